@@ -1,0 +1,37 @@
+"""What is known without running anything: models, tasks, languages, and what can be combined."""
+
+from adaptx.catalog.languages import LANGUAGES
+from adaptx.catalog.models import E5_MINI, E5_SMALL, MBERT, MODELS, XLMR_BASE, XLMR_LARGE, find_model
+from adaptx.catalog.tasks import (
+    AMERICAS_NLI,
+    INDONLI,
+    KLUE_NLI,
+    MNLI,
+    NLI,
+    SIB200,
+    SNLI,
+    TASKS,
+    TATOEBA,
+    find_task,
+)
+
+__all__ = [
+    "AMERICAS_NLI",
+    "E5_MINI",
+    "E5_SMALL",
+    "INDONLI",
+    "KLUE_NLI",
+    "LANGUAGES",
+    "MBERT",
+    "MNLI",
+    "MODELS",
+    "NLI",
+    "SIB200",
+    "SNLI",
+    "TASKS",
+    "TATOEBA",
+    "XLMR_BASE",
+    "XLMR_LARGE",
+    "find_model",
+    "find_task",
+]

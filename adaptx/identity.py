@@ -1,0 +1,158 @@
+"""The identity of a stage: everything that changes its result and nothing that does not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from adaptx.sources import Place, Sources
+from adaptx.specs import (
+    Best,
+    Evaluate,
+    Fuse,
+    Hidden,
+    ModelSpec,
+    Precision,
+    Retrieval,
+    Rows,
+    Sequential,
+    Stack,
+    Stage,
+    Start,
+    Task,
+    Train,
+)
+from adaptx.specs.fingerprint import Json, canonical, fingerprint
+
+TRAIN_VERSION = 1
+"""Raised when the same spec would train to another result than before."""
+EVALUATE_VERSION = 1
+
+Pick = Callable[[Place], str | None]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Canonical JSON and fingerprint, by digests; `nominal` is the same by revision names.
+
+    `resolved` is False where a digest is not at hand (no network, nothing cached); fingerprint is then the nominal one.
+    """
+
+    json: Json
+    fingerprint: str
+    nominal: str
+    resolved: bool
+
+
+class Identities:
+    """Identities of stages over one set of sources; inputs are looked up by their own."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._known: dict[Stage, Identity] = {}
+        self._places: dict[Rows | ModelSpec, Place] = {}
+
+    def of(self, stage: Stage) -> Identity:
+        """Raises:
+        MissingInput: rows or weights are not where they were asked for.
+        ValueError: a value in the spec has no stable form.
+        """
+        if stage not in self._known:
+            inputs = {earlier: self.of(earlier) for earlier in stage.inputs}
+            body = self._body(stage, lambda place: place.digest, {s: i.fingerprint for s, i in inputs.items()})
+            nominal = fingerprint(
+                self._body(stage, lambda place: place.nominal, {s: i.nominal for s, i in inputs.items()})
+            )
+            resolved = all(i.resolved for i in inputs.values()) and self._has_digests(stage)
+            self._known[stage] = Identity(body, fingerprint(body) if resolved else nominal, nominal, resolved)
+        return self._known[stage]
+
+    def of_rows(self, task: Task, rows: Rows, limit: int | None) -> str:
+        """Digest of the golds of one evaluation set: its format and the rows read."""
+        return fingerprint({"format": canonical(task.format), "rows": self._rows(rows, limit, lambda p: p.digest or p.nominal)})
+
+    def place(self, item: Rows | ModelSpec) -> Place:
+        if item not in self._places:
+            self._places[item] = self._sources.rows(item) if isinstance(item, Rows) else self._sources.model(item)
+        return self._places[item]
+
+    def _has_digests(self, stage: Stage) -> bool:
+        return all(self.place(item).digest is not None for item in inputs_read(stage))
+
+    def _body(self, stage: Stage, pick: Pick, inputs: dict[Train, str]) -> Json:
+        return self._train(stage, pick, inputs) if isinstance(stage, Train) else self._evaluate(stage, pick, inputs)
+
+    def _train(self, train: Train, pick: Pick, inputs: dict[Train, str]) -> Json:
+        selects = isinstance(train.config.selection, Best)
+        return {
+            "kind": "train",
+            "version": TRAIN_VERSION,
+            "model": {"weights": pick(self.place(train.model)), "family": train.model.family.name},
+            "framing": canonical(train.framing or train.model.framing, "framing"),
+            "method": canonical(train.method, "method"),
+            "config": canonical(train.config, "config"),
+            "start": _start(train.start, inputs),
+            "head": canonical(train.head, "head"),
+            "task": {
+                "format": canonical(train.task.format, "task.format"),
+                "train": [self._rows(rows, train.limit, pick) for rows in train.task.train],
+                "development": [self._rows(rows, None, pick) for rows in train.task.development] if selects else None,
+                "metric": train.task.metrics[0] if selects else None,
+            },
+        }
+
+    def _evaluate(self, evaluate: Evaluate, pick: Pick, inputs: dict[Train, str]) -> Json:
+        model = evaluate.model
+        return {
+            "kind": "evaluate",
+            "version": EVALUATE_VERSION,
+            "model": inputs[model] if isinstance(model, Train) else {"weights": pick(self.place(model))},
+            "framing": canonical(evaluation_framing(evaluate), "framing"),
+            "precision": evaluation_precision(evaluate),
+            "task": {
+                "format": canonical(evaluate.task.format, "task.format"),
+                "rows": self._rows(evaluate.task.rows_in(evaluate.language), evaluate.limit, pick),
+            },
+        }
+
+    def _rows(self, rows: Rows, limit: int | None, pick: Pick) -> Json:
+        return {"source": pick(self.place(rows)), "limit": limit, "read": canonical(rows, "task.rows")}
+
+
+def inputs_read(stage: Stage) -> tuple[Rows | ModelSpec, ...]:
+    """The rows and weights that a stage itself opens, its inputs' left out."""
+    if isinstance(stage, Train):
+        development = stage.task.development if isinstance(stage.config.selection, Best) else ()
+        return (stage.model, *stage.task.train, *development)
+    rows = stage.task.rows_in(stage.language)
+    return (rows,) if isinstance(stage.model, Train) else (stage.model, rows)
+
+
+def evaluation_framing(evaluate: Evaluate) -> Hidden:
+    """The framing an evaluation reads with: given, else the head's, else the checkpoint's way of embedding."""
+    model = evaluate.model
+    if evaluate.framing is not None:
+        return evaluate.framing
+    if isinstance(evaluate.task.format, Retrieval):
+        return (model.model if isinstance(model, Train) else model).embedding
+    assert isinstance(model, Train), "a bare checkpoint has no head; planning refuses this"
+    return model.framing or model.model.framing
+
+
+def evaluation_precision(evaluate: Evaluate) -> Precision:
+    if evaluate.precision is not None:
+        return evaluate.precision
+    return evaluate.model.config.precision if isinstance(evaluate.model, Train) else "fp32"
+
+
+def _start(start: Start, inputs: dict[Train, str]) -> Json:
+    body: dict[str, Json] = {"type": type(start).__name__}
+    match start:
+        case Sequential(stage):
+            body["inputs"] = [inputs[stage]]
+        case Stack(stages):
+            body["inputs"] = [inputs[stage] for stage in stages]
+        case Fuse(stages, regularisation):
+            body["inputs"] = [inputs[stage] for stage in stages]
+            body["regularisation"] = canonical(regularisation, "start.regularisation")
+        case _:
+            pass
+    return body

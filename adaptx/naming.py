@@ -1,0 +1,120 @@
+"""Names and factors of stages: what folders are called and what a person compares."""
+
+from dataclasses import dataclass
+
+from adaptx.specs import (
+    Bottleneck,
+    Evaluate,
+    Full,
+    Fuse,
+    Lora,
+    Method,
+    ModelSpec,
+    Pretrained,
+    Sequential,
+    Stack,
+    Stage,
+    Train,
+)
+
+UNTRAINED = "none"
+
+
+def method_name(method: Method) -> str:
+    """Short name of a method with its size: `full`, `lora-r8`, `bottleneck-f16`."""
+    match method:
+        case Full():
+            return "full"
+        case Lora(rank=rank):
+            return f"lora-r{rank}"
+        case Bottleneck(reduction_factor=factor):
+            return f"bottleneck-f{factor:g}"
+
+
+def start_name(train: Train) -> str:
+    return type(train.start).__name__
+
+
+def intermediate_name(train: Train) -> str:
+    """The tasks trained before this one: `snli`, `squad>snli` for a chain, `snli+sib200` where modules are combined."""
+    match train.start:
+        case Pretrained():
+            return UNTRAINED
+        case Sequential(earlier):
+            return _path_of_tasks(earlier)
+        case Stack(stages) | Fuse(stages):
+            return "+".join(_path_of_tasks(stage) for stage in stages)
+
+
+def _path_of_tasks(train: Train) -> str:
+    below = intermediate_name(train)
+    return train.task.name if below == UNTRAINED else f"{below}>{train.task.name}"
+
+
+def train_name(train: Train) -> str:
+    """`model.task.method`, with the start and what it starts from where it is not the bare checkpoint."""
+    base = f"{train.model.name}.{train.task.name}.{method_name(train.method)}"
+    if isinstance(train.start, Pretrained):
+        return base
+    return f"{base}.{start_name(train).lower()}-{intermediate_name(train).replace('>', '-')}"
+
+
+def stage_name(stage: Stage) -> str:
+    if isinstance(stage, Train):
+        return train_name(stage)
+    model = train_name(stage.model) if isinstance(stage.model, Train) else stage.model.name
+    return f"{model}.{stage.task.name}.{stage.language}"
+
+
+@dataclass(frozen=True)
+class Factors:
+    """What tells one evaluated variant from another.
+
+    `target` is the task that was trained last and is measured; `none` where the measured task was not trained on
+    (retrieval from an intermediate model, say), and then `intermediate` is all that was trained.
+    """
+
+    model: str
+    method: str
+    start: str
+    intermediate: str
+    target: str
+    seed: int | None
+
+    @property
+    def label(self) -> str:
+        """One line for tables and plots."""
+        if self.intermediate == UNTRAINED:
+            return "untrained" if self.target == UNTRAINED else f"{self.method} · baseline"
+        arrow = "no target training" if self.target == UNTRAINED else self.start
+        return f"{self.method} · {arrow} · {self.intermediate}"
+
+
+def factors(evaluate: Evaluate) -> Factors:
+    """The factors of the model an evaluation measures, seen from the evaluated task."""
+    model = evaluate.model
+    if isinstance(model, ModelSpec):
+        return Factors(model.name, UNTRAINED, Pretrained.__name__, UNTRAINED, UNTRAINED, None)
+    on_target = model.task.name == evaluate.task.name
+    return Factors(
+        model.model.name,
+        method_name(model.method),
+        start_name(model),
+        intermediate_name(model) if on_target else _path_of_tasks(model),
+        model.task.name if on_target else UNTRAINED,
+        model.config.seed,
+    )
+
+
+def path(stage: Stage) -> tuple[Train, ...]:
+    """Every distinct training that a stage rests on, itself included, inputs first."""
+    found: dict[Train, None] = {}
+
+    def visit(train: Train) -> None:
+        for earlier in train.inputs:
+            visit(earlier)
+        found[train] = None
+
+    for train in (stage,) if isinstance(stage, Train) else stage.inputs:
+        visit(train)
+    return tuple(found)

@@ -1,0 +1,204 @@
+"""The plan: the distinct stages of a recipe in order, which of them are stored, and why one is not."""
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from adaptx.catalog.support import refusal
+from adaptx.errors import UserError
+from adaptx.identity import Identities, Identity
+from adaptx.naming import stage_name
+from adaptx.sources import Sources
+from adaptx.specs import Evaluate, Full, Recipe, Stage, Train
+from adaptx.specs.fingerprint import Json
+from adaptx.store import Entry, Store
+
+
+class Status(enum.Enum):
+    STORED = "stored"
+    UNCHECKED = "stored (input not checked)"
+    SCORES_ONLY = "scores only"
+    TO_DO = "to do"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One distinct stage of a plan."""
+
+    stage: Stage
+    identity: Identity
+    inputs: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        return self.identity.fingerprint
+
+    @property
+    def kind(self) -> str:
+        return "train" if isinstance(self.stage, Train) else "evaluate"
+
+    @property
+    def name(self) -> str:
+        return stage_name(self.stage)
+
+    @property
+    def folder_name(self) -> str:
+        return f"{self.name}-{self.fingerprint[:8]}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Nodes in an order in which every stage comes after its inputs."""
+
+    recipe: Recipe
+    nodes: tuple[Node, ...]
+    identities: Identities = field(repr=False)
+
+    def node(self, stage: Stage) -> Node:
+        wanted = self.identities.of(stage).fingerprint
+        return next(node for node in self.nodes if node.fingerprint == wanted)
+
+    @property
+    def intermediate(self) -> frozenset[str]:
+        """Fingerprints of trainings that another training of the plan starts from."""
+        return frozenset(key for node in self.nodes if node.kind == "train" for key in node.inputs)
+
+    def transient(self, node: Node) -> bool:
+        """Whether a training's weights go once its evaluations are stored: full fine-tuned targets, unless kept."""
+        stage = node.stage
+        return (
+            isinstance(stage, Train)
+            and isinstance(stage.method, Full)
+            and not stage.keep
+            and node.fingerprint not in self.intermediate
+        )
+
+    def statuses(self, store: Store) -> dict[str, Status]:
+        """Status of each node. A training is to do only where something that is to do needs its weights."""
+        found = {node.fingerprint: _entry(node, store) for node in self.nodes}
+        wanted: set[str] = set()
+        statuses: dict[str, Status] = {}
+        for node in reversed(self.nodes):
+            key, entry = node.fingerprint, found[node.fingerprint]
+            if node.kind == "evaluate":
+                present, needed = entry is not None, True
+            else:
+                present, needed = entry is not None and entry.has_module, key in wanted
+            if present:
+                statuses[key] = Status.STORED if node.identity.resolved else Status.UNCHECKED
+            elif needed:
+                statuses[key] = Status.TO_DO
+                wanted.update(node.inputs)
+            else:
+                statuses[key] = Status.SCORES_ONLY
+        return statuses
+
+    def why(self, node: Node, store: Store) -> list[str]:
+        """What keeps a stage from being answered by the store: the fields that differ from the nearest stored stage."""
+        namesakes = [
+            entry.record
+            for entry in store.entries().values()
+            if entry.kind == node.kind and entry.record["name"] == node.name and entry.fingerprint != node.fingerprint
+        ]
+        entry = store.find(node.fingerprint)
+        if entry is not None:
+            return ["its weights were removed once its scores were stored; something new needs them"]
+        if not namesakes:
+            return ["nothing is stored under this name"]
+        nearest = min((differences(r["identity"], node.identity.json) for r in namesakes), key=len)
+        return [self._explain(line, node, store) for line in nearest]
+
+    def _explain(self, line: tuple[str, Json, Json], node: Node, store: Store) -> str:
+        where, old, new = line
+        if where == "model" or where.startswith("start.inputs"):
+            changed = next((other.name for other in self.nodes if other.fingerprint == new), None)
+            if changed is not None:
+                return f"its input {changed} changed"
+        return f"{where}: {_short(old)} -> {_short(new)}"
+
+
+def make_plan(recipe: Recipe, sources: Sources) -> Plan:
+    """Order the distinct stages of a recipe.
+
+    Raises:
+        UserError: a combination that is refused, missing rows or weights, or a value with no stable form.
+    """
+    ordered: dict[Stage, None] = {}
+
+    def visit(stage: Stage) -> None:
+        if stage in ordered:
+            return
+        for earlier in stage.inputs:
+            visit(earlier)
+        ordered[stage] = None
+
+    for evaluate in recipe.evaluations:
+        visit(evaluate)
+    reasons = list(dict.fromkeys(reason for stage in ordered if (reason := refusal(stage)) is not None))
+    if reasons:
+        raise UserError("this recipe cannot run:\n" + "\n".join(f"  - {reason}" for reason in reasons))
+    identities = Identities(sources)
+    nodes: dict[str, Node] = {}
+    try:
+        for stage in ordered:
+            identity = identities.of(stage)
+            inputs = tuple(dict.fromkeys(identities.of(earlier).fingerprint for earlier in stage.inputs))
+            nodes.setdefault(identity.fingerprint, Node(stage, identity, inputs))
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"recipe {recipe.name}: {error}") from error
+    # Evaluations follow their model at once, so that the runner loads it once.
+    trainings = [node for node in nodes.values() if node.kind == "train"]
+    evaluations = [node for node in nodes.values() if node.kind == "evaluate"]
+    bare = [node for node in evaluations if not node.inputs]
+    inner = [n for train in trainings for n in (train, *(e for e in evaluations if e.inputs == (train.fingerprint,)))]
+    return Plan(recipe, (*bare, *inner), identities)
+
+
+def _entry(node: Node, store: Store) -> Entry | None:
+    if node.identity.resolved:
+        return store.find(node.fingerprint)
+    return store.find_nominal(node.identity.nominal)
+
+
+def differences(old: Json, new: Json, path: str = "") -> list[tuple[str, Json, Json]]:
+    """Paths at which two canonical values differ, with both values."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys: Iterable[Any] = dict.fromkeys((*old, *new))
+        dot = f"{path}." if path else ""
+        return [line for key in keys for line in differences(old.get(key), new.get(key), f"{dot}{key}")]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        return [
+            line
+            for index, pair in enumerate(zip(old, new, strict=True))
+            for line in differences(*pair, f"{path}[{index}]")
+        ]
+    return [] if old == new else [(path, old, new)]
+
+
+def _short(value: Json) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def stage_record(node: Node, plain: Any) -> dict[str, Any]:
+    """What stage.json holds of a node; `plain` is its spec as JSON."""
+    return {
+        "name": node.name,
+        "kind": node.kind,
+        "fingerprint": node.fingerprint,
+        "nominal": node.identity.nominal,
+        "inputs": list(node.inputs),
+        "identity": node.identity.json,
+        "spec": plain,
+    }
+
+
+def evaluations_of(plan: Plan, train: Node) -> list[Node]:
+    return [node for node in plan.nodes if node.kind == "evaluate" and train.fingerprint in node.inputs]
+
+
+def evaluate_stages(plan: Plan) -> list[Evaluate]:
+    return [node.stage for node in plan.nodes if isinstance(node.stage, Evaluate)]

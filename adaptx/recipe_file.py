@@ -1,0 +1,130 @@
+"""Recipes from Python files: `build()` and its options."""
+
+import dataclasses
+import importlib.util
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from adaptx.catalog.models import find_model
+from adaptx.catalog.near import near
+from adaptx.errors import UserError
+from adaptx.specs import Evaluate, Fuse, ModelSpec, Precision, Recipe, Sequential, Stack, Train
+
+
+def load_recipe(
+    file: str | Path,
+    options: Mapping[str, str] | None = None,
+    limit: int | None = None,
+    precision: Precision | None = None,
+) -> Recipe:
+    """The recipe that the file's `build()` returns, under its options and the edits common to all recipes.
+
+    Raises:
+        UserError: no such file, no `build()`, an unknown option, a value of the wrong type, or not a Recipe.
+    """
+    path = Path(file)
+    if not path.is_file():
+        there = sorted(str(found) for found in path.parent.glob("*.py")) if path.parent.is_dir() else []
+        raise UserError(f"recipe {file}: there is no such file; near: {near(str(path), there)}")
+    build = getattr(_import(path), "build", None)
+    if not callable(build):
+        raise UserError(f"recipe {file} has no build(): add `def build() -> Recipe:` that returns its evaluations")
+    try:
+        recipe = build(**_arguments(path, build, options or {}))
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"recipe {file}: {error}") from error
+    if not isinstance(recipe, Recipe):
+        raise UserError(f"recipe {file}: build() returned a {type(recipe).__name__}, not an adaptx.Recipe")
+    return edited(recipe, limit, precision)
+
+
+def edited(recipe: Recipe, limit: int | None = None, precision: Precision | None = None) -> Recipe:
+    """The recipe with every stage's rows limited and its precision set; both are identity."""
+    if limit is None and precision is None:
+        return recipe
+    known: dict[Train, Train] = {}
+
+    def train(stage: Train) -> Train:
+        if stage not in known:
+            start = stage.start
+            match start:
+                case Sequential(earlier):
+                    start = Sequential(train(earlier))
+                case Stack(stages):
+                    start = Stack(tuple(train(earlier) for earlier in stages))
+                case Fuse(stages, regularisation):
+                    start = Fuse(tuple(train(earlier) for earlier in stages), regularisation)
+                case _:
+                    pass
+            config = dataclasses.replace(stage.config, precision=precision or stage.config.precision)
+            known[stage] = dataclasses.replace(stage, start=start, config=config, limit=_least(stage.limit, limit))
+        return known[stage]
+
+    def evaluate(stage: Evaluate) -> Evaluate:
+        model = train(stage.model) if isinstance(stage.model, Train) else stage.model
+        return dataclasses.replace(
+            stage, model=model, limit=_least(stage.limit, limit), precision=precision or stage.precision
+        )
+
+    return dataclasses.replace(recipe, evaluations=tuple(evaluate(stage) for stage in recipe.evaluations))
+
+
+def _least(own: int | None, given: int | None) -> int | None:
+    limits = [limit for limit in (own, given) if limit is not None]
+    return min(limits) if limits else None
+
+
+def _import(path: Path) -> types.ModuleType:
+    name = f"adaptx_recipe_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"recipe {path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"recipe {path} fails on import: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _arguments(path: Path, build: Any, options: Mapping[str, str]) -> dict[str, Any]:
+    parameters = inspect.signature(build).parameters
+    hints = typing.get_type_hints(build)
+    values: dict[str, Any] = {}
+    for key, text in options.items():
+        if key not in parameters:
+            takes = f"it takes: {', '.join(parameters)}" if parameters else "it takes no options"
+            raise UserError(f"recipe {path} has no option {key!r}; near: {near(key, parameters)} ({takes})")
+        values[key] = _convert(path, key, text, hints.get(key, str))
+    return values
+
+
+def _convert(path: Path, key: str, text: str, hint: Any) -> Any:
+    """An option's text as its parameter's type: bool, int, float, str, ModelSpec, or a tuple of them by commas."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is tuple:
+        return tuple(_convert(path, key, part.strip(), arguments[0]) for part in text.split(",") if part.strip())
+    if origin in (typing.Union, types.UnionType):
+        if text.lower() == "none" and type(None) in arguments:
+            return None
+        return _convert(path, key, text, next(option for option in arguments if option is not type(None)))
+    try:
+        if hint is ModelSpec:
+            return find_model(text)
+        if hint is bool:
+            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[text.lower()]
+        return hint(text) if hint in (int, float) else text
+    except (KeyError, ValueError) as error:
+        if hint is ModelSpec:
+            raise UserError(str(error)) from error
+        raise UserError(f"recipe {path}: option {key}={text!r} is not a {hint.__name__}") from error

@@ -1,0 +1,178 @@
+"""Where rows and weights lie, and the digest of what is read: a local mirror, the packaged sample, or the hub.
+
+With a data folder, rows are read from `<folder>/<hub id>/<config>/<split>.parquet` and from nowhere else. Without
+one, from the hub and its cache. Models come from `<folder>/models/<hub id>/`, a folder of their own, the package,
+or the hub. Nothing here opens a parquet file or a tensor: planning needs only places and digests.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adaptx.errors import MissingInput, UserError
+from adaptx.sample import SAMPLE
+from adaptx.specs import ModelSpec, Rows
+
+SAMPLE_NAME = "sample"
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_MODEL_FILES = re.compile(
+    r"(config\.json|.*\.safetensors|.*\.safetensors\.index\.json|pytorch_model.*\.bin|pytorch_model\.bin\.index\.json"
+    r"|tokenizer.*\.json|special_tokens_map\.json|vocab\.(txt|json)|merges\.txt|.*\.model)$"
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something is read: a local path, or the hub at a revision. `digest` None: not known until it is at hand."""
+
+    path: Path | None
+    digest: str | None
+    nominal: str
+
+
+class Sources:
+    """Finds rows and weights for one data folder (None: the hub), with digests cached in `cache_file`."""
+
+    def __init__(self, data: str | Path | None = None, cache_file: Path | None = None) -> None:
+        self.is_sample = data == SAMPLE_NAME
+        self.folder = SAMPLE / "data" if self.is_sample else (Path(data).expanduser() if data is not None else None)
+        self.models = SAMPLE / "models" if self.is_sample else (self.folder / "models" if self.folder else None)
+        self.label = str(data) if data is not None else None
+        if self.folder is not None and not self.folder.is_dir():
+            raise MissingInput(
+                f"--data {data}: there is no such folder; give a local mirror of the hub, or `sample` for the rows in the package"
+            )
+        self._digests = _DigestCache(cache_file)
+        self._mirror = _read_mirror(self.folder)
+
+    def rows(self, rows: Rows) -> Place:
+        """Raises:
+        MissingInput: a data folder was given and does not hold the file.
+        """
+        nominal = f"{rows.address}@{rows.revision or 'main'}"
+        if self.folder is None:
+            commit = self._commit("datasets", rows.hub_id, rows.revision)
+            return Place(None, f"hub:{rows.address}@{commit}" if commit else None, nominal)
+        path = self.folder / f"{rows.address}.parquet"
+        if not path.is_file():
+            raise MissingInput(self._missing_rows(rows, path))
+        digest = self._digests.of_file(path)
+        entry = self._mirror.get(f"{rows.address}.parquet")
+        if entry is not None and entry["sha256"] == digest:
+            return Place(path, f"hub:{rows.address}@{entry['commit']}", nominal)
+        return Place(path, f"sha256:{digest}", nominal)
+
+    def model(self, model: ModelSpec) -> Place:
+        """Raises:
+        UserError: the model's folder holds no weights.
+        """
+        nominal = f"{model.hub_id}@{model.revision or 'main'}"
+        folder = self.model_folder(model)
+        if folder is None:
+            commit = self._commit("models", model.hub_id, model.revision)
+            return Place(None, f"hub:{model.hub_id}@{commit}" if commit else None, nominal)
+        files = sorted(path for path in folder.iterdir() if _MODEL_FILES.fullmatch(path.name))
+        if not any(path.suffix in (".safetensors", ".bin") for path in files):
+            raise UserError(unread_weights(folder))
+        digests = {path.name: self._digests.of_file(path) for path in files}
+        entries = {name: self._mirror.get(f"models/{model.hub_id}/{name}") for name in digests}
+        commits = {entry["commit"] for entry in entries.values() if entry is not None}
+        if len(commits) == 1 and all(e is not None and e["sha256"] == digests[n] for n, e in entries.items()):
+            return Place(folder, f"hub:{model.hub_id}@{commits.pop()}", nominal)
+        joined = hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+        return Place(folder, f"sha256:{joined}", nominal)
+
+    def model_folder(self, model: ModelSpec) -> Path | None:
+        """The model's local folder, or None where it comes from the hub."""
+        places = [Path(model.hub_id).expanduser(), SAMPLE / "models" / model.hub_id]
+        if self.models is not None:
+            places.insert(0, self.models / model.hub_id)
+        return next((place for place in places if place.is_dir() and (place / "config.json").is_file()), None)
+
+    def _commit(self, kind: str, hub_id: str, revision: str | None) -> str | None:
+        """The commit of a hub repository, as far as it can be told with no network."""
+        if revision is not None and _COMMIT.fullmatch(revision):
+            return revision
+        cache = Path(os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME", "~/.cache/huggingface")) / "hub")
+        reference = cache.expanduser() / f"{kind}--{hub_id.replace('/', '--')}" / "refs" / (revision or "main")
+        with contextlib.suppress(OSError):
+            return reference.read_text().strip()
+        return None
+
+    def _missing_rows(self, rows: Rows, path: Path) -> str:
+        assert self.folder is not None
+        there = sorted(str(found.relative_to(self.folder)) for found in (self.folder / rows.hub_id).rglob("*.parquet"))
+        if there:
+            shown = f"of {rows.hub_id} there is: {', '.join(there[:8])}{', ...' if len(there) > 8 else ''}"
+        else:
+            shown = f"there is nothing of {rows.hub_id}"
+        remedy = (
+            "the packaged sample holds few sets: drop `--data sample` to use the hub, or give a mirror with --data DIR"
+            if self.is_sample
+            else "fetch it on a machine with a network (`adaptx fetch RECIPE --to DIR`), or drop --data to use the hub"
+        )
+        return f"no rows for {rows.language} at {path}; {shown}. Remedy: {remedy}"
+
+
+def unread_weights(folder: Path) -> str:
+    """The message for a folder whose weights are in no form that is read."""
+    names = ", ".join(sorted(path.name for path in folder.iterdir())[:12])
+    return (
+        f"{folder} holds no weights in a form that is read (model.safetensors, or pytorch_model.bin); it has: {names}. "
+        "Convert it: python -c \"from transformers import AutoModel; AutoModel.from_pretrained('SOURCE', from_tf=True)"
+        f".save_pretrained('{folder}')\""
+    )
+
+
+def _read_mirror(folder: Path | None) -> dict[str, dict[str, str]]:
+    """`mirror.json` of a fetched mirror: relative path -> commit and SHA-256."""
+    file = folder / "mirror.json" if folder is not None else None
+    if file is None or not file.is_file():
+        return {}
+    return json.loads(file.read_text())["files"]
+
+
+class _DigestCache:
+    """SHA-256 of files, remembered by size, inode, mtime and ctime."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._known: dict[str, Any] | None = None
+
+    def of_file(self, path: Path) -> str:
+        stat = path.stat()
+        key, stamp = str(path.resolve()), [stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns]
+        known = self._load()
+        if key in known and known[key][0] == stamp:
+            return known[key][1]
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        known[key] = [stamp, digest]
+        self._save()
+        return digest
+
+    def _load(self) -> dict[str, Any]:
+        if self._known is None:
+            self._known = {}
+            if self._file is not None:
+                with contextlib.suppress(OSError, json.JSONDecodeError):
+                    self._known = json.loads(self._file.read_text())
+        assert self._known is not None
+        return self._known
+
+    def _save(self) -> None:
+        """A cache that cannot be written (a read-only store) costs time, nothing else."""
+        if self._file is None:
+            return
+        with contextlib.suppress(OSError):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=self._file.parent, prefix=".digests-")
+            with os.fdopen(descriptor, "w") as stream:
+                json.dump(self._known, stream)
+            os.replace(name, self._file)

@@ -1,0 +1,67 @@
+"""Specs to plain JSON and back, so that a stored stage can be rebuilt in a new process."""
+
+import dataclasses
+import enum
+import types
+import typing
+from typing import Any
+
+from adaptx.specs import method, model, stage, task, training
+
+_TYPES: dict[str, Any] = {
+    name: value
+    for module in (method, model, stage, task, training)
+    for name, value in vars(module).items()
+    if isinstance(value, type) and (dataclasses.is_dataclass(value) or issubclass(value, enum.Enum))
+}
+
+
+def to_plain(value: Any) -> Any:
+    """JSON values of a spec, all fields included; dataclasses carry their type's name."""
+    if isinstance(value, enum.Enum):
+        return value.name
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {"type": type(value).__name__, **fields}
+    if isinstance(value, tuple | list):
+        return [to_plain(item) for item in typing.cast(list[Any], value)]
+    return value
+
+
+def from_plain(value: Any) -> Any:
+    """The spec that `to_plain` wrote.
+
+    Raises:
+        ValueError: a type or field is not known (the store was written by another version).
+    """
+    if not isinstance(value, dict):
+        return value
+    body = dict(typing.cast(dict[str, Any], value))
+    name = body.pop("type")
+    cls = _TYPES.get(name)
+    if cls is None:
+        raise ValueError(f"the stored spec has a {name}, which this version of adaptx does not know")
+    hints = typing.get_type_hints(cls)
+    unknown = set(body) - {field.name for field in dataclasses.fields(cls)}
+    if unknown:
+        raise ValueError(f"the stored {name} has fields this version does not know: {sorted(unknown)}")
+    return cls(**{key: _restore(item, hints[key]) for key, item in body.items()})
+
+
+def _restore(value: Any, hint: Any) -> Any:
+    """Bring a JSON value back to the field's type: enum members, tuples, nested specs."""
+    if isinstance(value, dict):
+        return from_plain(value)
+    options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    if isinstance(value, list):
+        item = next((a for option in options for a in _item_hints(option)), Any)
+        return tuple(_restore(entry, item) for entry in typing.cast(list[Any], value))
+    if isinstance(value, str):
+        for option in options:
+            if isinstance(option, type) and issubclass(option, enum.Enum):
+                return option[value]
+    return value
+
+
+def _item_hints(option: Any) -> tuple[Any, ...]:
+    return typing.get_args(option)[:1] if typing.get_origin(option) is tuple else ()

@@ -1,0 +1,139 @@
+"""Stages and recipes. A stage is a frozen value that holds its inputs, so equal work is one node of the plan."""
+
+from dataclasses import dataclass
+
+from adaptx.specs.fingerprint import outside_identity
+from adaptx.specs.method import Method
+from adaptx.specs.model import Hidden, ModelSpec
+from adaptx.specs.task import Task
+from adaptx.specs.training import Precision, TrainConfig
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """Begin from the bare pretrained checkpoint: the baseline."""
+
+
+@dataclass(frozen=True)
+class Sequential:
+    """Continue what another training left (STILTs; Phang et al. 2018, arXiv:1811.01088).
+
+    The module itself is trained on when method, sites and shapes agree; otherwise it is frozen into the base and
+    a new module is trained over it.
+    """
+
+    stage: "Train"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Train a new module over frozen ones (Pfeiffer et al. 2020, arXiv:2005.00052); the first lies lowest."""
+
+    stages: tuple["Train", ...]
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise ValueError("Stack(stages=()): name at least one training whose module is stacked")
+
+
+@dataclass(frozen=True)
+class Fuse:
+    """Learn to mix frozen modules: AdapterFusion (Pfeiffer et al. 2021, arXiv:2005.00247).
+
+    Only the mixing layers and the head train. `regularisation` weighs the squared distance of the value matrices
+    from the identity, which is added to the loss (the paper's released code uses 0.01).
+    """
+
+    stages: tuple["Train", ...]
+    regularisation: float = 0.01
+
+    def __post_init__(self) -> None:
+        if len(self.stages) < 2:
+            raise ValueError(f"Fuse needs at least two trainings to mix, got {len(self.stages)}")
+
+
+Start = Pretrained | Sequential | Stack | Fuse
+
+
+@dataclass(frozen=True)
+class NewHead:
+    """A freshly initialised head."""
+
+
+@dataclass(frozen=True)
+class KeptHead:
+    """Continue the head of the start's training; the label sets must agree (ids are mapped by name)."""
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train `method` on a task. `limit`: at most so many training rows a language (the leading ones)."""
+
+    model: ModelSpec
+    task: Task
+    method: Method
+    config: TrainConfig
+    start: Start = Pretrained()
+    head: NewHead | KeptHead = NewHead()
+    framing: Hidden | None = None
+    limit: int | None = None
+    keep: bool = outside_identity(False)
+
+    def __post_init__(self) -> None:
+        _check_limit(self.limit)
+
+    @property
+    def inputs(self) -> tuple["Train", ...]:
+        match self.start:
+            case Pretrained():
+                return ()
+            case Sequential(stage):
+                return (stage,)
+            case Stack(stages) | Fuse(stages):
+                return stages
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Score one model on one task in one language, on at most `limit` rows (the leading ones).
+
+    precision None is the training's, fp32 for a bare checkpoint. framing None is the training's where its head is
+    used, else the checkpoint's way of embedding sentences.
+    """
+
+    model: ModelSpec | Train
+    task: Task
+    language: str
+    precision: Precision | None = None
+    framing: Hidden | None = None
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_limit(self.limit)
+        self.task.rows_in(self.language)
+
+    @property
+    def inputs(self) -> tuple[Train, ...]:
+        return (self.model,) if isinstance(self.model, Train) else ()
+
+
+Stage = Train | Evaluate
+
+
+def _check_limit(limit: int | None) -> None:
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit={limit}: a row limit is at least 1, or None for all rows")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The evaluations that answer one question, under one name (also the MLflow experiment's)."""
+
+    name: str
+    evaluations: tuple[Evaluate, ...]
+    title: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.evaluations:
+            raise ValueError(f"recipe {self.name!r} holds no evaluations: its build() must return at least one")

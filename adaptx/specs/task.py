@@ -1,0 +1,112 @@
+"""Tasks: a task is data (where its rows lie, what its columns mean); only its format has behaviour."""
+
+from dataclasses import dataclass
+
+from adaptx.specs.fingerprint import outside_identity
+
+
+@dataclass(frozen=True)
+class Classification:
+    """One label for a text or a pair of texts. Columns: `text`, optionally `pair`, and `label`.
+
+    The label set agrees with another when the names do, in any order.
+    """
+
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"Classification needs at least two distinct labels, got {self.labels}")
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """Nearest neighbour among sentence embeddings, by cosine. Columns: `query` and `candidate`, aligned by row.
+
+    Each query's gold is the candidate of its own row; all candidates of the set are ranked.
+    """
+
+
+TaskFormat = Classification | Retrieval
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One split of one hub data set in one language, and how its columns are read.
+
+    columns: pairs (role of the format, column of the data set).
+    label_names: for integer labels, the name of each id; empty when the column holds names.
+    dropped_labels: raw label values that mean "no gold label"; such rows are left out.
+    first, stop: a slice of the split (after dropping); `stop` None is the end.
+    expected: rows that the hub's slice has; a different count is reported, never hidden.
+    parallel_group: sets whose i-th rows translate one another carry the same group.
+    """
+
+    hub_id: str = outside_identity()
+    config: str = outside_identity()
+    split: str = outside_identity()
+    language: str
+    columns: tuple[tuple[str, str], ...]
+    label_names: tuple[str, ...] = ()
+    dropped_labels: tuple[int | str, ...] = ()
+    first: int = 0
+    stop: int | None = None
+    revision: str | None = outside_identity(None)
+    expected: int | None = outside_identity(None)
+    parallel_group: str | None = outside_identity(None)
+
+    def __post_init__(self) -> None:
+        if self.first < 0 or (self.stop is not None and self.stop <= self.first):
+            raise ValueError(f"{self.address}: the slice [{self.first}:{self.stop}] holds no row")
+
+    @property
+    def address(self) -> str:
+        """`<hub id>/<config>/<split>`: the file in a local mirror, without its ending."""
+        return f"{self.hub_id}/{self.config}/{self.split}"
+
+    def column(self, role: str) -> str | None:
+        return dict(self.columns).get(role)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task as data. `train` and `development` are in the source language(s); `evaluation` has one entry a language.
+
+    metric: name in `adaptx.metrics`; the first is the one that selects checkpoints and that reports show.
+    """
+
+    name: str = outside_identity()
+    format: TaskFormat
+    train: tuple[Rows, ...] = ()
+    development: tuple[Rows, ...] = ()
+    evaluation: tuple[Rows, ...] = ()
+    metrics: tuple[str, ...] = ("accuracy",)
+    kind: str = outside_identity("")
+    licence: str = outside_identity("")
+    citation: str = outside_identity("")
+    description: str = outside_identity("")
+
+    def __post_init__(self) -> None:
+        languages = [rows.language for rows in self.evaluation]
+        if len(set(languages)) != len(languages):
+            raise ValueError(f"task {self.name} has two evaluation sets for one language: {sorted(languages)}")
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Languages it is evaluated in."""
+        return tuple(rows.language for rows in self.evaluation)
+
+    @property
+    def source_languages(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(rows.language for rows in self.train))
+
+    def rows_in(self, language: str) -> Rows:
+        """The evaluation rows of one language.
+
+        Raises:
+            ValueError: the task is not evaluated in that language.
+        """
+        for rows in self.evaluation:
+            if rows.language == language:
+                return rows
+        raise ValueError(f"task {self.name} has no evaluation rows in {language!r}; it has {', '.join(self.languages)}")
