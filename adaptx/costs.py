@@ -16,7 +16,7 @@ BYTES = {"fp32": 4, "bf16": 2}
 
 @dataclass(frozen=True)
 class Cost:
-    """examples and tokens read, operations, seconds at `rate`, bytes at the peak of a step (rough), trained parameters."""
+    """Examples and tokens read, operations, seconds at the rate, bytes at the peak of a step (rough)."""
 
     examples: int
     tokens: int
@@ -75,7 +75,9 @@ def cost(stage: Stage, rate: float | None = None, tokens_per_text: float = ASSUM
     tokens = int(examples * texts * tokens_per_text)
     trained = trainable_parameters(stage, shape)
     flops = tokens * (4.0 * shape.encoder_parameters + 2.0 * min(trained, shape.encoder_parameters))
-    return Cost(examples, tokens, flops, flops / rate, _peak_bytes(stage, shape, trained, texts * tokens_per_text), trained)
+    return Cost(
+        examples, tokens, flops, flops / rate, _peak_bytes(stage, shape, trained, texts * tokens_per_text), trained
+    )
 
 
 def _peak_bytes(train: Train, shape: Shape, trained: int, tokens_per_example: float) -> int:

@@ -65,10 +65,6 @@ class Identities:
             self._known[stage] = Identity(body, fingerprint(body) if resolved else nominal, nominal, resolved)
         return self._known[stage]
 
-    def of_rows(self, task: Task, rows: Rows, limit: int | None) -> str:
-        """Digest of the golds of one evaluation set: its format and the rows read."""
-        return fingerprint({"format": canonical(task.format), "rows": self._rows(rows, limit, lambda p: p.digest or p.nominal)})
-
     def place(self, item: Rows | ModelSpec) -> Place:
         if item not in self._places:
             self._places[item] = self._sources.rows(item) if isinstance(item, Rows) else self._sources.model(item)
@@ -115,6 +111,13 @@ class Identities:
 
     def _rows(self, rows: Rows, limit: int | None, pick: Pick) -> Json:
         return {"source": pick(self.place(rows)), "limit": limit, "read": canonical(rows, "task.rows")}
+
+
+def golds_digest(task: Task, rows: Rows, limit: int | None, sources: Sources) -> str:
+    """Digest of the golds of one evaluation set: its format and the rows read."""
+    place = sources.rows(rows)
+    body = {"source": place.digest or place.nominal, "limit": limit, "read": canonical(rows)}
+    return fingerprint({"format": canonical(task.format), "rows": body})
 
 
 def inputs_read(stage: Stage) -> tuple[Rows | ModelSpec, ...]:

@@ -12,7 +12,8 @@ from adaptx.specs import Bottleneck, Full, Fuse, Lora, Method, Pretrained, Seque
 @dataclass(frozen=True)
 class Lineage:
     """frozen: trainings whose modules lie below, lowest first. continued: whose module is trained on. fused: whose
-    modules are mixed."""
+    modules are mixed.
+    """
 
     frozen: tuple[Train, ...] = ()
     continued: Train | None = None
@@ -46,7 +47,8 @@ def lineage(train: Train) -> Lineage:
             below = lineage(earlier)
             if continues(earlier.method, train.method) and not below.fused:
                 return Lineage(below.frozen, continued=earlier)
-            return Lineage((*below.frozen, earlier))
+            # A full fine-tuning holds every weight of the backbone: what lay below it is in it.
+            return Lineage((earlier,) if isinstance(earlier.method, Full) else (*below.frozen, earlier))
         case Stack(stages):
             return Lineage((*_common_base(train, stages), *stages))
         case Fuse(stages):

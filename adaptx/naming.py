@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from adaptx.specs import (
     Bottleneck,
-    Evaluate,
     Full,
     Fuse,
     Lora,
@@ -90,12 +89,12 @@ class Factors:
         return f"{self.method} · {arrow} · {self.intermediate}"
 
 
-def factors(evaluate: Evaluate) -> Factors:
-    """The factors of the model an evaluation measures, seen from the evaluated task."""
-    model = evaluate.model
+def factors(stage: Stage) -> Factors:
+    """The factors of a training, or of the model an evaluation measures, seen from the evaluated task."""
+    model = stage if isinstance(stage, Train) else stage.model
     if isinstance(model, ModelSpec):
         return Factors(model.name, UNTRAINED, Pretrained.__name__, UNTRAINED, UNTRAINED, None)
-    on_target = model.task.name == evaluate.task.name
+    on_target = model.task.name == stage.task.name
     return Factors(
         model.model.name,
         method_name(model.method),

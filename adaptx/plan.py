@@ -10,7 +10,7 @@ from adaptx.errors import UserError
 from adaptx.identity import Identities, Identity
 from adaptx.naming import stage_name
 from adaptx.sources import Sources
-from adaptx.specs import Evaluate, Full, Recipe, Stage, Train
+from adaptx.specs import Full, Recipe, Stage, Train
 from adaptx.specs.fingerprint import Json
 from adaptx.store import Entry, Store
 
@@ -18,7 +18,7 @@ from adaptx.store import Entry, Store
 class Status(enum.Enum):
     STORED = "stored"
     UNCHECKED = "stored (input not checked)"
-    SCORES_ONLY = "scores only"
+    SCORES_ONLY = "stored (scores only)"
     TO_DO = "to do"
 
 
@@ -55,9 +55,8 @@ class Plan:
     nodes: tuple[Node, ...]
     identities: Identities = field(repr=False)
 
-    def node(self, stage: Stage) -> Node:
-        wanted = self.identities.of(stage).fingerprint
-        return next(node for node in self.nodes if node.fingerprint == wanted)
+    def fingerprint_of(self, stage: Stage) -> str:
+        return self.identities.of(stage).fingerprint
 
     @property
     def intermediate(self) -> frozenset[str]:
@@ -107,9 +106,9 @@ class Plan:
         if not namesakes:
             return ["nothing is stored under this name"]
         nearest = min((differences(r["identity"], node.identity.json) for r in namesakes), key=len)
-        return [self._explain(line, node, store) for line in nearest]
+        return [self._explain(line) for line in nearest]
 
-    def _explain(self, line: tuple[str, Json, Json], node: Node, store: Store) -> str:
+    def _explain(self, line: tuple[str, Json, Json]) -> str:
         where, old, new = line
         if where == "model" or where.startswith("start.inputs"):
             changed = next((other.name for other in self.nodes if other.fingerprint == new), None)
@@ -143,7 +142,7 @@ def make_plan(recipe: Recipe, sources: Sources) -> Plan:
     try:
         for stage in ordered:
             identity = identities.of(stage)
-            inputs = tuple(dict.fromkeys(identities.of(earlier).fingerprint for earlier in stage.inputs))
+            inputs = tuple(identities.of(earlier).fingerprint for earlier in stage.inputs)
             nodes.setdefault(identity.fingerprint, Node(stage, identity, inputs))
     except UserError:
         raise
@@ -194,11 +193,3 @@ def stage_record(node: Node, plain: Any) -> dict[str, Any]:
         "identity": node.identity.json,
         "spec": plain,
     }
-
-
-def evaluations_of(plan: Plan, train: Node) -> list[Node]:
-    return [node for node in plan.nodes if node.kind == "evaluate" and train.fingerprint in node.inputs]
-
-
-def evaluate_stages(plan: Plan) -> list[Evaluate]:
-    return [node.stage for node in plan.nodes if isinstance(node.stage, Evaluate)]

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from adaptx.sample import SAMPLE
 from adaptx.specs import ModelSpec, Rows
 
 SAMPLE_NAME = "sample"
+Resolve = Callable[[str, str, str | None], str]
+"""(`datasets` or `models`, hub id, revision) -> commit."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _MODEL_FILES = re.compile(
     r"(config\.json|.*\.safetensors|.*\.safetensors\.index\.json|pytorch_model.*\.bin|pytorch_model\.bin\.index\.json"
@@ -29,26 +32,34 @@ _MODEL_FILES = re.compile(
 
 @dataclass(frozen=True)
 class Place:
-    """Where something is read: a local path, or the hub at a revision. `digest` None: not known until it is at hand."""
+    """Where something is read: a local path, or the hub at a commit. `digest` None: not known until it is at hand."""
 
     path: Path | None
     digest: str | None
     nominal: str
+    commit: str | None = None
 
 
 class Sources:
-    """Finds rows and weights for one data folder (None: the hub), with digests cached in `cache_file`."""
+    """Finds rows and weights for one data folder (None: the hub), with digests cached in `cache_file`.
 
-    def __init__(self, data: str | Path | None = None, cache_file: Path | None = None) -> None:
+    resolve: asks the hub for a commit that is not cached; None (planning) asks nobody.
+    """
+
+    def __init__(
+        self, data: str | Path | None = None, cache_file: Path | None = None, resolve: Resolve | None = None
+    ) -> None:
         self.is_sample = data == SAMPLE_NAME
         self.folder = SAMPLE / "data" if self.is_sample else (Path(data).expanduser() if data is not None else None)
         self.models = SAMPLE / "models" if self.is_sample else (self.folder / "models" if self.folder else None)
         self.label = str(data) if data is not None else None
         if self.folder is not None and not self.folder.is_dir():
             raise MissingInput(
-                f"--data {data}: there is no such folder; give a local mirror of the hub, or `sample` for the rows in the package"
+                f"--data {data}: there is no such folder; give a local mirror of the hub, or `sample` for the rows in "
+                "the package"
             )
         self._digests = _DigestCache(cache_file)
+        self._resolve = resolve
         self._mirror = _read_mirror(self.folder)
 
     def rows(self, rows: Rows) -> Place:
@@ -58,7 +69,7 @@ class Sources:
         nominal = f"{rows.address}@{rows.revision or 'main'}"
         if self.folder is None:
             commit = self._commit("datasets", rows.hub_id, rows.revision)
-            return Place(None, f"hub:{rows.address}@{commit}" if commit else None, nominal)
+            return Place(None, f"hub:{rows.address}@{commit}" if commit else None, nominal, commit)
         path = self.folder / f"{rows.address}.parquet"
         if not path.is_file():
             raise MissingInput(self._missing_rows(rows, path))
@@ -76,7 +87,7 @@ class Sources:
         folder = self.model_folder(model)
         if folder is None:
             commit = self._commit("models", model.hub_id, model.revision)
-            return Place(None, f"hub:{model.hub_id}@{commit}" if commit else None, nominal)
+            return Place(None, f"hub:{model.hub_id}@{commit}" if commit else None, nominal, commit)
         files = sorted(path for path in folder.iterdir() if _MODEL_FILES.fullmatch(path.name))
         if not any(path.suffix in (".safetensors", ".bin") for path in files):
             raise UserError(unread_weights(folder))
@@ -96,14 +107,14 @@ class Sources:
         return next((place for place in places if place.is_dir() and (place / "config.json").is_file()), None)
 
     def _commit(self, kind: str, hub_id: str, revision: str | None) -> str | None:
-        """The commit of a hub repository, as far as it can be told with no network."""
+        """The commit of a hub repository: pinned, cached, or asked for where that is allowed."""
         if revision is not None and _COMMIT.fullmatch(revision):
             return revision
         cache = Path(os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME", "~/.cache/huggingface")) / "hub")
         reference = cache.expanduser() / f"{kind}--{hub_id.replace('/', '--')}" / "refs" / (revision or "main")
         with contextlib.suppress(OSError):
             return reference.read_text().strip()
-        return None
+        return self._resolve(kind, hub_id, revision) if self._resolve is not None else None
 
     def _missing_rows(self, rows: Rows, path: Path) -> str:
         assert self.folder is not None

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ class Store:
         raise UserError(f"stage {name!r}: {why} in {self.root}; it has: {names}")
 
     @contextlib.contextmanager
-    def building(self, kind: str, name: str, record: dict[str, Any]) -> Iterator[Path]:
+    def building(self, kind: str, name: str, record: dict[str, Any]) -> Generator[Path]:
         """A temporary folder that becomes the finished stage when the block ends without an error."""
         final = self.root / kind / f"{name}-{record['fingerprint'][:8]}"
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -110,6 +110,12 @@ class Store:
         folder = self.root / "working" / fingerprint[:16]
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def finish_working(self, fingerprint: str) -> None:
+        """Remove the checkpoints of a stage that is complete."""
+        folder = self.root / "working" / fingerprint[:16]
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.with_suffix(".lock").unlink(missing_ok=True)
 
     def golds_file(self, task: str, language: str, digest: str) -> Path:
         return self.root / "golds" / f"{task}.{language}-{digest[:8]}.json"

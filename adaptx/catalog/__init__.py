@@ -1,6 +1,6 @@
 """What is known without running anything: models, tasks, languages, and what can be combined."""
 
-from adaptx.catalog.languages import LANGUAGES
+from adaptx.catalog.languages import LANGUAGES, language_name
 from adaptx.catalog.models import E5_MINI, E5_SMALL, MBERT, MODELS, XLMR_BASE, XLMR_LARGE, find_model
 from adaptx.catalog.tasks import (
     AMERICAS_NLI,
@@ -34,4 +34,5 @@ __all__ = [
     "XLMR_LARGE",
     "find_model",
     "find_task",
+    "language_name",
 ]

@@ -1,4 +1,7 @@
-"""Languages by the codes tasks use: English name and family (Glottolog's top-level family, with Indo-European's branch)."""
+"""Languages by the codes tasks use: English name and family.
+
+Families are Glottolog's top-level ones, with the branch for Indo-European.
+"""
 
 from typing import NamedTuple
 

@@ -22,7 +22,9 @@ _E5_MINI_SEEN = (
     Seen("nyu-mll/glue", Exposure.TEXT, ("en",)),
     Seen("afaji/indonli", Exposure.TEXT, ("id",)),
     Seen("klue/klue", Exposure.TEXT, ("ko",), "the evaluated validation split's own text"),
-    Seen("nala-cub/americas_nli", Exposure.TEXT, ("aym", "gn", "quy"), "validation split, not the evaluated test split"),
+    Seen(
+        "nala-cub/americas_nli", Exposure.TEXT, ("aym", "gn", "quy"), "validation split, not the evaluated test split"
+    ),
     Seen("Davlan/sib200", Exposure.TEXT, note="train and validation splits"),
     Seen("rajpurkar/squad", Exposure.TEXT, ("en",)),
     Seen("google/xtreme", Exposure.TEXT, note="TyDiQA train, UD English train"),

@@ -2,9 +2,9 @@
 
 import importlib.util
 
-from adaptx.lineage import lineage
 from adaptx.catalog.models import FAMILIES
 from adaptx.catalog.near import near
+from adaptx.lineage import lineage
 from adaptx.metrics import METRICS
 from adaptx.specs import (
     Bottleneck,
@@ -115,7 +115,9 @@ def _evaluate_refusal(evaluate: Evaluate) -> str | None:
     if evaluate.framing is not None:
         return f"{name}: a trained head reads the framing it was trained with; leave framing=None"
     reason = label_sets_differ(evaluate.model, evaluate)
-    return f"{name}: the head of {evaluate.model.task.name} {reason}" if reason else _metric_refusal(evaluate.task.metrics)
+    return (
+        f"{name}: the head of {evaluate.model.task.name} {reason}" if reason else _metric_refusal(evaluate.task.metrics)
+    )
 
 
 def _model_refusal(model: ModelSpec) -> str | None:
@@ -123,7 +125,8 @@ def _model_refusal(model: ModelSpec) -> str | None:
         supported = ", ".join(family.value for family in FAMILIES_SUPPORTED)
         return f"{model.hub_id} is of the {model.family.value} family, which is not there yet; supported: {supported}"
     if model.shape is not None and model.shape.model_type not in FAMILIES:
-        return f"{model.hub_id}: architecture {model.shape.model_type!r} is not supported; supported: {', '.join(FAMILIES)}"
+        known = ", ".join(FAMILIES)
+        return f"{model.hub_id}: architecture {model.shape.model_type!r} is not supported; supported: {known}"
     return None
 
 

@@ -2,6 +2,7 @@
 
 from adaptx.specs.method import Bottleneck, Full, Lora, Method
 from adaptx.specs.model import Exposure, Hidden, ModelFamily, ModelSpec, Pooling, Seen, Shape
+from adaptx.specs.resources import Resources
 from adaptx.specs.stage import (
     Evaluate,
     Fuse,
@@ -38,6 +39,7 @@ __all__ = [
     "Precision",
     "Pretrained",
     "Recipe",
+    "Resources",
     "Retrieval",
     "Rows",
     "Schedule",

@@ -14,18 +14,12 @@ from typing import Any
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
-_OUTSIDE = "outside_identity"
-
-
-def outside_identity(default: Any = dataclasses.MISSING) -> Any:
-    """A dataclass field that does not change the result (a label, a licence, a path) and so stays out of identity."""
-    if default is dataclasses.MISSING:
-        return dataclasses.field(metadata={_OUTSIDE: True})
-    return dataclasses.field(default=default, metadata={_OUTSIDE: True})
+OUTSIDE = {"outside_identity": True}
+"""Metadata of a dataclass field that does not change the result (a label, a licence, a path): not in identity."""
 
 
 def is_outside_identity(field: dataclasses.Field[Any]) -> bool:
-    return bool(field.metadata.get(_OUTSIDE))
+    return bool(field.metadata.get("outside_identity"))
 
 
 def canonical(value: Any, path: str = "spec") -> Json:
@@ -47,7 +41,7 @@ def canonical(value: Any, path: str = "spec") -> Json:
         case float():
             if not math.isfinite(value):
                 raise ValueError(f"{path} is {value}, which has no stable JSON form: use a finite number or None")
-            return int(value) if value == int(value) else value
+            return int(value) if value.is_integer() else value
         case tuple() | list():
             return [canonical(item, f"{path}[{index}]") for index, item in enumerate(value)]
         case dict():

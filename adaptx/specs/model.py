@@ -1,9 +1,9 @@
 """Models: what a pretrained checkpoint is, and how its hidden states are read."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from adaptx.specs.fingerprint import outside_identity
+from adaptx.specs.fingerprint import OUTSIDE
 
 
 class ModelFamily(enum.Enum):
@@ -95,15 +95,15 @@ class ModelSpec:
     `framing` is how classification reads it, `embedding` how sentence embeddings are taken from it.
     """
 
-    hub_id: str = outside_identity()
+    hub_id: str = field(metadata=OUTSIDE)
     family: ModelFamily = ModelFamily.ENCODER
-    framing: Hidden = outside_identity(Hidden())
-    embedding: Hidden = outside_identity(Hidden())
-    revision: str | None = outside_identity(None)
-    shape: Shape | None = outside_identity(None)
-    licence: str = outside_identity("")
-    citation: str = outside_identity("")
-    seen: tuple[Seen, ...] = outside_identity(())
+    framing: Hidden = field(default=Hidden(), metadata=OUTSIDE)
+    embedding: Hidden = field(default=Hidden(), metadata=OUTSIDE)
+    revision: str | None = field(default=None, metadata=OUTSIDE)
+    shape: Shape | None = field(default=None, metadata=OUTSIDE)
+    licence: str = field(default="", metadata=OUTSIDE)
+    citation: str = field(default="", metadata=OUTSIDE)
+    seen: tuple[Seen, ...] = field(default=(), metadata=OUTSIDE)
 
     @property
     def name(self) -> str:

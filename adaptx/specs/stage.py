@@ -1,8 +1,8 @@
 """Stages and recipes. A stage is a frozen value that holds its inputs, so equal work is one node of the plan."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from adaptx.specs.fingerprint import outside_identity
+from adaptx.specs.fingerprint import OUTSIDE
 from adaptx.specs.method import Method
 from adaptx.specs.model import Hidden, ModelSpec
 from adaptx.specs.task import Task
@@ -77,7 +77,7 @@ class Train:
     head: NewHead | KeptHead = NewHead()
     framing: Hidden | None = None
     limit: int | None = None
-    keep: bool = outside_identity(False)
+    keep: bool = field(default=False, metadata=OUTSIDE)
 
     def __post_init__(self) -> None:
         _check_limit(self.limit)

@@ -1,8 +1,8 @@
 """Tasks: a task is data (where its rows lie, what its columns mean); only its format has behaviour."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from adaptx.specs.fingerprint import outside_identity
+from adaptx.specs.fingerprint import OUTSIDE
 
 
 @dataclass(frozen=True)
@@ -42,18 +42,18 @@ class Rows:
     parallel_group: sets whose i-th rows translate one another carry the same group.
     """
 
-    hub_id: str = outside_identity()
-    config: str = outside_identity()
-    split: str = outside_identity()
+    hub_id: str = field(metadata=OUTSIDE)
+    config: str = field(metadata=OUTSIDE)
+    split: str = field(metadata=OUTSIDE)
     language: str
     columns: tuple[tuple[str, str], ...]
     label_names: tuple[str, ...] = ()
     dropped_labels: tuple[int | str, ...] = ()
     first: int = 0
     stop: int | None = None
-    revision: str | None = outside_identity(None)
-    expected: int | None = outside_identity(None)
-    parallel_group: str | None = outside_identity(None)
+    revision: str | None = field(default=None, metadata=OUTSIDE)
+    expected: int | None = field(default=None, metadata=OUTSIDE)
+    parallel_group: str | None = field(default=None, metadata=OUTSIDE)
 
     def __post_init__(self) -> None:
         if self.first < 0 or (self.stop is not None and self.stop <= self.first):
@@ -75,16 +75,16 @@ class Task:
     metric: name in `adaptx.metrics`; the first is the one that selects checkpoints and that reports show.
     """
 
-    name: str = outside_identity()
+    name: str = field(metadata=OUTSIDE)
     format: TaskFormat
     train: tuple[Rows, ...] = ()
     development: tuple[Rows, ...] = ()
     evaluation: tuple[Rows, ...] = ()
     metrics: tuple[str, ...] = ("accuracy",)
-    kind: str = outside_identity("")
-    licence: str = outside_identity("")
-    citation: str = outside_identity("")
-    description: str = outside_identity("")
+    kind: str = field(default="", metadata=OUTSIDE)
+    licence: str = field(default="", metadata=OUTSIDE)
+    citation: str = field(default="", metadata=OUTSIDE)
+    description: str = field(default="", metadata=OUTSIDE)
 
     def __post_init__(self) -> None:
         languages = [rows.language for rows in self.evaluation]

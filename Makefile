@@ -1,0 +1,75 @@
+# The project's commands. `make` alone lists them.
+
+PYTHON ?= python3
+WORKERS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+
+# No target but the installation touches the network. Passive waiting keeps OpenMP's idle threads off shared cores.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export OMP_WAIT_POLICY := PASSIVE
+export HF_HUB_OFFLINE := 1
+export TOKENIZERS_PARALLELISM := false
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.DEFAULT_GOAL := help
+.PHONY: help .venv quickstart test test-gpu lint format bench-smoke docs wheel clean
+
+help:  ## list these commands
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+.venv: $(VENV)/.installed-dev  ## make the development environment (again when its pins change)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	    echo "adaptx needs Python 3.11 to 3.13, and $(PYTHON) is $$($(PYTHON) -V 2>&1)."; \
+	    echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed-run: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing adaptx and its pinned dependencies into $(VENV) (a minute or two)"
+	$(PIP_INSTALL) -e '.[bottleneck]'
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing adaptx with its test, lint and docs tools into $(VENV) (a minute or two)"
+	$(PIP_INSTALL) -e '.[bottleneck,dev,docs]'
+	@touch $(VENV)/.installed-run $@
+
+quickstart: $(VENV)/.installed-run  ## run recipes/quickstart.py on the embedded sample, print the table, write report.html
+	$(BIN)/adaptx run recipes/quickstart.py --data sample
+	$(BIN)/adaptx report recipes/quickstart.py --data sample --out quickstart-report
+	@echo
+	@echo "Report:     quickstart-report/report.html"
+	@echo "All runs:   $(BIN)/adaptx ui     (the MLflow UI on this store; Ctrl-C ends it)"
+
+test: $(VENV)/.installed-dev  ## run the test suite (no network, no GPU)
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+
+test-gpu: $(VENV)/.installed-dev  ## run the tests that need a CUDA device
+	$(BIN)/python -m pytest -m gpu $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev  ## ruff, pyright (strict), import layers, docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/python -m pytest -q tests/test_layers.py
+	$(BIN)/mkdocs build --strict --quiet
+
+format: $(VENV)/.installed-dev  ## sort imports, fix what ruff can fix, format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench-smoke: $(VENV)/.installed-dev  ## the training benchmark at toy size: does it still run?
+	$(BIN)/python benchmarks/training.py --smoke
+
+docs: $(VENV)/.installed-dev  ## build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
+wheel: $(VENV)/.installed-dev  ## build the wheel into dist/
+	$(BIN)/python -m build --wheel
+
+clean:  ## remove caches and build outputs (the environment and the store stay)
+	rm -rf build dist site quickstart-report .pytest_cache .ruff_cache .hypothesis
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Any model family to hidden states: loading, sites, batching, and the transfer model."""

@@ -1,0 +1,122 @@
+"""Load a checkpoint's network and tokenizer, from a folder or the hub, in the right dtype at once."""
+
+import logging
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from adaptx.catalog.models import FAMILIES
+from adaptx.errors import MissingInput, UserError
+from adaptx.sources import Sources, unread_weights
+from adaptx.specs import ModelSpec
+
+CACHE = Path("~/.cache/adaptx/converted").expanduser()
+_log = logging.getLogger(__name__)
+
+
+def load_tokenizer(model: ModelSpec, sources: Sources) -> Any:
+    """The checkpoint's fast tokenizer.
+
+    Raises:
+        MissingInput: it is not at hand.
+    """
+    from transformers import AutoTokenizer
+
+    return _load(AutoTokenizer.from_pretrained, model, sources)
+
+
+def load_network(model: ModelSpec, sources: Sources, dropout: float | None = None) -> nn.Module:
+    """The bare network in fp32, without a pooler, under scaled-dot-product attention, in evaluation mode.
+
+    dropout: replaces the checkpoint's own probabilities; None keeps them.
+
+    Raises:
+        UserError: an architecture or weights in a form that is not read.
+        MissingInput: the checkpoint is not at hand.
+    """
+    from transformers import AutoConfig, AutoModel
+
+    config: Any = _load(AutoConfig.from_pretrained, model, sources)
+    if config.model_type not in FAMILIES:
+        raise UserError(
+            f"{model.hub_id}: architecture {config.model_type!r} is not supported; supported: {', '.join(FAMILIES)}"
+        )
+    if dropout is not None:
+        config.hidden_dropout_prob = dropout
+        config.attention_probs_dropout_prob = dropout
+    with _quiet():
+        network: Any = _load(
+            AutoModel.from_pretrained,
+            model,
+            sources,
+            config=config,
+            attn_implementation="sdpa",
+            dtype=torch.float32,
+            add_pooling_layer=False,
+        )
+    return network.eval()
+
+
+def _load(load: Any, model: ModelSpec, sources: Sources, **options: Any) -> Any:
+    folder = sources.model_folder(model)
+    if folder is not None:
+        return load(str(_readable(folder)), local_files_only=True, **options)
+    try:
+        return load(model.hub_id, revision=sources.model(model).commit or model.revision, **options)
+    except (OSError, ValueError) as error:
+        raise MissingInput(
+            f"{model.hub_id} cannot be loaded from the hub ({str(error).splitlines()[0]}). Remedy: check its name and "
+            "the network, give a folder with --model DIR, or a mirror that has models/ with --data DIR"
+        ) from error
+
+
+def _readable(folder: Path) -> Path:
+    """The folder itself where it has safetensors; else a converted copy of its pickled weights.
+
+    Pickles are read once, by `torch.load(weights_only=True)`, which runs no code of theirs.
+    """
+    if any(folder.glob("*.safetensors")):
+        return folder
+    pickles = sorted(folder.glob("pytorch_model*.bin"))
+    if not pickles:
+        raise UserError(unread_weights(folder))
+    stamp = "-".join(str(int(pickle.stat().st_mtime_ns)) for pickle in pickles)
+    target = CACHE / f"{folder.name}-{stamp}"
+    if not (target / "model.safetensors").is_file():
+        _convert(folder, pickles, target)
+    return target
+
+
+def _convert(folder: Path, pickles: list[Path], target: Path) -> None:
+    from safetensors.torch import save_file
+
+    tensors: dict[str, torch.Tensor] = {}
+    for pickle in pickles:
+        # Tied tensors share memory, which safetensors refuses: each is written once, as its own copy.
+        loaded = torch.load(pickle, weights_only=True, mmap=True, map_location="cpu")
+        tensors.update({name: value.clone().contiguous() for name, value in loaded.items()})
+    target.mkdir(parents=True, exist_ok=True)
+    for file in folder.iterdir():
+        if file.is_file() and file.suffix in (".json", ".txt", ".model"):
+            shutil.copyfile(file, target / file.name)
+    save_file(tensors, target / "model.safetensors.part", {"format": "pt"})
+    (target / "model.safetensors.part").rename(target / "model.safetensors")
+    _log.warning("%s holds pickled weights; kept as safetensors in %s", folder, target)
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """Without transformers' note that the pooler's weights, which nothing here reads, are left out."""
+    from transformers.utils import logging as transformers_logging
+
+    level = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)

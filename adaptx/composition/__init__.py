@@ -1,0 +1,1 @@
+"""Starts: frozen modules stacked, fused or continued under a new one."""

@@ -1,0 +1,84 @@
+"""Assemble the network a training works on: the bare base, frozen modules in their order, then its own module.
+
+The same function builds a network for training and for evaluation, so both run the very same arithmetic.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from adaptx.backbones.encoder import to_precision
+from adaptx.backbones.sites import SITES_OF, Key
+from adaptx.composition.fuse import attach_fusion
+from adaptx.lineage import lineage
+from adaptx.methods import adapters_backend, attach
+from adaptx.methods.lora import fold
+from adaptx.methods.module import Module, restore
+from adaptx.specs import Bottleneck, Full, Fuse, Lora, Precision, Train
+
+Load = Callable[[Train], Module]
+OWN = "own"
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """The parameters of a training's own module (the ones that train), by key."""
+
+    own: dict[Key, nn.Parameter]
+
+    @property
+    def kind(self) -> str:
+        return "fusion" if any(site == adapters_backend.FUSION_SITE for _, site, _ in self.own) else "module"
+
+
+def assemble(
+    network: Any, train: Train, load: Load, own: Module | None = None, precision: Precision | None = None
+) -> Assembly:
+    """Attach everything `train` starts from to a bare network, then its own module.
+
+    load: the stored module of an earlier training. own: the training's own finished module; None begins a new one
+    (from torch's global generator), or continues an earlier one where the start says so. precision: None is the
+    training's.
+
+    Afterwards exactly the own module's parameters require gradients.
+    """
+    sites = SITES_OF[network.config.model_type]
+    below = lineage(train)
+    # A finished full fine-tuning holds every weight, so nothing below it needs to be there.
+    whole = isinstance(train.method, Full) and (own is not None or below.continued is not None)
+    frozen = () if whole else below.frozen
+    if any(isinstance(stage.method, Bottleneck) for stage in (*frozen, *below.fused, train)):
+        adapters_backend.prepare(network)
+    modules: list[nn.Parameter] = []
+    for index, stage in enumerate(frozen):
+        parameters = attach(network, sites, stage.method, f"frozen{index}")
+        restore(parameters, load(stage).tensors)
+        modules += [] if isinstance(stage.method, Full) else parameters.values()
+    if isinstance(train.start, Fuse):
+        parameters = _fuse(network, below.fused, load, modules)
+    else:
+        if isinstance(train.method, Full) and any(isinstance(stage.method, Lora) for stage in frozen):
+            fold(network)
+        parameters = attach(network, sites, train.method, OWN)
+    if own is not None:
+        restore(parameters, own.tensors)
+    elif below.continued is not None:
+        restore(parameters, load(below.continued).tensors)
+    network.requires_grad_(False)
+    for parameter in parameters.values():
+        parameter.requires_grad_(True)
+    to_precision(network, modules, bf16=(precision or train.config.precision) == "bf16")
+    return Assembly(parameters)
+
+
+def _fuse(network: Any, stages: tuple[Train, ...], load: Load, modules: list[nn.Parameter]) -> dict[Key, nn.Parameter]:
+    below = adapters_backend.adapter_names(network)
+    names: list[str] = []
+    for index, stage in enumerate(stages):
+        names.append(f"fused{index}")
+        parameters = attach(network, SITES_OF[network.config.model_type], stage.method, names[-1])
+        restore(parameters, load(stage).tensors)
+        modules += parameters.values()
+    return attach_fusion(network, names, below)

@@ -1,0 +1,131 @@
+"""Run a plan on this machine, one stage after the other; what fails takes only its dependents with it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from adaptx.data.reading import read_all, read_rows
+from adaptx.errors import UserError
+from adaptx.execution.building import Workshop
+from adaptx.execution.execute import execute_evaluations, execute_train
+from adaptx.identity import evaluation_precision
+from adaptx.plan import Node, Plan, Status
+from adaptx.progress import Progress
+from adaptx.specs import Best, Evaluate, Train
+
+STAGE_ERRORS = (UserError, RuntimeError, OSError, ValueError, MemoryError)
+
+
+@dataclass
+class Summary:
+    """What a run did: stages finished, and failed or skipped ones with their cause."""
+
+    finished: list[Node] = field(default_factory=list[Node])
+    failed: dict[str, str] = field(default_factory=dict[str, str])
+    errors: dict[str, Exception] = field(default_factory=dict[str, Exception])
+
+    @property
+    def complete(self) -> bool:
+        return not self.failed
+
+
+def run(
+    plan: Plan,
+    shop: Workshop,
+    progress: Progress,
+    keep: bool = False,
+    after: Callable[[Node], None] | None = None,
+) -> Summary:
+    """Carry out every stage that is to do; `after` is called with each node once it is stored.
+
+    keep: leave the weights of full fine-tuned targets in the store.
+
+    Raises:
+        UserError: rows or columns are missing or wrong, before the first stage.
+    """
+    statuses = plan.statuses(shop.store)
+    to_do = [node for node in plan.nodes if statuses[node.fingerprint] is Status.TO_DO]
+    check_rows(to_do, shop)
+    summary = Summary()
+    done: set[str] = set()
+    for node in to_do:
+        if node.fingerprint in done:
+            continue
+        group = _group(node, to_do)
+        done.update(member.fingerprint for member in group)
+        blocked = next((key for key in node.inputs if key in summary.failed), None)
+        if blocked is not None:
+            for member in group:
+                summary.failed[member.fingerprint] = f"skipped: {_name(plan, blocked)}, which it needs, failed"
+            continue
+        _carry_out(group, shop, progress, summary)
+        for member in group:
+            if member.fingerprint not in summary.failed:
+                summary.finished.append(member)
+                if after is not None:
+                    after(member)
+    if not keep:
+        drop_transient(plan, shop)
+    return summary
+
+
+def check_rows(nodes: list[Node], shop: Workshop) -> None:
+    """Read and check all rows that the stages will read, so that bad input stops the run before it begins."""
+    seen: set[object] = set()
+    for node in nodes:
+        stage = node.stage
+        if isinstance(stage, Evaluate):
+            sets, limit = (stage.task.rows_in(stage.language),), stage.limit
+        else:
+            sets, limit = stage.task.train, stage.limit
+            if isinstance(stage.config.selection, Best) and ("best", stage.task) not in seen:
+                seen.add(("best", stage.task))
+                if not stage.task.development:
+                    raise UserError(
+                        f"{node.name}: selection=Best(...) needs development rows; {stage.task.name} has none"
+                    )
+                read_all(stage.task.development, stage.task.format, shop.sources, None)
+        for rows in sets:
+            if (rows, limit) not in seen:
+                seen.add((rows, limit))
+                read_rows(rows, stage.task.format, shop.sources, limit)
+
+
+def drop_transient(plan: Plan, shop: Workshop) -> None:
+    """Remove the weights of full fine-tuned targets whose evaluations in the plan are all stored."""
+    for node in plan.nodes:
+        entry = shop.store.find(node.fingerprint)
+        if entry is None or not plan.transient(node):
+            continue
+        dependents = [other for other in plan.nodes if node.fingerprint in other.inputs]
+        if all(shop.store.find(other.fingerprint) is not None for other in dependents):
+            shop.store.forget_module(entry)
+
+
+def _group(node: Node, to_do: list[Node]) -> list[Node]:
+    """The evaluations that share this one's model and precision; a training is alone."""
+    stage = node.stage
+    if isinstance(stage, Train):
+        return [node]
+    wanted = (stage.model, evaluation_precision(stage))
+    return [
+        other
+        for other in to_do
+        if isinstance(other.stage, Evaluate) and (other.stage.model, evaluation_precision(other.stage)) == wanted
+    ]
+
+
+def _carry_out(group: list[Node], shop: Workshop, progress: Progress, summary: Summary) -> None:
+    try:
+        if isinstance(group[0].stage, Train):
+            execute_train(group[0], shop, progress)
+            return
+        failed = execute_evaluations(group, shop, progress)
+    except STAGE_ERRORS as error:
+        failed = {node.fingerprint: error for node in group}
+    for fingerprint, error in failed.items():
+        summary.failed[fingerprint] = f"{type(error).__name__}: {error}"
+        summary.errors[fingerprint] = error
+
+
+def _name(plan: Plan, fingerprint: str) -> str:
+    return next(node.name for node in plan.nodes if node.fingerprint == fingerprint)

@@ -1,0 +1,1 @@
+"""Formats: how a kind of task is encoded, what head it has, its loss, and how predictions are made."""

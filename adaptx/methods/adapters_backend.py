@@ -1,0 +1,87 @@
+"""The only file that imports the adapters library (Poth et al. 2023, arXiv:2311.11077).
+
+`prepare` must run before peft injects anything: in the other order its replacement of linear maps silently drops
+the LoRA layers.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any, cast
+
+from torch import nn
+
+from adaptx.backbones.sites import Key
+
+SITE = "adapter"
+FUSION_SITE = "adapter_fusion"
+_ADAPTER = ".output.adapters."
+_FUSION = ".output.adapter_fusion_layer."
+
+
+def prepare(network: Any) -> None:
+    """Make a bare transformers network able to hold adapters; its forward pass stays as it was."""
+    import adapters
+
+    assert not any("lora_" in name for name, _ in network.named_parameters()), "adapters come before LoRA"
+    # Its note that no adapter is active yet would be printed at each forward pass of a bare network.
+    logging.getLogger("adapters").setLevel(logging.ERROR)
+    adapters.init(network)
+
+
+def add_adapter(network: Any, reduction_factor: float, activation: str, name: str) -> dict[Key, nn.Parameter]:
+    """Add and activate one adapter over the active ones; its up-projection starts at zero."""
+    from adapters import SeqBnConfig
+
+    # `mam_adapter` is the library's name for Kaiming-uniform down and zero up (He et al. 2022, arXiv:2110.04366).
+    config = SeqBnConfig(reduction_factor=reduction_factor, non_linearity=activation, init_weights="mam_adapter")
+    network.add_adapter(name, config=config)
+    below = _active(network)
+    network.set_active_adapters(_stack(*below, name) if below else name)
+    return _parameters(network, _ADAPTER, name, SITE)
+
+
+def add_fusion(
+    network: Any, names: list[str], below: list[str], make_mixing: Callable[[int], nn.Module]
+) -> dict[Key, nn.Parameter]:
+    """Mix the outputs of the adapters `names`, above the frozen ones in `below`, by a mixing module in each layer.
+
+    make_mixing: hidden size -> a module called as the library calls its own fusion layer, whose place it takes.
+    """
+    from adapters.composition import Fuse
+
+    network.add_adapter_fusion(names)
+    # The library annotates its varargs as a list each, hence the cast.
+    fusion: Any = cast(Any, Fuse)(*names)
+    network.set_active_adapters(_stack(*below, fusion) if below else fusion)
+    for module in network.modules():
+        layers = getattr(module, "adapter_fusion_layer", None)
+        if isinstance(layers, nn.ModuleDict) and fusion.name in layers:
+            layers[fusion.name] = make_mixing(network.config.hidden_size)
+    return _parameters(network, _FUSION, ",".join(names), FUSION_SITE)
+
+
+def adapter_names(network: Any) -> list[str]:
+    """Names of the active adapters, lowest first."""
+    return _active(network)
+
+
+def _stack(*layers: Any) -> Any:
+    from adapters.composition import Stack
+
+    return cast(Any, Stack)(*layers)
+
+
+def _active(network: Any) -> list[str]:
+    active = getattr(network, "active_adapters", None)
+    return list(active.flatten()) if active is not None and hasattr(active, "flatten") else []
+
+
+def _parameters(network: nn.Module, marker: str, name: str, site: str) -> dict[Key, nn.Parameter]:
+    """The parameters of one adapter or fusion, keyed by layer; `adapter_down.0.weight` becomes `down.weight`."""
+    found: dict[Key, nn.Parameter] = {}
+    for path, parameter in network.named_parameters():
+        head, there, tail = path.partition(f"{marker}{name}.")
+        if there:
+            tensor = tail.replace("adapter_down.0", "down").replace("adapter_up", "up")
+            found[int(head.rsplit(".", 1)[1]), site, tensor] = parameter
+    return found

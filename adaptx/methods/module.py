@@ -1,0 +1,94 @@
+"""A module on disk: safetensors keyed by (layer, site, tensor) and a versioned JSON of method and base."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from adaptx.backbones.sites import Key
+from adaptx.errors import UserError
+from adaptx.specs import Method
+from adaptx.specs.plain import from_plain, to_plain
+from adaptx.store import MODULE_FILE, read_json, write_json
+
+VERSION = 1
+HEADER_FILE = "module.json"
+
+
+@dataclass(frozen=True)
+class Module:
+    """What a training leaves behind, apart from the head.
+
+    kind: `module` of the method, or the `fusion` layers over modules. base: digest of the checkpoint's weights.
+    """
+
+    kind: str
+    method: Method
+    base: str
+    tensors: dict[Key, Tensor]
+
+
+def capture(parameters: dict[Key, nn.Parameter]) -> dict[Key, Tensor]:
+    """Copies of live parameters, on the CPU."""
+    return {key: parameter.detach().to("cpu", copy=True) for key, parameter in parameters.items()}
+
+
+def restore(parameters: dict[Key, nn.Parameter], tensors: dict[Key, Tensor]) -> None:
+    """Write tensors into live parameters, bit for bit.
+
+    Raises:
+        UserError: keys or shapes differ: the module belongs to another base, rank or set of sites.
+    """
+    if parameters.keys() != tensors.keys():
+        missing, extra = (
+            sorted(map(str, parameters.keys() - tensors.keys())),
+            sorted(map(str, tensors.keys() - parameters.keys())),
+        )
+        raise UserError(f"the module does not fit its base: missing {missing[:3]}, unexpected {extra[:3]}")
+    for key, tensor in tensors.items():
+        if parameters[key].shape != tensor.shape:
+            raise UserError(
+                f"the module does not fit its base at {key}: it has shape {tuple(tensor.shape)}, "
+                f"the base takes {tuple(parameters[key].shape)}"
+            )
+    with torch.no_grad():
+        for key, tensor in tensors.items():
+            parameters[key].copy_(tensor)
+
+
+def save_module(module: Module, folder: Path) -> None:
+    from safetensors.torch import save_file
+
+    tensors = {_text(key): tensor.contiguous() for key, tensor in module.tensors.items()}
+    save_file(tensors, folder / MODULE_FILE, {"format": "adaptx"})
+    header = {"version": VERSION, "kind": module.kind, "method": to_plain(module.method), "base": module.base}
+    write_json(folder / HEADER_FILE, header)
+
+
+def load_module(folder: Path) -> Module:
+    """Raises:
+    UserError: the folder has no weights (a full fine-tuned target whose scores alone were kept), or a later version.
+    """
+    from safetensors.torch import load_file
+
+    header = read_json(folder / HEADER_FILE)
+    if header["version"] != VERSION:
+        raise UserError(f"{folder}: module version {header['version']}, this adaptx reads {VERSION}; upgrade adaptx")
+    if not (folder / MODULE_FILE).is_file():
+        raise UserError(
+            f"{folder.name}: its weights were removed once its scores were stored; retrain and keep them with "
+            "`adaptx run RECIPE --keep`"
+        )
+    tensors = {_key(text): tensor for text, tensor in load_file(folder / MODULE_FILE).items()}
+    return Module(header["kind"], from_plain(header["method"]), header["base"], tensors)
+
+
+def _text(key: Key) -> str:
+    layer, site, tensor = key
+    return f"{'-' if layer is None else layer}/{site}/{tensor}"
+
+
+def _key(text: str) -> Key:
+    layer, site, tensor = text.split("/")
+    return (None if layer == "-" else int(layer), site, tensor)

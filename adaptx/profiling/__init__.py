@@ -1,0 +1,1 @@
+"""What a stage costs, measured."""

@@ -1,0 +1,99 @@
+"""Peak memory of a block of work.
+
+On CUDA: the allocator's peak. On Linux: the resident set's high-water mark (VmHWM), reset at the start through
+/proc/self/clear_refs, less the level before. Elsewhere: the resident set, sampled.
+"""
+
+import ctypes
+import gc
+import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+CUDA_MEASURE = "CUDA allocator's peak"
+RESIDENT_MEASURE = "resident set's peak above the level before the model loads"
+SAMPLED_MEASURE = "resident set above the level before the model loads, sampled"
+_STATUS = Path("/proc/self/status")
+_CLEAR = Path("/proc/self/clear_refs")
+_INTERVAL_SECONDS = 0.05
+
+
+@dataclass
+class PeakMemory:
+    """Filled when the block ends. peak_bytes: above the level at its start."""
+
+    measure: str
+    peak_bytes: int = 0
+
+
+@contextmanager
+def peak_memory(device: torch.device) -> Generator[PeakMemory]:
+    """Measure the block's peak; enter it before the model is loaded."""
+    _release()
+    if device.type == "cuda":
+        with _cuda(device) as peak:
+            yield peak
+        return
+    try:
+        _CLEAR.write_text("5")
+    except OSError:
+        with _sampled() as peak:
+            yield peak
+        return
+    peak, before = PeakMemory(RESIDENT_MEASURE), _status_bytes("VmRSS")
+    try:
+        yield peak
+    finally:
+        peak.peak_bytes = max(0, _status_bytes("VmHWM") - before)
+
+
+@contextmanager
+def _cuda(device: torch.device) -> Generator[PeakMemory]:
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    peak = PeakMemory(CUDA_MEASURE)
+    try:
+        yield peak
+    finally:
+        peak.peak_bytes = torch.cuda.max_memory_allocated(device) - before
+
+
+@contextmanager
+def _sampled() -> Generator[PeakMemory]:
+    import psutil
+
+    process = psutil.Process()
+    peak, before, done = PeakMemory(SAMPLED_MEASURE), process.memory_info().rss, threading.Event()
+
+    def sample() -> None:
+        while not done.wait(_INTERVAL_SECONDS):
+            peak.peak_bytes = max(peak.peak_bytes, process.memory_info().rss - before)
+
+    thread = threading.Thread(target=sample, daemon=True)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        thread.join()
+
+
+def _release() -> None:
+    """Give freed memory back, so that what earlier stages left does not hide this one's use."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+
+
+def _status_bytes(field: str) -> int:
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(f"{field}:"))
+    return int(line.split()[1]) * 1024

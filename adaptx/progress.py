@@ -1,0 +1,32 @@
+"""What a running stage tells whoever watches it."""
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """A live line per stage; every method is cheap enough to be called at each step."""
+
+    def start(self, name: str, total: int, unit: str) -> None:
+        """A stage begins; `total` units of work are ahead."""
+        ...
+
+    def advance(self, done: int, loss: float | None = None, examples_per_second: float | None = None) -> None:
+        """So many units are done in all."""
+        ...
+
+    def note(self, text: str) -> None:
+        """A line worth keeping: a warning, a result."""
+        ...
+
+
+class Silent:
+    """Nobody watches."""
+
+    def start(self, name: str, total: int, unit: str) -> None:
+        pass
+
+    def advance(self, done: int, loss: float | None = None, examples_per_second: float | None = None) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass

@@ -1,0 +1,87 @@
+"""A live line per stage on a terminal; plain lines, now and then, elsewhere."""
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+PLAIN_SECONDS = 10.0
+
+
+def watcher(console: Console) -> "Live | Plain":
+    return Live(console) if console.is_terminal else Plain(console)
+
+
+class Live:
+    """Name, bar, step, loss, examples/s and time left, on one line that stays when the stage is done."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar: Progress | None = None
+        self._task: Any = None
+        self._began = time.perf_counter()
+
+    def start(self, name: str, total: int, unit: str) -> None:
+        self.close()
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}s {task.fields[detail]}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=self._console,
+        )
+        self._bar.start()
+        self._began = time.perf_counter()
+        self._task = self._bar.add_task(name, total=total, unit=unit, detail="")
+
+    def advance(self, done: int, loss: float | None = None, examples_per_second: float | None = None) -> None:
+        if self._bar is None:
+            return
+        rate = examples_per_second or done / max(1e-9, time.perf_counter() - self._began)
+        detail = f"{f'loss {loss:.3f} ' if loss is not None else ''}{rate:.0f} examples/s"
+        self._bar.update(self._task, completed=done, detail=detail)
+
+    def note(self, text: str) -> None:
+        self._console.print(f"  [dim]{text}[/dim]")
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+class Plain:
+    """A line when a stage begins and every ten seconds while it runs."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._name, self._total, self._unit = "", 0, ""
+        self._began = self._last = time.perf_counter()
+
+    def start(self, name: str, total: int, unit: str) -> None:
+        self._name, self._total, self._unit = name, total, unit
+        self._began = self._last = time.perf_counter()
+        self._line(f"{name}: {total} {unit}s")
+
+    def advance(self, done: int, loss: float | None = None, examples_per_second: float | None = None) -> None:
+        now = time.perf_counter()
+        if now - self._last < PLAIN_SECONDS and (done < self._total or loss is None):
+            return
+        self._last = now
+        elapsed = now - self._began
+        rate = examples_per_second or done / max(1e-9, elapsed)
+        left = elapsed / max(1, done) * (self._total - done)
+        shown = f" loss {loss:.3f}," if loss is not None else ""
+        self._line(f"{self._name}: {self._unit} {done}/{self._total},{shown} {rate:.0f} examples/s, {left:.0f} s left")
+
+    def note(self, text: str) -> None:
+        self._line(text)
+
+    def close(self) -> None:
+        pass
+
+    def _line(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
