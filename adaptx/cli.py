@@ -209,17 +209,27 @@ def report(
     from adaptx.tracking import Tracker, default_uri
 
     opened = open_recipe(recipe, store, data, model, size, settings, limit, precision)
-    written = write_report(opened.plan, opened.store, folder)
+    written = write_report(opened.plan, opened.store, folder, _commands(recipe, store, data, settings, model, size))
     tracker = Tracker(
         opened.plan, opened.store, tracking or default_uri(opened.store), lambda text: err.print(text, markup=False)
     )
     tracker.record(opened.plan.nodes)
-    tracker.record_report(written.fingerprint, written.files)
+    tracker.record_report(opened.plan.recipe.name, written.fingerprint, written.files, written.metrics)
     if as_json:
         typer.echo(json.dumps(written.to_json(), indent=1))
         return
     written.print(out)
     out.print(f"report: {folder / 'report.html'}", highlight=False)
+
+
+def _commands(
+    recipe: Path, store: Path, data: str | None, settings: list[str] | None, model: str | None, size: str | None
+) -> list[str]:
+    """The command lines that make this report again."""
+    given = {"--data": data, "--model": model, "--size": size, "--store": str(store) if store != STORE else None}
+    options = "".join(f" {name} {value}" for name, value in given.items() if value is not None)
+    options += "".join(f" --set {text}" for text in settings or [])
+    return [f"adaptx {command} {recipe}{options}" for command in ("plan", "run", "report")]
 
 
 @app.command()

@@ -6,17 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from adaptx.backbones.batching import Encoded, collate, cut
+from adaptx.backbones.batching import Encoded, collate, micro_batches
 from adaptx.backbones.encoder import Encoder
 from adaptx.data.examples import Examples
 from adaptx.formats import classification, retrieval
 from adaptx.metrics import METRICS
 from adaptx.progress import Progress, Silent
 from adaptx.specs import Classification, Hidden, Precision, Resources
-from adaptx.training import autocast, micro_batch_tokens
-
-# Nothing is kept for a backward pass, so a forward-only batch may be larger than a training micro-batch.
-FORWARD_FACTOR = 4
+from adaptx.training import ROW_TOKENS, autocast, micro_batch_tokens
 
 
 class Evaluator:
@@ -37,31 +34,30 @@ class Evaluator:
         self.framing, self.precision, self.max_length = framing, precision, max_length
         self.tokenizer, self.device = tokenizer, device
         self.progress = progress or Silent()
-        tokens = micro_batch_tokens(resources, device)
-        self.tokens = tokens * FORWARD_FACTOR if tokens is not None else None
+        self.tokens = micro_batch_tokens(resources, device)
         self.examples = resources.micro_batch_size
 
     def probabilities(self, encoded: Encoded, head: nn.Module) -> Tensor:
         """Class probabilities [examples, labels] of a classification head, fp32 on the CPU, in the given order."""
         head.eval()
         parts, order = [], []
-        for group in self._groups(encoded):
-            batch = collate(encoded, group, self.device)
+        for rows in self._groups(encoded):
+            batch = collate(encoded, rows, self.device)
             with torch.inference_mode(), autocast(self.device, self.precision):
-                logits_BC = classification.logits(self.backbone, head, batch, self.framing)
-            parts.append(logits_BC.softmax(dim=-1).cpu())
-            order += group
+                logits_NC = classification.logits(self.backbone, head, batch, self.framing)
+            parts.append(logits_NC.softmax(dim=-1).cpu())
+            order += [index for row in rows for index in row]
             self.progress.advance(len(order))
         return _in_order(torch.cat(parts), order)
 
     def vectors(self, encoded: Encoded, done: int = 0) -> Tensor:
         """Pooled vectors [examples, hidden], fp32 on the CPU, in the given order."""
         parts, order = [], []
-        for group in self._groups(encoded):
-            batch = collate(encoded, group, self.device)
+        for rows in self._groups(encoded):
+            batch = collate(encoded, rows, self.device)
             with torch.inference_mode(), autocast(self.device, self.precision):
                 parts.append(self.backbone.pooled(batch, self.framing).cpu())
-            order += group
+            order += [index for row in rows for index in row]
             self.progress.advance(done + len(order))
         return _in_order(torch.cat(parts), order)
 
@@ -80,8 +76,8 @@ class Evaluator:
         candidates = self.vectors(sides[1], done=len(examples))
         return retrieval.nearest(queries, candidates, self.framing.centred), sides
 
-    def _groups(self, encoded: Encoded) -> list[list[int]]:
-        return cut(encoded.lengths, self.tokens, self.examples)
+    def _groups(self, encoded: Encoded) -> list[list[list[int]]]:
+        return micro_batches(encoded.lengths, self.tokens, self.examples, ROW_TOKENS)
 
 
 def golds(examples: Examples, task_format: object) -> list[str] | list[int]:

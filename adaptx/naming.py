@@ -13,6 +13,7 @@ from adaptx.specs import (
     Sequential,
     Stack,
     Stage,
+    Task,
     Train,
 )
 
@@ -94,7 +95,7 @@ def factors(stage: Stage) -> Factors:
     model = stage if isinstance(stage, Train) else stage.model
     if isinstance(model, ModelSpec):
         return Factors(model.name, UNTRAINED, Pretrained.__name__, UNTRAINED, UNTRAINED, None)
-    on_target = model.task.name == stage.task.name
+    on_target = isinstance(stage, Train) or trained_on(model, stage.task)
     return Factors(
         model.model.name,
         method_name(model.method),
@@ -103,6 +104,12 @@ def factors(stage: Stage) -> Factors:
         model.task.name if on_target else UNTRAINED,
         model.config.seed,
     )
+
+
+def trained_on(train: Train, task: Task) -> bool:
+    """Whether a training's own task is the measured one: by name (few-shot rows may differ), or by what it reads."""
+    same_rows = bool(task.train) and train.task.train == task.train and train.task.format == task.format
+    return train.task.name == task.name or same_rows
 
 
 def path(stage: Stage) -> tuple[Train, ...]:

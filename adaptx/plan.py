@@ -75,7 +75,7 @@ class Plan:
 
     def statuses(self, store: Store) -> dict[str, Status]:
         """Status of each node. A training is to do only where something that is to do needs its weights."""
-        found = {node.fingerprint: _entry(node, store) for node in self.nodes}
+        found = {node.fingerprint: stored_entry(node, store) for node in self.nodes}
         wanted: set[str] = set()
         statuses: dict[str, Status] = {}
         for node in reversed(self.nodes):
@@ -156,7 +156,8 @@ def make_plan(recipe: Recipe, sources: Sources) -> Plan:
     return Plan(recipe, (*bare, *inner), identities)
 
 
-def _entry(node: Node, store: Store) -> Entry | None:
+def stored_entry(node: Node, store: Store) -> Entry | None:
+    """What the store holds of a node; by nominal fingerprint where its inputs' digests are not at hand."""
     if node.identity.resolved:
         return store.find(node.fingerprint)
     return store.find_nominal(node.identity.nominal)

@@ -70,7 +70,9 @@ class Store:
         return self.entries().get(fingerprint)
 
     def find_nominal(self, nominal: str) -> Entry | None:
-        return next((entry for entry in self.entries().values() if entry.nominal == nominal), None)
+        """The newest stage of that nominal fingerprint; several are there where data changed under one name."""
+        found = [entry for entry in self.entries().values() if entry.nominal == nominal]
+        return max(found, key=lambda entry: (entry.folder / COMPLETE).stat().st_mtime, default=None)
 
     def named(self, name: str, kind: str | None = None) -> Entry:
         """The stage whose folder is called `name`, or whose fingerprint begins with it.

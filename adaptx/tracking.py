@@ -151,12 +151,12 @@ class Tracker:
     def _variant(self, node: Node) -> None:
         """One run for the model an evaluation measures, with all its evaluations that are stored so far."""
         key = self._variant_key(node)
+        # The recipe's own evaluations, since two that differ by name alone are one node of the plan.
         stored = [
-            (other.stage, entry)
-            for other in self.plan.nodes
-            if isinstance(other.stage, Evaluate)
-            and self._variant_key(other) == key
-            and (entry := self.store.find(other.fingerprint)) is not None
+            (evaluate, entry)
+            for evaluate in dict.fromkeys(self.plan.recipe.evaluations)
+            if self._model_key(evaluate) == key
+            and (entry := self.store.find(self.plan.fingerprint_of(evaluate))) is not None
         ]
         if not stored:
             return
@@ -182,8 +182,12 @@ class Tracker:
         self._finish(run_id, stamp)
 
     def _variant_key(self, node: Node) -> str:
+        assert isinstance(node.stage, Evaluate)
+        return self._model_key(node.stage)
+
+    def _model_key(self, evaluate: Evaluate) -> str:
         """The fingerprint of the evaluated model: a training's, or that of a bare checkpoint's weights."""
-        model = node.stage.model
+        model = evaluate.model
         if isinstance(model, Train):
             return self.plan.fingerprint_of(model)
         place = self.plan.identities.place(model)

@@ -1,12 +1,16 @@
-"""Token ids to batches: encoding, cutting by a token budget, padding.
+"""Token ids to batches: encoding, micro-batches by a token budget, packing.
 
-Suffixes: B sequences, T tokens.
+Several short sequences share one row; attention is kept inside each, and positions count from its own start, so the
+result is that of one sequence a row, without the padding (as in Krell et al. 2021, arXiv:2107.02027).
+
+Suffixes: B rows, T tokens, N sequences.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,11 +35,27 @@ class Encoded:
 
 @dataclass(frozen=True)
 class TokenBatch:
-    """Padded ids and mask, both [B, T]; type ids where there are any."""
+    """Packed rows. `slots_BT` numbers the sequences of each row from 0 and is -1 on padding; `positions_BT` counts
+    within a sequence. `row_N`, `slot_N` and `first_N` (the first token) say where each sequence lies.
+    """
 
     ids_BT: Tensor
-    mask_BT: Tensor
     types_BT: Tensor | None
+    positions_BT: Tensor
+    slots_BT: Tensor
+    row_N: Tensor
+    slot_N: Tensor
+    first_N: Tensor
+
+    @property
+    def mask(self) -> Tensor:
+        """Which tokens attend to which: [B, T] where every row holds one sequence, else [B, T, T].
+
+        Padding attends to padding, so that no row of the attention is empty.
+        """
+        if len(self.row_N) == len(self.ids_BT):
+            return (self.slots_BT >= 0).long()
+        return (self.slots_BT.unsqueeze(2) == self.slots_BT.unsqueeze(1)).long()
 
 
 def encode_texts(
@@ -50,38 +70,70 @@ def encode_texts(
     return Encoded(output["input_ids"], output.get("token_type_ids"), tokenizer.pad_token_id, cut)
 
 
-def cut(lengths: Sequence[int], most_tokens: int | None, most_examples: int | None = None) -> list[list[int]]:
-    """Indices sorted by length and cut into groups whose padded size stays within the budgets.
+def micro_batches(
+    lengths: Sequence[int], most_tokens: int | None, most_examples: int | None, row_tokens: int
+) -> list[list[list[int]]]:
+    """Micro-batches, each a list of rows, each a list of indices of sequences; longest first, so memory peaks at once.
 
-    A sequence that alone exceeds the token budget is a group of its own. Longest first, so that memory peaks at once.
+    A micro-batch holds at most `most_tokens` tokens and `most_examples` sequences (None: no bound), but at least one
+    sequence. Rows hold `row_tokens` tokens, or the longest sequence where that is longer.
     """
     order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
-    groups: list[list[int]] = []
+    batches: list[list[int]] = []
+    tokens = 0
     for index in order:
-        group = groups[-1] if groups else None
-        longest = lengths[group[0]] if group else 0
-        if (
-            group is None
-            or (most_tokens is not None and longest * (len(group) + 1) > most_tokens)
-            or (most_examples is not None and len(group) >= most_examples)
-        ):
-            groups.append([index])
+        over = most_tokens is not None and tokens + lengths[index] > most_tokens
+        if not batches or over or (most_examples is not None and len(batches[-1]) >= most_examples):
+            batches.append([])
+            tokens = 0
+        batches[-1].append(index)
+        tokens += lengths[index]
+    return [pack(batch, lengths, row_tokens) for batch in batches]
+
+
+def pack(indices: Sequence[int], lengths: Sequence[int], row_tokens: int) -> list[list[int]]:
+    """Rows of sequences by first fit; `indices` come longest first."""
+    width = max(row_tokens, lengths[indices[0]])
+    rows: list[list[int]] = []
+    free: list[int] = []
+    for index in indices:
+        row = next((row for row, room in enumerate(free) if room >= lengths[index]), None)
+        if row is None:
+            rows.append([index])
+            free.append(width - lengths[index])
         else:
-            group.append(index)
-    return groups
+            rows[row].append(index)
+            free[row] -= lengths[index]
+    return rows
 
 
-def collate(encoded: Encoded, indices: Sequence[int], device: torch.device) -> TokenBatch:
-    """The sequences at `indices`, padded on the right to the longest of them."""
-    width = max(len(encoded.ids[index]) for index in indices)
-    ids_BT = torch.full((len(indices), width), encoded.pad, dtype=torch.long)
-    mask_BT = torch.zeros((len(indices), width), dtype=torch.long)
-    types_BT = torch.zeros_like(ids_BT) if encoded.types is not None else None
-    for row, index in enumerate(indices):
-        length = len(encoded.ids[index])
-        ids_BT[row, :length] = torch.tensor(encoded.ids[index])
-        mask_BT[row, :length] = 1
-        if types_BT is not None and encoded.types is not None:
-            types_BT[row, :length] = torch.tensor(encoded.types[index])
-    types_BT = types_BT.to(device) if types_BT is not None else None
-    return TokenBatch(ids_BT.to(device), mask_BT.to(device), types_BT)
+def collate(encoded: Encoded, rows: Sequence[Sequence[int]], device: torch.device) -> TokenBatch:
+    """The sequences of `rows` as tensors, padded on the right to the fullest row; N runs through the rows in order."""
+    width = max(sum(len(encoded.ids[index]) for index in row) for row in rows)
+    shape = (len(rows), width)
+    ids = np.full(shape, encoded.pad, dtype=np.int64)
+    types = np.zeros(shape, dtype=np.int64) if encoded.types is not None else None
+    positions = np.zeros(shape, dtype=np.int64)
+    slots = np.full(shape, -1, dtype=np.int64)
+    places: list[tuple[int, int, int]] = []
+    for row, members in enumerate(rows):
+        first = 0
+        for slot, index in enumerate(members):
+            last = first + len(encoded.ids[index])
+            ids[row, first:last] = encoded.ids[index]
+            positions[row, first:last] = np.arange(last - first)
+            slots[row, first:last] = slot
+            if types is not None and encoded.types is not None:
+                types[row, first:last] = encoded.types[index]
+            places.append((row, slot, first))
+            first = last
+    row_N, slot_N, first_N = torch.tensor(places, device=device).T
+    return TokenBatch(
+        torch.from_numpy(ids).to(device),
+        torch.from_numpy(types).to(device) if types is not None else None,
+        torch.from_numpy(positions).to(device),
+        torch.from_numpy(slots).to(device),
+        row_N,
+        slot_N,
+        first_N,
+    )

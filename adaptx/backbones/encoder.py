@@ -1,6 +1,6 @@
 """Encoders (BERT, XLM-R): token ids to hidden states and pooled vectors.
 
-Suffixes: B sequences, T tokens, D hidden size.
+Suffixes: B rows, T tokens, N sequences, S sequences of the fullest row, D hidden size.
 """
 
 from typing import Any
@@ -20,6 +20,12 @@ class Encoder(nn.Module):
         self.network = network
 
     @property
+    def _first_position(self) -> int:
+        """XLM-R's position table begins after its padding id."""
+        config = self.network.config
+        return config.pad_token_id + 1 if config.model_type == "xlm-roberta" else 0
+
+    @property
     def hidden_size(self) -> int:
         return self.network.config.hidden_size
 
@@ -28,28 +34,37 @@ class Encoder(nn.Module):
         return self.network.config.num_hidden_layers
 
     def hidden(self, batch: TokenBatch, layer: int | None = None) -> Tensor:
-        """Hidden states [B, T, D] after `layer` (None: the last; 0: the embeddings).
+        """Hidden states [B, T, D] of the packed rows after `layer` (None: the last; 0: the embeddings).
 
         Raises:
             ValueError: the network has no such layer.
         """
         if layer is not None and layer > self.num_layers:
             raise ValueError(f"Hidden(layer={layer}): the checkpoint has {self.num_layers} layers")
-        inputs = {"input_ids": batch.ids_BT, "attention_mask": batch.mask_BT}
-        if batch.types_BT is not None:
-            inputs["token_type_ids"] = batch.types_BT
-        output = self.network(**inputs, output_hidden_states=layer is not None)
+        types_BT = batch.types_BT if batch.types_BT is not None else torch.zeros_like(batch.ids_BT)
+        output = self.network(
+            input_ids=batch.ids_BT,
+            attention_mask=batch.mask,
+            position_ids=batch.positions_BT + self._first_position,
+            token_type_ids=types_BT,
+            output_hidden_states=layer is not None,
+        )
         return output.last_hidden_state if layer is None else output.hidden_states[layer]
 
     def pooled(self, batch: TokenBatch, framing: Hidden) -> Tensor:
-        """One fp32 vector a sequence, [B, D]; padding takes no part in a mean."""
+        """One fp32 vector a sequence, [N, D]; padding and neighbours in a row take no part in a mean."""
         hidden_BTD = self.hidden(batch, framing.layer).float()
         match framing.pooling:
             case Pooling.FIRST:
-                return hidden_BTD[:, 0]
+                return hidden_BTD[batch.row_N, batch.first_N]
             case Pooling.MEAN:
-                weights_BT1 = batch.mask_BT.unsqueeze(-1).float()
-                return (hidden_BTD * weights_BT1).sum(dim=1) / weights_BT1.sum(dim=1)
+                # As a matrix product per row, since scattered additions are in no fixed order on a GPU.
+                slots_S = torch.arange(int(batch.slot_N.max()) + 1, device=batch.slots_BT.device)
+                member_BST = (batch.slots_BT.unsqueeze(1) == slots_S.unsqueeze(1)).float()
+                with torch.autocast(hidden_BTD.device.type, enabled=False):
+                    sums_BSD = member_BST @ hidden_BTD
+                means_BSD = sums_BSD / member_BST.sum(dim=-1, keepdim=True).clamp(min=1)
+                return means_BSD[batch.row_N, batch.slot_N]
 
 
 class TransferModel(nn.Module):

@@ -1,6 +1,6 @@
 """Classification of a text or a pair: a linear head over the pooled vector. Loss unit: the example.
 
-Suffixes: B examples, C labels, D hidden size.
+Suffixes: N examples, C labels, D hidden size.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from adaptx.specs import Classification, Hidden
 
 
 class Head(nn.Module):
-    """Dropout and a linear map, in fp32: pooled [B, D] -> logits [B, C]."""
+    """Dropout and a linear map, in fp32: pooled [N, D] -> logits [N, C]."""
 
     def __init__(self, hidden_size: int, num_labels: int, dropout: float) -> None:
         super().__init__()
@@ -24,9 +24,9 @@ class Head(nn.Module):
         nn.init.normal_(self.linear.weight, std=0.02)
         nn.init.zeros_(self.linear.bias)
 
-    def forward(self, pooled_BD: Tensor) -> Tensor:
-        with torch.autocast(pooled_BD.device.type, enabled=False):
-            return self.linear(self.dropout(pooled_BD))
+    def forward(self, pooled_ND: Tensor) -> Tensor:
+        with torch.autocast(pooled_ND.device.type, enabled=False):
+            return self.linear(self.dropout(pooled_ND))
 
 
 def new_head(task_format: Classification, hidden_size: int, dropout: float) -> Head:
@@ -46,10 +46,10 @@ def gold_ids(examples: Examples, task_format: Classification) -> list[int]:
 
 
 def logits(backbone: Encoder, head: nn.Module, batch: TokenBatch, framing: Hidden) -> Tensor:
-    """[B, C] in fp32."""
+    """[N, C] in fp32."""
     return head(backbone.pooled(batch, framing))
 
 
-def loss_sum(logits_BC: Tensor, gold_B: Tensor) -> Tensor:
+def loss_sum(logits_NC: Tensor, gold_N: Tensor) -> Tensor:
     """Cross-entropy summed over examples (scalar): the caller divides by the examples of the whole batch."""
-    return nn.functional.cross_entropy(logits_BC, gold_B, reduction="sum")
+    return nn.functional.cross_entropy(logits_NC, gold_N, reduction="sum")

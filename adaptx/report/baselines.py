@@ -1,0 +1,80 @@
+"""Which variant is another's matched baseline: the same method and target, without the intermediate task."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from adaptx.identity import evaluation_framing, evaluation_precision
+from adaptx.naming import UNTRAINED
+from adaptx.report.measured import Variant
+from adaptx.specs import Evaluate, Pretrained, Retrieval, Train
+
+
+@dataclass(frozen=True)
+class Match:
+    """A variant's baseline, or why it has none; `note` also says what else differs between the two."""
+
+    baseline: Variant | None
+    note: str = ""
+
+
+def match(variant: Variant, others: Sequence[Variant]) -> Match:
+    """The baseline of a variant among those measured on the same task.
+
+    - Trained on the target: the same model, method, target and seed from the bare checkpoint.
+    - Retrieval without target training: the untrained checkpoint, read the same way.
+    - An intermediate's own head, scored as it is: the same method trained on the target from the bare
+      checkpoint.
+
+    Other settings may differ (a learning rate); where several fit, the one with the same settings is taken.
+    """
+    if is_baseline(variant):
+        return Match(None, "is a baseline")
+    fitting = [other for other in others if other is not variant and is_baseline(other) and _fits(variant, other)]
+    if not fitting:
+        return Match(None, "no matching baseline in this recipe")
+    if len(fitting) > 1:
+        same = [other for other in fitting if not _differing(variant.evaluate, other.evaluate)]
+        if len(same) != 1:
+            names = ", ".join(other.label for other in fitting)
+            return Match(None, f"{len(fitting)} baselines match and {len(same)} of them have its settings: {names}")
+        fitting = same
+    differing = _differing(variant.evaluate, fitting[0].evaluate)
+    return Match(fitting[0], f"baseline differs in {', '.join(differing)}" if differing else "")
+
+
+def is_baseline(variant: Variant) -> bool:
+    """Whether no intermediate task is in it: trained on the target from the bare checkpoint, or not "
+    "at all.
+    """
+    if isinstance(variant.evaluate.model, Train):
+        return variant.factors.target != UNTRAINED and isinstance(variant.evaluate.model.start, Pretrained)
+    return isinstance(variant.task.format, Retrieval)
+
+
+def _fits(variant: Variant, baseline: Variant) -> bool:
+    ours, theirs = variant.factors, baseline.factors
+    if ours.model != theirs.model:
+        return False
+    if isinstance(variant.task.format, Retrieval) and ours.target == UNTRAINED:
+        return theirs.target == UNTRAINED and _reading(variant.evaluate) == _reading(baseline.evaluate)
+    return (ours.method, ours.seed) == (theirs.method, theirs.seed) and theirs.target == variant.task.name
+
+
+def _reading(evaluate: Evaluate) -> tuple[object, object]:
+    return evaluation_framing(evaluate), evaluation_precision(evaluate)
+
+
+def _differing(ours: Evaluate, theirs: Evaluate) -> list[str]:
+    """Settings of the two models' last trainings that differ, where both were trained on the task."""
+    left, right = ours.model, theirs.model
+    if not isinstance(left, Train) or not isinstance(right, Train) or left.task != right.task:
+        return []
+    pairs = [(left.config, right.config), (left.method, right.method)]
+    names = [
+        field.name
+        for one, other in pairs
+        for field in dataclasses.fields(one)
+        if getattr(one, field.name) != getattr(other, field.name)
+    ]
+    return names + (["limit"] if left.limit != right.limit else [])

@@ -1,0 +1,181 @@
+"""What could explain a score besides the variant: what a checkpoint has seen, how one was selected, which
+rows were read.
+
+Each finding is one plain sentence for the report.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from adaptx.catalog.languages import language_name
+from adaptx.naming import path
+from adaptx.report.measured import Measurements
+from adaptx.specs import Best, Evaluate, Exposure, ModelSpec, Recipe, Rows, Seen, Task, Train
+
+RowCounts = tuple[int | None, int | None]
+"""Rows used and rows expected; None where not known."""
+
+_MET = {
+    Exposure.LABELS: "has been trained on labelled rows of",
+    Exposure.TEXT: "has seen unlabelled text of",
+    Exposure.KIND: "has been trained on other",
+}
+
+_EXPOSED = (
+    "What a checkpoint saw before adaptx trained it confounds gains on the same data or kind of "
+    "task: a gain, or an "
+    "absent one, may come from there. In this recipe:"
+)
+
+
+def find_confounds(recipe: Recipe, measurements: Measurements) -> list[str]:
+    """Sentences on exposure, overlapping rows, selection and comparability, in this order."""
+    evaluates = tuple(dict.fromkeys(recipe.evaluations))
+    trainings = tuple(dict.fromkeys(train for evaluate in evaluates for train in path(evaluate)))
+    return [*_exposures(evaluates), *_leaks(evaluates), *_selections(trainings), *_uneven(measurements)]
+
+
+def rows_differences(measurements: Measurements) -> list[str]:
+    """Sentences on sets of which other than the published number of rows was read."""
+    trained: dict[str, RowCounts] = {}
+    evaluated: dict[str, dict[RowCounts, list[str]]] = {}
+    for measured in measurements.measured:
+        for training in measured.path:
+            trained[training.train.task.name] = _counts(training.result)
+        if _differ(counts := _counts(measured.record)):
+            by_counts = evaluated.setdefault(measured.evaluate.task.name, {})
+            by_counts.setdefault(counts, []).append(measured.evaluate.language)
+    sentences = [
+        f"{task} was not evaluated on its whole published sets: "
+        + "; ".join(f"{_of(counts)} rows in {_names(languages)}" for counts, languages in by_counts.items())
+        + ". Its scores do not compare with published ones."
+        for task, by_counts in evaluated.items()
+    ]
+    fewer = ", ".join(f"{task} {_of(counts)} rows" for task, counts in trained.items() if _differ(counts))
+    return [*sentences, f"Trainings did not read their whole published sets: {fewer}."] if fewer else sentences
+
+
+def _counts(result: Mapping[str, Any]) -> RowCounts:
+    return result.get("rows_used"), result.get("rows_expected")
+
+
+def _differ(counts: RowCounts) -> bool:
+    return None not in counts and counts[0] != counts[1]
+
+
+def _of(counts: RowCounts) -> str:
+    return f"{counts[0]:,} of {counts[1]:,}"
+
+
+def _exposures(evaluates: Sequence[Evaluate]) -> list[str]:
+    """Where the checkpoint's own training overlaps a task of the recipe."""
+    uses: dict[tuple[ModelSpec, str], dict[str, list[Rows]]] = {}
+    tasks: dict[str, Task] = {}
+    for evaluate in evaluates:
+        model = evaluate.model.model if isinstance(evaluate.model, Train) else evaluate.model
+        tasks[evaluate.task.name] = evaluate.task
+        rows = evaluate.task.rows_in(evaluate.language)
+        uses.setdefault((model, evaluate.task.name), {}).setdefault("evaluated on", []).append(rows)
+        for train in path(evaluate):
+            tasks[train.task.name] = train.task
+            uses.setdefault((model, train.task.name), {}).setdefault("trained on", []).extend(train.task.train)
+    kinds: dict[tuple[ModelSpec, Seen], list[str]] = {}
+    sentences: list[str] = []
+    for (model, name), roles in uses.items():
+        for seen in model.seen:
+            if "/" not in seen.what:
+                if seen.what == tasks[name].kind:
+                    kinds.setdefault((model, seen), []).append(name)
+            elif used := _used(seen, roles):
+                sentences.append(f"{_met(model, seen)}, which {name} is {used}{_note(seen)}.")
+    for (model, seen), names in kinds.items():
+        same = f"the kind of task that {' and '.join(names)} {'is' if len(names) == 1 else 'are'}"
+        languages = f" ({_names(seen.languages)})" if seen.languages else ""
+        sentences.append(f"{_met(model, seen)} data{languages}, {same}{_note(seen)}.")
+    return [_EXPOSED, *dict.fromkeys(sentences)] if sentences else []
+
+
+def _used(seen: Seen, roles: Mapping[str, Sequence[Rows]]) -> str:
+    """`trained on (English) and evaluated on (Korean)`: what of a task's rows is in a data set that was seen."""
+    touched = {role: [rows.language for rows in read if _covers(seen, rows)] for role, read in roles.items()}
+    return " and ".join(f"{role} ({_names(languages)})" for role, languages in touched.items() if languages)
+
+
+def _met(model: ModelSpec, seen: Seen) -> str:
+    return f"{model.name} {_MET[seen.exposure]} {seen.what}"
+
+
+def _note(seen: Seen) -> str:
+    return f": {seen.note}" if seen.note else ""
+
+
+def _covers(seen: Seen, rows: Rows) -> bool:
+    return rows.hub_id == seen.what and (not seen.languages or rows.language in seen.languages)
+
+
+def _leaks(evaluates: Sequence[Evaluate]) -> list[str]:
+    """Evaluated rows that a training on the way read, or selected its checkpoint on."""
+    found: dict[str, None] = {}
+    for evaluate in evaluates:
+        scored = evaluate.task.rows_in(evaluate.language)
+        for train in path(evaluate):
+            for rows in train.task.train:
+                if _overlap(rows, train.limit, scored, evaluate.limit):
+                    found[
+                        f"{train.task.name} is trained on rows of {scored.address} that "
+                        f"{evaluate.task.name} is "
+                        f"evaluated on in {language_name(evaluate.language)}: that score is no test score."
+                    ] = None
+            for rows in train.task.development if isinstance(train.config.selection, Best) else ():
+                if _overlap(rows, None, scored, evaluate.limit):
+                    found[
+                        f"Checkpoints of {train.task.name} are selected on rows of {scored.address} that "
+                        f"{evaluate.task.name} is evaluated on in {language_name(evaluate.language)}: "
+                        f"that score is "
+                        "optimistic."
+                    ] = None
+    return list(found)
+
+
+def _overlap(one: Rows, one_limit: int | None, other: Rows, other_limit: int | None) -> bool:
+    if one.address != other.address or one.revision != other.revision:
+        return False
+    return one.first < _end(other, other_limit) and other.first < _end(one, one_limit)
+
+
+def _end(rows: Rows, limit: int | None) -> float:
+    ends = [rows.stop, rows.first + limit if limit is not None else None]
+    return min((float(end) for end in ends if end is not None), default=float("inf"))
+
+
+def _selections(trainings: Iterable[Train]) -> list[str]:
+    """Checkpoints selected on development rows in languages that were not trained on."""
+    found: dict[str, None] = {}
+    for train in trainings:
+        if isinstance(train.config.selection, Best):
+            foreign = [r.language for r in train.task.development if r.language not in train.task.source_languages]
+            if foreign:
+                found[
+                    f"Checkpoints of {train.task.name} are selected on development rows in "
+                    f"{_names(foreign)}, which "
+                    "it is not trained in: scores there are no longer zero-shot."
+                ] = None
+    return list(found)
+
+
+def _uneven(measurements: Measurements) -> list[str]:
+    """Tasks whose variants were measured in different languages, so that their averages do not compare."""
+    sentences: list[str] = []
+    for task in measurements.tasks:
+        sets = {tuple(sorted(variant.languages)) for variant in measurements.variants(task.name)}
+        if len(sets) > 1:
+            sentences.append(
+                f"The variants of {task.name} are scored in different sets of languages, so their "
+                f"averages do not "
+                "compare directly; a gain always compares the same languages and rows."
+            )
+    return sentences
+
+
+def _names(languages: Iterable[str]) -> str:
+    return ", ".join(language_name(language) for language in dict.fromkeys(languages))

@@ -1,0 +1,28 @@
+"""One self-contained HTML file: no network, no scripts; figures are in it."""
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+TEMPLATE = Path(__file__).parent / "templates" / "report.html.j2"
+
+
+def render(facts: Mapping[str, Any]) -> str:
+    """The report's page from its template; a fact that the template needs and does not get is an error."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATE.parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["data_uri"] = data_uri
+    return environment.get_template(TEMPLATE.name).render(**facts)
+
+
+def data_uri(file: Path) -> str:
+    """A PNG file as a `data:` address."""
+    return f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"

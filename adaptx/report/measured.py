@@ -1,0 +1,219 @@
+"""What the store holds of a plan's evaluations: scores per example, recomputed from predictions and golds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adaptx.errors import UserError
+from adaptx.metrics import METRICS
+from adaptx.naming import UNTRAINED, Factors, factors, path
+from adaptx.plan import Node, Plan, stored_entry
+from adaptx.report.bootstrap import Examples, Floats
+from adaptx.report.variants import seeds, variant_labels
+from adaptx.specs import Classification, Evaluate, Task, Train
+from adaptx.store import Entry, Store, read_json
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """One training on the way to an evaluation. result: its result.json, empty where it is not stored."""
+
+    train: Train
+    result: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One stored evaluation: one model, one task, one language.
+
+    scores: metric -> score of each example, shape [examples]. record: scores.json without predictions.
+    path: every distinct training on the way, inputs first; the last is the variant's own.
+    """
+
+    evaluate: Evaluate
+    variant: str
+    factors: Factors
+    fingerprint: str
+    model_fingerprint: str
+    status: str
+    scores: Mapping[str, Floats]
+    examples: Examples
+    record: Mapping[str, Any]
+    path: tuple[Training, ...]
+
+    @property
+    def is_source_language(self) -> bool:
+        return self.evaluate.language in source_languages(self.evaluate)
+
+    @property
+    def path_seconds(self) -> float | None:
+        """Training seconds of the whole path; shared trainings count in full for every variant."""
+        results = [training.result for training in self.path]
+        return float(sum(r["seconds"] for r in results)) if all("seconds" in r for r in results) else None
+
+    @property
+    def peak_memory_bytes(self) -> int | None:
+        """Maximum over the path's trainings and the evaluation itself."""
+        known = [int(peak) for stage in self._stages if (peak := stage.get("peak_memory_bytes")) is not None]
+        return max(known) if known else None
+
+    @property
+    def memory_measure(self) -> str:
+        """How the peak was measured; several ways are all named."""
+        return "; ".join(dict.fromkeys(str(s["memory_measure"]) for s in self._stages if s.get("memory_measure")))
+
+    @property
+    def trainable_parameters(self) -> int | None:
+        """Of the variant's own last training; 0 for a bare checkpoint."""
+        return self.path[-1].result.get("trainable_parameters") if self.path else 0
+
+    @property
+    def _stages(self) -> tuple[Mapping[str, Any], ...]:
+        return (*(training.result for training in self.path), self.record)
+
+
+@dataclass(frozen=True, eq=False)
+class Variant:
+    """One model with its seeds, measured on one task in one or more languages."""
+
+    label: str
+    task: Task
+    factors: Factors
+    seeds: tuple[int, ...]
+    languages: Mapping[str, Measured]
+
+    @property
+    def first(self) -> Measured:
+        return next(iter(self.languages.values()))
+
+    @property
+    def evaluate(self) -> Evaluate:
+        """Any one of its evaluations: model, framing and precision are those of all."""
+        return self.first.evaluate
+
+
+@dataclass(frozen=True, eq=False)
+class Measurements:
+    """All that is stored of a plan's evaluations, in the recipe's order, and the names of what is not."""
+
+    measured: tuple[Measured, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        return tuple({m.evaluate.task.name: m.evaluate.task for m in self.measured}.values())
+
+    def variants(self, task: str) -> tuple[Variant, ...]:
+        """The variants measured on a task; one for each seed."""
+        found: dict[tuple[str, str], dict[str, Measured]] = {}
+        for measured in self.measured:
+            if measured.evaluate.task.name == task:
+                key = (measured.variant, measured.model_fingerprint)
+                found.setdefault(key, {})[measured.evaluate.language] = measured
+        return tuple(_variant(label, languages) for (label, _), languages in found.items())
+
+
+def measure(plan: Plan, store: Store) -> Measurements:
+    """Read every stored evaluation of the plan.
+
+    Raises:
+        UserError: an evaluation's golds are gone, or do not fit its predictions.
+    """
+    nodes = {node.fingerprint: node for node in plan.nodes}
+    statuses = plan.statuses(store)
+
+    def node_of(stage: Train | Evaluate) -> Node:
+        return nodes[plan.identities.of(stage).fingerprint]
+
+    evaluates = tuple(dict.fromkeys(plan.recipe.evaluations))
+    model_fingerprints = {
+        evaluate: node_of(evaluate.model).fingerprint if isinstance(evaluate.model, Train) else UNTRAINED
+        for evaluate in evaluates
+    }
+    labels = variant_labels(evaluates, model_fingerprints)
+    golds: dict[str, Any] = {}
+    measured: list[Measured] = []
+    missing: list[str] = []
+    for evaluate in evaluates:
+        node = node_of(evaluate)
+        entry = stored_entry(node, store)
+        if entry is None:
+            missing.append(node.name)
+            continue
+        record = entry.result
+        if record["golds"] not in golds:
+            golds[record["golds"]] = _read_golds(store.root / "golds" / record["golds"], entry)
+        trainings = [(train, stored_entry(node_of(train), store)) for train in path(evaluate)]
+        measured.append(
+            Measured(
+                evaluate,
+                labels[evaluate],
+                factors(evaluate),
+                node.fingerprint,
+                model_fingerprints[evaluate],
+                statuses[node.fingerprint].value,
+                _scores(evaluate, record["predictions"], golds[record["golds"]]["golds"], entry),
+                _examples(evaluate, golds[record["golds"]]),
+                {key: value for key, value in record.items() if key != "predictions"},
+                tuple(Training(train, found.result if found else {}) for train, found in trainings),
+            )
+        )
+    return Measurements(tuple(measured), tuple(missing))
+
+
+def mean_path_seconds(seeds: Sequence[Variant]) -> float | None:
+    """Training seconds of a variant's whole path, the mean over its seeds."""
+    known = [seconds for variant in seeds if (seconds := variant.first.path_seconds) is not None]
+    return sum(known) / len(known) if known else None
+
+
+def most_memory_bytes(seeds: Sequence[Variant]) -> int | None:
+    """Peak memory of a variant's path, the maximum over its seeds and languages."""
+    every = (measured.peak_memory_bytes for variant in seeds for measured in variant.languages.values())
+    return max((peak for peak in every if peak is not None), default=None)
+
+
+def source_languages(evaluate: Evaluate) -> frozenset[str]:
+    """Languages in which the measured label set was trained on, so that a score there is not zero-shot.
+
+    Besides the task's own, those of every training on the way with the same labels: few-shot rows of a target
+    language count, and so does an intermediate task of the same kind.
+    """
+    labels = _label_set(evaluate.task)
+    trained = [train.task for train in path(evaluate) if labels and _label_set(train.task) == labels]
+    return frozenset(language for task in (evaluate.task, *trained) for language in task.source_languages)
+
+
+def _label_set(task: Task) -> frozenset[str]:
+    return frozenset(task.format.labels) if isinstance(task.format, Classification) else frozenset()
+
+
+def _variant(label: str, languages: Mapping[str, Measured]) -> Variant:
+    first = next(iter(languages.values()))
+    return Variant(label, first.evaluate.task, first.factors, seeds(first.evaluate), languages)
+
+
+def _scores(
+    evaluate: Evaluate, predictions: Sequence[object], golds: Sequence[object], entry: Entry
+) -> dict[str, Floats]:
+    try:
+        return {metric: METRICS[metric](predictions, golds) for metric in evaluate.task.metrics}
+    except ValueError as error:
+        raise UserError(f"{entry.folder}: {error}; remove that folder and run the recipe again") from error
+
+
+def _examples(evaluate: Evaluate, golds: Mapping[str, Any]) -> Examples:
+    # The group is the catalog's of today: a corrected one needs no new evaluation.
+    group = evaluate.task.rows_in(evaluate.language).parallel_group
+    return Examples(np.asarray(golds["rows"], dtype=np.int64), group)
+
+
+def _read_golds(file: Path, entry: Entry) -> Any:
+    if not file.is_file():
+        raise UserError(
+            f"{entry.folder} was scored against {file}, which is gone; remove that folder and run the recipe again"
+        )
+    return read_json(file)

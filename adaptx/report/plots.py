@@ -1,0 +1,268 @@
+"""The report's figures as PNG files: gains by language, quality against cost, training losses.
+
+Drawn without pyplot, so that nothing global changes in the caller's process. Colours: Okabe and Ito's eight
+for categories, a blue-to-orange scale for gains; both are told apart with colour-blind eyes, and every mark
+also differs in shape or carries its number.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from adaptx.catalog.languages import language_name
+from adaptx.report.cells import points
+from adaptx.report.gains import ZERO_SHOT, Gain
+from adaptx.report.measured import Measurements, Variant, mean_path_seconds, most_memory_bytes
+
+DOTS_PER_INCH = 160
+WIDTH_INCHES = 10.0
+MOST_CURVES = 24
+
+_INK, _GREY = "#222222", "#8a8a8a"
+_CATEGORIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#222222", "#999933")
+_MARKERS = {"Pretrained": "o", "Sequential": "s", "Stack": "^", "Fuse": "D"}
+_SETTINGS: Any = {
+    "font.size": 10.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": _GREY,
+    "axes.titlesize": 12.0,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "legend.frameon": False,
+}
+
+
+def gain_heatmap(gains: Sequence[Gain], task: str, metric: str, file: Path) -> Path | None:
+    """Gain of each variant (row) in each language (column) in percentage points; None where there is none."""
+    import numpy as np
+    from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
+
+    shown = [g for g in gains if (g.task, g.metric) == (task, metric) and g.gain is not None]
+    cells = {(g.variant, g.quantity): g for g in shown if g.is_language or g.quantity == ZERO_SHOT}
+    if not cells:
+        return None
+    variants = list(dict.fromkeys(variant for variant, _ in cells))
+    languages = list(dict.fromkeys(g.quantity for g in cells.values() if g.is_language))
+    columns = [*languages, ZERO_SHOT] if any(quantity == ZERO_SHOT for _, quantity in cells) else languages
+    grid = np.full((len(variants), len(columns)), np.nan)
+    for (variant, quantity), gain in cells.items():
+        grid[variants.index(variant), columns.index(quantity)] = 100 * (gain.gain or 0.0)
+    # At least 5 points either way, so that a table of nothing does not glow.
+    most = max(5.0, float(np.nanmax(np.abs(grid))))
+
+    figure, (axes,) = _figure(1.9 + 0.42 * len(variants))
+    scale = LinearSegmentedColormap.from_list(
+        "gain", ["#B35806", "#F1A340", "#FEE9CC", "#F7F7F7", "#D6E6F2", "#6BAED6", "#08519C"]
+    )
+    image = axes.imshow(grid, cmap=scale, norm=TwoSlopeNorm(0.0, -most, most), aspect="auto")
+    for (variant, quantity), gain in cells.items():
+        row, column = variants.index(variant), columns.index(quantity)
+        red, green, blue, _ = image.cmap(image.norm(grid[row, column]))
+        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
+        axes.text(
+            column,
+            row,
+            points(gain.gain) + ("*" if gain.sign else ""),
+            ha="center",
+            va="center",
+            fontsize=9.5 if len(columns) < 10 else 8,
+            color="white" if dark else _INK,
+            fontweight="bold" if gain.sign else "normal",
+        )
+    rows = {g.quantity: g.examples for g in cells.values() if g.is_language}
+    even = len(set(rows.values())) == 1
+    ticks = [_tick(column, None if even else rows.get(column)) for column in columns]
+    tilted = len(columns) > 9
+    axes.set_xticks(
+        range(len(columns)),
+        ticks,
+        rotation=45 if tilted else 0,
+        ha="right" if tilted else "center",
+        rotation_mode="anchor" if tilted else None,
+        fontsize=9,
+    )
+    axes.set_yticks(range(len(variants)), variants)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xticks(np.arange(len(columns)) - 0.5, minor=True)
+    axes.set_yticks(np.arange(len(variants)) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=2)
+    axes.tick_params(which="minor", length=0)
+    if columns[-1] == ZERO_SHOT and len(columns) > 1:
+        axes.axvline(len(columns) - 1.5, color=_INK, linewidth=1.2)
+    bar = figure.colorbar(image, ax=axes, pad=0.015, fraction=0.03)
+    bar.set_label("percentage points")
+    bar.outline.set_visible(False)
+    _title(
+        figure,
+        f"{task}: gain in {metric} over the matched baseline, in percentage points",
+        "* and bold: the 95% paired bootstrap interval over test examples excludes zero; "
+        + (f"{next(iter(rows.values())):,} examples in each language" if even else "n: examples"),
+    )
+    return _save(figure, file)
+
+
+def _tick(quantity: str, rows: int | None) -> str:
+    if quantity == ZERO_SHOT:
+        return "zero-shot\naverage"
+    return language_name(quantity) + (f"\nn = {rows:,}" if rows is not None else "")
+
+
+def quality_cost(measurements: Measurements, gains: Sequence[Gain], task: str, metric: str, file: Path) -> Path | None:
+    """Zero-shot average against training seconds and against peak memory of the whole path."""
+    scores = {g.variant: g for g in gains if (g.task, g.metric, g.quantity) == (task, metric, ZERO_SHOT)}
+    variants: dict[str, list[Variant]] = {}
+    for variant in measurements.variants(task):
+        if variant.label in scores:
+            variants.setdefault(variant.label, []).append(variant)
+    if not variants:
+        return None
+    methods = list(dict.fromkeys(seeds[0].factors.method for seeds in variants.values()))
+    colours = {method: _CATEGORIES[index % len(_CATEGORIES)] for index, method in enumerate(methods)}
+    costs: dict[str, dict[str, float]] = {
+        "training seconds of the whole path": {},
+        "peak memory of the path, MiB": {},
+    }
+    for label, seeds in variants.items():
+        seconds, peak = mean_path_seconds(seeds), most_memory_bytes(seeds)
+        if seconds is not None:
+            costs["training seconds of the whole path"][label] = seconds
+        if peak is not None:
+            costs["peak memory of the path, MiB"][label] = peak / 2**20
+    numbers = {label: str(index) for index, label in enumerate(variants, start=1)}
+    figure, panels = _figure(4.6 + 0.2 * -(-len(variants) // _key_columns(variants)), columns=2)
+    for axes, (name, values) in zip(panels, costs.items(), strict=True):
+        for label, value in values.items():
+            factors = variants[label][0].factors
+            axes.plot(
+                value,
+                100 * scores[label].score,
+                marker=_MARKERS.get(factors.start, "v"),
+                markersize=8,
+                linestyle="none",
+                color=colours[factors.method],
+                markeredgecolor="white",
+            )
+        axes.margins(0.12, 0.14)
+        axes.set_xlabel(name)
+        axes.grid(color="#e6e6e6", linewidth=0.8)
+        axes.set_axisbelow(True)
+    panels[0].set_ylabel(f"zero-shot average, {metric} %")
+    _key(
+        figure,
+        {
+            f"{numbers[label]}  {label}": (_MARKERS.get(v[0].factors.start, "v"), colours[v[0].factors.method])
+            for label, v in variants.items()
+        },
+    )
+    languages = len(next(iter(scores.values())).languages)
+    _title(
+        figure,
+        f"{task}: quality against cost",
+        f"mean {metric} over {languages} languages without training rows; left is cheaper, up is better",
+    )
+    # Last, since where numbers are free depends on the final layout.
+    for axes, values in zip(panels, costs.values(), strict=True):
+        _number(axes, {label: (value, 100 * scores[label].score) for label, value in values.items()}, numbers)
+    return _save(figure, file)
+
+
+def learning_curves(curves: Mapping[str, Sequence[tuple[int, float]]], file: Path) -> Path | None:
+    """Training loss by step, a panel for each training (the first `MOST_CURVES` of them)."""
+    import numpy as np
+
+    curves = {name: curve for name, curve in curves.items() if len(curve) > 1}
+    if not curves:
+        return None
+    whole = len(curves)
+    curves = dict(list(curves.items())[:MOST_CURVES])
+    across = min(4, len(curves))
+    down = -(-len(curves) // across)
+    figure, panels = _figure(0.8 + 1.75 * down, columns=across, rows=down)
+    for axes, (name, curve) in zip(panels, curves.items(), strict=False):
+        steps, losses = np.array(curve).T
+        axes.plot(steps, losses, color="#b9cfe0", linewidth=0.8)
+        width = max(1, len(losses) // 20)
+        smooth = np.convolve(losses, np.ones(width) / width, mode="valid")
+        axes.plot(steps[width - 1 :], smooth, color=_CATEGORIES[0], linewidth=1.6)
+        axes.set_title(name, fontsize=8, fontweight="normal", loc="left")
+        axes.tick_params(labelsize=8)
+        axes.set_ylim(bottom=0)
+        axes.grid(axis="y", color="#e6e6e6", linewidth=0.8)
+    for axes in panels[len(curves) :]:
+        axes.set_visible(False)
+    shown = f"; the first {len(curves)} of {whole} trainings" if whole > len(curves) else ""
+    _title(figure, "Training loss by step", f"pale: each step; dark: mean over the last twentieth of the steps{shown}")
+    return _save(figure, file)
+
+
+def _figure(height_inches: float, columns: int = 1, rows: int = 1) -> tuple[Any, list[Any]]:
+    """A figure and the flat list of its axes, under this module's settings."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(_SETTINGS):
+        figure = Figure(figsize=(WIDTH_INCHES, height_inches), dpi=DOTS_PER_INCH, layout="constrained")
+        axes: Any = figure.subplots(rows, columns, squeeze=False)
+    return figure, list(axes.ravel())
+
+
+def _title(figure: Any, title: str, below: str) -> None:
+    figure.suptitle(f"{title}\n", x=0.01, ha="left", fontsize=12, fontweight="bold")
+    height = figure.get_figheight()
+    figure.text(0.01, 1 - 0.42 / height, below, ha="left", va="center", fontsize=9.5, color="#555555")
+
+
+def _number(axes: Any, places: Mapping[str, tuple[float, float]], numbers: Mapping[str, str]) -> None:
+    """Write each point's number beside it: at the nearest place where nothing else lies, with a line to it if far."""
+    axes.figure.draw_without_rendering()
+    dots = {label: axes.transData.transform(place) for label, place in places.items()}
+    near = 0.14 * DOTS_PER_INCH
+    taken = [(float(x), float(y)) for x, y in dots.values()]
+    for label, (x, y) in dots.items():
+        sides = [(far * dx, far * dy) for far in (1, 2, 3, 4, 5, 6) for dx, dy in _SIDES]
+        spots = [(x + dx * near, y + dy * near) for dx, dy in sides]
+        spot = next((spot for spot in spots if _is_free(spot, taken, (x, y), 1.05 * near)), spots[0])
+        taken.append(spot)
+        offset = ((spot[0] - x) / DOTS_PER_INCH * 72, (spot[1] - y) / DOTS_PER_INCH * 72)
+        line = {"arrowstyle": "-", "color": _GREY, "linewidth": 0.6} if math.hypot(*offset) > 15 else None
+        axes.annotate(numbers[label], places[label], offset, textcoords="offset points", ha="center", va="center",
+                      fontsize=9, arrowprops=line)  # fmt: skip
+
+
+_SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
+
+
+def _is_free(
+    spot: tuple[float, float], taken: Sequence[tuple[float, float]], own: tuple[float, float], room: float
+) -> bool:
+    """Whether nothing but the point itself lies within `room` pixels across and up of a spot."""
+    return all(abs(spot[0] - x) > room or abs(spot[1] - y) > room for x, y in taken if (x, y) != own)
+
+
+def _key(figure: Any, entries: Mapping[str, tuple[str, str]]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], marker=marker, color=colour, linestyle="none", markersize=7)
+        for marker, colour in entries.values()
+    ]
+    columns = _key_columns(entries)
+    figure.legend(handles, list(entries), loc="outside lower left", ncols=columns, fontsize=9, handletextpad=0.3,
+                  frameon=False)  # fmt: skip
+
+
+def _key_columns(entries: Mapping[str, object]) -> int:
+    """As many columns as fit the figure's width: about 150 characters."""
+    return max(1, min(3, 150 // (max(map(len, entries)) + 8)))
+
+
+def _save(figure: Any, file: Path) -> Path:
+    figure.savefig(file, facecolor="white")
+    return file

@@ -1,0 +1,185 @@
+"""Where a report's numbers come from: stages, how each training went, data, checkpoints, machine."""
+
+import datetime
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from adaptx.catalog.languages import language_name
+from adaptx.naming import path
+from adaptx.plan import Node, Plan, stored_entry
+from adaptx.report.cells import NOTHING, count, mebibytes, of, percent, seconds
+from adaptx.report.tables import Cell, Column, Table
+from adaptx.specs import Best, Evaluate, ModelSpec, Rows, Train
+from adaptx.store import COMPLETE, Entry, Store
+
+
+def stage_table(plan: Plan, store: Store) -> Table:
+    """Every stage of the plan: what its folder is called and whether it is there."""
+    statuses = plan.statuses(store)
+    columns = (
+        Column("kind", True),
+        Column("folder in the store", True),
+        Column("status", True),
+        Column("fingerprint", True),
+    )
+    rows = [
+        _texts(node.kind, _folder(node, store), statuses[node.fingerprint].value, node.fingerprint)
+        for node in plan.nodes
+    ]
+    return Table("Stages", columns, tuple(rows))
+
+
+def training_table(plan: Plan, store: Store) -> Table:
+    """How every stored training went."""
+    columns = (
+        Column("training", True),
+        Column("rows used\n/ expected"),
+        Column("trainable parameters\n(+ the head's)"),
+        Column("steps"),
+        Column("examples\nper second"),
+        Column("seconds"),
+        Column("peak memory,\nMiB"),
+        Column("weights\nkept", True),
+    )
+    rows = [_training_row(node, entry.result) for node, entry in _trainings(plan, store)]
+    return Table("Trainings", columns, tuple(rows))
+
+
+def losses(plan: Plan, store: Store) -> dict[str, list[tuple[int, float]]]:
+    """Name of a training -> (step, loss) of every logged step."""
+    curves: dict[str, list[tuple[int, float]]] = {}
+    for node, entry in _trainings(plan, store):
+        file = entry.folder / "steps.jsonl"
+        lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+        steps = [json.loads(line) for line in lines]
+        name = _short_name(node) if _short_name(node) not in curves else f"{_short_name(node)} {node.fingerprint[:8]}"
+        curves[name] = [(int(step["step"]), float(step["loss"])) for step in steps]
+    return curves
+
+
+def data_table(plan: Plan) -> Table:
+    """Every set of rows that a stage reads, with what its content was identified by."""
+    uses: dict[tuple[str, str], dict[str, None]] = {}
+    rows_at: dict[tuple[str, str], Rows] = {}
+    for use, rows in _rows_read(plan):
+        key = (rows.address, rows.language)
+        rows_at.setdefault(key, rows)
+        uses.setdefault(key, {})[use] = None
+    columns = (
+        Column("set", True),
+        Column("language", True),
+        Column("used for", True),
+        Column("identified by", True),
+    )
+    rows = [
+        _texts(rows_at[key].address, language_name(key[1]), ", ".join(use), _digest(plan, rows_at[key]))
+        for key, use in uses.items()
+    ]
+    return Table("Data", columns, tuple(rows))
+
+
+def models(plan: Plan) -> list[dict[str, str]]:
+    """Name, size, licence, citation and content of every checkpoint."""
+    specs = dict.fromkeys(_checkpoint(evaluate) for evaluate in plan.recipe.evaluations)
+    return [
+        {
+            "name": spec.name,
+            "hub_id": spec.hub_id,
+            "size": f"{spec.shape.parameters / 1e6:,.0f} million parameters" if spec.shape else "",
+            "licence": spec.licence,
+            "citation": spec.citation,
+            "digest": _digest(plan, spec),
+        }
+        for spec in specs
+    ]
+
+
+def newest(plan: Plan, store: Store) -> datetime.datetime | None:
+    """When the newest stored stage of the plan was finished."""
+    times = [(entry.folder / COMPLETE).stat().st_mtime for entry in _entries(plan, store)]
+    return datetime.datetime.fromtimestamp(max(times)).astimezone() if times else None
+
+
+def machines(plan: Plan, store: Store) -> list[str]:
+    """On what the trainings ran: device, threads and library versions, each distinct one once."""
+    found: dict[str, None] = {}
+    for _, entry in _trainings(plan, store):
+        result = entry.result
+        versions = ", ".join(f"{name} {version}" for name, version in result.get("versions", {}).items())
+        found[f"{result.get('device', 'unknown device')}, {result.get('threads', '?')} threads; {versions}"] = None
+    return list(found)
+
+
+def _trainings(plan: Plan, store: Store) -> list[tuple[Node, Entry]]:
+    found = [(node, stored_entry(node, store)) for node in plan.nodes if node.kind == "train"]
+    return [(node, entry) for node, entry in found if entry is not None]
+
+
+def _entries(plan: Plan, store: Store) -> list[Entry]:
+    return [entry for node in plan.nodes if (entry := stored_entry(node, store)) is not None]
+
+
+def _folder(node: Node, store: Store) -> str:
+    entry = stored_entry(node, store)
+    return f"{node.kind}/{entry.folder.name if entry else node.folder_name}"
+
+
+def _short_name(node: Node) -> str:
+    """A training's name without its model's, which all panels of a figure would repeat."""
+    assert isinstance(node.stage, Train)
+    return node.name.removeprefix(f"{node.stage.model.name}.")
+
+
+def _training_row(node: Node, result: dict[str, Any]) -> tuple[Cell, ...]:
+    assert isinstance(node.stage, Train)
+    return _texts(
+        f"{_short_name(node)} (seed {node.stage.config.seed})",
+        of(result.get("rows_used"), result.get("rows_expected")),
+        f"{count(result.get('trainable_parameters'))} (+ {count(result.get('head_parameters'))})",
+        count(result.get("steps")),
+        seconds(result.get("examples_per_second")),
+        seconds(result.get("seconds")),
+        mebibytes(result.get("peak_memory_bytes")),
+        _selected(node.stage, result),
+    )
+
+
+def _selected(train: Train, result: dict[str, Any]) -> str:
+    """Which step's weights were kept and what chose it."""
+    chosen = result.get("selected_on")
+    if not chosen:
+        return "last step"
+    metric = train.task.metrics[0]
+    scores = {int(entry["step"]): entry.get(metric) for entry in result.get("development", [])}
+    score = scores.get(result.get("selected_step", -1))
+    shown = f", {metric} {percent(score)}%" if score is not None else ""
+    return f"step {count(result.get('selected_step'))}, best on the {chosen}{shown}"
+
+
+def _rows_read(plan: Plan) -> Iterable[tuple[str, Rows]]:
+    trainings = dict.fromkeys(train for evaluate in plan.recipe.evaluations for train in path(evaluate))
+    for train in trainings:
+        yield from ((f"training {train.task.name}", rows) for rows in train.task.train)
+        if isinstance(train.config.selection, Best):
+            yield from ((f"selecting {train.task.name}", rows) for rows in train.task.development)
+    for evaluate in plan.recipe.evaluations:
+        yield f"evaluating {evaluate.task.name}", evaluate.task.rows_in(evaluate.language)
+
+
+def _checkpoint(evaluate: Evaluate) -> ModelSpec:
+    return evaluate.model.model if isinstance(evaluate.model, Train) else evaluate.model
+
+
+def _digest(plan: Plan, item: Rows | ModelSpec) -> str:
+    """`sha256:1f3a9c7e5b20`, a hub commit's first digits, or that it could not be had."""
+    digest = plan.identities.place(item).digest
+    if digest is None:
+        return "not at hand when this report was made"
+    if digest.startswith("sha256:"):
+        return digest[: len("sha256:") + 12]
+    return f"hub commit {digest.rsplit('@', 1)[-1][:12]}"
+
+
+def _texts(*texts: str) -> tuple[Cell, ...]:
+    return tuple(Cell(text or NOTHING) for text in texts)

@@ -1,0 +1,188 @@
+"""A report: tables, figures and one HTML file, all computed from the store."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import adaptx
+from adaptx.catalog.languages import language_name
+from adaptx.errors import UserError
+from adaptx.plan import Plan
+from adaptx.report import html, plots, provenance, text
+from adaptx.report.bootstrap import RESAMPLES
+from adaptx.report.confounds import find_confounds, rows_differences
+from adaptx.report.gains import Gain, compute_gains
+from adaptx.report.measured import Measurements, measure
+from adaptx.report.summary import headline, in_short
+from adaptx.report.table import gains_frame, tidy_frame, tidy_records
+from adaptx.report.tables import Table, cost_table, gain_table, language_table, score_tables
+from adaptx.specs import Task
+from adaptx.specs.fingerprint import fingerprint
+from adaptx.store import Store
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+GENERIC_COMMANDS = ("adaptx plan RECIPE", "adaptx run RECIPE", "adaptx report RECIPE --out DIR")
+
+HTML_WIDEST = 145
+"""Characters of a score table that fit the page's column."""
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What `write_report` made.
+
+    table, gains: pandas.DataFrame. warnings: sentences on what else could explain the scores. missing:
+    planned evaluations that are not stored. metrics: the headline numbers, shares in [0, 1], under names
+    MLflow takes.
+    """
+
+    folder: Path
+    html: Path
+    scores_csv: Path
+    gains_csv: Path
+    figures: tuple[Path, ...]
+    table: Any
+    gains: Any
+    tables: tuple[Table, ...]
+    warnings: tuple[str, ...]
+    missing: tuple[str, ...]
+    records: tuple[dict[str, Any], ...]
+    metrics: dict[str, float]
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Everything written."""
+        return (self.html, self.scores_csv, self.gains_csv, *self.figures)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the evaluations it shows: the same for a report of the same stored scores."""
+        return fingerprint(sorted({record["fingerprint"] for record in self.records}))
+
+    def print(self, console: "Console") -> None:
+        """The tables, warnings and missing evaluations for a terminal of 120 columns."""
+        text.print_tables(self.tables, console)
+        for warning in self.warnings:
+            console.print(f"! {warning}", style="yellow", markup=False, highlight=False)
+        if self.missing:
+            console.print(f"! {missing_text(self.missing)}", style="yellow", markup=False, highlight=False)
+
+    def markdown(self) -> str:
+        """The same tables as Markdown."""
+        return text.markdown(self.tables)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The tidy table as a list of records with plain JSON values."""
+        return list(self.records)
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the page shows of one task."""
+
+    task: Task
+    summary: str
+    sources: str
+    scores: Sequence[Table]
+    gains: Table
+    cost: Table
+    languages: Table
+    heatmap: Path | None
+    quality: Path | None
+
+
+def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = ()) -> Report:
+    """Write report.html, scores.csv, gains.csv and the figures into `out`.
+
+    Args:
+        plan: the recipe's plan; what is not stored is left out, and named.
+        store: where its stages are.
+        out: folder, made if needed; files of an earlier report there are overwritten.
+        commands: the command lines that made this report, shown under "Reproduce".
+
+    Raises:
+        UserError: nothing of the plan is stored.
+    """
+    measurements = measure(plan, store)
+    if not measurements.measured:
+        raise UserError(
+            f"nothing of recipe {plan.recipe.name} is stored in {store.root}: run it first (`adaptx "
+            f"run RECIPE`), or name "
+            "the store that holds it (--store DIR)"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    gains = compute_gains(measurements)
+    sections = [_section(task, measurements, gains, out) for task in measurements.tasks]
+    curves = plots.learning_curves(provenance.losses(plan, store), out / "losses.png")
+    warnings = (*find_confounds(plan.recipe, measurements), *rows_differences(measurements))
+    paths = out / "report.html", out / "scores.csv", out / "gains.csv"
+    table, gained = tidy_frame(measurements), gains_frame(gains)
+    table.to_csv(paths[1], index=False)
+    gained.to_csv(paths[2], index=False)
+    facts = _facts(plan, store, measurements, gains) | {
+        "sections": sections,
+        "curves": curves,
+        "warnings": warnings,
+        "generic_commands": not commands,
+        "commands": tuple(commands) or GENERIC_COMMANDS,
+    }
+    paths[0].write_text(html.render(facts), encoding="utf-8")
+    figures = [figure for section in sections for figure in (section.heatmap, section.quality)] + [curves]
+    return Report(
+        out,
+        *paths,
+        tuple(figure for figure in figures if figure is not None),
+        table,
+        gained,
+        tuple(t for s in sections for t in (*score_tables(s.task, gains), s.cost, s.languages)),
+        warnings,
+        measurements.missing,
+        tuple(tidy_records(measurements)),
+        {name: value for task in measurements.tasks for name, value in headline(task, gains).items()},
+    )
+
+
+def missing_text(missing: Sequence[str]) -> str:
+    """One sentence naming some of the evaluations that are not stored."""
+    shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    return f"Not stored yet, and so not in the tables: {len(missing)} of the planned evaluations ({shown})."
+
+
+def _section(task: Task, measurements: Measurements, gains: Sequence[Gain], out: Path) -> Section:
+    metric, name = task.metrics[0], re.sub(r"[^\w.-]", "_", task.name)
+    return Section(
+        task,
+        in_short(task, gains),
+        ", ".join(language_name(language) for language in task.source_languages),
+        score_tables(task, gains, HTML_WIDEST),
+        gain_table(task, gains),
+        cost_table(measurements, task),
+        language_table(measurements, task),
+        plots.gain_heatmap(gains, task.name, metric, out / f"gain_heatmap.{name}.png"),
+        plots.quality_cost(measurements, gains, task.name, metric, out / f"quality_cost.{name}.png"),
+    )
+
+
+def _facts(plan: Plan, store: Store, measurements: Measurements, gains: Sequence[Gain]) -> dict[str, Any]:
+    """What the page says beside the sections."""
+    newest = provenance.newest(plan, store)
+    return {
+        "recipe": plan.recipe,
+        "version": adaptx.__version__,
+        "newest": f"{newest:%-d %B %Y, %H:%M %Z}" if newest else "",
+        "models": provenance.models(plan),
+        "num_variants": len({gain.variant for gain in gains}),
+        "num_stored": len(measurements.measured),
+        "seeds": sorted({m.factors.seed for m in measurements.measured if m.factors.seed is not None}),
+        "missing": missing_text(measurements.missing) if measurements.missing else "",
+        "unchecked": sum("not checked" in measured.status for measured in measurements.measured),
+        "resamples": RESAMPLES,
+        "trainings": provenance.training_table(plan, store),
+        "stages": provenance.stage_table(plan, store),
+        "data": provenance.data_table(plan),
+        "machines": provenance.machines(plan, store),
+    }

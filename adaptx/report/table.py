@@ -1,0 +1,79 @@
+"""The tidy table: one row for each stored evaluation and metric, with its factors and its cost."""
+
+from dataclasses import asdict
+from typing import Any
+
+from adaptx.catalog.languages import LANGUAGES, language_name
+from adaptx.plan import Plan
+from adaptx.report.gains import Gain
+from adaptx.report.measured import Measured, Measurements, measure
+from adaptx.specs import Train
+from adaptx.store import Store
+
+
+def tidy(plan: Plan, store: Store) -> Any:
+    """The tidy table of a plan, a pandas.DataFrame; `.attrs["missing"]` names evaluations not stored yet."""
+    return tidy_frame(measure(plan, store))
+
+
+def tidy_frame(measurements: Measurements) -> Any:
+    """The tidy table of what was read, as a pandas.DataFrame."""
+    import pandas as pd
+
+    frame = pd.DataFrame(tidy_records(measurements))
+    frame.attrs["missing"] = list(measurements.missing)
+    return frame
+
+
+def tidy_records(measurements: Measurements) -> list[dict[str, Any]]:
+    """Rows of the tidy table as plain JSON values: scores are shares in [0, 1], memory bytes, time "
+    "seconds.
+    """
+    return [
+        _row(measured, metric, float(scores.mean()))
+        for measured in measurements.measured
+        for metric, scores in measured.scores.items()
+    ]
+
+
+def gains_frame(gains: list[Gain]) -> Any:
+    """The gains as a pandas.DataFrame, one row for each quantity of each variant."""
+    import pandas as pd
+
+    return pd.DataFrame([asdict(gain) | {"languages": " ".join(gain.languages)} for gain in gains])
+
+
+def _row(measured: Measured, metric: str, value: float) -> dict[str, Any]:
+    evaluate, factors, record = measured.evaluate, measured.factors, measured.record
+    model = evaluate.model.model if isinstance(evaluate.model, Train) else evaluate.model
+    known = LANGUAGES.get(evaluate.language)
+    return {
+        "model": factors.model,
+        "parameters": model.shape.parameters if model.shape else None,
+        "family": model.family.value,
+        "method": factors.method,
+        "start": factors.start,
+        "intermediate": factors.intermediate,
+        "target": factors.target,
+        "seed": factors.seed,
+        "variant": measured.variant,
+        "task": evaluate.task.name,
+        "language": evaluate.language,
+        "language_name": language_name(evaluate.language),
+        "language_family": known.family if known else None,
+        "source_language": measured.is_source_language,
+        "metric": metric,
+        "value": value,
+        "rows_used": record["rows_used"],
+        "rows_expected": record["rows_expected"],
+        "tokens_per_word": record.get("tokens_per_word"),
+        "unknown_share": record.get("unknown_share"),
+        "truncated_share": record.get("truncated_share"),
+        "trainable_parameters": measured.trainable_parameters,
+        "path_seconds": measured.path_seconds,
+        "path_peak_memory_bytes": measured.peak_memory_bytes,
+        "memory_measure": measured.memory_measure,
+        "fingerprint": measured.fingerprint,
+        "model_fingerprint": measured.model_fingerprint,
+        "status": measured.status,
+    }

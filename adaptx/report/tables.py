@@ -1,0 +1,231 @@
+"""The report's tables as plain text cells, once; terminal, Markdown and HTML only draw them.
+
+Three kinds: scores and gains, cost, and languages.
+"""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from adaptx.catalog.languages import LANGUAGES, language_name
+from adaptx.report.cells import NOTHING, count, gain_text, mebibytes, of, percent, points, seconds
+from adaptx.report.gains import GAP, SOURCE, ZERO_SHOT, Gain
+from adaptx.report.measured import Measured, Measurements, Variant, mean_path_seconds, most_memory_bytes
+from adaptx.specs import Task
+
+WIDEST = 118
+"""Characters that a table may take, so that it fits a terminal of 120 columns."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Text, and the sign of a gain whose interval excludes zero (1 or -1)."""
+
+    text: str
+    sign: int = 0
+
+
+@dataclass(frozen=True)
+class Column:
+    """A header, and whether its cells are words (left) or numbers (right)."""
+
+    header: str
+    words: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under columns, with a title and what a reader must know below it."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    caption: str = ""
+
+    @property
+    def width(self) -> int:
+        """Characters of a terminal that the table takes, with two between columns."""
+        lines = [
+            [column.header for column in self.columns],
+            *([cell.text for cell in row] for row in self.rows),
+        ]
+        widths = [max(len(line) for text in texts for line in text.split("\n")) for texts in zip(*lines, strict=True)]
+        return sum(widths) + 2 * len(widths)
+
+
+def score_tables(task: Task, gains: Sequence[Gain], widest: int = WIDEST) -> list[Table]:
+    """Scores by language and the gain on the zero-shot average; languages apart where they are too many."""
+    metric = task.metrics[0]
+    by_variant = _by_variant(gains, task.name, metric)
+    languages = list(dict.fromkeys(g.quantity for by in by_variant.values() for g in by.values() if g.is_language))
+    title = f"{task.name} · {metric}, %"
+    whole = _score_table(title, by_variant, languages, with_gain=True)
+    if whole.width <= widest:
+        return [whole]
+    room = widest - max(len(label) for label in by_variant) - 2
+    fitting = max(1, room // 7)
+    fitting = -(-len(languages) // -(-len(languages) // fitting))
+    chunks = [languages[first : first + fitting] for first in range(0, len(languages), fitting)]
+    parts = [_score_table(f"{title}, by language", by_variant, chunk, with_gain=False) for chunk in chunks]
+    return [_score_table(title, by_variant, [], with_gain=True), *parts]
+
+
+def gain_table(task: Task, gains: Sequence[Gain]) -> Table:
+    """Every gain by language, with its interval."""
+    metric = task.metrics[0]
+    rows = [
+        (
+            Cell(g.variant),
+            Cell(language_name(g.quantity)),
+            Cell(count(g.examples)),
+            Cell(percent(g.score)),
+            Cell(percent(g.baseline_score)),
+            Cell(gain_text(g), g.sign),
+        )
+        for g in gains
+        if g.task == task.name and g.metric == metric and g.is_language and not g.is_baseline
+    ]
+    columns = (
+        Column("variant", True),
+        Column("language", True),
+        Column("rows"),
+        Column("score, %"),
+        Column("baseline, %"),
+        Column("gain, points [95%]"),
+    )
+    return Table(f"{task.name} · gains by language", columns, tuple(rows))
+
+
+def cost_table(measurements: Measurements, task: Task) -> Table:
+    """What each variant's whole path cost to train; of several seeds, the mean."""
+    variants = measurements.variants(task.name)
+    measures = list(dict.fromkeys(v.first.memory_measure for v in variants if v.first.memory_measure))
+    labels = list(dict.fromkeys(variant.label for variant in variants))
+    rows = [_cost_row(label, [v for v in variants if v.label == label]) for label in labels]
+    # The header names the measure, so that no one compares a resident set with a GPU's allocations.
+    peak = "\n".join(textwrap.wrap(f"peak memory, MiB: {' or '.join(measures) or 'not measured'}", 20))
+    columns = (
+        Column("variant", True),
+        Column("trained on\n(rows used / expected)", True),
+        Column("trainable\nparameters"),
+        Column("training,\nseconds"),
+        Column(peak),
+    )
+    caption = (
+        "Of the whole path: seconds are summed over its trainings, each counted in full though "
+        "variants share it; "
+        "peak memory is the maximum over its stages."
+    )
+    return Table(f"{task.name} · cost", columns, tuple(rows), caption)
+
+
+def language_table(measurements: Measurements, task: Task) -> Table:
+    """The evaluated sets, and how well each model's vocabulary serves them."""
+    seen: dict[tuple[str, str, int], Measured] = {}
+    for measured in measurements.measured:
+        if measured.evaluate.task.name == task.name:
+            key = (measured.factors.model, measured.evaluate.language, int(measured.record["rows_used"]))
+            seen.setdefault(key, measured)
+    models = {model for model, _, _ in seen}
+    columns = (
+        Column("language", True),
+        Column("family", True),
+        Column("rows used\n/ expected"),
+        Column("tokens\nper word"),
+        Column("unknown\ntokens, %"),
+        Column("cut short,\n% of rows"),
+    )
+    if len(models) > 1:
+        columns = (Column("model", True), *columns)
+    rows = [_language_row(measured, len(models) > 1) for measured in seen.values()]
+    caption = (
+        "Many tokens per word, or unknown ones, mean that the checkpoint's vocabulary serves that "
+        "language badly. "
+        "Scripts written without spaces count a text as few words. (source): labelled rows in it are "
+        "trained on."
+    )
+    return Table(f"{task.name} · languages", columns, tuple(rows), caption)
+
+
+def _by_variant(gains: Sequence[Gain], task: str, metric: str) -> dict[str, dict[str, Gain]]:
+    found: dict[str, dict[str, Gain]] = {}
+    for gain in gains:
+        if gain.task == task and gain.metric == metric:
+            found.setdefault(gain.variant, {})[gain.quantity] = gain
+    return found
+
+
+def _score_table(
+    title: str, by_variant: dict[str, dict[str, Gain]], languages: Sequence[str], with_gain: bool
+) -> Table:
+    gapped = with_gain and any(GAP in by for by in by_variant.values())
+    columns = [Column("variant", True), *(Column(language) for language in languages)]
+    if with_gain:
+        columns += [Column("zero-shot\naverage"), Column("its gain over the\nbaseline, points [95%]")]
+    if gapped:
+        columns.append(Column("gap to\nsource"))
+    rows: list[tuple[Cell, ...]] = []
+    for label, by in by_variant.items():
+        row = [Cell(label), *(_score(by, language) for language in languages)]
+        if with_gain:
+            average = by.get(ZERO_SHOT)
+            row += [
+                _score(by, ZERO_SHOT),
+                Cell(gain_text(average), average.sign) if average else Cell(NOTHING),
+            ]
+        if gapped:
+            row.append(Cell(points(by[GAP].score) if GAP in by else NOTHING))
+        rows.append(tuple(row))
+    return Table(title, tuple(columns), tuple(rows), _score_caption(by_variant) if with_gain else "")
+
+
+def _score_caption(by_variant: dict[str, dict[str, Gain]]) -> str:
+    every = [gain for by in by_variant.values() for gain in by.values()]
+    averages = {gain.languages for gain in every if gain.quantity == ZERO_SHOT}
+    sources = {gain.languages for gain in every if gain.quantity == SOURCE}
+    seeds = {gain.seeds for gain in every}
+    parts = [
+        f"Zero-shot average: {', '.join(next(iter(averages)))}." if len(averages) == 1 else "",
+        f"Source: {', '.join(next(iter(sources)))}." if len(sources) == 1 else "",
+        "One seed: the interval covers the draw of test examples alone."
+        if seeds == {1}
+        else f"Means of {', '.join(map(str, sorted(seeds)))} seeds; the interval covers the draw of "
+        f"test examples, "
+        "with these seeds held fixed.",
+    ]
+    notes = dict.fromkeys(f"{gain.variant}: {gain.note}." for gain in every if gain.note)
+    return " ".join(part for part in (*parts, *notes) if part)
+
+
+def _score(by: dict[str, Gain], quantity: str) -> Cell:
+    return Cell(percent(by[quantity].score)) if quantity in by else Cell(NOTHING)
+
+
+def _cost_row(label: str, seeds: Sequence[Variant]) -> tuple[Cell, ...]:
+    first = seeds[0].first
+    trained = "\n→ ".join(
+        f"{step.train.task.name} {of(step.result.get('rows_used'), step.result.get('rows_expected'))}"
+        for step in first.path
+    )
+    return (
+        Cell(label),
+        Cell(trained or "nothing"),
+        Cell(count(first.trainable_parameters)),
+        Cell(seconds(mean_path_seconds(seeds))),
+        Cell(mebibytes(most_memory_bytes(seeds))),
+    )
+
+
+def _language_row(measured: Measured, with_model: bool) -> tuple[Cell, ...]:
+    code, record = measured.evaluate.language, measured.record
+    source = " (source)" if measured.is_source_language else ""
+    tokens = record.get("tokens_per_word")
+    cells = (
+        Cell(f"{language_name(code)} ({code}){source}" if language_name(code) != code else f"{code}{source}"),
+        Cell(LANGUAGES[code].family if code in LANGUAGES else NOTHING),
+        Cell(of(record["rows_used"], record["rows_expected"])),
+        Cell(NOTHING if tokens is None else f"{tokens:.2f}"),
+        Cell(percent(record.get("unknown_share"), 2)),
+        Cell(percent(record.get("truncated_share"))),
+    )
+    return (Cell(measured.factors.model), *cells) if with_model else cells

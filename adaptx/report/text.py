@@ -1,0 +1,66 @@
+"""Tables for a terminal (rich) and for a Markdown file."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from adaptx.report.tables import Cell, Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_STYLES = {1: "bold green", -1: "bold red", 0: ""}
+LEGEND = (
+    "Gains are over the matched baseline (same model, method and target, no intermediate task), in "
+    "percentage points, "
+    "with a 95% paired bootstrap interval over test examples; bold where it excludes zero."
+)
+
+
+def print_tables(tables: Sequence[Table], console: "Console") -> None:
+    """Draw the tables; they are made to fit 120 columns."""
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    for table in tables:
+        drawn = RichTable(
+            title=table.title,
+            title_justify="left",
+            title_style="bold",
+            box=box.SIMPLE_HEAD,
+            padding=(0, 1),
+            pad_edge=False,
+            collapse_padding=True,
+            caption=table.caption or None,
+            caption_justify="left",
+            caption_style="dim",
+        )
+        for column in table.columns:
+            justify = "left" if column.words else "right"
+            drawn.add_column(Text(column.header, justify=justify), justify=justify, no_wrap=not column.words)
+        for row in table.rows:
+            drawn.add_row(*(Text(cell.text, style=_STYLES[cell.sign]) for cell in row))
+        console.print(drawn)
+    console.print(Text(LEGEND, style="dim"))
+
+
+def markdown(tables: Sequence[Table]) -> str:
+    """The same tables as GitHub Markdown."""
+    return "\n\n".join([*(_markdown_table(table) for table in tables), LEGEND]) + "\n"
+
+
+def _markdown_table(table: Table) -> str:
+    header = _line([column.header.replace("\n", " ") for column in table.columns])
+    rule = "|" + "|".join(":--" if column.words else "--:" for column in table.columns) + "|"
+    rows = [_line([_markdown_cell(cell) for cell in row]) for row in table.rows]
+    parts = [f"**{table.title}**", "\n".join([header, rule, *rows]), table.caption]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _markdown_cell(cell: Cell) -> str:
+    text = cell.text.replace("|", "\\|").replace("\n", "<br>")
+    return f"**{text}**" if cell.sign else text
+
+
+def _line(texts: Sequence[str]) -> str:
+    return f"| {' | '.join(texts)} |"

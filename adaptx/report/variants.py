@@ -1,0 +1,92 @@
+"""Labels of variants: one line for each model that a task is measured with, the same for all its seeds.
+
+A label is `naming.factors(...).label`. Where two different variants of a task share it, the fields that tell
+them apart are added; where those are many, the fingerprint.
+"""
+
+import dataclasses
+import enum
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from adaptx.identity import evaluation_framing, evaluation_precision
+from adaptx.naming import factors, path
+from adaptx.specs import Evaluate, ModelSpec, Task, TrainConfig
+
+MOST_FIELDS = 3
+"""More differing fields than this make no readable label; the fingerprint then stands for them."""
+
+Flat = dict[str, Any]
+
+
+def variant_labels(evaluates: Sequence[Evaluate], model_fingerprints: Mapping[Evaluate, str]) -> dict[Evaluate, str]:
+    """A label for each evaluation, the same just for those of one task that differ in language or seed."""
+    shared: dict[tuple[str, str], dict[tuple[tuple[str, Any], ...], list[Evaluate]]] = {}
+    for evaluate in evaluates:
+        same_label = shared.setdefault((evaluate.task.name, factors(evaluate).label), {})
+        same_label.setdefault(_key(evaluate), []).append(evaluate)
+    labels: dict[Evaluate, str] = {}
+    for (_, label), members in shared.items():
+        fingerprints = [model_fingerprints[same[0]][:8] for same in members.values()]
+        for suffix, same in zip(_suffixes([dict(key) for key in members], fingerprints), members.values(), strict=True):
+            labels.update(dict.fromkeys(same, f"{label} · {suffix}" if suffix else label))
+    return labels
+
+
+def seeds(evaluate: Evaluate) -> tuple[int, ...]:
+    """The seeds of every training on the way, inputs first."""
+    return tuple(train.config.seed for train in path(evaluate))
+
+
+def _key(evaluate: Evaluate) -> tuple[tuple[str, Any], ...]:
+    """What a variant is, flat: all that is measured with, without seed, language and labels of place."""
+    flat = _flat(evaluate.model, "model" if isinstance(evaluate.model, ModelSpec) else "")
+    flat |= _flat(evaluation_framing(evaluate), "reading")
+    flat |= {"evaluated in": evaluation_precision(evaluate), "evaluated rows": evaluate.limit}
+    return tuple(flat.items())
+
+
+def _flat(value: Any, place: str) -> Flat:
+    """Fields of nested specs by dotted place; models and tasks stand as their names, seeds are left out."""
+    if isinstance(value, ModelSpec):
+        return {place: value.hub_id}
+    if isinstance(value, Task):
+        return {place: value.name}
+    if isinstance(value, tuple):
+        return {key: leaf for i, item in enumerate(value) for key, leaf in _flat(item, f"{place}[{i}]").items()}
+    if isinstance(value, enum.Enum):
+        return {place: value.name}
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return {place: value}
+    dot = f"{place}." if place else ""
+    flat: Flat = {f"{dot}type": type(value).__name__}
+    for field in dataclasses.fields(value):
+        if not (isinstance(value, TrainConfig) and field.name == "seed") and field.name != "keep":
+            flat |= _flat(getattr(value, field.name), f"{dot}{field.name}")
+    return flat
+
+
+def _suffixes(members: Sequence[Flat], fingerprints: Sequence[str]) -> list[str]:
+    """What tells each member from the others: "" for a lone one, a fingerprint where it takes many fields."""
+    places = dict.fromkeys(place for member in members for place in member)
+    telling: dict[tuple[Any, ...], str] = {}
+    # Two fields that always differ together (a model here and in its input) are one difference: the shorter
+    # is named.
+    for place in sorted(places, key=len):
+        values = tuple(member.get(place) for member in members)
+        if len(set(values)) > 1:
+            telling.setdefault(values, place)
+    if len(telling) > MOST_FIELDS and len(set(fingerprints)) == len(members):
+        return list(fingerprints)
+    return [" · ".join(_spoken(place, member.get(place)) for place in telling.values()) for member in members]
+
+
+def _spoken(place: str, value: Any) -> str:
+    """`config.learning_rate` 0.001 -> `learning_rate 0.001`; an input's field says so."""
+    name = place.rsplit(".", 1)[-1]
+    below = "intermediate " if place.startswith("start.stage") and name != "hub_id" else ""
+    if place == "model":
+        return str(value).rstrip("/").rsplit("/", 1)[-1]
+    if name == "type":
+        return f"{below}{value}"
+    return f"{below}{name} {f'{value:g}' if isinstance(value, float) else value}"

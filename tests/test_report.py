@@ -1,0 +1,480 @@
+"""The report over a store made by hand: no torch, no model; predictions are drawn with given accuracies."""
+
+import dataclasses
+import io
+import json
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+from adaptx.catalog import NLI, SIB200, SNLI, TATOEBA, find_model
+from adaptx.errors import UserError
+from adaptx.identity import golds_digest
+from adaptx.naming import factors, path
+from adaptx.plan import Plan, make_plan, stage_record
+from adaptx.report import tidy, write_report
+from adaptx.report.confounds import find_confounds, rows_differences
+from adaptx.report.gains import GAP, SOURCE, ZERO_SHOT, Gain, compute_gains
+from adaptx.report.measured import measure
+from adaptx.report.tables import WIDEST
+from adaptx.sources import Sources
+from adaptx.specs import (
+    Best,
+    Bottleneck,
+    Evaluate,
+    Exposure,
+    Full,
+    Fuse,
+    Lora,
+    Method,
+    ModelSpec,
+    Pretrained,
+    Recipe,
+    Seen,
+    Sequential,
+    Start,
+    Task,
+    Train,
+    TrainConfig,
+)
+from adaptx.specs.plain import to_plain
+from adaptx.store import Store, write_json
+
+CONFIG = TrainConfig(learning_rate=1e-3, epochs=1, dropout=0.0)
+PRETRAINED = Pretrained()
+LABELS = ("entailment", "neutral", "contradiction")
+SEEN = (
+    Seen("nli", Exposure.KIND, ("en",), "NLI pairs"),
+    Seen("klue/klue", Exposure.TEXT, ("ko",), "the evaluated split's own text"),
+    Seen("rajpurkar/squad", Exposure.TEXT, ("en",)),
+)
+
+
+# --- a store made by hand
+
+
+def fake_model(folder: Path, seen: tuple[Seen, ...] = SEEN) -> ModelSpec:
+    folder.mkdir(parents=True)
+    config = {
+        "model_type": "bert",
+        "num_hidden_layers": 2,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_attention_heads": 2,
+        "vocab_size": 100,
+        "max_position_embeddings": 64,
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "model.safetensors").write_bytes(b"weights")
+    return dataclasses.replace(find_model(str(folder)), seen=seen)
+
+
+def fake_mirror(folder: Path, *tasks: Task) -> Path:
+    """A parquet file for every set; planning only hashes them."""
+    for task in tasks:
+        for rows in (*task.train, *task.development, *task.evaluation):
+            file = folder / f"{rows.address}.parquet"
+            if not file.is_file():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                pq.write_table(pa.table({"text": [rows.address]}), file)
+    return folder
+
+
+def train(model: ModelSpec, task: Task, method: Method, start: Start = PRETRAINED, seed: int = 1, **config) -> Train:
+    return Train(model, task, method, dataclasses.replace(CONFIG, seed=seed, **config), start)
+
+
+def fill(
+    plan: Plan,
+    store: Store,
+    sources: Sources,
+    accuracies: Mapping[str, float] | None = None,
+    num_rows: int = 60,
+    without: Sequence[str] = (),
+) -> None:
+    """Store every stage. accuracies: a part of `label language` -> share of right predictions, added up."""
+    for node in plan.nodes:
+        record = stage_record(node, to_plain(node.stage))
+        generator = np.random.default_rng(zlib.crc32(node.name.encode()))
+        if isinstance(node.stage, Train):
+            full = isinstance(node.stage.method, Full)
+            steps = 90
+            with store.building("train", node.name, record) as folder:
+                write_json(
+                    folder / "result.json",
+                    {
+                        "seconds": 20.0 + 30 * full + 2 * len(path(node.stage)),
+                        "steps": steps,
+                        "examples": 2880,
+                        "examples_per_second": 55.5,
+                        "tokens_per_second": 1800.0,
+                        "trainable_parameters": 17_000_000 if full else 74_000,
+                        "head_parameters": 1155,
+                        "peak_memory_bytes": (600 if full else 250) * 2**20 + int(generator.integers(40) * 2**20),
+                        "memory_measure": "resident set above the level before the model loads",
+                        "rows_used": 3000,
+                        "rows_expected": 549_367,
+                        "selected_step": steps,
+                        "selected_on": None,
+                        "development": [],
+                        "device": "cpu",
+                        "threads": 2,
+                        "versions": {"torch": "2.13.0", "transformers": "4.57.0"},
+                    },
+                )
+                losses = 1.1 * np.exp(-np.arange(steps) / 60) + generator.normal(0, 0.06, steps)
+                lines = [json.dumps({"step": i + 1, "loss": float(x)}) for i, x in enumerate(losses)]
+                (folder / "steps.jsonl").write_text("\n".join(lines) + "\n")
+            continue
+        evaluate = node.stage
+        if evaluate.language in without:
+            continue
+        rows = evaluate.task.rows_in(evaluate.language)
+        golds_file = store.golds_file(
+            evaluate.task.name,
+            evaluate.language,
+            golds_digest(evaluate.task, rows, evaluate.limit, sources),
+        )
+        key = rows.parallel_group or evaluate.language
+        golds = [LABELS[i] for i in np.random.default_rng(zlib.crc32(key.encode())).integers(0, 3, num_rows)]
+        write_json(
+            golds_file,
+            {
+                "task": evaluate.task.name,
+                "language": evaluate.language,
+                "parallel_group": rows.parallel_group,
+                "golds": golds,
+                "rows": list(range(num_rows)),
+            },
+        )
+        known = f"{factors(evaluate).label} {evaluate.language}"
+        chance = sum(share for part, share in (accuracies or {"": 0.5}).items() if part in known)
+        right = np.random.default_rng(zlib.crc32(evaluate.language.encode())).random(num_rows)
+        # Variants agree on most examples, as real ones do: half of each draw is shared by all of a language.
+        right = 0.5 * right + 0.5 * generator.random(num_rows)
+        most = np.quantile(right, np.clip(chance + generator.normal(0, 0.02), 0, 1))
+        predictions = [gold if draw < most else "wrong" for gold, draw in zip(golds, right, strict=True)]
+        with store.building("evaluate", node.name, record) as folder:
+            write_json(
+                folder / "scores.json",
+                {
+                    "task": evaluate.task.name,
+                    "language": evaluate.language,
+                    "metrics": {"accuracy": 0.123},
+                    "predictions": predictions,
+                    "golds": golds_file.name,
+                    "rows_used": num_rows,
+                    "rows_expected": rows.expected,
+                    "tokens_per_word": 1.4 + 0.1 * len(evaluate.language),
+                    "unknown_share": 0.0006,
+                    "truncated_share": 0.0,
+                    "seconds": 1.2,
+                    "peak_memory_bytes": 90 * 2**20,
+                    "memory_measure": "resident set above the level before the model loads",
+                },
+            )
+
+
+# --- tests
+
+TARGET = dataclasses.replace(
+    NLI, evaluation=tuple(rows for rows in NLI.evaluation if rows.language in ("en", "ko", "aym", "gn"))
+)
+RETRIEVAL = dataclasses.replace(TATOEBA, evaluation=TATOEBA.evaluation[:2])
+LORA = Lora(rank=4)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> ModelSpec:
+    return fake_model(tmp_path / "tiny-bert")
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Sources:
+    return Sources(fake_mirror(tmp_path / "data", TARGET, SNLI, SIB200, RETRIEVAL))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def everywhere(model: ModelSpec | Train, task: Task, **fields) -> list[Evaluate]:
+    return [Evaluate(model, task, language, **fields) for language in task.languages]
+
+
+def planned(sources: Sources, *evaluates: list[Evaluate], name: str = "question") -> Plan:
+    return make_plan(Recipe(name, tuple(one for group in evaluates for one in group), "A question?"), sources)
+
+
+def found(gains: Sequence[Gain], variant: str, quantity: str = ZERO_SHOT) -> Gain:
+    (gain,) = [gain for gain in gains if (gain.variant, gain.quantity) == (variant, quantity)]
+    return gain
+
+
+def small_grid(model: ModelSpec, sources: Sources) -> Plan:
+    snli, bottleneck = train(model, SNLI, LORA), Bottleneck()
+    mixed = Fuse((train(model, SNLI, bottleneck), train(model, SIB200, bottleneck)))
+    return planned(
+        sources,
+        everywhere(train(model, TARGET, LORA), TARGET),
+        everywhere(train(model, TARGET, LORA, Sequential(snli)), TARGET),
+        everywhere(train(model, TARGET, bottleneck), TARGET),
+        everywhere(train(model, TARGET, bottleneck, mixed), TARGET),
+        everywhere(model, RETRIEVAL),
+        everywhere(snli, RETRIEVAL),
+    )
+
+
+def test_report_is_whole_and_self_contained(model, sources, store, tmp_path) -> None:
+    plan = small_grid(model, sources)
+    fill(plan, store, sources)
+    report = write_report(plan, store, tmp_path / "out", ["adaptx report recipes/question.py"])
+
+    names = {file.name for file in report.files}
+    assert names == {
+        "report.html",
+        "scores.csv",
+        "gains.csv",
+        "losses.png",
+        "gain_heatmap.nli.png",
+        "quality_cost.nli.png",
+        "gain_heatmap.tatoeba.png",
+        "quality_cost.tatoeba.png",
+    }
+    assert all(file.stat().st_size > 0 for file in report.files)
+    page = report.html.read_text()
+    assert not re.search(r"""(src|href)=["'](?!data:|#)""", page), "the page must need nothing but itself"
+    assert "<script" not in page
+    for said in (
+        "A question?",
+        "paired bootstrap",
+        "lora-r4 · Sequential · snli",
+        "adaptx report recipes/question.py",
+        "train/tiny-bert.snli.lora-r4-",
+        "60 / 750",
+        "resident set above",
+    ):
+        assert said in page, said
+    assert len(report.table) == len(plan.recipe.evaluations)
+    assert report.fingerprint == write_report(plan, store, tmp_path / "again").fingerprint
+    assert all(re.fullmatch(r"[\w\-./]+", name) for name in report.metrics)
+    assert json.loads(json.dumps(report.to_json(), allow_nan=False)) == report.to_json()
+
+
+def test_scores_are_recomputed_from_predictions(model, sources, store) -> None:
+    plan = planned(sources, everywhere(train(model, TARGET, LORA), TARGET))
+    fill(plan, store, sources, {"": 0.5})
+    table = tidy(plan, store)
+    assert list(table["language"]) == list(TARGET.languages)
+    assert not (table["value"] == 0.123).any(), "the fake scores.json claims 0.123"
+    assert table["value"].between(0.35, 0.65).all()
+    assert list(table["source_language"]) == [language == "en" for language in TARGET.languages]
+    assert table.attrs["missing"] == []
+
+
+def test_path_costs_count_every_distinct_training_once(model, sources, store) -> None:
+    plan = small_grid(model, sources)
+    fill(plan, store, sources)
+    rows = {(row["variant"], row["language"]): row for row in tidy(plan, store).to_dict("records")}
+    seconds = {node.name: store.find(node.fingerprint).result["seconds"] for node in plan.nodes if node.kind == "train"}
+    fused = rows["bottleneck-f16 · Fuse · snli+sib200", "ko"]
+    prefix = "tiny-bert."
+    assert fused["path_seconds"] == pytest.approx(
+        seconds[prefix + "snli.bottleneck-f16"]
+        + seconds[prefix + "sib200.bottleneck-f16"]
+        + seconds[prefix + "nli.bottleneck-f16.fuse-snli+sib200"]
+    )
+    assert fused["path_peak_memory_bytes"] >= 250 * 2**20
+    assert rows["untrained", "es"]["path_seconds"] == 0
+    assert rows["untrained", "es"]["path_peak_memory_bytes"] == 90 * 2**20
+
+
+def test_what_is_not_stored_is_left_out_and_named(model, sources, store, tmp_path) -> None:
+    plan = planned(sources, everywhere(train(model, TARGET, LORA), TARGET))
+    with pytest.raises(UserError, match="nothing of recipe question is stored"):
+        write_report(plan, store, tmp_path / "out")
+    fill(plan, store, sources, without=("aym",))
+    report = write_report(plan, store, tmp_path / "out")
+    assert report.missing == ("tiny-bert.nli.lora-r4.nli.aym",)
+    assert "aym" not in set(report.table["language"])
+    assert "Not stored yet, and so not in the tables: 1 of" in report.html.read_text()
+
+
+def test_baselines_are_matched(model, sources, store) -> None:
+    plan = small_grid(model, sources)
+    fill(plan, store, sources)
+    gains = compute_gains(measure(plan, store), 200)
+    assert found(gains, "lora-r4 · Sequential · snli").baseline == "lora-r4 · baseline"
+    assert found(gains, "bottleneck-f16 · Fuse · snli+sib200").baseline == "bottleneck-f16 · baseline"
+    assert found(gains, "lora-r4 · no target training · snli").baseline == "untrained"
+    for label in ("lora-r4 · baseline", "bottleneck-f16 · baseline", "untrained"):
+        assert found(gains, label).is_baseline
+        assert found(gains, label).gain is None
+
+
+def test_an_intermediates_own_head_is_compared_with_the_trained_target(model, sources, store) -> None:
+    direct = everywhere(train(model, SNLI, LORA), TARGET)
+    alone = planned(sources, direct)
+    fill(alone, store, sources)
+    lonely = found(compute_gains(measure(alone, store), 200), "lora-r4 · no target training · snli")
+    assert (lonely.gain, lonely.note) == (None, "no matching baseline in this recipe")
+    plan = planned(sources, direct, everywhere(train(model, TARGET, LORA), TARGET))
+    fill(plan, store, sources)
+    assert found(compute_gains(measure(plan, store), 200), lonely.variant).baseline == "lora-r4 · baseline"
+
+
+def test_of_several_baselines_the_one_with_the_same_settings_is_taken(model, sources, store) -> None:
+    snli = Sequential(train(model, SNLI, LORA))
+    fast, slow = (train(model, TARGET, LORA, learning_rate=rate) for rate in (1e-3, 1e-4))
+    matched = everywhere(train(model, TARGET, LORA, snli, learning_rate=1e-4), TARGET)
+    unmatched = everywhere(train(model, TARGET, LORA, snli, learning_rate=3e-4), TARGET)
+    plan = planned(sources, everywhere(fast, TARGET), everywhere(slow, TARGET), matched, unmatched)
+    fill(plan, store, sources)
+    gains = compute_gains(measure(plan, store), 200)
+    same = found(gains, "lora-r4 · Sequential · snli · learning_rate 0.0001")
+    assert same.baseline == "lora-r4 · baseline · learning_rate 0.0001"
+    other = found(gains, "lora-r4 · Sequential · snli · learning_rate 0.0003")
+    assert other.gain is None
+    assert other.note.startswith("2 baselines match and 0 of them have its settings")
+
+    single = planned(sources, everywhere(fast, TARGET), unmatched)
+    only = found(compute_gains(measure(single, store), 200), "lora-r4 · Sequential · snli")
+    assert only.gain is not None
+    assert only.note == "baseline differs in learning_rate"
+
+
+def test_labels_tell_models_readings_and_intermediates_apart(model, sources, store, tmp_path) -> None:
+    other = fake_model(tmp_path / "other-bert", ())
+    (tmp_path / "other-bert" / "model.safetensors").write_bytes(b"other weights")
+    centred = dataclasses.replace(model.embedding, centred=True)
+    short, long = (Sequential(train(model, SNLI, LORA, epochs=epochs)) for epochs in (1, 2))
+    plan = planned(
+        sources,
+        everywhere(model, RETRIEVAL),
+        everywhere(model, RETRIEVAL, framing=centred),
+        everywhere(train(model, TARGET, LORA), TARGET),
+        everywhere(train(other, TARGET, LORA), TARGET),
+        everywhere(train(model, TARGET, LORA, short), TARGET),
+        everywhere(train(model, TARGET, LORA, long), TARGET),
+    )
+    fill(plan, store, sources)
+    labels = list(dict.fromkeys(tidy(plan, store)["variant"]))
+    assert labels == [
+        "untrained · centred False",
+        "untrained · centred True",
+        "lora-r4 · baseline · tiny-bert",
+        "lora-r4 · baseline · other-bert",
+        "lora-r4 · Sequential · snli · intermediate epochs 1",
+        "lora-r4 · Sequential · snli · intermediate epochs 2",
+    ]
+
+
+def test_zero_shot_average_gap_and_their_gains(model, sources, store) -> None:
+    plan = small_grid(model, sources)
+    fill(plan, store, sources, {"": 0.4, "Sequential": 0.3, "baseline en": 0.2})
+    measurements = measure(plan, store)
+    gains = compute_gains(measurements, 500)
+    label = "lora-r4 · Sequential · snli"
+    by_language = {language: found(gains, label, language) for language in TARGET.languages}
+    average, source, gap = (found(gains, label, quantity) for quantity in (ZERO_SHOT, SOURCE, GAP))
+    zero_shot = [gain for language, gain in by_language.items() if language != "en"]
+    assert average.languages == ("ko", "aym", "gn")
+    assert average.score == pytest.approx(np.mean([gain.score for gain in zero_shot]))
+    assert average.gain == pytest.approx(np.mean([gain.gain for gain in zero_shot]))
+    assert source.score == by_language["en"].score
+    assert gap.score == pytest.approx(source.score - average.score)
+    assert gap.gain == pytest.approx(source.gain - average.gain)
+    for gain in (*by_language.values(), average, source, gap):
+        assert gain.low <= gain.gain <= gain.high
+    assert average.high - average.low < max(gain.high - gain.low for gain in zero_shot)
+    retrieval = found(gains, "lora-r4 · no target training · snli")
+    assert retrieval.languages == RETRIEVAL.languages, "nothing was trained on in any of them"
+
+
+def test_seeds_are_averaged_and_none_is_a_variant_of_its_own(model, sources, store) -> None:
+    plan = planned(
+        sources,
+        *(everywhere(train(model, TARGET, LORA, seed=seed), TARGET) for seed in (1, 2)),
+        *(
+            everywhere(train(model, TARGET, LORA, Sequential(train(model, SNLI, LORA, seed=seed)), seed=seed), TARGET)
+            for seed in (1, 2, 3)
+        ),
+    )
+    fill(plan, store, sources, {"": 0.4, "Sequential": 0.2})
+    measurements = measure(plan, store)
+    gains = compute_gains(measurements, 200)
+    gain = found(gains, "lora-r4 · Sequential · snli", "ko")
+    assert gain.seeds == 3
+    assert "2 of 3 seeds" in gain.note
+    shares = {
+        (v.label, v.factors.seed): v.languages["ko"].scores["accuracy"].mean() for v in measurements.variants("nli")
+    }
+    paired = [shares[gain.variant, seed] - shares["lora-r4 · baseline", seed] for seed in (1, 2)]
+    assert gain.gain == pytest.approx(np.mean(paired))
+
+
+def test_confounds_name_what_was_seen_and_only_that(model, sources, store) -> None:
+    plan = small_grid(model, sources)
+    fill(plan, store, sources)
+    said = find_confounds(plan.recipe, measure(plan, store))
+    text = "\n".join(said)
+    assert "tiny-bert has seen unlabelled text of klue/klue, which nli is evaluated on (Korean): the evaluated" in text
+    assert (
+        "tiny-bert has been trained on other nli data (English), the kind of task that nli and snli are: NLI pairs"
+        in text
+    )
+    assert "squad" not in text
+    assert len(said) == 3
+    assert "60 of 3,000 rows in Korean" in rows_differences(measure(plan, store))[0]
+
+
+def test_selection_and_leaks_are_told(model, sources, store) -> None:
+    english = TARGET.development[0]
+    peeking = dataclasses.replace(TARGET, name="peeking", development=(TARGET.rows_in("ko"), english))
+    leaking = dataclasses.replace(TARGET, name="leaking", train=(TARGET.rows_in("ko"),))
+    chosen = train(model, peeking, LORA, selection=Best(every=10))
+    plan = planned(
+        sources,
+        everywhere(chosen, peeking),
+        everywhere(train(model, leaking, LORA), leaking),
+        everywhere(train(model, TARGET, LORA, selection=Best(every=10)), TARGET),
+    )
+    fill(plan, store, sources)
+    text = "\n".join(find_confounds(plan.recipe, measure(plan, store)))
+    assert "Checkpoints of peeking are selected on development rows in Korean" in text
+    assert "Checkpoints of peeking are selected on rows of klue/klue/nli/validation" in text
+    assert "leaking is trained on rows of klue/klue/nli/validation" in text
+    assert "Checkpoints of nli" not in text, "MNLI's development and evaluation rows are two slices of one split"
+
+
+def test_tables_fit_a_terminal_and_markdown_holds_the_same(model, sources, store, tmp_path) -> None:
+    plan = small_grid(model, sources)
+    fill(plan, store, sources)
+    report = write_report(plan, store, tmp_path / "out")
+    assert all(table.width <= WIDEST for table in report.tables)
+    console = Console(width=120, record=True, file=io.StringIO())
+    report.print(console)
+    printed, markdown = console.export_text(), report.markdown()
+    for table in report.tables:
+        assert table.title in printed
+        for row in table.rows:
+            assert row[0].text in printed
+            assert all(cell.text.replace("\n", "<br>") in markdown for cell in row)
+    assert max(map(len, printed.splitlines())) <= 120
+
+
+def test_missing_golds_are_an_error_with_a_remedy(model, sources, store) -> None:
+    plan = planned(sources, everywhere(train(model, TARGET, LORA), TARGET))
+    fill(plan, store, sources)
+    for file in (store.root / "golds").iterdir():
+        file.unlink()
+    with pytest.raises(UserError, match="remove that folder and run the recipe again"):
+        measure(plan, store)
