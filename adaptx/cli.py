@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from adaptx.errors import UserError
+from adaptx.identity import inputs_read
 from adaptx.plan import Plan, Status, make_plan
 from adaptx.recipe_file import load_recipe
 from adaptx.sources import Sources
@@ -28,7 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-out = Console()
+# Piped output is read by programs and pagers: lines stay whole there.
+out = Console(width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True)
 
 RecipeFile = Annotated[Path, typer.Argument(help="A Python file with build() -> Recipe.", show_default=False)]
@@ -79,13 +81,18 @@ def open_recipe(
     resolve: Callable[[str, str, str | None], str] | None = None,
 ) -> Opened:
     """Load and plan a recipe under the options that change identity."""
-    options = dict(_setting(text) for text in settings or [])
-    options.update({key: value for key, value in (("model", model), ("size", size)) if value is not None})
+    options = _options(model, size, settings)
     if precision is not None and precision not in PRECISIONS:
         raise UserError(f"--precision {precision}: choose one of {', '.join(PRECISIONS)}")
     opened = Store(store)
     sources = Sources(data, opened.root / "digests.json", resolve)
     return Opened(make_plan(load_recipe(recipe, options, limit, precision), sources), opened, sources)  # pyright: ignore[reportArgumentType]
+
+
+def _options(model: str | None, size: str | None, settings: list[str] | None) -> dict[str, str]:
+    options = dict(_setting(text) for text in settings or [])
+    options.update({key: value for key, value in (("model", model), ("size", size)) if value is not None})
+    return options
 
 
 def _setting(text: str) -> tuple[str, str]:
@@ -242,12 +249,14 @@ def ui(
 
     Example: adaptx ui --store adaptx-store
     """
-    from adaptx.tracking import default_uri, serve_ui
+    from adaptx.tracking import default_uri, serve_ui, variant_links
 
     uri = tracking or default_uri(Store(store))
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
         raise UserError(f"there are no runs in {store}: `adaptx run RECIPE --store {store}` records them")
     out.print(f"MLflow UI on {uri}: http://127.0.0.1:{port} (Ctrl-C ends it)", highlight=False)
+    for experiment, link in variant_links(uri, port):
+        out.print(f"  {experiment}, variants side by side: {link}", highlight=False, soft_wrap=True)
     raise typer.Exit(serve_ui(uri, port))
 
 
@@ -331,6 +340,26 @@ def prune(
     for entry in entries:
         kept.remove(entry)
     out.print(f"{len(entries)} stages removed")
+
+
+@app.command()
+def fetch(
+    recipe: RecipeFile,
+    folder: Annotated[Path, typer.Option("--to", help="Folder of the mirror.")],
+    model: ModelOption = None,
+    size: SizeOption = None,
+    settings: SetOption = None,
+) -> None:
+    """Mirror the data and models a recipe needs, for machines with no network.
+
+    Example: adaptx fetch recipes/quickstart.py --model FacebookAI/xlm-roberta-base --to mirror
+    """
+    from adaptx.data.mirror import fetch as fetch_all
+
+    opened = make_plan(load_recipe(recipe, _options(model, size, settings)), Sources(None))
+    items = [item for node in opened.nodes for item in inputs_read(node.stage)]
+    written = fetch_all(items, folder, lambda text: out.print(text, highlight=False))
+    out.print(f"{len(written)} files written to {folder}; use them with --data {folder}", highlight=False)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from adaptx.naming import factors, path, train_name
 from adaptx.plan import Node, Plan
@@ -27,6 +28,8 @@ from adaptx.store import Entry, Store
 
 MOST_METRICS_A_CALL = 1_000
 MOST_PARAMETER_LENGTH = 500
+# Without it the UI opens an experiment as traces of a language-model application, and hides its runs.
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_\-./ ]")
 
 
@@ -111,7 +114,9 @@ class Tracker:
             found = self.client.get_experiment_by_name(name)
             artifacts = (self.store.root / "mlartifacts").as_uri() if self.uri.startswith("sqlite:") else None
             self._experiment = (
-                found.experiment_id if found else self.client.create_experiment(name, artifact_location=artifacts)
+                found.experiment_id
+                if found
+                else self.client.create_experiment(name, artifact_location=artifacts, tags=EXPERIMENT_TAGS)
             )
         assert self._experiment is not None
         return self._experiment
@@ -309,6 +314,22 @@ def _flat(value: Any, name: str) -> dict[str, Any]:
     for key, item in value.items():
         flat.update(_flat(item, name if key == "type" else f"{name}.{key}"))
     return flat
+
+
+def variant_links(uri: str, port: int) -> list[tuple[str, str]]:
+    """(experiment, address of its evaluated variants as charts side by side) for each recipe recorded at `uri`."""
+    from mlflow import MlflowClient
+
+    query = quote("tags.`adaptx.kind` = 'variant'")
+    return [
+        (
+            found.name,
+            f"http://127.0.0.1:{port}/#/experiments/{found.experiment_id}/runs?searchFilter={query}"
+            "&compareRunsMode=CHART",
+        )
+        for found in MlflowClient(tracking_uri=uri).search_experiments()
+        if found.name != "Default"
+    ]
 
 
 def serve_ui(uri: str, port: int) -> int:

@@ -17,7 +17,7 @@ def resolve_commit(kind: str, hub_id: str, revision: str | None) -> str:
         commit = ask(hub_id, revision=revision, timeout=20).sha
     except Exception as error:
         raise MissingInput(
-            f"{hub_id} cannot be asked for on the hub ({type(error).__name__}: {str(error).splitlines()[0]}). Remedy: "
+            f"{hub_id} cannot be asked for on the hub ({type(error).__name__}). Remedy: "
             "check the name and the network, give a local mirror with --data DIR (and models with --model DIR), or use "
             "the packaged rows with --data sample"
         ) from error

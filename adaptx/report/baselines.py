@@ -44,9 +44,7 @@ def match(variant: Variant, others: Sequence[Variant]) -> Match:
 
 
 def is_baseline(variant: Variant) -> bool:
-    """Whether no intermediate task is in it: trained on the target from the bare checkpoint, or not "
-    "at all.
-    """
+    """Whether no intermediate task is in it: trained on the target from the bare checkpoint, or not at all."""
     if isinstance(variant.evaluate.model, Train):
         return variant.factors.target != UNTRAINED and isinstance(variant.evaluate.model.start, Pretrained)
     return isinstance(variant.task.format, Retrieval)

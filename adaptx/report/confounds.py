@@ -22,9 +22,8 @@ _MET = {
 }
 
 _EXPOSED = (
-    "What a checkpoint saw before adaptx trained it confounds gains on the same data or kind of "
-    "task: a gain, or an "
-    "absent one, may come from there. In this recipe:"
+    "What a checkpoint saw before adaptx trained it confounds gains on the same data or kind of task: a gain, "
+    "or an absent one, may come from there. In this recipe:"
 )
 
 
@@ -123,16 +122,14 @@ def _leaks(evaluates: Sequence[Evaluate]) -> list[str]:
                 if _overlap(rows, train.limit, scored, evaluate.limit):
                     found[
                         f"{train.task.name} is trained on rows of {scored.address} that "
-                        f"{evaluate.task.name} is "
-                        f"evaluated on in {language_name(evaluate.language)}: that score is no test score."
+                        f"{evaluate.task.name} is evaluated on in {language_name(evaluate.language)}: that score is no test score."
                     ] = None
             for rows in train.task.development if isinstance(train.config.selection, Best) else ():
                 if _overlap(rows, None, scored, evaluate.limit):
                     found[
                         f"Checkpoints of {train.task.name} are selected on rows of {scored.address} that "
                         f"{evaluate.task.name} is evaluated on in {language_name(evaluate.language)}: "
-                        f"that score is "
-                        "optimistic."
+                        "that score is optimistic."
                     ] = None
     return list(found)
 
@@ -157,8 +154,7 @@ def _selections(trainings: Iterable[Train]) -> list[str]:
             if foreign:
                 found[
                     f"Checkpoints of {train.task.name} are selected on development rows in "
-                    f"{_names(foreign)}, which "
-                    "it is not trained in: scores there are no longer zero-shot."
+                    f"{_names(foreign)}, which it is not trained in: scores there are no longer zero-shot."
                 ] = None
     return list(found)
 
@@ -171,8 +167,7 @@ def _uneven(measurements: Measurements) -> list[str]:
         if len(sets) > 1:
             sentences.append(
                 f"The variants of {task.name} are scored in different sets of languages, so their "
-                f"averages do not "
-                "compare directly; a gain always compares the same languages and rows."
+                "averages do not compare directly; a gain always compares the same languages and rows."
             )
     return sentences
 

@@ -96,7 +96,7 @@ class Section:
 
 
 def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = ()) -> Report:
-    """Write report.html, scores.csv, gains.csv and the figures into `out`.
+    """Write report.html, tables.md, scores.csv, gains.csv and the figures into `out`.
 
     Args:
         plan: the recipe's plan; what is not stored is left out, and named.
@@ -110,9 +110,8 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
     measurements = measure(plan, store)
     if not measurements.measured:
         raise UserError(
-            f"nothing of recipe {plan.recipe.name} is stored in {store.root}: run it first (`adaptx "
-            f"run RECIPE`), or name "
-            "the store that holds it (--store DIR)"
+            f"nothing of recipe {plan.recipe.name} is stored in {store.root}: run it first (`adaptx run RECIPE`), "
+            "or name the store that holds it (--store DIR)"
         )
     out.mkdir(parents=True, exist_ok=True)
     gains = compute_gains(measurements)
@@ -132,7 +131,7 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
     }
     paths[0].write_text(html.render(facts), encoding="utf-8")
     figures = [figure for section in sections for figure in (section.heatmap, section.quality)] + [curves]
-    return Report(
+    report = Report(
         out,
         *paths,
         tuple(figure for figure in figures if figure is not None),
@@ -144,6 +143,8 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
         tuple(tidy_records(measurements)),
         {name: value for task in measurements.tasks for name, value in headline(task, gains).items()},
     )
+    (out / "tables.md").write_text(report.markdown(), encoding="utf-8")
+    return report
 
 
 def missing_text(missing: Sequence[str]) -> str:

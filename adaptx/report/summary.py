@@ -22,10 +22,8 @@ def in_short(task: Task, gains: Sequence[Gain]) -> str:
     most = max(compared, key=lambda gain: gain.gain or 0.0)
     return (
         f"{said} Of {len(compared)} variants with a matched baseline, {up} beat it clearly (the whole "
-        f"interval above "
-        f"zero), {down} fall clearly below it, {len(compared) - up - down} cannot be told from it. "
-        f"The largest gain is "
-        f"{points(most.gain)} points [{points(most.low)}, {points(most.high)}] ({most.variant})."
+        f"interval above zero), {down} fall clearly below it, {len(compared) - up - down} cannot be told from it. "
+        f"The largest gain is {points(most.gain)} points [{points(most.low)}, {points(most.high)}] ({most.variant})."
     )
 
 

@@ -112,8 +112,7 @@ def cost_table(measurements: Measurements, task: Task) -> Table:
         Column(peak),
     )
     caption = (
-        "Of the whole path: seconds are summed over its trainings, each counted in full though "
-        "variants share it; "
+        "Of the whole path: seconds are summed over its trainings, each counted in full though variants share it; "
         "peak memory is the maximum over its stages."
     )
     return Table(f"{task.name} · cost", columns, tuple(rows), caption)
@@ -139,9 +138,8 @@ def language_table(measurements: Measurements, task: Task) -> Table:
         columns = (Column("model", True), *columns)
     rows = [_language_row(measured, len(models) > 1) for measured in seen.values()]
     caption = (
-        "Many tokens per word, or unknown ones, mean that the checkpoint's vocabulary serves that "
-        "language badly. "
-        "Scripts written without spaces count a text as few words. (source): labelled rows in it are "
+        "Many tokens per word, or unknown ones, mean that the checkpoint's vocabulary serves that language "
+        "badly. Scripts written without spaces count a text as few words. (source): labelled rows in it are "
         "trained on."
     )
     return Table(f"{task.name} · languages", columns, tuple(rows), caption)
@@ -189,8 +187,7 @@ def _score_caption(by_variant: dict[str, dict[str, Gain]]) -> str:
         f"Source: {', '.join(next(iter(sources)))}." if len(sources) == 1 else "",
         "One seed: the interval covers the draw of test examples alone."
         if seeds == {1}
-        else f"Means of {', '.join(map(str, sorted(seeds)))} seeds; the interval covers the draw of "
-        f"test examples, "
+        else f"Means of {', '.join(map(str, sorted(seeds)))} seeds; the interval covers the draw of test examples, "
         "with these seeds held fixed.",
     ]
     notes = dict.fromkeys(f"{gain.variant}: {gain.note}." for gain in every if gain.note)

@@ -10,8 +10,7 @@ if TYPE_CHECKING:
 
 _STYLES = {1: "bold green", -1: "bold red", 0: ""}
 LEGEND = (
-    "Gains are over the matched baseline (same model, method and target, no intermediate task), in "
-    "percentage points, "
+    "Gains are over the matched baseline (same model, method and target, no intermediate task), in percentage points, "
     "with a 95% paired bootstrap interval over test examples; bold where it excludes zero."
 )
 
