@@ -165,10 +165,10 @@ def run(
     progress = watcher(out)
     tracker = Tracker(opened.plan, opened.store, tracking or default_uri(opened.store), progress.note)
     try:
-        summary = run_locally(opened.plan, shop, progress, keep)
+        summary = run_locally(opened.plan, shop, progress, keep, after=tracker.record)
     finally:
         progress.close()
-        tracker.record(opened.plan.nodes)
+        tracker.record(opened.plan.nodes, insist=True)
     if not summary.complete:
         _tell_failures(opened.plan, summary.failed, summary.errors)
         raise typer.Exit(1)
@@ -419,16 +419,24 @@ def main() -> None:
         _fail(error, 2)
     except ValueError as error:
         _fail(error, 2)
-    except KeyboardInterrupt as error:
-        err.print("interrupted: finished stages stay, the running one continues from its checkpoint next time")
-        if os.environ.get("ADAPTX_DEBUG"):
-            raise
-        raise SystemExit(INTERRUPTED) from error
+    except SystemExit as error:
+        # Typer has made Ctrl-C into its exit status by now.
+        if error.code == INTERRUPTED:
+            err.print("interrupted: finished stages stay, the running one continues from its checkpoint next time")
+        raise
+    except OSError as error:
+        _fail(error, 1)
+    except Exception as error:
+        if not os.environ.get("ADAPTX_DEBUG"):
+            error.add_note("This is a fault in adaptx, not in your input: `adaptx --debug ...` shows where.")
+        _fail(error, 1)
 
 
 def _fail(error: Exception, status: int) -> None:
     if os.environ.get("ADAPTX_DEBUG"):
         raise error
     err.print("[red]error:[/red] ", end="")
-    err.print(str(error), markup=False, highlight=False, soft_wrap=True)
+    named = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+    text = "\n".join((named, *getattr(error, "__notes__", ())))
+    err.print(text, markup=False, highlight=False, soft_wrap=True)
     raise SystemExit(status)

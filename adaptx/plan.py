@@ -132,8 +132,11 @@ def make_plan(recipe: Recipe, sources: Sources) -> Plan:
             visit(earlier)
         ordered[stage] = None
 
-    for evaluate in recipe.evaluations:
-        visit(evaluate)
+    try:
+        for evaluate in recipe.evaluations:
+            visit(evaluate)
+    except TypeError as error:
+        raise UserError(f"recipe {recipe.name}: {error}; the fields of specs take tuples, not lists or sets") from error
     reasons = list(dict.fromkeys(reason for stage in ordered if (reason := refusal(stage)) is not None))
     if reasons:
         raise UserError("this recipe cannot run:\n" + "\n".join(f"  - {reason}" for reason in reasons))

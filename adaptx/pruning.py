@@ -12,7 +12,8 @@ def unreached(store: Store, plans: Iterable[Plan]) -> list[Entry]:
     reached: set[str] = set()
     for plan in plans:
         for node in plan.nodes:
-            reached |= {node.fingerprint, node.identity.nominal}
+            # Where a digest is not at hand this is the nominal one, which may stand for any stage of that name.
+            reached.add(node.fingerprint)
     found = [e for e in store.entries().values() if e.fingerprint not in reached and e.nominal not in reached]
     return sorted(found, key=lambda entry: (entry.kind, entry.folder.name))
 

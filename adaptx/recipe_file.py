@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import inspect
 import sys
+import traceback
 import types
 import typing
 from collections.abc import Mapping
@@ -40,6 +41,8 @@ def load_recipe(
         raise
     except ValueError as error:
         raise UserError(f"recipe {file}: {error}") from error
+    except Exception as error:
+        raise UserError(f"recipe {file}{_line(path, error)}: build() fails: {_named(error)}") from error
     if not isinstance(recipe, Recipe):
         raise UserError(f"recipe {file}: build() returned a {type(recipe).__name__}, not an adaptx.Recipe")
     return edited(recipe, limit, precision)
@@ -83,7 +86,7 @@ def _least(own: int | None, given: int | None) -> int | None:
 
 def _import(path: Path) -> types.ModuleType:
     name = f"adaptx_recipe_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path.absolute())
     if spec is None or spec.loader is None:
         raise UserError(f"recipe {path}: not a Python file")
     module = importlib.util.module_from_spec(spec)
@@ -93,8 +96,18 @@ def _import(path: Path) -> types.ModuleType:
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"recipe {path} fails on import: {type(error).__name__}: {error}") from error
+        raise UserError(f"recipe {path}{_line(path, error)} fails on import: {_named(error)}") from error
     return module
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _line(path: Path, error: Exception) -> str:
+    """`, line N`: the innermost line of the recipe's own that led to the error."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path.absolute()]
+    return f", line {frames[-1].lineno}" if frames else ""
 
 
 def _arguments(path: Path, build: Any, options: Mapping[str, str]) -> dict[str, Any]:

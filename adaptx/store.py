@@ -21,6 +21,7 @@ from typing import Any
 from adaptx.errors import UserError
 
 COMPLETE = "complete"
+BUILDING = ".building-"
 KINDS = ("train", "evaluate")
 STAGE_FILE = "stage.json"
 MODULE_FILE = "module.safetensors"
@@ -63,7 +64,9 @@ class Store:
             self._entries = {}
             for kind in KINDS:
                 for marker in sorted((self.root / kind).glob(f"*/{COMPLETE}")):
-                    self._remember(marker.parent, kind)
+                    # A process may have been killed between the marker and the renaming.
+                    if not marker.parent.name.startswith(BUILDING):
+                        self._remember(marker.parent, kind)
         return self._entries
 
     def find(self, fingerprint: str) -> Entry | None:
@@ -94,7 +97,7 @@ class Store:
         """A temporary folder that becomes the finished stage when the block ends without an error."""
         final = self.root / kind / f"{name}-{record['fingerprint'][:8]}"
         final.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=final.parent, prefix=".building-"))
+        folder = Path(tempfile.mkdtemp(dir=final.parent, prefix=BUILDING))
         try:
             yield folder
             write_json(folder / STAGE_FILE, record)

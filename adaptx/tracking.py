@@ -14,18 +14,21 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from adaptx.naming import factors, path, train_name
+from adaptx.identity import evaluation_precision
+from adaptx.naming import factors, path, train_name, trained_on
 from adaptx.plan import Node, Plan
 from adaptx.specs import Evaluate, ModelSpec, Train
-from adaptx.specs.fingerprint import canonical
+from adaptx.specs.fingerprint import canonical, fingerprint
 from adaptx.store import Entry, Store
 
+AWAY_SECONDS = 60.0
 MOST_METRICS_A_CALL = 1_000
 MOST_PARAMETER_LENGTH = 500
 # Without it the UI opens an experiment as traces of a language-model application, and hides its runs.
@@ -53,10 +56,17 @@ class Tracker:
     warn: Callable[[str], None]
     _experiment: str | None = None
     _client: Any = None
-    _away: bool = False
+    _away_until: float = 0.0
+    _warned: bool = False
 
-    def record(self, nodes: Iterable[Node]) -> None:
-        """Record what is stored of these nodes and not yet recorded."""
+    def record(self, nodes: Iterable[Node], insist: bool = False) -> None:
+        """Record what is stored of these nodes and not yet recorded.
+
+        A server that has just failed is left alone for a minute, unless `insist`: at the end of a run, say.
+        """
+        if insist:
+            self._away_until = 0.0
+        self._forget_a_lost_database()
         trainings: list[Node] = []
         models: dict[str, Node] = {}
         for node in nodes:
@@ -66,17 +76,19 @@ class Tracker:
                 models[self._variant_key(node)] = node
         work = [*((self._training, node) for node in trainings), *((self._variant, node) for node in models.values())]
         for record, node in work:
-            if self._away:
+            if time.monotonic() < self._away_until:
                 return
             try:
                 record(node)
             except Exception as error:  # any failure of a tracking server must leave the results alone
-                self._away = True
-                cause = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-                self.warn(
-                    f"MLflow at {self.uri} could not record {node.name} ({cause}); results are safe in the store and "
-                    "will be recorded by the next `adaptx run` or `adaptx report`"
-                )
+                self._away_until = time.monotonic() + AWAY_SECONDS
+                if not self._warned:
+                    self._warned = True
+                    cause = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+                    self.warn(
+                        f"MLflow at {self.uri} could not record {node.name} ({cause}); results are safe in the store "
+                        "and will be recorded when it answers, at the latest by the next `adaptx run`"
+                    )
 
     def record_report(self, name: str, fingerprint: str, files: Iterable[Path], metrics: dict[str, float]) -> None:
         """One run per report: its files as artifacts."""
@@ -95,16 +107,19 @@ class Tracker:
             logging.getLogger("alembic").setLevel(logging.WARNING)
             from mlflow import MlflowClient
 
-            if self.uri.startswith("sqlite:///"):
-                self._prepare_sqlite(Path(self.uri.removeprefix("sqlite:///")))
+            if self._database is not None:
+                self._database.parent.mkdir(parents=True, exist_ok=True)
             self._client = MlflowClient(tracking_uri=self.uri)
         return self._client
 
-    def _prepare_sqlite(self, file: Path) -> None:
-        """A database that is not there (any more) holds no runs, whatever the store's markers say."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if not file.is_file():
-            shutil.rmtree(self._markers(), ignore_errors=True)
+    @property
+    def _database(self) -> Path | None:
+        return Path(self.uri.removeprefix("sqlite:///")) if self.uri.startswith("sqlite:///") else None
+
+    def _forget_a_lost_database(self) -> None:
+        """A database that is not there (any more) holds no runs of any recipe, whatever the store's markers say."""
+        if self._database is not None and not self._database.is_file():
+            shutil.rmtree(self._markers().parent, ignore_errors=True)
 
     @property
     def experiment(self) -> str:
@@ -157,18 +172,19 @@ class Tracker:
         """One run for the model an evaluation measures, with all its evaluations that are stored so far."""
         key = self._variant_key(node)
         # The recipe's own evaluations, since two that differ by name alone are one node of the plan.
+        asked = [e for e in dict.fromkeys(self.plan.recipe.evaluations) if self._model_key(e) == key]
         stored = [
             (evaluate, entry)
-            for evaluate in dict.fromkeys(self.plan.recipe.evaluations)
-            if self._model_key(evaluate) == key
-            and (entry := self.store.find(self.plan.fingerprint_of(evaluate))) is not None
+            for evaluate in asked
+            if (entry := self.store.find(self.plan.fingerprint_of(evaluate))) is not None
         ]
         if not stored:
             return
         stamp = hashlib.sha256("".join(sorted(entry.fingerprint for _, entry in stored)).encode()).hexdigest()
         if self._is_recorded("variant", key, stamp):
             return
-        stage = stored[0][0]
+        # MLflow changes no parameter, so they must not depend on which evaluations are stored so far.
+        stage = next((e for e in asked if isinstance(e.model, Train) and trained_on(e.model, e.task)), asked[0])
         described = factors(stage)
         run_id = self._run_for("variant", key, described.label)
         trainings = path(stage)
@@ -178,7 +194,12 @@ class Tracker:
             metrics["trainable_parameters"] = float(results[-1]["trainable_parameters"])
             metrics["path/seconds"] = float(sum(result["seconds"] for result in results))
             metrics["path/peak_memory_bytes"] = float(max(result["peak_memory_bytes"] for result in results))
-        parameters = {**asdict(described), "family": _model(stage).family.value}
+        parameters = {
+            **asdict(described),
+            "family": _model(stage).family.value,
+            "precision": evaluation_precision(stage),
+            **(_flat(canonical(stage.framing), "framing") if stage.framing is not None else {}),
+        }
         self._log(run_id, parameters, [(name, value, 0) for name, value in metrics.items()])
         self._describe(run_id, trainings)
         for _, entry in stored:
@@ -191,12 +212,17 @@ class Tracker:
         return self._model_key(node.stage)
 
     def _model_key(self, evaluate: Evaluate) -> str:
-        """The fingerprint of the evaluated model: a training's, or that of a bare checkpoint's weights."""
+        """The fingerprint of what is evaluated: a training's or a bare checkpoint's, with how it is read."""
         model = evaluate.model
         if isinstance(model, Train):
-            return self.plan.fingerprint_of(model)
-        place = self.plan.identities.place(model)
-        return hashlib.sha256((place.digest or place.nominal).encode()).hexdigest()
+            key = self.plan.fingerprint_of(model)
+        else:
+            place = self.plan.identities.place(model)
+            key = hashlib.sha256((place.digest or place.nominal).encode()).hexdigest()
+        if evaluate.framing is None and evaluate.precision is None:
+            return key
+        # One model read in two ways is two variants.
+        return fingerprint([key, canonical(evaluate.framing), evaluate.precision])
 
     def _result(self, train: Train) -> dict[str, Any] | None:
         entry = self.store.find(self.plan.fingerprint_of(train))
@@ -281,8 +307,8 @@ class Tracker:
         return self._markers() / f"{kind}-{fingerprint[:16]}"
 
     def _markers(self) -> Path:
-        place = hashlib.sha256(f"{self.uri} {self.plan.recipe.name}".encode()).hexdigest()[:8]
-        return self.store.root / "recorded" / place
+        place = hashlib.sha256(self.uri.encode()).hexdigest()[:8]
+        return self.store.root / "recorded" / place / safe_name(self.plan.recipe.name).replace("/", "_")
 
 
 def _scores(stored: list[tuple[Evaluate, Entry]]) -> dict[str, float]:

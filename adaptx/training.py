@@ -114,9 +114,11 @@ class Training:
                 )
                 progress.advance(self.step, loss, (self.step - began) * self.config.batch_size / elapsed)
                 self._score_if_due(progress)
-                if checkpoints is not None and (interrupted() or checkpoints.due()):
+                # Asked once: a signal between two askings would end the run without a checkpoint.
+                stop = interrupted()
+                if checkpoints is not None and (stop or checkpoints.due()):
                     checkpoints.save(self._state(), self.device)
-                if interrupted():
+                if stop:
                     raise KeyboardInterrupt
         self.model.eval()
         if self.best is not None:

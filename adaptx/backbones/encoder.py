@@ -33,6 +33,11 @@ class Encoder(nn.Module):
     def num_layers(self) -> int:
         return self.network.config.num_hidden_layers
 
+    @property
+    def most_tokens(self) -> int:
+        """The longest sequence that the position table reaches."""
+        return self.network.config.max_position_embeddings - self._first_position
+
     def hidden(self, batch: TokenBatch, layer: int | None = None) -> Tensor:
         """Hidden states [B, T, D] of the packed rows after `layer` (None: the last; 0: the embeddings).
 

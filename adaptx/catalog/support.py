@@ -1,6 +1,7 @@
 """What can be combined (family x format x method x start), as plain values: planning reads it, the docs print it."""
 
 import importlib.util
+import sys
 
 from adaptx.catalog.models import FAMILIES
 from adaptx.catalog.near import near
@@ -57,7 +58,7 @@ def _train_refusal(train: Train) -> str | None:
     reason = STARTS_REFUSED.get((type(train.method), type(train.start)))
     if reason is not None:
         return f"{name} from {type(train.start).__name__}: {reason}"
-    if isinstance(train.method, Bottleneck) and importlib.util.find_spec("adapters") is None:
+    if isinstance(train.method, Bottleneck) and not _has_adapters():
         return f"{name}: bottleneck adapters need the adapters package: pip install 'adaptx[bottleneck]'"
     for earlier in train.inputs:
         if earlier.model != train.model:
@@ -118,6 +119,11 @@ def _evaluate_refusal(evaluate: Evaluate) -> str | None:
     return (
         f"{name}: the head of {evaluate.model.task.name} {reason}" if reason else _metric_refusal(evaluate.task.metrics)
     )
+
+
+def _has_adapters() -> bool:
+    # Once imported it has no __spec__ (it puts a lazy module in its own place), which find_spec takes for a fault.
+    return "adapters" in sys.modules or importlib.util.find_spec("adapters") is not None
 
 
 def _model_refusal(model: ModelSpec) -> str | None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from adaptx.data.examples import Examples
+from adaptx.data.examples import Examples, check
 from adaptx.errors import MissingInput, UserError
 from adaptx.specs import Task
 
@@ -16,7 +16,8 @@ def read_file(path: Path, task: Task, labelled: bool) -> Examples:
     Integer labels are taken as ids of the task's own label names; names as they are.
 
     Raises:
-        UserError: no such file, an unknown ending, a missing column, or no rows.
+        UserError: no such file, an unknown ending, a missing column, no rows, a text that is none, or a label outside
+            the label set.
     """
     if not path.is_file():
         raise MissingInput(f"{path}: there is no such file")
@@ -37,7 +38,9 @@ def read_file(path: Path, task: Task, labelled: bool) -> Examples:
         raise UserError(f"{path} holds no rows")
     if "label" in columns and rows.label_names:
         columns["label"] = [_label(value, rows.label_names) for value in columns["label"]]
-    return Examples(tuple(range(length)), columns)
+    examples = Examples(tuple(range(length)), columns)
+    check(examples, task.format, str(path))
+    return examples
 
 
 def _read(path: Path) -> dict[str, list[Any]]:

@@ -86,12 +86,21 @@ class Fresh:
 
 
 def model_to_train(train: Train, shop: Workshop) -> Fresh:
-    """Base, frozen modules, own module and head; all random values come from the training's seed."""
+    """Base, frozen modules, own module and head; all random values come from the training's seed.
+
+    Raises:
+        UserError: texts may be longer than the checkpoint reads.
+    """
     network: Any = load_network(train.model, shop.sources, train.config.dropout)
+    backbone = Encoder(network)
+    if train.config.max_length > backbone.most_tokens:
+        raise UserError(
+            f"TrainConfig(max_length={train.config.max_length}): {train.model.hub_id} reads at most "
+            f"{backbone.most_tokens} tokens; set max_length to that or less"
+        )
     tokenizer = load_tokenizer(train.model, shop.sources)
     torch.manual_seed(train.config.seed)
     assembly = assemble(network, train, shop.module)
-    backbone = Encoder(network)
     # Seeded apart from the module, so that a head begins the same under every method.
     torch.manual_seed(train.config.seed)
     head = _begin_head(train, shop, backbone.hidden_size, network.config.hidden_dropout_prob)

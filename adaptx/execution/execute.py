@@ -205,7 +205,8 @@ def _evaluate(node: Node, model: Finished, shop: Workshop, progress: Progress) -
 def make_evaluator(stage: Evaluate, model: Finished, shop: Workshop, progress: Progress) -> Evaluator:
     """Read as the evaluation says; a head sees texts cut as in its training, sentence embeddings at most 512 tokens."""
     trained = isinstance(stage.model, Train) and isinstance(stage.task.format, Classification)
-    length = stage.model.config.max_length if trained and isinstance(stage.model, Train) else HEADLESS_MAX_LENGTH
+    headless = min(HEADLESS_MAX_LENGTH, model.backbone.most_tokens)
+    length = stage.model.config.max_length if trained and isinstance(stage.model, Train) else headless
     return Evaluator(
         model.backbone, evaluation_framing(stage), evaluation_precision(stage), length, model.tokenizer,
         shop.resources, shop.device, progress,

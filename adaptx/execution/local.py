@@ -33,9 +33,9 @@ def run(
     shop: Workshop,
     progress: Progress,
     keep: bool = False,
-    after: Callable[[Node], None] | None = None,
+    after: Callable[[list[Node]], None] | None = None,
 ) -> Summary:
-    """Carry out every stage that is to do; `after` is called with each node once it is stored.
+    """Carry out every stage that is to do; `after` is called with the nodes that were stored together.
 
     keep: leave the weights of full fine-tuned targets in the store.
 
@@ -58,11 +58,10 @@ def run(
                 summary.failed[member.fingerprint] = f"skipped: {_name(plan, blocked)}, which it needs, failed"
             continue
         _carry_out(group, shop, progress, summary)
-        for member in group:
-            if member.fingerprint not in summary.failed:
-                summary.finished.append(member)
-                if after is not None:
-                    after(member)
+        stored = [member for member in group if member.fingerprint not in summary.failed]
+        summary.finished += stored
+        if after is not None:
+            after(stored)
     if not keep:
         drop_transient(plan, shop)
     return summary

@@ -121,8 +121,8 @@ def _leaks(evaluates: Sequence[Evaluate]) -> list[str]:
             for rows in train.task.train:
                 if _overlap(rows, train.limit, scored, evaluate.limit):
                     found[
-                        f"{train.task.name} is trained on rows of {scored.address} that "
-                        f"{evaluate.task.name} is evaluated on in {language_name(evaluate.language)}: that score is no test score."
+                        f"{train.task.name} is trained on rows of {scored.address} that {evaluate.task.name} is "
+                        f"evaluated on in {language_name(evaluate.language)}: that score is no test score."
                     ] = None
             for rows in train.task.development if isinstance(train.config.selection, Best) else ():
                 if _overlap(rows, None, scored, evaluate.limit):

@@ -87,6 +87,8 @@ class Task:
     description: str = field(default="", metadata=OUTSIDE)
 
     def __post_init__(self) -> None:
+        if not self.name or "/" in self.name or self.name.startswith("."):
+            raise ValueError(f"Task(name={self.name!r}): folders are called after it, so it has no `/` or leading dot")
         languages = [rows.language for rows in self.evaluation]
         if len(set(languages)) != len(languages):
             raise ValueError(f"task {self.name} has two evaluation sets for one language: {sorted(languages)}")

@@ -1,16 +1,19 @@
 """The plan as a table and as JSON."""
 
+import contextlib
 import statistics
 from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from adaptx.costs import Cost, cost
 from adaptx.naming import factors
 from adaptx.plan import Node, Plan, Status
 from adaptx.specs import Evaluate
+from adaptx.specs.plain import from_plain
 from adaptx.store import Store
 
 
@@ -18,8 +21,11 @@ def measured_rate(store: Store) -> tuple[float, int] | None:
     """Operations per second of the store's own trainings (their median), and how many there are."""
     rates: list[float] = []
     for entry in store.entries().values():
-        if entry.kind == "train" and (flops := entry.result.get("flops")):
-            rates.append(flops / max(entry.result["seconds"], 1e-9))
+        if entry.kind == "train":
+            # A stage of another version of adaptx says nothing here.
+            with contextlib.suppress(ValueError, KeyError):
+                estimate = cost(from_plain(entry.record["spec"]))
+                rates += [estimate.flops / max(entry.result["seconds"], 1e-9)] if estimate is not None else []
     return (statistics.median(rates), len(rates)) if rates else None
 
 
@@ -68,7 +74,7 @@ def show_plan(plan: Plan, store: Store, console: Console, why: bool) -> None:
         table.add_row(f"{indent}{node.folder_name}", f"[{style}]{_status(plan, node, status)}[/]", *shown)
         if why and to_do:
             for line in plan.why(node, store):
-                table.add_row(f"{indent}    because {line}", "", "", "", "")
+                table.add_row(f"{indent}    because {escape(line)}", "", "", "", "")
     console.print(table, soft_wrap=True)
     to_do = [node for node in plan.nodes if statuses[node.fingerprint] is Status.TO_DO]
     if not to_do:
