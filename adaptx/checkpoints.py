@@ -61,7 +61,8 @@ def _random_state(device: torch.device) -> dict[str, torch.Tensor]:
 
 
 def _machine(device: torch.device) -> dict[str, str]:
-    return {"threads": str(torch.get_num_threads()), "device": device.type, "torch": torch.__version__}
+    # torch's version is a class of its own, which a checkpoint of plain values cannot hold: hence str.
+    return {"threads": str(torch.get_num_threads()), "device": device.type, "torch": str(torch.__version__)}
 
 
 @contextmanager

@@ -1,10 +1,8 @@
 """The command line: every command, its options, and how errors are told."""
 
-import dataclasses
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -13,11 +11,11 @@ from rich.console import Console
 
 from adaptx.errors import UserError
 from adaptx.identity import inputs_read
+from adaptx.opening import DEFAULT_STORE, RecipeOptions, build_options
 from adaptx.plan import Plan, Status, make_plan
 from adaptx.recipe_file import load_recipe
 from adaptx.sources import Sources
 from adaptx.specs import Resources
-from adaptx.specs.training import PRECISIONS
 from adaptx.store import Store
 
 INTERRUPTED = 130
@@ -50,7 +48,6 @@ TrackingOption = Annotated[
     typer.Option("--tracking", envvar="MLFLOW_TRACKING_URI", help="MLflow server (default: SQLite in the store)."),
 ]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:N or mps; default: the best.")]
-STORE = Path("adaptx-store")
 
 
 @app.callback()
@@ -60,52 +57,10 @@ def common(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.
         os.environ["ADAPTX_DEBUG"] = "1"
 
 
-@dataclasses.dataclass(frozen=True)
-class Opened:
-    """A recipe with its plan and store."""
-
-    plan: Plan
-    store: Store
-    sources: Sources
-
-
-def open_recipe(
-    recipe: Path,
-    store: Path,
-    data: str | None,
-    model: str | None,
-    size: str | None,
-    settings: list[str] | None,
-    limit: int | None,
-    precision: str | None,
-    resolve: Callable[[str, str, str | None], str] | None = None,
-) -> Opened:
-    """Load and plan a recipe under the options that change identity."""
-    options = _options(model, size, settings)
-    if precision is not None and precision not in PRECISIONS:
-        raise UserError(f"--precision {precision}: choose one of {', '.join(PRECISIONS)}")
-    opened = Store(store)
-    sources = Sources(data, opened.root / "digests.json", resolve)
-    return Opened(make_plan(load_recipe(recipe, options, limit, precision), sources), opened, sources)  # pyright: ignore[reportArgumentType]
-
-
-def _options(model: str | None, size: str | None, settings: list[str] | None) -> dict[str, str]:
-    options = dict(_setting(text) for text in settings or [])
-    options.update({key: value for key, value in (("model", model), ("size", size)) if value is not None})
-    return options
-
-
-def _setting(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise UserError(f"--set {text}: write it as KEY=VALUE")
-    return key.strip(), value
-
-
 @app.command()
 def plan(
     recipe: RecipeFile,
-    store: StoreOption = STORE,
+    store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
     model: ModelOption = None,
     size: SizeOption = None,
@@ -121,7 +76,7 @@ def plan(
     """
     from adaptx.views.plan import plan_json, show_plan
 
-    opened = open_recipe(recipe, store, data, model, size, settings, limit, precision)
+    opened = RecipeOptions(recipe, store, data, model, size, tuple(settings or ()), limit, precision).open()
     if as_json:
         typer.echo(json.dumps(plan_json(opened.plan, opened.store), indent=1))
     else:
@@ -131,7 +86,7 @@ def plan(
 @app.command()
 def run(
     recipe: RecipeFile,
-    store: StoreOption = STORE,
+    store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
     model: ModelOption = None,
     size: SizeOption = None,
@@ -159,7 +114,8 @@ def run(
     from adaptx.tracking import Tracker, default_uri
     from adaptx.views.progress import watcher
 
-    opened = open_recipe(recipe, store, data, model, size, settings, limit, precision, resolve_commit)
+    options = RecipeOptions(recipe, store, data, model, size, tuple(settings or ()), limit, precision)
+    opened = options.open(resolve_commit)
     resources = Resources(device, micro_batch_size, micro_batch_tokens, checkpoint_seconds)
     shop = Workshop(opened.store, opened.sources, opened.plan.fingerprint_of, resources, choose_device(resources))
     progress = watcher(out)
@@ -177,7 +133,7 @@ def run(
     scores_only = sum(status is Status.SCORES_ONLY for status in statuses.values())
     extra = f" ({scores_only} full fine-tuned targets: scores only)" if scores_only else ""
     out.print(f"{len(summary.finished)} stages run, {stored} of {len(statuses)} stored{extra} in {opened.store.root}")
-    out.print(f"Next: adaptx report {recipe}{f' --data {data}' if data else ''}", highlight=False)
+    out.print(f"Next: {options.command('report')}", highlight=False)
 
 
 def _tell_failures(plan: Plan, failed: dict[str, str], errors: dict[str, Exception]) -> None:
@@ -195,7 +151,7 @@ def _tell_failures(plan: Plan, failed: dict[str, str], errors: dict[str, Excepti
 @app.command()
 def report(
     recipe: RecipeFile,
-    store: StoreOption = STORE,
+    store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
     model: ModelOption = None,
     size: SizeOption = None,
@@ -215,8 +171,10 @@ def report(
     from adaptx.report import write_report
     from adaptx.tracking import Tracker, default_uri
 
-    opened = open_recipe(recipe, store, data, model, size, settings, limit, precision)
-    written = write_report(opened.plan, opened.store, folder, _commands(recipe, store, data, settings, model, size))
+    options = RecipeOptions(recipe, store, data, model, size, tuple(settings or ()), limit, precision)
+    opened = options.open()
+    again = [options.command(name) for name in ("plan", "run", "report")]
+    written = write_report(opened.plan, opened.store, folder, again)
     tracker = Tracker(
         opened.plan, opened.store, tracking or default_uri(opened.store), lambda text: err.print(text, markup=False)
     )
@@ -229,19 +187,9 @@ def report(
     out.print(f"report: {folder / 'report.html'}", highlight=False)
 
 
-def _commands(
-    recipe: Path, store: Path, data: str | None, settings: list[str] | None, model: str | None, size: str | None
-) -> list[str]:
-    """The command lines that make this report again."""
-    given = {"--data": data, "--model": model, "--size": size, "--store": str(store) if store != STORE else None}
-    options = "".join(f" {name} {value}" for name, value in given.items() if value is not None)
-    options += "".join(f" --set {text}" for text in settings or [])
-    return [f"adaptx {command} {recipe}{options}" for command in ("plan", "run", "report")]
-
-
 @app.command()
 def ui(
-    store: StoreOption = STORE,
+    store: StoreOption = DEFAULT_STORE,
     tracking: TrackingOption = None,
     port: Annotated[int, typer.Option(help="Port of the web page.")] = 5000,
 ) -> None:
@@ -264,7 +212,7 @@ def ui(
 def predict(
     stage: Annotated[str, typer.Argument(help="A training's folder name, or a prefix of its fingerprint.")],
     file: Annotated[Path, typer.Argument(help="Rows: .csv, .tsv, .jsonl or .parquet with the task's columns.")],
-    store: StoreOption = STORE,
+    store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
     device: DeviceOption = None,
     target: Annotated[Path | None, typer.Option("--out", help="Write JSON lines here, not to the terminal.")] = None,
@@ -288,7 +236,7 @@ def predict(
 def evaluate(
     stage: Annotated[str, typer.Argument(help="A training's folder name, or a prefix of its fingerprint.")],
     file: Annotated[Path, typer.Option("--task", help="Labelled rows: .csv, .tsv, .jsonl or .parquet.")],
-    store: StoreOption = STORE,
+    store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
     device: DeviceOption = None,
     as_json: JsonOption = False,
@@ -312,7 +260,7 @@ def evaluate(
 @app.command()
 def prune(
     recipes: Annotated[list[Path], typer.Argument(help="Recipes whose stages stay.")],
-    store: StoreOption = STORE,
+    store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
     model: ModelOption = None,
     size: SizeOption = None,
@@ -325,21 +273,28 @@ def prune(
 
     Example: adaptx prune recipes/quickstart.py --data sample
     """
-    from adaptx.pruning import folder_bytes, unreached
+    from adaptx.pruning import leftovers, remove, size_bytes, unreached
 
-    plans = [open_recipe(each, store, data, model, size, settings, limit, precision).plan for each in recipes]
+    plans = [
+        RecipeOptions(each, store, data, model, size, tuple(settings or ()), limit, precision).open().plan
+        for each in recipes
+    ]
     kept = Store(store)
     entries = unreached(kept, plans)
-    if not entries:
+    loose = leftovers(kept, plans, entries)
+    if not entries and not loose:
         out.print("nothing to remove: these recipes reach every stage in the store")
         return
-    for entry in entries:
-        out.print(f"  {entry.kind}/{entry.folder.name}  {folder_bytes(entry.folder) / 1e6:.1f} MB", highlight=False)
+    for path in [*(entry.folder for entry in entries), *loose]:
+        out.print(f"  {path.relative_to(kept.root)}  {size_bytes(path) / 1e6:.1f} MB", highlight=False)
     if not yes:
-        typer.confirm(f"Remove these {len(entries)} stages from {kept.root}?", abort=True)
+        typer.confirm(f"Remove these {len(entries)} stages and {len(loose)} leftovers from {kept.root}?", abort=True)
     for entry in entries:
         kept.remove(entry)
-    out.print(f"{len(entries)} stages removed")
+    for path in loose:
+        remove(path)
+    extra = f" and {len(loose)} leftovers" if loose else ""
+    out.print(f"{len(entries)} stages{extra} removed")
 
 
 @app.command()
@@ -356,7 +311,7 @@ def fetch(
     """
     from adaptx.data.mirror import fetch as fetch_all
 
-    opened = make_plan(load_recipe(recipe, _options(model, size, settings)), Sources(None))
+    opened = make_plan(load_recipe(recipe, build_options(model, size, tuple(settings or ()))), Sources(None))
     items = [item for node in opened.nodes for item in inputs_read(node.stage)]
     written = fetch_all(items, folder, lambda text: out.print(text, highlight=False))
     out.print(f"{len(written)} files written to {folder}; use them with --data {folder}", highlight=False)
@@ -398,15 +353,22 @@ def models(as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def methods(as_json: JsonOption = False) -> None:
+def methods(
+    name: Annotated[str | None, typer.Argument(help="One method, with its settings.")] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Methods and starts: what trains, and what can be combined.
 
-    Example: adaptx methods
+    Example: adaptx methods lora
     """
-    from adaptx.views.catalog import methods_json, show_methods
+    from adaptx.catalog import METHODS, find_method
+    from adaptx.views.catalog import methods_json, show_method, show_methods
 
+    chosen = {name.lower(): find_method(name)} if name else METHODS
     if as_json:
-        typer.echo(json.dumps(methods_json(), indent=1))
+        typer.echo(json.dumps(methods_json(chosen), indent=1))
+    elif name:
+        show_method(chosen[name.lower()], out)
     else:
         show_methods(out)
 

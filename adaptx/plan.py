@@ -73,8 +73,16 @@ class Plan:
             and node.fingerprint not in self.intermediate
         )
 
-    def statuses(self, store: Store) -> dict[str, Status]:
-        """Status of each node. A training is to do only where something that is to do needs its weights."""
+    def _kept(self, node: Node, keep: bool) -> bool:
+        """Whether this is a full fine-tuned target whose weights are asked for in any case."""
+        stage = node.stage
+        full = isinstance(stage, Train) and isinstance(stage.method, Full) and (keep or stage.keep)
+        return full and node.fingerprint not in self.intermediate
+
+    def statuses(self, store: Store, keep: bool = False) -> dict[str, Status]:
+        """Status of each node. A training is to do only where something that is to do needs its weights, or where they
+        are to be kept (`keep`: those of all full fine-tuned targets) and are not there.
+        """
         found = {node.fingerprint: stored_entry(node, store) for node in self.nodes}
         wanted: set[str] = set()
         statuses: dict[str, Status] = {}
@@ -83,7 +91,7 @@ class Plan:
             if node.kind == "evaluate":
                 present, needed = entry is not None, True
             else:
-                present, needed = entry is not None and entry.has_module, key in wanted
+                present, needed = entry is not None and entry.has_module, key in wanted or self._kept(node, keep)
             if present:
                 statuses[key] = Status.STORED if node.identity.resolved else Status.UNCHECKED
             elif needed:

@@ -1,6 +1,7 @@
 """What a store holds that no given recipe reaches."""
 
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from adaptx.plan import Plan
@@ -9,14 +10,36 @@ from adaptx.store import Entry, Store
 
 def unreached(store: Store, plans: Iterable[Plan]) -> list[Entry]:
     """Finished stages of the store that none of the plans has; evaluations first."""
-    reached: set[str] = set()
-    for plan in plans:
-        for node in plan.nodes:
-            # Where a digest is not at hand this is the nominal one, which may stand for any stage of that name.
-            reached.add(node.fingerprint)
+    reached = _reached(plans)
     found = [e for e in store.entries().values() if e.fingerprint not in reached and e.nominal not in reached]
     return sorted(found, key=lambda entry: (entry.kind, entry.folder.name))
 
 
-def folder_bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+def leftovers(store: Store, plans: Iterable[Plan], going: Sequence[Entry]) -> list[Path]:
+    """Checkpoints of trainings that no plan has, golds that no evaluation but the `going` ones names, and folders
+    that a killed process was building.
+    """
+    reached = {fingerprint[:16] for fingerprint in _reached(plans)}
+    gone = {entry.fingerprint for entry in going}
+    staying = [e for e in store.entries().values() if e.kind == "evaluate" and e.fingerprint not in gone]
+    named = {entry.result["golds"] for entry in staying}
+    working = (path for path in (store.root / "working").glob("*") if path.name.partition(".")[0] not in reached)
+    golds = (path for path in (store.root / "golds").glob("*.json") if path.name not in named)
+    return sorted([*working, *golds, *store.root.glob("*/.building-*")])
+
+
+def remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def size_bytes(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _reached(plans: Iterable[Plan]) -> set[str]:
+    """Fingerprints of all stages; where a digest is not at hand the nominal one, which stands for any of that name."""
+    return {node.fingerprint for plan in plans for node in plan.nodes}

@@ -7,14 +7,16 @@ import sys
 import traceback
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from adaptx.catalog.methods import find_method
 from adaptx.catalog.models import find_model
 from adaptx.catalog.near import near
+from adaptx.catalog.tasks import find_task
 from adaptx.errors import UserError
-from adaptx.specs import Evaluate, Fuse, ModelSpec, Precision, Recipe, Sequential, Stack, Train
+from adaptx.specs import Evaluate, Fuse, Method, ModelSpec, Precision, Recipe, Sequential, Stack, Task, Train
 
 
 def load_recipe(
@@ -122,9 +124,20 @@ def _arguments(path: Path, build: Any, options: Mapping[str, str]) -> dict[str, 
     return values
 
 
+_NAMED: dict[Any, Callable[[str], Any]] = {ModelSpec: find_model, Task: find_task, Method: find_method}
+"""Types of options that are looked up in the catalog by name."""
+
+_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
 def _convert(path: Path, key: str, text: str, hint: Any) -> Any:
-    """An option's text as its parameter's type: bool, int, float, str, ModelSpec, or a tuple of them by commas."""
+    """An option's text as its parameter's type: bool, int, float, str, what the catalog names, or a tuple by commas."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint in _NAMED:
+        try:
+            return _NAMED[hint](text)
+        except ValueError as error:
+            raise UserError(f"recipe {path}: option {key}={text!r}: {error}") from error
     if origin is tuple:
         return tuple(_convert(path, key, part.strip(), arguments[0]) for part in text.split(",") if part.strip())
     if origin in (typing.Union, types.UnionType):
@@ -132,12 +145,8 @@ def _convert(path: Path, key: str, text: str, hint: Any) -> Any:
             return None
         return _convert(path, key, text, next(option for option in arguments if option is not type(None)))
     try:
-        if hint is ModelSpec:
-            return find_model(text)
         if hint is bool:
-            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[text.lower()]
+            return _TRUTH[text.lower()]
         return hint(text) if hint in (int, float) else text
     except (KeyError, ValueError) as error:
-        if hint is ModelSpec:
-            raise UserError(str(error)) from error
         raise UserError(f"recipe {path}: option {key}={text!r} is not a {hint.__name__}") from error

@@ -4,15 +4,19 @@ Scripts written without spaces have no words to count, so there each character c
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from adaptx.backbones.batching import Encoded
 
-# Han, kana, Thai, Lao, Khmer and Myanmar, a character each; elsewhere runs of letters, marks and digits.
+_MARKS = {"Mn", "Mc", "Me", "Cf"}
+# Han, kana, Thai, Lao, Khmer and Myanmar, a character each; elsewhere runs of letters and digits.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
+_LETTER = rf"[^\W{_UNSPACED}]"
+# An apostrophe between letters belongs to the word (Quechua and Aymara write ejectives so, Guarani its glottal stop).
+_WORD = re.compile(rf"[{_UNSPACED}]|{_LETTER}(?:['\u2019]?{_LETTER})*")
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,9 @@ class TextStatistics:
 
 def num_words(text: str) -> int:
     """Words of a text; characters, in scripts written without spaces."""
-    return len(_WORD.findall(text))
+    # Vowel signs and joiners are no letters to a regular expression, and would cut a word in two.
+    kept = "".join(letter for letter in text if unicodedata.category(letter) not in _MARKS)
+    return len(_WORD.findall(kept))
 
 
 def text_statistics(texts: Iterable[str], encoded: Iterable[Encoded], tokenizer: Any) -> TextStatistics:

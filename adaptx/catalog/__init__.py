@@ -1,6 +1,7 @@
 """What is known without running anything: models, tasks, languages, and what can be combined."""
 
 from adaptx.catalog.languages import LANGUAGES, language_name
+from adaptx.catalog.methods import METHODS, find_method
 from adaptx.catalog.models import E5_MINI, E5_SMALL, MBERT, MODELS, XLMR_BASE, XLMR_LARGE, find_model
 from adaptx.catalog.tasks import (
     AMERICAS_NLI,
@@ -23,6 +24,7 @@ __all__ = [
     "KLUE_NLI",
     "LANGUAGES",
     "MBERT",
+    "METHODS",
     "MNLI",
     "MODELS",
     "NLI",
@@ -32,6 +34,7 @@ __all__ = [
     "TATOEBA",
     "XLMR_BASE",
     "XLMR_LARGE",
+    "find_method",
     "find_model",
     "find_task",
     "language_name",

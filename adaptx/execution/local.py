@@ -37,12 +37,12 @@ def run(
 ) -> Summary:
     """Carry out every stage that is to do; `after` is called with the nodes that were stored together.
 
-    keep: leave the weights of full fine-tuned targets in the store.
+    keep: leave the weights of full fine-tuned targets in the store; those that went before are trained again.
 
     Raises:
         UserError: rows or columns are missing or wrong, before the first stage.
     """
-    statuses = plan.statuses(shop.store)
+    statuses = plan.statuses(shop.store, keep)
     to_do = [node for node in plan.nodes if statuses[node.fingerprint] is Status.TO_DO]
     check_rows(to_do, shop)
     summary = Summary()

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from adaptx.data.examples import Examples, check
+from adaptx.data.examples import Examples
 from adaptx.data.files import read_file
 from adaptx.errors import UserError
 from adaptx.evaluation import Evaluator, golds
@@ -47,7 +47,6 @@ def score_file(store: Store, sources: Sources, name: str, file: Path, resources:
     """
     train, shop = _open(store, sources, name, resources)
     examples = read_file(file, train.task, labelled=True)
-    check(examples, train.task.format, str(file))
     probabilities, labels = _probabilities(train, shop, examples)
     predictions = [labels[int(np.argmax(shares))] for shares in probabilities]
     gold = golds(examples, train.task.format)

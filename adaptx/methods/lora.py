@@ -1,5 +1,6 @@
 """LoRA through peft (Hu et al. 2021, arXiv:2106.09685): low-rank updates beside the linear maps of chosen sites."""
 
+import warnings
 from typing import Any
 
 from torch import nn
@@ -23,7 +24,10 @@ def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> dict[Ke
         lora_dropout=method.dropout,
         target_modules=list(targets),
     )
-    inject_adapter_in_model(config, network, name)
+    with warnings.catch_warnings():
+        # peft warns of a second module in one network, which stacking means to have.
+        warnings.filterwarnings("ignore", message="Already found a `peft_config` attribute")
+        inject_adapter_in_model(config, network, name)
     parameters: dict[Key, nn.Parameter] = {}
     for path, layer in _lora_layers(network):
         present = [other for other in layer.lora_A if other in others or other == name]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Resources:
     """device: `cpu`, `cuda`, `cuda:1`, `mps`; None takes the best there is.
 
-    micro_batch_size: most examples, micro_batch_tokens: most tokens (padding included) in one forward pass; None lets
+    micro_batch_size: most examples, micro_batch_tokens: most tokens (padding left out) in one forward pass; None lets
     the device decide. checkpoint_seconds: time between two checkpoints of a running training.
     """
 

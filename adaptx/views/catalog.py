@@ -1,16 +1,17 @@
 """The catalog as tables and as JSON: tasks, models, methods and what can be combined."""
 
 import dataclasses
+import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from adaptx.catalog import language_name
+from adaptx.catalog import METHODS, language_name
 from adaptx.catalog.support import FROZEN_REFUSED, STARTS_REFUSED
-from adaptx.specs import Bottleneck, Full, Fuse, Lora, ModelSpec, Pretrained, Rows, Sequential, Stack, Task
+from adaptx.specs import Fuse, Method, ModelSpec, Pretrained, Rows, Sequential, Stack, Task
 
-METHODS = (Full, Lora, Bottleneck)
 STARTS = (Pretrained, Sequential, Stack, Fuse)
 
 
@@ -91,27 +92,49 @@ def show_models(models: list[ModelSpec], console: Console) -> None:
     console.print(table)
 
 
-def methods_json() -> list[dict[str, Any]]:
-    """Each (method, start) pair: supported, or refused with the reason."""
+def methods_json(methods: Mapping[str, Method]) -> list[dict[str, Any]]:
+    """Each method with its settings and, for each start, why it is refused (None: supported)."""
     return [
-        {"method": method.__name__, "start": start.__name__, "refused": STARTS_REFUSED.get((method, start))}
-        for method in METHODS
-        for start in STARTS
+        {
+            "name": name,
+            "method": type(method).__name__,
+            "settings": dataclasses.asdict(method),
+            "starts": {start.__name__: STARTS_REFUSED.get((type(method), start)) for start in STARTS},
+        }
+        for name, method in methods.items()
     ]
 
 
 def show_methods(console: Console) -> None:
+    """The matrix of methods and starts, the reasons for what is refused, and each method in a line."""
+    reasons = [*STARTS_REFUSED.values(), *FROZEN_REFUSED.values()]
     table = _table("Methods and starts", "method", *(start.__name__ for start in STARTS))
-    for method in METHODS:
-        cells = ["refused (a)" if (method, start) in STARTS_REFUSED else "yes" for start in STARTS]
-        table.add_row(method.__name__, *cells)
+    for name, method in METHODS.items():
+        refused = [STARTS_REFUSED.get((type(method), start)) for start in STARTS]
+        table.add_row(name, *(f"refused ({reasons.index(why) + 1})" if why else "yes" for why in refused))
     console.print(table)
-    reasons = {**STARTS_REFUSED, **FROZEN_REFUSED}
-    for (first, second), reason in reasons.items():
-        console.print(f"  (a) {first.__name__}, {second.__name__}: {reason}", highlight=False)
-    for method in METHODS:
-        fields = ", ".join(f"{field.name}={field.default}" for field in dataclasses.fields(method))
-        console.print(f"  {method.__name__}({fields}): {(method.__doc__ or '').splitlines()[0]}", highlight=False)
+    for number, ((first, second), reason) in enumerate({**STARTS_REFUSED, **FROZEN_REFUSED}.items(), 1):
+        console.print(f"  ({number}) {first.__name__}, {second.__name__}: {reason}", highlight=False)
+    for method in METHODS.values():
+        console.print(f"  {_signature(method)}: {_first_line(method)}", highlight=False)
+
+
+def show_method(method: Method, console: Console) -> None:
+    """One method: what it is, its settings, and the starts it is refused from."""
+    console.print(f"[bold]{_signature(method)}[/bold]", highlight=False)
+    console.print(inspect.cleandoc(method.__doc__ or ""), highlight=False)
+    for start in STARTS:
+        reason = STARTS_REFUSED.get((type(method), start))
+        console.print(f"  from {start.__name__}: {f'refused, {reason}' if reason else 'yes'}", highlight=False)
+
+
+def _signature(method: Method) -> str:
+    fields = ", ".join(f"{name}={value!r}" for name, value in dataclasses.asdict(method).items())
+    return f"{type(method).__name__}({fields})"
+
+
+def _first_line(method: Method) -> str:
+    return inspect.cleandoc(method.__doc__ or "").splitlines()[0]
 
 
 def _table(title: str, *headings: str) -> Table:

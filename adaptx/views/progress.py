@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 PLAIN_SECONDS = 10.0
@@ -45,7 +46,7 @@ class Live:
         self._bar.update(self._task, completed=done, detail=detail)
 
     def note(self, text: str) -> None:
-        self._console.print(f"  [dim]{text}[/dim]")
+        self._console.print(f"  [dim]{escape(text)}[/dim]")
 
     def close(self) -> None:
         if self._bar is not None:

@@ -1,0 +1,15 @@
+"""What several test files share: the tiny world, made once a process."""
+
+import os
+
+import pytest
+import tiny
+
+# Bit-equality is promised for equal thread counts; and no test may ask the network for anything.
+os.environ.update(tiny.ONE_THREAD)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> tiny.World:
+    """Tiny models, their tokenizers and rows."""
+    return tiny.make_world(tmp_path_factory.mktemp("world"))

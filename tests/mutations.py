@@ -1,0 +1,95 @@
+"""Every way to change one field somewhere in a spec, found by introspection over the dataclasses."""
+
+import dataclasses
+import enum
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from adaptx.specs import Hidden, Precision, Rows
+from adaptx.specs.fingerprint import is_outside_identity
+
+# Values that the rules below cannot guess: field -> valid values.
+GIVEN: dict[str, tuple[Any, ...]] = {
+    "precision": ("fp32", "bf16"),
+    "sites": (("query",), ("key",)),
+    "language": ("ko", "de", "en"),
+    "framing": (Hidden(layer=5), None),
+    "embedding": (Hidden(layer=5), Hidden(layer=6)),
+}
+
+
+class Mutation(NamedTuple):
+    """`path` like `task.train[0].first`; `owner` the dataclass and field that changed; `outside`: not identity."""
+
+    path: str
+    owner: tuple[type, str]
+    outside: bool
+    value: Any
+
+
+def mutations(spec: Any, path: str = "", outside: bool = False) -> Iterator[Mutation]:
+    """`spec` with one field changed, for each field of it and of every spec it holds; invalid ones are left out."""
+    hints = typing.get_type_hints(type(spec))
+    for field in dataclasses.fields(spec):
+        value = getattr(spec, field.name)
+        here = f"{path}.{field.name}" if path else field.name
+        out = outside or is_outside_identity(field)
+        others = _others(field.name, value, hints[field.name])
+        found = [Mutation(here, (type(spec), field.name), out, other) for other in others]
+        if _is_spec(value):
+            found += mutations(value, here, out)
+        if isinstance(value, tuple):
+            for index, item in enumerate(value):
+                if _is_spec(item):
+                    found += [
+                        inner._replace(value=(*value[:index], inner.value, *value[index + 1 :]))
+                        for inner in mutations(item, f"{here}[{index}]", out)
+                    ]
+        for mutation in found:
+            try:
+                yield mutation._replace(value=dataclasses.replace(spec, **{field.name: mutation.value}))
+            except ValueError:
+                continue
+
+
+def _is_spec(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def _others(name: str, value: Any, hint: Any) -> list[Any]:
+    """Other values for a field of that name, value and type."""
+    if name in GIVEN:
+        return [other for other in GIVEN[name] if other != value]
+    options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    match value:
+        case bool():
+            return [not value]
+        case int():
+            return [value + 1]
+        case float():
+            return [value / 2 or 0.25]
+        case str():
+            return [f"{value}x"]
+        case enum.Enum():
+            members = list(type(value))
+            return [members[(members.index(value) + 1) % len(members)]]
+        case None:
+            first = next(option for option in options if option is not type(None))
+            return [{int: 7, float: 0.5, str: "x", Precision: "bf16", Hidden: Hidden(layer=3)}.get(first, "x")]
+        case tuple():
+            last = value[-1] if value else "x"
+            # A set in one more language is another evaluation set; one more of the same is not valid.
+            more = dataclasses.replace(last, language="fo") if isinstance(last, Rows) else last
+            return [(*value, f"{more}x" if isinstance(more, str) else more)]
+        case _:
+            others = [cls for cls in options if cls is not type(value) and dataclasses.is_dataclass(cls)]
+            return [*([None] if type(None) in options else []), *(m for cls in others if (m := _made(cls)) is not None)]
+
+
+def _made(cls: type) -> Any:
+    try:
+        return cls()
+    except TypeError:
+        return None

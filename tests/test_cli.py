@@ -1,0 +1,443 @@
+"""The command line: help, JSON for programs, exit statuses, and errors that say what, why and what to do."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fake_store import fake_mirror, fake_model, fill
+
+from adaptx import cli
+from adaptx.catalog import MODELS, NLI, TASKS, TATOEBA
+from adaptx.plan import make_plan
+from adaptx.recipe_file import load_recipe
+from adaptx.sources import Sources
+from adaptx.store import Store
+
+COMMANDS = [command.name or command.callback.__name__ for command in cli.app.registered_commands]
+RECIPE = """
+import dataclasses
+from adaptx import Evaluate, Full, Lora, ModelSpec, Recipe, Sequential, Train, TrainConfig
+from adaptx.catalog import E5_MINI, NLI, SNLI, TATOEBA
+
+def build(model: ModelSpec = E5_MINI, learning_rate: float = 1e-3, baseline: bool = True) -> Recipe:
+    config = TrainConfig(learning_rate=learning_rate, epochs=1)
+    first = Train(model, SNLI, Lora(), TrainConfig(learning_rate=1e-3, epochs=1))
+    trained = [Train(model, NLI, Lora(), config, Sequential(first))]
+    if baseline:
+        trained += [Train(model, NLI, Full(), config)]
+    evaluations = [Evaluate(train, NLI, language) for train in trained for language in ("en", "ko")]
+    return Recipe("cli-test", (*evaluations, Evaluate(model, TATOEBA, "es")), "A test?")
+"""
+
+
+class Ended(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The message of a refused command, held against the form that all messages have."""
+        assert self.out == ""
+        assert "Traceback" not in self.err
+        return " ".join(self.err.split())
+
+
+@pytest.fixture
+def adaptx(capfd, monkeypatch, tmp_path):
+    """The command line as a function; with a store of its own, and MLflow's settings out of the way."""
+    for name in ("ADAPTX_DATA", "ADAPTX_DEBUG", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ADAPTX_STORE", str(tmp_path / "store"))
+
+    def call(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["adaptx", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        captured = capfd.readouterr()
+        return Ended(int(end.value.code or 0), captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    file = tmp_path / "question.py"
+    file.write_text(RECIPE)
+    return file
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    from adaptx.catalog import SNLI
+
+    return fake_mirror(tmp_path / "data", NLI, SNLI, TATOEBA)
+
+
+def stored(recipe: Path, data: Path, tmp_path: Path, **options: str) -> Store:
+    """A store with every stage of the recipe in it."""
+    store, sources = Store(tmp_path / "store"), Sources(data)
+    plan = make_plan(load_recipe(recipe, options), sources)
+    fill(plan, store, sources)
+    for node in plan.nodes:
+        if node.kind == "train":
+            (store.find(node.fingerprint).folder / "module.safetensors").write_bytes(b"weights")
+    return store
+
+
+# --- help and the catalog
+
+
+def test_every_command_has_help_with_an_example(adaptx) -> None:
+    ended = adaptx("--help")
+    assert ended.status == 0
+    assert all(command in ended.out for command in COMMANDS)
+    assert set(COMMANDS) >= {
+        "plan",
+        "run",
+        "report",
+        "ui",
+        "predict",
+        "evaluate",
+        "prune",
+        "tasks",
+        "models",
+        "methods",
+    }
+    for command in COMMANDS:
+        ended = adaptx(command, "--help")
+        assert ended.status == 0
+        assert f"Example: adaptx {command}" in " ".join(ended.out.split()), command
+
+
+def test_the_catalog_as_tables_and_as_json(adaptx) -> None:
+    tasks = json.loads(adaptx("tasks", "--json").out)
+    assert [task["name"] for task in tasks] == list(TASKS)
+    assert set(tasks[0]) >= {"name", "format", "labels", "metrics", "train", "evaluation", "licence", "citation"}
+    models = json.loads(adaptx("models", "--json").out)
+    assert [model["hub_id"] for model in models] == list(MODELS)
+    assert set(models[0]) >= {"hub_id", "family", "parameters", "shape", "licence", "citation", "seen"}
+    methods = json.loads(adaptx("methods", "--json").out)
+    starts = {entry["name"]: entry["starts"] for entry in methods}
+    assert starts["lora"]["Sequential"] is None
+    assert "adapters" in starts["lora"]["Fuse"]
+    assert methods == [json.loads(adaptx("methods", name, "--json").out)[0] for name in starts]
+    assert "refused" in adaptx("methods", "full").out
+    assert "near: lora" in adaptx("methods", "lorra").error
+    for command, words in (("tasks", TASKS), ("models", MODELS), ("methods", ("Lora", "Fuse", "refused"))):
+        ended = adaptx(command)
+        assert ended.status == 0
+        assert all(word in ended.out for word in words)
+    shown = adaptx("tasks", "nli").out
+    assert "klue/klue/nli/validation" in shown
+    assert "[500:]" in shown
+
+
+# --- plan
+
+
+def test_plan_lists_every_stage_once(adaptx, recipe, data) -> None:
+    ended = adaptx("plan", recipe, "--data", data, "--why")
+    assert ended.status == 0
+    assert "cli-test: 8 stages" in ended.out
+    assert "to do: 3 trainings, 5 evaluations" in ended.out
+    assert "because nothing is stored under this name" in ended.out
+    assert ended.out.count("e5-mini.nli.full-") == 1
+
+
+def test_plan_as_json_has_the_designs_keys(adaptx, recipe, data) -> None:
+    body = json.loads(adaptx("plan", recipe, "--data", data, "--json").out)
+    assert len(body["stages"]) == 8
+    for stage in body["stages"]:
+        assert set(stage) >= {"name", "kind", "fingerprint", "stored", "factors", "cost"}
+        assert stage["kind"] in ("train", "evaluate")
+        assert stage["stored"] is False
+        assert stage["cost"]["seconds"] > 0
+        assert set(stage["factors"]) >= {"model", "method", "start", "intermediate", "target", "seed"}
+
+
+def test_plan_says_stored_and_then_names_what_changed(adaptx, recipe, data, tmp_path) -> None:
+    stored(recipe, data, tmp_path)
+    ended = adaptx("plan", recipe, "--data", data)
+    assert "all stored in" in ended.out
+    assert "to do" not in ended.out
+    body = json.loads(adaptx("plan", recipe, "--data", data, "--json").out)
+    assert all(stage["stored"] for stage in body["stages"])
+    changed = adaptx("plan", recipe, "--data", data, "--why", "--set", "learning_rate=5e-4").out
+    assert "to do: 2 trainings, 4 evaluations" in changed
+    assert "at the median rate of 3 stored trainings" in changed
+    assert "because config.learning_rate: 0.001 -> 0.0005" in changed
+    assert "because its input e5-mini.nli.full changed" in changed
+
+
+def test_limit_precision_and_model_are_identity(adaptx, recipe, data, tmp_path) -> None:
+    plain = json.loads(adaptx("plan", recipe, "--data", data, "--json").out)["stages"]
+    fake_model(tmp_path / "other")
+    for options in (["--limit", "5"], ["--precision", "bf16"], ["--model", str(tmp_path / "other")]):
+        changed = json.loads(adaptx("plan", recipe, "--data", data, "--json", *options).out)["stages"]
+        assert not {s["fingerprint"] for s in plain} & {s["fingerprint"] for s in changed}, options
+
+
+def test_plan_and_help_answer_without_the_heavy_packages(recipe, data, tmp_path) -> None:
+    heavy = "('torch', 'transformers', 'mlflow', 'datasets', 'pandas', 'pyarrow')"
+    code = (
+        "import sys; from adaptx.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        f"assert not [name for name in {heavy} if name in sys.modules]\n"
+    )
+    environment = {**os.environ, "ADAPTX_STORE": str(tmp_path / "store")}
+    for arguments in (["--help"], ["plan", "--help"], ["plan", str(recipe), "--data", str(data)], ["methods"]):
+        subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, env=environment)
+
+
+# --- errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["tasks", "nlii"], "unknown task 'nlii'; near: nli"),
+        (["plan", "{recipe}", "--model", "e5-mni"], "near: e5-mini"),
+        (["plan", "{recipe}", "--set", "learning_rte=1"], "has no option 'learning_rte'; near: learning_rate"),
+        (["plan", "{recipe}", "--set", "learning_rate"], "--set learning_rate: write it as KEY=VALUE"),
+        (["plan", "{recipe}", "--set", "learning_rate=fast"], "learning_rate='fast' is not a float"),
+        (["plan", "{recipe}", "--set", "learning_rate=-1"], "TrainConfig(learning_rate=-1.0) is out of range"),
+        (["plan", "{recipe}", "--size", "small"], "has no option 'size'"),
+        (["plan", "{recipe}", "--precision", "fp16"], "--precision fp16: choose one of fp32, bf16"),
+        (["plan", "{recipe}", "--data", "/nowhere"], "--data /nowhere: there is no such folder"),
+        (["plan", "{folder}/questoin.py"], "there is no such file; near: "),
+        (["run", "{folder}/none.py"], "there is no such file"),
+        (["report", "{recipe}", "--data", "{data}"], "nothing of recipe cli-test is stored"),
+        (["predict", "nothing", "rows.csv"], "stage 'nothing': no stage has that name or fingerprint"),
+        (["evaluate", "nothing", "--task", "rows.csv"], "it has: nothing"),
+        (["ui"], "there are no runs in"),
+    ],
+)
+def test_errors_are_one_message_and_status_2(adaptx, recipe, data, tmp_path, arguments, said: str) -> None:
+    places = {"recipe": str(recipe), "data": str(data), "folder": str(tmp_path)}
+    ended = adaptx(*(argument.format(**places) for argument in arguments))
+    assert said in ended.error
+    assert ended.error.startswith("error: ")
+    assert ended.status == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("x = 1", "has no build()"),
+        ("def build():\n    return 1", "build() returned a int"),
+        ("def build():\n    return {}['key']", "line 2: build() fails: KeyError: 'key'"),
+        ("import nothing_there", "line 1 fails on import: ModuleNotFoundError"),
+    ],
+)
+def test_recipes_that_are_wrong(adaptx, tmp_path, body: str, said: str) -> None:
+    file = tmp_path / "wrong.py"
+    file.write_text(body)
+    ended = adaptx("plan", file)
+    assert said in ended.error
+    assert ended.status == 2
+
+
+def test_a_missing_data_set_names_the_file_and_what_is_there(adaptx, recipe, data) -> None:
+    (data / "nyu-mll/glue/mnli/train.parquet").unlink()
+    ended = adaptx("plan", recipe, "--data", data)
+    assert ended.status == 2
+    assert f"{data}/nyu-mll/glue/mnli/train.parquet" in ended.error
+    assert "there is: nyu-mll/glue/mnli/validation_matched.parquet" in ended.error
+    assert "adaptx fetch" in ended.error
+
+
+def test_refused_combinations_are_listed(adaptx, recipe) -> None:
+    recipe.write_text(RECIPE.replace("Train(model, NLI, Full(), config)", "Train(model, TATOEBA, Full(), config)"))
+    ended = adaptx("plan", recipe)
+    assert ended.status == 2
+    assert "this recipe cannot run: - Full on tatoeba: a Retrieval task is evaluated, not trained on" in ended.error
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["plan"], ["plan", "x.py", "--limit", "0"], ["plan", "x", "--no"]])
+def test_usage_errors_have_status_2(adaptx, arguments) -> None:
+    ended = adaptx(*arguments)
+    assert ended.status == 2
+    assert "Traceback" not in ended.err
+
+
+def test_a_traceback_only_with_debug(recipe, tmp_path) -> None:
+    recipe.write_text("def build():\n    return {}['key']\n")
+    command = [sys.executable, "-c", "from adaptx.cli import main; main()"]
+    plain = subprocess.run([*command, "plan", str(recipe)], capture_output=True, text=True, check=False)
+    assert plain.returncode == 2
+    assert "Traceback" not in plain.stderr
+    full = subprocess.run([*command, "--debug", "plan", str(recipe)], capture_output=True, text=True, check=False)
+    assert full.returncode != 0
+    assert "Traceback" in full.stderr
+    assert "KeyError: 'key'" in full.stderr
+
+
+def test_faults_of_our_own_are_told_as_such(adaptx, recipe, monkeypatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("adaptx.opening.make_plan", broken)
+    ended = adaptx("plan", recipe)
+    assert ended.status == 1
+    assert "RuntimeError: broken This is a fault in adaptx, not in your input: `adaptx --debug ...`" in ended.error
+
+
+def test_ctrl_c_says_what_stays(adaptx, recipe) -> None:
+    recipe.write_text("def build():\n    raise KeyboardInterrupt\n")
+    ended = adaptx("plan", recipe)
+    assert ended.status == cli.INTERRUPTED
+    assert "interrupted: finished stages stay, the running one continues from its checkpoint" in ended.error
+
+
+# --- run, up to the first stage
+
+
+def write_rows(data: Path, address: str, **columns: list) -> None:
+    pq.write_table(pa.table(columns), data / f"{address}.parquet")
+
+
+PAIR = {"premise": ["a"], "hypothesis": ["b"]}
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"text": ["a"]}, "train.parquet has no column 'premise' (read as text); it has: text"),
+        ({**PAIR, "label": [9]}, "train.parquet, row 0: label 9 is not in the label set (entailment, neutral, contrad"),
+        ({**PAIR, "label": [-1]}, "train.parquet is empty: it has 1 rows, none of them left"),
+    ],
+)
+def test_bad_rows_stop_a_run_before_its_first_stage(adaptx, recipe, data, tmp_path, columns, said: str) -> None:
+    write_rows(data, "mteb/tatoeba-bitext-mining/spa-eng/test", sentence1=["a"], sentence2=["b"])
+    write_rows(data, "stanfordnlp/snli/plain_text/train", **columns)
+    ended = adaptx("run", recipe, "--data", data, "--device", "cpu")
+    assert said in " ".join(ended.err.split())
+    assert ended.status == 2
+    assert not (tmp_path / "store" / "train").exists()
+
+
+def test_weights_in_a_form_that_is_not_read(adaptx, recipe, data, tmp_path) -> None:
+    fake_model(tmp_path / "tiny-bert")
+    (tmp_path / "tiny-bert" / "model.safetensors").rename(tmp_path / "tiny-bert" / "tf_model.h5")
+    ended = adaptx("plan", recipe, "--data", data, "--model", tmp_path / "tiny-bert")
+    assert ended.status == 2
+    assert "holds no weights in a form that is read" in ended.error
+    assert "Convert it: python -c" in ended.error
+
+
+def test_a_device_that_is_not_there(adaptx, recipe, data) -> None:
+    for device in ("warp", "cuda:99"):
+        ended = adaptx("run", recipe, "--data", data, "--device", device)
+        assert ended.status == 2
+        assert f"--device {device}: " in ended.error
+
+
+def test_failed_stages_are_named_with_their_cause_and_status_1(adaptx, recipe, data, monkeypatch) -> None:
+    from adaptx.execution import local
+
+    def fail(node, *_: object) -> None:
+        raise RuntimeError(f"no luck with {node.name}")
+
+    monkeypatch.setattr(local, "check_rows", lambda *_: None)
+    monkeypatch.setattr(local, "execute_train", fail)
+    monkeypatch.setattr(local, "execute_evaluations", lambda nodes, *_: {n.fingerprint: OSError("away") for n in nodes})
+    ended = adaptx("run", recipe, "--data", data, "--device", "cpu")
+    assert ended.status == 1
+    said = " ".join(ended.err.split())
+    assert "8 stages failed or were skipped" in said
+    assert "e5-mini.snli.lora-r8: RuntimeError: no luck with e5-mini.snli.lora-r8" in said
+    assert "e5-mini.nli.lora-r8.sequential-snli: skipped: e5-mini.snli.lora-r8, which it needs, failed" in said
+    assert "e5-mini.tatoeba.es: OSError: away" in said
+    assert "Traceback" not in said
+
+
+def test_running_what_is_stored_is_status_0(adaptx, recipe, data, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    stored(recipe, data, tmp_path)
+    ended = adaptx("run", recipe, "--data", data, "--device", "cpu", "--keep", "--tracking", "http://127.0.0.1:1")
+    assert ended.status == 0
+    assert "0 stages run, 8 of 8 stored" in ended.out
+    assert f"adaptx report {recipe}" in ended.out
+
+
+# --- prune
+
+
+def test_prune_shows_and_then_removes_what_the_recipe_does_not_reach(
+    adaptx, recipe, data, tmp_path, monkeypatch
+) -> None:
+    store = stored(recipe, data, tmp_path)
+    before = set(store.entries())
+    ended = adaptx("prune", recipe, "--data", data)
+    assert (ended.status, "nothing to remove" in ended.out) == (0, True)
+
+    options = ("prune", recipe, "--data", data, "--set", "baseline=no")
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    asked = adaptx(*options)
+    assert asked.status == 1, "nobody said yes"
+    assert "train/e5-mini.nli.full-" in asked.out
+    assert "evaluate/e5-mini.nli.full.nli.ko-" in asked.out
+    assert "e5-mini.snli.lora-r8-" not in asked.out
+    assert set(Store(store.root).entries()) == before
+
+    done = adaptx(*options, "--yes")
+    assert (done.status, "3 stages removed" in done.out) == (0, True)
+    gone = before - set(Store(store.root).entries())
+    assert len(gone) == 3
+    assert "nothing to remove" in adaptx(*options).out
+
+
+def test_prune_removes_stages_of_data_that_changed(adaptx, recipe, data, tmp_path) -> None:
+    stored(recipe, data, tmp_path)
+    file = data / "klue/klue/nli/validation.parquet"
+    file.write_bytes(file.read_bytes() + b"!")
+    ended = adaptx("prune", recipe, "--data", data, "--yes")
+    assert "2 stages and 1 leftovers removed" in ended.out
+    assert ended.out.count(".nli.ko-") == 2
+
+
+def test_prune_over_several_recipes_keeps_what_any_reaches(adaptx, recipe, data, tmp_path) -> None:
+    stored(recipe, data, tmp_path)
+    other = recipe.with_name("other.py")
+    other.write_text(RECIPE.replace("baseline: bool = True", "baseline: bool = False"))
+    assert "nothing to remove" in adaptx("prune", other, recipe, "--data", data).out
+    assert "3 stages removed" in adaptx("prune", other, "--data", data, "--yes").out
+
+
+# --- predict and evaluate, up to where a model would be loaded
+
+
+def test_predicting_with_weights_that_are_gone_names_the_command(adaptx, recipe, data, tmp_path) -> None:
+    store = stored(recipe, data, tmp_path)
+    entry = next(e for e in store.entries().values() if e.folder.name.startswith("e5-mini.nli.full-"))
+    store.forget_module(entry)
+    rows = tmp_path / "rows.csv"
+    rows.write_text("premise,hypothesis\na,b\n")
+    ended = adaptx("predict", entry.folder.name, rows, "--data", data)
+    assert ended.status == 2
+    assert "its weights were removed once its scores were stored; retrain and keep them" in ended.error
+
+
+# --- report
+
+
+def test_report_as_json_is_the_tidy_table_though_no_server_answers(adaptx, recipe, data, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    stored(recipe, data, tmp_path)
+    server = "http://127.0.0.1:1"
+    ended = adaptx("report", recipe, "--data", data, "--out", tmp_path / "out", "--json", "--tracking", server)
+    assert ended.status == 0, ended.err
+    assert f"MLflow at {server} could not record" in " ".join(ended.err.split())
+    body = json.loads(ended.out)
+    rows = body if isinstance(body, list) else next(value for value in body.values() if isinstance(value, list))
+    assert len(rows) == 5
+    assert {"task", "language", "metric", "value", "variant"} <= set(rows[0])
+    assert (tmp_path / "out" / "report.html").is_file()

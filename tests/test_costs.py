@@ -1,0 +1,89 @@
+"""Closed-form costs: steps, trainable parameters, and what is not known."""
+
+import dataclasses
+
+import pytest
+
+from adaptx.catalog import E5_MINI, MODELS, NLI, SNLI, TATOEBA, XLMR_BASE
+from adaptx.costs import cost, num_steps, rows_read, trainable_parameters
+from adaptx.specs import Bottleneck, Evaluate, Full, Fuse, Lora, ModelSpec, Sequential, Train, TrainConfig
+
+CONFIG = TrainConfig(learning_rate=1e-3, epochs=2, batch_size=32)
+
+
+def trained(method=Lora(), model=XLMR_BASE, task=SNLI, config=CONFIG, **more) -> Train:  # noqa: B008
+    return Train(model, task, method, config, **more)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "max_steps", "rows", "steps"),
+    [(2, None, 320, 20), (1, None, 33, 2), (0.5, None, 64, 1), (0.01, None, 10, 1), (None, 7, 10_000, 7)],
+)
+def test_steps(epochs, max_steps, rows: int, steps: int) -> None:
+    config = TrainConfig(learning_rate=1e-3, epochs=epochs, max_steps=max_steps, batch_size=32)
+    assert num_steps(trained(config=config), rows) == steps
+
+
+def test_planned_steps_are_the_loops_steps() -> None:
+    from adaptx.training import num_steps as loop_steps
+
+    for epochs in (0.3, 1, 1.5, 2, 3.7):
+        for rows in (1, 31, 32, 33, 300, 701):
+            train = trained(config=dataclasses.replace(CONFIG, epochs=epochs))
+            assert num_steps(train, rows) == loop_steps(train.config, rows), (epochs, rows)
+
+
+@pytest.mark.parametrize(("model", "millions"), [(XLMR_BASE, 277), (E5_MINI, 17)])
+def test_parameters_are_those_of_the_checkpoint(model: ModelSpec, millions: int) -> None:
+    assert round(model.shape.parameters / 1e6) == millions
+    assert trainable_parameters(trained(Full(), model), model.shape) == model.shape.parameters
+
+
+def test_trainable_parameters_by_method() -> None:
+    shape = XLMR_BASE.shape  # 12 layers, 768 wide, 3072 inside
+    assert trainable_parameters(trained(Lora(rank=8)), shape) == 12 * 2 * 8 * (768 + 768)
+    assert trainable_parameters(trained(Lora(rank=4, sites=("up", "down"))), shape) == 12 * 2 * 4 * (768 + 3072)
+    assert trainable_parameters(trained(Bottleneck(16)), shape) == 12 * (2 * 768 * 48 + 48 + 768)
+    adapter = trained(Bottleneck())
+    fused = trained(Bottleneck(), task=NLI, start=Fuse((adapter, adapter)))
+    assert trainable_parameters(fused, shape) == 12 * (3 * 768 * 768 + 2 * 768)
+
+
+def test_rows_under_a_limit() -> None:
+    (rows,) = SNLI.train
+    unknown = dataclasses.replace(rows, expected=None)
+    assert [rows_read(rows, limit) for limit in (None, 10, 10**9)] == [549_367, 10, 549_367]
+    assert [rows_read(unknown, limit) for limit in (None, 10)] == [None, 10]
+
+
+def test_cost_grows_with_rows_and_shrinks_with_the_rate() -> None:
+    small, large = cost(trained(limit=320)), cost(trained(limit=3200))
+    assert small.examples == 640
+    assert large.flops == pytest.approx(10 * small.flops)
+    assert cost(trained(limit=320), rate=2e11).seconds == pytest.approx(small.seconds / 2)
+    assert cost(trained(Full(), limit=320)).flops > small.flops
+    assert cost(trained(Full(), limit=320)).peak_memory_bytes > small.peak_memory_bytes
+    half = dataclasses.replace(CONFIG, precision="bf16")
+    assert cost(trained(limit=320, config=half)).peak_memory_bytes < small.peak_memory_bytes
+
+
+def test_an_evaluation_costs_a_forward_pass() -> None:
+    evaluation = cost(Evaluate(trained(), NLI, "en", limit=100))
+    assert (evaluation.examples, evaluation.trainable_parameters) == (100, 0)
+    assert evaluation.flops == 2 * evaluation.tokens * XLMR_BASE.shape.encoder_parameters
+    assert cost(Evaluate(XLMR_BASE, TATOEBA, "es")).examples == 1000
+
+
+def test_what_is_not_known_has_no_cost() -> None:
+    unknown = ModelSpec("owner/model")
+    assert cost(trained(model=unknown)) is None
+    assert cost(Evaluate(unknown, TATOEBA, "es")) is None
+    uncounted = dataclasses.replace(SNLI, train=(dataclasses.replace(SNLI.train[0], expected=None),))
+    assert cost(trained(task=uncounted)) is None
+    assert cost(trained(task=uncounted, limit=5)) is not None
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)
+def test_every_model_of_the_catalog_has_a_cost(model: ModelSpec) -> None:
+    stage = trained(Lora(), model, NLI, start=Sequential(trained(model=model)))
+    assert cost(stage).seconds > 0

@@ -1,0 +1,156 @@
+"""Cheap dropout on the CPU: the same distribution as torch's, and the same mathematics around the mask."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from adaptx.backbones import fast_dropout
+from adaptx.backbones.fast_dropout import STEPS, FastDropout, keep_mask
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.1, 0.3, 0.5, 0.9])
+def test_the_share_kept_and_the_scale_are_right(rate):
+    torch.manual_seed(1)
+    mask = keep_mask(torch.zeros(400, 1001), rate)
+    dropped = round(rate * STEPS) / STEPS
+    assert mask.unique().tolist() == [0, pytest.approx(1 / (1 - dropped), rel=1e-6)]
+    deviation = math.sqrt(rate * (1 - rate) / mask.numel())
+    assert (mask == 0).float().mean().item() == pytest.approx(rate, abs=4 * deviation)
+    # The expectation is kept.
+    assert mask.double().mean().item() == pytest.approx(1, abs=4 * deviation / (1 - rate))
+
+
+def test_elements_are_dropped_independently():
+    """Four masks come out of one random number: neighbours must not know of each other."""
+    torch.manual_seed(2)
+    zeros = (keep_mask(torch.zeros(1_000_000), 0.5) == 0).float() - 0.5
+    for distance in (1, 2, 3, 4, 5):
+        correlation = (zeros[distance:] * zeros[:-distance]).mean().item() / 0.25
+        assert abs(correlation) < 5e-3
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (5, 7), (2, 3, 4, 5)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_mask_has_the_shape_and_type_of_its_tensor(shape, dtype):
+    mask = keep_mask(torch.zeros(shape, dtype=dtype), 0.25)
+    assert (mask.shape, mask.dtype) == (shape, dtype)
+
+
+def test_masks_come_from_torchs_generator():
+    tensor = torch.ones(50)
+    torch.manual_seed(3)
+    state = torch.get_rng_state()
+    first, second = keep_mask(tensor, 0.5), keep_mask(tensor, 0.5)
+    torch.set_rng_state(state)
+    assert torch.equal(keep_mask(tensor, 0.5), first)
+    assert torch.equal(keep_mask(tensor, 0.5), second)
+    assert not torch.equal(first, second)
+
+
+def test_the_gradient_is_the_mask():
+    torch.manual_seed(4)
+    inputs = torch.randn(64, 32, requires_grad=True)
+    with FastDropout():
+        output = functional.dropout(inputs, 0.3)
+    output.sum().backward()
+    assert torch.equal(output, inputs.detach() * inputs.grad)
+    assert inputs.grad.unique().tolist() == [0, pytest.approx(1 / 0.7, rel=1e-4)]
+
+
+def reference_attention(query, key, value, mask, dropout_mask, scale):
+    scores = torch.einsum("bhqd,bhkd->bhqk", query, key) * scale
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype is torch.bool else scores + mask
+    return torch.einsum("bhqk,bhkd->bhqd", scores.softmax(dim=-1) * dropout_mask, value)
+
+
+@pytest.mark.parametrize("mask_type", [None, torch.bool, torch.float32])
+@pytest.mark.parametrize("scale", [None, 0.3])
+def test_attention_with_a_given_mask_is_the_textbooks(mask_type, scale, monkeypatch):
+    torch.manual_seed(5)
+    query, key, value = (torch.randn(2, 4, 9, 8, requires_grad=True) for _ in range(3))
+    attended = torch.rand(2, 1, 9, 9) > 0.3
+    attended[..., 0] = True
+    mask = {
+        None: None,
+        torch.bool: attended,
+        torch.float32: torch.zeros(2, 1, 9, 9).masked_fill(~attended, -torch.inf),
+    }[mask_type]
+    dropout_mask = keep_mask(torch.zeros(2, 4, 9, 9), 0.2)
+    monkeypatch.setattr(fast_dropout, "keep_mask", lambda like, rate: dropout_mask)
+    with FastDropout():
+        output = functional.scaled_dot_product_attention(query, key, value, mask, dropout_p=0.2, scale=scale)
+    expected = reference_attention(query, key, value, mask, dropout_mask, scale or 8**-0.5)
+    torch.testing.assert_close(output, expected, atol=1e-6, rtol=1e-5)
+    weights = torch.randn_like(output)
+    ours = torch.autograd.grad((output * weights).sum(), (query, key, value), retain_graph=True)
+    theirs = torch.autograd.grad((expected * weights).sum(), (query, key, value))
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
+def test_attention_keeps_its_expectation():
+    torch.manual_seed(6)
+    query, key, value = (torch.randn(1, 2, 6, 8) for _ in range(3))
+    with FastDropout():
+        copies = [functional.scaled_dot_product_attention(query, key, value, dropout_p=0.1) for _ in range(2_000)]
+    expected = functional.scaled_dot_product_attention(query, key, value)
+    torch.testing.assert_close(torch.stack(copies).mean(dim=0), expected, atol=0.05, rtol=0)
+
+
+def test_attention_without_dropout_is_torchs_own():
+    torch.manual_seed(7)
+    query, key, value = (torch.randn(1, 2, 6, 8) for _ in range(3))
+    expected = functional.scaled_dot_product_attention(query, key, value)
+    state = torch.get_rng_state()
+    with FastDropout():
+        assert torch.equal(functional.scaled_dot_product_attention(query, key, value), expected)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_other_forms_of_attention_are_left_to_torch():
+    torch.manual_seed(8)
+    query, key, value = (torch.randn(1, 2, 6, 8) for _ in range(3))
+    state = torch.get_rng_state()
+    expected = functional.scaled_dot_product_attention(query, key, value, dropout_p=0.2, is_causal=True)
+    torch.set_rng_state(state)
+    with FastDropout():
+        output = functional.scaled_dot_product_attention(query, key, value, dropout_p=0.2, is_causal=True)
+    assert torch.equal(output, expected)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])
+def test_evaluation_mode_and_the_rates_at_the_ends_are_as_in_torch(rate):
+    inputs, layer = torch.randn(40, 30), nn.Dropout(rate)
+    with FastDropout():
+        assert torch.equal(layer.eval()(inputs), inputs)
+        if rate in (0.0, 1.0):
+            assert torch.equal(layer.train()(inputs), inputs * (1 - rate))
+        else:
+            assert not torch.equal(layer.train()(inputs), inputs)
+
+
+def test_dropout_in_place_still_writes_in_place():
+    inputs = torch.ones(1_000)
+    with FastDropout():
+        output = functional.dropout(inputs, 0.5, inplace=True)
+    assert output.data_ptr() == inputs.data_ptr()
+    assert set(inputs.unique().tolist()) == {0.0, 2.0}
+
+
+def test_outside_the_block_torch_draws_its_own_masks():
+    inputs = torch.ones(100)
+    torch.manual_seed(9)
+    expected = functional.dropout(inputs, 0.5)
+    with FastDropout():
+        pass
+    torch.manual_seed(9)
+    assert torch.equal(functional.dropout(inputs, 0.5), expected)
+
+
+def test_attention_in_bf16_keeps_its_type():
+    query, key, value = (torch.randn(1, 2, 6, 8, dtype=torch.bfloat16) for _ in range(3))
+    with FastDropout():
+        assert functional.scaled_dot_product_attention(query, key, value, dropout_p=0.1).dtype == torch.bfloat16

@@ -1,0 +1,376 @@
+"""Plans: distinct stages in order, what the store answers, why a stage is to do, and what is refused."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+import pytest
+from fake_store import CONFIG, everywhere, fake_mirror, fake_model, fill, planned, train
+
+from adaptx.catalog import NLI as EVERYWHERE
+from adaptx.catalog import SIB200, SNLI, TATOEBA
+from adaptx.catalog import support as support_module
+from adaptx.catalog.support import refusal
+from adaptx.errors import MissingInput, UserError
+from adaptx.plan import Plan, Status, differences, make_plan
+from adaptx.sources import Sources
+from adaptx.specs import (
+    Bottleneck,
+    Classification,
+    Evaluate,
+    Full,
+    Fuse,
+    Hidden,
+    KeptHead,
+    Lora,
+    ModelFamily,
+    ModelSpec,
+    Recipe,
+    Sequential,
+    Stack,
+    Train,
+)
+from adaptx.store import Store
+
+NLI = dataclasses.replace(EVERYWHERE, evaluation=EVERYWHERE.evaluation[:2])
+RETRIEVAL = dataclasses.replace(TATOEBA, evaluation=TATOEBA.evaluation[:2])
+LORA, ADAPTER, FULL = Lora(), Bottleneck(), Full()
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> ModelSpec:
+    return fake_model(tmp_path / "tiny-bert")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return fake_mirror(tmp_path / "data", NLI, SNLI, SIB200, RETRIEVAL)
+
+
+@pytest.fixture
+def sources(data: Path) -> Sources:
+    return Sources(data)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def statuses(plan: Plan, store: Store) -> dict[str, Status]:
+    found = plan.statuses(store)
+    return {node.name.removeprefix("tiny-bert."): found[node.fingerprint] for node in plan.nodes}
+
+
+def to_do(plan: Plan, store: Store) -> set[str]:
+    return {name for name, status in statuses(plan, store).items() if status is Status.TO_DO}
+
+
+def reasons(plan: Plan, store: Store) -> dict[str, list[str]]:
+    found = plan.statuses(store)
+    return {
+        node.name.removeprefix("tiny-bert."): plan.why(node, store)
+        for node in plan.nodes
+        if found[node.fingerprint] is Status.TO_DO
+    }
+
+
+# --- stages
+
+
+def test_stages_are_distinct_and_follow_their_inputs(model, sources) -> None:
+    snli, sib = train(model, SNLI, ADAPTER), train(model, SIB200, ADAPTER)
+    plan = planned(
+        sources,
+        everywhere(train(model, NLI, ADAPTER), NLI),
+        everywhere(train(model, NLI, ADAPTER, Sequential(train(model, SNLI, ADAPTER))), NLI),
+        everywhere(train(model, NLI, ADAPTER, Stack((snli,))), NLI),
+        everywhere(train(model, NLI, ADAPTER, Fuse((snli, sib))), NLI),
+        everywhere(model, RETRIEVAL),
+        everywhere(snli, RETRIEVAL),
+        everywhere(snli, RETRIEVAL),
+    )
+    kinds = [node.kind for node in plan.nodes]
+    assert (kinds.count("train"), kinds.count("evaluate")) == (6, 12)
+    assert len({node.fingerprint for node in plan.nodes}) == len(plan.nodes)
+    seen: set[str] = set()
+    for node in plan.nodes:
+        assert set(node.inputs) <= seen, f"{node.name} comes before its inputs"
+        seen.add(node.fingerprint)
+    # A model's evaluations follow it at once, so that it is loaded once.
+    last = None
+    for node in plan.nodes:
+        if node.kind == "train":
+            last = node.fingerprint
+        else:
+            assert node.inputs in ((), (last,))
+
+
+def test_what_differs_by_name_alone_is_one_stage(model, sources) -> None:
+    renamed = dataclasses.replace(NLI, name="inference", citation="another", licence="another")
+    plan = planned(sources, everywhere(train(model, NLI, LORA), NLI), everywhere(train(model, renamed, LORA), renamed))
+    assert [node.kind for node in plan.nodes] == ["train", "evaluate", "evaluate"]
+
+
+def test_the_recipe_of_the_design_shares_its_intermediates(model, sources) -> None:
+    groups = []
+    for seed in (1, 2, 3):
+        for target in (NLI, SIB200):
+            groups.append(everywhere(train(model, target, LORA, seed=seed), target))
+            start = Sequential(train(model, SNLI, LORA, seed=seed))
+            groups.append(everywhere(train(model, target, LORA, start, seed=seed), target))
+    plan = planned(sources, *[group[:1] for group in groups])
+    assert sum(node.kind == "train" for node in plan.nodes) == 3 * (2 + 1 + 2)
+
+
+def test_folder_names_are_readable(model, sources) -> None:
+    snli = train(model, SNLI, LORA)
+    chain = train(model, NLI, LORA, Sequential(train(model, SIB200, LORA, Sequential(snli))))
+    names = [node.name for node in planned(sources, everywhere(chain, NLI)).nodes]
+    assert names == [
+        "tiny-bert.snli.lora-r8",
+        "tiny-bert.sib200.lora-r8.sequential-snli",
+        "tiny-bert.nli.lora-r8.sequential-snli-sib200",
+        "tiny-bert.nli.lora-r8.sequential-snli-sib200.nli.en",
+        "tiny-bert.nli.lora-r8.sequential-snli-sib200.nli.id",
+    ]
+
+
+# --- what the store answers
+
+
+def grid(model: ModelSpec, sources: Sources, **config) -> Plan:
+    snli = Sequential(train(model, SNLI, FULL))
+    return planned(
+        sources,
+        everywhere(train(model, NLI, LORA, **config), NLI),
+        everywhere(train(model, NLI, FULL, snli, **config), NLI),
+        everywhere(model, RETRIEVAL),
+    )
+
+
+def test_all_is_to_do_and_then_all_is_stored(model, sources, store) -> None:
+    plan = grid(model, sources)
+    assert set(statuses(plan, store).values()) == {Status.TO_DO}
+    assert set(reasons(plan, store)["nli.lora-r8"]) == {"nothing is stored under this name"}
+    fill(plan, store, sources)
+    for node in plan.nodes:
+        if node.kind == "train":
+            (store.find(node.fingerprint).folder / "module.safetensors").write_bytes(b"weights")
+    assert set(statuses(plan, store).values()) == {Status.STORED}
+    assert set(statuses(grid(model, sources), Store(store.root)).values()) == {Status.STORED}
+
+
+def test_weights_that_are_gone_are_missed_only_where_something_needs_them(model, sources, store) -> None:
+    plan = grid(model, sources)
+    fill(plan, store, sources)
+    assert {status for name, status in statuses(plan, store).items() if name.count(".") < 3} <= {
+        Status.SCORES_ONLY,
+        Status.STORED,
+    }
+    assert not to_do(plan, store)
+    more = planned(sources, everywhere(train(model, NLI, LORA), NLI), everywhere(train(model, NLI, LORA), RETRIEVAL))
+    assert to_do(more, store) == {"nli.lora-r8", "nli.lora-r8.tatoeba.es", "nli.lora-r8.tatoeba.fr"}
+    assert reasons(more, store)["nli.lora-r8"] == [
+        "its weights were removed once its scores were stored; something new needs them"
+    ]
+
+
+def test_only_full_fine_tuned_targets_are_transient(model, sources) -> None:
+    plan = grid(model, sources)
+    transient = {node.name for node in plan.nodes if plan.transient(node)}
+    assert transient == {"tiny-bert.nli.full.sequential-snli"}
+    kept = planned(sources, everywhere(dataclasses.replace(train(model, NLI, FULL), keep=True), NLI))
+    assert not any(kept.transient(node) for node in kept.nodes)
+
+
+def test_what_cannot_be_checked_is_matched_by_its_nominal_fingerprint(data, store, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "nothing-cached"))
+    spec = ModelSpec("owner/model")
+    online = Sources(None, resolve=lambda *_: "0" * 40)
+    fill(planned(online, everywhere(spec, RETRIEVAL)), store, online)
+    offline = planned(Sources(None), everywhere(spec, RETRIEVAL))
+    assert set(offline.statuses(store).values()) == {Status.UNCHECKED}
+    assert Status.UNCHECKED.value == "stored (input not checked)"
+    newer = planned(Sources(None, resolve=lambda *_: "1" * 40), everywhere(spec, RETRIEVAL))
+    assert set(newer.statuses(store).values()) == {Status.TO_DO}, "run resolves, and then never matches by name"
+
+
+# --- why
+
+
+def test_a_changed_learning_rate_replans_the_target_alone_and_says_so(model, sources, store) -> None:
+    fill(grid(model, sources), store, sources)
+    changed = grid(model, sources, learning_rate=5e-4)
+    why = reasons(changed, store)
+    assert why["nli.lora-r8"] == ["config.learning_rate: 0.001 -> 0.0005"]
+    assert why["nli.lora-r8.nli.en"] == ["its input tiny-bert.nli.lora-r8 changed"]
+    assert why["nli.full.sequential-snli"] == ["config.learning_rate: 0.001 -> 0.0005"]
+    assert not [name for name in why if name.startswith("tatoeba")]
+    # Its weights are wanted again, though nothing of its own spec changed.
+    assert why.pop("snli.full") == ["its weights were removed once its scores were stored; something new needs them"]
+    assert all(name.startswith("nli.") for name in why)
+
+
+def test_an_intermediate_that_changed_is_named_downstream(model, sources, store) -> None:
+    def chain(rate: float) -> Plan:
+        start = Sequential(train(model, SNLI, LORA, learning_rate=rate))
+        return planned(sources, everywhere(train(model, NLI, LORA, start), NLI))
+
+    fill(chain(1e-3), store, sources)
+    why = reasons(chain(2e-3), store)
+    assert why["snli.lora-r8"] == ["config.learning_rate: 0.001 -> 0.002"]
+    assert why["nli.lora-r8.sequential-snli"] == ["its input tiny-bert.snli.lora-r8 changed"]
+    assert why["nli.lora-r8.sequential-snli.nli.en"] == ["its input tiny-bert.nli.lora-r8.sequential-snli changed"]
+
+
+def test_changed_data_and_limits_are_named(model, data, sources, store) -> None:
+    fill(grid(model, sources), store, sources)
+    limited = planned(sources, everywhere(train(model, NLI, LORA), NLI, limit=5))
+    assert reasons(limited, store)["nli.lora-r8.nli.en"] == ["task.rows.limit: None -> 5"]
+    file = data / f"{NLI.rows_in('id').address}.parquet"
+    file.write_bytes(file.read_bytes() + b"!")
+    (line,) = reasons(grid(model, Sources(data)), store)["nli.lora-r8.nli.id"]
+    assert line.startswith("task.rows.source: sha256:")
+
+
+def test_the_nearest_namesake_is_the_one_compared(model, sources, store) -> None:
+    for seed, rate in ((1, 1e-3), (2, 2e-3)):
+        fill(grid(model, sources, seed=seed, learning_rate=rate), store, sources)
+    why = reasons(grid(model, sources, seed=2, learning_rate=4e-3), store)
+    assert why["nli.lora-r8"] == ["config.learning_rate: 0.002 -> 0.004"]
+
+
+def test_differences_name_paths() -> None:
+    old = {"a": 1, "b": {"c": [1, {"d": 2}]}, "gone": 1}
+    new = {"a": 1, "b": {"c": [1, {"d": 3}]}, "new": 2}
+    assert differences(old, new) == [("b.c[1].d", 2, 3), ("gone", 1, None), ("new", None, 2)]
+    assert differences(old, old) == []
+    assert differences([1], [1, 2], "x") == [("x", [1], [1, 2])]
+
+
+# --- refused
+
+
+OTHER_LABELS = dataclasses.replace(SNLI, format=Classification(("yes", "no")), name="other")
+TURNED = dataclasses.replace(NLI, format=Classification(tuple(reversed(SNLI.format.labels))), name="turned")
+MODEL = ModelSpec("owner/model")
+
+
+def seq(task=SNLI, method=LORA, model=MODEL, **more) -> Sequential:
+    return Sequential(Train(model, task, method, CONFIG, **more))
+
+
+def trained(method=LORA, start=None, task=NLI, model=MODEL, **more) -> Train:
+    return Train(model, task, method, CONFIG, **({"start": start} if start else {}), **more)
+
+
+FUSED = trained(ADAPTER, Fuse((trained(ADAPTER, task=SNLI), trained(ADAPTER, task=SIB200))))
+DECODER = dataclasses.replace(MODEL, family=ModelFamily.DECODER)
+
+REFUSED = {
+    "retrieval is not trained": (trained(task=RETRIEVAL), "a Retrieval task is evaluated, not trained on"),
+    "no training rows": (trained(task=dataclasses.replace(NLI, train=())), "has no training rows"),
+    "family": (trained(model=DECODER), "decoder family, which is not there yet; supported: encoder"),
+    "family of a bare model": (Evaluate(DECODER, RETRIEVAL, "es"), "supported: encoder"),
+    "full over a stack": (trained(FULL, Stack((trained(FULL),))), "use Sequential"),
+    "full in a fusion": (trained(FULL, Fuse((trained(FULL), trained(FULL, task=SNLI)))), "fuse bottleneck adapters"),
+    "lora in a fusion": (trained(LORA, Fuse((trained(), trained(task=SNLI)))), "fusion over LoRA modules is not there"),
+    "other base": (trained(start=seq(model=ModelSpec("owner/other"))), "starts from a training of owner/other"),
+    "after a fusion": (trained(ADAPTER, Sequential(FUSED)), "a fused model can be evaluated, not continued"),
+    "stack of other methods": (trained(ADAPTER, Stack((trained(LORA),))), "use modules of the same method"),
+    "fusion of other shapes": (
+        trained(Bottleneck(8), Fuse((trained(ADAPTER), trained(ADAPTER, task=SNLI)))),
+        "the method must equal the fused modules'",
+    ),
+    "fusion over different bases": (
+        trained(ADAPTER, Fuse((trained(ADAPTER, Stack((trained(ADAPTER),))), trained(ADAPTER, task=SNLI)))),
+        "train them from the same start",
+    ),
+    "full over an adapter": (trained(FULL, seq(method=ADAPTER)), "continue it with Bottleneck or Lora"),
+    "kept head from nowhere": (trained(head=KeptHead()), "so it needs start=Sequential"),
+    "kept head of other labels": (
+        trained(start=seq(OTHER_LABELS), head=KeptHead()),
+        "needs equal label sets: other has yes, no; nli has entailment",
+    ),
+    "unknown metric": (trained(task=dataclasses.replace(NLI, metrics=("acuracy",))), "'acuracy'; near: accuracy"),
+    "head of other labels": (Evaluate(trained(task=SIB200), NLI, "en"), "the head of sib200 needs equal label sets"),
+    "bare checkpoint": (Evaluate(MODEL, NLI, "en"), "bare checkpoint owner/model has no head for it; train one first"),
+    "another framing for a head": (
+        Evaluate(trained(), NLI, "en", framing=Hidden(layer=1)),
+        "reads the framing it was trained with; leave framing=None",
+    ),
+    "unknown metric of an evaluation": (
+        Evaluate(MODEL, dataclasses.replace(RETRIEVAL, metrics=("map",)), "es"),
+        "unknown metric 'map'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_at_planning_with_the_reason(case: str) -> None:
+    stage, said = REFUSED[case]
+    reason = refusal(stage)
+    assert reason is not None
+    assert said in reason
+    evaluate = stage if isinstance(stage, Evaluate) else Evaluate(stage, stage.task, stage.task.languages[0])
+    with pytest.raises(UserError, match="this recipe cannot run:\n  - "):
+        make_plan(Recipe("refused", (evaluate,)), Sources(None))
+
+
+def test_an_unknown_architecture_is_refused(model) -> None:
+    odd = dataclasses.replace(model, shape=dataclasses.replace(model.shape, model_type="mamba"))
+    assert "architecture 'mamba' is not supported; supported: bert, xlm-roberta" in refusal(trained(model=odd))
+
+
+def test_bottleneck_without_its_package_names_the_extra(monkeypatch) -> None:
+    monkeypatch.setattr(support_module.importlib.util, "find_spec", lambda name: None)
+    assert "pip install 'adaptx[bottleneck]'" in refusal(trained(ADAPTER))
+    assert refusal(trained(LORA)) is None
+
+
+ACCEPTED = {
+    "baseline": trained(),
+    "continued": trained(start=seq()),
+    "another rank": trained(Lora(rank=16), seq()),
+    "full, then lora": trained(LORA, seq(method=FULL)),
+    "lora, then full": trained(FULL, seq(method=LORA)),
+    "adapter, then lora": trained(LORA, seq(method=ADAPTER)),
+    "full, then adapter": trained(ADAPTER, seq(method=FULL)),
+    "stack": trained(ADAPTER, Stack((trained(ADAPTER, task=SNLI),))),
+    "stack of lora": trained(LORA, Stack((trained(LORA, task=SNLI),))),
+    "fusion": FUSED,
+    "kept head": trained(start=seq(), head=KeptHead()),
+    "kept head, labels in another order": trained(start=seq(TURNED), head=KeptHead()),
+    "intermediate head on the target": Evaluate(trained(task=SNLI), NLI, "id"),
+    "retrieval from a trained model": Evaluate(FUSED, RETRIEVAL, "es"),
+}
+
+
+@pytest.mark.parametrize("case", ACCEPTED)
+def test_accepted(case: str) -> None:
+    assert refusal(ACCEPTED[case]) is None
+
+
+def test_every_reason_is_told_once(sources) -> None:
+    bad = trained(head=KeptHead())
+    also_bad = Evaluate(MODEL, NLI, "en")
+    with pytest.raises(UserError) as caught:
+        planned(sources, everywhere(bad, NLI), [also_bad])
+    assert str(caught.value).count("\n  - ") == 2
+
+
+def test_values_without_a_stable_form_are_users_errors(model, sources) -> None:
+    with pytest.raises(UserError, match=r"recipe question: method\.alpha is a function"):
+        planned(sources, everywhere(train(model, NLI, Lora(alpha=lambda: 1)), NLI))
+    with pytest.raises(UserError, match=r"recipe question: .*unhashable.*take tuples, not lists or sets"):
+        planned(sources, everywhere(train(model, NLI, Lora(sites=["query"])), NLI))
+
+
+def test_missing_rows_are_named_before_anything_runs(model, data) -> None:
+    os.unlink(data / f"{NLI.rows_in('id').address}.parquet")
+    with pytest.raises(
+        MissingInput,
+        match=r"no rows for id at .*test_lay\.parquet; there is nothing of afaji/indonli. Remedy: fetch it",
+    ):
+        planned(Sources(data), everywhere(train(model, NLI, LORA), NLI))

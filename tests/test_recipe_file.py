@@ -1,0 +1,164 @@
+"""Recipes from Python files: build(), its typed options, and the edits common to all recipes."""
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from adaptx.catalog import NLI, SIB200, SNLI, TATOEBA, XLMR_BASE
+from adaptx.errors import UserError
+from adaptx.recipe_file import edited, load_recipe
+from adaptx.specs import (
+    Bottleneck,
+    Evaluate,
+    Fuse,
+    Lora,
+    Recipe,
+    Sequential,
+    Stack,
+    Train,
+    TrainConfig,
+)
+
+HEADER = """
+from adaptx import Evaluate, Lora, ModelSpec, Recipe, Train, TrainConfig
+from adaptx.catalog import E5_MINI, NLI, TATOEBA
+"""
+TYPED = """
+def build(
+    model: ModelSpec = E5_MINI,
+    size: str = "small",
+    learning_rate: float = 1e-3,
+    steps: int = 10,
+    fast: bool = False,
+    seeds: tuple[int, ...] = (1,),
+    limit: int | None = None,
+) -> Recipe:
+    shown = f"{size} {learning_rate} {steps} {fast} {seeds} {limit}"
+    return Recipe(shown, (Evaluate(model, TATOEBA, "es"),))
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def write(body: str, header: str = HEADER) -> Path:
+        file = tmp_path / "recipe.py"
+        file.write_text(header + textwrap.dedent(body))
+        return file
+
+    return write
+
+
+def test_options_are_converted_to_their_parameters_types(write) -> None:
+    file = write(TYPED)
+    assert load_recipe(file).name == "small 0.001 10 False (1,) None"
+    options = {"learning_rate": "5e-4", "steps": "3", "fast": "yes", "seeds": "1, 2,3", "limit": "7", "size": "large"}
+    assert load_recipe(file, options).name == "large 0.0005 3 True (1, 2, 3) 7"
+    assert load_recipe(file, {"limit": "none"}).name.endswith("None")
+    assert load_recipe(file, {"model": "xlm-roberta-base"}).evaluations[0].model == XLMR_BASE
+    assert load_recipe(str(file), {"model": "owner/unknown"}).evaluations[0].model.hub_id == "owner/unknown"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"learning_rat": "1"}, r"no option 'learning_rat'; near: learning_rate \(it takes: model, size, "),
+        ({"steps": "many"}, "option steps='many' is not a int"),
+        ({"steps": "1.5"}, "option steps='1.5' is not a int"),
+        ({"learning_rate": "fast"}, "option learning_rate='fast' is not a float"),
+        ({"fast": "maybe"}, "option fast='maybe' is not a bool"),
+        ({"seeds": "1,x"}, "option seeds='x' is not a int"),
+        ({"model": "xlm-roberta-bas"}, r"model 'xlm-roberta-bas' is neither .*near: .*xlm-roberta-base"),
+    ],
+)
+def test_options_that_are_wrong(write, options, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        load_recipe(write(TYPED), options)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("x = 1", r"has no build\(\): add `def build\(\) -> Recipe:`"),
+        ("build = 3", r"has no build\(\)"),
+        ("def build():\n    return 3", r"build\(\) returned a int, not an adaptx\.Recipe"),
+        ("def build():\n    return Recipe('empty', ())", "'empty' holds no evaluations"),
+        (
+            "def build():\n    return Evaluate(E5_MINI, TATOEBA, 'xx')",
+            "task tatoeba has no evaluation rows in 'xx'; it",
+        ),
+        ("def build():\n    Lora(rnk=8)", r"recipe\.py, line 5: build\(\) fails: TypeError: .*'rnk'"),
+        ("def build(steps):\n    return steps", r"build\(\) fails: TypeError: .*missing 1 required .*'steps'"),
+        ("def build():\n    return {}['key']", r"line 5: build\(\) fails: KeyError: 'key'"),
+        ("import nothing_of_that_name", r"line 4 fails on import: ModuleNotFoundError"),
+        ("def build(:", r"fails on import: SyntaxError"),
+        ("TrainConfig(1e-3)", r"fails on import: ValueError: .*give exactly one of the two"),
+    ],
+)
+def test_recipes_that_are_wrong(write, body: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        load_recipe(write(body))
+
+
+def test_a_recipe_without_options_says_so(write) -> None:
+    with pytest.raises(UserError, match=r"no option 'seed'; .*\(it takes no options\)"):
+        load_recipe(write("def build():\n    pass"), {"seed": "1"})
+
+
+def test_a_recipe_that_is_not_there_names_its_neighbours(write) -> None:
+    file = write(TYPED)
+    with pytest.raises(UserError, match=r"recip\.py: there is no such file; near: .*recipe\.py"):
+        load_recipe(file.with_name("recip.py"))
+    with pytest.raises(UserError, match="there is no such file; near: none"):
+        load_recipe(file.parent / "nowhere" / "recipe.py")
+
+
+CONFIG = TrainConfig(learning_rate=1e-3, epochs=1)
+
+
+def trained(task, start=None, **more) -> Train:
+    return Train(XLMR_BASE, task, Bottleneck(), CONFIG, **({"start": start} if start else {}), **more)
+
+
+def trainings(evaluate: Evaluate) -> list[Train]:
+    found, todo = [], list(evaluate.inputs)
+    while todo:
+        train = todo.pop()
+        found.append(train)
+        todo += train.inputs
+    return found
+
+
+def test_limit_and_precision_reach_every_stage() -> None:
+    snli, sib = trained(SNLI, limit=5), trained(SIB200, Sequential(trained(SNLI)))
+    mixed = Fuse((snli, sib), regularisation=0.5)
+    recipe = Recipe(
+        "edited",
+        (
+            Evaluate(trained(NLI, mixed), NLI, "en", limit=3),
+            Evaluate(trained(NLI, Stack((snli,)), limit=50), NLI, "ko"),
+            Evaluate(XLMR_BASE, TATOEBA, "es"),
+        ),
+    )
+    small = edited(recipe, limit=10, precision="bf16")
+    for evaluate in small.evaluations:
+        assert evaluate.precision == "bf16"
+        assert all(train.config.precision == "bf16" for train in trainings(evaluate))
+    assert [evaluate.limit for evaluate in small.evaluations] == [3, 10, 10]
+    assert sorted(train.limit for train in trainings(small.evaluations[0])) == [5, 10, 10, 10]
+    assert [train.limit for train in trainings(small.evaluations[1])] == [10, 5]
+    assert small.evaluations[0].model.start.regularisation == 0.5
+    assert edited(recipe) is recipe
+    # Shared trainings stay shared.
+    assert small.evaluations[0].model.start.stages[0] is small.evaluations[1].model.start.stages[0]
+
+
+def test_only_precision_leaves_limits_alone() -> None:
+    recipe = Recipe("edited", (Evaluate(Train(XLMR_BASE, NLI, Lora(), CONFIG, limit=9), NLI, "en"),))
+    (evaluate,) = edited(recipe, precision="bf16").evaluations
+    assert (evaluate.limit, evaluate.model.limit) == (None, 9)
+
+
+def test_the_commands_edits_are_applied_on_loading(write) -> None:
+    (evaluate,) = load_recipe(write(TYPED), limit=4, precision="bf16").evaluations
+    assert (evaluate.limit, evaluate.precision) == (4, "bf16")

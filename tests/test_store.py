@@ -1,0 +1,138 @@
+"""The store: finished stages only, found by fingerprint or name."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from adaptx.errors import UserError
+from adaptx.store import Store, write_json
+
+
+def record(fingerprint: str, name: str = "model.task.lora-r8", nominal: str = "") -> dict[str, str]:
+    return {"name": name, "fingerprint": fingerprint, "nominal": nominal or f"nominal of {fingerprint}"}
+
+
+def add(
+    store: Store, fingerprint: str, kind: str = "train", name: str = "model.task.lora-r8", nominal: str = ""
+) -> Path:
+    with store.building(kind, name, record(fingerprint, name, nominal)) as folder:
+        write_json(folder / ("result.json" if kind == "train" else "scores.json"), {"seconds": 1.0})
+    return store.find(fingerprint).folder
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def test_nothing_is_written_until_something_is_stored(store) -> None:
+    assert store.entries() == {}
+    assert not store.root.exists()
+
+
+def test_a_finished_stage_is_found_in_this_process_and_the_next(store) -> None:
+    folder = add(store, "1f3a9c7e" + "0" * 56)
+    assert folder.name == "model.task.lora-r8-1f3a9c7e"
+    assert folder.parent.name == "train"
+    for each in (store, Store(store.root)):
+        entry = each.find("1f3a9c7e" + "0" * 56)
+        assert (entry.kind, entry.result, entry.has_module) == ("train", {"seconds": 1.0}, False)
+        assert entry.record["name"] == "model.task.lora-r8"
+
+
+def test_what_fails_halfway_leaves_nothing(store) -> None:
+    def fail() -> None:
+        with store.building("train", "stage", record("ab" * 32)) as folder:
+            (folder / "module.safetensors").write_bytes(b"half")
+            raise RuntimeError("half")
+
+    with pytest.raises(RuntimeError, match="half"):
+        fail()
+    assert store.entries() == {}
+    assert list((store.root / "train").iterdir()) == []
+
+
+@pytest.mark.parametrize("cut", ["before the record", "before the marker", "before the renaming"])
+def test_a_killed_process_leaves_no_stage(store, cut: str) -> None:
+    folder = store.root / "train" / ".building-x1"
+    folder.mkdir(parents=True)
+    if cut != "before the record":
+        write_json(folder / "stage.json", record("ab" * 32))
+    if cut == "before the renaming":
+        (folder / "complete").touch()
+    assert Store(store.root).entries() == {}
+
+
+def test_a_folder_without_its_marker_is_not_there(store) -> None:
+    folder = add(store, "ab" * 32)
+    (folder / "complete").unlink()
+    assert Store(store.root).entries() == {}
+    add(Store(store.root), "ab" * 32)
+    assert "ab" * 32 in Store(store.root).entries(), "and is replaced when the stage is done again"
+
+
+def test_stages_are_named_by_folder_path_or_unique_prefix(store) -> None:
+    folder = add(store, "aaaa1111" + "0" * 56)
+    add(store, "aaaa2222" + "0" * 56, "evaluate", "model.task.lora-r8.nli.en")
+    assert store.named(folder.name).folder == folder
+    assert store.named(str(folder)).folder == folder
+    assert store.named(f"train/{folder.name}/").folder == folder
+    assert store.named("aaaa1").folder == folder
+    assert store.named("aaaa", "train").folder == folder
+    with pytest.raises(UserError, match=r"stage 'aaaa': 2 stages match in .*model\.task\.lora-r8-aaaa1111, model"):
+        store.named("aaaa")
+    with pytest.raises(UserError, match=r"stage 'bbbb': no stage has that name or fingerprint in .*; it has: model"):
+        store.named("bbbb")
+    with pytest.raises(UserError, match="no stage has that name or fingerprint"):
+        store.named("aaaa2", "train")
+    with pytest.raises(UserError, match="it has: nothing"):
+        Store(store.root / "elsewhere").named("aaaa")
+
+
+def test_the_newest_of_one_nominal_fingerprint_is_taken(store) -> None:
+    first = add(store, "aa" * 32, nominal="same")
+    second = add(store, "bb" * 32, nominal="same")
+    old = time.time() - 100
+    os.utime(second / "complete", (old, old))
+    assert store.find_nominal("same").folder == first
+    assert store.find_nominal("other") is None
+
+
+def test_weights_can_go_and_scores_stay(store) -> None:
+    folder = add(store, "ab" * 32)
+    (folder / "module.safetensors").write_bytes(b"weights")
+    entry = store.find("ab" * 32)
+    assert entry.has_module
+    store.forget_module(entry)
+    assert not entry.has_module
+    assert Store(store.root).find("ab" * 32).result == {"seconds": 1.0}
+
+
+def test_a_removed_stage_is_gone(store) -> None:
+    folder = add(store, "ab" * 32)
+    store.remove(store.find("ab" * 32))
+    assert not folder.exists()
+    assert store.find("ab" * 32) is None
+    assert Store(store.root).entries() == {}
+
+
+def test_checkpoints_go_when_their_stage_is_complete(store) -> None:
+    folder = store.working("ab" * 32)
+    (folder / "checkpoint.pt").write_bytes(b"state")
+    folder.with_suffix(".lock").touch()
+    assert store.working("ab" * 32) == folder
+    store.finish_working("ab" * 32)
+    assert list((store.root / "working").iterdir()) == []
+    store.finish_working("ab" * 32)
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path) -> None:
+    file = tmp_path / "deep" / "value.json"
+    write_json(file, {"text": "käse"})
+    assert "käse" in file.read_text(encoding="utf-8")
+    with pytest.raises(TypeError):
+        write_json(file, {"text": object()})
+    assert json.loads(file.read_text(encoding="utf-8")) == {"text": "käse"}
