@@ -6,9 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-# No target but the installation touches the network. Passive waiting keeps OpenMP's idle threads off shared cores.
+# No target but the installation touches the network. A short spin keeps OpenMP's idle threads off shared cores.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-export OMP_WAIT_POLICY := PASSIVE
+export GOMP_SPINCOUNT := 10000
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 export MLFLOW_DISABLE_TELEMETRY := true

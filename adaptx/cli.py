@@ -375,6 +375,10 @@ def methods(
 
 def main() -> None:
     """Run the command line; a user's error is one message and exit status 2, never a traceback (but for --debug)."""
+    # OpenMP's threads spin for milliseconds after each kernel, which slows everything beside them many times over;
+    # a short spin keeps the speed of an idle machine. It is read when torch is imported, which is later.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         app()
     except UserError as error:

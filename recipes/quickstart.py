@@ -37,6 +37,7 @@ RETRIEVAL_LANGUAGES = ("id", "es", "zh", "tr", "hi", "fi")
 # Chosen on English development rows alone, see the README.
 INTERMEDIATE_RATES = {FULL: 1e-4, LORA: 3e-3, BOTTLENECK: 1e-3}
 TARGET_RATES = {FULL: 2e-4, LORA: 3e-3, BOTTLENECK: 3e-3}
+FUSION_RATE = 1e-3
 BATCH_SIZE = 16
 
 
@@ -56,8 +57,16 @@ def build(
         return Train(model, task, method, config, limit=intermediate_rows)
 
     def target(method: Method, start: Start) -> Train:
-        rate = TARGET_RATES[method] * target_rate_factor
-        config = TrainConfig(learning_rate=rate, epochs=5, batch_size=BATCH_SIZE, seed=seed, precision="bf16")
+        head_rate = TARGET_RATES[method] * target_rate_factor
+        rate = FUSION_RATE * target_rate_factor if isinstance(start, Fuse) else head_rate
+        config = TrainConfig(
+            learning_rate=rate,
+            head_learning_rate=head_rate,
+            epochs=5,
+            batch_size=BATCH_SIZE,
+            seed=seed,
+            precision="bf16",
+        )
         return Train(model, NLI, method, config, start=start, limit=target_rows)
 
     snli = {method: intermediate(SNLI, method, epochs=1) for method in (FULL, LORA, BOTTLENECK)}

@@ -9,6 +9,7 @@ import tiny
 import torch
 from torch.nn import functional
 
+from adaptx.backbones import fast_dropout
 from adaptx.checkpoints import FILE, Checkpoints, deferred_interrupt
 from adaptx.methods.module import capture
 from adaptx.progress import Silent
@@ -116,6 +117,17 @@ def test_two_trainings_of_one_seed_are_equal_and_of_two_seeds_are_not(world):
         found.append(weights(training))
     assert same(found[0], found[1])
     assert not same(found[0], found[2])
+
+
+def test_dropout_is_drawn_cheaply_and_only_while_training(world, monkeypatch):
+    drawn = []
+    draw = fast_dropout.keep_mask
+    monkeypatch.setattr(fast_dropout, "keep_mask", lambda like, rate: drawn.append(rate) or draw(like, rate))
+    begin(world, max_steps=1, dropout=0.25).run(Silent())
+    # The embeddings, the head, and in each layer attention and two outputs.
+    assert drawn == [0.25] * (2 + 3 * tiny.LAYERS)
+    begin(world, max_steps=1, dropout=0.0).run(Silent())
+    assert len(drawn) == 2 + 3 * tiny.LAYERS
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """What can be combined (family x format x method x start), as plain values: planning reads it, the docs print it."""
 
 import importlib.util
-import sys
 
 from adaptx.catalog.models import FAMILIES
 from adaptx.catalog.near import near
@@ -122,8 +121,11 @@ def _evaluate_refusal(evaluate: Evaluate) -> str | None:
 
 
 def _has_adapters() -> bool:
-    # Once imported it has no __spec__ (it puts a lazy module in its own place), which find_spec takes for a fault.
-    return "adapters" in sys.modules or importlib.util.find_spec("adapters") is not None
+    try:
+        return importlib.util.find_spec("adapters") is not None
+    except ValueError:
+        # Once imported it has no __spec__ (it puts a lazy module in its own place), which find_spec takes for a fault.
+        return True
 
 
 def _model_refusal(model: ModelSpec) -> str | None:

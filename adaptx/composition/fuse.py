@@ -31,6 +31,9 @@ class Mixing(nn.Module):
         self, query_BTD: Tensor, key_BTAD: Tensor, value_BTAD: Tensor, residual_BTD: Tensor, output_attentions: bool
     ) -> Tensor | tuple[Tensor, Tensor]:
         """The mixed outputs with the residual added, [B, T, D]; on request also the weights, [B, T, A]."""
+        # The library hands over permuted views; a linear map of such a view becomes a product per token, each with its
+        # own copy of the weights, wherever no gradient is wanted.
+        key_BTAD, value_BTAD = key_BTAD.contiguous(), value_BTAD.contiguous()
         query_BT1D = self.query(query_BTD).unsqueeze(2)
         weights_BTA = (query_BT1D * self.key(key_BTAD)).sum(dim=-1, dtype=torch.float32).softmax(dim=-1)
         mixed_BTD = (weights_BTA.unsqueeze(-1) * self.value(value_BTAD)).sum(dim=2).to(residual_BTD.dtype)

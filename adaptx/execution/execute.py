@@ -37,6 +37,8 @@ from adaptx.text_statistics import text_statistics
 from adaptx.training import Outcome, Training, TrainingSet, num_steps
 
 HEADLESS_MAX_LENGTH = 512
+STAGE_ERRORS = (UserError, RuntimeError, OSError, ValueError, MemoryError)
+"""What may end one stage and leave the others to run."""
 PACKAGES = ("adaptx", "torch", "transformers", "peft", "adapters", "accelerate", "datasets")
 
 
@@ -156,7 +158,7 @@ def execute_evaluations(nodes: list[Node], shop: Workshop, progress: Progress) -
         for node in nodes:
             try:
                 scored.append((node, _evaluate(node, model, shop, progress)))
-            except (UserError, RuntimeError, OSError) as error:
+            except STAGE_ERRORS as error:
                 failed[node.fingerprint] = error
     for node, result in scored:
         result.update(peak_memory_bytes=peak.peak_bytes, memory_measure=peak.measure)

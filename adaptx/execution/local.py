@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 from adaptx.data.reading import read_all, read_rows
 from adaptx.errors import UserError
 from adaptx.execution.building import Workshop
-from adaptx.execution.execute import execute_evaluations, execute_train
+from adaptx.execution.execute import STAGE_ERRORS, execute_evaluations, execute_train
 from adaptx.identity import evaluation_precision
 from adaptx.plan import Node, Plan, Status
 from adaptx.progress import Progress
 from adaptx.specs import Best, Evaluate, Train
-
-STAGE_ERRORS = (UserError, RuntimeError, OSError, ValueError, MemoryError)
 
 
 @dataclass

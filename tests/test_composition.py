@@ -1,0 +1,360 @@
+"""Starts: what is frozen stays as it is to the last bit, what is continued begins where the earlier training ended."""
+
+import dataclasses
+
+import pytest
+import tiny
+import torch
+
+from adaptx.catalog.support import refusal
+from adaptx.composition.assembly import assemble
+from adaptx.execution.building import finished_model, model_to_train
+from adaptx.formats.heads import kept_head, load_head
+from adaptx.lineage import Lineage, continues, lineage
+from adaptx.methods.module import capture
+from adaptx.progress import Silent
+from adaptx.specs import (
+    Bottleneck,
+    Full,
+    Fuse,
+    Hidden,
+    KeptHead,
+    Lora,
+    ModelSpec,
+    Pretrained,
+    Sequential,
+    Stack,
+    Train,
+)
+
+FULL, LORA, WIDE_LORA = Full(), Lora(8, 16), Lora(16, 16, sites=("query", "key", "value"))
+ADAPTER, WIDE_ADAPTER = Bottleneck(4), Bottleneck(2, "gelu")
+METHODS = {"full": FULL, "lora": LORA, "bottleneck": ADAPTER}
+each_architecture = pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
+SETTING = tiny.config(learning_rate=2e-2, max_steps=4, batch_size=16)
+PLAIN = ModelSpec("tiny/bert")
+
+
+def on(task, method, *stages, start=Sequential, model=PLAIN, **more) -> Train:
+    """A training from `start` over `stages`; with none, from the bare checkpoint."""
+    from_these = {Sequential: lambda: Sequential(*stages), Stack: lambda: Stack(stages), Fuse: lambda: Fuse(stages)}
+    begin = from_these[start]() if stages else Pretrained()
+    return tiny.train(model, task, method, start=begin, setting=SETTING, **more)
+
+
+def nli(method, *stages, **more) -> Train:
+    return on(tiny.NLI, method, *stages, **more)
+
+
+def topic(method, *stages, **more) -> Train:
+    return on(tiny.TOPIC, method, *stages, **more)
+
+
+@pytest.fixture(scope="module")
+def store(world, tmp_path_factory):
+    """Topics and NLI trained under every method, on both architectures."""
+    folder = tmp_path_factory.mktemp("earlier")
+    stages = tuple(
+        evaluation
+        for model in world.models.values()
+        for train in (nli(FULL, model=model, keep=True), nli(LORA, model=model), nli(ADAPTER, model=model))
+        for evaluation in tiny.everywhere(train)
+    ) + tuple(
+        tiny.Evaluate(topic(method, model=model, keep=True), tiny.TATOEBA, "xa")
+        for model in world.models.values()
+        for method in METHODS.values()
+    )
+    _, _, summary = tiny.execute(world, folder, stages)
+    assert summary.complete, summary.failed
+    return folder
+
+
+def shop_of(world, store, *stages: Train):
+    evaluations = tuple(tiny.Evaluate(stage, tiny.TATOEBA, "xa") for stage in stages)
+    return tiny.workshop(world, store, evaluations)[1]
+
+
+def hidden(world, architecture, network) -> torch.Tensor:
+    return tiny.hidden_states(network.eval(), tiny.token_batch(world, architecture, packed=True))
+
+
+# What stands on what: plain values.
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "goes_on"),
+    [
+        (Full(), Full(), True),
+        (Full(), Lora(), False),
+        (Lora(), Full(), False),
+        (Lora(), Lora(), True),
+        (Lora(dropout=0.1), Lora(dropout=0.3), True),
+        (Lora(rank=8), Lora(rank=16), False),
+        (Lora(alpha=8), Lora(alpha=16), False),
+        (Lora(sites=("query",)), Lora(sites=("value",)), False),
+        (Bottleneck(), Bottleneck(), True),
+        (Bottleneck(16), Bottleneck(8), False),
+        (Bottleneck(activation="relu"), Bottleneck(activation="gelu"), False),
+        (Bottleneck(), Lora(), False),
+        (Lora(), Bottleneck(), False),
+    ],
+)
+def test_a_module_is_continued_where_method_sites_and_shapes_agree(earlier, later, goes_on):
+    assert continues(earlier, later) == goes_on
+
+
+def test_lineage_of_one_step():
+    assert lineage(nli(LORA)) == Lineage()
+    for method in METHODS.values():
+        earlier = topic(method)
+        assert lineage(nli(method, earlier)) == Lineage(continued=earlier)
+    for before, after in ((FULL, LORA), (LORA, FULL), (LORA, WIDE_LORA), (ADAPTER, LORA), (ADAPTER, WIDE_ADAPTER)):
+        earlier = topic(before)
+        assert lineage(nli(after, earlier)) == Lineage(frozen=(earlier,))
+    lower, upper = topic(LORA), nli(LORA)
+    assert lineage(nli(LORA, lower, upper, start=Stack)) == Lineage(frozen=(lower, upper))
+    left, right = topic(ADAPTER), nli(ADAPTER)
+    assert lineage(nli(ADAPTER, left, right, start=Fuse)) == Lineage(fused=(left, right))
+
+
+def test_lineage_of_chains_across_methods():
+    full = topic(FULL)
+    lora = topic(LORA, full)
+    again = nli(LORA, lora)
+    wide = nli(WIDE_LORA, again)
+    # A continued module holds what it was continued from: only the base below both stays.
+    assert lineage(again) == Lineage((full,), continued=lora)
+    assert lineage(wide) == Lineage((full, again))
+    assert lineage(nli(WIDE_LORA, wide)) == Lineage((full, again), continued=wide)
+    # Full fine-tuning takes all that lay below into its own weights.
+    folded = nli(FULL, wide)
+    assert lineage(folded) == Lineage((full, again, wide))
+    assert lineage(nli(LORA, folded)) == Lineage((folded,))
+    assert lineage(nli(FULL, folded)) == Lineage((full, again, wide), continued=folded)
+    stacked = nli(ADAPTER, topic(ADAPTER, full), start=Stack)
+    assert lineage(stacked) == Lineage((full, topic(ADAPTER, full)))
+    assert lineage(nli(ADAPTER, stacked)) == Lineage((full, topic(ADAPTER, full)), continued=stacked)
+    pair = (topic(ADAPTER, full), nli(ADAPTER, full))
+    assert lineage(nli(ADAPTER, *pair, start=Fuse)) == Lineage((full,), fused=pair)
+
+
+@pytest.mark.parametrize("start", [Stack, Fuse])
+def test_modules_on_different_bases_do_not_share_a_backbone(start):
+    with pytest.raises(ValueError, match=rf"{start.__name__} for nli: its modules stand on different frozen modules"):
+        lineage(nli(ADAPTER, topic(ADAPTER), nli(ADAPTER, topic(FULL)), start=start))
+
+
+# The models themselves.
+
+
+def starts(method) -> dict[str, Train]:
+    """Every start that `method` can have, from what `store` holds."""
+    found = {"pretrained": nli(method)}
+    for name, before in METHODS.items():
+        found[f"sequential-{name}"] = nli(method, topic(before))
+    found["stack"] = nli(method, topic(method), start=Stack)
+    found["stack-two"] = nli(method, topic(method), nli(method), start=Stack)
+    found["fuse"] = nli(method, topic(method), nli(method), start=Fuse)
+    return {name: train for name, train in found.items() if refusal(train) is None}
+
+
+CASES = {f"{name}-{start}": train for name, method in METHODS.items() for start, train in starts(method).items()}
+
+
+def test_the_cases_are_those_that_support_allows():
+    refused = {f"full-{start}" for start in ("sequential-bottleneck", "stack", "stack-two", "fuse")} | {"lora-fuse"}
+    every = {
+        f"{name}-{start}"
+        for name in METHODS
+        for start in ("pretrained", *(f"sequential-{m}" for m in METHODS), "stack", "stack-two", "fuse")
+    }
+    assert set(CASES) == every - refused
+
+
+def placed(train: Train, model: ModelSpec) -> Train:
+    """The same training and all below it, of another checkpoint."""
+    start = train.start
+    if isinstance(start, Sequential):
+        start = Sequential(placed(start.stage, model))
+    elif not isinstance(start, Pretrained):
+        start = dataclasses.replace(start, stages=tuple(placed(stage, model) for stage in start.stages))
+    return dataclasses.replace(train, model=model, start=start)
+
+
+@each_architecture
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_training_changes_its_own_module_and_its_head_alone(world, store, case, architecture, precision):
+    train = placed(CASES[case], world.models[architecture])
+    train = dataclasses.replace(train, config=dataclasses.replace(train.config, precision=precision))
+    training, fresh = tiny.begin(world, train, store)
+    parameters = dict(fresh.backbone.named_parameters())
+    before = {name: parameter.detach().clone() for name, parameter in parameters.items()}
+    own = {id(parameter) for parameter in fresh.assembly.own.values()}
+    assert own == {id(parameter) for parameter in parameters.values() if parameter.requires_grad}
+    buffers = {name: buffer.clone() for name, buffer in fresh.backbone.named_buffers()}
+    head = fresh.head.linear.weight.detach().clone()
+    training.run(Silent())
+    for name, parameter in fresh.backbone.named_parameters():
+        if id(parameter) not in own:
+            assert torch.equal(parameter, before[name]), f"{name} is frozen, and changed"
+    assert all(torch.equal(buffer, buffers[name]) for name, buffer in fresh.backbone.named_buffers())
+    assert any(not torch.equal(parameters[name], before[name]) for name in parameters if id(parameters[name]) in own)
+    assert not torch.equal(fresh.head.linear.weight, head)
+
+
+OVER_FROZEN = {
+    "stack-lora": (LORA, topic(LORA), Stack),
+    "stack-bottleneck": (ADAPTER, topic(ADAPTER), Stack),
+    "stack-wider": (WIDE_ADAPTER, topic(ADAPTER), Stack),
+    "full-then-lora": (LORA, topic(FULL), Sequential),
+    "full-then-bottleneck": (ADAPTER, topic(FULL), Sequential),
+    "bottleneck-then-lora": (LORA, topic(ADAPTER), Sequential),
+    "lora-then-bottleneck": (ADAPTER, topic(LORA), Sequential),
+    "rank-8-then-16": (WIDE_LORA, topic(LORA), Sequential),
+    "same-lora": (LORA, topic(LORA), Sequential),
+    "same-bottleneck": (ADAPTER, topic(ADAPTER), Sequential),
+    "same-full": (FULL, topic(FULL), Sequential),
+}
+
+
+@each_architecture
+@pytest.mark.parametrize("case", OVER_FROZEN)
+def test_a_training_begins_where_the_earlier_one_ended(world, store, case, architecture):
+    """A new module over frozen ones starts at zero and a continued one as it was: the model is the earlier one's."""
+    method, earlier, start = OVER_FROZEN[case]
+    train = placed(nli(method, earlier, start=start), world.models[architecture])
+    (earlier,) = train.inputs
+    shop = shop_of(world, store, train)
+    began = hidden(world, architecture, model_to_train(train, shop).backbone.network)
+    ended = hidden(world, architecture, finished_model(earlier, shop, "fp32").backbone.network)
+    assert torch.equal(began, ended)
+    bare = hidden(world, architecture, tiny.bare(world, architecture))
+    assert (began - bare).abs().max() > 0.02, "the earlier module does nothing"
+
+
+@each_architecture
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_a_continued_module_has_the_earlier_ones_weights(world, store, method, architecture):
+    train = placed(nli(method, topic(method)), world.models[architecture])
+    shop = shop_of(world, store, train)
+    own = capture(model_to_train(train, shop).assembly.own)
+    stored = shop.module(train.start.stage).tensors
+    assert own.keys() == stored.keys()
+    assert all(torch.equal(own[key], stored[key]) for key in own)
+
+
+@each_architecture
+def test_a_frozen_full_fine_tuning_is_the_base_of_a_new_module(world, store, architecture):
+    train = placed(nli(LORA, topic(FULL)), world.models[architecture])
+    shop = shop_of(world, store, train)
+    network = model_to_train(train, shop).backbone.network
+    stored = shop.module(train.start.stage).tensors
+    for layer in range(tiny.LAYERS):
+        found = network.encoder.layer[layer].attention.self.query.base_layer.weight
+        assert torch.equal(found, stored[layer, "query", "weight"])
+        assert not found.requires_grad
+    assert torch.equal(network.embeddings.word_embeddings.weight, stored[None, "embeddings.word_embeddings", "weight"])
+
+
+@each_architecture
+def test_full_after_lora_begins_with_the_lora_folded_in(world, store, architecture):
+    train = placed(nli(FULL, topic(LORA)), world.models[architecture])
+    shop = shop_of(world, store, train)
+    fresh = model_to_train(train, shop)
+    ended = hidden(world, architecture, finished_model(train.start.stage, shop, "fp32").backbone.network)
+    began = hidden(world, architecture, fresh.backbone.network)
+    torch.testing.assert_close(began, ended, atol=1e-5, rtol=1e-5)
+    bare = tiny.bare(world, architecture)
+    names = {name for name, _ in fresh.backbone.network.named_parameters()}
+    assert names == {name for name, _ in bare.named_parameters()}
+    assert (began - hidden(world, architecture, bare)).abs().max() > 0.02
+
+
+@each_architecture
+@pytest.mark.parametrize("copies", [2, 3])
+def test_fused_copies_of_one_adapter_begin_as_that_adapter(world, store, architecture, copies):
+    earlier = placed(topic(ADAPTER), world.models[architecture])
+    train = nli(ADAPTER, *[earlier] * copies, start=Fuse, model=world.models[architecture])
+    shop = shop_of(world, store, train)
+    fresh = model_to_train(train, shop)
+    assert fresh.assembly.kind == "fusion"
+    began = hidden(world, architecture, fresh.backbone.network)
+    ended = hidden(world, architecture, finished_model(earlier, shop, "fp32").backbone.network)
+    torch.testing.assert_close(began, ended, atol=1e-4, rtol=1e-4)
+    assert (began - hidden(world, architecture, tiny.bare(world, architecture))).abs().max() > 0.02
+
+
+@each_architecture
+def test_fusion_trains_the_mixing_layers_of_every_layer(world, store, architecture):
+    model = world.models[architecture]
+    train = placed(nli(ADAPTER, topic(ADAPTER), nli(ADAPTER), start=Fuse), model)
+    own = model_to_train(train, shop_of(world, store, train)).assembly.own
+    tensors = {"query.weight", "query.bias", "key.weight", "key.bias", "value.weight"}
+    assert {(layer, tensor) for layer, _, tensor in own} == {(n, t) for n in range(tiny.LAYERS) for t in tensors}
+
+
+@pytest.mark.parametrize(
+    "case", ["lora-stack", "lora-sequential-bottleneck", "lora-sequential-full", "bottleneck-fuse"]
+)
+def test_bf16_keeps_the_base_in_bf16_and_small_frozen_modules_in_fp32(world, store, case):
+    train = placed(CASES[case], world.bert)
+    train = dataclasses.replace(train, config=dataclasses.replace(train.config, precision="bf16"))
+    network = model_to_train(train, shop_of(world, store, train)).backbone.network
+    added = ("lora_", ".adapters.", "adapter_fusion")
+    for name, parameter in network.named_parameters():
+        small = any(mark in name for mark in added)
+        assert parameter.dtype == (torch.float32 if small else torch.bfloat16), name
+
+
+def test_the_order_of_stacked_modules_is_lowest_first(world, store):
+    below, above = topic(ADAPTER, model=world.bert), nli(ADAPTER, model=world.bert)
+    found = []
+    for pair in ((below, above), (above, below)):
+        train = nli(ADAPTER, *pair, start=Stack, model=world.bert)
+        found.append(hidden(world, "bert", model_to_train(train, shop_of(world, store, train)).backbone.network))
+    assert not torch.allclose(*found, atol=1e-3)
+
+
+def test_a_finished_full_fine_tuning_needs_nothing_of_what_lay_below(world, store):
+    """Its own module is the whole backbone: the LoRA it began from may be gone."""
+    train = placed(nli(FULL, topic(LORA)), world.bert)
+    fresh = model_to_train(train, shop_of(world, store, train))
+    tiny.shake(fresh.assembly.own.values(), scale=0.05)
+    own = dataclasses.replace(
+        shop_of(world, store, train).module(placed(topic(FULL), world.bert)), tensors=capture(fresh.assembly.own)
+    )
+    network = tiny.bare(world, "bert")
+    assemble(network, train, load=lambda _: pytest.fail("nothing is to be loaded"), own=own)
+    assert torch.equal(hidden(world, "bert", network), hidden(world, "bert", fresh.backbone.network))
+
+
+@each_architecture
+def test_heads_begin_the_same_under_every_method_and_start(world, store, architecture):
+    heads = []
+    for case in ("full-pretrained", "lora-pretrained", "bottleneck-pretrained", "lora-stack", "bottleneck-fuse"):
+        train = placed(CASES[case], world.models[architecture])
+        heads.append(model_to_train(train, shop_of(world, store, train)).head.linear.weight)
+    assert all(torch.equal(head, heads[0]) for head in heads)
+
+
+@each_architecture
+def test_a_kept_head_follows_the_labels_names(world, store, architecture):
+    earlier = nli(LORA, model=world.models[architecture])
+    train = on(tiny.NLI_TURNED, LORA, earlier, model=world.models[architecture], head=KeptHead())
+    assert tiny.NLI_TURNED.format.labels != tiny.NLI.format.labels
+    shop = shop_of(world, store, train)
+    fresh = model_to_train(train, shop)
+    old = finished_model(earlier, shop, "fp32")
+    batch = tiny.token_batch(world, architecture, packed=True)
+    with torch.no_grad():
+        before = old.head(old.backbone.pooled(batch, Hidden()))
+        after = fresh.head.eval()(fresh.backbone.eval().pooled(batch, Hidden()))
+    order = [tiny.NLI.format.labels.index(label) for label in tiny.NLI_TURNED.format.labels]
+    assert order != sorted(order)
+    assert torch.equal(after, before[:, order])
+    folder = shop.entry(earlier).folder
+    _, labels = load_head(folder, tiny.HIDDEN_SIZE)
+    assert labels == tiny.NLI.format.labels
+    same = kept_head(folder, tiny.NLI.format, tiny.HIDDEN_SIZE, 0.0)
+    assert torch.equal(same.linear.weight, old.head.linear.weight)

@@ -1,0 +1,116 @@
+"""A run that is killed or interrupted goes on where it stopped, and ends with the very same weights."""
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+
+from adaptx.checkpoints import FILE
+from adaptx.recipe_file import load_recipe
+from adaptx.specs import Evaluate
+from adaptx.store import Store
+
+STEPS = 250
+# Dropout makes the generators' state count. The second training selects its best step, so a resume must remember it.
+RECIPE = f"""
+import pathlib
+import tiny
+from adaptx.specs import Best, Full, Lora, Recipe, Sequential
+
+def build(world: str = "") -> Recipe:
+    model = tiny.known_world(pathlib.Path(world)).models["xlm-roberta"]
+    setting = tiny.config(max_steps={STEPS}, dropout=0.1, learning_rate=2e-3)
+    first = tiny.train(model, tiny.NLI, Lora(8, 16, dropout=0.1), setting=setting)
+    selecting = tiny.config(max_steps={STEPS}, dropout=0.1, learning_rate=5e-4, selection=Best(every=60))
+    second = tiny.train(model, tiny.NLI, Full(), setting=selecting, start=Sequential(first), keep=True)
+    return Recipe("resumed", tiny.everywhere(second))
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe_file(tmp_path_factory) -> Path:
+    file = tmp_path_factory.mktemp("recipe") / "recipe.py"
+    file.write_text(RECIPE)
+    return file
+
+
+def stop_at(command: list[str], checkpoint: Path, step: int, stop) -> subprocess.Popen[str]:
+    """Start the command; once its checkpoint is past `step`, stop it by `stop(process)` and wait for its end."""
+    process = subprocess.Popen(
+        command, env=tiny.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        until = time.monotonic() + 120
+        while not (checkpoint.is_file() and torch.load(checkpoint, weights_only=True)["step"] > step):
+            assert process.poll() is None, f"it ended before it was stopped: {process.communicate()}"
+            assert time.monotonic() < until, "no checkpoint in two minutes"
+            time.sleep(0.01)
+        stop(process)
+        process.said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    return process
+
+
+def test_interrupted_then_killed_a_run_ends_with_the_weights_of_an_undisturbed_one(world, recipe_file, tmp_path):
+    import signal
+
+    evaluations: tuple[Evaluate, ...] = load_recipe(recipe_file, {"world": str(world.folder)}).evaluations
+    plan, undisturbed, summary = tiny.execute(world, tmp_path / "undisturbed", evaluations)
+    assert summary.complete, summary.failed
+    second = evaluations[0].model
+    first = second.start.stage
+    store = tmp_path / "store"
+    command = ("run", recipe_file, "--store", store, "--data", world.folder, "--set", f"world={world.folder}",
+               "--device", "cpu", "--checkpoint-seconds", 0)  # fmt: skip
+
+    def checkpoint(train) -> Path:
+        return store / "working" / plan.fingerprint_of(train)[:16] / FILE
+
+    # Ctrl-C in the first training: it ends at a step's end, says how it goes on, and leaves nothing half done.
+    stopped = stop_at(
+        tiny.adaptx_command(*command), checkpoint(first), 20, lambda process: process.send_signal(signal.SIGINT)
+    )
+    assert stopped.returncode == 130, stopped.said
+    assert "interrupted: finished stages stay" in stopped.said[1]
+    assert "Traceback" not in stopped.said[1]
+    reached = torch.load(checkpoint(first), weights_only=True)["step"]
+    assert 20 < reached < STEPS
+    assert Store(store).entries() == {}
+
+    # kill -9 in the second one, which the same run has come to after it took up the first.
+    stopped = stop_at(tiny.adaptx_command(*command), checkpoint(second), 70, lambda process: process.kill())
+    assert stopped.returncode == -signal.SIGKILL
+    assert f"resuming at step {reached}" in stopped.said[0]
+    assert set(Store(store).entries()) == {plan.fingerprint_of(first)}
+    killed_at = torch.load(checkpoint(second), weights_only=True)["step"]
+    assert 70 < killed_at < STEPS
+
+    said = tiny.adaptx(*command).stdout
+    assert f"resuming at step {killed_at}" in said
+    assert list((store / "working").iterdir()) == []
+    for train in (first, second):
+        ours, theirs = (each.find(plan.fingerprint_of(train)).folder for each in (Store(store), undisturbed.store))
+        for name in ("module.safetensors", "head.safetensors"):
+            assert (ours / name).read_bytes() == (theirs / name).read_bytes(), name
+        assert steps(ours) == steps(theirs)
+        assert len(steps(ours)) == STEPS
+        results = [json.loads((folder / "result.json").read_text()) for folder in (ours, theirs)]
+        for name in ("steps", "tokens", "selected_step", "development"):
+            assert results[0][name] == results[1][name], name
+    assert len(results[0]["development"]) == 5
+    for stage in evaluations:
+        predictions = [
+            each.find(plan.fingerprint_of(stage)).result["predictions"] for each in (Store(store), undisturbed.store)
+        ]
+        assert predictions[0] == predictions[1]
+
+
+def steps(folder: Path) -> list[dict[str, float]]:
+    """The history, without the time it took."""
+    entries = [json.loads(line) for line in (folder / "steps.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in entry.items() if key != "seconds"} for entry in entries]
