@@ -107,6 +107,8 @@ class Tracker:
             logging.getLogger("alembic").setLevel(logging.WARNING)
             from mlflow import MlflowClient
 
+            # It tells of each table it makes in a new database.
+            logging.getLogger("mlflow").setLevel(logging.WARNING)
             if self._database is not None:
                 self._database.parent.mkdir(parents=True, exist_ok=True)
             self._client = MlflowClient(tracking_uri=self.uri)

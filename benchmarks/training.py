@@ -28,8 +28,8 @@ from typing import Any
 from unittest import mock
 
 ENVIRONMENT = {
-    # Idle OpenMP threads that spin take the shared cores from whoever works.
-    "OMP_WAIT_POLICY": "PASSIVE",
+    # As the command line sets it: idle OpenMP threads that spin for long take the cores from whoever works.
+    "GOMP_SPINCOUNT": "10000",
     "HF_HUB_OFFLINE": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
