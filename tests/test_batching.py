@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adaptx.backbones.batching import Encoded, collate, micro_batches, pack
+from adaptx.backbones.batching import WIDTH_STEP, Encoded, collate, micro_batches, pack
 
 CPU = torch.device("cpu")
 lengths = st.lists(st.integers(1, 40), min_size=1, max_size=30)
@@ -53,7 +53,9 @@ def test_tokens_lie_where_the_batch_says(lengths, typed: bool, row_tokens: int) 
     order = [index for row in rows for index in row]
     width = batch.ids_BT.shape[1]
     assert batch.ids_BT.shape == (len(rows), width) == batch.positions_BT.shape == batch.slots_BT.shape
-    assert width == max(sum(lengths[index] for index in row) for row in rows)
+    fullest = max(sum(lengths[index] for index in row) for row in rows)
+    assert fullest <= width < fullest + WIDTH_STEP
+    assert width % WIDTH_STEP == 0
     places = zip(order, batch.row_N.tolist(), batch.slot_N.tolist(), batch.first_N.tolist(), strict=True)
     for index, row, slot, first in places:
         cut = slice(first, first + lengths[index])
