@@ -167,7 +167,7 @@ def test_32_is_32_point_0() -> None:
         (math.inf, "is inf"),
         ({1: "one"}, "has keys that are not strings"),
     ],
-    ids=str,
+    ids=["function", "set", "path", "object", "numpy", "bytes", "type", "nan", "infinity", "keys"],
 )
 def test_what_has_no_stable_form_is_refused_with_its_place(value, said: str) -> None:
     with pytest.raises(ValueError, match=rf"^spec\.config\[1\] {said}") as caught:
