@@ -192,10 +192,11 @@ class Tracker:
         trainings = path(stage)
         results = [r for t in trainings if (r := self._result(t)) is not None]
         metrics = _scores(stored)
+        stages = [*results, *(entry.result for _, entry in stored)]
+        metrics["path/peak_memory_bytes"] = float(max(stage["peak_memory_bytes"] for stage in stages))
         if results:
             metrics["trainable_parameters"] = float(results[-1]["trainable_parameters"])
             metrics["path/seconds"] = float(sum(result["seconds"] for result in results))
-            metrics["path/peak_memory_bytes"] = float(max(result["peak_memory_bytes"] for result in results))
         parameters = {
             **asdict(described),
             "family": _model(stage).family.value,
