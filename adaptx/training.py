@@ -27,7 +27,7 @@ from adaptx.specs import Best, Hidden, Resources, Schedule, TrainConfig
 
 MAX_EPOCH = 1_000_003
 # Rows of 64 tokens hold two or three sentence pairs: wide enough to pack well, narrow enough that attention across
-# neighbours, which is computed and masked, stays a small share; `benchmarks/training.py --ablate` compares other widths.
+# neighbours, which is computed and masked, stays a small share. `benchmarks/training.py --ablate` compares others.
 ROW_TOKENS = 64
 CPU_MICRO_BATCH_TOKENS = 4_096
 ACCELERATOR_MICRO_BATCH_TOKENS = 16_384
