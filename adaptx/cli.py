@@ -318,21 +318,57 @@ def fetch(
 
 
 @app.command()
-def tasks(
-    name: Annotated[str | None, typer.Argument(help="One task, in full.")] = None, as_json: JsonOption = False
+def score(
+    case: Annotated[Path, typer.Argument(help="A JSON file with `metric` and `inputs`.", show_default=False)],
+    check: Annotated[bool, typer.Option("--check", help="Compare with the file's `expected`.")] = False,
 ) -> None:
-    """The tasks in the catalog.
+    """Metrics of given predictions and golds, equal to the official scorers', as JSON.
 
-    Example: adaptx tasks nli
+    With --check: the differences to what the file expects, and exit status 1 if there is one. Where an official script
+    stops on such input, the cause is told and the exit status is 1, or with --check 0 if that was expected.
+
+    Example: adaptx score tests/cases/squad_v1_edge.json --check
+    """
+    from adaptx.scoring import compare, count_values, read_case, score_case, stops
+
+    opened = read_case(case)
+    result = score_case(opened)
+    stopped = [f"{place}: the official script stops with {kind}: {cause}" for place, kind, cause in stops(result)]
+    if check:
+        wrong = compare(opened, result)
+        typer.echo("\n".join(wrong) or f"{count_values(opened['expected'].value)} expected values agree")
+    else:
+        wrong = stopped
+        typer.echo(json.dumps(result, indent=1, ensure_ascii=False))
+    for line in stopped:
+        err.print(line, markup=False, highlight=False, soft_wrap=True)
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
+def tasks(
+    name: Annotated[str | None, typer.Argument(help="One task, in full.")] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The tasks in the catalog; one by name with an example in each language found in --data (else in the package).
+
+    Example: adaptx tasks nli --data sample
     """
     from adaptx.catalog import TASKS, find_task
-    from adaptx.views.catalog import show_task, show_tasks, task_json
+    from adaptx.sources import SAMPLE_NAME
+    from adaptx.views.catalog import show_examples, show_task, show_tasks, task_json
+    from adaptx.views.examples import found_examples
 
     chosen = [find_task(name)] if name else list(TASKS.values())
+    found = found_examples(chosen[0], Sources(data or SAMPLE_NAME)) if name else None
     if as_json:
-        typer.echo(json.dumps([task_json(task) for task in chosen], indent=1))
-    elif name:
+        more = {"examples": [vars(each) for each in found.examples], "without_example": found.without} if found else {}
+        typer.echo(json.dumps([{**task_json(task), **more} for task in chosen], indent=1, ensure_ascii=False))
+    elif found:
         show_task(chosen[0], out)
+        show_examples(found, data or "the packaged sample", out)
     else:
         show_tasks(chosen, out)
 

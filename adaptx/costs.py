@@ -5,13 +5,51 @@ more through every layer and 2 more for the gradients of weights that train (Kap
 section 2.1). Seconds follow from a rate measured on stages of the same store, else from an assumed one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from adaptx.specs import Bottleneck, Evaluate, Full, Fuse, Lora, Retrieval, Rows, Shape, Stage, Train
+from adaptx.specs import (
+    Bitext,
+    BitextMining,
+    Bottleneck,
+    Classification,
+    Evaluate,
+    Full,
+    Fuse,
+    Lora,
+    MaskedLanguageModel,
+    MultipleChoice,
+    QuestionAnswering,
+    Retrieval,
+    Rows,
+    Shape,
+    Stage,
+    Tagging,
+    Task,
+    TaskFormat,
+    Train,
+)
 
 ASSUMED_FLOPS_PER_SECOND = 1e11
 ASSUMED_TOKENS_PER_TEXT = 30
+ASSUMED_TEXTS: dict[type[TaskFormat], Callable[[Task], int]] = {
+    Bitext: lambda task: 2,
+    BitextMining: lambda task: 2,
+    Classification: lambda task: 2 if _has_role(task, "pair") else 1,
+    MaskedLanguageModel: lambda task: 1,
+    # Four choices, each read with its text.
+    MultipleChoice: lambda task: 8,
+    # A question and a paragraph of five to six sentences.
+    QuestionAnswering: lambda task: 6,
+    Retrieval: lambda task: 6 if _has_role(task, "passage") else 2,
+    Tagging: lambda task: 1,
+}
+"""Format -> texts of a usual length that one row holds."""
 BYTES = {"fp32": 4, "bf16": 2}
+
+
+def _has_role(task: Task, role: str) -> bool:
+    return any(rows.column(role) for rows in (*task.train, *task.evaluation))
 
 
 @dataclass(frozen=True)
@@ -56,28 +94,50 @@ def trainable_parameters(train: Train, shape: Shape) -> int:
             return shape.layers * (2 * d * bottleneck + bottleneck + d)
 
 
+def tokens_per_example(task: Task, tokens_per_text: float = ASSUMED_TOKENS_PER_TEXT) -> float:
+    """Tokens of one row of a task: its texts, and for contexts several of them."""
+    return ASSUMED_TEXTS[type(task.format)](task) * tokens_per_text
+
+
+def _training_rows(train: Train) -> dict[Task, int | None]:
+    """Rows of each task under the limit a task; None where they are not known."""
+    found: dict[Task, int | None] = {}
+    for task in train.tasks:
+        known = [rows.expected for rows in task.train]
+        total = sum(count or 0 for count in known) if None not in known else None
+        limits = [count for count in (total, train.limit) if count is not None]
+        found[task] = min(limits) if limits else None
+    return found
+
+
 def cost(stage: Stage, rate: float | None = None, tokens_per_text: float = ASSUMED_TOKENS_PER_TEXT) -> Cost | None:
     """The stage's cost, or None where the model's shape or the row count is not known."""
-    model = stage.model.model if isinstance(stage, Evaluate) and isinstance(stage.model, Train) else stage.model
-    shape = getattr(model, "shape", None)
-    rows = stage.task.train if isinstance(stage, Train) else (stage.task.rows_in(stage.language),)
-    counts = [rows_read(entry, stage.limit) for entry in rows]
-    if shape is None or any(count is None for count in counts):
-        return None
-    num_rows = sum(count for count in counts if count is not None)
-    texts = 2 if isinstance(stage.task.format, Retrieval) or rows[0].column("pair") else 1
     rate = rate or ASSUMED_FLOPS_PER_SECOND
     if isinstance(stage, Evaluate):
-        tokens = int(num_rows * texts * tokens_per_text)
-        flops = 2.0 * tokens * shape.encoder_parameters
-        return Cost(num_rows, tokens, flops, flops / rate, 4 * shape.parameters, 0)
+        return _evaluation_cost(stage, rate, tokens_per_text)
+    shape, rows = stage.model.shape, _training_rows(stage)
+    counts = {task: count for task, count in rows.items() if count is not None}
+    if shape is None or len(counts) < len(rows):
+        return None
+    num_rows = sum(counts.values())
     examples = num_steps(stage, num_rows) * stage.config.batch_size
-    tokens = int(examples * texts * tokens_per_text)
+    per_example = sum(c * tokens_per_example(task, tokens_per_text) for task, c in counts.items()) / max(num_rows, 1)
+    tokens = int(examples * per_example)
     trained = trainable_parameters(stage, shape)
     flops = tokens * (4.0 * shape.encoder_parameters + 2.0 * min(trained, shape.encoder_parameters))
-    return Cost(
-        examples, tokens, flops, flops / rate, _peak_bytes(stage, shape, trained, texts * tokens_per_text), trained
-    )
+    return Cost(examples, tokens, flops, flops / rate, _peak_bytes(stage, shape, trained, per_example), trained)
+
+
+def _evaluation_cost(stage: Evaluate, rate: float, tokens_per_text: float) -> Cost | None:
+    shape = (stage.model.model if isinstance(stage.model, Train) else stage.model).shape
+    num_rows = rows_read(stage.task.rows_in(stage.language), stage.limit)
+    if shape is None or num_rows is None:
+        return None
+    # A pool is embedded once for all languages: each pays its share.
+    pool = sum(rows_read(rows, stage.limit) or 0 for rows in stage.task.pool) / max(1, len(stage.task.evaluation))
+    tokens = int((num_rows + pool) * tokens_per_example(stage.task, tokens_per_text))
+    flops = 2.0 * tokens * shape.encoder_parameters
+    return Cost(num_rows, tokens, flops, flops / rate, 4 * shape.parameters, 0)
 
 
 def _peak_bytes(train: Train, shape: Shape, trained: int, tokens_per_example: float) -> int:

@@ -1,99 +1,103 @@
 """Predict and score, one language at a time, with the model that training left."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from adaptx.backbones.batching import Encoded, collate, micro_batches
+from adaptx.backbones.batching import Encoded, TokenBatch, collate, micro_batches
 from adaptx.backbones.encoder import Encoder
 from adaptx.data.examples import Examples
-from adaptx.formats import classification, retrieval
+from adaptx.data.reading import read_pool
+from adaptx.formats import behaviour
+from adaptx.formats.interface import Predicted, Read, Reading, TrainedHead
+from adaptx.gradients import ROW_TOKENS, Setting
 from adaptx.metrics import METRICS
 from adaptx.progress import Progress, Silent
-from adaptx.specs import Classification, Hidden, Precision, Resources
-from adaptx.training import ROW_TOKENS, autocast, micro_batch_tokens
+from adaptx.sources import Sources
+from adaptx.specs import Task
 
 
 class Evaluator:
-    """A model in evaluation mode with the way it is read: predictions for any rows."""
+    """A model in evaluation mode with the way it is read: predictions for any rows.
+
+    sources, limit: for a retrieval task's pool. memory: vectors of pools, shared by evaluators of one model.
+    """
 
     def __init__(
         self,
         backbone: Encoder,
-        framing: Hidden,
-        precision: Precision,
-        max_length: int,
-        tokenizer: Any,
-        resources: Resources,
-        device: torch.device,
+        reading: Reading,
+        setting: Setting,
+        sources: Sources,
+        limit: int | None = None,
         progress: Progress | None = None,
+        name: str = "",
+        memory: dict[object, Tensor] | None = None,
     ) -> None:
-        self.backbone = backbone.eval()
-        self.framing, self.precision, self.max_length = framing, precision, max_length
-        self.tokenizer, self.device = tokenizer, device
-        self.progress = progress or Silent()
-        self.tokens = micro_batch_tokens(resources, device)
-        self.examples = resources.micro_batch_size
+        self.backbone = backbone
+        self.reading, self.setting, self.sources, self.limit = reading, setting, sources, limit
+        self.progress, self.name = progress or Silent(), name
+        self.memory = {} if memory is None else memory
 
-    def probabilities(self, encoded: Encoded, head: nn.Module) -> Tensor:
-        """Class probabilities [examples, labels] of a classification head, fp32 on the CPU, in the given order."""
-        head.eval()
-        parts, order = [], []
-        for rows in self._groups(encoded):
-            batch = collate(encoded, rows, self.device)
-            with torch.inference_mode(), autocast(self.device, self.precision):
-                logits_NC = classification.logits(self.backbone, head, batch, self.framing)
-            parts.append(logits_NC.softmax(dim=-1).cpu())
-            order += [index for row in rows for index in row]
-            self.progress.advance(len(order))
-        return _in_order(torch.cat(parts), order)
+    def predict(self, examples: Examples, task: Task, head: TrainedHead | None) -> Predicted:
+        """Predictions for the rows, with golds where they are labelled."""
+        self.backbone.eval()
+        if head is not None:
+            head.module.eval()
+        return behaviour(task.format).predict(examples, task, head, self)
 
-    def vectors(self, encoded: Encoded, done: int = 0) -> Tensor:
-        """Pooled vectors [examples, hidden], fp32 on the CPU, in the given order."""
-        parts, order = [], []
-        for rows in self._groups(encoded):
-            batch = collate(encoded, rows, self.device)
-            with torch.inference_mode(), autocast(self.device, self.precision):
-                parts.append(self.backbone.pooled(batch, self.framing).cpu())
-            order += [index for row in rows for index in row]
-            self.progress.advance(done + len(order))
-        return _in_order(torch.cat(parts), order)
+    def each(self, encoded: Encoded, read: Read) -> list[Any]:
+        """What `read` returns for each sequence, in the given order, on the CPU."""
+        found: list[Any] = [None] * len(encoded)
+        for sequences, batch in self._batches(encoded):
+            with torch.inference_mode(), self.setting.arithmetic():
+                values = read(batch, sequences)
+            values = values.float().cpu() if isinstance(values, Tensor) else values
+            for sequence, value in zip(sequences, values, strict=True):
+                found[sequence] = value
+        return found
 
-    def classify(self, examples: Examples, labels: tuple[str, ...], head: nn.Module) -> tuple[list[str], Encoded]:
-        """The most probable of the head's `labels` for each example."""
-        encoded = classification.encode(examples, self.tokenizer, self.framing, self.max_length)
-        chosen = self.probabilities(encoded, head).argmax(dim=-1).tolist()
-        return [labels[index] for index in chosen], encoded
+    def vectors(self, encoded: Encoded) -> Tensor:
+        """Pooled vectors [sequences, hidden], fp32 on the CPU, in the given order."""
+        vectors_SD = torch.empty(len(encoded), self.backbone.hidden_size)
+        for sequences, batch in self._batches(encoded):
+            with torch.inference_mode(), self.setting.arithmetic():
+                pooled_ND = self.backbone.pooled(batch, self.reading.framing)
+            vectors_SD[sequences] = pooled_ND.float().cpu()
+        return vectors_SD
 
-    def retrieve(self, examples: Examples) -> tuple[list[int], list[Encoded]]:
-        """Index of the nearest candidate for each query."""
-        sides = [
-            retrieval.encode(examples, side, self.tokenizer, self.framing, self.max_length) for side in retrieval.SIDES
-        ]
-        queries = self.vectors(sides[0])
-        candidates = self.vectors(sides[1], done=len(examples))
-        return retrieval.nearest(queries, candidates, self.framing.centred), sides
+    def pool(self, task: Task, wanted: Sequence[str]) -> Examples:
+        """The task's candidates; under a row limit, at least those that are right for the `wanted` ids."""
+        return read_pool(task, self.sources, self.limit, wanted)
 
-    def _groups(self, encoded: Encoded) -> list[list[list[int]]]:
-        return micro_batches(encoded.lengths, self.tokens, self.examples, ROW_TOKENS)
+    def remembered(self, key: object, make: Callable[[], Tensor]) -> Tensor:
+        """What `make` returned for that key before, with the same model and framing."""
+        whole = (key, self.reading.framing)
+        if whole not in self.memory:
+            self.memory[whole] = make()
+        return self.memory[whole]
 
-
-def golds(examples: Examples, task_format: object) -> list[str] | list[int]:
-    """What a prediction is compared with: label names, or each query's own row."""
-    if isinstance(task_format, Classification):
-        return list(examples.columns["label"])
-    return list(range(len(examples)))
+    def _batches(self, encoded: Encoded) -> Iterator[tuple[list[int], TokenBatch]]:
+        """(sequences, packed batch) until all sequences were in one."""
+        self.progress.start(self.name, len(encoded), "sequence")
+        done = 0
+        budget = self.setting.budget
+        for rows in micro_batches(encoded.lengths, budget.tokens, budget.items, ROW_TOKENS):
+            sequences = [sequence for row in rows for sequence in row]
+            yield sequences, collate(encoded, rows, self.setting.device)
+            done += len(sequences)
+            self.progress.advance(done)
 
 
-def score(metric: str, predictions: list[Any], gold: list[Any]) -> float:
-    """A metric's mean over examples, in [0, 1]."""
-    return float(np.mean(METRICS[metric](predictions, gold)))
+def scores(task: Task, predicted: Predicted, language: str) -> Mapping[str, float]:
+    """The task's metrics over one set, shares in [0, 1].
 
-
-def _in_order(values: Tensor, order: list[int]) -> Tensor:
-    """Undo the sorting by length."""
-    placed = torch.empty_like(values)
-    placed[torch.tensor(order)] = values
-    return placed
+    Raises:
+        ValueError: the rows are unlabelled.
+    """
+    if predicted.golds is None:
+        raise ValueError(f"rows of {task.name} in {language} have no gold labels to score against")
+    golds = predicted.golds
+    return {name: METRICS[name].score(predicted.predictions, golds, language) for name in task.metrics}

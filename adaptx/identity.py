@@ -1,14 +1,16 @@
 """The identity of a stage: everything that changes its result and nothing that does not."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from adaptx.lineage import head_task
 from adaptx.sources import Place, Sources
 from adaptx.specs import (
     Best,
     Evaluate,
     Fuse,
     Hidden,
+    Mixture,
     ModelSpec,
     Precision,
     Retrieval,
@@ -77,35 +79,45 @@ class Identities:
         return self._train(stage, pick, inputs) if isinstance(stage, Train) else self._evaluate(stage, pick, inputs)
 
     def _train(self, train: Train, pick: Pick, inputs: dict[Train, str]) -> Json:
-        selects = isinstance(train.config.selection, Best)
         return {
             "kind": "train",
             "version": TRAIN_VERSION,
             "model": {"weights": pick(self.place(train.model)), "family": train.model.family.name},
-            "framing": canonical(train.framing or train.model.framing, "framing"),
             "method": canonical(train.method, "method"),
             "config": canonical(train.config, "config"),
             "start": _start(train.start, inputs),
             "head": canonical(train.head, "head"),
-            "task": {
-                "format": canonical(train.task.format, "task.format"),
-                "train": [self._rows(rows, train.limit, pick) for rows in train.task.train],
-                "development": [self._rows(rows, None, pick) for rows in train.task.development] if selects else None,
-                "metric": train.task.metrics[0] if selects else None,
-            },
+            "tasks": [self._trained(train, task, pick) for task in train.tasks],
+            "sampling": canonical(train.task.sampling, "task.sampling") if isinstance(train.task, Mixture) else None,
+            "shared_heads": isinstance(train.task, Mixture) and train.task.shared_heads,
+        }
+
+    def _trained(self, train: Train, task: Task, pick: Pick) -> Json:
+        """What training reads of one task."""
+        selects = isinstance(train.config.selection, Best)
+        return {
+            "format": canonical(task.format, "task.format"),
+            "framing": canonical(training_framing(train, task), "framing"),
+            "train": [self._rows(rows, train.limit, pick) for rows in task.train],
+            "development": [self._rows(rows, None, pick) for rows in task.development] if selects else None,
+            "pool": [self._rows(rows, None, pick) for rows in task.pool] if selects else None,
+            "metric": task.metrics[0] if selects else None,
         }
 
     def _evaluate(self, evaluate: Evaluate, pick: Pick, inputs: dict[Train, str]) -> Json:
         model = evaluate.model
+        head = head_task(evaluate)
         return {
             "kind": "evaluate",
             "version": EVALUATE_VERSION,
             "model": inputs[model] if isinstance(model, Train) else {"weights": pick(self.place(model))},
+            "head": model.tasks.index(head) if isinstance(model, Train) and head is not None else None,
             "framing": canonical(evaluation_framing(evaluate), "framing"),
             "precision": evaluation_precision(evaluate),
             "task": {
                 "format": canonical(evaluate.task.format, "task.format"),
                 "rows": self._rows(evaluate.task.rows_in(evaluate.language), evaluate.limit, pick),
+                "pool": [self._rows(rows, evaluate.limit, pick) for rows in evaluate.task.pool],
             },
         }
 
@@ -115,29 +127,54 @@ class Identities:
 
 def golds_digest(task: Task, rows: Rows, limit: int | None, sources: Sources) -> str:
     """Digest of the golds of one evaluation set: its format and the rows read."""
-    place = sources.rows(rows)
-    body = {"source": place.digest or place.nominal, "limit": limit, "read": canonical(rows)}
-    return fingerprint({"format": canonical(task.format), "rows": body})
+
+    def read(each: Rows) -> Json:
+        place = sources.rows(each)
+        return {"source": place.digest or place.nominal, "limit": limit, "read": canonical(each)}
+
+    return fingerprint({"format": canonical(task.format), "rows": read(rows), "pool": [read(r) for r in task.pool]})
 
 
 def inputs_read(stage: Stage) -> tuple[Rows | ModelSpec, ...]:
     """The rows and weights that a stage itself opens, its inputs' left out."""
     if isinstance(stage, Train):
-        development = stage.task.development if isinstance(stage.config.selection, Best) else ()
-        return (stage.model, *stage.task.train, *development)
-    rows = stage.task.rows_in(stage.language)
-    return (rows,) if isinstance(stage.model, Train) else (stage.model, rows)
+        selects = isinstance(stage.config.selection, Best)
+        further = tuple(r for task in stage.tasks for r in (*task.development, *task.pool)) if selects else ()
+        return (stage.model, *stage.task.train, *further)
+    rows = (stage.task.rows_in(stage.language), *stage.task.pool)
+    return rows if isinstance(stage.model, Train) else (stage.model, *rows)
+
+
+def training_framing(train: Train, task: Task) -> Hidden:
+    """The framing a training reads one of its tasks with: given, else the checkpoint's for that format.
+
+    A dual encoder begins with the checkpoint's way of embedding sentences, but from the last layer, since the layers
+    above another one would not train.
+    """
+    if train.framing is not None:
+        return train.framing
+    if isinstance(task.format, Retrieval):
+        return replace(train.model.embedding, layer=None, centred=False)
+    return train.model.framing
 
 
 def evaluation_framing(evaluate: Evaluate) -> Hidden:
-    """The framing an evaluation reads with: given, else the head's, else the checkpoint's way of embedding."""
-    model = evaluate.model
+    """The framing an evaluation reads with: given, else that of the training it uses, else the checkpoint's way of
+    embedding.
+    """
+    model, task = evaluate.model, evaluate.task
     if evaluate.framing is not None:
         return evaluate.framing
-    if isinstance(evaluate.task.format, Retrieval):
-        return (model.model if isinstance(model, Train) else model).embedding
-    assert isinstance(model, Train), "a bare checkpoint has no head; planning refuses this"
-    return model.framing or model.model.framing
+    if isinstance(model, Train) and (trained := head_task(evaluate) or _retrieval_task(model, task)) is not None:
+        return training_framing(model, trained)
+    return (model.model if isinstance(model, Train) else model).embedding
+
+
+def _retrieval_task(model: Train, task: Task) -> Task | None:
+    """The dual-encoder task that a model was trained on, for the evaluation of another (or the same) one."""
+    if not isinstance(task.format, Retrieval):
+        return None
+    return next((trained for trained in model.tasks if isinstance(trained.format, Retrieval)), None)
 
 
 def evaluation_precision(evaluate: Evaluate) -> Precision:

@@ -1,4 +1,4 @@
-"""Which earlier modules a training stands on, read off its start: plain values, no weights.
+"""Which earlier modules a training stands on and whose head an evaluation uses: plain values, no weights.
 
 `lineage(train)` says, lowest first, which modules are frozen below a training's own, which module it continues,
 and which it fuses. Planning refuses with it; assembly builds the model with it.
@@ -6,7 +6,29 @@ and which it fuses. Planning refuses with it; assembly builds the model with it.
 
 from dataclasses import dataclass
 
-from adaptx.specs import Bottleneck, Full, Fuse, Lora, Method, Pretrained, Sequential, Stack, Train
+from adaptx.specs import (
+    Bitext,
+    BitextMining,
+    Bottleneck,
+    Classification,
+    Evaluate,
+    Full,
+    Fuse,
+    Lora,
+    Method,
+    Mixture,
+    Pretrained,
+    Retrieval,
+    Sequential,
+    Stack,
+    Tagging,
+    Task,
+    TaskFormat,
+    Train,
+)
+
+HEADLESS = (Retrieval, Bitext, BitextMining)
+"""Formats that embed texts and need no head."""
 
 
 @dataclass(frozen=True)
@@ -63,3 +85,39 @@ def _common_base(train: Train, stages: tuple[Train, ...]) -> tuple[Train, ...]:
             "they cannot share one backbone; train them from the same start"
         )
     return bases.pop()
+
+
+def serves(earlier: TaskFormat, later: TaskFormat) -> bool:
+    """Whether a head trained for one format answers another: the same kind, and label sets with the same names."""
+    match earlier, later:
+        case (Classification(ours), Classification(theirs)) | (Tagging(ours), Tagging(theirs)):
+            return set(ours) == set(theirs)
+        case _:
+            return type(earlier) is type(later) and not isinstance(later, HEADLESS)
+
+
+def head_of(model: Train, task: Task) -> Task | None:
+    """The task of a training whose head serves `task`: its namesake, else the only one that can; None if none can.
+
+    Tasks that share one head count as one.
+
+    Raises:
+        ValueError: several can, and none is its namesake.
+    """
+    fitting = [trained for trained in model.tasks if serves(trained.format, task.format)]
+    namesakes = [trained for trained in fitting if trained.name == task.name]
+    heads = {model.task.head_name(t) if isinstance(model.task, Mixture) else t.name for t in fitting}
+    if len(heads) > 1 and not namesakes:
+        names = ", ".join(trained.name for trained in fitting)
+        raise ValueError(
+            f"{task.name} can be answered by several heads of {model.task.name} ({names}); evaluate a task of one of "
+            "those names, or train with Mixture(shared_heads=True)"
+        )
+    return (namesakes or fitting or [None])[0]
+
+
+def head_task(evaluate: Evaluate) -> Task | None:
+    """The trained task whose head an evaluation uses; None where it needs none."""
+    if isinstance(evaluate.task.format, HEADLESS) or not isinstance(evaluate.model, Train):
+        return None
+    return head_of(evaluate.model, evaluate.task)

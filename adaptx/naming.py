@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 from adaptx.specs import (
     Bottleneck,
+    Evaluate,
     Full,
     Fuse,
     Lora,
     Method,
+    Mixture,
     ModelSpec,
     Pretrained,
     Sequential,
@@ -95,6 +97,8 @@ def factors(stage: Stage) -> Factors:
     model = stage if isinstance(stage, Train) else stage.model
     if isinstance(model, ModelSpec):
         return Factors(model.name, UNTRAINED, Pretrained.__name__, UNTRAINED, UNTRAINED, None)
+    if isinstance(stage, Evaluate) and isinstance(model.task, Mixture) and trained_on(model, stage.task):
+        return _in_mixture(model, model.task, stage.task)
     on_target = isinstance(stage, Train) or trained_on(model, stage.task)
     return Factors(
         model.model.name,
@@ -106,10 +110,26 @@ def factors(stage: Stage) -> Factors:
     )
 
 
+def _in_mixture(model: Train, mixture: Mixture, measured: Task) -> Factors:
+    """A target task that was trained together with others: these are its intermediate tasks."""
+    others = "+".join(task.name for task in mixture.tasks if task.name != measured.name)
+    below = intermediate_name(model)
+    return Factors(
+        model.model.name,
+        method_name(model.method),
+        Mixture.__name__,
+        others if below == UNTRAINED else f"{below}>{others}",
+        measured.name,
+        model.config.seed,
+    )
+
+
 def trained_on(train: Train, task: Task) -> bool:
-    """Whether a training's own task is the measured one: by name (few-shot rows may differ), or by what it reads."""
-    same_rows = bool(task.train) and train.task.train == task.train and train.task.format == task.format
-    return train.task.name == task.name or same_rows
+    """Whether a task of the training is the measured one: by name (few-shot rows may differ), or by what it reads."""
+    return any(
+        trained.name == task.name or (task.train and trained.train == task.train and trained.format == task.format)
+        for trained in train.tasks
+    )
 
 
 def path(stage: Stage) -> tuple[Train, ...]:

@@ -1,8 +1,9 @@
 """Where rows and weights lie, and the digest of what is read: a local mirror, the packaged sample, or the hub.
 
 With a data folder, rows are read from `<folder>/<hub id>/<config>/<split>.parquet` and from nowhere else. Without
-one, from the hub and its cache. Models come from `<folder>/models/<hub id>/`, a folder of their own, the package,
-or the hub. Nothing here opens a parquet file or a tensor: planning needs only places and digests.
+one, from the hub and its cache. Rows of the user's own files are read from those files either way. Models come from
+`<folder>/models/<hub id>/`, a folder of their own, the package, or the hub. Nothing here opens a parquet file or a
+tensor: planning needs only places and digests.
 """
 
 import contextlib
@@ -21,6 +22,9 @@ from adaptx.sample import SAMPLE
 from adaptx.specs import ModelSpec, Rows
 
 SAMPLE_NAME = "sample"
+LOCAL = "file:"
+"""`Rows(hub_id="file:<folder>", config=...)` are the user's own: config is a file's name in the folder, or patterns of
+names with spaces between them, whose files are read one after the other in order of their paths."""
 Resolve = Callable[[str, str, str | None], str]
 """(`datasets` or `models`, hub id, revision) -> commit."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -32,12 +36,42 @@ _MODEL_FILES = re.compile(
 
 @dataclass(frozen=True)
 class Place:
-    """Where something is read: a local path, or the hub at a commit. `digest` None: not known until it is at hand."""
+    """Where something is read: a local path, or the hub at a commit. `digest` None: not known until it is at hand.
+
+    files: the user's own files, where rows are read from such; `path` is then their folder.
+    """
 
     path: Path | None
     digest: str | None
     nominal: str
     commit: str | None = None
+    files: tuple[Path, ...] = ()
+
+
+def is_local(rows: Rows) -> bool:
+    """Whether the rows are in files of the user's own, which no mirror holds."""
+    return rows.hub_id.startswith(LOCAL)
+
+
+def local_files(rows: Rows) -> tuple[Path, ...]:
+    """The user's own files that the rows are read from.
+
+    Raises:
+        MissingInput: there are none.
+    """
+    folder = Path(rows.hub_id.removeprefix(LOCAL))
+    if (folder / rows.config).is_file():
+        return (folder / rows.config,)
+    found = {path for pattern in rows.config.split() for path in folder.glob(pattern) if path.is_file()}
+    if found:
+        return tuple(sorted(found))
+    there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    names = ", ".join(there[:8]) + (", ..." if len(there) > 8 else "")
+    shown = f"the folder holds: {names}" if there else "the folder is not there or empty"
+    raise MissingInput(
+        f"no rows for {rows.language} at {folder / rows.config}; {shown}. Remedy: correct the path (a relative one "
+        "begins where adaptx is started), or put the file there"
+    )
 
 
 class Sources:
@@ -64,8 +98,14 @@ class Sources:
 
     def rows(self, rows: Rows) -> Place:
         """Raises:
-        MissingInput: a data folder was given and does not hold the file.
+        MissingInput: a data folder was given and does not hold the file, or the user's own file is not there.
         """
+        if is_local(rows):
+            files = local_files(rows)
+            digests = [self._digests.of_file(file) for file in files]
+            digest = digests[0] if len(files) == 1 else hashlib.sha256(" ".join(digests).encode()).hexdigest()
+            folder = Path(rows.hub_id.removeprefix(LOCAL))
+            return Place(folder, f"sha256:{digest}", rows.address, files=files)
         nominal = f"{rows.address}@{rows.revision or 'main'}"
         if self.folder is None:
             commit = self._commit("datasets", rows.hub_id, rows.revision)

@@ -27,6 +27,7 @@ from adaptx.plan import Node, Plan
 from adaptx.specs import Evaluate, ModelSpec, Train
 from adaptx.specs.fingerprint import canonical, fingerprint
 from adaptx.store import Entry, Store
+from adaptx.zero_shot import source_languages
 
 AWAY_SECONDS = 60.0
 MOST_METRICS_A_CALL = 1_000
@@ -321,8 +322,8 @@ def _scores(stored: list[tuple[Evaluate, Entry]]) -> dict[str, float]:
     for stage, entry in stored:
         for metric, value in entry.result["metrics"].items():
             scores[f"{stage.task.name}/{stage.language}/{metric}"] = value
-            sources = stage.task.source_languages
-            grouped.setdefault((stage.task.name, metric), []).append((stage.language in sources, value))
+            is_source = stage.language in source_languages(stage)
+            grouped.setdefault((stage.task.name, metric), []).append((is_source, value))
     for (task, metric), values in grouped.items():
         scores[f"{task}/avg/{metric}"] = sum(value for _, value in values) / len(values)
         others = [value for is_source, value in values if not is_source]

@@ -1,48 +1,47 @@
-"""The one training loop, for every method, start and task.
+"""The one training loop, for every method, start, task and mixture.
 
-A batch is `batch_size` examples drawn at random, sorted by length inside, cut into micro-batches and packed into rows;
-the loss is normalised over the whole batch, so the result does not depend on the cutting (dropout apart).
+A batch is `batch_size` items drawn at random, sorted by length inside, cut into micro-batches and packed into rows; the
+loss is normalised over the whole batch, so the result does not depend on the cutting (dropout apart).
 """
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from adaptx.backbones.batching import Encoded, collate, micro_batches
 from adaptx.backbones.encoder import TransferModel, trainable
-from adaptx.backbones.fast_dropout import FastDropout
 from adaptx.backbones.sites import Key
 from adaptx.checkpoints import Checkpoints, deferred_interrupt
-from adaptx.formats import classification
+from adaptx.formats import behaviour
+from adaptx.formats.interface import Items, Reading, SummedLoss, take
+from adaptx.gradients import (
+    ACCELERATOR_MICRO_BATCH_TOKENS,
+    CPU_MICRO_BATCH_TOKENS,
+    Budget,
+    Setting,
+    backward_joint,
+    backward_sum,
+)
 from adaptx.methods.module import capture, restore
 from adaptx.progress import Progress
-from adaptx.specs import Best, Hidden, Resources, Schedule, TrainConfig
+from adaptx.sampling import MAX_EPOCH, Sampler
+from adaptx.specs import Best, Resources, Sampling, Schedule, TaskFormat, TrainConfig
 
-MAX_EPOCH = 1_000_003
-# Rows of 64 tokens hold two or three sentence pairs: wide enough to pack well, narrow enough that attention across
-# neighbours, which is computed and masked, stays a small share. `benchmarks/training.py --ablate` compares others.
-ROW_TOKENS = 64
-CPU_MICRO_BATCH_TOKENS = 4_096
-ACCELERATOR_MICRO_BATCH_TOKENS = 16_384
+HeadStates = dict[str, dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
-class TrainingSet:
-    """Encoded examples with their gold ids, and how the backbone is read."""
+class Part:
+    """One task of a training: what is drawn from, its head's name (None: it has none), and how it is read."""
 
-    encoded: Encoded
-    gold_ids: list[int]
-    framing: Hidden
-
-    def __len__(self) -> int:
-        return len(self.encoded)
+    items: Items
+    format: TaskFormat
+    head: str | None
+    reading: Reading
 
 
 @dataclass
@@ -69,34 +68,36 @@ class Outcome:
 class Training:
     """One training of a model whose trainable parameters are set: `run` trains it to the end, or on from a checkpoint.
 
-    own: the module's live parameters. extra_loss: added once a step (fusion's regularisation). score: the
-    development score that `Best` selects by.
+    own: the module's live parameters. parts: the task, or a mixture's tasks in its order; their heads are the model's.
+    sampling: a mixture's. extra_loss: added once a step (fusion's regularisation). score: the development score that
+    `Best` selects by.
     """
 
     def __init__(
         self,
         model: TransferModel,
         own: dict[Key, nn.Parameter],
-        head: nn.Module,
-        data: TrainingSet,
+        parts: Sequence[Part],
         config: TrainConfig,
         resources: Resources,
         device: torch.device,
+        sampling: Sampling | None = None,
         extra_loss: Callable[[], Tensor] | None = None,
         score: Callable[[], float] | None = None,
     ) -> None:
-        self.model, self.own, self.head, self.data, self.config = model, own, head, data, config
+        self.model, self.own, self.parts, self.config = model, own, tuple(parts), config
         self.device, self.extra_loss, self.score = device, extra_loss, score
-        self.num_steps = num_steps(config, len(data))
+        self.sampler = Sampler([len(part.items) for part in parts], config, sampling)
+        self.num_steps = self.sampler.num_steps
         self.parameters = trainable(model)
         self.optimizer = torch.optim.AdamW(
-            _groups(own, head, config), betas=config.betas, eps=config.epsilon, fused=True
+            _groups(own, list(model.heads.parameters()), config), betas=config.betas, eps=config.epsilon, fused=True
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, learning_rate_factor(config, self.num_steps))
         self.history = History()
         self.step = 0
         self.best: _Best | None = None
-        self.budget = {"tokens": micro_batch_tokens(resources, device), "examples": resources.micro_batch_size}
+        self.setting = Setting(device, config.precision, micro_batch_budget(resources, device))
 
     def run(self, progress: Progress, checkpoints: Checkpoints | None = None) -> Outcome:
         """Train to the last step or until patience ends; an interruption leaves a checkpoint behind."""
@@ -123,25 +124,19 @@ class Training:
         self.model.eval()
         if self.best is not None:
             restore(self.own, self.best.module)
-            self.head.load_state_dict(self.best.head)
+            self._load_heads(self.best.heads)
             return Outcome(self.history, self.best.step)
         return Outcome(self.history, self.step)
 
     def _one_step(self) -> tuple[float, float]:
         """One optimiser step; returns the batch's mean loss and the learning rate it was taken with."""
         config = self.config
-        indices = batch_indices(self.step, len(self.data), config.batch_size, config.seed)
-        lengths = [len(self.data.encoded.ids[index]) for index in indices]
         total = torch.zeros((), device=self.device)
-        for group in micro_batches(lengths, self.budget["tokens"], self.budget["examples"], ROW_TOKENS):
-            rows = [[indices[position] for position in row] for row in group]
-            batch = collate(self.data.encoded, rows, self.device)
-            gold_N = torch.tensor([self.data.gold_ids[index] for row in rows for index in row], device=self.device)
-            with FastDropout(), autocast(self.device, config.precision):
-                logits_NC = classification.logits(self.model.backbone, self.head, batch, self.data.framing)
-            loss = classification.loss_sum(logits_NC, gold_N) / len(indices)
-            loss.backward()
-            total += loss.detach()
+        for number, indices in self.sampler.batch(self.step):
+            part = self.parts[number]
+            drawn = self._draw(part, indices)
+            total += self._backward(part, drawn, len(indices) / config.batch_size)
+            self.history.tokens += sum(drawn.tokens(item) for item in range(len(drawn)))
         if self.extra_loss is not None:
             extra = self.extra_loss()
             extra.backward()
@@ -151,9 +146,26 @@ class Training:
         self.optimizer.step()
         self.schedule.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.history.tokens += sum(lengths)
         self.step += 1
         return total.item(), learning_rate
+
+    def _draw(self, part: Part, indices: Sequence[int]) -> Items:
+        training = behaviour(part.format).training
+        assert training is not None
+        if training.draw is None:
+            return take(part.items, indices)
+        seed = self.config.seed * MAX_EPOCH + self.step
+        return training.draw(part.items, indices, part.format, part.reading, seed)
+
+    def _backward(self, part: Part, drawn: Items, share: float) -> Tensor:
+        training = behaviour(part.format).training
+        assert training is not None
+        backbone, framing = self.model.backbone, part.reading.framing
+        if isinstance(training.loss, SummedLoss):
+            assert part.head is not None
+            head = self.model.heads[part.head]
+            return backward_sum(training.loss, backbone, head, drawn, framing, share, self.setting)
+        return backward_joint(training.loss, backbone, drawn, part.format, framing, share, self.setting)
 
     def _score_if_due(self, progress: Progress) -> None:
         selection = self.config.selection
@@ -167,7 +179,7 @@ class Training:
         progress.note(f"step {self.step}: development score {score:.4f}")
         # The earliest of equal scores is kept.
         if self.best is None or score > self.best.score:
-            self.best = _Best(self.step, score, capture(self.own), _copy(self.head.state_dict()))
+            self.best = _Best(self.step, score, capture(self.own), self._head_states())
 
     def _out_of_patience(self) -> bool:
         selection = self.config.selection
@@ -181,25 +193,35 @@ class Training:
         return {
             "step": self.step,
             "module": [parameter.detach() for parameter in self.own.values()],
-            "head": self.head.state_dict(),
+            "heads": self._head_states(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "history": vars(self.history),
-            "best": None if best is None else [best.step, best.score, list(best.module.values()), best.head],
-            "budget": self.budget,
+            "best": None if best is None else [best.step, best.score, list(best.module.values()), best.heads],
+            "budget": vars(self.setting.budget),
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.step = state["step"]
         restore(self.own, dict(zip(self.own, state["module"], strict=True)))
-        self.head.load_state_dict(state["head"])
+        self._load_heads(state["heads"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.history = History(**state["history"])
-        self.budget = state["budget"]
+        self.setting = replace(self.setting, budget=Budget(**state["budget"]))
         if state["best"] is not None:
-            step, score, module, head = state["best"]
-            self.best = _Best(step, score, dict(zip(self.own, module, strict=True)), head)
+            step, score, module, heads = state["best"]
+            self.best = _Best(step, score, dict(zip(self.own, module, strict=True)), heads)
+
+    def _head_states(self) -> HeadStates:
+        return {
+            name: {key: tensor.detach().to("cpu", copy=True) for key, tensor in head.state_dict().items()}
+            for name, head in self.model.heads.items()
+        }
+
+    def _load_heads(self, states: Mapping[str, Mapping[str, Tensor]]) -> None:
+        for name, state in states.items():
+            self.model.heads[name].load_state_dict(state)
 
 
 @dataclass(frozen=True)
@@ -207,42 +229,7 @@ class _Best:
     step: int
     score: float
     module: dict[Key, Tensor]
-    head: dict[str, Tensor]
-
-
-def num_steps(config: TrainConfig, num_examples: int) -> int:
-    """Optimiser steps of the budget; an epoch's last batch is filled up from the next epoch's order."""
-    if config.max_steps is not None:
-        return config.max_steps
-    assert config.epochs is not None
-    return max(1, math.ceil(num_examples * config.epochs / config.batch_size))
-
-
-def batch_indices(step: int, num_examples: int, batch_size: int, seed: int) -> list[int]:
-    """The examples of a step's batch (step from 0): consecutive pieces of one random order after another.
-
-    It depends on nothing but its arguments, so a resumed training needs no sampler state beyond the step.
-    """
-    return [
-        index
-        for epoch, first, last in _pieces(step * batch_size, batch_size, num_examples)
-        for index in _order(epoch, num_examples, seed)[first:last].tolist()
-    ]
-
-
-def _pieces(position: int, count: int, num_examples: int) -> Iterator[tuple[int, int, int]]:
-    """(epoch, first, last) slices that cover `count` positions of the endless stream from `position` on."""
-    while count:
-        epoch, first = divmod(position, num_examples)
-        taken = min(count, num_examples - first)
-        yield epoch, first, first + taken
-        position, count = position + taken, count - taken
-
-
-@lru_cache(maxsize=4)
-def _order(epoch: int, num_examples: int, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed * MAX_EPOCH + epoch)
-    return torch.randperm(num_examples, generator=generator)
+    heads: HeadStates
 
 
 def learning_rate_factor(config: TrainConfig, num_steps: int) -> Callable[[int], float]:
@@ -264,23 +251,18 @@ def learning_rate_factor(config: TrainConfig, num_steps: int) -> Callable[[int],
     return factor
 
 
-def micro_batch_tokens(resources: Resources, device: torch.device) -> int | None:
-    """The token budget of one forward pass: given, else the device's; none where only examples were given."""
+def micro_batch_budget(resources: Resources, device: torch.device) -> Budget:
+    """The bounds of one forward pass: given, else the device's; no bound on tokens where only examples were given."""
     if resources.micro_batch_tokens is not None or resources.micro_batch_size is not None:
-        return resources.micro_batch_tokens
-    return CPU_MICRO_BATCH_TOKENS if device.type == "cpu" else ACCELERATOR_MICRO_BATCH_TOKENS
+        return Budget(resources.micro_batch_tokens, resources.micro_batch_size)
+    return Budget(CPU_MICRO_BATCH_TOKENS if device.type == "cpu" else ACCELERATOR_MICRO_BATCH_TOKENS, None)
 
 
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
-    """Matrix products in bf16 under `bf16`. Ours per stage, since accelerate's precision is one a process."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
-
-
-def _groups(own: dict[Key, nn.Parameter], head: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
-    """Module and head, each with and without weight decay (biases and norms are vectors, and go without)."""
+def _groups(own: dict[Key, nn.Parameter], heads: list[nn.Parameter], config: TrainConfig) -> list[dict[str, Any]]:
+    """Module and heads, each with and without weight decay (biases and norms are vectors, and go without)."""
     head_rate = config.head_learning_rate or config.learning_rate
     groups: list[dict[str, Any]] = []
-    for parameters, rate in ((list(own.values()), config.learning_rate), (list(head.parameters()), head_rate)):
+    for parameters, rate in ((list(own.values()), config.learning_rate), (heads, head_rate)):
         for decay, chosen in (
             (config.weight_decay, [p for p in parameters if p.ndim > 1]),
             (0.0, [p for p in parameters if p.ndim <= 1]),
@@ -288,7 +270,3 @@ def _groups(own: dict[Key, nn.Parameter], head: nn.Module, config: TrainConfig) 
             if chosen:
                 groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
     return groups
-
-
-def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}

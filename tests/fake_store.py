@@ -5,6 +5,7 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,16 +17,21 @@ from adaptx.naming import factors, path
 from adaptx.plan import Plan, make_plan, stage_record
 from adaptx.sources import Sources
 from adaptx.specs import (
+    Classification,
     Evaluate,
     Exposure,
     Full,
     Method,
     ModelSpec,
     Pretrained,
+    QuestionAnswering,
     Recipe,
     Seen,
     Start,
+    Suite,
+    Tagging,
     Task,
+    TaskFormat,
     Train,
     TrainConfig,
 )
@@ -61,7 +67,7 @@ def fake_model(folder: Path, seen: tuple[Seen, ...] = SEEN) -> ModelSpec:
 def fake_mirror(folder: Path, *tasks: Task) -> Path:
     """A parquet file for every set; planning only hashes them."""
     for task in tasks:
-        for rows in (*task.train, *task.development, *task.evaluation):
+        for rows in (*task.train, *task.development, *task.evaluation, *task.pool):
             file = folder / f"{rows.address}.parquet"
             if not file.is_file():
                 file.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +133,8 @@ def fill(
             golds_digest(evaluate.task, rows, evaluate.limit, sources),
         )
         key = rows.parallel_group or evaluate.language
-        golds = [LABELS[i] for i in np.random.default_rng(zlib.crc32(key.encode())).integers(0, 3, num_rows)]
+        drawn = np.random.default_rng(zlib.crc32(key.encode())).integers(0, 3, num_rows)
+        golds = [_gold(evaluate.task.format, int(number), row) for row, number in enumerate(drawn)]
         write_json(
             golds_file,
             {
@@ -144,7 +151,9 @@ def fill(
         # Variants agree on most examples, as real ones do: half of each draw is shared by all of a language.
         right = 0.5 * right + 0.5 * generator.random(num_rows)
         most = np.quantile(right, np.clip(chance + generator.normal(0, 0.02), 0, 1))
-        predictions = [gold if draw < most else "wrong" for gold, draw in zip(golds, right, strict=True)]
+        predictions = [
+            _prediction(evaluate.task.format, gold, bool(draw < most)) for gold, draw in zip(golds, right, strict=True)
+        ]
         with store.building("evaluate", node.name, record) as folder:
             write_json(
                 folder / "scores.json",
@@ -166,9 +175,38 @@ def fill(
             )
 
 
+def _gold(task_format: TaskFormat, number: int, row: int) -> Any:
+    """What a prediction of the format is compared with; number: 0, 1 or 2, drawn for the row."""
+    match task_format:
+        case Classification():
+            return LABELS[number]
+        case Tagging():
+            return ["O", "B-PER", "I-PER", "O", "B-LOC"][number:]
+        case QuestionAnswering():
+            return [f"answer {row} of {number}", f"answer {row}"]
+        case _:
+            return row
+
+
+def _prediction(task_format: TaskFormat, gold: Any, is_right: bool) -> Any:
+    match task_format:
+        case Tagging():
+            return gold if is_right else ["O"] * len(gold)
+        case QuestionAnswering():
+            # A wrong answer shares a word with the right one, so that F1 exceeds exact match.
+            return gold[0] if is_right else "another answer"
+        case Classification():
+            return gold if is_right else "wrong"
+        case _:
+            return gold if is_right else -1
+
+
 def everywhere(model: ModelSpec | Train, task: Task, **fields) -> list[Evaluate]:
     return [Evaluate(model, task, language, **fields) for language in task.languages]
 
 
-def planned(sources: Sources, *evaluates: list[Evaluate], name: str = "question") -> Plan:
-    return make_plan(Recipe(name, tuple(one for group in evaluates for one in group), "A question?"), sources)
+def planned(
+    sources: Sources, *evaluates: list[Evaluate], name: str = "question", suites: tuple[Suite, ...] = ()
+) -> Plan:
+    evaluations = tuple(one for group in evaluates for one in group)
+    return make_plan(Recipe(name, evaluations, "A question?", suites=suites), sources)

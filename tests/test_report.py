@@ -23,9 +23,11 @@ from adaptx.report.tables import WIDEST
 from adaptx.sources import Sources
 from adaptx.specs import (
     Best,
+    Bitext,
     Bottleneck,
     Fuse,
     Lora,
+    Mixture,
     ModelSpec,
     Sequential,
 )
@@ -34,7 +36,7 @@ from adaptx.store import Store
 TARGET = dataclasses.replace(
     NLI, evaluation=tuple(rows for rows in NLI.evaluation if rows.language in ("en", "ko", "aym", "gn"))
 )
-RETRIEVAL = dataclasses.replace(TATOEBA, evaluation=TATOEBA.evaluation[:2])
+RETRIEVAL = dataclasses.replace(TATOEBA, format=Bitext(), evaluation=TATOEBA.evaluation[:2])
 LORA = Lora(rank=4)
 
 
@@ -253,9 +255,7 @@ def test_seeds_are_averaged_and_none_is_a_variant_of_its_own(model, sources, sto
     gain = found(gains, "lora-r4 · Sequential · snli", "ko")
     assert gain.seeds == 3
     assert "2 of 3 seeds" in gain.note
-    shares = {
-        (v.label, v.factors.seed): v.languages["ko"].scores["accuracy"].mean() for v in measurements.variants("nli")
-    }
+    shares = {(v.label, v.factors.seed): v.languages["ko"].scores["accuracy"] for v in measurements.variants("nli")}
     paired = [shares[gain.variant, seed] - shares["lora-r4 · baseline", seed] for seed in (1, 2)]
     assert gain.gain == pytest.approx(np.mean(paired))
 
@@ -317,3 +317,35 @@ def test_missing_golds_are_an_error_with_a_remedy(model, sources, store) -> None
         file.unlink()
     with pytest.raises(UserError, match="remove that folder and run the recipe again"):
         measure(plan, store)
+
+
+def test_a_mixture_before_the_target_is_reported_by_its_tasks(model, sources, store, tmp_path) -> None:
+    mixture = Mixture((SNLI, SIB200), label="both")
+    plan = planned(
+        sources,
+        everywhere(train(model, TARGET, LORA), TARGET),
+        everywhere(train(model, TARGET, LORA, Sequential(train(model, mixture, LORA))), TARGET),
+        everywhere(train(model, Mixture((TARGET, SIB200)), LORA), TARGET),
+    )
+    fill(plan, store, sources)
+    report = write_report(plan, store, tmp_path / "out")
+    gains = compute_gains(measure(plan, store), 100)
+    assert found(gains, "lora-r4 · Sequential · both").baseline == "lora-r4 · baseline"
+    together = found(gains, "lora-r4 · Mixture · sib200")
+    assert not together.is_baseline
+    assert together.baseline == "lora-r4 · baseline"
+    seen = "the kind of task that nli and snli are"
+    assert any(seen in warning for warning in report.warnings), "a member is named, not the mixture"
+    assert "training snli" in report.html.read_text()
+
+
+def test_the_score_that_chose_a_step_is_shown(model, sources, store, tmp_path) -> None:
+    chosen = train(model, TARGET, LORA, selection=Best(every=10))
+    plan = planned(sources, everywhere(chosen, TARGET))
+    fill(plan, store, sources)
+    file = store.find(plan.fingerprint_of(chosen)).folder / "result.json"
+    result = json.loads(file.read_text())
+    result |= {"selected_on": "development set of nli (en)", "development": [{"step": 90, "score": 0.4321}]}
+    file.write_text(json.dumps(result))
+    page = write_report(plan, store, tmp_path / "out").html.read_text()
+    assert "step 90, best on the development set of nli (en), accuracy 43.2%" in page

@@ -5,9 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adaptx.report.bootstrap import Examples, Floats, interval, resampled_means
+from adaptx.report.bootstrap import Examples, Floats, interval, resampled_sums
 
 SEEDS = st.integers(0, 2**31)
+
+
+def resampled_means(values: dict[str, Floats], examples: dict[str, Examples], resamples: int) -> dict[str, Floats]:
+    """Means of columns of values: their sums over the sum of a column of ones."""
+    with_ones = {lang: np.column_stack([each, np.ones(len(each))]) for lang, each in values.items()}
+    sums = resampled_sums(with_ones, examples, resamples)
+    return {lang: each[:, :-1] / each[:, -1:] for lang, each in sums.items()}
 
 
 def one(values: Floats, resamples: int = 2_000, group: str | None = None) -> Floats:
@@ -94,10 +101,15 @@ def test_parallel_sets_of_different_rows_share_the_draw_of_common_ones() -> None
     assert np.corrcoef(means["whole"][:, 0], means["half"][:, 0])[0, 1] == pytest.approx(0.71, abs=0.1)
 
 
-def test_a_resample_without_a_small_sets_rows_is_its_plain_mean() -> None:
+def test_a_resample_without_a_small_sets_rows_is_the_whole_set() -> None:
     examples = {"large": Examples(np.arange(50), "g"), "small": Examples(np.array([7]), "g")}
-    means = resampled_means({"large": np.ones((50, 1)), "small": np.full((1, 1), 3.0)}, examples, 200)
-    assert np.all(means["small"] == 3.0)
+    statistics = {"large": np.ones((50, 1)), "small": np.array([[3.0, 0.0, 1.0]])}
+    small = resampled_sums(statistics, examples, 200)["small"]
+    # Drawn n times it counts n times; never drawn, it stands as it is.
+    assert set(small[:, 0]) > {3.0}
+    assert np.all(small[:, 2] >= 1)
+    np.testing.assert_array_equal(small[:, 0], 3 * small[:, 2])
+    assert np.all(small[:, 1] == 0)
 
 
 def test_several_examples_of_one_row_are_drawn_as_one() -> None:

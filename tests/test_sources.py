@@ -123,3 +123,22 @@ def test_a_digest_cache_that_cannot_be_used_costs_only_time(data, tmp_path) -> N
     assert Sources(data, broken).rows(ROWS).digest == Sources(data).rows(ROWS).digest
     (tmp_path / "a-file").touch()
     assert Sources(data, tmp_path / "a-file" / "digests.json").rows(ROWS).digest
+
+
+def test_own_files_are_read_in_order_whatever_the_data_folder(tmp_path, data) -> None:
+    folder = tmp_path / "own files"
+    for name in ("b/2.txt", "a/1.txt", "a/skipped.csv"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    several = Rows(f"file:{folder}", "a/*.txt b/*.txt", "train", "en", (("tokens", "tokens"),))
+    place = Sources(data).rows(several)
+    assert place.files == (folder / "a/1.txt", folder / "b/2.txt")
+    assert place.digest == Sources(None).rows(several).digest
+    (folder / "b/2.txt").write_text("other")
+    assert Sources(data).rows(several).digest != place.digest
+    one = Rows(f"file:{folder}", "a/1.txt", "train", "en", ())
+    assert Sources(data).rows(one).files == (folder / "a/1.txt",)
+    with pytest.raises(MissingInput, match=r"no rows for en at .*none\.txt; the folder holds: a, b\. Remedy: correct"):
+        Sources(data).rows(Rows(f"file:{folder}", "none.txt", "train", "en", ()))
+    with pytest.raises(MissingInput, match="the folder is not there or empty"):
+        Sources(data).rows(Rows(f"file:{tmp_path}/nowhere", "none.txt", "train", "en", ()))

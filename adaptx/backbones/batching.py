@@ -61,6 +61,11 @@ class TokenBatch:
         return (self.slots_BT.unsqueeze(2) == self.slots_BT.unsqueeze(1)).long()
 
 
+def start_N(batch: TokenBatch) -> Tensor:
+    """Place of each sequence's first token among all tokens of the batch, rows one after the other: [N]."""
+    return batch.row_N * batch.ids_BT.shape[1] + batch.first_N
+
+
 def encode_texts(
     tokenizer: Any, texts: Sequence[str], pairs: Sequence[str] | None, prefix: str, max_length: int
 ) -> Encoded:
@@ -81,21 +86,27 @@ def micro_batches(
     A micro-batch holds at most `most_tokens` tokens and `most_examples` sequences (None: no bound), but at least one
     sequence. Rows hold `row_tokens` tokens, or the longest sequence where that is longer.
     """
-    order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
-    batches: list[list[int]] = []
-    tokens = 0
+    return [pack(batch, lengths, row_tokens) for batch in cut(lengths, most_tokens, most_examples)]
+
+
+def cut(tokens: Sequence[int], most_tokens: int | None, most_items: int | None) -> list[list[int]]:
+    """Groups of items of so many `tokens` each, longest first, within the bounds of `micro_batches`."""
+    order = sorted(range(len(tokens)), key=lambda index: (-tokens[index], index))
+    groups: list[list[int]] = []
+    total = 0
     for index in order:
-        over = most_tokens is not None and tokens + lengths[index] > most_tokens
-        if not batches or over or (most_examples is not None and len(batches[-1]) >= most_examples):
-            batches.append([])
-            tokens = 0
-        batches[-1].append(index)
-        tokens += lengths[index]
-    return [pack(batch, lengths, row_tokens) for batch in batches]
+        over = most_tokens is not None and total + tokens[index] > most_tokens
+        if not groups or over or (most_items is not None and len(groups[-1]) >= most_items):
+            groups.append([])
+            total = 0
+        groups[-1].append(index)
+        total += tokens[index]
+    return groups
 
 
 def pack(indices: Sequence[int], lengths: Sequence[int], row_tokens: int) -> list[list[int]]:
-    """Rows of sequences by first fit; `indices` come longest first."""
+    """Rows of sequences by first fit, longest first."""
+    indices = sorted(indices, key=lambda index: -lengths[index])
     width = max(row_tokens, lengths[indices[0]])
     rows: list[list[int]] = []
     free: list[int] = []

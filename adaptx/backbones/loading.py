@@ -14,6 +14,7 @@ from adaptx.catalog.models import FAMILIES
 from adaptx.errors import MissingInput, UserError
 from adaptx.sources import Sources, unread_weights
 from adaptx.specs import ModelSpec
+from adaptx.store import read_json
 
 CACHE = Path("~/.cache/adaptx/converted").expanduser()
 _log = logging.getLogger(__name__)
@@ -60,6 +61,48 @@ def load_network(model: ModelSpec, sources: Sources, dropout: float | None = Non
             add_pooling_layer=False,
         )
     return network.eval()
+
+
+LANGUAGE_MODEL_HEADS: dict[str, dict[str, str]] = {
+    "bert": {
+        "cls.predictions.transform.dense.": "dense.",
+        "cls.predictions.transform.LayerNorm.": "norm.",
+        "cls.predictions.bias": "bias",
+    },
+    "xlm-roberta": {"lm_head.dense.": "dense.", "lm_head.layer_norm.": "norm.", "lm_head.bias": "bias"},
+}
+"""Architecture -> how its checkpoints name the tensors of the masked-language-model head, and how that head does."""
+
+
+def load_language_model_head(model: ModelSpec, sources: Sources) -> dict[str, torch.Tensor] | None:
+    """The checkpoint's own masked-language-model head, fp32, the tied decoder left out; None where it has none."""
+    from safetensors import safe_open
+
+    config, files = _weight_files(model, sources)
+    names = LANGUAGE_MODEL_HEADS.get(config["model_type"], {})
+    found: dict[str, torch.Tensor] = {}
+    for file in files:
+        with safe_open(file, "pt") as tensors:  # pyright: ignore[reportUnknownVariableType]
+            for key in tensors.keys():  # noqa: SIM118
+                # BERT checkpoints of 2018 still call a norm's tensors gamma and beta.
+                plain = key.replace("gamma", "weight").replace("beta", "bias")
+                for stored, ours in names.items():
+                    if plain.startswith(stored):
+                        found[ours + plain.removeprefix(stored)] = tensors.get_tensor(key).float()
+    return found or None
+
+
+def _weight_files(model: ModelSpec, sources: Sources) -> tuple[dict[str, Any], list[Path]]:
+    """config.json and the safetensors files of a checkpoint; the network has been loaded from them before."""
+    folder = sources.model_folder(model)
+    if folder is None:
+        from huggingface_hub import snapshot_download
+
+        patterns = ["config.json", "*.safetensors"]
+        revision = sources.model(model).commit or model.revision
+        folder = Path(snapshot_download(model.hub_id, revision=revision, allow_patterns=patterns))
+    folder = _readable(folder)
+    return read_json(folder / "config.json"), sorted(folder.glob("*.safetensors"))
 
 
 def _load(load: Any, model: ModelSpec, sources: Sources, **options: Any) -> Any:

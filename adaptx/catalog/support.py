@@ -4,9 +4,10 @@ import importlib.util
 
 from adaptx.catalog.models import FAMILIES
 from adaptx.catalog.near import near
-from adaptx.lineage import lineage
+from adaptx.lineage import HEADLESS, head_of, lineage
 from adaptx.metrics import METRICS
 from adaptx.specs import (
+    Best,
     Bottleneck,
     Classification,
     Evaluate,
@@ -14,18 +15,23 @@ from adaptx.specs import (
     Fuse,
     KeptHead,
     Lora,
+    MaskedLanguageModel,
     ModelFamily,
     ModelSpec,
+    MultipleChoice,
+    QuestionAnswering,
     Retrieval,
     Sequential,
     Stack,
     Stage,
+    Tagging,
+    Task,
     Train,
 )
 
 FAMILIES_SUPPORTED = (ModelFamily.ENCODER,)
-FORMATS_TRAINED = (Classification,)
-FORMATS_WITHOUT_HEAD = (Retrieval,)
+FORMATS_TRAINED = (Classification, MultipleChoice, Tagging, QuestionAnswering, Retrieval, MaskedLanguageModel)
+FORMATS_WITHOUT_HEAD = HEADLESS
 
 STARTS_REFUSED: dict[tuple[type, type], str] = {
     (Full, Stack): "full fine-tuning trains every weight, so nothing would stay frozen below; use Sequential",
@@ -48,10 +54,13 @@ def refusal(stage: Stage) -> str | None:
 
 def _train_refusal(train: Train) -> str | None:
     name = f"{type(train.method).__name__} on {train.task.name}"
-    if not isinstance(train.task.format, FORMATS_TRAINED):
-        return f"{name}: a {type(train.task.format).__name__} task is evaluated, not trained on"
-    if not train.task.train:
-        return f"{name}: the task has no training rows"
+    for task in train.tasks:
+        if not isinstance(task.format, FORMATS_TRAINED):
+            return f"{name}: {task.name}, a {type(task.format).__name__} task, is evaluated, not trained on"
+        if not task.train:
+            return f"{name}: {task.name} has no training rows"
+    if (reason := _mixture_refusal(train)) is not None:
+        return f"{name}: {reason}"
     if (reason := _model_refusal(train.model)) is not None:
         return f"{name}: {reason}"
     reason = STARTS_REFUSED.get((type(train.method), type(train.start)))
@@ -79,7 +88,17 @@ def _train_refusal(train: Train) -> str | None:
         reason = FROZEN_REFUSED.get((type(frozen.method), type(train.method)))
         if reason is not None:
             return f"{name} after {type(frozen.method).__name__} on {frozen.task.name}: {reason}"
-    return _head_refusal(train, name) or _metric_refusal(train.task.metrics)
+    return _head_refusal(train, name) or _metric_refusal(tuple(m for task in train.tasks for m in task.metrics))
+
+
+def _mixture_refusal(train: Train) -> str | None:
+    """Heads are kept under their tasks' names, so formats that share one must agree; Best needs development rows."""
+    if not isinstance(train.config.selection, Best):
+        return None
+    bare = [task.name for task in train.tasks if not task.development]
+    if len(bare) == len(train.tasks):
+        return f"selection=Best(...) needs development rows, which {', '.join(bare)} has not; use Last()"
+    return None
 
 
 def _head_refusal(train: Train, name: str) -> str | None:
@@ -87,37 +106,45 @@ def _head_refusal(train: Train, name: str) -> str | None:
         return None
     if not isinstance(train.start, Sequential):
         return f"{name}: KeptHead() continues the head of one earlier training, so it needs start=Sequential(...)"
-    reason = label_sets_differ(train.start.stage, train)
-    return f"{name}: KeptHead() {reason}" if reason else None
-
-
-def label_sets_differ(earlier: Train, later: Train | Evaluate) -> str | None:
-    """Why the head of `earlier` cannot serve the task of `later`, or None. Sets agree when their names do."""
-    ours, theirs = earlier.task.format, later.task.format
-    if not isinstance(ours, Classification) or not isinstance(theirs, Classification):
-        return f"needs two classification tasks, got {earlier.task.name} and {later.task.name}"
-    if set(ours.labels) != set(theirs.labels):
-        return (
-            f"needs equal label sets: {earlier.task.name} has {', '.join(ours.labels)}; "
-            f"{later.task.name} has {', '.join(theirs.labels)}"
-        )
+    for task in train.tasks:
+        if (reason := head_unfit(train.start.stage, task)) is not None:
+            return f"{name}: KeptHead() {reason}"
     return None
 
 
+def head_unfit(earlier: Train, task: Task) -> str | None:
+    """Why no head of `earlier` can serve `task`, or None. Label sets agree when their names do."""
+    if isinstance(task.format, FORMATS_WITHOUT_HEAD):
+        return f"needs a task with a head, and {task.name} has none"
+    try:
+        if head_of(earlier, task) is not None:
+            return None
+    except ValueError as error:
+        return f"is not decided: {error}"
+    kind = type(task.format)
+    alike = [trained for trained in earlier.tasks if isinstance(trained.format, kind)]
+    labelled = [(t.name, getattr(t.format, "labels", ())) for t in (*alike, task)]
+    if alike and labelled[0][1]:
+        return "needs equal label sets: " + "; ".join(f"{name} has {', '.join(labels)}" for name, labels in labelled)
+    trained = ", ".join(f"{t.name} ({type(t.format).__name__})" for t in earlier.tasks)
+    return f"needs a head for {task.name} ({kind.__name__}), and what was trained is {trained}"
+
+
 def _evaluate_refusal(evaluate: Evaluate) -> str | None:
-    name = f"evaluation of {evaluate.task.name} in {evaluate.language}"
-    if isinstance(evaluate.task.format, FORMATS_WITHOUT_HEAD):
+    task = evaluate.task
+    name = f"evaluation of {task.name} in {evaluate.language}"
+    if isinstance(task.format, FORMATS_WITHOUT_HEAD):
         model = evaluate.model.model if isinstance(evaluate.model, Train) else evaluate.model
+        if isinstance(task.format, Retrieval) and not task.pool:
+            return f"{name}: retrieval ranks a pool of candidates; name it with Task(pool=...)"
         reason = _model_refusal(model)
-        return f"{name}: {reason}" if reason else _metric_refusal(evaluate.task.metrics)
+        return f"{name}: {reason}" if reason else _metric_refusal(task.metrics)
     if isinstance(evaluate.model, ModelSpec):
         return f"{name}: the bare checkpoint {evaluate.model.hub_id} has no head for it; train one first"
     if evaluate.framing is not None:
         return f"{name}: a trained head reads the framing it was trained with; leave framing=None"
-    reason = label_sets_differ(evaluate.model, evaluate)
-    return (
-        f"{name}: the head of {evaluate.model.task.name} {reason}" if reason else _metric_refusal(evaluate.task.metrics)
-    )
+    reason = head_unfit(evaluate.model, task)
+    return f"{name}: the head of {evaluate.model.task.name} {reason}" if reason else _metric_refusal(task.metrics)
 
 
 def _has_adapters() -> bool:

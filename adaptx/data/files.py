@@ -1,67 +1,67 @@
-"""The user's own rows: CSV, JSON lines or parquet with the columns of a task."""
+"""The user's own rows for a trained stage: a file with the columns of the stage's task."""
 
+import dataclasses
 from pathlib import Path
-from typing import Any
 
-from adaptx.data.examples import Examples, check
+from adaptx.data.checking import check
+from adaptx.data.examples import Examples
+from adaptx.data.file_tables import file_table
+from adaptx.data.selecting import select
+from adaptx.data.tables import Table
 from adaptx.errors import MissingInput, UserError
-from adaptx.specs import Task
+from adaptx.specs import Bitext, BitextMining, Retrieval, Rows, Task
 
-ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
+GOLD_ROLES = ("label", "tags", "answers", "answer_starts", "gold")
+TRAINING_ROLES = ("answer_starts",)
+
+Column = str | tuple[str, ...]
 
 
 def read_file(path: Path, task: Task, labelled: bool) -> Examples:
     """Rows of a file whose columns carry the task's column names or the format's role names.
 
-    Integer labels are taken as ids of the task's own label names; names as they are.
+    Integer labels and tags are taken as ids of the task's own label names; names as they are. In CSV and TSV files
+    lists are JSON. labelled: golds are read, too.
 
     Raises:
-        UserError: no such file, an unknown ending, a missing column, no rows, a text that is none, or a label outside
-            the label set.
+        UserError: no such file, an unknown ending, a missing column, no rows, or a row that does not fit the format.
     """
     if not path.is_file():
         raise MissingInput(f"{path}: there is no such file")
-    table = _read(path)
-    rows = (task.train or task.evaluation)[0]
-    columns: dict[str, list[Any]] = {}
-    for role, column in rows.columns:
-        if role == "label" and not labelled:
-            continue
-        found = next((name for name in (column, role) if name in table), None)
-        if found is None:
-            raise UserError(
-                f"{path} has no column {column!r} (or {role!r}) for task {task.name}; it has: {', '.join(table)}"
-            )
-        columns[role] = table[found]
-    length = len(next(iter(columns.values())))
-    if not length:
+    sets = _sets(task)
+    names = [name for rows in sets for role, column in rows.columns for name in (role, *_parts(column))]
+    table = file_table((path,), task.format, names)
+    columns = [
+        (role, _found(role, sets, table, task.name))
+        for role, _ in sets[0].columns
+        if role not in TRAINING_ROLES and (labelled or role not in GOLD_ROLES)
+    ]
+    if not table.length:
         raise UserError(f"{path} holds no rows")
-    if "label" in columns and rows.label_names:
-        columns["label"] = [_label(value, rows.label_names) for value in columns["label"]]
-    examples = Examples(tuple(range(length)), columns)
+    rows = dataclasses.replace(sets[0], columns=tuple(columns))
+    examples = select(rows, task.format, table, range(table.length))
     check(examples, task.format, str(path))
     return examples
 
 
-def _read(path: Path) -> dict[str, list[Any]]:
-    import pandas
-
-    read_json: Any = pandas.read_json
-    readers: dict[str, Any] = {
-        ".csv": lambda: pandas.read_csv(path, keep_default_na=False, dtype=str),
-        ".tsv": lambda: pandas.read_csv(path, sep="\t", keep_default_na=False, dtype=str),
-        ".jsonl": lambda: read_json(path, lines=True, dtype=False),
-        ".parquet": lambda: pandas.read_parquet(path),
-    }
-    if path.suffix not in readers:
-        raise UserError(f"{path}: files ending in {', '.join(ENDINGS)} are read, not {path.suffix or 'none'}")
-    try:
-        frame: Any = readers[path.suffix]()
-    except ValueError as error:
-        raise UserError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
-    return frame.to_dict(orient="list")
+def _sets(task: Task) -> tuple[Rows, ...]:
+    """The task's sets whose columns say what to look for; the first one's roles are read."""
+    if isinstance(task.format, Retrieval | Bitext | BitextMining):
+        return (*task.evaluation[:1], *task.train[:1])
+    return (*task.train[:1], *task.evaluation[:1])
 
 
-def _label(value: Any, names: tuple[str, ...]) -> Any:
-    text = str(value)
-    return names[int(text)] if text.isdigit() and int(text) < len(names) else value
+def _found(role: str, sets: tuple[Rows, ...], table: Table, task: str) -> Column:
+    """The file's column for a role: called as in one of the task's sets, or as the role."""
+    known = [column for rows in sets if (column := rows.column(role)) is not None]
+    for column in (*known, role):
+        if all(name in table.names for name in _parts(column)):
+            return column
+    wanted = " and ".join(repr(name) for name in _parts(known[0]))
+    raise UserError(
+        f"{table.where} has no column {wanted} (or {role!r}) for task {task}; it has: {', '.join(table.leaves())}"
+    )
+
+
+def _parts(column: Column) -> tuple[str, ...]:
+    return (column,) if isinstance(column, str) else column

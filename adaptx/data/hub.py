@@ -1,6 +1,12 @@
-"""What the hub is asked: the commit behind a revision."""
+"""What the hub is asked: the commit behind a revision, and a split of a data set."""
+
+from typing import Any
 
 from adaptx.errors import MissingInput
+from adaptx.specs import Rows
+
+CONVERTED = "refs/convert/parquet"
+"""The branch on which the hub keeps script-based sets as parquet files."""
 
 
 def resolve_commit(kind: str, hub_id: str, revision: str | None) -> str:
@@ -23,3 +29,20 @@ def resolve_commit(kind: str, hub_id: str, revision: str | None) -> str:
         ) from error
     assert commit is not None
     return commit
+
+
+def load_split(rows: Rows, commit: str | None) -> Any:
+    """A split as `datasets` loads it, through its cache; of converted sets, the parquet files of that config.
+
+    Raises:
+        Exception: whatever the hub, its cache or the set's own layout stumble over; callers say what was asked for.
+    """
+    from datasets import load_dataset  # pyright: ignore[reportUnknownVariableType]
+
+    revision = commit or rows.revision
+    if rows.revision == CONVERTED:
+        # That branch has no data card, so its configs are folders: <config>/<split>/0000.parquet.
+        pattern = f"hf://datasets/{rows.hub_id}@{(revision or CONVERTED).replace('/', '%2F')}"
+        files = {rows.split: f"{pattern}/{rows.config}/{rows.split}/*.parquet"}
+        return load_dataset("parquet", data_files=files, split=rows.split)
+    return load_dataset(rows.hub_id, rows.config, split=rows.split, revision=revision)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from adaptx.data.hub import resolve_commit
+from adaptx.data.hub import load_split, resolve_commit
 from adaptx.errors import MissingInput
-from adaptx.sources import Sources
+from adaptx.sources import Sources, is_local
 from adaptx.specs import ModelSpec, Rows
 from adaptx.store import read_json, write_json
 
@@ -24,7 +24,7 @@ PICKLED_PATTERNS = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
 def fetch(items: Iterable[Rows | ModelSpec], folder: Path, note: Callable[[str], None]) -> list[str]:
     """Fetch what is not there yet; returns the paths written, relative to `folder`.
 
-    Checkpoints that are a folder already (the user's own, or the packaged one) are left out.
+    Checkpoints that are a folder already (the user's own, or the packaged one) and the user's own files are left out.
 
     Raises:
         MissingInput: the hub does not answer, or does not have it.
@@ -33,6 +33,8 @@ def fetch(items: Iterable[Rows | ModelSpec], folder: Path, note: Callable[[str],
     files: dict[str, Any] = read_json(manifest)["files"] if manifest.is_file() else {}
     written: list[str] = []
     for item in dict.fromkeys(items):
+        if isinstance(item, Rows) and is_local(item):
+            continue
         before = f"{item.address}.parquet" if isinstance(item, Rows) else f"models/{item.hub_id}/config.json"
         if before in files and (folder / before).is_file():
             continue
@@ -53,12 +55,10 @@ def fetch(items: Iterable[Rows | ModelSpec], folder: Path, note: Callable[[str],
 
 
 def _rows(rows: Rows, commit: str, folder: Path) -> list[Path]:
-    from datasets import load_dataset  # pyright: ignore[reportUnknownVariableType]
-
     target = folder / f"{rows.address}.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        loaded: Any = load_dataset(rows.hub_id, rows.config, split=rows.split, revision=commit)
+        loaded = load_split(rows, commit)
     except Exception as error:
         raise MissingInput(f"{rows.address} cannot be fetched ({type(error).__name__}: {error})") from error
     part = target.with_suffix(".part")

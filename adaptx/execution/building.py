@@ -8,14 +8,16 @@ import torch
 from torch import nn
 
 from adaptx.backbones.encoder import Encoder, to_precision
-from adaptx.backbones.loading import load_network, load_tokenizer
+from adaptx.backbones.loading import load_language_model_head, load_network, load_tokenizer
 from adaptx.composition.assembly import Assembly, assemble
 from adaptx.errors import UserError
-from adaptx.formats import classification
-from adaptx.formats.heads import kept_head, load_head
+from adaptx.formats import behaviour
+from adaptx.formats.heads import for_labels, load_head
+from adaptx.formats.interface import HeadBase, TrainedHead
+from adaptx.lineage import head_of
 from adaptx.methods.module import Module, load_module
 from adaptx.sources import Sources
-from adaptx.specs import Classification, KeptHead, ModelSpec, Precision, Resources, Sequential, Train
+from adaptx.specs import KeptHead, Mixture, ModelSpec, Precision, Resources, Sequential, Task, TaskFormat, Train
 from adaptx.store import Entry, Store
 
 
@@ -77,16 +79,21 @@ def choose_device(resources: Resources) -> torch.device:
 
 @dataclass(frozen=True)
 class Fresh:
-    """A model about to be trained."""
+    """A model about to be trained. heads: by name, with the formats they are trained for."""
 
     backbone: Encoder
     assembly: Assembly
-    head: nn.Module
+    heads: dict[str, TrainedHead]
     tokenizer: Any
 
 
+def head_name(train: Train, task: Task) -> str:
+    """The name of a trained task's head: the task's, or in a mixture the one it shares."""
+    return train.task.head_name(task) if isinstance(train.task, Mixture) else task.name
+
+
 def model_to_train(train: Train, shop: Workshop) -> Fresh:
-    """Base, frozen modules, own module and head; all random values come from the training's seed.
+    """Base, frozen modules, own module and heads; all random values come from the training's seed.
 
     Raises:
         UserError: texts may be longer than the checkpoint reads.
@@ -101,30 +108,62 @@ def model_to_train(train: Train, shop: Workshop) -> Fresh:
     tokenizer = load_tokenizer(train.model, shop.sources)
     torch.manual_seed(train.config.seed)
     assembly = assemble(network, train, shop.module)
-    # Seeded apart from the module, so that a head begins the same under every method.
-    torch.manual_seed(train.config.seed)
-    head = _begin_head(train, shop, backbone.hidden_size, network.config.hidden_dropout_prob)
+    heads = _begin_heads(train, shop, head_base(network, train.model, shop))
     backbone.to(shop.device)
-    head.to(shop.device)
-    return Fresh(backbone, assembly, head, tokenizer)
+    for head in heads.values():
+        head.module.to(shop.device)
+    return Fresh(backbone, assembly, heads, tokenizer)
 
 
-def _begin_head(train: Train, shop: Workshop, hidden_size: int, dropout: float) -> nn.Module:
-    assert isinstance(train.task.format, Classification)
-    if isinstance(train.head, KeptHead):
-        assert isinstance(train.start, Sequential)
-        return kept_head(shop.entry(train.start.stage).folder, train.task.format, hidden_size, dropout)
-    return classification.new_head(train.task.format, hidden_size, dropout)
+def head_base(network: Any, model: ModelSpec, shop: Workshop) -> HeadBase:
+    """What heads over this network are made for."""
+    config = network.config
+    return HeadBase(
+        config.hidden_size, config.hidden_dropout_prob, network, lambda: load_language_model_head(model, shop.sources)
+    )
+
+
+def _begin_heads(train: Train, shop: Workshop, base: HeadBase) -> dict[str, TrainedHead]:
+    """One head for each task that needs one, or for those that share it."""
+    heads: dict[str, TrainedHead] = {}
+    for task in train.tasks:
+        training, name = behaviour(task.format).training, head_name(train, task)
+        assert training is not None
+        if training.new_head is None or name in heads:
+            continue
+        # Seeded apart from the module and from one another, so that a head begins the same under every method.
+        torch.manual_seed(train.config.seed)
+        module = _kept(train, task, shop, base) if isinstance(train.head, KeptHead) else new_head(task.format, base)
+        heads[name] = TrainedHead(module, task.format)
+    return heads
+
+
+def new_head(task_format: TaskFormat, base: HeadBase) -> nn.Module:
+    training = behaviour(task_format).training
+    assert training is not None and training.new_head is not None
+    return training.new_head(task_format, base)
+
+
+def _kept(train: Train, task: Task, shop: Workshop, base: HeadBase) -> nn.Module:
+    assert isinstance(train.start, Sequential)
+    earlier = train.start.stage
+    served = head_of(earlier, task)
+    assert served is not None, "planning refuses a kept head that is not there"
+    found = load_head(shop.entry(earlier).folder, head_name(earlier, served), lambda each: new_head(each, base))
+    return for_labels(found, task.format)
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A model to predict with; head and labels are None for a bare checkpoint."""
+    """A model to predict with: the bare checkpoint, or a stored training with its heads by name.
+
+    memory: vectors of retrieval pools, so that each is embedded once for all languages.
+    """
 
     backbone: Encoder
-    head: nn.Module | None
-    labels: tuple[str, ...] | None
+    heads: dict[str, TrainedHead]
     tokenizer: Any
+    memory: dict[object, torch.Tensor]
 
 
 def finished_model(model: ModelSpec | Train, shop: Workshop, precision: Precision) -> Finished:
@@ -135,9 +174,20 @@ def finished_model(model: ModelSpec | Train, shop: Workshop, precision: Precisio
     if isinstance(model, ModelSpec):
         network.requires_grad_(False)
         to_precision(network, [], bf16=precision == "bf16")
-        return Finished(Encoder(network).to(shop.device), None, None, tokenizer)
-    # What is drawn here is overwritten by the stored module; the caller's generator is left as it was.
+        return Finished(Encoder(network).to(shop.device), {}, tokenizer, {})
+    # What is drawn here is overwritten by what is stored; the caller's generator is left as it was.
     with torch.random.fork_rng(devices=[]):
         assemble(network, model, shop.module, own=shop.module(model), precision=precision)
-    head, labels = load_head(shop.entry(model).folder, network.config.hidden_size)
-    return Finished(Encoder(network).to(shop.device).eval(), head.to(shop.device).eval(), labels, tokenizer)
+        made_for = head_base(network, base, shop)
+        heads = {
+            name: load_head(shop.entry(model).folder, name, lambda each: new_head(each, made_for))
+            for name in dict.fromkeys(head_name(model, task) for task in model.tasks if _has_head(task))
+        }
+    for head in heads.values():
+        head.module.to(shop.device)
+    return Finished(Encoder(network).to(shop.device).eval(), heads, tokenizer, {})
+
+
+def _has_head(task: Task) -> bool:
+    training = behaviour(task.format).training
+    return training is not None and training.new_head is not None

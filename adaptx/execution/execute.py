@@ -5,8 +5,9 @@ import importlib.metadata
 import json
 import shutil
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import torch
@@ -17,24 +18,27 @@ from adaptx.backbones.encoder import TransferModel
 from adaptx.checkpoints import Checkpoints
 from adaptx.composition.fuse import value_regularisation
 from adaptx.data.examples import Examples
-from adaptx.data.reading import read_all, read_rows
+from adaptx.data.reading import read_rows, read_training
 from adaptx.errors import UserError
-from adaptx.evaluation import Evaluator, golds, score
-from adaptx.execution.building import Finished, Fresh, Workshop, finished_model, model_to_train
-from adaptx.formats import classification
-from adaptx.formats.heads import save_head
-from adaptx.identity import evaluation_framing, evaluation_precision, golds_digest
+from adaptx.evaluation import Evaluator, scores
+from adaptx.execution.building import Finished, Fresh, Workshop, finished_model, head_name, model_to_train
+from adaptx.formats import behaviour
+from adaptx.formats.heads import save_heads
+from adaptx.formats.interface import Predicted, Reading
+from adaptx.gradients import Setting
+from adaptx.identity import evaluation_framing, evaluation_precision, golds_digest, training_framing
+from adaptx.lineage import head_task
 from adaptx.methods.module import Module, capture, save_module
 from adaptx.plan import Node, stage_record
 from adaptx.profiling.peak_memory import PeakMemory, peak_memory
 from adaptx.profiling.system_metrics import FILE as SYSTEM_FILE
 from adaptx.profiling.system_metrics import system_metrics
-from adaptx.progress import Progress, Silent
-from adaptx.specs import Best, Classification, Evaluate, Fuse, Hidden, Train
+from adaptx.progress import Progress
+from adaptx.specs import Best, Evaluate, Fuse, Mixture, Task, Train
 from adaptx.specs.plain import to_plain
 from adaptx.store import write_json
 from adaptx.text_statistics import text_statistics
-from adaptx.training import Outcome, Training, TrainingSet, num_steps
+from adaptx.training import Outcome, Part, Training, micro_batch_budget
 
 HEADLESS_MAX_LENGTH = 512
 STAGE_ERRORS = (UserError, RuntimeError, OSError, ValueError, MemoryError)
@@ -53,17 +57,16 @@ def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
     working = shop.store.working(node.fingerprint)
     system = working / SYSTEM_FILE
     with _alone(working, node.name), system_metrics(system, shop.device), peak_memory(shop.device) as peak:
-        examples = read_all(train.task.train, train.task.format, shop.sources, train.limit)
+        examples = {task.name: read_training(task, shop.sources, train.limit) for task in train.tasks}
         fresh = model_to_train(train, shop)
         training = _training(train, fresh, examples, shop)
         progress.start(node.name, training.num_steps, "step")
         outcome = training.run(progress, Checkpoints(working, shop.resources.checkpoint_seconds))
-    result = _train_result(train, fresh, examples, outcome, peak, shop)
+    result = _train_result(train, fresh, examples, training, outcome, peak, shop)
     module = Module(fresh.assembly.kind, train.method, shop.base_digest(train.model), capture(fresh.assembly.own))
-    assert isinstance(train.task.format, Classification)
     with shop.store.building("train", node.name, stage_record(node, to_plain(train))) as folder:
         save_module(module, folder)
-        save_head(fresh.head, train.task.format, folder)
+        save_heads(fresh.heads, folder)
         lines = (json.dumps(entry) for entry in outcome.history.steps)
         (folder / "steps.jsonl").write_text("".join(f"{line}\n" for line in lines))
         write_json(folder / "result.json", result)
@@ -72,71 +75,89 @@ def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
     shop.store.finish_working(node.fingerprint)
 
 
-def _training(train: Train, fresh: Fresh, examples: Examples, shop: Workshop) -> Training:
-    config, task_format = train.config, train.task.format
-    assert isinstance(task_format, Classification)
-    framing = train.framing or train.model.framing
-    encoded = classification.encode(examples, fresh.tokenizer, framing, config.max_length)
-    data = TrainingSet(encoded, classification.gold_ids(examples, task_format), framing)
-    model = TransferModel(fresh.backbone, {train.task.name: fresh.head})
+def _training(train: Train, fresh: Fresh, examples: Mapping[str, Examples], shop: Workshop) -> Training:
+    config = train.config
     return Training(
-        model,
+        TransferModel(fresh.backbone, {name: head.module for name, head in fresh.heads.items()}),
         fresh.assembly.own,
-        fresh.head,
-        data,
+        [_part(train, task, fresh, examples[task.name]) for task in train.tasks],
         config,
         shop.resources,
         shop.device,
+        sampling=train.task.sampling if isinstance(train.task, Mixture) else None,
         extra_loss=_regularisation(train.start.regularisation, fresh) if isinstance(train.start, Fuse) else None,
-        score=_development_score(train, fresh, framing, shop) if isinstance(config.selection, Best) else None,
+        score=_development_score(train, fresh, shop) if isinstance(config.selection, Best) else None,
     )
+
+
+def _part(train: Train, task: Task, fresh: Fresh, examples: Examples) -> Part:
+    training, name = behaviour(task.format).training, head_name(train, task)
+    assert training is not None
+    reading = _training_reading(train, task, fresh)
+    items = training.items(examples, task.format, reading)
+    return Part(items, task.format, name if name in fresh.heads else None, reading)
+
+
+def _training_reading(train: Train, task: Task, fresh: Fresh) -> Reading:
+    return Reading(fresh.tokenizer, training_framing(train, task), train.config.max_length)
 
 
 def _regularisation(weight: float, fresh: Fresh) -> Callable[[], Tensor]:
     return lambda: value_regularisation(fresh.assembly.own, weight)
 
 
-def _development_score(train: Train, fresh: Fresh, framing: Hidden, shop: Workshop) -> Any:
-    """A function that scores the model as it stands on the task's development rows."""
-    task_format = train.task.format
-    assert isinstance(task_format, Classification)
-    if not train.task.development:
-        raise UserError(f"{train.task.name} has no development rows, which selection=Best(...) needs; use Last()")
-    examples = read_all(train.task.development, task_format, shop.sources, None)
-    evaluator = Evaluator(
-        fresh.backbone, framing, train.config.precision, train.config.max_length, fresh.tokenizer, shop.resources,
-        shop.device, Silent(),
-    )  # fmt: skip
+def _development_score(train: Train, fresh: Fresh, shop: Workshop) -> Callable[[], float]:
+    """A function that scores the model as it stands on development rows: the mean over the tasks that have some."""
+    setting = Setting(shop.device, train.config.precision, micro_batch_budget(shop.resources, shop.device))
+    sets = [
+        (task, rows.language, read_rows(rows, task.format, shop.sources))
+        for task in train.tasks
+        for rows in task.development
+    ]
 
     def development_score() -> float:
-        predictions, _ = evaluator.classify(examples, task_format.labels, fresh.head)
-        return score(train.task.metrics[0], predictions, golds(examples, task_format))
+        values: dict[str, list[float]] = {}
+        for task, language, examples in sets:
+            evaluator = Evaluator(fresh.backbone, _training_reading(train, task, fresh), setting, shop.sources)
+            predicted = evaluator.predict(examples, task, fresh.heads.get(head_name(train, task)))
+            values.setdefault(task.name, []).append(scores(task, predicted, language)[task.metrics[0]])
+        return mean(mean(each) for each in values.values())
 
     return development_score
 
 
 def _train_result(
-    train: Train, fresh: Fresh, examples: Examples, outcome: Outcome, peak: PeakMemory, shop: Workshop
+    train: Train,
+    fresh: Fresh,
+    examples: Mapping[str, Examples],
+    training: Training,
+    outcome: Outcome,
+    peak: PeakMemory,
+    shop: Workshop,
 ) -> dict[str, Any]:
     history = outcome.history
+    rows_used = {name: len(each) for name, each in examples.items()}
     seconds = max(history.seconds, 1e-9)
-    num_examples = len(history.steps) * train.config.batch_size
+    num_items = len(history.steps) * train.config.batch_size
     selects = isinstance(train.config.selection, Best)
     languages = ", ".join(dict.fromkeys(rows.language for rows in train.task.development))
     return {
         "seconds": history.seconds,
         "steps": len(history.steps),
-        "planned_steps": num_steps(train.config, len(examples)),
-        "examples": num_examples,
+        "planned_steps": training.num_steps,
+        "examples": num_items,
         "tokens": history.tokens,
-        "examples_per_second": num_examples / seconds,
+        "examples_per_second": num_items / seconds,
         "tokens_per_second": history.tokens / seconds,
         "trainable_parameters": sum(parameter.numel() for parameter in fresh.assembly.own.values()),
-        "head_parameters": sum(parameter.numel() for parameter in fresh.head.parameters()),
+        "head_parameters": sum(p.numel() for head in fresh.heads.values() for p in head.module.parameters()),
         "peak_memory_bytes": peak.peak_bytes,
         "memory_measure": peak.measure,
-        "rows_used": len(examples),
+        "rows_used": sum(rows_used.values()),
         "rows_expected": _expected([rows.expected for rows in train.task.train]),
+        "rows_by_task": rows_used,
+        "rows_left_out": sum(each.left_out for each in examples.values()),
+        "items_by_task": dict(zip(rows_used, training.sampler.sizes, strict=True)),
         "selected_step": outcome.selected_step,
         "selected_on": f"development set of {train.task.name} ({languages})" if selects else None,
         "development": history.development,
@@ -172,57 +193,49 @@ def _evaluate(node: Node, model: Finished, shop: Workshop, progress: Progress) -
     assert isinstance(stage, Evaluate)
     rows = stage.task.rows_in(stage.language)
     examples = read_rows(rows, stage.task.format, shop.sources, stage.limit)
-    evaluator = make_evaluator(stage, model, shop, progress)
+    used = head_task(stage)
+    head = model.heads[head_name(stage.model, used)] if used is not None and isinstance(stage.model, Train) else None
     began = time.perf_counter()
-    if isinstance(stage.task.format, Classification):
-        assert model.head is not None and model.labels is not None
-        progress.start(node.name, len(examples), "example")
-        predictions, encoded = evaluator.classify(examples, model.labels, model.head)
-        sides = [encoded]
-    else:
-        progress.start(node.name, 2 * len(examples), "sentence")
-        predictions, sides = evaluator.retrieve(examples)
+    predicted = make_evaluator(stage, model, shop, progress, node.name).predict(examples, stage.task, head)
     seconds = time.perf_counter() - began
-    gold = golds(examples, stage.task.format)
-    texts = [text for role in ("text", "pair", "candidate") for text in examples.columns.get(role, ())]
-    # Of a retrieval set only the other language's sentences say something about that language.
-    statistics = text_statistics(texts, sides[-1:], model.tokenizer)
+    statistics = text_statistics(predicted.texts, predicted.encoded, model.tokenizer)
     return {
         "task": stage.task.name,
         "language": stage.language,
-        "metrics": {metric: score(metric, predictions, gold) for metric in stage.task.metrics},
-        "predictions": predictions,
-        "golds": keep_golds(stage, examples, gold, shop),
-        "rows_used": len(examples),
+        "metrics": dict(scores(stage.task, predicted, stage.language)),
+        "predictions": predicted.predictions,
+        "golds": keep_golds(stage, predicted, shop),
+        "details": predicted.details,
+        "rows_used": len(predicted.rows),
         "rows_expected": rows.expected,
         "tokens_per_word": statistics.tokens_per_word,
         "unknown_share": statistics.unknown_share,
         "truncated_share": statistics.truncated_share,
         "seconds": seconds,
-        "examples_per_second": len(examples) / max(seconds, 1e-9),
+        "examples_per_second": len(predicted.rows) / max(seconds, 1e-9),
         **_environment(shop),
     }
 
 
-def make_evaluator(stage: Evaluate, model: Finished, shop: Workshop, progress: Progress) -> Evaluator:
+def make_evaluator(stage: Evaluate, model: Finished, shop: Workshop, progress: Progress, name: str) -> Evaluator:
     """Read as the evaluation says; a head sees texts cut as in its training, sentence embeddings at most 512 tokens."""
-    trained = isinstance(stage.model, Train) and isinstance(stage.task.format, Classification)
-    headless = min(HEADLESS_MAX_LENGTH, model.backbone.most_tokens)
-    length = stage.model.config.max_length if trained and isinstance(stage.model, Train) else headless
-    return Evaluator(
-        model.backbone, evaluation_framing(stage), evaluation_precision(stage), length, model.tokenizer,
-        shop.resources, shop.device, progress,
-    )  # fmt: skip
+    length = min(HEADLESS_MAX_LENGTH, model.backbone.most_tokens)
+    if isinstance(stage.model, Train) and head_task(stage) is not None:
+        length = stage.model.config.max_length
+    reading = Reading(model.tokenizer, evaluation_framing(stage), length)
+    budget = micro_batch_budget(shop.resources, shop.device)
+    setting = Setting(shop.device, evaluation_precision(stage), budget)
+    return Evaluator(model.backbone, reading, setting, shop.sources, stage.limit, progress, name, model.memory)
 
 
-def keep_golds(stage: Evaluate, examples: Examples, gold: list[Any], shop: Workshop) -> str:
+def keep_golds(stage: Evaluate, predicted: Predicted, shop: Workshop) -> str:
     """Write the golds of a set once; returns their file's name."""
     rows = stage.task.rows_in(stage.language)
     digest = golds_digest(stage.task, rows, stage.limit, shop.sources)
     file = shop.store.golds_file(stage.task.name, stage.language, digest)
     if not file.is_file():
         body = {"task": stage.task.name, "language": stage.language, "parallel_group": rows.parallel_group}
-        write_json(file, {**body, "golds": gold, "rows": list(examples.rows)})
+        write_json(file, {**body, "golds": predicted.golds, "rows": list(predicted.rows)})
     return file.name
 
 

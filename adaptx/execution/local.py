@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from adaptx.data.reading import read_all, read_rows
-from adaptx.errors import UserError
+from adaptx.data.reading import read_rows, read_training
 from adaptx.execution.building import Workshop
 from adaptx.execution.execute import STAGE_ERRORS, execute_evaluations, execute_train
 from adaptx.identity import evaluation_precision
 from adaptx.plan import Node, Plan, Status
 from adaptx.progress import Progress
-from adaptx.specs import Best, Evaluate, Train
+from adaptx.specs import Best, Evaluate, Rows, Task, Train
 
 
 @dataclass
@@ -68,23 +67,23 @@ def run(
 def check_rows(nodes: list[Node], shop: Workshop) -> None:
     """Read and check all rows that the stages will read, so that bad input stops the run before it begins."""
     seen: set[object] = set()
+
+    def check(rows: Rows, task: Task, limit: int | None) -> None:
+        if (rows, task.format, limit) not in seen:
+            seen.add((rows, task.format, limit))
+            read_rows(rows, task.format, shop.sources, limit)
+
     for node in nodes:
         stage = node.stage
         if isinstance(stage, Evaluate):
-            sets, limit = (stage.task.rows_in(stage.language),), stage.limit
-        else:
-            sets, limit = stage.task.train, stage.limit
-            if isinstance(stage.config.selection, Best) and ("best", stage.task) not in seen:
-                seen.add(("best", stage.task))
-                if not stage.task.development:
-                    raise UserError(
-                        f"{node.name}: selection=Best(...) needs development rows; {stage.task.name} has none"
-                    )
-                read_all(stage.task.development, stage.task.format, shop.sources, None)
-        for rows in sets:
-            if (rows, limit) not in seen:
-                seen.add((rows, limit))
-                read_rows(rows, stage.task.format, shop.sources, limit)
+            check(stage.task.rows_in(stage.language), stage.task, stage.limit)
+            continue
+        for task in stage.tasks:
+            if (task.train, stage.limit) not in seen:
+                seen.add((task.train, stage.limit))
+                read_training(task, shop.sources, stage.limit)
+            for rows in task.development if isinstance(stage.config.selection, Best) else ():
+                check(rows, task, None)
 
 
 def drop_transient(plan: Plan, shop: Workshop) -> None:

@@ -5,37 +5,37 @@ from typing import Any
 
 import numpy as np
 
+from adaptx.catalog.support import FORMATS_WITHOUT_HEAD
 from adaptx.data.examples import Examples
 from adaptx.data.files import read_file
 from adaptx.errors import UserError
-from adaptx.evaluation import Evaluator, golds
-from adaptx.execution.building import Finished, Workshop, choose_device, finished_model
-from adaptx.formats import classification
+from adaptx.evaluation import Evaluator
+from adaptx.execution.building import Workshop, choose_device, finished_model
+from adaptx.formats.interface import Predicted, Reading
+from adaptx.gradients import Setting
+from adaptx.identity import training_framing
 from adaptx.metrics import METRICS
 from adaptx.sources import Sources
-from adaptx.specs import Classification, Resources, Train
+from adaptx.specs import Resources, Task, Train
 from adaptx.specs.plain import from_plain
 from adaptx.store import Entry, Store
+from adaptx.training import micro_batch_budget
 
 RESAMPLES = 10_000
 
 
 def predict_file(store: Store, sources: Sources, name: str, file: Path, resources: Resources) -> list[dict[str, Any]]:
-    """One record a row: its row number, the most probable label and every label's probability.
+    """One record a row: its row number, the prediction, and what the format tells beside it (probabilities, a score).
 
     Raises:
         UserError: no such stage or file, missing columns, weights that are no longer there.
     """
-    train, shop = _open(store, sources, name, resources)
-    examples = read_file(file, train.task, labelled=False)
-    probabilities, labels = _probabilities(train, shop, examples)
+    train, task, shop = _open(store, sources, name, resources)
+    predicted = _predict(train, task, shop, read_file(file, task, labelled=False))
+    records = predicted.records or [{} for _ in predicted.predictions]
     return [
-        {
-            "row": row,
-            "prediction": labels[int(np.argmax(shares))],
-            "probabilities": dict(zip(labels, shares, strict=True)),
-        }
-        for row, shares in zip(examples.rows, probabilities, strict=True)
+        {"row": row, "prediction": prediction, **record}
+        for row, prediction, record in zip(predicted.rows, predicted.predictions, records, strict=True)
     ]
 
 
@@ -45,21 +45,25 @@ def score_file(store: Store, sources: Sources, name: str, file: Path, resources:
     Raises:
         UserError: as `predict_file`, and for a label outside the label set.
     """
-    train, shop = _open(store, sources, name, resources)
-    examples = read_file(file, train.task, labelled=True)
-    probabilities, labels = _probabilities(train, shop, examples)
-    predictions = [labels[int(np.argmax(shares))] for shares in probabilities]
-    gold = golds(examples, train.task.format)
-    scores: dict[str, Any] = {"task": train.task.name, "rows_used": len(examples), "metrics": {}, "intervals": {}}
-    for metric in train.task.metrics:
-        values = METRICS[metric](predictions, gold)
-        draws = np.random.default_rng(1).choice(values, size=(RESAMPLES, len(values))).mean(axis=1)
-        scores["metrics"][metric] = float(values.mean())
-        scores["intervals"][metric] = [float(np.quantile(draws, share)) for share in (0.025, 0.975)]
-    return {**scores, "predictions": predictions}
+    train, task, shop = _open(store, sources, name, resources)
+    predicted = _predict(train, task, shop, read_file(file, task, labelled=True))
+    assert predicted.golds is not None
+    language = task.source_languages[0]
+    scores: dict[str, Any] = {"task": task.name, "rows_used": len(predicted.rows), "metrics": {}, "intervals": {}}
+    for metric in task.metrics:
+        statistics_ES = METRICS[metric].statistics(predicted.predictions, predicted.golds, language)
+        draws_RE = np.random.default_rng(1).multinomial(len(statistics_ES), _even(len(statistics_ES)), size=RESAMPLES)
+        draws_R = METRICS[metric].value(draws_RE @ statistics_ES)
+        scores["metrics"][metric] = float(METRICS[metric].value(statistics_ES.sum(axis=0)))
+        scores["intervals"][metric] = [float(np.quantile(draws_R, share)) for share in (0.025, 0.975)]
+    return {**scores, "predictions": predicted.predictions}
 
 
-def _open(store: Store, sources: Sources, name: str, resources: Resources) -> tuple[Train, Workshop]:
+def _even(count: int) -> list[float]:
+    return [1 / count] * count
+
+
+def _open(store: Store, sources: Sources, name: str, resources: Resources) -> tuple[Train, Task, Workshop]:
     entry = store.named(name, "train")
     train = from_plain(entry.record["spec"])
     assert isinstance(train, Train)
@@ -68,8 +72,16 @@ def _open(store: Store, sources: Sources, name: str, resources: Resources) -> tu
             f"{entry.folder.name}: its weights were removed once its scores were stored; retrain and keep them with "
             "`adaptx run RECIPE --keep`"
         )
+    task = train.tasks[0]
+    if len(train.tasks) > 1:
+        raise UserError(
+            f"{entry.folder.name} was trained on several tasks ({', '.join(each.name for each in train.tasks)}); "
+            "name a training of one task"
+        )
+    if isinstance(task.format, FORMATS_WITHOUT_HEAD):
+        raise UserError(f"{entry.folder.name}: {task.name} ranks a pool of candidates; evaluate it in a recipe")
     fingerprints = _fingerprints(store, entry)
-    return train, Workshop(store, sources, fingerprints.__getitem__, resources, choose_device(resources))
+    return train, task, Workshop(store, sources, fingerprints.__getitem__, resources, choose_device(resources))
 
 
 def _fingerprints(store: Store, entry: Entry) -> dict[Train, str]:
@@ -82,14 +94,8 @@ def _fingerprints(store: Store, entry: Entry) -> dict[Train, str]:
     return found
 
 
-def _probabilities(train: Train, shop: Workshop, examples: Examples) -> tuple[list[list[float]], tuple[str, ...]]:
-    assert isinstance(train.task.format, Classification)
-    model: Finished = finished_model(train, shop, train.config.precision)
-    assert model.head is not None and model.labels is not None
-    framing = train.framing or train.model.framing
-    evaluator = Evaluator(
-        model.backbone, framing, train.config.precision, train.config.max_length, model.tokenizer, shop.resources,
-        shop.device,
-    )  # fmt: skip
-    encoded = classification.encode(examples, model.tokenizer, framing, train.config.max_length)
-    return evaluator.probabilities(encoded, model.head).tolist(), model.labels
+def _predict(train: Train, task: Task, shop: Workshop, examples: Examples) -> Predicted:
+    model = finished_model(train, shop, train.config.precision)
+    reading = Reading(model.tokenizer, training_framing(train, task), train.config.max_length)
+    setting = Setting(shop.device, train.config.precision, micro_batch_budget(shop.resources, shop.device))
+    return Evaluator(model.backbone, reading, setting, shop.sources).predict(examples, task, model.heads[task.name])

@@ -3,53 +3,66 @@
 Suffixes: N examples, C labels, D hidden size.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
-from adaptx.backbones.batching import Encoded, TokenBatch, encode_texts
+from adaptx.backbones.batching import Encoded, encode_texts
 from adaptx.backbones.encoder import Encoder
 from adaptx.data.examples import Examples
-from adaptx.specs import Classification, Hidden
+from adaptx.formats.heads import LinearHead
+from adaptx.formats.interface import (
+    Format,
+    Forward,
+    HeadBase,
+    Items,
+    Piece,
+    Predicted,
+    Reading,
+    SummedLoss,
+    TrainedHead,
+    Training,
+    one_sequence_each,
+)
+from adaptx.specs import Classification, Hidden, Task
 
 
-class Head(nn.Module):
-    """Dropout and a linear map, in fp32: pooled [N, D] -> logits [N, C]."""
-
-    def __init__(self, hidden_size: int, num_labels: int, dropout: float) -> None:
-        super().__init__()
-        self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(hidden_size, num_labels)
-        nn.init.normal_(self.linear.weight, std=0.02)
-        nn.init.zeros_(self.linear.bias)
-
-    def forward(self, pooled_ND: Tensor) -> Tensor:
-        with torch.autocast(pooled_ND.device.type, enabled=False):
-            return self.linear(self.dropout(pooled_ND))
-
-
-def new_head(task_format: Classification, hidden_size: int, dropout: float) -> Head:
+def new_head(task_format: Classification, base: HeadBase) -> nn.Module:
     """A fresh head; initial values come from torch's global generator."""
-    return Head(hidden_size, len(task_format.labels), dropout)
+    return LinearHead(base.hidden_size, len(task_format.labels), base.dropout)
 
 
-def encode(examples: Examples, tokenizer: Any, framing: Hidden, max_length: int) -> Encoded:
-    """Token ids of the text, or of the pair with the tokenizer's own separators; the longer side is cut first."""
-    return encode_texts(tokenizer, examples.columns["text"], examples.columns.get("pair"), framing.prefix, max_length)
+def items(examples: Examples, task_format: Classification, reading: Reading) -> Items:
+    """One sequence an example; the target is the label's place in the format's label set."""
+    place = {label: index for index, label in enumerate(task_format.labels)}
+    return one_sequence_each(_encode(examples, reading), [place[label] for label in examples.columns["label"]])
 
 
-def gold_ids(examples: Examples, task_format: Classification) -> list[int]:
-    """Label ids in the order of the format's label set."""
-    ids = {label: index for index, label in enumerate(task_format.labels)}
-    return [ids[label] for label in examples.columns["label"]]
-
-
-def logits(backbone: Encoder, head: nn.Module, batch: TokenBatch, framing: Hidden) -> Tensor:
-    """[N, C] in fp32."""
-    return head(backbone.pooled(batch, framing))
-
-
-def loss_sum(logits_NC: Tensor, gold_N: Tensor) -> Tensor:
-    """Cross-entropy summed over examples (scalar): the caller divides by the examples of the whole batch."""
+def loss_sum(backbone: Encoder, head: nn.Module, drawn: Items, piece: Piece, framing: Hidden) -> Tensor:
+    """Cross-entropy summed over the micro-batch's examples."""
+    target_of = dict(zip((member for (member,) in drawn.members), drawn.targets, strict=True))
+    logits_NC = head(backbone.pooled(piece.batch, framing))
+    gold_N = torch.tensor([target_of[sequence] for sequence in piece.sequences], device=logits_NC.device)
     return nn.functional.cross_entropy(logits_NC, gold_N, reduction="sum")
+
+
+def predict(examples: Examples, _task: Task, head: TrainedHead | None, forward: Forward) -> Predicted:
+    """The most probable label of each example, by name; the records hold every label's probability."""
+    assert head is not None and isinstance(head.format, Classification)
+    labels, framing = head.format.labels, forward.reading.framing
+    encoded = _encode(examples, forward.reading)
+    shares = forward.each(
+        encoded, lambda batch, _: head.module(forward.backbone.pooled(batch, framing)).softmax(dim=-1)
+    )
+    predictions = [labels[int(share.argmax())] for share in shares]
+    records = [{"probabilities": dict(zip(labels, share.tolist(), strict=True))} for share in shares]
+    texts = [text for role in ("text", "pair") for text in examples.columns.get(role, ())]
+    return Predicted(predictions, examples.columns.get("label"), examples.rows, [encoded], texts, records=records)
+
+
+def _encode(examples: Examples, reading: Reading) -> Encoded:
+    """The text, or the pair with the tokenizer's own separators; the longer side is cut first."""
+    texts, pairs = examples.columns["text"], examples.columns.get("pair")
+    return encode_texts(reading.tokenizer, texts, pairs, reading.framing.prefix, reading.max_length)
+
+
+CLASSIFICATION = Format(predict, Training(items, SummedLoss(loss_sum), new_head))

@@ -1,39 +1,68 @@
-"""Heads on disk: saved beside their module, never inside it, with the names of their labels."""
+"""Heads: a linear one for most formats; on disk beside their module, never inside it, with their formats."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
-from adaptx.formats import classification
-from adaptx.specs import Classification
+from adaptx.formats.interface import TrainedHead
+from adaptx.specs import TaskFormat
+from adaptx.specs.plain import from_plain, to_plain
 from adaptx.store import read_json, write_json
 
 FILE = "head.safetensors"
 HEADER_FILE = "head.json"
 
 
-def save_head(head: nn.Module, task_format: Classification, folder: Path) -> None:
+class LinearHead(nn.Module):
+    """Dropout and a linear map, in fp32: states [..., D] -> logits [..., C]."""
+
+    def __init__(self, hidden_size: int, num_outputs: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(hidden_size, num_outputs)
+        nn.init.normal_(self.linear.weight, std=0.02)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, states: Tensor) -> Tensor:
+        # Autocast of the surrounding loop would compute logits in bf16, where near labels tie.
+        with torch.autocast(states.device.type, enabled=False):
+            return self.linear(self.dropout(states.float()))
+
+
+def save_heads(heads: Mapping[str, TrainedHead], folder: Path) -> None:
+    """All heads of a training by name, in one file; nothing is written where it has none."""
     from safetensors.torch import save_file
 
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in head.state_dict().items()}
+    if not heads:
+        return
+    tensors = {
+        f"{name}/{key}": tensor.detach().cpu().contiguous()
+        for name, head in heads.items()
+        for key, tensor in head.module.state_dict().items()
+    }
     save_file(tensors, folder / FILE, {"format": "adaptx"})
-    write_json(folder / HEADER_FILE, {"version": 1, "labels": list(task_format.labels)})
+    write_json(folder / HEADER_FILE, {"version": 2, "heads": {n: to_plain(h.format) for n, h in heads.items()}})
 
 
-def load_head(folder: Path, hidden_size: int, dropout: float = 0.0) -> tuple[nn.Module, tuple[str, ...]]:
-    """The head and the names of its labels, in the order of its rows."""
+def load_head(folder: Path, name: str, new: Callable[[TaskFormat], nn.Module]) -> TrainedHead:
+    """The head called `name`; `new` makes an empty one for its format."""
     from safetensors.torch import load_file
 
-    labels = tuple(read_json(folder / HEADER_FILE)["labels"])
-    head = classification.new_head(Classification(labels), hidden_size, dropout)
-    head.load_state_dict(load_file(folder / FILE))
-    return head, labels
+    task_format: TaskFormat = from_plain(read_json(folder / HEADER_FILE)["heads"][name])
+    module = new(task_format)
+    stored = load_file(folder / FILE)
+    prefix = f"{name}/"
+    module.load_state_dict({k.removeprefix(prefix): t for k, t in stored.items() if k.startswith(prefix)})
+    return TrainedHead(module, task_format)
 
 
-def kept_head(folder: Path, task_format: Classification, hidden_size: int, dropout: float) -> nn.Module:
-    """The earlier head with its rows in the order of the new task's labels (the sets agree; planning has checked)."""
-    head, labels = load_head(folder, hidden_size, dropout)
-    rows = [labels.index(label) for label in task_format.labels]
-    state: dict[str, Tensor] = {name: tensor[rows] for name, tensor in head.state_dict().items()}
-    head.load_state_dict(state)
-    return head
+def for_labels(head: TrainedHead, task_format: TaskFormat) -> nn.Module:
+    """The head with its rows in the order of a task's labels (the sets agree: planning has checked)."""
+    ours: tuple[str, ...] = getattr(task_format, "labels", ())
+    theirs: tuple[str, ...] = getattr(head.format, "labels", ())
+    if ours != theirs:
+        rows = [theirs.index(label) for label in ours]
+        head.module.load_state_dict({name: tensor[rows] for name, tensor in head.module.state_dict().items()})
+    return head.module

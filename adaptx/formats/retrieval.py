@@ -1,46 +1,85 @@
-"""Retrieval by sentence embedding: each query's nearest candidate by cosine, exact search in blocks.
+"""Dual-encoder retrieval: queries and candidates are embedded apart, by one backbone. Loss unit: the query.
 
-Suffixes: Q queries, N candidates, D hidden size.
+Trained by softmax over the batch's candidates, with cosine over temperature as scores (Gillick et al. 2019,
+arXiv:1909.10506; multilingual sets: Roy et al. 2020, LAReQA, arXiv:2004.05484).
+
+Suffixes: Q queries, N candidates, S sequences of a batch, D hidden size.
 """
 
-from typing import Any
-
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from adaptx.backbones.batching import Encoded, encode_texts
 from adaptx.data.examples import Examples
-from adaptx.specs import Hidden
+from adaptx.formats.interface import Format, Forward, Items, JointLoss, Predicted, Reading, TrainedHead, Training
+from adaptx.search import top_k
+from adaptx.specs import Retrieval, Task
 
-SIDES = ("query", "candidate")
-BLOCK = 4_096
-
-
-def encode(examples: Examples, side: str, tokenizer: Any, framing: Hidden, max_length: int) -> Encoded:
-    """Token ids of one side's sentences, with the framing's prefix."""
-    return encode_texts(tokenizer, examples.columns[side], None, framing.prefix, max_length)
+RANKED = 20
+"""Candidates kept for each query: what mAP@20 looks at."""
 
 
-def nearest(queries_QD: Tensor, candidates_ND: Tensor, centred: bool) -> list[int]:
-    """Index of the candidate with the highest cosine for each query; the first of equal ones.
+def items(examples: Examples, _format: Retrieval, reading: Reading) -> Items:
+    """Two sequences an item, query and candidate; the target is the candidate's text, which tells equal ones."""
+    queries, candidates = _encode_queries(examples, reading), _encode_candidates(examples, reading)
+    count = len(examples)
+    both = Encoded(
+        queries.ids + candidates.ids,
+        queries.types + candidates.types if queries.types is not None and candidates.types is not None else None,
+        queries.pad,
+        queries.truncated + candidates.truncated,
+    )
+    keys = list(
+        zip(examples.columns["candidate"], examples.columns.get("candidate_context", [""] * count), strict=True)
+    )
+    return Items(both, [[index, count + index] for index in range(count)], keys, [1] * count)
 
-    centred: subtract each side's own mean vector first, which takes out what is common to one language.
+
+def loss(vectors_SD: Tensor, drawn: Items, task_format: Retrieval) -> Tensor:
+    """Cross-entropy of each query's own candidate among the batch's, summed over queries.
+
+    A candidate that equals a query's own is right for it too, and is no negative.
     """
-    queries_QD, candidates_ND = _unit(queries_QD, centred), _unit(candidates_ND, centred)
-    found: list[int] = []
-    for queries_bD in queries_QD.split(BLOCK):
-        best_b = torch.full((len(queries_bD),), -2.0)
-        index_b = torch.zeros(len(queries_bD), dtype=torch.long)
-        for first in range(0, len(candidates_ND), BLOCK):
-            scores_bn = queries_bD @ candidates_ND[first : first + BLOCK].T
-            top_b, at_b = scores_bn.max(dim=1)
-            better_b = top_b > best_b
-            best_b = torch.where(better_b, top_b, best_b)
-            index_b = torch.where(better_b, at_b + first, index_b)
-        found += index_b.tolist()
-    return found
+    queries_QD, candidates_ND = nn.functional.normalize(vectors_SD.unflatten(0, (-1, 2)), dim=-1).unbind(1)
+    scores_QN = queries_QD @ candidates_ND.T / task_format.temperature
+    number = {key: place for place, key in enumerate(dict.fromkeys(drawn.targets))}
+    key_Q = torch.tensor([number[key] for key in drawn.targets], device=vectors_SD.device)
+    own_QN = torch.eye(len(key_Q), dtype=torch.bool, device=vectors_SD.device)
+    same_QN = (key_Q.unsqueeze(1) == key_Q) & ~own_QN
+    scores_QN = scores_QN.masked_fill(same_QN, float("-inf"))
+    return nn.functional.cross_entropy(scores_QN, torch.arange(len(key_Q), device=scores_QN.device), reduction="sum")
 
 
-def _unit(vectors: Tensor, centred: bool) -> Tensor:
-    vectors = vectors.float().cpu()
-    return torch.nn.functional.normalize(vectors - vectors.mean(dim=0) if centred else vectors, dim=1)
+def predict(examples: Examples, task: Task, _head: TrainedHead | None, forward: Forward) -> Predicted:
+    """Ids of each query's nearest candidates, best first; the golds are the ids of all right ones."""
+    golds = examples.columns.get("gold")
+    wanted = list(dict.fromkeys(key for each in golds or () for key in each))
+    pool = forward.pool(task, wanted)
+    names: list[str] = pool.columns["id"]
+    candidates_ND = forward.remembered(
+        ("pool", task.pool, tuple(names)), lambda: forward.vectors(_encode_candidates(pool, forward.reading))
+    )
+    encoded = _encode_queries(examples, forward.reading)
+    queries_QD = forward.vectors(encoded)
+    places_Qk = top_k(queries_QD, candidates_ND, min(RANKED, len(names)), unit=True).indices
+    predictions = [[names[place] for place in places] for places in places_Qk.tolist()]
+    right: dict[str, list[str]] = {}
+    for name, answered in zip(names, pool.columns["answers"], strict=True):
+        for key in answered:
+            right.setdefault(key, []).append(name)
+    found = [list(dict.fromkeys(n for key in each for n in right.get(key, ()))) for each in golds] if golds else None
+    details = {"candidates": len(names)}
+    return Predicted(predictions, found, examples.rows, [encoded], list(examples.columns["query"]), details)
+
+
+def _encode_queries(examples: Examples, reading: Reading) -> Encoded:
+    return encode_texts(reading.tokenizer, examples.columns["query"], None, reading.framing.prefix, reading.max_length)
+
+
+def _encode_candidates(examples: Examples, reading: Reading) -> Encoded:
+    """Candidates, as pairs with their contexts where there are any."""
+    texts, contexts = examples.columns["candidate"], examples.columns.get("candidate_context")
+    return encode_texts(reading.tokenizer, texts, contexts, reading.framing.prefix, reading.max_length)
+
+
+RETRIEVAL = Format(predict, Training(items, JointLoss(loss)))

@@ -4,10 +4,11 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from adaptx.catalog.support import FORMATS_WITHOUT_HEAD
 from adaptx.identity import evaluation_framing, evaluation_precision
-from adaptx.naming import UNTRAINED
+from adaptx.naming import UNTRAINED, trained_on
 from adaptx.report.measured import Variant
-from adaptx.specs import Evaluate, Pretrained, Retrieval, Train
+from adaptx.specs import Evaluate, Pretrained, Task, Train
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ def match(variant: Variant, others: Sequence[Variant]) -> Match:
     """The baseline of a variant among those measured on the same task.
 
     - Trained on the target: the same model, method, target and seed from the bare checkpoint.
-    - Retrieval without target training: the untrained checkpoint, read the same way.
+    - Retrieval or mining without target training: the untrained checkpoint, read the same way.
     - An intermediate's own head, scored as it is: the same method trained on the target from the bare
       checkpoint.
 
@@ -44,19 +45,20 @@ def match(variant: Variant, others: Sequence[Variant]) -> Match:
 
 
 def is_baseline(variant: Variant) -> bool:
-    """Whether no intermediate task is in it: trained on the target from the bare checkpoint, or not at all."""
-    if isinstance(variant.evaluate.model, Train):
-        return variant.factors.target != UNTRAINED and isinstance(variant.evaluate.model.start, Pretrained)
-    return isinstance(variant.task.format, Retrieval)
+    """Whether no other task is in it: trained on the target alone from the bare checkpoint, or not at all."""
+    model = variant.evaluate.model
+    if isinstance(model, Train):
+        return variant.factors.target != UNTRAINED and isinstance(model.start, Pretrained) and len(model.tasks) == 1
+    return True
 
 
 def _fits(variant: Variant, baseline: Variant) -> bool:
     ours, theirs = variant.factors, baseline.factors
     if ours.model != theirs.model:
         return False
-    if isinstance(variant.task.format, Retrieval) and ours.target == UNTRAINED:
+    if isinstance(variant.task.format, FORMATS_WITHOUT_HEAD) and ours.target == UNTRAINED:
         return theirs.target == UNTRAINED and _reading(variant.evaluate) == _reading(baseline.evaluate)
-    return (ours.method, ours.seed) == (theirs.method, theirs.seed) and theirs.target == variant.task.name
+    return (ours.method, ours.seed) == (theirs.method, theirs.seed) and theirs.target != UNTRAINED
 
 
 def _reading(evaluate: Evaluate) -> tuple[object, object]:
@@ -66,7 +68,7 @@ def _reading(evaluate: Evaluate) -> tuple[object, object]:
 def _differing(ours: Evaluate, theirs: Evaluate) -> list[str]:
     """Settings of the two models' last trainings that differ, where both were trained on the task."""
     left, right = ours.model, theirs.model
-    if not isinstance(left, Train) or not isinstance(right, Train) or left.task != right.task:
+    if not isinstance(left, Train) or not isinstance(right, Train) or not trained_on(left, ours.task):
         return []
     pairs = [(left.config, right.config), (left.method, right.method)]
     names = [
@@ -75,4 +77,11 @@ def _differing(ours: Evaluate, theirs: Evaluate) -> list[str]:
         for field in dataclasses.fields(one)
         if getattr(one, field.name) != getattr(other, field.name)
     ]
-    return names + (["limit"] if left.limit != right.limit else [])
+    rows = ["training rows"] if _member(left, ours.task).train != _member(right, theirs.task).train else []
+    return [*names, *(["limit"] if left.limit != right.limit else []), *rows]
+
+
+def _member(train: Train, measured: Task) -> Task:
+    """The one of a training's tasks that is the measured one, by name or by what it reads."""
+    named = [task for task in train.tasks if task.name == measured.name]
+    return (named or [task for task in train.tasks if task.train == measured.train])[0]

@@ -19,11 +19,13 @@ def points(share: float | None) -> str:
 
 
 def gain_text(gain: Gain) -> str:
-    """`+3.1 [+0.4, +5.9]`, or why there is no gain."""
+    """`+3.1 [+0.4, +5.9]`, or why there is no gain; a gain alone where no interval can be drawn."""
     if gain.is_baseline:
         return "baseline"
     if gain.gain is None:
         return "no baseline"
+    if gain.low is None:
+        return points(gain.gain)
     return f"{points(gain.gain)} [{points(gain.low)}, {points(gain.high)}]"
 
 

@@ -44,12 +44,12 @@ def rows_differences(measurements: Measurements) -> list[str]:
         if _differ(counts := _counts(measured.record)):
             by_counts = evaluated.setdefault(measured.evaluate.task.name, {})
             by_counts.setdefault(counts, []).append(measured.evaluate.language)
-    sentences = [
-        f"{task} was not evaluated on its whole published sets: "
-        + "; ".join(f"{_of(counts)} rows in {_names(languages)}" for counts, languages in by_counts.items())
-        + ". Its scores do not compare with published ones."
+    parts = [
+        f"{task}, " + "; ".join(f"{_of(counts)} rows in {_names(languages)}" for counts, languages in by_counts.items())
         for task, by_counts in evaluated.items()
     ]
+    sentences = [f"Sets not evaluated as a whole, whose scores do not compare with published ones: {'. '.join(parts)}."]
+    sentences = sentences if parts else []
     fewer = ", ".join(f"{task} {_of(counts)} rows" for task, counts in trained.items() if _differ(counts))
     return [*sentences, f"Trainings did not read their whole published sets: {fewer}."] if fewer else sentences
 
@@ -73,11 +73,11 @@ def _exposures(evaluates: Sequence[Evaluate]) -> list[str]:
     for evaluate in evaluates:
         model = evaluate.model.model if isinstance(evaluate.model, Train) else evaluate.model
         tasks[evaluate.task.name] = evaluate.task
-        rows = evaluate.task.rows_in(evaluate.language)
-        uses.setdefault((model, evaluate.task.name), {}).setdefault("evaluated on", []).append(rows)
-        for train in path(evaluate):
-            tasks[train.task.name] = train.task
-            uses.setdefault((model, train.task.name), {}).setdefault("trained on", []).extend(train.task.train)
+        read = (evaluate.task.rows_in(evaluate.language), *evaluate.task.pool)
+        uses.setdefault((model, evaluate.task.name), {}).setdefault("evaluated on", []).extend(read)
+        for task in (task for train in path(evaluate) for task in train.tasks):
+            tasks[task.name] = task
+            uses.setdefault((model, task.name), {}).setdefault("trained on", []).extend(task.train)
     kinds: dict[tuple[ModelSpec, Seen], list[str]] = {}
     sentences: list[str] = []
     for (model, name), roles in uses.items():
@@ -135,9 +135,17 @@ def _leaks(evaluates: Sequence[Evaluate]) -> list[str]:
 
 
 def _overlap(one: Rows, one_limit: int | None, other: Rows, other_limit: int | None) -> bool:
-    if one.address != other.address or one.revision != other.revision:
+    if one.address != other.address or one.revision != other.revision or _are_apart(one, other):
         return False
     return one.first < _end(other, other_limit) and other.first < _end(one, one_limit)
+
+
+def _are_apart(one: Rows, other: Rows) -> bool:
+    """Whether two filters by prefix let no row through both."""
+    if one.starts_with is None or other.starts_with is None or one.starts_with[0] != other.starts_with[0]:
+        return False
+    ours, theirs = one.starts_with[1], other.starts_with[1]
+    return not (ours.startswith(theirs) or theirs.startswith(ours))
 
 
 def _end(rows: Rows, limit: int | None) -> float:

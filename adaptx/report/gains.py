@@ -1,17 +1,19 @@
 """Gains over the matched baseline, by language and on the zero-shot average, with bootstrap intervals.
 
-Every quantity is a weighted sum of languages' means, so one rule gives its score, its gain and its interval.
-With several seeds, gains are averaged over them and each resample of the examples serves all seeds: the
+Every quantity is a weighted sum of languages' scores, so one rule gives its score, its gain and its interval: the
+score of a resample is the metric's value of its statistics, and a gain is the variant's less the baseline's on the
+same resample. With several seeds, gains are averaged over them and each resample of the examples serves all seeds: the
 interval covers the draw of test examples, not the draw of seeds.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from adaptx.metrics import METRICS
 from adaptx.report.baselines import Match, is_baseline, match
-from adaptx.report.bootstrap import RESAMPLES, Floats, interval, resampled_means
+from adaptx.report.bootstrap import RESAMPLES, Floats, interval, resampled_sums
 from adaptx.report.measured import Measurements, Variant
 
 ZERO_SHOT = "zero-shot average"
@@ -26,8 +28,8 @@ class Gain:
     """One quantity of one variant on one task; scores are shares in [0, 1], averaged over its seeds.
 
     quantity: a language's code, `ZERO_SHOT`, `SOURCE` or `GAP` (source less zero-shot). gain, low, high:
-        against the baseline, in the same unit; None without one. examples: test rows read, over the
-        languages.
+        against the baseline, in the same unit; None without one, low and high also where a set is a single row.
+        examples: test rows read, over the languages.
     """
 
     task: str
@@ -70,12 +72,12 @@ def compute_gains(measurements: Measurements, resamples: int = RESAMPLES) -> lis
         variants = measurements.variants(task.name)
         matches = {id(variant): match(variant, variants) for variant in variants}
         labels = list(dict.fromkeys(variant.label for variant in variants))
+        pairs = [(v, m.baseline) for v in variants if (m := matches[id(v)]).baseline is not None]
+        resampled = _resampled(pairs, task.metrics, resamples)
         for metric in task.metrics:
-            pairs = [(v, m.baseline) for v in variants if (m := matches[id(v)]).baseline is not None]
-            resampled = _resampled(pairs, metric, resamples)
             for label in labels:
                 same = [variant for variant in variants if variant.label == label]
-                found += _gains_of(same, metric, matches, resampled)
+                found += _gains_of(same, metric, matches, resampled[metric])
     return found
 
 
@@ -94,34 +96,48 @@ def _gains_of(
         notes.append(f"gain over the {len(paired)} of {len(same)} seeds that have a baseline")
     gains: list[Gain] = []
     for quantity, weights in _quantities(first, set[str].intersection(*common)).items():
-        facts = (
-            first.task.name,
-            metric,
-            first.factors.model,
-            first.factors.method,
-            first.factors.start,
-            first.factors.intermediate,
-            first.factors.target,
-            first.label,
-            is_baseline(first),
-            len(same),
-            quantity,
-            tuple(weights),
-        )
-        score = _mean(_total(variant, metric, weights) for variant in same)
-        rows = sum(len(first.languages[language].examples.rows) for language in weights)
+        alone = _without_baseline(same, metric, quantity, weights)
         usable = [(v, b) for v, b in paired if all(language in resampled[id(v)] for language in weights)]
         if not usable:
             unlike = ["its baseline was not scored on the same rows"] if paired else []
-            gains.append(Gain(*facts, rows, score, note="; ".join(notes + unlike)))
+            gains.append(replace(alone, note="; ".join(notes + unlike)))
             continue
-        gain = _mean(_total(v, metric, weights) - _total(b, metric, weights) for v, b in usable)
-        draws = np.mean([_weighted(resampled[id(variant)], weights) for variant, _ in usable], axis=0)
-        baseline = ", ".join(dict.fromkeys(b.label for _, b in usable))
-        baseline_score = _mean(_total(b, metric, weights) for _, b in usable)
-        low, high = interval(draws)
-        gains.append(Gain(*facts, rows, score, baseline, baseline_score, gain, low, high, "; ".join(notes)))
+        gained = replace(
+            alone,
+            baseline=", ".join(dict.fromkeys(b.label for _, b in usable)),
+            baseline_score=_mean(_total(b, metric, weights) for _, b in usable),
+            gain=_mean(_total(v, metric, weights) - _total(b, metric, weights) for v, b in usable),
+            note="; ".join(notes),
+        )
+        single = [lang for lang in weights if len(np.unique(first.languages[lang].examples.rows)) < 2]
+        if single:
+            said = f"no interval for {', '.join(single)}: one row cannot be drawn again"
+            gains.append(replace(gained, note="; ".join([*notes, said])))
+            continue
+        low, high = interval(np.mean([_weighted(resampled[id(variant)], weights) for variant, _ in usable], axis=0))
+        gains.append(replace(gained, low=low, high=high))
     return gains
+
+
+def _without_baseline(same: Sequence[Variant], metric: str, quantity: str, weights: Mapping[str, float]) -> Gain:
+    """What a quantity is of, and its score."""
+    first = same[0]
+    return Gain(
+        first.task.name,
+        metric,
+        first.factors.model,
+        first.factors.method,
+        first.factors.start,
+        first.factors.intermediate,
+        first.factors.target,
+        first.label,
+        is_baseline(first),
+        len(same),
+        quantity,
+        tuple(weights),
+        sum(len(first.languages[language].examples.rows) for language in weights),
+        _mean(_total(variant, metric, weights) for variant in same),
+    )
 
 
 def _quantities(variant: Variant, languages: set[str]) -> dict[str, dict[str, float]]:
@@ -140,32 +156,60 @@ def _quantities(variant: Variant, languages: set[str]) -> dict[str, dict[str, fl
 
 
 def _total(variant: Variant, metric: str, weights: Mapping[str, float]) -> float:
-    return sum(w * float(variant.languages[language].scores[metric].mean()) for language, w in weights.items())
+    return sum(w * variant.languages[language].scores[metric] for language, w in weights.items())
 
 
-def _weighted(means: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
-    return np.sum([weight * means[language] for language, weight in weights.items()], axis=0)
+def _weighted(scores: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
+    return np.sum([weight * scores[language] for language, weight in weights.items()], axis=0)
 
 
-def _resampled(pairs: Sequence[Pair], metric: str, resamples: int) -> dict[int, dict[str, Floats]]:
-    """Id of a variant -> language -> resampled mean gain, shape [resamples]; languages scored on equal rows
-    only.
+def _resampled(
+    pairs: Sequence[Pair], metrics: Sequence[str], resamples: int
+) -> dict[str, dict[int, dict[str, Floats]]]:
+    """Metric -> id of a variant -> language -> resampled gain, shape [resamples]; languages scored on equal rows only.
 
-    Pairs that share their rows are columns of one call: drawing is most of the work, and is done once for
-    them.
+    Pairs that share their rows share one call, all metrics together: drawing is most of the work, and is done
+    once for them.
     """
     alike: dict[tuple[tuple[str, str | None, bytes], ...], list[Pair]] = {}
     for pair in pairs:
         alike.setdefault(_rows_key(pair), []).append(pair)
-    found: dict[int, dict[str, Floats]] = {}
+    found = {metric: {id(variant): dict[str, Floats]() for variant, _ in pairs} for metric in metrics}
     for key, members in alike.items():
         languages = [language for language, _, _ in key]
+        variants = {id(variant): variant for pair in members for variant in pair}
+        wanted = [(number, metric) for number in variants for metric in metrics]
+        columns = {
+            lang: _distinct([variants[number].languages[lang].statistics[metric] for number, metric in wanted])
+            for lang in languages
+        }
         examples = {language: members[0][0].languages[language].examples for language in languages}
-        values = {lang: np.stack([_difference(pair, lang, metric) for pair in members], axis=1) for lang in languages}
-        means = resampled_means(values, examples, resamples)
-        for column, (variant, _) in enumerate(members):
-            found[id(variant)] = {language: means[language][:, column] for language in languages}
+        sums = resampled_sums({language: each for language, (each, _) in columns.items()}, examples, resamples)
+        for language in languages:
+            scores = {
+                (number, metric): METRICS[metric].value(sums[language][:, place])
+                for (number, metric), place in zip(wanted, columns[language][1], strict=True)
+            }
+            for variant, baseline in members:
+                for metric in metrics:
+                    gained = scores[id(variant), metric] - scores[id(baseline), metric]
+                    found[metric][id(variant)][language] = gained
     return found
+
+
+def _distinct(statistics: Sequence[Floats]) -> tuple[Floats, list[list[int]]]:
+    """All columns, equal ones once (counts of golds are the same for every variant), and where each array's lie."""
+    places: dict[bytes, int] = {}
+    columns: list[Floats] = []
+    found: list[list[int]] = []
+    for each in statistics:
+        found.append([])
+        for column in each.T:
+            place = places.setdefault(column.tobytes(), len(columns))
+            if place == len(columns):
+                columns.append(column)
+            found[-1].append(place)
+    return np.stack(columns, axis=1), found
 
 
 def _rows_key(pair: Pair) -> tuple[tuple[str, str | None, bytes], ...]:
@@ -177,11 +221,6 @@ def _rows_key(pair: Pair) -> tuple[tuple[str, str | None, bytes], ...]:
         if other is not None and measured.record["golds"] == other.record["golds"]:
             key.append((language, measured.examples.group, measured.examples.rows.tobytes()))
     return tuple(key)
-
-
-def _difference(pair: Pair, language: str, metric: str) -> Floats:
-    variant, baseline = pair
-    return variant.languages[language].scores[metric] - baseline.languages[language].scores[metric]
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -1,7 +1,8 @@
-"""What the store holds of a plan's evaluations: scores per example, recomputed from predictions and golds."""
+"""What the store holds of a plan's evaluations: scores, recomputed from predictions and golds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from adaptx.naming import UNTRAINED, Factors, factors, path
 from adaptx.plan import Node, Plan, stored_entry
 from adaptx.report.bootstrap import Examples, Floats
 from adaptx.report.variants import seeds, variant_labels
-from adaptx.specs import Classification, Evaluate, Task, Train
+from adaptx.specs import Evaluate, Task, Train
 from adaptx.store import Entry, Store, read_json
+from adaptx.zero_shot import source_languages
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +31,8 @@ class Training:
 class Measured:
     """One stored evaluation: one model, one task, one language.
 
-    scores: metric -> score of each example, shape [examples]. record: scores.json without predictions.
+    statistics: metric -> what each example adds to it, shape [examples, the metric's statistics]. record: scores.json
+    without predictions.
     path: every distinct training on the way, inputs first; the last is the variant's own.
     """
 
@@ -39,10 +42,15 @@ class Measured:
     fingerprint: str
     model_fingerprint: str
     status: str
-    scores: Mapping[str, Floats]
+    statistics: Mapping[str, Floats]
     examples: Examples
     record: Mapping[str, Any]
     path: tuple[Training, ...]
+
+    @cached_property
+    def scores(self) -> Mapping[str, float]:
+        """Metric -> its value over all examples, a share in [0, 1]."""
+        return {name: float(METRICS[name].value(each.sum(axis=0))) for name, each in self.statistics.items()}
 
     @property
     def is_source_language(self) -> bool:
@@ -146,6 +154,7 @@ def measure(plan: Plan, store: Store) -> Measurements:
         record = entry.result
         if record["golds"] not in golds:
             golds[record["golds"]] = _read_golds(store.root / "golds" / record["golds"], entry)
+        gold = golds[record["golds"]]
         trainings = [(train, stored_entry(node_of(train), store)) for train in path(evaluate)]
         measured.append(
             Measured(
@@ -155,8 +164,8 @@ def measure(plan: Plan, store: Store) -> Measurements:
                 node.fingerprint,
                 model_fingerprints[evaluate],
                 statuses[node.fingerprint].value,
-                _scores(evaluate, record["predictions"], golds[record["golds"]]["golds"], entry),
-                _examples(evaluate, golds[record["golds"]]),
+                _statistics(evaluate, record, gold, entry),
+                _examples(evaluate, gold),
                 {key: value for key, value in record.items() if key != "predictions"},
                 tuple(Training(train, found.result if found else {}) for train, found in trainings),
             )
@@ -176,33 +185,27 @@ def most_memory_bytes(seeds: Sequence[Variant]) -> int | None:
     return max((peak for peak in every if peak is not None), default=None)
 
 
-def source_languages(evaluate: Evaluate) -> frozenset[str]:
-    """Languages in which the measured label set was trained on, so that a score there is not zero-shot.
-
-    Besides the task's own, those of every training on the way with the same labels: few-shot rows of a target
-    language count, and so does an intermediate task of the same kind.
-    """
-    labels = _label_set(evaluate.task)
-    trained = [train.task for train in path(evaluate) if labels and _label_set(train.task) == labels]
-    return frozenset(language for task in (evaluate.task, *trained) for language in task.source_languages)
-
-
-def _label_set(task: Task) -> frozenset[str]:
-    return frozenset(task.format.labels) if isinstance(task.format, Classification) else frozenset()
-
-
 def _variant(label: str, languages: Mapping[str, Measured]) -> Variant:
     first = next(iter(languages.values()))
     return Variant(label, first.evaluate.task, first.factors, seeds(first.evaluate), languages)
 
 
-def _scores(
-    evaluate: Evaluate, predictions: Sequence[object], golds: Sequence[object], entry: Entry
+def _statistics(
+    evaluate: Evaluate, record: Mapping[str, Any], golds: Mapping[str, Any], entry: Entry
 ) -> dict[str, Floats]:
     try:
-        return {metric: METRICS[metric](predictions, golds) for metric in evaluate.task.metrics}
+        found = {
+            metric: METRICS[metric].statistics(record["predictions"], golds["golds"], evaluate.language)
+            for metric in evaluate.task.metrics
+        }
+    except UserError:
+        raise
     except ValueError as error:
         raise UserError(f"{entry.folder}: {error}; remove that folder and run the recipe again") from error
+    for metric, statistics in found.items():
+        # The bootstrap draws rows, so it must know of which row each example is.
+        assert len(statistics) == len(golds["rows"]), f"{entry.folder}: {metric} of {len(golds['rows'])} rows"
+    return found
 
 
 def _examples(evaluate: Evaluate, golds: Mapping[str, Any]) -> Examples:

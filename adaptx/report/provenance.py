@@ -150,21 +150,23 @@ def _selected(train: Train, result: dict[str, Any]) -> str:
     chosen = result.get("selected_on")
     if not chosen:
         return "last step"
-    metric = train.task.metrics[0]
-    scores = {int(entry["step"]): entry.get(metric) for entry in result.get("development", [])}
+    metrics = " and ".join(dict.fromkeys(task.metrics[0] for task in train.tasks))
+    scores = {int(entry["step"]): float(entry["score"]) for entry in result.get("development", [])}
     score = scores.get(result.get("selected_step", -1))
-    shown = f", {metric} {percent(score)}%" if score is not None else ""
+    shown = f", {metrics} {percent(score)}%" if score is not None else ""
     return f"step {count(result.get('selected_step'))}, best on the {chosen}{shown}"
 
 
 def _rows_read(plan: Plan) -> Iterable[tuple[str, Rows]]:
     trainings = dict.fromkeys(train for evaluate in plan.recipe.evaluations for train in path(evaluate))
     for train in trainings:
-        yield from ((f"training {train.task.name}", rows) for rows in train.task.train)
-        if isinstance(train.config.selection, Best):
-            yield from ((f"selecting {train.task.name}", rows) for rows in train.task.development)
+        for task in train.tasks:
+            yield from ((f"training {task.name}", rows) for rows in task.train)
+            if isinstance(train.config.selection, Best):
+                yield from ((f"selecting {task.name}", rows) for rows in task.development)
     for evaluate in plan.recipe.evaluations:
         yield f"evaluating {evaluate.task.name}", evaluate.task.rows_in(evaluate.language)
+        yield from ((f"candidates of {evaluate.task.name}", rows) for rows in evaluate.task.pool)
 
 
 def _checkpoint(evaluate: Evaluate) -> ModelSpec:

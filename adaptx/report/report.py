@@ -1,7 +1,7 @@
 """A report: tables, figures and one HTML file, all computed from the store."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,10 @@ from adaptx.report.bootstrap import RESAMPLES
 from adaptx.report.confounds import find_confounds, rows_differences
 from adaptx.report.gains import Gain, compute_gains
 from adaptx.report.measured import Measurements, measure
+from adaptx.report.suite_tables import suite_results
 from adaptx.report.summary import headline, in_short
-from adaptx.report.table import gains_frame, tidy_frame, tidy_records
-from adaptx.report.tables import Table, cost_table, gain_table, language_table, score_tables
+from adaptx.report.table import gains_frame, suites_frame, tidy_frame, tidy_records
+from adaptx.report.tables import WIDEST, Table, cost_table, gain_table, language_table, score_tables
 from adaptx.specs import Task
 from adaptx.specs.fingerprint import fingerprint
 from adaptx.store import Store
@@ -30,20 +31,24 @@ GENERIC_COMMANDS = ("adaptx plan RECIPE", "adaptx run RECIPE", "adaptx report RE
 HTML_WIDEST = 145
 """Characters of a score table that fit the page's column."""
 
+MOST_SUMMARIES = 4
+"""Of more tasks than this, each is summed up in its own section instead of at the top of the page."""
+
 
 @dataclass(frozen=True, eq=False)
 class Report:
     """What `write_report` made.
 
-    table, gains: pandas.DataFrame. warnings: sentences on what else could explain the scores. missing:
-    planned evaluations that are not stored. metrics: the headline numbers, shares in [0, 1], under names
-    MLflow takes.
+    suites_csv: None where the recipe names no suite. table, gains: pandas.DataFrame. warnings: sentences on what else
+    could explain the scores. missing: planned evaluations that are not stored. metrics: the headline numbers, shares
+    in [0, 1], under names MLflow takes.
     """
 
     folder: Path
     html: Path
     scores_csv: Path
     gains_csv: Path
+    suites_csv: Path | None
     figures: tuple[Path, ...]
     table: Any
     gains: Any
@@ -56,7 +61,8 @@ class Report:
     @property
     def files(self) -> tuple[Path, ...]:
         """Everything written."""
-        return (self.html, self.scores_csv, self.gains_csv, *self.figures)
+        suites = (self.suites_csv,) if self.suites_csv is not None else ()
+        return (self.html, self.scores_csv, self.gains_csv, *suites, *self.figures)
 
     @property
     def fingerprint(self) -> str:
@@ -82,12 +88,12 @@ class Report:
 
 @dataclass(frozen=True)
 class Section:
-    """What the page shows of one task."""
+    """What the page shows of one task. scores: metric -> its tables."""
 
     task: Task
     summary: str
     sources: str
-    scores: Sequence[Table]
+    scores: Mapping[str, Sequence[Table]]
     gains: Table
     cost: Table
     languages: Table
@@ -96,7 +102,7 @@ class Section:
 
 
 def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = ()) -> Report:
-    """Write report.html, tables.md, scores.csv, gains.csv and the figures into `out`.
+    """Write report.html, tables.md, scores.csv, gains.csv, suites.csv and the figures into `out`.
 
     Args:
         plan: the recipe's plan; what is not stored is left out, and named.
@@ -116,14 +122,23 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
     out.mkdir(parents=True, exist_ok=True)
     gains = compute_gains(measurements)
     sections = [_section(task, measurements, gains, out) for task in measurements.tasks]
+    suites = suite_results(plan.recipe.suites, measurements)
     curves = plots.learning_curves(provenance.losses(plan, store), out / "losses.png")
     warnings = (*find_confounds(plan.recipe, measurements), *rows_differences(measurements))
     paths = out / "report.html", out / "scores.csv", out / "gains.csv"
     table, gained = tidy_frame(measurements), gains_frame(gains)
     table.to_csv(paths[1], index=False)
     gained.to_csv(paths[2], index=False)
+    suites_csv = out / "suites.csv" if suites else None
+    if suites_csv is not None:
+        suites_frame(suites).to_csv(suites_csv, index=False)
     facts = _facts(plan, store, measurements, gains) | {
         "sections": sections,
+        "suites": [
+            {"name": result.suite.name, "summary": result.summary, "tables": result.tables(HTML_WIDEST)}
+            for result in suites
+        ],
+        "summaries_above": len(sections) <= MOST_SUMMARIES,
         "curves": curves,
         "warnings": warnings,
         "generic_commands": not commands,
@@ -134,10 +149,14 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
     report = Report(
         out,
         *paths,
+        suites_csv,
         tuple(figure for figure in figures if figure is not None),
         table,
         gained,
-        tuple(t for s in sections for t in (*score_tables(s.task, gains), s.cost, s.languages)),
+        (
+            *(table for result in suites for table in result.tables(WIDEST)),
+            *(table for section in sections for table in _terminal_tables(section, gains)),
+        ),
         warnings,
         measurements.missing,
         tuple(tidy_records(measurements)),
@@ -159,13 +178,18 @@ def _section(task: Task, measurements: Measurements, gains: Sequence[Gain], out:
         task,
         in_short(task, gains),
         ", ".join(language_name(language) for language in task.source_languages),
-        score_tables(task, gains, HTML_WIDEST),
+        {each: score_tables(task, each, gains, HTML_WIDEST) for each in task.metrics},
         gain_table(task, gains),
         cost_table(measurements, task),
         language_table(measurements, task),
         plots.gain_heatmap(gains, task.name, metric, out / f"gain_heatmap.{name}.png"),
         plots.quality_cost(measurements, gains, task.name, metric, out / f"quality_cost.{name}.png"),
     )
+
+
+def _terminal_tables(section: Section, gains: Sequence[Gain]) -> list[Table]:
+    scores = [table for metric in section.task.metrics for table in score_tables(section.task, metric, gains)]
+    return [*scores, section.cost, section.languages]
 
 
 def _facts(plan: Plan, store: Store, measurements: Measurements, gains: Sequence[Gain]) -> dict[str, Any]:

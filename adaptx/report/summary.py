@@ -16,7 +16,7 @@ def in_short(task: Task, gains: Sequence[Gain]) -> str:
     best = max(averages, key=lambda gain: gain.score)
     compared = [gain for gain in averages if gain.gain is not None]
     up, down = (sum(gain.sign == sign for gain in compared) for sign in (1, -1))
-    said = f"{task.name}: the best zero-shot average is {percent(best.score)}% ({best.variant})."
+    said = f"{task.name}: the best zero-shot average in {metric} is {percent(best.score)}% ({best.variant})."
     if not compared:
         return f"{said} No variant has a matched baseline here."
     most = max(compared, key=lambda gain: gain.gain or 0.0)

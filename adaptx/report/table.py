@@ -1,5 +1,6 @@
 """The tidy table: one row for each stored evaluation and metric, with its factors and its cost."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -7,6 +8,7 @@ from adaptx.catalog.languages import LANGUAGES, language_name
 from adaptx.plan import Plan
 from adaptx.report.gains import Gain
 from adaptx.report.measured import Measured, Measurements, measure
+from adaptx.report.suite_tables import SuiteResult
 from adaptx.specs import Train
 from adaptx.store import Store
 
@@ -26,13 +28,9 @@ def tidy_frame(measurements: Measurements) -> Any:
 
 
 def tidy_records(measurements: Measurements) -> list[dict[str, Any]]:
-    """Rows of the tidy table as plain JSON values: scores are shares in [0, 1], memory bytes, time "
-    "seconds.
-    """
+    """Rows of the tidy table as plain JSON values: scores are shares in [0, 1], memory bytes, time seconds."""
     return [
-        _row(measured, metric, float(scores.mean()))
-        for measured in measurements.measured
-        for metric, scores in measured.scores.items()
+        _row(measured, metric, score) for measured in measurements.measured for metric, score in measured.scores.items()
     ]
 
 
@@ -41,6 +39,16 @@ def gains_frame(gains: list[Gain]) -> Any:
     import pandas as pd
 
     return pd.DataFrame([asdict(gain) | {"languages": " ".join(gain.languages)} for gain in gains])
+
+
+def suites_frame(results: Sequence[SuiteResult]) -> Any:
+    """The suites' tables unrounded as a pandas.DataFrame, one row for each variant and task, group or average."""
+    import pandas as pd
+
+    frame = pd.DataFrame([record for result in results for record in result.records()])
+    counts = ["languages_used", "languages_expected"]
+    # Averages over tasks have none; pandas would make the others floats.
+    return frame.astype(dict.fromkeys(counts, "Int64"))
 
 
 def _row(measured: Measured, metric: str, value: float) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Three kinds: scores and gains, cost, and languages.
 """
 
+import itertools
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,10 +28,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A header, and whether its cells are words (left) or numbers (right)."""
+    """A header, and whether its cells are words (left) or numbers (right). group: heading over neighbouring columns."""
 
     header: str
     words: bool = False
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,19 +45,35 @@ class Table:
     caption: str = ""
 
     @property
+    def headings(self) -> list[tuple[str, int]]:
+        """Each group heading with how many columns lie under it; none where no column has one."""
+        runs = [(group, len(list(run))) for group, run in itertools.groupby(column.group for column in self.columns)]
+        return runs if any(group for group, _ in runs) else []
+
+    @property
+    def headers(self) -> list[str]:
+        """The columns' headers as text of equal height, a group's heading over the first of its columns."""
+        headings = [text for group, span in self.headings for text in (group.replace(" ", "\n"), *[""] * (span - 1))]
+        whole = [
+            f"{heading}\n{column.header}" if heading else column.header
+            for heading, column in zip(headings or [""] * len(self.columns), self.columns, strict=True)
+        ]
+        most = max(header.count("\n") for header in whole)
+        return ["\n" * (most - header.count("\n")) + header for header in whole]
+
+    @property
     def width(self) -> int:
         """Characters of a terminal that the table takes, with two between columns."""
         lines = [
-            [column.header for column in self.columns],
+            self.headers,
             *([cell.text for cell in row] for row in self.rows),
         ]
         widths = [max(len(line) for text in texts for line in text.split("\n")) for texts in zip(*lines, strict=True)]
         return sum(widths) + 2 * len(widths)
 
 
-def score_tables(task: Task, gains: Sequence[Gain], widest: int = WIDEST) -> list[Table]:
+def score_tables(task: Task, metric: str, gains: Sequence[Gain], widest: int = WIDEST) -> list[Table]:
     """Scores by language and the gain on the zero-shot average; languages apart where they are too many."""
-    metric = task.metrics[0]
     by_variant = _by_variant(gains, task.name, metric)
     languages = list(dict.fromkeys(g.quantity for by in by_variant.values() for g in by.values() if g.is_language))
     title = f"{task.name} · {metric}, %"
@@ -72,10 +90,11 @@ def score_tables(task: Task, gains: Sequence[Gain], widest: int = WIDEST) -> lis
 
 def gain_table(task: Task, gains: Sequence[Gain]) -> Table:
     """Every gain by language, with its interval."""
-    metric = task.metrics[0]
+    named = len(task.metrics) > 1
     rows = [
         (
             Cell(g.variant),
+            *([Cell(g.metric)] if named else []),
             Cell(language_name(g.quantity)),
             Cell(count(g.examples)),
             Cell(percent(g.score)),
@@ -83,10 +102,11 @@ def gain_table(task: Task, gains: Sequence[Gain]) -> Table:
             Cell(gain_text(g), g.sign),
         )
         for g in gains
-        if g.task == task.name and g.metric == metric and g.is_language and not g.is_baseline
+        if g.task == task.name and g.is_language and not g.is_baseline
     ]
     columns = (
         Column("variant", True),
+        *([Column("metric", True)] if named else []),
         Column("language", True),
         Column("rows"),
         Column("score, %"),

@@ -34,9 +34,9 @@ def print_tables(tables: Sequence[Table], console: "Console") -> None:
             caption_justify="left",
             caption_style="dim",
         )
-        for column in table.columns:
+        for header, column in zip(table.headers, table.columns, strict=True):
             justify = "left" if column.words else "right"
-            drawn.add_column(Text(column.header, justify=justify), justify=justify, no_wrap=not column.words)
+            drawn.add_column(Text(header, justify=justify), justify=justify, no_wrap=not column.words)
         for row in table.rows:
             drawn.add_row(*(Text(cell.text, style=_STYLES[cell.sign]) for cell in row))
         console.print(drawn)
@@ -49,7 +49,7 @@ def markdown(tables: Sequence[Table]) -> str:
 
 
 def _markdown_table(table: Table) -> str:
-    header = _line([column.header.replace("\n", " ") for column in table.columns])
+    header = _line([" ".join(header.split()) for header in table.headers])
     rule = "|" + "|".join(":--" if column.words else "--:" for column in table.columns) + "|"
     rows = [_line([_markdown_cell(cell) for cell in row]) for row in table.rows]
     parts = [f"**{table.title}**", "\n".join([header, rule, *rows]), table.caption]

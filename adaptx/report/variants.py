@@ -12,6 +12,7 @@ from typing import Any
 from adaptx.identity import evaluation_framing, evaluation_precision
 from adaptx.naming import factors, path
 from adaptx.specs import Evaluate, ModelSpec, Task, TrainConfig
+from adaptx.specs.fingerprint import is_outside_identity
 
 MOST_FIELDS = 3
 """More differing fields than this make no readable label; the fingerprint then stands for them."""
@@ -61,7 +62,7 @@ def _flat(value: Any, place: str) -> Flat:
     dot = f"{place}." if place else ""
     flat: Flat = {f"{dot}type": type(value).__name__}
     for field in dataclasses.fields(value):
-        if not (isinstance(value, TrainConfig) and field.name == "seed") and field.name != "keep":
+        if not (isinstance(value, TrainConfig) and field.name == "seed") and not is_outside_identity(field):
             flat |= _flat(getattr(value, field.name), f"{dot}{field.name}")
     return flat
 

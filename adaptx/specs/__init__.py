@@ -1,6 +1,18 @@
 """The frozen dataclasses a recipe is written in."""
 
+from adaptx.specs.formats import (
+    Bitext,
+    BitextMining,
+    Classification,
+    MaskedLanguageModel,
+    MultipleChoice,
+    QuestionAnswering,
+    Retrieval,
+    Tagging,
+    TaskFormat,
+)
 from adaptx.specs.method import Bottleneck, Full, Lora, Method
+from adaptx.specs.mixture import Mixture, Proportional, Sampling, Temperature, Uniform, Weighted
 from adaptx.specs.model import Exposure, Hidden, ModelFamily, ModelSpec, Pooling, Seen, Shape
 from adaptx.specs.resources import Resources
 from adaptx.specs.stage import (
@@ -16,32 +28,42 @@ from adaptx.specs.stage import (
     Start,
     Train,
 )
-from adaptx.specs.task import Classification, Retrieval, Rows, Task, TaskFormat
+from adaptx.specs.suite import Group, Suite
+from adaptx.specs.task import Rows, Task
 from adaptx.specs.training import Best, Last, Precision, Schedule, TrainConfig
 
 __all__ = [
     "Best",
+    "Bitext",
+    "BitextMining",
     "Bottleneck",
     "Classification",
     "Evaluate",
     "Exposure",
     "Full",
     "Fuse",
+    "Group",
     "Hidden",
     "KeptHead",
     "Last",
     "Lora",
+    "MaskedLanguageModel",
     "Method",
+    "Mixture",
     "ModelFamily",
     "ModelSpec",
+    "MultipleChoice",
     "NewHead",
     "Pooling",
     "Precision",
     "Pretrained",
+    "Proportional",
+    "QuestionAnswering",
     "Recipe",
     "Resources",
     "Retrieval",
     "Rows",
+    "Sampling",
     "Schedule",
     "Seen",
     "Sequential",
@@ -49,8 +71,13 @@ __all__ = [
     "Stack",
     "Stage",
     "Start",
+    "Suite",
+    "Tagging",
     "Task",
     "TaskFormat",
+    "Temperature",
     "Train",
     "TrainConfig",
+    "Uniform",
+    "Weighted",
 ]

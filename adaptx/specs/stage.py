@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 
 from adaptx.specs.fingerprint import OUTSIDE
 from adaptx.specs.method import Method
+from adaptx.specs.mixture import Mixture
 from adaptx.specs.model import Hidden, ModelSpec
+from adaptx.specs.suite import Suite
 from adaptx.specs.task import Task
 from adaptx.specs.training import Precision, TrainConfig
 
@@ -67,10 +69,13 @@ class KeptHead:
 
 @dataclass(frozen=True)
 class Train:
-    """Train `method` on a task. `limit`: at most so many training rows a language (the leading ones)."""
+    """Train `method` on a task or a mixture. `limit`: at most so many training rows a task.
+
+    Of a task with several sets each gives its leading rows, in proportion to their sizes.
+    """
 
     model: ModelSpec
-    task: Task
+    task: Task | Mixture
     method: Method
     config: TrainConfig
     start: Start = Pretrained()
@@ -81,6 +86,11 @@ class Train:
 
     def __post_init__(self) -> None:
         _check_limit(self.limit)
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The task, or the mixture's tasks."""
+        return self.task.tasks if isinstance(self.task, Mixture) else (self.task,)
 
     @property
     def inputs(self) -> tuple["Train", ...]:
@@ -127,12 +137,16 @@ def _check_limit(limit: int | None) -> None:
 
 @dataclass(frozen=True)
 class Recipe:
-    """The evaluations that answer one question, under one name (also the MLflow experiment's)."""
+    """The evaluations that answer one question, under one name (also the MLflow experiment's).
+
+    suites: benchmarks whose table the report prints from these evaluations.
+    """
 
     name: str
     evaluations: tuple[Evaluate, ...]
     title: str = ""
     notes: tuple[str, ...] = ()
+    suites: tuple[Suite, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.evaluations:

@@ -1,42 +1,22 @@
 """Tasks: a task is data (where its rows lie, what its columns mean); only its format has behaviour."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from adaptx.specs.fingerprint import OUTSIDE
-
-
-@dataclass(frozen=True)
-class Classification:
-    """One label for a text or a pair of texts. Columns: `text`, optionally `pair`, and `label`.
-
-    The label set agrees with another when the names do, in any order.
-    """
-
-    labels: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
-            raise ValueError(f"Classification needs at least two distinct labels, got {self.labels}")
-
-
-@dataclass(frozen=True)
-class Retrieval:
-    """Nearest neighbour among sentence embeddings, by cosine. Columns: `query` and `candidate`, aligned by row.
-
-    Each query's gold is the candidate of its own row; all candidates of the set are ranked.
-    """
-
-
-TaskFormat = Classification | Retrieval
+from adaptx.specs.formats import TaskFormat
 
 
 @dataclass(frozen=True)
 class Rows:
     """One split of one hub data set in one language, and how its columns are read.
 
-    columns: pairs (role of the format, column of the data set).
-    label_names: for integer labels, the name of each id; empty when the column holds names.
+    columns: pairs (role of the format, column of the data set). A dot reaches into a nested column (`answers.text`); a
+    tuple of columns becomes one list.
+    label_names: for integer labels or tags, the name of each id; empty when the column holds names.
+    choice_keys: for multiple choice, the raw label of each choice in order; empty when it is the choice's index.
     dropped_labels: raw label values that mean "no gold label"; such rows are left out.
+    wording: for a role, texts that replace raw values: (role, ((raw, text), ...)).
+    starts_with: (column, prefix): only rows whose value begins so are read.
     first, stop: a slice of the split (after dropping); `stop` None is the end.
     expected: rows that the hub's slice has; a different count is reported, never hidden.
     parallel_group: sets whose i-th rows translate one another carry the same group.
@@ -46,9 +26,12 @@ class Rows:
     config: str = field(metadata=OUTSIDE)
     split: str = field(metadata=OUTSIDE)
     language: str
-    columns: tuple[tuple[str, str], ...]
+    columns: tuple[tuple[str, str | tuple[str, ...]], ...]
     label_names: tuple[str, ...] = ()
+    choice_keys: tuple[int | str, ...] = ()
     dropped_labels: tuple[int | str, ...] = ()
+    wording: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    starts_with: tuple[str, str] | None = None
     first: int = 0
     stop: int | None = None
     revision: str | None = field(default=None, metadata=OUTSIDE)
@@ -64,7 +47,7 @@ class Rows:
         """`<hub id>/<config>/<split>`: the file in a local mirror, without its ending."""
         return f"{self.hub_id}/{self.config}/{self.split}"
 
-    def column(self, role: str) -> str | None:
+    def column(self, role: str) -> str | tuple[str, ...] | None:
         return dict(self.columns).get(role)
 
 
@@ -72,7 +55,9 @@ class Rows:
 class Task:
     """A task as data. `train` and `development` are in the source language(s); `evaluation` has one entry a language.
 
-    metric: name in `adaptx.metrics`; the first is the one that selects checkpoints and that reports show.
+    metrics: names in `adaptx.metrics`; the first is the one that selects checkpoints and that reports show.
+    pool: candidates that retrieval ranks for the queries of every language.
+    translated: training rows translated into other languages, which `with_translated` adds to `train`.
     """
 
     name: str = field(metadata=OUTSIDE)
@@ -80,6 +65,8 @@ class Task:
     train: tuple[Rows, ...] = ()
     development: tuple[Rows, ...] = ()
     evaluation: tuple[Rows, ...] = ()
+    pool: tuple[Rows, ...] = ()
+    translated: tuple[Rows, ...] = field(default=(), metadata=OUTSIDE)
     metrics: tuple[str, ...] = ("accuracy",)
     kind: str = field(default="", metadata=OUTSIDE)
     licence: str = field(default="", metadata=OUTSIDE)
@@ -112,3 +99,19 @@ class Task:
             if rows.language == language:
                 return rows
         raise ValueError(f"task {self.name} has no evaluation rows in {language!r}; it has {', '.join(self.languages)}")
+
+    def with_translated(self, *languages: str) -> "Task":
+        """The task with its translated training rows in those languages as further sources; all, where none is named.
+
+        Raises:
+            ValueError: there are none in a language.
+        """
+        there = {rows.language: rows for rows in self.translated}
+        unknown = [language for language in languages if language not in there]
+        if unknown or not there:
+            raise ValueError(
+                f"task {self.name} has no translated training rows in {', '.join(unknown) or 'any language'}; "
+                f"it has: {', '.join(there) or 'none'}"
+            )
+        chosen = tuple(there[language] for language in languages or there)
+        return replace(self, name=f"{self.name}_translated", train=self.train + chosen)

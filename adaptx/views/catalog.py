@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.table import Table
 from adaptx.catalog import METHODS, language_name
 from adaptx.catalog.support import FROZEN_REFUSED, STARTS_REFUSED
 from adaptx.specs import Fuse, Method, ModelSpec, Pretrained, Rows, Sequential, Stack, Task
+from adaptx.views.examples import FoundExamples
 
 STARTS = (Pretrained, Sequential, Stack, Fuse)
 
@@ -25,6 +27,8 @@ def task_json(task: Task) -> dict[str, Any]:
         "train": [_rows_json(rows) for rows in task.train],
         "development": [_rows_json(rows) for rows in task.development],
         "evaluation": [_rows_json(rows) for rows in task.evaluation],
+        "pool": [_rows_json(rows) for rows in task.pool],
+        "translated": [_rows_json(rows) for rows in task.translated],
         "licence": task.licence,
         "citation": task.citation,
         "description": task.description,
@@ -61,12 +65,25 @@ def show_task(task: Task, console: Console) -> None:
     ):
         console.print(f"  {name}: {value}", highlight=False)
     table = _table("", "rows", "language", "source", "slice", "expected")
-    for use, sets in (("train", task.train), ("development", task.development), ("evaluation", task.evaluation)):
+    for use in ("train", "development", "evaluation", "pool", "translated"):
+        sets: tuple[Rows, ...] = getattr(task, use)
         for rows in sets:
             cut = f"[{rows.first}:{rows.stop or ''}]" if rows.first or rows.stop else "all"
             language = f"{rows.language} ({language_name(rows.language)})"
             table.add_row(use, language, rows.address, cut.replace("[", r"\["), str(rows.expected or "?"))
     console.print(table)
+
+
+def show_examples(found: FoundExamples, where: str, console: Console) -> None:
+    """One shortened example a language, and the languages that have none in `where`."""
+    for each in found.examples:
+        console.print(f"[bold]{each.language}[/bold] ({language_name(each.language)}), {each.source}", highlight=False)
+        for role, value in each.example.items():
+            shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            console.print(f"  {role}: {shown}", markup=False, highlight=False)
+    if found.without:
+        languages = " ".join(found.without)
+        console.print(f"no example in {where} for: {languages} (give a mirror of the hub: --data DIR)", highlight=False)
 
 
 def model_json(model: ModelSpec) -> dict[str, Any]:

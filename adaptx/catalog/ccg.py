@@ -1,0 +1,119 @@
+"""CCG supertagging over the user's own copy of CCGbank, which is licensed and on no hub.
+
+Hockenmaier and Steedman 2007, CCGbank: A Corpus of CCG Derivations and Dependency Structures Extracted from the Penn
+Treebank, Computational Linguistics 33(3); LDC2005T13.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from adaptx.catalog.tagged import CONLL_ENDINGS, read_tagged
+from adaptx.errors import MissingInput, UserError
+from adaptx.sources import LOCAL, local_files
+from adaptx.specs import Rows, Tagging, Task
+
+FOLDER_VARIABLE = "ADAPTX_CCGBANK"
+_COLUMNS = (("tokens", "tokens"), ("tags", "tags"))
+
+
+@dataclass(frozen=True)
+class _Split:
+    """One part of the corpus: its sections, names of a plain file of it, and the sentences that it has."""
+
+    sections: tuple[str, ...]
+    names: tuple[str, ...]
+    expected: int
+
+
+# The division of the Wall Street Journal that the field uses (Clark and Curran 2007, Computational Linguistics 33(4)).
+_SPLITS = {
+    "train": _Split(("0[2-9]", "1[0-9]", "2[01]"), ("train",), 39_604),
+    "development": _Split(("00",), ("dev", "development", "validation"), 1_913),
+    "evaluation": _Split(("23",), ("test", "evaluation"), 2_407),
+}
+
+
+def ccg_task(folder: str | Path | None = None) -> Task:
+    """Supertagging with the categories found in a folder: CCGbank as the LDC gives it out, or files of tagged words.
+
+    folder: holds `data/AUTO/00` to `24` with .auto files (or `AUTO/...`, or the sections themselves), or `train`, `dev`
+    and `test` files ending in .tsv, .txt or .conll with a word, a tab and its category a line and blank lines between
+    sentences. None: the environment's ADAPTX_CCGBANK.
+
+    Raises:
+        MissingInput: no folder is named, or it does not hold all three parts.
+        UserError: a file that is neither.
+    """
+    named = folder or os.environ.get(FOLDER_VARIABLE)
+    if not named:
+        raise MissingInput(f"no folder of CCGbank is named. {_remedy()}")
+    path = Path(named).expanduser().absolute()
+    if not path.is_dir():
+        raise MissingInput(f"there is no folder {path} of CCGbank. {_remedy()}")
+    sets = _derivations(path) or _plain_files(path)
+    missing = [use for use in _SPLITS if use not in sets]
+    if missing:
+        there = ", ".join(sorted(other.name for other in path.iterdir())[:12]) or "nothing"
+        raise MissingInput(f"{path} holds no {' or '.join(missing)} part of CCGbank; it holds: {there}. {_remedy()}")
+    return Task(
+        "ccg",
+        Tagging(_categories(sets.values())),
+        train=(sets["train"],),
+        development=(sets["development"],),
+        evaluation=(sets["evaluation"],),
+        metrics=("token_accuracy",),
+        kind="syntax",
+        licence="LDC User Agreement (LDC2005T13), not redistributable",
+        citation="Hockenmaier and Steedman 2007, CCGbank, Computational Linguistics 33(3)",
+        description="The lexical category of each word in combinatory categorial grammar.",
+    )
+
+
+def _remedy() -> str:
+    return (
+        "The corpus is licensed by the LDC (https://catalog.ldc.upenn.edu/LDC2005T13) and is not fetched: "
+        "name your copy with ccg_task(FOLDER) or the environment's "
+        f"{FOLDER_VARIABLE}=FOLDER. The folder holds data/AUTO/00 to 24 with .auto files, or train.tsv, dev.tsv and "
+        "test.tsv with a word, a tab and its category a line and a blank line between sentences"
+    )
+
+
+def _derivations(folder: Path) -> dict[str, Rows]:
+    for below in ("data/AUTO/", "AUTO/", ""):
+        found: dict[str, Rows] = {}
+        for use, split in _SPLITS.items():
+            patterns = [f"{below}{section}/*.auto" for section in split.sections]
+            if any(next(folder.glob(pattern), None) is not None for pattern in patterns):
+                found[use] = _rows(folder, " ".join(patterns), use, split.expected)
+        if found:
+            return found
+    return {}
+
+
+def _plain_files(folder: Path) -> dict[str, Rows]:
+    found: dict[str, Rows] = {}
+    for use, split in _SPLITS.items():
+        names = [f"{name}{ending}" for name in split.names for ending in CONLL_ENDINGS]
+        name = next((name for name in names if (folder / name).is_file()), None)
+        if name is not None:
+            found[use] = _rows(folder, name, use, None)
+    return found
+
+
+def _rows(folder: Path, config: str, use: str, expected: int | None) -> Rows:
+    return Rows(f"{LOCAL}{folder}", config, use, "en", _COLUMNS, expected=expected)
+
+
+def _categories(sets: Iterable[Rows]) -> tuple[str, ...]:
+    found: set[str] = set()
+    for rows in sets:
+        for file in local_files(rows):
+            for words, categories in read_tagged(file):
+                if not categories:
+                    raise UserError(
+                        f"{file}: the words {' '.join(words)!r} have no category; write word, tab, category"
+                    )
+                found.update(categories)
+    return tuple(sorted(found))

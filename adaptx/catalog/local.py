@@ -1,0 +1,188 @@
+"""A task over files of the user's own: CSV, TSV, JSON lines, parquet, and CoNLL columns for tagging."""
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from adaptx.errors import MissingInput, UserError
+from adaptx.sources import LOCAL
+from adaptx.specs import (
+    Bitext,
+    BitextMining,
+    Classification,
+    MaskedLanguageModel,
+    MultipleChoice,
+    QuestionAnswering,
+    Retrieval,
+    Rows,
+    Tagging,
+    Task,
+    TaskFormat,
+)
+
+Files = Mapping[str, str | PathLike[str]]
+"""Language -> file; a relative path begins in the folder where adaptx is started."""
+Columns = Mapping[str, str | tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class _Roles:
+    needed: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    trained: tuple[str, ...] = ()
+
+
+_ROLES = {
+    Classification: _Roles(("text", "label"), ("pair",)),
+    MultipleChoice: _Roles(("text", "choices", "label"), ("question",)),
+    Tagging: _Roles(("tokens", "tags")),
+    QuestionAnswering: _Roles(("question", "context", "answers"), trained=("answer_starts",)),
+    Bitext: _Roles(("query", "candidate")),
+    BitextMining: _Roles(("source", "target", "gold")),
+    MaskedLanguageModel: _Roles(("text",)),
+}
+_PAIRS = _Roles(("query", "candidate"), ("candidate_context",))
+_PASSAGES = _Roles(("query", "passage", "answer_starts"), ("sentence_breaks",))
+_QUERIES = _Roles(("query", "gold"))
+_CANDIDATES = _Roles(("id", "candidate"), ("candidate_context",))
+_SENTENCES = _Roles(("id", "passage", "answer_starts"), ("sentence_breaks",))
+
+
+def local_task(
+    name: str,
+    task_format: TaskFormat,
+    train: Files | None = None,
+    development: Files | None = None,
+    evaluation: Files | None = None,
+    columns: Columns | None = None,
+    metrics: tuple[str, ...] | None = None,
+    pool: Files | None = None,
+) -> Task:
+    """A task whose rows are in files, one a language; they are read from there whatever `--data` says.
+
+    columns: role of the format -> column of the files, where they differ. Labels and tags are their names, or their
+    numbers in the format's order. In CSV and TSV files lists (choices, tokens, answers) are JSON lists. A file with
+    another content is another input: its SHA-256 is in the identity of all that read it.
+
+        NEWS = local_task("news", Classification(("sport", "politics")),
+                          train={"en": "train.csv"}, evaluation={"sw": "swahili.jsonl"})
+
+    Raises:
+        MissingInput: a file is not there.
+        UserError: a role that the format does not have.
+    """
+    _check_roles(name, task_format, columns or {})
+
+    def sets(use: str, files: Files | None) -> tuple[Rows, ...]:
+        places = (files or {}).items()
+        return tuple(_rows(Path(file), language, use, task_format, columns or {}) for language, file in places)
+
+    names = [Path(file).name for files in (train, development, evaluation, pool) for file in (files or {}).values()]
+    return Task(
+        name,
+        task_format,
+        train=sets("train", train),
+        development=sets("development", development),
+        evaluation=sets("evaluation", evaluation),
+        pool=sets("pool", pool),
+        metrics=metrics or default_metrics(task_format),
+        description=f"Rows of one's own: {', '.join(dict.fromkeys(names))}.",
+    )
+
+
+def default_metrics(task_format: TaskFormat) -> tuple[str, ...]:
+    """The metrics by which sets of a format are commonly reported."""
+    match task_format:
+        case Classification() | MultipleChoice() | Bitext():
+            return ("accuracy",)
+        case Tagging(labels):
+            spans = any(label.startswith("B-") for label in labels)
+            return ("entity_f1", "token_accuracy") if spans else ("token_accuracy",)
+        case QuestionAnswering():
+            return ("squad_v2_f1", "squad_v2_exact_match") if task_format.unanswerable else ("f1", "exact_match")
+        case Retrieval():
+            return ("map_at_20",)
+        case BitextMining():
+            return ("mining_f1",)
+        case MaskedLanguageModel():
+            return ("masked_accuracy",)
+
+
+def _rows(file: Path, language: str, use: str, task_format: TaskFormat, columns: Columns) -> Rows:
+    path = file.expanduser().absolute()
+    if not path.is_file():
+        beside = sorted(other.name for other in path.parent.iterdir()) if path.parent.is_dir() else []
+        shown = f"holds: {', '.join(beside[:8])}" if beside else "is not there or empty"
+        raise MissingInput(
+            f"the {use} file of {language} is not at {path}; its folder {shown}. "
+            "A relative path begins in the folder where adaptx is started"
+        )
+    header = _header(path, task_format)
+
+    def has(role: str) -> bool:
+        return role in columns or role in header
+
+    roles = _roles(task_format, use, has("passage"))
+    optional = tuple(role for role in roles.optional if has(role))
+    names = (*roles.needed, *optional, *(roles.trained if use == "train" else ()))
+    labels: tuple[str, ...] = getattr(task_format, "labels", ())
+    # Labels that are numbers themselves (ratings) are names, never places in the label set.
+    numeric = any(label.isdigit() for label in labels)
+    return Rows(
+        hub_id=f"{LOCAL}{path.parent}",
+        config=path.name,
+        split=use,
+        language=language,
+        columns=tuple((role, columns.get(role, role)) for role in names),
+        label_names=() if numeric else labels,
+    )
+
+
+def _roles(task_format: TaskFormat, use: str, passages: bool) -> _Roles:
+    if not isinstance(task_format, Retrieval):
+        return _ROLES[type(task_format)]
+    if use == "train":
+        return _PASSAGES if passages else _PAIRS
+    if use == "pool":
+        return _SENTENCES if passages else _CANDIDATES
+    return _QUERIES
+
+
+def _check_roles(name: str, task_format: TaskFormat, columns: Columns) -> None:
+    if isinstance(task_format, Retrieval):
+        kinds = [_PAIRS, _PASSAGES, _QUERIES, _CANDIDATES, _SENTENCES]
+    else:
+        kinds = [_ROLES[type(task_format)]]
+    known = dict.fromkeys(role for kind in kinds for role in (*kind.needed, *kind.optional, *kind.trained))
+    unknown = [role for role in columns if role not in known]
+    if unknown:
+        raise UserError(
+            f"local_task({name!r}, columns=...): {type(task_format).__name__} has no role {', '.join(unknown)}; it "
+            f"has: {', '.join(known)}. Write columns={{role: column}}"
+        )
+
+
+def _header(path: Path, task_format: TaskFormat) -> list[str]:
+    """The names of the file's columns; what cannot be read is told when the rows are."""
+    ending = path.suffix.lower()
+    if ending == ".parquet":
+        import pyarrow.parquet as parquet
+
+        try:
+            return parquet.read_schema(path).names  # pyright: ignore[reportUnknownMemberType]
+        except ValueError as error:
+            raise UserError(f"{path} cannot be read as parquet: {error}") from error
+    if isinstance(task_format, Tagging):
+        return ["tokens", "tags"]
+    with path.open(encoding="utf-8-sig", newline="", errors="replace") as stream:
+        if ending in (".csv", ".tsv"):
+            return next(csv.reader(stream, delimiter="," if ending == ".csv" else "\t"), [])
+        if ending == ".jsonl":
+            try:
+                return list(json.loads(stream.readline()))
+            except ValueError as error:
+                raise UserError(f"{path} cannot be read as jsonl: line 1: {error}") from error
+    return []

@@ -1,0 +1,129 @@
+"""Known tasks as plain values, one file a kind: where their rows lie, what the columns mean, licence and source."""
+
+from adaptx.catalog.ccg import ccg_task
+from adaptx.catalog.near import near
+from adaptx.catalog.tasks.multiple_choice import COMMONSENSEQA, COPA, COSMOSQA, HELLASWAG, SOCIALIQA, XCOPA
+from adaptx.catalog.tasks.nli import (
+    AMERICAS_NLI,
+    ANLI_PLUS,
+    INDONLI,
+    KLUE_NLI,
+    MNLI,
+    NLI,
+    RTE,
+    SNLI,
+    XNLI,
+    XNLI_MORE,
+)
+from adaptx.catalog.tasks.paraphrase import MRPC, PAWS, PAWSX, QQP
+from adaptx.catalog.tasks.question_answering import MLQA, SQUAD, SQUAD_V2, TYDIQA, XQUAD, XQUAD_12
+from adaptx.catalog.tasks.retrieval import BUCC, LAREQA, MEWSLIX, TATOEBA, TATOEBA_R
+from adaptx.catalog.tasks.tagging import MASAKHANER2, PANX, UDPOS, UDPOS_R, WIKIANN
+from adaptx.catalog.tasks.text import NTREX_MLM, WIKIPEDIA_MLM, ntrex_mlm, wikipedia_mlm
+from adaptx.catalog.tasks.topic import SIB200
+from adaptx.specs import Task
+
+_INTERMEDIATE = (
+    SNLI,
+    MNLI,
+    ANLI_PLUS,
+    RTE,
+    QQP,
+    MRPC,
+    PAWS,
+    SQUAD,
+    SQUAD_V2,
+    HELLASWAG,
+    COSMOSQA,
+    COMMONSENSEQA,
+    SOCIALIQA,
+    COPA,
+    WIKIPEDIA_MLM,
+    NTREX_MLM,
+)
+_TARGET = (
+    XNLI,
+    XNLI_MORE,
+    PAWSX,
+    XCOPA,
+    UDPOS,
+    UDPOS_R,
+    PANX,
+    WIKIANN,
+    XQUAD,
+    XQUAD_12,
+    MLQA,
+    TYDIQA,
+    BUCC,
+    TATOEBA,
+    TATOEBA_R,
+    LAREQA,
+    MEWSLIX,
+    INDONLI,
+    KLUE_NLI,
+    AMERICAS_NLI,
+    NLI,
+    SIB200,
+    MASAKHANER2,
+)
+
+TASKS: dict[str, Task] = {task.name: task for task in (*_INTERMEDIATE, *_TARGET)}
+
+__all__ = [
+    "AMERICAS_NLI",
+    "ANLI_PLUS",
+    "BUCC",
+    "COMMONSENSEQA",
+    "COPA",
+    "COSMOSQA",
+    "HELLASWAG",
+    "INDONLI",
+    "KLUE_NLI",
+    "LAREQA",
+    "MASAKHANER2",
+    "MEWSLIX",
+    "MLQA",
+    "MNLI",
+    "MRPC",
+    "NLI",
+    "NTREX_MLM",
+    "PANX",
+    "PAWS",
+    "PAWSX",
+    "QQP",
+    "RTE",
+    "SIB200",
+    "SNLI",
+    "SOCIALIQA",
+    "SQUAD",
+    "SQUAD_V2",
+    "TASKS",
+    "TATOEBA",
+    "TATOEBA_R",
+    "TYDIQA",
+    "UDPOS",
+    "UDPOS_R",
+    "WIKIANN",
+    "WIKIPEDIA_MLM",
+    "XCOPA",
+    "XNLI",
+    "XNLI_MORE",
+    "XQUAD",
+    "XQUAD_12",
+    "find_task",
+    "ntrex_mlm",
+    "wikipedia_mlm",
+]
+
+
+def find_task(name: str) -> Task:
+    """The task of that name; `ccg`, whose corpus is licensed, is made of the user's own files.
+
+    Raises:
+        ValueError: unknown; near names are listed.
+    """
+    if name == "ccg":
+        return ccg_task()
+    if name not in TASKS:
+        raise ValueError(f"unknown task {name!r}; near: {near(name, TASKS)}. `adaptx tasks` lists all of them.")
+    return TASKS[name]

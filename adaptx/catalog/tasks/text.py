@@ -1,0 +1,90 @@
+"""Plain text of many languages, for masked language modelling with the checkpoint's own head."""
+
+from dataclasses import replace
+
+from adaptx.catalog.near import near
+from adaptx.specs import MaskedLanguageModel, Rows, Task
+
+XTREME_LANGUAGES = (
+    "af", "ar", "bg", "bn", "de", "el", "en", "es", "et", "eu", "fa", "fi", "fr", "he", "hi", "hu", "id", "it", "ja",
+    "jv", "ka", "kk", "ko", "ml", "mr", "ms", "my", "nl", "pt", "ru", "sw", "ta", "te", "th", "tl", "tr", "ur", "vi",
+    "yo", "zh",
+)  # fmt: skip
+"""The 40 languages of XTREME (Hu et al. 2020, arXiv:2003.11080)."""
+
+_TEXT = (("text", "text"),)
+_METRICS = ("masked_accuracy",)
+_WIKIPEDIA_DEVELOPMENT = 100
+# NTREX has one split. The slices are the same in every language, so no translation of a scored sentence is trained on.
+_NTREX_ROWS, _NTREX_TRAIN, _NTREX_SCORED = 1_997, 1_500, 1_750
+
+_NTREX_CONFIGS = {
+    "af": "afr", "am": "amh", "ar": "arb", "az": "aze-Latn", "bn": "ben", "bg": "bul", "cy": "cym", "de": "deu",
+    "el": "ell", "en": "eng", "et": "est", "eu": "eus", "fa": "fas", "fil": "fil", "fi": "fin", "fr": "fra",
+    "he": "heb", "hi": "hin", "hu": "hun", "id": "ind", "it": "ita", "ja": "jpn", "ko": "kor", "mr": "mar",
+    "nl": "nld", "pl": "pol", "pt": "por", "ro": "ron", "ru": "rus", "es": "spa", "sw": "swa", "ta": "tam",
+    "te": "tel", "th": "tha", "tr": "tur", "uk": "ukr", "ur": "urd", "vi": "vie", "zh": "zho-CN",
+}  # fmt: skip
+
+
+def wikipedia_mlm(*languages: str) -> Task:
+    """Wikipedia's articles in these languages, by Wikipedia's codes; in XTREME's 40, where none is named.
+
+    Of each language the first 100 articles are for development.
+    """
+    every = [
+        Rows("wikimedia/wikipedia", f"20231101.{language}", "train", language, _TEXT)
+        for language in languages or XTREME_LANGUAGES
+    ]
+    return Task(
+        _name("wikipedia_mlm", languages),
+        MaskedLanguageModel(),
+        train=tuple(replace(rows, first=_WIKIPEDIA_DEVELOPMENT) for rows in every),
+        development=tuple(
+            replace(rows, stop=_WIKIPEDIA_DEVELOPMENT, expected=_WIKIPEDIA_DEVELOPMENT) for rows in every
+        ),
+        metrics=_METRICS,
+        kind="text",
+        licence="CC BY-SA and GFDL",
+        citation="Wikimedia Foundation, Wikimedia Downloads, dumps of 1 November 2023",
+        description="Masked words of Wikipedia articles.",
+    )
+
+
+def ntrex_mlm(*languages: str) -> Task:
+    """News text, the same sentences in each of these languages; in all 39 of the catalog, where none is named.
+
+    Raises:
+        ValueError: a language that it is not known to have.
+    """
+    for language in languages:
+        if language not in _NTREX_CONFIGS:
+            raise ValueError(f"ntrex_mlm has no {language!r}; near: {near(language, _NTREX_CONFIGS)}")
+    every = [
+        Rows("davidstap/NTREX", _NTREX_CONFIGS[language], "test", language, _TEXT, parallel_group="ntrex")
+        for language in languages or _NTREX_CONFIGS
+    ]
+    return Task(
+        _name("ntrex_mlm", languages),
+        MaskedLanguageModel(),
+        train=_slices(every, 0, _NTREX_TRAIN),
+        development=_slices(every, _NTREX_TRAIN, _NTREX_SCORED),
+        evaluation=_slices(every, _NTREX_SCORED, _NTREX_ROWS),
+        metrics=_METRICS,
+        kind="text",
+        licence="CC BY-SA 4.0",
+        citation="Federmann et al. 2022, NTREX-128: News Test References for MT Evaluation of 128 Languages",
+        description="Masked words of news sentences, the same ones in every language.",
+    )
+
+
+def _name(name: str, languages: tuple[str, ...]) -> str:
+    return "_".join((name, *languages))
+
+
+def _slices(every: list[Rows], first: int, stop: int) -> tuple[Rows, ...]:
+    return tuple(replace(rows, first=first, stop=stop, expected=stop - first) for rows in every)
+
+
+WIKIPEDIA_MLM = wikipedia_mlm()
+NTREX_MLM = ntrex_mlm()

@@ -1,0 +1,116 @@
+"""Retrieval over passages: the sentence that answers a question, and every sentence as a candidate.
+
+LAReQA (Roy et al. 2020, arXiv:2004.05484) ranks sentences with the passage they stand in as their context.
+"""
+
+from bisect import bisect_right
+from typing import Any
+
+from adaptx.data.examples import Examples
+from adaptx.data.sentences import sentence_breaks
+from adaptx.errors import UserError
+
+Breaks = list[tuple[int, int]]
+
+
+def has_passages(examples: Examples) -> bool:
+    return "passage" in examples.columns
+
+
+def answering_sentences(examples: Examples, where: str) -> Examples:
+    """Training rows of `query`, `candidate` and `candidate_context`: the sentence in which the first answer begins.
+
+    Rows without an answer are left out and counted.
+
+    Raises:
+        UserError: a passage, its breaks or a start is not what it should be.
+    """
+    columns = examples.columns
+    if "answer_starts" not in columns:
+        raise UserError(f"{where}: rows with passages need where the answer begins: name the column of answer_starts")
+    kept: list[int] = []
+    candidates: list[str] = []
+    for index, row in enumerate(examples.rows):
+        passage, breaks = _passage(examples, index, f"{where}, row {row}")
+        starts = _starts(columns["answer_starts"][index], passage, f"{where}, row {row}")
+        if starts:
+            start, stop = breaks[_sentence_at(breaks, starts[0])]
+            kept.append(index)
+            candidates.append(passage[start:stop])
+    chosen = examples.take(kept)
+    found = {
+        "query": chosen.columns["query"],
+        "candidate": candidates,
+        "candidate_context": chosen.columns["passage"],
+    }
+    return Examples(chosen.rows, found, len(examples) - len(kept))
+
+
+def sentence_pool(examples: Examples, language: str, where: str) -> Examples:
+    """One candidate for each distinct sentence of each distinct passage, right for the rows whose answers begin in it.
+
+    Columns: `id` (`<language>:<first row of the passage>:<number of the sentence>`), `answers` (those rows' ids),
+    `candidate`, `candidate_context`.
+
+    Raises:
+        UserError: a passage, its breaks or a start is not what it should be.
+    """
+    columns = examples.columns
+    places: dict[tuple[str, str], int] = {}
+    pool: dict[str, list[Any]] = {"id": [], "answers": [], "candidate": [], "candidate_context": []}
+    rows: list[int] = []
+    known: dict[str, Breaks] = {}
+    for index, row in enumerate(examples.rows):
+        passage, breaks = _passage(examples, index, f"{where}, row {row}", known)
+        if passage not in known:
+            known[passage] = breaks
+            for number, (start, stop) in enumerate(breaks):
+                if (passage, passage[start:stop]) in places:
+                    continue
+                places[passage, passage[start:stop]] = len(rows)
+                rows.append(row)
+                pool["id"].append(f"{language}:{row}:{number}")
+                pool["answers"].append([])
+                pool["candidate"].append(passage[start:stop])
+                pool["candidate_context"].append(passage)
+        for at in _starts(columns["answer_starts"][index], passage, f"{where}, row {row}"):
+            start, stop = breaks[_sentence_at(breaks, at)]
+            answered: list[str] = pool["answers"][places[passage, passage[start:stop]]]
+            if str(columns["id"][index]) not in answered:
+                answered.append(str(columns["id"][index]))
+    return Examples(tuple(rows), pool)
+
+
+def _passage(examples: Examples, index: int, where: str, known: dict[str, Breaks] | None = None) -> tuple[str, Breaks]:
+    """A row's passage and where its sentences stand, by the row or else by rule."""
+    passage = examples.columns["passage"][index]
+    if not isinstance(passage, str) or not passage.strip():
+        raise UserError(f"{where}: passage is {passage!r}, not a text; correct the row, or leave it out")
+    if known is not None and passage in known:
+        return passage, known[passage]
+    if "sentence_breaks" not in examples.columns:
+        return passage, sentence_breaks(passage)
+    breaks: list[tuple[int, int]] = []
+    for pair in examples.columns["sentence_breaks"][index] or ():
+        if not (len(pair) == 2 and (breaks[-1][1] if breaks else 0) <= pair[0] < pair[1] <= len(passage)):
+            raise UserError(
+                f"{where}: sentence_breaks holds {pair!r}, no [start, stop] behind the one before it and within "
+                f"the passage's {len(passage)} characters"
+            )
+        breaks.append((pair[0], pair[1]))
+    if not breaks:
+        raise UserError(f"{where}: sentence_breaks is empty; write [[0, {len(passage)}]] for a passage of one sentence")
+    return passage, breaks
+
+
+def _starts(starts: Any, passage: str, where: str) -> list[int]:
+    if not isinstance(starts, list) or not all(isinstance(at, int) and 0 <= at < len(passage) for at in starts):  # pyright: ignore[reportUnknownVariableType]
+        raise UserError(
+            f"{where}: answer_starts is {starts!r}, not a list of places among the passage's {len(passage)} characters"
+        )
+    return starts  # pyright: ignore[reportUnknownVariableType]
+
+
+def _sentence_at(breaks: Breaks, at: int) -> int:
+    """The sentence that holds the character; white space belongs to the sentence behind it."""
+    return min(bisect_right([stop for _, stop in breaks], at), len(breaks) - 1)

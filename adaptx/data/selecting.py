@@ -1,0 +1,188 @@
+"""Pick a set's rows and columns out of a table, and bring raw values into the form that formats read."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from adaptx.data.examples import Examples
+from adaptx.data.tables import Table
+from adaptx.errors import MissingInput, UserError
+from adaptx.specs import (
+    BitextMining,
+    Classification,
+    MaskedLanguageModel,
+    MultipleChoice,
+    Retrieval,
+    Rows,
+    TaskFormat,
+)
+
+BLOCK_ROWS = 20_000
+JOINED_ROLES = ("text", "pair", "question", "context", "query", "candidate", "candidate_context", "passage")
+"""Several columns of these are one text, with a space between; of other roles they are a list."""
+LIST_ROLES = ("choices", "tokens", "tags", "answers", "answer_starts", "sentence_breaks")
+MINING_ROLES = ("source", "target", "gold")
+
+
+def kept_rows(rows: Rows, task_format: TaskFormat, table: Table, most: int | None = None) -> Sequence[int]:
+    """Row numbers of the set's slice, at most `most`: rows without a gold label, without the prefix, or without any
+    text to mask are left out before it is cut.
+
+    Raises:
+        UserError: a column is missing, or nothing is left (`MissingInput`).
+    """
+    for role, column in rows.columns:
+        for name in (column,) if isinstance(column, str) else column:
+            if name not in table.names:
+                raise UserError(
+                    f"{table.where} has no column {name!r} (read as {role}); it has: {', '.join(table.leaves())}"
+                )
+    stop = min(
+        (end for end in (rows.stop, None if most is None else rows.first + most) if end is not None), default=None
+    )
+    kept = _passing(rows, task_format, table, stop)[rows.first : stop]
+    if not kept:
+        cut = f" after the slice [{rows.first}:{rows.stop}]" if rows.first or rows.stop else ""
+        if rows.starts_with:
+            cut = f" whose {rows.starts_with[0]} begins with {rows.starts_with[1]!r}{cut}"
+        raise MissingInput(
+            f"{table.where} is empty: it has {table.length} rows, none of them left{cut}; check the split and its file"
+        )
+    return kept
+
+
+def _passing(rows: Rows, task_format: TaskFormat, table: Table, stop: int | None) -> Sequence[int]:
+    """Rows that pass every filter, of which at least the leading `stop` are looked for."""
+    label, text = rows.column("label"), rows.column("text")
+    dropped = {*rows.dropped_labels, *(str(value) for value in rows.dropped_labels if table.own)}
+    masks = isinstance(task_format, MaskedLanguageModel) and isinstance(text, str)
+    if not ((dropped and isinstance(label, str)) or rows.starts_with or masks):
+        return range(table.length)
+    kept: list[int] = []
+    for first in range(0, table.length, BLOCK_ROWS):
+        block = range(first, min(first + BLOCK_ROWS, table.length))
+        passing = [True] * len(block)
+        if dropped and isinstance(label, str):
+            passing = [value not in dropped for value in table.column(label, block)]
+        if rows.starts_with:
+            column, prefix = rows.starts_with
+            values = table.column(column, block)
+            passing = [p and str(v).startswith(prefix) for p, v in zip(passing, values, strict=True)]
+        if masks and isinstance(text, str):
+            passing = [
+                p and v != "" and not str(v).isspace() for p, v in zip(passing, table.column(text, block), strict=True)
+            ]
+        kept += [row for row, passes in zip(block, passing, strict=True) if passes]
+        if stop is not None and len(kept) >= stop:
+            break
+    return kept
+
+
+def select(rows: Rows, task_format: TaskFormat, table: Table, kept: Sequence[int]) -> Examples:
+    """The columns of those rows, by role.
+
+    Raises:
+        UserError: a cell of a CSV file that should hold a JSON list holds none.
+    """
+    columns: dict[str, list[Any]] = {}
+    for role, column in rows.columns:
+        if isinstance(column, str):
+            values = table.column(column, kept)
+            if table.textual and _is_list(role, task_format):
+                values = [_json_list(cell, role, table.where, row) for row, cell in zip(kept, values, strict=True)]
+        else:
+            parts = [table.column(name, kept) for name in column]
+            values = [list(cells) for cells in zip(*parts, strict=True)]
+            if role in JOINED_ROLES:
+                values = [_joined_text(texts) for texts in values]
+        columns[role] = _reworded(values, role, rows)
+    if "label" in columns and isinstance(task_format, MultipleChoice):
+        columns["label"] = _choices(columns["label"], rows, kept, table)
+    elif "label" in columns:
+        columns["label"] = [_label(value, rows, task_format, table.own) for value in columns["label"]]
+    if "tags" in columns and rows.label_names:
+        columns["tags"] = [_tags(tags, rows.label_names, table.own) for tags in columns["tags"]]
+    if isinstance(task_format, Retrieval) and "gold" in columns:
+        columns["gold"] = [_ids(value) for value in columns["gold"]]
+    return Examples(tuple(kept), columns)
+
+
+def _is_list(role: str, task_format: TaskFormat) -> bool:
+    return role in LIST_ROLES or (role in MINING_ROLES and isinstance(task_format, BitextMining))
+
+
+def _json_list(cell: Any, role: str, where: str, row: int) -> list[Any]:
+    try:
+        found = json.loads(cell)
+    except ValueError:
+        found = None
+    if not isinstance(found, list):
+        raise UserError(f'{where}, row {row}: {role} is {cell!r}, not a JSON list; write it as ["first", "second"]')
+    return found  # pyright: ignore[reportUnknownVariableType]
+
+
+def _joined_text(texts: list[Any]) -> Any:
+    """One text of several; a value that is no text is left for `check` to refuse."""
+    wrong = [text for text in texts if not isinstance(text, str)]
+    return wrong[0] if wrong else " ".join(text for text in texts if text)
+
+
+def _reworded(values: list[Any], role: str, rows: Rows) -> list[Any]:
+    words = dict(dict(rows.wording).get(role, ()))
+    if not words:
+        return values
+
+    def reworded(value: Any) -> Any:
+        if isinstance(value, list):
+            return [reworded(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+        return words.get(value, value) if isinstance(value, str) else value
+
+    return [reworded(value) for value in values]
+
+
+def _choices(labels: list[Any], rows: Rows, kept: Sequence[int], table: Table) -> list[Any]:
+    """The right choice's index, by its raw label; what is no index is left for `check`."""
+    if not rows.choice_keys:
+        return [int(label) if table.own and _is_number(label) else label for label in labels]
+    places = {str(key) if table.own else key: place for place, key in enumerate(rows.choice_keys)}
+    found: list[int] = []
+    for row, label in zip(kept, labels, strict=True):
+        key = str(label) if table.own else label
+        if key not in places:
+            keys = ", ".join(repr(key) for key in rows.choice_keys)
+            raise UserError(
+                f"{table.where}, row {row}: label {label!r} is none of {keys}, by which the choices are known; correct "
+                "the row, or the task's Rows(choice_keys=...)"
+            )
+        found.append(places[key])
+    return found
+
+
+def _label(value: Any, rows: Rows, task_format: TaskFormat, own: bool) -> Any:
+    """The label's name; what is no label is left for `check`."""
+    if rows.label_names:
+        return _name(value, rows.label_names, own)
+    # Labels that are numbers, such as ratings, are numbers in JSON and parquet.
+    if own and isinstance(task_format, Classification) and isinstance(value, int):
+        return str(value) if str(value) in task_format.labels else value
+    return value
+
+
+def _name(value: Any, names: tuple[str, ...], own: bool) -> Any:
+    number = int(value) if own and value not in names and _is_number(value) else value
+    is_id = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < len(names)
+    return names[number] if is_id else value
+
+
+def _tags(tags: Any, names: tuple[str, ...], own: bool) -> Any:
+    return [_name(tag, names, own) for tag in tags] if isinstance(tags, list) else tags  # pyright: ignore[reportUnknownVariableType]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isdigit()
+
+
+def _ids(value: Any) -> Any:
+    if isinstance(value, list):
+        return [str(item) for item in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return value if value is None else [str(value)]

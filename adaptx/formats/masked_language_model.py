@@ -1,0 +1,163 @@
+"""Masked language modelling with the checkpoint's own head, tied to its embeddings. Loss unit: the masked token.
+
+Devlin et al. 2019, arXiv:1810.04805, section 3.1: of the chosen tokens 80 % become the mask, 10 % another token and
+10 % stay. Which ones is drawn anew at each step, from the training's seed and the step.
+
+Suffixes: M masked tokens, V vocabulary, D hidden size.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from adaptx.backbones.batching import Encoded, TokenBatch, encode_texts, start_N
+from adaptx.backbones.encoder import Encoder
+from adaptx.data.examples import Examples
+from adaptx.errors import UserError
+from adaptx.formats.interface import (
+    Format,
+    Forward,
+    HeadBase,
+    Items,
+    Piece,
+    Predicted,
+    Reading,
+    SummedLoss,
+    TrainedHead,
+    Training,
+    one_sequence_each,
+)
+from adaptx.specs import Hidden, MaskedLanguageModel, Task
+
+CHUNK = 128
+"""Masked tokens whose logits over the vocabulary exist at a time: 128 x 250,000 in fp32 is 122 MiB."""
+MASKED, REPLACED = 0.8, 0.1
+EVALUATION_SEED = 0
+
+
+class LanguageModelHead(nn.Module):
+    """Dense layer, GELU, norm, and a decoder tied to the token embeddings: states [M, D] -> logits [M, V].
+
+    A checkpoint without such a head begins with an identity for the dense layer, so that states meet the
+    embeddings nearly as they are.
+    """
+
+    def __init__(self, base: HeadBase) -> None:
+        super().__init__()
+        self.dense = nn.Linear(base.hidden_size, base.hidden_size)
+        self.norm = nn.LayerNorm(base.hidden_size, eps=base.network.config.layer_norm_eps)
+        self.bias = nn.Parameter(torch.zeros(base.network.config.vocab_size))
+        # Not a registered part: the embeddings are the backbone's, train with it and are saved with it.
+        self._embeddings = base.network.get_input_embeddings
+        pretrained = base.pretrained()
+        with torch.no_grad():
+            if pretrained is None:
+                self.dense.weight.copy_(torch.eye(base.hidden_size))
+                self.dense.bias.zero_()
+            else:
+                self.load_state_dict(pretrained)
+
+    def forward(self, states_MD: Tensor) -> Tensor:
+        transformed_MD = self.norm(nn.functional.gelu(self.dense(states_MD)))
+        weight_VD = self._embeddings().weight
+        return nn.functional.linear(transformed_MD.to(weight_VD.dtype), weight_VD).float() + self.bias
+
+
+def items(examples: Examples, _format: MaskedLanguageModel, reading: Reading) -> Items:
+    """One sequence a text; what is masked is drawn later."""
+    encoded = _encode(examples, reading)
+    return one_sequence_each(encoded, [None] * len(encoded))
+
+
+def draw(items: Items, indices: Sequence[int], task_format: MaskedLanguageModel, reading: Reading, seed: int) -> Items:
+    """The drawn texts with masks; an item's target is (places, original tokens), its units are the masked tokens."""
+    random = np.random.default_rng(seed)
+    sequences = [items.members[index][0] for index in indices]
+    masked = [_mask(items.encoded.ids[s], task_format.share, reading.tokenizer, random) for s in sequences]
+    types = items.encoded.types
+    encoded = Encoded(
+        [ids for ids, _, _ in masked],
+        [types[s] for s in sequences] if types is not None else None,
+        items.encoded.pad,
+        0,
+    )
+    targets = [(places, tokens) for _, places, tokens in masked]
+    return Items(encoded, [[i] for i in range(len(indices))], targets, [len(places) for places, _ in targets])
+
+
+def loss_sum(backbone: Encoder, head: nn.Module, drawn: Items, piece: Piece, framing: Hidden) -> Tensor:
+    """Cross-entropy summed over masked tokens; logits exist a chunk at a time and are computed again for gradients."""
+    states_MD = _states(backbone, piece.batch, [drawn.targets[s][0] for s in piece.sequences], framing)
+    gold = [token for sequence in piece.sequences for token in drawn.targets[sequence][1]]
+    gold_M = torch.tensor(gold, device=states_MD.device)
+
+    def of_chunk(states: Tensor, golds: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(head(states), golds, reduction="sum")
+
+    chunks = zip(states_MD.split(CHUNK), gold_M.split(CHUNK), strict=True)
+    losses: list[Any] = [checkpoint(of_chunk, *chunk, use_reentrant=False) for chunk in chunks]
+    return torch.stack(losses).sum()
+
+
+def predict(examples: Examples, task: Task, head: TrainedHead | None, forward: Forward) -> Predicted:
+    """(right, masked) tokens of each text, under masks that depend on the tokenizer and the text alone."""
+    assert head is not None and isinstance(task.format, MaskedLanguageModel)
+    reading = forward.reading
+    plain = items(examples, task.format, reading)
+    drawn = draw(plain, range(len(plain)), task.format, reading, EVALUATION_SEED)
+
+    def read(batch: TokenBatch, sequences: Sequence[int]) -> list[list[int]]:
+        targets = [drawn.targets[sequence] for sequence in sequences]
+        states_MD = _states(forward.backbone, batch, [places for places, _ in targets], reading.framing)
+        chosen = [token for chunk in states_MD.split(CHUNK) for token in head.module(chunk).argmax(dim=-1).tolist()]
+        right: list[list[int]] = []
+        for _, tokens in targets:
+            mine, chosen = chosen[: len(tokens)], chosen[len(tokens) :]
+            right.append([sum(a == b for a, b in zip(mine, tokens, strict=True)), len(tokens)])
+        return right
+
+    predictions = forward.each(drawn.encoded, read)
+    golds = [None] * len(predictions)
+    return Predicted(predictions, golds, examples.rows, [plain.encoded], list(examples.columns["text"]))
+
+
+def _encode(examples: Examples, reading: Reading) -> Encoded:
+    if reading.tokenizer.mask_token_id is None:
+        raise UserError("the checkpoint's tokenizer has no mask token, so masked language modelling cannot use it")
+    return encode_texts(reading.tokenizer, examples.columns["text"], None, reading.framing.prefix, reading.max_length)
+
+
+def _mask(
+    ids: list[int], share: float, tokenizer: Any, random: np.random.Generator
+) -> tuple[list[int], list[int], list[int]]:
+    """(ids with masks, masked places, their tokens): at least one token of every text, special ones apart."""
+    special = set(tokenizer.all_special_ids)
+    open_places = [place for place, token in enumerate(ids) if token not in special]
+    count = min(len(open_places), max(1, round(share * len(open_places))))
+    places = sorted(random.choice(open_places, size=count, replace=False).tolist()) if open_places else []
+    masked = list(ids)
+    for place, kind in zip(places, random.random(len(places)), strict=True):
+        if kind < MASKED:
+            masked[place] = tokenizer.mask_token_id
+        elif kind < MASKED + REPLACED:
+            masked[place] = int(random.integers(len(tokenizer)))
+    return masked, places, [ids[place] for place in places]
+
+
+def _states(backbone: Encoder, batch: TokenBatch, places: Sequence[Sequence[int]], framing: Hidden) -> Tensor:
+    """Hidden states [M, D] at the given places of each sequence, in order."""
+    hidden_BTD = backbone.hidden(batch, framing.layer)
+    counts = torch.tensor([len(each) for each in places], device=hidden_BTD.device)
+    within_M = torch.tensor([p for each in places for p in each], device=hidden_BTD.device, dtype=torch.long)
+    return hidden_BTD.flatten(0, 1)[start_N(batch).repeat_interleave(counts) + within_M]
+
+
+def new_head(_format: MaskedLanguageModel, base: HeadBase) -> nn.Module:
+    return LanguageModelHead(base)
+
+
+MASKED_LANGUAGE_MODEL = Format(predict, Training(items, SummedLoss(loss_sum), new_head, draw))

@@ -1,0 +1,108 @@
+"""Bitext mining (BUCC): which sentences of two lists translate one another, by ratio margin and a threshold.
+
+As XTREME does it (Hu et al. 2020, arXiv:2003.11080): margins over each sentence's nearest neighbours in both directions,
+pairs of repeated sentences dropped, and the threshold with the best F1 on development sentences. BUCC's development
+golds are not on the hub as whole lists, so the development sentences are taken out of the lists themselves.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from adaptx.backbones.batching import encode_texts
+from adaptx.data.examples import Examples
+from adaptx.formats.interface import Format, Forward, Predicted, TrainedHead
+from adaptx.metrics.bucc import Sentences, distinct_rows, extract, threshold_for, xtreme_candidates
+from adaptx.metrics.mining import Neighbours, mine
+from adaptx.search import top_k
+from adaptx.specs import BitextMining, Task
+
+
+@dataclass(frozen=True)
+class Side:
+    """Some sentences of one list: their numbers in it, texts, and vectors [sentences, D]."""
+
+    numbers: list[int]
+    texts: list[str]
+    vectors: Tensor
+
+
+def predict(examples: Examples, task: Task, _head: TrainedHead | None, forward: Forward) -> Predicted:
+    """For each scored source sentence, the number of the target sentence mined for it, or None."""
+    assert isinstance(task.format, BitextMining)
+    task_format, reading = task.format, forward.reading
+    sides = [list[str](examples.columns[role][0]) for role in ("source", "target")]
+    encoded = [
+        encode_texts(reading.tokenizer, texts, None, reading.framing.prefix, reading.max_length) for texts in sides
+    ]
+    vectors = [forward.vectors(each) for each in encoded]
+    gold = [(first - 1, second - 1) for first, second in examples.columns["gold"][0]]
+    held = development_numbers(gold, [len(texts) for texts in sides], task_format.development_every)
+
+    def part(inside: bool) -> tuple[Side, Side]:
+        source, target = (_side(sides[i], vectors[i], held[i], inside) for i in (0, 1))
+        return source, target
+
+    centred = reading.framing.centred
+    of_development = _candidates(*part(True), task_format.neighbours, centred)
+    threshold = threshold_for(of_development, [pair for pair in gold if pair[0] in held[0]])
+    source, target = part(False)
+    mined = dict(extract(_candidates(source, target, task_format.neighbours, centred), threshold.value))
+    right: dict[int, list[int]] = {}
+    for first, second in gold:
+        right.setdefault(first, []).append(second)
+    return Predicted(
+        [mined.get(number) for number in source.numbers],
+        [right.get(number, []) for number in source.numbers],
+        tuple(source.numbers),
+        # Only the other language's sentences say something about that language.
+        encoded[:1],
+        sides[0],
+        {"threshold": threshold.value, "development_sentences": [len(each) for each in held]},
+    )
+
+
+def development_numbers(gold: Sequence[tuple[int, int]], sizes: Sequence[int], every: int) -> tuple[set[int], set[int]]:
+    """Numbers of the source and of the target sentences that the threshold is chosen on.
+
+    Each `every`-th gold pair goes there whole, and as large a share of the sentences that are in no pair.
+    """
+    chosen = [set[int](), set[int]()]
+    paired = [{pair[side] for pair in gold} for side in (0, 1)]
+    for place, pair in enumerate(sorted(gold)):
+        for side in (0, 1):
+            # A sentence of several pairs goes where its first one goes.
+            if place % every == 0:
+                chosen[side].add(pair[side])
+    for first, second in gold:
+        if (first in chosen[0]) != (second in chosen[1]):
+            chosen[0].discard(first)
+            chosen[1].discard(second)
+    for side in (0, 1):
+        alone = [number for number in range(sizes[side]) if number not in paired[side]]
+        chosen[side].update(alone[::every])
+    return chosen[0], chosen[1]
+
+
+def _side(texts: Sequence[str], vectors: Tensor, held: Collection[int], inside: bool) -> Side:
+    numbers = [number for number in range(len(texts)) if (number in held) is inside]
+    return Side(numbers, [texts[number] for number in numbers], vectors[numbers])
+
+
+def _candidates(source: Side, target: Side, neighbours: int, centred: bool) -> dict[tuple[int, int], float]:
+    """Margins of the pairs that are mined among these sentences, by their numbers."""
+    if not source.numbers or not target.numbers:
+        return {}
+    left, right = source.vectors[distinct_rows(source.texts)], target.vectors[distinct_rows(target.texts)]
+
+    def nearest(queries: Tensor, pool: Tensor) -> Any:
+        found = top_k(queries, pool, min(neighbours, len(pool)), unit=True, centred=centred)
+        return Neighbours(found.scores.numpy(), found.indices.numpy())
+
+    mined = mine(nearest(left, right), nearest(right, left))
+    return xtreme_candidates(mined, Sentences(source.texts, source.numbers), Sentences(target.texts, target.numbers))
+
+
+MINING = Format(predict)

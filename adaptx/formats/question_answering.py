@@ -1,0 +1,237 @@
+"""Span question answering: a start and an end among the context's tokens (Devlin et al. 2019, sections 4.2 and 4.3).
+
+Long contexts are read in overlapping windows. Loss unit: the window; one that does not hold the whole answer points to
+its first token, as an unanswerable question does. An answer is the best span over all windows.
+
+Suffixes: N windows, L tokens of the longest, K candidates of a window.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from adaptx.backbones.batching import Encoded, TokenBatch, start_N
+from adaptx.backbones.encoder import Encoder
+from adaptx.data.examples import Examples
+from adaptx.errors import UserError
+from adaptx.formats.heads import LinearHead
+from adaptx.formats.interface import (
+    Format,
+    Forward,
+    HeadBase,
+    Items,
+    Piece,
+    Predicted,
+    Reading,
+    SummedLoss,
+    TrainedHead,
+    Training,
+)
+from adaptx.specs import Hidden, QuestionAnswering, Task
+
+# A window needs room for some context behind the question, or it would ask without showing anything.
+LEAST_CONTEXT_TOKENS = 8
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window: which question it is of, where its context's tokens begin, and their character spans."""
+
+    question: int
+    first: int
+    spans: list[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Windows:
+    encoded: Encoded
+    windows: list[Window]
+
+
+def new_head(_format: QuestionAnswering, base: HeadBase) -> nn.Module:
+    return LinearHead(base.hidden_size, 2, base.dropout)
+
+
+def items(examples: Examples, task_format: QuestionAnswering, reading: Reading) -> Items:
+    """One item a window; the target is (start token, end token) of the first answer, or the window's first token."""
+    made = windows(examples, task_format, reading)
+    answers, starts = examples.columns["answers"], examples.columns["answer_starts"]
+    targets = [_target(window, answers[window.question], starts[window.question]) for window in made.windows]
+    return Items(made.encoded, [[index] for index in range(len(targets))], targets, [1] * len(targets))
+
+
+def loss_sum(backbone: Encoder, head: nn.Module, drawn: Items, piece: Piece, framing: Hidden) -> Tensor:
+    """Mean of the start's and the end's cross-entropy over a window's tokens, summed over windows."""
+    target_of = dict(zip((member for (member,) in drawn.members), drawn.targets, strict=True))
+    lengths = [len(drawn.encoded.ids[sequence]) for sequence in piece.sequences]
+    logits_NL2 = _window_logits(backbone, head, piece.batch, lengths, framing)
+    gold_N2 = torch.tensor([target_of[sequence] for sequence in piece.sequences], device=logits_NL2.device)
+    both = [nn.functional.cross_entropy(logits_NL2[..., i], gold_N2[:, i], reduction="sum") for i in (0, 1)]
+    return (both[0] + both[1]) / 2
+
+
+def predict(examples: Examples, task: Task, head: TrainedHead | None, forward: Forward) -> Predicted:
+    """The text of the best span; where the task has unanswerable questions, with the probability of no answer.
+
+    That probability is the logistic function of (best no-answer score - best span's score), so 0.5 is where they tie.
+    """
+    assert head is not None and isinstance(task.format, QuestionAnswering)
+    task_format = task.format
+    made = windows(examples, task_format, forward.reading)
+
+    def read(batch: TokenBatch, sequences: Sequence[int]) -> list[tuple[float, float, int, int]]:
+        lengths = [len(made.encoded.ids[sequence]) for sequence in sequences]
+        logits_NL2 = _window_logits(forward.backbone, head.module, batch, lengths, forward.reading.framing)
+        firsts = [made.windows[sequence].first for sequence in sequences]
+        counts = [len(made.windows[sequence].spans) for sequence in sequences]
+        return best_spans(logits_NL2, firsts, counts, task_format)
+
+    found = forward.each(made.encoded, read)
+    contexts = examples.columns["context"]
+    best: list[tuple[float, str]] = [(-np.inf, "")] * len(examples)
+    no_answer = [np.inf] * len(examples)
+    for window, (score, null, start, end) in zip(made.windows, found, strict=True):
+        question = window.question
+        no_answer[question] = min(no_answer[question], null)
+        # The earliest window of equal scores is kept.
+        if score > best[question][0]:
+            text = contexts[question][window.spans[start][0] : window.spans[end][1]]
+            best[question] = (score, text.strip())
+    shares = [_share(null, score) for null, (score, _) in zip(no_answer, best, strict=True)]
+    texts = [text for _, text in best]
+    predictions: list[Any] = texts
+    if task_format.unanswerable:
+        predictions = [{"text": text, "no_answer": share} for text, share in zip(texts, shares, strict=True)]
+    records = [{"answer": text, "no_answer": share} for text, share in zip(texts, shares, strict=True)]
+    golds = examples.columns.get("answers")
+    read_texts = [text for role in ("question", "context") for text in examples.columns[role]]
+    return Predicted(predictions, golds, examples.rows, [made.encoded], read_texts, records=records)
+
+
+def windows(examples: Examples, task_format: QuestionAnswering, reading: Reading) -> Windows:
+    """Every question with its context, in windows of at most `max_length` tokens.
+
+    Raises:
+        UserError: `max_length` leaves no room for a context.
+    """
+    prefix = reading.framing.prefix
+    questions = _cut_questions(reading.tokenizer, examples.columns["question"], task_format.question_tokens)
+    pairs = [prefix + question for question in questions], [prefix + each for each in examples.columns["context"]]
+    # Unlimited on purpose: the windows are cut out of the whole, so that the tokenizer runs once a question.
+    output: Any = reading.tokenizer(*pairs, return_offsets_mapping=True, truncation=False, verbose=False)
+    ids: list[list[int]] = []
+    types: list[list[int]] = []
+    found: list[Window] = []
+    with_types = "token_type_ids" in output
+    for question in range(len(examples)):
+        whole: list[int] = output["input_ids"][question]
+        of_context = [place for place, side in enumerate(output.sequence_ids(question)) if side == 1]
+        first, last = (of_context[0], of_context[-1] + 1) if of_context else (len(whole) - 1, len(whole) - 1)
+        offsets = output["offset_mapping"][question]
+        room = reading.max_length - (len(whole) - (last - first))
+        if room < LEAST_CONTEXT_TOKENS:
+            raise UserError(
+                f"max_length={reading.max_length} leaves {room} tokens of context behind a question of "
+                f"{task_format.question_tokens} tokens or less; set TrainConfig(max_length=...) to 128 or more"
+            )
+        for begin in _begins(last - first, room, task_format.stride):
+            end = min(begin + room, last - first)
+            inside = slice(first + begin, first + end)
+            ids.append([*whole[:first], *whole[inside], *whole[last:]])
+            if with_types:
+                kinds = output["token_type_ids"][question]
+                types.append([*kinds[:first], *kinds[inside], *kinds[last:]])
+            # The prefix is not part of the user's text: its characters count for nothing.
+            spans = [(max(0, a - len(prefix)), max(0, b - len(prefix))) for a, b in offsets[inside]]
+            found.append(Window(question, first, spans))
+    encoded = Encoded(ids, types if with_types else None, reading.tokenizer.pad_token_id, 0)
+    return Windows(encoded, found)
+
+
+def best_spans(
+    logits_NL2: Tensor, firsts: Sequence[int], counts: Sequence[int], task_format: QuestionAnswering
+) -> list[tuple[float, float, int, int]]:
+    """(score, no-answer score, start, end) of each window's best span; places count from the context's first token.
+
+    Spans are pairs of the `n_best` starts and ends among context tokens, in order and not longer than `answer_tokens`.
+    """
+    logits = logits_NL2.float().cpu().numpy()
+    results: list[tuple[float, float, int, int]] = []
+    for window_L2, first, count in zip(logits, firsts, counts, strict=True):
+        null = float(window_L2[0].sum())
+        start_C, end_C = window_L2[first : first + count, 0], window_L2[first : first + count, 1]
+        if not count:
+            results.append((-np.inf, null, 0, 0))
+            continue
+        starts_K, ends_K = _most(start_C, task_format.n_best), _most(end_C, task_format.n_best)
+        length_KK = ends_K[None, :] - starts_K[:, None]
+        allowed_KK = (length_KK >= 0) & (length_KK < task_format.answer_tokens)
+        score_KK = np.where(allowed_KK, start_C[starts_K][:, None] + end_C[ends_K][None, :], -np.inf)
+        at = int(score_KK.argmax())
+        start, end = int(starts_K[at // len(ends_K)]), int(ends_K[at % len(ends_K)])
+        score = float(score_KK.flat[at])
+        # None of the best pairs may be in order: the best single token then stands.
+        if score == -np.inf:
+            start = end = int((start_C + end_C).argmax())
+            score = float(start_C[start] + end_C[end])
+        results.append((score, null, start, end))
+    return results
+
+
+def _most(values_C: NDArray[np.float32], most: int) -> NDArray[np.intp]:
+    """Places of the largest values, in falling order; the first of equal ones first."""
+    return np.argsort(-values_C, kind="stable")[:most]
+
+
+def _share(null: float, score: float) -> float:
+    """Logistic function of the difference, where neither overflows."""
+    return float(1 / (1 + np.exp(np.clip(score - null, -60, 60))))
+
+
+def _window_logits(
+    backbone: Encoder, head: nn.Module, batch: TokenBatch, lengths: Sequence[int], framing: Hidden
+) -> Tensor:
+    """Logits [N, L, 2] of every token of each window; padding is minus infinity."""
+    hidden_BTD = backbone.hidden(batch, framing.layer)
+    logits_T2 = head(hidden_BTD.flatten(0, 1))
+    length_N1 = torch.tensor(lengths, device=hidden_BTD.device).unsqueeze(1)
+    place_L = torch.arange(max(lengths), device=hidden_BTD.device)
+    inside_NL = place_L < length_N1
+    at_NL = torch.where(inside_NL, start_N(batch).unsqueeze(1) + place_L, 0)
+    return logits_T2[at_NL].masked_fill(~inside_NL.unsqueeze(-1), float("-inf"))
+
+
+def _target(window: Window, answers: Sequence[str], starts: Sequence[int]) -> tuple[int, int]:
+    """Token places of the first answer in the window's sequence, or (0, 0) where it is not wholly inside."""
+    if not answers:
+        return (0, 0)
+    begin, end = starts[0], starts[0] + len(answers[0])
+    touched = [place for place, (a, b) in enumerate(window.spans) if a < end and b > begin]
+    if not touched or window.spans[0][0] > begin or window.spans[-1][1] < end:
+        return (0, 0)
+    return window.first + touched[0], window.first + touched[-1]
+
+
+def _begins(tokens: int, room: int, stride: int) -> list[int]:
+    """Where the windows over a context begin: every `stride` tokens, until one reaches the end."""
+    begins = [0]
+    while begins[-1] + room < tokens:
+        begins.append(begins[-1] + min(stride, room))
+    return begins
+
+
+def _cut_questions(tokenizer: Any, questions: Sequence[str], most_tokens: int) -> list[str]:
+    """Questions of at most so many tokens."""
+    output: Any = tokenizer(list(questions), add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    return [
+        question if len(offsets) <= most_tokens else question[: offsets[most_tokens - 1][1]]
+        for question, offsets in zip(questions, output["offset_mapping"], strict=True)
+    ]
+
+
+QUESTION_ANSWERING = Format(predict, Training(items, SummedLoss(loss_sum), new_head))

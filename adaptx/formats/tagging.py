@@ -1,0 +1,162 @@
+"""Tagging: one tag a word, read from its first sub-word (Devlin et al. 2019, section 5.3). Loss unit: the word.
+
+Sentences longer than the model reads are cut between words into pieces, which are tagged apart and rejoined.
+
+Suffixes: N sequences, W words, C labels, D hidden size.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from adaptx.backbones.batching import Encoded, TokenBatch, start_N
+from adaptx.backbones.encoder import Encoder
+from adaptx.data.examples import Examples
+from adaptx.formats.heads import LinearHead
+from adaptx.formats.interface import (
+    Format,
+    Forward,
+    HeadBase,
+    Items,
+    Piece,
+    Predicted,
+    Reading,
+    SummedLoss,
+    TrainedHead,
+    Training,
+)
+from adaptx.specs import Hidden, Tagging, Task
+
+
+class Pieces:
+    """Sentences as sequences the model can read.
+
+    encoded: the sequences. sentence, first_word: which words a sequence holds. first_tokens: the place of each of its
+    words' first sub-word in the sequence.
+    """
+
+    def __init__(self, sentences: Sequence[Sequence[str]], reading: Reading) -> None:
+        tokenizer = reading.tokenizer
+        before, after, types = _surroundings(tokenizer, reading.framing.prefix)
+        room = reading.max_length - len(before) - len(after)
+        ids: list[list[int]] = []
+        self.sentence: list[int] = []
+        self.first_word: list[int] = []
+        self.first_tokens: list[list[int]] = []
+        cut = 0
+        for number, subwords in enumerate(_subwords(tokenizer, sentences)):
+            word = 0
+            while word < len(subwords) or word == 0:
+                tokens: list[int] = []
+                first: list[int] = []
+                begin = word
+                while word < len(subwords) and (len(tokens) + len(subwords[word]) <= room or not tokens):
+                    first.append(len(before) + len(tokens))
+                    # A word longer than the model reads keeps its beginning, which carries the tag.
+                    tokens += subwords[word][: room - len(tokens)]
+                    word += 1
+                ids.append([*before, *tokens, *after])
+                self.sentence.append(number)
+                self.first_word.append(begin)
+                self.first_tokens.append(first)
+                cut += begin > 0
+                if not subwords:
+                    break
+        self.encoded = Encoded(ids, [[types] * len(each) for each in ids] if types is not None else None,
+                               tokenizer.pad_token_id, cut)  # fmt: skip
+
+
+def new_head(task_format: Tagging, base: HeadBase) -> nn.Module:
+    return LinearHead(base.hidden_size, len(task_format.labels), base.dropout)
+
+
+def items(examples: Examples, task_format: Tagging, reading: Reading) -> Items:
+    """One item a sentence, with a sequence for each of its pieces; the targets are (first tokens, tag ids) by piece."""
+    place = {label: index for index, label in enumerate(task_format.labels)}
+    pieces = Pieces(examples.columns["tokens"], reading)
+    members: list[list[int]] = [[] for _ in range(len(examples))]
+    targets: list[list[tuple[list[int], list[int]]]] = [[] for _ in range(len(examples))]
+    for index, (number, first) in enumerate(zip(pieces.sentence, pieces.first_word, strict=True)):
+        tokens = pieces.first_tokens[index]
+        tags = examples.columns["tags"][number][first : first + len(tokens)]
+        members[number].append(index)
+        targets[number].append((tokens, [place[tag] for tag in tags]))
+    return Items(pieces.encoded, members, targets, [len(tags) for tags in examples.columns["tags"]])
+
+
+def loss_sum(backbone: Encoder, head: nn.Module, drawn: Items, piece: Piece, framing: Hidden) -> Tensor:
+    """Cross-entropy summed over words."""
+    of_sequence = {
+        sequence: target
+        for item in piece.items
+        for sequence, target in zip(drawn.members[item], drawn.targets[item], strict=True)
+    }
+    firsts = [of_sequence[sequence][0] for sequence in piece.sequences]
+    gold_W = [tag for sequence in piece.sequences for tag in of_sequence[sequence][1]]
+    logits_WC = _word_logits(backbone, head, piece.batch, firsts, framing)
+    return nn.functional.cross_entropy(logits_WC, torch.tensor(gold_W, device=logits_WC.device), reduction="sum")
+
+
+def predict(examples: Examples, _task: Task, head: TrainedHead | None, forward: Forward) -> Predicted:
+    """The most probable tag of each word, a list of names a sentence."""
+    assert head is not None and isinstance(head.format, Tagging)
+    labels = head.format.labels
+    sentences: list[list[str]] = examples.columns["tokens"]
+    pieces = Pieces(sentences, forward.reading)
+
+    def read(batch: TokenBatch, sequences: Sequence[int]) -> list[list[int]]:
+        firsts = [pieces.first_tokens[sequence] for sequence in sequences]
+        chosen = _word_logits(forward.backbone, head.module, batch, firsts, forward.reading.framing).argmax(dim=-1)
+        return [part.tolist() for part in chosen.cpu().split([len(first) for first in firsts])]
+
+    predictions: list[list[str]] = [[] for _ in sentences]
+    # Pieces of a sentence come one after the other, so appending rejoins them.
+    for number, tags in zip(pieces.sentence, forward.each(pieces.encoded, read), strict=True):
+        predictions[number] += [labels[tag] for tag in tags]
+    records: list[dict[str, Any]] = [
+        {"tokens": tokens, "tags": tags} for tokens, tags in zip(sentences, predictions, strict=True)
+    ]
+    texts = [" ".join(tokens) for tokens in sentences]
+    golds = examples.columns.get("tags")
+    return Predicted(predictions, golds, examples.rows, [pieces.encoded], texts, records=records)
+
+
+def _word_logits(
+    backbone: Encoder, head: nn.Module, batch: TokenBatch, firsts: Sequence[Sequence[int]], framing: Hidden
+) -> Tensor:
+    """Logits [W, C] of the words of all sequences, in order, at their first tokens."""
+    hidden_BTD = backbone.hidden(batch, framing.layer)
+    counts = torch.tensor([len(first) for first in firsts], device=hidden_BTD.device)
+    within_W = torch.tensor([place for first in firsts for place in first], device=hidden_BTD.device, dtype=torch.long)
+    at_W = start_N(batch).repeat_interleave(counts) + within_W
+    return head(hidden_BTD.flatten(0, 1)[at_W])
+
+
+def _subwords(tokenizer: Any, sentences: Sequence[Sequence[str]]) -> list[list[list[int]]]:
+    """Token ids of each word of each sentence; a word the tokenizer drops is its unknown token."""
+    words = [list(words) for words in sentences]
+    output: Any = tokenizer(words, is_split_into_words=True, add_special_tokens=False) if words else None
+    found: list[list[list[int]]] = []
+    for number, sentence in enumerate(words):
+        parts: list[list[int]] = [[] for _ in sentence]
+        if sentence:
+            for token, word in zip(output["input_ids"][number], output.word_ids(number), strict=True):
+                parts[word].append(token)
+        found.append([part or [tokenizer.unk_token_id] for part in parts])
+    return found
+
+
+def _surroundings(tokenizer: Any, prefix: str) -> tuple[list[int], list[int], int | None]:
+    """Special tokens (and the framing's prefix) before and after a text, and its type id where there are such."""
+    output: Any = tokenizer(prefix + "a", return_special_tokens_mask=True)
+    special = output["special_tokens_mask"]
+    first = special.index(0)
+    last = len(special) - special[::-1].index(0)
+    head = tokenizer(prefix, add_special_tokens=False)["input_ids"] if prefix else []
+    ids, types = output["input_ids"], output.get("token_type_ids")
+    return [*ids[:first], *head], ids[last:], types[first] if types is not None else None
+
+
+TAGGING = Format(predict, Training(items, SummedLoss(loss_sum), new_head))

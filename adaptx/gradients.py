@@ -1,0 +1,140 @@
+"""Gradients of one task's part of a batch, in micro-batches that fit the memory.
+
+Losses that are sums over items are added up micro-batch by micro-batch. A loss over the whole batch (in-batch
+negatives) is computed on vectors embedded without gradients; its gradient with respect to each vector is then carried
+through the backbone micro-batch by micro-batch, under the same dropout masks (GradCache; Gao et al. 2021,
+arXiv:2101.06983). Either way the gradient is that of the whole batch at once.
+
+Suffixes: N sequences of a micro-batch, S of the whole batch, D hidden size.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from adaptx.backbones.batching import collate, cut, pack
+from adaptx.backbones.encoder import Encoder
+from adaptx.backbones.fast_dropout import FastDropout
+from adaptx.formats.interface import Items, JointLoss, Piece, SummedLoss
+from adaptx.specs import Hidden, TaskFormat
+
+# Rows of 64 tokens hold two or three sentence pairs: wide enough to pack well, narrow enough that attention across
+# neighbours, which is computed and masked, stays a small share. `benchmarks/training.py --ablate` compares others.
+ROW_TOKENS = 64
+CPU_MICRO_BATCH_TOKENS = 4_096
+ACCELERATOR_MICRO_BATCH_TOKENS = 16_384
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Most tokens and most items in one forward pass; None: no bound."""
+
+    tokens: int | None
+    items: int | None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where and in what precision micro-batches are computed."""
+
+    device: torch.device
+    precision: str
+    budget: Budget
+
+    def arithmetic(self) -> AbstractContextManager[Any]:
+        """Matrix products in bf16 under `bf16`. Ours per stage, since accelerate's precision is one a process."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
+
+
+def pieces(items: Items, setting: Setting) -> Iterator[Piece]:
+    """The items cut into micro-batches, longest first; an item's sequences stay together."""
+    lengths = items.encoded.lengths
+    tokens = [items.tokens(item) for item in range(len(items))]
+    for group in cut(tokens, setting.budget.tokens, setting.budget.items):
+        rows = pack([sequence for item in group for sequence in items.members[item]], lengths, ROW_TOKENS)
+        batch = collate(items.encoded, rows, setting.device)
+        yield Piece(batch, group, [sequence for row in rows for sequence in row])
+
+
+def backward_sum(
+    loss: SummedLoss, backbone: Encoder, head: nn.Module, drawn: Items, framing: Hidden, share: float, setting: Setting
+) -> Tensor:
+    """Add the gradient of share x (mean loss over units); returns that value, without gradient."""
+    total = torch.zeros((), device=setting.device)
+    units = sum(drawn.units)
+    if not units:
+        return total
+    for piece in pieces(drawn, setting):
+        with FastDropout(), setting.arithmetic():
+            summed = loss.of(backbone, head, drawn, piece, framing)
+        part = summed / (units / share)
+        part.backward()
+        total += part.detach()
+    return total
+
+
+def backward_joint(
+    loss: JointLoss,
+    backbone: Encoder,
+    drawn: Items,
+    task_format: TaskFormat,
+    framing: Hidden,
+    share: float,
+    setting: Setting,
+) -> Tensor:
+    """The same for a loss over all vectors of the batch."""
+    cut_up = list(pieces(drawn, setting))
+    order = {sequence: place for place, sequence in enumerate(s for members in drawn.members for s in members)}
+
+    def value(vectors_SD: Tensor) -> Tensor:
+        return loss.of(vectors_SD, drawn, task_format) / (sum(drawn.units) / share)
+
+    def embed(piece: Piece) -> Tensor:
+        with FastDropout(), setting.arithmetic():
+            return backbone.pooled(piece.batch, framing)
+
+    if len(cut_up) == 1:
+        # All fits at once: nothing needs to be computed twice.
+        vectors_ND = embed(cut_up[0])
+        at_S = _inverse([order[sequence] for sequence in cut_up[0].sequences], vectors_ND.device)
+        whole = value(vectors_ND[at_S])
+        whole.backward()
+        return whole.detach()
+    states: list[Callable[[], None]] = []
+    embedded: list[Tensor] = []
+    with torch.no_grad():
+        for piece in cut_up:
+            states.append(_random_state(setting.device))
+            embedded.append(embed(piece))
+    places = [order[sequence] for piece in cut_up for sequence in piece.sequences]
+    vectors_SD = torch.cat(embedded)[_inverse(places, setting.device)].requires_grad_()
+    whole = value(vectors_SD)
+    whole.backward()
+    assert vectors_SD.grad is not None
+    for piece, restore in zip(cut_up, states, strict=True):
+        restore()
+        gradient_ND = vectors_SD.grad[[order[sequence] for sequence in piece.sequences]]
+        embed(piece).backward(gradient_ND)
+    return whole.detach()
+
+
+def _inverse(places: list[int], device: torch.device) -> Tensor:
+    """Where each of the places stands: vectors[_inverse(places)] are in the places' order."""
+    return torch.tensor(places, device=device).argsort()
+
+
+def _random_state(device: torch.device) -> Callable[[], None]:
+    """A function that sets the random generators back to where they are now."""
+    cpu = torch.get_rng_state()
+    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+
+    def restore() -> None:
+        torch.set_rng_state(cpu)
+        if cuda is not None:
+            torch.cuda.set_rng_state(cuda, device)
+
+    return restore

@@ -1,0 +1,66 @@
+"""Scores of ranked candidates: LAReQA's mAP@20, and Mewsli-X's, which is a mean reciprocal rank."""
+
+from collections.abc import Hashable, Sequence
+
+from adaptx.metrics.metric import Floats, Metric, check_lengths, mean, one_each
+
+CUT = 20
+
+
+def average_precision(relevant: Sequence[Hashable], ranked: Sequence[Hashable], cut: int | None) -> float:
+    """Mean over the relevant items of the precision at each one's rank, in [0, 1]; a repeated item counts once.
+
+    With a cut, only that many ranks are read, and no more relevant items are expected, so that 1 can be reached.
+
+    Source: xtreme utils_lareqa.py `average_precision_at_k` (Roy et al. 2020, arXiv:2004.05484).
+
+    Raises:
+        ValueError: nothing is relevant.
+    """
+    if not relevant:
+        raise ValueError("average precision needs at least one relevant item: a query without any has no score")
+    wanted = set(relevant)
+    hits, score = 0, 0.0
+    for rank, item in enumerate(ranked[:cut] if cut else ranked, start=1):
+        if item in wanted:
+            wanted.remove(item)
+            hits += 1
+            score += hits / rank
+    return score / (min(len(relevant), cut) if cut else len(relevant))
+
+
+def reciprocal_rank(gold: Hashable, ranked: Sequence[Hashable], cut: int) -> float:
+    """1 over the rank of the gold among the first `cut`, or 0 where it is not there.
+
+    Source: xtreme utils_mewslix.py `mean_reciprocal_rank` (Ruder et al. 2021, arXiv:2104.07412).
+    """
+    return next((1.0 / rank for rank, item in enumerate(ranked[:cut], start=1) if item == gold), 0.0)
+
+
+def _average_precisions(predictions: Sequence[Sequence[str]], golds: Sequence[Sequence[str]], _language: str) -> Floats:
+    check_lengths(predictions, golds)
+    return one_each([average_precision(gold, ranked, CUT) for gold, ranked in zip(golds, predictions, strict=True)])
+
+
+def _reciprocal_ranks(predictions: Sequence[Sequence[str]], golds: Sequence[Sequence[str]], _language: str) -> Floats:
+    check_lengths(predictions, golds)
+    if not all(golds):
+        raise ValueError("a mention has no gold entity: Mewsli-X gives each exactly one")
+    # Only the first gold counts, and gold ids are stripped of space; both as in the official script.
+    return one_each(
+        [reciprocal_rank(gold[0].strip(), ranked, CUT) for gold, ranked in zip(golds, predictions, strict=True)]
+    )
+
+
+MAP_AT_20 = Metric(
+    "map_at_20",
+    _average_precisions,
+    mean,
+    "xtreme utils_lareqa.py `mean_avg_prec_at_k` with k=20 (Roy et al. 2020, arXiv:2004.05484)",
+)
+MEWSLIX_MAP_AT_20 = Metric(
+    "mewslix_map_at_20",
+    _reciprocal_ranks,
+    mean,
+    "xtreme evaluate.py `mewslix_map20` (Ruder et al. 2021, arXiv:2104.07412)",
+)

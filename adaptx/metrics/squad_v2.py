@@ -1,0 +1,96 @@
+"""Exact match and F1 of SQuAD v2.0, where a question may have no answer (Rajpurkar et al. 2018, arXiv:1806.03822)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, TypedDict
+
+from adaptx.metrics.answers import AnswerScore, exact_match, normalise, overlap_f1
+from adaptx.metrics.answers import Normaliser as _Normaliser
+from adaptx.metrics.metric import Floats, Metric, check_lengths, mean, one_each
+
+SOURCE = "SQuAD evaluate-v2.0.py (Rajpurkar et al. 2018, arXiv:1806.03822)"
+# The official script's default is 1.0, which never takes an answer back. Ours is the point where no answer is likelier
+# than any, so that no labelled rows are needed to choose it.
+NO_ANSWER_THRESHOLD = 0.5
+
+
+class Answer(TypedDict):
+    """A prediction: the best span that is not empty, and the probability in [0, 1] that there is no answer."""
+
+    text: str
+    no_answer: float
+
+
+class BestThreshold(NamedTuple):
+    """The best score over all thresholds (a sum over questions), and the threshold that gives it."""
+
+    score: float
+    threshold: float
+
+
+def answerable_f1(prediction: str, golds: Sequence[str], normaliser: _Normaliser) -> float:
+    """F1 of words over the best gold; unlike in v1.1, two answers without words agree, and their F1 is 1."""
+    words = normaliser(prediction).split()
+    return max(_f1(words, normaliser(gold).split()) for gold in golds)
+
+
+def _f1(predicted: Sequence[str], gold: Sequence[str]) -> float:
+    if not predicted or not gold:
+        return float(predicted == gold)
+    return overlap_f1(predicted, gold)
+
+
+def raw_score(score: AnswerScore, text: str, golds: Sequence[str]) -> float:
+    """Score of a text before the no-answer rule. Golds that normalise to nothing do not count; without any left, the
+    right text is the empty one.
+    """
+    return score(text, [gold for gold in golds if normalise(gold)] or [""], normalise)
+
+
+def thresholded(raw: float, no_answer: float, golds: Sequence[str], threshold: float) -> float:
+    """Score under the no-answer rule: above the threshold the answer is taken back, which is right without golds."""
+    return float(not golds) if no_answer > threshold else raw
+
+
+def best_threshold(
+    raw: Mapping[str, float],
+    texts: Mapping[str, str],
+    no_answer: Iterable[tuple[str, float]],
+    golds: Mapping[str, object],
+) -> BestThreshold:
+    """The threshold with the highest sum of scores, as the official `find_best_thresh` looks for it.
+
+    It starts from answering nothing and admits answers from the surest on. Questions of equal probability are admitted
+    one by one in the order of `no_answer`, so the sum it reports may be one that no threshold gives.
+
+    Args:
+        raw: scores before the no-answer rule, of the questions that have a prediction.
+        texts: predictions.
+        no_answer: probabilities of no answer, as pairs of question and probability.
+        golds: gold answers of every question; empty (false) where there is none.
+    """
+    current = float(sum(not answers for answers in golds.values()))
+    best = BestThreshold(current, 0.0)
+    for question, probability in sorted(no_answer, key=lambda pair: pair[1]):
+        if question not in raw:
+            continue
+        current += raw[question] if golds[question] else -float(bool(texts[question]))
+        if current > best.score:
+            best = BestThreshold(current, probability)
+    return best
+
+
+def _metric(name: str, score: AnswerScore) -> Metric:
+    def statistics(predictions: Sequence[Answer], golds: Sequence[Sequence[str]], _language: str) -> Floats:
+        check_lengths(predictions, golds)
+        return one_each(
+            [
+                thresholded(raw_score(score, answer["text"], texts), answer["no_answer"], texts, NO_ANSWER_THRESHOLD)
+                for answer, texts in zip(predictions, golds, strict=True)
+            ]
+        )
+
+    return Metric(name, statistics, mean, SOURCE)
+
+
+SQUAD_V2_EXACT_MATCH = _metric("squad_v2_exact_match", exact_match)
+SQUAD_V2_F1 = _metric("squad_v2_f1", answerable_f1)

@@ -1,0 +1,214 @@
+"""A suite's table as its papers lay it out: a row a variant, tasks under their groups' headings, and the averages.
+
+Averages are the official script's: a task's score is the mean over its languages, English included (for question
+answering the mean of F1 and exact match), a group's the mean over its tasks, the suite's the mean over all tasks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from adaptx.catalog.languages import language_name
+from adaptx.metrics.suites import OFFICIAL_SUITES
+from adaptx.report.cells import NOTHING, percent
+from adaptx.report.measured import Measurements
+from adaptx.report.suites import (
+    ENGLISH,
+    SuiteRow,
+    average,
+    counted,
+    is_whole,
+    measured_tasks,
+    metric_means,
+    suite_rows,
+    task_score,
+)
+from adaptx.report.tables import Cell, Column, Table
+from adaptx.specs import Group, Suite, Task
+
+_SHORT = (("accuracy", "acc."), ("exact_match", "EM"), ("map_at_20", "mAP@20"), ("f1", "F1"))
+"""How a metric's name ends, and how the papers' headers write it; others stand under their own names."""
+
+Block = list[tuple[Column, list[Cell]]]
+"""Columns that stay together, with a cell for each row."""
+
+
+@dataclass(frozen=True, eq=False)
+class SuiteResult:
+    """A suite as measured. rows: none where the recipe measures nothing of it."""
+
+    suite: Suite
+    rows: Sequence[SuiteRow]
+
+    def tables(self, widest: int) -> list[Table]:
+        """The table; where it is too wide, its groups below one another."""
+        if not self.rows:
+            return []
+        blocks = [self._averages(), *(self._group(group) for group in self.suite.groups)]
+        label: Block = [(Column("variant", True), [Cell(text) for text in self._labels])]
+        parts: list[Block] = []
+        for block in blocks:
+            if parts and _table("", label + parts[-1] + block).width <= widest:
+                parts[-1] += block
+            else:
+                parts.append(list(block))
+        title = f"{self.suite.name} · suite, %"
+        drawn = [_table(f"{title}, continued" if number else title, label + part) for number, part in enumerate(parts)]
+        return [*drawn[:-1], replace(drawn[-1], caption=self._caption())]
+
+    @property
+    def summary(self) -> str:
+        """The best average, beside that of the same method without an intermediate task."""
+        tasks = measured_tasks(self.rows, self.suite.tasks)
+        averages = {index: value for index, row in enumerate(self.rows) if (value := average(row, tasks)) is not None}
+        if not averages:
+            return f"{self.suite.name}: no variant is measured on all of its tasks that are measured here."
+        best = max(averages, key=averages.__getitem__)
+        row, labels = self.rows[best], self._labels
+        beside = [
+            f"{percent(averages[index])}% ({labels[index]})"
+            for index, other in enumerate(self.rows)
+            if index in averages and index != best and other.is_baseline
+            if (other.model, other.method) == (row.model, row.method)
+        ]
+        return (
+            f"{self.suite.name}, {len(tasks)} of its {len(self.suite.tasks)} tasks: the best average is "
+            f"{percent(averages[best])}% ({labels[best]})"
+            + (f"; without an intermediate task that method has {', '.join(beside)}." if beside else ".")
+        )
+
+    def records(self) -> list[dict[str, Any]]:
+        """The same numbers unrounded, one record for each row and task, group or average; shares in [0, 1]."""
+        return [
+            {"suite": self.suite.name, "variant": row.label, "model": row.model, **record}
+            for row in self.rows
+            for record in self._records(row)
+        ]
+
+    @property
+    def _labels(self) -> list[str]:
+        several = len({row.model for row in self.rows}) > 1
+        return [f"{row.model} · {row.label}" if several else row.label for row in self.rows]
+
+    def _averages(self) -> Block:
+        tasks = measured_tasks(self.rows, self.suite.tasks)
+        here, whole = len(tasks), len(self.suite.tasks)
+        of = "" if here == whole else f"\nof {here}/{whole}\ntasks"
+        return [
+            (Column(f"average{of}"), [_percent(average(row, tasks)) for row in self.rows]),
+            (Column(f"zero-shot\naverage{of}"), [_percent(average(row, tasks, True)) for row in self.rows]),
+        ]
+
+    def _group(self, group: Group) -> Block:
+        block = [self._task(group, task) for task in group.tasks]
+        if len(group.tasks) > 1 and is_whole(group, self.rows):
+            cells = [_percent(average(row, group.tasks)) for row in self.rows]
+            block.append((Column("average", group=group.name), cells))
+        return block
+
+    def _task(self, group: Group, task: Task) -> tuple[Column, list[Cell]]:
+        """A task's column; the number of languages stands in the header where it is the same for all rows."""
+        used = {len(row.languages(task)) for row in self.rows if row.languages(task)} or {0}
+        alike = len(used) == 1
+        shown = f"{next(iter(used))}/{len(task.languages)}" if alike else f"of {len(task.languages)}"
+        metrics = " / ".join(map(_short, counted(task)))
+        cells: list[Cell] = []
+        for row in self.rows:
+            means = metric_means(row, task)
+            text = " / ".join(map(percent, means)) if means else NOTHING
+            cells.append(Cell(text if alike or not means else f"{text} ({len(row.languages(task))})"))
+        return Column(f"{task.name}\n{metrics}\n{shown}", group=group.name), cells
+
+    def _records(self, row: SuiteRow) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for task in measured_tasks([row], self.suite.tasks):
+            languages = row.languages(task)
+            facts = {"languages_used": len(languages), "languages_expected": len(task.languages)}
+            for metric, mean in zip(counted(task), metric_means(row, task) or (), strict=True):
+                others = [row.scores[task.name][metric][lang] for lang in languages if lang != ENGLISH]
+                zero_shot = sum(others) / len(others) if others else None
+                found.append(_record("task", task.name, metric, mean, zero_shot) | facts)
+            if len(counted(task)) > 1:
+                zero_shot = task_score(row, task, without_english=True)
+                found.append(_record("task", task.name, "mean", task_score(row, task), zero_shot) | facts)
+        groups = [(("group", group.name), group.tasks) for group in self.suite.groups]
+        for (kind, name), tasks in [*groups, (("suite", self.suite.name), self.suite.tasks)]:
+            found.append(_record(kind, name, "mean", average(row, tasks), average(row, tasks, True)))
+        return found
+
+    def _caption(self) -> str:
+        tasks = self.suite.tasks
+        here = measured_tasks(self.rows, tasks)
+        absent = [task.name for task in tasks if task not in here]
+        parts = [
+            "A task's score is the mean over its languages, English included"
+            + (" (of F1 / EM: of their mean)" if any(len(counted(task)) > 1 for task in here) else "")
+            + "; a group's average is the mean over the tasks under it, the suite's over all tasks. Zero-shot average: "
+            "English left out. Below each task: languages measured of the suite's."
+        ]
+        official = OFFICIAL_SUITES.get(self.suite.name)
+        unscored = [task.name for task in here if official is not None and official.languages.get(task.name) == ()]
+        if unscored:
+            parts.append(
+                f"The suite's official script leaves {', '.join(unscored)} out of its averages; here it counts."
+            )
+        untrained = [task.name for task in here if any(task.name in row.untrained for row in self.rows)]
+        if untrained:
+            parts.append(
+                f"No row is trained on {' or '.join(untrained)}: baselines show the untrained checkpoint there, other "
+                "rows the model after the intermediate task."
+            )
+        if absent:
+            halves = [g.name for g in self.suite.groups if len(g.tasks) > 1 and not is_whole(g, self.rows)]
+            left_out = f", and none of {', '.join(halves)}" if halves else ""
+            parts.append(f"Not measured here: {', '.join(absent)}; so there is no average of the suite{left_out}.")
+        if any(len(row.languages(task)) < len(task.languages) for row, task in self._cells):
+            parts.append(
+                "Not all of the suite's languages are measured: these averages do not compare with published ones."
+            )
+        for row in self.rows:
+            gone = [task.name for task in here if task.name not in row.scores]
+            if gone:
+                parts.append(f"{row.label}: without {', '.join(gone)}.")
+        parts += self._not_zero_shot()
+        return " ".join(parts)
+
+    @property
+    def _cells(self) -> list[tuple[SuiteRow, Task]]:
+        return [(row, task) for row in self.rows for task in self.suite.tasks if task.name in row.scores]
+
+    def _not_zero_shot(self) -> list[str]:
+        """Rows trained on a task in a language that the zero-shot average counts."""
+        said: list[str] = []
+        for row in self.rows:
+            trained = {
+                task: [language_name(language) for language in languages if language != ENGLISH]
+                for task, languages in row.trained_in.items()
+            }
+            where = "; ".join(f"{task} in {', '.join(languages)}" for task, languages in trained.items() if languages)
+            if where:
+                said.append(f"{row.label} is not zero-shot everywhere: trained on {where}.")
+        return said
+
+
+def suite_results(suites: Sequence[Suite], measurements: Measurements) -> list[SuiteResult]:
+    """Every suite of which something is measured."""
+    results = [SuiteResult(suite, suite_rows(suite, measurements)) for suite in suites]
+    return [result for result in results if result.rows]
+
+
+def _table(title: str, block: Block) -> Table:
+    columns = tuple(column for column, _ in block)
+    return Table(title, columns, tuple(zip(*(cells for _, cells in block), strict=True)))
+
+
+def _short(metric: str) -> str:
+    return next((short for end, short in _SHORT if metric.endswith(end)), metric)
+
+
+def _percent(share: float | None) -> Cell:
+    return Cell(percent(share))
+
+
+def _record(kind: str, name: str, metric: str, value: float | None, zero_shot: float | None) -> dict[str, Any]:
+    return {"kind": kind, "name": name, "metric": metric, "value": value, "zero_shot_value": zero_shot}

@@ -1,0 +1,178 @@
+"""A suite's rows: each is a method and what was trained before, across all of the suite's target tasks.
+
+As in the result tables of Hu et al. 2020 (arXiv:2003.11080) and Phang et al. 2020 (arXiv:2005.13013): a row's model
+for one task is trained on that task, and all of them share the method and the intermediate task.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import fmean
+
+from adaptx.catalog.support import FORMATS_WITHOUT_HEAD
+from adaptx.naming import UNTRAINED, intermediate_name
+from adaptx.report.baselines import is_baseline
+from adaptx.report.measured import Measurements, Variant
+from adaptx.specs import Group, QuestionAnswering, Suite, Task, Train
+
+ENGLISH = "en"
+
+Scores = Mapping[str, Mapping[str, float]]
+"""Metric -> language -> share in [0, 1], the mean over seeds."""
+
+
+@dataclass(frozen=True, eq=False)
+class SuiteRow:
+    """One row. scores: task name -> its scores. trained_in: task name -> its languages that are not zero-shot.
+    untrained: names of tasks measured without training on them.
+    """
+
+    label: str
+    model: str
+    method: str
+    intermediate: str
+    is_baseline: bool
+    scores: dict[str, Scores] = field(default_factory=dict[str, Scores])
+    trained_in: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    untrained: list[str] = field(default_factory=list[str])
+
+    def languages(self, task: Task) -> tuple[str, ...]:
+        """Those of the suite's languages that are measured, in the suite's order."""
+        measured = next(iter(self.scores.get(task.name, {}).values()), {})
+        return tuple(language for language in task.languages if language in measured)
+
+
+def suite_rows(suite: Suite, measurements: Measurements) -> list[SuiteRow]:
+    """The rows of a suite, in the recipe's order.
+
+    What is measured without training on the task (Tatoeba, BUCC) stands in the rows of the same method and
+    intermediate task, the untrained checkpoint in the baselines' rows; where there are none, in a row of its own.
+    """
+    rows: dict[tuple[str, str], SuiteRow] = {}
+    headless: list[tuple[Task, Sequence[Variant], bool]] = []
+    for task in suite.tasks:
+        variants = _variants(task, measurements)
+        by_label: dict[str, list[Variant]] = {}
+        for variant in variants:
+            by_label.setdefault(variant.label, []).append(variant)
+        keys = [_key(seeds[0]) for seeds in by_label.values()]
+        for seeds in by_label.values():
+            first, is_alone = seeds[0], keys.count(_key(seeds[0])) == 1
+            if isinstance(task.format, FORMATS_WITHOUT_HEAD) and first.factors.target == UNTRAINED:
+                headless.append((task, seeds, is_alone))
+            else:
+                _put(_row(rows, first, is_alone), task, seeds)
+    shared = list(rows.values())
+    for task, seeds, is_alone in headless:
+        fitting = [row for row in shared if is_alone and task.name not in row.scores and _fits(row, seeds[0])]
+        for row in fitting or [_row(rows, seeds[0], is_alone)]:
+            _put(row, task, seeds)
+            row.untrained.append(task.name)
+    return list(rows.values())
+
+
+def counted(task: Task) -> tuple[str, ...]:
+    """The metrics that a task's cell shows and its score averages: F1 and exact match of answers, else the first."""
+    if not isinstance(task.format, QuestionAnswering):
+        return task.metrics[:1]
+    found = [metric for end in ("f1", "exact_match") for metric in task.metrics if metric.endswith(end)]
+    return tuple(found) or task.metrics[:1]
+
+
+def metric_means(row: SuiteRow, task: Task) -> tuple[float, ...] | None:
+    """A task's cell: the mean over the measured languages of each counted metric."""
+    languages = row.languages(task)
+    return tuple(_mean_over(row, task, metric, languages) for metric in counted(task)) if languages else None
+
+
+def task_score(row: SuiteRow, task: Task, without_english: bool = False) -> float | None:
+    """Mean over languages, English among them or not, of the mean of a task's counted metrics."""
+    languages = [lang for lang in row.languages(task) if not (without_english and lang == ENGLISH)]
+    return fmean(_mean_over(row, task, metric, languages) for metric in counted(task)) if languages else None
+
+
+def average(row: SuiteRow, tasks: Iterable[Task], without_english: bool = False) -> float | None:
+    """Mean over tasks of their scores; None where one is missing."""
+    scores = [task_score(row, task, without_english) for task in tasks]
+    known = [score for score in scores if score is not None]
+    return fmean(known) if known and len(known) == len(scores) else None
+
+
+def measured_tasks(rows: Iterable[SuiteRow], tasks: Iterable[Task]) -> tuple[Task, ...]:
+    """Those of the tasks that at least one row has."""
+    known = {name for row in rows for name in row.scores}
+    return tuple(task for task in tasks if task.name in known)
+
+
+def is_whole(group: Group, rows: Iterable[SuiteRow]) -> bool:
+    """Whether every task of a group is measured, in one row at least."""
+    return measured_tasks(rows, group.tasks) == group.tasks
+
+
+def _variants(task: Task, measurements: Measurements) -> tuple[Variant, ...]:
+    """The variants measured on a suite's task: on the task of its name, else on one that scores the same rows."""
+    named = measurements.variants(task.name)
+    if named:
+        return named
+    for other in measurements.tasks:
+        alike = (other.format, other.metrics, other.pool) == (task.format, task.metrics, task.pool)
+        if alike and any(rows in task.evaluation for rows in other.evaluation):
+            return measurements.variants(other.name)
+    return ()
+
+
+def _trained_before(variant: Variant) -> str:
+    """What was trained besides the task alone; a mixture that holds the task has one name in all of its columns."""
+    model = variant.evaluate.model
+    if not isinstance(model, Train) or len(model.tasks) == 1:
+        return variant.factors.intermediate
+    below = intermediate_name(model)
+    return model.task.name if below == UNTRAINED else f"{below}>{model.task.name}"
+
+
+def _key(variant: Variant) -> tuple[str, str]:
+    """Model and label of a variant's row."""
+    return variant.factors.model, replace(variant.factors, intermediate=_trained_before(variant)).label
+
+
+def _row(rows: dict[tuple[str, str], SuiteRow], variant: Variant, is_alone: bool) -> SuiteRow:
+    """The row of a variant; a task's variants that share all factors have rows of their own."""
+    model, label = _key(variant)
+    if not is_alone:
+        label = variant.label
+    row = SuiteRow(label, model, variant.factors.method, _trained_before(variant), is_baseline(variant))
+    return rows.setdefault((model, label), row)
+
+
+def _fits(row: SuiteRow, headless: Variant) -> bool:
+    ours = headless.factors
+    if row.model != ours.model:
+        return False
+    if ours.method == UNTRAINED:
+        return row.is_baseline
+    return (row.method, row.intermediate) == (ours.method, _trained_before(headless))
+
+
+def _put(row: SuiteRow, task: Task, seeds: Sequence[Variant]) -> None:
+    common = [language for language in task.languages if all(_is_of(task, language, variant) for variant in seeds)]
+    if not common:
+        return
+    row.scores[task.name] = {
+        metric: {
+            language: fmean(variant.languages[language].scores[metric] for variant in seeds) for language in common
+        }
+        for metric in counted(task)
+    }
+    sources = [language for language in common if seeds[0].languages[language].is_source_language]
+    row.trained_in[task.name] = tuple(sources)
+
+
+def _is_of(task: Task, language: str, variant: Variant) -> bool:
+    """Whether a variant is measured on a suite's task in a language; under another name the rows must be the same."""
+    if language not in variant.languages:
+        return False
+    measured = variant.languages[language].evaluate.task
+    return measured.name == task.name or measured.rows_in(language) == task.rows_in(language)
+
+
+def _mean_over(row: SuiteRow, task: Task, metric: str, languages: Iterable[str]) -> float:
+    return fmean(row.scores[task.name][metric][language] for language in languages)

@@ -1,0 +1,108 @@
+"""Which examples each step trains on: a random order of every task, and for mixtures a task for every example.
+
+What a step draws depends on its number, the seed and the sizes alone, so a resumed training needs no sampler state.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from adaptx.specs import Proportional, Sampling, Temperature, TrainConfig, Uniform, Weighted
+
+MAX_EPOCH = 1_000_003
+TASK_STRIDE = 1 << 40
+"""Seeds of a mixture's tasks lie so far apart that no two orders share one."""
+
+
+class Sampler:
+    """Draws batches from tasks of the given sizes (items each). sampling: None for a single task."""
+
+    def __init__(self, sizes: Sequence[int], config: TrainConfig, sampling: Sampling | None = None) -> None:
+        self.sizes, self.config = tuple(sizes), config
+        self._shares = task_shares(self.sizes, sampling) if sampling is not None else None
+        self._drawn_before = [np.zeros(len(sizes), dtype=np.int64)]
+        self.num_steps = num_steps(config, epoch_items(self.sizes, sampling))
+
+    def batch(self, step: int) -> list[tuple[int, list[int]]]:
+        """(task, its items) of a step, counted from 0; tasks without an item in it are left out."""
+        size, seed = self.config.batch_size, self.config.seed
+        if self._shares is None:
+            return [(0, batch_indices(step, self.sizes[0], size, seed))]
+        counts, before = self._counts(step), self._before(step)
+        return [
+            (task, _stream(int(before[task]), int(counts[task]), self.sizes[task], seed + task * TASK_STRIDE))
+            for task in range(len(self.sizes))
+            if counts[task]
+        ]
+
+    def _counts(self, step: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        assert self._shares is not None
+        return np.random.default_rng([self.config.seed, step]).multinomial(self.config.batch_size, self._shares)
+
+    def _before(self, step: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """How many items of each task all earlier steps drew."""
+        while len(self._drawn_before) <= step:
+            last = len(self._drawn_before) - 1
+            self._drawn_before.append(self._drawn_before[last] + self._counts(last))
+        return self._drawn_before[step]
+
+
+def task_shares(sizes: Sequence[int], sampling: Sampling) -> list[float]:
+    """Probability that an example is of each task."""
+    match sampling:
+        case Uniform():
+            raw = [1.0] * len(sizes)
+        case Proportional(most=most):
+            raw = [float(min(size, most or size)) for size in sizes]
+        case Temperature(temperature=temperature):
+            raw = [size ** (1 / temperature) for size in sizes]
+        case Weighted(weights=weights):
+            raw = list(weights)
+    total = sum(raw)
+    return [value / total for value in raw]
+
+
+def epoch_items(sizes: Sequence[int], sampling: Sampling | None) -> int:
+    """Items of an epoch: all that the tasks have together, each up to the sampling's cap."""
+    most = sampling.most if isinstance(sampling, Proportional) else None
+    return sum(min(size, most or size) for size in sizes)
+
+
+def num_steps(config: TrainConfig, num_items: int) -> int:
+    """Optimiser steps of the budget; an epoch's last batch is filled up from the next epoch's order."""
+    if config.max_steps is not None:
+        return config.max_steps
+    assert config.epochs is not None
+    return max(1, math.ceil(num_items * config.epochs / config.batch_size))
+
+
+def batch_indices(step: int, num_items: int, batch_size: int, seed: int) -> list[int]:
+    """The items of a step's batch (step from 0): consecutive pieces of one random order after another."""
+    return _stream(step * batch_size, batch_size, num_items, seed)
+
+
+def _stream(position: int, count: int, num_items: int, seed: int) -> list[int]:
+    return [
+        index
+        for epoch, first, last in _pieces(position, count, num_items)
+        for index in _order(epoch, num_items, seed)[first:last].tolist()
+    ]
+
+
+def _pieces(position: int, count: int, num_items: int) -> Iterator[tuple[int, int, int]]:
+    """(epoch, first, last) slices that cover `count` positions of the endless stream from `position` on."""
+    while count:
+        epoch, first = divmod(position, num_items)
+        taken = min(count, num_items - first)
+        yield epoch, first, first + taken
+        position, count = position + taken, count - taken
+
+
+@lru_cache(maxsize=16)
+def _order(epoch: int, num_items: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed * MAX_EPOCH + epoch)
+    return torch.randperm(num_items, generator=generator)

@@ -1,0 +1,120 @@
+"""Reading a case file: JSON with `metric`, `inputs` and, to compare with, `expected`; errors name the place."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptx.errors import UserError
+
+_NAMES = {dict: "an object", list: "a list", str: "a text", bool: "a truth value", type(None): "null"}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value of the file and its place, such as `inputs.languages.en`; reads children, or refuses by that place."""
+
+    value: Any
+    place: str
+
+    def __getitem__(self, key: str) -> "Node":
+        inside = self._object()
+        place = f"{self.place}.{key}".lstrip(".")
+        if key not in inside:
+            there = ", ".join(map(str, inside)) or "nothing"
+            raise UserError(f"the case lacks `{place}`: {f'`{self.place}`' if self.place else 'it'} holds {there}")
+        return Node(inside[key], place)
+
+    def get(self, key: str) -> "Node | None":
+        """The child of that name, or None where there is none, or null."""
+        return None if self._object().get(key) is None else self[key]
+
+    def items(self) -> Iterator[tuple[str, "Node"]]:
+        """The children of an object, in the file's order."""
+        for key, value in self._object().items():
+            yield key, Node(value, f"{self.place}.{key}")
+
+    def elements(self) -> Iterator["Node"]:
+        """The elements of a list."""
+        for index, value in enumerate(self._list()):
+            yield Node(value, f"{self.place}[{index}]")
+
+    def text(self) -> str:
+        if not isinstance(self.value, str):
+            raise self._refused("a text")
+        return self.value
+
+    def texts(self) -> list[str]:
+        return [element.text() for element in self.elements()]
+
+    def number(self) -> float:
+        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
+            raise self._refused("a number")
+        return self.value
+
+    def whole(self) -> int:
+        if isinstance(self.value, bool) or not isinstance(self.value, int):
+            raise self._refused("a whole number")
+        return self.value
+
+    def label(self) -> str | int:
+        """A text or a whole number."""
+        return self.value if isinstance(self.value, str) else self.whole()
+
+    def labels(self) -> list[str | int]:
+        return [element.label() for element in self.elements()]
+
+    def numbers(self) -> dict[str, float]:
+        """An object of numbers."""
+        return {key: value.number() for key, value in self.items()}
+
+    def matrix(self) -> NDArray[np.float32]:
+        """A list of equally long lists of numbers, as float32 [rows, columns]; [0, 0] for an empty list."""
+        rows = self._list()
+        try:
+            array = np.asarray(rows, dtype=np.float32)
+        except (TypeError, ValueError):
+            raise self._refused("lists of numbers, all of one length") from None
+        if not rows:
+            return array.reshape(0, 0)
+        if array.ndim != 2:
+            raise self._refused("lists of numbers, all of one length")
+        return array
+
+    def _object(self) -> dict[str, Any]:
+        if not isinstance(self.value, dict):
+            raise self._refused("an object")
+        return self.value
+
+    def _list(self) -> list[Any]:
+        if not isinstance(self.value, list):
+            raise self._refused("a list")
+        return self.value
+
+    def _refused(self, wanted: str) -> UserError:
+        return UserError(
+            f"the case needs {wanted} at `{self.place}`, and holds {_NAMES.get(type(self.value), 'a number')}"
+        )
+
+
+def read_case(file: Path) -> Node:
+    """The whole file.
+
+    Raises:
+        UserError: there is no such file, or it is not a JSON object in UTF-8.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"there is no case file {file}") from None
+    except IsADirectoryError:
+        raise UserError(f"{file} is a folder: name one of its case files") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} is no JSON in UTF-8: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f'{file} holds no JSON object: a case is {{"metric": ..., "inputs": {{...}}}}')
+    return Node(content, "")

@@ -1,0 +1,91 @@
+"""Mixtures: several tasks trained together, and how often each is drawn."""
+
+from dataclasses import dataclass, field
+
+from adaptx.specs.fingerprint import OUTSIDE
+from adaptx.specs.task import Rows, Task
+
+
+@dataclass(frozen=True)
+class Proportional:
+    """In proportion to training rows, of which at most `most` count (Raffel et al. 2020, section 3.5.2)."""
+
+    most: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.most is not None and self.most < 1:
+            raise ValueError(f"Proportional(most={self.most}): it is at least 1, or None")
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Every task as often as every other."""
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """In proportion to rows to the power 1 / `temperature` (Arivazhagan et al. 2019, arXiv:1907.05019, section 4.2)."""
+
+    temperature: float
+
+    def __post_init__(self) -> None:
+        if self.temperature <= 0:
+            raise ValueError(f"Temperature({self.temperature}): it must be above zero; 1 is in proportion")
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """In proportion to given weights, one a task, in the tasks' order."""
+
+    weights: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.weights or min(self.weights) <= 0:
+            raise ValueError(f"Weighted({self.weights}): give one weight above zero for each task")
+
+
+Sampling = Proportional | Uniform | Temperature | Weighted
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Several tasks trained together.
+
+    Each example of a batch is of a task drawn by `sampling`; the loss is the mean over the batch's examples, each
+    task's part being the mean over its own loss units (`adaptx.formats` states them) times its share of the examples.
+    Each task has a head of its own; with `shared_heads`, those whose formats are equal share one.
+    """
+
+    tasks: tuple[Task, ...]
+    sampling: Sampling = Proportional()
+    shared_heads: bool = False
+    label: str = field(default="", metadata=OUTSIDE)
+
+    def __post_init__(self) -> None:
+        names = [task.name for task in self.tasks]
+        if len(self.tasks) < 2 or len(set(names)) != len(names):
+            raise ValueError(f"Mixture({', '.join(names)}): name at least two tasks, each once")
+        if isinstance(self.sampling, Weighted) and len(self.sampling.weights) != len(names):
+            raise ValueError(f"{self.sampling}: the mixture has {len(names)} tasks ({', '.join(names)})")
+
+    @property
+    def name(self) -> str:
+        return self.label or "_".join(task.name for task in self.tasks)
+
+    @property
+    def train(self) -> tuple[Rows, ...]:
+        return tuple(rows for task in self.tasks for rows in task.train)
+
+    @property
+    def development(self) -> tuple[Rows, ...]:
+        return tuple(rows for task in self.tasks for rows in task.development)
+
+    @property
+    def source_languages(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(rows.language for rows in self.train))
+
+    def head_name(self, task: Task) -> str:
+        """The name under which a member's head is kept: its own, or the first member's that shares it."""
+        if self.shared_heads:
+            return next(other.name for other in self.tasks if other.format == task.format)
+        return task.name

@@ -1,0 +1,23 @@
+"""In which languages a score is zero-shot: those in which nothing like the measured task was trained on."""
+
+from adaptx.naming import path
+from adaptx.specs import Classification, Evaluate, Tagging, TaskFormat
+
+
+def source_languages(evaluate: Evaluate) -> frozenset[str]:
+    """Languages in which the measured kind of task was trained on, so that a score there is not zero-shot.
+
+    Besides the task's own, those of every training on the way that is alike: few-shot rows of a target language
+    count, and so does an intermediate task of the same kind.
+    """
+    trained = (task for train in path(evaluate) for task in train.tasks if alike(task.format, evaluate.task.format))
+    return frozenset(language for task in (evaluate.task, *trained) for language in task.source_languages)
+
+
+def alike(one: TaskFormat, other: TaskFormat) -> bool:
+    """Whether two formats ask for the same: equal label sets where there are labels, else the same type."""
+    match one, other:
+        case (Classification(ours), Classification(theirs)) | (Tagging(ours), Tagging(theirs)):
+            return set(ours) == set(theirs)
+        case _:
+            return type(one) is type(other)
