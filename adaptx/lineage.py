@@ -106,7 +106,7 @@ def head_of(model: Train, task: Task) -> Task | None:
     """
     fitting = [trained for trained in model.tasks if serves(trained.format, task.format)]
     namesakes = [trained for trained in fitting if trained.name == task.name]
-    heads = {model.task.head_name(t) if isinstance(model.task, Mixture) else t.name for t in fitting}
+    heads = {model.task.head_place(trained) if isinstance(model.task, Mixture) else 0 for trained in fitting}
     if len(heads) > 1 and not namesakes:
         names = ", ".join(trained.name for trained in fitting)
         raise ValueError(

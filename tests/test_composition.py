@@ -9,7 +9,7 @@ import torch
 from adaptx.catalog.support import refusal
 from adaptx.composition.assembly import assemble
 from adaptx.execution.building import finished_model, model_to_train
-from adaptx.formats.heads import kept_head, load_head
+from adaptx.formats.interface import TrainedHead
 from adaptx.lineage import Lineage, continues, lineage
 from adaptx.methods.module import capture
 from adaptx.progress import Silent
@@ -72,6 +72,11 @@ def store(world, tmp_path_factory):
 def shop_of(world, store, *stages: Train):
     evaluations = tuple(tiny.Evaluate(stage, tiny.TATOEBA, "xa") for stage in stages)
     return tiny.workshop(world, store, evaluations)[1]
+
+
+def only_head(model) -> TrainedHead:
+    (head,) = model.heads.values()
+    return head
 
 
 def hidden(world, architecture, network) -> torch.Tensor:
@@ -193,14 +198,15 @@ def test_training_changes_its_own_module_and_its_head_alone(world, store, case, 
     own = {id(parameter) for parameter in fresh.assembly.own.values()}
     assert own == {id(parameter) for parameter in parameters.values() if parameter.requires_grad}
     buffers = {name: buffer.clone() for name, buffer in fresh.backbone.named_buffers()}
-    head = fresh.head.linear.weight.detach().clone()
+    head = only_head(fresh).module.linear.weight
+    head_before = head.detach().clone()
     training.run(Silent())
     for name, parameter in fresh.backbone.named_parameters():
         if id(parameter) not in own:
             assert torch.equal(parameter, before[name]), f"{name} is frozen, and changed"
     assert all(torch.equal(buffer, buffers[name]) for name, buffer in fresh.backbone.named_buffers())
     assert any(not torch.equal(parameters[name], before[name]) for name in parameters if id(parameters[name]) in own)
-    assert not torch.equal(fresh.head.linear.weight, head)
+    assert not torch.equal(head, head_before)
 
 
 OVER_FROZEN = {
@@ -334,7 +340,7 @@ def test_heads_begin_the_same_under_every_method_and_start(world, store, archite
     heads = []
     for case in ("full-pretrained", "lora-pretrained", "bottleneck-pretrained", "lora-stack", "bottleneck-fuse"):
         train = placed(CASES[case], world.models[architecture])
-        heads.append(model_to_train(train, shop_of(world, store, train)).head.linear.weight)
+        heads.append(only_head(model_to_train(train, shop_of(world, store, train))).module.linear.weight)
     assert all(torch.equal(head, heads[0]) for head in heads)
 
 
@@ -348,13 +354,13 @@ def test_a_kept_head_follows_the_labels_names(world, store, architecture):
     old = finished_model(earlier, shop, "fp32")
     batch = tiny.token_batch(world, architecture, packed=True)
     with torch.no_grad():
-        before = old.head(old.backbone.pooled(batch, Hidden()))
-        after = fresh.head.eval()(fresh.backbone.eval().pooled(batch, Hidden()))
+        before = only_head(old).module(old.backbone.pooled(batch, Hidden()))
+        after = only_head(fresh).module.eval()(fresh.backbone.eval().pooled(batch, Hidden()))
     order = [tiny.NLI.format.labels.index(label) for label in tiny.NLI_TURNED.format.labels]
     assert order != sorted(order)
     assert torch.equal(after, before[:, order])
-    folder = shop.entry(earlier).folder
-    _, labels = load_head(folder, tiny.HIDDEN_SIZE)
-    assert labels == tiny.NLI.format.labels
-    same = kept_head(folder, tiny.NLI.format, tiny.HIDDEN_SIZE, 0.0)
-    assert torch.equal(same.linear.weight, old.head.linear.weight)
+    assert (only_head(old).format, only_head(fresh).format) == (tiny.NLI.format, tiny.NLI_TURNED.format)
+    again = on(tiny.NLI, LORA, earlier, model=world.models[architecture], head=KeptHead())
+    same = only_head(model_to_train(again, shop_of(world, store, again))).module
+    assert torch.equal(same.linear.weight, only_head(old).module.linear.weight)
+    assert torch.equal(same.linear.bias, only_head(old).module.linear.bias)

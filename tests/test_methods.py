@@ -9,14 +9,15 @@ from adaptx.backbones.sites import SITES_OF
 from adaptx.composition.assembly import assemble
 from adaptx.composition.fuse import Mixing, attach_fusion, value_regularisation
 from adaptx.errors import UserError
+from adaptx.gradients import Budget, Setting
 from adaptx.methods import adapters_backend, attach
 from adaptx.methods.lora import fold
 from adaptx.methods.module import Module, capture, load_module, restore, save_module
 from adaptx.specs import Bottleneck, Full, Lora, Method, Stack
 from adaptx.specs.method import SITES
-from adaptx.training import autocast
 
 CPU = torch.device("cpu")
+UNBOUNDED = Budget(None, None)
 METHODS = {
     "lora": Lora(rank=4, alpha=8),
     "lora-everywhere": Lora(rank=3, alpha=8, dropout=0.1, sites=SITES),
@@ -47,12 +48,12 @@ def test_a_new_module_leaves_the_forward_pass_as_it_was(world, architecture, met
     plain.requires_grad_(False)
     to_precision(plain, [], bf16=precision == "bf16")
     assert plain.config._attn_implementation == with_new.config._attn_implementation == "sdpa"
-    with autocast(CPU, precision):
+    with Setting(CPU, precision, UNBOUNDED).arithmetic():
         expected = tiny.hidden_states(plain, batch)
         assert torch.equal(tiny.hidden_states(with_new.eval(), batch), expected)
     # What was attached is at work: with other values it changes the result. (Autocast keeps its casts until it ends.)
     tiny.shake(own.values())
-    with autocast(CPU, precision):
+    with Setting(CPU, precision, UNBOUNDED).arithmetic():
         assert not torch.allclose(tiny.hidden_states(with_new, batch), expected, atol=1e-3)
 
 
@@ -328,7 +329,7 @@ def test_a_new_module_leaves_the_forward_pass_as_it_was_on_cuda(world, architect
     plain, with_new = tiny.bare(world, architecture), tiny.bare(world, architecture)
     assemble(with_new, tiny.train(world.models[architecture], tiny.NLI, method), load=lambda _: pytest.fail("no"))
     for precision in ("fp32", "bf16"):
-        with autocast(torch.device("cuda"), precision):
+        with Setting(torch.device("cuda"), precision, UNBOUNDED).arithmetic():
             expected = tiny.hidden_states(plain.cuda(), batch)
             assert torch.equal(tiny.hidden_states(with_new.cuda().eval(), batch), expected)
 

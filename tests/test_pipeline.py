@@ -20,8 +20,11 @@ from adaptx.data.reading import read_rows
 from adaptx.errors import UserError
 from adaptx.evaluation import Evaluator
 from adaptx.execution import execute as executing
-from adaptx.execution.building import finished_model
-from adaptx.formats import classification
+from adaptx.execution.building import finished_model, head_name
+from adaptx.formats.interface import Reading, TrainedHead
+from adaptx.gradients import Setting
+from adaptx.identity import training_framing
+from adaptx.lineage import head_of
 from adaptx.plan import Status
 from adaptx.specs import (
     Best,
@@ -32,12 +35,15 @@ from adaptx.specs import (
     Hidden,
     KeptHead,
     Lora,
+    Mixture,
     Pooling,
     Sequential,
     Stack,
     Train,
+    Uniform,
 )
 from adaptx.store import Store
+from adaptx.training import micro_batch_budget
 
 FULL, LORA, WIDE_LORA, ADAPTER = (
     Full(),
@@ -46,8 +52,8 @@ FULL, LORA, WIDE_LORA, ADAPTER = (
     Bottleneck(4),
 )
 OTHER_ADAPTER = Bottleneck(2, "gelu")
-CPU = torch.device("cpu")
 FIRST = Hidden(pooling=Pooling.FIRST)
+MIXTURE = Mixture((tiny.TOPIC, tiny.NLI), Uniform(), label="mixed")
 
 
 def topic(model, method) -> Train:
@@ -57,6 +63,11 @@ def topic(model, method) -> Train:
 def few(model, method) -> Train:
     """An intermediate training of the target's own label set, in another order."""
     return tiny.train(model, tiny.NLI_TURNED, method, setting=tiny.config(max_steps=2))
+
+
+def mixed(model, method) -> Train:
+    """An intermediate training whose heads include the target's."""
+    return tiny.train(model, MIXTURE, method, setting=tiny.config(max_steps=2))
 
 
 # What a target training starts from: name -> (its method, the start over a model).
@@ -76,6 +87,9 @@ COMBINATIONS = {
     "bottleneck-after-lora": (OTHER_ADAPTER, lambda m: Sequential(topic(m, LORA))),
     "bottleneck-stack": (ADAPTER, lambda m: Stack((topic(m, ADAPTER),))),
     "bottleneck-fuse": (ADAPTER, lambda m: Fuse((topic(m, ADAPTER), few(m, ADAPTER)))),
+    "lora-after-mixture": (LORA, lambda m: Sequential(mixed(m, LORA))),
+    "full-mixture": (FULL, None),
+    "bottleneck-mixture-stack": (ADAPTER, lambda m: Stack((topic(m, ADAPTER),))),
 }
 
 
@@ -83,17 +97,18 @@ def cases(models) -> dict[str, Train]:
     """Every combination on both architectures; precision, head, framing and selection take turns."""
     found: dict[str, Train] = {}
     for number, (name, (method, start)) in enumerate(COMBINATIONS.items()):
+        task = MIXTURE if "-mixture" in name and "after-mixture" not in name else tiny.NLI
         for offset, (architecture, model) in enumerate(models.items()):
             precision = ("fp32", "bf16")[(number + offset) % 2]
             selection = Best(every=2) if (number + offset) % 3 == 0 else tiny.config().selection
             begins = {} if start is None else {"start": start(model)}
             if start is not None and isinstance(begins["start"], Sequential) and precision == "bf16":
-                same_labels = begins["start"].stage.task.format == tiny.NLI_TURNED.format
-                begins |= {"head": KeptHead()} if same_labels else {}
+                has_head = task == tiny.NLI and head_of(begins["start"].stage, tiny.NLI) is not None
+                begins |= {"head": KeptHead()} if has_head else {}
             setting = tiny.config(precision=precision, selection=selection, dropout=0.1)
             framing = FIRST if number % 4 == 1 else None
             found[f"{name}-{architecture}-{precision}"] = tiny.train(
-                model, tiny.NLI, method, setting=setting, framing=framing, **begins
+                model, task, method, setting=setting, framing=framing, **begins
             )
     return found
 
@@ -101,18 +116,16 @@ def cases(models) -> dict[str, Train]:
 CASES = tuple(cases({architecture: tiny.ModelSpec(f"tiny/{architecture}") for architecture in tiny.ARCHITECTURES}))
 
 
-def probabilities(backbone, head, tokenizer, train: Train, shop) -> np.ndarray:
+def probabilities(backbone, head: TrainedHead, tokenizer, train: Train, shop) -> np.ndarray:
     """Of the two languages that were not trained on, as the evaluations compute them."""
-    framing = train.framing or train.model.framing
-    evaluator = Evaluator(
-        backbone, framing, train.config.precision, train.config.max_length, tokenizer, shop.resources, shop.device
-    )  # fmt: skip
-    parts = []
+    reading = Reading(tokenizer, training_framing(train, tiny.NLI), train.config.max_length)
+    setting = Setting(shop.device, train.config.precision, micro_batch_budget(shop.resources, shop.device))
+    rows = []
     for language in tiny.LANGUAGES[1:]:
         examples = read_rows(tiny.NLI.rows_in(language), tiny.NLI.format, shop.sources)
-        encoded = classification.encode(examples, tokenizer, framing, train.config.max_length)
-        parts.append(evaluator.probabilities(encoded, head).numpy())
-    return np.concatenate(parts)
+        records = Evaluator(backbone, reading, setting, shop.sources).predict(examples, tiny.NLI, head).records
+        rows += [[record["probabilities"][label] for label in tiny.LABELS] for record in records]
+    return np.array(rows, dtype=np.float32)
 
 
 def evaluations(world) -> tuple[Evaluate, ...]:
@@ -127,10 +140,11 @@ def done(world, tmp_path_factory):
     live: dict[str, np.ndarray] = {}
     finish = executing._train_result
 
-    def watch(train, fresh, examples, outcome, peak, shop):
-        if train.task == tiny.NLI:
-            live[shop.fingerprint_of(train)] = probabilities(fresh.backbone, fresh.head, fresh.tokenizer, train, shop)
-        return finish(train, fresh, examples, outcome, peak, shop)
+    def watch(train, fresh, examples, training, outcome, peak, shop):
+        if tiny.NLI in train.tasks:
+            head = fresh.heads[head_name(train, tiny.NLI)]
+            live[shop.fingerprint_of(train)] = probabilities(fresh.backbone, head, fresh.tokenizer, train, shop)
+        return finish(train, fresh, examples, training, outcome, peak, shop)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(executing, "_train_result", watch)
@@ -166,7 +180,8 @@ def reload(world_folder: str, folder: str) -> None:
     found = {}
     for train in cases(world.models).values():
         model = finished_model(train, shop, train.config.precision)
-        found[shop.fingerprint_of(train)] = probabilities(model.backbone, model.head, model.tokenizer, train, shop)
+        head = model.heads[head_name(train, tiny.NLI)]
+        found[shop.fingerprint_of(train)] = probabilities(model.backbone, head, model.tokenizer, train, shop)
     np.savez(Path(folder) / "probabilities.npz", **found)
 
 
@@ -182,7 +197,7 @@ def test_a_model_comes_back_bit_for_bit_in_a_new_process(world, done, again, cas
     fingerprint = plan.fingerprint_of(train)
     after_training = live[fingerprint]
     assert np.array_equal(reloaded[fingerprint], after_training)
-    chosen = [train.task.format.labels[index] for index in after_training.argmax(axis=1)]
+    chosen = [tiny.LABELS[index] for index in after_training.argmax(axis=1)]
     assert after_training.std(axis=0).min() > 1e-4, "all rows get one answer, which shows nothing"
     found = []
     for stage in tiny.everywhere(train):
@@ -205,7 +220,13 @@ def test_a_finished_training_has_left_its_files(world, done, case):
     result = json.loads((folder / "result.json").read_text())
     assert result["steps"] == result["planned_steps"] == 3
     assert len((folder / "steps.jsonl").read_text().splitlines()) == 3
-    assert result["rows_used"] == 60
+    rows = {"topic": 48, "nli": 60} if isinstance(train.task, Mixture) else {"nli": 60}
+    assert result["rows_by_task"] == result["items_by_task"] == rows
+    assert result["rows_used"] == sum(rows.values())
+    formats = [head["labels"] for head in json.loads((folder / "head.json").read_text())["heads"].values()]
+    assert formats == [list(task.format.labels) for task in train.tasks]
+    # The head of a label set is a matrix and a vector over it.
+    assert result["head_parameters"] == len(rows) * 3 * (tiny.HIDDEN_SIZE + 1)
     assert result["trainable_parameters"] > 0
     assert result["peak_memory_bytes"] > 0
     assert (result["selected_on"] is not None) == isinstance(train.config.selection, Best)
@@ -225,7 +246,7 @@ def test_golds_are_kept_once_a_language(done):
     assert json.loads(file.read_text())["golds"] == [tiny.LABELS[row % 3] for row in range(30)]
 
 
-def test_retrieval_needs_no_training_of_its_own(world, done):
+def test_bitext_needs_no_training_of_its_own(world, done):
     plan, shop, _ = done
     for model in world.models.values():
         found = {}
@@ -239,7 +260,7 @@ def test_retrieval_needs_no_training_of_its_own(world, done):
         assert found[model] != found[topic(model, LORA)], "the intermediate stage changes the embeddings"
 
 
-def test_retrieval_is_by_cosine_of_the_embeddings(world, done):
+def test_bitext_is_by_cosine_of_the_embeddings(world, done):
     plan, shop, _ = done
     model = finished_model(world.bert, shop, "fp32")
     examples = read_rows(tiny.TATOEBA.rows_in("xa"), tiny.TATOEBA.format, shop.sources)
@@ -284,9 +305,11 @@ def test_few_target_rows_continue_module_and_head(world, done):
     assert result["rows_used"] == 12
     # So small a step leaves module and head what they were: both were carried over, labels by name.
     old, new = (finished_model(train, shop, "fp32") for train in (earlier, more))
-    rows = [old.labels.index(label) for label in new.labels]
+    (old_head,), (new_head,) = old.heads.values(), new.heads.values()
+    rows = [old_head.format.labels.index(label) for label in new_head.format.labels]
     assert rows != sorted(rows)
-    torch.testing.assert_close(new.head.linear.weight, old.head.linear.weight[rows], atol=1e-6, rtol=0)
+    old_weight, new_weight = (head.module.linear.weight for head in (old_head, new_head))
+    torch.testing.assert_close(new_weight, old_weight[rows], atol=1e-6, rtol=0)
     modules = [shop.module(train).tensors for train in (earlier, more)]
     for key in modules[0]:
         torch.testing.assert_close(modules[1][key], modules[0][key], atol=1e-6, rtol=0)

@@ -11,12 +11,13 @@ from torch.nn import functional
 
 from adaptx.backbones import fast_dropout
 from adaptx.checkpoints import FILE, Checkpoints, deferred_interrupt
+from adaptx.formats.interface import Items
 from adaptx.methods.module import capture
 from adaptx.progress import Silent
+from adaptx.sampling import batch_indices, num_steps
 from adaptx.specs import Best, Bottleneck, Full, Hidden, Lora, Pooling, Resources, Schedule
-from adaptx.training import Training, batch_indices, learning_rate_factor, num_steps
+from adaptx.training import Training, learning_rate_factor
 
-CPU = torch.device("cpu")
 METHODS = {"full": Full(), "lora": Lora(4, 8, sites=("query", "value", "down")), "bottleneck": Bottleneck(4)}
 ON_CPU = Resources("cpu")
 each_architecture = pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
@@ -28,7 +29,6 @@ def begin(
     resources=ON_CPU,
     architecture="bert",
     framing=None,
-    device=CPU,
     extra=None,
     score=None,
     **more,
@@ -36,7 +36,17 @@ def begin(
     """A training of the tiny NLI task, ready to run."""
     model = world.models[architecture]
     train = tiny.train(model, tiny.NLI, METHODS[method], setting=tiny.config(**more), framing=framing)
-    return tiny.begin(world, train, world.folder / "unused-store", resources, device, extra, score)[0]
+    return tiny.begin(world, train, world.folder / "unused-store", resources, extra, score)[0]
+
+
+def the_head(training: Training) -> torch.nn.Module:
+    (head,) = training.model.heads.values()
+    return head
+
+
+def items_of(training: Training) -> Items:
+    (part,) = training.parts
+    return part.items
 
 
 def losses(training: Training) -> torch.Tensor:
@@ -44,7 +54,7 @@ def losses(training: Training) -> torch.Tensor:
 
 
 def weights(training: Training) -> list[torch.Tensor]:
-    return [*capture(training.own).values(), *(value.clone() for value in training.head.state_dict().values())]
+    return [*capture(training.own).values(), *(value.clone() for value in the_head(training).state_dict().values())]
 
 
 def same(left: list[torch.Tensor], right: list[torch.Tensor]) -> bool:
@@ -78,14 +88,14 @@ def test_the_loss_curve_does_not_depend_on_the_micro_batch(world, architecture, 
 @pytest.mark.parametrize("pooling", Pooling)
 def test_the_loss_of_a_batch_is_plain_cross_entropy(world, architecture, pooling):
     training = begin(world, "lora", architecture=architecture, framing=Hidden(pooling=pooling), max_steps=1)
-    network, encoded = tiny.bare(world, architecture), training.data.encoded
+    network, encoded = tiny.bare(world, architecture), items_of(training).encoded
     values = []
-    for index in batch_indices(0, len(training.data), training.config.batch_size, training.config.seed):
+    for index in batch_indices(0, len(items_of(training)), training.config.batch_size, training.config.seed):
         types = {} if encoded.types is None else {"token_type_ids": torch.tensor([encoded.types[index]])}
         with torch.no_grad():
             hidden = network(input_ids=torch.tensor([encoded.ids[index]]), **types).last_hidden_state[0]
-            logits = training.head.linear(hidden[0] if pooling is Pooling.FIRST else hidden.mean(dim=0))
-        values.append(functional.cross_entropy(logits, torch.tensor(training.data.gold_ids[index])))
+            logits = the_head(training).linear(hidden[0] if pooling is Pooling.FIRST else hidden.mean(dim=0))
+        values.append(functional.cross_entropy(logits, torch.tensor(items_of(training).targets[index])))
     (loss,) = losses(training)
     assert loss.item() == pytest.approx(torch.stack(values).mean().item(), abs=1e-5)
 
@@ -104,7 +114,7 @@ def test_bf16_keeps_frozen_weights_in_bf16_and_trained_ones_in_fp32(world):
     training = begin(world, "lora", precision="bf16", max_steps=1)
     kinds = {parameter.dtype for parameter in training.model.backbone.parameters() if not parameter.requires_grad}
     assert kinds == {torch.bfloat16}
-    assert {parameter.dtype for parameter in (*training.own.values(), *training.head.parameters())} == {torch.float32}
+    assert {parameter.dtype for parameter in (*training.own.values(), *the_head(training).parameters())} == {torch.float32}
     in_fp32 = losses(begin(world, "lora", max_steps=1))
     assert losses(training).item() == pytest.approx(in_fp32.item(), abs=0.05)
 
@@ -186,7 +196,7 @@ def test_gradients_are_clipped_to_the_norm_of_all_that_trains(world):
         training, found = begin(world, max_gradient_norm=limit), []
 
         def measure(*_):
-            gradients = [p.grad for p in (*training.own.values(), *training.head.parameters()) if p.grad is not None]
+            gradients = [p.grad for p in (*training.own.values(), *the_head(training).parameters()) if p.grad is not None]
             found.append(torch.stack([gradient.norm() for gradient in gradients]).norm().item())
 
         training.optimizer.register_step_pre_hook(measure)
@@ -208,15 +218,15 @@ def test_the_head_has_its_own_learning_rate_and_vectors_no_decay(world):
 
     training = begin(world, "full", learning_rate=1e-4, head_learning_rate=3e-2, weight_decay=0.1)
     found = rates(training)
-    for parameters, rate in ((training.own.values(), 1e-4), (training.head.parameters(), 3e-2)):
+    for parameters, rate in ((training.own.values(), 1e-4), (the_head(training).parameters(), 3e-2)):
         for parameter in parameters:
             assert found[id(parameter)] == (rate, 0.1 if parameter.ndim > 1 else 0.0)
     shared = rates(begin(world, "full", learning_rate=1e-4))
     assert {rate for rate, _ in shared.values()} == {1e-4}
-    before = training.head.linear.weight.detach().clone()
+    before = the_head(training).linear.weight.detach().clone()
     own = capture(training.own)
     training.run(Silent())
-    moved = (training.head.linear.weight - before).abs().max()
+    moved = (the_head(training).linear.weight - before).abs().max()
     others = max((parameter.detach() - own[key]).abs().max() for key, parameter in training.own.items())
     assert moved > 20 * others
 
@@ -288,8 +298,8 @@ def test_the_history_tells_each_step(world):
     seconds = [entry["seconds"] for entry in history.steps]
     assert seconds == sorted(seconds)
     assert history.seconds == seconds[-1]
-    read = [index for step in range(3) for index in batch_indices(step, len(training.data), 8, 1)]
-    assert history.tokens == sum(len(training.data.encoded.ids[index]) for index in read)
+    read = [index for step in range(3) for index in batch_indices(step, len(items_of(training)), 8, 1)]
+    assert history.tokens == sum(len(items_of(training).encoded.ids[index]) for index in read)
     assert [(done, loss) for done, loss, _ in watching.steps] == [(e["step"], e["loss"]) for e in history.steps]
     assert all(rate > 0 for _, _, rate in watching.steps)
     assert not training.model.training
@@ -385,10 +395,9 @@ def test_a_second_signal_acts_at_once():
 def test_a_bf16_training_on_cuda(world, method):
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    device = torch.device("cuda")
-    training = begin(world, method, Resources("cuda"), device=device, precision="bf16", max_steps=10, dropout=0.1)
+    training = begin(world, method, Resources("cuda"), precision="bf16", max_steps=10, dropout=0.1)
     curve = losses(training)
     assert torch.isfinite(curve).all()
-    first = losses(begin(world, method, Resources("cuda"), device=device, precision="bf16", max_steps=1))
+    first = losses(begin(world, method, Resources("cuda"), precision="bf16", max_steps=1))
     assert first.item() == pytest.approx(losses(begin(world, method, max_steps=1)).item(), abs=0.05)
     assert {parameter.device.type for parameter in training.own.values()} == {"cuda"}

@@ -21,16 +21,17 @@ from adaptx.catalog.models import from_config
 from adaptx.plan import Plan, make_plan
 from adaptx.sources import Sources
 from adaptx.specs import (
+    Bitext,
     Classification,
     Evaluate,
     Hidden,
     Method,
+    Mixture,
     ModelSpec,
     Pooling,
     Precision,
     Recipe,
     Resources,
-    Retrieval,
     Rows,
     Stage,
     Task,
@@ -78,7 +79,7 @@ NLI_FEW = Task(
     "nli-few", NLI_TURNED.format, (rows("nli", "xa", "train", _PAIR, LABELS, stop=12),), (), NLI.evaluation
 )  # fmt: skip
 TOPIC = Task("topic", Classification(TOPICS), (rows("topic", "en", "train", _TOPIC),), (), ())
-TATOEBA = Task("tatoeba", Retrieval(), evaluation=(rows("tatoeba", "xa", "test", _PARALLEL),))
+TATOEBA = Task("tatoeba", Bitext(), evaluation=(rows("tatoeba", "xa", "test", _PARALLEL),))
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,9 @@ def config(**changes: Any) -> TrainConfig:
     return TrainConfig(**{"learning_rate": 5e-3, "max_steps": 3, "batch_size": 8, "dropout": 0.0, **changes})
 
 
-def train(model: ModelSpec, task: Task, method: Method, *, setting: TrainConfig | None = None, **more: Any) -> Train:
+def train(
+    model: ModelSpec, task: Task | Mixture, method: Method, *, setting: TrainConfig | None = None, **more: Any
+) -> Train:
     return Train(model, task, method, setting or config(), **more)
 
 
@@ -355,7 +358,6 @@ def begin(
     train: Train,
     store: Path,
     resources: Resources | None = None,
-    device: Any = None,
     extra: Callable[[Any], Any] | None = None,
     score: Callable[[], float] | None = None,
 ) -> tuple[Any, Any]:
@@ -363,26 +365,26 @@ def begin(
 
     extra: the fresh model -> what is added to the loss of each step.
     """
-    import torch
-
     from adaptx.backbones.encoder import TransferModel
-    from adaptx.data.reading import read_all
+    from adaptx.data.reading import read_training
+    from adaptx.execution import execute as executing
     from adaptx.execution.building import model_to_train
-    from adaptx.formats import classification
-    from adaptx.training import Training, TrainingSet
+    from adaptx.training import Training
 
-    resources, device = resources or Resources("cpu"), device or torch.device("cpu")
-    _, shop = workshop(world, store, everywhere(train, train.task if train.task.evaluation else NLI), resources)
-    examples = read_all(train.task.train, train.task.format, world.sources, train.limit)
+    _, shop = workshop(world, store, (Evaluate(train, TATOEBA, "xa"),), resources or Resources("cpu"))
     fresh = model_to_train(train, shop)
-    fresh.backbone.to(device)
-    fresh.head.to(device)
-    framing = train.framing or train.model.framing
-    sequences = classification.encode(examples, fresh.tokenizer, framing, train.config.max_length)
-    data = TrainingSet(sequences, classification.gold_ids(examples, train.task.format), framing)
-    model = TransferModel(fresh.backbone, {train.task.name: fresh.head})
-    added = extra(fresh) if extra is not None else None
+    parts = [
+        executing._part(train, task, fresh, read_training(task, world.sources, train.limit)) for task in train.tasks
+    ]
     training = Training(
-        model, fresh.assembly.own, fresh.head, data, train.config, resources, device, added, score
-    )  # fmt: skip
+        TransferModel(fresh.backbone, {name: head.module for name, head in fresh.heads.items()}),
+        fresh.assembly.own,
+        parts,
+        train.config,
+        shop.resources,
+        shop.device,
+        train.task.sampling if isinstance(train.task, Mixture) else None,
+        extra(fresh) if extra is not None else None,
+        score,
+    )
     return training, fresh

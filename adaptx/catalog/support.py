@@ -8,6 +8,8 @@ from adaptx.lineage import HEADLESS, head_of, lineage
 from adaptx.metrics import METRICS
 from adaptx.specs import (
     Best,
+    Bitext,
+    BitextMining,
     Bottleneck,
     Classification,
     Evaluate,
@@ -26,12 +28,28 @@ from adaptx.specs import (
     Stage,
     Tagging,
     Task,
+    TaskFormat,
     Train,
 )
 
 FAMILIES_SUPPORTED = (ModelFamily.ENCODER,)
 FORMATS_TRAINED = (Classification, MultipleChoice, Tagging, QuestionAnswering, Retrieval, MaskedLanguageModel)
 FORMATS_WITHOUT_HEAD = HEADLESS
+
+METRICS_OF: dict[type[TaskFormat], tuple[str, ...]] = {
+    Bitext: ("accuracy",),
+    BitextMining: ("mining_f1", "mining_precision", "mining_recall"),
+    Classification: ("accuracy",),
+    MaskedLanguageModel: ("masked_accuracy",),
+    MultipleChoice: ("accuracy",),
+    QuestionAnswering: ("f1", "exact_match", "mlqa_f1", "mlqa_exact_match"),
+    Retrieval: ("map_at_20", "mewslix_map_at_20"),
+    Tagging: ("entity_f1", "tag_f1", "token_accuracy"),
+}
+"""Format -> metrics that score its predictions."""
+
+METRICS_WITH_NO_ANSWER = ("squad_v2_f1", "squad_v2_exact_match")
+"""Those of question answering where some questions have no answer."""
 
 STARTS_REFUSED: dict[tuple[type, type], str] = {
     (Full, Stack): "full fine-tuning trains every weight, so nothing would stay frozen below; use Sequential",
@@ -88,7 +106,9 @@ def _train_refusal(train: Train) -> str | None:
         reason = FROZEN_REFUSED.get((type(frozen.method), type(train.method)))
         if reason is not None:
             return f"{name} after {type(frozen.method).__name__} on {frozen.task.name}: {reason}"
-    return _head_refusal(train, name) or _metric_refusal(tuple(m for task in train.tasks for m in task.metrics))
+    return _head_refusal(train, name) or next(
+        (reason for task in train.tasks if (reason := _metric_refusal(task))), None
+    )
 
 
 def _mixture_refusal(train: Train) -> str | None:
@@ -138,13 +158,17 @@ def _evaluate_refusal(evaluate: Evaluate) -> str | None:
         if isinstance(task.format, Retrieval) and not task.pool:
             return f"{name}: retrieval ranks a pool of candidates; name it with Task(pool=...)"
         reason = _model_refusal(model)
-        return f"{name}: {reason}" if reason else _metric_refusal(task.metrics)
+        reason = reason or _metric_refusal(task, evaluate.language)
+        return f"{name}: {reason}" if reason else None
     if isinstance(evaluate.model, ModelSpec):
         return f"{name}: the bare checkpoint {evaluate.model.hub_id} has no head for it; train one first"
     if evaluate.framing is not None:
         return f"{name}: a trained head reads the framing it was trained with; leave framing=None"
     reason = head_unfit(evaluate.model, task)
-    return f"{name}: the head of {evaluate.model.task.name} {reason}" if reason else _metric_refusal(task.metrics)
+    if reason is not None:
+        return f"{name}: the head of {evaluate.model.task.name} {reason}"
+    reason = _metric_refusal(task, evaluate.language)
+    return f"{name}: {reason}" if reason else None
 
 
 def _has_adapters() -> bool:
@@ -165,8 +189,17 @@ def _model_refusal(model: ModelSpec) -> str | None:
     return None
 
 
-def _metric_refusal(metrics: tuple[str, ...]) -> str | None:
-    for metric in metrics:
-        if metric not in METRICS:
-            return f"unknown metric {metric!r}; near: {near(metric, METRICS)}"
+def _metric_refusal(task: Task, language: str | None = None) -> str | None:
+    """Why one of a task's metrics is unknown, does not score its format, or not that language; or None."""
+    unanswerable = isinstance(task.format, QuestionAnswering) and task.format.unanswerable
+    fitting = METRICS_WITH_NO_ANSWER if unanswerable else METRICS_OF[type(task.format)]
+    for name in task.metrics:
+        if name not in METRICS:
+            return f"unknown metric {name!r}; near: {near(name, METRICS)}"
+        if name not in fitting:
+            kind = type(task.format).__name__
+            return f"metric {name!r} does not score a {kind} task; choose among {', '.join(fitting)}"
+        languages = METRICS[name].languages
+        if language is not None and languages is not None and language not in languages:
+            return f"metric {name!r} has rules for {', '.join(languages)} alone; use f1 and exact_match for {language}"
     return None

@@ -88,8 +88,8 @@ class Fresh:
 
 
 def head_name(train: Train, task: Task) -> str:
-    """The name of a trained task's head: the task's, or in a mixture the one it shares."""
-    return train.task.head_name(task) if isinstance(train.task, Mixture) else task.name
+    """What a trained task's head is called: its place in the training, since tasks' names are no part of identity."""
+    return str(train.task.head_place(task) if isinstance(train.task, Mixture) else 0)
 
 
 def model_to_train(train: Train, shop: Workshop) -> Fresh:
@@ -184,7 +184,7 @@ def finished_model(model: ModelSpec | Train, shop: Workshop, precision: Precisio
             for name in dict.fromkeys(head_name(model, task) for task in model.tasks if _has_head(task))
         }
     for head in heads.values():
-        head.module.to(shop.device)
+        head.module.to(shop.device).eval()
     return Finished(Encoder(network).to(shop.device).eval(), heads, tokenizer, {})
 
 

@@ -10,7 +10,7 @@ from adaptx.data.examples import Examples
 from adaptx.data.files import read_file
 from adaptx.errors import UserError
 from adaptx.evaluation import Evaluator
-from adaptx.execution.building import Workshop, choose_device, finished_model
+from adaptx.execution.building import Workshop, choose_device, finished_model, head_name
 from adaptx.formats.interface import Predicted, Reading
 from adaptx.gradients import Setting
 from adaptx.identity import training_framing
@@ -98,4 +98,6 @@ def _predict(train: Train, task: Task, shop: Workshop, examples: Examples) -> Pr
     model = finished_model(train, shop, train.config.precision)
     reading = Reading(model.tokenizer, training_framing(train, task), train.config.max_length)
     setting = Setting(shop.device, train.config.precision, micro_batch_budget(shop.resources, shop.device))
-    return Evaluator(model.backbone, reading, setting, shop.sources).predict(examples, task, model.heads[task.name])
+    return Evaluator(model.backbone, reading, setting, shop.sources).predict(
+        examples, task, model.heads[head_name(train, task)]
+    )

@@ -52,9 +52,7 @@ def loss(vectors_SD: Tensor, drawn: Items, task_format: Retrieval) -> Tensor:
 
 def predict(examples: Examples, task: Task, _head: TrainedHead | None, forward: Forward) -> Predicted:
     """Ids of each query's nearest candidates, best first; the golds are the ids of all right ones."""
-    golds = examples.columns.get("gold")
-    wanted = list(dict.fromkeys(key for each in golds or () for key in each))
-    pool = forward.pool(task, wanted)
+    golds, pool = _ranked(examples, task, forward)
     names: list[str] = pool.columns["id"]
     candidates_ND = forward.remembered(
         ("pool", task.pool, tuple(names)), lambda: forward.vectors(_encode_candidates(pool, forward.reading))
@@ -67,9 +65,27 @@ def predict(examples: Examples, task: Task, _head: TrainedHead | None, forward: 
     for name, answered in zip(names, pool.columns["answers"], strict=True):
         for key in answered:
             right.setdefault(key, []).append(name)
-    found = [list(dict.fromkeys(n for key in each for n in right.get(key, ()))) for each in golds] if golds else None
+    found = [list(dict.fromkeys(n for key in each for n in right.get(key, ()))) for each in golds]
     details = {"candidates": len(names)}
     return Predicted(predictions, found, examples.rows, [encoded], list(examples.columns["query"]), details)
+
+
+def _ranked(examples: Examples, task: Task, forward: Forward) -> tuple[list[list[str]], Examples]:
+    """The ids that each query asks for, and the candidates that are ranked: the task's pool.
+
+    Rows in the form of training rows, as development sets have them, are ranked among their own candidates.
+    """
+    if "gold" in examples.columns:
+        golds: list[list[str]] = examples.columns["gold"]
+        return golds, forward.pool(task, list(dict.fromkeys(key for each in golds for key in each)))
+    blank = [""] * len(examples)
+    keys = list(zip(examples.columns["candidate"], examples.columns.get("candidate_context", blank), strict=True))
+    number = {key: str(place) for place, key in enumerate(dict.fromkeys(keys))}
+    first = {key: place for place, key in reversed(list(enumerate(keys)))}
+    chosen = examples.take([first[key] for key in number])
+    ids = list(number.values())
+    pool = Examples(chosen.rows, {**chosen.columns, "id": ids, "answers": [[name] for name in ids]})
+    return [[number[key]] for key in keys], pool
 
 
 def _encode_queries(examples: Examples, reading: Reading) -> Encoded:

@@ -20,13 +20,15 @@ class Metric:
     """One metric, by the name that tasks and tables use.
 
     statistics: (predictions, golds, language) -> [examples, statistics]. value: sums [..., statistics] -> scores [...],
-    shares in [0, 1]. source: the official scorer that it equals, and its paper.
+    shares in [0, 1]. source: the official scorer that it equals, and its paper. languages: the only ones it has rules
+    for; None: any.
     """
 
     name: str
     statistics: Callable[[Sequence[Any], Sequence[Any], str], Floats]
     value: Callable[[Floats], Floats]
     source: str
+    languages: tuple[str, ...] | None = None
 
     def score(self, predictions: Sequence[Any], golds: Sequence[Any], language: str) -> float:
         """The metric over all examples, in [0, 1].

@@ -1,7 +1,7 @@
 """Exact search: every query's product with every candidate, block by block, of which the best are kept.
 
-Suffixes: Q queries, N candidates, D dimensions, k neighbours kept; g queries of one group; q, n rows of one product, cut
-into t tiles of w; P excluded pairs.
+Suffixes: Q queries, N candidates, D dimensions, k neighbours kept; G, g queries of one group; C, n candidates of one
+block, q queries of one product, whose scores are cut into t tiles of w; P excluded pairs.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,9 +17,9 @@ from adaptx.search.best import LAST_INDEX, Best, Neighbours
 from adaptx.search.sides import TILE, Side, Vectors, common_device, whole_tiles
 
 MEMORY_BYTES = 512 * 2**20
-# Larger products are no faster, and their scores outgrow the processor's cache.
+# Larger products are no faster.
 MAX_QUERIES = 2_048
-MAX_CANDIDATES = 1_024
+MAX_CANDIDATES = 4_096
 # Scores per maximum, along rows and down columns: divisors of sides.TILE.
 ROW_TILE = 32
 COLUMN_TILE = 16
@@ -41,8 +41,8 @@ def top_k(
     """Scores [Q, k] and indices [Q, k] of the k candidates with the highest inner products; of equal ones, the first.
 
     Both sides are read by slices and turned into fp32 block by block; products are fp32 whatever precision is set for
-    training. It runs where the candidates are, or where the queries are if only these are on an accelerator. On one
-    device the result does not depend on `memory_bytes`.
+    training. It runs where the candidates are, or where the queries are if only these are on an accelerator. On the
+    CPU the result does not depend on `memory_bytes`; its threads are NumPy's (OMP_NUM_THREADS).
 
     centred: subtract each side's own mean vector first. unit: then divide each row by its norm (zero rows stay zero).
     exclude: for each query, the candidates that are not to be found.
@@ -221,14 +221,16 @@ def _search(
 
 
 def _products(queries_qD: Tensor, candidates_nD: Tensor, scores_qn: Tensor) -> None:
-    """Inner products in fp32, also where TF32 or bf16 is allowed for training; `out` keeps autocast away."""
-    mkldnn: Any = torch.backends.mkldnn
-    backends: list[Any] = [torch.backends.cuda.matmul, mkldnn.matmul]
-    before = [backend.fp32_precision for backend in backends]
+    """Inner products in fp32, also where autocast, TF32 or bf16 is on for training."""
+    if scores_qn.device.type == "cpu":
+        # NumPy's OpenBLAS is faster than torch's MKL on AMD's processors (benchmarks/search.py).
+        np.matmul(queries_qD.numpy(), candidates_nD.numpy().T, out=scores_qn.numpy())
+        return
+    backend: Any = torch.backends.cuda.matmul
+    before = backend.fp32_precision
+    backend.fp32_precision = "ieee"
     try:
-        for backend in backends:
-            backend.fp32_precision = "ieee"
+        # Autocast leaves a product with `out` alone.
         torch.mm(queries_qD, candidates_nD.T, out=scores_qn)
     finally:
-        for backend, precision in zip(backends, before, strict=True):
-            backend.fp32_precision = precision
+        backend.fp32_precision = before

@@ -84,8 +84,8 @@ class Mixture:
     def source_languages(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(rows.language for rows in self.train))
 
-    def head_name(self, task: Task) -> str:
-        """The name under which a member's head is kept: its own, or the first member's that shares it."""
+    def head_place(self, task: Task) -> int:
+        """The place of the member whose head a member uses: its own, or the first that shares it."""
         if self.shared_heads:
-            return next(other.name for other in self.tasks if other.format == task.format)
-        return task.name
+            return next(place for place, other in enumerate(self.tasks) if other.format == task.format)
+        return self.tasks.index(task)
