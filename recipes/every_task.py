@@ -3,9 +3,10 @@
     ADAPTX_DATA=DIR adaptx run recipes/every_task.py --model ~/models/e5-small
     ADAPTX_DATA=DIR adaptx report recipes/every_task.py --model ~/models/e5-small --out every-task-report
 
-DIR is a local mirror of the hub (`adaptx fetch` writes one). Tasks without rows in it are left out, and where a task's
-training set is not there, one of the same format stands in (STAND_INS). It answers no research question: it is a
-check that each format trains, reloads and scores above chance on real rows.
+DIR is a local mirror of the hub (`adaptx fetch` writes one); without one, the rows in the package are meant
+(`--data sample`). Tasks without rows in it are left out, and where a task's training set is not there, one of the same
+format stands in (STAND_INS). It answers no research question: it is a check that each format trains, reloads and scores
+above chance on real rows.
 """
 
 import os
@@ -14,6 +15,8 @@ from pathlib import Path
 
 from adaptx import Evaluate, Lora, ModelSpec, Recipe, Retrieval, Rows, Task, Train, TrainConfig
 from adaptx.catalog import E5_MINI, MLQA, MNLI, SOCIALIQA, TASKS
+from adaptx.catalog.support import FORMATS_WITHOUT_HEAD
+from adaptx.sample import SAMPLE
 
 STAND_INS = {"xcopa": SOCIALIQA, "xnli_more": MNLI, "indonli": MNLI, "klue_nli": MNLI, "americas_nli": MNLI}
 """Target -> the task whose training rows are read instead of its own."""
@@ -24,7 +27,7 @@ METHOD = Lora(rank=8, alpha=16)
 
 def build(
     model: ModelSpec = E5_MINI,
-    mirror: str = os.environ.get("ADAPTX_DATA", ""),
+    mirror: str = os.environ.get("ADAPTX_DATA", "sample"),
     tasks: tuple[str, ...] = (),
     train_rows: int = 2_000,
     test_rows: int = 200,
@@ -33,14 +36,14 @@ def build(
     seed: int = 1,
 ) -> Recipe:
     """One training a task of the catalog (`tasks`: of these alone), and its evaluations."""
-    folder = Path(mirror).expanduser()
-    if not mirror or not folder.is_dir():
+    folder = SAMPLE / "data" if mirror == "sample" else Path(mirror).expanduser()
+    if not folder.is_dir():
         raise ValueError(
             f"mirror={mirror!r} is no folder: name the local mirror in ADAPTX_DATA, or with --set mirror=DIR"
         )
     evaluations: list[Evaluate] = []
     for task in (at_hand(task, folder) for task in TASKS.values() if not tasks or task.name in tasks):
-        if not task.evaluation:
+        if not task.evaluation or not (task.train or isinstance(task.format, FORMATS_WITHOUT_HEAD)):
             continue
         measured: list[ModelSpec | Train] = []
         if not task.train or isinstance(task.format, Retrieval):

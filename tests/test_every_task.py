@@ -170,7 +170,7 @@ def check_training(train: Train, entry: Entry) -> None:
     assert len(losses) == STEPS
     assert all(math.isfinite(loss) and loss > 0 for loss in losses)
     module = load_file(entry.folder / "module.safetensors")
-    ups = [tensor for key, tensor in module.items() if key.endswith("/B")]
+    ups = [tensor for key, tensor in module.items() if key.endswith("/lora_B")]
     assert ups
     assert all(tensor.abs().max() > 0 for tensor in ups), sorted(module)
     headed = [task for task in train.tasks if not isinstance(task.format, HEADLESS)]

@@ -18,7 +18,8 @@ INDEX = HUB / "INDEX.tsv"
 
 def imported(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, ROOT / "recipes" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -31,7 +32,7 @@ def sets_of_the_mirror() -> set[str]:
     return {"/".join(line.split("\t")[:3]) for line in lines}
 
 
-@pytest.mark.parametrize("name", ["quickstart", "xtreme_sample"])
+@pytest.mark.parametrize("name", ["every_task", "quickstart", "xtreme_sample"])
 def test_a_recipe_plans_with_no_data_at_hand(name: str) -> None:
     recipe = load_recipe(ROOT / "recipes" / f"{name}.py")
     plan = make_plan(recipe, Sources(None))
