@@ -143,13 +143,13 @@ def _values(rows: Rows, task_format: TaskFormat, row: int) -> dict[str, Any]:
         case MultipleChoice():
             return _choice(rows, row, draw)
         case Tagging(labels):
-            words = sentence(draw, 3, 9).split()
+            words = sentence(draw, *((LONG // 4, LONG // 3) if row % 3 == 0 else (3, 9))).split()
             tags = [draw.randrange(len(labels)) for _ in words]
             return {"tokens": words, "tags": tags if rows.label_names else [labels[tag] for tag in tags]}
         case QuestionAnswering(unanswerable):
             return _question(row, draw, unanswerable and row % 3 == 1)
         case Retrieval():
-            return _retrieved(row, draw)
+            return {**_question(row, draw, False), "candidate": sentence(draw, 3, 6)}
         case Bitext():
             return {"query": sentence(draw, 2, 6), "candidate": sentence(draw, 2, 6)}
         case BitextMining():
@@ -186,28 +186,24 @@ def _choice(rows: Rows, row: int, draw: random.Random) -> dict[str, Any]:
 
 
 def _question(row: int, draw: random.Random, unanswerable: bool) -> dict[str, Any]:
-    words = sentence(draw, *((LONG, LONG + 20) if row % 3 == 0 else (6, 12))).split()
-    first = draw.randrange(len(words) - 2)
-    answer = " ".join(words[first : first + 2])
-    start = len(" ".join([*words[:first], ""]))
-    return {
-        "question": f"{sentence(draw, 2, 4)}?",
-        "context": " ".join(words),
-        "answers": [] if unanswerable else [answer],
-        "answer_starts": [] if unanswerable else [start],
-    }
-
-
-def _retrieved(row: int, draw: random.Random) -> dict[str, Any]:
-    first, second = f"{sentence(draw, 3, 6)}.", f"{sentence(draw, 3, 6)}."
+    """Two sentences as a context (span answers) or passage (retrieval), and two words of one of them as the answer."""
+    length = (LONG // 2, LONG) if row % 3 == 0 else (4, 7)
+    first, second = f"{sentence(draw, *length)}.", f"{sentence(draw, *length)}."
     passage = f"{first} {second}"
     breaks = [[0, len(first)], [len(first) + 1, len(passage)]]
+    begin, end = breaks[row % 2]
+    words = passage[begin : end - 1].split()
+    at = draw.randrange(len(words) - 1)
+    start = begin + len(" ".join([*words[:at], ""]))
+    question = f"{sentence(draw, 2, 4)}?"
     return {
-        "query": f"{sentence(draw, 2, 5)}?",
-        "candidate": sentence(draw, 3, 6),
+        "question": question,
+        "query": question,
+        "context": passage,
         "passage": passage,
         "sentence_breaks": breaks,
-        "answer_starts": [breaks[row % 2][0]],
+        "answers": [] if unanswerable else [" ".join(words[at : at + 2])],
+        "answer_starts": [] if unanswerable else [start],
         "id": f"Q{row}",
         "gold": f"Q{row}",
     }
