@@ -211,7 +211,7 @@ def ui(
 @app.command()
 def predict(
     stage: Annotated[str, typer.Argument(help="A training's folder name, or a prefix of its fingerprint.")],
-    file: Annotated[Path, typer.Argument(help="Rows: .csv, .tsv, .jsonl or .parquet with the task's columns.")],
+    file: Annotated[Path, typer.Argument(help="Rows: .csv, .tsv, .jsonl, .parquet; tagging also .conll.")],
     store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
     device: DeviceOption = None,
@@ -235,7 +235,7 @@ def predict(
 @app.command()
 def evaluate(
     stage: Annotated[str, typer.Argument(help="A training's folder name, or a prefix of its fingerprint.")],
-    file: Annotated[Path, typer.Option("--task", help="Labelled rows: .csv, .tsv, .jsonl or .parquet.")],
+    file: Annotated[Path, typer.Option("--task", help="Labelled: .csv, .tsv, .jsonl, .parquet; tagging also .conll.")],
     store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
     device: DeviceOption = None,

@@ -5,7 +5,6 @@ more through every layer and 2 more for the gradients of weights that train (Kap
 section 2.1). Seconds follow from a rate measured on stages of the same store, else from an assumed one.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from adaptx.specs import (
@@ -32,24 +31,22 @@ from adaptx.specs import (
 
 ASSUMED_FLOPS_PER_SECOND = 1e11
 ASSUMED_TOKENS_PER_TEXT = 30
-ASSUMED_TEXTS: dict[type[TaskFormat], Callable[[Task], int]] = {
-    Bitext: lambda task: 2,
-    BitextMining: lambda task: 2,
-    Classification: lambda task: 2 if _has_role(task, "pair") else 1,
-    MaskedLanguageModel: lambda task: 1,
+ASSUMED_TEXTS: dict[type[TaskFormat], int] = {
+    Bitext: 2,
+    BitextMining: 2,
+    Classification: 1,
+    MaskedLanguageModel: 1,
     # Four choices, each read with its text.
-    MultipleChoice: lambda task: 8,
+    MultipleChoice: 8,
     # A question and a paragraph of five to six sentences.
-    QuestionAnswering: lambda task: 6,
-    Retrieval: lambda task: 6 if _has_role(task, "passage") else 2,
-    Tagging: lambda task: 1,
+    QuestionAnswering: 6,
+    Retrieval: 2,
+    Tagging: 1,
 }
 """Format -> texts of a usual length that one row holds."""
+ASSUMED_TEXTS_OF_ROLE = {"pair": 1, "passage": 4}
+"""Further ones where a task's rows have that role."""
 BYTES = {"fp32": 4, "bf16": 2}
-
-
-def _has_role(task: Task, role: str) -> bool:
-    return any(rows.column(role) for rows in (*task.train, *task.evaluation))
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,9 @@ def trainable_parameters(train: Train, shape: Shape) -> int:
 
 def tokens_per_example(task: Task, tokens_per_text: float = ASSUMED_TOKENS_PER_TEXT) -> float:
     """Tokens of one row of a task: its texts, and for contexts several of them."""
-    return ASSUMED_TEXTS[type(task.format)](task) * tokens_per_text
+    roles = {role for rows in (*task.train, *task.evaluation) for role, _ in rows.columns}
+    further = sum(texts for role, texts in ASSUMED_TEXTS_OF_ROLE.items() if role in roles)
+    return (ASSUMED_TEXTS[type(task.format)] + further) * tokens_per_text
 
 
 def _training_rows(train: Train) -> dict[Task, int | None]:

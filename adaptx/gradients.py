@@ -52,10 +52,15 @@ class Setting:
 
 def pieces(items: Items, setting: Setting) -> Iterator[Piece]:
     """The items cut into micro-batches, longest first; an item's sequences stay together."""
-    lengths = items.encoded.lengths
+    # Of the drawn items alone: the lengths of a whole data set would be counted again at each step.
+    ids = items.encoded.ids
     tokens = [items.tokens(item) for item in range(len(items))]
     for group in cut(tokens, setting.budget.tokens, setting.budget.items):
-        rows = pack([sequence for item in group for sequence in items.members[item]], lengths, ROW_TOKENS)
+        rows = pack(
+            [sequence for item in group for sequence in items.members[item]],
+            lambda sequence: len(ids[sequence]),
+            ROW_TOKENS,
+        )
         batch = collate(items.encoded, rows, setting.device)
         yield Piece(batch, group, [sequence for row in rows for sequence in row])
 
@@ -88,7 +93,11 @@ def backward_joint(
 ) -> Tensor:
     """The same for a loss over all vectors of the batch."""
     cut_up = list(pieces(drawn, setting))
-    order = {sequence: place for place, sequence in enumerate(s for members in drawn.members for s in members)}
+    free: dict[int, list[int]] = {}
+    for place, sequence in enumerate(s for members in drawn.members for s in members):
+        free.setdefault(sequence, []).append(place)
+    # Where two epochs meet, an item may be drawn twice: each of its copies has a place of its own.
+    places = [[free[sequence].pop() for sequence in piece.sequences] for piece in cut_up]
 
     def value(vectors_SD: Tensor) -> Tensor:
         return loss.of(vectors_SD, drawn, task_format) / (sum(drawn.units) / share)
@@ -100,8 +109,7 @@ def backward_joint(
     if len(cut_up) == 1:
         # All fits at once: nothing needs to be computed twice.
         vectors_ND = embed(cut_up[0])
-        at_S = _inverse([order[sequence] for sequence in cut_up[0].sequences], vectors_ND.device)
-        whole = value(vectors_ND[at_S])
+        whole = value(vectors_ND[_inverse(places[0], vectors_ND.device)])
         whole.backward()
         return whole.detach()
     states: list[Callable[[], None]] = []
@@ -110,15 +118,13 @@ def backward_joint(
         for piece in cut_up:
             states.append(_random_state(setting.device))
             embedded.append(embed(piece))
-    places = [order[sequence] for piece in cut_up for sequence in piece.sequences]
-    vectors_SD = torch.cat(embedded)[_inverse(places, setting.device)].requires_grad_()
+    vectors_SD = torch.cat(embedded)[_inverse([p for each in places for p in each], setting.device)].requires_grad_()
     whole = value(vectors_SD)
     whole.backward()
     assert vectors_SD.grad is not None
-    for piece, restore in zip(cut_up, states, strict=True):
+    for piece, of_piece, restore in zip(cut_up, places, states, strict=True):
         restore()
-        gradient_ND = vectors_SD.grad[[order[sequence] for sequence in piece.sequences]]
-        embed(piece).backward(gradient_ND)
+        embed(piece).backward(vectors_SD.grad[of_piece])
     return whole.detach()
 
 

@@ -111,7 +111,7 @@ class Identities:
             "kind": "evaluate",
             "version": EVALUATE_VERSION,
             "model": inputs[model] if isinstance(model, Train) else {"weights": pick(self.place(model))},
-            "head": model.tasks.index(head) if isinstance(model, Train) and head is not None else None,
+            "head": _head_place(model, head) if isinstance(model, Train) and head is not None else None,
             "framing": canonical(evaluation_framing(evaluate), "framing"),
             "precision": evaluation_precision(evaluate),
             "task": {
@@ -181,6 +181,11 @@ def evaluation_precision(evaluate: Evaluate) -> Precision:
     if evaluate.precision is not None:
         return evaluate.precision
     return evaluate.model.config.precision if isinstance(evaluate.model, Train) else "fp32"
+
+
+def _head_place(model: Train, task: Task) -> int:
+    """The place of a trained task's head; tasks that share one have the same."""
+    return model.task.head_place(task) if isinstance(model.task, Mixture) else 0
 
 
 def _start(start: Start, inputs: dict[Train, str]) -> Json:

@@ -14,7 +14,7 @@ from torch import Tensor
 from adaptx.specs import Proportional, Sampling, Temperature, TrainConfig, Uniform, Weighted
 
 MAX_EPOCH = 1_000_003
-TASK_STRIDE = 1 << 40
+TASK_STRIDE = 1 << 24
 """Seeds of a mixture's tasks lie so far apart that no two orders share one."""
 
 

@@ -13,6 +13,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from pyarrow.parquet import read_table
+
 from adaptx import Evaluate, Lora, ModelSpec, Recipe, Retrieval, Rows, Task, Train, TrainConfig
 from adaptx.catalog import E5_MINI, MLQA, MNLI, SOCIALIQA, TASKS
 from adaptx.catalog.support import FORMATS_WITHOUT_HEAD
@@ -71,10 +73,20 @@ def at_hand(task: Task, folder: Path) -> Task:
     """The task with the sets whose files the mirror holds; MLQA's development rows where its test rows are not."""
 
     def there(sets: tuple[Rows, ...]) -> tuple[Rows, ...]:
-        return tuple(rows for rows in sets if (folder / f"{rows.address}.parquet").is_file())
+        return tuple(rows for rows in sets if is_there(folder / f"{rows.address}.parquet", rows.starts_with))
 
     source = STAND_INS.get(task.name, task)
     if task.name == MLQA.name and not there(task.evaluation):
         task = replace(task, evaluation=tuple(replace(r, split="validation", expected=None) for r in task.evaluation))
     train = there(task.train) or there(source.train)
     return replace(task, train=train, development=(), evaluation=there(task.evaluation), pool=there(task.pool))
+
+
+def is_there(file: Path, starts_with: tuple[str, str] | None) -> bool:
+    """Whether the mirror has a file, with rows of that prefix where one table holds several languages."""
+    if not file.is_file():
+        return False
+    if starts_with is None:
+        return True
+    column, prefix = starts_with
+    return any(value.startswith(prefix) for value in read_table(file, columns=[column])[column].to_pylist())

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from adaptx.specs import Hidden, Precision, Rows
+from adaptx.specs import Hidden, Precision, Rows, Temperature
 from adaptx.specs.fingerprint import is_outside_identity
 
 # Values that the rules below cannot guess: field -> valid values.
@@ -17,7 +17,9 @@ GIVEN: dict[str, tuple[Any, ...]] = {
     "language": ("ko", "de", "en"),
     "framing": (Hidden(layer=5), None),
     "embedding": (Hidden(layer=5), Hidden(layer=6)),
+    "sampling": (Temperature(3.0), Temperature(4.0)),
 }
+ONE_SET = Rows("some/set", "config", "split", "fo", (("text", "text"),))
 
 
 class Mutation(NamedTuple):
@@ -79,10 +81,12 @@ def _others(name: str, value: Any, hint: Any) -> list[Any]:
             first = next(option for option in options if option is not type(None))
             return [{int: 7, float: 0.5, str: "x", Precision: "bf16", Hidden: Hidden(layer=3)}.get(first, "x")]
         case tuple():
-            last = value[-1] if value else "x"
+            item = next(iter(typing.get_args(hint)), None)
+            last = value[-1] if value else (ONE_SET if item is Rows else "x")
             # A set in one more language is another evaluation set; one more of the same is not valid.
             more = dataclasses.replace(last, language="fo") if isinstance(last, Rows) else last
-            return [(*value, f"{more}x" if isinstance(more, str) else more)]
+            longer = (*value, f"{more}x" if isinstance(more, str) else more)
+            return [longer, (*value[:-1], last / 2)] if isinstance(last, float) else [longer]
         case _:
             others = [cls for cls in options if cls is not type(value) and dataclasses.is_dataclass(cls)]
             return [*([None] if type(None) in options else []), *(m for cls in others if (m := _made(cls)) is not None)]

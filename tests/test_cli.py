@@ -258,7 +258,7 @@ def test_refused_combinations_are_listed(adaptx, recipe) -> None:
     recipe.write_text(RECIPE.replace("Train(model, NLI, Full(), config)", "Train(model, TATOEBA, Full(), config)"))
     ended = adaptx("plan", recipe)
     assert ended.status == 2
-    assert "this recipe cannot run: - Full on tatoeba: a Retrieval task is evaluated, not trained on" in ended.error
+    assert "cannot run: - Full on tatoeba: tatoeba, a Bitext task, is evaluated, not trained on" in ended.error
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["plan"], ["plan", "x.py", "--limit", "0"], ["plan", "x", "--no"]])
@@ -424,6 +424,23 @@ def test_predicting_with_weights_that_are_gone_names_the_command(adaptx, recipe,
     ended = adaptx("predict", entry.folder.name, rows, "--data", data)
     assert ended.status == 2
     assert "its weights were removed once its scores were stored; retrain and keep them" in ended.error
+
+
+def test_predicting_with_a_training_of_several_tasks_names_them(adaptx, recipe, data, tmp_path) -> None:
+    recipe.write_text(
+        RECIPE.replace("Lora, ModelSpec", "Lora, Mixture, ModelSpec").replace(
+            "Train(model, SNLI,", "Train(model, BOTH,"
+        )
+        + "\nBOTH = Mixture((SNLI, NLI))\n"
+    )
+    store = stored(recipe, data, tmp_path)
+    entry = next(e for e in store.entries().values() if e.folder.name.startswith("e5-mini.snli_nli.lora-"))
+    rows = tmp_path / "rows.csv"
+    rows.write_text("premise,hypothesis,label\na,b,neutral\n")
+    for arguments in (["predict", entry.folder.name, rows], ["evaluate", entry.folder.name, "--task", rows]):
+        ended = adaptx(*arguments, "--data", data)
+        assert ended.status == 2
+        assert "was trained on several tasks (snli, nli); name a training of one task" in ended.error
 
 
 # --- report

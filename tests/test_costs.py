@@ -4,9 +4,24 @@ import dataclasses
 
 import pytest
 
-from adaptx.catalog import E5_MINI, MODELS, NLI, SNLI, TATOEBA, XLMR_BASE
-from adaptx.costs import cost, num_steps, rows_read, trainable_parameters
-from adaptx.specs import Bottleneck, Evaluate, Full, Fuse, Lora, ModelSpec, Sequential, Train, TrainConfig
+from adaptx.catalog import E5_MINI, LAREQA, MODELS, NLI, SIB200, SNLI, TASKS, TATOEBA, XLMR_BASE
+from adaptx.catalog.support import FORMATS_TRAINED
+from adaptx.costs import cost, num_steps, rows_read, tokens_per_example, trainable_parameters
+from adaptx.specs import (
+    Bottleneck,
+    Evaluate,
+    Full,
+    Fuse,
+    Lora,
+    Mixture,
+    ModelSpec,
+    Proportional,
+    Sequential,
+    Task,
+    Train,
+    TrainConfig,
+    Uniform,
+)
 
 CONFIG = TrainConfig(learning_rate=1e-3, epochs=2, batch_size=32)
 
@@ -25,12 +40,34 @@ def test_steps(epochs, max_steps, rows: int, steps: int) -> None:
 
 
 def test_planned_steps_are_the_loops_steps() -> None:
-    from adaptx.training import num_steps as loop_steps
+    from adaptx.sampling import num_steps as loop_steps
 
     for epochs in (0.3, 1, 1.5, 2, 3.7):
         for rows in (1, 31, 32, 33, 300, 701):
             train = trained(config=dataclasses.replace(CONFIG, epochs=epochs))
             assert num_steps(train, rows) == loop_steps(train.config, rows), (epochs, rows)
+
+
+def test_a_mixtures_planned_steps_are_the_loops_steps() -> None:
+    from adaptx.sampling import Sampler
+
+    mixture = Mixture((SNLI, SIB200), Proportional())
+    for limit in (1, 33, 300, 701, 5_000):
+        train = trained(task=mixture, limit=limit)
+        sizes = [min(limit, sum(rows.expected for rows in task.train)) for task in mixture.tasks]
+        steps = Sampler(sizes, train.config, mixture.sampling).num_steps
+        assert cost(train).examples == steps * train.config.batch_size, limit
+
+
+def test_a_mixtures_tokens_lie_between_its_tasks() -> None:
+    config = TrainConfig(learning_rate=1e-3, max_steps=100)
+    pairs, texts, both = (
+        cost(trained(task=task, config=config, limit=701)).tokens for task in (SNLI, SIB200, Mixture((SNLI, SIB200)))
+    )
+    assert pairs == 2 * texts
+    assert both == pytest.approx((pairs + texts) / 2, rel=1e-6)
+    uniform = cost(trained(task=Mixture((SNLI, SIB200), Uniform()), config=config))
+    assert uniform.examples == 100 * config.batch_size
 
 
 @pytest.mark.parametrize(("model", "millions"), [(XLMR_BASE, 277), (E5_MINI, 17)])
@@ -72,6 +109,24 @@ def test_an_evaluation_costs_a_forward_pass() -> None:
     assert (evaluation.examples, evaluation.trainable_parameters) == (100, 0)
     assert evaluation.flops == 2 * evaluation.tokens * XLMR_BASE.shape.encoder_parameters
     assert cost(Evaluate(XLMR_BASE, TATOEBA, "es")).examples == 1000
+
+
+def test_every_language_pays_its_share_of_a_pool() -> None:
+    languages = len(LAREQA.evaluation)
+    without = dataclasses.replace(LAREQA, pool=())
+    assert cost(Evaluate(XLMR_BASE, without, "ar")).tokens == 1_190 * tokens_per_example(LAREQA)
+    pool = sum(rows.expected for rows in LAREQA.pool)
+    expected = (1_190 + pool / languages) * tokens_per_example(LAREQA)
+    assert cost(Evaluate(XLMR_BASE, LAREQA, "ar")).tokens == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
+def test_every_task_of_the_catalog_has_a_cost(task: Task) -> None:
+    if isinstance(task.format, FORMATS_TRAINED) and task.train:
+        counted = trained(task=task, limit=100)
+        assert cost(counted).seconds > 0
+    for language in task.languages:
+        assert cost(Evaluate(XLMR_BASE, task, language, limit=100)).seconds > 0
 
 
 def test_what_is_not_known_has_no_cost() -> None:

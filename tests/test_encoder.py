@@ -112,11 +112,15 @@ def test_sentence_embeddings_of_long_texts_are_cut_to_what_the_checkpoint_reads(
     model = world.models[architecture]
     shop = Workshop(Store(world.folder / "unused"), world.sources, lambda _: "", Resources("cpu"), CPU)
     finished = finished_model(model, shop, "fp32")
-    evaluator = make_evaluator(Evaluate(model, tiny.TATOEBA, "xa"), finished, shop, Silent())
+    evaluator = make_evaluator(Evaluate(model, tiny.TATOEBA, "xa"), finished, shop, Silent(), "long texts")
     long, short = " ".join(["bafo"] * 300), "bafo"
-    found, sides = evaluator.retrieve(Examples((0, 1), {"query": [long, short], "candidate": [long, short]}))
-    assert found == [0, 1]
+    sides = []
+    vectors = evaluator.vectors
+    evaluator.vectors = lambda side: sides.append(side) or vectors(side)
+    examples = Examples((0, 1), {"query": [long, short], "candidate": [long, short]})
+    assert evaluator.predict(examples, tiny.TATOEBA, None).predictions == [0, 1]
     assert [side.lengths[0] for side in sides] == [tiny.POSITIONS] * 2
+    assert [side.truncated for side in sides] == [1, 1]
 
 
 @each_architecture
@@ -141,11 +145,11 @@ def test_micro_batches_hold_each_sequence_once_within_their_bounds():
 
 def test_rows_are_packed_up_to_their_width():
     lengths = [60, 30, 30, 20, 4, 4]
-    rows = pack(range(len(lengths)), lengths, 64)
+    rows = pack(range(len(lengths)), lengths.__getitem__, 64)
     assert all(sum(lengths[index] for index in row) <= 64 for row in rows)
     assert len(rows) == 3
     # A sequence longer than the width makes the rows as wide as itself.
-    assert pack([0, 1, 2], [100, 60, 40], 64) == [[0], [1, 2]]
+    assert pack([0, 1, 2], [100, 60, 40].__getitem__, 64) == [[0], [1, 2]]
 
 
 def test_type_ids_follow_their_sequence(world):

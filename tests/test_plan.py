@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 from fake_store import CONFIG, everywhere, fake_mirror, fake_model, fill, planned, train
 
+from adaptx.catalog import BUCC, LAREQA, MLQA, SIB200, SNLI, SQUAD, TATOEBA, XQUAD
 from adaptx.catalog import NLI as EVERYWHERE
-from adaptx.catalog import SIB200, SNLI, TATOEBA
 from adaptx.catalog import support as support_module
 from adaptx.catalog.support import refusal
 from adaptx.errors import MissingInput, UserError
+from adaptx.naming import factors
 from adaptx.plan import Plan, Status, differences, make_plan
 from adaptx.sources import Sources
 from adaptx.specs import (
+    Best,
     Bottleneck,
     Classification,
     Evaluate,
@@ -23,6 +25,7 @@ from adaptx.specs import (
     Hidden,
     KeptHead,
     Lora,
+    Mixture,
     ModelFamily,
     ModelSpec,
     Recipe,
@@ -33,7 +36,7 @@ from adaptx.specs import (
 from adaptx.store import Store
 
 NLI = dataclasses.replace(EVERYWHERE, evaluation=EVERYWHERE.evaluation[:2])
-RETRIEVAL = dataclasses.replace(TATOEBA, evaluation=TATOEBA.evaluation[:2])
+BITEXT = dataclasses.replace(TATOEBA, evaluation=TATOEBA.evaluation[:2])
 LORA, ADAPTER, FULL = Lora(), Bottleneck(), Full()
 
 
@@ -44,7 +47,7 @@ def model(tmp_path: Path) -> ModelSpec:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    return fake_mirror(tmp_path / "data", NLI, SNLI, SIB200, RETRIEVAL)
+    return fake_mirror(tmp_path / "data", NLI, SNLI, SIB200, BITEXT)
 
 
 @pytest.fixture
@@ -86,9 +89,9 @@ def test_stages_are_distinct_and_follow_their_inputs(model, sources) -> None:
         everywhere(train(model, NLI, ADAPTER, Sequential(train(model, SNLI, ADAPTER))), NLI),
         everywhere(train(model, NLI, ADAPTER, Stack((snli,))), NLI),
         everywhere(train(model, NLI, ADAPTER, Fuse((snli, sib))), NLI),
-        everywhere(model, RETRIEVAL),
-        everywhere(snli, RETRIEVAL),
-        everywhere(snli, RETRIEVAL),
+        everywhere(model, BITEXT),
+        everywhere(snli, BITEXT),
+        everywhere(snli, BITEXT),
     )
     kinds = [node.kind for node in plan.nodes]
     assert (kinds.count("train"), kinds.count("evaluate")) == (6, 12)
@@ -136,6 +139,34 @@ def test_folder_names_are_readable(model, sources) -> None:
     ]
 
 
+def test_a_mixtures_name_is_its_tasks_or_its_label(model, sources) -> None:
+    both = Mixture((SNLI, SIB200))
+    chain = train(model, NLI, LORA, Sequential(train(model, both, LORA)))
+    labelled = train(model, dataclasses.replace(both, label="pair"), ADAPTER)
+    names = [node.name for node in planned(sources, everywhere(chain, NLI), everywhere(labelled, BITEXT)).nodes]
+    assert names == [
+        "tiny-bert.snli_sib200.lora-r8",
+        "tiny-bert.nli.lora-r8.sequential-snli_sib200",
+        "tiny-bert.nli.lora-r8.sequential-snli_sib200.nli.en",
+        "tiny-bert.nli.lora-r8.sequential-snli_sib200.nli.id",
+        "tiny-bert.pair.bottleneck-f16",
+        "tiny-bert.pair.bottleneck-f16.tatoeba.es",
+        "tiny-bert.pair.bottleneck-f16.tatoeba.fr",
+    ]
+
+
+def test_the_other_tasks_of_a_mixture_are_the_measured_ones_intermediates(model) -> None:
+    mixed = train(model, Mixture((SNLI, NLI, SIB200), label="three"), LORA)
+    after = train(model, Mixture((SNLI, NLI)), LORA, Sequential(train(model, SIB200, LORA)))
+    found = [factors(Evaluate(each, task, task.languages[0])) for each in (mixed, after) for task in (NLI, BITEXT)]
+    assert [(each.start, each.intermediate, each.target) for each in found] == [
+        ("Mixture", "snli+sib200", "nli"),
+        ("Pretrained", "three", "none"),
+        ("Mixture", "sib200>snli", "nli"),
+        ("Sequential", "sib200>snli_nli", "none"),
+    ]
+
+
 # --- what the store answers
 
 
@@ -145,7 +176,7 @@ def grid(model: ModelSpec, sources: Sources, **config) -> Plan:
         sources,
         everywhere(train(model, NLI, LORA, **config), NLI),
         everywhere(train(model, NLI, FULL, snli, **config), NLI),
-        everywhere(model, RETRIEVAL),
+        everywhere(model, BITEXT),
     )
 
 
@@ -169,7 +200,7 @@ def test_weights_that_are_gone_are_missed_only_where_something_needs_them(model,
         Status.STORED,
     }
     assert not to_do(plan, store)
-    more = planned(sources, everywhere(train(model, NLI, LORA), NLI), everywhere(train(model, NLI, LORA), RETRIEVAL))
+    more = planned(sources, everywhere(train(model, NLI, LORA), NLI), everywhere(train(model, NLI, LORA), BITEXT))
     assert to_do(more, store) == {"nli.lora-r8", "nli.lora-r8.tatoeba.es", "nli.lora-r8.tatoeba.fr"}
     assert reasons(more, store)["nli.lora-r8"] == [
         "its weights were removed once its scores were stored; something new needs them"
@@ -188,11 +219,11 @@ def test_what_cannot_be_checked_is_matched_by_its_nominal_fingerprint(data, stor
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "nothing-cached"))
     spec = ModelSpec("owner/model")
     online = Sources(None, resolve=lambda *_: "0" * 40)
-    fill(planned(online, everywhere(spec, RETRIEVAL)), store, online)
-    offline = planned(Sources(None), everywhere(spec, RETRIEVAL))
+    fill(planned(online, everywhere(spec, BITEXT)), store, online)
+    offline = planned(Sources(None), everywhere(spec, BITEXT))
     assert set(offline.statuses(store).values()) == {Status.UNCHECKED}
     assert Status.UNCHECKED.value == "stored (input not checked)"
-    newer = planned(Sources(None, resolve=lambda *_: "1" * 40), everywhere(spec, RETRIEVAL))
+    newer = planned(Sources(None, resolve=lambda *_: "1" * 40), everywhere(spec, BITEXT))
     assert set(newer.statuses(store).values()) == {Status.TO_DO}, "run resolves, and then never matches by name"
 
 
@@ -255,24 +286,52 @@ def test_differences_name_paths() -> None:
 OTHER_LABELS = dataclasses.replace(SNLI, format=Classification(("yes", "no")), name="other")
 TURNED = dataclasses.replace(NLI, format=Classification(tuple(reversed(SNLI.format.labels))), name="turned")
 MODEL = ModelSpec("owner/model")
+SELECTING = dataclasses.replace(CONFIG, selection=Best(every=5))
+UNDEVELOPED = dataclasses.replace(NLI, development=())
 
 
 def seq(task=SNLI, method=LORA, model=MODEL, **more) -> Sequential:
     return Sequential(Train(model, task, method, CONFIG, **more))
 
 
-def trained(method=LORA, start=None, task=NLI, model=MODEL, **more) -> Train:
-    return Train(model, task, method, CONFIG, **({"start": start} if start else {}), **more)
+def trained(method=LORA, start=None, task=NLI, model=MODEL, config=CONFIG, **more) -> Train:
+    return Train(model, task, method, config, **({"start": start} if start else {}), **more)
+
+
+def named(*names: str, shared_heads: bool = False) -> Mixture:
+    """Tasks that differ by name alone."""
+    return Mixture(tuple(dataclasses.replace(NLI, name=name) for name in names), shared_heads=shared_heads)
 
 
 FUSED = trained(ADAPTER, Fuse((trained(ADAPTER, task=SNLI), trained(ADAPTER, task=SIB200))))
 DECODER = dataclasses.replace(MODEL, family=ModelFamily.DECODER)
 
 REFUSED = {
-    "retrieval is not trained": (trained(task=RETRIEVAL), "a Retrieval task is evaluated, not trained on"),
+    "bitext is not trained": (trained(task=BITEXT), "tatoeba, a Bitext task, is evaluated, not trained on"),
+    "mining is not trained": (trained(task=BUCC), "bucc, a BitextMining task, is evaluated, not trained on"),
+    "a member that is not trained": (
+        trained(task=Mixture((NLI, BITEXT))),
+        "on nli_tatoeba: tatoeba, a Bitext task, is",
+    ),
+    "a member without rows": (
+        trained(task=Mixture((NLI, dataclasses.replace(SNLI, train=())))),
+        "snli has no training rows",
+    ),
+    "no candidates": (
+        Evaluate(MODEL, dataclasses.replace(LAREQA, pool=()), "ar"),
+        "ranks a pool of candidates; name it with Task(pool=...)",
+    ),
+    "nothing to select on": (
+        trained(task=UNDEVELOPED, config=SELECTING),
+        "selection=Best(...) needs development rows, which nli has not; use Last()",
+    ),
+    "nothing to select a mixture on": (
+        trained(task=Mixture((UNDEVELOPED, dataclasses.replace(SIB200, development=()))), config=SELECTING),
+        "needs development rows, which nli, sib200 has not",
+    ),
     "no training rows": (trained(task=dataclasses.replace(NLI, train=())), "has no training rows"),
     "family": (trained(model=DECODER), "decoder family, which is not there yet; supported: encoder"),
-    "family of a bare model": (Evaluate(DECODER, RETRIEVAL, "es"), "supported: encoder"),
+    "family of a bare model": (Evaluate(DECODER, BITEXT, "es"), "supported: encoder"),
     "full over a stack": (trained(FULL, Stack((trained(FULL),))), "use Sequential"),
     "full in a fusion": (trained(FULL, Fuse((trained(FULL), trained(FULL, task=SNLI)))), "fuse bottleneck adapters"),
     "lora in a fusion": (trained(LORA, Fuse((trained(), trained(task=SNLI)))), "fusion over LoRA modules is not there"),
@@ -293,6 +352,46 @@ REFUSED = {
         trained(start=seq(OTHER_LABELS), head=KeptHead()),
         "needs equal label sets: other has yes, no; nli has entailment",
     ),
+    "kept head of another kind": (
+        trained(start=seq(SQUAD), head=KeptHead()),
+        "needs a head for nli (Classification), and what was trained is squad (QuestionAnswering)",
+    ),
+    "kept head of a task without one": (
+        trained(start=seq(LAREQA), task=LAREQA, head=KeptHead()),
+        "needs a task with a head, and lareqa has none",
+    ),
+    "kept head that one member lacks": (
+        trained(start=seq(SNLI), task=Mixture((NLI, SIB200)), head=KeptHead()),
+        "needs equal label sets: snli has entailment, neutral, contradiction; sib200 has ",
+    ),
+    "kept head of several": (
+        trained(start=seq(named("left", "right")), head=KeptHead()),
+        "KeptHead() is not decided: nli can be answered by several heads of left_right (left, right)",
+    ),
+    "one of several heads": (
+        Evaluate(trained(task=named("left", "right")), NLI, "en"),
+        "evaluate a task of one of those names, or train with Mixture(shared_heads=True)",
+    ),
+    "head of a mixture of other tasks": (
+        Evaluate(trained(task=Mixture((SIB200, SQUAD))), NLI, "en"),
+        "the head of sib200_squad needs equal label sets: sib200 has",
+    ),
+    "head of another kind": (
+        Evaluate(trained(task=Mixture((SQUAD, LAREQA))), NLI, "en"),
+        "what was trained is squad (QuestionAnswering), lareqa (Retrieval)",
+    ),
+    "metric of another format": (
+        trained(task=dataclasses.replace(NLI, metrics=("f1",))),
+        "metric 'f1' does not score a Classification task; choose among accuracy",
+    ),
+    "metric of a member's other format": (
+        trained(task=Mixture((NLI, dataclasses.replace(SQUAD, metrics=("accuracy",))))),
+        "metric 'accuracy' does not score a QuestionAnswering task",
+    ),
+    "metric without the language's rules": (
+        Evaluate(trained(task=SQUAD), dataclasses.replace(XQUAD, metrics=MLQA.metrics), "ru"),
+        "alone; use f1 and exact_match for ru",
+    ),
     "unknown metric": (trained(task=dataclasses.replace(NLI, metrics=("acuracy",))), "'acuracy'; near: accuracy"),
     "head of other labels": (Evaluate(trained(task=SIB200), NLI, "en"), "the head of sib200 needs equal label sets"),
     "bare checkpoint": (Evaluate(MODEL, NLI, "en"), "bare checkpoint owner/model has no head for it; train one first"),
@@ -301,7 +400,7 @@ REFUSED = {
         "reads the framing it was trained with; leave framing=None",
     ),
     "unknown metric of an evaluation": (
-        Evaluate(MODEL, dataclasses.replace(RETRIEVAL, metrics=("map",)), "es"),
+        Evaluate(MODEL, dataclasses.replace(BITEXT, metrics=("map",)), "es"),
         "unknown metric 'map'",
     ),
 }
@@ -313,7 +412,7 @@ def test_refused_at_planning_with_the_reason(case: str) -> None:
     reason = refusal(stage)
     assert reason is not None
     assert said in reason
-    evaluate = stage if isinstance(stage, Evaluate) else Evaluate(stage, stage.task, stage.task.languages[0])
+    evaluate = stage if isinstance(stage, Evaluate) else Evaluate(stage, stage.tasks[0], stage.tasks[0].languages[0])
     with pytest.raises(UserError, match="this recipe cannot run:\n  - "):
         make_plan(Recipe("refused", (evaluate,)), Sources(None))
 
@@ -343,7 +442,18 @@ ACCEPTED = {
     "kept head": trained(start=seq(), head=KeptHead()),
     "kept head, labels in another order": trained(start=seq(TURNED), head=KeptHead()),
     "intermediate head on the target": Evaluate(trained(task=SNLI), NLI, "id"),
-    "retrieval from a trained model": Evaluate(FUSED, RETRIEVAL, "es"),
+    "bitext from a trained model": Evaluate(FUSED, BITEXT, "es"),
+    "retrieval from a bare model": Evaluate(MODEL, LAREQA, "ar"),
+    "a dual encoder": trained(task=LAREQA),
+    "mixture": trained(task=Mixture((NLI, SIB200, SQUAD, LAREQA))),
+    "mixture of which one has development rows": trained(task=Mixture((UNDEVELOPED, SIB200)), config=SELECTING),
+    "a mixture's head by its task's name": Evaluate(trained(task=named("nli", "other")), NLI, "id"),
+    "a mixture's shared head": Evaluate(trained(task=named("left", "right", shared_heads=True)), NLI, "id"),
+    "a mixture's only fitting head": Evaluate(trained(task=Mixture((SNLI, SIB200))), NLI, "id"),
+    "a mixture's head, kept": trained(start=seq(Mixture((SNLI, SIB200))), head=KeptHead()),
+    "a mixture that keeps its heads": trained(
+        start=seq(Mixture((SNLI, SIB200))), task=Mixture((SIB200, NLI)), head=KeptHead()
+    ),
 }
 
 

@@ -13,11 +13,13 @@ from adaptx.specs import (
     Evaluate,
     Fuse,
     Lora,
+    Mixture,
     Recipe,
     Sequential,
     Stack,
     Train,
     TrainConfig,
+    Uniform,
 )
 
 HEADER = """
@@ -151,6 +153,15 @@ def test_limit_and_precision_reach_every_stage() -> None:
     assert edited(recipe) is recipe
     # Shared trainings stay shared.
     assert small.evaluations[0].model.start.stages[0] is small.evaluations[1].model.start.stages[0]
+
+
+def test_limit_and_precision_leave_a_mixture_as_it_is() -> None:
+    mixture = Mixture((SNLI, SIB200), Uniform(), shared_heads=True, label="both")
+    recipe = Recipe("edited", (Evaluate(trained(NLI, Sequential(trained(mixture))), NLI, "en"),))
+    (evaluate,) = edited(recipe, limit=10, precision="bf16").evaluations
+    target, mixed = trainings(evaluate)
+    assert (target.limit, mixed.limit) == (10, 10)
+    assert (mixed.task, mixed.config.precision) == (mixture, "bf16")
 
 
 def test_only_precision_leaves_limits_alone() -> None:

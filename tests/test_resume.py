@@ -15,18 +15,20 @@ from adaptx.specs import Evaluate
 from adaptx.store import Store
 
 STEPS = 250
-# Dropout makes the generators' state count. The second training selects its best step, so a resume must remember it.
+# Dropout makes the generators' state count. The first training is of two tasks; the second goes on with the head of one
+# of them and selects its best step, so a resume must remember it.
 RECIPE = f"""
 import pathlib
 import tiny
-from adaptx.specs import Best, Full, Lora, Recipe, Sequential
+from adaptx.specs import Best, Full, KeptHead, Lora, Mixture, Recipe, Sequential, Temperature
 
 def build(world: str = "") -> Recipe:
     model = tiny.known_world(pathlib.Path(world)).models["xlm-roberta"]
     setting = tiny.config(max_steps={STEPS}, dropout=0.1, learning_rate=2e-3)
-    first = tiny.train(model, tiny.NLI, Lora(8, 16, dropout=0.1), setting=setting)
+    both = Mixture((tiny.TOPIC, tiny.NLI), Temperature(2.0))
+    first = tiny.train(model, both, Lora(8, 16, dropout=0.1), setting=setting)
     selecting = tiny.config(max_steps={STEPS}, dropout=0.1, learning_rate=5e-4, selection=Best(every=60))
-    second = tiny.train(model, tiny.NLI, Full(), setting=selecting, start=Sequential(first), keep=True)
+    second = tiny.train(model, tiny.NLI, Full(), setting=selecting, start=Sequential(first), head=KeptHead(), keep=True)
     return Recipe("resumed", tiny.everywhere(second))
 """
 

@@ -11,11 +11,12 @@ from fake_store import everywhere, fake_mirror, fake_model, fill, planned, train
 
 from adaptx.catalog import NLI as EVERYWHERE
 from adaptx.catalog import SNLI, TATOEBA
-from adaptx.metrics import METRICS, accuracy
+from adaptx.catalog.support import METRICS_OF
+from adaptx.metrics import METRICS
 from adaptx.naming import path
 from adaptx.plan import Plan
 from adaptx.sources import Sources
-from adaptx.specs import Evaluate, Full, Hidden, Lora, ModelSpec, Sequential, Train
+from adaptx.specs import Classification, Evaluate, Full, Hidden, Lora, ModelSpec, Sequential, Train
 from adaptx.store import Store, read_json, write_json
 from adaptx.tracking import Tracker, default_uri, safe_name
 
@@ -182,7 +183,8 @@ def test_two_ways_of_reading_one_checkpoint_are_two_variants(model, sources, sto
 
 
 def test_names_that_mlflow_refuses_are_made_safe(model, sources, store, monkeypatch) -> None:
-    monkeypatch.setitem(METRICS, "map@20", accuracy)
+    monkeypatch.setitem(METRICS, "map@20", METRICS["accuracy"])
+    monkeypatch.setitem(METRICS_OF, Classification, ("map@20",))
     odd = dataclasses.replace(NLI, name="anli+", metrics=("map@20",))
     plan = planned(sources, everywhere(train(model, odd, Lora()), odd), name="what: about@this+?")
     fill(plan, store, sources)

@@ -14,12 +14,26 @@ from adaptx.checkpoints import FILE, Checkpoints, deferred_interrupt
 from adaptx.formats.interface import Items
 from adaptx.methods.module import capture
 from adaptx.progress import Silent
-from adaptx.sampling import batch_indices, num_steps
-from adaptx.specs import Best, Bottleneck, Full, Hidden, Lora, Pooling, Resources, Schedule
+from adaptx.sampling import Sampler, batch_indices, num_steps
+from adaptx.specs import (
+    Best,
+    Bottleneck,
+    Full,
+    Hidden,
+    Lora,
+    Mixture,
+    Pooling,
+    Resources,
+    Schedule,
+    Temperature,
+    Uniform,
+    Weighted,
+)
 from adaptx.training import Training, learning_rate_factor
 
 METHODS = {"full": Full(), "lora": Lora(4, 8, sites=("query", "value", "down")), "bottleneck": Bottleneck(4)}
 ON_CPU = Resources("cpu")
+TASKS = {"one task": tiny.NLI, "mixture": Mixture((tiny.TOPIC, tiny.NLI, tiny.NLI_FEW), Temperature(2.0))}
 each_architecture = pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 
 
@@ -31,11 +45,12 @@ def begin(
     framing=None,
     extra=None,
     score=None,
+    task=tiny.NLI,
     **more,
 ) -> Training:
-    """A training of the tiny NLI task, ready to run."""
+    """A training of the tiny NLI task (or of another), ready to run."""
     model = world.models[architecture]
-    train = tiny.train(model, tiny.NLI, METHODS[method], setting=tiny.config(**more), framing=framing)
+    train = tiny.train(model, task, METHODS[method], setting=tiny.config(**more), framing=framing)
     return tiny.begin(world, train, world.folder / "unused-store", resources, extra, score)[0]
 
 
@@ -54,7 +69,7 @@ def losses(training: Training) -> torch.Tensor:
 
 
 def weights(training: Training) -> list[torch.Tensor]:
-    return [*capture(training.own).values(), *(value.clone() for value in the_head(training).state_dict().values())]
+    return [*capture(training.own).values(), *(value.clone() for value in training.model.heads.state_dict().values())]
 
 
 def same(left: list[torch.Tensor], right: list[torch.Tensor]) -> bool:
@@ -114,7 +129,8 @@ def test_bf16_keeps_frozen_weights_in_bf16_and_trained_ones_in_fp32(world):
     training = begin(world, "lora", precision="bf16", max_steps=1)
     kinds = {parameter.dtype for parameter in training.model.backbone.parameters() if not parameter.requires_grad}
     assert kinds == {torch.bfloat16}
-    assert {parameter.dtype for parameter in (*training.own.values(), *the_head(training).parameters())} == {torch.float32}
+    trained = (*training.own.values(), *the_head(training).parameters())
+    assert {parameter.dtype for parameter in trained} == {torch.float32}
     in_fp32 = losses(begin(world, "lora", max_steps=1))
     assert losses(training).item() == pytest.approx(in_fp32.item(), abs=0.05)
 
@@ -191,12 +207,34 @@ def test_every_example_comes_once_an_epoch(num_examples, batch_size):
         assert other != stream
 
 
+@pytest.mark.parametrize("sampling", [Uniform(), Temperature(3.0), Weighted((5.0, 1.0, 1.0))])
+def test_a_step_of_a_mixture_draws_the_same_whatever_was_drawn_before(sampling):
+    config, sizes, steps = tiny.config(batch_size=8), (11, 40, 3), range(100)
+    in_order = [Sampler(sizes, config, sampling).batch(step) for step in steps]
+    one = Sampler(sizes, config, sampling)
+    assert [one.batch(step) for step in reversed(steps)] == in_order[::-1]
+    for task, size in enumerate(sizes):
+        drawn = [index for batch in in_order for number, indices in batch if number == task for index in indices]
+        orders = [drawn[first : first + size] for first in range(0, len(drawn) - size + 1, size)]
+        assert len(orders) > 1
+        assert all(sorted(order) == list(range(size)) for order in orders), "each of its examples comes once an epoch"
+
+
+def test_any_number_of_tasks_can_be_mixed():
+    sampler = Sampler([5] * 200, tiny.config(batch_size=64, seed=10_000), Uniform())
+    drawn = [(task, indices) for step in range(50) for task, indices in sampler.batch(step)]
+    assert {task for task, _ in drawn} == set(range(200))
+    first = {task: indices[0] for task, indices in reversed(drawn)}
+    assert set(first.values()) == set(range(5)), "every task has an order of its own"
+
+
 def test_gradients_are_clipped_to_the_norm_of_all_that_trains(world):
     def norms(limit: float) -> list[float]:
         training, found = begin(world, max_gradient_norm=limit), []
+        trained = (*training.own.values(), *the_head(training).parameters())
 
         def measure(*_):
-            gradients = [p.grad for p in (*training.own.values(), *the_head(training).parameters()) if p.grad is not None]
+            gradients = [parameter.grad for parameter in trained if parameter.grad is not None]
             found.append(torch.stack([gradient.norm() for gradient in gradients]).norm().item())
 
         training.optimizer.register_step_pre_hook(measure)
@@ -320,9 +358,11 @@ class Interrupting(Silent):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_training_leaves_a_checkpoint_and_goes_on_to_the_same_weights(world, method, number, tmp_path):
-    setting = {"max_steps": 6, "dropout": 0.2}
+@pytest.mark.parametrize(("number", "task"), [(signal.SIGINT, "mixture"), (signal.SIGTERM, "one task")])
+def test_an_interrupted_training_leaves_a_checkpoint_and_goes_on_to_the_same_weights(
+    world, method, number, task, tmp_path
+):
+    setting = {"max_steps": 6, "dropout": 0.2, "task": TASKS[task]}
     whole = begin(world, method, **setting)
     outcome = whole.run(Silent())
     handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}

@@ -6,7 +6,7 @@ result is that of one sequence a row, without the padding (as in Krell et al. 20
 Suffixes: B rows, T tokens, N sequences.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +61,7 @@ class TokenBatch:
         return (self.slots_BT.unsqueeze(2) == self.slots_BT.unsqueeze(1)).long()
 
 
-def start_N(batch: TokenBatch) -> Tensor:
+def first_tokens(batch: TokenBatch) -> Tensor:
     """Place of each sequence's first token among all tokens of the batch, rows one after the other: [N]."""
     return batch.row_N * batch.ids_BT.shape[1] + batch.first_N
 
@@ -86,7 +86,7 @@ def micro_batches(
     A micro-batch holds at most `most_tokens` tokens and `most_examples` sequences (None: no bound), but at least one
     sequence. Rows hold `row_tokens` tokens, or the longest sequence where that is longer.
     """
-    return [pack(batch, lengths, row_tokens) for batch in cut(lengths, most_tokens, most_examples)]
+    return [pack(batch, lengths.__getitem__, row_tokens) for batch in cut(lengths, most_tokens, most_examples)]
 
 
 def cut(tokens: Sequence[int], most_tokens: int | None, most_items: int | None) -> list[list[int]]:
@@ -104,20 +104,20 @@ def cut(tokens: Sequence[int], most_tokens: int | None, most_items: int | None) 
     return groups
 
 
-def pack(indices: Sequence[int], lengths: Sequence[int], row_tokens: int) -> list[list[int]]:
+def pack(indices: Sequence[int], length_of: Callable[[int], int], row_tokens: int) -> list[list[int]]:
     """Rows of sequences by first fit, longest first."""
-    indices = sorted(indices, key=lambda index: -lengths[index])
-    width = max(row_tokens, lengths[indices[0]])
+    indices = sorted(indices, key=lambda index: -length_of(index))
+    width = max(row_tokens, length_of(indices[0]))
     rows: list[list[int]] = []
     free: list[int] = []
     for index in indices:
-        row = next((row for row, room in enumerate(free) if room >= lengths[index]), None)
+        row = next((row for row, room in enumerate(free) if room >= length_of(index)), None)
         if row is None:
             rows.append([index])
-            free.append(width - lengths[index])
+            free.append(width - length_of(index))
         else:
             rows[row].append(index)
-            free[row] -= lengths[index]
+            free[row] -= length_of(index)
     return rows
 
 

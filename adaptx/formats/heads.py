@@ -6,11 +6,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from adaptx.errors import UserError
 from adaptx.formats.interface import TrainedHead
 from adaptx.specs import TaskFormat
 from adaptx.specs.plain import from_plain, to_plain
 from adaptx.store import read_json, write_json
 
+VERSION = 2
 FILE = "head.safetensors"
 HEADER_FILE = "head.json"
 
@@ -43,14 +45,24 @@ def save_heads(heads: Mapping[str, TrainedHead], folder: Path) -> None:
         for key, tensor in head.module.state_dict().items()
     }
     save_file(tensors, folder / FILE, {"format": "adaptx"})
-    write_json(folder / HEADER_FILE, {"version": 2, "heads": {n: to_plain(h.format) for n, h in heads.items()}})
+    write_json(folder / HEADER_FILE, {"version": VERSION, "heads": {n: to_plain(h.format) for n, h in heads.items()}})
 
 
 def load_head(folder: Path, name: str, new: Callable[[TaskFormat], nn.Module]) -> TrainedHead:
-    """The head called `name`; `new` makes an empty one for its format."""
+    """The head called `name`; `new` makes an empty one for its format.
+
+    Raises:
+        UserError: it was written by another version.
+    """
     from safetensors.torch import load_file
 
-    task_format: TaskFormat = from_plain(read_json(folder / HEADER_FILE)["heads"][name])
+    header = read_json(folder / HEADER_FILE)
+    if header["version"] != VERSION:
+        raise UserError(
+            f"{folder}: head version {header['version']}, this adaptx reads {VERSION}; train it again with this "
+            "version, or use the one it was trained with"
+        )
+    task_format: TaskFormat = from_plain(header["heads"][name])
     module = new(task_format)
     stored = load_file(folder / FILE)
     prefix = f"{name}/"

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from adaptx.backbones.batching import Encoded, TokenBatch, encode_texts, start_N
+from adaptx.backbones.batching import Encoded, TokenBatch, encode_texts, first_tokens
 from adaptx.backbones.encoder import Encoder
 from adaptx.data.examples import Examples
 from adaptx.errors import UserError
@@ -93,7 +93,7 @@ def loss_sum(backbone: Encoder, head: nn.Module, drawn: Items, piece: Piece, fra
     """Cross-entropy summed over masked tokens; logits exist a chunk at a time and are computed again for gradients."""
     states_MD = _states(backbone, piece.batch, [drawn.targets[s][0] for s in piece.sequences], framing)
     gold = [token for sequence in piece.sequences for token in drawn.targets[sequence][1]]
-    gold_M = torch.tensor(gold, device=states_MD.device)
+    gold_M = torch.tensor(gold, device=states_MD.device, dtype=torch.long)
 
     def of_chunk(states: Tensor, golds: Tensor) -> Tensor:
         return nn.functional.cross_entropy(head(states), golds, reduction="sum")
@@ -153,7 +153,7 @@ def _states(backbone: Encoder, batch: TokenBatch, places: Sequence[Sequence[int]
     hidden_BTD = backbone.hidden(batch, framing.layer)
     counts = torch.tensor([len(each) for each in places], device=hidden_BTD.device)
     within_M = torch.tensor([p for each in places for p in each], device=hidden_BTD.device, dtype=torch.long)
-    return hidden_BTD.flatten(0, 1)[start_N(batch).repeat_interleave(counts) + within_M]
+    return hidden_BTD.flatten(0, 1)[first_tokens(batch).repeat_interleave(counts) + within_M]
 
 
 def new_head(_format: MaskedLanguageModel, base: HeadBase) -> nn.Module:

@@ -1,8 +1,8 @@
 """Bitext mining (BUCC): which sentences of two lists translate one another, by ratio margin and a threshold.
 
-As XTREME does it (Hu et al. 2020, arXiv:2003.11080): margins over each sentence's nearest neighbours in both directions,
-pairs of repeated sentences dropped, and the threshold with the best F1 on development sentences. BUCC's development
-golds are not on the hub as whole lists, so the development sentences are taken out of the lists themselves.
+As XTREME does it (Hu et al. 2020, arXiv:2003.11080): margins over each sentence's nearest neighbours in both
+directions, pairs of repeated sentences dropped, and the threshold with the best F1 on development sentences. BUCC's
+development golds are not on the hub as whole lists, so these sentences are taken out of the lists themselves.
 """
 
 from collections.abc import Collection, Sequence
@@ -73,11 +73,11 @@ def development_numbers(gold: Sequence[tuple[int, int]], sizes: Sequence[int], e
     paired = [{pair[side] for pair in gold} for side in (0, 1)]
     for place, pair in enumerate(sorted(gold)):
         for side in (0, 1):
-            # A sentence of several pairs goes where its first one goes.
             if place % every == 0:
                 chosen[side].add(pair[side])
-    for first, second in gold:
-        if (first in chosen[0]) != (second in chosen[1]):
+    # A sentence of several pairs stays with all of them: what would break one of them is scored.
+    while broken := [pair for pair in gold if (pair[0] in chosen[0]) != (pair[1] in chosen[1])]:
+        for first, second in broken:
             chosen[0].discard(first)
             chosen[1].discard(second)
     for side in (0, 1):

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from adaptx.backbones.batching import Encoded, TokenBatch, start_N
+from adaptx.backbones.batching import Encoded, TokenBatch, first_tokens
 from adaptx.backbones.encoder import Encoder
 from adaptx.data.examples import Examples
 from adaptx.errors import UserError
@@ -202,7 +202,7 @@ def _window_logits(
     length_N1 = torch.tensor(lengths, device=hidden_BTD.device).unsqueeze(1)
     place_L = torch.arange(max(lengths), device=hidden_BTD.device)
     inside_NL = place_L < length_N1
-    at_NL = torch.where(inside_NL, start_N(batch).unsqueeze(1) + place_L, 0)
+    at_NL = torch.where(inside_NL, first_tokens(batch).unsqueeze(1) + place_L, 0)
     return logits_T2[at_NL].masked_fill(~inside_NL.unsqueeze(-1), float("-inf"))
 
 

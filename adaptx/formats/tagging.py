@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from adaptx.backbones.batching import Encoded, TokenBatch, start_N
+from adaptx.backbones.batching import Encoded, TokenBatch, first_tokens
 from adaptx.backbones.encoder import Encoder
 from adaptx.data.examples import Examples
 from adaptx.formats.heads import LinearHead
@@ -130,7 +130,7 @@ def _word_logits(
     hidden_BTD = backbone.hidden(batch, framing.layer)
     counts = torch.tensor([len(first) for first in firsts], device=hidden_BTD.device)
     within_W = torch.tensor([place for first in firsts for place in first], device=hidden_BTD.device, dtype=torch.long)
-    at_W = start_N(batch).repeat_interleave(counts) + within_W
+    at_W = first_tokens(batch).repeat_interleave(counts) + within_W
     return head(hidden_BTD.flatten(0, 1)[at_W])
 
 
