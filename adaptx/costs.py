@@ -17,6 +17,7 @@ from adaptx.specs import (
     Fuse,
     Lora,
     MaskedLanguageModel,
+    Mixture,
     MultipleChoice,
     QuestionAnswering,
     Retrieval,
@@ -28,6 +29,7 @@ from adaptx.specs import (
     TaskFormat,
     Train,
 )
+from adaptx.specs.mixture import epoch_items, task_shares
 
 ASSUMED_FLOPS_PER_SECOND = 1e11
 ASSUMED_TOKENS_PER_TEXT = 30
@@ -118,9 +120,13 @@ def cost(stage: Stage, rate: float | None = None, tokens_per_text: float = ASSUM
     counts = {task: count for task, count in rows.items() if count is not None}
     if shape is None or len(counts) < len(rows):
         return None
-    num_rows = sum(counts.values())
-    examples = num_steps(stage, num_rows) * stage.config.batch_size
-    per_example = sum(c * tokens_per_example(task, tokens_per_text) for task, c in counts.items()) / max(num_rows, 1)
+    sampling = stage.task.sampling if isinstance(stage.task, Mixture) else None
+    sizes = list(counts.values())
+    examples = num_steps(stage, epoch_items(sizes, sampling)) * stage.config.batch_size
+    shares = task_shares(sizes, sampling) if sampling is not None else [1.0]
+    per_example = sum(
+        share * tokens_per_example(task, tokens_per_text) for task, share in zip(counts, shares, strict=True)
+    )
     tokens = int(examples * per_example)
     trained = trainable_parameters(stage, shape)
     flops = tokens * (4.0 * shape.encoder_parameters + 2.0 * min(trained, shape.encoder_parameters))

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adaptx.specs import Proportional, Sampling, Temperature, TrainConfig, Uniform, Weighted
+from adaptx.specs import Sampling, TrainConfig
+from adaptx.specs.mixture import epoch_items, task_shares
 
 MAX_EPOCH = 1_000_003
 TASK_STRIDE = 1 << 24
@@ -49,27 +50,6 @@ class Sampler:
             last = len(self._drawn_before) - 1
             self._drawn_before.append(self._drawn_before[last] + self._counts(last))
         return self._drawn_before[step]
-
-
-def task_shares(sizes: Sequence[int], sampling: Sampling) -> list[float]:
-    """Probability that an example is of each task."""
-    match sampling:
-        case Uniform():
-            raw = [1.0] * len(sizes)
-        case Proportional(most=most):
-            raw = [float(min(size, most or size)) for size in sizes]
-        case Temperature(temperature=temperature):
-            raw = [size ** (1 / temperature) for size in sizes]
-        case Weighted(weights=weights):
-            raw = list(weights)
-    total = sum(raw)
-    return [value / total for value in raw]
-
-
-def epoch_items(sizes: Sequence[int], sampling: Sampling | None) -> int:
-    """Items of an epoch: all that the tasks have together, each up to the sampling's cap."""
-    most = sampling.most if isinstance(sampling, Proportional) else None
-    return sum(min(size, most or size) for size in sizes)
 
 
 def num_steps(config: TrainConfig, num_items: int) -> int:

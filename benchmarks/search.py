@@ -67,7 +67,7 @@ class Measurement:
     """What one process found.
 
     seconds, cpu_seconds: of the search alone. peak_bytes: the process's highest resident set (VmHWM), all of it.
-    anonymous_bytes, file_bytes: the highest parts sampled that are no file's (RssAnon), or files' mapped pages (RssFile).
+    anonymous_bytes, file_bytes: the highest parts sampled that are no file's (RssAnon), or files' pages (RssFile).
     load: one-minute load average before.
     """
 

@@ -18,9 +18,11 @@ from adaptx.specs import (
     Proportional,
     Sequential,
     Task,
+    Temperature,
     Train,
     TrainConfig,
     Uniform,
+    Weighted,
 )
 
 CONFIG = TrainConfig(learning_rate=1e-3, epochs=2, batch_size=32)
@@ -142,3 +144,20 @@ def test_what_is_not_known_has_no_cost() -> None:
 def test_every_model_of_the_catalog_has_a_cost(model: ModelSpec) -> None:
     stage = trained(Lora(), model, NLI, start=Sequential(trained(model=model)))
     assert cost(stage).seconds > 0
+
+
+def test_a_mixtures_cost_follows_its_sampling() -> None:
+    """As many examples as the loop draws, in the shares that it draws them."""
+    from adaptx.sampling import Sampler
+
+    config = dataclasses.replace(CONFIG, epochs=1)
+    (snli_rows,), (topic_rows,) = SNLI.train, SIB200.train
+    sizes = [snli_rows.expected, topic_rows.expected]
+    tokens: dict[object, float] = {}
+    for sampling in (Proportional(), Proportional(most=5_000), Uniform(), Temperature(2.0), Weighted((1.0, 3.0))):
+        train = trained(task=Mixture((SNLI, SIB200), sampling), config=config)
+        estimate = cost(train)
+        assert estimate.examples == Sampler(sizes, config, sampling).num_steps * config.batch_size, sampling
+        tokens[sampling] = estimate.tokens / estimate.examples
+    # A pair has two texts, a topic's sentence one: the more pairs are drawn, the more tokens an example has.
+    assert tokens[Proportional()] > tokens[Proportional(most=5_000)] > tokens[Uniform()] > tokens[Weighted((1.0, 3.0))]

@@ -122,9 +122,7 @@ def models(tmp_path_factory) -> small_world.Models:
 
 def stages(case: Case, model: ModelSpec) -> tuple[Evaluate, ...]:
     config = tiny.config(max_steps=STEPS, batch_size=BATCH, max_length=MAX_LENGTH, dropout=0.1)
-    answerers: list[Any] = (
-        [Train(model, case.trained, Lora(2, 4), config, limit=LIMIT)] if case.trained is not None else []
-    )
+    answerers: list[Train | ModelSpec] = [Train(model, case.trained, Lora(2, 4), config, limit=LIMIT)]
     if all(isinstance(task.format, HEADLESS) for task in case.evaluated):
         answerers.append(model)
     return tuple(

@@ -77,7 +77,7 @@ def _train_refusal(train: Train) -> str | None:
             return f"{name}: {task.name}, a {type(task.format).__name__} task, is evaluated, not trained on"
         if not task.train:
             return f"{name}: {task.name} has no training rows"
-    if (reason := _mixture_refusal(train)) is not None:
+    if (reason := _selection_refusal(train)) is not None:
         return f"{name}: {reason}"
     if (reason := _model_refusal(train.model)) is not None:
         return f"{name}: {reason}"
@@ -111,8 +111,8 @@ def _train_refusal(train: Train) -> str | None:
     )
 
 
-def _mixture_refusal(train: Train) -> str | None:
-    """Heads are kept under their tasks' names, so formats that share one must agree; Best needs development rows."""
+def _selection_refusal(train: Train) -> str | None:
+    """Why `Best` has nothing to select on, or None; of a mixture's tasks one with development rows is enough."""
     if not isinstance(train.config.selection, Best):
         return None
     bare = [task.name for task in train.tasks if not task.development]

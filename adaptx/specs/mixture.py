@@ -1,5 +1,6 @@
 """Mixtures: several tasks trained together, and how often each is drawn."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from adaptx.specs.fingerprint import OUTSIDE
@@ -45,6 +46,27 @@ class Weighted:
 
 
 Sampling = Proportional | Uniform | Temperature | Weighted
+
+
+def task_shares(sizes: Sequence[int], sampling: Sampling) -> list[float]:
+    """Probability that an example is of each task."""
+    match sampling:
+        case Uniform():
+            raw = [1.0] * len(sizes)
+        case Proportional(most=most):
+            raw = [float(min(size, most or size)) for size in sizes]
+        case Temperature(temperature=temperature):
+            raw = [size ** (1 / temperature) for size in sizes]
+        case Weighted(weights=weights):
+            raw = list(weights)
+    total = sum(raw)
+    return [value / total for value in raw]
+
+
+def epoch_items(sizes: Sequence[int], sampling: Sampling | None) -> int:
+    """Items of an epoch: all that the tasks have together, each up to the sampling's cap."""
+    most = sampling.most if isinstance(sampling, Proportional) else None
+    return sum(min(size, most or size) for size in sizes)
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ class TrainConfig:
             "epochs": self.epochs is None or self.epochs > 0,
             "max_steps": self.max_steps is None or self.max_steps > 0,
             "batch_size": self.batch_size > 0,
+            "seed": self.seed >= 0,
             "warmup": 0 <= self.warmup <= 1,
             "head_learning_rate": self.head_learning_rate is None or self.head_learning_rate > 0,
             "weight_decay": self.weight_decay >= 0,
