@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from adaptx.lineage import head_task
+from adaptx.lineage import head_task, task_used
 from adaptx.sources import Place, Sources
 from adaptx.specs import (
     Best,
@@ -162,19 +162,12 @@ def evaluation_framing(evaluate: Evaluate) -> Hidden:
     """The framing an evaluation reads with: given, else that of the training it uses, else the checkpoint's way of
     embedding.
     """
-    model, task = evaluate.model, evaluate.task
+    model = evaluate.model
     if evaluate.framing is not None:
         return evaluate.framing
-    if isinstance(model, Train) and (trained := head_task(evaluate) or _retrieval_task(model, task)) is not None:
+    if isinstance(model, Train) and (trained := task_used(evaluate)) is not None:
         return training_framing(model, trained)
     return (model.model if isinstance(model, Train) else model).embedding
-
-
-def _retrieval_task(model: Train, task: Task) -> Task | None:
-    """The dual-encoder task that a model was trained on, for the evaluation of another (or the same) one."""
-    if not isinstance(task.format, Retrieval):
-        return None
-    return next((trained for trained in model.tasks if isinstance(trained.format, Retrieval)), None)
 
 
 def evaluation_precision(evaluate: Evaluate) -> Precision:

@@ -121,3 +121,13 @@ def head_task(evaluate: Evaluate) -> Task | None:
     if isinstance(evaluate.task.format, HEADLESS) or not isinstance(evaluate.model, Train):
         return None
     return head_of(evaluate.model, evaluate.task)
+
+
+def task_used(evaluate: Evaluate) -> Task | None:
+    """The trained task whose way of reading an evaluation takes over: that of its head, or for retrieval a dual
+    encoder's; None for a bare checkpoint and where nothing of the kind was trained.
+    """
+    model = evaluate.model
+    if isinstance(model, Train) and isinstance(evaluate.task.format, Retrieval):
+        return next((trained for trained in model.tasks if isinstance(trained.format, Retrieval)), None)
+    return head_task(evaluate)

@@ -1,7 +1,7 @@
 """Which intermediate task helps which target of XTREME and XTREME-R: NLI, question answering, multiple choice, or all?
 
-    adaptx run recipes/xtreme_sample.py --data DIR --limit 100      # a quarter of an hour on two CPU cores
-    adaptx report recipes/xtreme_sample.py --data DIR --limit 100 --out xtreme-report
+    adaptx run recipes/xtreme_sample.py --data DIR --limit 60      # a quarter of an hour on two CPU cores
+    adaptx report recipes/xtreme_sample.py --data DIR --limit 60 --out xtreme-report
 
 A sample of Phang et al. 2020 (arXiv:2005.13013): three English intermediate tasks (MNLI, SQuAD v1.1, HellaSwag) and
 their mixture, then every target task on its English rows, scored zero-shot. LANGUAGES names what is scored of each
@@ -63,7 +63,7 @@ METHOD = Lora(rank=8, alpha=16)
 LEARNING_RATE = 1e-3
 BATCH_SIZE = 16
 CONTEXT_TOKENS = 256
-"""Length for tasks that read a passage; others read 128 tokens."""
+"""Length for tasks that look for an answer in a passage; others read 128 tokens."""
 
 
 def sampled(task: Task) -> Task:
@@ -97,7 +97,7 @@ def build(
     """Four intermediate trainings; each target is trained from the checkpoint and from each of them."""
 
     def config(*tasks: Task) -> TrainConfig:
-        long = any(rows.column("context") or rows.column("passage") for task in tasks for rows in task.train)
+        long = any(rows.column("context") for task in tasks for rows in task.train)
         return TrainConfig(
             learning_rate=LEARNING_RATE,
             epochs=epochs,

@@ -27,7 +27,7 @@ from adaptx.formats.heads import save_heads
 from adaptx.formats.interface import Predicted, Reading
 from adaptx.gradients import Setting
 from adaptx.identity import evaluation_framing, evaluation_precision, golds_digest, training_framing
-from adaptx.lineage import head_task
+from adaptx.lineage import head_task, task_used
 from adaptx.methods.module import Module, capture, save_module
 from adaptx.plan import Node, stage_record
 from adaptx.profiling.peak_memory import PeakMemory, peak_memory
@@ -218,9 +218,9 @@ def _evaluate(node: Node, model: Finished, shop: Workshop, progress: Progress) -
 
 
 def make_evaluator(stage: Evaluate, model: Finished, shop: Workshop, progress: Progress, name: str) -> Evaluator:
-    """Read as the evaluation says; a head sees texts cut as in its training, sentence embeddings at most 512 tokens."""
+    """Read as the evaluation says: texts cut as in the training it uses, other embeddings at most 512 tokens."""
     length = min(HEADLESS_MAX_LENGTH, model.backbone.most_tokens)
-    if isinstance(stage.model, Train) and head_task(stage) is not None:
+    if isinstance(stage.model, Train) and task_used(stage) is not None:
         length = stage.model.config.max_length
     reading = Reading(model.tokenizer, evaluation_framing(stage), length)
     budget = micro_batch_budget(shop.resources, shop.device)
