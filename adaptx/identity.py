@@ -100,7 +100,7 @@ class Identities:
             "framing": canonical(training_framing(train, task), "framing"),
             "train": [self._rows(rows, train.limit, pick) for rows in task.train],
             "development": [self._rows(rows, None, pick) for rows in task.development] if selects else None,
-            "pool": [self._rows(rows, None, pick) for rows in task.pool] if selects else None,
+            "pool": [self._rows(rows, None, pick) for rows in _selection_pool(task)] if selects else None,
             "metric": task.metrics[0] if selects else None,
         }
 
@@ -139,10 +139,17 @@ def inputs_read(stage: Stage) -> tuple[Rows | ModelSpec, ...]:
     """The rows and weights that a stage itself opens, its inputs' left out."""
     if isinstance(stage, Train):
         selects = isinstance(stage.config.selection, Best)
-        further = tuple(r for task in stage.tasks for r in (*task.development, *task.pool)) if selects else ()
+        further = (
+            tuple(r for task in stage.tasks for r in (*task.development, *_selection_pool(task))) if selects else ()
+        )
         return (stage.model, *stage.task.train, *further)
     rows = (stage.task.rows_in(stage.language), *stage.task.pool)
     return rows if isinstance(stage.model, Train) else (stage.model, *rows)
+
+
+def _selection_pool(task: Task) -> tuple[Rows, ...]:
+    """The candidates that development queries are ranked among; pairs, as in training rows, bring their own."""
+    return task.pool if any(rows.column("gold") for rows in task.development) else ()
 
 
 def training_framing(train: Train, task: Task) -> Hidden:

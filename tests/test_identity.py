@@ -102,7 +102,7 @@ EVALUATIONS = {
 # What the stage at the end of a path does not read of its task.
 TASK = r"task(\.tasks\[\d\])?"
 NOT_READ_BY_TRAIN = rf"(.*\.)?{TASK}\.(name|evaluation|metrics|development|pool)\b.*"
-READ_TO_SELECT = rf"{TASK}\.(development|pool)\b.*"
+READ_TO_SELECT = rf"{TASK}\.development\b.*"
 NOT_READ_BY_EVALUATE = r"task\.((name|train|development|metrics)\b|evaluation\[1\]).*"
 # A bare checkpoint has one way of being read whatever family its spec claims.
 SAME_FOR_EVALUATE = r"model\.family|task\.evaluation"
@@ -276,15 +276,20 @@ def test_the_head_that_is_used_counts_and_its_tasks_name_does_not() -> None:
 def test_a_pool_counts_where_it_is_ranked() -> None:
     larger = dataclasses.replace(ANSWERS, pool=LAREQA.pool[:3])
     turned = dataclasses.replace(ANSWERS, pool=ANSWERS.pool[::-1])
+    queries = dataclasses.replace(ANSWERS, development=ANSWERS.evaluation[:1])
     last, best = (Train(MODEL, ANSWERS, Lora(), config) for config in (LAST, BEST))
     for other in (larger, turned):
         for model in (MODEL, last):
             assert key(Evaluate(model, other, "ar")) != key(Evaluate(model, ANSWERS, "ar"))
         assert key(Train(MODEL, other, Lora(), LAST)) == key(last)
-        assert key(Train(MODEL, other, Lora(), BEST)) != key(best), "development queries may be ranked among it"
+        assert key(Train(MODEL, other, Lora(), BEST)) == key(best), "development pairs bring their own candidates"
+        ranked = dataclasses.replace(other, development=queries.development)
+        assert key(Train(MODEL, ranked, Lora(), BEST)) != key(Train(MODEL, queries, Lora(), BEST))
     assert inputs_read(Evaluate(MODEL, ANSWERS, "ar")) == (MODEL, ANSWERS.rows_in("ar"), *ANSWERS.pool)
     assert inputs_read(last) == (MODEL, *ANSWERS.train)
-    assert inputs_read(best) == (MODEL, *ANSWERS.train, *ANSWERS.development, *ANSWERS.pool)
+    assert inputs_read(best) == (MODEL, *ANSWERS.train, *ANSWERS.development)
+    selected = inputs_read(Train(MODEL, queries, Lora(), BEST))
+    assert selected == (MODEL, *queries.train, *queries.development, *queries.pool)
 
 
 def test_a_dual_encoder_is_read_as_it_was_trained() -> None:

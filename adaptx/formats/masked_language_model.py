@@ -104,7 +104,7 @@ def loss_sum(backbone: Encoder, head: nn.Module, drawn: Items, piece: Piece, fra
 
 
 def predict(examples: Examples, task: Task, head: TrainedHead | None, forward: Forward) -> Predicted:
-    """(right, masked) tokens of each text, under masks that depend on the tokenizer and the text alone."""
+    """(right, masked) tokens of each text, under masks that are the same for every model with that tokenizer."""
     assert head is not None and isinstance(task.format, MaskedLanguageModel)
     reading = forward.reading
     plain = items(examples, task.format, reading)

@@ -56,7 +56,8 @@ def task_shares(sizes: Sequence[int], sampling: Sampling) -> list[float]:
         case Proportional(most=most):
             raw = [float(min(size, most or size)) for size in sizes]
         case Temperature(temperature=temperature):
-            raw = [size ** (1 / temperature) for size in sizes]
+            # Relative to the largest, so that no power overflows.
+            raw = [(size / max(sizes)) ** (1 / temperature) for size in sizes]
         case Weighted(weights=weights):
             raw = list(weights)
     total = sum(raw)
