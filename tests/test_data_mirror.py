@@ -1,5 +1,6 @@
 """`adaptx fetch`: what is asked of the hub, what is written, and what is left alone."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -16,9 +17,8 @@ from adaptx.specs import Classification, ModelSpec, Rows
 
 COMMIT = "c" * 40
 LABELS = ("no", "yes")
-ROWS = Rows(
-    "owner/set", "config", "test", "en", (("text", "text"), ("label", "label")), LABELS, revision="refs/convert/parquet"
-)
+ROWS = Rows("owner/set", "config", "test", "en", (("text", "text"), ("label", "label")), LABELS, revision="v1.0")
+CONVERTED = dataclasses.replace(ROWS, hub_id="owner/scripted", revision="refs/convert/parquet")
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def asked(monkeypatch) -> list[tuple[str | None, ...]]:
         questions.append((kind, hub_id, revision))
         return COMMIT
 
-    def load(hub_id, config, split, revision):
-        questions.append((hub_id, config, split, revision))
+    def load(hub_id, config=None, split=None, revision=None, data_files=None):
+        questions.append((hub_id, config or data_files[split], split, revision))
         if split != "test":
             raise ValueError(f"Unknown split {split}")
         return datasets.Dataset.from_dict({"text": ["a", "b"], "label": [1, 0]}, features=features)
@@ -59,7 +59,7 @@ def test_rows_and_models_are_written_with_their_commit(tmp_path, asked) -> None:
         "models/owner/model/model.safetensors",
     ]
     assert asked == [
-        ("datasets", "owner/set", "refs/convert/parquet"),
+        ("datasets", "owner/set", "v1.0"),
         ("owner/set", "config", "test", COMMIT),
         ("models", "owner/model", None),
         ("owner/model", COMMIT, "safetensors"),
@@ -71,6 +71,14 @@ def test_rows_and_models_are_written_with_their_commit(tmp_path, asked) -> None:
     assert mirror.model(model).digest == f"hub:owner/model@{COMMIT}"
     examples = read_rows(ROWS, Classification(LABELS), mirror)
     assert examples.columns == {"text": ["a", "b"], "label": ["yes", "no"]}, "class labels are ids in the file"
+
+
+def test_the_files_of_a_converted_set_are_asked_for_by_their_folder(tmp_path, asked) -> None:
+    assert fetch([CONVERTED], tmp_path, lambda _: None) == ["owner/scripted/config/test.parquet"]
+    assert asked == [
+        ("datasets", "owner/scripted", "refs/convert/parquet"),
+        ("parquet", f"hf://datasets/owner/scripted@{COMMIT}/config/test/*.parquet", "test", None),
+    ]
 
 
 def test_what_is_there_or_local_is_left_alone(tmp_path, asked) -> None:
