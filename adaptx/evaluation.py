@@ -6,13 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adaptx.backbones.batching import Encoded, TokenBatch, collate, micro_batches
+from adaptx.backbones.batching import Encoded, TokenBatch, collate, cut
 from adaptx.backbones.encoder import Encoder
 from adaptx.data.examples import Examples
 from adaptx.data.reading import read_pool
 from adaptx.formats import behaviour
 from adaptx.formats.interface import Predicted, Read, Reading, TrainedHead
-from adaptx.gradients import ROW_TOKENS, Setting
+from adaptx.gradients import Setting
 from adaptx.metrics import METRICS
 from adaptx.progress import Progress, Silent
 from adaptx.sources import Sources
@@ -80,13 +80,12 @@ class Evaluator:
         return self.memory[whole]
 
     def _batches(self, encoded: Encoded) -> Iterator[tuple[list[int], TokenBatch]]:
-        """(sequences, packed batch) until all sequences were in one."""
+        """(sequences, their batch) until all sequences were in one."""
         self.progress.start(self.name, len(encoded), "sequence")
         done = 0
         budget = self.setting.budget
-        for rows in micro_batches(encoded.lengths, budget.tokens, budget.items, ROW_TOKENS):
-            sequences = [sequence for row in rows for sequence in row]
-            yield sequences, collate(encoded, rows, self.setting.device)
+        for sequences in cut(encoded.lengths, budget.tokens, budget.items):
+            yield sequences, collate(encoded, sequences, self.setting.device)
             done += len(sequences)
             self.progress.advance(done)
 

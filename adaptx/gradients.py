@@ -16,15 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from adaptx.backbones.batching import collate, cut, pack
+from adaptx.backbones.batching import collate, cut
 from adaptx.backbones.encoder import Encoder
 from adaptx.backbones.fast_dropout import FastDropout
 from adaptx.formats.interface import Items, JointLoss, Piece, SummedLoss
 from adaptx.specs import Hidden, TaskFormat
 
-# Rows of 64 tokens hold two or three sentence pairs: wide enough to pack well, narrow enough that attention across
-# neighbours, which is computed and masked, stays a small share. `benchmarks/training.py --ablate` compares others.
-ROW_TOKENS = 64
 CPU_MICRO_BATCH_TOKENS = 4_096
 ACCELERATOR_MICRO_BATCH_TOKENS = 16_384
 
@@ -56,13 +53,8 @@ def pieces(items: Items, setting: Setting) -> Iterator[Piece]:
     ids = items.encoded.ids
     tokens = [items.tokens(item) for item in range(len(items))]
     for group in cut(tokens, setting.budget.tokens, setting.budget.items):
-        rows = pack(
-            [sequence for item in group for sequence in items.members[item]],
-            lambda sequence: len(ids[sequence]),
-            ROW_TOKENS,
-        )
-        batch = collate(items.encoded, rows, setting.device)
-        yield Piece(batch, group, [sequence for row in rows for sequence in row])
+        sequences = sorted((each for item in group for each in items.members[item]), key=lambda each: -len(ids[each]))
+        yield Piece(collate(items.encoded, sequences, setting.device), group, sequences)
 
 
 def backward_sum(

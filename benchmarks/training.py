@@ -1,7 +1,7 @@
 """Training speed and memory of adaptx beside Hugging Face's Trainer, on SNLI rows, on the CPU.
 
     python benchmarks/training.py --model DIR [--data DIR|sample] [--method lora|full|bottleneck] [--out FILE]
-    python benchmarks/training.py --ablate      # what packing and the cheap dropout each bring to adaptx
+    python benchmarks/training.py --ablate      # what rows without padding and the cheap dropout each bring to adaptx
     python benchmarks/training.py --smoke       # does it run? Its numbers mean nothing.
 
 Each measurement is a process of its own; variants take turns, and ratios are taken within a round. README.md beside
@@ -38,14 +38,12 @@ ENVIRONMENT = {
 VARIANTS = {
     "a": "Trainer, as in the examples (fp32, random batches, adamw_torch)",
     "b": "Trainer at its best (bf16, group_by_length, fused AdamW)",
-    "c": "adaptx (bf16, packed rows, cheap dropout)",
+    "c": "adaptx (bf16, rows without padding, cheap dropout)",
 }
 ABLATIONS = {
     "c": "adaptx",
-    "c-widest": "rows as long as the longest sequence",
-    "c-unpacked": "one sequence a row",
+    "c-steps": "sequences padded to steps of 32 tokens",
     "c-dropout": "torch's dropout",
-    "c-neither": "one sequence a row and torch's dropout",
 }
 BATCH_SIZE = 32
 MAX_LENGTH = 128
@@ -198,16 +196,11 @@ def prepare_adaptx(setup: Setup) -> Callable[[Clock], float]:
 
 @contextlib.contextmanager
 def ablated(variant: str) -> Generator[None]:
-    """Take packing or the cheap dropout out of adaptx for the length of the block."""
-    widest = mock.patch("adaptx.training.ROW_TOKENS", 0)
-    unpacked = mock.patch("adaptx.backbones.batching.pack", lambda indices, *_: [[index] for index in indices])
-    dropout = mock.patch("adaptx.training.FastDropout", contextlib.nullcontext)
+    """Change the layout of a row or take the cheap dropout out of adaptx for the length of the block."""
     patches = {
         "c": [],
-        "c-widest": [widest],
-        "c-unpacked": [unpacked],
-        "c-dropout": [dropout],
-        "c-neither": [unpacked, dropout],
+        "c-steps": [mock.patch.dict("adaptx.backbones.batching.LENGTH_STEPS", {"cpu": 32})],
+        "c-dropout": [mock.patch("adaptx.gradients.FastDropout", contextlib.nullcontext)],
     }
     with contextlib.ExitStack() as stack:
         for patch in patches[variant]:
@@ -424,7 +417,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=50, help="timed steps (default 50)")
     parser.add_argument("--repeats", type=int, default=3, help="rounds of all variants (default 3)")
     parser.add_argument("--out", type=Path, help="write all measurements as JSON")
-    parser.add_argument("--ablate", action="store_true", help="adaptx alone, without packing or its cheap dropout")
+    parser.add_argument("--ablate", action="store_true", help="adaptx alone, with padding or without its cheap dropout")
     parser.add_argument("--smoke", action="store_true", help="2 steps, 1 round: only whether it runs")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

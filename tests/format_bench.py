@@ -10,8 +10,7 @@ import small_world
 import torch
 from torch import Tensor, nn
 
-import adaptx.evaluation
-import adaptx.gradients
+import adaptx.backbones.batching
 from adaptx.backbones.encoder import Encoder
 from adaptx.backbones.loading import load_language_model_head, load_network, load_tokenizer
 from adaptx.data.examples import Examples
@@ -90,11 +89,10 @@ def examples(**columns: list[Any]) -> Examples:
 
 
 @contextmanager
-def row_tokens(count: int) -> Iterator[None]:
-    """Rows of so many tokens: with 1, every sequence has a row of its own."""
+def length_step(count: int) -> Iterator[None]:
+    """Sequences padded to steps of so many tokens, as on an accelerator; 1: none is padded."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(adaptx.gradients, "ROW_TOKENS", count)
-        patch.setattr(adaptx.evaluation, "ROW_TOKENS", count)
+        patch.setitem(adaptx.backbones.batching.LENGTH_STEPS, "cpu", count)
         yield
 
 

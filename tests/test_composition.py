@@ -80,7 +80,7 @@ def only_head(model) -> TrainedHead:
 
 
 def hidden(world, architecture, network) -> torch.Tensor:
-    return tiny.hidden_states(network.eval(), tiny.token_batch(world, architecture, packed=True))
+    return tiny.hidden_states(network.eval(), tiny.token_batch(world, architecture))
 
 
 # What stands on what: plain values.
@@ -352,7 +352,7 @@ def test_a_kept_head_follows_the_labels_names(world, store, architecture):
     shop = shop_of(world, store, train)
     fresh = model_to_train(train, shop)
     old = finished_model(earlier, shop, "fp32")
-    batch = tiny.token_batch(world, architecture, packed=True)
+    batch = tiny.token_batch(world, architecture)
     with torch.no_grad():
         before = only_head(old).module(old.backbone.pooled(batch, Hidden()))
         after = only_head(fresh).module.eval()(fresh.backbone.eval().pooled(batch, Hidden()))

@@ -1,10 +1,11 @@
-"""Encoders: packing several sequences into a row gives what each gives alone, which is what transformers gives."""
+"""Encoders: sequences side by side in a row give what each gives alone, which is what transformers gives."""
 
 import pytest
 import tiny
 import torch
 
-from adaptx.backbones.batching import collate, encode_texts, micro_batches, pack
+from adaptx.backbones import batching
+from adaptx.backbones.batching import collate, cut, encode_texts
 from adaptx.backbones.encoder import Encoder, TransferModel, to_precision, trainable
 from adaptx.backbones.loading import load_tokenizer
 from adaptx.errors import UserError
@@ -41,16 +42,16 @@ def plain_pooled(network, encoded, framing) -> torch.Tensor:
 @each_architecture
 @each_layer
 @each_pooling
-def test_packed_rows_give_what_transformers_gives_each_sequence(world, architecture, layer, pooling):
+def test_a_row_gives_what_transformers_gives_each_sequence(monkeypatch, world, architecture, layer, pooling):
     network, encoded = tiny.bare(world, architecture), tiny.encoded(world, architecture)
     framing = Hidden(layer=layer, pooling=pooling)
-    packed = tiny.token_batch(world, architecture, packed=True)
-    (rows,) = micro_batches(encoded.lengths, None, None, 40)
-    order = [index for row in rows for index in row]
+    (order,) = cut(encoded.lengths, None, None)
     expected = plain_pooled(network, encoded, framing)
-    alone = pooled(network, tiny.token_batch(world, architecture, packed=False), framing)
-    torch.testing.assert_close(alone, expected, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(pooled(network, packed, framing), expected[order], atol=1e-5, rtol=1e-5)
+    for step in (1, 16):
+        monkeypatch.setitem(batching.LENGTH_STEPS, "cpu", step)
+        batch = collate(encoded, order, CPU)
+        assert any(group.inside_GL is not None for group in batch.groups) is (step > 1)
+        torch.testing.assert_close(pooled(network, batch, framing), expected[order], atol=1e-5, rtol=1e-5)
     # (Of the embeddings, the first token's vector is the same in every text.)
     assert (layer, pooling) == (0, Pooling.FIRST) or expected.std(dim=0).mean() > 0.05, "too alike to tell anything"
 
@@ -60,9 +61,9 @@ def test_neighbours_in_a_row_do_not_change_a_sequence(world, architecture):
     """The same sequence first in its row, last in it, and alone."""
     network, encoded = tiny.bare(world, architecture), tiny.encoded(world, architecture)
     for framing in (Hidden(), Hidden(pooling=Pooling.FIRST)):
-        (alone,) = pooled(network, collate(encoded, [[3]], CPU), framing)
-        first = pooled(network, collate(encoded, [[3, 0, 2]], CPU), framing)[0]
-        last = pooled(network, collate(encoded, [[1], [0, 2, 3]], CPU), framing)[3]
+        (alone,) = pooled(network, collate(encoded, [3], CPU), framing)
+        first = pooled(network, collate(encoded, [3, 0, 2], CPU), framing)[0]
+        last = pooled(network, collate(encoded, [1, 0, 2, 3], CPU), framing)[3]
         torch.testing.assert_close(first, alone, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(last, alone, atol=1e-5, rtol=1e-5)
 
@@ -75,10 +76,10 @@ def test_positions_of_xlm_r_begin_after_its_padding_id(world):
         network.embeddings.position_embeddings.register_forward_pre_hook(
             lambda _, args, seen=seen: seen.append(args[0])
         )
-        batch = collate(tiny.encoded(world, architecture), [[0, 2]], CPU)
+        batch = collate(tiny.encoded(world, architecture), [0, 2], CPU)
         tiny.hidden_states(network, batch)
         lengths = [tiny.encoded(world, architecture).lengths[index] for index in (0, 2)]
-        # What follows is padding up to the width's step.
+        # What follows is padding up to the row's step.
         read = seen[0][0, : sum(lengths)].tolist()
         assert read == [position + first for length in lengths for position in range(length)]
 
@@ -92,7 +93,7 @@ def test_the_longest_readable_sequence_is_read_and_a_longer_setting_refused(worl
     text = " ".join(tiny.word("en", 1) for _ in range(2 * longest))
     encoded = encode_texts(tokenizer, [text], None, "", longest)
     assert (encoded.lengths, encoded.truncated) == ([longest], 1)
-    vectors = pooled(tiny.bare(world, architecture), collate(encoded, [[0]], CPU), Hidden())
+    vectors = pooled(tiny.bare(world, architecture), collate(encoded, [0], CPU), Hidden())
     assert torch.isfinite(vectors).all()
     long = tiny.train(model, tiny.NLI, Full(), setting=tiny.config(max_length=longest + 1))
     _, shop = tiny.workshop(world, tmp_path, tiny.everywhere(long))
@@ -125,40 +126,17 @@ def test_sentence_embeddings_of_long_texts_are_cut_to_what_the_checkpoint_reads(
 
 @each_architecture
 def test_a_layer_that_is_not_there_is_refused(world, architecture):
-    batch = tiny.token_batch(world, architecture, packed=True)
+    batch = tiny.token_batch(world, architecture)
     with pytest.raises(ValueError, match=rf"layer=7.*{tiny.LAYERS} layers"):
         Encoder(tiny.bare(world, architecture)).hidden(batch, 7)
 
 
-def test_micro_batches_hold_each_sequence_once_within_their_bounds():
-    lengths = [3, 50, 7, 7, 21, 2, 90, 13, 5, 5]
-    for tokens, examples in ((None, None), (60, None), (None, 3), (100, 4), (1, None)):
-        batches = micro_batches(lengths, tokens, examples, 64)
-        members = [[index for row in batch for index in row] for batch in batches]
-        assert sorted(index for batch in members for index in batch) == list(range(len(lengths)))
-        for batch in members:
-            assert examples is None or len(batch) <= examples
-            assert tokens is None or len(batch) == 1 or sum(lengths[index] for index in batch) <= tokens
-        # Longest first, so that memory peaks at once.
-        assert max(lengths) in [lengths[index] for index in members[0]]
-
-
-def test_rows_are_packed_up_to_their_width():
-    lengths = [60, 30, 30, 20, 4, 4]
-    rows = pack(range(len(lengths)), lengths.__getitem__, 64)
-    assert all(sum(lengths[index] for index in row) <= 64 for row in rows)
-    assert len(rows) == 3
-    # A sequence longer than the width makes the rows as wide as itself.
-    assert pack([0, 1, 2], [100, 60, 40].__getitem__, 64) == [[0], [1, 2]]
-
-
 def test_type_ids_follow_their_sequence(world):
     encoded = tiny.encoded(world, "bert")
-    batch = collate(encoded, [[0, 2], [1]], CPU)
-    width = batch.ids_BT.shape[1]
-    expected = [encoded.types[0] + encoded.types[2], encoded.types[1]]
-    assert batch.types_BT.tolist() == [row + [0] * (width - len(row)) for row in expected]
-    assert any(1 in row for row in expected)
+    batch = collate(encoded, [0, 2, 1], CPU)
+    expected = encoded.types[0] + encoded.types[2] + encoded.types[1]
+    assert batch.types_T.tolist() == expected + [0] * (len(batch.ids_T) - len(expected))
+    assert 1 in expected
     assert tiny.encoded(world, "xlm-roberta").types is None
 
 

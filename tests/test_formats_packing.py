@@ -1,4 +1,4 @@
-"""No format's predictions, loss or gradients depend on how sequences are packed and cut into micro-batches."""
+"""No format's predictions, loss or gradients depend on how sequences are laid out and cut into micro-batches."""
 
 import random
 from typing import Any
@@ -100,13 +100,13 @@ def test_loss_and_gradients(models, architecture, name, pooling):
     task_format, rows = CASES[name]
     bench = format_bench.make(models, architecture, 32, Hidden(pooling=pooling))
     drawn = format_bench.drawn_items(bench, rows, task_format)
-    with format_bench.row_tokens(1):
+    with format_bench.length_step(1):
         loss, gradients = format_bench.loss_and_gradients(bench, drawn, task_format, format_bench.ONE_ITEM)
     for budget in (format_bench.WHOLE, format_bench.ONE_ITEM, format_bench.FEW_TOKENS):
-        for tokens in (1, 100):
-            with format_bench.row_tokens(tokens):
+        for step in (1, 16):
+            with format_bench.length_step(step):
                 value, found = format_bench.loss_and_gradients(bench, drawn, task_format, budget)
-            assert value == pytest.approx(loss, abs=TOLERANCE, rel=TOLERANCE), (budget, tokens)
+            assert value == pytest.approx(loss, abs=TOLERANCE, rel=TOLERANCE), (budget, step)
             format_bench.close(found, gradients, 3 * TOLERANCE)
 
 
@@ -121,12 +121,12 @@ def test_predictions(models, architecture, name):
         found = behaviour(task_format).predict(rows, task, head, bench.evaluator(budget))
         return found.predictions, [found.records, found.details]
 
-    with format_bench.row_tokens(1):
+    with format_bench.length_step(1):
         wanted, more = predicted(format_bench.ONE_ITEM)
     assert len({str(each) for each in more[0] or wanted}) > 1, "one answer for all shows nothing"
     for budget in (format_bench.WHOLE, format_bench.ONE_ITEM, format_bench.FEW_TOKENS):
-        for tokens in (1, 100):
-            with format_bench.row_tokens(tokens):
+        for step in (1, 16):
+            with format_bench.length_step(step):
                 found, of_these = predicted(budget)
             same(found, wanted)
             same(of_these, more)

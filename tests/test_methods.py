@@ -38,10 +38,9 @@ def with_module(world, architecture, method: Method, name="own"):
 
 @each_architecture
 @each_method
-@pytest.mark.parametrize("packed", [False, True], ids=["padded", "packed"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_new_module_leaves_the_forward_pass_as_it_was(world, architecture, method, packed, precision):
-    batch = tiny.token_batch(world, architecture, packed)
+def test_a_new_module_leaves_the_forward_pass_as_it_was(world, architecture, method, precision):
+    batch = tiny.token_batch(world, architecture)
     plain, with_new = tiny.bare(world, architecture), tiny.bare(world, architecture)
     train = tiny.train(world.models[architecture], tiny.NLI, method, setting=tiny.config(precision=precision))
     own = assemble(with_new, train, load=lambda _: pytest.fail("nothing is stored")).own
@@ -81,7 +80,7 @@ def test_a_module_lies_in_every_layer_at_its_sites(world, architecture, method):
 
 @each_architecture
 def test_a_module_attached_twice_over_lies_over_the_first(world, architecture):
-    batch = tiny.token_batch(world, architecture, packed=True)
+    batch = tiny.token_batch(world, architecture)
     for method in (METHODS["lora"], METHODS["bottleneck"]):
         network, below = with_module(world, architecture, method, "below")
         tiny.shake(below.values())
@@ -128,7 +127,7 @@ def test_adapters_come_before_lora(world):
 
 @each_architecture
 def test_making_ready_for_adapters_changes_nothing_and_keeps_lora_at_work(world, architecture):
-    batch = tiny.token_batch(world, architecture, packed=True)
+    batch = tiny.token_batch(world, architecture)
     network = tiny.bare(world, architecture)
     expected = tiny.hidden_states(network, batch)
     adapters_backend.prepare(network)
@@ -155,7 +154,7 @@ def test_a_module_comes_back_from_disk_bit_for_bit(world, architecture, method, 
     assert all(torch.equal(loaded.tensors[key], module.tensors[key]) for key in module.tensors)
     other, others_parameters = with_module(world, architecture, method)
     restore(others_parameters, loaded.tensors)
-    batch = tiny.token_batch(world, architecture, packed=True)
+    batch = tiny.token_batch(world, architecture)
     assert torch.equal(tiny.hidden_states(network.eval(), batch), tiny.hidden_states(other.eval(), batch))
 
 
@@ -192,7 +191,7 @@ def test_a_module_of_a_later_version_is_refused(world, tmp_path):
 
 @each_architecture
 def test_folded_lora_computes_the_same(world, architecture):
-    batch = tiny.token_batch(world, architecture, packed=True)
+    batch = tiny.token_batch(world, architecture)
     bare_names = [name for name, _ in tiny.bare(world, architecture).named_parameters()]
     network, first = with_module(world, architecture, METHODS["lora"], "first")
     second = attach(network, SITES_OF[architecture], METHODS["lora-everywhere"], "second")
@@ -207,7 +206,7 @@ def test_folded_lora_computes_the_same(world, architecture):
 def test_lora_computes_what_peft_does(world, architecture):
     from peft import LoraConfig, get_peft_model
 
-    batch = tiny.token_batch(world, architecture, packed=False)
+    batch = tiny.token_batch(world, architecture)
     for method, targets in (
         (METHODS["lora"], ["query", "value"]),
         (METHODS["lora-everywhere"], ["query", "key", "value", "dense"]),
@@ -232,7 +231,7 @@ def test_lora_computes_what_peft_does(world, architecture):
 def test_a_bottleneck_computes_what_adapters_does(world, architecture, method):
     import adapters
 
-    batch = tiny.token_batch(world, architecture, packed=False)
+    batch = tiny.token_batch(world, architecture)
     network, parameters = with_module(world, architecture, method)
     tiny.shake(parameters.values())
     theirs = tiny.bare(world, architecture)
@@ -276,7 +275,7 @@ def test_mixing_computes_what_adapters_fusion_does():
 def test_a_fused_network_computes_what_adapters_does(world, architecture):
     from adapters.composition import Fuse as TheirFuse
 
-    method, batch = METHODS["bottleneck"], tiny.token_batch(world, architecture, packed=False)
+    method, batch = METHODS["bottleneck"], tiny.token_batch(world, architecture)
 
     def two_adapters():
         network = tiny.bare(world, architecture)
@@ -317,15 +316,10 @@ def test_value_regularisation_is_nothing_at_the_identity_and_scales_with_its_wei
 @pytest.mark.gpu
 @each_architecture
 @each_method
-@pytest.mark.parametrize("packed", [False, True], ids=["padded", "packed"])
-def test_a_new_module_leaves_the_forward_pass_as_it_was_on_cuda(world, architecture, method, packed):
+def test_a_new_module_leaves_the_forward_pass_as_it_was_on_cuda(world, architecture, method):
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    import dataclasses
-
-    batch = tiny.token_batch(world, architecture, packed)
-    fields = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}
-    batch = type(batch)(**{name: None if value is None else value.cuda() for name, value in fields.items()})
+    batch = tiny.token_batch(world, architecture, torch.device("cuda"))
     plain, with_new = tiny.bare(world, architecture), tiny.bare(world, architecture)
     assemble(with_new, tiny.train(world.models[architecture], tiny.NLI, method), load=lambda _: pytest.fail("no"))
     for precision in ("fp32", "bf16"):
@@ -342,6 +336,6 @@ def test_a_stacked_new_module_is_told_apart_from_the_frozen_one(world):
     above = tiny.train(world.bert, tiny.NLI, METHODS["lora"], start=Stack((below,)))
     stacked = tiny.bare(world, "bert")
     own = assemble(stacked, above, load=lambda stage: {below: stored}[stage]).own
-    batch = tiny.token_batch(world, "bert", packed=True)
+    batch = tiny.token_batch(world, "bert")
     assert torch.equal(tiny.hidden_states(stacked.eval(), batch), tiny.hidden_states(network.eval(), batch))
     assert all(not parameter.any() for key, parameter in own.items() if key[2] == "lora_B")

@@ -188,7 +188,7 @@ def by_hand(training: Training) -> tuple[float, dict[str, torch.Tensor]]:
         framing = part.reading.framing
         if isinstance(kind.loss, JointLoss):
             vectors = [
-                model.backbone.pooled(collate(drawn.encoded, [[s]], training.device), framing)
+                model.backbone.pooled(collate(drawn.encoded, [s], training.device), framing)
                 for members in drawn.members
                 for s in members
             ]
@@ -196,7 +196,7 @@ def by_hand(training: Training) -> tuple[float, dict[str, torch.Tensor]]:
         else:
             value = torch.zeros(())
             for item, members in enumerate(drawn.members):
-                batch_of_one = collate(drawn.encoded, [[s] for s in members], training.device)
+                batch_of_one = collate(drawn.encoded, members, training.device)
                 alone = Piece(batch_of_one, [item], list(members))
                 value = value + kind.loss.of(model.backbone, model.heads[part.head], drawn, alone, framing)
         total = total + share * value / sum(drawn.units)

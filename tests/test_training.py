@@ -3,6 +3,7 @@
 import math
 import os
 import signal
+from collections import Counter
 
 import pytest
 import tiny
@@ -148,12 +149,18 @@ def test_two_trainings_of_one_seed_are_equal_and_of_two_seeds_are_not(world):
 def test_dropout_is_drawn_cheaply_and_only_while_training(world, monkeypatch):
     drawn = []
     draw = fast_dropout.keep_mask
-    monkeypatch.setattr(fast_dropout, "keep_mask", lambda like, rate: drawn.append(rate) or draw(like, rate))
+    monkeypatch.setattr(
+        fast_dropout, "keep_mask", lambda like, rate: drawn.append((rate, like.dim())) or draw(like, rate)
+    )
     begin(world, max_steps=1, dropout=0.25).run(Silent())
-    # The embeddings, the head, and in each layer attention and two outputs.
-    assert drawn == [0.25] * (2 + 3 * tiny.LAYERS)
+    # The embeddings and two outputs a layer; the head; and each layer's attention, group by group.
+    assert {rate for rate, _ in drawn} == {0.25}
+    dimensions = Counter(dimensions for _, dimensions in drawn)
+    groups, rest = divmod(dimensions.pop(4), tiny.LAYERS)
+    assert (groups > 0, rest, dimensions) == (True, 0, {3: 1 + 2 * tiny.LAYERS, 2: 1})
+    drawn.clear()
     begin(world, max_steps=1, dropout=0.0).run(Silent())
-    assert len(drawn) == 2 + 3 * tiny.LAYERS
+    assert drawn == []
 
 
 @pytest.mark.parametrize(

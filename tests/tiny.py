@@ -320,17 +320,15 @@ def encoded(world: World, architecture: str) -> Any:
     return encode_texts(tokenizer, texts, texts[::-1], "", POSITIONS)
 
 
-def token_batch(world: World, architecture: str, packed: bool) -> Any:
-    """One batch of `encoded`: several sequences a row, or one with padding."""
+def token_batch(world: World, architecture: str, device: Any = None) -> Any:
+    """All of `encoded` as one batch, in order of length."""
     import torch
 
-    from adaptx.backbones.batching import collate, micro_batches
+    from adaptx.backbones.batching import collate, cut
 
     sequences = encoded(world, architecture)
-    (together,) = micro_batches(sequences.lengths, None, None, 40)
-    assert any(len(row) > 1 for row in together)
-    layout = together if packed else [[index] for index in range(len(sequences))]
-    return collate(sequences, layout, torch.device("cpu"))
+    (order,) = cut(sequences.lengths, None, None)
+    return collate(sequences, order, device or torch.device("cpu"))
 
 
 def hidden_states(network: Any, batch: Any) -> Any:

@@ -1,12 +1,14 @@
-"""Token ids to batches: encoding, micro-batches by a token budget, packing.
+"""Token ids to batches: encoding, micro-batches by a token budget, sequences side by side.
 
-Several short sequences share one row; attention is kept inside each, and positions count from its own start, so the
-result is that of one sequence a row, without the padding (as in Krell et al. 2021, arXiv:2107.02027).
+Sequences lie one after the other in one row, longest first, without padding between them; attention is kept inside
+each (`packed_attention.py`), and positions count from its own start, so the result is that of one sequence a row
+(packing without padding, as in Krell et al. 2021, arXiv:2107.02027).
 
-Suffixes: B rows, T tokens, N sequences.
+Suffixes: T tokens of the row, N sequences.
 """
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Kernels are prepared once for each shape they meet: few widths cost a little padding and save much of that.
-WIDTH_STEP = 32
+from adaptx.backbones.packed_attention import Group
+
+# Kernels are prepared once for each shape they meet: few lengths of rows cost a little padding and save much of that.
+ROW_STEP = 64
+# On an accelerator each group of sequences is a launch a layer: sequences padded to steps make few groups.
+LENGTH_STEPS = {"cpu": 1}
+ACCELERATOR_LENGTH_STEP = 16
 
 
 @dataclass(frozen=True)
@@ -38,32 +45,18 @@ class Encoded:
 
 @dataclass(frozen=True)
 class TokenBatch:
-    """Packed rows. `slots_BT` numbers the sequences of each row from 0 and is -1 on padding; `positions_BT` counts
-    within a sequence. `row_N`, `slot_N` and `first_N` (the first token) say where each sequence lies.
+    """One row of sequences; `groups` bound them. `positions_T` counts within a sequence; N runs in the row's order.
+
+    `first_N` is the place of a sequence's first token, `lengths_N` its number of tokens; what lies between a
+    sequence's end and the next one, or behind the last, is padding.
     """
 
-    ids_BT: Tensor
-    types_BT: Tensor | None
-    positions_BT: Tensor
-    slots_BT: Tensor
-    row_N: Tensor
-    slot_N: Tensor
+    ids_T: Tensor
+    types_T: Tensor | None
+    positions_T: Tensor
+    groups: tuple[Group, ...]
     first_N: Tensor
-
-    @property
-    def mask(self) -> Tensor:
-        """Which tokens attend to which: [B, T] where every row holds one sequence, else [B, T, T].
-
-        Padding attends to padding, so that no row of the attention is empty.
-        """
-        if len(self.row_N) == len(self.ids_BT):
-            return (self.slots_BT >= 0).long()
-        return (self.slots_BT.unsqueeze(2) == self.slots_BT.unsqueeze(1)).long()
-
-
-def first_tokens(batch: TokenBatch) -> Tensor:
-    """Place of each sequence's first token among all tokens of the batch, rows one after the other: [N]."""
-    return batch.row_N * batch.ids_BT.shape[1] + batch.first_N
+    lengths_N: Tensor
 
 
 def encode_texts(
@@ -78,19 +71,11 @@ def encode_texts(
     return Encoded(output["input_ids"], output.get("token_type_ids"), tokenizer.pad_token_id, cut)
 
 
-def micro_batches(
-    lengths: Sequence[int], most_tokens: int | None, most_examples: int | None, row_tokens: int
-) -> list[list[list[int]]]:
-    """Micro-batches, each a list of rows, each a list of indices of sequences; longest first, so memory peaks at once.
-
-    A micro-batch holds at most `most_tokens` tokens and `most_examples` sequences (None: no bound), but at least one
-    sequence. Rows hold `row_tokens` tokens, or the longest sequence where that is longer.
-    """
-    return [pack(batch, lengths.__getitem__, row_tokens) for batch in cut(lengths, most_tokens, most_examples)]
-
-
 def cut(tokens: Sequence[int], most_tokens: int | None, most_items: int | None) -> list[list[int]]:
-    """Groups of items of so many `tokens` each, longest first, within the bounds of `micro_batches`."""
+    """Groups of indices of items of so many `tokens` each, longest first, so that memory peaks at once.
+
+    A group holds at most `most_tokens` tokens and `most_items` items (None: no bound), but at least one item.
+    """
     order = sorted(range(len(tokens)), key=lambda index: (-tokens[index], index))
     groups: list[list[int]] = []
     total = 0
@@ -104,54 +89,43 @@ def cut(tokens: Sequence[int], most_tokens: int | None, most_items: int | None) 
     return groups
 
 
-def pack(indices: Sequence[int], length_of: Callable[[int], int], row_tokens: int) -> list[list[int]]:
-    """Rows of sequences by first fit, longest first."""
-    indices = sorted(indices, key=lambda index: -length_of(index))
-    width = max(row_tokens, length_of(indices[0]))
-    rows: list[list[int]] = []
-    free: list[int] = []
-    for index in indices:
-        row = next((row for row, room in enumerate(free) if room >= length_of(index)), None)
-        if row is None:
-            rows.append([index])
-            free.append(width - length_of(index))
-        else:
-            rows[row].append(index)
-            free[row] -= length_of(index)
-    return rows
-
-
-def collate(encoded: Encoded, rows: Sequence[Sequence[int]], device: torch.device) -> TokenBatch:
-    """The sequences of `rows` as tensors, padded on the right to the fullest row; N runs through the rows in order.
-
-    Widths are multiples of `WIDTH_STEP`.
-    """
-    fullest = max(sum(len(encoded.ids[index]) for index in row) for row in rows)
-    width = -(-fullest // WIDTH_STEP) * WIDTH_STEP
-    shape = (len(rows), width)
-    ids = np.full(shape, encoded.pad, dtype=np.int64)
-    types = np.zeros(shape, dtype=np.int64) if encoded.types is not None else None
-    positions = np.zeros(shape, dtype=np.int64)
-    slots = np.full(shape, -1, dtype=np.int64)
-    places: list[tuple[int, int, int]] = []
-    for row, members in enumerate(rows):
-        first = 0
-        for slot, index in enumerate(members):
-            last = first + len(encoded.ids[index])
-            ids[row, first:last] = encoded.ids[index]
-            positions[row, first:last] = np.arange(last - first)
-            slots[row, first:last] = slot
-            if types is not None and encoded.types is not None:
-                types[row, first:last] = encoded.types[index]
-            places.append((row, slot, first))
-            first = last
-    row_N, slot_N, first_N = torch.tensor(places, device=device).T
+def collate(encoded: Encoded, sequences: Sequence[int], device: torch.device) -> TokenBatch:
+    """These sequences as one row, in the given order; neighbours of equal length share a group."""
+    step = LENGTH_STEPS.get(device.type, ACCELERATOR_LENGTH_STEP)
+    lengths = [len(encoded.ids[index]) for index in sequences]
+    rooms = [_up(length, step) for length in lengths]
+    firsts = [0, *itertools.accumulate(rooms)]
+    size = _up(firsts[-1], ROW_STEP)
+    ids_T = np.full(size, encoded.pad, dtype=np.int64)
+    types_T = np.zeros(size, dtype=np.int64) if encoded.types is not None else None
+    positions_T = np.zeros(size, dtype=np.int64)
+    for index, first, length in zip(sequences, firsts, lengths, strict=False):
+        ids_T[first : first + length] = encoded.ids[index]
+        positions_T[first : first + length] = np.arange(length)
+        if types_T is not None and encoded.types is not None:
+            types_T[first : first + length] = encoded.types[index]
     return TokenBatch(
-        torch.from_numpy(ids).to(device),
-        torch.from_numpy(types).to(device) if types is not None else None,
-        torch.from_numpy(positions).to(device),
-        torch.from_numpy(slots).to(device),
-        row_N,
-        slot_N,
-        first_N,
+        torch.from_numpy(ids_T).to(device),
+        torch.from_numpy(types_T).to(device) if types_T is not None else None,
+        torch.from_numpy(positions_T).to(device),
+        tuple(_groups(rooms, lengths, size - firsts[-1], device)),
+        torch.tensor(firsts[:-1], device=device),
+        torch.tensor(lengths, device=device),
     )
+
+
+def _groups(rooms: list[int], lengths: list[int], rest: int, device: torch.device) -> Iterator[Group]:
+    """Sequences by the room they take; the padding behind the last is a group that nothing reads."""
+    for room, members in itertools.groupby(zip(rooms, lengths, strict=True), key=lambda pair: pair[0]):
+        inside = [length for _, length in members]
+        if min(inside) == room:
+            yield Group(len(inside), room)
+        else:
+            ends_G1 = torch.tensor(inside, device=device).unsqueeze(1)
+            yield Group(len(inside), room, torch.arange(room, device=device) < ends_G1)
+    if rest:
+        yield Group(1, rest)
+
+
+def _up(count: int, step: int) -> int:
+    return -(-count // step) * step

@@ -1,6 +1,6 @@
 """Encoders (BERT, XLM-R): token ids to hidden states and pooled vectors.
 
-Suffixes: B rows, T tokens, N sequences, S sequences of the fullest row, D hidden size.
+Suffixes: T tokens of a row of sequences, N sequences, D hidden size.
 """
 
 from typing import Any
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptx.backbones.batching import TokenBatch
+from adaptx.backbones.packed_attention import PackedAttention
 from adaptx.specs import Hidden, Pooling
 
 
@@ -39,37 +40,45 @@ class Encoder(nn.Module):
         return self.network.config.max_position_embeddings - self._first_position
 
     def hidden(self, batch: TokenBatch, layer: int | None = None) -> Tensor:
-        """Hidden states [B, T, D] of the packed rows after `layer` (None: the last; 0: the embeddings).
+        """Hidden states [T, D] of the row after `layer` (None: the last; 0: the embeddings).
 
         Raises:
             ValueError: the network has no such layer.
         """
         if layer is not None and layer > self.num_layers:
             raise ValueError(f"Hidden(layer={layer}): the checkpoint has {self.num_layers} layers")
-        types_BT = batch.types_BT if batch.types_BT is not None else torch.zeros_like(batch.ids_BT)
-        output = self.network(
-            input_ids=batch.ids_BT,
-            attention_mask=batch.mask,
-            position_ids=batch.positions_BT + self._first_position,
-            token_type_ids=types_BT,
-            output_hidden_states=layer is not None,
-        )
-        return output.last_hidden_state if layer is None else output.hidden_states[layer]
+        types_T = batch.types_T if batch.types_T is not None else torch.zeros_like(batch.ids_T)
+        with PackedAttention(batch.groups):
+            output = self.network(
+                input_ids=batch.ids_T.unsqueeze(0),
+                position_ids=batch.positions_T.unsqueeze(0) + self._first_position,
+                token_type_ids=types_T.unsqueeze(0),
+                output_hidden_states=layer is not None,
+            )
+        return (output.last_hidden_state if layer is None else output.hidden_states[layer])[0]
 
     def pooled(self, batch: TokenBatch, framing: Hidden) -> Tensor:
-        """One fp32 vector a sequence, [N, D]; padding and neighbours in a row take no part in a mean."""
-        hidden_BTD = self.hidden(batch, framing.layer).float()
+        """One fp32 vector a sequence, [N, D]; padding and neighbours take no part in a mean."""
+        hidden_TD = self.hidden(batch, framing.layer).float()
         match framing.pooling:
             case Pooling.FIRST:
-                return hidden_BTD[batch.row_N, batch.first_N]
+                return hidden_TD[batch.first_N]
             case Pooling.MEAN:
-                # As a matrix product per row, since scattered additions are in no fixed order on a GPU.
-                slots_S = torch.arange(int(batch.slot_N.max()) + 1, device=batch.slots_BT.device)
-                member_BST = (batch.slots_BT.unsqueeze(1) == slots_S.unsqueeze(1)).float()
-                with torch.autocast(hidden_BTD.device.type, enabled=False):
-                    sums_BSD = member_BST @ hidden_BTD
-                means_BSD = sums_BSD / member_BST.sum(dim=-1, keepdim=True).clamp(min=1)
-                return means_BSD[batch.row_N, batch.slot_N]
+                return _means(hidden_TD, batch)
+
+
+def _means(hidden_TD: Tensor, batch: TokenBatch) -> Tensor:
+    """Group by group, since scattered additions are in no fixed order on a GPU."""
+    sizes = [group.sequences * group.length for group in batch.groups]
+    sums: list[Tensor] = []
+    for group, part_TD in zip(batch.groups, hidden_TD.split(sizes), strict=True):
+        part_GLD = part_TD.unflatten(0, (group.sequences, group.length))
+        if group.inside_GL is not None:
+            part_GLD = part_GLD * group.inside_GL.unsqueeze(-1)
+        sums.append(part_GLD.sum(dim=1))
+    # The group of padding behind the last sequence is the last.
+    sums_ND = torch.cat(sums)[: len(batch.lengths_N)]
+    return sums_ND / batch.lengths_N.unsqueeze(1)
 
 
 class TransferModel(nn.Module):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from adaptx.backbones.batching import Encoded, TokenBatch, encode_texts, first_tokens
+from adaptx.backbones.batching import Encoded, TokenBatch, encode_texts
 from adaptx.backbones.encoder import Encoder
 from adaptx.data.examples import Examples
 from adaptx.errors import UserError
@@ -150,10 +150,10 @@ def _mask(
 
 def _states(backbone: Encoder, batch: TokenBatch, places: Sequence[Sequence[int]], framing: Hidden) -> Tensor:
     """Hidden states [M, D] at the given places of each sequence, in order."""
-    hidden_BTD = backbone.hidden(batch, framing.layer)
-    counts = torch.tensor([len(each) for each in places], device=hidden_BTD.device)
-    within_M = torch.tensor([p for each in places for p in each], device=hidden_BTD.device, dtype=torch.long)
-    return hidden_BTD.flatten(0, 1)[first_tokens(batch).repeat_interleave(counts) + within_M]
+    hidden_TD = backbone.hidden(batch, framing.layer)
+    counts = torch.tensor([len(each) for each in places], device=hidden_TD.device)
+    within_M = torch.tensor([p for each in places for p in each], device=hidden_TD.device, dtype=torch.long)
+    return hidden_TD[batch.first_N.repeat_interleave(counts) + within_M]
 
 
 def new_head(_format: MaskedLanguageModel, base: HeadBase) -> nn.Module:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from adaptx.backbones.batching import Encoded, TokenBatch, first_tokens
+from adaptx.backbones.batching import Encoded, TokenBatch
 from adaptx.backbones.encoder import Encoder
 from adaptx.data.examples import Examples
 from adaptx.errors import UserError
@@ -197,12 +197,12 @@ def _window_logits(
     backbone: Encoder, head: nn.Module, batch: TokenBatch, lengths: Sequence[int], framing: Hidden
 ) -> Tensor:
     """Logits [N, L, 2] of every token of each window; padding is minus infinity."""
-    hidden_BTD = backbone.hidden(batch, framing.layer)
-    logits_T2 = head(hidden_BTD.flatten(0, 1))
-    length_N1 = torch.tensor(lengths, device=hidden_BTD.device).unsqueeze(1)
-    place_L = torch.arange(max(lengths), device=hidden_BTD.device)
+    hidden_TD = backbone.hidden(batch, framing.layer)
+    logits_T2 = head(hidden_TD)
+    length_N1 = torch.tensor(lengths, device=hidden_TD.device).unsqueeze(1)
+    place_L = torch.arange(max(lengths), device=hidden_TD.device)
     inside_NL = place_L < length_N1
-    at_NL = torch.where(inside_NL, first_tokens(batch).unsqueeze(1) + place_L, 0)
+    at_NL = torch.where(inside_NL, batch.first_N.unsqueeze(1) + place_L, 0)
     return logits_T2[at_NL].masked_fill(~inside_NL.unsqueeze(-1), float("-inf"))
 
 

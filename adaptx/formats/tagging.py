@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from adaptx.backbones.batching import Encoded, TokenBatch, first_tokens
+from adaptx.backbones.batching import Encoded, TokenBatch
 from adaptx.backbones.encoder import Encoder
 from adaptx.data.examples import Examples
 from adaptx.formats.heads import LinearHead
@@ -127,11 +127,11 @@ def _word_logits(
     backbone: Encoder, head: nn.Module, batch: TokenBatch, firsts: Sequence[Sequence[int]], framing: Hidden
 ) -> Tensor:
     """Logits [W, C] of the words of all sequences, in order, at their first tokens."""
-    hidden_BTD = backbone.hidden(batch, framing.layer)
-    counts = torch.tensor([len(first) for first in firsts], device=hidden_BTD.device)
-    within_W = torch.tensor([place for first in firsts for place in first], device=hidden_BTD.device, dtype=torch.long)
-    at_W = first_tokens(batch).repeat_interleave(counts) + within_W
-    return head(hidden_BTD.flatten(0, 1)[at_W])
+    hidden_TD = backbone.hidden(batch, framing.layer)
+    counts = torch.tensor([len(first) for first in firsts], device=hidden_TD.device)
+    within_W = torch.tensor([place for first in firsts for place in first], device=hidden_TD.device, dtype=torch.long)
+    at_W = batch.first_N.repeat_interleave(counts) + within_W
+    return head(hidden_TD[at_W])
 
 
 def _subwords(tokenizer: Any, sentences: Sequence[Sequence[str]]) -> list[list[list[int]]]:

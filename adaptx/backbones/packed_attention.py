@@ -1,0 +1,82 @@
+"""Attention over many sequences that lie one after the other, each attending to itself alone.
+
+The layers before and after attention see one long row without padding; here it is taken apart into groups of
+sequences of equal length, each group a plain batch. A function mode covers every attention that runs inside it,
+whichever library wrote the layer.
+
+Suffixes: T tokens of the row, G sequences of a group, L tokens of each, H heads, E size of a head.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+
+class Group(NamedTuple):
+    """Neighbouring sequences of the same number of tokens. inside_GL: which tokens are no padding; None: all."""
+
+    sequences: int
+    length: int
+    inside_GL: Tensor | None = None
+
+
+class PackedAttention(TorchFunctionMode):
+    """Within the block, softmax attention over the row that these groups make up, in order, stays inside sequences."""
+
+    def __init__(self, groups: Sequence[Group]) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        options = dict(kwargs or {})
+        if func is functional.scaled_dot_product_attention:
+            return _attention(self.groups, *args, **options)
+        return func(*args, **options)
+
+
+def _attention(
+    groups: Sequence[Group],
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """query, key, value [1, H, T, E]; returns [1, H, T, E]. Splitting, unlike slicing, has a cheap backward pass."""
+    if attn_mask is not None:
+        raise ValueError(f"packed attention knows where sequences end; the layer has a mask of {attn_mask.shape}")
+    sizes = [group.sequences * group.length for group in groups]
+    parts = zip(groups, *(each[0].split(sizes, dim=1) for each in (query, key, value)), strict=True)
+    outputs = [
+        functional.scaled_dot_product_attention(
+            _apart(query_HTE, group),
+            _apart(key_HTE, group),
+            _apart(value_HTE, group),
+            attn_mask=None if group.inside_GL is None else group.inside_GL[:, None, None, :],
+            dropout_p=dropout_p,
+            is_causal=is_causal,
+            scale=scale,
+            enable_gqa=enable_gqa,
+        )
+        for group, query_HTE, key_HTE, value_HTE in parts
+    ]
+    row_THE = torch.cat([output_GHLE.transpose(1, 2).flatten(0, 1) for output_GHLE in outputs])
+    return row_THE.transpose(0, 1).unsqueeze(0)
+
+
+def _apart(part_HTE: Tensor, group: Group) -> Tensor:
+    """A group's part of the row as a batch, [G, H, L, E]."""
+    return part_HTE.unflatten(1, (group.sequences, group.length)).transpose(0, 1)
