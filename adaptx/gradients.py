@@ -50,10 +50,9 @@ class Setting:
 def pieces(items: Items, setting: Setting) -> Iterator[Piece]:
     """The items cut into micro-batches, longest first; an item's sequences stay together."""
     # Of the drawn items alone: the lengths of a whole data set would be counted again at each step.
-    ids = items.encoded.ids
     tokens = [items.tokens(item) for item in range(len(items))]
     for group in cut(tokens, setting.budget.tokens, setting.budget.items):
-        sequences = sorted((each for item in group for each in items.members[item]), key=lambda each: -len(ids[each]))
+        sequences = [sequence for item in group for sequence in items.members[item]]
         yield Piece(collate(items.encoded, sequences, setting.device), group, sequences)
 
 

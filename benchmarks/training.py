@@ -42,7 +42,7 @@ VARIANTS = {
 }
 ABLATIONS = {
     "c": "adaptx",
-    "c-steps": "sequences padded to steps of 32 tokens",
+    "c-alike": "only sequences of equal length share a group of attention",
     "c-dropout": "torch's dropout",
 }
 BATCH_SIZE = 32
@@ -199,7 +199,7 @@ def ablated(variant: str) -> Generator[None]:
     """Change the layout of a row or take the cheap dropout out of adaptx for the length of the block."""
     patches = {
         "c": [],
-        "c-steps": [mock.patch.dict("adaptx.backbones.batching.LENGTH_STEPS", {"cpu": 32})],
+        "c-alike": [mock.patch.dict("adaptx.backbones.batching.GROUP_TOKENS", {"cpu": 0})],
         "c-dropout": [mock.patch("adaptx.gradients.FastDropout", contextlib.nullcontext)],
     }
     with contextlib.ExitStack() as stack:
@@ -417,7 +417,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=50, help="timed steps (default 50)")
     parser.add_argument("--repeats", type=int, default=3, help="rounds of all variants (default 3)")
     parser.add_argument("--out", type=Path, help="write all measurements as JSON")
-    parser.add_argument("--ablate", action="store_true", help="adaptx alone, with padding or without its cheap dropout")
+    parser.add_argument(
+        "--ablate",
+        action="store_true",
+        help="adaptx alone, with parts of it replaced",
+    )
     parser.add_argument("--smoke", action="store_true", help="2 steps, 1 round: only whether it runs")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

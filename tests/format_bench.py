@@ -89,10 +89,10 @@ def examples(**columns: list[Any]) -> Examples:
 
 
 @contextmanager
-def length_step(count: int) -> Iterator[None]:
-    """Sequences padded to steps of so many tokens, as on an accelerator; 1: none is padded."""
+def group_tokens(count: int) -> Iterator[None]:
+    """What a group costs: with 0 no token is padding, with many all sequences share one group's pieces."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(adaptx.backbones.batching.LENGTH_STEPS, "cpu", count)
+        patch.setitem(adaptx.backbones.batching.GROUP_TOKENS, "cpu", count)
         yield
 
 

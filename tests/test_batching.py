@@ -1,5 +1,7 @@
 """Micro-batches and rows: every sequence once, within its budgets, its tokens in their places."""
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,13 +9,20 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from adaptx.backbones import batching
-from adaptx.backbones.batching import ROW_STEP, Encoded, collate, cut
+from adaptx.backbones.batching import ROW_STEP, Encoded, TokenBatch, collate, cut, lay_out
 from adaptx.backbones.packed_attention import Group, PackedAttention
 
 CPU = torch.device("cpu")
 lengths = st.lists(st.integers(1, 40), min_size=1, max_size=30)
 budget = st.none() | st.integers(1, 100)
-steps = st.sampled_from([1, 4, 16])
+FREE, DEAR = 0, 1_000
+group_tokens = st.sampled_from([FREE, 25, DEAR])
+
+
+def batch_of(encoded: Encoded, sequences: Sequence[int], group_tokens: int) -> TokenBatch:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(batching.GROUP_TOKENS, "cpu", group_tokens)
+        return collate(encoded, sequences, CPU)
 
 
 @given(lengths, budget, budget)
@@ -32,64 +41,73 @@ def test_nothing_makes_no_batches() -> None:
     assert cut([], 10, 10) == []
 
 
+@given(lengths, group_tokens)
+def test_a_layout_holds_every_sequence_once_at_no_more_than_the_plain_cost(lengths, group_tokens: int) -> None:
+    layout = lay_out(lengths, group_tokens)
+    assert sorted(number for pieces in layout for members in pieces.members for number in members) == list(
+        range(len(lengths))
+    )
+    for pieces in layout:
+        assert all(sum(lengths[number] for number in members) <= pieces.length for members in pieces.members)
+    tokens = sum(pieces.length * len(pieces.members) for pieces in layout)
+    assert tokens % ROW_STEP == 0
+    groups = [pieces for pieces in layout if any(pieces.members)]
+    assert len(groups) == len(set(lengths)) or len(groups) == 1
+    if group_tokens == FREE:
+        assert tokens < sum(lengths) + ROW_STEP, "where groups cost nothing there is no padding"
+
+
+def test_many_lengths_share_pieces_where_groups_are_dear() -> None:
+    (pieces,) = lay_out([60, 50, 40, 30, 24, 14, 10, 4], DEAR)
+    assert (pieces.length, pieces.members) == (64, [[0, 7], [1, 5], [2, 4], [3, 6]])
+    assert [(each.length, len(each.members)) for each in lay_out([30, 30, 20, 20], FREE)] == [(30, 2), (20, 2), (28, 1)]
+
+
 @settings(max_examples=50)
-@given(lengths, st.booleans(), steps, st.booleans())
-def test_tokens_lie_where_the_batch_says(lengths, typed: bool, step: int, in_order: bool) -> None:
+@given(lengths, st.booleans(), group_tokens)
+def test_tokens_lie_where_the_batch_says(lengths, typed: bool, group_tokens: int) -> None:
     pad = 1
     ids = [[100 * number + token + 2 for token in range(length)] for number, length in enumerate(lengths)]
     types = [[token % 2 for token in range(length)] for length in lengths] if typed else None
     encoded = Encoded(ids, types, pad, 0)
     assert (encoded.lengths, len(encoded)) == (lengths, len(lengths))
-    sequences = list(range(len(lengths))) if in_order else cut(lengths, None, None)[0]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(batching.LENGTH_STEPS, "cpu", step)
-        batch = collate(encoded, sequences, CPU)
+    sequences = list(range(len(lengths)))[::-1]
+    batch = batch_of(encoded, sequences, group_tokens)
     size = len(batch.ids_T)
-    assert size % ROW_STEP == 0
-    assert size == batch.positions_T.numel() == sum(group.sequences * group.length for group in batch.groups)
-    rooms = sum(-(-length // step) * step for length in lengths)
-    assert rooms <= size < rooms + ROW_STEP
+    assert size == batch.positions_T.numel() == sum(group.tokens for group in batch.groups)
     padding = torch.ones(size, dtype=torch.bool)
     assert batch.lengths_N.tolist() == [lengths[index] for index in sequences]
-    for index, first in zip(sequences, batch.first_N.tolist(), strict=True):
-        cut_out = slice(first, first + lengths[index])
-        assert batch.ids_T[cut_out].tolist() == ids[index]
-        assert batch.positions_T[cut_out].tolist() == list(range(lengths[index]))
+    members = batch.members
+    for number, (index, first) in enumerate(zip(sequences, batch.first_N.tolist(), strict=True)):
+        place = slice(first, first + lengths[index])
+        assert batch.ids_T[place].tolist() == ids[index]
+        assert batch.positions_T[place].tolist() == list(range(lengths[index]))
         if types is not None:
-            assert batch.types_T[cut_out].tolist() == types[index]
-        padding[cut_out] = False
+            assert batch.types_T[place].tolist() == types[index]
+        assert members[number].nonzero().flatten().tolist() == list(range(place.start, place.stop))
+        padding[place] = False
     assert int(padding.sum()) == size - sum(lengths), "no two sequences overlap"
     assert (batch.ids_T[padding] == pad).all()
     assert (batch.types_T is None) is not typed
-    inside = torch.cat([_inside(group) for group in batch.groups])[: int(batch.first_N[-1] + batch.lengths_N[-1])]
-    assert torch.equal(inside, ~padding[: len(inside)]), "what the groups mask is the padding"
-
-
-def _inside(group: Group) -> torch.Tensor:
-    every = torch.ones(group.sequences, group.length, dtype=torch.bool)
-    return (every if group.inside_GL is None else group.inside_GL).flatten()
 
 
 @settings(max_examples=30, deadline=None)
-@given(lengths, steps, st.booleans())
-def test_attention_of_a_row_is_that_of_each_sequence_by_itself(lengths, step: int, causal: bool) -> None:
-    encoded = Encoded([[5] * length for length in lengths], None, 0, 0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(batching.LENGTH_STEPS, "cpu", step)
-        batch = collate(encoded, cut(lengths, None, None)[0], CPU)
-    if causal and any(group.inside_GL is not None for group in batch.groups):
-        return
+@given(lengths, group_tokens, st.booleans())
+def test_attention_of_a_row_is_that_of_each_sequence_by_itself(lengths, group_tokens: int, causal: bool) -> None:
+    batch = batch_of(Encoded([[5] * length for length in lengths], None, 0, 0), range(len(lengths)), group_tokens)
     torch.manual_seed(0)
     query, key, value = (torch.randn(1, 2, len(batch.ids_T), 4, requires_grad=True) for _ in range(3))
     with PackedAttention(batch.groups):
         packed = functional.scaled_dot_product_attention(query, key, value, is_causal=causal)
     assert packed.shape == query.shape
+    assert torch.isfinite(packed).all()
     for first, length in zip(batch.first_N.tolist(), batch.lengths_N.tolist(), strict=True):
         here = (..., slice(first, first + length), slice(None))
         alone = functional.scaled_dot_product_attention(query[here], key[here], value[here], is_causal=causal)
         torch.testing.assert_close(packed[here], alone, atol=1e-5, rtol=1e-5)
-    (gradient,) = torch.autograd.grad(packed[..., : int(batch.lengths_N[0]), :].sum(), key)
-    assert (gradient[..., int(batch.lengths_N[0]) :, :] == 0).all(), "no gradient reaches a neighbour"
+    own = batch.members[0]
+    (gradient,) = torch.autograd.grad(packed[:, :, own].sum(), key)
+    assert (gradient[:, :, ~own] == 0).all(), "no gradient reaches a neighbour"
 
 
 def test_a_layer_with_a_mask_of_its_own_is_refused() -> None:

@@ -5,7 +5,7 @@ import tiny
 import torch
 
 from adaptx.backbones import batching
-from adaptx.backbones.batching import collate, cut, encode_texts
+from adaptx.backbones.batching import collate, encode_texts
 from adaptx.backbones.encoder import Encoder, TransferModel, to_precision, trainable
 from adaptx.backbones.loading import load_tokenizer
 from adaptx.errors import UserError
@@ -45,13 +45,12 @@ def plain_pooled(network, encoded, framing) -> torch.Tensor:
 def test_a_row_gives_what_transformers_gives_each_sequence(monkeypatch, world, architecture, layer, pooling):
     network, encoded = tiny.bare(world, architecture), tiny.encoded(world, architecture)
     framing = Hidden(layer=layer, pooling=pooling)
-    (order,) = cut(encoded.lengths, None, None)
     expected = plain_pooled(network, encoded, framing)
-    for step in (1, 16):
-        monkeypatch.setitem(batching.LENGTH_STEPS, "cpu", step)
-        batch = collate(encoded, order, CPU)
-        assert any(group.inside_GL is not None for group in batch.groups) is (step > 1)
-        torch.testing.assert_close(pooled(network, batch, framing), expected[order], atol=1e-5, rtol=1e-5)
+    for group_tokens in (0, 1_000):
+        monkeypatch.setitem(batching.GROUP_TOKENS, "cpu", group_tokens)
+        batch = collate(encoded, range(len(encoded)), CPU)
+        assert (len(batch.groups) == 1) is (group_tokens > 0)
+        torch.testing.assert_close(pooled(network, batch, framing), expected, atol=1e-5, rtol=1e-5)
     # (Of the embeddings, the first token's vector is the same in every text.)
     assert (layer, pooling) == (0, Pooling.FIRST) or expected.std(dim=0).mean() > 0.05, "too alike to tell anything"
 
@@ -78,10 +77,8 @@ def test_positions_of_xlm_r_begin_after_its_padding_id(world):
         )
         batch = collate(tiny.encoded(world, architecture), [0, 2], CPU)
         tiny.hidden_states(network, batch)
-        lengths = [tiny.encoded(world, architecture).lengths[index] for index in (0, 2)]
-        # What follows is padding up to the row's step.
-        read = seen[0][0, : sum(lengths)].tolist()
-        assert read == [position + first for length in lengths for position in range(length)]
+        for start, length in zip(batch.first_N.tolist(), batch.lengths_N.tolist(), strict=True):
+            assert seen[0][0, start : start + length].tolist() == list(range(first, first + length))
 
 
 @each_architecture
@@ -134,9 +131,10 @@ def test_a_layer_that_is_not_there_is_refused(world, architecture):
 def test_type_ids_follow_their_sequence(world):
     encoded = tiny.encoded(world, "bert")
     batch = collate(encoded, [0, 2, 1], CPU)
-    expected = encoded.types[0] + encoded.types[2] + encoded.types[1]
-    assert batch.types_T.tolist() == expected + [0] * (len(batch.ids_T) - len(expected))
-    assert 1 in expected
+    for index, first, length in zip([0, 2, 1], batch.first_N.tolist(), batch.lengths_N.tolist(), strict=True):
+        assert batch.types_T[first : first + length].tolist() == encoded.types[index]
+        assert 1 in encoded.types[index]
+    assert batch.types_T[~batch.members.any(dim=0)].sum() == 0
     assert tiny.encoded(world, "xlm-roberta").types is None
 
 

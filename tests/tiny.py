@@ -321,14 +321,13 @@ def encoded(world: World, architecture: str) -> Any:
 
 
 def token_batch(world: World, architecture: str, device: Any = None) -> Any:
-    """All of `encoded` as one batch, in order of length."""
+    """All of `encoded` as one batch."""
     import torch
 
-    from adaptx.backbones.batching import collate, cut
+    from adaptx.backbones.batching import collate
 
     sequences = encoded(world, architecture)
-    (order,) = cut(sequences.lengths, None, None)
-    return collate(sequences, order, device or torch.device("cpu"))
+    return collate(sequences, range(len(sequences)), device or torch.device("cpu"))
 
 
 def hidden_states(network: Any, batch: Any) -> Any:

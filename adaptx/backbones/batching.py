@@ -1,10 +1,10 @@
 """Token ids to batches: encoding, micro-batches by a token budget, sequences side by side.
 
-Sequences lie one after the other in one row, longest first, without padding between them; attention is kept inside
-each (`packed_attention.py`), and positions count from its own start, so the result is that of one sequence a row
-(packing without padding, as in Krell et al. 2021, arXiv:2107.02027).
+The sequences of a micro-batch lie in one long row with hardly any padding; attention is kept inside each
+(`packed_attention.py`), and positions count from its own start, so the result is that of one sequence a row (packing
+as in Krell et al. 2021, arXiv:2107.02027).
 
-Suffixes: T tokens of the row, N sequences.
+Suffixes: T tokens of the row, N sequences, R pieces of a group, L tokens of each.
 """
 
 import itertools
@@ -14,15 +14,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from adaptx.backbones.packed_attention import Group
 
 # Kernels are prepared once for each shape they meet: few lengths of rows cost a little padding and save much of that.
-ROW_STEP = 64
-# On an accelerator each group of sequences is a launch a layer: sequences padded to steps make few groups.
-LENGTH_STEPS = {"cpu": 1}
-ACCELERATOR_LENGTH_STEP = 16
+ROW_STEP = 32
+# What a further group costs (some calls a layer), in tokens of padding that take as long: measured with e5-small in
+# bf16 on a CPU, where it is 25 in training and 10 in evaluation; of accelerators assumed.
+GROUP_TOKENS = {"cpu": 25}
+ACCELERATOR_GROUP_TOKENS = 1_024
+# Attention's work for a token and one token beside it, in units of all other work for a token: measured likewise (at
+# hidden size 384; less for wider models).
+ATTENTION_SHARE = 1 / 1_000
+PIECES = (64, 96, 128, 192, 256)
 
 
 @dataclass(frozen=True)
@@ -45,10 +51,10 @@ class Encoded:
 
 @dataclass(frozen=True)
 class TokenBatch:
-    """One row of sequences; `groups` bound them. `positions_T` counts within a sequence; N runs in the row's order.
+    """One row of sequences; `groups` keep them apart. `positions_T` counts within a sequence.
 
-    `first_N` is the place of a sequence's first token, `lengths_N` its number of tokens; what lies between a
-    sequence's end and the next one, or behind the last, is padding.
+    `first_N` is the place of a sequence's first token, `lengths_N` its number of tokens, in the order in which the
+    sequences were given. What belongs to no sequence is padding.
     """
 
     ids_T: Tensor
@@ -57,6 +63,13 @@ class TokenBatch:
     groups: tuple[Group, ...]
     first_N: Tensor
     lengths_N: Tensor
+
+    @property
+    def members(self) -> Tensor:
+        """Which tokens are which sequence's, [N, T]."""
+        place_T = torch.arange(len(self.ids_T), device=self.ids_T.device)
+        first_N1, length_N1 = self.first_N.unsqueeze(1), self.lengths_N.unsqueeze(1)
+        return (place_T >= first_N1) & (place_T < first_N1 + length_N1)
 
 
 def encode_texts(
@@ -90,41 +103,103 @@ def cut(tokens: Sequence[int], most_tokens: int | None, most_items: int | None) 
 
 
 def collate(encoded: Encoded, sequences: Sequence[int], device: torch.device) -> TokenBatch:
-    """These sequences as one row, in the given order; neighbours of equal length share a group."""
-    step = LENGTH_STEPS.get(device.type, ACCELERATOR_LENGTH_STEP)
+    """These sequences as one row; N runs in the given order, whatever their places."""
     lengths = [len(encoded.ids[index]) for index in sequences]
-    rooms = [_up(length, step) for length in lengths]
-    firsts = [0, *itertools.accumulate(rooms)]
-    size = _up(firsts[-1], ROW_STEP)
+    layout = lay_out(lengths, GROUP_TOKENS.get(device.type, ACCELERATOR_GROUP_TOKENS))
+    size = sum(pieces.length * len(pieces.members) for pieces in layout)
     ids_T = np.full(size, encoded.pad, dtype=np.int64)
     types_T = np.zeros(size, dtype=np.int64) if encoded.types is not None else None
     positions_T = np.zeros(size, dtype=np.int64)
-    for index, first, length in zip(sequences, firsts, lengths, strict=False):
-        ids_T[first : first + length] = encoded.ids[index]
-        positions_T[first : first + length] = np.arange(length)
-        if types_T is not None and encoded.types is not None:
-            types_T[first : first + length] = encoded.types[index]
+    numbers_T = np.full(size, -1, dtype=np.int64)
+    firsts = [0] * len(lengths)
+    begin = 0
+    for pieces in layout:
+        for members in pieces.members:
+            first = begin
+            for number in members:
+                last = first + lengths[number]
+                ids_T[first:last] = encoded.ids[sequences[number]]
+                positions_T[first:last] = np.arange(last - first)
+                numbers_T[first:last] = number
+                if types_T is not None and encoded.types is not None:
+                    types_T[first:last] = encoded.types[sequences[number]]
+                firsts[number] = first
+                first = last
+            begin += pieces.length
     return TokenBatch(
         torch.from_numpy(ids_T).to(device),
         torch.from_numpy(types_T).to(device) if types_T is not None else None,
         torch.from_numpy(positions_T).to(device),
-        tuple(_groups(rooms, lengths, size - firsts[-1], device)),
-        torch.tensor(firsts[:-1], device=device),
+        tuple(_groups(layout, numbers_T, device)),
+        torch.tensor(firsts, device=device),
         torch.tensor(lengths, device=device),
     )
 
 
-def _groups(rooms: list[int], lengths: list[int], rest: int, device: torch.device) -> Iterator[Group]:
-    """Sequences by the room they take; the padding behind the last is a group that nothing reads."""
-    for room, members in itertools.groupby(zip(rooms, lengths, strict=True), key=lambda pair: pair[0]):
-        inside = [length for _, length in members]
-        if min(inside) == room:
-            yield Group(len(inside), room)
+@dataclass(frozen=True)
+class Pieces:
+    """Pieces of the row, of so many tokens each. members: the numbers of the sequences in each piece."""
+
+    length: int
+    members: list[list[int]]
+
+
+def lay_out(lengths: Sequence[int], group_tokens: int) -> list[Pieces]:
+    """The cheapest of some layouts; tokens are a multiple of `ROW_STEP`.
+
+    Either each sequence is a piece, those of equal length in one group: no padding, but many groups where lengths
+    differ. Or all pieces are of one length and hold several sequences: one group, with padding at their ends, and
+    attention across neighbours is computed and masked. `group_tokens`: what a group costs.
+    """
+    order = sorted(range(len(lengths)), key=lambda number: (-lengths[number], number))
+    alike = itertools.groupby(order, key=lengths.__getitem__)
+    best = [Pieces(length, [[number] for number in members]) for length, members in alike]
+    cost = _work(best) + len(best) * group_tokens
+    # At its best, the other way has no padding and one group.
+    shortest = _up(lengths[order[0]], ROW_STEP)
+    for length in (shortest, *(each for each in PIECES if each > shortest)):
+        if cost <= sum(lengths) * (1 + length * ATTENTION_SHARE) + group_tokens:
+            break
+        shared = [Pieces(length, pack(order, lengths, length))]
+        if _work(shared) + group_tokens < cost:
+            best, cost = shared, _work(shared) + group_tokens
+    if rest := -sum(pieces.length * len(pieces.members) for pieces in best) % ROW_STEP:
+        best.append(Pieces(rest, [[]]))
+    return best
+
+
+def pack(order: Sequence[int], lengths: Sequence[int], room: int) -> list[list[int]]:
+    """Pieces of at most `room` tokens, by first fit in the given order."""
+    pieces: list[list[int]] = []
+    free: list[int] = []
+    for number in order:
+        piece = next((piece for piece, left in enumerate(free) if left >= lengths[number]), None)
+        if piece is None:
+            pieces.append([number])
+            free.append(room - lengths[number])
         else:
-            ends_G1 = torch.tensor(inside, device=device).unsqueeze(1)
-            yield Group(len(inside), room, torch.arange(room, device=device) < ends_G1)
-    if rest:
-        yield Group(1, rest)
+            pieces[piece].append(number)
+            free[piece] -= lengths[number]
+    return pieces
+
+
+def _work(layout: Sequence[Pieces]) -> float:
+    """In tokens of all work but attention's."""
+    return sum(len(pieces.members) * pieces.length * (1 + pieces.length * ATTENTION_SHARE) for pieces in layout)
+
+
+def _groups(layout: Sequence[Pieces], numbers_T: NDArray[np.int64], device: torch.device) -> Iterator[Group]:
+    """Padding attends to padding, so that no row of the attention is empty."""
+    begin = 0
+    for pieces in layout:
+        end = begin + pieces.length * len(pieces.members)
+        numbers_RL = numbers_T[begin:end].reshape(-1, pieces.length)
+        begin = end
+        if (numbers_RL == numbers_RL[:, :1]).all():
+            yield Group(*numbers_RL.shape)
+        else:
+            tensor_RL = torch.from_numpy(numbers_RL).to(device)
+            yield Group(*numbers_RL.shape, tensor_RL.unsqueeze(2) == tensor_RL.unsqueeze(1))
 
 
 def _up(count: int, step: int) -> int:

@@ -64,21 +64,10 @@ class Encoder(nn.Module):
             case Pooling.FIRST:
                 return hidden_TD[batch.first_N]
             case Pooling.MEAN:
-                return _means(hidden_TD, batch)
-
-
-def _means(hidden_TD: Tensor, batch: TokenBatch) -> Tensor:
-    """Group by group, since scattered additions are in no fixed order on a GPU."""
-    sizes = [group.sequences * group.length for group in batch.groups]
-    sums: list[Tensor] = []
-    for group, part_TD in zip(batch.groups, hidden_TD.split(sizes), strict=True):
-        part_GLD = part_TD.unflatten(0, (group.sequences, group.length))
-        if group.inside_GL is not None:
-            part_GLD = part_GLD * group.inside_GL.unsqueeze(-1)
-        sums.append(part_GLD.sum(dim=1))
-    # The group of padding behind the last sequence is the last.
-    sums_ND = torch.cat(sums)[: len(batch.lengths_N)]
-    return sums_ND / batch.lengths_N.unsqueeze(1)
+                # As a matrix product, since scattered additions are in no fixed order on a GPU.
+                with torch.autocast(hidden_TD.device.type, enabled=False):
+                    sums_ND = batch.members.float() @ hidden_TD
+                return sums_ND / batch.lengths_N.unsqueeze(1)
 
 
 class TransferModel(nn.Module):
