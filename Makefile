@@ -4,7 +4,10 @@ PYTHON ?= python3
 WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+NEXT := .venv-next
+# In the environment whose stamp is being made; a constraints file follows.
+PIP_INSTALL = $(@D)/bin/python -m pip install --quiet --constraint
+PYTEST := python -m pytest -n $(WORKERS) --dist worksteal
 
 # No target but the installation touches the network. A short spin keeps OpenMP's idle threads off shared cores.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -14,28 +17,33 @@ export TOKENIZERS_PARALLELISM := false
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv quickstart test test-gpu lint format bench-smoke docs wheel clean
+.PHONY: help .venv quickstart test test-next test-gpu lint format bench-smoke docs wheel clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 .venv: $(VENV)/.installed-dev  ## make the development environment (again when its pins change)
 
-$(BIN)/python:
+$(BIN)/python $(NEXT)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
 	    echo "adaptx needs Python 3.11 to 3.13, and $(PYTHON) is $$($(PYTHON) -V 2>&1)."; \
 	    echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(@:/bin/python=)
 
 $(VENV)/.installed-run: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing adaptx and its pinned dependencies into $(VENV) (a minute or two)"
-	$(PIP_INSTALL) -e '.[bottleneck]'
+	$(PIP_INSTALL) constraints.txt -e '.[bottleneck]'
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing adaptx with its test, lint and docs tools into $(VENV) (a minute or two)"
-	$(PIP_INSTALL) -e '.[bottleneck,dev,docs]'
+	$(PIP_INSTALL) constraints.txt -e '.[bottleneck,dev,docs]'
 	@touch $(VENV)/.installed-run $@
+
+$(NEXT)/.installed-dev: pyproject.toml constraints-next.txt | $(NEXT)/bin/python
+	@echo "Installing adaptx with transformers 5 and its test tools into $(NEXT) (a minute or two)"
+	$(PIP_INSTALL) constraints-next.txt -e '.[dev]'
+	@touch $@
 
 quickstart: $(VENV)/.installed-run  ## run recipes/quickstart.py on the embedded sample, print the table, write report.html
 	$(BIN)/adaptx run recipes/quickstart.py --data sample
@@ -45,7 +53,10 @@ quickstart: $(VENV)/.installed-run  ## run recipes/quickstart.py on the embedded
 	@echo "All runs:   $(BIN)/adaptx ui     (the MLflow UI on this store; Ctrl-C ends it)"
 
 test: $(VENV)/.installed-dev  ## run the test suite (no network, no GPU)
-	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/$(PYTEST) $(PYTEST_ARGS)
+
+test-next: $(NEXT)/.installed-dev  ## the same on transformers 5 without adapters, in an environment of its own
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(NEXT)/bin/$(PYTEST) $(PYTEST_ARGS)
 
 test-gpu: $(VENV)/.installed-dev  ## run the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu $(PYTEST_ARGS)
@@ -70,6 +81,6 @@ docs: $(VENV)/.installed-dev  ## build the documentation into site/
 wheel: $(VENV)/.installed-dev  ## build the wheel into dist/
 	$(BIN)/python -m build --wheel
 
-clean:  ## remove caches and build outputs (the environment and the store stay)
+clean:  ## remove caches and build outputs (the environments and the store stay)
 	rm -rf build dist site quickstart-report .pytest_cache .ruff_cache .hypothesis
-	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . \( -path ./$(VENV) -o -path ./$(NEXT) \) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

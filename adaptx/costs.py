@@ -29,6 +29,7 @@ from adaptx.specs import (
     TaskFormat,
     Train,
 )
+from adaptx.specs.method import with_companions
 from adaptx.specs.mixture import epoch_items, task_shares
 
 ASSUMED_FLOPS_PER_SECOND = 1e11
@@ -80,17 +81,21 @@ def num_steps(train: Train, num_rows: int) -> int:
 
 def trainable_parameters(train: Train, shape: Shape) -> int:
     """Parameters that the method trains, the head left out."""
-    d, f = shape.hidden_size, shape.intermediate_size
+    d = shape.hidden_size
     match train.method:
         case _ if isinstance(train.start, Fuse):
-            return shape.layers * (3 * d * d + 2 * d)
+            return shape.all_layers * (3 * d * d + 2 * d)
         case Full():
             return shape.parameters
         case Lora(rank=rank, sites=sites):
-            return shape.layers * sum(rank * (d + f if site in ("up", "down") else 2 * d) for site in sites)
+            first, second = (
+                sum(rank * sum(maps[site]) for site in with_companions(sites) if site in maps)
+                for maps in (shape.linear_maps, shape.decoder_linear_maps)
+            )
+            return shape.layers * first + shape.decoder_layers * second
         case Bottleneck(reduction_factor=factor):
-            bottleneck = int(d // factor)
-            return shape.layers * (2 * d * bottleneck + bottleneck + d)
+            bottleneck = max(1, int(d // factor))
+            return shape.all_layers * (2 * d * bottleneck + bottleneck + d)
 
 
 def tokens_per_example(task: Task, tokens_per_text: float = ASSUMED_TOKENS_PER_TEXT) -> float:

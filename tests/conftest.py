@@ -3,6 +3,7 @@
 import gc
 import os
 
+import needs
 import pytest
 import tiny
 
@@ -17,3 +18,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> tiny.World:
     # Every stage collects garbage before it measures memory; among the libraries' own objects there is none to find.
     gc.freeze()
     return made
+
+
+@pytest.fixture
+def plans_with_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that only plan can do so with bottleneck adapters where that library is not."""
+    needs.plan_with_adapters(monkeypatch)

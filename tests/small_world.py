@@ -228,17 +228,18 @@ def _write_model(folder: Path, headless: Path, architecture: str) -> None:
         "pad_token_id": tokenizer.pad_token_id,
     }
     with torch.random.fork_rng():
-        torch.manual_seed(23)
         network: Any
         if architecture == "bert":
             network = BertForMaskedLM(BertConfig(max_position_embeddings=tiny.POSITIONS, **shared))
         else:
             extra = {"max_position_embeddings": tiny.POSITIONS + 2, "type_vocab_size": 1, "layer_norm_eps": 1e-5}
             network = XLMRobertaForMaskedLM(XLMRobertaConfig(**extra, **shared))
-        # Fresh norms and biases would hide what is lost of them.
-        for parameter in network.parameters():
-            if parameter.ndim == 1:
-                parameter.data += 0.1 * torch.randn_like(parameter)
+        # Drawn here, since transformers' versions draw in different orders. Fresh norms and biases would hide what is
+        # lost of them.
+        torch.manual_seed(2)
+        for _, tensor in sorted(network.state_dict().items()):
+            noise = torch.randn(tensor.shape)
+            tensor.copy_(tensor + 0.1 * noise if tensor.ndim == 1 else tiny.INITIALISATION * noise)
     for part, place in ((network, folder), (network.base_model, headless)):
         part.save_pretrained(place)
         tokenizer.save_pretrained(place)

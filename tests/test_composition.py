@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import needs
 import pytest
 import tiny
 import torch
@@ -58,11 +59,13 @@ def store(world, tmp_path_factory):
         evaluation
         for model in world.models.values()
         for train in (nli(FULL, model=model, keep=True), nli(LORA, model=model), nli(ADAPTER, model=model))
+        if needs.at_hand(train)
         for evaluation in tiny.everywhere(train)
     ) + tuple(
         tiny.Evaluate(topic(method, model=model, keep=True), tiny.TATOEBA, "xa")
         for model in world.models.values()
         for method in METHODS.values()
+        if needs.at_hand(method)
     )
     _, _, summary = tiny.execute(world, folder, stages)
     assert summary.complete, summary.failed
@@ -160,7 +163,9 @@ def starts(method) -> dict[str, Train]:
     found["stack"] = nli(method, topic(method), start=Stack)
     found["stack-two"] = nli(method, topic(method), nli(method), start=Stack)
     found["fuse"] = nli(method, topic(method), nli(method), start=Fuse)
-    return {name: train for name, train in found.items() if refusal(train) is None}
+    with pytest.MonkeyPatch.context() as patch:
+        needs.plan_with_adapters(patch)
+        return {name: train for name, train in found.items() if refusal(train) is None}
 
 
 CASES = {f"{name}-{start}": train for name, method in METHODS.items() for start, train in starts(method).items()}
@@ -187,7 +192,7 @@ def placed(train: Train, model: ModelSpec) -> Train:
 
 
 @each_architecture
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", needs.each(CASES, names=True))
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_training_changes_its_own_module_and_its_head_alone(world, store, case, architecture, precision):
     train = placed(CASES[case], world.models[architecture])
@@ -225,7 +230,7 @@ OVER_FROZEN = {
 
 
 @each_architecture
-@pytest.mark.parametrize("case", OVER_FROZEN)
+@pytest.mark.parametrize("case", needs.each(OVER_FROZEN, names=True))
 def test_a_training_begins_where_the_earlier_one_ended(world, store, case, architecture):
     """A new module over frozen ones starts at zero and a continued one as it was: the model is the earlier one's."""
     method, earlier, start = OVER_FROZEN[case]
@@ -240,7 +245,7 @@ def test_a_training_begins_where_the_earlier_one_ended(world, store, case, archi
 
 
 @each_architecture
-@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+@pytest.mark.parametrize("method", needs.each(METHODS))
 def test_a_continued_module_has_the_earlier_ones_weights(world, store, method, architecture):
     train = placed(nli(method, topic(method)), world.models[architecture])
     shop = shop_of(world, store, train)
@@ -277,6 +282,7 @@ def test_full_after_lora_begins_with_the_lora_folded_in(world, store, architectu
     assert (began - hidden(world, architecture, bare)).abs().max() > 0.02
 
 
+@needs.adapters
 @each_architecture
 @pytest.mark.parametrize("copies", [2, 3])
 def test_fused_copies_of_one_adapter_begin_as_that_adapter(world, store, architecture, copies):
@@ -291,6 +297,7 @@ def test_fused_copies_of_one_adapter_begin_as_that_adapter(world, store, archite
     assert (began - hidden(world, architecture, tiny.bare(world, architecture))).abs().max() > 0.02
 
 
+@needs.adapters
 @each_architecture
 def test_fusion_trains_the_mixing_layers_of_every_layer(world, store, architecture):
     model = world.models[architecture]
@@ -300,9 +307,10 @@ def test_fusion_trains_the_mixing_layers_of_every_layer(world, store, architectu
     assert {(layer, tensor) for layer, _, tensor in own} == {(n, t) for n in range(tiny.LAYERS) for t in tensors}
 
 
-@pytest.mark.parametrize(
-    "case", ["lora-stack", "lora-sequential-bottleneck", "lora-sequential-full", "bottleneck-fuse"]
-)
+IN_BF16 = ("lora-stack", "lora-sequential-bottleneck", "lora-sequential-full", "bottleneck-fuse")
+
+
+@pytest.mark.parametrize("case", needs.each({name: CASES[name] for name in IN_BF16}, names=True))
 def test_bf16_keeps_the_base_in_bf16_and_small_frozen_modules_in_fp32(world, store, case):
     train = placed(CASES[case], world.bert)
     train = dataclasses.replace(train, config=dataclasses.replace(train.config, precision="bf16"))
@@ -313,6 +321,7 @@ def test_bf16_keeps_the_base_in_bf16_and_small_frozen_modules_in_fp32(world, sto
         assert parameter.dtype == (torch.float32 if small else torch.bfloat16), name
 
 
+@needs.adapters
 def test_the_order_of_stacked_modules_is_lowest_first(world, store):
     below, above = topic(ADAPTER, model=world.bert), nli(ADAPTER, model=world.bert)
     found = []
@@ -339,6 +348,8 @@ def test_a_finished_full_fine_tuning_needs_nothing_of_what_lay_below(world, stor
 def test_heads_begin_the_same_under_every_method_and_start(world, store, architecture):
     heads = []
     for case in ("full-pretrained", "lora-pretrained", "bottleneck-pretrained", "lora-stack", "bottleneck-fuse"):
+        if not needs.at_hand(CASES[case]):
+            continue
         train = placed(CASES[case], world.models[architecture])
         heads.append(only_head(model_to_train(train, shop_of(world, store, train))).module.linear.weight)
     assert all(torch.equal(head, heads[0]) for head in heads)

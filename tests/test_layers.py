@@ -51,6 +51,7 @@ LAYERS = {
     "adaptx.report": 6,
     "adaptx.views": 6,
     "adaptx.cli": 7,
+    "adaptx.cli_memory": 7,
     "adaptx.opening": 7,
 }
 HEAVY = {"torch", "transformers", "peft", "adapters", "datasets", "ray", "accelerate"}

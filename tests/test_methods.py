@@ -1,11 +1,12 @@
 """Methods: what is attached changes nothing until it is trained, and does what its library does."""
 
+import needs
 import pytest
 import tiny
 import torch
 
 from adaptx.backbones.encoder import to_precision
-from adaptx.backbones.sites import SITES_OF
+from adaptx.backbones.sites import sites_of
 from adaptx.composition.assembly import assemble
 from adaptx.composition.fuse import Mixing, attach_fusion, value_regularisation
 from adaptx.errors import UserError
@@ -25,7 +26,7 @@ METHODS = {
     "bottleneck-gelu": Bottleneck(reduction_factor=1.5, activation="gelu"),
 }
 each_architecture = pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
-each_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+each_method = pytest.mark.parametrize("method", needs.each(METHODS))
 
 
 def with_module(world, architecture, method: Method, name="own"):
@@ -33,7 +34,7 @@ def with_module(world, architecture, method: Method, name="own"):
     network = tiny.bare(world, architecture)
     if isinstance(method, Bottleneck):
         adapters_backend.prepare(network)
-    return network, attach(network, SITES_OF[architecture], method, name)
+    return network, attach(network, sites_of(network), method, name)
 
 
 @each_architecture
@@ -81,11 +82,11 @@ def test_a_module_lies_in_every_layer_at_its_sites(world, architecture, method):
 @each_architecture
 def test_a_module_attached_twice_over_lies_over_the_first(world, architecture):
     batch = tiny.token_batch(world, architecture)
-    for method in (METHODS["lora"], METHODS["bottleneck"]):
+    for method in filter(needs.at_hand, (METHODS["lora"], METHODS["bottleneck"])):
         network, below = with_module(world, architecture, method, "below")
         tiny.shake(below.values())
         expected = tiny.hidden_states(network.eval(), batch)
-        above = attach(network, SITES_OF[architecture], method, "above")
+        above = attach(network, sites_of(network), method, "above")
         network.eval()
         assert torch.equal(tiny.hidden_states(network, batch), expected)
         tiny.shake(above.values(), seed=6)
@@ -99,7 +100,7 @@ def test_a_module_attached_twice_over_lies_over_the_first(world, architecture):
 def test_full_adds_nothing_and_names_every_parameter_once(world, architecture):
     network = tiny.bare(world, architecture)
     names = [name for name, _ in network.named_parameters()]
-    sites = SITES_OF[architecture]
+    sites = sites_of(network)
     parameters = attach(network, sites, Full(), "own")
     assert [name for name, _ in network.named_parameters()] == names
     assert [id(parameter) for parameter in parameters.values()] == [id(p) for p in network.parameters()]
@@ -111,20 +112,22 @@ def test_full_adds_nothing_and_names_every_parameter_once(world, architecture):
     assert parameters[None, "embeddings.word_embeddings", "weight"] is network.embeddings.word_embeddings.weight
 
 
+@needs.adapters
 @each_architecture
 def test_full_has_the_same_keys_in_a_network_made_ready_for_adapters(world, architecture):
     plain, ready = tiny.bare(world, architecture), tiny.bare(world, architecture)
     adapters_backend.prepare(ready)
-    sites = SITES_OF[architecture]
-    assert attach(plain, sites, Full(), "own").keys() == attach(ready, sites, Full(), "own").keys()
+    assert attach(plain, sites_of(plain), Full(), "own").keys() == attach(ready, sites_of(ready), Full(), "own").keys()
 
 
+@needs.adapters
 def test_adapters_come_before_lora(world):
     network, _ = with_module(world, "bert", METHODS["lora"])
     with pytest.raises(AssertionError, match="adapters come before LoRA"):
         adapters_backend.prepare(network)
 
 
+@needs.adapters
 @each_architecture
 def test_making_ready_for_adapters_changes_nothing_and_keeps_lora_at_work(world, architecture):
     batch = tiny.token_batch(world, architecture)
@@ -132,7 +135,7 @@ def test_making_ready_for_adapters_changes_nothing_and_keeps_lora_at_work(world,
     expected = tiny.hidden_states(network, batch)
     adapters_backend.prepare(network)
     assert torch.equal(tiny.hidden_states(network, batch), expected)
-    parameters = attach(network, SITES_OF[architecture], METHODS["lora-everywhere"], "own")
+    parameters = attach(network, sites_of(network), METHODS["lora-everywhere"], "own")
     network.eval()
     for key, parameter in parameters.items():
         before = tiny.hidden_states(network, batch)
@@ -142,7 +145,7 @@ def test_making_ready_for_adapters_changes_nothing_and_keeps_lora_at_work(world,
 
 
 @each_architecture
-@pytest.mark.parametrize("method", [Full(), *METHODS.values()], ids=["full", *METHODS])
+@pytest.mark.parametrize("method", needs.each({"full": Full(), **METHODS}))
 def test_a_module_comes_back_from_disk_bit_for_bit(world, architecture, method, tmp_path):
     network, parameters = with_module(world, architecture, method)
     tiny.shake(parameters.values())
@@ -194,7 +197,7 @@ def test_folded_lora_computes_the_same(world, architecture):
     batch = tiny.token_batch(world, architecture)
     bare_names = [name for name, _ in tiny.bare(world, architecture).named_parameters()]
     network, first = with_module(world, architecture, METHODS["lora"], "first")
-    second = attach(network, SITES_OF[architecture], METHODS["lora-everywhere"], "second")
+    second = attach(network, sites_of(network), METHODS["lora-everywhere"], "second")
     tiny.shake([*first.values(), *second.values()], scale=0.1)
     expected = tiny.hidden_states(network.eval(), batch)
     fold(network)
@@ -215,7 +218,7 @@ def test_lora_computes_what_peft_does(world, architecture):
         tiny.shake(parameters.values())
         settings = LoraConfig(r=method.rank, lora_alpha=method.alpha, target_modules=targets)
         theirs = get_peft_model(tiny.bare(world, architecture), settings)
-        sites = SITES_OF[architecture]
+        sites = sites_of(network)
         with torch.no_grad():
             for (layer, site, tensor), parameter in parameters.items():
                 linear = theirs.base_model.model.get_submodule(sites.module(layer, site))
@@ -226,6 +229,7 @@ def test_lora_computes_what_peft_does(world, architecture):
         torch.testing.assert_close(tiny.hidden_states(network.eval(), batch), expected, atol=1e-6, rtol=0)
 
 
+@needs.adapters
 @each_architecture
 @pytest.mark.parametrize("method", [METHODS["bottleneck"], METHODS["bottleneck-gelu"]], ids=["relu", "gelu"])
 def test_a_bottleneck_computes_what_adapters_does(world, architecture, method):
@@ -251,6 +255,7 @@ def test_a_bottleneck_computes_what_adapters_does(world, architecture, method):
     torch.testing.assert_close(tiny.hidden_states(network.eval(), batch), expected, atol=1e-6, rtol=0)
 
 
+@needs.adapters
 def test_mixing_computes_what_adapters_fusion_does():
     from adapters import AdapterFusionConfig
     from adapters.methods.modeling import BertFusion
@@ -271,6 +276,7 @@ def test_mixing_computes_what_adapters_fusion_does():
         assert torch.equal(ours(query, outputs, outputs, residual, output_attentions=False), mixed)
 
 
+@needs.adapters
 @each_architecture
 def test_a_fused_network_computes_what_adapters_does(world, architecture):
     from adapters.composition import Fuse as TheirFuse
@@ -282,7 +288,7 @@ def test_a_fused_network_computes_what_adapters_does(world, architecture):
         adapters_backend.prepare(network)
         torch.manual_seed(1)
         for seed, name in enumerate(("a", "b")):
-            tiny.shake(attach(network, SITES_OF[architecture], method, name).values(), seed)
+            tiny.shake(attach(network, sites_of(network), method, name).values(), seed)
         return network
 
     ours = two_adapters()

@@ -38,6 +38,8 @@ from adaptx.store import Store
 NLI = dataclasses.replace(EVERYWHERE, evaluation=EVERYWHERE.evaluation[:2])
 BITEXT = dataclasses.replace(TATOEBA, evaluation=TATOEBA.evaluation[:2])
 LORA, ADAPTER, FULL = Lora(), Bottleneck(), Full()
+HAS_ADAPTERS = support_module._has_adapters
+pytestmark = pytest.mark.usefixtures("plans_with_adapters")
 
 
 @pytest.fixture
@@ -330,8 +332,8 @@ REFUSED = {
         "needs development rows, which nli, sib200 has not",
     ),
     "no training rows": (trained(task=dataclasses.replace(NLI, train=())), "has no training rows"),
-    "family": (trained(model=DECODER), "decoder family, which is not there yet; supported: encoder"),
-    "family of a bare model": (Evaluate(DECODER, BITEXT, "es"), "supported: encoder"),
+    "family": (trained(model=DECODER), "is a decoder: tasks are trained and evaluated on encoders only so far"),
+    "family of a bare model": (Evaluate(DECODER, BITEXT, "es"), "on encoders only so far"),
     "full over a stack": (trained(FULL, Stack((trained(FULL),))), "use Sequential"),
     "full in a fusion": (trained(FULL, Fuse((trained(FULL), trained(FULL, task=SNLI)))), "fuse bottleneck adapters"),
     "lora in a fusion": (trained(LORA, Fuse((trained(), trained(task=SNLI)))), "fusion over LoRA modules is not there"),
@@ -423,6 +425,7 @@ def test_an_unknown_architecture_is_refused(model) -> None:
 
 
 def test_bottleneck_without_its_package_names_the_extra(monkeypatch) -> None:
+    monkeypatch.setattr(support_module, "_has_adapters", HAS_ADAPTERS)
     monkeypatch.setattr(support_module.importlib.util, "find_spec", lambda name: None)
     assert "pip install 'adaptx[bottleneck]'" in refusal(trained(ADAPTER))
     assert refusal(trained(LORA)) is None

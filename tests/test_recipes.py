@@ -32,6 +32,7 @@ def sets_of_the_mirror() -> set[str]:
     return {"/".join(line.split("\t")[:3]) for line in lines}
 
 
+@pytest.mark.usefixtures("plans_with_adapters")
 @pytest.mark.parametrize("name", ["every_task", "quickstart", "xtreme_sample"])
 def test_a_recipe_plans_with_no_data_at_hand(name: str) -> None:
     recipe = load_recipe(ROOT / "recipes" / f"{name}.py")

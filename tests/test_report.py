@@ -33,6 +33,8 @@ from adaptx.specs import (
 )
 from adaptx.store import Store
 
+pytestmark = pytest.mark.usefixtures("plans_with_adapters")
+
 TARGET = dataclasses.replace(
     NLI, evaluation=tuple(rows for rows in NLI.evaluation if rows.language in ("en", "ko", "aym", "gn"))
 )

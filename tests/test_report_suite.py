@@ -40,6 +40,8 @@ from adaptx.specs import (
 )
 from adaptx.store import Store
 
+pytestmark = pytest.mark.usefixtures("plans_with_adapters")
+
 LANGUAGES = ("en", "de", "sw", "zh")
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 from collections import Counter
 
+import needs
 import pytest
 import tiny
 import torch
@@ -87,7 +88,7 @@ CUTS = {
 
 
 @each_architecture
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", needs.each(METHODS, names=True))
 def test_the_loss_curve_does_not_depend_on_the_micro_batch(world, architecture, method):
     def extra(fresh):
         return lambda: 0.01 * torch.stack([parameter.pow(2).sum() for parameter in fresh.assembly.own.values()]).sum()
@@ -117,7 +118,7 @@ def test_the_loss_of_a_batch_is_plain_cross_entropy(world, architecture, pooling
 
 
 def test_an_fp32_training_after_a_bf16_one_is_the_same_as_alone(world):
-    for method in METHODS:
+    for method in filter(lambda name: needs.at_hand(METHODS[name]), METHODS):
         alone = begin(world, method)
         alone.run(Silent())
         begin(world, method, precision="bf16").run(Silent())
@@ -364,7 +365,7 @@ class Interrupting(Silent):
         self.notes.append(text)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", needs.each(METHODS, names=True))
 @pytest.mark.parametrize(("number", "task"), [(signal.SIGINT, "mixture"), (signal.SIGTERM, "one task")])
 def test_an_interrupted_training_leaves_a_checkpoint_and_goes_on_to_the_same_weights(
     world, method, number, task, tmp_path
@@ -438,7 +439,7 @@ def test_a_second_signal_acts_at_once():
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", needs.each(METHODS, names=True))
 def test_a_bf16_training_on_cuda(world, method):
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")

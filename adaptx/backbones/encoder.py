@@ -1,4 +1,4 @@
-"""Encoders (BERT, XLM-R): token ids to hidden states and pooled vectors.
+"""Encoders (BERT, XLM-R, XLM-R XL): token ids to hidden states and pooled vectors.
 
 Suffixes: T tokens of a row of sequences, N sequences, D hidden size.
 """
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptx.backbones.batching import TokenBatch
-from adaptx.backbones.packed_attention import PackedAttention
+from adaptx.backbones.packed_attention import Group, PackedAttention
 from adaptx.specs import Hidden, Pooling
 
 
@@ -19,12 +19,13 @@ class Encoder(nn.Module):
     def __init__(self, network: Any) -> None:
         super().__init__()
         self.network = network
+        self._groups: tuple[Group, ...] = ()
 
     @property
     def _first_position(self) -> int:
-        """XLM-R's position table begins after its padding id."""
+        """The position table of XLM-R and of its larger kin begins after its padding id."""
         config = self.network.config
-        return config.pad_token_id + 1 if config.model_type == "xlm-roberta" else 0
+        return config.pad_token_id + 1 if config.model_type in ("xlm-roberta", "xlm-roberta-xl") else 0
 
     @property
     def hidden_size(self) -> int:
@@ -47,15 +48,23 @@ class Encoder(nn.Module):
         """
         if layer is not None and layer > self.num_layers:
             raise ValueError(f"Hidden(layer={layer}): the checkpoint has {self.num_layers} layers")
+        ids_1T = batch.ids_T.unsqueeze(0)
         types_T = batch.types_T if batch.types_T is not None else torch.zeros_like(batch.ids_T)
-        with PackedAttention(batch.groups):
+        self._groups = batch.groups
+        with self.attention():
             output = self.network(
-                input_ids=batch.ids_T.unsqueeze(0),
+                input_ids=ids_1T,
+                # Without one some architectures look for padding, and warn of it.
+                attention_mask=torch.ones_like(ids_1T),
                 position_ids=batch.positions_T.unsqueeze(0) + self._first_position,
                 token_type_ids=types_T.unsqueeze(0),
                 output_hidden_states=layer is not None,
             )
         return (output.last_hidden_state if layer is None else output.hidden_states[layer])[0]
+
+    def attention(self) -> PackedAttention:
+        """A context in which layers keep apart the sequences of the batch last read, for layers computed again."""
+        return PackedAttention(self._groups)
 
     def pooled(self, batch: TokenBatch, framing: Hidden) -> Tensor:
         """One fp32 vector a sequence, [N, D]; padding and neighbours take no part in a mean."""

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from adaptx.catalog.models import FAMILIES
+from adaptx.catalog.support import FAMILIES_REFUSED
 from adaptx.errors import MissingInput, UserError
 from adaptx.sources import Sources, unread_weights
 from adaptx.specs import ModelSpec
@@ -26,9 +27,7 @@ def load_tokenizer(model: ModelSpec, sources: Sources) -> Any:
     Raises:
         MissingInput: it is not at hand.
     """
-    from transformers import AutoTokenizer
-
-    return _load(AutoTokenizer.from_pretrained, model, sources)
+    return _load(_tokenizer, model, sources)
 
 
 def load_network(model: ModelSpec, sources: Sources, dropout: float | None = None) -> nn.Module:
@@ -47,6 +46,8 @@ def load_network(model: ModelSpec, sources: Sources, dropout: float | None = Non
         raise UserError(
             f"{model.hub_id}: architecture {config.model_type!r} is not supported; supported: {', '.join(FAMILIES)}"
         )
+    if (reason := FAMILIES_REFUSED.get(FAMILIES[config.model_type])) is not None:
+        raise UserError(f"{model.hub_id} {reason}")
     if dropout is not None:
         config.hidden_dropout_prob = dropout
         config.attention_probs_dropout_prob = dropout
@@ -63,13 +64,16 @@ def load_network(model: ModelSpec, sources: Sources, dropout: float | None = Non
     return network.eval()
 
 
+_ROBERTA_HEAD = {"lm_head.dense.": "dense.", "lm_head.layer_norm.": "norm.", "lm_head.bias": "bias"}
+
 LANGUAGE_MODEL_HEADS: dict[str, dict[str, str]] = {
     "bert": {
         "cls.predictions.transform.dense.": "dense.",
         "cls.predictions.transform.LayerNorm.": "norm.",
         "cls.predictions.bias": "bias",
     },
-    "xlm-roberta": {"lm_head.dense.": "dense.", "lm_head.layer_norm.": "norm.", "lm_head.bias": "bias"},
+    "xlm-roberta": _ROBERTA_HEAD,
+    "xlm-roberta-xl": _ROBERTA_HEAD,
 }
 """Architecture -> how its checkpoints name the tensors of the masked-language-model head, and how that head does."""
 
@@ -90,6 +94,30 @@ def load_language_model_head(model: ModelSpec, sources: Sources) -> dict[str, to
                     if plain.startswith(stored):
                         found[ours + plain.removeprefix(stored)] = tensors.get_tensor(key).float()
     return found or None
+
+
+def _tokenizer(name: str, **options: Any) -> Any:
+    """The tokenizer as its tokenizer.json has it, under every version of transformers.
+
+    transformers 5 takes no more than the vocabulary from the file and builds the rest anew from its own class (its
+    issue 45701), so that a checkpoint with another normalizer gets other tokens than under transformers 4, silently;
+    and where the checkpoint names no class of its own, it leaves out the type ids of pairs.
+    """
+    import transformers
+    from tokenizers import Tokenizer
+    from transformers.utils.hub import cached_file
+
+    if transformers.__version__.startswith("4."):
+        return transformers.AutoTokenizer.from_pretrained(name, **options)
+    file = cached_file(name, "tokenizer.json", _raise_exceptions_for_missing_entries=False, **options)
+    if file is None:
+        return transformers.AutoTokenizer.from_pretrained(name, **options)
+    stored = Tokenizer.from_file(file)
+    tokenizer: Any = transformers.AutoTokenizer.from_pretrained(name, tokenizer_object=stored, **options)
+    tokenizer.backend_tokenizer.post_processor = stored.post_processor
+    if type(tokenizer) is transformers.PreTrainedTokenizerFast and "model_input_names" not in tokenizer.init_kwargs:
+        tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
+    return tokenizer
 
 
 def _weight_files(model: ModelSpec, sources: Sources) -> tuple[dict[str, Any], list[Path]]:
@@ -154,12 +182,18 @@ def _convert(folder: Path, pickles: list[Path], target: Path) -> None:
 
 @contextmanager
 def _quiet() -> Generator[None]:
-    """Without transformers' note that the pooler's weights, which nothing here reads, are left out."""
+    """Without transformers' note that the pooler's weights, which nothing here reads, are left out.
+
+    Nor with the progress bar that transformers 5 shows for each loading, in the midst of adaptx's own.
+    """
     from transformers.utils import logging as transformers_logging
 
-    level = transformers_logging.get_verbosity()
+    level, bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     try:
         yield
     finally:
         transformers_logging.set_verbosity(level)
+        if bar:
+            transformers_logging.enable_progress_bar()

@@ -32,7 +32,22 @@ from adaptx.specs import (
     Train,
 )
 
-FAMILIES_SUPPORTED = (ModelFamily.ENCODER,)
+FAMILIES_REFUSED: dict[ModelFamily, str] = {
+    ModelFamily.ENCODER_DECODER: "is an encoder-decoder: tasks are trained and evaluated on encoders only so far",
+    ModelFamily.DECODER: "is a decoder: tasks are trained and evaluated on encoders only so far",
+}
+"""Family -> why its checkpoints are in the catalog for their sizes alone."""
+
+BOTTLENECK_ARCHITECTURES = ("bert", "xlm-roberta", "mt5", "llama")
+"""Architectures that the adapters library has classes for."""
+
+BOTTLENECK_REFUSED: dict[str, str] = {
+    model_type: f"the adapters library has no class for {model_type}; use Lora"
+    for model_type in FAMILIES
+    if model_type not in BOTTLENECK_ARCHITECTURES
+}
+"""Architecture -> why it takes no bottleneck adapters."""
+
 FORMATS_TRAINED = (Classification, MultipleChoice, Tagging, QuestionAnswering, Retrieval, MaskedLanguageModel)
 FORMATS_WITHOUT_HEAD = HEADLESS
 
@@ -65,6 +80,15 @@ FROZEN_REFUSED: dict[tuple[type, type], str] = {
 """(method of a frozen module, method of the new training) -> why it is refused."""
 
 
+def bottleneck_refusal(model_type: str) -> str | None:
+    """Why bottleneck adapters cannot be had on that architecture here, or None."""
+    if model_type in BOTTLENECK_REFUSED:
+        return BOTTLENECK_REFUSED[model_type]
+    return (
+        None if _has_adapters() else "bottleneck adapters need the adapters package: pip install 'adaptx[bottleneck]'"
+    )
+
+
 def refusal(stage: Stage) -> str | None:
     """Why a stage cannot run, or None. Looks at the stage itself, not at its inputs."""
     return _train_refusal(stage) if isinstance(stage, Train) else _evaluate_refusal(stage)
@@ -84,8 +108,9 @@ def _train_refusal(train: Train) -> str | None:
     reason = STARTS_REFUSED.get((type(train.method), type(train.start)))
     if reason is not None:
         return f"{name} from {type(train.start).__name__}: {reason}"
-    if isinstance(train.method, Bottleneck) and not _has_adapters():
-        return f"{name}: bottleneck adapters need the adapters package: pip install 'adaptx[bottleneck]'"
+    shape = train.model.shape
+    if isinstance(train.method, Bottleneck) and shape is not None and (reason := bottleneck_refusal(shape.model_type)):
+        return f"{name}: {train.model.hub_id}: {reason}"
     for earlier in train.inputs:
         if earlier.model != train.model:
             return f"{name}: it starts from a training of {earlier.model.hub_id}, but trains {train.model.hub_id}"
@@ -180,9 +205,8 @@ def _has_adapters() -> bool:
 
 
 def _model_refusal(model: ModelSpec) -> str | None:
-    if model.family not in FAMILIES_SUPPORTED:
-        supported = ", ".join(family.value for family in FAMILIES_SUPPORTED)
-        return f"{model.hub_id} is of the {model.family.value} family, which is not there yet; supported: {supported}"
+    if model.family in FAMILIES_REFUSED:
+        return f"{model.hub_id} {FAMILIES_REFUSED[model.family]}"
     if model.shape is not None and model.shape.model_type not in FAMILIES:
         known = ", ".join(FAMILIES)
         return f"{model.hub_id}: architecture {model.shape.model_type!r} is not supported; supported: {known}"

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from adaptx.backbones.encoder import to_precision
-from adaptx.backbones.sites import SITES_OF, Key
+from adaptx.backbones.sites import Key, sites_of
 from adaptx.composition.fuse import attach_fusion
 from adaptx.lineage import lineage
 from adaptx.methods import adapters_backend, attach
@@ -44,7 +44,7 @@ def assemble(
 
     Afterwards exactly the own module's parameters require gradients.
     """
-    sites = SITES_OF[network.config.model_type]
+    sites = sites_of(network)
     below = lineage(train)
     # A finished full fine-tuning holds every weight, so nothing below it needs to be there.
     whole = isinstance(train.method, Full) and (own is not None or below.continued is not None)
@@ -78,7 +78,7 @@ def _fuse(network: Any, stages: tuple[Train, ...], load: Load, modules: list[nn.
     names: list[str] = []
     for index, stage in enumerate(stages):
         names.append(f"fused{index}")
-        parameters = attach(network, SITES_OF[network.config.model_type], stage.method, names[-1])
+        parameters = attach(network, sites_of(network), stage.method, names[-1])
         restore(parameters, load(stage).tensors)
         modules += parameters.values()
     return attach_fusion(network, names, below)

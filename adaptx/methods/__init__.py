@@ -27,4 +27,4 @@ def attach(network: nn.Module, sites: Sites, method: Method, name: str) -> Param
 
     Initial values come from torch's global generator: seed it before.
     """
-    return _ATTACH[type(method)](network, sites, method, name)
+    return _ATTACH[type(method)](network, sites.placed(network), method, name)

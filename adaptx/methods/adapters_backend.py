@@ -10,12 +10,12 @@ from typing import Any, cast
 
 from torch import nn
 
-from adaptx.backbones.sites import Key
+from adaptx.backbones.sites import Key, sites_of
 
 SITE = "adapter"
 FUSION_SITE = "adapter_fusion"
-_ADAPTER = ".output.adapters."
-_FUSION = ".output.adapter_fusion_layer."
+_ADAPTER = ".adapters."
+_FUSION = ".adapter_fusion_layer."
 
 
 def prepare(network: Any) -> None:
@@ -60,6 +60,14 @@ def add_fusion(
     return _parameters(network, _FUSION, ",".join(names), FUSION_SITE)
 
 
+def forward_contexts() -> list[Any]:
+    """What the library's layers run in during a forward pass, for layers computed again; empty outside of one."""
+    from adapters.context import ForwardContext
+
+    context = ForwardContext.get_context()
+    return [] if context is None else [context]
+
+
 def adapter_names(network: Any) -> list[str]:
     """Names of the active adapters, lowest first."""
     return _active(network)
@@ -78,10 +86,11 @@ def _active(network: Any) -> list[str]:
 
 def _parameters(network: nn.Module, marker: str, name: str, site: str) -> dict[Key, nn.Parameter]:
     """The parameters of one adapter or fusion, keyed by layer; `adapter_down.0.weight` becomes `down.weight`."""
+    sites = sites_of(network)
     found: dict[Key, nn.Parameter] = {}
     for path, parameter in network.named_parameters():
-        head, there, tail = path.partition(f"{marker}{name}.")
+        _, there, tail = path.partition(f"{marker}{name}.")
         if there:
             tensor = tail.replace("adapter_down.0", "down").replace("adapter_up", "up")
-            found[int(head.rsplit(".", 1)[1]), site, tensor] = parameter
+            found[sites.layer(path), site, tensor] = parameter
     return found

@@ -12,11 +12,13 @@ TENSORS = ("lora_A", "lora_B")
 
 
 def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> dict[Key, nn.Parameter]:
-    """Inject a LoRA module; modules injected before stay active, and their outputs add up."""
+    """Inject a LoRA module at the method's sites and their companions.
+
+    Modules injected before stay active, and their outputs add up.
+    """
     from peft import LoraConfig, inject_adapter_in_model
 
-    layers = range(_num_layers(network))
-    targets = {sites.module(layer, site): (layer, site) for layer in layers for site in method.sites}
+    targets = sites.modules(method.sites)
     others = {name for _, layer in _lora_layers(network) for name in layer.lora_A}
     config = LoraConfig(
         r=method.rank,
@@ -51,7 +53,3 @@ def _lora_layers(network: nn.Module) -> list[tuple[str, Any]]:
     from peft.tuners.lora import LoraLayer
 
     return [(path, module) for path, module in network.named_modules() if isinstance(module, LoraLayer)]
-
-
-def _num_layers(network: Any) -> int:
-    return network.config.num_hidden_layers

@@ -6,6 +6,20 @@ SITES = ("query", "key", "value", "output", "up", "down")
 """Linear maps of a transformer layer, by the names every family shares: attention's query, key, value and output,
 the feed-forward's up (hidden to intermediate) and down projection."""
 
+COMPANIONS = {
+    "query": "cross_query",
+    "key": "cross_key",
+    "value": "cross_value",
+    "output": "cross_output",
+    "up": "gate",
+}
+"""Site -> the linear map that goes with it where a layer has one: in an encoder-decoder's attention from one stack to
+the other (as peft takes them by default), and in a gated feed-forward."""
+
+
+def with_companions(sites: tuple[str, ...]) -> tuple[str, ...]:
+    return (*sites, *(COMPANIONS[site] for site in sites if site in COMPANIONS))
+
 
 @dataclass(frozen=True)
 class Full:

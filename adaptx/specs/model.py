@@ -3,13 +3,8 @@
 import enum
 from dataclasses import dataclass, field
 
+from adaptx.specs.architecture import ARCHITECTURES, Architecture, ModelFamily
 from adaptx.specs.fingerprint import OUTSIDE
-
-
-class ModelFamily(enum.Enum):
-    ENCODER = "encoder"
-    ENCODER_DECODER = "encoder-decoder"
-    DECODER = "decoder"
 
 
 class Pooling(enum.Enum):
@@ -41,7 +36,13 @@ class Hidden:
 
 @dataclass(frozen=True)
 class Shape:
-    """Architecture as plain values, enough for planning: sizes in elements, lengths in tokens."""
+    """A checkpoint's sizes as plain values, enough for planning: sizes in elements, lengths in tokens.
+
+    layers: of the encoder, or of a decoder that stands alone. positions: the longest text; 0 where nothing bounds it.
+    decoder_layers: those of an encoder-decoder's second stack. kv_heads: heads of keys and values; None: `heads`.
+    head_size: None: `hidden_size // heads`. tied: the matrix of scores over the vocabulary is the token embeddings',
+    where there is one at all.
+    """
 
     model_type: str
     layers: int
@@ -50,21 +51,84 @@ class Shape:
     heads: int
     vocabulary: int
     positions: int
+    decoder_layers: int = 0
+    kv_heads: int | None = None
+    head_size: int | None = None
+    tied: bool = True
+
+    @property
+    def architecture(self) -> Architecture:
+        """Raises:
+        ValueError: the architecture is not supported.
+        """
+        if self.model_type not in ARCHITECTURES:
+            known = ", ".join(ARCHITECTURES)
+            raise ValueError(f"architecture {self.model_type!r} is not supported; supported: {known}")
+        return ARCHITECTURES[self.model_type]
+
+    @property
+    def all_layers(self) -> int:
+        """Layers of both stacks."""
+        return self.layers + self.decoder_layers
+
+    @property
+    def size_of_head(self) -> int:
+        return self.head_size or self.hidden_size // self.heads
+
+    @property
+    def linear_maps(self) -> dict[str, tuple[int, int]]:
+        """Inputs and outputs of each linear map in a layer of the first stack, by site."""
+        hidden, inner = self.hidden_size, self.intermediate_size
+        queries, keys = self.heads * self.size_of_head, (self.kv_heads or self.heads) * self.size_of_head
+        maps = {
+            "query": (hidden, queries),
+            "key": (hidden, keys),
+            "value": (hidden, keys),
+            "output": (queries, hidden),
+            "up": (hidden, inner),
+            "down": (inner, hidden),
+        }
+        return {**maps, "gate": (hidden, inner)} if self.architecture.gated else maps
+
+    @property
+    def decoder_linear_maps(self) -> dict[str, tuple[int, int]]:
+        """Likewise in a layer of the second stack, which attends to the first one's output too."""
+        maps = self.linear_maps
+        return {**maps, **{f"cross_{site}": maps[site] for site in ("query", "key", "value", "output")}}
 
     @property
     def encoder_parameters(self) -> int:
-        """Parameters of the transformer layers (weights and biases of attention, feed-forward and norms)."""
-        d, f = self.hidden_size, self.intermediate_size
-        return self.layers * (4 * (d * d + d) + 2 * d * f + f + d + 4 * d)
+        """Parameters of the layers of both stacks, with what a stack has beside them (a last norm, distances)."""
+        first = self._stack_parameters(self.layers, self.linear_maps, norms=2)
+        if not self.decoder_layers:
+            return first
+        return first + self._stack_parameters(self.decoder_layers, self.decoder_linear_maps, norms=3)
 
     @property
     def embedding_parameters(self) -> int:
-        """Token, position and one row of type embeddings, with their norm."""
-        return (self.vocabulary + self.positions + 1 + 2) * self.hidden_size
+        """Token, position and type embeddings with their norm, and the matrix of scores where it is one of its own."""
+        architecture = self.architecture
+        rows = self.vocabulary + architecture.type_rows + (self.positions if architecture.position_table else 0)
+        if architecture.embedding_norm:
+            rows += architecture.norm_tensors
+        if architecture.output_matrix and not self.tied:
+            rows += self.vocabulary
+        return rows * self.hidden_size
 
     @property
     def parameters(self) -> int:
         return self.encoder_parameters + self.embedding_parameters
+
+    def _stack_parameters(self, layers: int, maps: dict[str, tuple[int, int]], norms: int) -> int:
+        architecture = self.architecture
+        norm = architecture.norm_tensors * self.hidden_size
+        layer = sum(inputs * outputs for inputs, outputs in maps.values()) + norms * norm
+        if architecture.biases:
+            layer += sum(outputs for _, outputs in maps.values())
+        if architecture.head_norms:
+            layer += 2 * architecture.norm_tensors * self.size_of_head
+        beside = architecture.position_buckets * self.heads + (norm if architecture.final_norm else 0)
+        return layers * layer + beside
 
 
 class Exposure(enum.Enum):

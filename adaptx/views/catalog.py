@@ -11,7 +11,7 @@ from rich.table import Table
 
 from adaptx.catalog import METHODS, language_name
 from adaptx.catalog.support import FROZEN_REFUSED, STARTS_REFUSED
-from adaptx.specs import Fuse, Method, ModelSpec, Pretrained, Rows, Sequential, Stack, Task
+from adaptx.specs import Fuse, Method, ModelSpec, Pretrained, Rows, Sequential, Shape, Stack, Task
 from adaptx.views.examples import FoundExamples
 
 STARTS = (Pretrained, Sequential, Stack, Fuse)
@@ -104,9 +104,14 @@ def show_models(models: list[ModelSpec], console: Console) -> None:
     table = _table("Models", "hub id", "family", "parameters", "layers x hidden", "licence")
     for model in models:
         shape = model.shape
-        sizes = (f"{shape.parameters / 1e6:.0f}M", f"{shape.layers} x {shape.hidden_size}") if shape else ("?", "?")
+        sizes = (f"{shape.parameters / 1e6:.0f}M", _layers(shape)) if shape else ("?", "?")
         table.add_row(model.hub_id, model.family.value, *sizes, model.licence)
     console.print(table)
+
+
+def _layers(shape: Shape) -> str:
+    second = f"+{shape.decoder_layers}" if shape.decoder_layers else ""
+    return f"{shape.layers}{second} x {shape.hidden_size}"
 
 
 def methods_json(methods: Mapping[str, Method]) -> list[dict[str, Any]]:
