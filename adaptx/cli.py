@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from adaptx.cli_memory import memory
 from adaptx.errors import UserError
 from adaptx.identity import inputs_read
 from adaptx.opening import DEFAULT_STORE, RecipeOptions, build_options
@@ -344,6 +345,9 @@ def score(
         err.print(line, markup=False, highlight=False, soft_wrap=True)
     if wrong:
         raise typer.Exit(1)
+
+
+app.command()(memory)
 
 
 @app.command()

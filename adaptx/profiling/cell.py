@@ -1,0 +1,83 @@
+"""One cell of a memory or speed table: which model is trained how, on how much."""
+
+from dataclasses import dataclass, replace
+
+from adaptx.catalog.support import bottleneck_refusal
+from adaptx.specs import Bottleneck, Full, Lora, Method, ModelSpec, Precision, Shape
+
+TARGET_TOKENS = 64
+"""What an encoder-decoder writes for each sequence that it reads."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A training step of `batch_size` sequences of `sequence_length` tokens each.
+
+    An encoder classifies its sequences; a decoder predicts each next token; an encoder-decoder reads `sequence_length`
+    and writes `TARGET_TOKENS` tokens. micro_batch_size: sequences in one forward pass (None: all). checkpointing:
+    activations inside layers are computed again in the backward pass. device: `cpu` or `cuda`.
+    """
+
+    model: ModelSpec
+    method: Method
+    batch_size: int = 8
+    sequence_length: int = 512
+    precision: Precision = "bf16"
+    checkpointing: bool = False
+    micro_batch_size: int | None = None
+    device: str = "cuda"
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "sequence_length"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name.replace('_', ' ')} {getattr(self, name)}: it is at least 1")
+        if self.micro_batch_size is not None and not 1 <= self.micro_batch_size <= self.batch_size:
+            raise ValueError(
+                f"micro-batch size {self.micro_batch_size}: it is between 1 and the batch size {self.batch_size}"
+            )
+        if self.model.shape is None:
+            raise ValueError(
+                f"the shape of {self.model.hub_id} is not known: name a model of the catalog (`adaptx models`) or a "
+                "folder with its config.json"
+            )
+        if self.shape.positions and self.sequence_length > self.shape.positions:
+            most = self.shape.positions
+            raise ValueError(f"sequence length {self.sequence_length}: {self.model.hub_id} reads at most {most} tokens")
+        if isinstance(self.method, Bottleneck) and (reason := bottleneck_refusal(self.shape.model_type)):
+            raise ValueError(f"bottleneck adapters on {self.model.hub_id}: {reason}")
+
+    @property
+    def shape(self) -> Shape:
+        assert self.model.shape is not None
+        return self.model.shape
+
+    @property
+    def micro_batch(self) -> int:
+        """Sequences of one forward pass."""
+        return self.micro_batch_size or self.batch_size
+
+    @property
+    def micro_batches(self) -> int:
+        return -(-self.batch_size // self.micro_batch)
+
+    @property
+    def name(self) -> str:
+        """For folders and lines of progress."""
+        parts = [self.model.name, method_name(self.method), f"{self.batch_size}x{self.sequence_length}", self.precision]
+        if self.micro_batch_size is not None:
+            parts.append(f"micro-{self.micro_batch_size}")
+        return ".".join([*parts, *(["checkpointing"] if self.checkpointing else [])])
+
+    def one_micro_batch(self) -> "Cell":
+        """A step of one micro-batch alone."""
+        return replace(self, batch_size=self.micro_batch, micro_batch_size=None)
+
+
+def method_name(method: Method) -> str:
+    match method:
+        case Full():
+            return "full"
+        case Lora(rank=rank):
+            return f"lora-r{rank}"
+        case Bottleneck(reduction_factor=factor):
+            return f"bottleneck-{factor:g}"

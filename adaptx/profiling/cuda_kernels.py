@@ -1,0 +1,91 @@
+"""What a GPU's kernels keep that a CPU's do not, for a step on fake CPU tensors.
+
+- Attention: a fused kernel keeps its output and one fp32 number a row, never the weights (Dao 2023, arXiv:2307.08691,
+  section 3.1); its backward pass adds up the queries' gradient in fp32.
+- Dropout keeps its mask as one byte an element.
+- Under CUDA's autocast layer normalisation runs in fp32 and its output stays so (torch's list of operations that
+  autocast to float32); the CPU's autocast leaves it in bf16.
+
+Suffixes: B sequences, H heads, L tokens, E size of a head.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+CONTEXT_BYTES = 512 * 2**20
+"""What a CUDA process takes beside its tensors: context, kernels, cuBLAS workspace (assumed: 0.3 to 0.6 GiB)."""
+BLOCK = 512
+
+
+def rounded(size: int) -> int:
+    """Bytes the caching allocator takes for a request: whole blocks of 512 bytes."""
+    return -(-size // BLOCK) * BLOCK
+
+
+class CudaKernels(TorchFunctionMode):
+    """Within the block, attention, dropout and layer normalisation keep what a GPU's kernels keep."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        options = dict(kwargs or {})
+        if func is functional.scaled_dot_product_attention:
+            return _attention(*args, **options)
+        if func is functional.dropout:
+            return _dropout(*args, **options)
+        if func is functional.layer_norm and torch.is_autocast_enabled("cpu"):
+            return func(*(each.float() if isinstance(each, Tensor) else each for each in args), **_in_fp32(options))
+        return func(*args, **options)
+
+
+def _in_fp32(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: each.float() if isinstance(each, Tensor) else each for name, each in options.items()}
+
+
+def _dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:  # noqa: A002, ARG001
+    return _Dropout.apply(input) if training and p > 0 else input  # pyright: ignore[reportReturnType]
+
+
+def _attention(query: Tensor, key: Tensor, value: Tensor, *more: Any, **options: Any) -> Tensor:  # noqa: ARG001
+    # Autocast would bring all three to bf16.
+    if torch.is_autocast_enabled("cpu"):
+        query, key, value = (each.to(torch.bfloat16) for each in (query, key, value))
+    return _Attention.apply(query, key, value)  # pyright: ignore[reportReturnType]
+
+
+class _Dropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, input: Tensor) -> Tensor:  # noqa: A002
+        ctx.save_for_backward(torch.empty_like(input, dtype=torch.bool))
+        return torch.empty_like(input)
+
+    @staticmethod
+    def backward(_ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return torch.empty_like(gradient)
+
+
+class _Attention(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        # Laid out as [B, L, H, E], as the kernels leave it.
+        output_BHLE = torch.empty_like(query.transpose(1, 2)).transpose(1, 2)
+        log_sums_BHL = query.new_empty(query.shape[:-1], dtype=torch.float32)
+        ctx.save_for_backward(query, key, value, output_BHLE, log_sums_BHL)
+        return output_BHLE
+
+    @staticmethod
+    def backward(ctx: Any, _gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        query, key, value, _, log_sums_BHL = ctx.saved_tensors
+        kept = torch.empty_like(query, dtype=torch.float32), torch.empty_like(log_sums_BHL)
+        gradients = torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)
+        del kept
+        return gradients

@@ -1,0 +1,77 @@
+"""Does a training step fit into so much memory, and what would make it fit, the cheapest first."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from adaptx.profiling.cell import Cell, method_name
+from adaptx.profiling.prediction import Prediction, predict
+from adaptx.specs import Full, Lora
+
+RESERVE = 0.03
+"""Share of the memory that the caching allocator cannot hand out, as free pieces lie between those in use (assumed)."""
+MOST_REMEDIES = 3
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """A step that fits. what: the change in words. price: what it costs."""
+
+    what: str
+    price: str
+    cell: Cell
+    prediction: Prediction
+
+
+def fits(prediction: Prediction, memory_bytes: int) -> bool:
+    """Whether the step, with what the device takes beside it, stays within the memory."""
+    return prediction.needed_bytes <= memory_bytes * (1 - RESERVE)
+
+
+def remedies(cell: Cell, memory_bytes: int) -> list[Remedy]:
+    """Steps that do fit, the cheapest first; at most three."""
+    found: list[Remedy] = []
+    for what, price, changed in _changes(cell):
+        fitting = _widest_fitting(changed, memory_bytes)
+        if fitting is None:
+            continue
+        narrowed, prediction = fitting
+        if narrowed.micro_batch < changed.micro_batch:
+            step = f"micro-batches of {narrowed.micro_batch} ({narrowed.micro_batches} a step)"
+            what = f"{what}, {step}" if what else step
+            price = f"{price}; as many forward passes" if price else "more, smaller forward passes; the same result"
+        if what:
+            found.append(Remedy(what, price, narrowed, prediction))
+        if len(found) == MOST_REMEDIES:
+            break
+    return found
+
+
+def _changes(cell: Cell) -> Iterator[tuple[str, str, Cell]]:
+    """Changes by what they cost: none (micro-batches alone), time, digits, what is trained."""
+    yield "", "", cell
+    if not cell.checkpointing:
+        yield "--checkpointing", "a third more time; the same result", replace(cell, checkpointing=True)
+    if cell.precision == "fp32":
+        yield "--precision bf16", "products with fewer digits", replace(cell, precision="bf16")
+    cell = replace(cell, checkpointing=True, precision="bf16")
+    if isinstance(cell.method, Full):
+        lora = Lora()
+        yield (
+            f"--method {method_name(lora)} --precision bf16 --checkpointing",
+            "fewer parameters train",
+            replace(cell, method=lora),
+        )
+
+
+def _widest_fitting(cell: Cell, memory_bytes: int) -> tuple[Cell, Prediction] | None:
+    """The cell with micro-batches as large as fit, by halves; None where one sequence does not."""
+    size = cell.micro_batch
+    while size >= 1:
+        tried = cell if size == cell.micro_batch else replace(cell, micro_batch_size=size)
+        prediction = predict(tried)
+        if fits(prediction, memory_bytes):
+            return tried, prediction
+        if size == cell.micro_batch and not fits(predict(replace(cell, micro_batch_size=1)), memory_bytes):
+            return None
+        size //= 2
+    return None

@@ -1,0 +1,57 @@
+"""Peak memory of a training step, predicted without any weight: the real step on fake tensors, under a tracker."""
+
+import time
+from dataclasses import dataclass, replace
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from adaptx.profiling.cell import Cell
+from adaptx.profiling.cuda_kernels import CONTEXT_BYTES, CudaKernels, rounded
+from adaptx.profiling.step import PHASES, make_step
+from adaptx.profiling.tracker import Tracker
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """peak_memory_bytes: what torch has allocated at the step's peak. context_bytes: what a CUDA process takes beside.
+
+    parts: the peak by what it holds. moment: the phase in which it is reached. seconds: what predicting took.
+    """
+
+    peak_memory_bytes: int
+    context_bytes: int
+    parts: dict[str, int]
+    moment: str
+    trainable_parameters: int
+    seconds: float
+
+    @property
+    def needed_bytes(self) -> int:
+        return self.peak_memory_bytes + self.context_bytes
+
+
+def predict(cell: Cell) -> Prediction:
+    """Run two of the step's micro-batches at most, on fake tensors; no weight is loaded or made."""
+    began = time.perf_counter()
+    cuda = cell.device == "cuda"
+    tracker = Tracker(rounded if cuda else lambda size: size)
+    # From the second micro-batch on gradients are there from the beginning; a third changes nothing.
+    whole = cell
+    if cell.micro_batches > 2:
+        cell = replace(cell, batch_size=2 * cell.micro_batch)
+    # Fake tensors are the CPU's: those of a GPU would need its kernels; what differs there stands in `cuda_kernels`.
+    cell = replace(cell, device="cpu")
+    with FakeTensorMode(allow_non_fake_inputs=True), tracker:
+        step = make_step(cell, torch.device("cpu"), CudaKernels if cuda else None)
+        step.make_state(tracker)
+        step.run(tracker)
+    peak = tracker.peak(PHASES)
+    return Prediction(
+        peak.bytes,
+        CONTEXT_BYTES if whole.device == "cuda" else 0,
+        {part.value: size for part, size in peak.parts.items()},
+        peak.moment,
+        sum(parameter.numel() for parameter in step.own),
+        time.perf_counter() - began,
+    )

@@ -1,0 +1,220 @@
+"""The training step that is predicted and measured: the same code on fake tensors, a CPU or a GPU.
+
+Weights are random and built straight where they belong, in the dtype they train in: frozen ones in bf16 under bf16,
+those that train in fp32. An encoder goes through the very layers, rows and dropout that training uses.
+
+Suffixes: B sequences, T tokens, V vocabulary.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from adaptx.backbones.architectures import build_network
+from adaptx.backbones.batching import Encoded, collate
+from adaptx.backbones.encoder import Encoder, to_precision, trainable
+from adaptx.backbones.fast_dropout import FastDropout
+from adaptx.backbones.recomputing import recompute_layers
+from adaptx.backbones.sites import sites_of
+from adaptx.formats.heads import LinearHead
+from adaptx.methods import attach
+from adaptx.profiling.cell import TARGET_TOKENS, Cell
+from adaptx.profiling.tracker import Part
+from adaptx.specs import Bottleneck, ModelFamily
+
+LABELS = 3
+PHASES = ("forward", "loss", "backward", "optimiser step")
+
+
+class Watch(Protocol):
+    """Is told what the step is at."""
+
+    def during(self, phase: str, part: Part) -> AbstractContextManager[Any]: ...
+
+    def end_forward(self, phase: str) -> None: ...
+
+    def book(self, tensors: Iterable[Tensor], part: Part) -> None: ...
+
+
+class Unwatched:
+    """Watches nothing."""
+
+    def during(self, phase: str, part: Part) -> AbstractContextManager[Any]:  # noqa: ARG002
+        return nullcontext()
+
+    def end_forward(self, phase: str) -> None: ...
+
+    def book(self, tensors: Iterable[Tensor], part: Part) -> None: ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """A model with its optimiser. loss_sum: summed loss of one micro-batch, its forward pass done."""
+
+    cell: Cell
+    model: nn.Module
+    parameters: list[nn.Parameter]
+    own: list[nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    forward: Callable[[], Tensor]
+    loss_sum: Callable[[Tensor], Tensor]
+    kernels: Callable[[], AbstractContextManager[Any]]
+
+    def run(self, watch: Watch | None = None) -> None:
+        """One optimiser step: the micro-batches' gradients added up, clipped, applied."""
+        watch = watch or Unwatched()
+        for _ in range(self.cell.micro_batches):
+            with self.kernels(), autocast(self.cell):
+                with watch.during("forward", Part.ACTIVATIONS):
+                    output = self.forward()
+                watch.end_forward("forward")
+                with watch.during("loss", Part.LOSS):
+                    loss = self.loss_sum(output)
+            del output
+            with watch.during("backward", Part.TEMPORARY):
+                loss.backward()
+                del loss
+            watch.book((p.grad for p in self.parameters if p.grad is not None), Part.GRADIENTS)
+        with watch.during("optimiser step", Part.TEMPORARY):
+            torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+
+    def make_state(self, watch: Watch | None = None) -> None:
+        """Let the optimiser make its state, as the first step does: later ones carry it from their beginning."""
+        for parameter in self.parameters:
+            parameter.grad = torch.zeros_like(parameter)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        state = [
+            value for each in self.optimizer.state.values() for value in each.values() if isinstance(value, Tensor)
+        ]
+        (watch or Unwatched()).book(state, Part.OPTIMISER)
+
+
+def autocast(cell: Cell) -> AbstractContextManager[Any]:
+    return torch.autocast(cell.device, dtype=torch.bfloat16, enabled=cell.precision == "bf16")
+
+
+def outline(cell: Cell) -> tuple[nn.Module, nn.Module | None, list[nn.Parameter]]:
+    """(network, head, the method's parameters) on the meta device: no weight takes memory."""
+    shape = cell.shape
+    with torch.device("meta"):
+        network: Any = build_network(shape)
+        if isinstance(cell.method, Bottleneck):
+            from adaptx.methods import adapters_backend
+
+            adapters_backend.prepare(network)
+        own = list(attach(network, sites_of(network), cell.method, "own").values())
+        head = LinearHead(shape.hidden_size, LABELS, 0.1) if cell.model.family is ModelFamily.ENCODER else None
+    network.requires_grad_(False)
+    for parameter in own:
+        parameter.requires_grad_(True)
+    to_precision(network, [], bf16=cell.precision == "bf16")
+    return network, head, own
+
+
+def make_step(
+    cell: Cell, device: torch.device, kernels: Callable[[], AbstractContextManager[Any]] | None = None
+) -> Step:
+    """A step with weights on `device`; inside a fake tensor mode they take no memory.
+
+    kernels: what runs around each forward pass; by default, as in training, dropout that is cheap on a CPU.
+    """
+    network, head, _ = outline(cell)
+    model = nn.ModuleDict({"network": network} if head is None else {"network": network, "head": head})
+    _materialise(model, device)
+    model.train()
+    parameters = trainable(model)
+    in_head = {id(parameter) for parameter in head.parameters()} if head is not None else set[int]()
+    optimizer = torch.optim.AdamW(parameters, lr=1e-4, fused=True)
+    around = kernels or FastDropout
+    backbone = None
+    if cell.model.family is ModelFamily.ENCODER:
+        assert head is not None
+        backbone = Encoder(network)
+        forward, loss_sum = _classification(cell, backbone, head, device)
+    else:
+        forward, loss_sum = _language_model(cell, network, device)
+    if cell.checkpointing:
+        recompute_layers(network, lambda: _contexts(cell, around, backbone))
+    own = [parameter for parameter in parameters if id(parameter) not in in_head]
+    return Step(cell, model, parameters, own, optimizer, forward, loss_sum, around)
+
+
+def _contexts(
+    cell: Cell, kernels: Callable[[], AbstractContextManager[Any]], backbone: Encoder | None
+) -> list[AbstractContextManager[Any]]:
+    """Those of a forward pass, the outermost first."""
+    found = [kernels()]
+    if backbone is not None:
+        found.append(backbone.attention())
+    if isinstance(cell.method, Bottleneck):
+        from adaptx.methods import adapters_backend
+
+        found += adapters_backend.forward_contexts()
+    return found
+
+
+def _materialise(model: nn.Module, device: torch.device) -> None:
+    """Give every tensor memory (or fake memory) on the device, and values with which the step runs as usual."""
+    made: dict[int, Any] = {}
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            # What two modules share stays shared.
+            if id(parameter) not in made:
+                made[id(parameter)] = (_weight(name, module, parameter, device), parameter)
+            setattr(module, name, made[id(parameter)][0])
+        for name, buffer in module.named_buffers(recurse=False):
+            # Rotary frequencies fall from 1; other buffers are places that the step does not read.
+            values = torch.logspace(0, -4, buffer.numel()) if name == "inv_freq" else torch.zeros(buffer.shape)
+            module.register_buffer(name, values.to(device, buffer.dtype), persistent=False)
+
+
+def _weight(name: str, module: nn.Module, parameter: nn.Parameter, device: torch.device) -> nn.Parameter:
+    tensor = torch.empty(parameter.shape, dtype=parameter.dtype, device=device)
+    if tensor.ndim > 1:
+        tensor.normal_(0, 0.02)
+    else:
+        tensor.fill_(1.0 if "norm" in type(module).__name__.lower() and name == "weight" else 0.0)
+    return nn.Parameter(tensor, requires_grad=parameter.requires_grad)
+
+
+def _classification(
+    cell: Cell, backbone: Encoder, head: nn.Module, device: torch.device
+) -> tuple[Callable[[], Tensor], Callable[[Tensor], Tensor]]:
+    sequences = [[5] * cell.sequence_length for _ in range(cell.micro_batch)]
+    batch = collate(Encoded(sequences, None, 1, 0), range(len(sequences)), device)
+    gold_B = torch.zeros(cell.micro_batch, dtype=torch.long, device=device)
+
+    def forward() -> Tensor:
+        return backbone.pooled(batch, cell.model.framing)
+
+    def loss_sum(vectors_BD: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(head(vectors_BD), gold_B, reduction="sum")
+
+    return forward, loss_sum
+
+
+def _language_model(
+    cell: Cell, network: Any, device: torch.device
+) -> tuple[Callable[[], Tensor], Callable[[Tensor], Tensor]]:
+    shape = (cell.micro_batch, cell.sequence_length)
+    ids_BT = torch.full(shape, 5, dtype=torch.long, device=device)
+    inputs = {"input_ids": ids_BT, "attention_mask": torch.ones_like(ids_BT), "use_cache": False}
+    gold_BT = ids_BT
+    if cell.model.family is ModelFamily.ENCODER_DECODER:
+        gold_BT = torch.full((cell.micro_batch, TARGET_TOKENS), 5, dtype=torch.long, device=device)
+        inputs["decoder_input_ids"] = gold_BT
+
+    def forward() -> Tensor:
+        return network(**inputs).logits
+
+    def loss_sum(logits_BTV: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(logits_BTV.float().flatten(0, 1), gold_BT.flatten(), reduction="sum")
+
+    return forward, loss_sum

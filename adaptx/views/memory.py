@@ -1,0 +1,113 @@
+"""A memory prediction and a sweep of them, on the terminal and as JSON."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from adaptx.errors import UserError
+from adaptx.profiling.cell import Cell, method_name
+from adaptx.profiling.fitting import Remedy, fits
+from adaptx.profiling.prediction import Prediction
+
+UNITS = {"": 1, "B": 1, "MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30, "M": 2**20, "G": 2**30}
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes of a size such as `24GiB`, `80GB` or `16g`.
+
+    Raises:
+        UserError: it is none.
+    """
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*", text)
+    if match is None or match[2].upper() not in UNITS or float(match[1]) == 0:
+        raise UserError(f"--gpu {text}: give the memory of the device as a size, such as 24GiB or 80GB")
+    return int(float(match[1]) * UNITS[match[2].upper()])
+
+
+def gib(size: float) -> str:
+    """In GiB, or in MiB where that is less than one."""
+    return f"{size / 2**30:.2f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
+
+
+def as_plain(
+    cell: Cell, prediction: Prediction, memory_bytes: int | None, found: Sequence[Remedy] = ()
+) -> dict[str, Any]:
+    """As JSON; `fits` is null where no memory was given."""
+    return {
+        "cell": cell.name,
+        "model": cell.model.hub_id,
+        "device": cell.device,
+        "peak_memory_bytes": prediction.peak_memory_bytes,
+        "context_bytes": prediction.context_bytes,
+        "parts": prediction.parts,
+        "moment": prediction.moment,
+        "trainable_parameters": prediction.trainable_parameters,
+        "parameters": cell.shape.parameters,
+        "memory_bytes": memory_bytes,
+        "fits": None if memory_bytes is None else fits(prediction, memory_bytes),
+        "remedies": [
+            {"change": each.what, "price": each.price, "peak_memory_bytes": each.prediction.peak_memory_bytes}
+            for each in found
+        ],
+        "seconds": prediction.seconds,
+    }
+
+
+def show(
+    console: Console,
+    cell: Cell,
+    prediction: Prediction,
+    memory_bytes: int | None,
+    found: Sequence[Remedy],
+) -> None:
+    """The parts of the peak, whether it fits, and what would."""
+    table = Table(title=f"One training step of {cell.name} on {cell.device}", title_justify="left")
+    table.add_column("at its peak")
+    table.add_column("memory", justify="right")
+    table.add_column("share", justify="right")
+    for part, size in prediction.parts.items():
+        table.add_row(part, gib(size), f"{size / prediction.peak_memory_bytes:.0%}")
+    table.add_section()
+    table.add_row("allocated by torch", gib(prediction.peak_memory_bytes), "100%")
+    if prediction.context_bytes:
+        table.add_row("CUDA context (assumed)", gib(prediction.context_bytes), "")
+        table.add_row("needed", gib(prediction.needed_bytes), "")
+    console.print(table)
+    console.print(
+        f"The peak is in the {prediction.moment}; {prediction.trainable_parameters:,} of {cell.shape.parameters:,} "
+        "parameters train."
+    )
+    if memory_bytes is None:
+        return
+    if fits(prediction, memory_bytes):
+        console.print(f"[green]fits[/] into {gib(memory_bytes)}")
+        return
+    console.print(f"[red]does not fit[/] into {gib(memory_bytes)}")
+    if not found:
+        console.print("Nothing that adaptx can change makes it fit: take a smaller model or shorter sequences.")
+    for number, each in enumerate(found, 1):
+        needed = gib(each.prediction.needed_bytes)
+        console.print(f"  {number}. {each.what}: {needed} ({each.price})", highlight=False)
+
+
+def sweep_table(rows: Sequence[tuple[Cell, Prediction]], memory_bytes: int | None) -> Table:
+    """A line a cell."""
+    table = Table()
+    for name in ("model", "method", "batch", "length", "precision"):
+        table.add_column(name)
+    for name in ("weights", "gradients + optimiser", "activations", "peak"):
+        table.add_column(name, justify="right")
+    if memory_bytes is not None:
+        table.add_column(f"fits {gib(memory_bytes)}")
+    for cell, found in rows:
+        parts = found.parts
+        values = [
+            cell.model.name, method_name(cell.method), str(cell.batch_size), str(cell.sequence_length), cell.precision,
+            gib(parts["weights"]), gib(parts["gradients"] + parts["optimiser"]),
+            gib(parts["activations"] + parts["loss and logits"] + parts["temporary buffers"]), gib(found.needed_bytes),
+        ]  # fmt: skip
+        table.add_row(*values, *(["yes" if fits(found, memory_bytes) else "no"] if memory_bytes is not None else []))
+    return table

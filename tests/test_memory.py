@@ -1,0 +1,196 @@
+"""Predicted memory of a training step equals what torch allocates; what fits, and what would."""
+
+import csv
+import json
+
+import needs
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch._subclasses.fake_tensor import FakeTensorMode
+from typer.testing import CliRunner
+
+from adaptx.cli import app
+from adaptx.errors import UserError
+from adaptx.profiling.cell import Cell
+from adaptx.profiling.cuda_kernels import CONTEXT_BYTES, rounded
+from adaptx.profiling.fitting import fits, remedies
+from adaptx.profiling.measurement import measure
+from adaptx.profiling.prediction import predict
+from adaptx.profiling.tracker import Part, Tracker
+from adaptx.specs import Bottleneck, Full, Lora, ModelSpec, Shape
+from adaptx.views.memory import parse_bytes
+
+MIB = 2**20
+SHAPES = {
+    "bert": Shape("bert", 3, 96, 384, 4, 3_000, 512),
+    "xlm-roberta": Shape("xlm-roberta", 3, 96, 384, 4, 3_000, 514),
+    "xlm-roberta-xl": Shape("xlm-roberta-xl", 3, 96, 384, 4, 3_000, 514),
+    "mt5": Shape("mt5", 2, 96, 192, 4, 3_000, 0, decoder_layers=2, head_size=24, tied=False),
+    "qwen3": Shape("qwen3", 3, 96, 256, 4, 3_000, 2_048, kv_heads=2, head_size=32),
+    "llama": Shape("llama", 3, 96, 256, 4, 3_000, 2_048, kv_heads=2, tied=False),
+}
+METHODS = {"full": Full(), "lora": Lora(), "bottleneck": Bottleneck()}
+CELLS = [
+    pytest.param(name, method, precision, checkpointing, marks=() if needs.at_hand(METHODS[method]) else needs.adapters)
+    for place, (name, method) in enumerate(
+        (name, method)
+        for name in SHAPES
+        for method in METHODS
+        if method != "bottleneck" or name in ("bert", "xlm-roberta", "mt5", "llama")
+    )
+    for precision, checkpointing in ((("fp32", False), ("bf16", True)), (("bf16", False), ("fp32", True)))[place % 2]
+]
+
+
+def cell(name: str = "bert", method: str = "lora", **options) -> Cell:
+    shape = SHAPES[name]
+    values = {"batch_size": 6, "sequence_length": 40, "precision": "fp32", "device": "cpu", **options}
+    return Cell(ModelSpec(f"tiny/{name}", shape.architecture.family, shape=shape), METHODS[method], **values)
+
+
+@pytest.mark.parametrize(("name", "method", "precision", "checkpointing"), CELLS)
+def test_the_prediction_is_what_torch_allocates(name, method, precision, checkpointing) -> None:
+    tried = cell(name, method, precision=precision, checkpointing=checkpointing)
+    prediction, measured = predict(tried), measure(tried, steps=1, warmup=1)
+    assert prediction.peak_memory_bytes == pytest.approx(measured.peak_memory_bytes, rel=0.03)
+    assert sum(prediction.parts.values()) == prediction.peak_memory_bytes
+    assert prediction.trainable_parameters == measured.trainable_parameters
+    assert measured.module_bytes >= 4 * measured.trainable_parameters
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_micro_batches_are_predicted_too(method) -> None:
+    tried = cell(method=method, micro_batch_size=2)
+    assert predict(tried).peak_memory_bytes == pytest.approx(measure(tried, 1, 1).peak_memory_bytes, rel=0.03)
+    assert predict(tried).peak_memory_bytes < predict(cell(method=method)).peak_memory_bytes
+
+
+def test_parts_hold_what_they_say() -> None:
+    full, lora = (predict(cell(method=method)).parts for method in ("full", "lora"))
+    parameters = SHAPES["bert"].parameters
+    assert full["weights"] == pytest.approx(4 * parameters, rel=0.01)
+    assert full["optimiser"] == pytest.approx(8 * parameters, rel=0.01)
+    assert lora["optimiser"] < full["optimiser"] / 10
+    half = predict(cell(precision="bf16")).parts
+    assert half["weights"] == pytest.approx(lora["weights"] / 2, rel=0.03)
+
+
+def test_a_gpus_attention_keeps_no_weights() -> None:
+    """Twice the length is twice the memory; where attention's weights are kept, as here on a CPU, it is more."""
+
+    def activations(length: int, device: str) -> int:
+        parts = predict(cell(sequence_length=length, device=device)).parts
+        return parts["activations"] + parts["temporary buffers"]
+
+    assert activations(400, "cuda") / activations(200, "cuda") == pytest.approx(2, rel=0.02)
+    assert activations(400, "cpu") / activations(200, "cpu") > 2.5
+
+
+def test_a_gpu_takes_blocks_and_a_context() -> None:
+    assert [rounded(size) for size in (0, 1, 512, 513)] == [0, 512, 512, 1024]
+    assert predict(cell(device="cuda")).context_bytes == CONTEXT_BYTES
+    assert predict(cell()).context_bytes == 0
+
+
+def test_views_count_once_and_what_is_freed_no_more() -> None:
+    with Tracker() as tracker:
+        with tracker.during("forward", Part.ACTIVATIONS):
+            kept = torch.zeros(256)
+            view = kept.view(16, 16)[:4]
+            gone = kept + 1
+        del gone
+        tracker.end_forward("forward")
+        with tracker.during("backward", Part.TEMPORARY):
+            more = view + 1
+    assert more.shape == (4, 16)
+    peak = tracker.peak()
+    assert (peak.bytes, peak.moment) == (2048, "forward")
+    assert peak.parts[Part.ACTIVATIONS] == peak.parts[Part.TEMPORARY] == 1024
+    assert tracker.peak(["backward"]).bytes == 1024 + 256
+
+
+def test_fake_tensors_are_counted_as_real_ones() -> None:
+    def work() -> int:
+        with Tracker() as tracker:
+            first = torch.ones(64, 64, requires_grad=True)
+            (first @ first).relu().sum().backward()
+        return tracker.peak().bytes
+
+    with FakeTensorMode():
+        fake = work()
+    assert fake == work() > 0
+
+
+def test_what_does_not_fit_gets_remedies_that_do_the_cheapest_first() -> None:
+    tried = cell(method="full", batch_size=8, sequence_length=200)
+    needed = predict(tried).needed_bytes
+    found = remedies(tried, int(0.8 * needed))
+    assert found[0].what.startswith("micro-batches of ")
+    assert any(each.what.startswith("--checkpointing") for each in found)
+    assert all(fits(each.prediction, int(0.8 * needed)) for each in found)
+    assert all(fits(predict(each.cell), int(0.8 * needed)) for each in found)
+    assert remedies(tried, 1000) == []
+
+
+@given(st.integers(1, 500))
+def test_sizes_are_read_as_people_write_them(number) -> None:
+    for unit, size in (("GiB", 2**30), ("GB", 10**9), ("g", 2**30), (" MiB", MIB), ("", 1)):
+        assert parse_bytes(f"{number}{unit}") == number * size
+
+
+@pytest.mark.parametrize("text", ["", "lots", "0GiB", "-3GiB", "24GiBs"])
+def test_other_sizes_are_refused(text) -> None:
+    with pytest.raises(UserError, match="such as 24GiB"):
+        parse_bytes(text)
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(app, ["memory", *arguments])
+
+
+def test_the_command_prints_parts_and_an_answer() -> None:
+    small = ("adaptx/e5-mini", "--method", "full", "--batch-size", "2", "--sequence-length", "32")
+    shown = run(*small, "--gpu", "24GiB")
+    assert shown.exit_code == 0, shown.output
+    for text in ("optimiser", "loss and logits", "CUDA context", "fits into 24.00 GiB"):
+        assert text in shown.output
+    plain = json.loads(run(*small, "--gpu", "0.5GiB", "--json").output)
+    assert plain["fits"] is False
+    assert set(plain) >= {"peak_memory_bytes", "parts", "moment", "remedies"}
+    assert sum(plain["parts"].values()) == plain["peak_memory_bytes"]
+
+
+def test_a_sweep_is_a_table_a_file_and_a_plot(tmp_path) -> None:
+    result = run("e5-mini", "--method", "full,lora", "--batch-size", "1,2", "--sequence-length", "16", "--sweep",
+                 str(tmp_path / "sweep"), "--json")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    rows = list(csv.DictReader((tmp_path / "sweep" / "memory.csv").read_text().splitlines()))
+    assert [(row["method"], row["batch_size"]) for row in rows] == [
+        ("full", "1"), ("full", "2"), ("lora-r8", "1"), ("lora-r8", "2"),
+    ]  # fmt: skip
+    assert [int(row["peak_memory_bytes"]) for row in rows] == [
+        each["peak_memory_bytes"] for each in json.loads(result.output)
+    ]
+    assert (tmp_path / "sweep" / "memory.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["e5-mini", "--method", "ia3"], "choose among full, lora, bottleneck"),
+        (["e5-mini", "--sequence-length", "513"], "reads at most 512 tokens"),
+        (["e5-mini", "--batch-size", "8,16"], "2 combinations: `--sweep DIR`"),
+        (["e5-mini", "--batch-size", "many"], "whole numbers"),
+        (["e5-mini", "--precision", "fp8"], "choose one of fp32, bf16"),
+        (["e5-mini", "--micro-batch-size", "9"], "between 1 and the batch size 8"),
+        (["Qwen/Qwen3-8B-Base", "--method", "bottleneck"], "bottleneck adapters on Qwen/Qwen3-8B-Base"),
+        (["owner/unknown"], "shape of owner/unknown is not known"),
+    ],
+)
+def test_bad_input_is_told(arguments, message) -> None:
+    result = run(*arguments)
+    assert result.exit_code != 0
+    assert isinstance(result.exception, ValueError)
+    assert message in str(result.exception)
