@@ -72,8 +72,11 @@ format: $(VENV)/.installed-dev  ## sort imports, fix what ruff can fix, format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench-smoke: $(VENV)/.installed-dev  ## the training benchmark at toy size: does it still run?
+bench-smoke: $(VENV)/.installed-dev  ## the benchmarks at toy size: do they still run?
 	$(BIN)/python benchmarks/training.py --smoke
+	$(BIN)/python benchmarks/evaluation.py --smoke
+	$(BIN)/python benchmarks/search.py --smoke
+	$(BIN)/python benchmarks/memory.py --smoke
 
 docs: $(VENV)/.installed-dev  ## build the documentation into site/
 	$(BIN)/mkdocs build --strict

@@ -1,7 +1,10 @@
 """Which intermediate task helps which target of XTREME and XTREME-R: NLI, question answering, multiple choice, or all?
 
-    adaptx run recipes/xtreme_sample.py --data DIR --limit 60      # a quarter of an hour on two CPU cores
-    adaptx report recipes/xtreme_sample.py --data DIR --limit 60 --out xtreme-report
+    adaptx run recipes/xtreme_sample.py --data DIR --limit 40      # within a quarter of an hour on two CPU cores
+    adaptx report recipes/xtreme_sample.py --data DIR --limit 40 --out xtreme-report
+
+With so few rows nothing is learned yet: that run shows the way and the report. Without `--limit` the numbers mean
+something, and it takes hours on two cores (`adaptx plan` estimates them).
 
 A sample of Phang et al. 2020 (arXiv:2005.13013): three English intermediate tasks (MNLI, SQuAD v1.1, HellaSwag) and
 their mixture, then every target task on its English rows, scored zero-shot. LANGUAGES names what is scored of each

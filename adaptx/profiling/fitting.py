@@ -64,14 +64,23 @@ def _changes(cell: Cell) -> Iterator[tuple[str, str, Cell]]:
 
 
 def _widest_fitting(cell: Cell, memory_bytes: int) -> tuple[Cell, Prediction] | None:
-    """The cell with micro-batches as large as fit, by halves; None where one sequence does not."""
-    size = cell.micro_batch
-    while size >= 1:
-        tried = cell if size == cell.micro_batch else replace(cell, micro_batch_size=size)
-        prediction = predict(tried)
+    """The cell with micro-batches as large as fit, a power of two; None where one sequence does not."""
+    whole = predict(cell)
+    if fits(whole, memory_bytes):
+        return cell, whole
+    if cell.micro_batch == 1:
+        return None
+    one = predict(replace(cell, micro_batch_size=1))
+    if not fits(one, memory_bytes):
+        return None
+    # Memory grows by nearly the same amount with each sequence, so that the first guess is mostly right.
+    each = max(1.0, (whole.needed_bytes - one.needed_bytes) / (cell.micro_batch - 1))
+    size = 1 + int((memory_bytes * (1 - RESERVE) - one.needed_bytes) / each)
+    size = 2 ** (max(1, min(size, cell.micro_batch - 1)).bit_length() - 1)
+    while size > 1:
+        narrowed = replace(cell, micro_batch_size=size)
+        prediction = predict(narrowed)
         if fits(prediction, memory_bytes):
-            return tried, prediction
-        if size == cell.micro_batch and not fits(predict(replace(cell, micro_batch_size=1)), memory_bytes):
-            return None
+            return narrowed, prediction
         size //= 2
-    return None
+    return replace(cell, micro_batch_size=1), one

@@ -1,5 +1,6 @@
 """Peak memory of a training step, predicted without any weight: the real step on fake tensors, under a tracker."""
 
+import functools
 import time
 from dataclasses import dataclass, replace
 
@@ -31,8 +32,12 @@ class Prediction:
         return self.peak_memory_bytes + self.context_bytes
 
 
+@functools.cache
 def predict(cell: Cell) -> Prediction:
-    """Run two of the step's micro-batches at most, on fake tensors; no weight is loaded or made."""
+    """Run two of the step's micro-batches at most, on fake tensors; no weight is loaded or made.
+
+    A cell's prediction is kept for the process: looking for what fits comes by the same cells again.
+    """
     began = time.perf_counter()
     cuda = cell.device == "cuda"
     tracker = Tracker(rounded if cuda else lambda size: size)

@@ -1,0 +1,122 @@
+"""Peak memory of training steps, predicted and measured, over families, methods, lengths and precisions.
+
+    python benchmarks/memory.py [--device cpu|cuda] [--out FILE]    # the whole grid: at least 40 cells
+    python benchmarks/memory.py --smoke                             # three small cells: does it run?
+
+Random weights of catalog shapes; nothing is downloaded. README.md beside this file says what is compared.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from training import ENVIRONMENT, machine
+
+# Before torch is imported: its OpenMP reads them once.
+os.environ.update({**ENVIRONMENT, **os.environ})
+
+from adaptx.catalog import E5_MINI, E5_SMALL, LLAMA3_1B, MT5_SMALL, QWEN3_600M, XLMR_BASE
+from adaptx.profiling.bench import Result, bench, device_memory_bytes
+from adaptx.profiling.cell import Cell, method_name
+from adaptx.specs import Bottleneck, Full, Lora, Method, ModelSpec, Precision
+
+LENGTHS = (32, 128, 256)
+METHODS: tuple[Method, ...] = (Full(), Lora(), Bottleneck())
+GRID: tuple[tuple[ModelSpec, tuple[Method, ...]], ...] = (
+    (E5_SMALL, METHODS),
+    (XLMR_BASE, METHODS),
+    (MT5_SMALL, METHODS),
+    # The adapters library has no class for Qwen3: a Llama shape stands in.
+    (QWEN3_600M, (Lora(),)),
+    (LLAMA3_1B, (Bottleneck(),)),
+)
+KINDS: tuple[tuple[Precision, bool], ...] = (("fp32", False), ("bf16", False), ("bf16", True), ("fp32", True))
+GOAL = 0.1
+
+
+def grid(device: str) -> Iterator[Cell]:
+    """Each model and method at each length; precisions, with and without checkpointing, take turns."""
+    turn = itertools.cycle(KINDS)
+    for model, methods in GRID:
+        for method, length in itertools.product(methods, LENGTHS):
+            for precision, checkpointing in (next(turn), next(turn)):
+                yield Cell(model, method, 2, length, precision, checkpointing, device=device)
+
+
+def smoke(device: str) -> Iterator[Cell]:
+    for method in METHODS:
+        yield Cell(E5_MINI, method, 1, 16, "bf16", device=device)
+
+
+def line(result: Result) -> str:
+    cell, measured = result.cell, result.measured
+    names = [cell.model.name, method_name(cell.method), str(cell.sequence_length), cell.precision,
+             "yes" if cell.checkpointing else "no", f"{result.prediction.peak_memory_bytes / 2**20:.1f}"]  # fmt: skip
+    if measured is None:
+        return f"| {' | '.join([*names, result.failed or '', '', '', '', ''])} |"
+    assert result.error is not None
+    more = [f"{measured.peak_memory_bytes / 2**20:.1f}", f"{100 * result.error:+.2f} %",
+            f"{(measured.resident_bytes or 0) / 2**20:.0f}", f"{measured.step_seconds_p50:.2f}",
+            f"{measured.tokens_per_second:.0f}"]  # fmt: skip
+    return f"| {' | '.join([*names, *more])} |"
+
+
+def table(results: Sequence[Result], device: str) -> str:
+    """The results in Markdown."""
+    titles = ["model", "method", "tokens", "precision", "checkpointing", "predicted MiB", "allocated MiB", "error",
+              "resident MiB", "step s", "tokens/s"]  # fmt: skip
+    errors = [abs(result.error) for result in results if result.error is not None]
+    where = machine()
+    versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
+    return "\n".join(
+        [
+            f"Device {device}, sequences a step: {results[0].cell.batch_size}; {len(errors)} of {len(results)} cells measured, largest error "
+            f"{100 * max(errors):.2f} %, {sum(error > GOAL for error in errors)} above {100 * GOAL:.0f} %",
+            "",
+            f"| {' | '.join(titles)} |",
+            "|" + "---|" * len(titles),
+            *(line(result) for result in results),
+            "",
+            f"{where['cpu']}, {where['cores']} cores; Python {where['python']}, {versions}",
+        ]
+    )
+
+
+def record(result: Result) -> dict[str, Any]:
+    cell = result.cell
+    return {
+        "cell": cell.name,
+        "model": cell.model.hub_id,
+        "parameters": cell.shape.parameters,
+        "prediction": asdict(result.prediction),
+        "measured": asdict(result.measured) if result.measured else None,
+        "failed": result.failed,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--steps", type=int, default=3, help="timed steps a cell (default 3)")
+    parser.add_argument("--out", type=Path, help="write all measurements as JSON")
+    parser.add_argument("--smoke", action="store_true", help="three small cells, one step: only whether it runs")
+    arguments = parser.parse_args()
+    cells = list((smoke if arguments.smoke else grid)(arguments.device))
+    results: list[Result] = []
+    steps = 1 if arguments.smoke else arguments.steps
+    for result in bench(cells, device_memory_bytes(arguments.device), steps, warmup=1):
+        results.append(result)
+        print(f"{len(results)}/{len(cells)} {line(result)}", file=sys.stderr, flush=True)
+    print(table(results, arguments.device))
+    if arguments.out:
+        arguments.out.write_text(json.dumps([record(result) for result in results], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
