@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from adaptx.cli_memory import memory
+from adaptx.cli_memory import bench, memory
 from adaptx.errors import UserError
 from adaptx.identity import inputs_read
 from adaptx.opening import DEFAULT_STORE, RecipeOptions, build_options
@@ -348,6 +348,7 @@ def score(
 
 
 app.command()(memory)
+app.command()(bench)
 
 
 @app.command()

@@ -1,10 +1,10 @@
-"""`adaptx memory`: will a training step fit?"""
+"""`adaptx memory` and `adaptx bench`: what a training step takes, predicted and measured."""
 
 import itertools
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 from rich.console import Console
@@ -12,54 +12,60 @@ from rich.progress import track
 
 from adaptx.catalog.models import find_model
 from adaptx.errors import UserError
+from adaptx.opening import DEFAULT_STORE
 from adaptx.specs import Bottleneck, Full, Lora, Method, Precision
+from adaptx.store import Store
+
+if TYPE_CHECKING:
+    from adaptx.profiling.cell import Cell
 
 METHODS = ("full", "lora", "bottleneck")
 
+Models = Annotated[
+    str, typer.Argument(help="Hub id, short name or folder; of several, with commas.", show_default=False)
+]
+MethodsOption = Annotated[str, typer.Option("--method", help="full, lora or bottleneck; of several, with commas.")]
+BatchSizes = Annotated[str, typer.Option("--batch-size", help="Sequences in one optimiser step.")]
+Lengths = Annotated[str, typer.Option("--sequence-length", help="Tokens of each sequence.")]
+MicroBatch = Annotated[
+    int | None, typer.Option(min=1, help="Sequences in one forward pass (default: all).", show_default=False)
+]
+Precisions = Annotated[str, typer.Option("--precision", help="fp32 or bf16; both, with a comma.")]
+Checkpointing = Annotated[bool, typer.Option("--checkpointing", help="Compute layers again backwards.")]
+Rank = Annotated[int, typer.Option(min=1, help="Rank of LoRA.")]
+Reduction = Annotated[float, typer.Option(min=1, help="Hidden size over bottleneck size.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the same as JSON, for programs.")]
+
 
 def memory(
-    model: Annotated[
-        str, typer.Argument(help="Hub id, short name or folder; of several, with commas.", show_default=False)
-    ],
-    method: Annotated[str, typer.Option(help="full, lora or bottleneck; of several, with commas.")] = "lora",
-    batch_size: Annotated[str, typer.Option(help="Sequences in one optimiser step.")] = "8",
-    sequence_length: Annotated[str, typer.Option(help="Tokens of each sequence.")] = "512",
-    micro_batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Sequences in one forward pass (default: all).", show_default=False)
-    ] = None,
-    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "bf16",
-    checkpointing: Annotated[bool, typer.Option("--checkpointing", help="Compute layers again backwards.")] = False,
-    rank: Annotated[int, typer.Option(min=1, help="Rank of LoRA.")] = 8,
-    reduction_factor: Annotated[float, typer.Option(help="Hidden size over bottleneck size.")] = 16,
+    model: Models,
+    method: MethodsOption = "lora",
+    batch_size: BatchSizes = "8",
+    sequence_length: Lengths = "512",
+    micro_batch_size: MicroBatch = None,
+    precision: Precisions = "bf16",
+    checkpointing: Checkpointing = False,
+    rank: Rank = 8,
+    reduction_factor: Reduction = 16,
     device: Annotated[str, typer.Option(help="cuda or cpu.")] = "cuda",
     gpu: Annotated[str | None, typer.Option(help="Memory of the device, such as 24GiB: does it fit?")] = None,
     sweep: Annotated[
         Path | None, typer.Option(help="All combinations of the values given; a CSV file and a plot go here.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the same as JSON, for programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Predict the peak memory of a training step, before any weight is loaded.
 
     Example: adaptx memory Qwen/Qwen3-8B-Base --method lora --batch-size 8 --sequence-length 512 --gpu 24GiB
     """
-    from adaptx.profiling.cell import Cell
     from adaptx.profiling.fitting import fits, remedies
     from adaptx.profiling.prediction import predict
     from adaptx.profiling.sweep import write_sweep
     from adaptx.views.memory import as_plain, parse_bytes, show, sweep_table
 
-    if device not in ("cpu", "cuda"):
-        raise UserError(f"--device {device}: memory is predicted for cpu and cuda")
-    if precision not in get_args(Precision):
-        raise UserError(f"--precision {precision}: choose one of {', '.join(get_args(Precision))}")
     memory_bytes = parse_bytes(gpu) if gpu is not None else None
-    models = [find_model(name) for name in model.split(",")]
-    methods = [_method(name, rank, reduction_factor) for name in method.split(",")]
-    batches, lengths = _numbers("--batch-size", batch_size), _numbers("--sequence-length", sequence_length)
-    cells = [
-        Cell(each, kind, batch, length, cast(Precision, precision), checkpointing, micro_batch_size, device)
-        for each, kind, batch, length in itertools.product(models, methods, batches, lengths)
-    ]
+    cells = combinations(model, _methods(method, rank, reduction_factor), batch_size, sequence_length, precision,
+                         checkpointing, micro_batch_size, device)  # fmt: skip
     console = Console(width=None if sys.stdout.isatty() else 200)
     if sweep is not None:
         rows = [(cell, predict(cell)) for cell in track(cells, console=Console(stderr=True), transient=True)]
@@ -79,6 +85,101 @@ def memory(
         typer.echo(json.dumps(as_plain(cells[0], prediction, memory_bytes, found), indent=1))
     else:
         show(console, cells[0], prediction, memory_bytes, found)
+
+
+def bench(
+    model: Models,
+    method: MethodsOption = "full,lora,bottleneck",
+    batch_size: BatchSizes = "8",
+    sequence_length: Lengths = "128",
+    micro_batch_size: MicroBatch = None,
+    precision: Precisions = "bf16",
+    checkpointing: Checkpointing = False,
+    rank: Rank = 8,
+    reduction_factor: Reduction = 16,
+    steps: Annotated[int, typer.Option(min=1, help="Timed steps of each combination.")] = 5,
+    device: Annotated[str | None, typer.Option(help="cuda or cpu; default: the best.")] = None,
+    store: Annotated[Path, typer.Option(envvar="ADAPTX_STORE", help="Where its MLflow database is.")] = DEFAULT_STORE,
+    tracking: Annotated[
+        str | None,
+        typer.Option(envvar="MLFLOW_TRACKING_URI", help="MLflow server (default: SQLite in the store)."),
+    ] = None,
+    to: Annotated[Path, typer.Option("--out", help="Folder for the table and the plots.")] = Path("adaptx-bench"),
+    as_json: AsJson = False,
+) -> None:
+    """Measure memory and throughput over models, methods, batch sizes and lengths, with random weights; into MLflow.
+
+    Example: adaptx bench xlm-roberta-base,xlm-roberta-large --method full,lora --sequence-length 128,512
+    """
+    from adaptx.profiling.bench import bench as measured
+    from adaptx.profiling.bench import device_memory_bytes, matmul_speed
+    from adaptx.profiling.bench_files import as_row, write_bench
+    from adaptx.tracking import default_uri
+    from adaptx.tracking_bench import record_bench
+    from adaptx.views.memory import bench_table
+
+    place = device or ("cuda" if _cuda() else "cpu")
+    cells = combinations(model, _methods(method, rank, reduction_factor), batch_size, sequence_length, precision,
+                         checkpointing, micro_batch_size, place)  # fmt: skip
+    error_console = Console(stderr=True)
+    precisions: dict[Precision, None] = dict.fromkeys(cell.precision for cell in cells)
+    peaks = {digits: matmul_speed(place, digits) for digits in precisions}
+    results = list(
+        track(
+            measured(cells, device_memory_bytes(place), steps),
+            total=len(cells), description="cells", console=error_console, transient=True,
+        )
+    )  # fmt: skip
+    rows = [as_row(result, peaks[result.cell.precision]) for result in results]
+    files = write_bench(rows, to)
+    uri = tracking or default_uri(Store(store))
+    record_bench(rows, files, uri, store)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+    else:
+        console = Console(width=None if sys.stdout.isatty() else 200)
+        console.print(bench_table(rows))
+        console.print(f"written to {to}; `adaptx ui --store {store}` compares the runs", highlight=False)
+
+
+def combinations(
+    model: str,
+    methods: list[Method],
+    batch_size: str,
+    sequence_length: str,
+    precision: str,
+    checkpointing: bool,
+    micro_batch_size: int | None,
+    device: str,
+) -> list["Cell"]:
+    """Every combination of the values that are given with commas.
+
+    Raises:
+        UserError, ValueError: one of them is out of range, or does not go with another.
+    """
+    from adaptx.profiling.cell import Cell
+
+    if device not in ("cpu", "cuda"):
+        raise UserError(f"--device {device}: choose cpu or cuda")
+    precisions = precision.split(",")
+    if unknown := [each for each in precisions if each not in get_args(Precision)]:
+        raise UserError(f"--precision {unknown[0]}: choose one of {', '.join(get_args(Precision))}")
+    models = [find_model(name) for name in model.split(",")]
+    batches, lengths = _numbers("--batch-size", batch_size), _numbers("--sequence-length", sequence_length)
+    return [
+        Cell(each, kind, batch, length, cast(Precision, digits), checkpointing, micro_batch_size, device)
+        for each, kind, batch, length, digits in itertools.product(models, methods, batches, lengths, precisions)
+    ]
+
+
+def _cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _methods(names: str, rank: int, reduction_factor: float) -> list[Method]:
+    return [_method(name, rank, reduction_factor) for name in names.split(",")]
 
 
 def _method(name: str, rank: int, reduction_factor: float) -> Method:

@@ -1,4 +1,4 @@
-"""MLflow: what a person compares in its UI. The only file that imports mlflow.
+"""MLflow: what a person compares in its UI. Only this file and `tracking_bench.py` import mlflow.
 
 Everything recorded is read back from finished stages in the store, so nothing is lost while a server is away: what
 could not be recorded is tried again at the next run. A training is a run of its own; an evaluated variant is a run

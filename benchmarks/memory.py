@@ -74,10 +74,14 @@ def table(results: Sequence[Result], device: str) -> str:
     errors = [abs(result.error) for result in results if result.error is not None]
     where = machine()
     versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
+    summary = (
+        f"Device {device}, sequences a step: {results[0].cell.batch_size}; {len(errors)} of {len(results)} cells "
+        f"measured, largest error {100 * max(errors):.2f} %, {sum(error > GOAL for error in errors)} above "
+        f"{100 * GOAL:.0f} %"
+    )
     return "\n".join(
         [
-            f"Device {device}, sequences a step: {results[0].cell.batch_size}; {len(errors)} of {len(results)} cells measured, largest error "
-            f"{100 * max(errors):.2f} %, {sum(error > GOAL for error in errors)} above {100 * GOAL:.0f} %",
+            summary,
             "",
             f"| {' | '.join(titles)} |",
             "|" + "---|" * len(titles),

@@ -32,6 +32,7 @@ LAYERS = {
     "adaptx.sources": 1,
     "adaptx.store": 1,
     "adaptx.tracking": 1,
+    "adaptx.tracking_bench": 1,
     "adaptx.data": 2,
     "adaptx.backbones": 3,
     "adaptx.text_statistics": 3,
@@ -59,7 +60,7 @@ HEAVY = {"torch", "transformers", "peft", "adapters", "datasets", "ray", "accele
 ONLY_IN = {
     "adapters": ("adaptx/methods/adapters_backend.py",),
     "peft": ("adaptx/methods/", "adaptx/composition/"),
-    "mlflow": ("adaptx/tracking.py",),
+    "mlflow": ("adaptx/tracking.py", "adaptx/tracking_bench.py"),
     "ray": ("adaptx/execution/cluster.py",),
 }
 

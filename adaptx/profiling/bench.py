@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.fitting import fits
-from adaptx.profiling.measurement import OUT_OF_MEMORY, Measured
+from adaptx.profiling.measurement import OUT_OF_MEMORY, Measured, matmul_flops_per_second
 from adaptx.profiling.prediction import Prediction, predict
+from adaptx.specs import Precision
 
 KILLED = -9
 """Exit status of a process that the system's out-of-memory killer has ended."""
@@ -75,3 +76,11 @@ def device_memory_bytes(device: str) -> int:
     import psutil
 
     return psutil.virtual_memory().available
+
+
+def matmul_speed(device: str, precision: Precision) -> float:
+    """Operations a second of the device's own large matrix product in that precision."""
+    import torch
+
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    return matmul_flops_per_second(torch.device(device), dtype)

@@ -111,3 +111,32 @@ def sweep_table(rows: Sequence[tuple[Cell, Prediction]], memory_bytes: int | Non
         ]  # fmt: skip
         table.add_row(*values, *(["yes" if fits(found, memory_bytes) else "no"] if memory_bytes is not None else []))
     return table
+
+
+def bench_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """A line a cell: what was predicted and measured."""
+    table = Table()
+    for name in ("model", "method", "batch", "length", "precision"):
+        table.add_column(name)
+    for name in ("predicted", "measured", "error", "examples/s", "tokens/s", "step p50", "p95", "trains", "module",
+                 "of matmul"):  # fmt: skip
+        table.add_column(name, justify="right")
+    for row in rows:
+        names = [row["model"], row["method"], str(row["batch_size"]), str(row["sequence_length"]), row["precision"],
+                 gib(row["predicted_memory_bytes"])]  # fmt: skip
+        if row["failed"] is not None:
+            table.add_row(*names, row["failed"])
+            continue
+        table.add_row(
+            *names,
+            gib(row["peak_memory_bytes"]),
+            f"{row['prediction_error']:+.1%}",
+            f"{row['examples_per_second']:.1f}",
+            f"{row['tokens_per_second']:,.0f}",
+            f"{row['step_seconds_p50']:.2f} s",
+            f"{row['step_seconds_p95']:.2f} s",
+            f"{row['trainable_parameters']:,}",
+            gib(row["module_bytes"]),
+            f"{row['matmul_share']:.0%}",
+        )
+    return table

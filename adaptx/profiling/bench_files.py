@@ -1,0 +1,94 @@
+"""A bench as plain rows, a CSV file and plots: memory and throughput against size, predicted against measured."""
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from adaptx.profiling.bench import Result
+from adaptx.profiling.cell import method_name
+
+Row = dict[str, Any]
+FACTORS = ("model", "parameters", "method", "batch_size", "micro_batch_size", "sequence_length", "precision",
+           "checkpointing", "device")  # fmt: skip
+"""What a cell is; every other column is what came out."""
+
+
+def as_row(result: Result, matmul_flops_per_second: float) -> Row:
+    """Factors, prediction and measurements in one row; what was not measured is None."""
+    cell, measured = result.cell, result.measured
+    row: Row = {
+        "model": cell.model.name,
+        "parameters": cell.shape.parameters,
+        "method": method_name(cell.method),
+        "batch_size": cell.batch_size,
+        "micro_batch_size": cell.micro_batch,
+        "sequence_length": cell.sequence_length,
+        "precision": cell.precision,
+        "checkpointing": cell.checkpointing,
+        "device": cell.device,
+        "predicted_memory_bytes": result.prediction.peak_memory_bytes,
+        "failed": result.failed,
+        "prediction_error": result.error,
+        "matmul_share": measured and measured.flops_per_second / matmul_flops_per_second,
+    }
+    return {**row, **(asdict(measured) if measured is not None else {})}
+
+
+def write_bench(rows: Sequence[Row], folder: Path) -> list[Path]:
+    """`bench.csv`, and plots of what was measured; returns the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with (folder / "bench.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
+    found = [row for row in rows if row["failed"] is None]
+    if not found:
+        return [folder / "bench.csv"]
+    _against_size(found, "memory of a training step [GiB]", lambda row: row["peak_memory_bytes"] / 2**30,
+                  folder / "memory_by_size.png")  # fmt: skip
+    _against_size(found, "tokens a second", lambda row: row["tokens_per_second"], folder / "speed_by_size.png")
+    _predicted(found, folder / "predicted_and_measured.png")
+    return [folder / name for name in ("bench.csv", "memory_by_size.png", "speed_by_size.png",
+                                       "predicted_and_measured.png")]  # fmt: skip
+
+
+def _against_size(rows: Sequence[Row], label: str, value: Callable[[Row], float], path: Path) -> None:
+    """Log-log, a line for each method and whatever else differs between rows."""
+    from matplotlib.figure import Figure
+
+    differing = [name for name in FACTORS[2:] if len({row[name] for row in rows}) > 1]
+    lines: dict[str, list[tuple[int, float]]] = {}
+    for row in rows:
+        words = [f"{name.replace('_', ' ')} {row[name]}" if name != "method" else row[name] for name in differing]
+        lines.setdefault(", ".join(words) or row["method"], []).append((row["parameters"], value(row)))
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.add_subplot()
+    for name, points in lines.items():
+        points.sort()
+        axes.plot([x for x, _ in points], [y for _, y in points], marker="o", label=name)
+    axes.set(xscale="log", yscale="log", xlabel="parameters", ylabel=label)
+    axes.grid(visible=True, which="both", alpha=0.3)
+    axes.legend(fontsize="small")
+    figure.savefig(path, dpi=120)
+
+
+def _predicted(rows: Sequence[Row], path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    axes = figure.add_subplot()
+    for method in dict.fromkeys(row["method"] for row in rows):
+        mine = [row for row in rows if row["method"] == method]
+        axes.scatter([row["peak_memory_bytes"] / 2**30 for row in mine],
+                     [row["predicted_memory_bytes"] / 2**30 for row in mine], label=method)  # fmt: skip
+    sizes = sorted(row["peak_memory_bytes"] / 2**30 for row in rows)
+    ends = [sizes[0], sizes[-1]]
+    axes.plot(ends, ends, color="black", linewidth=1, label="as predicted")
+    axes.fill_between(ends, [0.9 * end for end in ends], [1.1 * end for end in ends], color="grey", alpha=0.2,
+                      label="within 10 %")  # fmt: skip
+    axes.set(xscale="log", yscale="log", xlabel="measured [GiB]", ylabel="predicted [GiB]")
+    axes.legend(fontsize="small")
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,99 @@
+"""`adaptx bench`: each cell in a process of its own, its table, plots and MLflow runs."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from adaptx.cli import app
+from adaptx.profiling import bench as benches
+from adaptx.profiling.bench import OUT_OF_MEMORY, bench, run_alone
+from adaptx.profiling.cell import Cell
+from adaptx.profiling.measurement import Measured
+from adaptx.specs import Full, Lora, ModelSpec, Shape
+
+SHAPE = Shape("bert", 2, 32, 64, 2, 300, 64)
+CONFIG = {
+    "model_type": "bert", "num_hidden_layers": 2, "hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2,
+    "vocab_size": 300, "max_position_embeddings": 64,
+}  # fmt: skip
+MEASURED = Measured(1_000_000, 2, 3, None, 4, 0.5, 0.6, 16.0, 256.0, 2.5, 0.1, 100, 200, 500, 1e9)
+
+
+def cell(method=None, **options) -> Cell:
+    return Cell(ModelSpec("tiny/bert", shape=SHAPE), method or Lora(), 2, 16, "fp32", device="cpu", **options)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text(json.dumps(CONFIG))
+    return tmp_path / "model"
+
+
+def test_a_cell_is_measured_in_a_process_of_its_own() -> None:
+    measured = run_alone(cell(), steps=2, warmup=1)
+    assert isinstance(measured, Measured)
+    (result,) = bench([cell()], 2**40, steps=1, warmup=1)
+    assert abs(result.error) < 0.03
+    assert measured.trainable_parameters == 2 * 2 * 8 * (32 + 32)
+    assert measured.total_parameters > SHAPE.parameters
+    assert measured.tokens_per_second == pytest.approx(32 / measured.step_seconds_p50)
+    assert measured.step_seconds_p50 <= measured.step_seconds_p95 <= measured.train_seconds
+
+
+def test_out_of_memory_is_a_result(monkeypatch) -> None:
+    (predicted,) = bench([cell(Full())], 1_000)
+    assert (predicted.measured, predicted.failed) == (None, f"{OUT_OF_MEMORY}, as predicted")
+    monkeypatch.setattr(benches.subprocess, "run", lambda *_, **__: Ended(benches.KILLED))
+    (killed,) = bench([cell()], 2**40)
+    assert killed.failed.startswith(OUT_OF_MEMORY)
+    monkeypatch.setattr(benches.subprocess, "run", lambda *_, **__: Ended(0, b'{"failed": "out of memory"}'))
+    assert run_alone(cell(), 1, 1) == OUT_OF_MEMORY
+
+
+def test_another_fault_is_an_error_that_names_the_cell(monkeypatch) -> None:
+    monkeypatch.setattr(benches.subprocess, "run", lambda *_, **__: Ended(1, b"", b"a fault"))
+    with pytest.raises(RuntimeError, match=r"bert\.lora-r8\.2x16\.fp32: a fault"):
+        run_alone(cell(), 1, 1)
+
+
+class Ended:
+    def __init__(self, returncode: int, stdout: bytes = b"", stderr: bytes = b"") -> None:
+        self.returncode, self.stdout, self.stderr = returncode, stdout, stderr
+
+
+def test_the_command_writes_a_table_plots_and_mlflow_runs(folder, tmp_path, monkeypatch) -> None:
+    from mlflow import MlflowClient
+
+    found = iter([MEASURED, OUT_OF_MEMORY])
+    monkeypatch.setattr(benches, "run_alone", lambda *_: next(found))
+    monkeypatch.setattr(benches, "matmul_flops_per_second", lambda *_: 2e9)
+    store, to = tmp_path / "store", tmp_path / "out"
+    result = CliRunner().invoke(
+        app,
+        ["bench", str(folder), "--method", "lora,full", "--batch-size", "2", "--sequence-length", "16", "--device",
+         "cpu", "--store", str(store), "--out", str(to), "--json"],
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    first, second = json.loads(result.output)
+    assert (first["peak_memory_bytes"], first["matmul_share"], first["failed"]) == (1_000_000, 0.5, None)
+    assert (second["method"], second["failed"]) == ("full", OUT_OF_MEMORY)
+    assert [row["method"] for row in csv.DictReader((to / "bench.csv").read_text().splitlines())] == ["lora-r8", "full"]
+    plots = {"memory_by_size.png", "speed_by_size.png", "predicted_and_measured.png"}
+    assert {path.name for path in to.glob("*.png")} == plots
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{store / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("adaptx-bench").experiment_id])
+    (parent,) = [run for run in runs if run.data.tags["adaptx.kind"] == "bench"]
+    cells = {run.data.params["method"]: run for run in runs if run is not parent}
+    assert {run.data.tags["mlflow.parentRunId"] for run in cells.values()} == {parent.info.run_id}
+    measured = cells["lora-r8"]
+    assert measured.data.params["precision"] == "bf16"
+    assert measured.data.params["sequence_length"] == "16"
+    assert measured.data.metrics["peak_memory_bytes"] == 1_000_000
+    assert measured.data.metrics["parameters"] == SHAPE.parameters
+    assert cells["full"].info.status == "FAILED"
+    assert {artifact.path for artifact in client.list_artifacts(parent.info.run_id)} == {"bench.csv", *plots}
