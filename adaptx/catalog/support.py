@@ -80,13 +80,13 @@ FROZEN_REFUSED: dict[tuple[type, type], str] = {
 """(method of a frozen module, method of the new training) -> why it is refused."""
 
 
-def bottleneck_refusal(model_type: str) -> str | None:
-    """Why bottleneck adapters cannot be had on that architecture here, or None."""
+def bottleneck_refusal(model_type: str | None) -> str | None:
+    """Why bottleneck adapters cannot be had here on that architecture (None: not known yet), or None."""
     if model_type in BOTTLENECK_REFUSED:
         return BOTTLENECK_REFUSED[model_type]
-    return (
-        None if _has_adapters() else "bottleneck adapters need the adapters package: pip install 'adaptx[bottleneck]'"
-    )
+    if not _has_adapters():
+        return "bottleneck adapters need the adapters package: pip install 'adaptx[bottleneck]'"
+    return None
 
 
 def refusal(stage: Stage) -> str | None:
@@ -109,7 +109,8 @@ def _train_refusal(train: Train) -> str | None:
     if reason is not None:
         return f"{name} from {type(train.start).__name__}: {reason}"
     shape = train.model.shape
-    if isinstance(train.method, Bottleneck) and shape is not None and (reason := bottleneck_refusal(shape.model_type)):
+    model_type = shape.model_type if shape is not None else None
+    if isinstance(train.method, Bottleneck) and (reason := bottleneck_refusal(model_type)):
         return f"{name}: {train.model.hub_id}: {reason}"
     for earlier in train.inputs:
         if earlier.model != train.model:
