@@ -37,7 +37,7 @@ def test_a_cell_is_measured_in_a_process_of_its_own() -> None:
     measured = run_alone(cell(), steps=2, warmup=1)
     assert isinstance(measured, Measured)
     (result,) = bench([cell()], 2**40, steps=1, warmup=1)
-    assert abs(result.error) < 0.03
+    assert abs(result.error) < 0.05
     assert measured.trainable_parameters == 2 * 2 * 8 * (32 + 32)
     assert measured.total_parameters > SHAPE.parameters
     assert measured.tokens_per_second == pytest.approx(32 / measured.step_seconds_p50)

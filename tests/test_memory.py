@@ -54,7 +54,7 @@ def cell(name: str = "bert", method: str = "lora", **options) -> Cell:
 def test_the_prediction_is_what_torch_allocates(name, method, precision, checkpointing) -> None:
     tried = cell(name, method, precision=precision, checkpointing=checkpointing)
     prediction, measured = predict(tried), measure(tried, steps=1, warmup=1)
-    assert prediction.peak_memory_bytes == pytest.approx(measured.peak_memory_bytes, rel=0.03)
+    assert prediction.peak_memory_bytes == pytest.approx(measured.peak_memory_bytes, rel=0.05)
     assert sum(prediction.parts.values()) == prediction.peak_memory_bytes
     assert prediction.trainable_parameters == measured.trainable_parameters
     assert measured.module_bytes >= 4 * measured.trainable_parameters
@@ -63,7 +63,7 @@ def test_the_prediction_is_what_torch_allocates(name, method, precision, checkpo
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_micro_batches_are_predicted_too(method) -> None:
     tried = cell(method=method, micro_batch_size=2)
-    assert predict(tried).peak_memory_bytes == pytest.approx(measure(tried, 1, 1).peak_memory_bytes, rel=0.03)
+    assert predict(tried).peak_memory_bytes == pytest.approx(measure(tried, 1, 1).peak_memory_bytes, rel=0.05)
     assert predict(tried).peak_memory_bytes < predict(cell(method=method)).peak_memory_bytes
 
 
@@ -74,7 +74,7 @@ def test_parts_hold_what_they_say() -> None:
     assert full["optimiser"] == pytest.approx(8 * parameters, rel=0.01)
     assert lora["optimiser"] < full["optimiser"] / 10
     half = predict(cell(precision="bf16")).parts
-    assert half["weights"] == pytest.approx(lora["weights"] / 2, rel=0.03)
+    assert half["weights"] == pytest.approx(lora["weights"] / 2, rel=0.05)
 
 
 def test_a_gpus_attention_keeps_no_weights() -> None:

@@ -54,8 +54,7 @@ class Encoder(nn.Module):
         with self.attention():
             output = self.network(
                 input_ids=ids_1T,
-                # Without one some architectures look for padding, and warn of it.
-                attention_mask=torch.ones_like(ids_1T),
+                attention_mask=_no_mask(ids_1T),
                 position_ids=batch.positions_T.unsqueeze(0) + self._first_position,
                 token_type_ids=types_T.unsqueeze(0),
                 output_hidden_states=layer is not None,
@@ -77,6 +76,15 @@ class Encoder(nn.Module):
                 with torch.autocast(hidden_TD.device.type, enabled=False):
                     sums_ND = batch.members.float() @ hidden_TD
                 return sums_ND / batch.lengths_N.unsqueeze(1)
+
+
+def _no_mask(ids_1T: Tensor) -> Tensor | None:
+    """What a network is given where there is nothing to mask."""
+    import transformers
+
+    # Version 4 looks for padding where there is no mask, and warns of it; version 5 looks into a mask of ones, and
+    # makes a larger one where it cannot (of fake tensors).
+    return torch.ones_like(ids_1T) if transformers.__version__.startswith("4.") else None
 
 
 class TransferModel(nn.Module):

@@ -205,7 +205,8 @@ def _language_model(
 ) -> tuple[Callable[[], Tensor], Callable[[Tensor], Tensor]]:
     shape = (cell.micro_batch, cell.sequence_length)
     ids_BT = torch.full(shape, 5, dtype=torch.long, device=device)
-    inputs = {"input_ids": ids_BT, "attention_mask": torch.ones_like(ids_BT), "use_cache": False}
+    # Without a mask, as nothing is padded: one of ones would be looked into, which fake tensors do not allow.
+    inputs = {"input_ids": ids_BT, "use_cache": False}
     gold_BT = ids_BT
     if cell.model.family is ModelFamily.ENCODER_DECODER:
         gold_BT = torch.full((cell.micro_batch, TARGET_TOKENS), 5, dtype=torch.long, device=device)
