@@ -430,12 +430,17 @@ def test_checkpoints_come_as_often_as_asked(world, tmp_path):
 
 
 def test_a_second_signal_acts_at_once():
-    with deferred_interrupt() as interrupted:
-        assert not interrupted()
-        signal.raise_signal(signal.SIGINT)
-        assert interrupted()
-        with pytest.raises(KeyboardInterrupt):
+    # A shell has what it starts in the background ignore Ctrl-C, the test run too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with deferred_interrupt() as interrupted:
+            assert not interrupted()
             signal.raise_signal(signal.SIGINT)
+            assert interrupted()
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.gpu
