@@ -308,8 +308,8 @@ def table(record: dict[str, Any]) -> str:
         return f"{values['median']:.{digits}f} [{values['min']:.{digits}f}, {values['max']:.{digits}f}]"
 
     lines = [
-        f"{Path(setup['model']).name}, at most {setup['limit']} rows a language from {setup['data']}, device "
-        f"{setup['device']}, rounds: {setup['rounds']}; examples/s, median [min, max]",
+        f"{Path(setup['model']).name}, at most {setup['limit']} rows a language from {Path(setup['data']).name}, "
+        f"device {setup['device']}, rounds: {setup['rounds']}; examples/s, median [min, max]",
         "",
         f"| | {' | '.join(VARIANTS)} |",
         "|---|" + "---|" * len(VARIANTS),

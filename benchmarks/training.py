@@ -386,8 +386,8 @@ def table(record: dict[str, Any], variants: dict[str, str]) -> str:
 
     lines = [
         f"{Path(setup['model']).name}, {setup['method']}, batch {BATCH_SIZE}, {setup['rows']} SNLI rows from "
-        f"{setup['data']}, {setup['steps']} steps after {setup['warmup']} of warm-up, rounds: {record['repeats']}; "
-        "median [min, max]",
+        f"{Path(setup['data']).name}, {setup['steps']} steps after {setup['warmup']} of warm-up, "
+        f"rounds: {record['repeats']}; median [min, max]",
         "",
         "| | variant | examples/s | peak resident MiB | above the level before loading, MiB | mean loss |",
         "|---|---|---|---|---|---|",

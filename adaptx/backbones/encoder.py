@@ -54,7 +54,7 @@ class Encoder(nn.Module):
         with self.attention():
             output = self.network(
                 input_ids=ids_1T,
-                attention_mask=_no_mask(ids_1T),
+                attention_mask=no_mask(ids_1T),
                 position_ids=batch.positions_T.unsqueeze(0) + self._first_position,
                 token_type_ids=types_T.unsqueeze(0),
                 output_hidden_states=layer is not None,
@@ -78,7 +78,7 @@ class Encoder(nn.Module):
                 return sums_ND / batch.lengths_N.unsqueeze(1)
 
 
-def _no_mask(ids_1T: Tensor) -> Tensor | None:
+def no_mask(ids_1T: Tensor) -> Tensor | None:
     """What a network is given where there is nothing to mask."""
     import transformers
 

@@ -25,15 +25,16 @@ OUT_OF_MEMORY = "out of memory"
 
 @dataclass(frozen=True)
 class Measured:
-    """peak_memory_bytes: the most that torch had allocated during a step. reserved: what its allocator held (CUDA).
+    """peak_memory_bytes: the most that torch had allocated during a step. reserved, and its average and 99th percentile
+    over steps: what its allocator held (CUDA alone).
 
-    resident_bytes: the process's resident set at its highest, libraries included. Averages and the 99th percentile
-    are over steps. speed_share: the step's own products per second over those of a large matrix product in this dtype.
+    resident_bytes: the process's resident set at its highest, libraries included. flops_per_second: of the step's own
+    products with weights.
     """
 
     peak_memory_bytes: int
-    memory_average_bytes: int
-    memory_99th_bytes: int
+    memory_average_bytes: int | None
+    memory_99th_bytes: int | None
     reserved_bytes: int | None
     resident_bytes: int | None
     step_seconds_p50: float
@@ -72,15 +73,16 @@ def measure(cell: Cell, steps: int = 5, warmup: int = 2) -> Measured:
         step.run()
         _wait(device)
         seconds.append(time.perf_counter() - at)
-        memory.append(torch.cuda.memory_reserved(device) if device.type == "cuda" else resident_bytes() or 0)
+        if device.type == "cuda":
+            memory.append(torch.cuda.memory_reserved(device))
     peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else allocated_peak(step)
     middle = statistics.median(seconds)
     tokens = cell.batch_size * cell.sequence_length
     memory.sort()
     return Measured(
         peak,
-        int(statistics.mean(memory)),
-        memory[min(len(memory) - 1, int(0.99 * len(memory)))],
+        int(statistics.mean(memory)) if memory else None,
+        memory[min(len(memory) - 1, int(0.99 * len(memory)))] if memory else None,
         torch.cuda.max_memory_reserved(device) if device.type == "cuda" else None,
         resident_bytes(),
         middle,

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from adaptx.backbones.architectures import build_network
 from adaptx.backbones.batching import Encoded, collate
-from adaptx.backbones.encoder import Encoder, to_precision, trainable
+from adaptx.backbones.encoder import Encoder, no_mask, to_precision, trainable
 from adaptx.backbones.fast_dropout import FastDropout
 from adaptx.backbones.recomputing import recompute_layers
 from adaptx.backbones.sites import sites_of
@@ -205,8 +205,7 @@ def _language_model(
 ) -> tuple[Callable[[], Tensor], Callable[[Tensor], Tensor]]:
     shape = (cell.micro_batch, cell.sequence_length)
     ids_BT = torch.full(shape, 5, dtype=torch.long, device=device)
-    # Without a mask, as nothing is padded: one of ones would be looked into, which fake tensors do not allow.
-    inputs = {"input_ids": ids_BT, "use_cache": False}
+    inputs = {"input_ids": ids_BT, "attention_mask": no_mask(ids_BT), "use_cache": False}
     gold_BT = ids_BT
     if cell.model.family is ModelFamily.ENCODER_DECODER:
         gold_BT = torch.full((cell.micro_batch, TARGET_TOKENS), 5, dtype=torch.long, device=device)
