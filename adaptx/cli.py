@@ -1,15 +1,31 @@
-"""The command line: every command, its options, and how errors are told."""
+"""The command line: the app with all its commands, those on one recipe, and how errors are told."""
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from adaptx.cli_catalog import methods, models, tasks
 from adaptx.cli_memory import bench, memory
+from adaptx.cli_options import (
+    DataOption,
+    DeviceOption,
+    JsonOption,
+    LimitOption,
+    ModelOption,
+    PrecisionOption,
+    RecipeFile,
+    SetOption,
+    SizeOption,
+    StoreOption,
+    TrackingOption,
+    err,
+    out,
+)
+from adaptx.cli_rows import evaluate, predict, score
+from adaptx.cli_store import prune, ui
 from adaptx.errors import UserError
 from adaptx.identity import inputs_read
 from adaptx.opening import DEFAULT_STORE, RecipeOptions, build_options
@@ -17,7 +33,6 @@ from adaptx.plan import Plan, Status, make_plan
 from adaptx.recipe_file import load_recipe
 from adaptx.sources import Sources
 from adaptx.specs import Resources
-from adaptx.store import Store
 
 INTERRUPTED = 130
 app = typer.Typer(
@@ -28,27 +43,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-# Piped output is read by programs and pagers: lines stay whole there.
-out = Console(width=None if sys.stdout.isatty() else 200)
-err = Console(stderr=True)
-
-RecipeFile = Annotated[Path, typer.Argument(help="A Python file with build() -> Recipe.", show_default=False)]
-StoreOption = Annotated[Path, typer.Option("--store", envvar="ADAPTX_STORE", help="Folder of finished stages.")]
-DataOption = Annotated[
-    str | None,
-    typer.Option("--data", envvar="ADAPTX_DATA", help="Local mirror of the hub, or `sample` (rows in the package)."),
-]
-ModelOption = Annotated[str | None, typer.Option("--model", help="Hub id or folder, where the recipe takes one.")]
-SizeOption = Annotated[str | None, typer.Option("--size", help="Size of the recipe, where it takes one.")]
-SetOption = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE for build(); may be repeated.")]
-LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Most rows a task (training) and language.")]
-PrecisionOption = Annotated[str | None, typer.Option("--precision", help="fp32 or bf16, for every stage.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the same as JSON, for programs.")]
-TrackingOption = Annotated[
-    str | None,
-    typer.Option("--tracking", envvar="MLFLOW_TRACKING_URI", help="MLflow server (default: SQLite in the store)."),
-]
-DeviceOption = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:N or mps; default: the best.")]
 
 
 @app.callback()
@@ -58,7 +52,6 @@ def common(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.
         os.environ["ADAPTX_DEBUG"] = "1"
 
 
-@app.command()
 def plan(
     recipe: RecipeFile,
     store: StoreOption = DEFAULT_STORE,
@@ -84,7 +77,6 @@ def plan(
         show_plan(opened.plan, opened.store, out, why)
 
 
-@app.command()
 def run(
     recipe: RecipeFile,
     store: StoreOption = DEFAULT_STORE,
@@ -149,7 +141,6 @@ def _tell_failures(plan: Plan, failed: dict[str, str], errors: dict[str, Excepti
             traceback.print_exception(error)
 
 
-@app.command()
 def report(
     recipe: RecipeFile,
     store: StoreOption = DEFAULT_STORE,
@@ -188,117 +179,6 @@ def report(
     out.print(f"report: {folder / 'report.html'}", highlight=False)
 
 
-@app.command()
-def ui(
-    store: StoreOption = DEFAULT_STORE,
-    tracking: TrackingOption = None,
-    port: Annotated[int, typer.Option(help="Port of the web page.")] = 5000,
-) -> None:
-    """Open the MLflow UI on this store's runs.
-
-    Example: adaptx ui --store adaptx-store
-    """
-    from adaptx.tracking import default_uri, serve_ui, variant_links
-
-    uri = tracking or default_uri(Store(store))
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
-        raise UserError(f"there are no runs in {store}: `adaptx run RECIPE --store {store}` records them")
-    out.print(f"MLflow UI on {uri}: http://127.0.0.1:{port} (Ctrl-C ends it)", highlight=False)
-    for experiment, link in variant_links(uri, port):
-        out.print(f"  {experiment}, variants side by side: {link}", highlight=False, soft_wrap=True)
-    raise typer.Exit(serve_ui(uri, port))
-
-
-@app.command()
-def predict(
-    stage: Annotated[str, typer.Argument(help="A training's folder name, or a prefix of its fingerprint.")],
-    file: Annotated[Path, typer.Argument(help="Rows: .csv, .tsv, .jsonl, .parquet; tagging also .conll.")],
-    store: StoreOption = DEFAULT_STORE,
-    data: DataOption = None,
-    device: DeviceOption = None,
-    target: Annotated[Path | None, typer.Option("--out", help="Write JSON lines here, not to the terminal.")] = None,
-) -> None:
-    """A trained stage's predictions for your own rows, one JSON line a row.
-
-    Example: adaptx predict e5-mini.nli.lora-r8-1f3a9c7e pairs.csv
-    """
-    from adaptx.execution.serving import predict_file
-
-    lines = predict_file(Store(store), Sources(data, store / "digests.json"), stage, file, Resources(device))
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    if target is None:
-        sys.stdout.write(text)
-    else:
-        target.write_text(text, encoding="utf-8")
-        out.print(f"{len(lines)} predictions in {target}", highlight=False)
-
-
-@app.command()
-def evaluate(
-    stage: Annotated[str, typer.Argument(help="A training's folder name, or a prefix of its fingerprint.")],
-    file: Annotated[Path, typer.Option("--task", help="Labelled: .csv, .tsv, .jsonl, .parquet; tagging also .conll.")],
-    store: StoreOption = DEFAULT_STORE,
-    data: DataOption = None,
-    device: DeviceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """A trained stage's score on your own labelled rows.
-
-    Example: adaptx evaluate e5-mini.nli.lora-r8-1f3a9c7e --task my.csv
-    """
-    from adaptx.execution.serving import score_file
-
-    scores = score_file(Store(store), Sources(data, store / "digests.json"), stage, file, Resources(device))
-    if as_json:
-        typer.echo(json.dumps(scores, indent=1))
-        return
-    for name, value in scores["metrics"].items():
-        low, high = scores["intervals"][name]
-        shown = f"{100 * value:.1f} % (95 % interval over rows {100 * low:.1f} to {100 * high:.1f})"
-        out.print(f"{name}: {shown}, {scores['rows_used']} rows", highlight=False)
-
-
-@app.command()
-def prune(
-    recipes: Annotated[list[Path], typer.Argument(help="Recipes whose stages stay.")],
-    store: StoreOption = DEFAULT_STORE,
-    data: DataOption = None,
-    model: ModelOption = None,
-    size: SizeOption = None,
-    settings: SetOption = None,
-    limit: LimitOption = None,
-    precision: PrecisionOption = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
-) -> None:
-    """Remove from the store what these recipes do not reach, after showing it.
-
-    Example: adaptx prune recipes/quickstart.py --data sample
-    """
-    from adaptx.pruning import leftovers, remove, size_bytes, unreached
-
-    plans = [
-        RecipeOptions(each, store, data, model, size, tuple(settings or ()), limit, precision).open().plan
-        for each in recipes
-    ]
-    kept = Store(store)
-    entries = unreached(kept, plans)
-    loose = leftovers(kept, plans, entries)
-    if not entries and not loose:
-        out.print("nothing to remove: these recipes reach every stage in the store")
-        return
-    for path in [*(entry.folder for entry in entries), *loose]:
-        out.print(f"  {path.relative_to(kept.root)}  {size_bytes(path) / 1e6:.1f} MB", highlight=False)
-    if not yes:
-        typer.confirm(f"Remove these {len(entries)} stages and {len(loose)} leftovers from {kept.root}?", abort=True)
-    for entry in entries:
-        kept.remove(entry)
-    for path in loose:
-        remove(path)
-    extra = f" and {len(loose)} leftovers" if loose else ""
-    out.print(f"{len(entries)} stages{extra} removed")
-
-
-@app.command()
 def fetch(
     recipe: RecipeFile,
     folder: Annotated[Path, typer.Option("--to", help="Folder of the mirror.")],
@@ -318,100 +198,10 @@ def fetch(
     out.print(f"{len(written)} files written to {folder}; use them with --data {folder}", highlight=False)
 
 
-@app.command()
-def score(
-    case: Annotated[Path, typer.Argument(help="A JSON file with `metric` and `inputs`.", show_default=False)],
-    check: Annotated[bool, typer.Option("--check", help="Compare with the file's `expected`.")] = False,
-) -> None:
-    """Metrics of given predictions and golds, equal to the official scorers', as JSON.
-
-    With --check: the differences to what the file expects, and exit status 1 if there is one. Where an official script
-    stops on such input, the cause is told and the exit status is 1, or with --check 0 if that was expected.
-
-    Example: adaptx score tests/cases/squad_v1_edge.json --check
-    """
-    from adaptx.scoring import compare, count_values, read_case, score_case, stops
-
-    opened = read_case(case)
-    result = score_case(opened)
-    stopped = [f"{place}: the official script stops with {kind}: {cause}" for place, kind, cause in stops(result)]
-    if check:
-        wrong = compare(opened, result)
-        typer.echo("\n".join(wrong) or f"{count_values(opened['expected'].value)} expected values agree")
-    else:
-        wrong = stopped
-        typer.echo(json.dumps(result, indent=1, ensure_ascii=False))
-    for line in stopped:
-        err.print(line, markup=False, highlight=False, soft_wrap=True)
-    if wrong:
-        raise typer.Exit(1)
-
-
-app.command()(memory)
-app.command()(bench)
-
-
-@app.command()
-def tasks(
-    name: Annotated[str | None, typer.Argument(help="One task, in full.")] = None,
-    data: DataOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """The tasks in the catalog; one by name with an example in each language found in --data (else in the package).
-
-    Example: adaptx tasks nli --data sample
-    """
-    from adaptx.catalog import TASKS, find_task
-    from adaptx.sources import SAMPLE_NAME
-    from adaptx.views.catalog import show_examples, show_task, show_tasks, task_json
-    from adaptx.views.examples import found_examples
-
-    chosen = [find_task(name)] if name else list(TASKS.values())
-    found = found_examples(chosen[0], Sources(data or SAMPLE_NAME)) if name else None
-    if as_json:
-        more = {"examples": [vars(each) for each in found.examples], "without_example": found.without} if found else {}
-        typer.echo(json.dumps([{**task_json(task), **more} for task in chosen], indent=1, ensure_ascii=False))
-    elif found:
-        show_task(chosen[0], out)
-        show_examples(found, data or "the packaged sample", out)
-    else:
-        show_tasks(chosen, out)
-
-
-@app.command()
-def models(as_json: JsonOption = False) -> None:
-    """The models in the catalog; any checkpoint of a supported architecture works, too.
-
-    Example: adaptx models --json
-    """
-    from adaptx.catalog import MODELS
-    from adaptx.views.catalog import model_json, show_models
-
-    if as_json:
-        typer.echo(json.dumps([model_json(model) for model in MODELS.values()], indent=1))
-    else:
-        show_models(list(MODELS.values()), out)
-
-
-@app.command()
-def methods(
-    name: Annotated[str | None, typer.Argument(help="One method, with its settings.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Methods and starts: what trains, and what can be combined.
-
-    Example: adaptx methods lora
-    """
-    from adaptx.catalog import METHODS, find_method
-    from adaptx.views.catalog import methods_json, show_method, show_methods
-
-    chosen = {name.lower(): find_method(name)} if name else METHODS
-    if as_json:
-        typer.echo(json.dumps(methods_json(chosen), indent=1))
-    elif name:
-        show_method(chosen[name.lower()], out)
-    else:
-        show_methods(out)
+# In the order in which `adaptx --help` lists them.
+COMMANDS = (plan, run, report, ui, predict, evaluate, prune, fetch, score, memory, bench, tasks, models, methods)
+for command in COMMANDS:
+    app.command()(command)
 
 
 def main() -> None:

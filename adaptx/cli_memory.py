@@ -2,15 +2,14 @@
 
 import itertools
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
-from rich.console import Console
 from rich.progress import track
 
 from adaptx.catalog.models import find_model
+from adaptx.cli_options import JsonOption, TrackingOption, err, out
 from adaptx.errors import UserError
 from adaptx.opening import DEFAULT_STORE
 from adaptx.specs import Bottleneck, Full, Lora, Method, Precision
@@ -34,7 +33,6 @@ Precisions = Annotated[str, typer.Option("--precision", help="fp32 or bf16; both
 Checkpointing = Annotated[bool, typer.Option("--checkpointing", help="Compute layers again backwards.")]
 Rank = Annotated[int, typer.Option(min=1, help="Rank of LoRA.")]
 Reduction = Annotated[float, typer.Option(min=1, help="Hidden size over bottleneck size.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the same as JSON, for programs.")]
 
 
 def memory(
@@ -52,7 +50,7 @@ def memory(
     sweep: Annotated[
         Path | None, typer.Option(help="All combinations of the values given; a CSV file and a plot go here.")
     ] = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Predict the peak memory of a training step, before any weight is loaded.
 
@@ -66,15 +64,14 @@ def memory(
     memory_bytes = parse_bytes(gpu) if gpu is not None else None
     cells = combinations(model, _methods(method, rank, reduction_factor), batch_size, sequence_length, precision,
                          checkpointing, micro_batch_size, device)  # fmt: skip
-    console = Console(width=None if sys.stdout.isatty() else 200)
     if sweep is not None:
-        rows = [(cell, predict(cell)) for cell in track(cells, console=Console(stderr=True), transient=True)]
+        rows = [(cell, predict(cell)) for cell in track(cells, console=err, transient=True)]
         write_sweep(rows, sweep, memory_bytes)
         if as_json:
             typer.echo(json.dumps([as_plain(*row, memory_bytes) for row in rows], indent=1))
         else:
-            console.print(sweep_table(rows, memory_bytes))
-            console.print(f"written to {sweep}", highlight=False)
+            out.print(sweep_table(rows, memory_bytes))
+            out.print(f"written to {sweep}", highlight=False)
         return
     if len(cells) > 1:
         raise UserError(f"these are {len(cells)} combinations: `--sweep DIR` predicts them all, and keeps them there")
@@ -84,7 +81,7 @@ def memory(
     if as_json:
         typer.echo(json.dumps(as_plain(cells[0], prediction, memory_bytes, found), indent=1))
     else:
-        show(console, cells[0], prediction, memory_bytes, found)
+        show(out, cells[0], prediction, memory_bytes, found)
 
 
 def bench(
@@ -100,12 +97,9 @@ def bench(
     steps: Annotated[int, typer.Option(min=1, help="Timed steps of each combination.")] = 5,
     device: Annotated[str | None, typer.Option(help="cuda or cpu; default: the best.")] = None,
     store: Annotated[Path, typer.Option(envvar="ADAPTX_STORE", help="Where its MLflow database is.")] = DEFAULT_STORE,
-    tracking: Annotated[
-        str | None,
-        typer.Option(envvar="MLFLOW_TRACKING_URI", help="MLflow server (default: SQLite in the store)."),
-    ] = None,
+    tracking: TrackingOption = None,
     to: Annotated[Path, typer.Option("--out", help="Folder for the table and the plots.")] = Path("adaptx-bench"),
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Measure memory and throughput over models, methods, batch sizes and lengths, with random weights; into MLflow.
 
@@ -121,13 +115,12 @@ def bench(
     place = device or ("cuda" if _cuda() else "cpu")
     cells = combinations(model, _methods(method, rank, reduction_factor), batch_size, sequence_length, precision,
                          checkpointing, micro_batch_size, place)  # fmt: skip
-    error_console = Console(stderr=True)
     precisions: dict[Precision, None] = dict.fromkeys(cell.precision for cell in cells)
     peaks = {digits: matmul_speed(place, digits) for digits in precisions}
     results = list(
         track(
             measured(cells, device_memory_bytes(place), steps),
-            total=len(cells), description="cells", console=error_console, transient=True,
+            total=len(cells), description="cells", console=err, transient=True,
         )
     )  # fmt: skip
     rows = [as_row(result, peaks[result.cell.precision]) for result in results]
@@ -137,9 +130,8 @@ def bench(
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
     else:
-        console = Console(width=None if sys.stdout.isatty() else 200)
-        console.print(bench_table(rows))
-        console.print(f"written to {to}; `adaptx ui --store {store}` compares the runs", highlight=False)
+        out.print(bench_table(rows))
+        out.print(f"written to {to}; `adaptx ui --store {store}` compares the runs", highlight=False)
 
 
 def combinations(

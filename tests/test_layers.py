@@ -52,7 +52,11 @@ LAYERS = {
     "adaptx.report": 6,
     "adaptx.views": 6,
     "adaptx.cli": 7,
+    "adaptx.cli_catalog": 7,
     "adaptx.cli_memory": 7,
+    "adaptx.cli_options": 7,
+    "adaptx.cli_rows": 7,
+    "adaptx.cli_store": 7,
     "adaptx.opening": 7,
 }
 HEAVY = {"torch", "transformers", "peft", "adapters", "datasets", "ray", "accelerate"}

@@ -1,0 +1,69 @@
+"""`adaptx tasks`, `models` and `methods`: what is in the catalog."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from adaptx.cli_options import DataOption, JsonOption, out
+from adaptx.sources import Sources
+
+
+def tasks(
+    name: Annotated[str | None, typer.Argument(help="One task, in full.")] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The tasks in the catalog; one by name with an example in each language found in --data (else in the package).
+
+    Example: adaptx tasks nli --data sample
+    """
+    from adaptx.catalog import TASKS, find_task
+    from adaptx.sources import SAMPLE_NAME
+    from adaptx.views.catalog import show_examples, show_task, show_tasks, task_json
+    from adaptx.views.examples import found_examples
+
+    chosen = [find_task(name)] if name else list(TASKS.values())
+    found = found_examples(chosen[0], Sources(data or SAMPLE_NAME)) if name else None
+    if as_json:
+        more = {"examples": [vars(each) for each in found.examples], "without_example": found.without} if found else {}
+        typer.echo(json.dumps([{**task_json(task), **more} for task in chosen], indent=1, ensure_ascii=False))
+    elif found:
+        show_task(chosen[0], out)
+        show_examples(found, data or "the packaged sample", out)
+    else:
+        show_tasks(chosen, out)
+
+
+def models(as_json: JsonOption = False) -> None:
+    """The models in the catalog; any checkpoint of a supported architecture works, too.
+
+    Example: adaptx models --json
+    """
+    from adaptx.catalog import MODELS
+    from adaptx.views.catalog import model_json, show_models
+
+    if as_json:
+        typer.echo(json.dumps([model_json(model) for model in MODELS.values()], indent=1))
+    else:
+        show_models(list(MODELS.values()), out)
+
+
+def methods(
+    name: Annotated[str | None, typer.Argument(help="One method, with its settings.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Methods and starts: what trains, and what can be combined.
+
+    Example: adaptx methods lora
+    """
+    from adaptx.catalog import METHODS, find_method
+    from adaptx.views.catalog import methods_json, show_method, show_methods
+
+    chosen = {name.lower(): find_method(name)} if name else METHODS
+    if as_json:
+        typer.echo(json.dumps(methods_json(chosen), indent=1))
+    elif name:
+        show_method(chosen[name.lower()], out)
+    else:
+        show_methods(out)

@@ -1,0 +1,30 @@
+"""What the commands have in common: the options that several of them take, and the consoles they write to."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+# Piped output is read by programs and pagers: lines stay whole there.
+out = Console(width=None if sys.stdout.isatty() else 200)
+err = Console(stderr=True)
+
+RecipeFile = Annotated[Path, typer.Argument(help="A Python file with build() -> Recipe.", show_default=False)]
+StoreOption = Annotated[Path, typer.Option("--store", envvar="ADAPTX_STORE", help="Folder of finished stages.")]
+DataOption = Annotated[
+    str | None,
+    typer.Option("--data", envvar="ADAPTX_DATA", help="Local mirror of the hub, or `sample` (rows in the package)."),
+]
+ModelOption = Annotated[str | None, typer.Option("--model", help="Hub id or folder, where the recipe takes one.")]
+SizeOption = Annotated[str | None, typer.Option("--size", help="Size of the recipe, where it takes one.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE for build(); may be repeated.")]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Most rows a task (training) and language.")]
+PrecisionOption = Annotated[str | None, typer.Option("--precision", help="fp32 or bf16, for every stage.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the same as JSON, for programs.")]
+TrackingOption = Annotated[
+    str | None,
+    typer.Option("--tracking", envvar="MLFLOW_TRACKING_URI", help="MLflow server (default: SQLite in the store)."),
+]
+DeviceOption = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:N or mps; default: the best.")]

@@ -1,0 +1,89 @@
+"""`adaptx predict`, `evaluate` and `score`: predictions and metrics of the user's own rows."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adaptx.cli_options import DataOption, DeviceOption, JsonOption, StoreOption, err, out
+from adaptx.opening import DEFAULT_STORE
+from adaptx.sources import Sources
+from adaptx.specs import Resources
+from adaptx.store import Store
+
+
+def predict(
+    stage: Annotated[str, typer.Argument(help="A training's folder name, or a prefix of its fingerprint.")],
+    file: Annotated[Path, typer.Argument(help="Rows: .csv, .tsv, .jsonl, .parquet; tagging also .conll.")],
+    store: StoreOption = DEFAULT_STORE,
+    data: DataOption = None,
+    device: DeviceOption = None,
+    target: Annotated[Path | None, typer.Option("--out", help="Write JSON lines here, not to the terminal.")] = None,
+) -> None:
+    """A trained stage's predictions for your own rows, one JSON line a row.
+
+    Example: adaptx predict e5-mini.nli.lora-r8-1f3a9c7e pairs.csv
+    """
+    from adaptx.execution.serving import predict_file
+
+    lines = predict_file(Store(store), Sources(data, store / "digests.json"), stage, file, Resources(device))
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    if target is None:
+        sys.stdout.write(text)
+    else:
+        target.write_text(text, encoding="utf-8")
+        out.print(f"{len(lines)} predictions in {target}", highlight=False)
+
+
+def evaluate(
+    stage: Annotated[str, typer.Argument(help="A training's folder name, or a prefix of its fingerprint.")],
+    file: Annotated[Path, typer.Option("--task", help="Labelled: .csv, .tsv, .jsonl, .parquet; tagging also .conll.")],
+    store: StoreOption = DEFAULT_STORE,
+    data: DataOption = None,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A trained stage's score on your own labelled rows.
+
+    Example: adaptx evaluate e5-mini.nli.lora-r8-1f3a9c7e --task my.csv
+    """
+    from adaptx.execution.serving import score_file
+
+    scores = score_file(Store(store), Sources(data, store / "digests.json"), stage, file, Resources(device))
+    if as_json:
+        typer.echo(json.dumps(scores, indent=1))
+        return
+    for name, value in scores["metrics"].items():
+        low, high = scores["intervals"][name]
+        shown = f"{100 * value:.1f} % (95 % interval over rows {100 * low:.1f} to {100 * high:.1f})"
+        out.print(f"{name}: {shown}, {scores['rows_used']} rows", highlight=False)
+
+
+def score(
+    case: Annotated[Path, typer.Argument(help="A JSON file with `metric` and `inputs`.", show_default=False)],
+    check: Annotated[bool, typer.Option("--check", help="Compare with the file's `expected`.")] = False,
+) -> None:
+    """Metrics of given predictions and golds, equal to the official scorers', as JSON.
+
+    With --check: the differences to what the file expects, and exit status 1 if there is one. Where an official script
+    stops on such input, the cause is told and the exit status is 1, or with --check 0 if that was expected.
+
+    Example: adaptx score tests/cases/squad_v1_edge.json --check
+    """
+    from adaptx.scoring import compare, count_values, read_case, score_case, stops
+
+    opened = read_case(case)
+    result = score_case(opened)
+    stopped = [f"{place}: the official script stops with {kind}: {cause}" for place, kind, cause in stops(result)]
+    if check:
+        wrong = compare(opened, result)
+        typer.echo("\n".join(wrong) or f"{count_values(opened['expected'].value)} expected values agree")
+    else:
+        wrong = stopped
+        typer.echo(json.dumps(result, indent=1, ensure_ascii=False))
+    for line in stopped:
+        err.print(line, markup=False, highlight=False, soft_wrap=True)
+    if wrong:
+        raise typer.Exit(1)

@@ -1,0 +1,80 @@
+"""`adaptx ui` and `adaptx prune`: what a store holds, shown and removed."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adaptx.cli_options import (
+    DataOption,
+    LimitOption,
+    ModelOption,
+    PrecisionOption,
+    SetOption,
+    SizeOption,
+    StoreOption,
+    TrackingOption,
+    out,
+)
+from adaptx.errors import UserError
+from adaptx.opening import DEFAULT_STORE, RecipeOptions
+from adaptx.store import Store
+
+
+def ui(
+    store: StoreOption = DEFAULT_STORE,
+    tracking: TrackingOption = None,
+    port: Annotated[int, typer.Option(help="Port of the web page.")] = 5000,
+) -> None:
+    """Open the MLflow UI on this store's runs.
+
+    Example: adaptx ui --store adaptx-store
+    """
+    from adaptx.tracking import default_uri, serve_ui, variant_links
+
+    uri = tracking or default_uri(Store(store))
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
+        raise UserError(f"there are no runs in {store}: `adaptx run RECIPE --store {store}` records them")
+    out.print(f"MLflow UI on {uri}: http://127.0.0.1:{port} (Ctrl-C ends it)", highlight=False)
+    for experiment, link in variant_links(uri, port):
+        out.print(f"  {experiment}, variants side by side: {link}", highlight=False, soft_wrap=True)
+    raise typer.Exit(serve_ui(uri, port))
+
+
+def prune(
+    recipes: Annotated[list[Path], typer.Argument(help="Recipes whose stages stay.")],
+    store: StoreOption = DEFAULT_STORE,
+    data: DataOption = None,
+    model: ModelOption = None,
+    size: SizeOption = None,
+    settings: SetOption = None,
+    limit: LimitOption = None,
+    precision: PrecisionOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
+) -> None:
+    """Remove from the store what these recipes do not reach, after showing it.
+
+    Example: adaptx prune recipes/quickstart.py --data sample
+    """
+    from adaptx.pruning import leftovers, remove, size_bytes, unreached
+
+    plans = [
+        RecipeOptions(each, store, data, model, size, tuple(settings or ()), limit, precision).open().plan
+        for each in recipes
+    ]
+    kept = Store(store)
+    entries = unreached(kept, plans)
+    loose = leftovers(kept, plans, entries)
+    if not entries and not loose:
+        out.print("nothing to remove: these recipes reach every stage in the store")
+        return
+    for path in [*(entry.folder for entry in entries), *loose]:
+        out.print(f"  {path.relative_to(kept.root)}  {size_bytes(path) / 1e6:.1f} MB", highlight=False)
+    if not yes:
+        typer.confirm(f"Remove these {len(entries)} stages and {len(loose)} leftovers from {kept.root}?", abort=True)
+    for entry in entries:
+        kept.remove(entry)
+    for path in loose:
+        remove(path)
+    extra = f" and {len(loose)} leftovers" if loose else ""
+    out.print(f"{len(entries)} stages{extra} removed")
