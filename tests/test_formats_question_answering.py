@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from adaptx.errors import UserError
-from adaptx.formats.question_answering import QUESTION_ANSWERING, best_spans, items, windows
+from adaptx.formats.question_answering import QUESTION_ANSWERING, Window, best_spans, items, windows
 from adaptx.specs import Hidden, QuestionAnswering, Task
 
 PREFIX = "query: "
@@ -196,52 +197,80 @@ def test_the_loss_is_the_mean_of_both_cross_entropies_over_a_windows_own_tokens(
     assert loss == pytest.approx(torch.stack(wanted).mean().item(), abs=1e-5)
 
 
-def every_span(window: np.ndarray, first: int, count: int, most: int) -> list[tuple[float, int, int]]:
+def every_span(logits: np.ndarray, window: Window, most: int) -> list[tuple[float, int, int]]:
+    """(score, start, end) of each pair of tokens that show some of the text."""
+    shown = [a < b for a, b in window.spans]
     return [
-        (float(window[first + start, 0] + window[first + end, 1]), start, end)
-        for start in range(count)
-        for end in range(start, min(start + most, count))
+        (float(logits[window.first + start, 0] + logits[window.first + end, 1]), start, end)
+        for start in range(len(shown))
+        for end in range(start, min(start + most, len(shown)))
+        if shown[start] and shown[end]
     ]
+
+
+def showing(first: int, shown: Sequence[bool]) -> Window:
+    """A window with a character for each token that shows one; the others have an empty span."""
+    ends = np.cumsum(shown).tolist()
+    return Window(0, first, [(end - each, end) for end, each in zip(ends, shown, strict=True)])
 
 
 @settings(max_examples=200, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
-    windows_of=st.lists(st.tuples(st.integers(1, 6), st.integers(1, 30)), min_size=1, max_size=4),
+    made=st.lists(
+        st.builds(showing, st.integers(1, 6), st.lists(st.booleans(), min_size=1, max_size=30).filter(any)),
+        min_size=1,
+        max_size=4,
+    ),
     most=st.integers(1, 12),
     coarse=st.booleans(),
 )
-def test_the_best_span_is_that_of_a_search_over_all_pairs(seed, windows_of, most, coarse):
-    longest = max(first + count for first, count in windows_of) + 1
+def test_the_best_span_is_that_of_a_search_over_all_pairs_of_tokens_that_show_text(seed, made, most, coarse):
+    longest = max(each.first + len(each.spans) for each in made) + 1
     draw = np.random.default_rng(seed)
     # Coarse scores have ties.
-    values = draw.integers(-3, 4, (len(windows_of), longest, 2)) if coarse else draw.normal(
-        size=(len(windows_of), longest, 2)
-    )  # fmt: skip
+    shape = (len(made), longest, 2)
+    values = draw.integers(-3, 4, shape) if coarse else draw.normal(size=shape)
     logits = torch.tensor(values, dtype=torch.float32)
-    firsts, counts = [first for first, _ in windows_of], [count for _, count in windows_of]
-    found = best_spans(logits, firsts, counts, QuestionAnswering(n_best=30, answer_tokens=most))
-    for window, (first, count), (score, null, start, end) in zip(logits.numpy(), windows_of, found, strict=True):
-        every = every_span(window, first, count, most)
+    found = best_spans(logits, made, QuestionAnswering(n_best=30, answer_tokens=most))
+    for of_window, each, (score, null, start, end) in zip(logits.numpy(), made, found, strict=True):
+        every = every_span(of_window, each, most)
         assert (score, start, end) in every
-        assert score == max(each[0] for each in every)
-        assert null == pytest.approx(float(window[0, 0] + window[0, 1]))
+        assert score == max(found[0] for found in every)
+        assert null == pytest.approx(float(of_window[0, 0] + of_window[0, 1]))
+
+
+def test_a_token_that_shows_no_text_takes_no_candidates_place():
+    """Sentencepiece may put a lone mark of a word's beginning before a word, with no character of its own."""
+    logits = torch.zeros(1, 6, 2)
+    logits[0, 2:] = torch.tensor([[9.0, 8.0], [5.0, 1.0], [0.0, 0.0], [1.0, 4.0]])
+    made = [showing(1, [True, False, True, True, True])]
+    assert best_spans(logits, made, QuestionAnswering(n_best=1)) == [(9.0, 0.0, 2, 4)]
+    # Nor does it stand alone where no pair of the best is in order.
+    logits[0, 3, 0], logits[0, 1, 1] = 0, 7.0
+    assert best_spans(logits, made, QuestionAnswering(n_best=1)) == [(7.0, 0.0, 0, 0)]
+
+
+def test_a_window_of_no_text_has_no_span():
+    for shown in ([], [False, False]):
+        assert best_spans(torch.ones(1, 4, 2), [showing(1, shown)], QuestionAnswering()) == [(-math.inf, 2.0, 0, 0)]
 
 
 def test_without_an_ordered_pair_among_the_best_the_best_single_token_stands():
     logits = torch.zeros(1, 8, 2)
     logits[0, 6, 0], logits[0, 2, 1], logits[0, 4] = 9.0, 9.0, torch.tensor([3.0, 4.0])
-    ((score, _, start, end),) = best_spans(logits, [1], [7], QuestionAnswering(n_best=1))
+    ((score, _, start, end),) = best_spans(logits, [showing(1, [True] * 7)], QuestionAnswering(n_best=1))
     assert (score, start, end) == (9.0, 1, 1)
     logits[0, 4] = torch.tensor([5.0, 5.0])
-    ((score, _, start, end),) = best_spans(logits, [1], [7], QuestionAnswering(n_best=1))
+    ((score, _, start, end),) = best_spans(logits, [showing(1, [True] * 7)], QuestionAnswering(n_best=1))
     assert (score, start, end) == (10.0, 3, 3)
 
 
 @each_architecture
 @pytest.mark.parametrize("unanswerable", [False, True])
-def test_predictions_are_the_best_spans_over_all_windows(models, architecture, unanswerable):
-    bench = format_bench.make(models, architecture, 40)
+@pytest.mark.parametrize("prefix", ["", PREFIX])
+def test_predictions_are_the_best_spans_over_all_windows(models, architecture, unanswerable, prefix):
+    bench = format_bench.make(models, architecture, 54 if prefix else 40, framing=Hidden(prefix=prefix))
     task_format = QuestionAnswering(unanswerable, stride=9, n_best=100, answer_tokens=6)
     draw = random.Random(3)
     contexts = [small_world.sentence(draw, length, length) for length in (4, 30, 12, 25)]
@@ -257,7 +286,7 @@ def test_predictions_are_the_best_spans_over_all_windows(models, architecture, u
         states = bench.states(made.encoded.ids[number], None if types is None else types[number])
         logits = head.module(states).detach().numpy()
         context = contexts[window.question]
-        for score, start, end in every_span(logits, window.first, len(window.spans), 6):
+        for score, start, end in every_span(logits, window, 6):
             text = context[window.spans[start][0] : window.spans[end][1]].strip()
             best[window.question] = max(best[window.question], (score, text), key=lambda each: each[0])
         null[window.question] = min(null[window.question], float(logits[0].sum()))

@@ -3,7 +3,7 @@
 Long contexts are read in overlapping windows. Loss unit: the window; one that does not hold the whole answer points to
 its first token, as an unanswerable question does. An answer is the best span over all windows.
 
-Suffixes: N windows, L tokens of the longest, K candidates of a window.
+Suffixes: N windows, L tokens of the longest, C tokens of a context that show some of it, K candidates of a window.
 """
 
 from collections.abc import Sequence
@@ -87,9 +87,7 @@ def predict(examples: Examples, task: Task, head: TrainedHead | None, forward: F
     def read(batch: TokenBatch, sequences: Sequence[int]) -> list[tuple[float, float, int, int]]:
         lengths = [len(made.encoded.ids[sequence]) for sequence in sequences]
         logits_NL2 = _window_logits(forward.backbone, head.module, batch, lengths, forward.reading.framing)
-        firsts = [made.windows[sequence].first for sequence in sequences]
-        counts = [len(made.windows[sequence].spans) for sequence in sequences]
-        return best_spans(logits_NL2, firsts, counts, task_format)
+        return best_spans(logits_NL2, [made.windows[sequence] for sequence in sequences], task_format)
 
     found = forward.each(made.encoded, read)
     contexts = examples.columns["context"]
@@ -154,32 +152,35 @@ def windows(examples: Examples, task_format: QuestionAnswering, reading: Reading
 
 
 def best_spans(
-    logits_NL2: Tensor, firsts: Sequence[int], counts: Sequence[int], task_format: QuestionAnswering
+    logits_NL2: Tensor, made: Sequence[Window], task_format: QuestionAnswering
 ) -> list[tuple[float, float, int, int]]:
     """(score, no-answer score, start, end) of each window's best span; places count from the context's first token.
 
     Spans are pairs of the `n_best` starts and ends among context tokens, in order and not longer than `answer_tokens`.
+    A token without characters of its own (of the prefix, or a lone mark of a word's beginning) is neither; where there
+    are no others, the score is minus infinity.
     """
     logits = logits_NL2.float().cpu().numpy()
     results: list[tuple[float, float, int, int]] = []
-    for window_L2, first, count in zip(logits, firsts, counts, strict=True):
-        null = float(window_L2[0].sum())
-        start_C, end_C = window_L2[first : first + count, 0], window_L2[first : first + count, 1]
-        if not count:
+    for logits_L2, window in zip(logits, made, strict=True):
+        null = float(logits_L2[0].sum())
+        place_C = np.array([place for place, (begin, end) in enumerate(window.spans) if begin < end], dtype=np.intp)
+        if not len(place_C):
             results.append((-np.inf, null, 0, 0))
             continue
+        start_C, end_C = logits_L2[window.first + place_C].T
         starts_K, ends_K = _most(start_C, task_format.n_best), _most(end_C, task_format.n_best)
-        length_KK = ends_K[None, :] - starts_K[:, None]
+        length_KK = place_C[ends_K][None, :] - place_C[starts_K][:, None]
         allowed_KK = (length_KK >= 0) & (length_KK < task_format.answer_tokens)
         score_KK = np.where(allowed_KK, start_C[starts_K][:, None] + end_C[ends_K][None, :], -np.inf)
         at = int(score_KK.argmax())
-        start, end = int(starts_K[at // len(ends_K)]), int(ends_K[at % len(ends_K)])
+        start, end = starts_K[at // len(ends_K)], ends_K[at % len(ends_K)]
         score = float(score_KK.flat[at])
         # None of the best pairs may be in order: the best single token then stands.
         if score == -np.inf:
-            start = end = int((start_C + end_C).argmax())
+            start = end = (start_C + end_C).argmax()
             score = float(start_C[start] + end_C[end])
-        results.append((score, null, start, end))
+        results.append((score, null, int(place_C[start]), int(place_C[end])))
     return results
 
 
