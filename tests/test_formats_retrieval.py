@@ -190,6 +190,23 @@ def test_development_rows_are_ranked_among_their_own_candidates(models, architec
     assert found.details == {"candidates": 2}
 
 
+@pytest.mark.parametrize("limit", [None, 2])
+@pytest.mark.parametrize(("task", "language"), [(PASSAGES, "en"), (ENTITIES, "xb")], ids=["passages", "entities"])
+def test_queries_without_labels_are_ranked_all_the_same(models, sources, task, language, limit):
+    bench = format_bench.make(models, "bert", 128)
+    labelled = read_rows(task.rows_in(language), task.format, sources)
+    unlabelled = format_bench.examples(query=labelled.columns["query"])
+    found = RETRIEVAL.predict(unlabelled, task, None, bench.evaluator(sources=sources, limit=limit))
+    assert found.golds is None
+    pool = read_pool(task, sources, limit).columns["id"]
+    assert found.details == {"candidates": len(pool)}
+    if limit is None:
+        with_labels = RETRIEVAL.predict(labelled, task, None, bench.evaluator(sources=sources))
+        assert found.predictions == with_labels.predictions
+    else:
+        assert [set(each) for each in found.predictions] == [set(pool)] * len(unlabelled)
+
+
 def test_a_pool_is_embedded_once_for_all_languages_but_anew_for_other_ones(models, sources, monkeypatch):
     bench = format_bench.make(models, "bert", 128)
     memory: dict[object, torch.Tensor] = {}

@@ -6,6 +6,8 @@ arXiv:1909.10506; multilingual sets: Roy et al. 2020, LAReQA, arXiv:2004.05484).
 Suffixes: Q queries, N candidates, S sequences of a batch, D hidden size.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -61,23 +63,21 @@ def predict(examples: Examples, task: Task, _head: TrainedHead | None, forward: 
     queries_QD = forward.vectors(encoded)
     places_Qk = top_k(queries_QD, candidates_ND, min(RANKED, len(names)), unit=True).indices
     predictions = [[names[place] for place in places] for places in places_Qk.tolist()]
-    right: dict[str, list[str]] = {}
-    for name, answered in zip(names, pool.columns["answers"], strict=True):
-        for key in answered:
-            right.setdefault(key, []).append(name)
-    found = [list(dict.fromkeys(n for key in each for n in right.get(key, ()))) for each in golds]
+    found = None if golds is None else _right(golds, pool)
     details = {"candidates": len(names)}
     return Predicted(predictions, found, examples.rows, [encoded], list(examples.columns["query"]), details)
 
 
-def _ranked(examples: Examples, task: Task, forward: Forward) -> tuple[list[list[str]], Examples]:
-    """The ids that each query asks for, and the candidates that are ranked: the task's pool.
+def _ranked(examples: Examples, task: Task, forward: Forward) -> tuple[list[list[str]] | None, Examples]:
+    """The ids that each query asks for (None: unlabelled rows), and the candidates that are ranked: the task's pool.
 
     Rows in the form of training rows, as development sets have them, are ranked among their own candidates.
     """
     if "gold" in examples.columns:
         golds: list[list[str]] = examples.columns["gold"]
         return golds, forward.pool(task, list(dict.fromkeys(key for each in golds for key in each)))
+    if "candidate" not in examples.columns:
+        return None, forward.pool(task, [])
     blank = [""] * len(examples)
     keys = list(zip(examples.columns["candidate"], examples.columns.get("candidate_context", blank), strict=True))
     number = {key: str(place) for place, key in enumerate(dict.fromkeys(keys))}
@@ -86,6 +86,15 @@ def _ranked(examples: Examples, task: Task, forward: Forward) -> tuple[list[list
     ids = list(number.values())
     pool = Examples(chosen.rows, {**chosen.columns, "id": ids, "answers": [[name] for name in ids]})
     return [[number[key]] for key in keys], pool
+
+
+def _right(golds: Sequence[Sequence[str]], pool: Examples) -> list[list[str]]:
+    """Ids of each query's right candidates: all that answer one of the ids it asks for."""
+    right: dict[str, list[str]] = {}
+    for name, answered in zip(pool.columns["id"], pool.columns["answers"], strict=True):
+        for key in answered:
+            right.setdefault(key, []).append(name)
+    return [list(dict.fromkeys(name for key in each for name in right.get(key, ()))) for each in golds]
 
 
 def _encode_queries(examples: Examples, reading: Reading) -> Encoded:
