@@ -8,6 +8,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 Normaliser = Callable[[str], str]
 AnswerScore = Callable[[str, Sequence[str], Normaliser], float]
@@ -15,7 +16,11 @@ AnswerScore = Callable[[str, Sequence[str], Normaliser], float]
 PUNCTUATION = frozenset(string.punctuation)
 _ENGLISH_ARTICLES = re.compile(r"\b(a|an|the)\b")
 
+once_per_text = lru_cache(maxsize=2**16)
+"""For normalisers: each metric goes through all texts of a set, and sets are smaller than this."""
 
+
+@once_per_text
 def normalise(text: str) -> str:
     """Text without case, ASCII punctuation, English articles and extra space, as SQuAD compares answers.
 

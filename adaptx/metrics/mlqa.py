@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from adaptx.errors import UserError
-from adaptx.metrics.answers import AnswerScore, Normaliser, exact_match, word_f1
+from adaptx.metrics.answers import AnswerScore, Normaliser, exact_match, once_per_text, word_f1
 from adaptx.metrics.metric import Floats, Metric, check_lengths, mean, one_each
 
 SOURCE = "xtreme evaluate.py `mlqa_em_f1`, which is MLQA's mlqa_evaluation_v1.py (Lewis et al. 2020, arXiv:1910.07475)"
@@ -34,6 +34,7 @@ def _is_punctuation(character: str) -> bool:
     return character in string.punctuation or unicodedata.category(character).startswith("P")
 
 
+@cache
 def normaliser(language: str) -> Normaliser:
     """MLQA's normaliser for answers in `language` (a two-letter code).
 
@@ -47,6 +48,7 @@ def normaliser(language: str) -> Normaliser:
         )
     articles = _ARTICLES[language]
 
+    @once_per_text
     def normalise(text: str) -> str:
         text = "".join(character for character in text.lower() if not _is_punctuation(character))
         if articles is not None:
