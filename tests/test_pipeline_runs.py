@@ -1,0 +1,179 @@
+"""What a run keeps and removes, what a failure stops and how it is told; a finished training on the user's own rows."""
+
+import json
+import shutil
+
+import pytest
+import tiny
+from filelock import FileLock
+from pipeline import FULL, LORA, scores, topic
+
+from adaptx.data.reading import read_rows
+from adaptx.errors import UserError
+from adaptx.plan import Status
+from adaptx.specs import Evaluate, Hidden, Sequential, Train
+from adaptx.store import Store
+
+
+def test_weights_of_full_targets_go_once_their_scores_are_stored(world, tmp_path):
+    target = tiny.train(world.bert, tiny.NLI, FULL, start=Sequential(topic(world.bert, FULL)))
+    kept = tiny.train(world.bert, tiny.NLI, FULL, setting=tiny.config(seed=2), keep=True)
+    small = tiny.train(world.bert, tiny.NLI, LORA)
+    stages = tuple(each for train in (target, kept, small) for each in tiny.everywhere(train))
+    plan, shop, summary = tiny.execute(world, tmp_path, stages)
+    assert summary.complete
+    has_module = {train: shop.store.find(plan.fingerprint_of(train)).has_module for train in plan_trainings(plan)}
+    assert has_module == {target: False, kept: True, small: True, target.start.stage: True}
+    statuses = plan.statuses(shop.store)
+    assert statuses[plan.fingerprint_of(target)] is Status.SCORES_ONLY
+    with pytest.raises(UserError, match="--keep"):
+        shop.module(target)
+    before = scores(shop.store, plan.fingerprint_of(tiny.everywhere(target)[0]))
+    # Nothing is to do; asked to keep them, the weights are made again, and the scores stay.
+    _, _, idle = tiny.execute(world, tmp_path, stages)
+    assert idle.finished == []
+    _, shop, made = tiny.execute(world, tmp_path, stages, keep=True)
+    assert [node.stage for node in made.finished] == [target]
+    assert shop.store.find(plan.fingerprint_of(target)).has_module
+    (tiny.folder_of(plan, shop, tiny.everywhere(target)[0]) / "complete").unlink()
+    plan, shop, rescored = tiny.execute(world, tmp_path, stages, keep=True)
+    assert [node.kind for node in rescored.finished] == ["evaluate"]
+    after = scores(shop.store, plan.fingerprint_of(tiny.everywhere(target)[0]))
+    assert after["predictions"] == before["predictions"]
+
+
+def plan_trainings(plan) -> list[Train]:
+    return [node.stage for node in plan.nodes if node.kind == "train"]
+
+
+def test_a_stage_that_fails_takes_only_its_dependents_with_it(world, tmp_path):
+    """The topics' rows are spoilt after the start, when they have been checked already."""
+    mirror = tmp_path / "mirror"
+    shutil.copytree(world.folder, mirror)
+    here = tiny.known_world(mirror)
+    first = tiny.train(here.bert, tiny.NLI, LORA)
+    failing = topic(here.bert, FULL)
+    over = tiny.train(here.bert, tiny.NLI, FULL, start=Sequential(failing))
+    last = tiny.train(here.bert, tiny.NLI, FULL)
+    stages = tuple(each for train in (first, over, last) for each in tiny.everywhere(train))
+
+    def spoil(nodes) -> None:
+        path = mirror / "tiny/topic/en/train.parquet"
+        path.write_bytes(b"no longer parquet")
+
+    plan, shop, summary = tiny.execute(here, tmp_path / "store", stages, after=spoil)
+    assert not summary.complete
+    failed = {plan.fingerprint_of(stage): stage for stage in (failing, over, *tiny.everywhere(over))}
+    assert set(summary.failed) == set(failed)
+    assert set(summary.errors) == {plan.fingerprint_of(failing)}
+    assert "skipped: bert.topic.full, which it needs, failed" in summary.failed[plan.fingerprint_of(over)]
+    for train in (first, last):
+        assert shop.store.find(plan.fingerprint_of(train)) is not None
+        assert all(shop.store.find(plan.fingerprint_of(each)) is not None for each in tiny.everywhere(train))
+
+
+def test_an_evaluation_that_fails_leaves_the_others_of_its_model(world, tmp_path):
+    deep = Evaluate(world.bert, tiny.TATOEBA, "xa", framing=Hidden(layer=99))
+    fine = Evaluate(world.bert, tiny.TATOEBA, "xa")
+    plan, _, summary = tiny.execute(world, tmp_path, (deep, fine))
+    assert [node.stage for node in summary.finished] == [fine]
+    assert summary.failed == {
+        plan.fingerprint_of(deep): f"ValueError: Hidden(layer=99): the checkpoint has {tiny.LAYERS} layers"
+    }
+
+
+def test_bad_rows_stop_the_run_before_the_first_stage(world, tmp_path):
+    mirror = tmp_path / "mirror"
+    shutil.copytree(world.folder, mirror)
+    here = tiny.known_world(mirror)
+    (mirror / "tiny/nli/xb/test.parquet").write_bytes((mirror / "tiny/topic/en/train.parquet").read_bytes())
+    train = tiny.train(here.bert, tiny.NLI, LORA)
+    with pytest.raises(UserError, match=r"xb/test\.parquet has no column 'premise'.*it has: text, topic"):
+        tiny.execute(here, tmp_path / "store", tiny.everywhere(train))
+    assert not list((tmp_path / "store").glob("train/*"))
+
+
+def test_a_module_of_another_checkpoint_is_refused_with_both_digests(world, tmp_path):
+    from adaptx.execution.serving import predict_file
+    from adaptx.specs import Resources
+
+    mirror = tmp_path / "mirror"
+    shutil.copytree(world.folder, mirror)
+    here = tiny.known_world(mirror)
+    train = tiny.train(here.bert, tiny.NLI, LORA)
+    plan, shop, _ = tiny.execute(here, tmp_path / "store", tiny.everywhere(train))
+    before = here.sources.model(here.bert).digest
+    config = mirror / "models/tiny/bert/config.json"
+    config.write_text(config.read_text() + " ")
+    after = here.sources.model(here.bert).digest
+    assert before != after
+    name = tiny.folder_of(plan, shop, train).name
+    rows = mirror / "tiny/nli/xa/test.parquet"
+    with pytest.raises(UserError, match=rf"digest {before}, but tiny/bert now has {after}"):
+        predict_file(Store(tmp_path / "store"), here.sources, name, rows, Resources("cpu"))
+
+
+RECIPE = """
+import pathlib
+import tiny
+from adaptx.specs import Evaluate, Full, Lora, Recipe
+
+def build(world: str = "") -> Recipe:
+    model = tiny.known_world(pathlib.Path(world)).bert
+    trains = [tiny.train(model, tiny.NLI, method) for method in (Lora(), Full())]
+    return Recipe("two", tuple(each for train in trains for each in tiny.everywhere(train)))
+"""
+
+
+@pytest.fixture(scope="module")
+def from_the_command_line(world, tmp_path_factory):
+    """(store, what the run said): one of two trainings is held by another process, and fails."""
+    from adaptx.recipe_file import load_recipe
+
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "recipe.py").write_text(RECIPE)
+    common = ("--store", folder / "store", "--data", world.folder, "--set", f"world={world.folder}")
+    recipe = load_recipe(folder / "recipe.py", {"world": str(world.folder)})
+    plan, shop = tiny.workshop(world, folder / "store", recipe.evaluations)
+    held = plan.fingerprint_of(recipe.evaluations[-1].model)
+    with FileLock(shop.store.working(held).with_suffix(".lock")):
+        ended = tiny.adaptx("run", folder / "recipe.py", *common, "--device", "cpu", check=1)
+    return folder, ended, common
+
+
+def test_a_failed_stage_is_exit_status_1_and_the_others_are_stored(from_the_command_line):
+    folder, ended, _ = from_the_command_line
+    assert "3 stages failed or were skipped" in ended.stderr
+    assert "another process is training this stage" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    kinds = [entry.kind for entry in Store(folder / "store").entries().values()]
+    assert sorted(kinds) == ["evaluate", "evaluate", "train"]
+
+
+def test_predict_and_evaluate_on_the_users_own_files(world, from_the_command_line):
+    folder, _, (*place, _, _) = from_the_command_line
+    (entry,) = [each for each in Store(folder / "store").entries().values() if each.kind == "train"]
+    examples = read_rows(tiny.NLI.rows_in("xa"), tiny.NLI.format, world.sources)
+    pairs = list(zip(*(examples.columns[role] for role in ("text", "pair", "label")), strict=True))
+    (folder / "pairs.csv").write_text("premise,hypothesis\n" + "".join(f"{a},{b}\n" for a, b, _ in pairs))
+    (folder / "mine.jsonl").write_text(
+        "".join(json.dumps({"text": a, "pair": b, "label": label}) + "\n" for a, b, label in pairs)
+    )
+    said = tiny.adaptx("predict", entry.folder.name, folder / "pairs.csv", *place, "--device", "cpu").stdout
+    lines = [json.loads(line) for line in said.splitlines()]
+    (stored,) = [
+        each.result
+        for each in Store(folder / "store").entries().values()
+        if each.kind == "evaluate" and each.result["language"] == "xa"
+    ]
+    assert [line["prediction"] for line in lines] == stored["predictions"]
+    assert [line["row"] for line in lines] == list(range(30))
+    for line in lines:
+        assert tuple(line["probabilities"]) == tiny.LABELS
+        assert sum(line["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    asked = ("evaluate", entry.fingerprint[:10], "--task", folder / "mine.jsonl", *place, "--json", "--device", "cpu")
+    mine = json.loads(tiny.adaptx(*asked).stdout)
+    assert mine["metrics"] == stored["metrics"]
+    assert mine["predictions"] == stored["predictions"]
+    low, high = mine["intervals"]["accuracy"]
+    assert low < mine["metrics"]["accuracy"] < high
