@@ -10,6 +10,7 @@ import typer
 from adaptx.cli_catalog import methods, models, tasks
 from adaptx.cli_memory import bench, memory
 from adaptx.cli_options import (
+    CheckpointingOption,
     DataOption,
     DeviceOption,
     JsonOption,
@@ -95,6 +96,7 @@ def run(
     micro_batch_tokens: Annotated[
         int | None, typer.Option(min=1, help="Most tokens in one forward pass; changes memory, not results.")
     ] = None,
+    checkpointing: CheckpointingOption = False,
     checkpoint_seconds: Annotated[float, typer.Option(min=0, help="Time between two checkpoints.")] = 60.0,
 ) -> None:
     """Run what is not stored yet; an interrupted run continues where it stopped.
@@ -109,7 +111,7 @@ def run(
 
     options = RecipeOptions(recipe, store, data, model, size, tuple(settings or ()), limit, precision)
     opened = options.open(resolve_commit)
-    resources = Resources(device, micro_batch_size, micro_batch_tokens, checkpoint_seconds)
+    resources = Resources(device, micro_batch_size, micro_batch_tokens, checkpoint_seconds, checkpointing)
     shop = Workshop(opened.store, opened.sources, opened.plan.fingerprint_of, resources, choose_device(resources))
     progress = watcher(out)
     tracker = Tracker(opened.plan, opened.store, tracking or default_uri(opened.store), progress.note)

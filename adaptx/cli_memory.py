@@ -9,7 +9,7 @@ import typer
 from rich.progress import track
 
 from adaptx.catalog.models import find_model
-from adaptx.cli_options import JsonOption, TrackingOption, err, out
+from adaptx.cli_options import CheckpointingOption, JsonOption, TrackingOption, err, out
 from adaptx.errors import UserError
 from adaptx.opening import DEFAULT_STORE
 from adaptx.specs import Bottleneck, Full, Lora, Method, Precision
@@ -30,7 +30,6 @@ MicroBatch = Annotated[
     int | None, typer.Option(min=1, help="Sequences in one forward pass (default: all).", show_default=False)
 ]
 Precisions = Annotated[str, typer.Option("--precision", help="fp32 or bf16; both, with a comma.")]
-Checkpointing = Annotated[bool, typer.Option("--checkpointing", help="Compute layers again backwards.")]
 Rank = Annotated[int, typer.Option(min=1, help="Rank of LoRA.")]
 Reduction = Annotated[float, typer.Option(min=1, help="Hidden size over bottleneck size.")]
 
@@ -42,7 +41,7 @@ def memory(
     sequence_length: Lengths = "512",
     micro_batch_size: MicroBatch = None,
     precision: Precisions = "bf16",
-    checkpointing: Checkpointing = False,
+    checkpointing: CheckpointingOption = False,
     rank: Rank = 8,
     reduction_factor: Reduction = 16,
     device: Annotated[str, typer.Option(help="cuda or cpu.")] = "cuda",
@@ -91,7 +90,7 @@ def bench(
     sequence_length: Lengths = "128",
     micro_batch_size: MicroBatch = None,
     precision: Precisions = "bf16",
-    checkpointing: Checkpointing = False,
+    checkpointing: CheckpointingOption = False,
     rank: Rank = 8,
     reduction_factor: Reduction = 16,
     steps: Annotated[int, typer.Option(min=1, help="Timed steps of each combination.")] = 5,

@@ -18,6 +18,7 @@ from adaptx.catalog import MODELS, NLI, TASKS, TATOEBA
 from adaptx.plan import make_plan
 from adaptx.recipe_file import load_recipe
 from adaptx.sources import Sources
+from adaptx.specs import Resources
 from adaptx.store import Store
 
 COMMANDS = [command.name or command.callback.__name__ for command in cli.app.registered_commands]
@@ -357,6 +358,18 @@ def test_failed_stages_are_named_with_their_cause_and_status_1(adaptx, recipe, d
     assert "e5-mini.nli.lora-r8.sequential-snli: skipped: e5-mini.snli.lora-r8, which it needs, failed" in said
     assert "e5-mini.tatoeba.es: OSError: away" in said
     assert "Traceback" not in said
+
+
+def test_what_a_run_may_use_reaches_its_stages(adaptx, recipe, data, monkeypatch) -> None:
+    from adaptx.execution import local
+
+    found = set()
+    monkeypatch.setattr(local, "check_rows", lambda *_: None)
+    monkeypatch.setattr(local, "execute_train", lambda _, shop, *__: found.add(shop.resources))
+    monkeypatch.setattr(local, "execute_evaluations", lambda _, shop, *__: found.add(shop.resources) or {})
+    given = ("--device", "cpu", "--micro-batch-size", 4, "--micro-batch-tokens", 90, "--checkpoint-seconds", 5)
+    adaptx("run", recipe, "--data", data, *given, "--checkpointing")
+    assert found == {Resources("cpu", 4, 90, 5.0, checkpointing=True)}
 
 
 def test_running_what_is_stored_is_status_0(adaptx, recipe, data, tmp_path, monkeypatch) -> None:

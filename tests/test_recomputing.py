@@ -1,13 +1,38 @@
-"""Layers computed again in the backward pass leave loss and gradients as they were, dropout included."""
+"""Layers computed again in the backward pass leave losses, gradients and weights as they were, dropout included."""
 
+from pathlib import Path
+
+import format_bench
+import needs
 import pytest
+import small_world
 import tiny
 import torch
+from pipeline import COMBINATIONS
 
 from adaptx.backbones.encoder import Encoder
 from adaptx.backbones.fast_dropout import FastDropout
 from adaptx.backbones.recomputing import recompute_layers
-from adaptx.specs import Hidden
+from adaptx.methods.module import capture
+from adaptx.progress import Silent
+from adaptx.specs import Evaluate, Hidden, Resources, Retrieval
+
+NAMES = ("full", "lora", "bottleneck", "lora-after-bottleneck", "bottleneck-stack", "bottleneck-fuse")
+STARTS = {name: COMBINATIONS[name] for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Path:
+    """What trainings start from, kept for all cases."""
+    return tmp_path_factory.mktemp("store")
+
+
+def first_layers_runs(network) -> list[int]:
+    """A list of one number: how often the first layer has been computed."""
+    runs = [0]
+    # (Hooks of a layer itself are outside of what is computed again, under transformers 5.)
+    network.encoder.layer[0].output.register_forward_pre_hook(lambda *_: runs.__setitem__(0, runs[0] + 1))
+    return runs
 
 
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
@@ -18,11 +43,9 @@ def test_gradients_stay_as_they_were(world, architecture, dropout) -> None:
     def gradients(recompute: bool) -> dict[str, torch.Tensor]:
         network = tiny.bare(world, architecture, dropout).train()
         backbone = Encoder(network)
-        runs = [0]
-        # (Hooks of a layer itself are outside of what is computed again, under transformers 5.)
-        network.encoder.layer[0].output.register_forward_pre_hook(lambda *_: runs.__setitem__(0, runs[0] + 1))
+        runs = first_layers_runs(network)
         if recompute:
-            recompute_layers(network, lambda: [FastDropout(), backbone.attention()])
+            recompute_layers(network, backbone)
         torch.manual_seed(3)
         with FastDropout():
             loss = backbone.pooled(batch, Hidden()).square().sum()
@@ -35,3 +58,52 @@ def test_gradients_stay_as_they_were(world, architecture, dropout) -> None:
     assert len(plain) > 10
     for name, gradient in plain.items():
         torch.testing.assert_close(again[name], gradient, atol=1e-6, rtol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", needs.each(STARTS, names=True))
+def test_a_training_ends_with_the_very_weights(world, store, name, architecture, precision) -> None:
+    """In several micro-batches, with dropout in the network and in the method."""
+    method, start = STARTS[name]
+    model = world.models[architecture]
+    begins = {} if start is None else {"start": start(model)}
+    train = tiny.train(model, tiny.NLI, method, setting=tiny.config(dropout=0.2, precision=precision), **begins)
+    before = tuple(Evaluate(stage, tiny.TATOEBA, "xa") for stage in train.inputs)
+    if before:
+        _, _, summary = tiny.execute(world, store, before, keep=True)
+        assert summary.complete, summary.failed
+
+    def ended(checkpointing: bool):
+        resources = Resources("cpu", micro_batch_size=3, checkpointing=checkpointing)
+        training, fresh = tiny.begin(world, train, store, resources)
+        runs = first_layers_runs(fresh.backbone.network)
+        losses = [entry["loss"] for entry in training.run(Silent()).history.steps]
+        head = dict(training.model.heads.named_parameters())
+        return losses, {**capture(training.own), **head}, runs[0]
+
+    losses, weights, runs = ended(checkpointing=False)
+    losses_again, weights_again, runs_again = ended(checkpointing=True)
+    assert runs_again == 2 * runs > 0
+    assert losses_again == losses
+    assert weights_again.keys() == weights.keys()
+    for key, value in weights.items():
+        assert torch.equal(weights_again[key], value), key
+
+
+@pytest.mark.parametrize("budget", [format_bench.WHOLE, format_bench.FEW_TOKENS], ids=["whole", "cut"])
+def test_gradients_over_the_whole_batch_stay_as_they_were(tmp_path, budget) -> None:
+    models = small_world.make_models(tmp_path)
+    queries, candidates = list(small_world.WORDS[:6]), [" ".join(small_world.WORDS[n:]) for n in range(6)]
+
+    def gradients(recompute: bool):
+        bench = format_bench.make(models, "bert", dropout=0.2)
+        drawn = format_bench.drawn_items(bench, format_bench.examples(query=queries, candidate=candidates), Retrieval())
+        if recompute:
+            recompute_layers(bench.network, bench.encoder)
+        torch.manual_seed(3)
+        return format_bench.loss_and_gradients(bench, drawn, Retrieval(), budget, training=True)
+
+    (loss, plain), (loss_again, again) = gradients(recompute=False), gradients(recompute=True)
+    assert loss_again == loss
+    format_bench.close(again, plain)

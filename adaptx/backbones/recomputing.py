@@ -1,7 +1,8 @@
 """Gradient checkpointing (Chen et al. 2016, arXiv:1604.06174): layers keep their input alone and are computed again.
 
 Layers computed again run outside the contexts of the forward pass, so those that change what a layer computes (packed
-attention, cheap dropout, the adapters library's own) are entered anew; results stay the same, dropout masks too.
+attention, cheap dropout, the adapters library's own) are entered anew; results stay the same, dropout masks too, as
+torch sets its generators back and all masks are drawn from them.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,14 +11,28 @@ from typing import Any
 
 from torch.utils.checkpoint import checkpoint
 
+from adaptx.backbones.encoder import Encoder
+from adaptx.backbones.fast_dropout import FastDropout
+
 Contexts = Callable[[], Sequence[AbstractContextManager[Any]]]
 
 
-def recompute_layers(network: Any, contexts: Contexts) -> None:
+def recompute_layers(
+    network: Any,
+    backbone: Encoder | None,
+    library: Contexts | None = None,
+    kernels: Callable[[], AbstractContextManager[Any]] = FastDropout,
+) -> None:
     """Let every layer of a transformers network be computed again in the backward pass of training.
 
-    contexts: asked at each layer's forward pass; what the layer is to be computed again in, the outermost first.
+    backbone: the encoder that the network is read through, if one is. library: asked at each layer's forward pass, what
+    another library runs its layers in. kernels: what a forward pass runs in, which by default is cheap dropout.
     """
+
+    def contexts() -> list[AbstractContextManager[Any]]:
+        """Those of a forward pass, the outermost first."""
+        packing = [] if backbone is None else [backbone.attention()]
+        return [kernels(), *packing, *(library() if library is not None else ())]
 
     def around() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
         return nullcontext(), _All(contexts())

@@ -24,9 +24,14 @@ OWN = "own"
 
 @dataclass(frozen=True)
 class Assembly:
-    """The parameters of a training's own module (the ones that train), by key."""
+    """What was attached to a network.
+
+    own: the parameters of the training's own module (the ones that train), by key. has_adapters: the network went
+    through the adapters library.
+    """
 
     own: dict[Key, nn.Parameter]
+    has_adapters: bool
 
     @property
     def kind(self) -> str:
@@ -49,7 +54,8 @@ def assemble(
     # A finished full fine-tuning holds every weight, so nothing below it needs to be there.
     whole = isinstance(train.method, Full) and (own is not None or below.continued is not None)
     frozen = () if whole else below.frozen
-    if any(isinstance(stage.method, Bottleneck) for stage in (*frozen, *below.fused, train)):
+    has_adapters = any(isinstance(stage.method, Bottleneck) for stage in (*frozen, *below.fused, train))
+    if has_adapters:
         adapters_backend.prepare(network)
     modules: list[nn.Parameter] = []
     for index, stage in enumerate(frozen):
@@ -70,7 +76,7 @@ def assemble(
     for parameter in parameters.values():
         parameter.requires_grad_(True)
     to_precision(network, modules, bf16=(precision or train.config.precision) == "bf16")
-    return Assembly(parameters)
+    return Assembly(parameters, has_adapters)
 
 
 def _fuse(network: Any, stages: tuple[Train, ...], load: Load, modules: list[nn.Parameter]) -> dict[Key, nn.Parameter]:

@@ -9,12 +9,14 @@ from torch import nn
 
 from adaptx.backbones.encoder import Encoder, to_precision
 from adaptx.backbones.loading import load_language_model_head, load_network, load_tokenizer
+from adaptx.backbones.recomputing import recompute_layers
 from adaptx.composition.assembly import Assembly, assemble
 from adaptx.errors import UserError
 from adaptx.formats import behaviour
 from adaptx.formats.heads import for_labels, load_head
 from adaptx.formats.interface import HeadBase, TrainedHead
 from adaptx.lineage import head_of
+from adaptx.methods import adapters_backend
 from adaptx.methods.module import Module, load_module
 from adaptx.sources import Sources
 from adaptx.specs import KeptHead, Mixture, ModelSpec, Precision, Resources, Sequential, Task, TaskFormat, Train
@@ -108,6 +110,8 @@ def model_to_train(train: Train, shop: Workshop) -> Fresh:
     tokenizer = load_tokenizer(train.model, shop.sources)
     torch.manual_seed(train.config.seed)
     assembly = assemble(network, train, shop.module)
+    if shop.resources.checkpointing:
+        recompute_layers(network, backbone, adapters_backend.forward_contexts if assembly.has_adapters else None)
     heads = _begin_heads(train, shop, head_base(network, train.model, shop))
     backbone.to(shop.device)
     for head in heads.values():

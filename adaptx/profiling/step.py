@@ -21,7 +21,7 @@ from adaptx.backbones.fast_dropout import FastDropout
 from adaptx.backbones.recomputing import recompute_layers
 from adaptx.backbones.sites import sites_of
 from adaptx.formats.heads import LinearHead
-from adaptx.methods import attach
+from adaptx.methods import adapters_backend, attach
 from adaptx.profiling.cell import TARGET_TOKENS, Cell
 from adaptx.profiling.tracker import Part
 from adaptx.specs import Bottleneck, ModelFamily
@@ -106,8 +106,6 @@ def outline(cell: Cell) -> tuple[nn.Module, nn.Module | None, list[nn.Parameter]
     with torch.device("meta"):
         network: Any = build_network(shape)
         if isinstance(cell.method, Bottleneck):
-            from adaptx.methods import adapters_backend
-
             adapters_backend.prepare(network)
         own = list(attach(network, sites_of(network), cell.method, "own").values())
         head = LinearHead(shape.hidden_size, LABELS, 0.1) if cell.model.family is ModelFamily.ENCODER else None
@@ -141,23 +139,10 @@ def make_step(
     else:
         forward, loss_sum = _language_model(cell, network, device)
     if cell.checkpointing:
-        recompute_layers(network, lambda: _contexts(cell, around, backbone))
+        library = adapters_backend.forward_contexts if isinstance(cell.method, Bottleneck) else None
+        recompute_layers(network, backbone, library, around)
     own = [parameter for parameter in parameters if id(parameter) not in in_head]
     return Step(cell, model, parameters, own, optimizer, forward, loss_sum, around)
-
-
-def _contexts(
-    cell: Cell, kernels: Callable[[], AbstractContextManager[Any]], backbone: Encoder | None
-) -> list[AbstractContextManager[Any]]:
-    """Those of a forward pass, the outermost first."""
-    found = [kernels()]
-    if backbone is not None:
-        found.append(backbone.attention())
-    if isinstance(cell.method, Bottleneck):
-        from adaptx.methods import adapters_backend
-
-        found += adapters_backend.forward_contexts()
-    return found
 
 
 def _materialise(model: nn.Module, device: torch.device) -> None:
