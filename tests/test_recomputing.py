@@ -15,10 +15,19 @@ from adaptx.backbones.fast_dropout import FastDropout
 from adaptx.backbones.recomputing import recompute_layers
 from adaptx.methods.module import capture
 from adaptx.progress import Silent
-from adaptx.specs import Evaluate, Hidden, Resources, Retrieval
+from adaptx.specs import Evaluate, Hidden, Resources, Retrieval, Train
 
 NAMES = ("full", "lora", "bottleneck", "lora-after-bottleneck", "bottleneck-stack", "bottleneck-fuse")
-STARTS = {name: COMBINATIONS[name] for name in NAMES}
+
+
+def target(name: str, model: tiny.ModelSpec, precision: str = "fp32") -> Train:
+    """A training with dropout in the network and in the method."""
+    method, start = COMBINATIONS[name]
+    begins = {} if start is None else {"start": start(model)}
+    return tiny.train(model, tiny.NLI, method, setting=tiny.config(dropout=0.2, precision=precision), **begins)
+
+
+TARGETS = {name: target(name, tiny.ModelSpec("tiny/bert")) for name in NAMES}
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +71,9 @@ def test_gradients_stay_as_they_were(world, architecture, dropout) -> None:
 
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("name", needs.each(STARTS, names=True))
+@pytest.mark.parametrize("name", needs.each(TARGETS, names=True))
 def test_a_training_ends_with_the_very_weights(world, store, name, architecture, precision) -> None:
-    """In several micro-batches, with dropout in the network and in the method."""
-    method, start = STARTS[name]
-    model = world.models[architecture]
-    begins = {} if start is None else {"start": start(model)}
-    train = tiny.train(model, tiny.NLI, method, setting=tiny.config(dropout=0.2, precision=precision), **begins)
+    train = target(name, world.models[architecture], precision)
     before = tuple(Evaluate(stage, tiny.TATOEBA, "xa") for stage in train.inputs)
     if before:
         _, _, summary = tiny.execute(world, store, before, keep=True)
