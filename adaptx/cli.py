@@ -2,17 +2,20 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adaptx import memory_check
 from adaptx.cli_catalog import methods, models, tasks
 from adaptx.cli_memory import bench, memory
 from adaptx.cli_options import (
     CheckpointingOption,
     DataOption,
     DeviceOption,
+    GpuOption,
     JsonOption,
     LimitOption,
     ModelOption,
@@ -34,6 +37,9 @@ from adaptx.plan import Plan, Status, make_plan
 from adaptx.recipe_file import load_recipe
 from adaptx.sources import Sources
 from adaptx.specs import Resources
+
+if TYPE_CHECKING:
+    from adaptx.execution.building import Workshop
 
 INTERRUPTED = 130
 app = typer.Typer(
@@ -63,19 +69,26 @@ def plan(
     limit: LimitOption = None,
     precision: PrecisionOption = None,
     why: Annotated[bool, typer.Option("--why", help="For each stage to do: which field changed.")] = False,
+    gpu: GpuOption = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="Where it will run, for memory (cuda with --gpu, else cpu).")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List a recipe's stages once each: which are stored, and what the others will cost.
+    """List a recipe's stages once each: which are stored, what the others will cost, and whether they fit a GPU.
 
-    Example: adaptx plan recipes/quickstart.py --data sample --why
+    Example: adaptx plan recipes/quickstart.py --data sample --why --gpu 24GiB
     """
-    from adaptx.views.plan import plan_json, show_plan
+    from adaptx.views.plan import Place, plan_json, show_plan
+    from adaptx.views.sizes import parse_bytes
 
+    memory_bytes = parse_bytes(gpu) if gpu is not None else None
+    place = Place(Resources(device or ("cuda" if gpu is not None else "cpu")), memory_bytes)
     opened = RecipeOptions(recipe, store, data, model, size, tuple(settings or ()), limit, precision).open()
     if as_json:
-        typer.echo(json.dumps(plan_json(opened.plan, opened.store), indent=1))
+        typer.echo(json.dumps(plan_json(opened.plan, opened.store, place), indent=1))
     else:
-        show_plan(opened.plan, opened.store, out, why)
+        show_plan(opened.plan, opened.store, out, why, place)
 
 
 def run(
@@ -98,6 +111,8 @@ def run(
     ] = None,
     checkpointing: CheckpointingOption = False,
     checkpoint_seconds: Annotated[float, typer.Option(min=0, help="Time between two checkpoints.")] = 60.0,
+    gpu: GpuOption = None,
+    too_large: Annotated[bool, typer.Option("--too-large", help="Run what is predicted not to fit, too.")] = False,
 ) -> None:
     """Run what is not stored yet; an interrupted run continues where it stopped.
 
@@ -113,6 +128,8 @@ def run(
     opened = options.open(resolve_commit)
     resources = Resources(device, micro_batch_size, micro_batch_tokens, checkpoint_seconds, checkpointing)
     shop = Workshop(opened.store, opened.sources, opened.plan.fingerprint_of, resources, choose_device(resources))
+    if not too_large:
+        _refuse_too_large(opened.plan, opened.plan.statuses(opened.store, keep), shop, gpu)
     progress = watcher(out)
     tracker = Tracker(opened.plan, opened.store, tracking or default_uri(opened.store), progress.note)
     try:
@@ -129,6 +146,25 @@ def run(
     extra = f" ({scores_only} full fine-tuned targets: scores only)" if scores_only else ""
     out.print(f"{len(summary.finished)} stages run, {stored} of {len(statuses)} stored{extra} in {opened.store.root}")
     out.print(f"Next: {options.command('report')}", highlight=False)
+
+
+def _refuse_too_large(plan: Plan, statuses: dict[str, Status], shop: "Workshop", gpu: str | None) -> None:
+    """Raises:
+    UserError: a training that is to do is predicted not to fit into the device's memory, or into `gpu`.
+    """
+    from adaptx.profiling.device_memory import device_memory_bytes
+    from adaptx.views.plan import tell_too_large
+    from adaptx.views.sizes import gib, parse_bytes
+
+    memory_bytes = parse_bytes(gpu) if gpu is not None else device_memory_bytes(shop.device)
+    to_do = [node for node in plan.nodes if statuses[node.fingerprint] is Status.TO_DO]
+    resources = replace(shop.resources, device=str(shop.device))
+    if found := memory_check.too_large(to_do, resources, memory_bytes):
+        lines = "\n".join(f"  {line}" for line in tell_too_large(found))
+        raise UserError(
+            f"{len(found)} trainings are predicted not to fit into {gib(memory_bytes)} of {shop.device}:\n{lines}\n"
+            "Nothing was loaded. To run them all the same: --too-large"
+        )
 
 
 def _tell_failures(plan: Plan, failed: dict[str, str], errors: dict[str, Exception]) -> None:

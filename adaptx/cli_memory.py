@@ -58,7 +58,8 @@ def memory(
     from adaptx.profiling.fitting import fits, remedies
     from adaptx.profiling.prediction import predict
     from adaptx.profiling.sweep import write_sweep
-    from adaptx.views.memory import as_plain, parse_bytes, show, sweep_table
+    from adaptx.views.memory import as_plain, show, sweep_table
+    from adaptx.views.sizes import parse_bytes
 
     memory_bytes = parse_bytes(gpu) if gpu is not None else None
     cells = combinations(model, _methods(method, rank, reduction_factor), batch_size, sequence_length, precision,

@@ -31,3 +31,6 @@ CheckpointingOption = Annotated[
     bool, typer.Option("--checkpointing", help="Compute layers again backwards: less memory, same result.")
 ]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:N or mps; default: the best.")]
+GpuOption = Annotated[
+    str | None, typer.Option("--gpu", help="Memory of the device, such as 24GiB: what does not fit into it?")
+]

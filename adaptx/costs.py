@@ -5,8 +5,9 @@ more through every layer and 2 more for the gradients of weights that train (Kap
 section 2.1). Seconds follow from a rate measured on stages of the same store, else from an assumed one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from adaptx.lineage import lineage
 from adaptx.specs import (
     Bitext,
     BitextMining,
@@ -19,7 +20,9 @@ from adaptx.specs import (
     MaskedLanguageModel,
     Mixture,
     MultipleChoice,
+    Pretrained,
     QuestionAnswering,
+    Resources,
     Retrieval,
     Rows,
     Shape,
@@ -31,6 +34,7 @@ from adaptx.specs import (
 )
 from adaptx.specs.method import with_companions
 from adaptx.specs.mixture import epoch_items, task_shares
+from adaptx.step_memory import Row, StepSize, inference_peak_bytes, step_peak_bytes
 
 ASSUMED_FLOPS_PER_SECOND = 1e11
 ASSUMED_TOKENS_PER_TEXT = 30
@@ -49,18 +53,28 @@ ASSUMED_TEXTS: dict[type[TaskFormat], int] = {
 """Format -> texts of a usual length that one row holds."""
 ASSUMED_TEXTS_OF_ROLE = {"pair": 1, "passage": 4}
 """Further ones where a task's rows have that role."""
-BYTES = {"fp32": 4, "bf16": 2}
+SEQUENCES: dict[type[TaskFormat], int] = {MultipleChoice: 4, Retrieval: 2}
+"""Format -> sequences of one example, where they are several."""
+HEAD_ROWS = 3
+"""Of a usual head: a vector of the hidden size for each label."""
+MIXED = 3
+"""Vectors of the hidden size, in fp32, that mixing keeps for each token, layer and module."""
+ON_A_CPU = Resources(device="cpu")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Examples and tokens read, operations, seconds at the rate, bytes at the peak of a step (rough)."""
+    """Examples and tokens read, operations, seconds at the rate.
+
+    peak_memory_bytes: what torch has allocated at most, if texts are as long as the stage lets them be; None where no
+    closed form covers the model's family.
+    """
 
     examples: int
     tokens: int
     flops: float
     seconds: float
-    peak_memory_bytes: int
+    peak_memory_bytes: int | None
     trainable_parameters: int
 
 
@@ -116,11 +130,19 @@ def _training_rows(train: Train) -> dict[Task, int | None]:
     return found
 
 
-def cost(stage: Stage, rate: float | None = None, tokens_per_text: float = ASSUMED_TOKENS_PER_TEXT) -> Cost | None:
-    """The stage's cost, or None where the model's shape or the row count is not known."""
+def cost(
+    stage: Stage,
+    rate: float | None = None,
+    tokens_per_text: float = ASSUMED_TOKENS_PER_TEXT,
+    resources: Resources = ON_A_CPU,
+) -> Cost | None:
+    """The stage's cost, or None where the model's shape or the row count is not known.
+
+    resources: its device (the CPU where it names none) and micro-batches decide about memory.
+    """
     rate = rate or ASSUMED_FLOPS_PER_SECOND
     if isinstance(stage, Evaluate):
-        return _evaluation_cost(stage, rate, tokens_per_text)
+        return _evaluation_cost(stage, rate, tokens_per_text, resources)
     shape, rows = stage.model.shape, _training_rows(stage)
     counts = {task: count for task, count in rows.items() if count is not None}
     if shape is None or len(counts) < len(rows):
@@ -135,11 +157,48 @@ def cost(stage: Stage, rate: float | None = None, tokens_per_text: float = ASSUM
     tokens = int(examples * per_example)
     trained = trainable_parameters(stage, shape)
     flops = tokens * (4.0 * shape.encoder_parameters + 2.0 * min(trained, shape.encoder_parameters))
-    return Cost(examples, tokens, flops, flops / rate, _peak_bytes(stage, shape, trained, per_example), trained)
+    peak = training_peak_bytes(stage, _longest_batch(stage), stage.config.max_length, resources)
+    return Cost(examples, tokens, flops, flops / rate, peak, trained)
 
 
-def _evaluation_cost(stage: Evaluate, rate: float, tokens_per_text: float) -> Cost | None:
-    shape = (stage.model.model if isinstance(stage.model, Train) else stage.model).shape
+def _longest_batch(train: Train) -> int:
+    """Tokens of a batch whose every sequence is as long as the training lets it be."""
+    sequences = max(SEQUENCES.get(type(task.format), 1) for task in train.tasks)
+    return train.config.batch_size * sequences * train.config.max_length
+
+
+def training_peak_bytes(train: Train, batch_tokens: int, longest: int, resources: Resources) -> int | None:
+    """Peak of a training whose largest batch has so many tokens, its longest sequence `longest`.
+
+    None where the shape is not known or no closed form covers the family.
+    """
+    shape = train.model.shape
+    if shape is None:
+        return None
+    most = resources.largest_micro_batch(train.config.batch_size, batch_tokens, longest)
+    below = lineage(train)
+    frozen = [stage for stage in (*below.frozen, *below.fused) if not isinstance(stage.method, Full)]
+    step = StepSize(
+        shape,
+        train.method,
+        train.config.precision,
+        Row(most, longest),
+        several=most < batch_tokens,
+        trained=trainable_parameters(train, shape) + HEAD_ROWS * shape.hidden_size,
+        beside=sum(trainable_parameters(replace(stage, start=Pretrained()), shape) for stage in frozen),
+        checkpointing=resources.checkpointing,
+        device=resources.device_type,
+    )
+    peak = step_peak_bytes(step)
+    if peak is None or not below.fused:
+        return peak
+    # Mixing keeps, for each module, its output and what is compared and mixed of it.
+    return peak + MIXED * len(below.fused) * most * shape.layers * shape.hidden_size * 4
+
+
+def _evaluation_cost(stage: Evaluate, rate: float, tokens_per_text: float, resources: Resources) -> Cost | None:
+    model = stage.model
+    shape = (model.model if isinstance(model, Train) else model).shape
     num_rows = rows_read(stage.task.rows_in(stage.language), stage.limit)
     if shape is None or num_rows is None:
         return None
@@ -147,15 +206,10 @@ def _evaluation_cost(stage: Evaluate, rate: float, tokens_per_text: float) -> Co
     pool = sum(rows_read(rows, stage.limit) or 0 for rows in stage.task.pool) / max(1, len(stage.task.evaluation))
     tokens = int((num_rows + pool) * tokens_per_example(stage.task, tokens_per_text))
     flops = 2.0 * tokens * shape.encoder_parameters
-    return Cost(num_rows, tokens, flops, flops / rate, 4 * shape.parameters, 0)
-
-
-def _peak_bytes(train: Train, shape: Shape, trained: int, tokens_per_example: float) -> int:
-    """Weights, gradients, two optimiser moments and the activations kept for the backward pass of one batch."""
-    element = BYTES[train.config.precision]
-    frozen = shape.parameters - (trained if isinstance(train.method, Full) else 0)
-    weights = frozen * element + trained * 4
-    state = trained * 4 * 3
-    tokens = min(tokens_per_example, train.config.max_length) * train.config.batch_size
-    activations = int(tokens * shape.layers * (14 * shape.hidden_size + 3 * shape.intermediate_size) * element)
-    return weights + state + activations
+    precision = stage.precision or (model.config.precision if isinstance(model, Train) else "fp32")
+    most = resources.largest_micro_batch(num_rows, tokens, 0)
+    beside = (
+        trainable_parameters(model, shape) if isinstance(model, Train) and not isinstance(model.method, Full) else 0
+    )
+    peak = inference_peak_bytes(shape, precision, Row(most, 0), beside)
+    return Cost(num_rows, tokens, flops, flops / rate, peak, 0)

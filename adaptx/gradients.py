@@ -22,9 +22,6 @@ from adaptx.backbones.fast_dropout import FastDropout
 from adaptx.formats.interface import Items, JointLoss, Piece, SummedLoss
 from adaptx.specs import Hidden, TaskFormat
 
-CPU_MICRO_BATCH_TOKENS = 4_096
-ACCELERATOR_MICRO_BATCH_TOKENS = 16_384
-
 
 @dataclass(frozen=True)
 class Budget:

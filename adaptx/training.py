@@ -19,8 +19,6 @@ from adaptx.checkpoints import Checkpoints, deferred_interrupt
 from adaptx.formats import behaviour
 from adaptx.formats.interface import Items, Reading, SummedLoss, take
 from adaptx.gradients import (
-    ACCELERATOR_MICRO_BATCH_TOKENS,
-    CPU_MICRO_BATCH_TOKENS,
     Budget,
     Setting,
     backward_joint,
@@ -252,10 +250,8 @@ def learning_rate_factor(config: TrainConfig, num_steps: int) -> Callable[[int],
 
 
 def micro_batch_budget(resources: Resources, device: torch.device) -> Budget:
-    """The bounds of one forward pass: given, else the device's; no bound on tokens where only examples were given."""
-    if resources.micro_batch_tokens is not None or resources.micro_batch_size is not None:
-        return Budget(resources.micro_batch_tokens, resources.micro_batch_size)
-    return Budget(CPU_MICRO_BATCH_TOKENS if device.type == "cpu" else ACCELERATOR_MICRO_BATCH_TOKENS, None)
+    """The bounds of one forward pass on this device."""
+    return Budget(*resources.micro_batch_limits(device.type))
 
 
 def _groups(own: dict[Key, nn.Parameter], heads: list[nn.Parameter], config: TrainConfig) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Which intermediate task helps which target of XTREME and XTREME-R: NLI, question answering, multiple choice, or all?
 
-    adaptx run recipes/xtreme_sample.py --data DIR --limit 40      # within a quarter of an hour on two CPU cores
+    adaptx run recipes/xtreme_sample.py --data DIR --limit 40      # about eight minutes on two CPU cores
     adaptx report recipes/xtreme_sample.py --data DIR --limit 40 --out xtreme-report
 
 With so few rows nothing is learned yet: that run shows the way and the report. Without `--limit` the numbers mean

@@ -471,3 +471,25 @@ def test_report_as_json_is_the_tidy_table_though_no_server_answers(adaptx, recip
     assert len(rows) == 5
     assert {"task", "language", "metric", "value", "variant"} <= set(rows[0])
     assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_plan_says_what_does_not_fit(adaptx, recipe) -> None:
+    asked = adaptx("plan", recipe, "--data", "sample", "--gpu", "1200MiB", "--json")
+    stages = json.loads(asked.out)["stages"]
+    fits = {stage["factors"]["method"]: stage["fits"] for stage in stages if stage["kind"] == "train"}
+    assert fits == {"lora-r8": True, "full": False}
+    shown = adaptx("plan", recipe, "--data", "sample", "--gpu", "1200MiB")
+    assert "1 trainings do not fit into 1.17 GiB" in shown.out
+    assert "every training fits into 24.00 GiB" in adaptx("plan", recipe, "--data", "sample", "--gpu", "24GiB").out
+    assert {
+        stage["fits"] for stage in json.loads(adaptx("plan", recipe, "--data", "sample", "--json").out)["stages"]
+    } == {None}
+
+
+def test_run_refuses_what_does_not_fit_before_it_loads_anything(adaptx, recipe, tmp_path) -> None:
+    refused = adaptx("run", recipe, "--data", "sample", "--device", "cpu", "--gpu", "100MiB")
+    assert refused.status == 2
+    assert "predicted not to fit into 100.0 MiB of cpu" in refused.error
+    assert "--micro-batch-tokens" in refused.error
+    assert "--too-large" in refused.error
+    assert not (tmp_path / "store" / "train").exists()

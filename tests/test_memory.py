@@ -14,13 +14,14 @@ from typer.testing import CliRunner
 from adaptx.cli import app
 from adaptx.errors import UserError
 from adaptx.profiling.cell import Cell
-from adaptx.profiling.cuda_kernels import CONTEXT_BYTES, rounded
+from adaptx.profiling.cuda_kernels import rounded
 from adaptx.profiling.fitting import fits, remedies
 from adaptx.profiling.measurement import measure
 from adaptx.profiling.prediction import predict
 from adaptx.profiling.tracker import Part, Tracker
 from adaptx.specs import Bottleneck, Full, Lora, ModelSpec, Shape
-from adaptx.views.memory import parse_bytes
+from adaptx.step_memory import CONTEXT_BYTES
+from adaptx.views.sizes import parse_bytes
 
 MIB = 2**20
 SHAPES = {

@@ -59,6 +59,14 @@ def again(world, done, tmp_path_factory):
     return dict(np.load(folder / "probabilities.npz")), Store(folder / "store")
 
 
+def test_every_training_records_its_predicted_peak_beside_the_measured_one(done) -> None:
+    _, shop, _ = done
+    results = [entry.result for entry in shop.store.entries().values() if entry.kind == "train"]
+    assert results
+    assert all(result["predicted_memory_bytes"] > 0 and result["peak_memory_bytes"] >= 0 for result in results)
+    assert all(result["tokens_per_second"] > 0 for result in results)
+
+
 @each_case
 def test_a_model_comes_back_bit_for_bit_in_a_new_process(world, done, again, case):
     plan, shop, live = done

@@ -22,6 +22,7 @@ from adaptx.data.reading import read_rows, read_training
 from adaptx.errors import UserError
 from adaptx.evaluation import Evaluator, scores
 from adaptx.execution.building import Finished, Fresh, Workshop, finished_model, head_name, model_to_train
+from adaptx.execution.predicted_memory import predicted_peak_bytes
 from adaptx.formats import behaviour
 from adaptx.formats.heads import save_heads
 from adaptx.formats.interface import Predicted, Reading
@@ -60,9 +61,11 @@ def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
         examples = {task.name: read_training(task, shop.sources, train.limit) for task in train.tasks}
         fresh = model_to_train(train, shop)
         training = _training(train, fresh, examples, shop)
+        predicted = predicted_peak_bytes(train, training.parts, shop)
         progress.start(node.name, training.num_steps, "step")
         outcome = training.run(progress, Checkpoints(working, shop.resources.checkpoint_seconds))
     result = _train_result(train, fresh, examples, training, outcome, peak, shop)
+    result["predicted_memory_bytes"] = predicted
     module = Module(fresh.assembly.kind, train.method, shop.base_digest(train.model), capture(fresh.assembly.own))
     with shop.store.building("train", node.name, stage_record(node, to_plain(train))) as folder:
         save_module(module, folder)

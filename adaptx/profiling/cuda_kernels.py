@@ -17,8 +17,6 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-CONTEXT_BYTES = 512 * 2**20
-"""What a CUDA process takes beside its tensors: context, kernels, cuBLAS workspace (assumed: 0.3 to 0.6 GiB)."""
 BLOCK = 512
 
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.prediction import Prediction, predict
 from adaptx.specs import Full, Lora
+from adaptx.step_memory import RESERVE
 
-RESERVE = 0.03
-"""Share of the memory that the caching allocator cannot hand out, as free pieces lie between those in use (assumed)."""
 MOST_REMEDIES = 3
 
 

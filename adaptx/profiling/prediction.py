@@ -8,9 +8,10 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from adaptx.profiling.cell import Cell
-from adaptx.profiling.cuda_kernels import CONTEXT_BYTES, CudaKernels, rounded
+from adaptx.profiling.cuda_kernels import CudaKernels, rounded
 from adaptx.profiling.step import PHASES, make_step
 from adaptx.profiling.tracker import Tracker
+from adaptx.step_memory import CONTEXT_BYTES
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ kernel allocates and frees inside itself is not seen.
 
 import enum
 import weakref
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -98,13 +98,15 @@ class Tracker(TorchDispatchMode):
             if storage.phase == phase and storage.part is Part.ACTIVATIONS and number not in alive:
                 storage.part = Part.TEMPORARY
 
-    def peak(self, phases: Iterable[str] | None = None) -> Peak:
-        """The peak over what happened in these phases (None: in all)."""
+    def peak(self, phases: Iterable[str] | None = None, without: Collection[Part] = ()) -> Peak:
+        """The peak over what happened in these phases (None: in all), of all parts but some."""
         wanted = None if phases is None else set(phases)
         live: dict[Part, int] = dict.fromkeys(Part, 0)
         best = Peak(0, dict(live), self.phase)
         for number, sign, phase in self._events:
             storage = self._storages[number]
+            if storage.part in without:
+                continue
             live[storage.part] += sign * storage.bytes
             total = sum(live.values())
             if total > best.bytes and (wanted is None or phase in wanted):

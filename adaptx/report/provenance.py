@@ -38,8 +38,10 @@ def training_table(plan: Plan, store: Store) -> Table:
         Column("trainable parameters\n(+ the head's)"),
         Column("steps"),
         Column("examples\nper second"),
+        Column("tokens\nper second"),
         Column("seconds"),
         Column("peak memory,\nMiB"),
+        Column("as predicted\n(torch's alone)"),
         Column("weights\nkept", True),
     )
     rows = [_training_row(node, entry.result) for node, entry in _trainings(plan, store)]
@@ -139,8 +141,10 @@ def _training_row(node: Node, result: dict[str, Any]) -> tuple[Cell, ...]:
         f"{count(result.get('trainable_parameters'))} (+ {count(result.get('head_parameters'))})",
         count(result.get("steps")),
         seconds(result.get("examples_per_second")),
+        seconds(result.get("tokens_per_second")),
         seconds(result.get("seconds")),
         mebibytes(result.get("peak_memory_bytes")),
+        mebibytes(result.get("predicted_memory_bytes")),
         _selected(node.stage, result),
     )
 

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+CPU_MICRO_BATCH_TOKENS = 4_096
+ACCELERATOR_MICRO_BATCH_TOKENS = 16_384
+
 
 @dataclass(frozen=True)
 class Resources:
@@ -23,3 +26,24 @@ class Resources:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"Resources({name}={value}): it is at least 1, or None")
+
+    @property
+    def device_type(self) -> str:
+        """`cpu` where no device is named: what is there only a run finds out."""
+        return (self.device or "cpu").partition(":")[0]
+
+    def micro_batch_limits(self, device_type: str) -> tuple[int | None, int | None]:
+        """Most tokens and most examples of one forward pass: given, else the device's; None: no bound."""
+        if self.micro_batch_tokens is not None or self.micro_batch_size is not None:
+            return self.micro_batch_tokens, self.micro_batch_size
+        return (CPU_MICRO_BATCH_TOKENS if device_type == "cpu" else ACCELERATOR_MICRO_BATCH_TOKENS), None
+
+    def largest_micro_batch(self, examples: int, tokens: int, longest: int) -> int:
+        """Tokens of the largest micro-batch of so many examples with so many tokens, the longest sequence whole."""
+        most_tokens, most_examples = self.micro_batch_limits(self.device_type)
+        found = tokens
+        if most_tokens is not None:
+            found = min(found, max(most_tokens, longest))
+        if most_examples is not None and examples > most_examples:
+            found = min(found, max(longest, tokens * most_examples // examples))
+        return found

@@ -2,7 +2,8 @@
 
 import contextlib
 import statistics
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Console
@@ -10,11 +11,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from adaptx.costs import Cost, cost
+from adaptx.memory_check import TooLarge, too_large
 from adaptx.naming import factors
 from adaptx.plan import Node, Plan, Status
-from adaptx.specs import Evaluate
+from adaptx.specs import Evaluate, Resources
 from adaptx.specs.plain import from_plain
 from adaptx.store import Store
+from adaptx.views.sizes import gib
 
 
 def measured_rate(store: Store) -> tuple[float, int] | None:
@@ -29,8 +32,19 @@ def measured_rate(store: Store) -> tuple[float, int] | None:
     return (statistics.median(rates), len(rates)) if rates else None
 
 
-def plan_json(plan: Plan, store: Store) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Place:
+    """Where a plan would run. memory_bytes: of the device; None: not asked whether stages fit."""
+
+    resources: Resources
+    memory_bytes: int | None = None
+
+
+def plan_json(plan: Plan, store: Store, place: Place) -> dict[str, Any]:
+    """`fits` is null where it was not asked, or nothing is to be trained or predicted."""
     statuses = plan.statuses(store)
+    memory = place.memory_bytes
+    large = {each.node.fingerprint: each for each in _too_large(plan, statuses, place)}
     rate = measured_rate(store)
     return {
         "recipe": plan.recipe.name,
@@ -42,30 +56,33 @@ def plan_json(plan: Plan, store: Store) -> dict[str, Any]:
                 "stored": statuses[node.fingerprint] is not Status.TO_DO,
                 "status": statuses[node.fingerprint].value,
                 "factors": _factors(node),
-                "cost": _cost_json(cost(node.stage, rate[0] if rate else None)),
+                "cost": _cost_json(estimate),
+                "fits": _fits(node, estimate, large) if memory is not None else None,
             }
             for node in plan.nodes
+            for estimate in [cost(node.stage, rate[0] if rate else None, resources=place.resources)]
         ],
     }
 
 
-def show_plan(plan: Plan, store: Store, console: Console, why: bool) -> None:
-    """One line a stage, then what is left to do."""
+def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Place) -> None:
+    """One line a stage, then what is left to do, and what of it does not fit."""
     statuses = plan.statuses(store)
     rate = measured_rate(store)
     table = Table(title=f"{plan.recipe.name}: {len(plan.nodes)} stages", title_justify="left", box=None, padding=(0, 1))
-    for heading in ("stage", "status", "rows", "about", "peak memory"):
+    memory = f"at most, on {place.resources.device_type}"
+    for heading in ("stage", "status", "rows", "about", memory):
         table.add_column(
             heading, justify="left" if heading in ("stage", "status") else "right", no_wrap=heading != "stage"
         )
     seconds = 0.0
     for node in plan.nodes:
         status = statuses[node.fingerprint]
-        estimate = cost(node.stage, rate[0] if rate else None)
+        estimate = cost(node.stage, rate[0] if rate else None, resources=place.resources)
         to_do = status is Status.TO_DO
         seconds += estimate.seconds if estimate is not None and to_do else 0.0
         shown = (
-            (f"{estimate.examples}", f"{estimate.seconds:.0f} s", f"{estimate.peak_memory_bytes / 2**20:.0f} MiB")
+            (f"{estimate.examples}", f"{estimate.seconds:.0f} s", _memory(estimate))
             if estimate is not None and to_do
             else ("", "", "")
         )
@@ -87,6 +104,43 @@ def show_plan(plan: Plan, store: Store, console: Console, why: bool) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    if place.memory_bytes is not None:
+        _show_fitting(_too_large(plan, statuses, place), place.memory_bytes, console)
+
+
+def tell_too_large(found: Sequence[TooLarge]) -> list[str]:
+    """A line for each training that does not fit, with what would make it fit."""
+    return [
+        f"{each.node.folder_name} needs {gib(each.needed_bytes)}: "
+        + (" or ".join(each.remedies) if each.remedies else "a smaller model, max_length or parameter-efficient method")
+        for each in found
+    ]
+
+
+def _show_fitting(found: Sequence[TooLarge], memory_bytes: int, console: Console) -> None:
+    if not found:
+        console.print(f"every training [green]fits[/] into {gib(memory_bytes)}, as predicted", highlight=False)
+        return
+    console.print(f"{len(found)} trainings [red]do not fit[/] into {gib(memory_bytes)}, as predicted:", highlight=False)
+    for line in tell_too_large(found):
+        console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _too_large(plan: Plan, statuses: Mapping[str, Status], place: Place) -> list[TooLarge]:
+    if place.memory_bytes is None:
+        return []
+    to_do = [node for node in plan.nodes if statuses[node.fingerprint] is Status.TO_DO]
+    return too_large(to_do, place.resources, place.memory_bytes)
+
+
+def _fits(node: Node, estimate: Cost | None, large: Mapping[str, TooLarge]) -> bool | None:
+    if estimate is None or estimate.peak_memory_bytes is None or node.kind != "train":
+        return None
+    return node.fingerprint not in large
+
+
+def _memory(estimate: Cost) -> str:
+    return "" if estimate.peak_memory_bytes is None else f"{estimate.peak_memory_bytes / 2**20:.0f} MiB"
 
 
 def _status(plan: Plan, node: Node, status: Status) -> str:

@@ -1,0 +1,38 @@
+"""The peak memory of a training, predicted from the lengths of its own texts, to stand beside the measured one."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from adaptx.costs import training_peak_bytes
+from adaptx.execution.building import Workshop
+from adaptx.specs import Mixture, Train
+from adaptx.specs.mixture import task_shares
+from adaptx.training import Part
+
+DEVIATIONS = 2.5
+"""How far above a batch's mean number of tokens the largest of some hundred batches lies, in standard deviations."""
+
+
+def predicted_peak_bytes(train: Train, parts: Sequence[Part], shop: Workshop) -> int | None:
+    """What torch will have allocated at most, from the lengths of what is drawn; None where no closed form is there.
+
+    A mixture's parts are trained one micro-batch after the other: the largest of them counts.
+    """
+    sizes = [len(part.items) for part in parts]
+    shares = task_shares(sizes, train.task.sampling) if isinstance(train.task, Mixture) else [1.0]
+    resources = replace(shop.resources, device=shop.device.type)
+    peaks = [
+        training_peak_bytes(train, *_largest_batch(part, share * train.config.batch_size), resources)
+        for part, share in zip(parts, shares, strict=True)
+    ]
+    known = [peak for peak in peaks if peak is not None]
+    return max(known) if known else None
+
+
+def _largest_batch(part: Part, examples: float) -> tuple[int, int]:
+    """Tokens of the largest batch to be expected, and of the longest sequence."""
+    tokens = np.array([part.items.tokens(item) for item in range(len(part.items))])
+    expected = examples * tokens.mean() + DEVIATIONS * np.sqrt(examples) * tokens.std()
+    return int(expected), max(part.items.encoded.lengths)

@@ -1,0 +1,103 @@
+"""The closed form of a step's peak memory against the tracked step, and what plan and run say with it."""
+
+import dataclasses
+import random
+
+import needs
+import pytest
+
+from adaptx.catalog import E5_SMALL, QWEN3_600M, SNLI, XLMR_BASE
+from adaptx.costs import cost, training_peak_bytes
+from adaptx.profiling.cell import Cell
+from adaptx.profiling.prediction import predict
+from adaptx.specs import Bottleneck, Full, Lora, ModelSpec, Resources, Shape, Train, TrainConfig
+from adaptx.specs.method import SITES
+from adaptx.step_memory import CONTEXT_BYTES, Row, StepSize, fits, step_peak_bytes
+
+TOLERANCE = 0.1
+METHODS = {
+    "full": Full(),
+    "lora": Lora(),
+    "lora everywhere": Lora(rank=16, alpha=32, sites=SITES),
+    "bottleneck": Bottleneck(),
+}
+SHAPES = {
+    "bert": Shape("bert", 5, 192, 768, 6, 3_000, 512),
+    "xlm-roberta": Shape("xlm-roberta", 4, 256, 1_024, 8, 2_000, 514),
+    "xlm-roberta-xl": Shape("xlm-roberta-xl", 4, 192, 768, 6, 3_000, 514),
+}
+KINDS = [
+    pytest.param(name, method, device, precision, checkpointing, marks=() if method != "bottleneck" else needs.adapters)
+    for name in SHAPES
+    for method in METHODS
+    for device, precision, checkpointing in random.Random(f"{name}{method}").sample(
+        [(d, p, c) for d in ("cuda", "cpu") for p in ("bf16", "fp32") for c in (False, True)], 3
+    )
+    if method != "bottleneck" or name != "xlm-roberta-xl"
+]
+
+
+def closed_form(cell: Cell, several: bool = False) -> int:
+    prediction = predict(cell)
+    head = 3 * (cell.shape.hidden_size + 1)
+    step = StepSize(
+        cell.shape, cell.method, cell.precision, Row(cell.micro_batch * cell.sequence_length, cell.sequence_length),
+        several, prediction.trainable_parameters + head, 0, cell.checkpointing, cell.device,
+    )  # fmt: skip
+    if not isinstance(cell.method, Full):
+        assert prediction.trainable_parameters < cell.shape.parameters
+    found = step_peak_bytes(step)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(("name", "method", "device", "precision", "checkpointing"), KINDS)
+def test_the_closed_form_is_near_the_tracked_step(name, method, device, precision, checkpointing) -> None:
+    model = ModelSpec(f"tiny/{name}", shape=SHAPES[name])
+    cell = Cell(model, METHODS[method], 6, 64, precision, checkpointing, device=device)
+    assert closed_form(cell) == pytest.approx(predict(cell).peak_memory_bytes, rel=TOLERANCE)
+
+
+@pytest.mark.parametrize("method", [Full(), Lora()], ids=["full", "lora"])
+@pytest.mark.parametrize("model", [E5_SMALL, XLMR_BASE], ids=lambda model: model.name)
+def test_it_holds_for_real_sizes(model, method) -> None:
+    cell = Cell(model, method, 16, 128, "bf16", device="cuda")
+    assert closed_form(cell) == pytest.approx(predict(cell).peak_memory_bytes, rel=TOLERANCE)
+
+
+def test_several_micro_batches_have_gradients_beside_activations() -> None:
+    model = ModelSpec("tiny/bert", shape=SHAPES["bert"])
+    cell = Cell(model, Full(), 12, 64, "bf16", micro_batch_size=6, device="cuda")
+    assert closed_form(cell, several=True) == pytest.approx(predict(cell).peak_memory_bytes, rel=TOLERANCE)
+    assert closed_form(cell, several=True) > closed_form(dataclasses.replace(cell, batch_size=6, micro_batch_size=None))
+
+
+def trained(method=Full(), model=XLMR_BASE, **config) -> Train:  # noqa: B008
+    values = {"learning_rate": 1e-4, "epochs": 1, "batch_size": 32, "max_length": 128, **config}
+    return Train(model, SNLI, method, TrainConfig(**values))
+
+
+def test_a_stages_peak_grows_with_what_it_reads() -> None:
+    cuda = Resources(device="cuda")
+    peak = cost(trained(), resources=cuda).peak_memory_bytes
+    assert cost(trained(max_length=64), resources=cuda).peak_memory_bytes < peak
+    assert cost(trained(Lora()), resources=cuda).peak_memory_bytes < peak
+    assert cost(trained(precision="bf16"), resources=cuda).peak_memory_bytes < peak
+    fewer = dataclasses.replace(cuda, micro_batch_tokens=512)
+    assert (
+        cost(trained(Lora()), resources=fewer).peak_memory_bytes
+        < cost(trained(Lora()), resources=cuda).peak_memory_bytes
+    )
+    again = dataclasses.replace(cuda, checkpointing=True)
+    assert cost(trained(), resources=again).peak_memory_bytes < peak
+
+
+def test_a_family_without_a_closed_form_has_no_prediction() -> None:
+    assert training_peak_bytes(trained(model=QWEN3_600M), 1_000, 128, Resources()) is None
+    assert training_peak_bytes(trained(model=ModelSpec("owner/model")), 1_000, 128, Resources()) is None
+
+
+def test_a_gpu_holds_a_context_and_loses_some_memory() -> None:
+    assert fits(2**30, "cpu", int(2**30 / 0.96))
+    assert not fits(2**30, "cuda", int(2**30 / 0.96))
+    assert fits(2**30, "cuda", int((2**30 + CONTEXT_BYTES) / 0.96))
