@@ -96,4 +96,4 @@ def test_the_command_writes_a_table_plots_and_mlflow_runs(folder, tmp_path, monk
     assert measured.data.metrics["peak_memory_bytes"] == 1_000_000
     assert measured.data.metrics["parameters"] == SHAPE.parameters
     assert cells["full"].info.status == "FAILED"
-    assert {artifact.path for artifact in client.list_artifacts(parent.info.run_id)} == {"bench.csv", *plots}
+    assert {artifact.path for artifact in client.list_artifacts(parent.info.run_id)} == {"bench.csv", "bench.html", *plots}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from adaptx.profiling.bench import Result
+from adaptx.profiling.bench_page import write_page
 from adaptx.profiling.cell import method_name
 
 Row = dict[str, Any]
@@ -37,22 +38,26 @@ def as_row(result: Result, matmul_flops_per_second: float) -> Row:
 
 
 def write_bench(rows: Sequence[Row], folder: Path) -> list[Path]:
-    """`bench.csv`, and plots of what was measured; returns the files."""
+    """`bench.csv`, plots of what was measured, and `bench.html` with all of it; returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
     names = list(dict.fromkeys(name for row in rows for name in row))
     with (folder / "bench.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
-    found = [row for row in rows if row["failed"] is None]
+    plots = _plots([row for row in rows if row["failed"] is None], folder)
+    write_page(rows, plots, folder / "bench.html")
+    return [folder / "bench.csv", folder / "bench.html", *plots]
+
+
+def _plots(found: Sequence[Row], folder: Path) -> list[Path]:
     if not found:
-        return [folder / "bench.csv"]
+        return []
     _against_size(found, "memory of a training step [GiB]", lambda row: row["peak_memory_bytes"] / 2**30,
                   folder / "memory_by_size.png")  # fmt: skip
     _against_size(found, "tokens a second", lambda row: row["tokens_per_second"], folder / "speed_by_size.png")
     _predicted(found, folder / "predicted_and_measured.png")
-    return [folder / name for name in ("bench.csv", "memory_by_size.png", "speed_by_size.png",
-                                       "predicted_and_measured.png")]  # fmt: skip
+    return [folder / name for name in ("memory_by_size.png", "speed_by_size.png", "predicted_and_measured.png")]
 
 
 def _against_size(rows: Sequence[Row], label: str, value: Callable[[Row], float], path: Path) -> None:
