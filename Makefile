@@ -37,12 +37,12 @@ $(VENV)/.installed-run: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing adaptx with its test, lint and docs tools into $(VENV) (a minute or two)"
-	$(PIP_INSTALL) constraints.txt -e '.[bottleneck,dev,docs]'
+	$(PIP_INSTALL) constraints.txt -e '.[bottleneck,quant,dev,docs]'
 	@touch $(VENV)/.installed-run $@
 
 $(NEXT)/.installed-dev: pyproject.toml constraints-next.txt | $(NEXT)/bin/python
 	@echo "Installing adaptx with transformers 5 and its test tools into $(NEXT) (a minute or two)"
-	$(PIP_INSTALL) constraints-next.txt -e '.[dev]'
+	$(PIP_INSTALL) constraints-next.txt -e '.[quant,dev]'
 	@touch $@
 
 quickstart: $(VENV)/.installed-run  ## run recipes/quickstart.py on the embedded sample, print the table, write report.html

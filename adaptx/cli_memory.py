@@ -9,10 +9,12 @@ import typer
 from rich.progress import track
 
 from adaptx.catalog.models import find_model
+from adaptx.catalog.support import quantised_refusal
 from adaptx.cli_options import CheckpointingOption, JsonOption, TrackingOption, err, out
 from adaptx.errors import UserError
 from adaptx.opening import DEFAULT_STORE
 from adaptx.specs import Bottleneck, Full, Lora, Method, Precision
+from adaptx.specs.quantisation import Quantisation
 from adaptx.store import Store
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ MicroBatch = Annotated[
     int | None, typer.Option(min=1, help="Sequences in one forward pass (default: all).", show_default=False)
 ]
 Precisions = Annotated[str, typer.Option("--precision", help="fp32 or bf16; both, with a comma.")]
+Quantised = Annotated[
+    str, typer.Option("--quantised", help="Frozen weights below LoRA: none, nf4 or int8; of several, with commas.")
+]
 Rank = Annotated[int, typer.Option(min=1, help="Rank of LoRA.")]
 Reduction = Annotated[float, typer.Option(min=1, help="Hidden size over bottleneck size.")]
 
@@ -41,6 +46,7 @@ def memory(
     sequence_length: Lengths = "512",
     micro_batch_size: MicroBatch = None,
     precision: Precisions = "bf16",
+    quantised: Quantised = "none",
     checkpointing: CheckpointingOption = False,
     rank: Rank = 8,
     reduction_factor: Reduction = 16,
@@ -63,7 +69,7 @@ def memory(
 
     memory_bytes = parse_bytes(gpu) if gpu is not None else None
     cells = combinations(model, _methods(method, rank, reduction_factor), batch_size, sequence_length, precision,
-                         checkpointing, micro_batch_size, device)  # fmt: skip
+                         quantised, checkpointing, micro_batch_size, device)  # fmt: skip
     if sweep is not None:
         rows = [(cell, predict(cell)) for cell in track(cells, console=err, transient=True)]
         write_sweep(rows, sweep, memory_bytes)
@@ -91,6 +97,7 @@ def bench(
     sequence_length: Lengths = "128",
     micro_batch_size: MicroBatch = None,
     precision: Precisions = "bf16",
+    quantised: Quantised = "none",
     checkpointing: CheckpointingOption = False,
     rank: Rank = 8,
     reduction_factor: Reduction = 16,
@@ -114,7 +121,9 @@ def bench(
 
     place = device or ("cuda" if _cuda() else "cpu")
     cells = combinations(model, _methods(method, rank, reduction_factor), batch_size, sequence_length, precision,
-                         checkpointing, micro_batch_size, place)  # fmt: skip
+                         quantised, checkpointing, micro_batch_size, place)  # fmt: skip
+    if any(cell.quantised is not None for cell in cells) and (reason := quantised_refusal()) is not None:
+        raise UserError(f"--quantised {quantised}: {reason} (`adaptx memory` predicts without it)")
     precisions: dict[Precision, None] = dict.fromkeys(cell.precision for cell in cells)
     peaks = {digits: matmul_speed(place, digits) for digits in precisions}
     results = list(
@@ -140,6 +149,7 @@ def combinations(
     batch_size: str,
     sequence_length: str,
     precision: str,
+    quantised: str,
     checkpointing: bool,
     micro_batch_size: int | None,
     device: str,
@@ -158,9 +168,12 @@ def combinations(
         raise UserError(f"--precision {unknown[0]}: choose one of {', '.join(get_args(Precision))}")
     models = [find_model(name) for name in model.split(",")]
     batches, lengths = _numbers("--batch-size", batch_size), _numbers("--sequence-length", sequence_length)
+    kinds = _kinds(methods, [_quantisation(name) for name in quantised.split(",")])
     return [
-        Cell(each, kind, batch, length, cast(Precision, digits), checkpointing, micro_batch_size, device)
-        for each, kind, batch, length, digits in itertools.product(models, methods, batches, lengths, precisions)
+        Cell(each, kind, batch, length, cast(Precision, digits), checkpointing, micro_batch_size, device, stored)
+        for each, (kind, stored), batch, length, digits in itertools.product(
+            models, kinds, batches, lengths, precisions
+        )
     ]
 
 
@@ -184,6 +197,25 @@ def _method(name: str, rank: int, reduction_factor: float) -> Method:
             return Bottleneck(reduction_factor=reduction_factor)
         case _:
             raise UserError(f"--method {name}: choose among {', '.join(METHODS)}")
+
+
+def _kinds(methods: list[Method], stored: list[Quantisation | None]) -> list[tuple[Method, Quantisation | None]]:
+    """Methods with what is quantised below them: that is LoRA's alone, so that others take `none` where it is given."""
+    return [
+        (method, each)
+        for method, each in itertools.product(methods, stored)
+        if each is None or isinstance(method, Lora) or None not in stored
+    ]
+
+
+def _quantisation(name: str) -> Quantisation | None:
+    if name.strip() == "none":
+        return None
+    try:
+        return Quantisation(name.strip())
+    except ValueError as error:
+        known = ", ".join(each.value for each in Quantisation)
+        raise UserError(f"--quantised {name}: choose among none, {known}") from error
 
 
 def _numbers(option: str, text: str) -> list[int]:

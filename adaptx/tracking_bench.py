@@ -34,7 +34,8 @@ def record_bench(rows: Sequence[dict[str, Any]], files: Sequence[Path], uri: str
     models = ", ".join(dict.fromkeys(row["model"] for row in rows))
     parent = client.create_run(experiment, run_name=f"bench of {models}"[:250], tags={"adaptx.kind": "bench"})
     for row in rows:
-        name = f"{row['model']}.{row['method']}.{row['batch_size']}x{row['sequence_length']}.{row['precision']}"
+        kind = row["method"] if row["quantised"] == "none" else f"{row['method']}.{row['quantised']}"
+        name = f"{row['model']}.{kind}.{row['batch_size']}x{row['sequence_length']}.{row['precision']}"
         tags = {PARENT_TAG: parent.info.run_id, "adaptx.kind": "bench cell"}
         run = client.create_run(experiment, run_name=name, tags=tags).info.run_id
         texts = {key: value for key, value in row.items() if isinstance(value, str | bool)}

@@ -23,8 +23,9 @@ os.environ.update({**ENVIRONMENT, **os.environ})
 
 from adaptx.catalog import E5_MINI, E5_SMALL, LLAMA3_1B, MT5_SMALL, QWEN3_600M, XLMR_BASE
 from adaptx.profiling.bench import Result, bench, device_memory_bytes
-from adaptx.profiling.cell import Cell, method_name
+from adaptx.profiling.cell import Cell, kind_name, method_name
 from adaptx.specs import Bottleneck, Full, Lora, Method, ModelSpec, Precision
+from adaptx.specs.quantisation import Quantisation
 
 LENGTHS = (32, 128, 256)
 METHODS: tuple[Method, ...] = (Full(), Lora(), Bottleneck())
@@ -37,16 +38,23 @@ GRID: tuple[tuple[ModelSpec, tuple[Method, ...]], ...] = (
     (LLAMA3_1B, (Bottleneck(),)),
 )
 KINDS: tuple[tuple[Precision, bool], ...] = (("fp32", False), ("bf16", False), ("bf16", True), ("fp32", True))
+QUANTISED = (E5_SMALL, QWEN3_600M)
+QUANTISED_KINDS = KINDS[1::2]
 GOAL = 0.1
 
 
 def grid(device: str) -> Iterator[Cell]:
-    """Each model and method at each length; precisions, with and without checkpointing, take turns."""
+    """Each model and method at each length; precisions, with and without checkpointing, take turns.
+
+    Last LoRA over quantised weights; it is predicted alone where bitsandbytes is missing, and its row says so.
+    """
     turn = itertools.cycle(KINDS)
     for model, methods in GRID:
         for method, length in itertools.product(methods, LENGTHS):
             for precision, checkpointing in (next(turn), next(turn)):
                 yield Cell(model, method, 2, length, precision, checkpointing, device=device)
+    for model, stored, (precision, checkpointing) in itertools.product(QUANTISED, Quantisation, QUANTISED_KINDS):
+        yield Cell(model, Lora(), 2, 128, precision, checkpointing, device=device, quantised=stored)
 
 
 def smoke(device: str) -> Iterator[Cell]:
@@ -56,7 +64,8 @@ def smoke(device: str) -> Iterator[Cell]:
 
 def line(result: Result) -> str:
     cell, measured = result.cell, result.measured
-    names = [cell.model.name, method_name(cell.method), str(cell.sequence_length), cell.precision,
+    kind = kind_name(method_name(cell.method), cell.quantised_name)
+    names = [cell.model.name, kind, str(cell.sequence_length), cell.precision,
              "yes" if cell.checkpointing else "no", f"{result.prediction.peak_memory_bytes / 2**20:.1f}"]  # fmt: skip
     if measured is None:
         return f"| {' | '.join([*names, result.failed or '', '', '', '', ''])} |"

@@ -1,4 +1,4 @@
-"""What a test needs that need not be installed: the adapters library, which holds transformers below 5."""
+"""What a test needs that need not be installed: adapters, which holds transformers below 5, and bitsandbytes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +9,9 @@ from adaptx.catalog import support
 
 HAS_ADAPTERS = support._has_adapters()
 adapters = pytest.mark.skipif(not HAS_ADAPTERS, reason="needs the adapters library: pip install 'adaptx[bottleneck]'")
+
+HAS_BITSANDBYTES = support._has_bitsandbytes()
+bitsandbytes = pytest.mark.skipif(not HAS_BITSANDBYTES, reason="needs bitsandbytes: pip install 'adaptx[quant]'")
 
 
 def at_hand(value: Any) -> bool:

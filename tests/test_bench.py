@@ -92,8 +92,13 @@ def test_the_command_writes_a_table_plots_and_mlflow_runs(folder, tmp_path, monk
     assert {run.data.tags["mlflow.parentRunId"] for run in cells.values()} == {parent.info.run_id}
     measured = cells["lora-r8"]
     assert measured.data.params["precision"] == "bf16"
+    assert measured.data.params["quantised"] == "none"
     assert measured.data.params["sequence_length"] == "16"
     assert measured.data.metrics["peak_memory_bytes"] == 1_000_000
     assert measured.data.metrics["parameters"] == SHAPE.parameters
     assert cells["full"].info.status == "FAILED"
-    assert {artifact.path for artifact in client.list_artifacts(parent.info.run_id)} == {"bench.csv", "bench.html", *plots}
+    assert {artifact.path for artifact in client.list_artifacts(parent.info.run_id)} == {
+        "bench.csv",
+        "bench.html",
+        *plots,
+    }

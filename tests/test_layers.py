@@ -67,6 +67,7 @@ ONLY_IN = {
     "adapters": ("adaptx/methods/adapters_backend.py",),
     "peft": ("adaptx/methods/", "adaptx/composition/"),
     "mlflow": ("adaptx/tracking.py", "adaptx/tracking_bench.py"),
+    "bitsandbytes": ("adaptx/methods/quantised.py",),
     "ray": ("adaptx/execution/cluster.py",),
 }
 

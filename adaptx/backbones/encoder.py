@@ -101,9 +101,14 @@ def trainable(module: nn.Module) -> list[nn.Parameter]:
 
 
 def to_precision(network: nn.Module, modules: list[nn.Parameter], bf16: bool) -> None:
-    """Keep frozen base weights in bf16 or fp32; weights that train, and those of attached modules, stay in fp32."""
+    """Keep frozen base weights in bf16 or fp32; weights that train, and those of attached modules, stay in fp32.
+
+    Quantised weights, which are bytes, stay as they are.
+    """
     kept = {id(parameter) for parameter in modules}
     for parameter in network.parameters():
+        if not parameter.is_floating_point():
+            continue
         if parameter.requires_grad or id(parameter) in kept:
             parameter.data = parameter.data.float()
         else:

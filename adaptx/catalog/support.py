@@ -89,6 +89,13 @@ def bottleneck_refusal(model_type: str | None) -> str | None:
     return None
 
 
+def quantised_refusal() -> str | None:
+    """Why weights cannot be stored quantised here, or None. Predicting their memory needs nothing."""
+    if not _has_bitsandbytes():
+        return "quantised weights need the bitsandbytes package: pip install 'adaptx[quant]'"
+    return None
+
+
 def refusal(stage: Stage) -> str | None:
     """Why a stage cannot run, or None. Looks at the stage itself, not at its inputs."""
     return _train_refusal(stage) if isinstance(stage, Train) else _evaluate_refusal(stage)
@@ -203,6 +210,10 @@ def _has_adapters() -> bool:
     except ValueError:
         # Once imported it has no __spec__ (it puts a lazy module in its own place), which find_spec takes for a fault.
         return True
+
+
+def _has_bitsandbytes() -> bool:
+    return importlib.util.find_spec("bitsandbytes") is not None
 
 
 def _model_refusal(model: ModelSpec) -> str | None:

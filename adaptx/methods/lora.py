@@ -18,6 +18,8 @@ def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> dict[Ke
     """
     from peft import LoraConfig, inject_adapter_in_model
 
+    from adaptx.methods.quantised_outline import let_lora_over
+
     targets = sites.modules(method.sites)
     others = {name for _, layer in _lora_layers(network) for name in layer.lora_A}
     config = LoraConfig(
@@ -26,6 +28,7 @@ def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> dict[Ke
         lora_dropout=method.dropout,
         target_modules=list(targets),
     )
+    let_lora_over(config)
     with warnings.catch_warnings():
         # peft warns of a second module in one network, which stacking means to have.
         warnings.filterwarnings("ignore", message="Already found a `peft_config` attribute")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from adaptx.catalog.support import quantised_refusal
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.fitting import fits
 from adaptx.profiling.measurement import OUT_OF_MEMORY, Measured, matmul_flops_per_second
@@ -38,11 +39,16 @@ class Result:
 def bench(cells: Iterable[Cell], memory_bytes: int, steps: int = 5, warmup: int = 2) -> Iterator[Result]:
     """Predict and measure each cell; what is predicted not to fit into `memory_bytes` is not tried.
 
+    Nor are quantised weights where bitsandbytes is missing: the result says how to install it.
+
     Raises:
         RuntimeError: a cell ended otherwise than well or for want of memory.
     """
     for cell in cells:
         prediction = predict(cell)
+        if cell.quantised is not None and (reason := quantised_refusal()) is not None:
+            yield Result(cell, prediction, None, reason)
+            continue
         if not fits(prediction, memory_bytes):
             yield Result(cell, prediction, None, f"{OUT_OF_MEMORY}, as predicted")
             continue

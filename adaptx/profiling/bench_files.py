@@ -8,11 +8,11 @@ from typing import Any
 
 from adaptx.profiling.bench import Result
 from adaptx.profiling.bench_page import write_page
-from adaptx.profiling.cell import method_name
+from adaptx.profiling.cell import kind_name, method_name
 
 Row = dict[str, Any]
-FACTORS = ("model", "parameters", "method", "batch_size", "micro_batch_size", "sequence_length", "precision",
-           "checkpointing", "device")  # fmt: skip
+FACTORS = ("model", "parameters", "method", "quantised", "batch_size", "micro_batch_size", "sequence_length",
+           "precision", "checkpointing", "device")  # fmt: skip
 """What a cell is; every other column is what came out."""
 
 
@@ -23,6 +23,7 @@ def as_row(result: Result, matmul_flops_per_second: float) -> Row:
         "model": cell.model.name,
         "parameters": cell.shape.parameters,
         "method": method_name(cell.method),
+        "quantised": cell.quantised_name,
         "batch_size": cell.batch_size,
         "micro_batch_size": cell.micro_batch,
         "sequence_length": cell.sequence_length,
@@ -85,10 +86,10 @@ def _predicted(rows: Sequence[Row], path: Path) -> None:
 
     figure = Figure(figsize=(6, 6), layout="constrained")
     axes = figure.add_subplot()
-    for method in dict.fromkeys(row["method"] for row in rows):
-        mine = [row for row in rows if row["method"] == method]
+    for kind in dict.fromkeys((row["method"], row["quantised"]) for row in rows):
+        mine = [row for row in rows if (row["method"], row["quantised"]) == kind]
         axes.scatter([row["peak_memory_bytes"] / 2**30 for row in mine],
-                     [row["predicted_memory_bytes"] / 2**30 for row in mine], label=method)  # fmt: skip
+                     [row["predicted_memory_bytes"] / 2**30 for row in mine], label=kind_name(*kind))  # fmt: skip
     sizes = sorted(row["peak_memory_bytes"] / 2**30 for row in rows)
     ends = [sizes[0], sizes[-1]]
     axes.plot(ends, ends, color="black", linewidth=1, label="as predicted")

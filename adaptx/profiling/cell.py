@@ -4,9 +4,11 @@ from dataclasses import dataclass, replace
 
 from adaptx.catalog.support import bottleneck_refusal
 from adaptx.specs import Bottleneck, Full, Lora, Method, ModelSpec, Precision, Shape
+from adaptx.specs.quantisation import Quantisation
 
 TARGET_TOKENS = 64
 """What an encoder-decoder writes for each sequence that it reads."""
+NOT_QUANTISED = "none"
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,8 @@ class Cell:
 
     An encoder classifies its sequences; a decoder predicts each next token; an encoder-decoder reads `sequence_length`
     and writes `TARGET_TOKENS` tokens. micro_batch_size: sequences in one forward pass (None: all). checkpointing:
-    activations inside layers are computed again in the backward pass. device: `cpu` or `cuda`.
+    activations inside layers are computed again in the backward pass. device: `cpu` or `cuda`. quantised: how the
+    frozen linear maps of layers are stored below LoRA (None: in the step's precision).
     """
 
     model: ModelSpec
@@ -26,6 +29,7 @@ class Cell:
     checkpointing: bool = False
     micro_batch_size: int | None = None
     device: str = "cuda"
+    quantised: Quantisation | None = None
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "sequence_length"):
@@ -45,11 +49,21 @@ class Cell:
             raise ValueError(f"sequence length {self.sequence_length}: {self.model.hub_id} reads at most {most} tokens")
         if isinstance(self.method, Bottleneck) and (reason := bottleneck_refusal(self.shape.model_type)):
             raise ValueError(f"bottleneck adapters on {self.model.hub_id}: {reason}")
+        if self.quantised is not None and not isinstance(self.method, Lora):
+            raise ValueError(
+                f"quantised {self.quantised.value} with {method_name(self.method)}: weights are stored in few digits "
+                "below LoRA alone, where they stay frozen; take the method lora, or none quantised"
+            )
 
     @property
     def shape(self) -> Shape:
         assert self.model.shape is not None
         return self.model.shape
+
+    @property
+    def quantised_name(self) -> str:
+        """`nf4`, `int8` or `none`."""
+        return NOT_QUANTISED if self.quantised is None else self.quantised.value
 
     @property
     def micro_batch(self) -> int:
@@ -63,7 +77,10 @@ class Cell:
     @property
     def name(self) -> str:
         """For folders and lines of progress."""
-        parts = [self.model.name, method_name(self.method), f"{self.batch_size}x{self.sequence_length}", self.precision]
+        parts = [self.model.name, method_name(self.method)]
+        if self.quantised is not None:
+            parts.append(self.quantised.value)
+        parts += [f"{self.batch_size}x{self.sequence_length}", self.precision]
         if self.micro_batch_size is not None:
             parts.append(f"micro-{self.micro_batch_size}")
         return ".".join([*parts, *(["checkpointing"] if self.checkpointing else [])])
@@ -81,3 +98,8 @@ def method_name(method: Method) -> str:
             return f"lora-r{rank}"
         case Bottleneck(reduction_factor=factor):
             return f"bottleneck-{factor:g}"
+
+
+def kind_name(method: str, quantised: str) -> str:
+    """A method's name and how the weights below it are stored, for the lines of a plot."""
+    return method if quantised == NOT_QUANTISED else f"{method}, {quantised}"

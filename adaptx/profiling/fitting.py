@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.prediction import Prediction, predict
 from adaptx.specs import Full, Lora
+from adaptx.specs.quantisation import Quantisation
 from adaptx.step_memory import RESERVE
 
 MOST_REMEDIES = 3
+FEW_DIGITS = "frozen weights with fewer digits, slower"
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,18 @@ def _changes(cell: Cell) -> Iterator[tuple[str, str, Cell]]:
         yield "--checkpointing", "a third more time; the same result", replace(cell, checkpointing=True)
     if cell.precision == "fp32":
         yield "--precision bf16", "products with fewer digits", replace(cell, precision="bf16")
-    cell = replace(cell, checkpointing=True, precision="bf16")
+    if isinstance(cell.method, Lora) and cell.quantised is not Quantisation.NF4:
+        few = replace(cell, quantised=Quantisation.NF4, precision="bf16")
+        what = "--quantised nf4" + (" --precision bf16" if cell.precision == "fp32" else "")
+        yield what, FEW_DIGITS, few
+        if not cell.checkpointing:
+            yield f"{what} --checkpointing", f"{FEW_DIGITS}; a third more time", replace(few, checkpointing=True)
     if isinstance(cell.method, Full):
-        lora = Lora()
-        yield (
-            "--method lora --precision bf16 --checkpointing",
-            "fewer parameters train",
-            replace(cell, method=lora),
-        )
+        lora = replace(cell, method=Lora(), checkpointing=True, precision="bf16")
+        what = "--method lora --precision bf16 --checkpointing"
+        yield what, "fewer parameters train", lora
+        few = replace(lora, quantised=Quantisation.NF4)
+        yield f"{what} --quantised nf4", f"fewer parameters train; {FEW_DIGITS}", few
 
 
 def _widest_fitting(cell: Cell, memory_bytes: int) -> tuple[Cell, Prediction] | None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from adaptx.methods import quantised
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.step import Step, make_step
 
@@ -92,7 +93,7 @@ def measure(cell: Cell, steps: int = 5, warmup: int = 2) -> Measured:
         sum(seconds),
         load_seconds,
         sum(parameter.numel() for parameter in step.own),
-        sum(parameter.numel() for parameter in step.model.parameters()),
+        _total_parameters(step),
         _module_bytes(step),
         step_flops(cell, step) / middle,
     )
@@ -122,6 +123,7 @@ def allocated_peak(step: Step) -> int:
 def _held(step: Step) -> list[torch.Tensor]:
     """Tensors that are there between two steps; the few inputs are left out."""
     state = [value for each in step.optimizer.state.values() for value in each.values()]
+    state += quantised.scales(step.model) if step.cell.quantised is not None else ()
     return [*step.model.parameters(), *step.model.buffers(), *(v for v in state if isinstance(v, torch.Tensor))]
 
 
@@ -160,6 +162,12 @@ def resident_bytes() -> int | None:
     except OSError:
         return None
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), None)
+
+
+def _total_parameters(step: Step) -> int:
+    if step.cell.quantised is not None:
+        return quantised.count_weights(step.model)
+    return sum(parameter.numel() for parameter in step.model.parameters())
 
 
 def _module_bytes(step: Step) -> int:

@@ -9,7 +9,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.cuda_kernels import CudaKernels, rounded
-from adaptx.profiling.step import PHASES, make_step
+from adaptx.profiling.step import PHASES, Quantise, make_step
 from adaptx.profiling.tracker import Tracker
 from adaptx.step_memory import CONTEXT_BYTES
 
@@ -49,7 +49,7 @@ def predict(cell: Cell) -> Prediction:
     # Fake tensors are the CPU's: those of a GPU would need its kernels; what differs there stands in `cuda_kernels`.
     cell = replace(cell, device="cpu")
     with FakeTensorMode(allow_non_fake_inputs=True), tracker:
-        step = make_step(cell, torch.device("cpu"), CudaKernels if cuda else None)
+        step = make_step(cell, torch.device("cpu"), CudaKernels if cuda else None, _outlined(cell, cuda))
         step.make_state(tracker)
         step.run(tracker)
     peak = tracker.peak(PHASES)
@@ -61,3 +61,13 @@ def predict(cell: Cell) -> Prediction:
         sum(parameter.numel() for parameter in step.own),
         time.perf_counter() - began,
     )
+
+
+def _outlined(cell: Cell, cuda: bool) -> Quantise | None:
+    """What stands in for bitsandbytes, which need not be installed."""
+    if cell.quantised is None:
+        return None
+    # It imports peft, which takes seconds.
+    from adaptx.methods.quantised_outline import outline_quantised
+
+    return functools.partial(outline_quantised, cuda=cuda)

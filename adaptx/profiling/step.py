@@ -21,10 +21,11 @@ from adaptx.backbones.fast_dropout import FastDropout
 from adaptx.backbones.recomputing import recompute_layers
 from adaptx.backbones.sites import sites_of
 from adaptx.formats.heads import LinearHead
-from adaptx.methods import adapters_backend, attach
+from adaptx.methods import adapters_backend, attach, quantised
 from adaptx.profiling.cell import TARGET_TOKENS, Cell
 from adaptx.profiling.tracker import Part
 from adaptx.specs import Bottleneck, ModelFamily
+from adaptx.specs.quantisation import Quantisation
 
 LABELS = 3
 PHASES = ("forward", "loss", "backward", "optimiser step")
@@ -100,31 +101,46 @@ def autocast(cell: Cell) -> AbstractContextManager[Any]:
     return torch.autocast(cell.device, dtype=torch.bfloat16, enabled=cell.precision == "bf16")
 
 
-def outline(cell: Cell) -> tuple[nn.Module, nn.Module | None, list[nn.Parameter]]:
+Quantise = Callable[[nn.Module, Quantisation, bool], None]
+"""Puts quantised linear maps into a network on the meta device, for products in bf16 or not."""
+
+
+def outline(
+    cell: Cell, quantise: Quantise = quantised.quantise
+) -> tuple[nn.Module, nn.Module | None, list[nn.Parameter]]:
     """(network, head, the method's parameters) on the meta device: no weight takes memory."""
     shape = cell.shape
+    bf16 = cell.precision == "bf16"
     with torch.device("meta"):
         network: Any = build_network(shape)
         if isinstance(cell.method, Bottleneck):
             adapters_backend.prepare(network)
+        if cell.quantised is not None:
+            quantise(network, cell.quantised, bf16)
         own = list(attach(network, sites_of(network), cell.method, "own").values())
         head = LinearHead(shape.hidden_size, LABELS, 0.1) if cell.model.family is ModelFamily.ENCODER else None
     network.requires_grad_(False)
     for parameter in own:
         parameter.requires_grad_(True)
-    to_precision(network, [], bf16=cell.precision == "bf16")
+    to_precision(network, [], bf16)
     return network, head, own
 
 
 def make_step(
-    cell: Cell, device: torch.device, kernels: Callable[[], AbstractContextManager[Any]] | None = None
+    cell: Cell,
+    device: torch.device,
+    kernels: Callable[[], AbstractContextManager[Any]] | None = None,
+    quantise: Quantise | None = None,
 ) -> Step:
     """A step with weights on `device`; inside a fake tensor mode they take no memory.
 
     kernels: what runs around each forward pass; by default, as in training, dropout that is cheap on a CPU.
+    quantise: what stands in for bitsandbytes' linear maps; by default they are there themselves.
     """
-    network, head, _ = outline(cell)
+    network, head, _ = outline(cell, quantise or quantised.quantise)
     model = nn.ModuleDict({"network": network} if head is None else {"network": network, "head": head})
+    if cell.quantised is not None and quantise is None:
+        quantised.give_weights(model, lambda layer: _weight("weight", layer, layer.weight, device).data)
     _materialise(model, device)
     model.train()
     parameters = trainable(model)
@@ -150,6 +166,8 @@ def _materialise(model: nn.Module, device: torch.device) -> None:
     made: dict[int, Any] = {}
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
+            if not parameter.is_meta:
+                continue
             # What two modules share stays shared.
             if id(parameter) not in made:
                 made[id(parameter)] = (_weight(name, module, parameter, device), parameter)
@@ -160,9 +178,11 @@ def _materialise(model: nn.Module, device: torch.device) -> None:
             module.register_buffer(name, values.to(device, buffer.dtype), persistent=False)
 
 
-def _weight(name: str, module: nn.Module, parameter: nn.Parameter, device: torch.device) -> nn.Parameter:
+def _weight(name: str, module: nn.Module, parameter: Tensor, device: torch.device) -> nn.Parameter:
     tensor = torch.empty(parameter.shape, dtype=parameter.dtype, device=device)
-    if tensor.ndim > 1:
+    if not tensor.is_floating_point():
+        tensor.zero_()
+    elif tensor.ndim > 1:
         tensor.normal_(0, 0.02)
     else:
         tensor.fill_(1.0 if "norm" in type(module).__name__.lower() and name == "weight" else 0.0)

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from adaptx.profiling.cell import Cell, method_name
+from adaptx.profiling.cell import Cell, kind_name, method_name
 from adaptx.profiling.prediction import Prediction
 
 Row = tuple[Cell, Prediction]
@@ -23,14 +23,16 @@ def _write_csv(rows: Sequence[Row], path: Path) -> None:
         writer = csv.writer(file)
         parts = list(rows[0][1].parts)
         writer.writerow(
-            ["model", "parameters", "method", "batch_size", "micro_batch_size", "sequence_length", "precision",
-             "checkpointing", "device", "trainable_parameters", "peak_memory_bytes", "context_bytes", "moment", *parts]
+            ["model", "parameters", "method", "quantised", "batch_size", "micro_batch_size", "sequence_length",
+             "precision", "checkpointing", "device", "trainable_parameters", "peak_memory_bytes", "context_bytes",
+             "moment", *parts]
         )  # fmt: skip
         for cell, found in rows:
             writer.writerow(
-                [cell.model.hub_id, cell.shape.parameters, method_name(cell.method), cell.batch_size, cell.micro_batch,
-                 cell.sequence_length, cell.precision, cell.checkpointing, cell.device, found.trainable_parameters,
-                 found.peak_memory_bytes, found.context_bytes, found.moment, *found.parts.values()]
+                [cell.model.hub_id, cell.shape.parameters, method_name(cell.method), cell.quantised_name,
+                 cell.batch_size, cell.micro_batch, cell.sequence_length, cell.precision, cell.checkpointing,
+                 cell.device, found.trainable_parameters, found.peak_memory_bytes, found.context_bytes, found.moment,
+                 *found.parts.values()]
             )  # fmt: skip
 
 
@@ -44,7 +46,7 @@ def _plot(rows: Sequence[Row], path: Path, memory_bytes: int | None) -> None:
         "length": len({cell.sequence_length for cell, _ in rows}) > 1,
     }
     for cell, found in rows:
-        parts = [method_name(cell.method)]
+        parts = [kind_name(method_name(cell.method), cell.quantised_name)]
         parts += [f"batch {cell.batch_size}"] if several["batch"] else []
         parts += [f"{cell.sequence_length} tokens"] if several["length"] else []
         lines.setdefault(", ".join(parts), []).append((cell.shape.parameters, found.needed_bytes / 2**30))

@@ -19,6 +19,7 @@ def as_plain(
     return {
         "cell": cell.name,
         "model": cell.model.hub_id,
+        "quantised": cell.quantised_name,
         "device": cell.device,
         "peak_memory_bytes": prediction.peak_memory_bytes,
         "context_bytes": prediction.context_bytes,
@@ -76,7 +77,7 @@ def show(
 def sweep_table(rows: Sequence[tuple[Cell, Prediction]], memory_bytes: int | None) -> Table:
     """A line a cell."""
     table = Table()
-    for name in ("model", "method", "batch", "length", "precision"):
+    for name in ("model", "method", "quantised", "batch", "length", "precision"):
         table.add_column(name)
     for name in ("weights", "gradients + optimiser", "activations", "peak"):
         table.add_column(name, justify="right")
@@ -85,8 +86,9 @@ def sweep_table(rows: Sequence[tuple[Cell, Prediction]], memory_bytes: int | Non
     for cell, found in rows:
         parts = found.parts
         values = [
-            cell.model.name, method_name(cell.method), str(cell.batch_size), str(cell.sequence_length), cell.precision,
-            gib(parts["weights"]), gib(parts["gradients"] + parts["optimiser"]),
+            cell.model.name, method_name(cell.method), cell.quantised_name, str(cell.batch_size),
+            str(cell.sequence_length), cell.precision, gib(parts["weights"]),
+            gib(parts["gradients"] + parts["optimiser"]),
             gib(parts["activations"] + parts["loss and logits"] + parts["temporary buffers"]), gib(found.needed_bytes),
         ]  # fmt: skip
         table.add_row(*values, *(["yes" if fits(found, memory_bytes) else "no"] if memory_bytes is not None else []))
@@ -96,14 +98,14 @@ def sweep_table(rows: Sequence[tuple[Cell, Prediction]], memory_bytes: int | Non
 def bench_table(rows: Sequence[dict[str, Any]]) -> Table:
     """A line a cell: what was predicted and measured."""
     table = Table()
-    for name in ("model", "method", "batch", "length", "precision"):
+    for name in ("model", "method", "quantised", "batch", "length", "precision"):
         table.add_column(name)
     for name in ("predicted", "measured", "error", "examples/s", "tokens/s", "step p50", "p95", "trains", "module",
                  "of matmul"):  # fmt: skip
         table.add_column(name, justify="right")
     for row in rows:
-        names = [row["model"], row["method"], str(row["batch_size"]), str(row["sequence_length"]), row["precision"],
-                 gib(row["predicted_memory_bytes"])]  # fmt: skip
+        names = [row["model"], row["method"], row["quantised"], str(row["batch_size"]), str(row["sequence_length"]),
+                 row["precision"], gib(row["predicted_memory_bytes"])]  # fmt: skip
         if row["failed"] is not None:
             table.add_row(*names, row["failed"])
             continue
