@@ -5,13 +5,17 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from adaptx.cli import app
 from adaptx.profiling import bench as benches
+from adaptx.profiling import measurement
 from adaptx.profiling.bench import OUT_OF_MEMORY, bench, run_alone
 from adaptx.profiling.cell import Cell
-from adaptx.profiling.measurement import Measured
+from adaptx.profiling.measurement import Measured, attempt
+from adaptx.profiling.processes import Killed
 from adaptx.specs import Full, Lora, ModelSpec, Shape
 
 SHAPE = Shape("bert", 2, 32, 64, 2, 300, 64)
@@ -47,22 +51,44 @@ def test_a_cell_is_measured_in_a_process_of_its_own() -> None:
 def test_out_of_memory_is_a_result(monkeypatch) -> None:
     (predicted,) = bench([cell(Full())], 1_000)
     assert (predicted.measured, predicted.failed) == (None, f"{OUT_OF_MEMORY}, as predicted")
-    monkeypatch.setattr(benches.subprocess, "run", lambda *_, **__: Ended(benches.KILLED))
+    monkeypatch.setattr(benches, "alone", ended(Killed()))
     (killed,) = bench([cell()], 2**40)
     assert killed.failed.startswith(OUT_OF_MEMORY)
-    monkeypatch.setattr(benches.subprocess, "run", lambda *_, **__: Ended(0, b'{"failed": "out of memory"}'))
+    monkeypatch.setattr(benches, "alone", lambda *_, **__: OUT_OF_MEMORY)
     assert run_alone(cell(), 1, 1) == OUT_OF_MEMORY
 
 
+@pytest.mark.parametrize("words", measurement.WANT_OF_MEMORY)
+def test_errors_without_a_class_say_that_memory_is_wanting(monkeypatch, words) -> None:
+    monkeypatch.setattr(measurement, "measure", ended(RuntimeError(f"library: {words}.")))
+    assert attempt(cell(), 1, 1) == OUT_OF_MEMORY
+    monkeypatch.setattr(measurement, "measure", ended(RuntimeError("library: a fault")))
+    with pytest.raises(RuntimeError, match="a fault"):
+        attempt(cell(), 1, 1)
+
+
 def test_another_fault_is_an_error_that_names_the_cell(monkeypatch) -> None:
-    monkeypatch.setattr(benches.subprocess, "run", lambda *_, **__: Ended(1, b"", b"a fault"))
+    monkeypatch.setattr(benches, "alone", ended(RuntimeError("a fault")))
     with pytest.raises(RuntimeError, match=r"bert\.lora-r8\.2x16\.fp32: a fault"):
         run_alone(cell(), 1, 1)
 
 
-class Ended:
-    def __init__(self, returncode: int, stdout: bytes = b"", stderr: bytes = b"") -> None:
-        self.returncode, self.stdout, self.stderr = returncode, stdout, stderr
+def ended(error: Exception):
+    def end(*_, **__):
+        raise error
+
+    return end
+
+
+def test_a_modules_bytes_are_those_of_its_file(tmp_path) -> None:
+    tensors = {f"layer.{number}": torch.zeros(number, 3) for number in range(1, 12)}
+    save_file(tensors, tmp_path / "module.safetensors")
+    assert measurement.module_bytes(tensors) == (tmp_path / "module.safetensors").stat().st_size
+
+
+def test_the_first_step_is_not_measured() -> None:
+    with pytest.raises(ValueError, match="warmup 0: it is at least 1"):
+        measurement.measure(cell(), warmup=0)
 
 
 def test_the_command_writes_a_table_plots_and_mlflow_runs(folder, tmp_path, monkeypatch) -> None:
@@ -70,7 +96,7 @@ def test_the_command_writes_a_table_plots_and_mlflow_runs(folder, tmp_path, monk
 
     found = iter([MEASURED, OUT_OF_MEMORY])
     monkeypatch.setattr(benches, "run_alone", lambda *_: next(found))
-    monkeypatch.setattr(benches, "matmul_flops_per_second", lambda *_: 2e9)
+    monkeypatch.setattr(benches, "matmul_speed", lambda *_: 2e9)
     store, to = tmp_path / "store", tmp_path / "out"
     result = CliRunner().invoke(
         app,

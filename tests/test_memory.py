@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
 from adaptx.cli import app
@@ -16,8 +17,9 @@ from adaptx.errors import UserError
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.cuda_kernels import rounded
 from adaptx.profiling.fitting import fits, remedies
-from adaptx.profiling.measurement import measure
+from adaptx.profiling.measurement import measure, step_flops
 from adaptx.profiling.prediction import predict
+from adaptx.profiling.step import make_step
 from adaptx.profiling.tracker import Part, Tracker
 from adaptx.specs import Bottleneck, Full, Lora, ModelSpec, Shape
 from adaptx.step_memory import CONTEXT_BYTES
@@ -66,6 +68,21 @@ def test_micro_batches_are_predicted_too(method) -> None:
     tried = cell(method=method, micro_batch_size=2)
     assert predict(tried).peak_memory_bytes == pytest.approx(measure(tried, 1, 1).peak_memory_bytes, rel=0.05)
     assert predict(tried).peak_memory_bytes < predict(cell(method=method)).peak_memory_bytes
+
+
+@pytest.mark.parametrize(("name", "method"), dict.fromkeys((each.values[0], each.values[1]) for each in CELLS))
+def test_operations_are_those_that_torch_counts(name, method) -> None:
+    """Of products with weights; that nothing goes backwards below the first one that trains is not taken off."""
+    if not needs.at_hand(METHODS[method]):
+        pytest.skip("needs the adapters library")
+    tried = cell(name, method, batch_size=4, sequence_length=64)
+    step = make_step(tried, torch.device("cpu"))
+    with FlopCounterMode(display=False) as counter:
+        step.run()
+    by_operator = counter.get_flop_counts()["Global"]
+    counted = sum(by_operator.get(operator, 0) for operator in (torch.ops.aten.mm, torch.ops.aten.addmm))
+    tolerance = {"full": 0.01, "lora": 0.05, "bottleneck": 0.25}[method]
+    assert step_flops(tried, step) == pytest.approx(counted, rel=tolerance)
 
 
 def test_parts_hold_what_they_say() -> None:

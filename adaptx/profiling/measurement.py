@@ -1,27 +1,26 @@
-"""One cell measured on the device: memory, speed, module size. Run as a module, it measures the cell given on stdin.
-
-Each cell has a process of its own, so that nothing of an earlier one is left in memory, and running out of memory
-ends that process alone.
-"""
+"""One cell measured on the device: memory, speed, module size."""
 
 import json
-import pickle
 import statistics
-import sys
-import tempfile
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from adaptx.methods import quantised
-from adaptx.profiling.cell import Cell
+from adaptx.profiling.cell import TARGET_TOKENS, Cell
 from adaptx.profiling.step import Step, make_step
+from adaptx.specs import Full
 
 MATMUL_SIZES = {"cpu": 2_048, "cuda": 8_192}
+MATMUL_SECONDS = 0.3
+"""A GPU's clock takes a while to rise."""
 OUT_OF_MEMORY = "out of memory"
+WANT_OF_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
+"""How errors without a class of their own say so: the CPU's allocator, the driver, cuBLAS and cuDNN."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Measured:
     over steps: what its allocator held (CUDA alone).
 
     resident_bytes: the process's resident set at its highest, libraries included. flops_per_second: of the step's own
-    products with weights.
+    products with weights. beside_bytes: what else is taken of the GPU's memory: context, libraries, other programs.
     """
 
     peak_memory_bytes: int
@@ -48,14 +47,30 @@ class Measured:
     total_parameters: int
     module_bytes: int
     flops_per_second: float
+    beside_bytes: int | None = None
+
+
+def attempt(cell: Cell, steps: int, warmup: int) -> Measured | str:
+    """What `measure` finds, or that the cell does not fit into memory."""
+    try:
+        return measure(cell, steps, warmup)
+    except (torch.OutOfMemoryError, MemoryError):
+        return OUT_OF_MEMORY
+    except RuntimeError as error:
+        if not any(words in str(error) for words in WANT_OF_MEMORY):
+            raise
+        return OUT_OF_MEMORY
 
 
 def measure(cell: Cell, steps: int = 5, warmup: int = 2) -> Measured:
-    """Build, warm up, time `steps` steps, then watch the allocations of one more.
+    """Build, warm up, time `steps` steps; on a CPU watch the allocations of one more.
 
     Raises:
+        ValueError: no warm-up: the first step, which makes the optimiser's state, is not like the others.
         torch.OutOfMemoryError, RuntimeError: the cell does not fit.
     """
+    if warmup < 1:
+        raise ValueError(f"warmup {warmup}: it is at least 1, as the first step makes the optimiser's state")
     device = torch.device(cell.device)
     began = time.perf_counter()
     torch.manual_seed(0)
@@ -77,6 +92,11 @@ def measure(cell: Cell, steps: int = 5, warmup: int = 2) -> Measured:
         if device.type == "cuda":
             memory.append(torch.cuda.memory_reserved(device))
     peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else allocated_peak(step)
+    beside = None
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        beside = total - free - torch.cuda.memory_reserved(device)
+    names = {id(parameter): name for name, parameter in step.model.named_parameters()}
     middle = statistics.median(seconds)
     tokens = cell.batch_size * cell.sequence_length
     memory.sort()
@@ -94,8 +114,9 @@ def measure(cell: Cell, steps: int = 5, warmup: int = 2) -> Measured:
         load_seconds,
         sum(parameter.numel() for parameter in step.own),
         _total_parameters(step),
-        _module_bytes(step),
+        module_bytes({names[id(parameter)]: parameter for parameter in step.own}),
         step_flops(cell, step) / middle,
+        beside,
     )
 
 
@@ -128,25 +149,34 @@ def _held(step: Step) -> list[torch.Tensor]:
 
 
 def step_flops(cell: Cell, step: Step) -> float:
-    """Floating-point operations of one step's matrix products with weights, as `costs.py` counts them."""
-    from adaptx.specs import ModelFamily
-
-    inside = cell.shape.encoder_parameters
-    tokens = cell.batch_size * cell.sequence_length
-    own = sum(parameter.numel() for parameter in step.own)
-    work = tokens * (4.0 * inside + 2.0 * min(own, inside))
-    if cell.model.family is not ModelFamily.ENCODER:
-        # The output matrix is as large as the token embedding.
-        work += 4.0 * tokens * cell.shape.vocabulary * cell.shape.hidden_size
+    """Floating-point operations of one step's matrix products with weights: 2 a weight and token forwards, 2 backwards,
+    and 2 more where the weight trains; what is computed again for checkpointing is left out.
+    """
+    shape, full = cell.shape, isinstance(cell.method, Full)
+    read = cell.batch_size * cell.sequence_length
+    written = cell.batch_size * TARGET_TOKENS if shape.decoder_layers else read
+    first = shape.layers * sum(inputs * outputs for inputs, outputs in shape.linear_maps.values())
+    products = read * first
+    if shape.decoder_layers:
+        # Keys and values of the attention from one stack to the other come from what is read.
+        for site, (inputs, outputs) in shape.decoder_linear_maps.items():
+            tokens = read if site in ("cross_key", "cross_value") else written
+            products += tokens * shape.decoder_layers * inputs * outputs
+    work = (6.0 if full else 4.0) * products
+    if not full:
+        # What a small method adds trains, in each layer and for each token.
+        work += 6.0 * read * sum(parameter.numel() for parameter in step.own)
+    if shape.architecture.output_matrix:
+        work += (6.0 if full else 4.0) * written * shape.vocabulary * shape.hidden_size
     return work
 
 
 def matmul_flops_per_second(device: torch.device, dtype: torch.dtype) -> float:
-    """Of a large matrix product on this device: the best of some."""
+    """Of a large matrix product on this device: the best of at least six."""
     size = MATMUL_SIZES[device.type]
     first, second = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     seconds: list[float] = []
-    for _ in range(6):
+    while len(seconds) < 6 or sum(seconds) < MATMUL_SECONDS:
         _wait(device)
         at = time.perf_counter()
         torch.matmul(first, second)
@@ -170,35 +200,20 @@ def _total_parameters(step: Step) -> int:
     return sum(parameter.numel() for parameter in step.model.parameters())
 
 
-def _module_bytes(step: Step) -> int:
-    """Of the method's parameters as a safetensors file."""
-    from safetensors.torch import save_file
+def module_bytes(parameters: Mapping[str, torch.Tensor]) -> int:
+    """Of these as a safetensors file, which is not written: of a full model it would take long and much room.
 
-    names = {id(parameter): name for name, parameter in step.model.named_parameters()}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "module.safetensors"
-        save_file({names[id(p)]: p.detach().contiguous().clone() for p in step.own}, path)
-        return path.stat().st_size
+    The format: eight bytes, a header in JSON filled up to a multiple of eight, the tensors' bytes.
+    """
+    header: dict[str, Any] = {}
+    end = 0
+    # By name alone, as all are of one dtype.
+    for name, tensor in sorted(parameters.items()):
+        begin, end = end, end + tensor.numel() * tensor.element_size()
+        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [begin, end]}
+    return 8 + -(-len(json.dumps(header, separators=(",", ":"))) // 8) * 8 + end
 
 
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def main() -> None:
-    cell, options = pickle.load(sys.stdin.buffer)
-    try:
-        found: dict[str, Any] = asdict(measure(cell, **options))
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        found = {"failed": OUT_OF_MEMORY, "cause": str(error).splitlines()[0]}
-    except RuntimeError as error:
-        # The CPU's allocator has no error class of its own.
-        if "can't allocate memory" not in str(error):
-            raise
-        found = {"failed": OUT_OF_MEMORY, "cause": str(error).splitlines()[0]}
-    sys.stdout.write(json.dumps(found))
-
-
-if __name__ == "__main__":
-    main()
