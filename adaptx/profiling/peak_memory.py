@@ -54,6 +54,8 @@ def peak_memory(device: torch.device) -> Generator[PeakMemory]:
 
 @contextmanager
 def _cuda(device: torch.device) -> Generator[PeakMemory]:
+    # Before it, an allocator has no statistics to reset.
+    torch.cuda.init()
     torch.cuda.reset_peak_memory_stats(device)
     before = torch.cuda.memory_allocated(device)
     peak = PeakMemory(CUDA_MEASURE)
