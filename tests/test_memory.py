@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from adaptx.cli import app
 from adaptx.errors import UserError
 from adaptx.profiling.cell import Cell
-from adaptx.profiling.cuda_kernels import rounded
+from adaptx.profiling.cuda_kernels import CudaKernels, rounded
 from adaptx.profiling.fitting import fits, remedies
 from adaptx.profiling.measurement import measure, step_flops
 from adaptx.profiling.prediction import predict
@@ -110,6 +110,21 @@ def test_a_gpu_takes_blocks_and_a_context() -> None:
     assert [rounded(size) for size in (0, 1, 512, 513)] == [0, 512, 512, 1024]
     assert predict(cell(device="cuda")).context_bytes == CONTEXT_BYTES
     assert predict(cell()).context_bytes == 0
+
+
+def test_a_gpus_autocast_leaves_powers_in_fp32() -> None:
+    vector = torch.ones(4, dtype=torch.bfloat16)
+    with CudaKernels(), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.pow(vector, 3.0).dtype is vector.pow(2).dtype is torch.float32
+        assert (vector * vector).dtype is torch.bfloat16
+    with CudaKernels():
+        assert torch.pow(vector, 3.0).dtype is torch.bfloat16
+
+
+def test_networks_do_with_fake_tensors_what_they_do_with_real_ones() -> None:
+    """No mask, and keys and values once: repeated, they would be kept."""
+    tried = cell("llama", sequence_length=256)
+    assert predict(tried).peak_memory_bytes == pytest.approx(measure(tried, 1, 1).peak_memory_bytes, rel=0.005)
 
 
 def test_views_count_once_and_what_is_freed_no_more() -> None:

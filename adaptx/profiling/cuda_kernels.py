@@ -1,10 +1,11 @@
 """What a GPU's kernels keep that a CPU's do not, for a step on fake CPU tensors.
 
 - Attention: a fused kernel keeps its output and one fp32 number a row, never the weights (Dao 2023, arXiv:2307.08691,
-  section 3.1); its backward pass adds up the queries' gradient in fp32.
+  section 3.1); its backward pass adds up the queries' gradient in fp32. In fp32 no fused kernel shares keys and values
+  between heads (torch 2.13), so that there the weights are kept.
 - Dropout keeps its mask as one byte an element.
-- Under CUDA's autocast layer normalisation runs in fp32 and its output stays so (torch's list of operations that
-  autocast to float32); the CPU's autocast leaves it in bf16.
+- Under CUDA's autocast layer normalisation, softmax and powers run in fp32 and their output stays so (torch's list of
+  operations that autocast to float32); the CPU's autocast leaves them in bf16. mT5's activation has a power.
 
 Suffixes: B sequences, H heads, L tokens, E size of a head.
 """
@@ -18,6 +19,8 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 BLOCK = 512
+IN_FP32 = {functional.layer_norm, functional.softmax, torch.softmax, Tensor.softmax, torch.pow, Tensor.pow}
+"""What CUDA's autocast runs in fp32 and the CPU's does not, as far as the supported networks use it."""
 
 
 def rounded(size: int) -> int:
@@ -26,7 +29,7 @@ def rounded(size: int) -> int:
 
 
 class CudaKernels(TorchFunctionMode):
-    """Within the block, attention, dropout and layer normalisation keep what a GPU's kernels keep."""
+    """Within the block, attention, dropout and what runs in fp32 keep what a GPU's kernels keep."""
 
     def __torch_function__(
         self,
@@ -40,7 +43,7 @@ class CudaKernels(TorchFunctionMode):
             return _attention(*args, **options)
         if func is functional.dropout:
             return _dropout(*args, **options)
-        if func is functional.layer_norm and torch.is_autocast_enabled("cpu"):
+        if func in IN_FP32 and torch.is_autocast_enabled("cpu"):
             return func(*(each.float() if isinstance(each, Tensor) else each for each in args), **_in_fp32(options))
         return func(*args, **options)
 
@@ -53,10 +56,22 @@ def _dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool
     return _Dropout.apply(input) if training and p > 0 else input  # pyright: ignore[reportReturnType]
 
 
-def _attention(query: Tensor, key: Tensor, value: Tensor, *more: Any, **options: Any) -> Tensor:  # noqa: ARG001
+def _attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
     # Autocast would bring all three to bf16.
     if torch.is_autocast_enabled("cpu"):
         query, key, value = (each.to(torch.bfloat16) for each in (query, key, value))
+    if enable_gqa and query.dtype is torch.float32:
+        plain = torch.ops.aten._scaled_dot_product_attention_math
+        return plain(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=True)[0]
     return _Attention.apply(query, key, value)  # pyright: ignore[reportReturnType]
 
 

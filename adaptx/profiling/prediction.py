@@ -2,7 +2,10 @@
 
 import functools
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -48,7 +51,7 @@ def predict(cell: Cell) -> Prediction:
         cell = replace(cell, batch_size=2 * cell.micro_batch)
     # Fake tensors are the CPU's: those of a GPU would need its kernels; what differs there stands in `cuda_kernels`.
     cell = replace(cell, device="cpu")
-    with FakeTensorMode(allow_non_fake_inputs=True), tracker:
+    with _taken_for_real(), FakeTensorMode(allow_non_fake_inputs=True), tracker:
         step = make_step(cell, torch.device("cpu"), CudaKernels if cuda else None, _outlined(cell, cuda))
         step.make_state(tracker)
         step.run(tracker)
@@ -71,3 +74,25 @@ def _outlined(cell: Cell, cuda: bool) -> Quantise | None:
     from adaptx.methods.quantised_outline import outline_quantised
 
     return functools.partial(outline_quantised, cuda=cuda)
+
+
+@contextmanager
+def _taken_for_real() -> Generator[None]:
+    """Within the block transformers 5 does with fake tensors what it does with real ones.
+
+    Of fake ones it makes masks, and for them repeats keys and values, where real ones turn out to need none.
+    """
+    import transformers
+
+    if transformers.__version__.startswith("4."):
+        yield
+        return
+    from transformers import masking_utils
+
+    masks: Any = masking_utils
+    before = masks.is_tracing
+    masks.is_tracing = lambda _tensor=None: False
+    try:
+        yield
+    finally:
+        masks.is_tracing = before
