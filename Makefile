@@ -77,6 +77,7 @@ bench-smoke: $(VENV)/.installed-dev  ## the benchmarks at toy size: do they stil
 	$(BIN)/python benchmarks/evaluation.py --smoke
 	$(BIN)/python benchmarks/search.py --smoke
 	$(BIN)/python benchmarks/memory.py --smoke
+	$(BIN)/python benchmarks/gpu.py --smoke --steps 2
 
 docs: $(VENV)/.installed-dev  ## build the documentation into site/
 	$(BIN)/mkdocs build --strict

@@ -113,8 +113,8 @@ def bench(
     Example: adaptx bench xlm-roberta-base,xlm-roberta-large --method full,lora --sequence-length 128,512
     """
     from adaptx.profiling.bench import bench as measured
-    from adaptx.profiling.bench import device_memory_bytes, matmul_speed
     from adaptx.profiling.bench_files import as_row, write_bench
+    from adaptx.profiling.device import look_at
     from adaptx.tracking import default_uri
     from adaptx.tracking_bench import record_bench
     from adaptx.views.memory import bench_table
@@ -125,14 +125,14 @@ def bench(
     if any(cell.quantised is not None for cell in cells) and (reason := quantised_refusal()) is not None:
         raise UserError(f"--quantised {quantised}: {reason} (`adaptx memory` predicts without it)")
     precisions: dict[Precision, None] = dict.fromkeys(cell.precision for cell in cells)
-    peaks = {digits: matmul_speed(place, digits) for digits in precisions}
+    found = look_at(place, list(precisions))
     results = list(
         track(
-            measured(cells, device_memory_bytes(place), steps),
+            measured(cells, found.memory_bytes, steps),
             total=len(cells), description="cells", console=err, transient=True,
         )
     )  # fmt: skip
-    rows = [as_row(result, peaks[result.cell.precision]) for result in results]
+    rows = [as_row(result, found.matmul_flops_per_second[result.cell.precision]) for result in results]
     files = write_bench(rows, to)
     uri = tracking or default_uri(Store(store))
     record_bench(rows, files, uri, store)

@@ -22,8 +22,9 @@ from training import ENVIRONMENT, machine
 os.environ.update({**ENVIRONMENT, **os.environ})
 
 from adaptx.catalog import E5_MINI, E5_SMALL, LLAMA3_1B, MT5_SMALL, QWEN3_600M, XLMR_BASE
-from adaptx.profiling.bench import Result, bench, device_memory_bytes
+from adaptx.profiling.bench import Result, bench
 from adaptx.profiling.cell import Cell, kind_name, method_name
+from adaptx.profiling.device import look_at
 from adaptx.specs import Bottleneck, Full, Lora, Method, ModelSpec, Precision
 from adaptx.specs.quantisation import Quantisation
 
@@ -64,6 +65,7 @@ def smoke(device: str) -> Iterator[Cell]:
 
 def line(result: Result) -> str:
     cell, measured = result.cell, result.measured
+    assert result.prediction is not None
     kind = kind_name(method_name(cell.method), cell.quantised_name)
     names = [cell.model.name, kind, str(cell.sequence_length), cell.precision,
              "yes" if cell.checkpointing else "no", f"{result.prediction.peak_memory_bytes / 2**20:.1f}"]  # fmt: skip
@@ -103,6 +105,7 @@ def table(results: Sequence[Result], device: str) -> str:
 
 def record(result: Result) -> dict[str, Any]:
     cell = result.cell
+    assert result.prediction is not None
     return {
         "cell": cell.name,
         "model": cell.model.hub_id,
@@ -123,7 +126,7 @@ def main() -> None:
     cells = list((smoke if arguments.smoke else grid)(arguments.device))
     results: list[Result] = []
     steps = 1 if arguments.smoke else arguments.steps
-    for result in bench(cells, device_memory_bytes(arguments.device), steps, warmup=1):
+    for result in bench(cells, look_at(arguments.device).memory_bytes, steps, warmup=1):
         results.append(result)
         print(f"{len(results)}/{len(cells)} {line(result)}", file=sys.stderr, flush=True)
     print(table(results, arguments.device))

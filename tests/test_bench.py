@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from adaptx.cli import app
 from adaptx.profiling import bench as benches
-from adaptx.profiling import measurement
+from adaptx.profiling import device, measurement
 from adaptx.profiling.bench import OUT_OF_MEMORY, bench, run_alone
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.measurement import Measured, attempt
@@ -80,6 +80,20 @@ def ended(error: Exception):
     return end
 
 
+def test_a_device_has_memory_and_a_speed() -> None:
+    found = device.look_at("cpu", ["fp32"])
+    assert (found.name, found.taken_bytes) == (None, 0)
+    assert found.memory_bytes > 2**20
+    assert found.matmul_flops_per_second["fp32"] > 1e8
+    assert "bf16" not in found.matmul_flops_per_second
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")
+def test_a_gpu_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(RuntimeError, match=r"(?i)cuda"):
+        device.look_at("cuda", ["fp32"])
+
+
 def test_a_modules_bytes_are_those_of_its_file(tmp_path) -> None:
     tensors = {f"layer.{number}": torch.zeros(number, 3) for number in range(1, 12)}
     save_file(tensors, tmp_path / "module.safetensors")
@@ -96,7 +110,7 @@ def test_the_command_writes_a_table_plots_and_mlflow_runs(folder, tmp_path, monk
 
     found = iter([MEASURED, OUT_OF_MEMORY])
     monkeypatch.setattr(benches, "run_alone", lambda *_: next(found))
-    monkeypatch.setattr(benches, "matmul_speed", lambda *_: 2e9)
+    monkeypatch.setattr(device, "look_at", lambda *_: device.Device(None, 2**40, 0, {"bf16": 2e9}))
     store, to = tmp_path / "store", tmp_path / "out"
     result = CliRunner().invoke(
         app,

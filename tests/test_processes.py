@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from adaptx.profiling.processes import Killed, alone, several
+from adaptx.profiling import processes
+from adaptx.profiling.processes import Killed, alone, preloaded, several
 
 
 @pytest.mark.parametrize("start", ["forkserver", "spawn"])
@@ -27,6 +28,12 @@ def test_the_libraries_are_there_at_once() -> None:
 
 def loaded() -> list[str]:
     return list(sys.modules)
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_server_imports_nothing_that_takes_hold_of_a_gpu(monkeypatch, installed) -> None:
+    monkeypatch.setattr(processes.importlib.util, "find_spec", lambda _: installed or None)
+    assert ("peft" in preloaded()) is not installed
 
 
 def test_an_error_comes_back_with_its_trace() -> None:

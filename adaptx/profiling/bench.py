@@ -2,32 +2,33 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from adaptx.catalog.support import quantised_refusal
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.fitting import fits
-from adaptx.profiling.measurement import OUT_OF_MEMORY, Measured, attempt, matmul_flops_per_second
+from adaptx.profiling.measurement import OUT_OF_MEMORY, Measured, attempt
 from adaptx.profiling.prediction import Prediction, predict
 from adaptx.profiling.processes import Killed, Start, alone
-from adaptx.specs import Precision
 
 NOT_TRIED = f"{OUT_OF_MEMORY}, as predicted"
 
 
 @dataclass(frozen=True)
 class Result:
-    """A cell with what was predicted and measured; failed: why there is no measurement (out of memory, mostly)."""
+    """A cell with what was predicted and measured; failed: why there is no measurement (out of memory, mostly).
+
+    prediction: None where the time did not allow of one.
+    """
 
     cell: Cell
-    prediction: Prediction
+    prediction: Prediction | None
     measured: Measured | None
     failed: str | None = None
 
     @property
     def error(self) -> float | None:
         """Relative error of the predicted peak."""
-        if self.measured is None:
+        if self.prediction is None or self.measured is None:
             return None
         return self.prediction.peak_memory_bytes / self.measured.peak_memory_bytes - 1
 
@@ -48,8 +49,20 @@ def bench(cells: Iterable[Cell], memory_bytes: int, steps: int = 5, warmup: int 
         if not fits(prediction, memory_bytes):
             yield Result(cell, prediction, None, NOT_TRIED)
             continue
-        found = run_alone(cell, steps, warmup)
-        yield Result(cell, prediction, None, found) if isinstance(found, str) else Result(cell, prediction, found)
+        yield measured_beside(cell, prediction, steps, warmup)
+
+
+def measured_beside(
+    cell: Cell,
+    prediction: Prediction,
+    steps: int,
+    warmup: int,
+    seconds: float | None = None,
+    start: Start = "forkserver",
+) -> Result:
+    """The cell's result; errors as of `run_alone`."""
+    found = run_alone(cell, steps, warmup, seconds, start)
+    return Result(cell, prediction, None, found) if isinstance(found, str) else Result(cell, prediction, found)
 
 
 def run_alone(
@@ -67,37 +80,3 @@ def run_alone(
         return f"{OUT_OF_MEMORY}: the system ended the process"
     except RuntimeError as error:
         raise RuntimeError(f"{cell.name}: {error}") from error
-
-
-def device_memory_bytes(device: str) -> int:
-    """Of the GPU; of the machine's memory what is free now."""
-    return alone(_cuda_memory_bytes) if device == "cuda" else _available_bytes()
-
-
-def matmul_speed(device: str, precision: Precision) -> float:
-    """Operations a second of the device's own large matrix product in that precision."""
-    return alone(_matmul_speed, device, precision)
-
-
-# Not in the calling process, which would keep a part of the GPU's memory.
-def _cuda_memory_bytes() -> int:
-    import torch
-
-    return torch.cuda.get_device_properties(0).total_memory
-
-
-def _matmul_speed(device: str, precision: Precision) -> float:
-    import torch
-
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    return matmul_flops_per_second(torch.device(device), dtype)
-
-
-def _available_bytes() -> int:
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        import psutil
-
-        return psutil.virtual_memory().available
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))

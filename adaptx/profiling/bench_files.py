@@ -19,6 +19,7 @@ FACTORS = ("model", "parameters", "method", "quantised", "batch_size", "micro_ba
 def as_row(result: Result, matmul_flops_per_second: float) -> Row:
     """Factors, prediction and measurements in one row; what was not measured is None."""
     cell, measured = result.cell, result.measured
+    assert result.prediction is not None
     row: Row = {
         "model": cell.model.name,
         "parameters": cell.shape.parameters,

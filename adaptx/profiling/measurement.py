@@ -12,12 +12,10 @@ import torch
 
 from adaptx.methods import quantised
 from adaptx.profiling.cell import TARGET_TOKENS, Cell
+from adaptx.profiling.device import wait
 from adaptx.profiling.step import Step, make_step
 from adaptx.specs import Full
 
-MATMUL_SIZES = {"cpu": 2_048, "cuda": 8_192}
-MATMUL_SECONDS = 0.3
-"""A GPU's clock takes a while to rise."""
 OUT_OF_MEMORY = "out of memory"
 WANT_OF_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
 """How errors without a class of their own say so: the CPU's allocator, the driver, cuBLAS and cuDNN."""
@@ -75,11 +73,11 @@ def measure(cell: Cell, steps: int = 5, warmup: int = 2) -> Measured:
     began = time.perf_counter()
     torch.manual_seed(0)
     step = make_step(cell, device)
-    _wait(device)
+    wait(device)
     load_seconds = time.perf_counter() - began
     for _ in range(warmup):
         step.run()
-    _wait(device)
+    wait(device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     seconds: list[float] = []
@@ -87,7 +85,7 @@ def measure(cell: Cell, steps: int = 5, warmup: int = 2) -> Measured:
     for _ in range(steps):
         at = time.perf_counter()
         step.run()
-        _wait(device)
+        wait(device)
         seconds.append(time.perf_counter() - at)
         if device.type == "cuda":
             memory.append(torch.cuda.memory_reserved(device))
@@ -171,20 +169,6 @@ def step_flops(cell: Cell, step: Step) -> float:
     return work
 
 
-def matmul_flops_per_second(device: torch.device, dtype: torch.dtype) -> float:
-    """Of a large matrix product on this device: the best of at least six."""
-    size = MATMUL_SIZES[device.type]
-    first, second = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
-    seconds: list[float] = []
-    while len(seconds) < 6 or sum(seconds) < MATMUL_SECONDS:
-        _wait(device)
-        at = time.perf_counter()
-        torch.matmul(first, second)
-        _wait(device)
-        seconds.append(time.perf_counter() - at)
-    return 2.0 * size**3 / min(seconds)
-
-
 def resident_bytes() -> int | None:
     """The resident set's high-water mark; None where the system does not tell."""
     try:
@@ -212,8 +196,3 @@ def module_bytes(parameters: Mapping[str, torch.Tensor]) -> int:
         begin, end = end, end + tensor.numel() * tensor.element_size()
         header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [begin, end]}
     return 8 + -(-len(json.dumps(header, separators=(",", ":"))) // 8) * 8 + end
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -5,6 +5,7 @@ GPU: a process forked from one that does could not use it.
 """
 
 import functools
+import importlib.util
 import multiprocessing
 import os
 import tempfile
@@ -25,14 +26,6 @@ Start = Literal["forkserver", "spawn"]
 KILLED = -9
 """Exit status of a process that the system's out-of-memory killer has ended."""
 LAST_CHARACTERS = 2_000
-# By name: what is missing is left out, and told by the work that needs it.
-PRELOADED = (
-    "adaptx.profiling.measurement",
-    "adaptx.profiling.prediction",
-    *(f"transformers.models.{name}.modeling_{name}" for name in (each.replace("-", "_") for each in ARCHITECTURES)),
-    "peft",
-    "adapters",
-)
 
 
 class Killed(Exception):
@@ -90,8 +83,21 @@ def _context(start: Start) -> ForkServerContext | SpawnContext:
     # Asking whether there is a GPU takes hold of the driver, but not by this way.
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOADED))
+    context.set_forkserver_preload(preloaded())
     return context
+
+
+def preloaded() -> list[str]:
+    """Modules that the server imports at its start; one that is missing is told by the work that needs it."""
+    folders = [model_type.replace("-", "_") for model_type in ARCHITECTURES]
+    names = [
+        "adaptx.profiling.measurement",
+        "adaptx.profiling.prediction",
+        *(f"transformers.models.{folder}.modeling_{folder}" for folder in folders),
+        "adapters",
+    ]
+    # With peft comes bitsandbytes where that is installed, and it takes hold of the GPU as it is imported.
+    return names if importlib.util.find_spec("bitsandbytes") else [*names, "peft"]
 
 
 def _one_thread() -> None:

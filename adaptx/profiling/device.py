@@ -1,0 +1,79 @@
+"""What a device has to give: its memory, and how fast it multiplies matrices."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from adaptx.profiling.processes import Start, alone
+from adaptx.specs import Precision
+
+MATMUL_SIZES = {"cpu": 2_048, "cuda": 8_192}
+MATMUL_SECONDS = 0.3
+"""A GPU's clock takes a while to rise."""
+DTYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+@dataclass(frozen=True)
+class Device:
+    """name: a GPU's; None for a CPU. memory_bytes: all of a GPU's; of the machine's what is free.
+
+    taken_bytes: of a GPU's memory, by a process that has just begun and by other programs. matmul_flops_per_second: of
+    a large matrix product, by precision.
+    """
+
+    name: str | None
+    memory_bytes: int
+    taken_bytes: int
+    matmul_flops_per_second: dict[Precision, float]
+
+
+def look_at(device: str, precisions: Sequence[Precision] = (), start: Start = "forkserver") -> Device:
+    """Of `cpu` or `cuda`, in a process of its own: it would keep a part of a GPU's memory.
+
+    Raises:
+        RuntimeError: there is no such device.
+    """
+    return alone(_look, device, precisions, start=start)
+
+
+def _look(kind: str, precisions: Sequence[Precision]) -> Device:
+    device = torch.device(kind)
+    speeds: dict[Precision, float] = {each: _matmul_flops_per_second(device, DTYPES[each]) for each in precisions}
+    if device.type == "cpu":
+        return Device(None, _available_bytes(), 0, speeds)
+    torch.cuda.empty_cache()
+    free, total = torch.cuda.mem_get_info(device)
+    return Device(torch.cuda.get_device_name(device), total, total - free, speeds)
+
+
+def _matmul_flops_per_second(device: torch.device, dtype: torch.dtype) -> float:
+    """The best of at least six."""
+    size = MATMUL_SIZES[device.type]
+    first, second = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    seconds: list[float] = []
+    while len(seconds) < 6 or sum(seconds) < MATMUL_SECONDS:
+        wait(device)
+        at = time.perf_counter()
+        torch.matmul(first, second)
+        wait(device)
+        seconds.append(time.perf_counter() - at)
+    return 2.0 * size**3 / min(seconds)
+
+
+def wait(device: torch.device) -> None:
+    """Until the device has done all it was told."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _available_bytes() -> int:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        import psutil
+
+        return psutil.virtual_memory().available
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))

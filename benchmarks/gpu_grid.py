@@ -1,0 +1,127 @@
+"""Which cells `gpu.py` measures, the most telling first: shapes, methods, lengths, precisions, checkpointing."""
+
+import importlib.util
+import itertools
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from adaptx.catalog import (
+    E5_MINI,
+    LLAMA3_1B,
+    LLAMA3_3B,
+    LLAMA3_8B,
+    MT5_BASE,
+    MT5_LARGE,
+    MT5_SMALL,
+    MT5_XL,
+    QWEN3_1_7B,
+    QWEN3_4B,
+    QWEN3_8B,
+    QWEN3_600M,
+    XLMR_BASE,
+    XLMR_LARGE,
+    XLMR_XL,
+    XLMR_XXL,
+)
+from adaptx.catalog.support import BOTTLENECK_REFUSED
+from adaptx.profiling.cell import Cell
+from adaptx.specs import Bottleneck, Full, Lora, Method, ModelFamily, ModelSpec, Precision
+from adaptx.specs.quantisation import Quantisation
+
+XLMR, MT5 = (XLMR_BASE, XLMR_LARGE, XLMR_XL, XLMR_XXL), (MT5_SMALL, MT5_BASE, MT5_LARGE, MT5_XL)
+QWEN3, LLAMA3 = (QWEN3_600M, QWEN3_1_7B, QWEN3_4B, QWEN3_8B), (LLAMA3_1B, LLAMA3_3B, LLAMA3_8B)
+MIDDLE = 1
+"""Place of the size that stands for its family."""
+TOKENS = 4_096
+"""Of each step, whatever the length of its sequences."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A method over families, each from the smallest model up.
+
+    needs: packages that may be missing. options: further fields of its cells.
+    """
+
+    name: str
+    method: Method
+    families: tuple[tuple[ModelSpec, ...], ...]
+    needs: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def missing(self) -> list[str]:
+        # Once imported, adapters says nothing of where it is.
+        return [name for name in self.needs if name not in sys.modules and importlib.util.find_spec(name) is None]
+
+    def models(self, sizes: Sequence[int]) -> list[ModelSpec]:
+        """Those of each family at these places, without what the adapters library has no class for."""
+        found = [family[size] for family in self.families for size in sizes if size < len(family)]
+        refused = BOTTLENECK_REFUSED if isinstance(self.method, Bottleneck) else {}
+        return [model for model in found if model.shape is not None and model.shape.model_type not in refused]
+
+
+KINDS = (
+    Kind("full", Full(), (XLMR, MT5, QWEN3)),
+    Kind("LoRA", Lora(), (XLMR, MT5, QWEN3), ("peft",)),
+    Kind("bottleneck", Bottleneck(), (XLMR, MT5, LLAMA3), ("adapters",)),
+    Kind("LoRA over NF4", Lora(), (XLMR, MT5, QWEN3), ("peft", "bitsandbytes"), {"quantised": Quantisation.NF4}),
+    Kind("LoRA over int8", Lora(), (XLMR, QWEN3), ("peft", "bitsandbytes"), {"quantised": Quantisation.INT8}),
+)
+SMOKE = tuple(Kind(kind.name, kind.method, ((E5_MINI,),), kind.needs, kind.options) for kind in KINDS)
+
+
+def grid(device: str) -> list[Cell]:
+    """The cells whose packages are there, each once: a middle size of each family first, then sizes, then lengths."""
+    every = range(4)
+    rounds = (
+        _round(device, [MIDDLE], [512]),
+        _round(device, every, [512]),
+        _round(device, [MIDDLE], [128, 2_048]),
+        _round(device, [MIDDLE], [512], checkpointing=True),
+        _round(device, [MIDDLE], [512], precision="fp32"),
+        _round(device, every, [128, 2_048]),
+        _round(device, every, [512], checkpointing=True),
+    )
+    return list(dict.fromkeys(itertools.chain.from_iterable(rounds)))
+
+
+def smoke(device: str) -> list[Cell]:
+    """A tiny one of each method, to see whether all of it runs."""
+    return [
+        Cell(model, kind.method, 1, 16, device=device, **kind.options)
+        for kind in SMOKE
+        if not kind.missing
+        for model in kind.models([0])
+    ]
+
+
+def left_out(kinds: Sequence[Kind]) -> list[str]:
+    """What a missing package keeps from being measured, in words."""
+    lines: list[str] = []
+    for kind in kinds:
+        if kind.missing:
+            models = ", ".join(model.name for model in kind.models(range(4)))
+            lines.append(f"{kind.name} of {models}: needs {', '.join(kind.missing)}, not installed here")
+    return lines
+
+
+def _round(
+    device: str,
+    sizes: Sequence[int],
+    lengths: Sequence[int],
+    precision: Precision = "bf16",
+    checkpointing: bool = False,
+) -> Iterator[Cell]:
+    for length, size, kind in itertools.product(lengths, sizes, KINDS):
+        if kind.missing:
+            continue
+        for model in kind.models([size]):
+            # Other families are not used on, or made for, such lengths.
+            if length <= 512 or model.family is ModelFamily.DECODER:
+                yield Cell(
+                    model, kind.method, TOKENS // length, length, precision, checkpointing, device=device,
+                    **kind.options,
+                )  # fmt: skip

@@ -1,0 +1,144 @@
+"""How `gpu.py` goes through its cells: all predictions, several at a time, then one measurement after the other."""
+
+import argparse
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from gpu_grid import KINDS, SMOKE, grid, left_out, smoke
+from gpu_table import FAULT, NOT_RUN, page, summary, write
+from training import machine
+
+from adaptx.profiling.bench import NOT_TRIED, Result, measured_beside
+from adaptx.profiling.cell import Cell
+from adaptx.profiling.device import look_at
+from adaptx.profiling.fitting import fits
+from adaptx.profiling.prediction import Prediction, predict
+from adaptx.profiling.processes import Start, several
+
+CELL_SECONDS = 60.0
+"""The most that a cell may take."""
+LEAST_SECONDS = 8.0
+"""With less time left no further cell begins."""
+PREDICTING = 0.5
+"""Share of the time that predicting may take."""
+WARMUP = 2
+RESULTS = Path(__file__).resolve().parent / "results"
+
+Measure = Callable[[Cell, Prediction, float], Result]
+
+
+def carry_out(arguments: argparse.Namespace, until: float) -> None:
+    """All that the command line asks for, until that time of the monotonic clock.
+
+    Raises:
+        SystemExit: there is no such device, or a cell ended by a fault.
+    """
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        raise SystemExit(
+            f"no CUDA device: torch {torch.__version__} sees none. Run it on a machine with an NVIDIA GPU and torch "
+            "built for CUDA, or with --smoke on the CPU."
+        )
+    cells = (smoke if arguments.smoke else grid)(arguments.device)
+    setting = _setting(arguments)
+    for line in setting["left_out"]:
+        _say(f"left out: {line}")
+    predictions = predict_all(cells, PREDICTING * (until - time.monotonic()), arguments.start)
+    _say(f"{len(predictions)} of {len(cells)} predicted, {until - time.monotonic():.0f} s left")
+
+    def measure(cell: Cell, prediction: Prediction, seconds: float) -> Result:
+        return measured_beside(cell, prediction, arguments.steps, WARMUP, seconds, arguments.start)
+
+    results: list[Result] = []
+    files: list[Path] = []
+    with tempfile.TemporaryDirectory() as nowhere:
+        folder = arguments.out or (Path(nowhere) if arguments.smoke else RESULTS)
+        for result in run(cells, predictions, setting["memory_bytes"], lambda: until - time.monotonic(), measure):
+            results.append(result)
+            found = f"error {100 * result.error:+.1f} %" if result.error is not None else result.failed
+            _say(f"{len(results)}/{len(cells)} {result.cell.name}: {found}")
+            # Each time, so that whoever ends it early keeps what there is.
+            files = write(setting, results, folder)
+    print(page(setting, results))
+    if not arguments.smoke or arguments.out:
+        _say(f"written to {' and '.join(map(str, files))}")
+    if any((result.failed or "").startswith(FAULT) for result in results):
+        raise SystemExit(f"at least one cell ended by a fault: {summary(results)}")
+
+
+def predict_all(cells: Sequence[Cell], seconds: float, start: Start) -> dict[Cell, Prediction | str]:
+    """As many as the time allows, on all cores but one; words where predicting failed."""
+    found: dict[Cell, Prediction | str] = {}
+    until = time.monotonic() + seconds
+    with several(max(1, len(os.sched_getaffinity(0)) - 1), start) as pool:
+        waiting = {cell: pool.apply_async(predict, (cell,)) for cell in cells}
+        for cell, prediction in waiting.items():
+            try:
+                found[cell] = prediction.get(max(0.0, until - time.monotonic()))
+            except multiprocessing.TimeoutError:
+                continue
+            except Exception as error:
+                # One architecture that this version of transformers builds otherwise does not end the benchmark.
+                found[cell] = f"{FAULT} in the prediction: {error!r}"
+    return found
+
+
+def run(
+    cells: Sequence[Cell],
+    predictions: Mapping[Cell, Prediction | str],
+    memory_bytes: int,
+    seconds_left: Callable[[], float],
+    measure: Measure,
+) -> Iterator[Result]:
+    """Each cell's result, in order. What is predicted not to fit takes no time, and is told even when none is left."""
+    for cell in cells:
+        prediction = predictions.get(cell)
+        if isinstance(prediction, str):
+            yield Result(cell, None, None, prediction)
+        elif prediction is None:
+            yield Result(cell, None, None, NOT_RUN)
+        elif not fits(prediction, memory_bytes):
+            yield Result(cell, prediction, None, NOT_TRIED)
+        elif (left := seconds_left()) < LEAST_SECONDS:
+            yield Result(cell, prediction, None, NOT_RUN)
+        else:
+            yield _measured(cell, prediction, min(CELL_SECONDS, left), measure)
+
+
+def _measured(cell: Cell, prediction: Prediction, seconds: float, measure: Measure) -> Result:
+    try:
+        return measure(cell, prediction, seconds)
+    except TimeoutError as error:
+        return Result(cell, prediction, None, str(error) if seconds == CELL_SECONDS else NOT_RUN)
+    except RuntimeError as error:
+        # The last line is the error itself; all of it follows for the record.
+        return Result(cell, prediction, None, f"{FAULT}: {str(error).splitlines()[-1]}\n{error}")
+
+
+def _setting(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the numbers depend on beside the code."""
+    device = look_at(arguments.device, ("bf16", "fp32"), arguments.start)
+    smoke = " --smoke" if arguments.smoke else ""
+    return {
+        "device": device.name or arguments.device,
+        "memory_bytes": device.memory_bytes,
+        "taken_bytes": device.taken_bytes,
+        "matmul_flops_per_second": device.matmul_flops_per_second,
+        "command": f"python benchmarks/gpu.py{smoke} --device {arguments.device} --minutes {arguments.minutes:g} "
+        f"--steps {arguments.steps}",
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "cuda": torch.version.cuda,
+        "machine": machine(),
+        "left_out": left_out(SMOKE if arguments.smoke else KINDS),
+    }
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
