@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from adaptx.backbones.sites import Key, Sites
+from adaptx.methods.quantised import quieten
 from adaptx.specs import Lora
 
 TENSORS = ("lora_A", "lora_B")
@@ -20,6 +21,7 @@ def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> dict[Ke
 
     from adaptx.methods.quantised_outline import let_lora_over
 
+    quieten()
     targets = sites.modules(method.sites)
     others = {name for _, layer in _lora_layers(network) for name in layer.lora_A}
     config = LoraConfig(

@@ -103,9 +103,16 @@ def _found(model: nn.Module, kind: type) -> list[Any]:
     return [module for module in model.modules() if isinstance(module, kind)]
 
 
-def _library() -> Any:
-    # At each product it would say that inputs are cast, and on its import that a package for inference is missing.
+def quieten() -> None:
+    """Without the library's note, on its import, that a package for inference is missing, and one at each product.
+
+    peft imports it wherever it is installed.
+    """
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+
+
+def _library() -> Any:
+    quieten()
     import bitsandbytes
 
     return bitsandbytes
