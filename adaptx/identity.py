@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from adaptx.lineage import head_task, task_used
+from adaptx.lineage import head_task, lineage, task_used
 from adaptx.sources import Place, Sources
 from adaptx.specs import (
     Best,
+    Bottleneck,
     Evaluate,
     Fuse,
     Hidden,
@@ -86,6 +87,7 @@ class Identities:
             "method": canonical(train.method, "method"),
             "config": canonical(train.config, "config"),
             "start": _start(train.start, inputs),
+            **_order(train),
             "head": canonical(train.head, "head"),
             "tasks": [self._trained(train, task, pick) for task in train.tasks],
             "sampling": canonical(train.task.sampling, "task.sampling") if isinstance(train.task, Mixture) else None,
@@ -201,3 +203,9 @@ def _start(start: Start, inputs: dict[Train, str]) -> Json:
         case _:
             pass
     return body
+
+
+def _order(train: Train) -> dict[str, Json]:
+    """Over two frozen adapters or more a training was once built in an order that differed from process to process."""
+    stacked = sum(isinstance(stage.method, Bottleneck) for stage in lineage(train).frozen)
+    return {"adapters": "lowest first"} if stacked > 1 else {}

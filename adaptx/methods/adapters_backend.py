@@ -80,8 +80,9 @@ def _stack(*layers: Any) -> Any:
 
 
 def _active(network: Any) -> list[str]:
-    active = getattr(network, "active_adapters", None)
-    return list(active.flatten()) if active is not None and hasattr(active, "flatten") else []
+    active = network.active_adapters
+    # Not `flatten`, which gives a set: its order differs from process to process.
+    return [] if active is None else [str(name) for name in active.children]
 
 
 def _parameters(network: nn.Module, marker: str, name: str, site: str) -> dict[Key, nn.Parameter]:
