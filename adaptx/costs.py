@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from adaptx.lineage import lineage
 from adaptx.specs import (
+    Attention,
     Bitext,
     BitextMining,
     Bottleneck,
@@ -16,8 +17,10 @@ from adaptx.specs import (
     Evaluate,
     Full,
     Fuse,
+    Gate,
     Lora,
     MaskedLanguageModel,
+    MixingRule,
     Mixture,
     MultipleChoice,
     Pretrained,
@@ -32,7 +35,7 @@ from adaptx.specs import (
     TaskFormat,
     Train,
 )
-from adaptx.specs.method import with_companions
+from adaptx.specs.method import Method, with_companions
 from adaptx.specs.mixture import epoch_items, task_shares
 from adaptx.step_memory import Row, StepSize, inference_peak_bytes, step_peak_bytes
 
@@ -98,7 +101,7 @@ def trainable_parameters(train: Train, shape: Shape) -> int:
     d = shape.hidden_size
     match train.method:
         case _ if isinstance(train.start, Fuse):
-            return shape.all_layers * (3 * d * d + 2 * d)
+            return _mixing_parameters(train.start, train.method, shape)
         case Full():
             return shape.parameters
         case Lora(rank=rank, sites=sites):
@@ -110,6 +113,36 @@ def trainable_parameters(train: Train, shape: Shape) -> int:
         case Bottleneck(reduction_factor=factor):
             bottleneck = max(1, int(d // factor))
             return shape.all_layers * (2 * d * bottleneck + bottleneck + d)
+
+
+def _mixing_parameters(start: Fuse, method: Method, shape: Shape) -> int:
+    """Parameters of a fusion's mixing layers: one after each layer, or one at each of LoRA's sites."""
+    if not isinstance(method, Lora):
+        d = shape.hidden_size
+        # The key map's bias, which shifts all scores alike, is the adapters library's.
+        unused = d if isinstance(start.mixing, Attention) and start.mixing.rank is None else 0
+        return shape.all_layers * (_mixing_layer(start.mixing, d, d, len(start.stages)) + unused)
+    stacks = ((shape.layers, shape.linear_maps), (shape.decoder_layers, shape.decoder_linear_maps))
+    return sum(
+        layers * _mixing_layer(start.mixing, *maps[site], len(start.stages))
+        for layers, maps in stacks
+        for site in with_companions(method.sites)
+        if site in maps
+    )
+
+
+def _mixing_layer(mixing: MixingRule, input_size: int, output_size: int, modules: int) -> int:
+    match mixing:
+        case Attention(rank=None):
+            return output_size * (input_size + 1) + 2 * output_size**2
+        case Attention(rank=int(rank)):
+            return rank * (input_size + 1 + 3 * output_size)
+        case Gate(width=None):
+            return modules * (input_size + 1)
+        case Gate(width=int(width)):
+            return width * (input_size + 1) + modules * (width + 1)
+        case _:
+            raise AssertionError(mixing)
 
 
 def tokens_per_example(task: Task, tokens_per_text: float = ASSUMED_TOKENS_PER_TEXT) -> float:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from adaptx.backbones.batching import Encoded, TokenBatch, collate, cut
 from adaptx.backbones.encoder import Encoder
+from adaptx.composition.mixing_record import MixingRecord
 from adaptx.data.examples import Examples
 from adaptx.data.reading import read_pool
 from adaptx.formats import behaviour
@@ -22,7 +23,8 @@ from adaptx.specs import Task
 class Evaluator:
     """A model in evaluation mode with the way it is read: predictions for any rows.
 
-    sources, limit: for a retrieval task's pool. memory: vectors of pools, shared by evaluators of one model.
+    sources, limit: for a retrieval task's pool. memory: vectors of pools, shared by evaluators of one model. record: if
+    set, is told of each batch that is read.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Evaluator:
         self.reading, self.setting, self.sources, self.limit = reading, setting, sources, limit
         self.progress, self.name = progress or Silent(), name
         self.memory = {} if memory is None else memory
+        self.record: MixingRecord | None = None
 
     def predict(self, examples: Examples, task: Task, head: TrainedHead | None) -> Predicted:
         """Predictions for the rows, with golds where they are labelled."""
@@ -85,7 +88,10 @@ class Evaluator:
         done = 0
         budget = self.setting.budget
         for sequences in cut(encoded.lengths, budget.tokens, budget.items):
-            yield sequences, collate(encoded, sequences, self.setting.device)
+            batch = collate(encoded, sequences, self.setting.device)
+            if self.record is not None:
+                self.record.reading(encoded, batch)
+            yield sequences, batch
             done += len(sequences)
             self.progress.advance(done)
 

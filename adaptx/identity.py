@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from adaptx.lineage import head_task, lineage, task_used
 from adaptx.sources import Place, Sources
 from adaptx.specs import (
+    Attention,
     Best,
     Bottleneck,
     Evaluate,
     Fuse,
     Hidden,
+    MixingRule,
     Mixture,
     ModelSpec,
     Precision,
@@ -197,12 +199,21 @@ def _start(start: Start, inputs: dict[Train, str]) -> Json:
             body["inputs"] = [inputs[stage]]
         case Stack(stages):
             body["inputs"] = [inputs[stage] for stage in stages]
-        case Fuse(stages, regularisation):
+        case Fuse(stages, mixing):
             body["inputs"] = [inputs[stage] for stage in stages]
-            body["regularisation"] = canonical(regularisation, "start.regularisation")
+            body.update(_mixing(mixing))
         case _:
             pass
     return body
+
+
+def _mixing(mixing: MixingRule) -> dict[str, Json]:
+    match mixing:
+        case Attention(rank=None, regularisation=regularisation):
+            # As it was written before there were other rules: fusions stored then are found again.
+            return {"regularisation": canonical(regularisation, "start.mixing.regularisation")}
+        case _:
+            return {"mixing": canonical(mixing, "start.mixing")}
 
 
 def _order(train: Train) -> dict[str, Json]:

@@ -68,6 +68,15 @@ def stage_name(stage: Stage) -> str:
     return f"{model}.{stage.task.name}.{stage.language}"
 
 
+def fused_names(train: Train) -> tuple[str, ...]:
+    """Names of the modules that a training mixes: the tasks of each, numbered where they are the same."""
+    names = [_path_of_tasks(stage) for stage in train.inputs]
+    again = {name for name in names if names.count(name) > 1}
+    return tuple(
+        f"{name} ({names[: place + 1].count(name)})" if name in again else name for place, name in enumerate(names)
+    )
+
+
 @dataclass(frozen=True)
 class Factors:
     """What tells one evaluated variant from another.

@@ -64,8 +64,8 @@ def edited(recipe: Recipe, limit: int | None = None, precision: Precision | None
                     start = Sequential(train(earlier))
                 case Stack(stages):
                     start = Stack(tuple(train(earlier) for earlier in stages))
-                case Fuse(stages, regularisation):
-                    start = Fuse(tuple(train(earlier) for earlier in stages), regularisation)
+                case Fuse(stages, mixing):
+                    start = Fuse(tuple(train(earlier) for earlier in stages), mixing)
                 case _:
                     pass
             config = dataclasses.replace(stage.config, precision=precision or stage.config.precision)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from adaptx import mixing_weights
 from adaptx.identity import evaluation_precision
 from adaptx.naming import factors, path, train_name, trained_on
 from adaptx.plan import Node, Plan
@@ -208,7 +209,9 @@ class Tracker:
         self._log(run_id, parameters, [(name, value, 0) for name, value in metrics.items()])
         self._describe(run_id, trainings)
         for _, entry in stored:
-            self.client.log_artifact(run_id, str(entry.folder / "scores.json"), artifact_path=entry.folder.name)
+            for name in ("scores.json", mixing_weights.FILE):
+                if (entry.folder / name).is_file():
+                    self.client.log_artifact(run_id, str(entry.folder / name), artifact_path=entry.folder.name)
         self.client.log_artifact(run_id, str(stored[0][1].folder / "stage.json"))
         self._finish(run_id, stamp)
 

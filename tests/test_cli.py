@@ -128,7 +128,8 @@ def test_the_catalog_as_tables_and_as_json(adaptx) -> None:
     methods = json.loads(adaptx("methods", "--json").out)
     starts = {entry["name"]: entry["starts"] for entry in methods}
     assert starts["lora"]["Sequential"] is None
-    assert "adapters" in starts["lora"]["Fuse"]
+    assert starts["lora"]["Fuse"] is None
+    assert "fuse Lora" in starts["full"]["Fuse"]
     assert methods == [json.loads(adaptx("methods", name, "--json").out)[0] for name in starts]
     assert "refused" in adaptx("methods", "full").out
     assert "near: lora" in adaptx("methods", "lorra").error

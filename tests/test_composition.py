@@ -7,17 +7,20 @@ import pytest
 import tiny
 import torch
 
+from adaptx.backbones.sites import sites_of
 from adaptx.catalog.support import refusal
 from adaptx.composition.assembly import assemble
 from adaptx.execution.building import finished_model, model_to_train
 from adaptx.formats.interface import TrainedHead
 from adaptx.lineage import Lineage, continues, lineage
-from adaptx.methods.module import capture
+from adaptx.methods import adapters_backend, attach
+from adaptx.methods.module import capture, restore
 from adaptx.progress import Silent
 from adaptx.specs import (
     Bottleneck,
     Full,
     Fuse,
+    Gate,
     Hidden,
     KeptHead,
     Lora,
@@ -32,13 +35,19 @@ FULL, LORA, WIDE_LORA = Full(), Lora(8, 16), Lora(16, 16, sites=("query", "key",
 ADAPTER, WIDE_ADAPTER = Bottleneck(4), Bottleneck(2, "gelu")
 METHODS = {"full": FULL, "lora": LORA, "bottleneck": ADAPTER}
 each_architecture = pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
+GATED = "gated"
 SETTING = tiny.config(learning_rate=2e-2, max_steps=4, batch_size=16)
 PLAIN = ModelSpec("tiny/bert")
 
 
 def on(task, method, *stages, start=Sequential, model=PLAIN, **more) -> Train:
     """A training from `start` over `stages`; with none, from the bare checkpoint."""
-    from_these = {Sequential: lambda: Sequential(*stages), Stack: lambda: Stack(stages), Fuse: lambda: Fuse(stages)}
+    from_these = {
+        Sequential: lambda: Sequential(*stages),
+        Stack: lambda: Stack(stages),
+        Fuse: lambda: Fuse(stages),
+        GATED: lambda: Fuse(stages, Gate()),
+    }
     begin = from_these[start]() if stages else Pretrained()
     return tiny.train(model, task, method, start=begin, setting=SETTING, **more)
 
@@ -162,7 +171,12 @@ def starts(method) -> dict[str, Train]:
         found[f"sequential-{name}"] = nli(method, topic(before))
     found["stack"] = nli(method, topic(method), start=Stack)
     found["stack-two"] = nli(method, topic(method), nli(method), start=Stack)
+    for name, before in METHODS.items():
+        if before != method:
+            found[f"stack-{name}"] = nli(method, topic(before), start=Stack)
+            found[f"stack-{name}-and-own"] = nli(method, topic(before), nli(method), start=Stack)
     found["fuse"] = nli(method, topic(method), nli(method), start=Fuse)
+    found["gate"] = nli(method, topic(method), nli(method), start=GATED)
     with pytest.MonkeyPatch.context() as patch:
         needs.plan_with_adapters(patch)
         return {name: train for name, train in found.items() if refusal(train) is None}
@@ -172,13 +186,17 @@ CASES = {f"{name}-{start}": train for name, method in METHODS.items() for start,
 
 
 def test_the_cases_are_those_that_support_allows():
-    refused = {f"full-{start}" for start in ("sequential-bottleneck", "stack", "stack-two", "fuse")} | {"lora-fuse"}
-    every = {
+    small = {
         f"{name}-{start}"
-        for name in METHODS
-        for start in ("pretrained", *(f"sequential-{m}" for m in METHODS), "stack", "stack-two", "fuse")
+        for name, other in (("lora", "bottleneck"), ("bottleneck", "lora"))
+        for start in (
+            "pretrained",
+            *(f"sequential-{method}" for method in METHODS),
+            *("stack", "stack-two", f"stack-{other}", f"stack-{other}-and-own"),
+            *("fuse", "gate"),
+        )
     }
-    assert set(CASES) == every - refused
+    assert set(CASES) == small | {f"full-{start}" for start in ("pretrained", "sequential-full", "sequential-lora")}
 
 
 def placed(train: Train, model: ModelSpec) -> Train:
@@ -226,6 +244,9 @@ OVER_FROZEN = {
     "same-lora": (LORA, topic(LORA), Sequential),
     "same-bottleneck": (ADAPTER, topic(ADAPTER), Sequential),
     "same-full": (FULL, topic(FULL), Sequential),
+    "stack-bottleneck-over-lora": (ADAPTER, topic(LORA), Stack),
+    "stack-lora-over-bottleneck": (LORA, topic(ADAPTER), Stack),
+    "stack-wider-lora": (WIDE_LORA, topic(LORA), Stack),
 }
 
 
@@ -242,6 +263,36 @@ def test_a_training_begins_where_the_earlier_one_ended(world, store, case, archi
     assert torch.equal(began, ended)
     bare = hidden(world, architecture, tiny.bare(world, architecture))
     assert (began - bare).abs().max() > 0.02, "the earlier module does nothing"
+
+
+SEVERAL = {
+    "two-lora": (LORA, LORA),
+    "lora-adapter": (LORA, ADAPTER),
+    "adapter-lora": (ADAPTER, LORA),
+    "two-adapters": (ADAPTER, ADAPTER),
+}
+
+
+@each_architecture
+@pytest.mark.parametrize("new", needs.each({"lora": LORA, "wide": WIDE_LORA, "adapter": ADAPTER, "gelu": WIDE_ADAPTER}))
+@pytest.mark.parametrize("below", needs.each(SEVERAL))
+def test_a_new_module_over_several_frozen_ones_changes_nothing(world, store, below, new, architecture):
+    """It starts at zero: the model is that of the frozen modules alone, attached in their order."""
+    tasks = (tiny.TOPIC, tiny.NLI)
+    stages = [on(task, method, model=world.models[architecture]) for task, method in zip(tasks, below, strict=True)]
+    train = nli(new, *stages, start=Stack, model=world.models[architecture])
+    shop = shop_of(world, store, train)
+    began = hidden(world, architecture, model_to_train(train, shop).backbone.network)
+    network = tiny.bare(world, architecture)
+    if ADAPTER in (*below, new) or new == WIDE_ADAPTER:
+        adapters_backend.prepare(network)
+    for index, stage in enumerate(stages):
+        restore(attach(network, sites_of(network), stage.method, f"frozen{index}"), shop.module(stage).tensors)
+    frozen = hidden(world, architecture, network)
+    assert torch.equal(began, frozen)
+    for stage in stages:
+        alone = hidden(world, architecture, finished_model(stage, shop, "fp32").backbone.network)
+        assert (frozen - alone).abs().max() > 0.01, "a frozen module does nothing"
 
 
 @each_architecture
@@ -307,7 +358,16 @@ def test_fusion_trains_the_mixing_layers_of_every_layer(world, store, architectu
     assert {(layer, tensor) for layer, _, tensor in own} == {(n, t) for n in range(tiny.LAYERS) for t in tensors}
 
 
-IN_BF16 = ("lora-stack", "lora-sequential-bottleneck", "lora-sequential-full", "bottleneck-fuse")
+IN_BF16 = (
+    "lora-stack",
+    "lora-stack-bottleneck",
+    "bottleneck-stack-lora",
+    "lora-fuse",
+    "lora-gate",
+    "lora-sequential-bottleneck",
+    "lora-sequential-full",
+    "bottleneck-fuse",
+)
 
 
 @pytest.mark.parametrize("case", needs.each({name: CASES[name] for name in IN_BF16}, names=True))
@@ -315,7 +375,7 @@ def test_bf16_keeps_the_base_in_bf16_and_small_frozen_modules_in_fp32(world, sto
     train = placed(CASES[case], world.bert)
     train = dataclasses.replace(train, config=dataclasses.replace(train.config, precision="bf16"))
     network = model_to_train(train, shop_of(world, store, train)).backbone.network
-    added = ("lora_", ".adapters.", "adapter_fusion")
+    added = ("lora_", ".adapters.", ".mixing.")
     for name, parameter in network.named_parameters():
         small = any(mark in name for mark in added)
         assert parameter.dtype == (torch.float32 if small else torch.bfloat16), name
@@ -329,6 +389,11 @@ def test_the_order_of_stacked_modules_is_lowest_first(world, store):
         train = nli(ADAPTER, *pair, start=Stack, model=world.bert)
         found.append(hidden(world, "bert", model_to_train(train, shop_of(world, store, train)).backbone.network))
     assert not torch.allclose(*found, atol=1e-3)
+    for count in range(1, 6):
+        train = nli(ADAPTER, *[below, above][: count % 2 + 1] * count, start=Stack, model=world.bert)
+        network = model_to_train(train, shop_of(world, store, train)).backbone.network
+        frozen = [f"frozen{index}" for index in range(len(train.inputs))]
+        assert adapters_backend.adapter_names(network) == [*frozen, "own"]
 
 
 def test_a_finished_full_fine_tuning_needs_nothing_of_what_lay_below(world, store):
@@ -347,7 +412,15 @@ def test_a_finished_full_fine_tuning_needs_nothing_of_what_lay_below(world, stor
 @each_architecture
 def test_heads_begin_the_same_under_every_method_and_start(world, store, architecture):
     heads = []
-    for case in ("full-pretrained", "lora-pretrained", "bottleneck-pretrained", "lora-stack", "bottleneck-fuse"):
+    cases = (
+        "full-pretrained",
+        "lora-pretrained",
+        "bottleneck-pretrained",
+        "lora-stack",
+        "lora-fuse",
+        "bottleneck-fuse",
+    )
+    for case in cases:
         if not needs.at_hand(CASES[case]):
             continue
         train = placed(CASES[case], world.models[architecture])

@@ -18,6 +18,7 @@ LAYERS = {
     "adaptx": 0,
     "adaptx.errors": 0,
     "adaptx.metrics": 0,
+    "adaptx.mixing_weights": 1,
     "adaptx.progress": 0,
     "adaptx.sample": 0,
     "adaptx.specs": 0,

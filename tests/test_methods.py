@@ -8,7 +8,8 @@ import torch
 from adaptx.backbones.encoder import to_precision
 from adaptx.backbones.sites import sites_of
 from adaptx.composition.assembly import assemble
-from adaptx.composition.fuse import Mixing, attach_fusion, value_regularisation
+from adaptx.composition.fuse import FusedAdapters, attach_fusion
+from adaptx.composition.mixing import AttentionMixing, value_regularisation
 from adaptx.errors import UserError
 from adaptx.gradients import Budget, Setting
 from adaptx.methods import adapters_backend, attach
@@ -260,10 +261,10 @@ def test_mixing_computes_what_adapters_fusion_does():
     from adapters import AdapterFusionConfig
     from adapters.methods.modeling import BertFusion
 
-    ours = Mixing(32)
+    ours = FusedAdapters(AttentionMixing((0, adapters_backend.FUSION_SITE), 32, 32, rank=None, key_bias=True))
     tiny.shake(ours.parameters())
     theirs = BertFusion(AdapterFusionConfig.load("dynamic"), 32, attention_probs_dropout_prob=0.1)
-    theirs.load_state_dict(ours.state_dict())
+    theirs.load_state_dict(ours.mixing.state_dict())
     theirs.eval()
     generator = torch.Generator().manual_seed(3)
     query, residual = (torch.randn(2, 7, 32, generator=generator) for _ in range(2))
@@ -304,15 +305,15 @@ def test_a_fused_network_computes_what_adapters_does(world, architecture):
             fusion.get_parameter(tensor).copy_(parameters[layer, site, tensor])
     expected = tiny.hidden_states(theirs.eval(), batch)
     torch.testing.assert_close(tiny.hidden_states(ours.eval(), batch), expected, atol=1e-5, rtol=1e-5)
-    ours.requires_grad_(True)
-    ours_loss, their_loss = value_regularisation(parameters, 0.01), ours.get_fusion_regularization_loss()
+    theirs.requires_grad_(True)
+    ours_loss, their_loss = value_regularisation(parameters, 0.01), theirs.get_fusion_regularization_loss()
     assert their_loss.item() > 0.01
     torch.testing.assert_close(ours_loss, their_loss)
 
 
 def test_value_regularisation_is_nothing_at_the_identity_and_scales_with_its_weight():
-    mixing = Mixing(8)
-    parameters = {(0, adapters_backend.FUSION_SITE, name): each for name, each in mixing.named_parameters()}
+    mixing = AttentionMixing((0, adapters_backend.FUSION_SITE), 8, 8, rank=None, key_bias=True)
+    parameters = mixing.keyed
     assert value_regularisation(parameters, 0.01).item() == 0
     with torch.no_grad():
         mixing.value.weight[0, 1] += 2

@@ -16,12 +16,14 @@ from adaptx.naming import factors
 from adaptx.plan import Plan, Status, differences, make_plan
 from adaptx.sources import Sources
 from adaptx.specs import (
+    Attention,
     Best,
     Bottleneck,
     Classification,
     Evaluate,
     Full,
     Fuse,
+    Gate,
     Hidden,
     KeptHead,
     Lora,
@@ -335,11 +337,20 @@ REFUSED = {
     "family": (trained(model=DECODER), "is a decoder: tasks are trained and evaluated on encoders only so far"),
     "family of a bare model": (Evaluate(DECODER, BITEXT, "es"), "on encoders only so far"),
     "full over a stack": (trained(FULL, Stack((trained(FULL),))), "use Sequential"),
-    "full in a fusion": (trained(FULL, Fuse((trained(FULL), trained(FULL, task=SNLI)))), "fuse bottleneck adapters"),
-    "lora in a fusion": (trained(LORA, Fuse((trained(), trained(task=SNLI)))), "fusion over LoRA modules is not there"),
+    "full in a fusion": (
+        trained(FULL, Fuse((trained(FULL), trained(FULL, task=SNLI)))),
+        "fuse Lora or Bottleneck modules",
+    ),
+    "fusion of other methods": (
+        trained(ADAPTER, Fuse((trained(ADAPTER), trained(LORA)))),
+        "are Bottleneck, Lora; use modules",
+    ),
+    "full in a stack": (
+        trained(LORA, Stack((trained(LORA), trained(FULL, task=SNLI)))),
+        "what Full trained on snli is a whole",
+    ),
     "other base": (trained(start=seq(model=ModelSpec("owner/other"))), "starts from a training of owner/other"),
     "after a fusion": (trained(ADAPTER, Sequential(FUSED)), "a fused model can be evaluated, not continued"),
-    "stack of other methods": (trained(ADAPTER, Stack((trained(LORA),))), "use modules of the same method"),
     "fusion of other shapes": (
         trained(Bottleneck(8), Fuse((trained(ADAPTER), trained(ADAPTER, task=SNLI)))),
         "the method must equal the fused modules'",
@@ -442,6 +453,10 @@ ACCEPTED = {
     "stack": trained(ADAPTER, Stack((trained(ADAPTER, task=SNLI),))),
     "stack of lora": trained(LORA, Stack((trained(LORA, task=SNLI),))),
     "fusion": FUSED,
+    "fusion of lora": trained(LORA, Fuse((trained(), trained(task=SNLI)), Attention(rank=4))),
+    "gated fusion": trained(LORA, Fuse((trained(), trained(task=SNLI)), Gate())),
+    "adapter over lora": trained(ADAPTER, Stack((trained(LORA), trained(LORA, task=SNLI)))),
+    "lora over adapters": trained(LORA, Stack((trained(ADAPTER), trained(LORA)))),
     "kept head": trained(start=seq(), head=KeptHead()),
     "kept head, labels in another order": trained(start=seq(TURNED), head=KeptHead()),
     "intermediate head on the target": Evaluate(trained(task=SNLI), NLI, "id"),

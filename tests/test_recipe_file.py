@@ -12,6 +12,7 @@ from adaptx.specs import (
     Bottleneck,
     Evaluate,
     Fuse,
+    Gate,
     Lora,
     Mixture,
     Recipe,
@@ -133,7 +134,7 @@ def trainings(evaluate: Evaluate) -> list[Train]:
 
 def test_limit_and_precision_reach_every_stage() -> None:
     snli, sib = trained(SNLI, limit=5), trained(SIB200, Sequential(trained(SNLI)))
-    mixed = Fuse((snli, sib), regularisation=0.5)
+    mixed = Fuse((snli, sib), Gate(width=4))
     recipe = Recipe(
         "edited",
         (
@@ -149,7 +150,7 @@ def test_limit_and_precision_reach_every_stage() -> None:
     assert [evaluate.limit for evaluate in small.evaluations] == [3, 10, 10]
     assert sorted(train.limit for train in trainings(small.evaluations[0])) == [5, 10, 10, 10]
     assert [train.limit for train in trainings(small.evaluations[1])] == [10, 5]
-    assert small.evaluations[0].model.start.regularisation == 0.5
+    assert small.evaluations[0].model.start.mixing == Gate(width=4)
     assert edited(recipe) is recipe
     # Shared trainings stay shared.
     assert small.evaluations[0].model.start.stages[0] is small.evaluations[1].model.start.stages[0]

@@ -16,7 +16,6 @@ from adaptx.specs import (
     Full,
     Fuse,
     KeptHead,
-    Lora,
     MaskedLanguageModel,
     ModelFamily,
     ModelSpec,
@@ -68,8 +67,10 @@ METRICS_WITH_NO_ANSWER = ("squad_v2_f1", "squad_v2_exact_match")
 
 STARTS_REFUSED: dict[tuple[type, type], str] = {
     (Full, Stack): "full fine-tuning trains every weight, so nothing would stay frozen below; use Sequential",
-    (Full, Fuse): "full fine-tuning leaves no module beside the backbone to mix; fuse bottleneck adapters",
-    (Lora, Fuse): "fusion over LoRA modules is not there yet; fuse bottleneck adapters",
+    (
+        Full,
+        Fuse,
+    ): "full fine-tuning leaves no module beside the backbone to mix; fuse Lora or Bottleneck modules",
 }
 """(method of the new training, start) -> why it is refused."""
 
@@ -124,13 +125,8 @@ def _train_refusal(train: Train) -> str | None:
             return f"{name}: it starts from a training of {earlier.model.hub_id}, but trains {train.model.hub_id}"
         if isinstance(earlier.start, Fuse):
             return f"{name}: a fused model can be evaluated, not continued; continue one of the modules it mixes"
-    if isinstance(train.start, Stack | Fuse):
-        kinds = {type(stage.method) for stage in train.inputs}
-        if kinds != {type(train.method)}:
-            shown = ", ".join(sorted(kind.__name__ for kind in kinds))
-            return f"{name} from {type(train.start).__name__}: the modules are {shown}; use modules of the same method"
-    if isinstance(train.start, Fuse) and any(stage.method != train.method for stage in train.inputs):
-        return f"{name} from Fuse: the method must equal the fused modules' (it adds no module of its own)"
+    if (reason := _modules_refusal(train)) is not None:
+        return f"{name} from {type(train.start).__name__}: {reason}"
     try:
         below = lineage(train)
     except ValueError as error:
@@ -142,6 +138,24 @@ def _train_refusal(train: Train) -> str | None:
     return _head_refusal(train, name) or next(
         (reason for task in train.tasks if (reason := _metric_refusal(task))), None
     )
+
+
+def _modules_refusal(train: Train) -> str | None:
+    """Why the modules that a training stacks or fuses do not go with it, or None."""
+    match train.start:
+        case Stack(stages) if any(isinstance(stage.method, Full) for stage in stages):
+            full = next(stage for stage in stages if isinstance(stage.method, Full))
+            return (
+                f"what Full trained on {full.task.name} is a whole backbone, no module that lies over another one; "
+                "start each of the modules from it with Sequential, or this training itself"
+            )
+        case Fuse(stages) if {type(stage.method) for stage in stages} != {type(train.method)}:
+            shown = ", ".join(sorted({type(stage.method).__name__ for stage in stages}))
+            return f"the modules are {shown}; use modules of the same method"
+        case Fuse(stages) if any(stage.method != train.method for stage in stages):
+            return "the method must equal the fused modules' (it adds no module of its own)"
+        case _:
+            return None
 
 
 def _selection_refusal(train: Train) -> str | None:

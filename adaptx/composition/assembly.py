@@ -11,7 +11,7 @@ from torch import nn
 
 from adaptx.backbones.encoder import to_precision
 from adaptx.backbones.sites import Key, sites_of
-from adaptx.composition.fuse import attach_fusion
+from adaptx.composition.fuse import fuse
 from adaptx.lineage import lineage
 from adaptx.methods import adapters_backend, attach
 from adaptx.methods.lora import fold
@@ -26,16 +26,13 @@ OWN = "own"
 class Assembly:
     """What was attached to a network.
 
-    own: the parameters of the training's own module (the ones that train), by key. has_adapters: the network went
-    through the adapters library.
+    own: the parameters of the training's own module (the ones that train), by key. kind: as `Module` has it.
+    has_adapters: the network went through the adapters library.
     """
 
     own: dict[Key, nn.Parameter]
+    kind: str
     has_adapters: bool
-
-    @property
-    def kind(self) -> str:
-        return "fusion" if any(site == adapters_backend.FUSION_SITE for _, site, _ in self.own) else "module"
 
 
 def assemble(
@@ -63,7 +60,9 @@ def assemble(
         restore(parameters, load(stage).tensors)
         modules += [] if isinstance(stage.method, Full) else parameters.values()
     if isinstance(train.start, Fuse):
-        parameters = _fuse(network, below.fused, load, modules)
+        fused = [load(stage).tensors for stage in below.fused]
+        parameters, frozen_modules = fuse(network, train.method, fused, train.start.mixing)
+        modules += frozen_modules
     else:
         if isinstance(train.method, Full) and any(isinstance(stage.method, Lora) for stage in frozen):
             fold(network)
@@ -76,15 +75,4 @@ def assemble(
     for parameter in parameters.values():
         parameter.requires_grad_(True)
     to_precision(network, modules, bf16=(precision or train.config.precision) == "bf16")
-    return Assembly(parameters, has_adapters)
-
-
-def _fuse(network: Any, stages: tuple[Train, ...], load: Load, modules: list[nn.Parameter]) -> dict[Key, nn.Parameter]:
-    below = adapters_backend.adapter_names(network)
-    names: list[str] = []
-    for index, stage in enumerate(stages):
-        names.append(f"fused{index}")
-        parameters = attach(network, sites_of(network), stage.method, names[-1])
-        restore(parameters, load(stage).tensors)
-        modules += parameters.values()
-    return attach_fusion(network, names, below)
+    return Assembly(parameters, "fusion" if isinstance(train.start, Fuse) else "module", has_adapters)

@@ -1,59 +1,75 @@
-"""AdapterFusion (Pfeiffer et al. 2021, arXiv:2005.00247): attention over the outputs of frozen adapters.
+"""Fusion: frozen modules side by side, and a mixing layer wherever they lie (AdapterFusion; Pfeiffer et al. 2021,
+arXiv:2005.00247). One function for each method whose modules can be mixed.
 
 Suffixes: B sequences, T tokens, A adapters, D hidden size.
 """
 
-import torch
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 from torch import Tensor, nn
 
-from adaptx.backbones.sites import Key
-from adaptx.methods import adapters_backend
+from adaptx.backbones.sites import Key, sites_of
+from adaptx.composition.fuse_lora import attach_lora_fusion
+from adaptx.composition.mixing import Mixing, make_mixing
+from adaptx.methods import adapters_backend, attach
+from adaptx.methods.module import restore
+from adaptx.specs import Attention, Bottleneck, Lora, Method, MixingRule
+
+Tensors = Mapping[Key, Tensor]
+Fused = tuple[dict[Key, nn.Parameter], list[nn.Parameter]]
+"""Parameters of the mixing layers, which train, and those of the frozen modules."""
 
 
-class Mixing(nn.Module):
-    """One layer's mixing: each token attends over its adapters' outputs (section 3.2 of the paper).
+def fuse(network: Any, method: Method, modules: Sequence[Tensors], rule: MixingRule) -> Fused:
+    """Attach frozen modules of one method, above what the network already has, with new mixing layers over them."""
+    return _FUSE[type(method)](network, method, modules, rule)
 
-    Values start at the identity, so that adapters are mixed as they are before anything is learned. The products
-    over the few adapters are written as sums: as matrix products in bf16 they are several times slower on a CPU.
-    """
 
-    def __init__(self, hidden_size: int) -> None:
+class FusedAdapters(nn.Module):
+    """Stands where the adapters library calls its own fusion layer, of which this is the arithmetic."""
+
+    def __init__(self, mixing: Mixing) -> None:
         super().__init__()
-        self.query = nn.Linear(hidden_size, hidden_size)
-        self.key = nn.Linear(hidden_size, hidden_size)
-        self.value = nn.Linear(hidden_size, hidden_size, bias=False)
-        for layer in (self.query, self.key):
-            nn.init.normal_(layer.weight, std=0.02)
-            nn.init.zeros_(layer.bias)
-        nn.init.eye_(self.value.weight)
+        self.mixing = mixing
 
     def forward(
         self, query_BTD: Tensor, key_BTAD: Tensor, value_BTAD: Tensor, residual_BTD: Tensor, output_attentions: bool
     ) -> Tensor | tuple[Tensor, Tensor]:
         """The mixed outputs with the residual added, [B, T, D]; on request also the weights, [B, T, A]."""
-        # The library hands over permuted views; a linear map of such a view becomes a product per token, each with its
-        # own copy of the weights, wherever no gradient is wanted.
-        key_BTAD, value_BTAD = key_BTAD.contiguous(), value_BTAD.contiguous()
-        query_BT1D = self.query(query_BTD).unsqueeze(2)
-        weights_BTA = (query_BT1D * self.key(key_BTAD)).sum(dim=-1, dtype=torch.float32).softmax(dim=-1)
-        mixed_BTD = (weights_BTA.unsqueeze(-1) * self.value(value_BTAD)).sum(dim=2).to(residual_BTD.dtype)
-        mixed_BTD = mixed_BTD + residual_BTD
+        weights_BTA = self.mixing.weights(self.mixing.scores(query_BTD, key_BTAD))
+        mixed_BTD = self.mixing.value((weights_BTA.unsqueeze(-1) * value_BTAD).sum(dim=2))
+        mixed_BTD = mixed_BTD.to(residual_BTD.dtype) + residual_BTD
         return (mixed_BTD, weights_BTA.detach().cpu()) if output_attentions else mixed_BTD
 
 
-def attach_fusion(network: nn.Module, names: list[str], below: list[str]) -> dict[Key, nn.Parameter]:
-    """New mixing layers over the attached adapters `names`, above the frozen ones in `below`."""
-    return adapters_backend.add_fusion(network, names, below, Mixing)
+def attach_fusion(
+    network: Any, names: list[str], below: list[str], rule: MixingRule | None = None
+) -> dict[Key, nn.Parameter]:
+    """New mixing layers over the attached adapters `names`, above the frozen ones in `below`; attention by default."""
+    size = network.config.hidden_size
+
+    def make(layer: int) -> FusedAdapters:
+        place = (layer, adapters_backend.FUSION_SITE)
+        return FusedAdapters(make_mixing(rule or Attention(), place, size, size, len(names), key_bias=True))
+
+    placed = adapters_backend.add_fusion(network, names, below, make)
+    return {key: parameter for fused in placed for key, parameter in fused.mixing.keyed.items()}
 
 
-def value_regularisation(parameters: dict[Key, nn.Parameter], weight: float) -> Tensor:
-    """Weight x sum over layers of the squared distance of the value matrix from the identity (scalar).
+def _fuse_adapters(network: Any, method: Bottleneck, modules: Sequence[Tensors], rule: MixingRule) -> Fused:
+    below = adapters_backend.adapter_names(network)
+    names: list[str] = []
+    frozen: list[nn.Parameter] = []
+    for index, tensors in enumerate(modules):
+        names.append(f"fused{index}")
+        parameters = attach(network, sites_of(network), method, names[-1])
+        restore(parameters, tensors)
+        frozen += parameters.values()
+    return attach_fusion(network, names, below, rule), frozen
 
-    Equals the adapters library's `get_fusion_regularization_loss` at its fixed weight of 0.01.
-    """
-    terms: list[Tensor] = []
-    for (_, _, tensor), parameter in parameters.items():
-        if tensor == "value.weight":
-            identity = torch.eye(parameter.shape[0], device=parameter.device, dtype=parameter.dtype)
-            terms.append((identity - parameter).pow(2).sum())
-    return weight * torch.stack(terms).sum()
+
+_FUSE: dict[type, Callable[[Any, Any, Sequence[Tensors], MixingRule], Fused]] = {
+    Bottleneck: _fuse_adapters,
+    Lora: attach_lora_fusion,
+}

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from adaptx.backbones.encoder import TransferModel
 from adaptx.checkpoints import Checkpoints
-from adaptx.composition.fuse import value_regularisation
+from adaptx.composition.mixing import value_regularisation
+from adaptx.composition.mixing_record import MixingRecord
 from adaptx.data.examples import Examples
 from adaptx.data.reading import read_rows, read_training
 from adaptx.errors import UserError
@@ -30,12 +31,14 @@ from adaptx.gradients import Setting
 from adaptx.identity import evaluation_framing, evaluation_precision, golds_digest, training_framing
 from adaptx.lineage import head_task, task_used
 from adaptx.methods.module import Module, capture, save_module
+from adaptx.mixing_weights import MixingWeights, save_mixing
+from adaptx.naming import fused_names
 from adaptx.plan import Node, stage_record
 from adaptx.profiling.peak_memory import PeakMemory, peak_memory
 from adaptx.profiling.system_metrics import FILE as SYSTEM_FILE
 from adaptx.profiling.system_metrics import system_metrics
 from adaptx.progress import Progress
-from adaptx.specs import Best, Evaluate, Fuse, Mixture, Task, Train
+from adaptx.specs import Attention, Best, Evaluate, Fuse, Mixture, Task, Train
 from adaptx.specs.plain import to_plain
 from adaptx.store import write_json
 from adaptx.text_statistics import text_statistics
@@ -88,7 +91,7 @@ def _training(train: Train, fresh: Fresh, examples: Mapping[str, Examples], shop
         shop.resources,
         shop.device,
         sampling=train.task.sampling if isinstance(train.task, Mixture) else None,
-        extra_loss=_regularisation(train.start.regularisation, fresh) if isinstance(train.start, Fuse) else None,
+        extra_loss=_regularisation(train, fresh),
         score=_development_score(train, fresh, shop) if isinstance(config.selection, Best) else None,
     )
 
@@ -105,8 +108,11 @@ def _training_reading(train: Train, task: Task, fresh: Fresh) -> Reading:
     return Reading(fresh.tokenizer, training_framing(train, task), train.config.max_length)
 
 
-def _regularisation(weight: float, fresh: Fresh) -> Callable[[], Tensor]:
-    return lambda: value_regularisation(fresh.assembly.own, weight)
+def _regularisation(train: Train, fresh: Fresh) -> Callable[[], Tensor] | None:
+    mixing = train.start.mixing if isinstance(train.start, Fuse) else None
+    if not isinstance(mixing, Attention):
+        return None
+    return lambda: value_regularisation(fresh.assembly.own, mixing.regularisation)
 
 
 def _development_score(train: Train, fresh: Fresh, shop: Workshop) -> Callable[[], float]:
@@ -178,31 +184,41 @@ def execute_evaluations(nodes: list[Node], shop: Workshop, progress: Progress) -
     assert isinstance(first, Evaluate)
     with peak_memory(shop.device) as peak:
         model = finished_model(first.model, shop, evaluation_precision(first))
-        scored: list[tuple[Node, dict[str, Any]]] = []
+        scored: list[tuple[Node, dict[str, Any], MixingWeights | None]] = []
         for node in nodes:
             try:
-                scored.append((node, _evaluate(node, model, shop, progress)))
+                scored.append((node, *_evaluate(node, model, shop, progress)))
             except STAGE_ERRORS as error:
                 failed[node.fingerprint] = error
-    for node, result in scored:
+    for node, result, mixing in scored:
         result.update(peak_memory_bytes=peak.peak_bytes, memory_measure=peak.measure)
         with shop.store.building("evaluate", node.name, stage_record(node, to_plain(node.stage))) as folder:
             write_json(folder / "scores.json", result)
+            if mixing is not None and isinstance(first.model, Train):
+                fused = first.model.inputs
+                save_mixing(mixing, fused_names(first.model), [shop.fingerprint_of(each) for each in fused], folder)
     return failed
 
 
-def _evaluate(node: Node, model: Finished, shop: Workshop, progress: Progress) -> dict[str, Any]:
+def _evaluate(
+    node: Node, model: Finished, shop: Workshop, progress: Progress
+) -> tuple[dict[str, Any], MixingWeights | None]:
+    """What scores.json holds, and of a fused model what mixing.json does."""
     stage = node.stage
     assert isinstance(stage, Evaluate)
     rows = stage.task.rows_in(stage.language)
     examples = read_rows(rows, stage.task.format, shop.sources, stage.limit)
     used = head_task(stage)
     head = model.heads[head_name(stage.model, used)] if used is not None and isinstance(stage.model, Train) else None
+    fused = isinstance(stage.model, Train) and isinstance(stage.model.start, Fuse)
+    evaluator = make_evaluator(stage, model, shop, progress, node.name)
+    evaluator.record = MixingRecord(model.backbone.network) if fused else None
     began = time.perf_counter()
-    predicted = make_evaluator(stage, model, shop, progress, node.name).predict(examples, stage.task, head)
+    with evaluator.record or contextlib.nullcontext():
+        predicted = evaluator.predict(examples, stage.task, head)
     seconds = time.perf_counter() - began
     statistics = text_statistics(predicted.texts, predicted.encoded, model.tokenizer)
-    return {
+    result = {
         "task": stage.task.name,
         "language": stage.language,
         "metrics": dict(scores(stage.task, predicted, stage.language)),
@@ -218,6 +234,7 @@ def _evaluate(node: Node, model: Finished, shop: Workshop, progress: Progress) -
         "examples_per_second": len(predicted.rows) / max(seconds, 1e-9),
         **_environment(shop),
     }
+    return result, evaluator.record.means(predicted.encoded) if evaluator.record is not None else None
 
 
 def make_evaluator(stage: Evaluate, model: Finished, shop: Workshop, progress: Progress, name: str) -> Evaluator:

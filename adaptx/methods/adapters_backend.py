@@ -6,7 +6,7 @@ the LoRA layers.
 
 import logging
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from torch import nn
 
@@ -15,7 +15,7 @@ from adaptx.backbones.sites import Key, sites_of
 SITE = "adapter"
 FUSION_SITE = "adapter_fusion"
 _ADAPTER = ".adapters."
-_FUSION = ".adapter_fusion_layer."
+FusionLayer = TypeVar("FusionLayer", bound=nn.Module)
 
 
 def prepare(network: Any) -> None:
@@ -41,11 +41,11 @@ def add_adapter(network: Any, reduction_factor: float, activation: str, name: st
 
 
 def add_fusion(
-    network: Any, names: list[str], below: list[str], make_mixing: Callable[[int], nn.Module]
-) -> dict[Key, nn.Parameter]:
-    """Mix the outputs of the adapters `names`, above the frozen ones in `below`, by a mixing module in each layer.
+    network: Any, names: list[str], below: list[str], make: Callable[[int], FusionLayer]
+) -> list[FusionLayer]:
+    """Mix the outputs of the adapters `names`, above the frozen ones in `below`, by one fusion layer in each layer.
 
-    make_mixing: hidden size -> a module called as the library calls its own fusion layer, whose place it takes.
+    make: layer -> a module called as the library calls its own fusion layer, whose place it takes. Returns them all.
     """
     from adapters.composition import Fuse
 
@@ -53,11 +53,16 @@ def add_fusion(
     # The library annotates its varargs as a list each, hence the cast.
     fusion: Any = cast(Any, Fuse)(*names)
     network.set_active_adapters(_stack(*below, fusion) if below else fusion)
-    for module in network.modules():
+    sites = sites_of(network)
+    made: list[FusionLayer] = []
+    for path, module in network.named_modules():
         layers = getattr(module, "adapter_fusion_layer", None)
         if isinstance(layers, nn.ModuleDict) and fusion.name in layers:
-            layers[fusion.name] = make_mixing(network.config.hidden_size)
-    return _parameters(network, _FUSION, ",".join(names), FUSION_SITE)
+            layer = sites.layer(path)
+            assert layer is not None, path
+            made.append(make(layer))
+            layers[fusion.name] = made[-1]
+    return made
 
 
 def forward_contexts() -> list[Any]:

@@ -46,6 +46,11 @@ def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> dict[Ke
     return parameters
 
 
+def scaling(method: Lora) -> float:
+    """What B A x is multiplied by."""
+    return method.alpha / method.rank
+
+
 def fold(network: nn.Module) -> None:
     """Add every LoRA module into the weights beside it and remove it: what full fine-tuning starts from."""
     for path, layer in list(_lora_layers(network)):

@@ -1,5 +1,6 @@
 """A module on disk: safetensors keyed by (layer, site, tensor) and a versioned JSON of method and base."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def capture(parameters: dict[Key, nn.Parameter]) -> dict[Key, Tensor]:
     return {key: parameter.detach().to("cpu", copy=True) for key, parameter in parameters.items()}
 
 
-def restore(parameters: dict[Key, nn.Parameter], tensors: dict[Key, Tensor]) -> None:
+def restore(parameters: Mapping[Key, Tensor], tensors: Mapping[Key, Tensor]) -> None:
     """Write tensors into live parameters, bit for bit.
 
     Raises:

@@ -12,6 +12,7 @@ from adaptx.specs.formats import (
     TaskFormat,
 )
 from adaptx.specs.method import Bottleneck, Full, Lora, Method
+from adaptx.specs.mixing import Attention, Gate, MixingRule
 from adaptx.specs.mixture import Mixture, Proportional, Sampling, Temperature, Uniform, Weighted
 from adaptx.specs.model import Exposure, Hidden, ModelFamily, ModelSpec, Pooling, Seen, Shape
 from adaptx.specs.resources import Resources
@@ -33,6 +34,7 @@ from adaptx.specs.task import Rows, Task
 from adaptx.specs.training import Best, Last, Precision, Schedule, TrainConfig
 
 __all__ = [
+    "Attention",
     "Best",
     "Bitext",
     "BitextMining",
@@ -42,6 +44,7 @@ __all__ = [
     "Exposure",
     "Full",
     "Fuse",
+    "Gate",
     "Group",
     "Hidden",
     "KeptHead",
@@ -49,6 +52,7 @@ __all__ = [
     "Lora",
     "MaskedLanguageModel",
     "Method",
+    "MixingRule",
     "Mixture",
     "ModelFamily",
     "ModelSpec",

@@ -6,11 +6,11 @@ import types
 import typing
 from typing import Any
 
-from adaptx.specs import formats, method, mixture, model, stage, task, training
+from adaptx.specs import formats, method, mixing, mixture, model, stage, task, training
 
 _TYPES: dict[str, Any] = {
     name: value
-    for module in (formats, method, mixture, model, stage, task, training)
+    for module in (formats, method, mixing, mixture, model, stage, task, training)
     for name, value in vars(module).items()
     if isinstance(value, type) and (dataclasses.is_dataclass(value) or issubclass(value, enum.Enum))
 }
@@ -38,6 +38,9 @@ def from_plain(value: Any) -> Any:
         return value
     body = dict(typing.cast(dict[str, Any], value))
     name = body.pop("type")
+    if name == "Fuse" and "regularisation" in body:
+        # Stored before there were several mixing rules.
+        body["mixing"] = to_plain(mixing.Attention(regularisation=body.pop("regularisation")))
     cls = _TYPES.get(name)
     if cls is None:
         raise ValueError(f"the stored spec has a {name}, which this version of adaptx does not know")

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from adaptx.specs.fingerprint import OUTSIDE
 from adaptx.specs.method import Method
+from adaptx.specs.mixing import Attention, MixingRule
 from adaptx.specs.mixture import Mixture
 from adaptx.specs.model import Hidden, ModelSpec
 from adaptx.specs.suite import Suite
@@ -40,14 +41,13 @@ class Stack:
 
 @dataclass(frozen=True)
 class Fuse:
-    """Learn to mix frozen modules: AdapterFusion (Pfeiffer et al. 2021, arXiv:2005.00247).
+    """Learn to mix frozen modules: AdapterFusion (Pfeiffer et al. 2021, arXiv:2005.00247), over LoRA modules too.
 
-    Only the mixing layers and the head train. `regularisation` weighs the squared distance of the value matrices
-    from the identity, which is added to the loss (the paper's released code uses 0.01).
+    Only the mixing layers and the head train. The modules are all of the new training's method, which adds none.
     """
 
     stages: tuple["Train", ...]
-    regularisation: float = 0.01
+    mixing: MixingRule = field(default_factory=Attention)
 
     def __post_init__(self) -> None:
         if len(self.stages) < 2:

@@ -1,0 +1,77 @@
+"""Fusion over LoRA: AdapterFusion's idea at each linear map that the fused LoRA modules lie beside.
+
+For the map's input x the modules' outputs are o_a = (alpha / rank) B_a A_a x, and y = W x + V sum_a w_a o_a with each
+token's weights w = softmax(s). Attention (Pfeiffer et al. 2021, arXiv:2005.00247): s_a = (Q x + b) . K o_a. A gate
+(Buehler and Buehler 2024, arXiv:2402.07148): s = G x + c, and V is the identity.
+
+Suffixes: T tokens (in as many dimensions as there are), A modules, I input and D output size, R rank, E = A x R.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from adaptx.backbones.sites import Key, sites_of
+from adaptx.composition.mixing import Mixing, make_mixing
+from adaptx.methods.lora import scaling
+from adaptx.methods.module import restore
+from adaptx.specs import Lora, MixingRule
+
+
+class FusedLora(nn.Module):
+    """A frozen linear map, whatever lies beside it already, and frozen LoRA modules mixed token by token.
+
+    lora_A [E, I] holds the modules' A matrices one below the other, lora_B [E, D] the transposed B matrices likewise.
+    The modules' own dropout is left out: they do not train.
+    """
+
+    def __init__(self, base: nn.Module, method: Lora, input_size: int, output_size: int, mixing: Mixing, modules: int):
+        super().__init__()
+        self.base, self.mixing = base, mixing
+        self.rank, self.num_modules, self.scaling = method.rank, modules, scaling(method)
+        self.lora_A = nn.Parameter(torch.empty(modules * method.rank, input_size))
+        self.lora_B = nn.Parameter(torch.empty(modules * method.rank, output_size))
+
+    def module(self, index: int) -> dict[str, Tensor]:
+        """One module's tensors as LoRA has them, as views: what is written into them is in use."""
+        rows = slice(index * self.rank, (index + 1) * self.rank)
+        return {"lora_A": self.lora_A[rows], "lora_B": self.lora_B[rows].T}
+
+    def forward(self, hidden_TI: Tensor) -> Tensor:
+        """[T, I] to [T, D]."""
+        result_TD = self.base(hidden_TI)
+        inner_TE = functional.linear(hidden_TI, self.lora_A) * self.scaling
+        inner_TAR = inner_TE.unflatten(-1, (self.num_modules, self.rank))
+        weights_TA = self.mixing.weights(self.mixing.low_rank_scores(hidden_TI, inner_TAR, self.lora_B))
+        weighted_TE = (weights_TA.to(inner_TAR.dtype).unsqueeze(-1) * inner_TAR).flatten(-2)
+        return result_TD + (weighted_TE @ self.mixing.value(self.lora_B)).to(result_TD.dtype)
+
+
+def attach_lora_fusion(
+    network: Any, method: Lora, modules: Sequence[Mapping[Key, Tensor]], rule: MixingRule
+) -> tuple[dict[Key, nn.Parameter], list[nn.Parameter]]:
+    """Put frozen LoRA modules with new mixing layers at the method's sites: parameters that train, frozen ones.
+
+    Raises:
+        UserError: a module's keys or shapes are not those of the method over this network.
+    """
+    own: dict[Key, nn.Parameter] = {}
+    frozen: list[nn.Parameter] = []
+    places: list[dict[Key, Tensor]] = [{} for _ in modules]
+    for path, place in sites_of(network).modules(method.sites).items():
+        base: Any = network.get_submodule(path)
+        sizes = base.in_features, base.out_features
+        mixing = make_mixing(rule, place, *sizes, modules=len(modules))
+        fused = FusedLora(base, method, *sizes, mixing, len(modules))
+        parent, _, child = path.rpartition(".")
+        setattr(network.get_submodule(parent), child, fused)
+        own |= mixing.keyed
+        frozen += [fused.lora_A, fused.lora_B]
+        for index, live in enumerate(places):
+            live |= {(*place, tensor): view for tensor, view in fused.module(index).items()}
+    for live, tensors in zip(places, modules, strict=True):
+        restore(live, tensors)
+    return own, frozen

@@ -1,0 +1,68 @@
+"""Mean fusion weights over the tokens that an evaluation reads: sums in the forward pass, nothing a token.
+
+Suffixes: N sequences, T tokens of a row, A modules.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from adaptx.backbones.batching import Encoded, TokenBatch
+from adaptx.composition.mixing import Place, mixing_layers
+from adaptx.mixing_weights import MixingWeights, PlaceWeights
+
+
+@dataclass
+class _Sums:
+    """Of the tokens of one `Encoded`, which is kept so that its id stays its own."""
+
+    encoded: Encoded
+    tokens: int = 0
+    sums: dict[Place, Tensor] = field(default_factory=dict[Place, Tensor])
+
+
+class MixingRecord:
+    """While entered, adds up the weights of a network's mixing layers, apart for each encoded set that is read."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._layers = mixing_layers(network)
+        self._read: dict[int, _Sums] = {}
+        self._current: _Sums | None = None
+        self._real_T = torch.empty(0)
+
+    def __enter__(self) -> Self:
+        for layer in self._layers:
+            layer.watch = partial(self._add, layer.place)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for layer in self._layers:
+            layer.watch = None
+
+    def reading(self, encoded: Encoded, batch: TokenBatch) -> None:
+        """What the next forward pass reads."""
+        self._current = self._read.setdefault(id(encoded), _Sums(encoded))
+        self._real_T = batch.members.any(dim=0).float()
+        self._current.tokens += int(batch.lengths_N.sum())
+
+    def means(self, wanted: Iterable[Encoded]) -> MixingWeights:
+        """Means over the real tokens of the `wanted` sets; over all where none was read as it is (masked texts)."""
+        ids = {id(encoded) for encoded in wanted}
+        chosen = [sums for key, sums in self._read.items() if key in ids] or list(self._read.values())
+        tokens = sum(each.tokens for each in chosen)
+        places: list[PlaceWeights] = []
+        for layer in self._layers:
+            total_A = torch.stack([each.sums[layer.place] for each in chosen]).sum(dim=0)
+            places.append(PlaceWeights(*layer.place, tuple((total_A / tokens).tolist())))
+        return MixingWeights(tokens, tuple(places))
+
+    def _add(self, place: Place, weights_TA: Tensor) -> None:
+        assert self._current is not None, "a forward pass of which `reading` was not told"
+        # Not as a matrix product: autocast would take that in bf16.
+        sum_A = (self._real_T.unsqueeze(1) * weights_TA.flatten(0, -2)).sum(dim=0)
+        sums = self._current.sums
+        sums[place] = sums[place] + sum_A if place in sums else sum_A

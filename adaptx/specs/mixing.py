@@ -1,0 +1,39 @@
+"""Mixing rules of a fusion: how each token weighs the outputs of frozen modules."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Attention:
+    """AdapterFusion's attention (Pfeiffer et al. 2021, arXiv:2005.00247, section 3.2), one a layer and site.
+
+    The token's hidden state asks, the modules' outputs answer. rank: None gives query, key and value maps their full
+    size, as in the paper; a number gives queries and keys so many dimensions, and makes the value map the identity
+    plus a product of that rank. regularisation: weighs the squared distance of the value maps from the identity,
+    which is added to the loss (the paper's released code uses 0.01).
+    """
+
+    rank: int | None = None
+    regularisation: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.rank is not None and self.rank < 1:
+            raise ValueError(f"Attention(rank={self.rank}): the rank is at least 1, or None for maps of full size")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A gate on the token's hidden state, one a layer and site (X-LoRA; Buehler and Buehler 2024, arXiv:2402.07148).
+
+    It does not see the modules' outputs and changes them by nothing but their weights. width: None is one linear map;
+    a number puts a hidden layer of that width before it.
+    """
+
+    width: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.width is not None and self.width < 1:
+            raise ValueError(f"Gate(width={self.width}): the width is at least 1, or None for one linear map")
+
+
+MixingRule = Attention | Gate
