@@ -10,6 +10,7 @@ import numpy as np
 
 from adaptx.errors import UserError
 from adaptx.metrics import METRICS
+from adaptx.mixing_weights import MixingWeights, load_mixing
 from adaptx.naming import UNTRAINED, Factors, factors, path
 from adaptx.plan import Node, Plan, stored_entry
 from adaptx.report.bootstrap import Examples, Floats
@@ -32,7 +33,7 @@ class Measured:
     """One stored evaluation: one model, one task, one language.
 
     statistics: metric -> what each example adds to it, shape [examples, the metric's statistics]. record: scores.json
-    without predictions.
+    without predictions. mixing: a fused model's weights; None where none were kept.
     path: every distinct training on the way, inputs first; the last is the variant's own.
     """
 
@@ -46,6 +47,7 @@ class Measured:
     examples: Examples
     record: Mapping[str, Any]
     path: tuple[Training, ...]
+    mixing: MixingWeights | None
 
     @cached_property
     def scores(self) -> Mapping[str, float]:
@@ -168,6 +170,7 @@ def measure(plan: Plan, store: Store) -> Measurements:
                 _examples(evaluate, gold),
                 {key: value for key, value in record.items() if key != "predictions"},
                 tuple(Training(train, found.result if found else {}) for train, found in trainings),
+                load_mixing(entry.folder),
             )
         )
     return Measurements(tuple(measured), tuple(missing))

@@ -19,7 +19,7 @@ DOTS_PER_INCH = 160
 WIDTH_INCHES = 10.0
 MOST_CURVES = 24
 
-_INK, _GREY = "#222222", "#8a8a8a"
+INK, _GREY = "#222222", "#8a8a8a"
 _CATEGORIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#222222", "#999933")
 _MARKERS = {"Pretrained": "o", "Sequential": "s", "Stack": "^", "Fuse": "D"}
 _SETTINGS: Any = {
@@ -30,10 +30,10 @@ _SETTINGS: Any = {
     "axes.titlesize": 12.0,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "legend.frameon": False,
 }
 
@@ -56,7 +56,7 @@ def gain_heatmap(gains: Sequence[Gain], task: str, metric: str, file: Path) -> P
     # At least 5 points either way, so that a table of nothing does not glow.
     most = max(5.0, float(np.nanmax(np.abs(grid))))
 
-    figure, (axes,) = _figure(1.9 + 0.42 * len(variants))
+    figure, (axes,) = make_figure(1.9 + 0.42 * len(variants))
     scale = LinearSegmentedColormap.from_list(
         "gain", ["#B35806", "#F1A340", "#FEE9CC", "#F7F7F7", "#D6E6F2", "#6BAED6", "#08519C"]
     )
@@ -72,7 +72,7 @@ def gain_heatmap(gains: Sequence[Gain], task: str, metric: str, file: Path) -> P
             ha="center",
             va="center",
             fontsize=9.5 if len(columns) < 10 else 8,
-            color="white" if dark else _INK,
+            color="white" if dark else INK,
             fontweight="bold" if gain.sign else "normal",
         )
     rows = {g.quantity: g.examples for g in cells.values() if g.is_language}
@@ -95,17 +95,17 @@ def gain_heatmap(gains: Sequence[Gain], task: str, metric: str, file: Path) -> P
     axes.grid(which="minor", color="white", linewidth=2)
     axes.tick_params(which="minor", length=0)
     if columns[-1] == ZERO_SHOT and len(columns) > 1:
-        axes.axvline(len(columns) - 1.5, color=_INK, linewidth=1.2)
+        axes.axvline(len(columns) - 1.5, color=INK, linewidth=1.2)
     bar = figure.colorbar(image, ax=axes, pad=0.015, fraction=0.03)
     bar.set_label("percentage points")
     bar.outline.set_visible(False)
-    _title(
+    put_title(
         figure,
         f"{task}: gain in {metric} over the matched baseline, in percentage points",
         "* and bold: the 95% paired bootstrap interval over test examples excludes zero; "
         + (f"{next(iter(rows.values())):,} examples in each language" if even else "n: examples"),
     )
-    return _save(figure, file)
+    return save(figure, file)
 
 
 def _tick(quantity: str, rows: int | None) -> str:
@@ -136,7 +136,7 @@ def quality_cost(measurements: Measurements, gains: Sequence[Gain], task: str, m
         if peak is not None:
             costs["peak memory of the path, MiB"][label] = peak / 2**20
     numbers = {label: str(index) for index, label in enumerate(variants, start=1)}
-    figure, panels = _figure(4.6 + 0.2 * -(-len(variants) // _key_columns(variants)), columns=2)
+    figure, panels = make_figure(4.6 + 0.2 * -(-len(variants) // _key_columns(variants)), columns=2)
     for axes, (name, values) in zip(panels, costs.items(), strict=True):
         for label, value in values.items():
             factors = variants[label][0].factors
@@ -162,7 +162,7 @@ def quality_cost(measurements: Measurements, gains: Sequence[Gain], task: str, m
         },
     )
     languages = len(next(iter(scores.values())).languages)
-    _title(
+    put_title(
         figure,
         f"{task}: quality against cost",
         f"mean {metric} over {languages} languages without training rows; left is cheaper, up is better",
@@ -170,7 +170,7 @@ def quality_cost(measurements: Measurements, gains: Sequence[Gain], task: str, m
     # Last, since where numbers are free depends on the final layout.
     for axes, values in zip(panels, costs.values(), strict=True):
         _number(axes, {label: (value, 100 * scores[label].score) for label, value in values.items()}, numbers)
-    return _save(figure, file)
+    return save(figure, file)
 
 
 def learning_curves(curves: Mapping[str, Sequence[tuple[int, float]]], file: Path) -> Path | None:
@@ -184,7 +184,7 @@ def learning_curves(curves: Mapping[str, Sequence[tuple[int, float]]], file: Pat
     curves = dict(list(curves.items())[:MOST_CURVES])
     across = min(4, len(curves))
     down = -(-len(curves) // across)
-    figure, panels = _figure(0.8 + 1.75 * down, columns=across, rows=down)
+    figure, panels = make_figure(0.8 + 1.75 * down, columns=across, rows=down)
     for axes, (name, curve) in zip(panels, curves.items(), strict=False):
         steps, losses = np.array(curve).T
         axes.plot(steps, losses, color="#b9cfe0", linewidth=0.8)
@@ -198,22 +198,26 @@ def learning_curves(curves: Mapping[str, Sequence[tuple[int, float]]], file: Pat
     for axes in panels[len(curves) :]:
         axes.set_visible(False)
     shown = f"; the first {len(curves)} of {whole} trainings" if whole > len(curves) else ""
-    _title(figure, "Training loss by step", f"pale: each step; dark: mean over the last twentieth of the steps{shown}")
-    return _save(figure, file)
+    put_title(
+        figure, "Training loss by step", f"pale: each step; dark: mean over the last twentieth of the steps{shown}"
+    )
+    return save(figure, file)
 
 
-def _figure(height_inches: float, columns: int = 1, rows: int = 1) -> tuple[Any, list[Any]]:
-    """A figure and the flat list of its axes, under this module's settings."""
+def make_figure(
+    height_inches: float, columns: int = 1, rows: int = 1, widths: Sequence[float] | None = None
+) -> tuple[Any, list[Any]]:
+    """A figure and the flat list of its axes, under this module's settings. widths: of the columns, in proportion."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     with mpl.rc_context(_SETTINGS):
         figure = Figure(figsize=(WIDTH_INCHES, height_inches), dpi=DOTS_PER_INCH, layout="constrained")
-        axes: Any = figure.subplots(rows, columns, squeeze=False)
+        axes: Any = figure.subplots(rows, columns, squeeze=False, width_ratios=widths)
     return figure, list(axes.ravel())
 
 
-def _title(figure: Any, title: str, below: str) -> None:
+def put_title(figure: Any, title: str, below: str) -> None:
     figure.suptitle(f"{title}\n", x=0.01, ha="left", fontsize=12, fontweight="bold")
     height = figure.get_figheight()
     figure.text(0.01, 1 - 0.42 / height, below, ha="left", va="center", fontsize=9.5, color="#555555")
@@ -263,6 +267,6 @@ def _key_columns(entries: Mapping[str, object]) -> int:
     return max(1, min(3, 150 // (max(map(len, entries)) + 8)))
 
 
-def _save(figure: Any, file: Path) -> Path:
+def save(figure: Any, file: Path) -> Path:
     figure.savefig(file, facecolor="white")
     return file

@@ -15,6 +15,8 @@ from adaptx.report.bootstrap import RESAMPLES
 from adaptx.report.confounds import find_confounds, rows_differences
 from adaptx.report.gains import Gain, compute_gains
 from adaptx.report.measured import Measurements, measure
+from adaptx.report.mixing import mixed_variants, mixing_frame
+from adaptx.report.mixing_plots import mixing_heatmap
 from adaptx.report.suite_tables import suite_results
 from adaptx.report.summary import headline, in_short
 from adaptx.report.table import gains_frame, suites_frame, tidy_frame, tidy_records
@@ -39,9 +41,9 @@ MOST_SUMMARIES = 4
 class Report:
     """What `write_report` made.
 
-    suites_csv: None where the recipe names no suite. table, gains: pandas.DataFrame. warnings: sentences on what else
-    could explain the scores. missing: planned evaluations that are not stored. metrics: the headline numbers, shares
-    in [0, 1], under names MLflow takes.
+    suites_csv: None where the recipe names no suite; mixing_csv: None where nothing is fused. table, gains:
+    pandas.DataFrame. warnings: sentences on what else could explain the scores. missing: planned evaluations that are
+    not stored. metrics: the headline numbers, shares in [0, 1], under names MLflow takes.
     """
 
     folder: Path
@@ -49,6 +51,7 @@ class Report:
     scores_csv: Path
     gains_csv: Path
     suites_csv: Path | None
+    mixing_csv: Path | None
     figures: tuple[Path, ...]
     table: Any
     gains: Any
@@ -61,8 +64,8 @@ class Report:
     @property
     def files(self) -> tuple[Path, ...]:
         """Everything written."""
-        suites = (self.suites_csv,) if self.suites_csv is not None else ()
-        return (self.html, self.scores_csv, self.gains_csv, *suites, *self.figures)
+        optional = (file for file in (self.suites_csv, self.mixing_csv) if file is not None)
+        return (self.html, self.scores_csv, self.gains_csv, *optional, *self.figures)
 
     @property
     def fingerprint(self) -> str:
@@ -88,7 +91,10 @@ class Report:
 
 @dataclass(frozen=True)
 class Section:
-    """What the page shows of one task. scores: metric -> its tables."""
+    """What the page shows of one task. scores: metric -> its tables. mixing: heat maps of fused variants' weights.
+
+    unmixed: labels of fused variants whose weights are not all stored.
+    """
 
     task: Task
     summary: str
@@ -99,10 +105,12 @@ class Section:
     languages: Table
     heatmap: Path | None
     quality: Path | None
+    mixing: tuple[Path, ...]
+    unmixed: tuple[str, ...]
 
 
 def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = ()) -> Report:
-    """Write report.html, tables.md, scores.csv, gains.csv, suites.csv and the figures into `out`.
+    """Write report.html, tables.md, scores.csv, gains.csv, suites.csv, mixing.csv and the figures into `out`.
 
     Args:
         plan: the recipe's plan; what is not stored is left out, and named.
@@ -132,6 +140,9 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
     suites_csv = out / "suites.csv" if suites else None
     if suites_csv is not None:
         suites_frame(suites).to_csv(suites_csv, index=False)
+    mixing_csv = out / "mixing.csv" if any(section.mixing for section in sections) else None
+    if mixing_csv is not None:
+        mixing_frame(measurements).to_csv(mixing_csv, index=False)
     facts = _facts(plan, store, measurements, gains) | {
         "sections": sections,
         "suites": [
@@ -140,16 +151,21 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
         ],
         "summaries_above": len(sections) <= MOST_SUMMARIES,
         "curves": curves,
+        "fused": mixing_csv is not None,
         "warnings": warnings,
         "generic_commands": not commands,
         "commands": tuple(commands) or GENERIC_COMMANDS,
     }
     paths[0].write_text(html.render(facts), encoding="utf-8")
-    figures = [figure for section in sections for figure in (section.heatmap, section.quality)] + [curves]
+    figures = [
+        *(figure for section in sections for figure in (section.heatmap, section.quality, *section.mixing)),
+        curves,
+    ]
     report = Report(
         out,
         *paths,
         suites_csv,
+        mixing_csv,
         tuple(figure for figure in figures if figure is not None),
         table,
         gained,
@@ -174,6 +190,7 @@ def missing_text(missing: Sequence[str]) -> str:
 
 def _section(task: Task, measurements: Measurements, gains: Sequence[Gain], out: Path) -> Section:
     metric, name = task.metrics[0], re.sub(r"[^\w.-]", "_", task.name)
+    mixed, unmixed = mixed_variants(measurements, task)
     return Section(
         task,
         in_short(task, gains),
@@ -184,6 +201,10 @@ def _section(task: Task, measurements: Measurements, gains: Sequence[Gain], out:
         language_table(measurements, task),
         plots.gain_heatmap(gains, task.name, metric, out / f"gain_heatmap.{name}.png"),
         plots.quality_cost(measurements, gains, task.name, metric, out / f"quality_cost.{name}.png"),
+        tuple(
+            mixing_heatmap(each, out / f"mixing_weights.{name}.{number}.png") for number, each in enumerate(mixed, 1)
+        ),
+        tuple(unmixed),
     )
 
 

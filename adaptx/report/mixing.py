@@ -1,0 +1,115 @@
+"""Fusion weights in a report: which intermediate task each language draws on, per variant, layer and site."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from adaptx.mixing_weights import MixingWeights
+from adaptx.naming import fused_names
+from adaptx.report.bootstrap import Floats
+from adaptx.report.measured import Measured, Measurements, Variant
+from adaptx.specs import Fuse, Task, Train
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """One fused variant on one task. weights: language -> those of each seed.
+
+    Suffixes of arrays: L languages, N layers, S sites, A fused modules; shares that sum to one over A.
+    """
+
+    label: str
+    task: Task
+    modules: tuple[str, ...]
+    weights: Mapping[str, Sequence[MixingWeights]]
+
+    @cached_property
+    def places(self) -> Mapping[tuple[int, str], Floats]:
+        """(layer, site) -> weights [L, A], means over seeds."""
+        found: dict[tuple[int, str], list[list[tuple[float, ...]]]] = {}
+        for seeds in self.weights.values():
+            here: dict[tuple[int, str], list[tuple[float, ...]]] = {}
+            for each in seeds:
+                for place in each.places:
+                    here.setdefault((place.layer, place.site), []).append(place.weights)
+            for key, weights in here.items():
+                found.setdefault(key, []).append(weights)
+        return {key: np.array([np.mean(seeds, axis=0) for seeds in languages]) for key, languages in found.items()}
+
+    @property
+    def layers(self) -> list[int]:
+        return sorted({layer for layer, _ in self.places})
+
+    @property
+    def sites(self) -> list[str]:
+        return list(dict.fromkeys(site for _, site in self.places))
+
+    @property
+    def by_language(self) -> Floats:
+        """Means over layers and sites, [L, A]."""
+        return np.mean(list(self.places.values()), axis=0)
+
+    @property
+    def by_layer(self) -> Floats:
+        """Means over languages, each counting the same, [N, S, A]."""
+        return np.array([[self.places[layer, site].mean(axis=0) for site in self.sites] for layer in self.layers])
+
+
+def mixed_variants(measurements: Measurements, task: Task) -> tuple[list[Mixed], list[str]]:
+    """The task's fused variants with their weights, and the labels of those whose weights are not all there."""
+    variants: dict[str, list[Variant]] = {}
+    for variant in measurements.variants(task.name):
+        if _fused(variant.first) is not None:
+            variants.setdefault(variant.label, []).append(variant)
+    mixed: list[Mixed] = []
+    without: list[str] = []
+    for label, seeds in variants.items():
+        model = _fused(seeds[0].first)
+        assert model is not None
+        weights: dict[str, list[MixingWeights]] = {}
+        for measured in (each for seed in seeds for each in seed.languages.values()):
+            if measured.mixing is not None:
+                weights.setdefault(measured.evaluate.language, []).append(measured.mixing)
+        kept = sum(map(len, weights.values()))
+        if kept < sum(len(seed.languages) for seed in seeds):
+            without.append(label)
+        if kept:
+            mixed.append(Mixed(label, task, fused_names(model), weights))
+    return mixed, without
+
+
+def mixing_frame(measurements: Measurements) -> Any:
+    """All weights unrounded as a pandas.DataFrame, one row for each evaluation, layer, site and module."""
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    for measured in measurements.measured:
+        model = _fused(measured)
+        if model is None or measured.mixing is None:
+            continue
+        for place in measured.mixing.places:
+            for module, weight in zip(fused_names(model), place.weights, strict=True):
+                rows.append(
+                    {
+                        "variant": measured.variant,
+                        "seed": measured.factors.seed,
+                        "task": measured.evaluate.task.name,
+                        "language": measured.evaluate.language,
+                        "layer": place.layer,
+                        "site": place.site,
+                        "module": module,
+                        "weight": weight,
+                        "tokens": measured.mixing.tokens,
+                        "fingerprint": measured.fingerprint,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def _fused(measured: Measured) -> Train | None:
+    """The fused training that an evaluation measures, or None."""
+    model = measured.evaluate.model
+    return model if isinstance(model, Train) and isinstance(model.start, Fuse) else None

@@ -1,0 +1,312 @@
+"""Fusion weights: kept with the scores of each evaluation, and shown in the report by language and by layer."""
+
+import dataclasses
+import json
+import re
+
+import needs
+import numpy as np
+import pytest
+import tiny
+import torch
+from fake_store import everywhere, fake_mirror, fake_model, fill, planned
+from fake_store import train as fake_train
+
+from adaptx.backbones.batching import Encoded, collate
+from adaptx.backbones.encoder import Encoder
+from adaptx.backbones.sites import sites_of
+from adaptx.catalog import NLI, SIB200, SNLI
+from adaptx.composition.fuse import fuse
+from adaptx.composition.mixing import mixing_layers
+from adaptx.composition.mixing_record import MixingRecord
+from adaptx.data.reading import read_rows
+from adaptx.errors import UserError
+from adaptx.execution.building import finished_model, head_name
+from adaptx.execution.execute import make_evaluator
+from adaptx.methods import attach
+from adaptx.methods.module import capture
+from adaptx.mixing_weights import FILE, MixingWeights, PlaceWeights, load_mixing, save_mixing
+from adaptx.progress import Silent
+from adaptx.report import write_report
+from adaptx.report.measured import measure
+from adaptx.report.mixing import mixed_variants, mixing_frame
+from adaptx.sources import Sources
+from adaptx.specs import Attention, Bottleneck, Evaluate, Fuse, Gate, Lora, Resources
+from adaptx.store import Store
+
+LORA, ADAPTER = Lora(8, 16), Bottleneck(4)
+FUSIONS = {
+    "lora-attention": (LORA, Attention(rank=4)),
+    "lora-gate": (LORA, Gate()),
+    "bottleneck-attention": (ADAPTER, Attention()),
+    "bottleneck-gate": (ADAPTER, Gate()),
+}
+SETTING = tiny.config(learning_rate=5e-2, max_steps=4)
+
+
+def fused(model, name):
+    method, rule = FUSIONS[name]
+    pair = (tiny.train(model, tiny.TOPIC, method), tiny.train(model, tiny.NLI_TURNED, method))
+    return tiny.train(model, tiny.NLI, method, start=Fuse(pair, rule), setting=SETTING)
+
+
+def evaluations(model, name):
+    train = fused(model, name)
+    return (*tiny.everywhere(train), Evaluate(train, tiny.TATOEBA, "xa"))
+
+
+@pytest.fixture(scope="module")
+def done(world, tmp_path_factory):
+    """(plan, workshop): every kind of fusion, trained and evaluated."""
+    stages = tuple(each for name in FUSIONS if needs.at_hand(FUSIONS[name]) for each in evaluations(world.bert, name))
+    plan, shop, summary = tiny.execute(world, tmp_path_factory.mktemp("mixed"), stages)
+    assert summary.complete, summary.failed
+    return plan, shop
+
+
+each_fusion = pytest.mark.parametrize("name", needs.each(FUSIONS, names=True))
+
+
+def sequences(*lengths):
+    return Encoded([[7 + number % 20] * length for number, length in enumerate(lengths)], None, 0, 0)
+
+
+@pytest.mark.parametrize("method", needs.each({"lora": LORA, "bottleneck": ADAPTER}))
+def test_means_are_over_real_tokens_whatever_the_batches(world, method):
+    """Padding has weights too, and they must not count; beside each token's own weights, taken one by one."""
+    from adaptx.methods import adapters_backend
+
+    def prepared():
+        network = tiny.bare(world, "bert")
+        if method is ADAPTER:
+            adapters_backend.prepare(network)
+        return network
+
+    modules = []
+    for seed in range(3):
+        network = prepared()
+        parameters = attach(network, sites_of(network), method, "own")
+        tiny.shake(parameters.values(), seed)
+        modules.append(capture(parameters))
+    network = prepared()
+    own, _ = fuse(network, method, modules, Attention(rank=4))
+    tiny.shake(own.values(), scale=0.5)
+    backbone = Encoder(network.eval())
+    encoded = sequences(3, 17, 9, 1, 30)
+
+    def recorded(*batches):
+        with torch.no_grad(), MixingRecord(network) as record:
+            for batch in batches:
+                collated = collate(encoded, batch, torch.device("cpu"))
+                record.reading(encoded, collated)
+                backbone.hidden(collated)
+        return record.means([encoded])
+
+    whole, parts = recorded([0, 1, 2, 3, 4]), recorded([4], [2, 0], [1, 3])
+    assert whole.tokens == parts.tokens == 60
+    tokens: dict = {}
+    for layer in mixing_layers(network):
+        layer.watch = lambda weights, place=layer.place: tokens.setdefault(place, []).append(weights.flatten(0, -2))
+    with torch.no_grad():
+        for index, length in enumerate(encoded.lengths):
+            batch = collate(encoded, [index], torch.device("cpu"))
+            backbone.hidden(batch)
+            for seen in tokens.values():
+                first = int(batch.first_N[0])
+                seen[-1] = seen[-1][first : first + length]
+    assert [(place.layer, place.site) for place in whole.places] == list(tokens)
+    for one, other in zip(whole.places, parts.places, strict=True):
+        expected = torch.cat(tokens[one.layer, one.site]).mean(dim=0)
+        torch.testing.assert_close(torch.tensor(one.weights), expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(torch.tensor(other.weights), expected, atol=1e-5, rtol=1e-5)
+        assert sum(one.weights) == pytest.approx(1, abs=1e-5)
+    assert len({round(place.weights[0], 3) for place in whole.places}) > 1, "these weights tell nothing apart"
+
+
+def test_nothing_is_watched_outside_of_the_block(world):
+    network = tiny.bare(world, "bert")
+    parameters = attach(network, sites_of(network), LORA, "own")
+    tensors = capture(parameters)
+    network = tiny.bare(world, "bert")
+    fuse(network, LORA, [tensors, tensors], Gate())
+    with MixingRecord(network):
+        assert all(layer.watch is not None for layer in mixing_layers(network))
+    assert all(layer.watch is None for layer in mixing_layers(network))
+
+
+@each_fusion
+def test_each_evaluation_keeps_its_weights(world, done, name):
+    plan, shop = done
+    train = fused(world.bert, name)
+    found = {}
+    for evaluate in evaluations(world.bert, name):
+        folder = tiny.folder_of(plan, shop, evaluate)
+        weights = load_mixing(folder)
+        found[evaluate.task.name, evaluate.language] = weights
+        sites = LORA.sites if train.method == LORA else ("adapter_fusion",)
+        assert [(p.layer, p.site) for p in weights.places] == [(n, s) for n in range(tiny.LAYERS) for s in sites]
+        assert all(sum(place.weights) == pytest.approx(1, abs=1e-4) for place in weights.places)
+        body = json.loads((folder / FILE).read_text())
+        assert [module["name"] for module in body["modules"]] == ["topic", "nli-turned"]
+        assert [m["fingerprint"] for m in body["modules"]] == [plan.fingerprint_of(each) for each in train.inputs]
+    assert len({weights.mean() for weights in found.values()}) == len(found), "languages are not told apart"
+
+
+@each_fusion
+def test_weights_are_those_of_the_evaluated_languages_tokens(world, done, name):
+    """Computed again by hand; of Tatoeba only the side that is in that language counts."""
+    plan, shop = done
+    train = fused(world.bert, name)
+    for evaluate in evaluations(world.bert, name):
+        model = finished_model(train, shop, "fp32")
+        examples = read_rows(evaluate.task.rows_in(evaluate.language), evaluate.task.format, shop.sources)
+        head = model.heads[head_name(train, tiny.NLI)] if evaluate.task == tiny.NLI else None
+        evaluator = make_evaluator(evaluate, model, shop, Silent(), "by hand")
+        weights = {}
+        for layer in mixing_layers(model.backbone.network):
+            layer.watch = lambda each, place=layer.place, seen=weights: seen.setdefault(place, []).append(each)
+        predicted = evaluator.predict(examples, evaluate.task, head)
+        (encoded,) = predicted.encoded
+        weights.clear()
+        with torch.inference_mode():
+            for index, length in enumerate(encoded.lengths):
+                batch = collate(encoded, [index], torch.device("cpu"))
+                model.backbone.hidden(batch)
+                first = int(batch.first_N[0])
+                for seen in weights.values():
+                    seen[-1] = seen[-1].flatten(0, -2)[first : first + length]
+        stored = load_mixing(tiny.folder_of(plan, shop, evaluate))
+        assert stored.tokens == sum(encoded.lengths)
+        for place in stored.places:
+            expected = torch.cat(weights[place.layer, place.site]).mean(dim=0)
+            torch.testing.assert_close(torch.tensor(place.weights), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_recording_changes_no_prediction_and_small_batches_no_weight(world, done, tmp_path):
+    plan, shop = done
+    first = evaluations(world.bert, "lora-attention")[0]
+    small = dataclasses.replace(shop, store=Store(tmp_path), resources=Resources("cpu", micro_batch_tokens=64))
+    model = finished_model(first.model, shop, "fp32")
+    examples = read_rows(first.task.rows_in(first.language), first.task.format, shop.sources)
+    evaluator = make_evaluator(first, model, small, Silent(), "unwatched")
+    predicted = evaluator.predict(examples, first.task, model.heads[head_name(first.model, tiny.NLI)])
+    entry = shop.store.find(plan.fingerprint_of(first))
+    assert predicted.predictions == entry.result["predictions"]
+    with MixingRecord(model.backbone.network) as evaluator.record:
+        watched = evaluator.predict(examples, first.task, model.heads[head_name(first.model, tiny.NLI)])
+    assert watched.predictions == predicted.predictions
+    for one, other in zip(
+        evaluator.record.means(watched.encoded).places, load_mixing(entry.folder).places, strict=True
+    ):
+        assert one.weights == pytest.approx(other.weights, abs=1e-5)
+
+
+def test_masked_texts_count_as_the_language_they_are_in(world):
+    """Masked language modelling reads other ids than those its text statistics are of."""
+    network = tiny.bare(world, "bert")
+    tensors = capture(attach(network, sites_of(network), LORA, "own"))
+    network = tiny.bare(world, "bert")
+    fuse(network, LORA, [tensors, tensors], Gate())
+    encoded, plain = sequences(4, 6), sequences(4, 6)
+    with torch.no_grad(), MixingRecord(network) as record:
+        batch = collate(encoded, [0, 1], torch.device("cpu"))
+        record.reading(encoded, batch)
+        Encoder(network.eval()).hidden(batch)
+    assert record.means([plain]).tokens == 10
+
+
+def test_weights_come_back_from_disk(tmp_path):
+    weights = MixingWeights(9, (PlaceWeights(0, "query", (0.25, 0.75)), PlaceWeights(1, "query", (0.5, 0.5))))
+    assert load_mixing(tmp_path) is None
+    save_mixing(weights, ("snli", "sib200"), ("aa", "bb"), tmp_path)
+    assert load_mixing(tmp_path) == weights
+    file = tmp_path / FILE
+    file.write_text(file.read_text().replace('"version": 1', '"version": 9'))
+    with pytest.raises(UserError, match=r"version 9.*upgrade"):
+        load_mixing(tmp_path)
+
+
+# The report, over a store made by hand.
+
+TARGET = dataclasses.replace(
+    NLI, evaluation=tuple(rows for rows in NLI.evaluation if rows.language in ("en", "ko", "aym", "gn"))
+)
+
+
+@pytest.fixture
+def plan(tmp_path, plans_with_adapters):
+    """Two fused variants, one with two seeds, and a baseline."""
+    sources = Sources(fake_mirror(tmp_path / "data", TARGET, SNLI, SIB200))
+    model = fake_model(tmp_path / "tiny-bert")
+
+    def mixed(method, rule, seed=1):
+        stages = tuple(fake_train(model, task, method, seed=seed) for task in (SNLI, SIB200))
+        return fake_train(model, TARGET, method, Fuse(stages, rule), seed=seed)
+
+    return sources, planned(
+        sources,
+        everywhere(fake_train(model, TARGET, Lora()), TARGET),
+        everywhere(mixed(Lora(), Attention(rank=8)), TARGET),
+        everywhere(mixed(Lora(), Attention(rank=8), seed=2), TARGET),
+        everywhere(mixed(Bottleneck(), Gate()), TARGET),
+    )
+
+
+def put_weights(plan, store, without=()):
+    """Weights that differ by language, layer and site, in every evaluation of a fused model."""
+    for node in plan.nodes:
+        stage = node.stage
+        if not isinstance(stage, Evaluate) or not isinstance(stage.model.start, Fuse) or stage.language in without:
+            continue
+        sites = stage.model.method.sites if isinstance(stage.model.method, Lora) else ("adapter_fusion",)
+        places = []
+        for layer in range(2):
+            for place, site in enumerate(sites):
+                first = 0.3 + 0.1 * TARGET.languages.index(stage.language) + 0.05 * layer - 0.02 * place
+                first += 0.02 * (stage.model.config.seed - 1)
+                places.append(PlaceWeights(layer, site, (first, 1 - first)))
+        save_mixing(
+            MixingWeights(100, tuple(places)), ("snli", "sib200"), ("a", "b"), store.find(node.fingerprint).folder
+        )
+
+
+def test_the_report_shows_what_each_language_draws_on(plan, tmp_path):
+    sources, plan = plan
+    store = Store(tmp_path / "store")
+    fill(plan, store, sources)
+    put_weights(plan, store)
+    report = write_report(plan, store, tmp_path / "out")
+    names = {file.name for file in report.files}
+    assert names >= {"mixing_weights.nli.1.png", "mixing_weights.nli.2.png", "mixing.csv"}
+    page = report.html.read_text()
+    assert "What fusion draws on" in page
+    assert "Not all weights are stored" not in page
+    assert not re.search(r"""(src|href)=["'](?!data:|#)""", page)
+    mixed, without = mixed_variants(measure(plan, store), TARGET)
+    assert without == []
+    lora, adapters = mixed
+    assert (lora.modules, lora.layers, lora.sites) == (("snli", "sib200"), [0, 1], ["query", "value"])
+    assert adapters.sites == ["adapter_fusion"]
+    # The first language, both seeds and both sites: means of 0.3 + 0.01 - 0.01, and half of 0.05 for the layers.
+    assert lora.by_language[0].tolist() == pytest.approx([0.325, 0.675])
+    assert np.diff(lora.by_language[:, 0]).tolist() == pytest.approx([0.1] * (len(TARGET.languages) - 1))
+    assert lora.by_layer.shape == (2, 2, 2)
+    assert (lora.by_layer[1] - lora.by_layer[0])[:, 0].tolist() == pytest.approx([0.05, 0.05])
+    frame = mixing_frame(measure(plan, store))
+    assert len(frame) == len(TARGET.languages) * (2 * 2 * 2 * 2 + 2 * 2)
+    assert set(frame["module"]) == {"snli", "sib200"}
+    assert frame.groupby(["fingerprint", "layer", "site"])["weight"].sum().tolist() == pytest.approx([1.0] * 40)
+
+
+def test_weights_that_were_not_kept_are_said_to_be_missing(plan, tmp_path):
+    sources, plan = plan
+    store = Store(tmp_path / "store")
+    fill(plan, store, sources)
+    report = write_report(plan, store, tmp_path / "none")
+    assert report.mixing_csv is None
+    assert not [file for file in report.files if "mixing" in file.name]
+    assert "Not all weights are stored of lora-r8 · Fuse · snli+sib200; bottleneck-f16" in report.html.read_text()
+    put_weights(plan, store, without=("ko",))
+    report = write_report(plan, store, tmp_path / "some")
+    assert [file.name for file in report.files if "mixing_weights" in file.name] != []
+    assert "Not all weights are stored" in report.html.read_text()
