@@ -120,13 +120,17 @@ class Clock:
 # ---- in a process of its own
 
 
-def measure(setup: Setup) -> dict[str, Any]:
-    """Import, then load, tokenise and train one variant with the clock and the memory watched."""
+def measure(setup: Setup, train: Callable[[Clock], float] | None = None) -> dict[str, Any]:
+    """Import, then load, tokenise and train one variant with the clock and the memory watched.
+
+    train: what to measure where it is none of this file's variants.
+    """
     import torch
 
     from adaptx.profiling.peak_memory import RESIDENT_MEASURE, peak_memory
 
-    train = prepare_adaptx(setup) if setup.variant.startswith("c") else prepare_reference(setup)
+    if train is None:
+        train = prepare_adaptx(setup) if setup.variant.startswith("c") else prepare_reference(setup, reference_model)
     importlib.import_module(LIBRARIES[setup.method])
     clock = Clock(setup.warmup, setup.warmup + setup.steps)
     # The watch resets the high-water mark, so what the imports reached is kept here.
@@ -208,7 +212,7 @@ def ablated(variant: str) -> Generator[None]:
         yield
 
 
-def prepare_reference(setup: Setup) -> Callable[[Clock], float]:
+def prepare_reference(setup: Setup, make_model: Callable[[Setup], Any]) -> Callable[[Clock], float]:
     """Trainer with peft, AdapterTrainer, or Trainer alone; (a) as in the examples, (b) with all that makes it fast."""
     from datasets import Dataset
     from transformers import (
@@ -240,7 +244,7 @@ def prepare_reference(setup: Setup) -> Callable[[Clock], float]:
 
         set_seed(setup.seed)
         columns = read_all(SNLI.train, SNLI.format, Sources(setup.data), setup.rows).columns
-        model = reference_model(setup)
+        model = make_model(setup)
         tokenizer = AutoTokenizer.from_pretrained(setup.model)
 
         def tokenize(rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
@@ -320,10 +324,10 @@ def whole_cycles(steps: int, data: str) -> int:
     return max(cycles) * cycle_rows
 
 
-def run_child(setup: Setup, number: int) -> Measurement:
+def run_child(setup: Setup, number: int, script: str = __file__) -> Measurement:
     """Measure in a fresh process; the benchmark ends with the child's own last lines if it crashed."""
     load = os.getloadavg()[0]
-    command = [sys.executable, __file__, "--measure", json.dumps(asdict(setup))]
+    command = [sys.executable, script, "--measure", json.dumps(asdict(setup))]
     done = subprocess.run(command, capture_output=True, text=True, env={**ENVIRONMENT, **os.environ}, check=False)
     if done.returncode:
         tail = "\n".join(line[:400] for line in done.stderr.splitlines()[-20:])
@@ -347,7 +351,8 @@ def summarise(measurements: list[Measurement], variants: dict[str, str]) -> dict
             "loss": statistics.median(one.loss for one in mine),
         }
     names = list(variants)
-    pairs = [("c", "a"), ("c", "b")] if "a" in variants else [(other, "c") for other in names if other != "c"]
+    ours = [name for name in names if name.startswith("c")]
+    pairs = [(name, theirs) for name in ours for theirs in "ab"] if "a" in variants else [(n, "c") for n in ours[1:]]
     ratios = {
         f"{over}/{under}": spread([x / y for x, y in zip(speeds[over], speeds[under], strict=True)])
         for over, under in pairs
@@ -430,11 +435,14 @@ def main() -> None:
         return
     if min(arguments.steps, arguments.repeats) < 1:
         parser.error("--steps and --repeats are at least 1")
-    compare(arguments)
+    compare(arguments, ABLATIONS if arguments.ablate else VARIANTS)
 
 
-def compare(arguments: argparse.Namespace) -> None:
-    """Measure all variants in turn, round after round; print the table and write the record."""
+def compare(arguments: argparse.Namespace, variants: dict[str, str], script: str = __file__) -> None:
+    """Measure all variants in turn, round after round; print the table and write the record.
+
+    script: what measures one of them, with `--measure`.
+    """
     from adaptx.errors import UserError
     from adaptx.sample import SAMPLE
 
@@ -442,7 +450,6 @@ def compare(arguments: argparse.Namespace) -> None:
     if not (model / "config.json").is_file():
         raise SystemExit(f"--model {model}: it holds no config.json; give a folder with a checkpoint")
     steps, warmup, repeats = (2, 1, 1) if arguments.smoke else (arguments.steps, 5, arguments.repeats)
-    variants = ABLATIONS if arguments.ablate else VARIANTS
     try:
         rows = whole_cycles(steps, arguments.data)
     except UserError as error:
@@ -451,7 +458,7 @@ def compare(arguments: argparse.Namespace) -> None:
     for number in range(1, repeats + 1):
         for variant in variants:
             setup = Setup(variant, str(model), arguments.data, arguments.method, rows, steps, warmup, seed=number)
-            measurements.append(run_child(setup, number))
+            measurements.append(run_child(setup, number, script))
             print(f"round {number} {variant}: {measurements[-1].examples_per_second:.1f} examples/s", file=sys.stderr)
     record: dict[str, Any] = {
         "setup": {key: value for key, value in asdict(setup).items() if key not in ("variant", "seed")},

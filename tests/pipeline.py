@@ -18,11 +18,13 @@ from adaptx.gradients import Setting
 from adaptx.identity import training_framing
 from adaptx.lineage import head_of
 from adaptx.specs import (
+    Attention,
     Best,
     Bottleneck,
     Evaluate,
     Full,
     Fuse,
+    Gate,
     Hidden,
     KeptHead,
     Lora,
@@ -81,6 +83,11 @@ COMBINATIONS = {
     "lora-after-mixture": (LORA, lambda m: Sequential(mixed(m, LORA))),
     "full-mixture": (FULL, None),
     "bottleneck-mixture-stack": (ADAPTER, lambda m: Stack((topic(m, ADAPTER),))),
+    "lora-fuse": (LORA, lambda m: Fuse((topic(m, LORA), few(m, LORA)), Attention(rank=4))),
+    "lora-gate": (LORA, lambda m: Fuse((topic(m, LORA), few(m, LORA)), Gate(width=4))),
+    "bottleneck-gate": (ADAPTER, lambda m: Fuse((topic(m, ADAPTER), few(m, ADAPTER)), Gate())),
+    "lora-over-adapters": (LORA, lambda m: Stack((topic(m, ADAPTER), few(m, ADAPTER), topic(m, LORA)))),
+    "bottleneck-over-three": (OTHER_ADAPTER, lambda m: Stack((few(m, ADAPTER), topic(m, ADAPTER), topic(m, LORA)))),
 }
 
 

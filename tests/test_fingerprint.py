@@ -23,6 +23,7 @@ from adaptx.specs import (
     Evaluate,
     Full,
     Fuse,
+    Gate,
     Hidden,
     KeptHead,
     Lora,
@@ -58,6 +59,7 @@ SPECS = (
     Train(E5_MINI, NLI, Lora(), STEPS, Sequential(LORA), KeptHead()),
     Train(E5_MINI, NLI, Bottleneck(), EPOCHS, Stack((ADAPTER,))),
     Train(E5_MINI, NLI, Bottleneck(), EPOCHS, Fuse((ADAPTER, dataclasses.replace(ADAPTER, limit=9)))),
+    Train(E5_MINI, NLI, Bottleneck(), EPOCHS, Fuse((ADAPTER, ADAPTER), Gate(width=8))),
     Evaluate(Train(E5_MINI, NLI, Full(), EPOCHS, keep=True), NLI, "id", limit=5),
     Evaluate(E5_MINI, short(TATOEBA), "es", framing=Hidden(centred=True)),
     Evaluate(E5_MINI, short(BUCC), "de"),
@@ -95,7 +97,7 @@ def test_no_field_escapes_the_property() -> None:
     assert fields - tried - held == set()
     names = {cls.__name__ for cls in classes}
     assert names >= {"Train", "Evaluate", "TrainConfig", "Best", "Lora", "Bottleneck", "Rows", "Task", "Classification"}
-    assert names >= {"ModelSpec", "Hidden", "Shape", "Seen", "Stack", "Fuse"}
+    assert names >= {"ModelSpec", "Hidden", "Shape", "Seen", "Stack", "Fuse", "Attention", "Gate"}
     assert names >= {"Mixture", "Proportional", "Temperature", "Weighted"}
     formats = {cls for cls in typing.get_args(TaskFormat) if dataclasses.fields(cls)}
     assert formats <= classes

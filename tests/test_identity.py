@@ -13,11 +13,13 @@ from adaptx.catalog import LAREQA, SIB200, SNLI, SQUAD_V2, WIKIPEDIA_MLM
 from adaptx.identity import evaluation_framing, inputs_read, training_framing
 from adaptx.recipe_file import edited
 from adaptx.specs import (
+    Attention,
     Best,
     Bottleneck,
     Evaluate,
     Full,
     Fuse,
+    Gate,
     Hidden,
     KeptHead,
     Last,
@@ -38,6 +40,7 @@ from adaptx.specs import (
     Uniform,
     Weighted,
 )
+from adaptx.specs.plain import from_plain, to_plain
 
 TEXT = dataclasses.replace(
     WIKIPEDIA_MLM, train=WIKIPEDIA_MLM.train[:2], development=WIKIPEDIA_MLM.development[:2], evaluation=()
@@ -102,6 +105,34 @@ def test_every_field_that_is_read_changes_the_fingerprint_and_no_other(name: str
         assert (key(mutation.value) != before) is expected, f"{mutation.path}: {mutation.owner}"
         tried += expected
     assert tried > 5
+
+
+def test_fusions_by_attention_are_what_they_were_before_there_were_other_rules() -> None:
+    start = Identities(OneDigest()).of(TRAININGS["fuse"]).json["start"]
+    assert start == {"type": "Fuse", "inputs": [key(stage) for stage in FUSE.stages], "regularisation": 0.01}
+    stored = to_plain(FUSE)
+    del stored["mixing"]
+    assert from_plain({**stored, "regularisation": 0.5}) == dataclasses.replace(FUSE, mixing=Attention(None, 0.5))
+    rules = (Attention(), Attention(rank=4), Attention(regularisation=0.1), Gate(), Gate(width=4))
+    found = {
+        key(dataclasses.replace(TRAININGS["fuse"], start=dataclasses.replace(FUSE, mixing=rule))) for rule in rules
+    }
+    assert len(found) == len(rules)
+
+
+def test_only_trainings_over_several_frozen_adapters_tell_their_order() -> None:
+    def over(*stages: Train, method=ADAPTER.method) -> Train:
+        return Train(MODEL, NLI, method, LAST, Stack(stages), framing=HIDDEN)
+
+    def told(train: Train) -> bool:
+        return "adapters" in Identities(OneDigest()).of(train).json
+
+    other = dataclasses.replace(ADAPTER, limit=9)
+    alone = (ADAPTER, over(ADAPTER), over(LORA, LORA), over(ADAPTER, LORA), *TRAININGS.values())
+    assert not any(told(each) for each in alone)
+    assert told(over(ADAPTER, other))
+    assert told(over(ADAPTER, other, LORA, method=Lora()))
+    assert told(Train(MODEL, NLI, Bottleneck(4), LAST, Sequential(over(ADAPTER, method=Bottleneck(8)))))
 
 
 def test_the_checkpoints_own_framing_counts_where_none_is_given() -> None:

@@ -13,6 +13,7 @@ from adaptx.catalog import NLI as EVERYWHERE
 from adaptx.catalog import SNLI, TATOEBA
 from adaptx.catalog.support import METRICS_OF
 from adaptx.metrics import METRICS
+from adaptx.mixing_weights import FILE
 from adaptx.naming import path
 from adaptx.plan import Plan
 from adaptx.sources import Sources
@@ -88,6 +89,8 @@ def runs(store: Store, kind: str, experiment: str = "question") -> dict[str, Any
 def test_one_run_a_training_and_a_variant_with_all_that_a_person_compares(model, sources, store) -> None:
     plan = grid(model, sources)
     fill(plan, store, sources)
+    # One of them kept a fusion's weights.
+    write_json(store.find(next(node for node in plan.nodes if node.kind == "evaluate").fingerprint).folder / FILE, {})
     assert record(plan, store) == []
 
     trainings = runs(store, "train")
@@ -134,6 +137,7 @@ def test_one_run_a_training_and_a_variant_with_all_that_a_person_compares(model,
     assert variants["untrained"].data.params["target"] == "none"
     artifacts = [file.name for file in (store.root / "mlartifacts").rglob("*.json")]
     assert artifacts.count("scores.json") == len([node for node in plan.nodes if node.kind == "evaluate"])
+    assert artifacts.count("mixing.json") == 1
 
 
 def test_recording_again_makes_no_second_run_even_where_the_markers_are_gone(model, sources, store) -> None:
