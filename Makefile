@@ -74,6 +74,7 @@ format: $(VENV)/.installed-dev  ## sort imports, fix what ruff can fix, format
 
 bench-smoke: $(VENV)/.installed-dev  ## the benchmarks at toy size: do they still run?
 	$(BIN)/python benchmarks/training.py --smoke
+	$(BIN)/python benchmarks/fusion.py --smoke
 	$(BIN)/python benchmarks/evaluation.py --smoke
 	$(BIN)/python benchmarks/search.py --smoke
 	$(BIN)/python benchmarks/memory.py --smoke

@@ -284,6 +284,7 @@ def test_the_report_shows_what_each_language_draws_on(plan, tmp_path):
     assert not re.search(r"""(src|href)=["'](?!data:|#)""", page)
     mixed, without = mixed_variants(measure(plan, store), TARGET)
     assert without == []
+    assert [each.label for each in mixed] == ["lora-r8 · Fuse · snli+sib200", "bottleneck-f16 · Fuse · snli+sib200"]
     lora, adapters = mixed
     assert (lora.modules, lora.layers, lora.sites) == (("snli", "sib200"), [0, 1], ["query", "value"])
     assert adapters.sites == ["adapter_fusion"]
@@ -310,3 +311,15 @@ def test_weights_that_were_not_kept_are_said_to_be_missing(plan, tmp_path):
     report = write_report(plan, store, tmp_path / "some")
     assert [file.name for file in report.files if "mixing_weights" in file.name] != []
     assert "Not all weights are stored" in report.html.read_text()
+
+
+def test_two_rules_over_the_same_modules_are_told_apart_by_their_own_fields(plan, tmp_path):
+    sources, plan = plan
+    fused = next(e.model for e in plan.recipe.evaluations if isinstance(e.model.start, Fuse))
+    gated = dataclasses.replace(fused, start=dataclasses.replace(fused.start, mixing=Gate()))
+    both = planned(sources, everywhere(fused, TARGET), everywhere(gated, TARGET))
+    store = Store(tmp_path / "store")
+    fill(both, store, sources)
+    base = "lora-r8 · Fuse · snli+sib200"
+    labels = {measured.variant for measured in measure(both, store).measured}
+    assert labels == {f"{base} · Attention · rank 8 · regularisation 0.01", f"{base} · Gate"}

@@ -79,7 +79,10 @@ def _suffixes(members: Sequence[Flat], fingerprints: Sequence[str]) -> list[str]
             telling.setdefault(values, place)
     if len(telling) > MOST_FIELDS and len(set(fingerprints)) == len(members):
         return list(fingerprints)
-    return [" · ".join(_spoken(place, member.get(place)) for place in telling.values()) for member in members]
+    # A field that a member's kind of spec has not is no difference to tell of: its type is told.
+    return [
+        " · ".join(_spoken(place, member[place]) for place in telling.values() if place in member) for member in members
+    ]
 
 
 def _spoken(place: str, value: Any) -> str:
