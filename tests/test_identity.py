@@ -6,11 +6,11 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from identities import ANSWERS, BITEXT, NLI, key
+from identities import ANSWERS, BITEXT, NLI, OneDigest, key
 from mutations import mutations
 
 from adaptx.catalog import LAREQA, SIB200, SNLI, SQUAD_V2, WIKIPEDIA_MLM
-from adaptx.identity import evaluation_framing, inputs_read, training_framing
+from adaptx.identity import Identities, evaluation_framing, inputs_read, training_framing
 from adaptx.recipe_file import edited
 from adaptx.specs import (
     Attention,
