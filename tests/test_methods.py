@@ -97,6 +97,18 @@ def test_a_module_attached_twice_over_lies_over_the_first(world, architecture):
         assert not torch.equal(tiny.hidden_states(network, batch), both), "the lower module is no longer at work"
 
 
+@needs.adapters
+def test_stacked_adapters_keep_their_order(world):
+    """Whatever their names: the library has them in a set, whose order differs between processes."""
+    network = tiny.bare(world, "bert")
+    adapters_backend.prepare(network)
+    names = [f"adapter{number}" for number in (3, 1, 4, 0, 5, 9, 2, 6)]
+    for name in names:
+        attach(network, sites_of(network), METHODS["bottleneck"], name)
+    assert adapters_backend.adapter_names(network) == names
+    assert list(network.active_adapters.children) == names
+
+
 @each_architecture
 def test_full_adds_nothing_and_names_every_parameter_once(world, architecture):
     network = tiny.bare(world, architecture)

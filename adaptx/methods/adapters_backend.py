@@ -85,9 +85,14 @@ def _stack(*layers: Any) -> Any:
 
 
 def _active(network: Any) -> list[str]:
-    active = network.active_adapters
-    # Not `flatten`, which gives a set: its order differs from process to process.
-    return [] if active is None else [str(name) for name in active.children]
+    active = getattr(network, "active_adapters", None)
+    return _names(active) if active is not None and hasattr(active, "children") else []
+
+
+def _names(composition: Any) -> list[str]:
+    """In order; the library's own `flatten` returns a set, whose order changes from process to process."""
+    children = ([child] if isinstance(child, str) else _names(child) for child in composition.children)
+    return [name for names in children for name in names]
 
 
 def _parameters(network: nn.Module, marker: str, name: str, site: str) -> dict[Key, nn.Parameter]:
