@@ -10,6 +10,7 @@ import typer
 
 from adaptx import memory_check
 from adaptx.cli_catalog import methods, models, tasks
+from adaptx.cli_export import export
 from adaptx.cli_memory import bench, memory
 from adaptx.cli_options import (
     CheckpointingOption,
@@ -237,7 +238,10 @@ def fetch(
 
 
 # In the order in which `adaptx --help` lists them.
-COMMANDS = (plan, run, report, ui, predict, evaluate, prune, fetch, score, memory, bench, tasks, models, methods)
+COMMANDS = (
+    *(plan, run, report, ui, predict, evaluate, export, prune, fetch, score, memory, bench),
+    *(tasks, models, methods),
+)
 for command in COMMANDS:
     app.command()(command)
 

@@ -63,7 +63,12 @@ def _even(count: int) -> list[float]:
     return [1 / count] * count
 
 
-def _open(store: Store, sources: Sources, name: str, resources: Resources) -> tuple[Train, Task, Workshop]:
+def open_training(store: Store, sources: Sources, name: str, resources: Resources) -> tuple[Entry, Train, Workshop]:
+    """A stored training by its name, and where it and all it rests on are found.
+
+    Raises:
+        UserError: no such stage, or its weights are no longer there.
+    """
     entry = store.named(name, "train")
     train = from_plain(entry.record["spec"])
     assert isinstance(train, Train)
@@ -72,6 +77,12 @@ def _open(store: Store, sources: Sources, name: str, resources: Resources) -> tu
             f"{entry.folder.name}: its weights were removed once its scores were stored; retrain and keep them with "
             "`adaptx run RECIPE --keep`"
         )
+    fingerprints = _fingerprints(store, entry)
+    return entry, train, Workshop(store, sources, fingerprints.__getitem__, resources, choose_device(resources))
+
+
+def _open(store: Store, sources: Sources, name: str, resources: Resources) -> tuple[Train, Task, Workshop]:
+    entry, train, shop = open_training(store, sources, name, resources)
     task = train.tasks[0]
     if len(train.tasks) > 1:
         raise UserError(
@@ -80,8 +91,7 @@ def _open(store: Store, sources: Sources, name: str, resources: Resources) -> tu
         )
     if isinstance(task.format, FORMATS_WITHOUT_HEAD):
         raise UserError(f"{entry.folder.name}: {task.name} ranks a pool of candidates; evaluate it in a recipe")
-    fingerprints = _fingerprints(store, entry)
-    return train, task, Workshop(store, sources, fingerprints.__getitem__, resources, choose_device(resources))
+    return train, task, shop
 
 
 def _fingerprints(store: Store, entry: Entry) -> dict[Train, str]:

@@ -6,6 +6,7 @@ the LoRA layers.
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from torch import nn
@@ -63,6 +64,20 @@ def add_fusion(
             made.append(make(layer))
             layers[fusion.name] = made[-1]
     return made
+
+
+def save_active(network: Any, folder: Path) -> None:
+    """Write the active adapters, and the mixing over them, as the library's own folder.
+
+    One adapter lies in the folder itself (`load_adapter`); several with their composition in folders below it
+    (`load_adapter_setup`).
+    """
+    active = network.adapters_config.active_setup
+    names = _names(active)
+    if len(names) == 1:
+        network.save_adapter(str(folder), names[0])
+    else:
+        network.save_adapter_setup(str(folder), active)
 
 
 def forward_contexts() -> list[Any]:

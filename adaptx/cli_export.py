@@ -1,0 +1,35 @@
+"""`adaptx export`: a finished module as a plain folder of another library."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adaptx.cli_options import DataOption, StoreOption, out
+from adaptx.opening import DEFAULT_STORE
+from adaptx.sources import Sources
+from adaptx.store import Store
+
+
+def export(
+    stage: Annotated[str, typer.Argument(help="A training's folder name, or a prefix of its fingerprint.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    library: Annotated[str, typer.Option("--to", help="peft, adapters or transformers: who shall load it.")],
+    task: Annotated[str | None, typer.Option("--task", help="Whose head, where several tasks were trained.")] = None,
+    store: StoreOption = DEFAULT_STORE,
+    data: DataOption = None,
+) -> None:
+    """A finished training as a folder that peft, adapters or transformers loads without adaptx, with a model card.
+
+    peft: LoRA modules, several as one. adapters: bottleneck adapters, their stacks and fusions. transformers: merged
+    weights, with the tokenizer. A head that the library's own classes cannot hold lies beside it, with a predict.py.
+
+    Example: adaptx export e5-mini.nli.lora-r8-1f3a9c7e nli-lora --to peft
+    """
+    from adaptx.exporting.export import export_stage
+    from adaptx.exporting.holding import find_library
+
+    written = export_stage(
+        Store(store), Sources(data, store / "digests.json"), stage, find_library(library), folder, task
+    )
+    out.print(f"{len(written.files)} files in {written.folder}: {', '.join(written.files)}", highlight=False)

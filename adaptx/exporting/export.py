@@ -1,0 +1,119 @@
+"""Write a finished training as a folder that peft, adapters or transformers loads without adaptx."""
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adaptx.backbones.loading import load_network, load_tokenizer
+from adaptx.backbones.sites import sites_of
+from adaptx.errors import UserError
+from adaptx.execution.building import Workshop, head_base, head_name, new_head
+from adaptx.execution.serving import open_training
+from adaptx.exporting.adapters_folder import BASE_FOLDER, write_adapters
+from adaptx.exporting.card import Written, write_card
+from adaptx.exporting.composed import Composed, composed
+from adaptx.exporting.holding import Library, holding_refusal
+from adaptx.exporting.peft_folder import write_peft
+from adaptx.exporting.script import Read, write_script
+from adaptx.exporting.transformers_folder import auto_class, merge, write_transformers
+from adaptx.formats.heads import load_head
+from adaptx.identity import training_framing
+from adaptx.lineage import HEADLESS
+from adaptx.sources import Sources
+from adaptx.specs import Resources, Task, Train
+from adaptx.store import Entry, Store
+
+HERE = "."
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written: names of the folder's files."""
+
+    folder: Path
+    files: tuple[str, ...]
+
+
+def export_stage(
+    store: Store, sources: Sources, name: str, library: Library, folder: Path, task: str | None = None
+) -> Exported:
+    """Write the training of that name; `task` says whose head, where several were trained together.
+
+    Raises:
+        UserError: no such stage, weights that are no longer there, a composition that the library's folder cannot hold,
+            or a folder with something in it.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is not empty; name a new folder, or empty it first")
+    entry, train, shop = open_training(store, sources, name, Resources("cpu"))
+    if (reason := holding_refusal(library, train)) is not None:
+        raise UserError(f"{entry.folder.name} cannot be exported to {library.value}: {reason}")
+    chosen = _task(entry, train, task)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    try:
+        _write(entry, train, chosen, library, shop, building)
+        building.chmod(0o755)
+        if folder.exists():
+            folder.rmdir()
+        os.replace(building, folder)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    files = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return Exported(folder, tuple(sorted(files)))
+
+
+def _task(entry: Entry, train: Train, name: str | None) -> Task:
+    """The trained task whose head is exported."""
+    found = [task for task in train.tasks if name in (None, task.name)]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(task.name for task in train.tasks)
+    why = f"--task {name}: it was not trained on that" if not found else "it was trained on several tasks"
+    raise UserError(f"{entry.folder.name}: {why}; choose one with --task NAME among {names}")
+
+
+def _write(entry: Entry, train: Train, task: Task, library: Library, shop: Workshop, folder: Path) -> None:
+    network: Any = load_network(train.model, shop.sources)
+    made_of = composed(train, shop)
+    own_base = auto = None
+    read = _read(entry, train, task, network, shop)
+    match library:
+        case Library.PEFT:
+            write_peft(made_of.merged, sites_of(network), train.model, folder)
+        case Library.ADAPTERS:
+            own_base = _write_adapters(network, made_of, train, shop, folder)
+        case Library.TRANSFORMERS:
+            own_base = HERE
+            merge(network, made_of.merged)
+            auto = auto_class(read.head, read.framing, network.config)
+            write_transformers(network, read.head, read.framing, load_tokenizer(train.model, shop.sources), folder)
+    if auto is None:
+        write_script(library, read, train.model, folder, own_base)
+    written = Written(library, auto, auto is None, own_base, shop.base_digest(train.model))
+    (folder / "README.md").write_text(write_card(shop.store, entry, train, read, made_of, written), encoding="utf-8")
+
+
+def _write_adapters(network: Any, made_of: Composed, train: Train, shop: Workshop, folder: Path) -> str | None:
+    """Write the adapters; returns where the weights below lie, where the hub's are not the ones."""
+    if not made_of.merged:
+        write_adapters(network, made_of, train.model.hub_id, folder)
+        return None
+    merge(network, made_of.merged)
+    tokenizer = load_tokenizer(train.model, shop.sources)
+    write_transformers(network, None, train.model.framing, tokenizer, folder / BASE_FOLDER)
+    write_adapters(network, made_of, BASE_FOLDER, folder)
+    return BASE_FOLDER
+
+
+def _read(entry: Entry, train: Train, task: Task, network: Any, shop: Workshop) -> Read:
+    """How the task is read, with its trained head."""
+    head = None
+    if not isinstance(task.format, HEADLESS):
+        base = head_base(network, train.model, shop)
+        head = load_head(entry.folder, head_name(train, task), lambda each: new_head(each, base))
+    return Read(task, training_framing(train, task), train.config.max_length, head)

@@ -1,0 +1,81 @@
+"""Which compositions each library's folder can hold, decided on specs alone, before any weight is read."""
+
+import enum
+
+from adaptx.errors import UserError
+from adaptx.lineage import lineage
+from adaptx.specs import Bottleneck, Full, Fuse, Lora, Method, Train
+
+
+class Library(enum.Enum):
+    """The library that a folder is written for."""
+
+    PEFT = "peft"
+    ADAPTERS = "adapters"
+    TRANSFORMERS = "transformers"
+
+
+def find_library(name: str) -> Library:
+    """Raises:
+    UserError: no folder is written for a library of that name.
+    """
+    known = [library.value for library in Library]
+    if name not in known:
+        raise UserError(f"--to {name}: choose one of {', '.join(known)}")
+    return Library(name)
+
+
+MERGEABLE = (Full, Lora)
+"""Methods whose modules become plain weights; a method that is not named here is refused until it is."""
+
+
+def holding_refusal(library: Library, train: Train) -> str | None:
+    """Why a folder of that library cannot hold what a training's network is made of, naming one that can; or None."""
+    methods = network_methods(train)
+    if isinstance(train.start, Fuse) and not isinstance(train.method, Bottleneck):
+        return (
+            f"no library's folder holds fusion over {type(train.method).__name__} modules; it stays in adaptx "
+            "(`adaptx predict STAGE FILE`), or export one of the modules that it mixes"
+        )
+    match library:
+        case Library.PEFT:
+            return _peft_refusal(train, methods)
+        case Library.ADAPTERS:
+            if not any(isinstance(method, Bottleneck) for method in methods):
+                return f"an adapters folder holds bottleneck adapters, and here is none; use --to {_other(methods)}"
+            kinds = (*MERGEABLE, Bottleneck)
+        case Library.TRANSFORMERS:
+            if any(isinstance(method, Bottleneck) for method in methods):
+                return "bottleneck adapters cannot be merged into linear weights; use --to adapters"
+            kinds = MERGEABLE
+    return _unknown(library, methods, kinds)
+
+
+def network_methods(train: Train) -> tuple[Method, ...]:
+    """The methods of all modules in a training's finished network, lowest first; fused ones before the mixing's own."""
+    if isinstance(train.method, Full):
+        return (train.method,)
+    below = lineage(train)
+    return (*(stage.method for stage in (*below.frozen, *below.fused)), train.method)
+
+
+def _peft_refusal(train: Train, methods: tuple[Method, ...]) -> str | None:
+    if any(isinstance(method, Bottleneck) for method in methods):
+        return "a peft folder holds no bottleneck adapters; use --to adapters"
+    if isinstance(train.method, Full):
+        return "full fine-tuning leaves whole weights and no module for peft; use --to transformers"
+    if any(isinstance(method, Full) for method in methods):
+        return (
+            f"it stands on a full fine-tuning, whose weights a peft folder over {train.model.hub_id} cannot hold; "
+            "use --to transformers"
+        )
+    return _unknown(Library.PEFT, methods, (Lora,))
+
+
+def _other(methods: tuple[Method, ...]) -> str:
+    return "peft or --to transformers" if all(isinstance(method, Lora) for method in methods) else "transformers"
+
+
+def _unknown(library: Library, methods: tuple[Method, ...], kinds: tuple[type, ...]) -> str | None:
+    strange = [type(method).__name__ for method in methods if not isinstance(method, kinds)]
+    return f"a {library.value} folder is not written for {strange[0]} modules" if strange else None

@@ -1,0 +1,113 @@
+"""`head.safetensors` and `predict.py` beside exported weights: what the library's own classes cannot hold of a head."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adaptx.exporting.holding import Library
+from adaptx.formats.interface import TrainedHead
+from adaptx.specs import (
+    Classification,
+    Hidden,
+    MaskedLanguageModel,
+    ModelSpec,
+    MultipleChoice,
+    Pooling,
+    QuestionAnswering,
+    Retrieval,
+    Tagging,
+    Task,
+    TaskFormat,
+)
+
+TEMPLATES = Path(__file__).parent / "templates"
+SCRIPT_FILE = "predict.py"
+HEAD_FILE = "head.safetensors"
+
+
+@dataclass(frozen=True)
+class _Row:
+    kind: str
+    row: str
+    note: str = ""
+
+
+_ROWS: dict[type[TaskFormat], _Row] = {
+    Classification: _Row("classification", "a text, or two texts with a tab between them"),
+    MultipleChoice: _Row("choice", "a text, a question (or nothing) and the choices, with tabs between them"),
+    Tagging: _Row("tagging", "a sentence, its words divided by spaces"),
+    QuestionAnswering: _Row(
+        "span", "a question and its context, with a tab between them", "; a context longer than the model reads is cut"
+    ),
+    Retrieval: _Row("retrieval", "a text, of which the vector is printed", "; similarity is the cosine of two vectors"),
+    MaskedLanguageModel: _Row("masked", "a text with mask tokens, for each of which five tokens are printed"),
+}
+_POOLED = {
+    Pooling.FIRST: ("first token's hidden state", "hidden[0]"),
+    Pooling.MEAN: ("mean of the tokens' hidden states", "hidden.mean(dim=0)"),
+}
+
+
+@dataclass(frozen=True)
+class Read:
+    """How a task is read: framing and most tokens, with its head; None: it has none."""
+
+    task: Task
+    framing: Hidden
+    max_length: int
+    head: TrainedHead | None
+
+
+def write_script(library: Library, read: Read, base: ModelSpec, folder: Path, own_base: str | None) -> list[str]:
+    """Write the script and the head's tensors; returns their names.
+
+    base: the checkpoint below. own_base: where in the folder the weights lie that the script loads instead, if they do.
+    """
+    from safetensors.torch import save_file
+
+    if read.head is not None:
+        tensors = {name: tensor.detach().float().contiguous() for name, tensor in read.head.module.state_dict().items()}
+        save_file(tensors, folder / HEAD_FILE, {"format": "pt"})
+    single = (folder / "adapter_config.json").is_file()
+    row, (pooling, pooled) = _ROWS[type(read.task.format)], _POOLED[read.framing.pooling]
+    task_format: Any = read.head.format if read.head is not None else read.task.format
+    facts = {
+        "task": read.task.name,
+        "kind": row.kind,
+        "row": row.row,
+        "note": row.note,
+        "library": library.value,
+        "base": repr(base.hub_id) if own_base is None else _here(own_base),
+        "base_note": "" if own_base is not None else " BASE is a hub id or a folder.",
+        "revision": f", revision={base.revision!r}" if own_base is None and base.revision is not None else "",
+        "load_adapters": "load_adapter" if single else "load_adapter_setup",
+        "prefix": repr(read.framing.prefix),
+        "max_length": read.max_length,
+        "layer": read.framing.layer,
+        "pooling": pooling,
+        "pooled": pooled,
+        "labels": repr(list(getattr(task_format, "labels", ()))) if hasattr(task_format, "labels") else "",
+        "answer_tokens": getattr(task_format, "answer_tokens", 0),
+        "has_head": read.head is not None,
+    }
+    (folder / SCRIPT_FILE).write_text(render("predict.py.j2", facts), encoding="utf-8")
+    return [SCRIPT_FILE, *([HEAD_FILE] if read.head is not None else [])]
+
+
+def render(template: str, facts: dict[str, Any]) -> str:
+    """A template with its facts; one that it needs and does not get is an error."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=False,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(**facts)
+
+
+def _here(folder: str) -> str:
+    return "HERE" if folder == "." else f'HERE / "{folder}"'

@@ -1,0 +1,299 @@
+"""Exported folders compute the same in peft, adapters and transformers, in a process that cannot import adaptx."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import needs
+import pytest
+import tiny
+import torch
+from outside import outside
+
+from adaptx.backbones.batching import collate, encode_texts
+from adaptx.errors import UserError
+from adaptx.execution.building import finished_model
+from adaptx.exporting.export import export_stage
+from adaptx.exporting.holding import Library, find_library, holding_refusal
+from adaptx.exporting.script import SCRIPT_FILE
+from adaptx.specs import (
+    Bottleneck,
+    Full,
+    Fuse,
+    Hidden,
+    Lora,
+    Mixture,
+    ModelSpec,
+    Pooling,
+    Pretrained,
+    Sequential,
+    Stack,
+    Train,
+)
+from adaptx.store import Store
+
+PLAIN = ModelSpec("tiny/bert")
+LORA, WIDE, DOWN = Lora(4, 8), Lora(6, 24, sites=("query", "key", "output")), Lora(3, 6, sites=("down", "up"))
+ADAPTER, GELU = Bottleneck(4), Bottleneck(2, "gelu")
+SETTING = tiny.config(learning_rate=2e-2, max_steps=4, batch_size=16)
+TEXTS = ["bato", "dino bafu fego", "kobo gufa lego bato dino", "gufa", "xyz dino"]
+
+
+def nli(method: Any, start: Any = None, task: Any = tiny.NLI, model: ModelSpec = PLAIN, **more: Any) -> Train:
+    return tiny.train(model, task, method, setting=SETTING, start=start or Pretrained(), keep=True, **more)
+
+
+def topic(method: Any, start: Any = None, **more: Any) -> Train:
+    return nli(method, start, tiny.TOPIC, **more)
+
+
+def build(case: str, model: ModelSpec) -> Train:
+    def on(method: Any) -> Train:
+        return topic(method, model=model)
+
+    starts: dict[str, tuple[Any, Any]] = {
+        "lora": (LORA, None),
+        "lora-over-down": (WIDE, Sequential(on(DOWN))),
+        "lora-stack": (LORA, Stack((on(LORA), on(WIDE)))),
+        "lora-over-full": (LORA, Sequential(on(Full()))),
+        "full": (Full(), None),
+        "full-over-lora": (Full(), Sequential(on(LORA))),
+        "bottleneck": (GELU, None),
+        "bottleneck-stack": (ADAPTER, Stack((on(GELU), on(ADAPTER)))),
+        "bottleneck-fuse": (ADAPTER, Fuse((on(ADAPTER), nli(ADAPTER, model=model)))),
+        "bottleneck-over-lora": (ADAPTER, Sequential(on(LORA))),
+        "lora-over-bottleneck": (LORA, Sequential(on(ADAPTER))),
+        "bottleneck-over-full": (ADAPTER, Sequential(on(Full()))),
+    }
+    method, start = starts[case]
+    # The first token's state in one case, and an inner layer's in another, under which no class of the libraries reads.
+    framing = {"lora": Hidden(pooling=Pooling.FIRST), "full": Hidden(layer=1, prefix="bato ")}.get(case)
+    return nli(method, start, model=model, framing=framing)
+
+
+HELD: dict[str, tuple[Library, ...]] = {
+    "lora": (Library.PEFT, Library.TRANSFORMERS),
+    "lora-over-down": (Library.PEFT, Library.TRANSFORMERS),
+    "lora-stack": (Library.PEFT, Library.TRANSFORMERS),
+    "lora-over-full": (Library.TRANSFORMERS,),
+    "full": (Library.TRANSFORMERS,),
+    "full-over-lora": (Library.TRANSFORMERS,),
+    "bottleneck": (Library.ADAPTERS,),
+    "bottleneck-stack": (Library.ADAPTERS,),
+    "bottleneck-fuse": (Library.ADAPTERS,),
+    "bottleneck-over-lora": (Library.ADAPTERS,),
+    "lora-over-bottleneck": (Library.ADAPTERS,),
+    "bottleneck-over-full": (Library.ADAPTERS,),
+}
+CASES = [case for case in HELD if needs.HAS_ADAPTERS or "bottleneck" not in case]
+
+
+@pytest.fixture(scope="module")
+def store(world, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    stages = tuple(
+        tiny.Evaluate(build(case, model), tiny.NLI, "xa") for model in world.models.values() for case in CASES
+    )
+    _, _, summary = tiny.execute(world, folder, stages, keep=True)
+    assert summary.complete, summary.failed
+    return folder
+
+
+def shop_of(world: Any, store: Path, *stages: Train) -> Any:
+    return tiny.workshop(world, store, tuple(tiny.Evaluate(stage, tiny.TATOEBA, "xa") for stage in stages))[1]
+
+
+def folder_name(world: Any, store: Path, train: Train) -> str:
+    shop = shop_of(world, store, train)
+    return shop.entry(train).folder.name
+
+
+def ids_of(encoded: Any) -> list[dict[str, list[int]]]:
+    types = encoded.types or [None] * len(encoded)
+    return [
+        {"input_ids": ids, **({"token_type_ids": kinds} if kinds is not None else {})}
+        for ids, kinds in zip(encoded.ids, types, strict=True)
+    ]
+
+
+def here(world: Any, store: Path, train: Train) -> tuple[Any, list[torch.Tensor], list[torch.Tensor]]:
+    """Sequences, with adaptx' own last hidden states and logits of each."""
+    finished = finished_model(train, shop_of(world, store, train), "fp32")
+    framing = train.framing or train.model.framing
+    encoded = encode_texts(finished.tokenizer, TEXTS, TEXTS[::-1], framing.prefix, train.config.max_length)
+    (head,) = finished.heads.values()
+    hidden, logits = [], []
+    with torch.no_grad():
+        for index in range(len(encoded)):
+            batch = collate(encoded, [index], torch.device("cpu"))
+            hidden.append(finished.backbone.hidden(batch)[: len(encoded.ids[index])])
+            logits.append(head.module(finished.backbone.pooled(batch, framing))[0])
+    return encoded, hidden, logits
+
+
+def assert_equal(found: list[Any], expected: list[torch.Tensor]) -> None:
+    assert len(found) == len(expected)
+    for ours, theirs in zip(expected, found, strict=True):
+        torch.testing.assert_close(torch.tensor(theirs), ours, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
+def test_exported_folders_compute_the_same_without_adaptx(world, store, architecture, tmp_path):
+    """Last hidden states by the library's own loading, and logits by predict.py, to 1e-5 in fp32."""
+    jobs, expected = list[dict[str, Any]](), list[Any]()
+    for case in CASES:
+        train = build(case, world.models[architecture])
+        encoded, hidden, logits = here(world, store, train)
+        for library in HELD[case]:
+            folder = tmp_path / f"{case}-{library.value}"
+            name = folder_name(world, store, train)
+            written = export_stage(Store(store), world.sources, name, library, folder)
+            assert {"README.md", "predict.py", "head.safetensors"} <= set(written.files)
+            assert "adaptx" not in [line.split()[1] for line in (folder / "predict.py").read_text().splitlines()
+                                    if line.startswith(("import ", "from "))]  # fmt: skip
+            rows = [list(pair) for pair in zip(TEXTS, TEXTS[::-1], strict=True)]
+            jobs.append({"folder": str(folder), "library": library.value, "base": f"tiny/{architecture}",
+                         "ids": ids_of(encoded), "rows": rows})  # fmt: skip
+            expected.append((case, library, hidden, logits))
+    bare = tiny.bare(world, architecture)
+    batch = tiny.token_batch(world, architecture)
+    for found, (case, library, hidden, logits) in zip(
+        outside(jobs, tmp_path, world.folder / "models"), expected, strict=True
+    ):
+        try:
+            assert_equal(found["hidden"], hidden)
+            assert_equal(found["logits"], logits)
+        except AssertionError as error:
+            raise AssertionError(f"{case} to {library.value}: {error}") from error
+    trained = finished_model(build(CASES[0], world.models[architecture]),
+                             shop_of(world, store, build(CASES[0], world.models[architecture])), "fp32")  # fmt: skip
+    difference = tiny.hidden_states(trained.backbone.network, batch) - tiny.hidden_states(bare, batch)
+    assert difference.abs().max() > 0.02, "the module does nothing, so equality would prove nothing"
+
+
+@pytest.mark.parametrize("case", HELD)
+def test_what_a_folder_cannot_hold_is_refused_naming_one_that_can(case):
+    for library in Library:
+        reason = holding_refusal(library, build(case, PLAIN))
+        if library in HELD[case]:
+            assert reason is None
+        else:
+            assert reason is not None
+            named = [each for each in Library if f"--to {each.value}" in reason]
+            assert named
+            assert set(named) <= set(HELD[case])
+
+
+def test_a_method_of_a_later_kind_is_refused_until_a_folder_is_written_for_it(monkeypatch):
+    train = build("lora", PLAIN)
+    monkeypatch.setattr("adaptx.exporting.holding.MERGEABLE", (Full,))
+    assert "not written for Lora" in str(holding_refusal(Library.TRANSFORMERS, train))
+
+
+def test_fusion_over_lora_is_held_by_no_library():
+    train = nli(LORA, Fuse((topic(LORA), nli(LORA))))
+    for library in Library:
+        assert "no library's folder holds fusion over Lora modules" in str(holding_refusal(library, train))
+
+
+def test_a_library_that_is_not_known_is_refused_with_those_that_are():
+    with pytest.raises(UserError, match=r"--to onnx: choose one of peft, adapters, transformers"):
+        find_library("onnx")
+
+
+def test_the_peft_folder_names_what_it_changes(world, store, tmp_path):
+    """Ends of names where they select the right modules alone; `output.dense` would select attention's too."""
+    found = {}
+    trains = {case: build(case, world.bert) for case in ("lora", "lora-over-down", "lora-stack")}
+    trains["down"] = trains["lora-over-down"].inputs[0]
+    for case, train in trains.items():
+        name = folder_name(world, store, train)
+        export_stage(Store(store), world.sources, name, Library.PEFT, tmp_path / case)
+        found[case] = json.loads((tmp_path / case / "adapter_config.json").read_text())
+    plain, patterned, stacked = (found[case] for case in ("lora", "lora-over-down", "lora-stack"))
+    assert plain["target_modules"] == ["attention.self.query", "attention.self.value"]
+    assert (plain["r"], plain["lora_alpha"], plain["rank_pattern"], plain["alpha_pattern"]) == (4, 8, {}, {})
+    assert plain["base_model_name_or_path"] == "tiny/bert"
+    assert patterned["target_modules"][:2] == ["attention.output.dense", "attention.self.key"]
+    ends = ("output.dense", "intermediate.dense")
+    assert set(found["down"]["target_modules"]) == {
+        f"encoder.layer.{n}.{end}" for n in range(tiny.LAYERS) for end in ends
+    }
+    assert patterned["r"] == 6
+    assert patterned["rank_pattern"]["encoder.layer.0.output.dense"] == 3
+    assert patterned["alpha_pattern"]["encoder.layer.0.output.dense"] == 6
+    # Two of rank 4 and one of rank 6 on the queries.
+    assert stacked["r"] == 14
+
+
+def test_the_card_says_what_was_trained_and_how_it_scored(world, store, tmp_path):
+    train = build("lora", world.bert)
+    shop = shop_of(world, store, train)
+    entry = shop.entry(train)
+    export_stage(Store(store), world.sources, entry.fingerprint[:12], Library.PEFT, tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    (scored,) = [e for e in shop.store.entries().values() if e.record["inputs"] == [entry.fingerprint]
+                 and e.kind == "evaluate"]  # fmt: skip
+    shown = f"{100 * scored.result['metrics']['accuracy']:.1f}"
+    for line in (
+        "library_name: peft",
+        "base_model: tiny/bert",
+        "| task | nli |",
+        "lora-r4: `Lora(rank=4, alpha=8",
+        f"| nli | xa | accuracy | {shown} | 30 / ? |",
+        "| training rows (used / expected) | 60 / ? |",
+        "first token, layer last",
+        "PeftModel.from_pretrained(AutoModel.from_pretrained('tiny/bert'), \"DIR\")",
+        "data of nli: not recorded",
+        f"from the stage `{entry.folder.name}`",
+    ):
+        assert line in card, line
+
+
+def test_a_folder_that_is_not_empty_is_left_alone(world, store, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    name = folder_name(world, store, build("lora", world.bert))
+    with pytest.raises(UserError, match="is not empty"):
+        export_stage(Store(store), world.sources, name, Library.PEFT, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_weights_that_were_removed_are_refused_with_the_command_that_brings_them_back(world, tmp_path):
+    train = tiny.train(world.bert, tiny.NLI, Full(), setting=SETTING)
+    _, shop, summary = tiny.execute(world, tmp_path / "store", (tiny.Evaluate(train, tiny.NLI, "xa"),))
+    assert summary.complete
+    with pytest.raises(UserError, match=r"removed.*adaptx run RECIPE --keep"):
+        export_stage(shop.store, world.sources, shop.entry(train).folder.name, Library.TRANSFORMERS, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_head_of_a_mixture_is_chosen_by_name(world, tmp_path):
+    train = tiny.train(world.bert, Mixture((tiny.NLI, tiny.TOPIC)), LORA, setting=SETTING)
+    _, shop, summary = tiny.execute(world, tmp_path / "store", (tiny.Evaluate(train, tiny.NLI, "xa"),))
+    assert summary.complete
+    name = shop.entry(train).folder.name
+    with pytest.raises(UserError, match=r"several tasks.*--task NAME among nli, topic"):
+        export_stage(shop.store, world.sources, name, Library.PEFT, tmp_path / "out")
+    with pytest.raises(UserError, match=r"--task sib: it was not trained on that.*nli, topic"):
+        export_stage(shop.store, world.sources, name, Library.PEFT, tmp_path / "out", "sib")
+    export_stage(shop.store, world.sources, name, Library.PEFT, tmp_path / "out", "topic")
+    assert repr(list(tiny.TOPICS)) in (tmp_path / "out" / SCRIPT_FILE).read_text()
+
+
+def test_the_command_line_exports_and_the_script_answers(world, store, tmp_path):
+    name = folder_name(world, store, build("lora", world.bert))
+    ended = tiny.adaptx("export", name, tmp_path / "out", "--to", "peft", "--store", store, "--data", world.folder)
+    assert "files in" in ended.stdout
+    refused = tiny.adaptx(
+        *("export", name, tmp_path / "other", "--to", "adapters", "--store", store, "--data", world.folder), check=2
+    )
+    assert "use --to peft or --to transformers" in " ".join(refused.stderr.split())
+    (tmp_path / "rows.tsv").write_text("bato dino\tgufa\nkobo\n")
+    command = [sys.executable, str(tmp_path / "out" / SCRIPT_FILE), str(tmp_path / "rows.tsv")]
+    cwd = world.folder / "models"
+    answered = subprocess.run(command, env=tiny.environment(), cwd=cwd, capture_output=True, text=True, check=True)
+    lines = [json.loads(line) for line in answered.stdout.splitlines()]
+    assert [set(line) for line in lines] == [{"label", "logits"}] * 2
+    assert all(line["label"] in tiny.LABELS for line in lines)
