@@ -5,7 +5,7 @@ more through every layer and 2 more for the gradients of weights that train (Kap
 section 2.1). Seconds follow from a rate measured on stages of the same store, else from an assumed one.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from adaptx.lineage import lineage
 from adaptx.specs import (
@@ -23,7 +23,6 @@ from adaptx.specs import (
     MixingRule,
     Mixture,
     MultipleChoice,
-    Pretrained,
     QuestionAnswering,
     Resources,
     Retrieval,
@@ -98,10 +97,15 @@ def num_steps(train: Train, num_rows: int) -> int:
 
 def trainable_parameters(train: Train, shape: Shape) -> int:
     """Parameters that the method trains, the head left out."""
+    if isinstance(train.start, Fuse):
+        return _mixing_parameters(train.start, train.method, shape)
+    return module_parameters(train.method, shape)
+
+
+def module_parameters(method: Method, shape: Shape) -> int:
+    """Parameters of a method's module."""
     d = shape.hidden_size
-    match train.method:
-        case _ if isinstance(train.start, Fuse):
-            return _mixing_parameters(train.start, train.method, shape)
+    match method:
         case Full():
             return shape.parameters
         case Lora(rank=rank, sites=sites):
@@ -218,7 +222,7 @@ def training_peak_bytes(train: Train, batch_tokens: int, longest: int, resources
         Row(most, longest),
         several=most < batch_tokens,
         trained=trainable_parameters(train, shape) + HEAD_ROWS * shape.hidden_size,
-        beside=sum(trainable_parameters(replace(stage, start=Pretrained()), shape) for stage in frozen),
+        beside=sum(module_parameters(stage.method, shape) for stage in frozen),
         checkpointing=resources.checkpointing,
         device=resources.device_type,
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from adaptx.lineage import head_task, lineage, task_used
+from adaptx.published_source import module_digest
 from adaptx.sources import Place, Sources
 from adaptx.specs import (
     Attention,
@@ -16,6 +17,7 @@ from adaptx.specs import (
     Mixture,
     ModelSpec,
     Precision,
+    Published,
     Retrieval,
     Rows,
     Sequential,
@@ -54,6 +56,7 @@ class Identities:
         self._sources = sources
         self._known: dict[Stage, Identity] = {}
         self._places: dict[Rows | ModelSpec, Place] = {}
+        self._digests: dict[Published, str] = {}
 
     def of(self, stage: Stage) -> Identity:
         """Raises:
@@ -88,13 +91,21 @@ class Identities:
             "model": {"weights": pick(self.place(train.model)), "family": train.model.family.name},
             "method": canonical(train.method, "method"),
             "config": canonical(train.config, "config"),
-            "start": _start(train.start, inputs),
+            "start": _start(train.start, [self._taken(source, inputs) for source in train.taken]),
             **_order(train),
             "head": canonical(train.head, "head"),
             "tasks": [self._trained(train, task, pick) for task in train.tasks],
             "sampling": canonical(train.task.sampling, "task.sampling") if isinstance(train.task, Mixture) else None,
             "shared_heads": isinstance(train.task, Mixture) and train.task.shared_heads,
         }
+
+    def _taken(self, source: Train | Published, inputs: dict[Train, str]) -> Json:
+        """What a start takes: a training's fingerprint, or the digest of a module that was trained elsewhere."""
+        if isinstance(source, Train):
+            return inputs[source]
+        if source not in self._digests:
+            self._digests[source] = module_digest(source, self._sources)
+        return {"files": self._digests[source], "method": canonical(source.method, "start.method")}
 
     def _trained(self, train: Train, task: Task, pick: Pick) -> Json:
         """What training reads of one task."""
@@ -192,15 +203,13 @@ def _head_place(model: Train, task: Task) -> int:
     return model.task.head_place(task) if isinstance(model.task, Mixture) else 0
 
 
-def _start(start: Start, inputs: dict[Train, str]) -> Json:
+def _start(start: Start, taken: list[Json]) -> Json:
     body: dict[str, Json] = {"type": type(start).__name__}
     match start:
-        case Sequential(stage):
-            body["inputs"] = [inputs[stage]]
-        case Stack(stages):
-            body["inputs"] = [inputs[stage] for stage in stages]
-        case Fuse(stages, mixing):
-            body["inputs"] = [inputs[stage] for stage in stages]
+        case Sequential() | Stack():
+            body["inputs"] = taken
+        case Fuse(_, mixing):
+            body["inputs"] = taken
             body.update(_mixing(mixing))
         case _:
             pass

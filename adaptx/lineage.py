@@ -18,6 +18,7 @@ from adaptx.specs import (
     Method,
     Mixture,
     Pretrained,
+    Published,
     Retrieval,
     Sequential,
     Stack,
@@ -33,13 +34,13 @@ HEADLESS = (Retrieval, Bitext, BitextMining)
 
 @dataclass(frozen=True)
 class Lineage:
-    """frozen: trainings whose modules lie below, lowest first. continued: whose module is trained on. fused: whose
-    modules are mixed.
+    """frozen: whose modules lie below, lowest first. continued: whose module is trained on. fused: whose modules are
+    mixed. Each is a training, or a module that was trained elsewhere.
     """
 
-    frozen: tuple[Train, ...] = ()
-    continued: Train | None = None
-    fused: tuple[Train, ...] = ()
+    frozen: tuple[Train | Published, ...] = ()
+    continued: Train | Published | None = None
+    fused: tuple[Train | Published, ...] = ()
 
 
 def continues(earlier: Method, later: Method) -> bool:
@@ -66,7 +67,7 @@ def lineage(train: Train) -> Lineage:
         case Pretrained():
             return Lineage()
         case Sequential(earlier):
-            below = lineage(earlier)
+            below = _below(earlier)
             if continues(earlier.method, train.method) and not below.fused:
                 return Lineage(below.frozen, continued=earlier)
             # A full fine-tuning holds every weight of the backbone: what lay below it is in it.
@@ -77,8 +78,18 @@ def lineage(train: Train) -> Lineage:
             return Lineage(_common_base(train, stages), fused=stages)
 
 
-def _common_base(train: Train, stages: tuple[Train, ...]) -> tuple[Train, ...]:
-    bases = {lineage(stage).frozen for stage in stages}
+def called(source: Train | Published) -> str:
+    """What the module of a training, or one that was trained elsewhere, is called: by its task."""
+    return source.name if isinstance(source, Published) else source.task.name
+
+
+def _below(source: Train | Published) -> Lineage:
+    """A module trained elsewhere stands on the bare checkpoint."""
+    return Lineage() if isinstance(source, Published) else lineage(source)
+
+
+def _common_base(train: Train, stages: tuple[Train | Published, ...]) -> tuple[Train | Published, ...]:
+    bases = {_below(stage).frozen for stage in stages}
     if len(bases) > 1:
         raise ValueError(
             f"{type(train.start).__name__} for {train.task.name}: its modules stand on different frozen modules, so "

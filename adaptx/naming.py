@@ -12,6 +12,7 @@ from adaptx.specs import (
     Mixture,
     ModelSpec,
     Pretrained,
+    Published,
     Sequential,
     Stack,
     Stage,
@@ -48,7 +49,9 @@ def intermediate_name(train: Train) -> str:
             return "+".join(_path_of_tasks(stage) for stage in stages)
 
 
-def _path_of_tasks(train: Train) -> str:
+def _path_of_tasks(train: Train | Published) -> str:
+    if isinstance(train, Published):
+        return train.name
     below = intermediate_name(train)
     return train.task.name if below == UNTRAINED else f"{below}>{train.task.name}"
 

@@ -9,8 +9,9 @@ from adaptx.catalog.support import refusal
 from adaptx.errors import UserError
 from adaptx.identity import Identities, Identity
 from adaptx.naming import stage_name
+from adaptx.published_source import base_refusal
 from adaptx.sources import Sources
-from adaptx.specs import Full, Recipe, Stage, Train
+from adaptx.specs import Full, Published, Recipe, Stage, Train
 from adaptx.specs.fingerprint import Json
 from adaptx.store import Entry, Store
 
@@ -146,6 +147,12 @@ def make_plan(recipe: Recipe, sources: Sources) -> Plan:
     except TypeError as error:
         raise UserError(f"recipe {recipe.name}: {error}; the fields of specs take tuples, not lists or sets") from error
     reasons = list(dict.fromkeys(reason for stage in ordered if (reason := refusal(stage)) is not None))
+    elsewhere = dict.fromkeys(source for stage in ordered if isinstance(stage, Train) for source in stage.taken)
+    reasons += [
+        reason
+        for source in elsewhere
+        if isinstance(source, Published) and (reason := base_refusal(source, sources)) is not None
+    ]
     if reasons:
         raise UserError("this recipe cannot run:\n" + "\n".join(f"  - {reason}" for reason in reasons))
     identities = Identities(sources)

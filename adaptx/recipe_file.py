@@ -16,7 +16,19 @@ from adaptx.catalog.models import find_model
 from adaptx.catalog.near import near
 from adaptx.catalog.tasks import find_task
 from adaptx.errors import UserError
-from adaptx.specs import Evaluate, Fuse, Method, ModelSpec, Precision, Recipe, Sequential, Stack, Task, Train
+from adaptx.specs import (
+    Evaluate,
+    Fuse,
+    Method,
+    ModelSpec,
+    Precision,
+    Published,
+    Recipe,
+    Sequential,
+    Stack,
+    Task,
+    Train,
+)
 
 
 def load_recipe(
@@ -61,16 +73,19 @@ def edited(recipe: Recipe, limit: int | None = None, precision: Precision | None
             start = stage.start
             match start:
                 case Sequential(earlier):
-                    start = Sequential(train(earlier))
+                    start = Sequential(taken(earlier))
                 case Stack(stages):
-                    start = Stack(tuple(train(earlier) for earlier in stages))
+                    start = Stack(tuple(taken(earlier) for earlier in stages))
                 case Fuse(stages, mixing):
-                    start = Fuse(tuple(train(earlier) for earlier in stages), mixing)
+                    start = Fuse(tuple(taken(earlier) for earlier in stages), mixing)
                 case _:
                     pass
             config = dataclasses.replace(stage.config, precision=precision or stage.config.precision)
             known[stage] = dataclasses.replace(stage, start=start, config=config, limit=_least(stage.limit, limit))
         return known[stage]
+
+    def taken(source: Train | Published) -> Train | Published:
+        return train(source) if isinstance(source, Train) else source
 
     def evaluate(stage: Evaluate) -> Evaluate:
         model = train(stage.model) if isinstance(stage.model, Train) else stage.model

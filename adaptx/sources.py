@@ -139,6 +139,10 @@ class Sources:
         joined = hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
         return Place(folder, f"sha256:{joined}", nominal)
 
+    def file_digest(self, path: Path) -> str:
+        """SHA-256 of a file, remembered."""
+        return self._digests.of_file(path)
+
     def model_folder(self, model: ModelSpec) -> Path | None:
         """The model's local folder, or None where it comes from the hub."""
         places = [Path(model.hub_id).expanduser(), SAMPLE / "models" / model.hub_id]

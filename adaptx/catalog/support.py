@@ -1,10 +1,11 @@
 """What can be combined (family x format x method x start), as plain values: planning reads it, the docs print it."""
 
 import importlib.util
+from typing import cast
 
 from adaptx.catalog.models import FAMILIES
 from adaptx.catalog.near import near
-from adaptx.lineage import HEADLESS, head_of, lineage
+from adaptx.lineage import HEADLESS, called, head_of, lineage
 from adaptx.metrics import METRICS
 from adaptx.specs import (
     Best,
@@ -20,6 +21,7 @@ from adaptx.specs import (
     ModelFamily,
     ModelSpec,
     MultipleChoice,
+    Published,
     QuestionAnswering,
     Retrieval,
     Sequential,
@@ -120,10 +122,10 @@ def _train_refusal(train: Train) -> str | None:
     model_type = shape.model_type if shape is not None else None
     if isinstance(train.method, Bottleneck) and (reason := bottleneck_refusal(model_type)):
         return f"{name}: {train.model.hub_id}: {reason}"
-    for earlier in train.inputs:
+    for earlier in train.taken:
         if earlier.model != train.model:
             return f"{name}: it starts from a training of {earlier.model.hub_id}, but trains {train.model.hub_id}"
-        if isinstance(earlier.start, Fuse):
+        if isinstance(earlier, Train) and isinstance(earlier.start, Fuse):
             return f"{name}: a fused model can be evaluated, not continued; continue one of the modules it mixes"
     if (reason := _modules_refusal(train)) is not None:
         return f"{name} from {type(train.start).__name__}: {reason}"
@@ -134,7 +136,7 @@ def _train_refusal(train: Train) -> str | None:
     for frozen in below.frozen:
         reason = FROZEN_REFUSED.get((type(frozen.method), type(train.method)))
         if reason is not None:
-            return f"{name} after {type(frozen.method).__name__} on {frozen.task.name}: {reason}"
+            return f"{name} after {type(frozen.method).__name__} on {called(frozen)}: {reason}"
     return _head_refusal(train, name) or next(
         (reason for task in train.tasks if (reason := _metric_refusal(task))), None
     )
@@ -143,8 +145,8 @@ def _train_refusal(train: Train) -> str | None:
 def _modules_refusal(train: Train) -> str | None:
     """Why the modules that a training stacks or fuses do not go with it, or None."""
     match train.start:
-        case Stack(stages) if any(isinstance(stage.method, Full) for stage in stages):
-            full = next(stage for stage in stages if isinstance(stage.method, Full))
+        case Stack() if any(isinstance(stage.method, Full) for stage in train.inputs):
+            full = next(stage for stage in train.inputs if isinstance(stage.method, Full))
             return (
                 f"what Full trained on {full.task.name} is a whole backbone, no module that lies over another one; "
                 "start each of the modules from it with Sequential, or this training itself"
@@ -173,8 +175,13 @@ def _head_refusal(train: Train, name: str) -> str | None:
         return None
     if not isinstance(train.start, Sequential):
         return f"{name}: KeptHead() continues the head of one earlier training, so it needs start=Sequential(...)"
+    earlier = train.start.stage
+    if isinstance(earlier, Published):
+        return (
+            f"{name}: KeptHead() continues a head, and {earlier.name}, which was trained elsewhere, comes without one"
+        )
     for task in train.tasks:
-        if (reason := head_unfit(train.start.stage, task)) is not None:
+        if (reason := head_unfit(earlier, task)) is not None:
             return f"{name}: KeptHead() {reason}"
     return None
 
@@ -198,8 +205,10 @@ def head_unfit(earlier: Train, task: Task) -> str | None:
 
 
 def _evaluate_refusal(evaluate: Evaluate) -> str | None:
-    task = evaluate.task
+    task, answers = evaluate.task, cast(object, evaluate.model)
     name = f"evaluation of {task.name} in {evaluate.language}"
+    if isinstance(answers, Published):
+        return f"{name}: {answers.name} was trained elsewhere and is a start; train from it: Sequential({answers.name})"
     if isinstance(task.format, FORMATS_WITHOUT_HEAD):
         model = evaluate.model.model if isinstance(evaluate.model, Train) else evaluate.model
         if isinstance(task.format, Retrieval) and not task.pool:

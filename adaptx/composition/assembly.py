@@ -16,9 +16,9 @@ from adaptx.lineage import lineage
 from adaptx.methods import adapters_backend, attach
 from adaptx.methods.lora import fold
 from adaptx.methods.module import Module, restore
-from adaptx.specs import Bottleneck, Full, Fuse, Lora, Precision, Train
+from adaptx.specs import Bottleneck, Full, Fuse, Lora, Precision, Published, Train
 
-Load = Callable[[Train], Module]
+Load = Callable[[Train | Published], Module]
 OWN = "own"
 
 
@@ -40,9 +40,9 @@ def assemble(
 ) -> Assembly:
     """Attach everything `train` starts from to a bare network, then its own module.
 
-    load: the stored module of an earlier training. own: the training's own finished module; None begins a new one
-    (from torch's global generator), or continues an earlier one where the start says so. precision: None is the
-    training's.
+    load: the stored module of an earlier training, or one trained elsewhere. own: the training's own finished module;
+    None begins a new one (from torch's global generator), or continues an earlier one where the start says so.
+    precision: None is the training's.
 
     Afterwards exactly the own module's parameters require gradients.
     """

@@ -18,8 +18,20 @@ from adaptx.formats.interface import HeadBase, TrainedHead
 from adaptx.lineage import head_of
 from adaptx.methods import adapters_backend
 from adaptx.methods.module import Module, load_module
+from adaptx.methods.published import load_published
 from adaptx.sources import Sources
-from adaptx.specs import KeptHead, Mixture, ModelSpec, Precision, Resources, Sequential, Task, TaskFormat, Train
+from adaptx.specs import (
+    KeptHead,
+    Mixture,
+    ModelSpec,
+    Precision,
+    Published,
+    Resources,
+    Sequential,
+    Task,
+    TaskFormat,
+    Train,
+)
 from adaptx.store import Entry, Store
 
 
@@ -42,8 +54,10 @@ class Workshop:
             raise UserError(f"the module of {train.task.name} is not in the store {self.store.root}")
         return found
 
-    def module(self, train: Train) -> Module:
-        """The stored module of a training, checked against the checkpoint it was trained on."""
+    def module(self, train: Train | Published) -> Module:
+        """The stored module of a training, checked against the checkpoint it was trained on, or another."""
+        if isinstance(train, Published):
+            return load_published(train, self.base_digest(train.model))
         module = load_module(self.entry(train).folder)
         base = self.base_digest(train.model)
         if module.base != base:
@@ -151,6 +165,7 @@ def new_head(task_format: TaskFormat, base: HeadBase) -> nn.Module:
 def _kept(train: Train, task: Task, shop: Workshop, base: HeadBase) -> nn.Module:
     assert isinstance(train.start, Sequential)
     earlier = train.start.stage
+    assert isinstance(earlier, Train), "planning refuses a head of a module trained elsewhere"
     served = head_of(earlier, task)
     assert served is not None, "planning refuses a kept head that is not there"
     found = load_head(shop.entry(earlier).folder, head_name(earlier, served), lambda each: new_head(each, base))

@@ -7,7 +7,7 @@ from adaptx.exporting.composed import Composed
 from adaptx.exporting.holding import Library
 from adaptx.exporting.script import Read, render
 from adaptx.naming import UNTRAINED, intermediate_name, method_name, path
-from adaptx.specs import Train
+from adaptx.specs import Published, Train
 from adaptx.store import Entry, Store
 
 _UNKNOWN = "not recorded"
@@ -108,6 +108,9 @@ def _licences(train: Train) -> list[str]:
     lines = [f"base model {train.model.hub_id}: {train.model.licence or _UNKNOWN}{_more(train.model.citation)}"]
     for task in dict.fromkeys(task for each in path(train) for task in each.tasks):
         lines.append(f"data of {task.name}: {task.licence or _UNKNOWN}{_more(task.citation)}")
+    for source in dict.fromkeys(source for each in path(train) for source in each.taken):
+        if isinstance(source, Published):
+            lines.append(f"module {source.source}: {source.licence or _UNKNOWN}")
     return lines
 
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from adaptx.execution.building import Workshop
-from adaptx.lineage import lineage
+from adaptx.lineage import called, lineage
 from adaptx.methods.module import Module
 from adaptx.specs import Bottleneck, Full, Fuse, Train
 
@@ -46,7 +46,7 @@ def composed(train: Train, shop: Workshop) -> Composed:
         # Its weights are the whole backbone: what lay below it is in them.
         return Composed((Part(_plain(train.task.name), own),))
     below = lineage(train)
-    modules = [(stage.task.name, shop.module(stage)) for stage in (*below.frozen, *below.fused)]
+    modules = [(called(stage), shop.module(stage)) for stage in (*below.frozen, *below.fused)]
     if not isinstance(train.start, Fuse):
         modules.append((train.task.name, own))
     parts = _named(modules)

@@ -15,6 +15,7 @@ from adaptx.specs.method import Bottleneck, Full, Lora, Method
 from adaptx.specs.mixing import Attention, Gate, MixingRule
 from adaptx.specs.mixture import Mixture, Proportional, Sampling, Temperature, Uniform, Weighted
 from adaptx.specs.model import Exposure, Hidden, ModelFamily, ModelSpec, Pooling, Seen, Shape
+from adaptx.specs.published import Published
 from adaptx.specs.resources import Resources
 from adaptx.specs.stage import (
     Evaluate,
@@ -62,6 +63,7 @@ __all__ = [
     "Precision",
     "Pretrained",
     "Proportional",
+    "Published",
     "QuestionAnswering",
     "Recipe",
     "Resources",

@@ -7,6 +7,7 @@ from adaptx.specs.method import Method
 from adaptx.specs.mixing import Attention, MixingRule
 from adaptx.specs.mixture import Mixture
 from adaptx.specs.model import Hidden, ModelSpec
+from adaptx.specs.published import Published
 from adaptx.specs.suite import Suite
 from adaptx.specs.task import Task
 from adaptx.specs.training import Precision, TrainConfig
@@ -25,14 +26,14 @@ class Sequential:
     a new module is trained over it.
     """
 
-    stage: "Train"
+    stage: "Train | Published"
 
 
 @dataclass(frozen=True)
 class Stack:
     """Train a new module over frozen ones (Pfeiffer et al. 2020, arXiv:2005.00052); the first lies lowest."""
 
-    stages: tuple["Train", ...]
+    stages: tuple["Train | Published", ...]
 
     def __post_init__(self) -> None:
         if not self.stages:
@@ -46,7 +47,7 @@ class Fuse:
     Only the mixing layers and the head train. The modules are all of the new training's method, which adds none.
     """
 
-    stages: tuple["Train", ...]
+    stages: tuple["Train | Published", ...]
     mixing: MixingRule = field(default_factory=Attention)
 
     def __post_init__(self) -> None:
@@ -93,7 +94,8 @@ class Train:
         return self.task.tasks if isinstance(self.task, Mixture) else (self.task,)
 
     @property
-    def inputs(self) -> tuple["Train", ...]:
+    def taken(self) -> tuple["Train | Published", ...]:
+        """What the start takes modules from."""
         match self.start:
             case Pretrained():
                 return ()
@@ -101,6 +103,11 @@ class Train:
                 return (stage,)
             case Stack(stages) | Fuse(stages):
                 return stages
+
+    @property
+    def inputs(self) -> tuple["Train", ...]:
+        """Those of them that are stages."""
+        return tuple(stage for stage in self.taken if isinstance(stage, Train))
 
 
 @dataclass(frozen=True)

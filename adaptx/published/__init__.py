@@ -1,0 +1,61 @@
+"""A module that peft or adapters wrote, read into a spec: what it is, checked before any tensor is read.
+
+from adaptx.published import published
+
+hate = published("owner/xlmr-hate-lora", XLMR_BASE)
+Train(XLMR_BASE, NLI, hate.method, config, start=Sequential(hate))
+"""
+
+from pathlib import Path
+from typing import Any
+
+from adaptx.errors import UserError
+from adaptx.published.from_adapters import adapters_layout
+from adaptx.published.from_peft import peft_layout
+from adaptx.published.layout import Layout
+from adaptx.published_source import CONFIG_FILE, find_folder, weights_file
+from adaptx.specs import ModelSpec, Published
+from adaptx.store import read_json
+from adaptx.tensor_headers import tensor_shapes
+
+
+def published(
+    source: str | Path,
+    model: ModelSpec,
+    *,
+    revision: str | None = None,
+    same_base: bool = False,
+    name: str | None = None,
+    licence: str = "",
+) -> Published:
+    """A module in peft's or adapters' format, as a start over `model`; which of the two its config tells.
+
+    source: a folder or a hub id. same_base: that the base which its config names is `model`, where names and digests
+    cannot tell. name: what tables call it; None is the folder's.
+
+    Raises:
+        MissingInput: it is not at hand.
+        UserError: another kind of module, another size, or a setting that adaptx' methods do not have.
+    """
+    folder = find_folder(str(source), revision)
+    layout = read_layout(folder, model)
+    config: dict[str, Any] = read_json(folder / CONFIG_FILE)
+    base = str(config.get("base_model_name_or_path" if "peft_type" in config else "model_name") or "")
+    called = name or Path(source).name
+    kept = str(source) if folder != Path(str(source)).expanduser() else str(folder.resolve())
+    return Published(kept, model, layout.method, base, called, revision, same_base, licence)
+
+
+def read_layout(folder: Path, model: ModelSpec) -> Layout:
+    """What the module in a folder is, and where its tensors belong in that model.
+
+    Raises:
+        UserError: as `published`.
+    """
+    shapes = tensor_shapes(weights_file(folder))
+    config: dict[str, Any] = read_json(folder / CONFIG_FILE)
+    read = peft_layout if "peft_type" in config else adapters_layout
+    try:
+        return read(config, shapes, model)
+    except UserError as error:
+        raise UserError(f"published module {folder}: {error}") from error

@@ -1,0 +1,74 @@
+"""A bottleneck adapter as the adapters library writes it (adapter_config.json, pytorch_adapter.bin)."""
+
+import re
+from typing import Any
+
+from adaptx.errors import UserError
+from adaptx.published.layout import Layout, Placed, check_layers, place_in, shape_of, stack_of
+from adaptx.published_source import CONFIG_FILE
+from adaptx.specs import Bottleneck, ModelSpec
+from adaptx.tensor_headers import Shapes
+
+FIXED: dict[str, Any] = {
+    "architecture": None, "mh_adapter": False, "output_adapter": True, "original_ln_before": True,
+    "original_ln_after": True, "ln_before": False, "ln_after": False, "is_parallel": False, "scaling": 1.0,
+    "use_gating": False, "residual_before_ln": True, "adapter_residual_before_ln": False, "inv_adapter": None,
+    "cross_adapter": False, "leave_out": [], "phm_layer": False,
+}  # fmt: skip
+"""An adapters config's settings that make the adapter that `Bottleneck` is."""
+OLD_ACTIVATIONS = {"gelu": "gelu_new", "gelu_orig": "gelu"}
+"""What configs without a version mean by an activation's name."""
+_ADAPTER = re.compile(
+    r"(?P<path>.+)\.(?:adapters|layer_text_task_adapters|layer_text_lang_adapters)\.[^.]+\.(?P<tensor>.+)$"
+)
+_ADAPTER_TENSORS = {
+    "adapter_down.0.weight": "down.weight",
+    "adapter_down.0.bias": "down.bias",
+    "adapter_up.weight": "up.weight",
+    "adapter_up.bias": "up.bias",
+}
+
+
+def adapters_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) -> Layout:
+    """What the file's tensors are in that model.
+
+    Raises:
+        UserError: another kind of module, another size, or a setting that `Bottleneck` does not have.
+    """
+    settings: dict[str, Any] = config.get("config") or {}
+    if "hidden_size" not in config or not settings:
+        raise UserError(f"its {CONFIG_FILE} is neither peft's (no peft_type) nor adapters' (no config and hidden_size)")
+    odd = {key: settings[key] for key, value in FIXED.items() if settings.get(key, value) != value}
+    factor = settings.get("reduction_factor")
+    if not isinstance(factor, int | float):
+        odd["reduction_factor"] = factor
+    if odd:
+        shown = ", ".join(f"{key}={value!r}" for key, value in odd.items())
+        raise UserError(
+            f"its config has {shown}; only bottleneck adapters after the feed-forward (`seq_bn`) are taken over"
+        )
+    ours = shape_of(model)
+    for key, value in (("model_type", ours.model_type), ("hidden_size", ours.hidden_size)):
+        if config.get(key, value) != value:
+            raise UserError(f"its {key} is {config[key]!r}, and that of {model.hub_id} is {value!r}")
+    activation = settings["non_linearity"]
+    if "version" not in config:
+        activation = OLD_ACTIVATIONS.get(activation, activation)
+    method = Bottleneck(float(factor), activation)  # pyright: ignore[reportArgumentType]
+    stack, size = stack_of(model), int(config["hidden_size"])
+    bottleneck = max(1, int(size // method.reduction_factor))
+    wanted = {"down.weight": (bottleneck, size), "down.bias": (bottleneck,), "up.weight": (size, bottleneck)}
+    placed: list[Placed] = []
+    for name, shape in shapes.items():
+        match = _ADAPTER.match(name)
+        tensor = _ADAPTER_TENSORS.get(match["tensor"]) if match is not None else None
+        if match is None or tensor is None:
+            raise UserError(f"it holds {name}, which is no part of a bottleneck adapter")
+        if shape != wanted.get(tensor, (size,)):
+            raise UserError(f"{name} has shape {shape}, but its config makes it {wanted.get(tensor, (size,))}")
+        placed.append(Placed(name, place_in(match["path"], stack, name)[0], "adapter", tensor))
+    check_layers({(each.layer, each.site): each.name for each in placed}, model, every=True)
+    count = len(_ADAPTER_TENSORS) * shape_of(model).layers
+    if len(placed) != count or len({(each.layer, each.tensor) for each in placed}) != count:
+        raise UserError(f"it holds {len(placed)} tensors; one adapter in each layer of {model.hub_id} has {count}")
+    return Layout(method, tuple(placed))
