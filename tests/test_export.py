@@ -150,7 +150,7 @@ def test_exported_folders_compute_the_same_without_adaptx(world, store, architec
             folder = tmp_path / f"{case}-{library.value}"
             name = folder_name(world, store, train)
             written = export_stage(Store(store), world.sources, name, library, folder)
-            assert {"README.md", "predict.py", "head.safetensors"} <= set(written.files)
+            assert {"README.md", "predict.py", "head.safetensors", "tokenizer.json"} <= set(written.files)
             assert "adaptx" not in [line.split()[1] for line in (folder / "predict.py").read_text().splitlines()
                                     if line.startswith(("import ", "from "))]  # fmt: skip
             rows = [list(pair) for pair in zip(TEXTS, TEXTS[::-1], strict=True)]
@@ -245,6 +245,7 @@ def test_the_card_says_what_was_trained_and_how_it_scored(world, store, tmp_path
         f"| nli | xa | accuracy | {shown} | 30 / ? |",
         "| training rows (used / expected) | 60 / ? |",
         "first token, layer last",
+        "in the precision that it was trained in (fp32)",
         "PeftModel.from_pretrained(AutoModel.from_pretrained('tiny/bert'), \"DIR\")",
         "data of nli: not recorded",
         f"from the stage `{entry.folder.name}`",

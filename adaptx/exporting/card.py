@@ -7,6 +7,7 @@ from adaptx.exporting.composed import Composed
 from adaptx.exporting.holding import Library
 from adaptx.exporting.script import Read, render
 from adaptx.naming import UNTRAINED, intermediate_name, method_name, path
+from adaptx.sample import SAMPLE
 from adaptx.specs import Published, Train
 from adaptx.store import Entry, Store
 
@@ -15,14 +16,13 @@ _UNKNOWN = "not recorded"
 
 @dataclass(frozen=True)
 class Written:
-    """What an export wrote. auto_class: the class that holds the head. script: whether predict.py does.
+    """What an export wrote. auto_class: the class that holds the head; None: predict.py does.
 
     own_base: where in the folder whole weights lie, if they do. base_digest: of the checkpoint below.
     """
 
     library: Library
     auto_class: str | None
-    script: bool
     own_base: str | None
     base_digest: str
 
@@ -46,18 +46,21 @@ def write_card(store: Store, entry: Entry, train: Train, read: Read, made_of: Co
                       f"prefix {read.framing.prefix!r}, at most {read.max_length} tokens"),
     ]  # fmt: skip
     hub_id = train.model.hub_id
+    packaged = (SAMPLE / "models" / hub_id).is_dir()
+    on_hub = hub_id.count("/") == 1 and not hub_id.startswith((".", "/")) and not packaged
     return render(
         "card.md.j2",
         {
             "library": written.library.value,
-            "hub_base": hub_id if hub_id.count("/") == 1 and not hub_id.startswith((".", "/")) else "",
+            "hub_base": hub_id if on_hub else "",
+            "own_base": written.own_base is not None,
             "languages": list(languages),
             "name": train.task.name + " · " + method_name(train.method),
             "facts": [(label, value.replace("|", "\\|")) for label, value in facts],
             "scores": _scores(store, entry),
             "precision": train.config.precision,
             "loading": _loading(train, made_of, written),
-            "script": written.script,
+            "has_head": read.head is not None,
             "auto_class": written.auto_class,
             "licences": _licences(train),
             "version": __version__,

@@ -79,6 +79,7 @@ def _task(entry: Entry, train: Train, name: str | None) -> Task:
 
 def _write(entry: Entry, train: Train, task: Task, library: Library, shop: Workshop, folder: Path) -> None:
     network: Any = load_network(train.model, shop.sources)
+    tokenizer = load_tokenizer(train.model, shop.sources)
     made_of = composed(train, shop)
     own_base = auto = None
     read = _read(entry, train, task, network, shop)
@@ -86,25 +87,24 @@ def _write(entry: Entry, train: Train, task: Task, library: Library, shop: Works
         case Library.PEFT:
             write_peft(made_of.merged, sites_of(network), train.model, folder)
         case Library.ADAPTERS:
-            own_base = _write_adapters(network, made_of, train, shop, folder)
+            own_base = _write_adapters(network, made_of, train, tokenizer, folder)
         case Library.TRANSFORMERS:
             own_base = HERE
             merge(network, made_of.merged)
             auto = auto_class(read.head, read.framing, network.config)
-            write_transformers(network, read.head, read.framing, load_tokenizer(train.model, shop.sources), folder)
+            write_transformers(network, read.head, read.framing, tokenizer, folder)
     if auto is None:
-        write_script(library, read, train.model, folder, own_base)
-    written = Written(library, auto, auto is None, own_base, shop.base_digest(train.model))
+        write_script(library, read, train.model, tokenizer, folder, own_base)
+    written = Written(library, auto, own_base, shop.base_digest(train.model))
     (folder / "README.md").write_text(write_card(shop.store, entry, train, read, made_of, written), encoding="utf-8")
 
 
-def _write_adapters(network: Any, made_of: Composed, train: Train, shop: Workshop, folder: Path) -> str | None:
+def _write_adapters(network: Any, made_of: Composed, train: Train, tokenizer: Any, folder: Path) -> str | None:
     """Write the adapters; returns where the weights below lie, where the hub's are not the ones."""
     if not made_of.merged:
         write_adapters(network, made_of, train.model.hub_id, folder)
         return None
     merge(network, made_of.merged)
-    tokenizer = load_tokenizer(train.model, shop.sources)
     write_transformers(network, None, train.model.framing, tokenizer, folder / BASE_FOLDER)
     write_adapters(network, made_of, BASE_FOLDER, folder)
     return BASE_FOLDER

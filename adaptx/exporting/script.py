@@ -1,4 +1,8 @@
-"""`head.safetensors` and `predict.py` beside exported weights: what the library's own classes cannot hold of a head."""
+"""`predict.py` beside exported weights, with its head and tokenizer: what the library's own classes cannot hold.
+
+The script reads tokenizer.json by the tokenizers package alone, since transformers 4 and 5 make different tokenizers of
+some checkpoints.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +27,7 @@ from adaptx.specs import (
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPT_FILE = "predict.py"
 HEAD_FILE = "head.safetensors"
+TOKENIZER_FILE = "tokenizer.json"
 
 
 @dataclass(frozen=True)
@@ -58,8 +63,10 @@ class Read:
     head: TrainedHead | None
 
 
-def write_script(library: Library, read: Read, base: ModelSpec, folder: Path, own_base: str | None) -> list[str]:
-    """Write the script and the head's tensors; returns their names.
+def write_script(
+    library: Library, read: Read, base: ModelSpec, tokenizer: Any, folder: Path, own_base: str | None
+) -> None:
+    """Write the script, the head's tensors and the tokenizer.
 
     base: the checkpoint below. own_base: where in the folder the weights lie that the script loads instead, if they do.
     """
@@ -78,7 +85,7 @@ def write_script(library: Library, read: Read, base: ModelSpec, folder: Path, ow
         "note": row.note,
         "library": library.value,
         "base": repr(base.hub_id) if own_base is None else _here(own_base),
-        "base_note": "" if own_base is not None else " BASE is a hub id or a folder.",
+        "base_note": "" if own_base is not None else " BASE below is a hub id or a folder.",
         "revision": f", revision={base.revision!r}" if own_base is None and base.revision is not None else "",
         "load_adapters": "load_adapter" if single else "load_adapter_setup",
         "prefix": repr(read.framing.prefix),
@@ -89,9 +96,12 @@ def write_script(library: Library, read: Read, base: ModelSpec, folder: Path, ow
         "labels": repr(list(getattr(task_format, "labels", ()))) if hasattr(task_format, "labels") else "",
         "answer_tokens": getattr(task_format, "answer_tokens", 0),
         "has_head": read.head is not None,
+        "with_types": "token_type_ids" in tokenizer.model_input_names,
+        "unknown": tokenizer.unk_token_id,
+        "mask": tokenizer.mask_token_id,
     }
+    tokenizer.backend_tokenizer.save(str(folder / TOKENIZER_FILE))
     (folder / SCRIPT_FILE).write_text(render("predict.py.j2", facts), encoding="utf-8")
-    return [SCRIPT_FILE, *([HEAD_FILE] if read.head is not None else [])]
 
 
 def render(template: str, facts: dict[str, Any]) -> str:
