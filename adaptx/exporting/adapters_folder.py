@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from adaptx.backbones.sites import sites_of
-from adaptx.composition.fuse import attach_fusion
 from adaptx.exporting.composed import Composed, Part
 from adaptx.methods import adapters_backend, attach
 from adaptx.methods.module import restore
@@ -28,7 +27,8 @@ def write_adapters(network: Any, made_of: Composed, base: str, folder: Path) -> 
         below = adapters_backend.adapter_names(network)
         for part in made_of.fused:
             _attach(network, part)
-        restore(attach_fusion(network, [part.name for part in made_of.fused], below), made_of.mixing.tensors)
+        names = [part.name for part in made_of.fused]
+        restore(adapters_backend.add_plain_fusion(network, names, below), made_of.mixing.tensors)
     adapters_backend.save_active(network, folder)
     for config in folder.rglob("adapter*_config.json"):
         # The library writes down the path that it was loaded from here.

@@ -66,6 +66,16 @@ def add_fusion(
     return made
 
 
+def add_plain_fusion(network: Any, names: list[str], below: list[str]) -> dict[Key, nn.Parameter]:
+    """As `add_fusion`, with the library's own layers: what its folders hold. Their tensors are called as ours."""
+    from adapters.composition import Fuse
+
+    network.add_adapter_fusion(names)
+    fusion: Any = cast(Any, Fuse)(*names)
+    network.set_active_adapters(_stack(*below, fusion) if below else fusion)
+    return _parameters(network, ".adapter_fusion_layer.", fusion.name, FUSION_SITE)
+
+
 def save_active(network: Any, folder: Path) -> None:
     """Write the active adapters, and the mixing over them, as the library's own folder.
 
