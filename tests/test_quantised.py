@@ -15,6 +15,7 @@ from adaptx.errors import UserError
 from adaptx.methods import quantised
 from adaptx.methods.quantised_outline import Outlined4bit, Outlined8bit
 from adaptx.profiling import bench as benches
+from adaptx.profiling import device
 from adaptx.profiling.bench import bench
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.fitting import remedies
@@ -206,7 +207,7 @@ def test_a_bench_records_what_is_quantised(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr(support, "_has_bitsandbytes", lambda: True)
     monkeypatch.setattr(benches, "run_alone", lambda *_: MEASURED)
-    monkeypatch.setattr(benches, "matmul_flops_per_second", lambda *_: 2e9)
+    monkeypatch.setattr(device, "look_at", lambda *_: device.Device(None, 2**40, 0, {"bf16": 2e9}))
     store = tmp_path / "store"
     result = run("bench", "e5-mini", "--method", "lora", "--quantised", "none,nf4", "--device", "cpu",
                  "--sequence-length", "16", "--store", str(store), "--out", str(tmp_path / "o"), "--json")  # fmt: skip
@@ -223,7 +224,7 @@ def test_a_bench_records_what_is_quantised(tmp_path, monkeypatch) -> None:
 
 def test_a_bench_without_bitsandbytes_says_so_before_any_work(monkeypatch) -> None:
     monkeypatch.setattr(support, "_has_bitsandbytes", lambda: False)
-    monkeypatch.setattr(benches, "matmul_speed", lambda *_: pytest.fail("it has begun to work"))
+    monkeypatch.setattr(device, "look_at", lambda *_: pytest.fail("it has begun to work"))
     result = run("bench", "e5-mini", "--method", "lora", "--quantised", "nf4", "--device", "cpu")
     assert isinstance(result.exception, UserError)
     assert "pip install 'adaptx[quant]'" in str(result.exception)
