@@ -19,9 +19,11 @@ from adaptx.exporting.export import export_stage
 from adaptx.exporting.holding import Library, find_library, holding_refusal
 from adaptx.exporting.script import SCRIPT_FILE
 from adaptx.specs import (
+    Attention,
     Bottleneck,
     Full,
     Fuse,
+    Gate,
     Hidden,
     Lora,
     Mixture,
@@ -196,6 +198,14 @@ def test_fusion_over_lora_is_held_by_no_library():
     train = nli(LORA, Fuse((topic(LORA), nli(LORA))))
     for library in Library:
         assert "no library's folder holds fusion over Lora modules" in str(holding_refusal(library, train))
+
+
+@pytest.mark.parametrize("mixing", [Gate(), Attention(rank=4)], ids=["gate", "attention of low rank"])
+def test_mixing_rules_that_the_adapters_library_has_not_are_refused(mixing):
+    adapter = Bottleneck(4)
+    train = nli(adapter, Fuse((topic(adapter), nli(adapter)), mixing))
+    for library in (Library.ADAPTERS, Library.TRANSFORMERS):
+        assert "train Fuse with Attention()" in str(holding_refusal(library, train))
 
 
 def test_a_library_that_is_not_known_is_refused_with_those_that_are():

@@ -4,7 +4,7 @@ import enum
 
 from adaptx.errors import UserError
 from adaptx.lineage import lineage
-from adaptx.specs import Bottleneck, Full, Fuse, Lora, Method, Train
+from adaptx.specs import Attention, Bottleneck, Full, Fuse, Lora, Method, MixingRule, Train
 
 
 class Library(enum.Enum):
@@ -37,6 +37,11 @@ def holding_refusal(library: Library, train: Train) -> str | None:
             f"no library's folder holds fusion over {type(train.method).__name__} modules; it stays in adaptx "
             "(`adaptx predict STAGE FILE`), or export one of the modules that it mixes"
         )
+    if isinstance(train.start, Fuse) and not _is_library_mixing(train.start.mixing):
+        return (
+            f"the adapters library mixes by attention at full size alone, not by {train.start.mixing}; it stays in "
+            "adaptx (`adaptx predict STAGE FILE`), or train Fuse with Attention()"
+        )
     match library:
         case Library.PEFT:
             return _peft_refusal(train, methods)
@@ -49,6 +54,10 @@ def holding_refusal(library: Library, train: Train) -> str | None:
                 return "bottleneck adapters cannot be merged into linear weights; use --to adapters"
             kinds = MERGEABLE
     return _unknown(library, methods, kinds)
+
+
+def _is_library_mixing(mixing: MixingRule) -> bool:
+    return isinstance(mixing, Attention) and mixing.rank is None
 
 
 def network_methods(train: Train) -> tuple[Method, ...]:
