@@ -51,7 +51,7 @@ LEARNING_RATES = {"lora": 5e-4, "bottleneck": 5e-4, "full": 5e-5}
 # group_by_length sorts so many batches at a time, longest first; on small data a quarter of all batches.
 MEGABATCH = 50
 MEGABATCHES = 4
-PACKAGES = ("adaptx", "torch", "transformers", "peft", "adapters", "accelerate", "datasets")
+PACKAGES = ("adaptx", "torch", "transformers", "peft", "adapters", "accelerate", "datasets", "bitsandbytes")
 LIBRARIES = {"lora": "peft", "bottleneck": "adapters", "full": "transformers"}
 
 

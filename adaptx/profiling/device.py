@@ -3,10 +3,10 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
+from adaptx.profiling.device_memory import device_memory_bytes
 from adaptx.profiling.processes import Start, alone
 from adaptx.specs import Precision
 
@@ -43,7 +43,7 @@ def _look(kind: str, precisions: Sequence[Precision]) -> Device:
     device = torch.device(kind)
     speeds: dict[Precision, float] = {each: _matmul_flops_per_second(device, DTYPES[each]) for each in precisions}
     if device.type == "cpu":
-        return Device(None, _available_bytes(), 0, speeds)
+        return Device(None, device_memory_bytes(device), 0, speeds)
     torch.cuda.empty_cache()
     free, total = torch.cuda.mem_get_info(device)
     return Device(torch.cuda.get_device_name(device), total, total - free, speeds)
@@ -67,13 +67,3 @@ def wait(device: torch.device) -> None:
     """Until the device has done all it was told."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _available_bytes() -> int:
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        import psutil
-
-        return psutil.virtual_memory().available
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
