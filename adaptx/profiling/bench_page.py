@@ -20,7 +20,7 @@ def write_page(rows: Sequence[dict[str, Any]], plots: Sequence[Path], path: Path
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE.parent), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    shown = [_shown(row) for row in rows]
+    shown = _without_empty([_shown(row) for row in rows])
     page = environment.get_template(TEMPLATE.name).render(
         columns=list(shown[0]),
         words=sum(name in WORDS for name in shown[0]),
@@ -51,6 +51,12 @@ def _shown(row: dict[str, Any]) -> dict[str, str]:
         "module MiB": _over(row.get("module_bytes"), 2**20),
     }
     return {**words, **{name: _number(value) for name, value in numbers.items()}}
+
+
+def _without_empty(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Without columns that say nothing of any row."""
+    telling = [name for name in rows[0] if any(row[name] not in ("", "none") for row in rows)]
+    return [{name: row[name] for name in telling} for row in rows]
 
 
 def _over(value: float | None, unit: float) -> float | None:
