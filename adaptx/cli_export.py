@@ -12,14 +12,14 @@ from adaptx.store import Store
 
 
 def export(
-    stage: Annotated[str, typer.Argument(help="A training's folder name, or a prefix of its fingerprint.")],
+    stage: Annotated[str, typer.Argument(help="A training's or merge's folder name, or a prefix of its fingerprint.")],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     library: Annotated[str, typer.Option("--to", help="peft, adapters or transformers: who shall load it.")],
     task: Annotated[str | None, typer.Option("--task", help="Whose head, where several tasks were trained.")] = None,
     store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
 ) -> None:
-    """A finished training as a folder that peft, adapters or transformers loads without adaptx, with a model card.
+    """A finished training or merge as a folder that peft, adapters or transformers loads, with a model card.
 
     peft: LoRA modules, several as one. adapters: bottleneck adapters, their stacks and fusions. transformers: merged
     weights, with the tokenizer. A head that the library's own classes cannot hold lies beside it, with a predict.py.

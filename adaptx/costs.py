@@ -7,7 +7,7 @@ section 2.1). Seconds follow from a rate measured on stages of the same store, e
 
 from dataclasses import dataclass
 
-from adaptx.lineage import lineage
+from adaptx.lineage import lineage, reader
 from adaptx.specs import (
     Attention,
     Bitext,
@@ -18,10 +18,14 @@ from adaptx.specs import (
     Full,
     Fuse,
     Gate,
+    GreedySoup,
     Lora,
     MaskedLanguageModel,
+    Merge,
     MixingRule,
     Mixture,
+    ModelSpec,
+    ModuleStage,
     MultipleChoice,
     QuestionAnswering,
     Resources,
@@ -34,6 +38,7 @@ from adaptx.specs import (
     TaskFormat,
     Train,
 )
+from adaptx.specs.merge import Searched, searched
 from adaptx.specs.method import Method, with_companions
 from adaptx.specs.mixture import epoch_items, task_shares
 from adaptx.step_memory import Row, StepSize, inference_peak_bytes, step_peak_bytes
@@ -103,7 +108,7 @@ def trainable_parameters(train: Train, shape: Shape) -> int:
 
 
 def module_parameters(method: Method, shape: Shape) -> int:
-    """Parameters of a method's module."""
+    """Parameters of a module of that method."""
     d = shape.hidden_size
     match method:
         case Full():
@@ -180,6 +185,8 @@ def cost(
     rate = rate or ASSUMED_FLOPS_PER_SECOND
     if isinstance(stage, Evaluate):
         return _evaluation_cost(stage, rate, tokens_per_text, resources)
+    if isinstance(stage, Merge):
+        return _merge_cost(stage, rate, tokens_per_text)
     shape, rows = stage.model.shape, _training_rows(stage)
     counts = {task: count for task, count in rows.items() if count is not None}
     if shape is None or len(counts) < len(rows):
@@ -233,9 +240,41 @@ def training_peak_bytes(train: Train, batch_tokens: int, longest: int, resources
     return peak + MIXED * len(below.fused) * most * shape.layers * shape.hidden_size * 4
 
 
+def _parameters_beside(model: ModelSpec | ModuleStage, shape: Shape) -> int:
+    """Parameters of a model's own module that its checkpoint does not have."""
+    if isinstance(model, ModelSpec) or isinstance(model.method, Full):
+        return 0
+    return trainable_parameters(model, shape) if isinstance(model, Train) else module_parameters(model.method, shape)
+
+
+def _merge_cost(merge: Merge, rate: float, tokens_per_text: float) -> Cost | None:
+    """A few operations for each entry of the updates, and what a search for weights scores."""
+    shape = merge.model.shape
+    if shape is None:
+        return None
+    read = sum(module_parameters(stage.method, shape) for stage in merge.stages)
+    merged = module_parameters(merge.method, shape)
+    flops, examples, tokens = 2.0 * read, 0, 0
+    search = searched(merge.rule)
+    if search is not None:
+        rows = [rows_read(rows, search.limit) for rows in search.task.development]
+        if None in rows:
+            return None
+        examples = _scorings(search, len(merge.stages)) * sum(count or 0 for count in rows)
+        tokens = int(examples * tokens_per_example(search.task, tokens_per_text))
+        flops += 2.0 * tokens * shape.encoder_parameters
+    held = read + merged + (shape.parameters if search is not None or isinstance(merge.method, Full) else 0)
+    return Cost(examples, tokens, flops, flops / rate, 4 * held, 0)
+
+
+def _scorings(search: Searched, count: int) -> int:
+    """How often a search scores a merged module at most."""
+    return 2 * count - 1 if isinstance(search.by, GreedySoup) else search.by.evaluations
+
+
 def _evaluation_cost(stage: Evaluate, rate: float, tokens_per_text: float, resources: Resources) -> Cost | None:
     model = stage.model
-    shape = (model.model if isinstance(model, Train) else model).shape
+    shape = stage.checkpoint.shape
     num_rows = rows_read(stage.task.rows_in(stage.language), stage.limit)
     if shape is None or num_rows is None:
         return None
@@ -243,10 +282,8 @@ def _evaluation_cost(stage: Evaluate, rate: float, tokens_per_text: float, resou
     pool = sum(rows_read(rows, stage.limit) or 0 for rows in stage.task.pool) / max(1, len(stage.task.evaluation))
     tokens = int((num_rows + pool) * tokens_per_example(stage.task, tokens_per_text))
     flops = 2.0 * tokens * shape.encoder_parameters
-    precision = stage.precision or (model.config.precision if isinstance(model, Train) else "fp32")
+    precision = stage.precision or ("fp32" if isinstance(model, ModelSpec) else reader(model).config.precision)
     most = resources.largest_micro_batch(num_rows, tokens, 0)
-    beside = (
-        trainable_parameters(model, shape) if isinstance(model, Train) and not isinstance(model.method, Full) else 0
-    )
+    beside = _parameters_beside(model, shape)
     peak = inference_peak_bytes(shape, precision, Row(most, 0), beside)
     return Cost(num_rows, tokens, flops, flops / rate, peak, 0)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from adaptx.lineage import head_task, lineage, task_used
+from adaptx.lineage import head_task, lineage, reader, task_used
 from adaptx.published_source import module_digest
 from adaptx.sources import Place, Sources
 from adaptx.specs import (
@@ -13,9 +13,13 @@ from adaptx.specs import (
     Evaluate,
     Fuse,
     Hidden,
+    Merge,
+    Merged,
     MixingRule,
     Mixture,
     ModelSpec,
+    ModuleSource,
+    ModuleStage,
     Precision,
     Published,
     Retrieval,
@@ -28,9 +32,11 @@ from adaptx.specs import (
     Train,
 )
 from adaptx.specs.fingerprint import Json, canonical, fingerprint
+from adaptx.specs.merge import Searched, searched
 
 TRAIN_VERSION = 1
 """Raised when the same spec would train to another result than before."""
+MERGE_VERSION = 1
 EVALUATE_VERSION = 1
 
 Pick = Callable[[Place], str | None]
@@ -81,10 +87,16 @@ class Identities:
     def _has_digests(self, stage: Stage) -> bool:
         return all(self.place(item).digest is not None for item in inputs_read(stage))
 
-    def _body(self, stage: Stage, pick: Pick, inputs: dict[Train, str]) -> Json:
-        return self._train(stage, pick, inputs) if isinstance(stage, Train) else self._evaluate(stage, pick, inputs)
+    def _body(self, stage: Stage, pick: Pick, inputs: dict[ModuleStage, str]) -> Json:
+        match stage:
+            case Train():
+                return self._train(stage, pick, inputs)
+            case Merge():
+                return self._merge(stage, pick, inputs)
+            case Evaluate():
+                return self._evaluate(stage, pick, inputs)
 
-    def _train(self, train: Train, pick: Pick, inputs: dict[Train, str]) -> Json:
+    def _train(self, train: Train, pick: Pick, inputs: dict[ModuleStage, str]) -> Json:
         return {
             "kind": "train",
             "version": TRAIN_VERSION,
@@ -99,9 +111,9 @@ class Identities:
             "shared_heads": isinstance(train.task, Mixture) and train.task.shared_heads,
         }
 
-    def _taken(self, source: Train | Published, inputs: dict[Train, str]) -> Json:
-        """What a start takes: a training's fingerprint, or the digest of a module that was trained elsewhere."""
-        if isinstance(source, Train):
+    def _taken(self, source: ModuleSource, inputs: dict[ModuleStage, str]) -> Json:
+        """What a start takes: a stage's fingerprint, or the digest of a module that was trained elsewhere."""
+        if not isinstance(source, Published):
             return inputs[source]
         if source not in self._digests:
             self._digests[source] = module_digest(source, self._sources)
@@ -119,14 +131,38 @@ class Identities:
             "metric": task.metrics[0] if selects else None,
         }
 
-    def _evaluate(self, evaluate: Evaluate, pick: Pick, inputs: dict[Train, str]) -> Json:
+    def _merge(self, merge: Merge, pick: Pick, inputs: dict[ModuleStage, str]) -> Json:
+        search = searched(merge.rule)
+        rule = merge.rule if search is None else {"type": "Linear", "weights": self._search(merge, search, pick)}
+        return {
+            "kind": "merge",
+            "version": MERGE_VERSION,
+            "model": {"weights": pick(self.place(merge.model)), "family": merge.model.family.name},
+            "inputs": [inputs[stage] for stage in merge.stages],
+            "rule": canonical(rule, "rule"),
+            "head": canonical(merge.head, "head"),
+        }
+
+    def _search(self, merge: Merge, search: Searched, pick: Pick) -> Json:
+        """What a search for weights reads of its task."""
+        task = search.task
+        return {
+            "by": canonical(search.by, "rule.weights.by"),
+            "format": canonical(task.format, "task.format"),
+            "framing": canonical(search_framing(merge, task), "framing"),
+            "development": [self._rows(rows, search.limit, pick) for rows in task.development],
+            "pool": [self._rows(rows, search.limit, pick) for rows in _selection_pool(task)],
+            "metric": task.metrics[0],
+        }
+
+    def _evaluate(self, evaluate: Evaluate, pick: Pick, inputs: dict[ModuleStage, str]) -> Json:
         model = evaluate.model
         head = head_task(evaluate)
         return {
             "kind": "evaluate",
             "version": EVALUATE_VERSION,
-            "model": inputs[model] if isinstance(model, Train) else {"weights": pick(self.place(model))},
-            "head": _head_place(model, head) if isinstance(model, Train) and head is not None else None,
+            "model": {"weights": pick(self.place(model))} if isinstance(model, ModelSpec) else inputs[model],
+            "head": None if isinstance(model, ModelSpec) or head is None else _head_place(reader(model), head),
             "framing": canonical(evaluation_framing(evaluate), "framing"),
             "precision": evaluation_precision(evaluate),
             "task": {
@@ -158,8 +194,11 @@ def inputs_read(stage: Stage) -> tuple[Rows | ModelSpec, ...]:
             tuple(r for task in stage.tasks for r in (*task.development, *_selection_pool(task))) if selects else ()
         )
         return (stage.model, *stage.task.train, *further)
+    if isinstance(stage, Merge):
+        search = searched(stage.rule)
+        return (stage.model, *((*search.task.development, *_selection_pool(search.task)) if search else ()))
     rows = (stage.task.rows_in(stage.language), *stage.task.pool)
-    return rows if isinstance(stage.model, Train) else (stage.model, *rows)
+    return (stage.model, *rows) if isinstance(stage.model, ModelSpec) else rows
 
 
 def _selection_pool(task: Task) -> tuple[Rows, ...]:
@@ -187,15 +226,20 @@ def evaluation_framing(evaluate: Evaluate) -> Hidden:
     model = evaluate.model
     if evaluate.framing is not None:
         return evaluate.framing
-    if isinstance(model, Train) and (trained := task_used(evaluate)) is not None:
-        return training_framing(model, trained)
-    return (model.model if isinstance(model, Train) else model).embedding
+    if not isinstance(model, ModelSpec) and (trained := task_used(evaluate)) is not None:
+        return training_framing(reader(model), trained)
+    return evaluate.checkpoint.embedding
+
+
+def search_framing(merge: Merge, task: Task) -> Hidden:
+    """The framing a search for weights reads its task with: that of the training whose head or way it uses."""
+    return training_framing(reader(merge), task)
 
 
 def evaluation_precision(evaluate: Evaluate) -> Precision:
     if evaluate.precision is not None:
         return evaluate.precision
-    return evaluate.model.config.precision if isinstance(evaluate.model, Train) else "fp32"
+    return "fp32" if isinstance(evaluate.model, ModelSpec) else reader(evaluate.model).config.precision
 
 
 def _head_place(model: Train, task: Task) -> int:
@@ -206,7 +250,7 @@ def _head_place(model: Train, task: Task) -> int:
 def _start(start: Start, taken: list[Json]) -> Json:
     body: dict[str, Json] = {"type": type(start).__name__}
     match start:
-        case Sequential() | Stack():
+        case Sequential() | Stack() | Merged():
             body["inputs"] = taken
         case Fuse(_, mixing):
             body["inputs"] = taken

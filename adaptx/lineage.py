@@ -14,9 +14,16 @@ from adaptx.specs import (
     Evaluate,
     Full,
     Fuse,
+    KeptHeadOf,
     Lora,
+    Merge,
+    Merged,
     Method,
     Mixture,
+    ModelSpec,
+    ModuleSource,
+    ModuleStage,
+    NoHead,
     Pretrained,
     Published,
     Retrieval,
@@ -35,11 +42,11 @@ HEADLESS = (Retrieval, Bitext, BitextMining)
 @dataclass(frozen=True)
 class Lineage:
     """frozen: whose modules lie below, lowest first. continued: whose module is trained on. fused: whose modules are
-    mixed. Each is a training, or a module that was trained elsewhere.
+    mixed. Each is a training or merge, or a module that was trained elsewhere.
     """
 
-    frozen: tuple[Train | Published, ...] = ()
-    continued: Train | Published | None = None
+    frozen: tuple[ModuleSource, ...] = ()
+    continued: ModuleSource | None = None
     fused: tuple[Train | Published, ...] = ()
 
 
@@ -59,43 +66,59 @@ def continues(earlier: Method, later: Method) -> bool:
             return False
 
 
-def lineage(train: Train) -> Lineage:
+def lineage(stage: ModuleStage) -> Lineage:
     """Raises:
-    ValueError: the modules to stack or fuse do not stand on the same base.
+    ValueError: the modules to stack, fuse or merge do not stand on the same base.
     """
+    if isinstance(stage, Merge):
+        return Lineage() if isinstance(stage.method, Full) else Lineage(_common_base("Merge", stage.stages))
+    train = stage
+    name = f"{type(train.start).__name__} for {train.task.name}"
     match train.start:
         case Pretrained():
             return Lineage()
-        case Sequential(earlier):
+        case Sequential(earlier) | Merged(earlier):
             below = _below(earlier)
             if continues(earlier.method, train.method) and not below.fused:
                 return Lineage(below.frozen, continued=earlier)
             # A full fine-tuning holds every weight of the backbone: what lay below it is in it.
             return Lineage((earlier,) if isinstance(earlier.method, Full) else (*below.frozen, earlier))
         case Stack(stages):
-            return Lineage((*_common_base(train, stages), *stages))
+            return Lineage((*_common_base(name, stages), *stages))
         case Fuse(stages):
-            return Lineage(_common_base(train, stages), fused=stages)
+            return Lineage(_common_base(name, stages), fused=stages)
 
 
-def called(source: Train | Published) -> str:
-    """What the module of a training, or one that was trained elsewhere, is called: by its task."""
-    return source.name if isinstance(source, Published) else source.task.name
-
-
-def _below(source: Train | Published) -> Lineage:
+def _below(source: ModuleSource) -> Lineage:
     """A module trained elsewhere stands on the bare checkpoint."""
     return Lineage() if isinstance(source, Published) else lineage(source)
 
 
-def _common_base(train: Train, stages: tuple[Train | Published, ...]) -> tuple[Train | Published, ...]:
+def _common_base(name: str, stages: tuple[Train | Published, ...]) -> tuple[ModuleSource, ...]:
     bases = {_below(stage).frozen for stage in stages}
     if len(bases) > 1:
         raise ValueError(
-            f"{type(train.start).__name__} for {train.task.name}: its modules stand on different frozen modules, so "
-            "they cannot share one backbone; train them from the same start"
+            f"{name}: its modules stand on different frozen modules, so they cannot share one backbone; train them "
+            "from the same start"
         )
     return bases.pop()
+
+
+def reader(model: ModuleStage) -> Train:
+    """The training that a model reads as: itself, and of a merge the one whose head is kept.
+
+    Without one it is the first; without any head the first dual encoder, if there is one.
+    """
+    match model:
+        case Merge(stages, head=KeptHeadOf(place)):
+            return stages[place]
+        case Merge(stages, head=NoHead()):
+            dual = (stage for stage in stages if any(isinstance(task.format, Retrieval) for task in stage.tasks))
+            return next(dual, stages[0])
+        case Merge(stages):
+            return stages[0]
+        case Train():
+            return model
 
 
 def serves(earlier: TaskFormat, later: TaskFormat) -> bool:
@@ -107,14 +130,17 @@ def serves(earlier: TaskFormat, later: TaskFormat) -> bool:
             return type(earlier) is type(later) and not isinstance(later, HEADLESS)
 
 
-def head_of(model: Train, task: Task) -> Task | None:
-    """The task of a training whose head serves `task`: its namesake, else the only one that can; None if none can.
+def head_of(stage: ModuleStage, task: Task) -> Task | None:
+    """The trained task whose head serves `task`: its namesake, else the only one that can; None if none can.
 
-    Tasks that share one head count as one.
+    Tasks that share one head count as one. A merge has the heads of the training it reads as, or none.
 
     Raises:
         ValueError: several can, and none is its namesake.
     """
+    if isinstance(stage, Merge) and isinstance(stage.head, NoHead):
+        return None
+    model = reader(stage)
     fitting = [trained for trained in model.tasks if serves(trained.format, task.format)]
     namesakes = [trained for trained in fitting if trained.name == task.name]
     heads = {model.task.head_place(trained) if isinstance(model.task, Mixture) else 0 for trained in fitting}
@@ -129,7 +155,7 @@ def head_of(model: Train, task: Task) -> Task | None:
 
 def head_task(evaluate: Evaluate) -> Task | None:
     """The trained task whose head an evaluation uses; None where it needs none."""
-    if isinstance(evaluate.task.format, HEADLESS) or not isinstance(evaluate.model, Train):
+    if isinstance(evaluate.task.format, HEADLESS) or isinstance(evaluate.model, ModelSpec):
         return None
     return head_of(evaluate.model, evaluate.task)
 
@@ -139,6 +165,6 @@ def task_used(evaluate: Evaluate) -> Task | None:
     encoder's; None for a bare checkpoint and where nothing of the kind was trained.
     """
     model = evaluate.model
-    if isinstance(model, Train) and isinstance(evaluate.task.format, Retrieval):
-        return next((trained for trained in model.tasks if isinstance(trained.format, Retrieval)), None)
+    if not isinstance(model, ModelSpec) and isinstance(evaluate.task.format, Retrieval):
+        return next((trained for trained in reader(model).tasks if isinstance(trained.format, Retrieval)), None)
     return head_task(evaluate)

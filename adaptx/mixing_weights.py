@@ -42,8 +42,12 @@ class MixingWeights:
         return tuple(sorted({place.layer for place in self.places}))
 
 
-def save_mixing(weights: MixingWeights, modules: Sequence[str], fingerprints: Sequence[str], folder: Path) -> None:
-    """modules: what a person calls the fused modules; fingerprints: of the trainings that left them."""
+def save_mixing(
+    weights: MixingWeights, modules: Sequence[str], fingerprints: Sequence[str | None], folder: Path
+) -> None:
+    """modules: what a person calls the fused modules. fingerprints: of the trainings that left them; None of a module
+    that was trained elsewhere.
+    """
     body: dict[str, Any] = {
         "version": VERSION,
         "modules": [

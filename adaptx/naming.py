@@ -1,16 +1,24 @@
 """Names and factors of stages: what folders are called and what a person compares."""
 
+from collections import Counter
 from dataclasses import dataclass
+from typing import get_args
 
+from adaptx.lineage import reader
 from adaptx.specs import (
     Bottleneck,
     Evaluate,
     Full,
     Fuse,
     Lora,
+    Merge,
+    Merged,
+    MergeRule,
     Method,
     Mixture,
     ModelSpec,
+    ModuleSource,
+    ModuleStage,
     Pretrained,
     Published,
     Sequential,
@@ -21,6 +29,7 @@ from adaptx.specs import (
 )
 
 UNTRAINED = "none"
+RULES = tuple(rule.__name__ for rule in get_args(MergeRule))
 
 
 def method_name(method: Method) -> str:
@@ -34,8 +43,15 @@ def method_name(method: Method) -> str:
             return f"bottleneck-f{factor:g}"
 
 
-def start_name(train: Train) -> str:
-    return type(train.start).__name__
+def start_name(stage: ModuleStage) -> str:
+    """`Sequential`; of a merge its rule, `Ties`, and of what continues one `Merged-Ties`."""
+    match stage:
+        case Merge(rule=rule):
+            return type(rule).__name__
+        case Train(start=Merged(merge)):
+            return f"Merged-{start_name(merge)}"
+        case Train(start=start):
+            return type(start).__name__
 
 
 def intermediate_name(train: Train) -> str:
@@ -43,17 +59,35 @@ def intermediate_name(train: Train) -> str:
     match train.start:
         case Pretrained():
             return UNTRAINED
-        case Sequential(earlier):
-            return _path_of_tasks(earlier)
+        case Sequential(earlier) | Merged(earlier):
+            return path_of_tasks(earlier)
         case Stack(stages) | Fuse(stages):
-            return "+".join(_path_of_tasks(stage) for stage in stages)
+            return "+".join(path_of_tasks(stage) for stage in stages)
 
 
-def _path_of_tasks(train: Train | Published) -> str:
-    if isinstance(train, Published):
-        return train.name
-    below = intermediate_name(train)
-    return train.task.name if below == UNTRAINED else f"{below}>{train.task.name}"
+def path_of_tasks(source: ModuleSource) -> str:
+    """All tasks that a module was trained on, its own last; of a merge `snli+sib200`, or `nli-x3` over three seeds.
+
+    One that was trained elsewhere has its own name.
+    """
+    if isinstance(source, Published):
+        return source.name
+    if isinstance(source, Merge):
+        counts = Counter(path_of_tasks(each) for each in source.stages)
+        return "+".join(name if count == 1 else f"{name}-x{count}" for name, count in counts.items())
+    below = intermediate_name(source)
+    return source.task.name if below == UNTRAINED else f"{below}>{source.task.name}"
+
+
+def module_name(stage: ModuleStage) -> str:
+    """The name of a training or merge."""
+    return merge_name(stage) if isinstance(stage, Merge) else train_name(stage)
+
+
+def merge_name(merge: Merge) -> str:
+    """`model.tasks.method.rule`."""
+    tasks = path_of_tasks(merge).replace(">", "-")
+    return f"{merge.model.name}.{tasks}.{method_name(merge.method)}.{start_name(merge).lower()}"
 
 
 def train_name(train: Train) -> str:
@@ -65,15 +99,15 @@ def train_name(train: Train) -> str:
 
 
 def stage_name(stage: Stage) -> str:
-    if isinstance(stage, Train):
-        return train_name(stage)
-    model = train_name(stage.model) if isinstance(stage.model, Train) else stage.model.name
+    if not isinstance(stage, Evaluate):
+        return module_name(stage)
+    model = stage.model.name if isinstance(stage.model, ModelSpec) else module_name(stage.model)
     return f"{model}.{stage.task.name}.{stage.language}"
 
 
 def fused_names(train: Train) -> tuple[str, ...]:
     """Names of the modules that a training mixes: the tasks of each, numbered where they are the same."""
-    names = [_path_of_tasks(stage) for stage in train.inputs]
+    names = [path_of_tasks(source) for source in train.taken]
     again = {name for name in names if names.count(name) > 1}
     return tuple(
         f"{name} ({names[: place + 1].count(name)})" if name in again else name for place, name in enumerate(names)
@@ -101,24 +135,42 @@ class Factors:
         if self.intermediate == UNTRAINED:
             return "untrained" if self.target == UNTRAINED else f"{self.method} · baseline"
         arrow = "no target training" if self.target == UNTRAINED else self.start
+        if self.target == UNTRAINED and self.start in RULES:
+            arrow = f"{self.start}, no target training"
         return f"{self.method} · {arrow} · {self.intermediate}"
 
 
 def factors(stage: Stage) -> Factors:
-    """The factors of a training, or of the model an evaluation measures, seen from the evaluated task."""
-    model = stage if isinstance(stage, Train) else stage.model
+    """The factors of a training or merge, or of the model an evaluation measures, seen from the evaluated task."""
+    model = stage.model if isinstance(stage, Evaluate) else stage
+    if isinstance(model, Merge):
+        return _of_merge(model, stage.task if isinstance(stage, Evaluate) else None)
     if isinstance(model, ModelSpec):
         return Factors(model.name, UNTRAINED, Pretrained.__name__, UNTRAINED, UNTRAINED, None)
     if isinstance(stage, Evaluate) and isinstance(model.task, Mixture) and trained_on(model, stage.task):
         return _in_mixture(model, model.task, stage.task)
-    on_target = isinstance(stage, Train) or trained_on(model, stage.task)
+    on_target = not isinstance(stage, Evaluate) or trained_on(model, stage.task)
     return Factors(
         model.model.name,
         method_name(model.method),
         start_name(model),
-        intermediate_name(model) if on_target else _path_of_tasks(model),
+        intermediate_name(model) if on_target else path_of_tasks(model),
         model.task.name if on_target else UNTRAINED,
         model.config.seed,
+    )
+
+
+def _of_merge(merge: Merge, measured: Task | None) -> Factors:
+    """Its intermediate tasks are all that was merged; the method is what they share, the seed that of its head."""
+    methods = {stage.method for stage in merge.stages}
+    on_target = measured is not None and trained_on(merge, measured)
+    return Factors(
+        merge.model.name,
+        method_name(methods.pop() if len(methods) == 1 else merge.method),
+        start_name(merge),
+        path_of_tasks(merge),
+        measured.name if on_target and measured is not None else UNTRAINED,
+        reader(merge).config.seed,
     )
 
 
@@ -136,23 +188,36 @@ def _in_mixture(model: Train, mixture: Mixture, measured: Task) -> Factors:
     )
 
 
-def trained_on(train: Train, task: Task) -> bool:
-    """Whether a task of the training is the measured one: by name (few-shot rows may differ), or by what it reads."""
+def trained_on(stage: ModuleStage, task: Task) -> bool:
+    """Whether a task of the training, or of one that is merged, is the measured one: by name (few-shot rows may
+    differ), or by what it reads.
+    """
     return any(
         trained.name == task.name or (task.train and trained.train == task.train and trained.format == task.format)
+        for train in (stage.stages if isinstance(stage, Merge) else (stage,))
         for trained in train.tasks
     )
 
 
 def path(stage: Stage) -> tuple[Train, ...]:
     """Every distinct training that a stage rests on, itself included, inputs first."""
-    found: dict[Train, None] = {}
+    return tuple(each for each in module_path(stage) if isinstance(each, Train))
 
-    def visit(train: Train) -> None:
-        for earlier in train.inputs:
+
+def merges(stage: Stage) -> tuple[Merge, ...]:
+    """Every distinct merge that a stage rests on, itself included, inputs first."""
+    return tuple(each for each in module_path(stage) if isinstance(each, Merge))
+
+
+def module_path(stage: Stage) -> tuple[ModuleStage, ...]:
+    """Every distinct training and merge that a stage rests on, itself included, inputs first."""
+    found: dict[ModuleStage, None] = {}
+
+    def visit(each: ModuleStage) -> None:
+        for earlier in each.inputs:
             visit(earlier)
-        found[train] = None
+        found[each] = None
 
-    for train in (stage,) if isinstance(stage, Train) else stage.inputs:
-        visit(train)
+    for each in stage.inputs if isinstance(stage, Evaluate) else (stage,):
+        visit(each)
     return tuple(found)

@@ -11,7 +11,7 @@ from adaptx.identity import Identities, Identity
 from adaptx.naming import stage_name
 from adaptx.published_source import base_refusal
 from adaptx.sources import Sources
-from adaptx.specs import Full, Published, Recipe, Stage, Train
+from adaptx.specs import Evaluate, Full, Merge, Published, Recipe, Stage, Train
 from adaptx.specs.fingerprint import Json
 from adaptx.store import Entry, Store
 
@@ -21,6 +21,9 @@ class Status(enum.Enum):
     UNCHECKED = "stored (input not checked)"
     SCORES_ONLY = "stored (scores only)"
     TO_DO = "to do"
+
+
+KIND: dict[type[Stage], str] = {Train: "train", Merge: "merge", Evaluate: "evaluate"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Node:
 
     @property
     def kind(self) -> str:
-        return "train" if isinstance(self.stage, Train) else "evaluate"
+        return KIND[type(self.stage)]
 
     @property
     def name(self) -> str:
@@ -61,14 +64,14 @@ class Plan:
 
     @property
     def intermediate(self) -> frozenset[str]:
-        """Fingerprints of trainings that another training of the plan starts from."""
-        return frozenset(key for node in self.nodes if node.kind == "train" for key in node.inputs)
+        """Fingerprints of stages that a training or merge of the plan builds on."""
+        return frozenset(key for node in self.nodes if node.kind != "evaluate" for key in node.inputs)
 
     def transient(self, node: Node) -> bool:
-        """Whether a training's weights go once its evaluations are stored: full fine-tuned targets, unless kept."""
+        """Whether a stage's weights go once its evaluations are stored: full fine-tuned targets, unless kept."""
         stage = node.stage
         return (
-            isinstance(stage, Train)
+            not isinstance(stage, Evaluate)
             and isinstance(stage.method, Full)
             and not stage.keep
             and node.fingerprint not in self.intermediate
@@ -77,12 +80,12 @@ class Plan:
     def _kept(self, node: Node, keep: bool) -> bool:
         """Whether this is a full fine-tuned target whose weights are asked for in any case."""
         stage = node.stage
-        full = isinstance(stage, Train) and isinstance(stage.method, Full) and (keep or stage.keep)
+        full = not isinstance(stage, Evaluate) and isinstance(stage.method, Full) and (keep or stage.keep)
         return full and node.fingerprint not in self.intermediate
 
     def statuses(self, store: Store, keep: bool = False) -> dict[str, Status]:
-        """Status of each node. A training is to do only where something that is to do needs its weights, or where they
-        are to be kept (`keep`: those of all full fine-tuned targets) and are not there.
+        """Status of each node. A training or merge is to do only where something that is to do needs its weights, or
+        where they are to be kept (`keep`: those of all full fine-tuned targets) and are not there.
         """
         found = {node.fingerprint: stored_entry(node, store) for node in self.nodes}
         wanted: set[str] = set()
@@ -119,7 +122,7 @@ class Plan:
 
     def _explain(self, line: tuple[str, Json, Json]) -> str:
         where, old, new = line
-        if where == "model" or where.startswith("start.inputs"):
+        if where == "model" or where.startswith(("start.inputs", "inputs")):
             changed = next((other.name for other in self.nodes if other.fingerprint == new), None)
             if changed is not None:
                 return f"its input {changed} changed"
@@ -167,10 +170,10 @@ def make_plan(recipe: Recipe, sources: Sources) -> Plan:
     except ValueError as error:
         raise UserError(f"recipe {recipe.name}: {error}") from error
     # Evaluations follow their model at once, so that the runner loads it once.
-    trainings = [node for node in nodes.values() if node.kind == "train"]
+    modules = [node for node in nodes.values() if node.kind != "evaluate"]
     evaluations = [node for node in nodes.values() if node.kind == "evaluate"]
     bare = [node for node in evaluations if not node.inputs]
-    inner = [n for train in trainings for n in (train, *(e for e in evaluations if e.inputs == (train.fingerprint,)))]
+    inner = [n for module in modules for n in (module, *(e for e in evaluations if e.inputs == (module.fingerprint,)))]
     return Plan(recipe, (*bare, *inner), identities)
 
 

@@ -19,8 +19,12 @@ from adaptx.errors import UserError
 from adaptx.specs import (
     Evaluate,
     Fuse,
+    Linear,
+    Merge,
+    Merged,
     Method,
     ModelSpec,
+    ModuleStage,
     Precision,
     Published,
     Recipe,
@@ -29,6 +33,7 @@ from adaptx.specs import (
     Task,
     Train,
 )
+from adaptx.specs.merge import MergeRule, searched
 
 
 def load_recipe(
@@ -76,6 +81,8 @@ def edited(recipe: Recipe, limit: int | None = None, precision: Precision | None
                     start = Sequential(taken(earlier))
                 case Stack(stages):
                     start = Stack(tuple(taken(earlier) for earlier in stages))
+                case Merged(Merge() as merge):
+                    start = Merged(merged(merge))
                 case Fuse(stages, mixing):
                     start = Fuse(tuple(taken(earlier) for earlier in stages), mixing)
                 case _:
@@ -87,13 +94,29 @@ def edited(recipe: Recipe, limit: int | None = None, precision: Precision | None
     def taken(source: Train | Published) -> Train | Published:
         return train(source) if isinstance(source, Train) else source
 
+    def merged(stage: Merge) -> Merge:
+        return dataclasses.replace(stage, stages=tuple(map(train, stage.stages)), rule=_limited(stage.rule, limit))
+
+    def edited_model(model: ModelSpec | ModuleStage) -> ModelSpec | ModuleStage:
+        if isinstance(model, ModelSpec):
+            return model
+        return merged(model) if isinstance(model, Merge) else train(model)
+
     def evaluate(stage: Evaluate) -> Evaluate:
-        model = train(stage.model) if isinstance(stage.model, Train) else stage.model
+        model = edited_model(stage.model)
         return dataclasses.replace(
             stage, model=model, limit=_least(stage.limit, limit), precision=precision or stage.precision
         )
 
     return dataclasses.replace(recipe, evaluations=tuple(evaluate(stage) for stage in recipe.evaluations))
+
+
+def _limited(rule: MergeRule, limit: int | None) -> MergeRule:
+    """The rule with the rows that its weights are searched on limited."""
+    search = searched(rule)
+    if search is None:
+        return rule
+    return Linear(dataclasses.replace(search, limit=_least(search.limit, limit)))
 
 
 def _least(own: int | None, given: int | None) -> int | None:

@@ -1,6 +1,7 @@
 """The store: a folder of finished stages, found by fingerprint and readable by a person.
 
     train/<name>-<fingerprint8>/      stage.json, module and head, steps.jsonl, result.json, complete
+    merge/<name>-<fingerprint8>/      stage.json, module and head, result.json, complete
     evaluate/<name>-<fingerprint8>/   stage.json, scores.json, complete
     golds/<task>.<language>-<digest8>.json
     working/<fingerprint16>/          checkpoints of a training that has not finished
@@ -22,7 +23,7 @@ from adaptx.errors import UserError
 
 COMPLETE = "complete"
 BUILDING = ".building-"
-KINDS = ("train", "evaluate")
+KINDS = ("train", "merge", "evaluate")
 STAGE_FILE = "stage.json"
 MODULE_FILE = "module.safetensors"
 
@@ -47,8 +48,8 @@ class Entry:
 
     @property
     def result(self) -> dict[str, Any]:
-        """What the stage left as numbers: result.json of a training, scores.json of an evaluation."""
-        return read_json(self.folder / ("result.json" if self.kind == "train" else "scores.json"))
+        """What the stage left as numbers: result.json of a training or merge, scores.json of an evaluation."""
+        return read_json(self.folder / ("scores.json" if self.kind == "evaluate" else "result.json"))
 
 
 class Store:
@@ -77,14 +78,14 @@ class Store:
         found = [entry for entry in self.entries().values() if entry.nominal == nominal]
         return max(found, key=lambda entry: (entry.folder / COMPLETE).stat().st_mtime, default=None)
 
-    def named(self, name: str, kind: str | None = None) -> Entry:
-        """The stage whose folder is called `name`, or whose fingerprint begins with it.
+    def named(self, name: str, *kinds: str) -> Entry:
+        """The stage (of these kinds, if any are named) whose folder is called `name`, or whose fingerprint begins so.
 
         Raises:
             UserError: none, or several.
         """
         stem = Path(name).name
-        pool = [entry for entry in self.entries().values() if kind in (None, entry.kind)]
+        pool = [entry for entry in self.entries().values() if not kinds or entry.kind in kinds]
         found = [e for e in pool if e.folder.name == stem] or [e for e in pool if e.fingerprint.startswith(stem)]
         if len(found) == 1:
             return found[0]

@@ -23,9 +23,9 @@ from urllib.parse import quote
 
 from adaptx import mixing_weights
 from adaptx.identity import evaluation_precision
-from adaptx.naming import factors, path, train_name, trained_on
+from adaptx.naming import factors, merges, module_name, module_path, path, train_name, trained_on
 from adaptx.plan import Node, Plan
-from adaptx.specs import Evaluate, ModelSpec, Train
+from adaptx.specs import Evaluate, Merge, ModelSpec, ModuleStage, Stage, Train
 from adaptx.specs.fingerprint import canonical, fingerprint
 from adaptx.store import Entry, Store
 from adaptx.zero_shot import source_languages
@@ -69,14 +69,15 @@ class Tracker:
         if insist:
             self._away_until = 0.0
         self._forget_a_lost_database()
-        trainings: list[Node] = []
+        records = {"train": self._training, "merge": self._merge}
+        work: list[tuple[Callable[[Node], None], Node]] = []
         models: dict[str, Node] = {}
         for node in nodes:
-            if isinstance(node.stage, Train):
-                trainings.append(node)
+            if node.kind in records:
+                work.append((records[node.kind], node))
             else:
                 models[self._variant_key(node)] = node
-        work = [*((self._training, node) for node in trainings), *((self._variant, node) for node in models.values())]
+        work += [(self._variant, node) for node in models.values()]
         for record, node in work:
             if time.monotonic() < self._away_until:
                 return
@@ -173,6 +174,31 @@ class Tracker:
         self.client.log_artifact(run_id, str(entry.folder / "stage.json"))
         self._finish(run_id)
 
+    def _merge(self, node: Node) -> None:
+        """A merge is a run of its own, like a training, without series: with its rule and the weights it used."""
+        entry = self.store.find(node.fingerprint)
+        merge = node.stage
+        assert isinstance(merge, Merge)
+        if entry is None or self._is_recorded("merge", node.fingerprint):
+            return
+        result = entry.result
+        run_id = self._run_for("merge", node.fingerprint, module_name(merge))
+        metrics = [(name, float(result[name]), 0) for name in ("seconds", "parameters", "peak_memory_bytes")]
+        metrics += [(f"weight/{place}", weight, 0) for place, weight in enumerate(result["weights"] or ())]
+        metrics += [("search/score", tried["score"], step) for step, tried in enumerate(result["search"] or ())]
+        parameters = {
+            "model": merge.model.name,
+            "merged": " + ".join(result["merged"]),
+            **_flat(result["rule"], "rule"),
+            "head": type(merge.head).__name__,
+            "device": result["device"],
+            "memory_measure": result["memory_measure"],
+        }
+        self._log(run_id, parameters, metrics)
+        self.client.log_artifact(run_id, str(entry.folder / "stage.json"))
+        self.client.log_artifact(run_id, str(entry.folder / "result.json"))
+        self._finish(run_id)
+
     def _variant(self, node: Node) -> None:
         """One run for the model an evaluation measures, with all its evaluations that are stored so far."""
         key = self._variant_key(node)
@@ -189,25 +215,26 @@ class Tracker:
         if self._is_recorded("variant", key, stamp):
             return
         # MLflow changes no parameter, so they must not depend on which evaluations are stored so far.
-        stage = next((e for e in asked if isinstance(e.model, Train) and trained_on(e.model, e.task)), asked[0])
+        stage = next((e for e in asked if not isinstance(e.model, ModelSpec) and trained_on(e.model, e.task)), asked[0])
         described = factors(stage)
         run_id = self._run_for("variant", key, described.label)
-        trainings = path(stage)
+        trainings, merged = path(stage), merges(stage)
         results = [r for t in trainings if (r := self._result(t)) is not None]
+        merging = [r for m in merged if (r := self._result(m)) is not None]
         metrics = _scores(stored)
-        stages = [*results, *(entry.result for _, entry in stored)]
+        stages = [*results, *merging, *(entry.result for _, entry in stored)]
         metrics["path/peak_memory_bytes"] = float(max(stage["peak_memory_bytes"] for stage in stages))
         if results:
             metrics["trainable_parameters"] = float(results[-1]["trainable_parameters"])
-            metrics["path/seconds"] = float(sum(result["seconds"] for result in results))
+            metrics["path/seconds"] = float(sum(result["seconds"] for result in (*results, *merging)))
         parameters = {
             **asdict(described),
-            "family": _model(stage).family.value,
+            "family": stage.checkpoint.family.value,
             "precision": evaluation_precision(stage),
             **(_flat(canonical(stage.framing), "framing") if stage.framing is not None else {}),
         }
         self._log(run_id, parameters, [(name, value, 0) for name, value in metrics.items()])
-        self._describe(run_id, trainings)
+        self._describe(run_id, stage)
         for _, entry in stored:
             for name in ("scores.json", mixing_weights.FILE):
                 if (entry.folder / name).is_file():
@@ -222,32 +249,32 @@ class Tracker:
     def _model_key(self, evaluate: Evaluate) -> str:
         """The fingerprint of what is evaluated: a training's or a bare checkpoint's, with how it is read."""
         model = evaluate.model
-        if isinstance(model, Train):
-            key = self.plan.fingerprint_of(model)
-        else:
+        if isinstance(model, ModelSpec):
             place = self.plan.identities.place(model)
             key = hashlib.sha256((place.digest or place.nominal).encode()).hexdigest()
+        else:
+            key = self.plan.fingerprint_of(model)
         if evaluate.framing is None and evaluate.precision is None:
             return key
         # One model read in two ways is two variants.
         return fingerprint([key, canonical(evaluate.framing), evaluate.precision])
 
-    def _result(self, train: Train) -> dict[str, Any] | None:
-        entry = self.store.find(self.plan.fingerprint_of(train))
+    def _result(self, stage: ModuleStage) -> dict[str, Any] | None:
+        entry = self.store.find(self.plan.fingerprint_of(stage))
         return entry.result if entry is not None else None
 
-    def _describe(self, run_id: str, trainings: tuple[Train, ...]) -> None:
-        """Tag and description that lead from a variant to the trainings on its path."""
+    def _describe(self, run_id: str, stage: Stage) -> None:
+        """Tag and description that lead from a variant to the trainings and merges on its path."""
         lines: list[str] = []
         fingerprints: list[str] = []
-        for train in trainings:
-            fingerprint = self.plan.fingerprint_of(train)
+        for each in module_path(stage):
+            fingerprint = self.plan.fingerprint_of(each)
             fingerprints.append(fingerprint)
-            run = self._find("train", fingerprint)
-            name = train_name(train)
+            run = self._find("merge" if isinstance(each, Merge) else "train", fingerprint)
+            name = module_name(each)
             link = f"[{name}](#/experiments/{self.experiment}/runs/{run.info.run_id})" if run else name
             lines.append(f"1. {link} `{fingerprint[:8]}`")
-        note = "Trainings on the path:\n\n" + "\n".join(lines) if lines else "Bare checkpoint."
+        note = "Trainings and merges on the path:\n\n" + "\n".join(lines) if lines else "Bare checkpoint."
         self.client.set_tag(run_id, "adaptx.path", " ".join(fingerprints))
         self.client.set_tag(run_id, "mlflow.note.content", note)
 
@@ -334,10 +361,6 @@ def _scores(stored: list[tuple[Evaluate, Entry]]) -> dict[str, float]:
         if others:
             scores[f"{task}/avg_zero_shot/{metric}"] = sum(others) / len(others)
     return scores
-
-
-def _model(stage: Evaluate) -> ModelSpec:
-    return stage.model.model if isinstance(stage.model, Train) else stage.model
 
 
 def _flat(value: Any, name: str) -> dict[str, Any]:

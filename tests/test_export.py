@@ -18,6 +18,7 @@ from adaptx.execution.building import finished_model
 from adaptx.exporting.export import export_stage
 from adaptx.exporting.holding import Library, find_library, holding_refusal
 from adaptx.exporting.script import SCRIPT_FILE
+from adaptx.lineage import reader
 from adaptx.specs import (
     Attention,
     Bottleneck,
@@ -25,13 +26,20 @@ from adaptx.specs import (
     Fuse,
     Gate,
     Hidden,
+    KeptHeadOf,
+    Linear,
     Lora,
+    Merge,
+    Merged,
     Mixture,
     ModelSpec,
+    ModuleStage,
+    NoHead,
     Pooling,
     Pretrained,
     Sequential,
     Stack,
+    Ties,
     Train,
 )
 from adaptx.store import Store
@@ -51,10 +59,18 @@ def topic(method: Any, start: Any = None, **more: Any) -> Train:
     return nli(method, start, tiny.TOPIC, **more)
 
 
-def build(case: str, model: ModelSpec) -> Train:
+def build(case: str, model: ModelSpec) -> ModuleStage:
     def on(method: Any) -> Train:
         return topic(method, model=model)
 
+    merges: dict[str, tuple[Any, Any, Any]] = {
+        "merged-lora": (LORA, WIDE, Ties(0.5)),
+        "merged-full": (Full(), Full(), Linear((0.75, 0.25))),
+        "merged-bottleneck": (ADAPTER, ADAPTER, Linear()),
+    }
+    if case in merges:
+        one, other, rule = merges[case]
+        return Merge((nli(one, model=model), on(other)), rule, KeptHeadOf(0), keep=True)
     starts: dict[str, tuple[Any, Any]] = {
         "lora": (LORA, None),
         "lora-over-down": (WIDE, Sequential(on(DOWN))),
@@ -68,6 +84,7 @@ def build(case: str, model: ModelSpec) -> Train:
         "bottleneck-over-lora": (ADAPTER, Sequential(on(LORA))),
         "lora-over-bottleneck": (LORA, Sequential(on(ADAPTER))),
         "bottleneck-over-full": (ADAPTER, Sequential(on(Full()))),
+        "lora-over-merged": (LORA, Merged(Merge((on(LORA), on(DOWN)), Linear(), NoHead()))),
     }
     method, start = starts[case]
     # The first token's state in one case, and an inner layer's in another, under which no class of the libraries reads.
@@ -88,6 +105,10 @@ HELD: dict[str, tuple[Library, ...]] = {
     "bottleneck-over-lora": (Library.ADAPTERS,),
     "lora-over-bottleneck": (Library.ADAPTERS,),
     "bottleneck-over-full": (Library.ADAPTERS,),
+    "merged-lora": (Library.PEFT, Library.TRANSFORMERS),
+    "merged-full": (Library.TRANSFORMERS,),
+    "merged-bottleneck": (Library.ADAPTERS,),
+    "lora-over-merged": (Library.PEFT, Library.TRANSFORMERS),
 }
 CASES = [case for case in HELD if needs.HAS_ADAPTERS or "bottleneck" not in case]
 
@@ -103,13 +124,13 @@ def store(world, tmp_path_factory) -> Path:
     return folder
 
 
-def shop_of(world: Any, store: Path, *stages: Train) -> Any:
+def shop_of(world: Any, store: Path, *stages: ModuleStage) -> Any:
     return tiny.workshop(world, store, tuple(tiny.Evaluate(stage, tiny.TATOEBA, "xa") for stage in stages))[1]
 
 
-def folder_name(world: Any, store: Path, train: Train) -> str:
-    shop = shop_of(world, store, train)
-    return shop.entry(train).folder.name
+def folder_name(world: Any, store: Path, stage: ModuleStage) -> str:
+    shop = shop_of(world, store, stage)
+    return shop.entry(stage).folder.name
 
 
 def ids_of(encoded: Any) -> list[dict[str, list[int]]]:
@@ -120,9 +141,9 @@ def ids_of(encoded: Any) -> list[dict[str, list[int]]]:
     ]
 
 
-def here(world: Any, store: Path, train: Train) -> tuple[Any, list[torch.Tensor], list[torch.Tensor]]:
+def here(world: Any, store: Path, stage: ModuleStage) -> tuple[Any, list[torch.Tensor], list[torch.Tensor]]:
     """Sequences, with adaptx' own last hidden states and logits of each."""
-    finished = finished_model(train, shop_of(world, store, train), "fp32")
+    finished, train = finished_model(stage, shop_of(world, store, stage), "fp32"), reader(stage)
     framing = train.framing or train.model.framing
     encoded = encode_texts(finished.tokenizer, TEXTS, TEXTS[::-1], framing.prefix, train.config.max_length)
     (head,) = finished.heads.values()
@@ -261,6 +282,34 @@ def test_the_card_says_what_was_trained_and_how_it_scored(world, store, tmp_path
         f"from the stage `{entry.folder.name}`",
     ):
         assert line in card, line
+
+
+def test_the_card_of_a_merge_says_what_was_merged_and_how(world, store, tmp_path):
+    name = folder_name(world, store, build("merged-lora", world.bert))
+    export_stage(Store(store), world.sources, name, Library.PEFT, tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    for line in (
+        "# nli+topic · lora-r10",
+        "| merged from | nli (seed 1), topic (seed 1) |",
+        "| rule | `Ties(density=0.5, scale=1.0)` |",
+        "| head | `KeptHeadOf(place=0)`, of nli |",
+        "| nli | xa | accuracy |",
+        "data of topic: not recorded",
+        f"from the stage `{name}`",
+    ):
+        assert line in card, line
+    config = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
+    assert config["r"] == 10
+
+
+def test_a_merge_without_a_head_is_refused_with_what_can_be_exported(world, store, tmp_path):
+    train = build("lora-over-merged", world.bert)
+    assert isinstance(train, Train)
+    (merge,) = train.inputs
+    name = folder_name(world, store, merge)
+    with pytest.raises(UserError, match=r"merged with NoHead\(\), and topic is read with a head.*KeptHeadOf\(place\)"):
+        export_stage(Store(store), world.sources, name, Library.PEFT, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_is_not_empty_is_left_alone(world, store, tmp_path):

@@ -11,14 +11,32 @@ import pytest
 import tiny
 import torch
 
+from adaptx.costs import training_peak_bytes
 from adaptx.errors import MissingInput, UserError
 from adaptx.execution.building import model_to_train
 from adaptx.exporting.export import export_stage
 from adaptx.exporting.holding import Library
+from adaptx.lineage import lineage
 from adaptx.methods.published import load_published
 from adaptx.published import published
-from adaptx.specs import Bottleneck, Evaluate, Fuse, KeptHead, Lora, Published, Sequential, Stack, Train
-from adaptx.store import Store
+from adaptx.specs import (
+    Bottleneck,
+    Evaluate,
+    Fuse,
+    KeptHead,
+    KeptHeadOf,
+    Linear,
+    Lora,
+    Merge,
+    Merged,
+    Pretrained,
+    Published,
+    Resources,
+    Sequential,
+    Stack,
+    Train,
+)
+from adaptx.store import Store, read_json
 from adaptx.tensor_headers import tensor_shapes
 
 SETTING = tiny.config(learning_rate=2e-2, max_steps=4, batch_size=16)
@@ -179,8 +197,42 @@ def test_published_adapters_are_fused_with_trained_ones(world, tmp_path):
     module = published(tmp_path / "theirs", world.bert)
     ours = tiny.train(world.bert, tiny.TOPIC, Bottleneck(4), setting=SETTING)
     train = from_start(world, "bert", Fuse((module, ours)), Bottleneck(4))
-    _, _, summary = tiny.execute(world, tmp_path / "store", (Evaluate(train, tiny.NLI, "xa"),))
+    _, shop, summary = tiny.execute(world, tmp_path / "store", (Evaluate(train, tiny.NLI, "xa"),))
     assert summary.complete, summary.failed
+    (scored,) = [entry for entry in shop.store.entries().values() if entry.kind == "evaluate"]
+    mixing = read_json(scored.folder / "mixing.json")
+    assert mixing["modules"] == [
+        {"name": module.name, "fingerprint": None},
+        {"name": "topic", "fingerprint": shop.fingerprint_of(ours)},
+    ]
+    assert {len(place["weights"]) for place in mixing["places"]} == {2}
+
+
+def test_trainings_over_a_published_module_are_merged_and_it_is_not_itself(world, tmp_path):
+    """The published one is frozen below both; a merge of it would not know how texts are read."""
+    peft_folder(world, "bert", tmp_path / "theirs")
+    module = published(tmp_path / "theirs", world.bert)
+    one, other = (
+        tiny.train(world.bert, task, Lora(2, 2), setting=SETTING, start=Sequential(module))
+        for task in (tiny.NLI, tiny.TOPIC)
+    )
+    merge = Merge((one, other), Linear(), KeptHeadOf(0))
+    assert lineage(merge).frozen == (module,)
+    continued = tiny.train(world.bert, tiny.NLI, Lora(8, 8), setting=SETTING, start=Merged(merge))
+    assert lineage(continued).frozen == (module, merge)
+    _, _, summary = tiny.execute(
+        world, tmp_path / "store", tuple(Evaluate(model, tiny.NLI, "xa") for model in (merge, continued))
+    )
+    assert summary.complete, summary.failed
+    peak = training_peak_bytes(continued, 1_000, 64, Resources("cpu"))
+    bare = training_peak_bytes(dataclasses.replace(continued, start=Pretrained()), 1_000, 64, Resources("cpu"))
+    frozen_below = training_peak_bytes(one, 1_000, 64, Resources("cpu"))
+    alone = training_peak_bytes(dataclasses.replace(one, start=Pretrained()), 1_000, 64, Resources("cpu"))
+    assert None not in (peak, bare, frozen_below, alone)
+    assert peak > bare
+    assert frozen_below > alone
+    with pytest.raises(ValueError, match=r"theirs was trained elsewhere.*start=Sequential\(theirs\)\) and merge that"):
+        Merge((one, module), Linear(), KeptHeadOf(0))
 
 
 def fingerprint(world: Any, train: Train) -> str:

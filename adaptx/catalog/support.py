@@ -3,10 +3,12 @@
 import importlib.util
 from typing import cast
 
+from adaptx.catalog.merging import merge_refusal
 from adaptx.catalog.models import FAMILIES
 from adaptx.catalog.near import near
-from adaptx.lineage import HEADLESS, called, head_of, lineage
+from adaptx.lineage import HEADLESS, head_of, lineage, reader
 from adaptx.metrics import METRICS
+from adaptx.naming import path_of_tasks
 from adaptx.specs import (
     Best,
     Bitext,
@@ -18,9 +20,13 @@ from adaptx.specs import (
     Fuse,
     KeptHead,
     MaskedLanguageModel,
+    Merge,
+    Merged,
     ModelFamily,
     ModelSpec,
+    ModuleStage,
     MultipleChoice,
+    NoHead,
     Published,
     QuestionAnswering,
     Retrieval,
@@ -32,6 +38,7 @@ from adaptx.specs import (
     TaskFormat,
     Train,
 )
+from adaptx.specs.merge import searched
 
 FAMILIES_REFUSED: dict[ModelFamily, str] = {
     ModelFamily.ENCODER_DECODER: "is an encoder-decoder: tasks are trained and evaluated on encoders only so far",
@@ -101,7 +108,27 @@ def quantised_refusal() -> str | None:
 
 def refusal(stage: Stage) -> str | None:
     """Why a stage cannot run, or None. Looks at the stage itself, not at its inputs."""
-    return _train_refusal(stage) if isinstance(stage, Train) else _evaluate_refusal(stage)
+    match stage:
+        case Train():
+            return _train_refusal(stage)
+        case Merge():
+            return merge_refusal(stage) or _search_refusal(stage)
+        case Evaluate():
+            return _evaluate_refusal(stage)
+
+
+def _search_refusal(merge: Merge) -> str | None:
+    """Why weights cannot be searched on a task with the merged heads and the task's metric, or None."""
+    search = searched(merge.rule)
+    if search is None:
+        return None
+    name = f"Merge by {type(merge.rule).__name__}, Searched({search.task.name})"
+    if not isinstance(search.task.format, FORMATS_WITHOUT_HEAD):
+        reason = head_unfit(merge, search.task)
+        if reason is not None:
+            return f"{name}: the merged head {reason}"
+    reason = next((r for rows in search.task.development if (r := _metric_refusal(search.task, rows.language))), None)
+    return f"{name}: {reason}" if reason else None
 
 
 def _train_refusal(train: Train) -> str | None:
@@ -125,6 +152,9 @@ def _train_refusal(train: Train) -> str | None:
     for earlier in train.taken:
         if earlier.model != train.model:
             return f"{name}: it starts from a training of {earlier.model.hub_id}, but trains {train.model.hub_id}"
+        if isinstance(earlier, Merge) != isinstance(train.start, Merged):
+            took = "a merged module is continued by Merged, and Merged takes a Merge"
+            return f"{name} from {type(train.start).__name__}: {took}"
         if isinstance(earlier, Train) and isinstance(earlier.start, Fuse):
             return f"{name}: a fused model can be evaluated, not continued; continue one of the modules it mixes"
     if (reason := _modules_refusal(train)) is not None:
@@ -136,7 +166,7 @@ def _train_refusal(train: Train) -> str | None:
     for frozen in below.frozen:
         reason = FROZEN_REFUSED.get((type(frozen.method), type(train.method)))
         if reason is not None:
-            return f"{name} after {type(frozen.method).__name__} on {called(frozen)}: {reason}"
+            return f"{name} after {type(frozen.method).__name__} on {path_of_tasks(frozen)}: {reason}"
     return _head_refusal(train, name) or next(
         (reason for task in train.tasks if (reason := _metric_refusal(task))), None
     )
@@ -145,10 +175,10 @@ def _train_refusal(train: Train) -> str | None:
 def _modules_refusal(train: Train) -> str | None:
     """Why the modules that a training stacks or fuses do not go with it, or None."""
     match train.start:
-        case Stack() if any(isinstance(stage.method, Full) for stage in train.inputs):
-            full = next(stage for stage in train.inputs if isinstance(stage.method, Full))
+        case Stack(stages) if any(isinstance(stage.method, Full) for stage in stages):
+            full = next(stage for stage in stages if isinstance(stage.method, Full))
             return (
-                f"what Full trained on {full.task.name} is a whole backbone, no module that lies over another one; "
+                f"what Full trained on {path_of_tasks(full)} is a whole backbone, no module that lies over another; "
                 "start each of the modules from it with Sequential, or this training itself"
             )
         case Fuse(stages) if {type(stage.method) for stage in stages} != {type(train.method)}:
@@ -173,7 +203,7 @@ def _selection_refusal(train: Train) -> str | None:
 def _head_refusal(train: Train, name: str) -> str | None:
     if not isinstance(train.head, KeptHead):
         return None
-    if not isinstance(train.start, Sequential):
+    if not isinstance(train.start, Sequential | Merged):
         return f"{name}: KeptHead() continues the head of one earlier training, so it needs start=Sequential(...)"
     earlier = train.start.stage
     if isinstance(earlier, Published):
@@ -186,10 +216,13 @@ def _head_refusal(train: Train, name: str) -> str | None:
     return None
 
 
-def head_unfit(earlier: Train, task: Task) -> str | None:
+def head_unfit(stage: ModuleStage, task: Task) -> str | None:
     """Why no head of `earlier` can serve `task`, or None. Label sets agree when their names do."""
     if isinstance(task.format, FORMATS_WITHOUT_HEAD):
         return f"needs a task with a head, and {task.name} has none"
+    if isinstance(stage, Merge) and isinstance(stage.head, NoHead):
+        return "is not there: it was merged with NoHead(); use KeptHeadOf(place) or AveragedHeads()"
+    earlier = reader(stage)
     try:
         if head_of(earlier, task) is not None:
             return None
@@ -210,10 +243,9 @@ def _evaluate_refusal(evaluate: Evaluate) -> str | None:
     if isinstance(answers, Published):
         return f"{name}: {answers.name} was trained elsewhere and is a start; train from it: Sequential({answers.name})"
     if isinstance(task.format, FORMATS_WITHOUT_HEAD):
-        model = evaluate.model.model if isinstance(evaluate.model, Train) else evaluate.model
         if isinstance(task.format, Retrieval) and not task.pool:
             return f"{name}: retrieval ranks a pool of candidates; name it with Task(pool=...)"
-        reason = _model_refusal(model)
+        reason = _model_refusal(evaluate.checkpoint)
         reason = reason or _metric_refusal(task, evaluate.language)
         return f"{name}: {reason}" if reason else None
     if isinstance(evaluate.model, ModelSpec):
@@ -222,7 +254,7 @@ def _evaluate_refusal(evaluate: Evaluate) -> str | None:
         return f"{name}: a trained head reads the framing it was trained with; leave framing=None"
     reason = head_unfit(evaluate.model, task)
     if reason is not None:
-        return f"{name}: the head of {evaluate.model.task.name} {reason}"
+        return f"{name}: the head of {path_of_tasks(evaluate.model)} {reason}"
     reason = _metric_refusal(task, evaluate.language)
     return f"{name}: {reason}" if reason else None
 

@@ -12,13 +12,13 @@ from torch import nn
 from adaptx.backbones.encoder import to_precision
 from adaptx.backbones.sites import Key, sites_of
 from adaptx.composition.fuse import fuse
-from adaptx.lineage import lineage
+from adaptx.lineage import lineage, reader
 from adaptx.methods import adapters_backend, attach
 from adaptx.methods.lora import fold
 from adaptx.methods.module import Module, restore
-from adaptx.specs import Bottleneck, Full, Fuse, Lora, Precision, Published, Train
+from adaptx.specs import Bottleneck, Full, Fuse, Lora, ModuleSource, ModuleStage, Precision, Train
 
-Load = Callable[[Train | Published], Module]
+Load = Callable[[ModuleSource], Module]
 OWN = "own"
 
 
@@ -26,8 +26,8 @@ OWN = "own"
 class Assembly:
     """What was attached to a network.
 
-    own: the parameters of the training's own module (the ones that train), by key. kind: as `Module` has it.
-    has_adapters: the network went through the adapters library.
+    own: the parameters of the stage's own module (of a training, the ones that train), by key. kind: as `Module` has
+    it. has_adapters: the network went through the adapters library.
     """
 
     own: dict[Key, nn.Parameter]
@@ -36,37 +36,38 @@ class Assembly:
 
 
 def assemble(
-    network: Any, train: Train, load: Load, own: Module | None = None, precision: Precision | None = None
+    network: Any, stage: ModuleStage, load: Load, own: Module | None = None, precision: Precision | None = None
 ) -> Assembly:
-    """Attach everything `train` starts from to a bare network, then its own module.
+    """Attach everything a training or merge stands on to a bare network, then its own module.
 
-    load: the stored module of an earlier training, or one trained elsewhere. own: the training's own finished module;
-    None begins a new one (from torch's global generator), or continues an earlier one where the start says so.
-    precision: None is the training's.
+    load: the stored module of an earlier stage, or one trained elsewhere. own: the stage's own finished module; None
+    begins a new one (from torch's global generator), or continues an earlier one where the start says so. precision:
+    None is the training's.
 
     Afterwards exactly the own module's parameters require gradients.
     """
     sites = sites_of(network)
-    below = lineage(train)
+    below = lineage(stage)
+    fusion = stage.start if isinstance(stage, Train) and isinstance(stage.start, Fuse) else None
     # A finished full fine-tuning holds every weight, so nothing below it needs to be there.
-    whole = isinstance(train.method, Full) and (own is not None or below.continued is not None)
+    whole = isinstance(stage.method, Full) and (own is not None or below.continued is not None)
     frozen = () if whole else below.frozen
-    has_adapters = any(isinstance(stage.method, Bottleneck) for stage in (*frozen, *below.fused, train))
+    has_adapters = any(isinstance(each.method, Bottleneck) for each in (*frozen, *below.fused, stage))
     if has_adapters:
         adapters_backend.prepare(network)
     modules: list[nn.Parameter] = []
-    for index, stage in enumerate(frozen):
-        parameters = attach(network, sites, stage.method, f"frozen{index}")
-        restore(parameters, load(stage).tensors)
-        modules += [] if isinstance(stage.method, Full) else parameters.values()
-    if isinstance(train.start, Fuse):
-        fused = [load(stage).tensors for stage in below.fused]
-        parameters, frozen_modules = fuse(network, train.method, fused, train.start.mixing)
+    for index, each in enumerate(frozen):
+        parameters = attach(network, sites, each.method, f"frozen{index}")
+        restore(parameters, load(each).tensors)
+        modules += [] if isinstance(each.method, Full) else parameters.values()
+    if fusion is not None:
+        fused = [load(each).tensors for each in below.fused]
+        parameters, frozen_modules = fuse(network, stage.method, fused, fusion.mixing)
         modules += frozen_modules
     else:
-        if isinstance(train.method, Full) and any(isinstance(stage.method, Lora) for stage in frozen):
+        if isinstance(stage.method, Full) and any(isinstance(each.method, Lora) for each in frozen):
             fold(network)
-        parameters = attach(network, sites, train.method, OWN)
+        parameters = attach(network, sites, stage.method, OWN)
     if own is not None:
         restore(parameters, own.tensors)
     elif below.continued is not None:
@@ -74,5 +75,5 @@ def assemble(
     network.requires_grad_(False)
     for parameter in parameters.values():
         parameter.requires_grad_(True)
-    to_precision(network, modules, bf16=(precision or train.config.precision) == "bf16")
-    return Assembly(parameters, "fusion" if isinstance(train.start, Fuse) else "module", has_adapters)
+    to_precision(network, modules, bf16=(precision or reader(stage).config.precision) == "bf16")
+    return Assembly(parameters, "module" if fusion is None else "fusion", has_adapters)

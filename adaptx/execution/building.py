@@ -15,15 +15,21 @@ from adaptx.errors import UserError
 from adaptx.formats import behaviour
 from adaptx.formats.heads import for_labels, load_head
 from adaptx.formats.interface import HeadBase, TrainedHead
-from adaptx.lineage import head_of
+from adaptx.lineage import head_of, reader
 from adaptx.methods import adapters_backend
 from adaptx.methods.module import Module, load_module
 from adaptx.methods.published import load_published
+from adaptx.naming import path_of_tasks
 from adaptx.sources import Sources
 from adaptx.specs import (
     KeptHead,
+    Merge,
+    Merged,
     Mixture,
     ModelSpec,
+    ModuleSource,
+    ModuleStage,
+    NoHead,
     Precision,
     Published,
     Resources,
@@ -41,29 +47,29 @@ class Workshop:
 
     store: Store
     sources: Sources
-    fingerprint_of: Callable[[Train], str]
+    fingerprint_of: Callable[[ModuleStage], str]
     resources: Resources
     device: torch.device
 
-    def entry(self, train: Train) -> Entry:
+    def entry(self, stage: ModuleStage) -> Entry:
         """Raises:
-        UserError: the training is not in the store.
+        UserError: the training or merge is not in the store.
         """
-        found = self.store.find(self.fingerprint_of(train))
+        found = self.store.find(self.fingerprint_of(stage))
         if found is None:
-            raise UserError(f"the module of {train.task.name} is not in the store {self.store.root}")
+            raise UserError(f"the module of {path_of_tasks(stage)} is not in the store {self.store.root}")
         return found
 
-    def module(self, train: Train | Published) -> Module:
-        """The stored module of a training, checked against the checkpoint it was trained on, or another."""
-        if isinstance(train, Published):
-            return load_published(train, self.base_digest(train.model))
-        module = load_module(self.entry(train).folder)
-        base = self.base_digest(train.model)
+    def module(self, source: ModuleSource) -> Module:
+        """The stored module of a training or merge, checked against the checkpoint it was trained on, or another."""
+        if isinstance(source, Published):
+            return load_published(source, self.base_digest(source.model))
+        module = load_module(self.entry(source).folder)
+        base = self.base_digest(source.model)
         if module.base != base:
             raise UserError(
-                f"{self.entry(train).folder.name} was trained on a checkpoint with digest {module.base}, but "
-                f"{train.model.hub_id} now has {base}"
+                f"{self.entry(source).folder.name} was trained on a checkpoint with digest {module.base}, but "
+                f"{source.model.hub_id} now has {base}"
             )
         return module
 
@@ -163,18 +169,19 @@ def new_head(task_format: TaskFormat, base: HeadBase) -> nn.Module:
 
 
 def _kept(train: Train, task: Task, shop: Workshop, base: HeadBase) -> nn.Module:
-    assert isinstance(train.start, Sequential)
+    assert isinstance(train.start, Sequential | Merged)
     earlier = train.start.stage
-    assert isinstance(earlier, Train), "planning refuses a head of a module trained elsewhere"
+    assert not isinstance(earlier, Published), "planning refuses a head of a module trained elsewhere"
     served = head_of(earlier, task)
     assert served is not None, "planning refuses a kept head that is not there"
-    found = load_head(shop.entry(earlier).folder, head_name(earlier, served), lambda each: new_head(each, base))
+    name = head_name(reader(earlier), served)
+    found = load_head(shop.entry(earlier).folder, name, lambda each: new_head(each, base))
     return for_labels(found, task.format)
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A model to predict with: the bare checkpoint, or a stored training with its heads by name.
+    """A model to predict with: the bare checkpoint, or a stored training or merge with its heads by name.
 
     memory: vectors of retrieval pools, so that each is embedded once for all languages.
     """
@@ -185,9 +192,9 @@ class Finished:
     memory: dict[object, torch.Tensor]
 
 
-def finished_model(model: ModelSpec | Train, shop: Workshop, precision: Precision) -> Finished:
-    """The bare checkpoint, or what a stored training ended with; the same arithmetic as when it was trained."""
-    base = model.model if isinstance(model, Train) else model
+def finished_model(model: ModelSpec | ModuleStage, shop: Workshop, precision: Precision) -> Finished:
+    """The bare checkpoint, or what a stored stage ended with; the same arithmetic as when it was trained."""
+    base = model if isinstance(model, ModelSpec) else model.model
     network: Any = load_network(base, shop.sources)
     tokenizer = load_tokenizer(base, shop.sources)
     if isinstance(model, ModelSpec):
@@ -197,14 +204,19 @@ def finished_model(model: ModelSpec | Train, shop: Workshop, precision: Precisio
     # What is drawn here is overwritten by what is stored; the caller's generator is left as it was.
     with torch.random.fork_rng(devices=[]):
         assemble(network, model, shop.module, own=shop.module(model), precision=precision)
-        made_for = head_base(network, base, shop)
-        heads = {
-            name: load_head(shop.entry(model).folder, name, lambda each: new_head(each, made_for))
-            for name in dict.fromkeys(head_name(model, task) for task in model.tasks if _has_head(task))
-        }
+        heads = stored_heads(model, shop, head_base(network, base, shop))
     for head in heads.values():
         head.module.to(shop.device).eval()
     return Finished(Encoder(network).to(shop.device).eval(), heads, tokenizer, {})
+
+
+def stored_heads(stage: ModuleStage, shop: Workshop, base: HeadBase) -> dict[str, TrainedHead]:
+    """All heads of a stored training or merge, by name."""
+    if isinstance(stage, Merge) and isinstance(stage.head, NoHead):
+        return {}
+    train, folder = reader(stage), shop.entry(stage).folder
+    names = dict.fromkeys(head_name(train, task) for task in train.tasks if _has_head(task))
+    return {name: load_head(folder, name, lambda each: new_head(each, base)) for name in names}
 
 
 def _has_head(task: Task) -> bool:

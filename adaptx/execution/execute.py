@@ -29,7 +29,7 @@ from adaptx.formats.heads import save_heads
 from adaptx.formats.interface import Predicted, Reading
 from adaptx.gradients import Setting
 from adaptx.identity import evaluation_framing, evaluation_precision, golds_digest, training_framing
-from adaptx.lineage import head_task, task_used
+from adaptx.lineage import head_task, reader, task_used
 from adaptx.methods.module import Module, capture, save_module
 from adaptx.mixing_weights import MixingWeights, save_mixing
 from adaptx.naming import fused_names
@@ -38,7 +38,7 @@ from adaptx.profiling.peak_memory import PeakMemory, peak_memory
 from adaptx.profiling.system_metrics import FILE as SYSTEM_FILE
 from adaptx.profiling.system_metrics import system_metrics
 from adaptx.progress import Progress
-from adaptx.specs import Attention, Best, Evaluate, Fuse, Mixture, Task, Train
+from adaptx.specs import Attention, Best, Evaluate, Fuse, Mixture, ModelSpec, Published, Task, Train
 from adaptx.specs.plain import to_plain
 from adaptx.store import write_json
 from adaptx.text_statistics import text_statistics
@@ -60,7 +60,7 @@ def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
     assert isinstance(train, Train)
     working = shop.store.working(node.fingerprint)
     system = working / SYSTEM_FILE
-    with _alone(working, node.name), system_metrics(system, shop.device), peak_memory(shop.device) as peak:
+    with alone(working, node.name), system_metrics(system, shop.device), peak_memory(shop.device) as peak:
         examples = {task.name: read_training(task, shop.sources, train.limit) for task in train.tasks}
         fresh = model_to_train(train, shop)
         training = _training(train, fresh, examples, shop)
@@ -170,7 +170,7 @@ def _train_result(
         "selected_step": outcome.selected_step,
         "selected_on": f"development set of {train.task.name} ({languages})" if selects else None,
         "development": history.development,
-        **_environment(shop),
+        **environment(shop),
     }
 
 
@@ -195,8 +195,10 @@ def execute_evaluations(nodes: list[Node], shop: Workshop, progress: Progress) -
         with shop.store.building("evaluate", node.name, stage_record(node, to_plain(node.stage))) as folder:
             write_json(folder / "scores.json", result)
             if mixing is not None and isinstance(first.model, Train):
-                fused = first.model.inputs
-                save_mixing(mixing, fused_names(first.model), [shop.fingerprint_of(each) for each in fused], folder)
+                fused = [
+                    None if isinstance(each, Published) else shop.fingerprint_of(each) for each in first.model.taken
+                ]
+                save_mixing(mixing, fused_names(first.model), fused, folder)
     return failed
 
 
@@ -209,7 +211,9 @@ def _evaluate(
     rows = stage.task.rows_in(stage.language)
     examples = read_rows(rows, stage.task.format, shop.sources, stage.limit)
     used = head_task(stage)
-    head = model.heads[head_name(stage.model, used)] if used is not None and isinstance(stage.model, Train) else None
+    head = None
+    if used is not None and not isinstance(stage.model, ModelSpec):
+        head = model.heads[head_name(reader(stage.model), used)]
     fused = isinstance(stage.model, Train) and isinstance(stage.model.start, Fuse)
     evaluator = make_evaluator(stage, model, shop, progress, node.name)
     evaluator.record = MixingRecord(model.backbone.network) if fused else None
@@ -232,7 +236,7 @@ def _evaluate(
         "truncated_share": statistics.truncated_share,
         "seconds": seconds,
         "examples_per_second": len(predicted.rows) / max(seconds, 1e-9),
-        **_environment(shop),
+        **environment(shop),
     }
     return result, evaluator.record.means(predicted.encoded) if evaluator.record is not None else None
 
@@ -240,8 +244,8 @@ def _evaluate(
 def make_evaluator(stage: Evaluate, model: Finished, shop: Workshop, progress: Progress, name: str) -> Evaluator:
     """Read as the evaluation says: texts cut as in the training it uses, other embeddings at most 512 tokens."""
     length = min(HEADLESS_MAX_LENGTH, model.backbone.most_tokens)
-    if isinstance(stage.model, Train) and task_used(stage) is not None:
-        length = stage.model.config.max_length
+    if not isinstance(stage.model, ModelSpec) and task_used(stage) is not None:
+        length = reader(stage.model).config.max_length
     reading = Reading(model.tokenizer, evaluation_framing(stage), length)
     budget = micro_batch_budget(shop.resources, shop.device)
     setting = Setting(shop.device, evaluation_precision(stage), budget)
@@ -264,7 +268,7 @@ def _expected(counts: list[int | None]) -> int | None:
     return sum(known) if len(known) == len(counts) else None
 
 
-def _environment(shop: Workshop) -> dict[str, Any]:
+def environment(shop: Workshop) -> dict[str, Any]:
     versions: dict[str, str] = {}
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -273,7 +277,7 @@ def _environment(shop: Workshop) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _alone(working: Path, name: str) -> Generator[None]:
+def alone(working: Path, name: str) -> Generator[None]:
     """Two processes over one store must not train one stage into one folder."""
     lock = FileLock(working.with_suffix(".lock"))
     try:

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from adaptx.data.reading import read_rows, read_training
 from adaptx.execution.building import Workshop
 from adaptx.execution.execute import STAGE_ERRORS, execute_evaluations, execute_train
+from adaptx.execution.merging import execute_merge
 from adaptx.identity import evaluation_precision
 from adaptx.plan import Node, Plan, Status
 from adaptx.progress import Progress
-from adaptx.specs import Best, Evaluate, Rows, Task, Train
+from adaptx.specs import Best, Evaluate, Merge, Rows, Task
+from adaptx.specs.merge import searched
 
 
 @dataclass
@@ -78,6 +80,11 @@ def check_rows(nodes: list[Node], shop: Workshop) -> None:
         if isinstance(stage, Evaluate):
             check(stage.task.rows_in(stage.language), stage.task, stage.limit)
             continue
+        if isinstance(stage, Merge):
+            if (search := searched(stage.rule)) is not None:
+                for rows in search.task.development:
+                    check(rows, search.task, search.limit)
+            continue
         for task in stage.tasks:
             if (task.train, stage.limit) not in seen:
                 seen.add((task.train, stage.limit))
@@ -98,9 +105,9 @@ def drop_transient(plan: Plan, shop: Workshop) -> None:
 
 
 def _group(node: Node, to_do: list[Node]) -> list[Node]:
-    """The evaluations that share this one's model and precision; a training is alone."""
+    """The evaluations that share this one's model and precision; a training or merge is alone."""
     stage = node.stage
-    if isinstance(stage, Train):
+    if not isinstance(stage, Evaluate):
         return [node]
     wanted = (stage.model, evaluation_precision(stage))
     return [
@@ -112,8 +119,9 @@ def _group(node: Node, to_do: list[Node]) -> list[Node]:
 
 def _carry_out(group: list[Node], shop: Workshop, progress: Progress, summary: Summary) -> None:
     try:
-        if isinstance(group[0].stage, Train):
-            execute_train(group[0], shop, progress)
+        if group[0].kind != "evaluate":
+            execute = execute_merge if group[0].kind == "merge" else execute_train
+            execute(group[0], shop, progress)
             return
         failed = execute_evaluations(group, shop, progress)
     except STAGE_ERRORS as error:

@@ -14,9 +14,10 @@ from adaptx.execution.building import Workshop, choose_device, finished_model, h
 from adaptx.formats.interface import Predicted, Reading
 from adaptx.gradients import Setting
 from adaptx.identity import training_framing
+from adaptx.lineage import reader
 from adaptx.metrics import METRICS
 from adaptx.sources import Sources
-from adaptx.specs import Resources, Task, Train
+from adaptx.specs import Merge, ModuleStage, NoHead, Resources, Task
 from adaptx.specs.plain import from_plain
 from adaptx.store import Entry, Store
 from adaptx.training import micro_batch_budget
@@ -30,8 +31,8 @@ def predict_file(store: Store, sources: Sources, name: str, file: Path, resource
     Raises:
         UserError: no such stage or file, missing columns, weights that are no longer there.
     """
-    train, task, shop = _open(store, sources, name, resources)
-    predicted = _predict(train, task, shop, read_file(file, task, labelled=False))
+    stage, task, shop = _open(store, sources, name, resources)
+    predicted = _predict(stage, task, shop, read_file(file, task, labelled=False))
     records = predicted.records or [{} for _ in predicted.predictions]
     return [
         {"row": row, "prediction": prediction, **record}
@@ -45,8 +46,8 @@ def score_file(store: Store, sources: Sources, name: str, file: Path, resources:
     Raises:
         UserError: as `predict_file`, and for a label outside the label set.
     """
-    train, task, shop = _open(store, sources, name, resources)
-    predicted = _predict(train, task, shop, read_file(file, task, labelled=True))
+    stage, task, shop = _open(store, sources, name, resources)
+    predicted = _predict(stage, task, shop, read_file(file, task, labelled=True))
     assert predicted.golds is not None
     language = task.source_languages[0]
     scores: dict[str, Any] = {"task": task.name, "rows_used": len(predicted.rows), "metrics": {}, "intervals": {}}
@@ -63,49 +64,51 @@ def _even(count: int) -> list[float]:
     return [1 / count] * count
 
 
-def open_training(store: Store, sources: Sources, name: str, resources: Resources) -> tuple[Entry, Train, Workshop]:
-    """A stored training by its name, and where it and all it rests on are found.
+def open_module(store: Store, sources: Sources, name: str, resources: Resources) -> tuple[Entry, ModuleStage, Workshop]:
+    """A stored training or merge by its name, and where it and all it rests on are found.
 
     Raises:
         UserError: no such stage, or its weights are no longer there.
     """
-    entry = store.named(name, "train")
-    train = from_plain(entry.record["spec"])
-    assert isinstance(train, Train)
+    entry = store.named(name, "train", "merge")
+    stage: ModuleStage = from_plain(entry.record["spec"])
     if not entry.has_module:
         raise UserError(
             f"{entry.folder.name}: its weights were removed once its scores were stored; retrain and keep them with "
             "`adaptx run RECIPE --keep`"
         )
     fingerprints = _fingerprints(store, entry)
-    return entry, train, Workshop(store, sources, fingerprints.__getitem__, resources, choose_device(resources))
+    return entry, stage, Workshop(store, sources, fingerprints.__getitem__, resources, choose_device(resources))
 
 
-def _open(store: Store, sources: Sources, name: str, resources: Resources) -> tuple[Train, Task, Workshop]:
-    entry, train, shop = open_training(store, sources, name, resources)
+def _open(store: Store, sources: Sources, name: str, resources: Resources) -> tuple[ModuleStage, Task, Workshop]:
+    entry, stage, shop = open_module(store, sources, name, resources)
+    train = reader(stage)
     task = train.tasks[0]
     if len(train.tasks) > 1:
         raise UserError(
             f"{entry.folder.name} was trained on several tasks ({', '.join(each.name for each in train.tasks)}); "
             "name a training of one task"
         )
+    if isinstance(stage, Merge) and isinstance(stage.head, NoHead):
+        raise UserError(f"{entry.folder.name} was merged without a head; train one over it, or merge with a kept head")
     if isinstance(task.format, FORMATS_WITHOUT_HEAD):
         raise UserError(f"{entry.folder.name}: {task.name} ranks a pool of candidates; evaluate it in a recipe")
-    return train, task, shop
+    return stage, task, shop
 
 
-def _fingerprints(store: Store, entry: Entry) -> dict[Train, str]:
-    """A stored training and all it rests on, with their fingerprints as recorded: its data need not be at hand."""
+def _fingerprints(store: Store, entry: Entry) -> dict[ModuleStage, str]:
+    """A stored stage and all it rests on, with their fingerprints as recorded: its data need not be at hand."""
     record = entry.record
-    train = from_plain(record["spec"])
-    found: dict[Train, str] = {train: entry.fingerprint}
+    found: dict[ModuleStage, str] = {from_plain(record["spec"]): entry.fingerprint}
     for fingerprint in record["inputs"]:
-        found.update(_fingerprints(store, store.named(fingerprint, "train")))
+        found.update(_fingerprints(store, store.named(fingerprint, "train", "merge")))
     return found
 
 
-def _predict(train: Train, task: Task, shop: Workshop, examples: Examples) -> Predicted:
-    model = finished_model(train, shop, train.config.precision)
+def _predict(stage: ModuleStage, task: Task, shop: Workshop, examples: Examples) -> Predicted:
+    train = reader(stage)
+    model = finished_model(stage, shop, train.config.precision)
     reading = Reading(model.tokenizer, training_framing(train, task), train.config.max_length)
     setting = Setting(shop.device, train.config.precision, micro_batch_budget(shop.resources, shop.device))
     return Evaluator(model.backbone, reading, setting, shop.sources).predict(

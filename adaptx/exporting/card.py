@@ -1,14 +1,17 @@
 """The model card: what was trained on what, its scores in the store, licences, and how the folder is loaded."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from adaptx import __version__
 from adaptx.exporting.composed import Composed
 from adaptx.exporting.holding import Library
 from adaptx.exporting.script import Read, render
-from adaptx.naming import UNTRAINED, intermediate_name, method_name, path
+from adaptx.lineage import reader
+from adaptx.naming import UNTRAINED, intermediate_name, method_name, path, path_of_tasks
 from adaptx.sample import SAMPLE
-from adaptx.specs import Published, Train
+from adaptx.specs import KeptHeadOf, Merge, ModuleStage, Published, Train
 from adaptx.store import Entry, Store
 
 _UNKNOWN = "not recorded"
@@ -27,25 +30,22 @@ class Written:
     base_digest: str
 
 
-def write_card(store: Store, entry: Entry, train: Train, read: Read, made_of: Composed, written: Written) -> str:
+def write_card(store: Store, entry: Entry, stage: ModuleStage, read: Read, made_of: Composed, written: Written) -> str:
     """The card's text."""
-    result = entry.result
-    expected = result["rows_expected"]
-    languages = dict.fromkeys(language for task in train.tasks for language in task.source_languages)
-    below = intermediate_name(train)
+    trainings = stage.stages if isinstance(stage, Merge) else (stage,)
+    languages = dict.fromkeys(
+        language for train in trainings for task in train.tasks for language in task.source_languages
+    )
     facts = [
         ("task", f"{read.task.name}{_more(read.task.description)}"),
-        ("base model", f"`{train.model.hub_id}` ({written.base_digest})"),
-        ("method", f"{method_name(train.method)}: `{train.method}`"),
-        ("trained before", "nothing: from the checkpoint" if below == UNTRAINED else below),
-        ("training rows (used / expected)", f"{result['rows_used']:,} / {_count(expected)}"),
+        ("base model", f"`{stage.model.hub_id}` ({written.base_digest})"),
+        ("method", f"{method_name(stage.method)}: `{stage.method}`"),
+        *(_merging(stage, entry.result) if isinstance(stage, Merge) else _training(stage, entry.result)),
         ("trained in", ", ".join(languages)),
-        ("training", f"{result['steps']:,} steps, {result['seconds']:.0f} s, seed {train.config.seed}, "
-                     f"{train.config.precision}, learning rate {train.config.learning_rate:g}"),
         ("read with", f"{read.framing.pooling.value}, layer {_layer(read.framing.layer)}, "
                       f"prefix {read.framing.prefix!r}, at most {read.max_length} tokens"),
     ]  # fmt: skip
-    hub_id = train.model.hub_id
+    hub_id = stage.model.hub_id
     packaged = (SAMPLE / "models" / hub_id).is_dir()
     on_hub = hub_id.count("/") == 1 and not hub_id.startswith((".", "/")) and not packaged
     return render(
@@ -55,22 +55,46 @@ def write_card(store: Store, entry: Entry, train: Train, read: Read, made_of: Co
             "hub_base": hub_id if on_hub else "",
             "own_base": written.own_base is not None,
             "languages": list(languages),
-            "name": train.task.name + " · " + method_name(train.method),
+            "name": (path_of_tasks(stage) if isinstance(stage, Merge) else stage.task.name)
+            + " · "
+            + method_name(stage.method),
             "facts": [(label, value.replace("|", "\\|")) for label, value in facts],
             "scores": _scores(store, entry),
-            "precision": train.config.precision,
-            "loading": _loading(train, made_of, written),
+            "precision": reader(stage).config.precision,
+            "loading": _loading(stage, made_of, written),
             "has_head": read.head is not None,
             "auto_class": written.auto_class,
-            "licences": _licences(train),
+            "licences": _licences(stage),
             "version": __version__,
             "stage": entry.folder.name,
         },
     )
 
 
+def _training(train: Train, result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    below, config = intermediate_name(train), train.config
+    return [
+        ("trained before", "nothing: from the checkpoint" if below == UNTRAINED else below),
+        ("training rows (used / expected)", f"{result['rows_used']:,} / {_count(result['rows_expected'])}"),
+        ("training", f"{result['steps']:,} steps, {result['seconds']:.0f} s, seed {config.seed}, "
+                     f"{config.precision}, learning rate {config.learning_rate:g}"),
+    ]  # fmt: skip
+
+
+def _merging(merge: Merge, result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    weights = result["weights"]
+    facts = [
+        ("merged from", ", ".join(f"{path_of_tasks(each)} (seed {each.config.seed})" for each in merge.stages)),
+        ("rule", f"`{merge.rule}`"),
+    ]
+    if weights is not None:
+        facts.append(("weights", ", ".join(f"{weight:g}" for weight in weights)))
+    kept = f", of {path_of_tasks(merge.stages[merge.head.place])}" if isinstance(merge.head, KeptHeadOf) else ""
+    return [*facts, ("head", f"`{merge.head}`{kept}")]
+
+
 def _scores(store: Store, entry: Entry) -> list[dict[str, str]]:
-    """Every metric of every evaluation of this very training that the store holds."""
+    """Every metric of every evaluation of this very stage that the store holds."""
     found: list[dict[str, str]] = []
     for other in store.entries().values():
         if other.kind != "evaluate" or other.record["inputs"] != [entry.fingerprint]:
@@ -82,9 +106,9 @@ def _scores(store: Store, entry: Entry) -> list[dict[str, str]]:
     return sorted(found, key=lambda score: (score["task"], score["language"], score["metric"]))
 
 
-def _loading(train: Train, made_of: Composed, written: Written) -> str:
+def _loading(stage: ModuleStage, made_of: Composed, written: Written) -> str:
     """Python that loads the folder without adaptx."""
-    base = repr(train.model.hub_id)
+    base = repr(stage.model.hub_id)
     match written.library:
         case Library.TRANSFORMERS:
             name = written.auto_class or "AutoModel"
@@ -107,11 +131,12 @@ def _loading(train: Train, made_of: Composed, written: Written) -> str:
             )
 
 
-def _licences(train: Train) -> list[str]:
-    lines = [f"base model {train.model.hub_id}: {train.model.licence or _UNKNOWN}{_more(train.model.citation)}"]
-    for task in dict.fromkeys(task for each in path(train) for task in each.tasks):
+def _licences(stage: ModuleStage) -> list[str]:
+    model = stage.model
+    lines = [f"base model {model.hub_id}: {model.licence or _UNKNOWN}{_more(model.citation)}"]
+    for task in dict.fromkeys(task for each in path(stage) for task in each.tasks):
         lines.append(f"data of {task.name}: {task.licence or _UNKNOWN}{_more(task.citation)}")
-    for source in dict.fromkeys(source for each in path(train) for source in each.taken):
+    for source in dict.fromkeys(source for each in path(stage) for source in each.taken):
         if isinstance(source, Published):
             lines.append(f"module {source.source}: {source.licence or _UNKNOWN}")
     return lines

@@ -1,12 +1,13 @@
-"""What a training's network is made of, as data: its modules, lowest first."""
+"""What a finished network is made of, as data: its modules, lowest first."""
 
 import re
 from dataclasses import dataclass
 
 from adaptx.execution.building import Workshop
-from adaptx.lineage import called, lineage
+from adaptx.lineage import lineage
 from adaptx.methods.module import Module
-from adaptx.specs import Bottleneck, Full, Fuse, Train
+from adaptx.naming import path_of_tasks
+from adaptx.specs import Bottleneck, Full, Fuse, ModuleSource, ModuleStage, Train
 
 
 @dataclass(frozen=True)
@@ -35,25 +36,31 @@ class Composed:
         return tuple(part for part in self.layers if isinstance(part.module.method, Bottleneck))
 
 
-def composed(train: Train, shop: Workshop) -> Composed:
-    """Load everything that a finished training's network holds.
+def composed(stage: ModuleStage, shop: Workshop) -> Composed:
+    """Load everything that the network of a finished training or merge holds.
 
     Raises:
         UserError: a module is not in the store, or its base has changed.
     """
-    own = shop.module(train)
-    if isinstance(train.method, Full):
+    own = shop.module(stage)
+    if isinstance(stage.method, Full):
         # Its weights are the whole backbone: what lay below it is in them.
-        return Composed((Part(_plain(train.task.name), own),))
-    below = lineage(train)
-    modules = [(called(stage), shop.module(stage)) for stage in (*below.frozen, *below.fused)]
-    if not isinstance(train.start, Fuse):
-        modules.append((train.task.name, own))
+        return Composed((Part(_plain(_called(stage)), own),))
+    below = lineage(stage)
+    modules = [(_called(each), shop.module(each)) for each in (*below.frozen, *below.fused)]
+    fuses = isinstance(stage, Train) and isinstance(stage.start, Fuse)
+    if not fuses:
+        modules.append((_called(stage), own))
     parts = _named(modules)
-    if not isinstance(train.start, Fuse):
+    if not fuses:
         return Composed(parts)
     first_fused = len(below.frozen)
     return Composed(parts[:first_fused], parts[first_fused:], own)
+
+
+def _called(source: ModuleSource) -> str:
+    """By its last task; a merge by all of its."""
+    return source.task.name if isinstance(source, Train) else path_of_tasks(source)
 
 
 def _named(modules: list[tuple[str, Module]]) -> tuple[Part, ...]:

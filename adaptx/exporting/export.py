@@ -1,4 +1,4 @@
-"""Write a finished training as a folder that peft, adapters or transformers loads without adaptx."""
+"""Write a finished training or merge as a folder that peft, adapters or transformers loads without adaptx."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from adaptx.backbones.loading import load_network, load_tokenizer
 from adaptx.backbones.sites import sites_of
 from adaptx.errors import UserError
 from adaptx.execution.building import Workshop, head_base, head_name, new_head
-from adaptx.execution.serving import open_training
+from adaptx.execution.serving import open_module
 from adaptx.exporting.adapters_folder import BASE_FOLDER, write_adapters
 from adaptx.exporting.card import Written, write_card
 from adaptx.exporting.composed import Composed, composed
@@ -21,9 +21,9 @@ from adaptx.exporting.script import Read, write_script
 from adaptx.exporting.transformers_folder import auto_class, merge, write_transformers
 from adaptx.formats.heads import load_head
 from adaptx.identity import training_framing
-from adaptx.lineage import HEADLESS
+from adaptx.lineage import HEADLESS, reader
 from adaptx.sources import Sources
-from adaptx.specs import Resources, Task, Train
+from adaptx.specs import Merge, ModuleStage, NoHead, Resources, Task, Train
 from adaptx.store import Entry, Store
 
 HERE = "."
@@ -40,7 +40,7 @@ class Exported:
 def export_stage(
     store: Store, sources: Sources, name: str, library: Library, folder: Path, task: str | None = None
 ) -> Exported:
-    """Write the training of that name; `task` says whose head, where several were trained together.
+    """Write the training or merge of that name; `task` says whose head, where several were trained together.
 
     Raises:
         UserError: no such stage, weights that are no longer there, a composition that the library's folder cannot hold,
@@ -48,14 +48,14 @@ def export_stage(
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not empty; name a new folder, or empty it first")
-    entry, train, shop = open_training(store, sources, name, Resources("cpu"))
-    if (reason := holding_refusal(library, train)) is not None:
+    entry, stage, shop = open_module(store, sources, name, Resources("cpu"))
+    chosen = _task(entry, reader(stage), task)
+    if (reason := holding_refusal(library, stage) or _head_refusal(stage, chosen)) is not None:
         raise UserError(f"{entry.folder.name} cannot be exported to {library.value}: {reason}")
-    chosen = _task(entry, train, task)
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
-        _write(entry, train, chosen, library, shop, building)
+        _write(entry, stage, chosen, library, shop, building)
         building.chmod(0o755)
         if folder.exists():
             folder.rmdir()
@@ -77,10 +77,20 @@ def _task(entry: Entry, train: Train, name: str | None) -> Task:
     raise UserError(f"{entry.folder.name}: {why}; choose one with --task NAME among {names}")
 
 
-def _write(entry: Entry, train: Train, task: Task, library: Library, shop: Workshop, folder: Path) -> None:
-    network: Any = load_network(train.model, shop.sources)
-    tokenizer = load_tokenizer(train.model, shop.sources)
-    made_of = composed(train, shop)
+def _head_refusal(stage: ModuleStage, task: Task) -> str | None:
+    """Why there is nothing to read the task with, or None."""
+    if not isinstance(stage, Merge) or not isinstance(stage.head, NoHead) or isinstance(task.format, HEADLESS):
+        return None
+    return (
+        f"it was merged with NoHead(), and {task.name} is read with a head; merge with KeptHeadOf(place) or "
+        "AveragedHeads(), or export a training that starts from it"
+    )
+
+
+def _write(entry: Entry, stage: ModuleStage, task: Task, library: Library, shop: Workshop, folder: Path) -> None:
+    network: Any = load_network(stage.model, shop.sources)
+    tokenizer = load_tokenizer(stage.model, shop.sources)
+    made_of, train = composed(stage, shop), reader(stage)
     own_base = auto = None
     read = _read(entry, train, task, network, shop)
     match library:
@@ -95,8 +105,8 @@ def _write(entry: Entry, train: Train, task: Task, library: Library, shop: Works
             write_transformers(network, read.head, read.framing, tokenizer, folder)
     if auto is None:
         write_script(library, read, train.model, tokenizer, folder, own_base)
-    written = Written(library, auto, own_base, shop.base_digest(train.model))
-    (folder / "README.md").write_text(write_card(shop.store, entry, train, read, made_of, written), encoding="utf-8")
+    written = Written(library, auto, own_base, shop.base_digest(stage.model))
+    (folder / "README.md").write_text(write_card(shop.store, entry, stage, read, made_of, written), encoding="utf-8")
 
 
 def _write_adapters(network: Any, made_of: Composed, train: Train, tokenizer: Any, folder: Path) -> str | None:

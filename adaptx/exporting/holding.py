@@ -4,7 +4,7 @@ import enum
 
 from adaptx.errors import UserError
 from adaptx.lineage import lineage
-from adaptx.specs import Attention, Bottleneck, Full, Fuse, Lora, Method, MixingRule, Train
+from adaptx.specs import Attention, Bottleneck, Full, Fuse, Lora, Method, MixingRule, ModuleStage, Train
 
 
 class Library(enum.Enum):
@@ -29,22 +29,23 @@ MERGEABLE = (Full, Lora)
 """Methods whose modules become plain weights; a method that is not named here is refused until it is."""
 
 
-def holding_refusal(library: Library, train: Train) -> str | None:
-    """Why a folder of that library cannot hold what a training's network is made of, naming one that can; or None."""
-    methods = network_methods(train)
-    if isinstance(train.start, Fuse) and not isinstance(train.method, Bottleneck):
+def holding_refusal(library: Library, stage: ModuleStage) -> str | None:
+    """Why a folder of that library cannot hold what a stage's network is made of, naming one that can; or None."""
+    methods = network_methods(stage)
+    fusion = stage.start if isinstance(stage, Train) and isinstance(stage.start, Fuse) else None
+    if fusion is not None and not isinstance(stage.method, Bottleneck):
         return (
-            f"no library's folder holds fusion over {type(train.method).__name__} modules; it stays in adaptx "
+            f"no library's folder holds fusion over {type(stage.method).__name__} modules; it stays in adaptx "
             "(`adaptx predict STAGE FILE`), or export one of the modules that it mixes"
         )
-    if isinstance(train.start, Fuse) and not _is_library_mixing(train.start.mixing):
+    if fusion is not None and not _is_library_mixing(fusion.mixing):
         return (
-            f"the adapters library mixes by attention at full size alone, not by {train.start.mixing}; it stays in "
+            f"the adapters library mixes by attention at full size alone, not by {fusion.mixing}; it stays in "
             "adaptx (`adaptx predict STAGE FILE`), or train Fuse with Attention()"
         )
     match library:
         case Library.PEFT:
-            return _peft_refusal(train, methods)
+            return _peft_refusal(stage, methods)
         case Library.ADAPTERS:
             if not any(isinstance(method, Bottleneck) for method in methods):
                 return f"an adapters folder holds bottleneck adapters, and here is none; use --to {_other(methods)}"
@@ -60,22 +61,22 @@ def _is_library_mixing(mixing: MixingRule) -> bool:
     return isinstance(mixing, Attention) and mixing.rank is None
 
 
-def network_methods(train: Train) -> tuple[Method, ...]:
-    """The methods of all modules in a training's finished network, lowest first; fused ones before the mixing's own."""
-    if isinstance(train.method, Full):
-        return (train.method,)
-    below = lineage(train)
-    return (*(stage.method for stage in (*below.frozen, *below.fused)), train.method)
+def network_methods(stage: ModuleStage) -> tuple[Method, ...]:
+    """The methods of all modules in a stage's finished network, lowest first; fused ones before the mixing's own."""
+    if isinstance(stage.method, Full):
+        return (stage.method,)
+    below = lineage(stage)
+    return (*(each.method for each in (*below.frozen, *below.fused)), stage.method)
 
 
-def _peft_refusal(train: Train, methods: tuple[Method, ...]) -> str | None:
+def _peft_refusal(stage: ModuleStage, methods: tuple[Method, ...]) -> str | None:
     if any(isinstance(method, Bottleneck) for method in methods):
         return "a peft folder holds no bottleneck adapters; use --to adapters"
-    if isinstance(train.method, Full):
+    if isinstance(stage.method, Full):
         return "full fine-tuning leaves whole weights and no module for peft; use --to transformers"
     if any(isinstance(method, Full) for method in methods):
         return (
-            f"it stands on a full fine-tuning, whose weights a peft folder over {train.model.hub_id} cannot hold; "
+            f"it stands on a full fine-tuning, whose weights a peft folder over {stage.model.hub_id} cannot hold; "
             "use --to transformers"
         )
     return _unknown(Library.PEFT, methods, (Lora,))

@@ -8,7 +8,7 @@ from adaptx.catalog.support import FORMATS_WITHOUT_HEAD
 from adaptx.identity import evaluation_framing, evaluation_precision
 from adaptx.naming import UNTRAINED, trained_on
 from adaptx.report.measured import Variant
-from adaptx.specs import Evaluate, Pretrained, Task, Train
+from adaptx.specs import Evaluate, ModelSpec, Pretrained, Task, Train
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def is_baseline(variant: Variant) -> bool:
     model = variant.evaluate.model
     if isinstance(model, Train):
         return variant.factors.target != UNTRAINED and isinstance(model.start, Pretrained) and len(model.tasks) == 1
-    return True
+    return isinstance(model, ModelSpec)
 
 
 def _fits(variant: Variant, baseline: Variant) -> bool:

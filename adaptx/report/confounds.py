@@ -71,7 +71,7 @@ def _exposures(evaluates: Sequence[Evaluate]) -> list[str]:
     uses: dict[tuple[ModelSpec, str], dict[str, list[Rows]]] = {}
     tasks: dict[str, Task] = {}
     for evaluate in evaluates:
-        model = evaluate.model.model if isinstance(evaluate.model, Train) else evaluate.model
+        model = evaluate.checkpoint
         tasks[evaluate.task.name] = evaluate.task
         read = (evaluate.task.rows_in(evaluate.language), *evaluate.task.pool)
         uses.setdefault((model, evaluate.task.name), {}).setdefault("evaluated on", []).extend(read)

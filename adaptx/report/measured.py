@@ -11,11 +11,11 @@ import numpy as np
 from adaptx.errors import UserError
 from adaptx.metrics import METRICS
 from adaptx.mixing_weights import MixingWeights, load_mixing
-from adaptx.naming import UNTRAINED, Factors, factors, path
+from adaptx.naming import UNTRAINED, Factors, factors, merges, path
 from adaptx.plan import Node, Plan, stored_entry
 from adaptx.report.bootstrap import Examples, Floats
 from adaptx.report.variants import seeds, variant_labels
-from adaptx.specs import Evaluate, Task, Train
+from adaptx.specs import Evaluate, ModelSpec, Stage, Task, Train
 from adaptx.store import Entry, Store, read_json
 from adaptx.zero_shot import source_languages
 
@@ -34,7 +34,8 @@ class Measured:
 
     statistics: metric -> what each example adds to it, shape [examples, the metric's statistics]. record: scores.json
     without predictions. mixing: a fused model's weights; None where none were kept.
-    path: every distinct training on the way, inputs first; the last is the variant's own.
+    path: every distinct training on the way, inputs first; the last is the variant's own. merges: result.json of
+    each merge on the way, empty where it is not stored.
     """
 
     evaluate: Evaluate
@@ -48,6 +49,7 @@ class Measured:
     record: Mapping[str, Any]
     path: tuple[Training, ...]
     mixing: MixingWeights | None
+    merges: tuple[Mapping[str, Any], ...] = ()
 
     @cached_property
     def scores(self) -> Mapping[str, float]:
@@ -60,13 +62,13 @@ class Measured:
 
     @property
     def path_seconds(self) -> float | None:
-        """Training seconds of the whole path; shared trainings count in full for every variant."""
-        results = [training.result for training in self.path]
+        """Training and merging seconds of the whole path; shared stages count in full for every variant."""
+        results = [*(training.result for training in self.path), *self.merges]
         return float(sum(r["seconds"] for r in results)) if all("seconds" in r for r in results) else None
 
     @property
     def peak_memory_bytes(self) -> int | None:
-        """Maximum over the path's trainings and the evaluation itself."""
+        """Maximum over the path's trainings and merges and the evaluation itself."""
         known = [int(peak) for stage in self._stages if (peak := stage.get("peak_memory_bytes")) is not None]
         return max(known) if known else None
 
@@ -82,7 +84,7 @@ class Measured:
 
     @property
     def _stages(self) -> tuple[Mapping[str, Any], ...]:
-        return (*(training.result for training in self.path), self.record)
+        return (*(training.result for training in self.path), *self.merges, self.record)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,12 +137,12 @@ def measure(plan: Plan, store: Store) -> Measurements:
     nodes = {node.fingerprint: node for node in plan.nodes}
     statuses = plan.statuses(store)
 
-    def node_of(stage: Train | Evaluate) -> Node:
+    def node_of(stage: Stage) -> Node:
         return nodes[plan.identities.of(stage).fingerprint]
 
     evaluates = tuple(dict.fromkeys(plan.recipe.evaluations))
     model_fingerprints = {
-        evaluate: node_of(evaluate.model).fingerprint if isinstance(evaluate.model, Train) else UNTRAINED
+        evaluate: UNTRAINED if isinstance(evaluate.model, ModelSpec) else node_of(evaluate.model).fingerprint
         for evaluate in evaluates
     }
     labels = variant_labels(evaluates, model_fingerprints)
@@ -158,6 +160,7 @@ def measure(plan: Plan, store: Store) -> Measurements:
             golds[record["golds"]] = _read_golds(store.root / "golds" / record["golds"], entry)
         gold = golds[record["golds"]]
         trainings = [(train, stored_entry(node_of(train), store)) for train in path(evaluate)]
+        merged = [stored_entry(node_of(merge), store) for merge in merges(evaluate)]
         measured.append(
             Measured(
                 evaluate,
@@ -171,6 +174,7 @@ def measure(plan: Plan, store: Store) -> Measurements:
                 {key: value for key, value in record.items() if key != "predictions"},
                 tuple(Training(train, found.result if found else {}) for train, found in trainings),
                 load_mixing(entry.folder),
+                tuple(found.result if found else {} for found in merged),
             )
         )
     return Measurements(tuple(measured), tuple(missing))

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from adaptx.catalog.languages import language_name
-from adaptx.naming import path
+from adaptx.naming import merges, path
 from adaptx.plan import Node, Plan, stored_entry
 from adaptx.report.cells import NOTHING, count, mebibytes, of, percent, seconds
 from adaptx.report.tables import Cell, Column, Table
 from adaptx.specs import Best, Evaluate, ModelSpec, Rows, Train
+from adaptx.specs.merge import searched
 from adaptx.store import COMPLETE, Entry, Store
 
 
@@ -168,13 +169,16 @@ def _rows_read(plan: Plan) -> Iterable[tuple[str, Rows]]:
             yield from ((f"training {task.name}", rows) for rows in task.train)
             if isinstance(train.config.selection, Best):
                 yield from ((f"selecting {task.name}", rows) for rows in task.development)
+    merged = dict.fromkeys(merge for evaluate in plan.recipe.evaluations for merge in merges(evaluate))
+    for search in (found for merge in merged if (found := searched(merge.rule)) is not None):
+        yield from ((f"weighing by {search.task.name}", rows) for rows in search.task.development)
     for evaluate in plan.recipe.evaluations:
         yield f"evaluating {evaluate.task.name}", evaluate.task.rows_in(evaluate.language)
         yield from ((f"candidates of {evaluate.task.name}", rows) for rows in evaluate.task.pool)
 
 
 def _checkpoint(evaluate: Evaluate) -> ModelSpec:
-    return evaluate.model.model if isinstance(evaluate.model, Train) else evaluate.model
+    return evaluate.checkpoint
 
 
 def _digest(plan: Plan, item: Rows | ModelSpec) -> str:

@@ -9,7 +9,6 @@ from adaptx.plan import Plan
 from adaptx.report.gains import Gain
 from adaptx.report.measured import Measured, Measurements, measure
 from adaptx.report.suite_tables import SuiteResult
-from adaptx.specs import Train
 from adaptx.store import Store
 
 
@@ -53,7 +52,7 @@ def suites_frame(results: Sequence[SuiteResult]) -> Any:
 
 def _row(measured: Measured, metric: str, value: float) -> dict[str, Any]:
     evaluate, factors, record = measured.evaluate, measured.factors, measured.record
-    model = evaluate.model.model if isinstance(evaluate.model, Train) else evaluate.model
+    model = evaluate.checkpoint
     known = LANGUAGES.get(evaluate.language)
     return {
         "model": factors.model,

@@ -1,8 +1,11 @@
 """Stages and recipes. A stage is a frozen value that holds its inputs, so equal work is one node of the plan."""
 
 from dataclasses import dataclass, field
+from typing import cast
 
 from adaptx.specs.fingerprint import OUTSIDE
+from adaptx.specs.merge import KeptHeadOf, MergedHead, MergeRule, given_weights
+from adaptx.specs.merged_method import merged_method
 from adaptx.specs.method import Method
 from adaptx.specs.mixing import Attention, MixingRule
 from adaptx.specs.mixture import Mixture
@@ -55,7 +58,14 @@ class Fuse:
             raise ValueError(f"Fuse needs at least two trainings to mix, got {len(self.stages)}")
 
 
-Start = Pretrained | Sequential | Stack | Fuse
+@dataclass(frozen=True)
+class Merged:
+    """Continue a merged module, as Sequential continues a trained one."""
+
+    stage: "Merge"
+
+
+Start = Pretrained | Sequential | Stack | Fuse | Merged
 
 
 @dataclass(frozen=True)
@@ -94,20 +104,68 @@ class Train:
         return self.task.tasks if isinstance(self.task, Mixture) else (self.task,)
 
     @property
-    def taken(self) -> tuple["Train | Published", ...]:
+    def taken(self) -> "tuple[ModuleSource, ...]":
         """What the start takes modules from."""
         match self.start:
             case Pretrained():
                 return ()
-            case Sequential(stage):
+            case Sequential(stage) | Merged(stage):
                 return (stage,)
             case Stack(stages) | Fuse(stages):
                 return stages
 
     @property
-    def inputs(self) -> tuple["Train", ...]:
+    def inputs(self) -> "tuple[ModuleStage, ...]":
         """Those of them that are stages."""
-        return tuple(stage for stage in self.taken if isinstance(stage, Train))
+        return tuple(stage for stage in self.taken if not isinstance(stage, Published))
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Combine the modules of several trainings of one checkpoint into one module.
+
+    keep: as a training's.
+    """
+
+    stages: tuple[Train, ...]
+    rule: MergeRule
+    head: MergedHead
+    keep: bool = field(default=False, metadata=OUTSIDE)
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise ValueError("Merge(stages=()): name at least one training whose module is merged")
+        elsewhere = next((each for each in cast(tuple[object, ...], self.stages) if isinstance(each, Published)), None)
+        if elsewhere is not None:
+            raise ValueError(
+                f"Merge: {elsewhere.name} was trained elsewhere, without a record of how it reads texts, and a merge "
+                f"takes trainings; continue it with Train(start=Sequential({elsewhere.name})) and merge that"
+            )
+        count = len(self.stages)
+        weights = given_weights(self.rule)
+        if weights is not None and len(weights) != count:
+            raise ValueError(f"Merge: {len(weights)} weights {weights} for {count} trainings; give one each")
+        if isinstance(self.head, KeptHeadOf) and not 0 <= self.head.place < count:
+            raise ValueError(f"Merge: {self.head} of {count} trainings; places count from 0")
+
+    @property
+    def model(self) -> ModelSpec:
+        return self.stages[0].model
+
+    @property
+    def method(self) -> Method:
+        """The method that the merged module is one of."""
+        return merged_method(tuple(stage.method for stage in self.stages), self.rule)
+
+    @property
+    def inputs(self) -> tuple[Train, ...]:
+        return self.stages
+
+
+ModuleStage = Train | Merge
+"""Stages that leave a module."""
+ModuleSource = ModuleStage | Published
+"""What a module is taken from."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +176,7 @@ class Evaluate:
     used, else the checkpoint's way of embedding sentences.
     """
 
-    model: ModelSpec | Train
+    model: ModelSpec | Train | Merge
     task: Task
     language: str
     precision: Precision | None = None
@@ -130,11 +188,16 @@ class Evaluate:
         self.task.rows_in(self.language)
 
     @property
-    def inputs(self) -> tuple[Train, ...]:
-        return (self.model,) if isinstance(self.model, Train) else ()
+    def inputs(self) -> tuple[ModuleStage, ...]:
+        return (self.model,) if isinstance(self.model, ModuleStage) else ()
+
+    @property
+    def checkpoint(self) -> ModelSpec:
+        """The pretrained checkpoint below all."""
+        return self.model if isinstance(self.model, ModelSpec) else self.model.model
 
 
-Stage = Train | Evaluate
+Stage = Train | Merge | Evaluate
 
 
 def _check_limit(limit: int | None) -> None:

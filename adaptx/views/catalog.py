@@ -11,10 +11,10 @@ from rich.table import Table
 
 from adaptx.catalog import METHODS, language_name
 from adaptx.catalog.support import FROZEN_REFUSED, STARTS_REFUSED
-from adaptx.specs import Fuse, Method, ModelSpec, Pretrained, Rows, Sequential, Shape, Stack, Task
+from adaptx.specs import Fuse, Merged, Method, ModelSpec, Pretrained, Rows, Sequential, Shape, Stack, Task
 from adaptx.views.examples import FoundExamples
 
-STARTS = (Pretrained, Sequential, Stack, Fuse)
+STARTS = (Pretrained, Sequential, Stack, Fuse, Merged)
 
 
 def task_json(task: Task) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from rich.table import Table
 
 from adaptx.costs import Cost, cost
 from adaptx.memory_check import TooLarge, too_large
-from adaptx.naming import factors
+from adaptx.naming import factors, path_of_tasks
 from adaptx.plan import Node, Plan, Status
-from adaptx.specs import Evaluate, Resources
+from adaptx.specs import Evaluate, Merge, Resources
 from adaptx.specs.plain import from_plain
 from adaptx.store import Store
 from adaptx.views.sizes import gib
@@ -97,10 +97,12 @@ def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Plac
     if not to_do:
         console.print(f"all stored in {store.root}", highlight=False, soft_wrap=True)
         return
-    trainings = sum(node.kind == "train" for node in to_do)
+    trainings, merges = (sum(node.kind == kind for node in to_do) for kind in ("train", "merge"))
+    merged = f"{merges} merges, " if merges else ""
+    work = f"{trainings} trainings, {merged}{len(to_do) - trainings - merges} evaluations"
     basis = f"at the median rate of {rate[1]} stored trainings" if rate else "at an assumed 100 GFLOP/s"
     console.print(
-        f"to do: {trainings} trainings, {len(to_do) - trainings} evaluations; about {seconds / 60:.1f} minutes {basis}",
+        f"to do: {work}; about {seconds / 60:.1f} minutes {basis}",
         highlight=False,
         soft_wrap=True,
     )
@@ -152,7 +154,8 @@ def _status(plan: Plan, node: Node, status: Status) -> str:
 def _factors(node: Node) -> dict[str, Any]:
     stage = node.stage
     language = stage.language if isinstance(stage, Evaluate) else None
-    return {**asdict(factors(stage)), "task": stage.task.name, "language": language}
+    task = path_of_tasks(stage) if isinstance(stage, Merge) else stage.task.name
+    return {**asdict(factors(stage)), "task": task, "language": language}
 
 
 def _cost_json(estimate: Cost | None) -> dict[str, Any] | None:

@@ -1,0 +1,34 @@
+"""DARE (Yu et al. 2024, arXiv:2311.03099, section 3.2): drop entries of updates at random and rescale the rest.
+
+What is dropped is drawn anew for every (layer, site, tensor), module and block of rows, each from a generator of its
+own, so that the result does not depend on the order in which tensors are merged.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from adaptx.composition.merging.updates import Update, mapped
+from adaptx.specs import Dare
+
+
+def dropped(updates: Sequence[Update], rule: Dare, key: object) -> list[Update]:
+    """Each update with entries dropped with probability `drop_rate`, the others divided by 1 - drop_rate."""
+    return [_dropped(update, rule, (key, place)) for place, update in enumerate(updates)]
+
+
+def keep_mask(shape: Sequence[int], rule: Dare, place: object) -> Tensor:
+    """Which entries stay (bool); the same for the same seed, place and shape."""
+    digest = hashlib.sha256(repr((rule.seed, place)).encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
+    return torch.rand(tuple(shape), generator=generator) >= rule.drop_rate
+
+
+def _dropped(update: Update, rule: Dare, place: tuple[object, int]) -> Update:
+    def drop(block: Tensor, rows: slice) -> Tensor:
+        mask = keep_mask(block.shape, rule, (*place, rows.start))
+        return block.mul_(mask).div_(1 - rule.drop_rate)
+
+    return mapped(update, drop)

@@ -1,0 +1,129 @@
+"""Whole modules merged, one tensor or LoRA site at a time."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from adaptx.backbones.sites import Key
+from adaptx.composition.merging.combining import combine
+from adaptx.composition.merging.linear import linear_weights
+from adaptx.composition.merging.svd import Factors, nearest, nearest_of_factors, padded
+from adaptx.composition.merging.updates import of_difference, of_product, of_tensor
+from adaptx.errors import UserError
+from adaptx.methods.module import Module
+from adaptx.specs import Full, Lora, MergeRule
+from adaptx.specs.merged_method import merged_method
+
+DOWN, UP = "lora_A", "lora_B"
+Site = tuple[int | None, str]
+
+
+@dataclass(frozen=True)
+class MergedTensors:
+    """A merged module's tensors by key. kept: of LoRA updates cut to a rank, the share of their squared norm that
+    is left; None where nothing was cut.
+    """
+
+    tensors: dict[Key, Tensor]
+    kept: float | None = None
+
+
+def merge_modules(
+    modules: Sequence[Module], rule: MergeRule, base: Mapping[Key, Tensor] | None = None
+) -> MergedTensors:
+    """One module from several of one checkpoint; it is one of `merged_method`.
+
+    base: the checkpoint's own tensors, which updates of full fine-tuning are differences to.
+
+    Raises:
+        UserError: the modules' tensors differ, or are none that merging knows.
+    """
+    methods = tuple(module.method for module in modules)
+    method = merged_method(methods, rule)
+    if isinstance(method, Lora):
+        return _merge_loras(modules, [each for each in methods if isinstance(each, Lora)], method, rule)
+    _check_alike(modules)
+    if isinstance(method, Full):
+        assert base is not None, "full fine-tuning is merged over its checkpoint"
+        return MergedTensors({key: _merge_weights(key, modules, rule, base[key]) for key in modules[0].tensors})
+    return MergedTensors(
+        {key: combine([of_tensor(module.tensors[key]) for module in modules], rule, key) for key in modules[0].tensors}
+    )
+
+
+def _merge_weights(key: Key, modules: Sequence[Module], rule: MergeRule, base: Tensor) -> Tensor:
+    weights = linear_weights(rule, len(modules))
+    if weights is None:
+        return base.float() + combine([of_difference(module.tensors[key], base) for module in modules], rule, key)
+    # Written as a sum of weights and not of differences, so that one module with weight 1 comes back bit for bit.
+    rest = 1 - math.fsum(weights)
+    tensors = [of_tensor(module.tensors[key]) for module in modules]
+    if abs(rest) < 1e-12:
+        return combine(tensors, rule, key)
+    return combine(tensors, rule, key).add_(base.float(), alpha=rest)
+
+
+def _merge_loras(modules: Sequence[Module], methods: Sequence[Lora], merged: Lora, rule: MergeRule) -> MergedTensors:
+    places = dict.fromkeys(_site(key) for module in modules for key in module.tensors)
+    tensors: dict[Key, Tensor] = {}
+    kept = total = 0.0
+    for layer, site in places:
+        pairs = _factors_at(modules, (layer, site))
+        found = _merge_site(pairs, methods, merged, rule, (layer, site))
+        tensors[layer, site, DOWN], tensors[layer, site, UP] = found.down_KC, found.up_RK
+        kept, total = kept + found.kept, total + found.total
+    return MergedTensors(tensors, kept / total if total else None)
+
+
+def _merge_site(
+    pairs: Sequence[tuple[Tensor, Tensor]], methods: Sequence[Lora], merged: Lora, rule: MergeRule, place: Site
+) -> Factors:
+    """The merged factors of one site, at the merged method's rank and scale."""
+    # Ratios to the merged scale: 1 exactly where it is shared, so that one module comes back bit for bit.
+    scale = merged.alpha / merged.rank
+    ratios = [method.alpha / method.rank / scale for method in methods]
+    weights = linear_weights(rule, len(pairs))
+    if weights is None:
+        updates = [of_product(down, up, ratio) for (down, up), ratio in zip(pairs, ratios, strict=True)]
+        return nearest(combine(updates, rule, place), merged.rank)
+    # The sum of products is the product of the factors laid side by side.
+    factors = zip(pairs, ratios, weights, strict=True)
+    up = torch.cat([up.float() * (weight * ratio) for (_, up), ratio, weight in factors], dim=1)
+    down = torch.cat([down.float() for down, _ in pairs])
+    if down.shape[0] > merged.rank:
+        return nearest_of_factors(down, up, merged.rank)
+    return Factors(*padded(down, up, merged.rank), 0.0, 0.0)
+
+
+def _factors_at(modules: Sequence[Module], place: Site) -> list[tuple[Tensor, Tensor]]:
+    """(down, up) of every module at a site; of rank 0 where a module does not have it."""
+    layer, site = place
+    found = [(m.tensors.get((layer, site, DOWN)), m.tensors.get((layer, site, UP))) for m in modules]
+    shapes = {(down.shape[1], up.shape[0]) for down, up in found if down is not None and up is not None}
+    if len(shapes) != 1:
+        raise UserError(f"modules cannot be merged at layer {layer}, {site}: updates have shapes {sorted(shapes)}")
+    columns, rows = shapes.pop()
+    return [
+        (torch.zeros(0, columns), torch.zeros(rows, 0)) if down is None or up is None else (down, up)
+        for down, up in found
+    ]
+
+
+def _site(key: Key) -> Site:
+    layer, site, tensor = key
+    if tensor not in (DOWN, UP):
+        raise UserError(f"a LoRA module with a tensor {key} cannot be merged: rules are defined for {DOWN} and {UP}")
+    return layer, site
+
+
+def _check_alike(modules: Sequence[Module]) -> None:
+    first = {key: tensor.shape for key, tensor in modules[0].tensors.items()}
+    for module in modules[1:]:
+        shapes = {key: tensor.shape for key, tensor in module.tensors.items()}
+        if shapes != first:
+            key = next(key for key in (*first, *shapes) if first.get(key) != shapes.get(key))
+            both = f"{first.get(key)} in one, {shapes.get(key)} in another"
+            raise UserError(f"modules cannot be merged: {key} has shape {both}")

@@ -1,0 +1,24 @@
+"""Magnitude pruning: of each update's tensor, the largest entries stay and the others become zero (Han et al. 2015,
+arXiv:1506.02626, section 3); the first step of TIES, too.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch.nn.functional as F
+
+from adaptx.composition.merging.updates import Update, magnitude_threshold, mapped
+
+
+def pruned(updates: Sequence[Update], density: float) -> list[Update]:
+    """Each update with the `density` share of its entries that are largest in magnitude."""
+    return [_pruned(update, density) for update in updates] if density < 1 else list(updates)
+
+
+def _pruned(update: Update, density: float) -> Update:
+    threshold = magnitude_threshold(update, density)
+    if not threshold:
+        return update
+    # Hard shrinkage zeroes magnitudes up to its bound, and the threshold itself stays.
+    below = float(np.nextafter(np.float32(threshold), np.float32(0)))
+    return mapped(update, lambda block, _: F.hardshrink(block, below))

@@ -1,0 +1,181 @@
+"""Carry out a merge: modules and heads from the store, weights given or searched, one module back into it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from adaptx.backbones.encoder import Encoder
+from adaptx.backbones.loading import load_network, load_tokenizer
+from adaptx.backbones.sites import Key, sites_of
+from adaptx.composition.assembly import assemble
+from adaptx.composition.merging.linear import linear_weights
+from adaptx.composition.merging.modules import MergedTensors, merge_modules
+from adaptx.composition.merging.searching import Found, Weights, greedy_soup, lora_hub
+from adaptx.data.reading import read_rows
+from adaptx.evaluation import Evaluator, scores
+from adaptx.execution.building import Workshop, head_base, head_name, new_head, stored_heads
+from adaptx.execution.execute import alone, environment
+from adaptx.formats.averaging import aligned, averaged
+from adaptx.formats.heads import save_heads
+from adaptx.formats.interface import HeadBase, Reading, TrainedHead
+from adaptx.gradients import Setting
+from adaptx.identity import search_framing
+from adaptx.lineage import head_of, reader
+from adaptx.methods import attach
+from adaptx.methods.module import Module, capture, restore, save_module
+from adaptx.naming import path_of_tasks
+from adaptx.plan import Node, stage_record
+from adaptx.profiling.peak_memory import PeakMemory, peak_memory
+from adaptx.progress import Progress
+from adaptx.specs import (
+    AveragedHeads,
+    Full,
+    GreedySoup,
+    KeptHeadOf,
+    Linear,
+    Merge,
+    MergeRule,
+    NoHead,
+    Searched,
+    TaskFormat,
+)
+from adaptx.specs.merge import searched
+from adaptx.specs.plain import to_plain
+from adaptx.store import write_json
+from adaptx.training import micro_batch_budget
+
+Heads = dict[str, TrainedHead]
+
+
+def execute_merge(node: Node, shop: Workshop, progress: Progress) -> None:
+    """Merge one stage and leave it in the store.
+
+    Raises:
+        UserError: modules that do not fit each other, or another process is at work on this very stage.
+    """
+    merge = node.stage
+    assert isinstance(merge, Merge)
+    progress.start(node.name, 1, "merge")
+    working = shop.store.working(node.fingerprint)
+    # Empty heads and modules draw numbers that are overwritten: the caller's generator is left as it was.
+    with alone(working, node.name), peak_memory(shop.device) as peak, torch.random.fork_rng(devices=[]):
+        began = time.perf_counter()
+        work = _gather(merge, shop)
+        search = searched(merge.rule)
+        found = _search(merge, search, work, shop) if search is not None else None
+        rule = merge.rule if found is None else Linear(found.weights)
+        merged = merge_modules(work.modules, rule, work.base)
+        heads = _heads(merge, rule, work)
+        seconds = time.perf_counter() - began
+    module = Module("module", merge.method, shop.base_digest(merge.model), merged.tensors)
+    with shop.store.building("merge", node.name, stage_record(node, to_plain(merge))) as folder:
+        save_module(module, folder)
+        save_heads(heads, folder)
+        write_json(folder / "result.json", _result(merge, rule, merged, found, heads, seconds, peak, shop))
+    shop.store.finish_working(node.fingerprint)
+    progress.advance(1)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is merged. heads: by name those that are averaged, or the one that is kept. base: copies of the checkpoint's
+    own tensors, for full fine-tuning. network: the bare checkpoint, which heads may read embeddings of.
+    """
+
+    modules: list[Module]
+    heads: dict[str, list[TrainedHead]]
+    base: dict[Key, Tensor] | None
+    network: Any
+    made_for: HeadBase
+
+
+def _gather(merge: Merge, shop: Workshop) -> _Work:
+    network: Any = load_network(merge.model, shop.sources)
+    base = capture(attach(network, sites_of(network), Full(), "")) if isinstance(merge.method, Full) else None
+    made_for = head_base(network, merge.model, shop)
+    match merge.head:
+        case AveragedHeads():
+            every = [stored_heads(stage, shop, made_for) for stage in merge.stages]
+        case KeptHeadOf(place):
+            every = [stored_heads(merge.stages[place], shop, made_for)]
+        case NoHead():
+            every = [Heads()]
+    heads = {name: aligned([each[name] for each in every]) for name in every[0]}
+    return _Work([shop.module(stage) for stage in merge.stages], heads, base, network, made_for)
+
+
+def _heads(merge: Merge, rule: MergeRule, work: _Work) -> Heads:
+    """The merged module's heads: kept, or averaged with Linear's weights, else evenly."""
+    if not isinstance(merge.head, AveragedHeads):
+        return {name: head for name, (head,) in work.heads.items()}
+    weights = linear_weights(rule, len(merge.stages)) if isinstance(rule, Linear) else None
+
+    def new(task_format: TaskFormat) -> nn.Module:
+        return new_head(task_format, work.made_for)
+
+    return {name: averaged(heads, weights, new) for name, heads in work.heads.items()}
+
+
+def _search(merge: Merge, search: Searched, work: _Work, shop: Workshop) -> Found:
+    score = _development_score(merge, search, work, shop)
+    if isinstance(search.by, GreedySoup):
+        return greedy_soup(score, len(merge.stages))
+    return lora_hub(score, len(merge.stages), search.by)
+
+
+def _development_score(merge: Merge, search: Searched, work: _Work, shop: Workshop) -> Callable[[Weights], float]:
+    """Weights -> the score of the module merged with them, the mean over the task's development sets."""
+    train, task = reader(merge), search.task
+    own: dict[Key, nn.Parameter] = assemble(work.network, merge, shop.module).own
+    backbone = Encoder(work.network).to(shop.device)
+    reading = Reading(load_tokenizer(merge.model, shop.sources), search_framing(merge, task), train.config.max_length)
+    setting = Setting(shop.device, train.config.precision, micro_batch_budget(shop.resources, shop.device))
+    evaluator = Evaluator(backbone, reading, setting, shop.sources, search.limit)
+    sets = [(rows.language, read_rows(rows, task.format, shop.sources, search.limit)) for rows in task.development]
+    served = head_of(merge, task)
+
+    def score(weights: Weights) -> float:
+        rule = Linear(weights)
+        restore(own, merge_modules(work.modules, rule, work.base).tensors)
+        head = None
+        if served is not None:
+            head = _heads(merge, rule, work)[head_name(train, served)]
+            head.module.to(shop.device)
+        evaluator.memory.clear()
+        each = [scores(task, evaluator.predict(rows, task, head), language) for language, rows in sets]
+        return mean(found[task.metrics[0]] for found in each)
+
+    return score
+
+
+def _result(
+    merge: Merge,
+    rule: MergeRule,
+    merged: MergedTensors,
+    found: Found | None,
+    heads: Heads,
+    seconds: float,
+    peak: PeakMemory,
+    shop: Workshop,
+) -> dict[str, Any]:
+    weights = linear_weights(rule, len(merge.stages))
+    search = searched(merge.rule)
+    return {
+        "seconds": seconds,
+        "rule": to_plain(rule),
+        "merged": [path_of_tasks(stage) for stage in merge.stages],
+        "weights": list(weights) if weights is not None else None,
+        "searched_on": f"development set of {search.task.name}" if search is not None else None,
+        "search": [{"weights": list(w), "score": score} for w, score in found.tried] if found is not None else None,
+        "kept_of_squared_norm": merged.kept,
+        "parameters": sum(tensor.numel() for tensor in merged.tensors.values()),
+        "head_parameters": sum(p.numel() for head in heads.values() for p in head.module.parameters()),
+        "peak_memory_bytes": peak.peak_bytes,
+        "memory_measure": peak.measure,
+        **environment(shop),
+    }

@@ -1,0 +1,206 @@
+"""How modules are merged: rules over weights, where the weights come from, and whose head is kept.
+
+Every rule acts on updates: what a module adds to the weights it stands on. Of a LoRA module that is (alpha / rank) B A
+of each site, of full fine-tuning the difference to the checkpoint, and of a bottleneck adapter its own tensors. The
+arithmetic is in `adaptx.composition.merging`, one file a rule.
+"""
+
+from dataclasses import dataclass
+
+from adaptx.specs.task import Task
+
+
+@dataclass(frozen=True)
+class LoraHub:
+    """Weights by gradient-free search (Huang et al. 2023, arXiv:2307.13269, section 3.3).
+
+    Maximises the score on development rows minus `regularisation` times the weights' mean magnitude, over weights in
+    [low, high], by differential evolution (Storn and Price 1997) with at most `evaluations` scorings, the first of
+    them uniform weights. The paper's released code minimises a loss with nevergrad.
+    """
+
+    evaluations: int = 40
+    low: float = -1.5
+    high: float = 1.5
+    regularisation: float = 0.05
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.evaluations < 5 or self.regularisation < 0 or self.seed < 0:
+            raise ValueError(f"{self}: evaluations is at least 5, regularisation and seed at least 0")
+        if not (self.low < self.high and self.high > 0):
+            raise ValueError(f"LoraHub(low={self.low}, high={self.high}): low must be below high, and high above 0")
+
+
+@dataclass(frozen=True)
+class GreedySoup:
+    """Add modules to an average, the best first, as long as it scores no worse (Wortsman et al. 2022,
+    arXiv:2203.05482, section 2, recipe 1).
+    """
+
+
+@dataclass(frozen=True)
+class Searched:
+    """Weights found by scoring merged modules on a task's development rows (the leading `limit` of each set)."""
+
+    task: Task
+    by: LoraHub | GreedySoup = LoraHub()
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"Searched(limit={self.limit}): a row limit is at least 1, or None for all rows")
+
+
+@dataclass(frozen=True)
+class Linear:
+    """The weighted sum of updates; weights None is their average.
+
+    The average of full fine-tuned weights is a model soup (Wortsman et al. 2022, arXiv:2203.05482), and over seeds what
+    Schmidt et al. 2023 (arXiv:2310.10532) call a free lunch.
+    """
+
+    weights: tuple[float, ...] | Searched | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.weights, tuple) and not any(self.weights):
+            raise ValueError(f"Linear(weights={self.weights}): weights of nothing but zeros leave the bare checkpoint")
+
+
+@dataclass(frozen=True)
+class TaskArithmetic:
+    """`scale` times the sum of updates; a negative weight takes a task away (Ilharco et al. 2023, arXiv:2212.04089).
+
+    weights None: 1 each.
+    """
+
+    scale: float = 1.0
+    weights: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.scale or (self.weights is not None and not any(self.weights)):
+            raise ValueError(f"{self}: a scale or weights of zero leave the bare checkpoint")
+
+
+@dataclass(frozen=True)
+class Ties:
+    """Trim, elect a sign, average what agrees with it (Yadav et al. 2023, arXiv:2306.01708, section 3).
+
+    density: share of each tensor's entries that trimming keeps (the paper's k). scale: the paper's lambda.
+    """
+
+    density: float = 0.2
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_density("Ties", self.density)
+        if not self.scale:
+            raise ValueError("Ties(scale=0): a scale of zero leaves the bare checkpoint")
+
+
+@dataclass(frozen=True)
+class Dare:
+    """Drop entries of updates at random and rescale the others, then combine (Yu et al. 2024, arXiv:2311.03099).
+
+    drop_rate: probability that an entry is dropped; those kept are divided by 1 - drop_rate.
+    """
+
+    drop_rate: float = 0.9
+    seed: int = 1
+    combine: Linear | TaskArithmetic | Ties = Linear()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.drop_rate < 1 or self.seed < 0:
+            raise ValueError(f"Dare(drop_rate={self.drop_rate}, seed={self.seed}): a share in [0, 1) and a seed from 0")
+        _check_given("Dare", self.combine)
+
+
+@dataclass(frozen=True)
+class MagnitudePruning:
+    """Keep the largest entries of each update's tensors, then combine."""
+
+    density: float = 0.2
+    combine: Linear | TaskArithmetic = Linear()
+
+    def __post_init__(self) -> None:
+        _check_density("MagnitudePruning", self.density)
+        _check_given("MagnitudePruning", self.combine)
+
+
+@dataclass(frozen=True)
+class SvdRank:
+    """Another rule's merged LoRA brought to a rank: the nearest one in squared error (Eckart and Young 1936).
+
+    `SvdRank(8, TaskArithmetic())` is the sum of B A products at rank 8.
+    """
+
+    rank: int
+    combine: Linear | TaskArithmetic | Ties | Dare | MagnitudePruning = Linear()
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise ValueError(f"SvdRank(rank={self.rank}): the rank must be at least 1")
+        _check_given("SvdRank", self.combine)
+
+
+MergeRule = Linear | TaskArithmetic | Ties | Dare | MagnitudePruning | SvdRank
+
+
+@dataclass(frozen=True)
+class KeptHeadOf:
+    """The merged module answers with the heads of the training at this place, unchanged."""
+
+    place: int
+
+
+@dataclass(frozen=True)
+class AveragedHeads:
+    """Heads are averaged too, row by row of the same label: with Linear's weights, else evenly."""
+
+
+@dataclass(frozen=True)
+class NoHead:
+    """No head: the merged module is scored on tasks that need none, or a later training begins one."""
+
+
+MergedHead = KeptHeadOf | AveragedHeads | NoHead
+
+
+def searched(rule: MergeRule) -> Searched | None:
+    """The search that a rule's weights come from, if they are searched."""
+    return rule.weights if isinstance(rule, Linear) and isinstance(rule.weights, Searched) else None
+
+
+def given_weights(rule: MergeRule) -> tuple[float, ...] | None:
+    """The weights written in a rule or in the one it combines by, one a training; None where there are none."""
+    match rule:
+        case Linear(weights) | TaskArithmetic(_, weights):
+            return weights if isinstance(weights, tuple) else None
+        case Dare(combine=combine) | MagnitudePruning(combine=combine) | SvdRank(combine=combine):
+            return given_weights(combine)
+        case Ties():
+            return None
+
+
+def negates(rule: MergeRule) -> bool:
+    """Whether some update is subtracted, or may be."""
+    search = searched(rule)
+    if search is not None:
+        return isinstance(search.by, LoraHub) and search.by.low < 0
+    match rule:
+        case TaskArithmetic(scale) | Ties(scale=scale) if scale < 0:
+            return True
+        case Dare(combine=combine) | MagnitudePruning(combine=combine) | SvdRank(combine=combine):
+            return negates(combine)
+        case _:
+            return min(given_weights(rule) or (0.0,)) < 0
+
+
+def _check_density(name: str, density: float) -> None:
+    if not 0 < density <= 1:
+        raise ValueError(f"{name}(density={density}): a share of entries kept lies in (0, 1]")
+
+
+def _check_given(name: str, combine: MergeRule) -> None:
+    if searched(combine) is not None:
+        raise ValueError(f"{name}(combine=Linear(weights=Searched(...))): weights are searched for Linear by itself")
