@@ -63,6 +63,8 @@ def drawn(*shape, seed=3):
 @pytest.mark.parametrize("sizes", [(12, 12), (10, 14)], ids=["square", "wider"])
 def test_a_fused_map_computes_what_the_formulas_say(rule, sizes):
     modules, method = 3, Lora(rank=5, alpha=8)
+    # Weights of modules are softmaxed in fp32, so how near the formulas are depends on what is drawn.
+    torch.manual_seed(1)
     base = torch.nn.Linear(*sizes).double()
     fused = FusedLora(base, method, *sizes, make_mixing(rule, PLACE, *sizes, modules), modules).double()
     tiny.shake([fused.lora_A, fused.lora_B])
