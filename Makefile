@@ -58,6 +58,9 @@ test: $(VENV)/.installed-dev  ## run the test suite (no network, no GPU)
 test-next: $(NEXT)/.installed-dev  ## the same on transformers 5 without adapters, in an environment of its own
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(NEXT)/bin/$(PYTEST) $(PYTEST_ARGS)
 
+matrix: $(VENV)/.installed-dev  ## try every combination of architecture, format, method and start (minutes)
+	ADAPTX_MATRIX=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n auto tests/test_matrix.py
+
 test-gpu: $(VENV)/.installed-dev  ## run the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu $(PYTEST_ARGS)
 
