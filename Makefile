@@ -17,7 +17,7 @@ export TOKENIZERS_PARALLELISM := false
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv quickstart test test-next test-gpu lint format bench-smoke docs wheel clean
+.PHONY: help .venv quickstart test matrix test-next test-gpu lint format bench-smoke docs wheel clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -59,7 +59,7 @@ test-next: $(NEXT)/.installed-dev  ## the same on transformers 5 without adapter
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(NEXT)/bin/$(PYTEST) $(PYTEST_ARGS)
 
 matrix: $(VENV)/.installed-dev  ## try every combination of architecture, format, method and start (minutes)
-	ADAPTX_MATRIX=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n auto tests/test_matrix.py
+	ADAPTX_MATRIX=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/$(PYTEST) tests/test_matrix.py
 
 test-gpu: $(VENV)/.installed-dev  ## run the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu $(PYTEST_ARGS)

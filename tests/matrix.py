@@ -176,8 +176,8 @@ def page() -> str:
         "",
         "Written by `python tests/matrix.py` from `adaptx/catalog/support.py`; a test holds it.",
         "",
-        "`direct`: trained and evaluated on a tiny model in `make test`. `pairwise`: every two of its parts are, and all "
-        "of it is in `make matrix`. A number: refused when planning, for the reason below.",
+        "`direct`: trained and evaluated on a tiny model in `make test`. `pairwise`: every two of its parts are, and "
+        "all of it is in `make matrix`. A number: refused when planning, for the reason below.",
         "",
     ]
     for method in METHODS:
