@@ -17,11 +17,12 @@ def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> dict[Ke
 
     Modules injected before stay active, and their outputs add up.
     """
+    # Before peft is imported, which imports bitsandbytes wherever it is installed.
+    quieten()
     from peft import LoraConfig, inject_adapter_in_model
 
     from adaptx.methods.quantised_outline import let_lora_over
 
-    quieten()
     targets = sites.modules(method.sites)
     others = {name for _, layer in _lora_layers(network) for name in layer.lora_A}
     config = LoraConfig(
@@ -60,6 +61,7 @@ def fold(network: nn.Module) -> None:
 
 
 def _lora_layers(network: nn.Module) -> list[tuple[str, Any]]:
+    quieten()
     from peft.tuners.lora import LoraLayer
 
     return [(path, module) for path, module in network.named_modules() if isinstance(module, LoraLayer)]
