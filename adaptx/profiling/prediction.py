@@ -14,6 +14,7 @@ from adaptx.profiling.cell import Cell
 from adaptx.profiling.cuda_kernels import CudaKernels, rounded
 from adaptx.profiling.step import PHASES, Quantise, make_step
 from adaptx.profiling.tracker import Tracker
+from adaptx.specs import ModelFamily
 from adaptx.step_memory import CONTEXT_BYTES
 
 
@@ -44,7 +45,7 @@ def predict(cell: Cell) -> Prediction:
     """
     began = time.perf_counter()
     cuda = cell.device == "cuda"
-    tracker = Tracker(rounded if cuda else lambda size: size)
+    tracker = Tracker(rounded if cuda else lambda size: size, _summed(cell))
     # From the second micro-batch on gradients are there from the beginning; a third changes nothing.
     whole = cell
     if cell.micro_batches > 2:
@@ -64,6 +65,16 @@ def predict(cell: Cell) -> Prediction:
         sum(parameter.numel() for parameter in step.own),
         time.perf_counter() - began,
     )
+
+
+def _summed(cell: Cell) -> list[tuple[int, int]]:
+    """Shapes of weights whose gradients autograd adds up in place: embeddings that both stacks look up.
+
+    A gradient that comes from scores over the vocabulary is not added up in place.
+    """
+    shape = cell.shape
+    looked_up = cell.model.family is ModelFamily.ENCODER_DECODER and not shape.tied
+    return [(shape.vocabulary, shape.hidden_size)] if looked_up else []
 
 
 def _outlined(cell: Cell, cuda: bool) -> Quantise | None:

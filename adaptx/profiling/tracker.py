@@ -50,10 +50,18 @@ class Tracker(TorchDispatchMode):
     `phase` and `part` are what new storages are booked under; `book` changes the part of some that are known.
     """
 
-    def __init__(self, rounded: Callable[[int], int] = lambda size: size) -> None:
-        """rounded: the bytes an allocator takes for a request."""
+    def __init__(
+        self, rounded: Callable[[int], int] = lambda size: size, summed: Collection[tuple[int, ...]] = ()
+    ) -> None:
+        """rounded: the bytes an allocator takes for a request. summed: shapes of weights that are used in several
+        places.
+
+        Autograd adds up the gradients of such uses in place, but not where it meets tensors that are more than plain
+        ones, as fake ones are: then what is watched has a sum beside both.
+        """
         super().__init__()
         self._rounded = rounded
+        self._summed = frozenset(summed)
         self._known: dict[int, tuple[weakref.ref[Any], int]] = {}
         self._storages: list[_Storage] = []
         self._events: list[tuple[int, int, str]] = []
@@ -66,9 +74,17 @@ class Tracker(TorchDispatchMode):
         if func is torch.ops.aten._local_scalar_dense.default and _is_fake(args[0]):
             # Networks ask whether a mask of ones is all ones: of a tensor without values the answer is yes.
             return 1
+        if func is torch.ops.aten.add.Tensor and self.phase == "backward" and self._is_sum(*args):
+            func = torch.ops.aten.add_.Tensor
         result = func(*args, **options)
         self.see(tree_leaves(result))
         return result
+
+    def _is_sum(self, first: Any, second: Any) -> bool:
+        """Of two gradients of one weight."""
+        if not isinstance(second, Tensor) or not _is_fake(first):
+            return False
+        return tuple(first.shape) == tuple(second.shape) and tuple(first.shape) in self._summed
 
     def see(self, values: Iterable[Any]) -> None:
         """Count these tensors' storages, where they are new."""
