@@ -201,14 +201,18 @@ def cost(
     tokens = int(examples * per_example)
     trained = trainable_parameters(stage, shape)
     flops = tokens * (4.0 * shape.encoder_parameters + 2.0 * min(trained, shape.encoder_parameters))
-    peak = training_peak_bytes(stage, _longest_batch(stage), stage.config.max_length, resources)
+    peak = longest_peak_bytes(stage, resources)
     return Cost(examples, tokens, flops, flops / rate, peak, trained)
 
 
-def _longest_batch(train: Train) -> int:
-    """Tokens of a batch whose every sequence is as long as the training lets it be."""
+def longest_peak_bytes(train: Train, resources: Resources) -> int | None:
+    """Peak of a training whose every sequence is as long as it lets one be, however many rows there are.
+
+    None as in `training_peak_bytes`.
+    """
+    longest = train.config.max_length
     sequences = max(SEQUENCES.get(type(task.format), 1) for task in train.tasks)
-    return train.config.batch_size * sequences * train.config.max_length
+    return training_peak_bytes(train, train.config.batch_size * sequences * longest, longest, resources)
 
 
 def training_peak_bytes(train: Train, batch_tokens: int, longest: int, resources: Resources) -> int | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from adaptx.costs import cost
+from adaptx.costs import longest_peak_bytes
 from adaptx.plan import Node
 from adaptx.specs import Resources, Train
 from adaptx.step_memory import fits, needed_bytes
@@ -30,16 +30,18 @@ def too_large(nodes: Iterable[Node], resources: Resources, memory_bytes: int) ->
     for node in nodes:
         if not isinstance(node.stage, Train):
             continue
-        peak = _peak(node.stage, resources)
+        peak = longest_peak_bytes(node.stage, resources)
         if peak is not None and not fits(peak, resources.device_type, memory_bytes):
             needed = needed_bytes(peak, resources.device_type)
             found.append(TooLarge(node, needed, tuple(_remedies(node.stage, resources, memory_bytes))))
     return found
 
 
-def _peak(train: Train, resources: Resources) -> int | None:
-    estimate = cost(train, resources=resources)
-    return estimate.peak_memory_bytes if estimate is not None else None
+def unpredicted(nodes: Iterable[Node], resources: Resources) -> list[Node]:
+    """The trainings of whose memory nothing is known."""
+    return [
+        node for node in nodes if isinstance(node.stage, Train) and longest_peak_bytes(node.stage, resources) is None
+    ]
 
 
 def _remedies(train: Train, resources: Resources, memory_bytes: int) -> Iterator[str]:
@@ -50,7 +52,7 @@ def _remedies(train: Train, resources: Resources, memory_bytes: int) -> Iterator
         words = "--checkpointing" if checkpointing and not resources.checkpointing else ""
         while tokens >= FEWEST_TOKENS:
             changed = replace(resources, micro_batch_tokens=tokens, checkpointing=checkpointing)
-            peak = _peak(train, changed)
+            peak = longest_peak_bytes(train, changed)
             if peak is not None and fits(peak, resources.device_type, memory_bytes):
                 yield " ".join(filter(None, (words, f"--micro-batch-tokens {tokens}")))
                 break

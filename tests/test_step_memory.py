@@ -8,13 +8,18 @@ import pytest
 
 from adaptx.catalog import E5_SMALL, QWEN3_600M, SNLI, XLMR_BASE
 from adaptx.costs import cost, training_peak_bytes
+from adaptx.identity import Identities
+from adaptx.memory_check import too_large, unpredicted
+from adaptx.plan import Node
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.prediction import predict
+from adaptx.sources import Sources
 from adaptx.specs import Bottleneck, Full, Lora, ModelSpec, Resources, Shape, Train, TrainConfig
 from adaptx.specs.method import SITES
 from adaptx.step_memory import CONTEXT_BYTES, Row, StepSize, fits, step_peak_bytes
 
 TOLERANCE = 0.1
+NAMELESS = ModelSpec("owner/model")
 METHODS = {
     "full": Full(),
     "lora": Lora(),
@@ -95,6 +100,15 @@ def test_a_stages_peak_grows_with_what_it_reads() -> None:
 def test_a_family_without_a_closed_form_has_no_prediction() -> None:
     assert training_peak_bytes(trained(model=QWEN3_600M), 1_000, 128, Resources()) is None
     assert training_peak_bytes(trained(model=ModelSpec("owner/model")), 1_000, 128, Resources()) is None
+
+
+def test_a_training_over_uncounted_rows_is_checked_too() -> None:
+    uncounted = dataclasses.replace(SNLI, train=(dataclasses.replace(SNLI.train[0], expected=None),))
+    known, strange = (dataclasses.replace(trained(model=model), task=uncounted) for model in (XLMR_BASE, NAMELESS))
+    assert cost(known) is None
+    nodes = [Node(stage, Identities(Sources(None)).of(trained()), ()) for stage in (known, strange)]
+    assert [each.node.stage for each in too_large(nodes, Resources("cuda"), 2**30)] == [known]
+    assert [node.stage for node in unpredicted(nodes, Resources("cuda"))] == [strange]
 
 
 def test_a_gpu_holds_a_context_and_loses_some_memory() -> None:

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from adaptx.costs import Cost, cost
-from adaptx.memory_check import TooLarge, too_large
+from adaptx.memory_check import TooLarge, too_large, unpredicted
 from adaptx.naming import factors, path_of_tasks
 from adaptx.plan import Node, Plan, Status
 from adaptx.specs import Evaluate, Merge, Resources
@@ -45,6 +45,7 @@ def plan_json(plan: Plan, store: Store, place: Place) -> dict[str, Any]:
     statuses = plan.statuses(store)
     memory = place.memory_bytes
     large = {each.node.fingerprint: each for each in _too_large(plan, statuses, place)}
+    unknown = {node.fingerprint: node for node in unpredicted(plan.nodes, place.resources)}
     rate = measured_rate(store)
     return {
         "recipe": plan.recipe.name,
@@ -57,7 +58,7 @@ def plan_json(plan: Plan, store: Store, place: Place) -> dict[str, Any]:
                 "status": statuses[node.fingerprint].value,
                 "factors": _factors(node),
                 "cost": _cost_json(estimate),
-                "fits": _fits(node, estimate, large) if memory is not None else None,
+                "fits": _fits(node, large, unknown) if memory is not None else None,
             }
             for node in plan.nodes
             for estimate in [cost(node.stage, rate[0] if rate else None, resources=place.resources)]
@@ -107,7 +108,7 @@ def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Plac
         soft_wrap=True,
     )
     if place.memory_bytes is not None:
-        _show_fitting(_too_large(plan, statuses, place), place.memory_bytes, console)
+        _show_fitting(to_do, place, place.memory_bytes, console)
 
 
 def tell_too_large(found: Sequence[TooLarge]) -> list[str]:
@@ -119,13 +120,22 @@ def tell_too_large(found: Sequence[TooLarge]) -> list[str]:
     ]
 
 
-def _show_fitting(found: Sequence[TooLarge], memory_bytes: int, console: Console) -> None:
-    if not found:
+def _show_fitting(to_do: Sequence[Node], place: Place, memory_bytes: int, console: Console) -> None:
+    found = too_large(to_do, place.resources, memory_bytes)
+    unknown = unpredicted(to_do, place.resources)
+    if found:
+        console.print(
+            f"{len(found)} trainings [red]do not fit[/] into {gib(memory_bytes)}, as predicted:", highlight=False
+        )
+        for line in tell_too_large(found):
+            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+    elif not unknown:
         console.print(f"every training [green]fits[/] into {gib(memory_bytes)}, as predicted", highlight=False)
-        return
-    console.print(f"{len(found)} trainings [red]do not fit[/] into {gib(memory_bytes)}, as predicted:", highlight=False)
-    for line in tell_too_large(found):
-        console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+    if unknown:
+        names = ", ".join(node.folder_name for node in unknown)
+        console.print(
+            f"not predicted, as the checkpoint's shape is not known: {names}", highlight=False, soft_wrap=True
+        )
 
 
 def _too_large(plan: Plan, statuses: Mapping[str, Status], place: Place) -> list[TooLarge]:
@@ -135,8 +145,8 @@ def _too_large(plan: Plan, statuses: Mapping[str, Status], place: Place) -> list
     return too_large(to_do, place.resources, place.memory_bytes)
 
 
-def _fits(node: Node, estimate: Cost | None, large: Mapping[str, TooLarge]) -> bool | None:
-    if estimate is None or estimate.peak_memory_bytes is None or node.kind != "train":
+def _fits(node: Node, large: Mapping[str, TooLarge], unknown: Mapping[str, Node]) -> bool | None:
+    if node.kind != "train" or node.fingerprint in unknown:
         return None
     return node.fingerprint not in large
 
