@@ -16,8 +16,14 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 export MLFLOW_DISABLE_TELEMETRY := true
 
+# For `recipes`: folders of rows and models; the last two may stay empty where the hub's cache has them.
+DATA ?=
+E5_SMALL ?=
+SMOLLM2 ?=
+RECIPES_STORE ?= recipes-store
+
 .DEFAULT_GOAL := help
-.PHONY: help .venv quickstart test matrix test-next test-gpu lint format bench-smoke docs wheel clean
+.PHONY: help .venv quickstart recipes test matrix test-next test-gpu lint format bench-smoke docs wheel clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +58,11 @@ quickstart: $(VENV)/.installed-run  ## run recipes/quickstart.py on the embedded
 	@echo "Report:     quickstart-report/report.html"
 	@echo "All runs:   $(BIN)/adaptx ui     (the MLflow UI on this store; Ctrl-C ends it)"
 
+recipes: $(VENV)/.installed-run  ## run every research question at small size (DATA=mirror E5_SMALL=dir SMOLLM2=dir), into docs/results
+	@test -n "$(DATA)" || { echo "name a local mirror of the hub: make recipes DATA=DIR E5_SMALL=DIR SMOLLM2=DIR"; exit 1; }
+	$(BIN)/python benchmarks/small_recipes.py --data "$(DATA)" --store "$(RECIPES_STORE)" \
+	    --workers $(WORKERS) $(if $(E5_SMALL),--e5-small "$(E5_SMALL)") $(if $(SMOLLM2),--smollm2 "$(SMOLLM2)")
+
 test: $(VENV)/.installed-dev  ## run the test suite (no network, no GPU)
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/$(PYTEST) $(PYTEST_ARGS)
 
@@ -59,7 +70,7 @@ test-next: $(NEXT)/.installed-dev  ## the same on transformers 5 without adapter
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(NEXT)/bin/$(PYTEST) $(PYTEST_ARGS)
 
 matrix: $(VENV)/.installed-dev  ## try every combination of architecture, format, method and start (minutes)
-	ADAPTX_MATRIX=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/$(PYTEST) tests/test_matrix.py
+	ADAPTX_MATRIX=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/$(PYTEST) tests/test_matrix.py tests/test_families_pipeline.py
 
 test-gpu: $(VENV)/.installed-dev  ## run the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu $(PYTEST_ARGS)
@@ -83,6 +94,7 @@ bench-smoke: $(VENV)/.installed-dev  ## the benchmarks at toy size: do they stil
 	$(BIN)/python benchmarks/memory.py --smoke
 	$(BIN)/python benchmarks/gpu.py --smoke --steps 2
 	$(BIN)/python benchmarks/merge.py --smoke
+	$(BIN)/python benchmarks/vocabulary_loss.py --smoke
 
 docs: $(VENV)/.installed-dev  ## build the documentation into site/
 	$(BIN)/mkdocs build --strict

@@ -69,7 +69,8 @@ def _machine(device: torch.device) -> dict[str, str]:
 def deferred_interrupt() -> Generator[Callable[[], bool]]:
     """Within the block, Ctrl-C (or SIGTERM) only raises a flag, so that a step is never cut in two.
 
-    Yields the flag as a function. A second signal acts at once.
+    Yields the flag as a function. A second Ctrl-C acts at once; SIGTERM may come twice where a run has several
+    processes, from the system and from the first of them.
     """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
@@ -79,8 +80,8 @@ def deferred_interrupt() -> Generator[Callable[[], bool]]:
 
     def note(number: int, _frame: object) -> None:
         received.append(number)
-        for each, handler in kept.items():
-            signal.signal(each, handler)
+        if number == signal.SIGINT:
+            signal.signal(number, kept[signal.SIGINT])
 
     for number in kept:
         signal.signal(number, note)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adaptx import memory_check
-from adaptx.cli_catalog import methods, models, tasks
+from adaptx.cli_catalog import methods, models, prompts, tasks
 from adaptx.cli_export import export
 from adaptx.cli_memory import bench, memory
 from adaptx.cli_options import (
@@ -32,7 +32,7 @@ from adaptx.cli_options import (
 from adaptx.cli_rows import evaluate, predict, score
 from adaptx.cli_store import prune, ui
 from adaptx.errors import UserError
-from adaptx.identity import inputs_read
+from adaptx.identity import inputs_read, modules_read
 from adaptx.opening import DEFAULT_STORE, RecipeOptions, build_options
 from adaptx.plan import Plan, Status, make_plan
 from adaptx.recipe_file import load_recipe
@@ -104,6 +104,10 @@ def run(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the weights of full fine-tuned targets.")] = False,
     tracking: TrackingOption = None,
     device: DeviceOption = None,
+    workers: Annotated[
+        int,
+        typer.Option("--workers", min=1, help="Stages run at once, each in a process: one a GPU, or a CPU's share."),
+    ] = 1,
     micro_batch_size: Annotated[
         int | None, typer.Option(min=1, help="Most examples in one forward pass; changes memory, not results.")
     ] = None,
@@ -117,7 +121,7 @@ def run(
 ) -> None:
     """Run what is not stored yet; an interrupted run continues where it stopped.
 
-    Example: adaptx run recipes/quickstart.py --data sample
+    Example: adaptx run recipes/quickstart.py --data sample --workers 2
     """
     from adaptx.data.hub import resolve_commit
     from adaptx.execution.building import Workshop, choose_device
@@ -130,11 +134,11 @@ def run(
     resources = Resources(device, micro_batch_size, micro_batch_tokens, checkpoint_seconds, checkpointing)
     shop = Workshop(opened.store, opened.sources, opened.plan.fingerprint_of, resources, choose_device(resources))
     if not too_large:
-        _refuse_too_large(opened.plan, opened.plan.statuses(opened.store, keep), shop, gpu)
+        _refuse_too_large(opened.plan, opened.plan.statuses(opened.store, keep), shop, gpu, workers)
     progress = watcher(out)
     tracker = Tracker(opened.plan, opened.store, tracking or default_uri(opened.store), progress.note)
     try:
-        summary = run_locally(opened.plan, shop, progress, keep, after=tracker.record)
+        summary = run_locally(opened.plan, shop, progress, keep, after=tracker.record, workers=workers)
     finally:
         progress.close()
         tracker.record(opened.plan.nodes, insist=True)
@@ -149,22 +153,30 @@ def run(
     out.print(f"Next: {options.command('report')}", highlight=False)
 
 
-def _refuse_too_large(plan: Plan, statuses: dict[str, Status], shop: "Workshop", gpu: str | None) -> None:
+def _refuse_too_large(plan: Plan, statuses: dict[str, Status], shop: "Workshop", gpu: str | None, workers: int) -> None:
     """Raises:
-    UserError: a training that is to do is predicted not to fit into the device's memory, or into `gpu`.
+    UserError: a training that is to do is predicted not to fit into the device's memory, or into `gpu`; of a CPU's,
+        into the share of one worker.
     """
+    from adaptx.execution.workers import worker_devices
     from adaptx.profiling.device_memory import device_memory_bytes
     from adaptx.views.plan import tell_too_large
     from adaptx.views.sizes import gib, parse_bytes
 
-    memory_bytes = parse_bytes(gpu) if gpu is not None else device_memory_bytes(shop.device)
+    each, fewer = "", ""
+    memory_bytes = min(map(device_memory_bytes, worker_devices(shop, workers)))
+    if gpu is not None:
+        memory_bytes = parse_bytes(gpu)
+    elif shop.device.type == "cpu" and workers > 1:
+        memory_bytes //= workers
+        each, fewer = f", which each of {workers} workers has", "With fewer --workers each has more. "
     to_do = [node for node in plan.nodes if statuses[node.fingerprint] is Status.TO_DO]
     resources = replace(shop.resources, device=str(shop.device))
     if found := memory_check.too_large(to_do, resources, memory_bytes):
         lines = "\n".join(f"  {line}" for line in tell_too_large(found))
         raise UserError(
-            f"{len(found)} trainings are predicted not to fit into {gib(memory_bytes)} of {shop.device}:\n{lines}\n"
-            "Nothing was loaded. To run them all the same: --too-large"
+            f"{len(found)} trainings are predicted not to fit into {gib(memory_bytes)} of {shop.device}{each}:\n"
+            f"{lines}\nNothing was loaded. {fewer}To run them all the same: --too-large"
         )
 
 
@@ -225,14 +237,14 @@ def fetch(
     size: SizeOption = None,
     settings: SetOption = None,
 ) -> None:
-    """Mirror the data and models a recipe needs, for machines with no network.
+    """Mirror the data, models and published modules a recipe needs, for machines with no network.
 
     Example: adaptx fetch recipes/quickstart.py --model FacebookAI/xlm-roberta-base --to mirror
     """
     from adaptx.data.mirror import fetch as fetch_all
 
     opened = make_plan(load_recipe(recipe, build_options(model, size, tuple(settings or ()))), Sources(None))
-    items = [item for node in opened.nodes for item in inputs_read(node.stage)]
+    items = [item for node in opened.nodes for item in (*inputs_read(node.stage), *modules_read(node.stage))]
     written = fetch_all(items, folder, lambda text: out.print(text, highlight=False))
     out.print(f"{len(written)} files written to {folder}; use them with --data {folder}", highlight=False)
 
@@ -240,7 +252,7 @@ def fetch(
 # In the order in which `adaptx --help` lists them.
 COMMANDS = (
     *(plan, run, report, ui, predict, evaluate, export, prune, fetch, score, memory, bench),
-    *(tasks, models, methods),
+    *(tasks, models, methods, prompts),
 )
 for command in COMMANDS:
     app.command()(command)

@@ -49,6 +49,20 @@ def models(as_json: JsonOption = False) -> None:
         show_models(list(MODELS.values()), out)
 
 
+def prompts(as_json: JsonOption = False) -> None:
+    """The prompts in the catalog, by the names they have in adaptx.catalog.prompts.
+
+    Example: adaptx prompts --json
+    """
+    from adaptx.catalog.prompts import PROMPTS
+    from adaptx.views.prompts import prompt_json, show_prompts
+
+    if as_json:
+        typer.echo(json.dumps([prompt_json(*each) for each in PROMPTS.items()], indent=1, ensure_ascii=False))
+    else:
+        show_prompts(PROMPTS, out)
+
+
 def methods(
     name: Annotated[str | None, typer.Argument(help="One method, with its settings.")] = None,
     as_json: JsonOption = False,

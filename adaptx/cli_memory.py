@@ -3,7 +3,7 @@
 import itertools
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.progress import track
@@ -15,6 +15,7 @@ from adaptx.errors import UserError
 from adaptx.opening import DEFAULT_STORE
 from adaptx.specs import Bottleneck, Full, Lora, Method, Precision
 from adaptx.specs.quantisation import Quantisation
+from adaptx.specs.training import precision_refusal
 from adaptx.store import Store
 
 if TYPE_CHECKING:
@@ -164,9 +165,14 @@ def combinations(
     if device not in ("cpu", "cuda"):
         raise UserError(f"--device {device}: choose cpu or cuda")
     precisions = precision.split(",")
-    if unknown := [each for each in precisions if each not in get_args(Precision)]:
-        raise UserError(f"--precision {unknown[0]}: choose one of {', '.join(get_args(Precision))}")
+    for each in precisions:
+        if reason := precision_refusal(each):
+            raise UserError(f"--precision {each}: {reason}")
     models = [find_model(name) for name in model.split(",")]
+    for each in models:
+        if each.quantised is not None:
+            asked = f"--quantised {each.quantised.value}"
+            raise UserError(f"--model {each.name}: here weights in few digits are asked for by {asked}")
     batches, lengths = _numbers("--batch-size", batch_size), _numbers("--sequence-length", sequence_length)
     kinds = _kinds(methods, [_quantisation(name) for name in quantised.split(",")])
     return [

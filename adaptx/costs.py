@@ -5,6 +5,7 @@ more through every layer and 2 more for the gradients of weights that train (Kap
 section 2.1). Seconds follow from a rate measured on stages of the same store, else from an assumed one.
 """
 
+import functools
 from dataclasses import dataclass
 
 from adaptx.lineage import lineage, reader
@@ -32,6 +33,7 @@ from adaptx.specs import (
     Retrieval,
     Rows,
     Shape,
+    SpanCorruption,
     Stage,
     Tagging,
     Task,
@@ -55,6 +57,7 @@ ASSUMED_TEXTS: dict[type[TaskFormat], int] = {
     # A question and a paragraph of five to six sentences.
     QuestionAnswering: 6,
     Retrieval: 2,
+    SpanCorruption: 1,
     Tagging: 1,
 }
 """Format -> texts of a usual length that one row holds."""
@@ -107,21 +110,27 @@ def trainable_parameters(train: Train, shape: Shape) -> int:
     return module_parameters(train.method, shape)
 
 
+@functools.cache
 def module_parameters(method: Method, shape: Shape) -> int:
     """Parameters of a module of that method."""
     d = shape.hidden_size
     match method:
         case Full():
             return shape.parameters
-        case Lora(rank=rank, sites=sites):
-            first, second = (
-                sum(rank * sum(maps[site]) for site in with_companions(sites) if site in maps)
-                for maps in (shape.linear_maps, shape.decoder_linear_maps)
-            )
+        case Lora():
+            first = _lora_parameters(method, shape, shape.linear_maps)
+            second = _lora_parameters(method, shape, shape.decoder_linear_maps)
             return shape.layers * first + shape.decoder_layers * second
         case Bottleneck(reduction_factor=factor):
             bottleneck = max(1, int(d // factor))
             return shape.all_layers * (2 * d * bottleneck + bottleneck + d)
+
+
+def _lora_parameters(method: Lora, shape: Shape, maps: dict[str, tuple[int, int]]) -> int:
+    """Of one layer with these linear maps."""
+    placed = [site for site in with_companions(method.sites) if site in maps]
+    biases = sum(maps[site][1] for site in placed if method.bias and shape.has_bias(site))
+    return biases + sum(method.rank_at(site) * sum(maps[site]) for site in placed)
 
 
 def _mixing_parameters(start: Fuse, method: Method, shape: Shape) -> int:
@@ -154,6 +163,7 @@ def _mixing_layer(mixing: MixingRule, input_size: int, output_size: int, modules
             raise AssertionError(mixing)
 
 
+@functools.cache
 def tokens_per_example(task: Task, tokens_per_text: float = ASSUMED_TOKENS_PER_TEXT) -> float:
     """Tokens of one row of a task: its texts, and for contexts several of them."""
     roles = {role for rows in (*task.train, *task.evaluation) for role, _ in rows.columns}
@@ -200,9 +210,14 @@ def cost(
     )
     tokens = int(examples * per_example)
     trained = trainable_parameters(stage, shape)
-    flops = tokens * (4.0 * shape.encoder_parameters + 2.0 * min(trained, shape.encoder_parameters))
+    flops = training_flops(tokens, shape, trained)
     peak = longest_peak_bytes(stage, resources)
     return Cost(examples, tokens, flops, flops / rate, peak, trained)
+
+
+def training_flops(tokens: int, shape: Shape, trained: int) -> float:
+    """Operations of a training over so many tokens: forward, backward through every layer, gradients of what trains."""
+    return tokens * (4.0 * shape.encoder_parameters + 2.0 * min(trained, shape.encoder_parameters))
 
 
 def longest_peak_bytes(train: Train, resources: Resources) -> int | None:
@@ -218,10 +233,10 @@ def longest_peak_bytes(train: Train, resources: Resources) -> int | None:
 def training_peak_bytes(train: Train, batch_tokens: int, longest: int, resources: Resources) -> int | None:
     """Peak of a training whose largest batch has so many tokens, its longest sequence `longest`.
 
-    None where the shape is not known or no closed form covers the family.
+    None where the shape is not known or no closed form covers the family or the way that weights are stored.
     """
     shape = train.model.shape
-    if shape is None:
+    if shape is None or train.model.quantised is not None:
         return None
     most = resources.largest_micro_batch(train.config.batch_size, batch_tokens, longest)
     below = lineage(train)

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from adaptx.backbones.backbone import Backbone
 from adaptx.backbones.batching import Encoded, TokenBatch, collate, cut
-from adaptx.backbones.encoder import Encoder
 from adaptx.composition.mixing_record import MixingRecord
 from adaptx.data.examples import Examples
 from adaptx.data.reading import read_pool
@@ -29,7 +29,7 @@ class Evaluator:
 
     def __init__(
         self,
-        backbone: Encoder,
+        backbone: Backbone,
         reading: Reading,
         setting: Setting,
         sources: Sources,
@@ -49,7 +49,7 @@ class Evaluator:
         self.backbone.eval()
         if head is not None:
             head.module.eval()
-        return behaviour(task.format).predict(examples, task, head, self)
+        return behaviour(task.format, self.reading.framing).predict(examples, task, head, self)
 
     def each(self, encoded: Encoded, read: Read) -> list[Any]:
         """What `read` returns for each sequence, in the given order, on the CPU."""
@@ -62,12 +62,26 @@ class Evaluator:
                 found[sequence] = value
         return found
 
+    def in_groups(self, tokens: Sequence[int], read: Callable[[list[int]], Sequence[Any]]) -> list[Any]:
+        """What `read` returns for each of a group of items, for all items of so many `tokens`, in the given order."""
+        found: list[Any] = [None] * len(tokens)
+        self.progress.start(self.name, len(tokens), "example")
+        done = 0
+        for group in cut(tokens, self.setting.budget.tokens, self.setting.budget.items):
+            with torch.inference_mode(), self.setting.arithmetic():
+                values = read(group)
+            for item, value in zip(group, values, strict=True):
+                found[item] = value
+            done += len(group)
+            self.progress.advance(done)
+        return found
+
     def vectors(self, encoded: Encoded) -> Tensor:
         """Pooled vectors [sequences, hidden], fp32 on the CPU, in the given order."""
         vectors_SD = torch.empty(len(encoded), self.backbone.hidden_size)
         for sequences, batch in self._batches(encoded):
             with torch.inference_mode(), self.setting.arithmetic():
-                pooled_ND = self.backbone.pooled(batch, self.reading.framing)
+                pooled_ND = self.backbone.pooled(batch, self.reading.hidden)
             vectors_SD[sequences] = pooled_ND.float().cpu()
         return vectors_SD
 

@@ -16,10 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from adaptx.backbones.backbone import Backbone
 from adaptx.backbones.batching import collate, cut
-from adaptx.backbones.encoder import Encoder
+from adaptx.backbones.bf16_products import arithmetic
 from adaptx.backbones.fast_dropout import FastDropout
-from adaptx.formats.interface import Items, JointLoss, Piece, SummedLoss
+from adaptx.formats.interface import AnswerLoss, Items, JointLoss, Piece, SummedLoss
 from adaptx.specs import Hidden, TaskFormat
 
 
@@ -41,7 +42,7 @@ class Setting:
 
     def arithmetic(self) -> AbstractContextManager[Any]:
         """Matrix products in bf16 under `bf16`. Ours per stage, since accelerate's precision is one a process."""
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
+        return arithmetic(self.device.type, self.precision)
 
 
 def pieces(items: Items, setting: Setting) -> Iterator[Piece]:
@@ -54,17 +55,26 @@ def pieces(items: Items, setting: Setting) -> Iterator[Piece]:
 
 
 def backward_sum(
-    loss: SummedLoss, backbone: Encoder, head: nn.Module, drawn: Items, framing: Hidden, share: float, setting: Setting
+    loss: SummedLoss, backbone: Backbone, head: nn.Module, drawn: Items, framing: Hidden, share: float, setting: Setting
 ) -> Tensor:
     """Add the gradient of share x (mean loss over units); returns that value, without gradient."""
+    return _backward_pieces(lambda piece: loss.of(backbone, head, drawn, piece, framing), drawn, share, setting)
+
+
+def backward_answers(loss: AnswerLoss, backbone: Backbone, drawn: Items, share: float, setting: Setting) -> Tensor:
+    """The same for a loss over answers, without a head."""
+    return _backward_pieces(lambda piece: loss.of(backbone, drawn, piece), drawn, share, setting)
+
+
+def _backward_pieces(summed: Callable[[Piece], Tensor], drawn: Items, share: float, setting: Setting) -> Tensor:
     total = torch.zeros((), device=setting.device)
     units = sum(drawn.units)
     if not units:
         return total
     for piece in pieces(drawn, setting):
-        with FastDropout(), setting.arithmetic():
-            summed = loss.of(backbone, head, drawn, piece, framing)
-        part = summed / (units / share)
+        with setting.arithmetic(), FastDropout():
+            whole = summed(piece)
+        part = whole / (units / share)
         part.backward()
         total += part.detach()
     return total
@@ -72,7 +82,7 @@ def backward_sum(
 
 def backward_joint(
     loss: JointLoss,
-    backbone: Encoder,
+    backbone: Backbone,
     drawn: Items,
     task_format: TaskFormat,
     framing: Hidden,
@@ -91,7 +101,7 @@ def backward_joint(
         return loss.of(vectors_SD, drawn, task_format) / (sum(drawn.units) / share)
 
     def embed(piece: Piece) -> Tensor:
-        with FastDropout(), setting.arithmetic():
+        with setting.arithmetic(), FastDropout():
             return backbone.pooled(piece.batch, framing)
 
     if len(cut_up) == 1:

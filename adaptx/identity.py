@@ -1,9 +1,11 @@
 """The identity of a stage: everything that changes its result and nothing that does not."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
-from adaptx.lineage import head_task, lineage, reader, task_used
+from adaptx.framings import evaluation_framing, read_in, search_framing, training_framing
+from adaptx.lineage import head_task, lineage, reader
 from adaptx.published_source import module_digest
 from adaptx.sources import Place, Sources
 from adaptx.specs import (
@@ -12,7 +14,6 @@ from adaptx.specs import (
     Bottleneck,
     Evaluate,
     Fuse,
-    Hidden,
     Merge,
     Merged,
     MixingRule,
@@ -22,7 +23,6 @@ from adaptx.specs import (
     ModuleStage,
     Precision,
     Published,
-    Retrieval,
     Rows,
     Sequential,
     Stack,
@@ -31,7 +31,7 @@ from adaptx.specs import (
     Task,
     Train,
 )
-from adaptx.specs.fingerprint import Json, canonical, fingerprint
+from adaptx.specs.fingerprint import Json, canonical, canonical_fingerprint, fingerprint
 from adaptx.specs.merge import Searched, searched
 
 TRAIN_VERSION = 1
@@ -63,6 +63,7 @@ class Identities:
         self._known: dict[Stage, Identity] = {}
         self._places: dict[Rows | ModelSpec, Place] = {}
         self._digests: dict[Published, str] = {}
+        self._canonical: dict[Any, Json] = {}
 
     def of(self, stage: Stage) -> Identity:
         """Raises:
@@ -72,11 +73,11 @@ class Identities:
         if stage not in self._known:
             inputs = {earlier: self.of(earlier) for earlier in stage.inputs}
             body = self._body(stage, lambda place: place.digest, {s: i.fingerprint for s, i in inputs.items()})
-            nominal = fingerprint(
+            nominal = canonical_fingerprint(
                 self._body(stage, lambda place: place.nominal, {s: i.nominal for s, i in inputs.items()})
             )
             resolved = all(i.resolved for i in inputs.values()) and self._has_digests(stage)
-            self._known[stage] = Identity(body, fingerprint(body) if resolved else nominal, nominal, resolved)
+            self._known[stage] = Identity(body, canonical_fingerprint(body) if resolved else nominal, nominal, resolved)
         return self._known[stage]
 
     def place(self, item: Rows | ModelSpec) -> Place:
@@ -100,14 +101,14 @@ class Identities:
         return {
             "kind": "train",
             "version": TRAIN_VERSION,
-            "model": {"weights": pick(self.place(train.model)), "family": train.model.family.name},
-            "method": canonical(train.method, "method"),
-            "config": canonical(train.config, "config"),
+            "model": {**self._weights(train.model, pick), "family": train.model.family.name},
+            "method": self._plain(train.method, "method"),
+            "config": self._plain(train.config, "config"),
             "start": _start(train.start, [self._taken(source, inputs) for source in train.taken]),
             **_order(train),
-            "head": canonical(train.head, "head"),
+            "head": self._plain(train.head, "head"),
             "tasks": [self._trained(train, task, pick) for task in train.tasks],
-            "sampling": canonical(train.task.sampling, "task.sampling") if isinstance(train.task, Mixture) else None,
+            "sampling": self._plain(train.task.sampling, "task.sampling") if isinstance(train.task, Mixture) else None,
             "shared_heads": isinstance(train.task, Mixture) and train.task.shared_heads,
         }
 
@@ -117,14 +118,14 @@ class Identities:
             return inputs[source]
         if source not in self._digests:
             self._digests[source] = module_digest(source, self._sources)
-        return {"files": self._digests[source], "method": canonical(source.method, "start.method")}
+        return {"files": self._digests[source], "method": self._plain(source.method, "start.method")}
 
     def _trained(self, train: Train, task: Task, pick: Pick) -> Json:
         """What training reads of one task."""
         selects = isinstance(train.config.selection, Best)
         return {
-            "format": canonical(task.format, "task.format"),
-            "framing": canonical(training_framing(train, task), "framing"),
+            "format": self._plain(task.format, "task.format"),
+            "framing": self._plain(read_in(training_framing(train, task), _languages(task, selects)), "framing"),
             "train": [self._rows(rows, train.limit, pick) for rows in task.train],
             "development": [self._rows(rows, None, pick) for rows in task.development] if selects else None,
             "pool": [self._rows(rows, None, pick) for rows in _selection_pool(task)] if selects else None,
@@ -137,19 +138,21 @@ class Identities:
         return {
             "kind": "merge",
             "version": MERGE_VERSION,
-            "model": {"weights": pick(self.place(merge.model)), "family": merge.model.family.name},
+            "model": {**self._weights(merge.model, pick), "family": merge.model.family.name},
             "inputs": [inputs[stage] for stage in merge.stages],
             "rule": canonical(rule, "rule"),
-            "head": canonical(merge.head, "head"),
+            "head": self._plain(merge.head, "head"),
         }
 
     def _search(self, merge: Merge, search: Searched, pick: Pick) -> Json:
         """What a search for weights reads of its task."""
         task = search.task
         return {
-            "by": canonical(search.by, "rule.weights.by"),
-            "format": canonical(task.format, "task.format"),
-            "framing": canonical(search_framing(merge, task), "framing"),
+            "by": self._plain(search.by, "rule.weights.by"),
+            "format": self._plain(task.format, "task.format"),
+            "framing": self._plain(
+                read_in(search_framing(merge, task), [rows.language for rows in task.development]), "framing"
+            ),
             "development": [self._rows(rows, search.limit, pick) for rows in task.development],
             "pool": [self._rows(rows, search.limit, pick) for rows in _selection_pool(task)],
             "metric": task.metrics[0],
@@ -161,19 +164,36 @@ class Identities:
         return {
             "kind": "evaluate",
             "version": EVALUATE_VERSION,
-            "model": {"weights": pick(self.place(model))} if isinstance(model, ModelSpec) else inputs[model],
+            "model": self._weights(model, pick) if isinstance(model, ModelSpec) else inputs[model],
             "head": None if isinstance(model, ModelSpec) or head is None else _head_place(reader(model), head),
-            "framing": canonical(evaluation_framing(evaluate), "framing"),
+            "framing": self._plain(read_in(evaluation_framing(evaluate), [evaluate.language]), "framing"),
             "precision": evaluation_precision(evaluate),
             "task": {
-                "format": canonical(evaluate.task.format, "task.format"),
+                "format": self._plain(evaluate.task.format, "task.format"),
                 "rows": self._rows(evaluate.task.rows_in(evaluate.language), evaluate.limit, pick),
                 "pool": [self._rows(rows, evaluate.limit, pick) for rows in evaluate.task.pool],
             },
         }
 
+    def _weights(self, model: ModelSpec, pick: Pick) -> dict[str, Json]:
+        """A checkpoint's weights; a whole one is written as it was before checkpoints could be cut or quantised."""
+        cut: dict[str, Json] = {} if model.layers is None else {"layers": model.layers}
+        stored: dict[str, Json] = {} if model.quantised is None else {"quantised": model.quantised.value}
+        return {"weights": pick(self.place(model)), **cut, **stored}
+
+    def _plain(self, value: Any, path: str) -> Json:
+        """Canonical JSON of a spec, made once: stages by the thousand read the same rows with the same settings."""
+        if value not in self._canonical:
+            self._canonical[value] = canonical(value, path)
+        return self._canonical[value]
+
     def _rows(self, rows: Rows, limit: int | None, pick: Pick) -> Json:
-        return {"source": pick(self.place(rows)), "limit": limit, "read": canonical(rows, "task.rows")}
+        return {"source": pick(self.place(rows)), "limit": limit, "read": self._plain(rows, "task.rows")}
+
+
+def _languages(task: Task, selects: bool) -> list[str]:
+    """Those whose rows a training reads."""
+    return [rows.language for rows in (*task.train, *(task.development if selects else ()))]
 
 
 def golds_digest(task: Task, rows: Rows, limit: int | None, sources: Sources) -> str:
@@ -201,39 +221,15 @@ def inputs_read(stage: Stage) -> tuple[Rows | ModelSpec, ...]:
     return (stage.model, *rows) if isinstance(stage.model, ModelSpec) else rows
 
 
+def modules_read(stage: Stage) -> tuple[Published, ...]:
+    """The modules trained elsewhere that a stage itself opens."""
+    taken = stage.taken if isinstance(stage, Train) else ()
+    return tuple(source for source in taken if isinstance(source, Published))
+
+
 def _selection_pool(task: Task) -> tuple[Rows, ...]:
     """The candidates that development queries are ranked among; pairs, as in training rows, bring their own."""
     return task.pool if any(rows.column("gold") for rows in task.development) else ()
-
-
-def training_framing(train: Train, task: Task) -> Hidden:
-    """The framing a training reads one of its tasks with: given, else the checkpoint's for that format.
-
-    A dual encoder begins with the checkpoint's way of embedding sentences, but from the last layer, since the layers
-    above another one would not train.
-    """
-    if train.framing is not None:
-        return train.framing
-    if isinstance(task.format, Retrieval):
-        return replace(train.model.embedding, layer=None, centred=False)
-    return train.model.framing
-
-
-def evaluation_framing(evaluate: Evaluate) -> Hidden:
-    """The framing an evaluation reads with: given, else that of the training it uses, else the checkpoint's way of
-    embedding.
-    """
-    model = evaluate.model
-    if evaluate.framing is not None:
-        return evaluate.framing
-    if not isinstance(model, ModelSpec) and (trained := task_used(evaluate)) is not None:
-        return training_framing(reader(model), trained)
-    return evaluate.checkpoint.embedding
-
-
-def search_framing(merge: Merge, task: Task) -> Hidden:
-    """The framing a search for weights reads its task with: that of the training whose head or way it uses."""
-    return training_framing(reader(merge), task)
 
 
 def evaluation_precision(evaluate: Evaluate) -> Precision:

@@ -4,7 +4,8 @@
 and which it fuses. Planning refuses with it; assembly builds the model with it.
 """
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, replace
 
 from adaptx.specs import (
     Bitext,
@@ -32,6 +33,7 @@ from adaptx.specs import (
     Tagging,
     Task,
     TaskFormat,
+    Text,
     Train,
 )
 
@@ -59,7 +61,7 @@ def continues(earlier: Method, later: Method) -> bool:
         case Full(), Full():
             return True
         case Lora(), Lora():
-            return (earlier.rank, earlier.alpha, earlier.sites) == (later.rank, later.alpha, later.sites)
+            return replace(earlier, dropout=0.0) == replace(later, dropout=0.0)
         case Bottleneck(), Bottleneck():
             return earlier == later
         case _:
@@ -130,6 +132,7 @@ def serves(earlier: TaskFormat, later: TaskFormat) -> bool:
             return type(earlier) is type(later) and not isinstance(later, HEADLESS)
 
 
+@functools.lru_cache(maxsize=4096)
 def head_of(stage: ModuleStage, task: Task) -> Task | None:
     """The trained task whose head serves `task`: its namesake, else the only one that can; None if none can.
 
@@ -154,8 +157,12 @@ def head_of(stage: ModuleStage, task: Task) -> Task | None:
 
 
 def head_task(evaluate: Evaluate) -> Task | None:
-    """The trained task whose head an evaluation uses; None where it needs none."""
+    """The trained task whose head, or whose way of asking for the answer as text, an evaluation uses; None where it
+    needs none, or brings its own prompt.
+    """
     if isinstance(evaluate.task.format, HEADLESS) or isinstance(evaluate.model, ModelSpec):
+        return None
+    if isinstance(evaluate.framing, Text):
         return None
     return head_of(evaluate.model, evaluate.task)
 

@@ -27,6 +27,7 @@ from adaptx.specs import (
     Task,
     Train,
 )
+from adaptx.specs.merge import searched
 
 UNTRAINED = "none"
 RULES = tuple(rule.__name__ for rule in get_args(MergeRule))
@@ -37,17 +38,20 @@ def method_name(method: Method) -> str:
     match method:
         case Full():
             return "full"
-        case Lora(rank=rank):
-            return f"lora-r{rank}"
+        case Lora(rank=rank, ranks=ranks, bias=bias):
+            return "-".join([f"lora-r{rank}", *(f"{site}{own}" for site, own in ranks), *(["bias"] if bias else [])])
         case Bottleneck(reduction_factor=factor):
             return f"bottleneck-f{factor:g}"
 
 
 def start_name(stage: ModuleStage) -> str:
-    """`Sequential`; of a merge its rule, `Ties`, and of what continues one `Merged-Ties`."""
+    """`Sequential`; of a merge its rule and what found its weights, `Ties`, `Linear-LoraHub`, and of what continues one
+    `Merged-Ties`.
+    """
     match stage:
         case Merge(rule=rule):
-            return type(rule).__name__
+            search = searched(rule)
+            return "-".join([type(rule).__name__, *([type(search.by).__name__] if search else [])])
         case Train(start=Merged(merge)):
             return f"Merged-{start_name(merge)}"
         case Train(start=start):
@@ -135,7 +139,7 @@ class Factors:
         if self.intermediate == UNTRAINED:
             return "untrained" if self.target == UNTRAINED else f"{self.method} · baseline"
         arrow = "no target training" if self.target == UNTRAINED else self.start
-        if self.target == UNTRAINED and self.start in RULES:
+        if self.target == UNTRAINED and self.start.partition("-")[0] in RULES:
             arrow = f"{self.start}, no target training"
         return f"{self.method} · {arrow} · {self.intermediate}"
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from adaptx.errors import UserError
 from adaptx.plan import Plan, make_plan
+from adaptx.published_source import modules_in
 from adaptx.recipe_file import load_recipe
 from adaptx.sources import Resolve, Sources
-from adaptx.specs.training import PRECISIONS
+from adaptx.specs.training import PRECISIONS, Precision, precision_refusal
 from adaptx.store import Store
 
 DEFAULT_STORE = Path("adaptx-store")
@@ -41,12 +42,15 @@ class RecipeOptions:
         Raises:
             UserError: a bad option or recipe, or missing rows or weights.
         """
-        if self.precision is not None and self.precision not in PRECISIONS:
-            raise UserError(f"--precision {self.precision}: choose one of {', '.join(PRECISIONS)}")
+        precision: Precision | None = next((known for known in PRECISIONS if known == self.precision), None)
+        if self.precision is not None and (reason := precision_refusal(self.precision)):
+            raise UserError(f"--precision {self.precision}: {reason}")
         store = Store(self.store)
         sources = Sources(self.data, store.root / "digests.json", resolve)
         values = build_options(self.model, self.size, self.settings)
-        return Opened(make_plan(load_recipe(self.recipe, values, self.limit, self.precision), sources), store, sources)
+        with modules_in(sources.modules):
+            recipe = load_recipe(self.recipe, values, self.limit, precision)
+        return Opened(make_plan(recipe, sources), store, sources)
 
     def command(self, name: str) -> str:
         """The command line that runs another command on the very same plan."""

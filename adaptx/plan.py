@@ -170,10 +170,13 @@ def make_plan(recipe: Recipe, sources: Sources) -> Plan:
     except ValueError as error:
         raise UserError(f"recipe {recipe.name}: {error}") from error
     # Evaluations follow their model at once, so that the runner loads it once.
+    of_module: dict[tuple[str, ...], list[Node]] = {}
+    for node in nodes.values():
+        if node.kind == "evaluate":
+            of_module.setdefault(node.inputs, []).append(node)
     modules = [node for node in nodes.values() if node.kind != "evaluate"]
-    evaluations = [node for node in nodes.values() if node.kind == "evaluate"]
-    bare = [node for node in evaluations if not node.inputs]
-    inner = [n for module in modules for n in (module, *(e for e in evaluations if e.inputs == (module.fingerprint,)))]
+    bare = of_module.get((), [])
+    inner = [each for module in modules for each in (module, *of_module.get((module.fingerprint,), ()))]
     return Plan(recipe, (*bare, *inner), identities)
 
 

@@ -18,6 +18,14 @@ class Progress(Protocol):
         """A line worth keeping: a warning, a result."""
         ...
 
+    def end(self) -> None:
+        """The stage is over."""
+        ...
+
+    def beside(self) -> "Progress":
+        """Another line, for stages that run at the same time."""
+        ...
+
 
 class Silent:
     """Nobody watches."""
@@ -30,3 +38,9 @@ class Silent:
 
     def note(self, text: str) -> None:
         pass
+
+    def end(self) -> None:
+        pass
+
+    def beside(self) -> "Silent":
+        return self

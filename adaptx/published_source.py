@@ -1,6 +1,9 @@
 """Where a published module's files lie, their digest, and whether its base is the recipe's."""
 
+import contextlib
 import hashlib
+from collections.abc import Generator
+from contextvars import ContextVar
 from pathlib import Path
 
 from adaptx.errors import MissingInput, UserError
@@ -10,20 +13,51 @@ from adaptx.specs import ModelSpec, Published
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILES = ("adapter_model.safetensors", "adapter_model.bin", "adapter.safetensors", "pytorch_adapter.bin")
 """Of peft and adapters, the first one there is read."""
+_MIRROR: ContextVar[Path | None] = ContextVar("mirror", default=None)
 _OWNERS = ("google-bert", "FacebookAI")
 """Who owns the checkpoints that the hub once had under a name without owner, which older modules still give."""
 
 
-def find_folder(source: str, revision: str | None = None) -> Path:
-    """The folder of a module: as named, or the hub's copy, which is fetched (some megabytes) if it is not cached.
+@contextlib.contextmanager
+def modules_in(mirror: Path | None) -> Generator[None]:
+    """While entered, `published` finds modules of the hub in that folder, where they are in it.
+
+    A recipe names its modules before anything else knows of --data.
+    """
+    token = _MIRROR.set(mirror)
+    try:
+        yield
+    finally:
+        _MIRROR.reset(token)
+
+
+def named_folder(source: str, revision: str | None) -> Path:
+    """The folder of a module that a recipe names.
 
     Raises:
         MissingInput: it is not there.
     """
+    return find_folder(source, revision, _MIRROR.get())
+
+
+def is_hub_id(source: str) -> bool:
+    return source.count("/") == 1 and not source.startswith((".", "/", "~"))
+
+
+def find_folder(source: str, revision: str | None, mirror: Path | None) -> Path:
+    """The folder of a module: in a mirror's folder of modules, as named, or the hub's copy.
+
+    What is of the hub and not cached is fetched (some megabytes).
+
+    Raises:
+        MissingInput: it is not there.
+    """
+    if mirror is not None and is_hub_id(source) and (mirror / source / CONFIG_FILE).is_file():
+        return mirror / source
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder
-    if source.count("/") != 1 or source.startswith((".", "/", "~")):
+    if not is_hub_id(source):
         raise MissingInput(f"published module {source}: there is no such folder, and it is no hub id (owner/name)")
     from huggingface_hub import snapshot_download
 
@@ -37,7 +71,8 @@ def find_folder(source: str, revision: str | None = None) -> Path:
     except Exception as error:
         raise MissingInput(
             f"published module {source} is neither a folder nor at hand from the hub ({type(error).__name__}). Remedy: "
-            "check the name and the network, or give a folder that holds it"
+            "check the name and the network, give a folder that holds it, or mirror it where there is a network "
+            "(`adaptx fetch RECIPE --to DIR`) and name the mirror with --data DIR"
         ) from error
 
 
@@ -61,7 +96,7 @@ def module_digest(module: Published, sources: Sources) -> str:
     Raises:
         MissingInput: they are not there.
     """
-    folder = find_folder(module.source, module.revision)
+    folder = find_folder(module.source, module.revision, sources.modules)
     digests = [sources.file_digest(file) for file in (folder / CONFIG_FILE, weights_file(folder))]
     return f"sha256:{hashlib.sha256(' '.join(digests).encode()).hexdigest()}"
 

@@ -45,7 +45,8 @@ def load_recipe(
     """The recipe that the file's `build()` returns, under its options and the edits common to all recipes.
 
     Raises:
-        UserError: no such file, no `build()`, an unknown option, a value of the wrong type, or not a Recipe.
+        UserError: no such file, no `build()`, an unknown option or one that is missing, a value of the wrong type, or
+            not a Recipe.
     """
     path = Path(file)
     if not path.is_file():
@@ -159,8 +160,16 @@ def _arguments(path: Path, build: Any, options: Mapping[str, str]) -> dict[str, 
             takes = f"it takes: {', '.join(parameters)}" if parameters else "it takes no options"
             raise UserError(f"recipe {path} has no option {key!r}; near: {near(key, parameters)} ({takes})")
         values[key] = _convert(path, key, text, hints.get(key, str))
+    needed = [name for name, each in parameters.items() if each.default is each.empty and each.kind in _BY_NAME]
+    if missing := [name for name in needed if name not in values]:
+        shown = " ".join(f"--{name} NAME" if name in OPTIONS else f"--set {name}=VALUE" for name in missing)
+        raise UserError(f"recipe {path} needs {shown}")
     return values
 
+
+_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+OPTIONS = ("model", "size")
+"""Parameters of `build` that the command line has options of their own for."""
 
 _NAMED: dict[Any, Callable[[str], Any]] = {ModelSpec: find_model, Task: find_task, Method: find_method}
 """Types of options that are looked up in the catalog by name."""
@@ -169,13 +178,19 @@ _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no"
 
 
 def _convert(path: Path, key: str, text: str, hint: Any) -> Any:
-    """An option's text as its parameter's type: bool, int, float, str, what the catalog names, or a tuple by commas."""
+    """An option's text as its parameter's type: bool, int, float, str, one of given words, what the catalog names, or a
+    tuple by commas.
+    """
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint in _NAMED:
         try:
             return _NAMED[hint](text)
         except ValueError as error:
             raise UserError(f"recipe {path}: option {key}={text!r}: {error}") from error
+    if origin is typing.Literal:
+        if text not in arguments:
+            raise UserError(f"recipe {path}: option {key}={text!r}: choose one of {', '.join(map(str, arguments))}")
+        return text
     if origin is tuple:
         return tuple(_convert(path, key, part.strip(), arguments[0]) for part in text.split(",") if part.strip())
     if origin in (typing.Union, types.UnionType):

@@ -2,7 +2,8 @@
 
 With a data folder, rows are read from `<folder>/<hub id>/<config>/<split>.parquet` and from nowhere else. Without
 one, from the hub and its cache. Rows of the user's own files are read from those files either way. Models come from
-`<folder>/models/<hub id>/`, a folder of their own, the package, or the hub. Nothing here opens a parquet file or a
+`<folder>/models/<hub id>/`, a folder of their own, the package, or the hub; published modules likewise from
+`<folder>/modules/<hub id>/`. Nothing here opens a parquet file or a
 tensor: planning needs only places and digests.
 """
 
@@ -86,6 +87,7 @@ class Sources:
         self.is_sample = data == SAMPLE_NAME
         self.folder = SAMPLE / "data" if self.is_sample else (Path(data).expanduser() if data is not None else None)
         self.models = SAMPLE / "models" if self.is_sample else (self.folder / "models" if self.folder else None)
+        self.modules = self.folder / "modules" if self.folder is not None else None
         self.label = str(data) if data is not None else None
         if self.folder is not None and not self.folder.is_dir():
             raise MissingInput(

@@ -111,19 +111,19 @@ def products(shape: Shape, method: Method, row: Row) -> Terms:
         case Full():
             inside = sum(inputs * outputs for inputs, outputs in maps.values())
             weights |= {"W": inside, "nW": layers * inside}
-        case Lora(rank=rank, sites=sites):
+        case Lora(sites=sites):
             attends = bool({"query", "key", "value"} & set(sites))
             each |= {
                 "inputs": sum(maps[site][0] for site in sites),
                 "outputs": sum(maps[site][1] for site in sites),
-                "r": rank * len(sites),
+                "r": sum(method.rank_at(site) for site in sites),
                 "D if q, k or v": hidden * attends,
                 "D if up": hidden * ("up" in sites),
                 "I if down": inner * ("down" in sites),
             }
             # Before the first site of the first layer nothing is kept.
             once["D unless q, k or v"] = hidden * (not attends)
-            weights["nA"] = layers * rank * sum(sum(maps[site]) for site in sites)
+            weights["nA"] = layers * sum(method.rank_at(site) * sum(maps[site]) for site in sites)
         case Bottleneck(reduction_factor=factor):
             size = max(1, int(hidden // factor))
             once["b"] = each["b"] = size

@@ -63,12 +63,17 @@ class Store:
         """Every finished stage by fingerprint."""
         if self._entries is None:
             self._entries = {}
-            for kind in KINDS:
-                for marker in sorted((self.root / kind).glob(f"*/{COMPLETE}")):
-                    # A process may have been killed between the marker and the renaming.
-                    if not marker.parent.name.startswith(BUILDING):
-                        self._remember(marker.parent, kind)
+            self.look_again()
         return self._entries
+
+    def look_again(self) -> None:
+        """Take note of stages that other processes have finished since."""
+        known = {entry.folder for entry in self.entries().values()}
+        for kind in KINDS:
+            for marker in sorted((self.root / kind).glob(f"*/{COMPLETE}")):
+                # A process may have been killed between the marker and the renaming.
+                if marker.parent not in known and not marker.parent.name.startswith(BUILDING):
+                    self._remember(marker.parent, kind)
 
     def find(self, fingerprint: str) -> Entry | None:
         return self.entries().get(fingerprint)

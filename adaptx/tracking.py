@@ -151,7 +151,7 @@ class Tracker:
         run_id = self._run_for("train", node.fingerprint, train_name(train))
         names = ("seconds", "steps", "examples_per_second", "tokens_per_second", "trainable_parameters",
                  "head_parameters", "peak_memory_bytes", "predicted_memory_bytes", "rows_used",
-                 "selected_step")  # fmt: skip
+                 "selected_step", "energy_joules")  # fmt: skip
         metrics = [(name, float(result[name]), 0) for name in names if result.get(name) is not None]
         for step in map(json.loads, (entry.folder / "steps.jsonl").read_text().splitlines()):
             metrics += [(f"train/{key}", float(step[key]), int(step["step"])) for key in ("loss", "learning_rate")]

@@ -13,14 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from adaptx.backbones.encoder import TransferModel, trainable
+from adaptx.backbones.backbone import TransferModel, trainable
 from adaptx.backbones.sites import Key
 from adaptx.checkpoints import Checkpoints, deferred_interrupt
 from adaptx.formats import behaviour
-from adaptx.formats.interface import Items, Reading, SummedLoss, take
+from adaptx.formats.interface import AnswerLoss, Items, JointLoss, Reading, SummedLoss, take
 from adaptx.gradients import (
     Budget,
     Setting,
+    backward_answers,
     backward_joint,
     backward_sum,
 )
@@ -56,11 +57,12 @@ class History:
 class Outcome:
     """The weights a training ends with are in the model; this is how it got there.
 
-    selected_step: the step whose weights were kept, counted from 1.
+    selected_step: the step whose weights were kept, counted from 1. was_resumed: it began from a checkpoint.
     """
 
     history: History
     selected_step: int
+    was_resumed: bool
 
 
 class Training:
@@ -123,8 +125,12 @@ class Training:
         if self.best is not None:
             restore(self.own, self.best.module)
             self._load_heads(self.best.heads)
-            return Outcome(self.history, self.best.step)
-        return Outcome(self.history, self.step)
+            return Outcome(self.history, self.best.step, began > 0)
+        return Outcome(self.history, self.step, began > 0)
+
+    def has_moved(self, parameter: nn.Parameter) -> bool:
+        """Whether a step has reached it: none does what hidden states do not pass through."""
+        return parameter in self.optimizer.state
 
     def _one_step(self) -> tuple[float, float]:
         """One optimiser step; returns the batch's mean loss and the learning rate it was taken with."""
@@ -148,7 +154,7 @@ class Training:
         return total.item(), learning_rate
 
     def _draw(self, part: Part, indices: Sequence[int]) -> Items:
-        training = behaviour(part.format).training
+        training = behaviour(part.format, part.reading.framing).training
         assert training is not None
         if training.draw is None:
             return take(part.items, indices)
@@ -156,14 +162,19 @@ class Training:
         return training.draw(part.items, indices, part.format, part.reading, seed)
 
     def _backward(self, part: Part, drawn: Items, share: float) -> Tensor:
-        training = behaviour(part.format).training
+        training = behaviour(part.format, part.reading.framing).training
         assert training is not None
-        backbone, framing = self.model.backbone, part.reading.framing
-        if isinstance(training.loss, SummedLoss):
-            assert part.head is not None
-            head = self.model.heads[part.head]
-            return backward_sum(training.loss, backbone, head, drawn, framing, share, self.setting)
-        return backward_joint(training.loss, backbone, drawn, part.format, framing, share, self.setting)
+        backbone = self.model.backbone
+        match training.loss:
+            case SummedLoss():
+                assert part.head is not None
+                head = self.model.heads[part.head]
+                return backward_sum(training.loss, backbone, head, drawn, part.reading.hidden, share, self.setting)
+            case AnswerLoss():
+                return backward_answers(training.loss, backbone, drawn, share, self.setting)
+            case JointLoss():
+                framing = part.reading.hidden
+                return backward_joint(training.loss, backbone, drawn, part.format, framing, share, self.setting)
 
     def _score_if_due(self, progress: Progress) -> None:
         selection = self.config.selection

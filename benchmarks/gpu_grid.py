@@ -57,7 +57,7 @@ class Kind:
         return [name for name in self.needs if name not in sys.modules and importlib.util.find_spec(name) is None]
 
     def models(self, sizes: Sequence[int]) -> list[ModelSpec]:
-        """Those of each family at these places, without what the adapters library has no class for."""
+        """Those of each family at these places, without what takes no adapters."""
         found = [family[size] for family in self.families for size in sizes if size < len(family)]
         refused = BOTTLENECK_REFUSED if isinstance(self.method, Bottleneck) else {}
         return [model for model in found if model.shape is not None and model.shape.model_type not in refused]

@@ -1,9 +1,11 @@
 """Peak memory of training steps, predicted and measured, over families, methods, lengths and precisions.
 
     python benchmarks/memory.py [--device cpu|cuda] [--out FILE]    # the whole grid: at least 40 cells
+    python benchmarks/memory.py --precision fp32                    # what a CPU without bf16 instructions can show
     python benchmarks/memory.py --smoke                             # three small cells: does it run?
 
-Random weights of catalog shapes; nothing is downloaded. README.md beside this file says what is compared.
+Random weights of catalog shapes; nothing is downloaded. README.md beside this file says what is compared. Predictions
+are those of a device's own bf16 kernels, in whose place such a CPU multiplies in fp32.
 """
 
 import argparse
@@ -21,7 +23,7 @@ from training import ENVIRONMENT, machine
 # Before torch is imported: its OpenMP reads them once.
 os.environ.update({**ENVIRONMENT, **os.environ})
 
-from adaptx.catalog import E5_MINI, E5_SMALL, LLAMA3_1B, MT5_SMALL, QWEN3_600M, XLMR_BASE
+from adaptx.catalog import E5_MINI, E5_SMALL, LLAMA3_1B, MDEBERTA, MT5_SMALL, QWEN3_600M, XLMR_BASE
 from adaptx.profiling.bench import Result, bench
 from adaptx.profiling.cell import Cell, kind_name, method_name
 from adaptx.profiling.device import look_at
@@ -33,9 +35,9 @@ METHODS: tuple[Method, ...] = (Full(), Lora(), Bottleneck())
 GRID: tuple[tuple[ModelSpec, tuple[Method, ...]], ...] = (
     (E5_SMALL, METHODS),
     (XLMR_BASE, METHODS),
+    (MDEBERTA, (Lora(), Bottleneck())),
     (MT5_SMALL, METHODS),
-    # The adapters library has no class for Qwen3: a Llama shape stands in.
-    (QWEN3_600M, (Lora(),)),
+    (QWEN3_600M, (Lora(), Bottleneck())),
     (LLAMA3_1B, (Bottleneck(),)),
 )
 KINDS: tuple[tuple[Precision, bool], ...] = (("fp32", False), ("bf16", False), ("bf16", True), ("fp32", True))
@@ -119,11 +121,13 @@ def record(result: Result) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), help="cells of this one alone (default both)")
     parser.add_argument("--steps", type=int, default=3, help="timed steps a cell (default 3)")
     parser.add_argument("--out", type=Path, help="write all measurements as JSON")
     parser.add_argument("--smoke", action="store_true", help="three small cells, one step: only whether it runs")
     arguments = parser.parse_args()
-    cells = list((smoke if arguments.smoke else grid)(arguments.device))
+    chosen = (smoke if arguments.smoke else grid)(arguments.device)
+    cells = [cell for cell in chosen if arguments.precision in (None, cell.precision)]
     results: list[Result] = []
     steps = 1 if arguments.smoke else arguments.steps
     for result in bench(cells, look_at(arguments.device).memory_bytes, steps, warmup=1):

@@ -1,6 +1,7 @@
 """Merging LoRA modules of a large model: seconds and peak memory, beside peft's add_weighted_adapter.
 
     python benchmarks/merge.py [--sites default|all] [--out FILE]     # five modules of rank 16 in Qwen3-8B's shape
+    python benchmarks/merge.py --variants linear ties                 # these alone
     python benchmarks/merge.py --smoke                                # a small shape: does it run?
 
 Random modules, nothing is downloaded. Each variant is a process of its own. README.md beside this file says what is
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ OURS: dict[str, MergeRule] = {
 }
 # peft's `ties` merges the factors A and B apart, which is another rule; `ties_svd` is TIES of the updates, as ours.
 PEFT = {"cat": {}, "ties": {"density": 0.2}, "ties_svd": {"density": 0.2, "svd_rank": MODULES * RANK}}
+VARIANTS = (*OURS, *(f"peft {kind}" for kind in PEFT))
 PEFT_LAYERS = {"ties_svd": 1}
 """Kinds that are timed on so many layers and multiplied up: all of them would take hours."""
 
@@ -158,10 +160,10 @@ def _peft_layer(setup: Setup, modules: list[Module], layer: int) -> Any:
     return model
 
 
-def run(setup: Setup) -> Iterator[Measurement]:
+def run(setup: Setup, variants: Sequence[str]) -> Iterator[Measurement]:
     """Each variant in a process of its own."""
     write_modules(setup)
-    for variant in (*OURS, *(f"peft {kind}" for kind in PEFT)):
+    for variant in variants:
         given = json.dumps(asdict(replace(setup, variant=variant)))
         command = [sys.executable, __file__, "--one", given]
         ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -193,6 +195,7 @@ def table(found: list[Measurement], setup: Setup, load: tuple[float, float]) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sites", choices=("default", "all"), default="default", help="query and value, or all")
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS, help="of the table's rows (all)")
     parser.add_argument("--out", type=Path, help="write all measurements as JSON")
     parser.add_argument("--smoke", action="store_true", help="a small shape: only whether it runs")
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -206,7 +209,7 @@ def main() -> None:
     before, results = os.getloadavg()[0], []
     with tempfile.TemporaryDirectory() as folder:
         setup = Setup("", folder, arguments.smoke, sites)
-        for each in run(setup):
+        for each in run(setup, arguments.variants):
             results.append(each)
             print(f"{each.variant}: {each.seconds:.1f} s", file=sys.stderr, flush=True)
     print(table(results, setup, (before, os.getloadavg()[0])))

@@ -116,6 +116,12 @@ class Clock:
     def note(self, text: str) -> None:
         pass
 
+    def end(self) -> None:
+        pass
+
+    def beside(self) -> "Clock":
+        return self
+
 
 # ---- in a process of its own
 

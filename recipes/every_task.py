@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pyarrow.parquet import read_table
 
-from adaptx import Evaluate, Lora, ModelSpec, Recipe, Retrieval, Rows, Task, Train, TrainConfig
+from adaptx import Evaluate, Lora, ModelSpec, Recipe, Retrieval, Rows, SpanCorruption, Task, Train, TrainConfig
 from adaptx.catalog import E5_MINI, MLQA, MNLI, SOCIALIQA, TASKS
 from adaptx.catalog.support import FORMATS_WITHOUT_HEAD
 from adaptx.sample import SAMPLE
@@ -45,6 +45,8 @@ def build(
         )
     evaluations: list[Evaluate] = []
     for task in (at_hand(task, folder) for task in TASKS.values() if not tasks or task.name in tasks):
+        if isinstance(task.format, SpanCorruption):
+            continue
         if not task.evaluation or not (task.train or isinstance(task.format, FORMATS_WITHOUT_HEAD)):
             continue
         measured: list[ModelSpec | Train] = []

@@ -136,5 +136,7 @@ def build(
             ),
         ),
         title="A sample of XTREME and XTREME-R after NLI, question answering, multiple choice, and all three",
+        question="Which intermediate task helps which target of XTREME and XTREME-R: NLI, question answering, "
+        "multiple choice, or all?",
         suites=(XTREME, XTREME_R),
     )

@@ -2,22 +2,42 @@
 
 import gc
 import os
+from collections.abc import Generator
 
 import needs
 import pytest
 import tiny
+from hypothesis import HealthCheck, settings
 
 # Bit-equality is promised for equal thread counts; and no test may ask the network for anything.
 os.environ.update(tiny.ONE_THREAD)
+# Other work on the machine is no fault of a test's.
+settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared machine")
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> tiny.World:
     """Tiny models, their tokenizers and rows."""
-    made = tiny.make_world(tmp_path_factory.mktemp("world"))
-    # Every stage collects garbage before it measures memory; among the libraries' own objects there is none to find.
-    gc.freeze()
-    return made
+    return tiny.make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def settled() -> list[bool]:
+    """Whether the module's first test is over: what it imports and makes for all of them is there then."""
+    return []
+
+
+@pytest.fixture(autouse=True)
+def without_garbage(settled: list[bool]) -> Generator[None]:
+    """Every stage collects garbage before it measures memory; among the libraries' own objects there is none to find,
+    and looking takes longer than a tiny stage.
+    """
+    yield
+    if not settled:
+        gc.collect()
+        gc.freeze()
+        settled.append(True)
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from adaptx.specs.fingerprint import is_outside_identity
 GIVEN: dict[str, tuple[Any, ...]] = {
     "precision": ("fp32", "bf16"),
     "sites": (("query",), ("key",)),
+    "ranks": ((("query", 3),),),
+    "alphas": ((("query", 5.0),),),
     "language": ("ko", "de", "en"),
     "framing": (Hidden(layer=5), None),
     "embedding": (Hidden(layer=5), Hidden(layer=6)),
@@ -79,6 +81,8 @@ def _others(name: str, value: Any, hint: Any) -> list[Any]:
             return [members[(members.index(value) + 1) % len(members)]]
         case None:
             first = next(option for option in options if option is not type(None))
+            if isinstance(first, enum.EnumType):
+                return list(first)
             return [{int: 7, float: 0.5, str: "x", Precision: "bf16", Hidden: Hidden(layer=3)}.get(first, "x")]
         case tuple():
             item = next(iter(typing.get_args(hint)), None)

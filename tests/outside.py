@@ -50,7 +50,8 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
     import torch
     import transformers
 
-    network = load(job).eval()
+    # Where no sequences are asked for, the script alone is.
+    network = load(job).eval() if job["ids"] else None
     rows = [{name: torch.tensor([ids]) for name, ids in row.items()} for row in job["ids"]]
     with torch.no_grad():
         hidden = [network(**row).last_hidden_state[0].tolist() for row in rows]

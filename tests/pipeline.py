@@ -14,8 +14,8 @@ from adaptx.data.reading import read_rows
 from adaptx.evaluation import Evaluator
 from adaptx.execution.building import finished_model, head_name
 from adaptx.formats.interface import Reading, TrainedHead
+from adaptx.framings import training_framing
 from adaptx.gradients import Setting
-from adaptx.identity import training_framing
 from adaptx.lineage import head_of
 from adaptx.specs import (
     Attention,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import checkpoints
 import pyarrow as pa
 import pyarrow.parquet as pq
 import tiny
@@ -23,7 +24,6 @@ from adaptx.specs import (
     BitextMining,
     Classification,
     Evaluate,
-    Hidden,
     MaskedLanguageModel,
     ModelSpec,
     MultipleChoice,
@@ -54,9 +54,12 @@ class Models:
     headless: dict[str, ModelSpec] = field(hash=False)
 
 
-def make_models(folder: Path) -> Models:
-    """Write the checkpoints."""
+def make_models(folder: Path, others: Sequence[str] = ()) -> Models:
+    """Write the checkpoints; of `others`, architectures of `checkpoints`, the whole ones alone."""
     whole, bare = {}, {}
+    for architecture in others:
+        checkpoints.write_checkpoint(folder / architecture, architecture, WORDS[::2], _letters())
+        whole[architecture] = _spec(folder / architecture)
     for architecture in ARCHITECTURES:
         _write_model(folder / architecture, folder / f"{architecture}-headless", architecture)
         whole[architecture] = _spec(folder / architecture)
@@ -210,7 +213,8 @@ def _question(row: int, draw: random.Random, unanswerable: bool) -> dict[str, An
 
 
 def _spec(folder: Path) -> ModelSpec:
-    return dataclasses.replace(from_config(str(folder), folder / "config.json"), embedding=Hidden(layer=1))
+    spec = from_config(str(folder), folder / "config.json")
+    return dataclasses.replace(spec, embedding=dataclasses.replace(spec.embedding, layer=1))
 
 
 def _write_model(folder: Path, headless: Path, architecture: str) -> None:

@@ -15,6 +15,7 @@ from fake_store import fake_mirror, fake_model, fill
 
 from adaptx import cli
 from adaptx.catalog import MODELS, NLI, TASKS, TATOEBA
+from adaptx.catalog.prompts import PROMPTS
 from adaptx.plan import make_plan
 from adaptx.recipe_file import load_recipe
 from adaptx.sources import Sources
@@ -111,6 +112,7 @@ def test_every_command_has_help_with_an_example(adaptx) -> None:
         "tasks",
         "models",
         "methods",
+        "prompts",
     }
     for command in COMMANDS:
         ended = adaptx(command, "--help")
@@ -133,7 +135,15 @@ def test_the_catalog_as_tables_and_as_json(adaptx) -> None:
     assert methods == [json.loads(adaptx("methods", name, "--json").out)[0] for name in starts]
     assert "refused" in adaptx("methods", "full").out
     assert "near: lora" in adaptx("methods", "lorra").error
-    for command, words in (("tasks", TASKS), ("models", MODELS), ("methods", ("Lora", "Fuse", "refused"))):
+    prompts = json.loads(adaptx("prompts", "--json").out)
+    assert [prompt["name"] for prompt in prompts] == list(PROMPTS)
+    assert {"name", "formats", "template", "answers"} <= set(prompts[0])
+    for command, words in (
+        ("tasks", TASKS),
+        ("models", MODELS),
+        ("methods", ("Lora", "Fuse", "refused")),
+        ("prompts", PROMPTS),
+    ):
         ended = adaptx(command)
         assert ended.status == 0
         assert all(word in ended.out for word in words)
@@ -212,7 +222,7 @@ def test_plan_and_help_answer_without_the_heavy_packages(recipe, data, tmp_path)
         (["plan", "{recipe}", "--set", "learning_rate=fast"], "learning_rate='fast' is not a float"),
         (["plan", "{recipe}", "--set", "learning_rate=-1"], "TrainConfig(learning_rate=-1.0) is out of range"),
         (["plan", "{recipe}", "--size", "small"], "has no option 'size'"),
-        (["plan", "{recipe}", "--precision", "fp16"], "--precision fp16: choose one of fp32, bf16"),
+        (["plan", "{recipe}", "--precision", "fp8"], "--precision fp8: choose one of fp32, bf16"),
         (["plan", "{recipe}", "--data", "/nowhere"], "--data /nowhere: there is no such folder"),
         (["plan", "{folder}/questoin.py"], "there is no such file; near: "),
         (["run", "{folder}/none.py"], "there is no such file"),
@@ -236,6 +246,7 @@ def test_errors_are_one_message_and_status_2(adaptx, recipe, data, tmp_path, arg
         ("x = 1", "has no build()"),
         ("def build():\n    return 1", "build() returned a int"),
         ("def build():\n    return {}['key']", "line 2: build() fails: KeyError: 'key'"),
+        ("def build(model, rows):\n    return 1", "needs --model NAME --set rows=VALUE"),
         ("import nothing_there", "line 1 fails on import: ModuleNotFoundError"),
     ],
 )
@@ -343,14 +354,16 @@ def test_a_device_that_is_not_there(adaptx, recipe, data) -> None:
 
 
 def test_failed_stages_are_named_with_their_cause_and_status_1(adaptx, recipe, data, monkeypatch) -> None:
-    from adaptx.execution import local
+    from adaptx.execution import groups, local
 
     def fail(node, *_: object) -> None:
         raise RuntimeError(f"no luck with {node.name}")
 
     monkeypatch.setattr(local, "check_rows", lambda *_: None)
-    monkeypatch.setattr(local, "execute_train", fail)
-    monkeypatch.setattr(local, "execute_evaluations", lambda nodes, *_: {n.fingerprint: OSError("away") for n in nodes})
+    monkeypatch.setattr(groups, "execute_train", fail)
+    monkeypatch.setattr(
+        groups, "execute_evaluations", lambda nodes, *_: {n.fingerprint: OSError("away") for n in nodes}
+    )
     ended = adaptx("run", recipe, "--data", data, "--device", "cpu")
     assert ended.status == 1
     said = " ".join(ended.err.split())
@@ -362,12 +375,12 @@ def test_failed_stages_are_named_with_their_cause_and_status_1(adaptx, recipe, d
 
 
 def test_what_a_run_may_use_reaches_its_stages(adaptx, recipe, data, monkeypatch) -> None:
-    from adaptx.execution import local
+    from adaptx.execution import groups, local
 
     found = set()
     monkeypatch.setattr(local, "check_rows", lambda *_: None)
-    monkeypatch.setattr(local, "execute_train", lambda _, shop, *__: found.add(shop.resources))
-    monkeypatch.setattr(local, "execute_evaluations", lambda _, shop, *__: found.add(shop.resources) or {})
+    monkeypatch.setattr(groups, "execute_train", lambda _, shop, *__: found.add(shop.resources))
+    monkeypatch.setattr(groups, "execute_evaluations", lambda _, shop, *__: found.add(shop.resources) or {})
     given = ("--device", "cpu", "--micro-batch-size", 4, "--micro-batch-tokens", 90, "--checkpoint-seconds", 5)
     adaptx("run", recipe, "--data", data, *given, "--checkpointing")
     assert found == {Resources("cpu", 4, 90, 5.0, checkpointing=True)}

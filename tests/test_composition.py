@@ -32,6 +32,7 @@ from adaptx.specs import (
 )
 
 FULL, LORA, WIDE_LORA = Full(), Lora(8, 16), Lora(16, 16, sites=("query", "key", "value"))
+BIASED = Lora(4, 8, 0.0, ("query", "up"), True, (("up", 6),), (("query", 12),))
 ADAPTER, WIDE_ADAPTER = Bottleneck(4), Bottleneck(2, "gelu")
 METHODS = {"full": FULL, "lora": LORA, "bottleneck": ADAPTER}
 each_architecture = pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
@@ -67,13 +68,13 @@ def store(world, tmp_path_factory):
     stages = tuple(
         evaluation
         for model in world.models.values()
-        for train in (nli(FULL, model=model, keep=True), nli(LORA, model=model), nli(ADAPTER, model=model))
+        for train in (nli(FULL, model=model, keep=True), *(nli(each, model=model) for each in (LORA, BIASED, ADAPTER)))
         if needs.at_hand(train)
         for evaluation in tiny.everywhere(train)
     ) + tuple(
         tiny.Evaluate(topic(method, model=model, keep=True), tiny.TATOEBA, "xa")
         for model in world.models.values()
-        for method in METHODS.values()
+        for method in (*METHODS.values(), BIASED)
         if needs.at_hand(method)
     )
     _, _, summary = tiny.execute(world, folder, stages)
@@ -109,6 +110,11 @@ def hidden(world, architecture, network) -> torch.Tensor:
         (Lora(rank=8), Lora(rank=16), False),
         (Lora(alpha=8), Lora(alpha=16), False),
         (Lora(sites=("query",)), Lora(sites=("value",)), False),
+        (Lora(bias=True), Lora(bias=True, dropout=0.1), True),
+        (Lora(bias=True), Lora(), False),
+        (Lora(ranks=(("value", 4),)), Lora(), False),
+        (Lora(alphas=(("value", 4),)), Lora(), False),
+        (Lora(alphas=(("value", 16),)), Lora(), True),
         (Bottleneck(), Bottleneck(), True),
         (Bottleneck(16), Bottleneck(8), False),
         (Bottleneck(activation="relu"), Bottleneck(activation="gelu"), False),
@@ -247,6 +253,10 @@ OVER_FROZEN = {
     "stack-bottleneck-over-lora": (ADAPTER, topic(LORA), Stack),
     "stack-lora-over-bottleneck": (LORA, topic(ADAPTER), Stack),
     "stack-wider-lora": (WIDE_LORA, topic(LORA), Stack),
+    "same-biased-lora": (BIASED, topic(BIASED), Sequential),
+    "stack-biased-lora": (BIASED, topic(BIASED), Stack),
+    "biased-then-plain-lora": (LORA, topic(BIASED), Sequential),
+    "biased-then-bottleneck": (ADAPTER, topic(BIASED), Sequential),
 }
 
 
@@ -267,6 +277,7 @@ def test_a_training_begins_where_the_earlier_one_ended(world, store, case, archi
 
 SEVERAL = {
     "two-lora": (LORA, LORA),
+    "two-biased-lora": (BIASED, BIASED),
     "lora-adapter": (LORA, ADAPTER),
     "adapter-lora": (ADAPTER, LORA),
     "two-adapters": (ADAPTER, ADAPTER),

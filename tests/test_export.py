@@ -39,6 +39,7 @@ from adaptx.specs import (
     Pretrained,
     Sequential,
     Stack,
+    TaskArithmetic,
     Ties,
     Train,
 )
@@ -46,6 +47,7 @@ from adaptx.store import Store
 
 PLAIN = ModelSpec("tiny/bert")
 LORA, WIDE, DOWN = Lora(4, 8), Lora(6, 24, sites=("query", "key", "output")), Lora(3, 6, sites=("down", "up"))
+BIASED = Lora(4, 8, 0.0, ("query", "up"), True, (("up", 6),), (("query", 12),))
 ADAPTER, GELU = Bottleneck(4), Bottleneck(2, "gelu")
 SETTING = tiny.config(learning_rate=2e-2, max_steps=4, batch_size=16)
 TEXTS = ["bato", "dino bafu fego", "kobo gufa lego bato dino", "gufa", "xyz dino"]
@@ -65,6 +67,7 @@ def build(case: str, model: ModelSpec) -> ModuleStage:
 
     merges: dict[str, tuple[Any, Any, Any]] = {
         "merged-lora": (LORA, WIDE, Ties(0.5)),
+        "merged-biased": (LORA, BIASED, TaskArithmetic(0.7)),
         "merged-full": (Full(), Full(), Linear((0.75, 0.25))),
         "merged-bottleneck": (ADAPTER, ADAPTER, Linear()),
     }
@@ -73,6 +76,8 @@ def build(case: str, model: ModelSpec) -> ModuleStage:
         return Merge((nli(one, model=model), on(other)), rule, KeptHeadOf(0), keep=True)
     starts: dict[str, tuple[Any, Any]] = {
         "lora": (LORA, None),
+        "biased": (BIASED, None),
+        "biased-stack": (BIASED, Stack((on(BIASED), on(LORA)))),
         "lora-over-down": (WIDE, Sequential(on(DOWN))),
         "lora-stack": (LORA, Stack((on(LORA), on(WIDE)))),
         "lora-over-full": (LORA, Sequential(on(Full()))),
@@ -106,6 +111,9 @@ HELD: dict[str, tuple[Library, ...]] = {
     "lora-over-bottleneck": (Library.ADAPTERS,),
     "bottleneck-over-full": (Library.ADAPTERS,),
     "merged-lora": (Library.PEFT, Library.TRANSFORMERS),
+    "biased": (Library.PEFT, Library.TRANSFORMERS),
+    "biased-stack": (Library.PEFT, Library.TRANSFORMERS),
+    "merged-biased": (Library.PEFT, Library.TRANSFORMERS),
     "merged-full": (Library.TRANSFORMERS,),
     "merged-bottleneck": (Library.ADAPTERS,),
     "lora-over-merged": (Library.PEFT, Library.TRANSFORMERS),
@@ -237,7 +245,7 @@ def test_a_library_that_is_not_known_is_refused_with_those_that_are():
 def test_the_peft_folder_names_what_it_changes(world, store, tmp_path):
     """Ends of names where they select the right modules alone; `output.dense` would select attention's too."""
     found = {}
-    trains = {case: build(case, world.bert) for case in ("lora", "lora-over-down", "lora-stack")}
+    trains = {case: build(case, world.bert) for case in ("lora", "lora-over-down", "lora-stack", "biased")}
     trains["down"] = trains["lora-over-down"].inputs[0]
     for case, train in trains.items():
         name = folder_name(world, store, train)
@@ -257,6 +265,10 @@ def test_the_peft_folder_names_what_it_changes(world, store, tmp_path):
     assert patterned["alpha_pattern"]["encoder.layer.0.output.dense"] == 6
     # Two of rank 4 and one of rank 6 on the queries.
     assert stacked["r"] == 14
+    biased = found["biased"]
+    assert (biased["r"], biased["lora_alpha"], biased["lora_bias"], biased["bias"]) == (6, 8, True, "none")
+    assert biased["rank_pattern"]["encoder.layer.1.attention.self.query"] == 4
+    assert biased["alpha_pattern"]["encoder.layer.1.attention.self.query"] == 12
 
 
 def test_the_card_says_what_was_trained_and_how_it_scored(world, store, tmp_path):
@@ -277,7 +289,8 @@ def test_the_card_says_what_was_trained_and_how_it_scored(world, store, tmp_path
         "| training rows (used / expected) | 60 / ? |",
         "first token, layer last",
         "in the precision that it was trained in (fp32)",
-        "PeftModel.from_pretrained(AutoModel.from_pretrained('tiny/bert'), \"DIR\")",
+        "base = AutoModel.from_pretrained('tiny/bert')",
+        'model = PeftModel.from_pretrained(base, "DIR").eval()',
         "data of nli: not recorded",
         f"from the stage `{entry.folder.name}`",
     ):

@@ -15,7 +15,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mutations import mutations
 
-from adaptx.catalog import BUCC, E5_MINI, HELLASWAG, LAREQA, PANX, SIB200, SNLI, SQUAD_V2, TATOEBA, WIKIPEDIA_MLM
+from adaptx.catalog import (
+    BUCC,
+    E5_MINI,
+    HELLASWAG,
+    LAREQA,
+    NTREX_SPANS,
+    PANX,
+    SIB200,
+    SNLI,
+    SQUAD_V2,
+    TATOEBA,
+    WIKIPEDIA_MLM,
+)
 from adaptx.catalog import NLI as EVERYWHERE
 from adaptx.specs import (
     Best,
@@ -68,6 +80,7 @@ SPECS = (
     Train(E5_MINI, Mixture((short(SQUAD_V2), short(HELLASWAG)), Temperature(2.0)), Lora(), EPOCHS),
     Train(E5_MINI, Mixture((short(WIKIPEDIA_MLM), NLI), Proportional(most=1000), shared_heads=True), Full(), EPOCHS),
     Train(E5_MINI, Mixture((NLI, SIB), Uniform()), Full(), EPOCHS),
+    Train(E5_MINI, short(NTREX_SPANS), Full(), EPOCHS),
 )
 
 
@@ -101,6 +114,23 @@ def test_no_field_escapes_the_property() -> None:
     assert names >= {"Mixture", "Proportional", "Temperature", "Weighted"}
     formats = {cls for cls in typing.get_args(TaskFormat) if dataclasses.fields(cls)}
     assert formats <= classes
+
+
+def test_what_a_later_field_has_by_default_is_left_out() -> None:
+    """The fingerprint of a plain LoRA is that of before it had biases, and ranks and alphas of sites."""
+    plain = "5ad6f18de2a71ccefad1565673ea77e37e9a0047c91f8290a3864dfb0a4607ee"
+    assert fingerprint(canonical(Lora())) == plain
+    # What is as usual is no other method, however it is written.
+    again = Lora(ranks=(("value", 8),), alphas=(("value", 16), ("query", 16.0)))
+    assert again == Lora()
+    assert canonical(Lora(ranks=(("value", 4), ("query", 2)))) == {
+        **{"type": "Lora", "rank": 8, "alpha": 16, "dropout": 0, "sites": ["query", "value"]},
+        "ranks": [["query", 2], ["value", 4]],
+    }
+    others = (Lora(bias=True), Lora(ranks=(("value", 4),)), Lora(alphas=(("value", 4),)))
+    assert len({plain, *(fingerprint(canonical(other)) for other in others)}) == 4
+    for method in others:
+        assert from_plain(json.loads(json.dumps(to_plain(method)))) == method
 
 
 def test_labels_and_the_like_are_outside() -> None:
@@ -211,3 +241,9 @@ def test_what_has_no_stable_form_is_refused_with_its_place(value, said: str) -> 
 def test_the_place_of_a_value_in_a_spec_is_named() -> None:
     with pytest.raises(ValueError, match=r"^stage\.method\.alpha is a function"):
         canonical(dataclasses.replace(LORA, method=Lora(alpha=lambda: 1)), "stage")
+
+
+def test_a_field_added_later_is_in_an_identity_only_where_it_is_set() -> None:
+    before = {"type": "Hidden", "layer": None, "pooling": "MEAN", "prefix": "", "centred": False}
+    assert canonical(Hidden()) == before
+    assert canonical(Hidden(bidirectional=True)) == {**before, "bidirectional": True}

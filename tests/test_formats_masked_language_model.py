@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from adaptx.backbones import vocabulary_loss
 from adaptx.errors import UserError
-from adaptx.formats import masked_language_model
 from adaptx.formats.heads import load_head, save_heads
 from adaptx.formats.interface import Items
 from adaptx.formats.masked_language_model import MASKED_LANGUAGE_MODEL, draw, items
@@ -56,6 +56,11 @@ def reference_logits(model: Any, drawn: Items) -> torch.Tensor:
     return torch.cat(found)
 
 
+def logits(head: Any, states: torch.Tensor) -> torch.Tensor:
+    """Of our head, [M, V]."""
+    return torch.cat(list(vocabulary_loss.scores(head(states), head.output)))
+
+
 def golds(drawn: Items) -> torch.Tensor:
     return torch.tensor([token for _, tokens in drawn.targets for token in tokens])
 
@@ -66,7 +71,7 @@ def test_the_head_is_the_checkpoints_own(benches, architecture):
     drawn = format_bench.drawn_items(bench, texts(), FORMAT)
     wanted = reference_logits(reference(bench), drawn)
     states = torch.cat([bench.states(ids)[p] for ids, (p, _) in zip(drawn.encoded.ids, drawn.targets, strict=True)])
-    found = bench.head(FORMAT).module(states)
+    found = logits(bench.head(FORMAT).module, states)
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
     assert wanted.std() > 0.1
 
@@ -79,14 +84,14 @@ def test_a_checkpoint_without_a_head_meets_its_embeddings_nearly_as_they_are(mod
     states = torch.randn(5, bench.base.hidden_size, generator=torch.Generator().manual_seed(1))
     shaped = functional.layer_norm(functional.gelu(states), states.shape[-1:], eps=head.norm.eps)
     wanted = shaped @ bench.network.get_input_embeddings().weight.T
-    torch.testing.assert_close(head(states), wanted, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(logits(head, states), wanted, atol=1e-5, rtol=1e-5)
 
 
 @each_architecture
 @pytest.mark.parametrize("chunk", [1, 3, 1000])
 def test_loss_and_gradients_are_those_of_transformers_model(benches, architecture, chunk, monkeypatch):
-    monkeypatch.setattr(masked_language_model, "CHUNK", chunk)
     bench = benches[architecture]
+    monkeypatch.setattr(vocabulary_loss, "CHUNK_BYTES", 4 * bench.network.config.vocab_size * chunk)
     drawn = format_bench.drawn_items(bench, texts(), MaskedLanguageModel(0.4))
     theirs = reference(bench)
     wanted = functional.cross_entropy(reference_logits(theirs, drawn), golds(drawn))
@@ -217,7 +222,7 @@ def test_a_saved_head_comes_back_bit_for_bit_and_holds_no_embeddings(benches, ar
     again = load_head(tmp_path, "masked", lambda each: bench.head(each).module)
     assert again.format == FORMAT
     states = torch.randn(3, bench.base.hidden_size)
-    assert torch.equal(again.module(states), head.module(states))
+    assert torch.equal(logits(again.module, states), logits(head.module, states))
     stored = load_file(tmp_path / "head.safetensors")
     assert set(stored) == {f"masked/{n}" for n in ("dense.weight", "dense.bias", "norm.weight", "norm.bias", "bias")}
 

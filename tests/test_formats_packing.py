@@ -86,7 +86,7 @@ TRAINED = [
     (name, pooling)
     for name, (task_format, _) in CASES.items()
     if behaviour(task_format).training is not None
-    for pooling in (Pooling if name in POOLED else (Pooling.MEAN,))
+    for pooling in ((Pooling.FIRST, Pooling.LAST, Pooling.MEAN) if name in POOLED else (Pooling.MEAN,))
 ]
 
 

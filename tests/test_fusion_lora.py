@@ -16,12 +16,12 @@ from adaptx.costs import trainable_parameters
 from adaptx.errors import UserError
 from adaptx.execution.building import finished_model, model_to_train
 from adaptx.methods import attach
-from adaptx.methods.lora import scaling
 from adaptx.methods.module import capture
 from adaptx.specs import Attention, Bottleneck, Fuse, Gate, Lora, Stack
 from adaptx.specs.method import SITES
 
 LORA, EVERYWHERE, ADAPTER = Lora(8, 16), Lora(3, 7, sites=SITES), Bottleneck(4)
+BIASED = Lora(3, 7, 0.0, ("query", "down"), True, (("down", 5),), (("query", 9),))
 RULES = {
     "attention": Attention(),
     "low-rank": Attention(rank=4),
@@ -61,19 +61,20 @@ def drawn(*shape, seed=3):
 
 @each_rule
 @pytest.mark.parametrize("sizes", [(12, 12), (10, 14)], ids=["square", "wider"])
-def test_a_fused_map_computes_what_the_formulas_say(rule, sizes):
-    modules, method = 3, Lora(rank=5, alpha=8)
+@pytest.mark.parametrize("bias", [False, True], ids=["", "bias"])
+def test_a_fused_map_computes_what_the_formulas_say(rule, sizes, bias):
+    modules, method = 3, Lora(rank=5, alpha=8, bias=bias)
     # Weights of modules are softmaxed in fp32, so how near the formulas are depends on what is drawn.
     torch.manual_seed(1)
     base = torch.nn.Linear(*sizes).double()
-    fused = FusedLora(base, method, *sizes, make_mixing(rule, PLACE, *sizes, modules), modules).double()
+    fused = FusedLora(base, method, make_mixing(rule, PLACE, *sizes, modules), modules).double()
     tiny.shake([fused.lora_A, fused.lora_B])
     with torch.no_grad():
         fused.lora_A.normal_(generator=torch.Generator().manual_seed(1))
         fused.lora_B.normal_(generator=torch.Generator().manual_seed(2))
     tiny.shake(fused.mixing.parameters(), scale=0.5)
     hidden = drawn(2, 7, sizes[0]).double()
-    outputs = [method.alpha / method.rank * hidden @ a.T @ b.T for a, b in (map_of(fused, i) for i in range(modules))]
+    outputs = [8 / 5 * hidden @ a.T @ b.T + added for a, b, added in (map_of(fused, i) for i in range(modules))]
     outputs = torch.stack(outputs, dim=-2)
     mixing = fused.mixing
     if isinstance(mixing, AttentionMixing):
@@ -84,16 +85,17 @@ def test_a_fused_map_computes_what_the_formulas_say(rule, sizes):
     else:
         scores = mixing.gate(hidden)
     expected = base(hidden) + torch.einsum("...a,...ad->...d", scores.softmax(-1), mixing.value(outputs))
-    torch.testing.assert_close(fused(hidden), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(fused(hidden), expected, atol=2e-5 if bias else 1e-5, rtol=1e-5)
     # The two ways of giving outputs agree: as they are, and as what they are made of.
-    inner = (hidden @ fused.lora_A.T * scaling(method)).unflatten(-1, (modules, method.rank))
+    inner = (hidden @ fused.lora_A.T * method.scale_at(PLACE[1])).unflatten(-1, (modules, method.rank))
+    inner = torch.cat([inner, torch.ones_like(inner[..., :1])], dim=-1) if bias else inner
     as_rows = mixing.low_rank_scores(hidden, inner, fused.lora_B)
     torch.testing.assert_close(mixing.scores(hidden, outputs), as_rows, atol=1e-5, rtol=1e-5)
 
 
 def map_of(fused, index):
     tensors = fused.module(index)
-    return tensors["lora_A"], tensors["lora_B"]
+    return tensors["lora_A"], tensors["lora_B"], tensors.get("bias", 0.0)
 
 
 @pytest.mark.parametrize("key_bias", [True, False])
@@ -134,7 +136,7 @@ def test_sizes_below_one_are_refused():
 
 
 @each_architecture
-@pytest.mark.parametrize("method", [LORA, EVERYWHERE], ids=["query-value", "everywhere"])
+@pytest.mark.parametrize("method", [LORA, EVERYWHERE, BIASED], ids=["query-value", "everywhere", "biased"])
 @each_rule
 def test_fused_copies_of_one_lora_begin_as_that_lora(world, architecture, method, rule):
     batch, tensors = tiny.token_batch(world, architecture), trained_lora(world, architecture, method)
@@ -148,18 +150,19 @@ def test_fused_copies_of_one_lora_begin_as_that_lora(world, architecture, method
 
 
 @each_architecture
-def test_a_weight_of_one_is_that_module_alone(world, architecture):
+@pytest.mark.parametrize("method", [LORA, BIASED], ids=["plain", "biased"])
+def test_a_weight_of_one_is_that_module_alone(world, architecture, method):
     """A gate that is sure of one module gives that module's network, whichever it is."""
     batch = tiny.token_batch(world, architecture)
-    modules = [trained_lora(world, architecture, LORA, seed) for seed in range(3)]
+    modules = [trained_lora(world, architecture, method, seed) for seed in range(3)]
     network = tiny.bare(world, architecture)
-    own, _ = fuse(network, LORA, modules, Gate())
+    own, _ = fuse(network, method, modules, Gate())
     for chosen, tensors in enumerate(modules):
         with torch.no_grad():
             for (_, _, tensor), parameter in own.items():
                 if tensor == "gate.bias":
                     parameter.copy_(torch.eye(3)[chosen] * 100)
-        expected = tiny.hidden_states(with_lora(world, architecture, LORA, tensors), batch)
+        expected = tiny.hidden_states(with_lora(world, architecture, method, tensors), batch)
         torch.testing.assert_close(tiny.hidden_states(network.eval(), batch), expected, atol=1e-4, rtol=1e-4)
 
 

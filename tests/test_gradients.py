@@ -85,7 +85,7 @@ def test_joint_gradients_are_those_of_one_graph_under_the_same_dropout(models, a
     scale = max(gradient.abs().max().item() for gradient in gradients.values())
     assert scale > 1e-2
     for name, gradient in gradients.items():
-        torch.testing.assert_close(found[name] / scale, gradient / scale, atol=1e-6, rtol=1e-6, msg=name)
+        torch.testing.assert_close(found[name] / scale, gradient / scale, atol=2e-6, rtol=1e-6, msg=name)
 
 
 def test_dropout_is_on_in_the_test_above(models):

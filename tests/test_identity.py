@@ -10,7 +10,8 @@ from identities import ANSWERS, BITEXT, NLI, OneDigest, key
 from mutations import mutations
 
 from adaptx.catalog import LAREQA, SIB200, SNLI, SQUAD_V2, WIKIPEDIA_MLM
-from adaptx.identity import Identities, evaluation_framing, inputs_read, training_framing
+from adaptx.framings import evaluation_framing, training_framing
+from adaptx.identity import Identities, inputs_read
 from adaptx.recipe_file import edited
 from adaptx.specs import (
     Attention,

@@ -24,6 +24,8 @@ LAYERS = {
     "adaptx.specs": 0,
     "adaptx.catalog": 1,
     "adaptx.costs": 1,
+    "adaptx.framings": 1,
+    "adaptx.gpu_costs": 1,
     "adaptx.identity": 1,
     "adaptx.lineage": 1,
     "adaptx.memory_check": 1,
@@ -70,7 +72,7 @@ LAYERS = {
 HEAVY = {"torch", "transformers", "peft", "adapters", "datasets", "ray", "accelerate"}
 # Package -> where it may be imported, at module level or inside functions.
 ONLY_IN = {
-    "adapters": ("adaptx/methods/adapters_backend.py",),
+    "adapters": ("adaptx/methods/adapters_backend.py", "adaptx/methods/adapters_classes.py"),
     "peft": ("adaptx/methods/", "adaptx/composition/"),
     "mlflow": ("adaptx/tracking.py", "adaptx/tracking_bench.py"),
     "bitsandbytes": ("adaptx/methods/quantised.py",),

@@ -6,6 +6,7 @@ The tried ones cover every pair; with ADAPTX_MATRIX=1 all are tried (`make matri
 import json
 import math
 
+import checkpoints
 import matrix
 import needs
 import pytest
@@ -29,7 +30,7 @@ def marks(cell: matrix.Cell) -> object:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    models = small_world.make_models(tmp_path_factory.mktemp("models"))
+    models = small_world.make_models(tmp_path_factory.mktemp("models"), tuple(checkpoints.KINDS))
     folder = tmp_path_factory.mktemp("mirror")
     small_world.mirror(folder, matrix.tasks())
     return small_world.world(folder, models)
@@ -67,7 +68,7 @@ def test_every_pair_is_tried(monkeypatch):
 def test_what_is_refused_is_refused_when_planning(world, monkeypatch):
     needs.plan_with_adapters(monkeypatch)
     for cell, reason in matrix.refused().items():
-        stage = cell.evaluate(ModelSpec(f"tiny/{cell.architecture}"))
+        stage = cell.evaluate(matrix.planned(cell.architecture))
         with pytest.raises(UserError) as refused:
             make_plan(Recipe("refused", (stage,)), world.sources)
         assert reason in str(refused.value), cell

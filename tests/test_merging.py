@@ -199,18 +199,28 @@ def lora_module(method: Lora, seed: int, sizes: dict[str, tuple[int, int]], laye
     for layer in range(layers):
         for site in method.sites:
             out, into = sizes[site]
-            found[layer, site, "lora_A"] = torch.randn(method.rank, into, generator=generator)
-            found[layer, site, "lora_B"] = torch.randn(out, method.rank, generator=generator)
+            found[layer, site, "lora_A"] = torch.randn(method.rank_at(site), into, generator=generator)
+            found[layer, site, "lora_B"] = torch.randn(out, method.rank_at(site), generator=generator)
+            if method.bias:
+                found[layer, site, "bias"] = torch.randn(out, generator=generator)
     return Module("module", method, "base", found)
 
 
 SITES = (("query",), ("query", "value"), ("up", "query"))
 SIZES = {"query": (24, 20), "value": (12, 20), "up": (40, 24)}
-RANKS = st.lists(
-    st.tuples(st.integers(1, 6), st.floats(0.5, 32), st.sampled_from(SITES)),
-    min_size=1,
-    max_size=4,
-)
+
+
+@st.composite
+def lora_methods(draw) -> Lora:
+    """Any rank, alpha and sites, some sites with their own, with or without biases."""
+    sites = draw(st.sampled_from(SITES))
+    ranks = {site: draw(st.integers(1, 6)) for site in draw(st.sets(st.sampled_from(sites)))}
+    alphas = {site: draw(st.floats(0.5, 32)) for site in draw(st.sets(st.sampled_from(sites)))}
+    rank, alpha = draw(st.integers(1, 6)), draw(st.floats(0.5, 32))
+    return Lora(rank, alpha, 0.0, sites, draw(st.booleans()), tuple(ranks.items()), tuple(alphas.items()))
+
+
+LORAS = st.lists(lora_methods(), min_size=1, max_size=4)
 
 
 def delta(module: Module, layer: int, site: str) -> torch.Tensor:
@@ -220,7 +230,13 @@ def delta(module: Module, layer: int, site: str) -> torch.Tensor:
     if (layer, site, "lora_A") not in module.tensors:
         return torch.zeros(SIZES[site], dtype=torch.float64)
     down, up = (module.tensors[layer, site, name].double() for name in ("lora_A", "lora_B"))
-    return method.alpha / method.rank * up @ down
+    assert down.shape[0] == method.rank_at(site)
+    return method.alpha_at(site) / method.rank_at(site) * up @ down
+
+
+def bias_delta(module: Module, layer: int, site: str) -> torch.Tensor:
+    """What the module adds to the bias, in float64."""
+    return module.tensors.get((layer, site, "bias"), torch.zeros(SIZES[site][0])).double()
 
 
 def merged_module(modules: list[Module], rule) -> Module:
@@ -229,28 +245,33 @@ def merged_module(modules: list[Module], rule) -> Module:
 
 
 @few
-@given(RANKS, seeds, some_weights)
-def test_linear_rules_add_the_updates_of_any_ranks_scales_and_sites(methods, seed, weights):
-    modules = [lora_module(Lora(r, a, 0.0, s), seed + n, SIZES) for n, (r, a, s) in enumerate(methods)]
+@given(LORAS, seeds, some_weights)
+def test_linear_rules_add_the_updates_of_any_ranks_scales_sites_and_biases(methods, seed, weights):
+    modules = [lora_module(each, seed + n, SIZES) for n, each in enumerate(methods)]
     weights = tuple(weights[: len(modules)])
     found = merged_module(modules, Linear(weights))
     method = found.method
     assert isinstance(method, Lora)
-    assert method.rank == sum(rank for rank, _, _ in methods)
+    assert method.rank == sum(each.rank for each in methods)
+    assert method.bias == any(each.bias for each in methods)
     for layer in range(2):
         for site in method.sites:
             expected = sum(w * delta(module, layer, site) for w, module in zip(weights, modules, strict=True))
             torch.testing.assert_close(delta(found, layer, site), expected, atol=1e-4, rtol=1e-5)
-            assert found.tensors[layer, site, "lora_A"].shape[0] == method.rank
+            assert method.rank_at(site) == sum(each.rank_at(site) for each in methods)
+            added = sum(w * bias_delta(module, layer, site) for w, module in zip(weights, modules, strict=True))
+            close(bias_delta(found, layer, site), added)
 
 
 @few
-@given(st.integers(1, 6), st.floats(0.5, 32), seeds)
-def test_one_lora_module_comes_back_bit_for_bit(rank, alpha, seed):
-    module = lora_module(Lora(rank, alpha, 0.0, ("query", "value")), seed, SIZES)
-    for rule in (Linear((1.0,)), Ties(1.0), Dare(0.0), MagnitudePruning(1.0), TaskArithmetic(), SvdRank(rank)):
+@given(lora_methods(), seeds)
+def test_one_lora_module_comes_back_bit_for_bit(method, seed):
+    module = lora_module(method, seed, SIZES)
+    same_rank = () if method.ranks else (SvdRank(method.rank),)
+    for rule in (Linear((1.0,)), Ties(1.0), Dare(0.0), MagnitudePruning(1.0), TaskArithmetic(), *same_rank):
         found = merged_module([module], rule)
         assert found.method == module.method
+        assert found.tensors.keys() == module.tensors.keys()
         assert all(torch.equal(found.tensors[key], tensor) for key, tensor in module.tensors.items())
 
 
@@ -277,6 +298,20 @@ def test_nonlinear_rules_act_on_the_updates_and_keep_the_nearest_of_the_rank(rul
             torch.testing.assert_close(delta(found, layer, site), expected, atol=1e-4, rtol=1e-4)
             kept, total = kept + values[:5].pow(2).sum().item(), total + values.pow(2).sum().item()
     assert result.kept == pytest.approx(kept / total, rel=1e-4)
+
+
+@few
+@given(LORAS, seeds, st.sampled_from([*NONLINEAR, SvdRank(3), SvdRank(2, Ties(0.3))]))
+def test_biases_are_merged_as_updates_of_their_own(methods, seed, rule):
+    """A module that trained none adds nothing to them, and no rank cuts them."""
+    modules = [lora_module(each, seed + n, SIZES) for n, each in enumerate(methods)]
+    found = merged_module(modules, rule)
+    for layer in range(2):
+        for site in found.method.sites:
+            key = (layer, site, "bias")
+            expected = combine([of_tensor(bias_delta(each, layer, site).float()) for each in modules], rule, key)
+            assert torch.equal(found.tensors.get(key, torch.zeros(SIZES[site][0])), expected)
+            assert (key in found.tensors) == any(each.bias for each in methods)
 
 
 @pytest.mark.parametrize("combined", [Linear(), TaskArithmetic(0.5), Ties(0.3)])
@@ -322,7 +357,7 @@ def test_projections_find_nearly_the_nearest_of_a_large_matrix(monkeypatch):
 def test_merged_modules_save_and_reload_to_the_same(tmp_path):
     modules = [
         lora_module(Lora(2, 3.0, 0.0, ("query",)), 1, SIZES),
-        lora_module(Lora(3, 5.0, 0.0, ("up", "query")), 2, SIZES),
+        lora_module(Lora(3, 5.0, 0.0, ("up", "query"), True, (("up", 5),), (("query", 9.0),)), 2, SIZES),
     ]
     for number, rule in enumerate((Linear((0.3, -0.4)), Ties(0.5), SvdRank(2))):
         found = merged_module(modules, rule)

@@ -60,7 +60,8 @@ from adaptx.zero_shot import source_languages
 
 FULL, LORA, ADAPTER = Full(), Lora(4, 8), Bottleneck(4)
 OTHER_LORA = Lora(6, 9, sites=("value", "up"))
-METHODS = {"full": FULL, "lora": LORA, "other-lora": OTHER_LORA, "bottleneck": ADAPTER}
+BIASED = Lora(4, 8, 0.0, ("query", "up"), True, (("up", 6),), (("query", 12),))
+METHODS = {"full": FULL, "lora": LORA, "other-lora": OTHER_LORA, "biased": BIASED, "bottleneck": ADAPTER}
 SETTING = tiny.config(learning_rate=2e-2, max_steps=4, batch_size=16)
 HEAD = KeptHeadOf(0)
 PLAIN = tiny.ModelSpec("tiny/bert")
@@ -142,7 +143,9 @@ def hidden(world, model, architecture="bert") -> torch.Tensor:
 
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 @pytest.mark.parametrize("rule", IDENTITIES)
-@pytest.mark.parametrize("method", needs.each({name: METHODS[name] for name in ("full", "lora", "bottleneck")}))
+@pytest.mark.parametrize(
+    "method", needs.each({name: METHODS[name] for name in ("full", "lora", "biased", "bottleneck")})
+)
 def test_one_module_with_weight_one_is_that_module_to_the_last_bit(world, store, method, rule, architecture):
     train = nli(method, world.models[architecture], keep=True)
     merge = Merge((train,), IDENTITIES[rule], HEAD, keep=True)
@@ -512,6 +515,16 @@ def test_names_and_factors():
     assert factors(Evaluate(seeds, tiny.NLI, "xa")).label == "lora-r4 · Linear · nli-x3"
     assert path(Evaluate(after, tiny.NLI, "xa")) == (nli(), turned(), pair[1], after)
     assert merges(Evaluate(after, tiny.NLI, "xa")) == (merge,)
+
+
+def test_names_say_what_found_the_weights():
+    weights = (None, Searched(tiny.NLI, LoraHub()))
+    average, hub = (Merge((nli(), topic()), Linear(each), HEAD) for each in weights)
+    assert [factors(merge).start for merge in (average, hub)] == ["Linear", "Linear-LoraHub"]
+    continued = nli(start=Merged(hub))
+    assert factors(Evaluate(continued, tiny.NLI, "en")).start == "Merged-Linear-LoraHub"
+    untrained = dataclasses.replace(factors(hub), target="none")
+    assert "Linear-LoraHub, no target training" in untrained.label
 
 
 def test_languages_that_weights_were_searched_in_are_not_zero_shot():

@@ -95,7 +95,7 @@ def test_means_are_over_real_tokens_whatever_the_batches(world, method):
     encoded = sequences(3, 17, 9, 1, 30)
 
     def recorded(*batches):
-        with torch.no_grad(), MixingRecord(network) as record:
+        with torch.no_grad(), MixingRecord(backbone) as record:
             for batch in batches:
                 collated = collate(encoded, batch, torch.device("cpu"))
                 record.reading(encoded, collated)
@@ -129,7 +129,7 @@ def test_nothing_is_watched_outside_of_the_block(world):
     tensors = capture(parameters)
     network = tiny.bare(world, "bert")
     fuse(network, LORA, [tensors, tensors], Gate())
-    with MixingRecord(network):
+    with MixingRecord(Encoder(network)):
         assert all(layer.watch is not None for layer in mixing_layers(network))
     assert all(layer.watch is None for layer in mixing_layers(network))
 
@@ -192,7 +192,7 @@ def test_recording_changes_no_prediction_and_small_batches_no_weight(world, done
     predicted = evaluator.predict(examples, first.task, model.heads[head_name(first.model, tiny.NLI)])
     entry = shop.store.find(plan.fingerprint_of(first))
     assert predicted.predictions == entry.result["predictions"]
-    with MixingRecord(model.backbone.network) as evaluator.record:
+    with MixingRecord(model.backbone) as evaluator.record:
         watched = evaluator.predict(examples, first.task, model.heads[head_name(first.model, tiny.NLI)])
     assert watched.predictions == predicted.predictions
     for one, other in zip(
@@ -208,10 +208,11 @@ def test_masked_texts_count_as_the_language_they_are_in(world):
     network = tiny.bare(world, "bert")
     fuse(network, LORA, [tensors, tensors], Gate())
     encoded, plain = sequences(4, 6), sequences(4, 6)
-    with torch.no_grad(), MixingRecord(network) as record:
+    backbone = Encoder(network.eval())
+    with torch.no_grad(), MixingRecord(backbone) as record:
         batch = collate(encoded, [0, 1], torch.device("cpu"))
         record.reading(encoded, batch)
-        Encoder(network.eval()).hidden(batch)
+        backbone.hidden(batch)
     assert record.means([plain]).tokens == 10
 
 

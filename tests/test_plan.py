@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from fake_store import CONFIG, everywhere, fake_mirror, fake_model, fill, planned, train
 
-from adaptx.catalog import BUCC, LAREQA, MLQA, SIB200, SNLI, SQUAD, TATOEBA, XQUAD
+from adaptx.catalog import BUCC, LAREQA, MLQA, NTREX_MLM, PANX, SIB200, SNLI, SQUAD, TATOEBA, XQUAD
 from adaptx.catalog import NLI as EVERYWHERE
 from adaptx.catalog import support as support_module
+from adaptx.catalog.models import MODELS
 from adaptx.catalog.support import refusal
 from adaptx.errors import MissingInput, UserError
 from adaptx.naming import factors
@@ -30,6 +31,7 @@ from adaptx.specs import (
     Mixture,
     ModelFamily,
     ModelSpec,
+    Pooling,
     Recipe,
     Sequential,
     Stack,
@@ -334,8 +336,16 @@ REFUSED = {
         "needs development rows, which nli, sib200 has not",
     ),
     "no training rows": (trained(task=dataclasses.replace(NLI, train=())), "has no training rows"),
-    "family": (trained(model=DECODER), "is a decoder: tasks are trained and evaluated on encoders only so far"),
-    "family of a bare model": (Evaluate(DECODER, BITEXT, "es"), "on encoders only so far"),
+    "tags by bytes": (
+        trained(model=MODELS["google/byt5-small"], task=PANX),
+        "does not say where in a text a token lies",
+    ),
+    "masks of a decoder": (trained(model=DECODER, task=NTREX_MLM), "a decoder has no mask token"),
+    "reading of a training": (trained(framing=Hidden(pooling=Pooling.START)), "and encoders have none"),
+    "reading of a bare model": (
+        Evaluate(DECODER, BITEXT, "es", framing=Hidden(pooling=Pooling.FIRST)),
+        "first token sees nothing of the text",
+    ),
     "full over a stack": (trained(FULL, Stack((trained(FULL),))), "use Sequential"),
     "full in a fusion": (
         trained(FULL, Fuse((trained(FULL), trained(FULL, task=SNLI)))),

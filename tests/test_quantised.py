@@ -6,6 +6,7 @@ import json
 import needs
 import pytest
 import torch
+from native import measure_native
 from torch import nn
 from typer.testing import CliRunner
 
@@ -19,7 +20,7 @@ from adaptx.profiling import device
 from adaptx.profiling.bench import bench
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.fitting import remedies
-from adaptx.profiling.measurement import Measured, measure
+from adaptx.profiling.measurement import Measured
 from adaptx.profiling.prediction import predict
 from adaptx.profiling.step import make_step
 from adaptx.specs import Bottleneck, Full, Lora, ModelSpec, Shape
@@ -83,7 +84,7 @@ def int8_bytes(outputs: int, inputs: int) -> int:
 @pytest.mark.parametrize(("name", "kind", "precision", "checkpointing"), GRID)
 def test_the_prediction_is_what_torch_allocates(name, kind, precision, checkpointing) -> None:
     tried = cell(name, kind, precision=precision, checkpointing=checkpointing)
-    prediction, measured = predict(tried), measure(tried, steps=1, warmup=1)
+    prediction, measured = predict(tried), measure_native(tried)
     assert prediction.peak_memory_bytes == pytest.approx(measured.peak_memory_bytes, rel=0.05)
     assert sum(prediction.parts.values()) == prediction.peak_memory_bytes
     assert prediction.trainable_parameters == measured.trainable_parameters

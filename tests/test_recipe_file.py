@@ -52,6 +52,20 @@ def write(tmp_path: Path):
     return write
 
 
+def test_an_option_of_given_words_takes_no_other(write) -> None:
+    body = """
+    from typing import Literal
+
+    def build(size: Literal["full", "small"] = "full") -> Recipe:
+        return Recipe(size, (Evaluate(E5_MINI, TATOEBA, "es"),))
+    """
+    file = write(body)
+    assert load_recipe(file).name == "full"
+    assert load_recipe(file, {"size": "small"}).name == "small"
+    with pytest.raises(UserError, match="option size='tiny': choose one of full, small"):
+        load_recipe(file, {"size": "tiny"})
+
+
 def test_options_are_converted_to_their_parameters_types(write) -> None:
     file = write(TYPED)
     assert load_recipe(file).name == "small 0.001 10 False (1,) None"
@@ -91,7 +105,7 @@ def test_options_that_are_wrong(write, options, said: str) -> None:
             "task tatoeba has no evaluation rows in 'xx'; it",
         ),
         ("def build():\n    Lora(rnk=8)", r"recipe\.py, line 5: build\(\) fails: TypeError: .*'rnk'"),
-        ("def build(steps):\n    return steps", r"build\(\) fails: TypeError: .*missing 1 required .*'steps'"),
+        ("def build(steps):\n    return steps", "needs --set steps=VALUE"),
         ("def build():\n    return {}['key']", r"line 5: build\(\) fails: KeyError: 'key'"),
         ("import nothing_of_that_name", r"line 4 fails on import: ModuleNotFoundError"),
         ("def build(:", r"fails on import: SyntaxError"),

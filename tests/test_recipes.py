@@ -1,28 +1,23 @@
 """The recipes that come with adaptx: each plans with no data at hand, and names only rows that are there."""
 
-import importlib.util
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+import questions
+from questions import imported
 
 from adaptx.plan import make_plan
 from adaptx.recipe_file import load_recipe
 from adaptx.sources import Sources
-from adaptx.specs import Evaluate, Mixture, Sequential, Train
+from adaptx.specs import Evaluate, Merge, Mixture, Sequential, Train
 
 ROOT = Path(__file__).parents[1]
 HUB = ROOT.parent / "shared" / "data" / "hub"
 INDEX = HUB / "INDEX.tsv"
-
-
-def imported(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "recipes" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def sets_of_the_mirror() -> set[str]:
@@ -33,7 +28,7 @@ def sets_of_the_mirror() -> set[str]:
 
 
 @pytest.mark.usefixtures("plans_with_adapters")
-@pytest.mark.parametrize("name", ["every_task", "quickstart", "xtreme_sample"])
+@pytest.mark.parametrize("name", ["decoder_sample", "every_task", "quickstart", "xtreme_sample"])
 def test_a_recipe_plans_with_no_data_at_hand(name: str) -> None:
     recipe = load_recipe(ROOT / "recipes" / f"{name}.py")
     plan = make_plan(recipe, Sources(None))
@@ -78,6 +73,96 @@ def test_xtreme_sample_compares_three_intermediate_tasks_and_their_mixture() -> 
                 if isinstance(e.model, Train) and isinstance(e.model.start, Sequential)
                 and isinstance(e.model.start.stage.task, Mixture)]  # fmt: skip
     assert {task.name for task in mixtures[0].tasks} == started - {"multi"}
+
+
+QUESTIONS = tuple(questions.COUNTS)
+SIZES = ("full", "small")
+
+
+@pytest.mark.usefixtures("plans_with_adapters")
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_question_plans_in_both_sizes(name: str, size: str) -> None:
+    recipe = load_recipe(ROOT / "recipes" / f"{name}.py", {"size": size})
+    assert recipe.name == f"{name.replace('_', '-')}-{size}"
+    nodes = make_plan(recipe, Sources(None)).nodes
+    counts = tuple(sum(node.kind == kind for node in nodes) for kind in ("train", "evaluate"))
+    assert counts == questions.COUNTS[name][SIZES.index(size)]
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_question_states_hypotheses_factors_and_sizes(name: str) -> None:
+    text = " ".join((imported(name).__doc__ or "").split())
+    for words in (
+        "Hypotheses",
+        "H1",
+        "Factors",
+        "seed",
+        "Full size: ",
+        "Small size: ",
+        f"adaptx plan recipes/{name}.py",
+    ):
+        assert words in text, words
+
+
+@pytest.mark.usefixtures("plans_with_adapters")
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_questions_page_says_what_the_recipe_and_planning_say(name: str) -> None:
+    written = (questions.PAGES / f"{name}.md").read_text(encoding="utf-8")
+    assert written == questions.page(name), "write it anew: python tests/questions.py"
+    assert (questions.ROOT / "docs" / "results" / f"{name}.md").is_file()
+
+
+@pytest.mark.usefixtures("plans_with_adapters")
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_small_question_reads_rows_of_the_mirror_alone(name: str) -> None:
+    there = sets_of_the_mirror()
+    plan = make_plan(load_recipe(ROOT / "recipes" / f"{name}.py", {"size": "small"}), Sources(None))
+    read = [rows for node in plan.nodes if not isinstance(node.stage, Merge) for rows in _rows(node.stage)]
+    assert not {rows.address for rows in read} - there
+
+
+@pytest.mark.usefixtures("plans_with_adapters")
+def test_small_questions_share_their_trainings() -> None:
+    prints = {
+        name: {
+            node.fingerprint
+            for node in make_plan(load_recipe(ROOT / "recipes" / f"{name}.py", {"size": "small"}), Sources(None)).nodes
+            if node.kind == "train"
+        }
+        for name in ("phang2020", "sub1b_gap")
+    }
+    # Four single tasks and their mixture, on e5-mini.
+    assert len(prints["phang2020"] & prints["sub1b_gap"]) == 5
+
+
+@pytest.mark.parametrize("name", ["phang2020", "model_size", "scale_1b_7b"])
+def test_the_largest_plans_are_printed_in_two_seconds_of_a_processor(name: str, tmp_path: Path) -> None:
+    """In a process of its own, with an empty store and cache; processor time, since a test machine may be busy."""
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")}
+    code = (
+        "import sys, time\nfrom adaptx.cli import app\n"
+        "app(sys.argv[1:], standalone_mode=False)\nprint(time.process_time(), file=sys.stderr)"
+    )
+    seconds: list[float] = []
+    for _ in range(3):
+        arguments = ["plan", str(ROOT / "recipes" / f"{name}.py"), "--store", str(tmp_path / "store")]
+        ended = subprocess.run(
+            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True, env=environment
+        )
+        trainings, evaluations = questions.COUNTS[name][0]
+        assert f"{trainings} trainings, {evaluations} evaluations" in ended.stdout
+        seconds.append(float(ended.stderr.split()[-1]))
+        if seconds[-1] < 2:
+            return
+    assert min(seconds) < 2 * _slowness()
+
+
+def _slowness() -> float:
+    """How much slower this machine counts than the one the bound was set on; at least 1."""
+    began = time.process_time()
+    sum(number * number for number in range(2_000_000))
+    return max(1.0, (time.process_time() - began) / 0.12)
 
 
 def _rows(stage: Train | Evaluate):

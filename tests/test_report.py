@@ -20,6 +20,7 @@ from adaptx.report.confounds import find_confounds, rows_differences
 from adaptx.report.gains import GAP, SOURCE, ZERO_SHOT, Gain, compute_gains
 from adaptx.report.measured import measure
 from adaptx.report.tables import WIDEST
+from adaptx.report.variants import variant_labels
 from adaptx.sources import Sources
 from adaptx.specs import (
     Best,
@@ -31,6 +32,7 @@ from adaptx.specs import (
     ModelSpec,
     Sequential,
 )
+from adaptx.specs.quantisation import Quantisation
 from adaptx.store import Store
 
 pytestmark = pytest.mark.usefixtures("plans_with_adapters")
@@ -87,6 +89,11 @@ def test_report_is_whole_and_self_contained(model, sources, store, tmp_path) -> 
         "scores.csv",
         "gains.csv",
         "losses.png",
+        "scores.json",
+        "tables.tex",
+        "families.nli.png",
+        "pareto.nli.png",
+        "pareto.tatoeba.png",
         "gain_heatmap.nli.png",
         "quality_cost.nli.png",
         "gain_heatmap.tatoeba.png",
@@ -220,6 +227,34 @@ def test_labels_tell_models_readings_and_intermediates_apart(model, sources, sto
     ]
 
 
+def test_a_checkpoint_cut_or_quantised_is_another_model_and_no_seed(model, sources, store) -> None:
+    # All have one hub id, method, settings and seed.
+    models = (model, dataclasses.replace(model, layers=1), model.quantise(Quantisation.NF4))
+    trained = [
+        train(each, TARGET, LORA, *start) for each in models for start in ((), (Sequential(train(each, SNLI, LORA)),))
+    ]
+    plan = planned(sources, *(everywhere(each, TARGET) for each in trained))
+    fill(plan, store, sources)
+    assert list(dict.fromkeys(tidy(plan, store)["variant"])) == [
+        f"lora-r4 · {start} · {name}"
+        for name in ("tiny-bert", "tiny-bert-l1", "tiny-bert-nf4")
+        for start in ("baseline", "Sequential · snli")
+    ]
+    assert {gain.seeds for gain in compute_gains(measure(plan, store))} == {1}
+
+
+def test_rows_tell_variants_apart_only_where_a_language_is_measured_twice(model, sources, store) -> None:
+    tuned = everywhere(train(model, TARGET, LORA), TARGET)
+    more_in_english = tuple(dataclasses.replace(each, limit=3 if each.language == "en" else 2) for each in tuned)
+
+    def labels(*evaluates) -> set[str]:
+        return set(variant_labels(evaluates, dict.fromkeys(evaluates, "12345678")).values())
+
+    assert labels(*more_in_english) == {"lora-r4 · baseline"}
+    twice = dataclasses.replace(more_in_english[0], limit=4)
+    assert labels(*more_in_english, twice) == {f"lora-r4 · baseline · evaluated rows {rows}" for rows in (2, 3, 4)}
+
+
 def test_zero_shot_average_gap_and_their_gains(model, sources, store) -> None:
     plan = small_grid(model, sources)
     fill(plan, store, sources, {"": 0.4, "Sequential": 0.3, "baseline en": 0.2})
@@ -300,7 +335,7 @@ def test_tables_fit_a_terminal_and_markdown_holds_the_same(model, sources, store
     plan = small_grid(model, sources)
     fill(plan, store, sources)
     report = write_report(plan, store, tmp_path / "out")
-    assert all(table.width <= WIDEST for table in report.tables)
+    assert [(table.title, table.width) for table in report.tables if table.width > WIDEST] == []
     console = Console(width=120, record=True, file=io.StringIO())
     report.print(console)
     printed, markdown = console.export_text(), report.markdown()
@@ -310,6 +345,11 @@ def test_tables_fit_a_terminal_and_markdown_holds_the_same(model, sources, store
             assert row[0].text in printed
             assert all(cell.text.replace("\n", "<br>") in markdown for cell in row)
     assert max(map(len, printed.splitlines())) <= 120
+    # The Markdown page answers, too, and says what else may explain it.
+    assert markdown.startswith(f"**{TARGET.name}: ")
+    assert f"**{TARGET.name} · gain by family**" in markdown
+    assert all(warning in markdown for warning in report.warnings)
+    assert report.warnings
 
 
 def test_missing_golds_are_an_error_with_a_remedy(model, sources, store) -> None:

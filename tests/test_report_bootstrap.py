@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adaptx.report.bootstrap import Examples, Floats, interval, resampled_sums
+from adaptx.report.statistics.bootstrap import Examples, Floats, interval, resampled_sums
 
 SEEDS = st.integers(0, 2**31)
 
@@ -56,7 +56,7 @@ def test_a_result_does_not_depend_on_what_else_is_in_the_call(seed: int, order: 
 def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).normal(size=50)
     whole = one(values, 1_000)
-    monkeypatch.setattr("adaptx.report.bootstrap._BLOCK_CELLS", 50 * 7)
+    monkeypatch.setattr("adaptx.report.statistics.bootstrap._BLOCK_CELLS", 50 * 7)
     np.testing.assert_allclose(one(values, 1_000), whole)
 
 

@@ -14,7 +14,7 @@ from adaptx.recipe_file import load_recipe
 from adaptx.specs import Evaluate
 from adaptx.store import Store
 
-STEPS = 250
+STEPS = 160
 # Dropout makes the generators' state count. The first training is of two tasks; the second goes on with the head of one
 # of them and selects its best step, so a resume must remember it.
 RECIPE = f"""
@@ -50,7 +50,7 @@ def stop_at(command: list[str], checkpoint: Path, step: int, stop) -> subprocess
         while not (checkpoint.is_file() and torch.load(checkpoint, weights_only=True)["step"] > step):
             assert process.poll() is None, f"it ended before it was stopped: {process.communicate()}"
             assert time.monotonic() < until, "no checkpoint in two minutes"
-            time.sleep(0.01)
+            time.sleep(0.05)
         stop(process)
         process.said = process.communicate(timeout=60)
     finally:
@@ -67,8 +67,9 @@ def test_interrupted_then_killed_a_run_ends_with_the_weights_of_an_undisturbed_o
     second = evaluations[0].model
     first = second.start.stage
     store = tmp_path / "store"
-    command = ("run", recipe_file, "--store", store, "--data", world.folder, "--set", f"world={world.folder}",
-               "--device", "cpu", "--checkpoint-seconds", 0)  # fmt: skip
+    plainly = ("run", recipe_file, "--store", store, "--data", world.folder, "--set", f"world={world.folder}",
+               "--device", "cpu")  # fmt: skip
+    command = (*plainly, "--checkpoint-seconds", 0)
 
     def checkpoint(train) -> Path:
         return store / "working" / plan.fingerprint_of(train)[:16] / FILE
@@ -92,7 +93,7 @@ def test_interrupted_then_killed_a_run_ends_with_the_weights_of_an_undisturbed_o
     killed_at = torch.load(checkpoint(second), weights_only=True)["step"]
     assert 70 < killed_at < STEPS
 
-    said = tiny.adaptx(*command).stdout
+    said = tiny.adaptx(*plainly).stdout
     assert f"resuming at step {killed_at}" in said
     assert list((store / "working").iterdir()) == []
     for train in (first, second):
@@ -104,7 +105,7 @@ def test_interrupted_then_killed_a_run_ends_with_the_weights_of_an_undisturbed_o
         results = [json.loads((folder / "result.json").read_text()) for folder in (ours, theirs)]
         for name in ("steps", "tokens", "selected_step", "development"):
             assert results[0][name] == results[1][name], name
-    assert len(results[0]["development"]) == 5
+    assert len(results[0]["development"]) == 3
     for stage in evaluations:
         predictions = [
             each.find(plan.fingerprint_of(stage)).result["predictions"] for each in (Store(store), undisturbed.store)

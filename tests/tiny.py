@@ -362,7 +362,7 @@ def begin(
 
     extra: the fresh model -> what is added to the loss of each step.
     """
-    from adaptx.backbones.encoder import TransferModel
+    from adaptx.backbones.backbone import TransferModel
     from adaptx.data.reading import read_training
     from adaptx.execution import execute as executing
     from adaptx.execution.building import model_to_train

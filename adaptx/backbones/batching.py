@@ -54,7 +54,7 @@ class TokenBatch:
     """One row of sequences; `groups` keep them apart. `positions_T` counts within a sequence.
 
     `first_N` is the place of a sequence's first token, `lengths_N` its number of tokens, in the order in which the
-    sequences were given. What belongs to no sequence is padding.
+    sequences were given; `lengths` are the same as plain numbers. What belongs to no sequence is padding.
     """
 
     ids_T: Tensor
@@ -63,6 +63,7 @@ class TokenBatch:
     groups: tuple[Group, ...]
     first_N: Tensor
     lengths_N: Tensor
+    lengths: tuple[int, ...]
 
     @property
     def members(self) -> Tensor:
@@ -70,6 +71,12 @@ class TokenBatch:
         place_T = torch.arange(len(self.ids_T), device=self.ids_T.device)
         first_N1, length_N1 = self.first_N.unsqueeze(1), self.lengths_N.unsqueeze(1)
         return (place_T >= first_N1) & (place_T < first_N1 + length_N1)
+
+
+def padding_id(tokenizer: Any) -> int:
+    """A token for places that belong to no sequence, which are never read: any will do where there is none for it."""
+    chosen = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    return 0 if chosen is None else chosen
 
 
 def encode_texts(
@@ -80,8 +87,13 @@ def encode_texts(
     second = [prefix + text for text in pairs] if pairs is not None else None
     options = {"truncation": "longest_first", "max_length": max_length, "return_attention_mask": False}
     output: Any = tokenizer(first, second, **options) if second is not None else tokenizer(first, **options)
-    cut = sum(bool(encoding.overflowing) for encoding in output.encodings)
-    return Encoded(output["input_ids"], output.get("token_type_ids"), tokenizer.pad_token_id, cut)
+    if tokenizer.is_fast:
+        cut = sum(bool(encoding.overflowing) for encoding in output.encodings)
+    else:
+        # ByT5's does not say what it left out.
+        whole: Any = tokenizer(first, second, verbose=False) if second is not None else tokenizer(first, verbose=False)
+        cut = sum(len(ids) > max_length for ids in whole["input_ids"])
+    return Encoded(output["input_ids"], output.get("token_type_ids"), padding_id(tokenizer), cut)
 
 
 def cut(tokens: Sequence[int], most_tokens: int | None, most_items: int | None) -> list[list[int]]:
@@ -133,6 +145,7 @@ def collate(encoded: Encoded, sequences: Sequence[int], device: torch.device) ->
         tuple(_groups(layout, numbers_T, device)),
         torch.tensor(firsts, device=device),
         torch.tensor(lengths, device=device),
+        tuple(lengths),
     )
 
 

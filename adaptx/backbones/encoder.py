@@ -1,25 +1,21 @@
-"""Encoders (BERT, XLM-R, XLM-R XL): token ids to hidden states and pooled vectors.
+"""Encoders (BERT, XLM-R, XLM-R XL and others): token ids to hidden states.
 
-Suffixes: T tokens of a row of sequences, N sequences, D hidden size.
+Suffixes: T tokens of a row of sequences, D hidden size.
 """
 
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from adaptx.backbones.backbone import UNBOUNDED, Backbone
 from adaptx.backbones.batching import TokenBatch
-from adaptx.backbones.packed_attention import Group, PackedAttention
-from adaptx.specs import Hidden, Pooling
+from adaptx.backbones.rows import Rows, to_row
+from adaptx.specs.architecture import ARCHITECTURES
 
 
-class Encoder(nn.Module):
-    """A transformers encoder read through its hidden states; methods attach to `network`."""
-
-    def __init__(self, network: Any) -> None:
-        super().__init__()
-        self.network = network
-        self._groups: tuple[Group, ...] = ()
+class Encoder(Backbone):
+    """A bare transformers encoder."""
 
     @property
     def _first_position(self) -> int:
@@ -28,54 +24,34 @@ class Encoder(nn.Module):
         return config.pad_token_id + 1 if config.model_type in ("xlm-roberta", "xlm-roberta-xl") else 0
 
     @property
-    def hidden_size(self) -> int:
-        return self.network.config.hidden_size
-
-    @property
-    def num_layers(self) -> int:
-        return self.network.config.num_hidden_layers
-
-    @property
     def most_tokens(self) -> int:
         """The longest sequence that the position table reaches."""
-        return self.network.config.max_position_embeddings - self._first_position
+        return (self.network.config.max_position_embeddings or UNBOUNDED) - self._first_position
 
-    def hidden(self, batch: TokenBatch, layer: int | None = None) -> Tensor:
+    def hidden(self, batch: TokenBatch, layer: int | None = None, bidirectional: bool = False) -> Tensor:  # noqa: ARG002
         """Hidden states [T, D] of the row after `layer` (None: the last; 0: the embeddings).
 
         Raises:
             ValueError: the network has no such layer.
         """
-        if layer is not None and layer > self.num_layers:
-            raise ValueError(f"Hidden(layer={layer}): the checkpoint has {self.num_layers} layers")
-        ids_1T = batch.ids_T.unsqueeze(0)
-        types_T = batch.types_T if batch.types_T is not None else torch.zeros_like(batch.ids_T)
-        self._groups = batch.groups
-        with self.attention():
-            output = self.network(
-                input_ids=ids_1T,
-                attention_mask=no_mask(ids_1T),
-                position_ids=batch.positions_T.unsqueeze(0) + self._first_position,
-                token_type_ids=types_T.unsqueeze(0),
-                output_hidden_states=layer is not None,
-            )
-        return (output.last_hidden_state if layer is None else output.hidden_states[layer])[0]
+        layer = self.below_last(layer)
+        states: list[tuple[Rows, Tensor]] = []
+        for rows in self.rows_of(batch):
+            with self.keep_apart(rows):
+                output = self.network(**self._inputs(rows), output_hidden_states=layer is not None)
+            states.append((rows, output.last_hidden_state if layer is None else output.hidden_states[layer]))
+        return to_row(states, len(batch.ids_T))
 
-    def attention(self) -> PackedAttention:
-        """A context in which layers keep apart the sequences of the batch last read, for layers computed again."""
-        return PackedAttention(self._groups)
-
-    def pooled(self, batch: TokenBatch, framing: Hidden) -> Tensor:
-        """One fp32 vector a sequence, [N, D]; padding and neighbours take no part in a mean."""
-        hidden_TD = self.hidden(batch, framing.layer).float()
-        match framing.pooling:
-            case Pooling.FIRST:
-                return hidden_TD[batch.first_N]
-            case Pooling.MEAN:
-                # As a matrix product, since scattered additions are in no fixed order on a GPU.
-                with torch.autocast(hidden_TD.device.type, enabled=False):
-                    sums_ND = batch.members.float() @ hidden_TD
-                return sums_ND / batch.lengths_N.unsqueeze(1)
+    def _inputs(self, rows: Rows) -> dict[str, Any]:
+        """Of padded rows a network makes positions itself: not every one takes them."""
+        inputs: dict[str, Any] = {"input_ids": rows.ids_BL}
+        if ARCHITECTURES[self.network.config.model_type].type_rows:
+            types_BL = rows.types_BL if rows.types_BL is not None else torch.zeros_like(rows.ids_BL)
+            inputs["token_type_ids"] = types_BL
+        if rows.mask_BL is not None:
+            return {**inputs, "attention_mask": rows.mask_BL.long()}
+        positions_1T = rows.positions_BL + self._first_position
+        return {**inputs, "attention_mask": no_mask(rows.ids_BL), "position_ids": positions_1T}
 
 
 def no_mask(ids_1T: Tensor) -> Tensor | None:
@@ -85,31 +61,3 @@ def no_mask(ids_1T: Tensor) -> Tensor | None:
     # Version 4 looks for padding where there is no mask, and warns of it; version 5 looks into a mask of ones, and
     # makes a larger one where it cannot (of fake tensors).
     return torch.ones_like(ids_1T) if transformers.__version__.startswith("4.") else None
-
-
-class TransferModel(nn.Module):
-    """A backbone and the heads of tasks; a method changes the backbone only."""
-
-    def __init__(self, backbone: Encoder, heads: dict[str, nn.Module] | None = None) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.heads = nn.ModuleDict(heads or {})
-
-
-def trainable(module: nn.Module) -> list[nn.Parameter]:
-    return [parameter for parameter in module.parameters() if parameter.requires_grad]
-
-
-def to_precision(network: nn.Module, modules: list[nn.Parameter], bf16: bool) -> None:
-    """Keep frozen base weights in bf16 or fp32; weights that train, and those of attached modules, stay in fp32.
-
-    Quantised weights, which are bytes, stay as they are.
-    """
-    kept = {id(parameter) for parameter in modules}
-    for parameter in network.parameters():
-        if not parameter.is_floating_point():
-            continue
-        if parameter.requires_grad or id(parameter) in kept:
-            parameter.data = parameter.data.float()
-        else:
-            parameter.data = parameter.data.to(torch.bfloat16 if bf16 else torch.float32)

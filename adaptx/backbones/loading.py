@@ -2,19 +2,23 @@
 
 import logging
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 from torch import nn
 
+from adaptx.backbones.architectures import WITH_POOLER, attention_of
+from adaptx.backbones.cutting import cut
+from adaptx.backbones.dropout import set_dropout
+from adaptx.backbones.pairs import separate_pairs
 from adaptx.catalog.models import FAMILIES
-from adaptx.catalog.support import FAMILIES_REFUSED
 from adaptx.errors import MissingInput, UserError
 from adaptx.sources import Sources, unread_weights
-from adaptx.specs import ModelSpec
+from adaptx.specs import ModelFamily, ModelSpec
 from adaptx.store import read_json
 
 CACHE = Path("~/.cache/adaptx/converted").expanduser()
@@ -22,60 +26,120 @@ _log = logging.getLogger(__name__)
 
 
 def load_tokenizer(model: ModelSpec, sources: Sources) -> Any:
-    """The checkpoint's fast tokenizer.
+    """The checkpoint's fast tokenizer; pairs are divided where it has nothing for that.
 
     Raises:
         MissingInput: it is not at hand.
     """
-    return _load(_tokenizer, model, sources)
+    tokenizer = _load(_tokenizer, model, sources)
+    separate_pairs(tokenizer, model.family)
+    return tokenizer
 
 
-def load_network(model: ModelSpec, sources: Sources, dropout: float | None = None) -> nn.Module:
-    """The bare network in fp32, without a pooler, under scaled-dot-product attention, in evaluation mode.
+def load_network(
+    model: ModelSpec,
+    sources: Sources,
+    dropout: float | None = None,
+    bf16: bool = False,
+    device: torch.device | None = None,
+) -> nn.Module:
+    """The network in evaluation mode: an encoder bare and without a pooler, others with their output matrix.
 
-    dropout: replaces the checkpoint's own probabilities; None keeps them.
+    dropout: replaces the checkpoint's own probabilities; None keeps them. bf16: weights are rounded one by one as they
+    are read, so that no copy of them in fp32 ever exists; else they are in fp32. Buffers are in fp32 either way.
+    device: where the weights are put at once (None: the CPU).
 
     Raises:
         UserError: an architecture or weights in a form that is not read.
         MissingInput: the checkpoint is not at hand.
     """
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoConfig
 
     config: Any = _load(AutoConfig.from_pretrained, model, sources)
     if config.model_type not in FAMILIES:
         raise UserError(
             f"{model.hub_id}: architecture {config.model_type!r} is not supported; supported: {', '.join(FAMILIES)}"
         )
-    if (reason := FAMILIES_REFUSED.get(FAMILIES[config.model_type])) is not None:
-        raise UserError(f"{model.hub_id} {reason}")
+    cut(config, model.layers)
     if dropout is not None:
-        config.hidden_dropout_prob = dropout
-        config.attention_probs_dropout_prob = dropout
+        set_dropout(config, dropout)
     with _quiet():
-        network: Any = _load(
-            AutoModel.from_pretrained,
-            model,
-            sources,
-            config=config,
-            attn_implementation="sdpa",
-            dtype=torch.float32,
-            add_pooling_layer=False,
-        )
+        load, options = _network_class(config.model_type)
+        options["attn_implementation"] = attention_of(config.model_type)
+        options["dtype"] = torch.bfloat16 if bf16 else torch.float32
+        if device is not None and device.type != "cpu":
+            options["device_map"] = {"": device}
+        network: Any = _load(load, model, sources, config=config, **options)
+    if bf16:
+        _restore_buffers(network, model, sources)
     return network.eval()
 
 
+def _restore_buffers(network: Any, model: ModelSpec, sources: Sources) -> None:
+    """Give buffers that were made in bf16 (scales of embeddings, positions' waves) their values in fp32 again."""
+    rounded = [(name, buffer) for name, buffer in network.named_buffers() if buffer.dtype is torch.bfloat16]
+    if not rounded:
+        return
+    from accelerate import init_empty_weights
+
+    with init_empty_weights(include_buffers=False):
+        made = dict(type(network)(network.config).named_buffers())
+    stored = _stored_tensors(model, sources, [name for name, _ in rounded])
+    for name, buffer in rounded:
+        path, _, own = name.rpartition(".")
+        module = network.get_submodule(path)
+        values = None if own in module._non_persistent_buffers_set else stored.get(name)
+        setattr(module, own, (made[name] if values is None else values).to(buffer.device, torch.float32))
+
+
+def _stored_tensors(model: ModelSpec, sources: Sources, names: Sequence[str]) -> dict[str, torch.Tensor]:
+    """Those of these tensors that the checkpoint holds, as it holds them."""
+    from safetensors import safe_open
+
+    found: dict[str, torch.Tensor] = {}
+    for file in _weight_files(model, sources)[1]:
+        with safe_open(file, "pt") as tensors:  # pyright: ignore[reportUnknownVariableType]
+            found |= {name: tensors.get_tensor(name) for name in set(names) & set(tensors.keys())}
+    return found
+
+
+def _network_class(model_type: str) -> tuple[Any, dict[str, Any]]:
+    """The loading function of an architecture's networks, and its further options."""
+    from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    match FAMILIES[model_type]:
+        case ModelFamily.ENCODER:
+            return AutoModel.from_pretrained, {"add_pooling_layer": False} if model_type in WITH_POOLER else {}
+        case ModelFamily.ENCODER_DECODER:
+            return AutoModelForSeq2SeqLM.from_pretrained, {}
+        case ModelFamily.DECODER:
+            return AutoModelForCausalLM.from_pretrained, {}
+
+
+_BERT_HEAD = {
+    "cls.predictions.transform.dense.": "dense.",
+    "cls.predictions.transform.LayerNorm.": "norm.",
+    "cls.predictions.bias": "bias",
+}
 _ROBERTA_HEAD = {"lm_head.dense.": "dense.", "lm_head.layer_norm.": "norm.", "lm_head.bias": "bias"}
 
 LANGUAGE_MODEL_HEADS: dict[str, dict[str, str]] = {
-    "bert": {
-        "cls.predictions.transform.dense.": "dense.",
-        "cls.predictions.transform.LayerNorm.": "norm.",
-        "cls.predictions.bias": "bias",
-    },
+    "bert": _BERT_HEAD,
     "xlm-roberta": _ROBERTA_HEAD,
     "xlm-roberta-xl": _ROBERTA_HEAD,
+    "distilbert": {"vocab_transform.": "dense.", "vocab_layer_norm.": "norm.", "vocab_projector.bias": "bias"},
+    "deberta-v2": {
+        **_BERT_HEAD,
+        "lm_predictions.lm_head.dense.": "dense.",
+        "lm_predictions.lm_head.LayerNorm.": "norm.",
+        "lm_predictions.lm_head.bias": "bias",
+    },
+    "modernbert": {"head.dense.": "dense.", "head.norm.": "norm.", "decoder.bias": "bias"},
 }
-"""Architecture -> how its checkpoints name the tensors of the masked-language-model head, and how that head does."""
+"""Architecture -> how its checkpoints name the tensors of the masked-language-model head, and how that head does.
+
+RemBERT is not among them: its decoder is a matrix of its own, and ours is tied to the embeddings.
+"""
 
 
 def load_language_model_head(model: ModelSpec, sources: Sources) -> dict[str, torch.Tensor] | None:
@@ -94,6 +158,27 @@ def load_language_model_head(model: ModelSpec, sources: Sources) -> dict[str, to
                     if plain.startswith(stored):
                         found[ours + plain.removeprefix(stored)] = tensors.get_tensor(key).float()
     return found or None
+
+
+def load_biases(model: ModelSpec, sources: Sources, paths: Iterable[str]) -> dict[str, torch.Tensor]:
+    """The checkpoint's own biases of linear maps, fp32, by their paths in the bare network.
+
+    Raises:
+        UserError: it has none at one of them.
+    """
+    from safetensors import safe_open
+
+    wanted, found = {f"{path}.bias": path for path in paths}, dict[str, torch.Tensor]()
+    for file in _weight_files(model, sources)[1]:
+        with safe_open(file, "pt") as tensors:  # pyright: ignore[reportUnknownVariableType]
+            for key in tensors.keys():  # noqa: SIM118
+                # Networks with a head over them have a prefix before the names.
+                name = key if key in wanted else key.partition(".")[2]
+                if name in wanted:
+                    found[wanted[name]] = tensors.get_tensor(key).float()
+    if (missing := sorted(set(wanted.values()) - found.keys())) != []:
+        raise UserError(f"{model.hub_id} has no bias at {missing[0]}, which a module over it changes")
+    return found
 
 
 def _tokenizer(name: str, **options: Any) -> Any:
@@ -158,8 +243,11 @@ def _readable(folder: Path) -> Path:
         raise UserError(unread_weights(folder))
     stamp = "-".join(str(int(pickle.stat().st_mtime_ns)) for pickle in pickles)
     target = CACHE / f"{folder.name}-{stamp}"
-    if not (target / "model.safetensors").is_file():
-        _convert(folder, pickles, target)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    # Several processes may come to one model at once.
+    with FileLock(CACHE / f"{target.name}.lock"):
+        if not (target / "model.safetensors").is_file():
+            _convert(folder, pickles, target)
     return target
 
 

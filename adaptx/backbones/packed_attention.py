@@ -33,9 +33,10 @@ class Group(NamedTuple):
 class PackedAttention(TorchFunctionMode):
     """Within the block, attention over the row that these groups make up, in order, stays inside sequences."""
 
-    def __init__(self, groups: Sequence[Group]) -> None:
+    def __init__(self, groups: Sequence[Group], bidirectional: bool = False) -> None:
+        """bidirectional: a causal layer's tokens see those after them too."""
         super().__init__()
-        self.groups = groups
+        self.groups, self.bidirectional = groups, bidirectional
 
     def __torch_function__(
         self,
@@ -46,6 +47,8 @@ class PackedAttention(TorchFunctionMode):
     ) -> Any:
         options = dict(kwargs or {})
         if func is functional.scaled_dot_product_attention:
+            if self.bidirectional:
+                options["is_causal"] = False
             return _attention(self.groups, *args, **options)
         return func(*args, **options)
 

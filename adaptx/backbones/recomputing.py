@@ -1,8 +1,8 @@
 """Gradient checkpointing (Chen et al. 2016, arXiv:1604.06174): layers keep their input alone and are computed again.
 
 Layers computed again run outside the contexts of the forward pass, so those that change what a layer computes (packed
-attention, cheap dropout, the adapters library's own) are entered anew; results stay the same, dropout masks too, as
-torch sets its generators back and all masks are drawn from them.
+attention, cheap dropout) are entered anew; results stay the same, dropout masks too, as torch sets its generators back
+and all masks are drawn from them.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,28 +11,24 @@ from typing import Any
 
 from torch.utils.checkpoint import checkpoint
 
-from adaptx.backbones.encoder import Encoder
+from adaptx.backbones.backbone import Backbone
+from adaptx.backbones.bf16_products import Bf16Products, cpu_multiplies_bf16
 from adaptx.backbones.fast_dropout import FastDropout
-
-Contexts = Callable[[], Sequence[AbstractContextManager[Any]]]
 
 
 def recompute_layers(
-    network: Any,
-    backbone: Encoder | None,
-    library: Contexts | None = None,
-    kernels: Callable[[], AbstractContextManager[Any]] = FastDropout,
+    network: Any, backbone: Backbone | None, kernels: Callable[[], AbstractContextManager[Any]] | None = None
 ) -> None:
     """Let every layer of a transformers network be computed again in the backward pass of training.
 
-    backbone: the encoder that the network is read through, if one is. library: asked at each layer's forward pass, what
-    another library runs its layers in. kernels: what a forward pass runs in, which by default is cheap dropout.
+    backbone: the encoder that the network is read through, if one is. kernels: what a forward pass runs in, by default
+    that of training.
     """
 
     def contexts() -> list[AbstractContextManager[Any]]:
         """Those of a forward pass, the outermost first."""
         packing = [] if backbone is None else [backbone.attention()]
-        return [kernels(), *packing, *(library() if library is not None else ())]
+        return [(kernels or _training_kernels)(), *packing]
 
     def around() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
         return nullcontext(), _All(contexts())
@@ -40,9 +36,14 @@ def recompute_layers(
     def run(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return checkpoint(function, *args, use_reentrant=False, context_fn=around, **kwargs)
 
-    # Not through the public method: adapters replaces it by one that takes no contexts, and some architectures whose
-    # layers can do it do not say so.
+    # Not through the public method: some architectures whose layers can do it do not say so.
     network._set_gradient_checkpointing(enable=True, gradient_checkpointing_func=run)
+
+
+def _training_kernels() -> AbstractContextManager[Any]:
+    """As in `adaptx.gradients`; autocast is the checkpoint's own to set."""
+    products = [] if cpu_multiplies_bf16() else [Bf16Products()]
+    return _All([*products, FastDropout()])
 
 
 class _All(AbstractContextManager[None]):

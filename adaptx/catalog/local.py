@@ -18,6 +18,7 @@ from adaptx.specs import (
     QuestionAnswering,
     Retrieval,
     Rows,
+    SpanCorruption,
     Tagging,
     Task,
     TaskFormat,
@@ -43,6 +44,7 @@ _ROLES = {
     Bitext: _Roles(("query", "candidate")),
     BitextMining: _Roles(("source", "target", "gold")),
     MaskedLanguageModel: _Roles(("text",)),
+    SpanCorruption: _Roles(("text",)),
 }
 _PAIRS = _Roles(("query", "candidate"), ("candidate_context",))
 _PASSAGES = _Roles(("query", "passage", "answer_starts"), ("sentence_breaks",))
@@ -107,7 +109,7 @@ def default_metrics(task_format: TaskFormat) -> tuple[str, ...]:
             return ("map_at_20",)
         case BitextMining():
             return ("mining_f1",)
-        case MaskedLanguageModel():
+        case MaskedLanguageModel() | SpanCorruption():
             return ("masked_accuracy",)
 
 

@@ -1,11 +1,15 @@
 """What can be combined (family x format x method x start), as plain values: planning reads it, the docs print it."""
 
 import importlib.util
+from collections.abc import Sequence
 from typing import cast
 
 from adaptx.catalog.merging import merge_refusal
 from adaptx.catalog.models import FAMILIES
 from adaptx.catalog.near import near
+from adaptx.catalog.reading import framing_refusal, places_refusal
+from adaptx.catalog.text_support import text_refusal
+from adaptx.framings import evaluation_framing, search_framing, training_framing
 from adaptx.lineage import HEADLESS, head_of, lineage, reader
 from adaptx.metrics import METRICS
 from adaptx.naming import path_of_tasks
@@ -16,12 +20,15 @@ from adaptx.specs import (
     Bottleneck,
     Classification,
     Evaluate,
+    Framing,
     Full,
     Fuse,
     KeptHead,
+    Lora,
     MaskedLanguageModel,
     Merge,
     Merged,
+    Method,
     ModelFamily,
     ModelSpec,
     ModuleStage,
@@ -30,33 +37,65 @@ from adaptx.specs import (
     Published,
     QuestionAnswering,
     Retrieval,
+    Rows,
     Sequential,
+    Shape,
+    SpanCorruption,
     Stack,
     Stage,
     Tagging,
     Task,
     TaskFormat,
+    Text,
     Train,
 )
 from adaptx.specs.merge import searched
+from adaptx.specs.method import sites_behind, with_companions
 
-FAMILIES_REFUSED: dict[ModelFamily, str] = {
-    ModelFamily.ENCODER_DECODER: "is an encoder-decoder: tasks are trained and evaluated on encoders only so far",
-    ModelFamily.DECODER: "is a decoder: tasks are trained and evaluated on encoders only so far",
+MASKED_REFUSED: dict[ModelFamily, str] = {
+    ModelFamily.ENCODER_DECODER: "an encoder-decoder has no head that fills in masks; take an encoder",
+    ModelFamily.DECODER: "a decoder has no mask token, and its tokens see nothing behind them; take an encoder",
 }
-"""Family -> why its checkpoints are in the catalog for their sizes alone."""
+"""Family -> why masked language modelling has no meaning there."""
 
-BOTTLENECK_ARCHITECTURES = ("bert", "xlm-roberta", "mt5", "llama")
-"""Architectures that the adapters library has classes for."""
+BOTTLENECK_ARCHITECTURES = (
+    "bert", "xlm-roberta", "xlm-roberta-xl", "distilbert", "deberta-v2", "rembert", "modernbert", "t5", "mt5", "umt5",
+    "mbart", "qwen2", "qwen3", "llama", "mistral", "gemma2", "gemma3_text", "bloom", "xglm",
+)  # fmt: skip
+"""Architectures in whose layers the place of an adapter is known (`adaptx.methods.adapters_backend`)."""
 
 BOTTLENECK_REFUSED: dict[str, str] = {
-    model_type: f"the adapters library has no class for {model_type}; use Lora"
+    model_type: f"where an adapter belongs in a layer of {model_type} is not known here; use Lora"
     for model_type in FAMILIES
     if model_type not in BOTTLENECK_ARCHITECTURES
 }
 """Architecture -> why it takes no bottleneck adapters."""
 
-FORMATS_TRAINED = (Classification, MultipleChoice, Tagging, QuestionAnswering, Retrieval, MaskedLanguageModel)
+ADAPTERS_CLASSES_REFUSED: dict[str, str] = {
+    **{
+        model_type: f"the adapters library has no class for {model_type}"
+        for model_type in ("xlm-roberta-xl", "rembert", "umt5", "bloom", "xglm")
+    },
+    "modernbert": "in modernbert the adapters library lets adapters read the feed-forward's input normed",
+    **{
+        model_type: f"in {model_type} the adapters library puts adapters before the norm after the feed-forward"
+        for model_type in ("gemma2", "gemma3_text")
+    },
+}
+"""Architecture that takes bottleneck adapters -> why the adapters library's own network does not compute the same.
+
+Its folders are then neither written nor read.
+"""
+
+FORMATS_TRAINED = (
+    Classification,
+    MultipleChoice,
+    Tagging,
+    QuestionAnswering,
+    Retrieval,
+    MaskedLanguageModel,
+    SpanCorruption,
+)
 FORMATS_WITHOUT_HEAD = HEADLESS
 
 METRICS_OF: dict[type[TaskFormat], tuple[str, ...]] = {
@@ -67,6 +106,7 @@ METRICS_OF: dict[type[TaskFormat], tuple[str, ...]] = {
     MultipleChoice: ("accuracy",),
     QuestionAnswering: ("f1", "exact_match", "mlqa_f1", "mlqa_exact_match"),
     Retrieval: ("map_at_20", "mewslix_map_at_20"),
+    SpanCorruption: ("masked_accuracy",),
     Tagging: ("entity_f1", "tag_f1", "token_accuracy"),
 }
 """Format -> metrics that score its predictions."""
@@ -99,10 +139,39 @@ def bottleneck_refusal(model_type: str | None) -> str | None:
     return None
 
 
+def lora_refusal(method: Method, shape: Shape | None) -> str | None:
+    """Why LoRA's settings do not fit the linear maps of a checkpoint of that shape (None: not known yet), or None."""
+    if not isinstance(method, Lora) or shape is None:
+        return None
+    maps = [name for name in with_companions(method.sites) if name in shape.linear_maps]
+    if method.bias and not any(shape.has_bias(name) for name in maps):
+        at = ", ".join(method.sites)
+        return f"the linear maps of {shape.model_type} at {at} have no biases that could train; use Lora(bias=False)"
+    for name in maps:
+        parts = [site for site in sites_behind(name) if site in method.sites]
+        if len({(method.rank_at(site), method.alpha_at(site)) for site in parts}) > 1:
+            return f"{' and '.join(parts)} are one linear map in {shape.model_type}; give them one rank and alpha"
+    return None
+
+
 def quantised_refusal() -> str | None:
     """Why weights cannot be stored quantised here, or None. Predicting their memory needs nothing."""
     if not _has_bitsandbytes():
         return "quantised weights need the bitsandbytes package: pip install 'adaptx[quant]'"
+    return None
+
+
+def _over_quantised_refusal(train: Train) -> str | None:
+    """Why a training cannot be over quantised weights, or None."""
+    if train.model.quantised is None:
+        return None
+    # What it starts from is over the same weights and was looked at itself; what was trained elsewhere was not.
+    other = next((each for each in (train, *train.taken) if not isinstance(each.method, Lora)), None)
+    if other is not None:
+        kind = type(other.method).__name__
+        return f"LoRA alone goes over quantised weights, not {kind}; use Lora(...), or the model as it is"
+    if isinstance(train.start, Fuse):
+        return "LoRA modules over quantised weights are stacked or merged, not fused; use Stack or Merged"
     return None
 
 
@@ -123,7 +192,12 @@ def _search_refusal(merge: Merge) -> str | None:
     if search is None:
         return None
     name = f"Merge by {type(merge.rule).__name__}, Searched({search.task.name})"
-    if not isinstance(search.task.format, FORMATS_WITHOUT_HEAD):
+    framing = search_framing(merge, search.task)
+    if isinstance(framing, Text):
+        reason = text_refusal(merge.model, search.task, framing, search.task.development)
+        if reason is not None:
+            return f"{name}: {reason}"
+    elif not isinstance(search.task.format, FORMATS_WITHOUT_HEAD):
         reason = head_unfit(merge, search.task)
         if reason is not None:
             return f"{name}: the merged head {reason}"
@@ -142,12 +216,20 @@ def _train_refusal(train: Train) -> str | None:
         return f"{name}: {reason}"
     if (reason := _model_refusal(train.model)) is not None:
         return f"{name}: {reason}"
+    for task in train.tasks:
+        sets = (*task.train, *(task.development if isinstance(train.config.selection, Best) else ()))
+        if (reason := _reading_refusal(train.model, task, training_framing(train, task), sets)) is not None:
+            return f"{name}: {reason}"
+    if isinstance(train.start, Fuse) and any(isinstance(training_framing(train, t), Text) for t in train.tasks):
+        return f"{name}: mixing weights are recorded where hidden states are read; fuse with a Hidden(...) framing"
     reason = STARTS_REFUSED.get((type(train.method), type(train.start)))
     if reason is not None:
         return f"{name} from {type(train.start).__name__}: {reason}"
     shape = train.model.shape
     model_type = shape.model_type if shape is not None else None
     if isinstance(train.method, Bottleneck) and (reason := bottleneck_refusal(model_type)):
+        return f"{name}: {train.model.hub_id}: {reason}"
+    if (reason := lora_refusal(train.method, shape) or _over_quantised_refusal(train)) is not None:
         return f"{name}: {train.model.hub_id}: {reason}"
     for earlier in train.taken:
         if earlier.model != train.model:
@@ -206,6 +288,8 @@ def _head_refusal(train: Train, name: str) -> str | None:
     if not isinstance(train.start, Sequential | Merged):
         return f"{name}: KeptHead() continues the head of one earlier training, so it needs start=Sequential(...)"
     earlier = train.start.stage
+    if any(isinstance(training_framing(train, task), Text) for task in train.tasks):
+        return f"{name}: KeptHead() continues a head, and text is answered without one; leave head=NewHead()"
     if isinstance(earlier, Published):
         return (
             f"{name}: KeptHead() continues a head, and {earlier.name}, which was trained elsewhere, comes without one"
@@ -224,8 +308,11 @@ def head_unfit(stage: ModuleStage, task: Task) -> str | None:
         return "is not there: it was merged with NoHead(); use KeptHeadOf(place) or AveragedHeads()"
     earlier = reader(stage)
     try:
-        if head_of(earlier, task) is not None:
+        served = head_of(earlier, task)
+        if served is not None and not isinstance(training_framing(earlier, served), Text):
             return None
+        if served is not None:
+            return f"is not there: {served.name} was trained as text, which leaves no head"
     except ValueError as error:
         return f"is not decided: {error}"
     kind = type(task.format)
@@ -242,14 +329,18 @@ def _evaluate_refusal(evaluate: Evaluate) -> str | None:
     name = f"evaluation of {task.name} in {evaluate.language}"
     if isinstance(answers, Published):
         return f"{name}: {answers.name} was trained elsewhere and is a start; train from it: Sequential({answers.name})"
-    if isinstance(task.format, FORMATS_WITHOUT_HEAD):
+    if isinstance(task.format, FORMATS_WITHOUT_HEAD) or _asked_as_text(evaluate):
         if isinstance(task.format, Retrieval) and not task.pool:
             return f"{name}: retrieval ranks a pool of candidates; name it with Task(pool=...)"
-        reason = _model_refusal(evaluate.checkpoint)
+        reason, framing = _model_refusal(evaluate.checkpoint), evaluation_framing(evaluate)
+        reason = reason or _reading_refusal(evaluate.checkpoint, task, framing, [task.rows_in(evaluate.language)])
         reason = reason or _metric_refusal(task, evaluate.language)
         return f"{name}: {reason}" if reason else None
     if isinstance(evaluate.model, ModelSpec):
-        return f"{name}: the bare checkpoint {evaluate.model.hub_id} has no head for it; train one first"
+        return (
+            f"{name}: the bare checkpoint {evaluate.model.hub_id} has no head for it; train one first, or "
+            "ask it as text with Evaluate(framing=Text(...))"
+        )
     if evaluate.framing is not None:
         return f"{name}: a trained head reads the framing it was trained with; leave framing=None"
     reason = head_unfit(evaluate.model, task)
@@ -257,6 +348,17 @@ def _evaluate_refusal(evaluate: Evaluate) -> str | None:
         return f"{name}: the head of {path_of_tasks(evaluate.model)} {reason}"
     reason = _metric_refusal(task, evaluate.language)
     return f"{name}: {reason}" if reason else None
+
+
+def _asked_as_text(evaluate: Evaluate) -> bool:
+    """Whether an evaluation asks for answers as text: by its own prompt, or by that of the training.
+
+    Where several tasks of a mixture could be meant, it does not: the reason is told where heads are looked for.
+    """
+    try:
+        return isinstance(evaluation_framing(evaluate), Text)
+    except ValueError:
+        return False
 
 
 def _has_adapters() -> bool:
@@ -272,12 +374,25 @@ def _has_bitsandbytes() -> bool:
 
 
 def _model_refusal(model: ModelSpec) -> str | None:
-    if model.family in FAMILIES_REFUSED:
-        return f"{model.hub_id} {FAMILIES_REFUSED[model.family]}"
     if model.shape is not None and model.shape.model_type not in FAMILIES:
         known = ", ".join(FAMILIES)
         return f"{model.hub_id}: architecture {model.shape.model_type!r} is not supported; supported: {known}"
+    if model.quantised is not None and (reason := quantised_refusal()) is not None:
+        return f"{model.name}: {reason}"
     return None
+
+
+def _reading_refusal(model: ModelSpec, task: Task, framing: Framing, sets: Sequence[Rows]) -> str | None:
+    """Why a model of that family has no such task, or cannot be read that way for these rows of it; or None."""
+    if isinstance(framing, Text):
+        return text_refusal(model, task, framing, sets)
+    if isinstance(task.format, SpanCorruption):
+        return f"{task.name}: spans are written as text: give Train(framing=Text(Prompt('{{text}}'), Generate()))"
+    if isinstance(task.format, MaskedLanguageModel) and model.family in MASKED_REFUSED:
+        return f"{task.name} on {model.hub_id}: {MASKED_REFUSED[model.family]}"
+    model_type = model.shape.model_type if model.shape is not None else None
+    reason = framing_refusal(model.family, model_type, framing) or places_refusal(model.shape, task.format)
+    return f"{model.hub_id}: {reason}" if reason else None
 
 
 def _metric_refusal(task: Task, language: str | None = None) -> str | None:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
-from adaptx.backbones.encoder import to_precision
+from adaptx.backbones.backbone import to_precision
 from adaptx.backbones.sites import Key, sites_of
 from adaptx.composition.fuse import fuse
 from adaptx.lineage import lineage, reader
@@ -27,12 +28,33 @@ class Assembly:
     """What was attached to a network.
 
     own: the parameters of the stage's own module (of a training, the ones that train), by key. kind: as `Module` has
-    it. has_adapters: the network went through the adapters library.
+    it.
     """
 
     own: dict[Key, nn.Parameter]
     kind: str
-    has_adapters: bool
+
+
+def base_for(
+    stage: ModuleStage, precision: Precision, device: torch.device, finished: bool
+) -> tuple[bool, torch.device | None]:
+    """How to load the base of a network that is to be assembled: in bf16 or not, and where (None: the CPU).
+
+    In bf16 where all its weights stay frozen and are rounded in the end. finished: the stage's own module is there.
+    """
+    if isinstance(stage.method, Full):
+        # What is folded in is added up on the CPU, by the same arithmetic on every machine.
+        folds = any(isinstance(each.method, Lora) for each in _frozen(stage, finished))
+        return False, None if folds else device
+    return precision == "bf16", device
+
+
+def _frozen(stage: ModuleStage, finished: bool) -> tuple[ModuleSource, ...]:
+    """The frozen modules that lie below the stage's own one."""
+    below = lineage(stage)
+    # A finished full fine-tuning holds every weight, so nothing below it needs to be there.
+    whole = isinstance(stage.method, Full) and (finished or below.continued is not None)
+    return () if whole else below.frozen
 
 
 def assemble(
@@ -49,11 +71,8 @@ def assemble(
     sites = sites_of(network)
     below = lineage(stage)
     fusion = stage.start if isinstance(stage, Train) and isinstance(stage.start, Fuse) else None
-    # A finished full fine-tuning holds every weight, so nothing below it needs to be there.
-    whole = isinstance(stage.method, Full) and (own is not None or below.continued is not None)
-    frozen = () if whole else below.frozen
-    has_adapters = any(isinstance(each.method, Bottleneck) for each in (*frozen, *below.fused, stage))
-    if has_adapters:
+    frozen = _frozen(stage, own is not None)
+    if any(isinstance(each.method, Bottleneck) for each in (*frozen, *below.fused, stage)):
         adapters_backend.prepare(network)
     modules: list[nn.Parameter] = []
     for index, each in enumerate(frozen):
@@ -76,4 +95,4 @@ def assemble(
     for parameter in parameters.values():
         parameter.requires_grad_(True)
     to_precision(network, modules, bf16=(precision or reader(stage).config.precision) == "bf16")
-    return Assembly(parameters, "module" if fusion is None else "fusion", has_adapters)
+    return Assembly(parameters, "module" if fusion is None else "fusion")

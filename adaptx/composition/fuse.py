@@ -27,20 +27,17 @@ def fuse(network: Any, method: Method, modules: Sequence[Tensors], rule: MixingR
 
 
 class FusedAdapters(nn.Module):
-    """Stands where the adapters library calls its own fusion layer, of which this is the arithmetic."""
+    """The mixing layer over the adapters of one layer, with the arithmetic of the adapters library's own."""
 
     def __init__(self, mixing: Mixing) -> None:
         super().__init__()
         self.mixing = mixing
 
-    def forward(
-        self, query_BTD: Tensor, key_BTAD: Tensor, value_BTAD: Tensor, residual_BTD: Tensor, output_attentions: bool
-    ) -> Tensor | tuple[Tensor, Tensor]:
-        """The mixed outputs with the residual added, [B, T, D]; on request also the weights, [B, T, A]."""
-        weights_BTA = self.mixing.weights(self.mixing.scores(query_BTD, key_BTAD))
-        mixed_BTD = self.mixing.value((weights_BTA.unsqueeze(-1) * value_BTAD).sum(dim=2))
-        mixed_BTD = mixed_BTD.to(residual_BTD.dtype) + residual_BTD
-        return (mixed_BTD, weights_BTA.detach().cpu()) if output_attentions else mixed_BTD
+    def forward(self, query_BTD: Tensor, outputs_BTAD: Tensor, residual_BTD: Tensor) -> Tensor:
+        """The mixed outputs with the residual added, [B, T, D]."""
+        weights_BTA = self.mixing.weights(self.mixing.scores(query_BTD, outputs_BTAD))
+        mixed_BTD = self.mixing.value((weights_BTA.unsqueeze(-1) * outputs_BTAD).sum(dim=2))
+        return mixed_BTD.to(residual_BTD.dtype) + residual_BTD
 
 
 def attach_fusion(

@@ -1,10 +1,12 @@
 """Fusion over LoRA: AdapterFusion's idea at each linear map that the fused LoRA modules lie beside.
 
-For the map's input x the modules' outputs are o_a = (alpha / rank) B_a A_a x, and y = W x + V sum_a w_a o_a with each
+For the map's input x the modules' outputs are o_a = (alpha / rank) B_a A_a x, with a trained bias d_a where they have
+one: a further row beside those of B_a, whose element of the inner vector is 1. And y = W x + V sum_a w_a o_a with each
 token's weights w = softmax(s). Attention (Pfeiffer et al. 2021, arXiv:2005.00247): s_a = (Q x + b) . K o_a. A gate
 (Buehler and Buehler 2024, arXiv:2402.07148): s = G x + c, and V is the identity.
 
-Suffixes: T tokens (in as many dimensions as there are), A modules, I input and D output size, R rank, E = A x R.
+Suffixes: T tokens (in as many dimensions as there are), A modules, I input and D output size, R rank, with one more
+for a bias, E = A x R.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +18,7 @@ from torch.nn import functional
 
 from adaptx.backbones.sites import Key, sites_of
 from adaptx.composition.mixing import Mixing, make_mixing
-from adaptx.methods.lora import scaling
+from adaptx.methods.lora import BIAS
 from adaptx.methods.module import restore
 from adaptx.specs import Lora, MixingRule
 
@@ -24,27 +26,33 @@ from adaptx.specs import Lora, MixingRule
 class FusedLora(nn.Module):
     """A frozen linear map, whatever lies beside it already, and frozen LoRA modules mixed token by token.
 
-    lora_A [E, I] holds the modules' A matrices one below the other, lora_B [E, D] the transposed B matrices likewise.
-    The modules' own dropout is left out: they do not train.
+    lora_A [A x R, I] holds the modules' A matrices one below the other, lora_B [E, D] the transposed B matrices
+    likewise, each with its bias below where modules have one. The modules' own dropout is left out: they do not train.
     """
 
-    def __init__(self, base: nn.Module, method: Lora, input_size: int, output_size: int, mixing: Mixing, modules: int):
+    def __init__(self, base: Any, method: Lora, mixing: Mixing, modules: int) -> None:
         super().__init__()
-        self.base, self.mixing = base, mixing
-        self.rank, self.num_modules, self.scaling = method.rank, modules, scaling(method)
-        self.lora_A = nn.Parameter(torch.empty(modules * method.rank, input_size))
-        self.lora_B = nn.Parameter(torch.empty(modules * method.rank, output_size))
+        _, site = mixing.place
+        self.base, self.mixing, self.num_modules = base, mixing, modules
+        self.rank, self.scaling = method.rank_at(site), method.scale_at(site)
+        self.has_bias = method.bias and base.bias is not None
+        self.lora_A = nn.Parameter(torch.empty(modules * self.rank, base.in_features))
+        self.lora_B = nn.Parameter(torch.empty(modules * (self.rank + self.has_bias), base.out_features))
 
     def module(self, index: int) -> dict[str, Tensor]:
         """One module's tensors as LoRA has them, as views: what is written into them is in use."""
-        rows = slice(index * self.rank, (index + 1) * self.rank)
-        return {"lora_A": self.lora_A[rows], "lora_B": self.lora_B[rows].T}
+        down_RI = self.lora_A.unflatten(0, (self.num_modules, -1))[index]
+        rows_RD = self.lora_B.unflatten(0, (self.num_modules, -1))[index]
+        tensors = {"lora_A": down_RI, "lora_B": rows_RD[: self.rank].T}
+        return {**tensors, BIAS: rows_RD[self.rank]} if self.has_bias else tensors
 
     def forward(self, hidden_TI: Tensor) -> Tensor:
         """[T, I] to [T, D]."""
         result_TD = self.base(hidden_TI)
         inner_TE = functional.linear(hidden_TI, self.lora_A) * self.scaling
         inner_TAR = inner_TE.unflatten(-1, (self.num_modules, self.rank))
+        if self.has_bias:
+            inner_TAR = functional.pad(inner_TAR, (0, 1), value=1.0)
         weights_TA = self.mixing.weights(self.mixing.low_rank_scores(hidden_TI, inner_TAR, self.lora_B))
         weighted_TE = (weights_TA.to(inner_TAR.dtype).unsqueeze(-1) * inner_TAR).flatten(-2)
         return result_TD + (weighted_TE @ self.mixing.value(self.lora_B)).to(result_TD.dtype)
@@ -63,9 +71,8 @@ def attach_lora_fusion(
     places: list[dict[Key, Tensor]] = [{} for _ in modules]
     for path, place in sites_of(network).modules(method.sites).items():
         base: Any = network.get_submodule(path)
-        sizes = base.in_features, base.out_features
-        mixing = make_mixing(rule, place, *sizes, modules=len(modules))
-        fused = FusedLora(base, method, *sizes, mixing, len(modules))
+        mixing = make_mixing(rule, place, base.in_features, base.out_features, modules=len(modules))
+        fused = FusedLora(base, method, mixing, len(modules))
         parent, _, child = path.rpartition(".")
         setattr(network.get_submodule(parent), child, fused)
         own |= mixing.keyed

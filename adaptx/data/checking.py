@@ -1,6 +1,7 @@
 """Hold examples against their format before any work starts; every message names the row."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +15,7 @@ from adaptx.specs import (
     MultipleChoice,
     QuestionAnswering,
     Retrieval,
+    SpanCorruption,
     Tagging,
     TaskFormat,
 )
@@ -61,7 +63,7 @@ def trainable_answers(examples: Examples, where: str) -> Examples:
         )
     left = set(wrong)
     kept = examples.take([index for index in range(len(rows)) if index not in left])
-    return Examples(kept.rows, kept.columns, len(wrong))
+    return replace(kept, left_out=len(wrong))
 
 
 def _misplaced(context: str, answers: list[str], starts: list[int]) -> bool:
@@ -212,5 +214,6 @@ FAULTS: dict[type, Callable[[Row, Any], str | None]] = {
     Bitext: _bitext,
     BitextMining: _bitext_mining,
     MaskedLanguageModel: _masked_language_model,
+    SpanCorruption: _masked_language_model,
 }
 """Format -> a function (row, format) that says what is wrong with a row; None: nothing."""

@@ -11,19 +11,33 @@ from adaptx.errors import UserError
 class Examples:
     """Columns by role, all of one length; `rows` is each example's row number in its split.
 
-    left_out: rows that were read but cannot be trained on, as their answer does not stand where they say.
+    left_out: rows that were read but cannot be trained on, as their answer does not stand where they say. languages: of
+    each example; empty where nobody said.
     """
 
     rows: tuple[int, ...]
     columns: dict[str, list[Any]]
     left_out: int = 0
+    languages: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def take(self, indices: Sequence[int]) -> "Examples":
         columns = {role: [values[index] for index in indices] for role, values in self.columns.items()}
-        return Examples(tuple(self.rows[index] for index in indices), columns)
+        languages = tuple(self.languages[index] for index in indices) if self.languages else ()
+        return Examples(tuple(self.rows[index] for index in indices), columns, languages=languages)
+
+
+def clusters(examples: Examples) -> list[int] | None:
+    """For each example the first row with the same context, so that a test draws its questions together; else None.
+
+    Rows that translate one another have contexts that do, so the numbers of parallel sets agree.
+    """
+    if "context" not in examples.columns:
+        return None
+    first: dict[str, int] = {}
+    return [first.setdefault(text, row) for text, row in zip(examples.columns["context"], examples.rows, strict=True)]
 
 
 def joined(parts: Sequence[Examples]) -> Examples:
@@ -40,4 +54,6 @@ def joined(parts: Sequence[Examples]) -> Examples:
                 f"{', '.join(part.columns)}; give them the same roles in Rows(columns=...)"
             )
     columns = {role: [value for part in parts for value in part.columns[role]] for role in roles}
-    return Examples(tuple(row for part in parts for row in part.rows), columns, sum(part.left_out for part in parts))
+    rows = tuple(row for part in parts for row in part.rows)
+    languages = tuple(language for part in parts for language in part.languages or ("",) * len(part))
+    return Examples(rows, columns, sum(part.left_out for part in parts), languages)

@@ -1,4 +1,4 @@
-"""Write the local mirror a recipe needs, for machines with no network: rows as parquet, models as folders.
+"""Write the local mirror a recipe needs, for machines with no network: rows as parquet, models and modules as folders.
 
 `mirror.json` keeps the hub's commit and the SHA-256 of each file; while they agree, a run on the mirror shares the
 stages of a run on the hub.
@@ -12,8 +12,10 @@ from typing import Any
 
 from adaptx.data.hub import load_split, resolve_commit
 from adaptx.errors import MissingInput
+from adaptx.published_source import CONFIG_FILE as MODULE_CONFIG
+from adaptx.published_source import WEIGHTS_FILES
 from adaptx.sources import Sources, is_local
-from adaptx.specs import ModelSpec, Rows
+from adaptx.specs import ModelSpec, Published, Rows
 from adaptx.store import read_json, write_json
 
 MODEL_PATTERNS = ("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "special_tokens_map.json",
@@ -21,10 +23,14 @@ MODEL_PATTERNS = ("config.json", "*.safetensors", "*.safetensors.index.json", "t
 PICKLED_PATTERNS = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
 
 
-def fetch(items: Iterable[Rows | ModelSpec], folder: Path, note: Callable[[str], None]) -> list[str]:
+Item = Rows | ModelSpec | Published
+
+
+def fetch(items: Iterable[Item], folder: Path, note: Callable[[str], None]) -> list[str]:
     """Fetch what is not there yet; returns the paths written, relative to `folder`.
 
-    Checkpoints that are a folder already (the user's own, or the packaged one) and the user's own files are left out.
+    Checkpoints and modules that are a folder already (the user's own, or the packaged one) and the user's own files are
+    left out.
 
     Raises:
         MissingInput: the hub does not answer, or does not have it.
@@ -33,18 +39,13 @@ def fetch(items: Iterable[Rows | ModelSpec], folder: Path, note: Callable[[str],
     files: dict[str, Any] = read_json(manifest)["files"] if manifest.is_file() else {}
     written: list[str] = []
     for item in dict.fromkeys(items):
-        if isinstance(item, Rows) and is_local(item):
+        before = _landmark(item)
+        if _is_own(item) or (before in files and (folder / before).is_file()):
             continue
-        before = f"{item.address}.parquet" if isinstance(item, Rows) else f"models/{item.hub_id}/config.json"
-        if before in files and (folder / before).is_file():
-            continue
-        if isinstance(item, ModelSpec) and Sources().model_folder(item) is not None:
-            continue
-        kind = "datasets" if isinstance(item, Rows) else "models"
-        commit = resolve_commit(kind, item.hub_id, item.revision)
-        note(f"fetching {item.address if isinstance(item, Rows) else item.hub_id} at {commit[:8]}")
-        paths = _rows(item, commit, folder) if isinstance(item, Rows) else _model(item, commit, folder)
-        for path in paths:
+        kind, hub_id = "datasets" if isinstance(item, Rows) else "models", _hub_id(item)
+        commit = resolve_commit(kind, hub_id, item.revision)
+        note(f"fetching {item.address if isinstance(item, Rows) else hub_id} at {commit[:8]}")
+        for path in _write(item, commit, folder):
             name = path.relative_to(folder).as_posix()
             with path.open("rb") as stream:
                 files[name] = {"commit": commit, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
@@ -52,6 +53,42 @@ def fetch(items: Iterable[Rows | ModelSpec], folder: Path, note: Callable[[str],
         # After each item, so that what was fetched before a fault is known the next time.
         write_json(manifest, {"files": files})
     return written
+
+
+def _is_own(item: Item) -> bool:
+    """Whether it is at hand without the hub: the user's own, or packaged."""
+    match item:
+        case Rows():
+            return is_local(item)
+        case ModelSpec():
+            return Sources().model_folder(item) is not None
+        case Published(source):
+            return Path(source).expanduser().is_dir()
+
+
+def _landmark(item: Item) -> str:
+    """A file of the mirror that is there where the item is."""
+    match item:
+        case Rows():
+            return f"{item.address}.parquet"
+        case ModelSpec():
+            return f"models/{item.hub_id}/config.json"
+        case Published():
+            return f"modules/{item.source}/{MODULE_CONFIG}"
+
+
+def _hub_id(item: Item) -> str:
+    return item.source if isinstance(item, Published) else item.hub_id
+
+
+def _write(item: Item, commit: str, folder: Path) -> list[Path]:
+    match item:
+        case Rows():
+            return _rows(item, commit, folder)
+        case ModelSpec():
+            return _model(item, commit, folder)
+        case Published():
+            return _module(item, commit, folder)
 
 
 def _rows(rows: Rows, commit: str, folder: Path) -> list[Path]:
@@ -77,3 +114,20 @@ def _model(model: ModelSpec, commit: str, folder: Path) -> list[Path]:
     snapshot_download(model.hub_id, revision=commit, allow_patterns=patterns, local_dir=target)
     shutil.rmtree(target / ".cache", ignore_errors=True)
     return sorted(path for path in target.iterdir() if path.is_file())
+
+
+def _module(module: Published, commit: str, folder: Path) -> list[Path]:
+    """The two files that are read, as they are."""
+    from huggingface_hub import HfApi, snapshot_download
+
+    names = HfApi().list_repo_files(module.source, revision=commit)
+    weights = next((name for name in WEIGHTS_FILES if name in names), None)
+    if weights is None or MODULE_CONFIG not in names:
+        raise MissingInput(
+            f"{module.source} at {commit[:8]} holds no module that peft or adapters wrote: it needs {MODULE_CONFIG} "
+            f"and one of {', '.join(WEIGHTS_FILES)}; it has: {', '.join(sorted(names)[:8])}"
+        )
+    target = folder / "modules" / module.source
+    snapshot_download(module.source, revision=commit, allow_patterns=[MODULE_CONFIG, weights], local_dir=target)
+    shutil.rmtree(target / ".cache", ignore_errors=True)
+    return [target / MODULE_CONFIG, target / weights]

@@ -14,6 +14,7 @@ from adaptx.specs import (
     MultipleChoice,
     Retrieval,
     Rows,
+    SpanCorruption,
     TaskFormat,
 )
 
@@ -55,7 +56,7 @@ def _passing(rows: Rows, task_format: TaskFormat, table: Table, stop: int | None
     """Rows that pass every filter, of which at least the leading `stop` are looked for."""
     label, text = rows.column("label"), rows.column("text")
     dropped = {*rows.dropped_labels, *(str(value) for value in rows.dropped_labels if table.own)}
-    masks = isinstance(task_format, MaskedLanguageModel) and isinstance(text, str)
+    masks = isinstance(task_format, MaskedLanguageModel | SpanCorruption) and isinstance(text, str)
     if not ((dropped and isinstance(label, str)) or rows.starts_with or masks):
         return range(table.length)
     kept: list[int] = []
@@ -104,7 +105,7 @@ def select(rows: Rows, task_format: TaskFormat, table: Table, kept: Sequence[int
         columns["tags"] = [_tags(tags, rows.label_names, table.own) for tags in columns["tags"]]
     if isinstance(task_format, Retrieval) and "gold" in columns:
         columns["gold"] = [_ids(value) for value in columns["gold"]]
-    return Examples(tuple(kept), columns)
+    return Examples(tuple(kept), columns, languages=(rows.language,) * len(kept))
 
 
 def _is_list(role: str, task_format: TaskFormat) -> bool:

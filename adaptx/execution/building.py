@@ -7,18 +7,21 @@ from typing import Any
 import torch
 from torch import nn
 
-from adaptx.backbones.encoder import Encoder, to_precision
+from adaptx.backbones.backbone import Backbone, to_precision
+from adaptx.backbones.dropout import head_dropout
+from adaptx.backbones.families import backbone_over
 from adaptx.backbones.loading import load_language_model_head, load_network, load_tokenizer
 from adaptx.backbones.recomputing import recompute_layers
-from adaptx.composition.assembly import Assembly, assemble
+from adaptx.composition.assembly import Assembly, assemble, base_for
 from adaptx.errors import UserError
 from adaptx.formats import behaviour
 from adaptx.formats.heads import for_labels, load_head
 from adaptx.formats.interface import HeadBase, TrainedHead
+from adaptx.framings import has_head
 from adaptx.lineage import head_of, reader
-from adaptx.methods import adapters_backend
 from adaptx.methods.module import Module, load_module
 from adaptx.methods.published import load_published
+from adaptx.methods.quantised import quantise_loaded
 from adaptx.naming import path_of_tasks
 from adaptx.sources import Sources
 from adaptx.specs import (
@@ -43,13 +46,14 @@ from adaptx.store import Entry, Store
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where stages find what they need and where they run."""
+    """Where stages find what they need and where they run. workers: how many processes work at once on this machine."""
 
     store: Store
     sources: Sources
     fingerprint_of: Callable[[ModuleStage], str]
     resources: Resources
     device: torch.device
+    workers: int = 1
 
     def entry(self, stage: ModuleStage) -> Entry:
         """Raises:
@@ -63,7 +67,7 @@ class Workshop:
     def module(self, source: ModuleSource) -> Module:
         """The stored module of a training or merge, checked against the checkpoint it was trained on, or another."""
         if isinstance(source, Published):
-            return load_published(source, self.base_digest(source.model))
+            return load_published(source, self.base_digest(source.model), self.sources)
         module = load_module(self.entry(source).folder)
         base = self.base_digest(source.model)
         if module.base != base:
@@ -103,7 +107,7 @@ def choose_device(resources: Resources) -> torch.device:
 class Fresh:
     """A model about to be trained. heads: by name, with the formats they are trained for."""
 
-    backbone: Encoder
+    backbone: Backbone
     assembly: Assembly
     heads: dict[str, TrainedHead]
     tokenizer: Any
@@ -120,8 +124,9 @@ def model_to_train(train: Train, shop: Workshop) -> Fresh:
     Raises:
         UserError: texts may be longer than the checkpoint reads.
     """
-    network: Any = load_network(train.model, shop.sources, train.config.dropout)
-    backbone = Encoder(network)
+    bf16, device = base_for(train, train.config.precision, shop.device, finished=False)
+    network = _base(train.model, shop, train.config.dropout, bf16, device)
+    backbone = backbone_over(network)
     if train.config.max_length > backbone.most_tokens:
         raise UserError(
             f"TrainConfig(max_length={train.config.max_length}): {train.model.hub_id} reads at most "
@@ -131,7 +136,7 @@ def model_to_train(train: Train, shop: Workshop) -> Fresh:
     torch.manual_seed(train.config.seed)
     assembly = assemble(network, train, shop.module)
     if shop.resources.checkpointing:
-        recompute_layers(network, backbone, adapters_backend.forward_contexts if assembly.has_adapters else None)
+        recompute_layers(network, backbone)
     heads = _begin_heads(train, shop, head_base(network, train.model, shop))
     backbone.to(shop.device)
     for head in heads.values():
@@ -139,11 +144,21 @@ def model_to_train(train: Train, shop: Workshop) -> Fresh:
     return Fresh(backbone, assembly, heads, tokenizer)
 
 
+def _base(model: ModelSpec, shop: Workshop, dropout: float | None, bf16: bool, device: torch.device | None) -> Any:
+    """The bare checkpoint's network, its weights stored as the spec says."""
+    if model.quantised is None:
+        return load_network(model, shop.sources, dropout, bf16, device)
+    # The device need not hold the weights as they are.
+    network = load_network(model, shop.sources, dropout, bf16)
+    quantise_loaded(network, model.quantised, bf16, shop.device)
+    return network
+
+
 def head_base(network: Any, model: ModelSpec, shop: Workshop) -> HeadBase:
     """What heads over this network are made for."""
     config = network.config
     return HeadBase(
-        config.hidden_size, config.hidden_dropout_prob, network, lambda: load_language_model_head(model, shop.sources)
+        config.hidden_size, head_dropout(config), network, lambda: load_language_model_head(model, shop.sources)
     )
 
 
@@ -151,9 +166,8 @@ def _begin_heads(train: Train, shop: Workshop, base: HeadBase) -> dict[str, Trai
     """One head for each task that needs one, or for those that share it."""
     heads: dict[str, TrainedHead] = {}
     for task in train.tasks:
-        training, name = behaviour(task.format).training, head_name(train, task)
-        assert training is not None
-        if training.new_head is None or name in heads:
+        name = head_name(train, task)
+        if not has_head(train, task) or name in heads:
             continue
         # Seeded apart from the module and from one another, so that a head begins the same under every method.
         torch.manual_seed(train.config.seed)
@@ -186,7 +200,7 @@ class Finished:
     memory: vectors of retrieval pools, so that each is embedded once for all languages.
     """
 
-    backbone: Encoder
+    backbone: Backbone
     heads: dict[str, TrainedHead]
     tokenizer: Any
     memory: dict[object, torch.Tensor]
@@ -195,19 +209,22 @@ class Finished:
 def finished_model(model: ModelSpec | ModuleStage, shop: Workshop, precision: Precision) -> Finished:
     """The bare checkpoint, or what a stored stage ended with; the same arithmetic as when it was trained."""
     base = model if isinstance(model, ModelSpec) else model.model
-    network: Any = load_network(base, shop.sources)
+    bf16, device = precision == "bf16", shop.device
+    if not isinstance(model, ModelSpec):
+        bf16, device = base_for(model, precision, shop.device, finished=True)
+    network = _base(base, shop, None, bf16, device)
     tokenizer = load_tokenizer(base, shop.sources)
     if isinstance(model, ModelSpec):
         network.requires_grad_(False)
         to_precision(network, [], bf16=precision == "bf16")
-        return Finished(Encoder(network).to(shop.device), {}, tokenizer, {})
+        return Finished(backbone_over(network).to(shop.device), {}, tokenizer, {})
     # What is drawn here is overwritten by what is stored; the caller's generator is left as it was.
     with torch.random.fork_rng(devices=[]):
         assemble(network, model, shop.module, own=shop.module(model), precision=precision)
         heads = stored_heads(model, shop, head_base(network, base, shop))
     for head in heads.values():
         head.module.to(shop.device).eval()
-    return Finished(Encoder(network).to(shop.device).eval(), heads, tokenizer, {})
+    return Finished(backbone_over(network).to(shop.device).eval(), heads, tokenizer, {})
 
 
 def stored_heads(stage: ModuleStage, shop: Workshop, base: HeadBase) -> dict[str, TrainedHead]:
@@ -215,10 +232,5 @@ def stored_heads(stage: ModuleStage, shop: Workshop, base: HeadBase) -> dict[str
     if isinstance(stage, Merge) and isinstance(stage.head, NoHead):
         return {}
     train, folder = reader(stage), shop.entry(stage).folder
-    names = dict.fromkeys(head_name(train, task) for task in train.tasks if _has_head(task))
+    names = dict.fromkeys(head_name(train, task) for task in train.tasks if has_head(train, task))
     return {name: load_head(folder, name, lambda each: new_head(each, base)) for name in names}
-
-
-def _has_head(task: Task) -> bool:
-    training = behaviour(task.format).training
-    return training is not None and training.new_head is not None

@@ -14,11 +14,11 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from adaptx.backbones.encoder import TransferModel
+from adaptx.backbones.backbone import TransferModel
 from adaptx.checkpoints import Checkpoints
 from adaptx.composition.mixing import value_regularisation
 from adaptx.composition.mixing_record import MixingRecord
-from adaptx.data.examples import Examples
+from adaptx.data.examples import Examples, clusters
 from adaptx.data.reading import read_rows, read_training
 from adaptx.errors import UserError
 from adaptx.evaluation import Evaluator, scores
@@ -26,19 +26,21 @@ from adaptx.execution.building import Finished, Fresh, Workshop, finished_model,
 from adaptx.execution.predicted_memory import predicted_peak_bytes
 from adaptx.formats import behaviour
 from adaptx.formats.heads import save_heads
-from adaptx.formats.interface import Predicted, Reading
+from adaptx.formats.interface import Predicted, Reading, reading_of
+from adaptx.framings import evaluation_framing, training_framing
 from adaptx.gradients import Setting
-from adaptx.identity import evaluation_framing, evaluation_precision, golds_digest, training_framing
+from adaptx.identity import evaluation_precision, golds_digest
 from adaptx.lineage import head_task, reader, task_used
 from adaptx.methods.module import Module, capture, save_module
 from adaptx.mixing_weights import MixingWeights, save_mixing
 from adaptx.naming import fused_names
 from adaptx.plan import Node, stage_record
+from adaptx.profiling.energy import energy
 from adaptx.profiling.peak_memory import PeakMemory, peak_memory
 from adaptx.profiling.system_metrics import FILE as SYSTEM_FILE
 from adaptx.profiling.system_metrics import system_metrics
 from adaptx.progress import Progress
-from adaptx.specs import Attention, Best, Evaluate, Fuse, Mixture, ModelSpec, Published, Task, Train
+from adaptx.specs import Attention, Best, Evaluate, Fuse, Mixture, ModelSpec, Published, Task, Text, Train
 from adaptx.specs.plain import to_plain
 from adaptx.store import write_json
 from adaptx.text_statistics import text_statistics
@@ -60,7 +62,12 @@ def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
     assert isinstance(train, Train)
     working = shop.store.working(node.fingerprint)
     system = working / SYSTEM_FILE
-    with alone(working, node.name), system_metrics(system, shop.device), peak_memory(shop.device) as peak:
+    with (
+        alone(working, node.name),
+        system_metrics(system, shop.device),
+        peak_memory(shop.device) as peak,
+        energy(shop.device, shared=shop.workers > 1) as used,
+    ):
         examples = {task.name: read_training(task, shop.sources, train.limit) for task in train.tasks}
         fresh = model_to_train(train, shop)
         training = _training(train, fresh, examples, shop)
@@ -69,6 +76,9 @@ def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
         outcome = training.run(progress, Checkpoints(working, shop.resources.checkpoint_seconds))
     result = _train_result(train, fresh, examples, training, outcome, peak, shop)
     result["predicted_memory_bytes"] = predicted
+    # What an interrupted try used before its checkpoint is not known.
+    if used.joules is not None and not outcome.was_resumed:
+        result.update(energy_joules=used.joules, energy_measure=used.measure)
     module = Module(fresh.assembly.kind, train.method, shop.base_digest(train.model), capture(fresh.assembly.own))
     with shop.store.building("train", node.name, stage_record(node, to_plain(train))) as folder:
         save_module(module, folder)
@@ -97,15 +107,15 @@ def _training(train: Train, fresh: Fresh, examples: Mapping[str, Examples], shop
 
 
 def _part(train: Train, task: Task, fresh: Fresh, examples: Examples) -> Part:
-    training, name = behaviour(task.format).training, head_name(train, task)
+    reading, name = _training_reading(train, task, fresh), head_name(train, task)
+    training = behaviour(task.format, reading.framing).training
     assert training is not None
-    reading = _training_reading(train, task, fresh)
     items = training.items(examples, task.format, reading)
     return Part(items, task.format, name if name in fresh.heads else None, reading)
 
 
 def _training_reading(train: Train, task: Task, fresh: Fresh) -> Reading:
-    return Reading(fresh.tokenizer, training_framing(train, task), train.config.max_length)
+    return reading_of(train.model, fresh.tokenizer, training_framing(train, task), train.config.max_length)
 
 
 def _regularisation(train: Train, fresh: Fresh) -> Callable[[], Tensor] | None:
@@ -158,7 +168,7 @@ def _train_result(
         "tokens": history.tokens,
         "examples_per_second": num_items / seconds,
         "tokens_per_second": history.tokens / seconds,
-        "trainable_parameters": sum(parameter.numel() for parameter in fresh.assembly.own.values()),
+        "trainable_parameters": sum(p.numel() for p in fresh.assembly.own.values() if training.has_moved(p)),
         "head_parameters": sum(p.numel() for head in fresh.heads.values() for p in head.module.parameters()),
         "peak_memory_bytes": peak.peak_bytes,
         "memory_measure": peak.measure,
@@ -213,10 +223,11 @@ def _evaluate(
     used = head_task(stage)
     head = None
     if used is not None and not isinstance(stage.model, ModelSpec):
-        head = model.heads[head_name(reader(stage.model), used)]
+        # Trained as text, it has none.
+        head = model.heads.get(head_name(reader(stage.model), used))
     fused = isinstance(stage.model, Train) and isinstance(stage.model.start, Fuse)
     evaluator = make_evaluator(stage, model, shop, progress, node.name)
-    evaluator.record = MixingRecord(model.backbone.network) if fused else None
+    evaluator.record = MixingRecord(model.backbone) if fused else None
     began = time.perf_counter()
     with evaluator.record or contextlib.nullcontext():
         predicted = evaluator.predict(examples, stage.task, head)
@@ -227,7 +238,7 @@ def _evaluate(
         "language": stage.language,
         "metrics": dict(scores(stage.task, predicted, stage.language)),
         "predictions": predicted.predictions,
-        "golds": keep_golds(stage, predicted, shop),
+        "golds": keep_golds(stage, predicted, clusters(examples), shop),
         "details": predicted.details,
         "rows_used": len(predicted.rows),
         "rows_expected": rows.expected,
@@ -242,24 +253,29 @@ def _evaluate(
 
 
 def make_evaluator(stage: Evaluate, model: Finished, shop: Workshop, progress: Progress, name: str) -> Evaluator:
-    """Read as the evaluation says: texts cut as in the training it uses, other embeddings at most 512 tokens."""
+    """Read as the evaluation says: texts cut as in the training it uses, others at most 512 tokens.
+
+    As text, whatever a model was trained on, it reads as many tokens as then.
+    """
+    framing = evaluation_framing(stage)
     length = min(HEADLESS_MAX_LENGTH, model.backbone.most_tokens)
-    if not isinstance(stage.model, ModelSpec) and task_used(stage) is not None:
+    if not isinstance(stage.model, ModelSpec) and (isinstance(framing, Text) or task_used(stage) is not None):
         length = reader(stage.model).config.max_length
-    reading = Reading(model.tokenizer, evaluation_framing(stage), length)
+    reading = reading_of(stage.checkpoint, model.tokenizer, framing, length)
     budget = micro_batch_budget(shop.resources, shop.device)
     setting = Setting(shop.device, evaluation_precision(stage), budget)
     return Evaluator(model.backbone, reading, setting, shop.sources, stage.limit, progress, name, model.memory)
 
 
-def keep_golds(stage: Evaluate, predicted: Predicted, shop: Workshop) -> str:
-    """Write the golds of a set once; returns their file's name."""
+def keep_golds(stage: Evaluate, predicted: Predicted, of_contexts: list[int] | None, shop: Workshop) -> str:
+    """Write the golds of a set once, with which rows share a context; returns their file's name."""
     rows = stage.task.rows_in(stage.language)
     digest = golds_digest(stage.task, rows, stage.limit, shop.sources)
     file = shop.store.golds_file(stage.task.name, stage.language, digest)
     if not file.is_file():
         body = {"task": stage.task.name, "language": stage.language, "parallel_group": rows.parallel_group}
-        write_json(file, {**body, "golds": predicted.golds, "rows": list(predicted.rows)})
+        kept = {**body, "golds": predicted.golds, "rows": list(predicted.rows)}
+        write_json(file, kept if of_contexts is None else {**kept, "clusters": of_contexts})
     return file.name
 
 

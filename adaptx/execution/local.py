@@ -1,17 +1,28 @@
-"""Run a plan on this machine, one stage after the other; what fails takes only its dependents with it."""
+"""Run a plan on this machine: every stage after those it needs; what fails takes only its dependents with it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from statistics import mean
 
+from adaptx.backbones.bf16_products import cpu_multiplies_bf16
+from adaptx.costs import cost
 from adaptx.data.reading import read_rows, read_training
 from adaptx.execution.building import Workshop
-from adaptx.execution.execute import STAGE_ERRORS, execute_evaluations, execute_train
-from adaptx.execution.merging import execute_merge
+from adaptx.execution.groups import Group, grouped
+from adaptx.execution.workers import Crew, ThisProcess, Workers, worker_devices
 from adaptx.identity import evaluation_precision
+from adaptx.lineage import reader
 from adaptx.plan import Node, Plan, Status
 from adaptx.progress import Progress
-from adaptx.specs import Best, Evaluate, Merge, Rows, Task
+from adaptx.specs import Best, Evaluate, Merge, Rows, Task, Train
 from adaptx.specs.merge import searched
+
+SLOW_BF16 = (
+    "this processor has no instructions for bf16: its products are computed in fp32 here, no faster than under "
+    "--precision fp32 (what is rounded is the same as on others)"
+)
 
 
 @dataclass
@@ -33,37 +44,64 @@ def run(
     progress: Progress,
     keep: bool = False,
     after: Callable[[list[Node]], None] | None = None,
+    workers: int = 1,
 ) -> Summary:
     """Carry out every stage that is to do; `after` is called with the nodes that were stored together.
 
     keep: leave the weights of full fine-tuned targets in the store; those that went before are trained again.
+    workers: processes that carry out stages at once; 1: none but this one.
 
     Raises:
-        UserError: rows or columns are missing or wrong, before the first stage.
+        UserError: rows or columns are missing or wrong, or several workers have one GPU, before the first stage.
     """
+    worker_devices(shop, workers)
     statuses = plan.statuses(shop.store, keep)
     to_do = [node for node in plan.nodes if statuses[node.fingerprint] is Status.TO_DO]
     check_rows(to_do, shop)
+    if shop.device.type == "cpu" and not cpu_multiplies_bf16() and any(_in_bf16(node) for node in to_do):
+        progress.note(SLOW_BF16)
     summary = Summary()
-    done: set[str] = set()
-    for node in to_do:
-        if node.fingerprint in done:
-            continue
-        group = _group(node, to_do)
-        done.update(member.fingerprint for member in group)
-        blocked = next((key for key in node.inputs if key in summary.failed), None)
-        if blocked is not None:
-            for member in group:
-                summary.failed[member.fingerprint] = f"skipped: {_name(plan, blocked)}, which it needs, failed"
-            continue
-        _carry_out(group, shop, progress, summary)
-        stored = [member for member in group if member.fingerprint not in summary.failed]
-        summary.finished += stored
-        if after is not None:
-            after(stored)
+    groups = grouped(to_do)
+    if workers == 1:
+        carry_out_all(groups, plan, ThisProcess(shop, progress), summary, after, in_order=True)
+    else:
+        with _in_a_thread(after) as beside:
+            crew = Workers(shop, progress, workers)
+            try:
+                carry_out_all(groups, plan, crew, summary, beside, in_order=False)
+            finally:
+                crew.close()
     if not keep:
         drop_transient(plan, shop)
     return summary
+
+
+@contextmanager
+def _in_a_thread(after: Callable[[list[Node]], None] | None) -> Generator[Callable[[list[Node]], None]]:
+    """What makes each call in a thread, one after the other: a slow one, to a server that is away, holds up no worker.
+
+    An error comes out at the end.
+    """
+    calls: list[Future[None]] = []
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            yield lambda nodes: None if after is None else calls.append(thread.submit(after, nodes))
+        except BaseException:
+            thread.shutdown(cancel_futures=True)
+            raise
+        for each in calls:
+            each.result()
+
+
+def _in_bf16(node: Node) -> bool:
+    """Whether the stage multiplies in bf16; a merge that searches nothing multiplies nothing in the model."""
+    match node.stage:
+        case Evaluate():
+            return evaluation_precision(node.stage) == "bf16"
+        case Merge():
+            return searched(node.stage.rule) is not None and reader(node.stage).config.precision == "bf16"
+        case Train():
+            return node.stage.config.precision == "bf16"
 
 
 def check_rows(nodes: list[Node], shop: Workshop) -> None:
@@ -104,31 +142,61 @@ def drop_transient(plan: Plan, shop: Workshop) -> None:
             shop.store.forget_module(entry)
 
 
-def _group(node: Node, to_do: list[Node]) -> list[Node]:
-    """The evaluations that share this one's model and precision; a training or merge is alone."""
-    stage = node.stage
-    if not isinstance(stage, Evaluate):
-        return [node]
-    wanted = (stage.model, evaluation_precision(stage))
-    return [
-        other
-        for other in to_do
-        if isinstance(other.stage, Evaluate) and (other.stage.model, evaluation_precision(other.stage)) == wanted
-    ]
+def carry_out_all(
+    groups: list[Group],
+    plan: Plan,
+    crew: Crew,
+    summary: Summary,
+    after: Callable[[list[Node]], None] | None,
+    in_order: bool,
+) -> None:
+    """Hand each group to the crew once its inputs are there, and sum up what comes back.
 
-
-def _carry_out(group: list[Node], shop: Workshop, progress: Progress, summary: Summary) -> None:
-    try:
-        if group[0].kind != "evaluate":
-            execute = execute_merge if group[0].kind == "merge" else execute_train
-            execute(group[0], shop, progress)
+    in_order: as planned; else those first that begin the longest chains, so that no chain is left to the end.
+    """
+    waiting = list(groups)
+    chains = dict.fromkeys(groups, 0.0) if in_order else _chains(groups)
+    pending = {key for group in waiting for key in group.fingerprints}
+    stored: list[Node] = []
+    while True:
+        for group in list(waiting):
+            if (blocked := next((key for key in group.inputs if key in summary.failed), None)) is not None:
+                waiting.remove(group)
+                pending -= group.fingerprints
+                for key in group.fingerprints:
+                    summary.failed[key] = f"skipped: {_name(plan, blocked)}, which it needs, failed"
+        while crew.has_room and (ready := [group for group in waiting if not group.inputs & pending]):
+            # Of equal ones the first as planned.
+            chosen = max(ready, key=chains.__getitem__)
+            waiting.remove(chosen)
+            crew.begin(chosen)
+        if after is not None and stored:
+            after(stored)
+        if not crew.busy:
             return
-        failed = execute_evaluations(group, shop, progress)
-    except STAGE_ERRORS as error:
-        failed = {node.fingerprint: error for node in group}
-    for fingerprint, error in failed.items():
-        summary.failed[fingerprint] = f"{type(error).__name__}: {error}"
-        summary.errors[fingerprint] = error
+        group, failed = crew.next_done()
+        pending -= group.fingerprints
+        stored = [node for node in group.nodes if node.fingerprint not in failed]
+        summary.finished += stored
+        for key, error in failed.items():
+            summary.failed[key] = f"{type(error).__name__}: {error}"
+            summary.errors[key] = error
+
+
+def _chains(groups: list[Group]) -> dict[Group, float]:
+    """Operations from each group's beginning to the end of the longest chain of groups that need one another.
+
+    Of a stage whose cost is not known: as many as the mean of those where it is.
+    """
+    counted = {node.fingerprint: cost(node.stage) for group in groups for node in group.nodes}
+    known = {key: each.flops for key, each in counted.items() if each is not None}
+    usual = mean(known.values()) if known else 1.0
+    found: dict[Group, float] = {}
+    for group in reversed(groups):
+        own = sum(known.get(node.fingerprint, usual) for node in group.nodes)
+        behind = (chain for later, chain in found.items() if later.inputs & group.fingerprints)
+        found[group] = own + max(behind, default=0.0)
+    return found
 
 
 def _name(plan: Plan, fingerprint: str) -> str:

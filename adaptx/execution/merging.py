@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from adaptx.backbones.encoder import Encoder
+from adaptx.backbones.families import backbone_over
 from adaptx.backbones.loading import load_network, load_tokenizer
 from adaptx.backbones.sites import Key, sites_of
 from adaptx.composition.assembly import assemble
@@ -22,9 +22,9 @@ from adaptx.execution.building import Workshop, head_base, head_name, new_head, 
 from adaptx.execution.execute import alone, environment
 from adaptx.formats.averaging import aligned, averaged
 from adaptx.formats.heads import save_heads
-from adaptx.formats.interface import HeadBase, Reading, TrainedHead
+from adaptx.formats.interface import HeadBase, TrainedHead, reading_of
+from adaptx.framings import has_head, search_framing
 from adaptx.gradients import Setting
-from adaptx.identity import search_framing
 from adaptx.lineage import head_of, reader
 from adaptx.methods import attach
 from adaptx.methods.module import Module, capture, restore, save_module
@@ -38,6 +38,7 @@ from adaptx.specs import (
     GreedySoup,
     KeptHeadOf,
     Linear,
+    Lora,
     Merge,
     MergeRule,
     NoHead,
@@ -50,6 +51,8 @@ from adaptx.store import write_json
 from adaptx.training import micro_batch_budget
 
 Heads = dict[str, TrainedHead]
+Place = tuple[int | None, str]
+"""(layer, site)."""
 
 
 def execute_merge(node: Node, shop: Workshop, progress: Progress) -> None:
@@ -69,7 +72,7 @@ def execute_merge(node: Node, shop: Workshop, progress: Progress) -> None:
         search = searched(merge.rule)
         found = _search(merge, search, work, shop) if search is not None else None
         rule = merge.rule if found is None else Linear(found.weights)
-        merged = merge_modules(work.modules, rule, work.base)
+        merged = merge_modules(work.modules, rule, work.base, work.biased)
         heads = _heads(merge, rule, work)
         seconds = time.perf_counter() - began
     module = Module("module", merge.method, shop.base_digest(merge.model), merged.tensors)
@@ -84,18 +87,22 @@ def execute_merge(node: Node, shop: Workshop, progress: Progress) -> None:
 @dataclass(frozen=True)
 class _Work:
     """What is merged. heads: by name those that are averaged, or the one that is kept. base: copies of the checkpoint's
-    own tensors, for full fine-tuning. network: the bare checkpoint, which heads may read embeddings of.
+    own tensors, for full fine-tuning. biased: where LoRA's linear maps have a bias. network: the bare checkpoint, which
+    heads may read embeddings of.
     """
 
     modules: list[Module]
     heads: dict[str, list[TrainedHead]]
     base: dict[Key, Tensor] | None
+    biased: frozenset[Place]
     network: Any
     made_for: HeadBase
 
 
 def _gather(merge: Merge, shop: Workshop) -> _Work:
-    network: Any = load_network(merge.model, shop.sources)
+    # In fp32, as full fine-tunings are merged by what they differ from these weights.
+    bf16 = not isinstance(merge.method, Full) and reader(merge).config.precision == "bf16"
+    network: Any = load_network(merge.model, shop.sources, bf16=bf16)
     base = capture(attach(network, sites_of(network), Full(), "")) if isinstance(merge.method, Full) else None
     made_for = head_base(network, merge.model, shop)
     match merge.head:
@@ -106,7 +113,9 @@ def _gather(merge: Merge, shop: Workshop) -> _Work:
         case NoHead():
             every = [Heads()]
     heads = {name: aligned([each[name] for each in every]) for name in every[0]}
-    return _Work([shop.module(stage) for stage in merge.stages], heads, base, network, made_for)
+    maps = sites_of(network).modules(merge.method.sites) if isinstance(merge.method, Lora) else {}
+    biased = frozenset(place for path, place in maps.items() if network.get_submodule(path).bias is not None)
+    return _Work([shop.module(stage) for stage in merge.stages], heads, base, biased, network, made_for)
 
 
 def _heads(merge: Merge, rule: MergeRule, work: _Work) -> Heads:
@@ -132,8 +141,10 @@ def _development_score(merge: Merge, search: Searched, work: _Work, shop: Worksh
     """Weights -> the score of the module merged with them, the mean over the task's development sets."""
     train, task = reader(merge), search.task
     own: dict[Key, nn.Parameter] = assemble(work.network, merge, shop.module).own
-    backbone = Encoder(work.network).to(shop.device)
-    reading = Reading(load_tokenizer(merge.model, shop.sources), search_framing(merge, task), train.config.max_length)
+    backbone = backbone_over(work.network).to(shop.device)
+    reading = reading_of(
+        merge.model, load_tokenizer(merge.model, shop.sources), search_framing(merge, task), train.config.max_length
+    )
     setting = Setting(shop.device, train.config.precision, micro_batch_budget(shop.resources, shop.device))
     evaluator = Evaluator(backbone, reading, setting, shop.sources, search.limit)
     sets = [(rows.language, read_rows(rows, task.format, shop.sources, search.limit)) for rows in task.development]
@@ -141,9 +152,9 @@ def _development_score(merge: Merge, search: Searched, work: _Work, shop: Worksh
 
     def score(weights: Weights) -> float:
         rule = Linear(weights)
-        restore(own, merge_modules(work.modules, rule, work.base).tensors)
+        restore(own, merge_modules(work.modules, rule, work.base, work.biased).tensors)
         head = None
-        if served is not None:
+        if served is not None and has_head(train, served):
             head = _heads(merge, rule, work)[head_name(train, served)]
             head.module.to(shop.device)
         evaluator.memory.clear()

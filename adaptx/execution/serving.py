@@ -11,9 +11,9 @@ from adaptx.data.files import read_file
 from adaptx.errors import UserError
 from adaptx.evaluation import Evaluator
 from adaptx.execution.building import Workshop, choose_device, finished_model, head_name
-from adaptx.formats.interface import Predicted, Reading
+from adaptx.formats.interface import Predicted, reading_of
+from adaptx.framings import training_framing
 from adaptx.gradients import Setting
-from adaptx.identity import training_framing
 from adaptx.lineage import reader
 from adaptx.metrics import METRICS
 from adaptx.sources import Sources
@@ -109,8 +109,8 @@ def _fingerprints(store: Store, entry: Entry) -> dict[ModuleStage, str]:
 def _predict(stage: ModuleStage, task: Task, shop: Workshop, examples: Examples) -> Predicted:
     train = reader(stage)
     model = finished_model(stage, shop, train.config.precision)
-    reading = Reading(model.tokenizer, training_framing(train, task), train.config.max_length)
+    reading = reading_of(train.model, model.tokenizer, training_framing(train, task), train.config.max_length)
     setting = Setting(shop.device, train.config.precision, micro_batch_budget(shop.resources, shop.device))
     return Evaluator(model.backbone, reading, setting, shop.sources).predict(
-        examples, task, model.heads[head_name(train, task)]
+        examples, task, model.heads.get(head_name(train, task))
     )

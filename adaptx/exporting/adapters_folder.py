@@ -4,12 +4,14 @@ The library writes it itself. Where full fine-tuning or LoRA lies below, their m
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from adaptx.backbones.sites import sites_of
+from adaptx.catalog.support import ADAPTERS_CLASSES_REFUSED
+from adaptx.errors import UserError
 from adaptx.exporting.composed import Composed, Part
-from adaptx.methods import adapters_backend, attach
+from adaptx.methods import adapters_classes
 from adaptx.methods.module import restore
+from adaptx.specs import Bottleneck
 from adaptx.store import read_json, write_json
 
 BASE_FOLDER = "base"
@@ -19,21 +21,28 @@ def write_adapters(network: Any, made_of: Composed, base: str, folder: Path) -> 
     """Write the bottleneck adapters of a composition; `network` is bare and becomes unusable for anything else.
 
     base: what the folder names as the checkpoint below.
+
+    Raises:
+        UserError: the library computes something else in that architecture, or knows nothing of it.
     """
-    adapters_backend.prepare(network)
+    if (reason := ADAPTERS_CLASSES_REFUSED.get(network.config.model_type)) is not None:
+        raise UserError(f"bottleneck adapters cannot be exported from here: {reason}; use `adaptx predict STAGE FILE`")
+    adapters_classes.prepare(network)
     for part in made_of.adapters:
         _attach(network, part)
     if made_of.mixing is not None:
-        below = adapters_backend.adapter_names(network)
+        below = adapters_classes.adapter_names(network)
         for part in made_of.fused:
             _attach(network, part)
         names = [part.name for part in made_of.fused]
-        restore(adapters_backend.add_plain_fusion(network, names, below), made_of.mixing.tensors)
-    adapters_backend.save_active(network, folder)
+        restore(adapters_classes.add_fusion(network, names, below), made_of.mixing.tensors)
+    adapters_classes.save_active(network, folder)
     for config in folder.rglob("adapter*_config.json"):
         # The library writes down the path that it was loaded from here.
         write_json(config, {**read_json(config), "model_name": base})
 
 
 def _attach(network: Any, part: Part) -> None:
-    restore(attach(network, sites_of(network), part.module.method, part.name), part.module.tensors)
+    method = cast(Bottleneck, part.module.method)
+    parameters = adapters_classes.add_adapter(network, method.reduction_factor, method.activation, part.name)
+    restore(parameters, part.module.tensors)

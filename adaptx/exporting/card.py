@@ -7,7 +7,7 @@ from typing import Any
 from adaptx import __version__
 from adaptx.exporting.composed import Composed
 from adaptx.exporting.holding import Library
-from adaptx.exporting.script import Read, render
+from adaptx.exporting.script import AUTO_CLASSES, Read, render
 from adaptx.lineage import reader
 from adaptx.naming import UNTRAINED, intermediate_name, method_name, path, path_of_tasks
 from adaptx.sample import SAMPLE
@@ -111,15 +111,16 @@ def _loading(stage: ModuleStage, made_of: Composed, written: Written) -> str:
     base = repr(stage.model.hub_id)
     match written.library:
         case Library.TRANSFORMERS:
-            name = written.auto_class or "AutoModel"
+            name = written.auto_class or AUTO_CLASSES[stage.model.family]
             return (
                 f"from transformers import {name}, AutoTokenizer\n\n"
                 f'model = {name}.from_pretrained("DIR").eval()\ntokenizer = AutoTokenizer.from_pretrained("DIR")'
             )
         case Library.PEFT:
             return (
-                "from peft import PeftModel\nfrom transformers import AutoModel\n\n"
-                f'model = PeftModel.from_pretrained(AutoModel.from_pretrained({base}), "DIR").eval()'
+                f"from peft import PeftModel\nfrom transformers import {AUTO_CLASSES[stage.model.family]}\n\n"
+                f"base = {AUTO_CLASSES[stage.model.family]}.from_pretrained({base})\n"
+                'model = PeftModel.from_pretrained(base, "DIR").eval()'
             )
         case Library.ADAPTERS:
             load = "load_adapter" if len(made_of.adapters) + len(made_of.fused) == 1 else "load_adapter_setup"

@@ -20,10 +20,10 @@ from adaptx.exporting.peft_folder import write_peft
 from adaptx.exporting.script import Read, write_script
 from adaptx.exporting.transformers_folder import auto_class, merge, write_transformers
 from adaptx.formats.heads import load_head
-from adaptx.identity import training_framing
+from adaptx.framings import training_framing
 from adaptx.lineage import HEADLESS, reader
 from adaptx.sources import Sources
-from adaptx.specs import Merge, ModuleStage, NoHead, Resources, Task, Train
+from adaptx.specs import Hidden, Merge, ModuleStage, NoHead, Pooling, Resources, Task, Text, Train
 from adaptx.store import Entry, Store
 
 HERE = "."
@@ -50,7 +50,8 @@ def export_stage(
         raise UserError(f"{folder} is not empty; name a new folder, or empty it first")
     entry, stage, shop = open_module(store, sources, name, Resources("cpu"))
     chosen = _task(entry, reader(stage), task)
-    if (reason := holding_refusal(library, stage) or _head_refusal(stage, chosen)) is not None:
+    refusals = (holding_refusal(library, stage), _head_refusal(stage, chosen), _framing_refusal(stage, chosen))
+    if (reason := next(filter(None, refusals), None)) is not None:
         raise UserError(f"{entry.folder.name} cannot be exported to {library.value}: {reason}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
@@ -87,6 +88,22 @@ def _head_refusal(stage: ModuleStage, task: Task) -> str | None:
     )
 
 
+def _framing_refusal(stage: ModuleStage, task: Task) -> str | None:
+    """Why no script that comes with the folder reads the network as it was read in training, or None."""
+    framing = training_framing(reader(stage), task)
+    if isinstance(framing, Text):
+        return (
+            f"it was trained to answer {task.name} as text, and what is exported reads hidden states; `adaptx predict` "
+            "answers with it"
+        )
+    stays = "it stays in adaptx (`adaptx predict STAGE FILE`)"
+    if framing.bidirectional:
+        return f"it was read with bidirectional=True, which the library's {stage.model.name} cannot be told; {stays}"
+    if framing.pooling is Pooling.START:
+        return f"it was read at the decoder's start token (Pooling.START), for which no script is written; {stays}"
+    return None
+
+
 def _write(entry: Entry, stage: ModuleStage, task: Task, library: Library, shop: Workshop, folder: Path) -> None:
     network: Any = load_network(stage.model, shop.sources)
     tokenizer = load_tokenizer(stage.model, shop.sources)
@@ -104,7 +121,7 @@ def _write(entry: Entry, stage: ModuleStage, task: Task, library: Library, shop:
             auto = auto_class(read.head, read.framing, network.config)
             write_transformers(network, read.head, read.framing, tokenizer, folder)
     if auto is None:
-        write_script(library, read, train.model, tokenizer, folder, own_base)
+        write_script(library, read, network, train.model, tokenizer, folder, own_base)
     written = Written(library, auto, own_base, shop.base_digest(stage.model))
     (folder / "README.md").write_text(write_card(shop.store, entry, stage, read, made_of, written), encoding="utf-8")
 
@@ -126,4 +143,6 @@ def _read(entry: Entry, train: Train, task: Task, network: Any, shop: Workshop) 
     if not isinstance(task.format, HEADLESS):
         base = head_base(network, train.model, shop)
         head = load_head(entry.folder, head_name(train, task), lambda each: new_head(each, base))
-    return Read(task, training_framing(train, task), train.config.max_length, head)
+    framing = training_framing(train, task)
+    assert isinstance(framing, Hidden), "text was refused before"
+    return Read(task, framing, train.config.max_length, head)

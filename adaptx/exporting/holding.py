@@ -4,7 +4,7 @@ import enum
 
 from adaptx.errors import UserError
 from adaptx.lineage import lineage
-from adaptx.specs import Attention, Bottleneck, Full, Fuse, Lora, Method, MixingRule, ModuleStage, Train
+from adaptx.specs import Attention, Bottleneck, Full, Fuse, Lora, Method, MixingRule, ModelFamily, ModuleStage, Train
 
 
 class Library(enum.Enum):
@@ -32,6 +32,21 @@ MERGEABLE = (Full, Lora)
 def holding_refusal(library: Library, stage: ModuleStage) -> str | None:
     """Why a folder of that library cannot hold what a stage's network is made of, naming one that can; or None."""
     methods = network_methods(stage)
+    if library is Library.ADAPTERS and stage.model.family is not ModelFamily.ENCODER:
+        return (
+            f"{stage.model.name} is no encoder, and adapters folders are written of encoders alone; it stays in adaptx "
+            "(`adaptx predict STAGE FILE`)"
+        )
+    if stage.model.quantised is not None:
+        return (
+            f"it was trained over the weights of {stage.model.hub_id} as {stage.model.quantised.value}, and a "
+            f"{library.value} folder would be read over others; it stays in adaptx (`adaptx predict STAGE FILE`)"
+        )
+    if stage.model.layers is not None and library is not Library.TRANSFORMERS:
+        return (
+            f"it stands on the first {stage.model.layers} layers of {stage.model.hub_id}, and a {library.value} folder "
+            "names a whole checkpoint below it; use --to transformers"
+        )
     fusion = stage.start if isinstance(stage, Train) and isinstance(stage.start, Fuse) else None
     if fusion is not None and not isinstance(stage.method, Bottleneck):
         return (

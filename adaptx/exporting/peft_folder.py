@@ -1,23 +1,33 @@
 """A peft folder of one or several additive LoRA modules: adapter_config.json and adapter_model.safetensors.
 
 Several become one by concatenation of their ranks, which is exact: sum_i s_i B_i A_i = [s_1 B_1, ...] [A_1; ...].
+Trained biases are written as what they add, in peft's `lora_bias` (0.14 and later): its `bias="lora_only"` would change
+the network's own, also for other modules that are loaded beside this one.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from adaptx.backbones.sites import Sites
+from adaptx.methods.lora import BIAS
 from adaptx.methods.module import Module
-from adaptx.specs import Lora, ModelSpec
+from adaptx.specs import Lora, ModelFamily, ModelSpec
 from adaptx.specs.method import SITES
 from adaptx.store import write_json
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
 Site = tuple[int, str]
+TASK_TYPES: dict[ModelFamily, str] = {
+    ModelFamily.ENCODER: "FEATURE_EXTRACTION",
+    ModelFamily.ENCODER_DECODER: "SEQ_2_SEQ_LM",
+    ModelFamily.DECODER: "CAUSAL_LM",
+}
+"""peft's name of what a network of that family is loaded for: those with scores over the vocabulary, to write text."""
 
 
 def write_peft(modules: Sequence[Module], sites: Sites, model: ModelSpec, folder: Path) -> None:
@@ -25,24 +35,27 @@ def write_peft(modules: Sequence[Module], sites: Sites, model: ModelSpec, folder
     from safetensors.torch import save_file
 
     joined = {site: _joined(modules, site) for site in _all_sites(modules)}
-    ranks = {site: down.shape[0] for site, (down, _, _) in joined.items()}
-    rank = max(ranks.values())
-    alpha = max(scale * ranks[site] for site, (_, _, scale) in joined.items() if ranks[site] == rank)
+    has_bias = any(one.bias is not None for one in joined.values())
+    rank = max(one.rank for one in joined.values())
+    alpha = max(one.alpha for one in joined.values() if one.rank == rank)
     tensors: dict[str, Tensor] = {}
     rank_pattern: dict[str, int] = {}
     alpha_pattern: dict[str, float] = {}
-    for site, (down, up, scale) in joined.items():
+    for site, one in joined.items():
         path = sites.module(*site)
-        tensors[f"base_model.model.{path}.lora_A.weight"] = down.contiguous()
-        tensors[f"base_model.model.{path}.lora_B.weight"] = up.contiguous()
-        if ranks[site] != rank:
-            rank_pattern[path] = ranks[site]
-        if scale * ranks[site] != alpha:
-            alpha_pattern[path] = _number(scale * ranks[site])
+        tensors[f"base_model.model.{path}.lora_A.weight"] = one.down.contiguous()
+        tensors[f"base_model.model.{path}.lora_B.weight"] = one.up.contiguous()
+        if has_bias:
+            bias = torch.zeros(one.up.shape[0]) if one.bias is None else one.bias / one.scale
+            tensors[f"base_model.model.{path}.lora_B.bias"] = bias.contiguous()
+        if one.rank != rank:
+            rank_pattern[path] = one.rank
+        if one.alpha != alpha:
+            alpha_pattern[path] = _number(one.alpha)
     save_file(tensors, folder / WEIGHTS_FILE, {"format": "pt"})
     config = {
         "peft_type": "LORA",
-        "task_type": "FEATURE_EXTRACTION",
+        "task_type": TASK_TYPES[model.family],
         "base_model_name_or_path": model.hub_id,
         "revision": model.revision,
         "inference_mode": True,
@@ -53,6 +66,7 @@ def write_peft(modules: Sequence[Module], sites: Sites, model: ModelSpec, folder
         "rank_pattern": rank_pattern,
         "alpha_pattern": alpha_pattern,
         "bias": "none",
+        "lora_bias": has_bias,
         "fan_in_fan_out": False,
         "use_rslora": False,
         "use_dora": False,
@@ -66,19 +80,36 @@ def _all_sites(modules: Sequence[Module]) -> list[Site]:
     return sorted({(layer, site) for layer, site, _ in keys if layer is not None})
 
 
-def _joined(modules: Sequence[Module], site: Site) -> tuple[Tensor, Tensor, float]:
-    """A, B and the scale of all modules at a site: as they are where there is one, else with the scales in B."""
-    found: list[tuple[Tensor, Tensor, float]] = []
+@dataclass(frozen=True)
+class _Joined:
+    """All modules at a site: scale x up @ down, and what they add to the bias, if anything."""
+
+    down: Tensor
+    up: Tensor
+    bias: Tensor | None
+    rank: int
+    alpha: float
+
+    @property
+    def scale(self) -> float:
+        return self.alpha / self.rank
+
+
+def _joined(modules: Sequence[Module], site: Site) -> _Joined:
+    """As they are where there is one, else with the scales in B."""
+    found: list[tuple[Tensor, Tensor, Lora]] = []
     for module in modules:
         assert isinstance(module.method, Lora)
-        down = module.tensors.get((*site, "lora_A"))
-        if down is not None:
-            found.append(
-                (down.float(), module.tensors[*site, "lora_B"].float(), module.method.alpha / module.method.rank)
-            )
+        if (down := module.tensors.get((*site, "lora_A"))) is not None:
+            found.append((down.float(), module.tensors[*site, "lora_B"].float(), module.method))
+    added = [module.tensors[*site, BIAS].float() for module in modules if (*site, BIAS) in module.tensors]
+    bias = torch.stack(added).sum(dim=0) if added else None
     if len(found) == 1:
-        return found[0]
-    return torch.cat([down for down, _, _ in found]), torch.cat([up * scale for _, up, scale in found], dim=1), 1.0
+        down, up, method = found[0]
+        return _Joined(down, up, bias, method.rank_at(site[1]), method.alpha_at(site[1]))
+    downs = torch.cat([down for down, _, _ in found])
+    ups = torch.cat([up * method.scale_at(site[1]) for _, up, method in found], dim=1)
+    return _Joined(downs, ups, bias, len(downs), float(len(downs)))
 
 
 def _targets(wanted: Sequence[Site], sites: Sites) -> list[str]:

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adaptx.backbones.architectures import WITH_POOLER
+from adaptx.backbones.families import backbone_over
 from adaptx.exporting.holding import Library
-from adaptx.formats.interface import TrainedHead
+from adaptx.formats.interface import TrainedHead, reading_of
+from adaptx.formats.tagging import words_stand_alone
 from adaptx.specs import (
     Classification,
     Hidden,
     MaskedLanguageModel,
+    ModelFamily,
     ModelSpec,
     MultipleChoice,
     Pooling,
@@ -23,11 +27,14 @@ from adaptx.specs import (
     Task,
     TaskFormat,
 )
+from adaptx.specs.architecture import ARCHITECTURES
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPT_FILE = "predict.py"
 HEAD_FILE = "head.safetensors"
 TOKENIZER_FILE = "tokenizer.json"
+TYPED = tuple(model_type for model_type, architecture in ARCHITECTURES.items() if architecture.type_rows)
+"""Architectures whose networks take token types."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,14 @@ _ROWS: dict[type[TaskFormat], _Row] = {
 _POOLED = {
     Pooling.FIRST: ("first token's hidden state", "hidden[0]"),
     Pooling.MEAN: ("mean of the tokens' hidden states", "hidden.mean(dim=0)"),
+    Pooling.LAST: ("last token's hidden state", "hidden[-1]"),
 }
+AUTO_CLASSES: dict[ModelFamily, str] = {
+    ModelFamily.ENCODER: "AutoModel",
+    ModelFamily.ENCODER_DECODER: "AutoModelForSeq2SeqLM",
+    ModelFamily.DECODER: "AutoModelForCausalLM",
+}
+"""Family -> the class under which exported networks are loaded: that with the paths that modules are named by."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +78,7 @@ class Read:
 
 
 def write_script(
-    library: Library, read: Read, base: ModelSpec, tokenizer: Any, folder: Path, own_base: str | None
+    library: Library, read: Read, network: Any, base: ModelSpec, tokenizer: Any, folder: Path, own_base: str | None
 ) -> None:
     """Write the script, the head's tensors and the tokenizer.
 
@@ -77,6 +91,7 @@ def write_script(
         save_file(tensors, folder / HEAD_FILE, {"format": "pt"})
     single = (folder / "adapter_config.json").is_file()
     row, (pooling, pooled) = _ROWS[type(read.task.format)], _POOLED[read.framing.pooling]
+    causal = reading_of(base, tokenizer, read.framing, read.max_length).causal
     task_format: Any = read.head.format if read.head is not None else read.task.format
     facts = {
         "task": read.task.name,
@@ -96,12 +111,30 @@ def write_script(
         "labels": repr(list(getattr(task_format, "labels", ()))) if hasattr(task_format, "labels") else "",
         "answer_tokens": getattr(task_format, "answer_tokens", 0),
         "has_head": read.head is not None,
-        "with_types": "token_type_ids" in tokenizer.model_input_names,
+        "with_types": "token_type_ids" in tokenizer.model_input_names and network.config.model_type in TYPED,
         "unknown": tokenizer.unk_token_id,
         "mask": tokenizer.mask_token_id,
+        "auto_class": AUTO_CLASSES[base.family],
+        "options": _options(network.config.model_type),
+        "stack": stack_path(network),
+        "spaced": not words_stand_alone(tokenizer),
+        "null": -1 if causal else 0,
+        "epsilon": getattr(getattr(read.head and read.head.module, "norm", None), "eps", 0.0),
     }
     tokenizer.backend_tokenizer.save(str(folder / TOKENIZER_FILE))
     (folder / SCRIPT_FILE).write_text(render("predict.py.j2", facts), encoding="utf-8")
+
+
+def stack_path(network: Any) -> str:
+    """Where in a network the stack lies whose hidden states are read; empty where it is the network itself."""
+    stack = backbone_over(network).stack
+    return next(path for path, module in network.named_modules() if module is stack)
+
+
+def _options(model_type: str) -> str:
+    bare = ", add_pooling_layer=False" if model_type in WITH_POOLER else ""
+    # Gemma 2's own choice would leave out the cap on attention's scores.
+    return bare + (', attn_implementation="eager"' if model_type == "gemma2" else "")
 
 
 def render(template: str, facts: dict[str, Any]) -> str:

@@ -27,6 +27,8 @@ AUTO_CLASSES: dict[type[TaskFormat], str] = {
 Classification and multiple choice are not among them: BERT's classes put a pooler's dense layer and tanh between, those
 of XLM-R a dense layer and tanh of the head's own.
 """
+HEADS_ALIKE = ("bert", "xlm-roberta", "xlm-roberta-xl")
+"""Architectures whose classes hold these heads: others put layers between (ModernBERT), or are not encoders."""
 _LINEAR: dict[type[TaskFormat], str] = {Tagging: "classifier", QuestionAnswering: "qa_outputs"}
 
 
@@ -39,8 +41,8 @@ def merge(network: Any, modules: Sequence[Module]) -> None:
 
 
 def auto_class(head: TrainedHead | None, framing: Hidden, config: Any) -> str | None:
-    """The class that holds this head as it is, or None. Such classes read the last layer."""
-    if head is None or framing.layer is not None:
+    """The class that holds this head as it is, or None. Such classes read the last layer of an encoder."""
+    if head is None or framing.layer is not None or config.model_type not in HEADS_ALIKE:
         return None
     # BERT's class takes the checkpoint's activation for the one in its head, which is GELU in ours.
     if isinstance(head.format, MaskedLanguageModel) and getattr(config, "hidden_act", "gelu") != "gelu":

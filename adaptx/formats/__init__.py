@@ -9,16 +9,25 @@ from adaptx.formats.multiple_choice import MULTIPLE_CHOICE
 from adaptx.formats.question_answering import QUESTION_ANSWERING
 from adaptx.formats.retrieval import RETRIEVAL
 from adaptx.formats.tagging import TAGGING
+from adaptx.formats.text.classification import TEXT_CLASSIFICATION
+from adaptx.formats.text.multiple_choice import TEXT_MULTIPLE_CHOICE
+from adaptx.formats.text.question_answering import TEXT_QUESTION_ANSWERING
+from adaptx.formats.text.span_corruption import TEXT_SPAN_CORRUPTION
+from adaptx.formats.text.tagging import TEXT_TAGGING
 from adaptx.specs import (
     Bitext,
     BitextMining,
     Classification,
+    Framing,
+    Hidden,
     MaskedLanguageModel,
     MultipleChoice,
     QuestionAnswering,
     Retrieval,
+    SpanCorruption,
     Tagging,
     TaskFormat,
+    Text,
 )
 
 FORMATS: dict[type[TaskFormat], Format] = {
@@ -31,8 +40,21 @@ FORMATS: dict[type[TaskFormat], Format] = {
     Retrieval: RETRIEVAL,
     Tagging: TAGGING,
 }
+"""Through hidden states."""
+
+TEXT_FORMATS: dict[type[TaskFormat], Format] = {
+    Classification: TEXT_CLASSIFICATION,
+    MultipleChoice: TEXT_MULTIPLE_CHOICE,
+    QuestionAnswering: TEXT_QUESTION_ANSWERING,
+    SpanCorruption: TEXT_SPAN_CORRUPTION,
+    Tagging: TEXT_TAGGING,
+}
+"""As text to text."""
+
+HIDDEN = Hidden()
 
 
-def behaviour(task_format: TaskFormat) -> Format:
-    """The behaviour of a task's format."""
-    return FORMATS[type(task_format)]
+def behaviour(task_format: TaskFormat, framing: Framing = HIDDEN) -> Format:
+    """The behaviour of a task's format under a framing."""
+    formats = TEXT_FORMATS if isinstance(framing, Text) else FORMATS
+    return formats[type(task_format)]

@@ -13,11 +13,11 @@ def predict(examples: Examples, _task: Task, _head: TrainedHead | None, forward:
     """Index of the nearest candidate for each query; the first of equal ones. The gold is the query's own row."""
     reading = forward.reading
     sides = [
-        encode_texts(reading.tokenizer, examples.columns[side], None, reading.framing.prefix, reading.max_length)
+        encode_texts(reading.tokenizer, examples.columns[side], None, reading.hidden.prefix, reading.max_length)
         for side in SIDES
     ]
     queries_QD, candidates_ND = (forward.vectors(side) for side in sides)
-    nearest_Q1 = top_k(queries_QD, candidates_ND, 1, unit=True, centred=reading.framing.centred).indices
+    nearest_Q1 = top_k(queries_QD, candidates_ND, 1, unit=True, centred=reading.hidden.centred).indices
     # Only the other language's sentences say something about that language.
     texts = list(examples.columns["candidate"])
     golds = list(range(len(examples)))

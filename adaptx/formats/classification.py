@@ -6,8 +6,8 @@ Suffixes: N examples, C labels, D hidden size.
 import torch
 from torch import Tensor, nn
 
+from adaptx.backbones.backbone import Backbone
 from adaptx.backbones.batching import Encoded, encode_texts
-from adaptx.backbones.encoder import Encoder
 from adaptx.data.examples import Examples
 from adaptx.formats.heads import LinearHead
 from adaptx.formats.interface import (
@@ -37,7 +37,7 @@ def items(examples: Examples, task_format: Classification, reading: Reading) -> 
     return one_sequence_each(_encode(examples, reading), [place[label] for label in examples.columns["label"]])
 
 
-def loss_sum(backbone: Encoder, head: nn.Module, drawn: Items, piece: Piece, framing: Hidden) -> Tensor:
+def loss_sum(backbone: Backbone, head: nn.Module, drawn: Items, piece: Piece, framing: Hidden) -> Tensor:
     """Cross-entropy summed over the micro-batch's examples."""
     target_of = dict(zip((member for (member,) in drawn.members), drawn.targets, strict=True))
     logits_NC = head(backbone.pooled(piece.batch, framing))
@@ -48,7 +48,7 @@ def loss_sum(backbone: Encoder, head: nn.Module, drawn: Items, piece: Piece, fra
 def predict(examples: Examples, _task: Task, head: TrainedHead | None, forward: Forward) -> Predicted:
     """The most probable label of each example, by name; the records hold every label's probability."""
     assert head is not None and isinstance(head.format, Classification)
-    labels, framing = head.format.labels, forward.reading.framing
+    labels, framing = head.format.labels, forward.reading.hidden
     encoded = _encode(examples, forward.reading)
     shares = forward.each(
         encoded, lambda batch, _: head.module(forward.backbone.pooled(batch, framing)).softmax(dim=-1)
@@ -62,7 +62,7 @@ def predict(examples: Examples, _task: Task, head: TrainedHead | None, forward: 
 def _encode(examples: Examples, reading: Reading) -> Encoded:
     """The text, or the pair with the tokenizer's own separators; the longer side is cut first."""
     texts, pairs = examples.columns["text"], examples.columns.get("pair")
-    return encode_texts(reading.tokenizer, texts, pairs, reading.framing.prefix, reading.max_length)
+    return encode_texts(reading.tokenizer, texts, pairs, reading.hidden.prefix, reading.max_length)
 
 
 CLASSIFICATION = Format(predict, Training(items, SummedLoss(loss_sum), new_head))

@@ -11,19 +11,44 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from adaptx.backbones.backbone import Backbone
 from adaptx.backbones.batching import Encoded, TokenBatch
-from adaptx.backbones.encoder import Encoder
 from adaptx.data.examples import Examples
-from adaptx.specs import Hidden, Task, TaskFormat
+from adaptx.specs import Framing, Hidden, ModelFamily, ModelSpec, Task, TaskFormat, Text
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How texts reach a backbone and which of its states are read; `max_length` counts tokens."""
+    """How texts reach a backbone and what of it is read; `max_length` counts tokens.
+
+    causal: tokens see what is before them alone. writes: the backbone is an encoder-decoder, whose answers do not stand
+    in one row with their prompts.
+    """
 
     tokenizer: Any
-    framing: Hidden
+    framing: Framing
     max_length: int
+    causal: bool = False
+    writes: bool = False
+
+    @property
+    def hidden(self) -> Hidden:
+        """The framing of a format that reads hidden states."""
+        assert isinstance(self.framing, Hidden)
+        return self.framing
+
+    @property
+    def text(self) -> Text:
+        """The framing of a format that reads a prompt."""
+        assert isinstance(self.framing, Text)
+        return self.framing
+
+
+def reading_of(model: ModelSpec, tokenizer: Any, framing: Framing, max_length: int) -> Reading:
+    """How that model reads under a framing."""
+    both_ways = isinstance(framing, Hidden) and framing.bidirectional
+    causal = model.family is ModelFamily.DECODER and not both_ways
+    return Reading(tokenizer, framing, max_length, causal, model.family is ModelFamily.ENCODER_DECODER)
 
 
 @dataclass(frozen=True)
@@ -84,11 +109,15 @@ Read = Callable[[TokenBatch, Sequence[int]], Sequence[Any] | Tensor]
 class Forward(Protocol):
     """A model in evaluation mode, which formats run their encoded texts through."""
 
-    backbone: Encoder
+    backbone: Backbone
     reading: Reading
 
     def each(self, encoded: Encoded, read: Read) -> list[Any]:
         """What `read` returns for each sequence of a micro-batch, for all sequences in the given order, on the CPU."""
+        ...
+
+    def in_groups(self, tokens: Sequence[int], read: Callable[[list[int]], Sequence[Any]]) -> list[Any]:
+        """What `read` returns for each of a group of items, for all items of so many `tokens`, in the given order."""
         ...
 
     def vectors(self, encoded: Encoded) -> Tensor:
@@ -135,7 +164,16 @@ class SummedLoss:
     the loss units of the micro-batch.
     """
 
-    of: Callable[[Encoder, nn.Module, Items, Piece, Hidden], Tensor]
+    of: Callable[[Backbone, nn.Module, Items, Piece, Hidden], Tensor]
+
+
+@dataclass(frozen=True)
+class AnswerLoss:
+    """A loss over answers by the backbone's own scores over the vocabulary, without a head: (backbone, drawn items,
+    micro-batch) -> scalar, summed over the loss units of the micro-batch.
+    """
+
+    of: Callable[[Backbone, Items, Piece], Tensor]
 
 
 @dataclass(frozen=True)
@@ -157,7 +195,7 @@ class Training:
     """
 
     items: Callable[[Examples, Any, Reading], Items]
-    loss: SummedLoss | JointLoss
+    loss: SummedLoss | AnswerLoss | JointLoss
     new_head: Callable[[Any, HeadBase], nn.Module] | None = None
     draw: Callable[[Items, Sequence[int], Any, Reading, int], Items] | None = None
 

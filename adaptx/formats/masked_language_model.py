@@ -3,7 +3,7 @@
 Devlin et al. 2019, arXiv:1810.04805, section 3.1: of the chosen tokens 80 % become the mask, 10 % another token and
 10 % stay. Which ones is drawn anew at each step, from the training's seed and the step.
 
-Suffixes: M masked tokens, V vocabulary, D hidden size.
+Suffixes: E size of an embedding, M masked tokens, V vocabulary, D hidden size.
 """
 
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
+from adaptx.backbones.backbone import Backbone
 from adaptx.backbones.batching import Encoded, TokenBatch, encode_texts
-from adaptx.backbones.encoder import Encoder
+from adaptx.backbones.vocabulary_loss import OutputMatrix, likeliest, summed_cross_entropy
 from adaptx.data.examples import Examples
 from adaptx.errors import UserError
 from adaptx.formats.interface import (
@@ -33,38 +33,41 @@ from adaptx.formats.interface import (
 )
 from adaptx.specs import Hidden, MaskedLanguageModel, Task
 
-CHUNK = 128
-"""Masked tokens whose logits over the vocabulary exist at a time: 128 x 250,000 in fp32 is 122 MiB."""
 MASKED, REPLACED = 0.8, 0.1
 EVALUATION_SEED = 0
 
 
 class LanguageModelHead(nn.Module):
-    """Dense layer, GELU, norm, and a decoder tied to the token embeddings: states [M, D] -> logits [M, V].
+    """Dense layer, GELU and norm: states [M, D] -> [M, E], which meet a decoder tied to the token embeddings [V, E].
 
     A checkpoint without such a head begins with an identity for the dense layer, so that states meet the
-    embeddings nearly as they are.
+    embeddings nearly as they are; where embeddings are smaller than states (RemBERT), with their first numbers.
     """
 
     def __init__(self, base: HeadBase) -> None:
         super().__init__()
-        self.dense = nn.Linear(base.hidden_size, base.hidden_size)
-        self.norm = nn.LayerNorm(base.hidden_size, eps=base.network.config.layer_norm_eps)
-        self.bias = nn.Parameter(torch.zeros(base.network.config.vocab_size))
         # Not a registered part: the embeddings are the backbone's, train with it and are saved with it.
         self._embeddings = base.network.get_input_embeddings
+        config, size = base.network.config, self._embeddings().weight.shape[1]
+        self.dense = nn.Linear(base.hidden_size, size)
+        epsilons = (getattr(config, name) for name in ("layer_norm_eps", "norm_eps") if hasattr(config, name))
+        self.norm = nn.LayerNorm(size, eps=next(epsilons, 1e-12))
+        self.bias = nn.Parameter(torch.zeros(config.vocab_size))
         pretrained = base.pretrained()
         with torch.no_grad():
-            if pretrained is None:
-                self.dense.weight.copy_(torch.eye(base.hidden_size))
-                self.dense.bias.zero_()
-            else:
-                self.load_state_dict(pretrained)
+            nn.init.eye_(self.dense.weight)
+            self.dense.bias.zero_()
+            if pretrained is not None:
+                # ModernBERT's dense layer and norm have no bias, which is one of zero.
+                self.load_state_dict({**self.state_dict(), **pretrained})
+
+    @property
+    def output(self) -> OutputMatrix:
+        """What the transformed states meet: the embeddings, as they are now."""
+        return OutputMatrix(self._embeddings().weight, self.bias)
 
     def forward(self, states_MD: Tensor) -> Tensor:
-        transformed_MD = self.norm(nn.functional.gelu(self.dense(states_MD)))
-        weight_VD = self._embeddings().weight
-        return nn.functional.linear(transformed_MD.to(weight_VD.dtype), weight_VD).float() + self.bias
+        return self.norm(nn.functional.gelu(self.dense(states_MD)))
 
 
 def items(examples: Examples, _format: MaskedLanguageModel, reading: Reading) -> Items:
@@ -89,31 +92,28 @@ def draw(items: Items, indices: Sequence[int], task_format: MaskedLanguageModel,
     return Items(encoded, [[i] for i in range(len(indices))], targets, [len(places) for places, _ in targets])
 
 
-def loss_sum(backbone: Encoder, head: nn.Module, drawn: Items, piece: Piece, framing: Hidden) -> Tensor:
-    """Cross-entropy summed over masked tokens; logits exist a chunk at a time and are computed again for gradients."""
+def loss_sum(backbone: Backbone, head: nn.Module, drawn: Items, piece: Piece, framing: Hidden) -> Tensor:
+    """Cross-entropy summed over masked tokens; their scores exist a chunk at a time."""
+    assert isinstance(head, LanguageModelHead)
     states_MD = _states(backbone, piece.batch, [drawn.targets[s][0] for s in piece.sequences], framing)
     gold = [token for sequence in piece.sequences for token in drawn.targets[sequence][1]]
     gold_M = torch.tensor(gold, device=states_MD.device, dtype=torch.long)
-
-    def of_chunk(states: Tensor, golds: Tensor) -> Tensor:
-        return nn.functional.cross_entropy(head(states), golds, reduction="sum")
-
-    chunks = zip(states_MD.split(CHUNK), gold_M.split(CHUNK), strict=True)
-    losses: list[Any] = [checkpoint(of_chunk, *chunk, use_reentrant=False) for chunk in chunks]
-    return torch.stack(losses).sum()
+    return summed_cross_entropy(head(states_MD), head.output, gold_M)
 
 
 def predict(examples: Examples, task: Task, head: TrainedHead | None, forward: Forward) -> Predicted:
     """(right, masked) tokens of each text, under masks that are the same for every model with that tokenizer."""
     assert head is not None and isinstance(task.format, MaskedLanguageModel)
+    decoder = head.module
+    assert isinstance(decoder, LanguageModelHead)
     reading = forward.reading
     plain = items(examples, task.format, reading)
     drawn = draw(plain, range(len(plain)), task.format, reading, EVALUATION_SEED)
 
     def read(batch: TokenBatch, sequences: Sequence[int]) -> list[list[int]]:
         targets = [drawn.targets[sequence] for sequence in sequences]
-        states_MD = _states(forward.backbone, batch, [places for places, _ in targets], reading.framing)
-        chosen = [token for chunk in states_MD.split(CHUNK) for token in head.module(chunk).argmax(dim=-1).tolist()]
+        states_MD = _states(forward.backbone, batch, [places for places, _ in targets], reading.hidden)
+        chosen = likeliest(decoder(states_MD), decoder.output).tolist()
         right: list[list[int]] = []
         for _, tokens in targets:
             mine, chosen = chosen[: len(tokens)], chosen[len(tokens) :]
@@ -128,7 +128,7 @@ def predict(examples: Examples, task: Task, head: TrainedHead | None, forward: F
 def _encode(examples: Examples, reading: Reading) -> Encoded:
     if reading.tokenizer.mask_token_id is None:
         raise UserError("the checkpoint's tokenizer has no mask token, so masked language modelling cannot use it")
-    return encode_texts(reading.tokenizer, examples.columns["text"], None, reading.framing.prefix, reading.max_length)
+    return encode_texts(reading.tokenizer, examples.columns["text"], None, reading.hidden.prefix, reading.max_length)
 
 
 def _mask(
@@ -148,9 +148,9 @@ def _mask(
     return masked, places, [ids[place] for place in places]
 
 
-def _states(backbone: Encoder, batch: TokenBatch, places: Sequence[Sequence[int]], framing: Hidden) -> Tensor:
+def _states(backbone: Backbone, batch: TokenBatch, places: Sequence[Sequence[int]], framing: Hidden) -> Tensor:
     """Hidden states [M, D] at the given places of each sequence, in order."""
-    hidden_TD = backbone.hidden(batch, framing.layer)
+    hidden_TD = backbone.hidden(batch, framing.layer, framing.bidirectional)
     counts = torch.tensor([len(each) for each in places], device=hidden_TD.device)
     within_M = torch.tensor([p for each in places for p in each], device=hidden_TD.device, dtype=torch.long)
     return hidden_TD[batch.first_N.repeat_interleave(counts) + within_M]

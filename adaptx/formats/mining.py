@@ -35,7 +35,7 @@ def predict(examples: Examples, task: Task, _head: TrainedHead | None, forward: 
     task_format, reading = task.format, forward.reading
     sides = [list[str](examples.columns[role][0]) for role in ("source", "target")]
     encoded = [
-        encode_texts(reading.tokenizer, texts, None, reading.framing.prefix, reading.max_length) for texts in sides
+        encode_texts(reading.tokenizer, texts, None, reading.hidden.prefix, reading.max_length) for texts in sides
     ]
     vectors = [forward.vectors(each) for each in encoded]
     gold = [(first - 1, second - 1) for first, second in examples.columns["gold"][0]]
@@ -45,7 +45,7 @@ def predict(examples: Examples, task: Task, _head: TrainedHead | None, forward: 
         source, target = (_side(sides[i], vectors[i], held[i], inside) for i in (0, 1))
         return source, target
 
-    centred = reading.framing.centred
+    centred = reading.hidden.centred
     of_development = _candidates(*part(True), task_format.neighbours, centred)
     threshold = threshold_for(of_development, [pair for pair in gold if pair[0] in held[0]])
     source, target = part(False)

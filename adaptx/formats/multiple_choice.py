@@ -9,8 +9,8 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Tensor, nn
 
+from adaptx.backbones.backbone import Backbone
 from adaptx.backbones.batching import Encoded, encode_texts
-from adaptx.backbones.encoder import Encoder
 from adaptx.data.examples import Examples
 from adaptx.formats.heads import LinearHead
 from adaptx.formats.interface import (
@@ -38,7 +38,7 @@ def items(examples: Examples, _format: MultipleChoice, reading: Reading) -> Item
     return Items(encoded, members, list(examples.columns["label"]), [1] * len(members))
 
 
-def loss_sum(backbone: Encoder, head: nn.Module, drawn: Items, piece: Piece, framing: Hidden) -> Tensor:
+def loss_sum(backbone: Backbone, head: nn.Module, drawn: Items, piece: Piece, framing: Hidden) -> Tensor:
     """Cross-entropy over each question's choices, summed over questions."""
     scores_N = head(backbone.pooled(piece.batch, framing)).squeeze(-1)
     place = piece.position()
@@ -55,7 +55,7 @@ def loss_sum(backbone: Encoder, head: nn.Module, drawn: Items, piece: Piece, fra
 def predict(examples: Examples, _task: Task, head: TrainedHead | None, forward: Forward) -> Predicted:
     """Index of the highest-scoring choice, the first of equal ones; the records hold each choice's probability."""
     assert head is not None
-    framing = forward.reading.framing
+    framing = forward.reading.hidden
     encoded, members = _encode(examples, forward.reading)
     scores = forward.each(encoded, lambda batch, _: head.module(forward.backbone.pooled(batch, framing)).squeeze(-1))
     shares = [torch.stack([scores[sequence] for sequence in each]).softmax(dim=-1) for each in members]
@@ -73,7 +73,7 @@ def _encode(examples: Examples, reading: Reading) -> tuple[Encoded, list[list[in
         first += [text] * len(choices)
         second += [_second(question, choice) for choice in choices]
         counts.append(len(choices))
-    encoded = encode_texts(reading.tokenizer, first, second, reading.framing.prefix, reading.max_length)
+    encoded = encode_texts(reading.tokenizer, first, second, reading.hidden.prefix, reading.max_length)
     return encoded, [list(range(begin, end)) for begin, end in pairwise(accumulate(counts, initial=0))]
 
 

@@ -1,7 +1,8 @@
 """Span question answering: a start and an end among the context's tokens (Devlin et al. 2019, sections 4.2 and 4.3).
 
 Long contexts are read in overlapping windows. Loss unit: the window; one that does not hold the whole answer points to
-its first token, as an unanswerable question does. An answer is the best span over all windows.
+its first token, as an unanswerable question does, or to its last where tokens see only what is before them. An answer
+is the best span over all windows.
 
 Suffixes: N windows, L tokens of the longest, C tokens of a context that show some of it, K candidates of a window.
 """
@@ -15,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from adaptx.backbones.batching import Encoded, TokenBatch
-from adaptx.backbones.encoder import Encoder
+from adaptx.backbones.backbone import Backbone
+from adaptx.backbones.batching import Encoded, TokenBatch, padding_id
 from adaptx.data.examples import Examples
 from adaptx.errors import UserError
 from adaptx.formats.heads import LinearHead
@@ -40,11 +41,15 @@ LEAST_CONTEXT_TOKENS = 8
 
 @dataclass(frozen=True)
 class Window:
-    """One window: which question it is of, where its context's tokens begin, and their character spans."""
+    """One window: which question it is of, where its context's tokens begin, and their character spans.
+
+    null: the place of the token that stands for no answer.
+    """
 
     question: int
     first: int
     spans: list[tuple[int, int]]
+    null: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,14 +63,14 @@ def new_head(_format: QuestionAnswering, base: HeadBase) -> nn.Module:
 
 
 def items(examples: Examples, task_format: QuestionAnswering, reading: Reading) -> Items:
-    """One item a window; the target is (start token, end token) of the first answer, or the window's first token."""
+    """One item a window; the target is (start token, end token) of the first answer, or twice the window's `null`."""
     made = windows(examples, task_format, reading)
     answers, starts = examples.columns["answers"], examples.columns["answer_starts"]
     targets = [_target(window, answers[window.question], starts[window.question]) for window in made.windows]
     return Items(made.encoded, [[index] for index in range(len(targets))], targets, [1] * len(targets))
 
 
-def loss_sum(backbone: Encoder, head: nn.Module, drawn: Items, piece: Piece, framing: Hidden) -> Tensor:
+def loss_sum(backbone: Backbone, head: nn.Module, drawn: Items, piece: Piece, framing: Hidden) -> Tensor:
     """Mean of the start's and the end's cross-entropy over a window's tokens, summed over windows."""
     target_of = dict(zip((member for (member,) in drawn.members), drawn.targets, strict=True))
     lengths = [len(drawn.encoded.ids[sequence]) for sequence in piece.sequences]
@@ -86,7 +91,7 @@ def predict(examples: Examples, task: Task, head: TrainedHead | None, forward: F
 
     def read(batch: TokenBatch, sequences: Sequence[int]) -> list[tuple[float, float, int, int]]:
         lengths = [len(made.encoded.ids[sequence]) for sequence in sequences]
-        logits_NL2 = _window_logits(forward.backbone, head.module, batch, lengths, forward.reading.framing)
+        logits_NL2 = _window_logits(forward.backbone, head.module, batch, lengths, forward.reading.hidden)
         return best_spans(logits_NL2, [made.windows[sequence] for sequence in sequences], task_format)
 
     found = forward.each(made.encoded, read)
@@ -117,7 +122,7 @@ def windows(examples: Examples, task_format: QuestionAnswering, reading: Reading
     Raises:
         UserError: `max_length` leaves no room for a context.
     """
-    prefix = reading.framing.prefix
+    prefix = reading.hidden.prefix
     questions = _cut_questions(reading.tokenizer, examples.columns["question"], task_format.question_tokens)
     pairs = [prefix + question for question in questions], [prefix + each for each in examples.columns["context"]]
     # Unlimited on purpose: the windows are cut out of the whole, so that the tokenizer runs once a question.
@@ -146,8 +151,8 @@ def windows(examples: Examples, task_format: QuestionAnswering, reading: Reading
                 types.append([*kinds[:first], *kinds[inside], *kinds[last:]])
             # The prefix is not part of the user's text: its characters count for nothing.
             spans = [(max(0, a - len(prefix)), max(0, b - len(prefix))) for a, b in offsets[inside]]
-            found.append(Window(question, first, spans))
-    encoded = Encoded(ids, types if with_types else None, reading.tokenizer.pad_token_id, 0)
+            found.append(Window(question, first, spans, len(ids[-1]) - 1 if reading.causal else 0))
+    encoded = Encoded(ids, types if with_types else None, padding_id(reading.tokenizer), 0)
     return Windows(encoded, found)
 
 
@@ -163,7 +168,7 @@ def best_spans(
     logits = logits_NL2.float().cpu().numpy()
     results: list[tuple[float, float, int, int]] = []
     for logits_L2, window in zip(logits, made, strict=True):
-        null = float(logits_L2[0].sum())
+        null = float(logits_L2[window.null].sum())
         place_C = np.array([place for place, (begin, end) in enumerate(window.spans) if begin < end], dtype=np.intp)
         if not len(place_C):
             results.append((-np.inf, null, 0, 0))
@@ -195,10 +200,10 @@ def _share(null: float, score: float) -> float:
 
 
 def _window_logits(
-    backbone: Encoder, head: nn.Module, batch: TokenBatch, lengths: Sequence[int], framing: Hidden
+    backbone: Backbone, head: nn.Module, batch: TokenBatch, lengths: Sequence[int], framing: Hidden
 ) -> Tensor:
     """Logits [N, L, 2] of every token of each window; padding is minus infinity."""
-    hidden_TD = backbone.hidden(batch, framing.layer)
+    hidden_TD = backbone.hidden(batch, framing.layer, framing.bidirectional)
     logits_T2 = head(hidden_TD)
     length_N1 = torch.tensor(lengths, device=hidden_TD.device).unsqueeze(1)
     place_L = torch.arange(max(lengths), device=hidden_TD.device)
@@ -208,13 +213,13 @@ def _window_logits(
 
 
 def _target(window: Window, answers: Sequence[str], starts: Sequence[int]) -> tuple[int, int]:
-    """Token places of the first answer in the window's sequence, or (0, 0) where it is not wholly inside."""
+    """Token places of the first answer in the window's sequence, or of `null` where it is not wholly inside."""
     if not answers:
-        return (0, 0)
+        return window.null, window.null
     begin, end = starts[0], starts[0] + len(answers[0])
     touched = [place for place, (a, b) in enumerate(window.spans) if a < end and b > begin]
     if not touched or window.spans[0][0] > begin or window.spans[-1][1] < end:
-        return (0, 0)
+        return window.null, window.null
     return window.first + touched[0], window.first + touched[-1]
 
 

@@ -98,13 +98,13 @@ def _right(golds: Sequence[Sequence[str]], pool: Examples) -> list[list[str]]:
 
 
 def _encode_queries(examples: Examples, reading: Reading) -> Encoded:
-    return encode_texts(reading.tokenizer, examples.columns["query"], None, reading.framing.prefix, reading.max_length)
+    return encode_texts(reading.tokenizer, examples.columns["query"], None, reading.hidden.prefix, reading.max_length)
 
 
 def _encode_candidates(examples: Examples, reading: Reading) -> Encoded:
     """Candidates, as pairs with their contexts where there are any."""
     texts, contexts = examples.columns["candidate"], examples.columns.get("candidate_context")
-    return encode_texts(reading.tokenizer, texts, contexts, reading.framing.prefix, reading.max_length)
+    return encode_texts(reading.tokenizer, texts, contexts, reading.hidden.prefix, reading.max_length)
 
 
 RETRIEVAL = Format(predict, Training(items, JointLoss(loss)))

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from adaptx.backbones.batching import Encoded, TokenBatch
-from adaptx.backbones.encoder import Encoder
+from adaptx.backbones.backbone import Backbone
+from adaptx.backbones.batching import Encoded, TokenBatch, padding_id
 from adaptx.data.examples import Examples
 from adaptx.formats.heads import LinearHead
 from adaptx.formats.interface import (
@@ -39,7 +39,7 @@ class Pieces:
 
     def __init__(self, sentences: Sequence[Sequence[str]], reading: Reading) -> None:
         tokenizer = reading.tokenizer
-        before, after, types = _surroundings(tokenizer, reading.framing.prefix)
+        before, after, types = _surroundings(tokenizer, reading.hidden.prefix)
         room = reading.max_length - len(before) - len(after)
         ids: list[list[int]] = []
         self.sentence: list[int] = []
@@ -65,7 +65,7 @@ class Pieces:
                 if not subwords:
                     break
         self.encoded = Encoded(ids, [[types] * len(each) for each in ids] if types is not None else None,
-                               tokenizer.pad_token_id, cut)  # fmt: skip
+                               padding_id(tokenizer), cut)  # fmt: skip
 
 
 def new_head(task_format: Tagging, base: HeadBase) -> nn.Module:
@@ -86,7 +86,7 @@ def items(examples: Examples, task_format: Tagging, reading: Reading) -> Items:
     return Items(pieces.encoded, members, targets, [len(tags) for tags in examples.columns["tags"]])
 
 
-def loss_sum(backbone: Encoder, head: nn.Module, drawn: Items, piece: Piece, framing: Hidden) -> Tensor:
+def loss_sum(backbone: Backbone, head: nn.Module, drawn: Items, piece: Piece, framing: Hidden) -> Tensor:
     """Cross-entropy summed over words."""
     of_sequence = {
         sequence: target
@@ -108,7 +108,7 @@ def predict(examples: Examples, _task: Task, head: TrainedHead | None, forward: 
 
     def read(batch: TokenBatch, sequences: Sequence[int]) -> list[list[int]]:
         firsts = [pieces.first_tokens[sequence] for sequence in sequences]
-        chosen = _word_logits(forward.backbone, head.module, batch, firsts, forward.reading.framing).argmax(dim=-1)
+        chosen = _word_logits(forward.backbone, head.module, batch, firsts, forward.reading.hidden).argmax(dim=-1)
         return [part.tolist() for part in chosen.cpu().split([len(first) for first in firsts])]
 
     predictions: list[list[str]] = [[] for _ in sentences]
@@ -124,10 +124,10 @@ def predict(examples: Examples, _task: Task, head: TrainedHead | None, forward: 
 
 
 def _word_logits(
-    backbone: Encoder, head: nn.Module, batch: TokenBatch, firsts: Sequence[Sequence[int]], framing: Hidden
+    backbone: Backbone, head: nn.Module, batch: TokenBatch, firsts: Sequence[Sequence[int]], framing: Hidden
 ) -> Tensor:
     """Logits [W, C] of the words of all sequences, in order, at their first tokens."""
-    hidden_TD = backbone.hidden(batch, framing.layer)
+    hidden_TD = backbone.hidden(batch, framing.layer, framing.bidirectional)
     counts = torch.tensor([len(first) for first in firsts], device=hidden_TD.device)
     within_W = torch.tensor([place for first in firsts for place in first], device=hidden_TD.device, dtype=torch.long)
     at_W = batch.first_N.repeat_interleave(counts) + within_W
@@ -137,6 +137,8 @@ def _word_logits(
 def _subwords(tokenizer: Any, sentences: Sequence[Sequence[str]]) -> list[list[list[int]]]:
     """Token ids of each word of each sentence; a word the tokenizer drops is its unknown token."""
     words = [list(words) for words in sentences]
+    if not words_stand_alone(tokenizer):
+        return [_spaced(tokenizer, sentence) for sentence in words]
     output: Any = tokenizer(words, is_split_into_words=True, add_special_tokens=False) if words else None
     found: list[list[list[int]]] = []
     for number, sentence in enumerate(words):
@@ -144,8 +146,25 @@ def _subwords(tokenizer: Any, sentences: Sequence[Sequence[str]]) -> list[list[l
         if sentence:
             for token, word in zip(output["input_ids"][number], output.word_ids(number), strict=True):
                 parts[word].append(token)
-        found.append([part or [tokenizer.unk_token_id] for part in parts])
+        found.append([part or [_unknown(tokenizer)] for part in parts])
     return found
+
+
+def words_stand_alone(tokenizer: Any) -> bool:
+    """Whether a word has the same tokens with a space before it as without one; of byte-level tokenizers none has."""
+    alone, both = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("a", "a a"))
+    return both == alone + alone
+
+
+def _spaced(tokenizer: Any, sentence: list[str]) -> list[list[int]]:
+    """Token ids of each word as they are in running text: with the space before it, if it is not the first."""
+    texts = [word if place == 0 else f" {word}" for place, word in enumerate(sentence)]
+    ids: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+    return [each or [_unknown(tokenizer)] for each in ids]
+
+
+def _unknown(tokenizer: Any) -> int:
+    return tokenizer.unk_token_id if tokenizer.unk_token_id is not None else padding_id(tokenizer)
 
 
 def _surroundings(tokenizer: Any, prefix: str) -> tuple[list[int], list[int], int | None]:

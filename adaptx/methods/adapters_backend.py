@@ -1,132 +1,165 @@
-"""The only file that imports the adapters library (Poth et al. 2023, arXiv:2311.11077).
+"""Bottleneck adapters at one place of every layer; each is a module of the adapters library (Poth et al. 2023,
+arXiv:2311.11077).
 
-`prepare` must run before peft injects anything: in the other order its replacement of linear maps silently drops
-the LoRA layers.
+Of the library no more is used in training than its adapter modules. Its own classes of networks replace attention and
+linear maps too, differ from transformers' in some architectures, and are lacking for others; here a network stays as
+transformers made it, and what lies around the adapter is the same everywhere. Where the library has a class that is
+right it computes the same (`adapters_classes`, which its folders are written from).
+
+Suffixes: B sequences, T tokens, A adapters, D hidden size.
 """
 
-import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from adaptx.backbones.sites import Key, sites_of
 
 SITE = "adapter"
 FUSION_SITE = "adapter_fusion"
-_ADAPTER = ".adapters."
 FusionLayer = TypeVar("FusionLayer", bound=nn.Module)
+
+INSIDE_NORM = {
+    "bert": "output.LayerNorm",
+    "xlm-roberta": "output.LayerNorm",
+    "distilbert": "output_layer_norm",
+    "deberta-v2": "output.LayerNorm",
+    "rembert": "output.LayerNorm",
+}
+"""Architecture whose layers end in a norm -> that norm's path below a layer.
+
+With s the sum of the feed-forward's output and its residual, the layer's output becomes norm(s + U f(D norm(s))): the
+place of Pfeiffer et al. 2021 (arXiv:2005.00247, section 3.1).
+"""
+AFTER_LAYER = (
+    "xlm-roberta-xl", "modernbert", "t5", "mt5", "umt5", "mbart", "qwen2", "qwen3", "llama", "mistral", "gemma2",
+    "gemma3_text", "bloom", "xglm",
+)  # fmt: skip
+"""Architectures whose layers end in a sum: the layer's output y becomes y + U f(D y).
+
+Norms lie before attention and feed-forward there, or (in Gemma) also before the sum. In the second stack of an
+encoder-decoder the adapter lies after cross-attention and feed-forward alike, at the layer's end.
+"""
+
+
+class Adapters(nn.Module):
+    """The adapters of one layer and the mixing layers over them.
+
+    order: names in the order in which they run; several at once are mixed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.adapters = nn.ModuleDict()
+        self.fusions = nn.ModuleDict()
+        self.order: list[tuple[str, ...]] = []
+
+    def over(self, states_BTD: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
+        """What the states become; each adapter reads them through `norm`, and adds to them as they are."""
+        for names in self.order:
+            read_BTD = norm(states_BTD)
+            if len(names) == 1:
+                states_BTD, _, _ = self.adapters[names[0]](read_BTD, states_BTD)
+            else:
+                outputs = [self.adapters[name](read_BTD, states_BTD)[2] for name in names]
+                outputs_BTAD = torch.stack(outputs, dim=-2)
+                states_BTD = self.fusions[",".join(names)](read_BTD, outputs_BTAD, states_BTD)
+        return states_BTD
 
 
 def prepare(network: Any) -> None:
-    """Make a bare transformers network able to hold adapters; its forward pass stays as it was."""
-    import adapters
-
-    assert not any("lora_" in name for name, _ in network.named_parameters()), "adapters come before LoRA"
-    # Its note that no adapter is active yet would be printed at each forward pass of a bare network.
-    logging.getLogger("adapters").setLevel(logging.ERROR)
-    adapters.init(network)
+    """Make room for adapters in every layer of a transformers network; its forward pass stays as it was."""
+    model_type = network.config.model_type
+    assert model_type in INSIDE_NORM or model_type in AFTER_LAYER, model_type
+    extend = _inside_norm if model_type in INSIDE_NORM else _after_layer
+    for path in sites_of(network).layer_paths():
+        layer = network.get_submodule(path)
+        holder = layer.get_submodule(INSIDE_NORM[model_type]) if model_type in INSIDE_NORM else layer
+        # Not a hook: what transformers records as a layer's output would be what it was before the hook.
+        holder.__class__ = extend(type(holder))
+        holder.bottleneck = Adapters()
 
 
 def add_adapter(network: Any, reduction_factor: float, activation: str, name: str) -> dict[Key, nn.Parameter]:
-    """Add and activate one adapter over the active ones; its up-projection starts at zero."""
+    """Add one adapter over those that are there; its up-projection starts at zero.
+
+    The parameters are keyed by layer; `adapter_down.0.weight` is called `down.weight`.
+    """
     from adapters import SeqBnConfig
+    from adapters.methods.modeling import Adapter
 
     # `mam_adapter` is the library's name for Kaiming-uniform down and zero up (He et al. 2022, arXiv:2110.04366).
     config = SeqBnConfig(reduction_factor=reduction_factor, non_linearity=activation, init_weights="mam_adapter")
-    network.add_adapter(name, config=config)
-    below = _active(network)
-    network.set_active_adapters(_stack(*below, name) if below else name)
-    return _parameters(network, _ADAPTER, name, SITE)
+    size = network.config.hidden_size
+    found: dict[Key, nn.Parameter] = {}
+    for layer, place in _places(network):
+        adapter = Adapter(name, size, int(size // reduction_factor), config)
+        place.adapters[name] = adapter.train(place.training)
+        place.order.append((name,))
+        for path, parameter in adapter.named_parameters():
+            found[layer, SITE, plain_tensor(path)] = parameter
+    return found
+
+
+def plain_tensor(path: str) -> str:
+    """What a tensor of the library's adapters is called here."""
+    return path.replace("adapter_down.0", "down").replace("adapter_up", "up")
 
 
 def add_fusion(
     network: Any, names: list[str], below: list[str], make: Callable[[int], FusionLayer]
 ) -> list[FusionLayer]:
-    """Mix the outputs of the adapters `names`, above the frozen ones in `below`, by one fusion layer in each layer.
+    """Mix the outputs of the adapters `names`, above the frozen ones in `below`, by one mixing layer in each layer.
 
-    make: layer -> a module called as the library calls its own fusion layer, whose place it takes. Returns them all.
+    make: layer -> a module that is given what the adapters read, their outputs and the states. Returns them all.
     """
-    from adapters.composition import Fuse
-
-    network.add_adapter_fusion(names)
-    # The library annotates its varargs as a list each, hence the cast.
-    fusion: Any = cast(Any, Fuse)(*names)
-    network.set_active_adapters(_stack(*below, fusion) if below else fusion)
-    sites = sites_of(network)
     made: list[FusionLayer] = []
-    for path, module in network.named_modules():
-        layers = getattr(module, "adapter_fusion_layer", None)
-        if isinstance(layers, nn.ModuleDict) and fusion.name in layers:
-            layer = sites.layer(path)
-            assert layer is not None, path
-            made.append(make(layer))
-            layers[fusion.name] = made[-1]
+    for layer, place in _places(network):
+        made.append(make(layer).train(place.training))
+        place.fusions[",".join(names)] = made[-1]
+        place.order = [*((name,) for name in below), tuple(names)]
     return made
 
 
-def add_plain_fusion(network: Any, names: list[str], below: list[str]) -> dict[Key, nn.Parameter]:
-    """As `add_fusion`, with the library's own layers: what its folders hold. Their tensors are called as ours."""
-    from adapters.composition import Fuse
-
-    network.add_adapter_fusion(names)
-    fusion: Any = cast(Any, Fuse)(*names)
-    network.set_active_adapters(_stack(*below, fusion) if below else fusion)
-    return _parameters(network, ".adapter_fusion_layer.", fusion.name, FUSION_SITE)
-
-
-def save_active(network: Any, folder: Path) -> None:
-    """Write the active adapters, and the mixing over them, as the library's own folder.
-
-    One adapter lies in the folder itself (`load_adapter`); several with their composition in folders below it
-    (`load_adapter_setup`).
-    """
-    active = network.adapters_config.active_setup
-    names = _names(active)
-    if len(names) == 1:
-        network.save_adapter(str(folder), names[0])
-    else:
-        network.save_adapter_setup(str(folder), active)
-
-
-def forward_contexts() -> list[Any]:
-    """What the library's layers run in during a forward pass, for layers computed again; empty outside of one."""
-    from adapters.context import ForwardContext
-
-    context = ForwardContext.get_context()
-    return [] if context is None else [context]
-
-
 def adapter_names(network: Any) -> list[str]:
-    """Names of the active adapters, lowest first."""
-    return _active(network)
+    """Names of the adapters at work, lowest first."""
+    return [name for names in _places(network)[0][1].order for name in names]
 
 
-def _stack(*layers: Any) -> Any:
-    from adapters.composition import Stack
-
-    return cast(Any, Stack)(*layers)
-
-
-def _active(network: Any) -> list[str]:
-    active = getattr(network, "active_adapters", None)
-    return _names(active) if active is not None and hasattr(active, "children") else []
-
-
-def _names(composition: Any) -> list[str]:
-    """In order; the library's own `flatten` returns a set, whose order changes from process to process."""
-    children = ([child] if isinstance(child, str) else _names(child) for child in composition.children)
-    return [name for names in children for name in names]
-
-
-def _parameters(network: nn.Module, marker: str, name: str, site: str) -> dict[Key, nn.Parameter]:
-    """The parameters of one adapter or fusion, keyed by layer; `adapter_down.0.weight` becomes `down.weight`."""
+def _places(network: Any) -> list[tuple[int, Adapters]]:
+    """Of every layer, in order."""
     sites = sites_of(network)
-    found: dict[Key, nn.Parameter] = {}
-    for path, parameter in network.named_parameters():
-        _, there, tail = path.partition(f"{marker}{name}.")
-        if there:
-            tensor = tail.replace("adapter_down.0", "down").replace("adapter_up", "up")
-            found[sites.layer(path), site, tensor] = parameter
-    return found
+    found = [(sites.layer(path), each) for path, each in network.named_modules() if isinstance(each, Adapters)]
+    assert found, "the network has not been through `prepare`"
+    return cast(list[tuple[int, Adapters]], found)
+
+
+def _inside_norm(plain: type[nn.Module]) -> type[nn.Module]:
+    """The class of a norm that adapters lie before."""
+
+    def forward(self: Any, states_BTD: Tensor) -> Tensor:
+        def norm(states_BTD: Tensor) -> Tensor:
+            return plain.forward(self, states_BTD)
+
+        return norm(self.bottleneck.over(states_BTD, norm))
+
+    return type(plain.__name__, (plain,), {"forward": forward})
+
+
+def _after_layer(plain: type[nn.Module]) -> type[nn.Module]:
+    """The class of a layer that adapters lie behind."""
+
+    def forward(self: Any, *args: Any, **options: Any) -> Any:
+        output = plain.forward(self, *args, **options)
+        if isinstance(output, tuple):
+            states_BTD, *more = cast(tuple[Any, ...], output)
+            return (self.bottleneck.over(states_BTD, _as_it_is), *more)
+        return self.bottleneck.over(output, _as_it_is)
+
+    return type(plain.__name__, (plain,), {"forward": forward})
+
+
+def _as_it_is(states_BTD: Tensor) -> Tensor:
+    return states_BTD

@@ -1,21 +1,48 @@
-"""LoRA through peft (Hu et al. 2021, arXiv:2106.09685): low-rank updates beside the linear maps of chosen sites."""
+"""LoRA through peft (Hu et al. 2021, arXiv:2106.09685): low-rank updates beside the linear maps of chosen sites.
+
+Where biases train too (peft's `bias="lora_only"`), a module holds what it adds to them, so that modules lie over one
+another, merge and fold as their low-rank updates do. peft itself would change the network's own biases.
+"""
 
 import warnings
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from adaptx.backbones.fp32_guise import fp32_guise
 from adaptx.backbones.sites import Key, Sites
+from adaptx.errors import UserError
 from adaptx.methods.quantised import quieten
 from adaptx.specs import Lora
 
 TENSORS = ("lora_A", "lora_B")
+BIAS = "bias"
+
+
+class Shifted(nn.Module):
+    """A linear map with a trained vector added to its outputs: what a LoRA module adds to the map's bias.
+
+    `base_layer` is where peft looks for the map below its own layer.
+    """
+
+    def __init__(self, base_layer: nn.Module, output_size: int, device: torch.device) -> None:
+        super().__init__()
+        self.base_layer = base_layer
+        self.bias = nn.Parameter(torch.zeros(output_size, device=device))
+
+    def forward(self, *inputs: Any, **options: Any) -> Tensor:
+        output: Tensor = self.base_layer(*inputs, **options)
+        return output + self.bias.to(output.dtype)
 
 
 def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> dict[Key, nn.Parameter]:
     """Inject a LoRA module at the method's sites and their companions.
 
     Modules injected before stay active, and their outputs add up.
+
+    Raises:
+        UserError: biases are to train where no map has one.
     """
     # Before peft is imported, which imports bitsandbytes wherever it is installed.
     quieten()
@@ -30,9 +57,11 @@ def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> dict[Ke
         lora_alpha=method.alpha,  # pyright: ignore[reportArgumentType]  # peft takes any number
         lora_dropout=method.dropout,
         target_modules=list(targets),
+        rank_pattern={path: method.rank_at(site) for path, (_, site) in targets.items()} if method.ranks else {},
+        alpha_pattern={path: method.alpha_at(site) for path, (_, site) in targets.items()} if method.alphas else {},  # pyright: ignore[reportArgumentType]
     )
     let_lora_over(config)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), fp32_guise(network):
         # peft warns of a second module in one network, which stacking means to have.
         warnings.filterwarnings("ignore", message="Already found a `peft_config` attribute")
         inject_adapter_in_model(config, network, name)
@@ -44,20 +73,24 @@ def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> dict[Ke
             number, site = targets[path]
             for tensor in TENSORS:
                 parameters[number, site, tensor] = getattr(layer, tensor)[name].weight
+            if method.bias and layer.get_base_layer().bias is not None:
+                layer.base_layer = Shifted(layer.base_layer, layer.out_features, layer.get_base_layer().weight.device)
+                parameters[number, site, BIAS] = layer.base_layer.bias
+    if method.bias and not any(tensor == BIAS for _, _, tensor in parameters):
+        raise UserError(f"{method}: no linear map at these sites has a bias that could train; use Lora(bias=False)")
     return parameters
-
-
-def scaling(method: Lora) -> float:
-    """What B A x is multiplied by."""
-    return method.alpha / method.rank
 
 
 def fold(network: nn.Module) -> None:
     """Add every LoRA module into the weights beside it and remove it: what full fine-tuning starts from."""
     for path, layer in list(_lora_layers(network)):
         layer.merge()
+        linear, below = layer.get_base_layer(), layer.base_layer
+        while isinstance(below, Shifted):
+            linear.bias.data += below.bias.data
+            below = below.base_layer
         parent, _, child = path.rpartition(".")
-        setattr(network.get_submodule(parent), child, layer.get_base_layer())
+        setattr(network.get_submodule(parent), child, linear)
 
 
 def _lora_layers(network: nn.Module) -> list[tuple[str, Any]]:

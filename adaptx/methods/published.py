@@ -5,17 +5,22 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from adaptx.backbones.loading import load_biases
 from adaptx.backbones.sites import SITES_OF, Key
 from adaptx.errors import UserError
+from adaptx.methods.lora import BIAS
 from adaptx.methods.module import Module
 from adaptx.published import Layout, read_layout
 from adaptx.published_source import find_folder, weights_file
+from adaptx.sources import Sources
 from adaptx.specs import Lora, Published
 from adaptx.specs.method import with_companions
 
 
-def load_published(published: Published, base: str) -> Module:
+def load_published(published: Published, base: str, sources: Sources) -> Module:
     """The module in fp32; `base` is the digest of its checkpoint.
+
+    sources: where the checkpoint is, whose own biases are taken off trained ones.
 
     A LoRA's smaller ranks, and the sites and layers that it leaves out, are filled up with zeros in both matrices: they
     add nothing, and as the gradient of each is a product with the other, they stay zero.
@@ -23,12 +28,16 @@ def load_published(published: Published, base: str) -> Module:
     Raises:
         UserError: the files have changed to another method since the recipe was read, or are not there.
     """
-    folder = find_folder(published.source, published.revision)
+    folder = find_folder(published.source, published.revision, sources.modules)
     layout = read_layout(folder, published.model)
     if layout.method != published.method:
         raise UserError(f"published module {folder} is now {layout.method}, and was {published.method} when planned")
     stored = _stored(weights_file(folder))
     tensors: dict[Key, Tensor] = {(p.layer, p.site, p.tensor): stored[p.name].float() * p.scale for p in layout.tensors}
+    above = {(p.layer, p.site, p.tensor): p.above for p in layout.tensors if p.above is not None}
+    if above:
+        own = load_biases(published.model, sources, above.values())
+        tensors |= {key: tensors[key] - own[path] for key, path in above.items()}
     if isinstance(layout.method, Lora):
         tensors = _filled(tensors, layout, layout.method, published)
     return Module("module", layout.method, base, tensors)
@@ -43,7 +52,7 @@ def _stored(file: Path) -> dict[str, Tensor]:
 
 
 def _filled(tensors: dict[Key, Tensor], layout: Layout, method: Lora, published: Published) -> dict[Key, Tensor]:
-    """Every site of the method in every layer, at the method's rank."""
+    """Every site of the method in every layer, at the method's rank there."""
     shape = published.model.shape
     assert shape is not None, "planning refuses a model of unknown shape"
     paths = SITES_OF[shape.model_type].stacks[0].paths
@@ -51,10 +60,13 @@ def _filled(tensors: dict[Key, Tensor], layout: Layout, method: Lora, published:
     for layer in range(shape.layers):
         for site in (site for site in with_companions(method.sites) if site in paths):
             inputs, outputs = shape.linear_maps[site]
-            down, up = torch.zeros(method.rank, inputs), torch.zeros(outputs, method.rank)
+            rank = method.rank_at(site)
+            down, up = torch.zeros(rank, inputs), torch.zeros(outputs, rank)
             if (layer, site, "lora_A") in tensors:
                 own = tensors[layer, site, "lora_A"]
                 down[: own.shape[0]] = own
                 up[:, : own.shape[0]] = tensors[layer, site, "lora_B"]
             filled[layer, site, "lora_A"], filled[layer, site, "lora_B"] = down, up
+            if method.bias and shape.has_bias(site):
+                filled[layer, site, BIAS] = tensors.get((layer, site, BIAS), torch.zeros(outputs))
     return filled

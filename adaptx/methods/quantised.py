@@ -18,9 +18,9 @@ from adaptx.specs.quantisation import Quantisation
 OUTLIER = 6.0
 """Columns of inputs with a larger value than this are multiplied in 16 bits, on a GPU (LLM.int8, section 3.2)."""
 
-WHOLE: dict[str, tuple[str, ...]] = {"mt5": ("down",)}
-"""Architecture -> sites that are not quantised: mT5 casts that map's input to the dtype of its weight, which for a
-quantised one is bytes. transformers keeps it whole too."""
+WHOLE: dict[str, tuple[str, ...]] = dict.fromkeys(("t5", "mt5", "umt5"), ("down",))
+"""Architecture -> sites that are not quantised: T5 and its kin cast that map's input to the dtype of its weight, which
+for a quantised one is bytes. transformers keeps it whole too."""
 
 
 def replace_linear(network: Any, make: Callable[[nn.Linear], nn.Linear]) -> None:
@@ -79,6 +79,30 @@ def give_weights(model: nn.Module, weight_of: Callable[[nn.Linear], Tensor]) -> 
     for layer in _found(model, library.nn.Linear8bitLt):
         rows, scales, _ = library.functional.int8_vectorwise_quant(weight_of(layer).to(torch.float16))
         layer.weight = library.nn.Int8Params(rows, requires_grad=False, has_fp16_weights=False, CB=rows, SCB=scales)
+
+
+def quantise_loaded(network: Any, kind: Quantisation, bf16: bool, device: torch.device) -> None:
+    """Quantise the maps of a network with weights, one after the other; all of it is on `device` then.
+
+    Weights are rounded to bf16 before, so that what is stored is the same whatever products are taken in.
+    """
+    before: dict[str, nn.Linear] = {
+        path: module for path, module in network.named_modules() if isinstance(module, nn.Linear)
+    }
+    quantise(network, kind, bf16)
+    library, paths = _library().nn, dict[nn.Module, str]()
+    for path, module in network.named_modules():
+        if isinstance(module, (library.Linear4bit, library.Linear8bitLt)):
+            paths[module] = path
+            module.bias = before[path].bias
+
+    def weight_of(layer: nn.Linear) -> Tensor:
+        # Gone from memory once it is quantised.
+        weight = before.pop(paths[layer]).weight.detach().bfloat16()
+        return weight.to(device, torch.bfloat16 if bf16 else torch.float32)
+
+    give_weights(network, weight_of)
+    network.to(device)
 
 
 def scales(model: nn.Module) -> Iterator[Tensor]:

@@ -170,8 +170,8 @@ class OutlinedLora(LoraLinear):
     """As peft's `lora.bnb.Linear4bit` and `lora.bnb.Linear8bitLt`."""
 
     def forward(self, x: Tensor, *_: Any, **__: Any) -> Tensor:
-        base: Any = self.base_layer
-        result = base(x)
+        base: Any = self.get_base_layer()
+        result: Tensor = self.base_layer(x)
         if isinstance(base, Outlined4bit):
             result = result.clone()
         # It looks for CUDA's autocast alone, and casts by itself elsewhere.

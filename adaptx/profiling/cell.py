@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from adaptx import naming
 from adaptx.catalog.support import bottleneck_refusal
 from adaptx.specs import Bottleneck, Full, Lora, Method, ModelSpec, Precision, Shape
 from adaptx.specs.quantisation import Quantisation
@@ -94,8 +95,8 @@ def method_name(method: Method) -> str:
     match method:
         case Full():
             return "full"
-        case Lora(rank=rank):
-            return f"lora-r{rank}"
+        case Lora():
+            return naming.method_name(method)
         case Bottleneck(reduction_factor=factor):
             return f"bottleneck-{factor:g}"
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from adaptx.backbones.bf16_products import arithmetic
 from adaptx.profiling.device_memory import device_memory_bytes
 from adaptx.profiling.processes import Start, alone
 from adaptx.specs import Precision
@@ -41,7 +42,7 @@ def look_at(device: str, precisions: Sequence[Precision] = (), start: Start = "f
 
 def _look(kind: str, precisions: Sequence[Precision]) -> Device:
     device = torch.device(kind)
-    speeds: dict[Precision, float] = {each: _matmul_flops_per_second(device, DTYPES[each]) for each in precisions}
+    speeds: dict[Precision, float] = {each: _matmul_flops_per_second(device, each) for each in precisions}
     if device.type == "cpu":
         return Device(None, device_memory_bytes(device), 0, speeds)
     torch.cuda.empty_cache()
@@ -49,15 +50,16 @@ def _look(kind: str, precisions: Sequence[Precision]) -> Device:
     return Device(torch.cuda.get_device_name(device), total, total - free, speeds)
 
 
-def _matmul_flops_per_second(device: torch.device, dtype: torch.dtype) -> float:
-    """The best of at least six."""
+def _matmul_flops_per_second(device: torch.device, precision: Precision) -> float:
+    """The best of at least six, taken as training takes products."""
     size = MATMUL_SIZES[device.type]
-    first, second = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    first, second = (torch.randn(size, size, device=device).to(DTYPES[precision]) for _ in range(2))
     seconds: list[float] = []
     while len(seconds) < 6 or sum(seconds) < MATMUL_SECONDS:
         wait(device)
         at = time.perf_counter()
-        torch.matmul(first, second)
+        with arithmetic(device.type, precision):
+            torch.matmul(first, second)
         wait(device)
         seconds.append(time.perf_counter() - at)
     return 2.0 * size**3 / min(seconds)

@@ -3,7 +3,7 @@
 import json
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,8 +60,15 @@ def attempt(cell: Cell, steps: int, warmup: int) -> Measured | str:
         return OUT_OF_MEMORY
 
 
-def measure(cell: Cell, steps: int = 5, warmup: int = 2) -> Measured:
+def measure(
+    cell: Cell,
+    steps: int = 5,
+    warmup: int = 2,
+    make: Callable[[Cell, torch.device], Step] = make_step,
+) -> Measured:
     """Build, warm up, time `steps` steps; on a CPU watch the allocations of one more.
+
+    make: builds the step; by default one that computes as training does.
 
     Raises:
         ValueError: no warm-up: the first step, which makes the optimiser's state, is not like the others.
@@ -72,7 +79,7 @@ def measure(cell: Cell, steps: int = 5, warmup: int = 2) -> Measured:
     device = torch.device(cell.device)
     began = time.perf_counter()
     torch.manual_seed(0)
-    step = make_step(cell, device)
+    step = make(cell, device)
     wait(device)
     load_seconds = time.perf_counter() - began
     for _ in range(warmup):
@@ -121,18 +128,25 @@ def measure(cell: Cell, steps: int = 5, warmup: int = 2) -> Measured:
 def allocated_peak(step: Step) -> int:
     """The most bytes that torch's CPU allocator had given out during one step, kernels' own buffers included.
 
-    From torch's profiler, which is told of every allocation; what was allocated before is what the model, its
-    optimiser and its inputs hold.
+    What was allocated before is what the model, its optimiser and its inputs hold.
+    """
+    held = {id(t.untyped_storage()): t.untyped_storage().nbytes() for t in _held(step)}
+    return sum(held.values()) + most_allocated(step.run)
+
+
+def most_allocated(work: Callable[[], object]) -> int:
+    """The most bytes that torch's CPU allocator gives out at once during the work, above what was there before.
+
+    From torch's profiler, which is told of every allocation.
     """
     from torch.profiler import ProfilerActivity, profile
 
-    held = {id(t.untyped_storage()): t.untyped_storage().nbytes() for t in _held(step)}
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        step.run()
+        work()
     results: Any = profiler.profiler
     events = [event for event in results.kineto_results.events() if event.name() == "[memory]"]
     events.sort(key=lambda event: event.start_ns())
-    live = peak = sum(held.values())
+    live = peak = 0
     for event in events:
         live += event.nbytes()
         peak = max(peak, live)
@@ -164,6 +178,13 @@ def step_flops(cell: Cell, step: Step) -> float:
     if not full:
         # What a small method adds trains, in each layer and for each token.
         work += 6.0 * read * sum(parameter.numel() for parameter in step.own)
+    if shape.embedding_size is not None:
+        # Nothing that a small method trains lies below it.
+        work += (6.0 if full else 2.0) * read * shape.embedding_size * shape.hidden_size
+    if rows := cell.micro_batches * shape.architecture.distance_rows:
+        maps = shape.linear_maps
+        each = sum(inputs * outputs for inputs, outputs in (maps["query"], maps["key"]))
+        work += (6.0 if full else 4.0) * rows * shape.layers * each
     if shape.architecture.output_matrix:
         work += (6.0 if full else 4.0) * written * shape.vocabulary * shape.hidden_size
     return work

@@ -7,13 +7,14 @@ On CUDA: the allocator's peak. On Linux: the resident set's high-water mark (VmH
 import ctypes
 import gc
 import sys
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+
+from adaptx.profiling.sampling import sampled
 
 CUDA_MEASURE = "CUDA allocator's peak"
 RESIDENT_MEASURE = "resident set's peak above the level before the model loads"
@@ -70,19 +71,13 @@ def _sampled() -> Generator[PeakMemory]:
     import psutil
 
     process = psutil.Process()
-    peak, before, done = PeakMemory(SAMPLED_MEASURE), process.memory_info().rss, threading.Event()
+    peak, before = PeakMemory(SAMPLED_MEASURE), process.memory_info().rss
 
     def sample() -> None:
-        while not done.wait(_INTERVAL_SECONDS):
-            peak.peak_bytes = max(peak.peak_bytes, process.memory_info().rss - before)
+        peak.peak_bytes = max(peak.peak_bytes, process.memory_info().rss - before)
 
-    thread = threading.Thread(target=sample, daemon=True)
-    thread.start()
-    try:
+    with sampled(sample, _INTERVAL_SECONDS):
         yield peak
-    finally:
-        done.set()
-        thread.join()
 
 
 def _release() -> None:

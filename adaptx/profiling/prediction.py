@@ -2,14 +2,16 @@
 
 import functools
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.overrides import TorchFunctionMode
 
+from adaptx.backbones.fast_dropout import FastDropout
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.cuda_kernels import CudaKernels, rounded
 from adaptx.profiling.step import PHASES, Quantise, make_step
@@ -45,15 +47,16 @@ def predict(cell: Cell) -> Prediction:
     """
     began = time.perf_counter()
     cuda = cell.device == "cuda"
-    tracker = Tracker(rounded if cuda else lambda size: size, _summed(cell))
+    tracker = Tracker(rounded if cuda else lambda size: size, _summed(cell), scatters_in_fp32=not cuda)
     # From the second micro-batch on gradients are there from the beginning; a third changes nothing.
     whole = cell
     if cell.micro_batches > 2:
         cell = replace(cell, batch_size=2 * cell.micro_batch)
     # Fake tensors are the CPU's: those of a GPU would need its kernels; what differs there stands in `cuda_kernels`.
     cell = replace(cell, device="cpu")
-    with _taken_for_real(), FakeTensorMode(allow_non_fake_inputs=True), tracker:
-        step = make_step(cell, torch.device("cpu"), CudaKernels if cuda else None, _outlined(cell, cuda))
+    kernels = CudaKernels if cuda else FastDropout
+    with _taken_for_real(), FakeTensorMode(allow_non_fake_inputs=True), _EveryLayer(), tracker:
+        step = make_step(cell, torch.device("cpu"), kernels, _outlined(cell, cuda), native_arithmetic)
         step.make_state(tracker)
         step.run(tracker)
     peak = tracker.peak(PHASES)
@@ -65,6 +68,11 @@ def predict(cell: Cell) -> Prediction:
         sum(parameter.numel() for parameter in step.own),
         time.perf_counter() - began,
     )
+
+
+def native_arithmetic(device_type: str, precision: str) -> AbstractContextManager[Any]:
+    """Products in bf16 by a device's own instructions, whether this one has them or not."""
+    return torch.autocast(device_type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 def _summed(cell: Cell) -> list[tuple[int, int]]:
@@ -85,6 +93,23 @@ def _outlined(cell: Cell, cuda: bool) -> Quantise | None:
     from adaptx.methods.quantised_outline import outline_quantised
 
     return functools.partial(outline_quantised, cuda=cuda)
+
+
+class _EveryLayer(TorchFunctionMode):
+    """Within the block mBART and XGLM run all their layers, as they do outside.
+
+    They draw a number for each layer and leave it out below a probability, which is 0; a fake number is taken for one
+    below it.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        return 1.0 if func is torch.rand and args == ([],) else func(*args, **(kwargs or {}))
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def alone(
         TimeoutError: it took longer; it has been ended.
         RuntimeError: it raised an error, or ended without a result; with its last lines.
     """
-    context = _context(start)
+    context = context_for(start)
     receiving, sending = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory() as folder, receiving:
         printed = Path(folder) / "printed"
@@ -73,23 +73,25 @@ def alone(
 
 def several(processes: int, start: Start = "forkserver") -> Pool:
     """So many processes that wait for work, with one thread each; a context manager that ends them."""
-    return _context(start).Pool(processes, _one_thread)
+    return context_for(start).Pool(processes, _one_thread)
 
 
 @functools.cache
-def _context(start: Start) -> ForkServerContext | SpawnContext:
+def context_for(start: Start, modules: tuple[str, ...] | None = None) -> ForkServerContext | SpawnContext:
+    """Where processes are made that begin so. modules: what a server that is not there yet imports (`preloaded`)."""
     if start == "spawn":
         return multiprocessing.get_context("spawn")
     # Asking whether there is a GPU takes hold of the driver, but not by this way.
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(preloaded())
+    context.set_forkserver_preload(preloaded() if modules is None else list(modules))
     return context
 
 
 def preloaded() -> list[str]:
     """Modules that the server imports at its start; one that is missing is told by the work that needs it."""
-    folders = [model_type.replace("-", "_") for model_type in ARCHITECTURES]
+    # ModernBERT's file brings torch's compiler, which takes seconds and may start processes of its own.
+    folders = [each.replace("-", "_").removesuffix("_text") for each in ARCHITECTURES if each != "modernbert"]
     names = [
         "adaptx.profiling.measurement",
         "adaptx.profiling.prediction",

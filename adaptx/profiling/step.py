@@ -1,25 +1,32 @@
 """The training step that is predicted and measured: the same code on fake tensors, a CPU or a GPU.
 
 Weights are random and built straight where they belong, in the dtype they train in: frozen ones in bf16 under bf16,
-those that train in fp32. An encoder goes through the very layers, rows and dropout that training uses.
+those that train in fp32. An encoder goes through the very layers, rows and dropout that training uses; the others
+through the very loss over the vocabulary.
 
-Suffixes: B sequences, T tokens, V vocabulary.
+Suffixes: B sequences, T tokens, D hidden size.
 """
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from adaptx.backbones import bf16_products
 from adaptx.backbones.architectures import build_network
+from adaptx.backbones.backbone import to_precision, trainable
 from adaptx.backbones.batching import Encoded, collate
-from adaptx.backbones.encoder import Encoder, no_mask, to_precision, trainable
+from adaptx.backbones.decoder import stack_of
+from adaptx.backbones.encoder import Encoder, no_mask
 from adaptx.backbones.fast_dropout import FastDropout
+from adaptx.backbones.output_matrix import output_matrix
 from adaptx.backbones.recomputing import recompute_layers
 from adaptx.backbones.sites import sites_of
+from adaptx.backbones.vocabulary_loss import summed_cross_entropy
 from adaptx.formats.heads import LinearHead
 from adaptx.methods import adapters_backend, attach, quantised
 from adaptx.profiling.cell import TARGET_TOKENS, Cell
@@ -63,13 +70,14 @@ class Step:
     optimizer: torch.optim.Optimizer
     forward: Callable[[], Tensor]
     loss_sum: Callable[[Tensor], Tensor]
+    arithmetic: Callable[[], AbstractContextManager[Any]]
     kernels: Callable[[], AbstractContextManager[Any]]
 
     def run(self, watch: Watch | None = None) -> None:
         """One optimiser step: the micro-batches' gradients added up, clipped, applied."""
         watch = watch or Unwatched()
         for _ in range(self.cell.micro_batches):
-            with self.kernels(), autocast(self.cell):
+            with self.arithmetic(), self.kernels():
                 with watch.during("forward", Part.ACTIVATIONS):
                     output = self.forward()
                 watch.end_forward("forward")
@@ -95,10 +103,6 @@ class Step:
             value for each in self.optimizer.state.values() for value in each.values() if isinstance(value, Tensor)
         ]
         (watch or Unwatched()).book(state, Part.OPTIMISER)
-
-
-def autocast(cell: Cell) -> AbstractContextManager[Any]:
-    return torch.autocast(cell.device, dtype=torch.bfloat16, enabled=cell.precision == "bf16")
 
 
 Quantise = Callable[[nn.Module, Quantisation, bool], None]
@@ -131,10 +135,12 @@ def make_step(
     device: torch.device,
     kernels: Callable[[], AbstractContextManager[Any]] | None = None,
     quantise: Quantise | None = None,
+    arithmetic: Callable[[str, str], AbstractContextManager[Any]] = bf16_products.arithmetic,
 ) -> Step:
     """A step with weights on `device`; inside a fake tensor mode they take no memory.
 
-    kernels: what runs around each forward pass; by default, as in training, dropout that is cheap on a CPU.
+    kernels: what runs inside each forward pass; by default, as in training, dropout that is cheap on a CPU.
+    arithmetic: what lies around it, for a type of device and a precision; by default that of training.
     quantise: what stands in for bitsandbytes' linear maps; by default they are there themselves.
     """
     network, head, _ = outline(cell, quantise or quantised.quantise)
@@ -146,7 +152,6 @@ def make_step(
     parameters = trainable(model)
     in_head = {id(parameter) for parameter in head.parameters()} if head is not None else set[int]()
     optimizer = torch.optim.AdamW(parameters, lr=1e-4, fused=True)
-    around = kernels or FastDropout
     backbone = None
     if cell.model.family is ModelFamily.ENCODER:
         assert head is not None
@@ -155,10 +160,10 @@ def make_step(
     else:
         forward, loss_sum = _language_model(cell, network, device)
     if cell.checkpointing:
-        library = adapters_backend.forward_contexts if isinstance(cell.method, Bottleneck) else None
-        recompute_layers(network, backbone, library, around)
+        recompute_layers(network, backbone, kernels)
     own = [parameter for parameter in parameters if id(parameter) not in in_head]
-    return Step(cell, model, parameters, own, optimizer, forward, loss_sum, around)
+    products = partial(arithmetic, device.type, cell.precision)
+    return Step(cell, model, parameters, own, optimizer, forward, loss_sum, products, kernels or FastDropout)
 
 
 def _materialise(model: nn.Module, device: torch.device) -> None:
@@ -210,16 +215,19 @@ def _language_model(
 ) -> tuple[Callable[[], Tensor], Callable[[Tensor], Tensor]]:
     shape = (cell.micro_batch, cell.sequence_length)
     ids_BT = torch.full(shape, 5, dtype=torch.long, device=device)
-    inputs = {"input_ids": ids_BT, "attention_mask": no_mask(ids_BT), "use_cache": False}
+    read = {"input_ids": ids_BT, "attention_mask": no_mask(ids_BT)}
     gold_BT = ids_BT
     if cell.model.family is ModelFamily.ENCODER_DECODER:
         gold_BT = torch.full((cell.micro_batch, TARGET_TOKENS), 5, dtype=torch.long, device=device)
-        inputs["decoder_input_ids"] = gold_BT
 
     def forward() -> Tensor:
-        return network(**inputs).logits
+        if cell.model.family is ModelFamily.DECODER:
+            return stack_of(network)(**read, use_cache=False).last_hidden_state
+        encoded_BTD = network.get_encoder()(**read).last_hidden_state
+        seen = {"encoder_hidden_states": encoded_BTD, "encoder_attention_mask": read["attention_mask"]}
+        return network.get_decoder()(input_ids=gold_BT, use_cache=False, **seen).last_hidden_state
 
-    def loss_sum(logits_BTV: Tensor) -> Tensor:
-        return nn.functional.cross_entropy(logits_BTV.float().flatten(0, 1), gold_BT.flatten(), reduction="sum")
+    def loss_sum(states_BTD: Tensor) -> Tensor:
+        return summed_cross_entropy(states_BTD.flatten(0, 1), output_matrix(network), gold_BT.flatten())
 
     return forward, loss_sum

@@ -1,7 +1,6 @@
 """Processor, memory and accelerator use while a stage runs, sampled in the background."""
 
 import json
-import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -10,6 +9,8 @@ from pathlib import Path
 import psutil
 import torch
 
+from adaptx.profiling.sampling import sampled
+
 INTERVAL_SECONDS = 2.0
 FILE = "system.jsonl"
 
@@ -17,28 +18,21 @@ FILE = "system.jsonl"
 @contextmanager
 def system_metrics(file: Path, device: torch.device) -> Generator[None]:
     """Append a line of metrics to `file` every two seconds; names as in MLflow's own system metrics."""
-    done = threading.Event()
     process = psutil.Process()
     psutil.cpu_percent()
     began = time.monotonic()
 
     def sample() -> None:
-        while not done.wait(INTERVAL_SECONDS):
-            entry = {
-                "seconds": time.monotonic() - began,
-                "cpu_utilization_percentage": psutil.cpu_percent(),
-                "system_memory_usage_megabytes": psutil.virtual_memory().used / 1e6,
-                "process_resident_memory_megabytes": process.memory_info().rss / 1e6,
-            }
-            if device.type == "cuda":
-                entry["gpu_0_memory_usage_megabytes"] = torch.cuda.memory_allocated(device) / 1e6
-            with file.open("a") as stream:
-                stream.write(json.dumps(entry) + "\n")
+        entry = {
+            "seconds": time.monotonic() - began,
+            "cpu_utilization_percentage": psutil.cpu_percent(),
+            "system_memory_usage_megabytes": psutil.virtual_memory().used / 1e6,
+            "process_resident_memory_megabytes": process.memory_info().rss / 1e6,
+        }
+        if device.type == "cuda":
+            entry["gpu_0_memory_usage_megabytes"] = torch.cuda.memory_allocated(device) / 1e6
+        with file.open("a") as stream:
+            stream.write(json.dumps(entry) + "\n")
 
-    thread = threading.Thread(target=sample, daemon=True)
-    thread.start()
-    try:
+    with sampled(sample, INTERVAL_SECONDS):
         yield
-    finally:
-        done.set()
-        thread.join()

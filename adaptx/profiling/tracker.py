@@ -51,17 +51,21 @@ class Tracker(TorchDispatchMode):
     """
 
     def __init__(
-        self, rounded: Callable[[int], int] = lambda size: size, summed: Collection[tuple[int, ...]] = ()
+        self,
+        rounded: Callable[[int], int] = lambda size: size,
+        summed: Collection[tuple[int, ...]] = (),
+        scatters_in_fp32: bool = True,
     ) -> None:
         """rounded: the bytes an allocator takes for a request. summed: shapes of weights that are used in several
-        places.
+        places. scatters_in_fp32: scattered gradients of fewer bits are added up in fp32 beside them, as on a CPU.
 
-        Autograd adds up the gradients of such uses in place, but not where it meets tensors that are more than plain
-        ones, as fake ones are: then what is watched has a sum beside both.
+        Autograd adds up the gradients of such uses in place, and those of gathered entries, but not where it meets
+        tensors that are more than plain ones, as fake ones are: then what is watched has a sum beside both.
         """
         super().__init__()
         self._rounded = rounded
         self._summed = frozenset(summed)
+        self._scatters_in_fp32 = scatters_in_fp32
         self._known: dict[int, tuple[weakref.ref[Any], int]] = {}
         self._storages: list[_Storage] = []
         self._events: list[tuple[int, int, str]] = []
@@ -76,6 +80,9 @@ class Tracker(TorchDispatchMode):
             return 1
         if func is torch.ops.aten.add.Tensor and self.phase == "backward" and self._is_sum(*args):
             func = torch.ops.aten.add_.Tensor
+        if func is torch.ops.aten.scatter_add.default and self.phase == "backward" and _is_fake(args[0]):
+            func = torch.ops.aten.scatter_add_.default
+            self._see_scattering(args[0])
         result = func(*args, **options)
         self.see(tree_leaves(result))
         return result
@@ -85,6 +92,11 @@ class Tracker(TorchDispatchMode):
         if not isinstance(second, Tensor) or not _is_fake(first):
             return False
         return tuple(first.shape) == tuple(second.shape) and tuple(first.shape) in self._summed
+
+    def _see_scattering(self, gradient: Tensor) -> None:
+        """What the kernel adds up in, from its making to its freeing."""
+        if self._scatters_in_fp32 and gradient.dtype in (torch.bfloat16, torch.float16):
+            self.see([torch.empty_like(gradient, dtype=torch.float32)])
 
     def see(self, values: Iterable[Any]) -> None:
         """Count these tensors' storages, where they are new."""

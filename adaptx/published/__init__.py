@@ -13,7 +13,7 @@ from adaptx.errors import UserError
 from adaptx.published.from_adapters import adapters_layout
 from adaptx.published.from_peft import peft_layout
 from adaptx.published.layout import Layout
-from adaptx.published_source import CONFIG_FILE, find_folder, weights_file
+from adaptx.published_source import CONFIG_FILE, named_folder, weights_file
 from adaptx.specs import ModelSpec, Published
 from adaptx.store import read_json
 from adaptx.tensor_headers import tensor_shapes
@@ -37,7 +37,7 @@ def published(
         MissingInput: it is not at hand.
         UserError: another kind of module, another size, or a setting that adaptx' methods do not have.
     """
-    folder = find_folder(str(source), revision)
+    folder = named_folder(str(source), revision)
     layout = read_layout(folder, model)
     config: dict[str, Any] = read_json(folder / CONFIG_FILE)
     base = str(config.get("base_model_name_or_path" if "peft_type" in config else "model_name") or "")

@@ -3,8 +3,9 @@
 import re
 from typing import Any
 
+from adaptx.catalog.support import ADAPTERS_CLASSES_REFUSED
 from adaptx.errors import UserError
-from adaptx.published.layout import Layout, Placed, check_layers, place_in, shape_of, stack_of
+from adaptx.published.layout import Layout, Placed, check_layers, place_in, shape_of, stacks_of
 from adaptx.published_source import CONFIG_FILE
 from adaptx.specs import Bottleneck, ModelSpec
 from adaptx.tensor_headers import Shapes
@@ -48,6 +49,8 @@ def adapters_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) ->
             f"its config has {shown}; only bottleneck adapters after the feed-forward (`seq_bn`) are taken over"
         )
     ours = shape_of(model)
+    if (reason := ADAPTERS_CLASSES_REFUSED.get(ours.model_type)) is not None:
+        raise UserError(f"it would compute something else than where it was trained: {reason}")
     for key, value in (("model_type", ours.model_type), ("hidden_size", ours.hidden_size)):
         if config.get(key, value) != value:
             raise UserError(f"its {key} is {config[key]!r}, and that of {model.hub_id} is {value!r}")
@@ -55,7 +58,7 @@ def adapters_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) ->
     if "version" not in config:
         activation = OLD_ACTIVATIONS.get(activation, activation)
     method = Bottleneck(float(factor), activation)  # pyright: ignore[reportArgumentType]
-    stack, size = stack_of(model), int(config["hidden_size"])
+    stacks, size = stacks_of(model), int(config["hidden_size"])
     bottleneck = max(1, int(size // method.reduction_factor))
     wanted = {"down.weight": (bottleneck, size), "down.bias": (bottleneck,), "up.weight": (size, bottleneck)}
     placed: list[Placed] = []
@@ -66,9 +69,9 @@ def adapters_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) ->
             raise UserError(f"it holds {name}, which is no part of a bottleneck adapter")
         if shape != wanted.get(tensor, (size,)):
             raise UserError(f"{name} has shape {shape}, but its config makes it {wanted.get(tensor, (size,))}")
-        placed.append(Placed(name, place_in(match["path"], stack, name)[0], "adapter", tensor))
+        placed.append(Placed(name, place_in(match["path"], stacks, name)[0], "adapter", tensor))
     check_layers({(each.layer, each.site): each.name for each in placed}, model, every=True)
-    count = len(_ADAPTER_TENSORS) * shape_of(model).layers
+    count = len(_ADAPTER_TENSORS) * ours.all_layers
     if len(placed) != count or len({(each.layer, each.tensor) for each in placed}) != count:
         raise UserError(f"it holds {len(placed)} tensors; one adapter in each layer of {model.hub_id} has {count}")
     return Layout(method, tuple(placed))

@@ -1,7 +1,7 @@
 """Where the tensors of a module's file belong in a model, held against its sizes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adaptx.backbones.sites import SITES_OF, LayerStack
 from adaptx.errors import UserError
@@ -10,13 +10,17 @@ from adaptx.specs import Bottleneck, Lora, ModelSpec, Shape
 
 @dataclass(frozen=True)
 class Placed:
-    """Where one tensor of a file belongs. scale: what a LoRA's product is multiplied by; 1 for other tensors."""
+    """Where one tensor of a file belongs. scale: what it is multiplied by there.
+
+    above: the path of a map of the bare network whose own bias is taken off it.
+    """
 
     name: str
     layer: int
     site: str
     tensor: str
     scale: float = 1.0
+    above: str | None = None
 
 
 @dataclass(frozen=True)
@@ -36,30 +40,49 @@ def shape_of(model: ModelSpec) -> Shape:
     return model.shape
 
 
+def stacks_of(model: ModelSpec) -> tuple[LayerStack, ...]:
+    """The model's stacks of layers, numbered through."""
+    shape = shape_of(model)
+    if shape.model_type not in SITES_OF:
+        raise UserError(f"{model.hub_id} is a {shape.model_type!r}, an architecture that is not supported")
+    sizes = ((0, shape.layers), (shape.layers, shape.decoder_layers))
+    return tuple(
+        replace(stack, first=first, layers=layers)
+        for stack, (first, layers) in zip(SITES_OF[shape.model_type].stacks, sizes, strict=False)
+    )
+
+
 def stack_of(model: ModelSpec) -> LayerStack:
-    model_type = shape_of(model).model_type
-    stacks = SITES_OF[model_type].stacks if model_type in SITES_OF else ()
+    stacks = stacks_of(model)
     if len(stacks) != 1:
         raise UserError(
-            f"{model.hub_id} is a {model_type!r}; modules are taken over for models with one stack of layers"
+            f"{model.hub_id} is a {shape_of(model).model_type!r}; LoRA modules are taken over for models with one "
+            "stack of layers"
         )
     return stacks[0]
 
 
-def place_in(path: str, stack: LayerStack, name: str) -> tuple[int, str]:
+def place_in(path: str, stacks: tuple[LayerStack, ...], name: str) -> tuple[int, str]:
     """The layer that a module lies in, and its path there, whatever its network's prefixes."""
-    before = stack.layer.removesuffix("{}")
-    start = path.find(before)
-    found = stack.place(path[start:]) if start >= 0 and (start == 0 or path[start - 1] == ".") else None
-    if found is None:
-        raise UserError(f"{name} lies in no layer of this architecture (their names begin with {before})")
-    return found
+    for stack in stacks:
+        before = stack.layer.removesuffix("{}")
+        start = path.find(before)
+        found = stack.place(path[start:]) if start >= 0 and (start == 0 or path[start - 1] == ".") else None
+        if found is None:
+            continue
+        number = found[0] - stack.first
+        # One of the first stack's must not pass for one of the second's.
+        if len(stacks) > 1 and number >= stack.layers:
+            raise UserError(f"{name} lies in layer {number} (from 0) of a stack of {stack.layers}")
+        return found
+    known = " or ".join(stack.layer.removesuffix("{}") for stack in stacks)
+    raise UserError(f"{name} lies in no layer of this architecture (their names begin with {known})")
 
 
 def check_layers(places: Mapping[tuple[int, str], str], model: ModelSpec, every: bool = False) -> None:
     """No layer that the model has not; with `every`, all of those that it has."""
     layers = {layer for layer, _ in places}
-    have = shape_of(model).layers
+    have = shape_of(model).all_layers
     if max(layers) >= have:
         raise UserError(f"it has a module in layer {max(layers)} (from 0), and {model.hub_id} has {have} layers")
     missing = sorted(set(range(have)) - layers) if every else []

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adaptx.catalog.support import FORMATS_WITHOUT_HEAD
-from adaptx.identity import evaluation_framing, evaluation_precision
+from adaptx.framings import evaluation_framing
+from adaptx.identity import evaluation_precision
 from adaptx.naming import UNTRAINED, trained_on
 from adaptx.report.measured import Variant
 from adaptx.specs import Evaluate, ModelSpec, Pretrained, Task, Train

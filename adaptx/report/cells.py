@@ -3,6 +3,8 @@
 from adaptx.report.gains import Gain
 
 NOTHING = "–"
+THOUSANDS = ("", "k", "M", "B", "T", "P", "E", "Z")
+"""B, not G: as parameters are counted."""
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -24,13 +26,34 @@ def gain_text(gain: Gain) -> str:
         return "baseline"
     if gain.gain is None:
         return "no baseline"
-    if gain.low is None:
-        return points(gain.gain)
-    return f"{points(gain.gain)} [{points(gain.low)}, {points(gain.high)}]"
+    return interval_text(gain.gain, gain.low, gain.high)
+
+
+def p_text(p: float | None) -> str:
+    """0.0312 -> `0.031`, 0.00002 -> `<0.001`."""
+    return NOTHING if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def p_equals(p: float | None) -> str:
+    """0.0312 -> `p = 0.031`, 0.00002 -> `p < 0.001`."""
+    return f"p {p_text(p)}".replace("<", "< ") if p is not None and p < 0.001 else f"p = {p_text(p)}"
+
+
+def interval_text(value: float, low: float | None, high: float | None) -> str:
+    """`+3.1 [+0.4, +5.9]` in points; the value alone without an interval."""
+    return points(value) if low is None else f"{points(value)} [{points(low)}, {points(high)}]"
 
 
 def count(value: int | None) -> str:
     return NOTHING if value is None else f"{value:,}"
+
+
+def shortened(value: float) -> str:
+    """278043648 -> `278M`, 3.5e12 -> `3.5T`: three digits and the power of a thousand."""
+    power = 0
+    while value >= 999.5 and power < len(THOUSANDS) - 1:
+        value, power = value / 1000, power + 1
+    return f"{value:#.3g}".rstrip(".") + THOUSANDS[power]
 
 
 def of(used: int | None, expected: int | None) -> str:
@@ -42,6 +65,15 @@ def mebibytes(value: int | None) -> str:
     return NOTHING if value is None else f"{value / 2**20:,.0f}"
 
 
-def seconds(value: float | None) -> str:
-    """12.34 -> `12.3`, 1234.5 -> `1,234` (seconds)."""
+def watt_hours(joules: float | None) -> str:
+    return NOTHING if joules is None else f"{joules / 3600:,.2f}"
+
+
+def throughput(value: float | None) -> str:
+    """12.34 -> `12.3`, 1234.5 -> `1,234`: examples per second, say."""
     return NOTHING if value is None else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def seconds(value: float | None) -> str:
+    """As `throughput`, in seconds."""
+    return throughput(value)

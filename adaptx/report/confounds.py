@@ -4,6 +4,7 @@ rows were read.
 Each finding is one plain sentence for the report.
 """
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -31,7 +32,28 @@ def find_confounds(recipe: Recipe, measurements: Measurements) -> list[str]:
     """Sentences on exposure, overlapping rows, selection and comparability, in this order."""
     evaluates = tuple(dict.fromkeys(recipe.evaluations))
     trainings = tuple(dict.fromkeys(train for evaluate in evaluates for train in path(evaluate)))
-    return [*_exposures(evaluates), *_leaks(evaluates), *_selections(trainings), *_uneven(measurements)]
+    return [
+        *_cut(evaluates),
+        *_exposures(evaluates),
+        *_leaks(evaluates),
+        *_selections(trainings),
+        *_uneven(measurements),
+        *_drawn_singly(measurements),
+    ]
+
+
+def _cut(evaluates: Sequence[Evaluate]) -> list[str]:
+    """That layers were cut off a checkpoint: a size axis of such models is not one of trained sizes."""
+    counts: dict[str, dict[str, None]] = {}
+    for model in (evaluate.checkpoint for evaluate in evaluates):
+        if model.layers is not None:
+            whole = dataclasses.replace(model, layers=None).name
+            counts.setdefault(whole, {})[str(model.layers)] = None
+    return [
+        f"{whole} was cut to its first {' or '.join(layers)} layers. The weights are real, but no training has healed "
+        "the cut: it stands for no model that was trained at that size."
+        for whole, layers in counts.items()
+    ]
 
 
 def rows_differences(measurements: Measurements) -> list[str]:
@@ -178,6 +200,18 @@ def _uneven(measurements: Measurements) -> list[str]:
                 "averages do not compare directly; a gain always compares the same languages and rows."
             )
     return sentences
+
+
+def _drawn_singly(measurements: Measurements) -> list[str]:
+    """Question answering whose golds were stored before their contexts were kept."""
+    tasks = dict.fromkeys(each.evaluate.task.name for each in measurements.measured if each.is_drawn_singly)
+    if not tasks:
+        return []
+    return [
+        f"Golds of {', '.join(tasks)} were stored before contexts were kept: questions of one context are drawn one by "
+        "one, and intervals are too narrow. Remove these tasks' files under golds/ and their evaluations from the "
+        "store, and run the recipe again."
+    ]
 
 
 def _names(languages: Iterable[str]) -> str:

@@ -1,35 +1,42 @@
 """Gains over the matched baseline, by language and on the zero-shot average, with bootstrap intervals.
 
-Every quantity is a weighted sum of languages' scores, so one rule gives its score, its gain and its interval: the
-score of a resample is the metric's value of its statistics, and a gain is the variant's less the baseline's on the
-same resample. With several seeds, gains are averaged over them and each resample of the examples serves all seeds: the
-interval covers the draw of test examples, not the draw of seeds.
+Every quantity is a weighted sum of languages' scores, so one rule gives its score, gain, interval and p-value: the
+score of a resample is the metric's value of its statistics, and a gain is the variant's less the baseline's on the same
+resample. With several seeds, gains are averaged over them and each resample of the examples serves all seeds: that
+interval covers the draw of test examples. The draw of seeds has an interval of its own, from three seeds on.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from adaptx.metrics import METRICS
 from adaptx.report.baselines import Match, is_baseline, match
-from adaptx.report.bootstrap import RESAMPLES, Floats, interval, resampled_sums
+from adaptx.report.language_classes import language_classes
 from adaptx.report.measured import Measurements, Variant
+from adaptx.report.pairs import ByLanguage, permuted_gains, resampled_gains
+from adaptx.report.statistics.bootstrap import RESAMPLES, Floats, interval
+from adaptx.report.statistics.holm import holm
+from adaptx.report.statistics.over_seeds import over_seeds
+from adaptx.report.statistics.randomisation import p_value
 
 ZERO_SHOT = "zero-shot average"
 SOURCE = "source languages"
 GAP = "generalisation gap"
 
-Pair = tuple[Variant, Variant]
+Quantities = dict[tuple[str, str], dict[str, float]]
+"""(attribute, quantity) -> weight of each language in it; the attribute is empty but for classes of languages."""
 
 
 @dataclass(frozen=True)
 class Gain:
     """One quantity of one variant on one task; scores are shares in [0, 1], averaged over its seeds.
 
-    quantity: a language's code, `ZERO_SHOT`, `SOURCE` or `GAP` (source less zero-shot). gain, low, high:
-        against the baseline, in the same unit; None without one, low and high also where a set is a single row.
-        examples: test rows read, over the languages.
+    quantity: a language's code, `ZERO_SHOT`, `SOURCE`, `GAP` (source less zero-shot), or a class of zero-shot
+        languages by `attribute`. examples: test rows read, over the languages.
+    gain, low, high: against the baseline, in the same unit; None without one, low and high also where a set is a single
+        row. p: by approximate randomisation; holm_p: corrected for all such comparisons of the task and metric.
+    seeds_compared, seed_deviation, seed_low, seed_high, seed_p: the gain over seeds; the last three from 3 seeds on.
     """
 
     task: str
@@ -52,10 +59,18 @@ class Gain:
     low: float | None = None
     high: float | None = None
     note: str = ""
+    attribute: str = ""
+    p: float | None = None
+    holm_p: float | None = None
+    seeds_compared: int = 0
+    seed_deviation: float | None = None
+    seed_low: float | None = None
+    seed_high: float | None = None
+    seed_p: float | None = None
 
     @property
     def is_language(self) -> bool:
-        return self.quantity not in (ZERO_SHOT, SOURCE, GAP)
+        return not self.attribute and self.quantity not in (ZERO_SHOT, SOURCE, GAP)
 
     @property
     def sign(self) -> int:
@@ -64,20 +79,28 @@ class Gain:
             return 0
         return 1 if self.low > 0 else -1 if self.high < 0 else 0
 
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether there is an interval and it holds zero."""
+        return self.low is not None and self.sign == 0
+
 
 def compute_gains(measurements: Measurements, resamples: int = RESAMPLES) -> list[Gain]:
-    """Gains of all variants, in the order tasks, metrics, variants, quantities."""
+    """Gains of all variants, in the order tasks, metrics, variants, quantities; as many permutations as resamples."""
     found: list[Gain] = []
     for task in measurements.tasks:
         variants = measurements.variants(task.name)
         matches = {id(variant): match(variant, variants) for variant in variants}
         labels = list(dict.fromkeys(variant.label for variant in variants))
         pairs = [(v, m.baseline) for v in variants if (m := matches[id(v)]).baseline is not None]
-        resampled = _resampled(pairs, task.metrics, resamples)
+        resampled = resampled_gains(pairs, task.metrics, resamples)
+        permuted = permuted_gains(pairs, task.metrics, resamples)
         for metric in task.metrics:
+            of_metric: list[Gain] = []
             for label in labels:
                 same = [variant for variant in variants if variant.label == label]
-                found += _gains_of(same, metric, matches, resampled[metric])
+                of_metric += _gains_of(same, metric, matches, resampled[metric], permuted[metric])
+            found += _corrected(of_metric)
     return found
 
 
@@ -85,7 +108,8 @@ def _gains_of(
     same: Sequence[Variant],
     metric: str,
     matches: Mapping[int, Match],
-    resampled: Mapping[int, Mapping[str, Floats]],
+    resampled: Mapping[int, ByLanguage],
+    permuted: Mapping[int, ByLanguage],
 ) -> list[Gain]:
     """Gains of one variant, over the seeds it was trained with."""
     first = same[0]
@@ -95,28 +119,51 @@ def _gains_of(
     if paired and len(paired) < len(same):
         notes.append(f"gain over the {len(paired)} of {len(same)} seeds that have a baseline")
     gains: list[Gain] = []
-    for quantity, weights in _quantities(first, set[str].intersection(*common)).items():
-        alone = _without_baseline(same, metric, quantity, weights)
+    for (attribute, quantity), weights in _quantities(first, set[str].intersection(*common)).items():
+        alone = replace(_without_baseline(same, metric, quantity, weights), attribute=attribute)
         usable = [(v, b) for v, b in paired if all(language in resampled[id(v)] for language in weights)]
         if not usable:
             unlike = ["its baseline was not scored on the same rows"] if paired else []
             gains.append(replace(alone, note="; ".join(notes + unlike)))
             continue
+        by_seed = over_seeds([_total(v, metric, weights) - _total(b, metric, weights) for v, b in usable])
         gained = replace(
             alone,
             baseline=", ".join(dict.fromkeys(b.label for _, b in usable)),
             baseline_score=_mean(_total(b, metric, weights) for _, b in usable),
-            gain=_mean(_total(v, metric, weights) - _total(b, metric, weights) for v, b in usable),
+            gain=by_seed.mean,
             note="; ".join(notes),
+            seeds_compared=by_seed.seeds,
+            seed_deviation=by_seed.deviation,
+            seed_low=by_seed.low,
+            seed_high=by_seed.high,
+            seed_p=by_seed.p,
         )
         single = [lang for lang in weights if len(np.unique(first.languages[lang].examples.rows)) < 2]
         if single:
             said = f"no interval for {', '.join(single)}: one row cannot be drawn again"
             gains.append(replace(gained, note="; ".join([*notes, said])))
             continue
-        low, high = interval(np.mean([_weighted(resampled[id(variant)], weights) for variant, _ in usable], axis=0))
-        gains.append(replace(gained, low=low, high=high))
+        redrawn, exchanged = (
+            np.mean([_weighted(drawn[id(variant)], weights) for variant, _ in usable], axis=0)
+            for drawn in (resampled, permuted)
+        )
+        low, high = interval(redrawn)
+        gains.append(replace(gained, low=low, high=high, p=p_value(exchanged, by_seed.mean)))
     return gains
+
+
+def _corrected(gains: Sequence[Gain]) -> list[Gain]:
+    """With Holm's p-values: languages are one family of comparisons, each average and each attribute another."""
+    families: dict[str, list[int]] = {}
+    for place, gain in enumerate(gains):
+        if gain.p is not None:
+            families.setdefault("languages" if gain.is_language else gain.attribute or gain.quantity, []).append(place)
+    found = list(gains)
+    for places in families.values():
+        for place, corrected in zip(places, holm([gains[place].p or 0.0 for place in places]), strict=True):
+            found[place] = replace(found[place], holm_p=corrected)
+    return found
 
 
 def _without_baseline(same: Sequence[Variant], metric: str, quantity: str, weights: Mapping[str, float]) -> Gain:
@@ -140,19 +187,32 @@ def _without_baseline(same: Sequence[Variant], metric: str, quantity: str, weigh
     )
 
 
-def _quantities(variant: Variant, languages: set[str]) -> dict[str, dict[str, float]]:
-    """Quantity -> weight of each language in it."""
+def zero_shot_quantities(variant: Variant, languages: Container[str]) -> dict[str, dict[str, float]]:
+    """`ZERO_SHOT`, `SOURCE` and `GAP` where they are defined -> weight of each language in it."""
     order = [language for language in variant.languages if language in languages]
-    source = [language for language in order if variant.languages[language].is_source_language]
-    others = [language for language in order if language not in source]
-    found = {language: {language: 1.0} for language in order}
-    if others:
-        found[ZERO_SHOT] = {language: 1 / len(others) for language in others}
+    source = _equal([language for language in order if variant.languages[language].is_source_language])
+    others = _equal([language for language in order if language not in source])
+    found = {ZERO_SHOT: others} if others else {}
     if source:
-        found[SOURCE] = {language: 1 / len(source) for language in source}
+        found[SOURCE] = source
     if source and others:
-        found[GAP] = found[SOURCE] | {language: -weight for language, weight in found[ZERO_SHOT].items()}
+        found[GAP] = source | {language: -weight for language, weight in others.items()}
     return found
+
+
+def _quantities(variant: Variant, languages: Container[str]) -> Quantities:
+    """The weighted sums of languages that are told of."""
+    found: Quantities = {("", language): {language: 1.0} for language in variant.languages if language in languages}
+    averages = zero_shot_quantities(variant, languages)
+    found |= {("", quantity): weights for quantity, weights in averages.items()}
+    others = averages.get(ZERO_SHOT, {})
+    for attribute, classes in language_classes(variant.evaluate.checkpoint, others).items():
+        found |= {(attribute, name): _equal(members) for name, members in classes.items()}
+    return found
+
+
+def _equal(languages: Sequence[str]) -> dict[str, float]:
+    return {language: 1 / len(languages) for language in languages}
 
 
 def _total(variant: Variant, metric: str, weights: Mapping[str, float]) -> float:
@@ -161,66 +221,6 @@ def _total(variant: Variant, metric: str, weights: Mapping[str, float]) -> float
 
 def _weighted(scores: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
     return np.sum([weight * scores[language] for language, weight in weights.items()], axis=0)
-
-
-def _resampled(
-    pairs: Sequence[Pair], metrics: Sequence[str], resamples: int
-) -> dict[str, dict[int, dict[str, Floats]]]:
-    """Metric -> id of a variant -> language -> resampled gain, shape [resamples]; languages scored on equal rows only.
-
-    Pairs that share their rows share one call, all metrics together: drawing is most of the work, and is done
-    once for them.
-    """
-    alike: dict[tuple[tuple[str, str | None, bytes], ...], list[Pair]] = {}
-    for pair in pairs:
-        alike.setdefault(_rows_key(pair), []).append(pair)
-    found = {metric: {id(variant): dict[str, Floats]() for variant, _ in pairs} for metric in metrics}
-    for key, members in alike.items():
-        languages = [language for language, _, _ in key]
-        variants = {id(variant): variant for pair in members for variant in pair}
-        wanted = [(number, metric) for number in variants for metric in metrics]
-        columns = {
-            lang: _distinct([variants[number].languages[lang].statistics[metric] for number, metric in wanted])
-            for lang in languages
-        }
-        examples = {language: members[0][0].languages[language].examples for language in languages}
-        sums = resampled_sums({language: each for language, (each, _) in columns.items()}, examples, resamples)
-        for language in languages:
-            scores = {
-                (number, metric): METRICS[metric].value(sums[language][:, place])
-                for (number, metric), place in zip(wanted, columns[language][1], strict=True)
-            }
-            for variant, baseline in members:
-                for metric in metrics:
-                    gained = scores[id(variant), metric] - scores[id(baseline), metric]
-                    found[metric][id(variant)][language] = gained
-    return found
-
-
-def _distinct(statistics: Sequence[Floats]) -> tuple[Floats, list[list[int]]]:
-    """All columns, equal ones once (counts of golds are the same for every variant), and where each array's lie."""
-    places: dict[bytes, int] = {}
-    columns: list[Floats] = []
-    found: list[list[int]] = []
-    for each in statistics:
-        found.append([])
-        for column in each.T:
-            place = places.setdefault(column.tobytes(), len(columns))
-            if place == len(columns):
-                columns.append(column)
-            found[-1].append(place)
-    return np.stack(columns, axis=1), found
-
-
-def _rows_key(pair: Pair) -> tuple[tuple[str, str | None, bytes], ...]:
-    """The languages in which both were scored on the same rows, with those rows."""
-    variant, baseline = pair
-    key: list[tuple[str, str | None, bytes]] = []
-    for language, measured in variant.languages.items():
-        other = baseline.languages.get(language)
-        if other is not None and measured.record["golds"] == other.record["golds"]:
-            key.append((language, measured.examples.group, measured.examples.rows.tobytes()))
-    return tuple(key)
 
 
 def _mean(values: Iterable[float]) -> float:

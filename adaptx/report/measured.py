@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from adaptx.costs import trainable_parameters, training_flops
 from adaptx.errors import UserError
 from adaptx.metrics import METRICS
 from adaptx.mixing_weights import MixingWeights, load_mixing
 from adaptx.naming import UNTRAINED, Factors, factors, merges, path
 from adaptx.plan import Node, Plan, stored_entry
-from adaptx.report.bootstrap import Examples, Floats
+from adaptx.report.statistics.bootstrap import Examples, Floats
 from adaptx.report.variants import seeds, variant_labels
-from adaptx.specs import Evaluate, ModelSpec, Stage, Task, Train
+from adaptx.specs import Evaluate, ModelSpec, QuestionAnswering, Stage, Task, Train
 from adaptx.store import Entry, Store, read_json
 from adaptx.zero_shot import source_languages
 
@@ -27,6 +28,14 @@ class Training:
     train: Train
     result: Mapping[str, Any]
 
+    @property
+    def flops(self) -> float | None:
+        """Operations, from the tokens that it read; None where they or the model's shape are not known."""
+        shape, tokens = self.train.model.shape, self.result.get("tokens")
+        if shape is None or tokens is None:
+            return None
+        return training_flops(int(tokens), shape, trainable_parameters(self.train, shape))
+
 
 @dataclass(frozen=True, eq=False)
 class Measured:
@@ -35,7 +44,8 @@ class Measured:
     statistics: metric -> what each example adds to it, shape [examples, the metric's statistics]. record: scores.json
     without predictions. mixing: a fused model's weights; None where none were kept.
     path: every distinct training on the way, inputs first; the last is the variant's own. merges: result.json of
-    each merge on the way, empty where it is not stored.
+    each merge on the way, empty where it is not stored. is_drawn_singly: its questions were stored without their
+    contexts, so that those of one context are not drawn together.
     """
 
     evaluate: Evaluate
@@ -50,6 +60,7 @@ class Measured:
     path: tuple[Training, ...]
     mixing: MixingWeights | None
     merges: tuple[Mapping[str, Any], ...] = ()
+    is_drawn_singly: bool = False
 
     @cached_property
     def scores(self) -> Mapping[str, float]:
@@ -65,6 +76,22 @@ class Measured:
         """Training and merging seconds of the whole path; shared stages count in full for every variant."""
         results = [*(training.result for training in self.path), *self.merges]
         return float(sum(r["seconds"] for r in results)) if all("seconds" in r for r in results) else None
+
+    @property
+    def path_flops(self) -> float | None:
+        """Operations of the whole path's trainings."""
+        return total_flops(self.path)
+
+    @property
+    def intermediate_flops(self) -> float | None:
+        """Operations of the trainings before that on the measured task; of all, where it was not trained on."""
+        return total_flops(self.path if self.factors.target == UNTRAINED else self.path[:-1])
+
+    @property
+    def path_energy_joules(self) -> float | None:
+        """Energy of the whole path's trainings; None where that of one was not measured."""
+        known = [training.result.get("energy_joules") for training in self.path]
+        return sum(each for each in known if each is not None) if known and None not in known else None
 
     @property
     def peak_memory_bytes(self) -> int | None:
@@ -175,9 +202,28 @@ def measure(plan: Plan, store: Store) -> Measurements:
                 tuple(Training(train, found.result if found else {}) for train, found in trainings),
                 load_mixing(entry.folder),
                 tuple(found.result if found else {} for found in merged),
+                isinstance(evaluate.task.format, QuestionAnswering) and "clusters" not in gold,
             )
         )
     return Measurements(tuple(measured), tuple(missing))
+
+
+def total_flops(trainings: Sequence[Training]) -> float | None:
+    """Operations of several trainings; None where those of one are not known."""
+    known = [flops for training in trainings if (flops := training.flops) is not None]
+    return sum(known) if len(known) == len(trainings) else None
+
+
+def mean_path_flops(seeds: Sequence[Variant]) -> float | None:
+    """Operations of a variant's whole path, the mean over its seeds."""
+    known = [flops for variant in seeds if (flops := variant.first.path_flops) is not None]
+    return sum(known) / len(known) if known else None
+
+
+def mean_path_energy_joules(seeds: Sequence[Variant]) -> float | None:
+    """Energy of a variant's whole path, the mean over its seeds."""
+    known = [joules for variant in seeds if (joules := variant.first.path_energy_joules) is not None]
+    return sum(known) / len(known) if known else None
 
 
 def mean_path_seconds(seeds: Sequence[Variant]) -> float | None:
@@ -218,7 +264,8 @@ def _statistics(
 def _examples(evaluate: Evaluate, golds: Mapping[str, Any]) -> Examples:
     # The group is the catalog's of today: a corrected one needs no new evaluation.
     group = evaluate.task.rows_in(evaluate.language).parallel_group
-    return Examples(np.asarray(golds["rows"], dtype=np.int64), group)
+    # Questions of one context are drawn together, as its first row.
+    return Examples(np.asarray(golds.get("clusters", golds["rows"]), dtype=np.int64), group)
 
 
 def _read_golds(file: Path, entry: Entry) -> Any:

@@ -9,8 +9,8 @@ import numpy as np
 
 from adaptx.mixing_weights import MixingWeights
 from adaptx.naming import fused_names
-from adaptx.report.bootstrap import Floats
 from adaptx.report.measured import Measured, Measurements, Variant
+from adaptx.report.statistics.bootstrap import Floats
 from adaptx.specs import Fuse, Task, Train
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from adaptx.catalog.languages import language_name
-from adaptx.report.bootstrap import Floats
 from adaptx.report.mixing import Mixed
 from adaptx.report.plots import INK, make_figure, put_title, save
+from adaptx.report.statistics.bootstrap import Floats
 
 LEAST_SPAN = 0.05
 """The colours reach at least so far on either side of equal weights, so that a table of nothing does not glow."""

@@ -20,8 +20,8 @@ WIDTH_INCHES = 10.0
 MOST_CURVES = 24
 
 INK, _GREY = "#222222", "#8a8a8a"
-_CATEGORIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#222222", "#999933")
-_MARKERS = {"Pretrained": "o", "Sequential": "s", "Stack": "^", "Fuse": "D"}
+CATEGORIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#222222", "#999933")
+MARKERS = {"Pretrained": "o", "Sequential": "s", "Stack": "^", "Fuse": "D"}
 _SETTINGS: Any = {
     "font.size": 10.0,
     "axes.spines.top": False,
@@ -124,7 +124,7 @@ def quality_cost(measurements: Measurements, gains: Sequence[Gain], task: str, m
     if not variants:
         return None
     methods = list(dict.fromkeys(seeds[0].factors.method for seeds in variants.values()))
-    colours = {method: _CATEGORIES[index % len(_CATEGORIES)] for index, method in enumerate(methods)}
+    colours = {method: CATEGORIES[index % len(CATEGORIES)] for index, method in enumerate(methods)}
     costs: dict[str, dict[str, float]] = {
         "training seconds of the whole path": {},
         "peak memory of the path, MiB": {},
@@ -143,7 +143,7 @@ def quality_cost(measurements: Measurements, gains: Sequence[Gain], task: str, m
             axes.plot(
                 value,
                 100 * scores[label].score,
-                marker=_MARKERS.get(factors.start, "v"),
+                marker=MARKERS.get(factors.start, "v"),
                 markersize=8,
                 linestyle="none",
                 color=colours[factors.method],
@@ -157,7 +157,7 @@ def quality_cost(measurements: Measurements, gains: Sequence[Gain], task: str, m
     _key(
         figure,
         {
-            f"{numbers[label]}  {label}": (_MARKERS.get(v[0].factors.start, "v"), colours[v[0].factors.method])
+            f"{numbers[label]}  {label}": (MARKERS.get(v[0].factors.start, "v"), colours[v[0].factors.method])
             for label, v in variants.items()
         },
     )
@@ -169,7 +169,7 @@ def quality_cost(measurements: Measurements, gains: Sequence[Gain], task: str, m
     )
     # Last, since where numbers are free depends on the final layout.
     for axes, values in zip(panels, costs.values(), strict=True):
-        _number(axes, {label: (value, 100 * scores[label].score) for label, value in values.items()}, numbers)
+        number_points(axes, {label: (value, 100 * scores[label].score) for label, value in values.items()}, numbers)
     return save(figure, file)
 
 
@@ -190,7 +190,7 @@ def learning_curves(curves: Mapping[str, Sequence[tuple[int, float]]], file: Pat
         axes.plot(steps, losses, color="#b9cfe0", linewidth=0.8)
         width = max(1, len(losses) // 20)
         smooth = np.convolve(losses, np.ones(width) / width, mode="valid")
-        axes.plot(steps[width - 1 :], smooth, color=_CATEGORIES[0], linewidth=1.6)
+        axes.plot(steps[width - 1 :], smooth, color=CATEGORIES[0], linewidth=1.6)
         axes.set_title(name, fontsize=8, fontweight="normal", loc="left")
         axes.tick_params(labelsize=8)
         axes.set_ylim(bottom=0)
@@ -223,7 +223,7 @@ def put_title(figure: Any, title: str, below: str) -> None:
     figure.text(0.01, 1 - 0.42 / height, below, ha="left", va="center", fontsize=9.5, color="#555555")
 
 
-def _number(axes: Any, places: Mapping[str, tuple[float, float]], numbers: Mapping[str, str]) -> None:
+def number_points(axes: Any, places: Mapping[str, tuple[float, float]], numbers: Mapping[str, str]) -> None:
     """Write each point's number beside it: at the nearest place where nothing else lies, with a line to it if far."""
     axes.figure.draw_without_rendering()
     dots = {label: axes.transData.transform(place) for label, place in places.items()}
@@ -268,5 +268,8 @@ def _key_columns(entries: Mapping[str, object]) -> int:
 
 
 def save(figure: Any, file: Path) -> Path:
+    # Laid out once, here: as long as it has an engine, saving draws twice and lays out before each.
+    figure.get_layout_engine().execute(figure)
+    figure.set_layout_engine(None)
     figure.savefig(file, facecolor="white")
     return file

@@ -89,13 +89,20 @@ def models(plan: Plan) -> list[dict[str, str]]:
         {
             "name": spec.name,
             "hub_id": spec.hub_id,
-            "size": f"{spec.shape.parameters / 1e6:,.0f} million parameters" if spec.shape else "",
+            "size": _size(spec),
             "licence": spec.licence,
             "citation": spec.citation,
             "digest": _digest(plan, spec),
         }
         for spec in specs
     ]
+
+
+def _size(model: ModelSpec) -> str:
+    size = f"{model.shape.parameters / 1e6:,.0f} million parameters" if model.shape else ""
+    cut = f"cut to {model.layers} layers" if model.layers is not None else ""
+    stored = f"stored as {model.quantised.value}" if model.quantised is not None else ""
+    return ", ".join(filter(None, (cut, stored, size)))
 
 
 def newest(plan: Plan, store: Store) -> datetime.datetime | None:

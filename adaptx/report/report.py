@@ -1,5 +1,6 @@
 """A report: tables, figures and one HTML file, all computed from the store."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +12,15 @@ from adaptx.catalog.languages import language_name
 from adaptx.errors import UserError
 from adaptx.plan import Plan
 from adaptx.report import html, plots, provenance, text
-from adaptx.report.bootstrap import RESAMPLES
+from adaptx.report.analysis import Analysis, analyse
 from adaptx.report.confounds import find_confounds, rows_differences
 from adaptx.report.gains import Gain, compute_gains
+from adaptx.report.latex import latex
 from adaptx.report.measured import Measurements, measure
 from adaptx.report.mixing import mixed_variants, mixing_frame
 from adaptx.report.mixing_plots import mixing_heatmap
+from adaptx.report.reproduction import reproduction_table
+from adaptx.report.statistics.bootstrap import RESAMPLES
 from adaptx.report.suite_tables import suite_results
 from adaptx.report.summary import headline, in_short
 from adaptx.report.table import gains_frame, suites_frame, tidy_frame, tidy_records
@@ -41,21 +45,25 @@ MOST_SUMMARIES = 4
 class Report:
     """What `write_report` made.
 
-    suites_csv: None where the recipe names no suite; mixing_csv: None where nothing is fused. table, gains:
-    pandas.DataFrame. warnings: sentences on what else could explain the scores. missing: planned evaluations that are
-    not stored. metrics: the headline numbers, shares in [0, 1], under names MLflow takes.
+    scores_json: the tidy table of scores_csv again. latex: every table for a paper. suites_csv: None where the recipe
+    names no suite; mixing_csv: None where nothing is fused. table, gains: pandas.DataFrame. tables: for a terminal.
+    page: the sentences and tables of report.html. warnings: sentences on what else could explain the scores. missing:
+    planned evaluations that are not stored. metrics: the headline numbers, shares in [0, 1], under names MLflow takes.
     """
 
     folder: Path
     html: Path
     scores_csv: Path
     gains_csv: Path
+    scores_json: Path
+    latex: Path
     suites_csv: Path | None
     mixing_csv: Path | None
     figures: tuple[Path, ...]
     table: Any
     gains: Any
     tables: tuple[Table, ...]
+    page: tuple[Table | str, ...]
     warnings: tuple[str, ...]
     missing: tuple[str, ...]
     records: tuple[dict[str, Any], ...]
@@ -65,7 +73,7 @@ class Report:
     def files(self) -> tuple[Path, ...]:
         """Everything written."""
         optional = (file for file in (self.suites_csv, self.mixing_csv) if file is not None)
-        return (self.html, self.scores_csv, self.gains_csv, *optional, *self.figures)
+        return (self.html, self.scores_csv, self.gains_csv, self.scores_json, self.latex, *optional, *self.figures)
 
     @property
     def fingerprint(self) -> str:
@@ -81,8 +89,8 @@ class Report:
             console.print(f"! {missing_text(self.missing)}", style="yellow", markup=False, highlight=False)
 
     def markdown(self) -> str:
-        """The same tables as Markdown."""
-        return text.markdown(self.tables)
+        """What the page says in words and tables, as Markdown."""
+        return text.markdown(self.page)
 
     def to_json(self) -> list[dict[str, Any]]:
         """The tidy table as a list of records with plain JSON values."""
@@ -103,14 +111,24 @@ class Section:
     gains: Table
     cost: Table
     languages: Table
+    analysis: Analysis
     heatmap: Path | None
     quality: Path | None
     mixing: tuple[Path, ...]
     unmixed: tuple[str, ...]
 
+    @property
+    def figures(self) -> tuple[Path | None, ...]:
+        return (self.heatmap, self.quality, *self.analysis.figures, *self.mixing)
+
+    @property
+    def paper_tables(self) -> tuple[Table, ...]:
+        """Those that a paper may want: scores, gains, cost, the analysis."""
+        return (*(table for each in self.scores.values() for table in each), *self.analysis.tables, self.cost)
+
 
 def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = ()) -> Report:
-    """Write report.html, tables.md, scores.csv, gains.csv, suites.csv, mixing.csv and the figures into `out`.
+    """Write report.html, tables (md, tex), scores (csv, json), gains, suites, mixing (csv) and the figures into `out`.
 
     Args:
         plan: the recipe's plan; what is not stored is left out, and named.
@@ -133,17 +151,21 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
     suites = suite_results(plan.recipe.suites, measurements)
     curves = plots.learning_curves(provenance.losses(plan, store), out / "losses.png")
     warnings = (*find_confounds(plan.recipe, measurements), *rows_differences(measurements))
-    paths = out / "report.html", out / "scores.csv", out / "gains.csv"
+    paths = out / "report.html", out / "scores.csv", out / "gains.csv", out / "scores.json", out / "tables.tex"
+    records = tuple(tidy_records(measurements))
     table, gained = tidy_frame(measurements), gains_frame(gains)
     table.to_csv(paths[1], index=False)
     gained.to_csv(paths[2], index=False)
+    paths[3].write_text(json.dumps(records, indent=1, allow_nan=False), encoding="utf-8")
     suites_csv = out / "suites.csv" if suites else None
     if suites_csv is not None:
         suites_frame(suites).to_csv(suites_csv, index=False)
     mixing_csv = out / "mixing.csv" if any(section.mixing for section in sections) else None
     if mixing_csv is not None:
         mixing_frame(measurements).to_csv(mixing_csv, index=False)
+    reproduction = reproduction_table(plan.recipe.published, measurements)
     facts = _facts(plan, store, measurements, gains) | {
+        "reproduction": reproduction,
         "sections": sections,
         "suites": [
             {"name": result.suite.name, "summary": result.summary, "tables": result.tables(HTML_WIDEST)}
@@ -158,9 +180,11 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
     }
     paths[0].write_text(html.render(facts), encoding="utf-8")
     figures = [
-        *(figure for section in sections for figure in (section.heatmap, section.quality, *section.mixing)),
+        *(figure for section in sections for figure in section.figures),
         curves,
     ]
+    of_suites = [table for result in suites for table in result.tables(WIDEST)]
+    of_suites += [reproduction] if reproduction is not None else []
     report = Report(
         out,
         *paths,
@@ -169,16 +193,17 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
         tuple(figure for figure in figures if figure is not None),
         table,
         gained,
-        (
-            *(table for result in suites for table in result.tables(WIDEST)),
-            *(table for section in sections for table in _terminal_tables(section, gains)),
-        ),
+        (*of_suites, *(table for section in sections for table in _terminal_tables(section, gains))),
+        (*of_suites, *(part for section in sections for part in _page(section, gains)), *warnings),
         warnings,
         measurements.missing,
-        tuple(tidy_records(measurements)),
+        records,
         {name: value for task in measurements.tasks for name, value in headline(task, gains).items()},
     )
     (out / "tables.md").write_text(report.markdown(), encoding="utf-8")
+    for_paper = [table for result in suites for table in result.tables(HTML_WIDEST)]
+    for_paper += [table for section in sections for table in section.paper_tables]
+    report.latex.write_text(latex(for_paper), encoding="utf-8")
     return report
 
 
@@ -199,6 +224,7 @@ def _section(task: Task, measurements: Measurements, gains: Sequence[Gain], out:
         gain_table(task, gains),
         cost_table(measurements, task),
         language_table(measurements, task),
+        analyse(task, measurements, gains, out, name),
         plots.gain_heatmap(gains, task.name, metric, out / f"gain_heatmap.{name}.png"),
         plots.quality_cost(measurements, gains, task.name, metric, out / f"quality_cost.{name}.png"),
         tuple(
@@ -209,8 +235,19 @@ def _section(task: Task, measurements: Measurements, gains: Sequence[Gain], out:
 
 
 def _terminal_tables(section: Section, gains: Sequence[Gain]) -> list[Table]:
-    scores = [table for metric in section.task.metrics for table in score_tables(section.task, metric, gains)]
-    return [*scores, section.cost, section.languages]
+    return [*_scores(section, gains), *section.analysis.comparisons.tables, section.cost, section.languages]
+
+
+def _scores(section: Section, gains: Sequence[Gain]) -> list[Table]:
+    return [table for metric in section.task.metrics for table in score_tables(section.task, metric, gains)]
+
+
+def _page(section: Section, gains: Sequence[Gain]) -> list[Table | str]:
+    """The answer, what it rests on, and the analysis."""
+    analysis = section.analysis
+    parts = (analysis.comparisons, analysis.gaps, analysis.classes, analysis.scaling, analysis.worth)
+    analysed = [piece for part in parts for piece in (*part.sentences, *part.tables)]
+    return [f"**{analysis.answer}**", *_scores(section, gains), *analysed, section.cost, section.languages]
 
 
 def _facts(plan: Plan, store: Store, measurements: Measurements, gains: Sequence[Gain]) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from adaptx.catalog.language_facts import language_facts
 from adaptx.catalog.languages import LANGUAGES, language_name
+from adaptx.catalog.pretraining import seen_in_pretraining
 from adaptx.plan import Plan
 from adaptx.report.gains import Gain
 from adaptx.report.measured import Measured, Measurements, measure
@@ -53,7 +55,8 @@ def suites_frame(results: Sequence[SuiteResult]) -> Any:
 def _row(measured: Measured, metric: str, value: float) -> dict[str, Any]:
     evaluate, factors, record = measured.evaluate, measured.factors, measured.record
     model = evaluate.checkpoint
-    known = LANGUAGES.get(evaluate.language)
+    known, facts = LANGUAGES.get(evaluate.language), language_facts(evaluate.language)
+    own = measured.path[-1] if measured.path else None
     return {
         "model": factors.model,
         "parameters": model.shape.parameters if model.shape else None,
@@ -68,6 +71,10 @@ def _row(measured: Measured, metric: str, value: float) -> dict[str, Any]:
         "language": evaluate.language,
         "language_name": language_name(evaluate.language),
         "language_family": known.family if known else None,
+        "script": facts.script,
+        "joshi_class": facts.joshi_class,
+        "syntactic_distance": facts.syntactic_distance,
+        "seen_in_pretraining": seen_in_pretraining(model, evaluate.language),
         "source_language": measured.is_source_language,
         "metric": metric,
         "value": value,
@@ -76,8 +83,18 @@ def _row(measured: Measured, metric: str, value: float) -> dict[str, Any]:
         "tokens_per_word": record.get("tokens_per_word"),
         "unknown_share": record.get("unknown_share"),
         "truncated_share": record.get("truncated_share"),
+        "trained_rows": own.result.get("rows_used") if own else None,
+        "trained_rows_expected": own.result.get("rows_expected") if own else None,
+        "path_trained_rows": " > ".join(
+            f"{step.train.task.name} {step.result.get('rows_used')}/{step.result.get('rows_expected')}"
+            for step in measured.path
+        ),
         "trainable_parameters": measured.trainable_parameters,
+        "examples_per_second": own.result.get("examples_per_second") if own else None,
+        "intermediate_flops": measured.intermediate_flops,
+        "path_flops": measured.path_flops,
         "path_seconds": measured.path_seconds,
+        "path_energy_joules": measured.path_energy_joules,
         "path_peak_memory_bytes": measured.peak_memory_bytes,
         "memory_measure": measured.memory_measure,
         "fingerprint": measured.fingerprint,

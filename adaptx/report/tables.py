@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adaptx.catalog.languages import LANGUAGES, language_name
-from adaptx.report.cells import NOTHING, count, gain_text, mebibytes, of, percent, points, seconds
+from adaptx.report.cells import NOTHING, count, gain_text, mebibytes, of, p_text, percent, points, seconds
 from adaptx.report.gains import GAP, SOURCE, ZERO_SHOT, Gain
 from adaptx.report.measured import Measured, Measurements, Variant, mean_path_seconds, most_memory_bytes
 from adaptx.specs import Task
@@ -20,10 +20,11 @@ WIDEST = 118
 
 @dataclass(frozen=True)
 class Cell:
-    """Text, and the sign of a gain whose interval excludes zero (1 or -1)."""
+    """Text, and the sign of a gain whose interval excludes zero (1 or -1); is_uncertain: its interval holds zero."""
 
     text: str
     sign: int = 0
+    is_uncertain: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,9 @@ def gain_table(task: Task, gains: Sequence[Gain]) -> Table:
             Cell(count(g.examples)),
             Cell(percent(g.score)),
             Cell(percent(g.baseline_score)),
-            Cell(gain_text(g), g.sign),
+            Cell(gain_text(g), g.sign, g.is_uncertain),
+            Cell(p_text(g.p)),
+            Cell(p_text(g.holm_p)),
         )
         for g in gains
         if g.task == task.name and g.is_language and not g.is_baseline
@@ -112,6 +115,8 @@ def gain_table(task: Task, gains: Sequence[Gain]) -> Table:
         Column("score, %"),
         Column("baseline, %"),
         Column("gain, points [95%]"),
+        Column("p"),
+        Column("p, Holm"),
     )
     return Table(f"{task.name} · gains by language", columns, tuple(rows))
 
@@ -168,7 +173,7 @@ def language_table(measurements: Measurements, task: Task) -> Table:
 def _by_variant(gains: Sequence[Gain], task: str, metric: str) -> dict[str, dict[str, Gain]]:
     found: dict[str, dict[str, Gain]] = {}
     for gain in gains:
-        if gain.task == task and gain.metric == metric:
+        if gain.task == task and gain.metric == metric and not gain.attribute:
             found.setdefault(gain.variant, {})[gain.quantity] = gain
     return found
 
@@ -189,7 +194,7 @@ def _score_table(
             average = by.get(ZERO_SHOT)
             row += [
                 _score(by, ZERO_SHOT),
-                Cell(gain_text(average), average.sign) if average else Cell(NOTHING),
+                Cell(gain_text(average), average.sign, average.is_uncertain) if average else Cell(NOTHING),
             ]
         if gapped:
             row.append(Cell(points(by[GAP].score) if GAP in by else NOTHING))

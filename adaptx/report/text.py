@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 _STYLES = {1: "bold green", -1: "bold red", 0: ""}
 LEGEND = (
     "Gains are over the matched baseline (same model, method and target, no intermediate task), in percentage points, "
-    "with a 95% paired bootstrap interval over test examples; bold where it excludes zero."
+    "with a 95% paired bootstrap interval over test examples; bold where it excludes zero, pale where it holds zero."
 )
 
 
@@ -38,14 +38,15 @@ def print_tables(tables: Sequence[Table], console: "Console") -> None:
             justify = "left" if column.words else "right"
             drawn.add_column(Text(header, justify=justify), justify=justify, no_wrap=not column.words)
         for row in table.rows:
-            drawn.add_row(*(Text(cell.text, style=_STYLES[cell.sign]) for cell in row))
+            drawn.add_row(*(Text(cell.text, style="dim" if cell.is_uncertain else _STYLES[cell.sign]) for cell in row))
         console.print(drawn)
     console.print(Text(LEGEND, style="dim"))
 
 
-def markdown(tables: Sequence[Table]) -> str:
-    """The same tables as GitHub Markdown."""
-    return "\n\n".join([*(_markdown_table(table) for table in tables), LEGEND]) + "\n"
+def markdown(parts: Sequence[Table | str]) -> str:
+    """Tables and sentences as GitHub Markdown."""
+    blocks = [part if isinstance(part, str) else _markdown_table(part) for part in parts]
+    return "\n\n".join([*blocks, LEGEND]) + "\n"
 
 
 def _markdown_table(table: Table) -> str:

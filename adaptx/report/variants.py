@@ -9,7 +9,8 @@ import enum
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adaptx.identity import evaluation_framing, evaluation_precision
+from adaptx.framings import evaluation_framing
+from adaptx.identity import evaluation_precision
 from adaptx.naming import factors, path
 from adaptx.specs import Evaluate, ModelSpec, Task, TrainConfig
 from adaptx.specs.fingerprint import is_outside_identity
@@ -18,14 +19,18 @@ MOST_FIELDS = 3
 """More differing fields than this make no readable label; the fingerprint then stands for them."""
 
 Flat = dict[str, Any]
+Key = tuple[tuple[str, Any], ...]
 
 
 def variant_labels(evaluates: Sequence[Evaluate], model_fingerprints: Mapping[Evaluate, str]) -> dict[Evaluate, str]:
     """A label for each evaluation, the same just for those of one task that differ in language or seed."""
-    shared: dict[tuple[str, str], dict[tuple[tuple[str, Any], ...], list[Evaluate]]] = {}
+    shared: dict[tuple[str, str], dict[Key, list[Evaluate]]] = {}
+    telling = _told_apart_by_rows(evaluates)
     for evaluate in evaluates:
         same_label = shared.setdefault((evaluate.task.name, factors(evaluate).label), {})
-        same_label.setdefault(_key(evaluate), []).append(evaluate)
+        key = _key(evaluate)
+        rows = (("evaluated rows", evaluate.limit),) if (evaluate.task.name, key) in telling else ()
+        same_label.setdefault((*key, *rows), []).append(evaluate)
     labels: dict[Evaluate, str] = {}
     for (_, label), members in shared.items():
         fingerprints = [model_fingerprints[same[0]][:8] for same in members.values()]
@@ -34,23 +39,36 @@ def variant_labels(evaluates: Sequence[Evaluate], model_fingerprints: Mapping[Ev
     return labels
 
 
+def _told_apart_by_rows(evaluates: Sequence[Evaluate]) -> set[tuple[str, Key]]:
+    """(task, variant) of those measured twice in one language, on other numbers of rows.
+
+    Where each language is measured once, more rows in one than in another make no other variant.
+    """
+    limits: dict[tuple[str, Key, str, tuple[int, ...]], set[int | None]] = {}
+    for evaluate in evaluates:
+        place = (evaluate.task.name, _key(evaluate), evaluate.language, seeds(evaluate))
+        limits.setdefault(place, set()).add(evaluate.limit)
+    return {(task, key) for (task, key, _, _), found in limits.items() if len(found) > 1}
+
+
 def seeds(evaluate: Evaluate) -> tuple[int, ...]:
     """The seeds of every training on the way, inputs first."""
     return tuple(train.config.seed for train in path(evaluate))
 
 
-def _key(evaluate: Evaluate) -> tuple[tuple[str, Any], ...]:
-    """What a variant is, flat: all that is measured with, without seed, language and labels of place."""
+def _key(evaluate: Evaluate) -> Key:
+    """What a variant is, flat: all that is measured with, without seed, language, rows read and labels of place."""
     flat = _flat(evaluate.model, "model" if isinstance(evaluate.model, ModelSpec) else "")
     flat |= _flat(evaluation_framing(evaluate), "reading")
-    flat |= {"evaluated in": evaluation_precision(evaluate), "evaluated rows": evaluate.limit}
+    flat |= {"evaluated in": evaluation_precision(evaluate)}
     return tuple(flat.items())
 
 
 def _flat(value: Any, place: str) -> Flat:
     """Fields of nested specs by dotted place; models and tasks stand as their names, seeds are left out."""
     if isinstance(value, ModelSpec):
-        return {place: value.hub_id}
+        # A checkpoint that was cut or quantised has a name of its own.
+        return {place: f"{value.hub_id.rpartition('/')[0]}/{value.name}"}
     if isinstance(value, Task):
         return {place: value.name}
     if isinstance(value, tuple):

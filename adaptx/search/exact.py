@@ -42,7 +42,7 @@ def top_k(
 
     Both sides are read by slices and turned into fp32 block by block; products are fp32 whatever precision is set for
     training. It runs where the candidates are, or where the queries are if only these are on an accelerator. On the
-    CPU the result does not depend on `memory_bytes`; its threads are NumPy's (OMP_NUM_THREADS).
+    CPU the result does not depend on `memory_bytes`; its threads are OMP_NUM_THREADS.
 
     centred: subtract each side's own mean vector first. unit: then divide each row by its norm (zero rows stay zero).
     exclude: for each query, the candidates that are not to be found.
@@ -223,8 +223,12 @@ def _search(
 def _products(queries_qD: Tensor, candidates_nD: Tensor, scores_qn: Tensor) -> None:
     """Inner products in fp32, also where autocast, TF32 or bf16 is on for training."""
     if scores_qn.device.type == "cpu":
-        # On AMD's processors NumPy's OpenBLAS is 7 % faster than torch's MKL.
-        np.matmul(queries_qD.numpy(), candidates_nD.numpy().T, out=scores_qn.numpy())
+        if torch.backends.cpu.get_cpu_capability() == "AVX2":
+            # With AVX2, OpenBLAS's last bit depends on where in its block a row lies; MKL's does not.
+            torch.mm(queries_qD, candidates_nD.T, out=scores_qn)
+        else:
+            # On AMD's processors with AVX-512, NumPy's OpenBLAS is 7 % faster than torch's MKL.
+            np.matmul(queries_qD.numpy(), candidates_nD.numpy().T, out=scores_qn.numpy())
         return
     backend: Any = torch.backends.cuda.matmul
     before = backend.fp32_precision

@@ -8,6 +8,7 @@ from adaptx.specs.formats import (
     MultipleChoice,
     QuestionAnswering,
     Retrieval,
+    SpanCorruption,
     Tagging,
     TaskFormat,
 )
@@ -31,6 +32,8 @@ from adaptx.specs.mixing import Attention, Gate, MixingRule
 from adaptx.specs.mixture import Mixture, Proportional, Sampling, Temperature, Uniform, Weighted
 from adaptx.specs.model import Exposure, Hidden, ModelFamily, ModelSpec, Pooling, Seen, Shape
 from adaptx.specs.published import Published
+from adaptx.specs.published_score import PublishedScore
+from adaptx.specs.quantisation import Quantisation
 from adaptx.specs.resources import Resources
 from adaptx.specs.stage import (
     Evaluate,
@@ -51,6 +54,7 @@ from adaptx.specs.stage import (
 )
 from adaptx.specs.suite import Group, Suite
 from adaptx.specs.task import Rows, Task
+from adaptx.specs.text import Decision, Framing, Generate, Normalisation, Prompt, Rank, Text
 from adaptx.specs.training import Best, Last, Precision, Schedule, TrainConfig
 
 __all__ = [
@@ -62,11 +66,14 @@ __all__ = [
     "Bottleneck",
     "Classification",
     "Dare",
+    "Decision",
     "Evaluate",
     "Exposure",
+    "Framing",
     "Full",
     "Fuse",
     "Gate",
+    "Generate",
     "GreedySoup",
     "Group",
     "Hidden",
@@ -91,12 +98,17 @@ __all__ = [
     "MultipleChoice",
     "NewHead",
     "NoHead",
+    "Normalisation",
     "Pooling",
     "Precision",
     "Pretrained",
+    "Prompt",
     "Proportional",
     "Published",
+    "PublishedScore",
+    "Quantisation",
     "QuestionAnswering",
+    "Rank",
     "Recipe",
     "Resources",
     "Retrieval",
@@ -107,6 +119,7 @@ __all__ = [
     "Seen",
     "Sequential",
     "Shape",
+    "SpanCorruption",
     "Stack",
     "Stage",
     "Start",
@@ -117,6 +130,7 @@ __all__ = [
     "TaskArithmetic",
     "TaskFormat",
     "Temperature",
+    "Text",
     "Ties",
     "Train",
     "TrainConfig",

@@ -120,6 +120,22 @@ class MaskedLanguageModel:
             raise ValueError(f"MaskedLanguageModel(share={self.share}): a share lies between 0 and 1")
 
 
+@dataclass(frozen=True)
+class SpanCorruption:
+    """Spans of a text that were dropped, written in order (Raffel et al. 2020, arXiv:1910.10683). Role: `text`.
+
+    share: of tokens that are dropped. mean_span: tokens of a span on average. For encoder-decoders with sentinels
+    (`<extra_id_0>`), through `Text` framing.
+    """
+
+    share: float = 0.15
+    mean_span: float = 3.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1 or self.mean_span < 1:
+            raise ValueError(f"{self}: share lies between 0 and 1, mean_span is at least 1")
+
+
 TaskFormat = (
     Classification
     | MultipleChoice
@@ -129,6 +145,7 @@ TaskFormat = (
     | Bitext
     | BitextMining
     | MaskedLanguageModel
+    | SpanCorruption
 )
 
 

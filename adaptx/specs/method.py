@@ -1,6 +1,9 @@
 """Methods: which parameters of the backbone a training changes."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from adaptx.specs.fingerprint import ADDED_LATER
 
 SITES = ("query", "key", "value", "output", "up", "down")
 """Linear maps of a transformer layer, by the names every family shares: attention's query, key, value and output,
@@ -17,8 +20,25 @@ COMPANIONS = {
 the other (as peft takes them by default), and in a gated feed-forward."""
 
 
+FUSED = {"query_key_value": ("query", "key", "value"), "up_gate": ("up", "gate")}
+"""One linear map -> the maps that it is where it takes the place of several (BLOOM, ModernBERT)."""
+
+
 def with_companions(sites: tuple[str, ...]) -> tuple[str, ...]:
-    return (*sites, *(COMPANIONS[site] for site in sites if site in COMPANIONS))
+    """The maps that a method at these sites may find: they themselves, their companions, and what is fused of them.
+
+    An architecture has a map either apart or fused, so those that it has are the maps to adapt. A fused map is adapted
+    once and as a whole: there `Lora(sites=("query", "value"))` adapts keys as well.
+    """
+    apart = (*sites, *(COMPANIONS[site] for site in sites if site in COMPANIONS))
+    return (*apart, *(fused for fused, parts in FUSED.items() if set(parts) & set(sites)))
+
+
+def sites_behind(name: str) -> tuple[str, ...]:
+    """The sites that a linear map of this name belongs to: several of a fused one, one of a companion."""
+    if name in FUSED:
+        return tuple(site for site in FUSED[name] if site in SITES)
+    return (next((site for site, companion in COMPANIONS.items() if companion == name), name),)
 
 
 @dataclass(frozen=True)
@@ -30,22 +50,54 @@ class Full:
 class Lora:
     """Low-rank adaptation (Hu et al. 2021, arXiv:2106.09685): W + (alpha / rank) B A at the given sites.
 
-    B starts at zero, so a new module changes nothing until it is trained.
+    B starts at zero, so a new module changes nothing until it is trained. Where an architecture has one linear map for
+    several sites (`FUSED`), any of them stands for the whole map. bias: the biases of the maps that have one train too,
+    as what is added to them. ranks, alphas: (site, value) of sites that have their own; a companion has its site's.
     """
 
     rank: int = 8
     alpha: float = 16.0
     dropout: float = 0.0
     sites: tuple[str, ...] = ("query", "value")
+    bias: bool = field(default=False, metadata=ADDED_LATER)
+    ranks: tuple[tuple[str, int], ...] = field(default=(), metadata=ADDED_LATER)
+    alphas: tuple[tuple[str, float], ...] = field(default=(), metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
-        if self.rank < 1:
-            raise ValueError(f"Lora(rank={self.rank}): the rank must be at least 1")
+        if min((self.rank, *(rank for _, rank in self.ranks))) < 1:
+            raise ValueError(f"Lora(rank={self.rank}, ranks={self.ranks}): a rank is at least 1")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"Lora(dropout={self.dropout}): dropout is a share in [0, 1)")
         unknown = [site for site in self.sites if site not in SITES]
         if unknown or not self.sites or len(set(self.sites)) != len(self.sites):
             raise ValueError(f"Lora(sites={self.sites}): choose distinct sites among {', '.join(SITES)}")
+        for name, own, usual in (("ranks", self.ranks, self.rank), ("alphas", self.alphas, self.alpha)):
+            sites = [site for site, _ in own]
+            if len(set(sites)) != len(sites) or not set(sites) <= set(self.sites):
+                raise ValueError(f"Lora({name}={own}): give pairs of distinct sites among {self.sites} and their value")
+            # One spelling of each method, so that equal methods are equal values.
+            object.__setattr__(self, name, _tidied(own, usual))
+
+    def rank_at(self, site: str) -> int:
+        """The rank at a linear map: a site, its companion or what is fused of it."""
+        return dict(self.ranks).get(self._main(site), self.rank)
+
+    def alpha_at(self, site: str) -> float:
+        return dict(self.alphas).get(self._main(site), self.alpha)
+
+    def scale_at(self, site: str) -> float:
+        """What B A x is multiplied by there."""
+        return self.alpha_at(site) / self.rank_at(site)
+
+    def _main(self, name: str) -> str:
+        """The site by which a linear map is adapted."""
+        behind = sites_behind(name)
+        return next((site for site in self.sites if site in behind), behind[0])
+
+
+def _tidied(own: Sequence[tuple[str, float]], usual: float) -> tuple[tuple[str, float], ...]:
+    """In the order of sites, without what is as usual."""
+    return tuple(sorted((pair for pair in own if pair[1] != usual), key=lambda pair: SITES.index(pair[0])))
 
 
 @dataclass(frozen=True)

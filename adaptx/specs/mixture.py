@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from adaptx.specs.fingerprint import OUTSIDE
+from adaptx.specs.hashing import keep_hash
 from adaptx.specs.task import Rows, Task
 
 
@@ -70,6 +71,7 @@ def epoch_items(sizes: Sequence[int], sampling: Sampling | None) -> int:
     return sum(min(size, most or size) for size in sizes)
 
 
+@keep_hash
 @dataclass(frozen=True)
 class Mixture:
     """Several tasks trained together.

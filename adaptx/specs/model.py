@@ -1,17 +1,26 @@
 """Models: what a pretrained checkpoint is, and how its hidden states are read."""
 
 import enum
-from dataclasses import dataclass, field
+import functools
+from dataclasses import dataclass, field, replace
 
-from adaptx.specs.architecture import ARCHITECTURES, Architecture, ModelFamily
-from adaptx.specs.fingerprint import OUTSIDE
+from adaptx.specs.architecture import ARCHITECTURES, ATTENTION, Architecture, ModelFamily
+from adaptx.specs.fingerprint import ADDED_LATER, OUTSIDE
+from adaptx.specs.hashing import keep_hash
+from adaptx.specs.method import FUSED
+from adaptx.specs.quantisation import Quantisation
 
 
 class Pooling(enum.Enum):
-    """How one vector is made of a text's token vectors."""
+    """How one vector is made of a text's token vectors.
+
+    START reads an encoder-decoder's second stack, at the token that begins what it writes; all others the first.
+    """
 
     FIRST = "first token"
     MEAN = "mean over tokens"
+    LAST = "last token"
+    START = "decoder's start token"
 
 
 @dataclass(frozen=True)
@@ -20,12 +29,15 @@ class Hidden:
 
     `layer` None is the last; 0 the embeddings, k the output of the k-th layer. `prefix` is written before each text
     (e5 models were trained with one). `centred` subtracts each side's mean vector before vectors are compared.
+    `bidirectional` lets a decoder's tokens see those after them too (BehnamGhader et al. 2024, LLM2Vec,
+    arXiv:2404.05961).
     """
 
     layer: int | None = None
     pooling: Pooling = Pooling.MEAN
     prefix: str = ""
     centred: bool = False
+    bidirectional: bool = field(default=False, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         if self.layer is not None and self.layer < 0:
@@ -34,6 +46,7 @@ class Hidden:
             )
 
 
+@keep_hash
 @dataclass(frozen=True)
 class Shape:
     """A checkpoint's sizes as plain values, enough for planning: sizes in elements, lengths in tokens.
@@ -41,7 +54,8 @@ class Shape:
     layers: of the encoder, or of a decoder that stands alone. positions: the longest text; 0 where nothing bounds it.
     decoder_layers: those of an encoder-decoder's second stack. kv_heads: heads of keys and values; None: `heads`.
     head_size: None: `hidden_size // heads`. tied: the matrix of scores over the vocabulary is the token embeddings',
-    where there is one at all.
+    where there is one at all. gated: the feed-forward has a gate; None: as its architecture has it. embedding_size: of
+    the embeddings, where a map makes hidden states of them; None: `hidden_size`, and no such map.
     """
 
     model_type: str
@@ -55,6 +69,8 @@ class Shape:
     kv_heads: int | None = None
     head_size: int | None = None
     tied: bool = True
+    gated: bool | None = None
+    embedding_size: int | None = None
 
     @property
     def architecture(self) -> Architecture:
@@ -88,34 +104,52 @@ class Shape:
             "up": (hidden, inner),
             "down": (inner, hidden),
         }
-        return {**maps, "gate": (hidden, inner)} if self.architecture.gated else maps
+        architecture = self.architecture
+        if architecture.gated if self.gated is None else self.gated:
+            maps["gate"] = (hidden, inner)
+        for fused in architecture.fused:
+            parts = [maps.pop(site) for site in FUSED[fused]]
+            maps[fused] = (hidden, sum(outputs for _, outputs in parts))
+        return maps
 
     @property
     def decoder_linear_maps(self) -> dict[str, tuple[int, int]]:
         """Likewise in a layer of the second stack, which attends to the first one's output too."""
         maps = self.linear_maps
-        return {**maps, **{f"cross_{site}": maps[site] for site in ("query", "key", "value", "output")}}
+        return {**maps, **{f"cross_{site}": maps[site] for site in ATTENTION if site in maps}}
 
-    @property
+    def has_bias(self, site: str) -> bool:
+        """Whether the linear map of that name has a bias."""
+        biases = self.architecture.biases
+        return any(part in biases for part in FUSED.get(site, (site.removeprefix("cross_"),)))
+
+    @functools.cached_property
     def encoder_parameters(self) -> int:
         """Parameters of the layers of both stacks, with what a stack has beside them (a last norm, distances)."""
-        first = self._stack_parameters(self.layers, self.linear_maps, norms=2)
+        norms = self.architecture.layer_norms
+        first = self._stack_parameters(self.layers, self.linear_maps, norms)
         if not self.decoder_layers:
             return first
-        return first + self._stack_parameters(self.decoder_layers, self.decoder_linear_maps, norms=3)
+        return first + self._stack_parameters(self.decoder_layers, self.decoder_linear_maps, norms + 1)
 
-    @property
+    @functools.cached_property
     def embedding_parameters(self) -> int:
-        """Token, position and type embeddings with their norm, and the matrix of scores where it is one of its own."""
+        """Embeddings of tokens, positions, types and distances, their norms, and the matrix of scores where it is one
+        of its own. Both stacks look up the same tokens, each its own positions.
+        """
         architecture = self.architecture
-        rows = self.vocabulary + architecture.type_rows + (self.positions if architecture.position_table else 0)
-        if architecture.embedding_norm:
-            rows += architecture.norm_tensors
+        rows = self.positions + architecture.position_rows if architecture.position_table else 0
+        rows += architecture.norm_tensors if architecture.embedding_norm else 0
+        rows = self.vocabulary + architecture.type_rows + rows * (2 if self.decoder_layers else 1)
+        hidden_rows = architecture.distance_rows
         if architecture.output_matrix and not self.tied:
-            rows += self.vocabulary
-        return rows * self.hidden_size
+            hidden_rows += self.vocabulary
+        if self.embedding_size is not None:
+            # The map to the hidden size, with its bias.
+            hidden_rows += self.embedding_size + 1
+        return rows * (self.embedding_size or self.hidden_size) + hidden_rows * self.hidden_size
 
-    @property
+    @functools.cached_property
     def parameters(self) -> int:
         return self.encoder_parameters + self.embedding_parameters
 
@@ -123,11 +157,13 @@ class Shape:
         architecture = self.architecture
         norm = architecture.norm_tensors * self.hidden_size
         layer = sum(inputs * outputs for inputs, outputs in maps.values()) + norms * norm
-        if architecture.biases:
-            layer += sum(outputs for _, outputs in maps.values())
+        layer += sum(outputs for site, (_, outputs) in maps.items() if self.has_bias(site))
         if architecture.head_norms:
             layer += 2 * architecture.norm_tensors * self.size_of_head
-        beside = architecture.position_buckets * self.heads + (norm if architecture.final_norm else 0)
+        tables = layers if architecture.bucket_tables else 1
+        beside = tables * architecture.position_buckets * self.heads
+        beside += norm if architecture.final_norm else 0
+        beside -= 0 if architecture.first_norm else norm
         return layers * layer + beside
 
 
@@ -152,11 +188,15 @@ class Seen:
     note: str = ""
 
 
+@keep_hash
 @dataclass(frozen=True)
 class ModelSpec:
     """A pretrained checkpoint. Its identity is the digest of its weights, so names and paths stay outside it.
 
-    `framing` is how classification reads it, `embedding` how sentence embeddings are taken from it.
+    `framing` is how classification reads it, `embedding` how sentence embeddings are taken from it. `layers`: only so
+    many of its first ones are there, of both stacks where it has two (`cut` makes such a spec); None: all. `quantised`:
+    how the linear maps of its layers are stored, to train LoRA over them (`quantise` makes such a spec); None: as they
+    are.
     """
 
     hub_id: str = field(metadata=OUTSIDE)
@@ -168,8 +208,47 @@ class ModelSpec:
     licence: str = field(default="", metadata=OUTSIDE)
     citation: str = field(default="", metadata=OUTSIDE)
     seen: tuple[Seen, ...] = field(default=(), metadata=OUTSIDE)
+    layers: int | None = None
+    quantised: Quantisation | None = None
 
     @property
     def name(self) -> str:
-        """Short name for folders and tables: the last part of the hub id or path."""
-        return self.hub_id.rstrip("/").rsplit("/", 1)[-1]
+        """Short name for folders and tables: the last part of the hub id or path; `e5-l6` of a cut checkpoint, `e5-nf4`
+        of a quantised one.
+        """
+        name = self.hub_id.rstrip("/").rsplit("/", 1)[-1]
+        name = name if self.layers is None else f"{name}-l{self.layers}"
+        return name if self.quantised is None else f"{name}-{self.quantised.value}"
+
+    def quantise(self, kind: Quantisation) -> "ModelSpec":
+        """The checkpoint with the linear maps of its layers stored in few digits.
+
+        LoRA alone is trained over it, and all that starts from it stands on it, too: its states are others than those
+        of the checkpoint as it is.
+        """
+        return replace(self, quantised=kind)
+
+    def cut(self, layers: int) -> "ModelSpec":
+        """The checkpoint's first layers as a model of its own; what comes after the last layer stays (a last norm).
+
+        Real weights at several sizes, but no training has healed the cut, so it stands for no checkpoint that was
+        trained at that size.
+
+        Raises:
+            ValueError: it has not so many layers.
+        """
+        most = self.shape.layers if self.shape is not None else None
+        if layers < 1 or (most is not None and layers > most):
+            raise ValueError(
+                f"{self.name}.cut({layers}): it has {most or 'an unknown number of'} layers, counted from 1"
+            )
+        if layers == most:
+            return self
+        shape = self.shape and replace(self.shape, layers=layers, decoder_layers=min(layers, self.shape.decoder_layers))
+        return replace(self, layers=layers, shape=shape, embedding=_within(self.embedding, layers),
+                       framing=_within(self.framing, layers))  # fmt: skip
+
+
+def _within(hidden: Hidden, layers: int) -> Hidden:
+    """The framing with a layer that is there: the last, where the one named was cut off."""
+    return replace(hidden, layer=None) if hidden.layer is not None and hidden.layer > layers else hidden

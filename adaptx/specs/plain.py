@@ -6,11 +6,11 @@ import types
 import typing
 from typing import Any
 
-from adaptx.specs import formats, merge, method, mixing, mixture, model, published, stage, task, training
+from adaptx.specs import formats, merge, method, mixing, mixture, model, published, stage, task, text, training
 
 _TYPES: dict[str, Any] = {
     name: value
-    for module in (formats, merge, method, mixing, mixture, model, published, stage, task, training)
+    for module in (formats, merge, method, mixing, mixture, model, published, stage, task, text, training)
     for name, value in vars(module).items()
     if isinstance(value, type) and (dataclasses.is_dataclass(value) or issubclass(value, enum.Enum))
 }

@@ -4,16 +4,19 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from adaptx.specs.fingerprint import OUTSIDE
+from adaptx.specs.hashing import keep_hash
 from adaptx.specs.merge import KeptHeadOf, MergedHead, MergeRule, given_weights
 from adaptx.specs.merged_method import merged_method
 from adaptx.specs.method import Method
 from adaptx.specs.mixing import Attention, MixingRule
 from adaptx.specs.mixture import Mixture
-from adaptx.specs.model import Hidden, ModelSpec
+from adaptx.specs.model import ModelSpec
 from adaptx.specs.published import Published
+from adaptx.specs.published_score import PublishedScore
 from adaptx.specs.suite import Suite
 from adaptx.specs.task import Task
-from adaptx.specs.training import Precision, TrainConfig
+from adaptx.specs.text import Framing
+from adaptx.specs.training import Precision, TrainConfig, precision_refusal
 
 
 @dataclass(frozen=True)
@@ -78,10 +81,12 @@ class KeptHead:
     """Continue the head of the start's training; the label sets must agree (ids are mapped by name)."""
 
 
+@keep_hash
 @dataclass(frozen=True)
 class Train:
     """Train `method` on a task or a mixture. `limit`: at most so many training rows a task.
 
+    framing: how the checkpoint meets the task; of a mixture one for all tasks, or one for each in their order.
     Of a task with several sets each gives its leading rows, in proportion to their sizes.
     """
 
@@ -91,12 +96,21 @@ class Train:
     config: TrainConfig
     start: Start = Pretrained()
     head: NewHead | KeptHead = NewHead()
-    framing: Hidden | None = None
+    framing: Framing | tuple[Framing, ...] | None = None
     limit: int | None = None
     keep: bool = field(default=False, metadata=OUTSIDE)
 
     def __post_init__(self) -> None:
         _check_limit(self.limit)
+        if isinstance(self.framing, tuple) and len(self.framing) != len(self.tasks):
+            raise ValueError(f"Train(framing=...) of {self.task.name}: {len(self.framing)} framings for "
+                             f"{len(self.tasks)} tasks; give one for all, or one each")  # fmt: skip
+
+    def framing_of(self, task: Task) -> Framing | None:
+        """What is given for a task; None leaves it to the checkpoint."""
+        if isinstance(self.framing, tuple):
+            return self.framing[self.tasks.index(task)] if task in self.tasks else None
+        return self.framing
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -120,6 +134,7 @@ class Train:
         return tuple(stage for stage in self.taken if not isinstance(stage, Published))
 
 
+@keep_hash
 @dataclass(frozen=True)
 class Merge:
     """Combine the modules of several trainings of one checkpoint into one module.
@@ -168,23 +183,27 @@ ModuleSource = ModuleStage | Published
 """What a module is taken from."""
 
 
+@keep_hash
 @dataclass(frozen=True)
 class Evaluate:
     """Score one model on one task in one language, on at most `limit` rows (the leading ones).
 
     precision None is the training's, fp32 for a bare checkpoint. framing None is the training's where its head is
-    used, else the checkpoint's way of embedding sentences.
+    used or it was trained as text, else the checkpoint's way of embedding sentences. `Text` needs no head: any model of
+    these families can be asked so, a bare checkpoint too.
     """
 
     model: ModelSpec | Train | Merge
     task: Task
     language: str
     precision: Precision | None = None
-    framing: Hidden | None = None
+    framing: Framing | None = None
     limit: int | None = None
 
     def __post_init__(self) -> None:
         _check_limit(self.limit)
+        if self.precision is not None and (reason := precision_refusal(self.precision)):
+            raise ValueError(f"Evaluate(precision={self.precision!r}): {reason}")
         self.task.rows_in(self.language)
 
     @property
@@ -209,7 +228,8 @@ def _check_limit(limit: int | None) -> None:
 class Recipe:
     """The evaluations that answer one question, under one name (also the MLflow experiment's).
 
-    suites: benchmarks whose table the report prints from these evaluations.
+    suites: benchmarks whose table the report prints from these evaluations. published: scores of others that it sets
+    beside them. question: what is asked, in a sentence; the report puts its answer below it.
     """
 
     name: str
@@ -217,6 +237,8 @@ class Recipe:
     title: str = ""
     notes: tuple[str, ...] = ()
     suites: tuple[Suite, ...] = ()
+    published: tuple[PublishedScore, ...] = ()
+    question: str = ""
 
     def __post_init__(self) -> None:
         if not self.evaluations:

@@ -4,8 +4,10 @@ from dataclasses import dataclass, field, replace
 
 from adaptx.specs.fingerprint import OUTSIDE
 from adaptx.specs.formats import TaskFormat
+from adaptx.specs.hashing import keep_hash
 
 
+@keep_hash
 @dataclass(frozen=True)
 class Rows:
     """One split of one hub data set in one language, and how its columns are read.
@@ -51,6 +53,7 @@ class Rows:
         return dict(self.columns).get(role)
 
 
+@keep_hash
 @dataclass(frozen=True)
 class Task:
     """A task as data. `train` and `development` are in the source language(s); `evaluation` has one entry a language.

@@ -4,6 +4,8 @@ import enum
 from dataclasses import dataclass
 from typing import Literal
 
+from adaptx.specs.hashing import keep_hash
+
 Precision = Literal["fp32", "bf16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 
@@ -39,6 +41,19 @@ class Best:
 Selection = Last | Best
 
 
+def precision_refusal(precision: str) -> str | None:
+    """Why nothing is computed in this precision, and what to take; None where it is a known one."""
+    if precision in PRECISIONS:
+        return None
+    if precision in ("fp16", "float16", "half"):
+        return (
+            "fp16 reaches no further than 65,504, and the feed-forward layers of T5, mT5 and their kin go beyond it, "
+            "so that losses become NaN; take bf16, which has fp32's range in as little memory, or fp32"
+        )
+    return f"choose one of {', '.join(PRECISIONS)}"
+
+
+@keep_hash
 @dataclass(frozen=True)
 class TrainConfig:
     """Hyper-parameters of one training; all of them are identity.
@@ -70,8 +85,8 @@ class TrainConfig:
             raise ValueError(
                 f"TrainConfig(epochs={self.epochs}, max_steps={self.max_steps}): give exactly one of the two"
             )
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"TrainConfig(precision={self.precision!r}): choose one of {', '.join(PRECISIONS)}")
+        if reason := precision_refusal(self.precision):
+            raise ValueError(f"TrainConfig(precision={self.precision!r}): {reason}")
         checks = {
             "learning_rate": self.learning_rate > 0,
             "epochs": self.epochs is None or self.epochs > 0,

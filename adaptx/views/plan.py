@@ -7,16 +7,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from adaptx.costs import Cost, cost
+from adaptx.gpu_costs import gpu_costs
 from adaptx.memory_check import TooLarge, too_large, unpredicted
 from adaptx.naming import factors, path_of_tasks
 from adaptx.plan import Node, Plan, Status
 from adaptx.specs import Evaluate, Merge, Resources
 from adaptx.specs.plain import from_plain
 from adaptx.store import Store
+from adaptx.views.gpu_costs import gpus_json, show_gpus
+from adaptx.views.plan_lines import as_text, stage_lines
 from adaptx.views.sizes import gib
 
 
@@ -46,7 +47,7 @@ def plan_json(plan: Plan, store: Store, place: Place) -> dict[str, Any]:
     memory = place.memory_bytes
     large = {each.node.fingerprint: each for each in _too_large(plan, statuses, place)}
     unknown = {node.fingerprint: node for node in unpredicted(plan.nodes, place.resources)}
-    rate = measured_rate(store)
+    costs = _costs(plan, store, place)
     return {
         "recipe": plan.recipe.name,
         "stages": [
@@ -57,58 +58,48 @@ def plan_json(plan: Plan, store: Store, place: Place) -> dict[str, Any]:
                 "stored": statuses[node.fingerprint] is not Status.TO_DO,
                 "status": statuses[node.fingerprint].value,
                 "factors": _factors(node),
-                "cost": _cost_json(estimate),
+                "cost": _cost_json(costs[node.fingerprint]),
                 "fits": _fits(node, large, unknown) if memory is not None else None,
             }
             for node in plan.nodes
-            for estimate in [cost(node.stage, rate[0] if rate else None, resources=place.resources)]
         ],
+        "gpus": gpus_json(gpu_costs(_to_do(plan, statuses), costs)),
     }
 
 
 def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Place) -> None:
-    """One line a stage, then what is left to do, and what of it does not fit."""
+    """A line for each stage, then what is left to do, what it costs on which GPU, and what of it does not fit."""
     statuses = plan.statuses(store)
-    rate = measured_rate(store)
-    table = Table(title=f"{plan.recipe.name}: {len(plan.nodes)} stages", title_justify="left", box=None, padding=(0, 1))
+    costs = _costs(plan, store, place)
+    to_do = _to_do(plan, statuses)
+    reasons = {node.fingerprint: plan.why(node, store) for node in to_do} if why else {}
     memory = f"at most, on {place.resources.device_type}"
-    for heading in ("stage", "status", "rows", "about", memory):
-        table.add_column(
-            heading, justify="left" if heading in ("stage", "status") else "right", no_wrap=heading != "stage"
-        )
-    seconds = 0.0
-    for node in plan.nodes:
-        status = statuses[node.fingerprint]
-        estimate = cost(node.stage, rate[0] if rate else None, resources=place.resources)
-        to_do = status is Status.TO_DO
-        seconds += estimate.seconds if estimate is not None and to_do else 0.0
-        shown = (
-            (f"{estimate.examples}", f"{estimate.seconds:.0f} s", _memory(estimate))
-            if estimate is not None and to_do
-            else ("", "", "")
-        )
-        indent = "  " if node.kind == "evaluate" else ""
-        style = {Status.STORED: "green", Status.SCORES_ONLY: "green", Status.UNCHECKED: "yellow"}.get(status, "bold")
-        table.add_row(f"{indent}{node.folder_name}", f"[{style}]{_status(plan, node, status)}[/]", *shown)
-        if why and to_do:
-            for line in plan.why(node, store):
-                table.add_row(f"{indent}    because {escape(line)}", "", "", "", "")
-    console.print(table, soft_wrap=True)
-    to_do = [node for node in plan.nodes if statuses[node.fingerprint] is Status.TO_DO]
+    console.print(f"{plan.recipe.name}: {len(plan.nodes)} stages", highlight=False, soft_wrap=True)
+    console.print(as_text(stage_lines(plan, statuses, costs, reasons), memory), soft_wrap=True)
     if not to_do:
         console.print(f"all stored in {store.root}", highlight=False, soft_wrap=True)
         return
     trainings, merges = (sum(node.kind == kind for node in to_do) for kind in ("train", "merge"))
     merged = f"{merges} merges, " if merges else ""
     work = f"{trainings} trainings, {merged}{len(to_do) - trainings - merges} evaluations"
+    rate = measured_rate(store)
     basis = f"at the median rate of {rate[1]} stored trainings" if rate else "at an assumed 100 GFLOP/s"
-    console.print(
-        f"to do: {work}; about {seconds / 60:.1f} minutes {basis}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    seconds = sum(cost.seconds for node in to_do if (cost := costs[node.fingerprint]) is not None)
+    console.print(f"to do: {work}; about {seconds / 60:.1f} minutes {basis}", highlight=False, soft_wrap=True)
+    show_gpus(gpu_costs(to_do, costs), console)
     if place.memory_bytes is not None:
         _show_fitting(to_do, place, place.memory_bytes, console)
+
+
+def _to_do(plan: Plan, statuses: Mapping[str, Status]) -> list[Node]:
+    return [node for node in plan.nodes if statuses[node.fingerprint] is Status.TO_DO]
+
+
+def _costs(plan: Plan, store: Store, place: Place) -> dict[str, Cost | None]:
+    rate = measured_rate(store)
+    return {
+        node.fingerprint: cost(node.stage, rate[0] if rate else None, resources=place.resources) for node in plan.nodes
+    }
 
 
 def tell_too_large(found: Sequence[TooLarge]) -> list[str]:
@@ -141,24 +132,13 @@ def _show_fitting(to_do: Sequence[Node], place: Place, memory_bytes: int, consol
 def _too_large(plan: Plan, statuses: Mapping[str, Status], place: Place) -> list[TooLarge]:
     if place.memory_bytes is None:
         return []
-    to_do = [node for node in plan.nodes if statuses[node.fingerprint] is Status.TO_DO]
-    return too_large(to_do, place.resources, place.memory_bytes)
+    return too_large(_to_do(plan, statuses), place.resources, place.memory_bytes)
 
 
 def _fits(node: Node, large: Mapping[str, TooLarge], unknown: Mapping[str, Node]) -> bool | None:
     if node.kind != "train" or node.fingerprint in unknown:
         return None
     return node.fingerprint not in large
-
-
-def _memory(estimate: Cost) -> str:
-    return "" if estimate.peak_memory_bytes is None else f"{estimate.peak_memory_bytes / 2**20:.0f} MiB"
-
-
-def _status(plan: Plan, node: Node, status: Status) -> str:
-    if status is Status.STORED and plan.transient(node):
-        return "stored (kept)"
-    return status.value
 
 
 def _factors(node: Node) -> dict[str, Any]:

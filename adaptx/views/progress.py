@@ -1,11 +1,18 @@
 """A live line per stage on a terminal; plain lines, now and then, elsewhere."""
 
 import time
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 PLAIN_SECONDS = 10.0
 
@@ -15,43 +22,52 @@ def watcher(console: Console) -> "Live | Plain":
 
 
 class Live:
-    """Name, bar, step, loss, examples/s and time left, on one line that stays when the stage is done."""
+    """Name, bar, step, loss, examples/s and time left; a line stays on the screen when its stage is done."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, lines: Progress | None = None) -> None:
         self._console = console
-        self._bar: Progress | None = None
-        self._task: Any = None
-        self._began = time.perf_counter()
-
-    def start(self, name: str, total: int, unit: str) -> None:
-        self.close()
-        self._bar = Progress(
+        self._lines = lines or Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TextColumn("{task.fields[unit]}s {task.fields[detail]}"),
             TimeRemainingColumn(elapsed_when_finished=True),
-            console=self._console,
+            console=console,
         )
-        self._bar.start()
+        self._task: TaskID | None = None
         self._began = time.perf_counter()
-        self._task = self._bar.add_task(name, total=total, unit=unit, detail="")
+
+    def start(self, name: str, total: int, unit: str) -> None:
+        self.end()
+        self._lines.start()
+        self._began = time.perf_counter()
+        self._task = self._lines.add_task(escape(name), total=total, unit=unit, detail="")
 
     def advance(self, done: int, loss: float | None = None, examples_per_second: float | None = None) -> None:
-        if self._bar is None:
+        if self._task is None:
             return
         rate = examples_per_second or done / max(1e-9, time.perf_counter() - self._began)
         detail = f"{f'loss {loss:.3f} ' if loss is not None else ''}{rate:.0f} examples/s"
-        self._bar.update(self._task, completed=done, detail=detail)
+        self._lines.update(self._task, completed=done, detail=detail)
 
     def note(self, text: str) -> None:
         self._console.print(f"  [dim]{escape(text)}[/dim]")
 
+    def end(self) -> None:
+        """Leave the stage's line above those that still move."""
+        if self._task is not None:
+            ended = [task for task in self._lines.tasks if task.id == self._task]
+            self._lines.remove_task(self._task)
+            self._console.print(self._lines.make_tasks_table(ended))
+            self._task = None
+
+    def beside(self) -> "Live":
+        return Live(self._console, self._lines)
+
     def close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        """Stop drawing; the lines stay as they are."""
+        self._lines.stop()
 
 
 class Plain:
@@ -80,6 +96,12 @@ class Plain:
 
     def note(self, text: str) -> None:
         self._line(text)
+
+    def end(self) -> None:
+        pass
+
+    def beside(self) -> "Plain":
+        return Plain(self._console)
 
     def close(self) -> None:
         pass

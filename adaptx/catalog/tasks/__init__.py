@@ -19,7 +19,7 @@ from adaptx.catalog.tasks.paraphrase import MRPC, PAWS, PAWSX, QQP
 from adaptx.catalog.tasks.question_answering import MLQA, SQUAD, SQUAD_V2, TYDIQA, XQUAD, XQUAD_12
 from adaptx.catalog.tasks.retrieval import BUCC, LAREQA, MEWSLIX, TATOEBA, TATOEBA_R
 from adaptx.catalog.tasks.tagging import MASAKHANER2, PANX, UDPOS, UDPOS_R, WIKIANN
-from adaptx.catalog.tasks.text import NTREX_MLM, WIKIPEDIA_MLM, ntrex_mlm, wikipedia_mlm
+from adaptx.catalog.tasks.text import NTREX_MLM, NTREX_SPANS, WIKIPEDIA_MLM, ntrex_mlm, ntrex_spans, wikipedia_mlm
 from adaptx.catalog.tasks.topic import SIB200
 from adaptx.specs import Task
 
@@ -40,6 +40,7 @@ _INTERMEDIATE = (
     COPA,
     WIKIPEDIA_MLM,
     NTREX_MLM,
+    NTREX_SPANS,
 )
 _TARGET = (
     XNLI,
@@ -87,6 +88,7 @@ __all__ = [
     "MRPC",
     "NLI",
     "NTREX_MLM",
+    "NTREX_SPANS",
     "PANX",
     "PAWS",
     "PAWSX",
@@ -112,6 +114,7 @@ __all__ = [
     "XQUAD_12",
     "find_task",
     "ntrex_mlm",
+    "ntrex_spans",
     "wikipedia_mlm",
 ]
 

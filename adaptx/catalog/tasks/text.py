@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from adaptx.catalog.near import near
-from adaptx.specs import MaskedLanguageModel, Rows, Task
+from adaptx.specs import MaskedLanguageModel, Rows, SpanCorruption, Task
 
 XTREME_LANGUAGES = (
     "af", "ar", "bg", "bn", "de", "el", "en", "es", "et", "eu", "fa", "fi", "fr", "he", "hi", "hu", "id", "it", "ja",
@@ -78,6 +78,20 @@ def ntrex_mlm(*languages: str) -> Task:
     )
 
 
+def ntrex_spans(*languages: str) -> Task:
+    """The same text and slices as `ntrex_mlm`, with spans to be written: what encoder-decoders of T5's kin pretrain on.
+
+    Raises:
+        ValueError: a language that it is not known to have.
+    """
+    return replace(
+        ntrex_mlm(*languages),
+        name=_name("ntrex_spans", languages),
+        format=SpanCorruption(),
+        description="Dropped spans of news sentences, the same ones in every language.",
+    )
+
+
 def _name(name: str, languages: tuple[str, ...]) -> str:
     return "_".join((name, *languages))
 
@@ -88,3 +102,4 @@ def _slices(every: list[Rows], first: int, stop: int) -> tuple[Rows, ...]:
 
 WIKIPEDIA_MLM = wikipedia_mlm()
 NTREX_MLM = ntrex_mlm()
+NTREX_SPANS = ntrex_spans()

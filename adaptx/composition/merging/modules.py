@@ -1,7 +1,7 @@
 """Whole modules merged, one tensor or LoRA site at a time."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,7 @@ from adaptx.composition.merging.linear import linear_weights
 from adaptx.composition.merging.svd import Factors, nearest, nearest_of_factors, padded
 from adaptx.composition.merging.updates import of_difference, of_product, of_tensor
 from adaptx.errors import UserError
+from adaptx.methods.lora import BIAS
 from adaptx.methods.module import Module
 from adaptx.specs import Full, Lora, MergeRule
 from adaptx.specs.merged_method import merged_method
@@ -32,11 +33,15 @@ class MergedTensors:
 
 
 def merge_modules(
-    modules: Sequence[Module], rule: MergeRule, base: Mapping[Key, Tensor] | None = None
+    modules: Sequence[Module],
+    rule: MergeRule,
+    base: Mapping[Key, Tensor] | None = None,
+    biased: Container[Site] | None = None,
 ) -> MergedTensors:
     """One module from several of one checkpoint; it is one of `merged_method`.
 
-    base: the checkpoint's own tensors, which updates of full fine-tuning are differences to.
+    base: the checkpoint's own tensors, which updates of full fine-tuning are differences to. biased: where its linear
+    maps have a bias that LoRA may add to; None: everywhere.
 
     Raises:
         UserError: the modules' tensors differ, or are none that merging knows.
@@ -44,7 +49,7 @@ def merge_modules(
     methods = tuple(module.method for module in modules)
     method = merged_method(methods, rule)
     if isinstance(method, Lora):
-        return _merge_loras(modules, [each for each in methods if isinstance(each, Lora)], method, rule)
+        return _merge_loras(modules, [each for each in methods if isinstance(each, Lora)], method, rule, biased)
     _check_alike(modules)
     if isinstance(method, Full):
         assert base is not None, "full fine-tuning is merged over its checkpoint"
@@ -66,14 +71,24 @@ def _merge_weights(key: Key, modules: Sequence[Module], rule: MergeRule, base: T
     return combine(tensors, rule, key).add_(base.float(), alpha=rest)
 
 
-def _merge_loras(modules: Sequence[Module], methods: Sequence[Lora], merged: Lora, rule: MergeRule) -> MergedTensors:
-    places = dict.fromkeys(_site(key) for module in modules for key in module.tensors)
+def _merge_loras(
+    modules: Sequence[Module],
+    methods: Sequence[Lora],
+    merged: Lora,
+    rule: MergeRule,
+    biased: Container[Site] | None,
+) -> MergedTensors:
+    places = dict.fromkeys(_site(key, merged) for module in modules for key in module.tensors)
     tensors: dict[Key, Tensor] = {}
     kept = total = 0.0
     for layer, site in places:
         pairs = _factors_at(modules, (layer, site))
         found = _merge_site(pairs, methods, merged, rule, (layer, site))
         tensors[layer, site, DOWN], tensors[layer, site, UP] = found.down_KC, found.up_RK
+        if merged.bias and (biased is None or (layer, site) in biased):
+            key = layer, site, BIAS
+            none = torch.zeros(found.up_RK.shape[0])
+            tensors[key] = combine([of_tensor(module.tensors.get(key, none)) for module in modules], rule, key)
         kept, total = kept + found.kept, total + found.total
     return MergedTensors(tensors, kept / total if total else None)
 
@@ -83,19 +98,19 @@ def _merge_site(
 ) -> Factors:
     """The merged factors of one site, at the merged method's rank and scale."""
     # Ratios to the merged scale: 1 exactly where it is shared, so that one module comes back bit for bit.
-    scale = merged.alpha / merged.rank
-    ratios = [method.alpha / method.rank / scale for method in methods]
+    rank, scale = merged.rank_at(place[1]), merged.scale_at(place[1])
+    ratios = [method.scale_at(place[1]) / scale for method in methods]
     weights = linear_weights(rule, len(pairs))
     if weights is None:
         updates = [of_product(down, up, ratio) for (down, up), ratio in zip(pairs, ratios, strict=True)]
-        return nearest(combine(updates, rule, place), merged.rank)
+        return nearest(combine(updates, rule, place), rank)
     # The sum of products is the product of the factors laid side by side.
     factors = zip(pairs, ratios, weights, strict=True)
     up = torch.cat([up.float() * (weight * ratio) for (_, up), ratio, weight in factors], dim=1)
     down = torch.cat([down.float() for down, _ in pairs])
-    if down.shape[0] > merged.rank:
-        return nearest_of_factors(down, up, merged.rank)
-    return Factors(*padded(down, up, merged.rank), 0.0, 0.0)
+    if down.shape[0] > rank:
+        return nearest_of_factors(down, up, rank)
+    return Factors(*padded(down, up, rank), 0.0, 0.0)
 
 
 def _factors_at(modules: Sequence[Module], place: Site) -> list[tuple[Tensor, Tensor]]:
@@ -112,10 +127,11 @@ def _factors_at(modules: Sequence[Module], place: Site) -> list[tuple[Tensor, Te
     ]
 
 
-def _site(key: Key) -> Site:
+def _site(key: Key, method: Lora) -> Site:
     layer, site, tensor = key
-    if tensor not in (DOWN, UP):
-        raise UserError(f"a LoRA module with a tensor {key} cannot be merged: rules are defined for {DOWN} and {UP}")
+    known = (DOWN, UP, BIAS) if method.bias else (DOWN, UP)
+    if tensor not in known:
+        raise UserError(f"a LoRA module with a tensor {key} cannot be merged: rules are defined for {known}")
     return layer, site
 
 

@@ -13,6 +13,7 @@ EXACT_SIZE = 768
 algorithm 5.1 over 4.4: a fixed seed, OVERSAMPLING further directions and POWER_ITERATIONS products)."""
 OVERSAMPLING = 16
 POWER_ITERATIONS = 2
+NORM_BLOCK = 2**16
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def nearest(matrix_RC: Tensor, rank: int) -> Factors:
         left, values_K, right = torch.linalg.svd(matrix_RC, full_matrices=False)
     else:
         left, values_K, right = _projected_svd(matrix_RC, rank + OVERSAMPLING)
-    return _factors(left, values_K, right, rank, matrix_RC.pow(2).sum(dtype=torch.float64).item())
+    return _factors(left, values_K, right, rank, _squared_norm(matrix_RC))
 
 
 def nearest_of_factors(down: Tensor, up: Tensor, rank: int) -> Factors:
@@ -55,6 +56,11 @@ def _factors(left: Tensor, values_K: Tensor, right: Tensor, rank: int, total: fl
     root_K = values_K.sqrt()
     down, up = padded(root_K.unsqueeze(1) * right[:rank], left[:, :rank] * root_K, rank)
     return Factors(down, up, values_K.pow(2).sum(dtype=torch.float64).item(), total)
+
+
+def _squared_norm(matrix_RC: Tensor) -> float:
+    """In fp32 by blocks, whose sums are added in fp64: a whole matrix's squares would take as much memory again."""
+    return sum(torch.dot(block, block).item() for block in matrix_RC.flatten().split(NORM_BLOCK))
 
 
 def _projected_svd(matrix_RC: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:

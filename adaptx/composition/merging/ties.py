@@ -16,11 +16,19 @@ from adaptx.specs import Ties
 
 def ties(updates: Sequence[Update], rule: Ties) -> Tensor:
     """Scale x the mean of the trimmed entries whose sign is that of their sum."""
-    return by_blocks(pruned(updates, rule.density), lambda blocks_U: rule.scale * _agreed_mean(blocks_U))
+    return by_blocks(pruned(updates, rule.density), lambda blocks: _agreed_mean(blocks).mul_(rule.scale))
 
 
-def _agreed_mean(entries_U: Tensor) -> Tensor:
-    sign = torch.where(entries_U.sum(dim=0) >= 0, 1.0, -1.0)
-    # What agrees is positive now, and its signs are ones to be counted.
-    agreeing_U = (entries_U * sign).clamp_(min=0)
-    return agreeing_U.sum(dim=0).mul_(sign).div_(agreeing_U.sign().sum(dim=0).clamp_(min=1))
+def _agreed_mean(entries: Sequence[Tensor]) -> Tensor:
+    """One update after the other and in place: all of them at once would not stay in the processor's cache."""
+    total = entries[0].clone()
+    for entry in entries[1:]:
+        total += entry
+    sign = torch.where(total >= 0, 1.0, -1.0)
+    mean, count = torch.zeros_like(total), torch.zeros_like(total)
+    for entry in entries:
+        # What agrees is positive now, and its signs are ones to be counted.
+        agreeing = entry.mul_(sign).clamp_(min=0)
+        mean += agreeing
+        count += agreeing.sign_()
+    return mean.mul_(sign).div_(count.clamp_(min=1))

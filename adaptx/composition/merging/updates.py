@@ -58,12 +58,12 @@ def blocks(shape: tuple[int, ...]) -> Iterator[slice]:
     yield from (slice(first, min(first + step, shape[0])) for first in range(0, shape[0], step))
 
 
-def by_blocks(updates: Sequence[Update], combine: Callable[[Tensor], Tensor]) -> Tensor:
-    """One tensor from the updates' blocks; `combine` takes them stacked, [U, R, ...]."""
+def by_blocks(updates: Sequence[Update], combine: Callable[[Sequence[Tensor]], Tensor]) -> Tensor:
+    """One tensor from the updates' blocks; `combine` may write into those that it is given."""
     shape = updates[0].shape
     merged = torch.empty(shape)
     for rows in blocks(shape):
-        merged[rows] = combine(torch.stack([update.rows(rows) for update in updates]))
+        merged[rows] = combine([update.rows(rows) for update in updates])
     return merged
 
 
@@ -90,7 +90,7 @@ def magnitude_threshold(update: Update, density: float) -> float:
             # numpy counts and selects several times faster than torch does on a CPU.
             magnitudes = update.rows(rows).abs_().flatten().numpy()
             above += int(np.count_nonzero(magnitudes > high))
-            inside.append(torch.from_numpy(magnitudes[(magnitudes >= low) & (magnitudes <= high)]))
+            inside.append(torch.from_numpy(np.compress((magnitudes >= low) & (magnitudes <= high), magnitudes)))
         bracket = torch.cat(inside)
         if above < kept <= above + bracket.numel():
             return _largest(bracket, kept - above)

@@ -9,13 +9,17 @@ drawn independently.
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Draw = Callable[[np.random.Generator, int, int], Floats]
+"""(generator, repeats, rows) -> weight of each row in each repeat, shape [repeats, rows]."""
+Total = Callable[[Floats, Floats], Floats]
+"""(weights [repeats, examples], statistics [examples, columns]) -> sums [repeats, columns]."""
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -54,21 +58,34 @@ def resampled_sums(
         language -> sums, shape [resamples, columns]. Row i of every language of a group is the same draw, so
         a quantity over several languages is computed row by row.
     """
+    return drawn_sums(statistics, examples, resamples, seed, _draw, _sums)
+
+
+def drawn_sums(
+    statistics: Mapping[str, Floats],
+    examples: Mapping[str, Examples],
+    repeats: int,
+    seed: int,
+    draw: Draw,
+    total: Total,
+) -> dict[str, Floats]:
+    """As `resampled_sums`, with another way of drawing rows and of summing what they add."""
     clusters: dict[str, list[str]] = {}
     for language in statistics:
         group = examples[language].group
         clusters.setdefault(f"group {group}" if group is not None else f"language {language}", []).append(language)
-    sums = {language: np.empty((resamples, columns.shape[1])) for language, columns in statistics.items()}
+    sums = {language: np.empty((repeats, columns.shape[1])) for language, columns in statistics.items()}
     for key, languages in clusters.items():
         generator = np.random.default_rng([seed, zlib.crc32(key.encode())])
         drawn = np.unique(np.concatenate([examples[language].rows for language in languages]))
         positions = {language: np.searchsorted(drawn, examples[language].rows) for language in languages}
         block = max(1, _BLOCK_CELLS // max(1, len(drawn)))
-        for first in range(0, resamples, block):
-            size = min(block, resamples - first)
-            counts = _draw(generator, size, len(drawn))
+        for first in range(0, repeats, block):
+            size = min(block, repeats - first)
+            weights_RN = draw(generator, size, len(drawn))
             for language in languages:
-                sums[language][first : first + size] = _sums(counts, positions[language], statistics[language])
+                of_examples_RE = _of_examples(weights_RN, positions[language])
+                sums[language][first : first + size] = total(of_examples_RE, statistics[language])
     return sums
 
 
@@ -86,11 +103,15 @@ def _draw(generator: np.random.Generator, resamples: int, rows: int) -> Floats:
     return np.bincount(indices.ravel(), minlength=resamples * rows).reshape(resamples, rows).astype(np.float64)
 
 
-def _sums(counts_RN: Floats, position_E: NDArray[np.intp], statistics_EC: Floats) -> Floats:
+def _of_examples(weights_RN: Floats, position_E: NDArray[np.intp]) -> Floats:
+    """The weight of each example's row; shape [resamples, examples]."""
+    whole = len(position_E) == weights_RN.shape[1] and bool(np.array_equal(position_E, np.arange(len(position_E))))
+    return weights_RN if whole else weights_RN[:, position_E]
+
+
+def _sums(weights_RE: Floats, statistics_EC: Floats) -> Floats:
     """Weighted sums of the statistics; a resample with none of this set's rows, possible where a small set shares a
     group with a large one, tells nothing and stands as the whole set.
     """
-    whole = len(position_E) == counts_RN.shape[1] and bool(np.array_equal(position_E, np.arange(len(position_E))))
-    weights_RE = counts_RN if whole else counts_RN[:, position_E]
     drawn_R1 = weights_RE.any(axis=1, keepdims=True)
     return np.where(drawn_R1, weights_RE @ statistics_EC, statistics_EC.sum(axis=0))

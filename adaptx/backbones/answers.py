@@ -1,0 +1,52 @@
+"""States at which a language model predicts the tokens of given answers, in one pass.
+
+Suffixes: T tokens of a row of sequences, N sequences, L tokens of the longest, M tokens of all answers, D hidden size.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from adaptx.backbones.backbone import Backbone
+from adaptx.backbones.batching import TokenBatch
+from adaptx.backbones.decoding import is_encoder_decoder
+from adaptx.backbones.padding import padded
+
+Tokens = Sequence[int]
+
+
+def answer_states(
+    backbone: Backbone, batch: TokenBatch, prompts: Sequence[Tokens], answers: Sequence[Tokens]
+) -> Tensor:
+    """States [M, D], those of the first answer's tokens first.
+
+    batch: each prompt with its answer behind it, as a decoder reads them.
+    """
+    counts = [len(answer) for answer in answers]
+    within_M = np.concatenate([np.arange(count) for count in counts])
+    row_M = torch.from_numpy(np.repeat(np.arange(len(answers)), counts)).to(batch.ids_T.device)
+    if is_encoder_decoder(backbone.network):
+        states_NLD = _written_states(backbone, prompts, answers)
+        return states_NLD[row_M, torch.from_numpy(within_M).to(row_M.device)]
+    # A token is predicted where the one before it stands.
+    before_M = torch.from_numpy(within_M + np.repeat([len(prompt) - 1 for prompt in prompts], counts))
+    return backbone.hidden(batch)[batch.first_N[row_M] + before_M.to(row_M.device)]
+
+
+def _written_states(backbone: Backbone, prompts: Sequence[Tokens], answers: Sequence[Tokens]) -> Tensor:
+    """An encoder-decoder's decoder over the answers, shifted behind its start token: [N, L, D]."""
+    network = backbone.network
+    device = next(network.parameters()).device
+    read_NL, mask_NL = padded(prompts, device)
+    encoded_NLD = network.get_encoder()(input_ids=read_NL, attention_mask=mask_NL).last_hidden_state
+    # Rows end in padding, which nothing before it attends to.
+    written_NL, _ = padded([[network.config.decoder_start_token_id, *answer[:-1]] for answer in answers], device)
+    output = network.get_decoder()(
+        input_ids=written_NL,
+        encoder_hidden_states=encoded_NLD,
+        encoder_attention_mask=mask_NL,
+        use_cache=False,
+    )
+    return output.last_hidden_state

@@ -1,0 +1,111 @@
+"""Answers of a language model: the likelihood of given candidates, and the answer it writes itself.
+
+Suffixes: N prompts, R candidates of all prompts, K tokens behind them, M all but their first tokens, D hidden size, V
+vocabulary, C rows of a chunk.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from adaptx.backbones.decoding import begin
+from adaptx.backbones.output_matrix import output_matrix
+from adaptx.backbones.padding import padded
+from adaptx.backbones.vocabulary_loss import OutputMatrix, likeliest, log_probabilities, scores
+
+Tokens = Sequence[int]
+
+
+class Rule(Protocol):
+    """Which tokens may follow in one answer."""
+
+    def allowed(self) -> Sequence[int]:
+        """The tokens that may come next; none: the answer has ended."""
+        ...
+
+    def follow(self, token: int) -> None:
+        """That token came."""
+        ...
+
+
+def log_likelihoods(
+    network: Any, prompts: Sequence[Tokens], candidates: Sequence[Sequence[Tokens]], device: torch.device
+) -> list[Tensor]:
+    """Of each prompt, the log-likelihood of each of its candidates behind it, fp32; prompts are read once.
+
+    Candidates have at least one token.
+    """
+    decoding = begin(network, prompts, device)
+    counts = [len(each) for each in candidates]
+    every = [candidate for each in candidates for candidate in each]
+    row_R = torch.repeat_interleave(torch.arange(len(prompts)), torch.tensor(counts)).to(device)
+    states = [decoding.states_ND[row_R]]
+    further = [len(candidate) - 1 for candidate in every]
+    if any(further):
+        decoding.take(row_R)
+        states_RKD = decoding.advance(padded([candidate[:-1] or [0] for candidate in every], device)[0])
+        at_M = torch.repeat_interleave(torch.arange(len(every)), torch.tensor(further)).to(device)
+        place_M = torch.tensor([place for count in further for place in range(count)], device=device)
+        states.append(states_RKD[at_M, place_M])
+    tokens = [candidate[0] for candidate in every] + [token for candidate in every for token in candidate[1:]]
+    found = log_probabilities(torch.cat(states), output_matrix(network), torch.tensor(tokens, device=device))
+    first_R, rest_M = found.split([len(every), sum(further)])
+    # Summed candidate by candidate: scattered additions are in no fixed order on a GPU.
+    sums_R = first_R + torch.stack([part.sum() for part in rest_M.split(further)])
+    return list(sums_R.split(counts))
+
+
+def greedy(
+    network: Any,
+    prompts: Sequence[Tokens],
+    most_tokens: int,
+    end: int,
+    device: torch.device,
+    rules: Sequence[Rule] | None = None,
+) -> list[list[int]]:
+    """The answer to each prompt, the likeliest token chosen at each step, without the `end` token; at most so many.
+
+    rules: one for each prompt; then it says where the answer ends, and `end` is a token as any other.
+    """
+    written: list[list[int]] = [[] for _ in prompts]
+    going = [row for row in range(len(prompts)) if rules is None or rules[row].allowed()]
+    if not going:
+        return written
+    output, decoding = output_matrix(network), begin(network, [prompts[row] for row in going], device)
+    for _ in range(most_tokens):
+        chosen = _chosen(output, decoding.states_ND, [rules[row] for row in going] if rules is not None else None)
+        places: list[int] = []
+        for place, (row, token) in enumerate(zip(going, chosen, strict=True)):
+            if rules is None and token == end:
+                continue
+            written[row].append(token)
+            if rules is not None:
+                rules[row].follow(token)
+                if not rules[row].allowed():
+                    continue
+            places.append(place)
+        if not places:
+            break
+        if len(places) < len(going):
+            decoding.take(torch.tensor(places, device=device))
+        going = [going[place] for place in places]
+        decoding.advance(torch.tensor([[written[row][-1]] for row in going], device=device))
+    return written
+
+
+def _chosen(output: OutputMatrix, states_ND: Tensor, rules: Sequence[Rule] | None) -> list[int]:
+    """The likeliest token of each row, among those that its rule allows."""
+    if rules is None:
+        return likeliest(states_ND, output).tolist()
+    choices = [rule.allowed() for rule in rules]
+    # Where one token alone may follow there is nothing to compute.
+    open_rows = [row for row, allowed in enumerate(choices) if len(allowed) > 1]
+    found = [allowed[0] for allowed in choices]
+    at = torch.tensor(open_rows, device=states_ND.device, dtype=torch.long)
+    logits = (row_V for chunk_CV in scores(states_ND[at], output) for row_V in chunk_CV)
+    for row, logits_V in zip(open_rows, logits, strict=True):
+        allowed = torch.tensor(choices[row], device=logits_V.device)
+        found[row] = choices[row][int(logits_V[allowed].argmax())]
+    return found

@@ -1,0 +1,21 @@
+"""The backbone over a network, by the family of its architecture."""
+
+from typing import Any
+
+from adaptx.backbones.backbone import Backbone
+from adaptx.backbones.decoder import Decoder
+from adaptx.backbones.encoder import Encoder
+from adaptx.backbones.encoder_decoder import EncoderDecoder
+from adaptx.catalog.models import FAMILIES
+from adaptx.specs import ModelFamily
+
+_BACKBONES: dict[ModelFamily, type[Backbone]] = {
+    ModelFamily.ENCODER: Encoder,
+    ModelFamily.ENCODER_DECODER: EncoderDecoder,
+    ModelFamily.DECODER: Decoder,
+}
+
+
+def backbone_over(network: Any) -> Backbone:
+    """How a transformers network is read."""
+    return _BACKBONES[FAMILIES[network.config.model_type]](network)

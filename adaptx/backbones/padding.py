@@ -1,0 +1,21 @@
+"""Rows of token ids as one rectangle.
+
+Suffixes: N rows, L tokens of the longest.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def padded(rows: Sequence[Sequence[int]], device: torch.device, left: bool = False) -> tuple[Tensor, Tensor]:
+    """Ids [N, L] with zeros behind shorter rows (before them: left), and which are real, 0 or 1."""
+    length = max(map(len, rows))
+    ids_NL = np.zeros((len(rows), length), dtype=np.int64)
+    mask_NL = np.zeros((len(rows), length), dtype=np.int64)
+    for number, row in enumerate(rows):
+        span = slice(length - len(row), length) if left else slice(0, len(row))
+        ids_NL[number, span], mask_NL[number, span] = row, 1
+    return torch.from_numpy(ids_NL).to(device), torch.from_numpy(mask_NL).to(device)

@@ -1,0 +1,234 @@
+"""Known checkpoints as plain values, so that planning works with no network."""
+
+import json
+import re
+from pathlib import Path
+
+from adaptx.catalog.models.config import read_shape
+from adaptx.catalog.models.decoders import (
+    BLOOM_1B1,
+    BLOOM_1B7,
+    BLOOM_3B,
+    BLOOM_7B1,
+    BLOOM_560M,
+    DECODERS,
+    GEMMA2_2B,
+    GEMMA2_9B,
+    GEMMA3_1B,
+    GEMMA3_270M,
+    LLAMA3_1B,
+    LLAMA3_3B,
+    LLAMA3_8B,
+    MISTRAL_7B,
+    QWEN2_1_5B,
+    QWEN2_5_1_5B,
+    QWEN2_5_3B,
+    QWEN2_5_7B,
+    QWEN2_5_500M,
+    QWEN2_7B,
+    QWEN2_500M,
+    QWEN3_1_7B,
+    QWEN3_4B,
+    QWEN3_8B,
+    QWEN3_600M,
+    SMOLLM2_1_7B,
+    SMOLLM2_135M,
+    SMOLLM2_360M,
+    XGLM_1_7B,
+    XGLM_2_9B,
+    XGLM_7_5B,
+    XGLM_564M,
+)
+from adaptx.catalog.models.encoder_decoders import (
+    BYT5_BASE,
+    BYT5_LARGE,
+    BYT5_SMALL,
+    ENCODER_DECODERS,
+    MBART50,
+    MBART50_MANY_TO_MANY,
+    MBART_CC25,
+    MT5_BASE,
+    MT5_LARGE,
+    MT5_SMALL,
+    MT5_XL,
+    T5_BASE,
+    T5_LARGE,
+    T5_SMALL,
+    T5_V1_1_BASE,
+    T5_V1_1_LARGE,
+    T5_V1_1_SMALL,
+    T5_V1_1_XL,
+    UMT5_BASE,
+    UMT5_SMALL,
+    UMT5_XL,
+)
+from adaptx.catalog.models.encoders import (
+    DISTILMBERT,
+    E5_MINI,
+    E5_SMALL,
+    ENCODERS,
+    MBERT,
+    MDEBERTA,
+    MINILM,
+    MMBERT_BASE,
+    MMBERT_SMALL,
+    REMBERT,
+    XLMR_BASE,
+    XLMR_LARGE,
+    XLMR_XL,
+    XLMR_XXL,
+)
+from adaptx.catalog.near import near
+from adaptx.catalog.reading import FRAMING
+from adaptx.specs import ModelFamily, ModelSpec, Quantisation, Shape
+from adaptx.specs.architecture import ARCHITECTURES
+
+__all__ = [
+    "BLOOM_1B1",
+    "BLOOM_1B7",
+    "BLOOM_3B",
+    "BLOOM_7B1",
+    "BLOOM_560M",
+    "BYT5_BASE",
+    "BYT5_LARGE",
+    "BYT5_SMALL",
+    "DISTILMBERT",
+    "E5_MINI",
+    "E5_SMALL",
+    "FAMILIES",
+    "GEMMA2_2B",
+    "GEMMA2_9B",
+    "GEMMA3_1B",
+    "GEMMA3_270M",
+    "LLAMA3_1B",
+    "LLAMA3_3B",
+    "LLAMA3_8B",
+    "MBART50",
+    "MBART50_MANY_TO_MANY",
+    "MBART_CC25",
+    "MBERT",
+    "MDEBERTA",
+    "MINILM",
+    "MISTRAL_7B",
+    "MMBERT_BASE",
+    "MMBERT_SMALL",
+    "MODELS",
+    "MT5_BASE",
+    "MT5_LARGE",
+    "MT5_SMALL",
+    "MT5_XL",
+    "QWEN2_1_5B",
+    "QWEN2_5_1_5B",
+    "QWEN2_5_3B",
+    "QWEN2_5_7B",
+    "QWEN2_5_500M",
+    "QWEN2_7B",
+    "QWEN2_500M",
+    "QWEN3_1_7B",
+    "QWEN3_4B",
+    "QWEN3_8B",
+    "QWEN3_600M",
+    "REMBERT",
+    "SMOLLM2_1_7B",
+    "SMOLLM2_135M",
+    "SMOLLM2_360M",
+    "T5_BASE",
+    "T5_LARGE",
+    "T5_SMALL",
+    "T5_V1_1_BASE",
+    "T5_V1_1_LARGE",
+    "T5_V1_1_SMALL",
+    "T5_V1_1_XL",
+    "UMT5_BASE",
+    "UMT5_SMALL",
+    "UMT5_XL",
+    "XGLM_1_7B",
+    "XGLM_2_9B",
+    "XGLM_7_5B",
+    "XGLM_564M",
+    "XLMR_BASE",
+    "XLMR_LARGE",
+    "XLMR_XL",
+    "XLMR_XXL",
+    "find_model",
+    "from_config",
+]
+
+MODELS: dict[str, ModelSpec] = {model.hub_id: model for model in (*ENCODERS, *ENCODER_DECODERS, *DECODERS)}
+
+FAMILIES: dict[str, ModelFamily] = {name: architecture.family for name, architecture in ARCHITECTURES.items()}
+"""Supported architectures: a config.json's `model_type` -> family."""
+
+
+_CUT = re.compile(r"(.+)\[:(\d+)\]")
+"""`NAME[:6]`: a checkpoint's first six layers, as Python slices are written."""
+_QUANTISED = re.compile(rf"(.+):({'|'.join(kind.value for kind in Quantisation)})")
+"""`NAME:nf4`: a checkpoint with the linear maps of its layers stored in few digits."""
+
+
+def find_model(name: str) -> ModelSpec:
+    """The checkpoint of that hub id, short name or local folder; `NAME[:6]` is its first six layers, `NAME:nf4` (or
+    `int8`) the checkpoint with quantised weights.
+
+    A folder that is not in the catalog is taken as it is: its architecture is read from its config.json.
+
+    Raises:
+        ValueError: neither known nor a folder with a supported config.json; near names are listed. Or it has fewer
+            layers than asked for.
+    """
+    if (stored := _QUANTISED.fullmatch(name)) is not None:
+        return find_model(stored[1]).quantise(Quantisation(stored[2]))
+    if (sliced := _CUT.fullmatch(name)) is not None:
+        return find_model(sliced[1]).cut(int(sliced[2]))
+    if name in MODELS:
+        return MODELS[name]
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return from_config(str(folder.resolve()), folder / "config.json")
+    by_short = {model.name: model for model in MODELS.values()}
+    if name in by_short:
+        return by_short[name]
+    if name.count("/") == 1 and not name.startswith((".", "/")):
+        return ModelSpec(name)
+    raise ValueError(
+        f"model {name!r} is neither in the catalog nor a folder nor a hub id (owner/name); "
+        f"near: {near(name, [*MODELS, *by_short])}. `adaptx models` lists the catalog."
+    )
+
+
+def from_config(hub_id: str, config_path: Path) -> ModelSpec:
+    """A checkpoint's spec from its config.json.
+
+    Raises:
+        ValueError: no config.json, or an architecture that is not supported.
+    """
+    if not config_path.is_file():
+        raise ValueError(f"{config_path.parent} is no model folder: it has no config.json")
+    try:
+        shape = read_shape(json.loads(config_path.read_text()))
+    except ValueError as error:
+        raise ValueError(f"{config_path}: {error}") from error
+    known = _known(hub_id, shape)
+    # A local copy of a catalog checkpoint keeps what is known of it: how it embeds and what it has seen.
+    if known is not None:
+        return ModelSpec(hub_id, known.family, known.framing, known.embedding, None, shape, known.licence,
+                         known.citation, known.seen)  # fmt: skip
+    framing = FRAMING[FAMILIES[shape.model_type]]
+    return ModelSpec(hub_id, FAMILIES[shape.model_type], framing, framing, shape=shape)
+
+
+def _known(hub_id: str, shape: Shape) -> ModelSpec | None:
+    """The catalog's checkpoint of that shape; where several have it, the one whose name says so.
+
+    None where no name decides: what a checkpoint has seen is not told by its sizes.
+    """
+    alike = [model for model in MODELS.values() if model.shape == shape]
+    if len(alike) == 1:
+        return alike[0]
+    name = ModelSpec(hub_id).name.lower()
+    # A folder may be called by the whole name and more, or by the end of it.
+    within = [model for model in alike if model.name.lower() in name]
+    if within:
+        return max(within, key=lambda model: len(model.name))
+    ending = [model for model in alike if model.name.lower().endswith(name)]
+    return ending[0] if len(ending) == 1 else None

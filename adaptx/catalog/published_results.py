@@ -1,0 +1,54 @@
+"""Published numbers that a reproduction is set beside, as plain values with their source.
+
+Only what is known is here; the tables of single intermediate tasks, for one, are not.
+"""
+
+from adaptx.specs import PublishedScore
+
+REPRODUCTION_BAND = 0.015
+"""Two printings of the scores of Phang et al. 2020 differ by up to 1.5 points."""
+
+_PHANG = (
+    "Phang et al. 2020, English Intermediate-Task Training Improves Zero-Shot Cross-Lingual Transfer Too, "
+    "arXiv:2005.13013: XTREME test scores as later papers print them"
+)
+_MT5 = "Xue et al. 2021, mT5, arXiv:2010.11934, zero-shot"
+
+
+def _pair(task: str, metric: str, without: float, best: float) -> tuple[PublishedScore, PublishedScore]:
+    """Without an intermediate task, and after the one that was best for the target; in percent."""
+    first, second = (
+        PublishedScore("xlm-roberta-large", task, metric, after, value / 100, _PHANG, REPRODUCTION_BAND)
+        for after, value in ((False, without), (True, best))
+    )
+    return first, second
+
+
+PHANG_2020 = (
+    *_pair("xnli", "accuracy", 79.2, 80.0),
+    *_pair("pawsx", "accuracy", 86.4, 87.9),
+    *_pair("udpos", "tag_f1", 73.8, 74.9),
+    *_pair("panx", "entity_f1", 65.4, 64.0),
+    *_pair("xquad", "f1", 76.6, 78.7),
+    *_pair("xquad", "exact_match", 60.8, 63.3),
+    *_pair("mlqa", "mlqa_f1", 71.6, 72.4),
+    *_pair("mlqa", "mlqa_exact_match", 53.2, 53.7),
+    *_pair("tydiqa", "f1", 65.1, 76.0),
+    *_pair("tydiqa", "exact_match", 45.0, 59.5),
+)
+
+
+def _sizes(task: str, metric: str, *values: float) -> tuple[PublishedScore, ...]:
+    """Of mT5 small, base, large, XL and XXL, in percent."""
+    sizes = ("small", "base", "large", "xl", "xxl")
+    return tuple(
+        PublishedScore(f"mt5-{size}", task, metric, False, value / 100, _MT5, REPRODUCTION_BAND)
+        for size, value in zip(sizes, values, strict=True)
+    )
+
+
+MT5_ZERO_SHOT = (
+    *_sizes("xnli", "accuracy", 67.5, 75.4, 81.1, 82.9, 85.0),
+    *_sizes("tydiqa", "f1", 36.4, 59.1, 68.4, 77.8, 82.0),
+)
+"""The band is that of XLM-R's scores: none is known for mT5's."""

@@ -1,0 +1,231 @@
+"""The crew of a run: this process, or workers, processes that carry out groups of stages at once over one store.
+
+On a CPU the workers share out its threads. On CUDA each has a GPU.
+"""
+
+import contextlib
+import signal
+import threading
+from collections import deque
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Protocol
+
+import torch
+
+from adaptx.errors import UserError
+from adaptx.execution.building import Workshop
+from adaptx.execution.groups import Group, carry_out
+from adaptx.execution.worker import interrupt, work
+from adaptx.profiling.processes import KILLED, context_for
+from adaptx.progress import Progress
+
+
+class Crew(Protocol):
+    """Whoever carries out groups. has_room: another may begin. busy: some are not done."""
+
+    @property
+    def has_room(self) -> bool: ...
+
+    @property
+    def busy(self) -> bool: ...
+
+    def begin(self, group: Group) -> None:
+        """Take on a group; only where there is room."""
+        ...
+
+    def next_done(self) -> tuple[Group, dict[str, Exception]]:
+        """Wait for one of those taken on to end; with what failed in it, by fingerprint."""
+        ...
+
+    def close(self) -> None:
+        """End all work; a training that is under way keeps a checkpoint."""
+        ...
+
+
+class ThisProcess:
+    """Carries out one group after the other, here."""
+
+    def __init__(self, shop: Workshop, progress: Progress) -> None:
+        self._shop, self._progress = shop, progress
+        self._taken: Group | None = None
+
+    @property
+    def has_room(self) -> bool:
+        return self._taken is None
+
+    @property
+    def busy(self) -> bool:
+        return self._taken is not None
+
+    def begin(self, group: Group) -> None:
+        self._taken = group
+
+    def next_done(self) -> tuple[Group, dict[str, Exception]]:
+        group = self._taken
+        assert group is not None
+        failed = carry_out(group, self._shop, self._progress)
+        self._progress.end()
+        self._taken = None
+        return group, failed
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+    shop: Workshop
+    progress: Progress
+    group: Group | None = None
+
+
+class Workers:
+    """So many processes, begun when the first group comes and kept for those that follow.
+
+    While they are there SIGTERM interrupts this process as Ctrl-C does: it must tell them, and wait.
+    """
+
+    def __init__(self, shop: Workshop, progress: Progress, number: int) -> None:
+        self._shop = shop
+        self._context = context_for("forkserver", ("adaptx.execution.worker",))
+        self._threads = max(1, torch.get_num_threads() // number)
+        shops = [replace(shop, device=device, workers=number) for device in worker_devices(shop, number)]
+        names = (f"worker {place}" for place in range(1, number + 1))
+        self._idle = deque((name, each, progress.beside()) for name, each in zip(names, shops, strict=True))
+        self._kept: list[_Worker] = []
+        self._handler = signal.signal(signal.SIGTERM, interrupt) if _handles_signals() else None
+
+    @property
+    def has_room(self) -> bool:
+        return bool(self._idle) or any(worker.group is None for worker in self._kept)
+
+    @property
+    def busy(self) -> bool:
+        return any(worker.group is not None for worker in self._kept)
+
+    def begin(self, group: Group) -> None:
+        for worker in [each for each in self._kept if each.group is None]:
+            try:
+                worker.connection.send(group)
+            except OSError:
+                # It was ended while it had nothing to do.
+                self._drop(worker)
+            else:
+                worker.group = group
+                return
+        worker = self._started()
+        worker.group = group
+        # One that has ended by now will be found out when its answer is waited for.
+        with contextlib.suppress(OSError):
+            worker.connection.send(group)
+
+    def next_done(self) -> tuple[Group, dict[str, Exception]]:
+        """Raises:
+        Exception: a fault that ends the run, as it does within this process.
+        """
+        while True:
+            ready = wait([worker.connection for worker in self._kept if worker.group is not None])
+            for worker in [each for each in self._kept if each.connection in ready]:
+                group = worker.group
+                assert group is not None
+                try:
+                    told, *values = worker.connection.recv()
+                except (EOFError, OSError):
+                    worker.progress.end()
+                    return group, self._lost(worker, group)
+                if told == "fault":
+                    raise _received(*values)
+                if told == "done":
+                    worker.group = None
+                    worker.progress.end()
+                    self._shop.store.look_again()
+                    return group, {key: _received(*sent) for key, sent in values[0].items()}
+                getattr(worker.progress, told)(*values)
+
+    def close(self) -> None:
+        for worker in self._kept:
+            if worker.group is not None:
+                worker.process.terminate()
+            # Nothing more is read: who waits to be heard, or for another group, ends.
+            worker.connection.close()
+        try:
+            for worker in self._kept:
+                worker.process.join()
+        finally:
+            # A second Ctrl-C waits no longer.
+            for worker in self._kept:
+                worker.process.kill()
+            if self._handler is not None:
+                signal.signal(signal.SIGTERM, self._handler)
+
+    def _started(self) -> _Worker:
+        name, shop, progress = self._idle.popleft()
+        connection, theirs = self._context.Pipe()
+        process = self._context.Process(target=work, name=name, args=(theirs, shop, self._threads), daemon=True)
+        process.start()
+        # The worker has its own copy: when it ends, so does the pipe.
+        theirs.close()
+        worker = _Worker(process, connection, shop, progress)
+        self._kept.append(worker)
+        return worker
+
+    def _drop(self, worker: _Worker) -> None:
+        """Forget a worker that has ended; another may take its place."""
+        worker.process.join()
+        worker.connection.close()
+        self._kept.remove(worker)
+        self._idle.append((worker.process.name, worker.shop, worker.progress))
+
+    def _lost(self, worker: _Worker, group: Group) -> dict[str, Exception]:
+        """What a worker that ended in the middle had not left in the store."""
+        self._drop(worker)
+        status = worker.process.exitcode
+        cause = f"its process ended with status {status}"
+        if status == KILLED:
+            cause = "the system killed its process, as it does for want of memory; try fewer --workers"
+        store = self._shop.store
+        store.look_again()
+        lost: dict[str, Exception] = {}
+        for node in group.nodes:
+            entry = store.find(node.fingerprint)
+            # Of a training done again for its weights the earlier scores are there.
+            if entry is None or not (node.kind == "evaluate" or entry.has_module):
+                lost[node.fingerprint] = RuntimeError(cause)
+        return lost
+
+
+def worker_devices(shop: Workshop, number: int) -> list[torch.device]:
+    """The device of each worker.
+
+    Raises:
+        UserError: several workers for one GPU, whose memory each would take for its own.
+    """
+    device = shop.device
+    if number == 1 or device.type == "cpu":
+        return [device] * number
+    if str(device) != "cuda":
+        remedy = "; --device cuda takes all GPUs" if device.type == "cuda" else ""
+        raise UserError(f"--workers {number}: {device} is one device, which one stage has to itself{remedy}")
+    if number > torch.cuda.device_count():
+        raise UserError(
+            f"--workers {number}: torch sees {torch.cuda.device_count()} CUDA devices, and each worker takes one; "
+            f"give at most --workers {torch.cuda.device_count()}"
+        )
+    return [torch.device("cuda", index) for index in range(number)]
+
+
+def _handles_signals() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+class _RemoteTraceback(Exception):
+    """Where in a worker an error arose: the cause of the error in the run, as --debug prints it."""
+
+
+def _received(error: Exception, told: str) -> Exception:
+    error.__cause__ = _RemoteTraceback(f"in a worker\n{told}")
+    return error

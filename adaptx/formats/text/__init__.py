@@ -1,0 +1,1 @@
+"""Formats as text to text: a prompt is read, and the answer is ranked among candidates or written."""

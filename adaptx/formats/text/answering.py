@@ -1,0 +1,60 @@
+"""What formats as text to text share: items of a prompt and an answer, and the loss over answers. Loss unit: the token
+of an answer, its end included (Raffel et al. 2020, arXiv:1910.10683, section 2.1, train so).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from adaptx.backbones.answers import answer_states
+from adaptx.backbones.backbone import Backbone
+from adaptx.backbones.batching import Encoded
+from adaptx.backbones.output_matrix import output_matrix
+from adaptx.backbones.vocabulary_loss import summed_cross_entropy
+from adaptx.formats.interface import AnswerLoss, Items, Piece
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Where a sequence's answer begins behind its prompt, and which of the answer's tokens are learned."""
+
+    first: int
+    learned: tuple[int, ...]
+
+
+def answered(
+    prompts: Encoded, answers: Sequence[Sequence[int]], learned: Sequence[Sequence[int]] | None = None
+) -> Items:
+    """One sequence each, prompt and answer. learned: places of an answer's tokens that count in the loss; None: all."""
+    targets = [
+        Answer(len(prompt), tuple(learned[row]) if learned is not None else tuple(range(len(answer))))
+        for row, (prompt, answer) in enumerate(zip(prompts.ids, answers, strict=True))
+    ]
+    ids = [[*prompt, *answer] for prompt, answer in zip(prompts.ids, answers, strict=True)]
+    encoded = Encoded(ids, None, prompts.pad, prompts.truncated)
+    return Items(encoded, [[row] for row in range(len(ids))], targets, [len(target.learned) for target in targets])
+
+
+def loss_sum(backbone: Backbone, drawn: Items, piece: Piece) -> Tensor:
+    """Negative log-likelihood of the learned tokens, summed."""
+    target_of: dict[int, Answer] = dict(zip((member for (member,) in drawn.members), drawn.targets, strict=True))
+    targets = [target_of[sequence] for sequence in piece.sequences]
+    rows = [drawn.encoded.ids[sequence] for sequence in piece.sequences]
+    prompts = [row[: target.first] for row, target in zip(rows, targets, strict=True)]
+    answers = [row[target.first :] for row, target in zip(rows, targets, strict=True)]
+    states_MD = answer_states(backbone, piece.batch, prompts, answers)
+    device = states_MD.device
+    chosen: list[int] = []
+    gold: list[int] = []
+    first = 0
+    for answer, target in zip(answers, targets, strict=True):
+        chosen += [first + place for place in target.learned]
+        gold += [answer[place] for place in target.learned]
+        first += len(answer)
+    chosen_M = torch.tensor(chosen, device=device)
+    return summed_cross_entropy(states_MD[chosen_M], output_matrix(backbone.network), torch.tensor(gold, device=device))
+
+
+LOSS = AnswerLoss(loss_sum)

@@ -1,0 +1,56 @@
+"""The likeliest of each row's candidates, by what the framing divides log-likelihoods by.
+
+Suffix: C candidates of a row.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from adaptx.backbones.batching import Encoded
+from adaptx.backbones.choosing import log_likelihoods
+from adaptx.formats.interface import Forward
+from adaptx.specs import Normalisation, Rank
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What may be answered to one prompt: texts, and their token ids with the end of the answer."""
+
+    texts: Sequence[str]
+    ids: Sequence[Sequence[int]]
+
+    @property
+    def longest(self) -> int:
+        """In tokens."""
+        return max(map(len, self.ids))
+
+
+def candidate_scores(prompts: Encoded, candidates: Sequence[Candidates], rank: Rank, forward: Forward) -> list[Tensor]:
+    """Scores [C] of each row's candidates, on the CPU."""
+    backbone = forward.backbone
+    device = next(backbone.network.parameters()).device
+
+    def read(group: Sequence[int]) -> list[Tensor]:
+        given = [prompts.ids[row] for row in group]
+        return [
+            scores_C.float().cpu()
+            for scores_C in log_likelihoods(backbone.network, given, [candidates[row].ids for row in group], device)
+        ]
+
+    tokens = [len(ids) + sum(map(len, each.ids)) for ids, each in zip(prompts.ids, candidates, strict=True)]
+    sums = forward.in_groups(tokens, read)
+    return [scores_C / _size(each, rank) for scores_C, each in zip(sums, candidates, strict=True)]
+
+
+def _size(candidates: Candidates, rank: Rank) -> Tensor:
+    """What the log-likelihoods [C] are divided by."""
+    match rank.normalisation:
+        case Normalisation.NONE:
+            return torch.ones(len(candidates.ids))
+        case Normalisation.TOKENS:
+            return torch.tensor([len(ids) for ids in candidates.ids])
+        case Normalisation.CHARACTERS:
+            return torch.tensor([len(text) for text in candidates.texts])

@@ -1,0 +1,122 @@
+"""Span corruption as text to text: what T5 and its kin are pretrained on (Raffel et al. 2020, arXiv:1910.10683, section
+3.1.4). Loss unit: the token written, sentinels and the end included.
+
+Which spans are dropped is drawn anew at each step, from the training's seed and the step.
+
+Suffixes: M tokens of all answers.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from adaptx.backbones.answers import answer_states
+from adaptx.backbones.batching import Encoded, TokenBatch
+from adaptx.backbones.output_matrix import output_matrix
+from adaptx.backbones.vocabulary_loss import likeliest
+from adaptx.data.examples import Examples
+from adaptx.errors import UserError
+from adaptx.formats.interface import (
+    Format,
+    Forward,
+    Items,
+    Predicted,
+    Reading,
+    TrainedHead,
+    Training,
+    one_sequence_each,
+)
+from adaptx.formats.spans import corrupt
+from adaptx.formats.text.answering import LOSS, answered
+from adaptx.formats.text.prompting import Prompted, encode_prompts, prompts_of
+from adaptx.specs import SpanCorruption, Task
+
+EVALUATION_SEED = 0
+MOST_SENTINELS = 100
+
+
+def items(examples: Examples, _format: SpanCorruption, reading: Reading) -> Items:
+    """One sequence a text; what is dropped is drawn later."""
+    encoded = _encode(examples, reading).encoded
+    return one_sequence_each(encoded, [None] * len(encoded))
+
+
+def draw(items: Items, indices: Sequence[int], task_format: SpanCorruption, reading: Reading, seed: int) -> Items:
+    """The drawn texts with spans dropped as prompts, and what was dropped as answers."""
+    random, sentinels = np.random.default_rng(seed), sentinels_of(reading.tokenizer)
+    end = [reading.tokenizer.eos_token_id]
+    sources: list[list[int]] = []
+    targets: list[list[int]] = []
+    for index in indices:
+        (sequence,) = items.members[index]
+        ids = items.encoded.ids[sequence]
+        text = ids[:-1] if ids[-1:] == end else ids
+        corrupted = corrupt(text, task_format.share, task_format.mean_span, sentinels, random)
+        sources.append([*corrupted.source, *end])
+        targets.append([*corrupted.target, *end])
+    return answered(Encoded(sources, None, items.encoded.pad, 0), targets)
+
+
+def predict(examples: Examples, task: Task, _head: TrainedHead | None, forward: Forward) -> Predicted:
+    """(right, all) tokens of each answer, each predicted behind the right ones before it, sentinels left out.
+
+    What is dropped is the same for every model with that tokenizer.
+    """
+    assert isinstance(task.format, SpanCorruption)
+    reading, backbone = forward.reading, forward.backbone
+    prompts = _encode(examples, reading)
+    plain = one_sequence_each(prompts.encoded, [None] * len(examples))
+    drawn = draw(plain, range(len(plain)), task.format, reading, EVALUATION_SEED)
+    passed_over = {*sentinels_of(reading.tokenizer), reading.tokenizer.eos_token_id}
+
+    def read(batch: TokenBatch, sequences: Sequence[int]) -> list[list[int]]:
+        firsts = [drawn.targets[sequence].first for sequence in sequences]
+        rows = [drawn.encoded.ids[sequence] for sequence in sequences]
+        sources = [row[:first] for row, first in zip(rows, firsts, strict=True)]
+        answers = [row[first:] for row, first in zip(rows, firsts, strict=True)]
+        states_MD = answer_states(backbone, batch, sources, answers)
+        chosen = likeliest(states_MD, output_matrix(backbone.network)).tolist()
+        found: list[list[int]] = []
+        for answer in answers:
+            mine, chosen = chosen[: len(answer)], chosen[len(answer) :]
+            counted = [a == b for a, b in zip(mine, answer, strict=True) if b not in passed_over]
+            found.append([sum(counted), len(counted)])
+        return found
+
+    predictions = forward.each(drawn.encoded, read)
+    golds = [None] * len(predictions)
+    return Predicted(predictions, golds, examples.rows, [prompts.encoded], prompts.texts)
+
+
+@cache
+def sentinels_of(tokenizer: Any) -> tuple[int, ...]:
+    """Token ids of `<extra_id_0>`, `<extra_id_1>` and so on, as far as the tokenizer has them.
+
+    Raises:
+        UserError: it has none.
+    """
+    vocabulary: dict[str, int] = tokenizer.get_vocab()
+    found: list[int] = []
+    for number in range(MOST_SENTINELS):
+        # mT5's are pieces of its vocabulary, which begin as words do.
+        names = (f"<extra_id_{number}>", f"▁<extra_id_{number}>")
+        token = next((vocabulary[name] for name in names if name in vocabulary), None)
+        if token is None:
+            break
+        found.append(token)
+    if not found:
+        raise UserError(
+            "span corruption writes sentinels, and the checkpoint's tokenizer has no <extra_id_0>; take one of T5's kin"
+        )
+    return tuple(found)
+
+
+def _encode(examples: Examples, reading: Reading) -> Prompted:
+    prompts = prompts_of(examples, reading.text)
+    fields = [{"text": text} for text in examples.columns["text"]]
+    return encode_prompts(prompts, fields, [reading.max_length] * len(prompts), reading)
+
+
+TEXT_SPAN_CORRUPTION = Format(predict, Training(items, LOSS, draw=draw))

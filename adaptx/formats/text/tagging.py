@@ -1,0 +1,138 @@
+"""Tagging as text to text: the answer repeats the words, each with its tag behind it (`tagged_words.py`).
+
+Sentences that do not fit with their answer are cut between words into pieces, which are tagged apart and rejoined. Tags
+are chosen from the first word to the last, each the likeliest token at its turn: the whole row of tags need not be
+the likeliest one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from adaptx.backbones.choosing import greedy
+from adaptx.data.examples import Examples
+from adaptx.errors import UserError
+from adaptx.formats.interface import Format, Forward, Items, Predicted, Reading, TrainedHead, Training
+from adaptx.formats.text.answering import LOSS, answered
+from adaptx.formats.text.prompting import Prompted, encode_prompts, prompts_of, room_for_prompts, tokens_between
+from adaptx.formats.text.tagged_words import TaggedAnswer, TaggingRule, Tags, Tokens, tagged_answer
+from adaptx.specs import Prompt, Tagging, Task
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Neighbouring words of one sentence."""
+
+    sentence: int
+    first: int
+    words: list[Tokens]
+    tags: Tags
+
+    @property
+    def most_tokens(self) -> int:
+        """Of the answer, its end included."""
+        return sum(map(len, self.words)) + len(self.words) * self.tags.longest + 1
+
+
+def items(examples: Examples, task_format: Tagging, reading: Reading) -> Items:
+    """One item a piece; of its answer the tags alone are learned."""
+    pieces, prompts = _encode(examples, task_format, reading)
+    place = {label: index for index, label in enumerate(task_format.labels)}
+    answers: list[TaggedAnswer] = []
+    for piece in pieces:
+        tags = examples.columns["tags"][piece.sentence][piece.first : piece.first + len(piece.words)]
+        chosen = [place[tag] for tag in tags]
+        answers.append(tagged_answer(piece.words, chosen, piece.tags, reading.tokenizer.eos_token_id))
+    return answered(prompts.encoded, [answer.ids for answer in answers], [answer.learned for answer in answers])
+
+
+def predict(examples: Examples, task: Task, _head: TrainedHead | None, forward: Forward) -> Predicted:
+    """A tag for each word, a list of names a sentence."""
+    assert isinstance(task.format, Tagging)
+    labels, network = task.format.labels, forward.backbone.network
+    pieces, prompts = _encode(examples, task.format, forward.reading)
+    device, end = next(network.parameters()).device, forward.reading.tokenizer.eos_token_id
+
+    def read(group: Sequence[int]) -> list[list[int]]:
+        rules = [TaggingRule(pieces[piece].words, pieces[piece].tags, end) for piece in group]
+        most = max(pieces[piece].most_tokens for piece in group)
+        greedy(network, [prompts.encoded.ids[piece] for piece in group], most, end, device, rules)
+        return [rule.chosen for rule in rules]
+
+    tokens = [length + piece.most_tokens for length, piece in zip(prompts.encoded.lengths, pieces, strict=True)]
+    predictions: list[list[str]] = [[] for _ in range(len(examples))]
+    # Pieces of a sentence come one after the other, so appending rejoins them.
+    for piece, chosen in zip(pieces, forward.in_groups(tokens, read), strict=True):
+        predictions[piece.sentence] += [labels[tag] for tag in chosen]
+    sentences: list[list[str]] = examples.columns["tokens"]
+    records = [{"tokens": words, "tags": tags} for words, tags in zip(sentences, predictions, strict=True)]
+    golds = examples.columns.get("tags")
+    return Predicted(predictions, golds, examples.rows, [prompts.encoded], prompts.texts, records=records)
+
+
+def _encode(examples: Examples, task_format: Tagging, reading: Reading) -> tuple[list[_Piece], Prompted]:
+    variants, sentences = prompts_of(examples, reading.text), examples.columns["tokens"]
+    tags = {prompt: _tags(prompt, task_format, reading) for prompt in dict.fromkeys(variants)}
+    room = {prompt: _room(prompt, reading) for prompt in tags}
+    distinct = list(dict.fromkeys(word for sentence in sentences for word in sentence))
+    # A word that the tokenizer drops is its unknown token, or where it has none the end of a text.
+    tokenizer = reading.tokenizer
+    none = tokenizer.eos_token_id if tokenizer.unk_token_id is None else tokenizer.unk_token_id
+    ids = {word: tuple(each or [none]) for word, each in zip(distinct, tokens_between(distinct, reading), strict=True)}
+    pieces: list[_Piece] = []
+    for number, (prompt, sentence) in enumerate(zip(variants, sentences, strict=True)):
+        words = [ids[word] for word in sentence]
+        pieces += _pieces(number, words, tags[prompt], room[prompt], reading)
+    prompts = [variants[piece.sentence] for piece in pieces]
+    fields = [
+        {"tokens": " ".join(sentences[piece.sentence][piece.first : piece.first + len(piece.words)])}
+        for piece in pieces
+    ]
+    rooms = room_for_prompts([piece.most_tokens for piece in pieces], reading)
+    prompted = encode_prompts(prompts, fields, rooms, reading)
+    cut = sum(piece.first > 0 for piece in pieces)
+    encoded = replace(prompted.encoded, truncated=prompted.encoded.truncated + cut)
+    return pieces, replace(prompted, encoded=encoded)
+
+
+def _pieces(sentence: int, words: list[Tokens], tags: Tags, room: int, reading: Reading) -> list[_Piece]:
+    """As many words each as fit into `room` tokens: those of the words in the prompt and, of a decoder, the answer."""
+    shown = 1 if reading.writes else 2
+    longest = max(1, (room - tags.longest) // shown)
+    pieces: list[_Piece] = []
+    taken = room + 1
+    for place, word in enumerate(words):
+        # A word longer than a piece keeps its beginning.
+        kept = word[:longest]
+        tokens = shown * len(kept) + tags.longest
+        if taken + tokens > room:
+            pieces.append(_Piece(sentence, place, [], tags))
+            taken = 0
+        pieces[-1].words.append(kept)
+        taken += tokens
+    return pieces
+
+
+def _room(prompt: Prompt, reading: Reading) -> int:
+    """Tokens beside the template's own and the end of the answer."""
+    empty = encode_prompts([prompt], [dict.fromkeys(prompt.roles, "")], [reading.max_length], reading)
+    room = reading.max_length - empty.encoded.lengths[0] - 1
+    if room < reading.max_length // 4:
+        raise UserError(
+            f"the template {prompt.template!r} alone takes {empty.encoded.lengths[0]} of at most {reading.max_length} "
+            "tokens; raise TrainConfig(max_length=...), or shorten it"
+        )
+    return room
+
+
+def _tags(prompt: Prompt, task_format: Tagging, reading: Reading) -> Tags:
+    words = [prompt.words(label) for label in task_format.labels]
+    ids = [tuple(each) for each in tokens_between(words, reading)]
+    twice = [word for word, each in zip(words, ids, strict=True) if not each or ids.count(each) > 1]
+    if twice:
+        raise UserError(
+            f"the tokenizer makes the same of the tags {', '.join(twice)}; give Prompt(answers=...) other words"
+        )
+    return Tags(tuple(ids))
+
+
+TEXT_TAGGING = Format(predict, Training(items, LOSS))

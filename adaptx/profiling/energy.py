@@ -1,0 +1,126 @@
+"""Energy of a block of work, where the machine has a meter for it.
+
+On CUDA: the GPU's own counter (NVML, Volta and later), by nvidia-ml-py. On Linux: the counters of the processors'
+packages (powercap, intel-rapl; AMD's too), where they can be read. Both count all that the device does, whoever asked
+for it. Elsewhere nothing is measured.
+"""
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from adaptx.profiling.sampling import sampled
+
+GPU_MEASURE = "the GPU's counter"
+PACKAGES_MEASURE = "the processor packages' counters"
+POWERCAP = Path("/sys/class/powercap")
+# A package's counter begins anew after some hundred kilojoules: at a kilowatt, after minutes.
+_INTERVAL_SECONDS = 20.0
+
+Reading = Callable[[], Mapping[str, tuple[float, float]] | None]
+"""Counter -> (joules so far, joules at which it begins anew); None where they cannot be read."""
+
+
+@dataclass
+class Energy:
+    """Filled when the block ends. joules None: no meter. measure: what counted."""
+
+    joules: float | None = None
+    measure: str | None = None
+
+
+@contextmanager
+def energy(device: torch.device, shared: bool = False) -> Generator[Energy]:
+    """Measure what the block's device uses.
+
+    shared: others of ours work on this machine's processors, whose share their counters cannot tell: none is measured.
+    """
+    found = Energy()
+    of_cpu = _packages() if device.type == "cpu" and not shared else None
+    meter = _gpu(device) if device.type == "cuda" else of_cpu
+    if meter is None:
+        yield found
+        return
+    measure, counted = meter[0], _Counted(meter[1])
+    with sampled(counted.read, _INTERVAL_SECONDS):
+        yield found
+    counted.read()
+    if counted.joules is not None:
+        found.joules, found.measure = counted.joules, measure
+
+
+class _Counted:
+    """The sum of what several counters went up by, from the first reading on; None once one could not be read."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._last = {name: joules for name, (joules, _) in (reading() or {}).items()}
+        self.joules: float | None = 0.0
+
+    def read(self) -> None:
+        counters = self._reading()
+        if counters is None or self.joules is None:
+            self.joules = None
+            return
+        for name, (joules, most) in counters.items():
+            risen = joules - self._last[name]
+            self.joules += risen if risen >= 0 else risen + most
+            self._last[name] = joules
+
+
+def _packages() -> tuple[str, Reading] | None:
+    folders = [
+        folder
+        for folder in sorted(POWERCAP.glob("intel-rapl:*"))
+        # Parts of a package (cores, memory) have counters below it.
+        if folder.name.count(":") == 1 and _text(folder / "name").startswith("package")
+    ]
+
+    def reading() -> dict[str, tuple[float, float]] | None:
+        try:
+            return {each.name: (_joules(each / "energy_uj"), _joules(each / "max_energy_range_uj")) for each in folders}
+        except (OSError, ValueError):
+            # Most systems let root alone read them (CVE-2020-8694).
+            return None
+
+    return (PACKAGES_MEASURE, reading) if reading() else None
+
+
+def _joules(file: Path) -> float:
+    return 1e-6 * int(_text(file))
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="ascii").strip()
+
+
+def _gpu(device: torch.device) -> tuple[str, Reading] | None:
+    nvml = _nvml()
+    if nvml is None:
+        return None
+    try:
+        nvml.nvmlInit()
+        identity = torch.cuda.get_device_properties(device).uuid
+        handle = nvml.nvmlDeviceGetHandleByUUID(f"GPU-{identity}")
+    except nvml.NVMLError:
+        return None
+
+    def reading() -> dict[str, tuple[float, float]] | None:
+        try:
+            return {"gpu": (1e-3 * nvml.nvmlDeviceGetTotalEnergyConsumption(handle), 0.0)}
+        except nvml.NVMLError:
+            return None
+
+    return (GPU_MEASURE, reading) if reading() else None
+
+
+def _nvml() -> Any:
+    try:
+        import pynvml  # pyright: ignore[reportMissingImports, reportMissingModuleSource]
+    except ImportError:
+        return None
+    return pynvml

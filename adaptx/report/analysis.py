@@ -1,0 +1,107 @@
+"""All that a report says of one task beyond its scores: tests, gaps, classes of languages, scaling, worth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from adaptx.report.analysis_plots import class_bars, pareto_plot, scaling_curves
+from adaptx.report.answer import answer
+from adaptx.report.breakdown import FAMILY, breakdown_tables, class_gains
+from adaptx.report.comparisons import comparison_table
+from adaptx.report.frontier import frontier_table, priced
+from adaptx.report.gains import SOURCE, ZERO_SHOT, Gain
+from adaptx.report.gaps import gap_tables
+from adaptx.report.language_effects import language_effects_sentence, language_effects_table, language_regression
+from adaptx.report.measured import Measurements
+from adaptx.report.scaling import Series, compute_series, scaling_sentences, scaling_table, size_series
+from adaptx.report.tables import Table
+from adaptx.specs import Task
+
+PARAMETERS, OPERATIONS = "parameters", "operations of the intermediate training"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Tables and figures that belong together, with sentences that say what they show."""
+
+    sentences: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    figures: tuple[Path, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.tables or self.figures or self.sentences)
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """answer: one sentence. The parts are empty where there is nothing to say."""
+
+    answer: str
+    comparisons: Part
+    gaps: Part
+    classes: Part
+    scaling: Part
+    worth: Part
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        parts = (self.comparisons, self.gaps, self.classes, self.scaling, self.worth)
+        return tuple(table for part in parts for table in part.tables)
+
+    @property
+    def figures(self) -> tuple[Path, ...]:
+        return (*self.classes.figures, *self.scaling.figures, *self.worth.figures)
+
+
+def analyse(task: Task, measurements: Measurements, gains: Sequence[Gain], out: Path, name: str) -> Analysis:
+    """The analysis of one task; figures are written into `out` under names that end in the task's `name`."""
+    averages = (ZERO_SHOT, SOURCE)
+    comparisons = [comparison_table(task, metric, gains, each) for metric in task.metrics for each in averages]
+    return Analysis(
+        answer(task, gains),
+        Part(tables=tuple(table for table in comparisons if table.rows)),
+        Part(tables=tuple(gap_tables(measurements, task))),
+        _classes(task, measurements, gains, out / f"families.{name}.png"),
+        _scaling(task, measurements, gains, out, name),
+        _worth(task, measurements, gains, out / f"pareto.{name}.png"),
+    )
+
+
+def _classes(task: Task, measurements: Measurements, gains: Sequence[Gain], file: Path) -> Part:
+    tables = breakdown_tables(task, gains)
+    regression = language_regression(measurements, task, gains)
+    figure = class_bars(task.name, FAMILY, class_gains(task, gains, FAMILY), file)
+    sentences: tuple[str, ...] = ()
+    if regression is not None:
+        tables.append(language_effects_table(task, regression))
+        sentences = (language_effects_sentence(task, regression),)
+    return Part(sentences, tuple(tables), (figure,) if figure else ())
+
+
+def _scaling(task: Task, measurements: Measurements, gains: Sequence[Gain], out: Path, name: str) -> Part:
+    parts: list[Part] = []
+    for size, file, series in (
+        (PARAMETERS, f"scaling.{name}.png", size_series(measurements, task, gains)),
+        (OPERATIONS, f"compute.{name}.png", compute_series(measurements, task, gains)),
+    ):
+        if series:
+            parts.append(_scaling_part(task, size, series, out / file))
+    return Part(
+        tuple(sentence for part in parts for sentence in part.sentences),
+        tuple(table for part in parts for table in part.tables),
+        tuple(figure for part in parts for figure in part.figures),
+    )
+
+
+def _scaling_part(task: Task, size: str, series: Sequence[Series], file: Path) -> Part:
+    figure = scaling_curves(task.name, size, series, file)
+    table = scaling_table(task, series, size)
+    return Part(tuple(scaling_sentences(task, series, size)), (table,), (figure,) if figure else ())
+
+
+def _worth(task: Task, measurements: Measurements, gains: Sequence[Gain], file: Path) -> Part:
+    found = priced(measurements, task, gains)
+    if not any(each.gain.gain is not None for each in found):
+        return Part()
+    figure = pareto_plot(task.name, found, file)
+    return Part((), (frontier_table(task, found),), (figure,) if figure else ())

@@ -1,0 +1,52 @@
+"""What the numbers answer: one sentence a task, with its interval and its test."""
+
+from collections.abc import Sequence
+
+from adaptx.report.cells import interval_text, p_equals, points
+from adaptx.report.gains import SOURCE, ZERO_SHOT, Gain
+from adaptx.report.statistics.over_seeds import LEAST_SEEDS
+from adaptx.specs import Task
+
+ALPHA = 0.05
+MOST_NAMED = 3
+
+
+def answer(task: Task, gains: Sequence[Gain]) -> str:
+    """How many variants' gains hold up after Holm's correction, and the largest of them: on the zero-shot average, and
+    where there are source languages, on theirs.
+    """
+    tested = [g for g in gains if (g.task, g.metric) == (task.name, task.metrics[0]) and g.holm_p is not None]
+    zero_shot, source = ([g for g in tested if g.quantity == quantity] for quantity in (ZERO_SHOT, SOURCE))
+    if not zero_shot and not source:
+        return f"{task.name}: nothing here has a matched baseline, so no gain can be told."
+    said = [_told(zero_shot)] if zero_shot else []
+    if source:
+        names = dict.fromkeys(name for gain in source for name in gain.languages)
+        where = f"source languages ({', '.join(names)})" if len(names) <= MOST_NAMED else "source languages"
+        said.append(f"{'On' if said else 'on'} the {where}, {_told(source)}")
+    return f"{task.name}: {'. '.join(said)}."
+
+
+def _told(compared: Sequence[Gain]) -> str:
+    up, down = ([g for g in compared if (g.holm_p or 0.0) < ALPHA and sign * (g.gain or 0.0) > 0] for sign in (1, -1))
+    largest = max(up or compared, key=lambda gain: gain.gain or 0.0)
+    assert largest.gain is not None
+    said = (
+        f"{interval_text(largest.gain, largest.low, largest.high)} points of {largest.metric} with {largest.variant}, "
+        f"{p_equals(largest.holm_p)} after Holm's correction over {len(compared)}"
+    )
+    over_seeds = _over_seeds(largest)
+    if up:
+        parts = f"{len(up)} of {len(compared)} variants gain over their baselines; the most, {said}{over_seeds}"
+    else:
+        parts = f"no variant's gain can be told from zero; the largest is {said}{over_seeds}"
+    lost = points(min(g.gain or 0.0 for g in down)) if down else ""
+    return f"{parts}; {len(down)} lose, the most {lost} points" if down else parts
+
+
+def _over_seeds(gain: Gain) -> str:
+    assert gain.gain is not None
+    if gain.seed_low is None:
+        seeds = "one seed" if gain.seeds_compared == 1 else f"{gain.seeds_compared} seeds"
+        return f" ({seeds}: fewer than {LEAST_SEEDS} say nothing of others)"
+    return f"; over {gain.seeds_compared} seeds {interval_text(gain.gain, gain.seed_low, gain.seed_high)}"

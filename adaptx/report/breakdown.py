@@ -1,0 +1,50 @@
+"""Gains by class of language: family, script, resources, distance from English, seen in pretraining or not.
+
+A class's gain is the mean over its zero-shot languages, each counting the same; its interval comes from the same
+resamples as every other.
+"""
+
+from collections.abc import Sequence
+
+from adaptx.report.cells import gain_text, p_text, percent
+from adaptx.report.gains import Gain
+from adaptx.report.tables import Cell, Column, Table
+from adaptx.specs import Task
+
+FAMILY = "family"
+
+
+def class_gains(task: Task, gains: Sequence[Gain], attribute: str) -> list[Gain]:
+    """Gains by the classes of one attribute, in the task's first metric."""
+    of_task = [g for g in gains if (g.task, g.metric) == (task.name, task.metrics[0])]
+    return [g for g in of_task if g.attribute == attribute and g.gain is not None]
+
+
+def breakdown_tables(task: Task, gains: Sequence[Gain]) -> list[Table]:
+    """One table for each attribute that tells languages of the task apart."""
+    attributes = dict.fromkeys(g.attribute for g in gains if g.task == task.name and g.attribute)
+    tables = [_table(task, attribute, class_gains(task, gains, attribute)) for attribute in attributes]
+    return [table for table in tables if table.rows]
+
+
+def _table(task: Task, attribute: str, found: Sequence[Gain]) -> Table:
+    columns = (
+        Column("variant", True),
+        Column(attribute, True),
+        Column("languages", True),
+        Column("score, %"),
+        Column("gain, points [95%]"),
+        Column("p, Holm"),
+    )
+    rows = tuple(
+        (
+            Cell(g.variant),
+            Cell(g.quantity),
+            Cell(", ".join(g.languages)),
+            Cell(percent(g.score)),
+            Cell(gain_text(g), g.sign, g.is_uncertain),
+            Cell(p_text(g.holm_p)),
+        )
+        for g in found
+    )
+    return Table(f"{task.name} · gain by {attribute}", columns, rows)

@@ -1,0 +1,71 @@
+"""The comparisons of a task's variants with their baselines: two tests over examples, an interval over seeds."""
+
+from collections.abc import Sequence
+
+from adaptx.report.cells import NOTHING, gain_text, interval_text, p_text, percent
+from adaptx.report.gains import SOURCE, ZERO_SHOT, Gain
+from adaptx.report.statistics.over_seeds import LEAST_SEEDS
+from adaptx.report.tables import Cell, Column, Table
+from adaptx.specs import Task
+
+
+def comparison_table(task: Task, metric: str, gains: Sequence[Gain], quantity: str = ZERO_SHOT) -> Table:
+    """Every variant's gain on an average (zero-shot or source languages), with what each way of testing says of it."""
+    compared = [
+        g for g in gains if (g.task, g.metric, g.quantity) == (task.name, metric, quantity) and g.gain is not None
+    ]
+    columns = (
+        Column("variant", True),
+        Column("gain, points\n[95%, examples]"),
+        Column("p"),
+        Column("p, Holm"),
+        Column("seeds"),
+        Column("deviation\nover seeds"),
+        Column("gain\n[95%, seeds]"),
+        Column("p, seeds"),
+    )
+    rows = tuple(
+        (
+            Cell(g.variant),
+            Cell(gain_text(g), g.sign, g.is_uncertain),
+            Cell(p_text(g.p)),
+            Cell(p_text(g.holm_p)),
+            Cell(str(g.seeds_compared)),
+            Cell(percent(g.seed_deviation)),
+            _over_seeds(g),
+            Cell(p_text(g.seed_p)),
+        )
+        for g in compared
+    )
+    where = f", {quantity}" if quantity != ZERO_SHOT else ""
+    return Table(f"{task.name} · comparisons in {metric}{where}", columns, rows, _caption(compared))
+
+
+def _over_seeds(gain: Gain) -> Cell:
+    if gain.gain is None or gain.seed_low is None or gain.seed_high is None:
+        return Cell(NOTHING)
+    sign = 1 if gain.seed_low > 0 else -1 if gain.seed_high < 0 else 0
+    return Cell(interval_text(gain.gain, gain.seed_low, gain.seed_high), sign, sign == 0)
+
+
+def _caption(compared: Sequence[Gain]) -> str:
+    parts = [
+        "p: two-sided, by exchanging the two systems' predictions at random; Holm: corrected for the "
+        f"{len(compared)} comparisons of this table.",
+    ]
+    few = [g.variant for g in compared if g.seeds_compared < LEAST_SEEDS]
+    if few:
+        which = "all of them" if len(few) == len(compared) else ", ".join(few)
+        parts.append(f"No interval over seeds where there are fewer than {LEAST_SEEDS} of them: {which}.")
+    if compared and compared[0].quantity == SOURCE:
+        # A variant's intermediate task may have been trained in more languages than another's.
+        by_languages = {
+            g.languages: [each.variant for each in compared if each.languages == g.languages] for g in compared
+        }
+        over = (f"{', '.join(languages)} ({'; '.join(names)})" for languages, names in by_languages.items())
+        parts.insert(0, f"Over {', '.join(compared[0].languages) if len(by_languages) == 1 else '; '.join(over)}.")
+    if len(few) < len(compared):
+        parts.append(
+            "Over seeds: t interval of the seeds' own gains, the test examples held fixed; its p is uncorrected."
+        )
+    return " ".join(parts)

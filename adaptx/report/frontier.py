@@ -1,0 +1,110 @@
+"""Which variants are worth their cost: the Pareto front of gain against seconds, operations or memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from adaptx.report.cells import gain_text, mebibytes, percent, seconds, throughput, watt_hours
+from adaptx.report.gains import ZERO_SHOT, Gain
+from adaptx.report.measured import (
+    Measurements,
+    Variant,
+    mean_path_energy_joules,
+    mean_path_flops,
+    mean_path_seconds,
+    most_memory_bytes,
+)
+from adaptx.report.statistics.pareto import pareto_front
+from adaptx.report.tables import Cell, Column, Table
+from adaptx.specs import Task
+
+
+@dataclass(frozen=True, eq=False)
+class Priced:
+    """A variant's gain on the zero-shot average beside what its path cost; a baseline gains nothing, by definition.
+
+    examples_per_second: of its own training. energy_joules: where the machine has a meter. on_front: no variant has as
+    much gain for less, in seconds.
+    """
+
+    variant: Variant
+    gain: Gain
+    seconds: float | None
+    flops: float | None
+    peak_memory_bytes: int | None
+    examples_per_second: float | None
+    energy_joules: float | None
+    on_front: bool
+
+    @property
+    def points(self) -> float:
+        return 100 * (self.gain.gain or 0.0)
+
+
+def priced(measurements: Measurements, task: Task, gains: Sequence[Gain]) -> list[Priced]:
+    """Variants of one task that have a baseline, or are one, cheapest first."""
+    wanted = (task.name, task.metrics[0], ZERO_SHOT)
+    averages = {g.variant: g for g in gains if (g.task, g.metric, g.quantity) == wanted}
+    by_label: dict[str, list[Variant]] = {}
+    for variant in measurements.variants(task.name):
+        by_label.setdefault(variant.label, []).append(variant)
+    chosen = {label: gain for label, gain in averages.items() if gain.gain is not None or gain.is_baseline}
+    costs = {label: mean_path_seconds(by_label[label]) for label in chosen}
+    known = [label for label in chosen if costs[label] is not None]
+    front = pareto_front([costs[label] or 0.0 for label in known], [chosen[label].gain or 0.0 for label in known])
+    on_front = {known[place] for place in front}
+    found = [
+        Priced(
+            by_label[label][0],
+            gain,
+            costs[label],
+            mean_path_flops(by_label[label]),
+            most_memory_bytes(by_label[label]),
+            _speed(by_label[label]),
+            mean_path_energy_joules(by_label[label]),
+            label in on_front,
+        )
+        for label, gain in chosen.items()
+    ]
+    return sorted(found, key=lambda each: (each.seconds is None, each.seconds or 0.0))
+
+
+def frontier_table(task: Task, found: Sequence[Priced]) -> Table:
+    """Gain beside cost, and which variants are on the front."""
+    metered = any(each.energy_joules is not None for each in found)
+    columns = (
+        Column("variant", True),
+        Column("gain, points [95%]"),
+        Column("zero-shot\naverage, %"),
+        Column("seconds"),
+        Column("10¹² operations"),
+        Column("peak memory,\nMiB"),
+        Column("examples\nper second"),
+        *([Column("energy,\nWh")] if metered else []),
+        Column("on the\nfront", True),
+    )
+    rows = tuple(
+        (
+            Cell(each.gain.variant),
+            Cell(gain_text(each.gain), each.gain.sign, each.gain.is_uncertain),
+            Cell(percent(each.gain.score)),
+            Cell(seconds(each.seconds)),
+            Cell(throughput(None if each.flops is None else each.flops / 1e12)),
+            Cell(mebibytes(each.peak_memory_bytes)),
+            Cell(throughput(each.examples_per_second)),
+            *([Cell(watt_hours(each.energy_joules))] if metered else []),
+            Cell("yes" if each.on_front else ""),
+        )
+        for each in found
+    )
+    caption = (
+        "On the front: no other variant gains as much in fewer seconds; a baseline gains nothing over itself. "
+        "Operations: 4 for each token read in training and parameter of the layers, 2 more for each that trains."
+        + (" Energy: of all trainings on the way, as the device's own meter counts it." if metered else "")
+    )
+    return Table(f"{task.name} · gain for its cost", columns, rows, caption)
+
+
+def _speed(seeds: Sequence[Variant]) -> float | None:
+    paths = (variant.first.path for variant in seeds)
+    known = [speed for path in paths if path and (speed := path[-1].result.get("examples_per_second")) is not None]
+    return sum(known) / len(known) if known else None

@@ -1,0 +1,180 @@
+"""The generalisation gap: the score in the languages trained on less the mean over the others, with its interval.
+
+And how the gap of a variant with several intermediate tasks differs from that of those with one: does training on
+many tasks carry over to other languages better than training on one?
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from adaptx.metrics import METRICS
+from adaptx.naming import UNTRAINED, path
+from adaptx.report.cells import interval_text
+from adaptx.report.gains import GAP, zero_shot_quantities
+from adaptx.report.measured import Measurements, Variant
+from adaptx.report.pairs import RowsKey, distinct_columns, rows_key
+from adaptx.report.statistics.bootstrap import RESAMPLES, Floats, interval, resampled_sums
+from adaptx.report.tables import Cell, Column, Table
+from adaptx.specs import Task
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A variant's gap, the mean over its seeds, as a share in [0, 1]; low and high over the draw of test examples.
+
+    intermediates: distinct tasks trained besides the target. seeds: how many.
+    """
+
+    variant: str
+    intermediates: tuple[str, ...]
+    seeds: int
+    gap: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class GapDifference:
+    """The gap of a variant with several intermediate tasks less the mean gap of those with one of them."""
+
+    several: str
+    single: tuple[str, ...]
+    difference: float
+    low: float
+    high: float
+
+    @property
+    def sign(self) -> int:
+        """1 or -1 where the whole interval lies above or below zero, else 0."""
+        return 1 if self.low > 0 else -1 if self.high < 0 else 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """A variant's gap and its resamples, shape [resamples], means over its seeds."""
+
+    first: Variant
+    intermediates: tuple[str, ...]
+    seeds: int
+    gap: float
+    resampled: Floats
+
+
+def gaps(
+    measurements: Measurements, task: Task, resamples: int = RESAMPLES
+) -> tuple[tuple[Gap, ...], tuple[GapDifference, ...]]:
+    """The gaps of all variants in the task's first metric, and the differences of several against one.
+
+    Compared are variants of the same model, method and target that were scored on the same rows.
+    """
+    variants = [v for v in measurements.variants(task.name) if GAP in zero_shot_quantities(v, v.languages)]
+    resampled = _resampled(variants, task.metrics[0], resamples)
+    drawn: dict[str, _Drawn] = {}
+    for label in dict.fromkeys(variant.label for variant in variants):
+        seeds = [variant for variant in variants if variant.label == label]
+        drawn[label] = _Drawn(
+            seeds[0],
+            _intermediates(seeds[0], task),
+            len(seeds),
+            float(np.mean([_gap(variant, task.metrics[0]) for variant in seeds])),
+            np.mean([resampled[id(variant)] for variant in seeds], axis=0),
+        )
+    found = tuple(
+        Gap(label, each.intermediates, each.seeds, each.gap, *interval(each.resampled)) for label, each in drawn.items()
+    )
+    return found, tuple(_differences(drawn))
+
+
+def gap_tables(measurements: Measurements, task: Task, resamples: int = RESAMPLES) -> list[Table]:
+    """The gaps, and below them the differences; none where a task has no gap."""
+    found, differences = gaps(measurements, task, resamples)
+    if not found:
+        return []
+    columns = (Column("variant", True), Column("intermediate\ntasks"), Column("seeds"), Column("gap, points [95%]"))
+    rows = tuple(
+        (
+            Cell(each.variant),
+            Cell(str(len(each.intermediates))),
+            Cell(str(each.seeds)),
+            Cell(interval_text(each.gap, each.low, each.high)),
+        )
+        for each in found
+    )
+    caption = "Score in the source languages less the zero-shot average: the smaller, the better it carries over."
+    tables = [Table(f"{task.name} · generalisation gap in {task.metrics[0]}", columns, rows, caption)]
+    if differences:
+        columns = (Column("several tasks", True), Column("less the mean of", True), Column("difference, points [95%]"))
+        rows = tuple(
+            (
+                Cell(each.several),
+                Cell("\n".join(each.single)),
+                Cell(interval_text(each.difference, each.low, each.high), each.sign, each.sign == 0),
+            )
+            for each in differences
+        )
+        caption = "Below zero: with several intermediate tasks less is lost in languages that were not trained on."
+        tables.append(Table(f"{task.name} · gap after several tasks against one", columns, rows, caption))
+    return tables
+
+
+def _differences(drawn: Mapping[str, _Drawn]) -> Iterable[GapDifference]:
+    for label, several in drawn.items():
+        if len(several.intermediates) < 2:
+            continue
+        single = {
+            other: each
+            for other, each in drawn.items()
+            if len(each.intermediates) == 1
+            and each.intermediates[0] in several.intermediates
+            and _kind(each.first) == _kind(several.first)
+            and _whole_key(each.first) == _whole_key(several.first)
+        }
+        if single:
+            difference = several.gap - float(np.mean([each.gap for each in single.values()]))
+            resampled = several.resampled - np.mean([each.resampled for each in single.values()], axis=0)
+            yield GapDifference(label, tuple(single), difference, *interval(resampled))
+
+
+def _kind(variant: Variant) -> tuple[str, str, str]:
+    return variant.factors.model, variant.factors.method, variant.factors.target
+
+
+def _whole_key(variant: Variant) -> tuple[RowsKey, tuple[str, ...]]:
+    """Languages with their rows and golds: equal ones have the same draws."""
+    golds = tuple(str(measured.record["golds"]) for measured in variant.languages.values())
+    return rows_key(variant, list(variant.languages)), golds
+
+
+def _intermediates(variant: Variant, measured: Task) -> tuple[str, ...]:
+    if variant.factors.intermediate == UNTRAINED:
+        return ()
+    tasks = (task for train in path(variant.evaluate) for task in train.tasks)
+    return tuple(dict.fromkeys(task.name for task in tasks if task.name != measured.name))
+
+
+def _gap(variant: Variant, metric: str) -> float:
+    weights = zero_shot_quantities(variant, variant.languages)[GAP]
+    return sum(weight * variant.languages[language].scores[metric] for language, weight in weights.items())
+
+
+def _resampled(variants: Sequence[Variant], metric: str, resamples: int) -> dict[int, Floats]:
+    """Each variant's resampled gap by its id; those scored on the same rows share their draws."""
+    alike: dict[RowsKey, list[Variant]] = {}
+    for variant in variants:
+        alike.setdefault(rows_key(variant, list(variant.languages)), []).append(variant)
+    found = {id(variant): np.zeros(resamples) for variant in variants}
+    for members in alike.values():
+        first = members[0]
+        columns = {
+            language: distinct_columns([variant.languages[language].statistics[metric] for variant in members])
+            for language in first.languages
+        }
+        examples = {language: measured.examples for language, measured in first.languages.items()}
+        sums = resampled_sums({language: each for language, (each, _) in columns.items()}, examples, resamples)
+        for place, variant in enumerate(members):
+            for language, weight in zero_shot_quantities(variant, variant.languages)[GAP].items():
+                of_variant = sums[language][:, columns[language][1][place]]
+                found[id(variant)] += weight * METRICS[metric].value(of_variant)
+    return found

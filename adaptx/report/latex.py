@@ -1,0 +1,66 @@
+"""Tables as LaTeX, for a paper: a gain whose interval excludes zero in bold, one whose interval holds it in grey."""
+
+from collections.abc import Sequence
+
+from adaptx.report.tables import Cell, Table
+
+PREAMBLE = "% Needs \\usepackage{booktabs}, \\usepackage[table]{xcolor}, \\usepackage{amssymb} and UTF-8 input.\n"
+_ESCAPED = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "−": "$-$",
+    "–": "--",
+    "→": r"$\rightarrow$",
+    "·": r"$\cdot$",
+    "×": r"$\times$",
+    "<": "$<$",
+    ">": "$>$",
+    "¹": r"\textsuperscript{1}",
+    "²": r"\textsuperscript{2}",
+}
+
+
+def latex(tables: Sequence[Table]) -> str:
+    """A file with every table as a `table` environment, captions and labels included."""
+    return PREAMBLE + "\n".join(_table(table, number) for number, table in enumerate(tables, start=1))
+
+
+def escaped(text: str) -> str:
+    """The text with what LaTeX would read as commands written so that it prints."""
+    return "".join(_ESCAPED.get(character, character) for character in text)
+
+
+def _table(table: Table, number: int) -> str:
+    alignment = "".join("l" if column.words else "r" for column in table.columns)
+    headers = " & ".join(_stacked(header) for header in table.headers)
+    rows = "\n".join(" & ".join(_cell(cell) for cell in row) + r" \\" for row in table.rows)
+    caption = " ".join(part for part in (f"{table.title}.", table.caption) if part)
+    return (
+        "\\begin{table}\n\\centering\n\\small\n"
+        f"\\caption{{{escaped(caption)}}}\n\\label{{tab:adaptx-{number}}}\n"
+        f"\\begin{{tabular}}{{{alignment}}}\n\\toprule\n{headers} \\\\\n\\midrule\n{rows}\n\\bottomrule\n"
+        "\\end{tabular}\n\\end{table}\n"
+    )
+
+
+def _cell(cell: Cell) -> str:
+    text = _stacked(cell.text)
+    if cell.sign:
+        return f"\\textbf{{{text}}}"
+    return f"\\textcolor{{gray}}{{{text}}}" if cell.is_uncertain else text
+
+
+def _stacked(text: str) -> str:
+    """Several lines as a small table of their own, so that no further package is needed."""
+    lines = [escaped(line) for line in text.split("\n") if line.strip()]
+    if len(lines) < 2:
+        return lines[0] if lines else ""
+    return "\\begin{tabular}[b]{@{}l@{}}" + r" \\ ".join(lines) + "\\end{tabular}"

@@ -1,0 +1,130 @@
+"""Variants beside their baselines on the same rows: gains under redrawn examples, and under exchanged predictions.
+
+Suffixes: E examples, C columns of statistics, R resamples or permutations.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from adaptx.metrics import METRICS
+from adaptx.report.measured import Variant
+from adaptx.report.statistics.bootstrap import Floats, resampled_sums
+from adaptx.report.statistics.randomisation import exchanged_sums
+
+Pair = tuple[Variant, Variant]
+"""A variant and its baseline."""
+ByLanguage = dict[str, Floats]
+GainsOfPairs = dict[str, dict[int, ByLanguage]]
+"""Metric -> id of a variant -> language -> gains, shape [R]; only languages in which both were scored on equal rows."""
+
+RowsKey = tuple[tuple[str, str | None, bytes], ...]
+"""Languages with the group and the numbers of their rows: equal keys share their draws."""
+
+
+def resampled_gains(pairs: Sequence[Pair], metrics: Sequence[str], resamples: int) -> GainsOfPairs:
+    """Each variant's gain on the same resamples of the test examples as its baseline."""
+    return _over_alike(pairs, metrics, lambda languages, members: _resampled(languages, members, metrics, resamples))
+
+
+def permuted_gains(pairs: Sequence[Pair], metrics: Sequence[str], permutations: int) -> GainsOfPairs:
+    """Each variant's gain with the two systems' predictions exchanged in half of the rows, drawn at random."""
+    return _over_alike(pairs, metrics, lambda languages, members: _permuted(languages, members, metrics, permutations))
+
+
+def rows_key(variant: Variant, languages: Sequence[str]) -> RowsKey:
+    """The rows of a variant's languages."""
+    found = [(language, variant.languages[language].examples) for language in languages]
+    return tuple((language, examples.group, examples.rows.tobytes()) for language, examples in found)
+
+
+def shared_languages(variant: Variant, other: Variant) -> list[str]:
+    """Those in which both were scored on the same rows."""
+    return [
+        language
+        for language, measured in variant.languages.items()
+        if language in other.languages and measured.record["golds"] == other.languages[language].record["golds"]
+    ]
+
+
+def distinct_columns(statistics: Sequence[Floats]) -> tuple[Floats, list[list[int]]]:
+    """All columns, equal ones once (counts of golds are the same for every variant), and where each array's lie."""
+    places: dict[bytes, int] = {}
+    columns: list[Floats] = []
+    found: list[list[int]] = []
+    for each in statistics:
+        found.append([])
+        for column in each.T:
+            place = places.setdefault(column.tobytes(), len(columns))
+            if place == len(columns):
+                columns.append(column)
+            found[-1].append(place)
+    return np.stack(columns, axis=1), found
+
+
+def _over_alike(
+    pairs: Sequence[Pair],
+    metrics: Sequence[str],
+    gains: Callable[[list[str], list[Pair]], Mapping[tuple[int, str, str], Floats]],
+) -> GainsOfPairs:
+    """Pairs that share their rows go through one call, all metrics together: drawing is most of the work, and is done
+    once for them.
+    """
+    alike: dict[RowsKey, list[Pair]] = {}
+    for variant, baseline in pairs:
+        alike.setdefault(rows_key(variant, shared_languages(variant, baseline)), []).append((variant, baseline))
+    found: GainsOfPairs = {metric: {id(variant): {} for variant, _ in pairs} for metric in metrics}
+    for key, members in alike.items():
+        for (number, metric, language), values in gains([language for language, _, _ in key], members).items():
+            found[metric][number][language] = values
+    return found
+
+
+def _resampled(
+    languages: list[str], members: list[Pair], metrics: Sequence[str], resamples: int
+) -> Mapping[tuple[int, str, str], Floats]:
+    variants = {id(variant): variant for pair in members for variant in pair}
+    wanted = [(number, metric) for number in variants for metric in metrics]
+    columns = {
+        language: distinct_columns(
+            [variants[number].languages[language].statistics[metric] for number, metric in wanted]
+        )
+        for language in languages
+    }
+    examples = {language: members[0][0].languages[language].examples for language in languages}
+    sums = resampled_sums({language: each for language, (each, _) in columns.items()}, examples, resamples)
+    found: dict[tuple[int, str, str], Floats] = {}
+    for language in languages:
+        scores = {
+            (number, metric): METRICS[metric].value(sums[language][:, place])
+            for (number, metric), place in zip(wanted, columns[language][1], strict=True)
+        }
+        for variant, baseline in members:
+            for metric in metrics:
+                found[id(variant), metric, language] = scores[id(variant), metric] - scores[id(baseline), metric]
+    return found
+
+
+def _permuted(
+    languages: list[str], members: list[Pair], metrics: Sequence[str], permutations: int
+) -> Mapping[tuple[int, str, str], Floats]:
+    wanted = [(pair, metric) for pair in members for metric in metrics]
+    columns = {
+        language: distinct_columns(
+            [
+                baseline.languages[language].statistics[metric] - variant.languages[language].statistics[metric]
+                for (variant, baseline), metric in wanted
+            ]
+        )
+        for language in languages
+    }
+    examples = {language: members[0][0].languages[language].examples for language in languages}
+    sums = exchanged_sums({language: each for language, (each, _) in columns.items()}, examples, permutations)
+    found: dict[tuple[int, str, str], Floats] = {}
+    for language in languages:
+        for ((variant, baseline), metric), place in zip(wanted, columns[language][1], strict=True):
+            moved_RC = sums[language][:, place]
+            ours, theirs = (each.languages[language].statistics[metric].sum(axis=0) for each in (variant, baseline))
+            value = METRICS[metric].value
+            found[id(variant), metric, language] = value(ours + moved_RC) - value(theirs - moved_RC)
+    return found

@@ -1,0 +1,94 @@
+"""Published scores beside one's own: theirs, ours, the difference, and whether it lies within the reproduction band."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from adaptx.naming import UNTRAINED
+from adaptx.report.cells import NOTHING, percent, points
+from adaptx.report.measured import Measurements, Variant
+from adaptx.report.tables import Cell, Column, Table
+from adaptx.specs import PublishedScore
+
+COLUMNS = (
+    Column("task", True),
+    Column("metric", True),
+    Column("published for", True),
+    Column("theirs, %"),
+    Column("ours, %"),
+    Column("difference,\npoints"),
+    Column("within\nthe band", True),
+    Column("our variant", True),
+)
+
+
+def reproduction_table(published: Sequence[PublishedScore], measurements: Measurements) -> Table | None:
+    """One row for each published score and model of ours that was measured on its task; None where there is none.
+
+    Ours is the mean over languages, English included, then over seeds; after an intermediate task the best of ours, as
+    theirs is. Only the same checkpoint, scored in all of the task's languages on all rows, is held against the band.
+    """
+    rows = [
+        _row(score, label, variants) for score in published for label, variants in _ours(score, measurements).items()
+    ]
+    if not rows:
+        return None
+    sources = "; ".join(dict.fromkeys(score.source for score in published))
+    bands = ", ".join(dict.fromkeys(f"±{100 * score.band:g}" for score in published))
+    caption = (
+        f"Theirs: {sources}. Band: {bands} points. Where ours is another checkpoint, or was not scored in all "
+        "languages on all rows, the numbers stand side by side and nothing is reproduced."
+    )
+    return Table("Published scores and ours", COLUMNS, tuple(rows), caption)
+
+
+def _ours(score: PublishedScore, measurements: Measurements) -> dict[str, list[Variant]]:
+    """Of each model and method the variant that answers to the published one, with its seeds."""
+    found: dict[tuple[str, str], dict[str, list[Variant]]] = {}
+    for variant in measurements.variants(score.task):
+        has_metric = all(score.metric in measured.scores for measured in variant.languages.values())
+        if has_metric and (variant.factors.intermediate != UNTRAINED) == score.with_intermediate:
+            key = (variant.factors.model, variant.factors.method)
+            found.setdefault(key, {}).setdefault(variant.label, []).append(variant)
+    best: dict[str, list[Variant]] = {}
+    for (model, _), by_label in found.items():
+        label = max(by_label, key=lambda each: _mean(by_label[each], score.metric))
+        best[f"{model} · {label}"] = by_label[label]
+    return best
+
+
+def _mean(variants: Sequence[Variant], metric: str) -> float:
+    return fmean(fmean(measured.scores[metric] for measured in each.languages.values()) for each in variants)
+
+
+def _row(score: PublishedScore, label: str, variants: Sequence[Variant]) -> tuple[Cell, ...]:
+    ours = _mean(variants, score.metric)
+    difference = ours - score.value
+    verdict = _incomparable(score, variants[0]) or ("yes" if abs(difference) <= score.band else "no")
+    wanted = "best intermediate" if score.with_intermediate else "none before"
+    texts = (
+        score.task,
+        score.metric,
+        f"{score.model}, {wanted}",
+        percent(score.value),
+        percent(ours),
+        points(difference),
+        verdict,
+        label,
+    )
+    return tuple(Cell(text or NOTHING) for text in texts)
+
+
+def _incomparable(score: PublishedScore, variant: Variant) -> str:
+    """Why the two cannot be held against each other, or nothing."""
+    if variant.factors.model != score.model:
+        return "other model"
+    used, whole = len(variant.languages), len(variant.task.languages)
+    if used < whole:
+        return f"{used} of {whole} languages"
+    fewer = any(_fewer(measured.record) for measured in variant.languages.values())
+    return "fewer rows" if fewer else ""
+
+
+def _fewer(record: Mapping[str, int | None]) -> bool:
+    used, expected = record.get("rows_used"), record.get("rows_expected")
+    return used is not None and expected is not None and used < expected

@@ -1,0 +1,107 @@
+"""A straight line in the logarithm of size, with its band; and whether two groups of such lines rise alike.
+
+value = intercept + slope * log10(size): the slope is what a tenfold size adds. The band is the t interval of the line's
+height (Draper and Smith 1998, Applied Regression Analysis, section 1.4), not of single points.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from adaptx.report.statistics.bootstrap import LEVEL, Floats
+
+Line = tuple[Sequence[float], Sequence[float]]
+"""Sizes and values of a line's points."""
+
+LEAST_SIZES = 3
+"""Distinct sizes that a line needs: two are always on one."""
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """A fitted line. slope: per tenfold size. low, high, p: of the slope."""
+
+    intercept: float
+    slope: float
+    low: float
+    high: float
+    p: float
+    points: int
+    mean_log_size: float
+    squares: float
+    scatter: float
+
+    def at(self, sizes: Sequence[float]) -> Floats:
+        """The line's height and its band, shape [sizes, 3]: (height, low, high)."""
+        from scipy import stats
+
+        log_S = np.log10(np.asarray(sizes, dtype=np.float64))
+        height_S = self.intercept + self.slope * log_S
+        error_S = self.scatter * np.sqrt(1 / self.points + (log_S - self.mean_log_size) ** 2 / self.squares)
+        half_S = float(stats.t.ppf(0.5 + LEVEL / 2, self.points - 2)) * error_S
+        return np.column_stack([height_S, height_S - half_S, height_S + half_S])
+
+
+@dataclass(frozen=True)
+class SlopeDifference:
+    """Mean slope of one group of lines less that of another. p, low, high: Welch's test, lines as observations."""
+
+    one: float
+    other: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    lines: tuple[int, int]
+
+
+def log_line(sizes: Sequence[float], values: Sequence[float]) -> LogLine | None:
+    """The least-squares line of values over sizes; None with fewer than three distinct sizes."""
+    from scipy import stats
+
+    if len(set(sizes)) < LEAST_SIZES:
+        return None
+    log_N, value_N = np.log10(np.asarray(sizes, dtype=np.float64)), np.asarray(values, dtype=np.float64)
+    squares = float(((log_N - log_N.mean()) ** 2).sum())
+    slope = float(((log_N - log_N.mean()) * value_N).sum() / squares)
+    intercept = float(value_N.mean() - slope * log_N.mean())
+    free = len(value_N) - 2
+    scatter = float(np.sqrt(((value_N - intercept - slope * log_N) ** 2).sum() / free))
+    error = scatter / squares**0.5
+    half = float(stats.t.ppf(0.5 + LEVEL / 2, free)) * error
+    p = float(2 * stats.t.sf(abs(slope) / error, free)) if error > 0 else float(slope == 0)
+    return LogLine(intercept, slope, slope - half, slope + half, p, len(value_N), float(log_N.mean()), squares, scatter)
+
+
+def slope_difference(
+    one: Mapping[str, Line],
+    other: Mapping[str, Line],
+) -> SlopeDifference | None:
+    """Whether the lines of two groups of languages rise alike; each maps a language to its line's points.
+
+    Two steps: a slope for each language, then Welch's t-test over them, for languages are what is drawn. None with
+    fewer than two lines in a group.
+    """
+    from scipy import stats
+
+    slopes = [_slopes(lines) for lines in (one, other)]
+    if min(map(len, slopes)) < 2:
+        return None
+    test: Any = stats.ttest_ind(*slopes, equal_var=False)
+    low, high = test.confidence_interval(LEVEL)
+    first, second = (float(np.mean(each)) for each in slopes)
+    lines = len(slopes[0]), len(slopes[1])
+    return SlopeDifference(first, second, first - second, float(low), float(high), float(test.pvalue), lines)
+
+
+def mean_slope(lines: Mapping[str, Line]) -> float | None:
+    """The mean slope of several lines; None where none of them has three sizes."""
+    slopes = _slopes(lines)
+    return float(np.mean(slopes)) if slopes else None
+
+
+def _slopes(lines: Mapping[str, Line]) -> list[float]:
+    found = (log_line(sizes, values) for sizes, values in lines.values())
+    return [line.slope for line in found if line is not None]

@@ -1,0 +1,18 @@
+"""Measuring steps whose products in bf16 are by torch's own kernels, which predictions are about, on any processor."""
+
+import torch
+
+from adaptx.backbones.fast_dropout import FastDropout
+from adaptx.profiling.cell import Cell
+from adaptx.profiling.measurement import Measured, measure
+from adaptx.profiling.prediction import native_arithmetic
+from adaptx.profiling.step import Step, make_step
+
+
+def native_step(cell: Cell, device: torch.device) -> Step:
+    return make_step(cell, device, FastDropout, arithmetic=native_arithmetic)
+
+
+def measure_native(cell: Cell) -> Measured:
+    """Of one step after one that makes the optimiser's state."""
+    return measure(cell, 1, 1, native_step)

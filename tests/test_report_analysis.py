@@ -1,0 +1,345 @@
+"""The analysis over a store made by hand: three sizes, three seeds, one and several intermediate tasks."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_store import everywhere, fake_mirror, fake_model, fill, planned, train
+
+from adaptx.catalog import SIB200, SNLI, XNLI, XQUAD, find_model
+from adaptx.catalog.language_facts import LOW_RESOURCE, language_facts
+from adaptx.data.examples import Examples, clusters
+from adaptx.report import write_report
+from adaptx.report.answer import answer
+from adaptx.report.breakdown import breakdown_tables, class_gains
+from adaptx.report.cells import shortened
+from adaptx.report.comparisons import comparison_table
+from adaptx.report.confounds import find_confounds
+from adaptx.report.frontier import frontier_table, priced
+from adaptx.report.gains import GAP, SOURCE, ZERO_SHOT, Gain, compute_gains
+from adaptx.report.gaps import gap_tables, gaps
+from adaptx.report.language_effects import language_effects_sentence, language_regression
+from adaptx.report.latex import escaped, latex
+from adaptx.report.measured import Measurements, measure
+from adaptx.report.scaling import compute_series, scaling_sentences, scaling_table, size_series
+from adaptx.report.statistics.over_seeds import over_seeds
+from adaptx.report.tables import Cell, Column, Table
+from adaptx.sources import Sources
+from adaptx.specs import Lora, Mixture, ModelSpec, Proportional, Sequential, Task
+from adaptx.store import Store
+
+LORA = Lora(rank=4)
+TARGET = dataclasses.replace(
+    XNLI, evaluation=tuple(rows for rows in XNLI.evaluation if rows.language not in ("bg", "th", "vi", "el"))
+)
+BOTH = Mixture((SNLI, SIB200), Proportional(), label="both")
+SIZES = ((2, 32), (4, 64), (8, 128))
+RESAMPLES = 300
+
+
+def sized_model(folder: Path, layers: int, hidden_size: int) -> ModelSpec:
+    fake_model(folder, ())
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"num_hidden_layers": layers, "hidden_size": hidden_size, "intermediate_size": 4 * hidden_size}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "model.safetensors").write_bytes(folder.name.encode())
+    return find_model(str(folder))
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Measurements:
+    root = tmp_path_factory.mktemp("analysis")
+    sources = Sources(fake_mirror(root / "data", TARGET, SNLI, SIB200))
+    models = [sized_model(root / f"size-{number}", *size) for number, size in enumerate(SIZES)]
+    groups = [
+        everywhere(train(model, TARGET, LORA, *start, seed=seed), TARGET)
+        for model in models
+        for seed in (1, 2, 3)
+        for start in (
+            (),
+            (Sequential(train(model, SNLI, LORA, seed=seed)),),
+            (Sequential(train(model, SIB200, LORA, seed=seed)),),
+            (Sequential(train(model, BOTH, LORA, seed=seed)),),
+        )
+    ]
+    store = Store(root / "store")
+    plan = planned(sources, *groups)
+    fill(plan, store, sources, {"": 0.4, "· snli": 0.25, " en": 0.1}, num_rows=120)
+    return measure(plan, store)
+
+
+@pytest.fixture(scope="module")
+def gains(measured: Measurements) -> list[Gain]:
+    return compute_gains(measured, RESAMPLES)
+
+
+def label(intermediate: str, size: int) -> str:
+    return f"lora-r4 · Sequential · {intermediate} · size-{size}"
+
+
+def average(gains: list[Gain], variant: str) -> Gain:
+    (found,) = [gain for gain in gains if (gain.variant, gain.quantity) == (variant, ZERO_SHOT)]
+    return found
+
+
+def with_gains(gains: list[Gain], gain_of: Callable[[Gain], float]) -> list[Gain]:
+    """The same gains with made values where they have one."""
+    return [gain if gain.gain is None else dataclasses.replace(gain, gain=gain_of(gain)) for gain in gains]
+
+
+def test_gains_over_seeds_are_the_seeds_own(measured: Measurements, gains: list[Gain]) -> None:
+    found = average(gains, label("snli", 0))
+    variants = measured.variants("xnli")
+
+    def scores(variant: str) -> dict[int, float]:
+        return {
+            v.seeds[-1]: float(np.mean([v.languages[lang].scores["accuracy"] for lang in found.languages]))
+            for v in variants
+            if v.label == variant
+        }
+
+    ours, theirs = scores(label("snli", 0)), scores("lora-r4 · baseline · size-0")
+    expected = over_seeds([ours[seed] - theirs[seed] for seed in (1, 2, 3)])
+    assert (found.seeds_compared, found.gain) == (3, pytest.approx(expected.mean))
+    assert (found.seed_low, found.seed_high) == pytest.approx((expected.low, expected.high))
+    assert found.seed_low < found.gain < found.seed_high
+
+
+def test_a_large_gain_is_clear_in_both_tests_and_none_is_not(measured: Measurements, gains: list[Gain]) -> None:
+    large = average(gains, label("snli", 0))
+    assert large.sign == 1
+    assert large.p == pytest.approx(1 / (1 + RESAMPLES)), "no permutation reaches a gain of 25 points"
+    families = [g for g in gains if g.quantity == ZERO_SHOT and g.p is not None]
+    assert large.holm_p == pytest.approx(len(families) * large.p), "the smallest p, times all comparisons"
+    assert all(g.p <= g.holm_p for g in gains if g.p is not None)
+    table = comparison_table(TARGET, "accuracy", gains)
+    assert len(table.rows) == 9
+    source = comparison_table(TARGET, "accuracy", gains, SOURCE)
+    assert len(source.rows) == 9
+    assert source.title.endswith("source languages")
+    assert source.caption.startswith("Over en. ")
+    assert "fewer than" not in table.caption
+    said = answer(TARGET, gains)
+    assert "points of accuracy with lora-r4 · Sequential · snli" in said
+    assert "after Holm's correction over 9; over 3 seeds" in said
+    assert measured.tasks == (TARGET,)
+
+
+def test_where_all_languages_were_trained_in_their_average_is_the_answer(gains: list[Gain]) -> None:
+    everywhere = [g for g in gains if g.quantity != ZERO_SHOT]
+    assert answer(TARGET, everywhere).startswith(f"{TARGET.name}: on the source languages (en), ")
+
+
+def test_the_answer_tells_of_the_source_language_beside_the_others(gains: list[Gain]) -> None:
+    zero_shot, source = answer(TARGET, gains).split(". On the source languages (en), ")
+    for said, quantity in ((zero_shot, ZERO_SHOT), (source, SOURCE)):
+        clear = [g for g in gains if g.quantity == quantity and g.holm_p is not None and g.holm_p < 0.05 and g.gain > 0]
+        assert f"{len(clear)} of 9 variants gain" in said
+
+
+def test_with_two_seeds_the_table_says_that_there_is_no_interval(gains: list[Gain]) -> None:
+    two = [dataclasses.replace(g, seeds_compared=2, seed_low=None, seed_high=None, seed_p=None) for g in gains]
+    table = comparison_table(TARGET, "accuracy", two)
+    assert "No interval over seeds where there are fewer than 3 of them: all of them." in table.caption
+    assert {row[6].text for row in table.rows} == {"–"}
+    assert "(2 seeds: fewer than 3 say nothing of others)" in answer(TARGET, two)
+
+
+def test_cells_whose_interval_holds_zero_look_so(gains: list[Gain]) -> None:
+    table = comparison_table(TARGET, "accuracy", gains)
+    by_variant = {row[0].text: row[1] for row in table.rows}
+    for gain in gains:
+        if gain.quantity == ZERO_SHOT and gain.low is not None and gain.high is not None:
+            holds = gain.low <= 0 <= gain.high
+            assert (by_variant[gain.variant].is_uncertain, by_variant[gain.variant].sign == 0) == (holds, holds)
+
+
+def test_gaps_have_intervals_and_differences_are_paired(measured: Measurements, gains: list[Gain]) -> None:
+    found, differences = gaps(measured, TARGET, RESAMPLES)
+    by_label = {gap.variant: gap for gap in found}
+    (score,) = [g.score for g in gains if (g.variant, g.quantity) == (label("both", 1), GAP)]
+    assert by_label[label("both", 1)].gap == pytest.approx(score)
+    assert by_label[label("both", 1)].intermediates == ("snli", "sib200")
+    assert all(gap.low < gap.gap < gap.high for gap in found)
+    assert [each.several for each in differences] == [label("both", size) for size in range(3)]
+    for each in differences:
+        assert set(each.single) == {label(name, int(each.several[-1])) for name in ("snli", "sib200")}
+        singles = np.mean([by_label[name].gap for name in each.single])
+        assert each.difference == pytest.approx(by_label[each.several].gap - singles)
+        assert each.low < each.difference < each.high
+    assert len(gap_tables(measured, TARGET, RESAMPLES)) == 2
+
+
+def test_a_class_is_the_mean_of_its_languages(gains: list[Gain]) -> None:
+    by_language = {g.quantity: g.gain for g in gains if g.variant == label("snli", 2) and g.is_language}
+    families = [g for g in class_gains(TARGET, gains, "family") if g.variant == label("snli", 2)]
+    assert {g.quantity for g in families} >= {"Turkic", "Indo-European: Romance", "Atlantic-Congo"}
+    for gain in families:
+        assert "en" not in gain.languages, "English is trained on"
+        assert gain.gain == pytest.approx(np.mean([by_language[language] for language in gain.languages]))
+        assert gain.low < gain.gain < gain.high
+    titles = [table.title for table in breakdown_tables(TARGET, gains)]
+    assert titles == [f"xnli · gain by {name}" for name in ("family", "script", "resources", "distance from English")]
+
+
+def test_a_regression_over_languages_finds_what_was_put_in(measured: Measurements, gains: list[Gain]) -> None:
+    generator = np.random.default_rng(3)
+
+    def falling(gain: Gain) -> float:
+        distance = language_facts(gain.quantity).syntactic_distance or 0.0
+        return 0.08 - 0.2 * distance + 0.002 * generator.normal()
+
+    found = language_regression(measured, TARGET, with_gains(gains, falling))
+    assert found is not None
+    assert found.groups == 10
+    distance = found.effects[0]
+    assert (distance.name, distance.estimate) == ("distance", pytest.approx(-0.02, abs=0.002))
+    said = language_effects_sentence(TARGET, found)
+    assert said.startswith("xnli: for each 0.1 of syntactic distance from English the gain is smaller by 2.")
+
+
+def test_scaling_finds_the_slopes_that_were_put_in(measured: Measurements, gains: list[Gain]) -> None:
+    sizes = {v.label: v.evaluate.checkpoint.shape.parameters for v in measured.variants("xnli")}
+
+    def growing(gain: Gain) -> float:
+        low = language_facts(gain.quantity).joshi_class in LOW_RESOURCE
+        noise = 0.0005 * np.sin(hash_of(gain))
+        return (0.03 if low else 0.01) * np.log10(sizes[gain.variant]) + noise
+
+    series = {each.name: each for each in size_series(measured, TARGET, with_gains(gains, growing))}
+    found = series["lora-r4 · Sequential · snli"]
+    assert found.line is not None
+    assert found.line.slope == pytest.approx(0.01, abs=0.001)
+    assert (found.source, found.high) == (pytest.approx(0.01, abs=0.001), pytest.approx(0.01, abs=0.001))
+    assert found.low == pytest.approx(0.03, abs=0.001)
+    assert found.resources is None, "Swahili alone is low in resources here"
+    said = scaling_sentences(TARGET, [found], "parameters")
+    assert said[0].startswith("xnli, lora-r4 · Sequential · snli: the gain rises with parameters, +1.0 [")
+    assert scaling_table(TARGET, [found], "parameters").rows[0][1].text == "3"
+
+
+def hash_of(gain: Gain) -> float:
+    return float(sum(map(ord, gain.variant + gain.quantity)))
+
+
+def test_gain_against_intermediate_compute_has_a_point_for_each_training(
+    measured: Measurements, gains: list[Gain]
+) -> None:
+    first = measured.variants("xnli")[1].first
+    assert first.intermediate_flops is not None
+    assert first.path_flops == pytest.approx(2 * first.intermediate_flops), "two trainings over as many tokens"
+    # Every intermediate training of one size costs the same here, so there is nothing to draw.
+    assert compute_series(measured, TARGET, gains) == []
+
+
+def test_the_front_holds_what_nothing_beats(measured: Measurements, gains: list[Gain]) -> None:
+    found = priced(measured, TARGET, gains)
+    assert len(found) == 12
+    for each in found:
+        beaten = any(
+            other.seconds <= each.seconds
+            and other.points >= each.points
+            and (other.seconds, other.points) != (each.seconds, each.points)
+            for other in found
+        )
+        assert each.on_front != beaten
+    assert found[0].examples_per_second == 55.5
+
+
+def test_energy_is_told_of_the_whole_path_where_it_was_measured(measured: Measurements, gains: list[Gain]) -> None:
+    found = priced(measured, TARGET, gains)
+    assert {each.energy_joules for each in found} == {1800.0 * len(each.variant.first.path) for each in found}
+    assert "energy,\nWh" in [column.header for column in frontier_table(TARGET, found).columns]
+    unknown = [dataclasses.replace(each, energy_joules=None) for each in found]
+    assert "energy,\nWh" not in [column.header for column in frontier_table(TARGET, unknown).columns]
+
+
+def test_latex_escapes_and_marks(gains: list[Gain]) -> None:
+    assert escaped("a_b & 5% → {x}") == r"a\_b \& 5\% $\rightarrow$ \{x\}"
+    table = Table(
+        "t", (Column("a", True), Column("b\nc")), ((Cell("x_1"), Cell("+1.0", 1)), (Cell("y"), Cell("0.1", 0, True)))
+    )
+    text = latex([table])
+    assert r"\begin{tabular}{lr}" in text
+    assert r"x\_1 & \textbf{+1.0} \\" in text
+    assert r"y & \textcolor{gray}{0.1} \\" in text
+    whole = latex([comparison_table(TARGET, "accuracy", gains)])
+    assert whole.count(r"\begin{table}") == whole.count(r"\end{table}") == 1
+    assert whole.count("{") == whole.count("}")
+
+
+def test_questions_of_one_context_share_a_cluster() -> None:
+    texts = {"context": ["one", "two", "one", "three", "two"]}
+    assert clusters(Examples((4, 5, 6, 7, 9), texts)) == [4, 5, 4, 7, 5]
+    assert clusters(Examples((0, 1), {"text": ["a", "b"]})) is None
+
+
+def answered(task: Task, tmp_path: Path, kept: bool) -> Measurements:
+    """Question answering of ten contexts of six questions; without their numbers as a store of before has it."""
+    sources = Sources(fake_mirror(tmp_path / "data", task, SNLI))
+    model, store = fake_model(tmp_path / "tiny", ()), Store(tmp_path / "store")
+    plan = planned(
+        sources,
+        everywhere(train(model, task, LORA), task),
+        everywhere(train(model, task, LORA, Sequential(train(model, SNLI, LORA))), task),
+    )
+    fill(plan, store, sources)
+    for file in (store.root / "golds").iterdir():
+        golds = json.loads(file.read_text())
+        golds.pop("clusters")
+        file.write_text(json.dumps({**golds, "clusters": [row - row % 6 for row in golds["rows"]]} if kept else golds))
+    measured = measure(plan, store)
+    assert bool([each for each in find_confounds(plan.recipe, measured) if "one by one" in each]) != kept
+    return measured
+
+
+def test_questions_are_drawn_with_their_context_where_it_is_stored(tmp_path: Path) -> None:
+    task = dataclasses.replace(XQUAD, evaluation=XQUAD.evaluation[:2])
+    apart, together = (answered(task, tmp_path / str(kept), kept) for kept in (False, True))
+    assert len(np.unique(apart.measured[0].examples.rows)) == 60
+    assert len(np.unique(together.measured[0].examples.rows)) == 10
+
+
+def test_the_report_answers_its_question_and_draws_the_analysis(tmp_path: Path) -> None:
+    target = dataclasses.replace(
+        XNLI, evaluation=tuple(rows for rows in XNLI.evaluation if rows.language in ("en", "tr", "sw", "ur"))
+    )
+    sources = Sources(fake_mirror(tmp_path / "data", target, SNLI))
+    models = [sized_model(tmp_path / f"size-{number}", *size) for number, size in enumerate(SIZES)]
+    plan = planned(
+        sources,
+        *(
+            everywhere(train(model, target, LORA, *start), target)
+            for model in models
+            for start in ((), (Sequential(train(model, SNLI, LORA)),))
+        ),
+    )
+    plan = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, question="Does it help?"))
+    store = Store(tmp_path / "store")
+    fill(plan, store, sources, {"": 0.4, "Sequential": 0.2})
+    report = write_report(plan, store, tmp_path / "out")
+    names = {file.name for file in report.files}
+    assert names >= {"scores.json", "tables.tex", "families.xnli.png", "scaling.xnli.png", "pareto.xnli.png"}
+    page = report.html.read_text()
+    assert page.index("Does it help?") < page.index("points of accuracy with lora-r4 · Sequential · snli")
+    for said in (
+        "Is the gain real?",
+        "What is lost in other languages",
+        "Which languages gain",
+        "with size and compute",
+    ):
+        assert said in page, said
+    assert "fewer than 3" in page
+    rows = json.loads(report.scores_json.read_text())
+    assert rows == report.to_json()
+    assert {"script", "joshi_class", "trained_rows", "path_flops", "examples_per_second"} <= set(rows[0])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(278_043_648, "278M"), (1.5e9, "1.50B"), (999.7e6, "1.00B"), (3.2e13, "32.0T"), (12.0, "12.0")]
+)
+def test_sizes_are_written_short(value: float, text: str) -> None:
+    assert shortened(value) == text
