@@ -116,7 +116,7 @@ def build(
     return Recipe(
         "composition",
         tuple(Evaluate(variant, NLI, language, limit=test_rows) for variant in variants for language in LANGUAGES),
-        title="Three intermediate tasks before 300 examples of natural-language inference: which composition helps?",
+        title=f"Three intermediate tasks before {target_rows} examples of NLI: which composition helps?",
         question="Which way of composing the knowledge of several intermediate tasks helps a target with few "
         "examples most?",
     )
