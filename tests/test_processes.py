@@ -19,11 +19,8 @@ def test_a_function_runs_in_a_process_of_its_own(start) -> None:
 
 
 def test_the_libraries_are_there_at_once() -> None:
-    alone(os.getpid)
-    began = time.monotonic()
-    assert "transformers.models.mt5.modeling_mt5" in alone(list, alone(loaded))
-    # Importing them takes longer by far, on any machine.
-    assert time.monotonic() - began < 2
+    # The child imports nothing of transformers itself: what it has, it was forked with.
+    assert "transformers.models.mt5.modeling_mt5" in alone(loaded)
 
 
 def loaded() -> list[str]:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -136,33 +135,31 @@ def test_small_questions_share_their_trainings() -> None:
     assert len(prints["phang2020"] & prints["sub1b_gap"]) == 5
 
 
+# A plan of 8,700 stages takes 3.6 million calls: 0.8 seconds with the imports, on a core that benchmarks/planning.py saw.
+CALLS_OF_A_PLAN = 5_000_000
+COUNTING = """
+import cProfile, sys
+from adaptx.cli import app
+profile = cProfile.Profile()
+profile.runcall(app, sys.argv[1:], standalone_mode=False)
+print("calls", sum(entry.callcount for entry in profile.getstats()), file=sys.stderr)
+print("libraries", *sorted({"torch", "transformers", "datasets", "mlflow", "pandas"} & set(sys.modules)), file=sys.stderr)
+"""
+
+
 @pytest.mark.parametrize("name", ["phang2020", "model_size", "scale_1b_7b"])
-def test_the_largest_plans_are_printed_in_two_seconds_of_a_processor(name: str, tmp_path: Path) -> None:
-    """In a process of its own, with an empty store and cache; processor time, since a test machine may be busy."""
+def test_the_largest_plans_are_printed_in_few_calls_and_without_torch(name: str, tmp_path: Path) -> None:
+    """In a process of its own, with an empty store and cache. Seconds are benchmarks/planning.py's to measure."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")}
-    code = (
-        "import sys, time\nfrom adaptx.cli import app\n"
-        "app(sys.argv[1:], standalone_mode=False)\nprint(time.process_time(), file=sys.stderr)"
+    arguments = ["plan", str(ROOT / "recipes" / f"{name}.py"), "--store", str(tmp_path / "store")]
+    ended = subprocess.run(
+        [sys.executable, "-c", COUNTING, *arguments], capture_output=True, text=True, check=True, env=environment
     )
-    seconds: list[float] = []
-    for _ in range(3):
-        arguments = ["plan", str(ROOT / "recipes" / f"{name}.py"), "--store", str(tmp_path / "store")]
-        ended = subprocess.run(
-            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True, env=environment
-        )
-        trainings, evaluations = questions.COUNTS[name][0]
-        assert f"{trainings} trainings, {evaluations} evaluations" in ended.stdout
-        seconds.append(float(ended.stderr.split()[-1]))
-        if seconds[-1] < 2:
-            return
-    assert min(seconds) < 2 * _slowness()
-
-
-def _slowness() -> float:
-    """How much slower this machine counts than the one the bound was set on; at least 1."""
-    began = time.process_time()
-    sum(number * number for number in range(2_000_000))
-    return max(1.0, (time.process_time() - began) / 0.12)
+    trainings, evaluations = questions.COUNTS[name][0]
+    assert f"{trainings} trainings, {evaluations} evaluations" in ended.stdout
+    calls, libraries = ended.stderr.splitlines()[-2:]
+    assert int(calls.split()[1]) < CALLS_OF_A_PLAN
+    assert libraries == "libraries"
 
 
 def _rows(stage: Train | Evaluate):
