@@ -1,10 +1,10 @@
-"""How long `adaptx plan` takes over each recipe of a research question at full size, with no network and nothing stored.
+"""How long `adaptx plan` takes over each research question at full size, with no network and nothing stored.
 
     python benchmarks/planning.py [--rounds 5] [--out FILE]
     python benchmarks/planning.py --smoke      # one round of the smallest: does it run? Its numbers mean nothing.
 
-Each plan is a process of its own, as a user starts it: its seconds hold Python's start and the imports. The recipes take
-turns, so that a busy moment of the machine does not fall on one of them alone.
+Each plan is a process of its own, as a user starts it: its seconds hold Python's start and the imports. The recipes
+take turns, so that a busy moment of the machine does not fall on one of them alone.
 """
 
 import argparse
@@ -37,13 +37,8 @@ BOUND_SECONDS = 2
 def planned(name: str, folder: Path) -> tuple[int, float, float]:
     """Stages, wall seconds and processor seconds of one plan."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hub")}
-    command = [
-        Path(sys.executable).with_name("adaptx"),
-        "plan",
-        str(RECIPES / f"{name}.py"),
-        "--store",
-        str(folder / "store"),
-    ]
+    program = Path(sys.executable).with_name("adaptx")
+    command = [program, "plan", RECIPES / f"{name}.py", "--store", folder / "store"]
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -66,7 +61,7 @@ def main() -> None:
             for name, times in seen.items():
                 times.append(planned(name, Path(folder)))
     lines = [
-        f"Bound: {BOUND_SECONDS} seconds. {os.cpu_count()} cores, {platform.platform()}, Python {platform.python_version()}.",
+        f"Bound: {BOUND_SECONDS} seconds. {os.cpu_count()} cores, Python {platform.python_version()}.",
         "",
         "| recipe | stages | median seconds | slowest | processor seconds (median) |",
         "|---|---:|---:|---:|---:|",
@@ -74,9 +69,8 @@ def main() -> None:
     for name, times in seen.items():
         [stages] = {each[0] for each in times}
         wall, processor = ([each[index] for each in times] for index in (1, 2))
-        lines.append(
-            f"| {name} | {stages:,} | {statistics.median(wall):.2f} | {max(wall):.2f} | {statistics.median(processor):.2f} |"
-        )
+        middle, slowest, busy = statistics.median(wall), max(wall), statistics.median(processor)
+        lines.append(f"| {name} | {stages:,} | {middle:.2f} | {slowest:.2f} | {busy:.2f} |")
     print("\n".join(lines))
     if given.out:
         given.out.write_text("# Planning\n\n`" + " ".join(["python", *sys.argv]) + "`\n\n" + "\n".join(lines) + "\n")

@@ -135,7 +135,7 @@ def test_small_questions_share_their_trainings() -> None:
     assert len(prints["phang2020"] & prints["sub1b_gap"]) == 5
 
 
-# A plan of 8,700 stages takes 3.6 million calls: 0.8 seconds with the imports, on a core that benchmarks/planning.py saw.
+# A plan of 8,700 stages takes 3.6 million: 0.8 seconds of a core, imports included (benchmarks/planning.py).
 CALLS_OF_A_PLAN = 5_000_000
 COUNTING = """
 import cProfile, sys
@@ -143,7 +143,8 @@ from adaptx.cli import app
 profile = cProfile.Profile()
 profile.runcall(app, sys.argv[1:], standalone_mode=False)
 print("calls", sum(entry.callcount for entry in profile.getstats()), file=sys.stderr)
-print("libraries", *sorted({"torch", "transformers", "datasets", "mlflow", "pandas"} & set(sys.modules)), file=sys.stderr)
+heavy = {"torch", "transformers", "datasets", "mlflow", "pandas"}
+print("libraries", *sorted(heavy & set(sys.modules)), file=sys.stderr)
 """
 
 
