@@ -55,7 +55,7 @@ class Evaluator:
         """What `read` returns for each sequence, in the given order, on the CPU."""
         found: list[Any] = [None] * len(encoded)
         for sequences, batch in self._batches(encoded):
-            with torch.inference_mode(), self.setting.arithmetic():
+            with torch.inference_mode(), self.setting.forward_pass():
                 values = read(batch, sequences)
             values = values.float().cpu() if isinstance(values, Tensor) else values
             for sequence, value in zip(sequences, values, strict=True):
@@ -68,7 +68,7 @@ class Evaluator:
         self.progress.start(self.name, len(tokens), "example")
         done = 0
         for group in cut(tokens, self.setting.budget.tokens, self.setting.budget.items):
-            with torch.inference_mode(), self.setting.arithmetic():
+            with torch.inference_mode(), self.setting.forward_pass():
                 values = read(group)
             for item, value in zip(group, values, strict=True):
                 found[item] = value
@@ -80,7 +80,7 @@ class Evaluator:
         """Pooled vectors [sequences, hidden], fp32 on the CPU, in the given order."""
         vectors_SD = torch.empty(len(encoded), self.backbone.hidden_size)
         for sequences, batch in self._batches(encoded):
-            with torch.inference_mode(), self.setting.arithmetic():
+            with torch.inference_mode(), self.setting.forward_pass():
                 pooled_ND = self.backbone.pooled(batch, self.reading.hidden)
             vectors_SD[sequences] = pooled_ND.float().cpu()
         return vectors_SD

@@ -9,7 +9,7 @@ Suffixes: N sequences of a micro-batch, S of the whole batch, D hidden size.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from adaptx.backbones.backbone import Backbone
 from adaptx.backbones.batching import collate, cut
 from adaptx.backbones.bf16_products import arithmetic
-from adaptx.backbones.fast_dropout import FastDropout
+from adaptx.backbones.cpu_kernels import CpuKernels
 from adaptx.formats.interface import AnswerLoss, Items, JointLoss, Piece, SummedLoss
 from adaptx.specs import Hidden, TaskFormat
 
@@ -40,9 +40,15 @@ class Setting:
     precision: str
     budget: Budget
 
-    def arithmetic(self) -> AbstractContextManager[Any]:
-        """Matrix products in bf16 under `bf16`. Ours per stage, since accelerate's precision is one a process."""
-        return arithmetic(self.device.type, self.precision)
+    def forward_pass(self) -> AbstractContextManager[Any]:
+        """Matrix products in bf16 under `bf16`, and a CPU's own kernels.
+
+        Ours per stage, since accelerate's precision is one a process.
+        """
+        stack = ExitStack()
+        stack.enter_context(arithmetic(self.device.type, self.precision))
+        stack.enter_context(CpuKernels())
+        return stack
 
 
 def pieces(items: Items, setting: Setting) -> Iterator[Piece]:
@@ -72,7 +78,7 @@ def _backward_pieces(summed: Callable[[Piece], Tensor], drawn: Items, share: flo
     if not units:
         return total
     for piece in pieces(drawn, setting):
-        with setting.arithmetic(), FastDropout():
+        with setting.forward_pass():
             whole = summed(piece)
         part = whole / (units / share)
         part.backward()
@@ -101,7 +107,7 @@ def backward_joint(
         return loss.of(vectors_SD, drawn, task_format) / (sum(drawn.units) / share)
 
     def embed(piece: Piece) -> Tensor:
-        with setting.arithmetic(), FastDropout():
+        with setting.forward_pass():
             return backbone.pooled(piece.batch, framing)
 
     if len(cut_up) == 1:

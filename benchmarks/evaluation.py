@@ -27,6 +27,7 @@ import torch
 from plain_evaluation import BATCH_SIZE, Decision, PlainModel, answer, classify, tag
 
 from adaptx.backbones.batching import Encoded
+from adaptx.backbones.bf16_products import arithmetic
 from adaptx.catalog import AMERICAS_NLI, INDONLI, KLUE_NLI, SIB200, SNLI, SQUAD, TYDIQA, UDPOS, XNLI, XNLI_MORE, XQUAD
 from adaptx.catalog.models import find_model
 from adaptx.data.examples import Examples
@@ -184,7 +185,7 @@ def run_plain(bench: Bench, precision: Precision, sets: Sequence[RowSet]) -> Out
         getattr(head.format, "labels", ()),
         bench.kind.max_length,
         setting.device,
-        setting.arithmetic,
+        lambda: arithmetic(setting.device.type, setting.precision),
     )
     clock = Clock()
     decided = [_plain(model, rows.examples) for rows in sets]

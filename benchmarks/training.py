@@ -210,7 +210,7 @@ def ablated(variant: str) -> Generator[None]:
     patches = {
         "c": [],
         "c-alike": [mock.patch.dict("adaptx.backbones.batching.GROUP_TOKENS", {"cpu": 0})],
-        "c-dropout": [mock.patch("adaptx.gradients.FastDropout", contextlib.nullcontext)],
+        "c-dropout": [mock.patch("adaptx.gradients.CpuKernels", contextlib.nullcontext)],
     }
     with contextlib.ExitStack() as stack:
         for patch in patches[variant]:

@@ -2,7 +2,7 @@
 
 import torch
 
-from adaptx.backbones.fast_dropout import FastDropout
+from adaptx.backbones.cpu_kernels import CpuKernels
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.measurement import Measured, measure
 from adaptx.profiling.prediction import native_arithmetic
@@ -10,7 +10,7 @@ from adaptx.profiling.step import Step, make_step
 
 
 def native_step(cell: Cell, device: torch.device) -> Step:
-    return make_step(cell, device, FastDropout, arithmetic=native_arithmetic)
+    return make_step(cell, device, CpuKernels, arithmetic=native_arithmetic)
 
 
 def measure_native(cell: Cell) -> Measured:

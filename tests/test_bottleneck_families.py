@@ -10,7 +10,7 @@ import pytest
 import torch
 from test_architectures import TINY, outputs, tiny_network, trained
 
-from adaptx.backbones.fast_dropout import FastDropout
+from adaptx.backbones.cpu_kernels import CpuKernels
 from adaptx.backbones.recomputing import recompute_layers
 from adaptx.backbones.sites import Key, sites_of
 from adaptx.catalog.support import ADAPTERS_CLASSES_REFUSED, BOTTLENECK_ARCHITECTURES
@@ -219,7 +219,7 @@ def test_gradients_reach_every_adapter_and_stay_as_they_were_where_layers_are_co
         more = {"decoder_input_ids": ids[:, :6]} if network.config.is_encoder_decoder else {}
         network.train()
         torch.manual_seed(2)
-        with FastDropout():
+        with CpuKernels():
             loss = network(input_ids=ids, attention_mask=torch.ones_like(ids), **more)[0].square().mean()
         loss.backward()
         assert sorted(runs) == sorted([*range(TINY[architecture].all_layers)] * (1 + recompute))

@@ -1,5 +1,6 @@
-"""Cheap dropout on the CPU: the same distribution as torch's, and the same mathematics around the mask."""
+"""Kernels of the CPU: dropout of the same distribution as torch's, attention of the same mathematics."""
 
+import contextlib
 import math
 
 import pytest
@@ -7,8 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from adaptx.backbones import fast_dropout
-from adaptx.backbones.fast_dropout import STEPS, FastDropout, keep_mask
+from adaptx.backbones import cpu_kernels
+from adaptx.backbones.bf16_products import cpu_multiplies_bf16
+from adaptx.backbones.cpu_kernels import MOST_KEYS, STEPS, CpuKernels, keep_mask
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.1, 0.3, 0.5, 0.9])
@@ -53,7 +55,7 @@ def test_masks_come_from_torchs_generator():
 def test_the_gradient_is_the_mask():
     torch.manual_seed(4)
     inputs = torch.randn(64, 32, requires_grad=True)
-    with FastDropout():
+    with CpuKernels():
         output = functional.dropout(inputs, 0.3)
     output.sum().backward()
     assert torch.equal(output, inputs.detach() * inputs.grad)
@@ -80,8 +82,8 @@ def test_attention_with_a_given_mask_is_the_textbooks(mask_type, scale, monkeypa
         torch.float32: torch.zeros(2, 1, 9, 9).masked_fill(~attended, -torch.inf),
     }[mask_type]
     dropout_mask = keep_mask(torch.zeros(2, 4, 9, 9), 0.2)
-    monkeypatch.setattr(fast_dropout, "keep_mask", lambda like, rate: dropout_mask)
-    with FastDropout():
+    monkeypatch.setattr(cpu_kernels, "keep_mask", lambda like, rate: dropout_mask)
+    with CpuKernels():
         output = functional.scaled_dot_product_attention(query, key, value, mask, dropout_p=0.2, scale=scale)
     expected = reference_attention(query, key, value, mask, dropout_mask, scale or 8**-0.5)
     torch.testing.assert_close(output, expected, atol=1e-6, rtol=1e-5)
@@ -94,7 +96,7 @@ def test_attention_with_a_given_mask_is_the_textbooks(mask_type, scale, monkeypa
 def test_attention_keeps_its_expectation():
     torch.manual_seed(6)
     query, key, value = (torch.randn(1, 2, 6, 8) for _ in range(3))
-    with FastDropout():
+    with CpuKernels():
         copies = [functional.scaled_dot_product_attention(query, key, value, dropout_p=0.1) for _ in range(2_000)]
     expected = functional.scaled_dot_product_attention(query, key, value)
     torch.testing.assert_close(torch.stack(copies).mean(dim=0), expected, atol=0.05, rtol=0)
@@ -105,26 +107,94 @@ def test_attention_without_dropout_is_torchs_own():
     query, key, value = (torch.randn(1, 2, 6, 8) for _ in range(3))
     expected = functional.scaled_dot_product_attention(query, key, value)
     state = torch.get_rng_state()
-    with FastDropout():
+    with CpuKernels():
         assert torch.equal(functional.scaled_dot_product_attention(query, key, value), expected)
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_other_forms_of_attention_are_left_to_torch():
+def test_causal_attention_and_shared_keys_with_dropout_are_the_textbooks(monkeypatch):
     torch.manual_seed(8)
-    query, key, value = (torch.randn(1, 2, 6, 8) for _ in range(3))
-    state = torch.get_rng_state()
-    expected = functional.scaled_dot_product_attention(query, key, value, dropout_p=0.2, is_causal=True)
-    torch.set_rng_state(state)
-    with FastDropout():
-        output = functional.scaled_dot_product_attention(query, key, value, dropout_p=0.2, is_causal=True)
+    query = torch.randn(2, 4, 9, 8)
+    key, value = (torch.randn(2, 2, 9, 8) for _ in range(2))
+    dropout_mask = keep_mask(torch.zeros(2, 4, 9, 9), 0.2)
+    monkeypatch.setattr(cpu_kernels, "keep_mask", lambda like, rate: dropout_mask)
+    with CpuKernels():
+        output = functional.scaled_dot_product_attention(
+            query, key, value, dropout_p=0.2, is_causal=True, enable_gqa=True
+        )
+    each_head_its_own = (tensor.repeat_interleave(2, dim=1) for tensor in (key, value))
+    causal = torch.ones(9, 9, dtype=torch.bool).tril()
+    expected = reference_attention(query, *each_head_its_own, causal, dropout_mask, 8**-0.5)
+    torch.testing.assert_close(output, expected, atol=1e-6, rtol=1e-5)
+
+
+needs_bf16 = pytest.mark.skipif(not cpu_multiplies_bf16(), reason="this processor has no products in bf16")
+
+
+@needs_bf16
+@pytest.mark.parametrize("precision", ["of tensors", "of autocast"])
+@pytest.mark.parametrize("form", ["plain", "causal", "masked", "shared keys", "other keys"])
+def test_short_attention_in_bf16_is_torchs_own(form, precision):
+    torch.manual_seed(10)
+    dtype = torch.bfloat16 if precision == "of tensors" else torch.float32
+    keys = {"shared keys": (3, 2, 40), "other keys": (3, 4, 17)}.get(form, (3, 4, 40))
+    tensors = [torch.randn(3, 4, 40, 16, dtype=dtype), *(torch.randn(*keys, 16, dtype=dtype) for _ in range(2))]
+    mask = torch.rand(3, 1, 40, 40) > 0.3 if form == "masked" else None
+    options = {"attn_mask": mask, "is_causal": form == "causal", "enable_gqa": form == "shared keys"}
+
+    def value_and_gradients(kernels):
+        copies = [tensor.clone().requires_grad_() for tensor in tensors]
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "of autocast"), kernels:
+            output = functional.scaled_dot_product_attention(*copies, **options)
+        assert output.dtype is torch.bfloat16
+        return output, *torch.autograd.grad(output.float().square().sum(), copies)
+
+    ours, theirs = value_and_gradients(CpuKernels()), value_and_gradients(contextlib.nullcontext())
+    assert not torch.equal(ours[0], theirs[0]), "both are the same kernel: nothing was compared"
+    for one, other in zip(ours, theirs, strict=True):
+        # bf16 keeps 8 bits; errors of single products average out.
+        difference = (one.float() - other.float()).norm() / other.float().norm()
+        assert difference < 0.02
+
+
+@needs_bf16
+@pytest.mark.parametrize("bias", [True, False])
+def test_layers_of_bf16_weights_are_torchs_own_to_the_bit(bias):
+    torch.manual_seed(12)
+    layer = nn.Linear(96, 160, bias=bias, dtype=torch.bfloat16)
+    inputs = torch.randn(2, 50, 96)
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        expected = layer(inputs)
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile, CpuKernels():
+            output = layer(inputs)
+    assert output.dtype is torch.bfloat16
     assert torch.equal(output, expected)
+    assert any("_linear_pointwise" in event.key for event in profile.key_averages()) is bias
+
+
+@needs_bf16
+def test_layers_whose_gradients_are_wanted_are_left_to_torch():
+    layer, inputs = nn.Linear(8, 8, dtype=torch.bfloat16), torch.randn(3, 8, dtype=torch.bfloat16)
+    with CpuKernels():
+        layer(inputs).sum().backward()
+    assert layer.weight.grad is not None
+
+
+@needs_bf16
+def test_long_attention_and_fp32_are_left_to_torch():
+    torch.manual_seed(11)
+    long = [torch.randn(1, 2, MOST_KEYS + 1, 8, dtype=torch.bfloat16) for _ in range(3)]
+    single = [torch.randn(1, 2, 40, 8) for _ in range(3)]
+    for tensors in (long, single):
+        expected = functional.scaled_dot_product_attention(*tensors)
+        with CpuKernels():
+            assert torch.equal(functional.scaled_dot_product_attention(*tensors), expected)
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])
 def test_evaluation_mode_and_the_rates_at_the_ends_are_as_in_torch(rate):
     inputs, layer = torch.randn(40, 30), nn.Dropout(rate)
-    with FastDropout():
+    with CpuKernels():
         assert torch.equal(layer.eval()(inputs), inputs)
         if rate in (0.0, 1.0):
             assert torch.equal(layer.train()(inputs), inputs * (1 - rate))
@@ -134,7 +204,7 @@ def test_evaluation_mode_and_the_rates_at_the_ends_are_as_in_torch(rate):
 
 def test_dropout_in_place_still_writes_in_place():
     inputs = torch.ones(1_000)
-    with FastDropout():
+    with CpuKernels():
         output = functional.dropout(inputs, 0.5, inplace=True)
     assert output.data_ptr() == inputs.data_ptr()
     assert set(inputs.unique().tolist()) == {0.0, 2.0}
@@ -144,7 +214,7 @@ def test_outside_the_block_torch_draws_its_own_masks():
     inputs = torch.ones(100)
     torch.manual_seed(9)
     expected = functional.dropout(inputs, 0.5)
-    with FastDropout():
+    with CpuKernels():
         pass
     torch.manual_seed(9)
     assert torch.equal(functional.dropout(inputs, 0.5), expected)
@@ -152,5 +222,5 @@ def test_outside_the_block_torch_draws_its_own_masks():
 
 def test_attention_in_bf16_keeps_its_type():
     query, key, value = (torch.randn(1, 2, 6, 8, dtype=torch.bfloat16) for _ in range(3))
-    with FastDropout():
+    with CpuKernels():
         assert functional.scaled_dot_product_attention(query, key, value, dropout_p=0.1).dtype == torch.bfloat16

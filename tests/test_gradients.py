@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from adaptx.backbones.batching import Encoded
-from adaptx.backbones.fast_dropout import FastDropout
+from adaptx.backbones.cpu_kernels import CpuKernels
 from adaptx.formats import behaviour
 from adaptx.formats.interface import Items, SummedLoss
 from adaptx.gradients import Budget, Setting, backward_joint, backward_sum, pieces
@@ -37,7 +37,7 @@ def in_one_graph(bench, drawn: Items, setting: Setting, share: float) -> tuple[f
     bench.encoder.zero_grad(set_to_none=True)
     vector_of: dict[int, torch.Tensor] = {}
     for piece in pieces(drawn, setting):
-        with FastDropout():
+        with CpuKernels():
             vectors = bench.encoder.pooled(piece.batch, bench.reading.framing)
         vector_of.update(zip(piece.sequences, vectors, strict=True))
     sides = [

@@ -52,12 +52,12 @@ def test_a_new_module_leaves_the_forward_pass_as_it_was(world, architecture, met
     plain.requires_grad_(False)
     to_precision(plain, [], bf16=precision == "bf16")
     assert plain.config._attn_implementation == with_new.config._attn_implementation == "sdpa"
-    with Setting(CPU, precision, UNBOUNDED).arithmetic():
+    with Setting(CPU, precision, UNBOUNDED).forward_pass():
         expected = tiny.hidden_states(plain, batch)
         assert torch.equal(tiny.hidden_states(with_new.eval(), batch), expected)
     # What was attached is at work: with other values it changes the result. (Autocast keeps its casts until it ends.)
     tiny.shake(own.values())
-    with Setting(CPU, precision, UNBOUNDED).arithmetic():
+    with Setting(CPU, precision, UNBOUNDED).forward_pass():
         assert not torch.allclose(tiny.hidden_states(with_new, batch), expected, atol=1e-3)
 
 
@@ -352,7 +352,7 @@ def test_a_new_module_leaves_the_forward_pass_as_it_was_on_cuda(world, architect
     plain, with_new = tiny.bare(world, architecture), tiny.bare(world, architecture)
     assemble(with_new, tiny.train(world.models[architecture], tiny.NLI, method), load=lambda _: pytest.fail("no"))
     for precision in ("fp32", "bf16"):
-        with Setting(torch.device("cuda"), precision, UNBOUNDED).arithmetic():
+        with Setting(torch.device("cuda"), precision, UNBOUNDED).forward_pass():
             expected = tiny.hidden_states(plain.cuda(), batch)
             assert torch.equal(tiny.hidden_states(with_new.cuda().eval(), batch), expected)
 

@@ -11,7 +11,7 @@ import tiny
 import torch
 from torch.nn import functional
 
-from adaptx.backbones import fast_dropout
+from adaptx.backbones import cpu_kernels
 from adaptx.checkpoints import FILE, Checkpoints, deferred_interrupt
 from adaptx.formats.interface import Items
 from adaptx.methods.module import capture
@@ -150,9 +150,9 @@ def test_two_trainings_of_one_seed_are_equal_and_of_two_seeds_are_not(world):
 
 def test_dropout_is_drawn_cheaply_and_only_while_training(world, monkeypatch):
     drawn = []
-    draw = fast_dropout.keep_mask
+    draw = cpu_kernels.keep_mask
     monkeypatch.setattr(
-        fast_dropout, "keep_mask", lambda like, rate: drawn.append((rate, like.dim())) or draw(like, rate)
+        cpu_kernels, "keep_mask", lambda like, rate: drawn.append((rate, like.dim())) or draw(like, rate)
     )
     begin(world, max_steps=1, dropout=0.25).run(Silent())
     # The embeddings and two outputs a layer; the head; and each layer's attention, group by group.

@@ -28,7 +28,7 @@ def cpu_multiplies_bf16() -> bool:
 def arithmetic(device_type: str, precision: str) -> AbstractContextManager[Any]:
     """What forward passes run in: under `bf16` matrix products are in bf16, all else is as it is.
 
-    It must lie around cheap dropout, whose products it covers too.
+    It must lie around `CpuKernels`, whose products it covers too.
     """
     if precision != "bf16":
         return nullcontext()
@@ -53,11 +53,11 @@ class Bf16Products(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         options = dict(kwargs or {})
-        if func is functional.linear and _in_bf16(args[0]):
+        if func is functional.linear and in_bf16(args[0]):
             return _linear(*args, **options)
-        if func is functional.scaled_dot_product_attention and _in_bf16(args[0]):
+        if func is functional.scaled_dot_product_attention and in_bf16(args[0]):
             return _attention(*args, **options)
-        if func in _PRODUCTS and _in_bf16(args[0]):
+        if func in _PRODUCTS and in_bf16(args[0]):
             with torch.autocast("cpu", enabled=False):
                 return func(*(each.bfloat16().float() for each in args), **options).bfloat16()
         return func(*args, **options)
@@ -68,7 +68,7 @@ def emulating() -> bool:
     return any(isinstance(mode, Bf16Products) for mode in _get_current_function_mode_stack())
 
 
-def _in_bf16(tensor: Tensor) -> bool:
+def in_bf16(tensor: Tensor) -> bool:
     if tensor.device.type != "cpu" or not tensor.is_floating_point():
         return False
     if torch.is_autocast_enabled("cpu"):

@@ -1,8 +1,17 @@
-"""Dropout on the CPU at a fraction of its usual cost.
+"""Attention, dropout and layers of bf16 weights on the CPU at less than their usual cost.
 
-torch draws one random number per element there, and attention with dropout falls back to a slow path. Here a mask
-is made of 16-bit pieces of 64-bit random integers, four at a draw: the same distribution, with the rate rounded to a
-multiple of 1/65536. A function mode covers every dropout that runs inside it, whichever library wrote the layer.
+- torch draws one random number per element dropped, and attention with dropout falls back to a slow path. Here a mask
+  is made of 16-bit pieces of 64-bit random integers, four at a draw: the same distribution, with the rate rounded to a
+  multiple of 1/65536.
+- torch's kernel of attention in bf16 takes its products in fp32, and its backward pass four times as long as that of
+  two plain products (benchmarks/attention.py). Over sequences short enough that their weights are no burden, it is
+  these products here, in bf16 by the processor's instructions.
+- torch copies a layer's bias into its output before it adds the product. Where no gradient is wanted oneDNN adds the
+  bias at the end: the same values, to the bit.
+
+A function mode covers all of it that runs inside, whichever library wrote the layer.
+
+Suffixes: H heads (G of keys), L queries, S keys, E size of a head; leading dimensions are the batch's.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -13,11 +22,15 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from adaptx.backbones.bf16_products import emulating, in_bf16
+
 STEPS = 1 << 16
+# Beyond, attention's weights would outweigh all else that a layer keeps for its backward pass.
+MOST_KEYS = 512
 
 
-class FastDropout(TorchFunctionMode):
-    """Within the block, dropout on CPU tensors draws its masks cheaply; all else, and other devices, are untouched."""
+class CpuKernels(TorchFunctionMode):
+    """Within the block, what is said above holds for CPU tensors; all else is untouched."""
 
     def __torch_function__(
         self,
@@ -27,9 +40,8 @@ class FastDropout(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         options = dict(kwargs or {})
-        if func is functional.dropout and (result := _dropout(*args, **options)) is not None:
-            return result
-        if func is functional.scaled_dot_product_attention and (result := _attention(*args, **options)) is not None:
+        ours = KERNELS.get(func)
+        if ours is not None and (result := ours(*args, **options)) is not None:
             return result
         return func(*args, **options)
 
@@ -44,7 +56,7 @@ def keep_mask(like: Tensor, rate: float) -> Tensor:
 
 
 def _dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor | None:  # noqa: A002
-    if not _cheap(input, p) or inplace:
+    if not _drops(input, p) or inplace:
         return None
     return input * keep_mask(input, p) if training else input
 
@@ -59,15 +71,47 @@ def _attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor | None:
-    """Softmax attention with dropout on its weights; forms that encoders do not use are left to torch."""
-    if not _cheap(query, dropout_p) or is_causal or enable_gqa:
+    """Of query [..., H, L, E], key and value [..., G, S, E]: [..., H, L, E], or None where torch's kernel is better."""
+    drops = _drops(query, dropout_p)
+    if not (drops or (dropout_p == 0 and _short_in_bf16(query, key))):
         return None
-    scores = (query * (scale or query.shape[-1] ** -0.5)) @ key.transpose(-1, -2)
+    if enable_gqa:
+        key, value = (each.repeat_interleave(query.shape[-3] // each.shape[-3], dim=-3) for each in (key, value))
+    scores_LS = (query * (scale or query.shape[-1] ** -0.5)) @ key.transpose(-1, -2)
+    if is_causal:
+        attn_mask = torch.ones(scores_LS.shape[-2:], dtype=torch.bool, device=query.device).tril()
     if attn_mask is not None:
-        scores = scores.masked_fill(~attn_mask, -torch.inf) if attn_mask.dtype is torch.bool else scores + attn_mask
-    weights = scores.softmax(dim=-1).to(value.dtype)
-    return (weights * keep_mask(weights, dropout_p)) @ value
+        scores_LS = scores_LS + _added(attn_mask, scores_LS.dtype)
+    weights_LS = scores_LS.softmax(dim=-1).to(value.dtype)
+    return (weights_LS * keep_mask(weights_LS, dropout_p) if drops else weights_LS) @ value
 
 
-def _cheap(tensor: Tensor, rate: float) -> bool:
+def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:  # noqa: A002
+    if bias is None or torch.is_grad_enabled() or weight.dtype is not torch.bfloat16:
+        return None
+    if not in_bf16(input) or emulating():
+        return None
+    return torch.ops.mkldnn._linear_pointwise(input.bfloat16(), weight, bias.bfloat16(), "none", [], "")
+
+
+def _added(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """The mask as a term of the scores: a sum over all heads is cheaper than a choice."""
+    if mask.dtype is not torch.bool:
+        return mask
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, -torch.inf)
+
+
+def _drops(tensor: Tensor, rate: float) -> bool:
     return tensor.device.type == "cpu" and 0 < round(rate * STEPS) < STEPS
+
+
+def _short_in_bf16(query: Tensor, key: Tensor) -> bool:
+    return key.shape[-2] <= MOST_KEYS and in_bf16(query) and not emulating()
+
+
+KERNELS: dict[Any, Callable[..., Tensor | None]] = {
+    functional.dropout: _dropout,
+    functional.scaled_dot_product_attention: _attention,
+    functional.linear: _linear,
+}
+"""None is returned where torch's own is to run."""

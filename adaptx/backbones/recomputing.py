@@ -1,7 +1,7 @@
 """Gradient checkpointing (Chen et al. 2016, arXiv:1604.06174): layers keep their input alone and are computed again.
 
 Layers computed again run outside the contexts of the forward pass, so those that change what a layer computes (packed
-attention, cheap dropout) are entered anew; results stay the same, dropout masks too, as torch sets its generators back
+attention, cheap kernels) are entered anew; results stay the same, dropout masks too, as torch sets its generators back
 and all masks are drawn from them.
 """
 
@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from adaptx.backbones.backbone import Backbone
 from adaptx.backbones.bf16_products import Bf16Products, cpu_multiplies_bf16
-from adaptx.backbones.fast_dropout import FastDropout
+from adaptx.backbones.cpu_kernels import CpuKernels
 
 
 def recompute_layers(
@@ -43,7 +43,7 @@ def recompute_layers(
 def _training_kernels() -> AbstractContextManager[Any]:
     """As in `adaptx.gradients`; autocast is the checkpoint's own to set."""
     products = [] if cpu_multiplies_bf16() else [Bf16Products()]
-    return _All([*products, FastDropout()])
+    return _All([*products, CpuKernels()])
 
 
 class _All(AbstractContextManager[None]):

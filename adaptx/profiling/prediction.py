@@ -11,7 +11,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 
-from adaptx.backbones.fast_dropout import FastDropout
+from adaptx.backbones.cpu_kernels import CpuKernels
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.cuda_kernels import CudaKernels, rounded
 from adaptx.profiling.step import PHASES, Quantise, make_step
@@ -54,7 +54,7 @@ def predict(cell: Cell) -> Prediction:
         cell = replace(cell, batch_size=2 * cell.micro_batch)
     # Fake tensors are the CPU's: those of a GPU would need its kernels; what differs there stands in `cuda_kernels`.
     cell = replace(cell, device="cpu")
-    kernels = CudaKernels if cuda else FastDropout
+    kernels = CudaKernels if cuda else CpuKernels
     with _taken_for_real(), FakeTensorMode(allow_non_fake_inputs=True), _EveryLayer(), tracker:
         step = make_step(cell, torch.device("cpu"), kernels, _outlined(cell, cuda), native_arithmetic)
         step.make_state(tracker)

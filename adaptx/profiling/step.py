@@ -20,9 +20,9 @@ from adaptx.backbones import bf16_products
 from adaptx.backbones.architectures import build_network
 from adaptx.backbones.backbone import to_precision, trainable
 from adaptx.backbones.batching import Encoded, collate
+from adaptx.backbones.cpu_kernels import CpuKernels
 from adaptx.backbones.decoder import stack_of
 from adaptx.backbones.encoder import Encoder, no_mask
-from adaptx.backbones.fast_dropout import FastDropout
 from adaptx.backbones.output_matrix import output_matrix
 from adaptx.backbones.recomputing import recompute_layers
 from adaptx.backbones.sites import sites_of
@@ -163,7 +163,7 @@ def make_step(
         recompute_layers(network, backbone, kernels)
     own = [parameter for parameter in parameters if id(parameter) not in in_head]
     products = partial(arithmetic, device.type, cell.precision)
-    return Step(cell, model, parameters, own, optimizer, forward, loss_sum, products, kernels or FastDropout)
+    return Step(cell, model, parameters, own, optimizer, forward, loss_sum, products, kernels or CpuKernels)
 
 
 def _materialise(model: nn.Module, device: torch.device) -> None:
