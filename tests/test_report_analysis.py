@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import re
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -269,6 +272,21 @@ def test_latex_escapes_and_marks(gains: list[Gain]) -> None:
     whole = latex([comparison_table(TARGET, "accuracy", gains)])
     assert whole.count(r"\begin{table}") == whole.count(r"\end{table}") == 1
     assert whole.count("{") == whole.count("}")
+
+
+def test_latex_reads_no_bracket_as_an_option_of_a_rows_end(gains: list[Gain], tmp_path: Path) -> None:
+    # TeX looks for one past spaces and line ends, and reads for ever where it is no length.
+    text = latex([comparison_table(TARGET, "accuracy", gains)])
+    assert r"gain, points \\ {[}95" in text
+    assert not re.search(r"\\\\\s*[\[*]", text)
+    if (program := shutil.which("pdflatex")) is None:
+        return
+    packages = r"\usepackage{booktabs,amssymb}\usepackage[table]{xcolor}\usepackage[utf8]{inputenc}"
+    document = rf"\documentclass{{article}}{packages}\begin{{document}}{text}\end{{document}}"
+    (tmp_path / "tables.tex").write_text(document, encoding="utf-8")
+    command = [program, "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "tables.tex"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stdout[-3_000:].decode("utf-8", "replace")
 
 
 def test_questions_of_one_context_share_a_cluster() -> None:

@@ -25,6 +25,9 @@ _ESCAPED = {
     ">": "$>$",
     "¹": r"\textsuperscript{1}",
     "²": r"\textsuperscript{2}",
+    # Behind the end of a row they would be read as its options, a space between or not.
+    "[": "{[}",
+    "*": "{*}",
 }
 
 
