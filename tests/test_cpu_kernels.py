@@ -181,6 +181,16 @@ def test_layers_whose_gradients_are_wanted_are_left_to_torch():
 
 
 @needs_bf16
+def test_a_query_that_attends_to_nothing_leaves_no_nan():
+    query, key, value = (torch.randn(1, 2, 6, 8, dtype=torch.bfloat16) for _ in range(3))
+    mask = torch.ones(1, 1, 6, 6, dtype=torch.bool)
+    mask[..., 0, :] = False
+    with CpuKernels():
+        output = functional.scaled_dot_product_attention(query, key, value, mask)
+    assert output.isfinite().all()
+
+
+@needs_bf16
 def test_long_attention_and_fp32_are_left_to_torch():
     torch.manual_seed(11)
     long = [torch.randn(1, 2, MOST_KEYS + 1, 8, dtype=torch.bfloat16) for _ in range(3)]

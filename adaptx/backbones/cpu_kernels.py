@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from adaptx.backbones.bf16_products import emulating, in_bf16
+from adaptx.backbones.bf16_products import cpu_multiplies_bf16, emulating, in_bf16
 
 STEPS = 1 << 16
 # Beyond, attention's weights would outweigh all else that a layer keeps for its backward pass.
@@ -89,16 +89,19 @@ def _attention(
 def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:  # noqa: A002
     if bias is None or torch.is_grad_enabled() or weight.dtype is not torch.bfloat16:
         return None
-    if not in_bf16(input) or emulating():
+    if not in_bf16(input) or emulating() or not cpu_multiplies_bf16():
         return None
     return torch.ops.mkldnn._linear_pointwise(input.bfloat16(), weight, bias.bfloat16(), "none", [], "")
 
 
 def _added(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """The mask as a term of the scores: a sum over all heads is cheaper than a choice."""
+    """The mask as a term of the scores: a sum over all heads is cheaper than a choice.
+
+    Finite, so that padding that attends to nothing has weights, which no one reads, and no NaN.
+    """
     if mask.dtype is not torch.bool:
         return mask
-    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, -torch.inf)
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, torch.finfo(dtype).min)
 
 
 def _drops(tensor: Tensor, rate: float) -> bool:
