@@ -47,7 +47,8 @@ class Setting:
         """
         stack = ExitStack()
         stack.enter_context(arithmetic(self.device.type, self.precision))
-        stack.enter_context(CpuKernels())
+        if self.device.type == "cpu":
+            stack.enter_context(CpuKernels())
         return stack
 
 

@@ -1,7 +1,7 @@
 """Training speed and memory of adaptx beside Hugging Face's Trainer, on SNLI rows, on the CPU.
 
     python benchmarks/training.py --model DIR [--data DIR|sample] [--method lora|full|bottleneck] [--out FILE]
-    python benchmarks/training.py --ablate      # what rows without padding and the cheap dropout each bring to adaptx
+    python benchmarks/training.py --ablate      # what rows without padding and the CPU's kernels each bring
     python benchmarks/training.py --smoke       # does it run? Its numbers mean nothing.
 
 Each measurement is a process of its own; variants take turns, and ratios are taken within a round. README.md beside
@@ -43,7 +43,7 @@ VARIANTS = {
 ABLATIONS = {
     "c": "adaptx",
     "c-alike": "only sequences of equal length share a group of attention",
-    "c-dropout": "torch's dropout",
+    "c-dropout": "torch's dropout and attention",
 }
 BATCH_SIZE = 32
 MAX_LENGTH = 128
@@ -206,7 +206,7 @@ def prepare_adaptx(setup: Setup) -> Callable[[Clock], float]:
 
 @contextlib.contextmanager
 def ablated(variant: str) -> Generator[None]:
-    """Change the layout of a row or take the cheap dropout out of adaptx for the length of the block."""
+    """Change the layout of a row or take the CPU's kernels out of adaptx for the length of the block."""
     patches = {
         "c": [],
         "c-alike": [mock.patch.dict("adaptx.backbones.batching.GROUP_TOKENS", {"cpu": 0})],

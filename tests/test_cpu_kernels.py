@@ -133,43 +133,73 @@ needs_bf16 = pytest.mark.skipif(not cpu_multiplies_bf16(), reason="this processo
 
 @needs_bf16
 @pytest.mark.parametrize("precision", ["of tensors", "of autocast"])
-@pytest.mark.parametrize("form", ["plain", "causal", "masked", "shared keys", "other keys"])
+@pytest.mark.parametrize(
+    "form", ["plain", "causal", "masked", "added", "shared keys", "shared and causal", "other keys", "one query"]
+)
 def test_short_attention_in_bf16_is_torchs_own(form, precision):
     torch.manual_seed(10)
     dtype = torch.bfloat16 if precision == "of tensors" else torch.float32
-    keys = {"shared keys": (3, 2, 40), "other keys": (3, 4, 17)}.get(form, (3, 4, 40))
-    tensors = [torch.randn(3, 4, 40, 16, dtype=dtype), *(torch.randn(*keys, 16, dtype=dtype) for _ in range(2))]
-    mask = torch.rand(3, 1, 40, 40) > 0.3 if form == "masked" else None
-    options = {"attn_mask": mask, "is_causal": form == "causal", "enable_gqa": form == "shared keys"}
-
-    def value_and_gradients(kernels):
-        copies = [tensor.clone().requires_grad_() for tensor in tensors]
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "of autocast"), kernels:
-            output = functional.scaled_dot_product_attention(*copies, **options)
-        assert output.dtype is torch.bfloat16
-        return output, *torch.autograd.grad(output.float().square().sum(), copies)
-
-    ours, theirs = value_and_gradients(CpuKernels()), value_and_gradients(contextlib.nullcontext())
-    assert not torch.equal(ours[0], theirs[0]), "both are the same kernel: nothing was compared"
-    for one, other in zip(ours, theirs, strict=True):
-        # bf16 keeps 8 bits; errors of single products average out.
-        difference = (one.float() - other.float()).norm() / other.float().norm()
-        assert difference < 0.02
+    queries = (3, 4, 1 if form == "one query" else 40)
+    keys = {"shared": (3, 2, 40), "other": (3, 4, 17)}.get(form.split()[0], (3, 4, 40))
+    tensors = [torch.randn(*queries, 16, dtype=dtype), *(torch.randn(*keys, 16, dtype=dtype) for _ in range(2))]
+    attended = torch.rand(3, 1, 40, 40) > 0.3
+    mask = {"masked": attended, "added": torch.zeros(3, 1, 40, 40, dtype=dtype).masked_fill(~attended, -torch.inf)}
+    options = {
+        "attn_mask": mask.get(form),
+        "is_causal": form.endswith("causal"),
+        "enable_gqa": form.startswith("shared"),
+    }
+    compare_with_torch(tensors, options, autocast=precision == "of autocast")
 
 
 @needs_bf16
-@pytest.mark.parametrize("bias", [True, False])
-def test_layers_of_bf16_weights_are_torchs_own_to_the_bit(bias):
+@pytest.mark.parametrize("causal", [True, False])
+def test_what_all_keys_share_costs_no_precision(causal):
+    # Scores of 450, where bf16 goes in steps of 2: the keys' bias of some decoders is of that kind.
+    torch.manual_seed(13)
+    tensors = [torch.randn(2, 4, 40, 16, dtype=torch.bfloat16) for _ in range(3)]
+    query, key, _ = tensors
+    query[..., 0] += 44
+    key[..., 0] = 41
+    compare_with_torch(tensors, {"is_causal": causal}, autocast=False)
+
+
+def compare_with_torch(tensors, options, autocast):
+    """Ours in bf16 with torch's own in fp64."""
+
+    def value_and_gradients(dtype, kernels):
+        copies = [tensor.to(dtype, copy=True).requires_grad_() for tensor in tensors]
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast and dtype is not torch.float64), kernels:
+            output = functional.scaled_dot_product_attention(*copies, **options)
+        return output, *torch.autograd.grad(output.double().square().sum(), copies)
+
+    own = tensors[0].dtype
+    ours = value_and_gradients(own, CpuKernels())
+    torchs = value_and_gradients(own, contextlib.nullcontext())
+    assert ours[0].dtype is torch.bfloat16
+    assert not torch.equal(ours[0], torchs[0]), "both are the same kernel: nothing was compared"
+    if (mask := options.get("attn_mask")) is not None and mask.is_floating_point():
+        options = {**options, "attn_mask": mask.double()}
+    for one, exact in zip(ours, value_and_gradients(torch.float64, contextlib.nullcontext()), strict=True):
+        # bf16 keeps 8 bits; errors of single products average out.
+        assert (one.double() - exact).norm() < 0.02 * exact.norm()
+
+
+@needs_bf16
+@pytest.mark.parametrize("inputs", [8, 96, 1_536])
+def test_layers_of_bf16_weights_are_torchs_own(inputs):
     torch.manual_seed(12)
-    layer = nn.Linear(96, 160, bias=bias, dtype=torch.bfloat16)
-    inputs = torch.randn(2, 50, 96)
-    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
-        expected = layer(inputs)
-        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile, CpuKernels():
-            output = layer(inputs)
-    assert output.dtype is torch.bfloat16
-    assert torch.equal(output, expected)
-    assert any("_linear_pointwise" in event.key for event in profile.key_averages()) is bias
+    layer = nn.Linear(inputs, 160, dtype=torch.bfloat16)
+    states = torch.randn(2, 50, inputs)
+    wide = torch.randn(320, dtype=torch.bfloat16)
+    for bias in (layer.bias, wide[::2], wide[:1].expand(160), None):
+        with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+            expected = functional.linear(states, layer.weight, bias)
+            with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile, CpuKernels():
+                output = functional.linear(states, layer.weight, bias)
+        assert output.dtype is torch.bfloat16
+        torch.testing.assert_close(output, expected, rtol=2**-7, atol=2**-7)
+        assert any("_linear_pointwise" in event.key for event in profile.key_averages()) is (bias is not None)
 
 
 @needs_bf16
@@ -181,12 +211,14 @@ def test_layers_whose_gradients_are_wanted_are_left_to_torch():
 
 
 @needs_bf16
-def test_a_query_that_attends_to_nothing_leaves_no_nan():
+@pytest.mark.parametrize("kind", ["bool", "float"])
+def test_a_query_that_attends_to_nothing_leaves_no_nan(kind):
     query, key, value = (torch.randn(1, 2, 6, 8, dtype=torch.bfloat16) for _ in range(3))
-    mask = torch.ones(1, 1, 6, 6, dtype=torch.bool)
-    mask[..., 0, :] = False
+    attended = torch.ones(1, 1, 6, 6, dtype=torch.bool)
+    attended[..., 0, :] = False
+    added = torch.zeros(1, 1, 6, 6, dtype=torch.bfloat16).masked_fill(~attended, -torch.inf)
     with CpuKernels():
-        output = functional.scaled_dot_product_attention(query, key, value, mask)
+        output = functional.scaled_dot_product_attention(query, key, value, attended if kind == "bool" else added)
     assert output.isfinite().all()
 
 

@@ -2,8 +2,8 @@
 
 There torch falls back to a loop that is some seventy times slower (measured on an AVX2 processor with torch 2.13: 1.2
 against 88 GFLOP/s). Here factors are rounded to bf16, multiplied and summed in fp32, and the result is rounded: what
-the instructions do. So a stage has one meaning on every machine. A function mode covers every product that runs inside
-it, whichever library wrote the layer.
+the instructions do. So a stage has one meaning on every machine, up to rounding. A function mode covers every product
+that runs inside it, whichever library wrote the layer.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -7,7 +7,7 @@
   two plain products (benchmarks/attention.py). Over sequences short enough that their weights are no burden, it is
   these products here, in bf16 by the processor's instructions.
 - torch copies a layer's bias into its output before it adds the product. Where no gradient is wanted oneDNN adds the
-  bias at the end: the same values, to the bit.
+  bias at the end: the same values (to the bit on the processors tried).
 
 A function mode covers all of it that runs inside, whichever library wrote the layer.
 
@@ -39,7 +39,7 @@ class CpuKernels(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        options = dict(kwargs or {})
+        options = kwargs or {}
         ours = KERNELS.get(func)
         if ours is not None and (result := ours(*args, **options)) is not None:
             return result
@@ -73,17 +73,29 @@ def _attention(
 ) -> Tensor | None:
     """Of query [..., H, L, E], key and value [..., G, S, E]: [..., H, L, E], or None where torch's kernel is better."""
     drops = _drops(query, dropout_p)
-    if not (drops or (dropout_p == 0 and _short_in_bf16(query, key))):
+    if not (drops or (dropout_p == 0 and _short_in_bf16(query, key))) or (is_causal and attn_mask is not None):
         return None
-    if enable_gqa:
-        key, value = (each.repeat_interleave(query.shape[-3] // each.shape[-3], dim=-3) for each in (key, value))
-    scores_LS = (query * (scale or query.shape[-1] ** -0.5)) @ key.transpose(-1, -2)
+    if in_bf16(query):
+        # bf16 keeps 8 bits of a score, and what all keys share says nothing: softmax does not see what is added to all.
+        key = key - key.detach().mean(dim=-2, keepdim=True)
+    heads = key.shape[-3] if enable_gqa else None
+    scores_LS = _product(query * (scale or query.shape[-1] ** -0.5), key.transpose(-1, -2), heads)
     if is_causal:
         attn_mask = torch.ones(scores_LS.shape[-2:], dtype=torch.bool, device=query.device).tril()
     if attn_mask is not None:
         scores_LS = scores_LS + _added(attn_mask, scores_LS.dtype)
     weights_LS = scores_LS.softmax(dim=-1).to(value.dtype)
-    return (weights_LS * keep_mask(weights_LS, dropout_p) if drops else weights_LS) @ value
+    return _product(weights_LS * keep_mask(weights_LS, dropout_p) if drops else weights_LS, value, heads)
+
+
+def _product(rows: Tensor, columns: Tensor, heads: int | None) -> Tensor:
+    """[..., H, L, X] @ [..., H or G, X, Y]; `heads` is G where several of H share one, None where none is shared."""
+    if heads is None:
+        return rows @ columns
+    # Those that share one lie below each other: nothing is copied for each.
+    length = rows.shape[-2]
+    below = rows.unflatten(-3, (heads, -1)).flatten(-3, -2) @ columns
+    return below.unflatten(-2, (-1, length)).flatten(-4, -3)
 
 
 def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:  # noqa: A002
@@ -91,7 +103,9 @@ def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
         return None
     if not in_bf16(input) or emulating() or not cpu_multiplies_bf16():
         return None
-    return torch.ops.mkldnn._linear_pointwise(input.bfloat16(), weight, bias.bfloat16(), "none", [], "")
+    # oneDNN reads the bias without its stride.
+    whole = bias.bfloat16().contiguous()
+    return torch.ops.mkldnn._linear_pointwise(input.bfloat16(), weight, whole, "none", [], "")
 
 
 def _added(mask: Tensor, dtype: torch.dtype) -> Tensor:
@@ -99,9 +113,10 @@ def _added(mask: Tensor, dtype: torch.dtype) -> Tensor:
 
     Finite, so that padding that attends to nothing has weights, which no one reads, and no NaN.
     """
+    least = torch.finfo(dtype).min
     if mask.dtype is not torch.bool:
-        return mask
-    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, torch.finfo(dtype).min)
+        return mask.clamp(min=least)
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, least)
 
 
 def _drops(tensor: Tensor, rate: float) -> bool:
@@ -109,6 +124,7 @@ def _drops(tensor: Tensor, rate: float) -> bool:
 
 
 def _short_in_bf16(query: Tensor, key: Tensor) -> bool:
+    # Not whether the processor multiplies in bf16: a prediction of memory is of one that does, wherever it is made.
     return key.shape[-2] <= MOST_KEYS and in_bf16(query) and not emulating()
 
 

@@ -1,8 +1,8 @@
 """Gradient checkpointing (Chen et al. 2016, arXiv:1604.06174): layers keep their input alone and are computed again.
 
 Layers computed again run outside the contexts of the forward pass, so those that change what a layer computes (packed
-attention, cheap kernels) are entered anew; results stay the same, dropout masks too, as torch sets its generators back
-and all masks are drawn from them.
+attention, the CPU's kernels) are entered anew; results stay the same, dropout masks too, as torch sets its generators
+back and all masks are drawn from them.
 """
 
 from collections.abc import Callable, Sequence

@@ -139,7 +139,7 @@ def make_step(
 ) -> Step:
     """A step with weights on `device`; inside a fake tensor mode they take no memory.
 
-    kernels: what runs inside each forward pass; by default, as in training, dropout that is cheap on a CPU.
+    kernels: what runs inside each forward pass; by default, as in training, the CPU's own.
     arithmetic: what lies around it, for a type of device and a precision; by default that of training.
     quantise: what stands in for bitsandbytes' linear maps; by default they are there themselves.
     """
