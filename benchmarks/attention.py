@@ -29,7 +29,7 @@ from tqdm import tqdm
 from adaptx.backbones.bf16_products import cpu_multiplies_bf16
 from adaptx.backbones.cpu_kernels import CpuKernels
 
-LENGTHS = (16, 32, 50, 64, 90, 128, 192, 256, 384, 512)
+LENGTHS = (16, 32, 50, 64, 90, 128, 192, 256)
 TOKENS = 2_048
 PASSES = ("forward", "forward and backward")
 

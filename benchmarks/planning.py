@@ -42,10 +42,10 @@ def planned(name: str, folder: Path) -> tuple[int, float, float]:
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    counts = re.search(r"(\d+) trainings, (\d+) evaluations", ended.stdout)
-    if counts is None:
-        raise SystemExit(f"the plan of {name} names no counts:\n{ended.stdout[:2000]}")
-    return sum(map(int, counts.groups())), wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    stages = re.search(r": (\d+) stages", ended.stdout)
+    if stages is None:
+        raise SystemExit(f"the plan of {name} names no stages:\n{ended.stdout[:2000]}")
+    return int(stages[1]), wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main() -> None:

@@ -153,6 +153,24 @@ def test_short_attention_in_bf16_is_torchs_own(form, precision):
 
 
 @needs_bf16
+@pytest.mark.parametrize("form", ["plain", "causal", "masked each", "masked alike", "shared keys"])
+def test_attention_in_parts_is_that_of_all_at_once(form, monkeypatch):
+    torch.manual_seed(14)
+    query = torch.randn(5, 4, 24, 16, dtype=torch.bfloat16)
+    key, value = (torch.randn(5, 2 if form == "shared keys" else 4, 24, 16, dtype=torch.bfloat16) for _ in range(2))
+    mask = torch.rand(5 if form == "masked each" else 1, 1, 24, 24) > 0.3 if form.startswith("masked") else None
+    options = {"attn_mask": mask, "is_causal": form == "causal", "enable_gqa": form == "shared keys"}
+    found = []
+    for scores in (2 * 4 * 24 * 24, 1 << 30):
+        monkeypatch.setattr(cpu_kernels, "SCORES", scores)
+        with CpuKernels(), torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+            found.append(functional.scaled_dot_product_attention(query, key, value, **options))
+        softmaxes = sum(event.count for event in profile.key_averages() if event.key == "aten::_softmax")
+        assert softmaxes == (3 if scores < 1 << 30 else 1)
+    torch.testing.assert_close(*found, rtol=2**-7, atol=2**-9)
+
+
+@needs_bf16
 @pytest.mark.parametrize("causal", [True, False])
 def test_what_all_keys_share_costs_no_precision(causal):
     # Scores of 450, where bf16 goes in steps of 2: the keys' bias of some decoders is of that kind.

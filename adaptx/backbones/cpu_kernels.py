@@ -14,6 +14,7 @@ A function mode covers all of it that runs inside, whichever library wrote the l
 Suffixes: H heads (G of keys), L queries, S keys, E size of a head; leading dimensions are the batch's.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -25,8 +26,11 @@ from torch.overrides import TorchFunctionMode
 from adaptx.backbones.bf16_products import cpu_multiplies_bf16, emulating, in_bf16
 
 STEPS = 1 << 16
-# Beyond, attention's weights would outweigh all else that a layer keeps for its backward pass.
-MOST_KEYS = 512
+# Beyond, torch's kernel is as fast forward, and attention's weights would outweigh what else a layer keeps.
+MOST_KEYS = 256
+# Attention takes so many scores at a time, that they lie in a cache between the products: half a million in bf16 are
+# 1 MiB. With dropout all at once, in the order in which its masks have always been drawn.
+SCORES = 1 << 19
 
 
 class CpuKernels(TorchFunctionMode):
@@ -75,21 +79,34 @@ def _attention(
     drops = _drops(query, dropout_p)
     if not (drops or (dropout_p == 0 and _short_in_bf16(query, key))) or (is_causal and attn_mask is not None):
         return None
+    if is_causal:
+        attn_mask = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool, device=query.device).tril()
+    rest = (dropout_p if drops else 0.0, scale or query.shape[-1] ** -0.5, key.shape[-3] if enable_gqa else None)
+    most = max(1, SCORES // max(1, query[0, ..., 0].numel() * key.shape[-2]))
+    if drops or query.dim() < 4 or most >= len(query) or not len(query) == len(key) == len(value):
+        return _by_products(query, key, value, attn_mask, *rest)
+    each_its_own = attn_mask is not None and attn_mask.dim() == query.dim() and len(attn_mask) == len(query)
+    masks = attn_mask.split(most) if attn_mask is not None and each_its_own else itertools.repeat(attn_mask)
+    parts = zip(query.split(most), key.split(most), value.split(most), masks, strict=False)
+    return torch.cat([_by_products(*part, *rest) for part in parts])
+
+
+def _by_products(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float, scale: float, heads: int | None
+) -> Tensor:
+    """Masked attention; `heads` is G where several of H share one, None where none is shared."""
     if in_bf16(query):
         # bf16 keeps 8 bits of a score, and what all keys share says nothing: softmax does not see what is added to all.
         key = key - key.detach().mean(dim=-2, keepdim=True)
-    heads = key.shape[-3] if enable_gqa else None
-    scores_LS = _product(query * (scale or query.shape[-1] ** -0.5), key.transpose(-1, -2), heads)
-    if is_causal:
-        attn_mask = torch.ones(scores_LS.shape[-2:], dtype=torch.bool, device=query.device).tril()
-    if attn_mask is not None:
-        scores_LS = scores_LS + _added(attn_mask, scores_LS.dtype)
+    scores_LS = _product(query * scale, key.transpose(-1, -2), heads)
+    if mask is not None:
+        scores_LS = scores_LS + _added(mask, scores_LS.dtype)
     weights_LS = scores_LS.softmax(dim=-1).to(value.dtype)
-    return _product(weights_LS * keep_mask(weights_LS, dropout_p) if drops else weights_LS, value, heads)
+    return _product(weights_LS * keep_mask(weights_LS, dropout) if dropout else weights_LS, value, heads)
 
 
 def _product(rows: Tensor, columns: Tensor, heads: int | None) -> Tensor:
-    """[..., H, L, X] @ [..., H or G, X, Y]; `heads` is G where several of H share one, None where none is shared."""
+    """[..., H, L, X] @ [..., H or G, X, Y]."""
     if heads is None:
         return rows @ columns
     # Those that share one lie below each other: nothing is copied for each.
