@@ -8,7 +8,7 @@ from adaptx.specs import Task
 
 
 def in_short(task: Task, gains: Sequence[Gain]) -> str:
-    """The best zero-shot average, and how many gains are clearly above or below zero."""
+    """The best zero-shot average, and how many intervals of gains are above or below zero."""
     metric = task.metrics[0]
     averages = [g for g in gains if (g.task, g.metric, g.quantity) == (task.name, metric, ZERO_SHOT)]
     if not averages:
@@ -20,9 +20,10 @@ def in_short(task: Task, gains: Sequence[Gain]) -> str:
     if not compared:
         return f"{said} No variant has a matched baseline here."
     most = max(compared, key=lambda gain: gain.gain or 0.0)
+    many = ", each taken for itself, before any correction for their number" if len(compared) > 1 else ""
     return (
-        f"{said} Of {len(compared)} variants with a matched baseline, {up} beat it clearly (the whole "
-        f"interval above zero), {down} fall clearly below it, {len(compared) - up - down} cannot be told from it. "
+        f"{said} Of {len(compared)} variants with a matched baseline, {up} have an interval above zero, {down} below it, "
+        f"{len(compared) - up - down} one that holds it{many}. "
         f"The largest gain is {points(most.gain)} points [{points(most.low)}, {points(most.high)}] ({most.variant})."
     )
 
