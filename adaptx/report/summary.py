@@ -22,8 +22,8 @@ def in_short(task: Task, gains: Sequence[Gain]) -> str:
     most = max(compared, key=lambda gain: gain.gain or 0.0)
     many = ", each taken for itself, before any correction for their number" if len(compared) > 1 else ""
     return (
-        f"{said} Of {len(compared)} variants with a matched baseline, {up} have an interval above zero, {down} below it, "
-        f"{len(compared) - up - down} one that holds it{many}. "
+        f"{said} Of {len(compared)} variants with a matched baseline, {up} have an interval above zero, {down} below "
+        f"it, {len(compared) - up - down} one that holds it{many}. "
         f"The largest gain is {points(most.gain)} points [{points(most.low)}, {points(most.high)}] ({most.variant})."
     )
 
