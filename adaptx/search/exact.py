@@ -17,7 +17,7 @@ from adaptx.search.best import LAST_INDEX, Best, Neighbours
 from adaptx.search.sides import TILE, Side, Vectors, common_device, whole_tiles
 
 MEMORY_BYTES = 512 * 2**20
-# Large, as OpenBLAS's idle threads spin for some 25 ms after each product, beside the selection that follows.
+# Large, since threads that idle between products spin for a while, beside the selection that follows.
 MAX_QUERIES = 2_048
 MAX_CANDIDATES = 16_384
 # Scores per maximum, along rows and down columns: divisors of sides.TILE.
@@ -223,12 +223,9 @@ def _search(
 def _products(queries_qD: Tensor, candidates_nD: Tensor, scores_qn: Tensor) -> None:
     """Inner products in fp32, also where autocast, TF32 or bf16 is on for training."""
     if scores_qn.device.type == "cpu":
-        if torch.backends.cpu.get_cpu_capability() == "AVX2":
-            # With AVX2, OpenBLAS's last bit depends on where in its block a row lies; MKL's does not.
-            torch.mm(queries_qD, candidates_nD.T, out=scores_qn)
-        else:
-            # On AMD's processors with AVX-512, NumPy's OpenBLAS is 7 % faster than torch's MKL.
-            np.matmul(queries_qD.numpy(), candidates_nD.numpy().T, out=scores_qn.numpy())
+        # Of NumPy's OpenBLAS, 7 % faster on some processors, the last bit depends on where in its block a row lies
+        # (seen with AVX2 and with AVX-512); of torch's MKL it does not.
+        torch.mm(queries_qD, candidates_nD.T, out=scores_qn)
         return
     backend: Any = torch.backends.cuda.matmul
     before = backend.fp32_precision
