@@ -29,9 +29,12 @@ class Kind:
 
 
 def write_checkpoint(
-    folder: Path, model_type: str, words: Sequence[str], letters: Sequence[str], extra: int = 3
+    folder: Path, model_type: str, words: Sequence[str], letters: Sequence[str], extra: int = 3, width: int = 1
 ) -> None:
-    """extra: rows of the embeddings beyond the tokens that there are, as many checkpoints have."""
+    """extra: rows of the embeddings beyond the tokens that there are, as many checkpoints have.
+
+    width: how many times as wide as usual.
+    """
     from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     kind = KINDS[model_type]
@@ -41,7 +44,7 @@ def write_checkpoint(
         for name in ("pad_token_id", "bos_token_id", "eos_token_id", *kind.ids)
         if (value := getattr(tokenizer, name)) is not None
     }
-    config = AutoConfig.for_model(model_type, vocab_size=len(tokenizer) + extra, **ids, **kind.settings)
+    config = AutoConfig.for_model(model_type, vocab_size=len(tokenizer) + extra, **ids, **widened(kind.settings, width))
     auto = {
         ModelFamily.ENCODER: AutoModel,
         ModelFamily.ENCODER_DECODER: AutoModelForSeq2SeqLM,
@@ -61,6 +64,15 @@ def write_checkpoint(
     assert json.loads((folder / "config.json").read_text())["model_type"] == model_type
 
 
+def widened(settings: dict[str, Any], width: int) -> dict[str, Any]:
+    """A configuration whose states, heads and layers between are so many times as wide."""
+    return {name: value * width if name in _WIDTHS else value for name, value in settings.items()}
+
+
+_WIDTHS = {
+    *("hidden_size", "intermediate_size", "d_model", "d_kv", "d_ff", "dim", "hidden_dim", "ffn_dim", "head_dim"),
+    *("encoder_ffn_dim", "decoder_ffn_dim", "query_pre_attn_scalar"),
+}
 _HEAD = tiny.HIDDEN_SIZE // tiny.HEADS
 _SIZES = {
     "hidden_size": tiny.HIDDEN_SIZE,

@@ -54,14 +54,17 @@ class Models:
     headless: dict[str, ModelSpec] = field(hash=False)
 
 
-def make_models(folder: Path, others: Sequence[str] = ()) -> Models:
-    """Write the checkpoints; of `others`, architectures of `checkpoints`, the whole ones alone."""
+def make_models(folder: Path, others: Sequence[str] = (), width: int = 1) -> Models:
+    """Write the checkpoints; of `others`, architectures of `checkpoints`, the whole ones alone.
+
+    width: how many times as wide as usual.
+    """
     whole, bare = {}, {}
     for architecture in others:
-        checkpoints.write_checkpoint(folder / architecture, architecture, WORDS[::2], _letters())
+        checkpoints.write_checkpoint(folder / architecture, architecture, WORDS[::2], _letters(), width=width)
         whole[architecture] = _spec(folder / architecture)
     for architecture in ARCHITECTURES:
-        _write_model(folder / architecture, folder / f"{architecture}-headless", architecture)
+        _write_model(folder / architecture, folder / f"{architecture}-headless", architecture, width)
         whole[architecture] = _spec(folder / architecture)
         bare[architecture] = _spec(folder / f"{architecture}-headless")
     return Models(folder, whole, bare)
@@ -217,7 +220,7 @@ def _spec(folder: Path) -> ModelSpec:
     return dataclasses.replace(spec, embedding=dataclasses.replace(spec.embedding, layer=1))
 
 
-def _write_model(folder: Path, headless: Path, architecture: str) -> None:
+def _write_model(folder: Path, headless: Path, architecture: str, width: int) -> None:
     from transformers import BertConfig, BertForMaskedLM, XLMRobertaConfig, XLMRobertaForMaskedLM
 
     tokenizer = (_word_piece if architecture == "bert" else _unigram)()
@@ -231,6 +234,7 @@ def _write_model(folder: Path, headless: Path, architecture: str) -> None:
         "initializer_range": tiny.INITIALISATION,
         "pad_token_id": tokenizer.pad_token_id,
     }
+    shared = checkpoints.widened(shared, width)
     with torch.random.fork_rng():
         network: Any
         if architecture == "bert":

@@ -20,6 +20,7 @@ from adaptx.catalog import E5_SMALL, find_model, support
 from adaptx.cli import app
 from adaptx.errors import UserError
 from adaptx.exporting.holding import Library, holding_refusal
+from adaptx.methods import quantised
 from adaptx.methods.quantised import quantise_loaded
 from adaptx.plan import make_plan
 from adaptx.specs import (
@@ -52,7 +53,8 @@ TEXTS = ["wa wb wc", "wd", "we wf wa wc wd wb"]
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    return small_world.make_models(tmp_path_factory.mktemp("models"), tuple(checkpoints.KINDS))
+    # Rows of 64 weights, the size of NF4's blocks.
+    return small_world.make_models(tmp_path_factory.mktemp("models"), tuple(checkpoints.KINDS), width=2)
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +125,32 @@ def test_modules_over_it_are_trained_continued_stacked_and_merged(world, tmp_pat
     plan, shop, summary = tiny.execute(world, tmp_path / "store", asked)
     assert summary.complete, summary.failed
     assert [shop.store.find(plan.fingerprint_of(each)).result["predictions"] for each in asked] == before
+
+
+@needs.bitsandbytes
+@pytest.mark.parametrize("misreads", [True, False])
+def test_a_row_that_ends_within_a_block_is_refused_where_it_would_be_misread(monkeypatch, misreads) -> None:
+    import bitsandbytes
+
+    monkeypatch.setattr(quantised, "_misreads_partial_blocks", lambda: misreads)
+    layer = bitsandbytes.nn.Linear4bit(48, 32, bias=False, device="meta")
+    if misreads:
+        with pytest.raises(UserError, match="48 inputs, no multiple of 64"):
+            quantised.give_weights(nn.Sequential(layer), lambda _: torch.randn(32, 48))
+    else:
+        quantised.give_weights(nn.Sequential(layer), lambda _: torch.randn(32, 48))
+        assert layer.weight.quant_state.shape == (32, 48)
+
+
+@needs.bitsandbytes
+def test_evaluation_does_not_repack_what_is_stored(models, world) -> None:
+    network = load_network(world.models["bert"], world.sources)
+    quantise_loaded(network, Quantisation.NF4, False, CPU)
+    before = [each.clone() for each in network.parameters()]
+    encoded = encode_texts(load_tokenizer(world.models["bert"], world.sources), TEXTS, None, "", 40)
+    with torch.inference_mode():
+        backbone_over(network).eval().hidden(collate(encoded, range(len(TEXTS)), CPU))
+    assert all(map(torch.equal, before, network.parameters()))
 
 
 @needs.bitsandbytes

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptx.backbones.sites import sites_of
+from adaptx.errors import UserError
 from adaptx.specs.quantisation import Quantisation
 
 OUTLIER = 6.0
@@ -47,7 +48,7 @@ def quantise(network: Any, kind: Quantisation, bf16: bool) -> None:
         match kind:
             case Quantisation.NF4:
                 # Its scales are quantised again (section 3.2: 0.37 bits fewer a weight).
-                return layers.Linear4bit(
+                layer: Any = layers.Linear4bit(
                     *sizes,
                     bias=bias,
                     compute_dtype=torch.bfloat16 if bf16 else torch.float32,
@@ -55,6 +56,10 @@ def quantise(network: Any, kind: Quantisation, bf16: bool) -> None:
                     quant_type="nf4",
                     device="meta",
                 )
+                # Else it puts its weights in another order as soon as it is evaluated on a CPU with bf16 (of some sizes
+                # it cannot), and takes products in bf16 whatever was asked.
+                layer.support_avx512bf16_for_cpu = False
+                return layer
             case Quantisation.INT8:
                 return layers.Linear8bitLt(*sizes, bias=bias, has_fp16_weights=False, threshold=OUTLIER, device="meta")
 
@@ -71,7 +76,13 @@ def give_weights(model: nn.Module, weight_of: Callable[[nn.Linear], Tensor]) -> 
     """
     library = _library()
     for layer in _found(model, library.nn.Linear4bit):
-        packed, state = library.functional.quantize_4bit(weight_of(layer), compress_statistics=True, quant_type="nf4")
+        weight = weight_of(layer)
+        packed, state = library.functional.quantize_4bit(weight, compress_statistics=True, quant_type="nf4")
+        if weight.device.type == "cpu" and weight.shape[1] % state.blocksize and _misreads_partial_blocks():
+            raise UserError(
+                f"nf4: bitsandbytes {library.__version__} misreads a linear map of {weight.shape[1]} inputs, no multiple of "
+                f"{state.blocksize}, on a CPU with AVX-512; take int8, or train on a GPU"
+            )
         layer.weight = library.nn.Params4bit(
             packed, requires_grad=False, quant_state=state, quant_type="nf4", module=layer, bnb_quantized=True
         )
@@ -121,6 +132,11 @@ def count_weights(model: nn.Module) -> int:
     packed = {id(layer.weight): layer.in_features * layer.out_features
               for layer in _found(model, _library().nn.Linear4bit)}  # fmt: skip
     return sum(packed.get(id(parameter), parameter.numel()) for parameter in model.parameters())
+
+
+def _misreads_partial_blocks() -> bool:
+    """Whether the library takes the scale of a wrong block where a row does not end with one (seen in 0.50.2)."""
+    return torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
 def _found(model: nn.Module, kind: type) -> list[Any]:
