@@ -78,9 +78,10 @@ def give_weights(model: nn.Module, weight_of: Callable[[nn.Linear], Tensor]) -> 
     for layer in _found(model, library.nn.Linear4bit):
         weight = weight_of(layer)
         packed, state = library.functional.quantize_4bit(weight, compress_statistics=True, quant_type="nf4")
-        if weight.device.type == "cpu" and weight.shape[1] % state.blocksize and _misreads_partial_blocks():
+        inputs = weight.shape[1]
+        if weight.device.type == "cpu" and inputs % state.blocksize and _misreads_partial_blocks():
             raise UserError(
-                f"nf4: bitsandbytes {library.__version__} misreads a linear map of {weight.shape[1]} inputs, no multiple of "
+                f"nf4: bitsandbytes {library.__version__} misreads a linear map of {inputs} inputs, no multiple of "
                 f"{state.blocksize}, on a CPU with AVX-512; take int8, or train on a GPU"
             )
         layer.weight = library.nn.Params4bit(
