@@ -97,7 +97,8 @@ def main() -> None:
     print("\n".join(lines))
     if given.out:
         command = " ".join(["python", *sys.argv])
-        on = ", ".join(f"{name} {value}" for name, value in machine().items() if isinstance(value, str | int))
+        here = machine()
+        on = f"{here['cpu']}, {here['cores']} cores; Python {here['python']}, torch {here['versions']['torch']}"
         given.out.write_text(f"# Attention on the CPU\n\n    {command}\n\n" + "\n".join(lines) + f"\n\n{on}\n")
 
 
