@@ -34,10 +34,10 @@ from adaptx.specs import (
 from adaptx.specs.fingerprint import Json, canonical, canonical_fingerprint, fingerprint
 from adaptx.specs.merge import Searched, searched
 
-TRAIN_VERSION = 1
+TRAIN_VERSION = 2
 """Raised when the same spec would train to another result than before."""
-MERGE_VERSION = 1
-EVALUATE_VERSION = 1
+MERGE_VERSION = 2
+EVALUATE_VERSION = 2
 
 Pick = Callable[[Place], str | None]
 
