@@ -359,7 +359,7 @@ def test_failed_stages_are_named_with_their_cause_and_status_1(adaptx, recipe, d
     def fail(node, *_: object) -> None:
         raise RuntimeError(f"no luck with {node.name}")
 
-    monkeypatch.setattr(local, "check_rows", lambda *_: None)
+    monkeypatch.setattr(local, "check_rows", lambda *_: [])
     monkeypatch.setattr(groups, "execute_train", fail)
     monkeypatch.setattr(
         groups, "execute_evaluations", lambda nodes, *_: {n.fingerprint: OSError("away") for n in nodes}
@@ -378,7 +378,7 @@ def test_what_a_run_may_use_reaches_its_stages(adaptx, recipe, data, monkeypatch
     from adaptx.execution import groups, local
 
     found = set()
-    monkeypatch.setattr(local, "check_rows", lambda *_: None)
+    monkeypatch.setattr(local, "check_rows", lambda *_: [])
     monkeypatch.setattr(groups, "execute_train", lambda _, shop, *__: found.add(shop.resources))
     monkeypatch.setattr(groups, "execute_evaluations", lambda _, shop, *__: found.add(shop.resources) or {})
     given = ("--device", "cpu", "--micro-batch-size", 4, "--micro-batch-tokens", 90, "--checkpoint-seconds", 5)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adaptx.catalog import TASKS
 from adaptx.data.checking import check
-from adaptx.data.examples import Examples, joined
+from adaptx.data.examples import Examples, LeftOut, joined
 from adaptx.data.reading import quotas, read_all, read_rows, read_training
 from adaptx.data.selecting import kept_rows, select
 from adaptx.data.tables import python_table
@@ -63,6 +63,8 @@ def rows_of(*columns: tuple[str, str | tuple[str, ...]], **more: object) -> Rows
 def test_columns_are_picked_labels_named_and_rows_without_gold_dropped() -> None:
     examples = read(ROWS, FORMAT, TABLE)
     assert examples.rows == (0, 2, 3, 4)
+    assert examples.left_out == (LeftOut("no gold label (-1)", 1, 1, where="set"),)
+    assert str(examples.left_out[0]) == "set: left out 1 row: no gold label (-1); the first is row 1"
     assert examples.columns == {"text": ["a", "c", "d", "e"], "label": ["yes", "maybe", "no", "yes"]}
 
 
@@ -93,14 +95,15 @@ def test_filters_look_at_block_after_block(monkeypatch) -> None:
     asked: list[int] = []
     table = python_table("set", TABLE)
     counted = dataclasses.replace(table, values=lambda name, rows: (asked.extend(rows), table.values(name, rows))[1])
-    assert list(kept_rows(ROWS, FORMAT, counted, 1)) == [0]
+    assert list(kept_rows(ROWS, FORMAT, counted, 1).rows) == [0]
     assert asked == [0, 1], "what lies behind the limit is not read"
 
 
 def test_rows_are_chosen_by_prefix() -> None:
     rows = rows_of(("text", "text"), starts_with=("meta.id", "english-"))
     table = {"text": ["a", "b", "c"], "meta": [{"id": "english-1"}, {"id": "thai-1"}, {"id": "english-2"}]}
-    assert read(rows, MaskedLanguageModel(), table).rows == (0, 2)
+    english = read(rows, MaskedLanguageModel(), table)
+    assert (english.rows, english.left_out) == ((0, 2), ()), "rows of other prefixes are other sets'"
     thai = dataclasses.replace(rows, starts_with=("meta.id", "lao-"))
     with pytest.raises(MissingInput, match=r"it has 3 rows, none of them left whose meta\.id begins with 'lao-'"):
         read(thai, MaskedLanguageModel(), table)
@@ -108,8 +111,14 @@ def test_rows_are_chosen_by_prefix() -> None:
 
 def test_blank_texts_are_not_masked() -> None:
     table = {"text": ["", "a", " \n", "b", "\u3000"]}
-    assert read(rows_of(("text", "text")), MaskedLanguageModel(), table).columns == {"text": ["a", "b"]}
-    assert read(rows_of(("text", "text"), first=1), MaskedLanguageModel(), table).rows == (3,)
+    examples = read(rows_of(("text", "text")), MaskedLanguageModel(), table)
+    assert examples.columns == {"text": ["a", "b"]}
+    assert examples.left_out == (LeftOut("no text to mask", 3, 0, where="set"),)
+    sliced = read(rows_of(("text", "text"), first=1), MaskedLanguageModel(), table)
+    assert sliced.rows == (3,)
+    assert sliced.left_out == (LeftOut("no text to mask", 2, 2, where="set"),), (
+        "rows before the slice are another set's"
+    )
 
 
 def test_an_empty_split_says_how_it_became_so() -> None:
@@ -287,7 +296,9 @@ def test_answers_that_stand_elsewhere_are_left_out_of_training_and_counted(tmp_p
     task = Task("qa", QuestionAnswering(), train=(rows,), evaluation=(rows,))
     write(tmp_path, rows, answers_at(*[4] * 18, 5, -7))
     examples = read_training(task, Sources(tmp_path))
-    assert (len(examples), examples.left_out) == (18, 2)
+    assert len(examples) == 18
+    (left,) = examples.left_out
+    assert (left.reason, left.count, left.first) == ("the answer does not stand where the row says", 2, 18)
     assert len(read_rows(rows, task.format, Sources(tmp_path))) == 20, "answers are scored wherever they stand"
     write(tmp_path, rows, answers_at(4, 6))
     with pytest.raises(UserError, match=r"in 1 of 2 rows .*; in row 1 'cat' should begin at 6, where 't sat' stands"):
@@ -399,7 +410,7 @@ def test_every_set_of_the_catalog_that_is_here_fits_its_task(data: str, task: Ta
         try:
             if use == "train":
                 examples = read_training(dataclasses.replace(task, train=(rows,)), sources, 50)
-                assert examples.left_out == 0
+                assert not [each for each in examples.left_out if "answer" in each.reason]
             else:
                 examples = read_rows(rows, task.format, sources, limit=50)
         except MissingInput:

@@ -109,7 +109,9 @@ def test_an_answer_between_sentences_belongs_to_the_next_one(tmp_path) -> None:
 def test_rows_without_an_answer_are_left_out_and_counted(tmp_path) -> None:
     sources = write(tmp_path, "one", {**ROWS, "starts": [[2], [], [10], []]})
     examples = read_training(Task("t", Retrieval(), train=(rows("one", TRAIN),)), sources)
-    assert (examples.rows, examples.left_out) == ((0, 2), 2)
+    assert examples.rows == (0, 2)
+    (left,) = examples.left_out
+    assert (left.reason, left.count, left.first) == ("no answer", 2, 1)
 
 
 @pytest.mark.parametrize(

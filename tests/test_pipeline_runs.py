@@ -1,16 +1,21 @@
 """What a run keeps and removes, what a failure stops and how it is told; a finished training on the user's own rows."""
 
+import dataclasses
 import json
 import shutil
 
+import pyarrow.parquet as pq
 import pytest
 import tiny
 from filelock import FileLock
 from pipeline import FULL, LORA, scores, topic
 
+from adaptx.data.examples import LeftOut
 from adaptx.data.reading import read_rows
 from adaptx.errors import UserError
+from adaptx.execution.local import run
 from adaptx.plan import Status
+from adaptx.progress import Silent
 from adaptx.specs import Evaluate, Hidden, Sequential, Train
 from adaptx.store import Store
 
@@ -91,6 +96,35 @@ def test_bad_rows_stop_the_run_before_the_first_stage(world, tmp_path):
     with pytest.raises(UserError, match=r"xb/test\.parquet has no column 'premise'.*it has: text, topic"):
         tiny.execute(here, tmp_path / "store", tiny.everywhere(train))
     assert not list((tmp_path / "store").glob("train/*"))
+
+
+class Noted(Silent):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_what_is_left_out_is_said_once_a_set_and_recorded(world, tmp_path):
+    """Rows without a gold label (here those of label 1), of a set to train on and one that two models are scored on."""
+    without = [dataclasses.replace(rows, dropped_labels=(1,)) for rows in (*tiny.NLI.train, tiny.NLI.evaluation[1])]
+    task = dataclasses.replace(tiny.NLI, train=(without[0],), evaluation=(without[1],))
+    trainings = [tiny.train(world.bert, task, method) for method in (FULL, LORA)]
+    plan, shop = tiny.workshop(world, tmp_path, tuple(Evaluate(each, task, "xa") for each in trainings))
+    noted = Noted()
+    run(plan, shop, noted, keep=True)
+    labels = [pq.read_table(world.folder / f"{rows.address}.parquet")["label"].to_pylist() for rows in without]
+    expected = [
+        LeftOut("no gold label (1)", each.count(1), each.index(1), where=str(file))
+        for each, file in zip(labels, (world.folder / f"{rows.address}.parquet" for rows in without), strict=True)
+    ]
+    assert sorted(line for line in noted.lines if "left out" in line) == sorted(map(str, expected))
+    for training in trainings:
+        result = json.loads((tiny.folder_of(plan, shop, training) / "result.json").read_text())
+        assert result["left_out"] == [dataclasses.asdict(expected[0])]
+        scored = tiny.folder_of(plan, shop, Evaluate(training, task, "xa"))
+        assert json.loads((scored / "scores.json").read_text())["left_out"] == [dataclasses.asdict(expected[1])]
 
 
 def test_a_module_of_another_checkpoint_is_refused_with_both_digests(world, tmp_path):

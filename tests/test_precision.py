@@ -86,7 +86,7 @@ def said(stages: list[Any], device: str, has_instructions: bool, monkeypatch: py
     )
     shop: Any = SimpleNamespace(store=None, device=torch.device(device))
     for name in ("check_rows", "carry_out_all"):
-        monkeypatch.setattr(local, name, lambda *_, **__: None)
+        monkeypatch.setattr(local, name, lambda *_, **__: [])
     monkeypatch.setattr(local, "cpu_multiplies_bf16", lambda: has_instructions)
     notes: Any = Notes()
     local.run(plan, shop, notes, keep=True)

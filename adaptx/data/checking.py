@@ -1,7 +1,6 @@
 """Hold examples against their format before any work starts; every message names the row."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -41,7 +40,7 @@ def check(examples: Examples, task_format: TaskFormat, where: str) -> None:
 def trainable_answers(examples: Examples, where: str) -> Examples:
     """Question answering rows that can be trained on: those whose first answer stands where they say.
 
-    The authors of SQuAD's and BERT's scripts leave such rows out, too; they are counted in `left_out`.
+    The scripts of SQuAD and BERT leave the others out, too. They are recorded in `left_out`.
 
     Raises:
         UserError: there are no starts, or so many are wrong that they must count something else than characters.
@@ -61,9 +60,7 @@ def trainable_answers(examples: Examples, where: str) -> Examples:
             f"{examples.rows[wrong[0]]} {answers[0]!r} should begin at {starts[0]}, where "
             f"{context[max(starts[0], 0) :][:30]!r} stands. Starts count characters (not bytes) from 0: correct them"
         )
-    left = set(wrong)
-    kept = examples.take([index for index in range(len(rows)) if index not in left])
-    return replace(kept, left_out=len(wrong))
+    return examples.without(wrong, "the answer does not stand where the row says", where)
 
 
 def _misplaced(context: str, answers: list[str], starts: list[int]) -> bool:

@@ -1,23 +1,42 @@
 """Examples: the rows of one set, by the roles of a format."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from adaptx.errors import UserError
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """What of one set did not become examples, for one reason.
+
+    reason: a phrase, such as `no gold label (-1)`. first: the first one's row number (from 0), or its line number (from
+    1) where `unit` is `line`. where: the file or the set, as messages call it.
+    """
+
+    reason: str
+    count: int
+    first: int
+    unit: str = "row"
+    where: str = ""
+
+    def __str__(self) -> str:
+        units = f"{self.count:,} {self.unit}{'s' if self.count != 1 else ''}"
+        return f"{self.where}: left out {units}: {self.reason}; the first is {self.unit} {self.first}"
+
+
+@dataclass(frozen=True)
 class Examples:
     """Columns by role, all of one length; `rows` is each example's row number in its split.
 
-    left_out: rows that were read but cannot be trained on, as their answer does not stand where they say. languages: of
-    each example; empty where nobody said.
+    left_out: what was read and did not become an example, by reason. languages: of each example; empty where nobody
+    said.
     """
 
     rows: tuple[int, ...]
     columns: dict[str, list[Any]]
-    left_out: int = 0
+    left_out: tuple[LeftOut, ...] = ()
     languages: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -26,7 +45,16 @@ class Examples:
     def take(self, indices: Sequence[int]) -> "Examples":
         columns = {role: [values[index] for index in indices] for role, values in self.columns.items()}
         languages = tuple(self.languages[index] for index in indices) if self.languages else ()
-        return Examples(tuple(self.rows[index] for index in indices), columns, languages=languages)
+        return Examples(tuple(self.rows[index] for index in indices), columns, self.left_out, languages)
+
+    def without(self, indices: Collection[int], reason: str, where: str) -> "Examples":
+        """The other examples, with a record of those that are left out."""
+        left = set(indices)
+        if not left:
+            return self
+        kept = self.take([index for index in range(len(self)) if index not in left])
+        record = LeftOut(reason, len(left), self.rows[min(left)], where=where)
+        return replace(kept, left_out=(*self.left_out, record))
 
 
 def clusters(examples: Examples) -> list[int] | None:
@@ -56,4 +84,4 @@ def joined(parts: Sequence[Examples]) -> Examples:
     columns = {role: [value for part in parts for value in part.columns[role]] for role in roles}
     rows = tuple(row for part in parts for row in part.rows)
     languages = tuple(language for part in parts for language in part.languages or ("",) * len(part))
-    return Examples(rows, columns, sum(part.left_out for part in parts), languages)
+    return Examples(rows, columns, tuple(each for part in parts for each in part.left_out), languages)

@@ -6,7 +6,7 @@ from pathlib import Path
 from adaptx.data.checking import check
 from adaptx.data.examples import Examples
 from adaptx.data.file_tables import file_table
-from adaptx.data.selecting import select
+from adaptx.data.selecting import Kept, select
 from adaptx.data.tables import Table
 from adaptx.errors import MissingInput, UserError
 from adaptx.specs import Bitext, BitextMining, Retrieval, Rows, Task
@@ -39,7 +39,7 @@ def read_file(path: Path, task: Task, labelled: bool) -> Examples:
     if not table.length:
         raise UserError(f"{path} holds no rows")
     rows = dataclasses.replace(sets[0], columns=tuple(columns))
-    examples = select(rows, task.format, table, range(table.length))
+    examples = select(rows, task.format, table, Kept(range(table.length)))
     check(examples, task.format, str(path))
     return examples
 

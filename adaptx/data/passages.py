@@ -4,6 +4,7 @@ LAReQA (Roy et al. 2020, arXiv:2004.05484) ranks sentences with the passage they
 """
 
 from bisect import bisect_right
+from dataclasses import replace
 from typing import Any
 
 from adaptx.data.examples import Examples
@@ -20,7 +21,7 @@ def has_passages(examples: Examples) -> bool:
 def answering_sentences(examples: Examples, where: str) -> Examples:
     """Training rows of `query`, `candidate` and `candidate_context`: the sentence in which the first answer begins.
 
-    Rows without an answer are left out and counted.
+    Rows without an answer are recorded in `left_out`.
 
     Raises:
         UserError: a passage, its breaks or a start is not what it should be.
@@ -28,22 +29,23 @@ def answering_sentences(examples: Examples, where: str) -> Examples:
     columns = examples.columns
     if "answer_starts" not in columns:
         raise UserError(f"{where}: rows with passages need where the answer begins: name the column of answer_starts")
-    kept: list[int] = []
+    unanswered: list[int] = []
     candidates: list[str] = []
     for index, row in enumerate(examples.rows):
         passage, breaks = _passage(examples, index, f"{where}, row {row}")
         starts = _starts(columns["answer_starts"][index], passage, f"{where}, row {row}")
-        if starts:
-            start, stop = breaks[_sentence_at(breaks, starts[0])]
-            kept.append(index)
-            candidates.append(passage[start:stop])
-    chosen = examples.take(kept)
+        if not starts:
+            unanswered.append(index)
+            continue
+        start, stop = breaks[_sentence_at(breaks, starts[0])]
+        candidates.append(passage[start:stop])
+    chosen = examples.without(unanswered, "no answer", where)
     found = {
         "query": chosen.columns["query"],
         "candidate": candidates,
         "candidate_context": chosen.columns["passage"],
     }
-    return Examples(chosen.rows, found, len(examples) - len(kept))
+    return replace(chosen, columns=found)
 
 
 def sentence_pool(examples: Examples, language: str, where: str) -> Examples:
@@ -78,7 +80,7 @@ def sentence_pool(examples: Examples, language: str, where: str) -> Examples:
             answered: list[str] = pool["answers"][places[passage, passage[start:stop]]]
             if str(columns["id"][index]) not in answered:
                 answered.append(str(columns["id"][index]))
-    return Examples(tuple(rows), pool)
+    return Examples(tuple(rows), pool, examples.left_out)
 
 
 def _passage(examples: Examples, index: int, where: str, known: dict[str, Breaks] | None = None) -> tuple[str, Breaks]:

@@ -1,13 +1,13 @@
 """Read the rows of a task: from a local mirror, the user's own files, or the hub."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adaptx.data.checking import check, trainable_answers
 from adaptx.data.examples import Examples, joined
 from adaptx.data.file_tables import file_table
 from adaptx.data.passages import answering_sentences, has_passages, sentence_pool
-from adaptx.data.selecting import kept_rows, select
+from adaptx.data.selecting import Kept, kept_rows, select
 from adaptx.data.tables import Table, hub_table, parquet_table
 from adaptx.errors import UserError
 from adaptx.sources import Sources
@@ -32,7 +32,7 @@ def read_all(sets: tuple[Rows, ...], task_format: TaskFormat, sources: Sources, 
 def read_training(task: Task, sources: Sources, limit: int | None = None) -> Examples:
     """A task's training examples, at most `limit`: of several sets, each gives its leading rows in proportion to size.
 
-    Answers that do not stand where their row says are left out and counted.
+    Rows whose answer does not stand where they say are recorded in `left_out`.
 
     Raises:
         UserError: as `read_rows`; the task has no training rows; sets of different roles.
@@ -43,9 +43,9 @@ def read_training(task: Task, sources: Sources, limit: int | None = None) -> Exa
     # One set alone need not be counted to know how much of it is read.
     most = limit if len(tables) == 1 else None
     kept = [kept_rows(rows, task.format, table, most) for rows, table in zip(task.train, tables, strict=True)]
-    shares = quotas([len(each) for each in kept], limit)
+    shares = quotas([len(each.rows) for each in kept], limit)
     parts = [
-        _Set(rows, table, each[:share])
+        _Set(rows, table, replace(each, rows=each.rows[:share]))
         for rows, table, each, share in zip(task.train, tables, kept, shares, strict=True)
         if share
     ]
@@ -57,7 +57,8 @@ def read_training(task: Task, sources: Sources, limit: int | None = None) -> Exa
         read.append(examples)
     examples = joined(read)
     if not len(examples):
-        raise UserError(f"none of the {examples.left_out} training rows of task {task.name} has an answer to train on")
+        causes = "; ".join(str(each) for each in examples.left_out)
+        raise UserError(f"task {task.name} has no rows to train on. {causes}. Correct them, or name another file")
     return examples
 
 
@@ -111,15 +112,15 @@ def _read_pool_set(
     if not isinstance(id_column, str):
         raise UserError(f"{table.where}: candidates need an id: name its column in Rows(columns=...)")
     if limit is not None:
-        ids = table.column(id_column, kept)
+        ids = table.column(id_column, kept.rows)
         wanted = [place < limit or str(name) in wanted_ids for place, name in enumerate(ids)]
-        kept = [row for row, is_wanted in zip(kept, wanted, strict=True) if is_wanted]
+        kept = replace(kept, rows=[row for row, is_wanted in zip(kept.rows, wanted, strict=True) if is_wanted])
     examples = select(rows, task_format, table, kept)
     if has_passages(examples):
         return sentence_pool(examples, rows.language, table.where)
     ids = [None if name is None else str(name) for name in examples.columns["id"]]
     columns = {**examples.columns, "id": ids, "answers": [[name] for name in ids]}
-    examples = Examples(examples.rows, columns)
+    examples = Examples(examples.rows, columns, examples.left_out)
     check(examples, task_format, table.where)
     return examples
 
@@ -141,7 +142,7 @@ def open_table(rows: Rows, task_format: TaskFormat, sources: Sources) -> Table:
 class _Set:
     rows: Rows
     table: Table
-    kept: Sequence[int]
+    kept: Kept
 
 
 def _read(part: _Set, task_format: TaskFormat, limit: int | None) -> Examples:
@@ -166,4 +167,4 @@ def _fewer_sentences(examples: Examples, limit: int) -> Examples:
             numbers.append({old: new for new, old in enumerate(chosen, 1)})
             columns["source" if side == 0 else "target"].append([sentences[number - 1] for number in chosen])
         columns["gold"].append([[numbers[0][one], numbers[1][two]] for one, two in gold[:limit]])
-    return Examples(examples.rows, columns)
+    return replace(examples, columns=columns)

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from adaptx.data.examples import Examples
+from adaptx.data.examples import Examples, LeftOut
 from adaptx.data.tables import Table
 from adaptx.errors import MissingInput, UserError
 from adaptx.specs import (
@@ -25,9 +26,19 @@ LIST_ROLES = ("choices", "tokens", "tags", "answers", "answer_starts", "sentence
 MINING_ROLES = ("source", "target", "gold")
 
 
-def kept_rows(rows: Rows, task_format: TaskFormat, table: Table, most: int | None = None) -> Sequence[int]:
-    """Row numbers of the set's slice, at most `most`: rows without a gold label, without the prefix, or without any
-    text to mask are left out before it is cut.
+@dataclass(frozen=True)
+class Kept:
+    """Row numbers of a set (ascending), and the rows between them that it leaves out."""
+
+    rows: Sequence[int]
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def kept_rows(rows: Rows, task_format: TaskFormat, table: Table, most: int | None = None) -> Kept:
+    """The rows of the set's slice, at most `most`, counted over the rows that pass the set's filters.
+
+    Rows without the set's prefix belong to other sets. Rows without a gold label, or without any text to mask, are
+    recorded as left out.
 
     Raises:
         UserError: a column is missing, or nothing is left (`MissingInput`).
@@ -41,7 +52,8 @@ def kept_rows(rows: Rows, task_format: TaskFormat, table: Table, most: int | Non
     stop = min(
         (end for end in (rows.stop, None if most is None else rows.first + most) if end is not None), default=None
     )
-    kept = _passing(rows, task_format, table, stop)[rows.first : stop]
+    passing, left_out = _passing(rows, task_format, table, stop)
+    kept = passing[rows.first : stop]
     if not kept:
         cut = f" after the slice [{rows.first}:{rows.stop}]" if rows.first or rows.stop else ""
         if rows.starts_with:
@@ -49,42 +61,60 @@ def kept_rows(rows: Rows, task_format: TaskFormat, table: Table, most: int | Non
         raise MissingInput(
             f"{table.where} is empty: it has {table.length} rows, none of them left{cut}; check the split and its file"
         )
-    return kept
+    # What lies before or behind the slice is another set's.
+    low = passing[rows.first - 1] if rows.first else -1
+    high = passing[stop] if stop is not None and stop < len(passing) else table.length
+    records: list[LeftOut] = []
+    for reason, numbers in left_out.items():
+        within = [number for number in numbers if low < number < high]
+        if within:
+            records.append(LeftOut(reason, len(within), within[0], where=table.where))
+    return Kept(kept, tuple(records))
 
 
-def _passing(rows: Rows, task_format: TaskFormat, table: Table, stop: int | None) -> Sequence[int]:
-    """Rows that pass every filter, of which at least the leading `stop` are looked for."""
+def _passing(
+    rows: Rows, task_format: TaskFormat, table: Table, stop: int | None
+) -> tuple[Sequence[int], dict[str, list[int]]]:
+    """Rows that pass every filter, of which at least the leading `stop` are looked for; reason -> rows left out."""
     label, text = rows.column("label"), rows.column("text")
     dropped = {*rows.dropped_labels, *(str(value) for value in rows.dropped_labels if table.own)}
     masks = isinstance(task_format, MaskedLanguageModel | SpanCorruption) and isinstance(text, str)
     if not ((dropped and isinstance(label, str)) or rows.starts_with or masks):
-        return range(table.length)
+        return range(table.length), {}
+    unlabelled = f"no gold label ({', '.join(str(value) for value in rows.dropped_labels)})"
+    left_out: dict[str, list[int]] = {unlabelled: [], "no text to mask": []}
     kept: list[int] = []
     for first in range(0, table.length, BLOCK_ROWS):
-        block = range(first, min(first + BLOCK_ROWS, table.length))
-        passing = [True] * len(block)
-        if dropped and isinstance(label, str):
-            passing = [value not in dropped for value in table.column(label, block)]
+        block: Sequence[int] = range(first, min(first + BLOCK_ROWS, table.length))
         if rows.starts_with:
             column, prefix = rows.starts_with
             values = table.column(column, block)
-            passing = [p and str(v).startswith(prefix) for p, v in zip(passing, values, strict=True)]
+            block = [row for row, value in zip(block, values, strict=True) if str(value).startswith(prefix)]
+        if dropped and isinstance(label, str):
+            labelled = [value not in dropped for value in table.column(label, block)]
+            block = _split(block, labelled, left_out[unlabelled])
         if masks and isinstance(text, str):
-            passing = [
-                p and v != "" and not str(v).isspace() for p, v in zip(passing, table.column(text, block), strict=True)
-            ]
-        kept += [row for row, passes in zip(block, passing, strict=True) if passes]
+            written = [value != "" and not str(value).isspace() for value in table.column(text, block)]
+            block = _split(block, written, left_out["no text to mask"])
+        kept += block
         if stop is not None and len(kept) >= stop:
             break
-    return kept
+    return kept, left_out
 
 
-def select(rows: Rows, task_format: TaskFormat, table: Table, kept: Sequence[int]) -> Examples:
-    """The columns of those rows, by role.
+def _split(block: Sequence[int], passes: Sequence[bool], others: list[int]) -> list[int]:
+    """The rows that pass; the others are added to `others`."""
+    others += [row for row, is_in in zip(block, passes, strict=True) if not is_in]
+    return [row for row, is_in in zip(block, passes, strict=True) if is_in]
+
+
+def select(rows: Rows, task_format: TaskFormat, table: Table, chosen: Kept) -> Examples:
+    """The columns of those rows, by role, with the record of what the table and the set leave out.
 
     Raises:
         UserError: a cell of a CSV file that should hold a JSON list holds none.
     """
+    kept = chosen.rows
     columns: dict[str, list[Any]] = {}
     for role, column in rows.columns:
         if isinstance(column, str):
@@ -105,7 +135,8 @@ def select(rows: Rows, task_format: TaskFormat, table: Table, kept: Sequence[int
         columns["tags"] = [_tags(tags, rows.label_names, table.own) for tags in columns["tags"]]
     if isinstance(task_format, Retrieval) and "gold" in columns:
         columns["gold"] = [_ids(value) for value in columns["gold"]]
-    return Examples(tuple(kept), columns, languages=(rows.language,) * len(kept))
+    of_file = tuple(replace(each, where=table.where) for each in table.left_out)
+    return Examples(tuple(kept), columns, (*of_file, *chosen.left_out), (rows.language,) * len(kept))
 
 
 def _is_list(role: str, task_format: TaskFormat) -> bool:

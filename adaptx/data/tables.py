@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from adaptx.data.examples import LeftOut
 from adaptx.data.hub import load_split
 from adaptx.errors import MissingInput, UserError
 from adaptx.specs import Rows
@@ -17,7 +18,7 @@ class Table:
     """One split. `where` is how messages call it; `values(column, rows)` reads a column that is not nested.
 
     names: all columns, nested ones with dots (`answers.text`). own: a file of the user's own, whose numbers may be
-    texts. textual: all values are texts (CSV), so that lists in them are JSON.
+    texts. textual: all values are texts (CSV), so that lists in them are JSON. left_out: what of a file is no row.
     """
 
     where: str
@@ -26,6 +27,7 @@ class Table:
     values: Values
     own: bool = False
     textual: bool = False
+    left_out: tuple[LeftOut, ...] = ()
 
     def column(self, name: str, rows: Sequence[int]) -> list[Any]:
         """A column's values in those rows (ascending); `a.b` reaches into structs and into lists of structs.

@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -175,7 +176,7 @@ def _train_result(
         "rows_used": sum(rows_used.values()),
         "rows_expected": _expected([rows.expected for rows in train.task.train]),
         "rows_by_task": rows_used,
-        "rows_left_out": sum(each.left_out for each in examples.values()),
+        "left_out": [asdict(each) for read in examples.values() for each in read.left_out],
         "items_by_task": dict(zip(rows_used, training.sampler.sizes, strict=True)),
         "selected_step": outcome.selected_step,
         "selected_on": f"development set of {train.task.name} ({languages})" if selects else None,
@@ -242,6 +243,7 @@ def _evaluate(
         "details": predicted.details,
         "rows_used": len(predicted.rows),
         "rows_expected": rows.expected,
+        "left_out": [asdict(each) for each in examples.left_out],
         "tokens_per_word": statistics.tokens_per_word,
         "unknown_share": statistics.unknown_share,
         "truncated_share": statistics.truncated_share,

@@ -8,6 +8,7 @@ from statistics import mean
 
 from adaptx.backbones.bf16_products import cpu_multiplies_bf16
 from adaptx.costs import cost
+from adaptx.data.examples import LeftOut
 from adaptx.data.reading import read_rows, read_training
 from adaptx.execution.building import Workshop
 from adaptx.execution.groups import Group, grouped
@@ -57,7 +58,8 @@ def run(
     worker_devices(shop, workers)
     statuses = plan.statuses(shop.store, keep)
     to_do = [node for node in plan.nodes if statuses[node.fingerprint] is Status.TO_DO]
-    check_rows(to_do, shop)
+    for left_out in check_rows(to_do, shop):
+        progress.note(str(left_out))
     if shop.device.type == "cpu" and not cpu_multiplies_bf16() and any(_in_bf16(node) for node in to_do):
         progress.note(SLOW_BF16)
     summary = Summary()
@@ -104,14 +106,18 @@ def _in_bf16(node: Node) -> bool:
             return node.stage.config.precision == "bf16"
 
 
-def check_rows(nodes: list[Node], shop: Workshop) -> None:
-    """Read and check all rows that the stages will read, so that bad input stops the run before it begins."""
+def check_rows(nodes: list[Node], shop: Workshop) -> list[LeftOut]:
+    """Read and check all rows that the stages will read, so that bad input stops the run before it begins.
+
+    Returns what of each set is left out, once.
+    """
     seen: set[object] = set()
+    left_out: dict[LeftOut, None] = {}
 
     def check(rows: Rows, task: Task, limit: int | None) -> None:
         if (rows, task.format, limit) not in seen:
             seen.add((rows, task.format, limit))
-            read_rows(rows, task.format, shop.sources, limit)
+            left_out.update(dict.fromkeys(read_rows(rows, task.format, shop.sources, limit).left_out))
 
     for node in nodes:
         stage = node.stage
@@ -126,9 +132,10 @@ def check_rows(nodes: list[Node], shop: Workshop) -> None:
         for task in stage.tasks:
             if (task.train, stage.limit) not in seen:
                 seen.add((task.train, stage.limit))
-                read_training(task, shop.sources, stage.limit)
+                left_out.update(dict.fromkeys(read_training(task, shop.sources, stage.limit).left_out))
             for rows in task.development if isinstance(stage.config.selection, Best) else ():
                 check(rows, task, None)
+    return list(left_out)
 
 
 def drop_transient(plan: Plan, shop: Workshop) -> None:
