@@ -13,7 +13,7 @@ from adaptx.published_source import base_refusal
 from adaptx.sources import Sources
 from adaptx.specs import Evaluate, Full, Merge, Published, Recipe, Stage, Train
 from adaptx.specs.fingerprint import Json
-from adaptx.store import Entry, Store
+from adaptx.store import Entry, Store, folder_name
 
 
 class Status(enum.Enum):
@@ -48,7 +48,7 @@ class Node:
 
     @property
     def folder_name(self) -> str:
-        return f"{self.name}-{self.fingerprint[:8]}"
+        return folder_name(self.name, self.fingerprint)
 
 
 @dataclass(frozen=True)

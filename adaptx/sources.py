@@ -21,11 +21,9 @@ from typing import Any
 from adaptx.errors import MissingInput, UserError
 from adaptx.sample import SAMPLE
 from adaptx.specs import ModelSpec, Rows
+from adaptx.specs.task import LOCAL
 
 SAMPLE_NAME = "sample"
-LOCAL = "file:"
-"""`Rows(hub_id="file:<folder>", config=...)` are the user's own: config is a file's name in the folder, or patterns of
-names with spaces between them, whose files are read one after the other in order of their paths."""
 Resolve = Callable[[str, str, str | None], str]
 """(`datasets` or `models`, hub id, revision) -> commit."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")

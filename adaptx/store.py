@@ -26,6 +26,7 @@ BUILDING = ".building-"
 KINDS = ("train", "merge", "evaluate")
 STAGE_FILE = "stage.json"
 MODULE_FILE = "module.safetensors"
+MOST_NAME_BYTES = 200
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class Store:
     @contextlib.contextmanager
     def building(self, kind: str, name: str, record: dict[str, Any]) -> Generator[Path]:
         """A temporary folder that becomes the finished stage when the block ends without an error."""
-        final = self.root / kind / f"{name}-{record['fingerprint'][:8]}"
+        final = self.root / kind / folder_name(name, record["fingerprint"])
         final.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=final.parent, prefix=BUILDING))
         try:
@@ -146,6 +147,11 @@ class Store:
         assert self._entries is not None or self.entries() is not None
         assert self._entries is not None
         self._entries[record["fingerprint"]] = Entry(folder, kind, record["fingerprint"], record["nominal"])
+
+
+def folder_name(name: str, fingerprint: str) -> str:
+    """What a stage's folder is called; a name of many parts is cut, as file systems take 255 bytes."""
+    return f"{name.encode()[:MOST_NAME_BYTES].decode(errors='ignore')}-{fingerprint[:8]}"
 
 
 def read_json(path: Path) -> Any:

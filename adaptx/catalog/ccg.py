@@ -11,8 +11,9 @@ from pathlib import Path
 
 from adaptx.catalog.tagged import CONLL_ENDINGS, read_tagged
 from adaptx.errors import MissingInput, UserError
-from adaptx.sources import LOCAL, local_files
+from adaptx.sources import local_files
 from adaptx.specs import Rows, Tagging, Task
+from adaptx.specs.task import LOCAL
 
 FOLDER_VARIABLE = "ADAPTX_CCGBANK"
 _COLUMNS = (("tokens", "tokens"), ("tags", "tags"))

@@ -8,7 +8,6 @@ from os import PathLike
 from pathlib import Path
 
 from adaptx.errors import MissingInput, UserError
-from adaptx.sources import LOCAL
 from adaptx.specs import (
     Bitext,
     BitextMining,
@@ -23,6 +22,7 @@ from adaptx.specs import (
     Task,
     TaskFormat,
 )
+from adaptx.specs.task import LOCAL
 
 Files = Mapping[str, str | PathLike[str]]
 """Language -> file; a relative path begins in the folder where adaptx is started."""

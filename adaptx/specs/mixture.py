@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from adaptx.specs.fingerprint import OUTSIDE
 from adaptx.specs.hashing import keep_hash
+from adaptx.specs.names import check_file_name
 from adaptx.specs.task import Rows, Task
 
 
@@ -87,6 +88,8 @@ class Mixture:
     label: str = field(default="", metadata=OUTSIDE)
 
     def __post_init__(self) -> None:
+        if self.label:
+            check_file_name("Mixture(label)", self.label)
         names = [task.name for task in self.tasks]
         if len(self.tasks) < 2 or len(set(names)) != len(names):
             raise ValueError(f"Mixture({', '.join(names)}): name at least two tasks, each once")

@@ -8,6 +8,7 @@ from adaptx.specs.architecture import ARCHITECTURES, ATTENTION, Architecture, Mo
 from adaptx.specs.fingerprint import ADDED_LATER, OUTSIDE
 from adaptx.specs.hashing import keep_hash
 from adaptx.specs.method import FUSED
+from adaptx.specs.names import check_file_name
 from adaptx.specs.quantisation import Quantisation
 
 
@@ -211,14 +212,20 @@ class ModelSpec:
     layers: int | None = None
     quantised: Quantisation | None = None
 
+    def __post_init__(self) -> None:
+        check_file_name("ModelSpec(hub_id), its last part", self._last_part)
+
     @property
     def name(self) -> str:
         """Short name for folders and tables: the last part of the hub id or path; `e5-l6` of a cut checkpoint, `e5-nf4`
         of a quantised one.
         """
-        name = self.hub_id.rstrip("/").rsplit("/", 1)[-1]
-        name = name if self.layers is None else f"{name}-l{self.layers}"
+        name = self._last_part if self.layers is None else f"{self._last_part}-l{self.layers}"
         return name if self.quantised is None else f"{name}-{self.quantised.value}"
+
+    @property
+    def _last_part(self) -> str:
+        return self.hub_id.rstrip("/").rsplit("/", 1)[-1]
 
     def quantise(self, kind: Quantisation) -> "ModelSpec":
         """The checkpoint with the linear maps of its layers stored in few digits.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from adaptx.specs.fingerprint import OUTSIDE
 from adaptx.specs.method import Method
 from adaptx.specs.model import ModelSpec
+from adaptx.specs.names import check_file_name
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,4 @@ class Published:
     licence: str = field(default="", metadata=OUTSIDE)
 
     def __post_init__(self) -> None:
-        if not self.name or "/" in self.name or self.name.startswith("."):
-            raise ValueError(
-                f"Published(name={self.name!r}): folders are called after it, so it has no `/` or leading dot; "
-                "name it with published(..., name=...)"
-            )
+        check_file_name("Published(name)", self.name)

@@ -11,6 +11,7 @@ from adaptx.specs.method import Method
 from adaptx.specs.mixing import Attention, MixingRule
 from adaptx.specs.mixture import Mixture
 from adaptx.specs.model import ModelSpec
+from adaptx.specs.names import check_file_name
 from adaptx.specs.published import Published
 from adaptx.specs.published_score import PublishedScore
 from adaptx.specs.suite import Suite
@@ -241,5 +242,6 @@ class Recipe:
     question: str = ""
 
     def __post_init__(self) -> None:
+        check_file_name("Recipe(name)", self.name)
         if not self.evaluations:
             raise ValueError(f"recipe {self.name!r} holds no evaluations: its build() must return at least one")

@@ -5,6 +5,11 @@ from dataclasses import dataclass, field, replace
 from adaptx.specs.fingerprint import OUTSIDE
 from adaptx.specs.formats import TaskFormat
 from adaptx.specs.hashing import keep_hash
+from adaptx.specs.names import check_address, check_file_name
+
+LOCAL = "file:"
+"""`Rows(hub_id="file:<folder>", config=...)` are the user's own: config is a file's name in the folder, or patterns of
+names with spaces between them, whose files are read one after the other in order of their paths."""
 
 
 @keep_hash
@@ -41,6 +46,10 @@ class Rows:
     parallel_group: str | None = field(default=None, metadata=OUTSIDE)
 
     def __post_init__(self) -> None:
+        check_file_name("Rows(language)", self.language)
+        if not self.hub_id.startswith(LOCAL):
+            for field_name in ("hub_id", "config", "split"):
+                check_address(f"Rows({field_name})", getattr(self, field_name))
         if self.first < 0 or (self.stop is not None and self.stop <= self.first):
             raise ValueError(f"{self.address}: the slice [{self.first}:{self.stop}] holds no row")
 
@@ -77,8 +86,7 @@ class Task:
     description: str = field(default="", metadata=OUTSIDE)
 
     def __post_init__(self) -> None:
-        if not self.name or "/" in self.name or self.name.startswith("."):
-            raise ValueError(f"Task(name={self.name!r}): folders are called after it, so it has no `/` or leading dot")
+        check_file_name("Task(name)", self.name)
         languages = [rows.language for rows in self.evaluation]
         if len(set(languages)) != len(languages):
             raise ValueError(f"task {self.name} has two evaluation sets for one language: {sorted(languages)}")

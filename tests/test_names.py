@@ -1,0 +1,118 @@
+"""Names that become names of files: the specs refuse those that would leave their folder or get lost in it."""
+
+from pathlib import Path
+
+import pytest
+import tiny
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from adaptx.catalog import E5_MINI
+from adaptx.specs import Bitext, Classification, Evaluate, Lora, Mixture, ModelSpec, Published, Recipe, Rows, Task
+from adaptx.specs.names import MOST_BYTES, check_address, check_file_name
+from adaptx.store import Store
+
+BAD = {
+    "": "it is empty",
+    "pt/br": "it has a slash (`/`)",
+    "../../x": "it has a slash (`/`)",
+    "a\\b": "it has a slash",
+    "..": "it begins with `.`",
+    ".hidden": "it begins with `.`",
+    "-rf": "it begins with `-`",
+    "nul\0": "it has U+0000",
+    "two\nlines": "it has U+000A",
+    "half \ud83d": "it has U+D83D",
+    "turned \u202e": "it has U+202E",
+    " en": "begins or ends with a space",
+    "é" * 51: "it is 102 bytes long, more than 100",
+}
+MAKERS = {
+    "Rows(language)": lambda name: tiny.rows("nli", name, "test", ()),
+    "Task(name)": lambda name: Task(name, Bitext()),
+    "Mixture(label)": lambda name: Mixture((tiny.NLI, tiny.TOPIC), label=name),
+    "Published(name)": lambda name: Published("owner/module", E5_MINI, Lora(), "owner/base", name),
+    "Recipe(name)": lambda name: Recipe(name, (Evaluate(E5_MINI, tiny.TATOEBA, "xa"),)),
+}
+
+
+@pytest.mark.parametrize("field", MAKERS)
+@pytest.mark.parametrize("name", BAD)
+def test_specs_refuse_names_that_no_file_should_have(field: str, name: str) -> None:
+    if field == "Mixture(label)" and not name:
+        assert MAKERS[field](name).name == "nli_topic", "a mixture without a label is called after its tasks"
+        return
+    with pytest.raises(ValueError) as caught:
+        MAKERS[field](name)
+    told = str(caught.value)
+    assert told.startswith(f"{field}={name!r}: ")
+    assert BAD[name] in told
+    assert "use letters, digits" in told
+
+
+def test_a_mirror_s_files_stay_in_it() -> None:
+    fields = {"hub_id": "owner/name", "config": "en", "split": "test"}
+    assert Rows(**fields, language="en", columns=()).address == "owner/name/en/test"
+    for field in fields:
+        for bad in ("../../etc", "a//b", "/etc", "owner/..", "nul\0"):
+            with pytest.raises(ValueError, match=r"Rows\(" + field):
+                Rows(**{**fields, field: bad}, language="en", columns=())
+    # The user's own files may lie anywhere.
+    assert Rows("file:/data/../rows", "a.csv", "test", "en", ()).language == "en"
+
+
+def test_a_model_is_called_after_the_last_part_of_its_place() -> None:
+    assert ModelSpec("../models/xlm-r/").name == "xlm-r"
+    for place in ("..", "owner/", "/models/.", "owner/na\nme"):
+        if place.rstrip("/").rsplit("/", 1)[-1] == "owner":
+            assert ModelSpec(place).name == "owner"
+            continue
+        with pytest.raises(ValueError, match=r"ModelSpec\(hub_id\), its last part"):
+            ModelSpec(place)
+
+
+@given(st.text() | st.text(st.sampled_from("./\\-ab \0\n\ud83d"), max_size=12) | st.text(min_size=30, max_size=120))
+@example("é" * (MOST_BYTES // 2))
+@example("...")
+@example("a/../../b")
+def test_no_accepted_name_leaves_its_folder_or_is_lost(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+    try:
+        check_file_name("name", name)
+    except ValueError:
+        return
+    folder = tmp_path_factory.getbasetemp() / "names"
+    folder.mkdir(exist_ok=True)
+    file = folder / name
+    assert file.resolve().parent == folder.resolve()
+    file.write_text(name)
+    assert name in [each.name for each in folder.iterdir()]
+    file.unlink()
+    golds = Store(folder).golds_file(name, name, "ab" * 32)
+    golds.parent.mkdir(exist_ok=True)
+    golds.touch()
+    assert golds.resolve().parent == (folder / "golds").resolve()
+    golds.unlink()
+
+
+@given(st.text(st.sampled_from("./\\-ab \0"), max_size=16))
+def test_no_accepted_address_leaves_its_folder(name: str) -> None:
+    try:
+        check_address("hub_id", name)
+    except ValueError:
+        return
+    folder = Path("/mirror")
+    assert (folder / name).resolve().is_relative_to(folder)
+    assert (folder / name).resolve() != folder
+
+
+def test_a_stage_of_many_names_has_a_folder_that_file_systems_take(tmp_path: Path) -> None:
+    tasks = tuple(Task(f"{'long' * 20}{number}", Classification(("a", "b"))) for number in range(6))
+    store = Store(tmp_path)
+    record = {"name": Mixture(tasks).name, "fingerprint": "ab" * 32, "nominal": "cd" * 32}
+    with store.building("train", record["name"], record) as folder:
+        (folder / "result.json").write_text("{}")
+    entry = Store(tmp_path).find("ab" * 32)
+    assert entry is not None
+    assert entry.folder.name.startswith("longlong")
+    assert entry.folder.name.endswith("-abababab")
+    assert len(entry.folder.name.encode()) < 255
