@@ -1,5 +1,6 @@
 """In which languages a score is zero-shot: those in which nothing like the measured task was trained on."""
 
+from adaptx.catalog.language_facts import same_language
 from adaptx.naming import merges, path
 from adaptx.specs import Classification, Evaluate, Tagging, TaskFormat
 from adaptx.specs.merge import searched
@@ -20,9 +21,12 @@ def source_languages(evaluate: Evaluate) -> frozenset[str]:
         if alike(search.task.format, evaluate.task.format)
         for rows in search.task.development
     }
-    return frozenset(chosen) | frozenset(
+    found = frozenset(chosen) | frozenset(
         language for task in (evaluate.task, *trained) for language in task.source_languages
     )
+    # Data sets write one language in several codes: what was trained on as `swa` is no zero-shot score in `sw`.
+    measured = {language for language in evaluate.task.languages if any(same_language(language, one) for one in found)}
+    return found | measured
 
 
 def alike(one: TaskFormat, other: TaskFormat) -> bool:

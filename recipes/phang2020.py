@@ -5,9 +5,10 @@
     adaptx run recipes/phang2020.py --size small --data DIR      # e5-mini, about a quarter of an hour on two CPU cores
     adaptx report recipes/phang2020.py --size small --data DIR --out phang2020-report
 
-Hypotheses, from the paper's abstract. H1: an intermediate task raises XTREME's average, most of all question
-answering's. H2: MNLI, SQuAD and HellaSwag are the best single ones. H3: multi-task training adds a little. H4:
-neither masked language modelling beside the intermediate task nor its translations beat plain English.
+Hypotheses, from the paper's abstract. H1: an intermediate task raises XTREME's average, most of all sentence retrieval
+(BUCC, Tatoeba), then question answering. H2: MNLI, SQuAD and HellaSwag are the best single ones. H3: multi-task
+training adds a little. H4: neither masked language modelling beside the intermediate task nor its translations beat
+plain English.
 
 Factors: what is trained before the target (nothing; nine tasks; all of them; MNLI with masked language modelling;
 MNLI with its translations), target task, seed. The report sets the published scores beside ours.
@@ -70,6 +71,7 @@ from adaptx.catalog import (
     wikipedia_mlm,
 )
 
+SELECTED_ON = 500
 CHOSEN = (
     "Left open by the paper's text as known here, and chosen: the intermediate stage has the targets' learning rate, "
     "batch and lengths, and two epochs.",
@@ -79,7 +81,8 @@ CHOSEN = (
     "Chosen: three seeds, no restart is dropped.",
     "From the authors' XTREME scripts: learning rate 1e-5, batch 32 (question answering 16), epochs XNLI 2, PAWS-X 5, "
     "tagging 10, question answering 2, warm-up 10%, length 256 (question answering 384), the best English development "
-    "score of every 1,000 steps, stopping after 30 without improvement.",
+    "score of every 1,000 steps, stopping after 30 without improvement. That score is of the first 500 development "
+    "rows of what is trained on, as in jiant; XNLI's are therefore MNLI's.",
 )
 
 
@@ -102,6 +105,12 @@ class Size:
     rows: tuple[int | None, int | None]
     most_of_mixture: int
     test_rows: int | None = None
+
+
+def selected_as_in_jiant(task: Task) -> Task:
+    """The task with the first 500 English development rows of what it trains on; XNLI trains on MNLI."""
+    (rows,) = MNLI.development if task == XNLI else task.development
+    return replace(task, development=(replace(rows, stop=SELECTED_ON, expected=min(rows.expected or 0, SELECTED_ON)),))
 
 
 def at_hand(task: Task, *languages: str) -> Task:
@@ -184,12 +193,15 @@ def build(
         more = replace(train(translated, seed, 0, epochs, Pretrained()), limit=MNLI.train[0].expected)
         return [*plain, beside, *([more] if size == "full" else [])]
 
+    targets = {
+        selected_as_in_jiant(task) if size == "full" else task: trained for task, trained in chosen.targets.items()
+    }
     evaluations: list[Evaluate] = []
     for seed in seeds or chosen.seeds:
         before = intermediates(seed)
         trained = [
             (train(task, seed, 1, epochs, start), measured)
-            for task, (epochs, further) in chosen.targets.items()
+            for task, (epochs, further) in targets.items()
             for start in (Pretrained(), *map(Sequential, before))
             for measured in (task, *further)
         ]

@@ -12,8 +12,10 @@ from adaptx.catalog import (
     ANLI_PLUS,
     LANGUAGES,
     LAREQA,
+    MASAKHANER2,
     MLQA,
     MNLI,
+    MT5_ZERO_SHOT,
     NLI,
     NTREX_MLM,
     PAWSX,
@@ -34,6 +36,7 @@ from adaptx.catalog import (
     ntrex_mlm,
     wikipedia_mlm,
 )
+from adaptx.catalog.language_facts import same_language
 from adaptx.metrics import METRICS
 from adaptx.specs import (
     Bitext,
@@ -247,7 +250,7 @@ def test_xnli_has_its_fifteen_languages_and_no_other() -> None:
 def test_questions_of_copa_are_asked_in_words() -> None:
     (role, words), *others = XCOPA.evaluation[0].wording
     assert (role, others) == ("question", [])
-    assert dict(words) == {"cause": "What was the cause?", "effect": "What happened as a result?"}
+    assert dict(words) == {"cause": "What was the cause?", "effect": "What was the effect?"}
     assert all(rows.wording == XCOPA.evaluation[0].wording for rows in every_set(XCOPA))
 
 
@@ -280,3 +283,26 @@ def test_an_unknown_task_is_refused_with_near_names() -> None:
     assert find_task("xnli") is XNLI
     with pytest.raises(ValueError, match="unknown task 'xnly'; near: xnli"):
         find_task("xnly")
+
+
+def test_ntrex_is_read_by_the_hubs_configs() -> None:
+    configs = [rows.config for rows in NTREX_MLM.evaluation]
+    assert {"eng_Latn", "zho_Hans", "swa_Latn", "fas_Arab"} <= set(configs)
+    for rows in NTREX_MLM.evaluation:
+        assert same_language(rows.config, rows.language), f"{rows.config} is not {rows.language}"
+
+
+def test_masakhaner_s_test_sets_have_the_rows_of_the_hub() -> None:
+    rows = {rows.language: rows.expected for rows in MASAKHANER2.evaluation}
+    known = {
+        "bam": 1_274, "ewe": 1_001, "kin": 2_235, "lug": 1_412, "twi": 1_211, "wol": 1_312, "yor": 1_964, "zul": 1_670,
+    }  # fmt: skip
+    assert {language: rows[language] for language in known} == known
+    assert None not in rows.values()
+
+
+def test_mt5_s_scores_cite_where_they_are_from() -> None:
+    sources = {score.task: score.source for score in MT5_ZERO_SHOT}
+    assert "README" in sources["tydiqa"]
+    assert "multilingual-t5" in sources["tydiqa"]
+    assert "README" not in sources["xnli"]

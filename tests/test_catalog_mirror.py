@@ -1,6 +1,7 @@
 """The catalog against real rows: files, columns and labels of the local mirror that lies beside the checkout."""
 
 import csv
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from adaptx.catalog import TASKS
+from adaptx.catalog import LAREQA, LAREQA_OFFICIAL, TASKS
+from adaptx.catalog.tasks.retrieval import LAREQA_CANDIDATES
+from adaptx.data.reading import read_pool
+from adaptx.report.scored_as import how_scored
+from adaptx.sources import Sources
 from adaptx.specs import Rows, Task
 
 MIRROR = Path(__file__).parents[2] / "shared/data/hub"
@@ -103,3 +108,32 @@ def test_parallel_sets_have_the_same_labels_or_ids_row_by_row(task: Task) -> Non
             columns.setdefault(rows.parallel_group, []).append(values(rows, aligned) if aligned else [count])
     for group, found in columns.items():
         assert all(each == found[0] for each in found), f"{task.name}: rows of {group} are not parallel"
+
+
+OFFICIAL_CANDIDATES = {
+    "ar": 1_222, "de": 1_276, "el": 1_234, "en": 1_180, "es": 1_215, "hi": 1_244, "ru": 1_219, "th": 852, "tr": 1_167,
+    "vi": 1_209, "zh": 1_196,
+}  # fmt: skip
+"""XQuAD-R's, from the README of github.com/google-research-datasets/lareqa."""
+
+
+def test_lareqa_s_candidates_are_the_official_ones_by_the_authors_breaks() -> None:
+    assert sum(OFFICIAL_CANDIDATES.values()) == LAREQA_CANDIDATES == 13_014
+    there = tuple(rows for rows in LAREQA_OFFICIAL.pool if file(rows).is_file())
+    assert len(there) >= 8
+    for rows in there:
+        pool = read_pool(dataclasses.replace(LAREQA_OFFICIAL, pool=(rows,)), Sources(MIRROR))
+        assert len(pool) == OFFICIAL_CANDIDATES[rows.language], rows.language
+        # Each question has exactly one right sentence in each language, and it holds the answer's beginning.
+        answered = [key for keys in pool.columns["answers"] for key in keys]
+        assert len(answered) == len(set(answered)) == 1_190
+
+
+def test_without_breaks_lareqa_s_candidates_come_by_rule_and_the_report_says_so() -> None:
+    rows = next(rows for rows in LAREQA.pool if rows.language == "en")
+    assert "sentence_breaks" not in pq.read_schema(file(rows)).names
+    pool = read_pool(dataclasses.replace(LAREQA, pool=(rows,)), Sources(MIRROR))
+    assert 1_100 < len(pool) < 1_300
+    assert "split by a rule" in how_scored(LAREQA)
+    assert "13,014" in how_scored(LAREQA)
+    assert "rule" not in how_scored(LAREQA_OFFICIAL)

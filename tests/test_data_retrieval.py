@@ -136,20 +136,21 @@ def test_passages_that_do_not_fit(tmp_path, changed: dict, said: str) -> None:
 # --- pools
 
 
-def test_a_pool_has_each_distinct_sentence_of_each_distinct_passage_once(tmp_path) -> None:
+def test_a_pool_has_each_sentence_of_each_distinct_passage(tmp_path) -> None:
+    """A sentence that stands in its passage twice is two candidates, as in LAReQA's script, and both are right."""
     sources = write(tmp_path, "one", ROWS)
     pool = read_pool(Task("t", Retrieval(), pool=(rows("one", POOL),)), sources)
-    assert pool.columns["candidate"] == ["A cat sat.", "It slept!", "Then it left.", "Elsewhere it rains."]
-    assert pool.columns["answers"] == [["q0", "q3"], ["q1"], ["q3"], ["q2"]]
-    assert pool.columns["id"] == ["en:0:0", "en:0:1", "en:0:3", "en:2:0"]
-    assert pool.columns["candidate_context"] == [PASSAGE, PASSAGE, PASSAGE, "Elsewhere it rains."]
+    assert pool.columns["candidate"] == ["A cat sat.", "It slept!", "It slept!", "Then it left.", "Elsewhere it rains."]
+    assert pool.columns["answers"] == [["q0", "q3"], ["q1"], ["q1"], ["q3"], ["q2"]]
+    assert pool.columns["id"] == ["en:0:0", "en:0:1", "en:0:2", "en:0:3", "en:2:0"]
+    assert pool.columns["candidate_context"] == [*[PASSAGE] * 4, "Elsewhere it rains."]
 
 
 def test_pools_of_several_languages_share_ids_of_questions_not_of_candidates(tmp_path) -> None:
     write(tmp_path, "one", ROWS)
     sources = write(tmp_path, "two", ROWS)
     pool = read_pool(Task("t", Retrieval(), pool=(rows("one", POOL), rows("two", POOL, "sw"))), sources)
-    assert len(set(pool.columns["id"])) == len(pool) == 8
+    assert len(set(pool.columns["id"])) == len(pool) == 10
     assert [name for name, ids in zip(pool.columns["id"], pool.columns["answers"], strict=True) if "q2" in ids] == [
         "en:2:0",
         "sw:2:0",

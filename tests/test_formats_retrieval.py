@@ -1,5 +1,6 @@
 """Retrieval ranks a pool by cosine and knows every right candidate; aligned sentences find one another (Tatoeba)."""
 
+import dataclasses
 import random
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from adaptx.formats.bitext import BITEXT
 from adaptx.formats.retrieval import RANKED, RETRIEVAL
 from adaptx.metrics import METRICS
 from adaptx.sources import Sources
-from adaptx.specs import Bitext, Hidden, Retrieval, Rows, Task
+from adaptx.specs import Bitext, CandidateText, Hidden, Retrieval, Rows, Task
 
 WORDS = small_world.WORDS
 each_architecture = pytest.mark.parametrize("architecture", small_world.ARCHITECTURES)
@@ -107,19 +108,28 @@ def candidates() -> list[tuple[str, str, set[str]]]:
     return [(sentence, passage, right) for (sentence, passage), right in found.items()]
 
 
+def sides(read_as: CandidateText, sentences: list[str], passages: list[str]) -> list[list[str]]:
+    """What a candidate's tokens are made of: two texts, or as in evaluate_retrieval.py one."""
+    if read_as is CandidateText.PAIR:
+        return [sentences, passages]
+    return [[(one + two).replace("\n", "").strip() for one, two in zip(sentences, passages, strict=True)]]
+
+
 @each_architecture
 @pytest.mark.parametrize("language", ["en", "xa"])
-def test_passages_are_ranked_by_their_sentences_in_every_language(models, sources, architecture, language):
+@pytest.mark.parametrize("read_as", CandidateText)
+def test_passages_are_ranked_by_their_sentences_in_every_language(models, sources, architecture, language, read_as):
     bench = format_bench.make(models, architecture, 128)
     examples = read_rows(PASSAGES.rows_in(language), PASSAGES.format, sources)
-    found = RETRIEVAL.predict(examples, PASSAGES, None, bench.evaluator(sources=sources))
+    task = dataclasses.replace(PASSAGES, format=Retrieval(ranked_as=read_as))
+    found = RETRIEVAL.predict(examples, task, None, bench.evaluator(sources=sources))
     every = candidates()
     pool = read_pool(PASSAGES, sources).columns
     by_text = {pair: name for name, *pair in zip(pool["id"], pool["candidate"], pool["candidate_context"], strict=True)
                for pair in [tuple(pair)]}  # fmt: skip
     names = [by_text[sentence, passage] for sentence, passage, _ in every]
     assert len(names) == len(pool["id"]) == found.details["candidates"] > RANKED
-    vectors = embedded(bench, [sentence for sentence, _, _ in every], [passage for _, passage, _ in every])
+    vectors = embedded(bench, *sides(read_as, [sentence for sentence, _, _ in every], [text for _, text, _ in every]))
     cosines = embedded(bench, examples.columns["query"]) @ vectors.T
     assert found.predictions == [[names[place] for place in each.topk(RANKED).indices.tolist()] for each in cosines]
     wanted = [
@@ -178,10 +188,12 @@ def test_under_a_limit_the_right_candidates_stay_in_the_pool(models, sources, li
 def test_development_rows_are_ranked_among_their_own_candidates(models, architecture):
     bench = format_bench.make(models, architecture, 128)
     queries, sentences = ["tree", "sea stone", "wolf?"], ["bird snow.", "night.", "bird snow."]
-    contexts = ["glass", "glass", "glass"]
+    contexts = ["glass\nstone", "glass\nstone", "glass\nstone"]
     development = format_bench.examples(query=queries, candidate=sentences, candidate_context=contexts)
     found = RETRIEVAL.predict(development, PASSAGES, None, bench.evaluator())
-    cosines = embedded(bench, queries) @ embedded(bench, sentences[:2], contexts[:2]).T
+    texts = sides(CandidateText.JOINED, sentences[:2], contexts[:2])
+    assert texts == [["bird snow.glassstone", "night.glassstone"]]
+    cosines = embedded(bench, queries) @ embedded(bench, *texts).T
     first = found.golds[0][0]
     second = found.golds[1][0]
     assert found.golds == [[first], [second], [first]]

@@ -1,10 +1,13 @@
 """The sourced facts of languages: complete, in range, and right where they are well known."""
 
+import csv
+from importlib.resources import files
+
 import pytest
 
 from adaptx.catalog import E5_MINI, MBERT, XLMR_BASE
-from adaptx.catalog.language_facts import language_facts
-from adaptx.catalog.languages import LANGUAGES
+from adaptx.catalog.language_facts import catalog_code, language_facts, same_language, unknown_languages
+from adaptx.catalog.languages import LANGUAGES, find_language, language_name
 from adaptx.catalog.models import MODELS
 from adaptx.catalog.pretraining import CC100, MC4, PRETRAINED_IN, WIKIPEDIA_104, seen_in_pretraining
 
@@ -62,3 +65,60 @@ def test_what_was_seen_in_pretraining() -> None:
     assert seen_in_pretraining(XLMR_BASE, "mul") is None
     assert seen_in_pretraining(E5_MINI, "ko") is None
     assert set(PRETRAINED_IN) <= set(MODELS)
+
+
+@pytest.mark.parametrize(
+    ("code", "same"),
+    [
+        ("ig", "ibo"), ("ha", "hau"), ("am", "amh_Ethi"), ("zu", "zul"), ("rw", "kin"), ("ny", "nya"),
+        ("lv", "lvs_Latn"),
+        ("sq", "als_Latn"), ("alb", "als_Latn"), ("ger", "de"), ("deu", "de"), ("chi", "zh"), ("zho", "zh"),
+        ("fre", "fr"),
+        ("tib", "bod_Tibt"), ("cze", "ces_Latn"), ("per", "fa"), ("may", "ms"), ("iw", "he"), ("no", "nob_Latn"),
+        ("pt-BR", "pt"), ("zho_Hans", "zh"), ("zh-TW", "zho_Hant"), ("kor_Hang", "ko"), ("hin_Deva", "hi"),
+        ("EN", "en"),
+        ("ku", "kmr_Latn"), ("yi", "ydd_Hebr"), ("or", "ory_Orya"), ("tgl", "tl"),
+    ],
+)  # fmt: skip
+def test_other_codes_of_a_language_have_its_facts(code: str, same: str) -> None:
+    assert language_facts(code) == language_facts(same)
+    assert language_facts(code).script is not None
+    assert find_language(code) == find_language(same)
+    assert same_language(code, same)
+    assert unknown_languages([code, same]) == []
+
+
+def test_all_of_iso_639_1_is_known_as_its_three_letter_code_is() -> None:
+    rows = list(csv.DictReader((files("adaptx.catalog") / "iso_639.csv").read_text(encoding="utf-8").splitlines()))
+    assert (len(rows), sum(bool(row["bibliographic"]) for row in rows)) == (184, 20)
+    for row in rows:
+        two, *others = (row[key] for key in ("two_letter", "three_letter", "bibliographic") if row[key])
+        assert language_facts(two).iso639_3 is not None
+        # A catalog code of its own may name another script than the language's usual one, never another language.
+        assert {language_facts(other).iso639_3 for other in others} == {language_facts(two).iso639_3}, row
+        assert language_name(two) != two
+        if row["member"]:
+            assert catalog_code(two) is not None, row
+    assert sum(catalog_code(row["two_letter"]) is None for row in rows) < 60
+
+
+def test_a_script_of_its_own_is_kept_and_an_ambiguous_one_left_open() -> None:
+    assert language_facts("hin_Latn") == language_facts("hi")._replace(script="Latn")
+    assert language_facts("ks") == language_facts("kas_Arab")._replace(script=None)
+    assert language_name("ks") == "Kashmiri"
+    assert not same_language("kas_Arab", "kas_Deva")
+    assert not same_language("hin_Latn", "hi")
+
+
+@pytest.mark.parametrize("code", ["xx", "unheard-of", "", "xa", "pt/br", "zz-ZZ", "english"])
+def test_what_is_no_language_code_is_unknown(code: str) -> None:
+    assert language_facts(code) == (None, None, None, None)
+    assert language_name(code) == code
+    assert unknown_languages(["en", code, code]) == [code]
+
+
+def test_a_language_outside_the_catalog_has_its_name_and_what_pretraining_lists_say() -> None:
+    assert (language_name("br"), language_name("bre"), language_name("lat")) == ("Breton", "Breton", "Latin")
+    assert seen_in_pretraining(XLMR_BASE, "br") is True
+    assert seen_in_pretraining(XLMR_BASE, "nv") is False
+    assert unknown_languages(["br", "la"]) == ["br", "la"]

@@ -167,3 +167,12 @@ def _rows(stage: Train | Evaluate):
     if isinstance(stage, Train):
         return stage.task.train
     return (stage.task.rows_in(stage.language), *stage.task.pool)
+
+
+def test_the_reproduction_selects_on_jiant_s_development_rows() -> None:
+    plan = questions.planned("phang2020", "full")
+    trained = {node.stage.task.name: node.stage.task for node in plan.nodes if isinstance(node.stage, Train)}
+    (rows,) = trained["xnli"].development
+    assert (rows.address, rows.first, rows.stop) == ("nyu-mll/glue/mnli/validation_matched", 0, 500)
+    for task in ("pawsx", "udpos", "xquad"):
+        assert [each.stop for each in trained[task].development] == [500]

@@ -59,3 +59,10 @@ def test_few_shot_rows_of_a_target_language_make_it_a_source() -> None:
     some: Rows = XQUAD.rows_in("ru")
     few = dataclasses.replace(XQUAD, train=(*XQUAD.train, some))
     assert source_languages(Evaluate(train(few), XQUAD, "ru")) == {"en", "ru"}
+
+
+def test_a_language_trained_on_under_another_code_is_no_zero_shot_one() -> None:
+    german = dataclasses.replace(
+        SQUAD, train=tuple(dataclasses.replace(rows, language="deu_Latn") for rows in SQUAD.train)
+    )
+    assert source_languages(Evaluate(after(german, XQUAD), XQUAD, "de")) >= {"de", "en"}

@@ -13,8 +13,11 @@
 
 import csv
 import functools
+from collections.abc import Iterable
 from importlib.resources import files
 from typing import NamedTuple
+
+from adaptx.catalog.language_codes import read_code
 
 LOW_RESOURCE = (0, 1, 2)
 HIGH_RESOURCE = (3, 4, 5)
@@ -34,8 +37,59 @@ UNKNOWN = LanguageFacts(None, None, None, None)
 
 
 def language_facts(code: str) -> LanguageFacts:
-    """The facts of a language by the code that tasks use; all None for an unknown code."""
-    return _table().get(code, UNKNOWN)
+    """Return the facts of a language by any of its codes (`ig`, `ibo`, `ibo_Latn`); all None for an unknown one.
+
+    A language that only ISO 639-1 has here (`br`) has nothing but its ISO 639-3 code.
+    """
+    found = catalog_code(code)
+    if found is None:
+        tag = read_code(code)
+        return UNKNOWN if tag is None or tag.name is None else UNKNOWN._replace(iso639_3=tag.language)
+    facts = _table()[found]
+    return facts if found == code else facts._replace(script=_script(code, found))
+
+
+@functools.cache
+def catalog_code(code: str) -> str | None:
+    """Return the code that the catalog has for a language, with the same script where it has that; None if it has none.
+
+    Of several codes of one language the shortest is returned.
+    """
+    if code in _table():
+        return code
+    tag = read_code(code)
+    if tag is None:
+        return None
+    # The catalog files Filipino's facts under Tagalog.
+    wanted = _table()[tag.language].iso639_3 if tag.language in _table() else tag.language
+    known = [each for each, facts in _table().items() if facts.iso639_3 == wanted]
+    known.sort(key=lambda each: (each != tag.language, len(each), each))
+    alike = [each for each in known if tag.script is None or _table()[each].script == tag.script]
+    return next(iter(alike or known), None)
+
+
+def unknown_languages(codes: Iterable[str]) -> list[str]:
+    """Return the codes of which the catalog knows no family, script or distance, each once."""
+    return [code for code in dict.fromkeys(codes) if catalog_code(code) is None]
+
+
+@functools.cache
+def same_language(one: str, other: str) -> bool:
+    """Return whether two codes name the same language in the same script (`sw` and `swa`, `zh` and `zho_Hans`)."""
+    if one == other:
+        return True
+    ours, theirs = language_facts(one), language_facts(other)
+    return ours.iso639_3 is not None and (ours.iso639_3, ours.script) == (theirs.iso639_3, theirs.script)
+
+
+def _script(code: str, found: str) -> str | None:
+    """Return the script that a code names, else the language's; None where it has several and the code names none."""
+    tag = read_code(code)
+    if tag is not None and tag.script is not None:
+        return tag.script
+    facts = _table()[found]
+    scripts = {each.script for each in _table().values() if each.iso639_3 == facts.iso639_3}
+    return facts.script if len(scripts) == 1 or "_" not in found else None
 
 
 @functools.cache

@@ -8,6 +8,9 @@ words.
 
 from typing import NamedTuple
 
+from adaptx.catalog.language_codes import read_code
+from adaptx.catalog.language_facts import catalog_code, language_facts
+
 
 class Language(NamedTuple):
     name: str
@@ -131,6 +134,20 @@ LANGUAGES: dict[str, Language] = {
 }
 
 
+def find_language(code: str) -> Language | None:
+    """Return a language by any of its codes (`ig`, `ibo`, `ibo_Latn`, `pt-BR`); None where the catalog has none."""
+    found = catalog_code(code)
+    if found is None:
+        return None
+    language = LANGUAGES[found]
+    # "Kashmiri (Arabic script)" would say more than `ks` does.
+    named = found == code or language_facts(code).script is not None
+    return language if named else language._replace(name=language.name.split(" (")[0])
+
+
 def language_name(code: str) -> str:
-    """English name of a language code, or the code itself."""
-    return LANGUAGES[code].name if code in LANGUAGES else code
+    """Return the English name of a language code, or the code itself where it is not known."""
+    if (found := find_language(code)) is not None:
+        return found.name
+    tag = read_code(code)
+    return code if tag is None or tag.name is None else tag.name

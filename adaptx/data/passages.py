@@ -49,16 +49,17 @@ def answering_sentences(examples: Examples, where: str) -> Examples:
 
 
 def sentence_pool(examples: Examples, language: str, where: str) -> Examples:
-    """One candidate for each distinct sentence of each distinct passage, right for the rows whose answers begin in it.
+    """Return one candidate per sentence of each distinct passage, right for the rows whose answers begin in it.
 
-    Columns: `id` (`<language>:<first row of the passage>:<number of the sentence>`), `answers` (those rows' ids),
-    `candidate`, `candidate_context`.
+    As in LAReQA's script, a sentence that stands in its passage twice is two candidates, both of them right. Columns:
+    `id` (`<language>:<first row of the passage>:<number of the sentence>`), `answers` (those rows' ids), `candidate`,
+    `candidate_context`.
 
     Raises:
         UserError: a passage, its breaks or a start is not what it should be.
     """
     columns = examples.columns
-    places: dict[tuple[str, str], int] = {}
+    places: dict[tuple[str, str], list[int]] = {}
     pool: dict[str, list[Any]] = {"id": [], "answers": [], "candidate": [], "candidate_context": []}
     rows: list[int] = []
     known: dict[str, Breaks] = {}
@@ -67,9 +68,7 @@ def sentence_pool(examples: Examples, language: str, where: str) -> Examples:
         if passage not in known:
             known[passage] = breaks
             for number, (start, stop) in enumerate(breaks):
-                if (passage, passage[start:stop]) in places:
-                    continue
-                places[passage, passage[start:stop]] = len(rows)
+                places.setdefault((passage, passage[start:stop]), []).append(len(rows))
                 rows.append(row)
                 pool["id"].append(f"{language}:{row}:{number}")
                 pool["answers"].append([])
@@ -77,9 +76,10 @@ def sentence_pool(examples: Examples, language: str, where: str) -> Examples:
                 pool["candidate_context"].append(passage)
         for at in _starts(columns["answer_starts"][index], passage, f"{where}, row {row}"):
             start, stop = breaks[_sentence_at(breaks, at)]
-            answered: list[str] = pool["answers"][places[passage, passage[start:stop]]]
-            if str(columns["id"][index]) not in answered:
-                answered.append(str(columns["id"][index]))
+            for place in places[passage, passage[start:stop]]:
+                answered: list[str] = pool["answers"][place]
+                if str(columns["id"][index]) not in answered:
+                    answered.append(str(columns["id"][index]))
     return Examples(tuple(rows), pool, examples.left_out)
 
 

@@ -15,15 +15,18 @@ from adaptx.backbones.batching import Encoded, encode_texts
 from adaptx.data.examples import Examples
 from adaptx.formats.interface import Format, Forward, Items, JointLoss, Predicted, Reading, TrainedHead, Training
 from adaptx.search import top_k
-from adaptx.specs import Retrieval, Task
+from adaptx.specs import CandidateText, Retrieval, Task
 
 RANKED = 20
 """Candidates kept for each query: what mAP@20 looks at."""
 
 
-def items(examples: Examples, _format: Retrieval, reading: Reading) -> Items:
+def items(examples: Examples, task_format: Retrieval, reading: Reading) -> Items:
     """Two sequences an item, query and candidate; the target is the candidate's text, which tells equal ones."""
-    queries, candidates = _encode_queries(examples, reading), _encode_candidates(examples, reading)
+    queries, candidates = (
+        _encode_queries(examples, reading),
+        _encode_candidates(examples, task_format.trained_as, reading),
+    )
     count = len(examples)
     both = Encoded(
         queries.ids + candidates.ids,
@@ -54,10 +57,13 @@ def loss(vectors_SD: Tensor, drawn: Items, task_format: Retrieval) -> Tensor:
 
 def predict(examples: Examples, task: Task, _head: TrainedHead | None, forward: Forward) -> Predicted:
     """Ids of each query's nearest candidates, best first; the golds are the ids of all right ones."""
+    assert isinstance(task.format, Retrieval)
+    read_as = task.format.ranked_as
     golds, pool = _ranked(examples, task, forward)
     names: list[str] = pool.columns["id"]
     candidates_ND = forward.remembered(
-        ("pool", task.pool, tuple(names)), lambda: forward.vectors(_encode_candidates(pool, forward.reading))
+        ("pool", task.pool, tuple(names), read_as),
+        lambda: forward.vectors(_encode_candidates(pool, read_as, forward.reading)),
     )
     encoded = _encode_queries(examples, forward.reading)
     queries_QD = forward.vectors(encoded)
@@ -101,10 +107,18 @@ def _encode_queries(examples: Examples, reading: Reading) -> Encoded:
     return encode_texts(reading.tokenizer, examples.columns["query"], None, reading.hidden.prefix, reading.max_length)
 
 
-def _encode_candidates(examples: Examples, reading: Reading) -> Encoded:
-    """Candidates, as pairs with their contexts where there are any."""
+def _encode_candidates(examples: Examples, read_as: CandidateText, reading: Reading) -> Encoded:
+    """Encode candidates, with their contexts where there are any."""
     texts, contexts = examples.columns["candidate"], examples.columns.get("candidate_context")
+    if contexts is not None and read_as is CandidateText.JOINED:
+        texts = [joined_text(text, context) for text, context in zip(texts, contexts, strict=True)]
+        contexts = None
     return encode_texts(reading.tokenizer, texts, contexts, reading.hidden.prefix, reading.max_length)
+
+
+def joined_text(candidate: str, context: str) -> str:
+    """Return candidate and context as LAReQA's official evaluation writes them: nothing between, no line breaks."""
+    return (candidate + context).replace("\n", "").strip()
 
 
 RETRIEVAL = Format(predict, Training(items, JointLoss(loss)))

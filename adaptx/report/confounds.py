@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from adaptx.catalog.language_facts import unknown_languages
 from adaptx.catalog.languages import language_name
 from adaptx.naming import path
 from adaptx.report.measured import Measurements
@@ -39,6 +40,7 @@ def find_confounds(recipe: Recipe, measurements: Measurements) -> list[str]:
         *_selections(trainings),
         *_uneven(measurements),
         *_drawn_singly(measurements),
+        *_unknown_languages(evaluates),
     ]
 
 
@@ -211,6 +213,17 @@ def _drawn_singly(measurements: Measurements) -> list[str]:
         f"Golds of {', '.join(tasks)} were stored before contexts were kept: questions of one context are drawn one by "
         "one, and intervals are too narrow. Remove these tasks' files under golds/ and their evaluations from the "
         "store, and run the recipe again."
+    ]
+
+
+def _unknown_languages(evaluates: Iterable[Evaluate]) -> list[str]:
+    """Languages that no class of the analysis holds."""
+    unknown = unknown_languages(evaluate.language for evaluate in evaluates)
+    if not unknown:
+        return []
+    return [
+        f"Nothing is known here of the language codes {', '.join(unknown)}: gains by family, script, resources, "
+        "distance and pretraining leave them out. Codes of ISO 639 and FLORES-200 are known."
     ]
 
 

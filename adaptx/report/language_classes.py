@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from adaptx.catalog.language_facts import HIGH_RESOURCE, LOW_RESOURCE, language_facts
-from adaptx.catalog.languages import LANGUAGES
+from adaptx.catalog.languages import find_language
 from adaptx.catalog.pretraining import seen_in_pretraining
 from adaptx.specs import ModelSpec
 
@@ -15,7 +15,8 @@ Classify = Callable[[ModelSpec, str], str | None]
 
 
 def family(_model: ModelSpec, language: str) -> str | None:
-    return LANGUAGES[language].family if language in LANGUAGES else None
+    found = find_language(language)
+    return found.family if found else None
 
 
 def script(_model: ModelSpec, language: str) -> str | None:

@@ -6,6 +6,7 @@ from statistics import fmean
 from adaptx.naming import UNTRAINED
 from adaptx.report.cells import NOTHING, percent, points
 from adaptx.report.measured import Measurements, Variant
+from adaptx.report.scored_as import how_scored
 from adaptx.report.tables import Cell, Column, Table
 from adaptx.specs import PublishedScore
 
@@ -38,6 +39,12 @@ def reproduction_table(published: Sequence[PublishedScore], measurements: Measur
         f"Theirs: {sources}. Band: {bands} points. Where ours is another checkpoint, or was not scored in all "
         "languages on all rows, the numbers stand side by side and nothing is reproduced."
     )
+    notes = dict.fromkeys(
+        (variant.task.name, how_scored(variant.task))
+        for score in published
+        for variant in measurements.variants(score.task)
+    )
+    caption += "".join(f" {task}: {note}" for task, note in notes if note)
     return Table("Published scores and ours", COLUMNS, tuple(rows), caption)
 
 

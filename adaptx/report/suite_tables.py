@@ -170,6 +170,8 @@ class SuiteResult:
             gone = [task.name for task in here if task.name not in row.scores]
             if gone:
                 parts.append(f"{row.label}: without {', '.join(gone)}.")
+        notes = dict.fromkeys((task, note) for row in self.rows for task, note in row.notes.items())
+        parts += [f"{task}: {note}" for task, note in notes]
         parts += self._not_zero_shot()
         return " ".join(parts)
 

@@ -12,6 +12,7 @@ from adaptx.catalog.support import FORMATS_WITHOUT_HEAD
 from adaptx.naming import UNTRAINED, intermediate_name
 from adaptx.report.baselines import is_baseline
 from adaptx.report.measured import Measurements, Variant
+from adaptx.report.scored_as import how_scored
 from adaptx.specs import Group, QuestionAnswering, Suite, Task, Train
 
 ENGLISH = "en"
@@ -23,7 +24,8 @@ Scores = Mapping[str, Mapping[str, float]]
 @dataclass(frozen=True, eq=False)
 class SuiteRow:
     """One row. scores: task name -> its scores. trained_in: task name -> its languages that are not zero-shot.
-    untrained: names of tasks measured without training on them.
+    untrained: names of tasks measured without training on them. notes: task name -> how its score is computed, where
+    that needs saying.
     """
 
     label: str
@@ -34,6 +36,7 @@ class SuiteRow:
     scores: dict[str, Scores] = field(default_factory=dict[str, Scores])
     trained_in: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     untrained: list[str] = field(default_factory=list[str])
+    notes: dict[str, str] = field(default_factory=dict[str, str])
 
     def languages(self, task: Task) -> tuple[str, ...]:
         """Those of the suite's languages that are measured, in the suite's order."""
@@ -109,12 +112,15 @@ def is_whole(group: Group, rows: Iterable[SuiteRow]) -> bool:
 
 
 def _variants(task: Task, measurements: Measurements) -> tuple[Variant, ...]:
-    """The variants measured on a suite's task: on the task of its name, else on one that scores the same rows."""
+    """The variants measured on a suite's task: on the task of its name, else on one that scores the same rows.
+
+    Candidates may come from elsewhere (LAReQA's by its authors' sentence breaks): the row's note says from where.
+    """
     named = measurements.variants(task.name)
     if named:
         return named
     for other in measurements.tasks:
-        alike = (other.format, other.metrics, other.pool) == (task.format, task.metrics, task.pool)
+        alike = (other.format, other.metrics) == (task.format, task.metrics)
         if alike and any(rows in task.evaluation for rows in other.evaluation):
             return measurements.variants(other.name)
     return ()
@@ -164,6 +170,8 @@ def _put(row: SuiteRow, task: Task, seeds: Sequence[Variant]) -> None:
     }
     sources = [language for language in common if seeds[0].languages[language].is_source_language]
     row.trained_in[task.name] = tuple(sources)
+    if note := how_scored(seeds[0].task):
+        row.notes[task.name] = note
 
 
 def _is_of(task: Task, language: str, variant: Variant) -> bool:

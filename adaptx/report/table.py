@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from adaptx.catalog.language_facts import language_facts
-from adaptx.catalog.languages import LANGUAGES, language_name
+from adaptx.catalog.languages import find_language, language_name
 from adaptx.catalog.pretraining import seen_in_pretraining
 from adaptx.plan import Plan
 from adaptx.report.gains import Gain
@@ -55,7 +55,7 @@ def suites_frame(results: Sequence[SuiteResult]) -> Any:
 def _row(measured: Measured, metric: str, value: float) -> dict[str, Any]:
     evaluate, factors, record = measured.evaluate, measured.factors, measured.record
     model = evaluate.checkpoint
-    known, facts = LANGUAGES.get(evaluate.language), language_facts(evaluate.language)
+    known, facts = find_language(evaluate.language), language_facts(evaluate.language)
     own = measured.path[-1] if measured.path else None
     return {
         "model": factors.model,

@@ -6,12 +6,13 @@ Three kinds: scores and gains, cost, and languages.
 import itertools
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from adaptx.catalog.languages import LANGUAGES, language_name
+from adaptx.catalog.languages import find_language, language_name
 from adaptx.report.cells import NOTHING, count, gain_text, mebibytes, of, p_text, percent, points, seconds
 from adaptx.report.gains import GAP, SOURCE, ZERO_SHOT, Gain
 from adaptx.report.measured import Measured, Measurements, Variant, mean_path_seconds, most_memory_bytes
+from adaptx.report.scored_as import how_scored
 from adaptx.specs import Task
 
 WIDEST = 118
@@ -78,7 +79,7 @@ def score_tables(task: Task, metric: str, gains: Sequence[Gain], widest: int = W
     by_variant = _by_variant(gains, task.name, metric)
     languages = list(dict.fromkeys(g.quantity for by in by_variant.values() for g in by.values() if g.is_language))
     title = f"{task.name} · {metric}, %"
-    whole = _score_table(title, by_variant, languages, with_gain=True)
+    whole = _explained(_score_table(title, by_variant, languages, with_gain=True), task)
     if whole.width <= widest:
         return [whole]
     room = widest - max(len(label) for label in by_variant) - 2
@@ -86,7 +87,12 @@ def score_tables(task: Task, metric: str, gains: Sequence[Gain], widest: int = W
     fitting = -(-len(languages) // -(-len(languages) // fitting))
     chunks = [languages[first : first + fitting] for first in range(0, len(languages), fitting)]
     parts = [_score_table(f"{title}, by language", by_variant, chunk, with_gain=False) for chunk in chunks]
-    return [_score_table(title, by_variant, [], with_gain=True), *parts]
+    return [_explained(_score_table(title, by_variant, [], with_gain=True), task), *parts]
+
+
+def _explained(table: Table, task: Task) -> Table:
+    """The table with how the task is scored above what else its caption says."""
+    return replace(table, caption=" ".join(filter(None, (how_scored(task), table.caption))))
 
 
 def gain_table(task: Task, gains: Sequence[Gain]) -> Table:
@@ -240,11 +246,12 @@ def _cost_row(label: str, seeds: Sequence[Variant]) -> tuple[Cell, ...]:
 
 def _language_row(measured: Measured, with_model: bool) -> tuple[Cell, ...]:
     code, record = measured.evaluate.language, measured.record
+    known = find_language(code)
     source = " (source)" if measured.is_source_language else ""
     tokens = record.get("tokens_per_word")
     cells = (
         Cell(f"{language_name(code)} ({code}){source}" if language_name(code) != code else f"{code}{source}"),
-        Cell(LANGUAGES[code].family if code in LANGUAGES else NOTHING),
+        Cell(known.family if known else NOTHING),
         Cell(of(record["rows_used"], record["rows_expected"])),
         Cell(NOTHING if tokens is None else f"{tokens:.2f}"),
         Cell(percent(record.get("unknown_share"), 2)),

@@ -3,6 +3,7 @@
 from adaptx.specs.formats import (
     Bitext,
     BitextMining,
+    CandidateText,
     Classification,
     MaskedLanguageModel,
     MultipleChoice,
@@ -64,6 +65,7 @@ __all__ = [
     "Bitext",
     "BitextMining",
     "Bottleneck",
+    "CandidateText",
     "Classification",
     "Dare",
     "Decision",

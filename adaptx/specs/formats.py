@@ -1,5 +1,6 @@
 """Task formats as plain values: what a row holds, what is predicted. Behaviour lives in `adaptx.formats`."""
 
+import enum
 from dataclasses import dataclass
 
 
@@ -60,6 +61,13 @@ class QuestionAnswering:
                 raise ValueError(f"QuestionAnswering({name}={getattr(self, name)}): it is at least 1")
 
 
+class CandidateText(enum.Enum):
+    """How a candidate that has a context is read."""
+
+    PAIR = "a pair of texts"
+    JOINED = "one text, the context right behind the candidate"
+
+
 @dataclass(frozen=True)
 class Retrieval:
     """Dual-encoder retrieval: a query's right candidates are found among the task's pool by cosine.
@@ -71,9 +79,15 @@ class Retrieval:
     candidate, right for the ids of the rows whose answer begins in it. Right are all candidates of the query's id.
 
     Trained by in-batch softmax over cosines divided by `temperature`, over the whole batch.
+
+    trained_as, ranked_as: how candidates with contexts are read in training, and where they are ranked. The defaults
+    are those of XTREME-R's scripts: run_retrieval_qa.py trains on pairs, evaluate_retrieval.py joins sentence and
+    paragraph without a space, line breaks taken out.
     """
 
     temperature: float = 0.05
+    trained_as: CandidateText = CandidateText.PAIR
+    ranked_as: CandidateText = CandidateText.JOINED
 
     def __post_init__(self) -> None:
         if self.temperature <= 0:

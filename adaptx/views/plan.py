@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from adaptx.catalog.language_facts import unknown_languages
 from adaptx.costs import Cost, cost
 from adaptx.gpu_costs import gpu_costs
 from adaptx.memory_check import TooLarge, too_large, unpredicted
@@ -76,6 +77,14 @@ def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Plac
     memory = f"at most, on {place.resources.device_type}"
     console.print(f"{plan.recipe.name}: {len(plan.nodes)} stages", highlight=False, soft_wrap=True)
     console.print(as_text(stage_lines(plan, statuses, costs, reasons), memory), soft_wrap=True)
+    languages = (node.stage.language for node in plan.nodes if isinstance(node.stage, Evaluate))
+    if unknown := unknown_languages(languages):
+        console.print(
+            f"language codes not known: {', '.join(unknown)}; the report's analysis by language leaves them out",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
     if not to_do:
         console.print(f"all stored in {store.root}", highlight=False, soft_wrap=True)
         return

@@ -17,7 +17,7 @@ from adaptx.catalog.tasks.nli import (
 )
 from adaptx.catalog.tasks.paraphrase import MRPC, PAWS, PAWSX, QQP
 from adaptx.catalog.tasks.question_answering import MLQA, SQUAD, SQUAD_V2, TYDIQA, XQUAD, XQUAD_12
-from adaptx.catalog.tasks.retrieval import BUCC, LAREQA, MEWSLIX, TATOEBA, TATOEBA_R
+from adaptx.catalog.tasks.retrieval import BUCC, LAREQA, LAREQA_OFFICIAL, MEWSLIX, TATOEBA, TATOEBA_R
 from adaptx.catalog.tasks.tagging import MASAKHANER2, PANX, UDPOS, UDPOS_R, WIKIANN
 from adaptx.catalog.tasks.text import NTREX_MLM, NTREX_SPANS, WIKIPEDIA_MLM, ntrex_mlm, ntrex_spans, wikipedia_mlm
 from adaptx.catalog.tasks.topic import SIB200
@@ -59,6 +59,7 @@ _TARGET = (
     TATOEBA,
     TATOEBA_R,
     LAREQA,
+    LAREQA_OFFICIAL,
     MEWSLIX,
     INDONLI,
     KLUE_NLI,
@@ -81,6 +82,7 @@ __all__ = [
     "INDONLI",
     "KLUE_NLI",
     "LAREQA",
+    "LAREQA_OFFICIAL",
     "MASAKHANER2",
     "MEWSLIX",
     "MLQA",

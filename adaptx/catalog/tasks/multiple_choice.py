@@ -141,8 +141,8 @@ _COPA_COLUMNS = (
     ("choices", ("choice1", "choice2")),
     ("label", "label"),
 )
-# The column says "cause" or "effect"; the same English question is asked in every language.
-_COPA_WORDING = (("question", (("cause", "What was the cause?"), ("effect", "What happened as a result?"))),)
+# The column says "cause" or "effect". XTREME-R's script (run_xcopa.py) asks this, in English for every language.
+_COPA_WORDING = (("question", (("cause", "What was the cause?"), ("effect", "What was the effect?"))),)
 _COPA_CITATION = (
     "Roemmele et al. 2011, Choice of Plausible Alternatives; as in Wang et al. 2019, SuperGLUE, arXiv:1905.00537"
 )

@@ -18,12 +18,15 @@ _WIKIPEDIA_DEVELOPMENT = 100
 # NTREX has one split. The slices are the same in every language, so no translation of a scored sentence is trained on.
 _NTREX_ROWS, _NTREX_TRAIN, _NTREX_SCORED = 1_997, 1_500, 1_750
 
+# The hub's configs. The authors' repository calls its files otherwise (`eng`, `zho-CN`).
 _NTREX_CONFIGS = {
-    "af": "afr", "am": "amh", "ar": "arb", "az": "aze-Latn", "bn": "ben", "bg": "bul", "cy": "cym", "de": "deu",
-    "el": "ell", "en": "eng", "et": "est", "eu": "eus", "fa": "fas", "fil": "fil", "fi": "fin", "fr": "fra",
-    "he": "heb", "hi": "hin", "hu": "hun", "id": "ind", "it": "ita", "ja": "jpn", "ko": "kor", "mr": "mar",
-    "nl": "nld", "pl": "pol", "pt": "por", "ro": "ron", "ru": "rus", "es": "spa", "sw": "swa", "ta": "tam",
-    "te": "tel", "th": "tha", "tr": "tur", "uk": "ukr", "ur": "urd", "vi": "vie", "zh": "zho-CN",
+    "af": "afr_Latn", "am": "amh_Ethi", "ar": "arb_Arab", "az": "aze_Latn", "bn": "ben_Beng", "bg": "bul_Cyrl",
+    "cy": "cym_Latn", "de": "deu_Latn", "el": "ell_Grek", "en": "eng_Latn", "et": "est_Latn", "eu": "eus_Latn",
+    "fa": "fas_Arab", "fil": "fil_Latn", "fi": "fin_Latn", "fr": "fra_Latn", "he": "heb_Hebr", "hi": "hin_Deva",
+    "hu": "hun_Latn", "id": "ind_Latn", "it": "ita_Latn", "ja": "jpn_Jpan", "ko": "kor_Hang", "mr": "mar_Deva",
+    "nl": "nld_Latn", "pl": "pol_Latn", "pt": "por_Latn", "ro": "ron_Latn", "ru": "rus_Cyrl", "es": "spa_Latn",
+    "sw": "swa_Latn", "ta": "tam_Taml", "te": "tel_Telu", "th": "tha_Thai", "tr": "tur_Latn", "uk": "ukr_Cyrl",
+    "ur": "urd_Arab", "vi": "vie_Latn", "zh": "zho_Hans",
 }  # fmt: skip
 
 

@@ -1,0 +1,43 @@
+"""How a task's score is computed where others print another number under the same name: one sentence per task."""
+
+from adaptx.catalog.tasks.retrieval import LAREQA_CANDIDATES
+from adaptx.specs import Bitext, BitextMining, CandidateText, Retrieval, Task
+
+
+def how_scored(task: Task) -> str:
+    """Return what a reader must know before setting a task's score beside a published one; empty where nothing is."""
+    match task.format:
+        case Bitext():
+            return (
+                "Accuracy is the share of English sentences whose nearest neighbour is their translation, as XTREME "
+                "scores Tatoeba; MTEB's main score there is F1, another number."
+            )
+        case BitextMining(development_every=every):
+            return (
+                f"The threshold is chosen on one gold pair in {every} ({1 / every:.0%}) and as large a share of the "
+                "other sentences; the rest is scored. Published scores choose it on BUCC's own development "
+                "sentences and score all of the test set, so the rows differ."
+            )
+        case Retrieval(ranked_as=ranked_as):
+            return " ".join(filter(None, (_candidates(task), _read(task, ranked_as))))
+        case _:
+            return ""
+
+
+def _candidates(task: Task) -> str:
+    if not any(rows.column("passage") for rows in task.pool):
+        return ""
+    if all(rows.column("sentence_breaks") for rows in task.pool):
+        return "Candidates are the sentences that the data set marks."
+    return (
+        "Candidates are sentences split by a rule of adaptx, since the data set does not mark any. LAReQA's authors "
+        f"mark {LAREQA_CANDIDATES:,} in eleven languages, so scores are not quite those of the official candidates."
+    )
+
+
+def _read(task: Task, ranked_as: CandidateText) -> str:
+    if not any(rows.column("passage") or rows.column("candidate_context") for rows in task.pool):
+        return ""
+    if ranked_as is CandidateText.JOINED:
+        return "A candidate and its context are read as one text, as in the official script."
+    return "A candidate and its context are read as a pair; the official script joins them to one text."
