@@ -20,7 +20,10 @@ DataOption = Annotated[
 ModelOption = Annotated[str | None, typer.Option("--model", help="Hub id or folder, where the recipe takes one.")]
 SizeOption = Annotated[str | None, typer.Option("--size", help="Size of the recipe, where it takes one.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE for build(); may be repeated.")]
-LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Most rows a task (training) and language.")]
+LimitOption = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, help="Maximum rows per task (training) and language (scoring), drawn by a seed."),
+]
 PrecisionOption = Annotated[str | None, typer.Option("--precision", help="fp32 or bf16, for every stage.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the same as JSON, for programs.")]
 TrackingOption = Annotated[

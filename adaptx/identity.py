@@ -127,6 +127,7 @@ class Identities:
             "format": self._plain(task.format, "task.format"),
             "framing": self._plain(read_in(training_framing(train, task), _languages(task, selects)), "framing"),
             "train": [self._rows(rows, train.limit, pick) for rows in task.train],
+            "drawn_by": train.draw_seed if train.limit is not None else None,
             "development": [self._rows(rows, None, pick) for rows in task.development] if selects else None,
             "pool": [self._rows(rows, None, pick) for rows in _selection_pool(task)] if selects else None,
             "metric": task.metrics[0] if selects else None,
@@ -188,7 +189,10 @@ class Identities:
         return self._canonical[value]
 
     def _rows(self, rows: Rows, limit: int | None, pick: Pick) -> Json:
-        return {"source": pick(self.place(rows)), "limit": limit, "read": self._plain(rows, "task.rows")}
+        plain = self._plain(rows, "task.rows")
+        # A limit draws otherwise from sets whose clusters must agree (`adaptx.data.clusters`).
+        drawn: Json = None if limit is None else {"most": limit, "alike": rows.parallel_group is not None}
+        return {"source": pick(self.place(rows)), "limit": drawn, "read": plain}
 
 
 def _languages(task: Task, selects: bool) -> list[str]:
@@ -203,7 +207,8 @@ def golds_digest(task: Task, rows: Rows, limit: int | None, sources: Sources) ->
         place = sources.rows(each)
         return {"source": place.digest or place.nominal, "limit": limit, "read": canonical(each)}
 
-    return fingerprint({"format": canonical(task.format), "rows": read(rows), "pool": [read(r) for r in task.pool]})
+    body = {"format": canonical(task.format), "rows": read(rows), "pool": [read(each) for each in task.pool]}
+    return fingerprint({"version": EVALUATE_VERSION, **body})
 
 
 def inputs_read(stage: Stage) -> tuple[Rows | ModelSpec, ...]:

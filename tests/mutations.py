@@ -20,6 +20,9 @@ GIVEN: dict[str, tuple[Any, ...]] = {
     "framing": (Hidden(layer=5), None),
     "embedding": (Hidden(layer=5), Hidden(layer=6)),
     "sampling": (Temperature(3.0), Temperature(4.0)),
+    # Identity only where there is a limit: tests/test_identity.py has a test of their own.
+    "limit_seed": (),
+    "parallel_group": (),
 }
 ONE_SET = Rows("some/set", "config", "split", "fo", (("text", "text"),))
 

@@ -155,7 +155,8 @@ def _values(rows: Rows, task_format: TaskFormat, row: int) -> dict[str, Any]:
         case QuestionAnswering(unanswerable):
             return _question(row, draw, unanswerable and row % 3 == 1)
         case Retrieval():
-            return {**_question(row, draw, False), "candidate": sentence(draw, 3, 6)}
+            values = _question(row, draw, False)
+            return {**values, "cluster": values["passage"], "candidate": sentence(draw, 3, 6)}
         case Bitext():
             return {"query": sentence(draw, 2, 6), "candidate": sentence(draw, 2, 6)}
         case BitextMining():

@@ -165,10 +165,11 @@ def test_under_a_limit_the_right_candidates_stay_in_the_pool(models, sources, li
     bench = format_bench.make(models, "bert", 128)
     examples = read_rows(ENTITIES.rows_in("xb"), ENTITIES.format, sources, limit)
     found = RETRIEVAL.predict(examples, ENTITIES, None, bench.evaluator(sources=sources, limit=limit))
-    leading = {f"Q{number}" for number in range(limit)}
-    right = {f"Q{number}" for number in (29, 3, 29, 0)[:limit]}
-    assert {name for ranked in found.predictions for name in ranked} == leading | right
-    assert found.golds == [[f"Q{number}"] for number in (29, 3, 29, 0)[:limit]]
+    drawn = set(read_pool(ENTITIES, sources, limit).columns["id"])
+    right = [f"Q{(29, 3, 29, 0)[row]}" for row in examples.rows]
+    assert len(drawn) == limit
+    assert {name for ranked in found.predictions for name in ranked} == drawn | set(right)
+    assert found.golds == [[name] for name in right]
     whole = RETRIEVAL.predict(examples, ENTITIES, None, bench.evaluator(sources=sources))
     assert found.golds == whole.golds
     # Among fewer candidates the order stays as it is.

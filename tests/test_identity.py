@@ -108,6 +108,20 @@ def test_every_field_that_is_read_changes_the_fingerprint_and_no_other(name: str
     assert tried > 5
 
 
+def test_how_a_limit_draws_is_identity_and_nothing_without_one() -> None:
+    few, whole = dataclasses.replace(LORA, limit=7), LORA
+    assert key(few) == key(dataclasses.replace(few, limit_seed=few.config.seed))
+    assert key(few) != key(dataclasses.replace(few, limit_seed=few.config.seed + 1))
+    assert key(whole) == key(dataclasses.replace(whole, limit_seed=99))
+
+    def grouped(train: Train, group: str | None) -> Train:
+        sets = tuple(dataclasses.replace(rows, parallel_group=group) for rows in train.task.train)
+        return dataclasses.replace(train, task=dataclasses.replace(train.task, train=sets))
+
+    assert key(grouped(few, None)) != key(grouped(few, "one")) == key(grouped(few, "two"))
+    assert key(grouped(whole, None)) == key(grouped(whole, "one"))
+
+
 def test_fusions_by_attention_are_what_they_were_before_there_were_other_rules() -> None:
     start = Identities(OneDigest()).of(TRAININGS["fuse"]).json["start"]
     assert start == {"type": "Fuse", "inputs": [key(stage) for stage in FUSE.stages], "regularisation": 0.01}
@@ -193,7 +207,6 @@ NOT_TRAINED_ON = {
     "a kind": lambda task: dataclasses.replace(task, kind="other"),
     "expected counts": lambda task: of_rows(task, expected=12),
     "no expected counts": lambda task: of_rows(task, expected=None),
-    "a parallel group": lambda task: of_rows(task, parallel_group="all"),
     "translated rows": lambda task: dataclasses.replace(task, translated=(in_faroese(task.train[0]),)),
 }
 

@@ -14,13 +14,11 @@ from fake_store import everywhere, fake_mirror, fake_model, fill, planned, train
 
 from adaptx.catalog import SIB200, SNLI, XNLI, XQUAD, find_model
 from adaptx.catalog.language_facts import LOW_RESOURCE, language_facts
-from adaptx.data.examples import Examples, clusters
 from adaptx.report import write_report
 from adaptx.report.answer import answer
 from adaptx.report.breakdown import breakdown_tables, class_gains
 from adaptx.report.cells import shortened
 from adaptx.report.comparisons import comparison_table
-from adaptx.report.confounds import find_confounds
 from adaptx.report.frontier import frontier_table, priced
 from adaptx.report.gains import GAP, SOURCE, ZERO_SHOT, Gain, compute_gains
 from adaptx.report.gaps import gap_tables, gaps
@@ -31,7 +29,7 @@ from adaptx.report.scaling import compute_series, scaling_sentences, scaling_tab
 from adaptx.report.statistics.over_seeds import over_seeds
 from adaptx.report.tables import Cell, Column, Table
 from adaptx.sources import Sources
-from adaptx.specs import Lora, Mixture, ModelSpec, Proportional, Sequential, Task
+from adaptx.specs import Lora, Mixture, ModelSpec, Proportional, Sequential
 from adaptx.store import Store
 
 LORA = Lora(rank=4)
@@ -294,36 +292,16 @@ def test_latex_compiles(gains: list[Gain], tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stdout[-3_000:].decode("utf-8", "replace")
 
 
-def test_questions_of_one_context_share_a_cluster() -> None:
-    texts = {"context": ["one", "two", "one", "three", "two"]}
-    assert clusters(Examples((4, 5, 6, 7, 9), texts)) == [4, 5, 4, 7, 5]
-    assert clusters(Examples((0, 1), {"text": ["a", "b"]})) is None
-
-
-def answered(task: Task, tmp_path: Path, kept: bool) -> Measurements:
-    """Question answering of ten contexts of six questions; without their numbers as a store of before has it."""
+def test_rows_of_one_cluster_are_drawn_together(tmp_path: Path) -> None:
+    task = dataclasses.replace(XQUAD, evaluation=XQUAD.evaluation[:2])
     sources = Sources(fake_mirror(tmp_path / "data", task, SNLI))
     model, store = fake_model(tmp_path / "tiny", ()), Store(tmp_path / "store")
-    plan = planned(
-        sources,
-        everywhere(train(model, task, LORA), task),
-        everywhere(train(model, task, LORA, Sequential(train(model, SNLI, LORA))), task),
-    )
+    plan = planned(sources, everywhere(train(model, task, LORA), task))
     fill(plan, store, sources)
     for file in (store.root / "golds").iterdir():
         golds = json.loads(file.read_text())
-        golds.pop("clusters")
-        file.write_text(json.dumps({**golds, "clusters": [row - row % 6 for row in golds["rows"]]} if kept else golds))
-    measured = measure(plan, store)
-    assert bool([each for each in find_confounds(plan.recipe, measured) if "one by one" in each]) != kept
-    return measured
-
-
-def test_questions_are_drawn_with_their_context_where_it_is_stored(tmp_path: Path) -> None:
-    task = dataclasses.replace(XQUAD, evaluation=XQUAD.evaluation[:2])
-    apart, together = (answered(task, tmp_path / str(kept), kept) for kept in (False, True))
-    assert len(np.unique(apart.measured[0].examples.rows)) == 60
-    assert len(np.unique(together.measured[0].examples.rows)) == 10
+        file.write_text(json.dumps({**golds, "clusters": [row - row % 6 for row in golds["rows"]]}))
+    assert len(np.unique(measure(plan, store).measured[0].examples.rows)) == 10
 
 
 def test_the_report_answers_its_question_and_draws_the_analysis(tmp_path: Path) -> None:

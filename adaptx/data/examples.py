@@ -31,13 +31,14 @@ class Examples:
     """Columns by role, all of one length; `rows` is each example's row number in its split.
 
     left_out: what was read and did not become an example, by reason. languages: of each example; empty where nobody
-    said.
+    said. clusters: the number of each example's cluster (`adaptx.data.clusters`); empty where rows share nothing.
     """
 
     rows: tuple[int, ...]
     columns: dict[str, list[Any]]
     left_out: tuple[LeftOut, ...] = ()
     languages: tuple[str, ...] = ()
+    clusters: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -45,7 +46,8 @@ class Examples:
     def take(self, indices: Sequence[int]) -> "Examples":
         columns = {role: [values[index] for index in indices] for role, values in self.columns.items()}
         languages = tuple(self.languages[index] for index in indices) if self.languages else ()
-        return Examples(tuple(self.rows[index] for index in indices), columns, self.left_out, languages)
+        clusters = tuple(self.clusters[index] for index in indices) if self.clusters else ()
+        return Examples(tuple(self.rows[index] for index in indices), columns, self.left_out, languages, clusters)
 
     def without(self, indices: Collection[int], reason: str, where: str) -> "Examples":
         """The other examples, with a record of those that are left out."""
@@ -55,17 +57,6 @@ class Examples:
         kept = self.take([index for index in range(len(self)) if index not in left])
         record = LeftOut(reason, len(left), self.rows[min(left)], where=where)
         return replace(kept, left_out=(*self.left_out, record))
-
-
-def clusters(examples: Examples) -> list[int] | None:
-    """For each example the first row with the same context, so that a test draws its questions together; else None.
-
-    Rows that translate one another have contexts that do, so the numbers of parallel sets agree.
-    """
-    if "context" not in examples.columns:
-        return None
-    first: dict[str, int] = {}
-    return [first.setdefault(text, row) for text, row in zip(examples.columns["context"], examples.rows, strict=True)]
 
 
 def joined(parts: Sequence[Examples]) -> Examples:

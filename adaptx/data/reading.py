@@ -1,11 +1,13 @@
 """Read the rows of a task: from a local mirror, the user's own files, or the hub."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from adaptx.data.checking import check, trainable_answers
+from adaptx.data.drawing import EVALUATION_SEED, lowest
 from adaptx.data.examples import Examples, joined
 from adaptx.data.file_tables import file_table
+from adaptx.data.limiting import limited_rows, shares, training_seed
 from adaptx.data.passages import answering_sentences, has_passages, sentence_pool
 from adaptx.data.selecting import Kept, kept_rows, select
 from adaptx.data.tables import Table, hub_table, parquet_table
@@ -15,13 +17,18 @@ from adaptx.specs import BitextMining, QuestionAnswering, Retrieval, Rows, Task,
 
 
 def read_rows(rows: Rows, task_format: TaskFormat, sources: Sources, limit: int | None = None) -> Examples:
-    """One set's examples, checked against the format.
+    """One set's examples with their clusters, checked against the format.
+
+    limit: at most so many rows, drawn by a fixed seed (`adaptx.data.limiting`), so that every model reads the same.
 
     Raises:
         UserError: a missing file or column, an empty set, or a row that does not fit the format.
     """
     table = open_table(rows, task_format, sources)
-    return _read(_Set(rows, table, kept_rows(rows, task_format, table, limit)), task_format, limit)
+    drawn = limited_rows(rows, task_format, table, kept_rows(rows, task_format, table), limit)
+    examples = _read(_Set(rows, table, drawn.kept), task_format, limit)
+    cluster_of = dict(zip(drawn.kept.rows, drawn.clusters, strict=False))
+    return replace(examples, clusters=tuple(cluster_of[row] for row in examples.rows) if cluster_of else ())
 
 
 def read_all(sets: tuple[Rows, ...], task_format: TaskFormat, sources: Sources, limit: int | None) -> Examples:
@@ -29,8 +36,8 @@ def read_all(sets: tuple[Rows, ...], task_format: TaskFormat, sources: Sources, 
     return joined([read_rows(rows, task_format, sources, limit) for rows in sets])
 
 
-def read_training(task: Task, sources: Sources, limit: int | None = None) -> Examples:
-    """A task's training examples, at most `limit`: of several sets, each gives its leading rows in proportion to size.
+def read_training(task: Task, sources: Sources, limit: int | None = None, seed: int = 0) -> Examples:
+    """A task's training examples, at most `limit`, drawn by the seed; several sets give rows in proportion to size.
 
     Rows whose answer does not stand where they say are recorded in `left_out`.
 
@@ -40,13 +47,11 @@ def read_training(task: Task, sources: Sources, limit: int | None = None) -> Exa
     if not task.train:
         raise UserError(f"task {task.name} has no training rows; it is evaluated, not trained on")
     tables = [open_table(rows, task.format, sources) for rows in task.train]
-    # One set alone need not be counted to know how much of it is read.
-    most = limit if len(tables) == 1 else None
-    kept = [kept_rows(rows, task.format, table, most) for rows, table in zip(task.train, tables, strict=True)]
-    shares = quotas([len(each.rows) for each in kept], limit)
+    sets = list(zip(task.train, tables, strict=True))
+    whole = [_Set(rows, table, kept_rows(rows, task.format, table)) for rows, table in sets]
     parts = [
-        _Set(rows, table, replace(each, rows=each.rows[:share]))
-        for rows, table, each, share in zip(task.train, tables, kept, shares, strict=True)
+        _few(each, task.format, share, seed)
+        for each, share in zip(whole, shares([len(each.kept.rows) for each in whole], limit), strict=True)
         if share
     ]
     read: list[Examples] = []
@@ -62,30 +67,10 @@ def read_training(task: Task, sources: Sources, limit: int | None = None) -> Exa
     return examples
 
 
-def quotas(sizes: Sequence[int], limit: int | None) -> list[int]:
-    """How many rows each set gives: all, or shares of `limit` in proportion to size, by largest remainder.
-
-    Each gives at least one where the limit allows it.
-    """
-    total = sum(sizes)
-    if limit is None or total <= limit:
-        return list(sizes)
-    shares = [limit * size // total for size in sizes]
-    by_remainder = sorted(range(len(sizes)), key=lambda place: (-(limit * sizes[place] % total), place))
-    for place in by_remainder[: limit - sum(shares)]:
-        shares[place] += 1
-    if limit >= sum(size > 0 for size in sizes):
-        for place, size in enumerate(sizes):
-            if size and not shares[place]:
-                shares[shares.index(max(shares))] -= 1
-                shares[place] = 1
-    return shares
-
-
 def read_pool(task: Task, sources: Sources, limit: int | None = None, wanted_ids: Collection[str] = ()) -> Examples:
     """The candidates of a retrieval task: `id`, `answers` (the ids it is right for), `candidate`, `candidate_context`.
 
-    limit: the leading rows of each set, and those whose id is in `wanted_ids`.
+    limit: at most so many rows of each set, drawn as `read_rows` does, and those whose id is in `wanted_ids`.
 
     Raises:
         UserError: as `read_rows`; there is no pool; two candidates of one id.
@@ -112,9 +97,10 @@ def _read_pool_set(
     if not isinstance(id_column, str):
         raise UserError(f"{table.where}: candidates need an id: name its column in Rows(columns=...)")
     if limit is not None:
+        chosen = set(limited_rows(rows, task_format, table, kept, limit).kept.rows)
         ids = table.column(id_column, kept.rows)
-        wanted = [place < limit or str(name) in wanted_ids for place, name in enumerate(ids)]
-        kept = replace(kept, rows=[row for row, is_wanted in zip(kept.rows, wanted, strict=True) if is_wanted])
+        wanted = [row for row, name in zip(kept.rows, ids, strict=True) if row in chosen or str(name) in wanted_ids]
+        kept = replace(kept, rows=wanted)
     examples = select(rows, task_format, table, kept)
     if has_passages(examples):
         return sentence_pool(examples, rows.language, table.where)
@@ -155,16 +141,25 @@ def _read(part: _Set, task_format: TaskFormat, limit: int | None) -> Examples:
     return examples
 
 
+def _few(whole: _Set, task_format: TaskFormat, share: int, seed: int) -> _Set:
+    """A training's share of a set, drawn by the seed."""
+    if share == len(whole.kept.rows):
+        return whole
+    drawn = limited_rows(whole.rows, task_format, whole.table, whole.kept, share, training_seed(whole.rows, seed))
+    return replace(whole, kept=drawn.kept)
+
+
 def _fewer_sentences(examples: Examples, limit: int) -> Examples:
-    """Mining within the leading `limit` gold pairs and, on each side, the leading `limit` other sentences."""
+    """Mining within at most `limit` gold pairs and, on each side, `limit` other sentences, drawn by a fixed seed."""
     columns: dict[str, list[list[object]]] = {"source": [], "target": [], "gold": []}
     for source, target, gold in zip(*(examples.columns[role] for role in columns), strict=True):
+        pairs = [gold[place] for place in lowest(range(len(gold)), limit, EVALUATION_SEED)]
         numbers: list[dict[int, int]] = []
         for side, sentences in enumerate((source, target)):
             paired = {pair[side] for pair in gold}
-            others = [number for number in range(1, len(sentences) + 1) if number not in paired][:limit]
-            chosen = sorted({*(pair[side] for pair in gold[:limit]), *others})
+            others = [number for number in range(1, len(sentences) + 1) if number not in paired]
+            chosen = sorted({*(pair[side] for pair in pairs), *lowest(others, limit, EVALUATION_SEED)})
             numbers.append({old: new for new, old in enumerate(chosen, 1)})
             columns["source" if side == 0 else "target"].append([sentences[number - 1] for number in chosen])
-        columns["gold"].append([[numbers[0][one], numbers[1][two]] for one, two in gold[:limit]])
+        columns["gold"].append([[numbers[0][one], numbers[1][two]] for one, two in pairs])
     return replace(examples, columns=columns)

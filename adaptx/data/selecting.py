@@ -34,8 +34,8 @@ class Kept:
     left_out: tuple[LeftOut, ...] = ()
 
 
-def kept_rows(rows: Rows, task_format: TaskFormat, table: Table, most: int | None = None) -> Kept:
-    """The rows of the set's slice, at most `most`, counted over the rows that pass the set's filters.
+def kept_rows(rows: Rows, task_format: TaskFormat, table: Table) -> Kept:
+    """The rows of the set's slice, counted over the rows that pass the set's filters.
 
     Rows without the set's prefix belong to other sets. Rows without a gold label, or without any text to mask, are
     recorded as left out.
@@ -49,9 +49,7 @@ def kept_rows(rows: Rows, task_format: TaskFormat, table: Table, most: int | Non
                 raise UserError(
                     f"{table.where} has no column {name!r} (read as {role}); it has: {', '.join(table.leaves())}"
                 )
-    stop = min(
-        (end for end in (rows.stop, None if most is None else rows.first + most) if end is not None), default=None
-    )
+    stop = rows.stop
     passing, left_out = _passing(rows, task_format, table, stop)
     kept = passing[rows.first : stop]
     if not kept:

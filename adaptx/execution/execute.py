@@ -19,7 +19,7 @@ from adaptx.backbones.backbone import TransferModel
 from adaptx.checkpoints import Checkpoints
 from adaptx.composition.mixing import value_regularisation
 from adaptx.composition.mixing_record import MixingRecord
-from adaptx.data.examples import Examples, clusters
+from adaptx.data.examples import Examples
 from adaptx.data.reading import read_rows, read_training
 from adaptx.errors import UserError
 from adaptx.evaluation import Evaluator, scores
@@ -69,7 +69,7 @@ def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
         peak_memory(shop.device) as peak,
         energy(shop.device, shared=shop.workers > 1) as used,
     ):
-        examples = {task.name: read_training(task, shop.sources, train.limit) for task in train.tasks}
+        examples = {task.name: read_training(task, shop.sources, train.limit, train.draw_seed) for task in train.tasks}
         fresh = model_to_train(train, shop)
         training = _training(train, fresh, examples, shop)
         predicted = predicted_peak_bytes(train, training.parts, shop)
@@ -239,7 +239,7 @@ def _evaluate(
         "language": stage.language,
         "metrics": dict(scores(stage.task, predicted, stage.language)),
         "predictions": predicted.predictions,
-        "golds": keep_golds(stage, predicted, clusters(examples), shop),
+        "golds": keep_golds(stage, predicted, examples.clusters, shop),
         "details": predicted.details,
         "rows_used": len(predicted.rows),
         "rows_expected": rows.expected,
@@ -269,15 +269,17 @@ def make_evaluator(stage: Evaluate, model: Finished, shop: Workshop, progress: P
     return Evaluator(model.backbone, reading, setting, shop.sources, stage.limit, progress, name, model.memory)
 
 
-def keep_golds(stage: Evaluate, predicted: Predicted, of_contexts: list[int] | None, shop: Workshop) -> str:
-    """Write the golds of a set once, with which rows share a context; returns their file's name."""
+def keep_golds(stage: Evaluate, predicted: Predicted, clusters: tuple[int, ...], shop: Workshop) -> str:
+    """Write the golds of a set once, with the rows' clusters if rows of the format can share anything; returns their
+    file's name.
+    """
     rows = stage.task.rows_in(stage.language)
     digest = golds_digest(stage.task, rows, stage.limit, shop.sources)
     file = shop.store.golds_file(stage.task.name, stage.language, digest)
     if not file.is_file():
         body = {"task": stage.task.name, "language": stage.language, "parallel_group": rows.parallel_group}
         kept = {**body, "golds": predicted.golds, "rows": list(predicted.rows)}
-        write_json(file, kept if of_contexts is None else {**kept, "clusters": of_contexts})
+        write_json(file, {**kept, "clusters": list(clusters)} if clusters else kept)
     return file.name
 
 

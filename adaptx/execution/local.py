@@ -132,7 +132,7 @@ def check_rows(nodes: list[Node], shop: Workshop) -> list[LeftOut]:
         for task in stage.tasks:
             if (task.train, stage.limit) not in seen:
                 seen.add((task.train, stage.limit))
-                left_out.update(dict.fromkeys(read_training(task, shop.sources, stage.limit).left_out))
+                left_out.update(dict.fromkeys(read_training(task, shop.sources, stage.limit, stage.draw_seed).left_out))
             for rows in task.development if isinstance(stage.config.selection, Best) else ():
                 check(rows, task, None)
     return list(left_out)

@@ -39,7 +39,6 @@ def find_confounds(recipe: Recipe, measurements: Measurements) -> list[str]:
         *_leaks(evaluates),
         *_selections(trainings),
         *_uneven(measurements),
-        *_drawn_singly(measurements),
         *_unknown_languages(evaluates),
     ]
 
@@ -143,13 +142,13 @@ def _leaks(evaluates: Sequence[Evaluate]) -> list[str]:
         scored = evaluate.task.rows_in(evaluate.language)
         for train in path(evaluate):
             for rows in train.task.train:
-                if _overlap(rows, train.limit, scored, evaluate.limit):
+                if _overlap(rows, scored):
                     found[
                         f"{train.task.name} is trained on rows of {scored.address} that {evaluate.task.name} is "
                         f"evaluated on in {language_name(evaluate.language)}: that score is no test score."
                     ] = None
             for rows in train.task.development if isinstance(train.config.selection, Best) else ():
-                if _overlap(rows, None, scored, evaluate.limit):
+                if _overlap(rows, scored):
                     found[
                         f"Checkpoints of {train.task.name} are selected on rows of {scored.address} that "
                         f"{evaluate.task.name} is evaluated on in {language_name(evaluate.language)}: "
@@ -158,10 +157,12 @@ def _leaks(evaluates: Sequence[Evaluate]) -> list[str]:
     return list(found)
 
 
-def _overlap(one: Rows, one_limit: int | None, other: Rows, other_limit: int | None) -> bool:
+def _overlap(one: Rows, other: Rows) -> bool:
+    """Whether two sets are read from the same rows. A limit draws from all of a set, so it keeps no two apart."""
     if one.address != other.address or one.revision != other.revision or _are_apart(one, other):
         return False
-    return one.first < _end(other, other_limit) and other.first < _end(one, one_limit)
+    ends = [float("inf") if rows.stop is None else rows.stop for rows in (one, other)]
+    return one.first < ends[1] and other.first < ends[0]
 
 
 def _are_apart(one: Rows, other: Rows) -> bool:
@@ -170,11 +171,6 @@ def _are_apart(one: Rows, other: Rows) -> bool:
         return False
     ours, theirs = one.starts_with[1], other.starts_with[1]
     return not (ours.startswith(theirs) or theirs.startswith(ours))
-
-
-def _end(rows: Rows, limit: int | None) -> float:
-    ends = [rows.stop, rows.first + limit if limit is not None else None]
-    return min((float(end) for end in ends if end is not None), default=float("inf"))
 
 
 def _selections(trainings: Iterable[Train]) -> list[str]:
@@ -202,18 +198,6 @@ def _uneven(measurements: Measurements) -> list[str]:
                 "averages do not compare directly; a gain always compares the same languages and rows."
             )
     return sentences
-
-
-def _drawn_singly(measurements: Measurements) -> list[str]:
-    """Question answering whose golds were stored before their contexts were kept."""
-    tasks = dict.fromkeys(each.evaluate.task.name for each in measurements.measured if each.is_drawn_singly)
-    if not tasks:
-        return []
-    return [
-        f"Golds of {', '.join(tasks)} were stored before contexts were kept: questions of one context are drawn one by "
-        "one, and intervals are too narrow. Remove these tasks' files under golds/ and their evaluations from the "
-        "store, and run the recipe again."
-    ]
 
 
 def _unknown_languages(evaluates: Iterable[Evaluate]) -> list[str]:

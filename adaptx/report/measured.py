@@ -16,7 +16,7 @@ from adaptx.naming import UNTRAINED, Factors, factors, merges, path
 from adaptx.plan import Node, Plan, stored_entry
 from adaptx.report.statistics.bootstrap import Examples, Floats
 from adaptx.report.variants import seeds, variant_labels
-from adaptx.specs import Evaluate, ModelSpec, QuestionAnswering, Stage, Task, Train
+from adaptx.specs import Evaluate, ModelSpec, Stage, Task, Train
 from adaptx.store import Entry, Store, read_json
 from adaptx.zero_shot import source_languages
 
@@ -44,8 +44,7 @@ class Measured:
     statistics: metric -> what each example adds to it, shape [examples, the metric's statistics]. record: scores.json
     without predictions. mixing: a fused model's weights; None where none were kept.
     path: every distinct training on the way, inputs first; the last is the variant's own. merges: result.json of
-    each merge on the way, empty where it is not stored. is_drawn_singly: its questions were stored without their
-    contexts, so that those of one context are not drawn together.
+    each merge on the way, empty where it is not stored.
     """
 
     evaluate: Evaluate
@@ -60,7 +59,6 @@ class Measured:
     path: tuple[Training, ...]
     mixing: MixingWeights | None
     merges: tuple[Mapping[str, Any], ...] = ()
-    is_drawn_singly: bool = False
 
     @cached_property
     def scores(self) -> Mapping[str, float]:
@@ -202,7 +200,6 @@ def measure(plan: Plan, store: Store) -> Measurements:
                 tuple(Training(train, found.result if found else {}) for train, found in trainings),
                 load_mixing(entry.folder),
                 tuple(found.result if found else {} for found in merged),
-                isinstance(evaluate.task.format, QuestionAnswering) and "clusters" not in gold,
             )
         )
     return Measurements(tuple(measured), tuple(missing))
@@ -264,7 +261,7 @@ def _statistics(
 def _examples(evaluate: Evaluate, golds: Mapping[str, Any]) -> Examples:
     # The group is the catalog's of today: a corrected one needs no new evaluation.
     group = evaluate.task.rows_in(evaluate.language).parallel_group
-    # Questions of one context are drawn together, as its first row.
+    # Rows that share a premise or a context are drawn together, as their cluster.
     return Examples(np.asarray(golds.get("clusters", golds["rows"]), dtype=np.int64), group)
 
 

@@ -41,7 +41,10 @@ class GreedySoup:
 
 @dataclass(frozen=True)
 class Searched:
-    """Weights found by scoring merged modules on a task's development rows (the leading `limit` of each set)."""
+    """Weights found by scoring merged modules on a task's development rows.
+
+    limit: maximum number of rows per set, drawn as evaluation rows are.
+    """
 
     task: Task
     by: LoraHub | GreedySoup = LoraHub()

@@ -85,10 +85,13 @@ class KeptHead:
 @keep_hash
 @dataclass(frozen=True)
 class Train:
-    """Train `method` on a task or a mixture. `limit`: at most so many training rows a task.
+    """Train `method` on a task or a mixture.
 
-    framing: how the checkpoint meets the task; of a mixture one for all tasks, or one for each in their order.
-    Of a task with several sets each gives its leading rows, in proportion to their sizes.
+    limit: maximum number of training rows per task. The rows are drawn at random, in the proportions of the labels of
+    all rows, and rows that share a premise or a context come together. Several sets give rows in proportion to size.
+    limit_seed: the seed of that draw. None is the training's own seed, so that every seed trains on other rows; give
+    one number for all to train them on the same rows.
+    framing: how the checkpoint meets the task; for a mixture one for all tasks, or one per task in their order.
     """
 
     model: ModelSpec
@@ -99,10 +102,13 @@ class Train:
     head: NewHead | KeptHead = NewHead()
     framing: Framing | tuple[Framing, ...] | None = None
     limit: int | None = None
+    limit_seed: int | None = None
     keep: bool = field(default=False, metadata=OUTSIDE)
 
     def __post_init__(self) -> None:
         _check_limit(self.limit)
+        if self.limit_seed is not None and self.limit_seed < 0:
+            raise ValueError(f"Train(limit_seed={self.limit_seed}): a seed is at least 0, or None for the training's")
         if isinstance(self.framing, tuple) and len(self.framing) != len(self.tasks):
             raise ValueError(f"Train(framing=...) of {self.task.name}: {len(self.framing)} framings for "
                              f"{len(self.tasks)} tasks; give one for all, or one each")  # fmt: skip
@@ -112,6 +118,11 @@ class Train:
         if isinstance(self.framing, tuple):
             return self.framing[self.tasks.index(task)] if task in self.tasks else None
         return self.framing
+
+    @property
+    def draw_seed(self) -> int:
+        """The seed by which rows are drawn where there is a limit."""
+        return self.config.seed if self.limit_seed is None else self.limit_seed
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -187,7 +198,10 @@ ModuleSource = ModuleStage | Published
 @keep_hash
 @dataclass(frozen=True)
 class Evaluate:
-    """Score one model on one task in one language, on at most `limit` rows (the leading ones).
+    """Score one model on one task in one language.
+
+    limit: maximum number of rows. They are drawn by one fixed seed for all models, as training rows are; sets whose
+    rows translate one another (`Rows.parallel_group`) give the same rows in every language.
 
     precision None is the training's, fp32 for a bare checkpoint. framing None is the training's where its head is
     used or it was trained as text, else the checkpoint's way of embedding sentences. `Text` needs no head: any model of

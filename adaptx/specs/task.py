@@ -18,7 +18,8 @@ class Rows:
     """One split of one hub data set in one language, and how its columns are read.
 
     columns: pairs (role of the format, column of the data set). A dot reaches into a nested column (`answers.text`); a
-    tuple of columns becomes one list.
+    tuple of columns becomes one list. Any format also has the role `cluster`: rows with an equal value there (a
+    document, a passage) are drawn together by a row limit, and resampled together by the report.
     label_names: for integer labels or tags, the name of each id; empty when the column holds names.
     choice_keys: for multiple choice, the raw label of each choice in order; empty when it is the choice's index.
     dropped_labels: raw label values that mean "no gold label"; such rows are left out.

@@ -1,6 +1,6 @@
 """One example of a task in each language that is found locally, shortened for the eye."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from adaptx.data.reading import read_rows
@@ -51,7 +51,7 @@ def found_examples(task: Task, sources: Sources) -> FoundExamples:
 
 def _first(rows: Rows, task: Task, sources: Sources) -> Example | None:
     try:
-        read = read_rows(rows, task.format, sources, limit=1)
+        read = read_rows(replace(rows, stop=rows.first + 1), task.format, sources)
     except MissingInput:
         return None
     columns = {role: _shortened(values[0]) for role, values in read.columns.items()}

@@ -123,7 +123,9 @@ LAREQA = Task(
     Retrieval(),
     train=(Rows("rajpurkar/squad", "plain_text", "train", "en", _SQUAD_COLUMNS, expected=87_599),),
     development=(Rows("rajpurkar/squad", "plain_text", "validation", "en", _SQUAD_COLUMNS, expected=10_570),),
-    evaluation=_xquad_r("google-research-datasets/xquad_r", (("query", "question"), ("gold", "id"))),
+    evaluation=_xquad_r(
+        "google-research-datasets/xquad_r", (("query", "question"), ("gold", "id"), ("cluster", "context"))
+    ),
     pool=_xquad_r("google-research-datasets/xquad_r", _XQUAD_R_PASSAGES),
     metrics=("map_at_20",),
     kind="question answering",

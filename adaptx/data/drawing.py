@@ -1,0 +1,116 @@
+"""A seeded draw of rows: whole clusters, in proportion to labels.
+
+The draw depends on row numbers, labels, clusters and the seed alone, by integer arithmetic that is the same on every
+machine and in every version of Python and NumPy. A larger draw holds nearly all rows of a smaller one, and a row that
+is missing changes little of the rest.
+
+Suffixes: R rows.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.int64]
+
+EVALUATION_SEED = 0
+"""All models are scored on the same rows, whatever seed they were trained with."""
+_MASK = (1 << 64) - 1
+_STEP = 0x9E3779B97F4A7C15
+
+
+def draw(rows: Sequence[int], clusters: Sequence[int], labels: Sequence[str], most: int, seed: int) -> list[int]:
+    """Return places of at most `most` rows, ascending, with labels in the proportion that all rows have.
+
+    Clusters are visited in an order that the seed decides, and each one is taken whole if every label still has room
+    for its rows. A cluster that has more rows than that from the start, and could never be taken, gives rows singly.
+    Where whole clusters fill less than half (all others hold a label that is full), the rest is drawn singly, too.
+
+    rows: row numbers in the split, ascending. clusters: number of each row's cluster, at least 0. labels: label of each
+    row; equal ones where rows have none.
+    """
+    if len(rows) <= most:
+        return list(range(len(rows)))
+    names = sorted(set(labels))
+    place = {name: number for number, name in enumerate(names)}
+    label_R = np.fromiter((place[label] for label in labels), np.int64, len(labels))
+    room = in_proportion(np.bincount(label_R).tolist(), most)
+    alone_R = -1 - np.asarray(rows, dtype=np.int64)
+    cluster_R = np.asarray(clusters, dtype=np.int64)
+    cluster_R = np.where(_too_large(cluster_R, label_R, room), alone_R, cluster_R)
+    taken_R = _fill(cluster_R, label_R, room, seed)
+    if 2 * int(taken_R.sum()) < most:
+        left_R = np.flatnonzero(~taken_R)
+        taken_R[left_R] = _fill(alone_R[left_R], label_R[left_R], room, seed)
+    return np.flatnonzero(taken_R).tolist()
+
+
+def in_proportion(sizes: Sequence[int], total: int) -> list[int]:
+    """Shares of `total` in proportion to sizes, by largest remainder: each is off by less than one."""
+    whole = sum(sizes)
+    shares = [total * size // whole for size in sizes]
+    by_remainder = sorted(range(len(sizes)), key=lambda place: (-(total * sizes[place] % whole), place))
+    for place in by_remainder[: total - sum(shares)]:
+        shares[place] += 1
+    return shares
+
+
+def lowest(numbers: Sequence[int], most: int, seed: int) -> list[int]:
+    """Return at most `most` of these numbers, ascending, drawn by the seed."""
+    if len(numbers) <= most:
+        return list(numbers)
+    order = np.argsort(_mixed(np.asarray(numbers, dtype=np.int64), seed), kind="stable")
+    return sorted(numbers[place] for place in order[:most])
+
+
+def _too_large(cluster_R: Numbers, label_R: Numbers, room: Sequence[int]) -> NDArray[np.bool_]:
+    """Whether a row's cluster has more rows of some label than there is room for."""
+    pairs, counts = np.unique(cluster_R * len(room) + label_R, return_counts=True)
+    over = pairs[counts > np.asarray(room)[pairs % len(room)]] // len(room)
+    return np.isin(cluster_R, over)
+
+
+def _fill(cluster_R: Numbers, label_R: Numbers, room: list[int], seed: int) -> NDArray[np.bool_]:
+    """Which rows are taken: cluster by cluster in the seed's order while there is room, which shrinks accordingly."""
+    numbers, cluster_R = np.unique(cluster_R, return_inverse=True)
+    rank_of_cluster = np.empty(len(numbers), dtype=np.int64)
+    rank_of_cluster[np.argsort(_mixed(numbers, seed), kind="stable")] = np.arange(len(numbers))
+    order_R = np.argsort(rank_of_cluster[cluster_R], kind="stable")
+    labels = label_R[order_R].tolist()
+    sizes = np.bincount(cluster_R)[np.argsort(rank_of_cluster)]
+    ends = [0, *np.cumsum(sizes).tolist()]
+    left, smallest = sum(room), int(sizes.min(initial=1))
+    taken_R = np.zeros(len(order_R), dtype=np.bool_)
+    for begin, end in pairwise(ends):
+        if left < smallest:
+            break
+        wanted = labels[begin:end]
+        if len(wanted) > left:
+            continue
+        for label in wanted:
+            room[label] -= 1
+        if min(room[label] for label in wanted) < 0:
+            for label in wanted:
+                room[label] += 1
+            continue
+        left -= len(wanted)
+        taken_R[order_R[begin:end]] = True
+    return taken_R
+
+
+def _mixed(numbers: Numbers, seed: int) -> NDArray[np.uint64]:
+    """A pseudo-random number for each number: SplitMix64's finaliser (Steele et al. 2014, section 3) under a seed."""
+    start = np.uint64(_scrambled((seed * _STEP + _STEP) & _MASK))
+    mixed = numbers.astype(np.int64).view(np.uint64) ^ start
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def _scrambled(number: int) -> int:
+    """The same finaliser over one number."""
+    number = ((number ^ (number >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    number = ((number ^ (number >> 27)) * 0x94D049BB133111EB) & _MASK
+    return number ^ (number >> 31)

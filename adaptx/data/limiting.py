@@ -1,0 +1,83 @@
+"""Row limits: which rows of a set are read where a limit allows fewer than it has."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from zlib import crc32
+
+from adaptx.data.clusters import cluster_numbers, shared_role
+from adaptx.data.drawing import EVALUATION_SEED, draw, in_proportion
+from adaptx.data.selecting import Kept, select
+from adaptx.data.tables import Table
+from adaptx.specs import QuestionAnswering, Rows, TaskFormat
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The rows that are read, and the number of each one's cluster; none where rows of the format share nothing."""
+
+    kept: Kept
+    clusters: tuple[int, ...] = ()
+
+
+def all_rows(rows: Rows, task_format: TaskFormat, table: Table, kept: Kept) -> Drawn:
+    """Every row of a set, with its cluster."""
+    role = shared_role(rows, task_format)
+    if role is None:
+        return Drawn(kept)
+    shared = _columns(rows, task_format, table, kept, (role,))[role]
+    return Drawn(kept, tuple(cluster_numbers(shared, kept.rows, rows.parallel_group is not None)))
+
+
+def limited_rows(
+    rows: Rows, task_format: TaskFormat, table: Table, kept: Kept, limit: int | None, seed: int = EVALUATION_SEED
+) -> Drawn:
+    """At most `limit` of a set's rows: whole clusters, drawn by the seed, in the proportions of all rows' labels.
+
+    Sets of a parallel group give the same rows, whatever their language: labels and clusters translate.
+    """
+    whole = all_rows(rows, task_format, table, kept)
+    if limit is None or len(kept.rows) <= limit:
+        return whole
+    labels = _labels(rows, task_format, table, kept)
+    places = draw(kept.rows, whole.clusters or kept.rows, labels, limit, seed)
+    chosen = replace(kept, rows=[kept.rows[place] for place in places])
+    return Drawn(chosen, tuple(whole.clusters[place] for place in places) if whole.clusters else ())
+
+
+def training_seed(rows: Rows, seed: int) -> int:
+    """The seed by which a training draws from one of its sets.
+
+    Sets of several languages are drawn apart, so that translations of one text add up to more texts; those of a
+    parallel group are drawn alike.
+    """
+    return (seed << 32) + (crc32(rows.language.encode()) if rows.parallel_group is None else 0)
+
+
+def shares(sizes: Sequence[int], limit: int | None) -> list[int]:
+    """How many rows each of several sets gives: all, or in proportion to size, at least one where the limit allows."""
+    if limit is None or sum(sizes) <= limit:
+        return list(sizes)
+    found = in_proportion(sizes, limit)
+    if limit >= sum(size > 0 for size in sizes):
+        for place, size in enumerate(sizes):
+            if size and not found[place]:
+                found[found.index(max(found))] -= 1
+                found[place] = 1
+    return found
+
+
+def _labels(rows: Rows, task_format: TaskFormat, table: Table, kept: Kept) -> list[str]:
+    """What a draw keeps in proportion: labels, and whether a question has an answer."""
+    if rows.column("label") is not None:
+        return [str(label) for label in _columns(rows, task_format, table, kept, ("label",))["label"]]
+    if isinstance(task_format, QuestionAnswering) and task_format.unanswerable and rows.column("answers") is not None:
+        return [str(bool(answers)) for answers in _columns(rows, task_format, table, kept, ("answers",))["answers"]]
+    return [""] * len(kept.rows)
+
+
+def _columns(
+    rows: Rows, task_format: TaskFormat, table: Table, kept: Kept, roles: tuple[str, ...]
+) -> dict[str, list[Any]]:
+    few = replace(rows, columns=tuple(pair for pair in rows.columns if pair[0] in roles))
+    return select(few, task_format, table, kept).columns
