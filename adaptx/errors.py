@@ -7,3 +7,7 @@ class UserError(ValueError):
 
 class MissingInput(UserError):
     """Data or weights that are not where they were asked for."""
+
+
+class NotFinite(UserError):
+    """A weight, loss, gradient or output that is NaN or infinite: what was computed with it would mean nothing."""

@@ -29,7 +29,7 @@ Resolve = Callable[[str, str, str | None], str]
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _MODEL_FILES = re.compile(
     r"(config\.json|.*\.safetensors|.*\.safetensors\.index\.json|pytorch_model.*\.bin|pytorch_model\.bin\.index\.json"
-    r"|tokenizer.*\.json|special_tokens_map\.json|vocab\.(txt|json)|merges\.txt|.*\.model)$"
+    r"|tokenizer.*\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(txt|json)|merges\.txt|.*\.model)$"
 )
 
 

@@ -11,28 +11,56 @@ from typing import Any
 from adaptx.errors import UserError
 
 Shapes = dict[str, tuple[int, ...]]
+FAULTS = (
+    zipfile.BadZipFile, pickle.UnpicklingError, EOFError, LookupError, StopIteration, ValueError, struct.error,
+    TypeError, AttributeError, NotImplementedError, RecursionError, OSError, MemoryError,
+)  # fmt: skip
+"""What reading a header may end in where the file is damaged, or something else than it is called."""
 
 
 def tensor_shapes(file: Path) -> Shapes:
-    """Of safetensors, or of what `torch.save` wrote; nothing that is pickled runs.
+    """Return the shapes in a safetensors file, or in one that `torch.save` wrote; nothing that is pickled runs.
 
     Raises:
-        UserError: neither of the two, or a pickle that holds something else than tensors.
+        UserError: neither of the two, cut short, or a pickle that holds something other than tensors.
     """
+    stored = file.suffix == ".safetensors"
     try:
-        return _of_safetensors(file) if file.suffix == ".safetensors" else _of_pickle(file)
-    except (zipfile.BadZipFile, pickle.UnpicklingError, KeyError, StopIteration, ValueError, struct.error) as error:
-        raise UserError(
-            f"{file} is not a file of tensors that can be read ({error}). If torch reads it, write it anew: python -c "
-            f"\"import torch; torch.save(torch.load('{file}', weights_only=True), '{file}')\""
-        ) from error
+        return _of_safetensors(file) if stored else _of_pickle(file)
+    except FAULTS as error:
+        remedy = (
+            "copy or download it again"
+            if stored
+            else (
+                "If torch reads it, write it anew: python -c "
+                f"\"import torch; torch.save(torch.load('{file}', weights_only=True), '{file}')\""
+            )
+        )
+        why = f"{type(error).__name__}: {error}" if not isinstance(error, ValueError) else error
+        raise UserError(f"{file} is not a file of tensors that can be read ({why}). {remedy}") from error
 
 
 def _of_safetensors(file: Path) -> Shapes:
+    size = file.stat().st_size
     with file.open("rb") as stream:
         (length,) = struct.unpack("<Q", stream.read(8))
-        header = json.loads(stream.read(length))
-    return {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
+        if length > size - 8:
+            raise ValueError(f"its header should have {length} bytes, and the file has {size}")
+        header: dict[str, Any] = json.loads(stream.read(length), object_pairs_hook=_once)
+    header.pop("__metadata__", None)
+    end = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
+    if end != size:
+        raise ValueError(f"its tensors end at byte {end}, and the file has {size}: it was cut short or written over")
+    return {name: tuple(entry["shape"]) for name, entry in header.items()}
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object; a name that comes twice would otherwise hide the first tensor of that name."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = next(name for name, count in collections.Counter(name for name, _ in pairs).items() if count > 1)
+        raise ValueError(f"it names {twice!r} twice")
+    return found
 
 
 def _of_pickle(file: Path) -> Shapes:

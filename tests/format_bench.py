@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 import adaptx.backbones.batching
 from adaptx.backbones.encoder import Encoder
-from adaptx.backbones.loading import load_language_model_head, load_network, load_tokenizer
+from adaptx.backbones.loading import load_network, load_tokenizer
+from adaptx.backbones.own_tensors import load_language_model_head
 from adaptx.data.examples import Examples
 from adaptx.evaluation import Evaluator
 from adaptx.formats import behaviour

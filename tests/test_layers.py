@@ -23,6 +23,7 @@ LAYERS = {
     "adaptx.sample": 0,
     "adaptx.specs": 0,
     "adaptx.catalog": 1,
+    "adaptx.checkpoint_files": 1,
     "adaptx.costs": 1,
     "adaptx.framings": 1,
     "adaptx.gpu_costs": 1,

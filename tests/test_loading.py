@@ -30,6 +30,8 @@ def own_way(world, tmp_path) -> ModelSpec:
     config = {name: value for name, value in config.items() if not name.startswith("added_tokens")}
     named = {**config, "tokenizer_class": "XLMRobertaTokenizerFast", "mask_token": "<mask>"}
     (folder / "tokenizer_config.json").write_text(json.dumps(named))
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**settings, "vocab_size": settings["vocab_size"] + 1}))
     return ModelSpec(str(folder))
 
 

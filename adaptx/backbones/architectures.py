@@ -56,13 +56,13 @@ def build_network(shape: Shape) -> nn.Module:
         case ModelFamily.ENCODER:
             # Some encoders have no pooler that could be left out.
             bare = {"add_pooling_layer": False} if shape.model_type in WITH_POOLER else {}
-            network: Any = AutoModel.from_config(config, **bare)
+            network: Any = AutoModel.from_config(config, trust_remote_code=False, **bare)
         case ModelFamily.ENCODER_DECODER:
-            network = AutoModelForSeq2SeqLM.from_config(config)
+            network = AutoModelForSeq2SeqLM.from_config(config, trust_remote_code=False)
             if not shape.tied:
                 _untie(network)
         case ModelFamily.DECODER:
-            network = AutoModelForCausalLM.from_config(config)
+            network = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     return network.eval()
 
 

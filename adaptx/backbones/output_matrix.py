@@ -5,6 +5,7 @@ from typing import Any
 import transformers
 
 from adaptx.backbones.vocabulary_loss import OutputMatrix
+from adaptx.errors import UserError
 
 SCALED_WHERE_TIED = ("t5", "mt5", "umt5")
 """Their matrix of scores, where it is the embeddings', takes states divided by the root of the hidden size (Raffel et
@@ -12,8 +13,18 @@ al. 2020, released code, mesh_tensorflow/transformer/transformer.py)."""
 
 
 def output_matrix(network: Any) -> OutputMatrix:
-    """That of a network with scores over the vocabulary; its tensors are the live ones."""
+    """Return that of a network with scores over the vocabulary; its tensors are the live ones.
+
+    Raises:
+        UserError: the checkpoint came without it.
+    """
     config, linear = network.config, network.get_output_embeddings()
+    if getattr(network, "lacks_output_matrix", False):
+        raise UserError(
+            f"this {config.model_type} checkpoint came without its matrix of scores over the vocabulary (lm_head), so "
+            "it can be read through hidden states but writes and ranks no text. Take a checkpoint of the whole model, "
+            "or read it with Hidden(...)"
+        )
     # mBART and BART keep a bias beside the matrix.
     bias = linear.bias if linear.bias is not None else getattr(network, "final_logits_bias", None)
     return OutputMatrix(

@@ -19,7 +19,7 @@ from adaptx.specs import ModelSpec, Published, Rows
 from adaptx.store import read_json, write_json
 
 MODEL_PATTERNS = ("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "special_tokens_map.json",
-                  "vocab.*", "merges.txt", "*.model")  # fmt: skip
+                  "added_tokens.json", "vocab.*", "merges.txt", "*.model")  # fmt: skip
 PICKLED_PATTERNS = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
 
 

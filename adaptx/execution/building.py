@@ -10,7 +10,8 @@ from torch import nn
 from adaptx.backbones.backbone import Backbone, to_precision
 from adaptx.backbones.dropout import head_dropout
 from adaptx.backbones.families import backbone_over
-from adaptx.backbones.loading import load_language_model_head, load_network, load_tokenizer
+from adaptx.backbones.loading import load_network, load_tokenizer
+from adaptx.backbones.own_tensors import load_language_model_head
 from adaptx.backbones.recomputing import recompute_layers
 from adaptx.composition.assembly import Assembly, assemble, base_for
 from adaptx.errors import UserError

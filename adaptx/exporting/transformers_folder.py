@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from adaptx.backbones.loading import LANGUAGE_MODEL_HEADS
+from adaptx.backbones.own_tensors import LANGUAGE_MODEL_HEADS
 from adaptx.backbones.sites import sites_of
 from adaptx.formats.heads import LinearHead
 from adaptx.formats.interface import TrainedHead
@@ -67,7 +67,7 @@ def _with_head(network: Any, name: str, head: TrainedHead) -> Any:
 
     # Made without memory: its backbone is replaced by the one there is, its head by ours.
     with torch.device("meta"):
-        whole: Any = getattr(transformers, name).from_config(network.config)
+        whole: Any = getattr(transformers, name).from_config(network.config, trust_remote_code=False)
     setattr(whole, whole.base_model_prefix, network)
     if isinstance(head.module, LinearHead):
         setattr(whole, _LINEAR[type(head.format)], head.module.linear)

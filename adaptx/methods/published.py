@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from adaptx.backbones.loading import load_biases
+from adaptx.backbones.own_tensors import load_biases
 from adaptx.backbones.sites import SITES_OF, Key
 from adaptx.errors import UserError
 from adaptx.methods.lora import BIAS

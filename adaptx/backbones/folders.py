@@ -1,0 +1,39 @@
+"""The folder that a checkpoint is loaded from: the user's own, a mirror's, or the hub's copy; always safetensors."""
+
+from pathlib import Path
+
+from adaptx.backbones.converting import readable
+from adaptx.checkpoint_files import HUB_PATTERNS, HUB_PICKLES, WHOLE, check_settings
+from adaptx.errors import MissingInput
+from adaptx.sources import Sources
+from adaptx.specs import ModelSpec
+
+
+def checkpoint_folder(model: ModelSpec, sources: Sources) -> Path:
+    """Return the folder with a checkpoint's configuration, tokenizer and safetensors.
+
+    Raises:
+        MissingInput: it is not at hand.
+        UserError: it holds code of its own or no weights that can be read.
+    """
+    folder = sources.model_folder(model)
+    if folder is None:
+        folder = _from_hub(model, sources, HUB_PATTERNS)
+        if not any(folder.glob(f"{Path(WHOLE).stem}*.safetensors")):
+            folder = _from_hub(model, sources, (*HUB_PATTERNS, *HUB_PICKLES))
+    check_settings(folder)
+    return readable(folder, sources)
+
+
+def _from_hub(model: ModelSpec, sources: Sources, patterns: tuple[str, ...]) -> Path:
+    from huggingface_hub import snapshot_download
+
+    revision = sources.model(model).commit or model.revision
+    try:
+        return Path(snapshot_download(model.hub_id, revision=revision, allow_patterns=list(patterns)))
+    except Exception as error:
+        why = (str(error).splitlines() or [""])[0]
+        raise MissingInput(
+            f"{model.hub_id} cannot be loaded from the hub ({type(error).__name__}: {why}). Remedy: check its name and "
+            "the network, give a folder with --model DIR, or a mirror that has models/ with --data DIR"
+        ) from error

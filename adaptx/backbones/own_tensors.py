@@ -1,0 +1,123 @@
+"""Single tensors of a checkpoint that are read apart from its network: the masked-language-model head, and biases."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from adaptx.backbones.folders import checkpoint_folder
+from adaptx.checkpoint_files import CONFIG, read_settings, weight_files
+from adaptx.errors import UserError
+from adaptx.sources import Sources
+from adaptx.specs import ModelSpec
+from adaptx.tensor_headers import tensor_shapes
+
+_BERT_HEAD = {
+    "cls.predictions.transform.dense.": "dense.",
+    "cls.predictions.transform.LayerNorm.": "norm.",
+    "cls.predictions.bias": "bias",
+}
+_ROBERTA_HEAD = {"lm_head.dense.": "dense.", "lm_head.layer_norm.": "norm.", "lm_head.bias": "bias"}
+
+LANGUAGE_MODEL_HEADS: dict[str, dict[str, str]] = {
+    "bert": _BERT_HEAD,
+    "xlm-roberta": _ROBERTA_HEAD,
+    "xlm-roberta-xl": _ROBERTA_HEAD,
+    "distilbert": {"vocab_transform.": "dense.", "vocab_layer_norm.": "norm.", "vocab_projector.bias": "bias"},
+    "deberta-v2": {
+        **_BERT_HEAD,
+        "lm_predictions.lm_head.dense.": "dense.",
+        "lm_predictions.lm_head.LayerNorm.": "norm.",
+        "lm_predictions.lm_head.bias": "bias",
+    },
+    "modernbert": {"head.dense.": "dense.", "head.norm.": "norm.", "decoder.bias": "bias"},
+}
+"""Architecture -> how its checkpoints name the tensors of the masked-language-model head, and how that head does.
+
+RemBERT is not among them: its decoder is a matrix of its own, and ours is tied to the embeddings.
+"""
+DECODERS = ("cls.predictions.decoder.weight", "lm_head.decoder.weight", "vocab_projector.weight", "decoder.weight")
+"""What the matrix behind such a head is called where it is stored beside the embeddings."""
+EMBEDDINGS = ("embeddings.word_embeddings.weight", "embeddings.tok_embeddings.weight")
+WHOLE_HEAD = {"dense.weight", "dense.bias", "norm.weight", "norm.bias", "bias"}
+WITHOUT_BIASES = {"modernbert": {"dense.bias", "norm.bias"}}
+"""Architecture -> tensors of the head that its checkpoints may lack: they are zero then."""
+
+
+def read_tensors(folder: Path, names: Iterable[str]) -> dict[str, Tensor]:
+    """Return the tensors of these names that a folder of safetensors holds, as it holds them."""
+    from safetensors import safe_open
+
+    wanted, found = set(names), dict[str, Tensor]()
+    for file in weight_files(folder):
+        if here := wanted & tensor_shapes(file).keys():
+            with safe_open(file, "pt") as tensors:  # pyright: ignore[reportUnknownVariableType]
+                found |= {name: tensors.get_tensor(name) for name in here}
+    return found
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names of all tensors that a folder of safetensors holds."""
+    return [name for file in weight_files(folder) for name in tensor_shapes(file)]
+
+
+def load_language_model_head(model: ModelSpec, sources: Sources) -> dict[str, Tensor] | None:
+    """Return the checkpoint's own masked-language-model head in fp32, without the tied decoder; None: it has none.
+
+    Raises:
+        UserError: a part of the head is missing, or its decoder is not tied to the embeddings.
+    """
+    folder = checkpoint_folder(model, sources)
+    model_type: str = read_settings(folder / CONFIG)["model_type"]
+    places: dict[str, str] = {}
+    for name in names_in(folder):
+        # BERT checkpoints of 2018 still call a norm's tensors gamma and beta.
+        plain = name.replace("gamma", "weight").replace("beta", "bias")
+        for stored, ours in LANGUAGE_MODEL_HEADS.get(model_type, {}).items():
+            if plain.startswith(stored):
+                places[ours + plain.removeprefix(stored)] = name
+    if not places:
+        return None
+    if missing := sorted(WHOLE_HEAD - WITHOUT_BIASES.get(model_type, set()) - places.keys()):
+        raise UserError(
+            f"{folder} holds a part of a masked-language-model head, without its {', '.join(missing)}; copy or "
+            "download it again, or remove the rest of the head from it"
+        )
+    _check_decoder(folder)
+    tensors = read_tensors(folder, places.values())
+    return {ours: tensors[name].float() for ours, name in places.items()}
+
+
+def _check_decoder(folder: Path) -> None:
+    """Raises:
+    UserError: the head was trained over a matrix that is not the embeddings.
+    """
+    names = names_in(folder)
+    decoder = next((name for name in names if name in DECODERS), None)
+    embeddings = next((name for name in names if name.endswith(EMBEDDINGS)), None)
+    if decoder is None or embeddings is None:
+        return
+    held = read_tensors(folder, (decoder, embeddings))
+    if held[decoder].shape != held[embeddings].shape or not torch.equal(held[decoder], held[embeddings]):
+        raise UserError(
+            f"{folder}: its masked-language-model head was trained with a matrix of its own ({decoder}), and here such "
+            f"heads share the embeddings ({embeddings}); take a checkpoint whose head is tied to them"
+        )
+
+
+def load_biases(model: ModelSpec, sources: Sources, paths: Iterable[str]) -> dict[str, Tensor]:
+    """Return the checkpoint's own biases of linear maps, fp32, by their paths in the bare network.
+
+    Raises:
+        UserError: it has none at one of them.
+    """
+    folder = checkpoint_folder(model, sources)
+    wanted = {f"{path}.bias": path for path in paths}
+    # Networks with a head over them have a prefix before the names.
+    places = {name: name if name in wanted else name.partition(".")[2] for name in names_in(folder)}
+    tensors = read_tensors(folder, (name for name, plain in places.items() if plain in wanted))
+    found = {wanted[places[name]]: tensor.float() for name, tensor in tensors.items()}
+    if (missing := sorted(set(wanted.values()) - found.keys())) != []:
+        raise UserError(f"{model.hub_id} has no bias at {missing[0]}, which a module over it changes")
+    return found

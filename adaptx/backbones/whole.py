@@ -1,0 +1,187 @@
+"""Whether a checkpoint was loaded whole: every tensor of the network from its files, and none left over but heads.
+
+What transformers loaded, and what it made up, is told by its own report (`output_loading_info`).
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from adaptx.backbones.sites import sites_of
+from adaptx.errors import UserError
+from adaptx.specs import ModelSpec
+from adaptx.tensor_headers import Shapes
+
+HEADS = {
+    "classification_head", "classification_heads", "classifier", "classifiers", "cls", "crf", "dense",
+    "discriminator_predictions", "generator_lm_head", "generator_predictions", "head", "heads", "linear", "lm_head",
+    "lm_predictions", "logits_proj", "mask_predictions", "mlm_head", "out_proj", "pooler", "pre_classifier",
+    "projection", "qa_outputs", "score", "seq_relationship", "sequence_summary", "sop_classifier", "summary", "v_head",
+    "vocab_layer_norm", "vocab_projector", "vocab_transform",
+}  # fmt: skip
+"""What poolers and heads are called, the first part of a tensor's name. A checkpoint's own stay behind."""
+LEFT_OVER = re.compile(
+    # Tables that are made anew, by older versions of the library or of the models' authors.
+    r"(^|\.)(position_ids|token_type_ids|rotary_emb\.(inv_freq|cos_cached|sin_cached)|version)$"
+    r"|(^|\.)embed_positions\.(weights|_float_tensor)$"
+    # T5 was released with this one, which its decoder never had.
+    r"|(^|\.)decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.weight$"
+    # DeBERTa v3's second copy of the embeddings, and a table that its relative positions take the place of.
+    r"|(^|\.)embeddings\.(word_embeddings\._weight|position_embeddings\.weight)$"
+)
+"""Tensors of published checkpoints that no network of their architecture has."""
+SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What transformers says of a loading: names in the network or, of tensors that are left over, in the files."""
+
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    misshapen: tuple[str, ...]
+
+    @staticmethod
+    def of(info: Mapping[str, Any]) -> "Loaded":
+        # Version 4 names misshapen tensors alone, version 5 with both shapes.
+        misshapen = (entry if isinstance(entry, str) else entry[0] for entry in info["mismatched_keys"])
+        return Loaded(
+            tuple(sorted(info["missing_keys"])), tuple(sorted(info["unexpected_keys"])), tuple(sorted(misshapen))
+        )
+
+
+def check_whole(network: Any, loaded: Loaded, stored: Shapes, model: ModelSpec, folder: Path) -> None:
+    """Hold a network against the files that it was loaded from. `stored` holds their shapes.
+
+    A decoder whose files lack the matrix of scores over the vocabulary can still be read through hidden states: its
+    matrix is set to zero, and `network.lacks_output_matrix` to True.
+
+    Raises:
+        UserError: tensors that are missing, left over or of another shape; what the cause looks like, and the remedy.
+    """
+    left = [name for name in loaded.unexpected if not _may_stay(name, network, model)]
+    missing = list(loaded.missing)
+    matrix = _own_output_matrix(network)
+    if matrix is not None and missing == [matrix[0]]:
+        with torch.no_grad():
+            matrix[1].zero_()
+        network.lacks_output_matrix = True
+        missing = []
+    if not missing and not left and not loaded.misshapen:
+        return
+    own = dict(network.state_dict(keep_vars=True))
+    shapes = [_shapes_of(name, own.get(name), stored) for name in loaded.misshapen]
+    parts = [("missing", missing), ("not of this architecture", left), ("of another shape", shapes)]
+    told = "; ".join(f"{len(names)} {kind} ({_some(names)})" for kind, names in parts if names)
+    raise UserError(f"{folder}: its tensors are not those of its config.json: {told}. {_cause(missing, left, stored)}")
+
+
+def check_ties(
+    network: Any, tied: bool, stored: Shapes, read: Callable[[list[str]], Mapping[str, Tensor]], folder: Path
+) -> None:
+    """Hold the stored copies of a tensor that several of the network's names share against one another.
+
+    tied: whether config.json says that the matrix of scores is the embeddings'. read: names in the files -> tensors.
+
+    Raises:
+        UserError: the copies differ, so that one of them would be lost.
+    """
+    output = network.get_output_embeddings()
+    if tied and output is not None and output.weight is not network.get_input_embeddings().weight:
+        # transformers 5 lets both stand, whatever config.json says.
+        raise UserError(_untied("the matrix of scores", "the embeddings", folder))
+    for names in shared_names(network):
+        held = list(dict.fromkeys(each for name in names for each in (name, _bare(name, network)) if each in stored))
+        tensors = read(held) if len(held) > 1 else {}
+        for name in held[1:]:
+            if not torch.equal(tensors[name], tensors[held[0]]):
+                raise UserError(_untied(name, held[0], folder))
+
+
+def _untied(name: str, first: str, folder: Path) -> str:
+    return (
+        f"{folder}: config.json ties {name} to {first}, and the files hold different values for them. If they were "
+        "trained apart, set tie_word_embeddings to false in config.json; else save the model anew"
+    )
+
+
+def shared_names(network: nn.Module) -> list[list[str]]:
+    """Return the names of each parameter that has several."""
+    names: dict[int, list[str]] = {}
+    for name, parameter in network.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    return [each for each in names.values() if len(each) > 1]
+
+
+def _may_stay(name: str, network: Any, model: ModelSpec) -> bool:
+    first = _bare(name, network).partition(".")[0]
+    # ModernBERT calls its head's matrix a decoder, which in encoder-decoders is the second stack.
+    if first in HEADS or (first == "decoder" and network.config.model_type == "modernbert") or LEFT_OVER.search(name):
+        return True
+    return model.layers is not None and _is_beyond(name, network)
+
+
+def _is_beyond(name: str, network: Any) -> bool:
+    """Return whether a tensor lies in a layer behind the network's last one, in either stack."""
+    for stack in sites_of(network).stacks:
+        start = name.find(stack.layer.removesuffix("{}"))
+        place = stack.place(name[start:]) if start >= 0 else None
+        if place is not None and place[0] - stack.first >= stack.layers:
+            return True
+    return False
+
+
+def _bare(name: str, network: Any) -> str:
+    return name.removeprefix(f"{network.base_model_prefix}.")
+
+
+def _own_output_matrix(network: Any) -> tuple[str, nn.Parameter] | None:
+    """Return name and values of a decoder's matrix of scores where it is not the embeddings'."""
+    output = network.get_output_embeddings()
+    if output is None or network.config.is_encoder_decoder or output.weight is network.get_input_embeddings().weight:
+        return None
+    return next((name, each) for name, each in network.named_parameters() if each is output.weight)
+
+
+def _shapes_of(name: str, tensor: Tensor | None, stored: Shapes) -> str:
+    ends = [
+        shape for key, shape in stored.items() if key == name or key.endswith(f".{name}") or name.endswith(f".{key}")
+    ]
+    takes = tuple(tensor.shape) if tensor is not None else "another"
+    return f"{name} has {ends[0] if ends else 'another shape'}, config.json makes it {takes}"
+
+
+def _cause(missing: list[str], left: list[str], stored: Shapes) -> str:
+    if any(0 in shape for shape in stored.values()):
+        return (
+            "Some stored tensors are empty, as DeepSpeed ZeRO-3 leaves them when it saves without gathering: save with "
+            "stage3_gather_16bit_weights_on_model_save, or put the parts together by its zero_to_fp32.py"
+        )
+    firsts = {name.partition(".")[0] for name in left}
+    if len(firsts) == 1 and any(name.endswith(f".{absent}") for name in left for absent in missing):
+        prefix = f"{firsts.pop()}."
+        return (
+            f"Every name begins with {prefix!r}, as a wrapper such as DataParallel or torch.compile leaves them: save "
+            "the wrapped model itself (model.module.save_pretrained(...)), or take the prefix off the names"
+        )
+    numbers = [
+        {int(found[1]) for name in names if (found := re.search(r"\.(\d+)\.", name))} for names in (missing, left)
+    ]
+    if any(numbers):
+        held = sorted({int(found[1]) for name in stored if (found := re.search(r"\.(\d+)\.", name))})
+        layers = f"layers {held[0]} to {held[-1]} (from 0)" if held else "no layers"
+        return (
+            f"The files hold {layers}: check the number of layers in config.json against them, or copy or download the "
+            "folder again"
+        )
+    return "Copy or download the folder again, with the config.json that it was saved with"
+
+
+def _some(names: Iterable[str]) -> str:
+    shown = list(names)
+    return ", ".join(shown[:SHOWN]) + (", ..." if len(shown) > SHOWN else "")

@@ -1,0 +1,123 @@
+"""The files of a checkpoint's folder: which of them hold its weights, and whether they may be read; no torch."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from adaptx.errors import UserError
+from adaptx.sources import unread_weights
+from adaptx.tensor_headers import Shapes, tensor_shapes
+
+CONFIG = "config.json"
+WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+PICKLED, PICKLED_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
+SETTINGS = (CONFIG, "tokenizer_config.json", "generation_config.json")
+"""Files that may name code of the folder's own."""
+HUB_PATTERNS = (
+    CONFIG, "model*.safetensors", INDEX, "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*",
+    "merges.txt", "*.model",
+)  # fmt: skip
+"""What a checkpoint's repository is read for; other frameworks' weights are left there."""
+HUB_PICKLES = ("pytorch_model*.bin", PICKLED_INDEX)
+SHOWN = 3
+
+
+def read_settings(file: Path) -> dict[str, Any]:
+    """Return a JSON object of a checkpoint's folder.
+
+    Raises:
+        UserError: the file cannot be read, or holds something else.
+    """
+    try:
+        found: Any = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} cannot be read as JSON ({error}); copy or download it again") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{file} holds no JSON object; copy or download it again")
+    return found  # pyright: ignore[reportUnknownVariableType]
+
+
+def check_settings(folder: Path) -> None:
+    """Raises:
+    UserError: the folder names code of its own, which is never run, or holds weights that are quantised already.
+    """
+    for name in SETTINGS:
+        if not (folder / name).is_file():
+            continue
+        settings = read_settings(folder / name)
+        if settings.get("auto_map"):
+            raise UserError(
+                f"{folder / name} names code that comes with the checkpoint (auto_map: {settings['auto_map']}), and "
+                "adaptx runs no such code: read without it, the checkpoint may compute something else. Take a "
+                "checkpoint without code of its own; if this one needs none, remove auto_map from a copy of the folder"
+            )
+        if settings.get("quantization_config"):
+            raise UserError(
+                f"{folder / name} has a quantization_config: its weights are quantised already. Take the checkpoint "
+                "that they were made from; `--model NAME:nf4` (or int8) quantises it as it is read"
+            )
+
+
+def weight_files(folder: Path) -> tuple[Path, ...]:
+    """Return the files that hold a checkpoint's weights: safetensors where there are any, else pickles.
+
+    Raises:
+        UserError: there are none, or an index and its files disagree.
+    """
+    for whole, index in ((WHOLE, INDEX), (PICKLED, PICKLED_INDEX)):
+        if (folder / whole).is_file():
+            return (folder / whole,)
+        if (folder / index).is_file():
+            return _shards(folder / index)
+        if parts := sorted(folder.glob(f"{Path(whole).stem}-*-of-*{Path(whole).suffix}")):
+            raise UserError(
+                f"{folder} holds {len(parts)} parts of the weights ({parts[0].name}, ...) without {index}, which says "
+                "what is in them; copy or download that file, too"
+            )
+    raise UserError(unread_weights(folder))
+
+
+def stored_shapes(files: tuple[Path, ...]) -> Shapes:
+    """Return names and shapes of all tensors in these files."""
+    return {name: shape for file in files for name, shape in tensor_shapes(file).items()}
+
+
+def _shards(index: Path) -> tuple[Path, ...]:
+    told = read_settings(index).get("weight_map")
+    if not isinstance(told, dict) or not all(isinstance(name, str) for name in told.values()):  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+        raise UserError(f"{index} has no weight_map from tensors to files; copy or download it again")
+    places: dict[str, str] = told  # pyright: ignore[reportUnknownVariableType]
+    names = sorted(set(places.values()))
+    if outside := [name for name in names if Path(name).name != name]:
+        raise UserError(f"{index} names a file outside its folder: {outside[0]}")
+    if absent := [name for name in names if not (index.parent / name).is_file()]:
+        raise UserError(
+            f"{index} names {len(absent)} files that are not there: {_some(absent)}; copy or download them, too"
+        )
+    files = tuple(index.parent / name for name in names)
+    # Of shards that are pickled, conversion sees what is in them.
+    if index.name == INDEX:
+        _check_index(index, places, files)
+    return files
+
+
+def _check_index(index: Path, places: dict[str, str], files: tuple[Path, ...]) -> None:
+    """Raises:
+    UserError: a tensor is in two files, in another than the index says, or in none of them.
+    """
+    held: dict[str, str] = {}
+    for file in files:
+        for name in tensor_shapes(file):
+            if name in held:
+                raise UserError(f"{index.parent}: {name} is in both {held[name]} and {file.name}; download it again")
+            held[name] = file.name
+    wrong = [name for name in {**places, **held} if places.get(name) != held.get(name)]
+    if wrong:
+        lines = [f"{name} is in {held.get(name, 'no file')}, not in {places.get(name, 'the index')}" for name in wrong]
+        raise UserError(
+            f"{index} and its files disagree over {len(wrong)} tensors: {_some(lines)}; download them again"
+        )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")

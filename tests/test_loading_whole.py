@@ -1,0 +1,489 @@
+"""A checkpoint is loaded whole or refused, with the names of what is missing, left over or misshapen."""
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import checkpoints
+import needs
+import pytest
+import small_world
+import tiny
+import torch
+from safetensors.torch import load_file, save_file
+
+from adaptx.backbones import converting
+from adaptx.backbones.loading import load_network, load_tokenizer
+from adaptx.backbones.output_matrix import output_matrix
+from adaptx.backbones.own_tensors import load_language_model_head
+from adaptx.catalog.models import find_model
+from adaptx.checkpoint_files import weight_files
+from adaptx.errors import NotFinite, UserError
+from adaptx.sources import Sources
+from adaptx.specs import Hidden, ModelSpec, Pooling
+
+ALL = (*checkpoints.KINDS, *small_world.ARCHITECTURES)
+OUTSIDE_NETWORK = ("pooler.", "cls.", "lm_head.bias", "lm_head.dense", "lm_head.layer_norm", "final_logits_bias")
+"""Tensors of the tests' checkpoints that no network needs: poolers, heads, and a bias that is zero where absent."""
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    return small_world.make_models(tmp_path_factory.mktemp("models"), tuple(checkpoints.KINDS))
+
+
+@pytest.fixture
+def copy(models, tmp_path):
+    """A function: architecture -> a copy of its folder."""
+
+    def made(architecture: str, name: str = "copy") -> Path:
+        return Path(shutil.copytree(models.specs[architecture].hub_id, tmp_path / name))
+
+    return made
+
+
+def refused(folder: Path, kind: type[UserError] = UserError) -> str:
+    with pytest.raises(kind) as error:
+        load_network(ModelSpec(str(folder)), Sources())
+    return str(error.value)
+
+
+def rewritten(folder: Path, change) -> None:
+    file = folder / "model.safetensors"
+    save_file(change(load_file(file)), file, {"format": "pt"})
+
+
+def with_settings(folder: Path, file: str = "config.json", **settings) -> None:
+    path = folder / file
+    path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
+
+
+@pytest.mark.parametrize("architecture", ALL)
+def test_every_missing_tensor_is_told(copy, architecture):
+    folder = copy(architecture)
+    whole = load_file(folder / "model.safetensors")
+    needed = [name for name in sorted(whole) if not any(part in name for part in OUTSIDE_NETWORK)]
+    # Two loadings leave out half of the tensors each, so that each is left out once.
+    for half in (needed[::2], needed[1::2]):
+        rewritten(folder, lambda _, half=half: {name: whole[name] for name in whole if name not in half})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("adaptx.backbones.whole.SHOWN", 1_000)
+            message = refused(folder)
+        assert "missing" in message
+        absent = [name for name in half if name.split(".", 1)[-1] not in message]
+        assert absent == []
+
+
+@pytest.mark.parametrize("architecture", ALL)
+def test_other_names_are_refused_with_their_prefix(copy, architecture):
+    folder = copy(architecture)
+    rewritten(folder, lambda tensors: {f"module.{name}": tensor for name, tensor in tensors.items()})
+    assert "Every name begins with 'module.'" in refused(folder)
+
+
+LAYERS = {"distilbert": "n_layers", "bloom": "n_layer", "t5": "num_layers", "mt5": "num_layers", "umt5": "num_layers",
+          "mbart": "encoder_layers", "xglm": "num_layers"}  # fmt: skip
+
+
+@pytest.mark.parametrize("architecture", ALL)
+@pytest.mark.parametrize("more", [1, -1], ids=["larger", "smaller"])
+def test_another_number_of_layers_is_refused(copy, architecture, more):
+    folder = copy(architecture)
+    name = LAYERS.get(architecture, "num_hidden_layers")
+    settings: dict[str, Any] = {name: tiny.LAYERS + more}
+    if architecture.startswith(("qwen", "modernbert")):
+        settings["layer_types"] = None
+    if architecture.startswith("gemma"):
+        settings["layer_types"] = ["full_attention"] * (tiny.LAYERS + more)
+    with_settings(folder, **settings)
+    message = refused(folder)
+    assert ("missing" if more > 0 else "not of this architecture") in message
+    assert "check the number of layers in config.json" in message
+
+
+@pytest.mark.parametrize("architecture", ALL)
+def test_a_cut_checkpoint_leaves_its_other_layers_and_nothing_else(copy, architecture):
+    folder = copy(architecture)
+    short = find_model(str(folder)).cut(1)
+    load_network(short, Sources())
+    rewritten(folder, lambda tensors: {**tensors, "extra_norm.weight": torch.ones(3)})
+    with pytest.raises(UserError, match=r"1 not of this architecture \(extra_norm.weight\)"):
+        load_network(short, Sources())
+
+
+@pytest.mark.parametrize("architecture", ["bert", "llama", "mt5"])
+def test_another_shape_is_told_with_both(copy, architecture):
+    folder = copy(architecture)
+    with_settings(folder, vocab_size=999)
+    message = refused(folder)
+    assert "of another shape" in message
+    assert "config.json makes it (999, 32)" in message
+
+
+def test_empty_tensors_are_known_for_what_they_are(copy):
+    folder = copy("llama")
+    rewritten(folder, lambda tensors: {name: tensor.new_zeros(0) for name, tensor in tensors.items()})
+    assert "DeepSpeed ZeRO-3" in refused(folder)
+
+
+LEFT_OVER = {
+    "bert": ("bert.embeddings.position_ids", "bert.pooler.dense.weight", "cls.seq_relationship.bias",
+             "classifier.weight"),
+    "xlm-roberta": ("roberta.embeddings.position_ids", "roberta.pooler.dense.bias", "classifier.out_proj.weight"),
+    "distilbert": ("vocab_transform.weight", "vocab_projector.bias", "pre_classifier.weight", "qa_outputs.weight"),
+    "deberta-v2": ("mask_predictions.dense.weight", "lm_predictions.lm_head.bias", "pooler.dense.weight",
+                   "embeddings.word_embeddings._weight", "embeddings.position_embeddings.weight"),
+    "rembert": ("cls.predictions.decoder.weight",),
+    "modernbert": ("head.dense.weight", "decoder.bias"),
+    "t5": ("decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",),
+    "llama": ("model.layers.0.self_attn.rotary_emb.inv_freq", "score.weight"),
+    "mistral": ("v_head.summary.weight",),
+    "xglm": ("model.embed_positions.weights",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("architecture", LEFT_OVER)
+def test_heads_and_what_published_checkpoints_hold_besides_are_left(copy, architecture):
+    folder = copy(architecture)
+    wanted = load_network(ModelSpec(str(folder)), Sources()).state_dict()
+    rewritten(folder, lambda tensors: {**tensors, **{name: torch.ones(3) for name in LEFT_OVER[architecture]}})
+    found = load_network(ModelSpec(str(folder)), Sources()).state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in wanted.items())
+
+
+@pytest.mark.parametrize("architecture", ["t5", "mbart", "qwen2", "gemma2", "bloom", "xglm", "umt5"])
+def test_copies_of_tied_weights_are_alike_or_refused(copy, architecture):
+    folder = copy(architecture)
+    wanted = load_network(ModelSpec(str(folder)), Sources())
+    matrix = wanted.get_output_embeddings().weight.detach()
+    rewritten(folder, lambda tensors: {**tensors, "lm_head.weight": matrix.clone()})
+    found = load_network(ModelSpec(str(folder)), Sources())
+    assert torch.equal(found.get_output_embeddings().weight, matrix)
+    rewritten(folder, lambda tensors: {**tensors, "lm_head.weight": matrix + 1})
+    assert "tie_word_embeddings" in refused(folder)
+
+
+def test_a_decoder_without_its_output_matrix_is_read_and_writes_nothing(copy):
+    folder = copy("llama")
+    rewritten(
+        folder,
+        lambda tensors: {n.removeprefix("model."): t for n, t in tensors.items() if n != "lm_head.weight"},
+    )
+    network = load_network(ModelSpec(str(folder)), Sources())
+    with pytest.raises(UserError, match="came without its matrix of scores"):
+        output_matrix(network)
+
+
+@needs.bitsandbytes
+def test_a_quantised_checkpoint_is_loaded_whole_too(copy):
+    folder = copy("llama")
+    rewritten(
+        folder, lambda tensors: {name: t for name, t in tensors.items() if not name.endswith("0.mlp.up_proj.weight")}
+    )
+    with pytest.raises(UserError, match="1 missing"):
+        load_network(find_model(f"{folder}:nf4"), Sources(), bf16=True)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_values_that_are_not_finite_are_refused(copy, value):
+    folder = copy("bert")
+    name = "bert.encoder.layer.1.output.dense.weight"
+
+    def spoil(tensors):
+        tensors[name][3, 5] = value
+        return tensors
+
+    rewritten(folder, spoil)
+    for bf16 in (False, True):
+        with pytest.raises(NotFinite, match=r"encoder.layer.1.output.dense.weight holds values that are not finite"):
+            load_network(ModelSpec(str(folder)), Sources(), bf16=bf16)
+
+
+def test_large_values_are_finite(copy):
+    folder = copy("bert")
+    rewritten(folder, lambda tensors: {n: t.fill_(3e38) if n.endswith("query.bias") else t for n, t in tensors.items()})
+    load_network(ModelSpec(str(folder)), Sources())
+
+
+# Files and their index.
+
+
+@pytest.fixture
+def shards(copy):
+    folder = copy("bert")
+    network = load_network(ModelSpec(str(folder)), Sources())
+    (folder / "model.safetensors").unlink()
+    network.save_pretrained(folder, max_shard_size="20KB")
+    load_network(ModelSpec(str(folder)), Sources())
+    return folder
+
+
+def test_an_index_and_its_files_agree(shards):
+    index = shards / "model.safetensors.index.json"
+    kept = index.read_text()
+    places = json.loads(kept)["weight_map"]
+    first, second = sorted({file for file in places.values() if list(places.values()).count(file) > 1})[:2]
+    moved = next(name for name, file in places.items() if file == first)
+
+    def with_map(change) -> str:
+        index.write_text(json.dumps({"weight_map": change}))
+        return refused(shards)
+
+    assert f"{moved} is in {first}, not in {second}" in with_map({**places, moved: second})
+    assert f"{moved} is in {first}, not in the index" in with_map({n: f for n, f in places.items() if n != moved})
+    assert "ghost.weight is in no file" in with_map({**places, "ghost.weight": first})
+    assert "outside its folder" in with_map({**places, moved: "../other.safetensors"})
+    assert "has no weight_map" in with_map([])
+    index.write_text("{")
+    assert "cannot be read as JSON" in refused(shards)
+    index.unlink()
+    assert "without model.safetensors.index.json" in refused(shards)
+    index.write_text(kept)
+    load_network(ModelSpec(str(shards)), Sources())
+
+
+def test_a_tensor_in_two_shards_is_refused(shards):
+    first, second = sorted(shards.glob("*.safetensors"))[:2]
+    tensors = load_file(first)
+    save_file({**load_file(second), **dict(list(tensors.items())[:1])}, second, {"format": "pt"})
+    assert f"is in both {first.name} and {second.name}" in refused(shards)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-10], lambda b: b + b"x", lambda b: b"\xff" * 8 + b[8:], lambda _: b""]
+)
+def test_a_file_cut_short_or_written_over_is_named(copy, damage):
+    folder = copy("bert")
+    file = folder / "model.safetensors"
+    file.write_bytes(damage(file.read_bytes()))
+    message = refused(folder)
+    assert str(file) in message
+    assert "copy or download it again" in message
+
+
+# Pickled weights.
+
+
+def pickled(folder: Path, cache: Path, patch: pytest.MonkeyPatch, **options) -> Path:
+    patch.setattr(converting, "CACHE", cache)
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save(tensors, folder / "pytorch_model.bin", **options)
+    return folder
+
+
+def test_converted_copies_are_told_apart_by_content(copy, tmp_path, monkeypatch):
+    """Two folders of one name and one time, as tar and rsync leave them; then other files of one folder."""
+    import os
+
+    first, second = (pickled(copy("bert", f"{name}/ckpt"), tmp_path / "cache", monkeypatch) for name in "AB")
+    (second / "pytorch_model.bin").unlink()
+    tensors = torch.load(first / "pytorch_model.bin", weights_only=True)
+    torch.save({name: tensor + 1 for name, tensor in tensors.items()}, second / "pytorch_model.bin")
+    for folder in (first, second):
+        for file in folder.iterdir():
+            os.utime(file, ns=(10**18, 10**18))
+    name = "encoder.layer.0.output.dense.bias"
+    found = [load_network(ModelSpec(str(folder)), Sources()).state_dict()[name] for folder in (first, second)]
+    assert torch.equal(found[0] + 1, found[1])
+    before = load_tokenizer(ModelSpec(str(first)), Sources()).get_vocab()
+    text = (first / "tokenizer.json").read_text()
+    (first / "tokenizer.json").write_text(text.replace('"tree"', '"TREE"'))
+    os.utime(first / "tokenizer.json", ns=(10**18, 10**18))
+    after = load_tokenizer(ModelSpec(str(first)), Sources()).get_vocab()
+    assert "tree" in before
+    assert "TREE" in after
+    assert len([path for path in (tmp_path / "cache").iterdir() if path.is_dir()]) == 3
+
+
+def test_a_conversion_that_is_cut_short_leaves_nothing(copy, tmp_path, monkeypatch):
+    folder = pickled(copy("bert"), tmp_path / "cache", monkeypatch)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("safetensors.torch.save_file", full)
+        with pytest.raises(OSError, match="No space left"):
+            load_network(ModelSpec(str(folder)), Sources())
+    assert [path for path in (tmp_path / "cache").iterdir() if path.is_dir()] == []
+    load_network(ModelSpec(str(folder)), Sources())
+
+
+def test_old_pickles_and_other_entries_are_read(copy, tmp_path, monkeypatch):
+    folder = pickled(copy("bert"), tmp_path / "cache", monkeypatch, _use_new_zipfile_serialization=False)
+    load_network(ModelSpec(str(folder)), Sources())
+    tensors = torch.load(folder / "pytorch_model.bin", weights_only=True)
+    torch.save({**tensors, "config": "a note"}, folder / "pytorch_model.bin")
+    load_network(ModelSpec(str(folder)), Sources())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "EOFError"),
+        (b"not a pickle", "cannot be read as pickled weights"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "cannot be read as pickled weights"),
+    ],
+)
+def test_a_pickle_that_cannot_be_read_is_named(copy, tmp_path, monkeypatch, content, message):
+    folder = pickled(copy("bert"), tmp_path / "cache", monkeypatch)
+    (folder / "pytorch_model.bin").write_bytes(content)
+    found = refused(folder)
+    assert message in found
+    assert "pytorch_model.bin" in found
+
+
+def test_a_pickle_of_something_else_is_told_with_what_it_holds(copy, tmp_path, monkeypatch):
+    folder = pickled(copy("bert"), tmp_path / "cache", monkeypatch)
+    tensors = torch.load(folder / "pytorch_model.bin", weights_only=True)
+    torch.save({"model": tensors, "epoch": 3}, folder / "pytorch_model.bin")
+    assert "no mapping of names to tensors but: model, epoch" in refused(folder)
+    torch.save([1, 2], folder / "pytorch_model.bin")
+    assert "no mapping of names to tensors but: list" in refused(folder)
+    torch.save({"a": Path("x")}, folder / "pytorch_model.bin")
+    assert "cannot be read as pickled weights" in refused(folder)
+
+
+def test_safetensors_are_taken_before_pickles(copy):
+    folder = copy("bert")
+    (folder / "pytorch_model.bin").write_bytes(b"never read")
+    assert [file.name for file in weight_files(folder)] == ["model.safetensors"]
+    load_network(ModelSpec(str(folder)), Sources())
+
+
+# The head for masked words.
+
+
+@pytest.mark.parametrize("architecture", small_world.ARCHITECTURES)
+def test_a_part_of_a_language_model_head_is_refused(copy, architecture):
+    folder = copy(architecture)
+    model = ModelSpec(str(folder))
+    whole = load_language_model_head(model, Sources())
+    assert whole is not None
+    kept = load_file(folder / "model.safetensors")
+    names = [name for name in kept if name.startswith(("cls.", "lm_head."))]
+    assert len(names) == len(whole) == 5
+    for name in names:
+        rewritten(folder, lambda _, name=name: {n: t for n, t in kept.items() if n != name})
+        with pytest.raises(UserError, match="holds a part of a masked-language-model head, without its"):
+            load_language_model_head(model, Sources())
+    rewritten(folder, lambda _: {n: t for n, t in kept.items() if n not in names})
+    assert load_language_model_head(model, Sources()) is None
+
+
+def test_a_head_over_a_matrix_of_its_own_is_refused(copy):
+    folder = copy("bert")
+    embeddings = load_file(folder / "model.safetensors")["bert.embeddings.word_embeddings.weight"]
+    rewritten(folder, lambda tensors: {**tensors, "cls.predictions.decoder.weight": embeddings.clone()})
+    assert load_language_model_head(ModelSpec(str(folder)), Sources()) is not None
+    rewritten(folder, lambda tensors: {**tensors, "cls.predictions.decoder.weight": embeddings + 1})
+    with pytest.raises(UserError, match="trained with a matrix of its own"):
+        load_language_model_head(ModelSpec(str(folder)), Sources())
+
+
+# The tokenizer.
+
+
+@pytest.mark.parametrize("architecture", ALL)
+def test_tokens_beyond_the_embeddings_are_refused_with_both_numbers(copy, architecture):
+    folder = copy(architecture)
+    model = ModelSpec(str(folder))
+    tokenizer = load_tokenizer(model, Sources())
+    rows = json.loads((folder / "config.json").read_text())["vocab_size"]
+    # A few rows more than tokens are as usual; so are exactly as many.
+    tokenizer.add_tokens([f"<new{number}>" for number in range(rows - len(tokenizer))])
+    tokenizer.save_pretrained(folder)
+    assert len(load_tokenizer(model, Sources())) == rows
+    tokenizer.add_tokens(["<one too many>"])
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(UserError) as error:
+        load_tokenizer(model, Sources())
+    for shown in (f"numbers {rows + 1:,} tokens", f"have {rows:,} rows", "'<one too many>'", "resize_token_embeddings"):
+        assert shown in str(error.value)
+
+
+def test_a_token_for_images_needs_no_row(copy):
+    folder = copy("gemma3_text")
+    model = ModelSpec(str(folder))
+    tokenizer = load_tokenizer(model, Sources())
+    with_settings(folder, vocab_size=len(tokenizer))
+    tokenizer.add_tokens(["<image_soft_token>"])
+    tokenizer.save_pretrained(folder)
+    load_tokenizer(model, Sources())
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"version": "1.0"}', "[1]"])
+def test_a_tokenizer_that_cannot_be_read_is_named(copy, content):
+    folder = copy("bert")
+    (folder / "tokenizer.json").write_text(content)
+    with pytest.raises(UserError, match="its tokenizer cannot be read"):
+        load_tokenizer(ModelSpec(str(folder)), Sources())
+
+
+# Code that comes with a checkpoint.
+
+
+def test_code_of_a_checkpoints_own_is_refused_without_a_question(copy, tmp_path):
+    folders: list[str] = []
+    for file, auto_map in (
+        ("config.json", {"AutoModel": "own.Network"}),
+        ("config.json", {"AutoConfig": "own.Config"}),
+        ("tokenizer_config.json", {"AutoTokenizer": ["own.Tokenizer", None]}),
+    ):
+        folder = copy("bert", f"{len(folders)}")
+        with_settings(folder, file, auto_map=auto_map)
+        (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').write('it ran')\n")
+        folders.append(str(folder))
+    code = (
+        "from adaptx.backbones.loading import load_network, load_tokenizer\n"
+        "from adaptx.sources import Sources\nfrom adaptx.specs import ModelSpec\n"
+        f"for load, folder in [(a, b) for a in (load_network, load_tokenizer) for b in {folders!r}]:\n"
+        "    try: load(ModelSpec(folder), Sources())\n"
+        "    except ValueError as error: print(error)\n"
+        "import sys; print('left:', sys.stdin.readline())\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], input="yes\n", env=tiny.environment(), capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.count("adaptx runs no such code") == 6
+    assert ended.stdout.endswith("left: yes\n\n")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_checkpoint_that_is_quantised_already_is_refused(copy):
+    folder = copy("llama")
+    with_settings(folder, quantization_config={"quant_method": "gptq", "bits": 4})
+    assert "its weights are quantised already" in refused(folder)
+
+
+LOADING = {"from_pretrained", "from_config"}
+
+
+def test_no_call_may_run_code_of_a_checkpoint():
+    """Every use of transformers' loading functions is a call that says so; `datasets` has dropped such code."""
+    assert int(version("datasets").partition(".")[0]) >= 4
+    found = 0
+    for file in sorted((Path(__file__).parents[1] / "adaptx").rglob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        calls = {id(node.func): node for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr in LOADING:
+                call = calls.get(id(node))
+                assert call is not None, f"{file}:{node.lineno} is no call, so what it is given cannot be seen"
+                given = {each.arg: getattr(each.value, "value", None) for each in call.keywords}
+                assert given.get("trust_remote_code", True) is False, f"{file}:{node.lineno}"
+                found += 1
+    assert found >= 6
+
+
+def test_the_packages_own_model_is_whole():
+    model = find_model("adaptx/e5-mini")
+    load_network(model, Sources("sample"))
+    assert model.embedding.pooling in (Hidden().pooling, Pooling.MEAN)
+    load_tokenizer(model, Sources("sample"))
