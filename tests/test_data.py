@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from adaptx.catalog import TASKS
 from adaptx.data.checking import check
-from adaptx.data.examples import Examples, LeftOut, joined
+from adaptx.data.examples import Examples, joined
 from adaptx.data.limiting import limited_rows
 from adaptx.data.limiting import shares as shares_of
 from adaptx.data.reading import read_all, read_rows, read_training
 from adaptx.data.selecting import Kept, kept_rows, select
 from adaptx.data.tables import Table, python_table
 from adaptx.errors import MissingInput, UserError
+from adaptx.files.left_out import LeftOut
 from adaptx.sample import SAMPLE
 from adaptx.sources import Sources
 from adaptx.specs import (
@@ -214,7 +215,7 @@ QA = (("question", "question"), ("context", "context"), ("answers", "answers"), 
 REFUSED = {
     "no label of the set": (
         FORMAT, {"text": ["a", "b"], "label": ["yes", "Yes"]},
-        r"set, row 1: label 'Yes' is not in the label set \(yes, no, maybe\); correct the row, or map",
+        r"row 1: label 'Yes' is not in the label set \(yes, no, maybe\) \(is 'yes' meant\?\); correct the row, or map",
     ),
     "no text": (FORMAT, {"text": ["a", None], "label": ["yes", "no"]}, "set, row 1: text is None, not a text"),
     "one choice": (

@@ -102,7 +102,7 @@ OWN = {
     "multiple choice by role": (
         Task("copa", MultipleChoice(), train=(COPA,)),
         {"text": ["p"], "question": ["So?"], "choices": [["x", "y", "z"]], "label": [2]},
-        "row 0: label '?2'? is none of 0, 1, by which the choices are known",
+        "row 0: label '?2'? is none of 0, 1, by which choices are known",
     ),
     "question answering": (
         Task("squad", QuestionAnswering(), train=(SQUAD,)),
@@ -213,9 +213,13 @@ def test_conll_columns(tmp_path, name: str) -> None:
     file.write_text(CONLL)
     examples = read_rows(local_task("ner", TAGS, {"en": file}).train[0], TAGS, Sources(None))
     assert examples.columns == {
-        "tokens": [["Jo", "Ray", "ran"]],
-        "tags": [["B-PER", "I-PER", "O"]],
-    }, "lines that begin with `# ` before a sentence's first word are comments"
+        "tokens": [["Jo", "Ray", "ran"], ["#", "#"]],
+        "tags": [["B-PER", "I-PER", "O"], ["O", "O"]],
+    }, "lines that begin with `# ` are comments, unless they have the columns and a tag of a word's line"
+    assert [(each.reason, each.count, each.first) for each in examples.left_out] == [
+        ("document marks (-DOCSTART-)", 1, 1),
+        ("comments (#)", 1, 3),
+    ]
 
 
 def test_tabs_keep_words_with_spaces_and_hashes(tmp_path) -> None:
@@ -229,10 +233,12 @@ def test_tabs_keep_words_with_spaces_and_hashes(tmp_path) -> None:
     with pytest.raises(UserError, match=r"no column 'ner_tags' \(or 'tags'\)"):
         read_file(file, Task("ner", TAGS, train=(NER,)), labelled=True)
     file.write_text("Jo\tB-PER\nran\n")
-    with pytest.raises(UserError, match="line 2: 'ran' has 1 columns, but earlier lines have a tag"):
+    with pytest.raises(UserError, match="line 2: 'ran' has 1 column, but line 1 has 2"):
         read_file(file, Task("ner", TAGS, train=(NER,)), labelled=True)
     file.write_bytes("Jos\u00e9\tO\n".encode("latin-1"))
-    with pytest.raises(UserError, match="is no UTF-8 text"):
+    with pytest.raises(
+        UserError, match=r"line 1: the byte 0xe9 at place 4 is no UTF-8.* reads 'José.*iconv -f windows-1252"
+    ):
         read_file(file, Task("ner", TAGS, train=(NER,)), labelled=True)
 
 

@@ -25,6 +25,7 @@ LAYERS = {
     "adaptx.catalog": 1,
     "adaptx.checkpoint_files": 1,
     "adaptx.costs": 1,
+    "adaptx.files": 1,
     "adaptx.framings": 1,
     "adaptx.gpu_costs": 1,
     "adaptx.identity": 1,

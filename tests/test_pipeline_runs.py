@@ -10,10 +10,10 @@ import tiny
 from filelock import FileLock
 from pipeline import FULL, LORA, scores, topic
 
-from adaptx.data.examples import LeftOut
 from adaptx.data.reading import read_rows
 from adaptx.errors import UserError
 from adaptx.execution.local import run
+from adaptx.files.left_out import LeftOut
 from adaptx.plan import Status
 from adaptx.progress import Silent
 from adaptx.specs import Evaluate, Hidden, Sequential, Train

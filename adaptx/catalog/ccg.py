@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from adaptx.catalog.tagged import CONLL_ENDINGS, read_tagged
 from adaptx.errors import MissingInput, UserError
+from adaptx.files.tagged import CONLL_ENDINGS, read_tagged
 from adaptx.sources import local_files
 from adaptx.specs import Rows, Tagging, Task
 from adaptx.specs.task import LOCAL
@@ -111,7 +111,7 @@ def _categories(sets: Iterable[Rows]) -> tuple[str, ...]:
     found: set[str] = set()
     for rows in sets:
         for file in local_files(rows):
-            for words, categories in read_tagged(file):
+            for words, categories in read_tagged(file).sentences:
                 if not categories:
                     raise UserError(
                         f"{file}: the words {' '.join(words)!r} have no category; write word, tab, category"

@@ -1,13 +1,14 @@
 """A task over files of the user's own: CSV, TSV, JSON lines, parquet, and CoNLL columns for tagging."""
 
-import csv
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
+from adaptx.catalog.near import shown_columns
 from adaptx.errors import MissingInput, UserError
+from adaptx.files.kinds import known_columns
+from adaptx.metrics.tag_schemes import marks_spans
 from adaptx.specs import (
     Bitext,
     BitextMining,
@@ -101,8 +102,7 @@ def default_metrics(task_format: TaskFormat) -> tuple[str, ...]:
         case Classification() | MultipleChoice() | Bitext():
             return ("accuracy",)
         case Tagging(labels):
-            spans = any(label.startswith("B-") for label in labels)
-            return ("entity_f1", "token_accuracy") if spans else ("token_accuracy",)
+            return ("entity_f1", "token_accuracy") if marks_spans(labels) else ("token_accuracy",)
         case QuestionAnswering():
             return ("squad_v2_f1", "squad_v2_exact_match") if task_format.unanswerable else ("f1", "exact_match")
         case Retrieval():
@@ -122,7 +122,10 @@ def _rows(file: Path, language: str, use: str, task_format: TaskFormat, columns:
             f"the {use} file of {language} is not at {path}; its folder {shown}. "
             "A relative path begins in the folder where adaptx is started"
         )
-    header = _header(path, task_format)
+    tagging = isinstance(task_format, Tagging)
+    named = [name for column in columns.values() for name in ((column,) if isinstance(column, str) else column)]
+    looked_for = [role for kind in _kinds(task_format) for role in (*kind.needed, *kind.optional)]
+    header, is_whole = known_columns(path, tagging, [*named, *looked_for])
 
     def has(role: str) -> bool:
         return role in columns or role in header
@@ -130,6 +133,11 @@ def _rows(file: Path, language: str, use: str, task_format: TaskFormat, columns:
     roles = _roles(task_format, use, has("passage"))
     optional = tuple(role for role in roles.optional if has(role))
     names = (*roles.needed, *optional, *(roles.trained if use == "train" else ()))
+    for role in names if is_whole else ():
+        column = columns.get(role, role)
+        for name in (column,) if isinstance(column, str) else column:
+            if name not in header and name.split(".")[0] not in header:
+                raise UserError(f"{path} has no column {name!r} (read as {role}); {shown_columns(name, header)}")
     labels: tuple[str, ...] = getattr(task_format, "labels", ())
     # Labels that are numbers themselves (ratings) are names, never places in the label set.
     numeric = any(label.isdigit() for label in labels)
@@ -153,11 +161,15 @@ def _roles(task_format: TaskFormat, use: str, passages: bool) -> _Roles:
     return _QUERIES
 
 
-def _check_roles(name: str, task_format: TaskFormat, columns: Columns) -> None:
+def _kinds(task_format: TaskFormat) -> list[_Roles]:
+    """Every way in which rows of a format are read."""
     if isinstance(task_format, Retrieval):
-        kinds = [_PAIRS, _PASSAGES, _QUERIES, _CANDIDATES, _SENTENCES]
-    else:
-        kinds = [_ROLES[type(task_format)]]
+        return [_PAIRS, _PASSAGES, _QUERIES, _CANDIDATES, _SENTENCES]
+    return [_ROLES[type(task_format)]]
+
+
+def _check_roles(name: str, task_format: TaskFormat, columns: Columns) -> None:
+    kinds = _kinds(task_format)
     known = dict.fromkeys(role for kind in kinds for role in (*kind.needed, *kind.optional, *kind.trained))
     unknown = [role for role in columns if role not in known]
     if unknown:
@@ -165,26 +177,3 @@ def _check_roles(name: str, task_format: TaskFormat, columns: Columns) -> None:
             f"local_task({name!r}, columns=...): {type(task_format).__name__} has no role {', '.join(unknown)}; it "
             f"has: {', '.join(known)}. Write columns={{role: column}}"
         )
-
-
-def _header(path: Path, task_format: TaskFormat) -> list[str]:
-    """The names of the file's columns; what cannot be read is told when the rows are."""
-    ending = path.suffix.lower()
-    if ending == ".parquet":
-        import pyarrow.parquet as parquet
-
-        try:
-            return parquet.read_schema(path).names  # pyright: ignore[reportUnknownMemberType]
-        except ValueError as error:
-            raise UserError(f"{path} cannot be read as parquet: {error}") from error
-    if isinstance(task_format, Tagging):
-        return ["tokens", "tags"]
-    with path.open(encoding="utf-8-sig", newline="", errors="replace") as stream:
-        if ending in (".csv", ".tsv"):
-            return next(csv.reader(stream, delimiter="," if ending == ".csv" else "\t"), [])
-        if ending == ".jsonl":
-            try:
-                return list(json.loads(stream.readline()))
-            except ValueError as error:
-                raise UserError(f"{path} cannot be read as jsonl: line 1: {error}") from error
-    return []

@@ -12,6 +12,8 @@ from adaptx.catalog.text_support import text_refusal
 from adaptx.framings import evaluation_framing, search_framing, training_framing
 from adaptx.lineage import HEADLESS, head_of, lineage, reader
 from adaptx.metrics import METRICS
+from adaptx.metrics.tag_schemes import scheme_fault
+from adaptx.metrics.tagging import SPAN_METRICS
 from adaptx.naming import path_of_tasks
 from adaptx.specs import (
     Best,
@@ -405,6 +407,8 @@ def _metric_refusal(task: Task, language: str | None = None) -> str | None:
         if name not in fitting:
             kind = type(task.format).__name__
             return f"metric {name!r} does not score a {kind} task; choose among {', '.join(fitting)}"
+        if isinstance(task.format, Tagging) and name in SPAN_METRICS and (fault := scheme_fault(task.format.labels)):
+            return f"metric {name!r} counts spans of BIO, IOB1 or IOBES tags, and {fault}; or use token_accuracy alone"
         languages = METRICS[name].languages
         if language is not None and languages is not None and language not in languages:
             return f"metric {name!r} has rules for {', '.join(languages)} alone; use f1 and exact_match for {language}"

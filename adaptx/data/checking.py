@@ -6,6 +6,7 @@ from typing import Any
 
 from adaptx.data.examples import Examples
 from adaptx.errors import UserError
+from adaptx.metrics.tag_schemes import foreign_scheme
 from adaptx.specs import (
     Bitext,
     BitextMining,
@@ -90,7 +91,8 @@ def _no_texts(row: Row, *roles: str) -> str | None:
 def _classification(row: Row, task_format: Any) -> str | None:
     if "label" in row and row["label"] not in task_format.labels:
         return (
-            f"label {row['label']!r} is not in the label set ({', '.join(task_format.labels)}); "
+            f"label {row['label']!r} is not in the label set ({_shortened(task_format.labels)})"
+            f"{_alike(row['label'], task_format.labels)}; "
             "correct the row, or map its value with Rows(label_names=..., dropped_labels=...)"
         )
     return _no_text(row, "text", "pair")
@@ -131,10 +133,11 @@ def _tagging(row: Row, task_format: Any) -> str | None:
         return f"{len(tokens)} tokens, but tags: {count}; each token has one tag"
     known = _as_set(task_format.labels)
     for place, tag in enumerate(tags):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        if tag not in known:
+        if not isinstance(tag, str) or tag not in known:
             return (
                 f"tags[{place}] is {tag!r} (of {tokens[place]!r}), which is not in the tag set "
-                f"({_shortened(task_format.labels)}); correct the row, or map ids with Rows(label_names=...)"
+                f"({_shortened(task_format.labels)}){_alike(tag, task_format.labels)}; "
+                f"{_scheme(tags) or 'correct the row, or map ids with Rows(label_names=...)'}"
             )
     return None
 
@@ -190,6 +193,19 @@ def _bitext_mining(row: Row, _format: Any) -> str | None:
 
 def _masked_language_model(row: Row, _format: Any) -> str | None:
     return _no_text(row, "text")
+
+
+def _alike(value: Any, labels: tuple[str, ...]) -> str:
+    """The label that differs by letter case or white space alone, as a question."""
+    plain = value.strip().casefold() if isinstance(value, str) else None
+    found = next((label for label in labels if label.strip().casefold() == plain), None)
+    return f" (is {found!r} meant?)" if found is not None else ""
+
+
+def _scheme(tags: list[Any]) -> str | None:
+    """What is to be done about tags of a scheme that the tag set has not."""
+    scheme = foreign_scheme([tag for tag in tags if isinstance(tag, str)])
+    return f"the row's tags are {scheme}" if scheme is not None else None
 
 
 @lru_cache

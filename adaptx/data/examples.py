@@ -5,25 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from adaptx.errors import UserError
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """What of one set did not become examples, for one reason.
-
-    reason: a phrase, such as `no gold label (-1)`. first: the first one's row number (from 0), or its line number (from
-    1) where `unit` is `line`. where: the file or the set, as messages call it.
-    """
-
-    reason: str
-    count: int
-    first: int
-    unit: str = "row"
-    where: str = ""
-
-    def __str__(self) -> str:
-        units = f"{self.count:,} {self.unit}{'s' if self.count != 1 else ''}"
-        return f"{self.where}: left out {units}: {self.reason}; the first is {self.unit} {self.first}"
+from adaptx.files.left_out import LeftOut
 
 
 @dataclass(frozen=True)

@@ -58,9 +58,7 @@ def _found(role: str, sets: tuple[Rows, ...], table: Table, task: str) -> Column
         if all(name in table.names for name in _parts(column)):
             return column
     wanted = " and ".join(repr(name) for name in _parts(known[0]))
-    raise UserError(
-        f"{table.where} has no column {wanted} (or {role!r}) for task {task}; it has: {', '.join(table.leaves())}"
-    )
+    raise UserError(f"{table.where} has no column {wanted} (or {role!r}) for task {task}; {table.shown_columns(role)}")
 
 
 def _parts(column: Column) -> tuple[str, ...]:

@@ -1,16 +1,18 @@
 """Pick a set's rows and columns out of a table, and bring raw values into the form that formats read."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
-from adaptx.data.examples import Examples, LeftOut
+from adaptx.data.examples import Examples
 from adaptx.data.tables import Table
 from adaptx.errors import MissingInput, UserError
+from adaptx.files.json_lines import json_list
+from adaptx.files.left_out import LeftOut
 from adaptx.specs import (
     BitextMining,
-    Classification,
     MaskedLanguageModel,
     MultipleChoice,
     Retrieval,
@@ -46,9 +48,7 @@ def kept_rows(rows: Rows, task_format: TaskFormat, table: Table) -> Kept:
     for role, column in rows.columns:
         for name in (column,) if isinstance(column, str) else column:
             if name not in table.names:
-                raise UserError(
-                    f"{table.where} has no column {name!r} (read as {role}); it has: {', '.join(table.leaves())}"
-                )
+                raise UserError(f"{table.where} has no column {name!r} (read as {role}); {table.shown_columns(name)}")
     stop = rows.stop
     passing, left_out = _passing(rows, task_format, table, stop)
     kept = passing[rows.first : stop]
@@ -89,7 +89,7 @@ def _passing(
             values = table.column(column, block)
             block = [row for row, value in zip(block, values, strict=True) if str(value).startswith(prefix)]
         if dropped and isinstance(label, str):
-            labelled = [value not in dropped for value in table.column(label, block)]
+            labelled = [not (isinstance(value, Hashable) and value in dropped) for value in table.column(label, block)]
             block = _split(block, labelled, left_out[unlabelled])
         if masks and isinstance(text, str):
             written = [value != "" and not str(value).isspace() for value in table.column(text, block)]
@@ -125,16 +125,22 @@ def select(rows: Rows, task_format: TaskFormat, table: Table, chosen: Kept) -> E
             if role in JOINED_ROLES:
                 values = [_joined_text(texts) for texts in values]
         columns[role] = _reworded(values, role, rows)
+    labels: tuple[str, ...] = getattr(task_format, "labels", ())
     if "label" in columns and isinstance(task_format, MultipleChoice):
         columns["label"] = _choices(columns["label"], rows, kept, table)
     elif "label" in columns:
-        columns["label"] = [_label(value, rows, task_format, table.own) for value in columns["label"]]
-    if "tags" in columns and rows.label_names:
-        columns["tags"] = [_tags(tags, rows.label_names, table.own) for tags in columns["tags"]]
+        named = _named(rows.label_names, labels, table.own)
+        columns["label"] = [named(value) for value in columns["label"]]
+    if "tags" in columns and (rows.label_names or table.own):
+        named = _named(rows.label_names, labels, table.own)
+        columns["tags"] = [
+            [named(tag) for tag in tags] if isinstance(tags, list) else tags  # pyright: ignore[reportUnknownVariableType]
+            for tags in columns["tags"]
+        ]
     if isinstance(task_format, Retrieval) and "gold" in columns:
         columns["gold"] = [_ids(value) for value in columns["gold"]]
-    of_file = tuple(replace(each, where=table.where) for each in table.left_out)
-    return Examples(tuple(kept), columns, (*of_file, *chosen.left_out), (rows.language,) * len(kept))
+    left_out = (*table.left_out, *chosen.left_out)
+    return Examples(tuple(kept), columns, left_out, (rows.language,) * len(kept))
 
 
 def _is_list(role: str, task_format: TaskFormat) -> bool:
@@ -142,13 +148,10 @@ def _is_list(role: str, task_format: TaskFormat) -> bool:
 
 
 def _json_list(cell: Any, role: str, where: str, row: int) -> list[Any]:
-    try:
-        found = json.loads(cell)
-    except ValueError:
-        found = None
-    if not isinstance(found, list):
+    found = json_list(cell)
+    if found is None:
         raise UserError(f'{where}, row {row}: {role} is {cell!r}, not a JSON list; write it as ["first", "second"]')
-    return found  # pyright: ignore[reportUnknownVariableType]
+    return found
 
 
 def _joined_text(texts: list[Any]) -> Any:
@@ -173,43 +176,94 @@ def _reworded(values: list[Any], role: str, rows: Rows) -> list[Any]:
 def _choices(labels: list[Any], rows: Rows, kept: Sequence[int], table: Table) -> list[Any]:
     """The right choice's index, by its raw label; what is no index is left for `check`."""
     if not rows.choice_keys:
-        return [int(label) if table.own and _is_number(label) else label for label in labels]
-    places = {str(key) if table.own else key: place for place, key in enumerate(rows.choice_keys)}
+        return [_whole(label) if table.own and _whole(label) is not None else label for label in labels]
+    places: dict[Any, int] = {key: place for place, key in enumerate(rows.choice_keys)}
+    if table.own:
+        places = {text: place for key, place in places.items() for text in _texts(key)}
     found: list[int] = []
     for row, label in zip(kept, labels, strict=True):
-        key = str(label) if table.own else label
-        if key not in places:
-            keys = ", ".join(repr(key) for key in rows.choice_keys)
+        keys = _texts(label) if table.own else (label,)
+        place = next((places[key] for key in keys if key in places), None)
+        if place is None:
+            shown = ", ".join(repr(key) for key in rows.choice_keys)
             raise UserError(
-                f"{table.where}, row {row}: label {label!r} is none of {keys}, by which the choices are known; correct "
+                f"{table.where}, row {row}: label {label!r} is none of {shown}, by which choices are known; correct "
                 "the row, or the task's Rows(choice_keys=...)"
             )
-        found.append(places[key])
+        found.append(place)
     return found
 
 
-def _label(value: Any, rows: Rows, task_format: TaskFormat, own: bool) -> Any:
-    """The label's name; what is no label is left for `check`."""
-    if rows.label_names:
-        return _name(value, rows.label_names, own)
-    # Labels that are numbers, such as ratings, are numbers in JSON and parquet.
-    if own and isinstance(task_format, Classification) and isinstance(value, int):
-        return str(value) if str(value) in task_format.labels else value
-    return value
+def _named(names: tuple[str, ...], labels: tuple[str, ...], own: bool) -> Callable[[Any], Any]:
+    """A function that turns a raw label or tag into its name; it leaves what is none for `check`.
+
+    names: the names by their ids. labels: the label set. In a file of the user's own a value that is written like a
+    label is that label, be it text, a number or a bool; other whole numbers are ids.
+    """
+    known = frozenset(labels)
+    remembered: dict[Any, Any] = {}
+
+    def by_id(number: Any) -> Any:
+        is_id = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < len(names)
+        return names[number] if is_id else None
+
+    def name(value: Any) -> Any:
+        found = None
+        if own and value not in names:
+            found = next((text for text in _texts(value) if text in known), None) or by_id(_whole(value))
+        elif not own:
+            found = by_id(value)
+        return value if found is None else found
+
+    def remembering(value: Any) -> Any:
+        # Equal values of other types are other labels: 1, 1.0 and True.
+        key = value if isinstance(value, str) else (type(value), value)
+        try:
+            if key not in remembered:
+                remembered[key] = name(value)
+        except TypeError:
+            return value
+        return remembered[key]
+
+    return remembering
 
 
-def _name(value: Any, names: tuple[str, ...], own: bool) -> Any:
-    number = int(value) if own and value not in names and _is_number(value) else value
-    is_id = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < len(names)
-    return names[number] if is_id else value
+_WHOLE = re.compile(r"-?[0-9]{1,18}(\.0*)?")
 
 
-def _tags(tags: Any, names: tuple[str, ...], own: bool) -> Any:
-    return [_name(tag, names, own) for tag in tags] if isinstance(tags, list) else tags  # pyright: ignore[reportUnknownVariableType]
+def _texts(value: Any) -> tuple[str, ...]:
+    """How a text, number or bool may be written as a label: 1.0 also as 1, True also as true."""
+    match value:
+        case str():
+            if value.lower() in ("true", "false"):
+                return (value, value.capitalize(), value.lower())
+            return (value, value.partition(".")[0]) if _WHOLE.fullmatch(value) else (value,)
+        case bool():
+            return (str(value), str(value).lower())
+        case int():
+            return (str(value),)
+        case float() | Decimal():
+            whole = _whole(value)
+            return (str(value),) if whole is None else (str(value), str(whole))
+        case _:
+            return ()
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, str) and value.isascii() and value.isdigit()
+def _whole(value: Any) -> int | None:
+    """The whole number that a value is or is written as: 1, 1.0 or `1`."""
+    match value:
+        case bool():
+            return None
+        case int():
+            return value
+        case float():
+            return int(value) if value.is_integer() else None
+        case Decimal():
+            return int(value) if value.is_finite() and value == value.to_integral_value() else None
+        case str():
+            return int(value.partition(".")[0]) if _WHOLE.fullmatch(value) else None
+        case _:
+            return None
 
 
 def _ids(value: Any) -> Any:

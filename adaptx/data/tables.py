@@ -1,13 +1,14 @@
 """Tables: the columns of one split, of which only those asked for are read and turned into Python values."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from adaptx.data.examples import LeftOut
+from adaptx.catalog.near import shown_columns
 from adaptx.data.hub import load_split
 from adaptx.errors import MissingInput, UserError
+from adaptx.files.left_out import LeftOut
 from adaptx.specs import Rows
 
 Values = Callable[[str, Sequence[int]], list[Any]]
@@ -17,12 +18,13 @@ Values = Callable[[str, Sequence[int]], list[Any]]
 class Table:
     """One split. `where` is how messages call it; `values(column, rows)` reads a column that is not nested.
 
-    names: all columns, nested ones with dots (`answers.text`). own: a file of the user's own, whose numbers may be
-    texts. textual: all values are texts (CSV), so that lists in them are JSON. left_out: what of a file is no row.
+    names: all columns, nested ones with dots (`answers.text`), each with the column that it lies in. own: a file of the
+    user's own, whose numbers may be texts. textual: all values are texts (CSV), so that lists in them are JSON.
+    left_out: what of a file is no row.
     """
 
     where: str
-    names: tuple[str, ...]
+    names: Mapping[str, str]
     length: int
     values: Values
     own: bool = False
@@ -36,15 +38,20 @@ class Table:
             UserError: there is no such column.
         """
         if name not in self.names:
-            raise UserError(f"{self.where} has no column {name!r}; it has: {', '.join(self.leaves())}")
-        top = next(known for known in self.names if name == known or name.startswith(f"{known}."))
+            raise UserError(f"{self.where} has no column {name!r}; {self.shown_columns(name)}")
+        top = self.names[name]
         parts = name[len(top) + 1 :].split(".") if name != top else []
         values = self.values(top, rows)
         return [_reach(value, parts) for value in values] if parts else values
 
     def leaves(self) -> list[str]:
         """Columns that hold no further ones."""
-        return [name for name in self.names if not any(other.startswith(f"{name}.") for other in self.names)]
+        inner = {name.rpartition(".")[0] for name, top in self.names.items() if name != top}
+        return [name for name in self.names if name not in inner]
+
+    def shown_columns(self, missing: str) -> str:
+        """The columns as a phrase for the message that one is missing."""
+        return shown_columns(missing, self.leaves())
 
 
 def _reach(value: Any, parts: Sequence[str]) -> Any:
@@ -57,23 +64,63 @@ def _reach(value: Any, parts: Sequence[str]) -> Any:
     return None
 
 
-def python_table(where: str, columns: dict[str, list[Any]], textual: bool = False) -> Table:
-    """A table of the user's own rows that are in memory already."""
-    names: dict[str, None] = {}
-    for name, values in columns.items():
-        names[name] = None
-        for value in values[:100]:
-            names.update(dict.fromkeys(_nested_names(name, value)))
+def python_table(
+    where: str, columns: dict[str, list[Any]], left_out: tuple[LeftOut, ...] = (), textual: bool = False
+) -> Table:
+    """A table of the user's own rows that are in memory already.
+
+    Raises:
+        UserError: a column has the name that a part of another has.
+    """
+    nested = [(name, top) for top, values in columns.items() for name in _names_within(top, values)]
     length = len(next(iter(columns.values()), ()))
     return Table(
-        where, tuple(names), length, lambda name, rows: [columns[name][row] for row in rows], True, textual
+        where, _named(where, nested), length, lambda name, rows: [columns[name][row] for row in rows], True, textual,
+        left_out,
     )  # fmt: skip
+
+
+def _names_within(top: str, values: Sequence[Any]) -> dict[str, None]:
+    """The column's name and those of all it holds, in any row."""
+    names = {top: None}
+    for value in values:
+        if isinstance(value, dict | list):
+            names.update(dict.fromkeys(_nested_names(top, value)))  # pyright: ignore[reportUnknownArgumentType]
+    return names
+
+
+def _named(where: str, names: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Name -> the column that it lies in.
+
+    Raises:
+        UserError: one name twice.
+    """
+    found: dict[str, str] = {}
+    places: dict[str, int] = {}
+    place = 0
+    for name, top in names:
+        place += name == top
+        if name in found:
+            raise UserError(f"{where}: {_twice(name, (found[name], places[name]), (top, place))}")
+        found[name], places[name] = top, place
+    return found
+
+
+def _twice(name: str, first: tuple[str, int], second: tuple[str, int]) -> str:
+    both = [
+        f"column {place}" if top == name else f"a part of column {place}, {top!r}," for top, place in (first, second)
+    ]
+    return (
+        f"{both[0]} and {both[1]} are both called {name!r}; give each a name of its own, or remove the one that is not "
+        "meant"
+    )
 
 
 def _nested_names(name: str, value: Any) -> Iterable[str]:
     if isinstance(value, list):
         for item in value:  # pyright: ignore[reportUnknownVariableType]
-            yield from _nested_names(name, item)
+            if isinstance(item, dict | list):
+                yield from _nested_names(name, item)
     elif isinstance(value, dict):
         for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]
             yield f"{name}.{key}"
@@ -90,15 +137,21 @@ def parquet_table(path: str, own: bool = False) -> Table:
 
     try:
         file: Any = parquet.ParquetFile(path)
-    except ValueError as error:
-        raise UserError(f"{path} cannot be read as parquet: {error}") from error
-    schema = file.schema_arrow
+        schema = file.schema_arrow
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path} cannot be read as parquet: {error}; write it again, or copy it again") from error
+    names = _schema_names(path, schema)
 
     @cache
     def column(name: str) -> Any:
-        return file.read(columns=[name]).column(name)
+        try:
+            return file.read(columns=[name]).column(name)
+        except (ValueError, OSError) as error:
+            raise UserError(
+                f"{path}: column {name!r} cannot be read: {error}; write the file again, or copy it again"
+            ) from error
 
-    return Table(path, _schema_names(schema), file.metadata.num_rows, _arrow_values(column), own)
+    return Table(path, names, file.metadata.num_rows, _arrow_values(column), own)
 
 
 def hub_table(rows: Rows, commit: str | None) -> Table:
@@ -117,7 +170,7 @@ def hub_table(rows: Rows, commit: str | None) -> Table:
     # The cache's own Arrow table: class labels are their ids there, as in a mirror's file.
     table = loaded.with_format("arrow")[:]
     where = f"{rows.address} on the hub"
-    return Table(where, _schema_names(table.schema), table.num_rows, _arrow_values(table.column))
+    return Table(where, _schema_names(where, table.schema), table.num_rows, _arrow_values(table.column))
 
 
 def _arrow_values(column: Callable[[str], Any]) -> Values:
@@ -131,11 +184,8 @@ def _arrow_values(column: Callable[[str], Any]) -> Values:
     return values
 
 
-def _schema_names(schema: Any) -> tuple[str, ...]:
-    names: list[str] = []
-    for field in schema:
-        names += _field_names(field.name, field.type)
-    return tuple(names)
+def _schema_names(where: str, schema: Any) -> dict[str, str]:
+    return _named(where, [(name, field.name) for field in schema for name in _field_names(field.name, field.type)])
 
 
 def _field_names(name: str, kind: Any) -> list[str]:

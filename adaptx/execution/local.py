@@ -8,11 +8,11 @@ from statistics import mean
 
 from adaptx.backbones.bf16_products import cpu_multiplies_bf16
 from adaptx.costs import cost
-from adaptx.data.examples import LeftOut
 from adaptx.data.reading import read_rows, read_training
 from adaptx.execution.building import Workshop
 from adaptx.execution.groups import Group, grouped
 from adaptx.execution.workers import Crew, ThisProcess, Workers, worker_devices
+from adaptx.files.left_out import LeftOut
 from adaptx.identity import evaluation_precision
 from adaptx.lineage import reader
 from adaptx.plan import Node, Plan, Status

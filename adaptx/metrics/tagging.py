@@ -81,6 +81,7 @@ def _right_tags(predictions: Sentences, golds: Sentences, _language: str) -> Flo
 
 ENTITY_F1 = _span_f1("entity_f1", "1.2.2", split_tag_1_2_2)
 TAG_F1 = _span_f1("tag_f1", "0.0.12", split_tag_0_0_12)
+SPAN_METRICS = (ENTITY_F1.name, TAG_F1.name)
 TOKEN_ACCURACY = Metric(
     "token_accuracy", _right_tags, mean, "xtreme evaluate.py `accuracy` over all tags of all sentences"
 )

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from adaptx.errors import UserError
 from adaptx.metrics.official import OfficialStop
+from adaptx.metrics.tag_schemes import foreign_scheme
 from adaptx.metrics.tagging import Sentences, SplitTag, corpus_entities, split_tag_0_0_12, split_tag_1_2_2
 from adaptx.scoring.accuracy import accuracy, unequal
 from adaptx.scoring.case import Node
@@ -14,6 +16,12 @@ def _tagging(inputs: Node) -> dict[str, Any]:
     read = {
         language: (_tags(rows["labels"]), _tags(rows["predictions"])) for language, rows in inputs["languages"].items()
     }
+    for language, (golds, _) in read.items():
+        scheme = foreign_scheme(set(_flat(golds)))
+        if scheme is not None:
+            raise UserError(
+                f"languages.{language}.labels are {scheme}. seqeval's default mode reads BIO, IOB1 and IOBES"
+            )
     return {
         version: {language: _score(golds, predictions, spans) for language, (golds, predictions) in read.items()}
         for version, spans in (("seqeval_0.0.12", _first), ("seqeval_1.2.2", _current))

@@ -1,0 +1,71 @@
+"""CoNLL-U (https://universaldependencies.org/format.html): the words of each sentence with their parts of speech.
+
+A word is read from its FORM, its tag from UPOS. Lines of multiword tokens (`2-3`) and empty nodes (`4.1`) are no words.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from adaptx.errors import UserError
+from adaptx.files.left_out import LineCounts
+
+CONLLU_ENDING = ".conllu"
+WIDTH = 10
+FORM, UPOS = 1, 3
+_ID = re.compile(r"(?P<number>\d+)(?P<range>-\d+)?(?P<empty>\.\d+)?")
+_COLUMNS = "# global.columns"
+_STANDARD = "ID FORM LEMMA UPOS XPOS FEATS HEAD DEPREL DEPS MISC"
+
+
+def is_conllu(lines: Sequence[str]) -> bool:
+    """Whether the first line of a word has ten columns and begins with its number."""
+    first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
+    fields = first.split("\t")
+    return len(fields) == WIDTH and _ID.fullmatch(fields[0]) is not None
+
+
+def read_conllu(path: Path, lines: Sequence[str]) -> tuple[list[tuple[list[str], list[str]]], LineCounts]:
+    """(words, tags) of each sentence, and the lines that are none.
+
+    Raises:
+        UserError: a line of other columns, or words that are not numbered from 1 in each sentence.
+    """
+    counts = LineCounts()
+    sentences: list[tuple[list[str], list[str]]] = []
+    words: list[str] = []
+    tags: list[str] = []
+    for number, line in enumerate([*lines, ""], 1):
+        if not line.strip(" \t"):
+            if words:
+                sentences.append((words, tags))
+            words, tags = [], []
+            continue
+        if line.startswith("#"):
+            named = line.partition("=")[2].split() if line.startswith(_COLUMNS) else []
+            if named and named != _STANDARD.split():
+                raise UserError(
+                    f"{path}, line {number}: its columns are {' '.join(named)}; CoNLL-U's ten are read ({_STANDARD})"
+                )
+            counts.add("comments (#)", number)
+            continue
+        fields = line.split("\t")
+        token = _ID.fullmatch(fields[0])
+        if len(fields) != WIDTH or token is None:
+            raise UserError(
+                f"{path}, line {number}: {line[:60]!r} has {len(fields)} columns and begins with {fields[0][:20]!r}; a "
+                "line of CoNLL-U has ten, with tabs between them, and begins with the word's number"
+            )
+        if token["range"]:
+            counts.add("multiword tokens (2-3)", number)
+        elif token["empty"]:
+            counts.add("empty nodes (4.1)", number)
+        elif int(token["number"]) != len(words) + 1:
+            raise UserError(
+                f"{path}, line {number}: the word {fields[FORM]!r} has the number {fields[0]}, and {len(words) + 1} is "
+                "next; number the words of a sentence from 1, and put a blank line between sentences"
+            )
+        else:
+            words.append(fields[FORM])
+            tags.append(fields[UPOS])
+    return sentences, counts

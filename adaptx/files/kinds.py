@@ -1,0 +1,97 @@
+"""Which kind of file a name stands for, and the columns that planning can know of it."""
+
+import shlex
+from collections.abc import Collection, Sequence
+from enum import Enum, auto
+from pathlib import Path
+
+from adaptx.errors import UserError
+from adaptx.files.delimited import delimited_header
+from adaptx.files.json_lines import keys_among
+from adaptx.files.tagged import AUTO_ENDING, CONLL_ENDINGS
+from adaptx.files.text import HEADER_BYTES, PACKED, ending, read_text
+
+
+class FileKind(Enum):
+    """How a file is read."""
+
+    DELIMITED = auto()
+    JSON_LINES = auto()
+    PARQUET = auto()
+    TAGGED = auto()
+
+
+_TABLES = {
+    ".csv": FileKind.DELIMITED,
+    ".tsv": FileKind.DELIMITED,
+    ".jsonl": FileKind.JSON_LINES,
+    ".parquet": FileKind.PARQUET,
+}
+_TAGGED = (*CONLL_ENDINGS, AUTO_ENDING)
+_UNPACKED_WITH = {".bz2": "bunzip2", ".xz": "unxz", ".zst": "unzstd", ".zip": "unzip"}
+
+
+def kind_of(path: Path, tagging: bool, columns: Collection[str] = ()) -> FileKind:
+    """How a file is read, by its ending (`.gz` behind it means that it is unpacked first).
+
+    tagging: whether its rows are sentences to tag. columns: names that may stand in the first line of a .tsv of those;
+    without any it is read as CoNLL columns.
+
+    Raises:
+        UserError: the ending is none of a kind that is read.
+    """
+    end = ending(path)
+    if tagging and end in _TAGGED and not (end == ".tsv" and _names_columns(path, columns)):
+        return FileKind.TAGGED
+    packed = path.name.lower().endswith(PACKED)
+    if end in _TABLES and not (packed and end == ".parquet"):
+        return _TABLES[end]
+    known = ", ".join((*_TABLES, *(e for e in _TAGGED if e not in _TABLES)) if tagging else _TABLES)
+    shown = path.suffix.lower() if not packed else f"{end}{PACKED}"
+    remedy = _remedy(path, end, packed, tagging)
+    raise UserError(f"{path}: files ending in {known} are read, not {shown or 'none'}{remedy}")
+
+
+def _remedy(path: Path, end: str, packed: bool, tagging: bool) -> str:
+    name, lines = shlex.quote(str(path)), shlex.quote(str(path.with_suffix(".jsonl")))
+    if packed and end == ".parquet":
+        return f"; parquet is packed in itself. Unpack it: gunzip {name}"
+    if end in _UNPACKED_WITH:
+        return f". Unpack it: {_UNPACKED_WITH[end]} {name}"
+    if end == ".json":
+        return f". If it is an array of objects, convert it: jq -c '.[]' {name} > {lines}"
+    if end == ".ndjson":
+        return f". Rename it: mv {name} {lines}"
+    if end in (".xlsx", ".xls", ".ods"):
+        return ". Save the sheet as CSV (UTF-8)"
+    if not tagging and end in _TAGGED:
+        return "; words with tags are read by tagging tasks"
+    return ""
+
+
+def known_columns(path: Path, tagging: bool, wanted: Sequence[str]) -> tuple[list[str], bool]:
+    """The columns that a file has, and whether these are all of them; of JSON lines, only those among `wanted`.
+
+    Raises:
+        UserError: the file is none that is read, or its beginning cannot be read as what its ending says.
+    """
+    match kind_of(path, tagging, wanted):
+        case FileKind.TAGGED:
+            return ["tokens", "tags"], False
+        case FileKind.DELIMITED:
+            return delimited_header(path), True
+        case FileKind.JSON_LINES:
+            return sorted(keys_among(path, wanted)), False
+        case FileKind.PARQUET:
+            import pyarrow.parquet as parquet
+
+            try:
+                return parquet.read_schema(path).names, True  # pyright: ignore[reportUnknownMemberType]
+            except (ValueError, OSError) as error:
+                raise UserError(f"{path} cannot be read as parquet: {error}; write it or copy it again") from error
+
+
+def _names_columns(path: Path, columns: Collection[str]) -> bool:
+    """Whether a .tsv is a table: its first line names columns that are asked for."""
+    first = read_text(path, HEADER_BYTES).split("\n")[0].rstrip("\r")
+    return not {*columns, "tokens"}.isdisjoint(name.strip('"') for name in first.split("\t"))

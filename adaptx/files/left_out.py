@@ -1,0 +1,41 @@
+"""What of a file or a set did not become an example, by reason: nothing is dropped or joined without a count."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Rows or lines of one set that did not become examples (or lines that became one row), for one reason.
+
+    reason: a phrase, such as `no gold label (-1)`. first: the first one's row number (from 0), or its line number (from
+    1) where `unit` is `line`. where: the file or the set, as messages call it. what: what was done with them.
+    """
+
+    reason: str
+    count: int
+    first: int
+    unit: str = "row"
+    where: str = ""
+    what: str = "left out"
+
+    def __str__(self) -> str:
+        units = f"{self.count:,} {self.unit}{'s' if self.count != 1 else ''}"
+        return f"{self.where}: {self.what} {units}: {self.reason}; the first is {self.unit} {self.first}"
+
+
+class LineCounts:
+    """Counts lines of one file by reason, in order of their numbers."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], list[int]] = {}
+
+    def add(self, reason: str, line: int, count: int = 1, what: str = "left out") -> None:
+        """Count `count` lines, of which the first is `line`."""
+        entry = self._found.setdefault((what, reason), [line, 0])
+        entry[1] += count
+
+    def records(self, where: object) -> tuple[LeftOut, ...]:
+        return tuple(
+            LeftOut(reason, count, first, "line", str(where), what)
+            for (what, reason), (first, count) in self._found.items()
+        )

@@ -1,0 +1,157 @@
+"""Words with their tags in text files: CoNLL columns, CoNLL-U, and the leaves of CCGbank's derivations."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from adaptx.errors import UserError
+from adaptx.files.conllu import CONLLU_ENDING, is_conllu, read_conllu
+from adaptx.files.left_out import LeftOut, LineCounts
+from adaptx.files.text import converting, ending, read_text, text_lines
+
+CONLL_ENDINGS = (".conll", ".txt", ".bio", ".iob2", ".tsv", CONLLU_ENDING)
+AUTO_ENDING = ".auto"
+DOCUMENT_MARK = "-DOCSTART-"
+# A leaf is `<L category changed-tag tag word predicate-argument-category>` (Hockenmaier and Steedman 2005, the manual).
+_LEAF = re.compile(r"<L (\S+) \S+ \S+ (\S+) \S+>")
+_FIELDS = re.compile(r"[ \t]+")
+_DOCUMENT_LINES = ("#begin document", "#end document")
+_HEADER_WORDS = {"token", "tokens", "word", "words", "form"}
+_HEADER_TAGS = {"tag", "tags", "label", "labels", "ner", "ner_tag", "ner_tags", "pos", "upos", "pos_tags"}
+
+Sentence = tuple[list[str], list[str]]
+"""(words, their tags); no tags where the file has one column only."""
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """The sentences of one file, and the lines that hold no word of them."""
+
+    sentences: list[Sentence]
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def read_tagged(path: Path) -> Tagged:
+    """The sentences of a file, by its ending; ten columns that begin with a word's number are CoNLL-U under any.
+
+    Raises:
+        UserError: no UTF-8 text, or a line that is none of its form.
+    """
+    lines = text_lines(read_text(path))
+    if ending(path) == AUTO_ENDING:
+        return _auto(path, lines)
+    if ending(path) == CONLLU_ENDING or is_conllu(lines):
+        sentences, counts = read_conllu(path, lines)
+    else:
+        sentences, counts = _conll(path, lines)
+    return Tagged(sentences, counts.records(path))
+
+
+def _conll(path: Path, lines: Sequence[str]) -> tuple[list[Sentence], LineCounts]:
+    """Sentences with blank lines between them, one word a line: the word first, its tag last.
+
+    Tabs stand between columns if any line of a word has one, else spaces. Lines that begin with `# ` are comments, and
+    so are `#begin document` and `#end document`; `-DOCSTART-` lines end a sentence. A line that begins with `# ` is a
+    word all the same where it has as many columns as the others and ends with a tag that others have.
+
+    Raises:
+        UserError: lines of different numbers of columns, a first column of running numbers, or a line of column names.
+    """
+    columns = _split(lines)
+    first = next((place for place, fields in enumerate(columns) if fields and not _may_be_comment(lines[place])), None)
+    width = len(columns[first]) if first is not None else 0
+    tags = {f[-1] for f, line in zip(columns, lines, strict=True) if len(f) == width > 1 and not _may_be_comment(line)}
+    if first is not None:
+        _refuse_header(path, first + 1, columns[first])
+    counts = LineCounts()
+    sentences: list[Sentence] = []
+    words: list[str] = []
+    found: list[str] = []
+
+    def end() -> None:
+        nonlocal words, found
+        if words:
+            sentences.append((words, found))
+        words, found = [], []
+
+    for number, (fields, line) in enumerate(zip(columns, lines, strict=True), 1):
+        if not fields:
+            end()
+        elif line.startswith(DOCUMENT_MARK):
+            counts.add(f"document marks ({DOCUMENT_MARK})", number)
+            end()
+        elif _may_be_comment(line) and not (len(fields) == width and (width == 1 or fields[-1] in tags)):
+            counts.add("comments (#)", number)
+        elif len(fields) != width:
+            raise UserError(
+                f"{path}, line {number}: {line[:80]!r} has {_counted(len(fields))}, but line {(first or 0) + 1} has "
+                f"{width}; write each word's line with the same columns, the word first and its tag last, with tabs "
+                "between them"
+            )
+        else:
+            words.append(fields[0].strip(" "))
+            if width > 1:
+                found.append(fields[-1].strip(" "))
+    end()
+    _refuse_numbers(path, width, sentences)
+    return sentences, counts
+
+
+def _split(lines: Sequence[str]) -> list[list[str]]:
+    """The columns of each line; none of a blank one."""
+    tabs = any("\t" in line for line in lines if not _may_be_comment(line) and line.strip(" \t"))
+    if tabs:
+        return [line.split("\t") if line.strip(" \t") else [] for line in lines]
+    return [_FIELDS.split(stripped) if (stripped := line.strip(" \t")) else [] for line in lines]
+
+
+def _may_be_comment(line: str) -> bool:
+    return line.startswith(("# ", DOCUMENT_MARK, *_DOCUMENT_LINES))
+
+
+def _counted(columns: int) -> str:
+    return f"{columns} column{'s' if columns != 1 else ''}"
+
+
+def _refuse_header(path: Path, number: int, fields: list[str]) -> None:
+    names = [field.strip().lower() for field in fields]
+    if len(names) > 1 and names[0] in _HEADER_WORDS and names[-1] in _HEADER_TAGS:
+        raise UserError(
+            f"{path}, line {number}: it names columns ({', '.join(fields)}), and files of one word a line have no such "
+            f"line; remove it"
+        )
+
+
+def _refuse_numbers(path: Path, width: int, sentences: Sequence[Sentence]) -> None:
+    """Refuse a first column that counts the words of each sentence, which would be read as the words."""
+    if width < 2 or sum(len(words) for words, _ in sentences) < 2:
+        return
+    for begin in (0, 1):
+        if all(words == [str(number + begin) for number in range(len(words))] for words, _ in sentences):
+            raise UserError(
+                f"{path}: its first column counts the words of each sentence ({sentences[0][0][0]}, ...), and words "
+                f"are read from there. Remove that column: {converting(path, 'cut -f 2-')}"
+            )
+
+
+def _auto(path: Path, lines: Sequence[str]) -> Tagged:
+    """CCGbank's derivations: the words of each with their lexical categories, as they are written there.
+
+    Raises:
+        UserError: a line is neither an `ID=` line nor a derivation.
+    """
+    sentences: list[Sentence] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith("ID="):
+            continue
+        leaves = _LEAF.findall(line)
+        begun = line.count("<L ")
+        if not leaves or len(leaves) < begun:
+            raise UserError(
+                f"{path}, line {number}: {line[:60]!r} holds {'no leaf' if not leaves else f'{begun} leaves, but '}"
+                f"{'' if not leaves else f'{len(leaves)} of the form'} `<L CATEGORY TAG TAG WORD CATEGORY>`; a .auto "
+                "file is one of CCGbank's data/AUTO"
+            )
+        sentences.append(([word for _, word in leaves], [category for category, _ in leaves]))
+    return Tagged(sentences)

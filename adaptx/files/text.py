@@ -1,0 +1,171 @@
+"""Text files: UTF-8, plain or gzipped. Others are refused, with what they seem to be and how to convert them."""
+
+import gzip
+import shlex
+import zlib
+from pathlib import Path
+
+from adaptx.errors import UserError
+
+PACKED = ".gz"
+HEADER_BYTES = 1 << 20
+"""How much of a file is read to know its first line."""
+_MARKS = (
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+_LINE_FEEDS = r"tr '\r' '\n'"
+_WITHOUT_NUL = r"tr -d '\000'"
+_UTF8_MARK = b"\xef\xbb\xbf"
+_OTHER_FILES = (
+    (b"\x1f\x8b", "packed by gzip; name it with the ending .gz, or unpack it with gunzip"),
+    (b"PK\x03\x04", "a zip archive or a spreadsheet; unpack it, or save the sheet as CSV (UTF-8)"),
+    (b"PAR1", "a parquet file; name it with the ending .parquet"),
+    (b"\xfd7zXZ\x00", "packed by xz; unpack it with unxz"),
+    (b"BZh", "packed by bzip2; unpack it with bunzip2"),
+    (b"\x28\xb5\x2f\xfd", "packed by zstd; unpack it with unzstd"),
+)
+"""First bytes of files that are no text, and what to do with them."""
+
+
+def ending(path: Path) -> str:
+    """The name's ending in small letters, without `.gz`."""
+    name = path.name.lower()
+    return Path(name.removesuffix(PACKED)).suffix
+
+
+def read_text(path: Path, most: int | None = None) -> str:
+    """The file's text without a byte-order mark; line ends are as written.
+
+    most: bytes of the file's beginning to read at most; a character that is cut there is dropped.
+
+    Raises:
+        UserError: it cannot be read, is no text, or is in another encoding than UTF-8.
+    """
+    data = read_bytes(path, most)
+    whole = most is None or len(data) < most
+    data = data.removeprefix(_UTF8_MARK)
+    _refuse_wide(path, data)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        if whole or error.start < len(data) - 3:
+            raise UserError(_not_utf8(path, data, error)) from error
+        text = data[: error.start].decode()
+    if "\r" in text and "\n" not in text:
+        raise UserError(
+            f"{path}, line 1: its lines end with carriage returns alone, as on old Macs. Convert it: "
+            f"{converting(path, _LINE_FEEDS)}"
+        )
+    return text
+
+
+def read_bytes(path: Path, most: int | None = None) -> bytes:
+    """The file's bytes, unpacked where its name ends in `.gz`; at most the leading `most`.
+
+    Raises:
+        UserError: it cannot be read or unpacked, or its first bytes are those of a file that is no text.
+    """
+    try:
+        with gzip.open(path) if path.name.lower().endswith(PACKED) else path.open("rb") as stream:
+            data = stream.read(-1 if most is None else most)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(f"{path} is no whole gzip file ({error}); pack it again with gzip, or copy it again") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}; check its permissions") from error
+    for first, what in _OTHER_FILES:
+        if data.startswith(first):
+            raise UserError(f"{path} is {what}")
+    return data
+
+
+def text_lines(text: str) -> list[str]:
+    r"""Lines as `\n` and `\r\n` end them; other separators (U+2028, `\x0b`, a lone `\r`) are characters of a line."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    if not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def _refuse_wide(path: Path, data: bytes) -> None:
+    """Refuse UTF-16, UTF-32 and NUL bytes.
+
+    Raises:
+        UserError: the file holds one of them.
+    """
+    for mark, name in _MARKS:
+        if data.startswith(mark):
+            raise UserError(
+                f"{path}, line 1: it is {name.upper()} by its byte-order mark, and UTF-8 is read. Convert it: "
+                f"{_iconv(path, name)}"
+            )
+    first = data.find(b"\0")
+    if first < 0:
+        return
+    suspected = _wide_encoding(data[:4096])
+    line = data.count(b"\n", 0, first) + 1
+    if suspected is not None:
+        raise UserError(
+            f"{path}, line {line}: it seems to be {suspected.upper()} without a byte-order mark (there are NUL bytes "
+            f"between its letters), and UTF-8 is read. Convert it: {_iconv(path, suspected)}"
+        )
+    raise UserError(
+        f"{path}, line {line}: it holds a NUL byte, which is no text. Look at the line, and remove such bytes with: "
+        f"{converting(path, _WITHOUT_NUL)}"
+    )
+
+
+def _wide_encoding(data: bytes) -> str | None:
+    """UTF-16 or UTF-32, where NUL bytes stand only at the places that letters of Latin script leave empty."""
+    empty = [place for place, byte in enumerate(data) if byte == 0]
+    if len(empty) < 4:
+        return None
+    for name, width, places in (
+        ("utf-32le", 4, {1, 2, 3}),
+        ("utf-32be", 4, {0, 1, 2}),
+        ("utf-16le", 2, {1}),
+        ("utf-16be", 2, {0}),
+    ):
+        found = {place % width for place in empty}
+        if found <= places and (width == 2 or len(empty) > 0.6 * len(data)):
+            return name
+    return None
+
+
+def _not_utf8(path: Path, data: bytes, error: UnicodeDecodeError) -> str:
+    begin = data.rfind(b"\n", 0, error.start) + 1
+    line = data.count(b"\n", 0, begin) + 1
+    shown = data[begin : begin + 400].split(b"\n")[0]
+    said = f"{path}, line {line}: the byte 0x{data[error.start]:02x} at place {error.start - begin + 1} is no UTF-8. "
+    try:
+        read = shown.decode("windows-1252").strip()
+    except UnicodeDecodeError:
+        return (
+            f"{said}Its encoding is not plain from the bytes. Find it, for example with `file -i` or its source, and "
+            f"convert it: {_iconv(path, 'ENCODING')}"
+        )
+    return (
+        f"{said}As Windows-1252, which is likely, the line reads {read[:80]!r}. If that is right, convert it: "
+        f"{_iconv(path, 'windows-1252')}; else put its own encoding there"
+    )
+
+
+def _iconv(path: Path, encoding: str) -> str:
+    return converting(path, f"iconv -f {encoding} -t utf-8")
+
+
+def python_command(program: str) -> str:
+    """A shell command for a program that holds no double quotes."""
+    return f'python -c "{program}"'
+
+
+def converting(path: Path, convert: str) -> str:
+    """A shell command that sends the file through `convert` into a new one beside it."""
+    plain = path.name[: -len(PACKED)] if path.name.lower().endswith(PACKED) else path.name
+    stem, dot, end = plain.rpartition(".")
+    target = f"{stem or end}.converted{dot}{end}" if stem else f"{plain}.converted"
+    source = shlex.quote(str(path))
+    read = f"gunzip -c {source} | {convert}" if plain != path.name else f"{convert} < {source}"
+    return f"{read} > {shlex.quote(str(path.with_name(target)))}"
