@@ -4,17 +4,19 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from adaptx.lineage import HEADLESS, head_of, reader, task_used
-from adaptx.specs import Evaluate, Framing, Merge, ModelSpec, Retrieval, Task, Text, Train
+from adaptx.specs import Evaluate, Framing, Merge, ModelSpec, ModuleStage, Retrieval, Task, Text, Train
 
 
 def training_framing(train: Train, task: Task) -> Framing:
     """The framing a training reads one of its tasks with: given, else the checkpoint's for that format.
 
+    Answers are trained with their end, so a ranking counts it unless told otherwise.
+
     A dual encoder begins with the checkpoint's way of embedding sentences, but from the last layer, since the layers
     above another one would not train.
     """
     if (given := train.framing_of(task)) is not None:
-        return given
+        return given.with_end(taught=True) if isinstance(given, Text) else given
     if isinstance(task.format, Retrieval):
         return replace(train.model.embedding, layer=None, centred=False)
     return train.model.framing
@@ -25,11 +27,18 @@ def evaluation_framing(evaluate: Evaluate) -> Framing:
     embedding.
     """
     model = evaluate.model
-    if evaluate.framing is not None:
-        return evaluate.framing
+    if (given := evaluate.framing) is not None:
+        taught = not isinstance(model, ModelSpec) and _was_taught_to_end(model)
+        return given.with_end(taught) if isinstance(given, Text) else given
     if not isinstance(model, ModelSpec) and (trained := task_used(evaluate)) is not None:
         return training_framing(reader(model), trained)
     return evaluate.checkpoint.embedding
+
+
+def _was_taught_to_end(stage: ModuleStage) -> bool:
+    """Whether a stage, or one that it rests on, was trained to write answers with their end."""
+    trained = isinstance(stage, Train) and any(isinstance(training_framing(stage, t), Text) for t in stage.tasks)
+    return trained or any(_was_taught_to_end(earlier) for earlier in stage.inputs)
 
 
 def search_framing(merge: Merge, task: Task) -> Framing:

@@ -42,7 +42,7 @@ from adaptx.specs import (
 
 WORDS = [tiny.word("en", index) for index in range(tiny.NUM_WORDS)]
 CHOICE = Task("choice", MultipleChoice())
-CHOICE_TEXT = Text(Prompt("{text} {question} answer:"))
+CHOICE_TEXT = Text(Prompt("{text} {question} answer:"), Rank(end=True))
 CHOICES = Examples(
     (0, 1, 2),
     {
@@ -152,11 +152,12 @@ def test_the_loss_is_that_of_answers_alone(model, world):
     assert float(loss.detach()) == pytest.approx(wanted, rel=1e-5)
 
 
+@pytest.mark.parametrize("end", [True, False])
 @pytest.mark.parametrize("normalisation", list(Normalisation))
 @pytest.mark.parametrize(("task", "text"), [(tiny.NLI, NLI_TEXT), (CHOICE, CHOICE_TEXT)])
-def test_ranking_is_what_brute_force_finds(model, world, task, text, normalisation):
+def test_ranking_is_what_brute_force_finds(model, world, task, text, normalisation, end):
     examples = rows_of(world, task, "xa", 7) if task is tiny.NLI else CHOICES
-    text = replace(text, decision=Rank(normalisation))
+    text = replace(text, decision=Rank(normalisation, end))
     found = model.evaluator(world, text).predict(examples, task, None)
     candidates = [list(map(text.prompt.words, tiny.LABELS))] * 7 if task is tiny.NLI else examples.columns["choices"]
     for row, answers in enumerate(candidates):
@@ -170,7 +171,7 @@ def test_ranking_is_what_brute_force_finds(model, world, task, text, normalisati
             else:
                 prompt = model.tokenizer(written)["input_ids"]
                 ids = model.tokenizer(f"{written} {answer}")["input_ids"][len(prompt) :]
-            ids = [*ids, model.tokenizer.eos_token_id]
+            ids = [*ids, *([model.tokenizer.eos_token_id] if end else [])]
             size = {"NONE": 1, "TOKENS": len(ids), "CHARACTERS": len(answer)}[normalisation.name]
             scores.append(plain_log_likelihood(model.network, prompt, ids) / size)
         shares = torch.tensor(scores).softmax(dim=0).tolist()

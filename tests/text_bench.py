@@ -15,7 +15,7 @@ from adaptx.data.reading import read_rows
 from adaptx.evaluation import Evaluator
 from adaptx.formats.interface import Reading, reading_of
 from adaptx.gradients import Budget, Setting
-from adaptx.specs import Framing, ModelFamily, ModelSpec, Prompt, Task, Text
+from adaptx.specs import Framing, ModelFamily, ModelSpec, Prompt, Rank, Task, Text
 
 CPU = torch.device("cpu")
 EVERY = tuple(
@@ -32,8 +32,8 @@ LETTERS = list("abcdefghijklmnopqrstuvwxyz0123456789.?:,")
 NLI_PROMPT = Prompt(
     "{text} question: {pair} answer:", (("entailment", "yes"), ("neutral", "maybe"), ("contradiction", "never"))
 )
-NLI_TEXT = Text(NLI_PROMPT)
-TOPIC_TEXT = Text(Prompt("{text} topic:"))
+NLI_TEXT = Text(NLI_PROMPT, Rank(end=True))
+TOPIC_TEXT = Text(Prompt("{text} topic:"), Rank(end=True))
 
 
 @dataclass(frozen=True)

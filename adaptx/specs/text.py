@@ -18,9 +18,15 @@ class Normalisation(enum.Enum):
 
 @dataclass(frozen=True)
 class Rank:
-    """Choose among candidates by their log-likelihood behind the prompt; the end of the answer counts as a token."""
+    """Choose among candidates by their log-likelihood behind the prompt.
+
+    end: whether the token that ends an answer counts as one of its tokens. None: it does for a model that was trained
+    as text, which taught it to end its answers, and does not for any other, such as a bare checkpoint. Without it,
+    `NONE` and `CHARACTERS` are `acc` and `acc_norm` of the lm-evaluation-harness.
+    """
 
     normalisation: Normalisation = Normalisation.NONE
+    end: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,12 @@ class Text:
     def __post_init__(self) -> None:
         if self.answer_tokens < 2:
             raise ValueError(f"Text(answer_tokens={self.answer_tokens}): an answer and its end take at least 2 tokens")
+
+    def with_end(self, taught: bool) -> "Text":
+        """The same where a ranking that leaves it open (`Rank(end=None)`) counts the end of answers if `taught`."""
+        if not isinstance(self.decision, Rank) or self.decision.end is not None:
+            return self
+        return replace(self, decision=replace(self.decision, end=taught))
 
     def read_in(self, languages: Iterable[str]) -> "Text":
         """The same as it reads rows of these languages: prompts of others are left out."""

@@ -10,14 +10,14 @@ from adaptx.data.examples import Examples
 from adaptx.formats.interface import Format, Forward, Items, Predicted, Reading, TrainedHead, Training
 from adaptx.formats.text.answering import LOSS, answered
 from adaptx.formats.text.prompting import Prompted, answer_tokens, encode_prompts, prompts_of, room_for_prompts
-from adaptx.formats.text.ranking import Candidates, candidate_scores
+from adaptx.formats.text.ranking import Candidates, candidate_scores, counts_end
 from adaptx.formats.text.writing import written_answers
 from adaptx.specs import Classification, Prompt, Rank, Task
 
 
 def items(examples: Examples, task_format: Classification, reading: Reading) -> Items:
     """The answer is the words of the row's label."""
-    prompts, candidates = encode_labelled(examples, task_format.labels, reading)
+    prompts, candidates = encode_labelled(examples, task_format.labels, reading, ended=True)
     place = {label: index for index, label in enumerate(task_format.labels)}
     labels = examples.columns["label"]
     return answered(prompts.encoded, [each.ids[place[label]] for each, label in zip(candidates, labels, strict=True)])
@@ -27,11 +27,12 @@ def predict(examples: Examples, task: Task, _head: TrainedHead | None, forward: 
     """The likeliest label; of written answers the label with these words, or "" where there is none."""
     assert isinstance(task.format, Classification)
     labels, decision = task.format.labels, forward.reading.text.decision
-    prompts, candidates = encode_labelled(examples, labels, forward.reading)
+    ended = counts_end(decision) if isinstance(decision, Rank) else True
+    prompts, candidates = encode_labelled(examples, labels, forward.reading, ended)
     if isinstance(decision, Rank):
-        scores = candidate_scores(prompts.encoded, candidates, decision, forward)
+        scores = candidate_scores(prompts.encoded, candidates, decision.normalisation, forward)
         shares = [scores_C.softmax(dim=-1) for scores_C in scores]
-        predictions = [labels[int(share.argmax())] for share in shares]
+        predictions = [labels[int(scores_C.argmax())] for scores_C in scores]
         records = [{"probabilities": dict(zip(labels, share.tolist(), strict=True))} for share in shares]
         details = {}
     else:
@@ -45,11 +46,13 @@ def predict(examples: Examples, task: Task, _head: TrainedHead | None, forward: 
     )
 
 
-def encode_labelled(examples: Examples, labels: Sequence[str], reading: Reading) -> tuple[Prompted, list[Candidates]]:
-    """Prompts, and the labels' words behind each."""
+def encode_labelled(
+    examples: Examples, labels: Sequence[str], reading: Reading, ended: bool
+) -> tuple[Prompted, list[Candidates]]:
+    """Prompts, and the labels' words behind each, with the end of the answer where they are `ended`."""
     prompts = prompts_of(examples, reading.text)
     words = {prompt: [prompt.words(label) for label in labels] for prompt in dict.fromkeys(prompts)}
-    behind = {prompt: Candidates(each, answer_tokens(prompt, each, reading)) for prompt, each in words.items()}
+    behind = {prompt: Candidates(each, answer_tokens(prompt, each, reading, ended)) for prompt, each in words.items()}
     candidates = [behind[prompt] for prompt in prompts]
     room = room_for_prompts([each.longest for each in candidates], reading)
     columns = examples.columns

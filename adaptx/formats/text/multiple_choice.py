@@ -16,13 +16,17 @@ from adaptx.formats.text.prompting import (
     room_for_prompts,
     with_cut,
 )
-from adaptx.formats.text.ranking import Candidates, candidate_scores
+from adaptx.formats.text.ranking import Candidates, candidate_scores, counts_end
 from adaptx.specs import MultipleChoice, Rank, Task
 
 
 def items(examples: Examples, _format: MultipleChoice, reading: Reading) -> Items:
-    """The answer is the right choice."""
-    prompts, candidates = _encode(examples, reading)
+    """The answer is the right choice. Choices beyond the framing's longest answer lose their ends."""
+    most = reading.text.answer_tokens
+    candidates = _choices(examples, reading, ended=True)
+    cut = sum(any(len(each) > most for each in row.ids) for row in candidates)
+    candidates = [_shortened(row, each, most) for row, each in zip(examples.rows, candidates, strict=True)]
+    prompts = with_cut(_prompts(examples, candidates, reading), cut)
     labels = examples.columns["label"]
     return answered(prompts.encoded, [each.ids[label] for each, label in zip(candidates, labels, strict=True)])
 
@@ -31,33 +35,45 @@ def predict(examples: Examples, _task: Task, _head: TrainedHead | None, forward:
     """Index of the likeliest choice, the first of equal ones; the records hold each choice's probability."""
     decision = forward.reading.text.decision
     assert isinstance(decision, Rank)
-    prompts, candidates = _encode(examples, forward.reading)
-    shares = [scores_C.softmax(dim=-1) for scores_C in candidate_scores(prompts.encoded, candidates, decision, forward)]
-    predictions = [int(share.argmax()) for share in shares]
-    records = [{"probabilities": share.tolist()} for share in shares]
+    candidates = _choices(examples, forward.reading, counts_end(decision))
+    prompts = _prompts(examples, candidates, forward.reading)
+    scores = candidate_scores(prompts.encoded, candidates, decision.normalisation, forward)
+    predictions = [int(scores_C.argmax()) for scores_C in scores]
+    records = [{"probabilities": scores_C.softmax(dim=-1).tolist()} for scores_C in scores]
     golds = examples.columns.get("label")
     return Predicted(predictions, golds, examples.rows, [prompts.encoded], prompts.texts, records=records)
 
 
-def _encode(examples: Examples, reading: Reading) -> tuple[Prompted, list[Candidates]]:
-    """Prompts, and the choices behind each; choices beyond the framing's longest answer lose their ends."""
-    prompts, columns, most = prompts_of(examples, reading.text), examples.columns, reading.text.answer_tokens
-    candidates: list[Candidates] = []
-    cut = 0
-    for prompt, row, choices in zip(prompts, examples.rows, columns["choices"], strict=True):
-        ids = answer_tokens(prompt, choices, reading)
-        cut += any(len(each) > most for each in ids)
-        shortened = [each[:most] for each in ids]
-        if len({tuple(each) for each in shortened}) < len(shortened) and len(set(choices)) == len(choices):
-            raise UserError(
-                f"row {row}: two of its choices are alike in their first {most} tokens ({choices}); raise "
-                "Text(answer_tokens=...)"
-            )
-        candidates.append(Candidates(choices, shortened))
+def _choices(examples: Examples, reading: Reading, ended: bool) -> list[Candidates]:
+    """The choices of each row behind its prompt, whole."""
+    prompts, choices = prompts_of(examples, reading.text), examples.columns["choices"]
+    return [
+        Candidates(texts, answer_tokens(prompt, texts, reading, ended))
+        for prompt, texts in zip(prompts, choices, strict=True)
+    ]
+
+
+def _shortened(row: int, candidates: Candidates, most: int) -> Candidates:
+    """Choices of at most so many tokens.
+
+    Raises:
+        UserError: two of them are then alike.
+    """
+    texts, ids = candidates.texts, [each[:most] for each in candidates.ids]
+    if len({tuple(each) for each in ids}) < len(ids) and len(set(texts)) == len(texts):
+        raise UserError(
+            f"row {row}: two of its choices are alike in their first {most} tokens ({texts}); raise "
+            "Text(answer_tokens=...)"
+        )
+    return Candidates(texts, ids)
+
+
+def _prompts(examples: Examples, candidates: Sequence[Candidates], reading: Reading) -> Prompted:
+    columns = examples.columns
     questions: Sequence[str] = columns.get("question") or [""] * len(examples)
     fields = [{"text": text, "question": question} for text, question in zip(columns["text"], questions, strict=True)]
     room = room_for_prompts([each.longest for each in candidates], reading)
-    return with_cut(encode_prompts(prompts, fields, room, reading), cut), candidates
+    return encode_prompts(prompts_of(examples, reading.text), fields, room, reading)
 
 
 TEXT_MULTIPLE_CHOICE = Format(predict, Training(items, LOSS))

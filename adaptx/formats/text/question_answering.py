@@ -19,7 +19,7 @@ from adaptx.formats.text.prompting import (
 )
 from adaptx.formats.text.ranking import Candidates, candidate_scores
 from adaptx.formats.text.writing import written_answers
-from adaptx.specs import QuestionAnswering, Rank, Task
+from adaptx.specs import Normalisation, QuestionAnswering, Task
 
 
 def items(examples: Examples, _format: QuestionAnswering, reading: Reading) -> Items:
@@ -48,7 +48,8 @@ def predict(examples: Examples, task: Task, _head: TrainedHead | None, forward: 
             Candidates([prompt.no_answer], answer_tokens(prompt, [prompt.no_answer], forward.reading))
             for prompt in variants
         ]
-        shares = [float(scores_C.exp()) for scores_C in candidate_scores(prompts.encoded, none, Rank(), forward)]
+        scores = candidate_scores(prompts.encoded, none, Normalisation.NONE, forward)
+        shares = [float(scores_C.exp()) for scores_C in scores]
         predictions = [
             {"text": "" if answer == prompt.no_answer else answer, "no_answer": share}
             for answer, prompt, share in zip(answers, variants, shares, strict=True)

@@ -17,7 +17,7 @@ from adaptx.specs import Normalisation, Rank
 
 @dataclass(frozen=True)
 class Candidates:
-    """What may be answered to one prompt: texts, and their token ids with the end of the answer."""
+    """What may be answered to one prompt: texts, and their token ids, with the end of the answer where that counts."""
 
     texts: Sequence[str]
     ids: Sequence[Sequence[int]]
@@ -28,7 +28,15 @@ class Candidates:
         return max(map(len, self.ids))
 
 
-def candidate_scores(prompts: Encoded, candidates: Sequence[Candidates], rank: Rank, forward: Forward) -> list[Tensor]:
+def counts_end(rank: Rank) -> bool:
+    """Whether candidates are ranked with the end of the answer; planning has settled that (`adaptx.framings`)."""
+    assert rank.end is not None
+    return rank.end
+
+
+def candidate_scores(
+    prompts: Encoded, candidates: Sequence[Candidates], normalisation: Normalisation, forward: Forward
+) -> list[Tensor]:
     """Scores [C] of each row's candidates, on the CPU."""
     backbone = forward.backbone
     device = next(backbone.network.parameters()).device
@@ -42,12 +50,12 @@ def candidate_scores(prompts: Encoded, candidates: Sequence[Candidates], rank: R
 
     tokens = [len(ids) + sum(map(len, each.ids)) for ids, each in zip(prompts.ids, candidates, strict=True)]
     sums = forward.in_groups(tokens, read)
-    return [scores_C / _size(each, rank) for scores_C, each in zip(sums, candidates, strict=True)]
+    return [scores_C / _size(each, normalisation) for scores_C, each in zip(sums, candidates, strict=True)]
 
 
-def _size(candidates: Candidates, rank: Rank) -> Tensor:
+def _size(candidates: Candidates, normalisation: Normalisation) -> Tensor:
     """What the log-likelihoods [C] are divided by."""
-    match rank.normalisation:
+    match normalisation:
         case Normalisation.NONE:
             return torch.ones(len(candidates.ids))
         case Normalisation.TOKENS:
