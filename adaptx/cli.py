@@ -1,6 +1,5 @@
 """The command line: the app with all its commands, those on one recipe, and how errors are told."""
 
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +32,7 @@ from adaptx.cli_rows import evaluate, predict, score
 from adaptx.cli_store import prune, ui
 from adaptx.errors import UserError
 from adaptx.identity import inputs_read, modules_read
+from adaptx.json_text import json_text
 from adaptx.opening import DEFAULT_STORE, RecipeOptions, build_options
 from adaptx.plan import Plan, Status, make_plan
 from adaptx.recipe_file import load_recipe
@@ -87,7 +87,7 @@ def plan(
     place = Place(Resources(device or ("cuda" if gpu is not None else "cpu")), memory_bytes)
     opened = RecipeOptions(recipe, store, data, model, size, tuple(settings or ()), limit, precision).open()
     if as_json:
-        typer.echo(json.dumps(plan_json(opened.plan, opened.store, place), indent=1))
+        typer.echo(json_text(plan_json(opened.plan, opened.store, place), indent=1))
     else:
         show_plan(opened.plan, opened.store, out, why, place)
 
@@ -224,7 +224,7 @@ def report(
     tracker.record(opened.plan.nodes)
     tracker.record_report(opened.plan.recipe.name, written.fingerprint, written.files, written.metrics)
     if as_json:
-        typer.echo(json.dumps(written.to_json(), indent=1))
+        typer.echo(json_text(written.to_json(), indent=1))
         return
     written.print(out)
     out.print(f"report: {folder / 'report.html'}", highlight=False)

@@ -1,11 +1,11 @@
 """`adaptx tasks`, `models` and `methods`: what is in the catalog."""
 
-import json
 from typing import Annotated
 
 import typer
 
 from adaptx.cli_options import DataOption, JsonOption, out
+from adaptx.json_text import json_text
 from adaptx.sources import Sources
 
 
@@ -27,7 +27,7 @@ def tasks(
     found = found_examples(chosen[0], Sources(data or SAMPLE_NAME)) if name else None
     if as_json:
         more = {"examples": [vars(each) for each in found.examples], "without_example": found.without} if found else {}
-        typer.echo(json.dumps([{**task_json(task), **more} for task in chosen], indent=1, ensure_ascii=False))
+        typer.echo(json_text([{**task_json(task), **more} for task in chosen], indent=1))
     elif found:
         show_task(chosen[0], out)
         show_examples(found, data or "the packaged sample", out)
@@ -44,7 +44,7 @@ def models(as_json: JsonOption = False) -> None:
     from adaptx.views.catalog import model_json, show_models
 
     if as_json:
-        typer.echo(json.dumps([model_json(model) for model in MODELS.values()], indent=1))
+        typer.echo(json_text([model_json(model) for model in MODELS.values()], indent=1))
     else:
         show_models(list(MODELS.values()), out)
 
@@ -58,7 +58,7 @@ def prompts(as_json: JsonOption = False) -> None:
     from adaptx.views.prompts import prompt_json, show_prompts
 
     if as_json:
-        typer.echo(json.dumps([prompt_json(*each) for each in PROMPTS.items()], indent=1, ensure_ascii=False))
+        typer.echo(json_text([prompt_json(*each) for each in PROMPTS.items()], indent=1))
     else:
         show_prompts(PROMPTS, out)
 
@@ -76,7 +76,7 @@ def methods(
 
     chosen = {name.lower(): find_method(name)} if name else METHODS
     if as_json:
-        typer.echo(json.dumps(methods_json(chosen), indent=1))
+        typer.echo(json_text(methods_json(chosen), indent=1))
     elif name:
         show_method(chosen[name.lower()], out)
     else:

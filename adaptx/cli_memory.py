@@ -1,7 +1,6 @@
 """`adaptx memory` and `adaptx bench`: what a training step takes, predicted and measured."""
 
 import itertools
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -12,6 +11,7 @@ from adaptx.catalog.models import find_model
 from adaptx.catalog.support import quantised_refusal
 from adaptx.cli_options import CheckpointingOption, JsonOption, TrackingOption, err, out
 from adaptx.errors import UserError
+from adaptx.json_text import json_text
 from adaptx.opening import DEFAULT_STORE
 from adaptx.specs import Bottleneck, Full, Lora, Method, Precision
 from adaptx.specs.quantisation import Quantisation
@@ -75,7 +75,7 @@ def memory(
         rows = [(cell, predict(cell)) for cell in track(cells, console=err, transient=True)]
         write_sweep(rows, sweep, memory_bytes)
         if as_json:
-            typer.echo(json.dumps([as_plain(*row, memory_bytes) for row in rows], indent=1))
+            typer.echo(json_text([as_plain(*row, memory_bytes) for row in rows], indent=1))
         else:
             out.print(sweep_table(rows, memory_bytes))
             out.print(f"written to {sweep}", highlight=False)
@@ -86,7 +86,7 @@ def memory(
     does_not_fit = memory_bytes is not None and not fits(prediction, memory_bytes)
     found = remedies(cells[0], memory_bytes) if memory_bytes is not None and does_not_fit else []
     if as_json:
-        typer.echo(json.dumps(as_plain(cells[0], prediction, memory_bytes, found), indent=1))
+        typer.echo(json_text(as_plain(cells[0], prediction, memory_bytes, found), indent=1))
     else:
         show(out, cells[0], prediction, memory_bytes, found)
 
@@ -138,7 +138,7 @@ def bench(
     uri = tracking or default_uri(Store(store))
     record_bench(rows, files, uri, store)
     if as_json:
-        typer.echo(json.dumps(rows, indent=1))
+        typer.echo(json_text(rows, indent=1))
     else:
         out.print(bench_table(rows))
         out.print(f"written to {to}; `adaptx ui --store {store}` compares the runs", highlight=False)

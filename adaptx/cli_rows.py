@@ -1,6 +1,5 @@
 """`adaptx predict`, `evaluate` and `score`: predictions and metrics of the user's own rows."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +7,7 @@ from typing import Annotated
 import typer
 
 from adaptx.cli_options import DataOption, DeviceOption, JsonOption, StoreOption, err, out
+from adaptx.json_text import json_text
 from adaptx.opening import DEFAULT_STORE
 from adaptx.sources import Sources
 from adaptx.specs import Resources
@@ -29,7 +29,7 @@ def predict(
     from adaptx.execution.serving import predict_file
 
     lines = predict_file(Store(store), Sources(data, store / "digests.json"), stage, file, Resources(device))
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    text = "".join(json_text(line) + "\n" for line in lines)
     if target is None:
         sys.stdout.write(text)
     else:
@@ -53,7 +53,7 @@ def evaluate(
 
     scores = score_file(Store(store), Sources(data, store / "digests.json"), stage, file, Resources(device))
     if as_json:
-        typer.echo(json.dumps(scores, indent=1))
+        typer.echo(json_text(scores, indent=1))
         return
     for name, value in scores["metrics"].items():
         low, high = scores["intervals"][name]
@@ -82,7 +82,7 @@ def score(
         typer.echo("\n".join(wrong) or f"{count_values(opened['expected'].value)} expected values agree")
     else:
         wrong = stopped
-        typer.echo(json.dumps(result, indent=1, ensure_ascii=False))
+        typer.echo(json_text(result, indent=1))
     for line in stopped:
         err.print(line, markup=False, highlight=False, soft_wrap=True)
     if wrong:

@@ -1,5 +1,6 @@
 """Predict and score, one language at a time, with the model that training left."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,9 +9,11 @@ from torch import Tensor
 
 from adaptx.backbones.backbone import Backbone
 from adaptx.backbones.batching import Encoded, TokenBatch, collate, cut
+from adaptx.backbones.finite import check_finite
 from adaptx.composition.mixing_record import MixingRecord
 from adaptx.data.examples import Examples
 from adaptx.data.reading import read_pool
+from adaptx.errors import NotFinite
 from adaptx.formats import behaviour
 from adaptx.formats.interface import Predicted, Read, Reading, TrainedHead
 from adaptx.gradients import Setting
@@ -57,7 +60,9 @@ class Evaluator:
         for sequences, batch in self._batches(encoded):
             with torch.inference_mode(), self.setting.forward_pass():
                 values = read(batch, sequences)
-            values = values.float().cpu() if isinstance(values, Tensor) else values
+            # What is no tensor was checked by the format that made it.
+            if isinstance(values, Tensor):
+                values = check_finite(values.float().cpu(), "outputs of the model")
             for sequence, value in zip(sequences, values, strict=True):
                 found[sequence] = value
         return found
@@ -82,7 +87,7 @@ class Evaluator:
         for sequences, batch in self._batches(encoded):
             with torch.inference_mode(), self.setting.forward_pass():
                 pooled_ND = self.backbone.pooled(batch, self.reading.hidden)
-            vectors_SD[sequences] = pooled_ND.float().cpu()
+            vectors_SD[sequences] = check_finite(pooled_ND.float().cpu(), "numbers of the embeddings")
         return vectors_SD
 
     def pool(self, task: Task, wanted: Sequence[str]) -> Examples:
@@ -115,8 +120,16 @@ def scores(task: Task, predicted: Predicted, language: str) -> Mapping[str, floa
 
     Raises:
         ValueError: the rows are unlabelled.
+        NotFinite: a metric is undefined over them.
     """
     if predicted.golds is None:
         raise ValueError(f"rows of {task.name} in {language} have no gold labels to score against")
     golds = predicted.golds
-    return {name: METRICS[name].score(predicted.predictions, golds, language) for name in task.metrics}
+    found = {name: METRICS[name].score(predicted.predictions, golds, language) for name in task.metrics}
+    for name, value in found.items():
+        if not math.isfinite(value):
+            raise NotFinite(
+                f"{name} of {task.name} in {language} is {value}: it is undefined over these {len(golds)} rows. Give "
+                "more rows, or another metric: Task(metrics=...)"
+            )
+    return found

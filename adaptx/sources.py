@@ -229,5 +229,5 @@ class _DigestCache:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             descriptor, name = tempfile.mkstemp(dir=self._file.parent, prefix=".digests-")
             with os.fdopen(descriptor, "w") as stream:
-                json.dump(self._known, stream)
+                json.dump(self._known, stream, allow_nan=False)
             os.replace(name, self._file)

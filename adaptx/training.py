@@ -14,8 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from adaptx.backbones.backbone import TransferModel, trainable
+from adaptx.backbones.finite import first_not_finite
 from adaptx.backbones.sites import Key
 from adaptx.checkpoints import Checkpoints, deferred_interrupt
+from adaptx.errors import NotFinite
 from adaptx.formats import behaviour
 from adaptx.formats.interface import AnswerLoss, Items, JointLoss, Reading, SummedLoss, take
 from adaptx.gradients import (
@@ -122,6 +124,7 @@ class Training:
                 if stop:
                     raise KeyboardInterrupt
         self.model.eval()
+        self._check_weights()
         if self.best is not None:
             restore(self.own, self.best.module)
             self._load_heads(self.best.heads)
@@ -133,7 +136,11 @@ class Training:
         return parameter in self.optimizer.state
 
     def _one_step(self) -> tuple[float, float]:
-        """One optimiser step; returns the batch's mean loss and the learning rate it was taken with."""
+        """Take one optimiser step; return the batch's mean loss and the learning rate that it was taken with.
+
+        Raises:
+            NotFinite: the loss or the gradient is NaN or infinite; the step is not taken.
+        """
         config = self.config
         total = torch.zeros((), device=self.device)
         for number, indices in self.sampler.batch(self.step):
@@ -145,13 +152,36 @@ class Training:
             extra = self.extra_loss()
             extra.backward()
             total += extra.detach()
-        torch.nn.utils.clip_grad_norm_(self.parameters, config.max_gradient_norm)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, config.max_gradient_norm)
         learning_rate = self.optimizer.param_groups[0]["lr"]
+        # The one transfer of a step from the device.
+        loss, gradient_norm = torch.stack([total, norm.to(total.device)]).tolist()
+        if not math.isfinite(loss) or not math.isfinite(gradient_norm):
+            raise NotFinite(
+                self._went_wrong(self.step + 1, f"the loss is {loss} and the gradient's norm {gradient_norm}")
+            )
         self.optimizer.step()
         self.schedule.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
-        return total.item(), learning_rate
+        return loss, learning_rate
+
+    def _went_wrong(self, step: int, what: str) -> str:
+        """Return what to say of values that are not finite, with the step, its learning rate and the remedy."""
+        rate = self.config.learning_rate * learning_rate_factor(self.config, self.num_steps)(step - 1)
+        return (
+            f"step {step} of {self.num_steps}, at learning rate {rate:.3g}: {what}. Nothing of this training "
+            "is kept. Lower TrainConfig(learning_rate=...), lengthen its warmup, or train with precision='fp32'; if it "
+            "fails at the first step, look at the rows and at what the training starts from"
+        )
+
+    def _check_weights(self) -> None:
+        """Raises:
+        NotFinite: the last step left weights that are NaN or infinite, which no further loss would show.
+        """
+        name = first_not_finite([*self.own.items(), *self.model.heads.named_parameters()])
+        if name is not None:
+            raise NotFinite(self._went_wrong(self.step, f"it left weights that are not finite ({name})"))
 
     def _draw(self, part: Part, indices: Sequence[int]) -> Items:
         training = behaviour(part.format, part.reading.framing).training
@@ -182,7 +212,10 @@ class Training:
             return
         assert self.score is not None
         self.model.eval()
-        score = self.score()
+        try:
+            score = self.score()
+        except NotFinite as error:
+            raise NotFinite(self._went_wrong(self.step, f"after it, on development rows: {error}")) from error
         self.model.train()
         self.history.development.append({"step": self.step, "score": score})
         progress.note(f"step {self.step}: development score {score:.4f}")

@@ -19,6 +19,7 @@ LAYERS = {
     "adaptx.errors": 0,
     "adaptx.metrics": 0,
     "adaptx.mixing_weights": 1,
+    "adaptx.json_text": 0,
     "adaptx.progress": 0,
     "adaptx.sample": 0,
     "adaptx.specs": 0,

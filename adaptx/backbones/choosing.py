@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from adaptx.backbones.decoding import begin
+from adaptx.backbones.finite import check_finite
 from adaptx.backbones.output_matrix import output_matrix
 from adaptx.backbones.padding import padded
 from adaptx.backbones.vocabulary_loss import OutputMatrix, likeliest, log_probabilities, scores
@@ -54,7 +55,7 @@ def log_likelihoods(
     first_R, rest_M = found.split([len(every), sum(further)])
     # Summed candidate by candidate: scattered additions are in no fixed order on a GPU.
     sums_R = first_R + torch.stack([part.sum() for part in rest_M.split(further)])
-    return list(sums_R.split(counts))
+    return list(check_finite(sums_R, "log-likelihoods of candidates").split(counts))
 
 
 def greedy(
@@ -107,5 +108,5 @@ def _chosen(output: OutputMatrix, states_ND: Tensor, rules: Sequence[Rule] | Non
     logits = (row_V for chunk_CV in scores(states_ND[at], output) for row_V in chunk_CV)
     for row, logits_V in zip(open_rows, logits, strict=True):
         allowed = torch.tensor(choices[row], device=logits_V.device)
-        found[row] = choices[row][int(logits_V[allowed].argmax())]
+        found[row] = choices[row][int(check_finite(logits_V[allowed], "scores of tags' words").argmax())]
     return found

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from adaptx.backbones.bf16_products import emulating
+from adaptx.backbones.finite import check_finite
 
 CHUNK_BYTES = 2**27
 """Of a chunk's scores in fp32: 134 states of a vocabulary of 250,000. Small beside what layers keep, and still large
@@ -71,9 +72,16 @@ def scores(states_MD: Tensor, output: OutputMatrix) -> Iterator[Tensor]:
 
 
 def likeliest(states_MD: Tensor, output: OutputMatrix) -> Tensor:
-    """The token with the highest score [M] for each state."""
-    found = [chunk_CV.argmax(dim=-1) for chunk_CV in scores(states_MD, output)]
-    return torch.cat(found) if found else torch.zeros(0, dtype=torch.long, device=states_MD.device)
+    """Return the token with the highest score [M] for each state.
+
+    Raises:
+        NotFinite: a score is NaN or infinite, and would pass for the highest.
+    """
+    found = [chunk_CV.max(dim=-1) for chunk_CV in scores(states_MD, output)]
+    if not found:
+        return torch.zeros(0, dtype=torch.long, device=states_MD.device)
+    check_finite(torch.cat([chunk.values for chunk in found]), "highest scores over the vocabulary")
+    return torch.cat([chunk.indices for chunk in found])
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib.metadata
-import json
 import shutil
 import time
 from collections.abc import Callable, Generator, Mapping
@@ -21,7 +20,7 @@ from adaptx.composition.mixing import value_regularisation
 from adaptx.composition.mixing_record import MixingRecord
 from adaptx.data.examples import Examples
 from adaptx.data.reading import read_rows, read_training
-from adaptx.errors import UserError
+from adaptx.errors import NotFinite, UserError
 from adaptx.evaluation import Evaluator, scores
 from adaptx.execution.building import Finished, Fresh, Workshop, finished_model, head_name, model_to_train
 from adaptx.execution.predicted_memory import predicted_peak_bytes
@@ -31,6 +30,7 @@ from adaptx.formats.interface import Predicted, Reading, reading_of
 from adaptx.framings import evaluation_framing, training_framing
 from adaptx.gradients import Setting
 from adaptx.identity import evaluation_precision, golds_digest
+from adaptx.json_text import json_text
 from adaptx.lineage import head_task, reader, task_used
 from adaptx.methods.module import Module, capture, save_module
 from adaptx.mixing_weights import MixingWeights, save_mixing
@@ -58,12 +58,14 @@ def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
 
     Raises:
         UserError: bad rows, or another process is at work on this very stage.
+        NotFinite: the loss, a gradient or a weight became NaN or infinite.
     """
     train = node.stage
     assert isinstance(train, Train)
     working = shop.store.working(node.fingerprint)
     system = working / SYSTEM_FILE
     with (
+        _without_leavings(node, shop),
         alone(working, node.name),
         system_metrics(system, shop.device),
         peak_memory(shop.device) as peak,
@@ -84,12 +86,22 @@ def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
     with shop.store.building("train", node.name, stage_record(node, to_plain(train))) as folder:
         save_module(module, folder)
         save_heads(fresh.heads, folder)
-        lines = (json.dumps(entry) for entry in outcome.history.steps)
+        lines = (json_text(entry) for entry in outcome.history.steps)
         (folder / "steps.jsonl").write_text("".join(f"{line}\n" for line in lines))
         write_json(folder / "result.json", result)
         if system.is_file():
             shutil.copyfile(system, folder / SYSTEM_FILE)
     shop.store.finish_working(node.fingerprint)
+
+
+@contextlib.contextmanager
+def _without_leavings(node: Node, shop: Workshop) -> Generator[None]:
+    """Remove the saved state of a training that goes wrong: continued, it would come to the same step again."""
+    try:
+        yield
+    except NotFinite:
+        shop.store.finish_working(node.fingerprint)
+        raise
 
 
 def _training(train: Train, fresh: Fresh, examples: Mapping[str, Examples], shop: Workshop) -> Training:

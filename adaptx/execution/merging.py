@@ -17,6 +17,7 @@ from adaptx.composition.merging.linear import linear_weights
 from adaptx.composition.merging.modules import MergedTensors, merge_modules
 from adaptx.composition.merging.searching import Found, Weights, greedy_soup, lora_hub
 from adaptx.data.reading import read_rows
+from adaptx.errors import NotFinite
 from adaptx.evaluation import Evaluator, scores
 from adaptx.execution.building import Workshop, head_base, head_name, new_head, stored_heads
 from adaptx.execution.execute import alone, environment
@@ -158,7 +159,10 @@ def _development_score(merge: Merge, search: Searched, work: _Work, shop: Worksh
             head = _heads(merge, rule, work)[head_name(train, served)]
             head.module.to(shop.device)
         evaluator.memory.clear()
-        each = [scores(task, evaluator.predict(rows, task, head), language) for language, rows in sets]
+        try:
+            each = [scores(task, evaluator.predict(rows, task, head), language) for language, rows in sets]
+        except NotFinite as error:
+            raise NotFinite(f"merged with weights {weights}: {error}") from error
         return mean(found[task.metrics[0]] for found in each)
 
     return score

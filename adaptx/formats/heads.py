@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from adaptx.errors import UserError
+from adaptx.backbones.finite import first_not_finite
+from adaptx.errors import NotFinite, UserError
 from adaptx.formats.interface import TrainedHead
 from adaptx.specs import TaskFormat
 from adaptx.specs.plain import from_plain, to_plain
@@ -34,7 +35,11 @@ class LinearHead(nn.Module):
 
 
 def save_heads(heads: Mapping[str, TrainedHead], folder: Path) -> None:
-    """All heads of a training by name, in one file; nothing is written where it has none."""
+    """Write all heads of a training by name, in one file; nothing where it has none.
+
+    Raises:
+        NotFinite: a tensor holds NaN or infinity; nothing is written.
+    """
     from safetensors.torch import save_file
 
     if not heads:
@@ -44,6 +49,8 @@ def save_heads(heads: Mapping[str, TrainedHead], folder: Path) -> None:
         for name, head in heads.items()
         for key, tensor in head.module.state_dict().items()
     }
+    if (key := first_not_finite(tensors.items())) is not None:
+        raise NotFinite(f"the head's {key} holds values that are not finite (NaN or infinite); it is not kept")
     save_file(tensors, folder / FILE, {"format": "adaptx"})
     write_json(folder / HEADER_FILE, {"version": VERSION, "heads": {n: to_plain(h.format) for n, h in heads.items()}})
 
@@ -66,8 +73,19 @@ def load_head(folder: Path, name: str, new: Callable[[TaskFormat], nn.Module]) -
     module = new(task_format)
     stored = load_file(folder / FILE)
     prefix = f"{name}/"
-    module.load_state_dict({k.removeprefix(prefix): t for k, t in stored.items() if k.startswith(prefix)})
+    tensors = {key.removeprefix(prefix): tensor for key, tensor in stored.items() if key.startswith(prefix)}
+    own = {key: tensor.shape for key, tensor in module.state_dict().items()}
+    if own != {key: tensor.shape for key, tensor in tensors.items()}:
+        raise UserError(
+            f"{folder / FILE}: the head {name!r} has {_shapes(tensors)}, and its model needs "
+            f"{_shapes(module.state_dict())}"
+        )
+    module.load_state_dict(tensors)
     return TrainedHead(module, task_format)
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> str:
+    return ", ".join(f"{key} {tuple(tensor.shape)}" for key, tensor in sorted(tensors.items())) or "no tensors"
 
 
 def for_labels(head: TrainedHead, task_format: TaskFormat) -> nn.Module:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from adaptx.backbones.backbone import Backbone
 from adaptx.backbones.batching import Encoded, TokenBatch, padding_id
+from adaptx.backbones.finite import check_finite
 from adaptx.data.examples import Examples
 from adaptx.errors import UserError
 from adaptx.formats.heads import LinearHead
@@ -91,7 +92,8 @@ def predict(examples: Examples, task: Task, head: TrainedHead | None, forward: F
 
     def read(batch: TokenBatch, sequences: Sequence[int]) -> list[tuple[float, float, int, int]]:
         lengths = [len(made.encoded.ids[sequence]) for sequence in sequences]
-        logits_NL2 = _window_logits(forward.backbone, head.module, batch, lengths, forward.reading.hidden)
+        logits_NL2 = _window_logits(forward.backbone, head.module, batch, lengths, forward.reading.hidden).float().cpu()
+        check_finite(torch.cat([row_L2[:n] for row_L2, n in zip(logits_NL2, lengths, strict=True)]), "scores of spans")
         return best_spans(logits_NL2, [made.windows[sequence] for sequence in sequences], task_format)
 
     found = forward.each(made.encoded, read)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from adaptx.backbones.backbone import Backbone
 from adaptx.backbones.batching import Encoded, TokenBatch, padding_id
+from adaptx.backbones.finite import check_finite
 from adaptx.data.examples import Examples
 from adaptx.formats.heads import LinearHead
 from adaptx.formats.interface import (
@@ -108,7 +109,8 @@ def predict(examples: Examples, _task: Task, head: TrainedHead | None, forward: 
 
     def read(batch: TokenBatch, sequences: Sequence[int]) -> list[list[int]]:
         firsts = [pieces.first_tokens[sequence] for sequence in sequences]
-        chosen = _word_logits(forward.backbone, head.module, batch, firsts, forward.reading.hidden).argmax(dim=-1)
+        logits_WC = _word_logits(forward.backbone, head.module, batch, firsts, forward.reading.hidden)
+        chosen = check_finite(logits_WC, "scores of tags").argmax(dim=-1)
         return [part.tolist() for part in chosen.cpu().split([len(first) for first in firsts])]
 
     predictions: list[list[str]] = [[] for _ in sentences]

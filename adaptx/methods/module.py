@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from adaptx.backbones.finite import first_not_finite
 from adaptx.backbones.sites import Key
-from adaptx.errors import UserError
+from adaptx.errors import NotFinite, UserError
 from adaptx.specs import Method
 from adaptx.specs.plain import from_plain, to_plain
 from adaptx.store import MODULE_FILE, read_json, write_json
@@ -59,8 +60,13 @@ def restore(parameters: Mapping[Key, Tensor], tensors: Mapping[Key, Tensor]) -> 
 
 
 def save_module(module: Module, folder: Path) -> None:
+    """Raises:
+    NotFinite: a tensor holds NaN or infinity; nothing is written.
+    """
     from safetensors.torch import save_file
 
+    if (key := first_not_finite(module.tensors.items())) is not None:
+        raise NotFinite(f"the module's {_text(key)} holds values that are not finite (NaN or infinite); it is not kept")
     tensors = {_text(key): tensor.contiguous() for key, tensor in module.tensors.items()}
     save_file(tensors, folder / MODULE_FILE, {"format": "adaptx"})
     header = {"version": VERSION, "kind": module.kind, "method": to_plain(module.method), "base": module.base}

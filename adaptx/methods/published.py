@@ -5,9 +5,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from adaptx.backbones.converting import read_pickle
+from adaptx.backbones.finite import first_not_finite
 from adaptx.backbones.own_tensors import load_biases
 from adaptx.backbones.sites import SITES_OF, Key
-from adaptx.errors import UserError
+from adaptx.errors import NotFinite, UserError
 from adaptx.methods.lora import BIAS
 from adaptx.methods.module import Module
 from adaptx.published import Layout, read_layout
@@ -27,12 +29,18 @@ def load_published(published: Published, base: str, sources: Sources) -> Module:
 
     Raises:
         UserError: the files have changed to another method since the recipe was read, or are not there.
+        NotFinite: a tensor holds NaN or infinity.
     """
     folder = find_folder(published.source, published.revision, sources.modules)
     layout = read_layout(folder, published.model)
     if layout.method != published.method:
         raise UserError(f"published module {folder} is now {layout.method}, and was {published.method} when planned")
     stored = _stored(weights_file(folder))
+    if (name := first_not_finite(stored.items())) is not None:
+        raise NotFinite(
+            f"published module {folder}: {name} holds values that are not finite (NaN or infinite), so its training "
+            "went wrong or the file is damaged; copy or download it again, or take another module"
+        )
     tensors: dict[Key, Tensor] = {(p.layer, p.site, p.tensor): stored[p.name].float() * p.scale for p in layout.tensors}
     above = {(p.layer, p.site, p.tensor): p.above for p in layout.tensors if p.above is not None}
     if above:
@@ -48,7 +56,7 @@ def _stored(file: Path) -> dict[str, Tensor]:
         from safetensors.torch import load_file
 
         return load_file(file)
-    return torch.load(file, weights_only=True, map_location="cpu")
+    return read_pickle(file)
 
 
 def _filled(tensors: dict[Key, Tensor], layout: Layout, method: Lora, published: Published) -> dict[Key, Tensor]:

@@ -1,6 +1,5 @@
 """Processor, memory and accelerator use while a stage runs, sampled in the background."""
 
-import json
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 import psutil
 import torch
 
+from adaptx.json_text import json_text
 from adaptx.profiling.sampling import sampled
 
 INTERVAL_SECONDS = 2.0
@@ -32,7 +32,7 @@ def system_metrics(file: Path, device: torch.device) -> Generator[None]:
         if device.type == "cuda":
             entry["gpu_0_memory_usage_megabytes"] = torch.cuda.memory_allocated(device) / 1e6
         with file.open("a") as stream:
-            stream.write(json.dumps(entry) + "\n")
+            stream.write(json_text(entry) + "\n")
 
     with sampled(sample, INTERVAL_SECONDS):
         yield

@@ -6,17 +6,19 @@ hate = published("owner/xlmr-hate-lora", XLMR_BASE)
 Train(XLMR_BASE, NLI, hate.method, config, start=Sequential(hate))
 """
 
+import logging
 from pathlib import Path
-from typing import Any
 
+from adaptx.checkpoint_files import read_settings
 from adaptx.errors import UserError
 from adaptx.published.from_adapters import adapters_layout
 from adaptx.published.from_peft import peft_layout
-from adaptx.published.layout import Layout
+from adaptx.published.layout import Layout, check_not_empty
 from adaptx.published_source import CONFIG_FILE, named_folder, weights_file
 from adaptx.specs import ModelSpec, Published
-from adaptx.store import read_json
 from adaptx.tensor_headers import tensor_shapes
+
+_log = logging.getLogger(__name__)
 
 
 def published(
@@ -39,7 +41,12 @@ def published(
     """
     folder = named_folder(str(source), revision)
     layout = read_layout(folder, model)
-    config: dict[str, Any] = read_json(folder / CONFIG_FILE)
+    if layout.of_head:
+        _log.warning(
+            "published module %s: %d tensors of its pooler or head stay behind (%s%s)",
+            source, len(layout.of_head), layout.of_head[0], ", ..." if len(layout.of_head) > 1 else "",
+        )  # fmt: skip
+    config = read_settings(folder / CONFIG_FILE)
     base = str(config.get("base_model_name_or_path" if "peft_type" in config else "model_name") or "")
     called = name or Path(source).name
     kept = str(source) if folder != Path(str(source)).expanduser() else str(folder.resolve())
@@ -53,9 +60,10 @@ def read_layout(folder: Path, model: ModelSpec) -> Layout:
         UserError: as `published`.
     """
     shapes = tensor_shapes(weights_file(folder))
-    config: dict[str, Any] = read_json(folder / CONFIG_FILE)
+    config = read_settings(folder / CONFIG_FILE)
     read = peft_layout if "peft_type" in config else adapters_layout
     try:
+        check_not_empty(shapes)
         return read(config, shapes, model)
     except UserError as error:
         raise UserError(f"published module {folder}: {error}") from error

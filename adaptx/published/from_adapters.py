@@ -36,9 +36,11 @@ def adapters_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) ->
     Raises:
         UserError: another kind of module, another size, or a setting that `Bottleneck` does not have.
     """
-    settings: dict[str, Any] = config.get("config") or {}
-    if "hidden_size" not in config or not settings:
+    settings: Any = config.get("config")
+    if not isinstance(config.get("hidden_size"), int) or not isinstance(settings, dict) or not settings:
         raise UserError(f"its {CONFIG_FILE} is neither peft's (no peft_type) nor adapters' (no config and hidden_size)")
+    if "non_linearity" not in settings:
+        raise UserError(f"its {CONFIG_FILE} names no activation (config: non_linearity)")
     odd = {key: settings[key] for key, value in FIXED.items() if settings.get(key, value) != value}
     factor = settings.get("reduction_factor")
     if not isinstance(factor, int | float):

@@ -9,12 +9,14 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from adaptx.backbones.sites import LayerStack
 from adaptx.errors import UserError
-from adaptx.published.layout import Layout, Placed, check_layers, place_in, shape_of, stack_of
-from adaptx.specs import Lora, ModelSpec
+from adaptx.published.layout import Layout, Placed, check_layers, place_in, shape_of, some, stack_of
+from adaptx.published.selection import Matcher, is_selected, patterned
+from adaptx.specs import Lora, ModelFamily, ModelSpec
 from adaptx.specs.method import SITES, sites_behind
 from adaptx.tensor_headers import Shapes
 
@@ -27,8 +29,13 @@ PLAIN = {
 """Settings of a peft config that are read, or that change nothing once a module is trained. Any other must be off."""
 KEPT_WEIGHTS = (True, False, None, "gaussian", "eva", "orthogonal")
 """Ways to begin that leave the base's weights as they are."""
-HEAD_PARTS = ("classifier", "score", "qa_outputs", "pooler", "cls", "lm_head", "heads", "head")
+HEAD_PARTS = {
+    "classification_head", "classifier", "cls", "head", "heads", "lm_head", "lm_predictions", "pooler",
+    "pre_classifier", "qa_outputs", "score", "v_head", "vocab_projector", "vocab_transform",
+}  # fmt: skip
 """Modules outside of the backbone's hidden states; a head stays behind when its module is taken over."""
+PREFIX = "base_model.model."
+"""What peft writes before the names of the network's own modules."""
 _LORA = re.compile(r"(?P<path>.+)\.(?P<tensor>lora_[AB])\.(?:\w+\.)?weight$")
 _ADDED_BIAS = re.compile(r"(?P<path>.+)\.lora_B\.(?:\w+\.)?bias$")
 _WHOLE_BIAS = re.compile(r"(?P<path>.+?)(?:\.base_layer)?\.bias$")
@@ -36,58 +43,133 @@ Place = tuple[int, str]
 
 
 def peft_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) -> Layout:
-    """What the file's tensors are in that model.
+    """Return what the file's tensors are in that model.
 
     Raises:
-        UserError: another kind of module, another size, or a setting that `Lora` does not have.
+        UserError: another kind of module, another size, a setting that `Lora` does not have, or tensors that are
+            missing, empty or left over.
     """
     if config["peft_type"] != "LORA":
         raise UserError(f"peft_type is {config['peft_type']!r}; only LORA can be taken over")
     _check_settings(config)
-    stack, whole = stack_of(model), config.get("bias") == "lora_only"
-    found: dict[tuple[int, str, str], str] = {}
-    paths: dict[Place, str] = {}
-    biases: dict[Place, str] = {}
-    for name in shapes:
-        if (match := _LORA.match(name)) is not None:
-            place = _place(match["path"], stack, name)
-            found[*place, match["tensor"]] = name
-            paths[place] = match["path"].removeprefix("base_model.model.")
-        elif (match := (_WHOLE_BIAS if whole else _ADDED_BIAS).match(name)) is not None and _is_inside(name):
-            biases[_place(match["path"], stack, name)] = name
-        else:
-            _check_head_part(name)
-    if not paths:
-        raise UserError("it holds no LoRA tensors (lora_A, lora_B)")
+    stack, matcher = stack_of(model), Matcher()
+    file = _read_names(config, shapes, stack, model)
     ranks, scales = dict[Place, int](), dict[Place, float]()
-    for place, path in paths.items():
-        pair = [shapes.get(found.get((*place, tensor), "")) for tensor in ("lora_A", "lora_B")]
-        ranks[place] = _rank(config, path, pair, place, model)
-        alpha = _patterned(config, "alpha_pattern", "lora_alpha", path)
-        scales[place] = alpha / (math.sqrt(ranks[place]) if config.get("use_rslora") else ranks[place])
+    for place, path in file.paths.items():
+        pair = [shapes.get(file.tensors.get((*place, tensor), "")) for tensor in ("lora_A", "lora_B")]
+        rank = _rank(int(patterned(config, "rank_pattern", "r", path, matcher)), path, pair, place, model)
+        alpha = patterned(config, "alpha_pattern", "lora_alpha", path, matcher)
+        ranks[place], scales[place] = rank, alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
     if min(scales.values()) <= 0:
         raise UserError(f"its config has an alpha of zero or less: lora_alpha={config['lora_alpha']!r}")
-    check_layers(paths, model)
-    for place, name in biases.items():
-        _check_bias(name, place, shapes[name], shapes.get(found.get((*place, "lora_B"), "")), model)
-    method = _method(ranks, scales, bool(biases))
+    check_layers(file.paths, model)
+    _check_places(config, file, stack, model, matcher)
+    for place, name in file.biases.items():
+        _check_bias(name, place, shapes[name], shapes.get(file.tensors.get((*place, "lora_B"), "")), model)
+    method = _method(ranks, scales, bool(file.biases))
     placed = [
         Placed(name, layer, site, tensor, scales[layer, site] / method.scale_at(site) if tensor == "lora_B" else 1.0)
-        for (layer, site, tensor), name in found.items()
+        for (layer, site, tensor), name in file.tensors.items()
     ]
     placed += [
         Placed(name, layer, site, "bias", 1.0, f"{stack.layer.format(layer)}.{stack.paths[site]}")
-        if whole
+        if config.get("bias") == "lora_only"
         else Placed(name, layer, site, "bias", scales[layer, site])
-        for (layer, site), name in biases.items()
+        for (layer, site), name in file.biases.items()
     ]
-    return Layout(method, tuple(placed))
+    return Layout(method, tuple(placed), tuple(file.of_head))
+
+
+@dataclass
+class _Names:
+    """A file's tensors by what they are called. paths: of linear maps with LoRA, as the config's patterns see them.
+
+    of_head: tensors of poolers and heads, which stay behind.
+    """
+
+    tensors: dict[tuple[int, str, str], str] = field(default_factory=dict[tuple[int, str, str], str])
+    paths: dict[Place, str] = field(default_factory=dict[Place, str])
+    biases: dict[Place, str] = field(default_factory=dict[Place, str])
+    of_head: list[str] = field(default_factory=list[str])
+
+
+def _read_names(config: dict[str, Any], shapes: Shapes, stack: LayerStack, model: ModelSpec) -> _Names:
+    """Raises:
+    UserError: a tensor that is no part of a plain LoRA module, two of one place, or none at all.
+    """
+    found, bias = _Names(), _WHOLE_BIAS if config.get("bias") == "lora_only" else _ADDED_BIAS
+    for name in shapes:
+        if _is_of_head(name, model):
+            found.of_head.append(name)
+        elif (match := _LORA.match(name)) is not None:
+            place = _place(match["path"], stack, name)
+            if (other := found.tensors.setdefault((*place, match["tensor"]), name)) != name:
+                raise UserError(f"it holds {other} and {name}, two tensors of one place; save one module in a file")
+            found.paths[place] = match["path"].removeprefix(PREFIX)
+        elif (match := bias.match(name)) is not None:
+            found.biases[_place(match["path"], stack, name)] = name
+        else:
+            raise UserError(
+                f"it holds {name}, which is no part of a plain LoRA module (biases elsewhere, norms, other trained "
+                "weights)"
+            )
+    if not found.paths:
+        raise UserError("it holds no LoRA tensors (lora_A, lora_B) in the backbone")
+    return found
+
+
+def _check_places(config: dict[str, Any], file: _Names, stack: LayerStack, model: ModelSpec, matcher: Matcher) -> None:
+    """Raises:
+    UserError: tensors are missing where the config puts LoRA, or are there where it puts none.
+    """
+    ((layer, site), path), *_ = file.paths.items()
+    prefix = path.removesuffix(f"{stack.layer.format(layer)}.{stack.paths[site]}")
+    sites = {site: inner for site, inner in stack.paths.items() if site in shape_of(model).linear_maps}
+    every = {
+        (layer, site): f"{prefix}{stack.layer.format(layer)}.{inner}"
+        for layer in range(shape_of(model).layers)
+        for site, inner in sites.items()
+    }
+    selected = {place for place, path in every.items() if is_selected(config, path, matcher)}
+    missing = [every[place] for place in every if place in selected and place not in file.paths]
+    beyond = [path for place, path in file.paths.items() if place not in selected]
+    biased = config.get("bias") == "lora_only" or config.get("lora_bias")
+    if biased:
+        has = shape_of(model).has_bias
+        missing += [f"the bias of {path}" for (layer, site), path in file.paths.items()
+                    if has(site) and (layer, site) not in file.biases]  # fmt: skip
+    told = f"(target_modules={config.get('target_modules')!r})"
+    if missing:
+        raise UserError(
+            f"tensors of {len(missing)} linear maps are missing that its config puts LoRA at {told}: "
+            f"{some(missing)}. The file was cut or not saved whole: copy or download it again"
+        )
+    if beyond:
+        raise UserError(
+            f"it holds tensors of {len(beyond)} linear maps that its config puts no LoRA at {told}: {some(beyond)}. "
+            "peft would leave them out; take the config that was saved with them"
+        )
 
 
 def _check_settings(config: dict[str, Any]) -> None:
     """Raises:
     UserError: a setting that makes another function of the base's than LoRA with or without biases.
     """
+    for name in ("r", "lora_alpha"):
+        if isinstance(config.get(name), bool) or not isinstance(config.get(name), int | float):
+            raise UserError(f"its config has {name}={config.get(name)!r}, which is no number")
+    for name in ("rank_pattern", "alpha_pattern"):
+        if not _are_numbers(config.get(name) or {}):
+            raise UserError(f"its config has {name}={config[name]!r}; it takes names of modules, each with a number")
+    for name in ("target_modules", "exclude_modules", "layers_pattern", "modules_to_save"):
+        if not _are_names(config.get(name) or []):
+            raise UserError(f"its config has {name}={config[name]!r}; it takes names, or a pattern of them")
+    saved: Any = config.get("modules_to_save") or []
+    if strange := [name for name in saved if name.split(".")[0] not in HEAD_PARTS]:
+        raise UserError(
+            f"its config has modules_to_save={saved!r}: {strange[0]} was trained as a whole, and a plain LoRA module "
+            "does not hold it"
+        )
     off = (None, False, [], {}, "none", "")
     odd = {key: value for key, value in config.items() if key not in PLAIN and value not in off}
     if odd.get("bias") == "lora_only" and not config.get("lora_bias"):
@@ -97,6 +179,14 @@ def _check_settings(config: dict[str, Any]) -> None:
     if odd:
         shown = ", ".join(f"{key}={value!r}" for key, value in odd.items())
         raise UserError(f"its config has {shown}, which a plain LoRA module does not have")
+
+
+def _are_numbers(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(each, int | float) for each in value.values())  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(each, str) for each in value))  # pyright: ignore[reportUnknownVariableType]
 
 
 def _method(ranks: Mapping[Place, int], scales: Mapping[Place, float], bias: bool) -> Lora:
@@ -120,18 +210,11 @@ def _check_bias(name: str, place: Place, bias: tuple[int, ...], up: tuple[int, .
         raise UserError(f"it holds {name}, and that linear map of {model.hub_id} has no bias")
 
 
-def _rank(
-    config: dict[str, Any],
-    path: str,
-    pair: list[tuple[int, ...] | None],
-    place: Place,
-    model: ModelSpec,
-) -> int:
-    """The rank of one pair of matrices, held against the config and the model's sizes."""
+def _rank(told: int, path: str, pair: list[tuple[int, ...] | None], place: Place, model: ModelSpec) -> int:
+    """Return the rank of one pair of matrices, held against the config's and the model's sizes."""
     down, up = pair
     if down is None or up is None or len(down) != 2 or len(up) != 2 or down[0] != up[1]:
         raise UserError(f"lora_A {down} and lora_B {up} of {path} do not make a product")
-    told = int(_patterned(config, "rank_pattern", "r", path))
     if told != down[0]:
         raise UserError(f"{path} has rank {down[0]}, but its config says {told} (r and rank_pattern)")
     maps = shape_of(model).linear_maps
@@ -144,23 +227,13 @@ def _rank(
     return down[0]
 
 
-def _patterned(config: dict[str, Any], pattern: str, default: str, path: str) -> float:
-    """A rank or alpha as peft finds it: by the first key of the pattern that a module's name ends in."""
-    patterns: Mapping[str, float] = config.get(pattern) or {}
-    return next((value for key, value in patterns.items() if re.match(rf"(.*\.)?({key})$", path)), config[default])
+def _is_of_head(name: str, model: ModelSpec) -> bool:
+    """Return whether a tensor belongs to a pooler or head and not to the backbone's hidden states.
 
-
-def _is_inside(name: str) -> bool:
-    """Whether a tensor lies in the backbone's hidden states, and not in a head."""
-    return not set(name.removeprefix("base_model.model.").split(".")[:2]) & set(HEAD_PARTS)
-
-
-def _check_head_part(name: str) -> None:
-    """A tensor that is no LoRA matrix may be a head's, which stays behind, and nothing else."""
-    if _is_inside(name):
-        raise UserError(
-            f"it holds {name}, which is no part of a plain LoRA module (biases elsewhere, norms, other trained weights)"
-        )
+    The matrix of scores of a model that writes text is no head: LoRA there changes what is written.
+    """
+    parts = set(name.removeprefix(PREFIX).split(".")[:2]) & HEAD_PARTS
+    return bool(parts) and not (parts == {"lm_head"} and model.family is not ModelFamily.ENCODER)
 
 
 def _place(path: str, stack: LayerStack, name: str) -> Place:

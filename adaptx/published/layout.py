@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 from adaptx.backbones.sites import SITES_OF, LayerStack
 from adaptx.errors import UserError
 from adaptx.specs import Bottleneck, Lora, ModelSpec, Shape
+from adaptx.tensor_headers import Shapes
+
+SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -25,10 +28,11 @@ class Placed:
 
 @dataclass(frozen=True)
 class Layout:
-    """A module file as adaptx takes it: its method, and the place of each tensor."""
+    """A module file as adaptx takes it: its method, and the place of each tensor. of_head: tensors that stay behind."""
 
     method: Lora | Bottleneck
     tensors: tuple[Placed, ...]
+    of_head: tuple[str, ...] = ()
 
 
 def shape_of(model: ModelSpec) -> Shape:
@@ -88,3 +92,20 @@ def check_layers(places: Mapping[tuple[int, str], str], model: ModelSpec, every:
     missing = sorted(set(range(have)) - layers) if every else []
     if missing:
         raise UserError(f"it leaves out layers {missing} of the {have} of {model.hub_id}; an adapter has to be in each")
+
+
+def check_not_empty(shapes: Shapes) -> None:
+    """Raises:
+    UserError: tensors without values, with what leaves such.
+    """
+    if empty := [name for name, shape in shapes.items() if 0 in shape]:
+        raise UserError(
+            f"{len(empty)} of its tensors are empty ({some(empty)}), as DeepSpeed ZeRO-3 leaves them when it saves "
+            "without gathering: save with stage3_gather_16bit_weights_on_model_save, or put the parts together by its "
+            "zero_to_fp32.py"
+        )
+
+
+def some(names: list[str]) -> str:
+    """Return the first names, for a message."""
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")

@@ -2,7 +2,6 @@
 
 import dataclasses
 import inspect
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from rich.table import Table
 
 from adaptx.catalog import METHODS, language_name
 from adaptx.catalog.support import FROZEN_REFUSED, STARTS_REFUSED
+from adaptx.json_text import json_text
 from adaptx.specs import Fuse, Merged, Method, ModelSpec, Pretrained, Rows, Sequential, Shape, Stack, Task
 from adaptx.views.examples import FoundExamples
 
@@ -79,7 +79,7 @@ def show_examples(found: FoundExamples, where: str, console: Console) -> None:
     for each in found.examples:
         console.print(f"[bold]{each.language}[/bold] ({language_name(each.language)}), {each.source}", highlight=False)
         for role, value in each.example.items():
-            shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            shown = value if isinstance(value, str) else json_text(value)
             console.print(f"  {role}: {shown}", markup=False, highlight=False)
     if found.without:
         languages = " ".join(found.without)

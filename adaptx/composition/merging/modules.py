@@ -12,7 +12,7 @@ from adaptx.composition.merging.combining import combine
 from adaptx.composition.merging.linear import linear_weights
 from adaptx.composition.merging.svd import Factors, nearest, nearest_of_factors, padded
 from adaptx.composition.merging.updates import of_difference, of_product, of_tensor
-from adaptx.errors import UserError
+from adaptx.errors import NotFinite, UserError
 from adaptx.methods.lora import BIAS
 from adaptx.methods.module import Module
 from adaptx.specs import Full, Lora, MergeRule
@@ -44,19 +44,36 @@ def merge_modules(
     maps have a bias that LoRA may add to; None: everywhere.
 
     Raises:
-        UserError: the modules' tensors differ, or are none that merging knows.
+        UserError: the modules' tensors differ, or are none that merging knows; merged values are too large.
     """
     methods = tuple(module.method for module in modules)
     method = merged_method(methods, rule)
     if isinstance(method, Lora):
         return _merge_loras(modules, [each for each in methods if isinstance(each, Lora)], method, rule, biased)
     _check_alike(modules)
-    if isinstance(method, Full):
-        assert base is not None, "full fine-tuning is merged over its checkpoint"
-        return MergedTensors({key: _merge_weights(key, modules, rule, base[key]) for key in modules[0].tensors})
-    return MergedTensors(
-        {key: combine([of_tensor(module.tensors[key]) for module in modules], rule, key) for key in modules[0].tensors}
-    )
+    merged: dict[Key, Tensor] = {}
+    for key in modules[0].tensors:
+        if isinstance(method, Full):
+            assert base is not None, "full fine-tuning is merged over its checkpoint"
+            tensor = _merge_weights(key, modules, rule, base[key])
+        else:
+            tensor = combine([of_tensor(module.tensors[key]) for module in modules], rule, key)
+        merged[key] = _usable(tensor, key, rule)
+    return MergedTensors(merged)
+
+
+def _usable(merged: Tensor, key: object, rule: MergeRule) -> Tensor:
+    """Return the tensor.
+
+    Raises:
+        NotFinite: its squares overflow, which every norm and gradient takes; or it holds NaN or infinity.
+    """
+    if not math.isfinite(torch.linalg.vector_norm(merged).item()):
+        raise NotFinite(
+            f"merged by {rule}, {key} gets values that are not finite, or too large to compute with. Choose weights "
+            "whose sum is near 1; if they are, one of the merged modules holds such values"
+        )
+    return merged
 
 
 def _merge_weights(key: Key, modules: Sequence[Module], rule: MergeRule, base: Tensor) -> Tensor:
@@ -88,7 +105,8 @@ def _merge_loras(
         if merged.bias and (biased is None or (layer, site) in biased):
             key = layer, site, BIAS
             none = torch.zeros(found.up_RK.shape[0])
-            tensors[key] = combine([of_tensor(module.tensors.get(key, none)) for module in modules], rule, key)
+            biases = [of_tensor(module.tensors.get(key, none)) for module in modules]
+            tensors[key] = _usable(combine(biases, rule, key), key, rule)
         kept, total = kept + found.kept, total + found.total
     return MergedTensors(tensors, kept / total if total else None)
 
@@ -103,11 +121,13 @@ def _merge_site(
     weights = linear_weights(rule, len(pairs))
     if weights is None:
         updates = [of_product(down, up, ratio) for (down, up), ratio in zip(pairs, ratios, strict=True)]
-        return nearest(combine(updates, rule, place), rank)
+        return nearest(_usable(combine(updates, rule, place), place, rule), rank)
     # The sum of products is the product of the factors laid side by side.
     factors = zip(pairs, ratios, weights, strict=True)
     up = torch.cat([up.float() * (weight * ratio) for (_, up), ratio, weight in factors], dim=1)
     down = torch.cat([down.float() for down, _ in pairs])
+    _usable(up, place, rule)
+    _usable(down, place, rule)
     if down.shape[0] > rank:
         return nearest_of_factors(down, up, rank)
     return Factors(*padded(down, up, rank), 0.0, 0.0)

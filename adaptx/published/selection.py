@@ -1,0 +1,97 @@
+"""Which linear maps a peft config selects, as peft selects them (its `check_target_module_exists`), in bounded time.
+
+Patterns come from a file that someone else wrote, and some make a matcher try more ways than anyone can wait for.
+"""
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from adaptx.errors import UserError
+
+MOST_SECONDS = 5.0
+"""For all patterns of one module."""
+ALL_LINEAR = "all-linear"
+_PLAIN_NAME = re.compile(r"[\w.]+")
+
+
+class Matcher:
+    """Regular expressions of one config, matched until their time is used up."""
+
+    def __init__(self) -> None:
+        self._until = time.monotonic() + MOST_SECONDS
+        self._compiled: dict[tuple[str, str], Any] = {}
+
+    def match(self, pattern: str, text: str, whole: bool = False, frame: str = "{}") -> str | None:
+        """Return the group `idx` of the match at the text's beginning, or "" where it has none; None: no match.
+
+        whole: only a match of the whole text counts. frame: what peft writes around the config's pattern.
+
+        Raises:
+            UserError: no regular expression, or one that takes too long.
+        """
+        # Imported here: planning without published modules needs no second matcher.
+        import regex
+
+        try:
+            if (pattern, frame) not in self._compiled:
+                self._compiled[pattern, frame] = regex.compile(frame.replace("{}", pattern))
+            compiled = self._compiled[pattern, frame]
+            match = compiled.fullmatch if whole else compiled.match
+            found = match(text, timeout=max(0.001, self._until - time.monotonic()))
+        except regex.error as error:
+            raise UserError(f"its config has {pattern!r}, which is no regular expression ({error})") from error
+        except TimeoutError as error:
+            raise UserError(
+                f"its config has the pattern {pattern!r}, which takes more than {MOST_SECONDS:g} s to match; write the "
+                "names of modules instead (adapter_config.json: target_modules, rank_pattern, alpha_pattern)"
+            ) from error
+        return None if found is None else found.groupdict().get("idx") or ""
+
+
+def is_selected(config: Mapping[str, Any], path: str, matcher: Matcher) -> bool:
+    """Return whether the config puts LoRA at the linear map of that path."""
+    excluded = config.get("exclude_modules")
+    if isinstance(excluded, str) and excluded:
+        if matcher.match(excluded, path, whole=True) is not None:
+            return False
+    elif excluded and _is_named(path, excluded):
+        return False
+    wanted: Any = config.get("target_modules")
+    if isinstance(wanted, str):
+        return wanted.lower() == ALL_LINEAR or matcher.match(wanted, path, whole=True) is not None
+    return _is_named(path, wanted or ()) and _is_transformed(config, path, matcher)
+
+
+def patterned(config: Mapping[str, Any], pattern: str, default: str, path: str, matcher: Matcher) -> float:
+    """Return a rank or alpha as peft finds it: by the first key of the pattern that a module's name ends in."""
+    patterns: Mapping[str, float] = config.get(pattern) or {}
+    found = (
+        value
+        for key, value in patterns.items()
+        if _may_end(path, key) and matcher.match(key, path, frame=r"(.*\.)?({})$") is not None
+    )
+    return next(found, config[default])
+
+
+def _may_end(path: str, key: str) -> bool:
+    """Return False where a key that is a plain name cannot match: configs name every map of every layer in turn."""
+    return not _PLAIN_NAME.fullmatch(key) or path.endswith(key[key.rfind(".") + 1 :])
+
+
+def _is_named(path: str, names: Sequence[str]) -> bool:
+    return path in names or any(path.endswith(f".{name}") for name in names)
+
+
+def _is_transformed(config: Mapping[str, Any], path: str, matcher: Matcher) -> bool:
+    """Return whether the layer of that path is one of those that LoRA was put into."""
+    layers: Any = config.get("layers_to_transform")
+    if layers is None or layers == []:
+        return True
+    named: Any = config.get("layers_pattern") or ()
+    names = [named] if isinstance(named, str) else cast(Sequence[str], named)
+    # Without a pattern peft asks for a name before that of the layers.
+    frame = r"(?:^|.*?\.){}\.(?P<idx>\d+)\." if names else r".*?\.{}\.(?P<idx>\d+)\."
+    found = next((number for name in names or [r"[^.]*"] if (number := matcher.match(name, path, frame=frame))), None)
+    return found is not None and int(found) in ([layers] if isinstance(layers, int) else layers)
