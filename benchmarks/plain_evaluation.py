@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 BATCH_SIZE = 8
-WINDOW_STRIDE = 128
+MOST_SHARED_TOKENS = 128
 QUESTION_TOKENS = 64
 ANSWER_TOKENS = 30
 N_BEST = 20
@@ -129,7 +129,7 @@ def answer(model: PlainModel, questions: Sequence[str], contexts: Sequence[str])
 
 
 def _windows(model: PlainModel, question: str, context: str) -> Iterator[dict[str, Any]]:
-    """Windows that begin `WINDOW_STRIDE` tokens apart; `spans` are the characters of each token of the context."""
+    """Windows that share a third of their tokens, as by default; `spans` are the characters of the context's tokens."""
     tokenizer = model.tokenizer
     asked = tokenizer(question, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
     if len(asked) > QUESTION_TOKENS:
@@ -141,8 +141,7 @@ def _windows(model: PlainModel, question: str, context: str) -> Iterator[dict[st
         truncation="only_second",
         padding="max_length",
         max_length=model.max_length,
-        # What transformers calls stride is the overlap, not the step.
-        stride=max(0, room - WINDOW_STRIDE),
+        stride=min(MOST_SHARED_TOKENS, model.max_length // 3, room // 2),
         return_overflowing_tokens=True,
         return_offsets_mapping=True,
     )

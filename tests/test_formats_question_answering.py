@@ -59,7 +59,9 @@ def span(context: list[str], first: int, last: int) -> tuple[str, int]:
 
 @each_architecture
 @settings(max_examples=80, deadline=None)
-@given(context=words, question=words, max_length=st.integers(40, 90), stride=st.integers(1, 60), data=st.data())
+@given(
+    context=words, question=words, max_length=st.integers(40, 90), stride=st.none() | st.integers(0, 60), data=st.data()
+)
 def test_windows_and_targets_are_those_of_the_squad_scripts(
     benches, architecture, context, question, max_length, stride, data
 ):
@@ -72,17 +74,20 @@ def test_windows_and_targets_are_those_of_the_squad_scripts(
     tokenizer = bench.reading.tokenizer
     room = max_length - len(tokenizer(asked, "tree")["input_ids"]) + 1
     assume(room >= 8)
+    shared = min(max_length // 3, room // 2) if stride is None else stride
+    assume(shared < room)
     task_format = QuestionAnswering(stride=stride, question_tokens=EVERYTHING)
     rows = one(asked, text, [(answer, start)])
     made = windows(rows, task_format, reading(bench, max_length))
-    targets = items(rows, task_format, reading(bench, max_length)).targets
+    drawn = items(rows, task_format, reading(bench, max_length))
+    targets = drawn.targets
 
     theirs = tokenizer(
         [asked],
         [text],
         truncation="only_second",
         max_length=max_length,
-        stride=room - min(stride, room),
+        stride=shared,
         return_overflowing_tokens=True,
         return_offsets_mapping=True,
     )
@@ -92,6 +97,10 @@ def test_windows_and_targets_are_those_of_the_squad_scripts(
         squad_target(theirs["offset_mapping"][number], theirs.sequence_ids(number), start, start + len(answer))
         for number in range(len(theirs["input_ids"]))
     ]
+    if all(target == (0, 0) for target in wanted):
+        assert (targets, drawn.left_out[0].count) == ([], 1), "no window holds the answer: nothing is trained"
+        return
+    assert not drawn.left_out
     if architecture == "bert":
         assert targets == wanted
     # The space that a Unigram tokenizer puts before a text is a token with the first letter's place: either may begin.
@@ -127,9 +136,11 @@ def test_an_answer_is_a_target_of_every_window_that_holds_all_of_it(
     text = " ".join(context)
     rows, task_format = one("sea?", text, [(answer, start)]), QuestionAnswering(stride=stride)
     made = windows(rows, task_format, reading(bench, max_length))
-    targets = items(rows, task_format, reading(bench, max_length)).targets
+    drawn = items(rows, task_format, reading(bench, max_length))
+    target_of = dict(zip((member for (member,) in drawn.members), drawn.targets, strict=True))
     held = 0
-    for window, ids, target in zip(made.windows, made.encoded.ids, targets, strict=True):
+    for number, (window, ids) in enumerate(zip(made.windows, made.encoded.ids, strict=True)):
+        target = target_of.get(number, (0, 0))
         assert len(ids) <= max_length
         covered = [place for a, b in window.spans for place in range(a, b)]
         if set(range(start, start + len(answer))) - {place for place in range(len(text)) if text[place] == " "} <= set(
@@ -141,17 +152,51 @@ def test_an_answer_is_a_target_of_every_window_that_holds_all_of_it(
         else:
             assert target == (0, 0)
     tokens = len(bench.reading.tokenizer(answer, add_special_tokens=False)["input_ids"])
-    room = min(len(window.spans) for window in made.windows) if len(made.windows) == 1 else len(made.windows[0].spans)
-    assert held or tokens + stride > room, "windows overlap by enough for the answer, but none holds it"
+    assert held or tokens > stride, "windows share enough for the answer, but none holds it"
+    assert bool(held) is (not drawn.left_out) is bool(len(drawn))
     # Together the windows show the whole context.
     seen = {place for window in made.windows for a, b in window.spans for place in range(a, b)}
     assert seen >= {place for place, letter in enumerate(text) if letter != " "}
 
 
+@each_architecture
+def test_windows_share_a_third_by_default_and_never_all_of_it(benches, architecture):
+    bench = benches[architecture, ""]
+    text = " ".join(small_world.WORDS * 30)
+    for max_length, shared in ((60, 20), (384, 128), (600, 128)):
+        made = windows(one("sea?", text, None), QuestionAnswering(), reading(bench, max_length)).windows
+        assert made[0].spans[-shared:] == made[1].spans[:shared]
+        assert made[0].spans[-shared - 1] not in made[1].spans
+    with pytest.raises(UserError, match=r"stride=50\): .*row 0 has room for \d+ tokens of context in a window of 50"):
+        windows(one("sea?", text, None), QuestionAnswering(stride=50), reading(bench, 50))
+    with pytest.raises(ValueError, match=r"stride=-1"):
+        QuestionAnswering(stride=-1)
+
+
+@each_architecture
+def test_a_question_whose_answer_no_window_holds_is_left_out_and_never_unanswerable(benches, architecture):
+    context = [small_world.WORDS[number % len(small_world.WORDS)] for number in range(40)]
+    long, short = span(context, 5, 38), span(context, 8, 9)
+    rows = format_bench.examples(
+        question=["sea?", "night?", "tree?"],
+        context=[" ".join(context)] * 3,
+        answers=[[long[0]], [short[0]], []],
+        answer_starts=[[long[1]], [short[1]], []],
+    )
+    bench = reading(benches[architecture, ""], 48)
+    drawn = items(rows, QuestionAnswering(unanswerable=True), bench)
+    (left,) = drawn.left_out
+    assert (left.count, left.first) == (1, rows.rows[0])
+    assert "the answer lies whole in no window of 48 tokens" in str(left)
+    made = windows(rows, QuestionAnswering(unanswerable=True), bench)
+    assert {made.windows[member].question for (member,) in drawn.members} == {1, 2}
+    assert len(drawn.targets) == len(drawn.units) == len(drawn.members)
+
+
 def test_some_answers_lie_in_several_windows(benches):
     context = [small_world.WORDS[number % len(small_world.WORDS)] for number in range(40)]
     rows = one("sea?", " ".join(context), [span(context, 8, 9)])
-    targets = items(rows, QuestionAnswering(stride=4), reading(benches["bert", ""], 48)).targets
+    targets = items(rows, QuestionAnswering(stride=36), reading(benches["bert", ""], 48)).targets
     assert sum(target != (0, 0) for target in targets) > 3
     assert len({target for target in targets if target != (0, 0)}) > 3
 
@@ -271,9 +316,9 @@ def test_without_an_ordered_pair_among_the_best_the_best_single_token_stands():
 @pytest.mark.parametrize("prefix", ["", PREFIX])
 def test_predictions_are_the_best_spans_over_all_windows(models, architecture, unanswerable, prefix):
     bench = format_bench.make(models, architecture, 54 if prefix else 40, framing=Hidden(prefix=prefix))
-    task_format = QuestionAnswering(unanswerable, stride=9, n_best=100, answer_tokens=6)
+    task_format = QuestionAnswering(unanswerable, stride=16, n_best=100, answer_tokens=6)
     draw = random.Random(3)
-    contexts = [small_world.sentence(draw, length, length) for length in (4, 30, 12, 25)]
+    contexts = [small_world.sentence(draw, length, length) for length in (4, 50, 20, 40)]
     rows = format_bench.examples(question=["tree?", "sea?", "night?", "glass?"], context=contexts)
     head = bench.head(task_format)
     found = QUESTION_ANSWERING.predict(rows, Task("asked", task_format), head, bench.evaluator())

@@ -220,7 +220,9 @@ def _train_refusal(train: Train) -> str | None:
         return f"{name}: {reason}"
     for task in train.tasks:
         sets = (*task.train, *(task.development if isinstance(train.config.selection, Best) else ()))
-        if (reason := _reading_refusal(train.model, task, training_framing(train, task), sets)) is not None:
+        framing = training_framing(train, task)
+        reason = _reading_refusal(train.model, task, framing, sets) or _windows_refusal(train, task, framing)
+        if reason is not None:
             return f"{name}: {reason}"
     if isinstance(train.start, Fuse) and any(isinstance(training_framing(train, t), Text) for t in train.tasks):
         return f"{name}: mixing weights are recorded where hidden states are read; fuse with a Hidden(...) framing"
@@ -253,6 +255,18 @@ def _train_refusal(train: Train) -> str | None:
             return f"{name} after {type(frozen.method).__name__} on {path_of_tasks(frozen)}: {reason}"
     return _head_refusal(train, name) or next(
         (reason for task in train.tasks if (reason := _metric_refusal(task))), None
+    )
+
+
+def _windows_refusal(train: Train, task: Task, framing: Framing) -> str | None:
+    """Why no window could show more than what it shares with its neighbour, or None."""
+    stride = task.format.stride if isinstance(task.format, QuestionAnswering) else None
+    if stride is None or isinstance(framing, Text) or stride < train.config.max_length:
+        return None
+    return (
+        f"QuestionAnswering(stride={stride}) shares {stride} tokens between neighbouring windows of "
+        f"{train.config.max_length} tokens; give a smaller stride (None: a third of a window), or raise "
+        "TrainConfig(max_length=...)"
     )
 
 

@@ -5,7 +5,7 @@ import importlib.metadata
 import shutil
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -24,6 +24,7 @@ from adaptx.errors import NotFinite, UserError
 from adaptx.evaluation import Evaluator, scores
 from adaptx.execution.building import Finished, Fresh, Workshop, finished_model, head_name, model_to_train
 from adaptx.execution.predicted_memory import predicted_peak_bytes
+from adaptx.files.left_out import LeftOut
 from adaptx.formats import behaviour
 from adaptx.formats.heads import save_heads
 from adaptx.formats.interface import Predicted, Reading, reading_of
@@ -74,6 +75,8 @@ def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
         examples = {task.name: read_training(task, shop.sources, train.limit, train.draw_seed) for task in train.tasks}
         fresh = model_to_train(train, shop)
         training = _training(train, fresh, examples, shop)
+        for each in _without_items(train, training):
+            progress.note(str(each))
         predicted = predicted_peak_bytes(train, training.parts, shop)
         progress.start(node.name, training.num_steps, "step")
         outcome = training.run(progress, Checkpoints(working, shop.resources.checkpoint_seconds))
@@ -124,7 +127,18 @@ def _part(train: Train, task: Task, fresh: Fresh, examples: Examples) -> Part:
     training = behaviour(task.format, reading.framing).training
     assert training is not None
     items = training.items(examples, task.format, reading)
+    if not len(items):
+        raise UserError(f"task {task.name} has nothing to train on. {'; '.join(map(str, items.left_out))}")
     return Part(items, task.format, name if name in fresh.heads else None, reading)
+
+
+def _without_items(train: Train, training: Training) -> list[LeftOut]:
+    """The training examples of each task that the tokens of a text leave nothing to learn from."""
+    return [
+        replace(each, where=f"training rows of {task.name}")
+        for task, part in zip(train.tasks, training.parts, strict=True)
+        for each in part.items.left_out
+    ]
 
 
 def _training_reading(train: Train, task: Task, fresh: Fresh) -> Reading:
@@ -188,7 +202,10 @@ def _train_result(
         "rows_used": sum(rows_used.values()),
         "rows_expected": _expected([rows.expected for rows in train.task.train]),
         "rows_by_task": rows_used,
-        "left_out": [asdict(each) for read in examples.values() for each in read.left_out],
+        "left_out": [
+            *(asdict(each) for read in examples.values() for each in read.left_out),
+            *(asdict(each) for each in _without_items(train, training)),
+        ],
         "items_by_task": dict(zip(rows_used, training.sampler.sizes, strict=True)),
         "selected_step": outcome.selected_step,
         "selected_on": f"development set of {train.task.name} ({languages})" if selects else None,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from adaptx.backbones.backbone import Backbone
 from adaptx.backbones.batching import Encoded, TokenBatch
 from adaptx.data.examples import Examples
+from adaptx.files.left_out import LeftOut
 from adaptx.specs import Framing, Hidden, ModelFamily, ModelSpec, Task, TaskFormat, Text
 
 
@@ -57,12 +58,14 @@ class Items:
 
     Item i has the sequences `members[i]` of `encoded`, which stay in one micro-batch, the target `targets[i]` and
     `units[i]` loss units (a unit is an example, a word or a masked token: the format's file says which).
+    left_out: examples that became no item, by reason.
     """
 
     encoded: Encoded
     members: list[list[int]]
     targets: list[Any]
     units: list[int]
+    left_out: tuple[LeftOut, ...] = ()
 
     def __len__(self) -> int:
         return len(self.members)

@@ -1,8 +1,8 @@
 """Span question answering: a start and an end among the context's tokens (Devlin et al. 2019, sections 4.2 and 4.3).
 
 Long contexts are read in overlapping windows. Loss unit: the window; one that does not hold the whole answer points to
-its first token, as an unanswerable question does, or to its last where tokens see only what is before them. An answer
-is the best span over all windows.
+its first token, as an unanswerable question does, or to its last where tokens see only what is before them. A question
+whose answer no window holds whole is not trained on. An answer is the best span over all windows.
 
 Suffixes: N windows, L tokens of the longest, C tokens of a context that show some of it, K candidates of a window.
 """
@@ -21,6 +21,7 @@ from adaptx.backbones.batching import Encoded, TokenBatch, padding_id
 from adaptx.backbones.finite import check_finite
 from adaptx.data.examples import Examples
 from adaptx.errors import UserError
+from adaptx.files.left_out import LeftOut
 from adaptx.formats.heads import LinearHead
 from adaptx.formats.interface import (
     Format,
@@ -38,6 +39,8 @@ from adaptx.specs import Hidden, QuestionAnswering, Task
 
 # A window needs room for some context behind the question, or it would ask without showing anything.
 LEAST_CONTEXT_TOKENS = 8
+MOST_SHARED_TOKENS = 128
+"""What neighbouring windows share by default, at most: 128 tokens of 384, as transformers' script for SQuAD has it."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,25 @@ def new_head(_format: QuestionAnswering, base: HeadBase) -> nn.Module:
 
 
 def items(examples: Examples, task_format: QuestionAnswering, reading: Reading) -> Items:
-    """One item a window; the target is (start token, end token) of the first answer, or twice the window's `null`."""
+    """One item a window; the target is (start token, end token) of the first answer, or twice the window's `null`.
+
+    A question whose answer lies whole in none of its windows would be taught to have none: it is left out.
+    """
     made = windows(examples, task_format, reading)
     answers, starts = examples.columns["answers"], examples.columns["answer_starts"]
     targets = [_target(window, answers[window.question], starts[window.question]) for window in made.windows]
-    return Items(made.encoded, [[index] for index in range(len(targets))], targets, [1] * len(targets))
+    shown = {
+        window.question
+        for window, target in zip(made.windows, targets, strict=True)
+        if target != (window.null, window.null)
+    }
+    lost = [question for question in range(len(examples)) if answers[question] and question not in shown]
+    left = set(lost)
+    kept = [index for index, window in enumerate(made.windows) if window.question not in left]
+    reason = f"the answer lies whole in no window of {reading.max_length} tokens"
+    left_out = (LeftOut(reason, len(lost), examples.rows[lost[0]]),) if lost else ()
+    members, kept_targets = [[index] for index in kept], [targets[index] for index in kept]
+    return Items(made.encoded, members, kept_targets, [1] * len(kept), left_out)
 
 
 def loss_sum(backbone: Backbone, head: nn.Module, drawn: Items, piece: Piece, framing: Hidden) -> Tensor:
@@ -122,7 +139,7 @@ def windows(examples: Examples, task_format: QuestionAnswering, reading: Reading
     """Every question with its context, in windows of at most `max_length` tokens.
 
     Raises:
-        UserError: `max_length` leaves no room for a context.
+        UserError: `max_length` leaves no room for a context, or for one that is longer than what windows share.
     """
     prefix = reading.hidden.prefix
     questions = _cut_questions(reading.tokenizer, examples.columns["question"], task_format.question_tokens)
@@ -144,7 +161,7 @@ def windows(examples: Examples, task_format: QuestionAnswering, reading: Reading
                 f"max_length={reading.max_length} leaves {room} tokens of context behind a question of "
                 f"{task_format.question_tokens} tokens or less; set TrainConfig(max_length=...) to 128 or more"
             )
-        for begin in _begins(last - first, room, task_format.stride):
+        for begin in _begins(last - first, room, _shared(task_format, room, examples.rows[question], reading)):
             end = min(begin + room, last - first)
             inside = slice(first + begin, first + end)
             ids.append([*whole[:first], *whole[inside], *whole[last:]])
@@ -225,11 +242,25 @@ def _target(window: Window, answers: Sequence[str], starts: Sequence[int]) -> tu
     return window.first + touched[0], window.first + touched[-1]
 
 
-def _begins(tokens: int, room: int, stride: int) -> list[int]:
-    """Where the windows over a context begin: every `stride` tokens, until one reaches the end."""
+def _shared(task_format: QuestionAnswering, room: int, row: int, reading: Reading) -> int:
+    """How many tokens neighbouring windows of a question share, where a window has room for so many of its context."""
+    stride = task_format.stride
+    if stride is None:
+        return min(MOST_SHARED_TOKENS, reading.max_length // 3, room // 2)
+    if stride >= room:
+        raise UserError(
+            f"QuestionAnswering(stride={stride}): neighbouring windows share {stride} tokens, but row {row} has room "
+            f"for {room} tokens of context in a window of {reading.max_length}; give a smaller stride (None: a third "
+            "of a window), or raise TrainConfig(max_length=...)"
+        )
+    return stride
+
+
+def _begins(tokens: int, room: int, shared: int) -> list[int]:
+    """Where the windows over a context begin: `shared` tokens before the last one's end, until one holds the rest."""
     begins = [0]
     while begins[-1] + room < tokens:
-        begins.append(begins[-1] + min(stride, room))
+        begins.append(begins[-1] + room - shared)
     return begins
 
 

@@ -43,20 +43,26 @@ class Tagging:
 class QuestionAnswering:
     """A span of the context that answers the question. Roles: `question`, `context`, `answers`, `answer_starts`.
 
-    unanswerable: some questions have no answer in their context (no gold answers). Contexts that do not fit are read in
-    windows, `stride` tokens from one's start to the next's (Devlin et al. 2019, arXiv:1810.04805, released code: 128).
+    unanswerable: some questions have no answer in their context (no gold answers).
+    stride: tokens that neighbouring windows share where a context does not fit into one, as transformers' tokenizers
+    count it. None shares a third of a window, at most 128 tokens. An answer is whole in some window if it has fewer
+    tokens than that.
     Questions are cut to `question_tokens`, answers have at most `answer_tokens`; of each window the `n_best` starts
     and ends are combined.
     """
 
     unanswerable: bool = False
-    stride: int = 128
+    stride: int | None = None
     question_tokens: int = 64
     answer_tokens: int = 30
     n_best: int = 20
 
     def __post_init__(self) -> None:
-        for name in ("stride", "question_tokens", "answer_tokens", "n_best"):
+        if self.stride is not None and self.stride < 0:
+            raise ValueError(
+                f"QuestionAnswering(stride={self.stride}): it is at least 0, or None for a third of a window"
+            )
+        for name in ("question_tokens", "answer_tokens", "n_best"):
             if getattr(self, name) < 1:
                 raise ValueError(f"QuestionAnswering({name}={getattr(self, name)}): it is at least 1")
 
