@@ -27,6 +27,7 @@ from adaptx.cli_options import (
     TrackingOption,
     err,
     out,
+    tell,
 )
 from adaptx.cli_rows import evaluate, predict, score
 from adaptx.cli_store import prune, ui
@@ -38,6 +39,7 @@ from adaptx.plan import Plan, Status, make_plan
 from adaptx.recipe_file import load_recipe
 from adaptx.sources import Sources
 from adaptx.specs import Resources
+from adaptx.store import Store
 
 if TYPE_CHECKING:
     from adaptx.execution.building import Workshop
@@ -126,9 +128,11 @@ def run(
     from adaptx.data.hub import resolve_commit
     from adaptx.execution.building import Workshop, choose_device
     from adaptx.execution.local import run as run_locally
-    from adaptx.tracking import Tracker, default_uri
+    from adaptx.tracking.address import address_of
+    from adaptx.tracking.recorder import Recorder
     from adaptx.views.progress import watcher
 
+    address = address_of(tracking, Store(store)).check()
     options = RecipeOptions(recipe, store, data, model, size, tuple(settings or ()), limit, precision)
     opened = options.open(resolve_commit)
     resources = Resources(device, micro_batch_size, micro_batch_tokens, checkpoint_seconds, checkpointing)
@@ -136,12 +140,11 @@ def run(
     if not too_large:
         _refuse_too_large(opened.plan, opened.plan.statuses(opened.store, keep), shop, gpu, workers)
     progress = watcher(out)
-    tracker = Tracker(opened.plan, opened.store, tracking or default_uri(opened.store), progress.note)
-    try:
-        summary = run_locally(opened.plan, shop, progress, keep, after=tracker.record, workers=workers)
-    finally:
-        progress.close()
-        tracker.record(opened.plan.nodes, insist=True)
+    with Recorder(address, opened.store, progress.note, opened.plan) as recorder:
+        try:
+            summary = run_locally(opened.plan, shop, progress, keep, after=recorder.look, workers=workers)
+        finally:
+            progress.close()
     if not summary.complete:
         _tell_failures(opened.plan, summary.failed, summary.errors)
         raise typer.Exit(1)
@@ -212,17 +215,18 @@ def report(
     Example: adaptx report recipes/quickstart.py --data sample --out quickstart-report
     """
     from adaptx.report import write_report
-    from adaptx.tracking import Tracker, default_uri
+    from adaptx.tracking.address import address_of
+    from adaptx.tracking.recorder import Recorder
+    from adaptx.tracking.records import report_record
 
+    address = address_of(tracking, Store(store)).check()
     options = RecipeOptions(recipe, store, data, model, size, tuple(settings or ()), limit, precision)
     opened = options.open()
     again = [options.command(name) for name in ("plan", "run", "report")]
     written = write_report(opened.plan, opened.store, folder, again)
-    tracker = Tracker(
-        opened.plan, opened.store, tracking or default_uri(opened.store), lambda text: err.print(text, markup=False)
-    )
-    tracker.record(opened.plan.nodes)
-    tracker.record_report(opened.plan.recipe.name, written.fingerprint, written.files, written.metrics)
+    run = report_record(opened.plan.recipe.name, written.fingerprint, written.files, written.metrics)
+    with Recorder(address, opened.store, tell, opened.plan) as recorder:
+        recorder.add(run)
     if as_json:
         typer.echo(json_text(written.to_json(), indent=1))
         return

@@ -9,7 +9,7 @@ from rich.progress import track
 
 from adaptx.catalog.models import find_model
 from adaptx.catalog.support import quantised_refusal
-from adaptx.cli_options import CheckpointingOption, JsonOption, TrackingOption, err, out
+from adaptx.cli_options import CheckpointingOption, JsonOption, TrackingOption, err, out, tell
 from adaptx.errors import UserError
 from adaptx.json_text import json_text
 from adaptx.opening import DEFAULT_STORE
@@ -116,10 +116,12 @@ def bench(
     from adaptx.profiling.bench import bench as measured
     from adaptx.profiling.bench_files import as_row, write_bench
     from adaptx.profiling.device import look_at
-    from adaptx.tracking import default_uri
-    from adaptx.tracking_bench import record_bench
+    from adaptx.tracking.address import address_of
+    from adaptx.tracking.bench import EXPERIMENT, bench_records
+    from adaptx.tracking.recorder import Recorder
     from adaptx.views.memory import bench_table
 
+    address = address_of(tracking, Store(store)).check()
     place = device or ("cuda" if _cuda() else "cpu")
     cells = combinations(model, _methods(method, rank, reduction_factor), batch_size, sequence_length, precision,
                          quantised, checkpointing, micro_batch_size, place)  # fmt: skip
@@ -135,8 +137,10 @@ def bench(
     )  # fmt: skip
     rows = [as_row(result, found.matmul_flops_per_second[result.cell.precision]) for result in results]
     files = write_bench(rows, to)
-    uri = tracking or default_uri(Store(store))
-    record_bench(rows, files, uri, store)
+    safe = f"the table and the plots are in {to}"
+    with Recorder(address, Store(store), tell, experiment=EXPERIMENT, safe=safe) as recorder:
+        for record in bench_records(rows, files):
+            recorder.add(record)
     if as_json:
         typer.echo(json_text(rows, indent=1))
     else:

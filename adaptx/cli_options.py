@@ -11,6 +11,12 @@ from rich.console import Console
 out = Console(width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True)
 
+
+def tell(text: str) -> None:
+    """Write a line beside a command's output."""
+    err.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 RecipeFile = Annotated[Path, typer.Argument(help="A Python file with build() -> Recipe.", show_default=False)]
 StoreOption = Annotated[Path, typer.Option("--store", envvar="ADAPTX_STORE", help="Folder of finished stages.")]
 DataOption = Annotated[

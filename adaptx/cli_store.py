@@ -24,21 +24,25 @@ from adaptx.store import Store
 def ui(
     store: StoreOption = DEFAULT_STORE,
     tracking: TrackingOption = None,
-    port: Annotated[int, typer.Option(help="Port of the web page.")] = 5000,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port of the web page (default: 5000, or the next that is free)."),
+    ] = None,
 ) -> None:
     """Open the MLflow UI on this store's runs.
 
     Example: adaptx ui --store adaptx-store
     """
-    from adaptx.tracking import default_uri, serve_ui, variant_links
+    from adaptx.tracking.address import address_of
+    from adaptx.tracking.ui import serve
 
-    uri = tracking or default_uri(Store(store))
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
+    address = address_of(tracking, Store(store)).check()
+    if address.is_server:
+        out.print(f"{address.shown} is an MLflow server, which has a UI of its own: open that address in a browser")
+        return
+    if address.database is not None and not address.database.is_file():
         raise UserError(f"there are no runs in {store}: `adaptx run RECIPE --store {store}` records them")
-    out.print(f"MLflow UI on {uri}: http://127.0.0.1:{port} (Ctrl-C ends it)", highlight=False)
-    for experiment, link in variant_links(uri, port):
-        out.print(f"  {experiment}, variants side by side: {link}", highlight=False, soft_wrap=True)
-    raise typer.Exit(serve_ui(uri, port))
+    serve(address, port, lambda text: out.print(text, highlight=False, markup=False, soft_wrap=True))
 
 
 def prune(

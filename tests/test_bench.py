@@ -118,7 +118,7 @@ def test_the_command_writes_a_table_plots_and_mlflow_runs(folder, tmp_path, monk
          "cpu", "--store", str(store), "--out", str(to), "--json"],
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    first, second = json.loads(result.output)
+    first, second = json.loads(result.stdout)
     assert (first["peak_memory_bytes"], first["matmul_share"], first["failed"]) == (1_000_000, 0.5, None)
     assert (second["method"], second["failed"]) == ("full", OUT_OF_MEMORY)
     assert [row["method"] for row in csv.DictReader((to / "bench.csv").read_text().splitlines())] == ["lora-r8", "full"]

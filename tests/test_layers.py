@@ -42,7 +42,6 @@ LAYERS = {
     "adaptx.store": 1,
     "adaptx.tensor_headers": 1,
     "adaptx.tracking": 1,
-    "adaptx.tracking_bench": 1,
     "adaptx.data": 2,
     "adaptx.backbones": 3,
     "adaptx.published": 3,
@@ -77,7 +76,7 @@ HEAVY = {"torch", "transformers", "peft", "adapters", "datasets", "ray", "accele
 ONLY_IN = {
     "adapters": ("adaptx/methods/adapters_backend.py", "adaptx/methods/adapters_classes.py"),
     "peft": ("adaptx/methods/", "adaptx/composition/"),
-    "mlflow": ("adaptx/tracking.py", "adaptx/tracking_bench.py"),
+    "mlflow": ("adaptx/tracking/",),
     "bitsandbytes": ("adaptx/methods/quantised.py",),
     "ray": ("adaptx/execution/cluster.py",),
 }

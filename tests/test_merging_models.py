@@ -54,7 +54,8 @@ from adaptx.specs import (
 )
 from adaptx.specs.plain import from_plain, to_plain
 from adaptx.store import Store
-from adaptx.tracking import Tracker
+from adaptx.tracking.address import Address
+from adaptx.tracking.process import Session, Work
 from adaptx.views.plan import Place, plan_json
 from adaptx.zero_shot import source_languages
 
@@ -367,17 +368,21 @@ def test_the_report_counts_all_that_a_merge_rests_on(done):
 
 def test_merges_are_recorded_once_in_mlflow(done, tmp_path):
     _, plan, shop = done
-    warnings: list[str] = []
-    tracker = Tracker(plan, shop.store, f"sqlite:///{tmp_path / 'mlflow.db'}", warnings.append)
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    client = MlflowClient(tracking_uri=uri)
+    told = []
     for _ in range(2):
-        tracker.record(plan.nodes)
-        runs = tracker.client.search_runs([tracker.experiment], "tags.`adaptx.kind` = 'merge'")
+        assert Session(Work(Address(uri), plan.recipe.name, shop.store.root, plan), told.append).record() == 0
+        experiment = client.get_experiment_by_name(plan.recipe.name).experiment_id
+        runs = client.search_runs([experiment], "tags.`adaptx.kind` = 'merge'")
         assert len(runs) == len(merge_nodes(plan))
-    assert not warnings
+    assert {kind for kind, _ in told} == {"wrote"}
     (ties,) = [run for run in runs if run.data.params["rule"] == "Ties"]
     assert ties.data.params["merged"] == "nli + topic"
     assert ties.data.metrics["seconds"] > 0
-    variants = tracker.client.search_runs([tracker.experiment], "tags.`adaptx.kind` = 'variant'")
+    variants = client.search_runs([experiment], "tags.`adaptx.kind` = 'variant'")
     (variant,) = [run for run in variants if run.data.params["start"] == "Ties"]
     assert variant.data.params["intermediate"] == "nli+topic"
     assert ties.data.tags["adaptx.fingerprint"] in variant.data.tags["adaptx.path"]

@@ -213,7 +213,7 @@ def test_a_bench_records_what_is_quantised(tmp_path, monkeypatch) -> None:
     result = run("bench", "e5-mini", "--method", "lora", "--quantised", "none,nf4", "--device", "cpu",
                  "--sequence-length", "16", "--store", str(store), "--out", str(tmp_path / "o"), "--json")  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert [row["quantised"] for row in json.loads(result.output)] == ["none", "nf4"]
+    assert [row["quantised"] for row in json.loads(result.stdout)] == ["none", "nf4"]
     client = MlflowClient(tracking_uri=f"sqlite:///{store / 'mlflow.db'}")
     runs = client.search_runs([client.get_experiment_by_name("adaptx-bench").experiment_id])
     assert {run.info.run_name: run.data.params.get("quantised") for run in runs} == {

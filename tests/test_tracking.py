@@ -19,7 +19,10 @@ from adaptx.plan import Plan
 from adaptx.sources import Sources
 from adaptx.specs import Classification, Evaluate, Full, Hidden, Lora, ModelSpec, Sequential, Train
 from adaptx.store import Store, read_json, write_json
-from adaptx.tracking import Tracker, default_uri, safe_name
+from adaptx.tracking.address import Address
+from adaptx.tracking.process import Failure, Session, Work
+from adaptx.tracking.records import Record, RunKey, report_record
+from adaptx.tracking.writer import Writer, safe_name
 
 NLI = dataclasses.replace(EVERYWHERE, evaluation=EVERYWHERE.evaluation[:3])
 RETRIEVAL = dataclasses.replace(TATOEBA, evaluation=TATOEBA.evaluation[:2])
@@ -66,18 +69,31 @@ def grid(model: ModelSpec, sources: Sources, name: str = "question") -> Plan:
     )
 
 
-def record(plan: Plan, store: Store, uri: str | None = None) -> list[str]:
-    """Record all there is, as each command does; returns the warnings."""
-    warnings: list[str] = []
-    Tracker(plan, store, uri or default_uri(store), warnings.append).record(plan.nodes)
-    return warnings
+def address_in(store: Store) -> Address:
+    """The store's own database, opened by its path, so that this process stays in its folder."""
+    return Address(uri_of(store), store.root / "mlflow.db")
+
+
+def uri_of(store: Store) -> str:
+    return f"sqlite:///{store.root / 'mlflow.db'}"
+
+
+def record(plan: Plan, store: Store, *more: Record) -> list[Any]:
+    """Record all there is, as the process of each command does; returns notes and failures."""
+    told: list[Any] = []
+    session = Session(Work(address_in(store), plan.recipe.name, store.root, plan), told.append)
+    session.more += more
+    left = session.record()
+    failures = [value for kind, value in told if kind in ("note", "failed")]
+    assert bool(left) == any(isinstance(value, Failure) for value in failures)
+    return failures
 
 
 def runs(store: Store, kind: str, experiment: str = "question") -> dict[str, Any]:
     """Run name -> run; two of one name are a mistake."""
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri=default_uri(store))
+    client = MlflowClient(tracking_uri=uri_of(store))
     found = client.search_runs(
         [client.get_experiment_by_name(experiment).experiment_id], f"tags.`adaptx.kind` = '{kind}'"
     )
@@ -180,7 +196,7 @@ def test_two_ways_of_reading_one_checkpoint_are_two_variants(model, sources, sto
     assert record(plan, store) == []
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri=default_uri(store))
+    client = MlflowClient(tracking_uri=uri_of(store))
     found = client.search_runs([client.get_experiment_by_name("question").experiment_id])
     scores = {run.data.params.get("framing.centred"): run.data.metrics["tatoeba/es/accuracy"] for run in found}
     assert scores == {None: 0.123, "True": 0.9}
@@ -207,69 +223,129 @@ def test_safe_names(name: str, safe: str) -> None:
     assert safe_name(name) == safe
 
 
-def test_a_server_that_is_away_loses_nothing(model, sources, store, monkeypatch) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
-    plan = grid(model, sources)
-    fill(plan, store, sources)
-    away = "http://127.0.0.1:1"
-    warnings: list[str] = []
-    tracker = Tracker(plan, store, away, warnings.append)
-    tracker.record(plan.nodes)
-    tracker.record(plan.nodes)
-    tracker.record(plan.nodes, insist=True)
-    (warning,) = warnings
-    assert warning.startswith(f"MLflow at {away} could not record tiny-bert.nli.lora-r8 (")
-    assert "results are safe in the store and will be recorded when it answers" in warning
-    assert "\n" not in warning
-    assert not list((store.root / "recorded").rglob("*-*")), "nothing counts as recorded"
-    # It comes back (here as a database), and everything arrives.
-    assert record(plan, store) == []
-    assert len(runs(store, "train")) == 5
-    assert len(runs(store, "variant")) == 5
-
-
 def test_a_server_that_fails_halfway_is_caught_up_with(model, sources, store, monkeypatch) -> None:
     plan = grid(model, sources)
     fill(plan, store, sources)
     calls = 0
-    whole = Tracker._log
+    whole = Writer._log_data_sets
 
-    def failing(self: Tracker, *arguments: Any) -> None:
+    def failing(self: Writer, *arguments: Any) -> None:
         nonlocal calls
         calls += 1
         if calls == 4:
             raise ConnectionError("gone\nwith details")
         whole(self, *arguments)
 
-    monkeypatch.setattr(Tracker, "_log", failing)
-    (warning,) = record(plan, store)
-    assert "(ConnectionError: gone)" in warning
+    monkeypatch.setattr(Writer, "_log_data_sets", failing)
+    (failure,) = record(plan, store)
+    assert failure.cause == "ConnectionError: gone"
+    assert "with details" in failure.details
     monkeypatch.undo()
-    assert record(plan, store, f"sqlite:///{store.root / 'mlflow.db'}") == []
+    assert record(plan, store) == []
     assert len(runs(store, "train")) == 5
     assert all(run.info.status == "FINISHED" for run in runs(store, "train").values())
+    assert {len(steps) for steps in histories(store)} == {90}, "what was written before the failure is there once"
 
 
-def test_a_deleted_database_is_recorded_again_for_every_recipe(model, sources, store, empty_database) -> None:
+def test_one_run_that_cannot_be_recorded_holds_up_no_other(model, sources, store) -> None:
+    plan = grid(model, sources)
+    fill(plan, store, sources)
+    node = next(node for node in plan.nodes if node.kind == "train")
+    steps = store.find(node.fingerprint).folder / "steps.jsonl"
+    lines = steps.read_text()
+    steps.unlink()
+    (failure,) = record(plan, store)
+    assert failure.run == node.name
+    assert failure.cause.startswith("FileNotFoundError")
+    assert len(runs(store, "train")) == 4
+    steps.write_text(lines)
+    assert record(plan, store) == []
+    assert len(runs(store, "train")) == 5
+
+
+def test_numbers_that_are_not_finite_are_named_and_not_sent(model, sources, store) -> None:
+    plan = planned(sources, everywhere(train(model, NLI, Lora()), NLI))
+    points = (("loss", float("nan"), 3), ("gain", float("inf"), 0), ("loss", 0.5, 4))
+    odd = Record(RunKey("report", "f" * 64), "odd", 1_700_000_000_000, metrics=points)
+    assert record(plan, store, odd) == []
+    (run,) = runs(store, "report").values()
+    assert run.data.metrics == {"loss": 0.5}
+    assert run.data.tags["adaptx.not_finite"] == "loss at step 3 (nan), gain at step 0 (inf)"
+
+
+def test_a_deleted_experiment_is_restored_and_said(model, sources, store) -> None:
+    from mlflow import MlflowClient
+
+    plan = grid(model, sources)
+    fill(plan, store, sources, without=NLI.languages)
+    assert record(plan, store) == []
+    client = MlflowClient(tracking_uri=uri_of(store))
+    client.delete_experiment(client.get_experiment_by_name("question").experiment_id)
+    for name in list(store.entries()):
+        store.remove(store.find(name))
+    fill(plan, store, sources)
+    (note,) = record(plan, store)
+    assert note.startswith("the MLflow experiment 'question' had been deleted: it is restored, with its runs")
+    assert len(runs(store, "train")) == 5
+    assert len(runs(store, "variant")) == 5
+    assert record(plan, store) == []
+
+
+def test_runs_that_two_commands_made_at_once_become_one(model, sources, store) -> None:
+    from mlflow import MlflowClient
+
+    plan = planned(sources, everywhere(train(model, NLI, Lora()), NLI))
+    fill(plan, store, sources)
+    client = MlflowClient(tracking_uri=uri_of(store))
+    made = client.create_experiment("question")
+    (node,) = [node for node in plan.nodes if node.kind == "train"]
+    tags = {"adaptx.fingerprint": node.fingerprint, "adaptx.kind": "train"}
+    first, _ = (client.create_run(made, tags=tags, start_time=time).info.run_id for time in (1, 2))
+    assert record(plan, store) == []
+    (run,) = runs(store, "train").values()
+    assert run.info.run_id == first
+    assert run.data.metrics["train/loss"] > 0
+
+
+def test_a_parameter_that_was_recorded_otherwise_stays(model, sources, store) -> None:
+    plan = planned(sources, everywhere(train(model, NLI, Lora()), NLI))
+    fill(plan, store, sources)
+    assert record(plan, store) == []
+    (node,) = [node for node in plan.nodes if node.kind == "train"]
+    file = store.find(node.fingerprint).folder / "result.json"
+    # Trained again for its weights, elsewhere, and the markers are gone.
+    write_json(file, {**read_json(file), "device": "cuda"})
+    shutil.rmtree(store.root / "recorded")
+    assert record(plan, store) == []
+    (run,) = runs(store, "train").values()
+    assert run.data.params["device"] == "cpu"
+
+
+def test_a_database_made_anew_is_recorded_to_for_every_recipe(model, sources, store, empty_database) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     first = planned(sources, everywhere(train(model, NLI, Lora()), NLI), name="first")
     second = planned(sources, everywhere(train(model, NLI, Lora()), NLI), name="second")
     fill(first, store, sources)
-    for plan in (first, second):
-        record(plan, store)
-    uri = default_uri(store)
+
+    def everything_is_there() -> None:
+        for plan in (first, second):
+            assert record(plan, store) == []
+        for experiment in ("first", "second"):
+            assert len(runs(store, "train", experiment)) == 1
+            assert len(runs(store, "variant", experiment)) == 1
+
+    everything_is_there()
     # MLflow keeps its connection to a database for as long as the process lives.
-    SqlAlchemyStore._engine_map.pop(uri).dispose()
+    SqlAlchemyStore._engine_map.pop(uri_of(store)).dispose()
     (store.root / "mlflow.db").unlink()
-    Tracker(first, store, uri, pytest.fail).record([])
     shutil.copyfile(empty_database, store.root / "mlflow.db")
+    # The database is another one, which only shows when something is to be recorded.
+    shutil.rmtree(next((store.root / "recorded").glob("*/first")))
     for plan in (first, second):
-        assert record(plan, store) == []
-    for experiment in ("first", "second"):
-        assert len(runs(store, "train", experiment)) == 1
-        assert len(runs(store, "variant", experiment)) == 1
+        for marker in (store.root / "recorded").glob(f"*/{plan.recipe.name}/train-*"):
+            marker.unlink()
+    everything_is_there()
 
 
 def test_nothing_stored_is_nothing_recorded(model, sources, store) -> None:
@@ -282,15 +358,23 @@ def test_a_report_is_a_run_with_its_files(model, sources, store, tmp_path) -> No
     page = tmp_path / "report.html"
     page.write_text("<html>")
     plan = grid(model, sources)
-    warnings: list[str] = []
-    tracker = Tracker(plan, store, default_uri(store), warnings.append)
     for _ in range(2):
-        tracker.record_report("question", "f" * 64, [page], {"gain/nli@avg": 1.5})
-    assert warnings == []
+        assert record(plan, store, report_record("question", "f" * 64, [page], {"gain/nli@avg": 1.5})) == []
     (run,) = runs(store, "report").values()
     assert run.data.metrics == {"gain/nli_avg": 1.5}
     (kept,) = (store.root / "mlartifacts").rglob("report.html")
     assert kept.read_text() == "<html>"
+
+
+def histories(store: Store) -> list[list[int]]:
+    """The steps of each training's losses, as often as they were written."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri_of(store))
+    return [
+        [metric.step for metric in client.get_metric_history(run.info.run_id, "train/loss")]
+        for run in runs(store, "train").values()
+    ]
 
 
 def test_step_series_have_their_steps(model, sources, store) -> None:
@@ -300,7 +384,7 @@ def test_step_series_have_their_steps(model, sources, store) -> None:
     from mlflow import MlflowClient
 
     (run,) = runs(store, "train").values()
-    history = MlflowClient(tracking_uri=default_uri(store)).get_metric_history(run.info.run_id, "train/loss")
+    history = MlflowClient(tracking_uri=uri_of(store)).get_metric_history(run.info.run_id, "train/loss")
     (node,) = [node for node in plan.nodes if node.kind == "train"]
     lines = (store.find(node.fingerprint).folder / "steps.jsonl").read_text().splitlines()
     assert [(metric.step, metric.value) for metric in sorted(history, key=lambda metric: metric.step)] == [

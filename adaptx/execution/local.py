@@ -1,8 +1,6 @@
 """Run a plan on this machine: every stage after those it needs; what fails takes only its dependents with it."""
 
-from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import mean
 
@@ -49,6 +47,7 @@ def run(
 ) -> Summary:
     """Carry out every stage that is to do; `after` is called with the nodes that were stored together.
 
+    after: it must return at once, since the next stages wait for it.
     keep: leave the weights of full fine-tuned targets in the store; those that went before are trained again.
     workers: processes that carry out stages at once; 1: none but this one.
 
@@ -67,32 +66,14 @@ def run(
     if workers == 1:
         carry_out_all(groups, plan, ThisProcess(shop, progress), summary, after, in_order=True)
     else:
-        with _in_a_thread(after) as beside:
-            crew = Workers(shop, progress, workers)
-            try:
-                carry_out_all(groups, plan, crew, summary, beside, in_order=False)
-            finally:
-                crew.close()
+        crew = Workers(shop, progress, workers)
+        try:
+            carry_out_all(groups, plan, crew, summary, after, in_order=False)
+        finally:
+            crew.close()
     if not keep:
         drop_transient(plan, shop)
     return summary
-
-
-@contextmanager
-def _in_a_thread(after: Callable[[list[Node]], None] | None) -> Generator[Callable[[list[Node]], None]]:
-    """What makes each call in a thread, one after the other: a slow one, to a server that is away, holds up no worker.
-
-    An error comes out at the end.
-    """
-    calls: list[Future[None]] = []
-    with ThreadPoolExecutor(1) as thread:
-        try:
-            yield lambda nodes: None if after is None else calls.append(thread.submit(after, nodes))
-        except BaseException:
-            thread.shutdown(cancel_futures=True)
-            raise
-        for each in calls:
-            each.result()
 
 
 def _in_bf16(node: Node) -> bool:

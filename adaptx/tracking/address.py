@@ -1,0 +1,172 @@
+"""Where runs are recorded: checked before work starts, and shown without user, password and query."""
+
+import base64
+import contextlib
+import os
+import re
+import sqlite3
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from adaptx.errors import UserError
+from adaptx.store import Store
+
+SERVERS = ("http", "https")
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+DATABRICKS = ("databricks", "databricks-uc", "uc")
+SQLITE = "sqlite:///"
+OWN_DATABASE = "mlflow.db"
+SHORTEST_SECRET = 3
+"""Replacing shorter ones would spoil the text around them."""
+SECRET_VARIABLES = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "DATABRICKS_TOKEN")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)(\+[A-Za-z0-9_.-]+)?:")
+_USER = re.compile(r"//[^/\s'\"]*@")
+
+
+@dataclass(frozen=True)
+class Address:
+    """A tracking address.
+
+    uri: as MLflow reads it; it may hold a password, so it is in no repr. database: the SQLite file, if it is one whose
+    path is plain. own: the database is the store's own, which is opened by its name from within its folder, because
+    MLflow and SQLAlchemy misread `?` and `%` in paths.
+    """
+
+    uri: str = field(repr=False)
+    database: Path | None = None
+    own: bool = False
+
+    @property
+    def scheme(self) -> str:
+        found = _SCHEME.match(self.uri)
+        return found[1].lower() if found else self.uri if self.uri in DATABRICKS else ""
+
+    @property
+    def is_server(self) -> bool:
+        return self.scheme in SERVERS
+
+    @property
+    def shown(self) -> str:
+        """The address for people: everything up to the last `@` and the query may be secret."""
+        if self.own:
+            return f"{SQLITE}{self.database}"
+        if self.scheme == "sqlite":
+            return self.uri.partition("?")[0]
+        start, slashes, rest = self.uri.partition("://")
+        if not slashes:
+            start, rest = "", self.uri
+        return f"{start}{slashes}{re.split('[?#]', rest.rpartition('@')[2])[0]}"
+
+    def enter(self) -> str:
+        """Return the address for MLflow in this process, which must be one of our own: it may change the folder."""
+        if not self.own:
+            return self.uri
+        assert self.database is not None
+        self.database.parent.mkdir(parents=True, exist_ok=True)
+        os.chdir(self.database.parent)
+        return f"{SQLITE}{self.database.name}"
+
+    def clean(self, text: str) -> str:
+        """Return the text without the address's secrets, however a library has written them."""
+        for secret in self._secrets():
+            text = text.replace(secret, "***")
+        return text if self.scheme == "sqlite" else _USER.sub("//", text)
+
+    def check(self) -> "Address":
+        """Return the address where MLflow can record to it as far as can be known without asking a server.
+
+        Raises:
+            UserError: the address has a scheme that MLflow does not know, names a folder, has no host, or is a
+                database that cannot be written to.
+        """
+        if not self.own:
+            self._check_form()
+        if self.database is not None:
+            _check_database(self.database, self.shown)
+        return self
+
+    def _check_form(self) -> None:
+        scheme = self.scheme
+        if scheme in ("", "file"):
+            raise UserError(
+                "the tracking address names a folder, and MLflow keeps runs in folders no more; a database does it: "
+                "--tracking sqlite:////absolute/path/mlflow.db, or leave --tracking and MLFLOW_TRACKING_URI out for "
+                "one in the store"
+            )
+        plugins = {each.name for each in entry_points(group="mlflow.tracking_store")}
+        if scheme not in (*SERVERS, *DATABASES, *DATABRICKS, *plugins):
+            # What stands before a colon alone may be a user or a token.
+            begins = f"begins with {scheme}://, which MLflow does not know" if "://" in self.uri else "has no scheme"
+            known = ", ".join((*SERVERS, *DATABASES, "databricks"))
+            raise UserError(
+                f"the tracking address (--tracking or MLFLOW_TRACKING_URI) {begins}; write it as http://HOST:PORT, or "
+                f"with another of {known}"
+            )
+        if scheme == "sqlite" and (not self.uri.partition("?")[0].partition("///")[2] or ":memory:" in self.uri):
+            raise UserError(
+                "the tracking address is a SQLite database in memory, which ends with its process; name a file: "
+                "--tracking sqlite:////absolute/path/mlflow.db"
+            )
+        if scheme in SERVERS:
+            try:
+                parts = urlsplit(self.uri)
+                host, _ = parts.hostname, parts.port
+                # A password with `/`, `?` or `#` written as itself ends what is taken for the host.
+                if "@" in self.uri.partition("://")[2][len(parts.netloc) :]:
+                    host = None
+            except ValueError:
+                host = None
+            if not host:
+                raise UserError(
+                    "the tracking address (--tracking or MLFLOW_TRACKING_URI) has no host, or a port that is none; "
+                    "write it as http://HOST:PORT, and `/ ? # @ :` in a user or password as %2F %3F %23 %40 %3A"
+                )
+
+    def _secrets(self) -> list[str]:
+        """All that must not be seen, the longest first."""
+        found = {os.environ.get(name, "") for name in SECRET_VARIABLES}
+        if self.scheme != "sqlite":
+            before, _, query = self.uri.partition("?")
+            found |= {query, *(value for _, value in parse_qsl(query))}
+            # A password may hold any character, written as itself by mistake: all up to the last `@` is taken for it.
+            user, at, _ = self.uri.partition("://")[2].rpartition("@")
+            if not at and "://" not in self.uri:
+                user, at, _ = before.rpartition("@")
+            password = user.partition(":")[2]
+            found |= {user, password, base64.b64encode(unquote(user).encode()).decode()} if at else set()
+        found |= {unquote(each) for each in found} | {quote(each, safe="") for each in found}
+        return sorted((each for each in found if len(each) >= SHORTEST_SECRET), key=len, reverse=True)
+
+
+def address_of(tracking: str | None, store: Store) -> Address:
+    """Return where to record: what is given, else what MLFLOW_TRACKING_URI names, else SQLite inside the store."""
+    uri = (tracking or os.environ.get("MLFLOW_TRACKING_URI") or "").strip()
+    own = store.root / OWN_DATABASE
+    if not uri or uri == f"{SQLITE}{own}":
+        return Address(f"{SQLITE}{own}", own, own=True)
+    path = uri.removeprefix(SQLITE).partition("?")[0]
+    # Whether `%` stands for itself there depends on the version of SQLAlchemy.
+    plain = uri.startswith(SQLITE) and path and "%" not in path and not path.startswith((":memory:", "file:"))
+    return Address(uri, Path(path).absolute() if plain else None)
+
+
+def _check_database(file: Path, shown: str) -> None:
+    remedy = "mend that, or name another database or server: --tracking sqlite:////absolute/path/mlflow.db"
+    if file.is_dir():
+        raise UserError(f"MLflow cannot record to {shown}: that is a folder, not a file; {remedy}")
+    folder = file.parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UserError(f"MLflow cannot record to {shown}: {folder} is no folder that you may write to; {remedy}")
+    if not file.is_file() or not file.stat().st_size:
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{quote(str(file))}?mode=rw", uri=True, timeout=0)) as database:
+            database.execute("begin immediate")
+            database.rollback()
+    except sqlite3.Error as error:
+        if "locked" not in str(error):
+            raise UserError(f"MLflow cannot record to {shown}: {error}; {remedy}") from None

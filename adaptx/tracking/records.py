@@ -1,0 +1,293 @@
+"""What each finished stage is as an MLflow run: plain data, read from the store.
+
+A training or a merge is a run of its own. An evaluated variant is a run with its factors as parameters and
+`<task>/<language>/<metric>` as metrics.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from adaptx import mixing_weights
+from adaptx.identity import evaluation_precision
+from adaptx.naming import factors, merges, module_name, module_path, path, train_name, trained_on
+from adaptx.plan import Plan
+from adaptx.specs import Evaluate, Merge, ModelSpec, ModuleStage, Train
+from adaptx.specs.fingerprint import canonical, fingerprint
+from adaptx.store import COMPLETE, Entry, Store
+from adaptx.tracking.markers import Markers
+from adaptx.zero_shot import source_languages
+
+MetricPoint = tuple[str, float, int]
+"""Name, value, step."""
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """What a run is found by."""
+
+    kind: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Rows that a training read."""
+
+    name: str
+    digest: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """One MLflow run.
+
+    stamp: how far the run has come, for its marker. milliseconds: the time of its metrics; it depends on the stored
+    stages alone, so that writing a metric twice changes nothing. artifacts: files, each with its folder in the run.
+    path: (name, key) of each training and merge that a variant went through. parent: the run that it is listed under.
+    """
+
+    key: RunKey
+    name: str
+    milliseconds: int
+    parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+    metrics: tuple[MetricPoint, ...] = ()
+    artifacts: tuple[tuple[Path, str | None], ...] = ()
+    data_sets: tuple[DataSet, ...] = ()
+    path: tuple[tuple[str, RunKey], ...] | None = None
+    parent: RunKey | None = None
+    status: str = "FINISHED"
+    stamp: str = ""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A run that is to be recorded; reading all of it is left to when its turn comes."""
+
+    key: RunKey
+    name: str
+    stage: ModuleStage | None = None
+    stamp: str = ""
+
+
+class Records:
+    """The runs of one plan's stored stages."""
+
+    def __init__(self, plan: Plan, store: Store) -> None:
+        self._plan, self._store = plan, store
+        self._variants: dict[str, list[Evaluate]] = {}
+        # The recipe's own evaluations, since two that differ by name alone are one node of the plan.
+        for evaluate in dict.fromkeys(plan.recipe.evaluations):
+            self._variants.setdefault(self._model_key(evaluate), []).append(evaluate)
+
+    def pending(self, markers: Markers) -> list[Pending]:
+        """Return what is stored and not recorded yet: trainings and merges first, since variants link to them."""
+        found: list[Pending] = []
+        for node in self._plan.nodes:
+            if isinstance(node.stage, Evaluate) or markers.has(node.kind, node.fingerprint):
+                continue
+            if self._store.find(node.fingerprint) is not None:
+                found.append(Pending(RunKey(node.kind, node.fingerprint), node.name, node.stage))
+        for key in self._variants:
+            stored = [entry.fingerprint for _, entry in self._stored(key)]
+            stamp = hashlib.sha256("".join(sorted(stored)).encode()).hexdigest()
+            if stored and not markers.has("variant", key, stamp):
+                label = factors(self._describing(key)).label
+                found.append(Pending(RunKey("variant", key), label, stamp=stamp))
+        return found
+
+    def record(self, pending: Pending) -> Record:
+        """Read a run from the store.
+
+        Raises:
+            OSError, ValueError, KeyError: a file of it is missing or damaged.
+        """
+        match pending.stage:
+            case Train():
+                return self._training(pending.stage, pending.key)
+            case Merge():
+                return self._merge(pending.stage, pending.key)
+            case None:
+                return self._variant(pending)
+
+    def _training(self, train: Train, key: RunKey) -> Record:
+        entry = self._entry(key.fingerprint)
+        result = entry.result
+        names = ("seconds", "steps", "examples_per_second", "tokens_per_second", "trainable_parameters",
+                 "head_parameters", "peak_memory_bytes", "predicted_memory_bytes", "rows_used",
+                 "selected_step", "energy_joules")  # fmt: skip
+        metrics = [(name, float(result[name]), 0) for name in names if result.get(name) is not None]
+        for step in map(json.loads, (entry.folder / "steps.jsonl").read_text().splitlines()):
+            metrics += [(f"train/{key}", float(step[key]), int(step["step"])) for key in ("loss", "learning_rate")]
+        metrics += [("development/score", float(e["score"]), int(e["step"])) for e in result["development"]]
+        parameters = {
+            "model": train.model.name,
+            "task": train.task.name,
+            "start": type(train.start).__name__,
+            **_flat(canonical(train.method), "method"),
+            **_flat(canonical(train.config), "config"),
+            "rows_used": result["rows_used"],
+            "rows_expected": result["rows_expected"],
+            "device": result["device"],
+            "threads": result["threads"],
+            "memory_measure": result["memory_measure"],
+        }
+        return Record(
+            key,
+            train_name(train),
+            _milliseconds([entry]),
+            parameters,
+            (*metrics, *_system_metrics(entry)),
+            ((entry.folder / "stage.json", None),),
+            tuple(self._data_sets(train)),
+        )
+
+    def _merge(self, merge: Merge, key: RunKey) -> Record:
+        """Return a merge's run: like a training's, without series, with its rule and the weights it used."""
+        entry = self._entry(key.fingerprint)
+        result = entry.result
+        metrics = [(name, float(result[name]), 0) for name in ("seconds", "parameters", "peak_memory_bytes")]
+        metrics += [(f"weight/{place}", weight, 0) for place, weight in enumerate(result["weights"] or ())]
+        metrics += [("search/score", tried["score"], step) for step, tried in enumerate(result["search"] or ())]
+        parameters = {
+            "model": merge.model.name,
+            "merged": " + ".join(result["merged"]),
+            **_flat(result["rule"], "rule"),
+            "head": type(merge.head).__name__,
+            "device": result["device"],
+            "memory_measure": result["memory_measure"],
+        }
+        artifacts = tuple((entry.folder / name, None) for name in ("stage.json", "result.json"))
+        return Record(key, module_name(merge), _milliseconds([entry]), parameters, tuple(metrics), artifacts)
+
+    def _variant(self, pending: Pending) -> Record:
+        """Return the run of the model that evaluations measure, with all of them that are stored so far."""
+        key = pending.key.fingerprint
+        stored = self._stored(key)
+        stage = self._describing(key)
+        described = factors(stage)
+        trainings = [entry for each in path(stage) if (entry := self._find(each)) is not None]
+        merged = [entry for each in merges(stage) if (entry := self._find(each)) is not None]
+        evaluated = [entry for _, entry in stored]
+        results = [(entry, entry.result) for entry in (*trainings, *merged)]
+        metrics = _scores(stored)
+        peaks = [result["peak_memory_bytes"] for _, result in results]
+        metrics["path/peak_memory_bytes"] = float(max([*peaks, *(e.result["peak_memory_bytes"] for e in evaluated)]))
+        if trainings:
+            metrics["trainable_parameters"] = float(results[len(trainings) - 1][1]["trainable_parameters"])
+            metrics["path/seconds"] = float(sum(result["seconds"] for _, result in results))
+        parameters = {
+            **asdict(described),
+            "family": stage.checkpoint.family.value,
+            "precision": evaluation_precision(stage),
+            **(_flat(canonical(stage.framing), "framing") if stage.framing is not None else {}),
+        }
+        artifacts = [
+            (entry.folder / name, entry.folder.name)
+            for entry in evaluated
+            for name in ("scores.json", mixing_weights.FILE)
+            if (entry.folder / name).is_file()
+        ]
+        modules = [(each, self._plan.fingerprint_of(each)) for each in module_path(stage)]
+        return Record(
+            pending.key,
+            described.label,
+            _milliseconds([*trainings, *merged, *evaluated]),
+            parameters,
+            tuple((name, value, 0) for name, value in metrics.items()),
+            (*artifacts, (evaluated[0].folder / "stage.json", None)),
+            path=tuple(
+                (module_name(each), RunKey("merge" if isinstance(each, Merge) else "train", known))
+                for each, known in modules
+            ),
+            stamp=pending.stamp,
+        )
+
+    def _describing(self, key: str) -> Evaluate:
+        """Return the evaluation that a variant's factors are of.
+
+        MLflow changes no parameter, so they must not depend on which evaluations are stored so far.
+        """
+        asked = self._variants[key]
+        return next((e for e in asked if not isinstance(e.model, ModelSpec) and trained_on(e.model, e.task)), asked[0])
+
+    def _stored(self, key: str) -> list[tuple[Evaluate, Entry]]:
+        return [(each, entry) for each in self._variants[key] if (entry := self._find(each)) is not None]
+
+    def _find(self, stage: ModuleStage | Evaluate) -> Entry | None:
+        return self._store.find(self._plan.fingerprint_of(stage))
+
+    def _entry(self, fingerprint: str) -> Entry:
+        entry = self._store.find(fingerprint)
+        assert entry is not None
+        return entry
+
+    def _model_key(self, evaluate: Evaluate) -> str:
+        """Return the fingerprint of what is evaluated: a module's or a bare checkpoint's, with how it is read."""
+        model = evaluate.model
+        if isinstance(model, ModelSpec):
+            place = self._plan.identities.place(model)
+            key = hashlib.sha256((place.digest or place.nominal).encode()).hexdigest()
+        else:
+            key = self._plan.fingerprint_of(model)
+        if evaluate.framing is None and evaluate.precision is None:
+            return key
+        # One model read in two ways is two variants.
+        return fingerprint([key, canonical(evaluate.framing), evaluate.precision])
+
+    def _data_sets(self, train: Train) -> Iterable[DataSet]:
+        for rows in train.task.train:
+            place = self._plan.identities.place(rows)
+            digest = hashlib.sha256((place.digest or place.nominal).encode()).hexdigest()[:36]
+            yield DataSet(rows.address, digest, json.dumps({"address": rows.address, "revision": place.nominal}))
+
+
+def report_record(name: str, key: str, files: Iterable[Path], metrics: dict[str, float]) -> Record:
+    """Return a report's run: its files as artifacts."""
+    milliseconds = int(time.time() * 1000)
+    points = tuple((metric, value, 0) for metric, value in metrics.items())
+    artifacts = tuple((file.resolve(), None) for file in files)
+    return Record(RunKey("report", key), name, milliseconds, metrics=points, artifacts=artifacts)
+
+
+def _system_metrics(entry: Entry) -> Iterable[MetricPoint]:
+    file = entry.folder / "system.jsonl"
+    for step, line in enumerate(map(json.loads, file.read_text().splitlines()) if file.is_file() else ()):
+        yield from ((f"system/{name}", float(value), step) for name, value in line.items() if name != "seconds")
+
+
+def _milliseconds(entries: list[Entry]) -> int:
+    """Return when the last of these stages was finished."""
+    return int(max((entry.folder / COMPLETE).stat().st_mtime for entry in entries) * 1000)
+
+
+def _scores(stored: list[tuple[Evaluate, Entry]]) -> dict[str, float]:
+    """`<task>/<language>/<metric>`, the average over languages, and that over languages not trained on."""
+    scores: dict[str, float] = {}
+    grouped: dict[tuple[str, str], list[tuple[bool, float]]] = {}
+    for stage, entry in stored:
+        for metric, value in entry.result["metrics"].items():
+            scores[f"{stage.task.name}/{stage.language}/{metric}"] = value
+            is_source = stage.language in source_languages(stage)
+            grouped.setdefault((stage.task.name, metric), []).append((is_source, value))
+    for (task, metric), values in grouped.items():
+        scores[f"{task}/avg/{metric}"] = sum(value for _, value in values) / len(values)
+        others = [value for is_source, value in values if not is_source]
+        if others:
+            scores[f"{task}/avg_zero_shot/{metric}"] = sum(others) / len(others)
+    return scores
+
+
+def _flat(value: Any, name: str) -> dict[str, Any]:
+    """Nested JSON as dotted parameters; a dataclass's type stands under its own name."""
+    if not isinstance(value, dict):
+        return {name: value}
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        flat.update(_flat(item, name if key == "type" else f"{name}.{key}"))
+    return flat
