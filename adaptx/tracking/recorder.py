@@ -22,7 +22,7 @@ WAIT_SECONDS = 25.0
 """How long a command waits at its end for a server that does not answer."""
 STEADY_SECONDS = 5.0
 """It waits on as long as a run is written at least that often."""
-FILE_SECONDS = 60.0
+FILE_SECONDS = 120.0
 """The same for a database file, which another process may have locked, on a machine that may be busy."""
 INTERRUPTED_SECONDS = 5.0
 SAFE = (
