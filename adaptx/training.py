@@ -299,14 +299,23 @@ def micro_batch_budget(resources: Resources, device: torch.device) -> Budget:
 
 
 def _groups(own: dict[Key, nn.Parameter], heads: list[nn.Parameter], config: TrainConfig) -> list[dict[str, Any]]:
-    """Module and heads, each with and without weight decay (biases and norms are vectors, and go without)."""
+    """Module and heads, each with and without weight decay."""
     head_rate = config.head_learning_rate or config.learning_rate
+    module = [(parameter, decays(key, parameter)) for key, parameter in own.items()]
+    of_heads = [(parameter, parameter.ndim > 1) for parameter in heads]
     groups: list[dict[str, Any]] = []
-    for parameters, rate in ((list(own.values()), config.learning_rate), (heads, head_rate)):
-        for decay, chosen in (
-            (config.weight_decay, [p for p in parameters if p.ndim > 1]),
-            (0.0, [p for p in parameters if p.ndim <= 1]),
-        ):
-            if chosen:
+    for parameters, rate in ((module, config.learning_rate), (of_heads, head_rate)):
+        for decay, wanted in ((config.weight_decay, True), (0.0, False)):
+            if chosen := [parameter for parameter, is_decayed in parameters if is_decayed is wanted]:
                 groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
     return groups
+
+
+def decays(key: Key, parameter: nn.Parameter) -> bool:
+    """Return whether weight decay shrinks a module's parameter.
+
+    Biases and norms, which are vectors, go without it, and so does T5's table of relative positions, a bias too.
+    Hugging Face's Trainer forms the same groups.
+    """
+    _, site, tensor = key
+    return parameter.ndim > 1 and "bias" not in site and "bias" not in tensor
