@@ -94,15 +94,6 @@ def rows_read(rows: Rows, limit: int | None) -> int | None:
     return min(known) if known else None
 
 
-def num_steps(train: Train, num_rows: int) -> int:
-    """Optimiser steps of a training over so many rows; the last batch of an epoch may be short."""
-    config = train.config
-    if config.max_steps is not None:
-        return config.max_steps
-    assert config.epochs is not None
-    return max(1, -(-int(num_rows * config.epochs + 0.5) // config.batch_size))
-
-
 def trainable_parameters(train: Train, shape: Shape) -> int:
     """Parameters that the method trains, the head left out."""
     if isinstance(train.start, Fuse):
@@ -203,7 +194,7 @@ def cost(
         return None
     sampling = stage.task.sampling if isinstance(stage.task, Mixture) else None
     sizes = list(counts.values())
-    examples = num_steps(stage, epoch_items(sizes, sampling)) * stage.config.batch_size
+    examples = stage.config.num_steps(epoch_items(sizes, sampling)) * stage.config.batch_size
     shares = task_shares(sizes, sampling) if sampling is not None else [1.0]
     per_example = sum(
         share * tokens_per_example(task, tokens_per_text) for task, share in zip(counts, shares, strict=True)

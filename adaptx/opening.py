@@ -70,10 +70,17 @@ def build_options(model: str | None, size: str | None, settings: tuple[str, ...]
     """Options of build() from --set, --model and --size.
 
     Raises:
-        UserError: a --set that is not KEY=VALUE.
+        UserError: a --set that is not KEY=VALUE, or two values for one key.
     """
-    options = dict(_setting(text) for text in settings)
-    options.update({key: value for key, value in (("model", model), ("size", size)) if value is not None})
+    options: dict[str, str] = {}
+    given = [(f"--set {text}", *_setting(text)) for text in settings]
+    given += [
+        (f"--{key} {value}", key, value) for key, value in (("model", model), ("size", size)) if value is not None
+    ]
+    for shown, key, value in given:
+        if options.get(key, value) != value:
+            raise UserError(f"{shown}: {key} is already given as {options[key]!r}; give it once")
+        options[key] = value
     return options
 
 
@@ -81,4 +88,4 @@ def _setting(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UserError(f"--set {text}: write it as KEY=VALUE")
-    return key.strip(), value
+    return key.strip(), value.strip()

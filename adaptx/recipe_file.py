@@ -1,28 +1,20 @@
 """Recipes from Python files: `build()` and its options."""
 
 import dataclasses
-import importlib.util
 import inspect
-import sys
-import traceback
-import types
-import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from adaptx.catalog.methods import find_method
-from adaptx.catalog.models import find_model
 from adaptx.catalog.near import near
-from adaptx.catalog.tasks import find_task
 from adaptx.errors import UserError
+from adaptx.recipe_code import import_recipe, running
+from adaptx.recipe_options import arguments
 from adaptx.specs import (
     Evaluate,
     Fuse,
     Linear,
     Merge,
     Merged,
-    Method,
     ModelSpec,
     ModuleStage,
     Precision,
@@ -30,9 +22,9 @@ from adaptx.specs import (
     Recipe,
     Sequential,
     Stack,
-    Task,
     Train,
 )
+from adaptx.specs.kinds import shown
 from adaptx.specs.merge import MergeRule, searched
 
 
@@ -51,21 +43,42 @@ def load_recipe(
     path = Path(file)
     if not path.is_file():
         there = sorted(str(found) for found in path.parent.glob("*.py")) if path.parent.is_dir() else []
-        raise UserError(f"recipe {file}: there is no such file; near: {near(str(path), there)}")
-    build = getattr(_import(path), "build", None)
-    if not callable(build):
-        raise UserError(f"recipe {file} has no build(): add `def build() -> Recipe:` that returns its evaluations")
-    try:
-        recipe = build(**_arguments(path, build, options or {}))
-    except UserError:
-        raise
-    except ValueError as error:
-        raise UserError(f"recipe {file}: {error}") from error
-    except Exception as error:
-        raise UserError(f"recipe {file}{_line(path, error)}: build() fails: {_named(error)}") from error
-    if not isinstance(recipe, Recipe):
-        raise UserError(f"recipe {file}: build() returned a {type(recipe).__name__}, not an adaptx.Recipe")
+        what = "it is a folder; name a file in it" if path.is_dir() else "there is no such file"
+        raise UserError(f"recipe {file}: {what}; near: {near(str(path), there)}")
+    with running(path):
+        build = getattr(import_recipe(path), "build", None)
+        if (reason := _no_build(build)) is not None:
+            raise UserError(f"{reason}: add `def build() -> Recipe:` that returns its evaluations")
+        assert build is not None
+        recipe = build(**arguments(build, options or {}))
+        if not isinstance(recipe, Recipe):
+            raise UserError(f"build() {_no_recipe(recipe)}")
     return edited(recipe, limit, precision)
+
+
+def _no_build(build: object) -> str | None:
+    """Say why there is no function to call, or None."""
+    if build is None:
+        return "the file has no build()"
+    if isinstance(build, type) or not callable(build):
+        return f"the file has no build(): its `build` is {shown(build)}, not a function"
+    return None
+
+
+def _no_recipe(returned: object) -> str:
+    """Say what was returned in place of a recipe, and what to write."""
+    if inspect.iscoroutine(returned):
+        returned.close()
+        return "is async, so nothing was built; write `def build()` without async"
+    if inspect.isgenerator(returned) or inspect.isasyncgen(returned):
+        return "yields, so nothing was built; collect the evaluations and `return Recipe(name, tuple(evaluations))`"
+    if returned is None:
+        return "returned nothing; end it with `return Recipe(name, evaluations)`"
+    several = isinstance(returned, tuple | list)
+    if isinstance(returned, Evaluate) or several:
+        given = "tuple(evaluations)" if several else "(evaluation,)"
+        return f"returned a {type(returned).__name__}, not an adaptx.Recipe; return Recipe('name', {given})"
+    return f"returned a {type(returned).__name__}, not an adaptx.Recipe; end it with `return Recipe(name, evaluations)`"
 
 
 def edited(recipe: Recipe, limit: int | None = None, precision: Precision | None = None) -> Recipe:
@@ -123,83 +136,3 @@ def _limited(rule: MergeRule, limit: int | None) -> MergeRule:
 def _least(own: int | None, given: int | None) -> int | None:
     limits = [limit for limit in (own, given) if limit is not None]
     return min(limits) if limits else None
-
-
-def _import(path: Path) -> types.ModuleType:
-    name = f"adaptx_recipe_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path.absolute())
-    if spec is None or spec.loader is None:
-        raise UserError(f"recipe {path}: not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"recipe {path}{_line(path, error)} fails on import: {_named(error)}") from error
-    return module
-
-
-def _named(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
-def _line(path: Path, error: Exception) -> str:
-    """`, line N`: the innermost line of the recipe's own that led to the error."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path.absolute()]
-    return f", line {frames[-1].lineno}" if frames else ""
-
-
-def _arguments(path: Path, build: Any, options: Mapping[str, str]) -> dict[str, Any]:
-    parameters = inspect.signature(build).parameters
-    hints = typing.get_type_hints(build)
-    values: dict[str, Any] = {}
-    for key, text in options.items():
-        if key not in parameters:
-            takes = f"it takes: {', '.join(parameters)}" if parameters else "it takes no options"
-            raise UserError(f"recipe {path} has no option {key!r}; near: {near(key, parameters)} ({takes})")
-        values[key] = _convert(path, key, text, hints.get(key, str))
-    needed = [name for name, each in parameters.items() if each.default is each.empty and each.kind in _BY_NAME]
-    if missing := [name for name in needed if name not in values]:
-        shown = " ".join(f"--{name} NAME" if name in OPTIONS else f"--set {name}=VALUE" for name in missing)
-        raise UserError(f"recipe {path} needs {shown}")
-    return values
-
-
-_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-OPTIONS = ("model", "size")
-"""Parameters of `build` that the command line has options of their own for."""
-
-_NAMED: dict[Any, Callable[[str], Any]] = {ModelSpec: find_model, Task: find_task, Method: find_method}
-"""Types of options that are looked up in the catalog by name."""
-
-_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-
-
-def _convert(path: Path, key: str, text: str, hint: Any) -> Any:
-    """An option's text as its parameter's type: bool, int, float, str, one of given words, what the catalog names, or a
-    tuple by commas.
-    """
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if hint in _NAMED:
-        try:
-            return _NAMED[hint](text)
-        except ValueError as error:
-            raise UserError(f"recipe {path}: option {key}={text!r}: {error}") from error
-    if origin is typing.Literal:
-        if text not in arguments:
-            raise UserError(f"recipe {path}: option {key}={text!r}: choose one of {', '.join(map(str, arguments))}")
-        return text
-    if origin is tuple:
-        return tuple(_convert(path, key, part.strip(), arguments[0]) for part in text.split(",") if part.strip())
-    if origin in (typing.Union, types.UnionType):
-        if text.lower() == "none" and type(None) in arguments:
-            return None
-        return _convert(path, key, text, next(option for option in arguments if option is not type(None)))
-    try:
-        if hint is bool:
-            return _TRUTH[text.lower()]
-        return hint(text) if hint in (int, float) else text
-    except (KeyError, ValueError) as error:
-        raise UserError(f"recipe {path}: option {key}={text!r} is not a {hint.__name__}") from error

@@ -3,7 +3,6 @@
 What a step draws depends on its number, the seed and the sizes alone, so a resumed training needs no sampler state.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
@@ -26,7 +25,7 @@ class Sampler:
         self.sizes, self.config = tuple(sizes), config
         self._shares = task_shares(self.sizes, sampling) if sampling is not None else None
         self._drawn_before = [np.zeros(len(sizes), dtype=np.int64)]
-        self.num_steps = num_steps(config, epoch_items(self.sizes, sampling))
+        self.num_steps = config.num_steps(epoch_items(self.sizes, sampling))
 
     def batch(self, step: int) -> list[tuple[int, list[int]]]:
         """(task, its items) of a step, counted from 0; tasks without an item in it are left out."""
@@ -50,14 +49,6 @@ class Sampler:
             last = len(self._drawn_before) - 1
             self._drawn_before.append(self._drawn_before[last] + self._counts(last))
         return self._drawn_before[step]
-
-
-def num_steps(config: TrainConfig, num_items: int) -> int:
-    """Optimiser steps of the budget; an epoch's last batch is filled up from the next epoch's order."""
-    if config.max_steps is not None:
-        return config.max_steps
-    assert config.epochs is not None
-    return max(1, math.ceil(num_items * config.epochs / config.batch_size))
 
 
 def batch_indices(step: int, num_items: int, batch_size: int, seed: int) -> list[int]:

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from adaptx.specs import Hidden, Precision, Rows, Temperature
+from adaptx.specs import Exposure, Hidden, Precision, Rows, Seen, Temperature, Train
 from adaptx.specs.fingerprint import is_outside_identity
 
 # Values that the rules below cannot guess: field -> valid values.
@@ -19,11 +19,20 @@ GIVEN: dict[str, tuple[Any, ...]] = {
     "language": ("ko", "de", "en"),
     "framing": (Hidden(layer=5), None),
     "embedding": (Hidden(layer=5), Hidden(layer=6)),
+    "columns": ((("text", "other"),),),
+    "wording": ((("question", (("cause", "why"),)),),),
+    "starts_with": (("set", "x"),),
+    "answers": ((("yes", "ja"),),),
+    "by_language": (),
+    "shape": (None,),
+    "activation": ("gelu", "tanh"),
+    "seen": ((Seen("nli", Exposure.KIND),),),
     "sampling": (Temperature(3.0), Temperature(4.0)),
     # Identity only where there is a limit: tests/test_identity.py has a test of their own.
     "limit_seed": (),
     "parallel_group": (),
 }
+PRECISION, *_ = typing.get_args(Precision)
 ONE_SET = Rows("some/set", "config", "split", "fo", (("text", "text"),))
 
 
@@ -84,14 +93,18 @@ def _others(name: str, value: Any, hint: Any) -> list[Any]:
             return [members[(members.index(value) + 1) % len(members)]]
         case None:
             first = next(option for option in options if option is not type(None))
+            if first is bool:
+                return [True]
             if isinstance(first, enum.EnumType):
                 return list(first)
-            return [{int: 7, float: 0.5, str: "x", Precision: "bf16", Hidden: Hidden(layer=3)}.get(first, "x")]
+            return [{int: 7, float: 0.5, str: "x", PRECISION: "bf16", Hidden: Hidden(layer=3)}.get(first, "x")]
         case tuple():
             item = next(iter(typing.get_args(hint)), None)
             last = value[-1] if value else (ONE_SET if item is Rows else "x")
             # A set in one more language is another evaluation set; one more of the same is not valid.
+            # Likewise a module that is mixed in twice.
             more = dataclasses.replace(last, language="fo") if isinstance(last, Rows) else last
+            more = dataclasses.replace(last, limit=99) if isinstance(last, Train) else more
             longer = (*value, f"{more}x" if isinstance(more, str) else more)
             return [longer, (*value[:-1], last / 2)] if isinstance(last, float) else [longer]
         case _:
@@ -102,5 +115,5 @@ def _others(name: str, value: Any, hint: Any) -> list[Any]:
 def _made(cls: type) -> Any:
     try:
         return cls()
-    except TypeError:
+    except ValueError:
         return None

@@ -3,10 +3,12 @@
 import dataclasses
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from adaptx.catalog import E5_MINI, LAREQA, MODELS, NLI, SIB200, SNLI, TASKS, TATOEBA, XLMR_BASE
 from adaptx.catalog.support import FORMATS_TRAINED
-from adaptx.costs import cost, num_steps, rows_read, tokens_per_example, trainable_parameters
+from adaptx.costs import cost, rows_read, tokens_per_example, trainable_parameters
 from adaptx.specs import (
     Bottleneck,
     Evaluate,
@@ -38,16 +40,22 @@ def trained(method=Lora(), model=XLMR_BASE, task=SNLI, config=CONFIG, **more) ->
 )
 def test_steps(epochs, max_steps, rows: int, steps: int) -> None:
     config = TrainConfig(learning_rate=1e-3, epochs=epochs, max_steps=max_steps, batch_size=32)
-    assert num_steps(trained(config=config), rows) == steps
+    assert config.num_steps(rows) == steps
 
 
-def test_planned_steps_are_the_loops_steps() -> None:
-    from adaptx.sampling import num_steps as loop_steps
+@given(
+    rows=st.integers(1, 5_000),
+    epochs=st.decimals("0.1", 5, places=1).map(float) | st.floats(0.01, 5),
+    batch_size=st.integers(1, 64),
+)
+@example(rows=33, epochs=0.1, batch_size=3)
+@example(rows=3_000, epochs=2.7, batch_size=3)
+@example(rows=701, epochs=0.3, batch_size=3)
+def test_planned_steps_are_the_loops_steps(rows: int, epochs: float, batch_size: int) -> None:
+    from adaptx.sampling import Sampler
 
-    for epochs in (0.3, 1, 1.5, 2, 3.7):
-        for rows in (1, 31, 32, 33, 300, 701):
-            train = trained(config=dataclasses.replace(CONFIG, epochs=epochs))
-            assert num_steps(train, rows) == loop_steps(train.config, rows), (epochs, rows)
+    train = trained(config=TrainConfig(1e-3, epochs=epochs, batch_size=batch_size), limit=rows)
+    assert cost(train).examples == Sampler([rows], train.config).num_steps * batch_size
 
 
 def test_a_mixtures_planned_steps_are_the_loops_steps() -> None:
@@ -84,7 +92,7 @@ def test_trainable_parameters_by_method() -> None:
     assert trainable_parameters(trained(Lora(rank=4, sites=("up", "down"))), shape) == 12 * 2 * 4 * (768 + 3072)
     assert trainable_parameters(trained(Bottleneck(16)), shape) == 12 * (2 * 768 * 48 + 48 + 768)
     adapter = trained(Bottleneck())
-    fused = trained(Bottleneck(), task=NLI, start=Fuse((adapter, adapter)))
+    fused = trained(Bottleneck(), task=NLI, start=Fuse((adapter, trained(Bottleneck(), limit=9))))
     assert trainable_parameters(fused, shape) == 12 * (3 * 768 * 768 + 2 * 768)
 
 

@@ -498,13 +498,6 @@ def test_every_reason_is_told_once(sources) -> None:
     assert str(caught.value).count("\n  - ") == 2
 
 
-def test_values_without_a_stable_form_are_users_errors(model, sources) -> None:
-    with pytest.raises(UserError, match=r"recipe question: method\.alpha is a function"):
-        planned(sources, everywhere(train(model, NLI, Lora(alpha=lambda: 1)), NLI))
-    with pytest.raises(UserError, match=r"recipe question: .*unhashable.*take tuples, not lists or sets"):
-        planned(sources, everywhere(train(model, NLI, Lora(sites=["query"])), NLI))
-
-
 def test_missing_rows_are_named_before_anything_runs(model, data) -> None:
     os.unlink(data / f"{NLI.rows_in('id').address}.parquet")
     with pytest.raises(

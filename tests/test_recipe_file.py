@@ -79,12 +79,12 @@ def test_options_are_converted_to_their_parameters_types(write) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"learning_rat": "1"}, r"no option 'learning_rat'; near: learning_rate \(it takes: model, size, "),
-        ({"steps": "many"}, "option steps='many' is not a int"),
-        ({"steps": "1.5"}, "option steps='1.5' is not a int"),
-        ({"learning_rate": "fast"}, "option learning_rate='fast' is not a float"),
-        ({"fast": "maybe"}, "option fast='maybe' is not a bool"),
-        ({"seeds": "1,x"}, "option seeds='x' is not a int"),
+        ({"learning_rat": "1"}, r"there is no option 'learning_rat'; near: learning_rate \(it takes: model, size, "),
+        ({"steps": "many"}, "option steps='many': it is not a whole number"),
+        ({"steps": "1.5"}, "option steps='1.5': it is not a whole number"),
+        ({"learning_rate": "fast"}, "option learning_rate='fast': it is not a finite number"),
+        ({"fast": "maybe"}, "option fast='maybe': it is not true or false"),
+        ({"seeds": "1,x"}, "option seeds='1,x': it is not a whole number"),
         ({"model": "xlm-roberta-bas"}, r"model 'xlm-roberta-bas' is neither .*near: .*xlm-roberta-base"),
     ],
 )
@@ -104,12 +104,15 @@ def test_options_that_are_wrong(write, options, said: str) -> None:
             "def build():\n    return Evaluate(E5_MINI, TATOEBA, 'xx')",
             "task tatoeba has no evaluation rows in 'xx'; it",
         ),
-        ("def build():\n    Lora(rnk=8)", r"recipe\.py, line 5: build\(\) fails: TypeError: .*'rnk'"),
+        ("def build():\n    Lora(rnk=8)", r"recipe\.py, line 5: Lora has no field 'rnk'; near: rank"),
         ("def build(steps):\n    return steps", "needs --set steps=VALUE"),
-        ("def build():\n    return {}['key']", r"line 5: build\(\) fails: KeyError: 'key'"),
-        ("import nothing_of_that_name", r"line 4 fails on import: ModuleNotFoundError"),
-        ("def build(:", r"fails on import: SyntaxError"),
-        ("TrainConfig(1e-3)", r"fails on import: ValueError: .*give exactly one of the two"),
+        ("def build():\n    return {}['key']", r"line 5 fails: KeyError: 'key'; mend that line"),
+        (
+            "import nothing_of_that_name",
+            "line 4 fails: ModuleNotFoundError: .*; near, beside the recipe: none. Put nothing_of_",
+        ),
+        ("def build(:", r"recipe\.py, line 4 is no Python: SyntaxError"),
+        ("TrainConfig(1e-3)", r"recipe\.py, line 4: TrainConfig\(.*give exactly one of the two"),
     ],
 )
 def test_recipes_that_are_wrong(write, body: str, said: str) -> None:

@@ -16,7 +16,7 @@ from adaptx.checkpoints import FILE, Checkpoints, deferred_interrupt
 from adaptx.formats.interface import Items
 from adaptx.methods.module import capture
 from adaptx.progress import Silent
-from adaptx.sampling import Sampler, batch_indices, num_steps
+from adaptx.sampling import Sampler, batch_indices
 from adaptx.specs import (
     Best,
     Bottleneck,
@@ -200,7 +200,7 @@ def test_without_warm_up_the_first_step_is_at_the_peak():
     ],
 )
 def test_the_number_of_steps(budget, examples, steps):
-    assert num_steps(tiny.config(**{"max_steps": None, **budget}, batch_size=8), examples) == steps
+    assert tiny.config(**{"max_steps": None, **budget}, batch_size=8).num_steps(examples) == steps
 
 
 @pytest.mark.parametrize(("num_examples", "batch_size"), [(12, 4), (13, 4), (5, 7), (3, 32), (1, 1)])

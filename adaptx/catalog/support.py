@@ -2,7 +2,6 @@
 
 import importlib.util
 from collections.abc import Sequence
-from typing import cast
 
 from adaptx.catalog.merging import merge_refusal
 from adaptx.catalog.models import FAMILIES
@@ -341,10 +340,8 @@ def head_unfit(stage: ModuleStage, task: Task) -> str | None:
 
 
 def _evaluate_refusal(evaluate: Evaluate) -> str | None:
-    task, answers = evaluate.task, cast(object, evaluate.model)
+    task = evaluate.task
     name = f"evaluation of {task.name} in {evaluate.language}"
-    if isinstance(answers, Published):
-        return f"{name}: {answers.name} was trained elsewhere and is a start; train from it: Sequential({answers.name})"
     if isinstance(task.format, FORMATS_WITHOUT_HEAD) or _asked_as_text(evaluate):
         if isinstance(task.format, Retrieval) and not task.pool:
             return f"{name}: retrieval ranks a pool of candidates; name it with Task(pool=...)"

@@ -1,7 +1,8 @@
 """What a transformer layer is made of in each supported architecture, as plain values."""
 
 import enum
-from dataclasses import dataclass
+
+from adaptx.specs.checked import spec
 
 
 class ModelFamily(enum.Enum):
@@ -14,7 +15,7 @@ ATTENTION = ("query", "key", "value", "output")
 EVERY_MAP = (*ATTENTION, "up", "gate", "down")
 
 
-@dataclass(frozen=True)
+@spec
 class Architecture:
     """What a `model_type` adds to the plain sizes of a checkpoint.
 

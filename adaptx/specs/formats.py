@@ -1,23 +1,28 @@
 """Task formats as plain values: what a row holds, what is predicted. Behaviour lives in `adaptx.formats`."""
 
 import enum
-from dataclasses import dataclass
+from typing import Annotated
+
+from adaptx.errors import UserError
+from adaptx.specs.checked import spec
+from adaptx.specs.kinds import shown
+from adaptx.specs.ranges import Count, Natural, PartialShare, Positive, Within, Word
 
 
-@dataclass(frozen=True)
+@spec
 class Classification:
     """One label for a text or a pair of texts. Roles: `text`, optionally `pair`, and `label`.
 
     The label set agrees with another when the names do, in any order.
     """
 
-    labels: tuple[str, ...]
+    labels: tuple[Word, ...]
 
     def __post_init__(self) -> None:
         _check_labels("Classification", self.labels)
 
 
-@dataclass(frozen=True)
+@spec
 class MultipleChoice:
     """The right one of any number of choices. Roles: `text`, optionally `question`, `choices` (a list), `label`.
 
@@ -26,20 +31,20 @@ class MultipleChoice:
     """
 
 
-@dataclass(frozen=True)
+@spec
 class Tagging:
     """One tag a word. Roles: `tokens` and `tags` (lists of one length).
 
     The first sub-word of a word carries its tag; sentences longer than the model reads are split and rejoined.
     """
 
-    labels: tuple[str, ...]
+    labels: tuple[Word, ...]
 
     def __post_init__(self) -> None:
         _check_labels("Tagging", self.labels)
 
 
-@dataclass(frozen=True)
+@spec
 class QuestionAnswering:
     """A span of the context that answers the question. Roles: `question`, `context`, `answers`, `answer_starts`.
 
@@ -52,19 +57,10 @@ class QuestionAnswering:
     """
 
     unanswerable: bool = False
-    stride: int | None = None
-    question_tokens: int = 64
-    answer_tokens: int = 30
-    n_best: int = 20
-
-    def __post_init__(self) -> None:
-        if self.stride is not None and self.stride < 0:
-            raise ValueError(
-                f"QuestionAnswering(stride={self.stride}): it is at least 0, or None for a third of a window"
-            )
-        for name in ("question_tokens", "answer_tokens", "n_best"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"QuestionAnswering({name}={getattr(self, name)}): it is at least 1")
+    stride: Natural | None = None
+    question_tokens: Count = 64
+    answer_tokens: Count = 30
+    n_best: Count = 20
 
 
 class CandidateText(enum.Enum):
@@ -74,7 +70,7 @@ class CandidateText(enum.Enum):
     JOINED = "one text, the context right behind the candidate"
 
 
-@dataclass(frozen=True)
+@spec
 class Retrieval:
     """Dual-encoder retrieval: a query's right candidates are found among the task's pool by cosine.
 
@@ -91,16 +87,12 @@ class Retrieval:
     paragraph without a space, line breaks taken out.
     """
 
-    temperature: float = 0.05
+    temperature: Positive = 0.05
     trained_as: CandidateText = CandidateText.PAIR
     ranked_as: CandidateText = CandidateText.JOINED
 
-    def __post_init__(self) -> None:
-        if self.temperature <= 0:
-            raise ValueError(f"Retrieval(temperature={self.temperature}): it must be above zero")
 
-
-@dataclass(frozen=True)
+@spec
 class Bitext:
     """Nearest neighbour among sentence embeddings, by cosine. Roles: `query` and `candidate`, aligned by row.
 
@@ -108,7 +100,7 @@ class Bitext:
     """
 
 
-@dataclass(frozen=True)
+@spec
 class BitextMining:
     """Which sentences of two lists translate one another, by ratio margin (Artetxe and Schwenk 2019, arXiv:1811.01136).
 
@@ -118,29 +110,21 @@ class BitextMining:
     sentences of each side; what is scored are the others.
     """
 
-    neighbours: int = 4
-    development_every: int = 5
-
-    def __post_init__(self) -> None:
-        if self.neighbours < 1 or self.development_every < 2:
-            raise ValueError(f"{self}: neighbours is at least 1, development_every at least 2")
+    neighbours: Count = 4
+    development_every: Annotated[int, Within(least=2)] = 5
 
 
-@dataclass(frozen=True)
+@spec
 class MaskedLanguageModel:
     """Masked words of a text, by the checkpoint's own language-model head (Devlin et al. 2019). Role: `text`.
 
     share: of tokens that are predicted; of these 80 % are masked, 10 % replaced, 10 % left as they are.
     """
 
-    share: float = 0.15
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share < 1:
-            raise ValueError(f"MaskedLanguageModel(share={self.share}): a share lies between 0 and 1")
+    share: PartialShare = 0.15
 
 
-@dataclass(frozen=True)
+@spec
 class SpanCorruption:
     """Spans of a text that were dropped, written in order (Raffel et al. 2020, arXiv:1910.10683). Role: `text`.
 
@@ -148,12 +132,8 @@ class SpanCorruption:
     (`<extra_id_0>`), through `Text` framing.
     """
 
-    share: float = 0.15
-    mean_span: float = 3.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share < 1 or self.mean_span < 1:
-            raise ValueError(f"{self}: share lies between 0 and 1, mean_span is at least 1")
+    share: PartialShare = 0.15
+    mean_span: Annotated[float, Within(least=1)] = 3.0
 
 
 TaskFormat = (
@@ -170,5 +150,7 @@ TaskFormat = (
 
 
 def _check_labels(name: str, labels: tuple[str, ...]) -> None:
-    if len(labels) < 2 or len(set(labels)) != len(labels):
-        raise ValueError(f"{name} needs at least two distinct labels, got {labels}")
+    twice = [label for place, label in enumerate(labels) if label in labels[:place]]
+    if len(labels) < 2 or twice:
+        cause = f"{twice[0]!r} is there twice" if twice else f"there are {len(labels)}"
+        raise UserError(f"{name}(labels={shown(labels)}): {cause}; name at least two distinct labels")

@@ -5,12 +5,15 @@ of each site, of full fine-tuning the difference to the checkpoint, and of a bot
 arithmetic is in `adaptx.composition.merging`, one file a rule.
 """
 
-from dataclasses import dataclass
+from typing import Annotated
 
+from adaptx.errors import UserError
+from adaptx.specs.checked import spec
+from adaptx.specs.ranges import Count, Natural, NotNegative, PositiveShare, Seed, ShareBelowOne, Within
 from adaptx.specs.task import Task
 
 
-@dataclass(frozen=True)
+@spec
 class LoraHub:
     """Weights by gradient-free search (Huang et al. 2023, arXiv:2307.13269, section 3.3).
 
@@ -19,27 +22,25 @@ class LoraHub:
     them uniform weights. The paper's released code minimises a loss with nevergrad.
     """
 
-    evaluations: int = 40
+    evaluations: Annotated[int, Within(least=5)] = 40
     low: float = -1.5
     high: float = 1.5
-    regularisation: float = 0.05
-    seed: int = 1
+    regularisation: NotNegative = 0.05
+    seed: Seed = 1
 
     def __post_init__(self) -> None:
-        if self.evaluations < 5 or self.regularisation < 0 or self.seed < 0:
-            raise ValueError(f"{self}: evaluations is at least 5, regularisation and seed at least 0")
         if not (self.low < self.high and self.high > 0):
-            raise ValueError(f"LoraHub(low={self.low}, high={self.high}): low must be below high, and high above 0")
+            raise UserError(f"LoraHub(low={self.low}, high={self.high}): low must be below high, and high above 0")
 
 
-@dataclass(frozen=True)
+@spec
 class GreedySoup:
     """Add modules to an average, the best first, as long as it scores no worse (Wortsman et al. 2022,
     arXiv:2203.05482, section 2, recipe 1).
     """
 
 
-@dataclass(frozen=True)
+@spec
 class Searched:
     """Weights found by scoring merged modules on a task's development rows.
 
@@ -48,14 +49,10 @@ class Searched:
 
     task: Task
     by: LoraHub | GreedySoup = LoraHub()
-    limit: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.limit is not None and self.limit < 1:
-            raise ValueError(f"Searched(limit={self.limit}): a row limit is at least 1, or None for all rows")
+    limit: Count | None = None
 
 
-@dataclass(frozen=True)
+@spec
 class Linear:
     """The weighted sum of updates; weights None is their average.
 
@@ -67,10 +64,13 @@ class Linear:
 
     def __post_init__(self) -> None:
         if isinstance(self.weights, tuple) and not any(self.weights):
-            raise ValueError(f"Linear(weights={self.weights}): weights of nothing but zeros leave the bare checkpoint")
+            raise UserError(
+                f"Linear(weights={self.weights}): weights of nothing but zeros leave the bare checkpoint; give one for "
+                "each training, or None for their average"
+            )
 
 
-@dataclass(frozen=True)
+@spec
 class TaskArithmetic:
     """`scale` times the sum of updates; a negative weight takes a task away (Ilharco et al. 2023, arXiv:2212.04089).
 
@@ -82,86 +82,83 @@ class TaskArithmetic:
 
     def __post_init__(self) -> None:
         if not self.scale or (self.weights is not None and not any(self.weights)):
-            raise ValueError(f"{self}: a scale or weights of zero leave the bare checkpoint")
+            raise UserError(
+                f"{self}: a scale or weights of zero leave the bare checkpoint; give a scale that is not 0, and "
+                "weights of which one is not 0, or None"
+            )
 
 
-@dataclass(frozen=True)
+@spec
 class Ties:
     """Trim, elect a sign, average what agrees with it (Yadav et al. 2023, arXiv:2306.01708, section 3).
 
     density: share of each tensor's entries that trimming keeps (the paper's k). scale: the paper's lambda.
     """
 
-    density: float = 0.2
+    density: PositiveShare = 0.2
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_density("Ties", self.density)
         if not self.scale:
-            raise ValueError("Ties(scale=0): a scale of zero leaves the bare checkpoint")
+            raise UserError("Ties(scale=0): a scale of zero leaves the bare checkpoint; give another, 1 is usual")
 
 
-@dataclass(frozen=True)
+@spec
 class Dare:
     """Drop entries of updates at random and rescale the others, then combine (Yu et al. 2024, arXiv:2311.03099).
 
     drop_rate: probability that an entry is dropped; those kept are divided by 1 - drop_rate.
     """
 
-    drop_rate: float = 0.9
-    seed: int = 1
+    drop_rate: ShareBelowOne = 0.9
+    seed: Seed = 1
     combine: Linear | TaskArithmetic | Ties = Linear()
 
     def __post_init__(self) -> None:
-        if not 0 <= self.drop_rate < 1 or self.seed < 0:
-            raise ValueError(f"Dare(drop_rate={self.drop_rate}, seed={self.seed}): a share in [0, 1) and a seed from 0")
         _check_given("Dare", self.combine)
 
 
-@dataclass(frozen=True)
+@spec
 class MagnitudePruning:
     """Keep the largest entries of each update's tensors, then combine."""
 
-    density: float = 0.2
+    density: PositiveShare = 0.2
     combine: Linear | TaskArithmetic = Linear()
 
     def __post_init__(self) -> None:
-        _check_density("MagnitudePruning", self.density)
         _check_given("MagnitudePruning", self.combine)
 
 
-@dataclass(frozen=True)
+@spec
 class SvdRank:
     """Another rule's merged LoRA brought to a rank: the nearest one in squared error (Eckart and Young 1936).
 
     `SvdRank(8, TaskArithmetic())` is the sum of B A products at rank 8.
     """
 
-    rank: int
+    rank: Count
     combine: Linear | TaskArithmetic | Ties | Dare | MagnitudePruning = Linear()
 
     def __post_init__(self) -> None:
-        if self.rank < 1:
-            raise ValueError(f"SvdRank(rank={self.rank}): the rank must be at least 1")
         _check_given("SvdRank", self.combine)
 
 
 MergeRule = Linear | TaskArithmetic | Ties | Dare | MagnitudePruning | SvdRank
 
 
-@dataclass(frozen=True)
+@spec
 class KeptHeadOf:
     """The merged module answers with the heads of the training at this place, unchanged."""
 
-    place: int
+    place: Natural
 
 
-@dataclass(frozen=True)
+@spec
 class AveragedHeads:
     """Heads are averaged too, row by row of the same label: with Linear's weights, else evenly."""
 
 
-@dataclass(frozen=True)
+@spec
 class NoHead:
     """No head: the merged module is scored on tasks that need none, or a later training begins one."""
 
@@ -199,11 +196,9 @@ def negates(rule: MergeRule) -> bool:
             return min(given_weights(rule) or (0.0,)) < 0
 
 
-def _check_density(name: str, density: float) -> None:
-    if not 0 < density <= 1:
-        raise ValueError(f"{name}(density={density}): a share of entries kept lies in (0, 1]")
-
-
 def _check_given(name: str, combine: MergeRule) -> None:
     if searched(combine) is not None:
-        raise ValueError(f"{name}(combine=Linear(weights=Searched(...))): weights are searched for Linear by itself")
+        raise UserError(
+            f"{name}(combine=Linear(weights=Searched(...))): weights are searched for Linear by itself; merge by "
+            "Linear(Searched(...)) alone, or give the weights"
+        )

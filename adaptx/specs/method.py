@@ -1,9 +1,13 @@
 """Methods: which parameters of the backbone a training changes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+from typing import Literal
 
+from adaptx.errors import UserError
+from adaptx.specs.checked import spec
 from adaptx.specs.fingerprint import ADDED_LATER
+from adaptx.specs.ranges import Count, Positive, ShareBelowOne
 
 SITES = ("query", "key", "value", "output", "up", "down")
 """Linear maps of a transformer layer, by the names every family shares: attention's query, key, value and output,
@@ -41,12 +45,12 @@ def sites_behind(name: str) -> tuple[str, ...]:
     return (next((site for site, companion in COMPANIONS.items() if companion == name), name),)
 
 
-@dataclass(frozen=True)
+@spec
 class Full:
     """Full fine-tuning: every parameter of the backbone trains."""
 
 
-@dataclass(frozen=True)
+@spec
 class Lora:
     """Low-rank adaptation (Hu et al. 2021, arXiv:2106.09685): W + (alpha / rank) B A at the given sites.
 
@@ -55,26 +59,22 @@ class Lora:
     as what is added to them. ranks, alphas: (site, value) of sites that have their own; a companion has its site's.
     """
 
-    rank: int = 8
-    alpha: float = 16.0
-    dropout: float = 0.0
+    rank: Count = 8
+    alpha: Positive = 16.0
+    dropout: ShareBelowOne = 0.0
     sites: tuple[str, ...] = ("query", "value")
     bias: bool = field(default=False, metadata=ADDED_LATER)
-    ranks: tuple[tuple[str, int], ...] = field(default=(), metadata=ADDED_LATER)
-    alphas: tuple[tuple[str, float], ...] = field(default=(), metadata=ADDED_LATER)
+    ranks: tuple[tuple[str, Count], ...] = field(default=(), metadata=ADDED_LATER)
+    alphas: tuple[tuple[str, Positive], ...] = field(default=(), metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
-        if min((self.rank, *(rank for _, rank in self.ranks))) < 1:
-            raise ValueError(f"Lora(rank={self.rank}, ranks={self.ranks}): a rank is at least 1")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"Lora(dropout={self.dropout}): dropout is a share in [0, 1)")
         unknown = [site for site in self.sites if site not in SITES]
         if unknown or not self.sites or len(set(self.sites)) != len(self.sites):
-            raise ValueError(f"Lora(sites={self.sites}): choose distinct sites among {', '.join(SITES)}")
+            raise UserError(f"Lora(sites={self.sites}): choose distinct sites among {', '.join(SITES)}")
         for name, own, usual in (("ranks", self.ranks, self.rank), ("alphas", self.alphas, self.alpha)):
             sites = [site for site, _ in own]
             if len(set(sites)) != len(sites) or not set(sites) <= set(self.sites):
-                raise ValueError(f"Lora({name}={own}): give pairs of distinct sites among {self.sites} and their value")
+                raise UserError(f"Lora({name}={own}): give pairs of distinct sites among {self.sites} and their value")
             # One spelling of each method, so that equal methods are equal values.
             object.__setattr__(self, name, _tidied(own, usual))
 
@@ -100,7 +100,10 @@ def _tidied(own: Sequence[tuple[str, float]], usual: float) -> tuple[tuple[str, 
     return tuple(sorted((pair for pair in own if pair[1] != usual), key=lambda pair: SITES.index(pair[0])))
 
 
-@dataclass(frozen=True)
+Activation = Literal["relu", "gelu", "gelu_new", "leakyrelu", "mish", "relu6", "sigmoid", "silu", "swish", "tanh"]
+
+
+@spec
 class Bottleneck:
     """Bottleneck adapter in Pfeiffer placement: one after each layer's feed-forward (Pfeiffer et al. 2021,
     arXiv:2005.00247, section 3; the shape is Houlsby et al. 2019, arXiv:1902.00751).
@@ -109,12 +112,8 @@ class Bottleneck:
     changes nothing until it is trained.
     """
 
-    reduction_factor: float = 16
-    activation: str = "relu"
-
-    def __post_init__(self) -> None:
-        if self.reduction_factor <= 0:
-            raise ValueError(f"Bottleneck(reduction_factor={self.reduction_factor}): it must be above zero")
+    reduction_factor: Positive = 16
+    activation: Activation = "relu"
 
 
 Method = Full | Lora | Bottleneck

@@ -1,9 +1,10 @@
 """Mixing rules of a fusion: how each token weighs the outputs of frozen modules."""
 
-from dataclasses import dataclass
+from adaptx.specs.checked import spec
+from adaptx.specs.ranges import Count, NotNegative
 
 
-@dataclass(frozen=True)
+@spec
 class Attention:
     """AdapterFusion's attention (Pfeiffer et al. 2021, arXiv:2005.00247, section 3.2), one a layer and site.
 
@@ -13,15 +14,11 @@ class Attention:
     which is added to the loss (the paper's released code uses 0.01).
     """
 
-    rank: int | None = None
-    regularisation: float = 0.01
-
-    def __post_init__(self) -> None:
-        if self.rank is not None and self.rank < 1:
-            raise ValueError(f"Attention(rank={self.rank}): the rank is at least 1, or None for maps of full size")
+    rank: Count | None = None
+    regularisation: NotNegative = 0.01
 
 
-@dataclass(frozen=True)
+@spec
 class Gate:
     """A gate on the token's hidden state, one a layer and site (X-LoRA; Buehler and Buehler 2024, arXiv:2402.07148).
 
@@ -29,11 +26,7 @@ class Gate:
     a number puts a hidden layer of that width before it.
     """
 
-    width: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.width is not None and self.width < 1:
-            raise ValueError(f"Gate(width={self.width}): the width is at least 1, or None for one linear map")
+    width: Count | None = None
 
 
 MixingRule = Attention | Gate

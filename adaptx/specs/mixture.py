@@ -1,50 +1,42 @@
 """Mixtures: several tasks trained together, and how often each is drawn."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+from typing import Annotated
 
+from adaptx.errors import UserError
+from adaptx.specs.checked import spec
 from adaptx.specs.fingerprint import OUTSIDE
 from adaptx.specs.hashing import keep_hash
 from adaptx.specs.names import check_file_name
+from adaptx.specs.ranges import Count, Filled, Positive
 from adaptx.specs.task import Rows, Task
 
 
-@dataclass(frozen=True)
+@spec
 class Proportional:
     """In proportion to training rows, of which at most `most` count (Raffel et al. 2020, section 3.5.2)."""
 
-    most: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.most is not None and self.most < 1:
-            raise ValueError(f"Proportional(most={self.most}): it is at least 1, or None")
+    most: Count | None = None
 
 
-@dataclass(frozen=True)
+@spec
 class Uniform:
     """Every task as often as every other."""
 
 
-@dataclass(frozen=True)
+@spec
 class Temperature:
     """In proportion to rows to the power 1 / `temperature` (Arivazhagan et al. 2019, arXiv:1907.05019, section 4.2)."""
 
-    temperature: float
-
-    def __post_init__(self) -> None:
-        if self.temperature <= 0:
-            raise ValueError(f"Temperature({self.temperature}): it must be above zero; 1 is in proportion")
+    temperature: Positive
 
 
-@dataclass(frozen=True)
+@spec
 class Weighted:
     """In proportion to given weights, one a task, in the tasks' order."""
 
-    weights: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        if not self.weights or min(self.weights) <= 0:
-            raise ValueError(f"Weighted({self.weights}): give one weight above zero for each task")
+    weights: Annotated[tuple[Positive, ...], Filled()]
 
 
 Sampling = Proportional | Uniform | Temperature | Weighted
@@ -73,7 +65,7 @@ def epoch_items(sizes: Sequence[int], sampling: Sampling | None) -> int:
 
 
 @keep_hash
-@dataclass(frozen=True)
+@spec
 class Mixture:
     """Several tasks trained together.
 
@@ -92,9 +84,9 @@ class Mixture:
             check_file_name("Mixture(label)", self.label)
         names = [task.name for task in self.tasks]
         if len(self.tasks) < 2 or len(set(names)) != len(names):
-            raise ValueError(f"Mixture({', '.join(names)}): name at least two tasks, each once")
+            raise UserError(f"Mixture({', '.join(names)}): name at least two tasks, each once")
         if isinstance(self.sampling, Weighted) and len(self.sampling.weights) != len(names):
-            raise ValueError(f"{self.sampling}: the mixture has {len(names)} tasks ({', '.join(names)})")
+            raise UserError(f"{self.sampling}: the mixture has {len(names)} tasks ({', '.join(names)})")
 
     @property
     def name(self) -> str:

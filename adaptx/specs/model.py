@@ -2,14 +2,17 @@
 
 import enum
 import functools
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from adaptx.errors import UserError
 from adaptx.specs.architecture import ARCHITECTURES, ATTENTION, Architecture, ModelFamily
+from adaptx.specs.checked import spec
 from adaptx.specs.fingerprint import ADDED_LATER, OUTSIDE
 from adaptx.specs.hashing import keep_hash
 from adaptx.specs.method import FUSED
 from adaptx.specs.names import check_file_name
 from adaptx.specs.quantisation import Quantisation
+from adaptx.specs.ranges import Count, Natural, Word
 
 
 class Pooling(enum.Enum):
@@ -24,7 +27,7 @@ class Pooling(enum.Enum):
     START = "decoder's start token"
 
 
-@dataclass(frozen=True)
+@spec
 class Hidden:
     """Framing through hidden states: which layer is read, how it is pooled, and how vectors are prepared.
 
@@ -34,21 +37,15 @@ class Hidden:
     arXiv:2404.05961).
     """
 
-    layer: int | None = None
+    layer: Natural | None = None
     pooling: Pooling = Pooling.MEAN
     prefix: str = ""
     centred: bool = False
     bidirectional: bool = field(default=False, metadata=ADDED_LATER)
 
-    def __post_init__(self) -> None:
-        if self.layer is not None and self.layer < 0:
-            raise ValueError(
-                f"Hidden(layer={self.layer}): layers count from 0 (the embeddings); for the last one leave layer=None"
-            )
-
 
 @keep_hash
-@dataclass(frozen=True)
+@spec
 class Shape:
     """A checkpoint's sizes as plain values, enough for planning: sizes in elements, lengths in tokens.
 
@@ -60,18 +57,18 @@ class Shape:
     """
 
     model_type: str
-    layers: int
-    hidden_size: int
-    intermediate_size: int
-    heads: int
-    vocabulary: int
-    positions: int
-    decoder_layers: int = 0
-    kv_heads: int | None = None
-    head_size: int | None = None
+    layers: Count
+    hidden_size: Count
+    intermediate_size: Count
+    heads: Count
+    vocabulary: Count
+    positions: Natural
+    decoder_layers: Natural = 0
+    kv_heads: Count | None = None
+    head_size: Count | None = None
     tied: bool = True
     gated: bool | None = None
-    embedding_size: int | None = None
+    embedding_size: Count | None = None
 
     @property
     def architecture(self) -> Architecture:
@@ -80,7 +77,7 @@ class Shape:
         """
         if self.model_type not in ARCHITECTURES:
             known = ", ".join(ARCHITECTURES)
-            raise ValueError(f"architecture {self.model_type!r} is not supported; supported: {known}")
+            raise UserError(f"architecture {self.model_type!r} is not supported; supported: {known}")
         return ARCHITECTURES[self.model_type]
 
     @property
@@ -176,21 +173,21 @@ class Exposure(enum.Enum):
     KIND = "other data of the same kind"
 
 
-@dataclass(frozen=True)
+@spec
 class Seen:
     """A data set or kind of data that a checkpoint was trained on.
 
     `what` is a hub id, or a task kind (`nli`, `parallel text`, `question answering`); `languages` empty means all.
     """
 
-    what: str
+    what: Word
     exposure: Exposure
     languages: tuple[str, ...] = ()
     note: str = ""
 
 
 @keep_hash
-@dataclass(frozen=True)
+@spec
 class ModelSpec:
     """A pretrained checkpoint. Its identity is the digest of its weights, so names and paths stay outside it.
 
@@ -200,7 +197,7 @@ class ModelSpec:
     are.
     """
 
-    hub_id: str = field(metadata=OUTSIDE)
+    hub_id: Word = field(metadata=OUTSIDE)
     family: ModelFamily = ModelFamily.ENCODER
     framing: Hidden = field(default=Hidden(), metadata=OUTSIDE)
     embedding: Hidden = field(default=Hidden(), metadata=OUTSIDE)
@@ -209,7 +206,7 @@ class ModelSpec:
     licence: str = field(default="", metadata=OUTSIDE)
     citation: str = field(default="", metadata=OUTSIDE)
     seen: tuple[Seen, ...] = field(default=(), metadata=OUTSIDE)
-    layers: int | None = None
+    layers: Count | None = None
     quantised: Quantisation | None = None
 
     def __post_init__(self) -> None:
@@ -246,7 +243,7 @@ class ModelSpec:
         """
         most = self.shape.layers if self.shape is not None else None
         if layers < 1 or (most is not None and layers > most):
-            raise ValueError(
+            raise UserError(
                 f"{self.name}.cut({layers}): it has {most or 'an unknown number of'} layers, counted from 1"
             )
         if layers == most:

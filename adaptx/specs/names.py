@@ -1,5 +1,7 @@
 """Names that become names of files: one check for all of them, so that no file lies outside its folder or gets lost."""
 
+from adaptx.errors import UserError
+
 MOST_BYTES = 100
 """File systems allow 255 bytes, and a file may be called after several names."""
 
@@ -8,11 +10,11 @@ def check_file_name(field: str, name: str) -> None:
     """Refuse a name that no file should have. field: what the user gave it as, `Task(name)`.
 
     Raises:
-        ValueError: the name is empty or too long, has a slash, a leading dot or dash, space around it, or a character
+        UserError: the name is empty or too long, has a slash, a leading dot or dash, space around it, or a character
             that is not printed (a control character, NUL, half a surrogate pair).
     """
     if reason := _refusal(name):
-        raise ValueError(
+        raise UserError(
             f"{field}={name!r}: files are called after it, and {reason}; use letters, digits, `_`, `-` and `.`, and "
             "begin with a letter or digit"
         )
@@ -22,11 +24,11 @@ def check_address(field: str, address: str) -> None:
     """Refuse an address in which a part between slashes would not do as a folder's name.
 
     Raises:
-        ValueError: as `check_file_name`.
+        UserError: as `check_file_name`.
     """
     for part in address.split("/"):
         if reason := _refusal(part):
-            raise ValueError(
+            raise UserError(
                 f"{field}={address!r}: folders are called after its parts, and of {part!r}: {reason}; write it as the "
                 "hub does (`owner/name`)"
             )

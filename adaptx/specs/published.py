@@ -1,14 +1,15 @@
 """A module that was trained elsewhere: the user's own or a published one, in peft's or adapters' format."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from adaptx.specs.checked import spec
 from adaptx.specs.fingerprint import OUTSIDE
 from adaptx.specs.method import Method
 from adaptx.specs.model import ModelSpec
 from adaptx.specs.names import check_file_name
 
 
-@dataclass(frozen=True)
+@spec
 class Published:
     """What a start takes in place of a training; `adaptx.published.published` makes it from a folder or hub id.
 

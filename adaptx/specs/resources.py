@@ -1,12 +1,13 @@
 """Resources: where and in which pieces a stage runs. None of it changes the result, so none of it is identity."""
 
-from dataclasses import dataclass
+from adaptx.specs.checked import spec
+from adaptx.specs.ranges import Count, NotNegative
 
 CPU_MICRO_BATCH_TOKENS = 4_096
 ACCELERATOR_MICRO_BATCH_TOKENS = 16_384
 
 
-@dataclass(frozen=True)
+@spec
 class Resources:
     """device: `cpu`, `cuda`, `cuda:1`, `mps`; None takes the best there is.
 
@@ -16,16 +17,10 @@ class Resources:
     """
 
     device: str | None = None
-    micro_batch_size: int | None = None
-    micro_batch_tokens: int | None = None
-    checkpoint_seconds: float = 60.0
+    micro_batch_size: Count | None = None
+    micro_batch_tokens: Count | None = None
+    checkpoint_seconds: NotNegative = 60.0
     checkpointing: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("micro_batch_size", "micro_batch_tokens"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"Resources({name}={value}): it is at least 1, or None")
 
     @property
     def device_type(self) -> str:

@@ -1,10 +1,13 @@
 """Stages and recipes. A stage is a frozen value that holds its inputs, so equal work is one node of the plan."""
 
-from dataclasses import dataclass, field
-from typing import cast
+from dataclasses import field
+from typing import Annotated
 
+from adaptx.errors import UserError
+from adaptx.specs.checked import spec
 from adaptx.specs.fingerprint import OUTSIDE
 from adaptx.specs.hashing import keep_hash
+from adaptx.specs.kinds import shown
 from adaptx.specs.merge import KeptHeadOf, MergedHead, MergeRule, given_weights
 from adaptx.specs.merged_method import merged_method
 from adaptx.specs.method import Method
@@ -14,18 +17,22 @@ from adaptx.specs.model import ModelSpec
 from adaptx.specs.names import check_file_name
 from adaptx.specs.published import Published
 from adaptx.specs.published_score import PublishedScore
+from adaptx.specs.ranges import Count, Known, Seed, Word
 from adaptx.specs.suite import Suite
 from adaptx.specs.task import Task
 from adaptx.specs.text import Framing
-from adaptx.specs.training import Precision, TrainConfig, precision_refusal
+from adaptx.specs.training import Precision, TrainConfig
+
+_MERGED = {"Merge": "a merged module is continued by Merged(merge)"}
+_TRAINED: dict[str, str] = dict.fromkeys(("Train", "Published"), "what was trained is continued by Sequential(...)")
 
 
-@dataclass(frozen=True)
+@spec
 class Pretrained:
     """Begin from the bare pretrained checkpoint: the baseline."""
 
 
-@dataclass(frozen=True)
+@spec
 class Sequential:
     """Continue what another training left (STILTs; Phang et al. 2018, arXiv:1811.01088).
 
@@ -33,10 +40,10 @@ class Sequential:
     a new module is trained over it.
     """
 
-    stage: "Train | Published"
+    stage: "Annotated[Train | Published, Known(_MERGED)]"
 
 
-@dataclass(frozen=True)
+@spec
 class Stack:
     """Train a new module over frozen ones (Pfeiffer et al. 2020, arXiv:2005.00052); the first lies lowest."""
 
@@ -44,10 +51,11 @@ class Stack:
 
     def __post_init__(self) -> None:
         if not self.stages:
-            raise ValueError("Stack(stages=()): name at least one training whose module is stacked")
+            raise UserError("Stack(stages=()): name at least one training whose module is stacked")
+        _check_distinct("Stack", self.stages)
 
 
-@dataclass(frozen=True)
+@spec
 class Fuse:
     """Learn to mix frozen modules: AdapterFusion (Pfeiffer et al. 2021, arXiv:2005.00247), over LoRA modules too.
 
@@ -59,31 +67,47 @@ class Fuse:
 
     def __post_init__(self) -> None:
         if len(self.stages) < 2:
-            raise ValueError(f"Fuse needs at least two trainings to mix, got {len(self.stages)}")
+            raise UserError(
+                f"Fuse(stages={shown(self.stages)}): it mixes at least two modules, there are {len(self.stages)}; "
+                "name another, or continue the one with Sequential(...)"
+            )
+        _check_distinct("Fuse", self.stages)
 
 
-@dataclass(frozen=True)
+def _check_distinct(name: str, stages: "tuple[Train | Published, ...]") -> None:
+    """Refuse a module that is named twice, which is a slip: nothing is to mix in a module and itself."""
+    for place, stage in enumerate(stages):
+        if stage in stages[:place]:
+            first = stages.index(stage)
+            what = stage.name if isinstance(stage, Published) else f"the training on {stage.task.name}"
+            raise UserError(
+                f"{name}(stages={shown(stages)}): stages[{first}] and stages[{place}] are the same, {what}; "
+                "name each module once (trainings differ by seed, task or method)"
+            )
+
+
+@spec
 class Merged:
     """Continue a merged module, as Sequential continues a trained one."""
 
-    stage: "Merge"
+    stage: "Annotated[Merge, Known(_TRAINED)]"
 
 
 Start = Pretrained | Sequential | Stack | Fuse | Merged
 
 
-@dataclass(frozen=True)
+@spec
 class NewHead:
     """A freshly initialised head."""
 
 
-@dataclass(frozen=True)
+@spec
 class KeptHead:
     """Continue the head of the start's training; the label sets must agree (ids are mapped by name)."""
 
 
 @keep_hash
-@dataclass(frozen=True)
+@spec
 class Train:
     """Train `method` on a task or a mixture.
 
@@ -101,16 +125,13 @@ class Train:
     start: Start = Pretrained()
     head: NewHead | KeptHead = NewHead()
     framing: Framing | tuple[Framing, ...] | None = None
-    limit: int | None = None
-    limit_seed: int | None = None
+    limit: Count | None = None
+    limit_seed: Seed | None = None
     keep: bool = field(default=False, metadata=OUTSIDE)
 
     def __post_init__(self) -> None:
-        _check_limit(self.limit)
-        if self.limit_seed is not None and self.limit_seed < 0:
-            raise ValueError(f"Train(limit_seed={self.limit_seed}): a seed is at least 0, or None for the training's")
         if isinstance(self.framing, tuple) and len(self.framing) != len(self.tasks):
-            raise ValueError(f"Train(framing=...) of {self.task.name}: {len(self.framing)} framings for "
+            raise UserError(f"Train(framing=...) of {self.task.name}: {len(self.framing)} framings for "
                              f"{len(self.tasks)} tasks; give one for all, or one each")  # fmt: skip
 
     def framing_of(self, task: Task) -> Framing | None:
@@ -146,34 +167,40 @@ class Train:
         return tuple(stage for stage in self.taken if not isinstance(stage, Published))
 
 
+_NO_MERGE = {
+    "Published": "it was trained elsewhere, without a record of how it reads texts, and a merge takes trainings; "
+    "continue it with Train(start=Sequential(...)) and merge that"
+}
+_NO_ANSWERS = {"Published": "it was trained elsewhere and is a start; train from it: Train(start=Sequential(...))"}
+_ONE_TASK = {"Mixture": "a mixture is measured task by task; write one Evaluate for each of its tasks"}
+_MEASURE: dict[str, str] = dict.fromkeys(
+    ("Train", "Merge"),
+    "a recipe lists what is measured; write Evaluate(stage, task, language), and the stage is trained first",
+)
+
+
 @keep_hash
-@dataclass(frozen=True)
+@spec
 class Merge:
     """Combine the modules of several trainings of one checkpoint into one module.
 
     keep: as a training's.
     """
 
-    stages: tuple[Train, ...]
+    stages: tuple[Annotated[Train, Known(_NO_MERGE)], ...]
     rule: MergeRule
     head: MergedHead
     keep: bool = field(default=False, metadata=OUTSIDE)
 
     def __post_init__(self) -> None:
         if not self.stages:
-            raise ValueError("Merge(stages=()): name at least one training whose module is merged")
-        elsewhere = next((each for each in cast(tuple[object, ...], self.stages) if isinstance(each, Published)), None)
-        if elsewhere is not None:
-            raise ValueError(
-                f"Merge: {elsewhere.name} was trained elsewhere, without a record of how it reads texts, and a merge "
-                f"takes trainings; continue it with Train(start=Sequential({elsewhere.name})) and merge that"
-            )
+            raise UserError("Merge(stages=()): name at least one training whose module is merged")
         count = len(self.stages)
         weights = given_weights(self.rule)
         if weights is not None and len(weights) != count:
-            raise ValueError(f"Merge: {len(weights)} weights {weights} for {count} trainings; give one each")
+            raise UserError(f"Merge: {len(weights)} weights {weights} for {count} trainings; give one each")
         if isinstance(self.head, KeptHeadOf) and not 0 <= self.head.place < count:
-            raise ValueError(f"Merge: {self.head} of {count} trainings; places count from 0")
+            raise UserError(f"Merge: {self.head} of {count} trainings; places count from 0")
 
     @property
     def model(self) -> ModelSpec:
@@ -196,7 +223,7 @@ ModuleSource = ModuleStage | Published
 
 
 @keep_hash
-@dataclass(frozen=True)
+@spec
 class Evaluate:
     """Score one model on one task in one language.
 
@@ -208,17 +235,14 @@ class Evaluate:
     these families can be asked so, a bare checkpoint too.
     """
 
-    model: ModelSpec | Train | Merge
-    task: Task
+    model: Annotated[ModelSpec | Train | Merge, Known(_NO_ANSWERS)]
+    task: Annotated[Task, Known(_ONE_TASK)]
     language: str
     precision: Precision | None = None
     framing: Framing | None = None
-    limit: int | None = None
+    limit: Count | None = None
 
     def __post_init__(self) -> None:
-        _check_limit(self.limit)
-        if self.precision is not None and (reason := precision_refusal(self.precision)):
-            raise ValueError(f"Evaluate(precision={self.precision!r}): {reason}")
         self.task.rows_in(self.language)
 
     @property
@@ -234,12 +258,7 @@ class Evaluate:
 Stage = Train | Merge | Evaluate
 
 
-def _check_limit(limit: int | None) -> None:
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit={limit}: a row limit is at least 1, or None for all rows")
-
-
-@dataclass(frozen=True)
+@spec
 class Recipe:
     """The evaluations that answer one question, under one name (also the MLflow experiment's).
 
@@ -247,8 +266,8 @@ class Recipe:
     beside them. question: what is asked, in a sentence; the report puts its answer below it.
     """
 
-    name: str
-    evaluations: tuple[Evaluate, ...]
+    name: Word
+    evaluations: tuple[Annotated[Evaluate, Known(_MEASURE)], ...]
     title: str = ""
     notes: tuple[str, ...] = ()
     suites: tuple[Suite, ...] = ()
@@ -258,4 +277,4 @@ class Recipe:
     def __post_init__(self) -> None:
         check_file_name("Recipe(name)", self.name)
         if not self.evaluations:
-            raise ValueError(f"recipe {self.name!r} holds no evaluations: its build() must return at least one")
+            raise UserError(f"recipe {self.name!r} holds no evaluations: its build() must return at least one")

@@ -1,24 +1,26 @@
 """Suites: benchmarks of several tasks, with the groups that their papers average over."""
 
-from dataclasses import dataclass
+from typing import Annotated
 
+from adaptx.specs.checked import spec
+from adaptx.specs.ranges import Filled, Word
 from adaptx.specs.task import Task
 
 
-@dataclass(frozen=True)
+@spec
 class Group:
     """Tasks that a suite averages together, under the heading its paper gives them."""
 
-    name: str
-    tasks: tuple[Task, ...]
+    name: Word
+    tasks: Annotated[tuple[Task, ...], Filled()]
 
 
-@dataclass(frozen=True)
+@spec
 class Suite:
     """A benchmark. `name` also selects the aggregation rule of `adaptx.metrics.suites`."""
 
-    name: str
-    groups: tuple[Group, ...]
+    name: Word
+    groups: Annotated[tuple[Group, ...], Filled()]
 
     @property
     def tasks(self) -> tuple[Task, ...]:

@@ -1,11 +1,15 @@
 """Tasks: a task is data (where its rows lie, what its columns mean); only its format has behaviour."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
+from typing import Annotated
 
+from adaptx.errors import UserError
+from adaptx.specs.checked import spec
 from adaptx.specs.fingerprint import OUTSIDE
 from adaptx.specs.formats import TaskFormat
 from adaptx.specs.hashing import keep_hash
 from adaptx.specs.names import check_address, check_file_name
+from adaptx.specs.ranges import Count, Filled, Natural, Word
 
 LOCAL = "file:"
 """`Rows(hub_id="file:<folder>", config=...)` are the user's own: config is a file's name in the folder, or patterns of
@@ -13,7 +17,7 @@ names with spaces between them, whose files are read one after the other in orde
 
 
 @keep_hash
-@dataclass(frozen=True)
+@spec
 class Rows:
     """One split of one hub data set in one language, and how its columns are read.
 
@@ -30,20 +34,20 @@ class Rows:
     parallel_group: sets whose i-th rows translate one another carry the same group.
     """
 
-    hub_id: str = field(metadata=OUTSIDE)
+    hub_id: Word = field(metadata=OUTSIDE)
     config: str = field(metadata=OUTSIDE)
-    split: str = field(metadata=OUTSIDE)
+    split: Word = field(metadata=OUTSIDE)
     language: str
-    columns: tuple[tuple[str, str | tuple[str, ...]], ...]
+    columns: Annotated[tuple[tuple[Word, Word | tuple[Word, ...]], ...], Filled()]
     label_names: tuple[str, ...] = ()
     choice_keys: tuple[int | str, ...] = ()
     dropped_labels: tuple[int | str, ...] = ()
     wording: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     starts_with: tuple[str, str] | None = None
-    first: int = 0
-    stop: int | None = None
+    first: Natural = 0
+    stop: Count | None = None
     revision: str | None = field(default=None, metadata=OUTSIDE)
-    expected: int | None = field(default=None, metadata=OUTSIDE)
+    expected: Natural | None = field(default=None, metadata=OUTSIDE)
     parallel_group: str | None = field(default=None, metadata=OUTSIDE)
 
     def __post_init__(self) -> None:
@@ -51,8 +55,11 @@ class Rows:
         if not self.hub_id.startswith(LOCAL):
             for field_name in ("hub_id", "config", "split"):
                 check_address(f"Rows({field_name})", getattr(self, field_name))
-        if self.first < 0 or (self.stop is not None and self.stop <= self.first):
-            raise ValueError(f"{self.address}: the slice [{self.first}:{self.stop}] holds no row")
+        if self.stop is not None and self.stop <= self.first:
+            raise UserError(
+                f"Rows(first={self.first}, stop={self.stop}) of {self.address}: the slice [{self.first}:{self.stop}] "
+                "holds no row; give a stop above first"
+            )
 
     @property
     def address(self) -> str:
@@ -64,7 +71,7 @@ class Rows:
 
 
 @keep_hash
-@dataclass(frozen=True)
+@spec
 class Task:
     """A task as data. `train` and `development` are in the source language(s); `evaluation` has one entry a language.
 
@@ -80,7 +87,7 @@ class Task:
     evaluation: tuple[Rows, ...] = ()
     pool: tuple[Rows, ...] = ()
     translated: tuple[Rows, ...] = field(default=(), metadata=OUTSIDE)
-    metrics: tuple[str, ...] = ("accuracy",)
+    metrics: Annotated[tuple[Word, ...], Filled()] = ("accuracy",)
     kind: str = field(default="", metadata=OUTSIDE)
     licence: str = field(default="", metadata=OUTSIDE)
     citation: str = field(default="", metadata=OUTSIDE)
@@ -90,7 +97,7 @@ class Task:
         check_file_name("Task(name)", self.name)
         languages = [rows.language for rows in self.evaluation]
         if len(set(languages)) != len(languages):
-            raise ValueError(f"task {self.name} has two evaluation sets for one language: {sorted(languages)}")
+            raise UserError(f"task {self.name} has two evaluation sets for one language: {sorted(languages)}")
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -110,7 +117,7 @@ class Task:
         for rows in self.evaluation:
             if rows.language == language:
                 return rows
-        raise ValueError(f"task {self.name} has no evaluation rows in {language!r}; it has {', '.join(self.languages)}")
+        raise UserError(f"task {self.name} has no evaluation rows in {language!r}; it has {', '.join(self.languages)}")
 
     def with_translated(self, *languages: str) -> "Task":
         """The task with its translated training rows in those languages as further sources; all, where none is named.
@@ -121,7 +128,7 @@ class Task:
         there = {rows.language: rows for rows in self.translated}
         unknown = [language for language in languages if language not in there]
         if unknown or not there:
-            raise ValueError(
+            raise UserError(
                 f"task {self.name} has no translated training rows in {', '.join(unknown) or 'any language'}; "
                 f"it has: {', '.join(there) or 'none'}"
             )

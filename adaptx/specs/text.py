@@ -3,9 +3,13 @@
 import enum
 import string
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Annotated
 
+from adaptx.errors import UserError
+from adaptx.specs.checked import spec
 from adaptx.specs.model import Hidden
+from adaptx.specs.ranges import Within, Word
 
 
 class Normalisation(enum.Enum):
@@ -16,7 +20,7 @@ class Normalisation(enum.Enum):
     CHARACTERS = "its characters"
 
 
-@dataclass(frozen=True)
+@spec
 class Rank:
     """Choose among candidates by their log-likelihood behind the prompt.
 
@@ -29,7 +33,7 @@ class Rank:
     end: bool | None = None
 
 
-@dataclass(frozen=True)
+@spec
 class Generate:
     """Write the likeliest token again and again until the answer ends."""
 
@@ -37,7 +41,7 @@ class Generate:
 Decision = Rank | Generate
 
 
-@dataclass(frozen=True)
+@spec
 class Prompt:
     """What a row is written as, and in which words it is answered.
 
@@ -47,7 +51,7 @@ class Prompt:
     by_language: (language, the prompt used there instead).
     """
 
-    template: str
+    template: Word
     answers: tuple[tuple[str, str], ...] = ()
     separator: str = " "
     no_answer: str = "unanswerable"
@@ -56,15 +60,15 @@ class Prompt:
     def __post_init__(self) -> None:
         for _, role, form, conversion in string.Formatter().parse(self.template):
             if role is not None and (not role.isidentifier() or form or conversion):
-                raise ValueError(f"Prompt({self.template!r}): write a role's name alone in braces, not {{{role}}}")
+                raise UserError(f"Prompt({self.template!r}): write a role's name alone in braces, not {{{role}}}")
         if not self.roles:
-            raise ValueError(f"Prompt({self.template!r}): it shows nothing of a row; write a role in braces: {{text}}")
+            raise UserError(f"Prompt({self.template!r}): it shows nothing of a row; write a role in braces: {{text}}")
         words = [words for _, words in self.answers]
         if len(set(words)) != len(words) or len(dict(self.answers)) != len(words) or not all(words):
-            raise ValueError(f"Prompt(answers={self.answers}): give each label once, with words of its own")
+            raise UserError(f"Prompt(answers={self.answers}): give each label once, with words of its own")
         languages = [language for language, _ in self.by_language]
         if len(set(languages)) != len(languages) or any(prompt.by_language for _, prompt in self.by_language):
-            raise ValueError(f"Prompt(by_language=...): give each of {', '.join(languages)} one prompt, without others")
+            raise UserError(f"Prompt(by_language=...): give each of {', '.join(languages)} one prompt, without others")
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -86,7 +90,7 @@ class Prompt:
         return dict(self.by_language).get(language) or replace(self, by_language=())
 
 
-@dataclass(frozen=True)
+@spec
 class Text:
     """Framing through text: an encoder-decoder or a decoder reads a prompt, and writes or ranks the answer.
 
@@ -98,11 +102,7 @@ class Text:
     prompt: Prompt
     decision: Decision = Rank()
     chat: bool = False
-    answer_tokens: int = 32
-
-    def __post_init__(self) -> None:
-        if self.answer_tokens < 2:
-            raise ValueError(f"Text(answer_tokens={self.answer_tokens}): an answer and its end take at least 2 tokens")
+    answer_tokens: Annotated[int, Within(least=2)] = 32
 
     def with_end(self, taught: bool) -> "Text":
         """The same where a ranking that leaves it open (`Rank(end=None)`) counts the end of answers if `taught`."""

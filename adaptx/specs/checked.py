@@ -1,0 +1,99 @@
+"""Specs: frozen dataclasses that check their values as they are made, from the types of their fields.
+
+A wrong value is refused where it is written, with the class, the field and the value, and never reaches a stage.
+Lists become tuples and numpy's numbers Python's, so that equal specs are equal values; nothing else is converted.
+"""
+
+import dataclasses
+import functools
+import typing
+from collections.abc import Callable
+from typing import Any, TypeVar, cast, dataclass_transform
+
+from adaptx.errors import UserError
+from adaptx.specs.kinds import Kind, Wrong, kind_of, shown
+
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
+def spec(cls: type[T]) -> type[T]:
+    """Make a class a frozen dataclass whose values are checked before its own `__post_init__` sees them.
+
+    The class raises `UserError` for a value of another type than its field's, for a number beyond the range that the
+    field's type names (`adaptx.specs.ranges`), and for fields that it does not have or that are missing.
+    """
+    own: Callable[[Any], None] | None = cls.__dict__.get("__post_init__")
+
+    def check(self: Any) -> None:
+        _check(self)
+        if own is not None:
+            own(self)
+
+    setattr(cls, "__post_init__", check)  # noqa: B010
+    made = dataclasses.dataclass(frozen=True)(cls)
+    build: Callable[..., None] = made.__init__
+
+    @functools.wraps(build)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            build(self, *args, **kwargs)
+        except TypeError:
+            if (reason := _unfit(made, len(args), list(kwargs))) is not None:
+                raise UserError(reason) from None
+            raise
+
+    setattr(made, "__init__", init)  # noqa: B010
+    return made
+
+
+def is_spec(cls: type) -> bool:
+    """Return whether values of a class are checked as they are made."""
+    return getattr(cls.__init__, "__wrapped__", None) is not None and dataclasses.is_dataclass(cls)
+
+
+@functools.cache
+def _kinds(cls: type) -> tuple[tuple[str, object, frozenset[type], Kind], ...]:
+    """Return (field, default, types that need no further look, what it takes) of each field; read once per class."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    kinds = [(field, kind_of(hints[field.name])) for field in dataclasses.fields(cast(Any, cls))]
+    return tuple((field.name, field.default, kind.fits, kind) for field, kind in kinds)
+
+
+def _check(self: Any) -> None:
+    values: dict[str, Any] = self.__dict__
+    for name, default, fits, kind in _kinds(type(self)):
+        value = values[name]
+        if value is default or type(value) in fits:
+            continue
+        try:
+            read = kind.read(value)
+        except Wrong as wrong:
+            raise UserError(f"{type(self).__name__}({name}={shown(value)}): {wrong.told(name)}") from None
+        if read is not value:
+            object.__setattr__(self, name, read)
+
+
+def _unfit(cls: type, count: int, names: list[str]) -> str | None:
+    """Say why a class cannot be made of `count` values and of those named; None where it can."""
+    from difflib import get_close_matches
+
+    fields = {field.name: field for field in dataclasses.fields(cast(Any, cls))}
+    takes = f"it takes: {', '.join(fields) or 'nothing'}"
+    for name in names:
+        if name not in fields:
+            near = get_close_matches(name, fields, n=3)
+            return f"{cls.__name__} has no field {name!r}; near: {', '.join(near) or 'none'} ({takes})"
+    if count > len(fields):
+        return f"{cls.__name__}(...) was given {count} values; {takes}"
+    if twice := [name for name in list(fields)[:count] if name in names]:
+        return f"{cls.__name__}({twice[0]}=...) is given twice, by place and by name; give it once"
+    given = {*list(fields)[:count], *names}
+    missing = [
+        name
+        for name, field in fields.items()
+        if name not in given and field.default is field.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        return f"{cls.__name__}(...) needs {', '.join(missing)}: write {cls.__name__}({missing[0]}=...); {takes}"
+    return None
