@@ -36,9 +36,6 @@ NEGATED_BOTTLENECK = (
 def merge_refusal(merge: Merge) -> str | None:
     """Why a merge cannot run, or None; its trainings are checked by themselves."""
     name = f"Merge by {type(merge.rule).__name__}"
-    untrained = [stage for stage in merge.stages if not isinstance(stage, Train)]  # pyright: ignore[reportUnnecessaryIsInstance]
-    if untrained:
-        return f"{name}: a {type(untrained[0]).__name__} is not a training; name the trainings whose modules are merged"
     reason = _modules_refusal(merge) or _head_refusal(merge)
     search = searched(merge.rule)
     if reason is None and search is not None:

@@ -237,9 +237,6 @@ def _train_refusal(train: Train) -> str | None:
     for earlier in train.taken:
         if earlier.model != train.model:
             return f"{name}: it starts from a training of {earlier.model.hub_id}, but trains {train.model.hub_id}"
-        if isinstance(earlier, Merge) != isinstance(train.start, Merged):
-            took = "a merged module is continued by Merged, and Merged takes a Merge"
-            return f"{name} from {type(train.start).__name__}: {took}"
         if isinstance(earlier, Train) and isinstance(earlier.start, Fuse):
             return f"{name}: a fused model can be evaluated, not continued; continue one of the modules it mixes"
     if (reason := _modules_refusal(train)) is not None:

@@ -23,7 +23,7 @@ from adaptx.specs.task import Task
 from adaptx.specs.text import Framing
 from adaptx.specs.training import Precision, TrainConfig
 
-_MERGED = {"Merge": "a merged module is continued by Merged(merge)"}
+_MERGED = {"Merge": "a merged module is continued alone, by Merged(merge)"}
 _TRAINED: dict[str, str] = dict.fromkeys(("Train", "Published"), "what was trained is continued by Sequential(...)")
 
 
@@ -47,7 +47,7 @@ class Sequential:
 class Stack:
     """Train a new module over frozen ones (Pfeiffer et al. 2020, arXiv:2005.00052); the first lies lowest."""
 
-    stages: tuple["Train | Published", ...]
+    stages: tuple["Annotated[Train | Published, Known(_MERGED)]", ...]
 
     def __post_init__(self) -> None:
         if not self.stages:
@@ -62,7 +62,7 @@ class Fuse:
     Only the mixing layers and the head train. The modules are all of the new training's method, which adds none.
     """
 
-    stages: tuple["Train | Published", ...]
+    stages: tuple["Annotated[Train | Published, Known(_MERGED)]", ...]
     mixing: MixingRule = field(default_factory=Attention)
 
     def __post_init__(self) -> None:
@@ -168,8 +168,9 @@ class Train:
 
 
 _NO_MERGE = {
+    "Merge": "merge the trainings behind it in one Merge",
     "Published": "it was trained elsewhere, without a record of how it reads texts, and a merge takes trainings; "
-    "continue it with Train(start=Sequential(...)) and merge that"
+    "continue it with Train(start=Sequential(...)) and merge that",
 }
 _NO_ANSWERS = {"Published": "it was trained elsewhere and is a start; train from it: Train(start=Sequential(...))"}
 _ONE_TASK = {"Mixture": "a mixture is measured task by task; write one Evaluate for each of its tasks"}
