@@ -264,7 +264,7 @@ def test_an_intermediate_that_changed_is_named_downstream(model, sources, store)
 def test_changed_data_and_limits_are_named(model, data, sources, store) -> None:
     fill(grid(model, sources), store, sources)
     limited = planned(sources, everywhere(train(model, NLI, LORA), NLI, limit=5))
-    assert reasons(limited, store)["nli.lora-r8.nli.en"] == ["task.rows.limit: None -> 5"]
+    assert reasons(limited, store)["nli.lora-r8.nli.en"] == ["task.rows.limit: None -> {'most': 5, 'alike': False}"]
     file = data / f"{NLI.rows_in('id').address}.parquet"
     file.write_bytes(file.read_bytes() + b"!")
     (line,) = reasons(grid(model, Sources(data)), store)["nli.lora-r8.nli.id"]

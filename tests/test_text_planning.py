@@ -113,7 +113,7 @@ def test_not_refused():
         (lambda: Prompt("{0}"), "write a role's name alone"),
         (lambda: Prompt("{text}", (("a", "same"), ("b", "same"))), "words of its own"),
         (lambda: Prompt("{text}", by_language=(("en", Prompt("{text}")), ("en", Prompt("{text}")))), "one prompt"),
-        (lambda: Text(Prompt("{text}"), answer_tokens=1), "at least 2 tokens"),
+        (lambda: Text(Prompt("{text}"), answer_tokens=1), "answer_tokens must be at least 2"),
         (lambda: train(task=Mixture((MNLI, COPA), Uniform()), framing=(NLI,)), "1 framings for 2 tasks"),
     ],
 )
