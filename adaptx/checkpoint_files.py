@@ -1,6 +1,7 @@
 """The files of a checkpoint's folder: which of them hold its weights, and whether they may be read; no torch."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ HUB_PATTERNS = (
     "merges.txt", "*.model",
 )  # fmt: skip
 """What a checkpoint's repository is read for; other frameworks' weights are left there."""
+WITHOUT_ROW = {"<image_soft_token>"}
+"""Added tokens that stand for no text: Gemma 3's tokenizer has one for images, and its text models no row for it."""
 HUB_PICKLES = ("pytorch_model*.bin", PICKLED_INDEX)
 SHOWN = 3
+ADDED = '"added_tokens"'
 
 
 def read_settings(file: Path) -> dict[str, Any]:
@@ -35,6 +39,45 @@ def read_settings(file: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise UserError(f"{file} holds no JSON object; copy or download it again")
     return found  # pyright: ignore[reportUnknownVariableType]
+
+
+def check_folder(folder: Path) -> None:
+    """Check what planning can: it reads no tensor, and of the tokenizer only the tokens that were added to it.
+
+    Raises:
+        UserError: as `check_settings` and `weight_files`; or added tokens have no row in the embeddings.
+    """
+    check_settings(folder)
+    weight_files(folder)
+    tokenizer = folder / "tokenizer.json"
+    text = tokenizer.read_text(encoding="utf-8", errors="replace") if tokenizer.is_file() else ""
+    # The vocabulary lies behind them, and parsing all of it would take longer than the rest of planning.
+    place = text.find(ADDED)
+    rows = read_settings(folder / CONFIG).get("vocab_size")
+    if place < 0 or not isinstance(rows, int):
+        return
+    try:
+        added: list[dict[str, Any]] = json.JSONDecoder().raw_decode(text[place + len(ADDED) :].lstrip(" :\n\t"))[0]
+        check_rows({token["content"]: token["id"] for token in added}, rows, folder)
+    except (ValueError, TypeError, KeyError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{tokenizer} cannot be read ({error}); copy or download it again") from error
+
+
+def check_rows(tokens: Mapping[str, int], rows: int, folder: Path) -> None:
+    """Raises:
+    UserError: the embeddings have no row for one of these tokens. More rows than tokens are fine: many checkpoints are
+        filled up to a round number.
+    """
+    beyond = sorted(token for token, number in tokens.items() if number >= rows and token not in WITHOUT_ROW)
+    if beyond:
+        raise UserError(
+            f"{folder}: its tokenizer numbers {max(tokens.values()) + 1:,} tokens, and its embeddings have {rows:,} "
+            f"rows, so that {_some(list(map(repr, beyond)))} could not be looked up. Take the tokenizer that the "
+            "weights were trained with; or, if tokens were added on purpose, add rows and train them: "
+            "model.resize_token_embeddings(len(tokenizer)); model.save_pretrained(...)"
+        )
 
 
 def check_settings(folder: Path) -> None:

@@ -1,11 +1,12 @@
 """The plan: the distinct stages of a recipe in order, which of them are stored, and why one is not."""
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from adaptx.catalog.support import refusal
+from adaptx.checkpoint_files import check_folder
 from adaptx.errors import UserError
 from adaptx.identity import Identities, Identity
 from adaptx.naming import stage_name
@@ -156,6 +157,7 @@ def make_plan(recipe: Recipe, sources: Sources) -> Plan:
         for source in elsewhere
         if isinstance(source, Published) and (reason := base_refusal(source, sources)) is not None
     ]
+    reasons += _checkpoint_reasons(ordered, sources)
     if reasons:
         raise UserError("this recipe cannot run:\n" + "\n".join(f"  - {reason}" for reason in reasons))
     identities = Identities(sources)
@@ -178,6 +180,17 @@ def make_plan(recipe: Recipe, sources: Sources) -> Plan:
     bare = of_module.get((), [])
     inner = [each for module in modules for each in (module, *of_module.get((module.fingerprint,), ()))]
     return Plan(recipe, (*bare, *inner), identities)
+
+
+def _checkpoint_reasons(stages: Iterable[Stage], sources: Sources) -> Iterator[str]:
+    """Yield why checkpoints whose files are at hand cannot be read, as far as that is told without reading tensors."""
+    for model in dict.fromkeys(each.checkpoint if isinstance(each, Evaluate) else each.model for each in stages):
+        folder = sources.model_folder(model)
+        try:
+            if folder is not None:
+                check_folder(folder)
+        except UserError as error:
+            yield str(error)
 
 
 def stored_entry(node: Node, store: Store) -> Entry | None:

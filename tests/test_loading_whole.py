@@ -4,7 +4,6 @@ import ast
 import json
 import shutil
 import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,9 @@ from adaptx.backbones.own_tensors import load_language_model_head
 from adaptx.catalog.models import find_model
 from adaptx.checkpoint_files import weight_files
 from adaptx.errors import NotFinite, UserError
+from adaptx.plan import make_plan
 from adaptx.sources import Sources
-from adaptx.specs import Hidden, ModelSpec, Pooling
+from adaptx.specs import Evaluate, Lora, ModelSpec, Recipe
 
 ALL = (*checkpoints.KINDS, *small_world.ARCHITECTURES)
 OUTSIDE_NETWORK = ("pooler.", "cls.", "lm_head.bias", "lm_head.dense", "lm_head.layer_norm", "final_logits_bias")
@@ -429,31 +429,93 @@ def test_a_tokenizer_that_cannot_be_read_is_named(copy, content):
 # Code that comes with a checkpoint.
 
 
-def test_code_of_a_checkpoints_own_is_refused_without_a_question(copy, tmp_path):
-    folders: list[str] = []
-    for file, auto_map in (
-        ("config.json", {"AutoModel": "own.Network"}),
-        ("config.json", {"AutoConfig": "own.Config"}),
-        ("tokenizer_config.json", {"AutoTokenizer": ["own.Tokenizer", None]}),
-    ):
-        folder = copy("bert", f"{len(folders)}")
-        with_settings(folder, file, auto_map=auto_map)
-        (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').write('it ran')\n")
-        folders.append(str(folder))
-    code = (
-        "from adaptx.backbones.loading import load_network, load_tokenizer\n"
-        "from adaptx.sources import Sources\nfrom adaptx.specs import ModelSpec\n"
-        f"for load, folder in [(a, b) for a in (load_network, load_tokenizer) for b in {folders!r}]:\n"
-        "    try: load(ModelSpec(folder), Sources())\n"
-        "    except ValueError as error: print(error)\n"
-        "import sys; print('left:', sys.stdin.readline())\n"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", code], input="yes\n", env=tiny.environment(), capture_output=True, text=True, check=True
-    )
-    assert ended.stdout.count("adaptx runs no such code") == 6
-    assert ended.stdout.endswith("left: yes\n\n")
+OWN_CODE = (
+    ("config.json", {"AutoModel": "own.Network"}),
+    ("config.json", {"AutoConfig": "own.Config"}),
+    ("tokenizer_config.json", {"AutoTokenizer": ["own.Tokenizer", None]}),
+)
+
+
+@pytest.mark.parametrize(("file", "auto_map"), OWN_CODE)
+def test_code_of_a_checkpoints_own_is_refused_without_a_question(copy, tmp_path, monkeypatch, file, auto_map):
+    folder = copy("bert")
+    with_settings(folder, file, auto_map=auto_map)
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').write('it ran')\n")
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("a question"))
+    for load in (load_network, load_tokenizer):
+        with pytest.raises(UserError, match="adaptx runs no such code"):
+            load(ModelSpec(str(folder)), Sources())
     assert not (tmp_path / "ran").exists()
+
+
+RECIPE = """
+from adaptx import Evaluate, Lora, Recipe, Train, TrainConfig
+from adaptx.catalog import find_model
+import tiny
+
+def build(model: str = "") -> Recipe:
+    train = Train(find_model(model), tiny.NLI, Lora(), TrainConfig(learning_rate=1e-3, max_steps=1, batch_size=4))
+    return Recipe("whole", (Evaluate(train, tiny.NLI, "xa"),))
+"""
+
+
+def test_a_run_ends_with_a_message_and_a_status(world, copy, tmp_path):
+    """2 where planning sees it, 1 where loading does; what `yes` writes into the command is not read."""
+    (tmp_path / "recipe.py").write_text(RECIPE)
+
+    def run(folder: Path) -> subprocess.CompletedProcess[str]:
+        words = (
+            "run",
+            tmp_path / "recipe.py",
+            "--model",
+            folder,
+            "--store",
+            tmp_path / "store",
+            "--data",
+            world.folder,
+        )
+        command = tiny.adaptx_command(*words)
+        return subprocess.run(command, input="yes\n" * 99, env=tiny.environment(), capture_output=True, text=True)
+
+    own = copy("bert", "own")
+    with_settings(own, auto_map={"AutoModel": "own.Network"})
+    (own / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').write('it ran')\n")
+    ended = run(own)
+    assert ended.returncode == 2
+    assert "adaptx runs no such code" in ended.stderr
+    assert not (tmp_path / "ran").exists()
+    cut = copy("bert", "cut")
+    rewritten(cut, lambda tensors: {n: t for n, t in tensors.items() if not n.endswith("1.output.dense.bias")})
+    ended = run(cut)
+    assert ended.returncode == 1
+    assert "1 missing (encoder.layer.1.output.dense.bias)" in ended.stderr + ended.stdout
+    assert "Traceback" not in ended.stderr
+    assert list((tmp_path / "store").glob("*/*/complete")) == []
+
+
+@pytest.mark.parametrize("spoil", ["code", "quantised", "tokens", "index", "settings"])
+def test_planning_refuses_what_it_can_see(world, copy, spoil):
+    folder = copy("bert")
+    model = find_model(str(folder))
+    plan = Recipe("whole", (Evaluate(tiny.train(model, tiny.NLI, Lora()), tiny.NLI, "xa"),))
+    make_plan(plan, world.sources)
+    match spoil:
+        case "code":
+            with_settings(folder, "tokenizer_config.json", auto_map={"AutoTokenizer": ["own.Tokenizer", None]})
+        case "quantised":
+            with_settings(folder, quantization_config={"quant_method": "awq"})
+        case "tokens":
+            tokenizer = load_tokenizer(model, Sources())
+            tokenizer.add_tokens([f"<new{number}>" for number in range(9)])
+            tokenizer.save_pretrained(folder)
+        case "index":
+            (folder / "model.safetensors").unlink()
+            (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-1.safetensors"}}')
+            (folder / "pytorch_model.bin").touch()
+        case "settings":
+            (folder / "tokenizer_config.json").write_text("{")
+    with pytest.raises(UserError, match=f"this recipe cannot run:\n  - .*{folder}"):
+        make_plan(plan, world.sources)
 
 
 def test_a_checkpoint_that_is_quantised_already_is_refused(copy):
@@ -485,5 +547,4 @@ def test_no_call_may_run_code_of_a_checkpoint():
 def test_the_packages_own_model_is_whole():
     model = find_model("adaptx/e5-mini")
     load_network(model, Sources("sample"))
-    assert model.embedding.pooling in (Hidden().pooling, Pooling.MEAN)
     load_tokenizer(model, Sources("sample"))

@@ -3,12 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from adaptx.catalog.models.config import SPELLINGS
-from adaptx.checkpoint_files import CONFIG, read_settings
+from adaptx.checkpoint_files import CONFIG, check_rows, read_settings
 from adaptx.errors import UserError
-
-WITHOUT_ROW = {"<image_soft_token>"}
-"""Added tokens that stand for no text: Gemma 3's tokenizer has one for images, and its text models no row for it."""
 
 
 def read_tokenizer(folder: Path) -> Any:
@@ -26,29 +22,10 @@ def read_tokenizer(folder: Path) -> Any:
             f"{folder}: its tokenizer cannot be read ({type(error).__name__}: {why}); copy or download tokenizer.json "
             "and tokenizer_config.json again"
         ) from error
-    _check_rows(tokenizer, folder)
+    rows = read_settings(folder / CONFIG).get("vocab_size")
+    if isinstance(rows, int):
+        check_rows(tokenizer.get_vocab(), rows, folder)
     return tokenizer
-
-
-def _check_rows(tokenizer: Any, folder: Path) -> None:
-    """Raises:
-    UserError: the tokenizer gives ids that lie beyond the embeddings. More rows than tokens are fine: many checkpoints
-        are filled up to a round number.
-    """
-    settings = read_settings(folder / CONFIG)
-    rows = next((settings[name] for name in SPELLINGS["vocabulary"] if name in settings), None)
-    if not isinstance(rows, int):
-        return
-    vocabulary: dict[str, int] = tokenizer.get_vocab()
-    beyond = sorted(token for token, number in vocabulary.items() if number >= rows and token not in WITHOUT_ROW)
-    if beyond:
-        shown = ", ".join(map(repr, beyond[:3])) + (", ..." if len(beyond) > 3 else "")
-        raise UserError(
-            f"{folder}: its tokenizer numbers {max(vocabulary.values()) + 1:,} tokens, and its embeddings have "
-            f"{rows:,} rows, so that {shown} could not be looked up. Take the tokenizer that the weights were trained "
-            "with; or, if tokens were added on purpose, add rows and train them: "
-            "model.resize_token_embeddings(len(tokenizer)); model.save_pretrained(...)"
-        )
 
 
 def _read(folder: Path) -> Any:
