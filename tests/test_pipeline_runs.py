@@ -4,19 +4,21 @@ import dataclasses
 import json
 import shutil
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tiny
 from filelock import FileLock
 from pipeline import FULL, LORA, scores, topic
 
+from adaptx.catalog import local_task
 from adaptx.data.reading import read_rows
 from adaptx.errors import UserError
 from adaptx.execution.local import run
 from adaptx.files.left_out import LeftOut
 from adaptx.plan import Status
 from adaptx.progress import Silent
-from adaptx.specs import Evaluate, Hidden, Sequential, Train
+from adaptx.specs import Evaluate, Hidden, QuestionAnswering, Sequential, Train
 from adaptx.store import Store
 
 
@@ -125,6 +127,53 @@ def test_what_is_left_out_is_said_once_a_set_and_recorded(world, tmp_path):
         assert result["left_out"] == [dataclasses.asdict(expected[0])]
         scored = tiny.folder_of(plan, shop, Evaluate(training, task, "xa"))
         assert json.loads((scored / "scores.json").read_text())["left_out"] == [dataclasses.asdict(expected[1])]
+
+
+def test_one_class_alone_is_said_and_recorded(world, tmp_path):
+    """A set of one label, and one whose rows all read alike, so that no model can tell them apart."""
+    mirror = tmp_path / "mirror"
+    shutil.copytree(world.folder, mirror)
+    here = tiny.known_world(mirror)
+    file = mirror / f"{tiny.NLI.rows_in('xa').address}.parquet"
+    table = pq.read_table(file)
+    alike = {"premise": [table["premise"][0].as_py()] * 6, "hypothesis": [table["hypothesis"][0].as_py()] * 6}
+    pq.write_table(pa.table({**alike, "label": [0, 1, 2, 0, 1, 2]}), file)
+    other = dataclasses.replace(tiny.NLI.rows_in("xb"), dropped_labels=(1, 2))
+    task = dataclasses.replace(tiny.NLI, evaluation=(tiny.NLI.rows_in("xa"), other))
+    train = tiny.train(here.bert, task, LORA)
+    stages = tuple(Evaluate(train, task, language) for language in ("xa", "xb"))
+    plan, shop = tiny.workshop(here, tmp_path / "store", stages)
+    noted = Noted()
+    run(plan, shop, noted)
+    records = [json.loads((tiny.folder_of(plan, shop, stage) / "scores.json").read_text()) for stage in stages]
+    assert records[0]["one_class"]["golds"] is None
+    assert records[0]["one_class"]["predictions"] == records[0]["predictions"][0]
+    assert records[1]["one_class"]["golds"] == "entailment"
+    assert any(line.startswith("nli in xa: all 6 predictions are") for line in noted.lines)
+    assert any("nli in xb: all" in line and "gold answers of this set are entailment" in line for line in noted.lines)
+
+
+def test_answers_that_no_window_holds_are_said_and_recorded(world, tmp_path):
+    words = [tiny.word("en", number % 20) for number in range(200)]
+    context = " ".join(words)
+    rows = [
+        {"question": words[0], "context": context, "answers": [context], "answer_starts": [0]},
+        {"question": words[1], "context": context, "answers": [words[0]], "answer_starts": [0]},
+    ]
+    file = tmp_path / "questions.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = local_task("questions", QuestionAnswering(), {"en": file}, evaluation={"en": file})
+    train = tiny.train(world.bert, task, LORA)
+    plan, shop = tiny.workshop(world, tmp_path / "store", (Evaluate(train, task, "en"),))
+    noted = Noted()
+    assert run(plan, shop, noted).complete
+    (said,) = [line for line in noted.lines if "in no window" in line]
+    assert said.startswith("training rows of questions: left out 1 row: the answer lies whole in no window")
+    (record,) = json.loads((tiny.folder_of(plan, shop, train) / "result.json").read_text())["left_out"]
+    assert (record["count"], record["first"]) == (1, 0)
+    file.write_text(json.dumps(rows[0]) + "\n")
+    plan, shop, summary = tiny.execute(world, tmp_path / "store", (Evaluate(train, task, "en"),))
+    assert "nothing to train on" in str(next(iter(summary.failed.values())))
 
 
 def test_a_module_of_another_checkpoint_is_refused_with_both_digests(world, tmp_path):

@@ -34,6 +34,7 @@ from adaptx.identity import evaluation_precision, golds_digest
 from adaptx.json_text import json_text
 from adaptx.lineage import head_task, reader, task_used
 from adaptx.methods.module import Module, capture, save_module
+from adaptx.metrics.one_class import one_class_notes, sentences
 from adaptx.mixing_weights import MixingWeights, save_mixing
 from adaptx.naming import fused_names
 from adaptx.plan import Node, stage_record
@@ -262,6 +263,9 @@ def _evaluate(
     with evaluator.record or contextlib.nullcontext():
         predicted = evaluator.predict(examples, stage.task, head)
     seconds = time.perf_counter() - began
+    one_class = one_class_notes(stage.task.format, predicted.predictions, predicted.golds or [])
+    for sentence in sentences(one_class, len(predicted.predictions)):
+        progress.note(f"{stage.task.name} in {stage.language}: {sentence}")
     statistics = text_statistics(predicted.texts, predicted.encoded, model.tokenizer)
     result = {
         "task": stage.task.name,
@@ -270,6 +274,7 @@ def _evaluate(
         "predictions": predicted.predictions,
         "golds": keep_golds(stage, predicted, examples.clusters, shop),
         "details": predicted.details,
+        "one_class": one_class,
         "rows_used": len(predicted.rows),
         "rows_expected": rows.expected,
         "left_out": [asdict(each) for each in examples.left_out],

@@ -39,6 +39,7 @@ def find_confounds(recipe: Recipe, measurements: Measurements) -> list[str]:
         *_leaks(evaluates),
         *_selections(trainings),
         *_uneven(measurements),
+        *_one_class(measurements),
         *_unknown_languages(evaluates),
     ]
 
@@ -208,6 +209,28 @@ def _unknown_languages(evaluates: Iterable[Evaluate]) -> list[str]:
     return [
         f"Nothing is known here of the language codes {', '.join(unknown)}: gains by family, script, resources, "
         "distance and pretraining leave them out. Codes of ISO 639 and FLORES-200 are known."
+    ]
+
+
+def _one_class(measurements: Measurements) -> list[str]:
+    """Test sets that hold one class alone, and models that predict one class alone."""
+    sets: dict[str, dict[str, None]] = {}
+    models: dict[str, dict[str, None]] = {}
+    for measured in measurements.measured:
+        task, language = measured.evaluate.task.name, language_name(measured.evaluate.language)
+        if measured.gold_class is not None:
+            sets.setdefault(task, {})[f"{language} ({measured.gold_class})"] = None
+        if measured.predicted_class is not None:
+            models.setdefault(task, {})[f"{measured.variant} in {language} ({measured.predicted_class})"] = None
+    return [
+        *(
+            f"The rows of {task} hold one class alone in {', '.join(found)}: a model that always says so scores 100 %."
+            for task, found in sets.items()
+        ),
+        *(
+            f"On {task} some models give one class alone, so their scores are those of a constant: {', '.join(found)}."
+            for task, found in models.items()
+        ),
     ]
 
 

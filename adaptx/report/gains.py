@@ -37,6 +37,7 @@ class Gain:
     gain, low, high: against the baseline, in the same unit; None without one, low and high also where a set is a single
         row. p: by approximate randomisation; holm_p: corrected for all such comparisons of the task and metric.
     seeds_compared, seed_deviation, seed_low, seed_high, seed_p: the gain over seeds; the last three from 3 seeds on.
+    one_class: languages in which a seed's predictions are all of one class, with that class.
     """
 
     task: str
@@ -67,6 +68,7 @@ class Gain:
     seed_low: float | None = None
     seed_high: float | None = None
     seed_p: float | None = None
+    one_class: str = ""
 
     @property
     def is_language(self) -> bool:
@@ -184,7 +186,15 @@ def _without_baseline(same: Sequence[Variant], metric: str, quantity: str, weigh
         tuple(weights),
         sum(len(first.languages[language].examples.rows) for language in weights),
         _mean(_total(variant, metric, weights) for variant in same),
+        one_class=", ".join(said for language in weights if (said := _one_class(same, language))),
     )
+
+
+def _one_class(same: Sequence[Variant], language: str) -> str:
+    """`de (entailment)` where the predictions of one of the seeds are all of one class, else nothing."""
+    found = (variant.languages[language].predicted_class for variant in same)
+    classes = dict.fromkeys(each for each in found if each is not None)
+    return f"{language} ({' or '.join(classes)})" if classes else ""
 
 
 def zero_shot_quantities(variant: Variant, languages: Container[str]) -> dict[str, dict[str, float]]:

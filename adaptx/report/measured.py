@@ -66,6 +66,16 @@ class Measured:
         return {name: float(METRICS[name].value(each.sum(axis=0))) for name, each in self.statistics.items()}
 
     @property
+    def predicted_class(self) -> str | None:
+        """The class that all predictions are of; None where there are several."""
+        return self.record.get("one_class", {}).get("predictions")
+
+    @property
+    def gold_class(self) -> str | None:
+        """The class that all gold answers are of; None where there are several."""
+        return self.record.get("one_class", {}).get("golds")
+
+    @property
     def is_source_language(self) -> bool:
         return self.evaluate.language in source_languages(self.evaluate)
 

@@ -17,6 +17,8 @@ from adaptx.specs import Task
 
 WIDEST = 118
 """Characters that a table may take, so that it fits a terminal of 120 columns."""
+ONE_CLASS = "†"
+"""Marks the score of a model that gives one class alone."""
 
 
 @dataclass(frozen=True)
@@ -222,11 +224,18 @@ def _score_caption(by_variant: dict[str, dict[str, Gain]]) -> str:
         "with these seeds held fixed.",
     ]
     notes = dict.fromkeys(f"{gain.variant}: {gain.note}." for gain in every if gain.note)
-    return " ".join(part for part in (*parts, *notes) if part)
+    constant = dict.fromkeys(f"{g.variant} in {g.one_class}" for g in every if g.is_language and g.one_class)
+    marked = (
+        f"{ONE_CLASS} All predictions are of one class, as a constant's: {'; '.join(constant)}." if constant else ""
+    )
+    return " ".join(part for part in (*parts, *notes, marked) if part)
 
 
 def _score(by: dict[str, Gain], quantity: str) -> Cell:
-    return Cell(percent(by[quantity].score)) if quantity in by else Cell(NOTHING)
+    """A score; marked where it is that of a model which gives one class alone."""
+    if quantity not in by:
+        return Cell(NOTHING)
+    return Cell(percent(by[quantity].score) + (ONE_CLASS if by[quantity].one_class else ""))
 
 
 def _cost_row(label: str, seeds: Sequence[Variant]) -> tuple[Cell, ...]:
