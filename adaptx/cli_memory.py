@@ -114,7 +114,7 @@ def bench(
     Example: adaptx bench xlm-roberta-base,xlm-roberta-large --method full,lora --sequence-length 128,512
     """
     from adaptx.profiling.bench import bench as measured
-    from adaptx.profiling.bench_files import as_row, write_bench
+    from adaptx.profiling.bench_files import as_row, measured_columns, write_bench
     from adaptx.profiling.device import look_at
     from adaptx.tracking.address import address_of
     from adaptx.tracking.bench import EXPERIMENT, bench_records
@@ -135,7 +135,9 @@ def bench(
             total=len(cells), description="cells", console=err, transient=True,
         )
     )  # fmt: skip
-    rows = [as_row(result, found.matmul_flops_per_second[result.cell.precision]) for result in results]
+    rows = measured_columns(
+        [as_row(result, found.matmul_flops_per_second[result.cell.precision]) for result in results]
+    )
     files = write_bench(rows, to)
     safe = f"the table and the plots are in {to}"
     with Recorder(address, Store(store), tell, experiment=EXPERIMENT, safe=safe) as recorder:

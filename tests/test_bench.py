@@ -23,7 +23,7 @@ CONFIG = {
     "model_type": "bert", "num_hidden_layers": 2, "hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2,
     "vocab_size": 300, "max_position_embeddings": 64,
 }  # fmt: skip
-MEASURED = Measured(1_000_000, 2, 3, None, 4, 0.5, 0.6, 16.0, 256.0, 2.5, 0.1, 100, 200, 500, 1e9)
+MEASURED = Measured(1_000_000, None, None, None, 4, 0.5, 0.6, 16.0, 256.0, 2.5, 0.1, 100, 200, 500, 1e9)
 
 
 def cell(method=None, **options) -> Cell:
@@ -121,6 +121,11 @@ def test_the_command_writes_a_table_plots_and_mlflow_runs(folder, tmp_path, monk
     first, second = json.loads(result.stdout)
     assert (first["peak_memory_bytes"], first["matmul_share"], first["failed"]) == (1_000_000, 0.5, None)
     assert (second["method"], second["failed"]) == ("full", OUT_OF_MEMORY)
+    # A CPU has no reserve and nothing beside it: columns that nothing fills are not there.
+    columns = next(csv.reader((to / "bench.csv").read_text().splitlines()))
+    gpu_alone = {"memory_average_bytes", "memory_99th_bytes", "reserved_bytes", "beside_bytes"}
+    assert not gpu_alone & {*columns, *first}
+    assert {"resident_bytes", "failed", "prediction_error", "load_seconds"} <= set(columns)
     assert [row["method"] for row in csv.DictReader((to / "bench.csv").read_text().splitlines())] == ["lora-r8", "full"]
     plots = {"memory_by_size.png", "speed_by_size.png", "predicted_and_measured.png"}
     assert {path.name for path in to.glob("*.png")} == plots

@@ -484,6 +484,24 @@ def test_ties_equals_pefts_over_updates():
         assert_equals_peft(alike(3), SvdRank(6, Ties(density)), "ties_svd", (1, 1, 1), svd_rank=6, density=density)
 
 
+def test_ties_keeps_every_entry_that_ties_at_the_threshold_where_peft_keeps_a_number():
+    """What docs/merging.md says. Which of equal entries peft's topk leaves out is not specified, so only counts are."""
+    from peft.utils.merge_utils import prune, ties
+
+    density, ones = 0.4, torch.ones(2)
+    tied = [torch.tensor([3.0, 1.0, -1.0, 1.0, 0.5, 0.0]), torch.tensor([0.0, 2.0, 2.0, -2.0, 0.1, 0.2])]
+    assert merged(tied, Ties(density)).tolist() == [3.0, 1.5, 2.0, -2.0, 0.0, 0.0]
+    kept = [int((merged([each], MagnitudePruning(density)) != 0).sum()) for each in tied]
+    theirs = [int((prune(each, density, "magnitude") != 0).sum()) for each in tied]
+    assert (kept, theirs) == ([4, 3], [2, 2])
+    assert int((ties(tied, ones, density) != 0).sum()) < 4
+
+    # Without ties at the threshold both are the same, and where signs balance (3 and -3) both elect plus.
+    apart = [torch.tensor([3.0, 1.0, -1.5, 0.7, 0.5, 0.0]), torch.tensor([-3.0, 2.5, 2.0, -0.2, 0.1, 0.3])]
+    close(merged(apart, Ties(0.5)), ties(apart, ones, 0.5))
+    assert merged(apart, Ties(0.5))[0] == 3.0
+
+
 def test_pruning_equals_pefts_over_updates():
     weights = (0.5, -0.3)
     rule = SvdRank(6, MagnitudePruning(0.25, Linear(weights)))

@@ -2,13 +2,14 @@
 
 import csv
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from adaptx.profiling.bench import Result
 from adaptx.profiling.bench_page import write_page
 from adaptx.profiling.cell import kind_name, method_name
+from adaptx.profiling.measurement import Measured
 
 Row = dict[str, Any]
 FACTORS = ("model", "parameters", "method", "quantised", "batch_size", "micro_batch_size", "sequence_length",
@@ -37,6 +38,13 @@ def as_row(result: Result, matmul_flops_per_second: float) -> Row:
         "matmul_share": measured and measured.flops_per_second / matmul_flops_per_second,
     }
     return {**row, **(asdict(measured) if measured is not None else {})}
+
+
+def measured_columns(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows without measurements that none of them has: a CPU's allocator keeps no reserve, for one."""
+    optional = {field.name for field in fields(Measured)}
+    empty = {name for name in optional if all(row.get(name) is None for row in rows)}
+    return [{name: value for name, value in row.items() if name not in empty} for row in rows]
 
 
 def write_bench(rows: Sequence[Row], folder: Path) -> list[Path]:
