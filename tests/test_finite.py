@@ -6,7 +6,10 @@ import shutil
 import subprocess
 import sys
 
+import format_bench
 import pytest
+import small_world
+import text_bench
 import tiny
 import torch
 from hypothesis import given, settings
@@ -29,17 +32,26 @@ from adaptx.metrics import METRICS
 from adaptx.progress import Silent
 from adaptx.specs import (
     Best,
+    Bitext,
     Classification,
     Evaluate,
     Full,
+    Generate,
     KeptHeadOf,
     Linear,
     Lora,
     LoraHub,
+    MaskedLanguageModel,
     Merge,
+    MultipleChoice,
+    QuestionAnswering,
+    Rank,
     Resources,
     Searched,
     SvdRank,
+    Tagging,
+    Task,
+    Text,
     Ties,
     Train,
 )
@@ -339,3 +351,51 @@ def test_an_undefined_metric_is_null_on_the_command_line():
         [sys.executable, "-c", code], env=tiny.environment(), capture_output=True, text=True, check=True
     )
     assert json.loads(ended.stdout, parse_constant=lambda name: pytest.fail(name)) == {"map": None}
+
+
+# Every format, of a network whose states are not finite.
+
+
+@pytest.fixture(scope="module")
+def small_models(tmp_path_factory):
+    return small_world.make_models(tmp_path_factory.mktemp("models"))
+
+
+TEXTS = ["tree sea stone", "river wolf", "bread"]
+PREDICTED = {
+    Classification(("a", "b")): {"text": TEXTS, "label": ["a", "b", "a"]},
+    MultipleChoice(): {"text": TEXTS, "question": TEXTS, "choices": [["sea", "iron"]] * 3, "label": [0, 1, 0]},
+    Tagging(("O", "B-X")): {
+        "tokens": [text.split() for text in TEXTS],
+        "tags": [["O"] * len(t.split()) for t in TEXTS],
+    },
+    QuestionAnswering(): {"question": TEXTS, "context": TEXTS, "answers": [["sea"]] * 3, "answer_starts": [[5]] * 3},
+    MaskedLanguageModel(): {"text": TEXTS},
+    Bitext(): {"query": TEXTS, "candidate": TEXTS[::-1]},
+}
+
+
+@pytest.mark.parametrize("value", [NAN, INF])
+@pytest.mark.parametrize("task_format", PREDICTED, ids=lambda each: type(each).__name__)
+def test_no_format_predicts_from_states_that_are_not_finite(small_models, task_format, value):
+    bench = format_bench.make(small_models, "bert")
+    rows, head = format_bench.examples(**PREDICTED[task_format]), bench.head(task_format)
+    task = Task("any", task_format, metrics=("accuracy",))
+    assert len(bench.evaluator().predict(rows, task, head).predictions) == 3
+    bench.network.encoder.layer[-1].output.LayerNorm.weight.data[0] = value
+    with pytest.raises(NotFinite, match="are not finite"):
+        bench.evaluator().predict(rows, task, head)
+
+
+@pytest.mark.parametrize("answer", [Rank(end=True), Generate()], ids=repr)
+@pytest.mark.parametrize("architecture", ["mt5", "qwen3"])
+def test_no_answer_is_taken_from_states_that_are_not_finite(world, architecture, answer):
+    models = text_bench.add_models(world)
+    bench = text_bench.bench(world, models[architecture])
+    rows = text_bench.rows_of(world, tiny.NLI, "en", 3)
+    framing = Text(text_bench.NLI_PROMPT, answer, answer_tokens=4)
+    evaluator = bench.evaluator(world, framing)
+    assert len(evaluator.predict(rows, tiny.NLI, None).predictions) == 3
+    bench.network.get_output_embeddings().weight.data[5, 5] = NAN
+    with pytest.raises(NotFinite, match="are not finite"):
+        evaluator.predict(rows, tiny.NLI, None)
