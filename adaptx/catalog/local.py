@@ -1,5 +1,6 @@
 """A task over files of the user's own: CSV, TSV, JSON lines, parquet, and CoNLL columns for tagging."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -28,6 +29,7 @@ from adaptx.specs.task import LOCAL
 Files = Mapping[str, str | PathLike[str]]
 """Language -> file; a relative path begins in the folder where adaptx is started."""
 Columns = Mapping[str, str | tuple[str, ...]]
+_NUMBER_OR_BOOL = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)|true|false", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -139,8 +141,8 @@ def _rows(file: Path, language: str, use: str, task_format: TaskFormat, columns:
             if name not in header and name.split(".")[0] not in header:
                 raise UserError(f"{path} has no column {name!r} (read as {role}); {shown_columns(name, header)}")
     labels: tuple[str, ...] = getattr(task_format, "labels", ())
-    # Labels that are numbers themselves (ratings) are names, never places in the label set.
-    numeric = any(label.isdigit() for label in labels)
+    # Where labels are numbers (ratings) or bools themselves, a number is a name, never a place in the label set.
+    numeric = any(_NUMBER_OR_BOOL.fullmatch(label) for label in labels)
     return Rows(
         hub_id=f"{LOCAL}{path.parent}",
         config=path.name,

@@ -20,12 +20,14 @@ def file_table(paths: Sequence[Path], task_format: TaskFormat, columns: Sequence
     Raises:
         UserError: a file with another ending, or one that cannot be read as what its ending says.
     """
+    labels = task_format.labels if isinstance(task_format, Tagging) else ()
     if len(paths) > 1:
-        return _tagged_table(f"{paths[0]} and {len(paths) - 1} more files", [read_tagged(path) for path in paths])
+        files = [read_tagged(path, labels) for path in paths]
+        return _tagged_table(f"{paths[0]} and {len(paths) - 1} more files", files)
     path = paths[0]
     match kind_of(path, isinstance(task_format, Tagging), columns):
         case FileKind.TAGGED:
-            return _tagged_table(str(path), [read_tagged(path)])
+            return _tagged_table(str(path), [read_tagged(path, labels)])
         case FileKind.DELIMITED:
             cells = read_delimited(path)
             return python_table(str(path), cells.columns, cells.left_out, textual=True)

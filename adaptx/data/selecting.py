@@ -241,7 +241,7 @@ def _texts(value: Any) -> tuple[str, ...]:
         case bool():
             return (str(value), str(value).lower())
         case int():
-            return (str(value),)
+            return (str(value), f"{value}.0")
         case float() | Decimal():
             whole = _whole(value)
             return (str(value),) if whole is None else (str(value), str(whole))

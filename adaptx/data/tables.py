@@ -139,7 +139,9 @@ def parquet_table(path: str, own: bool = False) -> Table:
         file: Any = parquet.ParquetFile(path)
         schema = file.schema_arrow
     except (ValueError, OSError) as error:
-        raise UserError(f"{path} cannot be read as parquet: {error}; write it again, or copy it again") from error
+        raise UserError(
+            f"{path} cannot be read as parquet: {_line(error)}; write it again, or copy it again"
+        ) from error
     names = _schema_names(path, schema)
 
     @cache
@@ -148,10 +150,15 @@ def parquet_table(path: str, own: bool = False) -> Table:
             return file.read(columns=[name]).column(name)
         except (ValueError, OSError) as error:
             raise UserError(
-                f"{path}: column {name!r} cannot be read: {error}; write the file again, or copy it again"
+                f"{path}: column {name!r} cannot be read: {_line(error)}; write the file again, or copy it again"
             ) from error
 
     return Table(path, names, file.metadata.num_rows, _arrow_values(column), own)
+
+
+def _line(error: Exception) -> str:
+    """An error of Arrow's as one line."""
+    return " ".join(str(error).split())
 
 
 def hub_table(rows: Rows, commit: str | None) -> Table:

@@ -16,6 +16,9 @@ from adaptx.errors import UserError
 from adaptx.files.left_out import LeftOut, LineCounts
 from adaptx.files.text import HEADER_BYTES, converting, ending, python_command, read_text, text_lines
 
+_TO_JSON_LINES = (
+    "import csv, json, sys; [print(json.dumps(row)) for row in csv.DictReader(sys.stdin, delimiter='\\t', quoting=3)]"
+)
 _JOINED = "line breaks in quoted cells", "joined"
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
@@ -48,10 +51,11 @@ def delimited_header(path: Path) -> list[str]:
         UserError: as `read_delimited`, as far as the first line tells.
     """
     text = read_text(path, HEADER_BYTES)
-    lines = _csv_lines(path, text, header_only=True)[0] if ending(path) == ".csv" else _plain_lines(text)[0]
-    names = _unquoted_header(lines[0][1]) if lines else []
-    _check_names(path, names)
-    return [name for name in names if name]
+    if ending(path) == ".csv":
+        lines, _ = _csv_lines(path, text, header_only=True)
+    else:
+        lines, _ = _plain_lines(path, text)
+    return [name for name in map(_content, lines[0][1] if lines else ()) if name]
 
 
 def _columns(path: Path, text: str) -> TextColumns:
@@ -60,7 +64,6 @@ def _columns(path: Path, text: str) -> TextColumns:
     if not lines:
         raise UserError(f"{path} cannot be read as {kind}: it is empty, without the line that names columns")
     names = lines[0][1]
-    _check_names(path, names)
     places = [place for place, name in enumerate(names) if name]
     columns = {names[place]: [cells[place] for _, cells in lines[1:]] for place in places}
     return TextColumns(columns, counts.records(path))
@@ -133,6 +136,8 @@ def _csv_lines(path: Path, text: str, header_only: bool = False) -> tuple[list[_
             blank.clear()
             if before > first:
                 counts.add(_JOINED[0], first + 1, before - first, _JOINED[1])
+            if not lines:
+                _check_names(path, cells)
             lines.append((first, cells))
             if header_only:
                 break
@@ -159,7 +164,7 @@ def _csv_fault(path: Path, begun: int, reached: int, error: csv.Error) -> str:
     )
 
 
-def _plain_lines(text: str) -> tuple[list[_Line], LineCounts]:
+def _plain_lines(path: Path, text: str) -> tuple[list[_Line], LineCounts]:
     """Each line's cells with tabs between them, as they stand there."""
     numbered = list(enumerate(text_lines(text), 1))
     last = next((number for number, line in reversed(numbered) if line), 0)
@@ -167,11 +172,14 @@ def _plain_lines(text: str) -> tuple[list[_Line], LineCounts]:
     for number, line in numbered[:last]:
         if not line:
             counts.add("blank", number)
-    return [(number, line.split("\t")) for number, line in numbered if line], counts
+    lines = [(number, line.split("\t")) for number, line in numbered if line]
+    if lines:
+        _check_names(path, [_content(name) for name in lines[0][1]])
+    return lines, counts
 
 
 def _tsv_lines(path: Path, text: str) -> tuple[list[_Line], LineCounts]:
-    lines, counts = _plain_lines(text)
+    lines, counts = _plain_lines(path, text)
     if not (text.startswith('"') or '\t"' in text or '\n"' in text):
         _check_width(path, lines)
         return lines, counts
@@ -182,11 +190,13 @@ def _tsv_lines(path: Path, text: str) -> tuple[list[_Line], LineCounts]:
     if _of_other_width(lines) is not None:
         # Some line alone is no row, and quotes say throughout the file which lines and tabs are parts of cells.
         return [(number, [_content(cell) for cell in cells]) for number, cells in quoted[0]], quoted[1]
-    if len(lines[0][1]) == 1 and len(quoted[0]) < len(lines):
-        row = next(number for number, cells in quoted[0] if "\n" in cells[0])
+    joined = next(((number, cells) for number, cells in quoted[0] if any("\n" in cell for cell in cells)), None)
+    if joined is not None:
+        last = joined[0] + sum(cell.count("\n") for cell in joined[1])
         raise UserError(
-            f"{path}, line {row}: the quote that begins the line may be a character, or begin a cell of several lines; "
-            "in a file of one column nothing tells which. Write the file as CSV or JSON lines"
+            f"{path}, line {joined[0]}: a quote begins a cell that may be a character, or hold lines {joined[0]} to "
+            f"{last} together as one row, and nothing tells which. If quotes are characters, convert the file: "
+            f"{converting(path, python_command(_TO_JSON_LINES), '.jsonl')}; else leave `quoting=3` out there"
         )
     return _unquoted(path, lines), counts
 
@@ -267,7 +277,3 @@ def _evidence(lines: list[_Line]) -> tuple[tuple[int, str] | None, tuple[int, st
 def _content(cell: str) -> str:
     """What stands between a cell's quotes; the cell itself, where it is not quoted."""
     return cell[1:-1].replace('""', '"') if _QUOTED.fullmatch(cell) else cell
-
-
-def _unquoted_header(names: list[str]) -> list[str]:
-    return [_content(name) for name in names]

@@ -77,6 +77,7 @@ def known_columns(path: Path, tagging: bool, wanted: Sequence[str]) -> tuple[lis
     """
     match kind_of(path, tagging, wanted):
         case FileKind.TAGGED:
+            read_text(path, HEADER_BYTES)
             return ["tokens", "tags"], False
         case FileKind.DELIMITED:
             return delimited_header(path), True

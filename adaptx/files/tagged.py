@@ -1,7 +1,7 @@
 """Words with their tags in text files: CoNLL columns, CoNLL-U, and the leaves of CCGbank's derivations."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +32,10 @@ class Tagged:
     left_out: tuple[LeftOut, ...] = ()
 
 
-def read_tagged(path: Path) -> Tagged:
+def read_tagged(path: Path, labels: Collection[str] = ()) -> Tagged:
     """The sentences of a file, by its ending; ten columns that begin with a word's number are CoNLL-U under any.
+
+    labels: the task's tags, if they are known; they tell a word `#` from a comment.
 
     Raises:
         UserError: no UTF-8 text, or a line that is none of its form.
@@ -44,16 +46,16 @@ def read_tagged(path: Path) -> Tagged:
     if ending(path) == CONLLU_ENDING or is_conllu(lines):
         sentences, counts = read_conllu(path, lines)
     else:
-        sentences, counts = _conll(path, lines)
+        sentences, counts = _conll(path, lines, labels)
     return Tagged(sentences, counts.records(path))
 
 
-def _conll(path: Path, lines: Sequence[str]) -> tuple[list[Sentence], LineCounts]:
+def _conll(path: Path, lines: Sequence[str], labels: Collection[str]) -> tuple[list[Sentence], LineCounts]:
     """Sentences with blank lines between them, one word a line: the word first, its tag last.
 
     Tabs stand between columns if any line of a word has one, else spaces. Lines that begin with `# ` are comments, and
     so are `#begin document` and `#end document`; `-DOCSTART-` lines end a sentence. A line that begins with `# ` is a
-    word all the same where it has as many columns as the others and ends with a tag that others have.
+    word all the same where it has as many columns as the others and ends with a tag of the task or of another line.
 
     Raises:
         UserError: lines of different numbers of columns, a first column of running numbers, or a line of column names.
@@ -61,7 +63,8 @@ def _conll(path: Path, lines: Sequence[str]) -> tuple[list[Sentence], LineCounts
     columns = _split(lines)
     first = next((place for place, fields in enumerate(columns) if fields and not _may_be_comment(lines[place])), None)
     width = len(columns[first]) if first is not None else 0
-    tags = {f[-1] for f, line in zip(columns, lines, strict=True) if len(f) == width > 1 and not _may_be_comment(line)}
+    tags = {*labels}
+    tags |= {f[-1] for f, line in zip(columns, lines, strict=True) if len(f) == width > 1 and not _may_be_comment(line)}
     if first is not None:
         _refuse_header(path, first + 1, columns[first])
     counts = LineCounts()

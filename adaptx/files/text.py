@@ -161,11 +161,11 @@ def python_command(program: str) -> str:
     return f'python -c "{program}"'
 
 
-def converting(path: Path, convert: str) -> str:
-    """A shell command that sends the file through `convert` into a new one beside it."""
+def converting(path: Path, convert: str, to: str | None = None) -> str:
+    """A shell command that sends the file through `convert` into a new one beside it, with the ending `to`."""
     plain = path.name[: -len(PACKED)] if path.name.lower().endswith(PACKED) else path.name
     stem, dot, end = plain.rpartition(".")
-    target = f"{stem or end}.converted{dot}{end}" if stem else f"{plain}.converted"
+    target = f"{stem}.converted{to or dot + end}" if stem else f"{plain}.converted{to or ''}"
     source = shlex.quote(str(path))
     read = f"gunzip -c {source} | {convert}" if plain != path.name else f"{convert} < {source}"
     return f"{read} > {shlex.quote(str(path.with_name(target)))}"

@@ -43,7 +43,7 @@ def scheme_fault(tags: Iterable[str]) -> str | None:
     if (scheme := foreign_scheme(tags)) is not None:
         return f"the tags are {scheme}"
     typed = _typed(tags)
-    small = [tag for tag in typed if tag[0] not in READ and tag[0].upper() in READ | _BILOU]
+    small = [tag for tag in typed if tag[0].islower() and tag[0].upper() in READ | _BILOU]
     if small:
         return (
             f"prefixes are capital letters, and {_listed(small)} have small ones; write {small[0].capitalize()[:2]}..."
