@@ -13,6 +13,11 @@ from adaptx.sources import Sources
 from adaptx.specs import Resources
 from adaptx.store import Store
 
+LanguageOption = Annotated[
+    str | None,
+    typer.Option("--language", help="Code of the rows' language, where a metric or the prompt depends on it."),
+]
+
 
 def predict(
     stage: Annotated[str, typer.Argument(help="A training's folder name, or a prefix of its fingerprint.")],
@@ -20,6 +25,7 @@ def predict(
     store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
     device: DeviceOption = None,
+    language: LanguageOption = None,
     target: Annotated[Path | None, typer.Option("--out", help="Write JSON lines here, not to the terminal.")] = None,
 ) -> None:
     """A trained stage's predictions for your own rows, one JSON line a row.
@@ -28,7 +34,8 @@ def predict(
     """
     from adaptx.execution.serving import predict_file
 
-    lines = predict_file(Store(store), Sources(data, store / "digests.json"), stage, file, Resources(device))
+    sources = Sources(data, store / "digests.json")
+    lines = predict_file(Store(store), sources, stage, file, Resources(device), language)
     text = "".join(json_text(line) + "\n" for line in lines)
     if target is None:
         sys.stdout.write(text)
@@ -43,6 +50,7 @@ def evaluate(
     store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
     device: DeviceOption = None,
+    language: LanguageOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """A trained stage's score on your own labelled rows.
@@ -50,8 +58,10 @@ def evaluate(
     Example: adaptx evaluate e5-mini.nli.lora-r8-1f3a9c7e --task my.csv
     """
     from adaptx.execution.serving import score_file
+    from adaptx.metrics.one_class import sentences
 
-    scores = score_file(Store(store), Sources(data, store / "digests.json"), stage, file, Resources(device))
+    sources = Sources(data, store / "digests.json")
+    scores = score_file(Store(store), sources, stage, file, Resources(device), language)
     if as_json:
         typer.echo(json_text(scores, indent=1))
         return
@@ -59,6 +69,8 @@ def evaluate(
         low, high = scores["intervals"][name]
         shown = f"{100 * value:.1f} % (95 % interval over rows {100 * low:.1f} to {100 * high:.1f})"
         out.print(f"{name}: {shown}, {scores['rows_used']} rows", highlight=False)
+    for sentence in sentences(scores["one_class"], scores["rows_used"]):
+        err.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
 def score(

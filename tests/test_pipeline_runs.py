@@ -1,6 +1,7 @@
 """What a run keeps and removes, what a failure stops and how it is told; a finished training on the user's own rows."""
 
 import dataclasses
+import functools
 import json
 import shutil
 
@@ -174,6 +175,39 @@ def test_answers_that_no_window_holds_are_said_and_recorded(world, tmp_path):
     file.write_text(json.dumps(rows[0]) + "\n")
     plan, shop, summary = tiny.execute(world, tmp_path / "store", (Evaluate(train, task, "en"),))
     assert "nothing to train on" in str(next(iter(summary.failed.values())))
+
+
+def test_rules_of_a_language_need_the_language(world, tmp_path):
+    """MLQA's rules drop each language's articles: `la` is one in Spanish, not in English."""
+    from adaptx.execution.serving import score_file
+    from adaptx.specs import Resources
+
+    word = tiny.word("en", 1)
+
+    def row(answer: str) -> str:
+        columns = {"question": word, "context": word, "answers": [answer], "answer_starts": [0]}
+        return json.dumps(columns) + "\n"
+
+    train_file, own = tmp_path / "questions.jsonl", tmp_path / "own.jsonl"
+    train_file.write_text(row(word) * 3)
+    metrics = ("mlqa_f1", "mlqa_exact_match")
+    several = {"en": train_file, "es": train_file}
+    task = local_task("questions", QuestionAnswering(), {"en": train_file}, evaluation=several, metrics=metrics)
+    train = tiny.train(world.bert, task, LORA)
+    plan, shop, summary = tiny.execute(world, tmp_path / "store", (Evaluate(train, task, "en"),))
+    assert summary.complete
+    name = tiny.folder_of(plan, shop, train).name
+    own.write_text(row(word))
+    score = functools.partial(score_file, shop.store, world.sources, name, own, Resources("cpu"))
+    with pytest.raises(UserError, match=r"matters to mlqa_f1 and mlqa_exact_match of task .* en, es; .*--language"):
+        score()
+    with pytest.raises(UserError, match="mlqa_f1 has no rules for the language 'fr': it knows ar, de, en"):
+        score(language="fr")
+    (predicted,) = score(language="en")["predictions"]
+    assert predicted
+    own.write_text(row(f"la {predicted}"))
+    assert score(language="es")["metrics"]["mlqa_exact_match"] == 1, "la is an article there"
+    assert score(language="en")["metrics"]["mlqa_exact_match"] == 0
 
 
 def test_a_module_of_another_checkpoint_is_refused_with_both_digests(world, tmp_path):

@@ -16,6 +16,7 @@ from text_bench import ARCHITECTURES, NLI_TEXT, TOPIC_TEXT, add_models
 from adaptx.catalog import COPA, MNLI, SQUAD_V2, UDPOS
 from adaptx.catalog.prompts import ANSWER_FROM_CONTEXT, CONTINUATION, NLI_YES_NO, TAGS
 from adaptx.checkpoints import Checkpoints
+from adaptx.errors import UserError
 from adaptx.execution import serving
 from adaptx.progress import Silent
 from adaptx.specs import (
@@ -138,6 +139,31 @@ def test_starts_and_reloading(world, models, architecture, tmp_path):
         labelled.write_text("text,pair,label\nrumi pere,pere,entailment\nnepa papu nusa,rumi,neutral\n")
         scored = serving.score_file(shop.store, world.sources, stored, labelled, Resources("cpu"))
         assert set(scored["metrics"]) == {"accuracy"}
+
+
+def test_rows_of_ones_own_are_asked_in_their_language(world, models, tmp_path):
+    turned = Prompt("{pair} ? {text} =", NLI_TEXT.prompt.answers)
+    text = replace(NLI_TEXT, prompt=replace(NLI_TEXT.prompt, by_language=(("xa", turned),)))
+    train = nli(models["llama"], framing=text)
+    plan, shop, summary = tiny.execute(world, tmp_path / "store", (Evaluate(train, tiny.NLI, "xa"),), keep=True)
+    assert not summary.failed
+    stored = tiny.folder_of(plan, shop, train).name
+    rows = world.folder / f"{tiny.NLI.rows_in('xa').address}.parquet"
+
+    def predicted(language):
+        lines = serving.predict_file(shop.store, world.sources, stored, rows, Resources("cpu"), language)
+        return [line["prediction"] for line in lines], [line["probabilities"] for line in lines]
+
+    refused = r"the language of the rows matters to the prompt of task nli, which has en, xa, xb; .*--language"
+    with pytest.raises(UserError, match=refused):
+        predicted(None)
+    with pytest.raises(UserError, match="the prompt of task nli"):
+        serving.score_file(shop.store, world.sources, stored, rows, Resources("cpu"))
+    assert predicted("xa")[0] == result_of(plan, shop, Evaluate(train, tiny.NLI, "xa"))["predictions"]
+    assert predicted("xa")[1] != predicted("en")[1]
+    scored = serving.score_file(shop.store, world.sources, stored, rows, Resources("cpu"), "xa")
+    assert scored["metrics"] == result_of(plan, shop, Evaluate(train, tiny.NLI, "xa"))["metrics"]
+    assert scored["language"] == "xa"
 
 
 def test_a_mixture_of_text_and_its_prompts(world, models, tmp_path):

@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from adaptx.data.checking import check
+from adaptx.data.clusters import CLUSTER_ROLE
 from adaptx.data.examples import Examples
 from adaptx.data.file_tables import file_table
 from adaptx.data.selecting import Kept, select
@@ -17,11 +18,11 @@ TRAINING_ROLES = ("answer_starts",)
 Column = str | tuple[str, ...]
 
 
-def read_file(path: Path, task: Task, labelled: bool) -> Examples:
+def read_file(path: Path, task: Task, labelled: bool, language: str | None = None) -> Examples:
     """Rows of a file whose columns carry the task's column names or the format's role names.
 
     Integer labels and tags are taken as ids of the task's own label names; names as they are. In CSV and TSV files
-    lists are JSON. labelled: golds are read, too.
+    lists are JSON. labelled: golds are read, too. language: of all rows; None is that of the task's own set.
 
     Raises:
         UserError: no such file, an unknown ending, a missing column, no rows, or a row that does not fit the format.
@@ -34,11 +35,11 @@ def read_file(path: Path, task: Task, labelled: bool) -> Examples:
     columns = [
         (role, _found(role, sets, table, task.name))
         for role, _ in sets[0].columns
-        if role not in TRAINING_ROLES and (labelled or role not in GOLD_ROLES)
+        if role not in (*TRAINING_ROLES, CLUSTER_ROLE) and (labelled or role not in GOLD_ROLES)
     ]
     if not table.length:
         raise UserError(f"{path} holds no rows")
-    rows = dataclasses.replace(sets[0], columns=tuple(columns))
+    rows = dataclasses.replace(sets[0], columns=tuple(columns), language=language or sets[0].language)
     examples = select(rows, task.format, table, Kept(range(table.length)))
     check(examples, task.format, str(path))
     return examples

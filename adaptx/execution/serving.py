@@ -1,5 +1,6 @@
 """A stored training on the user's own rows: predictions, and a score where they are labelled."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from adaptx.framings import training_framing
 from adaptx.gradients import Setting
 from adaptx.lineage import reader
 from adaptx.metrics import METRICS
+from adaptx.metrics.one_class import one_class_notes
 from adaptx.sources import Sources
-from adaptx.specs import Merge, ModuleStage, NoHead, Resources, Task
+from adaptx.specs import Merge, ModuleStage, NoHead, Resources, Task, Text
 from adaptx.specs.plain import from_plain
 from adaptx.store import Entry, Store
 from adaptx.training import micro_batch_budget
@@ -25,14 +27,19 @@ from adaptx.training import micro_batch_budget
 RESAMPLES = 10_000
 
 
-def predict_file(store: Store, sources: Sources, name: str, file: Path, resources: Resources) -> list[dict[str, Any]]:
+def predict_file(
+    store: Store, sources: Sources, name: str, file: Path, resources: Resources, language: str | None = None
+) -> list[dict[str, Any]]:
     """One record a row: its row number, the prediction, and what the format tells beside it (probabilities, a score).
 
+    language: of the rows; needed where the prompt depends on it and the task has several.
+
     Raises:
-        UserError: no such stage or file, missing columns, weights that are no longer there.
+        UserError: no such stage or file, missing columns, weights that are no longer there, no language where needed.
     """
     stage, task, shop = _open(store, sources, name, resources)
-    predicted = _predict(stage, task, shop, read_file(file, task, labelled=False))
+    language = language or _only_language(task, _prompts_by_language(stage, task))
+    predicted = _predict(stage, task, shop, read_file(file, task, labelled=False, language=language))
     records = predicted.records or [{} for _ in predicted.predictions]
     return [
         {"row": row, "prediction": prediction, **record}
@@ -40,17 +47,32 @@ def predict_file(store: Store, sources: Sources, name: str, file: Path, resource
     ]
 
 
-def score_file(store: Store, sources: Sources, name: str, file: Path, resources: Resources) -> dict[str, Any]:
+def score_file(
+    store: Store, sources: Sources, name: str, file: Path, resources: Resources, language: str | None = None
+) -> dict[str, Any]:
     """The task's metrics on labelled rows, each with a 95 % bootstrap interval over rows.
 
+    language: of the rows; needed where a metric or the prompt depends on it and the task has several.
+
     Raises:
-        UserError: as `predict_file`, and for a label outside the label set.
+        UserError: as `predict_file`, and for a label outside the label set, or a language that a metric does not know.
     """
     stage, task, shop = _open(store, sources, name, resources)
-    predicted = _predict(stage, task, shop, read_file(file, task, labelled=True))
+    rules = [metric for metric in task.metrics if METRICS[metric].languages is not None]
+    language = language or _only_language(task, [*rules, *_prompts_by_language(stage, task)])
+    for metric in rules:
+        known = METRICS[metric].languages or ()
+        if language not in known:
+            raise UserError(
+                f"{metric} has no rules for the language {language!r}: it knows {', '.join(known)}; score other "
+                "languages with a task that has the metrics f1 and exact_match"
+            )
+    predicted = _predict(stage, task, shop, read_file(file, task, labelled=True, language=language))
     assert predicted.golds is not None
-    language = task.source_languages[0]
-    scores: dict[str, Any] = {"task": task.name, "rows_used": len(predicted.rows), "metrics": {}, "intervals": {}}
+    count = len(predicted.rows)
+    scores: dict[str, Any] = {"task": task.name, "rows_used": count, "language": language}
+    scores |= {"one_class": one_class_notes(task.format, predicted.predictions, predicted.golds)}
+    scores |= {"metrics": {}, "intervals": {}}
     for metric in task.metrics:
         statistics_ES = METRICS[metric].statistics(predicted.predictions, predicted.golds, language)
         draws_RE = np.random.default_rng(1).multinomial(len(statistics_ES), _even(len(statistics_ES)), size=RESAMPLES)
@@ -58,6 +80,27 @@ def score_file(store: Store, sources: Sources, name: str, file: Path, resources:
         scores["metrics"][metric] = float(METRICS[metric].value(statistics_ES.sum(axis=0)))
         scores["intervals"][metric] = [float(np.quantile(draws_R, share)) for share in (0.025, 0.975)]
     return {**scores, "predictions": predicted.predictions}
+
+
+def _prompts_by_language(stage: ModuleStage, task: Task) -> list[str]:
+    """What a message calls the prompt, if it depends on the rows' language."""
+    framing = training_framing(reader(stage), task)
+    return ["the prompt"] if isinstance(framing, Text) and framing.prompt.by_language else []
+
+
+def _only_language(task: Task, depending: Sequence[str]) -> str:
+    """The language of rows that nobody named: the task's own one, or any where nothing depends on it.
+
+    Raises:
+        UserError: something depends on it, and the task has several.
+    """
+    languages = list(dict.fromkeys((*task.source_languages, *task.languages)))
+    if depending and len(languages) > 1:
+        raise UserError(
+            f"the language of the rows matters to {' and '.join(depending)} of task {task.name}, which has "
+            f"{', '.join(languages)}; name that of the file with --language"
+        )
+    return languages[0]
 
 
 def _even(count: int) -> list[float]:
