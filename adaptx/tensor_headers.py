@@ -11,6 +11,7 @@ from typing import Any
 from adaptx.errors import UserError
 
 Shapes = dict[str, tuple[int, ...]]
+FLOATS = ("F64", "F32", "F16", "BF16")
 FAULTS = (
     zipfile.BadZipFile, pickle.UnpicklingError, EOFError, LookupError, StopIteration, ValueError, struct.error,
     TypeError, AttributeError, NotImplementedError, RecursionError, OSError, MemoryError,
@@ -40,7 +41,16 @@ def tensor_shapes(file: Path) -> Shapes:
         raise UserError(f"{file} is not a file of tensors that can be read ({why}). {remedy}") from error
 
 
+def unusual_numbers(file: Path) -> dict[str, str]:
+    """Return the tensors of a safetensors file whose numbers are in no usual floating-point form, with their form."""
+    return {name: entry["dtype"] for name, entry in _header(file).items() if entry["dtype"] not in FLOATS}
+
+
 def _of_safetensors(file: Path) -> Shapes:
+    return {name: tuple(entry["shape"]) for name, entry in _header(file).items()}
+
+
+def _header(file: Path) -> dict[str, Any]:
     size = file.stat().st_size
     with file.open("rb") as stream:
         (length,) = struct.unpack("<Q", stream.read(8))
@@ -51,7 +61,7 @@ def _of_safetensors(file: Path) -> Shapes:
     end = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
     if end != size:
         raise ValueError(f"its tensors end at byte {end}, and the file has {size}: it was cut short or written over")
-    return {name: tuple(entry["shape"]) for name, entry in header.items()}
+    return header
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -131,6 +131,32 @@ def test_empty_tensors_are_known_for_what_they_are(copy):
     assert "DeepSpeed ZeRO-3" in refused(folder)
 
 
+@pytest.mark.parametrize("form", [torch.int8, torch.float8_e4m3fn])
+def test_weights_that_are_no_floats_are_refused(copy, form):
+    folder = copy("llama")
+    name = "model.layers.0.mlp.up_proj.weight"
+    rewritten(folder, lambda tensors: {**tensors, name: tensors[name].to(form)})
+    assert f"no floating-point weights ({name} as " in refused(folder)
+
+
+@pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_every_width_are_read(copy, stored):
+    folder = copy("llama")
+    rewritten(folder, lambda tensors: {name: tensor.to(stored) for name, tensor in tensors.items()})
+    found = load_network(ModelSpec(str(folder)), Sources())
+    assert {each.dtype for each in found.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    "settings", [{"num_attention_heads": 0}, {"num_attention_heads": "4"}, {"pad_token_id": 10**6}, {"hidden_act": "x"},
+                 {"hidden_size": 33}]
+)  # fmt: skip
+def test_settings_that_nothing_can_be_built_of_are_told(copy, settings):
+    folder = copy("bert")
+    with_settings(folder, **settings)
+    assert str(folder) in refused(folder)
+
+
 LEFT_OVER = {
     "bert": ("bert.embeddings.position_ids", "bert.pooler.dense.weight", "cls.seq_relationship.bias",
              "classifier.weight"),
@@ -373,6 +399,9 @@ def test_a_part_of_a_language_model_head_is_refused(copy, architecture):
         rewritten(folder, lambda _, name=name: {n: t for n, t in kept.items() if n != name})
         with pytest.raises(UserError, match="holds a part of a masked-language-model head, without its"):
             load_language_model_head(model, Sources())
+    rewritten(folder, lambda _: {**kept, names[0]: kept[names[0]] * float("nan")})
+    with pytest.raises(NotFinite, match="holds values that are not finite"):
+        load_language_model_head(model, Sources())
     rewritten(folder, lambda _: {n: t for n, t in kept.items() if n not in names})
     assert load_language_model_head(model, Sources()) is None
 

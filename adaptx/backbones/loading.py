@@ -16,13 +16,14 @@ from adaptx.backbones.folders import checkpoint_folder
 from adaptx.backbones.own_tensors import read_tensors
 from adaptx.backbones.pairs import separate_pairs
 from adaptx.backbones.tokenizers import read_tokenizer
-from adaptx.backbones.whole import Loaded, check_ties, check_whole
+from adaptx.backbones.whole import Loaded, check_numbers, check_ties, check_whole
 from adaptx.catalog.models import FAMILIES
 from adaptx.checkpoint_files import CONFIG, read_settings, stored_shapes, weight_files
 from adaptx.errors import NotFinite, UserError
 from adaptx.sources import Sources
 from adaptx.specs import ModelFamily, ModelSpec
 from adaptx.specs.architecture import ARCHITECTURES
+from adaptx.tensor_headers import unusual_numbers
 
 
 def load_tokenizer(model: ModelSpec, sources: Sources) -> Any:
@@ -88,24 +89,34 @@ def _config(folder: Path, model: ModelSpec) -> Any:
 
 def _load(folder: Path, model: ModelSpec, config: Any, bf16: bool, device: torch.device | None) -> Any:
     """Return the network as transformers loads it, held against what the files hold."""
-    stored = stored_shapes(weight_files(folder))
+    files = weight_files(folder)
+    stored = stored_shapes(files)
+    check_numbers({name: form for file in files for name, form in unusual_numbers(file).items()}, folder)
     auto, options = _auto_class(config.model_type)
     options["attn_implementation"] = attention_of(config.model_type)
     options["dtype"] = torch.bfloat16 if bf16 else torch.float32
     if device is not None and device.type != "cpu":
         options["device_map"] = {"": device}
-    with _quiet():
-        network, info = auto.from_pretrained(
-            str(folder),
-            config=config,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            # Misshapen tensors are told with all others that do not fit, not one at a time.
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-            **options,
-        )
+    try:
+        with _quiet():
+            network, info = auto.from_pretrained(
+                str(folder),
+                config=config,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                # Misshapen tensors are told with all others that do not fit, not one at a time.
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+                **options,
+            )
+    # What transformers makes of settings that do not fit one another: no layer of such sizes can be built.
+    except (ValueError, TypeError, LookupError, AttributeError, AssertionError, ZeroDivisionError) as error:
+        why = (str(error).splitlines() or [""])[0]
+        raise UserError(
+            f"{folder}: transformers cannot build what its config.json says ({type(error).__name__}: {why}); copy or "
+            "download config.json again"
+        ) from error
     check_whole(network, Loaded.of(info), stored, model, folder)
     tied = read_settings(folder / CONFIG).get("tie_word_embeddings", ARCHITECTURES[config.model_type].tied)
     check_ties(network, tied, stored, lambda names: read_tensors(folder, names), folder)

@@ -6,9 +6,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from adaptx.backbones.finite import first_not_finite
 from adaptx.backbones.folders import checkpoint_folder
 from adaptx.checkpoint_files import CONFIG, read_settings, weight_files
-from adaptx.errors import UserError
+from adaptx.errors import NotFinite, UserError
 from adaptx.sources import Sources
 from adaptx.specs import ModelSpec
 from adaptx.tensor_headers import tensor_shapes
@@ -67,6 +68,7 @@ def load_language_model_head(model: ModelSpec, sources: Sources) -> dict[str, Te
 
     Raises:
         UserError: a part of the head is missing, or its decoder is not tied to the embeddings.
+        NotFinite: it holds NaN or infinity.
     """
     folder = checkpoint_folder(model, sources)
     model_type: str = read_settings(folder / CONFIG)["model_type"]
@@ -86,6 +88,8 @@ def load_language_model_head(model: ModelSpec, sources: Sources) -> dict[str, Te
         )
     _check_decoder(folder)
     tensors = read_tensors(folder, places.values())
+    if (name := first_not_finite(tensors.items())) is not None:
+        raise NotFinite(f"{folder}: {name} holds values that are not finite (NaN or infinite); download it again")
     return {ours: tensors[name].float() for ours, name in places.items()}
 
 

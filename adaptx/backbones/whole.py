@@ -55,6 +55,21 @@ class Loaded:
         )
 
 
+def check_numbers(unusual: Mapping[str, str], folder: Path) -> None:
+    """Hold the forms of stored numbers against what weights are; `unusual` names those that are no usual floats.
+
+    Raises:
+        UserError: weights are stored in a form that stands for other values, as quantised ones are.
+    """
+    odd = [f"{name} as {form}" for name, form in unusual.items() if not LEFT_OVER.search(name)]
+    if odd:
+        raise UserError(
+            f"{folder} holds tensors that are no floating-point weights ({_some(odd)}): they are quantised, and would "
+            "be read as other weights. Take the checkpoint that they were made from; `--model NAME:nf4` (or int8) "
+            "quantises it as it is read"
+        )
+
+
 def check_whole(network: Any, loaded: Loaded, stored: Shapes, model: ModelSpec, folder: Path) -> None:
     """Hold a network against the files that it was loaded from. `stored` holds their shapes.
 
