@@ -1,6 +1,6 @@
 """Rows of multiple choice, and how the lm-evaluation-harness scores them with bare checkpoints of the tiny world.
 
-Run as a program, with lm_eval installed, it records the harness's own log-likelihoods in tests/cases/lm_eval.json.
+Run as a program, with lm_eval installed, it records the harness's own log-likelihoods in tests/recorded/lm_eval.json.
 """
 
 import json
@@ -15,7 +15,7 @@ import torch
 
 from adaptx.data.examples import Examples
 
-CASES = Path(__file__).parent / "cases" / "lm_eval.json"
+CASES = Path(__file__).parent / "recorded" / "lm_eval.json"
 RECORDED = ("qwen3", "llama")
 TEMPLATE = "{text} {question} answer:"
 
