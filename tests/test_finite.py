@@ -128,6 +128,21 @@ def test_an_infinite_gradient_ends_a_training_whose_loss_is_finite(world, tmp_pa
         training.run(Silent())
 
 
+def test_a_loss_over_the_whole_batch_is_looked_at(monkeypatch, small_models):
+    """In-batch negatives: the loss and its gradient go through two passes."""
+    from adaptx.formats.interface import JointLoss
+    from adaptx.specs import Retrieval
+
+    bench = format_bench.make(small_models, "bert")
+    rows = format_bench.examples(query=TEXTS, candidate=TEXTS[::-1])
+    drawn = format_bench.drawn_items(bench, rows, Retrieval())
+    assert isinstance(format_bench.behaviour(Retrieval()).training.loss, JointLoss)
+    bench.network.encoder.layer[-1].output.LayerNorm.weight.data[0] = NAN
+    loss, _ = format_bench.loss_and_gradients(bench, drawn, Retrieval(), format_bench.ONE_ITEM)
+    # What is returned is what the training loop looks at.
+    assert loss != loss
+
+
 def test_weights_that_the_last_step_spoils_are_not_kept(world, tmp_path):
     train = tiny.train(world.bert, tiny.NLI, Lora(), setting=tiny.config(max_steps=1))
     training, fresh = tiny.begin(world, train, tmp_path / "store")
@@ -318,6 +333,8 @@ def test_no_module_and_no_head_is_written_with_such_values(tmp_path, value):
 
 def test_a_head_of_another_shape_is_refused_with_both(tmp_path):
     save_heads({"0": TrainedHead(torch.nn.Linear(3, 2), Classification(("a", "b")))}, tmp_path)
+    with pytest.raises(UserError, match=r"holds no head '1'; it has: 0"):
+        load_head(tmp_path, "1", lambda _: torch.nn.Linear(3, 2))
     with pytest.raises(UserError, match=r"the head '0' has bias \(2,\), weight \(2, 3\), and its model needs"):
         load_head(tmp_path, "0", lambda _: torch.nn.Linear(4, 2))
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from adaptx.checkpoint_files import HUB_PATTERNS, HUB_PICKLES
 from adaptx.data.hub import load_split, resolve_commit
 from adaptx.errors import MissingInput
 from adaptx.published_source import CONFIG_FILE as MODULE_CONFIG
@@ -17,11 +18,6 @@ from adaptx.published_source import WEIGHTS_FILES
 from adaptx.sources import Sources, is_local
 from adaptx.specs import ModelSpec, Published, Rows
 from adaptx.store import read_json, write_json
-
-MODEL_PATTERNS = ("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "special_tokens_map.json",
-                  "added_tokens.json", "vocab.*", "merges.txt", "*.model")  # fmt: skip
-PICKLED_PATTERNS = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
-
 
 Item = Rows | ModelSpec | Published
 
@@ -108,8 +104,8 @@ def _model(model: ModelSpec, commit: str, folder: Path) -> list[Path]:
     from huggingface_hub import HfApi, snapshot_download
 
     names = HfApi().list_repo_files(model.hub_id, revision=commit)
-    pickled = not any(name.endswith(".safetensors") for name in names)
-    patterns = [*MODEL_PATTERNS, *(PICKLED_PATTERNS if pickled else ())]
+    pickled = not any(name.startswith("model") and name.endswith(".safetensors") for name in names)
+    patterns = [*HUB_PATTERNS, *(HUB_PICKLES if pickled else ())]
     target = folder / "models" / model.hub_id
     snapshot_download(model.hub_id, revision=commit, allow_patterns=patterns, local_dir=target)
     shutil.rmtree(target / ".cache", ignore_errors=True)

@@ -59,7 +59,7 @@ def load_head(folder: Path, name: str, new: Callable[[TaskFormat], nn.Module]) -
     """The head called `name`; `new` makes an empty one for its format.
 
     Raises:
-        UserError: it was written by another version.
+        UserError: it was written by another version, is not there, or its tensors are not those that its format needs.
     """
     from safetensors.torch import load_file
 
@@ -69,6 +69,8 @@ def load_head(folder: Path, name: str, new: Callable[[TaskFormat], nn.Module]) -
             f"{folder}: head version {header['version']}, this adaptx reads {VERSION}; train it again with this "
             "version, or use the one it was trained with"
         )
+    if name not in header["heads"]:
+        raise UserError(f"{folder} holds no head {name!r}; it has: {', '.join(header['heads']) or 'none'}")
     task_format: TaskFormat = from_plain(header["heads"][name])
     module = new(task_format)
     stored = load_file(folder / FILE)
