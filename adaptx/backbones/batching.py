@@ -79,6 +79,12 @@ def padding_id(tokenizer: Any) -> int:
     return 0 if chosen is None else chosen
 
 
+def empty_id(tokenizer: Any) -> int:
+    """The token that an empty text is read as: what begins a text, or else ends one."""
+    begins = (tokenizer.bos_token_id, tokenizer.eos_token_id)
+    return next((token for token in begins if token is not None), padding_id(tokenizer))
+
+
 def encode_texts(
     tokenizer: Any, texts: Sequence[str], pairs: Sequence[str] | None, prefix: str, max_length: int
 ) -> Encoded:
@@ -93,7 +99,12 @@ def encode_texts(
         # ByT5's does not say what it left out.
         whole: Any = tokenizer(first, second, verbose=False) if second is not None else tokenizer(first, verbose=False)
         cut = sum(len(ids) > max_length for ids in whole["input_ids"])
-    return Encoded(output["input_ids"], output.get("token_type_ids"), padding_id(tokenizer), cut)
+    ids, types = output["input_ids"], output.get("token_type_ids")
+    if not all(ids):
+        # Decoders' tokenizers may make nothing of an empty text, and a sequence of no tokens has no state to read.
+        ids = [each or [empty_id(tokenizer)] for each in ids]
+        types = None if types is None else [each or [0] for each in types]
+    return Encoded(ids, types, padding_id(tokenizer), cut)
 
 
 def cut(tokens: Sequence[int], most_tokens: int | None, most_items: int | None) -> list[list[int]]:

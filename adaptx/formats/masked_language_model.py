@@ -1,7 +1,7 @@
 """Masked language modelling with the checkpoint's own head, tied to its embeddings. Loss unit: the masked token.
 
 Devlin et al. 2019, arXiv:1810.04805, section 3.1: of the chosen tokens 80 % become the mask, 10 % another token and
-10 % stay. Which ones is drawn anew at each step, from the training's seed and the step.
+10 % stay. Which ones is drawn anew at each step, from the training's seed, the step and the text's own tokens.
 
 Suffixes: E size of an embedding, M masked tokens, V vocabulary, D hidden size.
 """
@@ -31,6 +31,7 @@ from adaptx.formats.interface import (
     Training,
     one_sequence_each,
 )
+from adaptx.formats.row_random import row_random
 from adaptx.specs import Hidden, MaskedLanguageModel, Task
 
 MASKED, REPLACED = 0.8, 0.1
@@ -78,9 +79,9 @@ def items(examples: Examples, _format: MaskedLanguageModel, reading: Reading) ->
 
 def draw(items: Items, indices: Sequence[int], task_format: MaskedLanguageModel, reading: Reading, seed: int) -> Items:
     """The drawn texts with masks; an item's target is (places, original tokens), its units are the masked tokens."""
-    random = np.random.default_rng(seed)
     sequences = [items.members[index][0] for index in indices]
-    masked = [_mask(items.encoded.ids[s], task_format.share, reading.tokenizer, random) for s in sequences]
+    rows = [items.encoded.ids[sequence] for sequence in sequences]
+    masked = [_mask(ids, task_format.share, reading.tokenizer, row_random(seed, ids)) for ids in rows]
     types = items.encoded.types
     encoded = Encoded(
         [ids for ids, _, _ in masked],

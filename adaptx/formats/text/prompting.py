@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from adaptx.backbones.batching import Encoded
+from adaptx.backbones.batching import Encoded, empty_id
 from adaptx.data.examples import Examples
 from adaptx.errors import UserError
 from adaptx.formats.interface import Reading
@@ -114,9 +114,10 @@ def _tokens(texts: Sequence[str], reading: Reading) -> list[list[int]]:
         return_attention_mask=False,
         verbose=False,
     )["input_ids"]
-    if reading.writes:
-        return found
-    return [ids[:-1] if ids[-1:] == [tokenizer.eos_token_id] else ids for ids in found]
+    if not reading.writes:
+        found = [ids[:-1] if ids[-1:] == [tokenizer.eos_token_id] else ids for ids in found]
+    # An answer is predicted behind some token of the prompt.
+    return [ids or [empty_id(tokenizer)] for ids in found]
 
 
 def tokens_between(texts: Sequence[str], reading: Reading) -> list[list[int]]:

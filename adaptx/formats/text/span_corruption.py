@@ -1,7 +1,7 @@
 """Span corruption as text to text: what T5 and its kin are pretrained on (Raffel et al. 2020, arXiv:1910.10683, section
 3.1.4). Loss unit: the token written, sentinels and the end included.
 
-Which spans are dropped is drawn anew at each step, from the training's seed and the step.
+Which spans are dropped is drawn anew at each step, from the training's seed, the step and the text's own tokens.
 
 Suffixes: M tokens of all answers.
 """
@@ -9,8 +9,6 @@ Suffixes: M tokens of all answers.
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
-
-import numpy as np
 
 from adaptx.backbones.answers import answer_states
 from adaptx.backbones.batching import Encoded, TokenBatch
@@ -28,6 +26,7 @@ from adaptx.formats.interface import (
     Training,
     one_sequence_each,
 )
+from adaptx.formats.row_random import row_random
 from adaptx.formats.spans import corrupt
 from adaptx.formats.text.answering import LOSS, answered
 from adaptx.formats.text.prompting import Prompted, encode_prompts, prompts_of
@@ -45,7 +44,7 @@ def items(examples: Examples, _format: SpanCorruption, reading: Reading) -> Item
 
 def draw(items: Items, indices: Sequence[int], task_format: SpanCorruption, reading: Reading, seed: int) -> Items:
     """The drawn texts with spans dropped as prompts, and what was dropped as answers."""
-    random, sentinels = np.random.default_rng(seed), sentinels_of(reading.tokenizer)
+    sentinels = sentinels_of(reading.tokenizer)
     end = [reading.tokenizer.eos_token_id]
     sources: list[list[int]] = []
     targets: list[list[int]] = []
@@ -53,7 +52,7 @@ def draw(items: Items, indices: Sequence[int], task_format: SpanCorruption, read
         (sequence,) = items.members[index]
         ids = items.encoded.ids[sequence]
         text = ids[:-1] if ids[-1:] == end else ids
-        corrupted = corrupt(text, task_format.share, task_format.mean_span, sentinels, random)
+        corrupted = corrupt(text, task_format.share, task_format.mean_span, sentinels, row_random(seed, text))
         sources.append([*corrupted.source, *end])
         targets.append([*corrupted.target, *end])
     return answered(Encoded(sources, None, items.encoded.pad, 0), targets)
