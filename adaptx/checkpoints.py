@@ -1,9 +1,13 @@
-"""Checkpoints of a running training: all that a killed run needs to end with the same weights."""
+"""Saved states of a running training: all that a killed run needs to end with the same weights.
 
-import os
+torch.save writes the CRC-32 of every part of the file, and they are compared when it is read. A SHA-256 would cost a
+second for each gigabyte at every saving.
+"""
+
 import signal
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,35 +15,63 @@ from typing import Any
 
 import torch
 
+from adaptx.errors import UserError
 from adaptx.progress import Progress
+from adaptx.writing import written_whole
 
 FILE = "checkpoint.pt"
+VERSION = 1
+"""Raised when what a saved state holds changes."""
 
 
 class Checkpoints:
-    """The latest checkpoint in one folder, written whole or not at all."""
+    """The latest saved state in one folder, written whole or not at all.
 
-    def __init__(self, folder: Path, every_seconds: float) -> None:
+    The folder is called after the stage, which its saved state therefore names. set_aside: renames a damaged file to
+    where it is kept.
+    """
+
+    def __init__(self, folder: Path, every_seconds: float, set_aside: Callable[[Path], Path] | None = None) -> None:
         self._file = folder / FILE
         self._every = every_seconds
+        self._set_aside = set_aside or (lambda file: file.rename(file.with_suffix(".damaged")))
         self._last = time.monotonic()
 
     def due(self) -> bool:
         return time.monotonic() - self._last >= self._every
 
-    def save(self, state: dict[str, Any], device: torch.device) -> None:
-        """Keep the state with the random generators and what the arithmetic depends on (threads, device)."""
+    def save(self, state: dict[str, Any], device: torch.device, progress: Progress) -> None:
+        """Keep the state with the random generators and what the arithmetic depends on (threads, device).
+
+        A state that cannot be written (a full disk) is said; the training goes on, with the state saved before.
+        """
         whole = {**state, "random": _random_state(device), "machine": _machine(device)}
-        part = self._file.with_suffix(".part")
-        torch.save(whole, part)
-        os.replace(part, self._file)
+        whole |= {"version": VERSION, "stage": self._file.parent.name}
+        try:
+            with written_whole(self._file) as part:
+                torch.save(whole, part)
+        except OSError as error:
+            progress.note(f"this training's state could not be saved, and it goes on: {error}")
         self._last = time.monotonic()
 
     def load(self, device: torch.device, progress: Progress) -> dict[str, Any] | None:
-        """The kept state with the generators set back, or None. Warns where bit-equality can no longer be promised."""
-        if not self._file.is_file():
+        """Return the saved state with the generators set back, or None.
+
+        Says where bit-equality can no longer be promised, and where a damaged state is set aside.
+        """
+        if not self._file.exists():
             return None
-        state: dict[str, Any] = torch.load(self._file, map_location="cpu", weights_only=True)
+        try:
+            state = self._read()
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever zipfile, pickle and torch make of damaged bytes
+            cause = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            progress.note(
+                f"the saved state {self._file} is damaged ({cause}); it is set aside as {self._set_aside(self._file)}, "
+                "and the training begins again"
+            )
+            return None
         for name, now in _machine(device).items():
             if state["machine"][name] != now:
                 progress.note(
@@ -50,6 +82,17 @@ class Checkpoints:
         if device.type == "cuda" and "cuda" in state["random"]:
             torch.cuda.set_rng_state(state["random"]["cuda"], device)
         progress.note(f"resuming at step {state['step']}")
+        return state
+
+    def _read(self) -> dict[str, Any]:
+        with zipfile.ZipFile(self._file) as archive:
+            if (damaged := archive.testzip()) is not None:
+                raise UserError(f"its part {damaged} does not have the CRC-32 that it was saved with")
+        state: dict[str, Any] = torch.load(self._file, map_location="cpu", weights_only=True)
+        expected = {"version": VERSION, "stage": self._file.parent.name}
+        for name, value in expected.items():
+            if state.get(name) != value:
+                raise UserError(f"it is of {name} {state.get(name)}, not {value}")
         return state
 
 

@@ -28,6 +28,7 @@ from adaptx.cli_options import (
     err,
     out,
     tell,
+    telling_left_out,
 )
 from adaptx.cli_rows import evaluate, predict, score
 from adaptx.cli_store import prune, ui
@@ -88,10 +89,11 @@ def plan(
     memory_bytes = parse_bytes(gpu) if gpu is not None else None
     place = Place(Resources(device or ("cuda" if gpu is not None else "cpu")), memory_bytes)
     opened = RecipeOptions(recipe, store, data, model, size, tuple(settings or ()), limit, precision).open()
-    if as_json:
-        typer.echo(json_text(plan_json(opened.plan, opened.store, place), indent=1))
-    else:
-        show_plan(opened.plan, opened.store, out, why, place)
+    with telling_left_out(opened.store):
+        if as_json:
+            typer.echo(json_text(plan_json(opened.plan, opened.store, place), indent=1))
+        else:
+            show_plan(opened.plan, opened.store, out, why, place)
 
 
 def run(
@@ -142,7 +144,8 @@ def run(
     progress = watcher(out)
     with Recorder(address, opened.store, progress.note, opened.plan) as recorder:
         try:
-            summary = run_locally(opened.plan, shop, progress, keep, after=recorder.look, workers=workers)
+            with telling_left_out(opened.store):
+                summary = run_locally(opened.plan, shop, progress, keep, after=recorder.look, workers=workers)
         finally:
             progress.close()
     if not summary.complete:
@@ -152,8 +155,10 @@ def run(
     stored = sum(status is Status.STORED for status in statuses.values())
     scores_only = sum(status is Status.SCORES_ONLY for status in statuses.values())
     extra = f" ({scores_only} full fine-tuned targets: scores only)" if scores_only else ""
-    out.print(f"{len(summary.finished)} stages run, {stored} of {len(statuses)} stored{extra} in {opened.store.root}")
-    out.print(f"Next: {options.command('report')}", highlight=False)
+    others = f" ({len(summary.elsewhere)} by another run)" if summary.elsewhere else ""
+    done = f"{len(summary.finished)} stages run{others}, {stored} of {len(statuses)} stored{extra}"
+    out.print(f"{done} in {opened.store.root}", markup=False)
+    out.print(f"Next: {options.command('report')}", markup=False, highlight=False)
 
 
 def _refuse_too_large(plan: Plan, statuses: dict[str, Status], shop: "Workshop", gpu: str | None, workers: int) -> None:
@@ -219,19 +224,28 @@ def report(
     from adaptx.tracking.recorder import Recorder
     from adaptx.tracking.records import report_record
 
-    address = address_of(tracking, Store(store)).check()
+    kept = Store(store)
+    address = address_of(tracking, kept)
+    # Who may only read a store, such as a colleague's, can report on it.
+    reads_only = address.own and kept.root.is_dir() and not os.access(kept.root, os.W_OK)
+    if not reads_only:
+        address.check()
     options = RecipeOptions(recipe, store, data, model, size, tuple(settings or ()), limit, precision)
     opened = options.open()
     again = [options.command(name) for name in ("plan", "run", "report")]
-    written = write_report(opened.plan, opened.store, folder, again)
+    with telling_left_out(opened.store):
+        written = write_report(opened.plan, opened.store, folder, again)
     run = report_record(opened.plan.recipe.name, written.fingerprint, written.files, written.metrics)
-    with Recorder(address, opened.store, tell, opened.plan) as recorder:
-        recorder.add(run)
+    if reads_only:
+        tell(f"{kept.root} cannot be written to, so this report is not recorded in MLflow; name a database: --tracking")
+    else:
+        with Recorder(address, opened.store, tell, opened.plan) as recorder:
+            recorder.add(run)
     if as_json:
         typer.echo(json_text(written.to_json(), indent=1))
         return
     written.print(out)
-    out.print(f"report: {folder / 'report.html'}", highlight=False)
+    out.print(f"report: {folder / 'report.html'}", markup=False, highlight=False)
 
 
 def fetch(
@@ -249,8 +263,8 @@ def fetch(
 
     opened = make_plan(load_recipe(recipe, build_options(model, size, tuple(settings or ()))), Sources(None))
     items = [item for node in opened.nodes for item in (*inputs_read(node.stage), *modules_read(node.stage))]
-    written = fetch_all(items, folder, lambda text: out.print(text, highlight=False))
-    out.print(f"{len(written)} files written to {folder}; use them with --data {folder}", highlight=False)
+    written = fetch_all(items, folder, lambda text: out.print(text, markup=False, highlight=False))
+    out.print(f"{len(written)} files written to {folder}; use them with --data {folder}", markup=False, highlight=False)
 
 
 # In the order in which `adaptx --help` lists them.

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from adaptx.cli_options import DataOption, StoreOption, out
+from adaptx.cli_options import DataOption, StoreOption, out, telling_left_out
 from adaptx.opening import DEFAULT_STORE
 from adaptx.sources import Sources
 from adaptx.store import Store
@@ -29,7 +29,9 @@ def export(
     from adaptx.exporting.export import export_stage
     from adaptx.exporting.holding import find_library
 
-    written = export_stage(
-        Store(store), Sources(data, store / "digests.json"), stage, find_library(library), folder, task
-    )
-    out.print(f"{len(written.files)} files in {written.folder}: {', '.join(written.files)}", highlight=False)
+    kept = Store(store)
+    with telling_left_out(kept):
+        sources = Sources(data, kept.root / "digests.json")
+        written = export_stage(kept, sources, stage, find_library(library), folder, task)
+    files = f"{len(written.files)} files in {written.folder}: {', '.join(written.files)}"
+    out.print(files, markup=False, highlight=False)

@@ -1,11 +1,16 @@
 """What the commands have in common: the options that several of them take, and the consoles they write to."""
 
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+
+from adaptx.damage import left_out_lines
+from adaptx.store import Store
 
 # Piped output is read by programs and pagers: lines stay whole there.
 out = Console(width=None if sys.stdout.isatty() else 200)
@@ -43,3 +48,13 @@ DeviceOption = Annotated[str | None, typer.Option("--device", help="cpu, cuda, c
 GpuOption = Annotated[
     str | None, typer.Option("--gpu", help="Memory of the device, such as 24GiB: what does not fit into it?")
 ]
+
+
+@contextmanager
+def telling_left_out(store: Store) -> Generator[None]:
+    """When the block ends, print a line for each stage of the store that is damaged and left out."""
+    try:
+        yield
+    finally:
+        for line in left_out_lines(store):
+            err.print(line, markup=False, highlight=False, soft_wrap=True)

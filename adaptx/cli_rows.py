@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from adaptx.cli_options import DataOption, DeviceOption, JsonOption, StoreOption, err, out
+from adaptx.cli_options import DataOption, DeviceOption, JsonOption, StoreOption, err, out, telling_left_out
 from adaptx.json_text import json_text
 from adaptx.opening import DEFAULT_STORE
 from adaptx.sources import Sources
@@ -34,14 +34,16 @@ def predict(
     """
     from adaptx.execution.serving import predict_file
 
-    sources = Sources(data, store / "digests.json")
-    lines = predict_file(Store(store), sources, stage, file, Resources(device), language)
+    kept = Store(store)
+    sources = Sources(data, kept.root / "digests.json")
+    with telling_left_out(kept):
+        lines = predict_file(kept, sources, stage, file, Resources(device), language)
     text = "".join(json_text(line) + "\n" for line in lines)
     if target is None:
         sys.stdout.write(text)
     else:
         target.write_text(text, encoding="utf-8")
-        out.print(f"{len(lines)} predictions in {target}", highlight=False)
+        out.print(f"{len(lines)} predictions in {target}", markup=False, highlight=False)
 
 
 def evaluate(
@@ -60,8 +62,10 @@ def evaluate(
     from adaptx.execution.serving import score_file
     from adaptx.metrics.one_class import sentences
 
-    sources = Sources(data, store / "digests.json")
-    scores = score_file(Store(store), sources, stage, file, Resources(device), language)
+    kept = Store(store)
+    sources = Sources(data, kept.root / "digests.json")
+    with telling_left_out(kept):
+        scores = score_file(kept, sources, stage, file, Resources(device), language)
     if as_json:
         typer.echo(json_text(scores, indent=1))
         return

@@ -15,6 +15,7 @@ from adaptx.cli_options import (
     StoreOption,
     TrackingOption,
     out,
+    telling_left_out,
 )
 from adaptx.errors import UserError
 from adaptx.opening import DEFAULT_STORE, RecipeOptions
@@ -36,7 +37,9 @@ def ui(
     from adaptx.tracking.address import address_of
     from adaptx.tracking.ui import serve
 
-    address = address_of(tracking, Store(store)).check()
+    kept = Store(store)
+    with telling_left_out(kept):
+        address = address_of(tracking, kept).check()
     if address.is_server:
         out.print(f"{address.shown} is an MLflow server, which has a UI of its own: open that address in a browser")
         return
@@ -73,7 +76,7 @@ def prune(
         out.print("nothing to remove: these recipes reach every stage in the store")
         return
     for path in [*(entry.folder for entry in entries), *loose]:
-        out.print(f"  {path.relative_to(kept.root)}  {size_bytes(path) / 1e6:.1f} MB", highlight=False)
+        out.print(f"  {path.relative_to(kept.root)}  {size_bytes(path) / 1e6:.1f} MB", markup=False, highlight=False)
     if not yes:
         typer.confirm(f"Remove these {len(entries)} stages and {len(loose)} leftovers from {kept.root}?", abort=True)
     for entry in entries:

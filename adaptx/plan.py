@@ -51,6 +51,10 @@ class Node:
     def folder_name(self) -> str:
         return folder_name(self.name, self.fingerprint)
 
+    def is_done(self, entry: Entry | None) -> bool:
+        """Whether what the store holds of it is all that can be: its scores, or its module with the weights."""
+        return entry is not None and (self.kind == "evaluate" or entry.has_module)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -86,9 +90,11 @@ class Plan:
 
     def statuses(self, store: Store, keep: bool = False) -> dict[str, Status]:
         """Status of each node. A training or merge is to do only where something that is to do needs its weights, or
-        where they are to be kept (`keep`: those of all full fine-tuned targets) and are not there.
+        where they are to be kept (`keep`: those of all full fine-tuned targets) and are not there, or where it was
+        stored and is damaged.
         """
         found = {node.fingerprint: stored_entry(node, store) for node in self.nodes}
+        damaged = store.damaged()
         wanted: set[str] = set()
         statuses: dict[str, Status] = {}
         for node in reversed(self.nodes):
@@ -96,7 +102,9 @@ class Plan:
             if node.kind == "evaluate":
                 present, needed = entry is not None, True
             else:
-                present, needed = entry is not None and entry.has_module, key in wanted or self._kept(node, keep)
+                present = node.is_done(entry)
+                lost = entry is None and (node.kind, key[:8]) in damaged
+                needed = key in wanted or self._kept(node, keep) or lost
             if present:
                 statuses[key] = Status.STORED if node.identity.resolved else Status.UNCHECKED
             elif needed:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from adaptx.plan import Plan
-from adaptx.store import Entry, Store
+from adaptx.store import BUILDING, KINDS, SET_ASIDE, Entry, Store, listed
 
 
 def unreached(store: Store, plans: Iterable[Plan]) -> list[Entry]:
@@ -16,16 +16,17 @@ def unreached(store: Store, plans: Iterable[Plan]) -> list[Entry]:
 
 
 def leftovers(store: Store, plans: Iterable[Plan], going: Sequence[Entry]) -> list[Path]:
-    """Checkpoints of trainings that no plan has, golds that no evaluation but the `going` ones names, and folders
-    that a killed process was building.
+    """Saved states of trainings that no plan has, golds that no evaluation but the `going` ones names, folders that a
+    killed process was building, and damaged stages.
     """
     reached = {fingerprint[:16] for fingerprint in _reached(plans)}
     gone = {entry.fingerprint for entry in going}
     staying = [e for e in store.entries().values() if e.kind == "evaluate" and e.fingerprint not in gone]
-    named = {entry.result["golds"] for entry in staying}
-    working = (path for path in (store.root / "working").glob("*") if path.name.partition(".")[0] not in reached)
-    golds = (path for path in (store.root / "golds").glob("*.json") if path.name not in named)
-    return sorted([*working, *golds, *store.root.glob("*/.building-*")])
+    named = {name for entry in staying for name in entry.record["files"]}
+    working = (path for path in listed(store.root / "working") if path.name.partition(".")[0] not in reached)
+    golds = (path for path in listed(store.root / "golds") if f"../../golds/{path.name}" not in named)
+    building = (path for kind in KINDS for path in listed(store.root / kind) if path.name.startswith(BUILDING))
+    return sorted([*working, *golds, *building, *store.left_out, *listed(store.root / SET_ASIDE)])
 
 
 def remove(path: Path) -> None:

@@ -12,12 +12,11 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from adaptx.digests import DigestCache
 from adaptx.errors import MissingInput, UserError
 from adaptx.sample import SAMPLE
 from adaptx.specs import ModelSpec, Rows
@@ -92,7 +91,7 @@ class Sources:
                 f"--data {data}: there is no such folder; give a local mirror of the hub, or `sample` for the rows in "
                 "the package"
             )
-        self._digests = _DigestCache(cache_file)
+        self._digests = DigestCache(cache_file)
         self._resolve = resolve
         self._mirror = _read_mirror(self.folder)
 
@@ -191,43 +190,3 @@ def _read_mirror(folder: Path | None) -> dict[str, dict[str, str]]:
     if file is None or not file.is_file():
         return {}
     return json.loads(file.read_text())["files"]
-
-
-class _DigestCache:
-    """SHA-256 of files, remembered by size, inode, mtime and ctime."""
-
-    def __init__(self, file: Path | None) -> None:
-        self._file = file
-        self._known: dict[str, Any] | None = None
-
-    def of_file(self, path: Path) -> str:
-        stat = path.stat()
-        key, stamp = str(path.resolve()), [stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns]
-        known = self._load()
-        if key in known and known[key][0] == stamp:
-            return known[key][1]
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        known[key] = [stamp, digest]
-        self._save()
-        return digest
-
-    def _load(self) -> dict[str, Any]:
-        if self._known is None:
-            self._known = {}
-            if self._file is not None:
-                with contextlib.suppress(OSError, json.JSONDecodeError):
-                    self._known = json.loads(self._file.read_text())
-        assert self._known is not None
-        return self._known
-
-    def _save(self) -> None:
-        """A cache that cannot be written (a read-only store) costs time, nothing else."""
-        if self._file is None:
-            return
-        with contextlib.suppress(OSError):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(dir=self._file.parent, prefix=".digests-")
-            with os.fdopen(descriptor, "w") as stream:
-                json.dump(self._known, stream, allow_nan=False)
-            os.replace(name, self._file)

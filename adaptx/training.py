@@ -120,7 +120,7 @@ class Training:
                 # Asked once: a signal between two askings would end the run without a checkpoint.
                 stop = interrupted()
                 if checkpoints is not None and (stop or checkpoints.due()):
-                    checkpoints.save(self._state(), self.device)
+                    checkpoints.save(self._state(), self.device, progress)
                 if stop:
                     raise KeyboardInterrupt
         self.model.eval()

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from adaptx.catalog import find_model
 from adaptx.identity import golds_digest
+from adaptx.integrity import COMPLETE, MODULE_FILE, STAGE_FILE, seal
 from adaptx.naming import factors, path
 from adaptx.plan import Plan, make_plan, stage_record
 from adaptx.sources import Sources
@@ -36,7 +37,7 @@ from adaptx.specs import (
     TrainConfig,
 )
 from adaptx.specs.plain import to_plain
-from adaptx.store import Store, write_json
+from adaptx.store import Store, read_json, write_json
 
 CONFIG = TrainConfig(learning_rate=1e-3, epochs=1, dropout=0.0)
 PRETRAINED = Pretrained()
@@ -159,7 +160,7 @@ def fill(
         predictions = [
             _prediction(evaluate.task.format, gold, bool(draw < most)) for gold, draw in zip(golds, right, strict=True)
         ]
-        with store.building("evaluate", node.name, record) as folder:
+        with store.building("evaluate", node.name, record, golds_file.name) as folder:
             write_json(
                 folder / "scores.json",
                 {
@@ -178,6 +179,30 @@ def fill(
                     "memory_measure": "resident set above the level before the model loads",
                 },
             )
+
+
+def change(store: Store, fingerprint: str, write: Callable[[Path], object]) -> None:
+    """Store a stage again as `write` leaves its folder."""
+    entry = store.find(fingerprint)
+    assert entry is not None
+    record, golds = entry.record, entry.golds
+    del record["files"]
+    for name in (STAGE_FILE, COMPLETE):
+        (entry.folder / name).unlink()
+    write(entry.folder)
+    seal(entry.folder, record, [golds] if golds is not None else [])
+
+
+def put_values(store: Store, fingerprint: str, name: str, **values: Any) -> None:
+    """Store a stage again with other values in one of its JSON files."""
+    change(store, fingerprint, lambda folder: write_json(folder / name, {**read_json(folder / name), **values}))
+
+
+def put_modules(plan: Plan, store: Store) -> None:
+    """Weights for every training, which nothing reads."""
+    for node in plan.nodes:
+        if node.kind == "train":
+            change(store, node.fingerprint, lambda folder: (folder / MODULE_FILE).write_bytes(b"weights"))
 
 
 def _gold(task_format: TaskFormat, number: int, row: int) -> Any:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fake_store import fake_mirror, fake_model, fill
+from fake_store import fake_mirror, fake_model, fill, put_modules
 
 from adaptx import cli
 from adaptx.catalog import MODELS, NLI, TASKS, TATOEBA
@@ -88,9 +88,7 @@ def stored(recipe: Path, data: Path, tmp_path: Path, **options: str) -> Store:
     store, sources = Store(tmp_path / "store"), Sources(data)
     plan = make_plan(load_recipe(recipe, options), sources)
     fill(plan, store, sources)
-    for node in plan.nodes:
-        if node.kind == "train":
-            (store.find(node.fingerprint).folder / "module.safetensors").write_bytes(b"weights")
+    put_modules(plan, store)
     return store
 
 
@@ -507,3 +505,39 @@ def test_run_refuses_what_does_not_fit_before_it_loads_anything(adaptx, recipe, 
     assert "--micro-batch-tokens" in refused.error
     assert "--too-large" in refused.error
     assert not (tmp_path / "store" / "train").exists()
+
+
+def test_damaged_stages_are_left_out_and_named(adaptx, recipe, data, tmp_path) -> None:
+    store = stored(recipe, data, tmp_path)
+    scores = next(file for file in sorted(store.root.rglob("scores.json")) if "nli.en" in file.parent.name)
+    scores.write_bytes(scores.read_bytes()[:-1])
+    weights = next(store.root.rglob("*lora*/module.safetensors"))
+    weights.write_bytes(b"weighty")
+    foreign = store.root / "train" / "copied-by-hand"
+    foreign.mkdir()
+    (foreign / "stage.json").write_text("{")
+    planned = adaptx("plan", recipe, "--data", data)
+    assert planned.status == 0
+    for folder, cause in (
+        (scores.parent, "scores.json has"),
+        (weights.parent, "module.safetensors does not have the SHA-256"),
+        (foreign, "complete is gone"),
+    ):
+        assert f"{folder.parent.name}/{folder.name} is damaged ({cause}" in planned.err
+    assert "`adaptx run` with its recipe sets it aside and does it again" in planned.err
+    as_json = adaptx("plan", recipe, "--data", data, "--json")
+    again = [stage["name"] for stage in json.loads(as_json.out)["stages"] if not stage["stored"]]
+    assert len(again) >= 2
+    rows = tmp_path / "rows.csv"
+    rows.write_text("premise,hypothesis\na,b\n")
+    for command in (
+        ("predict", weights.parent.name, rows),
+        ("export", weights.parent.name, tmp_path / "out", "--to", "peft"),
+    ):
+        refused = adaptx(*command, "--data", data)
+        assert refused.status == 2
+        assert f"train/{weights.parent.name} is damaged (module.safetensors does not have" in refused.error
+    pruned = adaptx("prune", recipe, "--data", data, "--yes")
+    assert pruned.status == 0
+    assert "train/copied-by-hand" in pruned.out
+    assert not foreign.exists()

@@ -3,13 +3,14 @@
 import dataclasses
 import json
 import re
+from functools import partial
 
 import needs
 import numpy as np
 import pytest
 import tiny
 import torch
-from fake_store import everywhere, fake_mirror, fake_model, fill, planned
+from fake_store import change, everywhere, fake_mirror, fake_model, fill, planned
 from fake_store import train as fake_train
 
 from adaptx.backbones.batching import Encoded, collate
@@ -266,9 +267,8 @@ def put_weights(plan, store, without=()):
                 first = 0.3 + 0.1 * TARGET.languages.index(stage.language) + 0.05 * layer - 0.02 * place
                 first += 0.02 * (stage.model.config.seed - 1)
                 places.append(PlaceWeights(layer, site, (first, 1 - first)))
-        save_mixing(
-            MixingWeights(100, tuple(places)), ("snli", "sib200"), ("a", "b"), store.find(node.fingerprint).folder
-        )
+        weights = MixingWeights(100, tuple(places))
+        change(store, node.fingerprint, partial(save_mixing, weights, ("snli", "sib200"), ("a", "b")))
 
 
 def test_the_report_shows_what_each_language_draws_on(plan, tmp_path):

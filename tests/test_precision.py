@@ -85,8 +85,9 @@ def said(stages: list[Any], device: str, has_instructions: bool, monkeypatch: py
         nodes=nodes, statuses=lambda *_: dict.fromkeys((n.fingerprint for n in nodes), Status.TO_DO)
     )
     shop: Any = SimpleNamespace(store=None, device=torch.device(device))
-    for name in ("check_rows", "carry_out_all"):
-        monkeypatch.setattr(local, name, lambda *_, **__: [])
+    monkeypatch.setattr(local, "check_rows", lambda *_, **__: [])
+    monkeypatch.setattr(local, "set_aside_damaged", lambda *_, **__: None)
+    monkeypatch.setattr(local, "Schedule", lambda *_, **__: SimpleNamespace(carry_out=lambda *_: None, summary=None))
     monkeypatch.setattr(local, "cpu_multiplies_bf16", lambda: has_instructions)
     notes: Any = Notes()
     local.run(plan, shop, notes, keep=True)

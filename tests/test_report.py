@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_store import everywhere, fake_mirror, fake_model, fill, planned, train
+from fake_store import change, everywhere, fake_mirror, fake_model, fill, planned, train
 from rich.console import Console
 
 from adaptx.catalog import NLI, SIB200, SNLI, TATOEBA
+from adaptx.damage import left_out_lines
 from adaptx.errors import UserError
 from adaptx.plan import Plan
 from adaptx.report import tidy, write_report
@@ -352,13 +353,16 @@ def test_tables_fit_a_terminal_and_markdown_holds_the_same(model, sources, store
     assert report.warnings
 
 
-def test_missing_golds_are_an_error_with_a_remedy(model, sources, store) -> None:
+def test_evaluations_without_their_golds_are_left_out_with_a_line_each(model, sources, store) -> None:
     plan = planned(sources, everywhere(train(model, TARGET, LORA), TARGET))
     fill(plan, store, sources)
     for file in (store.root / "golds").iterdir():
         file.unlink()
-    with pytest.raises(UserError, match="remove that folder and run the recipe again"):
-        measure(plan, store)
+    with pytest.raises(UserError, match="nothing of recipe question is stored"):
+        write_report(plan, store, store.root / "report")
+    lines = left_out_lines(store, most=len(store.left_out))
+    assert len(lines) == len(TARGET.languages)
+    assert all("-" in line and ".json is gone" in line and "`adaptx run`" in line for line in lines)
 
 
 def test_a_mixture_before_the_target_is_reported_by_its_tasks(model, sources, store, tmp_path) -> None:
@@ -385,9 +389,12 @@ def test_the_score_that_chose_a_step_is_shown(model, sources, store, tmp_path) -
     chosen = train(model, TARGET, LORA, selection=Best(every=10))
     plan = planned(sources, everywhere(chosen, TARGET))
     fill(plan, store, sources)
-    file = store.find(plan.fingerprint_of(chosen)).folder / "result.json"
-    result = json.loads(file.read_text())
-    result |= {"selected_on": "development set of nli (en)", "development": [{"step": 90, "score": 0.4321}]}
-    file.write_text(json.dumps(result))
+
+    def select(folder: Path) -> None:
+        result = json.loads((folder / "result.json").read_text())
+        result |= {"selected_on": "development set of nli (en)", "development": [{"step": 90, "score": 0.4321}]}
+        (folder / "result.json").write_text(json.dumps(result))
+
+    change(store, plan.fingerprint_of(chosen), select)
     page = write_report(plan, store, tmp_path / "out").html.read_text()
     assert "step 90, best on the development set of nli (en), accuracy 43.2%" in page

@@ -105,7 +105,7 @@ def test_hub_commits_are_pinned_cached_or_asked_for(tmp_path, monkeypatch) -> No
 def test_a_file_is_hashed_again_only_when_it_changed(data, tmp_path, monkeypatch) -> None:
     cache = tmp_path / "store" / "digests.json"
     first = Sources(data, cache).rows(ROWS).digest
-    (key,) = json.loads(cache.read_text())
+    (key,) = json.loads(cache.read_text())["files"]
     monkeypatch.setattr("hashlib.file_digest", lambda *_: pytest.fail("hashed again"))
     assert Sources(data, cache).rows(ROWS).digest == first
     monkeypatch.undo()
@@ -117,10 +117,16 @@ def test_a_file_is_hashed_again_only_when_it_changed(data, tmp_path, monkeypatch
     assert key == str(file)
 
 
-def test_a_digest_cache_that_cannot_be_used_costs_only_time(data, tmp_path) -> None:
+@pytest.mark.parametrize("content", [b"{", b"", b"[]", b"3", b'{"sha256": 1, "files": 2}', b"\xff\xfe\x00", b"{}"])
+def test_a_digest_cache_that_cannot_be_used_costs_only_time(data, tmp_path, content: bytes) -> None:
     broken = tmp_path / "digests.json"
-    broken.write_text("{")
+    broken.write_bytes(content)
     assert Sources(data, broken).rows(ROWS).digest == Sources(data).rows(ROWS).digest
+    assert Sources(data, broken).rows(ROWS).digest == Sources(data).rows(ROWS).digest, "and it was written anew"
+    # A digest in it that is not the file's is not believed.
+    digest = Sources(data).rows(ROWS).digest.removeprefix("sha256:")
+    broken.write_text(broken.read_text().replace(digest, digest[::-1]))
+    assert Sources(data, broken).rows(ROWS).digest == f"sha256:{digest}"
     (tmp_path / "a-file").touch()
     assert Sources(data, tmp_path / "a-file" / "digests.json").rows(ROWS).digest
 

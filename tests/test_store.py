@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from adaptx.errors import UserError
+from adaptx.integrity import seal
 from adaptx.store import Store, write_json
 
 
@@ -60,9 +61,9 @@ def test_a_killed_process_leaves_no_stage(store, cut: str) -> None:
     folder = store.root / "train" / ".building-x1"
     folder.mkdir(parents=True)
     if cut != "before the record":
-        write_json(folder / "stage.json", record("ab" * 32))
-    if cut == "before the renaming":
-        (folder / "complete").touch()
+        seal(folder, record("ab" * 32))
+    if cut == "before the marker":
+        (folder / "complete").unlink()
     assert Store(store.root).entries() == {}
 
 
@@ -102,8 +103,9 @@ def test_the_newest_of_one_nominal_fingerprint_is_taken(store) -> None:
 
 
 def test_weights_can_go_and_scores_stay(store) -> None:
-    folder = add(store, "ab" * 32)
-    (folder / "module.safetensors").write_bytes(b"weights")
+    with store.building("train", "model.task.full", record("ab" * 32)) as folder:
+        (folder / "module.safetensors").write_bytes(b"weights")
+        write_json(folder / "result.json", {"seconds": 1.0})
     entry = store.find("ab" * 32)
     assert entry.has_module
     store.forget_module(entry)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_store import everywhere, fake_mirror, fake_model, fill, planned, train
+from fake_store import change, everywhere, fake_mirror, fake_model, fill, planned, put_values, train
 
 from adaptx.catalog import NLI as EVERYWHERE
 from adaptx.catalog import SNLI, TATOEBA
@@ -18,7 +18,7 @@ from adaptx.naming import path
 from adaptx.plan import Plan
 from adaptx.sources import Sources
 from adaptx.specs import Classification, Evaluate, Full, Hidden, Lora, ModelSpec, Sequential, Train
-from adaptx.store import Store, read_json, write_json
+from adaptx.store import Store, write_json
 from adaptx.tracking.address import Address
 from adaptx.tracking.process import Failure, Session, Work
 from adaptx.tracking.records import Record, RunKey, report_record
@@ -106,7 +106,8 @@ def test_one_run_a_training_and_a_variant_with_all_that_a_person_compares(model,
     plan = grid(model, sources)
     fill(plan, store, sources)
     # One of them kept a fusion's weights.
-    write_json(store.find(next(node for node in plan.nodes if node.kind == "evaluate").fingerprint).folder / FILE, {})
+    fused = next(node for node in plan.nodes if node.kind == "evaluate")
+    change(store, fused.fingerprint, lambda folder: write_json(folder / FILE, {}))
     assert record(plan, store) == []
 
     trainings = runs(store, "train")
@@ -191,8 +192,7 @@ def test_two_ways_of_reading_one_checkpoint_are_two_variants(model, sources, sto
     fill(plan, store, sources)
     for node in plan.nodes:
         if isinstance(node.stage, Evaluate) and node.stage.framing == centred:
-            file = store.find(node.fingerprint).folder / "scores.json"
-            write_json(file, {**read_json(file), "metrics": {"accuracy": 0.9}})
+            put_values(store, node.fingerprint, "scores.json", metrics={"accuracy": 0.9})
     assert record(plan, store) == []
     from mlflow import MlflowClient
 
@@ -210,8 +210,7 @@ def test_names_that_mlflow_refuses_are_made_safe(model, sources, store, monkeypa
     fill(plan, store, sources)
     for node in plan.nodes:
         if node.kind == "evaluate":
-            file = store.find(node.fingerprint).folder / "scores.json"
-            write_json(file, {**read_json(file), "metrics": {"map@20": 0.5}})
+            put_values(store, node.fingerprint, "scores.json", metrics={"map@20": 0.5})
     assert record(plan, store) == []
     (run,) = runs(store, "variant", "what_ about_this__").values()
     assert run.data.metrics["anli_/en/map_20"] == 0.5
@@ -251,12 +250,17 @@ def test_one_run_that_cannot_be_recorded_holds_up_no_other(model, sources, store
     plan = grid(model, sources)
     fill(plan, store, sources)
     node = next(node for node in plan.nodes if node.kind == "train")
+    put_values(store, node.fingerprint, "result.json", development=None)
+    (failure,) = record(plan, store)
+    assert failure.run == node.name
+    assert failure.cause.startswith("TypeError")
+    assert len(runs(store, "train")) == 4
+    put_values(store, node.fingerprint, "result.json", development=[])
+    # A damaged stage is not there, until it has been done again.
     steps = store.find(node.fingerprint).folder / "steps.jsonl"
     lines = steps.read_text()
     steps.unlink()
-    (failure,) = record(plan, store)
-    assert failure.run == node.name
-    assert failure.cause.startswith("FileNotFoundError")
+    assert record(plan, store) == []
     assert len(runs(store, "train")) == 4
     steps.write_text(lines)
     assert record(plan, store) == []
@@ -312,9 +316,8 @@ def test_a_parameter_that_was_recorded_otherwise_stays(model, sources, store) ->
     fill(plan, store, sources)
     assert record(plan, store) == []
     (node,) = [node for node in plan.nodes if node.kind == "train"]
-    file = store.find(node.fingerprint).folder / "result.json"
     # Trained again for its weights, elsewhere, and the markers are gone.
-    write_json(file, {**read_json(file), "device": "cuda"})
+    put_values(store, node.fingerprint, "result.json", device="cuda")
     shutil.rmtree(store.root / "recorded")
     assert record(plan, store) == []
     (run,) = runs(store, "train").values()

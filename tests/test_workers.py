@@ -15,10 +15,11 @@ import torch
 from test_resume import stop_at
 
 from adaptx.checkpoints import FILE
+from adaptx.claim import claimed
 from adaptx.errors import UserError
-from adaptx.execution.execute import alone
 from adaptx.execution.groups import Group, grouped
-from adaptx.execution.local import Summary, carry_out_all, run
+from adaptx.execution.local import run
+from adaptx.execution.schedule import Schedule
 from adaptx.execution.workers import Workers, worker_devices
 from adaptx.progress import Silent
 from adaptx.recipe_file import load_recipe
@@ -76,7 +77,7 @@ class TwoAtOnce:
         self.taken.append(group)
         self.began.append(tuple(node.name for node in group.nodes))
 
-    def next_done(self) -> tuple[Group, dict[str, Exception]]:
+    def next_done(self, timeout_seconds: float | None = None) -> tuple[Group, dict[str, Exception]]:
         group = self.taken.pop(0)
         if any(node.name == self.failing for node in group.nodes):
             return group, {key: OSError("disk full") for key in group.fingerprints}
@@ -91,8 +92,10 @@ def test_what_the_longest_chain_needs_begins_first_and_nothing_before_its_inputs
     stages = chains(world)
     # The baseline is planned first, yet the intermediate training has more behind it.
     plan, _ = tiny.workshop(world, tmp_path, (*stages[4:], *stages[:4]))
-    crew, summary, recorded = TwoAtOnce(), Summary(), []
-    carry_out_all(grouped(list(plan.nodes)), plan, crew, summary, recorded.append, in_order=False)
+    crew, recorded = TwoAtOnce(), []
+    schedule = Schedule(grouped(list(plan.nodes)), plan, in_order=False)
+    schedule.carry_out(crew, recorded.append)
+    summary = schedule.summary
     trainings = [name for [name, *others] in crew.began if not others]
     assert trainings[:2] == ["xlm-roberta.topic.lora-r4", "xlm-roberta.nli.lora-r4"]
     assert plan.nodes[0].name == "xlm-roberta.nli.lora-r4"
@@ -103,8 +106,10 @@ def test_what_the_longest_chain_needs_begins_first_and_nothing_before_its_inputs
 
 def test_what_needs_a_failed_stage_never_begins(world, tmp_path):
     plan, _ = tiny.workshop(world, tmp_path, chains(world))
-    crew, summary = TwoAtOnce(failing="xlm-roberta.topic.lora-r4"), Summary()
-    carry_out_all(grouped(list(plan.nodes)), plan, crew, summary, None, in_order=False)
+    crew = TwoAtOnce(failing="xlm-roberta.topic.lora-r4")
+    schedule = Schedule(grouped(list(plan.nodes)), plan, in_order=False)
+    schedule.carry_out(crew, None)
+    summary = schedule.summary
     assert len(crew.began) == 1 + 2
     assert len(summary.finished) == 1 + 2
     assert sorted(summary.failed.values())[0] == "OSError: disk full"
@@ -161,12 +166,12 @@ def test_a_stage_that_fails_in_a_worker_takes_only_its_dependents(world, tmp_pat
     stages = chains(world)
     plan, shop = tiny.workshop(world, tmp_path, stages)
     intermediate = plan.nodes[0]
-    broken = shop.store.root / "train" / intermediate.folder_name
+    broken = shop.store.root / "working" / intermediate.fingerprint[:16]
     broken.parent.mkdir(parents=True)
     broken.write_text("a file where a folder is to be")
     summary = run(plan, shop, Silent(), workers=2)
 
-    assert summary.failed[intermediate.fingerprint].startswith("NotADirectoryError: ")
+    assert summary.failed[intermediate.fingerprint].startswith("FileExistsError: ")
     # What --debug shows.
     assert "in execute_train" in str(summary.errors[intermediate.fingerprint].__cause__)
     assert len(summary.failed) == 1 + 2 + 4
@@ -214,6 +219,7 @@ def test_interrupted_or_killed_its_workers_end_with_a_checkpoint(world, tmp_path
     recipe.write_text(RECIPE)
     plan = tiny.workshop(world, store, load_recipe(recipe, {"world": str(world.folder)}).evaluations)[0]
     working = store / "working" / plan.nodes[0].fingerprint[:16]
+    lock = working.with_suffix(".lock")
     given = ("--data", world.folder, "--set", f"world={world.folder}", "--device", "cpu", "--checkpoint-seconds", 2)
     command = tiny.adaptx_command("run", recipe, "--store", store, *given, "--workers", 2)
 
@@ -224,13 +230,13 @@ def test_interrupted_or_killed_its_workers_end_with_a_checkpoint(world, tmp_path
     assert stopped.returncode == 130, stopped.said
     assert "interrupted: finished stages stay" in stopped.said[1]
     assert "Traceback" not in stopped.said[1]
-    with alone(working, "nobody trains here any more"):
+    with claimed(lock, "nobody trains here any more"):
         reached = last_step()
 
     seen: list[int] = []
     stop_at(command, working / FILE, reached, lambda process: (seen.append(last_step()), process.kill()))
     for _ in range(600):
-        with contextlib.suppress(UserError), alone(working, "its worker ends by itself"):
+        with contextlib.suppress(UserError), claimed(lock, "its worker ends by itself"):
             break
         time.sleep(0.1)
     else:

@@ -9,7 +9,6 @@ import logging
 import os
 import pickle
 import shutil
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from torch import Tensor
 from adaptx.checkpoint_files import WHOLE, weight_files
 from adaptx.errors import UserError
 from adaptx.sources import Sources
+from adaptx.writing import new_folder, share
 
 CACHE = Path("~/.cache/adaptx/converted").expanduser()
 BESIDE = (".json", ".txt", ".model")
@@ -91,11 +91,12 @@ def _convert(files: tuple[Path, ...], beside: list[Path], target: Path) -> None:
                 raise UserError(f"{file.parent}: {name} is in two of its files; download them again")
             # Tied tensors share memory, which safetensors refuses: each is written once, as its own copy.
             tensors[name] = value.detach().clone().contiguous()
-    building = Path(tempfile.mkdtemp(dir=target.parent, prefix=".building-"))
+    building = new_folder(target.parent, ".building-")
     try:
         for file in beside:
             shutil.copyfile(file, building / file.name)
         save_file(tensors, building / WHOLE, {"format": "pt"})
+        share(building)
         os.replace(building, target)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)

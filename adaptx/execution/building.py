@@ -24,6 +24,7 @@ from adaptx.methods.module import Module, load_module
 from adaptx.methods.published import load_published
 from adaptx.methods.quantised import quantise_loaded
 from adaptx.naming import path_of_tasks
+from adaptx.plan import Node
 from adaptx.sources import Sources
 from adaptx.specs import (
     KeptHead,
@@ -65,11 +66,16 @@ class Workshop:
             raise UserError(f"the module of {path_of_tasks(stage)} is not in the store {self.store.root}")
         return found
 
+    def is_done(self, node: Node) -> bool:
+        """Whether this process or another one has left the stage in the store."""
+        self.store.look_again()
+        return node.is_done(self.store.find(node.fingerprint))
+
     def module(self, source: ModuleSource) -> Module:
         """The stored module of a training or merge, checked against the checkpoint it was trained on, or another."""
         if isinstance(source, Published):
             return load_published(source, self.base_digest(source.model), self.sources)
-        module = load_module(self.entry(source).folder)
+        module = load_module(self.entry(source).checked(weights=True))
         base = self.base_digest(source.model)
         if module.base != base:
             raise UserError(
@@ -190,7 +196,7 @@ def _kept(train: Train, task: Task, shop: Workshop, base: HeadBase) -> nn.Module
     served = head_of(earlier, task)
     assert served is not None, "planning refuses a kept head that is not there"
     name = head_name(reader(earlier), served)
-    found = load_head(shop.entry(earlier).folder, name, lambda each: new_head(each, base))
+    found = load_head(shop.entry(earlier).checked(), name, lambda each: new_head(each, base))
     return for_labels(found, task.format)
 
 
@@ -232,6 +238,6 @@ def stored_heads(stage: ModuleStage, shop: Workshop, base: HeadBase) -> dict[str
     """All heads of a stored training or merge, by name."""
     if isinstance(stage, Merge) and isinstance(stage.head, NoHead):
         return {}
-    train, folder = reader(stage), shop.entry(stage).folder
+    train, folder = reader(stage), shop.entry(stage).checked()
     names = dict.fromkeys(head_name(train, task) for task in train.tasks if has_head(train, task))
     return {name: load_head(folder, name, lambda each: new_head(each, base)) for name in names}

@@ -2,20 +2,20 @@
 
 import contextlib
 import importlib.metadata
-import shutil
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, replace
-from pathlib import Path
+from pickle import UnpicklingError
 from statistics import mean
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 from torch import Tensor
 
 from adaptx.backbones.backbone import TransferModel
 from adaptx.checkpoints import Checkpoints
+from adaptx.claim import Busy, claimed
 from adaptx.composition.mixing import value_regularisation
 from adaptx.composition.mixing_record import MixingRecord
 from adaptx.data.examples import Examples
@@ -41,16 +41,17 @@ from adaptx.plan import Node, stage_record
 from adaptx.profiling.energy import energy
 from adaptx.profiling.peak_memory import PeakMemory, peak_memory
 from adaptx.profiling.system_metrics import FILE as SYSTEM_FILE
-from adaptx.profiling.system_metrics import system_metrics
+from adaptx.profiling.system_metrics import system_metrics, whole_lines
 from adaptx.progress import Progress
 from adaptx.specs import Attention, Best, Evaluate, Fuse, Mixture, ModelSpec, Published, Task, Text, Train
 from adaptx.specs.plain import to_plain
-from adaptx.store import write_json
+from adaptx.store import json_bytes, write_json
 from adaptx.text_statistics import text_statistics
 from adaptx.training import Outcome, Part, Training, micro_batch_budget
+from adaptx.writing import written_whole
 
 HEADLESS_MAX_LENGTH = 512
-STAGE_ERRORS = (UserError, RuntimeError, OSError, ValueError, MemoryError)
+STAGE_ERRORS = (UserError, RuntimeError, OSError, ValueError, MemoryError, EOFError, UnpicklingError, SafetensorError)
 """What may end one stage and leave the others to run."""
 PACKAGES = ("adaptx", "torch", "transformers", "peft", "adapters", "accelerate", "datasets")
 
@@ -59,7 +60,7 @@ def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
     """Train one stage and leave it in the store; a checkpoint of an earlier try is continued.
 
     Raises:
-        UserError: bad rows, or another process is at work on this very stage.
+        UserError: bad rows.
         NotFinite: the loss, a gradient or a weight became NaN or infinite.
     """
     train = node.stage
@@ -68,7 +69,6 @@ def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
     system = working / SYSTEM_FILE
     with (
         _without_leavings(node, shop),
-        alone(working, node.name),
         system_metrics(system, shop.device),
         peak_memory(shop.device) as peak,
         energy(shop.device, shared=shop.workers > 1) as used,
@@ -80,7 +80,7 @@ def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
             progress.note(str(each))
         predicted = predicted_peak_bytes(train, training.parts, shop)
         progress.start(node.name, training.num_steps, "step")
-        outcome = training.run(progress, Checkpoints(working, shop.resources.checkpoint_seconds))
+        outcome = training.run(progress, Checkpoints(working, shop.resources.checkpoint_seconds, shop.store.set_aside))
     result = _train_result(train, fresh, examples, training, outcome, peak, shop)
     result["predicted_memory_bytes"] = predicted
     # What an interrupted try used before its checkpoint is not known.
@@ -94,8 +94,7 @@ def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
         (folder / "steps.jsonl").write_text("".join(f"{line}\n" for line in lines))
         write_json(folder / "result.json", result)
         if system.is_file():
-            shutil.copyfile(system, folder / SYSTEM_FILE)
-    shop.store.finish_working(node.fingerprint)
+            (folder / SYSTEM_FILE).write_text(whole_lines(system), encoding="utf-8")
 
 
 @contextlib.contextmanager
@@ -216,31 +215,45 @@ def _train_result(
 
 
 def execute_evaluations(nodes: list[Node], shop: Workshop, progress: Progress) -> dict[str, Exception]:
-    """Score one model on each of its sets, loading it once; returns what failed, by fingerprint.
+    """Score one model on each of its sets, loading it once, and store each as it ends; returns what failed, by
+    fingerprint.
 
-    All nodes share model and precision.
+    All nodes share model and precision. Those that another run is at work on fail with Busy.
     """
     failed: dict[str, Exception] = {}
     first = nodes[0].stage
     assert isinstance(first, Evaluate)
+    model: Finished | None = None
     with peak_memory(shop.device) as peak:
-        model = finished_model(first.model, shop, evaluation_precision(first))
-        scored: list[tuple[Node, dict[str, Any], MixingWeights | None]] = []
-        for node in nodes:
+        for place, node in enumerate(nodes):
             try:
-                scored.append((node, *_evaluate(node, model, shop, progress)))
-            except STAGE_ERRORS as error:
+                with claimed(shop.store.lock(node.fingerprint), node.name):
+                    if not shop.is_done(node):
+                        model = model or finished_model(first.model, shop, evaluation_precision(first))
+                        _store_scores(node, *_evaluate(node, model, shop, progress), peak, shop)
+                    shop.store.finish_working(node.fingerprint)
+            except Busy as error:
                 failed[node.fingerprint] = error
-    for node, result, mixing in scored:
-        result.update(peak_memory_bytes=peak.peak_bytes, memory_measure=peak.measure)
-        with shop.store.building("evaluate", node.name, stage_record(node, to_plain(node.stage))) as folder:
-            write_json(folder / "scores.json", result)
-            if mixing is not None and isinstance(first.model, Train):
-                fused = [
-                    None if isinstance(each, Published) else shop.fingerprint_of(each) for each in first.model.taken
-                ]
-                save_mixing(mixing, fused_names(first.model), fused, folder)
+            except STAGE_ERRORS as error:
+                if model is None:
+                    # The others could not load it either.
+                    return failed | {other.fingerprint: error for other in nodes[place:]}
+                failed[node.fingerprint] = error
     return failed
+
+
+def _store_scores(
+    node: Node, result: dict[str, Any], mixing: MixingWeights | None, peak: PeakMemory, shop: Workshop
+) -> None:
+    # The peak of loading and of all sets up to this one.
+    result.update(peak_memory_bytes=peak.peak_bytes, memory_measure=peak.measure)
+    record = stage_record(node, to_plain(node.stage))
+    with shop.store.building("evaluate", node.name, record, result["golds"]) as folder:
+        write_json(folder / "scores.json", result)
+        model = node.stage.model
+        if mixing is not None and isinstance(model, Train):
+            fused = [None if isinstance(each, Published) else shop.fingerprint_of(each) for each in model.taken]
+            save_mixing(mixing, fused_names(model), fused, folder)
 
 
 def _evaluate(
@@ -306,14 +319,22 @@ def make_evaluator(stage: Evaluate, model: Finished, shop: Workshop, progress: P
 def keep_golds(stage: Evaluate, predicted: Predicted, clusters: tuple[int, ...], shop: Workshop) -> str:
     """Write the golds of a set once, with the rows' clusters if rows of the format can share anything; returns their
     file's name.
+
+    Several evaluations are scored against one file. One that is there with another content is damaged, since its name
+    holds the digest of all that golds come from.
     """
     rows = stage.task.rows_in(stage.language)
     digest = golds_digest(stage.task, rows, stage.limit, shop.sources)
     file = shop.store.golds_file(stage.task.name, stage.language, digest)
-    if not file.is_file():
-        body = {"task": stage.task.name, "language": stage.language, "parallel_group": rows.parallel_group}
-        kept = {**body, "golds": predicted.golds, "rows": list(predicted.rows)}
-        write_json(file, {**kept, "clusters": list(clusters)} if clusters else kept)
+    body = {"task": stage.task.name, "language": stage.language, "golds": predicted.golds, "rows": list(predicted.rows)}
+    content = json_bytes({**body, "clusters": list(clusters)} if clusters else body)
+    if file.exists() and not (file.is_file() and file.read_bytes() == content):
+        # Another run may have done the same just now.
+        with contextlib.suppress(FileNotFoundError):
+            shop.store.set_aside(file)
+    if not file.exists():
+        with written_whole(file) as part:
+            part.write_bytes(content)
     return file.name
 
 
@@ -328,19 +349,3 @@ def environment(shop: Workshop) -> dict[str, Any]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
     return {"device": str(shop.device), "threads": torch.get_num_threads(), "versions": versions}
-
-
-@contextlib.contextmanager
-def alone(working: Path, name: str) -> Generator[None]:
-    """Two processes over one store must not train one stage into one folder."""
-    lock = FileLock(working.with_suffix(".lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(
-            f"{name}: another process is training this stage in the same store; wait for it, or give another --store"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from adaptx.claim import claimed
 from adaptx.execution.building import Workshop
 from adaptx.execution.execute import STAGE_ERRORS, execute_evaluations, execute_train
 from adaptx.execution.merging import execute_merge
@@ -37,12 +38,18 @@ def grouped(nodes: list[Node]) -> list[Group]:
 
 
 def carry_out(group: Group, shop: Workshop, progress: Progress) -> dict[str, Exception]:
-    """Leave the group's stages in the store; returns what failed, by fingerprint."""
+    """Leave the group's stages in the store, where no other run has; returns what failed, by fingerprint.
+
+    A stage that another run is at work on fails with Busy, at once.
+    """
     first = group.nodes[0]
     try:
         if first.kind == "evaluate":
             return execute_evaluations(list(group.nodes), shop, progress)
-        (execute_merge if first.kind == "merge" else execute_train)(first, shop, progress)
+        with claimed(shop.store.lock(first.fingerprint), first.name):
+            if not shop.is_done(first):
+                (execute_merge if first.kind == "merge" else execute_train)(first, shop, progress)
+            shop.store.finish_working(first.fingerprint)
     except STAGE_ERRORS as error:
         return {node.fingerprint: error for node in group.nodes}
     return {}

@@ -20,7 +20,7 @@ from adaptx.data.reading import read_rows
 from adaptx.errors import NotFinite
 from adaptx.evaluation import Evaluator, scores
 from adaptx.execution.building import Workshop, head_base, head_name, new_head, stored_heads
-from adaptx.execution.execute import alone, environment
+from adaptx.execution.execute import environment
 from adaptx.formats.averaging import aligned, averaged
 from adaptx.formats.heads import save_heads
 from adaptx.formats.interface import HeadBase, TrainedHead, reading_of
@@ -60,14 +60,13 @@ def execute_merge(node: Node, shop: Workshop, progress: Progress) -> None:
     """Merge one stage and leave it in the store.
 
     Raises:
-        UserError: modules that do not fit each other, or another process is at work on this very stage.
+        UserError: modules that do not fit each other.
     """
     merge = node.stage
     assert isinstance(merge, Merge)
     progress.start(node.name, 1, "merge")
-    working = shop.store.working(node.fingerprint)
     # Empty heads and modules draw numbers that are overwritten: the caller's generator is left as it was.
-    with alone(working, node.name), peak_memory(shop.device) as peak, torch.random.fork_rng(devices=[]):
+    with peak_memory(shop.device) as peak, torch.random.fork_rng(devices=[]):
         began = time.perf_counter()
         work = _gather(merge, shop)
         search = searched(merge.rule)
@@ -81,7 +80,6 @@ def execute_merge(node: Node, shop: Workshop, progress: Progress) -> None:
         save_module(module, folder)
         save_heads(heads, folder)
         write_json(folder / "result.json", _result(merge, rule, merged, found, heads, seconds, peak, shop))
-    shop.store.finish_working(node.fingerprint)
     progress.advance(1)
 
 

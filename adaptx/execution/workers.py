@@ -6,6 +6,7 @@ On a CPU the workers share out its threads. On CUDA each has a GPU.
 import contextlib
 import signal
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
@@ -35,8 +36,8 @@ class Crew(Protocol):
         """Take on a group; only where there is room."""
         ...
 
-    def next_done(self) -> tuple[Group, dict[str, Exception]]:
-        """Wait for one of those taken on to end; with what failed in it, by fingerprint."""
+    def next_done(self, timeout_seconds: float | None = None) -> tuple[Group, dict[str, Exception]] | None:
+        """Wait for one of those taken on to end; with what failed in it, by fingerprint. None: the time is over."""
         ...
 
     def close(self) -> None:
@@ -62,7 +63,8 @@ class ThisProcess:
     def begin(self, group: Group) -> None:
         self._taken = group
 
-    def next_done(self) -> tuple[Group, dict[str, Exception]]:
+    def next_done(self, timeout_seconds: float | None = None) -> tuple[Group, dict[str, Exception]]:
+        del timeout_seconds  # nothing else could begin meanwhile
         group = self._taken
         assert group is not None
         failed = carry_out(group, self._shop, self._progress)
@@ -123,12 +125,16 @@ class Workers:
         with contextlib.suppress(OSError):
             worker.connection.send(group)
 
-    def next_done(self) -> tuple[Group, dict[str, Exception]]:
+    def next_done(self, timeout_seconds: float | None = None) -> tuple[Group, dict[str, Exception]] | None:
         """Raises:
         Exception: a fault that ends the run, as it does within this process.
         """
+        until = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         while True:
-            ready = wait([worker.connection for worker in self._kept if worker.group is not None])
+            left = None if until is None else max(0.0, until - time.monotonic())
+            ready = wait([worker.connection for worker in self._kept if worker.group is not None], left)
+            if not ready:
+                return None
             for worker in [each for each in self._kept if each.connection in ready]:
                 group = worker.group
                 assert group is not None
@@ -191,9 +197,7 @@ class Workers:
         store.look_again()
         lost: dict[str, Exception] = {}
         for node in group.nodes:
-            entry = store.find(node.fingerprint)
-            # Of a training done again for its weights the earlier scores are there.
-            if entry is None or not (node.kind == "evaluate" or entry.has_module):
+            if not node.is_done(store.find(node.fingerprint)):
                 lost[node.fingerprint] = RuntimeError(cause)
         return lost
 

@@ -8,6 +8,7 @@ from adaptx import __version__
 from adaptx.exporting.composed import Composed
 from adaptx.exporting.holding import Library
 from adaptx.exporting.script import AUTO_CLASSES, Read, render
+from adaptx.integrity import Damaged
 from adaptx.lineage import reader
 from adaptx.naming import UNTRAINED, intermediate_name, method_name, path, path_of_tasks
 from adaptx.sample import SAMPLE
@@ -96,10 +97,14 @@ def _merging(merge: Merge, result: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _scores(store: Store, entry: Entry) -> list[dict[str, str]]:
     """Every metric of every evaluation of this very stage that the store holds."""
     found: list[dict[str, str]] = []
-    for other in store.entries().values():
-        if other.kind != "evaluate" or other.record["inputs"] != [entry.fingerprint]:
+    for other in list(store.entries().values()):
+        try:
+            if other.kind != "evaluate" or other.record["inputs"] != [entry.fingerprint]:
+                continue
+            result = other.result
+        except Damaged as damage:
+            store.leave_out(other, damage)
             continue
-        result = other.result
         rows = f"{result['rows_used']:,} / {_count(result['rows_expected'])}"
         place = {"task": result["task"], "language": result["language"], "rows": rows}
         found += [{**place, "metric": name, "value": f"{100 * value:.1f}"} for name, value in result["metrics"].items()]

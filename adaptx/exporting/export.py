@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from adaptx.lineage import HEADLESS, reader
 from adaptx.sources import Sources
 from adaptx.specs import Hidden, Merge, ModuleStage, NoHead, Pooling, Resources, Task, Text, Train
 from adaptx.store import Entry, Store
+from adaptx.writing import new_folder, share
 
 HERE = "."
 
@@ -53,11 +53,10 @@ def export_stage(
     refusals = (holding_refusal(library, stage), _head_refusal(stage, chosen), _framing_refusal(stage, chosen))
     if (reason := next(filter(None, refusals), None)) is not None:
         raise UserError(f"{entry.folder.name} cannot be exported to {library.value}: {reason}")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    building = new_folder(folder.parent, f".{folder.name}-")
     try:
         _write(entry, stage, chosen, library, shop, building)
-        building.chmod(0o755)
+        share(building)
         if folder.exists():
             folder.rmdir()
         os.replace(building, folder)
@@ -142,7 +141,7 @@ def _read(entry: Entry, train: Train, task: Task, network: Any, shop: Workshop) 
     head = None
     if not isinstance(task.format, HEADLESS):
         base = head_base(network, train.model, shop)
-        head = load_head(entry.folder, head_name(train, task), lambda each: new_head(each, base))
+        head = load_head(entry.checked(), head_name(train, task), lambda each: new_head(each, base))
     framing = training_framing(train, task)
     assert isinstance(framing, Hidden), "text was refused before"
     return Read(task, framing, train.config.max_length, head)

@@ -12,6 +12,7 @@ from adaptx.formats.interface import TrainedHead
 from adaptx.specs import TaskFormat
 from adaptx.specs.plain import from_plain, to_plain
 from adaptx.store import read_json, write_json
+from adaptx.writing import naming
 
 VERSION = 2
 FILE = "head.safetensors"
@@ -51,7 +52,8 @@ def save_heads(heads: Mapping[str, TrainedHead], folder: Path) -> None:
     }
     if (key := first_not_finite(tensors.items())) is not None:
         raise NotFinite(f"the head's {key} holds values that are not finite (NaN or infinite); it is not kept")
-    save_file(tensors, folder / FILE, {"format": "adaptx"})
+    with naming(folder / FILE, "written"):
+        save_file(tensors, folder / FILE, {"format": "adaptx"})
     write_json(folder / HEADER_FILE, {"version": VERSION, "heads": {n: to_plain(h.format) for n, h in heads.items()}})
 
 
@@ -73,7 +75,8 @@ def load_head(folder: Path, name: str, new: Callable[[TaskFormat], nn.Module]) -
         raise UserError(f"{folder} holds no head {name!r}; it has: {', '.join(header['heads']) or 'none'}")
     task_format: TaskFormat = from_plain(header["heads"][name])
     module = new(task_format)
-    stored = load_file(folder / FILE)
+    with naming(folder / FILE, "read"):
+        stored = load_file(folder / FILE)
     prefix = f"{name}/"
     tensors = {key.removeprefix(prefix): tensor for key, tensor in stored.items() if key.startswith(prefix)}
     own = {key: tensor.shape for key, tensor in module.state_dict().items()}

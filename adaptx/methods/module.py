@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from adaptx.backbones.finite import first_not_finite
 from adaptx.backbones.sites import Key
 from adaptx.errors import NotFinite, UserError
+from adaptx.integrity import MODULE_FILE
 from adaptx.specs import Method
 from adaptx.specs.plain import from_plain, to_plain
-from adaptx.store import MODULE_FILE, read_json, write_json
+from adaptx.store import read_json, write_json
+from adaptx.writing import naming
 
 VERSION = 1
 HEADER_FILE = "module.json"
@@ -68,7 +70,8 @@ def save_module(module: Module, folder: Path) -> None:
     if (key := first_not_finite(module.tensors.items())) is not None:
         raise NotFinite(f"the module's {_text(key)} holds values that are not finite (NaN or infinite); it is not kept")
     tensors = {_text(key): tensor.contiguous() for key, tensor in module.tensors.items()}
-    save_file(tensors, folder / MODULE_FILE, {"format": "adaptx"})
+    with naming(folder / MODULE_FILE, "written"):
+        save_file(tensors, folder / MODULE_FILE, {"format": "adaptx"})
     header = {"version": VERSION, "kind": module.kind, "method": to_plain(module.method), "base": module.base}
     write_json(folder / HEADER_FILE, header)
 
@@ -87,7 +90,9 @@ def load_module(folder: Path) -> Module:
             f"{folder.name}: its weights were removed once its scores were stored; retrain and keep them with "
             "`adaptx run RECIPE --keep`"
         )
-    tensors = {_key(text): tensor for text, tensor in load_file(folder / MODULE_FILE).items()}
+    with naming(folder / MODULE_FILE, "read"):
+        stored = load_file(folder / MODULE_FILE)
+    tensors = {_key(text): tensor for text, tensor in stored.items()}
     return Module(header["kind"], from_plain(header["method"]), header["base"], tensors)
 
 

@@ -7,7 +7,7 @@ On CUDA: the allocator's peak. On Linux: the resident set's high-water mark (VmH
 import ctypes
 import gc
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +26,19 @@ _INTERVAL_SECONDS = 0.05
 
 @dataclass
 class PeakMemory:
-    """Filled when the block ends. peak_bytes: above the level at its start."""
+    """The peak of a block of work: up to now while it runs, of the whole block once it has ended."""
 
     measure: str
-    peak_bytes: int = 0
+    so_far: Callable[[], int]
+    _whole: int | None = None
+
+    @property
+    def peak_bytes(self) -> int:
+        """Bytes above the level at the block's start."""
+        return self.so_far() if self._whole is None else self._whole
+
+    def end(self) -> None:
+        self._whole = self.so_far()
 
 
 @contextmanager
@@ -46,11 +55,12 @@ def peak_memory(device: torch.device) -> Generator[PeakMemory]:
         with _sampled() as peak:
             yield peak
         return
-    peak, before = PeakMemory(RESIDENT_MEASURE), _status_bytes("VmRSS")
+    before = _status_bytes("VmRSS")
+    peak = PeakMemory(RESIDENT_MEASURE, lambda: max(0, _status_bytes("VmHWM") - before))
     try:
         yield peak
     finally:
-        peak.peak_bytes = max(0, _status_bytes("VmHWM") - before)
+        peak.end()
 
 
 @contextmanager
@@ -59,11 +69,11 @@ def _cuda(device: torch.device) -> Generator[PeakMemory]:
     torch.cuda.init()
     torch.cuda.reset_peak_memory_stats(device)
     before = torch.cuda.memory_allocated(device)
-    peak = PeakMemory(CUDA_MEASURE)
+    peak = PeakMemory(CUDA_MEASURE, lambda: torch.cuda.max_memory_allocated(device) - before)
     try:
         yield peak
     finally:
-        peak.peak_bytes = torch.cuda.max_memory_allocated(device) - before
+        peak.end()
 
 
 @contextmanager
@@ -71,13 +81,16 @@ def _sampled() -> Generator[PeakMemory]:
     import psutil
 
     process = psutil.Process()
-    peak, before = PeakMemory(SAMPLED_MEASURE), process.memory_info().rss
+    before = process.memory_info().rss
+    seen = [0]
 
     def sample() -> None:
-        peak.peak_bytes = max(peak.peak_bytes, process.memory_info().rss - before)
+        seen[0] = max(seen[0], process.memory_info().rss - before)
 
+    peak = PeakMemory(SAMPLED_MEASURE, lambda: seen[0])
     with sampled(sample, _INTERVAL_SECONDS):
         yield peak
+    peak.end()
 
 
 def _release() -> None:

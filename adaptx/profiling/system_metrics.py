@@ -1,5 +1,7 @@
 """Processor, memory and accelerator use while a stage runs, sampled in the background."""
 
+import contextlib
+import json
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -31,8 +33,19 @@ def system_metrics(file: Path, device: torch.device) -> Generator[None]:
         }
         if device.type == "cuda":
             entry["gpu_0_memory_usage_megabytes"] = torch.cuda.memory_allocated(device) / 1e6
-        with file.open("a") as stream:
+        # A full disk must not end the stage for these.
+        with contextlib.suppress(OSError), file.open("a") as stream:
             stream.write(json_text(entry) + "\n")
 
     with sampled(sample, INTERVAL_SECONDS):
         yield
+
+
+def whole_lines(file: Path) -> str:
+    """Return the lines of metrics that were written whole; a killed process may have left half of one."""
+    lines: list[str] = []
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(ValueError):
+            json.loads(line)
+            lines.append(f"{line}\n")
+    return "".join(lines)

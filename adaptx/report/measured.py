@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from adaptx.costs import trainable_parameters, training_flops
+from adaptx.damage import check_stored
 from adaptx.errors import UserError
 from adaptx.metrics import METRICS
+from adaptx.mixing_weights import FILE as MIXING_FILE
 from adaptx.mixing_weights import MixingWeights, load_mixing
 from adaptx.naming import UNTRAINED, Factors, factors, merges, path
 from adaptx.plan import Node, Plan, stored_entry
@@ -164,11 +166,12 @@ class Measurements:
 
 
 def measure(plan: Plan, store: Store) -> Measurements:
-    """Read every stored evaluation of the plan.
+    """Read every stored evaluation of the plan; one that is damaged counts as not stored.
 
     Raises:
-        UserError: an evaluation's golds are gone, or do not fit its predictions.
+        UserError: an evaluation's golds do not fit its predictions.
     """
+    check_stored(plan, store)
     nodes = {node.fingerprint: node for node in plan.nodes}
     statuses = plan.statuses(store)
 
@@ -181,7 +184,7 @@ def measure(plan: Plan, store: Store) -> Measurements:
         for evaluate in evaluates
     }
     labels = variant_labels(evaluates, model_fingerprints)
-    golds: dict[str, Any] = {}
+    golds: dict[Path, Any] = {}
     measured: list[Measured] = []
     missing: list[str] = []
     for evaluate in evaluates:
@@ -191,9 +194,11 @@ def measure(plan: Plan, store: Store) -> Measurements:
             missing.append(node.name)
             continue
         record = entry.result
-        if record["golds"] not in golds:
-            golds[record["golds"]] = _read_golds(store.root / "golds" / record["golds"], entry)
-        gold = golds[record["golds"]]
+        golds_file = entry.golds
+        assert golds_file is not None, f"{entry.folder} was stored without golds"
+        if golds_file not in golds:
+            golds[golds_file] = read_json(golds_file)
+        gold = golds[golds_file]
         trainings = [(train, stored_entry(node_of(train), store)) for train in path(evaluate)]
         merged = [stored_entry(node_of(merge), store) for merge in merges(evaluate)]
         measured.append(
@@ -208,7 +213,7 @@ def measure(plan: Plan, store: Store) -> Measurements:
                 _examples(evaluate, gold),
                 {key: value for key, value in record.items() if key != "predictions"},
                 tuple(Training(train, found.result if found else {}) for train, found in trainings),
-                load_mixing(entry.folder),
+                load_mixing(entry.checked()) if entry.has(MIXING_FILE) else None,
                 tuple(found.result if found else {} for found in merged),
             )
         )
@@ -273,11 +278,3 @@ def _examples(evaluate: Evaluate, golds: Mapping[str, Any]) -> Examples:
     group = evaluate.task.rows_in(evaluate.language).parallel_group
     # Rows that share a premise or a context are drawn together, as their cluster.
     return Examples(np.asarray(golds.get("clusters", golds["rows"]), dtype=np.int64), group)
-
-
-def _read_golds(file: Path, entry: Entry) -> Any:
-    if not file.is_file():
-        raise UserError(
-            f"{entry.folder} was scored against {file}, which is gone; remove that folder and run the recipe again"
-        )
-    return read_json(file)

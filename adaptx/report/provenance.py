@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from adaptx.catalog.languages import language_name
+from adaptx.integrity import COMPLETE
 from adaptx.naming import merges, path
 from adaptx.plan import Node, Plan, stored_entry
 from adaptx.report.cells import NOTHING, count, mebibytes, of, percent, seconds
 from adaptx.report.tables import Cell, Column, Table
 from adaptx.specs import Best, Evaluate, ModelSpec, Rows, Train
 from adaptx.specs.merge import searched
-from adaptx.store import COMPLETE, Entry, Store
+from adaptx.store import Entry, Store
 
 
 def stage_table(plan: Plan, store: Store) -> Table:
@@ -53,9 +54,7 @@ def losses(plan: Plan, store: Store) -> dict[str, list[tuple[int, float]]]:
     """Name of a training -> (step, loss) of every logged step."""
     curves: dict[str, list[tuple[int, float]]] = {}
     for node, entry in _trainings(plan, store):
-        file = entry.folder / "steps.jsonl"
-        lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-        steps = [json.loads(line) for line in lines]
+        steps = [json.loads(line) for line in entry.file("steps.jsonl").read_text(encoding="utf-8").splitlines()]
         name = _short_name(node) if _short_name(node) not in curves else f"{_short_name(node)} {node.fingerprint[:8]}"
         curves[name] = [(int(step["step"]), float(step["loss"])) for step in steps]
     return curves

@@ -14,11 +14,12 @@ from typing import Any
 
 from adaptx import mixing_weights
 from adaptx.identity import evaluation_precision
+from adaptx.integrity import COMPLETE
 from adaptx.naming import factors, merges, module_name, module_path, path, train_name, trained_on
 from adaptx.plan import Plan
 from adaptx.specs import Evaluate, Merge, ModelSpec, ModuleStage, Train
 from adaptx.specs.fingerprint import canonical, fingerprint
-from adaptx.store import COMPLETE, Entry, Store
+from adaptx.store import Entry, Store
 from adaptx.tracking.markers import Markers
 from adaptx.zero_shot import source_languages
 
@@ -122,7 +123,7 @@ class Records:
                  "head_parameters", "peak_memory_bytes", "predicted_memory_bytes", "rows_used",
                  "selected_step", "energy_joules")  # fmt: skip
         metrics = [(name, float(result[name]), 0) for name in names if result.get(name) is not None]
-        for step in map(json.loads, (entry.folder / "steps.jsonl").read_text().splitlines()):
+        for step in map(json.loads, entry.file("steps.jsonl").read_text().splitlines()):
             metrics += [(f"train/{key}", float(step[key]), int(step["step"])) for key in ("loss", "learning_rate")]
         metrics += [("development/score", float(e["score"]), int(e["step"])) for e in result["development"]]
         parameters = {
@@ -188,10 +189,10 @@ class Records:
             **(_flat(canonical(stage.framing), "framing") if stage.framing is not None else {}),
         }
         artifacts = [
-            (entry.folder / name, entry.folder.name)
+            (entry.file(name), entry.folder.name)
             for entry in evaluated
             for name in ("scores.json", mixing_weights.FILE)
-            if (entry.folder / name).is_file()
+            if entry.has(name)
         ]
         modules = [(each, self._plan.fingerprint_of(each)) for each in module_path(stage)]
         return Record(
@@ -256,8 +257,8 @@ def report_record(name: str, key: str, files: Iterable[Path], metrics: dict[str,
 
 
 def _system_metrics(entry: Entry) -> Iterable[MetricPoint]:
-    file = entry.folder / "system.jsonl"
-    for step, line in enumerate(map(json.loads, file.read_text().splitlines()) if file.is_file() else ()):
+    lines = entry.file("system.jsonl").read_text().splitlines() if entry.has("system.jsonl") else ()
+    for step, line in enumerate(map(json.loads, lines)):
         yield from ((f"system/{name}", float(value), step) for name, value in line.items() if name != "seconds")
 
 

@@ -86,7 +86,7 @@ def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Plac
             soft_wrap=True,
         )
     if not to_do:
-        console.print(f"all stored in {store.root}", highlight=False, soft_wrap=True)
+        console.print(f"all stored in {store.root}", markup=False, highlight=False, soft_wrap=True)
         return
     trainings, merges = (sum(node.kind == kind for node in to_do) for kind in ("train", "merge"))
     merged = f"{merges} merges, " if merges else ""
