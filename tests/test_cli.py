@@ -541,3 +541,35 @@ def test_damaged_stages_are_left_out_and_named(adaptx, recipe, data, tmp_path) -
     assert pruned.status == 0
     assert "train/copied-by-hand" in pruned.out
     assert not foreign.exists()
+
+
+# --- tracking
+
+
+@pytest.mark.parametrize("command", ["run", "report", "bench", "ui"])
+def test_a_tracking_address_that_cannot_work_is_refused_before_any_work(adaptx, recipe, data, command) -> None:
+    given = {"run": (recipe, "--data", data), "report": (recipe, "--data", data), "bench": ("e5-mini",), "ui": ()}
+    ended = adaptx(command, *given[command], "--tracking", "htp://user:secret@host")
+    assert ended.status == 2
+    assert "begins with htp://, which MLflow does not know; write it as http://HOST:PORT" in ended.error
+    assert "secret" not in ended.err
+
+
+def test_a_password_is_not_even_in_tracebacks(adaptx, recipe, data, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("ADAPTX_DEBUG", "1")
+    stored(recipe, data, tmp_path)
+    ended = adaptx("--debug", "run", recipe, "--data", data, "--device", "cpu", "--keep")
+    assert ended.status == 0
+    assert "MLflow at http://127.0.0.1:1 could not record" in ended.out
+    assert "Traceback" in ended.out
+    assert "secret" not in ended.out + ended.err
+    told = [file for file in (tmp_path / "store").rglob("*") if file.is_file() and b"secret" in file.read_bytes()]
+    assert told == []
+
+
+def test_a_servers_ui_is_its_own(adaptx) -> None:
+    ended = adaptx("ui", "--tracking", "http://user:secret@host:5000")
+    assert ended.status == 0
+    assert ended.out.startswith("http://host:5000 is an MLflow server, which has a UI of its own")

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from adaptx.sources import Sources
 from adaptx.specs import Classification, Evaluate, Full, Hidden, Lora, ModelSpec, Sequential, Train
 from adaptx.store import Store, write_json
 from adaptx.tracking.address import Address
+from adaptx.tracking.markers import markers_of
 from adaptx.tracking.process import Failure, Session, Work
 from adaptx.tracking.records import Record, RunKey, report_record
 from adaptx.tracking.writer import Writer, safe_name
@@ -343,12 +345,33 @@ def test_a_database_made_anew_is_recorded_to_for_every_recipe(model, sources, st
     SqlAlchemyStore._engine_map.pop(uri_of(store)).dispose()
     (store.root / "mlflow.db").unlink()
     shutil.copyfile(empty_database, store.root / "mlflow.db")
-    # The database is another one, which only shows when something is to be recorded.
-    shutil.rmtree(next((store.root / "recorded").glob("*/first")))
+    # That the database is another one shows when something is to be recorded; then all that was in it is missing.
     for plan in (first, second):
         for marker in (store.root / "recorded").glob(f"*/{plan.recipe.name}/train-*"):
             marker.unlink()
     everything_is_there()
+
+
+def test_a_database_that_is_gone_leaves_nothing_that_counts_as_recorded(model, sources, store) -> None:
+    for name in ("first", "second"):
+        markers_of(address_in(store), store, name).add("train", "f" * 64)
+    (store.root / "mlflow.db").unlink()
+    assert not any(markers_of(address_in(store), store, name).has("train", "f" * 64) for name in ("first", "second"))
+
+
+def test_two_stores_at_once_write_to_one_database(model, sources, store, tmp_path) -> None:
+    plan = grid(model, sources)
+    fill(plan, store, sources)
+    other = Store(tmp_path / "other")
+    shutil.copytree(store.root, other.root)
+    told: list[Any] = []
+    work = [Work(address_in(store), "question", each.root, plan) for each in (store, other)]
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(lambda each: Session(each, told.append).record(), work)) == [0, 0]
+    assert {kind for kind, _ in told} == {"wrote"}
+    assert len(runs(store, "train")) == 5
+    assert len(runs(store, "variant")) == 5
+    assert {len(steps) for steps in histories(store)} == {90}
 
 
 def test_nothing_stored_is_nothing_recorded(model, sources, store) -> None:

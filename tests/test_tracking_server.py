@@ -1,12 +1,19 @@
 """Tracking servers that are away, hang, fail, die and come back: a command goes on, ends in time, catches up once."""
 
 import dataclasses
+import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import time
+import urllib.request
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 from fake_store import everywhere, fake_mirror, fake_model, fill, planned, train
 from tracking_server import Door, mlflow_server
@@ -214,7 +221,7 @@ def test_a_process_that_is_killed_is_told(plan, store, door) -> None:
     assert SAFE in line
 
 
-def test_a_store_of_any_path_holds_its_database_and_artifacts(plan, store, empty_database, tmp_path) -> None:
+def test_a_store_of_any_path_holds_and_shows_its_runs(plan, store, empty_database, tmp_path) -> None:
     odd = Store(tmp_path / "100%?a=b&c%20d#e [f] añ文'@:;\\" / "store")
     shutil.copytree(store.root, odd.root)
     shutil.copyfile(empty_database, odd.root / "mlflow.db")
@@ -227,6 +234,38 @@ def test_a_store_of_any_path_holds_its_database_and_artifacts(plan, store, empty
     assert runs(plan, f"sqlite:///{tmp_path / 'copy.db'}") == EVERYTHING
     assert len(list((odd.root / "mlartifacts").rglob("scores.json"))) == 2
     assert {path.name for path in tmp_path.iterdir()} == before | {"copy.db"}, "something lies beside the store"
+    _look_at_it(odd)
+
+
+def _look_at_it(store: Store) -> None:
+    """`adaptx ui` is one process, answers as soon as it says so, shows artifacts, and leaves nothing at Ctrl-C."""
+    code = "from adaptx.cli import main; main()"
+    command = [sys.executable, "-c", code, "ui", "--store", str(store.root), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as served:
+        try:
+            assert served.stdout is not None
+            first = served.stdout.readline()
+            assert f"MLflow UI on sqlite:///{store.root}/mlflow.db: http://127.0.0.1:" in first
+            at = first.partition("http://")[2].split()[0]
+            link = served.stdout.readline()
+            assert "variants side by side: http://" in link
+            experiment = link.partition("experiments/")[2].split("/")[0]
+            found = _get(f"http://{at}/ajax-api/2.0/mlflow/runs/search", {"experiment_ids": [experiment]})["runs"]
+            variant = next(run for run in found if "Sequential" in run["info"]["run_name"])
+            address = f"http://{at}/get-artifact?path=stage.json&run_uuid={variant['info']['run_id']}"
+            assert _get(address)["kind"] == "evaluate"
+            assert psutil.Process(served.pid).children(recursive=True) == []
+        finally:
+            served.send_signal(signal.SIGINT)
+        assert served.wait(timeout=60) == 0
+        assert served.stdout.read().count("variants side by side") == 0
+
+
+def _get(address: str, body: object = None) -> Any:
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(address, json.dumps(body).encode() if body else None, headers)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
 
 
 def test_two_commands_at_once_record_each_run_once(plan, store, door, tmp_path) -> None:

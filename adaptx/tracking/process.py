@@ -6,6 +6,8 @@ by the next command. Nothing it prints is seen; it tells what matters through th
 """
 
 import os
+import re
+import textwrap
 import time
 import traceback
 from collections.abc import Callable
@@ -33,6 +35,8 @@ LIMITS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 """MLflow's own settings in this process, where the user has not chosen others: by default it tries for minutes."""
+
+_NETWORK = re.compile(r"\[Errno -?\d+\] ([\w ]+)|(Read timed out|[Tt]imed out|Remote end closed connection)")
 
 LOOK: Literal["look"] = "look"
 FINISH: Literal["finish"] = "finish"
@@ -124,10 +128,8 @@ class Session:
         return True
 
     def _failure(self, name: str, error: Exception) -> Failure:
-        first = next(iter(str(error).splitlines()), "")
-        cause = f"{type(error).__name__}: {first}" if first else type(error).__name__
         details = "".join(traceback.format_exception(error))
-        return Failure(name, self._address.clean(cause), self._address.clean(details))
+        return Failure(name, self._address.clean(_cause(error)), self._address.clean(details))
 
     def _lock_file(self) -> Path:
         """Return where commands that record to one place take turns: beside a database, else in the store."""
@@ -170,6 +172,14 @@ def _serve(connection: Connection, work: Work) -> None:
             if not left or time.monotonic() >= tried + RETRY_SECONDS:
                 left, tried = session.record(), time.monotonic()
             connection.send(("looked", left))
+
+
+def _cause(error: Exception) -> str:
+    """Return an error in a few words: MLflow wraps what happened in every library's account of it."""
+    if isinstance(error, OSError) or not (found := _NETWORK.search(str(error))):
+        first = next(iter(str(error).splitlines()), "")
+        return textwrap.shorten(f"{type(error).__name__}: {first}" if first else type(error).__name__, 200)
+    return (found[1] or found[2]).strip()
 
 
 def _ends_all(error: Exception) -> bool:
