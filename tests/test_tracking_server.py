@@ -30,7 +30,7 @@ from adaptx.tracking.process import Failure, Message, Session, Work
 from adaptx.tracking.recorder import Recorder
 
 NLI = dataclasses.replace(EVERYWHERE, evaluation=EVERYWHERE.evaluation[:2])
-SAFE = "results are safe in the store and will be recorded when it answers, at the latest by the next `adaptx run`"
+SAFE = "results are safe in the store; the next `adaptx run` or `adaptx report` that reaches it records what"
 MOST_DELAY_SECONDS = 30
 
 

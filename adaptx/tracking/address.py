@@ -79,7 +79,7 @@ class Address:
 
         Raises:
             UserError: the address has a scheme that MLflow does not know, names a folder, has no host, or is a
-                database that cannot be written to.
+                database that has no driver here or cannot be written to.
         """
         if not self.own:
             self._check_form()
@@ -109,6 +109,8 @@ class Address:
                 "the tracking address is a SQLite database in memory, which ends with its process; name a file: "
                 "--tracking sqlite:////absolute/path/mlflow.db"
             )
+        if scheme in DATABASES and scheme != "sqlite":
+            self._check_driver()
         if scheme in SERVERS:
             try:
                 parts = urlsplit(self.uri)
@@ -123,6 +125,19 @@ class Address:
                     "the tracking address (--tracking or MLFLOW_TRACKING_URI) has no host, or a port that is none; "
                     "write it as http://HOST:PORT, and `/ ? # @ :` in a user or password as %2F %3F %23 %40 %3A"
                 )
+
+    def _check_driver(self) -> None:
+        from sqlalchemy import create_engine
+        from sqlalchemy.exc import ArgumentError
+
+        try:
+            # This connects to nothing yet.
+            create_engine(self.uri)
+        except (ImportError, ValueError, ArgumentError) as error:
+            raise UserError(
+                f"MLflow cannot record to {self.shown}: {self.clean(str(error))}; install the database's driver, and "
+                "name it if it is not SQLAlchemy's default, as in postgresql+psycopg2://USER:PASSWORD@HOST/DATABASE"
+            ) from None
 
     def _secrets(self) -> list[str]:
         """All that must not be seen, the longest first."""

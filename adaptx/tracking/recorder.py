@@ -25,10 +25,7 @@ STEADY_SECONDS = 5.0
 FILE_SECONDS = 120.0
 """The same for a database file, which another process may have locked, on a machine that may be busy."""
 INTERRUPTED_SECONDS = 5.0
-SAFE = (
-    "results are safe in the store and will be recorded when it answers, at the latest by the next `adaptx run` or "
-    "`adaptx report`"
-)
+SAFE = "results are safe in the store; the next `adaptx run` or `adaptx report` that reaches it records what is missing"
 TELL_SECONDS = 10.0
 """After so long a wait the user is told what the command waits for."""
 
