@@ -36,7 +36,9 @@ LIMITS = {
 }
 """MLflow's own settings in this process, where the user has not chosen others: by default it tries for minutes."""
 
-_NETWORK = re.compile(r"\[Errno -?\d+\] ([\w ]+)|(Read timed out|[Tt]imed out|Remote end closed connection)")
+_NETWORK = re.compile(
+    r"\[Errno -?\d+\] ([\w ]+)|(Read timed out|[Tt]imed out|Remote end closed connection|too many \d+ error responses)"
+)
 
 LOOK: Literal["look"] = "look"
 FINISH: Literal["finish"] = "finish"

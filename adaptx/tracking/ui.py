@@ -83,7 +83,7 @@ def _listening(port: int | None) -> socket.socket:
         try:
             return socket.create_server((HOST, each))
         except OSError as error:
-            cause = error.strerror
+            cause = os.strerror(error.errno or 0)
     where = f"--port {port}" if port is not None else f"ports {ports[0]} to {ports[-1]}"
     raise UserError(f"{where}: {cause}; choose another one, or --port 0 for any that is free")
 
