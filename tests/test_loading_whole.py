@@ -488,37 +488,29 @@ def build(model: str = "") -> Recipe:
 """
 
 
-def test_a_run_ends_with_a_message_and_a_status(world, copy, tmp_path):
-    """2 where planning sees it, 1 where loading does; what `yes` writes into the command is not read."""
+def test_a_run_is_refused_whatever_is_written_into_it(world, copy, tmp_path):
+    """`yes | adaptx run ...` is no answer: there is no question."""
     (tmp_path / "recipe.py").write_text(RECIPE)
-
-    def run(folder: Path) -> subprocess.CompletedProcess[str]:
-        words = (
-            "run",
-            tmp_path / "recipe.py",
-            "--model",
-            folder,
-            "--store",
-            tmp_path / "store",
-            "--data",
-            world.folder,
-        )
-        command = tiny.adaptx_command(*words)
-        return subprocess.run(command, input="yes\n" * 99, env=tiny.environment(), capture_output=True, text=True)
-
-    own = copy("bert", "own")
-    with_settings(own, auto_map={"AutoModel": "own.Network"})
-    (own / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').write('it ran')\n")
-    ended = run(own)
+    folder = copy("bert")
+    with_settings(folder, auto_map={"AutoModel": "own.Network"})
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').write('it ran')\n")
+    places = ("--store", tmp_path / "store", "--data", world.folder)
+    command = tiny.adaptx_command("run", tmp_path / "recipe.py", "--model", folder, *places)
+    ended = subprocess.run(command, input="yes\n" * 99, env=tiny.environment(), capture_output=True, text=True)
     assert ended.returncode == 2
     assert "adaptx runs no such code" in ended.stderr
-    assert not (tmp_path / "ran").exists()
-    cut = copy("bert", "cut")
-    rewritten(cut, lambda tensors: {n: t for n, t in tensors.items() if not n.endswith("1.output.dense.bias")})
-    ended = run(cut)
-    assert ended.returncode == 1
-    assert "1 missing (encoder.layer.1.output.dense.bias)" in ended.stderr + ended.stdout
     assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_checkpoint_that_is_not_whole_fails_its_stages(world, copy, tmp_path):
+    folder = copy("bert")
+    rewritten(folder, lambda tensors: {n: t for n, t in tensors.items() if not n.endswith("1.output.dense.bias")})
+    train = tiny.train(find_model(str(folder)), tiny.NLI, Lora())
+    _, _, summary = tiny.execute(world, tmp_path / "store", (Evaluate(train, tiny.NLI, "xa"),))
+    first, second = summary.failed.values()
+    assert "1 missing (encoder.layer.1.output.dense.bias)" in first
+    assert second.startswith("skipped")
     assert list((tmp_path / "store").glob("*/*/complete")) == []
 
 
