@@ -1,5 +1,6 @@
 """The folder that a checkpoint is loaded from: the user's own, a mirror's, or the hub's copy; always safetensors."""
 
+import contextlib
 from pathlib import Path
 
 from adaptx.backbones.converting import readable
@@ -29,9 +30,18 @@ def _from_hub(model: ModelSpec, sources: Sources, patterns: tuple[str, ...]) -> 
     from huggingface_hub import snapshot_download
 
     revision = sources.model(model).commit or model.revision
+
+    def at_hand(local: bool) -> Path:
+        return Path(
+            snapshot_download(model.hub_id, revision=revision, allow_patterns=list(patterns), local_files_only=local)
+        )
+
     try:
-        return Path(snapshot_download(model.hub_id, revision=revision, allow_patterns=list(patterns)))
+        return at_hand(local=False)
     except Exception as error:
+        # Without a network the cache is as good: what it lacks is missed when the files are read.
+        with contextlib.suppress(Exception):
+            return at_hand(local=True)
         why = (str(error).splitlines() or [""])[0]
         raise MissingInput(
             f"{model.hub_id} cannot be loaded from the hub ({type(error).__name__}: {why}). Remedy: check its name and "
