@@ -118,9 +118,10 @@ def _twice(name: str, first: tuple[str, int], second: tuple[str, int]) -> str:
 
 def _nested_names(name: str, value: Any) -> Iterable[str]:
     if isinstance(value, list):
-        for item in value:  # pyright: ignore[reportUnknownVariableType]
-            if isinstance(item, dict | list):
-                yield from _nested_names(name, item)
+        # Words and tags are many, and hold nothing.
+        inner = value if value and isinstance(value[0], dict | list) else ()  # pyright: ignore[reportUnknownVariableType]
+        for item in inner:  # pyright: ignore[reportUnknownVariableType]
+            yield from _nested_names(name, item)
     elif isinstance(value, dict):
         for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]
             yield f"{name}.{key}"

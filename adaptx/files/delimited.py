@@ -21,8 +21,8 @@ _TO_JSON_LINES = (
 )
 _JOINED = "line breaks in quoted cells", "joined"
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
-_QUOTED = re.compile(r'"(?:[^"]|"")*"')
-_CELL = re.compile(r'(?P<quoted>"(?:[^"]|"")*")(?=\t|\r?\n|\Z)|(?P<plain>(?!")[^\t\n]*)')
+_QUOTED = re.compile(r'"[^"]*+(?:""[^"]*+)*+"')
+_CELL = re.compile(r'(?P<quoted>"[^"]*+(?:""[^"]*+)*+")(?=\t|\r?\n|\Z)|(?P<plain>(?!")[^\t\n]*)')
 _Line = tuple[int, list[str]]
 
 
@@ -54,7 +54,7 @@ def delimited_header(path: Path) -> list[str]:
     if ending(path) == ".csv":
         lines, _ = _csv_lines(path, text, header_only=True)
     else:
-        lines, _ = _plain_lines(path, text)
+        lines, _ = _plain_lines(path, text.lstrip("\r\n").partition("\n")[0])
     return [name for name in map(_content, lines[0][1] if lines else ()) if name]
 
 
