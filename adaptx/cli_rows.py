@@ -19,9 +19,13 @@ LanguageOption = Annotated[
 ]
 
 
+def _note(text: str) -> None:
+    err.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def predict(
     stage: Annotated[str, typer.Argument(help="A training's folder name, or a prefix of its fingerprint.")],
-    file: Annotated[Path, typer.Argument(help="Rows: .csv, .tsv, .jsonl, .parquet; tagging also .conll.")],
+    file: Annotated[Path, typer.Argument(help="Rows: .csv, .tsv, .jsonl, .parquet; tagging also .conll, .conllu.")],
     store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
     device: DeviceOption = None,
@@ -37,7 +41,7 @@ def predict(
     kept = Store(store)
     sources = Sources(data, kept.root / "digests.json")
     with telling_left_out(kept):
-        lines = predict_file(kept, sources, stage, file, Resources(device), language)
+        lines = predict_file(kept, sources, stage, file, Resources(device), language, _note)
     text = "".join(json_text(line) + "\n" for line in lines)
     if target is None:
         sys.stdout.write(text)
@@ -48,7 +52,7 @@ def predict(
 
 def evaluate(
     stage: Annotated[str, typer.Argument(help="A training's folder name, or a prefix of its fingerprint.")],
-    file: Annotated[Path, typer.Option("--task", help="Labelled: .csv, .tsv, .jsonl, .parquet; tagging also .conll.")],
+    file: Annotated[Path, typer.Option("--task", help="Labelled rows: as for `predict`.")],
     store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
     device: DeviceOption = None,
@@ -65,7 +69,7 @@ def evaluate(
     kept = Store(store)
     sources = Sources(data, kept.root / "digests.json")
     with telling_left_out(kept):
-        scores = score_file(kept, sources, stage, file, Resources(device), language)
+        scores = score_file(kept, sources, stage, file, Resources(device), language, _note)
     if as_json:
         typer.echo(json_text(scores, indent=1))
         return

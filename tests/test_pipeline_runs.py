@@ -18,6 +18,7 @@ from adaptx.execution.local import run
 from adaptx.files.left_out import LeftOut
 from adaptx.plan import Status
 from adaptx.progress import Silent
+from adaptx.report.provenance import left_out_table
 from adaptx.specs import Evaluate, Hidden, QuestionAnswering, Sequential, Train
 from adaptx.store import Store
 
@@ -127,6 +128,11 @@ def test_what_is_left_out_is_said_once_a_set_and_recorded(world, tmp_path):
         assert result["left_out"] == [dataclasses.asdict(expected[0])]
         scored = tiny.folder_of(plan, shop, Evaluate(training, task, "xa"))
         assert json.loads((scored / "scores.json").read_text())["left_out"] == [dataclasses.asdict(expected[1])]
+    table = left_out_table(plan, shop.store)
+    assert table is not None
+    assert {tuple(cell.text for cell in row) for row in table.rows} == {
+        (each.where, "left out: no gold label (1)", f"{each.count} rows", f"row {each.first}") for each in expected
+    }
 
 
 def test_one_class_alone_is_said_and_recorded(world, tmp_path):
@@ -274,12 +280,13 @@ def test_predict_and_evaluate_on_the_users_own_files(world, from_the_command_lin
     (entry,) = [each for each in Store(folder / "store").entries().values() if each.kind == "train"]
     examples = read_rows(tiny.NLI.rows_in("xa"), tiny.NLI.format, world.sources)
     pairs = list(zip(*(examples.columns[role] for role in ("text", "pair", "label")), strict=True))
-    (folder / "pairs.csv").write_text("premise,hypothesis\n" + "".join(f"{a},{b}\n" for a, b, _ in pairs))
+    (folder / "pairs.csv").write_text("premise,hypothesis\n\n" + "".join(f"{a},{b}\n" for a, b, _ in pairs))
     (folder / "mine.jsonl").write_text(
         "".join(json.dumps({"text": a, "pair": b, "label": label}) + "\n" for a, b, label in pairs)
     )
-    said = tiny.adaptx("predict", entry.folder.name, folder / "pairs.csv", *place, "--device", "cpu").stdout
-    lines = [json.loads(line) for line in said.splitlines()]
+    ended = tiny.adaptx("predict", entry.folder.name, folder / "pairs.csv", *place, "--device", "cpu")
+    assert f"{folder / 'pairs.csv'}: left out 1 line: blank; the first is line 2" in ended.stderr.replace("\n", "")
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
     (stored,) = [
         each.result
         for each in Store(folder / "store").entries().values()
@@ -293,6 +300,7 @@ def test_predict_and_evaluate_on_the_users_own_files(world, from_the_command_lin
     asked = ("evaluate", entry.fingerprint[:10], "--task", folder / "mine.jsonl", *place, "--json", "--device", "cpu")
     mine = json.loads(tiny.adaptx(*asked).stdout)
     assert mine["metrics"] == stored["metrics"]
+    assert mine["left_out"] == []
     assert mine["predictions"] == stored["predictions"]
     low, high = mine["intervals"]["accuracy"]
     assert low < mine["metrics"]["accuracy"] < high

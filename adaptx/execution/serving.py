@@ -1,6 +1,7 @@
 """A stored training on the user's own rows: predictions, and a score where they are labelled."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +29,27 @@ RESAMPLES = 10_000
 
 
 def predict_file(
-    store: Store, sources: Sources, name: str, file: Path, resources: Resources, language: str | None = None
+    store: Store,
+    sources: Sources,
+    name: str,
+    file: Path,
+    resources: Resources,
+    language: str | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> list[dict[str, Any]]:
     """One record a row: its row number, the prediction, and what the format tells beside it (probabilities, a score).
 
-    language: of the rows; needed where the prompt depends on it and the task has several.
+    language: of the rows; needed where the prompt depends on it and the task has several. note: is told what of
+    the file is left out, before the model is loaded.
 
     Raises:
         UserError: no such stage or file, missing columns, weights that are no longer there, no language where needed.
     """
     stage, task, shop = _open(store, sources, name, resources)
     language = language or _only_language(task, _prompts_by_language(stage, task))
-    predicted = _predict(stage, task, shop, read_file(file, task, labelled=False, language=language))
+    examples = read_file(file, task, labelled=False, language=language)
+    _tell(examples, note)
+    predicted = _predict(stage, task, shop, examples)
     records = predicted.records or [{} for _ in predicted.predictions]
     return [
         {"row": row, "prediction": prediction, **record}
@@ -48,11 +58,18 @@ def predict_file(
 
 
 def score_file(
-    store: Store, sources: Sources, name: str, file: Path, resources: Resources, language: str | None = None
+    store: Store,
+    sources: Sources,
+    name: str,
+    file: Path,
+    resources: Resources,
+    language: str | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """The task's metrics on labelled rows, each with a 95 % bootstrap interval over rows.
 
-    language: of the rows; needed where a metric or the prompt depends on it and the task has several.
+    language: of the rows; needed where a metric or the prompt depends on it and the task has several. note: as for
+    `predict_file`.
 
     Raises:
         UserError: as `predict_file`, and for a label outside the label set, or a language that a metric does not know.
@@ -67,10 +84,13 @@ def score_file(
                 f"{metric} has no rules for the language {language!r}: it knows {', '.join(known)}; score other "
                 "languages with a task that has the metrics f1 and exact_match"
             )
-    predicted = _predict(stage, task, shop, read_file(file, task, labelled=True, language=language))
+    examples = read_file(file, task, labelled=True, language=language)
+    _tell(examples, note)
+    predicted = _predict(stage, task, shop, examples)
     assert predicted.golds is not None
     count = len(predicted.rows)
     scores: dict[str, Any] = {"task": task.name, "rows_used": count, "language": language}
+    scores |= {"left_out": [asdict(each) for each in examples.left_out]}
     scores |= {"one_class": one_class_notes(task.format, predicted.predictions, predicted.golds)}
     scores |= {"metrics": {}, "intervals": {}}
     for metric in task.metrics:
@@ -101,6 +121,12 @@ def _only_language(task: Task, depending: Sequence[str]) -> str:
             f"{', '.join(languages)}; name that of the file with --language"
         )
     return languages[0]
+
+
+def _tell(examples: Examples, note: Callable[[str], None] | None) -> None:
+    if note is not None:
+        for left_out in examples.left_out:
+            note(str(left_out))
 
 
 def _even(count: int) -> list[float]:

@@ -81,6 +81,18 @@ def data_table(plan: Plan) -> Table:
     return Table("Data", columns, tuple(rows))
 
 
+def left_out_table(plan: Plan, store: Store) -> Table | None:
+    """What of the sets that stored stages read did not become examples, by reason; None where nothing was left out."""
+    records = [each for entry in _entries(plan, store) for each in entry.result.get("left_out", ())]
+    found = dict.fromkeys(
+        _texts(each["where"], f"{each['what']}: {each['reason']}", f"{count(each['count'])} {each['unit']}s",
+               f"{each['unit']} {each['first']}")
+        for each in records
+    )  # fmt: skip
+    columns = (Column("set", True), Column("why", True), Column("how many"), Column("the first"))
+    return Table("Left out", columns, tuple(found)) if found else None
+
+
 def models(plan: Plan) -> list[dict[str, str]]:
     """Name, size, licence, citation and content of every checkpoint."""
     specs = dict.fromkeys(_checkpoint(evaluate) for evaluate in plan.recipe.evaluations)

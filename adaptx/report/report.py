@@ -267,5 +267,6 @@ def _facts(plan: Plan, store: Store, measurements: Measurements, gains: Sequence
         "trainings": provenance.training_table(plan, store),
         "stages": provenance.stage_table(plan, store),
         "data": provenance.data_table(plan),
+        "left_out": provenance.left_out_table(plan, store),
         "machines": provenance.machines(plan, store),
     }
