@@ -188,6 +188,8 @@ def _ends_all(error: Exception) -> bool:
     """Return whether other runs would fail as well: the server is away, rather than refusing one run."""
     from mlflow.exceptions import MlflowException
 
-    if isinstance(error, FileNotFoundError | ValueError | KeyError):
-        return False
-    return not isinstance(error, MlflowException) or error.get_http_status_code() in (401, 403, *range(500, 600))
+    if isinstance(error, MlflowException):
+        return error.get_http_status_code() in (401, 403, *range(500, 600))
+    # Anything else is about one stage's files.
+    library = type(error).__module__.partition(".")[0]
+    return isinstance(error, ConnectionError | TimeoutError | ImportError) or library in ("requests", "sqlalchemy")
