@@ -257,6 +257,13 @@ REFUSED = {
         QuestionAnswering(), {"question": ["q"], "context": ["c"], "answers": [["c"]], "answer_starts": [[0, 1]]},
         r"1 answers, but answer_starts is \[0, 1\]",
     ),
+    "starts that are bools": (
+        QuestionAnswering(), {"question": ["q"], "context": ["c"], "answers": [["c"]], "answer_starts": [[True]]},
+        r"1 answers, but answer_starts is \[True\]",
+    ),
+    "a pair of bools": (
+        BitextMining(), {"source": [["a"]], "target": [["b"]], "gold": [[[True, 1]]]}, r"gold pair \[True, 1\] is not",
+    ),
     "no gold": (Retrieval(), {"query": ["q"], "gold": [[]]}, "row 0: gold is empty"),
     "no candidate": (Retrieval(), {"query": ["q"], "candidate": [3]}, "row 0: candidate is 3, not a text"),
     "half a pair": (Bitext(), {"query": ["q", "r"], "candidate": ["c", None]}, "row 1: candidate is None, not a text"),

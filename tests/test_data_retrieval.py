@@ -118,6 +118,7 @@ def test_rows_without_an_answer_are_left_out_and_counted(tmp_path) -> None:
     ("changed", "said"),
     [
         ({"starts": [[2], [24], [99], [31]]}, r"row 2: answer_starts is \[99\], not a list of places among .* 19 char"),
+        ({"sentence_breaks": [[["0", "9"]]] * 4}, r"row 0: sentence_breaks holds \['0', '9'\]"),
         ({"sentence_breaks": [BREAKS, BREAKS, [[0, 20]], BREAKS]}, r"row 2: sentence_breaks holds \[0, 20\]"),
         ({"sentence_breaks": [BREAKS, [[5, 9], [0, 3]], BREAKS, BREAKS]}, r"row 1: sentence_breaks holds \[0, 3\]"),
         ({"sentence_breaks": [BREAKS, BREAKS, [], BREAKS]}, r"row 2: sentence_breaks is empty; write \[\[0, 19\]\]"),

@@ -154,7 +154,7 @@ def _question_answering(row: Row, task_format: Any) -> str | None:
     if "answer_starts" not in row:
         return None
     starts = row["answer_starts"]
-    whole = isinstance(starts, list) and all(isinstance(start, int) for start in starts)  # pyright: ignore[reportUnknownVariableType]
+    whole = isinstance(starts, list) and all(is_whole(start) for start in starts)  # pyright: ignore[reportUnknownVariableType]
     if not whole or len(starts) != len(answers):
         return (
             f"{len(answers)} answers, but answer_starts is {starts!r}; each answer begins at one character (an integer)"
@@ -182,7 +182,7 @@ def _bitext_mining(row: Row, _format: Any) -> str | None:
     if "gold" not in row:
         return None
     for pair in row["gold"] if isinstance(row["gold"], list) else [row["gold"]]:  # pyright: ignore[reportUnknownVariableType]
-        fits = isinstance(pair, list) and len(pair) == 2 and all(isinstance(number, int) for number in pair)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        fits = isinstance(pair, list) and len(pair) == 2 and all(is_whole(number) for number in pair)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         if not fits or not (0 < pair[0] <= len(row["source"]) and 0 < pair[1] <= len(row["target"])):
             return (
                 f"gold pair {pair!r} is not [number of a source sentence, number of a target sentence], counted from 1 "
@@ -193,6 +193,11 @@ def _bitext_mining(row: Row, _format: Any) -> str | None:
 
 def _masked_language_model(row: Row, _format: Any) -> str | None:
     return _no_text(row, "text")
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number; Python takes True for 1."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _alike(value: Any, labels: tuple[str, ...]) -> str:

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from dataclasses import replace
 from typing import Any
 
+from adaptx.data.checking import is_whole
 from adaptx.data.examples import Examples
 from adaptx.data.sentences import sentence_breaks
 from adaptx.errors import UserError
@@ -93,8 +94,10 @@ def _passage(examples: Examples, index: int, where: str, known: dict[str, Breaks
     if "sentence_breaks" not in examples.columns:
         return passage, sentence_breaks(passage)
     breaks: list[tuple[int, int]] = []
-    for pair in examples.columns["sentence_breaks"][index] or ():
-        if not (len(pair) == 2 and (breaks[-1][1] if breaks else 0) <= pair[0] < pair[1] <= len(passage)):
+    written = examples.columns["sentence_breaks"][index]
+    for pair in written if isinstance(written, list) else [written]:  # pyright: ignore[reportUnknownVariableType]
+        whole = isinstance(pair, list) and len(pair) == 2 and all(map(is_whole, pair))  # pyright: ignore[reportUnknownArgumentType]
+        if not (whole and (breaks[-1][1] if breaks else 0) <= pair[0] < pair[1] <= len(passage)):
             raise UserError(
                 f"{where}: sentence_breaks holds {pair!r}, no [start, stop] behind the one before it and within "
                 f"the passage's {len(passage)} characters"
@@ -106,7 +109,7 @@ def _passage(examples: Examples, index: int, where: str, known: dict[str, Breaks
 
 
 def _starts(starts: Any, passage: str, where: str) -> list[int]:
-    if not isinstance(starts, list) or not all(isinstance(at, int) and 0 <= at < len(passage) for at in starts):  # pyright: ignore[reportUnknownVariableType]
+    if not isinstance(starts, list) or not all(is_whole(at) and 0 <= at < len(passage) for at in starts):  # pyright: ignore[reportUnknownVariableType]
         raise UserError(
             f"{where}: answer_starts is {starts!r}, not a list of places among the passage's {len(passage)} characters"
         )
