@@ -132,11 +132,13 @@ def run(
     from adaptx.execution.local import run as run_locally
     from adaptx.tracking.address import address_of
     from adaptx.tracking.recorder import Recorder
+    from adaptx.views.plan import tell_unread
     from adaptx.views.progress import watcher
 
     address = address_of(tracking, Store(store)).check()
     options = RecipeOptions(recipe, store, data, model, size, tuple(settings or ()), limit, precision)
     opened = options.open(resolve_commit)
+    tell_unread(opened.plan, out)
     resources = Resources(device, micro_batch_size, micro_batch_tokens, checkpoint_seconds, checkpointing)
     shop = Workshop(opened.store, opened.sources, opened.plan.fingerprint_of, resources, choose_device(resources))
     if not too_large:

@@ -17,6 +17,7 @@ from adaptx.plan import Node, Plan, Status
 from adaptx.specs import Evaluate, Merge, Resources
 from adaptx.specs.plain import from_plain
 from adaptx.store import Store
+from adaptx.unread import unread
 from adaptx.views.gpu_costs import gpus_json, show_gpus
 from adaptx.views.plan_lines import as_text, stage_lines
 from adaptx.views.sizes import gib
@@ -64,6 +65,7 @@ def plan_json(plan: Plan, store: Store, place: Place) -> dict[str, Any]:
             }
             for node in plan.nodes
         ],
+        "notes": unread(plan),
         "gpus": gpus_json(gpu_costs(_to_do(plan, statuses), costs)),
     }
 
@@ -85,6 +87,7 @@ def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Plac
             highlight=False,
             soft_wrap=True,
         )
+    tell_unread(plan, console)
     if not to_do:
         console.print(f"all stored in {store.root}", markup=False, highlight=False, soft_wrap=True)
         return
@@ -98,6 +101,12 @@ def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Plac
     show_gpus(gpu_costs(to_do, costs), console)
     if place.memory_bytes is not None:
         _show_fitting(to_do, place, place.memory_bytes, console)
+
+
+def tell_unread(plan: Plan, console: Console) -> None:
+    """Print a line for each kind of rows that the recipe gives and nothing reads."""
+    for line in unread(plan):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _to_do(plan: Plan, statuses: Mapping[str, Status]) -> list[Node]:

@@ -1,0 +1,56 @@
+"""Rows that a recipe's own tasks give and no stage of its plan reads: told when planning, since they may be missed."""
+
+from collections.abc import Iterator
+
+from adaptx.catalog.tasks import TASKS
+from adaptx.identity import inputs_read
+from adaptx.plan import Plan
+from adaptx.specs import Evaluate, Last, Merge, Retrieval, Rows, Task, Train
+from adaptx.specs.merge import searched
+
+
+def unread(plan: Plan) -> list[str]:
+    """Return a line for each kind of rows of a task that nothing reads, with what would read them.
+
+    Tasks over data sets of the catalog are left out: every one of them has rows that a recipe need not use.
+    """
+    read = {rows for node in plan.nodes for rows in inputs_read(node.stage) if isinstance(rows, Rows)}
+    known = {rows.hub_id for task in TASKS.values() for rows in (*task.train, *task.evaluation)}
+    trainings = [node.stage for node in plan.nodes if isinstance(node.stage, Train)]
+    lines: list[str] = []
+    for task in dict.fromkeys(task for node in plan.nodes for task in _tasks(node.stage)):
+        own = [rows for rows in (*task.train, *task.development, *task.evaluation) if rows.hub_id not in known]
+        if own:
+            lines += [f"not read: {line}" for line in _lines(task, read, trainings)]
+    return list(dict.fromkeys(lines))
+
+
+def _tasks(stage: Train | Merge | Evaluate) -> tuple[Task, ...]:
+    if isinstance(stage, Train):
+        return stage.tasks
+    if isinstance(stage, Evaluate):
+        return (stage.task,)
+    search = searched(stage.rule)
+    return (search.task,) if search is not None else ()
+
+
+def _lines(task: Task, read: set[Rows], trainings: list[Train]) -> Iterator[str]:
+    trained = [stage for stage in trainings if task in stage.tasks]
+    if task.train and not read & {*task.train}:
+        yield f"the training rows of {task.name}; no stage trains on it: Train(model, task, ...) would"
+    if task.development and not read & {*task.development}:
+        if trained and all(isinstance(stage.config.selection, Last) for stage in trained):
+            yield (
+                f"the development rows of {task.name}; selection=Last() keeps the weights of the last step: "
+                "TrainConfig(selection=Best(every=...)) scores on them"
+            )
+        else:
+            yield f"the development rows of {task.name}; only a training with selection=Best(...) on it would"
+    left = [rows.language for rows in task.evaluation if rows not in read]
+    if left:
+        shown = ", ".join(left[:8]) + (", ..." if len(left) > 8 else "")
+        yield f"the evaluation rows of {task.name} in {shown}; Evaluate(model, task, language) would"
+    if task.pool and not isinstance(task.format, Retrieval):
+        yield f"the pool of {task.name}; only a Retrieval task ranks candidates"
+    if task.translated and not any(rows in read for rows in task.translated):
+        yield f"the translated rows of {task.name}; task.with_translated() trains on them"
