@@ -94,7 +94,7 @@ def _refused(kind: Kind, value: Any) -> Wrong:
         return Wrong(f"takes {kind.meant}, and this is the class itself", f"write {{name}}={value.__name__}(...)")
     what = "a text" if isinstance(value, str) else _article(type(value).__name__)
     if isinstance(value, str) and kind.written:
-        near = {written.rpartition(".")[2].partition("(")[0].lower(): written for written in kind.written}
+        near = {written.partition("(")[0].rpartition(".")[2].lower(): written for written in kind.written}
         found = get_close_matches(value.lower().replace("-", "_"), near, n=1)
         meant = [near[found[0]]] if found else list(near.values())
         return Wrong(f"takes {kind.meant}, not {what}", f"write {{name}}={' or '.join(meant)}")
