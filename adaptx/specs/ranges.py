@@ -37,7 +37,7 @@ class Filled:
 
     @property
     def told(self) -> str:
-        return "must not be empty"
+        return "must not be empty; give at least one character or item"
 
 
 @dataclass(frozen=True)

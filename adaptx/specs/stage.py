@@ -278,4 +278,7 @@ class Recipe:
     def __post_init__(self) -> None:
         check_file_name("Recipe(name)", self.name)
         if not self.evaluations:
-            raise UserError(f"recipe {self.name!r} holds no evaluations: its build() must return at least one")
+            raise UserError(
+                f"Recipe(evaluations=()): recipe {self.name!r} holds no evaluations; give at least one "
+                "Evaluate(model, task, language)"
+            )

@@ -58,11 +58,16 @@ class Prompt:
     by_language: tuple[tuple[str, "Prompt"], ...] = ()
 
     def __post_init__(self) -> None:
-        for _, role, form, conversion in string.Formatter().parse(self.template):
+        name = f"Prompt(template={self.template!r})"
+        try:
+            parts = list(string.Formatter().parse(self.template))
+        except ValueError as error:
+            raise UserError(f"{name}: {error}; close each brace, and double one that is meant as text: {{{{") from error
+        for _, role, form, conversion in parts:
             if role is not None and (not role.isidentifier() or form or conversion):
-                raise UserError(f"Prompt({self.template!r}): write a role's name alone in braces, not {{{role}}}")
+                raise UserError(f"{name}: write a role's name alone in braces, not {{{role}}}")
         if not self.roles:
-            raise UserError(f"Prompt({self.template!r}): it shows nothing of a row; write a role in braces: {{text}}")
+            raise UserError(f"{name}: it shows nothing of a row; write a role in braces: {{text}}")
         words = [words for _, words in self.answers]
         if len(set(words)) != len(words) or len(dict(self.answers)) != len(words) or not all(words):
             raise UserError(f"Prompt(answers={self.answers}): give each label once, with words of its own")
