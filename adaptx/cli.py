@@ -1,6 +1,8 @@
 """The command line: the app with all its commands, those on one recipe, and how errors are told."""
 
 import os
+import shlex
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -294,6 +296,9 @@ def main() -> None:
         # Typer has made Ctrl-C into its exit status by now.
         if error.code == INTERRUPTED:
             err.print("interrupted: finished stages stay, the running one continues from its checkpoint next time")
+        elif error.code == 2:
+            # Typer names the option that is wrong, not what was given for it.
+            tell(f"typed: adaptx {shlex.join(sys.argv[1:])}")
         raise
     except OSError as error:
         _fail(error, 1)

@@ -13,8 +13,9 @@ from adaptx.damage import left_out_lines
 from adaptx.store import Store
 
 # Piped output is read by programs and pagers: lines stay whole there.
-out = Console(width=None if sys.stdout.isatty() else 200)
-err = Console(stderr=True)
+# Without emoji: `cuda:x:` is what the user typed, not a picture.
+out = Console(width=None if sys.stdout.isatty() else 200, emoji=False)
+err = Console(stderr=True, emoji=False)
 
 
 def tell(text: str) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from adaptx.cli_options import DataOption, DeviceOption, JsonOption, StoreOption, err, out, telling_left_out
+from adaptx.errors import UserError
 from adaptx.json_text import json_text
 from adaptx.opening import DEFAULT_STORE
 from adaptx.sources import Sources
@@ -95,7 +96,10 @@ def score(
     from adaptx.scoring import compare, count_values, read_case, score_case, stops
 
     opened = read_case(case)
-    result = score_case(opened)
+    try:
+        result = score_case(opened)
+    except UserError as error:
+        raise UserError(f"{case}: {error}; `adaptx score --help` names a case to copy from") from error
     stopped = [f"{place}: the official script stops with {kind}: {cause}" for place, kind, cause in stops(result)]
     if check:
         wrong = compare(opened, result)

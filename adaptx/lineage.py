@@ -7,6 +7,7 @@ and which it fuses. Planning refuses with it; assembly builds the model with it.
 import functools
 from dataclasses import dataclass, replace
 
+from adaptx.errors import UserError
 from adaptx.specs import (
     Bitext,
     BitextMining,
@@ -99,7 +100,7 @@ def _below(source: ModuleSource) -> Lineage:
 def _common_base(name: str, stages: tuple[Train | Published, ...]) -> tuple[ModuleSource, ...]:
     bases = {_below(stage).frozen for stage in stages}
     if len(bases) > 1:
-        raise ValueError(
+        raise UserError(
             f"{name}: its modules stand on different frozen modules, so they cannot share one backbone; train them "
             "from the same start"
         )
@@ -139,7 +140,7 @@ def head_of(stage: ModuleStage, task: Task) -> Task | None:
     Tasks that share one head count as one. A merge has the heads of the training it reads as, or none.
 
     Raises:
-        ValueError: several can, and none is its namesake.
+        UserError: several can, and none is its namesake.
     """
     if isinstance(stage, Merge) and isinstance(stage.head, NoHead):
         return None
@@ -149,7 +150,7 @@ def head_of(stage: ModuleStage, task: Task) -> Task | None:
     heads = {model.task.head_place(trained) if isinstance(model.task, Mixture) else 0 for trained in fitting}
     if len(heads) > 1 and not namesakes:
         names = ", ".join(trained.name for trained in fitting)
-        raise ValueError(
+        raise UserError(
             f"{task.name} can be answered by several heads of {model.task.name} ({names}); evaluate a task of one of "
             "those names, or train with Mixture(shared_heads=True)"
         )

@@ -45,6 +45,8 @@ class RecipeOptions:
         precision: Precision | None = next((known for known in PRECISIONS if known == self.precision), None)
         if self.precision is not None and (reason := precision_refusal(self.precision)):
             raise UserError(f"--precision {self.precision}: {reason}")
+        if self.store.is_file():
+            raise UserError(f"--store {self.store}: it is a file; name a folder for finished stages")
         store = Store(self.store)
         sources = Sources(self.data, store.root / "digests.json", resolve)
         values = build_options(self.model, self.size, self.settings)

@@ -8,13 +8,17 @@ import itertools
 import json
 import shutil
 import struct
+import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import tiny
 import typer
+from safetensors.numpy import save_file
 
 from adaptx import cli
 
@@ -499,79 +503,118 @@ def model_cases(world: Path) -> Iterator[Broken]:
 
 MODULE_RECIPE = """\
 from adaptx import *
-from adaptx.catalog import E5_MINI, SNLI, NLI
 from adaptx.published import published
-MODULE = published({folder!r}, E5_MINI, same_base=True)
-def build():
-    train = Train(E5_MINI, SNLI, Lora(), TrainConfig(1e-3, max_steps=1), Sequential(MODULE))
-    return Recipe("modules", (Evaluate(train, NLI, "id"),))
+LABELS = ("entailment", "neutral", "contradiction")
+COLUMNS = (("text", "premise"), ("pair", "hypothesis"), ("label", "label"))
+ROWS = {split: Rows("tiny/nli", "en", split, "en", COLUMNS, LABELS) for split in ("train", "test")}
+NLI = Task("nli", Classification(LABELS), (ROWS["train"],), evaluation=(ROWS["test"],))
+def build(model: ModelSpec, module: str):
+    start = Sequential(published(module, model, same_base=True))
+    train = Train(model, NLI, Lora(4, 8), TrainConfig(1e-3, max_steps=1), start)
+    return Recipe("modules", (Evaluate(train, NLI, "en"),))
 """
 PEFT = {
-    "peft_type": "LORA", "base_model_name_or_path": "adaptx/e5-mini", "r": 4, "lora_alpha": 8, "lora_dropout": 0.0,
+    "peft_type": "LORA", "base_model_name_or_path": "tiny/bert", "r": 4, "lora_alpha": 8, "lora_dropout": 0.0,
     "target_modules": ["query", "value"], "bias": "none", "task_type": None,
 }  # fmt: skip
+MODULE_FILE = "adapter_model.safetensors"
+
+
+def lora_tensors() -> dict[str, np.ndarray]:
+    """Return the tensors of a module of the tiny encoder, named as peft names them."""
+    at = "base_model.model.encoder.layer.{}.attention.self.{}.lora_{}.weight"
+    return {
+        at.format(layer, site, side): np.full(shape, 0.01, np.float32)
+        for layer in range(tiny.LAYERS)
+        for site in ("query", "value")
+        for side, shape in (("A", (4, tiny.HIDDEN_SIZE)), ("B", (tiny.HIDDEN_SIZE, 4)))
+    }
 
 
 def module_case(name: str, *says: str, change: Write | None = None, **settings: object) -> Broken:
     def write(folder: Path) -> None:
-        from safetensors.numpy import save_file
-
         theirs = folder / "theirs"
         theirs.mkdir()
         config = {key: value for key, value in {**PEFT, **settings}.items() if value is not ...}
         (theirs / "adapter_config.json").write_text(json.dumps(config))
-        save_file({}, theirs / "adapter_model.safetensors")
-        (folder / "recipe.py").write_text(MODULE_RECIPE.format(folder=str(theirs)))
+        save_file(lora_tensors(), theirs / MODULE_FILE)
+        (folder / "recipe.py").write_text(MODULE_RECIPE)
         if change is not None:
             change(theirs)
 
-    return Broken(f"module: {name}", ("plan", "{here}/recipe.py", "--data", "sample"), says, write)
+    given = ("--data", "{world}", "--model", "{world}/models/tiny/bert", "--set", "module={here}/theirs")
+    return Broken(f"module: {name}", ("run", "{here}/recipe.py", *given, "--device", "cpu"), says, write)
+
+
+def lora_change(change: Callable[[str, np.ndarray], dict[str, np.ndarray]]) -> Write:
+    """A change of a module's first tensor: what is there in its place."""
+
+    def write(folder: Path) -> None:
+        found = lora_tensors()
+        name = next(iter(found))
+        save_file(found | change(name, found.pop(name)), folder / MODULE_FILE)
+
+    return write
 
 
 def module_cases() -> Iterator[Broken]:
     for key, values in {
         "peft_type": (..., "IA3", "PROMPT_TUNING", "lora", None, 3),
-        "r": (..., 0, -1, "four", 2.5, None),
+        "r": (..., 0, -1, "four", 2.5, None, 8),
         "lora_alpha": (0, "eight", None, -8),
-        "lora_dropout": (1.5, "none", -0.1),
-        "target_modules": (..., [], None, 3, ["nothing"], "(a+)+$", ["query", 3]),
+        "target_modules": (3, ["nothing"], "(a+)+$", ["query", 3]),
         "bias": ("some", 3),
         "use_dora": (True,),
         "modules_to_save": (3, ["embeddings"]),
-        "rank_pattern": ({"query": 0}, {"query": "x"}, 3, []),
+        "rank_pattern": ({"query": 0}, {"query": "x"}, 3),
         "alpha_pattern": ({"query": 0}, "x"),
     }.items():
         for value in values:
-            yield module_case(f"{key} {'left out' if value is ... else repr(value)}", **{key: value})
-    yield module_case("no tensors", "theirs")
+            yield module_case(f"{key} {'left out' if value is ... else repr(value)}", "theirs", **{key: value})
+    tensors: dict[str, Callable[[str, np.ndarray], dict[str, np.ndarray]]] = {
+        "one tensor left out": lambda _, __: {},
+        "one of another name": lambda name, value: {name.replace("query", "quern"): value},
+        "one more layer": lambda name, value: {name: value, name.replace("layer.0", "layer.7"): value},
+        "of another rank": lambda name, value: {name: value[:2]},
+        "of another width": lambda name, value: {name: value[:, :7].copy()},
+        "of no entries": lambda name, value: {name: value[:0]},
+        "NaN": lambda name, value: {name: value * np.float32("nan")},
+        "infinite": lambda name, value: {name: value * np.float32("inf")},
+        "of whole numbers": lambda name, value: {name: value.astype(np.int8)},
+        "a third tensor": lambda name, value: {name: value, name.replace("lora_A", "lora_C"): value},
+    }
+    for name, change in tensors.items():
+        yield module_case(name, "theirs", change=lora_change(change))
+    yield module_case("no tensors", "theirs", change=lambda folder: save_file({}, folder / MODULE_FILE))
     yield module_case("no config", "theirs", change=removed("adapter_config.json"))
-    yield module_case("no weights", "theirs", change=removed("adapter_model.safetensors"))
+    yield module_case("no weights", "theirs", change=removed(MODULE_FILE))
     yield module_case("config is no JSON", "adapter_config.json", change=text("adapter_config.json", "{"))
     yield module_case("config is a list", "adapter_config.json", change=text("adapter_config.json", "[]"))
-    yield module_case(
-        "weights are noise", "adapter_model.safetensors", change=text("adapter_model.safetensors", b"x" * 99)
-    )
-    yield module_case("weights are empty", "adapter_model.safetensors", change=text("adapter_model.safetensors", b""))
+    yield module_case("weights are noise", MODULE_FILE, change=text(MODULE_FILE, b"x" * 99))
+    yield module_case("weights are empty", MODULE_FILE, change=text(MODULE_FILE, b""))
+    yield module_case("weights cut off", MODULE_FILE, change=cut_off(MODULE_FILE, 0.7))
     yield module_case("folder is gone", "theirs", change=lambda folder: shutil.rmtree(folder))
 
 
 # Command lines.
 
-WRONG_NUMBERS = {"int": ("x", "1.5", "0", "-1", "9" * 40), "float": ("x", "-1", "nan")}
+WRONG_NUMBERS = {int: ("x", "1.5", "0", "-1"), float: ("x", "-1", "nan")}
 
 
 def command_cases() -> Iterator[Broken]:
     good = text("recipe.py", HEADER + "def build():\n    return GOOD")
     recipe, sample = "{here}/recipe.py", ("--data", "sample")
     group = typer.main.get_command(cli.app)
+    callbacks = {(each.name or each.callback.__name__): each.callback for each in cli.app.registered_commands}
     for name, command in group.commands.items():
+        hints = typing.get_type_hints(callbacks[name])
         yield Broken(f"{name}: an unknown option", (name, "--no-such-option"), ("--no-such-option",))
         arguments = [each for each in command.params if each.param_type_name == "argument" and each.required]
         if arguments:
-            yield Broken(f"{name}: without arguments", (name,), (arguments[0].name.upper(),))
+            yield Broken(f"{name}: without arguments", (name,), (arguments[0].name,))
         for option in (each for each in command.params if each.param_type_name == "option" and not each.is_flag):
-            kind = "int" if "int" in option.type.name else option.type.name
-            values = WRONG_NUMBERS.get(kind, ())
+            kinds = {hints[option.name], *typing.get_args(hints[option.name])}
+            values = next((values for kind, values in WRONG_NUMBERS.items() if kind in kinds), ())
             takes = [recipe] * bool(arguments)
             for value in values if name in ("plan", "run", "report", "memory") else values[:2]:
                 if value == "0" and option.name == "checkpoint_seconds":
@@ -582,25 +625,25 @@ def command_cases() -> Iterator[Broken]:
         ("--precision", ""): ("--precision",),
         ("--gpu", "big"): ("big",), ("--gpu", "-1GiB"): ("-1GiB",), ("--gpu", ""): ("--gpu",), ("--gpu", "0"): ("0",),
         ("--gpu", "24XB"): ("24XB",), ("--data", "{here}/nowhere"): ("nowhere",), ("--data", ""): ("--data",),
-        ("--data", "{here}/recipe.py"): ("recipe.py",), ("--device", "tpu"): ("tpu",), ("--device", ""): ("--device",),
+        ("--data", "{here}/recipe.py"): ("recipe.py",), ("--device", "tpu"): ("tpu",), ("--device", ""): ("device",),
         ("--model", "e5-small"): ("model",), ("--size", "small"): ("size",), ("--set", "a=b"): ("'a'",),
-        ("--store", "{here}/recipe.py"): ("recipe.py",), ("--store", ""): ("--store",),
+        ("--store", "{here}/recipe.py"): ("recipe.py",),
     }.items():  # fmt: skip
         given = options if "--data" in options else (*options, *sample)
         yield Broken(f"plan {' '.join(options)}", ("plan", recipe, *given), says, good)
     for device in ("tpu", "cuda:99", "cuda:x", "gpu", ""):
         yield Broken(
-            f"run --device {device}", ("run", recipe, *sample, "--device", device), (device or "--device",), good
+            f"run --device {device}", ("run", recipe, *sample, "--device", device), (device or "device",), good
         )
     for words in ("tasks", "models", "methods"):
         yield Broken(f"{words}: an argument too many", (words, "snlu", "x", "y"), ())
     store = ("--store", "{here}/store")
     for name, rest in {
-        "predict": ("{here}/rows.csv",), "evaluate": ("--task", "{here}/rows.csv"), "export": ("{here}/out",),
+        "predict": ("{here}/rows.csv",), "evaluate": ("--task", "{here}/rows.csv"), "export": ("{here}/out", "--to", "peft"),
     }.items():  # fmt: skip
         for stage in ("nothing", "", "../x", "0" * 64, "*"):
             write = text("rows.csv", "text,label\na,b\n")
-            yield Broken(f"{name}: stage {stage!r}", (name, stage, *rest, *store), (stage or name,), write)
+            yield Broken(f"{name}: stage {stage!r}", (name, stage, *rest, *store), (f"stage {stage!r}",), write)
     for name, content in {
         "empty": "", "no JSON": "{", "a list": "[]", "no metric": "{}", "an unknown metric": '{"metric": "bleux"}',
         "NaN": '{"metric": NaN}', "a number": "3",

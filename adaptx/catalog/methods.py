@@ -1,6 +1,7 @@
 """Methods by the names the command line takes."""
 
 from adaptx.catalog.near import near
+from adaptx.errors import UserError
 from adaptx.specs import Bottleneck, Full, Lora, Method
 
 METHODS: dict[str, Method] = {"full": Full(), "lora": Lora(), "bottleneck": Bottleneck()}
@@ -10,8 +11,8 @@ def find_method(name: str) -> Method:
     """The method of that name, at its defaults.
 
     Raises:
-        ValueError: unknown; near names are listed.
+        UserError: unknown; near names are listed.
     """
     if name.lower() not in METHODS:
-        raise ValueError(f"unknown method {name!r}; near: {near(name, METHODS)}. `adaptx methods` lists all of them.")
+        raise UserError(f"unknown method {name!r}; near: {near(name, METHODS)}. `adaptx methods` lists all of them.")
     return METHODS[name.lower()]

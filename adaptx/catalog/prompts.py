@@ -7,6 +7,7 @@ a cue behind which the answer begins.
 """
 
 from adaptx.catalog.near import near
+from adaptx.errors import UserError
 from adaptx.specs import Prompt
 
 T5_MNLI = Prompt("mnli hypothesis: {pair} premise: {text}")
@@ -90,5 +91,5 @@ def find_prompt(name: str) -> Prompt:
     ValueError: there is none of that name.
     """
     if name not in PROMPTS:
-        raise ValueError(f"no prompt {name!r} in the catalog; near: {near(name, PROMPTS)}")
+        raise UserError(f"no prompt {name!r} in the catalog; near: {near(name, PROMPTS)}")
     return PROMPTS[name]

@@ -130,7 +130,7 @@ def _tagging(row: Row, task_format: Any) -> str | None:
     tags = row["tags"]
     if not isinstance(tags, list) or len(tags) != len(tokens):  # pyright: ignore[reportUnknownArgumentType]
         count = len(tags) if isinstance(tags, list) else repr(tags)  # pyright: ignore[reportUnknownArgumentType]
-        return f"{len(tokens)} tokens, but tags: {count}; each token has one tag"
+        return f"{len(tokens)} tokens, but tags: {count}; each token has one tag; correct the row"
     known = _as_set(task_format.labels)
     for place, tag in enumerate(tags):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         if not isinstance(tag, str) or tag not in known:
@@ -157,7 +157,8 @@ def _question_answering(row: Row, task_format: Any) -> str | None:
     whole = isinstance(starts, list) and all(is_whole(start) for start in starts)  # pyright: ignore[reportUnknownVariableType]
     if not whole or len(starts) != len(answers):
         return (
-            f"{len(answers)} answers, but answer_starts is {starts!r}; each answer begins at one character (an integer)"
+            f"{len(answers)} answers, but answer_starts is {starts!r}; give each answer the character it begins at, an "
+            "integer"
         )
     return None
 

@@ -114,7 +114,9 @@ def read_case(file: Path) -> Node:
     except IsADirectoryError:
         raise UserError(f"{file} is a folder: name one of its case files") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is no JSON in UTF-8: {error}") from None
+        raise UserError(
+            f'{file} is no JSON in UTF-8: {error}; write a case as {{"metric": ..., "inputs": ...}}'
+        ) from None
     if not isinstance(content, dict):
-        raise UserError(f'{file} holds no JSON object: a case is {{"metric": ..., "inputs": {{...}}}}')
+        raise UserError(f'{file} holds no JSON object; write a case as {{"metric": ..., "inputs": {{...}}}}')
     return Node(content, "")

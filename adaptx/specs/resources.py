@@ -1,5 +1,8 @@
 """Resources: where and in which pieces a stage runs. None of it changes the result, so none of it is identity."""
 
+import re
+
+from adaptx.errors import UserError
 from adaptx.specs.checked import spec
 from adaptx.specs.ranges import Count, NotNegative
 
@@ -21,6 +24,10 @@ class Resources:
     micro_batch_tokens: Count | None = None
     checkpoint_seconds: NotNegative = 60.0
     checkpointing: bool = False
+
+    def __post_init__(self) -> None:
+        if self.device is not None and not re.fullmatch(r"cpu|mps|cuda(:\d+)?", self.device):
+            raise UserError(f"Resources(device={self.device!r}): no such device; use cpu, cuda, cuda:N or mps")
 
     @property
     def device_type(self) -> str:

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any, cast
 
 from adaptx.catalog.models.config import read_shape
 from adaptx.catalog.models.decoders import (
@@ -80,6 +81,7 @@ from adaptx.catalog.models.encoders import (
 )
 from adaptx.catalog.near import near
 from adaptx.catalog.reading import FRAMING
+from adaptx.errors import UserError
 from adaptx.specs import ModelFamily, ModelSpec, Quantisation, Shape
 from adaptx.specs.architecture import ARCHITECTURES
 
@@ -173,7 +175,7 @@ def find_model(name: str) -> ModelSpec:
     A folder that is not in the catalog is taken as it is: its architecture is read from its config.json.
 
     Raises:
-        ValueError: neither known nor a folder with a supported config.json; near names are listed. Or it has fewer
+        UserError: neither known nor a folder with a supported config.json; near names are listed. Or it has fewer
             layers than asked for.
     """
     if (stored := _QUANTISED.fullmatch(name)) is not None:
@@ -190,7 +192,7 @@ def find_model(name: str) -> ModelSpec:
         return by_short[name]
     if name.count("/") == 1 and not name.startswith((".", "/")):
         return ModelSpec(name)
-    raise ValueError(
+    raise UserError(
         f"model {name!r} is neither in the catalog nor a folder nor a hub id (owner/name); "
         f"near: {near(name, [*MODELS, *by_short])}. `adaptx models` lists the catalog."
     )
@@ -200,14 +202,21 @@ def from_config(hub_id: str, config_path: Path) -> ModelSpec:
     """A checkpoint's spec from its config.json.
 
     Raises:
-        ValueError: no config.json, or an architecture that is not supported.
+        UserError: no config.json, or an architecture that is not supported.
     """
     if not config_path.is_file():
-        raise ValueError(f"{config_path.parent} is no model folder: it has no config.json")
+        raise UserError(f"{config_path.parent} is no model folder: it has no config.json")
     try:
-        shape = read_shape(json.loads(config_path.read_text()))
+        config = json.loads(config_path.read_text())
     except ValueError as error:
-        raise ValueError(f"{config_path}: {error}") from error
+        raise UserError(f"{config_path} is not JSON ({error}); copy the checkpoint's config.json again") from error
+    if not isinstance(config, dict):
+        kind = type(config).__name__
+        raise UserError(f"{config_path} holds a {kind}, not an object; copy the checkpoint's config.json again")
+    try:
+        shape = read_shape(cast(dict[str, Any], config))
+    except ValueError as error:
+        raise UserError(f"{config_path}: {error}") from error
     known = _known(hub_id, shape)
     # A local copy of a catalog checkpoint keeps what is known of it: how it embeds and what it has seen.
     if known is not None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from adaptx.errors import UserError
 from adaptx.specs import Shape
 from adaptx.specs.architecture import ARCHITECTURES, ARCHITECTURES_REFUSED, ModelFamily
 
@@ -38,14 +39,14 @@ def read_shape(config: dict[str, Any]) -> Shape:
     """The shape that config.json describes. What it leaves out is what transformers takes for it.
 
     Raises:
-        ValueError: an architecture that is not supported, a layer made otherwise, or a size that is not there.
+        UserError: an architecture that is not supported, a layer made otherwise, or a size that is not there.
     """
     model_type = config.get("model_type")
     if model_type not in ARCHITECTURES:
         why = ARCHITECTURES_REFUSED.get(model_type or "", f"supported: {', '.join(ARCHITECTURES)}")
-        raise ValueError(f"architecture {model_type!r} is not supported; {why}")
+        raise UserError(f"architecture {model_type!r} is not supported; {why}")
     if (odd := _departure(config)) is not None:
-        raise ValueError(f"{odd}, which is not supported in {model_type}; take another checkpoint")
+        raise UserError(f"{odd}, which is not supported in {model_type}; take another checkpoint")
     architecture = ARCHITECTURES[model_type]
     hidden_size, heads = _size(config, "hidden size"), _size(config, "heads")
     head_size = _found(config, "head size") or HEAD_SIZES.get(model_type)
@@ -73,7 +74,7 @@ def read_shape(config: dict[str, Any]) -> Shape:
 def _size(config: dict[str, Any], name: str) -> int:
     size = _found(config, name)
     if size is None:
-        raise ValueError(f"it has no {name} (one of {', '.join(SPELLINGS[name])})")
+        raise UserError(f"it has no {name} (one of {', '.join(SPELLINGS[name])})")
     return size
 
 

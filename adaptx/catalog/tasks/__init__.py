@@ -21,6 +21,7 @@ from adaptx.catalog.tasks.retrieval import BUCC, LAREQA, LAREQA_OFFICIAL, MEWSLI
 from adaptx.catalog.tasks.tagging import MASAKHANER2, PANX, UDPOS, UDPOS_R, WIKIANN
 from adaptx.catalog.tasks.text import NTREX_MLM, NTREX_SPANS, WIKIPEDIA_MLM, ntrex_mlm, ntrex_spans, wikipedia_mlm
 from adaptx.catalog.tasks.topic import SIB200
+from adaptx.errors import UserError
 from adaptx.specs import Task
 
 _INTERMEDIATE = (
@@ -125,10 +126,10 @@ def find_task(name: str) -> Task:
     """The task of that name; `ccg`, whose corpus is licensed, is made of the user's own files.
 
     Raises:
-        ValueError: unknown; near names are listed.
+        UserError: unknown; near names are listed.
     """
     if name == "ccg":
         return ccg_task()
     if name not in TASKS:
-        raise ValueError(f"unknown task {name!r}; near: {near(name, TASKS)}. `adaptx tasks` lists all of them.")
+        raise UserError(f"unknown task {name!r}; near: {near(name, TASKS)}. `adaptx tasks` lists all of them.")
     return TASKS[name]

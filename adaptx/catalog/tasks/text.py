@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from adaptx.catalog.near import near
+from adaptx.errors import UserError
 from adaptx.specs import MaskedLanguageModel, Rows, SpanCorruption, Task
 
 XTREME_LANGUAGES = (
@@ -58,11 +59,11 @@ def ntrex_mlm(*languages: str) -> Task:
     """News text, the same sentences in each of these languages; in all 39 of the catalog, where none is named.
 
     Raises:
-        ValueError: a language that it is not known to have.
+        UserError: a language that it is not known to have.
     """
     for language in languages:
         if language not in _NTREX_CONFIGS:
-            raise ValueError(f"ntrex_mlm has no {language!r}; near: {near(language, _NTREX_CONFIGS)}")
+            raise UserError(f"ntrex_mlm has no {language!r}; near: {near(language, _NTREX_CONFIGS)}")
     every = [
         Rows("davidstap/NTREX", _NTREX_CONFIGS[language], "test", language, _TEXT, parallel_group="ntrex")
         for language in languages or _NTREX_CONFIGS
@@ -85,7 +86,7 @@ def ntrex_spans(*languages: str) -> Task:
     """The same text and slices as `ntrex_mlm`, with spans to be written: what encoder-decoders of T5's kin pretrain on.
 
     Raises:
-        ValueError: a language that it is not known to have.
+        UserError: a language that it is not known to have.
     """
     return replace(
         ntrex_mlm(*languages),
