@@ -89,7 +89,8 @@ def plan(
     from adaptx.views.sizes import parse_bytes
 
     memory_bytes = parse_bytes(gpu) if gpu is not None else None
-    place = Place(Resources(device or ("cuda" if gpu is not None else "cpu")), memory_bytes)
+    usual = "cuda" if gpu is not None else "cpu"
+    place = Place(Resources(usual if device is None else device), memory_bytes)
     opened = RecipeOptions(recipe, store, data, model, size, tuple(settings or ()), limit, precision).open()
     with telling_left_out(opened.store):
         if as_json:

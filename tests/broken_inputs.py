@@ -639,7 +639,8 @@ def command_cases() -> Iterator[Broken]:
         yield Broken(f"{words}: an argument too many", (words, "snlu", "x", "y"), ())
     store = ("--store", "{here}/store")
     for name, rest in {
-        "predict": ("{here}/rows.csv",), "evaluate": ("--task", "{here}/rows.csv"), "export": ("{here}/out", "--to", "peft"),
+        "predict": ("{here}/rows.csv",), "evaluate": ("--task", "{here}/rows.csv"),
+        "export": ("{here}/out", "--to", "peft"),
     }.items():  # fmt: skip
         for stage in ("nothing", "", "../x", "0" * 64, "*"):
             write = text("rows.csv", "text,label\na,b\n")

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from adaptx import naming
 from adaptx.catalog.support import bottleneck_refusal
+from adaptx.errors import UserError
 from adaptx.specs import Bottleneck, Full, Lora, Method, ModelSpec, Precision, Shape
 from adaptx.specs.quantisation import Quantisation
 
@@ -35,23 +36,23 @@ class Cell:
     def __post_init__(self) -> None:
         for name in ("batch_size", "sequence_length"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name.replace('_', ' ')} {getattr(self, name)}: it is at least 1")
+                raise UserError(f"{name.replace('_', ' ')} {getattr(self, name)}: it must be at least 1")
         if self.micro_batch_size is not None and not 1 <= self.micro_batch_size <= self.batch_size:
-            raise ValueError(
+            raise UserError(
                 f"micro-batch size {self.micro_batch_size}: it is between 1 and the batch size {self.batch_size}"
             )
         if self.model.shape is None:
-            raise ValueError(
+            raise UserError(
                 f"the shape of {self.model.hub_id} is not known: name a model of the catalog (`adaptx models`) or a "
                 "folder with its config.json"
             )
         if self.shape.positions and self.sequence_length > self.shape.positions:
             most = self.shape.positions
-            raise ValueError(f"sequence length {self.sequence_length}: {self.model.hub_id} reads at most {most} tokens")
+            raise UserError(f"sequence length {self.sequence_length}: {self.model.hub_id} reads at most {most} tokens")
         if isinstance(self.method, Bottleneck) and (reason := bottleneck_refusal(self.shape.model_type)):
-            raise ValueError(f"bottleneck adapters on {self.model.hub_id}: {reason}")
+            raise UserError(f"bottleneck adapters on {self.model.hub_id}: {reason}")
         if self.quantised is not None and not isinstance(self.method, Lora):
-            raise ValueError(
+            raise UserError(
                 f"quantised {self.quantised.value} with {method_name(self.method)}: weights are stored in few digits "
                 "below LoRA alone, where they stay frozen; take the method lora, or none quantised"
             )

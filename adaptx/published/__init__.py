@@ -16,7 +16,7 @@ from adaptx.published.from_peft import peft_layout
 from adaptx.published.layout import Layout, check_not_empty
 from adaptx.published_source import CONFIG_FILE, named_folder, weights_file
 from adaptx.specs import ModelSpec, Published
-from adaptx.tensor_headers import tensor_shapes
+from adaptx.tensor_headers import tensor_shapes, unusual_numbers
 
 _log = logging.getLogger(__name__)
 
@@ -59,11 +59,18 @@ def read_layout(folder: Path, model: ModelSpec) -> Layout:
     Raises:
         UserError: as `published`.
     """
-    shapes = tensor_shapes(weights_file(folder))
+    file = weights_file(folder)
+    shapes = tensor_shapes(file)
     config = read_settings(folder / CONFIG_FILE)
     read = peft_layout if "peft_type" in config else adapters_layout
     try:
         check_not_empty(shapes)
+        if file.suffix == ".safetensors" and (unusual := unusual_numbers(file)):
+            name, form = next(iter(unusual.items()))
+            raise UserError(f"{name} is stored as {form}, not as floating-point numbers of 16 bits or more")
         return read(config, shapes, model)
     except UserError as error:
-        raise UserError(f"published module {folder}: {error}") from error
+        raise UserError(
+            f"published module {folder}: {error}. Save it again with its library's save_pretrained, take another "
+            "module, or train such a one here"
+        ) from error

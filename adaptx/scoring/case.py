@@ -110,7 +110,7 @@ def read_case(file: Path) -> Node:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"there is no case file {file}") from None
+        raise UserError(f"there is no case file {file}; check the path") from None
     except IsADirectoryError:
         raise UserError(f"{file} is a folder: name one of its case files") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
