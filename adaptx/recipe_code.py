@@ -118,8 +118,10 @@ def _is_loose(module: types.ModuleType, folder: Path) -> bool:
 def _lies_in(module: types.ModuleType, folder: Path) -> bool:
     """Return whether a loaded module is a file or package of that folder."""
     file = getattr(module, "__file__", None)
-    places = [file] if file is not None else [*getattr(module, "__path__", ())]
-    return any(folder in Path(place).absolute().parents[:2] for place in places)
+    if file is None:
+        return any(folder == Path(place).absolute().parent for place in getattr(module, "__path__", ()))
+    path = Path(file).absolute()
+    return folder == (path.parent.parent if path.name == "__init__.py" else path.parent)
 
 
 def _missing(path: Path, error: ModuleNotFoundError) -> str:

@@ -159,13 +159,9 @@ def spec_cases() -> Iterator[Broken]:
         for name, values in fields.items():
             for value in values:
                 body = f"def build():\n    dataclasses.replace({spec}, {name}={value})\n    return GOOD"
-                yield planned(f"{spec}: {name}={value}", body, "recipe.py, line", _shown_field(name, value))
-
-
-def _shown_field(name: str, value: str) -> str:
-    """Return what an error must name: the field, or where the field's message names the thing itself, that."""
-    asked = {"'xx'", "''", "'ES'"}
-    return "evaluation rows in" if name == "language" and value in asked else name.rstrip("s")
+                asked = spec.startswith("Evaluate") and value in ("'xx'", "''", "'ES'")
+                said = "evaluation rows in" if asked else name.rstrip("s")
+                yield planned(f"{spec}: {name}={value}", body, "recipe.py, line", said)
 
 
 RECIPES: dict[str, tuple[str, tuple[str, ...]]] = {

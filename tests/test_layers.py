@@ -61,6 +61,7 @@ LAYERS = {
     "adaptx.training": 5,
     "adaptx.gradients": 5,
     "adaptx.sampling": 5,
+    "adaptx.unread": 1,
     "adaptx.zero_shot": 1,
     "adaptx.scoring": 6,
     "adaptx.search": 3,

@@ -1,6 +1,8 @@
 """Recipes from Python files: build(), its typed options, and the edits common to all recipes."""
 
+import sys
 import textwrap
+import types
 from pathlib import Path
 
 import pytest
@@ -191,3 +193,60 @@ def test_only_precision_leaves_limits_alone() -> None:
 def test_the_commands_edits_are_applied_on_loading(write) -> None:
     (evaluate,) = load_recipe(write(TYPED), limit=4, precision="bf16").evaluations
     assert (evaluate.limit, evaluate.precision) == (4, "bf16")
+
+
+def test_modules_beside_a_recipe_are_its_own(tmp_path) -> None:
+    """Two recipes with neighbours of one name read each its own, and nothing of them stays in the process."""
+    before, modules = [*sys.path], {*sys.modules}
+    for name in ("one", "two", "one"):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        (folder / "helper.py").write_text(f"NAME = {name!r}")
+        (folder / "package").mkdir(exist_ok=True)
+        (folder / "package" / "__init__.py").write_text("from package.inner import SIZE")
+        (folder / "package" / "inner.py").write_text(f"SIZE = {len(name)}")
+        recipe = folder / "recipe.py"
+        recipe.write_text(
+            HEADER
+            + "import helper\nimport package\ndef build():\n    from helper import NAME\n    print('building')\n"
+            + "    return Recipe(f'{NAME}-{helper.NAME}-{package.SIZE}', (Evaluate(E5_MINI, TATOEBA, 'es'),))"
+        )
+        assert load_recipe(recipe).name == f"{name}-{name}-3"
+        # An edit within the second is read, though bytecode is told apart by seconds.
+        (folder / "helper.py").write_text("NAME = 'new'")
+        assert load_recipe(recipe).name == "new-new-3"
+        assert not [*folder.rglob("__pycache__")]
+    assert sys.path == before
+    assert not {"helper", "package", "package.inner"} & ({*sys.modules} - modules)
+
+
+def test_a_neighbour_hides_no_loaded_module_and_is_hidden_by_none(tmp_path, monkeypatch) -> None:
+    elsewhere = types.ModuleType("helper")
+    elsewhere.__file__, elsewhere.NAME = str(tmp_path / "elsewhere" / "helper.py"), "elsewhere"
+    monkeypatch.setitem(sys.modules, "helper", elsewhere)
+    (tmp_path / "helper.py").write_text("NAME = 'mine'")
+    (tmp_path / "json.py").write_text("raise RuntimeError('the standard library stays what it is')")
+    (tmp_path / "recipe.py").write_text(
+        HEADER + "import helper, json\ndef build():\n"
+        "    return Recipe(json.loads(json.dumps(helper.NAME)), (Evaluate(E5_MINI, TATOEBA, 'es'),))"
+    )
+    assert load_recipe(tmp_path / "recipe.py").name == "mine"
+    assert sys.modules["helper"] is elsewhere
+
+
+def test_what_a_recipe_prints_is_no_output(write, capsys) -> None:
+    load_recipe(write("print('hello')\ndef build():\n    return Recipe('r', (Evaluate(E5_MINI, TATOEBA, 'es'),))"))
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "hello\n")
+
+
+def test_an_option_without_a_written_type_has_its_defaults(write) -> None:
+    body = """
+    def build(model, size="small", steps=3, rate=0.5, fast=False, seeds=(1, 2)):
+        shown = f"{type(model).__name__} {size} {steps + 1} {rate * 2} {fast is True} {sum(seeds)}"
+        return Recipe(shown, (Evaluate(model, TATOEBA, "es"),))
+    """
+    options = {"model": "xlm-roberta-base", "steps": "7", "rate": "2", "fast": "yes", "seeds": "3,4"}
+    assert load_recipe(write(body), options).name == "ModelSpec small 8 4.0 True 7"
+    with pytest.raises(UserError, match=r"option any='3': build\(any\) says no type .*write one: build\(any: int\)"):
+        load_recipe(write("def build(any=None):\n    return any"), {"any": "3"})

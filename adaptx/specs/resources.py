@@ -27,7 +27,7 @@ class Resources:
 
     def __post_init__(self) -> None:
         if self.device is not None and not re.fullmatch(r"cpu|mps|cuda(:\d+)?", self.device):
-            raise UserError(f"Resources(device={self.device!r}): no such device; use cpu, cuda, cuda:N or mps")
+            raise UserError(f"--device {self.device}: no such device; use cpu, cuda, cuda:N or mps")
 
     @property
     def device_type(self) -> str:
