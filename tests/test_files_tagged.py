@@ -89,8 +89,9 @@ def test_what_is_refused_of_conll_columns(tmp_path, text: str, said: str) -> Non
 
 # --- CoNLL-U
 
+# The conllu package takes two spaces for a tab.
 FORM = st.text(st.sampled_from("ab#.é-_ \xa0\u2028"), min_size=1, max_size=4).filter(
-    lambda form: form == form.strip(" ")
+    lambda form: form == form.strip(" ") and "  " not in form
 )
 UPOS = st.sampled_from(["NOUN", "VERB", "PUNCT", "X"])
 

@@ -54,7 +54,7 @@ def delimited_header(path: Path) -> list[str]:
     if ending(path) == ".csv":
         lines, _ = _csv_lines(path, text, header_only=True)
     else:
-        lines, _ = _plain_lines(path, text.lstrip("\r\n").partition("\n")[0])
+        lines, _ = _plain_lines(path, text.lstrip("\r\n").partition("\n")[0].removesuffix("\r"))
     return [name for name in map(_content, lines[0][1] if lines else ()) if name]
 
 
