@@ -1,10 +1,9 @@
 """A test set or predictions of one class alone: said during a run, recorded, and noted in the report."""
 
 import io
-import json
 
 import pytest
-from fake_store import everywhere, fake_mirror, fake_model, fill, planned, train
+from fake_store import everywhere, fake_mirror, fake_model, fill, planned, put_values, train
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -77,9 +76,8 @@ def test_the_report_marks_scores_of_constant_models(tmp_path) -> None:
     before = write_report(plan, store, tmp_path / "before")
     assert "†" not in before.markdown()
     constant = everywhere(baseline, target)[1]
-    file = store.find(plan.fingerprint_of(constant)).folder / "scores.json"
-    record = json.loads(file.read_text())
-    file.write_text(json.dumps({**record, "one_class": {"golds": "neutral", "predictions": "entailment"}}))
+    one_class = {"golds": "neutral", "predictions": "entailment"}
+    put_values(store, plan.fingerprint_of(constant), "scores.json", one_class=one_class)
     report = write_report(plan, store, tmp_path / "out")
     code = constant.language
     assert f"† All predictions are of one class, as a constant's: lora-r4 · baseline in {code} (entailment)." in (
