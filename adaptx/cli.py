@@ -135,7 +135,7 @@ def run(
     from adaptx.execution.local import run as run_locally
     from adaptx.tracking.address import address_of
     from adaptx.tracking.recorder import Recorder
-    from adaptx.views.plan import tell_unread
+    from adaptx.views.plan import tell_unread, tell_weights_that_go
     from adaptx.views.progress import watcher
 
     address = address_of(tracking, Store(store)).check()
@@ -146,6 +146,8 @@ def run(
     shop = Workshop(opened.store, opened.sources, opened.plan.fingerprint_of, resources, choose_device(resources))
     if not too_large:
         _refuse_too_large(opened.plan, opened.plan.statuses(opened.store, keep), shop, gpu, workers)
+    for line in tell_weights_that_go(opened.plan, opened.store) if not keep else ():
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
     progress = watcher(out)
     with Recorder(address, opened.store, progress.note, opened.plan) as recorder:
         try:

@@ -22,7 +22,9 @@ def export(
     """A finished training or merge as a folder that peft, adapters or transformers loads, with a model card.
 
     peft: LoRA modules, several as one. adapters: bottleneck adapters, their stacks and fusions. transformers: merged
-    weights, with the tokenizer. A head that the library's own classes cannot hold lies beside it, with a predict.py.
+    weights with head and tokenizer, which answer as adaptx does. Where no class of the library holds the head, a class
+    of ours lies in the folder as code that its user must allow. In peft and adapters folders the head lies apart, with
+    a predict.py.
 
     Example: adaptx export e5-mini.nli.lora-r8-1f3a9c7e nli-lora --to peft
     """
@@ -35,3 +37,5 @@ def export(
         written = export_stage(kept, sources, stage, find_library(library), folder, task)
     files = f"{len(written.files)} files in {written.folder}: {', '.join(written.files)}"
     out.print(files, markup=False, highlight=False)
+    for note in written.notes:
+        out.print(note, markup=False, highlight=False, soft_wrap=True)

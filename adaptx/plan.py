@@ -82,6 +82,12 @@ class Plan:
             and node.fingerprint not in self.intermediate
         )
 
+    def weights_that_go(self, store: Store) -> list[Node]:
+        """Return the transient stages whose weights a run without `keep` removes: that it makes, or that are there."""
+        statuses = self.statuses(store)
+        there = (Status.TO_DO, Status.STORED, Status.UNCHECKED)
+        return [node for node in self.nodes if self.transient(node) and statuses[node.fingerprint] in there]
+
     def _kept(self, node: Node, keep: bool) -> bool:
         """Whether this is a full fine-tuned target whose weights are asked for in any case."""
         stage = node.stage

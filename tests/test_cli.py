@@ -443,6 +443,19 @@ def test_prune_over_several_recipes_keeps_what_any_reaches(adaptx, recipe, data,
 # --- predict and evaluate, up to where a model would be loaded
 
 
+def test_weights_that_a_run_would_remove_are_said_before(adaptx, recipe, data, tmp_path) -> None:
+    said = "full fine-tuned weights that `run` removes once their scores are stored: "
+    planned = adaptx("plan", recipe, "--data", data)
+    (line,) = [line for line in planned.out.splitlines() if line.startswith(said)]
+    assert "e5-mini.nli.full" in line
+    assert "add --keep to `run`" in line
+    store = stored(recipe, data, tmp_path)
+    assert said in adaptx("plan", recipe, "--data", data).out
+    for entry in [each for each in store.entries().values() if ".full" in each.folder.name and each.has_module]:
+        store.forget_module(entry)
+    assert said not in adaptx("plan", recipe, "--data", data).out
+
+
 def test_predicting_with_weights_that_are_gone_names_the_command(adaptx, recipe, data, tmp_path) -> None:
     store = stored(recipe, data, tmp_path)
     entry = next(e for e in store.entries().values() if e.folder.name.startswith("e5-mini.nli.full-"))

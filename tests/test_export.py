@@ -17,6 +17,7 @@ from adaptx.errors import UserError
 from adaptx.execution.building import finished_model
 from adaptx.exporting.export import export_stage
 from adaptx.exporting.holding import Library, find_library, holding_refusal
+from adaptx.exporting.own_model import CODE_FILE
 from adaptx.exporting.script import SCRIPT_FILE
 from adaptx.lineage import reader
 from adaptx.specs import (
@@ -50,7 +51,8 @@ LORA, WIDE, DOWN = Lora(4, 8), Lora(6, 24, sites=("query", "key", "output")), Lo
 BIASED = Lora(4, 8, 0.0, ("query", "up"), True, (("up", 6),), (("query", 12),))
 ADAPTER, GELU = Bottleneck(4), Bottleneck(2, "gelu")
 SETTING = tiny.config(learning_rate=2e-2, max_steps=4, batch_size=16)
-TEXTS = ["bato", "dino bafu fego", "kobo gufa lego bato dino", "gufa", "xyz dino"]
+TEXTS = ["bato", "dino bafu fego", "", "kobo gufa lego bato dino", "gufa", "xyz dino", " ".join(["dino", "kobo"] * 90)]
+OURS = "adaptx"
 
 
 def nli(method: Any, start: Any = None, task: Any = tiny.NLI, model: ModelSpec = PLAIN, **more: Any) -> Train:
@@ -164,6 +166,11 @@ def here(world: Any, store: Path, stage: ModuleStage) -> tuple[Any, list[torch.T
     return encoded, hidden, logits
 
 
+def imports(script: Path, package: str) -> bool:
+    lines = (line.split() for line in script.read_text().splitlines() if line.startswith(("import ", "from ")))
+    return package in [words[1].partition(".")[0] for words in lines]
+
+
 def assert_equal(found: list[Any], expected: list[torch.Tensor]) -> None:
     assert len(found) == len(expected)
     for ours, theirs in zip(expected, found, strict=True):
@@ -172,7 +179,7 @@ def assert_equal(found: list[Any], expected: list[torch.Tensor]) -> None:
 
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 def test_exported_folders_compute_the_same_without_adaptx(world, store, architecture, tmp_path):
-    """Last hidden states by the library's own loading, and logits by predict.py, to 1e-5 in fp32."""
+    """Last hidden states by the library's own loading, and logits by its class or predict.py, to 1e-5 in fp32."""
     jobs, expected = list[dict[str, Any]](), list[Any]()
     for case in CASES:
         train = build(case, world.models[architecture])
@@ -181,12 +188,26 @@ def test_exported_folders_compute_the_same_without_adaptx(world, store, architec
             folder = tmp_path / f"{case}-{library.value}"
             name = folder_name(world, store, train)
             written = export_stage(Store(store), world.sources, name, library, folder)
-            assert {"README.md", "predict.py", "head.safetensors", "tokenizer.json"} <= set(written.files)
-            assert "adaptx" not in [line.split()[1] for line in (folder / "predict.py").read_text().splitlines()
-                                    if line.startswith(("import ", "from "))]  # fmt: skip
             rows = [list(pair) for pair in zip(TEXTS, TEXTS[::-1], strict=True)]
-            jobs.append({"folder": str(folder), "library": library.value, "base": f"tiny/{architecture}",
-                         "ids": ids_of(encoded), "rows": rows})  # fmt: skip
+            job = {"folder": str(folder), "library": library.value, "base": f"tiny/{architecture}",
+                   "ids": ids_of(encoded), "rows": rows}  # fmt: skip
+            if library is Library.TRANSFORMERS:
+                own = json.loads((folder / "config.json").read_text())["model_type"] == OURS
+                # The library's class reads the first token of the last layer.
+                assert own == (case != "lora")
+                assert (CODE_FILE in written.files) == own
+                job |= {"auto_class": "AutoModelForSequenceClassification", "own": own, "kind": "text"}
+                if case == "full" and architecture == "xlm-roberta":
+                    # This tokenizer makes a token of its own of the prefix's last space, which the card tells.
+                    assert "An empty text is read without the token" in (folder / "README.md").read_text()
+                    kept = [place for place, row in enumerate(rows) if all(row)]
+                    job["rows"], logits = [rows[place] for place in kept], [logits[place] for place in kept]
+            else:
+                job["closed_to"] = ["AutoModelForSequenceClassification"] if library is Library.PEFT else []
+                assert {"README.md", "predict.py", "head.safetensors", "tokenizer.json"} <= set(written.files)
+            code = CODE_FILE if job.get("own") else "predict.py"
+            assert job.get("own") is False or not imports(folder / code, "adaptx")
+            jobs.append(job)
             expected.append((case, library, hidden, logits))
     bare = tiny.bare(world, architecture)
     batch = tiny.token_batch(world, architecture)
@@ -194,6 +215,7 @@ def test_exported_folders_compute_the_same_without_adaptx(world, store, architec
         outside(jobs, tmp_path, world.folder / "models"), expected, strict=True
     ):
         try:
+            assert found["wrongly_loaded"] == []
             assert_equal(found["hidden"], hidden)
             assert_equal(found["logits"], logits)
         except AssertionError as error:
@@ -243,7 +265,7 @@ def test_a_library_that_is_not_known_is_refused_with_those_that_are():
 
 
 def test_the_peft_folder_names_what_it_changes(world, store, tmp_path):
-    """Ends of names where they select the right modules alone; `output.dense` would select attention's too."""
+    """Whole paths, so that a class which holds the network under another name does not take the module."""
     found = {}
     trains = {case: build(case, world.bert) for case in ("lora", "lora-over-down", "lora-stack", "biased")}
     trains["down"] = trains["lora-over-down"].inputs[0]
@@ -252,14 +274,13 @@ def test_the_peft_folder_names_what_it_changes(world, store, tmp_path):
         export_stage(Store(store), world.sources, name, Library.PEFT, tmp_path / case)
         found[case] = json.loads((tmp_path / case / "adapter_config.json").read_text())
     plain, patterned, stacked = (found[case] for case in ("lora", "lora-over-down", "lora-stack"))
-    assert plain["target_modules"] == ["attention.self.query", "attention.self.value"]
+    layers = r"encoder\.layer\.\d+\."
+    assert plain["target_modules"] == rf"{layers}attention\.self\.query|{layers}attention\.self\.value"
     assert (plain["r"], plain["lora_alpha"], plain["rank_pattern"], plain["alpha_pattern"]) == (4, 8, {}, {})
     assert plain["base_model_name_or_path"] == "tiny/bert"
-    assert patterned["target_modules"][:2] == ["attention.output.dense", "attention.self.key"]
-    ends = ("output.dense", "intermediate.dense")
-    assert set(found["down"]["target_modules"]) == {
-        f"encoder.layer.{n}.{end}" for n in range(tiny.LAYERS) for end in ends
-    }
+    assert set(found["down"]["target_modules"].split("|")) == {
+        rf"{layers}output\.dense", rf"{layers}intermediate\.dense"
+    }  # fmt: skip
     assert patterned["r"] == 6
     assert patterned["rank_pattern"]["encoder.layer.0.output.dense"] == 3
     assert patterned["alpha_pattern"]["encoder.layer.0.output.dense"] == 6

@@ -1,6 +1,7 @@
 """Heads of every format in exported folders: in the library's own class if it has their shape, else by predict.py."""
 
 import dataclasses
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,20 @@ import torch
 from outside import outside
 
 from adaptx.backbones.batching import Encoded, collate, encode_texts
-from adaptx.catalog import HELLASWAG, LAREQA, NTREX_MLM, SQUAD, UDPOS
+from adaptx.catalog import HELLASWAG, LAREQA, NTREX_MLM, PAWSX, SIB200, SQUAD, UDPOS
 from adaptx.data.examples import Examples
 from adaptx.execution.building import Finished, finished_model
+from adaptx.execution.serving import _predict
 from adaptx.exporting.export import export_stage
 from adaptx.exporting.holding import Library
+from adaptx.exporting.library_heads import AUTO_CLASSES
+from adaptx.exporting.own_model import CODE_FILE
 from adaptx.formats.interface import Reading, reading_of
 from adaptx.formats.masked_language_model import LanguageModelHead
 from adaptx.formats.question_answering import windows
-from adaptx.formats.tagging import Pieces
+from adaptx.formats.tagging import Pieces, words_stand_alone
 from adaptx.framings import training_framing
-from adaptx.specs import Hidden, Lora, QuestionAnswering, Task, Train
+from adaptx.specs import Classification, Hidden, Lora, Pooling, QuestionAnswering, Task, Train
 from adaptx.store import Store, read_json
 
 LENGTH = 64
@@ -33,29 +37,45 @@ ROWS: dict[str, list[list[Any]]] = {
     "squad": [["tree wolf?", " ".join(WORDS)], ["sea?", "river wolf bread."]],
     "ntrex_mlm": [[" ".join(WORDS[:6])], ["snow glass"]],
     "lareqa": [[" ".join(WORDS[2:7])], ["iron"]],
+    "pawsx": [["tree sea", "stone"], ["glass", ""], ["", "iron snow"], [" ".join(WORDS * 8), "river wolf"]],
+    "sib200": [["tree sea, stone."], ["iron"], [""], [" ".join(WORDS * 8)]],
 }
+KINDS = {"hellaswag": "choice", "udpos": "tagging", "squad": "span"}
+ROLES = {"pawsx": ("text", "pair"), "sib200": ("text",), "udpos": ("tokens",), "squad": ("question", "context")}
+LIBRARY, OWN = "a class of the library", "a class of ours"
 # An inner layer is what no class of the library reads; texts begin with a prefix in some.
 CASES: dict[str, tuple[Task, Hidden | None, str, str | None]] = {
-    "choices": (HELLASWAG, Hidden(prefix="sea "), "bert", None),
-    "tags": (UDPOS, Hidden(prefix="sea "), "bert", "AutoModelForTokenClassification"),
-    "tags-xlmr": (UDPOS, None, "xlm-roberta", "AutoModelForTokenClassification"),
-    "tags-inner": (UDPOS, Hidden(layer=1), "xlm-roberta", None),
-    "spans": (SQUAD, None, "bert", "AutoModelForQuestionAnswering"),
-    "spans-xlmr": (SQUAD, Hidden(prefix="sea "), "xlm-roberta", "AutoModelForQuestionAnswering"),
-    "masked": (NTREX_MLM, None, "bert", "AutoModelForMaskedLM"),
-    "masked-xlmr": (NTREX_MLM, None, "xlm-roberta", "AutoModelForMaskedLM"),
+    "choices": (HELLASWAG, Hidden(prefix="sea "), "bert", OWN),
+    "choices-first": (HELLASWAG, Hidden(pooling=Pooling.FIRST), "xlm-roberta", LIBRARY),
+    "tags": (UDPOS, Hidden(prefix="sea "), "bert", LIBRARY),
+    "tags-xlmr": (UDPOS, None, "xlm-roberta", LIBRARY),
+    "tags-inner": (UDPOS, Hidden(layer=1), "xlm-roberta", OWN),
+    "spans": (SQUAD, None, "bert", LIBRARY),
+    "spans-xlmr": (SQUAD, Hidden(prefix="sea "), "xlm-roberta", LIBRARY),
+    "masked": (NTREX_MLM, None, "bert", LIBRARY),
+    "masked-xlmr": (NTREX_MLM, None, "xlm-roberta", LIBRARY),
     "retrieval": (LAREQA, Hidden(prefix="sea "), "xlm-roberta", None),
-    # Networks of other families have their scores over the vocabulary, and no class that holds these heads.
-    "choices-mt5": (HELLASWAG, None, "mt5", None),
-    "tags-qwen3": (UDPOS, Hidden(prefix="sea "), "qwen3", None),
-    "spans-llama": (SQUAD, None, "llama", None),
-    "spans-mbart": (SQUAD, None, "mbart", None),
-    "tags-gemma2": (UDPOS, None, "gemma2", None),
+    "choices-mt5": (HELLASWAG, None, "mt5", OWN),
+    "tags-qwen3": (UDPOS, None, "qwen3", LIBRARY),
+    "spans-llama": (SQUAD, None, "llama", LIBRARY),
+    "spans-mbart": (SQUAD, None, "mbart", OWN),
+    "tags-gemma2": (UDPOS, None, "gemma2", OWN),
     "retrieval-bloom": (LAREQA, None, "bloom", None),
-    "tags-modernbert": (UDPOS, None, "modernbert", None),
-    "masked-modernbert": (NTREX_MLM, None, "modernbert", None),
-    "masked-rembert": (NTREX_MLM, None, "rembert", None),
+    "tags-modernbert": (UDPOS, None, "modernbert", OWN),
+    "masked-modernbert": (NTREX_MLM, None, "modernbert", OWN),
+    "masked-rembert": (NTREX_MLM, None, "rembert", OWN),
+    "pairs": (PAWSX, Hidden(pooling=Pooling.FIRST, prefix="sea "), "bert", LIBRARY),
+    "pairs-mean": (PAWSX, None, "xlm-roberta", OWN),
+    "pairs-qwen3": (PAWSX, None, "qwen3", OWN),
+    "texts-mt5": (SIB200, Hidden(layer=1), "mt5", OWN),
 }
+PIPELINES: dict[str, tuple[str, dict[str, Any]]] = {
+    "pawsx": ("text-classification", {"truncation": True}),
+    "sib200": ("text-classification", {"truncation": True}),
+    "udpos": ("token-classification", {"aggregation_strategy": "first"}),
+    "squad": ("question-answering", {"max_seq_len": LENGTH, "max_answer_len": 30, "align_to_words": False}),
+}
+"""Task -> the pipeline and its options, as the model card names them."""
 OTHERS = sorted({architecture for *_, architecture, _ in CASES.values()} - set(tiny.ARCHITECTURES))
 
 
@@ -88,50 +108,96 @@ def test_heads_answer_the_same_without_adaptx(trained, tmp_path):
     world, store, trains = trained
     jobs, expected = list[dict[str, Any]](), list[Any]()
     for name, train in trains.items():
-        task, _, _, auto_class = CASES[name]
+        task = CASES[name][0]
         stages = small_world.evaluations(train, train.task)
         plan, shop = tiny.workshop(world, store, stages)
         entry = shop.store.find(plan.fingerprint_of(train))
         finished = finished_model(train, shop, "fp32")
-        ids, logits = _here(finished, train, ROWS[task.name])
-        for library, whole in ((Library.TRANSFORMERS, auto_class), (Library.PEFT, None)):
+        logits = _here(finished, train, ROWS[task.name])
+        for library, holder in ((Library.TRANSFORMERS, CASES[name][3]), (Library.PEFT, None)):
             folder = tmp_path / f"{name}-{library.value}"
             written = export_stage(Store(store), world.sources, entry.folder.name, library, folder)
-            assert ("predict.py" in written.files) == (whole is None)
-            if whole is not None:
-                check_class(folder, whole, train.task)
-            read = ids if CASES[name][2] in tiny.ARCHITECTURES else []
-            jobs.append({"folder": str(folder), "library": library.value, "base": train.model.hub_id, "ids": read,
-                         "rows": ROWS[task.name], "auto_class": whole})  # fmt: skip
-            expected.append((f"{name} to {library.value}", ids, logits, whole))
-    for found, (name, _, logits, whole) in zip(outside(jobs, tmp_path), expected, strict=True):
-        assert len(found["logits"]) == len(logits), name
-        for theirs, (every, wanted) in zip(found["logits"], logits, strict=True):
+            assert ("predict.py" in written.files) == (holder is None)
+            assert (CODE_FILE in written.files) == (holder is OWN)
+            if holder is not None:
+                check_class(folder, holder, train.task)
+            piped = None
+            job = {"folder": str(folder), "library": library.value, "base": train.model.hub_id, "ids": [],
+                   "rows": ROWS[task.name]}  # fmt: skip
+            wanted = [(every if holder and task.name in ("squad", "ntrex_mlm") else own) for every, own in logits]
+            if holder is not None:
+                spaced = not words_stand_alone(finished.tokenizer)
+                job |= {"auto_class": AUTO_CLASSES[type(task.format)], "own": holder is OWN,
+                        "kind": KINDS.get(task.name, "text"), "spaced": spaced}  # fmt: skip
+                if task.name == "udpos":
+                    # A word that the tokenizer drops has no token of its own outside of adaptx.
+                    job["rows"], wanted = job["rows"][:2], wanted[:2]
+                piped = _piped(job, train, shop)
+            jobs.append(job)
+            expected.append((f"{name} to {library.value}", wanted, piped))
+    for found, (name, wanted, piped) in zip(outside(jobs, tmp_path), expected, strict=True):
+        assert found["wrongly_loaded"] == [], name
+        if piped is not None:
+            task = CASES[name.partition(" ")[0]][0].name
+            assert answers(task, found["piped"]) == piped, name
+            assert answers(task, found["piped_together"]) == piped, name
+        assert len(found["logits"]) == len(wanted), name
+        for theirs, ours in zip(found["logits"], wanted, strict=True):
             torch.testing.assert_close(
-                torch.tensor(theirs),
-                every if whole else wanted,
-                atol=1e-5,
-                rtol=1e-5,
-                msg=lambda text, n=name: f"{n}: {text}",
+                torch.tensor(theirs), ours, atol=1e-5, rtol=1e-5, msg=lambda text, n=name: f"{n}: {text}"
             )
 
 
-def check_class(folder: Path, auto_class: str, task: Task) -> None:
+def _piped(job: dict[str, Any], train: Train, shop: Any) -> list[Any] | None:
+    """What a pipeline shall answer to the job's rows, which it gets as its inputs; None: there is no pipeline."""
+    from transformers.pipelines import SUPPORTED_TASKS
+
+    task = train.tasks[0]
+    name, options = PIPELINES.get(task.name, ("", {}))
+    # An empty second text is none to a pipeline, and a space that is a token of its own is a word.
+    rows = [row for row in job["rows"] if task.name != "pawsx" or all(row)]
+    if name not in SUPPORTED_TASKS or (task.name == "udpos" and job["spaced"]):
+        return None
+    columns = {role: [row[place] for row in rows] for place, role in enumerate(ROLES[task.name])}
+    predicted = _predict(train, task, shop, Examples(tuple(range(len(rows))), columns))
+    inputs: list[Any] = [
+        " ".join(row[0]) if task.name == "udpos" else dict(zip(("text", "text_pair"), row, strict=False))
+        for row in rows
+    ]
+    if task.name == "squad":
+        inputs = [{"question": row[0], "context": row[1]} for row in rows]
+    job["pipeline"] = [name, options, inputs]
+    if task.name == "udpos":
+        return [[tag for tag, _ in groupby(tags)] for tags in predicted.predictions]
+    return predicted.predictions
+
+
+def answers(task: str, found: list[Any]) -> list[Any]:
+    """What a pipeline said, as adaptx' predictions are."""
+    if task == "udpos":
+        return [[group["entity_group"] for group in groups] for groups in found]
+    if task == "squad":
+        return [each["answer"].strip() for each in found]
+    return [(each[0] if isinstance(each, list) else each)["label"] for each in found]
+
+
+def check_class(folder: Path, holder: str, task: Task) -> None:
     """The folder names its class, and the labels where there are such."""
     config = read_json(folder / "config.json")
-    assert config["architectures"][0].endswith(auto_class.removeprefix("AutoModel"))
+    assert config["architectures"][0].endswith(AUTO_CLASSES[type(task.format)].removeprefix("AutoModel"))
+    assert (config["model_type"] == "adaptx") == (holder is OWN)
     labels = getattr(task.format, "labels", None)
     if labels:
         assert config["id2label"] == {str(number): label for number, label in enumerate(labels)}
     assert not (folder / "head.safetensors").exists()
 
 
-def _here(finished: Finished, train: Train, rows: list[list[Any]]) -> tuple[list[Any], list[Any]]:
-    """Token ids of each row, and adaptx' logits: of every token, and those that the task's head is read for."""
+def _here(finished: Finished, train: Train, rows: list[list[Any]]) -> list[Any]:
+    """adaptx' logits of each row: of every token, and those that the task's head is read for."""
     framing = training_framing(train, train.tasks[0])
     reading = reading_of(train.model, finished.tokenizer, framing, LENGTH)
     head = next(iter(finished.heads.values())).module if finished.heads else None
-    ids, logits = list[Any](), list[Any]()
+    logits = list[Any]()
     for row in rows:
         encoded, places = _encoded(train.tasks[0], row, reading)
         with torch.no_grad():
@@ -142,13 +208,13 @@ def _here(finished: Finished, train: Train, rows: list[list[Any]]) -> tuple[list
                 wanted = vectors[0]
             elif train.tasks[0].name == "hellaswag":
                 wanted = head(vectors).squeeze(-1)
+            elif isinstance(train.tasks[0].format, Classification):
+                wanted = head(vectors)[0]
             else:
                 wanted = _scores(head, every[places] if places is not None else every)
             every = _scores(head, every) if head is not None else every
         logits.append((every, wanted))
-        kinds = {"token_type_ids": encoded.types[0]} if encoded.types is not None else {}
-        ids.append({"input_ids": encoded.ids[0], **kinds})
-    return ids, logits
+    return logits
 
 
 def _scores(head: Any, states: torch.Tensor) -> torch.Tensor:
@@ -175,4 +241,5 @@ def _encoded(task: Task, row: list[Any], reading: Reading) -> tuple[Encoded, lis
             assert isinstance(task.format, QuestionAnswering)
             return windows(examples, task.format, reading).encoded, None
         case _:
-            return encode_texts(tokenizer, [row[0]], None, prefix, LENGTH), None
+            second = [row[1]] if len(row) > 1 else None
+            return encode_texts(tokenizer, [row[0]], second, prefix, LENGTH), None

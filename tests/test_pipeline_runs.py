@@ -28,8 +28,11 @@ def test_weights_of_full_targets_go_once_their_scores_are_stored(world, tmp_path
     kept = tiny.train(world.bert, tiny.NLI, FULL, setting=tiny.config(seed=2), keep=True)
     small = tiny.train(world.bert, tiny.NLI, LORA)
     stages = tuple(each for train in (target, kept, small) for each in tiny.everywhere(train))
+    before_any, shop = tiny.workshop(world, tmp_path, stages)
+    assert [node.stage for node in before_any.weights_that_go(shop.store)] == [target]
     plan, shop, summary = tiny.execute(world, tmp_path, stages)
     assert summary.complete
+    assert plan.weights_that_go(shop.store) == []
     has_module = {train: shop.store.find(plan.fingerprint_of(train)).has_module for train in plan_trainings(plan)}
     assert has_module == {target: False, kept: True, small: True, target.start.stage: True}
     statuses = plan.statuses(shop.store)
@@ -43,6 +46,8 @@ def test_weights_of_full_targets_go_once_their_scores_are_stored(world, tmp_path
     _, shop, made = tiny.execute(world, tmp_path, stages, keep=True)
     assert [node.stage for node in made.finished] == [target]
     assert shop.store.find(plan.fingerprint_of(target)).has_module
+    # A later run that does not ask for them would remove them.
+    assert [node.stage for node in plan.weights_that_go(shop.store)] == [target]
     (tiny.folder_of(plan, shop, tiny.everywhere(target)[0]) / "complete").unlink()
     plan, shop, rescored = tiny.execute(world, tmp_path, stages, keep=True)
     assert [node.kind for node in rescored.finished] == ["evaluate"]

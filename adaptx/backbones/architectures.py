@@ -12,6 +12,8 @@ from adaptx.specs import ModelFamily, Shape
 
 WITH_POOLER = ("bert", "xlm-roberta", "xlm-roberta-xl", "rembert")
 """Encoders whose network comes with a pooler, unless told otherwise; nothing here reads it."""
+EAGER = ("gemma2",)
+"""Architectures that run under eager attention alone: Gemma 2 caps scores, which the fused kernel leaves out."""
 
 
 def network_config(shape: Shape) -> Any:
@@ -30,15 +32,12 @@ def network_config(shape: Shape) -> Any:
 
 
 def attention_of(model_type: str) -> str:
-    """What transformers calls the attention that the architecture runs under: fused where its version has one.
-
-    Gemma 2 caps its attention's scores, which the fused kernel leaves out.
-    """
+    """Return transformers' name of the attention that the architecture runs under: fused where its version has one."""
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
     network: Any = MODEL_MAPPING[type(AutoConfig.for_model(model_type))]
-    return "sdpa" if network._supports_sdpa and model_type != "gemma2" else "eager"
+    return "sdpa" if network._supports_sdpa and model_type not in EAGER else "eager"
 
 
 def build_network(shape: Shape) -> nn.Module:

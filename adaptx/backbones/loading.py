@@ -98,7 +98,7 @@ def _load(folder: Path, model: ModelSpec, config: Any, bf16: bool, device: torch
     if device is not None and device.type != "cpu":
         options["device_map"] = {"": device}
     try:
-        with _quiet():
+        with quiet():
             network, info = auto.from_pretrained(
                 str(folder),
                 config=config,
@@ -154,7 +154,7 @@ def _auto_class(model_type: str) -> tuple[Any, dict[str, Any]]:
 
 
 @contextmanager
-def _quiet() -> Generator[None]:
+def quiet() -> Generator[None]:
     """Silence transformers' notes on what was loaded, which `check_whole` judges, and its progress bar.
 
     transformers 5 shows a bar for each loading, in the midst of adaptx's own.

@@ -43,8 +43,7 @@ def _set_template(tokenizer: Any, ids: list[int], behind: bool) -> None:
     )
     backend = tokenizer.backend_tokenizer
     # What else is there (byte-level tokenizers take the space before a word out of its offsets) stays.
-    kept = [] if backend.post_processor is None else _without_template(backend.post_processor)
-    backend.post_processor = processors.Sequence([*kept, template])
+    backend.post_processor = processors.Sequence([*without_template(backend.post_processor), template])
     # mBART's would put its own template, with the language it writes in, there again at each call.
     tokenizer._switch_to_input_mode = _stay
 
@@ -69,9 +68,11 @@ def _around(tokenizer: Any) -> tuple[list[int], list[int]]:
     return ids[:first], ids[last:]
 
 
-def _without_template(processor: Any) -> list[Any]:
-    """The parts of a post-processor that add no tokens."""
+def without_template(processor: Any) -> list[Any]:
+    """Return the parts of a post-processor (None: there is none) that add no tokens."""
     from tokenizers import processors
 
+    if processor is None:
+        return []
     several: Any = processor if isinstance(processor, processors.Sequence) else [processor]
     return [part for part in several if isinstance(part, processors.ByteLevel)]

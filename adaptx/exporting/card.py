@@ -1,38 +1,27 @@
 """The model card: what was trained on what, its scores in the store, licences, and how the folder is loaded."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from adaptx import __version__
+from adaptx.exporting.base import on_hub
 from adaptx.exporting.composed import Composed
 from adaptx.exporting.holding import Library
 from adaptx.exporting.script import AUTO_CLASSES, Read, render
+from adaptx.exporting.usage import Written, notes
 from adaptx.integrity import Damaged
 from adaptx.lineage import reader
 from adaptx.naming import UNTRAINED, intermediate_name, method_name, path, path_of_tasks
-from adaptx.sample import SAMPLE
 from adaptx.specs import KeptHeadOf, Merge, ModuleStage, Published, Train
 from adaptx.store import Entry, Store
 
 _UNKNOWN = "not recorded"
 
 
-@dataclass(frozen=True)
-class Written:
-    """What an export wrote. auto_class: the class that holds the head; None: predict.py does.
-
-    own_base: where in the folder whole weights lie, if they do. base_digest: of the checkpoint below.
-    """
-
-    library: Library
-    auto_class: str | None
-    own_base: str | None
-    base_digest: str
-
-
-def write_card(store: Store, entry: Entry, stage: ModuleStage, read: Read, made_of: Composed, written: Written) -> str:
-    """The card's text."""
+def write_card(
+    store: Store, entry: Entry, stage: ModuleStage, read: Read, made_of: Composed, written: Written, asked: list[str]
+) -> str:
+    """Return the card's text; asked: how the folder is asked, a sentence each."""
     trainings = stage.stages if isinstance(stage, Merge) else (stage,)
     languages = dict.fromkeys(
         language for train in trainings for task in train.tasks for language in task.source_languages
@@ -42,19 +31,16 @@ def write_card(store: Store, entry: Entry, stage: ModuleStage, read: Read, made_
         ("base model", f"`{stage.model.hub_id}` ({written.base_digest})"),
         ("method", f"{method_name(stage.method)}: `{stage.method}`"),
         *(_merging(stage, entry.result) if isinstance(stage, Merge) else _training(stage, entry.result)),
+        *([("labels", ", ".join(labels))] if (labels := getattr(read.task.format, "labels", ())) else []),
         ("trained in", ", ".join(languages)),
         ("read with", f"{read.framing.pooling.value}, layer {_layer(read.framing.layer)}, "
                       f"prefix {read.framing.prefix!r}, at most {read.max_length} tokens"),
     ]  # fmt: skip
-    hub_id = stage.model.hub_id
-    packaged = (SAMPLE / "models" / hub_id).is_dir()
-    on_hub = hub_id.count("/") == 1 and not hub_id.startswith((".", "/")) and not packaged
     return render(
         "card.md.j2",
         {
             "library": written.library.value,
-            "hub_base": hub_id if on_hub else "",
-            "own_base": written.own_base is not None,
+            "hub_base": stage.model.hub_id if on_hub(stage.model) else "",
             "languages": list(languages),
             "name": (path_of_tasks(stage) if isinstance(stage, Merge) else stage.task.name)
             + " · "
@@ -63,8 +49,8 @@ def write_card(store: Store, entry: Entry, stage: ModuleStage, read: Read, made_
             "scores": _scores(store, entry),
             "precision": reader(stage).config.precision,
             "loading": _loading(stage, made_of, written),
-            "has_head": read.head is not None,
-            "auto_class": written.auto_class,
+            "notes": notes(written),
+            "usage": asked,
             "licences": _licences(stage),
             "version": __version__,
             "stage": entry.folder.name,
@@ -113,13 +99,15 @@ def _scores(store: Store, entry: Entry) -> list[dict[str, str]]:
 
 def _loading(stage: ModuleStage, made_of: Composed, written: Written) -> str:
     """Python that loads the folder without adaptx."""
-    base = repr(stage.model.hub_id)
+    base = repr(written.base)
     match written.library:
         case Library.TRANSFORMERS:
-            name = written.auto_class or AUTO_CLASSES[stage.model.family]
+            name = written.head.auto_class if written.head is not None else AUTO_CLASSES[stage.model.family]
+            trust = ", trust_remote_code=True" if written.head is not None and written.head.own else ""
             return (
                 f"from transformers import {name}, AutoTokenizer\n\n"
-                f'model = {name}.from_pretrained("DIR").eval()\ntokenizer = AutoTokenizer.from_pretrained("DIR")'
+                f'model = {name}.from_pretrained("DIR"{trust}).eval()\n'
+                'tokenizer = AutoTokenizer.from_pretrained("DIR")'
             )
         case Library.PEFT:
             return (

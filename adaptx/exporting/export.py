@@ -1,24 +1,30 @@
 """Write a finished training or merge as a folder that peft, adapters or transformers loads without adaptx."""
 
+import copy
 import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adaptx.backbones.families import backbone_over
 from adaptx.backbones.loading import load_network, load_tokenizer
 from adaptx.backbones.sites import sites_of
 from adaptx.errors import UserError
 from adaptx.execution.building import Workshop, head_base, head_name, new_head
 from adaptx.execution.serving import open_module
 from adaptx.exporting.adapters_folder import BASE_FOLDER, write_adapters
-from adaptx.exporting.card import Written, write_card
+from adaptx.exporting.base import base_name
+from adaptx.exporting.card import write_card
+from adaptx.exporting.checking import check_folder, probe
 from adaptx.exporting.composed import Composed, composed
 from adaptx.exporting.holding import Library, holding_refusal
 from adaptx.exporting.peft_folder import write_peft
 from adaptx.exporting.script import Read, write_script
-from adaptx.exporting.transformers_folder import auto_class, merge, write_transformers
+from adaptx.exporting.transformers_folder import HeadClass, merge, write_bare, write_with_head
+from adaptx.exporting.usage import Written, notes, usage
 from adaptx.formats.heads import load_head
+from adaptx.formats.interface import reading_of
 from adaptx.framings import training_framing
 from adaptx.lineage import HEADLESS, reader
 from adaptx.sources import Sources
@@ -31,10 +37,11 @@ HERE = "."
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written: names of the folder's files."""
+    """What was written: names of the folder's files, and what its user must know, a sentence each."""
 
     folder: Path
     files: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def export_stage(
@@ -55,7 +62,7 @@ def export_stage(
         raise UserError(f"{entry.folder.name} cannot be exported to {library.value}: {reason}")
     building = new_folder(folder.parent, f".{folder.name}-")
     try:
-        _write(entry, stage, chosen, library, shop, building)
+        written = _write(entry, stage, chosen, library, shop, building)
         share(building)
         if folder.exists():
             folder.rmdir()
@@ -64,7 +71,7 @@ def export_stage(
         shutil.rmtree(building, ignore_errors=True)
         raise
     files = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return Exported(folder, tuple(sorted(files)))
+    return Exported(folder, tuple(sorted(files)), notes(written))
 
 
 def _task(entry: Entry, train: Train, name: str | None) -> Task:
@@ -103,37 +110,57 @@ def _framing_refusal(stage: ModuleStage, task: Task) -> str | None:
     return None
 
 
-def _write(entry: Entry, stage: ModuleStage, task: Task, library: Library, shop: Workshop, folder: Path) -> None:
+def _write(entry: Entry, stage: ModuleStage, task: Task, library: Library, shop: Workshop, folder: Path) -> Written:
     network: Any = load_network(stage.model, shop.sources)
     tokenizer = load_tokenizer(stage.model, shop.sources)
     made_of, train = composed(stage, shop), reader(stage)
-    own_base = auto = None
     read = _read(entry, train, task, network, shop)
+    base, digest = base_name(train.model, shop.sources), shop.base_digest(stage.model)
+    own_base = head_class = None
     match library:
         case Library.PEFT:
-            write_peft(made_of.merged, sites_of(network), train.model, folder)
+            write_peft(made_of.merged, sites_of(network), train.model, base, folder)
         case Library.ADAPTERS:
-            own_base = _write_adapters(network, made_of, train, tokenizer, folder)
+            own_base = _write_adapters(network, made_of, train, base, tokenizer, folder)
         case Library.TRANSFORMERS:
             own_base = HERE
             merge(network, made_of.merged)
-            auto = auto_class(read.head, read.framing, network.config)
-            write_transformers(network, read.head, read.framing, tokenizer, folder)
-    if auto is None:
-        write_script(library, read, network, train.model, tokenizer, folder, own_base)
-    written = Written(library, auto, own_base, shop.base_digest(stage.model))
-    (folder / "README.md").write_text(write_card(shop.store, entry, stage, read, made_of, written), encoding="utf-8")
+            head_class = _write_transformers(network, read, train, tokenizer, folder)
+    if head_class is None:
+        write_script(library, read, network, train.model, base, tokenizer, folder, own_base)
+    written = Written(library, head_class, base, own_base, digest)
+    asked = usage(written, read, stage.model, tokenizer)
+    card = write_card(shop.store, entry, stage, read, made_of, written, asked)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    return written
 
 
-def _write_adapters(network: Any, made_of: Composed, train: Train, tokenizer: Any, folder: Path) -> str | None:
-    """Write the adapters; returns where the weights below lie, where the hub's are not the ones."""
+def _write_adapters(
+    network: Any, made_of: Composed, train: Train, base: str, tokenizer: Any, folder: Path
+) -> str | None:
+    """Write the adapters; returns where the weights below lie, where those of `base` are not the ones."""
     if not made_of.merged:
-        write_adapters(network, made_of, train.model.hub_id, folder)
+        write_adapters(network, made_of, base, folder)
         return None
     merge(network, made_of.merged)
-    write_transformers(network, None, train.model.framing, tokenizer, folder / BASE_FOLDER)
+    write_bare(network, tokenizer, train.config.max_length, folder / BASE_FOLDER)
     write_adapters(network, made_of, BASE_FOLDER, folder)
     return BASE_FOLDER
+
+
+def _write_transformers(network: Any, read: Read, train: Train, tokenizer: Any, folder: Path) -> HeadClass | None:
+    """Write the merged network, with its head if it has one; that folder is loaded again and asked."""
+    if read.head is None:
+        write_bare(network, tokenizer, read.max_length, folder)
+        return None
+    config = copy.deepcopy(network.config)
+    backbone = backbone_over(network)
+    probes = probe(backbone, read.head, reading_of(train.model, tokenizer, read.framing, read.max_length))
+    found = write_with_head(backbone, config, read.head, read.framing, tokenizer, read.max_length, folder)
+    # Its memory is free for the copy that is loaded again.
+    network.to("meta")
+    check_folder(folder, found, read.head, probes)
+    return found
 
 
 def _read(entry: Entry, train: Train, task: Task, network: Any, shop: Workshop) -> Read:
@@ -142,6 +169,7 @@ def _read(entry: Entry, train: Train, task: Task, network: Any, shop: Workshop) 
     if not isinstance(task.format, HEADLESS):
         base = head_base(network, train.model, shop)
         head = load_head(entry.checked(), head_name(train, task), lambda each: new_head(each, base))
+        head.module.eval()
     framing = training_framing(train, task)
     assert isinstance(framing, Hidden), "text was refused before"
     return Read(task, framing, train.config.max_length, head)

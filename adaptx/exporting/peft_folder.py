@@ -5,6 +5,7 @@ Trained biases are written as what they add, in peft's `lora_bias` (0.14 and lat
 the network's own, also for other modules that are loaded beside this one.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +31,11 @@ TASK_TYPES: dict[ModelFamily, str] = {
 """peft's name of what a network of that family is loaded for: those with scores over the vocabulary, to write text."""
 
 
-def write_peft(modules: Sequence[Module], sites: Sites, model: ModelSpec, folder: Path) -> None:
-    """Write LoRA modules over one checkpoint, lowest first, as one; `sites` are placed in the bare network."""
+def write_peft(modules: Sequence[Module], sites: Sites, model: ModelSpec, base: str, folder: Path) -> None:
+    """Write LoRA modules over one checkpoint, lowest first, as one; `sites` are placed in the bare network.
+
+    base: what the folder names as that checkpoint.
+    """
     from safetensors.torch import save_file
 
     joined = {site: _joined(modules, site) for site in _all_sites(modules)}
@@ -56,8 +60,8 @@ def write_peft(modules: Sequence[Module], sites: Sites, model: ModelSpec, folder
     config = {
         "peft_type": "LORA",
         "task_type": TASK_TYPES[model.family],
-        "base_model_name_or_path": model.hub_id,
-        "revision": model.revision,
+        "base_model_name_or_path": base,
+        "revision": model.revision if base == model.hub_id else None,
         "inference_mode": True,
         "r": rank,
         "lora_alpha": _number(alpha),
@@ -112,13 +116,16 @@ def _joined(modules: Sequence[Module], site: Site) -> _Joined:
     return _Joined(downs, ups, bias, len(downs), float(len(downs)))
 
 
-def _targets(wanted: Sequence[Site], sites: Sites) -> list[str]:
-    """Ends of module names where these select exactly the wanted modules, else whole names (peft matches ends)."""
-    paths = {sites.module(*site) for site in wanted}
-    every = set(sites.modules(SITES))
-    ends = {stack.paths[site] for _, site in wanted for stack in sites.stacks if site in stack.paths}
-    selected = {path for path in every if any(path.endswith(f".{end}") for end in ends)}
-    return sorted(ends if selected == paths else paths)
+def _targets(wanted: Sequence[Site], sites: Sites) -> str:
+    """Return a pattern of the wanted modules' whole paths, which peft matches as a whole.
+
+    Ends of paths would also match in a class that holds the network under another name, below a head that nobody
+    trained: so that class refuses the folder.
+    """
+    paths = [sites.module(*site) for site in wanted]
+    in_all_layers = "|".join(dict.fromkeys(re.sub(r"\.\d+\\", r".\\d+\\", re.escape(path)) for path in paths))
+    selected = {path for path in sites.modules(SITES) if re.fullmatch(in_all_layers, path)}
+    return in_all_layers if selected == set(paths) else "|".join(map(re.escape, paths))
 
 
 def _number(value: float) -> float | int:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adaptx.backbones.architectures import WITH_POOLER
+from adaptx.backbones.architectures import EAGER, WITH_POOLER
 from adaptx.backbones.families import backbone_over
+from adaptx.errors import UserError
 from adaptx.exporting.holding import Library
 from adaptx.formats.interface import TrainedHead, reading_of
 from adaptx.formats.tagging import words_stand_alone
@@ -78,30 +79,48 @@ class Read:
 
 
 def write_script(
-    library: Library, read: Read, network: Any, base: ModelSpec, tokenizer: Any, folder: Path, own_base: str | None
+    library: Library,
+    read: Read,
+    network: Any,
+    model: ModelSpec,
+    base: str,
+    tokenizer: Any,
+    folder: Path,
+    own_base: str | None,
 ) -> None:
     """Write the script, the head's tensors and the tokenizer.
 
-    base: the checkpoint below. own_base: where in the folder the weights lie that the script loads instead, if they do.
+    base: what the script loads as the checkpoint below. own_base: where in the folder the weights lie that it loads
+    instead, if they do.
+
+    Raises:
+        UserError: the tokenizer has no tokenizer.json.
     """
     from safetensors.torch import save_file
+
+    if not tokenizer.is_fast:
+        raise UserError(
+            f"{model.name} has a tokenizer without tokenizer.json ({type(tokenizer).__name__}), which predict.py "
+            "reads; use --to transformers, or `adaptx predict STAGE FILE`"
+        )
 
     if read.head is not None:
         tensors = {name: tensor.detach().float().contiguous() for name, tensor in read.head.module.state_dict().items()}
         save_file(tensors, folder / HEAD_FILE, {"format": "pt"})
     single = (folder / "adapter_config.json").is_file()
     row, (pooling, pooled) = _ROWS[type(read.task.format)], _POOLED[read.framing.pooling]
-    causal = reading_of(base, tokenizer, read.framing, read.max_length).causal
+    causal = reading_of(model, tokenizer, read.framing, read.max_length).causal
     task_format: Any = read.head.format if read.head is not None else read.task.format
+    pinned = own_base is None and base == model.hub_id and model.revision is not None
     facts = {
         "task": read.task.name,
         "kind": row.kind,
         "row": row.row,
         "note": row.note,
         "library": library.value,
-        "base": repr(base.hub_id) if own_base is None else _here(own_base),
+        "base": repr(base) if own_base is None else _here(own_base),
         "base_note": "" if own_base is not None else " BASE below is a hub id or a folder.",
-        "revision": f", revision={base.revision!r}" if own_base is None and base.revision is not None else "",
+        "revision": f", revision={model.revision!r}" if pinned else "",
         "load_adapters": "load_adapter" if single else "load_adapter_setup",
         "prefix": repr(read.framing.prefix),
         "max_length": read.max_length,
@@ -111,10 +130,10 @@ def write_script(
         "labels": repr(list(getattr(task_format, "labels", ()))) if hasattr(task_format, "labels") else "",
         "answer_tokens": getattr(task_format, "answer_tokens", 0),
         "has_head": read.head is not None,
-        "with_types": "token_type_ids" in tokenizer.model_input_names and network.config.model_type in TYPED,
+        "with_types": takes_types(network, tokenizer),
         "unknown": tokenizer.unk_token_id,
         "mask": tokenizer.mask_token_id,
-        "auto_class": AUTO_CLASSES[base.family],
+        "auto_class": AUTO_CLASSES[model.family],
         "options": _options(network.config.model_type),
         "stack": stack_path(network),
         "spaced": not words_stand_alone(tokenizer),
@@ -125,6 +144,11 @@ def write_script(
     (folder / SCRIPT_FILE).write_text(render("predict.py.j2", facts), encoding="utf-8")
 
 
+def takes_types(network: Any, tokenizer: Any) -> bool:
+    """Return whether the tokenizer makes token types and the network reads them."""
+    return "token_type_ids" in tokenizer.model_input_names and network.config.model_type in TYPED
+
+
 def stack_path(network: Any) -> str:
     """Where in a network the stack lies whose hidden states are read; empty where it is the network itself."""
     stack = backbone_over(network).stack
@@ -133,8 +157,7 @@ def stack_path(network: Any) -> str:
 
 def _options(model_type: str) -> str:
     bare = ", add_pooling_layer=False" if model_type in WITH_POOLER else ""
-    # Gemma 2's own choice would leave out the cap on attention's scores.
-    return bare + (', attn_implementation="eager"' if model_type == "gemma2" else "")
+    return bare + (', attn_implementation="eager"' if model_type in EAGER else "")
 
 
 def render(template: str, facts: dict[str, Any]) -> str:

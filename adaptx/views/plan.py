@@ -22,6 +22,9 @@ from adaptx.views.gpu_costs import gpus_json, show_gpus
 from adaptx.views.plan_lines import as_text, stage_lines
 from adaptx.views.sizes import gib
 
+MOST_NAMES = 3
+"""Names that one line shows of many."""
+
 
 def measured_rate(store: Store) -> tuple[float, int] | None:
     """Operations per second of the store's own trainings (their median), and how many there are."""
@@ -88,6 +91,8 @@ def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Plac
             soft_wrap=True,
         )
     tell_unread(plan, console)
+    for line in tell_weights_that_go(plan, store):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     if not to_do:
         console.print(f"all stored in {store.root}", markup=False, highlight=False, soft_wrap=True)
         return
@@ -107,6 +112,18 @@ def tell_unread(plan: Plan, console: Console) -> None:
     """Print a line for each kind of rows that the recipe gives and nothing reads."""
     for line in unread(plan):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def tell_weights_that_go(plan: Plan, store: Store) -> list[str]:
+    """Return a line that names the weights which a run removes once their scores are stored, or nothing."""
+    names = [node.folder_name for node in plan.weights_that_go(store)]
+    if not names:
+        return []
+    shown = ", ".join(names[:MOST_NAMES]) + (", ..." if len(names) > MOST_NAMES else "")
+    return [
+        f"full fine-tuned weights that `run` removes once their scores are stored: {len(names)} ({shown}); to keep "
+        "them, for predict and export, add --keep to `run`"
+    ]
 
 
 def _to_do(plan: Plan, statuses: Mapping[str, Status]) -> list[Node]:

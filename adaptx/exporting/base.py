@@ -1,0 +1,21 @@
+"""What an exported folder names as the checkpoint below it, so that it loads."""
+
+from pathlib import Path
+
+from adaptx.sample import SAMPLE
+from adaptx.sources import Sources
+from adaptx.specs import ModelSpec
+
+
+def on_hub(model: ModelSpec) -> bool:
+    """Return whether the model's name is a hub id: neither a path nor a checkpoint that comes with adaptx alone."""
+    name = model.hub_id
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        return False
+    return not any(place.is_dir() for place in (Path(name), SAMPLE / "models" / name))
+
+
+def base_name(model: ModelSpec, sources: Sources) -> str:
+    """Return the hub id, or the folder's absolute path where the checkpoint is not on the hub."""
+    folder = sources.model_folder(model)
+    return model.hub_id if folder is None or on_hub(model) else str(folder.resolve())

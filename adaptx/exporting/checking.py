@@ -1,0 +1,138 @@
+"""Load an exported folder as its user will, and hold its answers to probes against adaptx' own.
+
+Suffixes: N sequences, L tokens of a sequence, C outputs for a sequence or token.
+"""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from adaptx.backbones.backbone import Backbone
+from adaptx.backbones.batching import Encoded, collate, encode_texts
+from adaptx.backbones.loading import quiet
+from adaptx.errors import UserError
+from adaptx.exporting.own_model import class_of
+from adaptx.exporting.reading_tokenizer import empty_is_same
+from adaptx.exporting.transformers_folder import HeadClass
+from adaptx.formats.interface import Reading, TrainedHead
+from adaptx.formats.masked_language_model import LanguageModelHead
+from adaptx.formats.tagging import Pieces, words_stand_alone
+from adaptx.specs import Classification, MultipleChoice, Tagging
+
+TOLERANCE = 1e-3
+"""Largest difference of two logits in units of the largest logit: fp32 in another order gives 1e-5 in deep networks."""
+TEXTS = ("This is a sentence.", "One word, then 3 others: ä 中文 ?", "x", "")
+PAIRS = ("And another one, which is longer.", "", "y z", "Something")
+
+
+@dataclass(frozen=True)
+class Probes:
+    """Arguments of the folder's tokenizer, the token ids that adaptx makes of these texts, and its logits.
+
+    logits: [C], or [L, C] where every token has some.
+    """
+
+    given: list[dict[str, Any]]
+    encoded: Encoded
+    logits: list[Tensor]
+
+
+def probe(backbone: Backbone, head: TrainedHead, reading: Reading) -> Probes:
+    """Return what adaptx answers to short, empty and over-long texts and pairs, or to short sentences of words."""
+    framing = reading.hidden
+    given, encoded = _words(reading) if isinstance(head.format, Tagging) else _texts(reading)
+    logits: list[Tensor] = []
+    with torch.no_grad():
+        for index in range(len(encoded)):
+            batch = collate(encoded, [index], torch.device("cpu"))
+            if isinstance(head.format, Classification | MultipleChoice):
+                logits.append(head.module(backbone.pooled(batch, framing))[0])
+                continue
+            found = head.module(backbone.hidden(batch, framing.layer)[: len(encoded.ids[index])])
+            if isinstance(head.module, LanguageModelHead):
+                found = found @ head.module.output.weight_VD.T + head.module.bias
+            logits.append(found)
+    return Probes(given, encoded, logits)
+
+
+def _texts(reading: Reading) -> tuple[list[dict[str, Any]], Encoded]:
+    """Texts alone and in pairs; in lists, since the library takes an empty second text outside of one for none."""
+    tokenizer, prefix, long = reading.tokenizer, reading.hidden.prefix, " ".join(["word"] * reading.max_length)
+    rows: list[tuple[str, ...]] = [(text,) for text in (*TEXTS, long)]
+    rows += zip((*TEXTS, long), (*PAIRS, long), strict=True)
+    if prefix and tokenizer.is_fast and not empty_is_same(tokenizer, prefix):
+        rows = [row for row in rows if all(row)]
+    parts = [encode_texts(tokenizer, row[:1], row[1:] or None, prefix, reading.max_length) for row in rows]
+    # Without special tokens an empty text is no token at all, which no network reads.
+    kept = [(row, part) for row, part in zip(rows, parts, strict=True) if part.ids[0]]
+    types = [part.types[0] for _, part in kept if part.types is not None]
+    encoded = Encoded([part.ids[0] for _, part in kept], types or None, parts[0].pad, 0)
+    names = ("text", "text_pair")
+    return [{name: [text] for name, text in zip(names, row, strict=False)} for row, _ in kept], encoded
+
+
+def _words(reading: Reading) -> tuple[list[dict[str, Any]], Encoded]:
+    sentences = [text.split() for text in TEXTS if text]
+    encoded = Pieces(sentences, reading).encoded
+    if words_stand_alone(reading.tokenizer):
+        return [{"text": [words], "is_split_into_words": True} for words in sentences], encoded
+    return [{"text": [" ".join(words)]} for words in sentences], encoded
+
+
+def check_folder(folder: Path, found: HeadClass, head: TrainedHead, probes: Probes) -> float:
+    """Load the folder and compare; returns the largest difference of two logits.
+
+    Raises:
+        UserError: tensors are missing or left over, or tokens or logits are others than adaptx' own.
+    """
+    import transformers
+
+    auto: Any = class_of(head.format) if found.own else getattr(transformers, found.auto_class)
+    with quiet():
+        model, info = auto.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, output_loading_info=True
+        )
+        load_tokenizer: Any = transformers.AutoTokenizer.from_pretrained
+        tokenizer = load_tokenizer(folder, local_files_only=True, trust_remote_code=False)
+    if lost := sorted({*info["missing_keys"], *info["unexpected_keys"]}):
+        raise UserError(_differs(f"the tensors {', '.join(lost[:6])} are not loaded"))
+    largest = 0.0
+    for given, ids, wanted in zip(probes.given, probes.encoded.ids, probes.logits, strict=True):
+        read: Any = tokenizer(**given, truncation=True, return_tensors="pt")
+        if read["input_ids"][0].tolist() != ids:
+            raise UserError(_differs(f"its tokenizer reads {str(given)[:60]} as other tokens"))
+        with torch.no_grad(), warnings.catch_warnings():
+            # BLOOM's class for span answers passes an argument on that its layers call deprecated.
+            warnings.simplefilter("ignore", FutureWarning)
+            largest = max(largest, _difference(_logits(model, read, head), wanted))
+    if not largest < TOLERANCE:
+        raise UserError(_differs(f"logits differ by {largest:.2g} of the largest"))
+    return largest
+
+
+def _logits(model: Any, given: Any, head: TrainedHead) -> Tensor:
+    if isinstance(head.format, MultipleChoice):
+        given = {name: tensor.unsqueeze(1) for name, tensor in given.items()}
+    output = model.eval()(**given)
+    if "start_logits" in output:
+        return torch.stack([output["start_logits"][0], output["end_logits"][0]], dim=-1)
+    return output["logits"][0]
+
+
+def _difference(found: Tensor, wanted: Tensor) -> float:
+    if found.shape != wanted.shape:
+        return float("inf")
+    return float((found.float() - wanted).abs().max() / wanted.abs().max().clamp(min=1))
+
+
+def _differs(what: str) -> str:
+    import transformers
+
+    return (
+        f"loaded by transformers {transformers.__version__}, the folder does not answer as adaptx does: {what}. "
+        "Nothing was written. `adaptx predict STAGE FILE` answers with the stage itself; please report this"
+    )

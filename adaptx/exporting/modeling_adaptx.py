@@ -1,0 +1,178 @@
+"""A transformers backbone with one task's head, read as adaptx read it. Needs torch and transformers alone.
+
+adaptx copies this file into an exported folder where no class of transformers computes the same. It runs only where
+`trust_remote_code=True` allows it; without, the folder does not load.
+
+Suffixes: B rows, L tokens of a row, D hidden size, C labels, V vocabulary.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import (
+    MaskedLMOutput,
+    MultipleChoiceModelOutput,
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutput,
+    TokenClassifierOutput,
+)
+
+
+class AdaptxConfig(PretrainedConfig):
+    """How the backbone is made and read.
+
+    backbone: its own configuration, with `model_type`. attention: the only implementation that computes all of it
+    (None: any does). pooler: its class comes with a pooler, which is left out. takes_types: it takes token types.
+    layer: whose hidden states are read (None: the last; 0: the embeddings). pooling: `first`, `mean` or `last` token.
+    head_size, norm_epsilon: of the head over masked words.
+    """
+
+    model_type = "adaptx"
+
+    def __init__(
+        self,
+        backbone: dict[str, Any] | None = None,
+        attention: str | None = None,
+        pooler: bool = False,
+        takes_types: bool = False,
+        layer: int | None = None,
+        pooling: str = "mean",
+        head_size: int = 0,
+        norm_epsilon: float = 1e-12,
+        **more: Any,
+    ) -> None:
+        self.backbone = backbone or {}
+        self.attention = attention
+        self.pooler = pooler
+        self.takes_types = takes_types
+        self.layer = layer
+        self.pooling = pooling
+        self.head_size = head_size
+        self.norm_epsilon = norm_epsilon
+        super().__init__(**more)
+
+
+class AdaptxModel(PreTrainedModel):
+    """The backbone's hidden states; each subclass adds a head, which `_set_head` makes."""
+
+    config_class = AdaptxConfig
+    base_model_prefix = "backbone"
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        settings = {key: value for key, value in config.backbone.items() if key not in ("dtype", "torch_dtype")}
+        inner = AutoConfig.for_model(**settings)
+        options: dict[str, Any] = {"add_pooling_layer": False} if config.pooler else {}
+        if config.attention is not None:
+            options["attn_implementation"] = config.attention
+        network: Any = AutoModel.from_config(inner, trust_remote_code=False, **options)
+        # The first stack of an encoder-decoder is what is read.
+        self.backbone = network.get_encoder() if inner.is_encoder_decoder else network
+        self._set_head(inner)
+        self.post_init()
+
+    def _set_head(self, inner: Any) -> None:
+        raise NotImplementedError
+
+    def _states(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None) -> Tensor:
+        """[B, L, D]"""
+        given: dict[str, Any] = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if self.config.takes_types and token_type_ids is not None:
+            given["token_type_ids"] = token_type_ids
+        inner = self.config.layer is not None
+        output: Any = self.backbone(**given, output_hidden_states=inner, return_dict=True)
+        return output.hidden_states[self.config.layer] if inner else output.last_hidden_state
+
+    def _pooled(self, input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None) -> Tensor:
+        """[B, D]; padding may stand on either side."""
+        mask_BL = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        states_BLD = self._states(input_ids, mask_BL, token_type_ids)
+        if self.config.pooling == "mean":
+            weights_BL1 = mask_BL.unsqueeze(-1).float()
+            mean_BD = (states_BLD.float() * weights_BL1).sum(dim=1) / weights_BL1.sum(dim=1)
+            return mean_BD.to(states_BLD.dtype)
+        ones_BL = mask_BL.long()
+        first_B = ones_BL.argmax(dim=1)
+        at_B = first_B if self.config.pooling == "first" else ones_BL.shape[1] - 1 - ones_BL.flip(1).argmax(dim=1)
+        return states_BLD[torch.arange(len(at_B), device=at_B.device), at_B]
+
+    def _every(self, input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None) -> Tensor:
+        """[B, L, D]"""
+        return self._states(
+            input_ids, torch.ones_like(input_ids) if attention_mask is None else attention_mask, token_type_ids
+        )
+
+
+class AdaptxForSequenceClassification(AdaptxModel):
+    """One label for a text or a pair: a linear map of the pooled vector."""
+
+    def _set_head(self, inner: Any) -> None:
+        self.classifier = nn.Linear(inner.hidden_size, self.config.num_labels)
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
+    ) -> SequenceClassifierOutput:
+        logits_BC: Any = self.classifier(self._pooled(input_ids, attention_mask, token_type_ids))
+        return SequenceClassifierOutput(logits=logits_BC)
+
+
+class AdaptxForMultipleChoice(AdaptxModel):
+    """One score for each choice: inputs are [B, choices, L]."""
+
+    def _set_head(self, inner: Any) -> None:
+        self.classifier = nn.Linear(inner.hidden_size, 1)
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
+    ) -> MultipleChoiceModelOutput:
+        length = input_ids.shape[-1]
+        parts = (each if each is None else each.reshape(-1, length) for each in (attention_mask, token_type_ids))
+        scores: Any = self.classifier(self._pooled(input_ids.reshape(-1, length), *parts))
+        return MultipleChoiceModelOutput(logits=scores.reshape(input_ids.shape[:-1]))
+
+
+class AdaptxForTokenClassification(AdaptxModel):
+    """One label for each token; a word's is that of its first."""
+
+    def _set_head(self, inner: Any) -> None:
+        self.classifier = nn.Linear(inner.hidden_size, self.config.num_labels)
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
+    ) -> TokenClassifierOutput:
+        logits_BLC: Any = self.classifier(self._every(input_ids, attention_mask, token_type_ids))
+        return TokenClassifierOutput(logits=logits_BLC)
+
+
+class AdaptxForQuestionAnswering(AdaptxModel):
+    """A score for each token as the answer's start and as its end."""
+
+    def _set_head(self, inner: Any) -> None:
+        self.qa_outputs = nn.Linear(inner.hidden_size, 2)
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
+    ) -> QuestionAnsweringModelOutput:
+        scores: Any = self.qa_outputs(self._every(input_ids, attention_mask, token_type_ids))
+        start_BL, end_BL = scores.unbind(dim=-1)
+        return QuestionAnsweringModelOutput(start_logits=start_BL, end_logits=end_BL)
+
+
+class AdaptxForMaskedLM(AdaptxModel):
+    """Scores over the vocabulary for each token, which meet the token embeddings."""
+
+    def _set_head(self, inner: Any) -> None:
+        self.dense = nn.Linear(inner.hidden_size, self.config.head_size)
+        self.norm = nn.LayerNorm(self.config.head_size, eps=self.config.norm_epsilon)
+        self.bias = nn.Parameter(torch.zeros(inner.vocab_size))
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
+    ) -> MaskedLMOutput:
+        states_BLD = self._every(input_ids, attention_mask, token_type_ids)
+        states_BLE = self.norm(nn.functional.gelu(self.dense(states_BLD)))
+        embeddings: Any = self.backbone.get_input_embeddings().weight
+        logits_BLV: Any = states_BLE @ embeddings.T + self.bias
+        return MaskedLMOutput(logits=logits_BLV)

@@ -1,0 +1,71 @@
+"""The model of our own class around a network's layers, where no class of the library holds the head."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from adaptx.backbones.architectures import EAGER, WITH_POOLER
+from adaptx.backbones.backbone import Backbone
+from adaptx.exporting import modeling_adaptx
+from adaptx.exporting.library_heads import AUTO_CLASSES
+from adaptx.formats.interface import TrainedHead
+from adaptx.formats.masked_language_model import LanguageModelHead
+from adaptx.specs import Hidden, QuestionAnswering, TaskFormat
+from adaptx.specs.architecture import ARCHITECTURES
+
+CODE_FILE = f"{modeling_adaptx.__name__.rpartition('.')[2]}.py"
+_OUTER = ("id2label", "label2id", "architectures", "dtype", "torch_dtype", "_name_or_path", "transformers_version")
+"""Entries of the backbone's configuration that our own has, or that say nothing of how it is made."""
+
+
+def class_of(task_format: TaskFormat) -> Any:
+    """Our class that a format's head is held by."""
+    return getattr(modeling_adaptx, _name(task_format))
+
+
+def _name(task_format: TaskFormat) -> str:
+    return AUTO_CLASSES[type(task_format)].replace("AutoModel", "Adaptx")
+
+
+def own_model(backbone: Backbone, base: Any, head: TrainedHead, framing: Hidden) -> Any:
+    """Return our model around the backbone's layers, with the head in it. base: the network's configuration.
+
+    Its `model_type` is none that transformers knows, so that nothing loads it without its code.
+    """
+    name, module = _name(head.format), CODE_FILE.removesuffix(".py")
+    masked = head.module if isinstance(head.module, LanguageModelHead) else None
+    config = modeling_adaptx.AdaptxConfig(
+        backbone={key: value for key, value in base.to_diff_dict().items() if key not in _OUTER} | {"use_cache": False},
+        attention="eager" if base.model_type in EAGER else None,
+        pooler=base.model_type in WITH_POOLER,
+        takes_types=bool(ARCHITECTURES[base.model_type].type_rows),
+        layer=framing.layer,
+        pooling=framing.pooling.name.lower(),
+        head_size=masked.dense.out_features if masked is not None else 0,
+        norm_epsilon=masked.norm.eps if masked is not None else 0.0,
+        id2label=base.id2label,
+        label2id=base.label2id,
+        pad_token_id=base.pad_token_id,
+        dtype=torch.float32,
+        auto_map={"AutoConfig": f"{module}.AdaptxConfig", AUTO_CLASSES[type(head.format)]: f"{module}.{name}"},
+    )
+    # Made without memory: its layers are replaced by those there are, its head by ours.
+    with torch.device("meta"):
+        whole: Any = class_of(head.format)(config)
+    whole.backbone = backbone.stack
+    if masked is not None:
+        for part, tensor in masked.state_dict().items():
+            path, _, last = part.rpartition(".")
+            setattr(whole.get_submodule(path), last, nn.Parameter(tensor.detach().float().clone()))
+    else:
+        linear: Any = head.module.get_submodule("linear")
+        setattr(whole, "qa_outputs" if isinstance(head.format, QuestionAnswering) else "classifier", linear)
+    return whole.eval()
+
+
+def write_code(folder: Path) -> None:
+    """Put the code of our classes into an exported folder."""
+    shutil.copyfile(modeling_adaptx.__file__, folder / CODE_FILE)

@@ -1,0 +1,151 @@
+"""The tokenizer of an exported folder: it reads a text, or a pair, as adaptx does, prefix and all.
+
+It is of transformers' generic class, which takes tokenizer.json as it is: the classes of some architectures build parts
+of it anew, each version in its own way. The framing's prefix stands in the template of special tokens, so that a text
+without any words has it, too, and no answer or tag is found inside it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adaptx.backbones.pairs import without_template
+from adaptx.errors import UserError
+from adaptx.store import read_json, write_json
+
+SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+CONFIG_FILE = "tokenizer_config.json"
+GENERIC = "PreTrainedTokenizerFast"
+_PREFIX = "prefix"
+_PROBES = ("a", "Ab", "1 b", "(a)", "?", "ä", "中文")
+_MOST_KNOWN = 500
+
+
+@dataclass(frozen=True)
+class TextReading:
+    """How texts are read. words: they come as words, as tags are asked for, which are read apart from the prefix.
+
+    names: of the tensors that the network takes.
+    """
+
+    prefix: str
+    max_length: int
+    names: tuple[str, ...]
+    words: bool = False
+
+
+def write_tokenizer(tokenizer: Any, reading: TextReading, folder: Path) -> None:
+    """Write the tokenizer that puts the prefix before each text and knows how many tokens are read at most.
+
+    Raises:
+        UserError: this tokenizer cannot put that prefix before a text.
+    """
+    if not tokenizer.is_fast:
+        if reading.prefix:
+            raise UserError(_unprefixed(reading.prefix, tokenizer))
+        tokenizer.model_max_length, tokenizer.padding_side = reading.max_length, "right"
+        tokenizer.save_pretrained(folder)
+        return
+    _generic(tokenizer, reading).save_pretrained(folder)
+    # transformers 5 names its class by a word that version 4 does not know.
+    write_json(folder / CONFIG_FILE, {**read_json(folder / CONFIG_FILE), "tokenizer_class": GENERIC})
+
+
+def empty_is_same(tokenizer: Any, prefix: str) -> bool:
+    """Return whether an empty text is read as the prefix's tokens in the template, and no more."""
+    return _content(tokenizer, prefix) == _prefix_ids(tokenizer, prefix, words=False)
+
+
+def _generic(tokenizer: Any, reading: TextReading) -> Any:
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend.no_truncation()
+    backend.no_padding()
+    if reading.prefix:
+        _put_prefix(backend, tokenizer, reading)
+    special = {name: str(token) for name in SPECIAL if (token := getattr(tokenizer, name)) is not None}
+    if "pad_token" not in special:
+        # Rows of a batch are padded with it and masked: any token will do.
+        special["pad_token"] = special.get("eos_token") or special["unk_token"]
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        model_max_length=reading.max_length,
+        model_input_names=list(reading.names),
+        padding_side="right",
+        truncation_side=tokenizer.truncation_side,
+        clean_up_tokenization_spaces=False,
+        **special,
+    )
+
+
+def _put_prefix(backend: Any, tokenizer: Any, reading: TextReading) -> None:
+    """Let the prefix's tokens stand before each text, among the special tokens."""
+    from tokenizers import processors
+
+    tokens = {_PREFIX: _prefix_ids(tokenizer, reading.prefix, reading.words)}
+    template = processors.TemplateProcessing(
+        single=_pieces(tokenizer("a"), tokens),
+        pair=_pieces(tokenizer("a", "a"), tokens),
+        special_tokens=[
+            {"id": name, "ids": each, "tokens": tokenizer.convert_ids_to_tokens(each)} for name, each in tokens.items()
+        ],
+    )
+    backend.post_processor = processors.Sequence([*without_template(backend.post_processor), template])
+
+
+def _prefix_ids(tokenizer: Any, prefix: str, words: bool) -> list[int]:
+    """The prefix's tokens as they stand before a text.
+
+    Raises:
+        UserError: a text's tokens are others behind the prefix.
+    """
+    if words:
+        return _content(tokenizer, prefix)
+    texts = [*_PROBES, *_known_texts(tokenizer)]
+    behind, alone = (_contents(tokenizer, [before + text for text in texts]) for before in (prefix, ""))
+    ids = behind[0][: len(behind[0]) - len(alone[0])]
+    if any(one != ids + other for one, other in zip(behind, alone, strict=True)):
+        raise UserError(_unprefixed(prefix, tokenizer))
+    return ids
+
+
+def _known_texts(tokenizer: Any) -> list[str]:
+    """Return tokens from all over the vocabulary as texts."""
+    size = len(tokenizer)
+    texts = tokenizer.batch_decode([[token] for token in range(0, size, max(1, size // _MOST_KNOWN))])
+    # Some tokenizers leave the mark of a word's beginning as it is.
+    plain = (text.replace("▁", " ").strip() for text in texts)
+    special = set(tokenizer.all_special_tokens)
+    return [text for text in plain if text and text not in special]
+
+
+def _contents(tokenizer: Any, texts: list[str]) -> list[list[int]]:
+    return tokenizer(texts, add_special_tokens=False)["input_ids"]
+
+
+def _content(tokenizer: Any, text: str) -> list[int]:
+    return _contents(tokenizer, [text])[0]
+
+
+def _pieces(read: Any, tokens: dict[str, list[int]]) -> list[str]:
+    """The template by which texts of one letter were read, with the prefix; puts its special tokens into `tokens`."""
+    sides = read.sequence_ids(0)
+    kinds = read.get("token_type_ids") or [0] * len(sides)
+    pieces: list[str] = []
+    for token, side, kind in zip(read["input_ids"], sides, kinds, strict=True):
+        if side is None:
+            tokens[f"special{token}"] = [token]
+            pieces.append(f"special{token}:{kind}")
+        elif (text := f"${'AB'[side]}:{kind}") not in pieces:
+            pieces += [f"{_PREFIX}:{kind}", text]
+    return pieces
+
+
+def _unprefixed(prefix: str, tokenizer: Any) -> str:
+    return (
+        f"it was trained with the prefix {prefix!r} before each text, which the tokenizer ({type(tokenizer).__name__}) "
+        "cannot put there, since it reads a text's first word otherwise behind another one; use --to peft, whose "
+        "predict.py writes the prefix, or `adaptx predict STAGE FILE`"
+    )
