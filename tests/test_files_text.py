@@ -105,9 +105,9 @@ def test_an_encoding_that_is_not_plain_is_not_guessed(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.csv", gzip.compress(b"text"), r"is packed by gzip; name it with the ending \.gz"),
+        ("a.csv", gzip.compress(b"text", mtime=0), r"is packed by gzip; name it with the ending \.gz"),
         ("a.csv.gz", b"text,label\n", "is no whole gzip file .*Not a gzipped file"),
-        ("a.csv.gz", gzip.compress(ROWS["csv"].encode() * 99)[:-20], "is no whole gzip file"),
+        ("a.csv.gz", gzip.compress(ROWS["csv"].encode() * 99, mtime=0)[:-20], "is no whole gzip file"),
         ("a.jsonl", b"PK\x03\x04rest", "is a zip archive or a spreadsheet"),
         ("a.csv", b"PAR1rest", r"is a parquet file; name it with the ending \.parquet"),
         ("a.csv", bz2.compress(b"text"), "is packed by bzip2; unpack it with bunzip2"),

@@ -17,7 +17,7 @@ from torch import nn
 
 from adaptx.backbones.sites import sites_of
 from adaptx.methods.full import attach
-from adaptx.sampling import batch_indices, num_steps
+from adaptx.sampling import batch_indices
 from adaptx.specs import Full, Schedule, TrainConfig
 from adaptx.training import decays, learning_rate_factor
 
@@ -112,7 +112,7 @@ def test_epochs_and_shuffling(tmp_path: Path) -> None:
     assert first != second
 
     config = TrainConfig(1e-3, epochs=2, batch_size=4, seed=3)
-    assert num_steps(config, 10) == 5
+    assert config.num_steps(10) == 5
     ours = [batch_indices(step, 10, 4, 3) for step in range(5)]
     assert [len(step) for step in ours] == [4] * 5
     stream = [row for step in ours for row in step]
