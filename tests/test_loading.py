@@ -3,7 +3,9 @@
 import json
 import shutil
 
+import checkpoints
 import pytest
+import small_world
 import tiny
 from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
 
@@ -50,6 +52,13 @@ def test_tokens_are_those_of_the_checkpoints_own_file(world, own_way):
 def test_pairs_have_type_ids_where_the_checkpoint_names_no_class_of_its_own(world):
     tokenizer = load_tokenizer(world.bert, world.sources)
     found = tokenizer("ba", "de", return_offsets_mapping=True)
+    assert sorted(set(found["token_type_ids"])) == [0, 1]
+
+
+def test_pairs_of_rembert_have_type_ids_under_every_version_of_transformers(world, tmp_path):
+    folder = tmp_path / "rembert"
+    checkpoints.write_checkpoint(folder, "rembert", small_world.WORDS[::2], "abdegiknorstuw")
+    found = load_tokenizer(ModelSpec(str(folder)), world.sources)("ba", "de")
     assert sorted(set(found["token_type_ids"])) == [0, 1]
 
 

@@ -32,8 +32,8 @@ def _read(folder: Path) -> Any:
     """Return the tokenizer as its tokenizer.json has it, under every version of transformers.
 
     transformers 5 takes no more than the vocabulary from the file and builds the rest anew from its own class (its
-    issue 45701), so that a checkpoint with another normalizer gets other tokens than under transformers 4, silently;
-    and where the checkpoint names no class of its own, it leaves out the type ids of pairs.
+    issue 45701), so that a checkpoint with another normalizer gets other tokens than under transformers 4, silently.
+    Where the checkpoint names no class of its own, and in RemBERT's class, it leaves out the type ids of pairs.
     """
     import transformers
     from tokenizers import Tokenizer
@@ -45,6 +45,7 @@ def _read(folder: Path) -> Any:
     stored = Tokenizer.from_file(str(file))
     tokenizer: Any = auto.from_pretrained(name, tokenizer_object=stored, local_files_only=True, trust_remote_code=False)
     tokenizer.backend_tokenizer.post_processor = stored.post_processor
-    if type(tokenizer) is transformers.PreTrainedTokenizerFast and "model_input_names" not in tokenizer.init_kwargs:
+    untyped = (transformers.PreTrainedTokenizerFast, transformers.RemBertTokenizerFast)
+    if type(tokenizer) in untyped and "model_input_names" not in tokenizer.init_kwargs:
         tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
     return tokenizer
