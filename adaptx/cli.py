@@ -205,6 +205,8 @@ def _tell_failures(plan: Plan, failed: dict[str, str], errors: dict[str, Excepti
 
         for error in errors.values():
             traceback.print_exception(error)
+    elif any(not isinstance(error, UserError | OSError) for error in errors.values()):
+        err.print("`adaptx --debug run ...` shows where in the code each error arose", markup=False, highlight=False)
 
 
 def report(

@@ -63,6 +63,7 @@ def prune(
 
     Example: adaptx prune recipes/quickstart.py --data sample
     """
+    from adaptx.live_runs import no_run_begins
     from adaptx.pruning import leftovers, remove, size_bytes, unreached
 
     plans = [
@@ -79,9 +80,15 @@ def prune(
         out.print(f"  {path.relative_to(kept.root)}  {size_bytes(path) / 1e6:.1f} MB", markup=False, highlight=False)
     if not yes:
         typer.confirm(f"Remove these {len(entries)} stages and {len(loose)} leftovers from {kept.root}?", abort=True)
-    for entry in entries:
-        kept.remove(entry)
-    for path in loose:
-        remove(path)
+    with no_run_begins(kept.root) as live:
+        if live:
+            raise UserError(
+                f"nothing was removed: {len(live)} runs are at work in {kept.root}, and what they are building or will "
+                "read must stay; prune when they have ended"
+            )
+        for entry in entries:
+            kept.remove(entry)
+        for path in loose:
+            remove(path)
     extra = f" and {len(loose)} leftovers" if loose else ""
     out.print(f"{len(entries)} stages{extra} removed")

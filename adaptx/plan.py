@@ -68,6 +68,11 @@ class Plan:
         return self.identities.of(stage).fingerprint
 
     @property
+    def modules(self) -> frozenset[str]:
+        """Fingerprints of all trainings and merges."""
+        return frozenset(node.fingerprint for node in self.nodes if node.kind != "evaluate")
+
+    @property
     def intermediate(self) -> frozenset[str]:
         """Fingerprints of stages that a training or merge of the plan builds on."""
         return frozenset(key for node in self.nodes if node.kind != "evaluate" for key in node.inputs)

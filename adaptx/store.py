@@ -5,6 +5,7 @@
     evaluate/<name>-<fingerprint8>/   stage.json, scores.json, complete
     golds/<task>.<language>-<digest8>.json
     working/<fingerprint16>/          the saved state of a training that has not finished; .lock: who is at work on it
+    runs/                             the runs at work on the store, and which weights they need (see live_runs.py)
     set-aside/                        damaged stages and files, kept until `adaptx prune`
 
 A stage is built in a temporary folder, sealed (see integrity.py) and renamed into place: a half-written one is not

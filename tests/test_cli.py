@@ -16,6 +16,7 @@ from fake_store import fake_mirror, fake_model, fill, put_modules
 from adaptx import cli
 from adaptx.catalog import MODELS, NLI, TASKS, TATOEBA
 from adaptx.catalog.prompts import PROMPTS
+from adaptx.live_runs import at_work
 from adaptx.plan import make_plan
 from adaptx.recipe_file import load_recipe
 from adaptx.sources import Sources
@@ -421,6 +422,16 @@ def test_prune_shows_and_then_removes_what_the_recipe_does_not_reach(
     gone = before - set(Store(store.root).entries())
     assert len(gone) == 3
     assert "nothing to remove" in adaptx(*options).out
+
+
+def test_prune_removes_nothing_while_a_run_is_at_work(adaptx, recipe, data, tmp_path) -> None:
+    store = stored(recipe, data, tmp_path)
+    options = ("prune", recipe, "--data", data, "--set", "baseline=no", "--yes")
+    with at_work(store.root, ()):
+        ended = adaptx(*options)
+    assert ended.status == 2
+    assert "nothing was removed: 1 runs are at work in" in ended.error
+    assert "3 stages removed" in adaptx(*options).out
 
 
 def test_prune_removes_stages_of_data_that_changed(adaptx, recipe, data, tmp_path) -> None:

@@ -36,6 +36,7 @@ LAYERS = {
     "adaptx.identity": 1,
     "adaptx.integrity": 1,
     "adaptx.lineage": 1,
+    "adaptx.live_runs": 1,
     "adaptx.memory_check": 1,
     "adaptx.naming": 1,
     "adaptx.plan": 1,

@@ -20,6 +20,7 @@ from test_damage import Notes
 from adaptx.checkpoints import FILE
 from adaptx.execution import execute as executing
 from adaptx.execution.local import run
+from adaptx.live_runs import at_work
 from adaptx.plan import Status
 from adaptx.profiling.system_metrics import whole_lines
 from adaptx.recipe_file import load_recipe
@@ -102,6 +103,20 @@ def test_what_a_killed_run_was_at_is_taken_over(world, tmp_path) -> None:
     assert any(line.startswith("resuming at step ") for line in notes.lines)
     assert set(plan.statuses(Store(shop.store.root)).values()) == {Status.STORED}
     assert listed(shop.store.root / "working") == []
+    assert [path.name for path in listed(shop.store.root / "runs")] == ["lock"]
+
+
+def test_weights_that_another_run_needs_stay_until_it_has_ended(world, tmp_path) -> None:
+    target = tiny.train(world.bert, tiny.NLI, Full())
+    stages = tiny.everywhere(target)
+    plan, shop = tiny.workshop(world, tmp_path, stages)
+    notes = Notes()
+    with at_work(tmp_path, {plan.fingerprint_of(target)}), at_work(tmp_path, ()):
+        assert run(plan, shop, notes).complete
+    assert shop.store.find(plan.fingerprint_of(target)).has_module
+    assert notes.lines[-1].endswith("stay for now: another run at work in this store needs them")
+    assert run(plan, shop, notes).finished == []
+    assert not shop.store.find(plan.fingerprint_of(target)).has_module
 
 
 KILLED = """
@@ -138,7 +153,7 @@ def test_a_run_killed_at_one_set_keeps_those_before(world, tmp_path) -> None:
     assert listed(tmp_path / "working") == []
 
 
-@pytest.mark.parametrize("error", [ValueError("spoilt"), EOFError("short"), KeyboardInterrupt()])
+@pytest.mark.parametrize("error", [EOFError("short"), KeyError("spoilt"), KeyboardInterrupt()])
 def test_one_set_that_fails_takes_no_other_with_it(world, tmp_path, monkeypatch, error) -> None:
     stages = tuple(Evaluate(tiny.train(world.bert, tiny.NLI, Lora(2, 8)), tiny.NLI, each) for each in tiny.LANGUAGES)
     evaluate = executing._evaluate
@@ -159,6 +174,25 @@ def test_one_set_that_fails_takes_no_other_with_it(world, tmp_path, monkeypatch,
         assert list(summary.failed) == [plan.fingerprint_of(stages[1])]
         there = ["en", "xb"]
     assert [stage.language for stage in stages if Store(tmp_path).find(plan.fingerprint_of(stage))] == there
+
+
+def test_whatever_a_training_raises_fails_it_and_what_needs_it_alone(world, tmp_path, monkeypatch) -> None:
+    broken, sound = (tiny.train(world.bert, tiny.NLI, Lora(rank, 8)) for rank in (1, 2))
+    prepare = executing.model_to_train
+
+    def failing(train, shop):
+        if train == broken:
+            raise AttributeError("a library's own fault")
+        return prepare(train, shop)
+
+    monkeypatch.setattr(executing, "model_to_train", failing)
+    stages = (Evaluate(broken, tiny.NLI, "xa"), Evaluate(sound, tiny.NLI, "xa"))
+    plan, _, summary = tiny.execute(world, tmp_path, stages)
+    assert summary.failed == {
+        plan.fingerprint_of(broken): "AttributeError: a library's own fault",
+        plan.fingerprint_of(stages[0]): f"skipped: {plan.nodes[0].name}, which it needs, failed",
+    }
+    assert {node.stage for node in summary.finished} == {sound, stages[1]}
 
 
 # Damaged saved states.

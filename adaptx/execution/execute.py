@@ -5,12 +5,10 @@ import importlib.metadata
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, replace
-from pickle import UnpicklingError
 from statistics import mean
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from adaptx.backbones.backbone import TransferModel
@@ -51,8 +49,6 @@ from adaptx.training import Outcome, Part, Training, micro_batch_budget
 from adaptx.writing import written_whole
 
 HEADLESS_MAX_LENGTH = 512
-STAGE_ERRORS = (UserError, RuntimeError, OSError, ValueError, MemoryError, EOFError, UnpicklingError, SafetensorError)
-"""What may end one stage and leave the others to run."""
 PACKAGES = ("adaptx", "torch", "transformers", "peft", "adapters", "accelerate", "datasets")
 
 
@@ -234,7 +230,7 @@ def execute_evaluations(nodes: list[Node], shop: Workshop, progress: Progress) -
                     shop.store.finish_working(node.fingerprint)
             except Busy as error:
                 failed[node.fingerprint] = error
-            except STAGE_ERRORS as error:
+            except Exception as error:  # the libraries below raise errors of any kind
                 if model is None:
                     # The others could not load it either.
                     return failed | {other.fingerprint: error for other in nodes[place:]}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from adaptx.claim import claimed
 from adaptx.execution.building import Workshop
-from adaptx.execution.execute import STAGE_ERRORS, execute_evaluations, execute_train
+from adaptx.execution.execute import execute_evaluations, execute_train
 from adaptx.execution.merging import execute_merge
 from adaptx.identity import evaluation_precision
 from adaptx.plan import Node
@@ -38,9 +38,9 @@ def grouped(nodes: list[Node]) -> list[Group]:
 
 
 def carry_out(group: Group, shop: Workshop, progress: Progress) -> dict[str, Exception]:
-    """Leave the group's stages in the store, where no other run has; returns what failed, by fingerprint.
+    """Leave the group's stages in the store, where no other run has; return what failed, by fingerprint.
 
-    A stage that another run is at work on fails with Busy, at once.
+    Whatever is raised fails the stage alone. One that another run is at work on fails with Busy, at once.
     """
     first = group.nodes[0]
     try:
@@ -50,6 +50,6 @@ def carry_out(group: Group, shop: Workshop, progress: Progress) -> dict[str, Exc
             if not shop.is_done(first):
                 (execute_merge if first.kind == "merge" else execute_train)(first, shop, progress)
             shop.store.finish_working(first.fingerprint)
-    except STAGE_ERRORS as error:
+    except Exception as error:  # the libraries below raise errors of any kind
         return {node.fingerprint: error for node in group.nodes}
     return {}

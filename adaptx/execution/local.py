@@ -12,6 +12,7 @@ from adaptx.execution.workers import ThisProcess, Workers, worker_devices
 from adaptx.files.left_out import LeftOut
 from adaptx.identity import evaluation_precision
 from adaptx.lineage import reader
+from adaptx.live_runs import at_work, no_run_begins
 from adaptx.plan import Node, Plan, Status
 from adaptx.progress import Progress
 from adaptx.specs import Best, Evaluate, Merge, Rows, Task, Train
@@ -43,6 +44,16 @@ def run(
         UserError: rows or columns are missing or wrong, or several workers have one GPU, before the first stage.
     """
     worker_devices(shop, workers)
+    with at_work(shop.store.root, plan.modules):
+        summary = _carry_out(plan, shop, progress, keep, after, workers)
+    if not keep:
+        drop_transient(plan, shop, progress.note)
+    return summary
+
+
+def _carry_out(
+    plan: Plan, shop: Workshop, progress: Progress, keep: bool, after: Callable[[list[Node]], None] | None, workers: int
+) -> Summary:
     set_aside_damaged(plan, shop.store, progress.note, keep)
     statuses = plan.statuses(shop.store, keep)
     to_do = [node for node in plan.nodes if statuses[node.fingerprint] is Status.TO_DO]
@@ -64,8 +75,6 @@ def run(
             schedule.carry_out(crew, after)
         finally:
             crew.close()
-    if not keep:
-        drop_transient(plan, shop)
     return schedule.summary
 
 
@@ -112,12 +121,22 @@ def check_rows(nodes: list[Node], shop: Workshop) -> list[LeftOut]:
     return list(left_out)
 
 
-def drop_transient(plan: Plan, shop: Workshop) -> None:
-    """Remove the weights of full fine-tuned targets whose evaluations in the plan are all stored."""
-    for node in plan.nodes:
-        entry = shop.store.find(node.fingerprint)
-        if entry is None or not plan.transient(node):
-            continue
-        dependents = [other for other in plan.nodes if node.fingerprint in other.inputs]
-        if all(shop.store.find(other.fingerprint) is not None for other in dependents):
-            shop.store.forget_module(entry)
+def drop_transient(plan: Plan, shop: Workshop, note: Callable[[str], None]) -> None:
+    """Remove the weights of full fine-tuned targets whose evaluations in the plan are all stored.
+
+    Weights that another run needs stay. It removes them itself, or the next run of this recipe does.
+    """
+    kept: list[str] = []
+    with no_run_begins(shop.store.root) as live:
+        for node in plan.nodes:
+            entry = shop.store.find(node.fingerprint)
+            if entry is None or not entry.has_module or not plan.transient(node):
+                continue
+            dependents = [other for other in plan.nodes if node.fingerprint in other.inputs]
+            if all(shop.store.find(other.fingerprint) is not None for other in dependents):
+                if any(node.fingerprint in needs for needs in live):
+                    kept.append(node.name)
+                else:
+                    shop.store.forget_module(entry)
+    if kept:
+        note(f"the weights of {', '.join(kept)} stay for now: another run at work in this store needs them")

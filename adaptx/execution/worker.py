@@ -34,14 +34,9 @@ def work(connection: Connection, shop: Workshop, threads: int) -> None:
         while True:
             group = connection.recv()
             told = _Told(connection, group.nodes[0].name)
-            try:
-                shop.store.look_again()
-                failed = carry_out(group, shop, told)
-            except Exception as error:
-                connection.send(("fault", *_sendable(error)))
-            else:
-                told.end()
-                connection.send(("done", {key: _sendable(error) for key, error in failed.items()}))
+            failed = carry_out(group, shop, told)
+            told.end()
+            connection.send(("done", {key: _sendable(error) for key, error in failed.items()}))
 
 
 def interrupt(_number: int, _frame: object) -> None:

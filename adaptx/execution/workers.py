@@ -126,9 +126,6 @@ class Workers:
             worker.connection.send(group)
 
     def next_done(self, timeout_seconds: float | None = None) -> tuple[Group, dict[str, Exception]] | None:
-        """Raises:
-        Exception: a fault that ends the run, as it does within this process.
-        """
         until = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         while True:
             left = None if until is None else max(0.0, until - time.monotonic())
@@ -143,8 +140,6 @@ class Workers:
                 except (EOFError, OSError):
                     worker.progress.end()
                     return group, self._lost(worker, group)
-                if told == "fault":
-                    raise _received(*values)
                 if told == "done":
                     worker.group = None
                     worker.progress.end()
