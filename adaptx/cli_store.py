@@ -83,8 +83,8 @@ def prune(
     with no_run_begins(kept.root) as live:
         if live:
             raise UserError(
-                f"nothing was removed: {len(live)} runs are at work in {kept.root}, and what they are building or will "
-                "read must stay; prune when they have ended"
+                f"nothing was removed: another run is at work in {kept.root}, and what it is building or will "
+                "read must stay; prune when it has ended"
             )
         for entry in entries:
             kept.remove(entry)

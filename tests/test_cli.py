@@ -430,7 +430,7 @@ def test_prune_removes_nothing_while_a_run_is_at_work(adaptx, recipe, data, tmp_
     with at_work(store.root, ()):
         ended = adaptx(*options)
     assert ended.status == 2
-    assert "nothing was removed: 1 runs are at work in" in ended.error
+    assert "nothing was removed: another run is at work in" in ended.err
     assert "3 stages removed" in adaptx(*options).out
 
 
