@@ -42,6 +42,14 @@ EVALUATE_VERSION = 2
 Pick = Callable[[Place], str | None]
 
 
+def _digest(place: Place) -> str | None:
+    return place.digest
+
+
+def _nominal(place: Place) -> str:
+    return place.nominal
+
+
 @dataclass(frozen=True)
 class Identity:
     """Canonical JSON and fingerprint, by digests; `nominal` is the same by revision names.
@@ -64,6 +72,7 @@ class Identities:
         self._places: dict[Rows | ModelSpec, Place] = {}
         self._digests: dict[Published, str] = {}
         self._canonical: dict[Any, Json] = {}
+        self._scored_sets: dict[tuple[Task, str, int | None, Pick], Json] = {}
 
     def of(self, stage: Stage) -> Identity:
         """Raises:
@@ -72,10 +81,10 @@ class Identities:
         """
         if stage not in self._known:
             inputs = {earlier: self.of(earlier) for earlier in stage.inputs}
-            body = self._body(stage, lambda place: place.digest, {s: i.fingerprint for s, i in inputs.items()})
-            nominal = canonical_fingerprint(
-                self._body(stage, lambda place: place.nominal, {s: i.nominal for s, i in inputs.items()})
-            )
+            by_digest = _digest, {earlier: identity.fingerprint for earlier, identity in inputs.items()}
+            by_name = _nominal, {earlier: identity.nominal for earlier, identity in inputs.items()}
+            body = self._body(stage, *by_digest)
+            nominal = canonical_fingerprint(self._body(stage, *by_name))
             resolved = all(i.resolved for i in inputs.values()) and self._has_digests(stage)
             self._known[stage] = Identity(body, canonical_fingerprint(body) if resolved else nominal, nominal, resolved)
         return self._known[stage]
@@ -169,12 +178,19 @@ class Identities:
             "head": None if isinstance(model, ModelSpec) or head is None else _head_place(reader(model), head),
             "framing": self._plain(read_in(evaluation_framing(evaluate), [evaluate.language]), "framing"),
             "precision": evaluation_precision(evaluate),
-            "task": {
-                "format": self._plain(evaluate.task.format, "task.format"),
-                "rows": self._rows(evaluate.task.rows_in(evaluate.language), evaluate.limit, pick),
-                "pool": [self._rows(rows, evaluate.limit, pick) for rows in evaluate.task.pool],
-            },
+            "task": self._scored(evaluate.task, evaluate.language, evaluate.limit, pick),
         }
+
+    def _scored(self, task: Task, language: str, limit: int | None, pick: Pick) -> Json:
+        """What an evaluation reads of its task, made once: models by the thousand are scored on the same sets."""
+        key = task, language, limit, pick
+        if key not in self._scored_sets:
+            self._scored_sets[key] = {
+                "format": self._plain(task.format, "task.format"),
+                "rows": self._rows(task.rows_in(language), limit, pick),
+                "pool": [self._rows(rows, limit, pick) for rows in task.pool],
+            }
+        return self._scored_sets[key]
 
     def _weights(self, model: ModelSpec, pick: Pick) -> dict[str, Json]:
         """A checkpoint's weights; a whole one is written as it was before checkpoints could be cut or quantised."""
@@ -201,11 +217,12 @@ def _languages(task: Task, selects: bool) -> list[str]:
 
 
 def golds_digest(task: Task, rows: Rows, limit: int | None, sources: Sources) -> str:
-    """Digest of the golds of one evaluation set: its format and the rows read."""
+    """Digest of the golds of one evaluation set: its format, the rows read, and how their clusters are told."""
 
     def read(each: Rows) -> Json:
         place = sources.rows(each)
-        return {"source": place.digest or place.nominal, "limit": limit, "read": canonical(each)}
+        alike = each.parallel_group is not None
+        return {"source": place.digest or place.nominal, "limit": limit, "alike": alike, "read": canonical(each)}
 
     body = {"format": canonical(task.format), "rows": read(rows), "pool": [read(each) for each in task.pool]}
     return fingerprint({"version": EVALUATE_VERSION, **body})

@@ -62,7 +62,7 @@ def continues(earlier: Method, later: Method) -> bool:
         case Full(), Full():
             return True
         case Lora(), Lora():
-            return replace(earlier, dropout=0.0) == replace(later, dropout=0.0)
+            return earlier == later or earlier == replace(later, dropout=earlier.dropout)
         case Bottleneck(), Bottleneck():
             return earlier == later
         case _:

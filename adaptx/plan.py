@@ -3,6 +3,7 @@
 import enum
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from adaptx.catalog.support import refusal
@@ -67,12 +68,12 @@ class Plan:
     def fingerprint_of(self, stage: Stage) -> str:
         return self.identities.of(stage).fingerprint
 
-    @property
+    @cached_property
     def modules(self) -> frozenset[str]:
         """Fingerprints of all trainings and merges."""
         return frozenset(node.fingerprint for node in self.nodes if node.kind != "evaluate")
 
-    @property
+    @cached_property
     def intermediate(self) -> frozenset[str]:
         """Fingerprints of stages that a training or merge of the plan builds on."""
         return frozenset(key for node in self.nodes if node.kind != "evaluate" for key in node.inputs)
@@ -89,9 +90,10 @@ class Plan:
 
     def weights_that_go(self, store: Store) -> list[Node]:
         """Return the transient stages whose weights a run without `keep` removes: that it makes, or that are there."""
-        statuses = self.statuses(store)
+        transient = [node for node in self.nodes if self.transient(node)]
+        statuses = self.statuses(store) if transient else {}
         there = (Status.TO_DO, Status.STORED, Status.UNCHECKED)
-        return [node for node in self.nodes if self.transient(node) and statuses[node.fingerprint] in there]
+        return [node for node in transient if statuses[node.fingerprint] in there]
 
     def _kept(self, node: Node, keep: bool) -> bool:
         """Whether this is a full fine-tuned target whose weights are asked for in any case."""

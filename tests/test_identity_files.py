@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,10 @@ def test_golds_have_a_digest_of_their_own_rows_and_format(data) -> None:
     first = golds_digest(NLI, NLI.rows_in("en"), None, sources)
     assert first != golds_digest(NLI, NLI.rows_in("en"), 5, sources)
     assert first != golds_digest(NLI, NLI.rows_in("id"), None, sources)
+    # Rows that translate one another are drawn and clustered otherwise, and golds keep both.
+    english = NLI.rows_in("en")
+    alone = replace(english, parallel_group=None if english.parallel_group is not None else "group")
+    assert first != golds_digest(NLI, alone, None, sources)
     flip_a_byte(data / f"{NLI.rows_in('en').address}.parquet")
     assert first != golds_digest(NLI, NLI.rows_in("en"), None, Sources(data))
     # Which candidates are right depends on the pool they are taken from.

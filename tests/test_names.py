@@ -22,13 +22,12 @@ BAD = {
     "-rf": "it begins with `-`",
     "nul\0": "it has U+0000",
     "two\nlines": "it has U+000A",
-    "half \ud83d": "it has U+D83D",
     "turned \u202e": "it has U+202E",
     " en": "begins or ends with a space",
     "é" * 51: "it is 102 bytes long, more than 100",
 }
 MAKERS = {
-    "Rows(language)": lambda name: tiny.rows("nli", name, "test", ()),
+    "Rows(language)": lambda name: tiny.rows("nli", name, "test", (("text", "text"),)),
     "Task(name)": lambda name: Task(name, Bitext()),
     "Mixture(label)": lambda name: Mixture((tiny.NLI, tiny.TOPIC), label=name),
     "Published(name)": lambda name: Published("owner/module", E5_MINI, Lora(), "owner/base", name),
@@ -50,15 +49,21 @@ def test_specs_refuse_names_that_no_file_should_have(field: str, name: str) -> N
     assert "use letters, digits" in told
 
 
+@pytest.mark.parametrize("field", MAKERS)
+def test_half_a_character_is_refused_in_names_as_in_every_text(field: str) -> None:
+    with pytest.raises(ValueError, match="half of a character, which no file can hold"):
+        MAKERS[field]("half \ud83d")
+
+
 def test_a_mirror_s_files_stay_in_it() -> None:
     fields = {"hub_id": "owner/name", "config": "en", "split": "test"}
-    assert Rows(**fields, language="en", columns=()).address == "owner/name/en/test"
+    assert Rows(**fields, language="en", columns=(("text", "text"),)).address == "owner/name/en/test"
     for field in fields:
         for bad in ("../../etc", "a//b", "/etc", "owner/..", "nul\0"):
             with pytest.raises(ValueError, match=r"Rows\(" + field):
-                Rows(**{**fields, field: bad}, language="en", columns=())
+                Rows(**{**fields, field: bad}, language="en", columns=(("text", "text"),))
     # The user's own files may lie anywhere.
-    assert Rows("file:/data/../rows", "a.csv", "test", "en", ()).language == "en"
+    assert Rows("file:/data/../rows", "a.csv", "test", "en", (("text", "text"),)).language == "en"
 
 
 def test_a_model_is_called_after_the_last_part_of_its_place() -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import pkgutil
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from adaptx.specs import (
     Merge,
     Mixture,
     NoHead,
+    Prompt,
     Recipe,
     Rows,
     Schedule,
@@ -148,3 +150,25 @@ def test_what_is_right_stays_the_very_same() -> None:
     assert Lora(sites=sites).sites is sites
     assert Hidden(layer=None).layer is None
     assert replace(CONFIG, selection=Best(3), schedule=Schedule.COSINE).selection == Best(3)
+
+
+def test_columns_that_were_checked_once_are_the_same_value_and_wrong_ones_are_refused_again() -> None:
+    """Checked tuples of texts are remembered by value; equal values of other types must not pass for them."""
+
+    class Name(str):
+        """A text of another class, equal to the plain one."""
+
+    def made(columns: Any) -> Rows:
+        return Rows("owner/set", "en", "test", "en", columns)
+
+    first = made((("text", "premise"), ("label", "label")))
+    assert made([["text", "premise"], ("label", "label")]).columns == first.columns
+    assert all(type(name) is str for pair in made(((Name("text"), Name("premise")),)).columns for name in pair)
+    for _ in range(2):
+        with pytest.raises(UserError, match="columns"):
+            made((("text", 1),))
+    numbers = Prompt("{text}", answers=(("0", "no"), ("1", "yes")))
+    for _ in range(2):
+        with pytest.raises(UserError, match="answers"):
+            Prompt("{text}", answers=((0, "no"), (1, "yes")))  # pyright: ignore[reportArgumentType]
+    assert numbers.words("1") == "yes"

@@ -27,10 +27,10 @@ def spec(cls: type[T]) -> type[T]:
 
     def check(self: Any) -> None:
         _check(self)
-        if own is not None:
-            own(self)
+        assert own is not None
+        own(self)
 
-    setattr(cls, "__post_init__", check)  # noqa: B010
+    setattr(cls, "__post_init__", _check if own is None else check)  # noqa: B010
     made = dataclasses.dataclass(frozen=True)(cls)
     build: Callable[..., None] = made.__init__
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import functools
 import math
 import numbers
 import types
@@ -30,14 +31,17 @@ class Wrong(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """What a field takes. meant: in words. fits: types whose values all fit as they are. read: any value -> the value
-    that the field holds, or `Wrong`. names: classes or members by which a text may have meant it.
+    """What a field takes. meant: in words. read: any value -> the value that the field holds, or `Wrong`.
+
+    fits: types whose values all fit as they are. written: how its values are written, for messages. texts: whether it
+    takes texts and tuples of texts alone.
     """
 
     meant: str
     read: Callable[[Any], Any]
     fits: frozenset[type] = frozenset()
     written: tuple[str, ...] = ()
+    texts: bool = False
 
 
 def kind_of(hint: Any) -> Kind:
@@ -182,7 +186,7 @@ def _read_str(value: Any) -> str:
 _BOOL = Kind("True or False", _read_bool, frozenset({bool}), ("True", "False"))
 _INT = Kind("a whole number", _read_int, frozenset({int}))
 _FLOAT = Kind("a number", _read_float)
-_STR = Kind("a text", _read_str)
+_STR = Kind("a text", _read_str, texts=True)
 
 
 def _read_none(value: Any) -> None:
@@ -204,8 +208,7 @@ _PLAIN: dict[Any, Kind] = {
 
 def _bounded(kind: Kind, ranges: list[Range], known: dict[str, str]) -> Kind:
     def read(value: Any) -> Any:
-        reason = known.get(value if isinstance(value, str) else type(value).__name__)
-        if reason is not None:
+        if known and (reason := known.get(value if isinstance(value, str) else type(value).__name__)) is not None:
             raise Wrong(f"takes {kind.meant}, not {_article(type(value).__name__)}: {reason}", inside=True)
         value = kind.read(value)
         for each in ranges:
@@ -238,7 +241,7 @@ def _any_of(kinds: list[Kind]) -> Kind:
     words = [kind.meant for kind in kinds]
     meant = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
     written = tuple(each for kind in kinds for each in kind.written)
-    whole = Kind(meant, read, fits, written)
+    whole = Kind(meant, read, fits, written, all(kind.texts for kind in kinds))
     return whole
 
 
@@ -287,7 +290,7 @@ def _tuple_of(item: Kind) -> Kind:
             raise _no_tuple(meant, item, value)
         return _items(cast(tuple[Any, ...] | list[Any], value), lambda _: item)
 
-    return Kind(meant, read)
+    return _remembering(Kind(meant, read, texts=item.texts))
 
 
 def _fixed(items: list[Kind]) -> Kind:
@@ -301,7 +304,26 @@ def _fixed(items: list[Kind]) -> Kind:
             raise Wrong(f"takes {meant}, {len(items)} values, not {len(values)}", f"give {len(items)}", inside=True)
         return _items(values, items.__getitem__)
 
-    return Kind(meant, read)
+    return _remembering(Kind(meant, read, texts=all(item.texts for item in items)))
+
+
+def _remembering(kind: Kind) -> Kind:
+    """Return the kind with its checked tuples remembered, if they hold texts alone.
+
+    A thousand sets of rows have the same few columns. Numbers are looked at each time, since 1, 1.0 and True are equal.
+    """
+    if not kind.texts:
+        return kind
+    remembered = functools.lru_cache(maxsize=4_096)(kind.read)
+
+    def read(value: Any) -> Any:
+        try:
+            return remembered(value)
+        except TypeError:
+            # A list has no hash.
+            return kind.read(value)
+
+    return dataclasses.replace(kind, read=read)
 
 
 def _items(values: tuple[Any, ...] | list[Any], kind_at: Callable[[int], Kind]) -> tuple[Any, ...]:

@@ -1,5 +1,7 @@
 """Names that become names of files: one check for all of them, so that no file lies outside its folder or gets lost."""
 
+from functools import lru_cache
+
 from adaptx.errors import UserError
 
 MOST_BYTES = 100
@@ -34,6 +36,7 @@ def check_address(field: str, address: str) -> None:
             )
 
 
+@lru_cache(maxsize=4_096)
 def _refusal(name: str) -> str | None:
     if not name:
         return "it is empty"

@@ -17,7 +17,7 @@ from adaptx.specs.model import ModelSpec
 from adaptx.specs.names import check_file_name
 from adaptx.specs.published import Published
 from adaptx.specs.published_score import PublishedScore
-from adaptx.specs.ranges import Count, Known, Seed, Word
+from adaptx.specs.ranges import Count, Known, Seed
 from adaptx.specs.suite import Suite
 from adaptx.specs.task import Task
 from adaptx.specs.text import Framing
@@ -267,7 +267,7 @@ class Recipe:
     beside them. question: what is asked, in a sentence; the report puts its answer below it.
     """
 
-    name: Word
+    name: str
     evaluations: tuple[Annotated[Evaluate, Known(_MEASURE)], ...]
     title: str = ""
     notes: tuple[str, ...] = ()
