@@ -10,6 +10,7 @@ from adaptx.catalog.support import refusal
 from adaptx.checkpoint_files import check_folder
 from adaptx.errors import UserError
 from adaptx.identity import Identities, Identity
+from adaptx.namesakes import namesake_reasons
 from adaptx.naming import stage_name
 from adaptx.published_source import base_refusal
 from adaptx.sources import Sources
@@ -179,6 +180,7 @@ def make_plan(recipe: Recipe, sources: Sources) -> Plan:
         if isinstance(source, Published) and (reason := base_refusal(source, sources)) is not None
     ]
     reasons += _checkpoint_reasons(ordered, sources)
+    reasons += namesake_reasons(ordered)
     if reasons:
         raise UserError("this recipe cannot run:\n" + "\n".join(f"  - {reason}" for reason in reasons))
     identities = Identities(sources)

@@ -38,6 +38,7 @@ LAYERS = {
     "adaptx.lineage": 1,
     "adaptx.live_runs": 1,
     "adaptx.memory_check": 1,
+    "adaptx.namesakes": 1,
     "adaptx.naming": 1,
     "adaptx.plan": 1,
     "adaptx.pruning": 1,

@@ -36,7 +36,19 @@ def variant_labels(evaluates: Sequence[Evaluate], model_fingerprints: Mapping[Ev
         fingerprints = [model_fingerprints[same[0]][:8] for same in members.values()]
         for suffix, same in zip(_suffixes([dict(key) for key in members], fingerprints), members.values(), strict=True):
             labels.update(dict.fromkeys(same, f"{label} · {suffix}" if suffix else label))
+            if _are_not_seeds(same, model_fingerprints):
+                labels.update({each: f"{labels[each]} · {model_fingerprints[each][:8]}" for each in same})
     return labels
+
+
+def _are_not_seeds(same: Sequence[Evaluate], model_fingerprints: Mapping[Evaluate, str]) -> bool:
+    """Whether two models of one seed are among them: then something tells them apart that no field of theirs says,
+    such as the rows of an intermediate task, and their scores must not be averaged.
+    """
+    found: dict[tuple[str, tuple[int, ...]], set[str]] = {}
+    for evaluate in same:
+        found.setdefault((evaluate.language, seeds(evaluate)), set()).add(model_fingerprints[evaluate])
+    return any(len(models) > 1 for models in found.values())
 
 
 def _told_apart_by_rows(evaluates: Sequence[Evaluate]) -> set[tuple[str, Key]]:

@@ -1,0 +1,76 @@
+"""Different things of one name in a recipe: reports, baselines and MLflow tell models and tasks apart by name."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from adaptx.specs import Evaluate, ModelSpec, Published, Stage, Task, Train
+
+T = TypeVar("T")
+
+
+def namesake_reasons(stages: Iterable[Stage]) -> Iterator[str]:
+    """Yield why stages cannot be told apart in a report: models, tasks or published modules that share a name.
+
+    A task may be trained on other rows than the one of its name that is measured (few of them, say), but is measured
+    on one set of rows per language.
+    """
+    models: dict[ModelSpec, None] = {}
+    tasks: dict[str, dict[Task, None]] = {}
+    modules: dict[Published, None] = {}
+    for stage in stages:
+        if isinstance(stage, Evaluate):
+            models[stage.checkpoint] = None
+            tasks.setdefault(stage.task.name, {})[stage.task] = None
+        else:
+            models[stage.model] = None
+        if isinstance(stage, Train):
+            modules |= {source: None for source in stage.taken if isinstance(source, Published)}
+    for name, (first, other) in _alike(models, lambda model: model.name, _place_of_model):
+        yield (
+            f"two models are called {name}: {first} and {other}. Tables call a model by the last part of its name, and "
+            "would take one for the other; give one a folder of another name, or each a recipe of its own"
+        )
+    for name, (first, other) in _alike(modules, lambda module: module.name, _place_of_module):
+        yield (
+            f"two published modules are called {name}: {first} and {other}. Tables would take one for the other; give "
+            "one another name: published(..., name='other')"
+        )
+    for name, found in tasks.items():
+        if (field := _first_difference(found)) is not None:
+            yield (
+                f"two tasks are called {name} and differ in {field}. Tables would take one for the other, and average "
+                f"their scores; give one a name of its own: dataclasses.replace(task, name={name + '-2'!r})"
+            )
+
+
+def _alike(
+    values: Iterable[T], name: Callable[[T], str], place: Callable[[T], str]
+) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield each name that values of several places share, with the first two places."""
+    places: dict[str, dict[str, None]] = {}
+    for value in values:
+        places.setdefault(name(value), {})[place(value)] = None
+    for shared, (first, *others) in places.items():
+        if others:
+            yield shared, (first, others[0])
+
+
+def _place_of_model(model: ModelSpec) -> str:
+    return model.hub_id.rstrip("/") + (f" at revision {model.revision}" if model.revision else "")
+
+
+def _place_of_module(module: Published) -> str:
+    return module.source.rstrip("/") + (f" at revision {module.revision}" if module.revision else "")
+
+
+def _first_difference(tasks: Iterable[Task]) -> str | None:
+    """Return what the tasks are measured by that differs, or None."""
+    tasks = tuple(tasks)
+    if len({task.format for task in tasks}) > 1:
+        return "format"
+    if len({task.pool for task in tasks}) > 1:
+        return "pool"
+    for language in dict.fromkeys(language for task in tasks for language in task.languages):
+        if len({task.rows_in(language) for task in tasks if language in task.languages}) > 1:
+            return f"their evaluation rows in {language}"
+    return None
