@@ -1,5 +1,7 @@
 """A recipe as the command line names it: the options that change identity, and the plan they open."""
 
+import itertools
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,8 +47,6 @@ class RecipeOptions:
         precision: Precision | None = next((known for known in PRECISIONS if known == self.precision), None)
         if self.precision is not None and (reason := precision_refusal(self.precision)):
             raise UserError(f"--precision {self.precision}: {reason}")
-        if self.store.is_file():
-            raise UserError(f"--store {self.store}: it is a file; name a folder for finished stages")
         store = Store(self.store)
         sources = Sources(self.data, store.root / "digests.json", resolve)
         values = build_options(self.model, self.size, self.settings)
@@ -64,8 +64,9 @@ class RecipeOptions:
             "--precision": self.precision,
             "--store": self.store if self.store != DEFAULT_STORE else None,
         }
-        words = [f"{option} {value}" for option, value in given.items() if value is not None]
-        return " ".join([f"adaptx {name} {self.recipe}", *words, *(f"--set {text}" for text in self.settings)])
+        options = [(option, str(value)) for option, value in given.items() if value is not None]
+        options += [("--set", text) for text in self.settings]
+        return shlex.join(["adaptx", name, str(self.recipe), *itertools.chain.from_iterable(options)])
 
 
 def build_options(model: str | None, size: str | None, settings: tuple[str, ...]) -> dict[str, str]:

@@ -92,6 +92,7 @@ class Sources:
                 "the package"
             )
         self._digests = DigestCache(cache_file)
+        self._found: dict[Path, str] = {}
         self._resolve = resolve
         self._mirror = _read_mirror(self.folder)
 
@@ -101,7 +102,7 @@ class Sources:
         """
         if is_local(rows):
             files = local_files(rows)
-            digests = [self._digests.of_file(file) for file in files]
+            digests = [self.file_digest(file) for file in files]
             digest = digests[0] if len(files) == 1 else hashlib.sha256(" ".join(digests).encode()).hexdigest()
             folder = Path(rows.hub_id.removeprefix(LOCAL))
             return Place(folder, f"sha256:{digest}", rows.address, files=files)
@@ -112,7 +113,7 @@ class Sources:
         path = self.folder / f"{rows.address}.parquet"
         if not path.is_file():
             raise MissingInput(self._missing_rows(rows, path))
-        digest = self._digests.of_file(path)
+        digest = self.file_digest(path)
         entry = self._mirror.get(f"{rows.address}.parquet")
         if entry is not None and entry["sha256"] == digest:
             return Place(path, f"hub:{rows.address}@{entry['commit']}", nominal)
@@ -130,7 +131,7 @@ class Sources:
         files = sorted(path for path in folder.iterdir() if _MODEL_FILES.fullmatch(path.name))
         if not any(path.suffix in (".safetensors", ".bin") for path in files):
             raise UserError(unread_weights(folder))
-        digests = {path.name: self._digests.of_file(path) for path in files}
+        digests = {path.name: self.file_digest(path) for path in files}
         entries = {name: self._mirror.get(f"models/{model.hub_id}/{name}") for name in digests}
         commits = {entry["commit"] for entry in entries.values() if entry is not None}
         if len(commits) == 1 and all(e is not None and e["sha256"] == digests[n] for n, e in entries.items()):
@@ -139,8 +140,18 @@ class Sources:
         return Place(folder, f"sha256:{joined}", nominal)
 
     def file_digest(self, path: Path) -> str:
-        """SHA-256 of a file, remembered."""
-        return self._digests.of_file(path)
+        """Return the SHA-256 of a file, remembered.
+
+        Raises:
+            UserError: it is no longer the file that these sources found first, which stages are named after.
+        """
+        digest = self._digests.of_file(path)
+        if self._found.setdefault(path, digest) != digest:
+            raise UserError(
+                f"{path} was changed while adaptx was at work, and what was planned is named after the file as it was; "
+                "run the same command again"
+            )
+        return digest
 
     def model_folder(self, model: ModelSpec) -> Path | None:
         """The model's local folder, or None where it comes from the hub."""

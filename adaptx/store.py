@@ -78,10 +78,16 @@ class Entry:
 
 
 class Store:
-    """Finished stages under one root folder; created when first written to. left_out: damaged ones, by folder."""
+    """Finished stages under one root folder; created when first written to. left_out: damaged ones, by folder.
+
+    Raises:
+        UserError: `root` is a file.
+    """
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).expanduser().resolve()
+        if self.root.is_file():
+            raise UserError(f"--store {root}: it is a file; name a folder for finished stages")
         self.left_out: dict[Path, Damaged] = {}
         self._entries: dict[str, Entry] | None = None
         self._glanced: set[Path] = set()

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from adaptx import cli
 from adaptx.catalog import MODELS, NLI, TASKS, TATOEBA
 from adaptx.catalog.prompts import PROMPTS
 from adaptx.live_runs import at_work
+from adaptx.opening import RecipeOptions
 from adaptx.plan import make_plan
 from adaptx.recipe_file import load_recipe
 from adaptx.sources import Sources
@@ -160,7 +162,7 @@ def test_plan_lists_every_stage_once(adaptx, recipe, data) -> None:
     assert "cli-test: 8 stages" in ended.out
     assert "to do: 3 trainings, 5 evaluations" in ended.out
     assert "because nothing is stored under this name" in ended.out
-    assert ended.out.count("e5-mini.nli.full-") == 1
+    assert ended.out.count("\n e5-mini.nli.full-") == 1
 
 
 def test_plan_as_json_has_the_designs_keys(adaptx, recipe, data) -> None:
@@ -395,6 +397,12 @@ def test_running_what_is_stored_is_status_0(adaptx, recipe, data, tmp_path, monk
     assert ended.status == 0
     assert "0 stages run, 8 of 8 stored" in ended.out
     assert f"adaptx report {recipe}" in ended.out
+
+
+def test_a_told_command_can_be_pasted_into_a_shell(tmp_path) -> None:
+    options = RecipeOptions(tmp_path / "a recipe.py", tmp_path / "a?store", None, None, None, ("note=it's",), 3, None)
+    words = ["adaptx", "report", options.recipe, "--limit", 3, "--store", options.store, "--set", "note=it's"]
+    assert shlex.split(options.command("report")) == [*map(str, words)]
 
 
 # --- prune

@@ -19,6 +19,7 @@ from adaptx.files.left_out import LeftOut
 from adaptx.plan import Status
 from adaptx.progress import Silent
 from adaptx.report.provenance import left_out_table
+from adaptx.sources import Sources
 from adaptx.specs import Evaluate, Hidden, QuestionAnswering, Sequential, Train
 from adaptx.store import Store
 
@@ -60,7 +61,7 @@ def plan_trainings(plan) -> list[Train]:
 
 
 def test_a_stage_that_fails_takes_only_its_dependents_with_it(world, tmp_path):
-    """The topics' rows are spoilt after the start, when they have been checked already."""
+    """The topics' rows are changed after the start, when they have been checked already; they can still be read."""
     mirror = tmp_path / "mirror"
     shutil.copytree(world.folder, mirror)
     here = tiny.known_world(mirror)
@@ -72,13 +73,14 @@ def test_a_stage_that_fails_takes_only_its_dependents_with_it(world, tmp_path):
 
     def spoil(nodes) -> None:
         path = mirror / "tiny/topic/en/train.parquet"
-        path.write_bytes(b"no longer parquet")
+        pq.write_table(pq.read_table(path).slice(1), path)
 
     plan, shop, summary = tiny.execute(here, tmp_path / "store", stages, after=spoil)
     assert not summary.complete
     failed = {plan.fingerprint_of(stage): stage for stage in (failing, over, *tiny.everywhere(over))}
     assert set(summary.failed) == set(failed)
     assert set(summary.errors) == {plan.fingerprint_of(failing)}
+    assert "topic/en/train.parquet was changed while adaptx was" in summary.failed[plan.fingerprint_of(failing)]
     assert "skipped: bert.topic.full, which it needs, failed" in summary.failed[plan.fingerprint_of(over)]
     for train in (first, last):
         assert shop.store.find(plan.fingerprint_of(train)) is not None
@@ -232,12 +234,12 @@ def test_a_module_of_another_checkpoint_is_refused_with_both_digests(world, tmp_
     before = here.sources.model(here.bert).digest
     config = mirror / "models/tiny/bert/config.json"
     config.write_text(config.read_text() + " ")
-    after = here.sources.model(here.bert).digest
+    after = Sources(mirror).model(here.bert).digest
     assert before != after
     name = tiny.folder_of(plan, shop, train).name
     rows = mirror / "tiny/nli/xa/test.parquet"
     with pytest.raises(UserError, match=rf"digest {before}, but tiny/bert now has {after}"):
-        predict_file(Store(tmp_path / "store"), here.sources, name, rows, Resources("cpu"))
+        predict_file(Store(tmp_path / "store"), Sources(mirror), name, rows, Resources("cpu"))
 
 
 RECIPE = """

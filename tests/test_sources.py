@@ -37,6 +37,17 @@ def test_a_mirror_is_read_at_its_address_and_nowhere_else(data) -> None:
     assert place.nominal == "owner/set/config/test@main"
 
 
+def test_a_file_that_is_changed_under_a_run_is_not_read_under_its_old_name(data) -> None:
+    sources, file = Sources(data), data / "owner/set/config/test.parquet"
+    before = sources.rows(ROWS).digest
+    file.write_bytes(b"other rows")
+    with pytest.raises(UserError, match=rf"{file} was changed while adaptx was at work.*run the same command again"):
+        sources.rows(ROWS)
+    assert Sources(data).rows(ROWS).digest != before
+    file.write_bytes(b"rows")
+    assert sources.rows(ROWS).digest == before
+
+
 def test_a_missing_set_names_the_file_what_is_there_and_the_remedy(data) -> None:
     missing = Rows("owner/set", "config", "train", "en", (("text", "text"),))
     with pytest.raises(MissingInput) as caught:
@@ -46,12 +57,12 @@ def test_a_missing_set_names_the_file_what_is_there_and_the_remedy(data) -> None
     assert "of owner/set there is: owner/set/config/test.parquet" in said
     assert "adaptx fetch RECIPE --to DIR" in said
     with pytest.raises(MissingInput, match="there is nothing of owner/none"):
-        Sources(data).rows(Rows("owner/none", "config", "train", "en", ()))
+        Sources(data).rows(Rows("owner/none", "config", "train", "en", ROWS.columns))
 
 
 def test_the_samples_own_remedy(data) -> None:
     with pytest.raises(MissingInput, match="the packaged sample holds few sets: drop `--data sample`"):
-        Sources("sample").rows(Rows("owner/set", "config", "test", "en", ()))
+        Sources("sample").rows(Rows("owner/set", "config", "test", "en", ROWS.columns))
 
 
 def test_a_data_folder_that_is_not_there(tmp_path) -> None:
@@ -142,9 +153,9 @@ def test_own_files_are_read_in_order_whatever_the_data_folder(tmp_path, data) ->
     assert place.digest == Sources(None).rows(several).digest
     (folder / "b/2.txt").write_text("other")
     assert Sources(data).rows(several).digest != place.digest
-    one = Rows(f"file:{folder}", "a/1.txt", "train", "en", ())
+    one = Rows(f"file:{folder}", "a/1.txt", "train", "en", ROWS.columns)
     assert Sources(data).rows(one).files == (folder / "a/1.txt",)
     with pytest.raises(MissingInput, match=r"no rows for en at .*none\.txt; the folder holds: a, b\. Remedy: correct"):
-        Sources(data).rows(Rows(f"file:{folder}", "none.txt", "train", "en", ()))
+        Sources(data).rows(Rows(f"file:{folder}", "none.txt", "train", "en", ROWS.columns))
     with pytest.raises(MissingInput, match="the folder is not there or empty"):
-        Sources(data).rows(Rows(f"file:{tmp_path}/nowhere", "none.txt", "train", "en", ()))
+        Sources(data).rows(Rows(f"file:{tmp_path}/nowhere", "none.txt", "train", "en", ROWS.columns))

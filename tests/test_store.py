@@ -34,6 +34,12 @@ def test_nothing_is_written_until_something_is_stored(store) -> None:
     assert not store.root.exists()
 
 
+def test_a_file_is_no_store(tmp_path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"--store .*/file: it is a file; name a folder"):
+        Store(tmp_path / "file")
+
+
 def test_a_finished_stage_is_found_in_this_process_and_the_next(store) -> None:
     folder = add(store, "1f3a9c7e" + "0" * 56)
     assert folder.name == "model.task.lora-r8-1f3a9c7e"

@@ -85,6 +85,9 @@ class Workshop:
         return module
 
     def base_digest(self, model: ModelSpec) -> str:
+        """Raises:
+        UserError: the checkpoint has been changed since the run was planned.
+        """
         place = self.sources.model(model)
         return place.digest or place.nominal
 
@@ -129,8 +132,9 @@ def model_to_train(train: Train, shop: Workshop) -> Fresh:
     """Base, frozen modules, own module and heads; all random values come from the training's seed.
 
     Raises:
-        UserError: texts may be longer than the checkpoint reads.
+        UserError: texts may be longer than the checkpoint reads, or it has been changed since the run was planned.
     """
+    shop.base_digest(train.model)  # not after an hour of training
     bf16, device = base_for(train, train.config.precision, shop.device, finished=False)
     network = _base(train.model, shop, train.config.dropout, bf16, device)
     backbone = backbone_over(network)
@@ -216,6 +220,7 @@ class Finished:
 def finished_model(model: ModelSpec | ModuleStage, shop: Workshop, precision: Precision) -> Finished:
     """The bare checkpoint, or what a stored stage ended with; the same arithmetic as when it was trained."""
     base = model if isinstance(model, ModelSpec) else model.model
+    shop.base_digest(base)
     bf16, device = precision == "bf16", shop.device
     if not isinstance(model, ModelSpec):
         bf16, device = base_for(model, precision, shop.device, finished=True)
