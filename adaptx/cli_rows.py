@@ -39,6 +39,8 @@ def predict(
     """
     from adaptx.execution.serving import predict_file
 
+    if target is not None:
+        _check_target(target, file)
     kept = Store(store)
     sources = Sources(data, kept.root / "digests.json")
     with telling_left_out(kept):
@@ -49,6 +51,20 @@ def predict(
     else:
         target.write_text(text, encoding="utf-8")
         out.print(f"{len(lines)} predictions in {target}", markup=False, highlight=False)
+
+
+def _check_target(target: Path, file: Path) -> None:
+    """Check before any work that predictions can be written there, and not over the rows they are of.
+
+    Raises:
+        UserError: the target is a folder, lies in none, or is the file itself.
+    """
+    if target.is_dir():
+        raise UserError(f"--out {target}: it is a folder; name a file in it, such as {target / 'predictions.jsonl'}")
+    if not target.parent.is_dir():
+        raise UserError(f"--out {target}: there is no folder {target.parent}; make it, or name another")
+    if target.exists() and file.exists() and target.samefile(file):
+        raise UserError(f"--out {target} is the file of rows itself, which would be lost; name another file")
 
 
 def evaluate(

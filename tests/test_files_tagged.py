@@ -39,6 +39,8 @@ def test_every_line_is_a_word_or_counted(tmp_path_factory, sentences, between, e
         lines.append("#end document")
     # A file of nothing but words `#` with spaces behind them looks like one of nothing but comments.
     assume("\t" in between or any(word != "#" for sentence in sentences for word, _ in sentence))
+    # Sentences of one repeated word are read as names of sentences.
+    assume(any(len({word for word, _ in s}) > 1 for s in sentences) or sum(map(len, sentences)) < 4)
     found = read_tagged(written(tmp_path_factory.getbasetemp(), end.join(lines)), ("O", "B-PER", "I-PER"))
     assert found.sentences == [([word for word, _ in s], [tag for _, tag in s]) for s in sentences]
     counted = sum(each.count for each in found.left_out)

@@ -55,7 +55,7 @@ def test_schemes_that_are_read(name: str) -> None:
 def test_schemes_that_are_refused_when_planning(tmp_path, name: str) -> None:
     labels, said = REFUSED[name]
     file = tmp_path / "ner.conll"
-    file.write_text("".join(f"word\t{label}\n" for label in labels))
+    file.write_text("".join(f"word-{label}\t{label}\n" for label in labels))
     task = local_task("ner", Tagging(labels), {"en": file}, evaluation={"en": file})
     assert task.metrics == ("entity_f1", "token_accuracy")
     train = Train(E5_MINI, task, Lora(), TrainConfig(learning_rate=1e-3, max_steps=1, batch_size=1))
@@ -144,7 +144,6 @@ def tags_of(tmp_path, tags: str, labels: tuple[str, ...]) -> list[str]:
         ('["1.0", 0]', ("0", "1"), ["1", "0"]),
         ("[3, 1]", ("1", "2", "3"), ["3", "1"]),
         ("[1, 0]", ("O", "B-X"), ["B-X", "O"]),
-        ('["B-X", 0]', ("O", "B-X"), ["B-X", "O"]),
         ('["1", "0"]', ("O", "B-X"), ["B-X", "O"]),
         ("[true, false]", ("true", "false"), ["true", "false"]),
         ("[true, false]", ("False", "True"), ["True", "False"]),
@@ -172,6 +171,7 @@ def test_tags_follow_the_rule_of_labels(tmp_path, tags: str, labels: tuple[str, 
         ('[{"O": 1}, 0]', ("O", "B-X"), r"tags\[0\] is \{'O': 1\} "),
         ('["b-x", 0]', ("O", "B-X"), r"tags\[0\] is 'b-x' .*\(is 'B-X' meant\?\); correct"),
         ('["U-X", 0]', ("O", "B-X", "I-X"), r"tags\[0\] is 'U-X' .*; the row's tags are BILOU \(U-X\)\. Write"),
+        ('["B-X", 0]', ("B-X", "O"), r"tags holds labels by name \('B-X'\) and by number \(0, which would be 'B-X'\)"),
         ("0", ("O", "B-X"), "2 tokens, but tags: 0"),
     ],
 )  # fmt: skip

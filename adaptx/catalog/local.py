@@ -9,6 +9,7 @@ from pathlib import Path
 from adaptx.catalog.near import shown_columns
 from adaptx.errors import MissingInput, UserError
 from adaptx.files.kinds import known_columns
+from adaptx.files.text import refuse_folder
 from adaptx.metrics.tag_schemes import marks_spans
 from adaptx.specs import (
     Bitext,
@@ -77,22 +78,28 @@ def local_task(
 
     Raises:
         MissingInput: a file is not there.
-        UserError: a role that the format does not have.
+        UserError: a role that the format does not have; an optional role that some files have and others lack.
     """
+    _check_values(name, {"train": train, "development": development, "evaluation": evaluation, "pool": pool}, columns)
     _check_roles(name, task_format, columns or {})
 
     def sets(use: str, files: Files | None) -> tuple[Rows, ...]:
         places = (files or {}).items()
         return tuple(_rows(Path(file), language, use, task_format, columns or {}) for language, file in places)
 
+    uses = {
+        use: sets(use, files)
+        for use, files in (("train", train), ("development", development), ("evaluation", evaluation), ("pool", pool))
+    }
+    _check_optional_roles(name, task_format, uses)
     names = [Path(file).name for files in (train, development, evaluation, pool) for file in (files or {}).values()]
     return Task(
         name,
         task_format,
-        train=sets("train", train),
-        development=sets("development", development),
-        evaluation=sets("evaluation", evaluation),
-        pool=sets("pool", pool),
+        train=uses["train"],
+        development=uses["development"],
+        evaluation=uses["evaluation"],
+        pool=uses["pool"],
         metrics=metrics or default_metrics(task_format),
         description=f"Rows of one's own: {', '.join(dict.fromkeys(names))}.",
     )
@@ -117,6 +124,7 @@ def default_metrics(task_format: TaskFormat) -> tuple[str, ...]:
 
 def _rows(file: Path, language: str, use: str, task_format: TaskFormat, columns: Columns) -> Rows:
     path = file.expanduser().absolute()
+    refuse_folder(path)
     if not path.is_file():
         beside = sorted(other.name for other in path.parent.iterdir()) if path.parent.is_dir() else []
         shown = f"holds: {', '.join(beside[:8])}" if beside else "is not there or empty"
@@ -168,6 +176,65 @@ def _kinds(task_format: TaskFormat) -> list[_Roles]:
     if isinstance(task_format, Retrieval):
         return [_PAIRS, _PASSAGES, _QUERIES, _CANDIDATES, _SENTENCES]
     return [_ROLES[type(task_format)]]
+
+
+def _check_values(name: str, files_of: Mapping[str, object], columns: object) -> None:
+    """Refuse what is no mapping of texts, as the specs refuse values of other types.
+
+    Raises:
+        UserError: such a value, with the argument's name.
+    """
+    for use, files in files_of.items():
+        example = f'{use}={{"en": "{use}.csv"}}'
+        if files is not None and not isinstance(files, Mapping):
+            raise UserError(
+                f"local_task({name!r}): {use} takes a mapping from languages to files, not {_kind(files)}; write "
+                f"{example}"
+            )
+        for language, file in (files or {}).items():  # pyright: ignore[reportUnknownVariableType]
+            if not isinstance(language, str) or not isinstance(file, str | PathLike):
+                raise UserError(
+                    f"local_task({name!r}): {use} takes a language's code and one file's path, not "
+                    f"{_kind(language)} and {_kind(file)}; write {example}"
+                )
+    if columns is not None and not isinstance(columns, Mapping):
+        raise UserError(
+            f"local_task({name!r}): columns takes a mapping from roles to columns, not {_kind(columns)}; write "
+            'columns={"text": "sentence"}'
+        )
+    for role, column in (columns or {}).items():  # pyright: ignore[reportUnknownVariableType]
+        several = isinstance(column, tuple) and column and all(isinstance(each, str) for each in column)  # pyright: ignore[reportUnknownVariableType]
+        if not isinstance(role, str) or not (isinstance(column, str) or several):
+            raise UserError(
+                f"local_task({name!r}): columns takes a column's name, or a tuple of names, for each role, not "
+                f'{_kind(column)} for {role!r}; write columns={{"text": "sentence"}}'
+            )
+
+
+def _kind(value: object) -> str:
+    kind = type(value).__name__
+    return f"{'an' if kind[0].lower() in 'aeiou' else 'a'} {kind}"
+
+
+def _check_optional_roles(name: str, task_format: TaskFormat, uses: Mapping[str, tuple[Rows, ...]]) -> None:
+    """Refuse sets of which some have an optional role and others lack it: texts would be read in two ways.
+
+    Raises:
+        UserError: such sets, with their files.
+    """
+    having: dict[str, tuple[str, Rows]] = {}
+    lacking: dict[str, tuple[str, Rows]] = {}
+    for use, sets in uses.items():
+        for rows in sets:
+            for role in _roles(task_format, use, rows.column("passage") is not None).optional:
+                (lacking if rows.column(role) is None else having).setdefault(role, (use, rows))
+    for role in having.keys() & lacking.keys():
+        (first, one), (second, other) = having[role], lacking[role]
+        raise UserError(
+            f"local_task({name!r}): the {first} file {one.config} ({one.language}) has a column for the role {role}, "
+            f"and the {second} file {other.config} ({other.language}) has none, so that texts would be read in two "
+            f"ways. Call the column {role!r} in both, or remove it from both"
+        )
 
 
 def _check_roles(name: str, task_format: TaskFormat, columns: Columns) -> None:

@@ -1,19 +1,24 @@
 """Near matches of a name, for error messages."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 
 
 def shown_columns(missing: str, columns: Iterable[str]) -> str:
-    """The columns of a file as a phrase, with those that differ from the `missing` one by letter case or spaces."""
+    """The columns of a file as a phrase, with those that look like the `missing` one."""
     names = list(columns)
-    alike = [name for name in names if name != missing and _plain(name) == _plain(missing)]
-    hint = f" ({', '.join(repr(name) for name in alike)} differs by letter case or spaces: rename it)" if alike else ""
+    alike = [name for name in names if name != missing and plain(name) == plain(missing)]
+    shown = ", ".join(repr(name) for name in alike)
+    hint = f" ({shown} differs by letter case, spaces or invisible characters: rename it)" if alike else ""
     return f"it has: {', '.join(names) or 'none'}{hint}"
 
 
-def _plain(name: str) -> str:
-    return "".join(name.split()).casefold()
+def plain(name: str) -> str:
+    """The name without what is easily overlooked: letter case, spaces, invisible characters, how accents are coded."""
+    unified = unicodedata.normalize("NFKC", name)
+    seen = (letter for letter in unified if not letter.isspace() and unicodedata.category(letter) != "Cf")
+    return unicodedata.normalize("NFKC", "".join(seen).casefold())
 
 
 def near(name: str, known: Iterable[str], most: int = 3) -> str:

@@ -1,9 +1,11 @@
 """Hold examples against their format before any work starts; every message names the row."""
 
+import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from adaptx.catalog.near import plain
 from adaptx.data.examples import Examples
 from adaptx.errors import UserError
 from adaptx.metrics.tag_schemes import foreign_scheme
@@ -81,7 +83,9 @@ def _no_texts(row: Row, *roles: str) -> str | None:
         if role not in row:
             continue
         if not isinstance(row[role], list):
-            return f"{role} is {row[role]!r}, not a list of texts"
+            inner = [name for name in row[role] if "text" in str(name)] if isinstance(row[role], dict) else []
+            within = f"; its texts are the column '{role}.{inner[0]}': name that one with columns=..." if inner else ""
+            return f"{role} is {row[role]!r}, not a list of texts{within}"
         for place, text in enumerate(row[role]):
             if not isinstance(text, str):
                 return f"{role}[{place}] is {text!r}, not a text; correct the row, or leave it out"
@@ -202,10 +206,14 @@ def is_whole(value: Any) -> bool:
 
 
 def _alike(value: Any, labels: tuple[str, ...]) -> str:
-    """The label that differs by letter case or white space alone, as a question."""
-    plain = value.strip().casefold() if isinstance(value, str) else None
-    found = next((label for label in labels if label.strip().casefold() == plain), None)
-    return f" (is {found!r} meant?)" if found is not None else ""
+    """The label that looks like the value but for letter case, spaces and invisible characters, as a question."""
+    found = next((label for label in labels if isinstance(value, str) and plain(label) == plain(value)), None)
+    if found is None:
+        return ""
+    if unicodedata.normalize("NFC", value) == unicodedata.normalize("NFC", found):
+        form = "NFC" if unicodedata.is_normalized("NFC", found) else "NFD"
+        return f" (is {found!r} meant? The two differ in Unicode's coding of accents alone: write the file in {form})"
+    return f" (is {found!r} meant?)"
 
 
 def _scheme(tags: list[Any]) -> str | None:

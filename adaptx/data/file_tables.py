@@ -12,10 +12,11 @@ from adaptx.files.tagged import Tagged, read_tagged
 from adaptx.specs import Tagging, TaskFormat
 
 
-def file_table(paths: Sequence[Path], task_format: TaskFormat, columns: Sequence[str]) -> Table:
+def file_table(paths: Sequence[Path], task_format: TaskFormat, columns: Sequence[str], labelled: bool = True) -> Table:
     """One file, or several of tagged words that are read one after the other.
 
     columns: names that may stand in the first line of a tagging task's .tsv; without any it is read as CoNLL columns.
+    labelled: golds will be read.
 
     Raises:
         UserError: a file with another ending, or one that cannot be read as what its ending says.
@@ -27,7 +28,7 @@ def file_table(paths: Sequence[Path], task_format: TaskFormat, columns: Sequence
     path = paths[0]
     match kind_of(path, isinstance(task_format, Tagging), columns):
         case FileKind.TAGGED:
-            return _tagged_table(str(path), [read_tagged(path, labels)])
+            return _tagged_table(str(path), [read_tagged(path, labels, labelled)])
         case FileKind.DELIMITED:
             cells = read_delimited(path)
             return python_table(str(path), cells.columns, cells.left_out, textual=True)

@@ -10,6 +10,7 @@ from adaptx.data.file_tables import file_table
 from adaptx.data.selecting import Kept, select
 from adaptx.data.tables import Table
 from adaptx.errors import MissingInput, UserError
+from adaptx.files.text import refuse_folder
 from adaptx.specs import Bitext, BitextMining, Retrieval, Rows, Task
 
 GOLD_ROLES = ("label", "tags", "answers", "answer_starts", "gold")
@@ -27,11 +28,12 @@ def read_file(path: Path, task: Task, labelled: bool, language: str | None = Non
     Raises:
         UserError: no such file, an unknown ending, a missing column, no rows, or a row that does not fit the format.
     """
+    refuse_folder(path)
     if not path.is_file():
         raise MissingInput(f"{path}: there is no such file")
     sets = _sets(task)
     names = [name for rows in sets for role, column in rows.columns for name in (role, *_parts(column))]
-    table = file_table((path,), task.format, names)
+    table = file_table((path,), task.format, names, labelled)
     columns = [
         (role, _found(role, sets, table, task.name))
         for role, _ in sets[0].columns
@@ -58,8 +60,12 @@ def _found(role: str, sets: tuple[Rows, ...], table: Table, task: str) -> Column
     for column in (*known, role):
         if all(name in table.names for name in _parts(column)):
             return column
-    wanted = " and ".join(repr(name) for name in _parts(known[0]))
-    raise UserError(f"{table.where} has no column {wanted} (or {role!r}) for task {task}; {table.shown_columns(role)}")
+    names = _parts(known[0])
+    other = f" (or {role!r})" if names != (role,) else ""
+    raise UserError(
+        f"{table.where} has no column {' and '.join(map(repr, names))}{other} for task {task}; "
+        f"{table.shown_columns(role)}"
+    )
 
 
 def _parts(column: Column) -> tuple[str, ...]:

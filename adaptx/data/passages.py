@@ -9,6 +9,7 @@ from typing import Any
 
 from adaptx.data.checking import is_whole
 from adaptx.data.examples import Examples
+from adaptx.data.labels import id_text
 from adaptx.data.sentences import sentence_breaks
 from adaptx.errors import UserError
 
@@ -79,8 +80,8 @@ def sentence_pool(examples: Examples, language: str, where: str) -> Examples:
             start, stop = breaks[_sentence_at(breaks, at)]
             for place in places[passage, passage[start:stop]]:
                 answered: list[str] = pool["answers"][place]
-                if str(columns["id"][index]) not in answered:
-                    answered.append(str(columns["id"][index]))
+                if (name := id_text(columns["id"][index])) not in answered:
+                    answered.append(name)
     return Examples(tuple(rows), pool, examples.left_out)
 
 

@@ -7,6 +7,7 @@ from adaptx.data.checking import check, trainable_answers
 from adaptx.data.drawing import EVALUATION_SEED, lowest
 from adaptx.data.examples import Examples, joined
 from adaptx.data.file_tables import file_table
+from adaptx.data.labels import id_text
 from adaptx.data.limiting import limited_rows, shares, training_seed
 from adaptx.data.passages import answering_sentences, has_passages, sentence_pool
 from adaptx.data.selecting import Kept, kept_rows, select
@@ -99,12 +100,12 @@ def _read_pool_set(
     if limit is not None:
         chosen = set(limited_rows(rows, task_format, table, kept, limit).kept.rows)
         ids = table.column(id_column, kept.rows)
-        wanted = [row for row, name in zip(kept.rows, ids, strict=True) if row in chosen or str(name) in wanted_ids]
+        wanted = [row for row, name in zip(kept.rows, ids, strict=True) if row in chosen or id_text(name) in wanted_ids]
         kept = replace(kept, rows=wanted)
     examples = select(rows, task_format, table, kept)
     if has_passages(examples):
         return sentence_pool(examples, rows.language, table.where)
-    ids = [None if name is None else str(name) for name in examples.columns["id"]]
+    ids = [None if name is None else id_text(name) for name in examples.columns["id"]]
     columns = {**examples.columns, "id": ids, "answers": [[name] for name in ids]}
     examples = Examples(examples.rows, columns, examples.left_out)
     check(examples, task_format, table.where)

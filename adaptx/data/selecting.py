@@ -1,12 +1,11 @@
 """Pick a set's rows and columns out of a table, and bring raw values into the form that formats read."""
 
-import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from adaptx.data.examples import Examples
+from adaptx.data.labels import Naming, id_text, texts_of, whole_number
 from adaptx.data.tables import Table
 from adaptx.errors import MissingInput, UserError
 from adaptx.files.json_lines import json_list
@@ -110,7 +109,7 @@ def select(rows: Rows, task_format: TaskFormat, table: Table, chosen: Kept) -> E
     """The columns of those rows, by role, with the record of what the table and the set leave out.
 
     Raises:
-        UserError: a cell of a CSV file that should hold a JSON list holds none.
+        UserError: a cell of a CSV file that should hold a JSON list holds none, or labels are written in two ways.
     """
     kept = chosen.rows
     columns: dict[str, list[Any]] = {}
@@ -129,14 +128,16 @@ def select(rows: Rows, task_format: TaskFormat, table: Table, chosen: Kept) -> E
     if "label" in columns and isinstance(task_format, MultipleChoice):
         columns["label"] = _choices(columns["label"], rows, kept, table)
     elif "label" in columns:
-        named = _named(rows.label_names, labels, table.own)
+        named = Naming(rows.label_names, labels, table.own)
         columns["label"] = [named(value) for value in columns["label"]]
+        named.check_one_way(table.where, "label")
     if "tags" in columns and (rows.label_names or table.own):
-        named = _named(rows.label_names, labels, table.own)
+        named = Naming(rows.label_names, labels, table.own)
         columns["tags"] = [
             [named(tag) for tag in tags] if isinstance(tags, list) else tags  # pyright: ignore[reportUnknownVariableType]
             for tags in columns["tags"]
         ]
+        named.check_one_way(table.where, "tags")
     if isinstance(task_format, Retrieval) and "gold" in columns:
         columns["gold"] = [_ids(value) for value in columns["gold"]]
     left_out = (*table.left_out, *chosen.left_out)
@@ -176,13 +177,13 @@ def _reworded(values: list[Any], role: str, rows: Rows) -> list[Any]:
 def _choices(labels: list[Any], rows: Rows, kept: Sequence[int], table: Table) -> list[Any]:
     """The right choice's index, by its raw label; what is no index is left for `check`."""
     if not rows.choice_keys:
-        return [_whole(label) if table.own and _whole(label) is not None else label for label in labels]
+        return [whole_number(label) if table.own and whole_number(label) is not None else label for label in labels]
     places: dict[Any, int] = {key: place for place, key in enumerate(rows.choice_keys)}
     if table.own:
-        places = {text: place for key, place in places.items() for text in _texts(key)}
+        places = {text: place for key, place in places.items() for text in texts_of(key)}
     found: list[int] = []
     for row, label in zip(kept, labels, strict=True):
-        keys = _texts(label) if table.own else (label,)
+        keys = texts_of(label) if table.own else (label,)
         place = next((places[key] for key in keys if key in places), None)
         if place is None:
             shown = ", ".join(repr(key) for key in rows.choice_keys)
@@ -194,79 +195,7 @@ def _choices(labels: list[Any], rows: Rows, kept: Sequence[int], table: Table) -
     return found
 
 
-def _named(names: tuple[str, ...], labels: tuple[str, ...], own: bool) -> Callable[[Any], Any]:
-    """A function that turns a raw label or tag into its name; it leaves what is none for `check`.
-
-    names: the names by their ids. labels: the label set. In a file of the user's own a value that is written like a
-    label is that label, be it text, a number or a bool; other whole numbers are ids.
-    """
-    known = frozenset(labels)
-    remembered: dict[Any, Any] = {}
-
-    def by_id(number: Any) -> Any:
-        is_id = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < len(names)
-        return names[number] if is_id else None
-
-    def name(value: Any) -> Any:
-        found = None
-        if own and value not in names:
-            found = next((text for text in _texts(value) if text in known), None) or by_id(_whole(value))
-        elif not own:
-            found = by_id(value)
-        return value if found is None else found
-
-    def remembering(value: Any) -> Any:
-        # Equal values of other types are other labels: 1, 1.0 and True.
-        key = value if isinstance(value, str) else (type(value), value)
-        try:
-            if key not in remembered:
-                remembered[key] = name(value)
-        except TypeError:
-            return value
-        return remembered[key]
-
-    return remembering
-
-
-_WHOLE = re.compile(r"-?[0-9]{1,18}(\.0*)?")
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    """How a text, number or bool may be written as a label: 1.0 also as 1, True also as true."""
-    match value:
-        case str():
-            if value.lower() in ("true", "false"):
-                return (value, value.capitalize(), value.lower())
-            return (value, value.partition(".")[0]) if _WHOLE.fullmatch(value) else (value,)
-        case bool():
-            return (str(value), str(value).lower())
-        case int():
-            return (str(value), f"{value}.0")
-        case float() | Decimal():
-            whole = _whole(value)
-            return (str(value),) if whole is None else (str(value), str(whole))
-        case _:
-            return ()
-
-
-def _whole(value: Any) -> int | None:
-    """The whole number that a value is or is written as: 1, 1.0 or `1`."""
-    match value:
-        case bool():
-            return None
-        case int():
-            return value
-        case float():
-            return int(value) if value.is_integer() else None
-        case Decimal():
-            return int(value) if value.is_finite() and value == value.to_integral_value() else None
-        case str():
-            return int(value.partition(".")[0]) if _WHOLE.fullmatch(value) else None
-        case _:
-            return None
-
-
 def _ids(value: Any) -> Any:
     if isinstance(value, list):
-        return [str(item) for item in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    return value if value is None else [str(value)]
+        return [id_text(item) for item in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return value if value is None else [id_text(value)]

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from adaptx.catalog.near import shown_columns
 from adaptx.data.hub import load_split
 from adaptx.errors import MissingInput, UserError
 from adaptx.files.left_out import LeftOut
+from adaptx.files.text import refuse_stand_in
 from adaptx.specs import Rows
 
 Values = Callable[[str, Sequence[int]], list[Any]]
@@ -140,6 +142,7 @@ def parquet_table(path: str, own: bool = False) -> Table:
         file: Any = parquet.ParquetFile(path)
         schema = file.schema_arrow
     except (ValueError, OSError) as error:
+        refuse_stand_in(Path(path))
         raise UserError(
             f"{path} cannot be read as parquet: {_line(error)}; write it again, or copy it again"
         ) from error

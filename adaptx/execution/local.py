@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from adaptx.backbones.bf16_products import cpu_multiplies_bf16
 from adaptx.damage import set_aside_damaged
-from adaptx.data.reading import read_rows, read_training
+from adaptx.data.golds import right_candidates
+from adaptx.data.reading import read_pool, read_rows, read_training
 from adaptx.execution.building import Workshop
 from adaptx.execution.groups import grouped
 from adaptx.execution.schedule import Schedule, Summary
@@ -15,6 +16,7 @@ from adaptx.lineage import reader
 from adaptx.live_runs import at_work, no_run_begins
 from adaptx.plan import Node, Plan, Status
 from adaptx.progress import Progress
+from adaptx.sources import is_local
 from adaptx.specs import Best, Evaluate, Merge, Rows, Task, Train
 from adaptx.specs.merge import searched
 
@@ -106,6 +108,7 @@ def check_rows(nodes: list[Node], shop: Workshop) -> list[LeftOut]:
         stage = node.stage
         if isinstance(stage, Evaluate):
             check(stage.task.rows_in(stage.language), stage.task, stage.limit)
+            _check_golds(stage, shop)
             continue
         if isinstance(stage, Merge):
             if (search := searched(stage.rule)) is not None:
@@ -119,6 +122,18 @@ def check_rows(nodes: list[Node], shop: Workshop) -> list[LeftOut]:
             for rows in task.development if isinstance(stage.config.selection, Best) else ():
                 check(rows, task, None)
     return list(left_out)
+
+
+def _check_golds(stage: Evaluate, shop: Workshop) -> None:
+    """Check that each query has a right candidate, where queries and pool are files of the user's own."""
+    task, rows = stage.task, stage.task.rows_in(stage.language)
+    if not task.pool or not all(is_local(each) for each in (rows, *task.pool)):
+        return
+    queries = read_rows(rows, task.format, shop.sources, stage.limit)
+    if "gold" in queries.columns:
+        golds: list[list[str]] = queries.columns["gold"]
+        wanted = {key for each in golds for key in each}
+        right_candidates(queries, golds, read_pool(task, shop.sources, stage.limit, wanted), task.name)
 
 
 def drop_transient(plan: Plan, shop: Workshop, note: Callable[[str], None]) -> None:

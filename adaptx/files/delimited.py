@@ -64,12 +64,18 @@ def _columns(path: Path, text: str) -> TextColumns:
     if not lines:
         raise UserError(f"{path} cannot be read as {kind}: it is empty, without the line that names columns")
     names = lines[0][1]
+    _refuse_names_again(path, lines)
     places = [place for place, name in enumerate(names) if name]
     columns = {names[place]: [cells[place] for _, cells in lines[1:]] for place in places}
     return TextColumns(columns, counts.records(path))
 
 
 def _check_names(path: Path, names: list[str]) -> None:
+    if names[0].startswith("sep=") and not any(names[1:]):
+        raise UserError(
+            f"{path}, line 1: {names[0]!r} is a note to spreadsheets, where the names of columns belong. Remove the "
+            f"line: {converting(path, 'tail -n +2')}"
+        )
     expected = "," if ending(path) == ".csv" else "\t"
     others = [mark for mark in _DELIMITERS if mark in names[0] and mark != expected]
     if len(names) == 1 and others:
@@ -86,6 +92,24 @@ def _check_names(path: Path, names: list[str]) -> None:
             raise UserError(
                 f"{path}, line 1: columns {' and '.join(found)} are both called {name!r}; give each column a name of "
                 "its own, or remove the one that is not meant"
+            )
+
+
+def _refuse_names_again(path: Path, lines: list[_Line]) -> None:
+    """Refuse a row that repeats the columns' names, as files have that were joined. Of one column it may be a text.
+
+    Raises:
+        UserError: there is such a row.
+    """
+    names = lines[0][1]
+    if len(names) < 2:
+        return
+    last = names[-1]
+    for number, cells in lines[1:]:
+        if cells[-1] == last and cells[1:] == names[1:] and cells[0].removeprefix("\ufeff") == names[0]:
+            raise UserError(
+                f"{path}, line {number}: it repeats the names of the columns ({', '.join(names)}), as where files were "
+                "joined; remove the line"
             )
 
 

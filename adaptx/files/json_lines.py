@@ -9,7 +9,7 @@ from typing import Any
 
 from adaptx.errors import UserError
 from adaptx.files.left_out import LeftOut, LineCounts
-from adaptx.files.text import HEADER_BYTES, converting, python_command, read_bytes, read_text
+from adaptx.files.text import HEADER_BYTES, WITHOUT_MARKS, converting, python_command, read_bytes, read_text
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ELEMENTS = "jq -c '.[]'"
@@ -118,6 +118,8 @@ def _record(path: Path, number: int, line: str) -> dict[str, Any]:
 
 def _remedy(path: Path, line: str) -> str:
     """What to do about a line that is no object: of JSON over several lines, or of an array, it is the first."""
+    if line.startswith("\ufeff"):
+        return f"a byte-order mark begins it, as where files were joined: {converting(path, WITHOUT_MARKS)}"
     match line.strip()[:1]:
         case "{":
             return f"write one object a line; if the file is JSON, convert it: {converting(path, 'jq -c .')}"

@@ -9,7 +9,7 @@ from adaptx.errors import UserError
 from adaptx.files.delimited import delimited_header
 from adaptx.files.json_lines import keys_among
 from adaptx.files.tagged import AUTO_ENDING, CONLL_ENDINGS
-from adaptx.files.text import HEADER_BYTES, PACKED, ending, read_text
+from adaptx.files.text import HEADER_BYTES, PACKED, ending, read_text, refuse_stand_in
 
 
 class FileKind(Enum):
@@ -89,6 +89,7 @@ def known_columns(path: Path, tagging: bool, wanted: Sequence[str]) -> tuple[lis
             try:
                 return parquet.read_schema(path).names, True  # pyright: ignore[reportUnknownMemberType]
             except (ValueError, OSError) as error:
+                refuse_stand_in(path)
                 raise UserError(f"{path} cannot be read as parquet: {error}; write it or copy it again") from error
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from adaptx.errors import UserError
 from adaptx.files.conllu import CONLLU_ENDING, is_conllu, read_conllu
 from adaptx.files.left_out import LeftOut, LineCounts
-from adaptx.files.text import converting, ending, read_text, text_lines
+from adaptx.files.text import ending, read_text, text_lines
+from adaptx.files.words import refuse_json, refuse_marks, refuse_other_columns, refuse_unknown_tags
 
 CONLL_ENDINGS = (".conll", ".txt", ".bio", ".iob2", ".tsv", CONLLU_ENDING)
 AUTO_ENDING = ".auto"
@@ -32,10 +33,11 @@ class Tagged:
     left_out: tuple[LeftOut, ...] = ()
 
 
-def read_tagged(path: Path, labels: Collection[str] = ()) -> Tagged:
+def read_tagged(path: Path, labels: Collection[str] = (), labelled: bool = True) -> Tagged:
     """The sentences of a file, by its ending; ten columns that begin with a word's number are CoNLL-U under any.
 
-    labels: the task's tags, if they are known; they tell a word `#` from a comment.
+    labels: the task's tags, if they are known; they tell a word `#` from a comment. labelled: the tags will be read;
+    where they are not, a file without any tag of the task in its last column is refused.
 
     Raises:
         UserError: no UTF-8 text, or a line that is none of its form.
@@ -43,14 +45,18 @@ def read_tagged(path: Path, labels: Collection[str] = ()) -> Tagged:
     lines = text_lines(read_text(path))
     if ending(path) == AUTO_ENDING:
         return _auto(path, lines)
+    refuse_marks(path, lines)
     if ending(path) == CONLLU_ENDING or is_conllu(lines):
         sentences, counts = read_conllu(path, lines)
     else:
-        sentences, counts = _conll(path, lines, labels)
+        refuse_json(path, lines)
+        sentences, counts = _conll(path, lines, labels, labelled)
     return Tagged(sentences, counts.records(path))
 
 
-def _conll(path: Path, lines: Sequence[str], labels: Collection[str]) -> tuple[list[Sentence], LineCounts]:
+def _conll(
+    path: Path, lines: Sequence[str], labels: Collection[str], labelled: bool
+) -> tuple[list[Sentence], LineCounts]:
     """Sentences with blank lines between them, one word a line: the word first, its tag last.
 
     Tabs stand between columns if any line of a word has one, else spaces. Lines that begin with `# ` are comments, and
@@ -58,9 +64,10 @@ def _conll(path: Path, lines: Sequence[str], labels: Collection[str]) -> tuple[l
     word all the same where it has as many columns as the others and ends with a tag of the task or of another line.
 
     Raises:
-        UserError: lines of different numbers of columns, a first column of running numbers, or a line of column names.
+        UserError: lines of different numbers of columns, a first column without words, or a line of column names.
     """
-    columns = _split(lines)
+    tabs = any("\t" in line for line in lines if not _may_be_comment(line) and line.strip(" \t"))
+    columns = _split(lines, tabs)
     first = next((place for place, fields in enumerate(columns) if fields and not _may_be_comment(lines[place])), None)
     width = len(columns[first]) if first is not None else 0
     tags = {*labels}
@@ -97,13 +104,14 @@ def _conll(path: Path, lines: Sequence[str], labels: Collection[str]) -> tuple[l
             if width > 1:
                 found.append(fields[-1].strip(" "))
     end()
-    _refuse_numbers(path, width, sentences)
+    refuse_other_columns(path, width, sentences, labels, tabs)
+    if not labelled:
+        refuse_unknown_tags(path, sentences, labels, tabs)
     return sentences, counts
 
 
-def _split(lines: Sequence[str]) -> list[list[str]]:
+def _split(lines: Sequence[str], tabs: bool) -> list[list[str]]:
     """The columns of each line; none of a blank one."""
-    tabs = any("\t" in line for line in lines if not _may_be_comment(line) and line.strip(" \t"))
     if tabs:
         return [line.split("\t") if line.strip(" \t") else [] for line in lines]
     return [_FIELDS.split(stripped) if (stripped := line.strip(" \t")) else [] for line in lines]
@@ -124,18 +132,6 @@ def _refuse_header(path: Path, number: int, fields: list[str]) -> None:
             f"{path}, line {number}: it names columns ({', '.join(fields)}), and files of one word a line have no such "
             f"line; remove it"
         )
-
-
-def _refuse_numbers(path: Path, width: int, sentences: Sequence[Sentence]) -> None:
-    """Refuse a first column that counts the words of each sentence, which would be read as the words."""
-    if width < 2 or sum(len(words) for words, _ in sentences) < 2:
-        return
-    for begin in (0, 1):
-        if all(words == [str(number + begin) for number in range(len(words))] for words, _ in sentences):
-            raise UserError(
-                f"{path}: its first column counts the words of each sentence ({sentences[0][0][0]}, ...), and words "
-                f"are read from there. Remove that column: {converting(path, 'cut -f 2-')}"
-            )
 
 
 def _auto(path: Path, lines: Sequence[str]) -> Tagged:

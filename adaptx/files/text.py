@@ -18,6 +18,8 @@ _MARKS = (
 )
 _LINE_FEEDS = r"tr '\r' '\n'"
 _WITHOUT_NUL = r"tr -d '\000'"
+WITHOUT_MARKS = r"sed 's/^\xEF\xBB\xBF//'"
+"""A command that removes byte-order marks at the beginnings of lines."""
 _UTF8_MARK = b"\xef\xbb\xbf"
 _OTHER_FILES = (
     (b"\x1f\x8b", "packed by gzip; name it with the ending .gz, or unpack it with gunzip"),
@@ -28,6 +30,12 @@ _OTHER_FILES = (
     (b"\x28\xb5\x2f\xfd", "packed by zstd; unpack it with unzstd"),
 )
 """First bytes of files that are no text, and what to do with them."""
+_STAND_INS = (
+    (b"version https://git-lfs", "a pointer of Git LFS, not the file itself; get that with `git lfs pull`"),
+    (b"<!doctype html", "a web page, not the file itself; download that (on a hub, its raw file)"),
+    (b"<html", "a web page, not the file itself; download that (on a hub, its raw file)"),
+)
+"""First bytes, in small letters, of what is downloaded in a file's place."""
 
 
 def ending(path: Path) -> str:
@@ -78,7 +86,39 @@ def read_bytes(path: Path, most: int | None = None) -> bytes:
     for first, what in _OTHER_FILES:
         if data.startswith(first):
             raise UserError(f"{path} is {what}")
+    refuse_stand_in(path, data)
     return data
+
+
+def refuse_stand_in(path: Path, data: bytes | None = None) -> None:
+    """Refuse what a failed download leaves in a file's place.
+
+    data: the file's bytes, if they are at hand.
+
+    Raises:
+        UserError: the file is a pointer of Git LFS or a web page.
+    """
+    if data is None:
+        with path.open("rb") as stream:
+            data = stream.read(64)
+    begin = data[:64].removeprefix(_UTF8_MARK).lstrip().lower()
+    for first, what in _STAND_INS:
+        if begin.startswith(first):
+            raise UserError(f"{path} is {what}")
+
+
+def refuse_folder(path: Path) -> None:
+    """Refuse a folder where a file of rows belongs, such as the folders of parts that Spark writes.
+
+    Raises:
+        UserError: the path is a folder.
+    """
+    if path.is_dir():
+        found = sorted(each.name for each in path.iterdir() if not each.name.startswith((".", "_")))
+        held = f"it holds: {', '.join(found[:8])}{', ...' if len(found) > 8 else ''}" if found else "it is empty"
+        raise UserError(
+            f"{path} is a folder, and one file of rows is read; {held}. Name a file, or write all rows to one"
+        )
 
 
 def text_lines(text: str) -> list[str]:

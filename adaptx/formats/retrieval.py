@@ -6,13 +6,12 @@ arXiv:1909.10506; multilingual sets: Roy et al. 2020, LAReQA, arXiv:2004.05484).
 Suffixes: Q queries, N candidates, S sequences of a batch, D hidden size.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
 from adaptx.backbones.batching import Encoded, encode_texts
 from adaptx.data.examples import Examples
+from adaptx.data.golds import right_candidates
 from adaptx.formats.interface import Format, Forward, Items, JointLoss, Predicted, Reading, TrainedHead, Training
 from adaptx.search import top_k
 from adaptx.specs import CandidateText, Retrieval, Task
@@ -60,6 +59,7 @@ def predict(examples: Examples, task: Task, _head: TrainedHead | None, forward: 
     assert isinstance(task.format, Retrieval)
     read_as = task.format.ranked_as
     golds, pool = _ranked(examples, task, forward)
+    found = None if golds is None else right_candidates(examples, golds, pool, task.name)
     names: list[str] = pool.columns["id"]
     candidates_ND = forward.remembered(
         ("pool", task.pool, tuple(names), read_as),
@@ -69,7 +69,6 @@ def predict(examples: Examples, task: Task, _head: TrainedHead | None, forward: 
     queries_QD = forward.vectors(encoded)
     places_Qk = top_k(queries_QD, candidates_ND, min(RANKED, len(names)), unit=True).indices
     predictions = [[names[place] for place in places] for places in places_Qk.tolist()]
-    found = None if golds is None else _right(golds, pool)
     details = {"candidates": len(names)}
     return Predicted(predictions, found, examples.rows, [encoded], list(examples.columns["query"]), details)
 
@@ -92,15 +91,6 @@ def _ranked(examples: Examples, task: Task, forward: Forward) -> tuple[list[list
     ids = list(number.values())
     pool = Examples(chosen.rows, {**chosen.columns, "id": ids, "answers": [[name] for name in ids]})
     return [[number[key]] for key in keys], pool
-
-
-def _right(golds: Sequence[Sequence[str]], pool: Examples) -> list[list[str]]:
-    """Ids of each query's right candidates: all that answer one of the ids it asks for."""
-    right: dict[str, list[str]] = {}
-    for name, answered in zip(pool.columns["id"], pool.columns["answers"], strict=True):
-        for key in answered:
-            right.setdefault(key, []).append(name)
-    return [list(dict.fromkeys(name for key in each for name in right.get(key, ()))) for each in golds]
 
 
 def _encode_queries(examples: Examples, reading: Reading) -> Encoded:

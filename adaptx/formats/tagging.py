@@ -141,7 +141,7 @@ def _subwords(tokenizer: Any, sentences: Sequence[Sequence[str]]) -> list[list[l
     words = [list(words) for words in sentences]
     if not words_stand_alone(tokenizer):
         return [_spaced(tokenizer, sentence) for sentence in words]
-    output: Any = tokenizer(words, is_split_into_words=True, add_special_tokens=False) if words else None
+    output: Any = tokenizer(words, is_split_into_words=True, add_special_tokens=False, verbose=False) if words else None
     found: list[list[list[int]]] = []
     for number, sentence in enumerate(words):
         parts: list[list[int]] = [[] for _ in sentence]
@@ -161,7 +161,7 @@ def words_stand_alone(tokenizer: Any) -> bool:
 def _spaced(tokenizer: Any, sentence: list[str]) -> list[list[int]]:
     """Token ids of each word as they are in running text: with the space before it, if it is not the first."""
     texts = [word if place == 0 else f" {word}" for place, word in enumerate(sentence)]
-    ids: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+    ids: list[list[int]] = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"] if texts else []
     return [each or [_unknown(tokenizer)] for each in ids]
 
 
