@@ -108,7 +108,7 @@ def test_hub_commits_are_pinned_cached_or_asked_for(tmp_path, monkeypatch) -> No
     reference.parent.mkdir(parents=True)
     reference.write_text("c" * 40 + "\n")
     assert Sources(None, resolve=resolve).rows(ROWS).commit == "c" * 40
-    pinned = Rows("owner/set", "config", "test", "en", (), revision="d" * 40)
+    pinned = Rows("owner/set", "config", "test", "en", ROWS.columns, revision="d" * 40)
     assert Sources(None).rows(pinned).commit == "d" * 40
     assert len(asked) == 1
 
