@@ -12,6 +12,7 @@ from adaptx.tensor_headers import Shapes, tensor_shapes
 CONFIG = "config.json"
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLED, PICKLED_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
+ADAPTER_CONFIG = "adapter_config.json"
 SETTINGS = (CONFIG, "tokenizer_config.json", "generation_config.json")
 """Files that may name code of the folder's own."""
 HUB_PATTERNS = (
@@ -82,8 +83,16 @@ def check_rows(tokens: Mapping[str, int], rows: int, folder: Path) -> None:
 
 def check_settings(folder: Path) -> None:
     """Raises:
-    UserError: the folder names code of its own, which is never run, or holds weights that are quantised already.
+    UserError: the folder names code of its own, which is never run, holds weights that are quantised already, or a
+        module of peft's, whose base transformers would load in place of these weights.
     """
+    if (folder / ADAPTER_CONFIG).is_file():
+        raise UserError(
+            f"{folder} holds a module of peft's ({ADAPTER_CONFIG}) and a config.json, and transformers would load the "
+            "module's base in place of the weights here. If the module is merged into these weights, remove its files "
+            "from a copy of the folder; else take its base as the model, and the module as a start: "
+            "adaptx.published.published(FOLDER, BASE)"
+        )
     for name in SETTINGS:
         if not (folder / name).is_file():
             continue

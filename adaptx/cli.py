@@ -32,6 +32,7 @@ from adaptx.cli_options import (
     tell,
     telling_left_out,
 )
+from adaptx.cli_paths import new_folder
 from adaptx.cli_rows import evaluate, predict, score
 from adaptx.cli_store import prune, ui
 from adaptx.errors import UserError
@@ -218,9 +219,9 @@ def report(
     settings: SetOption = None,
     limit: LimitOption = None,
     precision: PrecisionOption = None,
-    folder: Annotated[Path, typer.Option("--out", help="Folder for report.html, tables and plots.")] = Path(
-        "adaptx-report"
-    ),
+    folder: Annotated[
+        Path, typer.Option("--out", parser=new_folder, metavar="DIR", help="Folder for report.html, tables and plots.")
+    ] = Path("adaptx-report"),
     tracking: TrackingOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -259,7 +260,7 @@ def report(
 
 def fetch(
     recipe: RecipeFile,
-    folder: Annotated[Path, typer.Option("--to", help="Folder of the mirror.")],
+    folder: Annotated[Path, typer.Option("--to", parser=new_folder, metavar="DIR", help="Folder of the mirror.")],
     model: ModelOption = None,
     size: SizeOption = None,
     settings: SetOption = None,

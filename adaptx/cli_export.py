@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from adaptx.cli_options import DataOption, StoreOption, out, telling_left_out
+from adaptx.cli_paths import new_folder
 from adaptx.opening import DEFAULT_STORE
 from adaptx.sources import Sources
 from adaptx.store import Store
@@ -13,7 +14,7 @@ from adaptx.store import Store
 
 def export(
     stage: Annotated[str, typer.Argument(help="A training's or merge's folder name, or a prefix of its fingerprint.")],
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    folder: Annotated[Path, typer.Argument(parser=new_folder, metavar="DIR", help="A new or empty folder.")],
     library: Annotated[str, typer.Option("--to", help="peft, adapters or transformers: who shall load it.")],
     task: Annotated[str | None, typer.Option("--task", help="Whose head, where several tasks were trained.")] = None,
     store: StoreOption = DEFAULT_STORE,

@@ -9,7 +9,8 @@ from rich.progress import track
 
 from adaptx.catalog.models import find_model
 from adaptx.catalog.support import quantised_refusal
-from adaptx.cli_options import CheckpointingOption, JsonOption, TrackingOption, err, out, tell
+from adaptx.cli_options import CheckpointingOption, JsonOption, StoreOption, TrackingOption, err, out, tell
+from adaptx.cli_paths import new_folder
 from adaptx.errors import UserError
 from adaptx.json_text import json_text
 from adaptx.opening import DEFAULT_STORE
@@ -54,7 +55,12 @@ def memory(
     device: Annotated[str, typer.Option(help="cuda or cpu.")] = "cuda",
     gpu: Annotated[str | None, typer.Option(help="Memory of the device, such as 24GiB: does it fit?")] = None,
     sweep: Annotated[
-        Path | None, typer.Option(help="All combinations of the values given; a CSV file and a plot go here.")
+        Path | None,
+        typer.Option(
+            parser=new_folder,
+            metavar="DIR",
+            help="All combinations of the values given; a CSV file and a plot go here.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -104,9 +110,11 @@ def bench(
     reduction_factor: Reduction = 16,
     steps: Annotated[int, typer.Option(min=1, help="Timed steps of each combination.")] = 5,
     device: Annotated[str | None, typer.Option(help="cuda or cpu; default: the best.")] = None,
-    store: Annotated[Path, typer.Option(envvar="ADAPTX_STORE", help="Where its MLflow database is.")] = DEFAULT_STORE,
+    store: StoreOption = DEFAULT_STORE,
     tracking: TrackingOption = None,
-    to: Annotated[Path, typer.Option("--out", help="Folder for the table and the plots.")] = Path("adaptx-bench"),
+    to: Annotated[
+        Path, typer.Option("--out", parser=new_folder, metavar="DIR", help="Folder for the table and the plots.")
+    ] = Path("adaptx-bench"),
     as_json: JsonOption = False,
 ) -> None:
     """Measure memory and throughput over models, methods, batch sizes and lengths, with random weights; into MLflow.

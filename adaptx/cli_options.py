@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from adaptx.cli_paths import folder, given
 from adaptx.damage import left_out_lines
 from adaptx.store import Store
 
@@ -24,10 +25,19 @@ def tell(text: str) -> None:
 
 
 RecipeFile = Annotated[Path, typer.Argument(help="A Python file with build() -> Recipe.", show_default=False)]
-StoreOption = Annotated[Path, typer.Option("--store", envvar="ADAPTX_STORE", help="Folder of finished stages.")]
+StoreOption = Annotated[
+    Path,
+    typer.Option("--store", envvar="ADAPTX_STORE", parser=folder, metavar="DIR", help="Folder of finished stages."),
+]
 DataOption = Annotated[
     str | None,
-    typer.Option("--data", envvar="ADAPTX_DATA", help="Local mirror of the hub, or `sample` (rows in the package)."),
+    typer.Option(
+        "--data",
+        envvar="ADAPTX_DATA",
+        parser=given,
+        metavar="DIR",
+        help="Local mirror of the hub, or `sample` (rows in the package).",
+    ),
 ]
 ModelOption = Annotated[str | None, typer.Option("--model", help="Hub id or folder, where the recipe takes one.")]
 SizeOption = Annotated[str | None, typer.Option("--size", help="Size of the recipe, where it takes one.")]

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from adaptx.cli_options import DataOption, DeviceOption, JsonOption, StoreOption, err, out, telling_left_out
+from adaptx.cli_paths import new_file
 from adaptx.errors import UserError
 from adaptx.json_text import json_text
 from adaptx.opening import DEFAULT_STORE
@@ -31,7 +32,10 @@ def predict(
     data: DataOption = None,
     device: DeviceOption = None,
     language: LanguageOption = None,
-    target: Annotated[Path | None, typer.Option("--out", help="Write JSON lines here, not to the terminal.")] = None,
+    target: Annotated[
+        Path | None,
+        typer.Option("--out", parser=new_file, metavar="FILE", help="Write JSON lines here, not to the terminal."),
+    ] = None,
 ) -> None:
     """A trained stage's predictions for your own rows, one JSON line a row.
 

@@ -95,6 +95,8 @@ def _convert(text: str, hint: Any) -> Any:
         return _one_of({member.name.lower(): member for member in hint}, text.lower())
     if origin in (tuple, list):
         parts = [part.strip() for part in text.removesuffix(",").split(",")] if text.strip() else []
+        if origin is tuple and given[-1] is not ...:
+            return _of_given_length(parts, given)
         return origin(_convert(part, given[0]) for part in parts)
     if origin in (typing.Union, types.UnionType):
         return _first_that_reads(text, given)
@@ -104,6 +106,12 @@ def _convert(text: str, hint: Any) -> Any:
     raise ValueError(
         f"its type {name} is none that an option can have; use bool, int, float, str, a tuple, or ModelSpec"
     )
+
+
+def _of_given_length(parts: list[str], hints: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(parts) != len(hints):
+        raise ValueError(f"it has {len(parts)} values and takes {len(hints)}; write them with commas between them")
+    return tuple(_convert(part, hint) for part, hint in zip(parts, hints, strict=True))
 
 
 def _one_of(options: dict[str, Any], text: str) -> Any:

@@ -608,3 +608,34 @@ def test_a_servers_ui_is_its_own(adaptx) -> None:
     ended = adaptx("ui", "--tracking", "http://user:secret@host:5000")
     assert ended.status == 0
     assert ended.out.startswith("http://host:5000 is an MLflow server, which has a UI of its own")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("plan", "{recipe}", "--store", ""), "it is empty, as a variable that is not set"),
+        (("plan", "{recipe}", "--data", " "), "it is empty"),
+        (("run", "{recipe}", "--store", "{file}"), "is a file; name a folder"),
+        (("report", "{recipe}", "--out", "{file}"), "is a file; name a folder"),
+        (("report", "{recipe}", "--out", "{file}/out"), "which is a file; name another folder"),
+        (("fetch", "{recipe}", "--to", ""), "it is empty"),
+        (("export", "stage", "{file}", "--to", "peft"), "is a file; name a folder"),
+        (("export", "stage", "{link}", "--to", "peft"), "which is not there"),
+        (("predict", "stage", "rows.csv", "--out", "{file}/rows.jsonl"), "there is no folder"),
+        (("predict", "stage", "rows.csv", "--out", "{here}"), "is a folder; name a file in it"),
+    ],
+)
+def test_paths_are_looked_at_before_any_work(adaptx, recipe, tmp_path, words, said: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    places = {"recipe": recipe, "file": tmp_path / "file", "link": tmp_path / "link", "here": tmp_path}
+    ended = adaptx(*(word.format(**places) for word in words))
+    assert ended.status == 2
+    assert said in " ".join(ended.err.replace("│", " ").split())
+
+
+def test_a_home_folder_after_an_equals_sign_is_the_users(adaptx, recipe, data, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert adaptx("plan", recipe, f"--data=~/{data.name}", "--store=~/mine").status == 0
+    ended = adaptx("report", recipe, f"--data=~/{data.name}", "--store=~/mine", "--out=~/out")
+    assert f"is stored in {tmp_path}/mine" in ended.error

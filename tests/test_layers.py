@@ -77,6 +77,7 @@ LAYERS = {
     "adaptx.cli_export": 7,
     "adaptx.cli_memory": 7,
     "adaptx.cli_options": 7,
+    "adaptx.cli_paths": 7,
     "adaptx.cli_rows": 7,
     "adaptx.cli_store": 7,
     "adaptx.opening": 7,

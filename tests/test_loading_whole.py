@@ -20,6 +20,7 @@ from adaptx.backbones import converting
 from adaptx.backbones.loading import load_network, load_tokenizer
 from adaptx.backbones.output_matrix import output_matrix
 from adaptx.backbones.own_tensors import load_language_model_head
+from adaptx.backbones.whole import WRAPPERS
 from adaptx.catalog.models import find_model
 from adaptx.checkpoint_files import weight_files
 from adaptx.errors import NotFinite, UserError
@@ -453,6 +454,79 @@ def test_a_tokenizer_that_cannot_be_read_is_named(copy, content):
     (folder / "tokenizer.json").write_text(content)
     with pytest.raises(UserError, match="its tokenizer cannot be read"):
         load_tokenizer(ModelSpec(str(folder)), Sources())
+
+
+def test_positions_are_counted_from_the_tokenizers_own_padding(copy):
+    folder = copy("xlm-roberta")
+    own = load_tokenizer(ModelSpec(str(folder)), Sources()).pad_token_id
+    for other in (own + 1, None):
+        with_settings(folder, pad_token_id=other)
+        with pytest.raises(UserError, match=f"pad_token_id {other}, and the tokenizer's padding token .* id {own}"):
+            load_tokenizer(ModelSpec(str(folder)), Sources())
+
+
+OTHER_NETWORKS = (
+    ("bert", {"is_decoder": True}),
+    ("xlm-roberta", {"add_cross_attention": True}),
+    ("bert", {"position_embedding_type": "relative_key"}),
+    ("llama", {"rope_scaling": {"rope_type": "dynamic", "factor": 2.0}}),
+    ("qwen3", {"rope_scaling": {"type": "longrope", "factor": 2.0}}),
+)
+
+
+@pytest.mark.parametrize(("architecture", "settings"), OTHER_NETWORKS)
+def test_settings_that_make_another_network_are_refused(copy, architecture, settings):
+    folder = copy(architecture)
+    with_settings(folder, **settings)
+    with pytest.raises(UserError, match=f"{next(iter(settings))} is .*not supported in {architecture}"):
+        find_model(str(folder))
+    assert next(iter(settings)) in refused(folder), "a checkpoint of the hub is seen when it is loaded"
+
+
+def test_a_folder_with_a_module_of_pefts_is_refused_before_its_base_is_loaded(copy):
+    folder = copy("bert")
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "owner/other"}')
+    assert "published(FOLDER, BASE)" in refused(folder)
+    plan = Recipe("refused", (Evaluate(find_model(str(folder)), tiny.TATOEBA, "xa"),))
+    with pytest.raises(UserError, match="holds a module of peft's"):
+        make_plan(plan, Sources())
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (("adapter_config.json",), "it holds an adapter"),
+        (
+            ("checkpoint-500/config.json", "checkpoint-900/config.json"),
+            "one of the folders in it: checkpoint-500, check",
+        ),
+        ((), "it has no config.json"),
+    ],
+)
+def test_a_folder_that_is_no_checkpoint_says_what_it_is(tmp_path, files, said):
+    for file in files:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("{}")
+    with pytest.raises(UserError, match=said):
+        find_model(str(tmp_path))
+
+
+def test_a_path_that_is_no_folder_is_said_to_be_none(tmp_path):
+    with pytest.raises(UserError, match="there is no such folder"):
+        find_model(str(tmp_path / "gone"))
+    file = tmp_path / "config.json"
+    file.write_text("{}")
+    with pytest.raises(UserError, match=f"name its folder {tmp_path}"):
+        find_model(str(file))
+
+
+@pytest.mark.parametrize("part", WRAPPERS)
+def test_what_wraps_single_layers_is_named(copy, part):
+    folder = copy("bert")
+    rewritten(folder, lambda tensors: {name.replace("layer.1.", f"layer.1.{part}."): t for name, t in tensors.items()})
+    message = refused(folder)
+    assert f"take '{part}.' out of the names" in message
+    assert WRAPPERS[part] in message
 
 
 # Code that comes with a checkpoint.

@@ -10,6 +10,7 @@ import pytest
 from adaptx.catalog import NLI, SIB200, SNLI, TATOEBA, XLMR_BASE
 from adaptx.errors import UserError
 from adaptx.recipe_file import edited, load_recipe
+from adaptx.recipe_options import arguments
 from adaptx.specs import (
     Bottleneck,
     Evaluate,
@@ -76,6 +77,21 @@ def test_options_are_converted_to_their_parameters_types(write) -> None:
     assert load_recipe(file, {"limit": "none"}).name.endswith("None")
     assert load_recipe(file, {"model": "xlm-roberta-base"}).evaluations[0].model == XLMR_BASE
     assert load_recipe(str(file), {"model": "owner/unknown"}).evaluations[0].model.hub_id == "owner/unknown"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1,2.5", (1, 2.5)), ("3, 4", (3, 4.0)), ("1", "it has 1 values and takes 2"), ("1,2,3", "it has 3 values"),
+     ("1.5,2", "it is not a whole number")],
+)  # fmt: skip
+def test_a_tuple_of_given_length_has_a_type_in_each_place(text: str, value: object) -> None:
+    def build(pair: tuple[int, float] = (0, 0.0)) -> None: ...
+
+    if isinstance(value, tuple):
+        assert arguments(build, {"pair": text}) == {"pair": value}
+    else:
+        with pytest.raises(UserError, match=str(value)):
+            arguments(build, {"pair": text})
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,11 @@ def test_what_mlflow_reads_is_taken(uri: str, store: Store) -> None:
     assert address_of(uri, store).check().uri == uri.strip()
 
 
+def test_a_scheme_in_capitals_is_read_as_in_small_letters(store: Store, tmp_path: Path) -> None:
+    address = address_of(f"SQLITE:///{tmp_path}/Runs.db", store).check()
+    assert (address.uri, address.database) == (f"sqlite:///{tmp_path}/Runs.db", tmp_path / "Runs.db")
+
+
 @pytest.mark.parametrize(
     ("uri", "cause"),
     [
@@ -81,6 +86,8 @@ def test_what_mlflow_reads_is_taken(uri: str, store: Store) -> None:
         ("/tmp/mlruns", "names a folder"),
         ("htp://host", "begins with htp://, which MLflow does not know"),
         ("host:5000", "has no scheme"),
+        ("databricks-uc", "a model registry"),
+        ("uc:catalog", "a model registry"),
         ("http://", "has no host"),
         ("http://host:port", "has no host, or a port that is none"),
         ("http://host:99999", "has no host, or a port that is none"),
@@ -96,7 +103,10 @@ def test_what_mlflow_reads_is_taken(uri: str, store: Store) -> None:
 def test_what_cannot_work_is_refused_with_the_remedy(uri: str, cause: str, store: Store) -> None:
     with pytest.raises(UserError, match=re.escape(cause)) as refused:
         address_of(uri, store).check()
-    assert any(remedy in str(refused.value) for remedy in ("http://HOST:PORT", "sqlite:////absolute", "@HOST/DATABASE"))
+    assert any(
+        remedy in str(refused.value)
+        for remedy in ("http://HOST:PORT", "sqlite:////absolute", "@HOST/DATABASE", "databricks://")
+    )
     assert "s3cr3t" not in str(refused.value)
 
 

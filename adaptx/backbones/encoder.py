@@ -11,6 +11,7 @@ from torch import Tensor
 from adaptx.backbones.backbone import UNBOUNDED, Backbone
 from adaptx.backbones.batching import TokenBatch
 from adaptx.backbones.rows import Rows, to_row
+from adaptx.backbones.tokenizers import POSITIONS_AFTER_PADDING
 from adaptx.specs.architecture import ARCHITECTURES
 
 
@@ -21,7 +22,7 @@ class Encoder(Backbone):
     def _first_position(self) -> int:
         """The position table of XLM-R and of its larger kin begins after its padding id."""
         config = self.network.config
-        return config.pad_token_id + 1 if config.model_type in ("xlm-roberta", "xlm-roberta-xl") else 0
+        return config.pad_token_id + 1 if config.model_type in POSITIONS_AFTER_PADDING else 0
 
     @property
     def most_tokens(self) -> int:

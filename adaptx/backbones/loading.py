@@ -18,6 +18,7 @@ from adaptx.backbones.pairs import separate_pairs
 from adaptx.backbones.tokenizers import read_tokenizer
 from adaptx.backbones.whole import Loaded, check_numbers, check_ties, check_whole
 from adaptx.catalog.models import FAMILIES
+from adaptx.catalog.models.config import departure
 from adaptx.checkpoint_files import CONFIG, read_settings, stored_shapes, weight_files
 from adaptx.errors import NotFinite, UserError
 from adaptx.sources import Sources
@@ -83,6 +84,11 @@ def _config(folder: Path, model: ModelSpec) -> Any:
     if config.model_type not in FAMILIES:
         raise UserError(
             f"{model.hub_id}: architecture {config.model_type!r} is not supported; supported: {', '.join(FAMILIES)}"
+        )
+    # Of checkpoints from the hub, planning has not seen this file.
+    if (odd := departure(read_settings(folder / CONFIG))) is not None:
+        raise UserError(
+            f"{folder / CONFIG}: {odd}, which is not supported in {config.model_type}; take another checkpoint"
         )
     return config
 

@@ -6,12 +6,16 @@ from typing import Any
 from adaptx.checkpoint_files import CONFIG, check_rows, read_settings
 from adaptx.errors import UserError
 
+POSITIONS_AFTER_PADDING = ("xlm-roberta", "xlm-roberta-xl")
+"""Architectures whose first position is the one after the padding token's id."""
+
 
 def read_tokenizer(folder: Path) -> Any:
     """Return the fast tokenizer of a checkpoint's folder.
 
     Raises:
-        UserError: it cannot be read, or has tokens for which the embeddings have no row.
+        UserError: it cannot be read, has tokens for which the embeddings have no row, or another padding token than
+            config.json where positions are counted from it.
     """
     try:
         tokenizer = _read(folder)
@@ -22,9 +26,18 @@ def read_tokenizer(folder: Path) -> Any:
             f"{folder}: its tokenizer cannot be read ({type(error).__name__}: {why}); copy or download tokenizer.json "
             "and tokenizer_config.json again"
         ) from error
-    rows = read_settings(folder / CONFIG).get("vocab_size")
-    if isinstance(rows, int):
+    settings = read_settings(folder / CONFIG)
+    if isinstance(rows := settings.get("vocab_size"), int):
         check_rows(tokenizer.get_vocab(), rows, folder)
+    if settings.get("model_type") in POSITIONS_AFTER_PADDING:
+        padding = settings.get("pad_token_id", 1)
+        if padding != tokenizer.pad_token_id:
+            raise UserError(
+                f"{folder}: config.json has pad_token_id {padding}, and the tokenizer's padding token is "
+                f"{tokenizer.pad_token!r} with id {tokenizer.pad_token_id}. This architecture counts positions from "
+                "that id, so every text would be read at wrong positions: take the tokenizer and the config.json "
+                "that the weights were trained with"
+            )
     return tokenizer
 
 

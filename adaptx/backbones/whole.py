@@ -35,6 +35,14 @@ LEFT_OVER = re.compile(
     r"|(^|\.)embeddings\.(word_embeddings\._weight|position_embeddings\.weight)$"
 )
 """Tensors of published checkpoints that no network of their architecture has."""
+WRAPPERS = {
+    "_orig_mod": "torch.compile",
+    "_fsdp_wrapped_module": "FSDP",
+    "_checkpoint_wrapped_module": "activation checkpointing",
+    "_forward_module": "a trainer",
+    "base_layer": "peft",
+}
+"""Parts of names that wrappers around single layers leave, and whose they are."""
 SHOWN = 4
 
 
@@ -183,6 +191,12 @@ def _cause(missing: list[str], left: list[str], stored: Shapes) -> str:
         return (
             f"Every name begins with {prefix!r}, as a wrapper such as DataParallel or torch.compile leaves them: save "
             "the wrapped model itself (model.module.save_pretrained(...)), or take the prefix off the names"
+        )
+    wrapper = next((part for name in left for part in name.split(".") if part in WRAPPERS), None)
+    if wrapper is not None:
+        return (
+            f"Names hold {wrapper!r}, which {WRAPPERS[wrapper]} puts around layers: save the model without it, or take "
+            f"'{wrapper}.' out of the names"
         )
     numbers = [
         {int(found[1]) for name in names if (found := re.search(r"\.(\d+)\.", name))} for names in (missing, left)

@@ -15,7 +15,8 @@ from adaptx.store import Store
 
 SERVERS = ("http", "https")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
-DATABRICKS = ("databricks", "databricks-uc", "uc")
+DATABRICKS = ("databricks",)
+REGISTRIES = ("databricks-uc", "uc")
 SQLITE = "sqlite:///"
 OWN_DATABASE = "mlflow.db"
 SHORTEST_SECRET = 3
@@ -89,6 +90,11 @@ class Address:
 
     def _check_form(self) -> None:
         scheme = self.scheme
+        if self.uri.partition(":")[0] in REGISTRIES:
+            raise UserError(
+                f"the tracking address {self.uri.partition(':')[0]} is that of a model registry, where MLflow records "
+                "no runs; write databricks, or databricks://PROFILE"
+            )
         if scheme in ("", "file"):
             raise UserError(
                 "the tracking address names a folder, and MLflow keeps runs in folders no more; a database does it: "
@@ -158,6 +164,9 @@ class Address:
 def address_of(tracking: str | None, store: Store) -> Address:
     """Return where to record: what is given, else what MLFLOW_TRACKING_URI names, else SQLite inside the store."""
     uri = (tracking or os.environ.get("MLFLOW_TRACKING_URI") or "").strip()
+    if (found := _SCHEME.match(uri)) is not None:
+        # SQLAlchemy knows its databases by names in small letters.
+        uri = f"{found[0].lower()}{uri[found.end() :]}"
     own = store.root / OWN_DATABASE
     if not uri or uri == f"{SQLITE}{own}":
         return Address(f"{SQLITE}{own}", own, own=True)

@@ -162,6 +162,7 @@ FAMILIES: dict[str, ModelFamily] = {name: architecture.family for name, architec
 """Supported architectures: a config.json's `model_type` -> family."""
 
 
+SHOWN = 6
 _CUT = re.compile(r"(.+)\[:(\d+)\]")
 """`NAME[:6]`: a checkpoint's first six layers, as Python slices are written."""
 _QUANTISED = re.compile(rf"(.+):({'|'.join(kind.value for kind in Quantisation)})")
@@ -187,6 +188,12 @@ def find_model(name: str) -> ModelSpec:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return from_config(str(folder.resolve()), folder / "config.json")
+    if folder.is_absolute() or name.startswith((".", "~")):
+        raise UserError(
+            f"model {name!r}: there is no such folder"
+            + (f"; it is a file, name its folder {folder.parent}" if folder.is_file() else ", or none that can be read")
+            + ". Give the folder that holds the checkpoint's config.json"
+        )
     by_short = {model.name: model for model in MODELS.values()}
     if name in by_short:
         return by_short[name]
@@ -205,7 +212,7 @@ def from_config(hub_id: str, config_path: Path) -> ModelSpec:
         UserError: no config.json, or an architecture that is not supported.
     """
     if not config_path.is_file():
-        raise UserError(f"{config_path.parent} is no model folder: it has no config.json")
+        raise UserError(f"{config_path.parent} is no model folder: it has no config.json{_instead(config_path.parent)}")
     try:
         config = json.loads(config_path.read_text())
     except ValueError as error:
@@ -224,6 +231,17 @@ def from_config(hub_id: str, config_path: Path) -> ModelSpec:
                          known.citation, known.seen)  # fmt: skip
     framing = FRAMING[FAMILIES[shape.model_type]]
     return ModelSpec(hub_id, FAMILIES[shape.model_type], framing, framing, shape=shape)
+
+
+def _instead(folder: Path) -> str:
+    """Return what a folder without a config.json looks like, and what to name in its place."""
+    if (folder / "adapter_config.json").is_file():
+        return (
+            "; it holds an adapter. Take its base as the model, and the adapter as a start: "
+            "adaptx.published.published(FOLDER, BASE)"
+        )
+    inner = sorted(found.parent.name for found in folder.glob("*/config.json"))
+    return f"; name one of the folders in it: {', '.join(inner[:SHOWN])}" if inner else ""
 
 
 def _known(hub_id: str, shape: Shape) -> ModelSpec | None:

@@ -24,6 +24,12 @@ HEAD_SIZES = {"qwen3": 128, "gemma2": 256, "gemma3_text": 256, "t5": 64, "mt5": 
 SET_NOWHERE = ("attention_bias", "mlp_bias", "norm_bias", "conv_kernel_size", "use_bidirectional_attention")
 """Settings that make other layers than the supported architectures have."""
 
+OF_DECODERS = ("is_decoder", "add_cross_attention")
+"""Settings that make a decoder of an encoder: its tokens no longer see what follows them."""
+
+SHARED_ROTATIONS = ("dynamic", "longrope", "su")
+"""Rotary positions that change with the longest text of a batch, so that a text would depend on those beside it."""
+
 DEBERTA = {
     "relative_attention": True,
     "share_att_key": True,
@@ -45,7 +51,7 @@ def read_shape(config: dict[str, Any]) -> Shape:
     if model_type not in ARCHITECTURES:
         why = ARCHITECTURES_REFUSED.get(model_type or "", f"supported: {', '.join(ARCHITECTURES)}")
         raise UserError(f"architecture {model_type!r} is not supported; {why}")
-    if (odd := _departure(config)) is not None:
+    if (odd := departure(config)) is not None:
         raise UserError(f"{odd}, which is not supported in {model_type}; take another checkpoint")
     architecture = ARCHITECTURES[model_type]
     hidden_size, heads = _size(config, "hidden size"), _size(config, "heads")
@@ -91,11 +97,19 @@ def _feed_forward(config: dict[str, Any]) -> str:
     return config.get("feed_forward_proj", "relu" if config["model_type"] == "t5" else "gated-gelu")
 
 
-def _departure(config: dict[str, Any]) -> str | None:
+def departure(config: dict[str, Any]) -> str | None:
     """A setting under which a layer is not made as its architecture's are, or None."""
     model_type = config["model_type"]
     if (set_here := next((name for name in SET_NOWHERE if config.get(name)), None)) is not None:
         return f"{set_here} is set"
+    if ARCHITECTURES[model_type].family is ModelFamily.ENCODER:
+        if (set_here := next((name for name in OF_DECODERS if config.get(name)), None)) is not None:
+            return f"{set_here} is set"
+        if (kind := config.get("position_embedding_type")) not in (None, "absolute"):
+            return f"position_embedding_type is {kind!r}"
+    rotation = config.get("rope_scaling") or {}
+    if (kind := rotation.get("rope_type", rotation.get("type"))) in SHARED_ROTATIONS:
+        return f"rope_scaling is {kind!r}, which depends on the other texts of a batch"
     if (form := _feed_forward(config)) not in (("relu", "gated-gelu") if model_type == "t5" else ("gated-gelu",)):
         return f"feed_forward_proj is {form!r}"
     if model_type == "deberta-v2":
