@@ -7,24 +7,24 @@ import typer
 
 
 def folder(text: str | Path) -> Path:
-    """Return a folder that is there or can be made.
+    """Return the path of a folder.
 
     Raises:
-        BadParameter: no path, a file, or a place below a file or where nothing may be written.
+        BadParameter: the text is empty.
     """
-    path = _path(text)
-    if path.is_file():
-        raise typer.BadParameter(f"{path} is a file; name a folder")
-    return path
+    # The shell leaves `~` as it is after an equals sign.
+    return Path(given(str(text))).expanduser()
 
 
 def new_folder(text: str | Path) -> Path:
     """Return a folder to write to.
 
     Raises:
-        BadParameter: as `folder`; or a place where nothing can be written.
+        BadParameter: no path, a file, or a place where no folder can be made or written to.
     """
     path = folder(text)
+    if path.is_file():
+        raise typer.BadParameter(f"{path} is a file; name a folder")
     if path.is_symlink() and not path.exists():
         raise typer.BadParameter(
             f"{path} is a link to {path.readlink()}, which is not there; remove it, or name a folder"
@@ -43,7 +43,7 @@ def new_file(text: str | Path) -> Path:
     Raises:
         BadParameter: no path, a folder, or one in a folder that is not there.
     """
-    path = _path(text)
+    path = folder(text)
     if path.is_dir():
         raise typer.BadParameter(f"{path} is a folder; name a file in it")
     if not path.absolute().parent.is_dir():
@@ -60,8 +60,3 @@ def given(text: str) -> str:
     if not str(text).strip():
         raise typer.BadParameter("it is empty, as a variable that is not set leaves it; give a value, or leave it out")
     return text
-
-
-def _path(text: str | Path) -> Path:
-    # The shell leaves `~` as it is after an equals sign.
-    return Path(given(str(text))).expanduser()

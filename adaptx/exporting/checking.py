@@ -96,8 +96,8 @@ def check_folder(folder: Path, found: HeadClass, head: TrainedHead, probes: Prob
         model, info = auto.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False, output_loading_info=True
         )
-        load_tokenizer: Any = transformers.AutoTokenizer.from_pretrained
-        tokenizer = load_tokenizer(folder, local_files_only=True, trust_remote_code=False)
+        auto_tokenizer: Any = transformers.AutoTokenizer
+        tokenizer = auto_tokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     if lost := sorted({*info["missing_keys"], *info["unexpected_keys"]}):
         raise UserError(_differs(f"the tensors {', '.join(lost[:6])} are not loaded"))
     largest = 0.0
