@@ -94,11 +94,13 @@ def evaluate(
     if as_json:
         typer.echo(json_text(scores, indent=1))
         return
+    clusters, rows = scores["clusters"], scores["rows_used"]
+    drawn = f"{clusters} clusters" if clusters is not None and clusters < rows else "rows"
     for name, value in scores["metrics"].items():
         low, high = scores["intervals"][name]
-        shown = f"{100 * value:.1f} % (95 % interval over rows {100 * low:.1f} to {100 * high:.1f})"
-        out.print(f"{name}: {shown}, {scores['rows_used']} rows", highlight=False)
-    for sentence in sentences(scores["one_class"], scores["rows_used"]):
+        shown = f"{100 * value:.1f} % (95 % interval over {drawn} {100 * low:.1f} to {100 * high:.1f})"
+        out.print(f"{name}: {shown}, {rows} rows", highlight=False)
+    for sentence in sentences(scores["one_class"], rows):
         err.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -14,6 +14,7 @@ from adaptx.composition.mixing_record import MixingRecord
 from adaptx.data.examples import Examples
 from adaptx.data.reading import read_pool
 from adaptx.errors import NotFinite
+from adaptx.files.left_out import LeftOut
 from adaptx.formats import behaviour
 from adaptx.formats.interface import Predicted, Read, Reading, TrainedHead
 from adaptx.gradients import Setting
@@ -27,7 +28,7 @@ class Evaluator:
     """A model in evaluation mode with the way it is read: predictions for any rows.
 
     sources, limit: for a retrieval task's pool. memory: vectors of pools, shared by evaluators of one model. record: if
-    set, is told of each batch that is read.
+    set, is told of each batch that is read. pool_left_out: what of the last pool did not become a candidate.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Evaluator:
         self.progress, self.name = progress or Silent(), name
         self.memory = {} if memory is None else memory
         self.record: MixingRecord | None = None
+        self.pool_left_out: tuple[LeftOut, ...] = ()
 
     def predict(self, examples: Examples, task: Task, head: TrainedHead | None) -> Predicted:
         """Predictions for the rows, with golds where they are labelled."""
@@ -92,7 +94,9 @@ class Evaluator:
 
     def pool(self, task: Task, wanted: Sequence[str]) -> Examples:
         """The task's candidates; under a row limit, at least those that are right for the `wanted` ids."""
-        return read_pool(task, self.sources, self.limit, wanted)
+        pool = read_pool(task, self.sources, self.limit, wanted)
+        self.pool_left_out = pool.left_out
+        return pool
 
     def remembered(self, key: object, make: Callable[[], Tensor]) -> Tensor:
         """What `make` returned for that key before, with the same model and framing."""

@@ -138,7 +138,7 @@ class Identities:
             "train": [self._rows(rows, train.limit, pick) for rows in task.train],
             "drawn_by": train.draw_seed if train.limit is not None else None,
             "development": [self._rows(rows, None, pick) for rows in task.development] if selects else None,
-            "pool": [self._rows(rows, None, pick) for rows in _selection_pool(task)] if selects else None,
+            "pool": [self._rows(rows, None, pick) for rows in selection_pool(task)] if selects else None,
             "metric": task.metrics[0] if selects else None,
         }
 
@@ -164,7 +164,7 @@ class Identities:
                 read_in(search_framing(merge, task), [rows.language for rows in task.development]), "framing"
             ),
             "development": [self._rows(rows, search.limit, pick) for rows in task.development],
-            "pool": [self._rows(rows, search.limit, pick) for rows in _selection_pool(task)],
+            "pool": [self._rows(rows, search.limit, pick) for rows in selection_pool(task)],
             "metric": task.metrics[0],
         }
 
@@ -233,12 +233,12 @@ def inputs_read(stage: Stage) -> tuple[Rows | ModelSpec, ...]:
     if isinstance(stage, Train):
         selects = isinstance(stage.config.selection, Best)
         further = (
-            tuple(r for task in stage.tasks for r in (*task.development, *_selection_pool(task))) if selects else ()
+            tuple(r for task in stage.tasks for r in (*task.development, *selection_pool(task))) if selects else ()
         )
         return (stage.model, *stage.task.train, *further)
     if isinstance(stage, Merge):
         search = searched(stage.rule)
-        return (stage.model, *((*search.task.development, *_selection_pool(search.task)) if search else ()))
+        return (stage.model, *((*search.task.development, *selection_pool(search.task)) if search else ()))
     rows = (stage.task.rows_in(stage.language), *stage.task.pool)
     return (stage.model, *rows) if isinstance(stage.model, ModelSpec) else rows
 
@@ -249,7 +249,7 @@ def modules_read(stage: Stage) -> tuple[Published, ...]:
     return tuple(source for source in taken if isinstance(source, Published))
 
 
-def _selection_pool(task: Task) -> tuple[Rows, ...]:
+def selection_pool(task: Task) -> tuple[Rows, ...]:
     """The candidates that development queries are ranked among; pairs, as in training rows, bring their own."""
     return task.pool if any(rows.column("gold") for rows in task.development) else ()
 

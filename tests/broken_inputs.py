@@ -336,7 +336,7 @@ def row_faults(kind: str) -> dict[str, tuple[Callable[[list[dict[str, object]]],
         faults |= {
             "fewer tags": (lambda rows: rows[3].update(tags=["O"]), "tag"),
             "an unknown tag": (lambda rows: rows[3].update(tags=["B-PRE", "O"]), "B-PRE"),
-            "no tokens": (lambda rows: rows[3].update(tokens=[], tags=[]), "row 3"),
+            "no tokens": (lambda rows: rows[3].update(tokens=[], tags=[]), "it has no tokens"),
         }
     if kind == "answers":
         faults |= {

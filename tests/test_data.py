@@ -14,6 +14,7 @@ from adaptx.data.checking import check
 from adaptx.data.examples import Examples, joined
 from adaptx.data.limiting import limited_rows
 from adaptx.data.limiting import shares as shares_of
+from adaptx.data.origin import Origin
 from adaptx.data.reading import read_all, read_rows, read_training
 from adaptx.data.selecting import Kept, kept_rows, select
 from adaptx.data.tables import Table, python_table
@@ -44,9 +45,9 @@ SHARED = Path(__file__).parents[2] / "shared" / "data" / "hub"
 
 def read(rows: Rows, task_format: TaskFormat, columns: dict[str, list], limit: int | None = None) -> Examples:
     """As a parquet file of the hub is read, from memory."""
-    table = dataclasses.replace(python_table("set", columns), own=False)
+    table = dataclasses.replace(python_table(Origin("set"), columns), own=False)
     examples = select(rows, task_format, table, limited(rows, task_format, table, limit))
-    check(examples, task_format, "set")
+    check(examples, task_format, Origin("set"))
     return examples
 
 
@@ -101,7 +102,7 @@ def test_filters_look_at_block_after_block(monkeypatch) -> None:
     monkeypatch.setattr("adaptx.data.selecting.BLOCK_ROWS", 2)
     assert read(ROWS, FORMAT, TABLE).rows == (0, 2, 3, 4)
     asked: list[int] = []
-    table = python_table("set", TABLE)
+    table = python_table(Origin("set"), TABLE)
     counted = dataclasses.replace(table, values=lambda name, rows: (asked.extend(rows), table.values(name, rows))[1])
     assert list(kept_rows(dataclasses.replace(ROWS, stop=1), FORMAT, counted).rows) == [0]
     assert asked == [0, 1], "what lies behind the slice is not read"
@@ -316,7 +317,9 @@ def test_answers_that_stand_elsewhere_are_left_out_of_training_and_counted(tmp_p
     assert (left.reason, left.count, left.first) == ("the answer does not stand where the row says", 2, 18)
     assert len(read_rows(rows, task.format, Sources(tmp_path))) == 20, "answers are scored wherever they stand"
     write(tmp_path, rows, answers_at(4, 6))
-    with pytest.raises(UserError, match=r"in 1 of 2 rows .*; in row 1 'cat' should begin at 6, where 't sat' stands"):
+    with pytest.raises(
+        UserError, match=r"in 1 of 2 rows .*: at .*, row 1, .cat. should begin at 6, where .t sat. stands"
+    ):
         read_training(task, Sources(tmp_path))
     without = dataclasses.replace(task, train=(dataclasses.replace(rows, columns=QA[:3]),))
     with pytest.raises(UserError, match="training needs where each answer begins"):

@@ -102,7 +102,7 @@ OWN = {
     "multiple choice by role": (
         Task("copa", MultipleChoice(), train=(COPA,)),
         {"text": ["p"], "question": ["So?"], "choices": [["x", "y", "z"]], "label": [2]},
-        "row 0: label '?2'? is none of 0, 1, by which choices are known",
+        "(row 0|line [12]): label '?2'? is none of 0, 1, by which choices are known",
     ),
     "question answering": (
         Task("squad", QuestionAnswering(), train=(SQUAD,)),
@@ -159,13 +159,13 @@ def test_files_of_every_format(tmp_path, name: str, ending: str) -> None:
         ("rows.csv", "", "cannot be read as csv: it is empty"),
         ("rows.csv", 'a,b\n"x,1\n', "cannot be read as csv"),
         ("rows.csv", "premise,hypothesis,label\na,b,c,0\n", r"line 2: 4 cells under 3 columns \(premise, hyp.*a comma"),
-        ("rows.csv", "premise,hypothesis,label\na,b,7\n", r"row 0: label '7' is not in the label set \(entailment"),
+        ("rows.csv", "premise,hypothesis,label\na,b,7\n", r"rows.csv, line 2: label '7' is not in the label set"),
         ("rows.jsonl", "{not json\n", "cannot be read as jsonl: line 1"),
         ("rows.jsonl", "[1]\n", r"line 1 is no object: \[1\]"),
         (
             "rows.jsonl",
             '{"text": "a", "pair": "b", "label": 0}\n{"text": "a", "label": 0}\n',
-            "row 1: pair is None, not",
+            "line 2: pair is None, not",
         ),
         ("rows.parquet", "not parquet", "cannot be read as parquet"),
         ("rows.xlsx", "x", r"files ending in \.csv, \.tsv, \.jsonl, \.parquet are read, not \.xlsx"),
@@ -183,7 +183,7 @@ def test_lists_in_csv_are_json(tmp_path) -> None:
     file = tmp_path / "rows.csv"
     file.write_text('tokens,tags\n"[""a""]","[""O""]"\na b,O O\n')
     with pytest.raises(
-        UserError, match=r"row 1: tokens is 'a b', not a JSON list; write it as \[\"first\", \"second\"\]"
+        UserError, match=r"line 3: tokens is 'a b', not a JSON list; write it as \[\"first\", \"second\"\]"
     ):
         read_file(file, Task("ner", TAGS, train=(NER,)), labelled=True)
 
@@ -266,7 +266,7 @@ def test_columns_may_be_called_otherwise_and_optional_ones_are_found(tmp_path) -
     task = local_task("news", TOPICS, {"en": file}, columns={"text": ("one", "two"), "label": "gold"})
     assert read_training(task, Sources(None)).columns == {"text": ["a b"], "label": ["sport"], "pair": ["c"]}
     with pytest.raises(
-        UserError, match=r"Classification has no role words; it has: text, label, pair\. Write columns="
+        UserError, match=r"Classification has no role words; it has: text, label, pair, cluster\. Write columns="
     ):
         local_task("news", TOPICS, {"en": file}, columns={"words": "one"})
     with pytest.raises(UserError, match=r"no column 'text' \(read as text\); it has: one, two, gold, pair"):

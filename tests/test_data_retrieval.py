@@ -183,10 +183,10 @@ def test_plain_candidates_are_right_for_their_own_id(tmp_path) -> None:
     task = Task("t", Retrieval(), pool=(rows("plain", columns),))
     pool = read_pool(task, sources)
     assert pool.columns == {"id": ["Q1", "Q2"], "candidate": ["a A", "b B"], "answers": [["Q1"], ["Q2"]]}
-    write(tmp_path, "plain", {"id": ["Q1", "Q1"], "name": ["a", "b"], "text": ["A", "B"]})
+    sources = write(tmp_path, "plain", {"id": ["Q1", "Q1"], "name": ["a", "b"], "text": ["A", "B"]})
     with pytest.raises(UserError, match=r"have the id 'Q1' twice \(again in row 1\)"):
         read_pool(task, sources)
-    write(tmp_path, "plain", {"id": ["Q1", None], "name": ["a", "b"], "text": ["A", "B"]})
+    sources = write(tmp_path, "plain", {"id": ["Q1", None], "name": ["a", "b"], "text": ["A", "B"]})
     with pytest.raises(UserError, match="row 1: id is None"):
         read_pool(task, sources)
     with pytest.raises(UserError, match="task t has no candidates to rank"):

@@ -193,7 +193,7 @@ def test_few_target_rows_continue_module_and_head(world, done):
         torch.testing.assert_close(modules[1][key], modules[0][key], atol=1e-6, rtol=0)
 
 
-def test_a_user_file_with_an_unknown_label_is_named_by_its_row(world, done, tmp_path):
+def test_a_user_file_with_an_unknown_label_is_named_by_its_line(world, done, tmp_path):
     from adaptx.execution.serving import score_file
     from adaptx.specs import Resources
 
@@ -201,8 +201,34 @@ def test_a_user_file_with_an_unknown_label_is_named_by_its_row(world, done, tmp_
     name = tiny.folder_of(plan, shop, cases(world.models)["lora-bert-bf16"]).name
     file = tmp_path / "bad.csv"
     file.write_text("premise,hypothesis,label\nbafo,bafo,neutral\nbafo,bafo,perhaps\n")
-    with pytest.raises(UserError, match=r"row 1: label 'perhaps' is not in the label set"):
+    with pytest.raises(UserError, match=r"line 3: label 'perhaps' is not in the label set"):
         score_file(shop.store, world.sources, name, file, Resources("cpu"))
+
+
+def test_intervals_of_a_users_file_draw_rows_that_share_a_text_together(world, done, tmp_path):
+    """Rows that stand three times tell no more than one: only a column `cluster` says that they are independent."""
+    from adaptx.execution.serving import score_file
+    from adaptx.specs import Resources
+
+    plan, shop, _ = done
+    name = tiny.folder_of(plan, shop, cases(world.models)["lora-bert-bf16"]).name
+    file = tmp_path / "mine.jsonl"
+    rows = [
+        {"premise": tiny.word("en", number), "hypothesis": tiny.word("en", 1), "label": tiny.LABELS[number % 3]}
+        for number in range(12)
+    ]
+
+    def scored(rows: list) -> dict:
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return score_file(shop.store, world.sources, name, file, Resources("cpu"))
+
+    once, thrice = scored(rows), scored([row for row in rows for _ in range(3)])
+    apart = scored([{**row, "cluster": f"{row['premise']}{copy}"} for row in rows for copy in range(3)])
+    assert once["metrics"] == thrice["metrics"] == apart["metrics"]
+    assert (once["clusters"], thrice["clusters"], apart["clusters"]) == (12, 12, 36)
+    (low, high), (narrow_low, narrow_high) = thrice["intervals"]["accuracy"], apart["intervals"]["accuracy"]
+    assert [low, high] == once["intervals"]["accuracy"]
+    assert narrow_high - narrow_low < high - low
 
 
 def test_predict_gives_the_very_probabilities_of_the_training(world, done):

@@ -12,7 +12,7 @@ import tiny
 from pipeline import FULL, LORA, scores, topic
 
 from adaptx.catalog import local_task
-from adaptx.data.reading import read_rows
+from adaptx.data.reading import read_rows, read_training
 from adaptx.errors import UserError
 from adaptx.execution.local import run
 from adaptx.files.left_out import LeftOut
@@ -20,7 +20,7 @@ from adaptx.plan import Status
 from adaptx.progress import Silent
 from adaptx.report.provenance import left_out_table
 from adaptx.sources import Sources
-from adaptx.specs import Evaluate, Hidden, QuestionAnswering, Sequential, Train
+from adaptx.specs import Evaluate, Hidden, QuestionAnswering, Retrieval, Sequential, Train
 from adaptx.store import Store
 
 
@@ -140,6 +140,47 @@ def test_what_is_left_out_is_said_once_a_set_and_recorded(world, tmp_path):
     assert {tuple(cell.text for cell in row) for row in table.rows} == {
         (each.where, "left out: no gold label (1)", f"{each.count} rows", f"row {each.first}") for each in expected
     }
+
+
+def test_what_a_pool_leaves_out_is_said_and_recorded(world, tmp_path):
+    """Candidates are rows like others: a blank line among them is counted where queries are scored against them."""
+    questions, candidates = tmp_path / "questions.jsonl", tmp_path / "candidates.jsonl"
+    words = [tiny.word("en", number) for number in range(4)]
+    questions.write_text("".join(json.dumps({"query": word, "gold": [word]}) + "\n" for word in words))
+    pool = [json.dumps({"id": word, "candidate": word}) for word in words]
+    candidates.write_text("\n".join([*pool[:2], "", *pool[2:]]))
+    task = local_task("search", Retrieval(), evaluation={"en": questions}, pool={"en": candidates})
+    stage = Evaluate(world.bert, task, "en")
+    plan, shop = tiny.workshop(world, tmp_path / "store", (stage,))
+    noted = Noted()
+    run(plan, shop, noted)
+    expected = LeftOut("blank", 1, 3, "line", str(candidates))
+    assert [line for line in noted.lines if "left out" in line] == [str(expected)]
+    scores = json.loads((tiny.folder_of(plan, shop, stage) / "scores.json").read_text())
+    assert scores["left_out"] == [dataclasses.asdict(expected)]
+    candidates.write_text("\n".join([*pool, pool[0]]))
+    plan, shop = tiny.workshop(world, tmp_path / "store", (stage,))
+    with pytest.raises(UserError, match=r"have the id .* twice"):
+        run(plan, shop, noted)
+
+
+def test_rows_that_any_seed_draws_are_checked_before_the_first_stage(world, tmp_path):
+    """Each training reads its own rows under a limit: a bad one that only the second draws stops the run at once."""
+    path, scored = tmp_path / "rows.jsonl", tmp_path / "scored.jsonl"
+    rows = [{"text": f"word {number}", "label": tiny.TOPICS[number % 3]} for number in range(30)]
+    lines = [json.dumps(row) + "\n" for row in rows]
+    path.write_text("".join(lines))
+    scored.write_text("".join(lines))
+    task = local_task("mine", tiny.TOPIC.format, {"en": path}, evaluation={"en": scored})
+    trainings = [tiny.train(world.bert, task, LORA, limit=6, limit_seed=seed) for seed in (1, 2)]
+    drawn = [read_training(task, Sources(), 6, seed).rows for seed in (1, 2)]
+    bad = min({*drawn[1]} - {*drawn[0]})
+    lines[bad] = json.dumps({**rows[bad], "text": 7}) + "\n"
+    path.write_text("".join(lines))
+    stages = tuple(Evaluate(each, task, "en") for each in trainings)
+    with pytest.raises(UserError, match=f"line {bad + 1}: text is 7"):
+        tiny.execute(world, tmp_path / "store", stages)
+    assert not list((tmp_path / "store").glob("train/*"))
 
 
 def test_one_class_alone_is_said_and_recorded(world, tmp_path):

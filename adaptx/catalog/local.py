@@ -25,7 +25,7 @@ from adaptx.specs import (
     Task,
     TaskFormat,
 )
-from adaptx.specs.task import LOCAL
+from adaptx.specs.task import CLUSTER_ROLE, LOCAL
 
 Files = Mapping[str, str | PathLike[str]]
 """Language -> file; a relative path begins in the folder where adaptx is started."""
@@ -72,6 +72,9 @@ def local_task(
     columns: role of the format -> column of the files, where they differ. Labels and tags are their names, or their
     numbers in the format's order. In CSV and TSV files lists (choices, tokens, answers) are JSON lists. A file with
     another content is another input: its SHA-256 is in the identity of all that read it.
+
+    Any format has the role `cluster`: rows with one value there (a document) are drawn together by a row limit, and
+    resampled together by the report.
 
         NEWS = local_task("news", Classification(("sport", "politics")),
                           train={"en": "train.csv"}, evaluation={"sw": "swahili.jsonl"})
@@ -134,14 +137,14 @@ def _rows(file: Path, language: str, use: str, task_format: TaskFormat, columns:
         )
     tagging = isinstance(task_format, Tagging)
     named = [name for column in columns.values() for name in ((column,) if isinstance(column, str) else column)]
-    looked_for = [role for kind in _kinds(task_format) for role in (*kind.needed, *kind.optional)]
+    looked_for = [CLUSTER_ROLE, *(role for kind in _kinds(task_format) for role in (*kind.needed, *kind.optional))]
     header, is_whole = known_columns(path, tagging, [*named, *looked_for])
 
     def has(role: str) -> bool:
         return role in columns or role in header
 
     roles = _roles(task_format, use, has("passage"))
-    optional = tuple(role for role in roles.optional if has(role))
+    optional = tuple(role for role in (*roles.optional, CLUSTER_ROLE) if has(role))
     names = (*roles.needed, *optional, *(roles.trained if use == "train" else ()))
     for role in names if is_whole else ():
         column = columns.get(role, role)
@@ -240,6 +243,7 @@ def _check_optional_roles(name: str, task_format: TaskFormat, uses: Mapping[str,
 def _check_roles(name: str, task_format: TaskFormat, columns: Columns) -> None:
     kinds = _kinds(task_format)
     known = dict.fromkeys(role for kind in kinds for role in (*kind.needed, *kind.optional, *kind.trained))
+    known[CLUSTER_ROLE] = None
     unknown = [role for role in columns if role not in known]
     if unknown:
         raise UserError(

@@ -7,6 +7,7 @@ from typing import Any
 
 from adaptx.catalog.near import plain
 from adaptx.data.examples import Examples
+from adaptx.data.origin import Origin
 from adaptx.errors import UserError
 from adaptx.metrics.tag_schemes import foreign_scheme
 from adaptx.specs import (
@@ -26,7 +27,7 @@ Row = dict[str, Any]
 MIXED_UP_SHARE = 0.1
 
 
-def check(examples: Examples, task_format: TaskFormat, where: str) -> None:
+def check(examples: Examples, task_format: TaskFormat, where: Origin) -> None:
     """Check every row; roles that the examples lack (labels, of rows to predict) are not looked at.
 
     Raises:
@@ -37,10 +38,10 @@ def check(examples: Examples, task_format: TaskFormat, where: str) -> None:
     for row, values in zip(examples.rows, zip(*examples.columns.values(), strict=True), strict=True):
         message = fault(dict(zip(roles, values, strict=True)), task_format)
         if message is not None:
-            raise UserError(f"{where}, row {row}: {message}")
+            raise UserError(f"{where.at(row)}: {message}")
 
 
-def trainable_answers(examples: Examples, where: str) -> Examples:
+def trainable_answers(examples: Examples, where: Origin) -> Examples:
     """Question answering rows that can be trained on: those whose first answer stands where they say.
 
     The scripts of SQuAD and BERT leave the others out, too. They are recorded in `left_out`.
@@ -59,8 +60,8 @@ def trainable_answers(examples: Examples, where: str) -> Examples:
     if len(wrong) > MIXED_UP_SHARE * len(rows):
         context, answers, starts = rows[wrong[0]]
         raise UserError(
-            f"{where}: in {len(wrong)} of {len(rows)} rows the answer does not stand where the row says; in row "
-            f"{examples.rows[wrong[0]]} {answers[0]!r} should begin at {starts[0]}, where "
+            f"{where}: in {len(wrong)} of {len(rows)} rows the answer does not stand where the row says: at "
+            f"{where.at(examples.rows[wrong[0]])}, {answers[0]!r} should begin at {starts[0]}, where "
             f"{context[max(starts[0], 0) :][:30]!r} stands. Starts count characters (not bytes) from 0: correct them"
         )
     return examples.without(wrong, "the answer does not stand where the row says", where)

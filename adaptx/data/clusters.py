@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from adaptx.specs import Classification, MultipleChoice, QuestionAnswering, Retrieval, Rows, TaskFormat
+from adaptx.specs.task import CLUSTER_ROLE
 
-CLUSTER_ROLE = "cluster"
-"""A role of any format: rows with an equal value in its column are one cluster, whatever else they hold."""
 SHARED_ROLES: dict[type[TaskFormat], tuple[str, ...]] = {
     Classification: ("text",),
     MultipleChoice: ("text",),

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from adaptx.data.origin import Origin
 from adaptx.errors import UserError
 from adaptx.files.left_out import LeftOut
 
@@ -31,13 +32,14 @@ class Examples:
         clusters = tuple(self.clusters[index] for index in indices) if self.clusters else ()
         return Examples(tuple(self.rows[index] for index in indices), columns, self.left_out, languages, clusters)
 
-    def without(self, indices: Collection[int], reason: str, where: str) -> "Examples":
+    def without(self, indices: Collection[int], reason: str, where: Origin) -> "Examples":
         """The other examples, with a record of those that are left out."""
         left = set(indices)
         if not left:
             return self
         kept = self.take([index for index in range(len(self)) if index not in left])
-        record = LeftOut(reason, len(left), self.rows[min(left)], where=where)
+        first = self.rows[min(left)]
+        record = LeftOut(reason, len(left), first, where=where.name, line=where.line(first))
         return replace(kept, left_out=(*self.left_out, record))
 
 

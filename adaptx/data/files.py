@@ -4,14 +4,15 @@ import dataclasses
 from pathlib import Path
 
 from adaptx.data.checking import check
-from adaptx.data.clusters import CLUSTER_ROLE
 from adaptx.data.examples import Examples
 from adaptx.data.file_tables import file_table
+from adaptx.data.limiting import all_rows
 from adaptx.data.selecting import Kept, select
 from adaptx.data.tables import Table
 from adaptx.errors import MissingInput, UserError
 from adaptx.files.text import refuse_folder
 from adaptx.specs import Bitext, BitextMining, Retrieval, Rows, Task
+from adaptx.specs.task import CLUSTER_ROLE
 
 GOLD_ROLES = ("label", "tags", "answers", "answer_starts", "gold")
 TRAINING_ROLES = ("answer_starts",)
@@ -20,10 +21,11 @@ Column = str | tuple[str, ...]
 
 
 def read_file(path: Path, task: Task, labelled: bool, language: str | None = None) -> Examples:
-    """Rows of a file whose columns carry the task's column names or the format's role names.
+    """Read rows of a file whose columns carry the task's column names or the format's role names.
 
     Integer labels and tags are taken as ids of the task's own label names; names as they are. In CSV and TSV files
-    lists are JSON. labelled: golds are read, too. language: of all rows; None is that of the task's own set.
+    lists are JSON. A column `cluster` tells which rows belong together; without one it is those that share a premise or
+    a context. labelled: golds are read, too. language: of all rows; None is that of the task's own set.
 
     Raises:
         UserError: no such file, an unknown ending, a missing column, no rows, or a row that does not fit the format.
@@ -41,10 +43,16 @@ def read_file(path: Path, task: Task, labelled: bool, language: str | None = Non
     ]
     if not table.length:
         raise UserError(f"{path} holds no rows")
-    rows = dataclasses.replace(sets[0], columns=tuple(columns), language=language or sets[0].language)
-    examples = select(rows, task.format, table, Kept(range(table.length)))
-    check(examples, task.format, str(path))
-    return examples
+    clustered = sets[0].column(CLUSTER_ROLE) or CLUSTER_ROLE
+    if all(name in table.names for name in _parts(clustered)):
+        columns.append((CLUSTER_ROLE, clustered))
+    language = language or sets[0].language
+    # The file's rows translate no other set's, whatever the task's own do.
+    rows = dataclasses.replace(sets[0], columns=tuple(columns), language=language, parallel_group=None)
+    whole = Kept(range(table.length))
+    examples = select(rows, task.format, table, whole)
+    check(examples, task.format, table.where)
+    return dataclasses.replace(examples, clusters=all_rows(rows, task.format, table, whole).clusters)
 
 
 def _sets(task: Task) -> tuple[Rows, ...]:

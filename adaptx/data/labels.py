@@ -74,7 +74,7 @@ class Naming:
             return value
         return self._remembered[key]
 
-    def check_one_way(self, where: str, role: str) -> None:
+    def check_one_way(self, where: object, role: str) -> None:
         """Refuse a file of the user's own that names some labels and counts others: a `0` may be a mistyped `O`.
 
         Raises:

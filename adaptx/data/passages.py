@@ -10,6 +10,7 @@ from typing import Any
 from adaptx.data.checking import is_whole
 from adaptx.data.examples import Examples
 from adaptx.data.labels import id_text
+from adaptx.data.origin import Origin
 from adaptx.data.sentences import sentence_breaks
 from adaptx.errors import UserError
 
@@ -20,7 +21,7 @@ def has_passages(examples: Examples) -> bool:
     return "passage" in examples.columns
 
 
-def answering_sentences(examples: Examples, where: str) -> Examples:
+def answering_sentences(examples: Examples, where: Origin) -> Examples:
     """Training rows of `query`, `candidate` and `candidate_context`: the sentence in which the first answer begins.
 
     Rows without an answer are recorded in `left_out`.
@@ -34,8 +35,8 @@ def answering_sentences(examples: Examples, where: str) -> Examples:
     unanswered: list[int] = []
     candidates: list[str] = []
     for index, row in enumerate(examples.rows):
-        passage, breaks = _passage(examples, index, f"{where}, row {row}")
-        starts = _starts(columns["answer_starts"][index], passage, f"{where}, row {row}")
+        passage, breaks = _passage(examples, index, where.at(row))
+        starts = _starts(columns["answer_starts"][index], passage, where.at(row))
         if not starts:
             unanswered.append(index)
             continue
@@ -50,7 +51,7 @@ def answering_sentences(examples: Examples, where: str) -> Examples:
     return replace(chosen, columns=found)
 
 
-def sentence_pool(examples: Examples, language: str, where: str) -> Examples:
+def sentence_pool(examples: Examples, language: str, where: Origin) -> Examples:
     """Return one candidate per sentence of each distinct passage, right for the rows whose answers begin in it.
 
     As in LAReQA's script, a sentence that stands in its passage twice is two candidates, both of them right. Columns:
@@ -66,7 +67,7 @@ def sentence_pool(examples: Examples, language: str, where: str) -> Examples:
     rows: list[int] = []
     known: dict[str, Breaks] = {}
     for index, row in enumerate(examples.rows):
-        passage, breaks = _passage(examples, index, f"{where}, row {row}", known)
+        passage, breaks = _passage(examples, index, where.at(row), known)
         if passage not in known:
             known[passage] = breaks
             for number, (start, stop) in enumerate(breaks):
@@ -76,7 +77,7 @@ def sentence_pool(examples: Examples, language: str, where: str) -> Examples:
                 pool["answers"].append([])
                 pool["candidate"].append(passage[start:stop])
                 pool["candidate_context"].append(passage)
-        for at in _starts(columns["answer_starts"][index], passage, f"{where}, row {row}"):
+        for at in _starts(columns["answer_starts"][index], passage, where.at(row)):
             start, stop = breaks[_sentence_at(breaks, at)]
             for place in places[passage, passage[start:stop]]:
                 answered: list[str] = pool["answers"][place]

@@ -6,6 +6,7 @@ from typing import Any
 
 from adaptx.data.examples import Examples
 from adaptx.data.labels import Naming, id_text, texts_of, whole_number
+from adaptx.data.origin import Origin
 from adaptx.data.tables import Table
 from adaptx.errors import MissingInput, UserError
 from adaptx.files.json_lines import json_list
@@ -65,7 +66,9 @@ def kept_rows(rows: Rows, task_format: TaskFormat, table: Table) -> Kept:
     for reason, numbers in left_out.items():
         within = [number for number in numbers if low < number < high]
         if within:
-            records.append(LeftOut(reason, len(within), within[0], where=table.where))
+            records.append(
+                LeftOut(reason, len(within), within[0], where=table.where.name, line=table.where.line(within[0]))
+            )
     return Kept(kept, tuple(records))
 
 
@@ -148,10 +151,10 @@ def _is_list(role: str, task_format: TaskFormat) -> bool:
     return role in LIST_ROLES or (role in MINING_ROLES and isinstance(task_format, BitextMining))
 
 
-def _json_list(cell: Any, role: str, where: str, row: int) -> list[Any]:
+def _json_list(cell: Any, role: str, where: Origin, row: int) -> list[Any]:
     found = json_list(cell)
     if found is None:
-        raise UserError(f'{where}, row {row}: {role} is {cell!r}, not a JSON list; write it as ["first", "second"]')
+        raise UserError(f'{where.at(row)}: {role} is {cell!r}, not a JSON list; write it as ["first", "second"]')
     return found
 
 
@@ -188,7 +191,7 @@ def _choices(labels: list[Any], rows: Rows, kept: Sequence[int], table: Table) -
         if place is None:
             shown = ", ".join(repr(key) for key in rows.choice_keys)
             raise UserError(
-                f"{table.where}, row {row}: label {label!r} is none of {shown}, by which choices are known; correct "
+                f"{table.where.at(row)}: label {label!r} is none of {shown}, by which choices are known; correct "
                 "the row, or the task's Rows(choice_keys=...)"
             )
         found.append(place)

@@ -8,6 +8,7 @@ from typing import Any
 
 from adaptx.catalog.near import shown_columns
 from adaptx.data.hub import load_split
+from adaptx.data.origin import Origin
 from adaptx.errors import MissingInput, UserError
 from adaptx.files.left_out import LeftOut
 from adaptx.files.text import refuse_stand_in
@@ -18,14 +19,14 @@ Values = Callable[[str, Sequence[int]], list[Any]]
 
 @dataclass(frozen=True)
 class Table:
-    """One split. `where` is how messages call it; `values(column, rows)` reads a column that is not nested.
+    """One split. `where` is what messages call it; `values(column, rows)` reads a column that is not nested.
 
     names: all columns, nested ones with dots (`answers.text`), each with the column that it lies in. own: a file of the
     user's own, whose numbers may be texts. textual: all values are texts (CSV), so that lists in them are JSON.
     left_out: what of a file is no row.
     """
 
-    where: str
+    where: Origin
     names: Mapping[str, str]
     length: int
     values: Values
@@ -67,7 +68,7 @@ def _reach(value: Any, parts: Sequence[str]) -> Any:
 
 
 def python_table(
-    where: str, columns: dict[str, list[Any]], left_out: tuple[LeftOut, ...] = (), textual: bool = False
+    where: Origin, columns: dict[str, list[Any]], left_out: tuple[LeftOut, ...] = (), textual: bool = False
 ) -> Table:
     """A table of the user's own rows that are in memory already.
 
@@ -91,7 +92,7 @@ def _names_within(top: str, values: Sequence[Any]) -> dict[str, None]:
     return names
 
 
-def _named(where: str, names: Iterable[tuple[str, str]]) -> dict[str, str]:
+def _named(where: object, names: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Name -> the column that it lies in.
 
     Raises:
@@ -157,7 +158,7 @@ def parquet_table(path: str, own: bool = False) -> Table:
                 f"{path}: column {name!r} cannot be read: {_line(error)}; write the file again, or copy it again"
             ) from error
 
-    return Table(path, names, file.metadata.num_rows, _arrow_values(column), own)
+    return Table(Origin(path), names, file.metadata.num_rows, _arrow_values(column), own)
 
 
 def _line(error: Exception) -> str:
@@ -181,7 +182,7 @@ def hub_table(rows: Rows, commit: str | None) -> Table:
     # The cache's own Arrow table: class labels are their ids there, as in a mirror's file.
     table = loaded.with_format("arrow")[:]
     where = f"{rows.address} on the hub"
-    return Table(where, _schema_names(where, table.schema), table.num_rows, _arrow_values(table.column))
+    return Table(Origin(where), _schema_names(where, table.schema), table.num_rows, _arrow_values(table.column))
 
 
 def _arrow_values(column: Callable[[str], Any]) -> Values:

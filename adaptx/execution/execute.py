@@ -286,7 +286,7 @@ def _evaluate(
         "one_class": one_class,
         "rows_used": len(predicted.rows),
         "rows_expected": rows.expected,
-        "left_out": [asdict(each) for each in examples.left_out],
+        "left_out": [asdict(each) for each in (*examples.left_out, *evaluator.pool_left_out)],
         "tokens_per_word": statistics.tokens_per_word,
         "unknown_share": statistics.unknown_share,
         "truncated_share": statistics.truncated_share,

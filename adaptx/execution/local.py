@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from adaptx.backbones.bf16_products import cpu_multiplies_bf16
 from adaptx.damage import set_aside_damaged
+from adaptx.data.examples import Examples
 from adaptx.data.golds import right_candidates
 from adaptx.data.reading import read_pool, read_rows, read_training
 from adaptx.execution.building import Workshop
@@ -11,13 +12,13 @@ from adaptx.execution.groups import grouped
 from adaptx.execution.schedule import Schedule, Summary
 from adaptx.execution.workers import ThisProcess, Workers, worker_devices
 from adaptx.files.left_out import LeftOut
-from adaptx.identity import evaluation_precision
+from adaptx.identity import evaluation_precision, selection_pool
 from adaptx.lineage import reader
 from adaptx.live_runs import at_work, no_run_begins
 from adaptx.plan import Node, Plan, Status
 from adaptx.progress import Progress
 from adaptx.sources import is_local
-from adaptx.specs import Best, Evaluate, Merge, Rows, Task, Train
+from adaptx.specs import Best, Evaluate, Merge, Retrieval, Rows, Task, Train
 from adaptx.specs.merge import searched
 
 SLOW_BF16 = (
@@ -99,28 +100,45 @@ def check_rows(nodes: list[Node], shop: Workshop) -> list[LeftOut]:
     seen: set[object] = set()
     left_out: dict[LeftOut, None] = {}
 
+    def read(key: object, reading: Callable[[], Examples]) -> None:
+        if key not in seen:
+            seen.add(key)
+            left_out.update(dict.fromkeys(reading().left_out))
+
     def check(rows: Rows, task: Task, limit: int | None) -> None:
-        if (rows, task.format, limit) not in seen:
-            seen.add((rows, task.format, limit))
-            left_out.update(dict.fromkeys(read_rows(rows, task.format, shop.sources, limit).left_out))
+        read((rows, task.format, limit), lambda: read_rows(rows, task.format, shop.sources, limit))
+
+    def check_pool(task: Task, limit: int | None) -> None:
+        if task.pool and isinstance(task.format, Retrieval):
+            read((task.pool, task.format, limit), lambda: read_pool(task, shop.sources, limit))
 
     for node in nodes:
         stage = node.stage
         if isinstance(stage, Evaluate):
             check(stage.task.rows_in(stage.language), stage.task, stage.limit)
+            check_pool(stage.task, stage.limit)
             _check_golds(stage, shop)
             continue
         if isinstance(stage, Merge):
             if (search := searched(stage.rule)) is not None:
                 for rows in search.task.development:
                     check(rows, search.task, search.limit)
+                if selection_pool(search.task):
+                    check_pool(search.task, search.limit)
             continue
+        limit, seed = stage.limit, stage.draw_seed
         for task in stage.tasks:
-            if (task.train, stage.limit) not in seen:
-                seen.add((task.train, stage.limit))
-                left_out.update(dict.fromkeys(read_training(task, shop.sources, stage.limit, stage.draw_seed).left_out))
-            for rows in task.development if isinstance(stage.config.selection, Best) else ():
-                check(rows, task, None)
+            # Another seed draws other rows; without a limit all are read.
+            drawn = (limit, seed) if limit is not None else None
+            read(
+                (task.train, task.format, drawn),
+                lambda task=task, limit=limit, seed=seed: read_training(task, shop.sources, limit, seed),
+            )
+            if isinstance(stage.config.selection, Best):
+                for rows in task.development:
+                    check(rows, task, None)
+                if selection_pool(task):
+                    check_pool(task, None)
     return list(left_out)
 
 

@@ -19,13 +19,13 @@ from adaptx.gradients import Setting
 from adaptx.lineage import reader
 from adaptx.metrics import METRICS
 from adaptx.metrics.one_class import one_class_notes
+from adaptx.report.statistics.bootstrap import Examples as Drawn
+from adaptx.report.statistics.bootstrap import interval, resampled_sums
 from adaptx.sources import Sources
 from adaptx.specs import Merge, ModuleStage, NoHead, Resources, Task, Text
 from adaptx.specs.plain import from_plain
 from adaptx.store import Entry, Store
 from adaptx.training import micro_batch_budget
-
-RESAMPLES = 10_000
 
 
 def predict_file(
@@ -66,7 +66,9 @@ def score_file(
     language: str | None = None,
     note: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """The task's metrics on labelled rows, each with a 95 % bootstrap interval over rows.
+    """Return the task's metrics on labelled rows, each with a 95 % bootstrap interval.
+
+    Rows that share a premise or a context are drawn together, as the report draws them.
 
     language: of the rows; needed where a metric or the prompt depends on it and the task has several. note: as for
     `predict_file`.
@@ -92,13 +94,14 @@ def score_file(
     scores: dict[str, Any] = {"task": task.name, "rows_used": count, "language": language}
     scores |= {"left_out": [asdict(each) for each in examples.left_out]}
     scores |= {"one_class": one_class_notes(task.format, predicted.predictions, predicted.golds)}
-    scores |= {"metrics": {}, "intervals": {}}
-    for metric in task.metrics:
-        statistics_ES = METRICS[metric].statistics(predicted.predictions, predicted.golds, language)
-        draws_RE = np.random.default_rng(1).multinomial(len(statistics_ES), _even(len(statistics_ES)), size=RESAMPLES)
-        draws_R = METRICS[metric].value(draws_RE @ statistics_ES)
-        scores["metrics"][metric] = float(METRICS[metric].value(statistics_ES.sum(axis=0)))
-        scores["intervals"][metric] = [float(np.quantile(draws_R, share)) for share in (0.025, 0.975)]
+    scores |= {"clusters": len(set(examples.clusters)) or None, "metrics": {}, "intervals": {}}
+    drawn = Drawn(np.asarray(examples.clusters or predicted.rows, dtype=np.int64))
+    for name in task.metrics:
+        metric = METRICS[name]
+        statistics_ES = metric.statistics(predicted.predictions, predicted.golds, language)
+        sums_RS = resampled_sums({language: statistics_ES}, {language: drawn})[language]
+        scores["metrics"][name] = float(metric.value(statistics_ES.sum(axis=0)))
+        scores["intervals"][name] = list(interval(metric.value(sums_RS)))
     return {**scores, "predictions": predicted.predictions}
 
 
@@ -127,10 +130,6 @@ def _tell(examples: Examples, note: Callable[[str], None] | None) -> None:
     if note is not None:
         for left_out in examples.left_out:
             note(str(left_out))
-
-
-def _even(count: int) -> list[float]:
-    return [1 / count] * count
 
 
 def open_module(store: Store, sources: Sources, name: str, resources: Resources) -> tuple[Entry, ModuleStage, Workshop]:

@@ -25,14 +25,15 @@ def is_conllu(lines: Sequence[str]) -> bool:
     return len(fields) == WIDTH and _ID.fullmatch(fields[0]) is not None
 
 
-def read_conllu(path: Path, lines: Sequence[str]) -> tuple[list[tuple[list[str], list[str]]], LineCounts]:
-    """(words, tags) of each sentence, and the lines that are none.
+def read_conllu(path: Path, lines: Sequence[str]) -> tuple[list[tuple[list[str], list[str]]], list[int], LineCounts]:
+    """Return (words, tags) of each sentence, the line in which each begins, and the lines that are no words.
 
     Raises:
         UserError: a line of other columns, or words that are not numbered from 1 in each sentence.
     """
     counts = LineCounts()
     sentences: list[tuple[list[str], list[str]]] = []
+    begins: list[int] = []
     words: list[str] = []
     tags: list[str] = []
     for number, line in enumerate([*lines, ""], 1):
@@ -66,6 +67,8 @@ def read_conllu(path: Path, lines: Sequence[str]) -> tuple[list[tuple[list[str],
                 "next; number the words of a sentence from 1, and put a blank line between sentences"
             )
         else:
+            if not words:
+                begins.append(number)
             words.append(fields[FORM])
             tags.append(fields[UPOS])
-    return sentences, counts
+    return sentences, begins, counts

@@ -28,9 +28,10 @@ _Line = tuple[int, list[str]]
 
 @dataclass(frozen=True)
 class TextColumns:
-    """Columns of texts, all of one length, and the lines that are no rows."""
+    """Columns of texts, all of one length, the line in which each row begins, and the lines that are no rows."""
 
     columns: dict[str, list[str]]
+    lines: list[int]
     left_out: tuple[LeftOut, ...] = ()
 
 
@@ -67,7 +68,7 @@ def _columns(path: Path, text: str) -> TextColumns:
     _refuse_names_again(path, lines)
     places = [place for place, name in enumerate(names) if name]
     columns = {names[place]: [cells[place] for _, cells in lines[1:]] for place in places}
-    return TextColumns(columns, counts.records(path))
+    return TextColumns(columns, [number for number, _ in lines[1:]], counts.records(path))
 
 
 def _check_names(path: Path, names: list[str]) -> None:

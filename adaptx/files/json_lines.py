@@ -22,9 +22,10 @@ _WHOLE_CHARACTERS = (
 
 @dataclass(frozen=True)
 class JsonColumns:
-    """Columns of JSON values, all of one length, and the lines that are no rows."""
+    """Columns of JSON values, all of one length, the line of each row, and the lines that are no rows."""
 
     columns: dict[str, list[Any]]
+    lines: list[int]
     left_out: tuple[LeftOut, ...] = ()
 
 
@@ -39,6 +40,7 @@ def read_json_lines(path: Path) -> JsonColumns:
         UserError: a line that is no JSON object, an object with one key twice, or half of a surrogate pair.
     """
     records: list[dict[str, Any]] = []
+    lines: list[int] = []
     counts = LineCounts()
     blank: list[int] = []
     for number, line in enumerate(read_text(path).split("\n"), 1):
@@ -49,8 +51,10 @@ def read_json_lines(path: Path) -> JsonColumns:
             counts.add("blank", each)
         blank.clear()
         records.append(_record(path, number, line))
+        lines.append(number)
     names = dict.fromkeys(name for record in records for name in record)
-    return JsonColumns({name: [record.get(name) for record in records] for name in names}, counts.records(path))
+    columns = {name: [record.get(name) for record in records] for name in names}
+    return JsonColumns(columns, lines, counts.records(path))
 
 
 def keys_among(path: Path, wanted: Iterable[str]) -> set[str]:

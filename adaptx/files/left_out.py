@@ -8,7 +8,8 @@ class LeftOut:
     """Rows or lines of one set that did not become examples (or lines that became one row), for one reason.
 
     reason: a phrase, such as `no gold label (-1)`. first: the first one's row number (from 0), or its line number (from
-    1) where `unit` is `line`. where: the file or the set, as messages call it. what: what was done with them.
+    1) where `unit` is `line`. where: the file or the set, as messages call it. what: what was done with them. line: the
+    line in which the first row begins, where rows are read from a text file.
     """
 
     reason: str
@@ -17,10 +18,16 @@ class LeftOut:
     unit: str = "row"
     where: str = ""
     what: str = "left out"
+    line: int | None = None
+
+    @property
+    def place(self) -> str:
+        """Where the first of them is: `line 5`, or `row 3`."""
+        return f"{self.unit} {self.first}" if self.line is None else f"line {self.line}"
 
     def __str__(self) -> str:
         units = f"{self.count:,} {self.unit}{'s' if self.count != 1 else ''}"
-        return f"{self.where}: {self.what} {units}: {self.reason}; the first is {self.unit} {self.first}"
+        return f"{self.where}: {self.what} {units}: {self.reason}; the first is {self.place}"
 
 
 class LineCounts:

@@ -27,9 +27,10 @@ Sentence = tuple[list[str], list[str]]
 
 @dataclass(frozen=True)
 class Tagged:
-    """The sentences of one file, and the lines that hold no word of them."""
+    """The sentences of one file, the line in which each begins, and the lines that hold no word of them."""
 
     sentences: list[Sentence]
+    lines: list[int]
     left_out: tuple[LeftOut, ...] = ()
 
 
@@ -47,17 +48,17 @@ def read_tagged(path: Path, labels: Collection[str] = (), labelled: bool = True)
         return _auto(path, lines)
     refuse_marks(path, lines)
     if ending(path) == CONLLU_ENDING or is_conllu(lines):
-        sentences, counts = read_conllu(path, lines)
+        sentences, begins, counts = read_conllu(path, lines)
     else:
         refuse_json(path, lines)
-        sentences, counts = _conll(path, lines, labels, labelled)
-    return Tagged(sentences, counts.records(path))
+        sentences, begins, counts = _conll(path, lines, labels, labelled)
+    return Tagged(sentences, begins, counts.records(path))
 
 
 def _conll(
     path: Path, lines: Sequence[str], labels: Collection[str], labelled: bool
-) -> tuple[list[Sentence], LineCounts]:
-    """Sentences with blank lines between them, one word a line: the word first, its tag last.
+) -> tuple[list[Sentence], list[int], LineCounts]:
+    """Read sentences with blank lines between them, one word per line: the word first, its tag last.
 
     Tabs stand between columns if any line of a word has one, else spaces. Lines that begin with `# ` are comments, and
     so are `#begin document` and `#end document`; `-DOCSTART-` lines end a sentence. A line that begins with `# ` is a
@@ -76,6 +77,7 @@ def _conll(
         _refuse_header(path, first + 1, columns[first])
     counts = LineCounts()
     sentences: list[Sentence] = []
+    begins: list[int] = []
     words: list[str] = []
     found: list[str] = []
 
@@ -100,6 +102,8 @@ def _conll(
                 "between them"
             )
         else:
+            if not words:
+                begins.append(number)
             words.append(fields[0].strip(" "))
             if width > 1:
                 found.append(fields[-1].strip(" "))
@@ -107,7 +111,7 @@ def _conll(
     refuse_other_columns(path, width, sentences, labels, tabs)
     if not labelled:
         refuse_unknown_tags(path, sentences, labels, tabs)
-    return sentences, counts
+    return sentences, begins, counts
 
 
 def _split(lines: Sequence[str], tabs: bool) -> list[list[str]]:
@@ -141,6 +145,7 @@ def _auto(path: Path, lines: Sequence[str]) -> Tagged:
         UserError: a line is neither an `ID=` line nor a derivation.
     """
     sentences: list[Sentence] = []
+    begins: list[int] = []
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("ID="):
             continue
@@ -153,4 +158,5 @@ def _auto(path: Path, lines: Sequence[str]) -> Tagged:
                 "file is one of CCGbank's data/AUTO"
             )
         sentences.append(([word for _, word in leaves], [category for category, _ in leaves]))
-    return Tagged(sentences)
+        begins.append(number)
+    return Tagged(sentences, begins)

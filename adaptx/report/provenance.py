@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from adaptx.catalog.languages import language_name
+from adaptx.files.left_out import LeftOut
 from adaptx.integrity import COMPLETE
 from adaptx.naming import merges, path
 from adaptx.plan import Node, Plan, stored_entry
@@ -83,12 +84,11 @@ def data_table(plan: Plan) -> Table:
 
 def left_out_table(plan: Plan, store: Store) -> Table | None:
     """What of the sets that stored stages read did not become examples, by reason; None where nothing was left out."""
-    records = [each for entry in _entries(plan, store) for each in entry.result.get("left_out", ())]
+    records = [LeftOut(**each) for entry in _entries(plan, store) for each in entry.result.get("left_out", ())]
     found = dict.fromkeys(
-        _texts(each["where"], f"{each['what']}: {each['reason']}", f"{count(each['count'])} {each['unit']}s",
-               f"{each['unit']} {each['first']}")
+        _texts(each.where, f"{each.what}: {each.reason}", f"{count(each.count)} {each.unit}s", each.place)
         for each in records
-    )  # fmt: skip
+    )
     columns = (Column("set", True), Column("why", True), Column("how many"), Column("the first"))
     return Table("Left out", columns, tuple(found)) if found else None
 

@@ -15,6 +15,9 @@ LOCAL = "file:"
 """`Rows(hub_id="file:<folder>", config=...)` are the user's own: config is a file's name in the folder, or patterns of
 names with spaces between them, whose files are read one after the other in order of their paths."""
 
+CLUSTER_ROLE = "cluster"
+"""A role of any format: rows with an equal value in its column are one cluster, whatever else they hold."""
+
 
 @keep_hash
 @spec
