@@ -322,3 +322,8 @@ def _fail(error: Exception, status: int) -> None:
     text = "\n".join((named, *getattr(error, "__notes__", ())))
     err.print(text, markup=False, highlight=False, soft_wrap=True)
     raise SystemExit(status)
+
+
+if __name__ == "__main__":
+    # `python -m adaptx.cli` would end in silence, as if it had done what it was asked.
+    main()

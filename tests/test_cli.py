@@ -297,6 +297,15 @@ def test_a_traceback_only_with_debug(recipe, tmp_path) -> None:
     assert "KeyError: 'key'" in full.stderr
 
 
+@pytest.mark.parametrize("module", ["adaptx", "adaptx.cli"])
+def test_the_command_line_as_a_module(module) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", module, "methods", "--no"], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2, "an unknown option, so that the command line has read it"
+    assert "--no" in ended.stderr
+
+
 def test_faults_of_our_own_are_told_as_such(adaptx, recipe, monkeypatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("broken")

@@ -262,6 +262,9 @@ def test_ids_are_alike_whatever_kind_of_number_holds_them(tmp_path) -> None:
     task = retrieval(tmp_path, golds, [1.0, 2.0, 3.0])
     assert read_rows(task.rows_in("en"), task.format, Sources(None)).columns["gold"] == [["1"], ["2"], ["1", "3"]]
     assert read_pool(task, Sources(None)).columns["id"] == ["1", "2", "3"]
+    cells = written(tmp_path, "queries.csv", 'query,gold\na,1\nb,"[2, ""3""]"\nc,[x\n')
+    own = local_task("own", Retrieval(), evaluation={"en": cells}, pool={"en": tmp_path / "pool.parquet"})
+    assert read_rows(own.rows_in("en"), own.format, Sources(None)).columns["gold"] == [["1"], ["2", "3"], ["[x"]]
 
 
 @pytest.mark.parametrize(

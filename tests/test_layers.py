@@ -73,6 +73,7 @@ LAYERS = {
     "adaptx.report": 6,
     "adaptx.views": 6,
     "adaptx.cli": 7,
+    "adaptx.__main__": 7,
     "adaptx.cli_catalog": 7,
     "adaptx.cli_export": 7,
     "adaptx.cli_memory": 7,

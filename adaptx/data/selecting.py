@@ -142,7 +142,7 @@ def select(rows: Rows, task_format: TaskFormat, table: Table, chosen: Kept) -> E
         ]
         named.check_one_way(table.where, "tags")
     if isinstance(task_format, Retrieval) and "gold" in columns:
-        columns["gold"] = [_ids(value) for value in columns["gold"]]
+        columns["gold"] = [_ids(value, table.textual) for value in columns["gold"]]
     left_out = (*table.left_out, *chosen.left_out)
     return Examples(tuple(kept), columns, left_out, (rows.language,) * len(kept))
 
@@ -198,7 +198,10 @@ def _choices(labels: list[Any], rows: Rows, kept: Sequence[int], table: Table) -
     return found
 
 
-def _ids(value: Any) -> Any:
+def _ids(value: Any, textual: bool) -> Any:
+    """A query's gold ids: a list, or one id; in text cells a list is JSON."""
+    if textual and value.startswith("["):
+        value = json_list(value) or value
     if isinstance(value, list):
         return [id_text(item) for item in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     return value if value is None else [id_text(value)]
