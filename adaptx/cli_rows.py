@@ -58,15 +58,11 @@ def predict(
 
 
 def _check_target(target: Path, file: Path) -> None:
-    """Check before any work that predictions can be written there, and not over the rows they are of.
+    """Check before any work that predictions will not be written over the rows they are of.
 
     Raises:
-        UserError: the target is a folder, lies in none, or is the file itself.
+        UserError: both are one file.
     """
-    if target.is_dir():
-        raise UserError(f"--out {target}: it is a folder; name a file in it, such as {target / 'predictions.jsonl'}")
-    if not target.parent.is_dir():
-        raise UserError(f"--out {target}: there is no folder {target.parent}; make it, or name another")
     if target.exists() and file.exists() and target.samefile(file):
         raise UserError(f"--out {target} is the file of rows itself, which would be lost; name another file")
 

@@ -1,6 +1,5 @@
 """Files as other programs, shells and downloads leave them: read right, or refused with what they are."""
 
-import re
 import unicodedata
 from pathlib import Path
 from types import SimpleNamespace
@@ -287,20 +286,12 @@ def test_queries_without_a_candidate_stop_a_run_before_it_begins(tmp_path, golds
 # --- where predictions go
 
 
-@pytest.mark.parametrize(
-    ("target", "said"),
-    [
-        ("rows.csv", "is the file of rows itself, which would be lost"),
-        ("link.csv", "is the file of rows itself, which would be lost"),
-        (".", "it is a folder; name a file in it"),
-        ("none/x.jsonl", "there is no folder .*none; make it"),
-    ],
-)
-def test_predictions_never_go_over_their_rows(tmp_path, target: str, said: str) -> None:
+@pytest.mark.parametrize("target", ["rows.csv", "link.csv"])
+def test_predictions_never_go_over_their_rows(tmp_path, target: str) -> None:
     file = written(tmp_path, "rows.csv", "text\na\n")
     (tmp_path / "link.csv").symlink_to(file)
     store = str(tmp_path / "store")
     ended = CliRunner().invoke(app, ["predict", "x", str(file), "--out", str(tmp_path / target), "--store", store])
     assert isinstance(ended.exception, UserError)
-    assert re.search(said, str(ended.exception)), ended.exception
+    assert "is the file of rows itself, which would be lost" in str(ended.exception)
     assert file.read_text() == "text\na\n"
