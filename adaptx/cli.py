@@ -162,7 +162,7 @@ def run(
     statuses = opened.plan.statuses(opened.store)
     stored = sum(status is Status.STORED for status in statuses.values())
     scores_only = sum(status is Status.SCORES_ONLY for status in statuses.values())
-    extra = f" ({scores_only} full fine-tuned targets: scores only)" if scores_only else ""
+    extra = f" ({scores_only} without weights: scores only)" if scores_only else ""
     others = f" ({len(summary.elsewhere)} by another run)" if summary.elsewhere else ""
     done = f"{len(summary.finished)} stages run{others}, {stored} of {len(statuses)} stored{extra}"
     out.print(f"{done} in {opened.store.root}", markup=False)

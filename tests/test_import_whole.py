@@ -93,7 +93,7 @@ def test_lora_in_a_pooler_stays_with_the_head_and_is_said(world, tmp_path, caplo
     folder = world.folder / "models/tiny/bert"
     network = BertForSequenceClassification(BertConfig.from_pretrained(folder))
     network.name_or_path = "tiny/bert"
-    config = LoraConfig(r=4, target_modules="all-linear", task_type="SEQ_CLS")
+    config = LoraConfig(r=4, target_modules="all-linear", task_type="SEQ_CLS", init_lora_weights=False)
     get_peft_model(network, config).save_pretrained(tmp_path / "theirs", save_embedding_layers=False)
     names = load_file(tmp_path / "theirs" / FILE)
     assert any("pooler.dense.lora_A" in name for name in names)
@@ -140,6 +140,17 @@ def test_values_that_are_not_finite_are_refused(world, tmp_path, value):
 
     rewritten(tmp_path / "theirs", spoil)
     with pytest.raises(NotFinite, match="holds values that are not finite"):
+        load_published(module, "base", world.sources)
+
+
+def test_a_module_that_was_never_trained_is_refused(world, tmp_path):
+    peft_folder(world, "bert", tmp_path / "theirs")
+    module = published(tmp_path / "theirs", world.bert)
+    rewritten(
+        tmp_path / "theirs",
+        lambda tensors: {name: t * 0 if "lora_B" in name else t for name, t in tensors.items()},
+    )
+    with pytest.raises(UserError, match="every lora_B is zero, so the module changes nothing"):
         load_published(module, "base", world.sources)
 
 

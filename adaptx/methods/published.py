@@ -28,7 +28,8 @@ def load_published(published: Published, base: str, sources: Sources) -> Module:
     add nothing, and as the gradient of each is a product with the other, they stay zero.
 
     Raises:
-        UserError: the files have changed to another method since the recipe was read, or are not there.
+        UserError: the files have changed to another method since the recipe was read, or are not there; or a LoRA was
+            never trained.
         NotFinite: a tensor holds NaN or infinity.
     """
     folder = find_folder(published.source, published.revision, sources.modules)
@@ -40,6 +41,12 @@ def load_published(published: Published, base: str, sources: Sources) -> Module:
         raise NotFinite(
             f"published module {folder}: {name} holds values that are not finite (NaN or infinite), so its training "
             "went wrong or the file is damaged; copy or download it again, or take another module"
+        )
+    added = [stored[p.name] for p in layout.tensors if p.tensor in ("lora_B", BIAS)]
+    if added and not any(tensor.any() for tensor in added):
+        raise UserError(
+            f"published module {folder}: every lora_B is zero, so the module changes nothing: it was saved before it "
+            "was trained, or without its values; save it anew, or start from Pretrained()"
         )
     tensors: dict[Key, Tensor] = {(p.layer, p.site, p.tensor): stored[p.name].float() * p.scale for p in layout.tensors}
     above = {(p.layer, p.site, p.tensor): p.above for p in layout.tensors if p.above is not None}

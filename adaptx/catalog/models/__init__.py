@@ -79,6 +79,7 @@ from adaptx.catalog.models.encoders import (
     XLMR_XL,
     XLMR_XXL,
 )
+from adaptx.catalog.models.sentence_embedding import sentence_embedding
 from adaptx.catalog.near import near
 from adaptx.catalog.reading import FRAMING
 from adaptx.errors import UserError
@@ -230,7 +231,8 @@ def from_config(hub_id: str, config_path: Path) -> ModelSpec:
         return ModelSpec(hub_id, known.family, known.framing, known.embedding, None, shape, known.licence,
                          known.citation, known.seen)  # fmt: skip
     framing = FRAMING[FAMILIES[shape.model_type]]
-    return ModelSpec(hub_id, FAMILIES[shape.model_type], framing, framing, shape=shape)
+    embedding = sentence_embedding(config_path.parent, framing)
+    return ModelSpec(hub_id, FAMILIES[shape.model_type], framing, embedding, shape=shape)
 
 
 def _instead(folder: Path) -> str:

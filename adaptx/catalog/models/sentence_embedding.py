@@ -1,0 +1,59 @@
+"""How sentences are embedded by a checkpoint that sentence-transformers wrote, as its folder says."""
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from adaptx.errors import UserError
+from adaptx.specs import Hidden, Pooling
+
+MODULES, SETTINGS = "modules.json", "config_sentence_transformers.json"
+POOLINGS = {"cls_token": Pooling.FIRST, "mean_tokens": Pooling.MEAN, "lasttoken": Pooling.LAST}
+"""What its config.json of pooling calls a text's vector: `pooling_mode_cls_token` and so on."""
+READ = ("Transformer", "Pooling", "Normalize")
+"""Modules that are read; vectors are compared by their angle anyway."""
+_log = logging.getLogger(__name__)
+
+
+def sentence_embedding(folder: Path, usual: Hidden) -> Hidden:
+    """Return the embedding that a folder's modules.json and pooling make; `usual` where there is no such file.
+
+    Where they make one that adaptx does not have (several poolings, a dense layer above), a warning says so.
+
+    Raises:
+        UserError: one of the files cannot be read.
+    """
+    if not (folder / MODULES).is_file():
+        return usual
+    modules = {
+        str(each["type"]).rpartition(".")[2]: str(each.get("path", "")) for each in _read(folder / MODULES, list)
+    }
+    beyond = [name for name in modules if name not in READ]
+    pooling = _read(folder / modules["Pooling"] / "config.json", dict) if "Pooling" in modules else {}
+    modes = [key.removeprefix("pooling_mode_") for key, value in pooling.items() if value is True and "_mode_" in key]
+    known = POOLINGS.get(modes[0]) if len(modes) == 1 else None
+    if beyond or (pooling and known is None):
+        told = ", ".join([f"pooling {'+'.join(modes) or 'that is none'}"] * (known is None) + beyond)
+        _log.warning(
+            "%s: sentence-transformers embeds sentences with %s, which adaptx does not have; its embeddings here are "
+            "others, and other scores of retrieval than published ones are to be expected", folder, told
+        )  # fmt: skip
+    return replace(usual, pooling=known or usual.pooling, prefix=_prefix(folder))
+
+
+def _prefix(folder: Path) -> str:
+    """Return what sentence-transformers writes before a text where no prompt is asked for."""
+    settings = _read(folder / SETTINGS, dict) if (folder / SETTINGS).is_file() else {}
+    return str((settings.get("prompts") or {}).get(settings.get("default_prompt_name"), ""))
+
+
+def _read(file: Path, kind: type) -> Any:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} cannot be read as JSON ({error}); copy or download it again") from error
+    if not isinstance(found, kind) or (kind is list and not all(isinstance(m, dict) and "type" in m for m in found)):
+        raise UserError(f"{file} does not hold what sentence-transformers writes; copy or download it again")
+    return found
