@@ -27,6 +27,7 @@ from adaptx.specs import (
     Pretrained,
     QuestionAnswering,
     Recipe,
+    Retrieval,
     Seen,
     Start,
     Suite,
@@ -214,6 +215,8 @@ def _gold(task_format: TaskFormat, number: int, row: int) -> Any:
             return ["O", "B-PER", "I-PER", "O", "B-LOC"][number:]
         case QuestionAnswering():
             return [f"answer {row} of {number}", f"answer {row}"]
+        case Retrieval():
+            return [f"candidate {row}"]
         case _:
             return row
 
@@ -227,6 +230,8 @@ def _prediction(task_format: TaskFormat, gold: Any, is_right: bool) -> Any:
             return gold[0] if is_right else "another answer"
         case Classification():
             return gold if is_right else "wrong"
+        case Retrieval():
+            return gold if is_right else ["another candidate"]
         case _:
             return gold if is_right else -1
 

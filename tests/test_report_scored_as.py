@@ -8,9 +8,11 @@ import pytest
 from fake_store import everywhere, fake_mirror, fake_model, fill, planned
 from rich.console import Console
 
-from adaptx.catalog import BUCC, LAREQA, LAREQA_OFFICIAL, MEWSLIX, MLQA, TATOEBA, XNLI
+from adaptx.catalog import BUCC, LAREQA, LAREQA_OFFICIAL, MEWSLIX, MLQA, TATOEBA, XNLI, XTREME_R
 from adaptx.report import write_report
+from adaptx.report.measured import measure
 from adaptx.report.scored_as import how_scored
+from adaptx.report.suites import suite_rows
 from adaptx.sources import Sources
 from adaptx.specs import BitextMining, CandidateText, Resources, Retrieval
 from adaptx.store import Store
@@ -54,3 +56,20 @@ def test_plan_and_report_name_unknown_languages_and_the_report_how_tatoeba_is_sc
     assert any("Nothing is known here of the language codes qq:" in warning for warning in report.warnings)
     assert "MTEB's main score there is F1" in report.markdown()
     assert "MTEB&#39;s main score there is F1" in report.html.read_text(encoding="utf-8")
+
+
+def test_lareqa_by_its_authors_breaks_fills_the_suite_s_cell_with_a_note_and_a_smaller_pool_does_not(tmp_path) -> None:
+    first = {"evaluation": LAREQA.evaluation[:2], "train": (), "development": ()}
+    official = dataclasses.replace(LAREQA_OFFICIAL, **first)
+    small = dataclasses.replace(LAREQA_OFFICIAL, name="lareqa_small", pool=LAREQA_OFFICIAL.pool[:2], **first)
+    model = fake_model(tmp_path / "tiny-bert")
+    sources = Sources(fake_mirror(tmp_path / "data", official))
+    for task, is_there in ((official, True), (small, False)):
+        store = Store(tmp_path / task.name)
+        plan = planned(sources, everywhere(model, task))
+        fill(plan, store, sources)
+        rows = suite_rows(XTREME_R, measure(plan, store))
+        assert [list(row.scores) for row in rows] == [["lareqa"]] * is_there
+        if is_there:
+            assert rows[0].notes["lareqa"] == how_scored(official)
+            assert rows[0].notes["lareqa"].startswith("Candidates are the sentences that the data set marks.")

@@ -16,6 +16,7 @@ from adaptx.report.scored_as import how_scored
 from adaptx.specs import Group, QuestionAnswering, Suite, Task, Train
 
 ENGLISH = "en"
+BREAKS = "sentence_breaks"
 
 Scores = Mapping[str, Mapping[str, float]]
 """Metric -> language -> share in [0, 1], the mean over seeds."""
@@ -121,9 +122,21 @@ def _variants(task: Task, measurements: Measurements) -> tuple[Variant, ...]:
         return named
     for other in measurements.tasks:
         alike = (other.format, other.metrics) == (task.format, task.metrics)
-        if alike and any(rows in task.evaluation for rows in other.evaluation):
+        if (
+            alike
+            and _candidates(other) == _candidates(task)
+            and any(rows in task.evaluation for rows in other.evaluation)
+        ):
             return measurements.variants(other.name)
     return ()
+
+
+def _candidates(task: Task) -> list[tuple[object, ...]]:
+    """Return what tells one pool from another, whoever says where its sentences end."""
+    return [
+        (rows.language, rows.config, rows.split, rows.expected, *(role for role, _ in rows.columns if role != BREAKS))
+        for rows in task.pool
+    ]
 
 
 def _trained_before(variant: Variant) -> str:
