@@ -1,11 +1,12 @@
-"""Rows that a recipe's own tasks give and no stage of its plan reads: told when planning, since they may be missed."""
+"""What a recipe gives and nothing reads: rows of its own tasks, suites and published scores. Told when planning."""
 
 from collections.abc import Iterator
 
+from adaptx.catalog.published_results import MT5_ZERO_SHOT, PHANG_2020
 from adaptx.catalog.tasks import TASKS
 from adaptx.identity import inputs_read
 from adaptx.plan import Plan
-from adaptx.specs import Evaluate, Last, Merge, Retrieval, Rows, Task, Train
+from adaptx.specs import Evaluate, Last, Merge, Recipe, Retrieval, Rows, Task, Train
 from adaptx.specs.merge import searched
 
 
@@ -22,7 +23,32 @@ def unread(plan: Plan) -> list[str]:
         own = [rows for rows in (*task.train, *task.development, *task.evaluation) if rows.hub_id not in known]
         if own:
             lines += [f"not read: {line}" for line in _lines(task, read, trainings)]
-    return list(dict.fromkeys(lines))
+    return list(dict.fromkeys([*lines, *_without_evaluations(plan.recipe)]))
+
+
+def _without_evaluations(recipe: Recipe) -> Iterator[str]:
+    """Yield a line for each suite and published score that no evaluation answers to.
+
+    Scores of the catalog are left out: they come as a whole table, of which a recipe may ask for a part.
+    """
+    evaluated = {evaluate.task for evaluate in recipe.evaluations}
+    names = {task.name for task in evaluated}
+    rows = {evaluate.task.rows_in(evaluate.language) for evaluate in recipe.evaluations}
+    for suite in recipe.suites:
+        if not any(task.name in names or not rows.isdisjoint(task.evaluation) for task in suite.tasks):
+            yield (
+                f"not read: the suite {suite.name}; none of its tasks is evaluated: "
+                "Evaluate(model, task, language) would"
+            )
+    answered = {(task.name, metric) for task in evaluated for metric in task.metrics}
+    for score in recipe.published:
+        if score in (*PHANG_2020, *MT5_ZERO_SHOT) or (score.task, score.metric) in answered:
+            continue
+        why = f"no task {score.task!r} is evaluated"
+        if score.task in names:
+            metrics = ", ".join(metric for task, metric in sorted(answered) if task == score.task)
+            why = f"{score.task} has the metrics {metrics}"
+        yield f"not read: the published {score.metric} of {score.model} on {score.task}; {why}"
 
 
 def _tasks(stage: Train | Merge | Evaluate) -> tuple[Task, ...]:

@@ -6,10 +6,10 @@ import json
 import pytest
 from fake_store import fake_mirror
 
-from adaptx.catalog import E5_MINI, NLI, SNLI, local_task
+from adaptx.catalog import E5_MINI, MT5_ZERO_SHOT, NLI, SNLI, TATOEBA, XNLI, XTREME, local_task
 from adaptx.plan import make_plan
 from adaptx.sources import Sources
-from adaptx.specs import Best, Classification, Evaluate, Lora, Recipe, Train, TrainConfig
+from adaptx.specs import Best, Classification, Evaluate, Group, Lora, PublishedScore, Recipe, Suite, Train, TrainConfig
 from adaptx.unread import unread
 
 LAST = TrainConfig(1e-3, max_steps=3)
@@ -72,3 +72,20 @@ def build():
         notes = json.loads(shown)["notes"] if options else [line for line in shown.splitlines() if "not read" in line]
         assert len(notes) == 1
         assert notes[0].startswith("not read: the development rows of news; selection=Last()")
+
+
+def test_suites_and_published_scores_that_no_evaluation_answers_to_are_told(tmp_path) -> None:
+    scores = [
+        PublishedScore("e5-mini", task, metric, False, 0.5, "a paper", 0.01)
+        for task, metric in (("nli", "accuracy"), ("nli", "f1"), ("nil", "accuracy"))
+    ]
+    recipe = Recipe(
+        "r", (Evaluate(E5_MINI, TATOEBA, "fi"), Evaluate(Train(E5_MINI, SNLI, Lora(), LAST), NLI, "id")),
+        suites=(XTREME, Suite("mine", (Group("pairs", (XNLI,)),))), published=(*scores, *MT5_ZERO_SHOT),
+    )  # fmt: skip
+    data = fake_mirror(tmp_path / "data", NLI, SNLI, TATOEBA)
+    assert unread(make_plan(recipe, Sources(data))) == [
+        "not read: the suite mine; none of its tasks is evaluated: Evaluate(model, task, language) would",
+        "not read: the published f1 of e5-mini on nli; nli has the metrics accuracy",
+        "not read: the published accuracy of e5-mini on nil; no task 'nil' is evaluated",
+    ]
