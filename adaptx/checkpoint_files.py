@@ -46,10 +46,13 @@ def check_folder(folder: Path) -> None:
     """Check what planning can: it reads no tensor, and of the tokenizer only the tokens that were added to it.
 
     Raises:
-        UserError: as `check_settings` and `weight_files`; or added tokens have no row in the embeddings.
+        UserError: as `check_settings` and `weight_files`; a file of weights is cut short or something else than it is
+            called; or added tokens have no row in the embeddings.
     """
     check_settings(folder)
-    weight_files(folder)
+    files = weight_files(folder)
+    if files[0].suffix == Path(WHOLE).suffix:
+        stored_shapes(files)
     tokenizer = folder / "tokenizer.json"
     text = tokenizer.read_text(encoding="utf-8", errors="replace") if tokenizer.is_file() else ""
     # The vocabulary lies behind them, and parsing all of it would take longer than the rest of planning.

@@ -12,6 +12,8 @@ from adaptx.errors import UserError
 
 Shapes = dict[str, tuple[int, ...]]
 FLOATS = ("F64", "F32", "F16", "BF16")
+GIT_LFS = b"version "
+"""How a pointer of Git LFS begins; as the length of a header it would be far too long."""
 FAULTS = (
     zipfile.BadZipFile, pickle.UnpicklingError, EOFError, LookupError, StopIteration, ValueError, struct.error,
     TypeError, AttributeError, NotImplementedError, RecursionError, OSError, MemoryError,
@@ -30,7 +32,7 @@ def tensor_shapes(file: Path) -> Shapes:
         return _of_safetensors(file) if stored else _of_pickle(file)
     except FAULTS as error:
         remedy = (
-            "copy or download it again"
+            "Copy or download it again"
             if stored
             else (
                 "If torch reads it, write it anew: python -c "
@@ -53,7 +55,12 @@ def _of_safetensors(file: Path) -> Shapes:
 def _header(file: Path) -> dict[str, Any]:
     size = file.stat().st_size
     with file.open("rb") as stream:
-        (length,) = struct.unpack("<Q", stream.read(8))
+        start = stream.read(8)
+        if start == GIT_LFS:
+            raise ValueError("it is the pointer that Git LFS leaves in its place: run `git lfs pull` in its repository")
+        if len(start) < 8:
+            raise ValueError(f"it has {size} bytes")
+        (length,) = struct.unpack("<Q", start)
         if length > size - 8:
             raise ValueError(f"its header should have {length} bytes, and the file has {size}")
         header: dict[str, Any] = json.loads(stream.read(length), object_pairs_hook=_once)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -62,7 +63,9 @@ def fake_model(folder: Path, seen: tuple[Seen, ...] = SEEN) -> ModelSpec:
         "max_position_embeddings": 64,
     }
     (folder / "config.json").write_text(json.dumps(config))
-    (folder / "model.safetensors").write_bytes(b"weights")
+    # A file without tensors, other in each folder: planning reads no more than its header.
+    header = json.dumps({"__metadata__": {"of": folder.name}}).encode()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
     return dataclasses.replace(find_model(str(folder)), seen=seen)
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import shutil
 import subprocess
 from importlib.metadata import version
@@ -22,7 +23,7 @@ from adaptx.backbones.output_matrix import output_matrix
 from adaptx.backbones.own_tensors import load_language_model_head
 from adaptx.backbones.whole import WRAPPERS
 from adaptx.catalog.models import find_model
-from adaptx.checkpoint_files import weight_files
+from adaptx.checkpoint_files import check_folder, weight_files
 from adaptx.errors import NotFinite, UserError
 from adaptx.plan import make_plan
 from adaptx.sources import Sources
@@ -282,15 +283,25 @@ def test_a_tensor_in_two_shards_is_refused(shards):
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda b: b[:-10], lambda b: b + b"x", lambda b: b"\xff" * 8 + b[8:], lambda _: b""]
+    ("damage", "cause"),
+    [
+        (lambda b: b[:-10], "it was cut short or written over"),
+        (lambda b: b + b"x", "it was cut short or written over"),
+        (lambda b: b"\xff" * 8 + b[8:], "its header should have"),
+        (lambda _: b"<html>", "it has 6 bytes"),
+        (lambda _: b"version https://git-lfs.github.com/spec/v1\noid sha256:", "run `git lfs pull`"),
+    ],
 )
-def test_a_file_cut_short_or_written_over_is_named(copy, damage):
+def test_a_file_cut_short_or_written_over_is_named(copy, damage, cause):
     folder = copy("bert")
     file = folder / "model.safetensors"
     file.write_bytes(damage(file.read_bytes()))
     message = refused(folder)
     assert str(file) in message
-    assert "copy or download it again" in message
+    assert cause in message
+    with pytest.raises(UserError, match=re.escape(cause)):
+        check_folder(folder)  # as planning does
+    assert "Copy or download it again" in message
 
 
 # Pickled weights.

@@ -204,7 +204,6 @@ def test_of_several_baselines_the_one_with_the_same_settings_is_taken(model, sou
 
 def test_labels_tell_models_readings_and_intermediates_apart(model, sources, store, tmp_path) -> None:
     other = fake_model(tmp_path / "other-bert", ())
-    (tmp_path / "other-bert" / "model.safetensors").write_bytes(b"other weights")
     centred = dataclasses.replace(model.embedding, centred=True)
     short, long = (Sequential(train(model, SNLI, LORA, epochs=epochs)) for epochs in (1, 2))
     plan = planned(
