@@ -482,6 +482,7 @@ OTHER_NETWORKS = (
     ("bert", {"position_embedding_type": "relative_key"}),
     ("llama", {"rope_scaling": {"rope_type": "dynamic", "factor": 2.0}}),
     ("qwen3", {"rope_scaling": {"type": "longrope", "factor": 2.0}}),
+    ("llama", {"rope_scaling": None, "rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}}),
 )
 
 

@@ -76,6 +76,11 @@ def load_network(
 def _config(folder: Path, model: ModelSpec) -> Any:
     from transformers import AutoConfig
 
+    # Of checkpoints from the hub, planning has not seen this file.
+    settings = read_settings(folder / CONFIG)
+    kind = settings.get("model_type")
+    if kind in FAMILIES and (odd := departure(settings)) is not None:
+        raise UserError(f"{folder / CONFIG}: {odd}, which is not supported in {kind}; take another checkpoint")
     try:
         config: Any = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     # The library's classes check their own fields, and raise errors of their own kinds.
@@ -84,11 +89,6 @@ def _config(folder: Path, model: ModelSpec) -> Any:
     if config.model_type not in FAMILIES:
         raise UserError(
             f"{model.hub_id}: architecture {config.model_type!r} is not supported; supported: {', '.join(FAMILIES)}"
-        )
-    # Of checkpoints from the hub, planning has not seen this file.
-    if (odd := departure(read_settings(folder / CONFIG))) is not None:
-        raise UserError(
-            f"{folder / CONFIG}: {odd}, which is not supported in {config.model_type}; take another checkpoint"
         )
     return config
 

@@ -107,7 +107,8 @@ def departure(config: dict[str, Any]) -> str | None:
             return f"{set_here} is set"
         if (kind := config.get("position_embedding_type")) not in (None, "absolute"):
             return f"position_embedding_type is {kind!r}"
-    rotation = config.get("rope_scaling") or {}
+    # The first is what transformers 4 writes, the second 5.
+    rotation = config.get("rope_scaling") or config.get("rope_parameters") or {}
     if (kind := rotation.get("rope_type", rotation.get("type"))) in SHARED_ROTATIONS:
         return f"rope_scaling is {kind!r}, which depends on the other texts of a batch"
     if (form := _feed_forward(config)) not in (("relu", "gated-gelu") if model_type == "t5" else ("gated-gelu",)):
