@@ -41,6 +41,12 @@ def without_garbage(settled: list[bool]) -> Generator[None]:
 
 
 @pytest.fixture
+def modules_named_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starts that take one module several times, which specs refuse: mixing equal modules must give that module."""
+    monkeypatch.setattr("adaptx.specs.stage._check_distinct", lambda *_: None)
+
+
+@pytest.fixture
 def plans_with_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests that only plan can do so with bottleneck adapters where that library is not."""
     needs.plan_with_adapters(monkeypatch)

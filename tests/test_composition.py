@@ -347,6 +347,7 @@ def test_full_after_lora_begins_with_the_lora_folded_in(world, store, architectu
 @needs.adapters
 @each_architecture
 @pytest.mark.parametrize("copies", [2, 3])
+@pytest.mark.usefixtures("modules_named_twice")
 def test_fused_copies_of_one_adapter_begin_as_that_adapter(world, store, architecture, copies):
     earlier = placed(topic(ADAPTER), world.models[architecture])
     train = nli(ADAPTER, *[earlier] * copies, start=Fuse, model=world.models[architecture])
@@ -393,6 +394,7 @@ def test_bf16_keeps_the_base_in_bf16_and_small_frozen_modules_in_fp32(world, sto
 
 
 @needs.adapters
+@pytest.mark.usefixtures("modules_named_twice")
 def test_the_order_of_stacked_modules_is_lowest_first(world, store):
     below, above = topic(ADAPTER, model=world.bert), nli(ADAPTER, model=world.bert)
     found = []

@@ -11,6 +11,7 @@ import small_world
 import text_bench
 import tiny
 import torch
+from fake_store import change
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
@@ -181,11 +182,13 @@ def spoiled(world, tmp_path):
     train = tiny.train(world.bert, tiny.NLI, Lora())
     plan, shop, summary = tiny.execute(world, tmp_path / "store", (Evaluate(train, tiny.NLI, "xa"),))
     assert summary.complete
-    folder = tiny.folder_of(plan, shop, train)
 
     def spoil(file: str, value: float) -> Train:
-        tensors = load_file(folder / file)
-        save_file({name: tensor.fill_(value) for name, tensor in tensors.items()}, folder / file, {"format": "adaptx"})
+        def fill(folder: Path) -> None:
+            tensors = {name: tensor.fill_(value) for name, tensor in load_file(folder / file).items()}
+            save_file(tensors, folder / file, {"format": "adaptx"})
+
+        change(shop.store, plan.fingerprint_of(train), fill)
         return train
 
     return spoil

@@ -126,9 +126,9 @@ def test_low_rank_values_are_regularised_by_their_distance_from_the_identity():
 
 
 def test_sizes_below_one_are_refused():
-    with pytest.raises(ValueError, match=r"Attention\(rank=0\): the rank is at least 1, or None"):
+    with pytest.raises(ValueError, match=r"Attention\(rank=0\): rank must be at least 1"):
         Attention(rank=0)
-    with pytest.raises(ValueError, match=r"Gate\(width=0\): the width is at least 1, or None"):
+    with pytest.raises(ValueError, match=r"Gate\(width=0\): width must be at least 1"):
         Gate(width=0)
 
 
@@ -216,6 +216,7 @@ def test_fusion_at_every_site_has_as_many_parameters_as_planned(world):
     assert [layer.place for layer in mixing_layers(network)] == list(dict.fromkeys((n, s) for n, s, _ in own))
 
 
+@pytest.mark.usefixtures("modules_named_twice")
 def test_fusion_over_a_frozen_module_stands_on_it(world, store):
     """Modules trained over one frozen module: fused copies begin as that module over the frozen one."""
     train = tiny.train(world.bert, tiny.NLI, LORA, start=Fuse((over(world.bert, tiny.TOPIC),) * 2, Attention(rank=4)))

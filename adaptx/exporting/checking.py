@@ -67,8 +67,13 @@ def _texts(reading: Reading) -> tuple[list[dict[str, Any]], Encoded]:
     if prefix and tokenizer.is_fast and not empty_is_same(tokenizer, prefix):
         rows = [row for row in rows if all(row)]
     parts = [encode_texts(tokenizer, row[:1], row[1:] or None, prefix, reading.max_length) for row in rows]
-    # Without special tokens an empty text is no token at all, which no network reads.
-    kept = [(row, part) for row, part in zip(rows, parts, strict=True) if part.ids[0]]
+    # Without special tokens an empty text is no token at all. adaptx reads the token that ends or begins a text in its
+    # place; a tokenizer alone cannot, so the library has no answer to compare.
+    kept = [
+        (row, part)
+        for row, part in zip(rows, parts, strict=True)
+        if tokenizer(*(prefix + text for text in row))["input_ids"]
+    ]
     types = [part.types[0] for _, part in kept if part.types is not None]
     encoded = Encoded([part.ids[0] for _, part in kept], types or None, parts[0].pad, 0)
     names = ("text", "text_pair")
