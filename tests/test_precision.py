@@ -1,6 +1,7 @@
 """Which precisions there are, why fp16 is none, and what is said where bf16 brings no speed."""
 
 import dataclasses
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,7 @@ from adaptx.plan import Status
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.step import make_step
 from adaptx.specs import Evaluate, Linear, Lora, Merge, NoHead, Train, TrainConfig
+from adaptx.store import Store
 
 REASON = "fp16 reaches no further than 65,504"
 
@@ -76,15 +78,17 @@ OTHER_STAGES = {
 }
 
 
-def said(stages: list[Any], device: str, has_instructions: bool, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def said(
+    stages: list[Any], device: str, has_instructions: bool, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> list[str]:
     """What a run of these stages notes, none of which is carried out."""
     nodes = [
         SimpleNamespace(stage=stage, fingerprint=str(n), inputs=(), kind="train") for n, stage in enumerate(stages)
     ]
     plan: Any = SimpleNamespace(
-        nodes=nodes, statuses=lambda *_: dict.fromkeys((n.fingerprint for n in nodes), Status.TO_DO)
+        nodes=nodes, modules=(), statuses=lambda *_: dict.fromkeys((n.fingerprint for n in nodes), Status.TO_DO)
     )
-    shop: Any = SimpleNamespace(store=None, device=torch.device(device))
+    shop: Any = SimpleNamespace(store=Store(folder), device=torch.device(device))
     monkeypatch.setattr(local, "check_rows", lambda *_, **__: [])
     monkeypatch.setattr(local, "set_aside_damaged", lambda *_, **__: None)
     monkeypatch.setattr(local, "Schedule", lambda *_, **__: SimpleNamespace(carry_out=lambda *_: None, summary=None))
@@ -95,19 +99,19 @@ def said(stages: list[Any], device: str, has_instructions: bool, monkeypatch: py
 
 
 @pytest.mark.parametrize("stages", BF16_STAGES.values(), ids=BF16_STAGES)
-def test_a_run_in_bf16_says_once_that_this_processor_has_no_instructions(stages, monkeypatch):
-    (line,) = said(stages, "cpu", has_instructions=False, monkeypatch=monkeypatch)
+def test_a_run_in_bf16_says_once_that_this_processor_has_no_instructions(stages, monkeypatch, tmp_path):
+    (line,) = said(stages, "cpu", has_instructions=False, monkeypatch=monkeypatch, folder=tmp_path)
     assert "computed in fp32 here, no faster than" in line
 
 
 @pytest.mark.parametrize("stages", OTHER_STAGES.values(), ids=OTHER_STAGES)
-def test_other_runs_say_nothing_of_it(stages, monkeypatch):
-    assert said(stages, "cpu", has_instructions=False, monkeypatch=monkeypatch) == []
+def test_other_runs_say_nothing_of_it(stages, monkeypatch, tmp_path):
+    assert said(stages, "cpu", has_instructions=False, monkeypatch=monkeypatch, folder=tmp_path) == []
 
 
-def test_where_there_are_instructions_or_a_gpu_nothing_is_said(monkeypatch):
-    assert said([HALF], "cpu", has_instructions=True, monkeypatch=monkeypatch) == []
-    assert said([HALF], "cuda", has_instructions=False, monkeypatch=monkeypatch) == []
+def test_where_there_are_instructions_or_a_gpu_nothing_is_said(monkeypatch, tmp_path):
+    assert said([HALF], "cpu", has_instructions=True, monkeypatch=monkeypatch, folder=tmp_path) == []
+    assert said([HALF], "cuda", has_instructions=False, monkeypatch=monkeypatch, folder=tmp_path) == []
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
