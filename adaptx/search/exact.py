@@ -225,7 +225,8 @@ def _products(queries_qD: Tensor, candidates_nD: Tensor, scores_qn: Tensor) -> N
     # On the CPU too: oneDNN rounds to bf16 there where the processor has instructions for it. NumPy's OpenBLAS is 7 %
     # faster on some processors, but its last bit depends on where in its block a row lies; that of torch's does not.
     on_cpu = scores_qn.device.type == "cpu"
-    backend: Any = torch.backends.mkldnn.matmul if on_cpu else torch.backends.cuda.matmul
+    backends: Any = torch.backends
+    backend = backends.mkldnn.matmul if on_cpu else backends.cuda.matmul
     before = backend.fp32_precision
     backend.fp32_precision = "ieee"
     try:
