@@ -145,9 +145,9 @@ def test_what_means_the_same_becomes_the_same_value() -> None:
     assert TrainConfig(1e-3, max_steps=1e4).max_steps == 10_000
 
 
-def test_what_is_right_stays_the_very_same() -> None:
+def test_what_is_right_stays_as_it_is() -> None:
     sites = ("query", "up")
-    assert Lora(sites=sites).sites is sites
+    assert Lora(sites=sites).sites == sites
     assert Hidden(layer=None).layer is None
     assert replace(CONFIG, selection=Best(3), schedule=Schedule.COSINE).selection == Best(3)
 
