@@ -285,8 +285,8 @@ def test_a_bottleneck_computes_what_adapters_does(world, architecture, method):
     num_theirs = sum(p.numel() for name, p in theirs.named_parameters() if ".adapters." in name)
     assert num_theirs == sum(parameter.numel() for parameter in parameters.values())
     expected = tiny.hidden_states(theirs.eval(), batch)
-    # The library adds in another order.
-    torch.testing.assert_close(tiny.hidden_states(network.eval(), batch), expected, atol=2e-6, rtol=0)
+    # The library adds in another order, and states reach 4, where neighbouring numbers are 4.8e-7 apart.
+    torch.testing.assert_close(tiny.hidden_states(network.eval(), batch), expected, atol=4e-6, rtol=0)
 
 
 @needs.adapters
