@@ -19,7 +19,7 @@ HUB_PATTERNS = (
     CONFIG, "model*.safetensors", INDEX, "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*",
     "merges.txt", "*.model",
 )  # fmt: skip
-"""What a checkpoint's repository is read for; other frameworks' weights are left there."""
+"""Patterns of the files that are read from a checkpoint's repository. Other frameworks' weights are not."""
 WITHOUT_ROW = {"<image_soft_token>"}
 """Added tokens that stand for no text: Gemma 3's tokenizer has one for images, and its text models no row for it."""
 HUB_PICKLES = ("pytorch_model*.bin", PICKLED_INDEX)
@@ -150,7 +150,7 @@ def _shards(index: Path) -> tuple[Path, ...]:
             f"{index} names {len(absent)} files that are not there: {_some(absent)}; copy or download them, too"
         )
     files = tuple(index.parent / name for name in names)
-    # Of shards that are pickled, conversion sees what is in them.
+    # The content of pickled shards is checked when they are converted.
     if index.name == INDEX:
         _check_index(index, places, files)
     return files

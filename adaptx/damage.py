@@ -39,7 +39,7 @@ def set_aside_damaged(plan: Plan, store: Store, note: Callable[[str], None], kee
         # Once these are to do, weights are needed that were not checked.
         for node in found:
             seen.add(node.fingerprint)
-            # Where another run is at work on it, that one does the same.
+            # If another run is at work on the stage, that run sets it aside.
             with contextlib.suppress(Busy), claimed(store.lock(node.fingerprint), node.name):
                 _set_aside(node, store, note)
 

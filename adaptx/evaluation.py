@@ -62,7 +62,7 @@ class Evaluator:
         for sequences, batch in self._batches(encoded):
             with torch.inference_mode(), self.setting.forward_pass():
                 values = read(batch, sequences)
-            # What is no tensor was checked by the format that made it.
+            # The format that made other values has checked them.
             if isinstance(values, Tensor):
                 values = check_finite(values.float().cpu(), "outputs of the model")
             for sequence, value in zip(sequences, values, strict=True):

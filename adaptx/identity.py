@@ -182,7 +182,7 @@ class Identities:
         }
 
     def _scored(self, task: Task, language: str, limit: int | None, pick: Pick) -> Json:
-        """What an evaluation reads of its task, made once: models by the thousand are scored on the same sets."""
+        """Return the part of its task that an evaluation reads, made once: thousands of models share a set."""
         key = task, language, limit, pick
         if key not in self._scored_sets:
             self._scored_sets[key] = {

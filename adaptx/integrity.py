@@ -119,7 +119,7 @@ class Seals:
                 stat = path.stat()
             except FileNotFoundError as error:
                 if name == MODULE_FILE:
-                    # What `scores only` means.
+                    # The plan calls such a stage `scores only`.
                     continue
                 raise Damaged(folder, path, _cannot_be_read(error)) from error
             except OSError as error:

@@ -105,7 +105,7 @@ class Store:
         known = {entry.folder for entry in self.entries().values()}
         for kind in KINDS:
             for folder in listed(self.root / kind):
-                # Those with a dot are being built. One that was left out may have been done again.
+                # A folder with a leading dot is being built. A folder that was left out may have been done again.
                 if folder not in known and not folder.name.startswith(".") and _may_be_stage(folder):
                     self._remember(folder, kind)
 
@@ -262,7 +262,7 @@ def _may_be_stage(folder: Path) -> bool:
 
 
 def listed(folder: Path) -> list[Path]:
-    """What a folder holds, in order; nothing where it is not there."""
+    """Return a folder's entries in order; none if it does not exist."""
     try:
         return sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
@@ -270,7 +270,7 @@ def listed(folder: Path) -> list[Path]:
 
 
 def folder_name(name: str, fingerprint: str) -> str:
-    """What a stage's folder is called; a name of many parts is cut, as file systems take 255 bytes."""
+    """Return the name of a stage's folder, cut if it is long: file systems take 255 bytes."""
     return f"{name.encode()[:MOST_NAME_BYTES].decode(errors='ignore')}-{fingerprint[:8]}"
 
 

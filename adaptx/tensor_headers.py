@@ -18,7 +18,7 @@ FAULTS = (
     zipfile.BadZipFile, pickle.UnpicklingError, EOFError, LookupError, StopIteration, ValueError, struct.error,
     TypeError, AttributeError, NotImplementedError, RecursionError, OSError, MemoryError,
 )  # fmt: skip
-"""What reading a header may end in where the file is damaged, or something else than it is called."""
+"""Errors that reading a damaged header, or one of another kind of file, may raise."""
 
 
 def tensor_shapes(file: Path) -> Shapes:

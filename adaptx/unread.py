@@ -1,4 +1,4 @@
-"""What a recipe gives and nothing reads: rows of its own tasks, suites and published scores. Told when planning."""
+"""Find what a recipe gives and no stage reads: rows of its own tasks, suites and published scores."""
 
 from collections.abc import Iterator
 

@@ -65,7 +65,7 @@ def naming(path: Path, done: str) -> Generator[None]:
 
 
 def _free(path: Path, done: str) -> str:
-    """What a library does not say when the disk is full."""
+    """Return the free space for a message, since libraries do not say that the disk is full."""
     if done == "read":
         return ""
     with contextlib.suppress(OSError):

@@ -76,7 +76,7 @@ def load_network(
 def _config(folder: Path, model: ModelSpec) -> Any:
     from transformers import AutoConfig
 
-    # Of checkpoints from the hub, planning has not seen this file.
+    # Planning has not seen this file if the checkpoint comes from the hub.
     settings = read_settings(folder / CONFIG)
     kind = settings.get("model_type")
     if kind in FAMILIES and (odd := departure(settings)) is not None:
@@ -116,7 +116,7 @@ def _load(folder: Path, model: ModelSpec, config: Any, bf16: bool, device: torch
                 output_loading_info=True,
                 **options,
             )
-    # What transformers makes of settings that do not fit one another: no layer of such sizes can be built.
+    # transformers raises any of these for settings that contradict one another: no layer of such sizes can be built.
     except (ValueError, TypeError, LookupError, AttributeError, AssertionError, ZeroDivisionError) as error:
         why = (str(error).splitlines() or [""])[0]
         raise UserError(

@@ -39,7 +39,7 @@ LANGUAGE_MODEL_HEADS: dict[str, dict[str, str]] = {
 RemBERT is not among them: its decoder is a matrix of its own, and ours is tied to the embeddings.
 """
 DECODERS = ("cls.predictions.decoder.weight", "lm_head.decoder.weight", "vocab_projector.weight", "decoder.weight")
-"""What the matrix behind such a head is called where it is stored beside the embeddings."""
+"""Names of the output matrix behind such a head, where a file stores it next to the embeddings."""
 EMBEDDINGS = ("embeddings.word_embeddings.weight", "embeddings.tok_embeddings.weight")
 WHOLE_HEAD = {"dense.weight", "dense.bias", "norm.weight", "norm.bias", "bias"}
 WITHOUT_BIASES = {"modernbert": {"dense.bias", "norm.bias"}}

@@ -24,7 +24,7 @@ HEADS = {
     "projection", "qa_outputs", "score", "seq_relationship", "sequence_summary", "sop_classifier", "summary", "v_head",
     "vocab_layer_norm", "vocab_projector", "vocab_transform",
 }  # fmt: skip
-"""What poolers and heads are called, the first part of a tensor's name. A checkpoint's own stay behind."""
+"""First parts of the names of tensors in poolers and heads, which are not loaded."""
 LEFT_OVER = re.compile(
     # Tables that are made anew, by older versions of the library or of the models' authors.
     r"(^|\.)(position_ids|token_type_ids|rotary_emb\.(inv_freq|cos_cached|sin_cached)|version)$"
@@ -48,7 +48,7 @@ SHOWN = 4
 
 @dataclass(frozen=True)
 class Loaded:
-    """What transformers says of a loading: names in the network or, of tensors that are left over, in the files."""
+    """transformers' report on a loading. Names are the network's; those of unexpected tensors are the file's."""
 
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]

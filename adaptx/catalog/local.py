@@ -152,7 +152,7 @@ def _rows(file: Path, language: str, use: str, task_format: TaskFormat, columns:
             if name not in header and name.split(".")[0] not in header:
                 raise UserError(f"{path} has no column {name!r} (read as {role}); {shown_columns(name, header)}")
     labels: tuple[str, ...] = getattr(task_format, "labels", ())
-    # Where labels are numbers (ratings) or bools themselves, a number is a name, never a place in the label set.
+    # If the labels are numbers (ratings) or bools, a number in the file is a label's name, not its place.
     numeric = any(_NUMBER_OR_BOOL.fullmatch(label) for label in labels)
     return Rows(
         hub_id=f"{LOCAL}{path.parent}",

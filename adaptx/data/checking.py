@@ -218,7 +218,7 @@ def _alike(value: Any, labels: tuple[str, ...]) -> str:
 
 
 def _scheme(tags: list[Any]) -> str | None:
-    """What is to be done about tags of a scheme that the tag set has not."""
+    """Return the remedy for tags whose scheme differs from the tag set's."""
     scheme = foreign_scheme([tag for tag in tags if isinstance(tag, str)])
     return f"the row's tags are {scheme}" if scheme is not None else None
 

@@ -110,7 +110,7 @@ def _mixed(numbers: Numbers, seed: int) -> NDArray[np.uint64]:
 
 
 def _scrambled(number: int) -> int:
-    """The same finaliser over one number."""
+    """Return `_mixed`'s finaliser of one number."""
     number = ((number ^ (number >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     number = ((number ^ (number >> 27)) * 0x94D049BB133111EB) & _MASK
     return number ^ (number >> 31)

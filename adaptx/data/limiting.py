@@ -68,7 +68,7 @@ def shares(sizes: Sequence[int], limit: int | None) -> list[int]:
 
 
 def _labels(rows: Rows, task_format: TaskFormat, table: Table, kept: Kept) -> list[str]:
-    """What a draw keeps in proportion: labels, and whether a question has an answer."""
+    """Return what a draw keeps in proportion, per row: its label, or whether its question has an answer."""
     if rows.column("label") is not None:
         return [str(label) for label in _columns(rows, task_format, table, kept, ("label",))["label"]]
     if isinstance(task_format, QuestionAnswering) and task_format.unanswerable and rows.column("answers") is not None:

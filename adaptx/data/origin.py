@@ -1,4 +1,4 @@
-"""Where rows come from, as messages call it: a file with the line of each row, or a set with numbers of rows."""
+"""Names of rows in messages: the line of a file, or the row number of a set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

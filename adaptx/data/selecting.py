@@ -59,7 +59,7 @@ def kept_rows(rows: Rows, task_format: TaskFormat, table: Table) -> Kept:
         raise MissingInput(
             f"{table.where} is empty: it has {table.length} rows, none of them left{cut}; check the split and its file"
         )
-    # What lies before or behind the slice is another set's.
+    # Rows outside the slice belong to another set.
     low = passing[rows.first - 1] if rows.first else -1
     high = passing[stop] if stop is not None and stop < len(passing) else table.length
     records: list[LeftOut] = []

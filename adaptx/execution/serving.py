@@ -106,7 +106,7 @@ def score_file(
 
 
 def _prompts_by_language(stage: ModuleStage, task: Task) -> list[str]:
-    """What a message calls the prompt, if it depends on the rows' language."""
+    """Return the prompt's name for a message if the prompt depends on the rows' language, else nothing."""
     framing = training_framing(reader(stage), task)
     return ["the prompt"] if isinstance(framing, Text) and framing.prompt.by_language else []
 

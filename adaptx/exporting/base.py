@@ -1,4 +1,4 @@
-"""What an exported folder names as the checkpoint below it, so that it loads."""
+"""The base checkpoint that an exported folder names, so that it loads."""
 
 from pathlib import Path
 

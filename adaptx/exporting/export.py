@@ -37,7 +37,7 @@ HERE = "."
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written: names of the folder's files, and what its user must know, a sentence each."""
+    """Files written to a folder, and notes for its user, one sentence each."""
 
     folder: Path
     files: tuple[str, ...]

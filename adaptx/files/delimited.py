@@ -115,7 +115,7 @@ def _refuse_names_again(path: Path, lines: list[_Line]) -> None:
 
 
 def _other_delimiter(path: Path, expected: str, other: str) -> str:
-    """What to do with a file whose cells another mark parts than its ending says."""
+    """Return the remedy for a file whose delimiter is not the one that its ending stands for."""
     if {expected, other} == {",", "\t"}:
         return f"Name the file with the ending {'.tsv' if other != ',' else '.csv'}"
     writer = f"csv.writer(sys.stdout, delimiter={expected!r}, lineterminator='\\n')"
@@ -300,5 +300,5 @@ def _evidence(lines: list[_Line]) -> tuple[tuple[int, str] | None, tuple[int, st
 
 
 def _content(cell: str) -> str:
-    """What stands between a cell's quotes; the cell itself, where it is not quoted."""
+    """Return the text inside a cell's quotes, or the cell itself if it is not quoted."""
     return cell[1:-1].replace('""', '"') if _QUOTED.fullmatch(cell) else cell

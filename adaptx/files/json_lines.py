@@ -121,7 +121,7 @@ def _record(path: Path, number: int, line: str) -> dict[str, Any]:
 
 
 def _remedy(path: Path, line: str) -> str:
-    """What to do about a line that is no object: of JSON over several lines, or of an array, it is the first."""
+    """Return the remedy for a line that is not an object, such as the first line of indented JSON or of an array."""
     if line.startswith("\ufeff"):
         return f"a byte-order mark begins it, as where files were joined: {converting(path, WITHOUT_MARKS)}"
     match line.strip()[:1]:
@@ -134,7 +134,7 @@ def _remedy(path: Path, line: str) -> str:
 
 
 def _half_pair(value: Any, place: str = "") -> str | None:
-    """Where half of a surrogate pair stands (`text`, `tokens[3]`), with its code; or None."""
+    """Return the place (`text`, `tokens[3]`) and the code of half a surrogate pair, or None."""
     if isinstance(value, str):
         half = _SURROGATE.search(value)
         return f"{place} holds \\u{ord(half[0]):04x} at character {half.start()}" if half else None

@@ -1,4 +1,4 @@
-"""What of a file or a set did not become an example, by reason: nothing is dropped or joined without a count."""
+"""Rows of a file or a set that did not become examples, counted by reason."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class LeftOut:
 
     @property
     def place(self) -> str:
-        """Where the first of them is: `line 5`, or `row 3`."""
+        """The place of the first one: `line 5` or `row 3`."""
         return f"{self.unit} {self.first}" if self.line is None else f"line {self.line}"
 
     def __str__(self) -> str:

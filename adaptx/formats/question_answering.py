@@ -40,7 +40,7 @@ from adaptx.specs import Hidden, QuestionAnswering, Task
 # A window needs room for some context behind the question, or it would ask without showing anything.
 LEAST_CONTEXT_TOKENS = 8
 MOST_SHARED_TOKENS = 128
-"""What neighbouring windows share by default, at most: 128 tokens of 384, as transformers' script for SQuAD has it."""
+"""Largest default overlap of neighbouring windows, in tokens. transformers' SQuAD script shares 128 of 384."""
 
 
 @dataclass(frozen=True)
@@ -257,7 +257,7 @@ def _shared(task_format: QuestionAnswering, room: int, row: int, reading: Readin
 
 
 def _begins(tokens: int, room: int, shared: int) -> list[int]:
-    """Where the windows over a context begin: `shared` tokens before the last one's end, until one holds the rest."""
+    """Return where the windows over a context begin; each shares `shared` tokens with the one before it."""
     begins = [0]
     while begins[-1] + room < tokens:
         begins.append(begins[-1] + room - shared)

@@ -14,7 +14,7 @@ def _label(label: str) -> list[str]:
 
 
 def _answer(answer: Any) -> list[str]:
-    """Of a prediction (a text, or a text with the probability of no answer), or of a question's gold answers."""
+    """Return [class] of a prediction (a text, perhaps with the probability of no answer) or of gold answers."""
     if isinstance(answer, list):
         text = answer[0] if answer else ""
     elif isinstance(answer, dict):
@@ -45,12 +45,12 @@ def only_class(task_format: TaskFormat, values: Sequence[Any]) -> str | None:
 
 
 def one_class_notes(task_format: TaskFormat, predictions: Sequence[Any], golds: Sequence[Any]) -> dict[str, str | None]:
-    """What scores.json keeps: the only class among the golds and among the predictions, if there is only one."""
+    """Return the only class among the golds and among the predictions, as scores.json keeps it; None for several."""
     return {"golds": only_class(task_format, golds), "predictions": only_class(task_format, predictions)}
 
 
 def sentences(found: dict[str, str | None], rows: int) -> list[str]:
-    """What a person is told about a set of so many rows."""
+    """Return the notes about a set of `rows` rows."""
     told: list[str] = []
     if found["golds"] is not None:
         told.append(

@@ -35,7 +35,7 @@ HEAD_PARTS = {
 }  # fmt: skip
 """Modules outside of the backbone's hidden states; a head stays behind when its module is taken over."""
 PREFIX = "base_model.model."
-"""What peft writes before the names of the network's own modules."""
+"""The prefix that peft writes before the names of the network's modules."""
 _LORA = re.compile(r"(?P<path>.+)\.(?P<tensor>lora_[AB])\.(?:\w+\.)?weight$")
 _ADDED_BIAS = re.compile(r"(?P<path>.+)\.lora_B\.(?:\w+\.)?bias$")
 _WHOLE_BIAS = re.compile(r"(?P<path>.+?)(?:\.base_layer)?\.bias$")

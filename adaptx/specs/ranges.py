@@ -59,7 +59,7 @@ Positive = Annotated[float, Within(above=0)]
 NotNegative = Annotated[float, Within(least=0)]
 Share = Annotated[float, Within(least=0, most=1)]
 ShareBelowOne = Annotated[float, Within(least=0, below=1)]
-"""Of dropout: with all dropped, nothing is left."""
+"""A dropout probability; at 1 nothing would be left."""
 PartialShare = Annotated[float, Within(above=0, below=1)]
 PositiveShare = Annotated[float, Within(above=0, most=1)]
 Word = Annotated[str, Filled()]

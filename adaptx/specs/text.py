@@ -110,7 +110,7 @@ class Text:
     answer_tokens: Annotated[int, Within(least=2)] = 32
 
     def with_end(self, taught: bool) -> "Text":
-        """The same where a ranking that leaves it open (`Rank(end=None)`) counts the end of answers if `taught`."""
+        """Return the framing with `Rank(end=None)` decided: the end of an answer counts if `taught`."""
         if not isinstance(self.decision, Rank) or self.decision.end is not None:
             return self
         return replace(self, decision=replace(self.decision, end=taught))

@@ -1,4 +1,4 @@
-"""Where runs are recorded: checked before work starts, and shown without user, password and query."""
+"""Addresses of tracking servers: checked before work starts, shown without user, password and query."""
 
 import base64
 import contextlib
@@ -103,7 +103,7 @@ class Address:
             )
         plugins = {each.name for each in entry_points(group="mlflow.tracking_store")}
         if scheme not in (*SERVERS, *DATABASES, *DATABRICKS, *plugins):
-            # What stands before a colon alone may be a user or a token.
+            # A part before a colon may be a user or a token.
             begins = f"begins with {scheme}://, which MLflow does not know" if "://" in self.uri else "has no scheme"
             known = ", ".join((*SERVERS, *DATABASES, "databricks"))
             raise UserError(

@@ -49,7 +49,7 @@ Message = tuple[Literal["wrote", "note", "failed", "looked", "finished"], Any]
 
 @dataclass(frozen=True)
 class Work:
-    """What the process is to record: the plan's stored stages, if there is a plan, and the records it is sent."""
+    """The process's work: to record a plan's stored stages, if there is a plan, and the records that it is sent."""
 
     address: Address
     experiment: str

@@ -1,4 +1,4 @@
-"""What a command calls to have its results in MLflow: never in the way, and with an end."""
+"""The recorder that a command uses: it never blocks the command's work, and ends in bounded time."""
 
 import contextlib
 import os

@@ -29,7 +29,7 @@ MetricPoint = tuple[str, float, int]
 
 @dataclass(frozen=True)
 class RunKey:
-    """What a run is found by."""
+    """The key by which a run is found."""
 
     kind: str
     fingerprint: str

@@ -22,7 +22,7 @@ PORTS = 20
 GRACE_SECONDS = 2
 """For requests that are under way when the server is ended."""
 DATABASE_VARIABLE = "_MLFLOW_SERVER_FILE_STORE"
-"""Where MLflow's server looks for its database; in its arguments a password could be read by anyone on the machine."""
+"""Environment variable of the database's address. In the arguments anyone on the machine could read a password."""
 
 
 def serve(address: Address, port: int | None, tell: Callable[[str], None]) -> None:

@@ -72,7 +72,7 @@ class Writer:
 
     @property
     def identity(self) -> str:
-        """What tells the experiment from one of the same name in a database that was made anew."""
+        """Return what tells the experiment from one of the same name in a new database."""
         return f"{self.experiment.experiment_id} {self.experiment.creation_time}"
 
     def write(self, record: Record) -> None:

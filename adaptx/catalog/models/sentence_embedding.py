@@ -11,7 +11,7 @@ from adaptx.specs import Hidden, Pooling
 
 MODULES, SETTINGS = "modules.json", "config_sentence_transformers.json"
 POOLINGS = {"cls_token": Pooling.FIRST, "mean_tokens": Pooling.MEAN, "lasttoken": Pooling.LAST}
-"""What its config.json of pooling calls a text's vector: `pooling_mode_cls_token` and so on."""
+"""Endings of the keys in the pooling's config.json (`pooling_mode_cls_token`), with our names for them."""
 READ = ("Transformer", "Pooling", "Normalize")
 """Modules that are read; vectors are compared by their angle anyway."""
 _log = logging.getLogger(__name__)

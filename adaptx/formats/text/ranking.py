@@ -17,7 +17,7 @@ from adaptx.specs import Normalisation, Rank
 
 @dataclass(frozen=True)
 class Candidates:
-    """What may be answered to one prompt: texts, and their token ids, with the end of the answer where that counts."""
+    """The possible answers to one prompt: their texts and token ids, with the end token if it counts."""
 
     texts: Sequence[str]
     ids: Sequence[Sequence[int]]
