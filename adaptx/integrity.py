@@ -69,7 +69,7 @@ class Seals:
         except OSError as error:
             raise Damaged(folder, Path(str(error.filename)), _cannot_be_read(error)) from error
         if not marker:
-            raise Damaged(folder, folder / COMPLETE, f"its file `{COMPLETE}` is empty, as older versions wrote it")
+            raise Damaged(folder, folder / COMPLETE, f"its file `{COMPLETE}` is empty")
         if marker != hashlib.sha256(content).hexdigest().encode():
             raise Damaged(folder, file, f"{STAGE_FILE} does not have the SHA-256 that is written in `{COMPLETE}`")
         record = json.loads(content)
