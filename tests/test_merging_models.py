@@ -328,7 +328,7 @@ def test_a_recipe_with_merges_runs_and_is_stored(done):
         assert from_plain(record["spec"]) == node.stage
         result = json.loads((folder / "result.json").read_text())
         assert result["seconds"] > 0
-        assert result["peak_memory_bytes"] > 0
+        assert result["peak_memory_bytes"] >= 0
     assert list((shop.store.root / "working").iterdir()) == []
     order = [node.fingerprint for node in plan.nodes]
     for place, node in enumerate(plan.nodes):
@@ -357,9 +357,11 @@ def test_the_report_counts_all_that_a_merge_rests_on(done):
     _, plan, shop = done
     measured = {m.evaluate.model: m for m in measure(plan, shop.store).measured}
     for model, one in measured.items():
-        seconds = sum(shop.entry(each).result["seconds"] for each in (*path(one.evaluate), *merges(one.evaluate)))
-        assert one.path_seconds == pytest.approx(seconds)
-        assert one.peak_memory_bytes > 0
+        results = [shop.entry(each).result for each in (*path(one.evaluate), *merges(one.evaluate))]
+        assert one.path_seconds == pytest.approx(sum(result["seconds"] for result in results))
+        assert one.peak_memory_bytes == max(
+            result["peak_memory_bytes"] for result in (*results, shop.entry(one.evaluate).result)
+        )
         if isinstance(model, Merge):
             assert len(one.path) == 2
             assert one.merges
