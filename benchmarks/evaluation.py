@@ -33,18 +33,18 @@ from adaptx.catalog.models import find_model
 from adaptx.data.examples import Examples
 from adaptx.data.reading import read_rows
 from adaptx.errors import MissingInput, UserError
-from adaptx.evaluation import Evaluator, scores
+from adaptx.evaluation.evaluator import Evaluator, scores
 from adaptx.execution.building import Finished, Workshop, choose_device, finished_model, head_name
 from adaptx.execution.execute import execute_train, make_evaluator
 from adaptx.formats.interface import Predicted, TrainedHead
-from adaptx.gradients import Setting
-from adaptx.identity import Identities
-from adaptx.plan import Node
-from adaptx.progress import Silent
+from adaptx.planning.identity import Identities
+from adaptx.planning.plan import Node
 from adaptx.sample import SAMPLE
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import Evaluate, Lora, Precision, Resources, Task, Train, TrainConfig
-from adaptx.store import Store
+from adaptx.store.store import Store
+from adaptx.training.gradients import Setting
+from adaptx.training.progress import Silent
 
 LANGUAGES = 10
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")

@@ -1,4 +1,4 @@
-"""Fit the bytes of `adaptx/step_memory.csv`: what the closed form of a step's memory multiplies its products by.
+"""Fit the bytes of `adaptx/costs/step_memory.csv`: what the closed form of a step's memory multiplies its products by.
 
     python benchmarks/fit_step_memory.py --raw DIR [--cells 24]     # track small steps; an interrupted one goes on
     python benchmarks/fit_step_memory.py --raw DIR --write          # fit, and write the table into the package
@@ -24,16 +24,16 @@ import torch
 from numpy.typing import NDArray
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from adaptx.catalog.support import BOTTLENECK_ARCHITECTURES
+from adaptx.costs.step_memory import PHASES, Row, products
+from adaptx.planning.support import BOTTLENECK_ARCHITECTURES
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.cuda_kernels import CudaKernels, rounded
 from adaptx.profiling.step import make_step
 from adaptx.profiling.tracker import Part, Tracker
 from adaptx.specs import Bottleneck, Full, Lora, Method, ModelFamily, ModelSpec, Precision, Shape
 from adaptx.specs.method import SITES
-from adaptx.step_memory import PHASES, Row, products
 
-TABLE = Path(__file__).parent.parent / "adaptx" / "step_memory.csv"
+TABLE = Path(__file__).parent.parent / "adaptx" / "costs" / "step_memory.csv"
 ARCHITECTURES = ("bert", "xlm-roberta-xl")
 METHODS = ("Full", "Lora", "Bottleneck")
 PRECISIONS: tuple[Precision, ...] = ("bf16", "fp32")

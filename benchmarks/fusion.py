@@ -41,12 +41,12 @@ def prepare_adaptx(setup: Setup) -> Callable[[Clock], float]:
     from adaptx.catalog.models import find_model
     from adaptx.execution.building import Workshop
     from adaptx.execution.execute import execute_train
-    from adaptx.identity import Identities
-    from adaptx.plan import Node
-    from adaptx.progress import Silent
-    from adaptx.sources import Sources
+    from adaptx.planning.identity import Identities
+    from adaptx.planning.plan import Node
+    from adaptx.sources.sources import Sources
     from adaptx.specs import Attention, Bottleneck, Fuse, Gate, Lora, Resources, Train, TrainConfig
-    from adaptx.store import Store
+    from adaptx.store.store import Store
+    from adaptx.training.progress import Silent
 
     method = Lora(rank=8, alpha=16) if "lora" in setup.variant else Bottleneck()
     rule = Gate() if "gate" in setup.variant else Attention(rank=16 if "16" in setup.variant else None)

@@ -25,7 +25,7 @@ from adaptx.catalog import (
     XLMR_XL,
     XLMR_XXL,
 )
-from adaptx.catalog.support import BOTTLENECK_REFUSED
+from adaptx.planning.support import BOTTLENECK_REFUSED
 from adaptx.profiling.cell import Cell
 from adaptx.specs import Bottleneck, Full, Lora, Method, ModelFamily, ModelSpec, Precision
 from adaptx.specs.quantisation import Quantisation

@@ -29,10 +29,10 @@ from typing import Any
 import numpy as np
 
 SPEED = {
-    "adaptx": "adaptx.search.top_k",
+    "adaptx": "adaptx.metrics.search.top_k",
     "faiss": "faiss.IndexFlatIP",
-    "both": "adaptx.search.top_k_both: both directions, one product",
-    "twice": "adaptx.search.top_k, once each way",
+    "both": "adaptx.metrics.search.top_k_both: both directions, one product",
+    "twice": "adaptx.metrics.search.top_k, once each way",
 }
 MEMORY = {
     "half": "adaptx, candidates in memory as fp16",
@@ -123,7 +123,7 @@ def prepare_adaptx(setup: Setup, queries: Any, generator: np.random.Generator) -
     """The search as formats call it, but for `unit`, which faiss has not."""
     import torch
 
-    from adaptx.search import top_k, top_k_both
+    from adaptx.metrics.search import top_k, top_k_both
 
     if setup.variant.startswith("map"):
         candidates = np.load(Path(setup.folder) / f"{setup.variant}-candidates.npy", mmap_mode="r")

@@ -128,12 +128,12 @@ def run(small: Small, data: str, store: Path, model: str | None, workers: int) -
 
 
 def adaptx(*words: str) -> None:
-    subprocess.run([sys.executable, "-c", "from adaptx.cli import main; main()", *words], check=True, cwd=ROOT)
+    subprocess.run([sys.executable, "-c", "from adaptx.cli.app import main; main()", *words], check=True, cwd=ROOT)
 
 
 def to_do(asked: list[str]) -> int:
     """How many stages are not stored."""
-    command = [sys.executable, "-c", "from adaptx.cli import main; main()", "plan", *asked, "--json"]
+    command = [sys.executable, "-c", "from adaptx.cli.app import main; main()", "plan", *asked, "--json"]
     ended = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True)
     return sum(not stage["stored"] for stage in json.loads(ended.stdout)["stages"])
 

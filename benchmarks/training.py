@@ -171,11 +171,11 @@ def prepare_adaptx(setup: Setup) -> Callable[[Clock], float]:
     from adaptx.catalog.models import find_model
     from adaptx.execution.building import Workshop
     from adaptx.execution.execute import execute_train
-    from adaptx.identity import Identities
-    from adaptx.plan import Node
-    from adaptx.sources import Sources
+    from adaptx.planning.identity import Identities
+    from adaptx.planning.plan import Node
+    from adaptx.sources.sources import Sources
     from adaptx.specs import Bottleneck, Full, Lora, Resources, Train, TrainConfig
-    from adaptx.store import Store
+    from adaptx.store.store import Store
 
     methods = {"lora": Lora(rank=8, alpha=16), "full": Full(), "bottleneck": Bottleneck()}
     config = TrainConfig(
@@ -210,7 +210,7 @@ def ablated(variant: str) -> Generator[None]:
     patches = {
         "c": [],
         "c-alike": [mock.patch.dict("adaptx.backbones.batching.GROUP_TOKENS", {"cpu": 0})],
-        "c-dropout": [mock.patch("adaptx.gradients.CpuKernels", contextlib.nullcontext)],
+        "c-dropout": [mock.patch("adaptx.training.gradients.CpuKernels", contextlib.nullcontext)],
     }
     with contextlib.ExitStack() as stack:
         for patch in patches[variant]:
@@ -232,7 +232,7 @@ def prepare_reference(setup: Setup, make_model: Callable[[Setup], Any]) -> Calla
 
     from adaptx.catalog import SNLI
     from adaptx.data.reading import read_all
-    from adaptx.sources import Sources
+    from adaptx.sources.sources import Sources
 
     trainer_class: Any = Trainer
     if setup.method == "bottleneck":
@@ -320,7 +320,7 @@ def whole_cycles(steps: int, data: str) -> int:
     """
     from adaptx.catalog import SNLI
     from adaptx.data.reading import read_all
-    from adaptx.sources import Sources
+    from adaptx.sources.sources import Sources
 
     cycle_rows = MEGABATCHES * BATCH_SIZE
     available = len(read_all(SNLI.train, SNLI.format, Sources(data), MEGABATCH * cycle_rows))

@@ -17,7 +17,7 @@ from pyarrow.parquet import read_table
 
 from adaptx import Evaluate, Lora, ModelSpec, Recipe, Retrieval, Rows, SpanCorruption, Task, Train, TrainConfig
 from adaptx.catalog import E5_MINI, MLQA, MNLI, SOCIALIQA, TASKS
-from adaptx.catalog.support import FORMATS_WITHOUT_HEAD
+from adaptx.planning.support import FORMATS_WITHOUT_HEAD
 from adaptx.sample import SAMPLE
 
 STAND_INS = {"xcopa": SOCIALIQA, "xnli_more": MNLI, "indonli": MNLI, "klue_nli": MNLI, "americas_nli": MNLI}

@@ -4,10 +4,9 @@ import gc
 import os
 from collections.abc import Generator
 
-import needs
 import pytest
-import tiny
 from hypothesis import HealthCheck, settings
+from support import needs, tiny
 
 # Bit-equality is promised for equal thread counts; and no test may ask the network for anything.
 os.environ.update(tiny.ONE_THREAD)

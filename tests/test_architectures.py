@@ -4,23 +4,23 @@ import dataclasses
 import json
 from typing import Any
 
-import needs
 import pytest
 import torch
+from support import needs
 
 from adaptx.backbones import batching
 from adaptx.backbones.architectures import attention_of, build_network, network_config
 from adaptx.backbones.batching import Encoded, collate
 from adaptx.backbones.encoder import Encoder
-from adaptx.backbones.sites import SITES_OF, sites_of
 from adaptx.catalog import MNLI, MODELS
 from adaptx.catalog.models import FAMILIES, from_config
 from adaptx.catalog.reading import FRAMING, PADDED
-from adaptx.catalog.support import BOTTLENECK_ARCHITECTURES, BOTTLENECK_REFUSED, refusal
-from adaptx.costs import trainable_parameters
+from adaptx.costs.stages import trainable_parameters
 from adaptx.methods import adapters_backend, attach
+from adaptx.planning.support import BOTTLENECK_ARCHITECTURES, BOTTLENECK_REFUSED, refusal
 from adaptx.specs import Bottleneck, Full, Lora, Method, ModelFamily, ModelSpec, Shape, Train, TrainConfig
 from adaptx.specs.method import COMPANIONS, FUSED, SITES, sites_behind, with_companions
+from adaptx.specs.sites import SITES_OF, sites_of
 
 CONFIG = TrainConfig(learning_rate=1e-3, max_steps=1)
 TINY = {

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from adaptx.cli import app
+from adaptx.cli.app import app
 from adaptx.profiling import bench as benches
 from adaptx.profiling import device, measurement
 from adaptx.profiling.bench import OUT_OF_MEMORY, bench, run_alone

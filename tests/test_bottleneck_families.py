@@ -5,15 +5,13 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-import needs
 import pytest
 import torch
+from support import needs
 from test_architectures import TINY, outputs, tiny_network, trained
 
 from adaptx.backbones.cpu_kernels import CpuKernels
 from adaptx.backbones.recomputing import recompute_layers
-from adaptx.backbones.sites import Key, sites_of
-from adaptx.catalog.support import ADAPTERS_CLASSES_REFUSED, BOTTLENECK_ARCHITECTURES
 from adaptx.composition.fuse import fuse
 from adaptx.errors import UserError
 from adaptx.exporting.adapters_folder import write_adapters
@@ -22,10 +20,12 @@ from adaptx.methods import adapters_backend, adapters_classes, attach
 from adaptx.methods.adapters_backend import AFTER_LAYER, INSIDE_NORM, SITE
 from adaptx.methods.module import Module, capture, load_module, restore, save_module
 from adaptx.methods.published import load_published
+from adaptx.planning.support import ADAPTERS_CLASSES_REFUSED, BOTTLENECK_ARCHITECTURES
 from adaptx.published import published
 from adaptx.published.from_adapters import adapters_layout
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import Attention, Bottleneck, Gate, Lora, Method, ModelFamily, ModelSpec
+from adaptx.specs.sites import Key, sites_of
 
 pytestmark = needs.adapters
 METHOD, LORA = Bottleneck(4), Lora(rank=3, alpha=6, sites=("query", "value", "up", "down"))

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from broken_inputs import GROUPS, Broken
+from support.broken_inputs import GROUPS, Broken
 
-from adaptx import cli
+from adaptx.cli import app as cli
 
 REMEDY = re.compile(
     r"\b(write|give|use|take|choose|name|near|put|install|correct|remove|convert|leave|try|help|add|mend|map|check|"

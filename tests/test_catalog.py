@@ -37,6 +37,7 @@ from adaptx.catalog import (
     wikipedia_mlm,
 )
 from adaptx.catalog.language_facts import same_language
+from adaptx.cli.views.catalog import show_task
 from adaptx.metrics import METRICS
 from adaptx.specs import (
     Bitext,
@@ -51,7 +52,6 @@ from adaptx.specs import (
     Task,
 )
 from adaptx.specs.plain import from_plain, to_plain
-from adaptx.views.catalog import show_task
 
 GOLDEN = Path(__file__).parents[2] / "shared/golden/aggregate.json"
 # Official task name -> languages that are averaged; of LAReQA the official script averages none.

@@ -13,7 +13,7 @@ from adaptx.catalog import LAREQA, LAREQA_OFFICIAL, TASKS
 from adaptx.catalog.tasks.retrieval import LAREQA_CANDIDATES
 from adaptx.data.reading import read_pool
 from adaptx.report.scored_as import how_scored
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import Rows, Task
 
 MIRROR = Path(__file__).parents[2] / "shared/data/hub"

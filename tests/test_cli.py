@@ -12,18 +12,18 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fake_store import fake_mirror, fake_model, fill, put_modules
+from support.fake_store import fake_mirror, fake_model, fill, put_modules
 
-from adaptx import cli
+from adaptx.api import RecipeOptions
 from adaptx.catalog import MODELS, NLI, TASKS, TATOEBA
 from adaptx.catalog.prompts import PROMPTS
-from adaptx.live_runs import at_work
-from adaptx.opening import RecipeOptions
-from adaptx.plan import make_plan
-from adaptx.recipe_file import load_recipe
-from adaptx.sources import Sources
+from adaptx.cli import app as cli
+from adaptx.planning.plan import make_plan
+from adaptx.planning.recipe_file import load_recipe
+from adaptx.sources.sources import Sources
 from adaptx.specs import Resources
-from adaptx.store import Store
+from adaptx.store.live_runs import at_work
+from adaptx.store.store import Store
 
 COMMANDS = [command.name or command.callback.__name__ for command in cli.app.registered_commands]
 RECIPE = """
@@ -201,7 +201,7 @@ def test_limit_precision_and_model_are_identity(adaptx, recipe, data, tmp_path) 
 def test_plan_and_help_answer_without_the_heavy_packages(recipe, data, tmp_path) -> None:
     heavy = "('torch', 'transformers', 'mlflow', 'datasets', 'pandas', 'pyarrow')"
     code = (
-        "import sys; from adaptx.cli import main\n"
+        "import sys; from adaptx.cli.app import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
         f"assert not [name for name in {heavy} if name in sys.modules]\n"
     )
@@ -287,7 +287,7 @@ def test_usage_errors_have_status_2(adaptx, arguments) -> None:
 
 def test_a_traceback_only_with_debug(recipe, tmp_path) -> None:
     recipe.write_text("def build():\n    return {}['key']\n")
-    command = [sys.executable, "-c", "from adaptx.cli import main; main()"]
+    command = [sys.executable, "-c", "from adaptx.cli.app import main; main()"]
     plain = subprocess.run([*command, "plan", str(recipe)], capture_output=True, text=True, check=False)
     assert plain.returncode == 2
     assert "Traceback" not in plain.stderr
@@ -297,7 +297,7 @@ def test_a_traceback_only_with_debug(recipe, tmp_path) -> None:
     assert "KeyError: 'key'" in full.stderr
 
 
-@pytest.mark.parametrize("module", ["adaptx", "adaptx.cli"])
+@pytest.mark.parametrize("module", ["adaptx.cli"])
 def test_the_command_line_as_a_module(module) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", module, "methods", "--no"], capture_output=True, text=True, check=False
@@ -310,7 +310,7 @@ def test_faults_of_our_own_are_told_as_such(adaptx, recipe, monkeypatch) -> None
     def broken(*_: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr("adaptx.opening.make_plan", broken)
+    monkeypatch.setattr("adaptx.api.make_plan", broken)
     ended = adaptx("plan", recipe)
     assert ended.status == 1
     assert "RuntimeError: broken This is a fault in adaptx, not in your input: `adaptx --debug ...`" in ended.error

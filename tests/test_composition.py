@@ -2,20 +2,17 @@
 
 import dataclasses
 
-import needs
 import pytest
-import tiny
 import torch
+from support import needs, tiny
 
-from adaptx.backbones.sites import sites_of
-from adaptx.catalog.support import refusal
 from adaptx.composition.assembly import assemble
 from adaptx.execution.building import finished_model, model_to_train
 from adaptx.formats.interface import TrainedHead
-from adaptx.lineage import Lineage, continues, lineage
 from adaptx.methods import adapters_backend, attach
 from adaptx.methods.module import capture, restore
-from adaptx.progress import Silent
+from adaptx.planning.lineage import Lineage, continues, lineage
+from adaptx.planning.support import refusal
 from adaptx.specs import (
     Bottleneck,
     Full,
@@ -30,6 +27,8 @@ from adaptx.specs import (
     Stack,
     Train,
 )
+from adaptx.specs.sites import sites_of
+from adaptx.training.progress import Silent
 
 FULL, LORA, WIDE_LORA = Full(), Lora(8, 16), Lora(16, 16, sites=("query", "key", "value"))
 BIASED = Lora(4, 8, 0.0, ("query", "up"), True, (("up", 6),), (("query", 12),))

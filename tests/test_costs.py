@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adaptx.catalog import E5_MINI, LAREQA, MODELS, NLI, SIB200, SNLI, TASKS, TATOEBA, XLMR_BASE
-from adaptx.catalog.support import FORMATS_TRAINED
-from adaptx.costs import cost, rows_read, tokens_per_example, trainable_parameters
+from adaptx.costs.stages import cost, rows_read, tokens_per_example, trainable_parameters
+from adaptx.planning.support import FORMATS_TRAINED
 from adaptx.specs import (
     Bottleneck,
     Evaluate,
@@ -52,14 +52,14 @@ def test_steps(epochs, max_steps, rows: int, steps: int) -> None:
 @example(rows=3_000, epochs=2.7, batch_size=3)
 @example(rows=701, epochs=0.3, batch_size=3)
 def test_planned_steps_are_the_loops_steps(rows: int, epochs: float, batch_size: int) -> None:
-    from adaptx.sampling import Sampler
+    from adaptx.training.sampling import Sampler
 
     train = trained(config=TrainConfig(1e-3, epochs=epochs, batch_size=batch_size), limit=rows)
     assert cost(train).examples == Sampler([rows], train.config).num_steps * batch_size
 
 
 def test_a_mixtures_planned_steps_are_the_loops_steps() -> None:
-    from adaptx.sampling import Sampler
+    from adaptx.training.sampling import Sampler
 
     mixture = Mixture((SNLI, SIB200), Proportional())
     for limit in (1, 33, 300, 701, 5_000):
@@ -156,7 +156,7 @@ def test_every_model_of_the_catalog_has_a_cost(model: ModelSpec) -> None:
 
 def test_a_mixtures_cost_follows_its_sampling() -> None:
     """As many examples as the loop draws, in the shares that it draws them."""
-    from adaptx.sampling import Sampler
+    from adaptx.training.sampling import Sampler
 
     config = dataclasses.replace(CONFIG, epochs=1)
     (snli_rows,), (topic_rows,) = SNLI.train, SIB200.train

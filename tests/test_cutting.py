@@ -3,23 +3,23 @@
 import dataclasses
 
 import pytest
-import tiny
 import torch
+from support import tiny
 from test_architectures import TINY
 
 from adaptx.backbones.architectures import network_config
 from adaptx.backbones.cutting import cut
 from adaptx.backbones.loading import load_network
 from adaptx.catalog import E5_MINI, E5_SMALL, MT5_SMALL, NLI, SNLI, XLMR_BASE, find_model
-from adaptx.costs import cost
+from adaptx.costs.stages import cost
 from adaptx.errors import UserError
 from adaptx.exporting.holding import Library, holding_refusal
-from adaptx.identity import Identities
-from adaptx.plan import make_plan
+from adaptx.planning.identity import Identities
+from adaptx.planning.plan import make_plan
 from adaptx.report.confounds import find_confounds
 from adaptx.report.measured import Measurements
 from adaptx.report.provenance import models
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import Evaluate, Full, Lora, ModelSpec, Recipe, Train, TrainConfig
 from adaptx.specs.plain import from_plain, to_plain
 

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny
+from support import tiny
 
-from adaptx.damage import check_stored, left_out_lines, set_aside_damaged
 from adaptx.errors import UserError
 from adaptx.execution.building import finished_model
 from adaptx.execution.local import run
-from adaptx.integrity import MODULE_FILE, Damaged
-from adaptx.plan import Status
-from adaptx.progress import Silent
-from adaptx.pruning import leftovers, remove
+from adaptx.planning.damage import check_stored, left_out_lines, set_aside_damaged
+from adaptx.planning.plan import Status
+from adaptx.planning.pruning import leftovers, remove
 from adaptx.specs import AveragedHeads, Evaluate, Full, Fuse, Linear, Lora, Merge, Sequential
-from adaptx.store import Store, listed
+from adaptx.store.integrity import MODULE_FILE, Damaged
+from adaptx.store.store import Store, listed
+from adaptx.training.progress import Silent
 
 LORA = Lora(4, 8)
 

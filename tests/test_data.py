@@ -21,7 +21,7 @@ from adaptx.data.tables import Table, python_table
 from adaptx.errors import MissingInput, UserError
 from adaptx.files.left_out import LeftOut
 from adaptx.sample import SAMPLE
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import (
     Bitext,
     BitextMining,

@@ -17,7 +17,7 @@ from adaptx.data.drawing import draw, in_proportion, lowest
 from adaptx.data.examples import Examples
 from adaptx.data.reading import read_pool, read_rows, read_training
 from adaptx.errors import UserError
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import Classification, Full, MultipleChoice, QuestionAnswering, Rows, Task, Train, TrainConfig
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "hub"

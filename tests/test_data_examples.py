@@ -6,12 +6,12 @@ import json
 import pytest
 from rich.console import Console
 
-from adaptx import cli
 from adaptx.catalog.local import local_task
-from adaptx.sources import Sources
+from adaptx.cli import app as cli
+from adaptx.cli.views.catalog import show_examples, show_task
+from adaptx.cli.views.examples import FoundExamples, found_examples
+from adaptx.sources.sources import Sources
 from adaptx.specs import Classification, Rows
-from adaptx.views.catalog import show_examples, show_task
-from adaptx.views.examples import FoundExamples, found_examples
 
 TOPICS = Classification(("sport", "politics"))
 

@@ -12,9 +12,9 @@ from adaptx.catalog.local import default_metrics, local_task
 from adaptx.data.files import read_file
 from adaptx.data.reading import read_pool, read_rows, read_training
 from adaptx.errors import MissingInput, UserError
-from adaptx.identity import Identities
 from adaptx.metrics import METRICS
-from adaptx.sources import Sources
+from adaptx.planning.identity import Identities
+from adaptx.sources.sources import Sources
 from adaptx.specs import (
     Bitext,
     BitextMining,

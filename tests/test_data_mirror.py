@@ -12,7 +12,7 @@ from adaptx.catalog.local import local_task
 from adaptx.data.mirror import fetch
 from adaptx.data.reading import read_rows
 from adaptx.errors import MissingInput
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import Classification, ModelSpec, Rows
 
 COMMIT = "c" * 40

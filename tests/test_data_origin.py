@@ -11,7 +11,7 @@ from adaptx.catalog import local_task
 from adaptx.data.files import read_file
 from adaptx.data.reading import read_rows, read_training
 from adaptx.errors import UserError
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import Classification, QuestionAnswering, Tagging, Task
 
 REST = "\t_" * 6

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from adaptx.data.reading import read_pool, read_rows, read_training
 from adaptx.data.sentences import sentence_breaks
 from adaptx.errors import UserError
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import BitextMining, Retrieval, Rows, Task
 
 PASSAGE = "A cat sat. It slept! It slept! Then it left."

@@ -1,8 +1,8 @@
 """Encoders: sequences side by side in a row give what each gives alone, which is what transformers gives."""
 
 import pytest
-import tiny
 import torch
+from support import tiny
 
 from adaptx.backbones import batching
 from adaptx.backbones.backbone import TransferModel, to_precision, trainable
@@ -106,9 +106,9 @@ def test_sentence_embeddings_of_long_texts_are_cut_to_what_the_checkpoint_reads(
     from adaptx.data.examples import Examples
     from adaptx.execution.building import Workshop, finished_model
     from adaptx.execution.execute import make_evaluator
-    from adaptx.progress import Silent
     from adaptx.specs import Evaluate, Resources
-    from adaptx.store import Store
+    from adaptx.store.store import Store
+    from adaptx.training.progress import Silent
 
     model = world.models[architecture]
     shop = Workshop(Store(world.folder / "unused"), world.sources, lambda _: "", Resources("cpu"), CPU)

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import small_world
-import tiny
 from safetensors.torch import load_file
+from support import small_world, tiny
 
 from adaptx.backbones.loading import load_tokenizer
 from adaptx.catalog import MNLI, NTREX_MLM, RTE, TASKS, ccg_task
@@ -18,10 +17,10 @@ from adaptx.data.reading import read_pool, read_rows
 from adaptx.formats.interface import Reading
 from adaptx.formats.question_answering import windows
 from adaptx.formats.tagging import Pieces
-from adaptx.lineage import HEADLESS
 from adaptx.metrics import METRICS
+from adaptx.planning.lineage import HEADLESS
 from adaptx.report.table import tidy
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import (
     BitextMining,
     Classification,
@@ -39,7 +38,7 @@ from adaptx.specs import (
     Task,
     Train,
 )
-from adaptx.store import Entry, Store, read_json
+from adaptx.store.store import Entry, Store, read_json
 
 STEPS, BATCH = 2, 4
 MAX_LENGTH = 32

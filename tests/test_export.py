@@ -6,11 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import needs
 import pytest
-import tiny
 import torch
-from outside import outside
+from support import needs, tiny
+from support.outside import outside
 
 from adaptx.backbones.batching import collate, encode_texts
 from adaptx.errors import UserError
@@ -19,7 +18,7 @@ from adaptx.exporting.export import export_stage
 from adaptx.exporting.holding import Library, find_library, holding_refusal
 from adaptx.exporting.own_model import CODE_FILE
 from adaptx.exporting.script import SCRIPT_FILE
-from adaptx.lineage import reader
+from adaptx.planning.lineage import reader
 from adaptx.specs import (
     Attention,
     Bottleneck,
@@ -44,7 +43,7 @@ from adaptx.specs import (
     Ties,
     Train,
 )
-from adaptx.store import Store
+from adaptx.store.store import Store
 
 PLAIN = ModelSpec("tiny/bert")
 LORA, WIDE, DOWN = Lora(4, 8), Lora(6, 24, sites=("query", "key", "output")), Lora(3, 6, sites=("down", "up"))

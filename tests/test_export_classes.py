@@ -4,11 +4,9 @@ import copy
 from pathlib import Path
 from typing import Any
 
-import checkpoints
 import pytest
-import small_world
-import tiny
 import torch
+from support import checkpoints, small_world, tiny
 
 from adaptx.backbones.families import backbone_over
 from adaptx.backbones.loading import load_network, load_tokenizer
@@ -23,7 +21,7 @@ from adaptx.exporting.transformers_folder import HeadClass, write_with_head
 from adaptx.formats import behaviour
 from adaptx.formats.interface import HeadBase, TrainedHead, reading_of
 from adaptx.sample import SAMPLE
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import (
     Classification,
     Hidden,
@@ -37,7 +35,7 @@ from adaptx.specs import (
     TaskFormat,
 )
 from adaptx.specs.architecture import ARCHITECTURES
-from adaptx.store import read_json
+from adaptx.store.store import read_json
 
 LENGTH = 48
 FORMATS: tuple[TaskFormat, ...] = (

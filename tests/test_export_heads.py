@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import small_world
-import tiny
 import torch
-from outside import outside
+from support import small_world, tiny
+from support.outside import outside
 
 from adaptx.backbones.batching import Encoded, collate, encode_texts
 from adaptx.catalog import HELLASWAG, LAREQA, NTREX_MLM, PAWSX, SIB200, SQUAD, UDPOS
@@ -24,9 +23,9 @@ from adaptx.formats.interface import Reading, reading_of
 from adaptx.formats.masked_language_model import LanguageModelHead
 from adaptx.formats.question_answering import windows
 from adaptx.formats.tagging import Pieces, words_stand_alone
-from adaptx.framings import training_framing
+from adaptx.planning.framings import training_framing
 from adaptx.specs import Classification, Hidden, Lora, Pooling, QuestionAnswering, Task, Train
-from adaptx.store import Store, read_json
+from adaptx.store.store import Store, read_json
 
 LENGTH = 64
 WORDS = small_world.WORDS

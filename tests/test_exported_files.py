@@ -10,12 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from adaptx.catalog import E5_MINI, local_task
-from adaptx.cli import app
+from adaptx.cli.app import app
 from adaptx.data.files import read_file
 from adaptx.data.reading import read_pool, read_rows, read_training
 from adaptx.errors import UserError
 from adaptx.execution.local import check_rows
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import (
     Classification,
     Evaluate,

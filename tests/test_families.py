@@ -3,11 +3,9 @@
 import functools
 import random
 
-import checkpoints
 import pytest
-import small_world
-import tiny
 import torch
+from support import checkpoints, small_world, tiny
 
 from adaptx.backbones import batching, rows
 from adaptx.backbones.batching import collate, encode_texts
@@ -16,12 +14,12 @@ from adaptx.backbones.families import backbone_over
 from adaptx.backbones.loading import load_network, load_tokenizer
 from adaptx.backbones.pairs import separator
 from adaptx.backbones.rows import alike
-from adaptx.backbones.sites import sites_of
 from adaptx.catalog.models import FAMILIES
 from adaptx.catalog.reading import PAIR_SEPARATOR, framing_refusal
 from adaptx.methods import attach
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import Hidden, Lora, ModelFamily, Pooling
+from adaptx.specs.sites import sites_of
 
 CPU = torch.device("cpu")
 RIGHT_ALONE = ("distilbert", "mbart")

@@ -6,23 +6,19 @@ Methods take turns over the architectures; with ADAPTX_MATRIX=1 each has all (`m
 import os
 from dataclasses import replace
 
-import checkpoints
-import matrix
-import needs
 import pytest
-import small_world
-import tiny
 import torch
+from support import checkpoints, matrix, needs, small_world, tiny
 
 from adaptx.backbones.batching import encode_texts
 from adaptx.data.reading import read_rows
 from adaptx.execution import execute as executing
 from adaptx.execution.building import Finished, finished_model, head_name
 from adaptx.execution.execute import make_evaluator
-from adaptx.lineage import head_task
-from adaptx.progress import Silent
+from adaptx.planning.lineage import head_task
 from adaptx.specs import Bottleneck, Evaluate, Full, Lora, Mixture, ModelFamily, Pooling, Resources, Train, Uniform
-from adaptx.store import Store
+from adaptx.store.store import Store
+from adaptx.training.progress import Silent
 
 FORMATS = ("classification", "multiple choice", "tagging", "question answering", "retrieval")
 TASKS = tuple(matrix.few(matrix.FORMATS[name]) for name in FORMATS)

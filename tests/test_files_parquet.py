@@ -15,7 +15,7 @@ from adaptx.catalog.local import local_task
 from adaptx.data.reading import read_training
 from adaptx.data.tables import parquet_table
 from adaptx.errors import UserError
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import Classification
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)

@@ -12,7 +12,7 @@ from adaptx.data.file_tables import file_table
 from adaptx.data.reading import read_rows
 from adaptx.errors import UserError
 from adaptx.files.text import read_text
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import Classification, Tagging
 
 FORMAT = Classification(("pos", "neg"))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mutations import mutations
+from support.mutations import mutations
 
 from adaptx.catalog import (
     BUCC,

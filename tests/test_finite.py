@@ -5,31 +5,24 @@ import json
 import shutil
 from pathlib import Path
 
-import format_bench
 import pytest
-import small_world
-import text_bench
-import tiny
 import torch
-from fake_store import change
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from support import format_bench, small_world, text_bench, tiny
+from support.fake_store import change
 
 from adaptx.backbones.choosing import log_likelihoods
 from adaptx.backbones.finite import check_finite, first_not_finite
 from adaptx.backbones.vocabulary_loss import OutputMatrix, likeliest
-from adaptx.checkpoints import FILE as SAVED_STATE
-from adaptx.checkpoints import Checkpoints
 from adaptx.composition.merging.modules import merge_modules
 from adaptx.errors import NotFinite, UserError
-from adaptx.evaluation import scores
+from adaptx.evaluation.evaluator import scores
 from adaptx.formats.heads import load_head, save_heads
 from adaptx.formats.interface import Predicted, TrainedHead
-from adaptx.json_text import json_text
 from adaptx.methods.module import Module, save_module
 from adaptx.metrics import METRICS
-from adaptx.progress import Silent
 from adaptx.specs import (
     Best,
     Bitext,
@@ -55,7 +48,11 @@ from adaptx.specs import (
     Ties,
     Train,
 )
-from adaptx.store import read_json, write_json
+from adaptx.store.json_text import json_text
+from adaptx.store.store import read_json, write_json
+from adaptx.training.progress import Silent
+from adaptx.training.resume import FILE as SAVED_STATE
+from adaptx.training.resume import Checkpoints
 
 NAN, INF = float("nan"), float("inf")
 """Neither may be in a JSON file."""
@@ -368,12 +365,12 @@ def test_files_are_written_whole_or_refused(tmp_path):
 
 
 def test_an_undefined_metric_is_null_on_the_command_line(monkeypatch, capsys):
-    import adaptx.scoring
-    from adaptx.cli_rows import score
+    import adaptx.metrics.cases
+    from adaptx.cli.rows import score
 
-    monkeypatch.setattr(adaptx.scoring, "read_case", lambda _: None)
-    monkeypatch.setattr(adaptx.scoring, "score_case", lambda _: {"map": NAN})
-    monkeypatch.setattr(adaptx.scoring, "stops", lambda _: [])
+    monkeypatch.setattr(adaptx.metrics.cases, "read_case", lambda _: None)
+    monkeypatch.setattr(adaptx.metrics.cases, "score_case", lambda _: {"map": NAN})
+    monkeypatch.setattr(adaptx.metrics.cases, "stops", lambda _: [])
     score(Path("case.json"))
     assert json.loads(capsys.readouterr().out) == {"map": None}
 

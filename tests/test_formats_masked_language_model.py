@@ -5,12 +5,11 @@ import random
 from dataclasses import replace
 from typing import Any
 
-import format_bench
 import pytest
-import small_world
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import format_bench, small_world
 from torch.nn import functional
 
 from adaptx.backbones import vocabulary_loss

@@ -2,15 +2,14 @@
 
 from typing import Any
 
-import format_bench
 import numpy as np
 import pytest
-import small_world
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import format_bench, small_world
 
-from adaptx.evaluation import scores
+from adaptx.evaluation.evaluator import scores
 from adaptx.formats.mining import MINING, development_numbers
 from adaptx.metrics.mining import Neighbours, choose_threshold, mine
 from adaptx.specs import BitextMining, Task

@@ -1,9 +1,8 @@
 """Multiple choice with any number of choices equals questions scored one by one; classification, texts one by one."""
 
-import format_bench
 import pytest
-import small_world
 import torch
+from support import format_bench, small_world
 from torch.nn import functional
 
 from adaptx.formats.classification import CLASSIFICATION

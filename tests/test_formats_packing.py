@@ -3,9 +3,8 @@
 import random
 from typing import Any
 
-import format_bench
 import pytest
-import small_world
+from support import format_bench, small_world
 
 from adaptx.data.examples import Examples
 from adaptx.formats import FORMATS, behaviour

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import format_bench
 import numpy as np
 import pytest
-import small_world
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from support import format_bench, small_world
 from torch.nn import functional
 
 from adaptx.errors import UserError

@@ -5,20 +5,19 @@ import random
 from pathlib import Path
 from typing import Any
 
-import format_bench
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import small_world
 import torch
+from support import format_bench, small_world
 from torch.nn import functional
 
 from adaptx.data.reading import read_pool, read_rows
-from adaptx.evaluation import Evaluator, scores
+from adaptx.evaluation.evaluator import Evaluator, scores
 from adaptx.formats.bitext import BITEXT
 from adaptx.formats.retrieval import RANKED, RETRIEVAL
 from adaptx.metrics import METRICS
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import Bitext, CandidateText, Hidden, Retrieval, Rows, Task
 
 WORDS = small_world.WORDS

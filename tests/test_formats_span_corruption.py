@@ -5,14 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import text_bench
-import tiny
-from text_bench import add_models
+from support import text_bench, tiny
+from support.text_bench import add_models
 
 from adaptx.data.examples import Examples
 from adaptx.errors import UserError
 from adaptx.formats.text import span_corruption
-from adaptx.plan import make_plan
+from adaptx.planning.plan import make_plan
 from adaptx.specs import Evaluate, Full, Generate, Lora, Prompt, Recipe, SpanCorruption, Task, Text, Train
 
 FORMAT = SpanCorruption()

@@ -4,12 +4,11 @@ import itertools
 import random
 from dataclasses import replace
 
-import format_bench
 import pytest
-import small_world
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import format_bench, small_world
 from torch.nn import functional
 
 from adaptx.formats.tagging import TAGGING, Pieces, items

@@ -3,22 +3,21 @@
 import dataclasses
 import itertools
 
-import needs
 import pytest
-import tiny
 import torch
+from support import needs, tiny
 
-from adaptx.backbones.sites import sites_of
 from adaptx.composition.fuse import fuse
 from adaptx.composition.fuse_lora import FusedLora
 from adaptx.composition.mixing import AttentionMixing, GateMixing, make_mixing, mixing_layers, value_regularisation
-from adaptx.costs import trainable_parameters
+from adaptx.costs.stages import trainable_parameters
 from adaptx.errors import UserError
 from adaptx.execution.building import finished_model, model_to_train
 from adaptx.methods import attach
 from adaptx.methods.module import capture
 from adaptx.specs import Attention, Bottleneck, Fuse, Gate, Lora, Stack
 from adaptx.specs.method import SITES
+from adaptx.specs.sites import sites_of
 
 LORA, EVERYWHERE, ADAPTER = Lora(8, 16), Lora(3, 7, sites=SITES), Bottleneck(4)
 BIASED = Lora(3, 7, 0.0, ("query", "down"), True, (("down", 5),), (("query", 9),))

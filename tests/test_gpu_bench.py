@@ -18,7 +18,8 @@ from gpu_grid import KINDS, Kind, grid, left_out
 from gpu_run import CELL_SECONDS, predict_all, run
 from gpu_table import NOT_RUN, page, summary, write
 
-from adaptx.catalog import XLMR_BASE, support
+from adaptx.catalog import XLMR_BASE
+from adaptx.planning import support
 from adaptx.profiling.bench import NOT_TRIED, OUT_OF_MEMORY, Result, run_alone
 from adaptx.profiling.cell import Cell, method_name
 from adaptx.profiling.device import look_at

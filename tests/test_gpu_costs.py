@@ -7,13 +7,13 @@ import pytest
 
 from adaptx.catalog import E5_MINI, MT5_SMALL, NLI, UDPOS_R, XLMR_LARGE, XLMR_XXL
 from adaptx.catalog.gpus import GPUS, UTILISATION
-from adaptx.costs import cost, longest_peak_bytes
-from adaptx.gpu_costs import ON_A_GPU, gpu_costs
-from adaptx.identity import Identities
-from adaptx.plan import Node, make_plan
-from adaptx.sources import Sources
+from adaptx.costs.gpus import ON_A_GPU, gpu_costs
+from adaptx.costs.stages import cost, longest_peak_bytes
+from adaptx.costs.step_memory import needed_bytes
+from adaptx.planning.identity import Identities
+from adaptx.planning.plan import Node, make_plan
+from adaptx.sources.sources import Sources
 from adaptx.specs import Evaluate, Full, Lora, ModelSpec, Recipe, Train, TrainConfig
-from adaptx.step_memory import needed_bytes
 
 CONFIG = TrainConfig(learning_rate=1e-3, max_steps=100, precision="bf16", max_length=512)
 
@@ -72,7 +72,7 @@ def test_gpus_have_peaks_without_sparsity_and_sources() -> None:
 
 @pytest.mark.usefixtures("plans_with_adapters")
 def test_plan_prints_them_and_has_them_in_json(tmp_path, capsys) -> None:
-    from adaptx.cli import app
+    from adaptx.cli.app import app
 
     recipe = tmp_path / "recipe.py"
     recipe.write_text(

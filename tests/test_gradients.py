@@ -1,19 +1,18 @@
 """A step's gradient is that of the whole batch at once, however the batch is cut up (GradCache: Gao et al. 2021)."""
 
-import format_bench
 import pytest
-import small_world
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import format_bench, small_world
 from torch.nn import functional
 
 from adaptx.backbones.batching import Encoded
 from adaptx.backbones.cpu_kernels import CpuKernels
 from adaptx.formats import behaviour
 from adaptx.formats.interface import Items, SummedLoss
-from adaptx.gradients import Budget, Setting, backward_joint, backward_sum, pieces
 from adaptx.specs import Classification, Hidden, Retrieval
+from adaptx.training.gradients import Budget, Setting, backward_joint, backward_sum, pieces
 
 QUERIES = ["tree sea", "stone", "river wolf bread night house", "iron bird snow", "glass glass tree", "night night"]
 CANDIDATES = ["wolf", "sea sea stone iron", "bird", "house glass", "snow river tree", "bread stone wolf tree sea iron"]

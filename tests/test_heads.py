@@ -4,10 +4,10 @@ import dataclasses
 import json
 
 import pytest
-import tiny
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from support import tiny
 
 from adaptx.errors import UserError
 from adaptx.execution.building import finished_model, head_name, model_to_train

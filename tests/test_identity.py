@@ -6,13 +6,13 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from identities import ANSWERS, BITEXT, NLI, OneDigest, key
-from mutations import mutations
+from support.identities import ANSWERS, BITEXT, NLI, OneDigest, key
+from support.mutations import mutations
 
 from adaptx.catalog import LAREQA, SIB200, SNLI, SQUAD_V2, WIKIPEDIA_MLM
-from adaptx.framings import evaluation_framing, training_framing
-from adaptx.identity import Identities, inputs_read
-from adaptx.recipe_file import edited
+from adaptx.planning.framings import evaluation_framing, training_framing
+from adaptx.planning.identity import Identities, inputs_read
+from adaptx.planning.recipe_file import edited
 from adaptx.specs import (
     Attention,
     Best,

@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_store import fake_mirror, fake_model, train
-from identities import ANSWERS, BITEXT, NLI, SMALL_POOL, key
+from support.fake_store import fake_mirror, fake_model, train
+from support.identities import ANSWERS, BITEXT, NLI, SMALL_POOL, key
 
 from adaptx.catalog import SNLI
-from adaptx.identity import Identities, golds_digest
-from adaptx.sources import Sources
+from adaptx.planning.identity import Identities, golds_digest
+from adaptx.sources.sources import Sources
 from adaptx.specs import Best, Evaluate, Lora, Mixture, ModelSpec, Rows, Sequential, Stage
 
 
@@ -106,7 +106,7 @@ import json, sys
 from pathlib import Path
 from test_identity_files import keys
 from adaptx.catalog import find_model
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 print(json.dumps(keys(find_model(sys.argv[1]), Sources(Path(sys.argv[2])))))
 """
 

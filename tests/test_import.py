@@ -8,29 +8,28 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import needs
 import pytest
-import tiny
 import torch
+from support import needs, tiny
 
-from adaptx.backbones.sites import sites_of
+from adaptx.api import RecipeOptions
 from adaptx.catalog import QWEN3_8B
-from adaptx.catalog.support import lora_refusal
-from adaptx.catalog.support import refusal as refusal_of
-from adaptx.costs import training_peak_bytes
+from adaptx.costs.stages import training_peak_bytes
 from adaptx.data.mirror import fetch
 from adaptx.errors import MissingInput, UserError
 from adaptx.execution.building import model_to_train
 from adaptx.exporting.export import export_stage
 from adaptx.exporting.holding import Library
-from adaptx.identity import modules_read
-from adaptx.lineage import lineage
 from adaptx.methods import attach
 from adaptx.methods.published import load_published
-from adaptx.opening import RecipeOptions
-from adaptx.plan import make_plan
+from adaptx.planning.identity import modules_read
+from adaptx.planning.lineage import lineage
+from adaptx.planning.plan import make_plan
+from adaptx.planning.recipe_file import load_recipe
+from adaptx.planning.support import lora_refusal
+from adaptx.planning.support import refusal as refusal_of
 from adaptx.published import published
-from adaptx.recipe_file import load_recipe
+from adaptx.sources.tensor_headers import tensor_shapes
 from adaptx.specs import (
     Bottleneck,
     Evaluate,
@@ -49,8 +48,8 @@ from adaptx.specs import (
     Train,
 )
 from adaptx.specs.architecture import ARCHITECTURES
-from adaptx.store import Store, read_json
-from adaptx.tensor_headers import tensor_shapes
+from adaptx.specs.sites import sites_of
+from adaptx.store.store import Store, read_json
 
 SETTING = tiny.config(learning_rate=2e-2, max_steps=4, batch_size=16)
 
@@ -261,7 +260,7 @@ def test_trainings_over_a_published_module_are_merged_and_it_is_not_itself(world
 
 FROM_THE_HUB = """
 import pathlib
-import tiny
+from support import tiny
 from adaptx import Recipe, Sequential
 from adaptx.published import published
 
@@ -406,7 +405,7 @@ def test_a_name_without_owner_is_that_of_the_hub_before(world, tmp_path):
     peft_folder(world, "bert", tmp_path / "theirs")
     changed(tmp_path / "theirs", base_model_name_or_path="bert-base-cased")
     moved = dataclasses.replace(world.bert, hub_id="google-bert/bert-base-cased")
-    from adaptx.published_source import base_refusal
+    from adaptx.sources.modules import base_refusal
 
     assert base_refusal(published(tmp_path / "theirs", moved), world.sources) is None
 

@@ -6,18 +6,17 @@ import logging
 import time
 from pathlib import Path
 
-import needs
 import pytest
-import tiny
 import torch
 from safetensors.torch import load_file, save_file
+from support import needs, tiny
 from test_import import LORAS, adapter_folder, begun, changed, from_start, peft_folder
 
-from adaptx.backbones.sites import sites_of
 from adaptx.errors import NotFinite, UserError
 from adaptx.methods.published import load_published
 from adaptx.published import published, selection
 from adaptx.specs import Lora, Sequential
+from adaptx.specs.sites import sites_of
 
 FILE = "adapter_model.safetensors"
 

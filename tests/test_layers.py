@@ -1,9 +1,10 @@
-"""Imports point downward, or sideways without cycles between files; heavy packages stay where DESIGN puts them."""
+"""The folders of the package are in one order, files import without cycles, heavy packages stay in their place."""
 
 import ast
 import graphlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,75 +14,48 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "adaptx"
 
-# The longest prefix of a module's name decides. New files at the top of the package need a line here.
-LAYERS = {
-    "adaptx": 0,
-    "adaptx.errors": 0,
-    "adaptx.writing": 0,
-    "adaptx.metrics": 0,
-    "adaptx.mixing_weights": 1,
-    "adaptx.json_text": 0,
-    "adaptx.progress": 0,
-    "adaptx.sample": 0,
-    "adaptx.specs": 0,
-    "adaptx.catalog": 1,
-    "adaptx.checkpoint_files": 1,
-    "adaptx.claim": 1,
-    "adaptx.costs": 1,
-    "adaptx.damage": 1,
-    "adaptx.digests": 1,
-    "adaptx.files": 1,
-    "adaptx.framings": 1,
-    "adaptx.gpu_costs": 1,
-    "adaptx.identity": 1,
-    "adaptx.integrity": 1,
-    "adaptx.lineage": 1,
-    "adaptx.live_runs": 1,
-    "adaptx.memory_check": 1,
-    "adaptx.namesakes": 1,
-    "adaptx.naming": 1,
-    "adaptx.plan": 1,
-    "adaptx.pruning": 1,
-    "adaptx.published_source": 1,
-    "adaptx.recipe_code": 1,
-    "adaptx.recipe_file": 1,
-    "adaptx.recipe_options": 1,
-    "adaptx.sources": 1,
-    "adaptx.step_memory": 1,
-    "adaptx.store": 1,
-    "adaptx.tensor_headers": 1,
-    "adaptx.tracking": 1,
-    "adaptx.data": 2,
-    "adaptx.backbones": 3,
-    "adaptx.published": 3,
-    "adaptx.text_statistics": 3,
-    "adaptx.composition": 4,
-    "adaptx.formats": 4,
-    "adaptx.methods": 4,
-    "adaptx.checkpoints": 5,
-    "adaptx.evaluation": 5,
-    "adaptx.training": 5,
-    "adaptx.gradients": 5,
-    "adaptx.sampling": 5,
-    "adaptx.unread": 1,
-    "adaptx.zero_shot": 1,
-    "adaptx.scoring": 6,
-    "adaptx.search": 3,
-    "adaptx.execution": 6,
-    "adaptx.exporting": 6,
-    "adaptx.profiling": 6,
-    "adaptx.report": 6,
-    "adaptx.views": 6,
-    "adaptx.cli": 7,
-    "adaptx.__main__": 7,
-    "adaptx.cli_catalog": 7,
-    "adaptx.cli_export": 7,
-    "adaptx.cli_memory": 7,
-    "adaptx.cli_options": 7,
-    "adaptx.cli_paths": 7,
-    "adaptx.cli_rows": 7,
-    "adaptx.cli_store": 7,
-    "adaptx.opening": 7,
+# The folders of the package: each imports from those before it alone, functions' own imports included.
+ORDER = (
+    "errors",
+    "specs",
+    "sample",
+    "store",
+    "sources",
+    "files",
+    "metrics",
+    "catalog",
+    "backbones",
+    "data",
+    "planning",
+    "formats",
+    "costs",
+    "tracking",
+    "published",
+    "report",
+    "methods",
+    "training",
+    "profiling",
+    "composition",
+    "evaluation",
+    "execution",
+    "exporting",
+    "api",
+    "cli",
+)
+# Planning loads these: none of them imports a heavy package as it is loaded. It leaves exact search alone.
+LIGHT = {
+    "errors",
+    "specs",
+    "sample",
+    "store",
+    "sources",
+    "files",
+    "catalog",
+    "metrics",
+    "planning",
+    "costs",
+    "tracking",
+    "api",
 }
 HEAVY = {"torch", "transformers", "peft", "adapters", "datasets", "ray", "accelerate"}
 # Package -> where it may be imported, at module level or inside functions.
@@ -103,12 +77,9 @@ FILES = {module_name(file): file for file in sorted(PACKAGE.rglob("*.py"))}
 TREES = {name: ast.parse(file.read_text(encoding="utf-8")) for name, file in FILES.items()}
 
 
-def layer(name: str) -> int:
-    while name not in LAYERS:
-        above, _, _ = name.rpartition(".")
-        assert above != "adaptx" or name in LAYERS, f"{name} is in no layer: give it a line in LAYERS"
-        name = above
-    return LAYERS[name]
+def folder(name: str) -> str:
+    """The folder, or file of the root, that a module lies in; the package itself for its `__init__`."""
+    return name.split(".")[1] if "." in name else name
 
 
 def imported(node: ast.AST) -> list[str]:
@@ -147,10 +118,22 @@ def packages(names: list[str]) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_imports_point_downward_or_sideways(name: str) -> None:
-    upward = {other for other in ours(anywhere(TREES[name])) if layer(other) > layer(name)}
-    assert not upward, f"{name} (L{layer(name)}) imports from a higher layer: {sorted(upward)}"
+def test_the_root_is_the_map() -> None:
+    found = {path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"}
+    assert {name for name in found if "." in name} == {"__init__.py", "errors.py", "api.py"}
+    assert {name.removesuffix(".py") for name in found} == {*ORDER, "__init__"}
+
+
+def test_the_map_in_the_docs_lists_the_folders_in_their_order() -> None:
+    page = (ROOT / "docs" / "development.md").read_text(encoding="utf-8")
+    assert tuple(re.findall(r"^\| `(\w+)(?:/|\.py)` \|", page, flags=re.MULTILINE)) == ORDER
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name != "adaptx"])
+def test_a_folder_imports_from_those_before_it(name: str) -> None:
+    place = ORDER.index(folder(name))
+    later = {other for other in ours(anywhere(TREES[name])) if other != "adaptx" and ORDER.index(folder(other)) > place}
+    assert not later, f"adaptx/{folder(name)} comes before what {name} imports: {sorted(later)}"
 
 
 def test_no_two_files_import_each_other_in_a_cycle() -> None:
@@ -162,10 +145,13 @@ def test_no_two_files_import_each_other_in_a_cycle() -> None:
     graphlib.TopologicalSorter(graph).prepare()
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if layer(name) <= 1])
+@pytest.mark.parametrize(
+    "name",
+    [name for name in FILES if folder(name) in {*LIGHT, "adaptx"} and not name.startswith("adaptx.metrics.search.")],
+)
 def test_planning_layers_import_nothing_heavy(name: str) -> None:
     heavy = packages(at_module_level(TREES[name])) & (HEAVY | {"mlflow"})
-    assert not heavy, f"{name} is L{layer(name)}, so planning would wait for {sorted(heavy)}"
+    assert not heavy, f"planning loads {name} and would wait for {sorted(heavy)}"
 
 
 @pytest.mark.parametrize("package", ONLY_IN)
@@ -190,9 +176,9 @@ def test_planning_leaves_the_heavy_packages_alone(tmp_path: Path) -> None:
     recipe.write_text(RECIPE)
     code = (
         "import sys, json\n"
-        "import adaptx.cli\n"
+        "import adaptx.cli.app\n"
         f"sys.argv = ['adaptx', 'plan', {str(recipe)!r}, '--why', '--data', 'sample', '--store', {str(tmp_path)!r}]\n"
-        "try:\n    adaptx.cli.main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "try:\n    adaptx.cli.app.main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
         "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))\n"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ}, check=True)

@@ -3,10 +3,8 @@
 import json
 import shutil
 
-import checkpoints
 import pytest
-import small_world
-import tiny
+from support import checkpoints, small_world, tiny
 from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
 
 from adaptx.backbones.loading import load_network, load_tokenizer

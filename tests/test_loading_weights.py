@@ -4,20 +4,20 @@ import shutil
 from pathlib import Path
 
 import pytest
-import tiny
 import torch
 import transformers
+from support import tiny
 from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from adaptx.backbones.architectures import network_config
 from adaptx.backbones.backbone import to_precision
 from adaptx.backbones.loading import load_network
-from adaptx.backbones.sites import sites_of
 from adaptx.errors import UserError
 from adaptx.methods import attach
 from adaptx.profiling.measurement import most_allocated
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import Lora, ModelSpec, Shape
+from adaptx.specs.sites import sites_of
 
 SHAPES = {
     "xlm-roberta": Shape("xlm-roberta", 2, 96, 192, 4, 1_000, 514),

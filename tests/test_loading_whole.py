@@ -9,13 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import checkpoints
-import needs
 import pytest
-import small_world
-import tiny
 import torch
 from safetensors.torch import load_file, save_file
+from support import checkpoints, needs, small_world, tiny
 
 from adaptx.backbones import converting
 from adaptx.backbones.loading import load_network, load_tokenizer
@@ -23,10 +20,10 @@ from adaptx.backbones.output_matrix import output_matrix
 from adaptx.backbones.own_tensors import load_language_model_head
 from adaptx.backbones.whole import WRAPPERS
 from adaptx.catalog.models import find_model
-from adaptx.checkpoint_files import check_folder, weight_files
 from adaptx.errors import NotFinite, UserError
-from adaptx.plan import make_plan
-from adaptx.sources import Sources
+from adaptx.planning.plan import make_plan
+from adaptx.sources.checkpoint_files import check_folder, weight_files
+from adaptx.sources.sources import Sources
 from adaptx.specs import Evaluate, Lora, ModelSpec, Recipe
 
 ALL = (*checkpoints.KINDS, *small_world.ARCHITECTURES)
@@ -566,7 +563,7 @@ def test_code_of_a_checkpoints_own_is_refused_without_a_question(copy, tmp_path,
 RECIPE = """
 from adaptx import Evaluate, Lora, Recipe, Train, TrainConfig
 from adaptx.catalog import find_model
-import tiny
+from support import tiny
 
 def build(model: str = "") -> Recipe:
     train = Train(find_model(model), tiny.NLI, Lora(), TrainConfig(learning_rate=1e-3, max_steps=1, batch_size=4))

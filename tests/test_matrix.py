@@ -6,17 +6,13 @@ The tried ones cover every pair; with ADAPTX_MATRIX=1 all are tried (`make matri
 import json
 import math
 
-import checkpoints
-import matrix
-import needs
 import pytest
-import small_world
-import tiny
+from support import checkpoints, matrix, needs, small_world, tiny
 
 from adaptx.errors import UserError
-from adaptx.plan import make_plan
+from adaptx.planning.plan import make_plan
 from adaptx.specs import ModelSpec, Recipe
-from adaptx.store import Store
+from adaptx.store.store import Store
 
 
 def name_of(cell: matrix.Cell) -> str:
@@ -76,4 +72,4 @@ def test_what_is_refused_is_refused_when_planning(world, monkeypatch):
 
 def test_the_page_says_what_the_code_does(monkeypatch):
     needs.plan_with_adapters(monkeypatch)
-    assert matrix.PAGE.read_text(encoding="utf-8") == matrix.page(), "write it anew: python tests/matrix.py"
+    assert matrix.PAGE.read_text(encoding="utf-8") == matrix.page(), "write it anew (see docs/support.md)"

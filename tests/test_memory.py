@@ -4,17 +4,19 @@ import csv
 import dataclasses
 import json
 
-import needs
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from native import measure_native
+from support import needs
+from support.native import measure_native
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
-from adaptx.cli import app
+from adaptx.cli.app import app
+from adaptx.cli.views.sizes import parse_bytes
+from adaptx.costs.step_memory import CONTEXT_BYTES
 from adaptx.errors import UserError
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.cuda_kernels import CudaKernels, rounded
@@ -24,8 +26,6 @@ from adaptx.profiling.prediction import predict
 from adaptx.profiling.step import make_step
 from adaptx.profiling.tracker import Part, Tracker
 from adaptx.specs import Bottleneck, Full, Lora, ModelSpec, Shape
-from adaptx.step_memory import CONTEXT_BYTES
-from adaptx.views.sizes import parse_bytes
 
 MIB = 2**20
 SHAPES = {

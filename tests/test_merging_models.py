@@ -3,23 +3,24 @@
 import dataclasses
 import json
 
-import needs
 import pytest
-import tiny
 import torch
+from support import needs, tiny
 
-from adaptx.catalog.support import refusal
-from adaptx.costs import cost
+from adaptx.cli.views.plan import Place, plan_json
+from adaptx.costs.stages import cost
 from adaptx.errors import UserError
 from adaptx.execution.building import finished_model, model_to_train
 from adaptx.execution.serving import predict_file, score_file
 from adaptx.formats.interface import TrainedHead
-from adaptx.lineage import Lineage, lineage
 from adaptx.methods.module import capture
-from adaptx.naming import factors, merges, path, stage_name
-from adaptx.plan import Status, make_plan
-from adaptx.pruning import unreached
-from adaptx.recipe_file import edited
+from adaptx.planning.lineage import Lineage, lineage
+from adaptx.planning.naming import factors, merges, path, stage_name
+from adaptx.planning.plan import Status, make_plan
+from adaptx.planning.pruning import unreached
+from adaptx.planning.recipe_file import edited
+from adaptx.planning.support import refusal
+from adaptx.planning.zero_shot import source_languages
 from adaptx.report.measured import measure
 from adaptx.specs import (
     AveragedHeads,
@@ -53,11 +54,9 @@ from adaptx.specs import (
     Train,
 )
 from adaptx.specs.plain import from_plain, to_plain
-from adaptx.store import Store
+from adaptx.store.store import Store
 from adaptx.tracking.address import Address
 from adaptx.tracking.process import Session, Work
-from adaptx.views.plan import Place, plan_json
-from adaptx.zero_shot import source_languages
 
 FULL, LORA, ADAPTER = Full(), Lora(4, 8), Bottleneck(4)
 OTHER_LORA = Lora(6, 9, sites=("value", "up"))

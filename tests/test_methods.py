@@ -1,23 +1,22 @@
 """Methods: what is attached changes nothing until it is trained, and does what its library does."""
 
-import needs
 import pytest
-import tiny
 import torch
+from support import needs, tiny
 
 from adaptx.backbones.backbone import to_precision
-from adaptx.backbones.sites import sites_of
 from adaptx.composition.assembly import assemble
 from adaptx.composition.fuse import FusedAdapters, attach_fusion
 from adaptx.composition.mixing import AttentionMixing, value_regularisation
-from adaptx.costs import module_parameters
+from adaptx.costs.stages import module_parameters
 from adaptx.errors import UserError
-from adaptx.gradients import Budget, Setting
 from adaptx.methods import adapters_backend, adapters_classes, attach
 from adaptx.methods.lora import fold
 from adaptx.methods.module import Module, capture, load_module, restore, save_module
 from adaptx.specs import Bottleneck, Full, Lora, Method, Stack
 from adaptx.specs.method import SITES
+from adaptx.specs.sites import sites_of
+from adaptx.training.gradients import Budget, Setting
 
 CPU = torch.device("cpu")
 UNBOUNDED = Budget(None, None)

@@ -5,17 +5,15 @@ import json
 import re
 from functools import partial
 
-import needs
 import numpy as np
 import pytest
-import tiny
 import torch
-from fake_store import change, everywhere, fake_mirror, fake_model, fill, planned
-from fake_store import train as fake_train
+from support import needs, tiny
+from support.fake_store import change, everywhere, fake_mirror, fake_model, fill, planned
+from support.fake_store import train as fake_train
 
 from adaptx.backbones.batching import Encoded, collate
 from adaptx.backbones.encoder import Encoder
-from adaptx.backbones.sites import sites_of
 from adaptx.catalog import NLI, SIB200, SNLI
 from adaptx.composition.fuse import fuse
 from adaptx.composition.mixing import mixing_layers
@@ -26,14 +24,15 @@ from adaptx.execution.building import finished_model, head_name
 from adaptx.execution.execute import make_evaluator
 from adaptx.methods import attach
 from adaptx.methods.module import capture
-from adaptx.mixing_weights import FILE, MixingWeights, PlaceWeights, load_mixing, save_mixing
-from adaptx.progress import Silent
 from adaptx.report import write_report
 from adaptx.report.measured import measure
 from adaptx.report.mixing import mixed_variants, mixing_frame
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import Attention, Bottleneck, Evaluate, Fuse, Gate, Lora, Resources
-from adaptx.store import Store
+from adaptx.specs.sites import sites_of
+from adaptx.store.mixing import FILE, MixingWeights, PlaceWeights, load_mixing, save_mixing
+from adaptx.store.store import Store
+from adaptx.training.progress import Silent
 
 LORA, ADAPTER = Lora(8, 16), Bottleneck(4)
 FUSIONS = {

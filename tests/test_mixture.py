@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import small_world
-import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
+from support import small_world, tiny
 
 from adaptx.backbones.batching import collate
 from adaptx.catalog import ANLI_PLUS, BUCC, COMMONSENSEQA, MEWSLIX, MNLI, NTREX_MLM, SNLI, SQUAD, UDPOS
@@ -22,9 +21,7 @@ from adaptx.execution.building import finished_model
 from adaptx.formats import behaviour
 from adaptx.formats.heads import LinearHead
 from adaptx.formats.interface import JointLoss, Piece, TrainedHead, take
-from adaptx.plan import make_plan
-from adaptx.progress import Silent
-from adaptx.sampling import Sampler, task_shares
+from adaptx.planning.plan import make_plan
 from adaptx.specs import (
     Best,
     Classification,
@@ -41,7 +38,9 @@ from adaptx.specs import (
     Uniform,
     Weighted,
 )
-from adaptx.training import Training
+from adaptx.training.loop import Training
+from adaptx.training.progress import Silent
+from adaptx.training.sampling import Sampler, task_shares
 
 LORA = Lora(2, 4)
 sizes_of_tasks = st.lists(st.integers(1, 5_000), min_size=2, max_size=6)

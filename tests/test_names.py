@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import pytest
-import tiny
 from hypothesis import example, given
 from hypothesis import strategies as st
+from support import tiny
 
 from adaptx.catalog import E5_MINI
 from adaptx.specs import Bitext, Classification, Evaluate, Lora, Mixture, ModelSpec, Published, Recipe, Rows, Task
 from adaptx.specs.names import MOST_BYTES, check_address, check_file_name
-from adaptx.store import Store
+from adaptx.store.store import Store
 
 BAD = {
     "": "it is empty",

@@ -3,9 +3,9 @@
 import dataclasses
 
 import pytest
-import tiny
+from support import tiny
 
-from adaptx.namesakes import namesake_reasons
+from adaptx.planning.namesakes import namesake_reasons
 from adaptx.report.variants import variant_labels
 from adaptx.specs import Classification, Evaluate, Lora, ModelSpec, Published, Sequential, Train
 

@@ -3,15 +3,15 @@
 import io
 
 import pytest
-from fake_store import everywhere, fake_mirror, fake_model, fill, planned, put_values, train
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from support.fake_store import everywhere, fake_mirror, fake_model, fill, planned, put_values, train
 
 from adaptx.catalog import NLI, SNLI
 from adaptx.metrics.one_class import NO_ANSWER, one_class_notes, only_class, sentences
 from adaptx.report.report import write_report
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import (
     Bitext,
     BitextMining,
@@ -24,7 +24,7 @@ from adaptx.specs import (
     Sequential,
     Tagging,
 )
-from adaptx.store import Store
+from adaptx.store.store import Store
 
 LABELS = Classification(("yes", "no"))
 

@@ -5,12 +5,11 @@ import shutil
 import subprocess
 import sys
 
-import needs
 import numpy as np
 import pytest
-import tiny
 import torch
-from pipeline import LORA, cases, evaluations, few, probabilities, scores, topic
+from support import needs, tiny
+from support.pipeline import LORA, cases, evaluations, few, probabilities, scores, topic
 
 from adaptx.data.reading import read_rows
 from adaptx.errors import UserError
@@ -18,7 +17,7 @@ from adaptx.execution import execute as executing
 from adaptx.execution.building import finished_model, head_name
 from adaptx.profiling import peak_memory as measuring
 from adaptx.specs import Best, Evaluate, KeptHead, Mixture, Sequential
-from adaptx.store import Store
+from adaptx.store.store import Store
 
 CASES = cases({architecture: tiny.ModelSpec(f"tiny/{architecture}") for architecture in tiny.ARCHITECTURES})
 each_case = pytest.mark.parametrize("case", needs.each(CASES, names=True))
@@ -52,7 +51,7 @@ def again(world, done, tmp_path_factory):
     folder = tmp_path_factory.mktemp("again")
     shutil.copytree(shop.store.root, folder / "store")
     shutil.rmtree(folder / "store" / "evaluate")
-    code = f"import pipeline; pipeline.reload({str(world.folder)!r}, {str(folder)!r})"
+    code = f"from support import pipeline; pipeline.reload({str(world.folder)!r}, {str(folder)!r})"
     ended = subprocess.run(
         [sys.executable, "-c", code], env=tiny.environment(), capture_output=True, text=True, timeout=300
     )

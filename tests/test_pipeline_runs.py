@@ -8,20 +8,20 @@ import shutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import tiny
-from pipeline import FULL, LORA, scores, topic
+from support import tiny
+from support.pipeline import FULL, LORA, scores, topic
 
 from adaptx.catalog import local_task
 from adaptx.data.reading import read_rows, read_training
 from adaptx.errors import UserError
 from adaptx.execution.local import run
 from adaptx.files.left_out import LeftOut
-from adaptx.plan import Status
-from adaptx.progress import Silent
+from adaptx.planning.plan import Status
 from adaptx.report.provenance import left_out_table
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import Evaluate, Hidden, QuestionAnswering, Retrieval, Sequential, Train
-from adaptx.store import Store
+from adaptx.store.store import Store
+from adaptx.training.progress import Silent
 
 
 def test_weights_of_full_targets_go_once_their_scores_are_stored(world, tmp_path):
@@ -285,7 +285,7 @@ def test_a_module_of_another_checkpoint_is_refused_with_both_digests(world, tmp_
 
 RECIPE = """
 import pathlib
-import tiny
+from support import tiny
 from adaptx.specs import Evaluate, Full, Lora, Recipe
 
 def build(world: str = "") -> Recipe:
@@ -298,7 +298,7 @@ def build(world: str = "") -> Recipe:
 @pytest.fixture(scope="module")
 def from_the_command_line(world, tmp_path_factory):
     """(store, what the run said): one of two trainings has no place for its saved state, and fails."""
-    from adaptx.recipe_file import load_recipe
+    from adaptx.planning.recipe_file import load_recipe
 
     folder = tmp_path_factory.mktemp("cli")
     (folder / "recipe.py").write_text(RECIPE)

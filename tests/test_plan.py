@@ -5,17 +5,17 @@ import os
 from pathlib import Path
 
 import pytest
-from fake_store import CONFIG, everywhere, fake_mirror, fake_model, fill, planned, put_modules, train
+from support.fake_store import CONFIG, everywhere, fake_mirror, fake_model, fill, planned, put_modules, train
 
 from adaptx.catalog import BUCC, LAREQA, MLQA, NTREX_MLM, PANX, SIB200, SNLI, SQUAD, TATOEBA, XQUAD
 from adaptx.catalog import NLI as EVERYWHERE
-from adaptx.catalog import support as support_module
 from adaptx.catalog.models import MODELS
-from adaptx.catalog.support import refusal
 from adaptx.errors import MissingInput, UserError
-from adaptx.naming import factors
-from adaptx.plan import Plan, Status, differences, make_plan
-from adaptx.sources import Sources
+from adaptx.planning import support as support_module
+from adaptx.planning.naming import factors
+from adaptx.planning.plan import Plan, Status, differences, make_plan
+from adaptx.planning.support import refusal
+from adaptx.sources.sources import Sources
 from adaptx.specs import (
     Attention,
     Best,
@@ -37,7 +37,7 @@ from adaptx.specs import (
     Stack,
     Train,
 )
-from adaptx.store import Store
+from adaptx.store.store import Store
 
 NLI = dataclasses.replace(EVERYWHERE, evaluation=EVERYWHERE.evaluation[:2])
 BITEXT = dataclasses.replace(TATOEBA, evaluation=TATOEBA.evaluation[:2])

@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 import torch
-from native import native_step
+from support.native import native_step
 from typer.testing import CliRunner
 
 from adaptx.backbones import bf16_products, recomputing
 from adaptx.catalog import E5_MINI, SNLI
-from adaptx.cli import app
+from adaptx.cli.app import app
 from adaptx.execution import local
-from adaptx.plan import Status
+from adaptx.planning.plan import Status
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.step import make_step
 from adaptx.specs import Evaluate, Linear, Lora, Merge, NoHead, Train, TrainConfig
-from adaptx.store import Store
+from adaptx.store.store import Store
 
 REASON = "fp16 reaches no further than 65,504"
 

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from adaptx.views.progress import watcher
+from adaptx.cli.views.progress import watcher
 
 
 def test_lines_of_stages_that_run_at_once() -> None:

@@ -4,18 +4,18 @@ import csv
 import json
 from collections.abc import Iterator
 
-import needs
 import pytest
 import torch
-from native import measure_native
+from support import needs
+from support.native import measure_native
 from torch import nn
 from typer.testing import CliRunner
 
-from adaptx.catalog import support
-from adaptx.cli import app
+from adaptx.cli.app import app
 from adaptx.errors import UserError
 from adaptx.methods import quantised
 from adaptx.methods.quantised_outline import Outlined4bit, Outlined8bit
+from adaptx.planning import support
 from adaptx.profiling import bench as benches
 from adaptx.profiling import device
 from adaptx.profiling.bench import bench

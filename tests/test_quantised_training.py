@@ -3,26 +3,23 @@
 import dataclasses
 import shutil
 
-import checkpoints
-import matrix
-import needs
 import pytest
-import small_world
-import tiny
 import torch
+from support import checkpoints, matrix, needs, small_world, tiny
 from torch import nn
 from typer.testing import CliRunner
 
 from adaptx.backbones.batching import collate, encode_texts
 from adaptx.backbones.families import backbone_over
 from adaptx.backbones.loading import load_network, load_tokenizer
-from adaptx.catalog import E5_SMALL, find_model, support
-from adaptx.cli import app
+from adaptx.catalog import E5_SMALL, find_model
+from adaptx.cli.app import app
 from adaptx.errors import UserError
 from adaptx.exporting.holding import Library, holding_refusal
 from adaptx.methods import quantised
 from adaptx.methods.quantised import quantise_loaded
-from adaptx.plan import make_plan
+from adaptx.planning import support
+from adaptx.planning.plan import make_plan
 from adaptx.specs import (
     Attention,
     Bottleneck,

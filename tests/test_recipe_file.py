@@ -9,8 +9,8 @@ import pytest
 
 from adaptx.catalog import NLI, SIB200, SNLI, TATOEBA, XLMR_BASE
 from adaptx.errors import UserError
-from adaptx.recipe_file import edited, load_recipe
-from adaptx.recipe_options import arguments
+from adaptx.planning.recipe_file import edited, load_recipe
+from adaptx.planning.recipe_options import arguments
 from adaptx.specs import (
     Bottleneck,
     Evaluate,

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import questions
-from questions import imported
+from support import questions
+from support.questions import imported
 
-from adaptx.plan import make_plan
-from adaptx.recipe_file import load_recipe
-from adaptx.sources import Sources
+from adaptx.planning.plan import make_plan
+from adaptx.planning.recipe_file import load_recipe
+from adaptx.sources.sources import Sources
 from adaptx.specs import Evaluate, Merge, Mixture, Sequential, Train
 
 ROOT = Path(__file__).parents[1]
@@ -108,7 +108,7 @@ def test_a_question_states_hypotheses_factors_and_sizes(name: str) -> None:
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_a_questions_page_says_what_the_recipe_and_planning_say(name: str) -> None:
     written = (questions.PAGES / f"{name}.md").read_text(encoding="utf-8")
-    assert written == questions.page(name), "write it anew: python tests/questions.py"
+    assert written == questions.page(name), "write it anew: PYTHONPATH=tests python -m support.questions"
     assert (questions.ROOT / "docs" / "results" / f"{name}.md").is_file()
 
 
@@ -139,7 +139,7 @@ def test_small_questions_share_their_trainings() -> None:
 CALLS_OF_A_PLAN = 5_000_000
 COUNTING = """
 import cProfile, sys
-from adaptx.cli import app
+from adaptx.cli.app import app
 profile = cProfile.Profile()
 profile.runcall(app, sys.argv[1:], standalone_mode=False)
 print("calls", sum(entry.callcount for entry in profile.getstats()), file=sys.stderr)

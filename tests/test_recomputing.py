@@ -2,20 +2,17 @@
 
 from pathlib import Path
 
-import format_bench
-import needs
 import pytest
-import small_world
-import tiny
 import torch
-from pipeline import COMBINATIONS
+from support import format_bench, needs, small_world, tiny
+from support.pipeline import COMBINATIONS
 
 from adaptx.backbones.cpu_kernels import CpuKernels
 from adaptx.backbones.encoder import Encoder
 from adaptx.backbones.recomputing import recompute_layers
 from adaptx.methods.module import capture
-from adaptx.progress import Silent
 from adaptx.specs import Evaluate, Hidden, Resources, Retrieval, Train
+from adaptx.training.progress import Silent
 
 NAMES = ("full", "lora", "bottleneck", "lora-after-bottleneck", "bottleneck-stack", "bottleneck-fuse")
 

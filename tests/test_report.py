@@ -9,20 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_store import change, everywhere, fake_mirror, fake_model, fill, planned, train
 from rich.console import Console
+from support.fake_store import change, everywhere, fake_mirror, fake_model, fill, planned, train
 
 from adaptx.catalog import NLI, SIB200, SNLI, TATOEBA
-from adaptx.damage import left_out_lines
 from adaptx.errors import UserError
-from adaptx.plan import Plan
+from adaptx.planning.damage import left_out_lines
+from adaptx.planning.plan import Plan
 from adaptx.report import tidy, write_report
 from adaptx.report.confounds import find_confounds, rows_differences
 from adaptx.report.gains import GAP, SOURCE, ZERO_SHOT, Gain, compute_gains
 from adaptx.report.measured import measure
 from adaptx.report.tables import WIDEST
 from adaptx.report.variants import variant_labels
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import (
     Best,
     Bitext,
@@ -34,7 +34,7 @@ from adaptx.specs import (
     Sequential,
 )
 from adaptx.specs.quantisation import Quantisation
-from adaptx.store import Store
+from adaptx.store.store import Store
 
 pytestmark = pytest.mark.usefixtures("plans_with_adapters")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_store import change, everywhere, fake_mirror, fake_model, fill, planned, train
+from support.fake_store import change, everywhere, fake_mirror, fake_model, fill, planned, train
 
 from adaptx.catalog import SIB200, SNLI, XNLI, XQUAD, find_model
 from adaptx.catalog.language_facts import LOW_RESOURCE, language_facts
@@ -28,9 +28,9 @@ from adaptx.report.measured import Measurements, measure
 from adaptx.report.scaling import compute_series, scaling_sentences, scaling_table, size_series
 from adaptx.report.statistics.over_seeds import over_seeds
 from adaptx.report.tables import Cell, Column, Table
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import Lora, Mixture, ModelSpec, Proportional, Sequential
-from adaptx.store import Store
+from adaptx.store.store import Store
 
 LORA = Lora(rank=4)
 TARGET = dataclasses.replace(

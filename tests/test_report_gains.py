@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_store import LABELS, everywhere, fake_mirror, fake_model, fill, planned, train
+from support.fake_store import LABELS, everywhere, fake_mirror, fake_model, fill, planned, train
 
 from adaptx.catalog import NLI, SNLI
-from adaptx.catalog.support import METRICS_OF
 from adaptx.metrics import METRICS, Floats, Metric
 from adaptx.metrics.metric import f1
+from adaptx.planning.support import METRICS_OF
 from adaptx.report.gains import GAP, SOURCE, ZERO_SHOT, Gain, compute_gains
 from adaptx.report.measured import Measured, Measurements, measure
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import Classification, Lora, ModelSpec, Sequential, Task
-from adaptx.store import Store
+from adaptx.store.store import Store
 
 LORA = Lora(rank=4)
 LANGUAGES = ("en", "ko", "aym", "gn")

@@ -4,16 +4,16 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from fake_store import everywhere, fake_mirror, fake_model, fill, planned, train
+from support.fake_store import everywhere, fake_mirror, fake_model, fill, planned, train
 
 from adaptx.catalog import MT5_ZERO_SHOT, PHANG_2020, SNLI, TASKS, XNLI
-from adaptx.catalog.support import METRICS_OF
+from adaptx.planning.support import METRICS_OF
 from adaptx.report import write_report
 from adaptx.report.measured import measure
 from adaptx.report.reproduction import reproduction_table
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import Lora, PublishedScore, Sequential
-from adaptx.store import Store
+from adaptx.store.store import Store
 
 TARGET = dataclasses.replace(
     XNLI,

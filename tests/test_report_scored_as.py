@@ -5,18 +5,18 @@ import io
 from pathlib import Path
 
 import pytest
-from fake_store import everywhere, fake_mirror, fake_model, fill, planned
 from rich.console import Console
+from support.fake_store import everywhere, fake_mirror, fake_model, fill, planned
 
 from adaptx.catalog import BUCC, LAREQA, LAREQA_OFFICIAL, MEWSLIX, MLQA, TATOEBA, XNLI, XTREME_R
+from adaptx.cli.views.plan import Place, show_plan
 from adaptx.report import write_report
 from adaptx.report.measured import measure
 from adaptx.report.scored_as import how_scored
 from adaptx.report.suites import suite_rows
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import BitextMining, CandidateText, Resources, Retrieval
-from adaptx.store import Store
-from adaptx.views.plan import Place, show_plan
+from adaptx.store.store import Store
 
 
 def test_tatoeba_s_accuracy_is_told_from_f1() -> None:

@@ -9,18 +9,18 @@ from statistics import fmean
 
 import numpy as np
 import pytest
-from fake_store import everywhere, fake_mirror, fake_model, fill, planned, train
 from rich.console import Console
+from support.fake_store import everywhere, fake_mirror, fake_model, fill, planned, train
 
 from adaptx.catalog import SNLI, XTREME, XTREME_R
 from adaptx.metrics.suites import OFFICIAL_SUITES, aggregate
-from adaptx.plan import Plan
+from adaptx.planning.plan import Plan
 from adaptx.report import write_report
 from adaptx.report.measured import Measurements, measure
 from adaptx.report.suite_tables import SuiteResult, suite_results
 from adaptx.report.suites import SuiteRow, average, counted
 from adaptx.report.tables import WIDEST
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import (
     Bitext,
     Bottleneck,
@@ -38,7 +38,7 @@ from adaptx.specs import (
     Task,
     TaskFormat,
 )
-from adaptx.store import Store
+from adaptx.store.store import Store
 
 pytestmark = pytest.mark.usefixtures("plans_with_adapters")
 

@@ -6,20 +6,20 @@ import time
 from pathlib import Path
 
 import pytest
-import tiny
 import torch
+from support import tiny
 
-from adaptx.checkpoints import FILE
-from adaptx.recipe_file import load_recipe
+from adaptx.planning.recipe_file import load_recipe
 from adaptx.specs import Evaluate
-from adaptx.store import Store
+from adaptx.store.store import Store
+from adaptx.training.resume import FILE
 
 STEPS = 160
 # Dropout makes the generators' state count. The first training is of two tasks; the second goes on with the head of one
 # of them and selects its best step, so a resume must remember it.
 RECIPE = f"""
 import pathlib
-import tiny
+from support import tiny
 from adaptx.specs import Best, Full, KeptHead, Lora, Mixture, Recipe, Sequential, Temperature
 
 def build(world: str = "") -> Recipe:

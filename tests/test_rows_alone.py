@@ -8,17 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import checkpoints
 import numpy as np
 import pytest
-import text_bench
-import tiny
 import torch
+from support import checkpoints, text_bench, tiny
 
 from adaptx.backbones.batching import collate, encode_texts
 from adaptx.catalog.models import FAMILIES, from_config
 from adaptx.data.examples import Examples
-from adaptx.evaluation import Evaluator
+from adaptx.evaluation.evaluator import Evaluator
 from adaptx.formats import behaviour
 from adaptx.formats.interface import (
     AnswerLoss,
@@ -28,7 +26,6 @@ from adaptx.formats.interface import (
     TrainedHead,
     take,
 )
-from adaptx.gradients import Budget, Setting
 from adaptx.specs import (
     Classification,
     Framing,
@@ -47,6 +44,7 @@ from adaptx.specs import (
     TaskFormat,
     Text,
 )
+from adaptx.training.gradients import Budget, Setting
 
 CPU = torch.device("cpu")
 TOLERANCE = 2e-4

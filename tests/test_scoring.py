@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from adaptx import cli
-from adaptx.scoring import SCORERS, Node, compare, count_values, read_case, score_case, stops
+from adaptx.cli import app as cli
+from adaptx.metrics.cases import SCORERS, Node, compare, count_values, read_case, score_case, stops
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.json"))
 GOLDEN = Path(__file__).parents[2] / "shared" / "golden"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from adaptx.errors import UserError
-from adaptx.search import Neighbours, exact, sides, top_k, top_k_both
+from adaptx.metrics.search import Neighbours, exact, sides, top_k, top_k_both
 
 # Small blocks, so that a few hundred rows make several.
 SMALL = 200_000
@@ -269,7 +269,7 @@ def test_a_budget_too_small_names_the_smallest() -> None:
 
 MEMORY = """
 import sys, numpy as np, torch
-from adaptx.search import top_k_both
+from adaptx.metrics.search import top_k_both
 
 def status(field):
     lines = open("/proc/self/status").read().splitlines()

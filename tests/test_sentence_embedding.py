@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-import tiny
+from support import tiny
 
 from adaptx.catalog.models import find_model
 from adaptx.errors import UserError

@@ -14,22 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny
+from support import tiny
 from test_damage import Notes
 
-from adaptx.checkpoints import FILE
 from adaptx.execution import execute as executing
 from adaptx.execution.local import run
-from adaptx.live_runs import at_work
-from adaptx.plan import Status
+from adaptx.planning.plan import Status
+from adaptx.planning.recipe_file import load_recipe
 from adaptx.profiling.system_metrics import whole_lines
-from adaptx.recipe_file import load_recipe
 from adaptx.specs import Evaluate, Full, Lora, Resources
-from adaptx.store import Store, listed
+from adaptx.store.live_runs import at_work
+from adaptx.store.store import Store, listed
+from adaptx.training.resume import FILE
 
 RECIPE = """
 import pathlib
-import tiny
+from support import tiny
 from adaptx.specs import Lora, Recipe
 
 def build(world: str = "", steps: int = 0, one: bool = False) -> Recipe:
@@ -121,9 +121,9 @@ def test_weights_that_another_run_needs_stay_until_it_has_ended(world, tmp_path)
 
 KILLED = """
 import os, pathlib, signal, sys
-import tiny
+from support import tiny
 from adaptx.execution.local import run
-from adaptx.progress import Silent
+from adaptx.training.progress import Silent
 from adaptx.specs import Evaluate
 
 class Killing(Silent):
@@ -307,7 +307,7 @@ AWKWARD = "a?b%20[c]#d *'é\" \u4e2d {x}"
 
 
 def test_a_store_may_lie_anywhere(world, tmp_path) -> None:
-    from adaptx.damage import left_out_lines
+    from adaptx.planning.damage import left_out_lines
     from adaptx.report import write_report
 
     store = tmp_path / AWKWARD / "store"

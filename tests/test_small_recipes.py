@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from adaptx.cli import app
+from adaptx.cli.app import app
 
 FILE = Path(__file__).parents[1] / "benchmarks" / "small_recipes.py"
 RECIPE = """
@@ -32,7 +32,7 @@ def script() -> ModuleType:
 
 
 def test_the_questions_are_the_recipes(script) -> None:
-    import questions
+    from support import questions
 
     assert {question.name for question in script.QUESTIONS} >= set(questions.COUNTS)
 

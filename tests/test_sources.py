@@ -9,7 +9,7 @@ import pytest
 from adaptx.catalog import E5_MINI, MNLI, NLI, SNLI
 from adaptx.errors import MissingInput, UserError
 from adaptx.sample import SAMPLE
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import ModelSpec, Rows
 
 ROWS = Rows("owner/set", "config", "test", "en", (("text", "text"),))

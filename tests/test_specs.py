@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from spec_samples import samples, wrong_values
+from support.spec_samples import samples, wrong_values
 
 import adaptx.catalog
 import adaptx.specs

@@ -3,20 +3,20 @@
 import dataclasses
 import random
 
-import needs
 import pytest
+from support import needs
 
 from adaptx.catalog import E5_SMALL, QWEN3_600M, SNLI, XLMR_BASE
-from adaptx.costs import cost, training_peak_bytes
-from adaptx.identity import Identities
-from adaptx.memory_check import too_large, unpredicted
-from adaptx.plan import Node
+from adaptx.costs.memory_check import too_large, unpredicted
+from adaptx.costs.stages import cost, training_peak_bytes
+from adaptx.costs.step_memory import CONTEXT_BYTES, Row, StepSize, fits, step_peak_bytes
+from adaptx.planning.identity import Identities
+from adaptx.planning.plan import Node
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.prediction import predict
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import Bottleneck, Full, Lora, ModelSpec, Resources, Shape, Train, TrainConfig
 from adaptx.specs.method import SITES
-from adaptx.step_memory import CONTEXT_BYTES, Row, StepSize, fits, step_peak_bytes
 
 TOLERANCE = 0.1
 NAMELESS = ModelSpec("owner/model")

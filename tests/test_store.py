@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from adaptx.errors import UserError
-from adaptx.integrity import seal
-from adaptx.store import Store, write_json
+from adaptx.store.integrity import seal
+from adaptx.store.store import Store, write_json
 
 
 def record(fingerprint: str, name: str = "model.task.lora-r8", nominal: str = "") -> dict[str, str]:

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-import tiny
 from pyarrow import Table
 from pyarrow.parquet import write_table
-from questions import imported
+from support import tiny
+from support.questions import imported
 
 from adaptx.catalog import find_model, ntrex_spans
 

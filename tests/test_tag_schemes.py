@@ -6,17 +6,17 @@ import subprocess
 import pytest
 import seqeval.metrics
 import seqeval.scheme
-import tiny
+from support import tiny
 
 from adaptx.catalog import E5_MINI
 from adaptx.catalog.local import default_metrics, local_task
 from adaptx.data.reading import read_training
 from adaptx.errors import UserError
 from adaptx.metrics import METRICS
+from adaptx.metrics.cases import read_case, score_case
 from adaptx.metrics.tag_schemes import foreign_scheme, scheme_fault
-from adaptx.plan import make_plan
-from adaptx.scoring import read_case, score_case
-from adaptx.sources import Sources
+from adaptx.planning.plan import make_plan
+from adaptx.sources.sources import Sources
 from adaptx.specs import Evaluate, Lora, Recipe, Tagging, Train, TrainConfig
 
 READ = {

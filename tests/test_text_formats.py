@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
-import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from text_bench import (
+from support import tiny
+from support.text_bench import (
     ARCHITECTURES,
     CPU,
     EVERY,

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import tiny
 import torch
 import transformers
+from support import tiny
+from support.text_bench import CPU, add_models, bench, plain_log_likelihood
 from test_architectures import SHAPES, TINY
-from text_bench import CPU, add_models, bench, plain_log_likelihood
 from torch.nn import functional
 
 from adaptx.backbones.answers import answer_states
@@ -20,7 +20,7 @@ from adaptx.backbones.decoding import begin
 from adaptx.backbones.families import backbone_over
 from adaptx.backbones.output_matrix import output_matrix
 from adaptx.backbones.vocabulary_loss import log_probabilities
-from adaptx.catalog.text_support import ARCHITECTURES_REFUSED
+from adaptx.planning.support_text import ARCHITECTURES_REFUSED
 from adaptx.specs import ModelFamily
 
 PROMPTS = [[9, 5, 7, 8, 30, 31, 9], [6], [12, 8, 3], [11, 4, 29, 6, 6, 14, 9, 10, 12, 13, 5, 5]]

@@ -5,20 +5,16 @@ import os
 import signal
 from dataclasses import replace
 
-import needs
 import pytest
-import small_world
-import tiny
 import torch
-from matrix import few
-from text_bench import ARCHITECTURES, NLI_TEXT, TOPIC_TEXT, add_models
+from support import needs, small_world, tiny
+from support.matrix import few
+from support.text_bench import ARCHITECTURES, NLI_TEXT, TOPIC_TEXT, add_models
 
 from adaptx.catalog import COPA, MNLI, SQUAD_V2, UDPOS
 from adaptx.catalog.prompts import ANSWER_FROM_CONTEXT, CONTINUATION, NLI_YES_NO, TAGS
-from adaptx.checkpoints import Checkpoints
 from adaptx.errors import UserError
 from adaptx.execution import serving
-from adaptx.progress import Silent
 from adaptx.specs import (
     Best,
     Bottleneck,
@@ -40,6 +36,8 @@ from adaptx.specs import (
     Train,
     Uniform,
 )
+from adaptx.training.progress import Silent
+from adaptx.training.resume import Checkpoints
 
 LORA = Lora(4, 8, sites=("query", "value", "up"))
 SETTING = tiny.config(max_steps=3, max_length=80)

@@ -3,15 +3,15 @@
 from dataclasses import replace
 
 import pytest
-import tiny
-from text_bench import NLI_TEXT, add_models
+from support import tiny
+from support.text_bench import NLI_TEXT, add_models
 
 from adaptx.catalog import COPA, MNLI, MT5_SMALL, NTREX_MLM, QWEN3_600M, SQUAD, TATOEBA, UDPOS, XLMR_BASE
 from adaptx.catalog.prompts import NLI_YES_NO, PROMPTS, find_prompt
-from adaptx.catalog.support import refusal
-from adaptx.catalog.text_support import ROLES
-from adaptx.framings import evaluation_framing
-from adaptx.identity import Identities
+from adaptx.planning.framings import evaluation_framing
+from adaptx.planning.identity import Identities
+from adaptx.planning.support import refusal
+from adaptx.planning.support_text import ROLES
 from adaptx.specs import (
     Best,
     Evaluate,

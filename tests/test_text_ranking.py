@@ -3,15 +3,15 @@
 import json
 from dataclasses import replace
 
-import lm_eval_cases
 import numpy as np
 import pytest
-from text_bench import EVERY, add_models, bench
+from support import lm_eval_cases
+from support.text_bench import EVERY, add_models, bench
 
 from adaptx.catalog import MNLI, QWEN3_600M, SNLI
-from adaptx.framings import evaluation_framing, training_framing
-from adaptx.identity import Identities
-from adaptx.sources import Sources
+from adaptx.planning.framings import evaluation_framing, training_framing
+from adaptx.planning.identity import Identities
+from adaptx.sources.sources import Sources
 from adaptx.specs import (
     Evaluate,
     Hidden,

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from adaptx.backbones.batching import Encoded
-from adaptx.text_statistics import num_words, text_statistics
+from adaptx.evaluation.text_statistics import num_words, text_statistics
 
 TOKENIZER = SimpleNamespace(all_special_ids=[0, 1, 2, 3], unk_token_id=3)
 

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_store import change, everywhere, fake_mirror, fake_model, fill, planned, put_values, train
+from support.fake_store import change, everywhere, fake_mirror, fake_model, fill, planned, put_values, train
 
 from adaptx.catalog import NLI as EVERYWHERE
 from adaptx.catalog import SNLI, TATOEBA
-from adaptx.catalog.support import METRICS_OF
 from adaptx.metrics import METRICS
-from adaptx.mixing_weights import FILE
-from adaptx.naming import path
-from adaptx.plan import Plan
-from adaptx.sources import Sources
+from adaptx.planning.naming import path
+from adaptx.planning.plan import Plan
+from adaptx.planning.support import METRICS_OF
+from adaptx.sources.sources import Sources
 from adaptx.specs import Classification, Evaluate, Full, Hidden, Lora, ModelSpec, Sequential, Train
-from adaptx.store import Store, write_json
+from adaptx.store.mixing import FILE
+from adaptx.store.store import Store, write_json
 from adaptx.tracking.address import Address
 from adaptx.tracking.markers import markers_of
 from adaptx.tracking.process import Failure, Session, Work

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from adaptx.errors import UserError
-from adaptx.store import Store
+from adaptx.store.store import Store
 from adaptx.tracking.address import Address, address_of
 from adaptx.tracking.ui import _listening
 

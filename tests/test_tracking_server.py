@@ -15,15 +15,15 @@ from typing import Any
 
 import psutil
 import pytest
-from fake_store import everywhere, fake_mirror, fake_model, fill, planned, train
-from tracking_server import Door, mlflow_server
+from support.fake_store import everywhere, fake_mirror, fake_model, fill, planned, train
+from support.tracking_server import Door, mlflow_server
 
 from adaptx.catalog import NLI as EVERYWHERE
 from adaptx.catalog import SNLI
-from adaptx.plan import Plan
-from adaptx.sources import Sources
+from adaptx.planning.plan import Plan
+from adaptx.sources.sources import Sources
 from adaptx.specs import Lora, ModelSpec, Sequential
-from adaptx.store import Store
+from adaptx.store.store import Store
 from adaptx.tracking import recorder as recording
 from adaptx.tracking.address import address_of
 from adaptx.tracking.process import Failure, Message, Session, Work
@@ -239,7 +239,7 @@ def test_a_store_of_any_path_holds_and_shows_its_runs(plan, store, empty_databas
 
 def _look_at_it(store: Store) -> None:
     """`adaptx ui` is one process, answers as soon as it says so, shows artifacts, and leaves nothing at Ctrl-C."""
-    code = "from adaptx.cli import main; main()"
+    code = "from adaptx.cli.app import main; main()"
     command = [sys.executable, "-c", code, "ui", "--store", str(store.root), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as served:
         try:

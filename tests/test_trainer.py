@@ -8,18 +8,17 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-import checkpoints
 import pytest
-import tiny
 import torch
-from text_bench import LETTERS, WORDS
+from support import checkpoints, tiny
+from support.text_bench import LETTERS, WORDS
 from torch import nn
 
-from adaptx.backbones.sites import sites_of
 from adaptx.methods.full import attach
-from adaptx.sampling import batch_indices
 from adaptx.specs import Full, Schedule, TrainConfig
-from adaptx.training import decays, learning_rate_factor
+from adaptx.specs.sites import sites_of
+from adaptx.training.loop import decays, learning_rate_factor
+from adaptx.training.sampling import batch_indices
 
 PAGE = Path(__file__).parents[1] / "docs" / "training.md"
 STEPS = 40

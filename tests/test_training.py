@@ -5,18 +5,14 @@ import os
 import signal
 from collections import Counter
 
-import needs
 import pytest
-import tiny
 import torch
+from support import needs, tiny
 from torch.nn import functional
 
 from adaptx.backbones import cpu_kernels
-from adaptx.checkpoints import FILE, Checkpoints, deferred_interrupt
 from adaptx.formats.interface import Items
 from adaptx.methods.module import capture
-from adaptx.progress import Silent
-from adaptx.sampling import Sampler, batch_indices
 from adaptx.specs import (
     Best,
     Bottleneck,
@@ -31,7 +27,10 @@ from adaptx.specs import (
     Uniform,
     Weighted,
 )
-from adaptx.training import Training, learning_rate_factor
+from adaptx.training.loop import Training, learning_rate_factor
+from adaptx.training.progress import Silent
+from adaptx.training.resume import FILE, Checkpoints, deferred_interrupt
+from adaptx.training.sampling import Sampler, batch_indices
 
 METHODS = {"full": Full(), "lora": Lora(4, 8, sites=("query", "value", "down")), "bottleneck": Bottleneck(4)}
 ON_CPU = Resources("cpu")

@@ -4,13 +4,13 @@ import dataclasses
 import json
 
 import pytest
-from fake_store import fake_mirror
+from support.fake_store import fake_mirror
 
 from adaptx.catalog import E5_MINI, MT5_ZERO_SHOT, NLI, SNLI, TATOEBA, XNLI, XTREME, local_task
-from adaptx.plan import make_plan
-from adaptx.sources import Sources
+from adaptx.planning.plan import make_plan
+from adaptx.planning.unread import unread
+from adaptx.sources.sources import Sources
 from adaptx.specs import Best, Classification, Evaluate, Group, Lora, PublishedScore, Recipe, Suite, Train, TrainConfig
-from adaptx.unread import unread
 
 LAST = TrainConfig(1e-3, max_steps=3)
 BEST = dataclasses.replace(LAST, selection=Best(1))
@@ -51,7 +51,7 @@ def test_tasks_of_the_catalog_are_left_out(tmp_path) -> None:
 
 
 def test_plans_tell_it(news, tmp_path, capsys, monkeypatch) -> None:
-    from adaptx import cli
+    from adaptx.cli import app as cli
 
     recipe = tmp_path / "recipe.py"
     recipe.write_text(f"""

@@ -10,21 +10,21 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import tiny
 import torch
+from support import tiny
 from test_resume import stop_at
 
-from adaptx.checkpoints import FILE
-from adaptx.claim import claimed
 from adaptx.errors import UserError
 from adaptx.execution.groups import Group, grouped
 from adaptx.execution.local import run
 from adaptx.execution.schedule import Schedule
 from adaptx.execution.workers import Workers, worker_devices
-from adaptx.progress import Silent
-from adaptx.recipe_file import load_recipe
+from adaptx.planning.recipe_file import load_recipe
 from adaptx.specs import Full, Lora, Sequential
-from adaptx.store import Store
+from adaptx.store.claim import claimed
+from adaptx.store.store import Store
+from adaptx.training.progress import Silent
+from adaptx.training.resume import FILE
 
 
 def chains(world) -> tuple[Any, ...]:
@@ -204,7 +204,7 @@ def test_a_killed_worker_loses_its_group_and_another_goes_on(world, tmp_path):
 
 RECIPE = """
 import pathlib
-import tiny
+from support import tiny
 from adaptx.specs import Lora, Recipe
 
 def build(world: str = "") -> Recipe:

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from adaptx.catalog import COPA, E5_MINI, INDONLI, MNLI, PANX, SIB200, SNLI, SQUAD, UDPOS, XCOPA, XQUAD
+from adaptx.planning.zero_shot import source_languages
 from adaptx.specs import (
     Evaluate,
     Lora,
@@ -18,7 +19,6 @@ from adaptx.specs import (
     Train,
     TrainConfig,
 )
-from adaptx.zero_shot import source_languages
 
 
 def train(task: Task | Mixture, start: Start = Pretrained()) -> Train:  # noqa: B008

@@ -17,10 +17,10 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from adaptx.checkpoint_files import WHOLE, weight_files
 from adaptx.errors import UserError
-from adaptx.sources import Sources
-from adaptx.writing import new_folder, share
+from adaptx.sources.checkpoint_files import WHOLE, weight_files
+from adaptx.sources.sources import Sources
+from adaptx.store.writing import new_folder, share
 
 CACHE = Path("~/.cache/adaptx/converted").expanduser()
 BESIDE = (".json", ".txt", ".model")

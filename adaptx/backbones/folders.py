@@ -4,9 +4,9 @@ import contextlib
 from pathlib import Path
 
 from adaptx.backbones.converting import readable
-from adaptx.checkpoint_files import HUB_PATTERNS, HUB_PICKLES, WHOLE, check_settings
 from adaptx.errors import MissingInput
-from adaptx.sources import Sources
+from adaptx.sources.checkpoint_files import HUB_PATTERNS, HUB_PICKLES, WHOLE, check_settings
+from adaptx.sources.sources import Sources
 from adaptx.specs import ModelSpec
 
 

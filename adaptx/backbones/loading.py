@@ -19,12 +19,12 @@ from adaptx.backbones.tokenizers import read_tokenizer
 from adaptx.backbones.whole import Loaded, check_numbers, check_ties, check_whole
 from adaptx.catalog.models import FAMILIES
 from adaptx.catalog.models.config import departure
-from adaptx.checkpoint_files import CONFIG, read_settings, stored_shapes, weight_files
 from adaptx.errors import NotFinite, UserError
-from adaptx.sources import Sources
+from adaptx.sources.checkpoint_files import CONFIG, read_settings, stored_shapes, weight_files
+from adaptx.sources.sources import Sources
+from adaptx.sources.tensor_headers import unusual_numbers
 from adaptx.specs import ModelFamily, ModelSpec
 from adaptx.specs.architecture import ARCHITECTURES
-from adaptx.tensor_headers import unusual_numbers
 
 
 def load_tokenizer(model: ModelSpec, sources: Sources) -> Any:

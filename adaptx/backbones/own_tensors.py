@@ -8,11 +8,11 @@ from torch import Tensor
 
 from adaptx.backbones.finite import first_not_finite
 from adaptx.backbones.folders import checkpoint_folder
-from adaptx.checkpoint_files import CONFIG, read_settings, weight_files
 from adaptx.errors import NotFinite, UserError
-from adaptx.sources import Sources
+from adaptx.sources.checkpoint_files import CONFIG, read_settings, weight_files
+from adaptx.sources.sources import Sources
+from adaptx.sources.tensor_headers import tensor_shapes
 from adaptx.specs import ModelSpec
-from adaptx.tensor_headers import tensor_shapes
 
 _BERT_HEAD = {
     "cls.predictions.transform.dense.": "dense.",

@@ -41,7 +41,7 @@ def recompute_layers(
 
 
 def _training_kernels() -> AbstractContextManager[Any]:
-    """As in `adaptx.gradients`; autocast is the checkpoint's own to set."""
+    """As in `adaptx.training.gradients`; autocast is the checkpoint's own to set."""
     products = [] if cpu_multiplies_bf16() else [Bf16Products()]
     return _All([*products, CpuKernels()])
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from adaptx.checkpoint_files import CONFIG, check_rows, read_settings
 from adaptx.errors import UserError
+from adaptx.sources.checkpoint_files import CONFIG, check_rows, read_settings
 
 POSITIONS_AFTER_PADDING = ("xlm-roberta", "xlm-roberta-xl")
 """Architectures whose first position is the one after the padding token's id."""

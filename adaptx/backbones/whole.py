@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from adaptx.backbones.sites import sites_of
 from adaptx.errors import UserError
+from adaptx.sources.tensor_headers import Shapes
 from adaptx.specs import ModelSpec
-from adaptx.tensor_headers import Shapes
+from adaptx.specs.sites import sites_of
 
 HEADS = {
     "classification_head", "classification_heads", "classifier", "classifiers", "cls", "crf", "dense",

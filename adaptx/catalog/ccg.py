@@ -11,7 +11,7 @@ from pathlib import Path
 
 from adaptx.errors import MissingInput, UserError
 from adaptx.files.tagged import CONLL_ENDINGS, read_tagged
-from adaptx.sources import local_files
+from adaptx.sources.sources import local_files
 from adaptx.specs import Rows, Tagging, Task
 from adaptx.specs.task import LOCAL
 

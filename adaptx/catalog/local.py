@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from adaptx.catalog.near import shown_columns
 from adaptx.errors import MissingInput, UserError
 from adaptx.files.kinds import known_columns
 from adaptx.files.text import refuse_folder
@@ -25,6 +24,7 @@ from adaptx.specs import (
     Task,
     TaskFormat,
 )
+from adaptx.specs.near import shown_columns
 from adaptx.specs.task import CLUSTER_ROLE, LOCAL
 
 Files = Mapping[str, str | PathLike[str]]

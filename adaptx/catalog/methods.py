@@ -1,8 +1,8 @@
 """Methods by the names the command line takes."""
 
-from adaptx.catalog.near import near
 from adaptx.errors import UserError
 from adaptx.specs import Bottleneck, Full, Lora, Method
+from adaptx.specs.near import near
 
 METHODS: dict[str, Method] = {"full": Full(), "lora": Lora(), "bottleneck": Bottleneck()}
 

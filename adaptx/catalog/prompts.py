@@ -6,9 +6,9 @@ Those called T5 and MT5 are what these checkpoints were fine-tuned with in their
 a cue behind which the answer begins.
 """
 
-from adaptx.catalog.near import near
 from adaptx.errors import UserError
 from adaptx.specs import Prompt
+from adaptx.specs.near import near
 
 T5_MNLI = Prompt("mnli hypothesis: {pair} premise: {text}")
 """NLI; labels stand for themselves."""

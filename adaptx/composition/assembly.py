@@ -11,13 +11,13 @@ import torch
 from torch import nn
 
 from adaptx.backbones.backbone import to_precision
-from adaptx.backbones.sites import Key, sites_of
 from adaptx.composition.fuse import fuse
-from adaptx.lineage import lineage, reader
 from adaptx.methods import adapters_backend, attach
 from adaptx.methods.lora import fold
 from adaptx.methods.module import Module, restore
+from adaptx.planning.lineage import lineage, reader
 from adaptx.specs import Bottleneck, Full, Fuse, Lora, ModuleSource, ModuleStage, Precision, Train
+from adaptx.specs.sites import Key, sites_of
 
 Load = Callable[[ModuleSource], Module]
 OWN = "own"

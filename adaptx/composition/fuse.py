@@ -9,12 +9,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from adaptx.backbones.sites import Key, sites_of
 from adaptx.composition.fuse_lora import attach_lora_fusion
 from adaptx.composition.mixing import Mixing, make_mixing
 from adaptx.methods import adapters_backend, attach
 from adaptx.methods.module import restore
 from adaptx.specs import Attention, Bottleneck, Lora, Method, MixingRule
+from adaptx.specs.sites import Key, sites_of
 
 Tensors = Mapping[Key, Tensor]
 Fused = tuple[dict[Key, nn.Parameter], list[nn.Parameter]]

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adaptx.backbones.sites import Key, sites_of
 from adaptx.composition.mixing import Mixing, make_mixing
 from adaptx.methods.lora import BIAS
 from adaptx.methods.module import restore
 from adaptx.specs import Lora, MixingRule
+from adaptx.specs.sites import Key, sites_of
 
 
 class FusedLora(nn.Module):

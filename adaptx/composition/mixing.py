@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adaptx.backbones.sites import Key
 from adaptx.specs import Attention, Gate, MixingRule
+from adaptx.specs.sites import Key
 
 INITIAL_DEVIATION = 0.02
 Place = tuple[int, str]

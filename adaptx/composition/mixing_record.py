@@ -14,7 +14,7 @@ from torch import Tensor
 from adaptx.backbones.backbone import Backbone
 from adaptx.backbones.batching import Encoded, TokenBatch
 from adaptx.composition.mixing import Place, mixing_layers
-from adaptx.mixing_weights import MixingWeights, PlaceWeights
+from adaptx.store.mixing import MixingWeights, PlaceWeights
 
 
 @dataclass

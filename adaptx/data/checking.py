@@ -5,7 +5,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from adaptx.catalog.near import plain
 from adaptx.data.examples import Examples
 from adaptx.data.origin import Origin
 from adaptx.errors import UserError
@@ -22,6 +21,7 @@ from adaptx.specs import (
     Tagging,
     TaskFormat,
 )
+from adaptx.specs.near import plain
 
 Row = dict[str, Any]
 MIXED_UP_SHARE = 0.1

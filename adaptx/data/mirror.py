@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from adaptx.checkpoint_files import HUB_PATTERNS, HUB_PICKLES
 from adaptx.data.hub import load_split, resolve_commit
 from adaptx.errors import MissingInput
-from adaptx.published_source import CONFIG_FILE as MODULE_CONFIG
-from adaptx.published_source import WEIGHTS_FILES
-from adaptx.sources import Sources, is_local
+from adaptx.sources.checkpoint_files import HUB_PATTERNS, HUB_PICKLES
+from adaptx.sources.modules import CONFIG_FILE as MODULE_CONFIG
+from adaptx.sources.modules import WEIGHTS_FILES
+from adaptx.sources.sources import Sources, is_local
 from adaptx.specs import ModelSpec, Published, Rows
-from adaptx.store import read_json, write_json
+from adaptx.store.store import read_json, write_json
 
 Item = Rows | ModelSpec | Published
 

@@ -13,7 +13,7 @@ from adaptx.data.passages import answering_sentences, has_passages, sentence_poo
 from adaptx.data.selecting import Kept, kept_rows, select
 from adaptx.data.tables import Table, hub_table, parquet_table
 from adaptx.errors import UserError
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import BitextMining, QuestionAnswering, Retrieval, Rows, Task, TaskFormat
 
 

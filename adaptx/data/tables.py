@@ -6,13 +6,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from adaptx.catalog.near import shown_columns
 from adaptx.data.hub import load_split
 from adaptx.data.origin import Origin
 from adaptx.errors import MissingInput, UserError
 from adaptx.files.left_out import LeftOut
 from adaptx.files.text import refuse_stand_in
 from adaptx.specs import Rows
+from adaptx.specs.near import shown_columns
 
 Values = Callable[[str, Sequence[int]], list[Any]]
 

@@ -18,14 +18,14 @@ from adaptx.errors import UserError
 from adaptx.formats import behaviour
 from adaptx.formats.heads import for_labels, load_head
 from adaptx.formats.interface import HeadBase, TrainedHead
-from adaptx.framings import has_head
-from adaptx.lineage import head_of, reader
 from adaptx.methods.module import Module, load_module
 from adaptx.methods.published import load_published
 from adaptx.methods.quantised import quantise_loaded
-from adaptx.naming import path_of_tasks
-from adaptx.plan import Node
-from adaptx.sources import Sources
+from adaptx.planning.framings import has_head
+from adaptx.planning.lineage import head_of, reader
+from adaptx.planning.naming import path_of_tasks
+from adaptx.planning.plan import Node
+from adaptx.sources.sources import Sources
 from adaptx.specs import (
     KeptHead,
     Merge,
@@ -43,7 +43,7 @@ from adaptx.specs import (
     TaskFormat,
     Train,
 )
-from adaptx.store import Entry, Store
+from adaptx.store.store import Entry, Store
 
 
 @dataclass(frozen=True)

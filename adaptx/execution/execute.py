@@ -12,41 +12,41 @@ import torch
 from torch import Tensor
 
 from adaptx.backbones.backbone import TransferModel
-from adaptx.checkpoints import Checkpoints
-from adaptx.claim import Busy, claimed
 from adaptx.composition.mixing import value_regularisation
 from adaptx.composition.mixing_record import MixingRecord
 from adaptx.data.examples import Examples
 from adaptx.data.reading import read_rows, read_training
 from adaptx.errors import NotFinite, UserError
-from adaptx.evaluation import Evaluator, scores
+from adaptx.evaluation.evaluator import Evaluator, scores
+from adaptx.evaluation.text_statistics import text_statistics
 from adaptx.execution.building import Finished, Fresh, Workshop, finished_model, head_name, model_to_train
 from adaptx.execution.predicted_memory import predicted_peak_bytes
 from adaptx.files.left_out import LeftOut
 from adaptx.formats import behaviour
 from adaptx.formats.heads import save_heads
 from adaptx.formats.interface import Predicted, Reading, reading_of
-from adaptx.framings import evaluation_framing, training_framing
-from adaptx.gradients import Setting
-from adaptx.identity import evaluation_precision, golds_digest
-from adaptx.json_text import json_text
-from adaptx.lineage import head_task, reader, task_used
 from adaptx.methods.module import Module, capture, save_module
 from adaptx.metrics.one_class import one_class_notes, sentences
-from adaptx.mixing_weights import MixingWeights, save_mixing
-from adaptx.naming import fused_names
-from adaptx.plan import Node, stage_record
+from adaptx.planning.framings import evaluation_framing, training_framing
+from adaptx.planning.identity import evaluation_precision, golds_digest
+from adaptx.planning.lineage import head_task, reader, task_used
+from adaptx.planning.naming import fused_names
+from adaptx.planning.plan import Node, stage_record
 from adaptx.profiling.energy import energy
 from adaptx.profiling.peak_memory import PeakMemory, peak_memory
 from adaptx.profiling.system_metrics import FILE as SYSTEM_FILE
 from adaptx.profiling.system_metrics import system_metrics, whole_lines
-from adaptx.progress import Progress
 from adaptx.specs import Attention, Best, Evaluate, Fuse, Mixture, ModelSpec, Published, Task, Text, Train
 from adaptx.specs.plain import to_plain
-from adaptx.store import json_bytes, write_json
-from adaptx.text_statistics import text_statistics
-from adaptx.training import Outcome, Part, Training, micro_batch_budget
-from adaptx.writing import written_whole
+from adaptx.store.claim import Busy, claimed
+from adaptx.store.json_text import json_text
+from adaptx.store.mixing import MixingWeights, save_mixing
+from adaptx.store.store import json_bytes, write_json
+from adaptx.store.writing import written_whole
+from adaptx.training.gradients import Setting
+from adaptx.training.loop import Outcome, Part, Training, micro_batch_budget
+from adaptx.training.progress import Progress
+from adaptx.training.resume import Checkpoints
 
 HEADLESS_MAX_LENGTH = 512
 PACKAGES = ("adaptx", "torch", "transformers", "peft", "adapters", "accelerate", "datasets")

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from adaptx.claim import claimed
 from adaptx.execution.building import Workshop
 from adaptx.execution.execute import execute_evaluations, execute_train
 from adaptx.execution.merging import execute_merge
-from adaptx.identity import evaluation_precision
-from adaptx.plan import Node
-from adaptx.progress import Progress
+from adaptx.planning.identity import evaluation_precision
+from adaptx.planning.plan import Node
 from adaptx.specs import Evaluate
+from adaptx.store.claim import claimed
+from adaptx.training.progress import Progress
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from adaptx.backbones.bf16_products import cpu_multiplies_bf16
-from adaptx.damage import set_aside_damaged
 from adaptx.data.examples import Examples
 from adaptx.data.golds import right_candidates
 from adaptx.data.reading import read_pool, read_rows, read_training
@@ -12,14 +11,15 @@ from adaptx.execution.groups import grouped
 from adaptx.execution.schedule import Schedule, Summary
 from adaptx.execution.workers import ThisProcess, Workers, worker_devices
 from adaptx.files.left_out import LeftOut
-from adaptx.identity import evaluation_precision, selection_pool
-from adaptx.lineage import reader
-from adaptx.live_runs import at_work, no_run_begins
-from adaptx.plan import Node, Plan, Status
-from adaptx.progress import Progress
-from adaptx.sources import is_local
+from adaptx.planning.damage import set_aside_damaged
+from adaptx.planning.identity import evaluation_precision, selection_pool
+from adaptx.planning.lineage import reader
+from adaptx.planning.plan import Node, Plan, Status
+from adaptx.sources.sources import is_local
 from adaptx.specs import Best, Evaluate, Merge, Retrieval, Rows, Task, Train
 from adaptx.specs.merge import searched
+from adaptx.store.live_runs import at_work, no_run_begins
+from adaptx.training.progress import Progress
 
 SLOW_BF16 = (
     "this processor has no instructions for bf16: its products are computed in fp32 here, no faster than under "

@@ -11,28 +11,25 @@ from torch import Tensor, nn
 
 from adaptx.backbones.families import backbone_over
 from adaptx.backbones.loading import load_network, load_tokenizer
-from adaptx.backbones.sites import Key, sites_of
 from adaptx.composition.assembly import assemble
 from adaptx.composition.merging.linear import linear_weights
 from adaptx.composition.merging.modules import MergedTensors, merge_modules
 from adaptx.composition.merging.searching import Found, Weights, greedy_soup, lora_hub
 from adaptx.data.reading import read_rows
 from adaptx.errors import NotFinite
-from adaptx.evaluation import Evaluator, scores
+from adaptx.evaluation.evaluator import Evaluator, scores
 from adaptx.execution.building import Workshop, head_base, head_name, new_head, stored_heads
 from adaptx.execution.execute import environment
 from adaptx.formats.averaging import aligned, averaged
 from adaptx.formats.heads import save_heads
 from adaptx.formats.interface import HeadBase, TrainedHead, reading_of
-from adaptx.framings import has_head, search_framing
-from adaptx.gradients import Setting
-from adaptx.lineage import head_of, reader
 from adaptx.methods import attach
 from adaptx.methods.module import Module, capture, restore, save_module
-from adaptx.naming import path_of_tasks
-from adaptx.plan import Node, stage_record
+from adaptx.planning.framings import has_head, search_framing
+from adaptx.planning.lineage import head_of, reader
+from adaptx.planning.naming import path_of_tasks
+from adaptx.planning.plan import Node, stage_record
 from adaptx.profiling.peak_memory import PeakMemory, peak_memory
-from adaptx.progress import Progress
 from adaptx.specs import (
     AveragedHeads,
     Full,
@@ -48,8 +45,11 @@ from adaptx.specs import (
 )
 from adaptx.specs.merge import searched
 from adaptx.specs.plain import to_plain
-from adaptx.store import write_json
-from adaptx.training import micro_batch_budget
+from adaptx.specs.sites import Key, sites_of
+from adaptx.store.store import write_json
+from adaptx.training.gradients import Setting
+from adaptx.training.loop import micro_batch_budget
+from adaptx.training.progress import Progress
 
 Heads = dict[str, TrainedHead]
 Place = tuple[int | None, str]

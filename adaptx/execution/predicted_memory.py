@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from adaptx.costs import training_peak_bytes
+from adaptx.costs.stages import training_peak_bytes
 from adaptx.execution.building import Workshop
 from adaptx.specs import Mixture, Train
 from adaptx.specs.mixture import task_shares
-from adaptx.training import Part
+from adaptx.training.loop import Part
 
 DEVIATIONS = 2.5
 """How far above a batch's mean number of tokens the largest of some hundred batches lies, in standard deviations."""

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import mean
 
-from adaptx.claim import Busy
-from adaptx.costs import cost
+from adaptx.costs.stages import cost
 from adaptx.execution.groups import Group
 from adaptx.execution.workers import Crew
-from adaptx.plan import Node, Plan
+from adaptx.planning.plan import Node, Plan
+from adaptx.store.claim import Busy
 
 RETRY_SECONDS = 1.0
 """Time between two looks at a stage that another run is at work on."""

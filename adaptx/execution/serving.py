@@ -7,25 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from adaptx.catalog.support import FORMATS_WITHOUT_HEAD
 from adaptx.data.examples import Examples
 from adaptx.data.files import read_file
 from adaptx.errors import UserError
-from adaptx.evaluation import Evaluator
+from adaptx.evaluation.evaluator import Evaluator
 from adaptx.execution.building import Workshop, choose_device, finished_model, head_name
 from adaptx.formats.interface import Predicted, reading_of
-from adaptx.framings import training_framing
-from adaptx.gradients import Setting
-from adaptx.lineage import reader
 from adaptx.metrics import METRICS
 from adaptx.metrics.one_class import one_class_notes
+from adaptx.planning.framings import training_framing
+from adaptx.planning.lineage import reader
+from adaptx.planning.support import FORMATS_WITHOUT_HEAD
 from adaptx.report.statistics.bootstrap import Examples as Drawn
 from adaptx.report.statistics.bootstrap import interval, resampled_sums
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import Merge, ModuleStage, NoHead, Resources, Task, Text
 from adaptx.specs.plain import from_plain
-from adaptx.store import Entry, Store
-from adaptx.training import micro_batch_budget
+from adaptx.store.store import Entry, Store
+from adaptx.training.gradients import Setting
+from adaptx.training.loop import micro_batch_budget
 
 
 def predict_file(

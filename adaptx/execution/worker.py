@@ -15,7 +15,7 @@ import torch
 
 from adaptx.execution.building import Workshop
 from adaptx.execution.groups import carry_out
-from adaptx.progress import Progress
+from adaptx.training.progress import Progress
 
 ADVANCE_SECONDS = 0.2
 """Between two reports of how far a stage is: a pipe that is read late must not hold up the training."""

@@ -20,7 +20,7 @@ from adaptx.execution.building import Workshop
 from adaptx.execution.groups import Group, carry_out
 from adaptx.execution.worker import interrupt, work
 from adaptx.profiling.processes import KILLED, context_for
-from adaptx.progress import Progress
+from adaptx.training.progress import Progress
 
 
 class Crew(Protocol):

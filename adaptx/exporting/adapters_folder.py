@@ -6,13 +6,13 @@ The library writes it itself. Where full fine-tuning or LoRA lies below, their m
 from pathlib import Path
 from typing import Any, cast
 
-from adaptx.catalog.support import ADAPTERS_CLASSES_REFUSED
 from adaptx.errors import UserError
 from adaptx.exporting.composed import Composed, Part
 from adaptx.methods import adapters_classes
 from adaptx.methods.module import restore
+from adaptx.planning.support import ADAPTERS_CLASSES_REFUSED
 from adaptx.specs import Bottleneck
-from adaptx.store import read_json, write_json
+from adaptx.store.store import read_json, write_json
 
 BASE_FOLDER = "base"
 

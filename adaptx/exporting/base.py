@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from adaptx.sample import SAMPLE
-from adaptx.sources import Sources
+from adaptx.sources.sources import Sources
 from adaptx.specs import ModelSpec
 
 

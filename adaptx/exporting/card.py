@@ -9,11 +9,11 @@ from adaptx.exporting.composed import Composed
 from adaptx.exporting.holding import Library
 from adaptx.exporting.script import AUTO_CLASSES, Read, render
 from adaptx.exporting.usage import Written, notes
-from adaptx.integrity import Damaged
-from adaptx.lineage import reader
-from adaptx.naming import UNTRAINED, intermediate_name, method_name, path, path_of_tasks
+from adaptx.planning.lineage import reader
+from adaptx.planning.naming import UNTRAINED, intermediate_name, method_name, path, path_of_tasks
 from adaptx.specs import KeptHeadOf, Merge, ModuleStage, Published, Train
-from adaptx.store import Entry, Store
+from adaptx.store.integrity import Damaged
+from adaptx.store.store import Entry, Store
 
 _UNKNOWN = "not recorded"
 

@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 
 from adaptx.execution.building import Workshop
-from adaptx.lineage import lineage
 from adaptx.methods.module import Module
-from adaptx.naming import path_of_tasks
+from adaptx.planning.lineage import lineage
+from adaptx.planning.naming import path_of_tasks
 from adaptx.specs import Bottleneck, Full, Fuse, ModuleSource, ModuleStage, Train
 
 

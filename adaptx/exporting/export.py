@@ -9,7 +9,6 @@ from typing import Any
 
 from adaptx.backbones.families import backbone_over
 from adaptx.backbones.loading import load_network, load_tokenizer
-from adaptx.backbones.sites import sites_of
 from adaptx.errors import UserError
 from adaptx.execution.building import Workshop, head_base, head_name, new_head
 from adaptx.execution.serving import open_module
@@ -25,12 +24,13 @@ from adaptx.exporting.transformers_folder import HeadClass, merge, write_bare, w
 from adaptx.exporting.usage import Written, notes, usage
 from adaptx.formats.heads import load_head
 from adaptx.formats.interface import reading_of
-from adaptx.framings import training_framing
-from adaptx.lineage import HEADLESS, reader
-from adaptx.sources import Sources
+from adaptx.planning.framings import training_framing
+from adaptx.planning.lineage import HEADLESS, reader
+from adaptx.sources.sources import Sources
 from adaptx.specs import Hidden, Merge, ModuleStage, NoHead, Pooling, Resources, Task, Text, Train
-from adaptx.store import Entry, Store
-from adaptx.writing import new_folder, share
+from adaptx.specs.sites import sites_of
+from adaptx.store.store import Entry, Store
+from adaptx.store.writing import new_folder, share
 
 HERE = "."
 

@@ -3,7 +3,7 @@
 import enum
 
 from adaptx.errors import UserError
-from adaptx.lineage import lineage
+from adaptx.planning.lineage import lineage
 from adaptx.specs import Attention, Bottleneck, Full, Fuse, Lora, Method, MixingRule, ModelFamily, ModuleStage, Train
 
 

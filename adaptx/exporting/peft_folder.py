@@ -13,12 +13,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from adaptx.backbones.sites import Sites
 from adaptx.methods.lora import BIAS
 from adaptx.methods.module import Module
 from adaptx.specs import Lora, ModelFamily, ModelSpec
 from adaptx.specs.method import SITES
-from adaptx.store import write_json
+from adaptx.specs.sites import Sites
+from adaptx.store.store import write_json
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"

@@ -11,7 +11,7 @@ from typing import Any
 
 from adaptx.backbones.pairs import without_template
 from adaptx.errors import UserError
-from adaptx.store import read_json, write_json
+from adaptx.store.store import read_json, write_json
 
 SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 CONFIG_FILE = "tokenizer_config.json"

@@ -8,7 +8,6 @@ from typing import Any
 from adaptx.backbones.backbone import Backbone
 from adaptx.backbones.batching import padding_id
 from adaptx.backbones.loading import quiet
-from adaptx.backbones.sites import sites_of
 from adaptx.exporting.library_heads import AUTO_CLASSES, in_library, library_model
 from adaptx.exporting.own_model import own_model, write_code
 from adaptx.exporting.reading_tokenizer import TextReading, write_tokenizer
@@ -18,6 +17,7 @@ from adaptx.methods import attach
 from adaptx.methods.lora import fold
 from adaptx.methods.module import Module, restore
 from adaptx.specs import Hidden, Lora, Tagging
+from adaptx.specs.sites import sites_of
 
 
 @dataclass(frozen=True)

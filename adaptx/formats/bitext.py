@@ -3,7 +3,7 @@
 from adaptx.backbones.batching import encode_texts
 from adaptx.data.examples import Examples
 from adaptx.formats.interface import Format, Forward, Predicted, TrainedHead
-from adaptx.search import top_k
+from adaptx.metrics.search import top_k
 from adaptx.specs import Task
 
 SIDES = ("query", "candidate")

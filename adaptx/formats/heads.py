@@ -11,8 +11,8 @@ from adaptx.errors import NotFinite, UserError
 from adaptx.formats.interface import TrainedHead
 from adaptx.specs import TaskFormat
 from adaptx.specs.plain import from_plain, to_plain
-from adaptx.store import read_json, write_json
-from adaptx.writing import naming
+from adaptx.store.store import read_json, write_json
+from adaptx.store.writing import naming
 
 VERSION = 2
 FILE = "head.safetensors"

@@ -183,7 +183,7 @@ class AnswerLoss:
 class JointLoss:
     """A loss over pooled vectors of the whole batch: (vectors [sequences, D], drawn items, format) -> scalar, summed
     over loss units. The vectors are in the order of the items' members. Gradients reach the backbone in micro-batches
-    all the same (`adaptx.gradients`).
+    all the same (`adaptx.training.gradients`).
     """
 
     of: Callable[[Tensor, Items, Any], Tensor]

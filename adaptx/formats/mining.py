@@ -16,7 +16,7 @@ from adaptx.data.examples import Examples
 from adaptx.formats.interface import Format, Forward, Predicted, TrainedHead
 from adaptx.metrics.bucc import Sentences, distinct_rows, extract, threshold_for, xtreme_candidates
 from adaptx.metrics.mining import Neighbours, mine
-from adaptx.search import top_k
+from adaptx.metrics.search import top_k
 from adaptx.specs import BitextMining, Task
 
 

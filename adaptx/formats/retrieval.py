@@ -13,7 +13,7 @@ from adaptx.backbones.batching import Encoded, encode_texts
 from adaptx.data.examples import Examples
 from adaptx.data.golds import right_candidates
 from adaptx.formats.interface import Format, Forward, Items, JointLoss, Predicted, Reading, TrainedHead, Training
-from adaptx.search import top_k
+from adaptx.metrics.search import top_k
 from adaptx.specs import CandidateText, Retrieval, Task
 
 RANKED = 20

@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import nn
 
-from adaptx.backbones.sites import Key, Sites
 from adaptx.methods import bottleneck, full, lora
 from adaptx.specs import Bottleneck, Full, Lora, Method
+from adaptx.specs.sites import Key, Sites
 
 Parameters = dict[Key, nn.Parameter]
 

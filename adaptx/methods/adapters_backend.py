@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from adaptx.backbones.sites import Key, sites_of
+from adaptx.specs.sites import Key, sites_of
 
 SITE = "adapter"
 FUSION_SITE = "adapter_fusion"

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 from torch import nn
 
-from adaptx.backbones.sites import Key, sites_of
 from adaptx.methods.adapters_backend import FUSION_SITE, SITE, plain_tensor
+from adaptx.specs.sites import Key, sites_of
 
 
 def prepare(network: Any) -> None:

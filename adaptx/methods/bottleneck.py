@@ -2,9 +2,9 @@
 
 from torch import nn
 
-from adaptx.backbones.sites import Key, Sites
 from adaptx.methods import adapters_backend
 from adaptx.specs import Bottleneck
+from adaptx.specs.sites import Key, Sites
 
 
 def attach(network: nn.Module, sites: Sites, method: Bottleneck, name: str) -> dict[Key, nn.Parameter]:

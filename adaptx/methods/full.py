@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from adaptx.backbones.sites import Key, Sites
 from adaptx.specs import Full
+from adaptx.specs.sites import Key, Sites
 
 
 def attach(network: nn.Module, sites: Sites, method: Full, name: str) -> dict[Key, nn.Parameter]:

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from adaptx.backbones.fp32_guise import fp32_guise
-from adaptx.backbones.sites import Key, Sites
 from adaptx.errors import UserError
 from adaptx.methods.quantised import quieten
 from adaptx.specs import Lora
+from adaptx.specs.sites import Key, Sites
 
 TENSORS = ("lora_A", "lora_B")
 BIAS = "bias"

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from adaptx.backbones.finite import first_not_finite
-from adaptx.backbones.sites import Key
 from adaptx.errors import NotFinite, UserError
-from adaptx.integrity import MODULE_FILE
 from adaptx.specs import Method
 from adaptx.specs.plain import from_plain, to_plain
-from adaptx.store import read_json, write_json
-from adaptx.writing import naming
+from adaptx.specs.sites import Key
+from adaptx.store.integrity import MODULE_FILE
+from adaptx.store.store import read_json, write_json
+from adaptx.store.writing import naming
 
 VERSION = 1
 HEADER_FILE = "module.json"

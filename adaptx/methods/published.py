@@ -8,15 +8,15 @@ from torch import Tensor
 from adaptx.backbones.converting import read_pickle
 from adaptx.backbones.finite import first_not_finite
 from adaptx.backbones.own_tensors import load_biases
-from adaptx.backbones.sites import SITES_OF, Key
 from adaptx.errors import NotFinite, UserError
 from adaptx.methods.lora import BIAS
 from adaptx.methods.module import Module
 from adaptx.published import Layout, read_layout
-from adaptx.published_source import find_folder, weights_file
-from adaptx.sources import Sources
+from adaptx.sources.modules import find_folder, weights_file
+from adaptx.sources.sources import Sources
 from adaptx.specs import Lora, Published
 from adaptx.specs.method import with_companions
+from adaptx.specs.sites import SITES_OF, Key
 
 
 def load_published(published: Published, base: str, sources: Sources) -> Module:

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from adaptx.backbones.sites import sites_of
 from adaptx.errors import UserError
 from adaptx.specs.quantisation import Quantisation
+from adaptx.specs.sites import sites_of
 
 OUTLIER = 6.0
 """Columns of inputs with a larger value than this are multiplied in 16 bits, on a GPU (LLM.int8, section 3.2)."""

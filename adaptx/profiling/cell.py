@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from adaptx import naming
-from adaptx.catalog.support import bottleneck_refusal
 from adaptx.errors import UserError
+from adaptx.planning import naming
+from adaptx.planning.support import bottleneck_refusal
 from adaptx.specs import Bottleneck, Full, Lora, Method, ModelSpec, Precision, Shape
 from adaptx.specs.quantisation import Quantisation
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from adaptx.costs.step_memory import RESERVE
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.prediction import Prediction, predict
 from adaptx.specs import Full, Lora
 from adaptx.specs.quantisation import Quantisation
-from adaptx.step_memory import RESERVE
 
 MOST_REMEDIES = 3
 FEW_DIGITS = "frozen weights with fewer digits, slower"

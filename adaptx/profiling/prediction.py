@@ -12,12 +12,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 
 from adaptx.backbones.cpu_kernels import CpuKernels
+from adaptx.costs.step_memory import CONTEXT_BYTES
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.cuda_kernels import CudaKernels, rounded
 from adaptx.profiling.step import PHASES, Quantise, make_step
 from adaptx.profiling.tracker import Tracker
 from adaptx.specs import ModelFamily
-from adaptx.step_memory import CONTEXT_BYTES
 
 
 @dataclass(frozen=True)

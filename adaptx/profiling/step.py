@@ -25,7 +25,6 @@ from adaptx.backbones.decoder import stack_of
 from adaptx.backbones.encoder import Encoder, no_mask
 from adaptx.backbones.output_matrix import output_matrix
 from adaptx.backbones.recomputing import recompute_layers
-from adaptx.backbones.sites import sites_of
 from adaptx.backbones.vocabulary_loss import summed_cross_entropy
 from adaptx.formats.heads import LinearHead
 from adaptx.methods import adapters_backend, attach, quantised
@@ -33,6 +32,7 @@ from adaptx.profiling.cell import TARGET_TOKENS, Cell
 from adaptx.profiling.tracker import Part
 from adaptx.specs import Bottleneck, ModelFamily
 from adaptx.specs.quantisation import Quantisation
+from adaptx.specs.sites import sites_of
 
 LABELS = 3
 PHASES = ("forward", "loss", "backward", "optimiser step")

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import torch
 
-from adaptx.json_text import json_text
 from adaptx.profiling.sampling import sampled
+from adaptx.store.json_text import json_text
 
 INTERVAL_SECONDS = 2.0
 FILE = "system.jsonl"

@@ -9,14 +9,14 @@ Train(XLMR_BASE, NLI, hate.method, config, start=Sequential(hate))
 import logging
 from pathlib import Path
 
-from adaptx.checkpoint_files import read_settings
 from adaptx.errors import UserError
 from adaptx.published.from_adapters import adapters_layout
 from adaptx.published.from_peft import peft_layout
 from adaptx.published.layout import Layout, check_not_empty
-from adaptx.published_source import CONFIG_FILE, named_folder, weights_file
+from adaptx.sources.checkpoint_files import read_settings
+from adaptx.sources.modules import CONFIG_FILE, named_folder, weights_file
+from adaptx.sources.tensor_headers import tensor_shapes, unusual_numbers
 from adaptx.specs import ModelSpec, Published
-from adaptx.tensor_headers import tensor_shapes, unusual_numbers
 
 _log = logging.getLogger(__name__)
 

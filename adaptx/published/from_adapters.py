@@ -3,12 +3,12 @@
 import re
 from typing import Any
 
-from adaptx.catalog.support import ADAPTERS_CLASSES_REFUSED
 from adaptx.errors import UserError
+from adaptx.planning.support import ADAPTERS_CLASSES_REFUSED
 from adaptx.published.layout import Layout, Placed, check_layers, place_in, shape_of, stacks_of
-from adaptx.published_source import CONFIG_FILE
+from adaptx.sources.modules import CONFIG_FILE
+from adaptx.sources.tensor_headers import Shapes
 from adaptx.specs import Bottleneck, ModelSpec
-from adaptx.tensor_headers import Shapes
 
 FIXED: dict[str, Any] = {
     "architecture": None, "mh_adapter": False, "output_adapter": True, "original_ln_before": True,

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from adaptx.backbones.sites import LayerStack
 from adaptx.errors import UserError
 from adaptx.published.layout import Layout, Placed, check_layers, place_in, shape_of, some, stack_of
 from adaptx.published.selection import Matcher, is_selected, patterned
+from adaptx.sources.tensor_headers import Shapes
 from adaptx.specs import Lora, ModelFamily, ModelSpec
 from adaptx.specs.method import SITES, sites_behind
-from adaptx.tensor_headers import Shapes
+from adaptx.specs.sites import LayerStack
 
 PLAIN = {
     "alpha_pattern", "auto_mapping", "base_model_name_or_path", "corda_config", "ensure_weight_tying", "eva_config",

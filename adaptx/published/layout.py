@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from adaptx.backbones.sites import SITES_OF, LayerStack
 from adaptx.errors import UserError
+from adaptx.sources.tensor_headers import Shapes
 from adaptx.specs import Bottleneck, Lora, ModelSpec, Shape
-from adaptx.tensor_headers import Shapes
+from adaptx.specs.sites import SITES_OF, LayerStack
 
 SHOWN = 4
 

@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adaptx.catalog.support import FORMATS_WITHOUT_HEAD
-from adaptx.framings import evaluation_framing
-from adaptx.identity import evaluation_precision
-from adaptx.naming import UNTRAINED, trained_on
+from adaptx.planning.framings import evaluation_framing
+from adaptx.planning.identity import evaluation_precision
+from adaptx.planning.naming import UNTRAINED, trained_on
+from adaptx.planning.support import FORMATS_WITHOUT_HEAD
 from adaptx.report.measured import Variant
 from adaptx.specs import Evaluate, ModelSpec, Pretrained, Task, Train
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from adaptx.catalog.language_facts import unknown_languages
 from adaptx.catalog.languages import language_name
-from adaptx.naming import path
+from adaptx.planning.naming import path
 from adaptx.report.measured import Measurements
 from adaptx.specs import Best, Evaluate, Exposure, ModelSpec, Recipe, Rows, Seen, Task, Train
 

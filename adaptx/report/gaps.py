@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from adaptx.metrics import METRICS
-from adaptx.naming import UNTRAINED, path
+from adaptx.planning.naming import UNTRAINED, path
 from adaptx.report.cells import interval_text
 from adaptx.report.gains import GAP, zero_shot_quantities
 from adaptx.report.measured import Measurements, Variant

@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from adaptx.costs import trainable_parameters, training_flops
-from adaptx.damage import check_stored
+from adaptx.costs.stages import trainable_parameters, training_flops
 from adaptx.errors import UserError
 from adaptx.metrics import METRICS
-from adaptx.mixing_weights import FILE as MIXING_FILE
-from adaptx.mixing_weights import MixingWeights, load_mixing
-from adaptx.naming import UNTRAINED, Factors, factors, merges, path
-from adaptx.plan import Node, Plan, stored_entry
+from adaptx.planning.damage import check_stored
+from adaptx.planning.naming import UNTRAINED, Factors, factors, merges, path
+from adaptx.planning.plan import Node, Plan, stored_entry
+from adaptx.planning.zero_shot import source_languages
 from adaptx.report.statistics.bootstrap import Examples, Floats
 from adaptx.report.variants import seeds, variant_labels
 from adaptx.specs import Evaluate, ModelSpec, Stage, Task, Train
-from adaptx.store import Entry, Store, read_json
-from adaptx.zero_shot import source_languages
+from adaptx.store.mixing import FILE as MIXING_FILE
+from adaptx.store.mixing import MixingWeights, load_mixing
+from adaptx.store.store import Entry, Store, read_json
 
 
 @dataclass(frozen=True, eq=False)

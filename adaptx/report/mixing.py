@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from adaptx.mixing_weights import MixingWeights
-from adaptx.naming import fused_names
+from adaptx.planning.naming import fused_names
 from adaptx.report.measured import Measured, Measurements, Variant
 from adaptx.report.statistics.bootstrap import Floats
 from adaptx.specs import Fuse, Task, Train
+from adaptx.store.mixing import MixingWeights
 
 
 @dataclass(frozen=True)

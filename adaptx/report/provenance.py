@@ -7,14 +7,14 @@ from typing import Any
 
 from adaptx.catalog.languages import language_name
 from adaptx.files.left_out import LeftOut
-from adaptx.integrity import COMPLETE
-from adaptx.naming import merges, path
-from adaptx.plan import Node, Plan, stored_entry
+from adaptx.planning.naming import merges, path
+from adaptx.planning.plan import Node, Plan, stored_entry
 from adaptx.report.cells import NOTHING, count, mebibytes, of, percent, seconds
 from adaptx.report.tables import Cell, Column, Table
 from adaptx.specs import Best, Evaluate, ModelSpec, Rows, Train
 from adaptx.specs.merge import searched
-from adaptx.store import Entry, Store
+from adaptx.store.integrity import COMPLETE
+from adaptx.store.store import Entry, Store
 
 
 def stage_table(plan: Plan, store: Store) -> Table:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import adaptx
 from adaptx.catalog.languages import language_name
 from adaptx.errors import UserError
-from adaptx.plan import Plan
+from adaptx.planning.plan import Plan
 from adaptx.report import html, plots, provenance, text
 from adaptx.report.analysis import Analysis, analyse
 from adaptx.report.confounds import find_confounds, rows_differences
@@ -27,7 +27,7 @@ from adaptx.report.table import gains_frame, suites_frame, tidy_frame, tidy_reco
 from adaptx.report.tables import WIDEST, Table, cost_table, gain_table, language_table, score_tables
 from adaptx.specs import Task
 from adaptx.specs.fingerprint import fingerprint
-from adaptx.store import Store
+from adaptx.store.store import Store
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from adaptx.naming import UNTRAINED
+from adaptx.planning.naming import UNTRAINED
 from adaptx.report.cells import NOTHING, percent, points
 from adaptx.report.measured import Measurements, Variant
 from adaptx.report.scored_as import how_scored

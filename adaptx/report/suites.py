@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
-from adaptx.catalog.support import FORMATS_WITHOUT_HEAD
-from adaptx.naming import UNTRAINED, intermediate_name
+from adaptx.planning.naming import UNTRAINED, intermediate_name
+from adaptx.planning.support import FORMATS_WITHOUT_HEAD
 from adaptx.report.baselines import is_baseline
 from adaptx.report.measured import Measurements, Variant
 from adaptx.report.scored_as import how_scored

@@ -7,11 +7,11 @@ from typing import Any
 from adaptx.catalog.language_facts import language_facts
 from adaptx.catalog.languages import find_language, language_name
 from adaptx.catalog.pretraining import seen_in_pretraining
-from adaptx.plan import Plan
+from adaptx.planning.plan import Plan
 from adaptx.report.gains import Gain
 from adaptx.report.measured import Measured, Measurements, measure
 from adaptx.report.suite_tables import SuiteResult
-from adaptx.store import Store
+from adaptx.store.store import Store
 
 
 def tidy(plan: Plan, store: Store) -> Any:

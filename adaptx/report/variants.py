@@ -9,9 +9,9 @@ import enum
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adaptx.framings import evaluation_framing
-from adaptx.identity import evaluation_precision
-from adaptx.naming import factors, path
+from adaptx.planning.framings import evaluation_framing
+from adaptx.planning.identity import evaluation_precision
+from adaptx.planning.naming import factors, path
 from adaptx.specs import Evaluate, ModelSpec, Task, TrainConfig
 from adaptx.specs.fingerprint import is_outside_identity
 

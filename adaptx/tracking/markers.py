@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from adaptx.store import Store
+from adaptx.store.store import Store
 from adaptx.tracking.address import Address
 
 EXPERIMENT_FILE = "experiment"

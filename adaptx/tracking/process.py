@@ -18,8 +18,8 @@ from typing import Any, Literal, cast
 
 from filelock import FileLock, Timeout
 
-from adaptx.plan import Plan
-from adaptx.store import Store
+from adaptx.planning.plan import Plan
+from adaptx.store.store import Store
 from adaptx.tracking.address import Address
 from adaptx.tracking.markers import markers_of
 from adaptx.tracking.records import Pending, Record, Records, RunKey

@@ -11,8 +11,8 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Self
 
-from adaptx.plan import Plan
-from adaptx.store import Store
+from adaptx.planning.plan import Plan
+from adaptx.store.store import Store
 from adaptx.tracking.address import Address
 from adaptx.tracking.markers import markers_of
 from adaptx.tracking.process import FINISH, LIMITS, LOOK, Failure, Message, Request, Work

@@ -12,16 +12,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from adaptx import mixing_weights
-from adaptx.identity import evaluation_precision
-from adaptx.integrity import COMPLETE
-from adaptx.naming import factors, merges, module_name, module_path, path, train_name, trained_on
-from adaptx.plan import Plan
+from adaptx.planning.identity import evaluation_precision
+from adaptx.planning.naming import factors, merges, module_name, module_path, path, train_name, trained_on
+from adaptx.planning.plan import Plan
+from adaptx.planning.zero_shot import source_languages
 from adaptx.specs import Evaluate, Merge, ModelSpec, ModuleStage, Train
 from adaptx.specs.fingerprint import canonical, fingerprint
-from adaptx.store import Entry, Store
+from adaptx.store import mixing as mixing_weights
+from adaptx.store.integrity import COMPLETE
+from adaptx.store.store import Entry, Store
 from adaptx.tracking.markers import Markers
-from adaptx.zero_shot import source_languages
 
 MetricPoint = tuple[str, float, int]
 """Name, value, step."""

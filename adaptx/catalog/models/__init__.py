@@ -80,11 +80,11 @@ from adaptx.catalog.models.encoders import (
     XLMR_XXL,
 )
 from adaptx.catalog.models.sentence_embedding import sentence_embedding
-from adaptx.catalog.near import near
 from adaptx.catalog.reading import FRAMING
 from adaptx.errors import UserError
 from adaptx.specs import ModelFamily, ModelSpec, Quantisation, Shape
 from adaptx.specs.architecture import ARCHITECTURES
+from adaptx.specs.near import near
 
 __all__ = [
     "BLOOM_1B1",

@@ -1,7 +1,6 @@
 """Known tasks as plain values, one file a kind: where their rows lie, what the columns mean, licence and source."""
 
 from adaptx.catalog.ccg import ccg_task
-from adaptx.catalog.near import near
 from adaptx.catalog.tasks.multiple_choice import COMMONSENSEQA, COPA, COSMOSQA, HELLASWAG, SOCIALIQA, XCOPA
 from adaptx.catalog.tasks.nli import (
     AMERICAS_NLI,
@@ -23,6 +22,7 @@ from adaptx.catalog.tasks.text import NTREX_MLM, NTREX_SPANS, WIKIPEDIA_MLM, ntr
 from adaptx.catalog.tasks.topic import SIB200
 from adaptx.errors import UserError
 from adaptx.specs import Task
+from adaptx.specs.near import near
 
 _INTERMEDIATE = (
     SNLI,

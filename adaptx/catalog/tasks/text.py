@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from adaptx.catalog.near import near
 from adaptx.errors import UserError
 from adaptx.specs import MaskedLanguageModel, Rows, SpanCorruption, Task
+from adaptx.specs.near import near
 
 XTREME_LANGUAGES = (
     "af", "ar", "bg", "bn", "de", "el", "en", "es", "et", "eu", "fa", "fi", "fr", "he", "hi", "hu", "id", "it", "ja",

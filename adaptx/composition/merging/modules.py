@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from adaptx.backbones.sites import Key
 from adaptx.composition.merging.combining import combine
 from adaptx.composition.merging.linear import linear_weights
 from adaptx.composition.merging.svd import Factors, nearest, nearest_of_factors, padded
@@ -17,6 +16,7 @@ from adaptx.methods.lora import BIAS
 from adaptx.methods.module import Module
 from adaptx.specs import Full, Lora, MergeRule
 from adaptx.specs.merged_method import merged_method
+from adaptx.specs.sites import Key
 
 DOWN, UP = "lora_A", "lora_B"
 Site = tuple[int | None, str]

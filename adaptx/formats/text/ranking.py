@@ -29,7 +29,7 @@ class Candidates:
 
 
 def counts_end(rank: Rank) -> bool:
-    """Whether candidates are ranked with the end of the answer; planning has settled that (`adaptx.framings`)."""
+    """Return whether candidates are ranked with the end of the answer, which `adaptx.planning.framings` has settled."""
     assert rank.end is not None
     return rank.end
 

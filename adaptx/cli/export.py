@@ -1,0 +1,42 @@
+"""`adaptx export`: a finished module as a plain folder of another library."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adaptx.api import DEFAULT_STORE
+from adaptx.cli.options import DataOption, StoreOption, out, telling_left_out
+from adaptx.cli.paths import new_folder
+from adaptx.sources.sources import Sources
+from adaptx.store.store import Store
+
+
+def export(
+    stage: Annotated[str, typer.Argument(help="A training's or merge's folder name, or a prefix of its fingerprint.")],
+    folder: Annotated[Path, typer.Argument(parser=new_folder, metavar="DIR", help="A new or empty folder.")],
+    library: Annotated[str, typer.Option("--to", help="peft, adapters or transformers: who shall load it.")],
+    task: Annotated[str | None, typer.Option("--task", help="Whose head, where several tasks were trained.")] = None,
+    store: StoreOption = DEFAULT_STORE,
+    data: DataOption = None,
+) -> None:
+    """A finished training or merge as a folder that peft, adapters or transformers loads, with a model card.
+
+    peft: LoRA modules, several as one. adapters: bottleneck adapters, their stacks and fusions. transformers: merged
+    weights with head and tokenizer, which answer as adaptx does. Where no class of the library holds the head, a class
+    of ours lies in the folder as code that its user must allow. In peft and adapters folders the head lies apart, with
+    a predict.py.
+
+    Example: adaptx export e5-mini.nli.lora-r8-1f3a9c7e nli-lora --to peft
+    """
+    from adaptx.exporting.export import export_stage
+    from adaptx.exporting.holding import find_library
+
+    kept = Store(store)
+    with telling_left_out(kept):
+        sources = Sources(data, kept.root / "digests.json")
+        written = export_stage(kept, sources, stage, find_library(library), folder, task)
+    files = f"{len(written.files)} files in {written.folder}: {', '.join(written.files)}"
+    out.print(files, markup=False, highlight=False)
+    for note in written.notes:
+        out.print(note, markup=False, highlight=False, soft_wrap=True)

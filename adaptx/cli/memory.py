@@ -1,0 +1,245 @@
+"""`adaptx memory` and `adaptx bench`: what a training step takes, predicted and measured."""
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+from rich.progress import track
+
+from adaptx.api import DEFAULT_STORE
+from adaptx.catalog.models import find_model
+from adaptx.cli.options import CheckpointingOption, JsonOption, StoreOption, TrackingOption, err, out, tell
+from adaptx.cli.paths import new_folder
+from adaptx.errors import UserError
+from adaptx.planning.support import quantised_refusal
+from adaptx.specs import Bottleneck, Full, Lora, Method, Precision
+from adaptx.specs.quantisation import Quantisation
+from adaptx.specs.training import precision_refusal
+from adaptx.store.json_text import json_text
+from adaptx.store.store import Store
+
+if TYPE_CHECKING:
+    from adaptx.profiling.cell import Cell
+
+METHODS = ("full", "lora", "bottleneck")
+
+Models = Annotated[
+    str, typer.Argument(help="Hub id, short name or folder; of several, with commas.", show_default=False)
+]
+MethodsOption = Annotated[str, typer.Option("--method", help="full, lora or bottleneck; of several, with commas.")]
+BatchSizes = Annotated[str, typer.Option("--batch-size", help="Sequences in one optimiser step.")]
+Lengths = Annotated[str, typer.Option("--sequence-length", help="Tokens of each sequence.")]
+MicroBatch = Annotated[
+    int | None, typer.Option(min=1, help="Sequences in one forward pass (default: all).", show_default=False)
+]
+Precisions = Annotated[str, typer.Option("--precision", help="fp32 or bf16; both, with a comma.")]
+Quantised = Annotated[
+    str, typer.Option("--quantised", help="Frozen weights below LoRA: none, nf4 or int8; of several, with commas.")
+]
+Rank = Annotated[int, typer.Option(min=1, help="Rank of LoRA.")]
+Reduction = Annotated[float, typer.Option(min=1, help="Hidden size over bottleneck size.")]
+
+
+def memory(
+    model: Models,
+    method: MethodsOption = "lora",
+    batch_size: BatchSizes = "8",
+    sequence_length: Lengths = "512",
+    micro_batch_size: MicroBatch = None,
+    precision: Precisions = "bf16",
+    quantised: Quantised = "none",
+    checkpointing: CheckpointingOption = False,
+    rank: Rank = 8,
+    reduction_factor: Reduction = 16,
+    device: Annotated[str, typer.Option(help="cuda or cpu.")] = "cuda",
+    gpu: Annotated[str | None, typer.Option(help="Memory of the device, such as 24GiB: does it fit?")] = None,
+    sweep: Annotated[
+        Path | None,
+        typer.Option(
+            parser=new_folder,
+            metavar="DIR",
+            help="All combinations of the values given; a CSV file and a plot go here.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Predict the peak memory of a training step, before any weight is loaded.
+
+    Example: adaptx memory Qwen/Qwen3-8B-Base --method lora --batch-size 8 --sequence-length 512 --gpu 24GiB
+    """
+    from adaptx.cli.views.memory import as_plain, show, sweep_table
+    from adaptx.cli.views.sizes import parse_bytes
+    from adaptx.profiling.fitting import fits, remedies
+    from adaptx.profiling.prediction import predict
+    from adaptx.profiling.sweep import write_sweep
+
+    memory_bytes = parse_bytes(gpu) if gpu is not None else None
+    cells = combinations(model, _methods(method, rank, reduction_factor), batch_size, sequence_length, precision,
+                         quantised, checkpointing, micro_batch_size, device)  # fmt: skip
+    if sweep is not None:
+        rows = [(cell, predict(cell)) for cell in track(cells, console=err, transient=True)]
+        write_sweep(rows, sweep, memory_bytes)
+        if as_json:
+            typer.echo(json_text([as_plain(*row, memory_bytes) for row in rows], indent=1))
+        else:
+            out.print(sweep_table(rows, memory_bytes))
+            out.print(f"written to {sweep}", highlight=False)
+        return
+    if len(cells) > 1:
+        raise UserError(f"these are {len(cells)} combinations: `--sweep DIR` predicts them all, and keeps them there")
+    prediction = predict(cells[0])
+    does_not_fit = memory_bytes is not None and not fits(prediction, memory_bytes)
+    found = remedies(cells[0], memory_bytes) if memory_bytes is not None and does_not_fit else []
+    if as_json:
+        typer.echo(json_text(as_plain(cells[0], prediction, memory_bytes, found), indent=1))
+    else:
+        show(out, cells[0], prediction, memory_bytes, found)
+
+
+def bench(
+    model: Models,
+    method: MethodsOption = "full,lora,bottleneck",
+    batch_size: BatchSizes = "8",
+    sequence_length: Lengths = "128",
+    micro_batch_size: MicroBatch = None,
+    precision: Precisions = "bf16",
+    quantised: Quantised = "none",
+    checkpointing: CheckpointingOption = False,
+    rank: Rank = 8,
+    reduction_factor: Reduction = 16,
+    steps: Annotated[int, typer.Option(min=1, help="Timed steps of each combination.")] = 5,
+    device: Annotated[str | None, typer.Option(help="cuda or cpu; default: the best.")] = None,
+    store: StoreOption = DEFAULT_STORE,
+    tracking: TrackingOption = None,
+    to: Annotated[
+        Path, typer.Option("--out", parser=new_folder, metavar="DIR", help="Folder for the table and the plots.")
+    ] = Path("adaptx-bench"),
+    as_json: JsonOption = False,
+) -> None:
+    """Measure memory and throughput over models, methods, batch sizes and lengths, with random weights; into MLflow.
+
+    Example: adaptx bench xlm-roberta-base,xlm-roberta-large --method full,lora --sequence-length 128,512
+    """
+    from adaptx.cli.views.memory import bench_table
+    from adaptx.profiling.bench import bench as measured
+    from adaptx.profiling.bench_files import as_row, measured_columns, write_bench
+    from adaptx.profiling.device import look_at
+    from adaptx.tracking.address import address_of
+    from adaptx.tracking.bench import EXPERIMENT, bench_records
+    from adaptx.tracking.recorder import Recorder
+
+    address = address_of(tracking, Store(store)).check()
+    place = device or ("cuda" if _cuda() else "cpu")
+    cells = combinations(model, _methods(method, rank, reduction_factor), batch_size, sequence_length, precision,
+                         quantised, checkpointing, micro_batch_size, place)  # fmt: skip
+    if any(cell.quantised is not None for cell in cells) and (reason := quantised_refusal()) is not None:
+        raise UserError(f"--quantised {quantised}: {reason} (`adaptx memory` predicts without it)")
+    precisions: dict[Precision, None] = dict.fromkeys(cell.precision for cell in cells)
+    found = look_at(place, list(precisions))
+    results = list(
+        track(
+            measured(cells, found.memory_bytes, steps),
+            total=len(cells), description="cells", console=err, transient=True,
+        )
+    )  # fmt: skip
+    rows = measured_columns(
+        [as_row(result, found.matmul_flops_per_second[result.cell.precision]) for result in results]
+    )
+    files = write_bench(rows, to)
+    safe = f"the table and the plots are in {to}"
+    with Recorder(address, Store(store), tell, experiment=EXPERIMENT, safe=safe) as recorder:
+        for record in bench_records(rows, files):
+            recorder.add(record)
+    if as_json:
+        typer.echo(json_text(rows, indent=1))
+    else:
+        out.print(bench_table(rows))
+        out.print(f"written to {to}; `adaptx ui --store {store}` compares the runs", highlight=False)
+
+
+def combinations(
+    model: str,
+    methods: list[Method],
+    batch_size: str,
+    sequence_length: str,
+    precision: str,
+    quantised: str,
+    checkpointing: bool,
+    micro_batch_size: int | None,
+    device: str,
+) -> list["Cell"]:
+    """Every combination of the values that are given with commas.
+
+    Raises:
+        UserError, ValueError: one of them is out of range, or does not go with another.
+    """
+    from adaptx.profiling.cell import Cell
+
+    if device not in ("cpu", "cuda"):
+        raise UserError(f"--device {device}: choose cpu or cuda")
+    precisions = precision.split(",")
+    for each in precisions:
+        if reason := precision_refusal(each):
+            raise UserError(f"--precision {each}: {reason}")
+    models = [find_model(name) for name in model.split(",")]
+    for each in models:
+        if each.quantised is not None:
+            asked = f"--quantised {each.quantised.value}"
+            raise UserError(f"--model {each.name}: here weights in few digits are asked for by {asked}")
+    batches, lengths = _numbers("--batch-size", batch_size), _numbers("--sequence-length", sequence_length)
+    kinds = _kinds(methods, [_quantisation(name) for name in quantised.split(",")])
+    return [
+        Cell(each, kind, batch, length, cast(Precision, digits), checkpointing, micro_batch_size, device, stored)
+        for each, (kind, stored), batch, length, digits in itertools.product(
+            models, kinds, batches, lengths, precisions
+        )
+    ]
+
+
+def _cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _methods(names: str, rank: int, reduction_factor: float) -> list[Method]:
+    return [_method(name, rank, reduction_factor) for name in names.split(",")]
+
+
+def _method(name: str, rank: int, reduction_factor: float) -> Method:
+    match name.strip():
+        case "full":
+            return Full()
+        case "lora":
+            return Lora(rank=rank, alpha=2.0 * rank)
+        case "bottleneck":
+            return Bottleneck(reduction_factor=reduction_factor)
+        case _:
+            raise UserError(f"--method {name}: choose among {', '.join(METHODS)}")
+
+
+def _kinds(methods: list[Method], stored: list[Quantisation | None]) -> list[tuple[Method, Quantisation | None]]:
+    """Methods with what is quantised below them: that is LoRA's alone, so that others take `none` where it is given."""
+    return [
+        (method, each)
+        for method, each in itertools.product(methods, stored)
+        if each is None or isinstance(method, Lora) or None not in stored
+    ]
+
+
+def _quantisation(name: str) -> Quantisation | None:
+    if name.strip() == "none":
+        return None
+    try:
+        return Quantisation(name.strip())
+    except ValueError as error:
+        known = ", ".join(each.value for each in Quantisation)
+        raise UserError(f"--quantised {name}: choose among none, {known}") from error
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise UserError(f"{option} {text}: give whole numbers, with commas between several") from error

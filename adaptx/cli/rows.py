@@ -1,0 +1,131 @@
+"""`adaptx predict`, `evaluate` and `score`: predictions and metrics of the user's own rows."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adaptx.api import DEFAULT_STORE
+from adaptx.cli.options import DataOption, DeviceOption, JsonOption, StoreOption, err, out, telling_left_out
+from adaptx.cli.paths import new_file
+from adaptx.errors import UserError
+from adaptx.sources.sources import Sources
+from adaptx.specs import Resources
+from adaptx.store.json_text import json_text
+from adaptx.store.store import Store
+
+LanguageOption = Annotated[
+    str | None,
+    typer.Option("--language", help="Code of the rows' language, where a metric or the prompt depends on it."),
+]
+
+
+def _note(text: str) -> None:
+    err.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def predict(
+    stage: Annotated[str, typer.Argument(help="A training's folder name, or a prefix of its fingerprint.")],
+    file: Annotated[Path, typer.Argument(help="Rows: .csv, .tsv, .jsonl, .parquet; tagging also .conll, .conllu.")],
+    store: StoreOption = DEFAULT_STORE,
+    data: DataOption = None,
+    device: DeviceOption = None,
+    language: LanguageOption = None,
+    target: Annotated[
+        Path | None,
+        typer.Option("--out", parser=new_file, metavar="FILE", help="Write JSON lines here, not to the terminal."),
+    ] = None,
+) -> None:
+    """A trained stage's predictions for your own rows, one JSON line a row.
+
+    Example: adaptx predict e5-mini.nli.lora-r8-1f3a9c7e pairs.csv
+    """
+    from adaptx.execution.serving import predict_file
+
+    if target is not None:
+        _check_target(target, file)
+    kept = Store(store)
+    sources = Sources(data, kept.root / "digests.json")
+    with telling_left_out(kept):
+        lines = predict_file(kept, sources, stage, file, Resources(device), language, _note)
+    text = "".join(json_text(line) + "\n" for line in lines)
+    if target is None:
+        sys.stdout.write(text)
+    else:
+        target.write_text(text, encoding="utf-8")
+        out.print(f"{len(lines)} predictions in {target}", markup=False, highlight=False)
+
+
+def _check_target(target: Path, file: Path) -> None:
+    """Check before any work that predictions will not be written over the rows they are of.
+
+    Raises:
+        UserError: both are one file.
+    """
+    if target.exists() and file.exists() and target.samefile(file):
+        raise UserError(f"--out {target} is the file of rows itself, which would be lost; name another file")
+
+
+def evaluate(
+    stage: Annotated[str, typer.Argument(help="A training's folder name, or a prefix of its fingerprint.")],
+    file: Annotated[Path, typer.Option("--task", help="Labelled rows: as for `predict`.")],
+    store: StoreOption = DEFAULT_STORE,
+    data: DataOption = None,
+    device: DeviceOption = None,
+    language: LanguageOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A trained stage's score on your own labelled rows.
+
+    Example: adaptx evaluate e5-mini.nli.lora-r8-1f3a9c7e --task my.csv
+    """
+    from adaptx.execution.serving import score_file
+    from adaptx.metrics.one_class import sentences
+
+    kept = Store(store)
+    sources = Sources(data, kept.root / "digests.json")
+    with telling_left_out(kept):
+        scores = score_file(kept, sources, stage, file, Resources(device), language, _note)
+    if as_json:
+        typer.echo(json_text(scores, indent=1))
+        return
+    clusters, rows = scores["clusters"], scores["rows_used"]
+    drawn = f"{clusters} clusters" if clusters is not None and clusters < rows else "rows"
+    for name, value in scores["metrics"].items():
+        low, high = scores["intervals"][name]
+        shown = f"{100 * value:.1f} % (95 % interval over {drawn} {100 * low:.1f} to {100 * high:.1f})"
+        out.print(f"{name}: {shown}, {rows} rows", highlight=False)
+    for sentence in sentences(scores["one_class"], rows):
+        err.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+
+def score(
+    case: Annotated[Path, typer.Argument(help="A JSON file with `metric` and `inputs`.", show_default=False)],
+    check: Annotated[bool, typer.Option("--check", help="Compare with the file's `expected`.")] = False,
+) -> None:
+    """Metrics of given predictions and golds, equal to the official scorers', as JSON.
+
+    With --check: the differences to what the file expects, and exit status 1 if there is one. Where an official script
+    stops on such input, the cause is told and the exit status is 1, or with --check 0 if that was expected.
+
+    Example: adaptx score tests/cases/squad_v1_edge.json --check
+    """
+    from adaptx.metrics.cases import compare, count_values, read_case, score_case, stops
+
+    opened = read_case(case)
+    try:
+        result = score_case(opened)
+    except UserError as error:
+        raise UserError(f"{case}: {error}; `adaptx score --help` names a case to copy from") from error
+    stopped = [f"{place}: the official script stops with {kind}: {cause}" for place, kind, cause in stops(result)]
+    if check:
+        wrong = compare(opened, result)
+        typer.echo("\n".join(wrong) or f"{count_values(opened['expected'].value)} expected values agree")
+    else:
+        wrong = stopped
+        typer.echo(json_text(result, indent=1))
+    for line in stopped:
+        err.print(line, markup=False, highlight=False, soft_wrap=True)
+    if wrong:
+        raise typer.Exit(1)

@@ -1,0 +1,70 @@
+"""What the rest of a plan costs on each type of GPU, as a table and as JSON."""
+
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from adaptx.catalog.gpus import UTILISATION
+from adaptx.cli.views.sizes import gib
+from adaptx.costs.gpus import GpuCost, GpuCosts
+
+
+def show_gpus(costs: GpuCosts, console: Console) -> None:
+    """One line a GPU type, then what the numbers leave out."""
+    table = Table(box=None, padding=(0, 1))
+    for heading in ("on one GPU", "hours", "peak memory", "trainings that do not fit"):
+        table.add_column(heading, justify="right" if heading in ("hours", "peak memory") else "left", no_wrap=True)
+    for each in costs.each:
+        peak = gib(each.peak_memory_bytes) if each.peak_memory_bytes is not None else ""
+        table.add_row(each.gpu.name, _hours(each.hours), peak, _fitting(each))
+    console.print(table)
+    console.print(
+        f"hours: at an assumed {UTILISATION:.0%} of the data sheet's bf16 peak, stages one after the other; "
+        "peak memory: of the largest training, with texts as long as it lets them be",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if costs.uncounted:
+        console.print(
+            f"not counted: {costs.uncounted} stages whose rows or checkpoint's shape are not known here",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if costs.unpredicted:
+        console.print(
+            f"memory not predicted, and so not in the table, for {', '.join(costs.unpredicted)}: `adaptx memory MODEL` "
+            "traces a step",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def gpus_json(costs: GpuCosts) -> list[dict[str, Any]]:
+    """One object a GPU type; `unpredicted` names architectures whose memory is not in `peak_memory_bytes`."""
+    return [
+        {
+            **asdict(each.gpu),
+            **{name: value for name, value in asdict(each).items() if name != "gpu"},
+            "uncounted_stages": costs.uncounted,
+            "unpredicted": list(costs.unpredicted),
+        }
+        for each in costs.each
+    ]
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.1f}" if hours >= 0.95 else f"{hours:.2f}"
+
+
+def _fitting(cost: GpuCost) -> str:
+    parts = [
+        f"{cost.too_large} at no micro-batch" if cost.too_large else "",
+        f"{cost.with_checkpointing} but with --checkpointing or smaller micro-batches"
+        if cost.with_checkpointing
+        else "",
+    ]
+    if cost.peak_memory_bytes is None:
+        return "not predicted"
+    return "; ".join(filter(None, parts)) or "none"

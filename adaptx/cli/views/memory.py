@@ -1,0 +1,124 @@
+"""A memory prediction and a sweep of them, on the terminal and as JSON."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from adaptx.cli.views.sizes import gib
+from adaptx.profiling.cell import Cell, method_name
+from adaptx.profiling.fitting import Remedy, fits
+from adaptx.profiling.prediction import Prediction
+
+
+def as_plain(
+    cell: Cell, prediction: Prediction, memory_bytes: int | None, found: Sequence[Remedy] = ()
+) -> dict[str, Any]:
+    """As JSON; `fits` is null where no memory was given."""
+    return {
+        "cell": cell.name,
+        "model": cell.model.hub_id,
+        "quantised": cell.quantised_name,
+        "device": cell.device,
+        "peak_memory_bytes": prediction.peak_memory_bytes,
+        "context_bytes": prediction.context_bytes,
+        "parts": prediction.parts,
+        "moment": prediction.moment,
+        "trainable_parameters": prediction.trainable_parameters,
+        "parameters": cell.shape.parameters,
+        "memory_bytes": memory_bytes,
+        "fits": None if memory_bytes is None else fits(prediction, memory_bytes),
+        "remedies": [
+            {"change": each.what, "price": each.price, "peak_memory_bytes": each.prediction.peak_memory_bytes}
+            for each in found
+        ],
+        "seconds": prediction.seconds,
+    }
+
+
+def show(
+    console: Console,
+    cell: Cell,
+    prediction: Prediction,
+    memory_bytes: int | None,
+    found: Sequence[Remedy],
+) -> None:
+    """The parts of the peak, whether it fits, and what would."""
+    table = Table(title=f"One training step of {cell.name} on {cell.device}", title_justify="left")
+    table.add_column("at its peak")
+    table.add_column("memory", justify="right")
+    table.add_column("share", justify="right")
+    for part, size in prediction.parts.items():
+        table.add_row(part, gib(size), f"{size / prediction.peak_memory_bytes:.0%}")
+    table.add_section()
+    table.add_row("allocated by torch", gib(prediction.peak_memory_bytes), "100%")
+    if prediction.context_bytes:
+        table.add_row("CUDA context (assumed)", gib(prediction.context_bytes), "")
+        table.add_row("needed", gib(prediction.needed_bytes), "")
+    console.print(table)
+    console.print(
+        f"The peak is in the {prediction.moment}; {prediction.trainable_parameters:,} of {cell.shape.parameters:,} "
+        "parameters train."
+    )
+    if memory_bytes is None:
+        return
+    if fits(prediction, memory_bytes):
+        console.print(f"[green]fits[/] into {gib(memory_bytes)}")
+        return
+    console.print(f"[red]does not fit[/] into {gib(memory_bytes)}")
+    if not found:
+        console.print("Nothing that adaptx can change makes it fit: take a smaller model or shorter sequences.")
+    for number, each in enumerate(found, 1):
+        needed = gib(each.prediction.needed_bytes)
+        console.print(f"  {number}. {each.what}: {needed} ({each.price})", highlight=False)
+
+
+def sweep_table(rows: Sequence[tuple[Cell, Prediction]], memory_bytes: int | None) -> Table:
+    """A line a cell."""
+    table = Table()
+    for name in ("model", "method", "quantised", "batch", "length", "precision"):
+        table.add_column(name)
+    for name in ("weights", "gradients + optimiser", "activations", "peak"):
+        table.add_column(name, justify="right")
+    if memory_bytes is not None:
+        table.add_column(f"fits {gib(memory_bytes)}")
+    for cell, found in rows:
+        parts = found.parts
+        values = [
+            cell.model.name, method_name(cell.method), cell.quantised_name, str(cell.batch_size),
+            str(cell.sequence_length), cell.precision, gib(parts["weights"]),
+            gib(parts["gradients"] + parts["optimiser"]),
+            gib(parts["activations"] + parts["loss and logits"] + parts["temporary buffers"]), gib(found.needed_bytes),
+        ]  # fmt: skip
+        table.add_row(*values, *(["yes" if fits(found, memory_bytes) else "no"] if memory_bytes is not None else []))
+    return table
+
+
+def bench_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """A line a cell: what was predicted and measured."""
+    table = Table()
+    for name in ("model", "method", "quantised", "batch", "length", "precision"):
+        table.add_column(name)
+    for name in ("predicted", "measured", "error", "examples/s", "tokens/s", "step p50", "p95", "trains", "module",
+                 "of matmul"):  # fmt: skip
+        table.add_column(name, justify="right")
+    for row in rows:
+        names = [row["model"], row["method"], row["quantised"], str(row["batch_size"]), str(row["sequence_length"]),
+                 row["precision"], gib(row["predicted_memory_bytes"])]  # fmt: skip
+        if row["failed"] is not None:
+            table.add_row(*names, row["failed"])
+            continue
+        table.add_row(
+            *names,
+            gib(row["peak_memory_bytes"]),
+            f"{row['prediction_error']:+.1%}",
+            f"{row['examples_per_second']:.1f}",
+            f"{row['tokens_per_second']:,.0f}",
+            f"{row['step_seconds_p50']:.2f} s",
+            f"{row['step_seconds_p95']:.2f} s",
+            f"{row['trainable_parameters']:,}",
+            gib(row["module_bytes"]),
+            f"{row['matmul_share']:.0%}",
+        )
+    return table

@@ -1,0 +1,187 @@
+"""The plan as a table and as JSON."""
+
+import contextlib
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Console
+
+from adaptx.catalog.language_facts import unknown_languages
+from adaptx.cli.views.gpu_costs import gpus_json, show_gpus
+from adaptx.cli.views.plan_lines import as_text, stage_lines
+from adaptx.cli.views.sizes import gib
+from adaptx.costs.gpus import gpu_costs
+from adaptx.costs.memory_check import TooLarge, too_large, unpredicted
+from adaptx.costs.stages import Cost, cost
+from adaptx.planning.naming import factors, path_of_tasks
+from adaptx.planning.plan import Node, Plan, Status
+from adaptx.planning.unread import unread
+from adaptx.specs import Evaluate, Merge, Resources
+from adaptx.specs.plain import from_plain
+from adaptx.store.store import Store
+
+MOST_NAMES = 3
+"""Names that one line shows of many."""
+
+
+def measured_rate(store: Store) -> tuple[float, int] | None:
+    """Operations per second of the store's own trainings (their median), and how many there are."""
+    rates: list[float] = []
+    for entry in store.entries().values():
+        if entry.kind == "train":
+            # A stage of another version of adaptx says nothing here.
+            with contextlib.suppress(ValueError, KeyError):
+                estimate = cost(from_plain(entry.record["spec"]))
+                rates += [estimate.flops / max(entry.result["seconds"], 1e-9)] if estimate is not None else []
+    return (statistics.median(rates), len(rates)) if rates else None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a plan would run. memory_bytes: of the device; None: not asked whether stages fit."""
+
+    resources: Resources
+    memory_bytes: int | None = None
+
+
+def plan_json(plan: Plan, store: Store, place: Place) -> dict[str, Any]:
+    """`fits` is null where it was not asked, or nothing is to be trained or predicted."""
+    statuses = plan.statuses(store)
+    memory = place.memory_bytes
+    large = {each.node.fingerprint: each for each in _too_large(plan, statuses, place)}
+    unknown = {node.fingerprint: node for node in unpredicted(plan.nodes, place.resources)}
+    costs = _costs(plan, store, place)
+    return {
+        "recipe": plan.recipe.name,
+        "stages": [
+            {
+                "name": node.name,
+                "kind": node.kind,
+                "fingerprint": node.fingerprint,
+                "stored": statuses[node.fingerprint] is not Status.TO_DO,
+                "status": statuses[node.fingerprint].value,
+                "factors": _factors(node),
+                "cost": _cost_json(costs[node.fingerprint]),
+                "fits": _fits(node, large, unknown) if memory is not None else None,
+            }
+            for node in plan.nodes
+        ],
+        "notes": unread(plan),
+        "gpus": gpus_json(gpu_costs(_to_do(plan, statuses), costs)),
+    }
+
+
+def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Place) -> None:
+    """A line for each stage, then what is left to do, what it costs on which GPU, and what of it does not fit."""
+    statuses = plan.statuses(store)
+    costs = _costs(plan, store, place)
+    to_do = _to_do(plan, statuses)
+    reasons = {node.fingerprint: plan.why(node, store) for node in to_do} if why else {}
+    memory = f"at most, on {place.resources.device_type}"
+    console.print(f"{plan.recipe.name}: {len(plan.nodes)} stages", highlight=False, soft_wrap=True)
+    console.print(as_text(stage_lines(plan, statuses, costs, reasons), memory), soft_wrap=True)
+    languages = (node.stage.language for node in plan.nodes if isinstance(node.stage, Evaluate))
+    if unknown := unknown_languages(languages):
+        console.print(
+            f"language codes not known: {', '.join(unknown)}; the report's analysis by language leaves them out",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    tell_unread(plan, console)
+    for line in tell_weights_that_go(plan, store):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if not to_do:
+        console.print(f"all stored in {store.root}", markup=False, highlight=False, soft_wrap=True)
+        return
+    trainings, merges = (sum(node.kind == kind for node in to_do) for kind in ("train", "merge"))
+    merged = f"{merges} merges, " if merges else ""
+    work = f"{trainings} trainings, {merged}{len(to_do) - trainings - merges} evaluations"
+    rate = measured_rate(store)
+    basis = f"at the median rate of {rate[1]} stored trainings" if rate else "at an assumed 100 GFLOP/s"
+    seconds = sum(cost.seconds for node in to_do if (cost := costs[node.fingerprint]) is not None)
+    console.print(f"to do: {work}; about {seconds / 60:.1f} minutes {basis}", highlight=False, soft_wrap=True)
+    show_gpus(gpu_costs(to_do, costs), console)
+    if place.memory_bytes is not None:
+        _show_fitting(to_do, place, place.memory_bytes, console)
+
+
+def tell_unread(plan: Plan, console: Console) -> None:
+    """Print a line for each kind of rows that the recipe gives and nothing reads."""
+    for line in unread(plan):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def tell_weights_that_go(plan: Plan, store: Store) -> list[str]:
+    """Return a line that names the weights which a run removes once their scores are stored, or nothing."""
+    names = [node.folder_name for node in plan.weights_that_go(store)]
+    if not names:
+        return []
+    shown = ", ".join(names[:MOST_NAMES]) + (", ..." if len(names) > MOST_NAMES else "")
+    return [
+        f"full fine-tuned weights that `run` removes once their scores are stored: {len(names)} ({shown}); to keep "
+        "them, for predict and export, add --keep to `run`"
+    ]
+
+
+def _to_do(plan: Plan, statuses: Mapping[str, Status]) -> list[Node]:
+    return [node for node in plan.nodes if statuses[node.fingerprint] is Status.TO_DO]
+
+
+def _costs(plan: Plan, store: Store, place: Place) -> dict[str, Cost | None]:
+    rate = measured_rate(store)
+    return {
+        node.fingerprint: cost(node.stage, rate[0] if rate else None, resources=place.resources) for node in plan.nodes
+    }
+
+
+def tell_too_large(found: Sequence[TooLarge]) -> list[str]:
+    """A line for each training that does not fit, with what would make it fit."""
+    return [
+        f"{each.node.folder_name} needs {gib(each.needed_bytes)}: "
+        + (" or ".join(each.remedies) if each.remedies else "a smaller model, max_length or parameter-efficient method")
+        for each in found
+    ]
+
+
+def _show_fitting(to_do: Sequence[Node], place: Place, memory_bytes: int, console: Console) -> None:
+    found = too_large(to_do, place.resources, memory_bytes)
+    unknown = unpredicted(to_do, place.resources)
+    if found:
+        console.print(
+            f"{len(found)} trainings [red]do not fit[/] into {gib(memory_bytes)}, as predicted:", highlight=False
+        )
+        for line in tell_too_large(found):
+            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+    elif not unknown:
+        console.print(f"every training [green]fits[/] into {gib(memory_bytes)}, as predicted", highlight=False)
+    if unknown:
+        names = ", ".join(node.folder_name for node in unknown)
+        console.print(
+            f"not predicted, as the checkpoint's shape is not known: {names}", highlight=False, soft_wrap=True
+        )
+
+
+def _too_large(plan: Plan, statuses: Mapping[str, Status], place: Place) -> list[TooLarge]:
+    if place.memory_bytes is None:
+        return []
+    return too_large(_to_do(plan, statuses), place.resources, place.memory_bytes)
+
+
+def _fits(node: Node, large: Mapping[str, TooLarge], unknown: Mapping[str, Node]) -> bool | None:
+    if node.kind != "train" or node.fingerprint in unknown:
+        return None
+    return node.fingerprint not in large
+
+
+def _factors(node: Node) -> dict[str, Any]:
+    stage = node.stage
+    language = stage.language if isinstance(stage, Evaluate) else None
+    task = path_of_tasks(stage) if isinstance(stage, Merge) else stage.task.name
+    return {**asdict(factors(stage)), "task": task, "language": language}
+
+
+def _cost_json(estimate: Cost | None) -> dict[str, Any] | None:
+    return asdict(estimate) if estimate is not None else None

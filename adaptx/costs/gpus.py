@@ -1,0 +1,70 @@
+"""What the rest of a plan costs on each type of GPU: hours, peak memory, and what does not fit; no torch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from adaptx.catalog.gpus import GPUS, UTILISATION, Gpu
+from adaptx.costs.stages import Cost, longest_peak_bytes
+from adaptx.costs.step_memory import fits, needed_bytes
+from adaptx.planning.plan import Node
+from adaptx.specs import Resources, Train
+
+ON_A_GPU = Resources(device="cuda")
+
+
+@dataclass(frozen=True)
+class GpuCost:
+    """Of stages one after the other on one GPU.
+
+    hours: at the GPU's peak times `utilisation`. peak_memory_bytes: the largest need of a training that is predicted,
+    None where none is. with_checkpointing: trainings that fit only with layers computed again; too_large: those that do
+    not fit even so, at the smallest micro-batch.
+    """
+
+    gpu: Gpu
+    hours: float
+    peak_memory_bytes: int | None
+    with_checkpointing: int
+    too_large: int
+    utilisation: float = UTILISATION
+
+
+@dataclass(frozen=True)
+class GpuCosts:
+    """One entry a GPU type. uncounted: stages whose work is not known, as rows or shape are not. unpredicted:
+    architectures of trainings whose memory no closed form covers, and checkpoints with quantised weights.
+    """
+
+    each: tuple[GpuCost, ...]
+    uncounted: int
+    unpredicted: tuple[str, ...]
+
+
+def gpu_costs(nodes: Sequence[Node], costs: Mapping[str, Cost | None], gpus: Sequence[Gpu] = GPUS) -> GpuCosts:
+    """The cost of running those stages on each of the GPUs; `costs` are theirs by fingerprint, on whatever device."""
+    estimates = [costs[node.fingerprint] for node in nodes]
+    flops = sum(estimate.flops for estimate in estimates if estimate is not None)
+    trainings = [node.stage for node in nodes if isinstance(node.stage, Train)]
+    peaks = [(train, longest_peak_bytes(train, ON_A_GPU)) for train in trainings]
+    known = [(train, peak) for train, peak in peaks if peak is not None]
+    unknown = {
+        train.model.shape.model_type
+        if train.model.shape is not None and train.model.quantised is None
+        else train.model.name
+        for train, peak in peaks
+        if peak is None
+    }
+    found = [_on(gpu, flops, known) for gpu in gpus]
+    return GpuCosts(tuple(found), sum(estimate is None for estimate in estimates), tuple(sorted(unknown)))
+
+
+def _on(gpu: Gpu, flops: float, known: Sequence[tuple[Train, int]]) -> GpuCost:
+    large = [train for train, peak in known if not fits(peak, "cuda", gpu.memory_bytes)]
+    smallest = Resources(device="cuda", micro_batch_size=1, checkpointing=True)
+    too_large = sum(
+        (peak := longest_peak_bytes(train, smallest)) is None or not fits(peak, "cuda", gpu.memory_bytes)
+        for train in large
+    )
+    most = max((needed_bytes(peak, "cuda") for _, peak in known), default=None)
+    hours = flops / gpu.assumed_flops_per_second / 3600
+    return GpuCost(gpu, hours, most, len(large) - too_large, too_large)

@@ -1,0 +1,59 @@
+"""Which trainings of a plan will not fit into a device's memory, and what would make each fit; no torch."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from adaptx.costs.stages import longest_peak_bytes
+from adaptx.costs.step_memory import fits, needed_bytes
+from adaptx.planning.plan import Node
+from adaptx.specs import Resources, Train
+
+FEWEST_TOKENS = 64
+"""Smaller micro-batches than one short sequence make nothing smaller."""
+
+
+@dataclass(frozen=True)
+class TooLarge:
+    """A training that does not fit. remedies: options of `adaptx run` with which it does, the cheapest first."""
+
+    node: Node
+    needed_bytes: int
+    remedies: tuple[str, ...]
+
+
+def too_large(nodes: Iterable[Node], resources: Resources, memory_bytes: int) -> list[TooLarge]:
+    """Those of the trainings whose predicted peak goes beyond the memory; where nothing is predicted, nothing is said.
+
+    Texts are taken to be as long as the training lets them be.
+    """
+    found: list[TooLarge] = []
+    for node in nodes:
+        if not isinstance(node.stage, Train):
+            continue
+        peak = longest_peak_bytes(node.stage, resources)
+        if peak is not None and not fits(peak, resources.device_type, memory_bytes):
+            needed = needed_bytes(peak, resources.device_type)
+            found.append(TooLarge(node, needed, tuple(_remedies(node.stage, resources, memory_bytes))))
+    return found
+
+
+def unpredicted(nodes: Iterable[Node], resources: Resources) -> list[Node]:
+    """The trainings of whose memory nothing is known."""
+    return [
+        node for node in nodes if isinstance(node.stage, Train) and longest_peak_bytes(node.stage, resources) is None
+    ]
+
+
+def _remedies(train: Train, resources: Resources, memory_bytes: int) -> Iterator[str]:
+    """Smaller micro-batches, then those with layers computed again: both leave the result as it is."""
+    batch_size, longest = train.config.batch_size, train.config.max_length
+    for checkpointing in dict.fromkeys((resources.checkpointing, True)):
+        tokens = resources.largest_micro_batch(batch_size, batch_size * longest, longest)
+        words = "--checkpointing" if checkpointing and not resources.checkpointing else ""
+        while tokens >= FEWEST_TOKENS:
+            changed = replace(resources, micro_batch_tokens=tokens, checkpointing=checkpointing)
+            peak = longest_peak_bytes(train, changed)
+            if peak is not None and fits(peak, resources.device_type, memory_bytes):
+                yield " ".join(filter(None, (words, f"--micro-batch-tokens {tokens}")))
+                break
+            tokens //= 2

@@ -1,0 +1,299 @@
+"""What a stage will cost, in closed form over the catalog's shapes: no torch, no weights.
+
+Work is counted in floating-point operations: a forward pass costs 2 per parameter and token, the backward pass 2
+more through every layer and 2 more for the gradients of weights that train (Kaplan et al. 2020, arXiv:2001.08361,
+section 2.1). Seconds follow from a rate measured on stages of the same store, else from an assumed one.
+"""
+
+import functools
+from dataclasses import dataclass
+
+from adaptx.costs.step_memory import Row, StepSize, inference_peak_bytes, step_peak_bytes
+from adaptx.planning.lineage import lineage, reader
+from adaptx.specs import (
+    Attention,
+    Bitext,
+    BitextMining,
+    Bottleneck,
+    Classification,
+    Evaluate,
+    Full,
+    Fuse,
+    Gate,
+    GreedySoup,
+    Lora,
+    MaskedLanguageModel,
+    Merge,
+    MixingRule,
+    Mixture,
+    ModelSpec,
+    ModuleStage,
+    MultipleChoice,
+    QuestionAnswering,
+    Resources,
+    Retrieval,
+    Rows,
+    Shape,
+    SpanCorruption,
+    Stage,
+    Tagging,
+    Task,
+    TaskFormat,
+    Train,
+)
+from adaptx.specs.merge import Searched, searched
+from adaptx.specs.method import Method, with_companions
+from adaptx.specs.mixture import epoch_items, task_shares
+
+ASSUMED_FLOPS_PER_SECOND = 1e11
+ASSUMED_TOKENS_PER_TEXT = 30
+ASSUMED_TEXTS: dict[type[TaskFormat], int] = {
+    Bitext: 2,
+    BitextMining: 2,
+    Classification: 1,
+    MaskedLanguageModel: 1,
+    # Four choices, each read with its text.
+    MultipleChoice: 8,
+    # A question and a paragraph of five to six sentences.
+    QuestionAnswering: 6,
+    Retrieval: 2,
+    SpanCorruption: 1,
+    Tagging: 1,
+}
+"""Format -> texts of a usual length that one row holds."""
+ASSUMED_TEXTS_OF_ROLE = {"pair": 1, "passage": 4}
+"""Further ones where a task's rows have that role."""
+SEQUENCES: dict[type[TaskFormat], int] = {MultipleChoice: 4, Retrieval: 2}
+"""Format -> sequences of one example, where they are several."""
+HEAD_ROWS = 3
+"""Of a usual head: a vector of the hidden size for each label."""
+MIXED = 3
+"""Vectors of the hidden size, in fp32, that mixing keeps for each token, layer and module."""
+ON_A_CPU = Resources(device="cpu")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Examples and tokens read, operations, seconds at the rate.
+
+    peak_memory_bytes: what torch has allocated at most, if texts are as long as the stage lets them be; None where no
+    closed form covers the model's family.
+    """
+
+    examples: int
+    tokens: int
+    flops: float
+    seconds: float
+    peak_memory_bytes: int | None
+    trainable_parameters: int
+
+
+def rows_read(rows: Rows, limit: int | None) -> int | None:
+    """Rows expected of one set under a limit; None where neither is known."""
+    known = [count for count in (rows.expected, limit) if count is not None]
+    return min(known) if known else None
+
+
+def trainable_parameters(train: Train, shape: Shape) -> int:
+    """Parameters that the method trains, the head left out."""
+    if isinstance(train.start, Fuse):
+        return _mixing_parameters(train.start, train.method, shape)
+    return module_parameters(train.method, shape)
+
+
+@functools.cache
+def module_parameters(method: Method, shape: Shape) -> int:
+    """Parameters of a module of that method."""
+    d = shape.hidden_size
+    match method:
+        case Full():
+            return shape.parameters
+        case Lora():
+            first = _lora_parameters(method, shape, shape.linear_maps)
+            second = _lora_parameters(method, shape, shape.decoder_linear_maps)
+            return shape.layers * first + shape.decoder_layers * second
+        case Bottleneck(reduction_factor=factor):
+            bottleneck = max(1, int(d // factor))
+            return shape.all_layers * (2 * d * bottleneck + bottleneck + d)
+
+
+def _lora_parameters(method: Lora, shape: Shape, maps: dict[str, tuple[int, int]]) -> int:
+    """Of one layer with these linear maps."""
+    placed = [site for site in with_companions(method.sites) if site in maps]
+    biases = sum(maps[site][1] for site in placed if method.bias and shape.has_bias(site))
+    return biases + sum(method.rank_at(site) * sum(maps[site]) for site in placed)
+
+
+def _mixing_parameters(start: Fuse, method: Method, shape: Shape) -> int:
+    """Parameters of a fusion's mixing layers: one after each layer, or one at each of LoRA's sites."""
+    if not isinstance(method, Lora):
+        d = shape.hidden_size
+        # The key map's bias, which shifts all scores alike, is the adapters library's.
+        unused = d if isinstance(start.mixing, Attention) and start.mixing.rank is None else 0
+        return shape.all_layers * (_mixing_layer(start.mixing, d, d, len(start.stages)) + unused)
+    stacks = ((shape.layers, shape.linear_maps), (shape.decoder_layers, shape.decoder_linear_maps))
+    return sum(
+        layers * _mixing_layer(start.mixing, *maps[site], len(start.stages))
+        for layers, maps in stacks
+        for site in with_companions(method.sites)
+        if site in maps
+    )
+
+
+def _mixing_layer(mixing: MixingRule, input_size: int, output_size: int, modules: int) -> int:
+    match mixing:
+        case Attention(rank=None):
+            return output_size * (input_size + 1) + 2 * output_size**2
+        case Attention(rank=int(rank)):
+            return rank * (input_size + 1 + 3 * output_size)
+        case Gate(width=None):
+            return modules * (input_size + 1)
+        case Gate(width=int(width)):
+            return width * (input_size + 1) + modules * (width + 1)
+        case _:
+            raise AssertionError(mixing)
+
+
+@functools.cache
+def tokens_per_example(task: Task, tokens_per_text: float = ASSUMED_TOKENS_PER_TEXT) -> float:
+    """Tokens of one row of a task: its texts, and for contexts several of them."""
+    roles = {role for rows in (*task.train, *task.evaluation) for role, _ in rows.columns}
+    further = sum(texts for role, texts in ASSUMED_TEXTS_OF_ROLE.items() if role in roles)
+    return (ASSUMED_TEXTS[type(task.format)] + further) * tokens_per_text
+
+
+def _training_rows(train: Train) -> dict[Task, int | None]:
+    """Rows of each task under the limit a task; None where they are not known."""
+    found: dict[Task, int | None] = {}
+    for task in train.tasks:
+        known = [rows.expected for rows in task.train]
+        total = sum(count or 0 for count in known) if None not in known else None
+        limits = [count for count in (total, train.limit) if count is not None]
+        found[task] = min(limits) if limits else None
+    return found
+
+
+def cost(
+    stage: Stage,
+    rate: float | None = None,
+    tokens_per_text: float = ASSUMED_TOKENS_PER_TEXT,
+    resources: Resources = ON_A_CPU,
+) -> Cost | None:
+    """The stage's cost, or None where the model's shape or the row count is not known.
+
+    resources: its device (the CPU where it names none) and micro-batches decide about memory.
+    """
+    rate = rate or ASSUMED_FLOPS_PER_SECOND
+    if isinstance(stage, Evaluate):
+        return _evaluation_cost(stage, rate, tokens_per_text, resources)
+    if isinstance(stage, Merge):
+        return _merge_cost(stage, rate, tokens_per_text)
+    shape, rows = stage.model.shape, _training_rows(stage)
+    counts = {task: count for task, count in rows.items() if count is not None}
+    if shape is None or len(counts) < len(rows):
+        return None
+    sampling = stage.task.sampling if isinstance(stage.task, Mixture) else None
+    sizes = list(counts.values())
+    examples = stage.config.num_steps(epoch_items(sizes, sampling)) * stage.config.batch_size
+    shares = task_shares(sizes, sampling) if sampling is not None else [1.0]
+    per_example = sum(
+        share * tokens_per_example(task, tokens_per_text) for task, share in zip(counts, shares, strict=True)
+    )
+    tokens = int(examples * per_example)
+    trained = trainable_parameters(stage, shape)
+    flops = training_flops(tokens, shape, trained)
+    peak = longest_peak_bytes(stage, resources)
+    return Cost(examples, tokens, flops, flops / rate, peak, trained)
+
+
+def training_flops(tokens: int, shape: Shape, trained: int) -> float:
+    """Operations of a training over so many tokens: forward, backward through every layer, gradients of what trains."""
+    return tokens * (4.0 * shape.encoder_parameters + 2.0 * min(trained, shape.encoder_parameters))
+
+
+def longest_peak_bytes(train: Train, resources: Resources) -> int | None:
+    """Peak of a training whose every sequence is as long as it lets one be, however many rows there are.
+
+    None as in `training_peak_bytes`.
+    """
+    longest = train.config.max_length
+    sequences = max(SEQUENCES.get(type(task.format), 1) for task in train.tasks)
+    return training_peak_bytes(train, train.config.batch_size * sequences * longest, longest, resources)
+
+
+def training_peak_bytes(train: Train, batch_tokens: int, longest: int, resources: Resources) -> int | None:
+    """Peak of a training whose largest batch has so many tokens, its longest sequence `longest`.
+
+    None where the shape is not known or no closed form covers the family or the way that weights are stored.
+    """
+    shape = train.model.shape
+    if shape is None or train.model.quantised is not None:
+        return None
+    most = resources.largest_micro_batch(train.config.batch_size, batch_tokens, longest)
+    below = lineage(train)
+    frozen = [stage for stage in (*below.frozen, *below.fused) if not isinstance(stage.method, Full)]
+    step = StepSize(
+        shape,
+        train.method,
+        train.config.precision,
+        Row(most, longest),
+        several=most < batch_tokens,
+        trained=trainable_parameters(train, shape) + HEAD_ROWS * shape.hidden_size,
+        beside=sum(module_parameters(stage.method, shape) for stage in frozen),
+        checkpointing=resources.checkpointing,
+        device=resources.device_type,
+    )
+    peak = step_peak_bytes(step)
+    if peak is None or not below.fused:
+        return peak
+    # Mixing keeps, for each module, its output and what is compared and mixed of it.
+    return peak + MIXED * len(below.fused) * most * shape.layers * shape.hidden_size * 4
+
+
+def _parameters_beside(model: ModelSpec | ModuleStage, shape: Shape) -> int:
+    """Parameters of a model's own module that its checkpoint does not have."""
+    if isinstance(model, ModelSpec) or isinstance(model.method, Full):
+        return 0
+    return trainable_parameters(model, shape) if isinstance(model, Train) else module_parameters(model.method, shape)
+
+
+def _merge_cost(merge: Merge, rate: float, tokens_per_text: float) -> Cost | None:
+    """A few operations for each entry of the updates, and what a search for weights scores."""
+    shape = merge.model.shape
+    if shape is None:
+        return None
+    read = sum(module_parameters(stage.method, shape) for stage in merge.stages)
+    merged = module_parameters(merge.method, shape)
+    flops, examples, tokens = 2.0 * read, 0, 0
+    search = searched(merge.rule)
+    if search is not None:
+        rows = [rows_read(rows, search.limit) for rows in search.task.development]
+        if None in rows:
+            return None
+        examples = _scorings(search, len(merge.stages)) * sum(count or 0 for count in rows)
+        tokens = int(examples * tokens_per_example(search.task, tokens_per_text))
+        flops += 2.0 * tokens * shape.encoder_parameters
+    held = read + merged + (shape.parameters if search is not None or isinstance(merge.method, Full) else 0)
+    return Cost(examples, tokens, flops, flops / rate, 4 * held, 0)
+
+
+def _scorings(search: Searched, count: int) -> int:
+    """How often a search scores a merged module at most."""
+    return 2 * count - 1 if isinstance(search.by, GreedySoup) else search.by.evaluations
+
+
+def _evaluation_cost(stage: Evaluate, rate: float, tokens_per_text: float, resources: Resources) -> Cost | None:
+    model = stage.model
+    shape = stage.checkpoint.shape
+    num_rows = rows_read(stage.task.rows_in(stage.language), stage.limit)
+    if shape is None or num_rows is None:
+        return None
+    # A pool is embedded once for all languages: each pays its share.
+    pool = sum(rows_read(rows, stage.limit) or 0 for rows in stage.task.pool) / max(1, len(stage.task.evaluation))
+    tokens = int((num_rows + pool) * tokens_per_example(stage.task, tokens_per_text))
+    flops = 2.0 * tokens * shape.encoder_parameters
+    precision = stage.precision or ("fp32" if isinstance(model, ModelSpec) else reader(model).config.precision)
+    most = resources.largest_micro_batch(num_rows, tokens, 0)
+    beside = _parameters_beside(model, shape)
+    peak = inference_peak_bytes(shape, precision, Row(most, 0), beside)
+    return Cost(num_rows, tokens, flops, flops / rate, peak, 0)

@@ -1,0 +1,156 @@
+"""Peak memory of a training step in closed form: no torch, no weights, microseconds.
+
+Weights, gradients and AdamW's moments are counted. What the forward pass keeps and what comes and goes beside it grow
+linearly with tokens times sizes: a sum of products, each with its bytes. The bytes are read from `step_memory.csv`,
+which `benchmarks/fit_step_memory.py` makes from tracked steps of small networks (`adaptx memory`'s way, of which this
+is the quick one).
+"""
+
+import csv
+import functools
+from dataclasses import dataclass
+from importlib.resources import files
+
+from adaptx.specs import Bottleneck, Full, Lora, Method, Precision, Shape
+
+CONTEXT_BYTES = 512 * 2**20
+"""What a CUDA process takes beside its tensors: context, kernels, cuBLAS workspace (assumed: 0.3 to 0.6 GiB)."""
+RESERVE = 0.03
+"""Share of the memory that the caching allocator cannot hand out, as free pieces lie between those in use (assumed)."""
+PHASES = ("forward", "backward")
+BYTES = {"fp32": 4, "bf16": 2}
+ALIKE = {"xlm-roberta": "bert"}
+"""Architecture -> another whose layers are the very same."""
+
+Terms = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What goes through the network at once. tokens: of all sequences; longest: of one of them."""
+
+    tokens: int
+    longest: int
+
+
+@dataclass(frozen=True)
+class StepSize:
+    """A training step. row: its largest micro-batch. several: it has more than one, and gradients beside all others.
+
+    trained: parameters that train, the head's among them. beside: further frozen parameters, of modules below.
+    """
+
+    shape: Shape
+    method: Method
+    precision: Precision
+    row: Row
+    several: bool
+    trained: int
+    beside: int = 0
+    checkpointing: bool = False
+    device: str = "cuda"
+
+
+def step_peak_bytes(step: StepSize) -> int | None:
+    """The most bytes that torch has allocated at once, from the second step on.
+
+    Encoders alone, as long as no other family trains: None for others.
+    """
+    known = _fitted().get(_key(step.shape, step.method, step.precision, step.checkpointing, step.device))
+    if known is None:
+        return None
+    terms = products(step.shape, step.method, step.row)
+    most = max(_sum(terms, bytes_of) for bytes_of in known.values())
+    last = {name: value for name, value in terms.items() if not name.startswith("n")}
+    least = max(_sum(last, bytes_of) for bytes_of in known.values())
+    gradients, state = 4 * step.trained, 8 * step.trained
+    if step.several:
+        working = most + gradients
+    else:
+        # Gradients come as what was kept goes: the peak is at an end, or at the first layer, where those of all layers
+        # are there beside what one layer takes.
+        of_layers = 4 * min(step.trained, step.shape.encoder_parameters)
+        working = max(most, of_layers + least, gradients)
+    return int(weight_bytes(step) + state + working)
+
+
+def weight_bytes(step: StepSize) -> int:
+    """Frozen weights in the step's precision; those that train, and those of modules, in fp32."""
+    backbone = step.shape.parameters
+    frozen = 0 if isinstance(step.method, Full) else backbone
+    return frozen * BYTES[step.precision] + 4 * (step.trained + step.beside)
+
+
+def inference_peak_bytes(shape: Shape, precision: Precision, row: Row, beside: int = 0) -> int:
+    """Of predicting: all weights, and one layer's hidden states at their widest (in, out and between, in fp32)."""
+    widest = row.tokens * (4 * shape.hidden_size + 2 * shape.intermediate_size)
+    return shape.parameters * BYTES[precision] + 4 * (beside + widest)
+
+
+def needed_bytes(allocated: int, device: str) -> int:
+    """What a device must have for so many allocated bytes: a CUDA process takes a context beside."""
+    return allocated + (CONTEXT_BYTES if device == "cuda" else 0)
+
+
+def fits(allocated: int, device: str, memory_bytes: int) -> bool:
+    """Whether so many allocated bytes stay within the device's memory, some of it lost."""
+    return needed_bytes(allocated, device) <= memory_bytes * (1 - RESERVE)
+
+
+def products(shape: Shape, method: Method, row: Row) -> Terms:
+    """The sizes that memory grows with, by name; `n` is the number of layers, T the row's tokens.
+
+    D and I are hidden and intermediate size, H heads, L the longest sequence, W a layer's linear maps, A the method's
+    parameters, r ranks, b a bottleneck's size.
+    """
+    hidden, inner = shape.hidden_size, shape.intermediate_size
+    layers, tokens, maps = shape.layers, row.tokens, shape.linear_maps
+    once: Terms = {"D": hidden, "I": inner, "LH": row.longest * shape.heads}
+    each, weights = dict(once), {"1": 1.0}
+    match method:
+        case Full():
+            inside = sum(inputs * outputs for inputs, outputs in maps.values())
+            weights |= {"W": inside, "nW": layers * inside}
+        case Lora(sites=sites):
+            attends = bool({"query", "key", "value"} & set(sites))
+            each |= {
+                "inputs": sum(maps[site][0] for site in sites),
+                "outputs": sum(maps[site][1] for site in sites),
+                "r": sum(method.rank_at(site) for site in sites),
+                "D if q, k or v": hidden * attends,
+                "D if up": hidden * ("up" in sites),
+                "I if down": inner * ("down" in sites),
+            }
+            # Before the first site of the first layer nothing is kept.
+            once["D unless q, k or v"] = hidden * (not attends)
+            weights["nA"] = layers * sum(method.rank_at(site) * sum(maps[site]) for site in sites)
+        case Bottleneck(reduction_factor=factor):
+            size = max(1, int(hidden // factor))
+            once["b"] = each["b"] = size
+            weights["nA"] = layers * hidden * size
+    return {
+        **{f"T {name}": tokens * value for name, value in once.items()},
+        **{f"n T {name}": layers * tokens * value for name, value in each.items()},
+        **weights,
+    }
+
+
+def _sum(terms: Terms, bytes_of: Terms) -> float:
+    return sum(value * bytes_of[name] for name, value in terms.items())
+
+
+def _key(shape: Shape, method: Method, precision: str, checkpointing: bool, device: str) -> tuple[str, ...]:
+    architecture = ALIKE.get(shape.model_type, shape.model_type)
+    family = "cuda" if device == "cuda" else "cpu"
+    return family, architecture, type(method).__name__, precision, "checkpointing" if checkpointing else "all kept"
+
+
+@functools.cache
+def _fitted() -> dict[tuple[str, ...], dict[str, Terms]]:
+    """Step kind -> phase -> bytes of each product."""
+    found: dict[tuple[str, ...], dict[str, Terms]] = {}
+    lines = (files("adaptx.costs") / "step_memory.csv").read_text().splitlines()
+    for device, architecture, method, precision, kept, phase, term, size in list(csv.reader(lines))[1:]:
+        phases = found.setdefault((device, architecture, method, precision, kept), {})
+        phases.setdefault(phase, {})[term] = float(size)
+    return found

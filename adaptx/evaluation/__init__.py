@@ -1,0 +1,1 @@
+"""Predictions and scores, one language at a time."""

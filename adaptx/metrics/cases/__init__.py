@@ -1,0 +1,69 @@
+"""Scores of given predictions and golds, in the layouts of the official scorers' golden cases."""
+
+from typing import Any
+
+from adaptx.errors import UserError
+from adaptx.metrics.cases.accuracy import ACCURACY
+from adaptx.metrics.cases.aggregate import AGGREGATE
+from adaptx.metrics.cases.bucc import BUCC
+from adaptx.metrics.cases.case import Node, read_case
+from adaptx.metrics.cases.check import count_values, differences, stops
+from adaptx.metrics.cases.lareqa import LAREQA, LAREQA_AP
+from adaptx.metrics.cases.mewslix import MEWSLIX
+from adaptx.metrics.cases.question_answering import MLQA, SQUAD_V1
+from adaptx.metrics.cases.scorer import Scorer
+from adaptx.metrics.cases.squad_v2 import SQUAD_V2
+from adaptx.metrics.cases.tagging import TAGGING
+from adaptx.metrics.cases.tatoeba import TATOEBA
+from adaptx.specs.near import near
+
+# By a case's `metric`, which names its layout.
+SCORERS: dict[str, Scorer] = {
+    "accuracy": ACCURACY,
+    "aggregate": AGGREGATE,
+    "bucc": BUCC,
+    "lareqa": LAREQA,
+    "lareqa_ap": LAREQA_AP,
+    "mewslix": MEWSLIX,
+    "mlqa": MLQA,
+    "squad_v1": SQUAD_V1,
+    "squad_v2": SQUAD_V2,
+    "tagging_edge": TAGGING,
+    "tagging_ner": TAGGING,
+    "tagging_pos": TAGGING,
+    "tatoeba": TATOEBA,
+}
+
+
+def find_scorer(name: str) -> Scorer:
+    """The scorer of a layout.
+
+    Raises:
+        UserError: there is no such layout; the message lists near names.
+    """
+    if name not in SCORERS:
+        raise UserError(f"no metric {name!r} is scored from a case file: did you mean {near(name, SCORERS)}?")
+    return SCORERS[name]
+
+
+def score_case(case: Node) -> dict[str, Any]:
+    """Every number of a case, under the keys that the golden files have under `expected`.
+
+    Where the official script stops, `{"raises": [kind, cause]}` stands in place of its numbers.
+
+    Raises:
+        UserError: the metric is unknown, or the inputs are not laid out as it needs.
+    """
+    return find_scorer(case["metric"].text()).score(case["inputs"])
+
+
+def compare(case: Node, result: dict[str, Any]) -> list[str]:
+    """The differences between what a case expects and the result of `score_case`, one line each.
+
+    Raises:
+        UserError: the case has no `expected`.
+    """
+    return differences(case["expected"].value, result, find_scorer(case["metric"].text()))
+
+
+__all__ = ["SCORERS", "Node", "compare", "count_values", "find_scorer", "read_case", "score_case", "stops"]

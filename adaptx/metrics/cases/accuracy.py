@@ -1,0 +1,40 @@
+"""Cases of accuracy: `tasks.<task>.<language>` with `labels` and `predictions`, texts or whole numbers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from adaptx.metrics.cases.case import Node
+from adaptx.metrics.cases.scorer import Scorer, attempt, ratio
+from adaptx.metrics.official import OfficialStop
+
+
+def accuracy(labels: Sequence[str | int], predictions: Sequence[str | int]) -> dict[str, float]:
+    """Percent of right predictions, the surplus of a longer list left out, as evaluate.py `accuracy` computes it."""
+    correct = sum(prediction == label for prediction, label in zip(predictions, labels, strict=False))
+    return {"accuracy": ratio(float(correct), len(predictions), "predictions") * 100}
+
+
+def unequal(num_predictions: int, num_labels: int) -> OfficialStop:
+    """The stop of evaluate.py `evaluate_one_task` where predictions and labels are not equally many."""
+    cause = f"there are {num_predictions} predictions for {num_labels} labels"
+    return OfficialStop("AssertionError", "Number of examples not matched", cause)
+
+
+def checked_accuracy(labels: Sequence[str | int], predictions: Sequence[str | int]) -> dict[str, float]:
+    """The same with the length check of evaluate.py `evaluate_one_task` before it."""
+    if len(labels) != len(predictions):
+        raise unequal(len(predictions), len(labels))
+    return accuracy(labels, predictions)
+
+
+def _accuracy(inputs: Node) -> dict[str, Any]:
+    return {
+        task: {
+            language: attempt(lambda rows=rows: checked_accuracy(rows["labels"].labels(), rows["predictions"].labels()))
+            for language, rows in languages.items()
+        }
+        for task, languages in inputs["tasks"].items()
+    }
+
+
+ACCURACY = Scorer(_accuracy)

@@ -1,0 +1,169 @@
+"""Cases of BUCC: `pairs.<pair>.dev` and `.test` with sentences, ids, embeddings, golds; XTREME's and jiant's rules."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from adaptx.errors import UserError
+from adaptx.metrics.bucc import Sentences, distinct_rows, extract, jiant_candidates, threshold_for, xtreme_candidates
+from adaptx.metrics.cases.case import Node
+from adaptx.metrics.cases.scorer import EMBEDDINGS, EXACT, Scorer, attempt, stopped
+from adaptx.metrics.cases.search import Embeddings, check_dimensions, neighbours, normalised
+from adaptx.metrics.mining import NEIGHBOURS, MinedPairs, mine
+from adaptx.metrics.official import OfficialStop
+
+Pair = tuple[str, str]
+Candidates = dict[Pair, float]
+# What `options` may say besides the number of neighbours and the threshold; all else the official code can do is unused
+# by XTREME and jiant.
+_ONLY = {"mode": "mine", "retrieval": "max", "margin": "ratio", "dist": "cosine", "use_shift_embeds": False}
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split's sentences, embeddings (a row a sentence) and gold pairs."""
+
+    source: Sentences[str]
+    target: Sentences[str]
+    source_ND: Embeddings
+    target_MD: Embeddings
+    gold: list[Pair]
+
+
+@dataclass(frozen=True)
+class Options:
+    neighbours: int
+    threshold: float
+
+
+def _bucc(inputs: Node) -> dict[str, Any]:
+    options = _options(inputs.get("options"))
+    results: dict[str, Any] = {}
+    for name, pair in inputs["pairs"].items():
+        splits = {split: _split(pair[split]) for split in ("dev", "test")}
+        results[name] = {
+            "xtreme": _xtreme(splits["dev"], splits["test"], options),
+            "jiant": _jiant(splits["dev"], splits["test"], options),
+        }
+    return results
+
+
+def _options(given: Node | None) -> Options:
+    if given is None:
+        return Options(NEIGHBOURS, 0.0)
+    for key, value in _ONLY.items():
+        found = given.get(key)
+        if found is not None and found.value != value:
+            raise UserError(f"`{found.place}` is {found.value!r}: only {value!r} is scored here")
+    number, threshold = given.get("neighborhood"), given.get("threshold")
+    return Options(number.whole() if number else NEIGHBOURS, threshold.number() if threshold else 0.0)
+
+
+def _split(split: Node) -> Split:
+    source_ND, source = _side(split, "src")
+    target_MD, target = _side(split, "trg")
+    check_dimensions(source_ND, target_MD, split.place)
+    gold = [pair.texts() for pair in split["gold"].elements()]
+    if any(len(pair) != 2 for pair in gold):
+        raise UserError(f"`{split.place}.gold` holds a pair that is not [source id, target id]")
+    return Split(source, target, source_ND, target_MD, [(left, right) for left, right in gold])
+
+
+def _side(split: Node, side: str) -> tuple[Embeddings, Sentences[str]]:
+    embeddings_ND = split[f"{side}_embeddings"].matrix()
+    texts, ids = split[f"{side}_sentences"].texts(), split[f"{side}_ids"].texts()
+    if not len(embeddings_ND) == len(texts) == len(ids):
+        raise UserError(
+            f"`{split.place}` has {len(texts)} {side}_sentences, {len(ids)} {side}_ids and {len(embeddings_ND)} "
+            f"{side}_embeddings: they must be equally many"
+        )
+    return embeddings_ND, Sentences(texts, ids)
+
+
+def _mined(split: Split, options: Options, key: Callable[[str], str]) -> MinedPairs:
+    """Pairs mined over distinct sentences, which are those whose `key` differs."""
+    source_ND = normalised(split.source_ND[distinct_rows(list(map(key, split.source.texts)))])
+    target_MD = normalised(split.target_MD[distinct_rows(list(map(key, split.target.texts)))])
+    forward = neighbours(source_ND, target_MD, options.neighbours)
+    backward = neighbours(target_MD, source_ND, options.neighbours)
+    return mine(forward, backward, options.threshold)
+
+
+def _xtreme(dev: Split, test: Split, options: Options) -> dict[str, Any]:
+    found, on_test = (
+        xtreme_candidates(_mined(split, options, str), split.source, split.target) for split in (dev, test)
+    )
+    reoptimised = attempt(lambda: _tuned(on_test, set(test.gold), 100))
+    return {
+        "dev": _listed(found) | attempt(lambda: _with_predictions(found, _tuned(found, set(dev.gold), 100))),
+        "test": _tested(found, set(dev.gold), on_test, test.gold, with_predictions=True)
+        | {"bucc_eval_with_gold_reoptimises_on_test": reoptimised},
+    }
+
+
+def _jiant(dev: Split, test: Split, options: Options) -> dict[str, Any]:
+    found, on_test = (
+        jiant_candidates(_mined(split, options, str.strip), split.source, split.target) for split in (dev, test)
+    )
+    return {
+        "dev": _listed(found) | attempt(lambda: _tuned(found, dev.gold, 1)),
+        "test": _tested(found, dev.gold, on_test, test.gold, with_predictions=False),
+    }
+
+
+def _listed(candidates: Candidates) -> dict[str, Any]:
+    return {"candidates": [[*pair, margin] for pair, margin in candidates.items()]}
+
+
+def _threshold(candidates: Candidates, gold: Sequence[Pair] | set[Pair]) -> float:
+    threshold = threshold_for(candidates, gold)
+    if threshold.at_last:
+        raise OfficialStop(
+            "IndexError",
+            "list index out of range",
+            "the best F1 takes every candidate, and the threshold is sought between the last and the next one",
+        )
+    return threshold.value
+
+
+def _tuned(candidates: Candidates, gold: Sequence[Pair] | set[Pair], unit: int) -> dict[str, Any]:
+    threshold = _threshold(candidates, gold)
+    precision, recall, f1 = _shares(extract(candidates, threshold), gold)
+    return {"best-threshold": threshold, "precision": unit * precision, "recall": unit * recall, "F1": unit * f1}
+
+
+def _with_predictions(candidates: Candidates, tuned: dict[str, Any]) -> dict[str, Any]:
+    return tuned | {"predictions": [list(pair) for pair in extract(candidates, tuned["best-threshold"])]}
+
+
+def _tested(
+    on_dev: Candidates,
+    dev_gold: Sequence[Pair] | set[Pair],
+    on_test: Candidates,
+    gold: Sequence[Pair],
+    with_predictions: bool,
+) -> dict[str, Any]:
+    """Test scores in percents at the threshold chosen on dev."""
+    try:
+        threshold = _threshold(on_dev, dev_gold)
+    except OfficialStop as stop:
+        return _listed(on_test) | stopped(stop)
+    extracted = extract(on_test, threshold)
+    precision, recall, f1 = _shares(extracted, gold)
+    scores = {"threshold_used": threshold, "f1": f1 * 100, "precision": precision * 100, "recall": recall * 100}
+    predictions = {"predictions": [list(pair) for pair in extracted]} if with_predictions else {}
+    return _listed(on_test) | scores | predictions
+
+
+def _shares(extracted: Sequence[Pair], gold: Sequence[Pair] | set[Pair]) -> tuple[float, float, float]:
+    """Precision, recall and F1 of sets of pairs; 0 without a correct one."""
+    extracted_set, gold_set = set(extracted), set(gold)
+    correct = len(extracted_set & gold_set)
+    if not correct:
+        return 0.0, 0.0, 0.0
+    precision, recall = correct / len(extracted_set), correct / len(gold_set)
+    return precision, recall, 2 * precision * recall / (precision + recall)
+
+
+_EMBEDDED = {"candidates": EMBEDDINGS, "best-threshold": EMBEDDINGS, "threshold_used": EMBEDDINGS}
+BUCC = Scorer(_bucc, tolerance=EXACT, tolerances=_EMBEDDED, unordered=frozenset({"candidates", "predictions"}))

@@ -1,0 +1,74 @@
+"""Damaged stages of a plan: found by reading through what is stored, and set aside so that they are done again."""
+
+import contextlib
+from collections.abc import Callable
+
+from adaptx.planning.plan import Node, Plan, Status, stored_entry
+from adaptx.store.claim import Busy, claimed
+from adaptx.store.integrity import Damaged
+from adaptx.store.store import Store
+
+
+def check_stored(plan: Plan, store: Store, keep: bool = False) -> None:
+    """Compare the files of the plan's stored stages with their digests; damaged stages count as not stored.
+
+    Weights, which are large, are compared here only where a stage that is to do builds on them.
+    """
+    statuses = plan.statuses(store, keep)
+    below: set[str] = set()
+    for node in reversed(plan.nodes):
+        if statuses[node.fingerprint] is Status.TO_DO or node.fingerprint in below:
+            below.update(node.inputs)
+    for node in plan.nodes:
+        entry = stored_entry(node, store)
+        if entry is not None:
+            try:
+                entry.checked(weights=node.fingerprint in below)
+            except Damaged as damage:
+                store.leave_out(entry, damage)
+
+
+def set_aside_damaged(plan: Plan, store: Store, note: Callable[[str], None], keep: bool = False) -> None:
+    """Find the plan's damaged stages and rename them out of the way, each with a line that says so."""
+    seen: set[str] = set()
+    while True:
+        check_stored(plan, store, keep)
+        found = [node for node in plan.nodes if node.fingerprint not in seen and _damages(node, store)]
+        if not found:
+            return
+        # Once these are to do, weights are needed that were not checked.
+        for node in found:
+            seen.add(node.fingerprint)
+            # If another run is at work on the stage, that run sets it aside.
+            with contextlib.suppress(Busy), claimed(store.lock(node.fingerprint), node.name):
+                _set_aside(node, store, note)
+
+
+def _damages(node: Node, store: Store) -> list[Damaged]:
+    return [
+        damage
+        for folder, damage in store.left_out.items()
+        if folder.parent.name == node.kind and folder.name.endswith(f"-{node.fingerprint[:8]}")
+    ]
+
+
+def _set_aside(node: Node, store: Store, note: Callable[[str], None]) -> None:
+    store.look_again()
+    for damage in _damages(node, store):
+        places = [damage.folder]
+        if damage.file.exists() and not damage.file.is_relative_to(damage.folder):
+            places.append(damage.file)
+        with contextlib.suppress(FileNotFoundError):
+            kept = [store.set_aside(place).relative_to(store.root).as_posix() for place in places]
+            note(
+                f"{node.kind}/{damage.folder.name} is damaged ({damage.cause}): set aside as {' and '.join(kept)}, and "
+                "done again"
+            )
+
+
+def left_out_lines(store: Store, most: int = 5) -> list[str]:
+    """A line for each stage of the store that is left out: which, why, and what to do."""
+    store.entries()
+    lines = [str(damage) for damage in store.left_out.values()]
+    rest = len(lines) - most
+    return [*lines[:most], *([f"and {rest} more stages in {store.root} are left out as damaged"] if rest > 0 else [])]

@@ -1,0 +1,293 @@
+"""The identity of a stage: everything that changes its result and nothing that does not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from adaptx.planning.framings import evaluation_framing, read_in, search_framing, training_framing
+from adaptx.planning.lineage import head_task, lineage, reader
+from adaptx.sources.modules import module_digest
+from adaptx.sources.sources import Place, Sources
+from adaptx.specs import (
+    Attention,
+    Best,
+    Bottleneck,
+    Evaluate,
+    Fuse,
+    Merge,
+    Merged,
+    MixingRule,
+    Mixture,
+    ModelSpec,
+    ModuleSource,
+    ModuleStage,
+    Precision,
+    Published,
+    Rows,
+    Sequential,
+    Stack,
+    Stage,
+    Start,
+    Task,
+    Train,
+)
+from adaptx.specs.fingerprint import Json, canonical, canonical_fingerprint, fingerprint
+from adaptx.specs.merge import Searched, searched
+
+TRAIN_VERSION = 2
+"""Raised when the same spec would train to another result than before."""
+MERGE_VERSION = 2
+EVALUATE_VERSION = 2
+
+Pick = Callable[[Place], str | None]
+
+
+def _digest(place: Place) -> str | None:
+    return place.digest
+
+
+def _nominal(place: Place) -> str:
+    return place.nominal
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Canonical JSON and fingerprint, by digests; `nominal` is the same by revision names.
+
+    `resolved` is False where a digest is not at hand (no network, nothing cached); fingerprint is then the nominal one.
+    """
+
+    json: Json
+    fingerprint: str
+    nominal: str
+    resolved: bool
+
+
+class Identities:
+    """Identities of stages over one set of sources; inputs are looked up by their own."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._known: dict[Stage, Identity] = {}
+        self._places: dict[Rows | ModelSpec, Place] = {}
+        self._digests: dict[Published, str] = {}
+        self._canonical: dict[Any, Json] = {}
+        self._scored_sets: dict[tuple[Task, str, int | None, Pick], Json] = {}
+
+    def of(self, stage: Stage) -> Identity:
+        """Raises:
+        MissingInput: rows or weights are not where they were asked for.
+        ValueError: a value in the spec has no stable form.
+        """
+        if stage not in self._known:
+            inputs = {earlier: self.of(earlier) for earlier in stage.inputs}
+            by_digest = _digest, {earlier: identity.fingerprint for earlier, identity in inputs.items()}
+            by_name = _nominal, {earlier: identity.nominal for earlier, identity in inputs.items()}
+            body = self._body(stage, *by_digest)
+            nominal = canonical_fingerprint(self._body(stage, *by_name))
+            resolved = all(i.resolved for i in inputs.values()) and self._has_digests(stage)
+            self._known[stage] = Identity(body, canonical_fingerprint(body) if resolved else nominal, nominal, resolved)
+        return self._known[stage]
+
+    def place(self, item: Rows | ModelSpec) -> Place:
+        if item not in self._places:
+            self._places[item] = self._sources.rows(item) if isinstance(item, Rows) else self._sources.model(item)
+        return self._places[item]
+
+    def _has_digests(self, stage: Stage) -> bool:
+        return all(self.place(item).digest is not None for item in inputs_read(stage))
+
+    def _body(self, stage: Stage, pick: Pick, inputs: dict[ModuleStage, str]) -> Json:
+        match stage:
+            case Train():
+                return self._train(stage, pick, inputs)
+            case Merge():
+                return self._merge(stage, pick, inputs)
+            case Evaluate():
+                return self._evaluate(stage, pick, inputs)
+
+    def _train(self, train: Train, pick: Pick, inputs: dict[ModuleStage, str]) -> Json:
+        return {
+            "kind": "train",
+            "version": TRAIN_VERSION,
+            "model": {**self._weights(train.model, pick), "family": train.model.family.name},
+            "method": self._plain(train.method, "method"),
+            "config": self._plain(train.config, "config"),
+            "start": _start(train.start, [self._taken(source, inputs) for source in train.taken]),
+            **_order(train),
+            "head": self._plain(train.head, "head"),
+            "tasks": [self._trained(train, task, pick) for task in train.tasks],
+            "sampling": self._plain(train.task.sampling, "task.sampling") if isinstance(train.task, Mixture) else None,
+            "shared_heads": isinstance(train.task, Mixture) and train.task.shared_heads,
+        }
+
+    def _taken(self, source: ModuleSource, inputs: dict[ModuleStage, str]) -> Json:
+        """What a start takes: a stage's fingerprint, or the digest of a module that was trained elsewhere."""
+        if not isinstance(source, Published):
+            return inputs[source]
+        if source not in self._digests:
+            self._digests[source] = module_digest(source, self._sources)
+        return {"files": self._digests[source], "method": self._plain(source.method, "start.method")}
+
+    def _trained(self, train: Train, task: Task, pick: Pick) -> Json:
+        """What training reads of one task."""
+        selects = isinstance(train.config.selection, Best)
+        return {
+            "format": self._plain(task.format, "task.format"),
+            "framing": self._plain(read_in(training_framing(train, task), _languages(task, selects)), "framing"),
+            "train": [self._rows(rows, train.limit, pick) for rows in task.train],
+            "drawn_by": train.draw_seed if train.limit is not None else None,
+            "development": [self._rows(rows, None, pick) for rows in task.development] if selects else None,
+            "pool": [self._rows(rows, None, pick) for rows in selection_pool(task)] if selects else None,
+            "metric": task.metrics[0] if selects else None,
+        }
+
+    def _merge(self, merge: Merge, pick: Pick, inputs: dict[ModuleStage, str]) -> Json:
+        search = searched(merge.rule)
+        rule = merge.rule if search is None else {"type": "Linear", "weights": self._search(merge, search, pick)}
+        return {
+            "kind": "merge",
+            "version": MERGE_VERSION,
+            "model": {**self._weights(merge.model, pick), "family": merge.model.family.name},
+            "inputs": [inputs[stage] for stage in merge.stages],
+            "rule": canonical(rule, "rule"),
+            "head": self._plain(merge.head, "head"),
+        }
+
+    def _search(self, merge: Merge, search: Searched, pick: Pick) -> Json:
+        """What a search for weights reads of its task."""
+        task = search.task
+        return {
+            "by": self._plain(search.by, "rule.weights.by"),
+            "format": self._plain(task.format, "task.format"),
+            "framing": self._plain(
+                read_in(search_framing(merge, task), [rows.language for rows in task.development]), "framing"
+            ),
+            "development": [self._rows(rows, search.limit, pick) for rows in task.development],
+            "pool": [self._rows(rows, search.limit, pick) for rows in selection_pool(task)],
+            "metric": task.metrics[0],
+        }
+
+    def _evaluate(self, evaluate: Evaluate, pick: Pick, inputs: dict[ModuleStage, str]) -> Json:
+        model = evaluate.model
+        head = head_task(evaluate)
+        return {
+            "kind": "evaluate",
+            "version": EVALUATE_VERSION,
+            "model": self._weights(model, pick) if isinstance(model, ModelSpec) else inputs[model],
+            "head": None if isinstance(model, ModelSpec) or head is None else _head_place(reader(model), head),
+            "framing": self._plain(read_in(evaluation_framing(evaluate), [evaluate.language]), "framing"),
+            "precision": evaluation_precision(evaluate),
+            "task": self._scored(evaluate.task, evaluate.language, evaluate.limit, pick),
+        }
+
+    def _scored(self, task: Task, language: str, limit: int | None, pick: Pick) -> Json:
+        """Return the part of its task that an evaluation reads, made once: thousands of models share a set."""
+        key = task, language, limit, pick
+        if key not in self._scored_sets:
+            self._scored_sets[key] = {
+                "format": self._plain(task.format, "task.format"),
+                "rows": self._rows(task.rows_in(language), limit, pick),
+                "pool": [self._rows(rows, limit, pick) for rows in task.pool],
+            }
+        return self._scored_sets[key]
+
+    def _weights(self, model: ModelSpec, pick: Pick) -> dict[str, Json]:
+        """A checkpoint's weights; a whole one is written as it was before checkpoints could be cut or quantised."""
+        cut: dict[str, Json] = {} if model.layers is None else {"layers": model.layers}
+        stored: dict[str, Json] = {} if model.quantised is None else {"quantised": model.quantised.value}
+        return {"weights": pick(self.place(model)), **cut, **stored}
+
+    def _plain(self, value: Any, path: str) -> Json:
+        """Canonical JSON of a spec, made once: stages by the thousand read the same rows with the same settings."""
+        if value not in self._canonical:
+            self._canonical[value] = canonical(value, path)
+        return self._canonical[value]
+
+    def _rows(self, rows: Rows, limit: int | None, pick: Pick) -> Json:
+        plain = self._plain(rows, "task.rows")
+        # A limit draws otherwise from sets whose clusters must agree (`adaptx.data.clusters`).
+        drawn: Json = None if limit is None else {"most": limit, "alike": rows.parallel_group is not None}
+        return {"source": pick(self.place(rows)), "limit": drawn, "read": plain}
+
+
+def _languages(task: Task, selects: bool) -> list[str]:
+    """Those whose rows a training reads."""
+    return [rows.language for rows in (*task.train, *(task.development if selects else ()))]
+
+
+def golds_digest(task: Task, rows: Rows, limit: int | None, sources: Sources) -> str:
+    """Digest of the golds of one evaluation set: its format, the rows read, and how their clusters are told."""
+
+    def read(each: Rows) -> Json:
+        place = sources.rows(each)
+        alike = each.parallel_group is not None
+        return {"source": place.digest or place.nominal, "limit": limit, "alike": alike, "read": canonical(each)}
+
+    body = {"format": canonical(task.format), "rows": read(rows), "pool": [read(each) for each in task.pool]}
+    return fingerprint({"version": EVALUATE_VERSION, **body})
+
+
+def inputs_read(stage: Stage) -> tuple[Rows | ModelSpec, ...]:
+    """The rows and weights that a stage itself opens, its inputs' left out."""
+    if isinstance(stage, Train):
+        selects = isinstance(stage.config.selection, Best)
+        further = (
+            tuple(r for task in stage.tasks for r in (*task.development, *selection_pool(task))) if selects else ()
+        )
+        return (stage.model, *stage.task.train, *further)
+    if isinstance(stage, Merge):
+        search = searched(stage.rule)
+        return (stage.model, *((*search.task.development, *selection_pool(search.task)) if search else ()))
+    rows = (stage.task.rows_in(stage.language), *stage.task.pool)
+    return (stage.model, *rows) if isinstance(stage.model, ModelSpec) else rows
+
+
+def modules_read(stage: Stage) -> tuple[Published, ...]:
+    """The modules trained elsewhere that a stage itself opens."""
+    taken = stage.taken if isinstance(stage, Train) else ()
+    return tuple(source for source in taken if isinstance(source, Published))
+
+
+def selection_pool(task: Task) -> tuple[Rows, ...]:
+    """The candidates that development queries are ranked among; pairs, as in training rows, bring their own."""
+    return task.pool if any(rows.column("gold") for rows in task.development) else ()
+
+
+def evaluation_precision(evaluate: Evaluate) -> Precision:
+    if evaluate.precision is not None:
+        return evaluate.precision
+    return "fp32" if isinstance(evaluate.model, ModelSpec) else reader(evaluate.model).config.precision
+
+
+def _head_place(model: Train, task: Task) -> int:
+    """The place of a trained task's head; tasks that share one have the same."""
+    return model.task.head_place(task) if isinstance(model.task, Mixture) else 0
+
+
+def _start(start: Start, taken: list[Json]) -> Json:
+    body: dict[str, Json] = {"type": type(start).__name__}
+    match start:
+        case Sequential() | Stack() | Merged():
+            body["inputs"] = taken
+        case Fuse(_, mixing):
+            body["inputs"] = taken
+            body.update(_mixing(mixing))
+        case _:
+            pass
+    return body
+
+
+def _mixing(mixing: MixingRule) -> dict[str, Json]:
+    match mixing:
+        case Attention(rank=None, regularisation=regularisation):
+            # As it was written before there were other rules: fusions stored then are found again.
+            return {"regularisation": canonical(regularisation, "start.mixing.regularisation")}
+        case _:
+            return {"mixing": canonical(mixing, "start.mixing")}
+
+
+def _order(train: Train) -> dict[str, Json]:
+    """Over two frozen adapters or more a training was once built in an order that differed from process to process."""
+    stacked = sum(isinstance(stage.method, Bottleneck) for stage in lineage(train).frozen)
+    return {"adapters": "lowest first"} if stacked > 1 else {}

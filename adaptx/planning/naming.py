@@ -1,0 +1,227 @@
+"""Names and factors of stages: what folders are called and what a person compares."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import get_args
+
+from adaptx.planning.lineage import reader
+from adaptx.specs import (
+    Bottleneck,
+    Evaluate,
+    Full,
+    Fuse,
+    Lora,
+    Merge,
+    Merged,
+    MergeRule,
+    Method,
+    Mixture,
+    ModelSpec,
+    ModuleSource,
+    ModuleStage,
+    Pretrained,
+    Published,
+    Sequential,
+    Stack,
+    Stage,
+    Task,
+    Train,
+)
+from adaptx.specs.merge import searched
+
+UNTRAINED = "none"
+RULES = tuple(rule.__name__ for rule in get_args(MergeRule))
+
+
+def method_name(method: Method) -> str:
+    """Short name of a method with its size: `full`, `lora-r8`, `bottleneck-f16`."""
+    match method:
+        case Full():
+            return "full"
+        case Lora(rank=rank, ranks=ranks, bias=bias):
+            return "-".join([f"lora-r{rank}", *(f"{site}{own}" for site, own in ranks), *(["bias"] if bias else [])])
+        case Bottleneck(reduction_factor=factor):
+            return f"bottleneck-f{factor:g}"
+
+
+def start_name(stage: ModuleStage) -> str:
+    """`Sequential`; of a merge its rule and what found its weights, `Ties`, `Linear-LoraHub`, and of what continues one
+    `Merged-Ties`.
+    """
+    match stage:
+        case Merge(rule=rule):
+            search = searched(rule)
+            return "-".join([type(rule).__name__, *([type(search.by).__name__] if search else [])])
+        case Train(start=Merged(merge)):
+            return f"Merged-{start_name(merge)}"
+        case Train(start=start):
+            return type(start).__name__
+
+
+def intermediate_name(train: Train) -> str:
+    """The tasks trained before this one: `snli`, `squad>snli` for a chain, `snli+sib200` where modules are combined."""
+    match train.start:
+        case Pretrained():
+            return UNTRAINED
+        case Sequential(earlier) | Merged(earlier):
+            return path_of_tasks(earlier)
+        case Stack(stages) | Fuse(stages):
+            return "+".join(path_of_tasks(stage) for stage in stages)
+
+
+def path_of_tasks(source: ModuleSource) -> str:
+    """All tasks that a module was trained on, its own last; of a merge `snli+sib200`, or `nli-x3` over three seeds.
+
+    One that was trained elsewhere has its own name.
+    """
+    if isinstance(source, Published):
+        return source.name
+    if isinstance(source, Merge):
+        counts = Counter(path_of_tasks(each) for each in source.stages)
+        return "+".join(name if count == 1 else f"{name}-x{count}" for name, count in counts.items())
+    below = intermediate_name(source)
+    return source.task.name if below == UNTRAINED else f"{below}>{source.task.name}"
+
+
+def module_name(stage: ModuleStage) -> str:
+    """The name of a training or merge."""
+    return merge_name(stage) if isinstance(stage, Merge) else train_name(stage)
+
+
+def merge_name(merge: Merge) -> str:
+    """`model.tasks.method.rule`."""
+    tasks = path_of_tasks(merge).replace(">", "-")
+    return f"{merge.model.name}.{tasks}.{method_name(merge.method)}.{start_name(merge).lower()}"
+
+
+def train_name(train: Train) -> str:
+    """`model.task.method`, with the start and what it starts from where it is not the bare checkpoint."""
+    base = f"{train.model.name}.{train.task.name}.{method_name(train.method)}"
+    if isinstance(train.start, Pretrained):
+        return base
+    return f"{base}.{start_name(train).lower()}-{intermediate_name(train).replace('>', '-')}"
+
+
+def stage_name(stage: Stage) -> str:
+    if not isinstance(stage, Evaluate):
+        return module_name(stage)
+    model = stage.model.name if isinstance(stage.model, ModelSpec) else module_name(stage.model)
+    return f"{model}.{stage.task.name}.{stage.language}"
+
+
+def fused_names(train: Train) -> tuple[str, ...]:
+    """Names of the modules that a training mixes: the tasks of each, numbered where they are the same."""
+    names = [path_of_tasks(source) for source in train.taken]
+    again = {name for name in names if names.count(name) > 1}
+    return tuple(
+        f"{name} ({names[: place + 1].count(name)})" if name in again else name for place, name in enumerate(names)
+    )
+
+
+@dataclass(frozen=True)
+class Factors:
+    """What tells one evaluated variant from another.
+
+    `target` is the task that was trained last and is measured; `none` where the measured task was not trained on
+    (retrieval from an intermediate model, say), and then `intermediate` is all that was trained.
+    """
+
+    model: str
+    method: str
+    start: str
+    intermediate: str
+    target: str
+    seed: int | None
+
+    @property
+    def label(self) -> str:
+        """One line for tables and plots."""
+        if self.intermediate == UNTRAINED:
+            return "untrained" if self.target == UNTRAINED else f"{self.method} · baseline"
+        arrow = "no target training" if self.target == UNTRAINED else self.start
+        if self.target == UNTRAINED and self.start.partition("-")[0] in RULES:
+            arrow = f"{self.start}, no target training"
+        return f"{self.method} · {arrow} · {self.intermediate}"
+
+
+def factors(stage: Stage) -> Factors:
+    """The factors of a training or merge, or of the model an evaluation measures, seen from the evaluated task."""
+    model = stage.model if isinstance(stage, Evaluate) else stage
+    if isinstance(model, Merge):
+        return _of_merge(model, stage.task if isinstance(stage, Evaluate) else None)
+    if isinstance(model, ModelSpec):
+        return Factors(model.name, UNTRAINED, Pretrained.__name__, UNTRAINED, UNTRAINED, None)
+    if isinstance(stage, Evaluate) and isinstance(model.task, Mixture) and trained_on(model, stage.task):
+        return _in_mixture(model, model.task, stage.task)
+    on_target = not isinstance(stage, Evaluate) or trained_on(model, stage.task)
+    return Factors(
+        model.model.name,
+        method_name(model.method),
+        start_name(model),
+        intermediate_name(model) if on_target else path_of_tasks(model),
+        model.task.name if on_target else UNTRAINED,
+        model.config.seed,
+    )
+
+
+def _of_merge(merge: Merge, measured: Task | None) -> Factors:
+    """Its intermediate tasks are all that was merged; the method is what they share, the seed that of its head."""
+    methods = {stage.method for stage in merge.stages}
+    on_target = measured is not None and trained_on(merge, measured)
+    return Factors(
+        merge.model.name,
+        method_name(methods.pop() if len(methods) == 1 else merge.method),
+        start_name(merge),
+        path_of_tasks(merge),
+        measured.name if on_target and measured is not None else UNTRAINED,
+        reader(merge).config.seed,
+    )
+
+
+def _in_mixture(model: Train, mixture: Mixture, measured: Task) -> Factors:
+    """A target task that was trained together with others: these are its intermediate tasks."""
+    others = "+".join(task.name for task in mixture.tasks if task.name != measured.name)
+    below = intermediate_name(model)
+    return Factors(
+        model.model.name,
+        method_name(model.method),
+        Mixture.__name__,
+        others if below == UNTRAINED else f"{below}>{others}",
+        measured.name,
+        model.config.seed,
+    )
+
+
+def trained_on(stage: ModuleStage, task: Task) -> bool:
+    """Whether a task of the training, or of one that is merged, is the measured one: by name (few-shot rows may
+    differ), or by what it reads.
+    """
+    return any(
+        trained.name == task.name or (task.train and trained.train == task.train and trained.format == task.format)
+        for train in (stage.stages if isinstance(stage, Merge) else (stage,))
+        for trained in train.tasks
+    )
+
+
+def path(stage: Stage) -> tuple[Train, ...]:
+    """Every distinct training that a stage rests on, itself included, inputs first."""
+    return tuple(each for each in module_path(stage) if isinstance(each, Train))
+
+
+def merges(stage: Stage) -> tuple[Merge, ...]:
+    """Every distinct merge that a stage rests on, itself included, inputs first."""
+    return tuple(each for each in module_path(stage) if isinstance(each, Merge))
+
+
+def module_path(stage: Stage) -> tuple[ModuleStage, ...]:
+    """Every distinct training and merge that a stage rests on, itself included, inputs first."""
+    found: dict[ModuleStage, None] = {}
+
+    def visit(each: ModuleStage) -> None:
+        for earlier in each.inputs:
+            visit(earlier)
+        found[each] = None
+
+    for each in stage.inputs if isinstance(stage, Evaluate) else (stage,):
+        visit(each)
+    return tuple(found)

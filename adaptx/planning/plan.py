@@ -1,0 +1,256 @@
+"""The plan: the distinct stages of a recipe in order, which of them are stored, and why one is not."""
+
+import enum
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from adaptx.errors import UserError
+from adaptx.planning.identity import Identities, Identity
+from adaptx.planning.namesakes import namesake_reasons
+from adaptx.planning.naming import stage_name
+from adaptx.planning.support import refusal
+from adaptx.sources.checkpoint_files import check_folder
+from adaptx.sources.modules import base_refusal
+from adaptx.sources.sources import Sources
+from adaptx.specs import Evaluate, Full, Merge, Published, Recipe, Stage, Train
+from adaptx.specs.fingerprint import Json
+from adaptx.store.store import Entry, Store, folder_name
+
+
+class Status(enum.Enum):
+    STORED = "stored"
+    UNCHECKED = "stored (input not checked)"
+    SCORES_ONLY = "stored (scores only)"
+    TO_DO = "to do"
+
+
+KIND: dict[type[Stage], str] = {Train: "train", Merge: "merge", Evaluate: "evaluate"}
+
+
+@dataclass(frozen=True)
+class Node:
+    """One distinct stage of a plan."""
+
+    stage: Stage
+    identity: Identity
+    inputs: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        return self.identity.fingerprint
+
+    @property
+    def kind(self) -> str:
+        return KIND[type(self.stage)]
+
+    @property
+    def name(self) -> str:
+        return stage_name(self.stage)
+
+    @property
+    def folder_name(self) -> str:
+        return folder_name(self.name, self.fingerprint)
+
+    def is_done(self, entry: Entry | None) -> bool:
+        """Whether what the store holds of it is all that can be: its scores, or its module with the weights."""
+        return entry is not None and (self.kind == "evaluate" or entry.has_module)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Nodes in an order in which every stage comes after its inputs."""
+
+    recipe: Recipe
+    nodes: tuple[Node, ...]
+    identities: Identities = field(repr=False)
+
+    def fingerprint_of(self, stage: Stage) -> str:
+        return self.identities.of(stage).fingerprint
+
+    @cached_property
+    def modules(self) -> frozenset[str]:
+        """Fingerprints of all trainings and merges."""
+        return frozenset(node.fingerprint for node in self.nodes if node.kind != "evaluate")
+
+    @cached_property
+    def intermediate(self) -> frozenset[str]:
+        """Fingerprints of stages that a training or merge of the plan builds on."""
+        return frozenset(key for node in self.nodes if node.kind != "evaluate" for key in node.inputs)
+
+    def transient(self, node: Node) -> bool:
+        """Whether a stage's weights go once its evaluations are stored: full fine-tuned targets, unless kept."""
+        stage = node.stage
+        return (
+            not isinstance(stage, Evaluate)
+            and isinstance(stage.method, Full)
+            and not stage.keep
+            and node.fingerprint not in self.intermediate
+        )
+
+    def weights_that_go(self, store: Store) -> list[Node]:
+        """Return the transient stages whose weights a run without `keep` removes: that it makes, or that are there."""
+        transient = [node for node in self.nodes if self.transient(node)]
+        statuses = self.statuses(store) if transient else {}
+        there = (Status.TO_DO, Status.STORED, Status.UNCHECKED)
+        return [node for node in transient if statuses[node.fingerprint] in there]
+
+    def _kept(self, node: Node, keep: bool) -> bool:
+        """Whether this is a full fine-tuned target whose weights are asked for in any case."""
+        stage = node.stage
+        full = not isinstance(stage, Evaluate) and isinstance(stage.method, Full) and (keep or stage.keep)
+        return full and node.fingerprint not in self.intermediate
+
+    def statuses(self, store: Store, keep: bool = False) -> dict[str, Status]:
+        """Status of each node. A training or merge is to do only where something that is to do needs its weights, or
+        where they are to be kept (`keep`: those of all full fine-tuned targets) and are not there, or where it was
+        stored and is damaged.
+        """
+        found = {node.fingerprint: stored_entry(node, store) for node in self.nodes}
+        damaged = store.damaged()
+        wanted: set[str] = set()
+        statuses: dict[str, Status] = {}
+        for node in reversed(self.nodes):
+            key, entry = node.fingerprint, found[node.fingerprint]
+            if node.kind == "evaluate":
+                present, needed = entry is not None, True
+            else:
+                present = node.is_done(entry)
+                lost = entry is None and (node.kind, key[:8]) in damaged
+                needed = key in wanted or self._kept(node, keep) or lost
+            if present:
+                statuses[key] = Status.STORED if node.identity.resolved else Status.UNCHECKED
+            elif needed:
+                statuses[key] = Status.TO_DO
+                wanted.update(node.inputs)
+            else:
+                statuses[key] = Status.SCORES_ONLY
+        return statuses
+
+    def why(self, node: Node, store: Store) -> list[str]:
+        """What keeps a stage from being answered by the store: the fields that differ from the nearest stored stage."""
+        namesakes = [
+            entry.record
+            for entry in store.entries().values()
+            if entry.kind == node.kind and entry.record["name"] == node.name and entry.fingerprint != node.fingerprint
+        ]
+        entry = store.find(node.fingerprint)
+        if entry is not None:
+            return ["its weights were removed once its scores were stored; something new needs them"]
+        if not namesakes:
+            return ["nothing is stored under this name"]
+        nearest = min((differences(r["identity"], node.identity.json) for r in namesakes), key=len)
+        return [self._explain(line) for line in nearest]
+
+    def _explain(self, line: tuple[str, Json, Json]) -> str:
+        where, old, new = line
+        if where == "model" or where.startswith(("start.inputs", "inputs")):
+            changed = next((other.name for other in self.nodes if other.fingerprint == new), None)
+            if changed is not None:
+                return f"its input {changed} changed"
+        return f"{where}: {_short(old)} -> {_short(new)}"
+
+
+def make_plan(recipe: Recipe, sources: Sources) -> Plan:
+    """Order the distinct stages of a recipe.
+
+    Raises:
+        UserError: a combination that is refused, missing rows or weights, or a value with no stable form.
+    """
+    ordered: dict[Stage, None] = {}
+
+    def visit(stage: Stage) -> None:
+        if stage in ordered:
+            return
+        for earlier in stage.inputs:
+            visit(earlier)
+        ordered[stage] = None
+
+    try:
+        for evaluate in recipe.evaluations:
+            visit(evaluate)
+    except TypeError as error:
+        raise UserError(f"recipe {recipe.name}: {error}; the fields of specs take tuples, not lists or sets") from error
+    reasons = list(dict.fromkeys(reason for stage in ordered if (reason := refusal(stage)) is not None))
+    elsewhere = dict.fromkeys(source for stage in ordered if isinstance(stage, Train) for source in stage.taken)
+    reasons += [
+        reason
+        for source in elsewhere
+        if isinstance(source, Published) and (reason := base_refusal(source, sources)) is not None
+    ]
+    reasons += _checkpoint_reasons(ordered, sources)
+    reasons += namesake_reasons(ordered)
+    if reasons:
+        raise UserError("this recipe cannot run:\n" + "\n".join(f"  - {reason}" for reason in reasons))
+    identities = Identities(sources)
+    nodes: dict[str, Node] = {}
+    try:
+        for stage in ordered:
+            identity = identities.of(stage)
+            inputs = tuple(identities.of(earlier).fingerprint for earlier in stage.inputs)
+            nodes.setdefault(identity.fingerprint, Node(stage, identity, inputs))
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"recipe {recipe.name}: {error}") from error
+    # Evaluations follow their model at once, so that the runner loads it once.
+    of_module: dict[tuple[str, ...], list[Node]] = {}
+    for node in nodes.values():
+        if node.kind == "evaluate":
+            of_module.setdefault(node.inputs, []).append(node)
+    modules = [node for node in nodes.values() if node.kind != "evaluate"]
+    bare = of_module.get((), [])
+    inner = [each for module in modules for each in (module, *of_module.get((module.fingerprint,), ()))]
+    return Plan(recipe, (*bare, *inner), identities)
+
+
+def _checkpoint_reasons(stages: Iterable[Stage], sources: Sources) -> Iterator[str]:
+    """Yield why checkpoints whose files are at hand cannot be read, as far as that is told without reading tensors."""
+    for model in dict.fromkeys(each.checkpoint if isinstance(each, Evaluate) else each.model for each in stages):
+        folder = sources.model_folder(model)
+        try:
+            if folder is not None:
+                check_folder(folder)
+        except UserError as error:
+            yield str(error)
+
+
+def stored_entry(node: Node, store: Store) -> Entry | None:
+    """What the store holds of a node; by nominal fingerprint where its inputs' digests are not at hand."""
+    if node.identity.resolved:
+        return store.find(node.fingerprint)
+    return store.find_nominal(node.identity.nominal)
+
+
+def differences(old: Json, new: Json, path: str = "") -> list[tuple[str, Json, Json]]:
+    """Paths at which two canonical values differ, with both values."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys: Iterable[Any] = dict.fromkeys((*old, *new))
+        dot = f"{path}." if path else ""
+        return [line for key in keys for line in differences(old.get(key), new.get(key), f"{dot}{key}")]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        return [
+            line
+            for index, pair in enumerate(zip(old, new, strict=True))
+            for line in differences(*pair, f"{path}[{index}]")
+        ]
+    return [] if old == new else [(path, old, new)]
+
+
+def _short(value: Json) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def stage_record(node: Node, plain: Any) -> dict[str, Any]:
+    """What stage.json holds of a node; `plain` is its spec as JSON."""
+    return {
+        "name": node.name,
+        "kind": node.kind,
+        "fingerprint": node.fingerprint,
+        "nominal": node.identity.nominal,
+        "inputs": list(node.inputs),
+        "identity": node.identity.json,
+        "spec": plain,
+    }

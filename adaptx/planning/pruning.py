@@ -1,0 +1,46 @@
+"""What a store holds that no given recipe reaches."""
+
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from adaptx.planning.plan import Plan
+from adaptx.store.store import BUILDING, KINDS, SET_ASIDE, Entry, Store, listed
+
+
+def unreached(store: Store, plans: Iterable[Plan]) -> list[Entry]:
+    """Finished stages of the store that none of the plans has; evaluations first."""
+    reached = _reached(plans)
+    found = [e for e in store.entries().values() if e.fingerprint not in reached and e.nominal not in reached]
+    return sorted(found, key=lambda entry: (entry.kind, entry.folder.name))
+
+
+def leftovers(store: Store, plans: Iterable[Plan], going: Sequence[Entry]) -> list[Path]:
+    """Saved states of trainings that no plan has, golds that no evaluation but the `going` ones names, folders that a
+    killed process was building, and damaged stages.
+    """
+    reached = {fingerprint[:16] for fingerprint in _reached(plans)}
+    gone = {entry.fingerprint for entry in going}
+    staying = [e for e in store.entries().values() if e.kind == "evaluate" and e.fingerprint not in gone]
+    named = {name for entry in staying for name in entry.record["files"]}
+    working = (path for path in listed(store.root / "working") if path.name.partition(".")[0] not in reached)
+    golds = (path for path in listed(store.root / "golds") if f"../../golds/{path.name}" not in named)
+    building = (path for kind in KINDS for path in listed(store.root / kind) if path.name.startswith(BUILDING))
+    return sorted([*working, *golds, *building, *store.left_out, *listed(store.root / SET_ASIDE)])
+
+
+def remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def size_bytes(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _reached(plans: Iterable[Plan]) -> set[str]:
+    """Fingerprints of all stages; where a digest is not at hand the nominal one, which stands for any of that name."""
+    return {node.fingerprint for plan in plans for node in plan.nodes}

@@ -1,0 +1,140 @@
+"""Running the code of a recipe file: what it can import, where it prints, and how its errors are told."""
+
+import contextlib
+import importlib
+import importlib.util
+import sys
+import traceback
+import types
+from collections.abc import Generator
+from pathlib import Path
+
+from adaptx.errors import UserError
+from adaptx.specs.near import near
+
+
+@contextlib.contextmanager
+def running(path: Path) -> Generator[None]:
+    """Let a recipe's code run: modules beside it can be imported, and what it prints goes to standard error.
+
+    Afterwards `sys.path` and `sys.modules` are as before, so that neighbours of one name in two folders stay apart.
+
+    Raises:
+        UserError: the code fails or ends the process; the message names the file and the line.
+    """
+    with _neighbours(path.absolute().parent), contextlib.redirect_stdout(sys.stderr):
+        try:
+            yield
+        except UserError as error:
+            raise type(error)(f"recipe {path}{_line(path, error)}: {error}") from error
+        except SystemExit as error:
+            raise UserError(
+                f"recipe {path}{_line(path, error)} ends the process by sys.exit({error.code!r}); leave that out, and "
+                "raise an error where there is nothing to plan"
+            ) from error
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"recipe {path}{_line(path, error)} fails: {_named(error)}; {_missing(path, error)}"
+            ) from error
+        except ImportError as error:
+            remedy = (
+                "write `import name` for a module beside the recipe" if "relative" in str(error) else "mend that line"
+            )
+            raise UserError(f"recipe {path}{_line(path, error)} fails: {_named(error)}; {remedy}") from error
+        except SyntaxError as error:
+            where = f", line {error.lineno}" if error.lineno else ""
+            raise UserError(f"recipe {path}{where} is no Python: {_named(error)}; mend it, and plan again") from error
+        except Exception as error:
+            raise UserError(
+                f"recipe {path}{_line(path, error)} fails: {_named(error)}; mend that line, or see the whole traceback "
+                "with `adaptx --debug ...`"
+            ) from error
+
+
+def import_recipe(path: Path) -> types.ModuleType:
+    """Return the recipe file as a module. Call it inside `running`.
+
+    Raises:
+        UserError: it is no file of Python.
+    """
+    name = f"adaptx_recipe_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path.absolute())
+    if spec is None or spec.loader is None:
+        raise UserError("it is no Python file; a recipe's name ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses and enums of the recipe look for their module here while they are made.
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.modules.pop(name, None)
+    return module
+
+
+@contextlib.contextmanager
+def _neighbours(folder: Path) -> Generator[None]:
+    """Let modules of a folder be imported, as when a script in it is started."""
+    names = _modules_in(folder)
+    elsewhere = {name for name in names if name in sys.modules and _is_loose(sys.modules[name], folder)}
+    aside = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in elsewhere}
+    for name in aside:
+        del sys.modules[name]
+    before, writes = set(sys.modules), sys.dont_write_bytecode
+    # Cached bytecode is told apart by seconds, so a neighbour edited twice within one would be read as it was.
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = writes
+        with contextlib.suppress(ValueError):
+            sys.path.remove(str(folder))
+        tops = {name for name in names - before if name in sys.modules and _lies_in(sys.modules[name], folder)}
+        for name in [*sys.modules]:
+            if name.partition(".")[0] in tops:
+                del sys.modules[name]
+        sys.modules.update(aside)
+
+
+def _modules_in(folder: Path) -> set[str]:
+    """Return the names by which a folder's modules and packages are imported; the standard library's stay its own."""
+    try:
+        entries = list(folder.iterdir())
+    except OSError:
+        return set()
+    found = {entry.stem if entry.suffix == ".py" else entry.name for entry in entries}
+    return {name for name in found if name.isidentifier()} - sys.stdlib_module_names
+
+
+def _is_loose(module: types.ModuleType, folder: Path) -> bool:
+    """Return whether a loaded module lies in another folder and belongs to no installed package."""
+    file = getattr(module, "__file__", None)
+    if file is None or module.__name__ == "adaptx" or _lies_in(module, folder):
+        return False
+    return not {"site-packages", "dist-packages"} & set(Path(file).absolute().parts)
+
+
+def _lies_in(module: types.ModuleType, folder: Path) -> bool:
+    """Return whether a loaded module is a file or package of that folder."""
+    file = getattr(module, "__file__", None)
+    if file is None:
+        return any(folder == Path(place).absolute().parent for place in getattr(module, "__path__", ()))
+    path = Path(file).absolute()
+    return folder == (path.parent.parent if path.name == "__init__.py" else path.parent)
+
+
+def _missing(path: Path, error: ModuleNotFoundError) -> str:
+    name = (error.name or "").partition(".")[0]
+    beside = _modules_in(path.absolute().parent) - {path.stem}
+    return f"near, beside the recipe: {near(name, beside)}. Put {name}.py there, or install it with pip"
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _line(path: Path, error: BaseException) -> str:
+    """Return `, line N`: the innermost line of the recipe's own that led to the error."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path.absolute()]
+    return f", line {frames[-1].lineno}" if frames else ""

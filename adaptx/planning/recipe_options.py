@@ -1,0 +1,159 @@
+"""Options of a recipe: texts of the command line as the values of its `build()`'s parameters."""
+
+import enum
+import inspect
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from adaptx.catalog.methods import find_method
+from adaptx.catalog.models import find_model
+from adaptx.catalog.tasks import find_task
+from adaptx.errors import UserError
+from adaptx.specs import Method, ModelSpec, Task
+from adaptx.specs.near import near
+
+OPTIONS = {"model": ModelSpec, "size": str}
+"""Parameters of `build` that the command line has options of their own for, and their type where none is written."""
+_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_NAMED: dict[Any, Callable[[str], Any]] = {ModelSpec: find_model, Task: find_task, Method: find_method}
+"""Types of options that are looked up in the catalog by name."""
+_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def arguments(build: Callable[..., Any], options: Mapping[str, str]) -> dict[str, Any]:
+    """Return the arguments that options give to a recipe's `build()`.
+
+    Raises:
+        UserError: an option that it does not take, that is missing, or that is not of its parameter's type.
+    """
+    parameters = inspect.signature(build).parameters
+    for name, each in parameters.items():
+        if each.kind is inspect.Parameter.POSITIONAL_ONLY and each.default is each.empty:
+            raise UserError(f"build({name}, /) takes {name} by place alone; options go by name: leave out the slash")
+    taken = {name: each for name, each in parameters.items() if each.kind in _BY_NAME}
+    try:
+        hints = typing.get_type_hints(build)
+    except Exception as error:
+        raise UserError(f"a type of build() cannot be read: {error}; import the type that it names") from error
+    values: dict[str, Any] = {}
+    for key, text in options.items():
+        if key not in taken:
+            takes = f"it takes: {', '.join(taken)}" if taken else "it takes no options"
+            raise UserError(f"there is no option {key!r}; near: {near(key, taken)} ({takes})")
+        try:
+            values[key] = _convert(text, hints[key] if key in hints else _hint_of(taken[key]))
+        except ValueError as error:
+            raise UserError(f"option {key}={text!r}: {error}") from error
+    missing = [name for name, each in taken.items() if each.default is each.empty and name not in values]
+    if missing:
+        shown = " ".join(f"--{name} NAME" if name in OPTIONS else f"--set {name}=VALUE" for name in missing)
+        raise UserError(f"build() needs {shown}")
+    return values
+
+
+def _hint_of(parameter: inspect.Parameter) -> Any:
+    """Return the type of a parameter that is written without one: its default's, or what its name stands for.
+
+    Raises:
+        ValueError: neither says it, and a text in place of a number would be taken for what it is not.
+    """
+    default = parameter.default
+    found = _type_of(default)
+    if found is None and isinstance(default, tuple) and default:
+        item = _type_of(typing.cast(tuple[Any, ...], default)[0])
+        found = item and tuple[item, ...]
+    found = found or OPTIONS.get(parameter.name)
+    if found is None:
+        raise ValueError(f"build({parameter.name}) says no type to read it as; write one: build({parameter.name}: int)")
+    return found
+
+
+def _type_of(value: Any) -> Any:
+    kinds: tuple[Any, ...] = (bool, int, float, str, ModelSpec, Task, Method)
+    return next(
+        (kind for kind in kinds if isinstance(value, kind)), type(value) if isinstance(value, enum.Enum) else None
+    )
+
+
+def _convert(text: str, hint: Any) -> Any:
+    """Return an option's text as a value of a type: bool, int, float, str, path, one of given words, a member of an
+    enum, what the catalog names, or several by commas.
+
+    Raises:
+        ValueError: it is none; the message says what is meant.
+    """
+    origin, given = typing.get_origin(hint), typing.get_args(hint)
+    if hint in _NAMED:
+        return _NAMED[hint](text)
+    if origin is typing.Literal:
+        return _one_of({str(option): option for option in given}, text)
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return _one_of({member.name.lower(): member for member in hint}, text.lower())
+    if origin in (tuple, list):
+        parts = [part.strip() for part in text.removesuffix(",").split(",")] if text.strip() else []
+        if origin is tuple and given[-1] is not ...:
+            return _of_given_length(parts, given)
+        return origin(_convert(part, given[0]) for part in parts)
+    if origin in (typing.Union, types.UnionType):
+        return _first_that_reads(text, given)
+    if hint in _READ:
+        return _READ[hint](text)
+    name = getattr(hint, "__name__", str(hint))
+    raise ValueError(
+        f"its type {name} is none that an option can have; use bool, int, float, str, a tuple, or ModelSpec"
+    )
+
+
+def _of_given_length(parts: list[str], hints: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(parts) != len(hints):
+        raise ValueError(f"it has {len(parts)} values and takes {len(hints)}; write them with commas between them")
+    return tuple(_convert(part, hint) for part, hint in zip(parts, hints, strict=True))
+
+
+def _one_of(options: dict[str, Any], text: str) -> Any:
+    if text not in options:
+        raise ValueError(f"choose one of {', '.join(options)}")
+    return options[text]
+
+
+def _first_that_reads(text: str, hints: tuple[Any, ...]) -> Any:
+    if text.lower() == "none" and type(None) in hints:
+        return None
+    kinds = [hint for hint in hints if hint is not type(None)]
+    told: list[str] = []
+    for hint in kinds:
+        try:
+            return _convert(text, hint)
+        except ValueError as error:
+            told.append(str(error))
+    raise ValueError("; ".join(dict.fromkeys(told)))
+
+
+def _truth(text: str) -> bool:
+    if text.lower() not in _TRUTH:
+        raise ValueError("it is not true or false; write true or false")
+    return _TRUTH[text.lower()]
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("it is not a whole number; write one, such as 3") from None
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError("it is not a finite number; write one, such as 1e-4")
+    return number
+
+
+_READ: dict[Any, Callable[[str], Any]] = {bool: _truth, int: _whole, float: _number, str: str, Path: Path, Any: str}

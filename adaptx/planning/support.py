@@ -1,0 +1,423 @@
+"""What can be combined (family x format x method x start), as plain values: planning reads it, the docs print it."""
+
+import importlib.util
+from collections.abc import Sequence
+
+from adaptx.catalog.models import FAMILIES
+from adaptx.catalog.reading import framing_refusal, places_refusal
+from adaptx.metrics import METRICS
+from adaptx.metrics.tag_schemes import scheme_fault
+from adaptx.metrics.tagging import SPAN_METRICS
+from adaptx.planning.framings import evaluation_framing, search_framing, training_framing
+from adaptx.planning.lineage import HEADLESS, head_of, lineage, reader
+from adaptx.planning.naming import path_of_tasks
+from adaptx.planning.support_merges import merge_refusal
+from adaptx.planning.support_text import text_refusal
+from adaptx.specs import (
+    Best,
+    Bitext,
+    BitextMining,
+    Bottleneck,
+    Classification,
+    Evaluate,
+    Framing,
+    Full,
+    Fuse,
+    KeptHead,
+    Lora,
+    MaskedLanguageModel,
+    Merge,
+    Merged,
+    Method,
+    ModelFamily,
+    ModelSpec,
+    ModuleStage,
+    MultipleChoice,
+    NoHead,
+    Published,
+    QuestionAnswering,
+    Retrieval,
+    Rows,
+    Sequential,
+    Shape,
+    SpanCorruption,
+    Stack,
+    Stage,
+    Tagging,
+    Task,
+    TaskFormat,
+    Text,
+    Train,
+)
+from adaptx.specs.merge import searched
+from adaptx.specs.method import sites_behind, with_companions
+from adaptx.specs.near import near
+
+MASKED_REFUSED: dict[ModelFamily, str] = {
+    ModelFamily.ENCODER_DECODER: "an encoder-decoder has no head that fills in masks; take an encoder",
+    ModelFamily.DECODER: "a decoder has no mask token, and its tokens see nothing behind them; take an encoder",
+}
+"""Family -> why masked language modelling has no meaning there."""
+
+BOTTLENECK_ARCHITECTURES = (
+    "bert", "xlm-roberta", "xlm-roberta-xl", "distilbert", "deberta-v2", "rembert", "modernbert", "t5", "mt5", "umt5",
+    "mbart", "qwen2", "qwen3", "llama", "mistral", "gemma2", "gemma3_text", "bloom", "xglm",
+)  # fmt: skip
+"""Architectures in whose layers the place of an adapter is known (`adaptx.methods.adapters_backend`)."""
+
+BOTTLENECK_REFUSED: dict[str, str] = {
+    model_type: f"where an adapter belongs in a layer of {model_type} is not known here; use Lora"
+    for model_type in FAMILIES
+    if model_type not in BOTTLENECK_ARCHITECTURES
+}
+"""Architecture -> why it takes no bottleneck adapters."""
+
+ADAPTERS_CLASSES_REFUSED: dict[str, str] = {
+    **{
+        model_type: f"the adapters library has no class for {model_type}"
+        for model_type in ("xlm-roberta-xl", "rembert", "umt5", "bloom", "xglm")
+    },
+    "modernbert": "in modernbert the adapters library lets adapters read the feed-forward's input normed",
+    **{
+        model_type: f"in {model_type} the adapters library puts adapters before the norm after the feed-forward"
+        for model_type in ("gemma2", "gemma3_text")
+    },
+}
+"""Architecture that takes bottleneck adapters -> why the adapters library's own network does not compute the same.
+
+Its folders are then neither written nor read.
+"""
+
+FORMATS_TRAINED = (
+    Classification,
+    MultipleChoice,
+    Tagging,
+    QuestionAnswering,
+    Retrieval,
+    MaskedLanguageModel,
+    SpanCorruption,
+)
+FORMATS_WITHOUT_HEAD = HEADLESS
+
+METRICS_OF: dict[type[TaskFormat], tuple[str, ...]] = {
+    Bitext: ("accuracy",),
+    BitextMining: ("mining_f1", "mining_precision", "mining_recall"),
+    Classification: ("accuracy",),
+    MaskedLanguageModel: ("masked_accuracy",),
+    MultipleChoice: ("accuracy",),
+    QuestionAnswering: ("f1", "exact_match", "mlqa_f1", "mlqa_exact_match"),
+    Retrieval: ("map_at_20", "mewslix_map_at_20"),
+    SpanCorruption: ("masked_accuracy",),
+    Tagging: ("entity_f1", "tag_f1", "token_accuracy"),
+}
+"""Format -> metrics that score its predictions."""
+
+METRICS_WITH_NO_ANSWER = ("squad_v2_f1", "squad_v2_exact_match")
+"""Those of question answering where some questions have no answer."""
+
+STARTS_REFUSED: dict[tuple[type, type], str] = {
+    (Full, Stack): "full fine-tuning trains every weight, so nothing would stay frozen below; use Sequential",
+    (
+        Full,
+        Fuse,
+    ): "full fine-tuning leaves no module beside the backbone to mix; fuse Lora or Bottleneck modules",
+}
+"""(method of the new training, start) -> why it is refused."""
+
+FROZEN_REFUSED: dict[tuple[type, type], str] = {
+    (Bottleneck, Full): "a bottleneck adapter cannot be folded into the weights that full fine-tuning trains; "
+    "continue it with Bottleneck or Lora",
+}
+"""(method of a frozen module, method of the new training) -> why it is refused."""
+
+
+def bottleneck_refusal(model_type: str | None) -> str | None:
+    """Why bottleneck adapters cannot be had here on that architecture (None: not known yet), or None."""
+    if model_type in BOTTLENECK_REFUSED:
+        return BOTTLENECK_REFUSED[model_type]
+    if not _has_adapters():
+        return "bottleneck adapters need the adapters package: pip install 'adaptx[bottleneck]'"
+    return None
+
+
+def lora_refusal(method: Method, shape: Shape | None) -> str | None:
+    """Why LoRA's settings do not fit the linear maps of a checkpoint of that shape (None: not known yet), or None."""
+    if not isinstance(method, Lora) or shape is None:
+        return None
+    maps = [name for name in with_companions(method.sites) if name in shape.linear_maps]
+    if method.bias and not any(shape.has_bias(name) for name in maps):
+        at = ", ".join(method.sites)
+        return f"the linear maps of {shape.model_type} at {at} have no biases that could train; use Lora(bias=False)"
+    for name in maps:
+        parts = [site for site in sites_behind(name) if site in method.sites]
+        if len({(method.rank_at(site), method.alpha_at(site)) for site in parts}) > 1:
+            return f"{' and '.join(parts)} are one linear map in {shape.model_type}; give them one rank and alpha"
+    return None
+
+
+def quantised_refusal() -> str | None:
+    """Why weights cannot be stored quantised here, or None. Predicting their memory needs nothing."""
+    if not _has_bitsandbytes():
+        return "quantised weights need the bitsandbytes package: pip install 'adaptx[quant]'"
+    return None
+
+
+def _over_quantised_refusal(train: Train) -> str | None:
+    """Why a training cannot be over quantised weights, or None."""
+    if train.model.quantised is None:
+        return None
+    # What it starts from is over the same weights and was looked at itself; what was trained elsewhere was not.
+    other = next((each for each in (train, *train.taken) if not isinstance(each.method, Lora)), None)
+    if other is not None:
+        kind = type(other.method).__name__
+        return f"LoRA alone goes over quantised weights, not {kind}; use Lora(...), or the model as it is"
+    if isinstance(train.start, Fuse):
+        return "LoRA modules over quantised weights are stacked or merged, not fused; use Stack or Merged"
+    return None
+
+
+def refusal(stage: Stage) -> str | None:
+    """Why a stage cannot run, or None. Looks at the stage itself, not at its inputs."""
+    match stage:
+        case Train():
+            return _train_refusal(stage)
+        case Merge():
+            return merge_refusal(stage) or _search_refusal(stage)
+        case Evaluate():
+            return _evaluate_refusal(stage)
+
+
+def _search_refusal(merge: Merge) -> str | None:
+    """Why weights cannot be searched on a task with the merged heads and the task's metric, or None."""
+    search = searched(merge.rule)
+    if search is None:
+        return None
+    name = f"Merge by {type(merge.rule).__name__}, Searched({search.task.name})"
+    framing = search_framing(merge, search.task)
+    if isinstance(framing, Text):
+        reason = text_refusal(merge.model, search.task, framing, search.task.development)
+        if reason is not None:
+            return f"{name}: {reason}"
+    elif not isinstance(search.task.format, FORMATS_WITHOUT_HEAD):
+        reason = head_unfit(merge, search.task)
+        if reason is not None:
+            return f"{name}: the merged head {reason}"
+    reason = next((r for rows in search.task.development if (r := _metric_refusal(search.task, rows.language))), None)
+    return f"{name}: {reason}" if reason else None
+
+
+def _train_refusal(train: Train) -> str | None:
+    name = f"{type(train.method).__name__} on {train.task.name}"
+    for task in train.tasks:
+        if not isinstance(task.format, FORMATS_TRAINED):
+            return f"{name}: {task.name}, a {type(task.format).__name__} task, is evaluated, not trained on"
+        if not task.train:
+            return f"{name}: {task.name} has no training rows"
+    if (reason := _selection_refusal(train)) is not None:
+        return f"{name}: {reason}"
+    if (reason := _model_refusal(train.model)) is not None:
+        return f"{name}: {reason}"
+    for task in train.tasks:
+        sets = (*task.train, *(task.development if isinstance(train.config.selection, Best) else ()))
+        framing = training_framing(train, task)
+        reason = _reading_refusal(train.model, task, framing, sets) or _windows_refusal(train, task, framing)
+        if reason is not None:
+            return f"{name}: {reason}"
+    if isinstance(train.start, Fuse) and any(isinstance(training_framing(train, t), Text) for t in train.tasks):
+        return f"{name}: mixing weights are recorded where hidden states are read; fuse with a Hidden(...) framing"
+    reason = STARTS_REFUSED.get((type(train.method), type(train.start)))
+    if reason is not None:
+        return f"{name} from {type(train.start).__name__}: {reason}"
+    shape = train.model.shape
+    model_type = shape.model_type if shape is not None else None
+    if isinstance(train.method, Bottleneck) and (reason := bottleneck_refusal(model_type)):
+        return f"{name}: {train.model.hub_id}: {reason}"
+    if (reason := lora_refusal(train.method, shape) or _over_quantised_refusal(train)) is not None:
+        return f"{name}: {train.model.hub_id}: {reason}"
+    for earlier in train.taken:
+        if earlier.model != train.model:
+            return f"{name}: it starts from a training of {earlier.model.hub_id}, but trains {train.model.hub_id}"
+        if isinstance(earlier, Train) and isinstance(earlier.start, Fuse):
+            return f"{name}: a fused model can be evaluated, not continued; continue one of the modules it mixes"
+    if (reason := _modules_refusal(train)) is not None:
+        return f"{name} from {type(train.start).__name__}: {reason}"
+    try:
+        below = lineage(train)
+    except ValueError as error:
+        return str(error)
+    for frozen in below.frozen:
+        reason = FROZEN_REFUSED.get((type(frozen.method), type(train.method)))
+        if reason is not None:
+            return f"{name} after {type(frozen.method).__name__} on {path_of_tasks(frozen)}: {reason}"
+    return _head_refusal(train, name) or next(
+        (reason for task in train.tasks if (reason := _metric_refusal(task))), None
+    )
+
+
+def _windows_refusal(train: Train, task: Task, framing: Framing) -> str | None:
+    """Why no window could show more than what it shares with its neighbour, or None."""
+    stride = task.format.stride if isinstance(task.format, QuestionAnswering) else None
+    if stride is None or isinstance(framing, Text) or stride < train.config.max_length:
+        return None
+    return (
+        f"QuestionAnswering(stride={stride}) shares {stride} tokens between neighbouring windows of "
+        f"{train.config.max_length} tokens; give a smaller stride (None: a third of a window), or raise "
+        "TrainConfig(max_length=...)"
+    )
+
+
+def _modules_refusal(train: Train) -> str | None:
+    """Why the modules that a training stacks or fuses do not go with it, or None."""
+    match train.start:
+        case Stack(stages) if any(isinstance(stage.method, Full) for stage in stages):
+            full = next(stage for stage in stages if isinstance(stage.method, Full))
+            return (
+                f"what Full trained on {path_of_tasks(full)} is a whole backbone, no module that lies over another; "
+                "start each of the modules from it with Sequential, or this training itself"
+            )
+        case Fuse(stages) if {type(stage.method) for stage in stages} != {type(train.method)}:
+            shown = ", ".join(sorted({type(stage.method).__name__ for stage in stages}))
+            return f"the modules are {shown}; use modules of the same method"
+        case Fuse(stages) if any(stage.method != train.method for stage in stages):
+            return "the method must equal the fused modules' (it adds no module of its own)"
+        case _:
+            return None
+
+
+def _selection_refusal(train: Train) -> str | None:
+    """Why `Best` has nothing to select on, or None; of a mixture's tasks one with development rows is enough."""
+    if not isinstance(train.config.selection, Best):
+        return None
+    bare = [task.name for task in train.tasks if not task.development]
+    if len(bare) == len(train.tasks):
+        return f"selection=Best(...) needs development rows, which {', '.join(bare)} has not; use Last()"
+    return None
+
+
+def _head_refusal(train: Train, name: str) -> str | None:
+    if not isinstance(train.head, KeptHead):
+        return None
+    if not isinstance(train.start, Sequential | Merged):
+        return f"{name}: KeptHead() continues the head of one earlier training, so it needs start=Sequential(...)"
+    earlier = train.start.stage
+    if any(isinstance(training_framing(train, task), Text) for task in train.tasks):
+        return f"{name}: KeptHead() continues a head, and text is answered without one; leave head=NewHead()"
+    if isinstance(earlier, Published):
+        return (
+            f"{name}: KeptHead() continues a head, and {earlier.name}, which was trained elsewhere, comes without one"
+        )
+    for task in train.tasks:
+        if (reason := head_unfit(earlier, task)) is not None:
+            return f"{name}: KeptHead() {reason}"
+    return None
+
+
+def head_unfit(stage: ModuleStage, task: Task) -> str | None:
+    """Why no head of `earlier` can serve `task`, or None. Label sets agree when their names do."""
+    if isinstance(task.format, FORMATS_WITHOUT_HEAD):
+        return f"needs a task with a head, and {task.name} has none"
+    if isinstance(stage, Merge) and isinstance(stage.head, NoHead):
+        return "is not there: it was merged with NoHead(); use KeptHeadOf(place) or AveragedHeads()"
+    earlier = reader(stage)
+    try:
+        served = head_of(earlier, task)
+        if served is not None and not isinstance(training_framing(earlier, served), Text):
+            return None
+        if served is not None:
+            return f"is not there: {served.name} was trained as text, which leaves no head"
+    except ValueError as error:
+        return f"is not decided: {error}"
+    kind = type(task.format)
+    alike = [trained for trained in earlier.tasks if isinstance(trained.format, kind)]
+    labelled = [(t.name, getattr(t.format, "labels", ())) for t in (*alike, task)]
+    if alike and labelled[0][1]:
+        return "needs equal label sets: " + "; ".join(f"{name} has {', '.join(labels)}" for name, labels in labelled)
+    trained = ", ".join(f"{t.name} ({type(t.format).__name__})" for t in earlier.tasks)
+    return f"needs a head for {task.name} ({kind.__name__}), and what was trained is {trained}"
+
+
+def _evaluate_refusal(evaluate: Evaluate) -> str | None:
+    task = evaluate.task
+    name = f"evaluation of {task.name} in {evaluate.language}"
+    if isinstance(task.format, FORMATS_WITHOUT_HEAD) or _asked_as_text(evaluate):
+        if isinstance(task.format, Retrieval) and not task.pool:
+            return f"{name}: retrieval ranks a pool of candidates; name it with Task(pool=...)"
+        reason, framing = _model_refusal(evaluate.checkpoint), evaluation_framing(evaluate)
+        reason = reason or _reading_refusal(evaluate.checkpoint, task, framing, [task.rows_in(evaluate.language)])
+        reason = reason or _metric_refusal(task, evaluate.language)
+        return f"{name}: {reason}" if reason else None
+    if isinstance(evaluate.model, ModelSpec):
+        return (
+            f"{name}: the bare checkpoint {evaluate.model.hub_id} has no head for it; train one first, or "
+            "ask it as text with Evaluate(framing=Text(...))"
+        )
+    if evaluate.framing is not None:
+        return f"{name}: a trained head reads the framing it was trained with; leave framing=None"
+    reason = head_unfit(evaluate.model, task)
+    if reason is not None:
+        return f"{name}: the head of {path_of_tasks(evaluate.model)} {reason}"
+    reason = _metric_refusal(task, evaluate.language)
+    return f"{name}: {reason}" if reason else None
+
+
+def _asked_as_text(evaluate: Evaluate) -> bool:
+    """Whether an evaluation asks for answers as text: by its own prompt, or by that of the training.
+
+    Where several tasks of a mixture could be meant, it does not: the reason is told where heads are looked for.
+    """
+    try:
+        return isinstance(evaluation_framing(evaluate), Text)
+    except ValueError:
+        return False
+
+
+def _has_adapters() -> bool:
+    try:
+        return importlib.util.find_spec("adapters") is not None
+    except ValueError:
+        # Once imported it has no __spec__ (it puts a lazy module in its own place), which find_spec takes for a fault.
+        return True
+
+
+def _has_bitsandbytes() -> bool:
+    return importlib.util.find_spec("bitsandbytes") is not None
+
+
+def _model_refusal(model: ModelSpec) -> str | None:
+    if model.shape is not None and model.shape.model_type not in FAMILIES:
+        known = ", ".join(FAMILIES)
+        return f"{model.hub_id}: architecture {model.shape.model_type!r} is not supported; supported: {known}"
+    if model.quantised is not None and (reason := quantised_refusal()) is not None:
+        return f"{model.name}: {reason}"
+    return None
+
+
+def _reading_refusal(model: ModelSpec, task: Task, framing: Framing, sets: Sequence[Rows]) -> str | None:
+    """Why a model of that family has no such task, or cannot be read that way for these rows of it; or None."""
+    if isinstance(framing, Text):
+        return text_refusal(model, task, framing, sets)
+    if isinstance(task.format, SpanCorruption):
+        return f"{task.name}: spans are written as text: give Train(framing=Text(Prompt('{{text}}'), Generate()))"
+    if isinstance(task.format, MaskedLanguageModel) and model.family in MASKED_REFUSED:
+        return f"{task.name} on {model.hub_id}: {MASKED_REFUSED[model.family]}"
+    model_type = model.shape.model_type if model.shape is not None else None
+    reason = framing_refusal(model.family, model_type, framing) or places_refusal(model.shape, task.format)
+    return f"{model.hub_id}: {reason}" if reason else None
+
+
+def _metric_refusal(task: Task, language: str | None = None) -> str | None:
+    """Why one of a task's metrics is unknown, does not score its format, or not that language; or None."""
+    unanswerable = isinstance(task.format, QuestionAnswering) and task.format.unanswerable
+    fitting = METRICS_WITH_NO_ANSWER if unanswerable else METRICS_OF[type(task.format)]
+    for name in task.metrics:
+        if name not in METRICS:
+            return f"unknown metric {name!r}; near: {near(name, METRICS)}"
+        if name not in fitting:
+            kind = type(task.format).__name__
+            return f"metric {name!r} does not score a {kind} task; choose among {', '.join(fitting)}"
+        if isinstance(task.format, Tagging) and name in SPAN_METRICS and (fault := scheme_fault(task.format.labels)):
+            return f"metric {name!r} counts spans of BIO, IOB1 or IOBES tags, and {fault}; or use token_accuracy alone"
+        languages = METRICS[name].languages
+        if language is not None and languages is not None and language not in languages:
+            return f"metric {name!r} has rules for {', '.join(languages)} alone; use f1 and exact_match for {language}"
+    return None

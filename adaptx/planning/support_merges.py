@@ -1,0 +1,126 @@
+"""Which merges are refused, and why: plain values and checks of one stage, like `adaptx.planning.support`."""
+
+from adaptx.planning.lineage import HEADLESS, lineage, reader, serves
+from adaptx.specs import (
+    AveragedHeads,
+    Bottleneck,
+    Full,
+    Fuse,
+    KeptHeadOf,
+    LoraHub,
+    Merge,
+    MergeRule,
+    NoHead,
+    Searched,
+    SvdRank,
+    Task,
+    Train,
+)
+from adaptx.specs.merge import given_weights, negates, searched
+
+RULES_REFUSED: dict[tuple[type, type[MergeRule]], str] = {
+    (Full, SvdRank): "whole weights have no rank to be brought to; merge LoRA modules, or leave SvdRank out",
+    (
+        Bottleneck,
+        SvdRank,
+    ): "a bottleneck adapter has no rank to be brought to; merge LoRA modules, or leave SvdRank out",
+}
+"""(method of the merged modules, rule) -> why it is refused."""
+
+NEGATED_BOTTLENECK = (
+    "negating both projections of a bottleneck adapter does not negate what it adds; give weights of zero or more "
+    "(LoraHub(low=0)), or merge LoRA modules"
+)
+
+
+def merge_refusal(merge: Merge) -> str | None:
+    """Why a merge cannot run, or None; its trainings are checked by themselves."""
+    name = f"Merge by {type(merge.rule).__name__}"
+    reason = _modules_refusal(merge) or _head_refusal(merge)
+    search = searched(merge.rule)
+    if reason is None and search is not None:
+        reason = _search_refusal(merge, search)
+    return f"{name}: {reason}" if reason else None
+
+
+def _modules_refusal(merge: Merge) -> str | None:
+    first = merge.stages[0]
+    for stage in merge.stages:
+        if isinstance(stage.start, Fuse):
+            return f"{stage.task.name} was trained by Fuse, which leaves no module of its own; merge those it mixes"
+        if stage.model != first.model:
+            checkpoints = f"{first.model.hub_id} and of {stage.model.hub_id}"
+            return f"its modules are of {checkpoints}; merge modules of one checkpoint"
+        if type(stage.method) is not type(first.method):
+            kinds = f"{type(first.method).__name__} and {type(stage.method).__name__}"
+            return f"its modules are {kinds}; merge modules of one method"
+        if isinstance(stage.method, Bottleneck) and stage.method != first.method:
+            return f"its adapters differ in shape or activation: {first.method} and {stage.method}; train them alike"
+    refused = RULES_REFUSED.get((type(first.method), type(merge.rule)))
+    if refused is not None:
+        return refused
+    if isinstance(first.method, Bottleneck) and negates(merge.rule):
+        return NEGATED_BOTTLENECK
+    try:
+        lineage(merge)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _head_refusal(merge: Merge) -> str | None:
+    """Why the merged module cannot have the heads asked for."""
+    match merge.head:
+        case NoHead():
+            return None
+        case KeptHeadOf(place):
+            kept = merge.stages[place]
+            if all(isinstance(task.format, HEADLESS) for task in kept.tasks):
+                return f"{merge.head}: {kept.task.name} was trained without a head; use head=NoHead()"
+            return None
+        case AveragedHeads():
+            return _averaging_refusal(merge)
+
+
+def _averaging_refusal(merge: Merge) -> str | None:
+    first = merge.stages[0]
+    for stage in merge.stages:
+        if any(isinstance(task.format, HEADLESS) for task in stage.tasks):
+            return f"AveragedHeads(): {stage.task.name} was trained without a head; use NoHead() or KeptHeadOf(place)"
+        if not _share_heads(first, stage):
+            return (
+                f"AveragedHeads(): heads of {first.task.name} and {stage.task.name} answer different label sets or "
+                "formats; use KeptHeadOf(place)"
+            )
+        if stage.framing != first.framing:
+            return f"AveragedHeads(): heads read {first.framing} and {stage.framing}; train them with one framing"
+    if negates(merge.rule) and (given_weights(merge.rule) is not None or searched(merge.rule) is not None):
+        return "AveragedHeads() needs weights of zero or more; use KeptHeadOf(place)"
+    search = searched(merge.rule)
+    if search is not None and isinstance(search.by, LoraHub):
+        return "AveragedHeads(): weights of LoraHub need not make an average; use KeptHeadOf(place)"
+    return None
+
+
+def _share_heads(one: Train, other: Train) -> bool:
+    """Whether two trainings have heads for the same formats in the same order."""
+    pairs = zip(one.tasks, other.tasks, strict=False)
+    return len(one.tasks) == len(other.tasks) and all(serves(ours.format, theirs.format) for ours, theirs in pairs)
+
+
+def _search_refusal(merge: Merge, search: Searched) -> str | None:
+    task = search.task
+    if not task.development:
+        return f"Searched({task.name}) scores development rows, which {task.name} has not; give weights"
+    if isinstance(task.format, HEADLESS):
+        return _headless_search_refusal(merge, task)
+    if isinstance(merge.head, NoHead):
+        return f"Searched({task.name}) needs a head to score with; use KeptHeadOf(place) or AveragedHeads()"
+    return None
+
+
+def _headless_search_refusal(merge: Merge, task: Task) -> str | None:
+    if any(type(trained.format) is type(task.format) for trained in reader(merge).tasks):
+        return None
+    kind = type(task.format).__name__
+    return f"Searched({task.name}): {reader(merge).task.name}, as which it would be read, is no {kind} task"

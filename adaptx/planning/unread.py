@@ -1,0 +1,82 @@
+"""Find what a recipe gives and no stage reads: rows of its own tasks, suites and published scores."""
+
+from collections.abc import Iterator
+
+from adaptx.catalog.published_results import MT5_ZERO_SHOT, PHANG_2020
+from adaptx.catalog.tasks import TASKS
+from adaptx.planning.identity import inputs_read
+from adaptx.planning.plan import Plan
+from adaptx.specs import Evaluate, Last, Merge, Recipe, Retrieval, Rows, Task, Train
+from adaptx.specs.merge import searched
+
+
+def unread(plan: Plan) -> list[str]:
+    """Return a line for each kind of rows of a task that nothing reads, with what would read them.
+
+    Tasks over data sets of the catalog are left out: every one of them has rows that a recipe need not use.
+    """
+    read = {rows for node in plan.nodes for rows in inputs_read(node.stage) if isinstance(rows, Rows)}
+    known = {rows.hub_id for task in TASKS.values() for rows in (*task.train, *task.evaluation)}
+    trainings = [node.stage for node in plan.nodes if isinstance(node.stage, Train)]
+    lines: list[str] = []
+    for task in dict.fromkeys(task for node in plan.nodes for task in _tasks(node.stage)):
+        own = [rows for rows in (*task.train, *task.development, *task.evaluation) if rows.hub_id not in known]
+        if own:
+            lines += [f"not read: {line}" for line in _lines(task, read, trainings)]
+    return list(dict.fromkeys([*lines, *_without_evaluations(plan.recipe)]))
+
+
+def _without_evaluations(recipe: Recipe) -> Iterator[str]:
+    """Yield a line for each suite and published score that no evaluation answers to.
+
+    Scores of the catalog are left out: they come as a whole table, of which a recipe may ask for a part.
+    """
+    evaluated = {evaluate.task for evaluate in recipe.evaluations}
+    names = {task.name for task in evaluated}
+    rows = {evaluate.task.rows_in(evaluate.language) for evaluate in recipe.evaluations}
+    for suite in recipe.suites:
+        if not any(task.name in names or not rows.isdisjoint(task.evaluation) for task in suite.tasks):
+            yield (
+                f"not read: the suite {suite.name}; none of its tasks is evaluated: "
+                "Evaluate(model, task, language) would"
+            )
+    answered = {(task.name, metric) for task in evaluated for metric in task.metrics}
+    for score in recipe.published:
+        if score in (*PHANG_2020, *MT5_ZERO_SHOT) or (score.task, score.metric) in answered:
+            continue
+        why = f"no task {score.task!r} is evaluated"
+        if score.task in names:
+            metrics = ", ".join(metric for task, metric in sorted(answered) if task == score.task)
+            why = f"{score.task} has the metrics {metrics}"
+        yield f"not read: the published {score.metric} of {score.model} on {score.task}; {why}"
+
+
+def _tasks(stage: Train | Merge | Evaluate) -> tuple[Task, ...]:
+    if isinstance(stage, Train):
+        return stage.tasks
+    if isinstance(stage, Evaluate):
+        return (stage.task,)
+    search = searched(stage.rule)
+    return (search.task,) if search is not None else ()
+
+
+def _lines(task: Task, read: set[Rows], trainings: list[Train]) -> Iterator[str]:
+    trained = [stage for stage in trainings if task in stage.tasks]
+    if task.train and not read & {*task.train}:
+        yield f"the training rows of {task.name}; no stage trains on it: Train(model, task, ...) would"
+    if task.development and not read & {*task.development}:
+        if trained and all(isinstance(stage.config.selection, Last) for stage in trained):
+            yield (
+                f"the development rows of {task.name}; selection=Last() keeps the weights of the last step: "
+                "TrainConfig(selection=Best(every=...)) scores on them"
+            )
+        else:
+            yield f"the development rows of {task.name}; only a training with selection=Best(...) on it would"
+    left = [rows.language for rows in task.evaluation if rows not in read]
+    if left:
+        shown = ", ".join(left[:8]) + (", ..." if len(left) > 8 else "")
+        yield f"the evaluation rows of {task.name} in {shown}; Evaluate(model, task, language) would"
+    if task.pool and not isinstance(task.format, Retrieval):
+        yield f"the pool of {task.name}; only a Retrieval task ranks candidates"
+    if task.translated and not any(rows in read for rows in task.translated):
+        yield f"the translated rows of {task.name}; task.with_translated() trains on them"

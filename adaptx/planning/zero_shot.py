@@ -1,0 +1,38 @@
+"""In which languages a score is zero-shot: those in which nothing like the measured task was trained on."""
+
+from adaptx.catalog.language_facts import same_language
+from adaptx.planning.naming import merges, path
+from adaptx.specs import Classification, Evaluate, Tagging, TaskFormat
+from adaptx.specs.merge import searched
+
+
+def source_languages(evaluate: Evaluate) -> frozenset[str]:
+    """Languages in which the measured kind of task was trained on, so that a score there is not zero-shot.
+
+    Besides the task's own, those of every training on the way that is alike: few-shot rows of a target language
+    count, and so does an intermediate task of the same kind, and development rows that weights of a merge were
+    searched on.
+    """
+    trained = (task for train in path(evaluate) for task in train.tasks if alike(task.format, evaluate.task.format))
+    searches = (search for merge in merges(evaluate) if (search := searched(merge.rule)) is not None)
+    chosen = {
+        rows.language
+        for search in searches
+        if alike(search.task.format, evaluate.task.format)
+        for rows in search.task.development
+    }
+    found = frozenset(chosen) | frozenset(
+        language for task in (evaluate.task, *trained) for language in task.source_languages
+    )
+    # Data sets write one language in several codes: what was trained on as `swa` is no zero-shot score in `sw`.
+    measured = {language for language in evaluate.task.languages if any(same_language(language, one) for one in found)}
+    return found | measured
+
+
+def alike(one: TaskFormat, other: TaskFormat) -> bool:
+    """Whether two formats ask for the same: equal label sets where there are labels, else the same type."""
+    match one, other:
+        case (Classification(ours), Classification(theirs)) | (Tagging(ours), Tagging(theirs)):
+            return set(ours) == set(theirs)
+        case _:
+            return type(one) is type(other)

@@ -1,7 +1,0 @@
-"""Exact nearest neighbours by inner product, in blocks within a memory budget."""
-
-from adaptx.search.best import Neighbours
-from adaptx.search.exact import MEMORY_BYTES, top_k, top_k_both
-from adaptx.search.sides import Vectors
-
-__all__ = ["MEMORY_BYTES", "Neighbours", "Vectors", "top_k", "top_k_both"]

@@ -1,0 +1,203 @@
+"""Where rows and weights lie, and the digest of what is read: a local mirror, the packaged sample, or the hub.
+
+With a data folder, rows are read from `<folder>/<hub id>/<config>/<split>.parquet` and from nowhere else. Without
+one, from the hub and its cache. Rows of the user's own files are read from those files either way. Models come from
+`<folder>/models/<hub id>/`, a folder of their own, the package, or the hub; published modules likewise from
+`<folder>/modules/<hub id>/`. Nothing here opens a parquet file or a
+tensor: planning needs only places and digests.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from adaptx.errors import MissingInput, UserError
+from adaptx.sample import SAMPLE
+from adaptx.specs import ModelSpec, Rows
+from adaptx.specs.task import LOCAL
+from adaptx.store.digests import DigestCache
+
+SAMPLE_NAME = "sample"
+Resolve = Callable[[str, str, str | None], str]
+"""(`datasets` or `models`, hub id, revision) -> commit."""
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_MODEL_FILES = re.compile(
+    r"(config\.json|.*\.safetensors|.*\.safetensors\.index\.json|pytorch_model.*\.bin|pytorch_model\.bin\.index\.json"
+    r"|tokenizer.*\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(txt|json)|merges\.txt|.*\.model)$"
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something is read: a local path, or the hub at a commit. `digest` None: not known until it is at hand.
+
+    files: the user's own files, where rows are read from such; `path` is then their folder.
+    """
+
+    path: Path | None
+    digest: str | None
+    nominal: str
+    commit: str | None = None
+    files: tuple[Path, ...] = ()
+
+
+def is_local(rows: Rows) -> bool:
+    """Whether the rows are in files of the user's own, which no mirror holds."""
+    return rows.hub_id.startswith(LOCAL)
+
+
+def local_files(rows: Rows) -> tuple[Path, ...]:
+    """The user's own files that the rows are read from.
+
+    Raises:
+        MissingInput: there are none.
+    """
+    folder = Path(rows.hub_id.removeprefix(LOCAL))
+    if (folder / rows.config).is_file():
+        return (folder / rows.config,)
+    found = {path for pattern in rows.config.split() for path in folder.glob(pattern) if path.is_file()}
+    if found:
+        return tuple(sorted(found))
+    there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    names = ", ".join(there[:8]) + (", ..." if len(there) > 8 else "")
+    shown = f"the folder holds: {names}" if there else "the folder is not there or empty"
+    raise MissingInput(
+        f"no rows for {rows.language} at {folder / rows.config}; {shown}. Remedy: correct the path (a relative one "
+        "begins where adaptx is started), or put the file there"
+    )
+
+
+class Sources:
+    """Finds rows and weights for one data folder (None: the hub), with digests cached in `cache_file`.
+
+    resolve: asks the hub for a commit that is not cached; None (planning) asks nobody.
+    """
+
+    def __init__(
+        self, data: str | Path | None = None, cache_file: Path | None = None, resolve: Resolve | None = None
+    ) -> None:
+        self.is_sample = data == SAMPLE_NAME
+        self.folder = SAMPLE / "data" if self.is_sample else (Path(data).expanduser() if data is not None else None)
+        self.models = SAMPLE / "models" if self.is_sample else (self.folder / "models" if self.folder else None)
+        self.modules = self.folder / "modules" if self.folder is not None else None
+        self.label = str(data) if data is not None else None
+        if self.folder is not None and not self.folder.is_dir():
+            raise MissingInput(
+                f"--data {data}: there is no such folder; give a local mirror of the hub, or `sample` for the rows in "
+                "the package"
+            )
+        self._digests = DigestCache(cache_file)
+        self._found: dict[Path, str] = {}
+        self._resolve = resolve
+        self._mirror = _read_mirror(self.folder)
+
+    def rows(self, rows: Rows) -> Place:
+        """Raises:
+        MissingInput: a data folder was given and does not hold the file, or the user's own file is not there.
+        """
+        if is_local(rows):
+            files = local_files(rows)
+            digests = [self.file_digest(file) for file in files]
+            digest = digests[0] if len(files) == 1 else hashlib.sha256(" ".join(digests).encode()).hexdigest()
+            folder = Path(rows.hub_id.removeprefix(LOCAL))
+            return Place(folder, f"sha256:{digest}", rows.address, files=files)
+        nominal = f"{rows.address}@{rows.revision or 'main'}"
+        if self.folder is None:
+            commit = self._commit("datasets", rows.hub_id, rows.revision)
+            return Place(None, f"hub:{rows.address}@{commit}" if commit else None, nominal, commit)
+        path = self.folder / f"{rows.address}.parquet"
+        if not path.is_file():
+            raise MissingInput(self._missing_rows(rows, path))
+        digest = self.file_digest(path)
+        entry = self._mirror.get(f"{rows.address}.parquet")
+        if entry is not None and entry["sha256"] == digest:
+            return Place(path, f"hub:{rows.address}@{entry['commit']}", nominal)
+        return Place(path, f"sha256:{digest}", nominal)
+
+    def model(self, model: ModelSpec) -> Place:
+        """Raises:
+        UserError: the model's folder holds no weights.
+        """
+        nominal = f"{model.hub_id}@{model.revision or 'main'}"
+        folder = self.model_folder(model)
+        if folder is None:
+            commit = self._commit("models", model.hub_id, model.revision)
+            return Place(None, f"hub:{model.hub_id}@{commit}" if commit else None, nominal, commit)
+        files = sorted(path for path in folder.iterdir() if _MODEL_FILES.fullmatch(path.name))
+        if not any(path.suffix in (".safetensors", ".bin") for path in files):
+            raise UserError(unread_weights(folder))
+        digests = {path.name: self.file_digest(path) for path in files}
+        entries = {name: self._mirror.get(f"models/{model.hub_id}/{name}") for name in digests}
+        commits = {entry["commit"] for entry in entries.values() if entry is not None}
+        if len(commits) == 1 and all(e is not None and e["sha256"] == digests[n] for n, e in entries.items()):
+            return Place(folder, f"hub:{model.hub_id}@{commits.pop()}", nominal)
+        joined = hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+        return Place(folder, f"sha256:{joined}", nominal)
+
+    def file_digest(self, path: Path) -> str:
+        """Return the SHA-256 of a file, remembered.
+
+        Raises:
+            UserError: it is no longer the file that these sources found first, which stages are named after.
+        """
+        digest = self._digests.of_file(path)
+        if self._found.setdefault(path, digest) != digest:
+            raise UserError(
+                f"{path} was changed while adaptx was at work, and what was planned is named after the file as it was; "
+                "run the same command again"
+            )
+        return digest
+
+    def model_folder(self, model: ModelSpec) -> Path | None:
+        """The model's local folder, or None where it comes from the hub."""
+        places = [Path(model.hub_id).expanduser(), SAMPLE / "models" / model.hub_id]
+        if self.models is not None:
+            places.insert(0, self.models / model.hub_id)
+        return next((place for place in places if place.is_dir() and (place / "config.json").is_file()), None)
+
+    def _commit(self, kind: str, hub_id: str, revision: str | None) -> str | None:
+        """The commit of a hub repository: pinned, cached, or asked for where that is allowed."""
+        if revision is not None and _COMMIT.fullmatch(revision):
+            return revision
+        cache = Path(os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME", "~/.cache/huggingface")) / "hub")
+        reference = cache.expanduser() / f"{kind}--{hub_id.replace('/', '--')}" / "refs" / (revision or "main")
+        with contextlib.suppress(OSError):
+            return reference.read_text().strip()
+        return self._resolve(kind, hub_id, revision) if self._resolve is not None else None
+
+    def _missing_rows(self, rows: Rows, path: Path) -> str:
+        assert self.folder is not None
+        there = sorted(str(found.relative_to(self.folder)) for found in (self.folder / rows.hub_id).rglob("*.parquet"))
+        if there:
+            shown = f"of {rows.hub_id} there is: {', '.join(there[:8])}{', ...' if len(there) > 8 else ''}"
+        else:
+            shown = f"there is nothing of {rows.hub_id}"
+        remedy = (
+            "the packaged sample holds few sets: drop `--data sample` to use the hub, or give a mirror with --data DIR"
+            if self.is_sample
+            else "fetch it on a machine with a network (`adaptx fetch RECIPE --to DIR`), or drop --data to use the hub"
+        )
+        return f"no rows for {rows.language} at {path}; {shown}. Remedy: {remedy}"
+
+
+def unread_weights(folder: Path) -> str:
+    """The message for a folder whose weights are in no form that is read."""
+    names = ", ".join(sorted(path.name for path in folder.iterdir())[:12])
+    return (
+        f"{folder} holds no weights in a form that is read (model.safetensors, or pytorch_model.bin); it has: {names}. "
+        "Convert it: python -c \"from transformers import AutoModel; AutoModel.from_pretrained('SOURCE', from_tf=True)"
+        f".save_pretrained('{folder}')\""
+    )
+
+
+def _read_mirror(folder: Path | None) -> dict[str, dict[str, str]]:
+    """`mirror.json` of a fetched mirror: relative path -> commit and SHA-256."""
+    file = folder / "mirror.json" if folder is not None else None
+    if file is None or not file.is_file():
+        return {}
+    return json.loads(file.read_text())["files"]

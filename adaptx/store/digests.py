@@ -1,0 +1,52 @@
+"""SHA-256 of files, remembered by what the file system says of them."""
+
+import contextlib
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from adaptx.store.writing import written_whole
+
+
+class DigestCache:
+    """SHA-256 of files, remembered by size, inode, mtime and ctime: in `file`, or in this process alone."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        self._file = file
+        self._known: dict[str, Any] | None = None
+
+    def of_file(self, path: Path) -> str:
+        stat = path.stat()
+        key, stamp = str(path.resolve()), [stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns]
+        known = self._load()
+        if key in known and known[key][0] == stamp:
+            return known[key][1]
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        known[key] = [stamp, digest]
+        self._save()
+        return digest
+
+    def _load(self) -> dict[str, Any]:
+        """A cache that cannot be read, or is not as it was written, costs time and nothing else."""
+        if self._known is None:
+            self._known = {}
+            if self._file is not None:
+                with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+                    body = json.loads(self._file.read_text(encoding="utf-8"))
+                    if body["sha256"] == _digest(body["files"]):
+                        self._known = body["files"]
+        assert self._known is not None
+        return self._known
+
+    def _save(self) -> None:
+        """A cache that cannot be written (a read-only store) costs time, nothing else."""
+        if self._file is not None:
+            with contextlib.suppress(OSError), written_whole(self._file) as part:
+                body = {"sha256": _digest(self._known), "files": self._known}
+                part.write_text(json.dumps(body, allow_nan=False), encoding="utf-8")
+
+
+def _digest(known: Any) -> str:
+    return hashlib.sha256(json.dumps(known, allow_nan=False).encode()).hexdigest()

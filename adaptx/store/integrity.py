@@ -1,0 +1,140 @@
+"""Seals: the SHA-256 of every file of a stored stage, written when it is complete and compared when a file is read.
+
+`stage.json` lists the stage's files (and the golds it was scored against, which lie outside its folder) with size and
+SHA-256; the completion marker holds the SHA-256 of `stage.json`. What differs is damaged: nothing is read from it.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from adaptx.errors import UserError
+from adaptx.store.digests import DigestCache
+from adaptx.store.writing import naming
+
+COMPLETE = "complete"
+STAGE_FILE = "stage.json"
+MODULE_FILE = "module.safetensors"
+GLANCED_BYTES = 16 * 2**20
+"""A glance hashes changed files up to this size; larger ones (weights) are hashed when they are read."""
+
+
+class Damaged(UserError):
+    """A stored stage with a file that is not as it was written. file: which one; it may lie outside the folder."""
+
+    def __init__(self, folder: Path, file: Path, cause: str) -> None:
+        super().__init__(folder, file, cause)
+        self.folder, self.file, self.cause = folder, file, cause
+
+    def __str__(self) -> str:
+        return (
+            f"{self.folder.parent.name}/{self.folder.name} is damaged ({self.cause}) and is left out; "
+            "`adaptx run` with its recipe sets it aside and does it again"
+        )
+
+
+def seal(folder: Path, record: dict[str, Any], outside: Sequence[Path] = ()) -> None:
+    """Write stage.json with the digests of all files of the folder and of those outside it, then the marker."""
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    files |= {Path(os.path.relpath(path, folder)).as_posix(): path for path in outside}
+    digests = DigestCache()
+    listed = {name: {"bytes": path.stat().st_size, "sha256": digests.of_file(path)} for name, path in files.items()}
+    text = json.dumps({**record, "files": listed}, indent=1, ensure_ascii=False, allow_nan=False).encode()
+    # The marker comes last: without it the stage is not there.
+    for name, content in ((STAGE_FILE, text), (COMPLETE, hashlib.sha256(text).hexdigest().encode())):
+        with naming(folder / name, "written"):
+            (folder / name).write_bytes(content)
+
+
+class Seals:
+    """Compares stored files with their digests; in one process a file is hashed once, until it changes."""
+
+    def __init__(self) -> None:
+        self._digests = DigestCache()
+        self._files: dict[Path, tuple[bytes, dict[str, Any]]] = {}
+
+    def record(self, folder: Path) -> dict[str, Any]:
+        """What stage.json says.
+
+        Raises:
+            Damaged: it cannot be read, or is not what the marker was written for.
+        """
+        file = folder / STAGE_FILE
+        try:
+            content = file.read_bytes()
+            marker = (folder / COMPLETE).read_bytes()
+        except OSError as error:
+            raise Damaged(folder, Path(str(error.filename)), _cannot_be_read(error)) from error
+        if not marker:
+            raise Damaged(folder, folder / COMPLETE, f"its file `{COMPLETE}` is empty")
+        if marker != hashlib.sha256(content).hexdigest().encode():
+            raise Damaged(folder, file, f"{STAGE_FILE} does not have the SHA-256 that is written in `{COMPLETE}`")
+        record = json.loads(content)
+        self._files[folder] = (marker, record["files"])
+        return record
+
+    def files(self, folder: Path) -> dict[str, Any]:
+        """The stage's files as stage.json lists them: name, seen from the folder, -> size and SHA-256."""
+        try:
+            marker = (folder / COMPLETE).read_bytes()
+        except OSError:
+            return self.record(folder)["files"]
+        # Another process may have done the stage again.
+        if folder not in self._files or self._files[folder][0] != marker:
+            self.record(folder)
+        return self._files[folder][1]
+
+    def checked(self, folder: Path, name: str) -> Path:
+        """The path of one of the stage's files, after comparing its SHA-256.
+
+        Raises:
+            Damaged: it is gone, cannot be read, or has another.
+        """
+        path = Path(os.path.normpath(folder / name))
+        listed = self.files(folder).get(name)
+        if listed is None:
+            raise Damaged(folder, path, f"{path.name} is not among its files")
+        try:
+            digest = self._digests.of_file(path)
+        except OSError as error:
+            raise Damaged(folder, path, _cannot_be_read(error)) from error
+        if digest != listed["sha256"]:
+            raise Damaged(folder, path, f"{_shown(folder, path)} does not have the SHA-256 it was stored with")
+        return path
+
+    def glance(self, folder: Path) -> None:
+        """A check that is fast enough for planning: hash only small files that are newer than the marker.
+
+        Raises:
+            Damaged: a file is gone, has another size, or was changed since.
+        """
+        files = self.files(folder)
+        finished = (folder / COMPLETE).stat().st_mtime_ns
+        for name, listed in files.items():
+            path = Path(os.path.normpath(folder / name))
+            try:
+                stat = path.stat()
+            except FileNotFoundError as error:
+                if name == MODULE_FILE:
+                    # The plan calls such a stage `scores only`.
+                    continue
+                raise Damaged(folder, path, _cannot_be_read(error)) from error
+            except OSError as error:
+                raise Damaged(folder, path, _cannot_be_read(error)) from error
+            if stat.st_size != listed["bytes"]:
+                shown = _shown(folder, path)
+                raise Damaged(folder, path, f"{shown} has {stat.st_size} bytes and was stored with {listed['bytes']}")
+            if stat.st_mtime_ns > finished and stat.st_size <= GLANCED_BYTES:
+                self.checked(folder, name)
+
+
+def _cannot_be_read(error: OSError) -> str:
+    name = Path(str(error.filename)).name if error.filename else "a file"
+    return f"{name} is gone" if isinstance(error, FileNotFoundError) else f"{name} cannot be read: {error.strerror}"
+
+
+def _shown(folder: Path, path: Path) -> str:
+    return path.name if path.parent == folder else f"{path.parent.name}/{path.name}"

@@ -1,0 +1,294 @@
+"""The store: a folder of finished stages, found by fingerprint and readable by a person.
+
+    train/<name>-<fingerprint8>/      stage.json, module and head, steps.jsonl, result.json, complete
+    merge/<name>-<fingerprint8>/      stage.json, module and head, result.json, complete
+    evaluate/<name>-<fingerprint8>/   stage.json, scores.json, complete
+    golds/<task>.<language>-<digest8>.json
+    working/<fingerprint16>/          the saved state of a training that has not finished; .lock: who is at work on it
+    runs/                             the runs at work on the store, and which weights they need (see live_runs.py)
+    set-aside/                        damaged stages and files, kept until `adaptx prune`
+
+A stage is built in a temporary folder, sealed (see integrity.py) and renamed into place: a half-written one is not
+there, and one that is not as it was written is left out.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from adaptx.errors import UserError
+from adaptx.store.integrity import COMPLETE, MODULE_FILE, STAGE_FILE, Damaged, Seals, seal
+from adaptx.store.writing import new_folder, share, written_whole
+
+BUILDING = ".building-"
+SET_ASIDE = "set-aside"
+KINDS = ("train", "merge", "evaluate")
+MOST_NAME_BYTES = 200
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One finished stage on disk. Whatever is read of it is compared with its digest first, and may raise Damaged."""
+
+    folder: Path
+    kind: str
+    fingerprint: str
+    nominal: str
+    seals: Seals = field(repr=False, compare=False)
+
+    @property
+    def has_module(self) -> bool:
+        return self.has(MODULE_FILE) and (self.folder / MODULE_FILE).is_file()
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """stage.json: name, fingerprints, spec, identity, files."""
+        return self.seals.record(self.folder)
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What the stage left as numbers: result.json of a training or merge, scores.json of an evaluation."""
+        return read_json(self.file("scores.json" if self.kind == "evaluate" else "result.json"))
+
+    @property
+    def golds(self) -> Path | None:
+        """The file of the labels that an evaluation was scored against; it lies outside the folder."""
+        names = [name for name in self.seals.files(self.folder) if name.startswith("../../golds/")]
+        return self.file(names[0]) if names else None
+
+    def has(self, name: str) -> bool:
+        """Whether it was stored with a file of that name."""
+        return name in self.seals.files(self.folder)
+
+    def file(self, name: str) -> Path:
+        """The path of one of its files."""
+        return self.seals.checked(self.folder, name)
+
+    def checked(self, weights: bool = False) -> Path:
+        """The folder, after comparing all its files; the module's weights where they are to be read."""
+        for name in self.seals.files(self.folder):
+            if name != MODULE_FILE or (weights and self.has_module):
+                self.file(name)
+        return self.folder
+
+
+class Store:
+    """Finished stages under one root folder; created when first written to. left_out: damaged ones, by folder.
+
+    Raises:
+        UserError: `root` is a file.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root).expanduser().resolve()
+        if self.root.is_file():
+            raise UserError(f"--store {root}: it is a file; name a folder for finished stages")
+        self.left_out: dict[Path, Damaged] = {}
+        self._entries: dict[str, Entry] | None = None
+        self._glanced: set[Path] = set()
+        self._seals = Seals()
+
+    def entries(self) -> dict[str, Entry]:
+        """Every finished stage by fingerprint."""
+        if self._entries is None:
+            self._entries = {}
+            self.look_again()
+        return self._entries
+
+    def look_again(self) -> None:
+        """Take note of stages that other processes have finished since."""
+        known = {entry.folder for entry in self.entries().values()}
+        for kind in KINDS:
+            for folder in listed(self.root / kind):
+                # A folder with a leading dot is being built. A folder that was left out may have been done again.
+                if folder not in known and not folder.name.startswith(".") and _may_be_stage(folder):
+                    self._remember(folder, kind)
+
+    def find(self, fingerprint: str) -> Entry | None:
+        """The stage, if it is there and a glance at its files finds no damage."""
+        entry = self.entries().get(fingerprint)
+        if entry is None or entry.folder in self._glanced:
+            return entry
+        try:
+            self._seals.glance(entry.folder)
+        except Damaged as damage:
+            self.leave_out(entry, damage)
+            return None
+        self._glanced.add(entry.folder)
+        return entry
+
+    def find_nominal(self, nominal: str) -> Entry | None:
+        """The newest stage of that nominal fingerprint; several are there where data changed under one name."""
+        named = [entry.fingerprint for entry in self.entries().values() if entry.nominal == nominal]
+        found = [entry for fingerprint in named if (entry := self.find(fingerprint)) is not None]
+        return max(found, key=lambda entry: (entry.folder / COMPLETE).stat().st_mtime, default=None)
+
+    def named(self, name: str, *kinds: str) -> Entry:
+        """The stage (of these kinds, if any are named) whose folder is called `name`, or whose fingerprint begins so.
+
+        Raises:
+            UserError: none, or several.
+            Damaged: it is one that is left out.
+        """
+        stem = Path(name).name
+        pool = [entry for entry in self.entries().values() if not kinds or entry.kind in kinds]
+        found = [e for e in pool if e.folder.name == stem] or [e for e in pool if e.fingerprint.startswith(stem)]
+        if len(found) == 1 and (entry := self.find(found[0].fingerprint)) is not None:
+            return entry
+        for folder, damage in self.left_out.items():
+            if folder.name == stem or (len(stem) >= 8 and folder.name.endswith(f"-{stem[:8]}")):
+                raise damage
+        names = ", ".join(sorted(entry.folder.name for entry in found or pool)[:12]) or "nothing"
+        why = f"{len(found)} stages match" if found else "no stage has that name or fingerprint"
+        raise UserError(f"stage {name!r}: {why} in {self.root}; it has: {names}")
+
+    def leave_out(self, entry: Entry, damage: Damaged) -> None:
+        """Count a stage that was found damaged as not stored."""
+        self.entries().pop(entry.fingerprint, None)
+        if entry.folder.is_dir():
+            self.left_out[entry.folder] = damage
+
+    def set_aside(self, path: Path) -> Path:
+        """Rename a damaged folder or file of the store to a place where nothing reads it, and forget it."""
+        name = ".".join(path.relative_to(self.root).parts)
+        taken = {each.name for each in listed(self.root / SET_ASIDE)}
+        free = next(each for n in range(1, len(taken) + 2) if (each := name if n == 1 else f"{name}.{n}") not in taken)
+        (self.root / SET_ASIDE).mkdir(parents=True, exist_ok=True)
+        os.rename(path, self.root / SET_ASIDE / free)
+        self.left_out.pop(path, None)
+        return self.root / SET_ASIDE / free
+
+    def damaged(self) -> frozenset[tuple[str, str]]:
+        """(kind, first digits of the fingerprint) of stages that are left out, or were set aside and not done since."""
+        aside = [each.name.partition(".") for each in listed(self.root / SET_ASIDE)]
+        names = [(folder.parent.name, folder.name) for folder in self.left_out]
+        names += [(kind, name) for kind, _, name in aside if kind in KINDS]
+        return frozenset((kind, name.rpartition("-")[2][:8]) for kind, name in names)
+
+    @contextlib.contextmanager
+    def building(self, kind: str, name: str, record: dict[str, Any], golds: str | None = None) -> Generator[Path]:
+        """A temporary folder that becomes the finished stage when the block ends without an error.
+
+        golds: name of the file in `golds/` that an evaluation was scored against.
+
+        Raises:
+            OSError: something could not be written; the error names it.
+        """
+        final = self.root / kind / folder_name(name, record["fingerprint"])
+        folder = new_folder(final.parent, BUILDING)
+        try:
+            yield folder
+            share(folder)
+            seal(folder, record, [self.root / "golds" / golds] if golds is not None else [])
+            self._put(folder, final)
+        except BaseException as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, OSError) and error.filename is None and error.errno is not None:
+                error.filename = str(final)
+            raise
+        self._remember(final, kind)
+
+    def working(self, fingerprint: str) -> Path:
+        """The folder for the saved state of a running stage."""
+        folder = self.root / "working" / fingerprint[:16]
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def lock(self, fingerprint: str) -> Path:
+        """The file that whoever carries out the stage has locked."""
+        return self.root / "working" / f"{fingerprint[:16]}.lock"
+
+    def finish_working(self, fingerprint: str) -> None:
+        """Remove the saved state and the lock of a stage that is complete."""
+        shutil.rmtree(self.root / "working" / fingerprint[:16], ignore_errors=True)
+        self.lock(fingerprint).unlink(missing_ok=True)
+
+    def golds_file(self, task: str, language: str, digest: str) -> Path:
+        return self.root / "golds" / f"{task}.{language}-{digest[:8]}.json"
+
+    def forget_module(self, entry: Entry) -> None:
+        """Remove a training's weights and keep its record: what `scores only` means."""
+        (entry.folder / MODULE_FILE).unlink(missing_ok=True)
+
+    def remove(self, entry: Entry) -> None:
+        # The marker goes first, so that a removal cut short leaves no stage that looks finished.
+        (entry.folder / COMPLETE).unlink(missing_ok=True)
+        shutil.rmtree(entry.folder)
+        self.entries().pop(entry.fingerprint, None)
+
+    def _put(self, folder: Path, final: Path) -> None:
+        """Rename a built stage to its place; a sound one that was there is replaced, anything else set aside."""
+        replaced = None
+        if final.exists() and final not in {entry.folder for entry in self.entries().values()}:
+            self.set_aside(final)
+        elif final.exists():
+            # Renamed before it is removed: no other process sees it without some of its files.
+            replaced = new_folder(final.parent, BUILDING)
+            os.replace(final, replaced)
+        os.replace(folder, final)
+        self._glanced.discard(final)
+        if replaced is not None:
+            shutil.rmtree(replaced, ignore_errors=True)
+
+    def _remember(self, folder: Path, kind: str) -> None:
+        was_left_out = self.left_out.pop(folder, None) is not None
+        try:
+            record = self._seals.record(folder)
+            entry = Entry(folder, kind, record["fingerprint"], record["nominal"], self._seals)
+            if record.get("kind", kind) != kind or not folder.name.endswith(f"-{entry.fingerprint[:8]}"):
+                raise Damaged(folder, folder, f"stage.json says it is {record['name']}-{entry.fingerprint[:8]}")
+            if was_left_out:
+                entry.checked(weights=True)
+        except Damaged as damage:
+            if folder.exists():
+                self.left_out[folder] = damage
+        else:
+            self.entries()[entry.fingerprint] = entry
+
+
+def _may_be_stage(folder: Path) -> bool:
+    try:
+        return not {STAGE_FILE, COMPLETE}.isdisjoint(os.listdir(folder))
+    except NotADirectoryError:
+        return False
+    except OSError:
+        # Its user is told why it cannot be read.
+        return folder.is_dir()
+
+
+def listed(folder: Path) -> list[Path]:
+    """Return a folder's entries in order; none if it does not exist."""
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def folder_name(name: str, fingerprint: str) -> str:
+    """Return the name of a stage's folder, cut if it is long: file systems take 255 bytes."""
+    return f"{name.encode()[:MOST_NAME_BYTES].decode(errors='ignore')}-{fingerprint[:8]}"
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write whole or not at all.
+
+    Raises:
+        ValueError: the value holds NaN or infinity, which JSON does not have.
+    """
+    content = json_bytes(value)
+    with written_whole(path) as part:
+        part.write_bytes(content)
+
+
+def json_bytes(value: Any) -> bytes:
+    """JSON as the store's files hold it."""
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False).encode()

@@ -1,0 +1,321 @@
+"""The one training loop, for every method, start, task and mixture.
+
+A batch is `batch_size` items drawn at random, sorted by length inside, cut into micro-batches and packed into rows; the
+loss is normalised over the whole batch, so the result does not depend on the cutting (dropout apart).
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from adaptx.backbones.backbone import TransferModel, trainable
+from adaptx.backbones.finite import first_not_finite
+from adaptx.errors import NotFinite
+from adaptx.formats import behaviour
+from adaptx.formats.interface import AnswerLoss, Items, JointLoss, Reading, SummedLoss, take
+from adaptx.methods.module import capture, restore
+from adaptx.specs import Best, Resources, Sampling, Schedule, TaskFormat, TrainConfig
+from adaptx.specs.sites import Key
+from adaptx.training.gradients import (
+    Budget,
+    Setting,
+    backward_answers,
+    backward_joint,
+    backward_sum,
+)
+from adaptx.training.progress import Progress
+from adaptx.training.resume import Checkpoints, deferred_interrupt
+from adaptx.training.sampling import MAX_EPOCH, Sampler
+
+HeadStates = dict[str, dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One task of a training: what is drawn from, its head's name (None: it has none), and how it is read."""
+
+    items: Items
+    format: TaskFormat
+    head: str | None
+    reading: Reading
+
+
+@dataclass
+class History:
+    """What a training has gone through: one entry a step, one a scoring on development rows."""
+
+    steps: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
+    development: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
+    seconds: float = 0.0
+    tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The weights a training ends with are in the model; this is how it got there.
+
+    selected_step: the step whose weights were kept, counted from 1. was_resumed: it began from a checkpoint.
+    """
+
+    history: History
+    selected_step: int
+    was_resumed: bool
+
+
+class Training:
+    """One training of a model whose trainable parameters are set: `run` trains it to the end, or on from a checkpoint.
+
+    own: the module's live parameters. parts: the task, or a mixture's tasks in its order; their heads are the model's.
+    sampling: a mixture's. extra_loss: added once a step (fusion's regularisation). score: the development score that
+    `Best` selects by.
+    """
+
+    def __init__(
+        self,
+        model: TransferModel,
+        own: dict[Key, nn.Parameter],
+        parts: Sequence[Part],
+        config: TrainConfig,
+        resources: Resources,
+        device: torch.device,
+        sampling: Sampling | None = None,
+        extra_loss: Callable[[], Tensor] | None = None,
+        score: Callable[[], float] | None = None,
+    ) -> None:
+        self.model, self.own, self.parts, self.config = model, own, tuple(parts), config
+        self.device, self.extra_loss, self.score = device, extra_loss, score
+        self.sampler = Sampler([len(part.items) for part in parts], config, sampling)
+        self.num_steps = self.sampler.num_steps
+        self.parameters = trainable(model)
+        self.optimizer = torch.optim.AdamW(
+            _groups(own, list(model.heads.parameters()), config), betas=config.betas, eps=config.epsilon, fused=True
+        )
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, learning_rate_factor(config, self.num_steps))
+        self.history = History()
+        self.step = 0
+        self.best: _Best | None = None
+        self.setting = Setting(device, config.precision, micro_batch_budget(resources, device))
+
+    def run(self, progress: Progress, checkpoints: Checkpoints | None = None) -> Outcome:
+        """Train to the last step or until patience ends; an interruption leaves a checkpoint behind."""
+        if checkpoints is not None and (state := checkpoints.load(self.device, progress)) is not None:
+            self._restore(state)
+        resumed_at, began, done_before = time.perf_counter(), self.step, self.history.seconds
+        self.model.train()
+        with deferred_interrupt() as interrupted:
+            while self.step < self.num_steps and not self._out_of_patience():
+                loss, learning_rate = self._one_step()
+                elapsed = time.perf_counter() - resumed_at
+                self.history.seconds = done_before + elapsed
+                self.history.steps.append(
+                    {"step": self.step, "loss": loss, "learning_rate": learning_rate, "seconds": self.history.seconds}
+                )
+                progress.advance(self.step, loss, (self.step - began) * self.config.batch_size / elapsed)
+                self._score_if_due(progress)
+                # Asked once: a signal between two askings would end the run without a checkpoint.
+                stop = interrupted()
+                if checkpoints is not None and (stop or checkpoints.due()):
+                    checkpoints.save(self._state(), self.device, progress)
+                if stop:
+                    raise KeyboardInterrupt
+        self.model.eval()
+        self._check_weights()
+        if self.best is not None:
+            restore(self.own, self.best.module)
+            self._load_heads(self.best.heads)
+            return Outcome(self.history, self.best.step, began > 0)
+        return Outcome(self.history, self.step, began > 0)
+
+    def has_moved(self, parameter: nn.Parameter) -> bool:
+        """Whether a step has reached it: none does what hidden states do not pass through."""
+        return parameter in self.optimizer.state
+
+    def _one_step(self) -> tuple[float, float]:
+        """Take one optimiser step; return the batch's mean loss and the learning rate that it was taken with.
+
+        Raises:
+            NotFinite: the loss or the gradient is NaN or infinite; the step is not taken.
+        """
+        config = self.config
+        total = torch.zeros((), device=self.device)
+        for number, indices in self.sampler.batch(self.step):
+            part = self.parts[number]
+            drawn = self._draw(part, indices)
+            total += self._backward(part, drawn, len(indices) / config.batch_size)
+            self.history.tokens += sum(drawn.tokens(item) for item in range(len(drawn)))
+        if self.extra_loss is not None:
+            extra = self.extra_loss()
+            extra.backward()
+            total += extra.detach()
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, config.max_gradient_norm)
+        learning_rate = self.optimizer.param_groups[0]["lr"]
+        # The one transfer of a step from the device.
+        loss, gradient_norm = torch.stack([total, norm.to(total.device)]).tolist()
+        if not math.isfinite(loss) or not math.isfinite(gradient_norm):
+            raise NotFinite(
+                self._went_wrong(self.step + 1, f"the loss is {loss} and the gradient's norm {gradient_norm}")
+            )
+        self.optimizer.step()
+        self.schedule.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        return loss, learning_rate
+
+    def _went_wrong(self, step: int, what: str) -> str:
+        """Return what to say of values that are not finite, with the step, its learning rate and the remedy."""
+        rate = self.config.learning_rate * learning_rate_factor(self.config, self.num_steps)(step - 1)
+        return (
+            f"step {step} of {self.num_steps}, at learning rate {rate:.3g}: {what}. Nothing of this training "
+            "is kept. Lower TrainConfig(learning_rate=...), lengthen its warmup, or train with precision='fp32'; if it "
+            "fails at the first step, look at the rows and at what the training starts from"
+        )
+
+    def _check_weights(self) -> None:
+        """Raises:
+        NotFinite: the last step left weights that are NaN or infinite, which no further loss would show.
+        """
+        name = first_not_finite([*self.own.items(), *self.model.heads.named_parameters()])
+        if name is not None:
+            raise NotFinite(self._went_wrong(self.step, f"it left weights that are not finite ({name})"))
+
+    def _draw(self, part: Part, indices: Sequence[int]) -> Items:
+        training = behaviour(part.format, part.reading.framing).training
+        assert training is not None
+        if training.draw is None:
+            return take(part.items, indices)
+        seed = self.config.seed * MAX_EPOCH + self.step
+        return training.draw(part.items, indices, part.format, part.reading, seed)
+
+    def _backward(self, part: Part, drawn: Items, share: float) -> Tensor:
+        training = behaviour(part.format, part.reading.framing).training
+        assert training is not None
+        backbone = self.model.backbone
+        match training.loss:
+            case SummedLoss():
+                assert part.head is not None
+                head = self.model.heads[part.head]
+                return backward_sum(training.loss, backbone, head, drawn, part.reading.hidden, share, self.setting)
+            case AnswerLoss():
+                return backward_answers(training.loss, backbone, drawn, share, self.setting)
+            case JointLoss():
+                framing = part.reading.hidden
+                return backward_joint(training.loss, backbone, drawn, part.format, framing, share, self.setting)
+
+    def _score_if_due(self, progress: Progress) -> None:
+        selection = self.config.selection
+        if not isinstance(selection, Best) or (self.step % selection.every and self.step != self.num_steps):
+            return
+        assert self.score is not None
+        self.model.eval()
+        try:
+            score = self.score()
+        except NotFinite as error:
+            raise NotFinite(self._went_wrong(self.step, f"after it, on development rows: {error}")) from error
+        self.model.train()
+        self.history.development.append({"step": self.step, "score": score})
+        progress.note(f"step {self.step}: development score {score:.4f}")
+        # The earliest of equal scores is kept.
+        if self.best is None or score > self.best.score:
+            self.best = _Best(self.step, score, capture(self.own), self._head_states())
+
+    def _out_of_patience(self) -> bool:
+        selection = self.config.selection
+        if not isinstance(selection, Best) or selection.patience is None or self.best is None:
+            return False
+        since = [entry for entry in self.history.development if entry["step"] > self.best.step]
+        return len(since) >= selection.patience
+
+    def _state(self) -> dict[str, Any]:
+        best = self.best
+        return {
+            "step": self.step,
+            "module": [parameter.detach() for parameter in self.own.values()],
+            "heads": self._head_states(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "history": vars(self.history),
+            "best": None if best is None else [best.step, best.score, list(best.module.values()), best.heads],
+            "budget": vars(self.setting.budget),
+        }
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.step = state["step"]
+        restore(self.own, dict(zip(self.own, state["module"], strict=True)))
+        self._load_heads(state["heads"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.history = History(**state["history"])
+        self.setting = replace(self.setting, budget=Budget(**state["budget"]))
+        if state["best"] is not None:
+            step, score, module, heads = state["best"]
+            self.best = _Best(step, score, dict(zip(self.own, module, strict=True)), heads)
+
+    def _head_states(self) -> HeadStates:
+        return {
+            name: {key: tensor.detach().to("cpu", copy=True) for key, tensor in head.state_dict().items()}
+            for name, head in self.model.heads.items()
+        }
+
+    def _load_heads(self, states: Mapping[str, Mapping[str, Tensor]]) -> None:
+        for name, state in states.items():
+            self.model.heads[name].load_state_dict(state)
+
+
+@dataclass(frozen=True)
+class _Best:
+    step: int
+    score: float
+    module: dict[Key, Tensor]
+    heads: HeadStates
+
+
+def learning_rate_factor(config: TrainConfig, num_steps: int) -> Callable[[int], float]:
+    """Step -> share of the peak learning rate: linear warm-up, then the schedule down to zero."""
+    warmup = round(config.warmup * num_steps)
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        progress = (step - warmup) / max(1, num_steps - warmup)
+        match config.schedule:
+            case Schedule.CONSTANT:
+                return 1.0
+            case Schedule.LINEAR:
+                return max(0.0, 1.0 - progress)
+            case Schedule.COSINE:
+                return max(0.0, 0.5 * (1.0 + math.cos(math.pi * progress)))
+
+    return factor
+
+
+def micro_batch_budget(resources: Resources, device: torch.device) -> Budget:
+    """The bounds of one forward pass on this device."""
+    return Budget(*resources.micro_batch_limits(device.type))
+
+
+def _groups(own: dict[Key, nn.Parameter], heads: list[nn.Parameter], config: TrainConfig) -> list[dict[str, Any]]:
+    """Module and heads, each with and without weight decay."""
+    head_rate = config.head_learning_rate or config.learning_rate
+    module = [(parameter, decays(key, parameter)) for key, parameter in own.items()]
+    of_heads = [(parameter, parameter.ndim > 1) for parameter in heads]
+    groups: list[dict[str, Any]] = []
+    for parameters, rate in ((module, config.learning_rate), (of_heads, head_rate)):
+        for decay, wanted in ((config.weight_decay, True), (0.0, False)):
+            if chosen := [parameter for parameter, is_decayed in parameters if is_decayed is wanted]:
+                groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
+    return groups
+
+
+def decays(key: Key, parameter: nn.Parameter) -> bool:
+    """Return whether weight decay shrinks a module's parameter.
+
+    Biases and norms, which are vectors, go without it, and so does T5's table of relative positions, a bias too.
+    Hugging Face's Trainer forms the same groups.
+    """
+    _, site, tensor = key
+    return parameter.ndim > 1 and "bias" not in site and "bias" not in tensor

@@ -1,0 +1,250 @@
+"""A store made by hand: no torch, no model; predictions are drawn with given accuracies."""
+
+import dataclasses
+import json
+import struct
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from adaptx.catalog import find_model
+from adaptx.planning.identity import golds_digest
+from adaptx.planning.naming import factors, path
+from adaptx.planning.plan import Plan, make_plan, stage_record
+from adaptx.sources.sources import Sources
+from adaptx.specs import (
+    Classification,
+    Evaluate,
+    Exposure,
+    Full,
+    Method,
+    ModelSpec,
+    Pretrained,
+    QuestionAnswering,
+    Recipe,
+    Retrieval,
+    Seen,
+    Start,
+    Suite,
+    Tagging,
+    Task,
+    TaskFormat,
+    Train,
+    TrainConfig,
+)
+from adaptx.specs.plain import to_plain
+from adaptx.store.integrity import COMPLETE, MODULE_FILE, STAGE_FILE, seal
+from adaptx.store.store import Store, read_json, write_json
+
+CONFIG = TrainConfig(learning_rate=1e-3, epochs=1, dropout=0.0)
+PRETRAINED = Pretrained()
+LABELS = ("entailment", "neutral", "contradiction")
+SEEN = (
+    Seen("nli", Exposure.KIND, ("en",), "NLI pairs"),
+    Seen("klue/klue", Exposure.TEXT, ("ko",), "the evaluated split's own text"),
+    Seen("rajpurkar/squad", Exposure.TEXT, ("en",)),
+)
+
+
+def fake_model(folder: Path, seen: tuple[Seen, ...] = SEEN) -> ModelSpec:
+    folder.mkdir(parents=True)
+    config = {
+        "model_type": "bert",
+        "num_hidden_layers": 2,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_attention_heads": 2,
+        "vocab_size": 100,
+        "max_position_embeddings": 64,
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    # A file without tensors, other in each folder: planning reads no more than its header.
+    header = json.dumps({"__metadata__": {"of": folder.name}}).encode()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    return dataclasses.replace(find_model(str(folder)), seen=seen)
+
+
+def fake_mirror(folder: Path, *tasks: Task) -> Path:
+    """A parquet file for every set; planning only hashes them."""
+    for task in tasks:
+        for rows in (*task.train, *task.development, *task.evaluation, *task.pool):
+            file = folder / f"{rows.address}.parquet"
+            if not file.is_file():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                pq.write_table(pa.table({"text": [rows.address]}), file)
+    return folder
+
+
+def train(model: ModelSpec, task: Task, method: Method, start: Start = PRETRAINED, seed: int = 1, **config) -> Train:
+    return Train(model, task, method, dataclasses.replace(CONFIG, seed=seed, **config), start)
+
+
+def fill(
+    plan: Plan,
+    store: Store,
+    sources: Sources,
+    accuracies: Mapping[str, float] | None = None,
+    num_rows: int = 60,
+    without: Sequence[str] = (),
+) -> None:
+    """Store every stage. accuracies: a part of `label language` -> share of right predictions, added up."""
+    for node in plan.nodes:
+        record = stage_record(node, to_plain(node.stage))
+        trained = node.stage if isinstance(node.stage, Train) else node.stage.model
+        seed = trained.config.seed if isinstance(trained, Train) else 1
+        generator = np.random.default_rng(zlib.crc32(f"{node.name}{f' {seed}' if seed > 1 else ''}".encode()))
+        if isinstance(node.stage, Train):
+            full = isinstance(node.stage.method, Full)
+            steps = 90
+            with store.building("train", node.name, record) as folder:
+                write_json(
+                    folder / "result.json",
+                    {
+                        "seconds": 20.0 + 30 * full + 2 * len(path(node.stage)),
+                        "steps": steps,
+                        "examples": 2880,
+                        "tokens": 2880 * 40,
+                        "examples_per_second": 55.5,
+                        "tokens_per_second": 1800.0,
+                        "trainable_parameters": 17_000_000 if full else 74_000,
+                        "head_parameters": 1155,
+                        "energy_joules": 1800.0,
+                        "peak_memory_bytes": (600 if full else 250) * 2**20 + int(generator.integers(40) * 2**20),
+                        "memory_measure": "resident set above the level before the model loads",
+                        "rows_used": 3000,
+                        "rows_expected": 549_367,
+                        "selected_step": steps,
+                        "selected_on": None,
+                        "development": [],
+                        "device": "cpu",
+                        "threads": 2,
+                        "versions": {"torch": "2.13.0", "transformers": "4.57.0"},
+                    },
+                )
+                losses = 1.1 * np.exp(-np.arange(steps) / 60) + generator.normal(0, 0.06, steps)
+                lines = [
+                    json.dumps({"step": i + 1, "loss": float(x), "learning_rate": 1e-3}) for i, x in enumerate(losses)
+                ]
+                (folder / "steps.jsonl").write_text("\n".join(lines) + "\n")
+            continue
+        evaluate = node.stage
+        if evaluate.language in without:
+            continue
+        rows = evaluate.task.rows_in(evaluate.language)
+        golds_file = store.golds_file(
+            evaluate.task.name,
+            evaluate.language,
+            golds_digest(evaluate.task, rows, evaluate.limit, sources),
+        )
+        key = rows.parallel_group or evaluate.language
+        drawn = np.random.default_rng(zlib.crc32(key.encode())).integers(0, 3, num_rows)
+        golds = [_gold(evaluate.task.format, int(number), row) for row, number in enumerate(drawn)]
+        write_json(
+            golds_file,
+            {
+                "task": evaluate.task.name,
+                "language": evaluate.language,
+                "parallel_group": rows.parallel_group,
+                "golds": golds,
+                "rows": list(range(num_rows)),
+                "clusters": list(range(num_rows)),
+            },
+        )
+        known = f"{factors(evaluate).label} {evaluate.language}"
+        chance = sum(share for part, share in (accuracies or {"": 0.5}).items() if part in known)
+        right = np.random.default_rng(zlib.crc32(evaluate.language.encode())).random(num_rows)
+        # Variants agree on most examples, as real ones do: half of each draw is shared by all of a language.
+        right = 0.5 * right + 0.5 * generator.random(num_rows)
+        most = np.quantile(right, np.clip(chance + generator.normal(0, 0.02), 0, 1))
+        predictions = [
+            _prediction(evaluate.task.format, gold, bool(draw < most)) for gold, draw in zip(golds, right, strict=True)
+        ]
+        with store.building("evaluate", node.name, record, golds_file.name) as folder:
+            write_json(
+                folder / "scores.json",
+                {
+                    "task": evaluate.task.name,
+                    "language": evaluate.language,
+                    "metrics": {"accuracy": 0.123},
+                    "predictions": predictions,
+                    "golds": golds_file.name,
+                    "rows_used": num_rows,
+                    "rows_expected": rows.expected,
+                    "tokens_per_word": 1.4 + 0.1 * len(evaluate.language),
+                    "unknown_share": 0.0006,
+                    "truncated_share": 0.0,
+                    "seconds": 1.2,
+                    "peak_memory_bytes": 90 * 2**20,
+                    "memory_measure": "resident set above the level before the model loads",
+                },
+            )
+
+
+def change(store: Store, fingerprint: str, write: Callable[[Path], object]) -> None:
+    """Store a stage again as `write` leaves its folder."""
+    entry = store.find(fingerprint)
+    assert entry is not None
+    record, golds = entry.record, entry.golds
+    del record["files"]
+    for name in (STAGE_FILE, COMPLETE):
+        (entry.folder / name).unlink()
+    write(entry.folder)
+    seal(entry.folder, record, [golds] if golds is not None else [])
+
+
+def put_values(store: Store, fingerprint: str, name: str, **values: Any) -> None:
+    """Store a stage again with other values in one of its JSON files."""
+    change(store, fingerprint, lambda folder: write_json(folder / name, {**read_json(folder / name), **values}))
+
+
+def put_modules(plan: Plan, store: Store) -> None:
+    """Weights for every training, which nothing reads."""
+    for node in plan.nodes:
+        if node.kind == "train":
+            change(store, node.fingerprint, lambda folder: (folder / MODULE_FILE).write_bytes(b"weights"))
+
+
+def _gold(task_format: TaskFormat, number: int, row: int) -> Any:
+    """What a prediction of the format is compared with; number: 0, 1 or 2, drawn for the row."""
+    match task_format:
+        case Classification():
+            return LABELS[number]
+        case Tagging():
+            return ["O", "B-PER", "I-PER", "O", "B-LOC"][number:]
+        case QuestionAnswering():
+            return [f"answer {row} of {number}", f"answer {row}"]
+        case Retrieval():
+            return [f"candidate {row}"]
+        case _:
+            return row
+
+
+def _prediction(task_format: TaskFormat, gold: Any, is_right: bool) -> Any:
+    match task_format:
+        case Tagging():
+            return gold if is_right else ["O"] * len(gold)
+        case QuestionAnswering():
+            # A wrong answer shares a word with the right one, so that F1 exceeds exact match.
+            return gold[0] if is_right else "another answer"
+        case Classification():
+            return gold if is_right else "wrong"
+        case Retrieval():
+            return gold if is_right else ["another candidate"]
+        case _:
+            return gold if is_right else -1
+
+
+def everywhere(model: ModelSpec | Train, task: Task, **fields) -> list[Evaluate]:
+    return [Evaluate(model, task, language, **fields) for language in task.languages]
+
+
+def planned(
+    sources: Sources, *evaluates: list[Evaluate], name: str = "question", suites: tuple[Suite, ...] = ()
+) -> Plan:
+    evaluations = tuple(one for group in evaluates for one in group)
+    return make_plan(Recipe(name, evaluations, "A question?", suites=suites), sources)

@@ -1,0 +1,242 @@
+"""Every combination of architecture, format, method and start, and a small choice of them that covers all pairs.
+
+Run as a program it writes docs/support.md.
+"""
+
+import itertools
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from adaptx.catalog import COPA, LAREQA, MNLI, NTREX_MLM, RTE, SIB200, SQUAD, UDPOS
+from adaptx.catalog.models import FAMILIES
+from adaptx.catalog.reading import FRAMING, PADDED
+from adaptx.planning.support import BOTTLENECK_REFUSED, refusal
+from adaptx.specs import (
+    Attention,
+    Bottleneck,
+    Evaluate,
+    Full,
+    Fuse,
+    Gate,
+    Linear,
+    Lora,
+    Merge,
+    Merged,
+    Method,
+    ModelFamily,
+    ModelSpec,
+    NoHead,
+    Pretrained,
+    Sequential,
+    Shape,
+    Stack,
+    Start,
+    Task,
+    Train,
+)
+from support import checkpoints, tiny
+
+PAGE = Path(__file__).parents[2] / "docs" / "support.md"
+ALL = "ADAPTX_MATRIX"
+"""Set in the environment, all combinations are tried and not the choice alone (`make matrix`)."""
+ARCHITECTURES = (*tiny.ARCHITECTURES, *checkpoints.KINDS)
+WHOLE = (*tiny.ARCHITECTURES, "mt5", "llama", "bloom")
+"""One or more of each family, and one with fused linear maps: tried with every format and start."""
+FULL, LORA, BOTTLENECK = Full(), Lora(2, 4), Bottleneck(4)
+FORMATS: dict[str, Task] = {
+    "classification": MNLI,
+    "multiple choice": COPA,
+    "tagging": UDPOS,
+    "question answering": SQUAD,
+    "retrieval": LAREQA,
+    "masked language modelling": NTREX_MLM,
+}
+METHODS: dict[str, Method] = {"Full": FULL, "Lora": LORA, "Bottleneck": BOTTLENECK}
+ANOTHER: dict[Method, Method] = {FULL: LORA, LORA: BOTTLENECK, BOTTLENECK: LORA}
+STARTS = (
+    "Pretrained",
+    "Sequential",
+    "Sequential after another method",
+    "Stack",
+    "Stack on another method",
+    "Fuse by attention",
+    "Fuse by a gate",
+    "Merged",
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination, by names."""
+
+    architecture: str
+    format: str
+    method: str
+    start: str
+
+    @property
+    def pairs(self) -> set[tuple[tuple[str, str], ...]]:
+        """Those that are tried here: of most architectures formats are tried in tests/test_families_pipeline.py, and
+        starts, which ask no more of an architecture than its sites, on one of its kin.
+        """
+        found = set(itertools.combinations(vars(self).items(), 2))
+        if self.architecture not in WHOLE:
+            found.discard((("architecture", self.architecture), ("start", self.start)))
+            if self.format != "masked language modelling":
+                found.discard((("architecture", self.architecture), ("format", self.format)))
+        return found
+
+    def train(self, model: ModelSpec) -> Train:
+        """A short training over short intermediate ones."""
+        task, method = few(FORMATS[self.format]), METHODS[self.method]
+        return training(model, task, method, self._start(model, method))
+
+    def evaluate(self, model: ModelSpec) -> Evaluate:
+        train = self.train(model)
+        (task,) = train.tasks
+        return Evaluate(train, task, task.evaluation[0].language)
+
+    def _start(self, model: ModelSpec, method: Method) -> Start:
+        def earlier(trained: Method) -> tuple[Train, Train]:
+            first, second = (training(model, few(task), trained, Pretrained()) for task in (SIB200, RTE))
+            return first, second
+
+        match self.start:
+            case "Sequential":
+                return Sequential(earlier(method)[0])
+            case "Sequential after another method":
+                return Sequential(earlier(ANOTHER[method])[0])
+            case "Stack":
+                return Stack(earlier(method))
+            case "Stack on another method":
+                return Stack(earlier(ANOTHER[method]))
+            case "Fuse by attention":
+                return Fuse(earlier(method), Attention())
+            case "Fuse by a gate":
+                return Fuse(earlier(method), Gate())
+            case "Merged":
+                return Merged(Merge(earlier(method), Linear(), NoHead()))
+            case _:
+                return Pretrained()
+
+
+def training(model: ModelSpec, task: Task, method: Method, start: Start) -> Train:
+    setting = tiny.config(max_steps=2, batch_size=4, max_length=32)
+    return Train(model, task, method, setting, start, limit=40)
+
+
+def few(task: Task) -> Task:
+    """The task with one training set and one that is scored."""
+    from dataclasses import replace
+
+    return replace(
+        task,
+        train=task.train[:1],
+        development=(),
+        evaluation=(task.evaluation or task.development or task.train)[:1],
+        pool=task.pool[:1],
+    )
+
+
+def tasks() -> list[Task]:
+    return [few(task) for task in (*FORMATS.values(), SIB200, RTE)]
+
+
+def cells() -> list[Cell]:
+    every = itertools.product(ARCHITECTURES, FORMATS, METHODS, STARTS)
+    return [Cell(*names) for names in every]
+
+
+def refused() -> dict[Cell, str]:
+    """Combinations with the reason that planning gives, for checkpoints of any name."""
+    found: dict[Cell, str] = {}
+    for cell in cells():
+        train = cell.train(planned(cell.architecture))
+        stages = (*train.inputs, train, cell.evaluate(train.model))
+        if (reason := next((each for stage in stages if (each := refusal(stage))), None)) is not None:
+            found[cell] = reason
+    return found
+
+
+def chosen() -> list[Cell]:
+    """Few combinations in which every pair of names occurs that occurs in any: the one with most new pairs next."""
+    without = refused()
+    left = [cell for cell in cells() if cell not in without]
+    missing = set().union(*(cell.pairs for cell in left))
+    found: list[Cell] = []
+    while missing:
+        best = max(left, key=lambda cell: len(cell.pairs & missing))
+        found.append(best)
+        missing -= best.pairs
+    return found
+
+
+def planned(architecture: str) -> ModelSpec:
+    """A checkpoint of which planning knows no more than the architecture."""
+    family = FAMILIES[architecture]
+    shape = Shape(
+        architecture, 2, 32, 64, 4, 100, 128, decoder_layers=2 if family is ModelFamily.ENCODER_DECODER else 0
+    )
+    framing = FRAMING[family]
+    return ModelSpec(f"tiny/{architecture}", family, framing, framing, shape=shape)
+
+
+def tried() -> list[Cell]:
+    if not os.environ.get(ALL):
+        return chosen()
+    without = refused()
+    return [cell for cell in cells() if cell not in without]
+
+
+def page() -> str:
+    """docs/support.md"""
+    direct, without = set(chosen()), refused()
+    reasons = list(dict.fromkeys(_plain(reason) for reason in without.values()))
+    parts = [
+        "# What can be combined",
+        "",
+        "Written by `PYTHONPATH=tests python -m support.matrix` from `adaptx/planning/support.py`; a test holds it.",
+        "",
+        "`direct`: trained and evaluated on a tiny model in `make test`. `pairwise`: every two of its parts are (an "
+        f"architecture with each start on {', '.join(WHOLE)} alone), and all of it is in `make matrix`. A number: "
+        "refused when planning, for the reason below.",
+        "",
+    ]
+    for method in METHODS:
+        parts += [f"## {method}", "", f"| | {' | '.join(STARTS)} |", "|---" * (len(STARTS) + 1) + "|"]
+        for name, architecture in itertools.product(FORMATS, ARCHITECTURES):
+            row = [Cell(architecture, name, method, start) for start in STARTS]
+            shown = [
+                str(reasons.index(_plain(without[cell])) + 1)
+                if cell in without
+                else "direct"
+                if cell in direct
+                else "pairwise"
+                for cell in row
+            ]
+            parts.append(f"| {name}, {architecture} | {' | '.join(shown)} |")
+        parts.append("")
+    parts += ["## Why it is refused", ""]
+    parts += [f"{number}. {reason}" for number, reason in enumerate(reasons, 1)]
+    parts += ["", "## Architectures", "", "| `model_type` | family | |", "|---|---|---|"]
+    for model_type, family in FAMILIES.items():
+        parts.append(f"| {model_type} | {family.value} | {'; '.join(_said(model_type))} |")
+    return "\n".join(parts) + "\n"
+
+
+def _said(model_type: str) -> Iterable[str]:
+    yield f"read in padded rows: it {PADDED[model_type]}" if model_type in PADDED else "read in packed rows"
+    yield "in the tables above" if model_type in ARCHITECTURES else "its layers are tested for memory alone"
+    if (reason := BOTTLENECK_REFUSED.get(model_type)) is not None:
+        yield reason
+
+
+def _plain(reason: str) -> str:
+    """A reason without the names of a stage that stand before it."""
+    return reason.rpartition(": ")[2] if ": " in reason else reason
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

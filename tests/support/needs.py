@@ -1,0 +1,32 @@
+"""What a test needs that need not be installed: adapters, which holds transformers below 5, and bitsandbytes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from adaptx.planning import support
+
+HAS_ADAPTERS = support._has_adapters()
+adapters = pytest.mark.skipif(not HAS_ADAPTERS, reason="needs the adapters library: pip install 'adaptx[bottleneck]'")
+
+HAS_BITSANDBYTES = support._has_bitsandbytes()
+bitsandbytes = pytest.mark.skipif(not HAS_BITSANDBYTES, reason="needs bitsandbytes: pip install 'adaptx[quant]'")
+
+
+def at_hand(value: Any) -> bool:
+    """Whether this method, or this stage and all it starts from, can run here."""
+    return HAS_ADAPTERS or "Bottleneck(" not in repr(value)
+
+
+def each(cases: Mapping[str, Any], names: bool = False) -> list[Any]:
+    """Parameters of a test: the cases, or their names; those that need adapters are skipped where it is not."""
+    return [
+        pytest.param(name if names else case, id=name, marks=() if at_hand(case) else adapters)
+        for name, case in cases.items()
+    ]
+
+
+def plan_with_adapters(patch: pytest.MonkeyPatch) -> None:
+    """Plan as if the library were there."""
+    patch.setattr(support, "_has_adapters", lambda: True)

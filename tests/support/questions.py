@@ -1,0 +1,136 @@
+"""The pages of the research questions, made of their recipes' docstrings, what planning says they cost, and the answers
+of their small sizes.
+
+Run as a program it writes docs/questions/.
+"""
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from adaptx.catalog.gpus import UTILISATION
+from adaptx.cli.views.sizes import gib
+from adaptx.costs.gpus import GpuCost, GpuCosts, gpu_costs
+from adaptx.costs.stages import cost
+from adaptx.planning.plan import Plan, make_plan
+from adaptx.planning.recipe_file import load_recipe
+from adaptx.sources.sources import Sources
+
+ROOT = Path(__file__).parents[2]
+PAGES = ROOT / "docs" / "questions"
+RESULTS = ROOT / "docs" / "results"
+COUNTS = {
+    # Recipe -> trainings and evaluations, full size and small.
+    "phang2020": ((249, 5752), (27, 147)),
+    "model_size": ((324, 8360), (12, 48)),
+    "sub1b_gap": ((174, 3120), (34, 144)),
+    "compute_budget": ((222, 2550), (13, 42)),
+    "mt5_multilingual": ((171, 2736), (30, 108)),
+    "scale_1b_7b": ((483, 7980), (6, 24)),
+    "peft_tradeoff": ((228, 1536), (44, 192)),
+}
+
+
+def file(name: str) -> Path:
+    return ROOT / "recipes" / f"{name}.py"
+
+
+def imported(name: str) -> ModuleType:
+    """A recipe's file as a module."""
+    spec = importlib.util.spec_from_file_location(name, file(name))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def planned(name: str, size: str) -> Plan:
+    """Planned with no network and nothing at hand."""
+    return make_plan(load_recipe(file(name), {"size": size}), Sources(None))
+
+
+def page(name: str) -> str:
+    """docs/questions/<name>.md"""
+    question, *paragraphs = (imported(name).__doc__ or "").strip().split("\n\n")
+    full, small = (priced(planned(name, size)) for size in ("full", "small"))
+    parts = [
+        f"# {question}",
+        *paragraphs,
+        "## What the full size costs",
+        f"`adaptx plan recipes/{name}.py` says, with nothing stored:",
+        "\n".join(
+            (
+                "| one GPU | hours | peak memory | trainings that do not fit |",
+                "|:--|--:|--:|:--|",
+                *(_line(each) for each in full.each),
+            )
+        ),
+        _caption(full),
+        f"That is {_count(name, 0)}. The small size has {_count(name, 1)}: "
+        f"{_minutes(small)} minutes on two CPU cores at 90 GFLOP/s, by the same count.",
+        "## What was measured at small size",
+        *_measured(name),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _measured(name: str) -> tuple[str, ...]:
+    """The report's answers, from the page of results."""
+    results = (RESULTS / f"{name}.md").read_text(encoding="utf-8")
+    answers = re.findall(r"^\*\*(\S+: .+\.)\*\*$", results, re.MULTILINE)
+    if not answers:
+        return (f"It has not been run yet; [its page](../results/{name}.md) says how.",)
+    return (
+        "With few rows and small models, of which alone it speaks:",
+        "\n".join(f"- {each}" for each in answers),
+        f"The tables, what it was run with, and what else may explain it: [results](../results/{name}.md).",
+    )
+
+
+def priced(plan: Plan) -> GpuCosts:
+    return gpu_costs(plan.nodes, {node.fingerprint: cost(node.stage) for node in plan.nodes})
+
+
+def _line(each: GpuCost) -> str:
+    if each.peak_memory_bytes is None:
+        return f"| {each.gpu.name} | {each.hours:,.1f} | not predicted | not predicted |"
+    fitting = [
+        f"{each.too_large} at no micro-batch" if each.too_large else "",
+        f"{each.with_checkpointing} but with `--checkpointing`" if each.with_checkpointing else "",
+    ]
+    large = "; ".join(filter(None, fitting)) or "none"
+    return f"| {each.gpu.name} | {each.hours:,.1f} | {gib(each.peak_memory_bytes)} | {large} |"
+
+
+def _caption(costs: GpuCosts) -> str:
+    parts = [
+        f"Hours are at an assumed {UTILISATION:.0%} of the data sheet's bf16 peak, one stage after the other; peak "
+        "memory is that of the largest training, with texts as long as it lets them be."
+    ]
+    if costs.uncounted:
+        parts.append(f"{costs.uncounted} stages are not counted, as their rows are not known without the data.")
+    if costs.unpredicted:
+        parts.append(
+            f"Memory is not predicted for {', '.join(costs.unpredicted)}: `adaptx memory MODEL` traces a step."
+        )
+    return " ".join(parts)
+
+
+def _count(name: str, place: int) -> str:
+    trainings, evaluations = COUNTS[name][place]
+    return f"{trainings:,} trainings and {evaluations:,} evaluations"
+
+
+def _minutes(costs: GpuCosts) -> str:
+    first = costs.each[0]
+    return f"{first.hours * 60 * first.gpu.assumed_flops_per_second / 90e9:.0f}"
+
+
+if __name__ == "__main__":
+    PAGES.mkdir(exist_ok=True)
+    for each in COUNTS:
+        (PAGES / f"{each}.md").write_text(page(each), encoding="utf-8")
