@@ -6,12 +6,12 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.identities import ANSWERS, BITEXT, NLI, OneDigest, key
+from support.identities import ANSWERS, BITEXT, NLI, key
 from support.mutations import mutations
 
 from adaptx.catalog import LAREQA, SIB200, SNLI, SQUAD_V2, WIKIPEDIA_MLM
 from adaptx.planning.framings import evaluation_framing, training_framing
-from adaptx.planning.identity import Identities, inputs_read
+from adaptx.planning.identity import inputs_read
 from adaptx.planning.recipe_file import edited
 from adaptx.specs import (
     Attention,
@@ -41,7 +41,6 @@ from adaptx.specs import (
     Uniform,
     Weighted,
 )
-from adaptx.specs.plain import from_plain, to_plain
 
 TEXT = dataclasses.replace(
     WIKIPEDIA_MLM, train=WIKIPEDIA_MLM.train[:2], development=WIKIPEDIA_MLM.development[:2], evaluation=()
@@ -122,38 +121,12 @@ def test_how_a_limit_draws_is_identity_and_nothing_without_one() -> None:
     assert key(grouped(whole, None)) == key(grouped(whole, "one"))
 
 
-def test_fusions_by_attention_are_what_they_were_before_there_were_other_rules() -> None:
-    start = Identities(OneDigest()).of(TRAININGS["fuse"]).json["start"]
-    assert start == {"type": "Fuse", "inputs": [key(stage) for stage in FUSE.stages], "regularisation": 0.01}
-    stored = to_plain(FUSE)
-    del stored["mixing"]
-    assert from_plain({**stored, "regularisation": 0.5}) == dataclasses.replace(FUSE, mixing=Attention(None, 0.5))
+def test_fusions_by_other_rules_are_other_trainings() -> None:
     rules = (Attention(), Attention(rank=4), Attention(regularisation=0.1), Gate(), Gate(width=4))
     found = {
         key(dataclasses.replace(TRAININGS["fuse"], start=dataclasses.replace(FUSE, mixing=rule))) for rule in rules
     }
     assert len(found) == len(rules)
-
-
-def test_only_trainings_over_several_frozen_adapters_tell_their_order() -> None:
-    def over(*stages: Train, method=ADAPTER.method) -> Train:
-        return Train(MODEL, NLI, method, LAST, Stack(stages), framing=HIDDEN)
-
-    def told(train: Train) -> bool:
-        return "adapters" in Identities(OneDigest()).of(train).json
-
-    other = dataclasses.replace(ADAPTER, limit=9)
-    alone = (
-        ADAPTER,
-        over(ADAPTER),
-        over(LORA, dataclasses.replace(LORA, limit=9)),
-        over(ADAPTER, LORA),
-        *TRAININGS.values(),
-    )
-    assert not any(told(each) for each in alone)
-    assert told(over(ADAPTER, other))
-    assert told(over(ADAPTER, other, LORA, method=Lora()))
-    assert told(Train(MODEL, NLI, Bottleneck(4), LAST, Sequential(over(ADAPTER, method=Bottleneck(8)))))
 
 
 def test_the_checkpoints_own_framing_counts_where_none_is_given() -> None:

@@ -218,7 +218,6 @@ def test_masked_texts_count_as_the_language_they_are_in(world):
 
 def test_weights_come_back_from_disk(tmp_path):
     weights = MixingWeights(9, (PlaceWeights(0, "query", (0.25, 0.75)), PlaceWeights(1, "query", (0.5, 0.5))))
-    assert load_mixing(tmp_path) is None
     save_mixing(weights, ("snli", "sib200"), ("aa", "bb"), tmp_path)
     assert load_mixing(tmp_path) == weights
     file = tmp_path / FILE
@@ -253,11 +252,11 @@ def plan(tmp_path, plans_with_adapters):
     )
 
 
-def put_weights(plan, store, without=()):
+def put_weights(plan, store):
     """Weights that differ by language, layer and site, in every evaluation of a fused model."""
     for node in plan.nodes:
         stage = node.stage
-        if not isinstance(stage, Evaluate) or not isinstance(stage.model.start, Fuse) or stage.language in without:
+        if not isinstance(stage, Evaluate) or not isinstance(stage.model.start, Fuse):
             continue
         sites = stage.model.method.sites if isinstance(stage.model.method, Lora) else ("adapter_fusion",)
         places = []
@@ -280,10 +279,8 @@ def test_the_report_shows_what_each_language_draws_on(plan, tmp_path):
     assert names >= {"mixing_weights.nli.1.png", "mixing_weights.nli.2.png", "mixing.csv"}
     page = report.html.read_text()
     assert "What fusion draws on" in page
-    assert "Not all weights are stored" not in page
     assert not re.search(r"""(src|href)=["'](?!data:|#)""", page)
-    mixed, without = mixed_variants(measure(plan, store), TARGET)
-    assert without == []
+    mixed = mixed_variants(measure(plan, store), TARGET)
     assert [each.label for each in mixed] == ["lora-r8 · Fuse · snli+sib200", "bottleneck-f16 · Fuse · snli+sib200"]
     lora, adapters = mixed
     assert (lora.modules, lora.layers, lora.sites) == (("snli", "sib200"), [0, 1], ["query", "value"])
@@ -297,20 +294,6 @@ def test_the_report_shows_what_each_language_draws_on(plan, tmp_path):
     assert len(frame) == len(TARGET.languages) * (2 * 2 * 2 * 2 + 2 * 2)
     assert set(frame["module"]) == {"snli", "sib200"}
     assert frame.groupby(["fingerprint", "layer", "site"])["weight"].sum().tolist() == pytest.approx([1.0] * 40)
-
-
-def test_weights_that_were_not_kept_are_said_to_be_missing(plan, tmp_path):
-    sources, plan = plan
-    store = Store(tmp_path / "store")
-    fill(plan, store, sources)
-    report = write_report(plan, store, tmp_path / "none")
-    assert report.mixing_csv is None
-    assert not [file for file in report.files if "mixing" in file.name]
-    assert "Not all weights are stored of lora-r8 · Fuse · snli+sib200; bottleneck-f16" in report.html.read_text()
-    put_weights(plan, store, without=("ko",))
-    report = write_report(plan, store, tmp_path / "some")
-    assert [file.name for file in report.files if "mixing_weights" in file.name] != []
-    assert "Not all weights are stored" in report.html.read_text()
 
 
 def test_two_rules_over_the_same_modules_are_told_apart_by_their_own_fields(plan, tmp_path):

@@ -93,6 +93,8 @@ def test_report_is_whole_and_self_contained(model, sources, store, tmp_path) -> 
         "scores.json",
         "tables.tex",
         "families.nli.png",
+        "mixing.csv",
+        "mixing_weights.nli.1.png",
         "pareto.nli.png",
         "pareto.tatoeba.png",
         "gain_heatmap.nli.png",

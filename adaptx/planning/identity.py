@@ -5,18 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from adaptx.planning.framings import evaluation_framing, read_in, search_framing, training_framing
-from adaptx.planning.lineage import head_task, lineage, reader
+from adaptx.planning.lineage import head_task, reader
 from adaptx.sources.modules import module_digest
 from adaptx.sources.sources import Place, Sources
 from adaptx.specs import (
-    Attention,
     Best,
-    Bottleneck,
     Evaluate,
     Fuse,
     Merge,
     Merged,
-    MixingRule,
     Mixture,
     ModelSpec,
     ModuleSource,
@@ -34,10 +31,10 @@ from adaptx.specs import (
 from adaptx.specs.fingerprint import Json, canonical, canonical_fingerprint, fingerprint
 from adaptx.specs.merge import Searched, searched
 
-TRAIN_VERSION = 2
-"""Raised when the same spec would train to another result than before."""
-MERGE_VERSION = 2
-EVALUATE_VERSION = 2
+TRAIN_VERSION = 3
+"""Raised when the same spec would train to another result than before, or its identity is written in another way."""
+MERGE_VERSION = 3
+EVALUATE_VERSION = 3
 
 Pick = Callable[[Place], str | None]
 
@@ -114,7 +111,6 @@ class Identities:
             "method": self._plain(train.method, "method"),
             "config": self._plain(train.config, "config"),
             "start": _start(train.start, [self._taken(source, inputs) for source in train.taken]),
-            **_order(train),
             "head": self._plain(train.head, "head"),
             "tasks": [self._trained(train, task, pick) for task in train.tasks],
             "sampling": self._plain(train.task.sampling, "task.sampling") if isinstance(train.task, Mixture) else None,
@@ -193,10 +189,12 @@ class Identities:
         return self._scored_sets[key]
 
     def _weights(self, model: ModelSpec, pick: Pick) -> dict[str, Json]:
-        """A checkpoint's weights; a whole one is written as it was before checkpoints could be cut or quantised."""
-        cut: dict[str, Json] = {} if model.layers is None else {"layers": model.layers}
-        stored: dict[str, Json] = {} if model.quantised is None else {"quantised": model.quantised.value}
-        return {"weights": pick(self.place(model)), **cut, **stored}
+        """Return a checkpoint's weights, with how many of its layers are kept and in how few bits."""
+        return {
+            "weights": pick(self.place(model)),
+            "layers": model.layers,
+            "quantised": None if model.quantised is None else model.quantised.value,
+        }
 
     def _plain(self, value: Any, path: str) -> Json:
         """Canonical JSON of a spec, made once: stages by the thousand read the same rows with the same settings."""
@@ -272,22 +270,7 @@ def _start(start: Start, taken: list[Json]) -> Json:
             body["inputs"] = taken
         case Fuse(_, mixing):
             body["inputs"] = taken
-            body.update(_mixing(mixing))
+            body["mixing"] = canonical(mixing, "start.mixing")
         case _:
             pass
     return body
-
-
-def _mixing(mixing: MixingRule) -> dict[str, Json]:
-    match mixing:
-        case Attention(rank=None, regularisation=regularisation):
-            # As it was written before there were other rules: fusions stored then are found again.
-            return {"regularisation": canonical(regularisation, "start.mixing.regularisation")}
-        case _:
-            return {"mixing": canonical(mixing, "start.mixing")}
-
-
-def _order(train: Train) -> dict[str, Json]:
-    """Over two frozen adapters or more a training was once built in an order that differed from process to process."""
-    stacked = sum(isinstance(stage.method, Bottleneck) for stage in lineage(train).frozen)
-    return {"adapters": "lowest first"} if stacked > 1 else {}

@@ -58,27 +58,22 @@ class Mixed:
         return np.array([[self.places[layer, site].mean(axis=0) for site in self.sites] for layer in self.layers])
 
 
-def mixed_variants(measurements: Measurements, task: Task) -> tuple[list[Mixed], list[str]]:
-    """The task's fused variants with their weights, and the labels of those whose weights are not all there."""
+def mixed_variants(measurements: Measurements, task: Task) -> list[Mixed]:
+    """Return the task's fused variants with their weights."""
     variants: dict[str, list[Variant]] = {}
     for variant in measurements.variants(task.name):
         if _fused(variant.first) is not None:
             variants.setdefault(variant.label, []).append(variant)
     mixed: list[Mixed] = []
-    without: list[str] = []
     for label, seeds in variants.items():
         model = _fused(seeds[0].first)
         assert model is not None
         weights: dict[str, list[MixingWeights]] = {}
         for measured in (each for seed in seeds for each in seed.languages.values()):
-            if measured.mixing is not None:
-                weights.setdefault(measured.evaluate.language, []).append(measured.mixing)
-        kept = sum(map(len, weights.values()))
-        if kept < sum(len(seed.languages) for seed in seeds):
-            without.append(label)
-        if kept:
-            mixed.append(Mixed(label, task, fused_names(model), weights))
-    return mixed, without
+            assert measured.mixing is not None, f"{measured.evaluate}: a fused model's evaluation keeps its weights"
+            weights.setdefault(measured.evaluate.language, []).append(measured.mixing)
+        mixed.append(Mixed(label, task, fused_names(model), weights))
+    return mixed
 
 
 def mixing_frame(measurements: Measurements) -> Any:

@@ -99,10 +99,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Section:
-    """What the page shows of one task. scores: metric -> its tables. mixing: heat maps of fused variants' weights.
-
-    unmixed: labels of fused variants whose weights are not all stored.
-    """
+    """What the page shows of one task. scores: metric -> its tables. mixing: heat maps of fused variants' weights."""
 
     task: Task
     summary: str
@@ -115,7 +112,6 @@ class Section:
     heatmap: Path | None
     quality: Path | None
     mixing: tuple[Path, ...]
-    unmixed: tuple[str, ...]
 
     @property
     def figures(self) -> tuple[Path | None, ...]:
@@ -215,7 +211,7 @@ def missing_text(missing: Sequence[str]) -> str:
 
 def _section(task: Task, measurements: Measurements, gains: Sequence[Gain], out: Path) -> Section:
     metric, name = task.metrics[0], re.sub(r"[^\w.-]", "_", task.name)
-    mixed, unmixed = mixed_variants(measurements, task)
+    mixed = mixed_variants(measurements, task)
     return Section(
         task,
         in_short(task, gains),
@@ -230,7 +226,6 @@ def _section(task: Task, measurements: Measurements, gains: Sequence[Gain], out:
         tuple(
             mixing_heatmap(each, out / f"mixing_weights.{name}.{number}.png") for number, each in enumerate(mixed, 1)
         ),
-        tuple(unmixed),
     )
 
 

@@ -18,10 +18,6 @@ OUTSIDE = {"outside_identity": True}
 """Metadata of a dataclass field that does not change the result (a label, a licence, a path): not in identity."""
 
 
-ADDED_LATER = {"added_later": True}
-"""Metadata of a field that stages were stored without: at its default it is not in identity, and they are found."""
-
-
 def is_outside_identity(field: dataclasses.Field[Any]) -> bool:
     return bool(field.metadata.get("outside_identity"))
 
@@ -53,9 +49,7 @@ def canonical(value: Any, path: str = "spec") -> Json:
                 raise ValueError(f"{path} has keys that are not strings: {sorted(map(repr, value))}; use string keys")
             return {key: canonical(value[key], f"{path}.{key}") for key in sorted(value)}
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            fields = [
-                field for field in dataclasses.fields(value) if not _is_left_out(field, getattr(value, field.name))
-            ]
+            fields = [field for field in dataclasses.fields(value) if not is_outside_identity(field)]
             body = {field.name: canonical(getattr(value, field.name), f"{path}.{field.name}") for field in fields}
             return {"type": type(value).__name__, **body}
         case _:
@@ -63,10 +57,6 @@ def canonical(value: Any, path: str = "spec") -> Json:
                 f"{path} is a {type(value).__name__} ({value!r}), which has no stable form across processes: "
                 "use numbers, strings, tuples, enums or frozen dataclasses"
             )
-
-
-def _is_left_out(field: dataclasses.Field[Any], value: Any) -> bool:
-    return is_outside_identity(field) or (bool(field.metadata.get("added_later")) and value == field.default)
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)

@@ -1,12 +1,10 @@
 """Methods: which parameters of the backbone a training changes."""
 
 from collections.abc import Sequence
-from dataclasses import field
 from typing import Literal
 
 from adaptx.errors import UserError
 from adaptx.specs.checked import spec
-from adaptx.specs.fingerprint import ADDED_LATER
 from adaptx.specs.ranges import Count, Positive, ShareBelowOne
 
 SITES = ("query", "key", "value", "output", "up", "down")
@@ -63,9 +61,9 @@ class Lora:
     alpha: Positive = 16.0
     dropout: ShareBelowOne = 0.0
     sites: tuple[str, ...] = ("query", "value")
-    bias: bool = field(default=False, metadata=ADDED_LATER)
-    ranks: tuple[tuple[str, Count], ...] = field(default=(), metadata=ADDED_LATER)
-    alphas: tuple[tuple[str, Positive], ...] = field(default=(), metadata=ADDED_LATER)
+    bias: bool = False
+    ranks: tuple[tuple[str, Count], ...] = ()
+    alphas: tuple[tuple[str, Positive], ...] = ()
 
     def __post_init__(self) -> None:
         unknown = [site for site in self.sites if site not in SITES]

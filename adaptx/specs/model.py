@@ -7,7 +7,7 @@ from dataclasses import field, replace
 from adaptx.errors import UserError
 from adaptx.specs.architecture import ARCHITECTURES, ATTENTION, Architecture, ModelFamily
 from adaptx.specs.checked import spec
-from adaptx.specs.fingerprint import ADDED_LATER, OUTSIDE
+from adaptx.specs.fingerprint import OUTSIDE
 from adaptx.specs.hashing import keep_hash
 from adaptx.specs.method import FUSED
 from adaptx.specs.names import check_file_name
@@ -41,7 +41,7 @@ class Hidden:
     pooling: Pooling = Pooling.MEAN
     prefix: str = ""
     centred: bool = False
-    bidirectional: bool = field(default=False, metadata=ADDED_LATER)
+    bidirectional: bool = False
 
 
 @keep_hash

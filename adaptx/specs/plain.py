@@ -29,25 +29,24 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(value: Any) -> Any:
-    """The spec that `to_plain` wrote.
+    """Return the spec that `to_plain` wrote.
 
     Raises:
-        ValueError: a type or field is not known (the store was written by another version).
+        ValueError: its types and fields are not those of this version of adaptx.
     """
     if not isinstance(value, dict):
         return value
     body = dict(typing.cast(dict[str, Any], value))
     name = body.pop("type")
-    if name == "Fuse" and "regularisation" in body:
-        # Stored before there were several mixing rules.
-        body["mixing"] = to_plain(mixing.Attention(regularisation=body.pop("regularisation")))
     cls = _TYPES.get(name)
     if cls is None:
         raise ValueError(f"the stored spec has a {name}, which this version of adaptx does not know")
     hints = typing.get_type_hints(cls)
-    unknown = set(body) - {field.name for field in dataclasses.fields(cls)}
-    if unknown:
-        raise ValueError(f"the stored {name} has fields this version does not know: {sorted(unknown)}")
+    known = {field.name for field in dataclasses.fields(cls)}
+    if unknown := sorted(set(body) - known):
+        raise ValueError(f"the stored {name} has fields this version does not know: {unknown}")
+    if missing := sorted(known - set(body)):
+        raise ValueError(f"the stored {name} lacks fields that this version has: {missing}")
     return cls(**{key: _restore(item, hints[key]) for key, item in body.items()})
 
 

@@ -61,14 +61,12 @@ def save_mixing(
     write_json(folder / FILE, body)
 
 
-def load_mixing(folder: Path) -> MixingWeights | None:
-    """What an evaluation's folder holds; None where it holds none (no fusion, or stored before they were kept).
+def load_mixing(folder: Path) -> MixingWeights:
+    """Return the weights in the folder of a fused model's evaluation.
 
     Raises:
-        UserError: a later version wrote it.
+        UserError: another version wrote them.
     """
-    if not (folder / FILE).is_file():
-        return None
     body = read_json(folder / FILE)
     if body["version"] != VERSION:
         raise UserError(f"{folder / FILE}: version {body['version']}, this adaptx reads {VERSION}; upgrade adaptx")

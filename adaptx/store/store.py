@@ -240,7 +240,7 @@ class Store:
         try:
             record = self._seals.record(folder)
             entry = Entry(folder, kind, record["fingerprint"], record["nominal"], self._seals)
-            if record.get("kind", kind) != kind or not folder.name.endswith(f"-{entry.fingerprint[:8]}"):
+            if record["kind"] != kind or not folder.name.endswith(f"-{entry.fingerprint[:8]}"):
                 raise Damaged(folder, folder, f"stage.json says it is {record['name']}-{entry.fingerprint[:8]}")
             if was_left_out:
                 entry.checked(weights=True)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from adaptx.catalog import find_model
 from adaptx.planning.identity import golds_digest
-from adaptx.planning.naming import factors, path
+from adaptx.planning.naming import factors, fused_names, path
 from adaptx.planning.plan import Plan, make_plan, stage_record
 from adaptx.sources.sources import Sources
 from adaptx.specs import (
@@ -22,6 +22,7 @@ from adaptx.specs import (
     Evaluate,
     Exposure,
     Full,
+    Fuse,
     Method,
     ModelSpec,
     Pretrained,
@@ -39,6 +40,7 @@ from adaptx.specs import (
 )
 from adaptx.specs.plain import to_plain
 from adaptx.store.integrity import COMPLETE, MODULE_FILE, STAGE_FILE, seal
+from adaptx.store.mixing import MixingWeights, PlaceWeights, save_mixing
 from adaptx.store.store import Store, read_json, write_json
 
 CONFIG = TrainConfig(learning_rate=1e-3, epochs=1, dropout=0.0)
@@ -183,6 +185,10 @@ def fill(
                     "memory_measure": "resident set above the level before the model loads",
                 },
             )
+            if isinstance(trained, Train) and isinstance(trained.start, Fuse):
+                count = len(trained.start.stages)
+                places = (PlaceWeights(0, "query", (1 / count,) * count),)
+                save_mixing(MixingWeights(9, places), fused_names(trained), ("0" * 64,) * count, folder)
 
 
 def change(store: Store, fingerprint: str, write: Callable[[Path], object]) -> None:
