@@ -1,94 +1,276 @@
-"""A recipe as the command line names it: the options that change identity, and the plan they open."""
+"""A recipe opened over a store and data: what notebooks and the command line both call.
 
-import itertools
-import shlex
+study = adaptx.open("recipes/quickstart.py", data="sample")
+study.plan
+study.run()
+study.gains()
+"""
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from adaptx.errors import UserError
+from adaptx.errors import StagesFailed, UserError
+from adaptx.planning.damage import left_out_lines
 from adaptx.planning.plan import Plan, make_plan
-from adaptx.planning.recipe_file import load_recipe
+from adaptx.planning.recipe_file import edited, load_recipe
 from adaptx.sources.modules import modules_in
 from adaptx.sources.sources import Resolve, Sources
+from adaptx.specs import Recipe, Resources
 from adaptx.specs.training import PRECISIONS, Precision, precision_refusal
 from adaptx.store.store import Store
 
+if TYPE_CHECKING:
+    from adaptx.display.plan_table import PlanTable
+    from adaptx.display.progress import Watcher
+    from adaptx.execution.schedule import Summary
+    from adaptx.report.report import Report
+
 DEFAULT_STORE = Path("adaptx-store")
+_log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Opened:
-    """A recipe's plan, with the store and the sources it was made over."""
+def open(  # noqa: A001
+    recipe: Recipe | str | os.PathLike[str],
+    *,
+    store: str | os.PathLike[str] = DEFAULT_STORE,
+    data: str | os.PathLike[str] | None = None,
+    limit: int | None = None,
+    precision: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    tell: Callable[[str], None] = _log.warning,
+) -> "Study":
+    """Plan a recipe over a store and data. Nothing is read from the network and nothing is loaded.
 
-    plan: Plan
-    store: Store
-    sources: Sources
-
-
-@dataclass(frozen=True)
-class RecipeOptions:
-    """What plan, run, report and prune have in common. settings: KEY=VALUE texts of --set."""
-
-    recipe: Path
-    store: Path
-    data: str | None
-    model: str | None
-    size: str | None
-    settings: tuple[str, ...]
-    limit: int | None
-    precision: str | None
-
-    def open(self, resolve: Resolve | None = None) -> Opened:
-        """Load and plan the recipe; `resolve` may ask the hub.
-
-        Raises:
-            UserError: a bad option or recipe, or missing rows or weights.
-        """
-        precision: Precision | None = next((known for known in PRECISIONS if known == self.precision), None)
-        if self.precision is not None and (reason := precision_refusal(self.precision)):
-            raise UserError(f"--precision {self.precision}: {reason}")
-        store = Store(self.store)
-        sources = Sources(self.data, store.root / "digests.json", resolve)
-        values = build_options(self.model, self.size, self.settings)
-        with modules_in(sources.modules):
-            recipe = load_recipe(self.recipe, values, self.limit, precision)
-        return Opened(make_plan(recipe, sources), store, sources)
-
-    def command(self, name: str) -> str:
-        """The command line that runs another command on the very same plan."""
-        given = {
-            "--data": self.data,
-            "--model": self.model,
-            "--size": self.size,
-            "--limit": self.limit,
-            "--precision": self.precision,
-            "--store": self.store if self.store != DEFAULT_STORE else None,
-        }
-        options = [(option, str(value)) for option, value in given.items() if value is not None]
-        options += [("--set", text) for text in self.settings]
-        return shlex.join(["adaptx", name, str(self.recipe), *itertools.chain.from_iterable(options)])
-
-
-def build_options(model: str | None, size: str | None, settings: tuple[str, ...]) -> dict[str, str]:
-    """Options of build() from --set, --model and --size.
+    Args:
+        recipe: a Recipe, or the path of a Python file whose `build()` returns one.
+        store: folder of finished stages; made when something is stored.
+        data: a local mirror of the hub, or `sample` for the rows in the package; None is the hub.
+        limit: maximum number of rows per task (training) and language (scoring), drawn by a seed.
+        precision: `fp32` or `bf16`, for every stage; None leaves each stage its own.
+        settings: keyword arguments for the file's `build()`; texts are read as on the command line.
+        tell: is told of stages in the store that are damaged and left out; by default a warning is logged.
 
     Raises:
-        UserError: a --set that is not KEY=VALUE, or two values for one key.
+        UserError: a bad recipe or option, a combination that is refused, or missing rows or weights.
     """
-    options: dict[str, str] = {}
-    given = [(f"--set {text}", *_setting(text)) for text in settings]
-    given += [
-        (f"--{key} {value}", key, value) for key, value in (("model", model), ("size", size)) if value is not None
-    ]
-    for shown, key, value in given:
-        if options.get(key, value) != value:
-            raise UserError(f"{shown}: {key} is already given as {options[key]!r}; give it once")
-        options[key] = value
-    return options
+    given = Given(recipe, data if data is None else str(data), limit, _known(precision), dict(settings or {}))
+    return Study(given, Store(Path(store)), tell)
 
 
-def _setting(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise UserError(f"--set {text}: write it as KEY=VALUE")
-    return key.strip(), value.strip()
+def _known(precision: str | None) -> Precision | None:
+    if precision is not None and (reason := precision_refusal(precision)):
+        raise UserError(f"--precision {precision}: {reason}")
+    return next((known for known in PRECISIONS if known == precision), None)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a study is opened with, apart from its store: all that decides which stages its plan holds."""
+
+    recipe: Recipe | str | os.PathLike[str]
+    data: str | None
+    limit: int | None
+    precision: Precision | None
+    settings: Mapping[str, Any]
+
+    def plan(self, sources: Sources) -> Plan:
+        """Make the plan.
+
+        Raises:
+            UserError: as `open`.
+        """
+        if isinstance(self.recipe, Recipe):
+            if self.settings:
+                raise UserError(
+                    f"settings={dict(self.settings)}: these are arguments of a file's build(), and this recipe is a "
+                    "value; change the recipe itself, or open its file"
+                )
+            return make_plan(edited(self.recipe, self.limit, self.precision), sources)
+        with modules_in(sources.modules):
+            recipe = load_recipe(self.recipe, self.settings, self.limit, self.precision)
+        return make_plan(recipe, sources)
+
+
+class Study:
+    """A recipe's plan over a store: run it, read its scores and gains, load its models.
+
+    store: the folder of finished stages. sources: where rows and weights are read. dag: the plan, which `plan` shows.
+    """
+
+    def __init__(self, given: Given, store: Store, tell: Callable[[str], None]) -> None:
+        self.store = store
+        self._given, self._tell = given, tell
+        self._make_plan()
+
+    def __repr__(self) -> str:
+        return f"<Study of {self.recipe.name}: {len(self.dag.nodes)} stages, in {self.store.root}>"
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe with `limit` and `precision` in every stage."""
+        return self.dag.recipe
+
+    @property
+    def plan(self) -> "PlanTable":
+        """The plan as a table: which stages are stored, and what the others will cost."""
+        from adaptx.display.plan_table import PlanTable
+
+        self._look_again()
+        return PlanTable(self.dag, self.store)
+
+    def resolve(self) -> None:
+        """Ask the hub for the commits of rows and weights that are not at hand, and plan with them.
+
+        Raises:
+            UserError: the hub does not answer.
+        """
+        from adaptx.data.hub import resolve_commit
+
+        if not all(node.identity.resolved for node in self.dag.nodes):
+            self._make_plan(resolve_commit)
+
+    def run(
+        self,
+        *,
+        workers: int = 1,
+        device: str | None = None,
+        keep: bool = False,
+        micro_batch_size: int | None = None,
+        micro_batch_tokens: int | None = None,
+        checkpointing: bool = False,
+        checkpoint_seconds: float = 60.0,
+        gpu: str | None = None,
+        too_large: bool = False,
+        tracking: str | None = None,
+        progress: "Watcher | None" = None,
+    ) -> "Summary":
+        """Run what is not stored yet. An interrupted run keeps its state, and continues when `run` is called again.
+
+        Args:
+            workers: processes that carry out stages at once: one per GPU, or with a share of the CPU each.
+            device: `cpu`, `cuda`, `cuda:1` or `mps`; None is the best there is.
+            keep: keep the weights of full fine-tuned targets once their scores are stored.
+            micro_batch_size: maximum number of examples in one forward pass; changes memory, not results.
+            micro_batch_tokens: maximum number of tokens in one forward pass; changes memory, not results.
+            checkpointing: compute layers again in the backward pass: less memory, the same result.
+            checkpoint_seconds: time between two saved states of a running training.
+            gpu: memory of the device, such as `24GiB`; None is all that it has.
+            too_large: run trainings that are predicted not to fit, too.
+            tracking: MLflow's address; None is a database in the store, or what MLFLOW_TRACKING_URI says.
+            progress: is told how stages go; None shows it in the terminal or notebook.
+
+        Raises:
+            StagesFailed: some stages failed; those that do not need them are stored.
+            UserError: a bad option, missing rows, or a training that does not fit; nothing was run.
+        """
+        from adaptx.display.plan import tell_weights_that_go
+        from adaptx.display.progress import here
+        from adaptx.execution.building import Workshop, choose_device
+        from adaptx.execution.local import run as run_locally
+        from adaptx.execution.too_large import refuse_too_large
+        from adaptx.planning.unread import unread
+        from adaptx.tracking.address import address_of
+        from adaptx.tracking.recorder import Recorder
+
+        address = address_of(tracking, self.store).check()
+        self._look_again()
+        self.resolve()
+        resources = Resources(device, micro_batch_size, micro_batch_tokens, checkpoint_seconds, checkpointing)
+        shop = Workshop(self.store, self.sources, self.dag.fingerprint_of, resources, choose_device(resources))
+        if not too_large:
+            refuse_too_large(self.dag, self.dag.statuses(self.store, keep), shop, gpu, workers)
+        progress = here() if progress is None else progress
+        try:
+            for line in (*unread(self.dag), *(() if keep else tell_weights_that_go(self.dag, self.store))):
+                progress.note(line)
+            with Recorder(address, self.store, progress.note, self.dag) as recorder, self._telling_left_out():
+                summary = run_locally(self.dag, shop, progress, keep, after=recorder.look, workers=workers)
+        finally:
+            progress.close()
+        if not summary.complete:
+            names = {node.fingerprint: node.name for node in self.dag.nodes}
+            raise StagesFailed({names[key]: cause for key, cause in summary.failed.items()}, summary.errors.values())
+        return summary
+
+    def scores(self) -> Any:
+        """Return what is stored as a pandas.DataFrame: a row per variant, task, language, seed and metric.
+
+        `value` is a share in [0, 1]; `.attrs["missing"]` names the evaluations that are not stored.
+        """
+        from adaptx.report.table import tidy
+
+        self._look_again()
+        with self._telling_left_out():
+            return tidy(self.dag, self.store)
+
+    def gains(self) -> Any:
+        """Return the gains over the matched baselines as a pandas.DataFrame: a row per variant, quantity and metric.
+
+        `gain`, `low` and `high` (its 95 % interval) are shares; `p` is by approximate randomisation, `holm_p`
+        corrected for the number of comparisons.
+        """
+        from adaptx.report.gains import compute_gains
+        from adaptx.report.measured import measure
+        from adaptx.report.table import gains_frame
+
+        self._look_again()
+        with self._telling_left_out():
+            return gains_frame(compute_gains(measure(self.dag, self.store)))
+
+    def report(
+        self,
+        folder: str | os.PathLike[str] = "adaptx-report",
+        *,
+        tracking: str | None = None,
+        commands: Sequence[str] = (),
+    ) -> "Report":
+        """Write report.html, tables and plots of what is stored into a folder, and record them in MLflow.
+
+        commands: command lines that the page shows under "Reproduce".
+
+        Raises:
+            UserError: nothing of the recipe is stored.
+        """
+        from adaptx.report import write_report
+        from adaptx.tracking.address import address_of
+        from adaptx.tracking.recorder import Recorder
+        from adaptx.tracking.records import report_record
+
+        self._look_again()
+        root = self.store.root
+        address = address_of(tracking, self.store)
+        # Who may only read a store, such as a colleague's, can report on it.
+        reads_only = address.own and root.is_dir() and not os.access(root, os.W_OK)
+        if not reads_only:
+            address.check()
+        with self._telling_left_out():
+            written = write_report(self.dag, self.store, Path(folder), commands)
+        if reads_only:
+            self._tell(f"{root} cannot be written to, so this report is not recorded in MLflow; name a database: "
+                       "--tracking")  # fmt: skip
+        else:
+            with Recorder(address, self.store, self._tell, self.dag) as recorder:
+                recorder.add(report_record(self.recipe.name, written.fingerprint, written.files, written.metrics))
+        return written
+
+    def _look_again(self) -> None:
+        """Read anew which stages are stored: other processes may have added and removed some."""
+        self.store = Store(self.store.root)
+
+    def _make_plan(self, resolve: Resolve | None = None) -> None:
+        self.sources = Sources(self._given.data, self.store.root / "digests.json", resolve)
+        self.dag = self._given.plan(self.sources)
+
+    @contextlib.contextmanager
+    def _telling_left_out(self) -> Generator[None]:
+        """When the block ends, tell of each stage of the store that is damaged and left out."""
+        try:
+            yield
+        finally:
+            for line in left_out_lines(self.store):
+                self._tell(line)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from support import needs, tiny
 
-from adaptx.api import RecipeOptions
+import adaptx
 from adaptx.catalog import QWEN3_8B
 from adaptx.costs.stages import training_peak_bytes
 from adaptx.data.mirror import fetch
@@ -324,10 +324,8 @@ def test_a_module_of_the_hub_is_mirrored_and_then_read_from_the_mirror_alone(wor
         raise ConnectionError("no network")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", gone)
-    settings = tuple(f"{key}={value}" for key, value in options.items())
-    opened = RecipeOptions(tmp_path / "recipe.py", tmp_path / "store", str(mirror), None, None, settings, None, None)
-    of_mirror = opened.open()
-    assert [n.fingerprint for n in of_mirror.plan.nodes] == [n.fingerprint for n in of_hub.nodes]
+    of_mirror = adaptx.open(tmp_path / "recipe.py", store=tmp_path / "store", data=mirror, settings=options)
+    assert [n.fingerprint for n in of_mirror.dag.nodes] == [n.fingerprint for n in of_hub.nodes]
     found = load_published(module, "base", of_mirror.sources).tensors
     expected = load_published(published(tmp_path / "hub", world.bert), "base", world.sources).tensors
     assert all(torch.equal(found[key], tensor) for key, tensor in expected.items())

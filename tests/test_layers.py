@@ -29,6 +29,7 @@ ORDER = (
     "planning",
     "formats",
     "costs",
+    "display",
     "tracking",
     "published",
     "report",
@@ -54,6 +55,7 @@ LIGHT = {
     "metrics",
     "planning",
     "costs",
+    "display",
     "tracking",
     "api",
 }

@@ -15,8 +15,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
 from adaptx.cli.app import app
-from adaptx.cli.views.sizes import parse_bytes
 from adaptx.costs.step_memory import CONTEXT_BYTES
+from adaptx.display.sizes import parse_bytes
 from adaptx.errors import UserError
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.cuda_kernels import CudaKernels, rounded

@@ -7,8 +7,8 @@ import pytest
 import torch
 from support import needs, tiny
 
-from adaptx.cli.views.plan import Place, plan_json
 from adaptx.costs.stages import cost
+from adaptx.display.plan import Place, plan_json
 from adaptx.errors import UserError
 from adaptx.execution.building import finished_model, model_to_train
 from adaptx.execution.serving import predict_file, score_file

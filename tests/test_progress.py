@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from adaptx.cli.views.progress import watcher
+from adaptx.display.progress import watcher
 
 
 def test_lines_of_stages_that_run_at_once() -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from support.fake_store import everywhere, fake_mirror, fake_model, fill, planned
 
 from adaptx.catalog import BUCC, LAREQA, LAREQA_OFFICIAL, MEWSLIX, MLQA, TATOEBA, XNLI, XTREME_R
-from adaptx.cli.views.plan import Place, show_plan
+from adaptx.display.plan import Place, show_plan
 from adaptx.report import write_report
 from adaptx.report.measured import measure
 from adaptx.report.scored_as import how_scored

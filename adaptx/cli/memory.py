@@ -69,7 +69,7 @@ def memory(
     Example: adaptx memory Qwen/Qwen3-8B-Base --method lora --batch-size 8 --sequence-length 512 --gpu 24GiB
     """
     from adaptx.cli.views.memory import as_plain, show, sweep_table
-    from adaptx.cli.views.sizes import parse_bytes
+    from adaptx.display.sizes import parse_bytes
     from adaptx.profiling.fitting import fits, remedies
     from adaptx.profiling.prediction import predict
     from adaptx.profiling.sweep import write_sweep

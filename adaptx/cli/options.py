@@ -1,15 +1,21 @@
 """What the commands have in common: the options that several of them take, and the consoles they write to."""
 
+import itertools
+import shlex
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from adaptx.api import DEFAULT_STORE, Study
+from adaptx.api import open as open_study
 from adaptx.cli.paths import folder, given
+from adaptx.errors import UserError
 from adaptx.planning.damage import left_out_lines
 from adaptx.store.store import Store
 
@@ -69,3 +75,72 @@ def telling_left_out(store: Store) -> Generator[None]:
     finally:
         for line in left_out_lines(store):
             err.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class RecipeOptions:
+    """What plan, run, report and prune have in common. settings: KEY=VALUE texts of --set."""
+
+    recipe: Path
+    store: Path
+    data: str | None
+    model: str | None
+    size: str | None
+    settings: tuple[str, ...]
+    limit: int | None
+    precision: str | None
+
+    def open(self) -> Study:
+        """Load and plan the recipe.
+
+        Raises:
+            UserError: a bad option or recipe, or missing rows or weights.
+        """
+        return open_study(
+            self.recipe,
+            store=self.store,
+            data=self.data,
+            limit=self.limit,
+            precision=self.precision,
+            settings=build_options(self.model, self.size, self.settings),
+            tell=tell,
+        )
+
+    def command(self, name: str) -> str:
+        """Return the command line that runs another command on the very same plan."""
+        given = {
+            "--data": self.data,
+            "--model": self.model,
+            "--size": self.size,
+            "--limit": self.limit,
+            "--precision": self.precision,
+            "--store": self.store if self.store != DEFAULT_STORE else None,
+        }
+        options = [(option, str(value)) for option, value in given.items() if value is not None]
+        options += [("--set", text) for text in self.settings]
+        return shlex.join(["adaptx", name, str(self.recipe), *itertools.chain.from_iterable(options)])
+
+
+def build_options(model: str | None, size: str | None, settings: tuple[str, ...]) -> dict[str, str]:
+    """Return options of build() from --set, --model and --size.
+
+    Raises:
+        UserError: a --set that is not KEY=VALUE, or two values for one key.
+    """
+    options: dict[str, str] = {}
+    given = [(f"--set {text}", *_setting(text)) for text in settings]
+    given += [
+        (f"--{key} {value}", key, value) for key, value in (("model", model), ("size", size)) if value is not None
+    ]
+    for shown, key, value in given:
+        if options.get(key, value) != value:
+            raise UserError(f"{shown}: {key} is already given as {options[key]!r}; give it once")
+        options[key] = value
+    return options
+
+
+def _setting(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UserError(f"--set {text}: write it as KEY=VALUE")
+    return key.strip(), value.strip()

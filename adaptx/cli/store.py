@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from adaptx.api import DEFAULT_STORE, RecipeOptions
+from adaptx.api import DEFAULT_STORE
 from adaptx.cli.options import (
     DataOption,
     LimitOption,
     ModelOption,
     PrecisionOption,
+    RecipeOptions,
     SetOption,
     SizeOption,
     StoreOption,
@@ -67,7 +68,7 @@ def prune(
     from adaptx.store.live_runs import no_run_begins
 
     plans = [
-        RecipeOptions(each, store, data, model, size, tuple(settings or ()), limit, precision).open().plan
+        RecipeOptions(each, store, data, model, size, tuple(settings or ()), limit, precision).open().dag
         for each in recipes
     ]
     kept = Store(store)

@@ -2,8 +2,10 @@
 
 import dataclasses
 import inspect
+import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from adaptx.errors import UserError
 from adaptx.planning.recipe_code import import_recipe, running
@@ -29,8 +31,8 @@ from adaptx.specs.near import near
 
 
 def load_recipe(
-    file: str | Path,
-    options: Mapping[str, str] | None = None,
+    file: str | os.PathLike[str],
+    options: Mapping[str, Any] | None = None,
     limit: int | None = None,
     precision: Precision | None = None,
 ) -> Recipe:

@@ -24,8 +24,8 @@ _NAMED: dict[Any, Callable[[str], Any]] = {ModelSpec: find_model, Task: find_tas
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
-def arguments(build: Callable[..., Any], options: Mapping[str, str]) -> dict[str, Any]:
-    """Return the arguments that options give to a recipe's `build()`.
+def arguments(build: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that options give to a recipe's `build()`: texts are read, other values stay as they are.
 
     Raises:
         UserError: an option that it does not take, that is missing, or that is not of its parameter's type.
@@ -44,6 +44,9 @@ def arguments(build: Callable[..., Any], options: Mapping[str, str]) -> dict[str
         if key not in taken:
             takes = f"it takes: {', '.join(taken)}" if taken else "it takes no options"
             raise UserError(f"there is no option {key!r}; near: {near(key, taken)} ({takes})")
+        if not isinstance(text, str):
+            values[key] = text
+            continue
         try:
             values[key] = _convert(text, hints[key] if key in hints else _hint_of(taken[key]))
         except ValueError as error:

@@ -11,9 +11,9 @@ from pathlib import Path
 from types import ModuleType
 
 from adaptx.catalog.gpus import UTILISATION
-from adaptx.cli.views.sizes import gib
 from adaptx.costs.gpus import GpuCost, GpuCosts, gpu_costs
 from adaptx.costs.stages import cost
+from adaptx.display.sizes import gib
 from adaptx.planning.plan import Plan, make_plan
 from adaptx.planning.recipe_file import load_recipe
 from adaptx.sources.sources import Sources

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from adaptx.cli.views.sizes import gib
+from adaptx.display.sizes import gib
 from adaptx.profiling.cell import Cell, method_name
 from adaptx.profiling.fitting import Remedy, fits
 from adaptx.profiling.prediction import Prediction

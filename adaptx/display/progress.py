@@ -1,6 +1,7 @@
-"""A live line per stage on a terminal; plain lines, now and then, elsewhere."""
+"""The progress of a run: a live line per stage on a terminal, a table in a notebook, plain lines elsewhere."""
 
 import time
+from typing import Protocol
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,7 +15,31 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from adaptx.display.notebook import Notebook, notebook_display
+
 PLAIN_SECONDS = 10.0
+
+
+class Watcher(Protocol):
+    """Whoever is told how stages go, as `adaptx.training.progress.Progress` is, until `close`."""
+
+    def start(self, name: str, total: int, unit: str) -> None: ...
+
+    def advance(self, done: int, loss: float | None = None, examples_per_second: float | None = None) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def end(self) -> None: ...
+
+    def beside(self) -> "Watcher": ...
+
+    def close(self) -> None: ...
+
+
+def here() -> Watcher:
+    """Return a watcher for where this process runs: a notebook, a terminal, or neither."""
+    display = notebook_display()
+    return watcher(Console(stderr=True, emoji=False)) if display is None else Notebook(display)
 
 
 def watcher(console: Console) -> "Live | Plain":

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from adaptx.catalog.gpus import UTILISATION
-from adaptx.cli.views.sizes import gib
 from adaptx.costs.gpus import GpuCost, GpuCosts
+from adaptx.display.sizes import gib
 
 
 def show_gpus(costs: GpuCosts, console: Console) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 from rich.console import Console
 
 from adaptx.catalog.language_facts import unknown_languages
-from adaptx.cli.views.gpu_costs import gpus_json, show_gpus
-from adaptx.cli.views.plan_lines import as_text, stage_lines
-from adaptx.cli.views.sizes import gib
 from adaptx.costs.gpus import gpu_costs
 from adaptx.costs.memory_check import TooLarge, too_large, unpredicted
 from adaptx.costs.stages import Cost, cost
+from adaptx.display.gpu_costs import gpus_json, show_gpus
+from adaptx.display.plan_lines import as_text, stage_lines
+from adaptx.display.sizes import gib
 from adaptx.planning.naming import factors, path_of_tasks
 from adaptx.planning.plan import Node, Plan, Status
 from adaptx.planning.unread import unread
@@ -52,7 +52,7 @@ def plan_json(plan: Plan, store: Store, place: Place) -> dict[str, Any]:
     memory = place.memory_bytes
     large = {each.node.fingerprint: each for each in _too_large(plan, statuses, place)}
     unknown = {node.fingerprint: node for node in unpredicted(plan.nodes, place.resources)}
-    costs = _costs(plan, store, place)
+    costs = plan_costs(plan, store, place.resources)
     return {
         "recipe": plan.recipe.name,
         "stages": [
@@ -76,7 +76,7 @@ def plan_json(plan: Plan, store: Store, place: Place) -> dict[str, Any]:
 def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Place) -> None:
     """A line for each stage, then what is left to do, what it costs on which GPU, and what of it does not fit."""
     statuses = plan.statuses(store)
-    costs = _costs(plan, store, place)
+    costs = plan_costs(plan, store, place.resources)
     to_do = _to_do(plan, statuses)
     reasons = {node.fingerprint: plan.why(node, store) for node in to_do} if why else {}
     memory = f"at most, on {place.resources.device_type}"
@@ -93,19 +93,25 @@ def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Plac
     tell_unread(plan, console)
     for line in tell_weights_that_go(plan, store):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(to_do_line(to_do, costs, store), markup=False, highlight=False, soft_wrap=True)
     if not to_do:
-        console.print(f"all stored in {store.root}", markup=False, highlight=False, soft_wrap=True)
         return
+    show_gpus(gpu_costs(to_do, costs), console)
+    if place.memory_bytes is not None:
+        _show_fitting(to_do, place, place.memory_bytes, console)
+
+
+def to_do_line(to_do: Sequence[Node], costs: Mapping[str, Cost | None], store: Store) -> str:
+    """Return what is left to do, and about how long it takes."""
+    if not to_do:
+        return f"all stored in {store.root}"
     trainings, merges = (sum(node.kind == kind for node in to_do) for kind in ("train", "merge"))
     merged = f"{merges} merges, " if merges else ""
     work = f"{trainings} trainings, {merged}{len(to_do) - trainings - merges} evaluations"
     rate = measured_rate(store)
     basis = f"at the median rate of {rate[1]} stored trainings" if rate else "at an assumed 100 GFLOP/s"
     seconds = sum(cost.seconds for node in to_do if (cost := costs[node.fingerprint]) is not None)
-    console.print(f"to do: {work}; about {seconds / 60:.1f} minutes {basis}", highlight=False, soft_wrap=True)
-    show_gpus(gpu_costs(to_do, costs), console)
-    if place.memory_bytes is not None:
-        _show_fitting(to_do, place, place.memory_bytes, console)
+    return f"to do: {work}; about {seconds / 60:.1f} minutes {basis}"
 
 
 def tell_unread(plan: Plan, console: Console) -> None:
@@ -130,11 +136,10 @@ def _to_do(plan: Plan, statuses: Mapping[str, Status]) -> list[Node]:
     return [node for node in plan.nodes if statuses[node.fingerprint] is Status.TO_DO]
 
 
-def _costs(plan: Plan, store: Store, place: Place) -> dict[str, Cost | None]:
+def plan_costs(plan: Plan, store: Store, resources: Resources) -> dict[str, Cost | None]:
+    """Return each stage's cost by its fingerprint; None where the checkpoint's shape is not known."""
     rate = measured_rate(store)
-    return {
-        node.fingerprint: cost(node.stage, rate[0] if rate else None, resources=place.resources) for node in plan.nodes
-    }
+    return {node.fingerprint: cost(node.stage, rate[0] if rate else None, resources=resources) for node in plan.nodes}
 
 
 def tell_too_large(found: Sequence[TooLarge]) -> list[str]:

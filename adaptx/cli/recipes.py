@@ -1,0 +1,203 @@
+"""`adaptx plan`, `run`, `report` and `fetch`: the commands on one recipe."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adaptx.api import DEFAULT_STORE, Study
+from adaptx.cli.options import (
+    CheckpointingOption,
+    DataOption,
+    DeviceOption,
+    GpuOption,
+    JsonOption,
+    LimitOption,
+    ModelOption,
+    PrecisionOption,
+    RecipeFile,
+    RecipeOptions,
+    SetOption,
+    SizeOption,
+    StoreOption,
+    TrackingOption,
+    build_options,
+    err,
+    out,
+    telling_left_out,
+)
+from adaptx.cli.paths import new_folder
+from adaptx.errors import StagesFailed, UserError
+from adaptx.planning.identity import inputs_read, modules_read
+from adaptx.planning.plan import Status, make_plan
+from adaptx.planning.recipe_file import load_recipe
+from adaptx.sources.sources import Sources
+from adaptx.specs import Resources
+from adaptx.store.json_text import json_text
+
+if TYPE_CHECKING:
+    from adaptx.execution.schedule import Summary
+
+
+def plan(
+    recipe: RecipeFile,
+    store: StoreOption = DEFAULT_STORE,
+    data: DataOption = None,
+    model: ModelOption = None,
+    size: SizeOption = None,
+    settings: SetOption = None,
+    limit: LimitOption = None,
+    precision: PrecisionOption = None,
+    why: Annotated[bool, typer.Option("--why", help="For each stage to do: which field changed.")] = False,
+    gpu: GpuOption = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="Where it will run, for memory (cuda with --gpu, else cpu).")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List a recipe's stages once each: which are stored, what the others will cost, and whether they fit a GPU.
+
+    Example: adaptx plan recipes/quickstart.py --data sample --why --gpu 24GiB
+    """
+    from adaptx.display.plan import Place, plan_json, show_plan
+    from adaptx.display.sizes import parse_bytes
+
+    memory_bytes = parse_bytes(gpu) if gpu is not None else None
+    usual = "cuda" if gpu is not None else "cpu"
+    place = Place(Resources(usual if device is None else device), memory_bytes)
+    study = RecipeOptions(recipe, store, data, model, size, tuple(settings or ()), limit, precision).open()
+    with telling_left_out(study.store):
+        if as_json:
+            typer.echo(json_text(plan_json(study.dag, study.store, place), indent=1))
+        else:
+            show_plan(study.dag, study.store, out, why, place)
+
+
+def run(
+    recipe: RecipeFile,
+    store: StoreOption = DEFAULT_STORE,
+    data: DataOption = None,
+    model: ModelOption = None,
+    size: SizeOption = None,
+    settings: SetOption = None,
+    limit: LimitOption = None,
+    precision: PrecisionOption = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the weights of full fine-tuned targets.")] = False,
+    tracking: TrackingOption = None,
+    device: DeviceOption = None,
+    workers: Annotated[
+        int,
+        typer.Option("--workers", min=1, help="Stages run at once, each in a process: one a GPU, or a CPU's share."),
+    ] = 1,
+    micro_batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Most examples in one forward pass; changes memory, not results.")
+    ] = None,
+    micro_batch_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Most tokens in one forward pass; changes memory, not results.")
+    ] = None,
+    checkpointing: CheckpointingOption = False,
+    checkpoint_seconds: Annotated[float, typer.Option(min=0, help="Time between two checkpoints.")] = 60.0,
+    gpu: GpuOption = None,
+    too_large: Annotated[bool, typer.Option("--too-large", help="Run what is predicted not to fit, too.")] = False,
+) -> None:
+    """Run what is not stored yet; an interrupted run continues where it stopped.
+
+    Example: adaptx run recipes/quickstart.py --data sample --workers 2
+    """
+    from adaptx.display.progress import watcher
+
+    options = RecipeOptions(recipe, store, data, model, size, tuple(settings or ()), limit, precision)
+    study = options.open()
+    try:
+        summary = study.run(
+            workers=workers,
+            device=device,
+            keep=keep,
+            micro_batch_size=micro_batch_size,
+            micro_batch_tokens=micro_batch_tokens,
+            checkpointing=checkpointing,
+            checkpoint_seconds=checkpoint_seconds,
+            gpu=gpu,
+            too_large=too_large,
+            tracking=tracking,
+            progress=watcher(out),
+        )
+    except StagesFailed as failed:
+        _tell_failures(failed)
+        raise typer.Exit(1) from None
+    out.print(f"{_done(study, summary)} in {study.store.root}", markup=False)
+    out.print(f"Next: {options.command('report')}", markup=False, highlight=False)
+
+
+def _done(study: Study, summary: "Summary") -> str:
+    """Say how many stages were run, and how many of all are stored now."""
+    statuses = study.dag.statuses(study.store)
+    stored = sum(status is Status.STORED for status in statuses.values())
+    scores_only = sum(status is Status.SCORES_ONLY for status in statuses.values())
+    extra = f" ({scores_only} without weights: scores only)" if scores_only else ""
+    others = f" ({len(summary.elsewhere)} by another run)" if summary.elsewhere else ""
+    return f"{len(summary.finished)} stages run{others}, {stored} of {len(statuses)} stored{extra}"
+
+
+def _tell_failures(failed: StagesFailed) -> None:
+    heading, *lines = str(failed).splitlines()
+    err.print(f"[red]{heading}[/red]")
+    for line in lines:
+        err.print(line, markup=False, highlight=False, soft_wrap=True)
+    if os.environ.get("ADAPTX_DEBUG") and failed.errors:
+        import traceback
+
+        for error in failed.errors:
+            traceback.print_exception(error)
+    elif any(not isinstance(error, UserError | OSError) for error in failed.errors):
+        err.print("`adaptx --debug run ...` shows where in the code each error arose", markup=False, highlight=False)
+
+
+def report(
+    recipe: RecipeFile,
+    store: StoreOption = DEFAULT_STORE,
+    data: DataOption = None,
+    model: ModelOption = None,
+    size: SizeOption = None,
+    settings: SetOption = None,
+    limit: LimitOption = None,
+    precision: PrecisionOption = None,
+    folder: Annotated[
+        Path, typer.Option("--out", parser=new_folder, metavar="DIR", help="Folder for report.html, tables and plots.")
+    ] = Path("adaptx-report"),
+    tracking: TrackingOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tables, plots and one self-contained report.html of what is stored; also recorded in MLflow.
+
+    Example: adaptx report recipes/quickstart.py --data sample --out quickstart-report
+    """
+    options = RecipeOptions(recipe, store, data, model, size, tuple(settings or ()), limit, precision)
+    study = options.open()
+    again = [options.command(name) for name in ("plan", "run", "report")]
+    written = study.report(folder, tracking=tracking, commands=again)
+    if as_json:
+        typer.echo(json_text(written.to_json(), indent=1))
+        return
+    written.print(out)
+    out.print(f"report: {folder / 'report.html'}", markup=False, highlight=False)
+
+
+def fetch(
+    recipe: RecipeFile,
+    folder: Annotated[Path, typer.Option("--to", parser=new_folder, metavar="DIR", help="Folder of the mirror.")],
+    model: ModelOption = None,
+    size: SizeOption = None,
+    settings: SetOption = None,
+) -> None:
+    """Mirror the data, models and published modules a recipe needs, for machines with no network.
+
+    Example: adaptx fetch recipes/quickstart.py --model FacebookAI/xlm-roberta-base --to mirror
+    """
+    from adaptx.data.mirror import fetch as fetch_all
+
+    opened = make_plan(load_recipe(recipe, build_options(model, size, tuple(settings or ()))), Sources(None))
+    items = [item for node in opened.nodes for item in (*inputs_read(node.stage), *modules_read(node.stage))]
+    written = fetch_all(items, folder, lambda text: out.print(text, markup=False, highlight=False))
+    out.print(f"{len(written)} files written to {folder}; use them with --data {folder}", markup=False, highlight=False)

@@ -1,0 +1,112 @@
+"""The progress of a run as a table in a notebook, drawn again in place: plain HTML, so no widgets are needed."""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+REDRAW_SECONDS = 0.2
+MOST_ENDED = 30
+"""Ended stages that stay in the table; of more, the latest."""
+
+
+def notebook_display() -> Callable[..., Any] | None:
+    """Return IPython's `display` where code runs in a notebook's kernel, else None."""
+    # A kernel has loaded IPython. Where it is not loaded, this is no notebook.
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if getattr(shell, "kernel", None) is None:
+        return None
+    return sys.modules["IPython.display"].display
+
+
+@dataclass
+class _Line:
+    name: str
+    total: int
+    unit: str
+    began: float
+    done: int = 0
+    detail: str = ""
+    ended: bool = False
+
+    def html(self) -> str:
+        bar = f'<progress value="{self.done}" max="{max(1, self.total)}"></progress>'
+        count = f"{self.done}/{self.total} {self.unit}s"
+        return f"<tr><td>{escape(self.name)}</td><td>{bar}</td><td>{count}</td><td>{escape(self.detail)}</td></tr>"
+
+    def text(self) -> str:
+        return f"{self.name}: {self.done}/{self.total} {self.unit}s {self.detail}".rstrip()
+
+
+class _Board:
+    """All lines and notes of a run; IPython asks it for HTML or text."""
+
+    def __init__(self, display: Callable[..., Any]) -> None:
+        self.lines: list[_Line] = []
+        self.notes: list[str] = []
+        self._drawn = time.monotonic()
+        self._handle = display(self, display_id=True)
+
+    def draw(self, soon: bool = False) -> None:
+        """Draw again, at most five times a second; `soon`: at once."""
+        now = time.monotonic()
+        if soon or now - self._drawn >= REDRAW_SECONDS:
+            self._drawn = now
+            self._handle.update(self)
+
+    def shown(self) -> list[_Line]:
+        """Return the latest of the ended lines, and all that still move."""
+        ended = [line for line in self.lines if line.ended][-MOST_ENDED:]
+        return [*ended, *(line for line in self.lines if not line.ended)]
+
+    def _repr_html_(self) -> str:
+        notes = "".join(f"<div>{escape(note)}</div>" for note in self.notes)
+        lines = "".join(line.html() for line in self.shown())
+        return f"{notes}<table><tbody>{lines}</tbody></table>" if lines else notes
+
+    def __repr__(self) -> str:
+        return "\n".join([*self.notes, *(line.text() for line in self.shown())])
+
+
+class Notebook:
+    """One line of a run's table, with a bar; the lines of workers move beside it."""
+
+    def __init__(self, display: Callable[..., Any], board: _Board | None = None) -> None:
+        self._display = display
+        self._board = board or _Board(display)
+        self._line: _Line | None = None
+
+    def start(self, name: str, total: int, unit: str) -> None:
+        self.end()
+        self._line = _Line(name, total, unit, time.monotonic())
+        self._board.lines.append(self._line)
+        self._board.draw()
+
+    def advance(self, done: int, loss: float | None = None, examples_per_second: float | None = None) -> None:
+        line = self._line
+        if line is None:
+            return
+        rate = examples_per_second or done / max(1e-9, time.monotonic() - line.began)
+        line.done = done
+        line.detail = f"{f'loss {loss:.3f}, ' if loss is not None else ''}{rate:.0f} examples/s"
+        self._board.draw()
+
+    def note(self, text: str) -> None:
+        self._board.notes.append(text)
+        self._board.draw(soon=True)
+
+    def end(self) -> None:
+        if self._line is not None:
+            self._line.ended = True
+            self._line = None
+            self._board.draw()
+
+    def beside(self) -> "Notebook":
+        return Notebook(self._display, self._board)
+
+    def close(self) -> None:
+        """Draw the table as it ends."""
+        self._board.draw(soon=True)

@@ -1,0 +1,75 @@
+"""The plan of a study as an interpreter and a notebook show it: a short table."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+
+from adaptx.costs.stages import Cost
+from adaptx.display.plan import plan_costs, to_do_line
+from adaptx.display.plan_lines import HEADINGS, Line, as_text, stage_lines
+from adaptx.planning.plan import Plan, Status
+from adaptx.specs import Resources
+from adaptx.store.store import Store
+
+MOST_LINES = 60
+MEMORY = "memory at most"
+
+
+@dataclass(frozen=True, eq=False)
+class PlanTable:
+    """A line per stage, with its status and cost as they were when the table was made.
+
+    The evaluations of one model on one task are one line.
+    """
+
+    plan: Plan
+    store: Store
+
+    @cached_property
+    def statuses(self) -> dict[str, Status]:
+        """Fingerprint of each stage -> its status."""
+        return self.plan.statuses(self.store)
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        """All lines of the table, as `adaptx plan` prints them."""
+        return stage_lines(self.plan, self.statuses, self._costs, {})
+
+    @cached_property
+    def summary(self) -> str:
+        """What is left to do, and about how long it takes."""
+        to_do = [node for node in self.plan.nodes if self.statuses[node.fingerprint] is Status.TO_DO]
+        return to_do_line(to_do, self._costs, self.store)
+
+    def __repr__(self) -> str:
+        return "\n".join((self._heading, as_text(self._shown, MEMORY).plain, *self._rest, self.summary))
+
+    def _repr_html_(self) -> str:
+        headings = "".join(f"<th>{escape(text)}</th>" for text in (*HEADINGS, MEMORY))
+        rows = "".join(
+            f'<tr><td style="text-align: left; white-space: pre">{escape(line.name)}</td>'
+            f"{''.join(f'<td>{escape(cell)}</td>' for cell in line.cells)}</tr>"
+            for line in self._shown
+        )
+        rest = "".join(f"<p>{escape(text)}</p>" for text in (*self._rest, self.summary))
+        return (
+            f"<p><b>{escape(self._heading)}</b></p>"
+            f"<table><thead><tr>{headings}</tr></thead><tbody>{rows}</tbody></table>{rest}"
+        )
+
+    @cached_property
+    def _costs(self) -> dict[str, Cost | None]:
+        return plan_costs(self.plan, self.store, Resources())
+
+    @property
+    def _heading(self) -> str:
+        return f"{self.plan.recipe.name}: {len(self.plan.nodes)} stages"
+
+    @property
+    def _shown(self) -> list[Line]:
+        return self.lines[:MOST_LINES]
+
+    @property
+    def _rest(self) -> list[str]:
+        more = len(self.lines) - MOST_LINES
+        return [f"and {more} more lines, in study.plan.lines"] if more > 0 else []

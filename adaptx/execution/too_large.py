@@ -1,0 +1,36 @@
+"""The refusal of trainings that are predicted not to fit, before anything is loaded."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from adaptx.costs.memory_check import too_large
+from adaptx.display.plan import tell_too_large
+from adaptx.display.sizes import gib, parse_bytes
+from adaptx.errors import UserError
+from adaptx.execution.building import Workshop
+from adaptx.execution.workers import worker_devices
+from adaptx.planning.plan import Plan, Status
+from adaptx.profiling.device_memory import device_memory_bytes
+
+
+def refuse_too_large(plan: Plan, statuses: Mapping[str, Status], shop: Workshop, gpu: str | None, workers: int) -> None:
+    """Check that every training that is to do fits the memory of its device, or `gpu` (`24GiB`).
+
+    Raises:
+        UserError: a training is predicted not to fit. On a CPU it must fit into the share of one worker.
+    """
+    each, fewer = "", ""
+    memory_bytes = min(map(device_memory_bytes, worker_devices(shop, workers)))
+    if gpu is not None:
+        memory_bytes = parse_bytes(gpu)
+    elif shop.device.type == "cpu" and workers > 1:
+        memory_bytes //= workers
+        each, fewer = f", which each of {workers} workers has", "With fewer --workers each has more. "
+    to_do = [node for node in plan.nodes if statuses[node.fingerprint] is Status.TO_DO]
+    resources = replace(shop.resources, device=str(shop.device))
+    if found := too_large(to_do, resources, memory_bytes):
+        lines = "\n".join(f"  {line}" for line in tell_too_large(found))
+        raise UserError(
+            f"{len(found)} trainings are predicted not to fit into {gib(memory_bytes)} of {shop.device}{each}:\n"
+            f"{lines}\nNothing was loaded. {fewer}To run them all the same: --too-large"
+        )
