@@ -194,7 +194,8 @@ class Study:
             progress.close()
         if not summary.complete:
             names = {node.fingerprint: node.name for node in self.dag.nodes}
-            raise StagesFailed({names[key]: cause for key, cause in summary.failed.items()}, summary.errors.values())
+            errors = {names[key]: error for key, error in summary.errors.items()}
+            raise StagesFailed({names[key]: cause for key, cause in summary.failed.items()}, errors)
         return summary
 
     def scores(self) -> Any:

@@ -16,6 +16,7 @@ from adaptx.catalog import MNLI, MODELS
 from adaptx.catalog.models import FAMILIES, from_config
 from adaptx.catalog.reading import FRAMING, PADDED
 from adaptx.costs.stages import trainable_parameters
+from adaptx.errors import UserError
 from adaptx.methods import adapters_backend, attach
 from adaptx.planning.support import BOTTLENECK_ARCHITECTURES, BOTTLENECK_REFUSED, refusal
 from adaptx.specs import Bottleneck, Full, Lora, Method, ModelFamily, ModelSpec, Shape, Train, TrainConfig
@@ -244,7 +245,7 @@ def test_names_tell_apart_what_is_of_one_shape(folder: str, known: str | None, t
 def test_a_layer_made_otherwise_is_refused(architecture: str, change: dict[str, Any], said: str, tmp_path: Any) -> None:
     settings = {**network_config(TINY[architecture]).to_dict(), **change}
     (tmp_path / "config.json").write_text(json.dumps(settings, default=str))
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(UserError, match=said):
         from_config("odd", tmp_path / "config.json")
 
 
@@ -290,7 +291,7 @@ def test_configs_are_read_in_every_spelling(settings: dict[str, Any], shape: Sha
 
 def test_an_unknown_architecture_has_no_parameters() -> None:
     odd = dataclasses.replace(TINY["bert"], model_type="mamba")
-    with pytest.raises(ValueError, match="architecture 'mamba' is not supported; supported: bert, xlm-roberta, "):
+    with pytest.raises(UserError, match="architecture 'mamba' is not supported; supported: bert, xlm-roberta, "):
         _ = odd.parameters
 
 

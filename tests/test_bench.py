@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from adaptx.cli.app import app
+from adaptx.errors import UserError
 from adaptx.profiling import bench as benches
 from adaptx.profiling import device, measurement
 from adaptx.profiling.bench import OUT_OF_MEMORY, bench, run_alone
@@ -101,7 +102,7 @@ def test_a_modules_bytes_are_those_of_its_file(tmp_path) -> None:
 
 
 def test_the_first_step_is_not_measured() -> None:
-    with pytest.raises(ValueError, match="warmup 0: it is at least 1"):
+    with pytest.raises(UserError, match="warmup 0: it is at least 1"):
         measurement.measure(cell(), warmup=0)
 
 

@@ -38,6 +38,7 @@ from adaptx.catalog import (
 )
 from adaptx.catalog.language_facts import same_language
 from adaptx.cli.views.catalog import show_task
+from adaptx.errors import UserError
 from adaptx.metrics import METRICS
 from adaptx.specs import (
     Bitext,
@@ -238,7 +239,7 @@ def test_question_answering_targets_share_squad_s_training() -> None:
 def test_translated_rows_are_added_on_request() -> None:
     assert (len(XNLI.translated), len(PAWSX.translated)) == (14, 6)
     assert XNLI.with_translated("sw", "ur").source_languages == ("en", "sw", "ur")
-    with pytest.raises(ValueError, match="xnli_more has no translated training rows in any language"):
+    with pytest.raises(UserError, match="xnli_more has no translated training rows in any language"):
         XNLI_MORE.with_translated()
 
 
@@ -265,7 +266,7 @@ def test_text_of_chosen_languages() -> None:
     chosen = wikipedia_mlm("sw", "ht")
     assert (chosen.name, chosen.source_languages) == ("wikipedia_mlm_sw_ht", ("sw", "ht"))
     assert ntrex_mlm("sw").evaluation == (NTREX_MLM.rows_in("sw"),)
-    with pytest.raises(ValueError, match="ntrex_mlm has no 'xx'; near: "):
+    with pytest.raises(UserError, match="ntrex_mlm has no 'xx'; near: "):
         ntrex_mlm("xx")
 
 
@@ -281,7 +282,7 @@ def test_language_families_are_top_level_but_for_indo_european() -> None:
 
 def test_an_unknown_task_is_refused_with_near_names() -> None:
     assert find_task("xnli") is XNLI
-    with pytest.raises(ValueError, match="unknown task 'xnly'; near: xnli"):
+    with pytest.raises(UserError, match="unknown task 'xnly'; near: xnli"):
         find_task("xnly")
 
 

@@ -7,6 +7,7 @@ import torch
 from support import needs, tiny
 
 from adaptx.composition.assembly import assemble
+from adaptx.errors import UserError
 from adaptx.execution.building import finished_model, model_to_train
 from adaptx.formats.interface import TrainedHead
 from adaptx.methods import adapters_backend, attach
@@ -162,7 +163,7 @@ def test_lineage_of_chains_across_methods():
 
 @pytest.mark.parametrize("start", [Stack, Fuse])
 def test_modules_on_different_bases_do_not_share_a_backbone(start):
-    with pytest.raises(ValueError, match=rf"{start.__name__} for nli: its modules stand on different frozen modules"):
+    with pytest.raises(UserError, match=rf"{start.__name__} for nli: its modules stand on different frozen modules"):
         lineage(nli(ADAPTER, topic(ADAPTER), nli(ADAPTER, topic(FULL)), start=start))
 
 

@@ -57,7 +57,7 @@ def test_a_framing_reads_a_layer_that_is_there() -> None:
 
 @pytest.mark.parametrize("layers", [0, 13])
 def test_layers_that_are_not_there_are_refused(layers: int) -> None:
-    with pytest.raises(ValueError, match=rf"cut\({layers}\): it has 12 layers"):
+    with pytest.raises(UserError, match=rf"cut\({layers}\): it has 12 layers"):
         E5_SMALL.cut(layers)
 
 

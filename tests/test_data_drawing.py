@@ -250,7 +250,7 @@ def test_a_training_draws_by_its_seed_unless_a_recipe_fixes_it() -> None:
     train = Train(E5_MINI, TASKS["snli"], Full(), config, limit=10)
     assert train.draw_seed == 7
     assert dataclasses.replace(train, limit_seed=2).draw_seed == 2
-    with pytest.raises(ValueError, match=r"limit_seed=-1"):
+    with pytest.raises(UserError, match=r"limit_seed=-1"):
         dataclasses.replace(train, limit_seed=-1)
 
 

@@ -127,7 +127,7 @@ def test_sentence_embeddings_of_long_texts_are_cut_to_what_the_checkpoint_reads(
 @each_architecture
 def test_a_layer_that_is_not_there_is_refused(world, architecture):
     batch = tiny.token_batch(world, architecture)
-    with pytest.raises(ValueError, match=rf"layer=7.*{tiny.LAYERS} layers"):
+    with pytest.raises(UserError, match=rf"layer=7.*{tiny.LAYERS} layers"):
         Encoder(tiny.bare(world, architecture)).hidden(batch, 7)
 
 

@@ -16,6 +16,7 @@ from adaptx.backbones.pairs import separator
 from adaptx.backbones.rows import alike
 from adaptx.catalog.models import FAMILIES
 from adaptx.catalog.reading import PAIR_SEPARATOR, framing_refusal
+from adaptx.errors import UserError
 from adaptx.methods import attach
 from adaptx.sources.sources import Sources
 from adaptx.specs import Hidden, Lora, ModelFamily, Pooling
@@ -120,7 +121,7 @@ def test_a_batch_gives_what_transformers_gives_padded_rows(monkeypatch, opened_o
 def test_a_batch_gives_what_each_sequence_gives_alone(opened_of, architecture, pooling):
     opened = opened_of(architecture)
     if pooling is Pooling.START and opened.family is not ModelFamily.ENCODER_DECODER:
-        with pytest.raises(ValueError, match="no decoder beside its encoder"):
+        with pytest.raises(UserError, match="no decoder beside its encoder"):
             opened.backbone.pooled(collate(opened.encoded(False), [0], CPU), Hidden(pooling=pooling))
         return
     encoded = opened.encoded(True)
@@ -222,7 +223,7 @@ def test_dropout_of_a_training_reaches_every_layer_and_the_head(models, architec
 @each_architecture
 def test_a_layer_that_is_not_there_is_refused(opened_of, architecture):
     opened = opened_of(architecture)
-    with pytest.raises(ValueError, match=rf"layer=7.*{tiny.LAYERS} layers"):
+    with pytest.raises(UserError, match=rf"layer=7.*{tiny.LAYERS} layers"):
         opened.backbone.hidden(collate(opened.encoded(False), [0], CPU), 7)
 
 

@@ -29,6 +29,7 @@ from adaptx.catalog import (
     WIKIPEDIA_MLM,
 )
 from adaptx.catalog import NLI as EVERYWHERE
+from adaptx.errors import UserError
 from adaptx.specs import (
     Best,
     Bottleneck,
@@ -158,9 +159,9 @@ def test_specs_survive_plain_json(spec) -> None:
 
 def test_a_spec_of_another_version_is_refused_by_name() -> None:
     plain = to_plain(LORA)
-    with pytest.raises(ValueError, match="has a Dora, which this version of adaptx does not know"):
+    with pytest.raises(UserError, match="has a Dora, which this version of adaptx does not know"):
         from_plain({**plain, "method": {"type": "Dora"}})
-    with pytest.raises(ValueError, match=r"stored Train has fields this version does not know: \['luck'\]"):
+    with pytest.raises(UserError, match=r"stored Train has fields this version does not know: \['luck'\]"):
         from_plain({**plain, "luck": 1})
     del plain["limit"]
     with pytest.raises(ValueError, match=r"stored Train lacks fields that this version has: \['limit'\]"):
@@ -235,6 +236,6 @@ def test_32_is_32_point_0() -> None:
     ids=["function", "set", "path", "object", "numpy", "bytes", "type", "nan", "infinity", "keys"],
 )
 def test_what_has_no_stable_form_is_refused_with_its_place(value, said: str) -> None:
-    with pytest.raises(ValueError, match=rf"^spec\.config\[1\] {said}") as caught:
+    with pytest.raises(UserError, match=rf"^spec\.config\[1\] {said}") as caught:
         canonical({"config": [1, value]})
     assert "use " in str(caught.value), "an error names its remedy"

@@ -168,7 +168,7 @@ def test_windows_share_a_third_by_default_and_never_all_of_it(benches, architect
         assert made[0].spans[-shared - 1] not in made[1].spans
     with pytest.raises(UserError, match=r"stride=50\): .*row 0 has room for \d+ tokens of context in a window of 50"):
         windows(one("sea?", text, None), QuestionAnswering(stride=50), reading(bench, 50))
-    with pytest.raises(ValueError, match=r"stride=-1"):
+    with pytest.raises(UserError, match=r"stride=-1"):
         QuestionAnswering(stride=-1)
 
 

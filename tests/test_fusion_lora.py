@@ -125,9 +125,9 @@ def test_low_rank_values_are_regularised_by_their_distance_from_the_identity():
 
 
 def test_sizes_below_one_are_refused():
-    with pytest.raises(ValueError, match=r"Attention\(rank=0\): rank must be at least 1"):
+    with pytest.raises(UserError, match=r"Attention\(rank=0\): rank must be at least 1"):
         Attention(rank=0)
-    with pytest.raises(ValueError, match=r"Gate\(width=0\): width must be at least 1"):
+    with pytest.raises(UserError, match=r"Gate\(width=0\): width must be at least 1"):
         Gate(width=0)
 
 

@@ -255,5 +255,5 @@ def test_a_sweep_is_a_table_a_file_and_a_plot(tmp_path) -> None:
 def test_bad_input_is_told(arguments, message) -> None:
     result = run(*arguments)
     assert result.exit_code != 0
-    assert isinstance(result.exception, ValueError)
+    assert isinstance(result.exception, UserError)
     assert message in str(result.exception)

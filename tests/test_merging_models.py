@@ -647,5 +647,5 @@ def test_merges_that_cannot_be_are_refused_with_their_reason(case, monkeypatch):
     ],
 )
 def test_values_out_of_range_are_refused_where_they_are_written(make, reason):
-    with pytest.raises(ValueError, match=reason):
+    with pytest.raises(UserError, match=reason):
         make()

@@ -70,7 +70,7 @@ def test_answers_without_words_match_exactly_and_have_an_f1_of_zero_in_v1() -> N
 
 @pytest.mark.parametrize("name", ["exact_match", "f1", "mlqa_exact_match", "mlqa_f1"])
 def test_questions_without_golds_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="squad_v2_f1"):
+    with pytest.raises(UserError, match="squad_v2_f1"):
         METRICS[name].statistics(["x"], [[]], "en")
 
 

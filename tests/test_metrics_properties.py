@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adaptx.errors import UserError
 from adaptx.metrics import METRICS, Metric
 
 WORDS = st.lists(st.sampled_from(["the", "Cat", "mat.", "sat", "中国", "ال", "del", "an", ""]), max_size=4).map(
@@ -137,5 +138,5 @@ def test_metrics_are_named_and_sourced(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(set(METRICS) - {"masked_accuracy"}))
 def test_unequal_numbers_of_predictions_and_golds_are_refused(name: str) -> None:
     predictions, golds = PERFECT[name]
-    with pytest.raises(ValueError, match="predict"):
+    with pytest.raises(UserError, match="predict"):
         METRICS[name].statistics([*predictions, predictions[0]], golds, "en")

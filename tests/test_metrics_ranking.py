@@ -34,7 +34,7 @@ def test_mewslix_reads_the_first_gold_alone() -> None:
 
 @pytest.mark.parametrize("name", ["map_at_20", "mewslix_map_at_20"])
 def test_queries_without_golds_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=r"relevant|gold"):
+    with pytest.raises(UserError, match=r"relevant|gold"):
         METRICS[name].statistics([["a"]], [[]], "en")
 
 

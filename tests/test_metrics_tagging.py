@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adaptx.errors import UserError
 from adaptx.metrics import METRICS
 from adaptx.metrics.tagging import corpus_entities, entities, split_tag_0_0_12, split_tag_1_2_2
 
@@ -80,5 +81,5 @@ def test_current_version_is_that_of_the_library(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("name", ["entity_f1", "tag_f1", "token_accuracy"])
 def test_sentences_of_unequal_length_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="sentence 1: 1 predicted tags for 2 gold ones"):
+    with pytest.raises(UserError, match="sentence 1: 1 predicted tags for 2 gold ones"):
         METRICS[name].statistics([["O"], ["O"]], [["O"], ["O", "O"]], "en")

@@ -305,14 +305,14 @@ def test_what_no_head_or_two_heads_could_answer_is_refused_when_planning(world):
 
 
 def test_mixtures_that_make_no_sense_are_refused(world):
-    with pytest.raises(ValueError, match=r"Weighted\(weights=\(1, 2, 3\)\): the mixture has 2 tasks \(snli, mnli\)"):
+    with pytest.raises(UserError, match=r"Weighted\(weights=\(1, 2, 3\)\): the mixture has 2 tasks \(snli, mnli\)"):
         Mixture(ENGLISH, Weighted((1, 2, 3)))
-    with pytest.raises(ValueError, match="at least two tasks"):
+    with pytest.raises(UserError, match="at least two tasks"):
         Mixture(ENGLISH[:1])
-    with pytest.raises(ValueError, match="each once"):
+    with pytest.raises(UserError, match="each once"):
         Mixture((ENGLISH[0], ENGLISH[0]))
     for bad in (Weighted, Temperature, Proportional):
-        with pytest.raises(ValueError, match=bad.__name__):
+        with pytest.raises(UserError, match=bad.__name__):
             bad((1, 0) if bad is Weighted else 0)
     stage = Evaluate(mixed(world, (ENGLISH[0], BUCC)), ENGLISH[0], "en")
     assert "bucc, a BitextMining task, is evaluated, not trained on" in refused(world, stage)

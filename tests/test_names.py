@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from support import tiny
 
 from adaptx.catalog import E5_MINI
+from adaptx.errors import UserError
 from adaptx.specs import Bitext, Classification, Evaluate, Lora, Mixture, ModelSpec, Published, Recipe, Rows, Task
 from adaptx.specs.names import MOST_BYTES, check_address, check_file_name
 from adaptx.store.store import Store
@@ -41,7 +42,7 @@ def test_specs_refuse_names_that_no_file_should_have(field: str, name: str) -> N
     if field == "Mixture(label)" and not name:
         assert MAKERS[field](name).name == "nli_topic", "a mixture without a label is called after its tasks"
         return
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(UserError) as caught:
         MAKERS[field](name)
     told = str(caught.value)
     assert told.startswith(f"{field}={name!r}: ")
@@ -51,7 +52,7 @@ def test_specs_refuse_names_that_no_file_should_have(field: str, name: str) -> N
 
 @pytest.mark.parametrize("field", MAKERS)
 def test_half_a_character_is_refused_in_names_as_in_every_text(field: str) -> None:
-    with pytest.raises(ValueError, match="half of a character, which no file can hold"):
+    with pytest.raises(UserError, match="half of a character, which no file can hold"):
         MAKERS[field]("half \ud83d")
 
 
@@ -60,7 +61,7 @@ def test_a_mirror_s_files_stay_in_it() -> None:
     assert Rows(**fields, language="en", columns=(("text", "text"),)).address == "owner/name/en/test"
     for field in fields:
         for bad in ("../../etc", "a//b", "/etc", "owner/..", "nul\0"):
-            with pytest.raises(ValueError, match=r"Rows\(" + field):
+            with pytest.raises(UserError, match=r"Rows\(" + field):
                 Rows(**{**fields, field: bad}, language="en", columns=(("text", "text"),))
     # The user's own files may lie anywhere.
     assert Rows("file:/data/../rows", "a.csv", "test", "en", (("text", "text"),)).language == "en"
@@ -72,7 +73,7 @@ def test_a_model_is_called_after_the_last_part_of_its_place() -> None:
         if place.rstrip("/").rsplit("/", 1)[-1] == "owner":
             assert ModelSpec(place).name == "owner"
             continue
-        with pytest.raises(ValueError, match=r"ModelSpec\(hub_id\), its last part"):
+        with pytest.raises(UserError, match=r"ModelSpec\(hub_id\), its last part"):
             ModelSpec(place)
 
 
@@ -83,7 +84,7 @@ def test_a_model_is_called_after_the_last_part_of_its_place() -> None:
 def test_no_accepted_name_leaves_its_folder_or_is_lost(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     try:
         check_file_name("name", name)
-    except ValueError:
+    except UserError:
         return
     folder = tmp_path_factory.getbasetemp() / "names"
     folder.mkdir(exist_ok=True)
@@ -103,7 +104,7 @@ def test_no_accepted_name_leaves_its_folder_or_is_lost(tmp_path_factory: pytest.
 def test_no_accepted_address_leaves_its_folder(name: str) -> None:
     try:
         check_address("hub_id", name)
-    except ValueError:
+    except UserError:
         return
     folder = Path("/mirror")
     assert (folder / name).resolve().is_relative_to(folder)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from adaptx.backbones import bf16_products, recomputing
 from adaptx.catalog import E5_MINI, SNLI
 from adaptx.cli.app import app
+from adaptx.errors import UserError
 from adaptx.execution import local
 from adaptx.planning.plan import Status
 from adaptx.profiling.cell import Cell
@@ -29,9 +30,9 @@ def config(**options: Any) -> TrainConfig:
 
 def test_a_spec_in_fp16_is_refused_with_the_reason():
     for make in (lambda: config(precision="fp16"), lambda: Evaluate(E5_MINI, SNLI, "en", precision="fp16")):
-        with pytest.raises(ValueError, match=f"{REASON}.*take bf16"):
+        with pytest.raises(UserError, match=f"{REASON}.*take bf16"):
             make()
-    with pytest.raises(ValueError, match="write precision='fp32' or 'bf16'"):
+    with pytest.raises(UserError, match="write precision='fp32' or 'bf16'"):
         config(precision="fp8")
 
 
@@ -48,7 +49,7 @@ def test_a_command_in_fp16_is_refused_with_the_reason(command, tmp_path, monkeyp
     monkeypatch.setenv("ADAPTX_STORE", str(tmp_path))
     found = CliRunner().invoke(app, [*command, "--precision", "fp16"])
     assert found.exit_code != 0
-    assert isinstance(found.exception, ValueError)
+    assert isinstance(found.exception, UserError)
     assert f"--precision fp16: {REASON}" in str(found.exception)
 
 

@@ -172,9 +172,7 @@ def test_nf4_keeps_no_inputs_and_int8_does() -> None:
 def test_lora_alone_goes_over_quantised_weights() -> None:
     for method in (Full(), Bottleneck()):
         if needs.at_hand(method):
-            with pytest.raises(
-                ValueError, match=r"quantised int8 with .*: .* below LoRA alone.*; take the method lora"
-            ):
+            with pytest.raises(UserError, match=r"quantised int8 with .*: .* below LoRA alone.*; take the method lora"):
                 cell(kind=INT8, method=method)
     assert cell(kind=INT8).name == "bert.lora-r8.int8.6x40.fp32"
 
@@ -255,5 +253,5 @@ def test_a_bench_without_bitsandbytes_says_so_before_any_work(monkeypatch) -> No
 )
 def test_bad_input_is_told(arguments, message) -> None:
     result = run("memory", "e5-mini", *arguments)
-    assert isinstance(result.exception, ValueError)
+    assert isinstance(result.exception, UserError)
     assert message in str(result.exception)

@@ -8,6 +8,7 @@ from support.text_bench import NLI_TEXT, add_models
 
 from adaptx.catalog import COPA, MNLI, MT5_SMALL, NTREX_MLM, QWEN3_600M, SQUAD, TATOEBA, UDPOS, XLMR_BASE
 from adaptx.catalog.prompts import NLI_YES_NO, PROMPTS, find_prompt
+from adaptx.errors import UserError
 from adaptx.planning.framings import evaluation_framing
 from adaptx.planning.identity import Identities
 from adaptx.planning.support import refusal
@@ -118,7 +119,7 @@ def test_not_refused():
     ],
 )
 def test_specs_refuse_what_means_nothing(make, said):
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(UserError, match=said):
         make()
 
 
@@ -179,5 +180,5 @@ def test_prompts_of_the_catalog_show_roles_of_a_format(name):
 
 
 def test_an_unknown_prompt_is_told_its_neighbours():
-    with pytest.raises(ValueError, match="near: t5-mnli"):
+    with pytest.raises(UserError, match="near: t5-mnli"):
         find_prompt("t5-mnl")

@@ -22,7 +22,7 @@ def network_config(shape: Shape) -> Any:
     Rotary angles are those of short texts: they change values, but neither sizes nor work.
 
     Raises:
-        ValueError: the architecture is not supported.
+        UserError: the architecture is not supported.
     """
     from transformers import AutoConfig
 
@@ -46,7 +46,7 @@ def build_network(shape: Shape) -> nn.Module:
     Weights are random, on torch's default device and in its default dtype. Their number is `shape.parameters`.
 
     Raises:
-        ValueError: the architecture is not supported.
+        UserError: the architecture is not supported.
     """
     from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 

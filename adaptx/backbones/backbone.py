@@ -15,6 +15,7 @@ from adaptx.backbones.batching import TokenBatch
 from adaptx.backbones.packed_attention import PackedAttention
 from adaptx.backbones.rows import Rows
 from adaptx.catalog.reading import PADDED
+from adaptx.errors import UserError
 from adaptx.specs import Hidden, Pooling
 
 UNBOUNDED = 1 << 30
@@ -60,7 +61,7 @@ class Backbone(nn.Module):
         bidirectional: a decoder's tokens see those after them too.
 
         Raises:
-            ValueError: the network has no such layer.
+            UserError: the network has no such layer.
         """
         raise NotImplementedError
 
@@ -68,9 +69,9 @@ class Backbone(nn.Module):
         """The second stack's states [N, D] at its start token, of an encoder-decoder.
 
         Raises:
-            ValueError: there is no second stack.
+            UserError: there is no second stack.
         """
-        raise ValueError(f"Pooling.START: {self.network.config.model_type} has no decoder beside its encoder; use MEAN")
+        raise UserError(f"Pooling.START: {self.network.config.model_type} has no decoder beside its encoder; use MEAN")
 
     def rows_of(self, batch: TokenBatch) -> Iterable[Rows]:
         """The batch as the network is given it, one forward pass after the other."""
@@ -90,10 +91,10 @@ class Backbone(nn.Module):
         """The layer, or None where it is the last: then what is read has gone through the norm behind it.
 
         Raises:
-            ValueError: the network has no such layer.
+            UserError: the network has no such layer.
         """
         if layer is not None and layer > self.num_layers:
-            raise ValueError(f"Hidden(layer={layer}): the checkpoint has {self.num_layers} layers")
+            raise UserError(f"Hidden(layer={layer}): the checkpoint has {self.num_layers} layers")
         return None if layer == self.num_layers else layer
 
     def pooled(self, batch: TokenBatch, framing: Hidden) -> Tensor:

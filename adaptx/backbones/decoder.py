@@ -42,7 +42,7 @@ class Decoder(Backbone):
         bidirectional: tokens see those after them too.
 
         Raises:
-            ValueError: the network has no such layer.
+            UserError: the network has no such layer.
         """
         layer = self.below_last(layer)
         states: list[tuple[Rows, Tensor]] = []

@@ -33,7 +33,7 @@ class Encoder(Backbone):
         """Hidden states [T, D] of the row after `layer` (None: the last; 0: the embeddings).
 
         Raises:
-            ValueError: the network has no such layer.
+            UserError: the network has no such layer.
         """
         layer = self.below_last(layer)
         states: list[tuple[Rows, Tensor]] = []

@@ -30,7 +30,7 @@ class EncoderDecoder(Backbone):
         """The encoder's hidden states [T, D] of the row after `layer` (None: the last, normed; 0: the embeddings).
 
         Raises:
-            ValueError: the encoder has no such layer.
+            UserError: the encoder has no such layer.
         """
         layer = self.below_last(layer)
         return to_row([(rows, self._encoded(rows, layer)) for rows in self.rows_of(batch)], len(batch.ids_T))

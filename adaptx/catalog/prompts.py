@@ -88,7 +88,7 @@ PROMPTS: dict[str, Prompt] = {
 
 def find_prompt(name: str) -> Prompt:
     """Raises:
-    ValueError: there is none of that name.
+    UserError: there is none of that name.
     """
     if name not in PROMPTS:
         raise UserError(f"no prompt {name!r} in the catalog; near: {near(name, PROMPTS)}")

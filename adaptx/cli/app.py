@@ -14,7 +14,7 @@ from adaptx.cli.options import err, tell
 from adaptx.cli.recipes import fetch, plan, report, run
 from adaptx.cli.rows import evaluate, predict, score
 from adaptx.cli.store import prune, ui
-from adaptx.errors import UserError
+from adaptx.errors import FAULT, UserError, is_fault, told
 
 INTERRUPTED = 130
 app = typer.Typer(
@@ -53,8 +53,6 @@ def main() -> None:
         app()
     except UserError as error:
         _fail(error, 2)
-    except ValueError as error:
-        _fail(error, 2)
     except SystemExit as error:
         # Typer has made Ctrl-C into its exit status by now.
         if error.code == INTERRUPTED:
@@ -63,11 +61,9 @@ def main() -> None:
             # Typer names the option that is wrong, not what was given for it.
             tell(f"typed: adaptx {shlex.join(sys.argv[1:])}")
         raise
-    except OSError as error:
-        _fail(error, 1)
     except Exception as error:
-        if not os.environ.get("ADAPTX_DEBUG"):
-            error.add_note("This is a fault in adaptx, not in your input: `adaptx --debug ...` shows where.")
+        if is_fault(error) and not os.environ.get("ADAPTX_DEBUG"):
+            error.add_note(f"{FAULT}: `adaptx --debug ...` shows where.")
         _fail(error, 1)
 
 
@@ -75,7 +71,6 @@ def _fail(error: Exception, status: int) -> None:
     if os.environ.get("ADAPTX_DEBUG"):
         raise error
     err.print("[red]error:[/red] ", end="")
-    named = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-    text = "\n".join((named, *getattr(error, "__notes__", ())))
+    text = "\n".join((told(error), *getattr(error, "__notes__", ())))
     err.print(text, markup=False, highlight=False, soft_wrap=True)
     raise SystemExit(status)

@@ -172,7 +172,7 @@ def combinations(
     """Every combination of the values that are given with commas.
 
     Raises:
-        UserError, ValueError: one of them is out of range, or does not go with another.
+        UserError: one of them is out of range, or does not go with another.
     """
     from adaptx.profiling.cell import Cell
 

@@ -28,7 +28,7 @@ from adaptx.cli.options import (
     telling_left_out,
 )
 from adaptx.cli.paths import new_folder
-from adaptx.errors import StagesFailed, UserError
+from adaptx.errors import FAULT, StagesFailed, is_fault
 from adaptx.planning.identity import inputs_read, modules_read
 from adaptx.planning.plan import Status, make_plan
 from adaptx.planning.recipe_file import load_recipe
@@ -148,10 +148,11 @@ def _tell_failures(failed: StagesFailed) -> None:
     if os.environ.get("ADAPTX_DEBUG") and failed.errors:
         import traceback
 
-        for error in failed.errors:
+        for error in failed.errors.values():
             traceback.print_exception(error)
-    elif any(not isinstance(error, UserError | OSError) for error in failed.errors):
-        err.print("`adaptx --debug run ...` shows where in the code each error arose", markup=False, highlight=False)
+    elif faulty := [name for name, error in failed.errors.items() if is_fault(error)]:
+        where = "`adaptx --debug run ...` shows where"
+        err.print(f"{', '.join(faulty)}: {FAULT}: {where}.", markup=False, highlight=False, soft_wrap=True)
 
 
 def report(

@@ -15,6 +15,7 @@ from adaptx.costs.stages import Cost, cost
 from adaptx.display.gpu_costs import gpus_json, show_gpus
 from adaptx.display.plan_lines import as_text, stage_lines
 from adaptx.display.sizes import gib
+from adaptx.errors import UserError
 from adaptx.planning.naming import factors, path_of_tasks
 from adaptx.planning.plan import Node, Plan, Status
 from adaptx.planning.unread import unread
@@ -32,7 +33,7 @@ def measured_rate(store: Store) -> tuple[float, int] | None:
     for entry in store.entries().values():
         if entry.kind == "train":
             # A stage of another version of adaptx says nothing here.
-            with contextlib.suppress(ValueError, KeyError):
+            with contextlib.suppress(UserError, KeyError):
                 estimate = cost(from_plain(entry.record["spec"]))
                 rates += [estimate.flops / max(entry.result["seconds"], 1e-9)] if estimate is not None else []
     return (statistics.median(rates), len(rates)) if rates else None

@@ -13,7 +13,7 @@ from adaptx.backbones.finite import check_finite
 from adaptx.composition.mixing_record import MixingRecord
 from adaptx.data.examples import Examples
 from adaptx.data.reading import read_pool
-from adaptx.errors import NotFinite
+from adaptx.errors import NotFinite, UserError
 from adaptx.files.left_out import LeftOut
 from adaptx.formats import behaviour
 from adaptx.formats.interface import Predicted, Read, Reading, TrainedHead
@@ -123,11 +123,11 @@ def scores(task: Task, predicted: Predicted, language: str) -> Mapping[str, floa
     """The task's metrics over one set, shares in [0, 1].
 
     Raises:
-        ValueError: the rows are unlabelled.
+        UserError: the rows are unlabelled.
         NotFinite: a metric is undefined over them.
     """
     if predicted.golds is None:
-        raise ValueError(f"rows of {task.name} in {language} have no gold labels to score against")
+        raise UserError(f"rows of {task.name} in {language} have no gold labels to score against")
     golds = predicted.golds
     found = {name: METRICS[name].score(predicted.predictions, golds, language) for name in task.metrics}
     for name, value in found.items():

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from statistics import mean
 
 from adaptx.costs.stages import cost
+from adaptx.errors import told
 from adaptx.execution.groups import Group
 from adaptx.execution.workers import Crew
 from adaptx.planning.plan import Node, Plan
@@ -118,7 +119,7 @@ class Schedule:
         self.summary.finished += stored
         for key, error in failed.items():
             if not isinstance(error, Busy):
-                self.summary.failed[key] = f"{type(error).__name__}: {error}"
+                self.summary.failed[key] = told(error)
                 self.summary.errors[key] = error
         return stored
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from adaptx.errors import UserError, told
 from adaptx.execution.building import Workshop
 from adaptx.execution.groups import carry_out
 from adaptx.training.progress import Progress
@@ -33,9 +34,9 @@ def work(connection: Connection, shop: Workshop, threads: int) -> None:
     with contextlib.suppress(KeyboardInterrupt, EOFError, OSError):
         while True:
             group = connection.recv()
-            told = _Told(connection, group.nodes[0].name)
-            failed = carry_out(group, shop, told)
-            told.end()
+            progress = _Told(connection, group.nodes[0].name)
+            failed = carry_out(group, shop, progress)
+            progress.end()
             connection.send(("done", {key: _sendable(error) for key, error in failed.items()}))
 
 
@@ -55,11 +56,12 @@ def _end_with_the_run() -> None:
 
 def _sendable(error: Exception) -> tuple[Exception, str]:
     """The error and its traceback as text, which does not go through a pipe with it; one that does not goes as text."""
-    told = "".join(traceback.format_exception(error))
+    trace = "".join(traceback.format_exception(error))
     try:
-        return pickle.loads(pickle.dumps(error)), told
+        return pickle.loads(pickle.dumps(error)), trace
     except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}"), told
+        known = UserError if isinstance(error, UserError) else RuntimeError
+        return known(told(error)), trace
 
 
 class _Told:

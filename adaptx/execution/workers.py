@@ -15,7 +15,7 @@ from typing import Protocol
 
 import torch
 
-from adaptx.errors import UserError
+from adaptx.errors import OutOfMemory, UserError
 from adaptx.execution.building import Workshop
 from adaptx.execution.groups import Group, carry_out
 from adaptx.execution.worker import interrupt, work
@@ -185,15 +185,15 @@ class Workers:
         """What a worker that ended in the middle had not left in the store."""
         self._drop(worker)
         status = worker.process.exitcode
-        cause = f"its process ended with status {status}"
+        error: Exception = RuntimeError(f"its process ended with status {status}")
         if status == KILLED:
-            cause = "the system killed its process, as it does for want of memory; try fewer --workers"
+            error = OutOfMemory("the system killed its process, as it does for want of memory; try fewer --workers")
         store = self._shop.store
         store.look_again()
         lost: dict[str, Exception] = {}
         for node in group.nodes:
             if not node.is_done(store.find(node.fingerprint)):
-                lost[node.fingerprint] = RuntimeError(cause)
+                lost[node.fingerprint] = error
         return lost
 
 

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+from adaptx.errors import UserError
+
 Normaliser = Callable[[str], str]
 AnswerScore = Callable[[str, Sequence[str], Normaliser], float]
 
@@ -34,7 +36,7 @@ def exact_match(prediction: str, golds: Sequence[str], normaliser: Normaliser) -
     """1 where the normalised prediction is one of the normalised golds, else 0.
 
     Raises:
-        ValueError: there is no gold.
+        UserError: there is no gold.
     """
     _check_golds(golds)
     normalised = normaliser(prediction)
@@ -47,7 +49,7 @@ def word_f1(prediction: str, golds: Sequence[str], normaliser: Normaliser) -> fl
     So two answers of which nothing is left after normalising match exactly and have an F1 of 0, as in v1.1 and MLQA.
 
     Raises:
-        ValueError: there is no gold.
+        UserError: there is no gold.
     """
     _check_golds(golds)
     words = normaliser(prediction).split()
@@ -66,7 +68,7 @@ def overlap_f1(predicted: Sequence[str], gold: Sequence[str]) -> float:
 
 def _check_golds(golds: Sequence[str]) -> None:
     if not golds:
-        raise ValueError(
+        raise UserError(
             "a question has no gold answer, which SQuAD v1.1, TyDiQA and MLQA do not allow: drop the question, or use "
             "the metrics squad_v2_exact_match and squad_v2_f1"
         )

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from adaptx.errors import UserError
+
 Floats = NDArray[np.float64]
 
 
@@ -34,7 +36,7 @@ class Metric:
         """The metric over all examples, in [0, 1].
 
         Raises:
-            ValueError: there are not as many predictions as golds.
+            UserError: there are not as many predictions as golds.
         """
         return float(self.value(self.statistics(predictions, golds, language).sum(axis=0)))
 
@@ -56,7 +58,7 @@ def one_each(values: Sequence[float]) -> Floats:
 
 def check_lengths(predictions: Sequence[Any], golds: Sequence[Any]) -> None:
     """Raises:
-    ValueError: there are not as many predictions as golds.
+    UserError: there are not as many predictions as golds.
     """
     if len(predictions) != len(golds):
-        raise ValueError(f"{len(predictions)} predictions for {len(golds)} golds")
+        raise UserError(f"{len(predictions)} predictions for {len(golds)} golds")

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 
+from adaptx.errors import UserError
 from adaptx.metrics.metric import Floats, Metric, check_lengths, mean, one_each
 
 CUT = 20
@@ -15,10 +16,10 @@ def average_precision(relevant: Sequence[Hashable], ranked: Sequence[Hashable], 
     Source: xtreme utils_lareqa.py `average_precision_at_k` (Roy et al. 2020, arXiv:2004.05484).
 
     Raises:
-        ValueError: nothing is relevant.
+        UserError: nothing is relevant.
     """
     if not relevant:
-        raise ValueError("average precision needs at least one relevant item: a query without any has no score")
+        raise UserError("average precision needs at least one relevant item: a query without any has no score")
     wanted = set(relevant)
     hits, score = 0, 0.0
     for rank, item in enumerate(ranked[:cut] if cut else ranked, start=1):
@@ -45,7 +46,7 @@ def _average_precisions(predictions: Sequence[Sequence[str]], golds: Sequence[Se
 def _reciprocal_ranks(predictions: Sequence[Sequence[str]], golds: Sequence[Sequence[str]], _language: str) -> Floats:
     check_lengths(predictions, golds)
     if not all(golds):
-        raise ValueError("a mention has no gold entity: Mewsli-X gives each exactly one")
+        raise UserError("a mention has no gold entity: Mewsli-X gives each exactly one")
     # Only the first gold counts, and gold ids are stripped of space; both as in the official script.
     return one_each(
         [reciprocal_rank(gold[0].strip(), ranked, CUT) for gold, ranked in zip(golds, predictions, strict=True)]

@@ -10,6 +10,7 @@ from itertools import chain
 
 import numpy as np
 
+from adaptx.errors import UserError
 from adaptx.metrics.metric import Floats, Metric, f1, mean
 
 Entity = tuple[str, int, int]
@@ -53,10 +54,10 @@ def corpus_entities(sentences: Sentences, split_tag: SplitTag) -> set[Entity]:
 
 def _check(predictions: Sentences, golds: Sentences) -> None:
     if len(predictions) != len(golds):
-        raise ValueError(f"{len(predictions)} predicted sentences for {len(golds)} gold ones")
+        raise UserError(f"{len(predictions)} predicted sentences for {len(golds)} gold ones")
     for number, (predicted, gold) in enumerate(zip(predictions, golds, strict=True)):
         if len(predicted) != len(gold):
-            raise ValueError(f"sentence {number}: {len(predicted)} predicted tags for {len(gold)} gold ones")
+            raise UserError(f"sentence {number}: {len(predicted)} predicted tags for {len(gold)} gold ones")
 
 
 def _span_f1(name: str, version: str, split_tag: SplitTag) -> Metric:

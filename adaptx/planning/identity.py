@@ -74,7 +74,7 @@ class Identities:
     def of(self, stage: Stage) -> Identity:
         """Raises:
         MissingInput: rows or weights are not where they were asked for.
-        ValueError: a value in the spec has no stable form.
+        UserError: a value in the spec has no stable form.
         """
         if stage not in self._known:
             inputs = {earlier: self.of(earlier) for earlier in stage.inputs}

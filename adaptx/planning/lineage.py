@@ -71,7 +71,7 @@ def continues(earlier: Method, later: Method) -> bool:
 
 def lineage(stage: ModuleStage) -> Lineage:
     """Raises:
-    ValueError: the modules to stack, fuse or merge do not stand on the same base.
+    UserError: the modules to stack, fuse or merge do not stand on the same base.
     """
     if isinstance(stage, Merge):
         return Lineage() if isinstance(stage.method, Full) else Lineage(_common_base("Merge", stage.stages))

@@ -185,15 +185,10 @@ def make_plan(recipe: Recipe, sources: Sources) -> Plan:
         raise UserError("this recipe cannot run:\n" + "\n".join(f"  - {reason}" for reason in reasons))
     identities = Identities(sources)
     nodes: dict[str, Node] = {}
-    try:
-        for stage in ordered:
-            identity = identities.of(stage)
-            inputs = tuple(identities.of(earlier).fingerprint for earlier in stage.inputs)
-            nodes.setdefault(identity.fingerprint, Node(stage, identity, inputs))
-    except UserError:
-        raise
-    except ValueError as error:
-        raise UserError(f"recipe {recipe.name}: {error}") from error
+    for stage in ordered:
+        identity = identities.of(stage)
+        inputs = tuple(identities.of(earlier).fingerprint for earlier in stage.inputs)
+        nodes.setdefault(identity.fingerprint, Node(stage, identity, inputs))
     # Evaluations follow their model at once, so that the runner loads it once.
     of_module: dict[tuple[str, ...], list[Node]] = {}
     for node in nodes.values():

@@ -49,7 +49,7 @@ def arguments(build: Callable[..., Any], options: Mapping[str, Any]) -> dict[str
             continue
         try:
             values[key] = _convert(text, hints[key] if key in hints else _hint_of(taken[key]))
-        except ValueError as error:
+        except UserError as error:
             raise UserError(f"option {key}={text!r}: {error}") from error
     missing = [name for name, each in taken.items() if each.default is each.empty and name not in values]
     if missing:
@@ -62,7 +62,7 @@ def _hint_of(parameter: inspect.Parameter) -> Any:
     """Return the type of a parameter that is written without one: its default's, or what its name stands for.
 
     Raises:
-        ValueError: neither says it, and a text in place of a number would be taken for what it is not.
+        UserError: neither says it, and a text in place of a number would be taken for what it is not.
     """
     default = parameter.default
     found = _type_of(default)
@@ -71,7 +71,7 @@ def _hint_of(parameter: inspect.Parameter) -> Any:
         found = item and tuple[item, ...]
     found = found or OPTIONS.get(parameter.name)
     if found is None:
-        raise ValueError(f"build({parameter.name}) says no type to read it as; write one: build({parameter.name}: int)")
+        raise UserError(f"build({parameter.name}) says no type to read it as; write one: build({parameter.name}: int)")
     return found
 
 
@@ -87,7 +87,7 @@ def _convert(text: str, hint: Any) -> Any:
     enum, what the catalog names, or several by commas.
 
     Raises:
-        ValueError: it is none; the message says what is meant.
+        UserError: it is none; the message says what is meant.
     """
     origin, given = typing.get_origin(hint), typing.get_args(hint)
     if hint in _NAMED:
@@ -106,20 +106,20 @@ def _convert(text: str, hint: Any) -> Any:
     if hint in _READ:
         return _READ[hint](text)
     name = getattr(hint, "__name__", str(hint))
-    raise ValueError(
+    raise UserError(
         f"its type {name} is none that an option can have; use bool, int, float, str, a tuple, or ModelSpec"
     )
 
 
 def _of_given_length(parts: list[str], hints: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(parts) != len(hints):
-        raise ValueError(f"it has {len(parts)} values and takes {len(hints)}; write them with commas between them")
+        raise UserError(f"it has {len(parts)} values and takes {len(hints)}; write them with commas between them")
     return tuple(_convert(part, hint) for part, hint in zip(parts, hints, strict=True))
 
 
 def _one_of(options: dict[str, Any], text: str) -> Any:
     if text not in options:
-        raise ValueError(f"choose one of {', '.join(options)}")
+        raise UserError(f"choose one of {', '.join(options)}")
     return options[text]
 
 
@@ -131,14 +131,14 @@ def _first_that_reads(text: str, hints: tuple[Any, ...]) -> Any:
     for hint in kinds:
         try:
             return _convert(text, hint)
-        except ValueError as error:
+        except UserError as error:
             told.append(str(error))
-    raise ValueError("; ".join(dict.fromkeys(told)))
+    raise UserError("; ".join(dict.fromkeys(told)))
 
 
 def _truth(text: str) -> bool:
     if text.lower() not in _TRUTH:
-        raise ValueError("it is not true or false; write true or false")
+        raise UserError("it is not true or false; write true or false")
     return _TRUTH[text.lower()]
 
 
@@ -146,7 +146,7 @@ def _whole(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise ValueError("it is not a whole number; write one, such as 3") from None
+        raise UserError("it is not a whole number; write one, such as 3") from None
 
 
 def _number(text: str) -> float:
@@ -155,7 +155,7 @@ def _number(text: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise ValueError("it is not a finite number; write one, such as 1e-4")
+        raise UserError("it is not a finite number; write one, such as 1e-4")
     return number
 
 

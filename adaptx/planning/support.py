@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from adaptx.catalog.models import FAMILIES
 from adaptx.catalog.reading import framing_refusal, places_refusal
+from adaptx.errors import UserError
 from adaptx.metrics import METRICS
 from adaptx.metrics.tag_schemes import scheme_fault
 from adaptx.metrics.tagging import SPAN_METRICS
@@ -243,7 +244,7 @@ def _train_refusal(train: Train) -> str | None:
         return f"{name} from {type(train.start).__name__}: {reason}"
     try:
         below = lineage(train)
-    except ValueError as error:
+    except UserError as error:
         return str(error)
     for frozen in below.frozen:
         reason = FROZEN_REFUSED.get((type(frozen.method), type(train.method)))
@@ -325,7 +326,7 @@ def head_unfit(stage: ModuleStage, task: Task) -> str | None:
             return None
         if served is not None:
             return f"is not there: {served.name} was trained as text, which leaves no head"
-    except ValueError as error:
+    except UserError as error:
         return f"is not decided: {error}"
     kind = type(task.format)
     alike = [trained for trained in earlier.tasks if isinstance(trained.format, kind)]
@@ -367,7 +368,7 @@ def _asked_as_text(evaluate: Evaluate) -> bool:
     """
     try:
         return isinstance(evaluation_framing(evaluate), Text)
-    except ValueError:
+    except UserError:
         return False
 
 

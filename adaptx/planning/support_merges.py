@@ -1,5 +1,6 @@
 """Which merges are refused, and why: plain values and checks of one stage, like `adaptx.planning.support`."""
 
+from adaptx.errors import UserError
 from adaptx.planning.lineage import HEADLESS, lineage, reader, serves
 from adaptx.specs import (
     AveragedHeads,
@@ -63,7 +64,7 @@ def _modules_refusal(merge: Merge) -> str | None:
         return NEGATED_BOTTLENECK
     try:
         lineage(merge)
-    except ValueError as error:
+    except UserError as error:
         return str(error)
     return None
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from adaptx.errors import UserError
 from adaptx.methods import quantised
 from adaptx.profiling.cell import TARGET_TOKENS, Cell
 from adaptx.profiling.device import wait
@@ -71,11 +72,11 @@ def measure(
     make: builds the step; by default one that computes as training does.
 
     Raises:
-        ValueError: no warm-up: the first step, which makes the optimiser's state, is not like the others.
+        UserError: no warm-up: the first step, which makes the optimiser's state, is not like the others.
         torch.OutOfMemoryError, RuntimeError: the cell does not fit.
     """
     if warmup < 1:
-        raise ValueError(f"warmup {warmup}: it is at least 1, as the first step makes the optimiser's state")
+        raise UserError(f"warmup {warmup}: it is at least 1, as the first step makes the optimiser's state")
     device = torch.device(cell.device)
     began = time.perf_counter()
     torch.manual_seed(0)

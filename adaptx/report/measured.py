@@ -263,9 +263,7 @@ def _statistics(
             metric: METRICS[metric].statistics(record["predictions"], golds["golds"], evaluate.language)
             for metric in evaluate.task.metrics
         }
-    except UserError:
-        raise
-    except ValueError as error:
+    except UserError as error:
         raise UserError(f"{entry.folder}: {error}; remove that folder and run the recipe again") from error
     for metric, statistics in found.items():
         # The bootstrap draws rows, so it must know of which row each example is.

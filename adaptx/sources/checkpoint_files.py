@@ -64,8 +64,6 @@ def check_folder(folder: Path) -> None:
         added: list[dict[str, Any]] = json.JSONDecoder().raw_decode(text[place + len(ADDED) :].lstrip(" :\n\t"))[0]
         check_rows({token["content"]: token["id"] for token in added}, rows, folder)
     except (ValueError, TypeError, KeyError) as error:
-        if isinstance(error, UserError):
-            raise
         raise UserError(f"{tokenizer} cannot be read ({error}); copy or download it again") from error
 
 

@@ -12,6 +12,8 @@ import json
 import math
 from typing import Any
 
+from adaptx.errors import UserError
+
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 OUTSIDE = {"outside_identity": True}
@@ -29,7 +31,7 @@ def canonical(value: Any, path: str = "spec") -> Json:
     integral floats become integers, so that `32` and `32.0` agree.
 
     Raises:
-        ValueError: the value has no stable form; the message names its path in the spec.
+        UserError: the value has no stable form; the message names its path in the spec.
     """
     match value:
         case None | bool() | str():
@@ -40,20 +42,20 @@ def canonical(value: Any, path: str = "spec") -> Json:
             return int(value)
         case float():
             if not math.isfinite(value):
-                raise ValueError(f"{path} is {value}, which has no stable JSON form: use a finite number or None")
+                raise UserError(f"{path} is {value}, which has no stable JSON form: use a finite number or None")
             return int(value) if value.is_integer() else value
         case tuple() | list():
             return [canonical(item, f"{path}[{index}]") for index, item in enumerate(value)]
         case dict():
             if not all(isinstance(key, str) for key in value):
-                raise ValueError(f"{path} has keys that are not strings: {sorted(map(repr, value))}; use string keys")
+                raise UserError(f"{path} has keys that are not strings: {sorted(map(repr, value))}; use string keys")
             return {key: canonical(value[key], f"{path}.{key}") for key in sorted(value)}
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
             fields = [field for field in dataclasses.fields(value) if not is_outside_identity(field)]
             body = {field.name: canonical(getattr(value, field.name), f"{path}.{field.name}") for field in fields}
             return {"type": type(value).__name__, **body}
         case _:
-            raise ValueError(
+            raise UserError(
                 f"{path} is a {type(value).__name__} ({value!r}), which has no stable form across processes: "
                 "use numbers, strings, tuples, enums or frozen dataclasses"
             )

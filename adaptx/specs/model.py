@@ -73,7 +73,7 @@ class Shape:
     @property
     def architecture(self) -> Architecture:
         """Raises:
-        ValueError: the architecture is not supported.
+        UserError: the architecture is not supported.
         """
         if self.model_type not in ARCHITECTURES:
             known = ", ".join(ARCHITECTURES)
@@ -239,7 +239,7 @@ class ModelSpec:
         trained at that size.
 
         Raises:
-            ValueError: it has not so many layers.
+            UserError: it has not so many layers.
         """
         most = self.shape.layers if self.shape is not None else None
         if layers < 1 or (most is not None and layers > most):

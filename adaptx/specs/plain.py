@@ -6,6 +6,7 @@ import types
 import typing
 from typing import Any
 
+from adaptx.errors import UserError
 from adaptx.specs import formats, merge, method, mixing, mixture, model, published, stage, task, text, training
 
 _TYPES: dict[str, Any] = {
@@ -32,7 +33,7 @@ def from_plain(value: Any) -> Any:
     """Return the spec that `to_plain` wrote.
 
     Raises:
-        ValueError: its types and fields are not those of this version of adaptx.
+        UserError: its types and fields are not those of this version of adaptx.
     """
     if not isinstance(value, dict):
         return value
@@ -40,13 +41,13 @@ def from_plain(value: Any) -> Any:
     name = body.pop("type")
     cls = _TYPES.get(name)
     if cls is None:
-        raise ValueError(f"the stored spec has a {name}, which this version of adaptx does not know")
+        raise UserError(f"the stored spec has a {name}, which this version of adaptx does not know")
     hints = typing.get_type_hints(cls)
     known = {field.name for field in dataclasses.fields(cls)}
     if unknown := sorted(set(body) - known):
-        raise ValueError(f"the stored {name} has fields this version does not know: {unknown}")
+        raise UserError(f"the stored {name} has fields this version does not know: {unknown}")
     if missing := sorted(known - set(body)):
-        raise ValueError(f"the stored {name} lacks fields that this version has: {missing}")
+        raise UserError(f"the stored {name} lacks fields that this version has: {missing}")
     return cls(**{key: _restore(item, hints[key]) for key, item in body.items()})
 
 

@@ -115,7 +115,7 @@ class Task:
         """The evaluation rows of one language.
 
         Raises:
-            ValueError: the task is not evaluated in that language.
+            UserError: the task is not evaluated in that language.
         """
         for rows in self.evaluation:
             if rows.language == language:
@@ -126,7 +126,7 @@ class Task:
         """The task with its translated training rows in those languages as further sources; all, where none is named.
 
         Raises:
-            ValueError: there are none in a language.
+            UserError: there are none in a language.
         """
         there = {rows.language: rows for rows in self.translated}
         unknown = [language for language in languages if language not in there]

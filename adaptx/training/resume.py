@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from adaptx.errors import UserError
+from adaptx.errors import UserError, told
 from adaptx.store.writing import written_whole
 from adaptx.training.progress import Progress
 
@@ -66,10 +66,9 @@ class Checkpoints:
         except MemoryError:
             raise
         except Exception as error:  # whatever zipfile, pickle and torch make of damaged bytes
-            cause = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
             progress.note(
-                f"the saved state {self._file} is damaged ({cause}); it is set aside as {self._set_aside(self._file)}, "
-                "and the training begins again"
+                f"the saved state {self._file} is damaged ({told(error)}); it is set aside as "
+                f"{self._set_aside(self._file)}, and the training begins again"
             )
             return None
         for name, now in _machine(device).items():

@@ -7,6 +7,7 @@ import typing
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from adaptx.errors import UserError
 from adaptx.specs import Exposure, Hidden, Precision, Rows, Seen, Temperature, Train
 from adaptx.specs.fingerprint import is_outside_identity
 
@@ -66,7 +67,7 @@ def mutations(spec: Any, path: str = "", outside: bool = False) -> Iterator[Muta
         for mutation in found:
             try:
                 yield mutation._replace(value=dataclasses.replace(spec, **{field.name: mutation.value}))
-            except ValueError:
+            except UserError:
                 continue
 
 
@@ -115,5 +116,5 @@ def _others(name: str, value: Any, hint: Any) -> list[Any]:
 def _made(cls: type) -> Any:
     try:
         return cls()
-    except ValueError:
+    except UserError:
         return None

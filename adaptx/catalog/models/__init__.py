@@ -223,7 +223,7 @@ def from_config(hub_id: str, config_path: Path) -> ModelSpec:
         raise UserError(f"{config_path} holds a {kind}, not an object; copy the checkpoint's config.json again")
     try:
         shape = read_shape(cast(dict[str, Any], config))
-    except ValueError as error:
+    except UserError as error:
         raise UserError(f"{config_path}: {error}") from error
     known = _known(hub_id, shape)
     # A local copy of a catalog checkpoint keeps what is known of it: how it embeds and what it has seen.
