@@ -170,9 +170,9 @@ class Study:
         """
         from adaptx.display.plan import tell_weights_that_go
         from adaptx.display.progress import here
-        from adaptx.execution.building import Workshop, choose_device
         from adaptx.execution.local import run as run_locally
         from adaptx.execution.too_large import refuse_too_large
+        from adaptx.execution.workshop import Workshop, choose_device
         from adaptx.planning.unread import unread
         from adaptx.tracking.address import address_of
         from adaptx.tracking.recorder import Recorder

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-
 FAULT = "This is a fault in adaptx, not in your input"
 
 

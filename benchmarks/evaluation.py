@@ -34,8 +34,10 @@ from adaptx.data.examples import Examples
 from adaptx.data.reading import read_rows
 from adaptx.errors import MissingInput, UserError
 from adaptx.evaluation.evaluator import Evaluator, scores
-from adaptx.execution.building import Finished, Workshop, choose_device, finished_model, head_name
-from adaptx.execution.execute import execute_train, make_evaluator
+from adaptx.execution.building import Finished, finished_model, head_name
+from adaptx.execution.evaluate import make_evaluator
+from adaptx.execution.train import execute_train
+from adaptx.execution.workshop import Workshop, choose_device
 from adaptx.formats.interface import Predicted, TrainedHead
 from adaptx.planning.identity import Identities
 from adaptx.planning.plan import Node

@@ -169,8 +169,8 @@ def prepare_adaptx(setup: Setup) -> Callable[[Clock], float]:
 
     from adaptx.catalog import SNLI
     from adaptx.catalog.models import find_model
-    from adaptx.execution.building import Workshop
-    from adaptx.execution.execute import execute_train
+    from adaptx.execution.train import execute_train
+    from adaptx.execution.workshop import Workshop
     from adaptx.planning.identity import Identities
     from adaptx.planning.plan import Node
     from adaptx.sources.sources import Sources

@@ -1,5 +1,6 @@
 """The command line: help, JSON for programs, exit statuses, and errors that say what, why and what to do."""
 
+import contextlib
 import io
 import json
 import os
@@ -21,7 +22,7 @@ from adaptx.cli.options import RecipeOptions
 from adaptx.planning.plan import make_plan
 from adaptx.planning.recipe_file import load_recipe
 from adaptx.sources.sources import Sources
-from adaptx.specs import Resources
+from adaptx.specs import Evaluate, Resources, Train
 from adaptx.store.live_runs import at_work
 from adaptx.store.store import Store
 
@@ -367,16 +368,17 @@ def test_a_device_that_is_not_there(adaptx, recipe, data) -> None:
 
 
 def test_failed_stages_are_named_with_their_cause_and_status_1(adaptx, recipe, data, monkeypatch) -> None:
-    from adaptx.execution import groups, local
+    from adaptx.execution import execute, local
 
-    def fail(node, *_: object) -> None:
+    def fail(node) -> None:
         raise RuntimeError(f"no luck with {node.name}")
 
+    def away(_node) -> None:
+        raise OSError("away")
+
     monkeypatch.setattr(local, "check_rows", lambda *_: [])
-    monkeypatch.setattr(groups, "execute_train", fail)
-    monkeypatch.setattr(
-        groups, "execute_evaluations", lambda nodes, *_: {n.fingerprint: OSError("away") for n in nodes}
-    )
+    monkeypatch.setitem(execute.EXECUTE, Train, lambda *_: contextlib.nullcontext(fail))
+    monkeypatch.setitem(execute.EXECUTE, Evaluate, lambda *_: contextlib.nullcontext(away))
     ended = adaptx("run", recipe, "--data", data, "--device", "cpu")
     assert ended.status == 1
     said = " ".join(ended.err.split())
@@ -388,12 +390,16 @@ def test_failed_stages_are_named_with_their_cause_and_status_1(adaptx, recipe, d
 
 
 def test_what_a_run_may_use_reaches_its_stages(adaptx, recipe, data, monkeypatch) -> None:
-    from adaptx.execution import groups, local
+    from adaptx.execution import execute, local
 
     found = set()
     monkeypatch.setattr(local, "check_rows", lambda *_: [])
-    monkeypatch.setattr(groups, "execute_train", lambda _, shop, *__: found.add(shop.resources))
-    monkeypatch.setattr(groups, "execute_evaluations", lambda _, shop, *__: found.add(shop.resources) or {})
+
+    def watch(shop, _progress):
+        return contextlib.nullcontext(lambda _node: found.add(shop.resources))
+
+    for kind in execute.EXECUTE:
+        monkeypatch.setitem(execute.EXECUTE, kind, watch)
     given = ("--device", "cpu", "--micro-batch-size", 4, "--micro-batch-tokens", 90, "--checkpoint-seconds", 5)
     adaptx("run", recipe, "--data", data, *given, "--checkpointing")
     assert found == {Resources("cpu", 4, 90, 5.0, checkpointing=True)}

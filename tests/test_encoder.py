@@ -104,8 +104,9 @@ def test_the_longest_readable_sequence_is_read_and_a_longer_setting_refused(worl
 @each_architecture
 def test_sentence_embeddings_of_long_texts_are_cut_to_what_the_checkpoint_reads(world, architecture):
     from adaptx.data.examples import Examples
-    from adaptx.execution.building import Workshop, finished_model
-    from adaptx.execution.execute import make_evaluator
+    from adaptx.execution.building import finished_model
+    from adaptx.execution.evaluate import make_evaluator
+    from adaptx.execution.workshop import Workshop
     from adaptx.specs import Evaluate, Resources
     from adaptx.store.store import Store
     from adaptx.training.progress import Silent

@@ -14,7 +14,7 @@ from adaptx.cli.app import app
 from adaptx.data.files import read_file
 from adaptx.data.reading import read_pool, read_rows, read_training
 from adaptx.errors import UserError
-from adaptx.execution.local import check_rows
+from adaptx.execution.checking import check_rows
 from adaptx.sources.sources import Sources
 from adaptx.specs import (
     Classification,

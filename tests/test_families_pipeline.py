@@ -12,9 +12,9 @@ from support import checkpoints, matrix, needs, small_world, tiny
 
 from adaptx.backbones.batching import encode_texts
 from adaptx.data.reading import read_rows
-from adaptx.execution import execute as executing
+from adaptx.execution import train as training_stage
 from adaptx.execution.building import Finished, finished_model, head_name
-from adaptx.execution.execute import make_evaluator
+from adaptx.execution.evaluate import make_evaluator
 from adaptx.planning.lineage import head_task
 from adaptx.specs import Bottleneck, Evaluate, Full, Lora, Mixture, ModelFamily, Pooling, Resources, Train, Uniform
 from adaptx.store.store import Store
@@ -59,14 +59,15 @@ def test_five_formats_go_the_whole_way_and_back(monkeypatch, world, tmp_path, ar
     train = training(world.models[architecture], METHODS[method])
     stages = tuple(Evaluate(train, task, task.evaluation[0].language, limit=20) for task in TASKS)
     live = {}
-    finish = executing._train_result
+    finish = training_stage.train_result
 
-    def watch(trained, fresh, *rest):
+    def watch(trained, prepared, *rest):
+        fresh = prepared.model
         model = Finished(fresh.backbone, fresh.heads, fresh.tokenizer, {})
         live.update({stage: answers(stage, model, rest[-1]) for stage in stages})
-        return finish(trained, fresh, *rest)
+        return finish(trained, prepared, *rest)
 
-    monkeypatch.setattr(executing, "_train_result", watch)
+    monkeypatch.setattr(training_stage, "train_result", watch)
     plan, shop, summary = tiny.execute(world, tmp_path / "store", stages, keep=True)
     assert summary.complete, summary.failed
     reloaded = finished_model(train, shop, "fp32")

@@ -195,12 +195,13 @@ def spoiled(world, tmp_path):
 def test_outputs_that_overflow_give_no_scores(world, tmp_path, spoiled, file, value):
     train = spoiled(file, value)
     from adaptx.execution.building import finished_model
-    from adaptx.execution.execute import execute_evaluations
+    from adaptx.execution.execute import carry_out
+    from adaptx.execution.groups import Group
 
     plan, shop = tiny.workshop(world, tmp_path / "store", (Evaluate(train, tiny.NLI, "xb"),))
     assert finished_model(train, shop, "fp32")
     node = next(node for node in plan.nodes if node.kind == "evaluate")
-    failed = execute_evaluations([node], shop, Silent())
+    failed = carry_out(Group((node,)), shop, Silent())
     assert isinstance(failed[node.fingerprint], NotFinite)
     assert "not finite" in str(failed[node.fingerprint])
 

@@ -21,7 +21,7 @@ from adaptx.composition.mixing_record import MixingRecord
 from adaptx.data.reading import read_rows
 from adaptx.errors import UserError
 from adaptx.execution.building import finished_model, head_name
-from adaptx.execution.execute import make_evaluator
+from adaptx.execution.evaluate import make_evaluator
 from adaptx.methods import attach
 from adaptx.methods.module import capture
 from adaptx.report import write_report

@@ -15,9 +15,11 @@ from support import small_world, tiny
 
 from adaptx.backbones.batching import collate
 from adaptx.catalog import ANLI_PLUS, BUCC, COMMONSENSEQA, MEWSLIX, MNLI, NTREX_MLM, SNLI, SQUAD, UDPOS
+from adaptx.data.reading import read_rows
 from adaptx.errors import UserError
-from adaptx.execution import execute as executing
+from adaptx.execution import train as training_stage
 from adaptx.execution.building import finished_model
+from adaptx.execution.evaluate import make_evaluator
 from adaptx.formats import behaviour
 from adaptx.formats.heads import LinearHead
 from adaptx.formats.interface import JointLoss, Piece, TrainedHead, take
@@ -278,8 +280,8 @@ def test_a_mixtures_tasks_are_answered_by_their_own_heads(world, tmp_path):
         head = LinearHead(tiny.HIDDEN_SIZE, 3, 0.0)
         prefix = f"{place}/"
         head.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
-        evaluator = executing.make_evaluator(stage, model, shop, Silent(), "by hand")
-        examples = executing.read_rows(stage.task.rows_in("en"), stage.task.format, world.sources)
+        evaluator = make_evaluator(stage, model, shop, Silent(), "by hand")
+        examples = read_rows(stage.task.rows_in("en"), stage.task.format, world.sources)
         predicted = evaluator.predict(examples, stage.task, TrainedHead(head, stage.task.format))
         answers.append([record["probabilities"] for record in predicted.records])
         kept = shop.store.find(plan.fingerprint_of(stage)).result["predictions"]
@@ -336,10 +338,10 @@ def test_best_selects_by_the_mean_over_tasks_of_the_mean_over_their_sets(world, 
 
     train = mixed(world, tasks, config={"selection": Best(1), "max_steps": 3})
     with monkeypatch.context() as patch:
-        patch.setattr(executing, "scores", scores)
+        patch.setattr(training_stage, "scores", scores)
         plan, shop = tiny.workshop(world, tmp_path, (Evaluate(train, tasks[1], "en"),))
         (node,) = (node for node in plan.nodes if node.kind == "train")
-        executing.execute_train(node, shop, Silent())
+        training_stage.execute_train(node, shop, Silent())
     result = shop.store.find(node.fingerprint).result
     wanted = [(0.4 + 0.5 + 0.1) / 3, (0.1 + 0.9 + 0.9) / 3, (0.6 + 0.8 + 0.2) / 3]
     assert [entry["score"] for entry in result["development"]] == pytest.approx(wanted)

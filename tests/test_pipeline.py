@@ -13,7 +13,7 @@ from support.pipeline import LORA, cases, evaluations, few, probabilities, score
 
 from adaptx.data.reading import read_rows
 from adaptx.errors import UserError
-from adaptx.execution import execute as executing
+from adaptx.execution import train as training_stage
 from adaptx.execution.building import finished_model, head_name
 from adaptx.profiling import peak_memory as measuring
 from adaptx.specs import Best, Evaluate, KeptHead, Mixture, Sequential
@@ -27,16 +27,17 @@ each_case = pytest.mark.parametrize("case", needs.each(CASES, names=True))
 def done(world, tmp_path_factory):
     """(plan, workshop, live): all cases run; `live` holds each model's probabilities as they were after training."""
     live: dict[str, np.ndarray] = {}
-    finish = executing._train_result
+    finish = training_stage.train_result
 
-    def watch(train, fresh, examples, training, outcome, peak, shop):
+    def watch(train, prepared, outcome, peak, shop):
+        fresh = prepared.model
         if tiny.NLI in train.tasks:
             head = fresh.heads[head_name(train, tiny.NLI)]
             live[shop.fingerprint_of(train)] = probabilities(fresh.backbone, head, fresh.tokenizer, train, shop)
-        return finish(train, fresh, examples, training, outcome, peak, shop)
+        return finish(train, prepared, outcome, peak, shop)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(executing, "_train_result", watch)
+        patch.setattr(training_stage, "train_result", watch)
         plan, shop, summary = tiny.execute(
             world, tmp_path_factory.mktemp("pipeline") / "store", evaluations(world), keep=True
         )

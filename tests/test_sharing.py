@@ -17,7 +17,8 @@ import pytest
 from support import tiny
 from test_damage import Notes
 
-from adaptx.execution import execute as executing
+from adaptx.execution import evaluate as evaluation_stage
+from adaptx.execution import train as training_stage
 from adaptx.execution.local import run
 from adaptx.planning.plan import Status
 from adaptx.planning.recipe_file import load_recipe
@@ -156,14 +157,14 @@ def test_a_run_killed_at_one_set_keeps_those_before(world, tmp_path) -> None:
 @pytest.mark.parametrize("error", [EOFError("short"), KeyError("spoilt"), KeyboardInterrupt()])
 def test_one_set_that_fails_takes_no_other_with_it(world, tmp_path, monkeypatch, error) -> None:
     stages = tuple(Evaluate(tiny.train(world.bert, tiny.NLI, Lora(2, 8)), tiny.NLI, each) for each in tiny.LANGUAGES)
-    evaluate = executing._evaluate
+    evaluate = evaluation_stage.evaluate
 
     def failing(node, *rest):
         if node.stage.language == "xa":
             raise error
         return evaluate(node, *rest)
 
-    monkeypatch.setattr(executing, "_evaluate", failing)
+    monkeypatch.setattr(evaluation_stage, "evaluate", failing)
     plan, shop = tiny.workshop(world, tmp_path, stages)
     if isinstance(error, KeyboardInterrupt):
         with pytest.raises(KeyboardInterrupt):
@@ -178,14 +179,14 @@ def test_one_set_that_fails_takes_no_other_with_it(world, tmp_path, monkeypatch,
 
 def test_whatever_a_training_raises_fails_it_and_what_needs_it_alone(world, tmp_path, monkeypatch) -> None:
     broken, sound = (tiny.train(world.bert, tiny.NLI, Lora(rank, 8)) for rank in (1, 2))
-    prepare = executing.model_to_train
+    prepare = training_stage.model_to_train
 
     def failing(train, shop):
         if train == broken:
             raise AttributeError("a library's own fault")
         return prepare(train, shop)
 
-    monkeypatch.setattr(executing, "model_to_train", failing)
+    monkeypatch.setattr(training_stage, "model_to_train", failing)
     stages = (Evaluate(broken, tiny.NLI, "xa"), Evaluate(sound, tiny.NLI, "xa"))
     plan, _, summary = tiny.execute(world, tmp_path, stages)
     assert summary.failed == {

@@ -3,20 +3,16 @@
 from collections.abc import Callable
 
 from adaptx.backbones.bf16_products import cpu_multiplies_bf16
-from adaptx.data.examples import Examples
-from adaptx.data.golds import right_candidates
-from adaptx.data.reading import read_pool, read_rows, read_training
-from adaptx.execution.building import Workshop
+from adaptx.execution.checking import check_rows
 from adaptx.execution.groups import grouped
 from adaptx.execution.schedule import Schedule, Summary
 from adaptx.execution.workers import ThisProcess, Workers, worker_devices
-from adaptx.files.left_out import LeftOut
+from adaptx.execution.workshop import Workshop
 from adaptx.planning.damage import set_aside_damaged
-from adaptx.planning.identity import evaluation_precision, selection_pool
+from adaptx.planning.identity import evaluation_precision
 from adaptx.planning.lineage import reader
 from adaptx.planning.plan import Node, Plan, Status
-from adaptx.sources.sources import is_local
-from adaptx.specs import Best, Evaluate, Merge, Retrieval, Rows, Task, Train
+from adaptx.specs import Evaluate, Merge, Train
 from adaptx.specs.merge import searched
 from adaptx.store.live_runs import at_work, no_run_begins
 from adaptx.training.progress import Progress
@@ -90,68 +86,6 @@ def _in_bf16(node: Node) -> bool:
             return searched(node.stage.rule) is not None and reader(node.stage).config.precision == "bf16"
         case Train():
             return node.stage.config.precision == "bf16"
-
-
-def check_rows(nodes: list[Node], shop: Workshop) -> list[LeftOut]:
-    """Read and check all rows that the stages will read, so that bad input stops the run before it begins.
-
-    Returns what of each set is left out, once.
-    """
-    seen: set[object] = set()
-    left_out: dict[LeftOut, None] = {}
-
-    def read(key: object, reading: Callable[[], Examples]) -> None:
-        if key not in seen:
-            seen.add(key)
-            left_out.update(dict.fromkeys(reading().left_out))
-
-    def check(rows: Rows, task: Task, limit: int | None) -> None:
-        read((rows, task.format, limit), lambda: read_rows(rows, task.format, shop.sources, limit))
-
-    def check_pool(task: Task, limit: int | None) -> None:
-        if task.pool and isinstance(task.format, Retrieval):
-            read((task.pool, task.format, limit), lambda: read_pool(task, shop.sources, limit))
-
-    for node in nodes:
-        stage = node.stage
-        if isinstance(stage, Evaluate):
-            check(stage.task.rows_in(stage.language), stage.task, stage.limit)
-            check_pool(stage.task, stage.limit)
-            _check_golds(stage, shop)
-            continue
-        if isinstance(stage, Merge):
-            if (search := searched(stage.rule)) is not None:
-                for rows in search.task.development:
-                    check(rows, search.task, search.limit)
-                if selection_pool(search.task):
-                    check_pool(search.task, search.limit)
-            continue
-        limit, seed = stage.limit, stage.draw_seed
-        for task in stage.tasks:
-            # Another seed draws other rows; without a limit all are read.
-            drawn = (limit, seed) if limit is not None else None
-            read(
-                (task.train, task.format, drawn),
-                lambda task=task, limit=limit, seed=seed: read_training(task, shop.sources, limit, seed),
-            )
-            if isinstance(stage.config.selection, Best):
-                for rows in task.development:
-                    check(rows, task, None)
-                if selection_pool(task):
-                    check_pool(task, None)
-    return list(left_out)
-
-
-def _check_golds(stage: Evaluate, shop: Workshop) -> None:
-    """Check that each query has a right candidate, where queries and pool are files of the user's own."""
-    task, rows = stage.task, stage.task.rows_in(stage.language)
-    if not task.pool or not all(is_local(each) for each in (rows, *task.pool)):
-        return
-    queries = read_rows(rows, task.format, shop.sources, stage.limit)
-    if "gold" in queries.columns:
-        golds: list[list[str]] = queries.columns["gold"]
-        wanted = {key for each in golds for key in each}
-        right_candidates(queries, golds, read_pool(task, shop.sources, stage.limit, wanted), task.name)
 
 
 def drop_transient(plan: Plan, shop: Workshop, note: Callable[[str], None]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from adaptx.costs.stages import training_peak_bytes
-from adaptx.execution.building import Workshop
+from adaptx.execution.workshop import Workshop
 from adaptx.specs import Mixture, Train
 from adaptx.specs.mixture import task_shares
 from adaptx.training.loop import Part

@@ -10,8 +10,9 @@ import numpy as np
 from adaptx.data.examples import Examples
 from adaptx.data.files import read_file
 from adaptx.errors import UserError
-from adaptx.evaluation.evaluator import Evaluator
-from adaptx.execution.building import Workshop, choose_device, finished_model, head_name
+from adaptx.execution.building import finished_model, head_name
+from adaptx.execution.out_of_memory import memory_told
+from adaptx.execution.workshop import Workshop, choose_device
 from adaptx.formats.interface import Predicted, reading_of
 from adaptx.metrics import METRICS
 from adaptx.metrics.one_class import one_class_notes
@@ -24,8 +25,6 @@ from adaptx.sources.sources import Sources
 from adaptx.specs import Merge, ModuleStage, NoHead, Resources, Task, Text
 from adaptx.specs.plain import from_plain
 from adaptx.store.store import Entry, Store
-from adaptx.training.gradients import Setting
-from adaptx.training.loop import micro_batch_budget
 
 
 def predict_file(
@@ -176,9 +175,8 @@ def _fingerprints(store: Store, entry: Entry) -> dict[ModuleStage, str]:
 
 def _predict(stage: ModuleStage, task: Task, shop: Workshop, examples: Examples) -> Predicted:
     train = reader(stage)
-    model = finished_model(stage, shop, train.config.precision)
-    reading = reading_of(train.model, model.tokenizer, training_framing(train, task), train.config.max_length)
-    setting = Setting(shop.device, train.config.precision, micro_batch_budget(shop.resources, shop.device))
-    return Evaluator(model.backbone, reading, setting, shop.sources).predict(
-        examples, task, model.heads.get(head_name(train, task))
-    )
+    with memory_told():
+        model = finished_model(stage, shop, train.config.precision)
+        reading = reading_of(train.model, model.tokenizer, training_framing(train, task), train.config.max_length)
+        evaluator = shop.evaluator(model.backbone, reading, train.config.precision)
+        return evaluator.predict(examples, task, model.heads.get(head_name(train, task)))

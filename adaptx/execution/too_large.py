@@ -7,8 +7,8 @@ from adaptx.costs.memory_check import too_large
 from adaptx.display.plan import tell_too_large
 from adaptx.display.sizes import gib, parse_bytes
 from adaptx.errors import UserError
-from adaptx.execution.building import Workshop
 from adaptx.execution.workers import worker_devices
+from adaptx.execution.workshop import Workshop
 from adaptx.planning.plan import Plan, Status
 from adaptx.profiling.device_memory import device_memory_bytes
 

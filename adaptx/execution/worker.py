@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from adaptx.errors import UserError, told
-from adaptx.execution.building import Workshop
-from adaptx.execution.groups import carry_out
+from adaptx.execution.execute import carry_out
+from adaptx.execution.workshop import Workshop
 from adaptx.training.progress import Progress
 
 ADVANCE_SECONDS = 0.2

@@ -16,9 +16,10 @@ from typing import Protocol
 import torch
 
 from adaptx.errors import OutOfMemory, UserError
-from adaptx.execution.building import Workshop
-from adaptx.execution.groups import Group, carry_out
+from adaptx.execution.execute import carry_out
+from adaptx.execution.groups import Group
 from adaptx.execution.worker import interrupt, work
+from adaptx.execution.workshop import Workshop
 from adaptx.profiling.processes import KILLED, context_for
 from adaptx.training.progress import Progress
 

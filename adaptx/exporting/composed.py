@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from adaptx.execution.building import Workshop
+from adaptx.execution.workshop import Workshop
 from adaptx.methods.module import Module
 from adaptx.planning.lineage import lineage
 from adaptx.planning.naming import path_of_tasks

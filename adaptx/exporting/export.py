@@ -10,8 +10,9 @@ from typing import Any
 from adaptx.backbones.families import backbone_over
 from adaptx.backbones.loading import load_network, load_tokenizer
 from adaptx.errors import UserError
-from adaptx.execution.building import Workshop, head_base, head_name, new_head
+from adaptx.execution.building import head_base, head_name, new_head
 from adaptx.execution.serving import open_module
+from adaptx.execution.workshop import Workshop
 from adaptx.exporting.adapters_folder import BASE_FOLDER, write_adapters
 from adaptx.exporting.base import base_name
 from adaptx.exporting.card import write_card

@@ -19,7 +19,7 @@ from adaptx.errors import NotFinite
 from adaptx.formats import behaviour
 from adaptx.formats.interface import AnswerLoss, Items, JointLoss, Reading, SummedLoss, take
 from adaptx.methods.module import capture, restore
-from adaptx.specs import Best, Resources, Sampling, Schedule, TaskFormat, TrainConfig
+from adaptx.specs import Best, Sampling, Schedule, TaskFormat, TrainConfig
 from adaptx.specs.sites import Key
 from adaptx.training.gradients import (
     Budget,
@@ -81,14 +81,13 @@ class Training:
         own: dict[Key, nn.Parameter],
         parts: Sequence[Part],
         config: TrainConfig,
-        resources: Resources,
-        device: torch.device,
+        setting: Setting,
         sampling: Sampling | None = None,
         extra_loss: Callable[[], Tensor] | None = None,
         score: Callable[[], float] | None = None,
     ) -> None:
         self.model, self.own, self.parts, self.config = model, own, tuple(parts), config
-        self.device, self.extra_loss, self.score = device, extra_loss, score
+        self.setting, self.device, self.extra_loss, self.score = setting, setting.device, extra_loss, score
         self.sampler = Sampler([len(part.items) for part in parts], config, sampling)
         self.num_steps = self.sampler.num_steps
         self.parameters = trainable(model)
@@ -99,7 +98,6 @@ class Training:
         self.history = History()
         self.step = 0
         self.best: _Best | None = None
-        self.setting = Setting(device, config.precision, micro_batch_budget(resources, device))
 
     def run(self, progress: Progress, checkpoints: Checkpoints | None = None) -> Outcome:
         """Train to the last step or until patience ends; an interruption leaves a checkpoint behind."""
@@ -291,11 +289,6 @@ def learning_rate_factor(config: TrainConfig, num_steps: int) -> Callable[[int],
                 return max(0.0, 0.5 * (1.0 + math.cos(math.pi * progress)))
 
     return factor
-
-
-def micro_batch_budget(resources: Resources, device: torch.device) -> Budget:
-    """The bounds of one forward pass on this device."""
-    return Budget(*resources.micro_batch_limits(device.type))
 
 
 def _groups(own: dict[Key, nn.Parameter], heads: list[nn.Parameter], config: TrainConfig) -> list[dict[str, Any]]:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from adaptx.data.reading import read_rows
-from adaptx.evaluation.evaluator import Evaluator
 from adaptx.execution.building import finished_model, head_name
 from adaptx.formats.interface import Reading, TrainedHead
 from adaptx.planning.framings import training_framing
@@ -33,8 +32,6 @@ from adaptx.specs import (
     Uniform,
 )
 from adaptx.store.store import Store
-from adaptx.training.gradients import Setting
-from adaptx.training.loop import micro_batch_budget
 from support import needs, tiny
 
 FULL, LORA, WIDE_LORA, ADAPTER = (
@@ -113,11 +110,11 @@ def cases(models) -> dict[str, Train]:
 def probabilities(backbone, head: TrainedHead, tokenizer, train: Train, shop) -> np.ndarray:
     """Of the two languages that were not trained on, as the evaluations compute them."""
     reading = Reading(tokenizer, training_framing(train, tiny.NLI), train.config.max_length)
-    setting = Setting(shop.device, train.config.precision, micro_batch_budget(shop.resources, shop.device))
+    evaluator = shop.evaluator(backbone, reading, train.config.precision)
     rows = []
     for language in tiny.LANGUAGES[1:]:
         examples = read_rows(tiny.NLI.rows_in(language), tiny.NLI.format, shop.sources)
-        records = Evaluator(backbone, reading, setting, shop.sources).predict(examples, tiny.NLI, head).records
+        records = evaluator.predict(examples, tiny.NLI, head).records
         rows += [[record["probabilities"][label] for label in tiny.LABELS] for record in records]
     return np.array(rows, dtype=np.float32)
 

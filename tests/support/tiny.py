@@ -129,7 +129,7 @@ def everywhere(model: Train, task: Task = NLI, precision: Precision | None = Non
 
 def workshop(world: World, store: Path, stages: tuple[Evaluate, ...], resources: Resources | None = None) -> Any:
     """(plan, workshop) of the stages over a store."""
-    from adaptx.execution.building import Workshop, choose_device
+    from adaptx.execution.workshop import Workshop, choose_device
     from adaptx.store.store import Store
 
     given = resources or Resources("cpu")
@@ -362,26 +362,13 @@ def begin(
 
     extra: the fresh model -> what is added to the loss of each step.
     """
-    from adaptx.backbones.backbone import TransferModel
-    from adaptx.data.reading import read_training
-    from adaptx.execution import execute as executing
-    from adaptx.execution.building import model_to_train
-    from adaptx.training.loop import Training
+    from adaptx.execution.train import begin_training
 
     _, shop = workshop(world, store, (Evaluate(train, TATOEBA, "xa"),), resources or Resources("cpu"))
-    fresh = model_to_train(train, shop)
-    parts = [
-        executing._part(train, task, fresh, read_training(task, world.sources, train.limit)) for task in train.tasks
-    ]
-    training = Training(
-        TransferModel(fresh.backbone, {name: head.module for name, head in fresh.heads.items()}),
-        fresh.assembly.own,
-        parts,
-        train.config,
-        shop.resources,
-        shop.device,
-        train.task.sampling if isinstance(train.task, Mixture) else None,
-        extra(fresh) if extra is not None else None,
-        score,
-    )
+    prepared = begin_training(train, shop)
+    training, fresh = prepared.loop, prepared.model
+    if extra is not None:
+        training.extra_loss = extra(fresh)
+    if score is not None:
+        training.score = score
     return training, fresh

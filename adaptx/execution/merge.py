@@ -17,9 +17,10 @@ from adaptx.composition.merging.modules import MergedTensors, merge_modules
 from adaptx.composition.merging.searching import Found, Weights, greedy_soup, lora_hub
 from adaptx.data.reading import read_rows
 from adaptx.errors import NotFinite
-from adaptx.evaluation.evaluator import Evaluator, scores
-from adaptx.execution.building import Workshop, head_base, head_name, new_head, stored_heads
-from adaptx.execution.execute import environment
+from adaptx.evaluation.evaluator import scores
+from adaptx.execution.building import head_base, head_name, new_head, stored_heads
+from adaptx.execution.environment import environment
+from adaptx.execution.workshop import Workshop
 from adaptx.formats.averaging import aligned, averaged
 from adaptx.formats.heads import save_heads
 from adaptx.formats.interface import HeadBase, TrainedHead, reading_of
@@ -47,8 +48,6 @@ from adaptx.specs.merge import searched
 from adaptx.specs.plain import to_plain
 from adaptx.specs.sites import Key, sites_of
 from adaptx.store.store import write_json
-from adaptx.training.gradients import Setting
-from adaptx.training.loop import micro_batch_budget
 from adaptx.training.progress import Progress
 
 Heads = dict[str, TrainedHead]
@@ -144,8 +143,7 @@ def _development_score(merge: Merge, search: Searched, work: _Work, shop: Worksh
     reading = reading_of(
         merge.model, load_tokenizer(merge.model, shop.sources), search_framing(merge, task), train.config.max_length
     )
-    setting = Setting(shop.device, train.config.precision, micro_batch_budget(shop.resources, shop.device))
-    evaluator = Evaluator(backbone, reading, setting, shop.sources, search.limit)
+    evaluator = shop.evaluator(backbone, reading, train.config.precision, search.limit)
     sets = [(rows.language, read_rows(rows, task.format, shop.sources, search.limit)) for rows in task.development]
     served = head_of(merge, task)
 
@@ -190,5 +188,5 @@ def _result(
         "head_parameters": sum(p.numel() for head in heads.values() for p in head.module.parameters()),
         "peak_memory_bytes": peak.peak_bytes,
         "memory_measure": peak.measure,
-        **environment(shop),
+        **environment(shop.device),
     }

@@ -1,0 +1,99 @@
+"""All rows that a run will read are read and checked before its first stage, so that bad input stops it at once."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from adaptx.data.examples import Examples
+from adaptx.data.golds import right_candidates
+from adaptx.data.reading import read_pool, read_rows, read_training
+from adaptx.execution.workshop import Workshop
+from adaptx.files.left_out import LeftOut
+from adaptx.planning.identity import selection_pool
+from adaptx.planning.plan import Node
+from adaptx.sources.sources import is_local
+from adaptx.specs import Best, Evaluate, Merge, Retrieval, Rows, Stage, Task, Train
+from adaptx.specs.merge import searched
+
+
+def check_rows(nodes: Sequence[Node], shop: Workshop) -> list[LeftOut]:
+    """Read and check all rows that the stages will read; return what of each set is left out, once.
+
+    Raises:
+        UserError: rows or columns are missing or wrong.
+    """
+    reader = _Reader(shop)
+    for node in nodes:
+        CHECK[type(node.stage)](node.stage, reader)
+    return list(reader.left_out)
+
+
+class _Reader:
+    """Reads each set of rows once, and keeps what is left out of them."""
+
+    def __init__(self, shop: Workshop) -> None:
+        self.shop = shop
+        self.left_out: dict[LeftOut, None] = {}
+        self._seen: set[object] = set()
+
+    def rows(self, rows: Rows, task: Task, limit: int | None) -> None:
+        sources = self.shop.sources
+        self.once((rows, task.format, limit), lambda: read_rows(rows, task.format, sources, limit))
+
+    def pool(self, task: Task, limit: int | None) -> None:
+        """Read a retrieval task's candidates."""
+        if task.pool and isinstance(task.format, Retrieval):
+            self.once((task.pool, task.format, limit), lambda: read_pool(task, self.shop.sources, limit))
+
+    def once(self, key: object, read: Callable[[], Examples]) -> None:
+        if key not in self._seen:
+            self._seen.add(key)
+            self.left_out.update(dict.fromkeys(read().left_out))
+
+
+def _check_training(train: Train, reader: _Reader) -> None:
+    for task in train.tasks:
+        # Another seed draws other rows; without a limit all are read.
+        drawn = (train.limit, train.draw_seed) if train.limit is not None else None
+        reader.once(
+            (task.train, task.format, drawn),
+            lambda task=task: read_training(task, reader.shop.sources, train.limit, train.draw_seed),
+        )
+        if isinstance(train.config.selection, Best):
+            _check_development(task, None, reader)
+
+
+def _check_merge(merge: Merge, reader: _Reader) -> None:
+    if (search := searched(merge.rule)) is not None:
+        _check_development(search.task, search.limit, reader)
+
+
+def _check_development(task: Task, limit: int | None, reader: _Reader) -> None:
+    for rows in task.development:
+        reader.rows(rows, task, limit)
+    if selection_pool(task):
+        reader.pool(task, limit)
+
+
+def _check_evaluation(evaluate: Evaluate, reader: _Reader) -> None:
+    reader.rows(evaluate.task.rows_in(evaluate.language), evaluate.task, evaluate.limit)
+    reader.pool(evaluate.task, evaluate.limit)
+    _check_golds(evaluate, reader.shop)
+
+
+def _check_golds(stage: Evaluate, shop: Workshop) -> None:
+    """Check that each query has a right candidate, where queries and pool are files of the user's own."""
+    task, rows = stage.task, stage.task.rows_in(stage.language)
+    if not task.pool or not all(is_local(each) for each in (rows, *task.pool)):
+        return
+    queries = read_rows(rows, task.format, shop.sources, stage.limit)
+    if "gold" in queries.columns:
+        golds: list[list[str]] = queries.columns["gold"]
+        wanted = {key for each in golds for key in each}
+        right_candidates(queries, golds, read_pool(task, shop.sources, stage.limit, wanted), task.name)
+
+
+CHECK: dict[type[Stage], Callable[[Any, _Reader], None]] = {
+    Train: _check_training,
+    Merge: _check_merge,
+    Evaluate: _check_evaluation,
+}

@@ -1,0 +1,155 @@
+"""Carry out evaluations: one model loaded once, its predictions on each set, their scores and golds in the store."""
+
+import contextlib
+import time
+from collections.abc import Callable, Generator
+from dataclasses import asdict
+from typing import Any
+
+from adaptx.composition.mixing_record import MixingRecord
+from adaptx.data.reading import read_rows
+from adaptx.evaluation.evaluator import Evaluator, scores
+from adaptx.evaluation.text_statistics import text_statistics
+from adaptx.execution.building import Finished, finished_model, head_name
+from adaptx.execution.environment import environment
+from adaptx.execution.workshop import Workshop
+from adaptx.formats.interface import Predicted, reading_of
+from adaptx.metrics.one_class import one_class_notes, sentences
+from adaptx.planning.framings import evaluation_framing
+from adaptx.planning.identity import evaluation_precision, golds_digest
+from adaptx.planning.lineage import head_task, reader, task_used
+from adaptx.planning.naming import fused_names
+from adaptx.planning.plan import Node, stage_record
+from adaptx.profiling.peak_memory import PeakMemory, peak_memory
+from adaptx.specs import Evaluate, Fuse, ModelSpec, Published, Text, Train
+from adaptx.specs.plain import to_plain
+from adaptx.store.mixing import MixingWeights, save_mixing
+from adaptx.store.store import json_bytes, write_json
+from adaptx.store.writing import written_whole
+from adaptx.training.progress import Progress
+
+HEADLESS_MAX_LENGTH = 512
+
+
+@contextlib.contextmanager
+def evaluating(shop: Workshop, progress: Progress) -> Generator[Callable[[Node], None]]:
+    """Yield what scores one node after the other. All share model and precision, so the model is loaded once.
+
+    What keeps the model from loading fails each of them; it is not tried again.
+    """
+    with peak_memory(shop.device) as peak:
+        models: list[Finished] = []
+        failures: list[Exception] = []
+
+        def loaded(stage: Evaluate) -> Finished:
+            if failures:
+                raise failures[0]
+            if not models:
+                try:
+                    models.append(finished_model(stage.model, shop, evaluation_precision(stage)))
+                except Exception as error:  # the libraries below raise errors of any kind
+                    failures.append(error)
+                    raise
+            return models[0]
+
+        def execute(node: Node) -> None:
+            stage = node.stage
+            assert isinstance(stage, Evaluate)
+            _store_scores(node, *evaluate(node, loaded(stage), shop, progress), peak, shop)
+
+        yield execute
+
+
+def _store_scores(
+    node: Node, result: dict[str, Any], mixing: MixingWeights | None, peak: PeakMemory, shop: Workshop
+) -> None:
+    # The peak of loading and of all sets up to this one.
+    result.update(peak_memory_bytes=peak.peak_bytes, memory_measure=peak.measure)
+    record = stage_record(node, to_plain(node.stage))
+    with shop.store.building("evaluate", node.name, record, result["golds"]) as folder:
+        write_json(folder / "scores.json", result)
+        model = node.stage.model
+        if mixing is not None and isinstance(model, Train):
+            fused = [None if isinstance(each, Published) else shop.fingerprint_of(each) for each in model.taken]
+            save_mixing(mixing, fused_names(model), fused, folder)
+
+
+def evaluate(
+    node: Node, model: Finished, shop: Workshop, progress: Progress
+) -> tuple[dict[str, Any], MixingWeights | None]:
+    """What scores.json holds, and of a fused model what mixing.json does."""
+    stage = node.stage
+    assert isinstance(stage, Evaluate)
+    rows = stage.task.rows_in(stage.language)
+    examples = read_rows(rows, stage.task.format, shop.sources, stage.limit)
+    used = head_task(stage)
+    head = None
+    if used is not None and not isinstance(stage.model, ModelSpec):
+        # Trained as text, it has none.
+        head = model.heads.get(head_name(reader(stage.model), used))
+    fused = isinstance(stage.model, Train) and isinstance(stage.model.start, Fuse)
+    evaluator = make_evaluator(stage, model, shop, progress, node.name)
+    evaluator.record = MixingRecord(model.backbone) if fused else None
+    began = time.perf_counter()
+    with evaluator.record or contextlib.nullcontext():
+        predicted = evaluator.predict(examples, stage.task, head)
+    seconds = time.perf_counter() - began
+    one_class = one_class_notes(stage.task.format, predicted.predictions, predicted.golds or [])
+    for sentence in sentences(one_class, len(predicted.predictions)):
+        progress.note(f"{stage.task.name} in {stage.language}: {sentence}")
+    statistics = text_statistics(predicted.texts, predicted.encoded, model.tokenizer)
+    result = {
+        "task": stage.task.name,
+        "language": stage.language,
+        "metrics": dict(scores(stage.task, predicted, stage.language)),
+        "predictions": predicted.predictions,
+        "golds": keep_golds(stage, predicted, examples.clusters, shop),
+        "details": predicted.details,
+        "one_class": one_class,
+        "rows_used": len(predicted.rows),
+        "rows_expected": rows.expected,
+        "left_out": [asdict(each) for each in (*examples.left_out, *evaluator.pool_left_out)],
+        "tokens_per_word": statistics.tokens_per_word,
+        "unknown_share": statistics.unknown_share,
+        "truncated_share": statistics.truncated_share,
+        "seconds": seconds,
+        "examples_per_second": len(predicted.rows) / max(seconds, 1e-9),
+        **environment(shop.device),
+    }
+    return result, evaluator.record.means(predicted.encoded) if evaluator.record is not None else None
+
+
+def make_evaluator(stage: Evaluate, model: Finished, shop: Workshop, progress: Progress, name: str) -> Evaluator:
+    """Read as the evaluation says: texts cut as in the training it uses, others at most 512 tokens.
+
+    As text, whatever a model was trained on, it reads as many tokens as then.
+    """
+    framing = evaluation_framing(stage)
+    length = min(HEADLESS_MAX_LENGTH, model.backbone.most_tokens)
+    if not isinstance(stage.model, ModelSpec) and (isinstance(framing, Text) or task_used(stage) is not None):
+        length = reader(stage.model).config.max_length
+    reading = reading_of(stage.checkpoint, model.tokenizer, framing, length)
+    precision = evaluation_precision(stage)
+    return shop.evaluator(model.backbone, reading, precision, stage.limit, model.memory, progress, name)
+
+
+def keep_golds(stage: Evaluate, predicted: Predicted, clusters: tuple[int, ...], shop: Workshop) -> str:
+    """Write the golds of a set once, with the rows' clusters if rows of the format can share anything; returns their
+    file's name.
+
+    Several evaluations are scored against one file. One that is there with another content is damaged, since its name
+    holds the digest of all that golds come from.
+    """
+    rows = stage.task.rows_in(stage.language)
+    digest = golds_digest(stage.task, rows, stage.limit, shop.sources)
+    file = shop.store.golds_file(stage.task.name, stage.language, digest)
+    body = {"task": stage.task.name, "language": stage.language, "golds": predicted.golds, "rows": list(predicted.rows)}
+    content = json_bytes({**body, "clusters": list(clusters)} if clusters else body)
+    if file.exists() and not (file.is_file() and file.read_bytes() == content):
+        # Another run may have done the same just now.
+        with contextlib.suppress(FileNotFoundError):
+            shop.store.set_aside(file)
+    if not file.exists():
+        with written_whole(file) as part:
+            part.write_bytes(content)
+    return file.name

@@ -1,0 +1,210 @@
+"""Carry out a training: its rows, the model it begins from, the loop, and what it leaves in the store."""
+
+import contextlib
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import asdict, dataclass, replace
+from statistics import mean
+from typing import Any
+
+from torch import Tensor
+
+from adaptx.backbones.backbone import TransferModel
+from adaptx.composition.mixing import value_regularisation
+from adaptx.data.examples import Examples
+from adaptx.data.reading import read_rows, read_training
+from adaptx.errors import NotFinite, UserError
+from adaptx.evaluation.evaluator import scores
+from adaptx.execution.building import Fresh, head_name, model_to_train
+from adaptx.execution.environment import environment
+from adaptx.execution.predicted_memory import predicted_peak_bytes
+from adaptx.execution.workshop import Workshop
+from adaptx.files.left_out import LeftOut
+from adaptx.formats import behaviour
+from adaptx.formats.heads import save_heads
+from adaptx.formats.interface import Reading, reading_of
+from adaptx.methods.module import Module, capture, save_module
+from adaptx.planning.framings import training_framing
+from adaptx.planning.plan import Node, stage_record
+from adaptx.profiling.energy import energy
+from adaptx.profiling.peak_memory import PeakMemory, peak_memory
+from adaptx.profiling.system_metrics import FILE as SYSTEM_FILE
+from adaptx.profiling.system_metrics import system_metrics, whole_lines
+from adaptx.specs import Attention, Best, Fuse, Mixture, Task, Train
+from adaptx.specs.plain import to_plain
+from adaptx.store.json_text import json_text
+from adaptx.store.store import write_json
+from adaptx.training.loop import Outcome, Part, Training
+from adaptx.training.progress import Progress
+from adaptx.training.resume import Checkpoints
+
+
+@dataclass(frozen=True)
+class PreparedTraining:
+    """A training that is ready to run. rows: by task. model: what it changes. loop: what runs it."""
+
+    rows: Mapping[str, Examples]
+    model: Fresh
+    loop: Training
+
+
+def begin_training(train: Train, shop: Workshop) -> PreparedTraining:
+    """Read a training's rows and build its model and loop; nothing is trained yet.
+
+    Raises:
+        UserError: bad rows, or nothing to train on.
+    """
+    rows = {task.name: read_training(task, shop.sources, train.limit, train.draw_seed) for task in train.tasks}
+    fresh = model_to_train(train, shop)
+    loop = Training(
+        TransferModel(fresh.backbone, {name: head.module for name, head in fresh.heads.items()}),
+        fresh.assembly.own,
+        [_part(train, task, fresh, rows[task.name]) for task in train.tasks],
+        train.config,
+        shop.setting(train.config.precision),
+        sampling=train.task.sampling if isinstance(train.task, Mixture) else None,
+        extra_loss=_regularisation(train, fresh),
+        score=_development_score(train, fresh, shop) if isinstance(train.config.selection, Best) else None,
+    )
+    return PreparedTraining(rows, fresh, loop)
+
+
+def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
+    """Train one stage and leave it in the store; a checkpoint of an earlier try is continued.
+
+    Raises:
+        UserError: bad rows.
+        NotFinite: the loss, a gradient or a weight became NaN or infinite.
+    """
+    train = node.stage
+    assert isinstance(train, Train)
+    working = shop.store.working(node.fingerprint)
+    system = working / SYSTEM_FILE
+    with (
+        _without_leavings(node, shop),
+        system_metrics(system, shop.device),
+        peak_memory(shop.device) as peak,
+        energy(shop.device, shared=shop.workers > 1) as used,
+    ):
+        prepared = begin_training(train, shop)
+        fresh, loop = prepared.model, prepared.loop
+        for each in _without_items(train, loop):
+            progress.note(str(each))
+        predicted = predicted_peak_bytes(train, loop.parts, shop)
+        progress.start(node.name, loop.num_steps, "step")
+        outcome = loop.run(progress, Checkpoints(working, shop.resources.checkpoint_seconds, shop.store.set_aside))
+    result = train_result(train, prepared, outcome, peak, shop)
+    result["predicted_memory_bytes"] = predicted
+    # What an interrupted try used before its checkpoint is not known.
+    if used.joules is not None and not outcome.was_resumed:
+        result.update(energy_joules=used.joules, energy_measure=used.measure)
+    module = Module(fresh.assembly.kind, train.method, shop.base_digest(train.model), capture(fresh.assembly.own))
+    with shop.store.building("train", node.name, stage_record(node, to_plain(train))) as folder:
+        save_module(module, folder)
+        save_heads(fresh.heads, folder)
+        lines = (json_text(entry) for entry in outcome.history.steps)
+        (folder / "steps.jsonl").write_text("".join(f"{line}\n" for line in lines))
+        write_json(folder / "result.json", result)
+        if system.is_file():
+            (folder / SYSTEM_FILE).write_text(whole_lines(system), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _without_leavings(node: Node, shop: Workshop) -> Generator[None]:
+    """Remove the saved state of a training that goes wrong: continued, it would come to the same step again."""
+    try:
+        yield
+    except NotFinite:
+        shop.store.finish_working(node.fingerprint)
+        raise
+
+
+def _part(train: Train, task: Task, fresh: Fresh, examples: Examples) -> Part:
+    reading, name = _training_reading(train, task, fresh), head_name(train, task)
+    training = behaviour(task.format, reading.framing).training
+    assert training is not None
+    items = training.items(examples, task.format, reading)
+    if not len(items):
+        raise UserError(f"task {task.name} has nothing to train on. {'; '.join(map(str, items.left_out))}")
+    return Part(items, task.format, name if name in fresh.heads else None, reading)
+
+
+def _without_items(train: Train, training: Training) -> list[LeftOut]:
+    """The training examples of each task that the tokens of a text leave nothing to learn from."""
+    return [
+        replace(each, where=f"training rows of {task.name}")
+        for task, part in zip(train.tasks, training.parts, strict=True)
+        for each in part.items.left_out
+    ]
+
+
+def _training_reading(train: Train, task: Task, fresh: Fresh) -> Reading:
+    return reading_of(train.model, fresh.tokenizer, training_framing(train, task), train.config.max_length)
+
+
+def _regularisation(train: Train, fresh: Fresh) -> Callable[[], Tensor] | None:
+    mixing = train.start.mixing if isinstance(train.start, Fuse) else None
+    if not isinstance(mixing, Attention):
+        return None
+    return lambda: value_regularisation(fresh.assembly.own, mixing.regularisation)
+
+
+def _development_score(train: Train, fresh: Fresh, shop: Workshop) -> Callable[[], float]:
+    """A function that scores the model as it stands on development rows: the mean over the tasks that have some."""
+    sets = [
+        (task, rows.language, read_rows(rows, task.format, shop.sources))
+        for task in train.tasks
+        for rows in task.development
+    ]
+
+    def development_score() -> float:
+        values: dict[str, list[float]] = {}
+        for task, language, examples in sets:
+            reading = _training_reading(train, task, fresh)
+            evaluator = shop.evaluator(fresh.backbone, reading, train.config.precision)
+            predicted = evaluator.predict(examples, task, fresh.heads.get(head_name(train, task)))
+            values.setdefault(task.name, []).append(scores(task, predicted, language)[task.metrics[0]])
+        return mean(mean(each) for each in values.values())
+
+    return development_score
+
+
+def train_result(
+    train: Train, prepared: PreparedTraining, outcome: Outcome, peak: PeakMemory, shop: Workshop
+) -> dict[str, Any]:
+    """Return what a training's result.json holds."""
+    fresh, training, examples, history = prepared.model, prepared.loop, prepared.rows, outcome.history
+    rows_used = {name: len(each) for name, each in examples.items()}
+    seconds = max(history.seconds, 1e-9)
+    num_items = len(history.steps) * train.config.batch_size
+    selects = isinstance(train.config.selection, Best)
+    languages = ", ".join(dict.fromkeys(rows.language for rows in train.task.development))
+    return {
+        "seconds": history.seconds,
+        "steps": len(history.steps),
+        "planned_steps": training.num_steps,
+        "examples": num_items,
+        "tokens": history.tokens,
+        "examples_per_second": num_items / seconds,
+        "tokens_per_second": history.tokens / seconds,
+        "trainable_parameters": sum(p.numel() for p in fresh.assembly.own.values() if training.has_moved(p)),
+        "head_parameters": sum(p.numel() for head in fresh.heads.values() for p in head.module.parameters()),
+        "peak_memory_bytes": peak.peak_bytes,
+        "memory_measure": peak.measure,
+        "rows_used": sum(rows_used.values()),
+        "rows_expected": _expected([rows.expected for rows in train.task.train]),
+        "rows_by_task": rows_used,
+        "left_out": [
+            *(asdict(each) for read in examples.values() for each in read.left_out),
+            *(asdict(each) for each in _without_items(train, training)),
+        ],
+        "items_by_task": dict(zip(rows_used, training.sampler.sizes, strict=True)),
+        "selected_step": outcome.selected_step,
+        "selected_on": f"development set of {train.task.name} ({languages})" if selects else None,
+        "development": history.development,
+        **environment(shop.device),
+    }
+
+
+def _expected(counts: list[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
