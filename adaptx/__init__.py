@@ -4,6 +4,7 @@ A recipe is written in the specs exported here; `adaptx.catalog` has models and 
 recipe's plan, which it runs, scores and reports.
 """
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from adaptx.specs import *  # noqa: F403
@@ -11,6 +12,9 @@ from adaptx.specs import __all__ as __all__
 
 if TYPE_CHECKING:
     from adaptx.api import open as open  # noqa: A004
+
+# Quiet unless the program configures the logger "adaptx".
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __version__ = "0.1.0"
 LAZY = ("open",)

@@ -145,6 +145,28 @@ def test_what_means_the_same_becomes_the_same_value() -> None:
     assert TrainConfig(1e-3, max_steps=1e4).max_steps == 10_000
 
 
+def as_lists(value: Any) -> Any:
+    return [as_lists(item) for item in value] if isinstance(value, tuple) else value
+
+
+def test_a_list_is_taken_wherever_a_tuple_is_meant_and_becomes_one() -> None:
+    fields = [
+        (sample, field.name, getattr(sample, field.name))
+        for sample in samples().values()
+        for field in dataclasses.fields(sample)
+        if isinstance(getattr(sample, field.name), tuple)
+    ]
+    assert len(fields) > 40
+    for sample, name, value in fields:
+        made = replace(sample, **{name: as_lists(value)})
+        assert made == sample, (type(sample), name)
+        assert hash(made) == hash(sample), (type(sample), name)
+        assert type(getattr(made, name)) is tuple, (type(sample), name)
+    # What has no order cannot stand for a tuple.
+    with pytest.raises(UserError, match=r"Lora\(sites=\{'query'\}\): .*write a tuple, whose order is fixed"):
+        Lora(sites={"query"})  # pyright: ignore[reportArgumentType]
+
+
 def test_what_is_right_stays_as_it_is() -> None:
     sites = ("query", "up")
     assert Lora(sites=sites).sites == sites

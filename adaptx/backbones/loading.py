@@ -1,7 +1,5 @@
 """Load a checkpoint's network and tokenizer, from a folder or the hub: whole, and in the right dtype at once."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from adaptx.backbones.finite import first_not_finite
 from adaptx.backbones.folders import checkpoint_folder
 from adaptx.backbones.own_tensors import read_tensors
 from adaptx.backbones.pairs import separate_pairs
+from adaptx.backbones.quiet import quiet_loading
 from adaptx.backbones.tokenizers import read_tokenizer
 from adaptx.backbones.whole import Loaded, check_numbers, check_ties, check_whole
 from adaptx.catalog.models import FAMILIES
@@ -104,7 +103,7 @@ def _load(folder: Path, model: ModelSpec, config: Any, bf16: bool, device: torch
     if device is not None and device.type != "cpu":
         options["device_map"] = {"": device}
     try:
-        with quiet():
+        with quiet_loading():
             network, info = auto.from_pretrained(
                 str(folder),
                 config=config,
@@ -157,22 +156,3 @@ def _auto_class(model_type: str) -> tuple[Any, dict[str, Any]]:
             return AutoModelForSeq2SeqLM, {}
         case ModelFamily.DECODER:
             return AutoModelForCausalLM, {}
-
-
-@contextmanager
-def quiet() -> Generator[None]:
-    """Silence transformers' notes on what was loaded, which `check_whole` judges, and its progress bar.
-
-    transformers 5 shows a bar for each loading, in the midst of adaptx's own.
-    """
-    from transformers.utils import logging as transformers_logging
-
-    level, bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(level)
-        if bar:
-            transformers_logging.enable_progress_bar()

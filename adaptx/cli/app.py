@@ -10,7 +10,7 @@ import typer
 from adaptx.cli.catalog import methods, models, prompts, tasks
 from adaptx.cli.export import export
 from adaptx.cli.memory import bench, memory
-from adaptx.cli.options import err, tell
+from adaptx.cli.options import err, showing_warnings, tell
 from adaptx.cli.recipes import fetch, plan, report, run
 from adaptx.cli.rows import evaluate, predict, score
 from adaptx.cli.store import prune, ui
@@ -50,7 +50,8 @@ def main() -> None:
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
-        app()
+        with showing_warnings():
+            app()
     except UserError as error:
         _fail(error, 2)
     except SystemExit as error:

@@ -1,6 +1,7 @@
 """What the commands have in common: the options that several of them take, and the consoles they write to."""
 
 import itertools
+import logging
 import shlex
 import sys
 from collections.abc import Generator
@@ -28,6 +29,25 @@ err = Console(stderr=True, emoji=False)
 def tell(text: str) -> None:
     """Write a line beside a command's output."""
     err.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class _Teller(logging.Handler):
+    """Writes log records to the terminal, less those that are shown as a note of a run's progress."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not getattr(record, "shown", False):
+            tell(record.getMessage())
+
+
+@contextmanager
+def showing_warnings() -> Generator[None]:
+    """Within the block, write warnings of adaptx's loggers to the terminal."""
+    log, handler = logging.getLogger("adaptx"), _Teller(logging.WARNING)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 RecipeFile = Annotated[Path, typer.Argument(help="A Python file with build() -> Recipe.", show_default=False)]

@@ -17,6 +17,7 @@ from adaptx.errors import NotFinite, UserError
 from adaptx.files.left_out import LeftOut
 from adaptx.formats import behaviour
 from adaptx.formats.interface import Predicted, Read, Reading, TrainedHead
+from adaptx.methods.quantised import without_notes
 from adaptx.metrics import METRICS
 from adaptx.sources.sources import Sources
 from adaptx.specs import Task
@@ -54,7 +55,8 @@ class Evaluator:
         self.backbone.eval()
         if head is not None:
             head.module.eval()
-        return behaviour(task.format, self.reading.framing).predict(examples, task, head, self)
+        with without_notes():
+            return behaviour(task.format, self.reading.framing).predict(examples, task, head, self)
 
     def each(self, encoded: Encoded, read: Read) -> list[Any]:
         """What `read` returns for each sequence, in the given order, on the CPU."""

@@ -1,6 +1,7 @@
 """Carry out evaluations: one model loaded once, its predictions on each set, their scores and golds in the store."""
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Generator
 from dataclasses import asdict
@@ -26,7 +27,9 @@ from adaptx.specs.plain import to_plain
 from adaptx.store.mixing import MixingWeights, save_mixing
 from adaptx.store.store import json_bytes, write_json
 from adaptx.store.writing import written_whole
-from adaptx.training.progress import Progress
+from adaptx.training.progress import Progress, noting
+
+_log = logging.getLogger(__name__)
 
 HEADLESS_MAX_LENGTH = 512
 
@@ -96,7 +99,7 @@ def evaluate(
     seconds = time.perf_counter() - began
     one_class = one_class_notes(stage.task.format, predicted.predictions, predicted.golds or [])
     for sentence in sentences(one_class, len(predicted.predictions)):
-        progress.note(f"{stage.task.name} in {stage.language}: {sentence}")
+        noting(progress, _log, logging.WARNING)(f"{stage.task.name} in {stage.language}: {sentence}")
     statistics = text_statistics(predicted.texts, predicted.encoded, model.tokenizer)
     result = {
         "task": stage.task.name,

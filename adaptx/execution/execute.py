@@ -1,9 +1,12 @@
 """Stages to their results: which function carries out which kind of stage, one at a time over a shared store."""
 
 import contextlib
+import logging
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from adaptx.errors import is_fault, told
 from adaptx.execution.evaluate import evaluating
 from adaptx.execution.groups import Group
 from adaptx.execution.merge import execute_merge
@@ -12,8 +15,10 @@ from adaptx.execution.train import execute_train
 from adaptx.execution.workshop import Workshop
 from adaptx.planning.plan import Node
 from adaptx.specs import Evaluate, Merge, Stage, Train
-from adaptx.store.claim import claimed
-from adaptx.training.progress import Progress
+from adaptx.store.claim import Busy, claimed
+from adaptx.training.progress import SHOWN, Progress
+
+_log = logging.getLogger(__name__)
 
 Executor = Callable[[Workshop, Progress], AbstractContextManager[Callable[[Node], None]]]
 """A context for stages of one group; its value carries out one of them and leaves it in the store."""
@@ -42,11 +47,19 @@ def carry_out(group: Group, shop: Workshop, progress: Progress) -> dict[str, Exc
 
 
 def _attempt(node: Node, execute: Callable[[Node], None], shop: Workshop) -> Exception | None:
+    began = time.perf_counter()
     try:
         with claimed(shop.store.lock(node.fingerprint), node.name), memory_told():
             if not shop.is_done(node):
+                _log.info("%s: begins on %s", node.name, shop.device)
                 execute(node)
+                _log.info("%s: stored after %.1f s", node.name, time.perf_counter() - began)
             shop.store.finish_working(node.fingerprint)
+    except Busy as busy:
+        _log.debug("%s", busy)
+        return busy
     except Exception as error:  # the libraries below raise errors of any kind
+        trace = error if is_fault(error) else None
+        _log.error("%s: failed: %s", node.name, told(error), exc_info=trace, extra=SHOWN)
         return error
     return None

@@ -1,12 +1,14 @@
 """Run a plan on this machine: every stage after those it needs; what fails takes only its dependents with it."""
 
+import logging
 from collections.abc import Callable
 
 from adaptx.backbones.bf16_products import cpu_multiplies_bf16
 from adaptx.execution.checking import check_rows
+from adaptx.execution.crew import Crew, ThisProcess
 from adaptx.execution.groups import grouped
 from adaptx.execution.schedule import Schedule, Summary
-from adaptx.execution.workers import ThisProcess, Workers, worker_devices
+from adaptx.execution.workers import Workers, worker_devices
 from adaptx.execution.workshop import Workshop
 from adaptx.planning.damage import set_aside_damaged
 from adaptx.planning.identity import evaluation_precision
@@ -15,7 +17,10 @@ from adaptx.planning.plan import Node, Plan, Status
 from adaptx.specs import Evaluate, Merge, Train
 from adaptx.specs.merge import searched
 from adaptx.store.live_runs import at_work, no_run_begins
-from adaptx.training.progress import Progress
+from adaptx.store.store import Store
+from adaptx.training.progress import Progress, noting
+
+_log = logging.getLogger(__name__)
 
 SLOW_BF16 = (
     "this processor has no instructions for bf16: its products are computed in fp32 here, no faster than under "
@@ -30,6 +35,7 @@ def run(
     keep: bool = False,
     after: Callable[[list[Node]], None] | None = None,
     workers: int = 1,
+    crew: Crew | None = None,
 ) -> Summary:
     """Carry out every stage that is to do; `after` is called with the nodes that were stored together.
 
@@ -38,43 +44,53 @@ def run(
     after: it must return at once, since the next stages wait for it.
     keep: leave the weights of full fine-tuned targets in the store; those that went before are trained again.
     workers: processes that carry out stages at once; 1: none but this one.
+    crew: who carries out stages in place of workers. It is closed at the end.
 
     Raises:
         UserError: rows or columns are missing or wrong, or several workers have one GPU, before the first stage.
     """
     worker_devices(shop, workers)
     with at_work(shop.store.root, plan.modules):
-        summary = _carry_out(plan, shop, progress, keep, after, workers)
-    if not keep:
-        drop_transient(plan, shop, progress.note)
-    return summary
-
-
-def _carry_out(
-    plan: Plan, shop: Workshop, progress: Progress, keep: bool, after: Callable[[list[Node]], None] | None, workers: int
-) -> Summary:
-    set_aside_damaged(plan, shop.store, progress.note, keep)
-    statuses = plan.statuses(shop.store, keep)
-    to_do = [node for node in plan.nodes if statuses[node.fingerprint] is Status.TO_DO]
-    for left_out in check_rows(to_do, shop):
-        progress.note(str(left_out))
-    if shop.device.type == "cpu" and not cpu_multiplies_bf16() and any(_in_bf16(node) for node in to_do):
-        progress.note(SLOW_BF16)
-
-    def still_to_do() -> frozenset[str]:
-        shop.store.look_again()
-        return frozenset(k for k, status in plan.statuses(shop.store, keep).items() if status is Status.TO_DO)
-
-    schedule = Schedule(grouped(to_do), plan, in_order=workers == 1, still_to_do=still_to_do, note=progress.note)
-    if workers == 1:
-        schedule.carry_out(ThisProcess(shop, progress), after)
-    else:
-        crew = Workers(shop, progress, workers)
+        to_do = _prepare(plan, shop, progress, keep)
+        in_order = crew is None and workers == 1
+        schedule = Schedule(
+            grouped(to_do), plan, in_order, _still_to_do(plan, shop.store, keep), noting(progress, _log)
+        )
+        crew = crew or (Workers(shop, progress, workers) if workers > 1 else ThisProcess(shop, progress))
         try:
             schedule.carry_out(crew, after)
         finally:
             crew.close()
-    return schedule.summary
+    summary = schedule.summary
+    if not keep:
+        drop_transient(plan, shop, noting(progress, _log))
+    counts = len(summary.finished), len(summary.elsewhere), len(summary.failed)
+    _log.info("recipe %s: %d stages finished, %d by other runs, %d failed", plan.recipe.name, *counts)
+    return summary
+
+
+def _prepare(plan: Plan, shop: Workshop, progress: Progress, keep: bool) -> list[Node]:
+    """Set damaged stages aside, and check the rows that the others read; return the stages that are to do."""
+    warn = noting(progress, _log, logging.WARNING)
+    set_aside_damaged(plan, shop.store, warn, keep)
+    statuses = plan.statuses(shop.store, keep)
+    to_do = [node for node in plan.nodes if statuses[node.fingerprint] is Status.TO_DO]
+    for left_out in check_rows(to_do, shop):
+        warn(str(left_out))
+    if shop.device.type == "cpu" and not cpu_multiplies_bf16() and any(_in_bf16(node) for node in to_do):
+        warn(SLOW_BF16)
+    _log.info("recipe %s: %d of %d stages to do on %s", plan.recipe.name, len(to_do), len(plan.nodes), shop.device)
+    return to_do
+
+
+def _still_to_do(plan: Plan, store: Store, keep: bool) -> Callable[[], frozenset[str]]:
+    """Return a function that looks for what is still to do, whoever has filled the store."""
+
+    def still_to_do() -> frozenset[str]:
+        store.look_again()
+        return frozenset(k for k, status in plan.statuses(store, keep).items() if status is Status.TO_DO)
+
+    return still_to_do
 
 
 def _in_bf16(node: Node) -> bool:

@@ -7,8 +7,8 @@ from statistics import mean
 
 from adaptx.costs.stages import cost
 from adaptx.errors import told
+from adaptx.execution.crew import Crew
 from adaptx.execution.groups import Group
-from adaptx.execution.workers import Crew
 from adaptx.planning.plan import Node, Plan
 from adaptx.store.claim import Busy
 

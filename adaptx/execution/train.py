@@ -1,6 +1,7 @@
 """Carry out a training: its rows, the model it begins from, the loop, and what it leaves in the store."""
 
 import contextlib
+import logging
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass, replace
 from statistics import mean
@@ -34,8 +35,10 @@ from adaptx.specs.plain import to_plain
 from adaptx.store.json_text import json_text
 from adaptx.store.store import write_json
 from adaptx.training.loop import Outcome, Part, Training
-from adaptx.training.progress import Progress
+from adaptx.training.progress import Progress, noting
 from adaptx.training.resume import Checkpoints
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
         prepared = begin_training(train, shop)
         fresh, loop = prepared.model, prepared.loop
         for each in _without_items(train, loop):
-            progress.note(str(each))
+            noting(progress, _log, logging.WARNING)(str(each))
         predicted = predicted_peak_bytes(train, loop.parts, shop)
         progress.start(node.name, loop.num_steps, "step")
         outcome = loop.run(progress, Checkpoints(working, shop.resources.checkpoint_seconds, shop.store.set_aside))

@@ -1,6 +1,7 @@
 """A worker: the process that carries out one group of stages after the other for a run, and tells it how they go."""
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import pickle
@@ -8,8 +9,9 @@ import signal
 import threading
 import time
 import traceback
+from logging.handlers import QueueHandler
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -22,14 +24,18 @@ ADVANCE_SECONDS = 0.2
 """Between two reports of how far a stage is: a pipe that is read late must not hold up the training."""
 
 
-def work(connection: Connection, shop: Workshop, threads: int) -> None:
-    """A worker's life: groups come, what became of them goes back, until the pipe is closed."""
+def work(connection: Connection, shop: Workshop, threads: int, level: int) -> None:
+    """A worker's life: groups come, what became of them goes back, until the pipe is closed.
+
+    level: of adaptx's logger in the run, which the worker's records are sent to.
+    """
     signal.signal(signal.SIGTERM, interrupt)
     # Ctrl-C goes to the whole group of processes: the one that began the others tells them, once.
     with contextlib.suppress(AttributeError, OSError):
         os.setpgrp()
     threading.Thread(target=_end_with_the_run, daemon=True).start()
     torch.set_num_threads(threads)
+    _log_to(connection, level)
     # What cannot be received or sent any more: the run has ended.
     with contextlib.suppress(KeyboardInterrupt, EOFError, OSError):
         while True:
@@ -38,6 +44,21 @@ def work(connection: Connection, shop: Workshop, threads: int) -> None:
             failed = carry_out(group, shop, progress)
             progress.end()
             connection.send(("done", {key: _sendable(error) for key, error in failed.items()}))
+
+
+class _Sending(QueueHandler):
+    """Sends log records to the run, while that listens."""
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):
+            self.queue.send(("log", record))
+
+
+def _log_to(connection: Connection, level: int) -> None:
+    log = logging.getLogger("adaptx")
+    log.setLevel(level)
+    log.propagate = False
+    log.addHandler(_Sending(cast(Any, connection)))
 
 
 def interrupt(_number: int, _frame: object) -> None:

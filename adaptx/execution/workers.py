@@ -1,9 +1,10 @@
-"""The crew of a run: this process, or workers, processes that carry out groups of stages at once over one store.
+"""Workers: a crew of processes that carry out groups of stages at once over one store.
 
 On a CPU the workers share out its threads. On CUDA each has a GPU.
 """
 
 import contextlib
+import logging
 import signal
 import threading
 import time
@@ -11,70 +12,17 @@ from collections import deque
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Protocol
 
 import torch
 
 from adaptx.errors import OutOfMemory, UserError
-from adaptx.execution.execute import carry_out
 from adaptx.execution.groups import Group
 from adaptx.execution.worker import interrupt, work
 from adaptx.execution.workshop import Workshop
 from adaptx.profiling.processes import KILLED, context_for
-from adaptx.training.progress import Progress
+from adaptx.training.progress import SHOWN, Progress
 
-
-class Crew(Protocol):
-    """Whoever carries out groups. has_room: another may begin. busy: some are not done."""
-
-    @property
-    def has_room(self) -> bool: ...
-
-    @property
-    def busy(self) -> bool: ...
-
-    def begin(self, group: Group) -> None:
-        """Take on a group; only where there is room."""
-        ...
-
-    def next_done(self, timeout_seconds: float | None = None) -> tuple[Group, dict[str, Exception]] | None:
-        """Wait for one of those taken on to end; with what failed in it, by fingerprint. None: the time is over."""
-        ...
-
-    def close(self) -> None:
-        """End all work; a training that is under way keeps a checkpoint."""
-        ...
-
-
-class ThisProcess:
-    """Carries out one group after the other, here."""
-
-    def __init__(self, shop: Workshop, progress: Progress) -> None:
-        self._shop, self._progress = shop, progress
-        self._taken: Group | None = None
-
-    @property
-    def has_room(self) -> bool:
-        return self._taken is None
-
-    @property
-    def busy(self) -> bool:
-        return self._taken is not None
-
-    def begin(self, group: Group) -> None:
-        self._taken = group
-
-    def next_done(self, timeout_seconds: float | None = None) -> tuple[Group, dict[str, Exception]]:
-        del timeout_seconds  # nothing else could begin meanwhile
-        group = self._taken
-        assert group is not None
-        failed = carry_out(group, self._shop, self._progress)
-        self._progress.end()
-        self._taken = None
-        return group, failed
-
-    def close(self) -> None:
-        pass
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -146,7 +94,11 @@ class Workers:
                     worker.progress.end()
                     self._shop.store.look_again()
                     return group, {key: _received(*sent) for key, sent in values[0].items()}
-                getattr(worker.progress, told)(*values)
+                if told == "log":
+                    (record,) = values
+                    logging.getLogger(record.name).handle(record)
+                else:
+                    getattr(worker.progress, told)(*values)
 
     def close(self) -> None:
         for worker in self._kept:
@@ -167,8 +119,10 @@ class Workers:
     def _started(self) -> _Worker:
         name, shop, progress = self._idle.popleft()
         connection, theirs = self._context.Pipe()
-        process = self._context.Process(target=work, name=name, args=(theirs, shop, self._threads), daemon=True)
+        arguments = (theirs, shop, self._threads, logging.getLogger("adaptx").getEffectiveLevel())
+        process = self._context.Process(target=work, name=name, args=arguments, daemon=True)
         process.start()
+        _log.info("%s: process %s begins on %s", name, process.pid, shop.device)
         # The worker has its own copy: when it ends, so does the pipe.
         theirs.close()
         worker = _Worker(process, connection, shop, progress)
@@ -186,6 +140,7 @@ class Workers:
         """What a worker that ended in the middle had not left in the store."""
         self._drop(worker)
         status = worker.process.exitcode
+        _log.warning("%s: its process ended with status %s", worker.process.name, status, extra=SHOWN)
         error: Exception = RuntimeError(f"its process ended with status {status}")
         if status == KILLED:
             error = OutOfMemory("the system killed its process, as it does for want of memory; try fewer --workers")

@@ -6,6 +6,7 @@ The library writes it itself. Where full fine-tuning or LoRA lies below, their m
 from pathlib import Path
 from typing import Any, cast
 
+from adaptx.backbones.quiet import quiet
 from adaptx.errors import UserError
 from adaptx.exporting.composed import Composed, Part
 from adaptx.methods import adapters_classes
@@ -27,16 +28,18 @@ def write_adapters(network: Any, made_of: Composed, base: str, folder: Path) -> 
     """
     if (reason := ADAPTERS_CLASSES_REFUSED.get(network.config.model_type)) is not None:
         raise UserError(f"bottleneck adapters cannot be exported from here: {reason}; use `adaptx predict STAGE FILE`")
-    adapters_classes.prepare(network)
-    for part in made_of.adapters:
-        _attach(network, part)
-    if made_of.mixing is not None:
-        below = adapters_classes.adapter_names(network)
-        for part in made_of.fused:
+    # Of adapters that are not active yet, which the library notes.
+    with quiet("adapters"):
+        adapters_classes.prepare(network)
+        for part in made_of.adapters:
             _attach(network, part)
-        names = [part.name for part in made_of.fused]
-        restore(adapters_classes.add_fusion(network, names, below), made_of.mixing.tensors)
-    adapters_classes.save_active(network, folder)
+        if made_of.mixing is not None:
+            below = adapters_classes.adapter_names(network)
+            for part in made_of.fused:
+                _attach(network, part)
+            names = [part.name for part in made_of.fused]
+            restore(adapters_classes.add_fusion(network, names, below), made_of.mixing.tensors)
+        adapters_classes.save_active(network, folder)
     for config in folder.rglob("adapter*_config.json"):
         # The library writes down the path that it was loaded from here.
         write_json(config, {**read_json(config), "model_name": base})

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from adaptx.backbones.backbone import Backbone
 from adaptx.backbones.batching import Encoded, collate, encode_texts
-from adaptx.backbones.loading import quiet
+from adaptx.backbones.quiet import quiet_loading
 from adaptx.errors import UserError
 from adaptx.exporting.own_model import class_of
 from adaptx.exporting.reading_tokenizer import empty_is_same
@@ -97,7 +97,7 @@ def check_folder(folder: Path, found: HeadClass, head: TrainedHead, probes: Prob
     import transformers
 
     auto: Any = class_of(head.format) if found.own else getattr(transformers, found.auto_class)
-    with quiet():
+    with quiet_loading():
         model, info = auto.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False, output_loading_info=True
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from adaptx.backbones.backbone import Backbone
 from adaptx.backbones.batching import padding_id
-from adaptx.backbones.loading import quiet
+from adaptx.backbones.quiet import quiet_loading
 from adaptx.exporting.library_heads import AUTO_CLASSES, in_library, library_model
 from adaptx.exporting.own_model import own_model, write_code
 from adaptx.exporting.reading_tokenizer import TextReading, write_tokenizer
@@ -38,7 +38,7 @@ def merge(network: Any, modules: Sequence[Module]) -> None:
 
 def write_bare(network: Any, tokenizer: Any, max_length: int, folder: Path) -> None:
     """Write a merged network without a head; its tokenizer puts no prefix before a text."""
-    with quiet():
+    with quiet_loading():
         network.save_pretrained(folder)
     write_tokenizer(tokenizer, TextReading("", max_length, _names(network, tokenizer)), folder)
 
@@ -63,7 +63,7 @@ def write_with_head(
         config.pad_token_id = padding_id(tokenizer)
     found = HeadClass(AUTO_CLASSES[type(head.format)], own=not in_library(head.format, framing, config))
     whole: Any = (own_model if found.own else library_model)(backbone, config, head, framing)
-    with quiet():
+    with quiet_loading():
         whole.save_pretrained(folder)
     if found.own:
         write_code(folder)

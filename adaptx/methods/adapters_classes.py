@@ -4,7 +4,6 @@
 the LoRA layers.
 """
 
-import logging
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,8 +18,6 @@ def prepare(network: Any) -> None:
     import adapters
 
     assert not any("lora_" in name for name, _ in network.named_parameters()), "adapters come before LoRA"
-    # Its note that no adapter is active yet would be printed at each forward pass of a bare network.
-    logging.getLogger("adapters").setLevel(logging.ERROR)
     adapters.init(network)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from adaptx.backbones.fp32_guise import fp32_guise
 from adaptx.errors import UserError
-from adaptx.methods.quantised import quieten
+from adaptx.methods.quantised import without_notes
 from adaptx.specs import Lora
 from adaptx.specs.sites import Key, Sites
 
@@ -44,9 +44,8 @@ def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> dict[Ke
     Raises:
         UserError: biases are to train where no map has one.
     """
-    # Before peft is imported, which imports bitsandbytes wherever it is installed.
-    quieten()
-    from peft import LoraConfig, inject_adapter_in_model
+    with without_notes():
+        from peft import LoraConfig, inject_adapter_in_model
 
     from adaptx.methods.quantised_outline import let_lora_over
 
@@ -94,7 +93,7 @@ def fold(network: nn.Module) -> None:
 
 
 def _lora_layers(network: nn.Module) -> list[tuple[str, Any]]:
-    quieten()
-    from peft.tuners.lora import LoraLayer
+    with without_notes():
+        from peft.tuners.lora import LoraLayer
 
     return [(path, module) for path, module in network.named_modules() if isinstance(module, LoraLayer)]

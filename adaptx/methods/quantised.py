@@ -5,13 +5,14 @@ A network is quantised on the meta device, before LoRA is attached; its weights 
 are never all there in full precision. Embeddings, norms, biases and the output matrix stay as they are.
 """
 
-import logging
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from adaptx.backbones.quiet import quiet
 from adaptx.errors import UserError
 from adaptx.specs.quantisation import Quantisation
 from adaptx.specs.sites import sites_of
@@ -144,16 +145,16 @@ def _found(model: nn.Module, kind: type) -> list[Any]:
     return [module for module in model.modules() if isinstance(module, kind)]
 
 
-def quieten() -> None:
-    """Without the library's note, on its import, that a package for inference is missing, and one at each product.
+def without_notes() -> AbstractContextManager[None]:
+    """Silence bitsandbytes' note at each product that it rounds, and that on its import of a package it does without.
 
     peft imports it wherever it is installed.
     """
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    return quiet("bitsandbytes")
 
 
 def _library() -> Any:
-    quieten()
-    import bitsandbytes
+    with without_notes():
+        import bitsandbytes
 
     return bitsandbytes

@@ -1,6 +1,7 @@
 """The recorder that a command uses: it never blocks the command's work, and ends in bounded time."""
 
 import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from adaptx.tracking.address import Address
 from adaptx.tracking.markers import markers_of
 from adaptx.tracking.process import FINISH, LIMITS, LOOK, Failure, Message, Request, Work
 from adaptx.tracking.records import Record, Records
+
+_log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 25.0
 """How long a command waits at its end for a server that does not answer."""
@@ -175,7 +178,9 @@ class Recorder:
     def _warn(self, what: str, details: str = "") -> None:
         if not self._warned:
             self._warned = True
-            self._tell(f"MLflow at {self._address.shown} {what}; {self._safe}")
+            text = f"MLflow at {self._address.shown} {what}; {self._safe}"
+            _log.warning("%s", text, extra={"shown": True})
+            self._tell(text)
             if details and os.environ.get("ADAPTX_DEBUG"):
                 self._tell(details)
 

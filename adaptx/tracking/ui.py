@@ -3,7 +3,6 @@
 `mlflow ui` would start four workers and eleven job runners, whose supervisor kills workers that are slow to answer.
 """
 
-import logging
 import os
 import socket
 import warnings
@@ -11,9 +10,10 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
+from adaptx.backbones.quiet import quiet
 from adaptx.errors import UserError
 from adaptx.tracking.address import Address
-from adaptx.tracking.writer import connect
+from adaptx.tracking.writer import NOTING, connect
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 5000
@@ -37,7 +37,8 @@ def serve(address: Address, port: int | None, tell: Callable[[str], None]) -> No
         at = f"http://{HOST}:{listening.getsockname()[1]}"
         try:
             client = connect(address)
-            links = _variant_links(client, at)
+            with quiet(*NOTING):
+                links = _variant_links(client, at)
         except Exception as error:  # of MLflow, SQLAlchemy or a database's driver; may hold the password
             text = address.clean(f"{type(error).__name__}: {error}")
             raise UserError(f"MLflow cannot read the runs at {address.shown}: {text}") from None
@@ -66,10 +67,10 @@ def _serve(listening: socket.socket, ready: Callable[[], None]) -> None:
             if self.started:
                 ready()
 
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
     server = Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE_SECONDS))
     try:
-        server.run([listening])
+        with quiet(*NOTING):
+            server.run([listening])
     except KeyboardInterrupt:
         # It has shut down, and passes on what ended it.
         return

@@ -1,11 +1,11 @@
 """One run written to MLflow: found by its fingerprint, or made, and brought up to date."""
 
-import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from adaptx.backbones.quiet import quiet
 from adaptx.tracking.address import Address
 from adaptx.tracking.records import Record, RunKey
 
@@ -23,17 +23,19 @@ def safe_name(name: str) -> str:
     return "".join(each if each in "_-./ " or (each.isascii() and each.isalnum()) else "_" for each in name)
 
 
+NOTING = ("alembic", "mlflow")
+"""Loggers that tell of each table that MLflow makes in a new database."""
+
+
 def connect(address: Address) -> Any:
     """Return MLflow's client of an address; it may change the working folder."""
     from mlflow import MlflowClient
     from mlflow.store.db import utils
 
-    # It tells of each table it makes in a new database.
-    for name in ("alembic", "mlflow"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     # MLflow asks a database that does not open for an hour, in silence.
     utils.MAX_RETRY_COUNT = 4
-    return MlflowClient(tracking_uri=address.enter())
+    with quiet(*NOTING):
+        return MlflowClient(tracking_uri=address.enter())
 
 
 class Writer:

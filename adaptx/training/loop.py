@@ -4,6 +4,7 @@ A batch is `batch_size` items drawn at random, sorted by length inside, cut into
 loss is normalised over the whole batch, so the result does not depend on the cutting (dropout apart).
 """
 
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from adaptx.errors import NotFinite
 from adaptx.formats import behaviour
 from adaptx.formats.interface import AnswerLoss, Items, JointLoss, Reading, SummedLoss, take
 from adaptx.methods.module import capture, restore
+from adaptx.methods.quantised import without_notes
 from adaptx.specs import Best, Sampling, Schedule, TaskFormat, TrainConfig
 from adaptx.specs.sites import Key
 from adaptx.training.gradients import (
@@ -28,9 +30,11 @@ from adaptx.training.gradients import (
     backward_joint,
     backward_sum,
 )
-from adaptx.training.progress import Progress
+from adaptx.training.progress import Progress, noting
 from adaptx.training.resume import Checkpoints, deferred_interrupt
 from adaptx.training.sampling import MAX_EPOCH, Sampler
+
+_log = logging.getLogger(__name__)
 
 HeadStates = dict[str, dict[str, Tensor]]
 
@@ -105,7 +109,7 @@ class Training:
             self._restore(state)
         resumed_at, began, done_before = time.perf_counter(), self.step, self.history.seconds
         self.model.train()
-        with deferred_interrupt() as interrupted:
+        with deferred_interrupt() as interrupted, without_notes():
             while self.step < self.num_steps and not self._out_of_patience():
                 loss, learning_rate = self._one_step()
                 elapsed = time.perf_counter() - resumed_at
@@ -113,6 +117,7 @@ class Training:
                 self.history.steps.append(
                     {"step": self.step, "loss": loss, "learning_rate": learning_rate, "seconds": self.history.seconds}
                 )
+                _log.debug("step %d of %d: loss %.4g", self.step, self.num_steps, loss)
                 progress.advance(self.step, loss, (self.step - began) * self.config.batch_size / elapsed)
                 self._score_if_due(progress)
                 # Asked once: a signal between two askings would end the run without a checkpoint.
@@ -216,7 +221,7 @@ class Training:
             raise NotFinite(self._went_wrong(self.step, f"after it, on development rows: {error}")) from error
         self.model.train()
         self.history.development.append({"step": self.step, "score": score})
-        progress.note(f"step {self.step}: development score {score:.4f}")
+        noting(progress, _log)(f"step {self.step}: development score {score:.4f}")
         # The earliest of equal scores is kept.
         if self.best is None or score > self.best.score:
             self.best = _Best(self.step, score, capture(self.own), self._head_states())

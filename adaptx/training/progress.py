@@ -1,6 +1,11 @@
-"""What a running stage tells whoever watches it."""
+"""What a running stage tells: its progress to whoever watches, and notes worth keeping to the log as well."""
 
+import logging
+from collections.abc import Callable
 from typing import Protocol
+
+SHOWN = {"shown": True}
+"""`extra` of log records that are notes too: a terminal that shows the notes leaves these records out."""
 
 
 class Progress(Protocol):
@@ -44,3 +49,13 @@ class Silent:
 
     def beside(self) -> "Silent":
         return self
+
+
+def noting(progress: Progress, log: logging.Logger, level: int = logging.INFO) -> Callable[[str], None]:
+    """Return a function that tells a note to whoever watches, and logs it."""
+
+    def note(text: str) -> None:
+        log.log(level, text, extra=SHOWN)
+        progress.note(text)
+
+    return note

@@ -4,6 +4,7 @@ torch.save writes the CRC-32 of every part of the file, and they are compared wh
 second for each gigabyte at every saving.
 """
 
+import logging
 import signal
 import threading
 import time
@@ -17,7 +18,9 @@ import torch
 
 from adaptx.errors import UserError, told
 from adaptx.store.writing import written_whole
-from adaptx.training.progress import Progress
+from adaptx.training.progress import Progress, noting
+
+_log = logging.getLogger(__name__)
 
 FILE = "checkpoint.pt"
 VERSION = 1
@@ -50,8 +53,11 @@ class Checkpoints:
         try:
             with written_whole(self._file) as part:
                 torch.save(whole, part)
+            _log.debug("saved %s at step %s", self._file, state["step"])
         except OSError as error:
-            progress.note(f"this training's state could not be saved, and it goes on: {error}")
+            noting(progress, _log, logging.WARNING)(
+                f"this training's state could not be saved, and it goes on: {error}"
+            )
         self._last = time.monotonic()
 
     def load(self, device: torch.device, progress: Progress) -> dict[str, Any] | None:
@@ -61,26 +67,27 @@ class Checkpoints:
         """
         if not self._file.exists():
             return None
+        warn = noting(progress, _log, logging.WARNING)
         try:
             state = self._read()
         except MemoryError:
             raise
         except Exception as error:  # whatever zipfile, pickle and torch make of damaged bytes
-            progress.note(
+            warn(
                 f"the saved state {self._file} is damaged ({told(error)}); it is set aside as "
                 f"{self._set_aside(self._file)}, and the training begins again"
             )
             return None
         for name, now in _machine(device).items():
             if state["machine"][name] != now:
-                progress.note(
+                warn(
                     f"resuming with {name} {now}, begun with {state['machine'][name]}: the result may differ in its "
                     "last bits from an uninterrupted run's"
                 )
         torch.set_rng_state(state["random"]["cpu"])
         if device.type == "cuda" and "cuda" in state["random"]:
             torch.cuda.set_rng_state(state["random"]["cuda"], device)
-        progress.note(f"resuming at step {state['step']}")
+        noting(progress, _log)(f"resuming at step {state['step']}")
         return state
 
     def _read(self) -> dict[str, Any]:
