@@ -164,7 +164,7 @@ def test_a_spec_of_another_version_is_refused_by_name() -> None:
     with pytest.raises(UserError, match=r"stored Train has fields this version does not know: \['luck'\]"):
         from_plain({**plain, "luck": 1})
     del plain["limit"]
-    with pytest.raises(ValueError, match=r"stored Train lacks fields that this version has: \['limit'\]"):
+    with pytest.raises(UserError, match=r"stored Train lacks fields that this version has: \['limit'\]"):
         from_plain(plain)
 
 
