@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 import pkgutil
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
@@ -33,6 +33,7 @@ from adaptx.specs import (
     Stack,
     Tagging,
     Task,
+    TaskArithmetic,
     Train,
     TrainConfig,
     Weighted,
@@ -41,8 +42,8 @@ from adaptx.specs.checked import is_spec
 
 CONFIG = TrainConfig(1e-3, epochs=1)
 TRAIN = Train(E5_MINI, SNLI, Lora(), CONFIG)
-ABOUT_SPECS = {"Kind", "Within", "Filled", "Known"}
-"""Dataclasses that describe fields of specs, and are none themselves."""
+ABOUT_SPECS = {"Kind", "Within", "Filled", "Known", "LayerStack", "Sites"}
+"""Dataclasses that describe fields of specs, or layers of networks, and are none themselves."""
 
 
 def dataclasses_of(package) -> dict[str, type]:
@@ -156,12 +157,25 @@ def test_a_list_is_taken_wherever_a_tuple_is_meant_and_becomes_one() -> None:
         for field in dataclasses.fields(sample)
         if isinstance(getattr(sample, field.name), tuple)
     ]
-    assert len(fields) > 40
+    assert len(fields) >= 30
     for sample, name, value in fields:
         made = replace(sample, **{name: as_lists(value)})
         assert made == sample, (type(sample), name)
         assert hash(made) == hash(sample), (type(sample), name)
         assert type(getattr(made, name)) is tuple, (type(sample), name)
+    # Fields that take a tuple among other things.
+    mixture = Train(E5_MINI, Mixture((SNLI, NLI)), Lora(), CONFIG)
+    others = [
+        (mixture, "framing", (Hidden(), Hidden(1))),
+        (Linear((1.0, 2.0)), "weights", (3.0, 4.0)),
+        (TaskArithmetic(), "weights", (1.0, 2.0)),
+        (NLI.evaluation[0], "starts_with", ("label", "x")),
+    ]
+    for sample, name, value in others:
+        assert replace(sample, **{name: list(value)}) == replace(sample, **{name: value}), (type(sample), name)
+        assert getattr(replace(sample, **{name: list(value)}), name) == value
+    taking = {(cls, name) for cls in samples() for name, hint in get_type_hints(cls).items() if "tuple" in str(hint)}
+    assert taking == {(type(sample), name) for sample, name, _ in (*fields, *others)}
     # What has no order cannot stand for a tuple.
     with pytest.raises(UserError, match=r"Lora\(sites=\{'query'\}\): .*write a tuple, whose order is fixed"):
         Lora(sites={"query"})  # pyright: ignore[reportArgumentType]

@@ -25,7 +25,7 @@ from adaptx.specs import (
     Stack,
     Train,
 )
-from adaptx.specs.kinds import shown
+from adaptx.specs.kind import shown
 from adaptx.specs.merge import MergeRule, searched
 from adaptx.specs.near import near
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast, dataclass_transform
 
 from adaptx.errors import UserError
-from adaptx.specs.kinds import Kind, Wrong, kind_of, shown
+from adaptx.specs.kind import Kind, Wrong, shown
+from adaptx.specs.kinds import kind_of
 
 T = TypeVar("T")
 

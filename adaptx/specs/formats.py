@@ -5,7 +5,7 @@ from typing import Annotated
 
 from adaptx.errors import UserError
 from adaptx.specs.checked import spec
-from adaptx.specs.kinds import shown
+from adaptx.specs.kind import shown
 from adaptx.specs.ranges import Count, Natural, PartialShare, Positive, Within, Word
 
 

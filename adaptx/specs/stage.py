@@ -7,7 +7,7 @@ from adaptx.errors import UserError
 from adaptx.specs.checked import spec
 from adaptx.specs.fingerprint import OUTSIDE
 from adaptx.specs.hashing import keep_hash
-from adaptx.specs.kinds import shown
+from adaptx.specs.kind import shown
 from adaptx.specs.merge import KeptHeadOf, MergedHead, MergeRule, given_weights
 from adaptx.specs.merged_method import merged_method
 from adaptx.specs.method import Method

@@ -1,0 +1,80 @@
+"""Rows of a CSV or TSV file before they are columns: the names in the first, and as many cells in all others."""
+
+from pathlib import Path
+
+from adaptx.errors import UserError
+from adaptx.files.text import converting, ending, python_command
+
+Line = tuple[int, list[str]]
+"""The number of the line in which a row begins, and its cells."""
+JOINED = "line breaks in quoted cells", "joined"
+_DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+
+
+def check_names(path: Path, names: list[str]) -> None:
+    if names[0].startswith("sep=") and not any(names[1:]):
+        raise UserError(
+            f"{path}, line 1: {names[0]!r} is a note to spreadsheets, where the names of columns belong. Remove the "
+            f"line: {converting(path, 'tail -n +2')}"
+        )
+    expected = "," if ending(path) == ".csv" else "\t"
+    others = [mark for mark in _DELIMITERS if mark in names[0] and mark != expected]
+    if len(names) == 1 and others:
+        other = others[0]
+        raise UserError(
+            f"{path}, line 1: its one column is called {names[0]!r}, so {_DELIMITERS[other]} seems to stand between "
+            f"cells, not {_DELIMITERS[expected]}. {_other_delimiter(path, expected, other)}"
+        )
+    places: dict[str, list[str]] = {}
+    for place, name in enumerate(names, 1):
+        places.setdefault(name, []).append(str(place))
+    for name, found in places.items():
+        if name and len(found) > 1:
+            raise UserError(
+                f"{path}, line 1: columns {' and '.join(found)} are both called {name!r}; give each column a name of "
+                "its own, or remove the one that is not meant"
+            )
+
+
+def refuse_names_again(path: Path, lines: list[Line]) -> None:
+    """Refuse a row that repeats the columns' names, as files have that were joined. Of one column it may be a text.
+
+    Raises:
+        UserError: there is such a row.
+    """
+    names = lines[0][1]
+    if len(names) < 2:
+        return
+    last = names[-1]
+    for number, cells in lines[1:]:
+        if cells[-1] == last and cells[1:] == names[1:] and cells[0].removeprefix("\ufeff") == names[0]:
+            raise UserError(
+                f"{path}, line {number}: it repeats the names of the columns ({', '.join(names)}), as where files were "
+                "joined; remove the line"
+            )
+
+
+def _other_delimiter(path: Path, expected: str, other: str) -> str:
+    """Return the remedy for a file whose delimiter is not the one that its ending stands for."""
+    if {expected, other} == {",", "\t"}:
+        return f"Name the file with the ending {'.tsv' if other != ',' else '.csv'}"
+    writer = f"csv.writer(sys.stdout, delimiter={expected!r}, lineterminator='\\n')"
+    program = f"import csv, sys; {writer}.writerows(csv.reader(sys.stdin, delimiter={other!r}))"
+    return f"Convert it: {converting(path, python_command(program))}"
+
+
+def check_width(path: Path, lines: list[Line]) -> None:
+    wrong = of_other_width(lines)
+    if wrong is None:
+        return
+    number, cells = wrong
+    names = lines[0][1]
+    mark = "a comma" if ending(path) == ".csv" else "a tab"
+    raise UserError(
+        f"{path}, line {number}: {len(cells)} cells under {len(names)} columns ({', '.join(names)}); quote cells that "
+        f"hold {mark}, and give every row all its cells"
+    )
+
+
+def of_other_width(lines: list[Line]) -> Line | None:
+    return next((line for line in lines if len(line[1]) != len(lines[0][1])), None)

@@ -1,0 +1,94 @@
+"""Kinds of tuples. A list is taken for a tuple and becomes one; what has no order is refused."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+from adaptx.specs.kind import Kind, Wrong, article, shown
+
+
+def tuple_of(item: Kind) -> Kind:
+    meant = f"a tuple of {_many(item.meant)}"
+
+    def read(value: Any) -> Any:
+        if type(value) is not tuple and not isinstance(value, tuple | list):
+            raise _no_tuple(meant, item, value)
+        return _items(cast(tuple[Any, ...] | list[Any], value), lambda _: item)
+
+    return _remembering(Kind(meant, read, texts=item.texts))
+
+
+def fixed_tuple(items: list[Kind]) -> Kind:
+    meant = f"({', '.join(item.meant for item in items)})"
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, tuple | list):
+            raise _no_tuple(meant, items[0], value)
+        values = cast(tuple[Any, ...] | list[Any], value)
+        if len(values) != len(items):
+            raise Wrong(f"takes {meant}, {len(items)} values, not {len(values)}", f"give {len(items)}", inside=True)
+        return _items(values, items.__getitem__)
+
+    return _remembering(Kind(meant, read, texts=all(item.texts for item in items)))
+
+
+def _remembering(kind: Kind) -> Kind:
+    """Return the kind with its checked tuples remembered, if they hold texts alone.
+
+    A thousand sets of rows have the same few columns. Numbers are looked at each time, since 1, 1.0 and True are equal.
+    """
+    if not kind.texts:
+        return kind
+    remembered = functools.lru_cache(maxsize=4_096)(kind.read)
+
+    def read(value: Any) -> Any:
+        try:
+            return remembered(value)
+        except TypeError:
+            # A list has no hash.
+            return kind.read(value)
+
+    return dataclasses.replace(kind, read=read)
+
+
+def _items(values: tuple[Any, ...] | list[Any], kind_at: Callable[[int], Kind]) -> tuple[Any, ...]:
+    """Return the values as a tuple, the same one where nothing is converted."""
+    same = type(values) is tuple
+    found: list[Any] = []
+    for place, value in enumerate(values):
+        kind = kind_at(place)
+        if type(value) in kind.fits:
+            found.append(value)
+            continue
+        try:
+            read = kind.read(value)
+        except Wrong as wrong:
+            remedy = wrong.remedy.replace("{name}=", "")
+            raise Wrong(wrong.reason, remedy, f"[{place}]{wrong.where}", inside=True) from None
+        same = same and read is value
+        found.append(read)
+    return cast(tuple[Any, ...], values) if same else tuple(found)
+
+
+def _no_tuple(meant: str, item: Kind, value: Any) -> Wrong:
+    if value is None:
+        return Wrong(f"takes {meant}, not None", "write {name}=() for none")
+    what = "a text" if isinstance(value, str) else article(type(value).__name__)
+    if isinstance(value, dict):
+        return Wrong(f"takes {meant}, not {what}", "write its pairs as a tuple: tuple({...}.items())")
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return Wrong(f"takes {meant}, not {what}", "write a tuple, whose order is fixed: {name}=(..., ...)")
+    try:
+        item.read(value)
+    except Wrong:
+        return Wrong(f"takes {meant}, not {what}", "write a tuple: {name}=(...,)")
+    return Wrong(f"takes {meant}, not {what}", f"write {{name}}=({shown(value)},)")
+
+
+def _many(meant: str) -> str:
+    """Return `a text` as `texts`, `a Train or a Published` as `Train or Published`."""
+    plain = {"a text": "texts", "a number": "numbers", "a whole number": "whole numbers"}
+    if meant in plain:
+        return plain[meant]
+    return " or ".join(part.removeprefix("a ").removeprefix("an ") for part in meant.split(" or "))
