@@ -17,7 +17,7 @@ from torch import nn
 from adaptx.methods.full import attach
 from adaptx.specs import Full, Schedule, TrainConfig
 from adaptx.specs.sites import sites_of
-from adaptx.training.loop import decays, learning_rate_factor
+from adaptx.training.optimisation import decays, learning_rate_factor
 from adaptx.training.sampling import batch_indices
 
 PAGE = Path(__file__).parents[1] / "docs" / "training.md"

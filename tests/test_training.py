@@ -27,7 +27,8 @@ from adaptx.specs import (
     Uniform,
     Weighted,
 )
-from adaptx.training.loop import Training, learning_rate_factor
+from adaptx.training.loop import Training
+from adaptx.training.optimisation import learning_rate_factor
 from adaptx.training.progress import Silent
 from adaptx.training.resume import FILE, Checkpoints, deferred_interrupt
 from adaptx.training.sampling import Sampler, batch_indices

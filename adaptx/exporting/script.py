@@ -107,21 +107,32 @@ def write_script(
     if read.head is not None:
         tensors = {name: tensor.detach().float().contiguous() for name, tensor in read.head.module.state_dict().items()}
         save_file(tensors, folder / HEAD_FILE, {"format": "pt"})
-    single = (folder / "adapter_config.json").is_file()
+    facts = {
+        **_task_facts(read, model, tokenizer),
+        **_checkpoint_facts(model, base, own_base),
+        "library": library.value,
+        "load_adapters": "load_adapter" if (folder / "adapter_config.json").is_file() else "load_adapter_setup",
+        "with_types": takes_types(network, tokenizer),
+        "unknown": tokenizer.unk_token_id,
+        "mask": tokenizer.mask_token_id,
+        "options": _options(network.config.model_type),
+        "stack": stack_path(network),
+        "spaced": not words_stand_alone(tokenizer),
+    }
+    tokenizer.backend_tokenizer.save(str(folder / TOKENIZER_FILE))
+    (folder / SCRIPT_FILE).write_text(render("predict.py.j2", facts), encoding="utf-8")
+
+
+def _task_facts(read: Read, model: ModelSpec, tokenizer: Any) -> dict[str, Any]:
+    """Return what the script says of the task: its rows, how they are read, and the head."""
     row, (pooling, pooled) = _ROWS[type(read.task.format)], _POOLED[read.framing.pooling]
     causal = reading_of(model, tokenizer, read.framing, read.max_length).causal
     task_format: Any = read.head.format if read.head is not None else read.task.format
-    pinned = own_base is None and base == model.hub_id and model.revision is not None
-    facts = {
+    return {
         "task": read.task.name,
         "kind": row.kind,
         "row": row.row,
         "note": row.note,
-        "library": library.value,
-        "base": repr(base) if own_base is None else _here(own_base),
-        "base_note": "" if own_base is not None else " BASE below is a hub id or a folder.",
-        "revision": f", revision={model.revision!r}" if pinned else "",
-        "load_adapters": "load_adapter" if single else "load_adapter_setup",
         "prefix": repr(read.framing.prefix),
         "max_length": read.max_length,
         "layer": read.framing.layer,
@@ -130,18 +141,20 @@ def write_script(
         "labels": repr(list(getattr(task_format, "labels", ()))) if hasattr(task_format, "labels") else "",
         "answer_tokens": getattr(task_format, "answer_tokens", 0),
         "has_head": read.head is not None,
-        "with_types": takes_types(network, tokenizer),
-        "unknown": tokenizer.unk_token_id,
-        "mask": tokenizer.mask_token_id,
-        "auto_class": AUTO_CLASSES[model.family],
-        "options": _options(network.config.model_type),
-        "stack": stack_path(network),
-        "spaced": not words_stand_alone(tokenizer),
         "null": -1 if causal else 0,
         "epsilon": getattr(getattr(read.head and read.head.module, "norm", None), "eps", 0.0),
     }
-    tokenizer.backend_tokenizer.save(str(folder / TOKENIZER_FILE))
-    (folder / SCRIPT_FILE).write_text(render("predict.py.j2", facts), encoding="utf-8")
+
+
+def _checkpoint_facts(model: ModelSpec, base: str, own_base: str | None) -> dict[str, Any]:
+    """Return where the script loads the checkpoint from, and under which class."""
+    pinned = own_base is None and base == model.hub_id and model.revision is not None
+    return {
+        "base": repr(base) if own_base is None else _here(own_base),
+        "base_note": "" if own_base is not None else " BASE below is a hub id or a folder.",
+        "revision": f", revision={model.revision!r}" if pinned else "",
+        "auto_class": AUTO_CLASSES[model.family],
+    }
 
 
 def takes_types(network: Any, tokenizer: Any) -> bool:

@@ -104,20 +104,24 @@ def _asked(head: HeadClass, read: Read, model: ModelSpec, words_stand_alone: boo
                 "word in adaptx.",
             ]
         case QuestionAnswering(answer_tokens=answer_tokens):
-            unanswered = (
-                "The token that stands for no answer is the last one here, not the first: do not set "
-                "`handle_impossible_answer`."
-                if model.family is ModelFamily.DECODER
-                else "`handle_impossible_answer=True` compares with the first token, as adaptx does."
-            )
-            return [
-                f'`pipeline("question-answering", model="DIR"{trust})` (transformers 4; version 5 has none) with '
-                f"`max_seq_len={length}, max_answer_len={answer_tokens}, align_to_words=False` gives the same answer "
-                "where question and context fit into one window, but for spaces around it.",
-                "Of longer contexts adaptx takes the span with the highest sum of logits over all windows; the "
-                f"pipeline compares probabilities within each window. {unanswered}",
-            ]
+            return _answers_asked(trust, length, answer_tokens, model.family)
         case MaskedLanguageModel():
             return [f'`pipeline("fill-mask", model="DIR"{trust})`; adaptx reads at most {length} tokens of a text.']
         case _:
             return []
+
+
+def _answers_asked(trust: str, length: int, answer_tokens: int, family: ModelFamily) -> list[str]:
+    unanswered = (
+        "The token that stands for no answer is the last one here, not the first: do not set "
+        "`handle_impossible_answer`."
+        if family is ModelFamily.DECODER
+        else "`handle_impossible_answer=True` compares with the first token, as adaptx does."
+    )
+    return [
+        f'`pipeline("question-answering", model="DIR"{trust})` (transformers 4; version 5 has none) with '
+        f"`max_seq_len={length}, max_answer_len={answer_tokens}, align_to_words=False` gives the same answer "
+        "where question and context fit into one window, but for spaces around it.",
+        "Of longer contexts adaptx takes the span with the highest sum of logits over all windows; the "
+        f"pipeline compares probabilities within each window. {unanswered}",
+    ]

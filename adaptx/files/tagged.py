@@ -75,24 +75,13 @@ def _conll(
     tags |= {f[-1] for f, line in zip(columns, lines, strict=True) if len(f) == width > 1 and not _may_be_comment(line)}
     if first is not None:
         _refuse_header(path, first + 1, columns[first])
-    counts = LineCounts()
-    sentences: list[Sentence] = []
-    begins: list[int] = []
-    words: list[str] = []
-    found: list[str] = []
-
-    def end() -> None:
-        nonlocal words, found
-        if words:
-            sentences.append((words, found))
-        words, found = [], []
-
+    counts, building = LineCounts(), _Sentences()
     for number, (fields, line) in enumerate(zip(columns, lines, strict=True), 1):
         if not fields:
-            end()
+            building.end()
         elif line.startswith(DOCUMENT_MARK):
             counts.add(f"document marks ({DOCUMENT_MARK})", number)
-            end()
+            building.end()
         elif _may_be_comment(line) and not (len(fields) == width and (width == 1 or fields[-1] in tags)):
             counts.add("comments (#)", number)
         elif len(fields) != width:
@@ -102,16 +91,36 @@ def _conll(
                 "between them"
             )
         else:
-            if not words:
-                begins.append(number)
-            words.append(fields[0].strip(" "))
-            if width > 1:
-                found.append(fields[-1].strip(" "))
-    end()
-    refuse_other_columns(path, width, sentences, labels, tabs)
+            building.add(number, fields)
+    building.end()
+    refuse_other_columns(path, width, building.sentences, labels, tabs)
     if not labelled:
-        refuse_unknown_tags(path, sentences, labels, tabs)
-    return sentences, begins, counts
+        refuse_unknown_tags(path, building.sentences, labels, tabs)
+    return building.sentences, building.begins, counts
+
+
+class _Sentences:
+    """Sentences as their words come one by one. begins: the line in which each begins."""
+
+    def __init__(self) -> None:
+        self.sentences: list[Sentence] = []
+        self.begins: list[int] = []
+        self._words: list[str] = []
+        self._tags: list[str] = []
+
+    def add(self, number: int, fields: Sequence[str]) -> None:
+        """Add a word, in the first column of its line, with its tag in the last if there are several."""
+        if not self._words:
+            self.begins.append(number)
+        self._words.append(fields[0].strip(" "))
+        if len(fields) > 1:
+            self._tags.append(fields[-1].strip(" "))
+
+    def end(self) -> None:
+        """End the sentence, if it has begun."""
+        if self._words:
+            self.sentences.append((self._words, self._tags))
+        self._words, self._tags = [], []
 
 
 def _split(lines: Sequence[str], tabs: bool) -> list[list[str]]:

@@ -88,42 +88,50 @@ def measure(
     wait(device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
+    seconds, reserved = _timed(step, steps, device)
+    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else allocated_peak(step)
+    beside_bytes = _beside_bytes(device)
+    names = {id(parameter): name for name, parameter in step.model.named_parameters()}
+    middle = statistics.median(seconds)
+    return Measured(
+        peak_memory_bytes=peak,
+        memory_average_bytes=int(statistics.mean(reserved)) if reserved else None,
+        memory_99th_bytes=reserved[min(len(reserved) - 1, int(0.99 * len(reserved)))] if reserved else None,
+        reserved_bytes=torch.cuda.max_memory_reserved(device) if device.type == "cuda" else None,
+        resident_bytes=resident_bytes(),
+        step_seconds_p50=middle,
+        step_seconds_p95=seconds[min(len(seconds) - 1, int(0.95 * len(seconds)))],
+        examples_per_second=cell.batch_size / middle,
+        tokens_per_second=cell.batch_size * cell.sequence_length / middle,
+        train_seconds=sum(seconds),
+        load_seconds=load_seconds,
+        trainable_parameters=sum(parameter.numel() for parameter in step.own),
+        total_parameters=_total_parameters(step),
+        module_bytes=module_bytes({names[id(parameter)]: parameter for parameter in step.own}),
+        flops_per_second=step_flops(cell, step) / middle,
+        beside_bytes=beside_bytes,
+    )
+
+
+def _timed(step: Step, steps: int, device: torch.device) -> tuple[list[float], list[int]]:
+    """Run the steps; return the seconds of each, and the bytes that a GPU's allocator held after each, both sorted."""
     seconds: list[float] = []
-    memory: list[int] = []
+    reserved: list[int] = []
     for _ in range(steps):
         at = time.perf_counter()
         step.run()
         wait(device)
         seconds.append(time.perf_counter() - at)
         if device.type == "cuda":
-            memory.append(torch.cuda.memory_reserved(device))
-    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else allocated_peak(step)
-    beside = None
-    if device.type == "cuda":
-        free, total = torch.cuda.mem_get_info(device)
-        beside = total - free - torch.cuda.memory_reserved(device)
-    names = {id(parameter): name for name, parameter in step.model.named_parameters()}
-    middle = statistics.median(seconds)
-    tokens = cell.batch_size * cell.sequence_length
-    memory.sort()
-    return Measured(
-        peak,
-        int(statistics.mean(memory)) if memory else None,
-        memory[min(len(memory) - 1, int(0.99 * len(memory)))] if memory else None,
-        torch.cuda.max_memory_reserved(device) if device.type == "cuda" else None,
-        resident_bytes(),
-        middle,
-        sorted(seconds)[min(len(seconds) - 1, int(0.95 * len(seconds)))],
-        cell.batch_size / middle,
-        tokens / middle,
-        sum(seconds),
-        load_seconds,
-        sum(parameter.numel() for parameter in step.own),
-        _total_parameters(step),
-        module_bytes({names[id(parameter)]: parameter for parameter in step.own}),
-        step_flops(cell, step) / middle,
-        beside,
-    )
+            reserved.append(torch.cuda.memory_reserved(device))
+    return sorted(seconds), sorted(reserved)
+
+
+def _beside_bytes(device: torch.device) -> int | None:
+    if device.type != "cuda":
+        return None
+    free, total = torch.cuda.mem_get_info(device)
+    return total - free - torch.cuda.memory_reserved(device)
 
 
 def allocated_peak(step: Step) -> int:

@@ -40,9 +40,6 @@ _SETTINGS: Any = {
 
 def gain_heatmap(gains: Sequence[Gain], task: str, metric: str, file: Path) -> Path | None:
     """Gain of each variant (row) in each language (column) in percentage points; None where there is none."""
-    import numpy as np
-    from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
-
     shown = [g for g in gains if (g.task, g.metric) == (task, metric) and g.gain is not None]
     cells = {(g.variant, g.quantity): g for g in shown if g.is_language or g.quantity == ZERO_SHOT}
     if not cells:
@@ -50,13 +47,37 @@ def gain_heatmap(gains: Sequence[Gain], task: str, metric: str, file: Path) -> P
     variants = list(dict.fromkeys(variant for variant, _ in cells))
     languages = list(dict.fromkeys(g.quantity for g in cells.values() if g.is_language))
     columns = [*languages, ZERO_SHOT] if any(quantity == ZERO_SHOT for _, quantity in cells) else languages
+    figure, (axes,) = make_figure(1.9 + 0.42 * len(variants))
+    image = _coloured_cells(axes, cells, variants, columns)
+    rows = {g.quantity: g.examples for g in cells.values() if g.is_language}
+    even = len(set(rows.values())) == 1
+    _name_cells(axes, [_tick(column, None if even else rows.get(column)) for column in columns], variants)
+    if columns[-1] == ZERO_SHOT and len(columns) > 1:
+        axes.axvline(len(columns) - 1.5, color=INK, linewidth=1.2)
+    bar = figure.colorbar(image, ax=axes, pad=0.015, fraction=0.03)
+    bar.set_label("percentage points")
+    bar.outline.set_visible(False)
+    put_title(
+        figure,
+        f"{task}: gain in {metric} over the matched baseline, in percentage points",
+        "* and bold: the 95% paired bootstrap interval over test examples excludes zero; "
+        + (f"{next(iter(rows.values())):,} examples in each language" if even else "n: examples"),
+    )
+    return save(figure, file)
+
+
+def _coloured_cells(
+    axes: Any, cells: Mapping[tuple[str, str], Gain], variants: Sequence[str], columns: Sequence[str]
+) -> Any:
+    """Draw a coloured cell with its number for each gain; return the image that the colour bar is of."""
+    import numpy as np
+    from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
+
     grid = np.full((len(variants), len(columns)), np.nan)
     for (variant, quantity), gain in cells.items():
         grid[variants.index(variant), columns.index(quantity)] = 100 * (gain.gain or 0.0)
     # At least 5 points either way, so that a table of nothing does not glow.
     most = max(5.0, float(np.nanmax(np.abs(grid))))
-
-    figure, (axes,) = make_figure(1.9 + 0.42 * len(variants))
     scale = LinearSegmentedColormap.from_list(
         "gain", ["#B35806", "#F1A340", "#FEE9CC", "#F7F7F7", "#D6E6F2", "#6BAED6", "#08519C"]
     )
@@ -75,37 +96,29 @@ def gain_heatmap(gains: Sequence[Gain], task: str, metric: str, file: Path) -> P
             color="white" if dark else INK,
             fontweight="bold" if gain.sign else "normal",
         )
-    rows = {g.quantity: g.examples for g in cells.values() if g.is_language}
-    even = len(set(rows.values())) == 1
-    ticks = [_tick(column, None if even else rows.get(column)) for column in columns]
+    return image
+
+
+def _name_cells(axes: Any, columns: Sequence[str], rows: Sequence[str]) -> None:
+    """Write the names of columns and rows, with white lines between the cells."""
+    import numpy as np
+
     tilted = len(columns) > 9
     axes.set_xticks(
         range(len(columns)),
-        ticks,
+        columns,
         rotation=45 if tilted else 0,
         ha="right" if tilted else "center",
         rotation_mode="anchor" if tilted else None,
         fontsize=9,
     )
-    axes.set_yticks(range(len(variants)), variants)
+    axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_xticks(np.arange(len(columns)) - 0.5, minor=True)
-    axes.set_yticks(np.arange(len(variants)) - 0.5, minor=True)
+    axes.set_yticks(np.arange(len(rows)) - 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=2)
     axes.tick_params(which="minor", length=0)
-    if columns[-1] == ZERO_SHOT and len(columns) > 1:
-        axes.axvline(len(columns) - 1.5, color=INK, linewidth=1.2)
-    bar = figure.colorbar(image, ax=axes, pad=0.015, fraction=0.03)
-    bar.set_label("percentage points")
-    bar.outline.set_visible(False)
-    put_title(
-        figure,
-        f"{task}: gain in {metric} over the matched baseline, in percentage points",
-        "* and bold: the 95% paired bootstrap interval over test examples excludes zero; "
-        + (f"{next(iter(rows.values())):,} examples in each language" if even else "n: examples"),
-    )
-    return save(figure, file)
 
 
 def _tick(quantity: str, rows: int | None) -> str:
@@ -125,42 +138,25 @@ def quality_cost(measurements: Measurements, gains: Sequence[Gain], task: str, m
         return None
     methods = list(dict.fromkeys(seeds[0].factors.method for seeds in variants.values()))
     colours = {method: CATEGORIES[index % len(CATEGORIES)] for index, method in enumerate(methods)}
-    costs: dict[str, dict[str, float]] = {
-        "training seconds of the whole path": {},
-        "peak memory of the path, MiB": {},
+    marks = {
+        label: (MARKERS.get(seeds[0].factors.start, "v"), colours[seeds[0].factors.method])
+        for label, seeds in variants.items()
     }
-    for label, seeds in variants.items():
-        seconds, peak = mean_path_seconds(seeds), most_memory_bytes(seeds)
-        if seconds is not None:
-            costs["training seconds of the whole path"][label] = seconds
-        if peak is not None:
-            costs["peak memory of the path, MiB"][label] = peak / 2**20
+    heights = {label: 100 * scores[label].score for label in variants}
     numbers = {label: str(index) for index, label in enumerate(variants, start=1)}
+    costs = _path_costs(variants)
     figure, panels = make_figure(4.6 + 0.2 * -(-len(variants) // _key_columns(variants)), columns=2)
     for axes, (name, values) in zip(panels, costs.items(), strict=True):
         for label, value in values.items():
-            factors = variants[label][0].factors
-            axes.plot(
-                value,
-                100 * scores[label].score,
-                marker=MARKERS.get(factors.start, "v"),
-                markersize=8,
-                linestyle="none",
-                color=colours[factors.method],
-                markeredgecolor="white",
-            )
+            marker, colour = marks[label]
+            axes.plot(value, heights[label], marker=marker, markersize=8, linestyle="none", color=colour,
+                      markeredgecolor="white")  # fmt: skip
         axes.margins(0.12, 0.14)
         axes.set_xlabel(name)
         axes.grid(color="#e6e6e6", linewidth=0.8)
         axes.set_axisbelow(True)
     panels[0].set_ylabel(f"zero-shot average, {metric} %")
-    _key(
-        figure,
-        {
-            f"{numbers[label]}  {label}": (MARKERS.get(v[0].factors.start, "v"), colours[v[0].factors.method])
-            for label, v in variants.items()
-        },
-    )
+    _key(figure, {f"{numbers[label]}  {label}": mark for label, mark in marks.items()})
     languages = len(next(iter(scores.values())).languages)
     put_title(
         figure,
@@ -169,8 +165,18 @@ def quality_cost(measurements: Measurements, gains: Sequence[Gain], task: str, m
     )
     # Last, since where numbers are free depends on the final layout.
     for axes, values in zip(panels, costs.values(), strict=True):
-        number_points(axes, {label: (value, 100 * scores[label].score) for label, value in values.items()}, numbers)
+        number_points(axes, {label: (value, heights[label]) for label, value in values.items()}, numbers)
     return save(figure, file)
+
+
+def _path_costs(variants: Mapping[str, list[Variant]]) -> dict[str, dict[str, float]]:
+    """Return what each axis shows: by variant, as far as it is known."""
+    seconds = {label: mean_path_seconds(seeds) for label, seeds in variants.items()}
+    peaks = {label: most_memory_bytes(seeds) for label, seeds in variants.items()}
+    return {
+        "training seconds of the whole path": {k: value for k, value in seconds.items() if value is not None},
+        "peak memory of the path, MiB": {k: value / 2**20 for k, value in peaks.items() if value is not None},
+    }
 
 
 def learning_curves(curves: Mapping[str, Sequence[tuple[int, float]]], file: Path) -> Path | None:

@@ -21,7 +21,7 @@ from adaptx.report.mixing import mixed_variants, mixing_frame
 from adaptx.report.mixing_plots import mixing_heatmap
 from adaptx.report.reproduction import reproduction_table
 from adaptx.report.statistics.bootstrap import RESAMPLES
-from adaptx.report.suite_tables import suite_results
+from adaptx.report.suite_tables import SuiteResult, suite_results
 from adaptx.report.summary import headline, in_short
 from adaptx.report.table import gains_frame, suites_frame, tidy_frame, tidy_records
 from adaptx.report.tables import WIDEST, Table, cost_table, gain_table, language_table, score_tables
@@ -142,65 +142,77 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
             "or name the store that holds it (--store DIR)"
         )
     out.mkdir(parents=True, exist_ok=True)
-    gains = compute_gains(measurements)
-    sections = [_section(task, measurements, gains, out) for task in measurements.tasks]
-    suites = suite_results(plan.recipe.suites, measurements)
-    curves = plots.learning_curves(provenance.losses(plan, store), out / "losses.png")
-    warnings = (*find_confounds(plan.recipe, measurements), *rows_differences(measurements))
-    paths = out / "report.html", out / "scores.csv", out / "gains.csv", out / "scores.json", out / "tables.tex"
-    records = tuple(tidy_records(measurements))
-    table, gained = tidy_frame(measurements), gains_frame(gains)
-    table.to_csv(paths[1], index=False)
-    gained.to_csv(paths[2], index=False)
-    paths[3].write_text(json.dumps(records, indent=1, allow_nan=False), encoding="utf-8")
-    suites_csv = out / "suites.csv" if suites else None
-    if suites_csv is not None:
-        suites_frame(suites).to_csv(suites_csv, index=False)
-    mixing_csv = out / "mixing.csv" if any(section.mixing for section in sections) else None
-    if mixing_csv is not None:
-        mixing_frame(measurements).to_csv(mixing_csv, index=False)
-    reproduction = reproduction_table(plan.recipe.published, measurements)
-    facts = _facts(plan, store, measurements, gains) | {
-        "reproduction": reproduction,
-        "sections": sections,
-        "suites": [
-            {"name": result.suite.name, "summary": result.summary, "tables": result.tables(HTML_WIDEST)}
-            for result in suites
-        ],
-        "summaries_above": len(sections) <= MOST_SUMMARIES,
-        "curves": curves,
-        "fused": mixing_csv is not None,
-        "warnings": warnings,
-        "generic_commands": not commands,
-        "commands": tuple(commands) or GENERIC_COMMANDS,
-    }
-    paths[0].write_text(html.render(facts), encoding="utf-8")
-    figures = [
-        *(figure for section in sections for figure in section.figures),
-        curves,
-    ]
-    of_suites = [table for result in suites for table in result.tables(WIDEST)]
-    of_suites += [reproduction] if reproduction is not None else []
+    found = _find(plan, store, measurements, out)
+    suites_csv = out / "suites.csv" if found.suites else None
+    mixing_csv = out / "mixing.csv" if any(section.mixing for section in found.sections) else None
+    of_suites = [table for result in found.suites for table in result.tables(WIDEST)]
+    of_suites += [found.reproduction] if found.reproduction is not None else []
+    sections, gains = found.sections, found.gains
+    figures = (*(figure for section in sections for figure in section.figures), found.curves)
     report = Report(
-        out,
-        *paths,
-        suites_csv,
-        mixing_csv,
-        tuple(figure for figure in figures if figure is not None),
-        table,
-        gained,
-        (*of_suites, *(table for section in sections for table in _terminal_tables(section, gains))),
-        (*of_suites, *(part for section in sections for part in _page(section, gains)), *warnings),
-        warnings,
-        measurements.missing,
-        records,
-        {name: value for task in measurements.tasks for name, value in headline(task, gains).items()},
+        folder=out,
+        html=out / "report.html",
+        scores_csv=out / "scores.csv",
+        gains_csv=out / "gains.csv",
+        scores_json=out / "scores.json",
+        latex=out / "tables.tex",
+        suites_csv=suites_csv,
+        mixing_csv=mixing_csv,
+        figures=tuple(figure for figure in figures if figure is not None),
+        table=tidy_frame(measurements),
+        gains=gains_frame(gains),
+        tables=(*of_suites, *(table for section in sections for table in _terminal_tables(section, gains))),
+        page=(*of_suites, *(part for section in sections for part in _page(section, gains)), *found.warnings),
+        warnings=found.warnings,
+        missing=measurements.missing,
+        records=tuple(tidy_records(measurements)),
+        metrics={name: value for task in measurements.tasks for name, value in headline(task, gains).items()},
     )
-    (out / "tables.md").write_text(report.markdown(), encoding="utf-8")
-    for_paper = [table for result in suites for table in result.tables(HTML_WIDEST)]
-    for_paper += [table for section in sections for table in section.paper_tables]
-    report.latex.write_text(latex(for_paper), encoding="utf-8")
+    _write_tables(report, found)
+    report.html.write_text(html.render(_facts(plan, store, found, commands)), encoding="utf-8")
     return report
+
+
+@dataclass(frozen=True)
+class _Findings:
+    """What a report shows of a plan. curves: the figure of the trainings' losses, if any is stored."""
+
+    measurements: Measurements
+    gains: Sequence[Gain]
+    sections: Sequence[Section]
+    suites: Sequence[SuiteResult]
+    reproduction: Table | None
+    curves: Path | None
+    warnings: tuple[str, ...]
+
+
+def _find(plan: Plan, store: Store, measurements: Measurements, out: Path) -> _Findings:
+    """Analyse what was measured, and draw the figures into `out`."""
+    gains = compute_gains(measurements)
+    return _Findings(
+        measurements,
+        gains,
+        [_section(task, measurements, gains, out) for task in measurements.tasks],
+        suite_results(plan.recipe.suites, measurements),
+        reproduction_table(plan.recipe.published, measurements),
+        plots.learning_curves(provenance.losses(plan, store), out / "losses.png"),
+        (*find_confounds(plan.recipe, measurements), *rows_differences(measurements)),
+    )
+
+
+def _write_tables(report: Report, found: _Findings) -> None:
+    """Write every file of a report but the page and the figures."""
+    report.table.to_csv(report.scores_csv, index=False)
+    report.gains.to_csv(report.gains_csv, index=False)
+    report.scores_json.write_text(json.dumps(report.records, indent=1, allow_nan=False), encoding="utf-8")
+    if report.suites_csv is not None:
+        suites_frame(found.suites).to_csv(report.suites_csv, index=False)
+    if report.mixing_csv is not None:
+        mixing_frame(found.measurements).to_csv(report.mixing_csv, index=False)
+    (report.folder / "tables.md").write_text(report.markdown(), encoding="utf-8")
+    for_paper = [table for result in found.suites for table in result.tables(HTML_WIDEST)]
+    for_paper += [table for section in found.sections for table in section.paper_tables]
+    report.latex.write_text(latex(for_paper), encoding="utf-8")
 
 
 def missing_text(missing: Sequence[str]) -> str:
@@ -245,15 +257,28 @@ def _page(section: Section, gains: Sequence[Gain]) -> list[Table | str]:
     return [f"**{analysis.answer}**", *_scores(section, gains), *analysed, section.cost, section.languages]
 
 
-def _facts(plan: Plan, store: Store, measurements: Measurements, gains: Sequence[Gain]) -> dict[str, Any]:
-    """What the page says beside the sections."""
+def _facts(plan: Plan, store: Store, found: _Findings, commands: Sequence[str]) -> dict[str, Any]:
+    """Return what the page's template is filled with."""
+    measurements = found.measurements
     newest = provenance.newest(plan, store)
     return {
+        "reproduction": found.reproduction,
+        "sections": found.sections,
+        "suites": [
+            {"name": result.suite.name, "summary": result.summary, "tables": result.tables(HTML_WIDEST)}
+            for result in found.suites
+        ],
+        "summaries_above": len(found.sections) <= MOST_SUMMARIES,
+        "curves": found.curves,
+        "fused": any(section.mixing for section in found.sections),
+        "warnings": found.warnings,
+        "generic_commands": not commands,
+        "commands": tuple(commands) or GENERIC_COMMANDS,
         "recipe": plan.recipe,
         "version": adaptx.__version__,
         "newest": f"{newest:%-d %B %Y, %H:%M %Z}" if newest else "",
         "models": provenance.models(plan),
-        "num_variants": len({gain.variant for gain in gains}),
+        "num_variants": len({gain.variant for gain in found.gains}),
         "num_stored": len(measurements.measured),
         "seeds": sorted({m.factors.seed for m in measurements.measured if m.factors.seed is not None}),
         "missing": missing_text(measurements.missing) if measurements.missing else "",

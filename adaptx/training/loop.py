@@ -21,7 +21,7 @@ from adaptx.formats import behaviour
 from adaptx.formats.interface import AnswerLoss, Items, JointLoss, Reading, SummedLoss, take
 from adaptx.methods.module import capture, restore
 from adaptx.methods.quantised import without_notes
-from adaptx.specs import Best, Sampling, Schedule, TaskFormat, TrainConfig
+from adaptx.specs import Best, Sampling, TaskFormat, TrainConfig
 from adaptx.specs.sites import Key
 from adaptx.training.gradients import (
     Budget,
@@ -30,6 +30,7 @@ from adaptx.training.gradients import (
     backward_joint,
     backward_sum,
 )
+from adaptx.training.optimisation import learning_rate_factor, parameter_groups
 from adaptx.training.progress import Progress, noting
 from adaptx.training.resume import Checkpoints, deferred_interrupt
 from adaptx.training.sampling import MAX_EPOCH, Sampler
@@ -96,7 +97,10 @@ class Training:
         self.num_steps = self.sampler.num_steps
         self.parameters = trainable(model)
         self.optimizer = torch.optim.AdamW(
-            _groups(own, list(model.heads.parameters()), config), betas=config.betas, eps=config.epsilon, fused=True
+            parameter_groups(own, list(model.heads.parameters()), config),
+            betas=config.betas,
+            eps=config.epsilon,
+            fused=True,
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, learning_rate_factor(config, self.num_steps))
         self.history = History()
@@ -275,45 +279,3 @@ class _Best:
     score: float
     module: dict[Key, Tensor]
     heads: HeadStates
-
-
-def learning_rate_factor(config: TrainConfig, num_steps: int) -> Callable[[int], float]:
-    """Step -> share of the peak learning rate: linear warm-up, then the schedule down to zero."""
-    warmup = round(config.warmup * num_steps)
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / (warmup + 1)
-        progress = (step - warmup) / max(1, num_steps - warmup)
-        match config.schedule:
-            case Schedule.CONSTANT:
-                return 1.0
-            case Schedule.LINEAR:
-                return max(0.0, 1.0 - progress)
-            case Schedule.COSINE:
-                return max(0.0, 0.5 * (1.0 + math.cos(math.pi * progress)))
-
-    return factor
-
-
-def _groups(own: dict[Key, nn.Parameter], heads: list[nn.Parameter], config: TrainConfig) -> list[dict[str, Any]]:
-    """Module and heads, each with and without weight decay."""
-    head_rate = config.head_learning_rate or config.learning_rate
-    module = [(parameter, decays(key, parameter)) for key, parameter in own.items()]
-    of_heads = [(parameter, parameter.ndim > 1) for parameter in heads]
-    groups: list[dict[str, Any]] = []
-    for parameters, rate in ((module, config.learning_rate), (of_heads, head_rate)):
-        for decay, wanted in ((config.weight_decay, True), (0.0, False)):
-            if chosen := [parameter for parameter, is_decayed in parameters if is_decayed is wanted]:
-                groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
-    return groups
-
-
-def decays(key: Key, parameter: nn.Parameter) -> bool:
-    """Return whether weight decay shrinks a module's parameter.
-
-    Biases and norms, which are vectors, go without it, and so does T5's table of relative positions, a bias too.
-    Hugging Face's Trainer forms the same groups.
-    """
-    _, site, tensor = key
-    return parameter.ndim > 1 and "bias" not in site and "bias" not in tensor

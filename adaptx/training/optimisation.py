@@ -1,0 +1,54 @@
+"""How parameters move: the learning rate's schedule, and which parameters have which rate and weight decay."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from adaptx.specs import Schedule, TrainConfig
+from adaptx.specs.sites import Key
+
+
+def learning_rate_factor(config: TrainConfig, num_steps: int) -> Callable[[int], float]:
+    """Step -> share of the peak learning rate: linear warm-up, then the schedule down to zero."""
+    warmup = round(config.warmup * num_steps)
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        progress = (step - warmup) / max(1, num_steps - warmup)
+        match config.schedule:
+            case Schedule.CONSTANT:
+                return 1.0
+            case Schedule.LINEAR:
+                return max(0.0, 1.0 - progress)
+            case Schedule.COSINE:
+                return max(0.0, 0.5 * (1.0 + math.cos(math.pi * progress)))
+
+    return factor
+
+
+def parameter_groups(
+    own: dict[Key, nn.Parameter], heads: list[nn.Parameter], config: TrainConfig
+) -> list[dict[str, Any]]:
+    """Module and heads, each with and without weight decay."""
+    head_rate = config.head_learning_rate or config.learning_rate
+    module = [(parameter, decays(key, parameter)) for key, parameter in own.items()]
+    of_heads = [(parameter, parameter.ndim > 1) for parameter in heads]
+    groups: list[dict[str, Any]] = []
+    for parameters, rate in ((module, config.learning_rate), (of_heads, head_rate)):
+        for decay, wanted in ((config.weight_decay, True), (0.0, False)):
+            if chosen := [parameter for parameter, is_decayed in parameters if is_decayed is wanted]:
+                groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
+    return groups
+
+
+def decays(key: Key, parameter: nn.Parameter) -> bool:
+    """Return whether weight decay shrinks a module's parameter.
+
+    Biases and norms, which are vectors, go without it, and so does T5's table of relative positions, a bias too.
+    Hugging Face's Trainer forms the same groups.
+    """
+    _, site, tensor = key
+    return parameter.ndim > 1 and "bias" not in site and "bias" not in tensor
