@@ -51,7 +51,7 @@ class _Sending(QueueHandler):
 
     def enqueue(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(OSError):
-            self.queue.send(("log", record))
+            cast(Connection, self.queue).send(("log", record))
 
 
 def _log_to(connection: Connection, level: int) -> None:

@@ -178,7 +178,7 @@ class _Findings:
     """What a report shows of a plan. curves: the figure of the trainings' losses, if any is stored."""
 
     measurements: Measurements
-    gains: Sequence[Gain]
+    gains: list[Gain]
     sections: Sequence[Section]
     suites: Sequence[SuiteResult]
     reproduction: Table | None
