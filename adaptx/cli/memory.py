@@ -1,8 +1,9 @@
 """`adaptx memory` and `adaptx bench`: what a training step takes, predicted and measured."""
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.progress import track
@@ -68,23 +69,16 @@ def memory(
 
     Example: adaptx memory Qwen/Qwen3-8B-Base --method lora --batch-size 8 --sequence-length 512 --gpu 24GiB
     """
-    from adaptx.cli.views.memory import as_plain, show, sweep_table
+    from adaptx.cli.views.memory import as_plain, show
     from adaptx.display.sizes import parse_bytes
     from adaptx.profiling.fitting import fits, remedies
     from adaptx.profiling.prediction import predict
-    from adaptx.profiling.sweep import write_sweep
 
     memory_bytes = parse_bytes(gpu) if gpu is not None else None
     cells = combinations(model, _methods(method, rank, reduction_factor), batch_size, sequence_length, precision,
                          quantised, checkpointing, micro_batch_size, device)  # fmt: skip
     if sweep is not None:
-        rows = [(cell, predict(cell)) for cell in track(cells, console=err, transient=True)]
-        write_sweep(rows, sweep, memory_bytes)
-        if as_json:
-            typer.echo(json_text([as_plain(*row, memory_bytes) for row in rows], indent=1))
-        else:
-            out.print(sweep_table(rows, memory_bytes))
-            out.print(f"written to {sweep}", highlight=False)
+        _predict_all(cells, sweep, memory_bytes, as_json)
         return
     if len(cells) > 1:
         raise UserError(f"these are {len(cells)} combinations: `--sweep DIR` predicts them all, and keeps them there")
@@ -95,6 +89,21 @@ def memory(
         typer.echo(json_text(as_plain(cells[0], prediction, memory_bytes, found), indent=1))
     else:
         show(out, cells[0], prediction, memory_bytes, found)
+
+
+def _predict_all(cells: Sequence["Cell"], folder: Path, memory_bytes: int | None, as_json: bool) -> None:
+    """Predict every combination, and keep the table and its plot in a folder."""
+    from adaptx.cli.views.memory import as_plain, sweep_table
+    from adaptx.profiling.prediction import predict
+    from adaptx.profiling.sweep import write_sweep
+
+    rows = [(cell, predict(cell)) for cell in track(cells, console=err, transient=True)]
+    write_sweep(rows, folder, memory_bytes)
+    if as_json:
+        typer.echo(json_text([as_plain(*row, memory_bytes) for row in rows], indent=1))
+    else:
+        out.print(sweep_table(rows, memory_bytes))
+        out.print(f"written to {folder}", highlight=False)
 
 
 def bench(
@@ -122,9 +131,7 @@ def bench(
     Example: adaptx bench xlm-roberta-base,xlm-roberta-large --method full,lora --sequence-length 128,512
     """
     from adaptx.cli.views.memory import bench_table
-    from adaptx.profiling.bench import bench as measured
-    from adaptx.profiling.bench_files import as_row, measured_columns, write_bench
-    from adaptx.profiling.device import look_at
+    from adaptx.profiling.bench_files import write_bench
     from adaptx.tracking.address import address_of
     from adaptx.tracking.bench import EXPERIMENT, bench_records
     from adaptx.tracking.recorder import Recorder
@@ -135,17 +142,7 @@ def bench(
                          quantised, checkpointing, micro_batch_size, place)  # fmt: skip
     if any(cell.quantised is not None for cell in cells) and (reason := quantised_refusal()) is not None:
         raise UserError(f"--quantised {quantised}: {reason} (`adaptx memory` predicts without it)")
-    precisions: dict[Precision, None] = dict.fromkeys(cell.precision for cell in cells)
-    found = look_at(place, list(precisions))
-    results = list(
-        track(
-            measured(cells, found.memory_bytes, steps),
-            total=len(cells), description="cells", console=err, transient=True,
-        )
-    )  # fmt: skip
-    rows = measured_columns(
-        [as_row(result, found.matmul_flops_per_second[result.cell.precision]) for result in results]
-    )
+    rows = _measure_all(cells, place, steps)
     files = write_bench(rows, to)
     safe = f"the table and the plots are in {to}"
     with Recorder(address, Store(store), tell, experiment=EXPERIMENT, safe=safe) as recorder:
@@ -156,6 +153,21 @@ def bench(
     else:
         out.print(bench_table(rows))
         out.print(f"written to {to}; `adaptx ui --store {store}` compares the runs", highlight=False)
+
+
+def _measure_all(cells: Sequence["Cell"], device: str, steps: int) -> list[dict[str, Any]]:
+    """Measure every combination, beside the speed of the device's own matrix products; return a row of each."""
+    from adaptx.profiling.bench import bench as measured
+    from adaptx.profiling.bench_files import as_row, measured_columns
+    from adaptx.profiling.device import look_at
+
+    precisions: dict[Precision, None] = dict.fromkeys(cell.precision for cell in cells)
+    found = look_at(device, list(precisions))
+    measuring = measured(cells, found.memory_bytes, steps)
+    results = list(track(measuring, total=len(cells), description="cells", console=err, transient=True))
+    return measured_columns(
+        [as_row(result, found.matmul_flops_per_second[result.cell.precision]) for result in results]
+    )
 
 
 def combinations(
