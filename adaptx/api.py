@@ -18,7 +18,6 @@ from adaptx.errors import StagesFailed, UserError
 from adaptx.planning.damage import left_out_lines
 from adaptx.planning.plan import Plan, make_plan
 from adaptx.planning.recipe_file import edited, load_recipe
-from adaptx.sources.modules import modules_in
 from adaptx.sources.sources import Resolve, Sources
 from adaptx.specs import Recipe, Resources
 from adaptx.specs.training import PRECISIONS, Precision, precision_refusal
@@ -91,9 +90,7 @@ class Given:
                     "value; change the recipe itself, or open its file"
                 )
             return make_plan(edited(self.recipe, self.limit, self.precision), sources)
-        with modules_in(sources.modules):
-            recipe = load_recipe(self.recipe, self.settings, self.limit, self.precision)
-        return make_plan(recipe, sources)
+        return make_plan(load_recipe(self.recipe, self.settings, self.limit, self.precision), sources)
 
 
 class Study:

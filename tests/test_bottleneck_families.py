@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from support import needs
+from support.modules import published
 from test_architectures import TINY, outputs, tiny_network, trained
 
 from adaptx.backbones.cpu_kernels import CpuKernels
@@ -20,9 +21,8 @@ from adaptx.methods import adapters_backend, adapters_classes, attach
 from adaptx.methods.adapters_backend import AFTER_LAYER, INSIDE_NORM, SITE
 from adaptx.methods.module import Module, capture, load_module, restore, save_module
 from adaptx.methods.published import load_published
-from adaptx.planning.support import ADAPTERS_CLASSES_REFUSED, BOTTLENECK_ARCHITECTURES
-from adaptx.published import published
-from adaptx.published.from_adapters import adapters_layout
+from adaptx.planning.support import BOTTLENECK_ARCHITECTURES
+from adaptx.published.from_adapters import ADAPTERS_CLASSES_REFUSED, adapters_layout
 from adaptx.sources.sources import Sources
 from adaptx.specs import Attention, Bottleneck, Gate, Lora, Method, ModelFamily, ModelSpec
 from adaptx.specs.sites import Key, sites_of

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import torch
 from support import needs, tiny
+from support.modules import published
 
 import adaptx
-from adaptx.catalog import QWEN3_8B
+from adaptx.catalog import QWEN3_8B, find_model
 from adaptx.costs.stages import training_peak_bytes
 from adaptx.data.mirror import fetch
 from adaptx.errors import MissingInput, UserError
@@ -28,7 +29,9 @@ from adaptx.planning.plan import make_plan
 from adaptx.planning.recipe_file import load_recipe
 from adaptx.planning.support import lora_refusal
 from adaptx.planning.support import refusal as refusal_of
-from adaptx.published import published
+from adaptx.published import read_base, written
+from adaptx.published.checking import base_refusal
+from adaptx.sources.sources import Sources
 from adaptx.sources.tensor_headers import tensor_shapes
 from adaptx.specs import (
     Bottleneck,
@@ -172,7 +175,7 @@ def test_what_was_exported_comes_back_as_it_was(world, tmp_path, library):
     export_stage(shop.store, world.sources, shop.entry(train).folder.name, library, tmp_path / "out")
     module = published(tmp_path / "out", world.bert)
     assert module.method == method
-    assert module.base == world.bert.hub_id
+    assert read_base(module, world.sources) == world.bert.hub_id
     finished = finished_model(train, shop, "fp32")
     network = begun(world, tmp_path / "store", from_start(world, "bert", Sequential(module), method))
     assert_same(world, "bert", network, finished.backbone.network)
@@ -262,11 +265,11 @@ FROM_THE_HUB = """
 import pathlib
 from support import tiny
 from adaptx import Recipe, Sequential
-from adaptx.published import published
+from adaptx.specs import Lora, Published
 
 def build(world: str = "") -> Recipe:
     model = tiny.known_world(pathlib.Path(world)).bert
-    module = published("owner/theirs", model)
+    module = Published("owner/theirs", model, Lora(4, 8, bias=True))
     return Recipe("hub", tiny.everywhere(tiny.train(model, tiny.NLI, module.method, start=Sequential(module))))
 """
 COMMIT = "c" * 40
@@ -329,8 +332,11 @@ def test_a_module_of_the_hub_is_mirrored_and_then_read_from_the_mirror_alone(wor
     found = load_published(module, "base", of_mirror.sources).tensors
     expected = load_published(published(tmp_path / "hub", world.bert), "base", world.sources).tensors
     assert all(torch.equal(found[key], tensor) for key, tensor in expected.items())
-    with pytest.raises(MissingInput, match=r"nor at hand from the hub \(ConnectionError\).*adaptx fetch RECIPE"):
-        load_recipe(tmp_path / "recipe.py", options)
+    # The recipe is a value: built anywhere, it is planned over the mirror that is named then.
+    built = load_recipe(tmp_path / "recipe.py", options)
+    assert [n.fingerprint for n in make_plan(built, Sources(mirror)).nodes] == [n.fingerprint for n in of_hub.nodes]
+    with pytest.raises(UserError, match=r"nor at hand from the hub \(ConnectionError\).*adaptx fetch RECIPE"):
+        make_plan(built, world.sources)
 
 
 def test_what_is_no_module_is_not_mirrored(world, tmp_path, monkeypatch):
@@ -365,6 +371,48 @@ def test_the_files_are_identity_and_their_place_is_not(world, tmp_path):
 
 
 # Refusals.
+
+
+def test_a_method_that_is_not_the_modules_is_refused_with_the_one_to_write(world, tmp_path):
+    peft_folder(world, "bert", tmp_path / "theirs", **PATTERNED)
+    module = published(tmp_path / "theirs", world.bert)
+    for wrong in (Lora(4, 8), dataclasses.replace(module.method, ranks=()), Bottleneck(4)):
+        message = refusal(world, dataclasses.replace(module, method=wrong))
+        assert f"is not {written(wrong)} over tiny/bert" in message
+        method = message.rpartition("..., ")[2].strip().removesuffix(")")
+        assert eval(method, {"Lora": Lora}) == module.method, "what it says to write is right"
+
+
+def test_a_module_that_is_not_there_is_a_plan_s_refusal_and_building_does_not_look(world, tmp_path):
+    module = Published(str(tmp_path / "later"), world.bert, Lora(4, 8))
+    assert module.name == "later"
+    assert "there is no such folder" in refusal(world, module)
+    peft_folder(world, "bert", tmp_path / "later")
+    assert fingerprint(world, from_start(world, "bert", Sequential(module), Lora(2, 2)))
+
+
+def test_a_folder_is_not_taken_for_a_hub_id(world, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    peft_folder(world, "bert", tmp_path / "runs/theirs")
+    module = Published("./runs/theirs", world.bert, Lora(4, 8))
+    assert module.source == str(tmp_path / "runs/theirs")
+    assert fingerprint(world, from_start(world, "bert", Sequential(module), Lora(2, 2)))
+    message = refusal(world, dataclasses.replace(module, source="runs/theirs"))
+    assert "there is a folder of that name. For the folder, write ./runs/theirs" in message
+
+
+def test_the_command_prints_the_line_to_write(world, tmp_path):
+    peft_folder(world, "bert", tmp_path / "theirs", **PATTERNED)
+    base = world.folder / "models/tiny/bert"
+    changed(tmp_path / "theirs", base_model_name_or_path=str(base))
+    ended = tiny.adaptx("published", tmp_path / "theirs", "--model", base)
+    made = eval(ended.stdout, {"Published": Published, "Lora": Lora, "find_model": find_model})
+    assert made.method == published(tmp_path / "theirs", world.bert).method
+    assert ended.stderr == ""
+    changed(tmp_path / "theirs", base_model_name_or_path="owner/other")
+    ended = tiny.adaptx("published", tmp_path / "theirs", "--model", base)
+    assert "planning would refuse it" in ended.stderr
+    assert "Published(..., same_base=True)" in ended.stderr
 
 
 def refusal(world: Any, module: Published, architecture: str = "bert", **more: Any) -> str:
@@ -403,8 +451,6 @@ def test_a_name_without_owner_is_that_of_the_hub_before(world, tmp_path):
     peft_folder(world, "bert", tmp_path / "theirs")
     changed(tmp_path / "theirs", base_model_name_or_path="bert-base-cased")
     moved = dataclasses.replace(world.bert, hub_id="google-bert/bert-base-cased")
-    from adaptx.sources.modules import base_refusal
-
     assert base_refusal(published(tmp_path / "theirs", moved), world.sources) is None
 
 

@@ -10,11 +10,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from support import needs, tiny
-from test_import import LORAS, adapter_folder, begun, changed, from_start, peft_folder
+from support.modules import published
+from test_import import LORAS, adapter_folder, begun, changed, fingerprint, from_start, peft_folder
 
 from adaptx.errors import NotFinite, UserError
 from adaptx.methods.published import load_published
-from adaptx.published import published, selection
+from adaptx.published import selection
 from adaptx.specs import Lora, Sequential
 from adaptx.specs.sites import sites_of
 
@@ -96,8 +97,9 @@ def test_lora_in_a_pooler_stays_with_the_head_and_is_said(world, tmp_path, caplo
     get_peft_model(network, config).save_pretrained(tmp_path / "theirs", save_embedding_layers=False)
     names = load_file(tmp_path / "theirs" / FILE)
     assert any("pooler.dense.lora_A" in name for name in names)
+    module = published(tmp_path / "theirs", world.bert, same_base=True)
     with caplog.at_level(logging.WARNING):
-        module = published(tmp_path / "theirs", world.bert, same_base=True)
+        fingerprint(world, from_start(world, "bert", Sequential(module), Lora(2, 2)))
     assert "tensors of its pooler or head stay behind" in caplog.text
     assert set(module.method.sites) == {"query", "key", "value", "output", "up", "down"}
     found = load_published(module, "base", world.sources).tensors

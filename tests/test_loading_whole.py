@@ -495,7 +495,7 @@ def test_settings_that_make_another_network_are_refused(copy, architecture, sett
 def test_a_folder_with_a_module_of_pefts_is_refused_before_its_base_is_loaded(copy):
     folder = copy("bert")
     (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "owner/other"}')
-    assert "published(FOLDER, BASE)" in refused(folder)
+    assert "Published(FOLDER, BASE, METHOD)" in refused(folder)
     plan = Recipe("refused", (Evaluate(find_model(str(folder)), tiny.TATOEBA, "xa"),))
     with pytest.raises(UserError, match="holds a module of peft's"):
         make_plan(plan, Sources())

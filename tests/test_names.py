@@ -31,7 +31,7 @@ MAKERS = {
     "Rows(language)": lambda name: tiny.rows("nli", name, "test", (("text", "text"),)),
     "Task(name)": lambda name: Task(name, Bitext()),
     "Mixture(label)": lambda name: Mixture((tiny.NLI, tiny.TOPIC), label=name),
-    "Published(name)": lambda name: Published("owner/module", E5_MINI, Lora(), "owner/base", name),
+    "Published(name)": lambda name: Published("owner/module", E5_MINI, Lora(), name=name),
     "Recipe(name)": lambda name: Recipe(name, (Evaluate(E5_MINI, tiny.TATOEBA, "xa"),)),
 }
 
@@ -41,6 +41,9 @@ MAKERS = {
 def test_specs_refuse_names_that_no_file_should_have(field: str, name: str) -> None:
     if field == "Mixture(label)" and not name:
         assert MAKERS[field](name).name == "nli_topic", "a mixture without a label is called after its tasks"
+        return
+    if field == "Published(name)" and not name:
+        assert MAKERS[field](name).name == "module", "one without a name is called after the last part of its source"
         return
     with pytest.raises(UserError) as caught:
         MAKERS[field](name)

@@ -11,7 +11,7 @@ from adaptx.specs import Classification, Evaluate, Lora, ModelSpec, Published, S
 
 A, B = ModelSpec("/runs/a/checkpoint-500"), ModelSpec("/runs/b/checkpoint-500")
 LORA = Lora(4, 8)
-MODULE = Published("/runs/a/module", A, LORA, "", "module")
+MODULE = Published("/runs/a/module", A, LORA)
 
 
 def trained(model: ModelSpec, task=tiny.NLI, **more) -> Train:

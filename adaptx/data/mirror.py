@@ -58,8 +58,8 @@ def _is_own(item: Item) -> bool:
             return is_local(item)
         case ModelSpec():
             return Sources().model_folder(item) is not None
-        case Published(source):
-            return Path(source).expanduser().is_dir()
+        case Published():
+            return not item.is_on_hub
 
 
 def _landmark(item: Item) -> str:

@@ -11,7 +11,7 @@ from adaptx.errors import UserError
 from adaptx.exporting.composed import Composed, Part
 from adaptx.methods import adapters_classes
 from adaptx.methods.module import restore
-from adaptx.planning.support import ADAPTERS_CLASSES_REFUSED
+from adaptx.published.from_adapters import ADAPTERS_CLASSES_REFUSED
 from adaptx.specs import Bottleneck
 from adaptx.store.store import read_json, write_json
 

@@ -28,12 +28,12 @@ def load_published(published: Published, base: str, sources: Sources) -> Module:
     add nothing, and as the gradient of each is a product with the other, they stay zero.
 
     Raises:
-        UserError: the files have changed to another method since the recipe was read, or are not there; or a LoRA was
-            never trained.
+        UserError: the files have changed to another method since the recipe was planned, or are not there; or a LoRA
+            was never trained.
         NotFinite: a tensor holds NaN or infinity.
     """
-    folder = find_folder(published.source, published.revision, sources.modules)
-    layout = read_layout(folder, published.model)
+    folder = find_folder(published, sources)
+    layout = read_layout(published, sources)
     if layout.method != published.method:
         raise UserError(f"published module {folder} is now {layout.method}, and was {published.method} when planned")
     stored = _stored(weights_file(folder))

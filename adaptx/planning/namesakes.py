@@ -33,7 +33,7 @@ def namesake_reasons(stages: Iterable[Stage]) -> Iterator[str]:
     for name, (first, other) in _alike(modules, lambda module: module.name, _place_of_module):
         yield (
             f"two published modules are called {name}: {first} and {other}. Tables would take one for the other; give "
-            "one another name: published(..., name='other')"
+            "one another name: Published(..., name='other')"
         )
     for name, found in tasks.items():
         if (field := _first_difference(found)) is not None:

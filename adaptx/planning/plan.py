@@ -7,14 +7,14 @@ from functools import cached_property
 from typing import Any
 
 from adaptx.errors import UserError
-from adaptx.planning.identity import Identities, Identity
+from adaptx.planning.identity import Identities, Identity, modules_read
 from adaptx.planning.namesakes import namesake_reasons
 from adaptx.planning.naming import stage_name
 from adaptx.planning.support import refusal
+from adaptx.published.checking import module_refusal
 from adaptx.sources.checkpoint_files import check_folder
-from adaptx.sources.modules import base_refusal
 from adaptx.sources.sources import Sources
-from adaptx.specs import Evaluate, Full, Merge, Published, Recipe, Stage, Train
+from adaptx.specs import Evaluate, Full, Merge, Recipe, Stage, Train
 from adaptx.specs.fingerprint import Json
 from adaptx.store.store import Entry, Store, folder_name
 
@@ -173,12 +173,8 @@ def make_plan(recipe: Recipe, sources: Sources) -> Plan:
     except TypeError as error:
         raise UserError(f"recipe {recipe.name}: {error}; the fields of specs take tuples, not lists or sets") from error
     reasons = list(dict.fromkeys(reason for stage in ordered if (reason := refusal(stage)) is not None))
-    elsewhere = dict.fromkeys(source for stage in ordered if isinstance(stage, Train) for source in stage.taken)
-    reasons += [
-        reason
-        for source in elsewhere
-        if isinstance(source, Published) and (reason := base_refusal(source, sources)) is not None
-    ]
+    elsewhere = dict.fromkeys(module for stage in ordered for module in modules_read(stage))
+    reasons += [reason for module in elsewhere if (reason := module_refusal(module, sources)) is not None]
     reasons += _checkpoint_reasons(ordered, sources)
     reasons += namesake_reasons(ordered)
     if reasons:

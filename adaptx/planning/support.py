@@ -73,22 +73,6 @@ BOTTLENECK_REFUSED: dict[str, str] = {
 }
 """Architecture -> why it takes no bottleneck adapters."""
 
-ADAPTERS_CLASSES_REFUSED: dict[str, str] = {
-    **{
-        model_type: f"the adapters library has no class for {model_type}"
-        for model_type in ("xlm-roberta-xl", "rembert", "umt5", "bloom", "xglm")
-    },
-    "modernbert": "in modernbert the adapters library lets adapters read the feed-forward's input normed",
-    **{
-        model_type: f"in {model_type} the adapters library puts adapters before the norm after the feed-forward"
-        for model_type in ("gemma2", "gemma3_text")
-    },
-}
-"""Architecture that takes bottleneck adapters -> why the adapters library's own network does not compute the same.
-
-Its folders are then neither written nor read.
-"""
-
 FORMATS_TRAINED = (
     Classification,
     MultipleChoice,

@@ -4,7 +4,6 @@ import re
 from typing import Any
 
 from adaptx.errors import UserError
-from adaptx.planning.support import ADAPTERS_CLASSES_REFUSED
 from adaptx.published.layout import Layout, Placed, check_layers, place_in, shape_of, stacks_of
 from adaptx.sources.modules import CONFIG_FILE
 from adaptx.sources.tensor_headers import Shapes
@@ -19,6 +18,21 @@ FIXED: dict[str, Any] = {
 """An adapters config's settings that make the adapter that `Bottleneck` is."""
 OLD_ACTIVATIONS = {"gelu": "gelu_new", "gelu_orig": "gelu"}
 """What configs without a version mean by an activation's name."""
+ADAPTERS_CLASSES_REFUSED: dict[str, str] = {
+    **{
+        model_type: f"the adapters library has no class for {model_type}"
+        for model_type in ("xlm-roberta-xl", "rembert", "umt5", "bloom", "xglm")
+    },
+    "modernbert": "in modernbert the adapters library lets adapters read the feed-forward's input normed",
+    **{
+        model_type: f"in {model_type} the adapters library puts adapters before the norm after the feed-forward"
+        for model_type in ("gemma2", "gemma3_text")
+    },
+}
+"""Architecture that takes bottleneck adapters -> why the adapters library's own network does not compute the same.
+
+Its folders are then neither written nor read.
+"""
 _ADAPTER = re.compile(
     r"(?P<path>.+)\.(?:adapters|layer_text_task_adapters|layer_text_lang_adapters)\.[^.]+\.(?P<tensor>.+)$"
 )

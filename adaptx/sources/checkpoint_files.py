@@ -92,7 +92,7 @@ def check_settings(folder: Path) -> None:
             f"{folder} holds a module of peft's ({ADAPTER_CONFIG}) and a config.json, and transformers would load the "
             "module's base in place of the weights here. If the module is merged into these weights, remove its files "
             "from a copy of the folder; else take its base as the model, and the module as a start: "
-            "adaptx.published.published(FOLDER, BASE)"
+            "Published(FOLDER, BASE, METHOD); `adaptx published FOLDER --model BASE` prints it"
         )
     for name in SETTINGS:
         if not (folder / name).is_file():

@@ -80,16 +80,18 @@ def _unfit(cls: type, count: int, names: list[str]) -> str | None:
     from difflib import get_close_matches
 
     fields = {field.name: field for field in dataclasses.fields(cast(Any, cls))}
+    by_place = [name for name, field in fields.items() if not field.kw_only]
     takes = f"it takes: {', '.join(fields) or 'nothing'}"
     for name in names:
         if name not in fields:
             near = get_close_matches(name, fields, n=3)
             return f"{cls.__name__} has no field {name!r}; near: {', '.join(near) or 'none'} ({takes})"
-    if count > len(fields):
-        return f"{cls.__name__}(...) was given {count} values; {takes}"
-    if twice := [name for name in list(fields)[:count] if name in names]:
+    if count > len(by_place):
+        named = ", ".join(f"{name}=..." for name in fields if name not in by_place)
+        return f"{cls.__name__}(...) was given {count} values by place; {takes}{f'; by name: {named}' if named else ''}"
+    if twice := [name for name in by_place[:count] if name in names]:
         return f"{cls.__name__}({twice[0]}=...) is given twice, by place and by name; give it once"
-    given = {*list(fields)[:count], *names}
+    given = {*by_place[:count], *names}
     missing = [
         name
         for name, field in fields.items()

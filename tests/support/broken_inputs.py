@@ -499,13 +499,13 @@ def model_cases(world: Path) -> Iterator[Broken]:
 
 MODULE_RECIPE = """\
 from adaptx import *
-from adaptx.published import published
+from adaptx.specs import Published
 LABELS = ("entailment", "neutral", "contradiction")
 COLUMNS = (("text", "premise"), ("pair", "hypothesis"), ("label", "label"))
 ROWS = {split: Rows("tiny/nli", "en", split, "en", COLUMNS, LABELS) for split in ("train", "test")}
 NLI = Task("nli", Classification(LABELS), (ROWS["train"],), evaluation=(ROWS["test"],))
 def build(model: ModelSpec, module: str):
-    start = Sequential(published(module, model, same_base=True))
+    start = Sequential(Published(module, model, Lora(4, 8), same_base=True))
     train = Train(model, NLI, Lora(4, 8), TrainConfig(1e-3, max_steps=1), start)
     return Recipe("modules", (Evaluate(train, NLI, "en"),))
 """

@@ -66,7 +66,7 @@ ROOTS = (
     Recipe("all", tuple(Evaluate(train, NLI, "id") for train in STARTED), suites=(XTREME,), published=PHANG_2020),
     Train(E5_MINI, Mixture((NLI, SNLI), Weighted((1.0, 2.0))), Full(), CONFIG, head=KeptHead()),
     Train(E5_MINI, NTREX_SPANS, Bottleneck(), CONFIG, framing=Text(Prompt("{text}"), Generate())),
-    Published("folder", E5_MINI, Lora(), "base", "theirs"),
+    Published("./folder", E5_MINI, Lora(), name="theirs"),
     (HELLASWAG, LAREQA, PANX, SQUAD, TATOEBA, BitextMining(), MaskedLanguageModel(), Attention(4), GreedySoup()),
     (AveragedHeads(), NoHead(), Dare(), MagnitudePruning(), SvdRank(4), TaskArithmetic(), Ties(), Resources()),
     (Proportional(), Temperature(2.0), Uniform(), specs.Rank()),

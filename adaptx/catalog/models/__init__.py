@@ -240,7 +240,7 @@ def _instead(folder: Path) -> str:
     if (folder / "adapter_config.json").is_file():
         return (
             "; it holds an adapter. Take its base as the model, and the adapter as a start: "
-            "adaptx.published.published(FOLDER, BASE)"
+            "Published(FOLDER, BASE, METHOD); `adaptx published FOLDER --model BASE` prints it"
         )
     inner = sorted(found.parent.name for found in folder.glob("*/config.json"))
     return f"; name one of the folders in it: {', '.join(inner[:SHOWN])}" if inner else ""
