@@ -5,8 +5,8 @@
     python benchmarks/small_recipes.py --data MIRROR composition                     # a sample recipe
 
 All are planned at 71 minutes at 100 GFLOP/s. Sample recipes answer no research question, and run when they are named.
-MIRROR is a local mirror of the hub. e5-small, SmolLM2-135M and the random mT5 (`python recipes/t5_sample.py DIR`) are
-folders; without the first two the mirror's `models/` or the hub's cache must have them. An interrupted run goes on
+MIRROR is a local mirror of the hub. e5-small, SmolLM2-135M and the random mT5 (`python benchmarks/small_mt5.py DIR`)
+are folders; without the first two the mirror's `models/` or the hub's cache must have them. An interrupted run goes on
 where it stopped, and a second one answers from the store. Whole reports (HTML, CSV, figures) go into the store's
 `reports/`.
 """
@@ -97,7 +97,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--store", type=Path, default=Path("adaptx-store"))
     parser.add_argument("--e5-small", help="folder of multilingual-e5-small")
     parser.add_argument("--smollm2", help="folder of SmolLM2-135M")
-    parser.add_argument("--t5", help="folder that recipes/t5_sample.py has written")
+    parser.add_argument("--t5", help="folder that benchmarks/small_mt5.py has written")
     parser.add_argument("--workers", type=int, default=1, help="stages run at once (default 1)")
     found = parser.parse_args()
     if unknown := [name for name in found.names if name not in every]:

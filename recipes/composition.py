@@ -14,42 +14,18 @@ The search scores merged modules with the head of SNLI on MNLI's English develop
 target task in English, as the target's own training does.
 """
 
+from dataclasses import replace
+
 from adaptx import (
-    Attention,
-    Bottleneck,
-    Dare,
-    Evaluate,
-    Fuse,
-    Gate,
-    KeptHeadOf,
-    Linear,
-    Lora,
-    LoraHub,
-    Merge,
-    Merged,
-    MergeRule,
-    Method,
-    Mixture,
-    ModelSpec,
-    NoHead,
-    Pretrained,
-    Proportional,
-    Recipe,
-    Searched,
-    Sequential,
-    Stack,
-    Start,
-    Task,
-    Ties,
-    Train,
-    TrainConfig,
-)
+    Attention, Bottleneck, Dare, Fuse, Gate, KeptHeadOf, Linear, Lora, LoraHub, Merge, Merged, MergeRule, Method,
+    Mixture, ModelSpec, NoHead, Pretrained, Proportional, Recipe, Searched, Sequential, Stack, Start, Task, Ties, Train,
+    TrainConfig, evaluations,
+)  # fmt: skip
 from adaptx.catalog import E5_MINI, NLI, SNLI, SOCIALIQA, SQUAD
 
 LORA, BOTTLENECK = Lora(), Bottleneck()
 INTERMEDIATE = (SNLI, SQUAD, SOCIALIQA)
 LANGUAGES = ("en", "id", "ko", "aym", "gn", "quy")
-BATCH_SIZE = 16
 # As the quickstart's, which were chosen on English development rows.
 RATES = {LORA: 3e-3, BOTTLENECK: 1e-3}
 TARGET_RATE, MIXING_RATE = 3e-3, 1e-3
@@ -74,24 +50,16 @@ def build(
         search_rows, search_evaluations: English development rows a merge is scored on, and how many merges are tried.
     """
 
-    def config(rate: float, epochs: float) -> TrainConfig:
-        return TrainConfig(
-            learning_rate=rate,
-            head_learning_rate=TARGET_RATE,
-            epochs=epochs,
-            batch_size=BATCH_SIZE,
-            seed=seed,
-            precision="bf16",
-            max_length=256,
-        )
+    base = TrainConfig(TARGET_RATE, epochs=4, batch_size=16, seed=seed, precision="bf16", max_length=256,
+                       head_learning_rate=TARGET_RATE)  # fmt: skip
 
     def intermediate(task: Task | Mixture, method: Lora | Bottleneck) -> Train:
         rows = intermediate_rows if task == SNLI else longer_rows
-        return Train(model, task, method, config(RATES[method], epochs=1), limit=rows)
+        return Train(model, task, method, replace(base, learning_rate=RATES[method], epochs=1), limit=rows)
 
     def target(method: Method, start: Start) -> Train:
         rate = MIXING_RATE if isinstance(start, Fuse) else TARGET_RATE
-        return Train(model, NLI, method, config(rate, epochs=4), start, limit=target_rows)
+        return Train(model, NLI, method, replace(base, learning_rate=rate), start, limit=target_rows)
 
     def merged(rule: MergeRule, head: NoHead | KeptHeadOf) -> Merged:
         return Merged(Merge(loras, rule, head))
@@ -115,7 +83,7 @@ def build(
     ]
     return Recipe(
         "composition",
-        tuple(Evaluate(variant, NLI, language, limit=test_rows) for variant in variants for language in LANGUAGES),
+        tuple(each for variant in variants for each in evaluations(variant, NLI, LANGUAGES, test_rows)),
         title=f"Three intermediate tasks before {target_rows} examples of NLI: which composition helps?",
         question="Which way of composing the knowledge of several intermediate tasks helps a target with few "
         "examples most?",

@@ -8,8 +8,6 @@ LoRA on SNLI first, then on a few rows of MNLI, and measured on XNLI's English t
 without SNLI; languages of which it saw next to nothing are measured too. Other decoders: `--model DIR`.
 """
 
-from dataclasses import replace
-
 from adaptx import (
     Evaluate,
     Lora,
@@ -23,11 +21,12 @@ from adaptx import (
     Text,
     Train,
     TrainConfig,
+    evaluations,
 )
 from adaptx.catalog import SMOLLM2_135M, SNLI, XNLI
 from adaptx.catalog.prompts import NLI_YES_NO
 
-LANGUAGES = ("en", "de", "es")
+OTHERS = ("de", "es")
 METHOD = Lora(rank=8, alpha=16)
 PRETRAINED = Pretrained()
 ASKED = Text(NLI_YES_NO, Rank())
@@ -47,19 +46,18 @@ def build(
         config = TrainConfig(learning_rate=1e-3, epochs=epochs, batch_size=16, seed=seed, max_length=160)
         return Train(model, task, METHOD, config, start, framing=ASKED, limit=rows)
 
-    target = replace(XNLI, evaluation=tuple(rows for rows in XNLI.evaluation if rows.language in LANGUAGES))
+    target = XNLI.in_languages("en", *OTHERS)
     intermediate = train(SNLI, intermediate_rows, epochs=1)
     trained = (
         train(target, target_rows, epochs=4),
         train(target, target_rows, epochs=4, start=Sequential(intermediate)),
     )
-    limits = {language: english_rows if language == "en" else other_rows for language in LANGUAGES}
+    measured = [Evaluate(model, target, "en", framing=ASKED, limit=english_rows)]
+    for each in trained:
+        measured += (Evaluate(each, target, "en", limit=english_rows), *evaluations(each, target, OTHERS, other_rows))
     return Recipe(
         "decoder-sample",
-        (
-            *(Evaluate(each, target, language, limit=limits[language]) for each in trained for language in LANGUAGES),
-            Evaluate(model, target, "en", framing=ASKED, limit=english_rows),
-        ),
+        tuple(measured),
         question="Does SNLI before few rows of MNLI help a small decoder that is asked in words?",
         title="SmolLM2 asked in words: few rows of MNLI, with and without SNLI before them",
     )

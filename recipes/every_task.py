@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pyarrow.parquet import read_table
 
-from adaptx import Evaluate, Lora, ModelSpec, Recipe, Retrieval, Rows, SpanCorruption, Task, Train, TrainConfig
+from adaptx import Lora, ModelSpec, Recipe, Retrieval, Rows, SpanCorruption, Task, Train, TrainConfig, evaluations
 from adaptx.catalog import E5_MINI, MLQA, MNLI, SOCIALIQA, TASKS
 from adaptx.planning.support import FORMATS_WITHOUT_HEAD
 from adaptx.sample import SAMPLE
@@ -43,15 +43,15 @@ def build(
         raise ValueError(
             f"mirror={mirror!r} is no folder: name the local mirror in ADAPTX_DATA, or with --set mirror=DIR"
         )
-    evaluations: list[Evaluate] = []
+    measured = []
     for task in (at_hand(task, folder) for task in TASKS.values() if not tasks or task.name in tasks):
         if isinstance(task.format, SpanCorruption):
             continue
         if not task.evaluation or not (task.train or isinstance(task.format, FORMATS_WITHOUT_HEAD)):
             continue
-        measured: list[ModelSpec | Train] = []
+        models = []
         if not task.train or isinstance(task.format, Retrieval):
-            measured.append(model)
+            models.append(model)
         if task.train:
             long = any(rows.column(role) for rows in task.train for role in LONG)
             config = TrainConfig(
@@ -62,13 +62,10 @@ def build(
                 precision="bf16",
                 max_length=256 if long else 128,
             )
-            measured.append(Train(model, task, METHOD, config, limit=train_rows))
-        evaluations += [
-            Evaluate(each, task, language, precision="bf16", limit=test_rows)
-            for each in measured
-            for language in task.languages
-        ]
-    return Recipe("every-task", tuple(evaluations), title="Every task once, on the rows at hand")
+            models.append(Train(model, task, METHOD, config, limit=train_rows))
+        for each in models:
+            measured += evaluations(each, task, limit=test_rows, precision="bf16")
+    return Recipe("every-task", tuple(measured), title="Every task once, on the rows at hand")
 
 
 def at_hand(task: Task, folder: Path) -> Task:

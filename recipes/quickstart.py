@@ -13,7 +13,6 @@ With a hub at hand the same recipe runs on full checkpoints: `--model FacebookAI
 
 from adaptx import (
     Bottleneck,
-    Evaluate,
     Full,
     Fuse,
     Lora,
@@ -27,6 +26,7 @@ from adaptx import (
     Task,
     Train,
     TrainConfig,
+    evaluations,
 )
 from adaptx.catalog import E5_MINI, NLI, SIB200, SNLI, TATOEBA
 
@@ -77,16 +77,12 @@ def build(
         target(BOTTLENECK, Stack((snli[BOTTLENECK],))),
         target(BOTTLENECK, Fuse((snli[BOTTLENECK], topics))),
     ]
+    measured = [each for variant in variants for each in evaluations(variant, NLI, LANGUAGES, test_rows)]
+    for embedder in (model, *snli.values()):
+        measured += evaluations(embedder, TATOEBA, RETRIEVAL_LANGUAGES, test_rows, precision="bf16")
     return Recipe(
         "quickstart",
-        (
-            *(Evaluate(variant, NLI, language, limit=test_rows) for variant in variants for language in LANGUAGES),
-            *(
-                Evaluate(embedder, TATOEBA, language, precision="bf16", limit=test_rows)
-                for embedder in (model, *snli.values())
-                for language in RETRIEVAL_LANGUAGES
-            ),
-        ),
+        tuple(measured),
         title="Quickstart: SNLI before 300 examples of natural-language inference",
         question="Does training on an intermediate task first help zero-shot transfer, and which way of "
         "carrying it over is best?",

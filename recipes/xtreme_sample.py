@@ -16,36 +16,13 @@ stands in: XCOPA is trained on Social IQa alone, and MLQA is scored on its devel
 from dataclasses import replace
 
 from adaptx import (
-    Evaluate,
-    Lora,
-    Mixture,
-    ModelSpec,
-    Pretrained,
-    Proportional,
-    Recipe,
-    Sequential,
-    Start,
-    Task,
-    Train,
-    TrainConfig,
-)
+    Lora, Mixture, ModelSpec, Pretrained, Proportional, Recipe, Sequential, Start, Task, Train, TrainConfig,
+    evaluations,
+)  # fmt: skip
 from adaptx.catalog import (
-    E5_MINI,
-    HELLASWAG,
-    LAREQA,
-    MLQA,
-    MNLI,
-    SOCIALIQA,
-    SQUAD,
-    TATOEBA,
-    TYDIQA,
-    UDPOS,
-    XCOPA,
-    XNLI,
-    XQUAD,
-    XTREME,
+    E5_MINI, HELLASWAG, LAREQA, MLQA, MNLI, SOCIALIQA, SQUAD, TATOEBA, TYDIQA, UDPOS, XCOPA, XNLI, XQUAD, XTREME,
     XTREME_R,
-)
+)  # fmt: skip
 
 LANGUAGES = {
     "xnli": ("en", "de", "es", "ur"),
@@ -63,31 +40,23 @@ LANGUAGES = {
 """Target task -> languages that are scored."""
 
 METHOD = Lora(rank=8, alpha=16)
-LEARNING_RATE = 1e-3
-BATCH_SIZE = 16
-CONTEXT_TOKENS = 256
-"""Length for tasks that look for an answer in a passage; others read 128 tokens."""
+PRETRAINED = Pretrained()
 
 
 def sampled(task: Task) -> Task:
     """The task with the rows that the sample has of it."""
     languages = LANGUAGES[task.name]
-    chosen = replace(task, evaluation=tuple(rows for rows in task.evaluation if rows.language in languages))
+    chosen = task.in_languages(*(language for language in task.languages if language in languages))
     match task.name:
         case "xcopa":
             return replace(chosen, train=SOCIALIQA.train, development=SOCIALIQA.development)
         case "mlqa":
-            return replace(
-                chosen, evaluation=tuple(replace(rows, split="validation", expected=512) for rows in chosen.evaluation)
-            )
+            rows = tuple(replace(rows, split="validation", expected=512) for rows in chosen.evaluation)
+            return replace(chosen, evaluation=rows)
         case "lareqa":
             return replace(chosen, pool=tuple(rows for rows in task.pool if rows.language in languages))
         case _:
             return chosen
-
-
-TARGETS = tuple(sampled(task) for task in (XNLI, XCOPA, UDPOS, XQUAD, MLQA, TYDIQA, LAREQA))
-RETRIEVED = sampled(TATOEBA)
 
 
 def build(
@@ -99,42 +68,23 @@ def build(
 ) -> Recipe:
     """Four intermediate trainings; each target is trained from the checkpoint and from each of them."""
 
-    def config(*tasks: Task) -> TrainConfig:
-        long = any(rows.column("context") for task in tasks for rows in task.train)
-        return TrainConfig(
-            learning_rate=LEARNING_RATE,
-            epochs=epochs,
-            batch_size=BATCH_SIZE,
-            seed=seed,
-            precision="bf16",
-            max_length=CONTEXT_TOKENS if long else 128,
-        )
-
-    def intermediate(task: Task | Mixture, *tasks: Task) -> Train:
-        return Train(model, task, METHOD, config(*tasks), limit=intermediate_rows)
+    def train(task: Task | Mixture, rows: int, start: Start = PRETRAINED) -> Train:
+        tokens = 256 if task.reads_passages else 128
+        config = TrainConfig(1e-3, epochs=epochs, batch_size=16, seed=seed, precision="bf16", max_length=tokens)
+        return Train(model, task, METHOD, config, start, limit=rows)
 
     singles = (MNLI, SQUAD, HELLASWAG)
     together = Mixture(singles, Proportional(most=intermediate_rows), label="multi")
-    intermediates = (*(intermediate(task, task) for task in singles), intermediate(together, *singles))
-    starts: tuple[Start, ...] = (Pretrained(), *(Sequential(trained) for trained in intermediates))
-    targets = [
-        Train(model, task, METHOD, config(task), start=start, limit=target_rows) for task in TARGETS for start in starts
-    ]
+    intermediates = [train(task, intermediate_rows) for task in (*singles, together)]
+    measured = []
+    for task in map(sampled, (XNLI, XCOPA, UDPOS, XQUAD, MLQA, TYDIQA, LAREQA)):
+        for start in (PRETRAINED, *map(Sequential, intermediates)):
+            measured += evaluations(train(task, target_rows, start), task)
+    for embedder in (model, *intermediates):
+        measured += evaluations(embedder, sampled(TATOEBA), precision="bf16")
     return Recipe(
         "xtreme-sample",
-        (
-            *(
-                Evaluate(trained, task, language)
-                for trained in targets
-                for task in trained.tasks
-                for language in task.languages
-            ),
-            *(
-                Evaluate(embedder, RETRIEVED, language, precision="bf16")
-                for embedder in (model, *intermediates)
-                for language in RETRIEVED.languages
-            ),
-        ),
+        tuple(measured),
         title="A sample of XTREME and XTREME-R after NLI, question answering, multiple choice, and all three",
         question="Which intermediate task helps which target of XTREME and XTREME-R: NLI, question answering, "
         "multiple choice, or all?",

@@ -35,6 +35,11 @@ def test_a_recipe_plans_with_no_data_at_hand(name: str) -> None:
     assert all(plan.fingerprint_of(evaluate) in fingerprints for evaluate in recipe.evaluations)
 
 
+@pytest.mark.parametrize("file", sorted((ROOT / "recipes").glob("*.py")), ids=lambda file: file.stem)
+def test_a_recipe_is_read_on_one_page(file: Path) -> None:
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= 100
+
+
 def test_xtreme_sample_names_rows_of_the_mirror_alone() -> None:
     there = sets_of_the_mirror()
     recipe = load_recipe(ROOT / "recipes" / "xtreme_sample.py")

@@ -1,16 +1,20 @@
 """The recipe of a small mT5 from random weights: what it writes beside the checkpoint, and that it runs on it."""
 
+import importlib.util
 import json
 
 import pytest
 from pyarrow import Table
 from pyarrow.parquet import write_table
 from support import tiny
-from support.questions import imported
+from support.questions import ROOT, imported
 
 from adaptx.catalog import find_model, ntrex_spans
 
 recipe = imported("t5_sample")
+found = importlib.util.spec_from_file_location("small_mt5", ROOT / "benchmarks" / "small_mt5.py")
+writing = importlib.util.module_from_spec(found)
+found.loader.exec_module(writing)
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +33,13 @@ def mirror(tmp_path_factory):
 @pytest.fixture(scope="module")
 def folder(mirror, tmp_path_factory):
     folder = tmp_path_factory.mktemp("t5")
-    recipe.write_checkpoint(folder, mirror, size=32, layers=1, vocabulary=420)
-    recipe.write_rows(folder / "rows", mirror)
+    writing.write_checkpoint(folder, mirror, size=32, layers=1, vocabulary=420)
+    writing.write_rows(folder / "rows", mirror)
     return folder
+
+
+def test_the_recipe_asks_for_the_languages_that_are_written():
+    assert recipe.NAMES == writing.NAMES
 
 
 def rows_of(folder, name):
@@ -39,7 +47,7 @@ def rows_of(folder, name):
 
 
 def test_answers_stand_where_they_are_said_to(folder):
-    first, second = recipe.MARKS
+    first, second = writing.MARKS
     for row in rows_of(folder, "copying.train.de.jsonl"):
         (answer,), (start,) = row["answers"], row["answer_starts"]
         assert row["context"][start:].startswith(f"{answer} {second}")

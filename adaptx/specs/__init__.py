@@ -1,5 +1,6 @@
 """The frozen dataclasses a recipe is written in."""
 
+from adaptx.specs.evaluations import evaluations
 from adaptx.specs.formats import (
     Bitext,
     BitextMining,
@@ -138,4 +139,5 @@ __all__ = [
     "TrainConfig",
     "Uniform",
     "Weighted",
+    "evaluations",
 ]

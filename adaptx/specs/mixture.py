@@ -104,6 +104,11 @@ class Mixture:
     def source_languages(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(rows.language for rows in self.train))
 
+    @property
+    def reads_passages(self) -> bool:
+        """Whether one of the tasks comes with passages."""
+        return any(task.reads_passages for task in self.tasks)
+
     def head_place(self, task: Task) -> int:
         """The place of the member whose head a member uses: its own, or the first that shares it."""
         if self.shared_heads:

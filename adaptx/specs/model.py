@@ -232,6 +232,11 @@ class ModelSpec:
         """
         return replace(self, quantised=kind)
 
+    def cuts(self, *layers: int) -> "tuple[ModelSpec, ...]":
+        """Return the checkpoint cut to each number of layers that it has, and whole where it has fewer than any."""
+        most = self.shape.layers if self.shape is not None else max(layers)
+        return tuple(self.cut(count) for count in layers if count <= most) or (self,)
+
     def cut(self, layers: int) -> "ModelSpec":
         """The checkpoint's first layers as a model of its own; what comes after the last layer stays (a last norm).
 

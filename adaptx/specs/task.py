@@ -111,6 +111,11 @@ class Task:
     def source_languages(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(rows.language for rows in self.train))
 
+    @property
+    def reads_passages(self) -> bool:
+        """Whether training rows come with a passage to find an answer in, longer than a sentence or two."""
+        return any(rows.column("context") for rows in self.train)
+
     def rows_in(self, language: str) -> Rows:
         """The evaluation rows of one language.
 
@@ -121,6 +126,30 @@ class Task:
             if rows.language == language:
                 return rows
         raise UserError(f"task {self.name} has no evaluation rows in {language!r}; it has {', '.join(self.languages)}")
+
+    def in_languages(self, *languages: str) -> "Task":
+        """Return the task measured in these languages alone, in this order.
+
+        Raises:
+            UserError: the task is not evaluated in one of them.
+        """
+        return replace(self, evaluation=tuple(self.rows_in(language) for language in languages))
+
+    def selected_on(self, rows: int, task: "Task | None" = None) -> "Task":
+        """Return the task with the first rows of its development set, or of another task's, to select steps on.
+
+        Raises:
+            UserError: there is not exactly one development set.
+        """
+        source = task or self
+        if len(source.development) != 1:
+            raise UserError(
+                f"{self.name}.selected_on({rows}): {source.name} has {len(source.development)} development sets, and "
+                "one is meant; write replace(task, development=...)"
+            )
+        (whole,) = source.development
+        expected = None if whole.expected is None else min(whole.expected, rows)
+        return replace(self, development=(replace(whole, stop=rows, expected=expected),))
 
     def with_translated(self, *languages: str) -> "Task":
         """The task with its translated training rows in those languages as further sources; all, where none is named.

@@ -37,6 +37,7 @@ from adaptx.specs import (
     Task,
     Train,
     TrainConfig,
+    evaluations,
 )
 
 HERE = Path(__file__).parents[1]
@@ -124,7 +125,7 @@ def train(
 
 def everywhere(model: Train, task: Task = NLI, precision: Precision | None = None) -> tuple[Evaluate, ...]:
     """The two languages that were not trained on."""
-    return tuple(Evaluate(model, task, language, precision) for language in LANGUAGES[1:])
+    return evaluations(model, task, LANGUAGES[1:], precision=precision)
 
 
 def workshop(world: World, store: Path, stages: tuple[Evaluate, ...], resources: Resources | None = None) -> Any:

@@ -1,0 +1,40 @@
+"""One model and task in several languages: the evaluations that a recipe lists."""
+
+from collections.abc import Iterable
+
+from adaptx.errors import UserError
+from adaptx.specs.model import ModelSpec
+from adaptx.specs.stage import Evaluate, ModuleStage
+from adaptx.specs.task import Task
+from adaptx.specs.text import Framing
+from adaptx.specs.training import Precision
+
+
+def evaluations(
+    model: ModelSpec | ModuleStage,
+    task: Task,
+    languages: Iterable[str] | None = None,
+    limit: int | None = None,
+    *,
+    precision: Precision | None = None,
+    framing: Framing | None = None,
+) -> tuple[Evaluate, ...]:
+    """Return an `Evaluate` of the model on the task for each language.
+
+    Args:
+        model: a checkpoint, a training or a merge.
+        task: what is measured.
+        languages: None is every language that the task has evaluation rows in.
+        limit: maximum number of rows per language.
+        precision: as of `Evaluate`.
+        framing: as of `Evaluate`.
+
+    Raises:
+        UserError: the task has no evaluation rows in a language, or `languages` is a text.
+    """
+    if isinstance(languages, str):
+        raise UserError(f"evaluations(languages={languages!r}) takes a tuple of languages; write ({languages!r},)")
+    chosen = task.languages if languages is None else languages
+    return tuple(
+        Evaluate(model, task, language, precision=precision, framing=framing, limit=limit) for language in chosen
+    )
