@@ -31,7 +31,6 @@ from adaptx.planning.support import lora_refusal
 from adaptx.planning.support import refusal as refusal_of
 from adaptx.published import read_base, written
 from adaptx.published.checking import base_refusal
-from adaptx.sources.sources import Sources
 from adaptx.sources.tensor_headers import tensor_shapes
 from adaptx.specs import (
     Bottleneck,
@@ -334,7 +333,8 @@ def test_a_module_of_the_hub_is_mirrored_and_then_read_from_the_mirror_alone(wor
     assert all(torch.equal(found[key], tensor) for key, tensor in expected.items())
     # The recipe is a value: built anywhere, it is planned over the mirror that is named then.
     built = load_recipe(tmp_path / "recipe.py", options)
-    assert [n.fingerprint for n in make_plan(built, Sources(mirror)).nodes] == [n.fingerprint for n in of_hub.nodes]
+    in_notebook = adaptx.open(built, store=tmp_path / "store", data=mirror).dag
+    assert [n.fingerprint for n in in_notebook.nodes] == [n.fingerprint for n in of_hub.nodes]
     with pytest.raises(UserError, match=r"nor at hand from the hub \(ConnectionError\).*adaptx fetch RECIPE"):
         make_plan(built, world.sources)
 

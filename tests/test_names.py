@@ -117,7 +117,7 @@ def test_no_accepted_address_leaves_its_folder(name: str) -> None:
 def test_a_stage_of_many_names_has_a_folder_that_file_systems_take(tmp_path: Path) -> None:
     tasks = tuple(Task(f"{'long' * 20}{number}", Classification(("a", "b"))) for number in range(6))
     store = Store(tmp_path)
-    record = {"name": Mixture(tasks).name, "fingerprint": "ab" * 32, "nominal": "cd" * 32}
+    record = {"kind": "train", "name": Mixture(tasks).name, "fingerprint": "ab" * 32, "nominal": "cd" * 32}
     with store.building("train", record["name"], record) as folder:
         (folder / "result.json").write_text("{}")
     entry = Store(tmp_path).find("ab" * 32)
