@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from adaptx.costs.step_memory import PHASES, Row, products
-from adaptx.planning.support import BOTTLENECK_ARCHITECTURES
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.cuda_kernels import CudaKernels, rounded
 from adaptx.profiling.step import make_step
 from adaptx.profiling.tracker import Part, Tracker
 from adaptx.specs import Bottleneck, Full, Lora, Method, ModelFamily, ModelSpec, Precision, Shape
-from adaptx.specs.method import SITES
+from adaptx.specs.linear_maps import SITES
+from adaptx.specs.methods.bottleneck import BOTTLENECK_ARCHITECTURES
 
 TABLE = Path(__file__).parent.parent / "adaptx" / "costs" / "step_memory.csv"
 ARCHITECTURES = ("bert", "xlm-roberta-xl")

@@ -25,7 +25,6 @@ from adaptx.catalog import (
     XLMR_XL,
     XLMR_XXL,
 )
-from adaptx.planning.support import BOTTLENECK_REFUSED
 from adaptx.profiling.cell import Cell
 from adaptx.specs import Bottleneck, Full, Lora, Method, ModelFamily, ModelSpec, Precision
 from adaptx.specs.quantisation import Quantisation
@@ -57,10 +56,9 @@ class Kind:
         return [name for name in self.needs if name not in sys.modules and importlib.util.find_spec(name) is None]
 
     def models(self, sizes: Sequence[int]) -> list[ModelSpec]:
-        """Those of each family at these places, without what takes no adapters."""
+        """Return the models of each family at these places, without those that do not take the method."""
         found = [family[size] for family in self.families for size in sizes if size < len(family)]
-        refused = BOTTLENECK_REFUSED if isinstance(self.method, Bottleneck) else {}
-        return [model for model in found if model.shape is not None and model.shape.model_type not in refused]
+        return [each for each in found if each.shape is not None and self.method.shape_refusal(each.shape) is None]
 
 
 KINDS = (

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adaptx.profiling.bench import NOT_TRIED, Result
-from adaptx.profiling.cell import kind_name, method_name
+from adaptx.profiling.cell import kind_name
 from adaptx.profiling.measurement import OUT_OF_MEMORY
 
 GOAL = 0.1
@@ -92,7 +92,7 @@ def summary(results: Sequence[Result]) -> str:
 
 def _line(result: Result, speeds: dict[str, float]) -> str:
     cell, measured, prediction = result.cell, result.measured, result.prediction
-    kind = kind_name(method_name(cell.method), cell.quantised_name)
+    kind = kind_name(cell.method.label, cell.quantised_name)
     names = [cell.model.name, kind, cell.batch_size, cell.sequence_length, cell.precision,
              "yes" if cell.checkpointing else "no"]  # fmt: skip
     values = [_gib(prediction.peak_memory_bytes) if prediction is not None else ""]
@@ -128,7 +128,7 @@ def _record(result: Result) -> dict[str, Any]:
         "cell": cell.name,
         "model": cell.model.hub_id,
         "parameters": cell.shape.parameters,
-        "method": method_name(cell.method),
+        "method": cell.method.label,
         "quantised": cell.quantised_name,
         "batch_size": cell.batch_size,
         "sequence_length": cell.sequence_length,

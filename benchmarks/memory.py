@@ -25,7 +25,7 @@ os.environ.update({**ENVIRONMENT, **os.environ})
 
 from adaptx.catalog import E5_MINI, E5_SMALL, LLAMA3_1B, MDEBERTA, MT5_SMALL, QWEN3_600M, XLMR_BASE
 from adaptx.profiling.bench import Result, bench
-from adaptx.profiling.cell import Cell, kind_name, method_name
+from adaptx.profiling.cell import Cell, kind_name
 from adaptx.profiling.device import look_at
 from adaptx.specs import Bottleneck, Full, Lora, Method, ModelSpec, Precision
 from adaptx.specs.quantisation import Quantisation
@@ -68,7 +68,7 @@ def smoke(device: str) -> Iterator[Cell]:
 def line(result: Result) -> str:
     cell, measured = result.cell, result.measured
     assert result.prediction is not None
-    kind = kind_name(method_name(cell.method), cell.quantised_name)
+    kind = kind_name(cell.method.label, cell.quantised_name)
     names = [cell.model.name, kind, str(cell.sequence_length), cell.precision,
              "yes" if cell.checkpointing else "no", f"{result.prediction.peak_memory_bytes / 2**20:.1f}"]  # fmt: skip
     if measured is None:

@@ -33,8 +33,7 @@ from adaptx.composition.merging.modules import merge_modules
 from adaptx.methods.module import Module, load_module, save_module
 from adaptx.profiling.peak_memory import peak_memory
 from adaptx.specs import Dare, Linear, Lora, MergeRule, Shape, SvdRank, Ties
-from adaptx.specs.merged_method import merged_method
-from adaptx.specs.method import SITES, with_companions
+from adaptx.specs.linear_maps import SITES, with_companions
 
 MODULES = 5
 RANK = 16
@@ -110,7 +109,8 @@ def measure(setup: Setup) -> Measurement:
         began, worked = time.perf_counter(), time.process_time()
         modules = [load_module(Path(setup.folder) / str(number)) for number in range(MODULES)]
         merged = merge_modules(modules, rule)
-        method = merged_method(tuple(module.method for module in modules), rule)
+        first, *others = (module.method for module in modules)
+        method = first.merged(others, rule)
         target = Path(setup.folder) / setup.variant.replace(" ", "-")
         target.mkdir()
         save_module(replace(modules[0], method=method, tensors=merged.tensors), target)

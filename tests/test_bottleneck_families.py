@@ -21,10 +21,10 @@ from adaptx.methods import adapters_backend, adapters_classes, attach
 from adaptx.methods.adapters_backend import AFTER_LAYER, INSIDE_NORM, SITE
 from adaptx.methods.module import Module, capture, load_module, restore, save_module
 from adaptx.methods.published import load_published
-from adaptx.planning.support import BOTTLENECK_ARCHITECTURES
 from adaptx.published.from_adapters import ADAPTERS_CLASSES_REFUSED, adapters_layout
 from adaptx.sources.sources import Sources
 from adaptx.specs import Attention, Bottleneck, Gate, Lora, Method, ModelFamily, ModelSpec
+from adaptx.specs.methods.bottleneck import BOTTLENECK_ARCHITECTURES
 from adaptx.specs.sites import Key, sites_of
 
 pytestmark = needs.adapters

@@ -12,7 +12,7 @@ from adaptx.execution.building import finished_model, model_to_train
 from adaptx.formats.interface import TrainedHead
 from adaptx.methods import adapters_backend, attach
 from adaptx.methods.module import capture, restore
-from adaptx.planning.lineage import Lineage, continues, lineage
+from adaptx.planning.lineage import Lineage, lineage
 from adaptx.planning.support import refusal
 from adaptx.specs import (
     Bottleneck,
@@ -123,7 +123,7 @@ def hidden(world, architecture, network) -> torch.Tensor:
     ],
 )
 def test_a_module_is_continued_where_method_sites_and_shapes_agree(earlier, later, goes_on):
-    assert continues(earlier, later) == goes_on
+    assert later.continues(earlier) == goes_on
 
 
 def test_lineage_of_one_step():

@@ -238,10 +238,13 @@ def test_what_a_folder_cannot_hold_is_refused_naming_one_that_can(case):
             assert set(named) <= set(HELD[case])
 
 
-def test_a_method_of_a_later_kind_is_refused_until_a_folder_is_written_for_it(monkeypatch):
+def test_a_method_that_cannot_be_folded_and_is_no_librarys_is_held_by_no_folder(monkeypatch):
     train = build("lora", PLAIN)
-    monkeypatch.setattr("adaptx.exporting.holding.MERGEABLE", (Full,))
-    assert "not written for Lora" in str(holding_refusal(Library.TRANSFORMERS, train))
+    monkeypatch.setattr(Lora, "fold_refusal", "they multiply")
+    assert "cannot be merged into linear weights; use --to peft" in str(holding_refusal(Library.TRANSFORMERS, train))
+    monkeypatch.setattr(Lora, "library", None)
+    for library in (Library.TRANSFORMERS, Library.PEFT):
+        assert "it stays in adaptx" in str(holding_refusal(library, train))
 
 
 def test_fusion_over_lora_is_held_by_no_library():

@@ -16,7 +16,7 @@ from adaptx.execution.building import finished_model, model_to_train
 from adaptx.methods import attach
 from adaptx.methods.module import capture
 from adaptx.specs import Attention, Bottleneck, Fuse, Gate, Lora, Stack
-from adaptx.specs.method import SITES
+from adaptx.specs.linear_maps import SITES
 from adaptx.specs.sites import sites_of
 
 LORA, EVERYWHERE, ADAPTER = Lora(8, 16), Lora(3, 7, sites=SITES), Bottleneck(4)

@@ -19,9 +19,9 @@ from gpu_run import CELL_SECONDS, predict_all, run
 from gpu_table import NOT_RUN, page, summary, write
 
 from adaptx.catalog import XLMR_BASE
-from adaptx.planning import support
+from adaptx.planning import support_methods
 from adaptx.profiling.bench import NOT_TRIED, OUT_OF_MEMORY, Result, run_alone
-from adaptx.profiling.cell import Cell, method_name
+from adaptx.profiling.cell import Cell
 from adaptx.profiling.device import look_at
 from adaptx.profiling.measurement import Measured
 from adaptx.profiling.prediction import Prediction, predict
@@ -62,7 +62,7 @@ SETTING = {
 @pytest.fixture
 def all_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_grid.importlib.util, "find_spec", lambda name: name)
-    monkeypatch.setattr(support, "_has_adapters", lambda: True)
+    monkeypatch.setattr(support_methods, "has_package", lambda _: True)
 
 
 def cell(method=None, **options) -> Cell:
@@ -205,7 +205,7 @@ def test_it_runs_from_a_plain_checkout_with_torch_and_transformers_alone(tmp_pat
     record = json.loads((tmp_path / "out" / "memory-gpu-cpu.json").read_text())
     assert set(record["machine"]["versions"]) == {"torch", "transformers"}
     (only,) = record["cells"]
-    assert (only["method"], only["failed"]) == (method_name(Full()), None)
+    assert (only["method"], only["failed"]) == (Full().label, None)
     assert abs(only["error"]) < 0.1
     assert record["left_out"][:2] == [
         "LoRA of e5-mini: needs peft, not installed here", "bottleneck of e5-mini: needs adapters, not installed here",

@@ -27,7 +27,6 @@ from adaptx.planning.identity import modules_read
 from adaptx.planning.lineage import lineage
 from adaptx.planning.plan import make_plan
 from adaptx.planning.recipe_file import load_recipe
-from adaptx.planning.support import lora_refusal
 from adaptx.planning.support import refusal as refusal_of
 from adaptx.published import read_base, written
 from adaptx.published.checking import base_refusal
@@ -527,10 +526,10 @@ def test_biases_that_a_base_has_not_are_refused(world, tmp_path):
 
 def test_a_fused_map_has_one_rank_and_alpha():
     fused = dataclasses.replace(QWEN3_8B.shape, model_type="bloom")
-    assert lora_refusal(Lora(ranks=(("value", 4),)), QWEN3_8B.shape) is None
-    assert lora_refusal(Lora(sites=("value", "up"), ranks=(("value", 4),)), fused) is None
+    assert Lora(ranks=(("value", 4),)).shape_refusal(QWEN3_8B.shape) is None
+    assert Lora(sites=("value", "up"), ranks=(("value", 4),)).shape_refusal(fused) is None
     reason = "query and value are one linear map in bloom; give them one rank and alpha"
-    assert lora_refusal(Lora(alphas=(("value", 4),)), fused) == reason
+    assert Lora(alphas=(("value", 4),)).shape_refusal(fused) == reason
 
 
 def test_other_kinds_of_peft_are_refused(world, tmp_path):

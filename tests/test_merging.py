@@ -30,7 +30,6 @@ from adaptx.specs import (
     TaskArithmetic,
     Ties,
 )
-from adaptx.specs.merged_method import merged_method
 
 KEY = (0, "query", "weight")
 few = settings(max_examples=40, deadline=None)
@@ -240,7 +239,8 @@ def bias_delta(module: Module, layer: int, site: str) -> torch.Tensor:
 
 
 def merged_module(modules: list[Module], rule) -> Module:
-    method = merged_method(tuple(module.method for module in modules), rule)
+    first, *others = (module.method for module in modules)
+    method = first.merged(others, rule)
     return dataclasses.replace(modules[0], method=method, tensors=merge_modules(modules, rule).tensors)
 
 

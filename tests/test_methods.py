@@ -8,13 +8,12 @@ from adaptx.backbones.backbone import to_precision
 from adaptx.composition.assembly import assemble
 from adaptx.composition.fuse import FusedAdapters, attach_fusion
 from adaptx.composition.mixing import AttentionMixing, value_regularisation
-from adaptx.costs.stages import module_parameters
 from adaptx.errors import UserError
 from adaptx.methods import adapters_backend, adapters_classes, attach
 from adaptx.methods.lora import fold
 from adaptx.methods.module import Module, capture, load_module, restore, save_module
 from adaptx.specs import Bottleneck, Full, Lora, Method, Stack
-from adaptx.specs.method import SITES
+from adaptx.specs.linear_maps import SITES
 from adaptx.specs.sites import sites_of
 from adaptx.training.gradients import Budget, Setting
 
@@ -83,7 +82,7 @@ def test_a_module_lies_in_every_layer_at_its_sites(world, architecture, method):
         tensors = {"lora_A", "lora_B", *(["bias"] if method.bias else [])}
     assert {tensor for _, _, tensor in parameters} == tensors
     shape = world.models[architecture].shape
-    assert sum(parameter.numel() for parameter in parameters.values()) == module_parameters(method, shape)
+    assert sum(parameter.numel() for parameter in parameters.values()) == method.parameters(shape)
 
 
 @each_architecture

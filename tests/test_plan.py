@@ -11,7 +11,7 @@ from adaptx.catalog import BUCC, LAREQA, MLQA, NTREX_MLM, PANX, SIB200, SNLI, SQ
 from adaptx.catalog import NLI as EVERYWHERE
 from adaptx.catalog.models import MODELS
 from adaptx.errors import MissingInput, UserError
-from adaptx.planning import support as support_module
+from adaptx.planning import support_methods
 from adaptx.planning.naming import factors
 from adaptx.planning.plan import Plan, Status, differences, make_plan
 from adaptx.planning.support import refusal
@@ -42,7 +42,7 @@ from adaptx.store.store import Store
 NLI = dataclasses.replace(EVERYWHERE, evaluation=EVERYWHERE.evaluation[:2])
 BITEXT = dataclasses.replace(TATOEBA, evaluation=TATOEBA.evaluation[:2])
 LORA, ADAPTER, FULL = Lora(), Bottleneck(), Full()
-HAS_ADAPTERS = support_module._has_adapters
+HAS_PACKAGE = support_methods.has_package
 pytestmark = pytest.mark.usefixtures("plans_with_adapters")
 
 
@@ -444,8 +444,8 @@ def test_an_unknown_architecture_is_refused(model) -> None:
 
 
 def test_bottleneck_without_its_package_names_the_extra(monkeypatch) -> None:
-    monkeypatch.setattr(support_module, "_has_adapters", HAS_ADAPTERS)
-    monkeypatch.setattr(support_module.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(support_methods, "has_package", HAS_PACKAGE)
+    monkeypatch.setattr(support_methods.importlib.util, "find_spec", lambda name: None)
     assert "pip install 'adaptx[bottleneck]'" in refusal(trained(ADAPTER))
     assert refusal(trained(LORA)) is None
 

@@ -15,7 +15,7 @@ from adaptx.cli.app import app
 from adaptx.errors import UserError
 from adaptx.methods import quantised
 from adaptx.methods.quantised_outline import Outlined4bit, Outlined8bit
-from adaptx.planning import support
+from adaptx.planning import support_methods
 from adaptx.profiling import bench as benches
 from adaptx.profiling import device
 from adaptx.profiling.bench import bench
@@ -197,7 +197,7 @@ def run(*arguments: str):
 
 
 def test_the_commands_name_what_is_quantised(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(support, "_has_bitsandbytes", lambda: True)
+    monkeypatch.setattr(support_methods, "has_package", lambda _: True)
     small = ("e5-mini", "--batch-size", "1", "--sequence-length", "16")
     found = run(
         "memory", *small, "--method", "full,lora", "--quantised", "none,nf4,int8", "--sweep", str(tmp_path / "sweep")
@@ -215,7 +215,7 @@ def test_the_commands_name_what_is_quantised(tmp_path, monkeypatch) -> None:
 def test_a_bench_records_what_is_quantised(tmp_path, monkeypatch) -> None:
     from mlflow import MlflowClient
 
-    monkeypatch.setattr(support, "_has_bitsandbytes", lambda: True)
+    monkeypatch.setattr(support_methods, "has_package", lambda _: True)
     monkeypatch.setattr(benches, "run_alone", lambda *_: MEASURED)
     monkeypatch.setattr(device, "look_at", lambda *_: device.Device(None, 2**40, 0, {"bf16": 2e9}))
     store = tmp_path / "store"
@@ -233,7 +233,7 @@ def test_a_bench_records_what_is_quantised(tmp_path, monkeypatch) -> None:
 
 
 def test_a_bench_without_bitsandbytes_says_so_before_any_work(monkeypatch) -> None:
-    monkeypatch.setattr(support, "_has_bitsandbytes", lambda: False)
+    monkeypatch.setattr(support_methods, "has_package", lambda name: name != "bitsandbytes")
     monkeypatch.setattr(device, "look_at", lambda *_: pytest.fail("it has begun to work"))
     result = run("bench", "e5-mini", "--method", "lora", "--quantised", "nf4", "--device", "cpu")
     assert isinstance(result.exception, UserError)

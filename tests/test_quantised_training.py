@@ -18,7 +18,7 @@ from adaptx.errors import UserError
 from adaptx.exporting.holding import Library, holding_refusal
 from adaptx.methods import quantised
 from adaptx.methods.quantised import quantise_loaded
-from adaptx.planning import support
+from adaptx.planning import support_methods
 from adaptx.planning.plan import make_plan
 from adaptx.specs import (
     Attention,
@@ -166,7 +166,7 @@ def reason(world, *stages) -> str:
 
 def test_what_does_not_go_over_it_is_refused(world, monkeypatch) -> None:
     needs.plan_with_adapters(monkeypatch)
-    monkeypatch.setattr(support, "_has_bitsandbytes", lambda: True)
+    monkeypatch.setattr(support_methods, "has_package", lambda _: True)
     whole = world.models["bert"]
     model = whole.quantise(Quantisation.NF4)
     for method in (Full(), Bottleneck(4)):
@@ -180,12 +180,12 @@ def test_what_does_not_go_over_it_is_refused(world, monkeypatch) -> None:
         refused = holding_refusal(library, train(model))
         assert refused is not None
         assert "as nf4" in refused
-    monkeypatch.setattr(support, "_has_bitsandbytes", lambda: False)
+    monkeypatch.setattr(support_methods, "has_package", lambda name: name != "bitsandbytes")
     assert "pip install 'adaptx[quant]'" in reason(world, train(model))
 
 
 def test_it_is_another_model(world, monkeypatch) -> None:
-    monkeypatch.setattr(support, "_has_bitsandbytes", lambda: True)
+    monkeypatch.setattr(support_methods, "has_package", lambda _: True)
     whole = world.models["bert"]
     kinds = (None, *Quantisation)
     stages = [Evaluate(train(dataclasses.replace(whole, quantised=kind)), NLI, "en") for kind in kinds]

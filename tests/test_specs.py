@@ -42,8 +42,8 @@ from adaptx.specs.checked import is_spec
 
 CONFIG = TrainConfig(1e-3, epochs=1)
 TRAIN = Train(E5_MINI, SNLI, Lora(), CONFIG)
-ABOUT_SPECS = {"Kind", "Within", "Filled", "Known", "LayerStack", "Sites"}
-"""Dataclasses that describe fields of specs, or layers of networks, and are none themselves."""
+ABOUT_SPECS = {"Kind", "Within", "Filled", "Known", "LayerStack", "Sites", "Method"}
+"""Dataclasses that describe fields of specs, layers of networks or what specs share, and are none themselves."""
 
 
 def dataclasses_of(package) -> dict[str, type]:

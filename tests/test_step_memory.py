@@ -16,7 +16,7 @@ from adaptx.profiling.cell import Cell
 from adaptx.profiling.prediction import predict
 from adaptx.sources.sources import Sources
 from adaptx.specs import Bottleneck, Full, Lora, ModelSpec, Resources, Shape, Train, TrainConfig
-from adaptx.specs.method import SITES
+from adaptx.specs.linear_maps import SITES
 
 TOLERANCE = 0.1
 NAMELESS = ModelSpec("owner/model")

@@ -1,10 +1,10 @@
 """Methods by the names the command line takes."""
 
 from adaptx.errors import UserError
-from adaptx.specs import Bottleneck, Full, Lora, Method
+from adaptx.specs import Method, methods
 from adaptx.specs.near import near
 
-METHODS: dict[str, Method] = {"full": Full(), "lora": Lora(), "bottleneck": Bottleneck()}
+METHODS: dict[str, Method] = {method.name(): method() for method in methods.METHODS}
 
 
 def find_method(name: str) -> Method:

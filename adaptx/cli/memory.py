@@ -9,12 +9,13 @@ import typer
 from rich.progress import track
 
 from adaptx.api import DEFAULT_STORE
+from adaptx.catalog.methods import METHODS
 from adaptx.catalog.models import find_model
 from adaptx.cli.options import CheckpointingOption, JsonOption, StoreOption, TrackingOption, err, out, tell
 from adaptx.cli.paths import new_folder
 from adaptx.errors import UserError
-from adaptx.planning.support import quantised_refusal
-from adaptx.specs import Bottleneck, Full, Lora, Method, Precision
+from adaptx.planning.support_methods import quantised_refusal
+from adaptx.specs import Method, Precision
 from adaptx.specs.quantisation import Quantisation
 from adaptx.specs.training import precision_refusal
 from adaptx.store.json_text import json_text
@@ -23,12 +24,10 @@ from adaptx.store.store import Store
 if TYPE_CHECKING:
     from adaptx.profiling.cell import Cell
 
-METHODS = ("full", "lora", "bottleneck")
-
 Models = Annotated[
     str, typer.Argument(help="Hub id, short name or folder; of several, with commas.", show_default=False)
 ]
-MethodsOption = Annotated[str, typer.Option("--method", help="full, lora or bottleneck; of several, with commas.")]
+MethodsOption = Annotated[str, typer.Option("--method", help=f"One of {', '.join(METHODS)}; several with commas.")]
 BatchSizes = Annotated[str, typer.Option("--batch-size", help="Sequences in one optimiser step.")]
 Lengths = Annotated[str, typer.Option("--sequence-length", help="Tokens of each sequence.")]
 MicroBatch = Annotated[
@@ -216,19 +215,12 @@ def _cuda() -> bool:
 
 
 def _methods(names: str, rank: int, reduction_factor: float) -> list[Method]:
-    return [_method(name, rank, reduction_factor) for name in names.split(",")]
-
-
-def _method(name: str, rank: int, reduction_factor: float) -> Method:
-    match name.strip():
-        case "full":
-            return Full()
-        case "lora":
-            return Lora(rank=rank, alpha=2.0 * rank)
-        case "bottleneck":
-            return Bottleneck(reduction_factor=reduction_factor)
-        case _:
+    found: list[Method] = []
+    for name in names.split(","):
+        if name.strip() not in METHODS:
             raise UserError(f"--method {name}: choose among {', '.join(METHODS)}")
+        found.append(METHODS[name.strip()].of_size(rank, reduction_factor))
+    return found
 
 
 def _kinds(methods: list[Method], stored: list[Quantisation | None]) -> list[tuple[Method, Quantisation | None]]:
@@ -236,7 +228,7 @@ def _kinds(methods: list[Method], stored: list[Quantisation | None]) -> list[tup
     return [
         (method, each)
         for method, each in itertools.product(methods, stored)
-        if each is None or isinstance(method, Lora) or None not in stored
+        if each is None or method.over_quantised or None not in stored
     ]
 
 

@@ -12,11 +12,10 @@ from torch import nn
 
 from adaptx.backbones.backbone import to_precision
 from adaptx.composition.fuse import fuse
-from adaptx.methods import adapters_backend, attach
-from adaptx.methods.lora import fold
+from adaptx.methods import attach, fold_in, prepare
 from adaptx.methods.module import Module, restore
 from adaptx.planning.lineage import lineage, reader
-from adaptx.specs import Bottleneck, Full, Fuse, Lora, ModuleSource, ModuleStage, Precision, Train
+from adaptx.specs import Fuse, ModuleSource, ModuleStage, Precision, Train
 from adaptx.specs.sites import Key, sites_of
 
 Load = Callable[[ModuleSource], Module]
@@ -42,9 +41,9 @@ def base_for(
 
     In bf16 where all its weights stay frozen and are rounded in the end. finished: the stage's own module is there.
     """
-    if isinstance(stage.method, Full):
+    if stage.method.whole:
         # What is folded in is added up on the CPU, by the same arithmetic on every machine.
-        folds = any(isinstance(each.method, Lora) for each in _frozen(stage, finished))
+        folds = any(not each.method.whole for each in _frozen(stage, finished))
         return False, None if folds else device
     return precision == "bf16", device
 
@@ -53,7 +52,7 @@ def _frozen(stage: ModuleStage, finished: bool) -> tuple[ModuleSource, ...]:
     """The frozen modules that lie below the stage's own one."""
     below = lineage(stage)
     # A finished full fine-tuning holds every weight, so nothing below it needs to be there.
-    whole = isinstance(stage.method, Full) and (finished or below.continued is not None)
+    whole = stage.method.whole and (finished or below.continued is not None)
     return () if whole else below.frozen
 
 
@@ -72,20 +71,20 @@ def assemble(
     below = lineage(stage)
     fusion = stage.start if isinstance(stage, Train) and isinstance(stage.start, Fuse) else None
     frozen = _frozen(stage, own is not None)
-    if any(isinstance(each.method, Bottleneck) for each in (*frozen, *below.fused, stage)):
-        adapters_backend.prepare(network)
+    prepare(network, [each.method for each in (*frozen, *below.fused, stage)])
     modules: list[nn.Parameter] = []
+    if stage.method.whole:
+        fold_in(network, sites, map(load, frozen))
+        frozen = ()
     for index, each in enumerate(frozen):
         parameters = attach(network, sites, each.method, f"frozen{index}")
         restore(parameters, load(each).tensors)
-        modules += [] if isinstance(each.method, Full) else parameters.values()
+        modules += [] if each.method.whole else parameters.values()
     if fusion is not None:
         fused = [load(each).tensors for each in below.fused]
         parameters, frozen_modules = fuse(network, stage.method, fused, fusion.mixing)
         modules += frozen_modules
     else:
-        if isinstance(stage.method, Full) and any(isinstance(each.method, Lora) for each in frozen):
-            fold(network)
         parameters = attach(network, sites, stage.method, OWN)
     if own is not None:
         restore(parameters, own.tensors)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from adaptx.composition.mixing import Mixing, make_mixing
-from adaptx.methods.lora import BIAS
+from adaptx.methods.lora_peft import BIAS
 from adaptx.methods.module import restore
 from adaptx.specs import Lora, MixingRule
 from adaptx.specs.sites import Key, sites_of

@@ -11,20 +11,14 @@ from dataclasses import dataclass
 from adaptx.costs.step_memory import Row, StepSize, inference_peak_bytes, step_peak_bytes
 from adaptx.planning.lineage import lineage, reader
 from adaptx.specs import (
-    Attention,
     Bitext,
     BitextMining,
-    Bottleneck,
     Classification,
     Evaluate,
-    Full,
     Fuse,
-    Gate,
     GreedySoup,
-    Lora,
     MaskedLanguageModel,
     Merge,
-    MixingRule,
     Mixture,
     ModelSpec,
     ModuleStage,
@@ -42,7 +36,6 @@ from adaptx.specs import (
     Train,
 )
 from adaptx.specs.merge import Searched, searched
-from adaptx.specs.method import Method, with_companions
 from adaptx.specs.mixture import epoch_items, task_shares
 
 ASSUMED_FLOPS_PER_SECOND = 1e11
@@ -97,61 +90,8 @@ def rows_read(rows: Rows, limit: int | None) -> int | None:
 def trainable_parameters(train: Train, shape: Shape) -> int:
     """Parameters that the method trains, the head left out."""
     if isinstance(train.start, Fuse):
-        return _mixing_parameters(train.start, train.method, shape)
-    return module_parameters(train.method, shape)
-
-
-@functools.cache
-def module_parameters(method: Method, shape: Shape) -> int:
-    """Parameters of a module of that method."""
-    d = shape.hidden_size
-    match method:
-        case Full():
-            return shape.parameters
-        case Lora():
-            first = _lora_parameters(method, shape, shape.linear_maps)
-            second = _lora_parameters(method, shape, shape.decoder_linear_maps)
-            return shape.layers * first + shape.decoder_layers * second
-        case Bottleneck(reduction_factor=factor):
-            bottleneck = max(1, int(d // factor))
-            return shape.all_layers * (2 * d * bottleneck + bottleneck + d)
-
-
-def _lora_parameters(method: Lora, shape: Shape, maps: dict[str, tuple[int, int]]) -> int:
-    """Of one layer with these linear maps."""
-    placed = [site for site in with_companions(method.sites) if site in maps]
-    biases = sum(maps[site][1] for site in placed if method.bias and shape.has_bias(site))
-    return biases + sum(method.rank_at(site) * sum(maps[site]) for site in placed)
-
-
-def _mixing_parameters(start: Fuse, method: Method, shape: Shape) -> int:
-    """Parameters of a fusion's mixing layers: one after each layer, or one at each of LoRA's sites."""
-    if not isinstance(method, Lora):
-        d = shape.hidden_size
-        # The key map's bias, which shifts all scores alike, is the adapters library's.
-        unused = d if isinstance(start.mixing, Attention) and start.mixing.rank is None else 0
-        return shape.all_layers * (_mixing_layer(start.mixing, d, d, len(start.stages)) + unused)
-    stacks = ((shape.layers, shape.linear_maps), (shape.decoder_layers, shape.decoder_linear_maps))
-    return sum(
-        layers * _mixing_layer(start.mixing, *maps[site], len(start.stages))
-        for layers, maps in stacks
-        for site in with_companions(method.sites)
-        if site in maps
-    )
-
-
-def _mixing_layer(mixing: MixingRule, input_size: int, output_size: int, modules: int) -> int:
-    match mixing:
-        case Attention(rank=None):
-            return output_size * (input_size + 1) + 2 * output_size**2
-        case Attention(rank=int(rank)):
-            return rank * (input_size + 1 + 3 * output_size)
-        case Gate(width=None):
-            return modules * (input_size + 1)
-        case Gate(width=int(width)):
-            return width * (input_size + 1) + modules * (width + 1)
-        case _:
-            raise AssertionError(mixing)
+        return train.method.mixing_parameters(train.start.mixing, len(train.start.stages), shape)
+    return train.method.parameters(shape)
 
 
 @functools.cache
@@ -231,7 +171,7 @@ def training_peak_bytes(train: Train, batch_tokens: int, longest: int, resources
         return None
     most = resources.largest_micro_batch(train.config.batch_size, batch_tokens, longest)
     below = lineage(train)
-    frozen = [stage for stage in (*below.frozen, *below.fused) if not isinstance(stage.method, Full)]
+    frozen = [stage for stage in (*below.frozen, *below.fused) if not stage.method.whole]
     step = StepSize(
         shape,
         train.method,
@@ -239,7 +179,7 @@ def training_peak_bytes(train: Train, batch_tokens: int, longest: int, resources
         Row(most, longest),
         several=most < batch_tokens,
         trained=trainable_parameters(train, shape) + HEAD_ROWS * shape.hidden_size,
-        beside=sum(module_parameters(stage.method, shape) for stage in frozen),
+        beside=sum(stage.method.parameters(shape) for stage in frozen),
         checkpointing=resources.checkpointing,
         device=resources.device_type,
     )
@@ -252,9 +192,9 @@ def training_peak_bytes(train: Train, batch_tokens: int, longest: int, resources
 
 def _parameters_beside(model: ModelSpec | ModuleStage, shape: Shape) -> int:
     """Parameters of a model's own module that its checkpoint does not have."""
-    if isinstance(model, ModelSpec) or isinstance(model.method, Full):
+    if isinstance(model, ModelSpec) or model.method.whole:
         return 0
-    return trainable_parameters(model, shape) if isinstance(model, Train) else module_parameters(model.method, shape)
+    return trainable_parameters(model, shape) if isinstance(model, Train) else model.method.parameters(shape)
 
 
 def _merge_cost(merge: Merge, rate: float, tokens_per_text: float) -> Cost | None:
@@ -262,8 +202,8 @@ def _merge_cost(merge: Merge, rate: float, tokens_per_text: float) -> Cost | Non
     shape = merge.model.shape
     if shape is None:
         return None
-    read = sum(module_parameters(stage.method, shape) for stage in merge.stages)
-    merged = module_parameters(merge.method, shape)
+    read = sum(stage.method.parameters(shape) for stage in merge.stages)
+    merged = merge.method.parameters(shape)
     flops, examples, tokens = 2.0 * read, 0, 0
     search = searched(merge.rule)
     if search is not None:
@@ -273,7 +213,7 @@ def _merge_cost(merge: Merge, rate: float, tokens_per_text: float) -> Cost | Non
         examples = _scorings(search, len(merge.stages)) * sum(count or 0 for count in rows)
         tokens = int(examples * tokens_per_example(search.task, tokens_per_text))
         flops += 2.0 * tokens * shape.encoder_parameters
-    held = read + merged + (shape.parameters if search is not None or isinstance(merge.method, Full) else 0)
+    held = read + merged + (shape.parameters if search is not None or merge.method.whole else 0)
     return Cost(examples, tokens, flops, flops / rate, 4 * held, 0)
 
 

@@ -11,7 +11,7 @@ import functools
 from dataclasses import dataclass
 from importlib.resources import files
 
-from adaptx.specs import Bottleneck, Full, Lora, Method, Precision, Shape
+from adaptx.specs import Method, Precision, Shape
 
 CONTEXT_BYTES = 512 * 2**20
 """What a CUDA process takes beside its tensors: context, kernels, cuBLAS workspace (assumed: 0.3 to 0.6 GiB)."""
@@ -77,7 +77,7 @@ def step_peak_bytes(step: StepSize) -> int | None:
 def weight_bytes(step: StepSize) -> int:
     """Frozen weights in the step's precision; those that train, and those of modules, in fp32."""
     backbone = step.shape.parameters
-    frozen = 0 if isinstance(step.method, Full) else backbone
+    frozen = 0 if step.method.whole else backbone
     return frozen * BYTES[step.precision] + 4 * (step.trained + step.beside)
 
 
@@ -100,34 +100,13 @@ def fits(allocated: int, device: str, memory_bytes: int) -> bool:
 def products(shape: Shape, method: Method, row: Row) -> Terms:
     """The sizes that memory grows with, by name; `n` is the number of layers, T the row's tokens.
 
-    D and I are hidden and intermediate size, H heads, L the longest sequence, W a layer's linear maps, A the method's
-    parameters, r ranks, b a bottleneck's size.
+    D and I are hidden and intermediate size, H heads, L the longest sequence; the method says what its own mean.
     """
     hidden, inner = shape.hidden_size, shape.intermediate_size
-    layers, tokens, maps = shape.layers, row.tokens, shape.linear_maps
+    layers, tokens = shape.layers, row.tokens
     once: Terms = {"D": hidden, "I": inner, "LH": row.longest * shape.heads}
-    each, weights = dict(once), {"1": 1.0}
-    match method:
-        case Full():
-            inside = sum(inputs * outputs for inputs, outputs in maps.values())
-            weights |= {"W": inside, "nW": layers * inside}
-        case Lora(sites=sites):
-            attends = bool({"query", "key", "value"} & set(sites))
-            each |= {
-                "inputs": sum(maps[site][0] for site in sites),
-                "outputs": sum(maps[site][1] for site in sites),
-                "r": sum(method.rank_at(site) for site in sites),
-                "D if q, k or v": hidden * attends,
-                "D if up": hidden * ("up" in sites),
-                "I if down": inner * ("down" in sites),
-            }
-            # Before the first site of the first layer nothing is kept.
-            once["D unless q, k or v"] = hidden * (not attends)
-            weights["nA"] = layers * sum(method.rank_at(site) * sum(maps[site]) for site in sites)
-        case Bottleneck(reduction_factor=factor):
-            size = max(1, int(hidden // factor))
-            once["b"] = each["b"] = size
-            weights["nA"] = layers * hidden * size
+    own = method.step_sizes(shape)
+    once, each, weights = once | own.once, once | own.kept, {"1": 1.0} | own.weights
     return {
         **{f"T {name}": tokens * value for name, value in once.items()},
         **{f"n T {name}": layers * tokens * value for name, value in each.items()},

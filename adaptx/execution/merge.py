@@ -37,13 +37,13 @@ from adaptx.specs import (
     GreedySoup,
     KeptHeadOf,
     Linear,
-    Lora,
     Merge,
     MergeRule,
     NoHead,
     Searched,
     TaskFormat,
 )
+from adaptx.specs.linear_maps import SITES
 from adaptx.specs.merge import searched
 from adaptx.specs.plain import to_plain
 from adaptx.specs.sites import Key, sites_of
@@ -85,7 +85,7 @@ def execute_merge(node: Node, shop: Workshop, progress: Progress) -> None:
 @dataclass(frozen=True)
 class _Work:
     """What is merged. heads: by name those that are averaged, or the one that is kept. base: copies of the checkpoint's
-    own tensors, for full fine-tuning. biased: where LoRA's linear maps have a bias. network: the bare checkpoint, which
+    own tensors, for full fine-tuning. biased: which linear maps have a bias. network: the bare checkpoint, which
     heads may read embeddings of.
     """
 
@@ -99,9 +99,9 @@ class _Work:
 
 def _gather(merge: Merge, shop: Workshop) -> _Work:
     # In fp32, as full fine-tunings are merged by what they differ from these weights.
-    bf16 = not isinstance(merge.method, Full) and reader(merge).config.precision == "bf16"
+    bf16 = not merge.method.whole and reader(merge).config.precision == "bf16"
     network: Any = load_network(merge.model, shop.sources, bf16=bf16)
-    base = capture(attach(network, sites_of(network), Full(), "")) if isinstance(merge.method, Full) else None
+    base = capture(attach(network, sites_of(network), Full(), "")) if merge.method.whole else None
     made_for = head_base(network, merge.model, shop)
     match merge.head:
         case AveragedHeads():
@@ -111,7 +111,7 @@ def _gather(merge: Merge, shop: Workshop) -> _Work:
         case NoHead():
             every = [Heads()]
     heads = {name: aligned([each[name] for each in every]) for name in every[0]}
-    maps = sites_of(network).modules(merge.method.sites) if isinstance(merge.method, Lora) else {}
+    maps = sites_of(network).modules(SITES)
     biased = frozenset(place for path, place in maps.items() if network.get_submodule(path).bias is not None)
     return _Work([shop.module(stage) for stage in merge.stages], heads, base, biased, network, made_for)
 

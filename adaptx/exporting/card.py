@@ -10,7 +10,7 @@ from adaptx.exporting.holding import Library
 from adaptx.exporting.script import AUTO_CLASSES, Read, render
 from adaptx.exporting.usage import Written, notes
 from adaptx.planning.lineage import reader
-from adaptx.planning.naming import UNTRAINED, intermediate_name, method_name, path, path_of_tasks
+from adaptx.planning.naming import UNTRAINED, intermediate_name, path, path_of_tasks
 from adaptx.specs import KeptHeadOf, Merge, ModuleStage, Published, Train
 from adaptx.store.integrity import Damaged
 from adaptx.store.store import Entry, Store
@@ -29,7 +29,7 @@ def write_card(
     facts = [
         ("task", f"{read.task.name}{_more(read.task.description)}"),
         ("base model", f"`{stage.model.hub_id}` ({written.base_digest})"),
-        ("method", f"{method_name(stage.method)}: `{stage.method}`"),
+        ("method", f"{stage.method.label}: `{stage.method}`"),
         *(_merging(stage, entry.result) if isinstance(stage, Merge) else _training(stage, entry.result)),
         *([("labels", ", ".join(labels))] if (labels := getattr(read.task.format, "labels", ())) else []),
         ("trained in", ", ".join(languages)),
@@ -44,7 +44,7 @@ def write_card(
             "languages": list(languages),
             "name": (path_of_tasks(stage) if isinstance(stage, Merge) else stage.task.name)
             + " · "
-            + method_name(stage.method),
+            + stage.method.label,
             "facts": [(label, value.replace("|", "\\|")) for label, value in facts],
             "scores": _scores(store, entry),
             "precision": reader(stage).config.precision,

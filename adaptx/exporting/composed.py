@@ -7,7 +7,7 @@ from adaptx.execution.workshop import Workshop
 from adaptx.methods.module import Module
 from adaptx.planning.lineage import lineage
 from adaptx.planning.naming import path_of_tasks
-from adaptx.specs import Bottleneck, Full, Fuse, ModuleSource, ModuleStage, Train
+from adaptx.specs import Fuse, ModuleSource, ModuleStage, Train
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Composed:
     @property
     def merged(self) -> tuple[Module, ...]:
         """The modules that become part of the plain weights."""
-        return tuple(part.module for part in self.layers if not isinstance(part.module.method, Bottleneck))
+        return tuple(part.module for part in self.layers if part.module.method.fold_refusal is None)
 
     @property
     def adapters(self) -> tuple[Part, ...]:
-        return tuple(part for part in self.layers if isinstance(part.module.method, Bottleneck))
+        return tuple(part for part in self.layers if part.module.method.fold_refusal is not None)
 
 
 def composed(stage: ModuleStage, shop: Workshop) -> Composed:
@@ -43,7 +43,7 @@ def composed(stage: ModuleStage, shop: Workshop) -> Composed:
         UserError: a module is not in the store, or its base has changed.
     """
     own = shop.module(stage)
-    if isinstance(stage.method, Full):
+    if stage.method.whole:
         # Its weights are the whole backbone: what lay below it is in them.
         return Composed((Part(_plain(_called(stage)), own),))
     below = lineage(stage)

@@ -21,10 +21,11 @@ from adaptx.exporting.composed import Composed, composed
 from adaptx.exporting.holding import Library, holding_refusal
 from adaptx.exporting.peft_folder import write_peft
 from adaptx.exporting.script import Read, write_script
-from adaptx.exporting.transformers_folder import HeadClass, merge, write_bare, write_with_head
+from adaptx.exporting.transformers_folder import HeadClass, write_bare, write_with_head
 from adaptx.exporting.usage import Written, notes, usage
 from adaptx.formats.heads import load_head
 from adaptx.formats.interface import reading_of
+from adaptx.methods import fold_in
 from adaptx.planning.framings import training_framing
 from adaptx.planning.lineage import HEADLESS, reader
 from adaptx.sources.sources import Sources
@@ -125,7 +126,7 @@ def _write(entry: Entry, stage: ModuleStage, task: Task, library: Library, shop:
             own_base = _write_adapters(network, made_of, train, base, tokenizer, folder)
         case Library.TRANSFORMERS:
             own_base = HERE
-            merge(network, made_of.merged)
+            fold_in(network, sites_of(network), made_of.merged)
             head_class = _write_transformers(network, read, train, tokenizer, folder)
     if head_class is None:
         write_script(library, read, network, train.model, base, tokenizer, folder, own_base)
@@ -143,7 +144,7 @@ def _write_adapters(
     if not made_of.merged:
         write_adapters(network, made_of, base, folder)
         return None
-    merge(network, made_of.merged)
+    fold_in(network, sites_of(network), made_of.merged)
     write_bare(network, tokenizer, train.config.max_length, folder / BASE_FOLDER)
     write_adapters(network, made_of, BASE_FOLDER, folder)
     return BASE_FOLDER

@@ -4,7 +4,7 @@ import enum
 
 from adaptx.errors import UserError
 from adaptx.planning.lineage import lineage
-from adaptx.specs import Attention, Bottleneck, Full, Fuse, Lora, Method, MixingRule, ModelFamily, ModuleStage, Train
+from adaptx.specs import Attention, Fuse, Method, MixingRule, ModelFamily, ModuleStage, Train
 
 
 class Library(enum.Enum):
@@ -23,10 +23,6 @@ def find_library(name: str) -> Library:
     if name not in known:
         raise UserError(f"--to {name}: choose one of {', '.join(known)}")
     return Library(name)
-
-
-MERGEABLE = (Full, Lora)
-"""Methods whose modules become plain weights; a method that is not named here is refused until it is."""
 
 
 def holding_refusal(library: Library, stage: ModuleStage) -> str | None:
@@ -48,7 +44,7 @@ def holding_refusal(library: Library, stage: ModuleStage) -> str | None:
             "names a whole checkpoint below it; use --to transformers"
         )
     fusion = stage.start if isinstance(stage, Train) and isinstance(stage.start, Fuse) else None
-    if fusion is not None and not isinstance(stage.method, Bottleneck):
+    if fusion is not None and stage.method.library != Library.ADAPTERS.value:
         return (
             f"no library's folder holds fusion over {type(stage.method).__name__} modules; it stays in adaptx "
             "(`adaptx predict STAGE FILE`), or export one of the modules that it mixes"
@@ -62,14 +58,11 @@ def holding_refusal(library: Library, stage: ModuleStage) -> str | None:
         case Library.PEFT:
             return _peft_refusal(stage, methods)
         case Library.ADAPTERS:
-            if not any(isinstance(method, Bottleneck) for method in methods):
+            if not any(method.library == library.value for method in methods):
                 return f"an adapters folder holds bottleneck adapters, and here is none; use --to {_other(methods)}"
-            kinds = (*MERGEABLE, Bottleneck)
         case Library.TRANSFORMERS:
-            if any(isinstance(method, Bottleneck) for method in methods):
-                return "bottleneck adapters cannot be merged into linear weights; use --to adapters"
-            kinds = MERGEABLE
-    return _unknown(library, methods, kinds)
+            pass
+    return _unfoldable_refusal(library, methods)
 
 
 def _is_library_mixing(mixing: MixingRule) -> bool:
@@ -78,29 +71,41 @@ def _is_library_mixing(mixing: MixingRule) -> bool:
 
 def network_methods(stage: ModuleStage) -> tuple[Method, ...]:
     """The methods of all modules in a stage's finished network, lowest first; fused ones before the mixing's own."""
-    if isinstance(stage.method, Full):
+    if stage.method.whole:
         return (stage.method,)
     below = lineage(stage)
     return (*(each.method for each in (*below.frozen, *below.fused)), stage.method)
 
 
 def _peft_refusal(stage: ModuleStage, methods: tuple[Method, ...]) -> str | None:
-    if any(isinstance(method, Bottleneck) for method in methods):
-        return "a peft folder holds no bottleneck adapters; use --to adapters"
-    if isinstance(stage.method, Full):
+    for method in methods:
+        if not method.whole and method.library != Library.PEFT.value:
+            return f"a peft folder holds no {method.modules}; {_elsewhere(method)}"
+    if stage.method.whole:
         return "full fine-tuning leaves whole weights and no module for peft; use --to transformers"
-    if any(isinstance(method, Full) for method in methods):
+    if any(method.whole for method in methods):
         return (
             f"it stands on a full fine-tuning, whose weights a peft folder over {stage.model.hub_id} cannot hold; "
             "use --to transformers"
         )
-    return _unknown(Library.PEFT, methods, (Lora,))
+    kinds = list(dict.fromkeys(method.modules for method in methods))
+    if len(kinds) > 1:
+        return f"a peft folder holds modules of one method, and here are {' and '.join(kinds)}; use --to transformers"
+    return None
+
+
+def _unfoldable_refusal(library: Library, methods: tuple[Method, ...]) -> str | None:
+    """Return why a module would neither be in the folder nor become part of its weights, or None."""
+    for method in methods:
+        if method.fold_refusal is not None and method.library != library.value:
+            return f"{method.modules} cannot be merged into linear weights; {_elsewhere(method)}"
+    return None
+
+
+def _elsewhere(method: Method) -> str:
+    return f"use --to {method.library}" if method.library else "it stays in adaptx (`adaptx predict STAGE FILE`)"
 
 
 def _other(methods: tuple[Method, ...]) -> str:
-    return "peft or --to transformers" if all(isinstance(method, Lora) for method in methods) else "transformers"
-
-
-def _unknown(library: Library, methods: tuple[Method, ...], kinds: tuple[type, ...]) -> str | None:
-    strange = [type(method).__name__ for method in methods if not isinstance(method, kinds)]
-    return f"a {library.value} folder is not written for {strange[0]} modules" if strange else None
+    every = all(method.library == Library.PEFT.value for method in methods)
+    return "peft or --to transformers" if every else "transformers"

@@ -1,6 +1,5 @@
 """A transformers folder: merged weights with the head in a class that holds it exactly, and the tokenizer."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,7 @@ from adaptx.exporting.own_model import own_model, write_code
 from adaptx.exporting.reading_tokenizer import TextReading, write_tokenizer
 from adaptx.exporting.script import takes_types
 from adaptx.formats.interface import TrainedHead
-from adaptx.methods import attach
-from adaptx.methods.lora import fold
-from adaptx.methods.module import Module, restore
-from adaptx.specs import Hidden, Lora, Tagging
-from adaptx.specs.sites import sites_of
+from adaptx.specs import Hidden, Tagging
 
 
 @dataclass(frozen=True)
@@ -26,14 +21,6 @@ class HeadClass:
 
     auto_class: str
     own: bool
-
-
-def merge(network: Any, modules: Sequence[Module]) -> None:
-    """Put full fine-tuned weights and LoRA modules, lowest first, into the weights of a bare network."""
-    for number, module in enumerate(modules):
-        restore(attach(network, sites_of(network), module.method, f"merged{number}"), module.tensors)
-    if any(isinstance(module.method, Lora) for module in modules):
-        fold(network)
 
 
 def write_bare(network: Any, tokenizer: Any, max_length: int, folder: Path) -> None:

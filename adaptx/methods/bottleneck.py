@@ -1,12 +1,20 @@
 """Bottleneck adapters in Pfeiffer placement (Pfeiffer et al. 2021, arXiv:2005.00247)."""
 
-from torch import nn
+from torch import Tensor, nn
 
 from adaptx.methods import adapters_backend
+from adaptx.methods.interface import Behaviour, Parameters
 from adaptx.specs import Bottleneck
-from adaptx.specs.sites import Key, Sites
+from adaptx.specs.sites import Sites
 
 
-def attach(network: nn.Module, sites: Sites, method: Bottleneck, name: str) -> dict[Key, nn.Parameter]:
+def attach(network: nn.Module, sites: Sites, method: Bottleneck, name: str) -> Parameters:
     """Add an adapter on top of those already active; the network must have been through `adapters_backend.prepare`."""
     return adapters_backend.add_adapter(network, method.reduction_factor, method.activation, name)
+
+
+def _unchanged(tensor: Tensor, own: Tensor | None) -> None:
+    """Its tensors are the update."""
+
+
+BEHAVIOUR = Behaviour(attach, prepare=adapters_backend.prepare, fold=None, unchanged=_unchanged, to_peft=None)

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from adaptx.backbones.fp32_guise import fp32_guise
 from adaptx.errors import UserError
+from adaptx.methods.interface import Behaviour, Parameters
+from adaptx.methods.lora_peft import BIAS, DOWN, UP, to_peft
 from adaptx.methods.quantised import without_notes
 from adaptx.specs import Lora
-from adaptx.specs.sites import Key, Sites
+from adaptx.specs.sites import Sites
 
-TENSORS = ("lora_A", "lora_B")
-BIAS = "bias"
+TENSORS = (DOWN, UP)
 
 
 class Shifted(nn.Module):
@@ -36,7 +37,7 @@ class Shifted(nn.Module):
         return output + self.bias.to(output.dtype)
 
 
-def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> dict[Key, nn.Parameter]:
+def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> Parameters:
     """Inject a LoRA module at the method's sites and their companions.
 
     Modules injected before stay active, and their outputs add up.
@@ -64,7 +65,7 @@ def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> dict[Ke
         # peft warns of a second module in one network, which stacking means to have.
         warnings.filterwarnings("ignore", message="Already found a `peft_config` attribute")
         inject_adapter_in_model(config, network, name)
-    parameters: dict[Key, nn.Parameter] = {}
+    parameters: Parameters = {}
     for path, layer in _lora_layers(network):
         present = [other for other in layer.lora_A if other in others or other == name]
         layer.set_adapter(present)
@@ -97,3 +98,10 @@ def _lora_layers(network: nn.Module) -> list[tuple[str, Any]]:
         from peft.tuners.lora import LoraLayer
 
     return [(path, module) for path, module in network.named_modules() if isinstance(module, LoraLayer)]
+
+
+def _unchanged(tensor: Tensor, own: Tensor | None) -> None:
+    """A new module adds nothing; its updates are products of its tensors, which merging multiplies out itself."""
+
+
+BEHAVIOUR = Behaviour(attach, prepare=None, fold=fold, unchanged=_unchanged, to_peft=to_peft)

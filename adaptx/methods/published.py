@@ -9,13 +9,13 @@ from adaptx.backbones.converting import read_pickle
 from adaptx.backbones.finite import first_not_finite
 from adaptx.backbones.own_tensors import load_biases
 from adaptx.errors import NotFinite, UserError
-from adaptx.methods.lora import BIAS
+from adaptx.methods.lora_peft import BIAS
 from adaptx.methods.module import Module
 from adaptx.published import Layout, read_layout
 from adaptx.sources.modules import find_folder, weights_file
 from adaptx.sources.sources import Sources
 from adaptx.specs import Lora, Published
-from adaptx.specs.method import with_companions
+from adaptx.specs.linear_maps import with_companions
 from adaptx.specs.sites import SITES_OF, Key
 
 

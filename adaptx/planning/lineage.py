@@ -5,22 +5,18 @@ and which it fuses. Planning refuses with it; assembly builds the model with it.
 """
 
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from adaptx.errors import UserError
 from adaptx.specs import (
     Bitext,
     BitextMining,
-    Bottleneck,
     Classification,
     Evaluate,
-    Full,
     Fuse,
     KeptHeadOf,
-    Lora,
     Merge,
     Merged,
-    Method,
     Mixture,
     ModelSpec,
     ModuleSource,
@@ -53,28 +49,12 @@ class Lineage:
     fused: tuple[Train | Published, ...] = ()
 
 
-def continues(earlier: Method, later: Method) -> bool:
-    """Whether a module of `earlier` can be trained on as one of `later`: same method, sites and shapes.
-
-    LoRA's dropout and a bottleneck's activation hold no weights, but the activation changes what the weights mean.
-    """
-    match earlier, later:
-        case Full(), Full():
-            return True
-        case Lora(), Lora():
-            return earlier == later or earlier == replace(later, dropout=earlier.dropout)
-        case Bottleneck(), Bottleneck():
-            return earlier == later
-        case _:
-            return False
-
-
 def lineage(stage: ModuleStage) -> Lineage:
     """Raises:
     UserError: the modules to stack, fuse or merge do not stand on the same base.
     """
     if isinstance(stage, Merge):
-        return Lineage() if isinstance(stage.method, Full) else Lineage(_common_base("Merge", stage.stages))
+        return Lineage() if stage.method.whole else Lineage(_common_base("Merge", stage.stages))
     train = stage
     name = f"{type(train.start).__name__} for {train.task.name}"
     match train.start:
@@ -82,10 +62,10 @@ def lineage(stage: ModuleStage) -> Lineage:
             return Lineage()
         case Sequential(earlier) | Merged(earlier):
             below = _below(earlier)
-            if continues(earlier.method, train.method) and not below.fused:
+            if train.method.continues(earlier.method) and not below.fused:
                 return Lineage(below.frozen, continued=earlier)
             # A full fine-tuning holds every weight of the backbone: what lay below it is in it.
-            return Lineage((earlier,) if isinstance(earlier.method, Full) else (*below.frozen, earlier))
+            return Lineage((earlier,) if earlier.method.whole else (*below.frozen, earlier))
         case Stack(stages):
             return Lineage((*_common_base(name, stages), *stages))
         case Fuse(stages):

@@ -6,15 +6,11 @@ from typing import get_args
 
 from adaptx.planning.lineage import reader
 from adaptx.specs import (
-    Bottleneck,
     Evaluate,
-    Full,
     Fuse,
-    Lora,
     Merge,
     Merged,
     MergeRule,
-    Method,
     Mixture,
     ModelSpec,
     ModuleSource,
@@ -31,17 +27,6 @@ from adaptx.specs.merge import searched
 
 UNTRAINED = "none"
 RULES = tuple(rule.__name__ for rule in get_args(MergeRule))
-
-
-def method_name(method: Method) -> str:
-    """Short name of a method with its size: `full`, `lora-r8`, `bottleneck-f16`."""
-    match method:
-        case Full():
-            return "full"
-        case Lora(rank=rank, ranks=ranks, bias=bias):
-            return "-".join([f"lora-r{rank}", *(f"{site}{own}" for site, own in ranks), *(["bias"] if bias else [])])
-        case Bottleneck(reduction_factor=factor):
-            return f"bottleneck-f{factor:g}"
 
 
 def start_name(stage: ModuleStage) -> str:
@@ -91,12 +76,12 @@ def module_name(stage: ModuleStage) -> str:
 def merge_name(merge: Merge) -> str:
     """`model.tasks.method.rule`."""
     tasks = path_of_tasks(merge).replace(">", "-")
-    return f"{merge.model.name}.{tasks}.{method_name(merge.method)}.{start_name(merge).lower()}"
+    return f"{merge.model.name}.{tasks}.{merge.method.label}.{start_name(merge).lower()}"
 
 
 def train_name(train: Train) -> str:
     """`model.task.method`, with the start and what it starts from where it is not the bare checkpoint."""
-    base = f"{train.model.name}.{train.task.name}.{method_name(train.method)}"
+    base = f"{train.model.name}.{train.task.name}.{train.method.label}"
     if isinstance(train.start, Pretrained):
         return base
     return f"{base}.{start_name(train).lower()}-{intermediate_name(train).replace('>', '-')}"
@@ -156,7 +141,7 @@ def factors(stage: Stage) -> Factors:
     on_target = not isinstance(stage, Evaluate) or trained_on(model, stage.task)
     return Factors(
         model.model.name,
-        method_name(model.method),
+        model.method.label,
         start_name(model),
         intermediate_name(model) if on_target else path_of_tasks(model),
         model.task.name if on_target else UNTRAINED,
@@ -170,7 +155,7 @@ def _of_merge(merge: Merge, measured: Task | None) -> Factors:
     on_target = measured is not None and trained_on(merge, measured)
     return Factors(
         merge.model.name,
-        method_name(methods.pop() if len(methods) == 1 else merge.method),
+        (methods.pop() if len(methods) == 1 else merge.method).label,
         start_name(merge),
         path_of_tasks(merge),
         measured.name if on_target and measured is not None else UNTRAINED,
@@ -184,7 +169,7 @@ def _in_mixture(model: Train, mixture: Mixture, measured: Task) -> Factors:
     below = intermediate_name(model)
     return Factors(
         model.model.name,
-        method_name(model.method),
+        model.method.label,
         Mixture.__name__,
         others if below == UNTRAINED else f"{below}>{others}",
         measured.name,

@@ -14,7 +14,7 @@ from adaptx.planning.support import refusal
 from adaptx.published.checking import module_refusal
 from adaptx.sources.checkpoint_files import check_folder
 from adaptx.sources.sources import Sources
-from adaptx.specs import Evaluate, Full, Merge, Recipe, Stage, Train
+from adaptx.specs import Evaluate, Merge, Recipe, Stage, Train
 from adaptx.specs.fingerprint import Json
 from adaptx.store.store import Entry, Store, folder_name
 
@@ -84,7 +84,7 @@ class Plan:
         stage = node.stage
         return (
             not isinstance(stage, Evaluate)
-            and isinstance(stage.method, Full)
+            and stage.method.whole
             and not stage.keep
             and node.fingerprint not in self.intermediate
         )
@@ -99,7 +99,7 @@ class Plan:
     def _kept(self, node: Node, keep: bool) -> bool:
         """Whether this is a full fine-tuned target whose weights are asked for in any case."""
         stage = node.stage
-        full = not isinstance(stage, Evaluate) and isinstance(stage.method, Full) and (keep or stage.keep)
+        full = not isinstance(stage, Evaluate) and stage.method.whole and (keep or stage.keep)
         return full and node.fingerprint not in self.intermediate
 
     def statuses(self, store: Store, keep: bool = False) -> dict[str, Status]:

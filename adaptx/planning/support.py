@@ -1,6 +1,5 @@
 """What can be combined (family x format x method x start), as plain values: planning reads it, the docs print it."""
 
-import importlib.util
 from collections.abc import Sequence
 
 from adaptx.catalog.models import FAMILIES
@@ -13,23 +12,27 @@ from adaptx.planning.framings import evaluation_framing, search_framing, trainin
 from adaptx.planning.lineage import HEADLESS, head_of, lineage, reader
 from adaptx.planning.naming import path_of_tasks
 from adaptx.planning.support_merges import merge_refusal
+from adaptx.planning.support_methods import (
+    below_refusal,
+    combination_refusal,
+    method_refusal,
+    over_quantised_refusal,
+    quantised_refusal,
+    start_refusal,
+)
 from adaptx.planning.support_text import text_refusal
 from adaptx.specs import (
     Best,
     Bitext,
     BitextMining,
-    Bottleneck,
     Classification,
     Evaluate,
     Framing,
-    Full,
     Fuse,
     KeptHead,
-    Lora,
     MaskedLanguageModel,
     Merge,
     Merged,
-    Method,
     ModelFamily,
     ModelSpec,
     ModuleStage,
@@ -40,9 +43,7 @@ from adaptx.specs import (
     Retrieval,
     Rows,
     Sequential,
-    Shape,
     SpanCorruption,
-    Stack,
     Stage,
     Tagging,
     Task,
@@ -51,7 +52,6 @@ from adaptx.specs import (
     Train,
 )
 from adaptx.specs.merge import searched
-from adaptx.specs.method import sites_behind, with_companions
 from adaptx.specs.near import near
 
 MASKED_REFUSED: dict[ModelFamily, str] = {
@@ -60,18 +60,6 @@ MASKED_REFUSED: dict[ModelFamily, str] = {
 }
 """Family -> why masked language modelling has no meaning there."""
 
-BOTTLENECK_ARCHITECTURES = (
-    "bert", "xlm-roberta", "xlm-roberta-xl", "distilbert", "deberta-v2", "rembert", "modernbert", "t5", "mt5", "umt5",
-    "mbart", "qwen2", "qwen3", "llama", "mistral", "gemma2", "gemma3_text", "bloom", "xglm",
-)  # fmt: skip
-"""Architectures in whose layers the place of an adapter is known (`adaptx.methods.adapters_backend`)."""
-
-BOTTLENECK_REFUSED: dict[str, str] = {
-    model_type: f"where an adapter belongs in a layer of {model_type} is not known here; use Lora"
-    for model_type in FAMILIES
-    if model_type not in BOTTLENECK_ARCHITECTURES
-}
-"""Architecture -> why it takes no bottleneck adapters."""
 
 FORMATS_TRAINED = (
     Classification,
@@ -99,66 +87,6 @@ METRICS_OF: dict[type[TaskFormat], tuple[str, ...]] = {
 
 METRICS_WITH_NO_ANSWER = ("squad_v2_f1", "squad_v2_exact_match")
 """Those of question answering where some questions have no answer."""
-
-STARTS_REFUSED: dict[tuple[type, type], str] = {
-    (Full, Stack): "full fine-tuning trains every weight, so nothing would stay frozen below; use Sequential",
-    (
-        Full,
-        Fuse,
-    ): "full fine-tuning leaves no module beside the backbone to mix; fuse Lora or Bottleneck modules",
-}
-"""(method of the new training, start) -> why it is refused."""
-
-FROZEN_REFUSED: dict[tuple[type, type], str] = {
-    (Bottleneck, Full): "a bottleneck adapter cannot be folded into the weights that full fine-tuning trains; "
-    "continue it with Bottleneck or Lora",
-}
-"""(method of a frozen module, method of the new training) -> why it is refused."""
-
-
-def bottleneck_refusal(model_type: str | None) -> str | None:
-    """Why bottleneck adapters cannot be had here on that architecture (None: not known yet), or None."""
-    if model_type in BOTTLENECK_REFUSED:
-        return BOTTLENECK_REFUSED[model_type]
-    if not _has_adapters():
-        return "bottleneck adapters need the adapters package: pip install 'adaptx[bottleneck]'"
-    return None
-
-
-def lora_refusal(method: Method, shape: Shape | None) -> str | None:
-    """Why LoRA's settings do not fit the linear maps of a checkpoint of that shape (None: not known yet), or None."""
-    if not isinstance(method, Lora) or shape is None:
-        return None
-    maps = [name for name in with_companions(method.sites) if name in shape.linear_maps]
-    if method.bias and not any(shape.has_bias(name) for name in maps):
-        at = ", ".join(method.sites)
-        return f"the linear maps of {shape.model_type} at {at} have no biases that could train; use Lora(bias=False)"
-    for name in maps:
-        parts = [site for site in sites_behind(name) if site in method.sites]
-        if len({(method.rank_at(site), method.alpha_at(site)) for site in parts}) > 1:
-            return f"{' and '.join(parts)} are one linear map in {shape.model_type}; give them one rank and alpha"
-    return None
-
-
-def quantised_refusal() -> str | None:
-    """Why weights cannot be stored quantised here, or None. Predicting their memory needs nothing."""
-    if not _has_bitsandbytes():
-        return "quantised weights need the bitsandbytes package: pip install 'adaptx[quant]'"
-    return None
-
-
-def _over_quantised_refusal(train: Train) -> str | None:
-    """Why a training cannot be over quantised weights, or None."""
-    if train.model.quantised is None:
-        return None
-    # What it starts from is over the same weights and was looked at itself; what was trained elsewhere was not.
-    other = next((each for each in (train, *train.taken) if not isinstance(each.method, Lora)), None)
-    if other is not None:
-        kind = type(other.method).__name__
-        return f"LoRA alone goes over quantised weights, not {kind}; use Lora(...), or the model as it is"
-    if isinstance(train.start, Fuse):
-        return "LoRA modules over quantised weights are stacked or merged, not fused; use Stack or Merged"
-    return None
 
 
 def refusal(stage: Stage) -> str | None:
@@ -210,30 +138,24 @@ def _train_refusal(train: Train) -> str | None:
             return f"{name}: {reason}"
     if isinstance(train.start, Fuse) and any(isinstance(training_framing(train, t), Text) for t in train.tasks):
         return f"{name}: mixing weights are recorded where hidden states are read; fuse with a Hidden(...) framing"
-    reason = STARTS_REFUSED.get((type(train.method), type(train.start)))
-    if reason is not None:
+    if (reason := start_refusal(train.method, type(train.start))) is not None:
         return f"{name} from {type(train.start).__name__}: {reason}"
     shape = train.model.shape
-    model_type = shape.model_type if shape is not None else None
-    if isinstance(train.method, Bottleneck) and (reason := bottleneck_refusal(model_type)):
-        return f"{name}: {train.model.hub_id}: {reason}"
-    if (reason := lora_refusal(train.method, shape) or _over_quantised_refusal(train)) is not None:
+    if (reason := method_refusal(train.method, shape) or over_quantised_refusal(train)) is not None:
         return f"{name}: {train.model.hub_id}: {reason}"
     for earlier in train.taken:
         if earlier.model != train.model:
             return f"{name}: it starts from a training of {earlier.model.hub_id}, but trains {train.model.hub_id}"
         if isinstance(earlier, Train) and isinstance(earlier.start, Fuse):
             return f"{name}: a fused model can be evaluated, not continued; continue one of the modules it mixes"
-    if (reason := _modules_refusal(train)) is not None:
+    if (reason := combination_refusal(train)) is not None:
         return f"{name} from {type(train.start).__name__}: {reason}"
     try:
         below = lineage(train)
     except UserError as error:
         return str(error)
-    for frozen in below.frozen:
-        reason = FROZEN_REFUSED.get((type(frozen.method), type(train.method)))
-        if reason is not None:
-            return f"{name} after {type(frozen.method).__name__} on {path_of_tasks(frozen)}: {reason}"
+    if (reason := below_refusal(train, below)) is not None:
+        return f"{name} {reason}"
     return _head_refusal(train, name) or next(
         (reason for task in train.tasks if (reason := _metric_refusal(task))), None
     )
@@ -249,24 +171,6 @@ def _windows_refusal(train: Train, task: Task, framing: Framing) -> str | None:
         f"{train.config.max_length} tokens; give a smaller stride (None: a third of a window), or raise "
         "TrainConfig(max_length=...)"
     )
-
-
-def _modules_refusal(train: Train) -> str | None:
-    """Why the modules that a training stacks or fuses do not go with it, or None."""
-    match train.start:
-        case Stack(stages) if any(isinstance(stage.method, Full) for stage in stages):
-            full = next(stage for stage in stages if isinstance(stage.method, Full))
-            return (
-                f"what Full trained on {path_of_tasks(full)} is a whole backbone, no module that lies over another; "
-                "start each of the modules from it with Sequential, or this training itself"
-            )
-        case Fuse(stages) if {type(stage.method) for stage in stages} != {type(train.method)}:
-            shown = ", ".join(sorted({type(stage.method).__name__ for stage in stages}))
-            return f"the modules are {shown}; use modules of the same method"
-        case Fuse(stages) if any(stage.method != train.method for stage in stages):
-            return "the method must equal the fused modules' (it adds no module of its own)"
-        case _:
-            return None
 
 
 def _selection_refusal(train: Train) -> str | None:
@@ -354,18 +258,6 @@ def _asked_as_text(evaluate: Evaluate) -> bool:
         return isinstance(evaluation_framing(evaluate), Text)
     except UserError:
         return False
-
-
-def _has_adapters() -> bool:
-    try:
-        return importlib.util.find_spec("adapters") is not None
-    except ValueError:
-        # Once imported it has no __spec__ (it puts a lazy module in its own place), which find_spec takes for a fault.
-        return True
-
-
-def _has_bitsandbytes() -> bool:
-    return importlib.util.find_spec("bitsandbytes") is not None
 
 
 def _model_refusal(model: ModelSpec) -> str | None:

@@ -4,34 +4,16 @@ from adaptx.errors import UserError
 from adaptx.planning.lineage import HEADLESS, lineage, reader, serves
 from adaptx.specs import (
     AveragedHeads,
-    Bottleneck,
-    Full,
     Fuse,
     KeptHeadOf,
     LoraHub,
     Merge,
-    MergeRule,
     NoHead,
     Searched,
-    SvdRank,
     Task,
     Train,
 )
 from adaptx.specs.merge import given_weights, negates, searched
-
-RULES_REFUSED: dict[tuple[type, type[MergeRule]], str] = {
-    (Full, SvdRank): "whole weights have no rank to be brought to; merge LoRA modules, or leave SvdRank out",
-    (
-        Bottleneck,
-        SvdRank,
-    ): "a bottleneck adapter has no rank to be brought to; merge LoRA modules, or leave SvdRank out",
-}
-"""(method of the merged modules, rule) -> why it is refused."""
-
-NEGATED_BOTTLENECK = (
-    "negating both projections of a bottleneck adapter does not negate what it adds; give weights of zero or more "
-    "(LoraHub(low=0)), or merge LoRA modules"
-)
 
 
 def merge_refusal(merge: Merge) -> str | None:
@@ -55,13 +37,8 @@ def _modules_refusal(merge: Merge) -> str | None:
         if type(stage.method) is not type(first.method):
             kinds = f"{type(first.method).__name__} and {type(stage.method).__name__}"
             return f"its modules are {kinds}; merge modules of one method"
-        if isinstance(stage.method, Bottleneck) and stage.method != first.method:
-            return f"its adapters differ in shape or activation: {first.method} and {stage.method}; train them alike"
-    refused = RULES_REFUSED.get((type(first.method), type(merge.rule)))
-    if refused is not None:
-        return refused
-    if isinstance(first.method, Bottleneck) and negates(merge.rule):
-        return NEGATED_BOTTLENECK
+    if (reason := first.method.merge_refusal([stage.method for stage in merge.stages[1:]], merge.rule)) is not None:
+        return reason
     try:
         lineage(merge)
     except UserError as error:

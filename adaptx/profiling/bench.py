@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from adaptx.planning.support import quantised_refusal
+from adaptx.planning.support_methods import quantised_refusal
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.fitting import fits
 from adaptx.profiling.measurement import OUT_OF_MEMORY, Measured, attempt

@@ -8,7 +8,7 @@ from typing import Any
 
 from adaptx.profiling.bench import Result
 from adaptx.profiling.bench_page import write_page
-from adaptx.profiling.cell import kind_name, method_name
+from adaptx.profiling.cell import kind_name
 from adaptx.profiling.measurement import Measured
 
 Row = dict[str, Any]
@@ -24,7 +24,7 @@ def as_row(result: Result, matmul_flops_per_second: float) -> Row:
     row: Row = {
         "model": cell.model.name,
         "parameters": cell.shape.parameters,
-        "method": method_name(cell.method),
+        "method": cell.method.label,
         "quantised": cell.quantised_name,
         "batch_size": cell.batch_size,
         "micro_batch_size": cell.micro_batch,

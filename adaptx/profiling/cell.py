@@ -3,9 +3,8 @@
 from dataclasses import dataclass, replace
 
 from adaptx.errors import UserError
-from adaptx.planning import naming
-from adaptx.planning.support import bottleneck_refusal
-from adaptx.specs import Bottleneck, Full, Lora, Method, ModelSpec, Precision, Shape
+from adaptx.planning.support_methods import method_refusal
+from adaptx.specs import Method, ModelSpec, Precision, Shape
 from adaptx.specs.quantisation import Quantisation
 
 TARGET_TOKENS = 64
@@ -49,11 +48,11 @@ class Cell:
         if self.shape.positions and self.sequence_length > self.shape.positions:
             most = self.shape.positions
             raise UserError(f"sequence length {self.sequence_length}: {self.model.hub_id} reads at most {most} tokens")
-        if isinstance(self.method, Bottleneck) and (reason := bottleneck_refusal(self.shape.model_type)):
-            raise UserError(f"bottleneck adapters on {self.model.hub_id}: {reason}")
-        if self.quantised is not None and not isinstance(self.method, Lora):
+        if (reason := method_refusal(self.method, self.shape)) is not None:
+            raise UserError(f"{self.method.modules} on {self.model.hub_id}: {reason}")
+        if self.quantised is not None and not self.method.over_quantised:
             raise UserError(
-                f"quantised {self.quantised.value} with {method_name(self.method)}: weights are stored in few digits "
+                f"quantised {self.quantised.value} with {self.method.label}: weights are stored in few digits "
                 "below LoRA alone, where they stay frozen; take the method lora, or none quantised"
             )
 
@@ -79,7 +78,7 @@ class Cell:
     @property
     def name(self) -> str:
         """For folders and lines of progress."""
-        parts = [self.model.name, method_name(self.method)]
+        parts = [self.model.name, self.method.label]
         if self.quantised is not None:
             parts.append(self.quantised.value)
         parts += [f"{self.batch_size}x{self.sequence_length}", self.precision]
@@ -90,16 +89,6 @@ class Cell:
     def one_micro_batch(self) -> "Cell":
         """A step of one micro-batch alone."""
         return replace(self, batch_size=self.micro_batch, micro_batch_size=None)
-
-
-def method_name(method: Method) -> str:
-    match method:
-        case Full():
-            return "full"
-        case Lora():
-            return naming.method_name(method)
-        case Bottleneck(reduction_factor=factor):
-            return f"bottleneck-{factor:g}"
 
 
 def kind_name(method: str, quantised: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from adaptx.costs.step_memory import RESERVE
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.prediction import Prediction, predict
-from adaptx.specs import Full, Lora
+from adaptx.specs import Lora
 from adaptx.specs.quantisation import Quantisation
 
 MOST_REMEDIES = 3
@@ -54,13 +54,13 @@ def _changes(cell: Cell) -> Iterator[tuple[str, str, Cell]]:
         yield "--checkpointing", "a third more time; the same result", replace(cell, checkpointing=True)
     if cell.precision == "fp32":
         yield "--precision bf16", "products with fewer digits", replace(cell, precision="bf16")
-    if isinstance(cell.method, Lora) and cell.quantised is not Quantisation.NF4:
+    if cell.method.over_quantised and cell.quantised is not Quantisation.NF4:
         few = replace(cell, quantised=Quantisation.NF4, precision="bf16")
         what = "--quantised nf4" + (" --precision bf16" if cell.precision == "fp32" else "")
         yield what, FEW_DIGITS, few
         if not cell.checkpointing:
             yield f"{what} --checkpointing", f"{FEW_DIGITS}; a third more time", replace(few, checkpointing=True)
-    if isinstance(cell.method, Full):
+    if cell.method.whole:
         lora = replace(cell, method=Lora(), checkpointing=True, precision="bf16")
         what = "--method lora --precision bf16 --checkpointing"
         yield what, "fewer parameters train", lora

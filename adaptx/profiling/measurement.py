@@ -15,7 +15,6 @@ from adaptx.methods import quantised
 from adaptx.profiling.cell import TARGET_TOKENS, Cell
 from adaptx.profiling.device import wait
 from adaptx.profiling.step import Step, make_step
-from adaptx.specs import Full
 
 OUT_OF_MEMORY = "out of memory"
 WANT_OF_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
@@ -173,7 +172,7 @@ def step_flops(cell: Cell, step: Step) -> float:
     """Floating-point operations of one step's matrix products with weights: 2 a weight and token forwards, 2 backwards,
     and 2 more where the weight trains; what is computed again for checkpointing is left out.
     """
-    shape, full = cell.shape, isinstance(cell.method, Full)
+    shape, full = cell.shape, cell.method.whole
     read = cell.batch_size * cell.sequence_length
     written = cell.batch_size * TARGET_TOKENS if shape.decoder_layers else read
     first = shape.layers * sum(inputs * outputs for inputs, outputs in shape.linear_maps.values())

@@ -27,10 +27,10 @@ from adaptx.backbones.output_matrix import output_matrix
 from adaptx.backbones.recomputing import recompute_layers
 from adaptx.backbones.vocabulary_loss import summed_cross_entropy
 from adaptx.formats.heads import LinearHead
-from adaptx.methods import adapters_backend, attach, quantised
+from adaptx.methods import attach, prepare, quantised
 from adaptx.profiling.cell import TARGET_TOKENS, Cell
 from adaptx.profiling.tracker import Part
-from adaptx.specs import Bottleneck, ModelFamily
+from adaptx.specs import ModelFamily
 from adaptx.specs.quantisation import Quantisation
 from adaptx.specs.sites import sites_of
 
@@ -117,8 +117,7 @@ def outline(
     bf16 = cell.precision == "bf16"
     with torch.device("meta"):
         network: Any = build_network(shape)
-        if isinstance(cell.method, Bottleneck):
-            adapters_backend.prepare(network)
+        prepare(network, [cell.method])
         if cell.quantised is not None:
             quantise(network, cell.quantised, bf16)
         own = list(attach(network, sites_of(network), cell.method, "own").values())

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from adaptx.profiling.cell import Cell, kind_name, method_name
+from adaptx.profiling.cell import Cell, kind_name
 from adaptx.profiling.prediction import Prediction
 
 Row = tuple[Cell, Prediction]
@@ -29,7 +29,7 @@ def _write_csv(rows: Sequence[Row], path: Path) -> None:
         )  # fmt: skip
         for cell, found in rows:
             writer.writerow(
-                [cell.model.hub_id, cell.shape.parameters, method_name(cell.method), cell.quantised_name,
+                [cell.model.hub_id, cell.shape.parameters, cell.method.label, cell.quantised_name,
                  cell.batch_size, cell.micro_batch, cell.sequence_length, cell.precision, cell.checkpointing,
                  cell.device, found.trainable_parameters, found.peak_memory_bytes, found.context_bytes, found.moment,
                  *found.parts.values()]
@@ -46,7 +46,7 @@ def _plot(rows: Sequence[Row], path: Path, memory_bytes: int | None) -> None:
         "length": len({cell.sequence_length for cell, _ in rows}) > 1,
     }
     for cell, found in rows:
-        parts = [kind_name(method_name(cell.method), cell.quantised_name)]
+        parts = [kind_name(cell.method.label, cell.quantised_name)]
         parts += [f"batch {cell.batch_size}"] if several["batch"] else []
         parts += [f"{cell.sequence_length} tokens"] if several["length"] else []
         lines.setdefault(", ".join(parts), []).append((cell.shape.parameters, found.needed_bytes / 2**30))

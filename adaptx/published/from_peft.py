@@ -17,7 +17,7 @@ from adaptx.published.layout import Layout, Placed, check_layers, place_in, shap
 from adaptx.published.selection import Matcher, is_selected, patterned
 from adaptx.sources.tensor_headers import Shapes
 from adaptx.specs import Lora, ModelFamily, ModelSpec
-from adaptx.specs.method import SITES, sites_behind
+from adaptx.specs.linear_maps import SITES, sites_behind
 from adaptx.specs.sites import LayerStack
 
 PLAIN = {

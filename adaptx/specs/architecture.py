@@ -20,8 +20,8 @@ class Architecture:
     """What a `model_type` adds to the plain sizes of a checkpoint.
 
     gated: the feed-forward multiplies its up projection by a gate's (a `Shape` may say otherwise). fused: maps that
-    are several sites' at once (`adaptx.specs.method.FUSED`). biases: linear maps that have one. norm_tensors: 2 where
-    a norm has a weight and a bias, 1 where it has a weight alone. layer_norms: norms around a layer's attention and
+    are several sites' at once (`specs.linear_maps.FUSED`). biases: linear maps that have one. norm_tensors: 2 where a
+    norm has a weight and a bias, 1 where it has a weight alone. layer_norms: norms around a layer's attention and
     feed-forward. first_norm: the first layer has them all; else none before its attention. head_norms: queries and
     keys are normed, with one weight for all heads. final_norm: a norm lies beside a stack's layers, at their end or
     over the table of distances. embedding_norm: the embeddings end in one. position_table: positions are learned rows.

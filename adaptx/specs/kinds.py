@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import inspect
 import types
 import typing
 from typing import Annotated, Any, Literal
@@ -32,7 +33,7 @@ def kind_of(hint: Any) -> Kind:
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return _members(hint)
     assert isinstance(hint, type), f"no kind of values is known for the type {hint}"
-    return _instances(hint)
+    return _kin_of(hint) if inspect.isabstract(hint) else _instances(hint)
 
 
 def _bounded(kind: Kind, ranges: list[Range], known: dict[str, str]) -> Kind:
@@ -109,3 +110,9 @@ def _instances(cls: type) -> Kind:
 
     kind = Kind(article(cls.__name__), read, frozenset({cls}), (f"{cls.__name__}(...)",))
     return kind
+
+
+def _kin_of(cls: type) -> Kind:
+    """Return the kind of a class that has no values of its own: those of its subclasses."""
+    every = _any_of([_instances(each) for each in cls.__subclasses__()])
+    return dataclasses.replace(every, read=lambda value: value if isinstance(value, cls) else every.read(value))

@@ -17,6 +17,15 @@ class Attention:
     rank: Count | None = None
     regularisation: NotNegative = 0.01
 
+    def parameters(self, inputs: int, outputs: int, modules: int, key_bias: bool = False) -> int:
+        """Return how many parameters one mixing layer has, at a place of that many inputs and outputs.
+
+        key_bias: the key map of full size has a bias. It shifts all scores alike; the adapters library has it.
+        """
+        if self.rank is None:
+            return outputs * (inputs + 1) + 2 * outputs**2 + (outputs if key_bias else 0)
+        return self.rank * (inputs + 1 + 3 * outputs)
+
 
 @spec
 class Gate:
@@ -27,6 +36,12 @@ class Gate:
     """
 
     width: Count | None = None
+
+    def parameters(self, inputs: int, outputs: int, modules: int, key_bias: bool = False) -> int:
+        """Return how many parameters one mixing layer has; `outputs` and `key_bias` are attention's alone."""
+        if self.width is None:
+            return modules * (inputs + 1)
+        return self.width * (inputs + 1) + modules * (self.width + 1)
 
 
 MixingRule = Attention | Gate

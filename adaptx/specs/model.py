@@ -9,7 +9,7 @@ from adaptx.specs.architecture import ARCHITECTURES, ATTENTION, Architecture, Mo
 from adaptx.specs.checked import spec
 from adaptx.specs.fingerprint import OUTSIDE
 from adaptx.specs.hashing import keep_hash
-from adaptx.specs.method import FUSED
+from adaptx.specs.linear_maps import FUSED
 from adaptx.specs.names import check_file_name
 from adaptx.specs.quantisation import Quantisation
 from adaptx.specs.ranges import Count, Natural, Word

@@ -7,11 +7,11 @@ import typing
 from typing import Any
 
 from adaptx.errors import UserError
-from adaptx.specs import formats, merge, method, mixing, mixture, model, published, stage, task, text, training
+from adaptx.specs import formats, merge, methods, mixing, mixture, model, published, stage, task, text, training
 
 _TYPES: dict[str, Any] = {
     name: value
-    for module in (formats, merge, method, mixing, mixture, model, published, stage, task, text, training)
+    for module in (formats, merge, methods, mixing, mixture, model, published, stage, task, text, training)
     for name, value in vars(module).items()
     if isinstance(value, type) and (dataclasses.is_dataclass(value) or issubclass(value, enum.Enum))
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from adaptx.specs.checked import spec
 from adaptx.specs.fingerprint import OUTSIDE
-from adaptx.specs.method import Method
+from adaptx.specs.methods import Method
 from adaptx.specs.model import ModelSpec
 from adaptx.specs.names import check_file_name
 

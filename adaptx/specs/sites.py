@@ -1,4 +1,4 @@
-"""Where the sites of `adaptx.specs.method.SITES` and their companions lie in each architecture of transformers.
+"""Where the sites of `adaptx.specs.linear_maps.SITES` and their companions lie in each architecture of transformers.
 
 A tensor of a backbone is keyed by (layer, site, tensor): layer None is outside the layers, else layers are numbered
 through all stacks (an encoder-decoder's encoder first); site is a shared name where one exists, else the
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from adaptx.specs.architecture import ATTENTION
-from adaptx.specs.method import with_companions
+from adaptx.specs.linear_maps import with_companions
 
 Key = tuple[int | None, str, str]
 

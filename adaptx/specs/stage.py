@@ -9,8 +9,7 @@ from adaptx.specs.fingerprint import OUTSIDE
 from adaptx.specs.hashing import keep_hash
 from adaptx.specs.kind import shown
 from adaptx.specs.merge import KeptHeadOf, MergedHead, MergeRule, given_weights
-from adaptx.specs.merged_method import merged_method
-from adaptx.specs.method import Method
+from adaptx.specs.methods import Method
 from adaptx.specs.mixing import Attention, MixingRule
 from adaptx.specs.mixture import Mixture
 from adaptx.specs.model import ModelSpec
@@ -210,7 +209,8 @@ class Merge:
     @property
     def method(self) -> Method:
         """The method that the merged module is one of."""
-        return merged_method(tuple(stage.method for stage in self.stages), self.rule)
+        first, *others = (stage.method for stage in self.stages)
+        return first.merged(others, self.rule)
 
     @property
     def inputs(self) -> tuple[Train, ...]:

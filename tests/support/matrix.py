@@ -12,7 +12,7 @@ from pathlib import Path
 from adaptx.catalog import COPA, LAREQA, MNLI, NTREX_MLM, RTE, SIB200, SQUAD, UDPOS
 from adaptx.catalog.models import FAMILIES
 from adaptx.catalog.reading import FRAMING, PADDED
-from adaptx.planning.support import BOTTLENECK_REFUSED, refusal
+from adaptx.planning.support import refusal
 from adaptx.specs import (
     Attention,
     Bottleneck,
@@ -229,7 +229,9 @@ def page() -> str:
 def _said(model_type: str) -> Iterable[str]:
     yield f"read in padded rows: it {PADDED[model_type]}" if model_type in PADDED else "read in packed rows"
     yield "in the tables above" if model_type in ARCHITECTURES else "its layers are tested for memory alone"
-    if (reason := BOTTLENECK_REFUSED.get(model_type)) is not None:
+    shape = planned(model_type).shape
+    assert shape is not None
+    if (reason := BOTTLENECK.shape_refusal(shape)) is not None:
         yield reason
 
 

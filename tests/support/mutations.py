@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from adaptx.errors import UserError
-from adaptx.specs import Exposure, Hidden, Precision, Rows, Seen, Temperature, Train
+from adaptx.specs import Exposure, Hidden, Method, Precision, Rows, Seen, Temperature, Train
 from adaptx.specs.fingerprint import is_outside_identity
+from adaptx.specs.methods import METHODS
 
 # Values that the rules below cannot guess: field -> valid values.
 GIVEN: dict[str, tuple[Any, ...]] = {
@@ -109,7 +110,8 @@ def _others(name: str, value: Any, hint: Any) -> list[Any]:
             longer = (*value, f"{more}x" if isinstance(more, str) else more)
             return [longer, (*value[:-1], last / 2)] if isinstance(last, float) else [longer]
         case _:
-            others = [cls for cls in options if cls is not type(value) and dataclasses.is_dataclass(cls)]
+            kinds = [cls for option in options for cls in (METHODS if option is Method else (option,))]
+            others = [cls for cls in kinds if cls is not type(value) and dataclasses.is_dataclass(cls)]
             return [*([None] if type(None) in options else []), *(m for cls in others if (m := _made(cls)) is not None)]
 
 

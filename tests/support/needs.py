@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from adaptx.planning import support
+from adaptx.planning import support_methods
 
-HAS_ADAPTERS = support._has_adapters()
+HAS_ADAPTERS = support_methods.has_package("adapters")
 adapters = pytest.mark.skipif(not HAS_ADAPTERS, reason="needs the adapters library: pip install 'adaptx[bottleneck]'")
 
-HAS_BITSANDBYTES = support._has_bitsandbytes()
+HAS_BITSANDBYTES = support_methods.has_package("bitsandbytes")
 bitsandbytes = pytest.mark.skipif(not HAS_BITSANDBYTES, reason="needs bitsandbytes: pip install 'adaptx[quant]'")
 
 
@@ -29,4 +29,4 @@ def each(cases: Mapping[str, Any], names: bool = False) -> list[Any]:
 
 def plan_with_adapters(patch: pytest.MonkeyPatch) -> None:
     """Plan as if the library were there."""
-    patch.setattr(support, "_has_adapters", lambda: True)
+    patch.setattr(support_methods, "has_package", lambda _: True)

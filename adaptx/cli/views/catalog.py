@@ -10,7 +10,7 @@ from rich.table import Table
 
 from adaptx.catalog import METHODS, language_name
 from adaptx.cli.views.examples import FoundExamples
-from adaptx.planning.support import FROZEN_REFUSED, STARTS_REFUSED
+from adaptx.planning.support_methods import frozen_refusal, start_refusal
 from adaptx.specs import Fuse, Merged, Method, ModelSpec, Pretrained, Rows, Sequential, Shape, Stack, Task
 from adaptx.store.json_text import json_text
 
@@ -121,7 +121,7 @@ def methods_json(methods: Mapping[str, Method]) -> list[dict[str, Any]]:
             "name": name,
             "method": type(method).__name__,
             "settings": dataclasses.asdict(method),
-            "starts": {start.__name__: STARTS_REFUSED.get((type(method), start)) for start in STARTS},
+            "starts": {start.__name__: start_refusal(method, start) for start in STARTS},
         }
         for name, method in methods.items()
     ]
@@ -129,15 +129,19 @@ def methods_json(methods: Mapping[str, Method]) -> list[dict[str, Any]]:
 
 def show_methods(console: Console) -> None:
     """The matrix of methods and starts, the reasons for what is refused, and each method in a line."""
-    reasons = [*STARTS_REFUSED.values(), *FROZEN_REFUSED.values()]
+    every = METHODS.values()
+    starts = {(type(method), start): start_refusal(method, start) for method in every for start in STARTS}
+    frozen = {(type(one), type(method)): frozen_refusal(one, method) for one in every for method in every}
+    reasons = [(kinds, reason) for kinds, reason in {**starts, **frozen}.items() if reason is not None]
+    numbers = {kinds: number for number, (kinds, _) in enumerate(reasons, 1)}
     table = _table("Methods and starts", "method", *(start.__name__ for start in STARTS))
     for name, method in METHODS.items():
-        refused = [STARTS_REFUSED.get((type(method), start)) for start in STARTS]
-        table.add_row(name, *(f"refused ({reasons.index(why) + 1})" if why else "yes" for why in refused))
+        places = [numbers.get((type(method), start)) for start in STARTS]
+        table.add_row(name, *(f"refused ({place})" if place else "yes" for place in places))
     console.print(table)
-    for number, ((first, second), reason) in enumerate({**STARTS_REFUSED, **FROZEN_REFUSED}.items(), 1):
+    for number, ((first, second), reason) in enumerate(reasons, 1):
         console.print(f"  ({number}) {first.__name__}, {second.__name__}: {reason}", highlight=False)
-    for method in METHODS.values():
+    for method in every:
         console.print(f"  {_signature(method)}: {_first_line(method)}", highlight=False)
 
 
@@ -146,7 +150,7 @@ def show_method(method: Method, console: Console) -> None:
     console.print(f"[bold]{_signature(method)}[/bold]", highlight=False)
     console.print(inspect.cleandoc(method.__doc__ or ""), highlight=False)
     for start in STARTS:
-        reason = STARTS_REFUSED.get((type(method), start))
+        reason = start_refusal(method, start)
         console.print(f"  from {start.__name__}: {f'refused, {reason}' if reason else 'yes'}", highlight=False)
 
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from adaptx.display.sizes import gib
-from adaptx.profiling.cell import Cell, method_name
+from adaptx.profiling.cell import Cell
 from adaptx.profiling.fitting import Remedy, fits
 from adaptx.profiling.prediction import Prediction
 
@@ -86,7 +86,7 @@ def sweep_table(rows: Sequence[tuple[Cell, Prediction]], memory_bytes: int | Non
     for cell, found in rows:
         parts = found.parts
         values = [
-            cell.model.name, method_name(cell.method), cell.quantised_name, str(cell.batch_size),
+            cell.model.name, cell.method.label, cell.quantised_name, str(cell.batch_size),
             str(cell.sequence_length), cell.precision, gib(parts["weights"]),
             gib(parts["gradients"] + parts["optimiser"]),
             gib(parts["activations"] + parts["loss and logits"] + parts["temporary buffers"]), gib(found.needed_bytes),

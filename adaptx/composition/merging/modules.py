@@ -12,13 +12,12 @@ from adaptx.composition.merging.linear import linear_weights
 from adaptx.composition.merging.svd import Factors, nearest, nearest_of_factors, padded
 from adaptx.composition.merging.updates import of_difference, of_product, of_tensor
 from adaptx.errors import NotFinite, UserError
-from adaptx.methods.lora import BIAS
+from adaptx.methods import behaviour
+from adaptx.methods.lora_peft import BIAS, DOWN, UP
 from adaptx.methods.module import Module
-from adaptx.specs import Full, Lora, MergeRule
-from adaptx.specs.merged_method import merged_method
+from adaptx.specs import Lora, MergeRule
 from adaptx.specs.sites import Key
 
-DOWN, UP = "lora_A", "lora_B"
 Site = tuple[int | None, str]
 
 
@@ -38,7 +37,7 @@ def merge_modules(
     base: Mapping[Key, Tensor] | None = None,
     biased: Container[Site] | None = None,
 ) -> MergedTensors:
-    """One module from several of one checkpoint; it is one of `merged_method`.
+    """One module from several of one checkpoint; its method is what theirs are `merged` to.
 
     base: the checkpoint's own tensors, which updates of full fine-tuning are differences to. biased: where its linear
     maps have a bias that LoRA may add to; None: everywhere.
@@ -46,18 +45,19 @@ def merge_modules(
     Raises:
         UserError: the modules' tensors differ, or are none that merging knows; merged values are too large.
     """
-    methods = tuple(module.method for module in modules)
-    method = merged_method(methods, rule)
+    first, *others = (module.method for module in modules)
+    method = first.merged(others, rule)
     if isinstance(method, Lora):
-        return _merge_loras(modules, [each for each in methods if isinstance(each, Lora)], method, rule, biased)
+        # Its updates are products of its tensors, and not the tensors.
+        return _merge_loras(modules, method, rule, biased)
     _check_alike(modules)
     merged: dict[Key, Tensor] = {}
-    for key in modules[0].tensors:
-        if isinstance(method, Full):
-            assert base is not None, "full fine-tuning is merged over its checkpoint"
-            tensor = _merge_weights(key, modules, rule, base[key])
-        else:
+    for key, tensor in modules[0].tensors.items():
+        unchanged = behaviour(method).unchanged(tensor, base[key] if base is not None else None)
+        if unchanged is None:
             tensor = combine([of_tensor(module.tensors[key]) for module in modules], rule, key)
+        else:
+            tensor = _merge_differences(key, modules, rule, unchanged)
         merged[key] = _usable(tensor, key, rule)
     return MergedTensors(merged)
 
@@ -76,7 +76,8 @@ def _usable(merged: Tensor, key: object, rule: MergeRule) -> Tensor:
     return merged
 
 
-def _merge_weights(key: Key, modules: Sequence[Module], rule: MergeRule, base: Tensor) -> Tensor:
+def _merge_differences(key: Key, modules: Sequence[Module], rule: MergeRule, base: Tensor) -> Tensor:
+    """Merge what the tensors differ by from `base`, with which a module would change nothing."""
     weights = linear_weights(rule, len(modules))
     if weights is None:
         return base.float() + combine([of_difference(module.tensors[key], base) for module in modules], rule, key)
@@ -89,12 +90,9 @@ def _merge_weights(key: Key, modules: Sequence[Module], rule: MergeRule, base: T
 
 
 def _merge_loras(
-    modules: Sequence[Module],
-    methods: Sequence[Lora],
-    merged: Lora,
-    rule: MergeRule,
-    biased: Container[Site] | None,
+    modules: Sequence[Module], merged: Lora, rule: MergeRule, biased: Container[Site] | None
 ) -> MergedTensors:
+    methods = [module.method for module in modules if isinstance(module.method, Lora)]
     places = dict.fromkeys(_site(key, merged) for module in modules for key in module.tensors)
     tensors: dict[Key, Tensor] = {}
     kept = total = 0.0

@@ -1,0 +1,93 @@
+"""Bottleneck adapters."""
+
+from collections.abc import Sequence
+from typing import Literal, Self
+
+from adaptx.specs.checked import spec
+from adaptx.specs.merge import MergeRule, SvdRank, negates
+from adaptx.specs.methods.method import Method, Needed, StepSizes
+from adaptx.specs.mixing import MixingRule
+from adaptx.specs.model import Shape
+from adaptx.specs.ranges import Positive
+
+BOTTLENECK_ARCHITECTURES = (
+    "bert", "xlm-roberta", "xlm-roberta-xl", "distilbert", "deberta-v2", "rembert", "modernbert", "t5", "mt5", "umt5",
+    "mbart", "qwen2", "qwen3", "llama", "mistral", "gemma2", "gemma3_text", "bloom", "xglm",
+)  # fmt: skip
+"""Architectures in whose layers the place of an adapter is known (`adaptx.methods.adapters_backend`)."""
+
+Activation = Literal["relu", "gelu", "gelu_new", "leakyrelu", "mish", "relu6", "sigmoid", "silu", "swish", "tanh"]
+
+
+@spec
+class Bottleneck(Method):
+    """Bottleneck adapter in Pfeiffer placement: one after each layer's feed-forward (Pfeiffer et al. 2021,
+    arXiv:2005.00247, section 3; the shape is Houlsby et al. 2019, arXiv:1902.00751).
+
+    reduction_factor: hidden size divided by bottleneck size. The up-projection starts at zero, so a new module
+    changes nothing until it is trained.
+    """
+
+    reduction_factor: Positive = 16
+    activation: Activation = "relu"
+
+    modules = "bottleneck adapters"
+    whole = False
+    over_quantised = False
+    library = "adapters"
+    needs = Needed("adapters", "bottleneck")
+    fold_refusal = (
+        "a bottleneck adapter cannot be folded into the weights that full fine-tuning trains; "
+        "continue it with Bottleneck or Lora"
+    )
+    stack_refusal = None
+    fuse_refusal = None
+
+    @classmethod
+    def of_size(cls, rank: int, reduction_factor: float) -> Self:
+        return cls(reduction_factor=reduction_factor)
+
+    @property
+    def label(self) -> str:
+        return f"bottleneck-f{self.reduction_factor:g}"
+
+    def parameters(self, shape: Shape) -> int:
+        hidden, size = shape.hidden_size, self._size(shape)
+        return shape.all_layers * (2 * hidden * size + size + hidden)
+
+    def shape_refusal(self, shape: Shape) -> str | None:
+        if shape.model_type in BOTTLENECK_ARCHITECTURES:
+            return None
+        return f"where an adapter belongs in a layer of {shape.model_type} is not known here; use Lora"
+
+    def continues(self, earlier: Method) -> bool:
+        """The activation holds no weights, but changes what the weights mean."""
+        return earlier == self
+
+    def merge_refusal(self, others: Sequence[Method], rule: MergeRule) -> str | None:
+        for other in others:
+            if other != self:
+                return f"its adapters differ in shape or activation: {self} and {other}; train them alike"
+        if isinstance(rule, SvdRank):
+            return "a bottleneck adapter has no rank to be brought to; merge LoRA modules, or leave SvdRank out"
+        if negates(rule):
+            return (
+                "negating both projections of a bottleneck adapter does not negate what it adds; give weights of zero "
+                "or more (LoraHub(low=0)), or merge LoRA modules"
+            )
+        return None
+
+    def merged(self, others: Sequence[Method], rule: MergeRule) -> Method:
+        return self
+
+    def mixing_parameters(self, mixing: MixingRule, modules: int, shape: Shape) -> int:
+        hidden = shape.hidden_size
+        return shape.all_layers * mixing.parameters(hidden, hidden, modules, key_bias=True)
+
+    def step_sizes(self, shape: Shape) -> StepSizes:
+        """b: the bottleneck's size, nA: entries of all layers' projections from it or to it."""
+        size = self._size(shape)
+        return StepSizes({"b": size}, {"b": size}, {"nA": shape.layers * shape.hidden_size * size})
+
+    def _size(self, shape: Shape) -> int:
+        return max(1, int(shape.hidden_size // self.reduction_factor))

@@ -1,0 +1,172 @@
+"""Low-rank adaptation."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Self
+
+from adaptx.errors import UserError
+from adaptx.specs.checked import spec
+from adaptx.specs.linear_maps import SITES, are_sites, sites_behind, with_companions
+from adaptx.specs.merge import MergeRule, SvdRank
+from adaptx.specs.methods.method import Method, StepSizes
+from adaptx.specs.mixing import MixingRule
+from adaptx.specs.model import Shape
+from adaptx.specs.ranges import Count, Positive, ShareBelowOne
+
+
+@spec
+class Lora(Method):
+    """Low-rank adaptation (Hu et al. 2021, arXiv:2106.09685): W + (alpha / rank) B A at the given sites.
+
+    B starts at zero, so a new module changes nothing until it is trained. Where an architecture has one linear map for
+    several sites (`FUSED`), any of them stands for the whole map. bias: the biases of the maps that have one train too,
+    as what is added to them. ranks, alphas: (site, value) of sites that have their own; a companion has its site's.
+    """
+
+    rank: Count = 8
+    alpha: Positive = 16.0
+    dropout: ShareBelowOne = 0.0
+    sites: tuple[str, ...] = ("query", "value")
+    bias: bool = False
+    ranks: tuple[tuple[str, Count], ...] = ()
+    alphas: tuple[tuple[str, Positive], ...] = ()
+
+    modules = "LoRA modules"
+    whole = False
+    over_quantised = True
+    library = "peft"
+    needs = None
+    fold_refusal = None
+    stack_refusal = None
+    fuse_refusal = None
+
+    def __post_init__(self) -> None:
+        if not are_sites(self.sites):
+            raise UserError(f"Lora(sites={self.sites}): choose distinct sites among {', '.join(SITES)}")
+        for name, own, usual in (("ranks", self.ranks, self.rank), ("alphas", self.alphas, self.alpha)):
+            sites = [site for site, _ in own]
+            if len(set(sites)) != len(sites) or not set(sites) <= set(self.sites):
+                raise UserError(f"Lora({name}={own}): give pairs of distinct sites among {self.sites} and their value")
+            # One spelling of each method, so that equal methods are equal values.
+            object.__setattr__(self, name, _tidied(own, usual))
+
+    @classmethod
+    def of_size(cls, rank: int, reduction_factor: float) -> Self:
+        return cls(rank=rank, alpha=2.0 * rank)
+
+    @property
+    def label(self) -> str:
+        own = (f"{site}{rank}" for site, rank in self.ranks)
+        return "-".join([f"lora-r{self.rank}", *own, *(["bias"] if self.bias else [])])
+
+    def rank_at(self, site: str) -> int:
+        """The rank at a linear map: a site, its companion or what is fused of it."""
+        return dict(self.ranks).get(self._main(site), self.rank)
+
+    def alpha_at(self, site: str) -> float:
+        return dict(self.alphas).get(self._main(site), self.alpha)
+
+    def scale_at(self, site: str) -> float:
+        """What B A x is multiplied by there."""
+        return self.alpha_at(site) / self.rank_at(site)
+
+    def _main(self, name: str) -> str:
+        """The site by which a linear map is adapted."""
+        behind = sites_behind(name)
+        return next((site for site in self.sites if site in behind), behind[0])
+
+    def parameters(self, shape: Shape) -> int:
+        def of_layer(maps: dict[str, tuple[int, int]]) -> int:
+            placed = [site for site in with_companions(self.sites) if site in maps]
+            biases = sum(maps[site][1] for site in placed if self.bias and shape.has_bias(site))
+            return biases + sum(self.rank_at(site) * sum(maps[site]) for site in placed)
+
+        return shape.layers * of_layer(shape.linear_maps) + shape.decoder_layers * of_layer(shape.decoder_linear_maps)
+
+    def shape_refusal(self, shape: Shape) -> str | None:
+        maps = [name for name in with_companions(self.sites) if name in shape.linear_maps]
+        if self.bias and not any(shape.has_bias(name) for name in maps):
+            at = ", ".join(self.sites)
+            return (
+                f"the linear maps of {shape.model_type} at {at} have no biases that could train; use Lora(bias=False)"
+            )
+        for name in maps:
+            parts = [site for site in sites_behind(name) if site in self.sites]
+            if len({(self.rank_at(site), self.alpha_at(site)) for site in parts}) > 1:
+                return f"{' and '.join(parts)} are one linear map in {shape.model_type}; give them one rank and alpha"
+        return None
+
+    def continues(self, earlier: Method) -> bool:
+        """Dropout holds no weights."""
+        return isinstance(earlier, Lora) and (earlier == self or earlier == replace(self, dropout=earlier.dropout))
+
+    def merge_refusal(self, others: Sequence[Method], rule: MergeRule) -> str | None:
+        return None
+
+    def merged(self, others: Sequence[Method], rule: MergeRule) -> Method:
+        """One whose rank is the sum of theirs (SvdRank's where it is given), at every site that one of them has, and
+        with biases where one of them has some.
+
+        alpha / rank is theirs where they share it, else 1; both are told apart by site where theirs are. A site whose
+        update has a lower rank is filled with zeros.
+        """
+        loras = [self, *(other for other in others if isinstance(other, Lora))]
+        if len(loras) <= len(others):
+            # Planning refuses it under its name.
+            return self
+        sites = self.sites
+        if any(lora.sites != sites for lora in loras):
+            sites = tuple(site for site in SITES if any(site in lora.sites for lora in loras))
+        given = rule.rank if isinstance(rule, SvdRank) else None
+        rank, alpha = _merged_size([(lora.rank, lora.alpha) for lora in loras], given)
+        own = {
+            site: _merged_size([(lora.rank_at(site), lora.alpha_at(site)) for lora in loras], given) for site in sites
+        }
+        return Lora(
+            rank,
+            alpha,
+            self.dropout,
+            sites,
+            any(lora.bias for lora in loras),
+            tuple((site, rank) for site, (rank, _) in own.items()),
+            tuple((site, alpha) for site, (_, alpha) in own.items()),
+        )
+
+    def mixing_parameters(self, mixing: MixingRule, modules: int, shape: Shape) -> int:
+        stacks = ((shape.layers, shape.linear_maps), (shape.decoder_layers, shape.decoder_linear_maps))
+        return sum(
+            layers * mixing.parameters(*maps[site], modules)
+            for layers, maps in stacks
+            for site in with_companions(self.sites)
+            if site in maps
+        )
+
+    def step_sizes(self, shape: Shape) -> StepSizes:
+        """r: ranks, D and I: hidden and intermediate size, nA: entries of all layers' matrices."""
+        maps, hidden, inner = shape.linear_maps, shape.hidden_size, shape.intermediate_size
+        attends = bool({"query", "key", "value"} & set(self.sites))
+        kept: dict[str, float] = {
+            "inputs": sum(maps[site][0] for site in self.sites),
+            "outputs": sum(maps[site][1] for site in self.sites),
+            "r": sum(self.rank_at(site) for site in self.sites),
+            "D if q, k or v": hidden * attends,
+            "D if up": hidden * ("up" in self.sites),
+            "I if down": inner * ("down" in self.sites),
+        }
+        matrices = shape.layers * sum(self.rank_at(site) * sum(maps[site]) for site in self.sites)
+        # Before the first site of the first layer nothing is kept.
+        return StepSizes({"D unless q, k or v": hidden * (not attends)}, kept, {"nA": matrices})
+
+
+def _tidied(own: Sequence[tuple[str, float]], usual: float) -> tuple[tuple[str, float], ...]:
+    """In the order of sites, without what is as usual."""
+    return tuple(sorted((pair for pair in own if pair[1] != usual), key=lambda pair: SITES.index(pair[0])))
+
+
+def _merged_size(sizes: list[tuple[int, float]], given: int | None) -> tuple[int, float]:
+    """Rank and alpha that hold what modules of these ranks and alphas add."""
+    rank = sum(rank for rank, _ in sizes) if given is None else given
+    first_rank, first_alpha = sizes[0]
+    # Compared as products, and the ratio of ranks taken first: one module keeps its alpha to the last digit.
+    shared = all(each * first_rank == first_alpha * own for own, each in sizes)
+    return rank, first_alpha * (rank / first_rank) if shared else float(rank)
