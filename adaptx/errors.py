@@ -6,10 +6,10 @@ FAULT = "This is a fault in adaptx, not in your input"
 
 
 class UserError(Exception):
-    """Bad input, or a lack of the machine that the user can mend; the message names value, cause and remedy.
+    """Bad input, or too small a machine: the user can mend it. The message names the value, the cause and the remedy.
 
-    It is not a ValueError. Python and its libraries raise those for faults in adaptx too, and no handler may take one
-    for the other; where a library's ValueError is due to the user's input, it becomes a UserError at that place.
+    It is not a ValueError, because Python and its libraries raise ValueError for faults in adaptx too, and no handler
+    may take one for the other. Where bad input makes a library raise ValueError, the caller turns it into a UserError.
     """
 
 

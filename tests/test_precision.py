@@ -15,6 +15,7 @@ from adaptx.catalog import E5_MINI, SNLI
 from adaptx.cli.app import app
 from adaptx.errors import UserError
 from adaptx.execution import local
+from adaptx.execution.schedule import Summary
 from adaptx.planning.plan import Status
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.step import make_step
@@ -86,13 +87,15 @@ def said(
     nodes = [
         SimpleNamespace(stage=stage, fingerprint=str(n), inputs=(), kind="train") for n, stage in enumerate(stages)
     ]
-    plan: Any = SimpleNamespace(
-        nodes=nodes, modules=(), statuses=lambda *_: dict.fromkeys((n.fingerprint for n in nodes), Status.TO_DO)
-    )
+    to_do = dict.fromkeys((n.fingerprint for n in nodes), Status.TO_DO)
+    recipe = SimpleNamespace(name="bf16")
+    plan: Any = SimpleNamespace(recipe=recipe, nodes=nodes, modules=(), statuses=lambda *_: to_do)
     shop: Any = SimpleNamespace(store=Store(folder), device=torch.device(device))
     monkeypatch.setattr(local, "check_rows", lambda *_, **__: [])
     monkeypatch.setattr(local, "set_aside_damaged", lambda *_, **__: None)
-    monkeypatch.setattr(local, "Schedule", lambda *_, **__: SimpleNamespace(carry_out=lambda *_: None, summary=None))
+    monkeypatch.setattr(
+        local, "Schedule", lambda *_, **__: SimpleNamespace(carry_out=lambda *_: None, summary=Summary())
+    )
     monkeypatch.setattr(local, "cpu_multiplies_bf16", lambda: has_instructions)
     notes: Any = Notes()
     local.run(plan, shop, notes, keep=True)
