@@ -17,7 +17,6 @@ from pyarrow.parquet import read_table
 
 from adaptx import Lora, ModelSpec, Recipe, Retrieval, Rows, SpanCorruption, Task, Train, TrainConfig, evaluations
 from adaptx.catalog import E5_MINI, MLQA, MNLI, SOCIALIQA, TASKS
-from adaptx.planning.support import FORMATS_WITHOUT_HEAD
 from adaptx.sample import SAMPLE
 
 STAND_INS = {"xcopa": SOCIALIQA, "xnli_more": MNLI, "indonli": MNLI, "klue_nli": MNLI, "americas_nli": MNLI}
@@ -47,7 +46,7 @@ def build(
     for task in (at_hand(task, folder) for task in TASKS.values() if not tasks or task.name in tasks):
         if isinstance(task.format, SpanCorruption):
             continue
-        if not task.evaluation or not (task.train or isinstance(task.format, FORMATS_WITHOUT_HEAD)):
+        if not task.evaluation or not (task.train or task.format.embeds):
             continue
         models = []
         if not task.train or isinstance(task.format, Retrieval):

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from adaptx.catalog import E5_MINI, LAREQA, MODELS, NLI, SIB200, SNLI, TASKS, TATOEBA, XLMR_BASE
 from adaptx.costs.stages import cost, rows_read, tokens_per_example, trainable_parameters
-from adaptx.planning.support import FORMATS_TRAINED
 from adaptx.specs import (
     Bottleneck,
     Evaluate,
@@ -132,7 +131,7 @@ def test_every_language_pays_its_share_of_a_pool() -> None:
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
 def test_every_task_of_the_catalog_has_a_cost(task: Task) -> None:
-    if isinstance(task.format, FORMATS_TRAINED) and task.train:
+    if task.format.is_trained and task.train:
         counted = trained(task=task, limit=100)
         assert cost(counted).seconds > 0
     for language in task.languages:

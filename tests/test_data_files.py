@@ -8,7 +8,7 @@ import pytest
 
 from adaptx.catalog import NLI, SIB200, TATOEBA
 from adaptx.catalog.ccg import ccg_task
-from adaptx.catalog.local import default_metrics, local_task
+from adaptx.catalog.local import local_task
 from adaptx.data.files import read_file
 from adaptx.data.reading import read_pool, read_rows, read_training
 from adaptx.errors import MissingInput, UserError
@@ -322,10 +322,10 @@ def test_own_queries_and_their_pool(tmp_path) -> None:
 
 
 def test_default_metrics_follow_the_labels() -> None:
-    assert default_metrics(TAGS) == ("entity_f1", "token_accuracy")
-    assert default_metrics(Tagging(("NOUN", "VERB"))) == ("token_accuracy",)
-    assert default_metrics(QuestionAnswering()) == ("f1", "exact_match")
-    assert default_metrics(QuestionAnswering(unanswerable=True)) == ("squad_v2_f1", "squad_v2_exact_match")
+    assert TAGS.default_metrics == ("entity_f1", "token_accuracy")
+    assert Tagging(("NOUN", "VERB")).default_metrics == ("token_accuracy",)
+    assert QuestionAnswering().default_metrics == ("f1", "exact_match")
+    assert QuestionAnswering(unanswerable=True).default_metrics == ("squad_v2_f1", "squad_v2_exact_match")
 
 
 def test_what_is_in_an_own_file_is_in_the_identity(tmp_path) -> None:

@@ -18,7 +18,6 @@ from adaptx.formats.interface import Reading
 from adaptx.formats.question_answering import windows
 from adaptx.formats.tagging import Pieces
 from adaptx.metrics import METRICS
-from adaptx.planning.lineage import HEADLESS
 from adaptx.report.table import tidy
 from adaptx.sources.sources import Sources
 from adaptx.specs import (
@@ -78,7 +77,7 @@ def case_of(task: Task) -> Case:
     task = few_languages(task)
     if task.train:
         return Case(task, (task,))
-    return Case(RTE if isinstance(task.format, HEADLESS) else MNLI, (task,))
+    return Case(RTE if task.format.embeds else MNLI, (task,))
 
 
 def from_catalog(name: str) -> Task:
@@ -128,7 +127,7 @@ def models(tmp_path_factory) -> small_world.Models:
 def stages(case: Case, model: ModelSpec) -> tuple[Evaluate, ...]:
     config = tiny.config(max_steps=STEPS, batch_size=BATCH, max_length=MAX_LENGTH, dropout=0.1)
     answerers: list[Train | ModelSpec] = [Train(model, case.trained, Lora(2, 4), config, limit=LIMIT)]
-    if all(isinstance(task.format, HEADLESS) for task in case.evaluated):
+    if all(task.format.embeds for task in case.evaluated):
         answerers.append(model)
     return tuple(
         stage for answerer in answerers for task in case.evaluated for stage in small_world.evaluations(answerer, task)
@@ -179,7 +178,7 @@ def check_training(train: Train, entry: Entry) -> None:
     ups = [tensor for key, tensor in module.items() if key.endswith("/lora_B")]
     assert ups
     assert all(tensor.abs().max() > 0 for tensor in ups), sorted(module)
-    headed = [task for task in train.tasks if not isinstance(task.format, HEADLESS)]
+    headed = [task for task in train.tasks if not task.format.embeds]
     assert (entry.folder / "head.safetensors").is_file() == bool(headed)
 
 

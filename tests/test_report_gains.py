@@ -12,7 +12,6 @@ from support.fake_store import LABELS, everywhere, fake_mirror, fake_model, fill
 from adaptx.catalog import NLI, SNLI
 from adaptx.metrics import METRICS, Floats, Metric
 from adaptx.metrics.metric import f1
-from adaptx.planning.support import METRICS_OF
 from adaptx.report.gains import GAP, SOURCE, ZERO_SHOT, Gain, compute_gains
 from adaptx.report.measured import Measured, Measurements, measure
 from adaptx.sources.sources import Sources
@@ -40,7 +39,7 @@ ENTAILMENT_F1 = Metric("entailment_f1", _entailments, f1, "F1 of one label, for 
 @pytest.fixture(autouse=True)
 def known_metric(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(METRICS, ENTAILMENT_F1.name, ENTAILMENT_F1)
-    monkeypatch.setitem(METRICS_OF, Classification, (*METRICS_OF[Classification], ENTAILMENT_F1.name))
+    monkeypatch.setattr(Classification, "metrics", (*Classification.metrics, ENTAILMENT_F1.name))
 
 
 @pytest.fixture

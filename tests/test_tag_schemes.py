@@ -9,15 +9,15 @@ import seqeval.scheme
 from support import tiny
 
 from adaptx.catalog import E5_MINI
-from adaptx.catalog.local import default_metrics, local_task
+from adaptx.catalog.local import local_task
 from adaptx.data.reading import read_training
 from adaptx.errors import UserError
 from adaptx.metrics import METRICS
 from adaptx.metrics.cases import read_case, score_case
-from adaptx.metrics.tag_schemes import foreign_scheme, scheme_fault
 from adaptx.planning.plan import make_plan
 from adaptx.sources.sources import Sources
 from adaptx.specs import Evaluate, Lora, Recipe, Tagging, Train, TrainConfig
+from adaptx.specs.tag_schemes import foreign_scheme, scheme_fault
 
 READ = {
     "BIO": ("O", "B-PER", "I-PER", "B-LOC", "I-LOC"),
@@ -67,9 +67,9 @@ def test_schemes_that_are_refused_when_planning(tmp_path, name: str) -> None:
 
 def test_default_metrics_see_every_scheme_of_spans() -> None:
     for labels in (*(READ[name] for name in ("BIO", "IOB1", "IOB1 without B", "IOBES")), REFUSED["small letters"][0]):
-        assert default_metrics(Tagging(labels)) == ("entity_f1", "token_accuracy")
+        assert Tagging(labels).default_metrics == ("entity_f1", "token_accuracy")
     for name in ("parts of speech", "morphology", "categories"):
-        assert default_metrics(Tagging(READ[name])) == ("token_accuracy",)
+        assert Tagging(READ[name]).default_metrics == ("token_accuracy",)
 
 
 GOLDS = {

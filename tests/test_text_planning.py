@@ -8,11 +8,11 @@ from support.text_bench import NLI_TEXT, add_models
 
 from adaptx.catalog import COPA, MNLI, MT5_SMALL, NTREX_MLM, QWEN3_600M, SQUAD, TATOEBA, UDPOS, XLMR_BASE
 from adaptx.catalog.prompts import NLI_YES_NO, PROMPTS, find_prompt
+from adaptx.cli.views.prompts import formats_of
 from adaptx.errors import UserError
 from adaptx.planning.framings import evaluation_framing
 from adaptx.planning.identity import Identities
 from adaptx.planning.support import refusal
-from adaptx.planning.support_text import ROLES
 from adaptx.specs import (
     Best,
     Evaluate,
@@ -175,7 +175,7 @@ def test_a_mixture_has_a_framing_for_each_task():
 @pytest.mark.parametrize("name", PROMPTS)
 def test_prompts_of_the_catalog_show_roles_of_a_format(name):
     prompt = find_prompt(name)
-    assert any(set(prompt.roles) <= set(roles) for roles in ROLES.values())
+    assert formats_of(prompt)
     assert name.startswith(("t5-", "mt5-")) != bool(prompt.tail)
 
 

@@ -15,7 +15,6 @@ from adaptx.catalog import SNLI, TATOEBA
 from adaptx.metrics import METRICS
 from adaptx.planning.naming import path
 from adaptx.planning.plan import Plan
-from adaptx.planning.support import METRICS_OF
 from adaptx.sources.sources import Sources
 from adaptx.specs import Classification, Evaluate, Full, Hidden, Lora, ModelSpec, Sequential, Train
 from adaptx.store.mixing import FILE
@@ -206,7 +205,7 @@ def test_two_ways_of_reading_one_checkpoint_are_two_variants(model, sources, sto
 
 def test_names_that_mlflow_refuses_are_made_safe(model, sources, store, monkeypatch) -> None:
     monkeypatch.setitem(METRICS, "map@20", METRICS["accuracy"])
-    monkeypatch.setitem(METRICS_OF, Classification, ("map@20",))
+    monkeypatch.setattr(Classification, "metrics", ("map@20",))
     odd = dataclasses.replace(NLI, name="anli+", metrics=("map@20",))
     plan = planned(sources, everywhere(train(model, odd, Lora()), odd), name="what: about@this+?")
     fill(plan, store, sources)

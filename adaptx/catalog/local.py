@@ -2,28 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 from adaptx.errors import MissingInput, UserError
 from adaptx.files.kinds import known_columns
 from adaptx.files.text import refuse_folder
-from adaptx.metrics.tag_schemes import marks_spans
-from adaptx.specs import (
-    Bitext,
-    BitextMining,
-    Classification,
-    MaskedLanguageModel,
-    MultipleChoice,
-    QuestionAnswering,
-    Retrieval,
-    Rows,
-    SpanCorruption,
-    Tagging,
-    Task,
-    TaskFormat,
-)
+from adaptx.specs import Rows, Tagging, Task, TaskFormat
 from adaptx.specs.near import shown_columns
 from adaptx.specs.task import CLUSTER_ROLE, LOCAL
 
@@ -31,30 +16,6 @@ Files = Mapping[str, str | PathLike[str]]
 """Language -> file; a relative path begins in the folder where adaptx is started."""
 Columns = Mapping[str, str | tuple[str, ...]]
 _NUMBER_OR_BOOL = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)|true|false", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class _Roles:
-    needed: tuple[str, ...]
-    optional: tuple[str, ...] = ()
-    trained: tuple[str, ...] = ()
-
-
-_ROLES = {
-    Classification: _Roles(("text", "label"), ("pair",)),
-    MultipleChoice: _Roles(("text", "choices", "label"), ("question",)),
-    Tagging: _Roles(("tokens", "tags")),
-    QuestionAnswering: _Roles(("question", "context", "answers"), trained=("answer_starts",)),
-    Bitext: _Roles(("query", "candidate")),
-    BitextMining: _Roles(("source", "target", "gold")),
-    MaskedLanguageModel: _Roles(("text",)),
-    SpanCorruption: _Roles(("text",)),
-}
-_PAIRS = _Roles(("query", "candidate"), ("candidate_context",))
-_PASSAGES = _Roles(("query", "passage", "answer_starts"), ("sentence_breaks",))
-_QUERIES = _Roles(("query", "gold"))
-_CANDIDATES = _Roles(("id", "candidate"), ("candidate_context",))
-_SENTENCES = _Roles(("id", "passage", "answer_starts"), ("sentence_breaks",))
 
 
 def local_task(
@@ -103,26 +64,9 @@ def local_task(
         development=uses["development"],
         evaluation=uses["evaluation"],
         pool=uses["pool"],
-        metrics=metrics or default_metrics(task_format),
+        metrics=metrics or task_format.default_metrics,
         description=f"Rows of one's own: {', '.join(dict.fromkeys(names))}.",
     )
-
-
-def default_metrics(task_format: TaskFormat) -> tuple[str, ...]:
-    """The metrics by which sets of a format are commonly reported."""
-    match task_format:
-        case Classification() | MultipleChoice() | Bitext():
-            return ("accuracy",)
-        case Tagging(labels):
-            return ("entity_f1", "token_accuracy") if marks_spans(labels) else ("token_accuracy",)
-        case QuestionAnswering():
-            return ("squad_v2_f1", "squad_v2_exact_match") if task_format.unanswerable else ("f1", "exact_match")
-        case Retrieval():
-            return ("map_at_20",)
-        case BitextMining():
-            return ("mining_f1",)
-        case MaskedLanguageModel() | SpanCorruption():
-            return ("masked_accuracy",)
 
 
 def _rows(file: Path, language: str, use: str, task_format: TaskFormat, columns: Columns) -> Rows:
@@ -137,13 +81,13 @@ def _rows(file: Path, language: str, use: str, task_format: TaskFormat, columns:
         )
     tagging = isinstance(task_format, Tagging)
     named = [name for column in columns.values() for name in ((column,) if isinstance(column, str) else column)]
-    looked_for = [CLUSTER_ROLE, *(role for kind in _kinds(task_format) for role in (*kind.needed, *kind.optional))]
+    looked_for = [CLUSTER_ROLE, *(role for kind in task_format.row_kinds for role in (*kind.needed, *kind.optional))]
     header, is_whole = known_columns(path, tagging, [*named, *looked_for])
 
     def has(role: str) -> bool:
         return role in columns or role in header
 
-    roles = _roles(task_format, use, has("passage"))
+    roles = task_format.roles_in(use, has("passage"))
     optional = tuple(role for role in (*roles.optional, CLUSTER_ROLE) if has(role))
     names = (*roles.needed, *optional, *(roles.trained if use == "train" else ()))
     for role in names if is_whole else ():
@@ -151,7 +95,7 @@ def _rows(file: Path, language: str, use: str, task_format: TaskFormat, columns:
         for name in (column,) if isinstance(column, str) else column:
             if name not in header and name.split(".")[0] not in header:
                 raise UserError(f"{path} has no column {name!r} (read as {role}); {shown_columns(name, header)}")
-    labels: tuple[str, ...] = getattr(task_format, "labels", ())
+    labels = task_format.labels
     # If the labels are numbers (ratings) or bools, a number in the file is a label's name, not its place.
     numeric = any(_NUMBER_OR_BOOL.fullmatch(label) for label in labels)
     return Rows(
@@ -162,23 +106,6 @@ def _rows(file: Path, language: str, use: str, task_format: TaskFormat, columns:
         columns=tuple((role, columns.get(role, role)) for role in names),
         label_names=() if numeric else labels,
     )
-
-
-def _roles(task_format: TaskFormat, use: str, passages: bool) -> _Roles:
-    if not isinstance(task_format, Retrieval):
-        return _ROLES[type(task_format)]
-    if use == "train":
-        return _PASSAGES if passages else _PAIRS
-    if use == "pool":
-        return _SENTENCES if passages else _CANDIDATES
-    return _QUERIES
-
-
-def _kinds(task_format: TaskFormat) -> list[_Roles]:
-    """Every way in which rows of a format are read."""
-    if isinstance(task_format, Retrieval):
-        return [_PAIRS, _PASSAGES, _QUERIES, _CANDIDATES, _SENTENCES]
-    return [_ROLES[type(task_format)]]
 
 
 def _check_values(name: str, files_of: Mapping[str, object], columns: object) -> None:
@@ -229,7 +156,7 @@ def _check_optional_roles(name: str, task_format: TaskFormat, uses: Mapping[str,
     lacking: dict[str, tuple[str, Rows]] = {}
     for use, sets in uses.items():
         for rows in sets:
-            for role in _roles(task_format, use, rows.column("passage") is not None).optional:
+            for role in task_format.roles_in(use, rows.column("passage") is not None).optional:
                 (lacking if rows.column(role) is None else having).setdefault(role, (use, rows))
     for role in having.keys() & lacking.keys():
         (first, one), (second, other) = having[role], lacking[role]
@@ -241,7 +168,7 @@ def _check_optional_roles(name: str, task_format: TaskFormat, uses: Mapping[str,
 
 
 def _check_roles(name: str, task_format: TaskFormat, columns: Columns) -> None:
-    kinds = _kinds(task_format)
+    kinds = task_format.row_kinds
     known = dict.fromkeys(role for kind in kinds for role in (*kind.needed, *kind.optional, *kind.trained))
     known[CLUSTER_ROLE] = None
     unknown = [role for role in columns if role not in known]

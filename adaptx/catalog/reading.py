@@ -1,6 +1,6 @@
 """How each architecture is read through hidden states, as plain values: planning asks, docs/families.md explains."""
 
-from adaptx.specs import Hidden, ModelFamily, Pooling, QuestionAnswering, Shape, Tagging, TaskFormat
+from adaptx.specs import Hidden, ModelFamily, Pooling, Shape, TaskFormat
 
 FRAMING: dict[ModelFamily, Hidden] = {
     ModelFamily.ENCODER: Hidden(pooling=Pooling.MEAN),
@@ -41,7 +41,7 @@ def places_refusal(shape: Shape | None, task_format: TaskFormat) -> str | None:
     """Why a format that asks for places in a text cannot be read with that checkpoint's tokenizer, or None."""
     if shape is None or (shape.model_type, shape.vocabulary) != BYTES:
         return None
-    if not isinstance(task_format, Tagging | QuestionAnswering):
+    if not task_format.needs_places:
         return None
     kind = type(task_format).__name__
     return f"its tokenizer (ByT5) does not say where in a text a token lies, which {kind} needs; take T5 or mT5"

@@ -11,28 +11,18 @@ from dataclasses import dataclass
 from adaptx.costs.step_memory import Row, StepSize, inference_peak_bytes, step_peak_bytes
 from adaptx.planning.lineage import lineage, reader
 from adaptx.specs import (
-    Bitext,
-    BitextMining,
-    Classification,
     Evaluate,
     Fuse,
     GreedySoup,
-    MaskedLanguageModel,
     Merge,
     Mixture,
     ModelSpec,
     ModuleStage,
-    MultipleChoice,
-    QuestionAnswering,
     Resources,
-    Retrieval,
     Rows,
     Shape,
-    SpanCorruption,
     Stage,
-    Tagging,
     Task,
-    TaskFormat,
     Train,
 )
 from adaptx.specs.merge import Searched, searched
@@ -40,24 +30,8 @@ from adaptx.specs.mixture import epoch_items, task_shares
 
 ASSUMED_FLOPS_PER_SECOND = 1e11
 ASSUMED_TOKENS_PER_TEXT = 30
-ASSUMED_TEXTS: dict[type[TaskFormat], int] = {
-    Bitext: 2,
-    BitextMining: 2,
-    Classification: 1,
-    MaskedLanguageModel: 1,
-    # Four choices, each read with its text.
-    MultipleChoice: 8,
-    # A question and a paragraph of five to six sentences.
-    QuestionAnswering: 6,
-    Retrieval: 2,
-    SpanCorruption: 1,
-    Tagging: 1,
-}
-"""Format -> texts of a usual length that one row holds."""
 ASSUMED_TEXTS_OF_ROLE = {"pair": 1, "passage": 4}
-"""Further ones where a task's rows have that role."""
-SEQUENCES: dict[type[TaskFormat], int] = {MultipleChoice: 4, Retrieval: 2}
-"""Format -> sequences of one example, where they are several."""
+"""Further texts of a row where the task's rows have that role."""
 HEAD_ROWS = 3
 """Of a usual head: a vector of the hidden size for each label."""
 MIXED = 3
@@ -99,7 +73,7 @@ def tokens_per_example(task: Task, tokens_per_text: float = ASSUMED_TOKENS_PER_T
     """Tokens of one row of a task: its texts, and for contexts several of them."""
     roles = {role for rows in (*task.train, *task.evaluation) for role, _ in rows.columns}
     further = sum(texts for role, texts in ASSUMED_TEXTS_OF_ROLE.items() if role in roles)
-    return (ASSUMED_TEXTS[type(task.format)] + further) * tokens_per_text
+    return (task.format.texts_per_row + further) * tokens_per_text
 
 
 def _training_rows(train: Train) -> dict[Task, int | None]:
@@ -157,7 +131,7 @@ def longest_peak_bytes(train: Train, resources: Resources) -> int | None:
     None as in `training_peak_bytes`.
     """
     longest = train.config.max_length
-    sequences = max(SEQUENCES.get(type(task.format), 1) for task in train.tasks)
+    sequences = max(task.format.sequences_per_item for task in train.tasks)
     return training_peak_bytes(train, train.config.batch_size * sequences * longest, longest, resources)
 
 

@@ -8,22 +8,15 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from adaptx.specs import Classification, MultipleChoice, QuestionAnswering, Retrieval, Rows, TaskFormat
+from adaptx.specs import Rows, TaskFormat
 from adaptx.specs.task import CLUSTER_ROLE
 
-SHARED_ROLES: dict[type[TaskFormat], tuple[str, ...]] = {
-    Classification: ("text",),
-    MultipleChoice: ("text",),
-    QuestionAnswering: ("context",),
-    Retrieval: ("passage", "candidate_context"),
-}
-"""Format -> the roles that rows may share, of which the first that a set has counts. Rows of others share nothing."""
 REGULAR_SHARE = 0.9
 
 
 def shared_role(rows: Rows, task_format: TaskFormat) -> str | None:
     """The role by whose value the rows of a set are one cluster; None where they share nothing."""
-    roles = (CLUSTER_ROLE, *SHARED_ROLES.get(type(task_format), ()))
+    roles = (CLUSTER_ROLE, *task_format.shared_roles)
     return next((role for role in roles if rows.column(role) is not None), None)
 
 

@@ -22,7 +22,7 @@ def file_table(paths: Sequence[Path], task_format: TaskFormat, columns: Sequence
     Raises:
         UserError: a file with another ending, or one that cannot be read as what its ending says.
     """
-    labels = task_format.labels if isinstance(task_format, Tagging) else ()
+    labels = task_format.labels
     if len(paths) > 1:
         return _tagged_table(f"{paths[0]} and {len(paths) - 1} more files", paths, labels, labelled)
     path = paths[0]

@@ -11,11 +11,8 @@ from adaptx.data.selecting import Kept, select
 from adaptx.data.tables import Table
 from adaptx.errors import MissingInput, UserError
 from adaptx.files.text import refuse_folder
-from adaptx.specs import Bitext, BitextMining, Retrieval, Rows, Task
+from adaptx.specs import Rows, Task
 from adaptx.specs.task import CLUSTER_ROLE
-
-GOLD_ROLES = ("label", "tags", "answers", "answer_starts", "gold")
-TRAINING_ROLES = ("answer_starts",)
 
 Column = str | tuple[str, ...]
 
@@ -36,10 +33,11 @@ def read_file(path: Path, task: Task, labelled: bool, language: str | None = Non
     sets = _sets(task)
     names = [name for rows in sets for role, column in rows.columns for name in (role, *_parts(column))]
     table = file_table((path,), task.format, names, labelled)
+    trained = {role for kind in task.format.row_kinds for role in kind.trained}
     columns = [
         (role, _found(role, sets, table, task.name))
         for role, _ in sets[0].columns
-        if role not in (*TRAINING_ROLES, CLUSTER_ROLE) and (labelled or role not in GOLD_ROLES)
+        if role not in (*trained, CLUSTER_ROLE) and (labelled or role not in task.format.gold_roles)
     ]
     if not table.length:
         raise UserError(f"{path} holds no rows")
@@ -57,7 +55,7 @@ def read_file(path: Path, task: Task, labelled: bool, language: str | None = Non
 
 def _sets(task: Task) -> tuple[Rows, ...]:
     """The task's sets whose columns say what to look for; the first one's roles are read."""
-    if isinstance(task.format, Retrieval | Bitext | BitextMining):
+    if task.format.embeds:
         return (*task.evaluation[:1], *task.train[:1])
     return (*task.train[:1], *task.evaluation[:1])
 

@@ -7,12 +7,12 @@ from bisect import bisect_right
 from dataclasses import replace
 from typing import Any
 
-from adaptx.data.checking import is_whole
 from adaptx.data.examples import Examples
 from adaptx.data.labels import id_text
 from adaptx.data.origin import Origin
 from adaptx.data.sentences import sentence_breaks
 from adaptx.errors import UserError
+from adaptx.specs.formats.rows import is_whole
 
 Breaks = list[tuple[int, int]]
 

@@ -12,7 +12,6 @@ from adaptx.errors import MissingInput, UserError
 from adaptx.files.json_lines import json_list
 from adaptx.files.left_out import LeftOut
 from adaptx.specs import (
-    BitextMining,
     MaskedLanguageModel,
     MultipleChoice,
     Retrieval,
@@ -22,10 +21,6 @@ from adaptx.specs import (
 )
 
 BLOCK_ROWS = 20_000
-JOINED_ROLES = ("text", "pair", "question", "context", "query", "candidate", "candidate_context", "passage")
-"""Several columns of these are one text, with a space between; of other roles they are a list."""
-LIST_ROLES = ("choices", "tokens", "tags", "answers", "answer_starts", "sentence_breaks")
-MINING_ROLES = ("source", "target", "gold")
 
 
 @dataclass(frozen=True)
@@ -119,15 +114,15 @@ def select(rows: Rows, task_format: TaskFormat, table: Table, chosen: Kept) -> E
     for role, column in rows.columns:
         if isinstance(column, str):
             values = table.column(column, kept)
-            if table.textual and _is_list(role, task_format):
+            if table.textual and role in task_format.list_roles:
                 values = [_json_list(cell, role, table.where, row) for row, cell in zip(kept, values, strict=True)]
         else:
             parts = [table.column(name, kept) for name in column]
             values = [list(cells) for cells in zip(*parts, strict=True)]
-            if role in JOINED_ROLES:
+            if role in task_format.text_roles:
                 values = [_joined_text(texts) for texts in values]
         columns[role] = _reworded(values, role, rows)
-    labels: tuple[str, ...] = getattr(task_format, "labels", ())
+    labels = task_format.labels
     if "label" in columns and isinstance(task_format, MultipleChoice):
         columns["label"] = _choices(columns["label"], rows, kept, table)
     elif "label" in columns:
@@ -145,10 +140,6 @@ def select(rows: Rows, task_format: TaskFormat, table: Table, chosen: Kept) -> E
         columns["gold"] = [_ids(value, table.textual) for value in columns["gold"]]
     left_out = (*table.left_out, *chosen.left_out)
     return Examples(tuple(kept), columns, left_out, (rows.language,) * len(kept))
-
-
-def _is_list(role: str, task_format: TaskFormat) -> bool:
-    return role in LIST_ROLES or (role in MINING_ROLES and isinstance(task_format, BitextMining))
 
 
 def _json_list(cell: Any, role: str, where: Origin, row: int) -> list[Any]:

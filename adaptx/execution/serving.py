@@ -18,7 +18,6 @@ from adaptx.metrics import METRICS
 from adaptx.metrics.one_class import one_class_notes
 from adaptx.planning.framings import training_framing
 from adaptx.planning.lineage import reader
-from adaptx.planning.support import FORMATS_WITHOUT_HEAD
 from adaptx.report.statistics.bootstrap import Examples as Drawn
 from adaptx.report.statistics.bootstrap import interval, resampled_sums
 from adaptx.sources.sources import Sources
@@ -159,7 +158,7 @@ def _open(store: Store, sources: Sources, name: str, resources: Resources) -> tu
         )
     if isinstance(stage, Merge) and isinstance(stage.head, NoHead):
         raise UserError(f"{entry.folder.name} was merged without a head; train one over it, or merge with a kept head")
-    if isinstance(task.format, FORMATS_WITHOUT_HEAD):
+    if task.format.embeds:
         raise UserError(f"{entry.folder.name}: {task.name} ranks a pool of candidates; evaluate it in a recipe")
     return stage, task, shop
 

@@ -31,7 +31,7 @@ def write_card(
         ("base model", f"`{stage.model.hub_id}` ({written.base_digest})"),
         ("method", f"{stage.method.label}: `{stage.method}`"),
         *(_merging(stage, entry.result) if isinstance(stage, Merge) else _training(stage, entry.result)),
-        *([("labels", ", ".join(labels))] if (labels := getattr(read.task.format, "labels", ())) else []),
+        *([("labels", ", ".join(labels))] if (labels := read.task.format.labels) else []),
         ("trained in", ", ".join(languages)),
         ("read with", f"{read.framing.pooling.value}, layer {_layer(read.framing.layer)}, "
                       f"prefix {read.framing.prefix!r}, at most {read.max_length} tokens"),

@@ -20,14 +20,14 @@ from adaptx.exporting.checking import check_folder, probe
 from adaptx.exporting.composed import Composed, composed
 from adaptx.exporting.holding import Library, holding_refusal
 from adaptx.exporting.peft_folder import write_peft
-from adaptx.exporting.script import Read, write_script
+from adaptx.exporting.script import ROWS, Read, write_script
 from adaptx.exporting.transformers_folder import HeadClass, write_bare, write_with_head
 from adaptx.exporting.usage import Written, notes, usage
 from adaptx.formats.heads import load_head
 from adaptx.formats.interface import reading_of
 from adaptx.methods import fold_in
 from adaptx.planning.framings import training_framing
-from adaptx.planning.lineage import HEADLESS, reader
+from adaptx.planning.lineage import reader
 from adaptx.sources.sources import Sources
 from adaptx.specs import Hidden, Merge, ModuleStage, NoHead, Pooling, Resources, Task, Text, Train
 from adaptx.specs.sites import sites_of
@@ -59,7 +59,12 @@ def export_stage(
         raise UserError(f"{folder} is not empty; name a new folder, or empty it first")
     entry, stage, shop = open_module(store, sources, name, Resources("cpu"))
     chosen = _task(entry, reader(stage), task)
-    refusals = (holding_refusal(library, stage), _head_refusal(stage, chosen), _framing_refusal(stage, chosen))
+    refusals = (
+        holding_refusal(library, stage),
+        _head_refusal(stage, chosen),
+        _framing_refusal(stage, chosen),
+        _format_refusal(chosen),
+    )
     if (reason := next(filter(None, refusals), None)) is not None:
         raise UserError(f"{entry.folder.name} cannot be exported to {library.value}: {reason}")
     building = new_folder(folder.parent, f".{folder.name}-")
@@ -88,7 +93,7 @@ def _task(entry: Entry, train: Train, name: str | None) -> Task:
 
 def _head_refusal(stage: ModuleStage, task: Task) -> str | None:
     """Why there is nothing to read the task with, or None."""
-    if not isinstance(stage, Merge) or not isinstance(stage.head, NoHead) or isinstance(task.format, HEADLESS):
+    if not isinstance(stage, Merge) or not isinstance(stage.head, NoHead) or task.format.embeds:
         return None
     return (
         f"it was merged with NoHead(), and {task.name} is read with a head; merge with KeptHeadOf(place) or "
@@ -110,6 +115,14 @@ def _framing_refusal(stage: ModuleStage, task: Task) -> str | None:
     if framing.pooling is Pooling.START:
         return f"it was read at the decoder's start token (Pooling.START), for which no script is written; {stays}"
     return None
+
+
+def _format_refusal(task: Task) -> str | None:
+    """Say why no script reads rows of the task's format; None where one does."""
+    if type(task.format) in ROWS:
+        return None
+    kind = type(task.format).__name__
+    return f"no script is written for rows of {kind} tasks; `adaptx predict STAGE FILE` answers with the stage itself"
 
 
 def _write(entry: Entry, stage: ModuleStage, task: Task, library: Library, shop: Workshop, folder: Path) -> Written:
@@ -168,7 +181,7 @@ def _write_transformers(network: Any, read: Read, train: Train, tokenizer: Any, 
 def _read(entry: Entry, train: Train, task: Task, network: Any, shop: Workshop) -> Read:
     """How the task is read, with its trained head."""
     head = None
-    if not isinstance(task.format, HEADLESS):
+    if not task.format.embeds:
         base = head_base(network, train.model, shop)
         head = load_head(entry.checked(), head_name(train, task), lambda each: new_head(each, base))
         head.module.eval()

@@ -45,7 +45,7 @@ class _Row:
     note: str = ""
 
 
-_ROWS: dict[type[TaskFormat], _Row] = {
+ROWS: dict[type[TaskFormat], _Row] = {
     Classification: _Row("classification", "a text, or two texts with a tab between them"),
     MultipleChoice: _Row("choice", "a text, a question (or nothing) and the choices, with tabs between them"),
     Tagging: _Row("tagging", "a sentence, its words divided by spaces"),
@@ -55,6 +55,7 @@ _ROWS: dict[type[TaskFormat], _Row] = {
     Retrieval: _Row("retrieval", "a text, of which the vector is printed", "; similarity is the cosine of two vectors"),
     MaskedLanguageModel: _Row("masked", "a text with mask tokens, for each of which five tokens are printed"),
 }
+"""Format -> how predict.py reads its rows. Others are not exported."""
 _POOLED = {
     Pooling.FIRST: ("first token's hidden state", "hidden[0]"),
     Pooling.MEAN: ("mean of the tokens' hidden states", "hidden.mean(dim=0)"),
@@ -125,7 +126,7 @@ def write_script(
 
 def _task_facts(read: Read, model: ModelSpec, tokenizer: Any) -> dict[str, Any]:
     """Return what the script says of the task: its rows, how they are read, and the head."""
-    row, (pooling, pooled) = _ROWS[type(read.task.format)], _POOLED[read.framing.pooling]
+    row, (pooling, pooled) = ROWS[type(read.task.format)], _POOLED[read.framing.pooling]
     causal = reading_of(model, tokenizer, read.framing, read.max_length).causal
     task_format: Any = read.head.format if read.head is not None else read.task.format
     return {
@@ -138,7 +139,7 @@ def _task_facts(read: Read, model: ModelSpec, tokenizer: Any) -> dict[str, Any]:
         "layer": read.framing.layer,
         "pooling": pooling,
         "pooled": pooled,
-        "labels": repr(list(getattr(task_format, "labels", ()))) if hasattr(task_format, "labels") else "",
+        "labels": repr(list(task_format.labels)) if task_format.labels else "",
         "answer_tokens": getattr(task_format, "answer_tokens", 0),
         "has_head": read.head is not None,
         "null": -1 if causal else 0,

@@ -42,7 +42,7 @@ def write_with_head(
     """
     names, words = _names(backbone.network, tokenizer), isinstance(head.format, Tagging)
     write_tokenizer(tokenizer, TextReading(framing.prefix, max_length, names, words), folder)
-    labels: tuple[str, ...] = getattr(head.format, "labels", ())
+    labels = head.format.labels
     if labels:
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: number for number, label in enumerate(labels)}

@@ -95,8 +95,8 @@ def _shapes(tensors: Mapping[str, Tensor]) -> str:
 
 def for_labels(head: TrainedHead, task_format: TaskFormat) -> nn.Module:
     """The head with its rows in the order of a task's labels (the sets agree: planning has checked)."""
-    ours: tuple[str, ...] = getattr(task_format, "labels", ())
-    theirs: tuple[str, ...] = getattr(head.format, "labels", ())
+    ours = task_format.labels
+    theirs = head.format.labels
     if ours != theirs:
         rows = [theirs.index(label) for label in ours]
         head.module.load_state_dict({name: tensor[rows] for name, tensor in head.module.state_dict().items()})

@@ -1,45 +1,16 @@
 """One class alone: predictions or golds that are all the same, whose score says nothing of what a model has learned."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from adaptx.metrics.squad_v2 import NO_ANSWER_THRESHOLD
-from adaptx.specs import Bitext, Classification, MultipleChoice, QuestionAnswering, Retrieval, Tagging, TaskFormat
-
-NO_ANSWER = "no answer"
-
-
-def _label(label: str) -> list[str]:
-    return [label or "no label"]
-
-
-def _answer(answer: Any) -> list[str]:
-    """Return [class] of a prediction (a text, perhaps with the probability of no answer) or of gold answers."""
-    if isinstance(answer, list):
-        text = answer[0] if answer else ""
-    elif isinstance(answer, dict):
-        text = "" if answer["no_answer"] > NO_ANSWER_THRESHOLD else answer["text"]
-    else:
-        text = answer
-    return [repr(text) if text.strip() else NO_ANSWER]
-
-
-CLASSES: dict[type[TaskFormat], Callable[[Any], list[str]]] = {
-    Classification: _label,
-    MultipleChoice: lambda place: [f"choice {place + 1}"],
-    Tagging: lambda tags: tags,
-    QuestionAnswering: _answer,
-    Retrieval: lambda names: [f"candidate {names[0]}"] if names else [],
-    Bitext: lambda place: [f"candidate {place}"],
-}
-"""Format -> a function that names the classes of one prediction or gold. Others have none."""
+from adaptx.specs import TaskFormat
 
 
 def only_class(task_format: TaskFormat, values: Sequence[Any]) -> str | None:
     """The class that all predictions or golds are of; None where there are several, or fewer than two values."""
-    classes = CLASSES.get(type(task_format))
-    if classes is None or len(values) < 2:
+    if len(values) < 2:
         return None
+    classes = task_format.classes
     first = next((name for value in values for name in classes(value)), None)
     return first if all(name == first for value in values for name in classes(value)) else None
 

@@ -6,11 +6,9 @@ from typing import NamedTuple, TypedDict
 from adaptx.metrics.answers import AnswerScore, exact_match, normalise, overlap_f1
 from adaptx.metrics.answers import Normaliser as _Normaliser
 from adaptx.metrics.metric import Floats, Metric, check_lengths, mean, one_each
+from adaptx.specs.formats.question_answering import NO_ANSWER_THRESHOLD
 
 SOURCE = "SQuAD evaluate-v2.0.py (Rajpurkar et al. 2018, arXiv:1806.03822)"
-# The official script's default is 1.0, which never takes an answer back. Ours is the point where no answer is likelier
-# than any, so that no labelled rows are needed to choose it.
-NO_ANSWER_THRESHOLD = 0.5
 
 
 class Answer(TypedDict):

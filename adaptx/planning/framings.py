@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from adaptx.planning.lineage import HEADLESS, head_of, reader, task_used
-from adaptx.specs import Evaluate, Framing, Merge, ModelSpec, ModuleStage, Retrieval, Task, Text, Train
+from adaptx.planning.lineage import head_of, reader, task_used
+from adaptx.specs import Evaluate, Framing, Merge, ModelSpec, ModuleStage, Task, Text, Train
 
 
 def training_framing(train: Train, task: Task) -> Framing:
@@ -17,7 +17,7 @@ def training_framing(train: Train, task: Task) -> Framing:
     """
     if (given := train.framing_of(task)) is not None:
         return given.with_end(taught=True) if isinstance(given, Text) else given
-    if isinstance(task.format, Retrieval):
+    if task.format.embeds:
         return replace(train.model.embedding, layer=None, centred=False)
     return train.model.framing
 
@@ -53,4 +53,4 @@ def read_in(framing: Framing, languages: Iterable[str]) -> Framing:
 
 def has_head(train: Train, task: Task) -> bool:
     """Whether a training leaves a head for one of its tasks: text is answered by the checkpoint's own scores."""
-    return not isinstance(task.format, HEADLESS) and not isinstance(training_framing(train, task), Text)
+    return not task.format.embeds and not isinstance(training_framing(train, task), Text)

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 
 from adaptx.errors import UserError
 from adaptx.specs import (
-    Bitext,
-    BitextMining,
-    Classification,
     Evaluate,
     Fuse,
     KeptHeadOf,
@@ -27,15 +24,11 @@ from adaptx.specs import (
     Retrieval,
     Sequential,
     Stack,
-    Tagging,
     Task,
     TaskFormat,
     Text,
     Train,
 )
-
-HEADLESS = (Retrieval, Bitext, BitextMining)
-"""Formats that embed texts and need no head."""
 
 
 @dataclass(frozen=True)
@@ -106,11 +99,7 @@ def reader(model: ModuleStage) -> Train:
 
 def serves(earlier: TaskFormat, later: TaskFormat) -> bool:
     """Whether a head trained for one format answers another: the same kind, and label sets with the same names."""
-    match earlier, later:
-        case (Classification(ours), Classification(theirs)) | (Tagging(ours), Tagging(theirs)):
-            return set(ours) == set(theirs)
-        case _:
-            return type(earlier) is type(later) and not isinstance(later, HEADLESS)
+    return type(earlier) is type(later) and not later.embeds and set(earlier.labels) == set(later.labels)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -141,7 +130,7 @@ def head_task(evaluate: Evaluate) -> Task | None:
     """The trained task whose head, or whose way of asking for the answer as text, an evaluation uses; None where it
     needs none, or brings its own prompt.
     """
-    if isinstance(evaluate.task.format, HEADLESS) or isinstance(evaluate.model, ModelSpec):
+    if evaluate.task.format.embeds or isinstance(evaluate.model, ModelSpec):
         return None
     if isinstance(evaluate.framing, Text):
         return None

@@ -6,10 +6,9 @@ from adaptx.catalog.models import FAMILIES
 from adaptx.catalog.reading import framing_refusal, places_refusal
 from adaptx.errors import UserError
 from adaptx.metrics import METRICS
-from adaptx.metrics.tag_schemes import scheme_fault
 from adaptx.metrics.tagging import SPAN_METRICS
 from adaptx.planning.framings import evaluation_framing, search_framing, training_framing
-from adaptx.planning.lineage import HEADLESS, head_of, lineage, reader
+from adaptx.planning.lineage import head_of, lineage, reader
 from adaptx.planning.naming import path_of_tasks
 from adaptx.planning.support_merges import merge_refusal
 from adaptx.planning.support_methods import (
@@ -23,70 +22,28 @@ from adaptx.planning.support_methods import (
 from adaptx.planning.support_text import text_refusal
 from adaptx.specs import (
     Best,
-    Bitext,
-    BitextMining,
-    Classification,
     Evaluate,
     Framing,
     Fuse,
     KeptHead,
-    MaskedLanguageModel,
     Merge,
     Merged,
-    ModelFamily,
     ModelSpec,
     ModuleStage,
-    MultipleChoice,
     NoHead,
     Published,
     QuestionAnswering,
-    Retrieval,
     Rows,
     Sequential,
-    SpanCorruption,
     Stage,
     Tagging,
     Task,
-    TaskFormat,
     Text,
     Train,
 )
 from adaptx.specs.merge import searched
 from adaptx.specs.near import near
-
-MASKED_REFUSED: dict[ModelFamily, str] = {
-    ModelFamily.ENCODER_DECODER: "an encoder-decoder has no head that fills in masks; take an encoder",
-    ModelFamily.DECODER: "a decoder has no mask token, and its tokens see nothing behind them; take an encoder",
-}
-"""Family -> why masked language modelling has no meaning there."""
-
-
-FORMATS_TRAINED = (
-    Classification,
-    MultipleChoice,
-    Tagging,
-    QuestionAnswering,
-    Retrieval,
-    MaskedLanguageModel,
-    SpanCorruption,
-)
-FORMATS_WITHOUT_HEAD = HEADLESS
-
-METRICS_OF: dict[type[TaskFormat], tuple[str, ...]] = {
-    Bitext: ("accuracy",),
-    BitextMining: ("mining_f1", "mining_precision", "mining_recall"),
-    Classification: ("accuracy",),
-    MaskedLanguageModel: ("masked_accuracy",),
-    MultipleChoice: ("accuracy",),
-    QuestionAnswering: ("f1", "exact_match", "mlqa_f1", "mlqa_exact_match"),
-    Retrieval: ("map_at_20", "mewslix_map_at_20"),
-    SpanCorruption: ("masked_accuracy",),
-    Tagging: ("entity_f1", "tag_f1", "token_accuracy"),
-}
-"""Format -> metrics that score its predictions."""
-
-METRICS_WITH_NO_ANSWER = ("squad_v2_f1", "squad_v2_exact_match")
-"""Those of question answering where some questions have no answer."""
+from adaptx.specs.tag_schemes import scheme_fault
 
 
 def refusal(stage: Stage) -> str | None:
@@ -111,7 +68,7 @@ def _search_refusal(merge: Merge) -> str | None:
         reason = text_refusal(merge.model, search.task, framing, search.task.development)
         if reason is not None:
             return f"{name}: {reason}"
-    elif not isinstance(search.task.format, FORMATS_WITHOUT_HEAD):
+    elif not search.task.format.embeds:
         reason = head_unfit(merge, search.task)
         if reason is not None:
             return f"{name}: the merged head {reason}"
@@ -122,7 +79,7 @@ def _search_refusal(merge: Merge) -> str | None:
 def _train_refusal(train: Train) -> str | None:
     name = f"{type(train.method).__name__} on {train.task.name}"
     for task in train.tasks:
-        if not isinstance(task.format, FORMATS_TRAINED):
+        if not task.format.is_trained:
             return f"{name}: {task.name}, a {type(task.format).__name__} task, is evaluated, not trained on"
         if not task.train:
             return f"{name}: {task.name} has no training rows"
@@ -203,7 +160,7 @@ def _head_refusal(train: Train, name: str) -> str | None:
 
 def head_unfit(stage: ModuleStage, task: Task) -> str | None:
     """Why no head of `earlier` can serve `task`, or None. Label sets agree when their names do."""
-    if isinstance(task.format, FORMATS_WITHOUT_HEAD):
+    if task.format.embeds:
         return f"needs a task with a head, and {task.name} has none"
     if isinstance(stage, Merge) and isinstance(stage.head, NoHead):
         return "is not there: it was merged with NoHead(); use KeptHeadOf(place) or AveragedHeads()"
@@ -218,7 +175,7 @@ def head_unfit(stage: ModuleStage, task: Task) -> str | None:
         return f"is not decided: {error}"
     kind = type(task.format)
     alike = [trained for trained in earlier.tasks if isinstance(trained.format, kind)]
-    labelled = [(t.name, getattr(t.format, "labels", ())) for t in (*alike, task)]
+    labelled = [(t.name, t.format.labels) for t in (*alike, task)]
     if alike and labelled[0][1]:
         return "needs equal label sets: " + "; ".join(f"{name} has {', '.join(labels)}" for name, labels in labelled)
     trained = ", ".join(f"{t.name} ({type(t.format).__name__})" for t in earlier.tasks)
@@ -228,8 +185,8 @@ def head_unfit(stage: ModuleStage, task: Task) -> str | None:
 def _evaluate_refusal(evaluate: Evaluate) -> str | None:
     task = evaluate.task
     name = f"evaluation of {task.name} in {evaluate.language}"
-    if isinstance(task.format, FORMATS_WITHOUT_HEAD) or _asked_as_text(evaluate):
-        if isinstance(task.format, Retrieval) and not task.pool:
+    if task.format.embeds or _asked_as_text(evaluate):
+        if task.format.ranks_pool and not task.pool:
             return f"{name}: retrieval ranks a pool of candidates; name it with Task(pool=...)"
         reason, framing = _model_refusal(evaluate.checkpoint), evaluation_framing(evaluate)
         reason = reason or _reading_refusal(evaluate.checkpoint, task, framing, [task.rows_in(evaluate.language)])
@@ -273,10 +230,8 @@ def _reading_refusal(model: ModelSpec, task: Task, framing: Framing, sets: Seque
     """Why a model of that family has no such task, or cannot be read that way for these rows of it; or None."""
     if isinstance(framing, Text):
         return text_refusal(model, task, framing, sets)
-    if isinstance(task.format, SpanCorruption):
-        return f"{task.name}: spans are written as text: give Train(framing=Text(Prompt('{{text}}'), Generate()))"
-    if isinstance(task.format, MaskedLanguageModel) and model.family in MASKED_REFUSED:
-        return f"{task.name} on {model.hub_id}: {MASKED_REFUSED[model.family]}"
+    if model.family in task.format.hidden_refused:
+        return f"{task.name} on {model.hub_id}: {task.format.hidden_refused[model.family]}"
     model_type = model.shape.model_type if model.shape is not None else None
     reason = framing_refusal(model.family, model_type, framing) or places_refusal(model.shape, task.format)
     return f"{model.hub_id}: {reason}" if reason else None
@@ -284,8 +239,7 @@ def _reading_refusal(model: ModelSpec, task: Task, framing: Framing, sets: Seque
 
 def _metric_refusal(task: Task, language: str | None = None) -> str | None:
     """Why one of a task's metrics is unknown, does not score its format, or not that language; or None."""
-    unanswerable = isinstance(task.format, QuestionAnswering) and task.format.unanswerable
-    fitting = METRICS_WITH_NO_ANSWER if unanswerable else METRICS_OF[type(task.format)]
+    fitting = task.format.metrics
     for name in task.metrics:
         if name not in METRICS:
             return f"unknown metric {name!r}; near: {near(name, METRICS)}"

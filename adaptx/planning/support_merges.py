@@ -1,7 +1,7 @@
 """Which merges are refused, and why: plain values and checks of one stage, like `adaptx.planning.support`."""
 
 from adaptx.errors import UserError
-from adaptx.planning.lineage import HEADLESS, lineage, reader, serves
+from adaptx.planning.lineage import lineage, reader, serves
 from adaptx.specs import (
     AveragedHeads,
     Fuse,
@@ -53,7 +53,7 @@ def _head_refusal(merge: Merge) -> str | None:
             return None
         case KeptHeadOf(place):
             kept = merge.stages[place]
-            if all(isinstance(task.format, HEADLESS) for task in kept.tasks):
+            if all(task.format.embeds for task in kept.tasks):
                 return f"{merge.head}: {kept.task.name} was trained without a head; use head=NoHead()"
             return None
         case AveragedHeads():
@@ -63,7 +63,7 @@ def _head_refusal(merge: Merge) -> str | None:
 def _averaging_refusal(merge: Merge) -> str | None:
     first = merge.stages[0]
     for stage in merge.stages:
-        if any(isinstance(task.format, HEADLESS) for task in stage.tasks):
+        if any(task.format.embeds for task in stage.tasks):
             return f"AveragedHeads(): {stage.task.name} was trained without a head; use NoHead() or KeptHeadOf(place)"
         if not _share_heads(first, stage):
             return (
@@ -90,7 +90,7 @@ def _search_refusal(merge: Merge, search: Searched) -> str | None:
     task = search.task
     if not task.development:
         return f"Searched({task.name}) scores development rows, which {task.name} has not; give weights"
-    if isinstance(task.format, HEADLESS):
+    if task.format.embeds:
         return _headless_search_refusal(merge, task)
     if isinstance(merge.head, NoHead):
         return f"Searched({task.name}) needs a head to score with; use KeptHeadOf(place) or AveragedHeads()"

@@ -2,52 +2,8 @@
 
 from collections.abc import Sequence
 
-from adaptx.specs import (
-    Bitext,
-    BitextMining,
-    Classification,
-    Generate,
-    MaskedLanguageModel,
-    ModelFamily,
-    ModelSpec,
-    MultipleChoice,
-    Prompt,
-    QuestionAnswering,
-    Rank,
-    Retrieval,
-    Rows,
-    SpanCorruption,
-    Tagging,
-    Task,
-    TaskFormat,
-    Text,
-)
-
-ROLES: dict[type[TaskFormat], tuple[str, ...]] = {
-    Classification: ("text", "pair"),
-    MultipleChoice: ("text", "question"),
-    QuestionAnswering: ("question", "context"),
-    SpanCorruption: ("text",),
-    Tagging: ("tokens",),
-}
-"""Format -> the roles that a prompt can show; these formats have a text framing."""
-
-FORMATS_REFUSED: dict[type[TaskFormat], str] = {
-    Bitext: "sentences are compared as vectors, and an answer is no vector",
-    BitextMining: "sentences are compared as vectors, and an answer is no vector",
-    MaskedLanguageModel: "masked words are filled in by a head of encoders",
-    Retrieval: "queries and candidates are compared as vectors, and an answer is no vector",
-}
-"""Format -> why it has no text framing."""
-
-DECISIONS: dict[type[TaskFormat], tuple[type[Rank | Generate], ...]] = {
-    Classification: (Rank, Generate),
-    MultipleChoice: (Rank,),
-    QuestionAnswering: (Generate,),
-    SpanCorruption: (Generate,),
-    Tagging: (Generate,),
-}
-"""Format -> how its answers can be taken. Tags are generated, each among the words of the labels alone."""
+from adaptx.specs import ModelFamily, ModelSpec, Prompt, Rows, Task, TaskFormat, Text
+from adaptx.specs.formats.facts import AsText, NotAsText
 
 ARCHITECTURES_REFUSED: dict[str, str] = {
     "mbart": "mBART begins an answer with the token of a language, which a prompt does not name",
@@ -57,23 +13,23 @@ ARCHITECTURES_REFUSED: dict[str, str] = {
 
 def text_refusal(model: ModelSpec, task: Task, text: Text, sets: Sequence[Rows]) -> str | None:
     """Why a checkpoint cannot be asked for these rows of a task as text, or None."""
-    kind = type(task.format)
-    if kind in FORMATS_REFUSED:
-        return f"{task.name}, a {kind.__name__} task, has no text framing: {FORMATS_REFUSED[kind]}; use Hidden(...)"
+    kind, asked = type(task.format), task.format.as_text
+    if isinstance(asked, NotAsText):
+        return f"{task.name}, a {kind.__name__} task, has no text framing: {asked.reason}; use Hidden(...)"
     if model.family is ModelFamily.ENCODER:
         return f"{model.hub_id} is an encoder, which writes no text; use Hidden(...), or a decoder or encoder-decoder"
-    if kind is SpanCorruption and model.family is ModelFamily.DECODER:
-        return f"{model.hub_id} is a decoder: dropped spans are written by the decoder of an encoder-decoder (T5's kin)"
+    if model.family in asked.refused:
+        return f"{model.hub_id} is a {model.family.value}: {asked.refused[model.family]}"
     model_type = model.shape.model_type if model.shape is not None else None
     if model_type in ARCHITECTURES_REFUSED:
         return f"{model.hub_id}: {ARCHITECTURES_REFUSED[model_type]}; use Hidden(...)"
-    if type(text.decision) not in DECISIONS[kind]:
-        fitting = " or ".join(f"{decision.__name__}()" for decision in DECISIONS[kind])
+    if type(text.decision) not in asked.decisions:
+        fitting = " or ".join(f"{decision.__name__}()" for decision in asked.decisions)
         return f"answers of a {kind.__name__} task are taken by {fitting}: give Text(decision=...) that"
     languages = dict.fromkeys(rows.language for rows in sets)
     for prompt in dict.fromkeys(text.prompt.in_language(language) for language in languages):
         behind = model.family is ModelFamily.DECODER and not text.chat
-        if (reason := _prompt_refusal(prompt, task.format, behind)) is not None:
+        if (reason := _prompt_refusal(prompt, task.format, asked, behind)) is not None:
             return f"the prompt {prompt.template!r} {reason}"
     shown = {role for prompt in (text.prompt.in_language(rows.language) for rows in sets) for role in prompt.roles}
     for rows in sets:
@@ -83,13 +39,13 @@ def text_refusal(model: ModelSpec, task: Task, text: Text, sets: Sequence[Rows])
     return None
 
 
-def _prompt_refusal(prompt: Prompt, task_format: TaskFormat, behind: bool) -> str | None:
+def _prompt_refusal(prompt: Prompt, task_format: TaskFormat, asked: AsText, behind: bool) -> str | None:
     """behind: the answer follows in the same row."""
-    known = ROLES[type(task_format)]
+    known = asked.roles
     unknown = [role for role in prompt.roles if role not in known]
     if unknown:
         return f"shows {', '.join(unknown)}; rows of a {type(task_format).__name__} task have {', '.join(known)}"
-    labels: tuple[str, ...] = getattr(task_format, "labels", ())
+    labels = task_format.labels
     if prompt.answers and labels:
         words = dict(prompt.answers)
         bare = [label for label in labels if label not in words]

@@ -6,7 +6,7 @@ from adaptx.catalog.published_results import MT5_ZERO_SHOT, PHANG_2020
 from adaptx.catalog.tasks import TASKS
 from adaptx.planning.identity import inputs_read
 from adaptx.planning.plan import Plan
-from adaptx.specs import Evaluate, Last, Merge, Recipe, Retrieval, Rows, Task, Train
+from adaptx.specs import Evaluate, Last, Merge, Recipe, Rows, Task, Train
 from adaptx.specs.merge import searched
 
 
@@ -76,7 +76,7 @@ def _lines(task: Task, read: set[Rows], trainings: list[Train]) -> Iterator[str]
     if left:
         shown = ", ".join(left[:8]) + (", ..." if len(left) > 8 else "")
         yield f"the evaluation rows of {task.name} in {shown}; Evaluate(model, task, language) would"
-    if task.pool and not isinstance(task.format, Retrieval):
+    if task.pool and not task.format.ranks_pool:
         yield f"the pool of {task.name}; only a Retrieval task ranks candidates"
     if task.translated and not any(rows in read for rows in task.translated):
         yield f"the translated rows of {task.name}; task.with_translated() trains on them"

@@ -2,7 +2,7 @@
 
 from adaptx.catalog.language_facts import same_language
 from adaptx.planning.naming import merges, path
-from adaptx.specs import Classification, Evaluate, Tagging, TaskFormat
+from adaptx.specs import Evaluate, TaskFormat
 from adaptx.specs.merge import searched
 
 
@@ -31,8 +31,4 @@ def source_languages(evaluate: Evaluate) -> frozenset[str]:
 
 def alike(one: TaskFormat, other: TaskFormat) -> bool:
     """Whether two formats ask for the same: equal label sets where there are labels, else the same type."""
-    match one, other:
-        case (Classification(ours), Classification(theirs)) | (Tagging(ours), Tagging(theirs)):
-            return set(ours) == set(theirs)
-        case _:
-            return type(one) is type(other)
+    return type(one) is type(other) and set(one.labels) == set(other.labels)

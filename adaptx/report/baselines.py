@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from adaptx.planning.framings import evaluation_framing
 from adaptx.planning.identity import evaluation_precision
 from adaptx.planning.naming import UNTRAINED, trained_on
-from adaptx.planning.support import FORMATS_WITHOUT_HEAD
 from adaptx.report.measured import Variant
 from adaptx.specs import Evaluate, ModelSpec, Pretrained, Task, Train
 
@@ -57,7 +56,7 @@ def _fits(variant: Variant, baseline: Variant) -> bool:
     ours, theirs = variant.factors, baseline.factors
     if ours.model != theirs.model:
         return False
-    if isinstance(variant.task.format, FORMATS_WITHOUT_HEAD) and ours.target == UNTRAINED:
+    if variant.task.format.embeds and ours.target == UNTRAINED:
         return theirs.target == UNTRAINED and _reading(variant.evaluate) == _reading(baseline.evaluate)
     return (ours.method, ours.seed) == (theirs.method, theirs.seed) and theirs.target != UNTRAINED
 

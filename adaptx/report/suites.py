@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from adaptx.planning.naming import UNTRAINED, intermediate_name
-from adaptx.planning.support import FORMATS_WITHOUT_HEAD
 from adaptx.report.baselines import is_baseline
 from adaptx.report.measured import Measurements, Variant
 from adaptx.report.scored_as import how_scored
@@ -61,7 +60,7 @@ def suite_rows(suite: Suite, measurements: Measurements) -> list[SuiteRow]:
         keys = [_key(seeds[0]) for seeds in by_label.values()]
         for seeds in by_label.values():
             first, is_alone = seeds[0], keys.count(_key(seeds[0])) == 1
-            if isinstance(task.format, FORMATS_WITHOUT_HEAD) and first.factors.target == UNTRAINED:
+            if task.format.embeds and first.factors.target == UNTRAINED:
                 headless.append((task, seeds, is_alone))
             else:
                 _put(_row(rows, first, is_alone), task, seeds)

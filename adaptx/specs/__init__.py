@@ -1,19 +1,8 @@
 """The frozen dataclasses a recipe is written in."""
 
+from adaptx.specs import formats
 from adaptx.specs.evaluations import evaluations
-from adaptx.specs.formats import (
-    Bitext,
-    BitextMining,
-    CandidateText,
-    Classification,
-    MaskedLanguageModel,
-    MultipleChoice,
-    QuestionAnswering,
-    Retrieval,
-    SpanCorruption,
-    Tagging,
-    TaskFormat,
-)
+from adaptx.specs.formats import *  # noqa: F403
 from adaptx.specs.merge import (
     AveragedHeads,
     Dare,
@@ -63,11 +52,7 @@ __all__ = [
     "Attention",
     "AveragedHeads",
     "Best",
-    "Bitext",
-    "BitextMining",
     "Bottleneck",
-    "CandidateText",
-    "Classification",
     "Dare",
     "Decision",
     "Evaluate",
@@ -87,7 +72,6 @@ __all__ = [
     "Lora",
     "LoraHub",
     "MagnitudePruning",
-    "MaskedLanguageModel",
     "Merge",
     "MergeRule",
     "Merged",
@@ -98,7 +82,6 @@ __all__ = [
     "ModelSpec",
     "ModuleSource",
     "ModuleStage",
-    "MultipleChoice",
     "NewHead",
     "NoHead",
     "Normalisation",
@@ -110,11 +93,9 @@ __all__ = [
     "Published",
     "PublishedScore",
     "Quantisation",
-    "QuestionAnswering",
     "Rank",
     "Recipe",
     "Resources",
-    "Retrieval",
     "Rows",
     "Sampling",
     "Schedule",
@@ -122,16 +103,13 @@ __all__ = [
     "Seen",
     "Sequential",
     "Shape",
-    "SpanCorruption",
     "Stack",
     "Stage",
     "Start",
     "Suite",
     "SvdRank",
-    "Tagging",
     "Task",
     "TaskArithmetic",
-    "TaskFormat",
     "Temperature",
     "Text",
     "Ties",
@@ -141,3 +119,4 @@ __all__ = [
     "Weighted",
     "evaluations",
 ]
+__all__ += formats.__all__

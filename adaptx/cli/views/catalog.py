@@ -21,7 +21,7 @@ def task_json(task: Task) -> dict[str, Any]:
     return {
         "name": task.name,
         "format": type(task.format).__name__,
-        "labels": list(getattr(task.format, "labels", ())),
+        "labels": list(task.format.labels),
         "kind": task.kind,
         "metrics": list(task.metrics),
         "train": [_rows_json(rows) for rows in task.train],
@@ -56,7 +56,7 @@ def show_tasks(tasks: list[Task], console: Console) -> None:
 
 def show_task(task: Task, console: Console) -> None:
     console.print(f"[bold]{task.name}[/bold]: {task.description}")
-    labels = ", ".join(getattr(task.format, "labels", ()))
+    labels = ", ".join(task.format.labels)
     for name, value in (
         ("format", type(task.format).__name__ + (f" ({labels})" if labels else "")),
         ("metrics", ", ".join(task.metrics)),

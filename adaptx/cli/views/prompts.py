@@ -1,14 +1,14 @@
 """The catalog's prompts as a table and as JSON."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from adaptx.planning.support_text import ROLES
-from adaptx.specs import Prompt
+from adaptx.specs import Prompt, TaskFormat
+from adaptx.specs.formats.facts import AsText
 
 
 def prompt_json(name: str, prompt: Prompt) -> dict[str, Any]:
@@ -33,5 +33,7 @@ def show_prompts(prompts: Mapping[str, Prompt], console: Console) -> None:
 
 
 def formats_of(prompt: Prompt) -> list[str]:
-    """Formats whose rows have the roles that it shows."""
-    return [kind.__name__ for kind, roles in ROLES.items() if set(prompt.roles) <= set(roles)]
+    """Return the names of the formats whose prompts can show all roles of this one."""
+    formats: tuple[type[TaskFormat], ...] = get_args(TaskFormat)
+    asked = ((kind.__name__, kind.as_text) for kind in formats)
+    return sorted(name for name, how in asked if isinstance(how, AsText) and set(prompt.roles) <= set(how.roles))

@@ -8,8 +8,8 @@ from adaptx.metrics.cases.accuracy import accuracy, unequal
 from adaptx.metrics.cases.case import Node
 from adaptx.metrics.cases.scorer import Scorer, attempt, stopped
 from adaptx.metrics.official import OfficialStop
-from adaptx.metrics.tag_schemes import foreign_scheme
 from adaptx.metrics.tagging import Sentences, SplitTag, corpus_entities, split_tag_0_0_12, split_tag_1_2_2
+from adaptx.specs.tag_schemes import foreign_scheme
 
 
 def _tagging(inputs: Node) -> dict[str, Any]:

@@ -1,0 +1,101 @@
+"""Translations found among sentences: aligned sets, and lists without alignment."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from adaptx.specs.checked import spec
+from adaptx.specs.formats.facts import AsText, NotAsText, Roles, Row
+from adaptx.specs.formats.rows import is_whole, no_text, no_texts
+from adaptx.specs.model import ModelFamily
+from adaptx.specs.ranges import Count, Within
+
+_VECTORS = NotAsText("sentences are compared as vectors, and an answer is no vector")
+
+
+@spec
+class Bitext:
+    """Nearest neighbour among sentence embeddings, by cosine. Roles: `query` and `candidate`, aligned by row.
+
+    Each query's gold is the candidate of its own row; all candidates of the set are ranked.
+    """
+
+    labels: ClassVar[tuple[str, ...]] = ()
+    row_kinds: ClassVar[tuple[Roles, ...]] = (Roles(("query", "candidate")),)
+    text_roles: ClassVar[tuple[str, ...]] = ("query", "candidate")
+    list_roles: ClassVar[tuple[str, ...]] = ()
+    gold_roles: ClassVar[tuple[str, ...]] = ()
+    shared_roles: ClassVar[tuple[str, ...]] = ()
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
+    default_metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
+    is_trained: ClassVar[bool] = False
+    embeds: ClassVar[bool] = True
+    ranks_pool: ClassVar[bool] = False
+    needs_places: ClassVar[bool] = False
+    texts_per_row: ClassVar[int] = 2
+    sequences_per_item: ClassVar[int] = 2
+    as_text: ClassVar[AsText | NotAsText] = _VECTORS
+    hidden_refused: ClassVar[Mapping[ModelFamily, str]] = {}
+
+    def roles_in(self, use: str, passages: bool) -> Roles:  # noqa: ARG002
+        return self.row_kinds[0]
+
+    def fault(self, row: Row) -> str | None:
+        return no_text(row, *self.text_roles)
+
+    def classes(self, answer: Any) -> list[str]:
+        return [f"candidate {answer}"]
+
+
+@spec
+class BitextMining:
+    """Which sentences of two lists translate one another, by ratio margin (Artetxe and Schwenk 2019, arXiv:1811.01136).
+
+    Roles: `source`, `target` (lists of sentences) and `gold` (pairs of numbers that count from 1), in one row.
+    A pair is mined where its margin over the mean of `neighbours` nearest neighbours exceeds a threshold. The
+    threshold is chosen on development sentences: every `development_every`-th gold pair, and as many of the other
+    sentences of each side; what is scored are the others.
+    """
+
+    neighbours: Count = 4
+    development_every: Annotated[int, Within(least=2)] = 5
+
+    labels: ClassVar[tuple[str, ...]] = ()
+    row_kinds: ClassVar[tuple[Roles, ...]] = (Roles(("source", "target", "gold")),)
+    text_roles: ClassVar[tuple[str, ...]] = ()
+    list_roles: ClassVar[tuple[str, ...]] = ("source", "target", "gold")
+    gold_roles: ClassVar[tuple[str, ...]] = ("gold",)
+    shared_roles: ClassVar[tuple[str, ...]] = ()
+    metrics: ClassVar[tuple[str, ...]] = ("mining_f1", "mining_precision", "mining_recall")
+    default_metrics: ClassVar[tuple[str, ...]] = ("mining_f1",)
+    is_trained: ClassVar[bool] = False
+    embeds: ClassVar[bool] = True
+    ranks_pool: ClassVar[bool] = False
+    needs_places: ClassVar[bool] = False
+    texts_per_row: ClassVar[int] = 2
+    sequences_per_item: ClassVar[int] = 2
+    as_text: ClassVar[AsText | NotAsText] = _VECTORS
+    hidden_refused: ClassVar[Mapping[ModelFamily, str]] = {}
+
+    def roles_in(self, use: str, passages: bool) -> Roles:  # noqa: ARG002
+        return self.row_kinds[0]
+
+    def fault(self, row: Row) -> str | None:
+        fault = no_texts(row, "source", "target")
+        if fault is not None:
+            return fault
+        sizes = len(row["source"]), len(row["target"])
+        if not all(sizes):
+            return f"there are {sizes[0]} source and {sizes[1]} target sentences; mining needs both"
+        if "gold" not in row:
+            return None
+        for pair in row["gold"] if isinstance(row["gold"], list) else [row["gold"]]:  # pyright: ignore[reportUnknownVariableType]
+            fits = isinstance(pair, list) and len(pair) == 2 and all(is_whole(number) for number in pair)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+            if not fits or not (0 < pair[0] <= sizes[0] and 0 < pair[1] <= sizes[1]):
+                return (
+                    f"gold pair {pair!r} is not [number of a source sentence, number of a target sentence], counted "
+                    f"from 1 to {sizes[0]} and {sizes[1]}"
+                )
+        return None
+
+    def classes(self, answer: Any) -> list[str]:  # noqa: ARG002
+        return []

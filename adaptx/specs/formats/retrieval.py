@@ -1,0 +1,82 @@
+"""Dual-encoder retrieval."""
+
+import enum
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from adaptx.specs.checked import spec
+from adaptx.specs.formats.facts import AsText, NotAsText, Roles, Row
+from adaptx.specs.formats.rows import no_text, no_texts
+from adaptx.specs.model import ModelFamily
+from adaptx.specs.ranges import Positive
+
+
+class CandidateText(enum.Enum):
+    """How a candidate that has a context is read."""
+
+    PAIR = "a pair of texts"
+    JOINED = "one text, the context right behind the candidate"
+
+
+_PAIRS = Roles(("query", "candidate"), ("candidate_context",))
+_PASSAGES = Roles(("query", "passage", "answer_starts"), ("sentence_breaks",))
+_QUERIES = Roles(("query", "gold"))
+_CANDIDATES = Roles(("id", "candidate"), ("candidate_context",))
+_SENTENCES = Roles(("id", "passage", "answer_starts"), ("sentence_breaks",))
+
+
+@spec
+class Retrieval:
+    """Dual-encoder retrieval: a query's right candidates are found among the task's pool by cosine.
+
+    Roles of training rows: `query` and `candidate`, optionally `candidate_context`; or `query`, `passage` and
+    `answer_starts`, where the candidate is the passage's sentence that holds the answer, with the passage as its
+    context. Roles of evaluation rows: `query` and `gold` (an id). Roles of the pool: `id`, `candidate`, optionally
+    `candidate_context`; or `id`, `passage`, `sentence_breaks`, `answer_starts`: each sentence of a passage is a
+    candidate, right for the ids of the rows whose answer begins in it. Right are all candidates of the query's id.
+
+    Trained by in-batch softmax over cosines divided by `temperature`, over the whole batch.
+
+    trained_as, ranked_as: how candidates with contexts are read in training, and where they are ranked. The defaults
+    are those of XTREME-R's scripts: run_retrieval_qa.py trains on pairs, evaluate_retrieval.py joins sentence and
+    paragraph without a space, line breaks taken out.
+    """
+
+    temperature: Positive = 0.05
+    trained_as: CandidateText = CandidateText.PAIR
+    ranked_as: CandidateText = CandidateText.JOINED
+
+    labels: ClassVar[tuple[str, ...]] = ()
+    row_kinds: ClassVar[tuple[Roles, ...]] = (_PAIRS, _PASSAGES, _QUERIES, _CANDIDATES, _SENTENCES)
+    text_roles: ClassVar[tuple[str, ...]] = ("query", "candidate", "candidate_context", "passage")
+    list_roles: ClassVar[tuple[str, ...]] = ("answers", "answer_starts", "sentence_breaks")
+    gold_roles: ClassVar[tuple[str, ...]] = ("answers", "answer_starts", "gold")
+    shared_roles: ClassVar[tuple[str, ...]] = ("passage", "candidate_context")
+    metrics: ClassVar[tuple[str, ...]] = ("map_at_20", "mewslix_map_at_20")
+    default_metrics: ClassVar[tuple[str, ...]] = ("map_at_20",)
+    is_trained: ClassVar[bool] = True
+    embeds: ClassVar[bool] = True
+    ranks_pool: ClassVar[bool] = True
+    needs_places: ClassVar[bool] = False
+    texts_per_row: ClassVar[int] = 2
+    sequences_per_item: ClassVar[int] = 2
+    as_text: ClassVar[AsText | NotAsText] = NotAsText(
+        "queries and candidates are compared as vectors, and an answer is no vector"
+    )
+    hidden_refused: ClassVar[Mapping[ModelFamily, str]] = {}
+
+    def roles_in(self, use: str, passages: bool) -> Roles:
+        if use == "train":
+            return _PASSAGES if passages else _PAIRS
+        if use == "pool":
+            return _SENTENCES if passages else _CANDIDATES
+        return _QUERIES
+
+    def fault(self, row: Row) -> str | None:
+        fault = no_text(row, "query", "candidate", "candidate_context", "id") or no_texts(row, "gold", "answers")
+        if fault is None and row.get("gold") == []:
+            return "gold is empty; a query has at least one right candidate: leave the row out"
+        return fault
+
+    def classes(self, answer: Any) -> list[str]:
+        return [f"candidate {answer[0]}"] if answer else []

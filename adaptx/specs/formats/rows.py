@@ -1,0 +1,61 @@
+"""What formats ask of the values of a row, with messages that name the role and the remedy."""
+
+import unicodedata
+from typing import Any
+
+from adaptx.errors import UserError
+from adaptx.specs.formats.facts import Row
+from adaptx.specs.kind import shown
+from adaptx.specs.near import plain
+
+
+def no_text(row: Row, *roles: str) -> str | None:
+    """Say which of the roles holds something else than a text."""
+    for role in roles:
+        if role in row and not isinstance(row[role], str):
+            return f"{role} is {row[role]!r}, not a text; correct the row, or leave it out"
+    return None
+
+
+def no_texts(row: Row, *roles: str) -> str | None:
+    """Say which of the roles holds something else than a list of texts."""
+    for role in roles:
+        if role not in row:
+            continue
+        if not isinstance(row[role], list):
+            inner = [name for name in row[role] if "text" in str(name)] if isinstance(row[role], dict) else []
+            within = f"; its texts are the column '{role}.{inner[0]}': name that one with columns=..." if inner else ""
+            return f"{role} is {row[role]!r}, not a list of texts{within}"
+        for place, text in enumerate(row[role]):
+            if not isinstance(text, str):
+                return f"{role}[{place}] is {text!r}, not a text; correct the row, or leave it out"
+    return None
+
+
+def is_whole(value: Any) -> bool:
+    """Return whether a value is a whole number; Python takes True for 1."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def alike(value: Any, labels: tuple[str, ...]) -> str:
+    """Ask, as part of a message, whether the label is meant that looks like the value but for case and spaces."""
+    found = next((label for label in labels if isinstance(value, str) and plain(label) == plain(value)), None)
+    if found is None:
+        return ""
+    if unicodedata.normalize("NFC", value) == unicodedata.normalize("NFC", found):
+        form = "NFC" if unicodedata.is_normalized("NFC", found) else "NFD"
+        return f" (is {found!r} meant? The two differ in Unicode's coding of accents alone: write the file in {form})"
+    return f" (is {found!r} meant?)"
+
+
+def shortened(labels: tuple[str, ...]) -> str:
+    """List at most 40 labels."""
+    return ", ".join(labels[:40]) + (f", ... {len(labels)} in all" if len(labels) > 40 else "")
+
+
+def check_labels(name: str, labels: tuple[str, ...]) -> None:
+    """Refuse a label set that has a label twice, or fewer than two."""
+    twice = [label for place, label in enumerate(labels) if label in labels[:place]]
+    if len(labels) < 2 or twice:
+        cause = f"{twice[0]!r} is there twice" if twice else f"there are {len(labels)}"
+        raise UserError(f"{name}(labels={shown(labels)}): {cause}; name at least two distinct labels")

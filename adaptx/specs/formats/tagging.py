@@ -1,0 +1,92 @@
+"""Tagging of words."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, ClassVar
+
+from adaptx.specs.checked import spec
+from adaptx.specs.formats.facts import AsText, NotAsText, Roles, Row
+from adaptx.specs.formats.rows import alike, check_labels, no_texts, shortened
+from adaptx.specs.model import ModelFamily
+from adaptx.specs.ranges import Word
+from adaptx.specs.tag_schemes import foreign_scheme, marks_spans
+from adaptx.specs.text import Generate
+
+
+@spec
+class Tagging:
+    """One tag a word. Roles: `tokens` and `tags` (lists of one length).
+
+    The first sub-word of a word carries its tag; sentences longer than the model reads are split and rejoined.
+    """
+
+    labels: tuple[Word, ...]
+
+    row_kinds: ClassVar[tuple[Roles, ...]] = (Roles(("tokens", "tags")),)
+    text_roles: ClassVar[tuple[str, ...]] = ()
+    list_roles: ClassVar[tuple[str, ...]] = ("tokens", "tags")
+    gold_roles: ClassVar[tuple[str, ...]] = ("tags",)
+    shared_roles: ClassVar[tuple[str, ...]] = ()
+    metrics: ClassVar[tuple[str, ...]] = ("entity_f1", "tag_f1", "token_accuracy")
+    is_trained: ClassVar[bool] = True
+    embeds: ClassVar[bool] = False
+    ranks_pool: ClassVar[bool] = False
+    needs_places: ClassVar[bool] = True
+    texts_per_row: ClassVar[int] = 1
+    sequences_per_item: ClassVar[int] = 1
+    # Tags are generated, each among the words of the labels alone.
+    as_text: ClassVar[AsText | NotAsText] = AsText(("tokens",), (Generate,))
+    hidden_refused: ClassVar[Mapping[ModelFamily, str]] = {}
+
+    def __post_init__(self) -> None:
+        check_labels("Tagging", self.labels)
+
+    @property
+    def default_metrics(self) -> tuple[str, ...]:
+        """Spans are counted where the tags mark some."""
+        return ("entity_f1", "token_accuracy") if marks_spans(self.labels) else ("token_accuracy",)
+
+    def roles_in(self, use: str, passages: bool) -> Roles:  # noqa: ARG002
+        return self.row_kinds[0]
+
+    def fault(self, row: Row) -> str | None:
+        fault = no_texts(row, "tokens")
+        if fault is not None:
+            return fault
+        tokens: list[str] = row["tokens"]
+        if not tokens:
+            return "it has no tokens; leave the row out"
+        blank = next((place for place, token in enumerate(tokens) if not token.strip()), None)
+        if blank is not None:
+            return f"tokens[{blank}] is {tokens[blank]!r}, which holds no word; leave it and its tag out"
+        return _tags_fault(tokens, row["tags"], self.labels) if "tags" in row else None
+
+    def classes(self, answer: Any) -> list[str]:
+        return answer
+
+
+def _tags_fault(tokens: list[str], tags: Any, labels: tuple[str, ...]) -> str | None:
+    if not isinstance(tags, list) or len(tags) != len(tokens):  # pyright: ignore[reportUnknownArgumentType]
+        count = len(tags) if isinstance(tags, list) else repr(tags)  # pyright: ignore[reportUnknownArgumentType]
+        return f"{len(tokens)} tokens, but tags: {count}; each token has one tag; correct the row"
+    known = _as_set(labels)
+    for place, tag in enumerate(tags):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        if not isinstance(tag, str) or tag not in known:
+            return (
+                f"tags[{place}] is {tag!r} (of {tokens[place]!r}), which is not in the tag set "
+                f"({shortened(labels)}){alike(tag, labels)}; "
+                f"{_scheme(tags) or 'correct the row, or map ids with Rows(label_names=...)'}"
+            )
+    return None
+
+
+def _scheme(tags: list[Any]) -> str | None:
+    """Return the remedy for tags whose scheme differs from the tag set's."""
+    scheme = foreign_scheme([tag for tag in tags if isinstance(tag, str)])
+    return f"the row's tags are {scheme}" if scheme is not None else None
+
+
+@lru_cache
+def _as_set(labels: tuple[str, ...]) -> frozenset[str]:
+    """Category sets of hundreds of tags are searched for every token."""
+    return frozenset(labels)
