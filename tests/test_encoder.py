@@ -116,11 +116,10 @@ def test_sentence_embeddings_of_long_texts_are_cut_to_what_the_checkpoint_reads(
     finished = finished_model(model, shop, "fp32")
     evaluator = make_evaluator(Evaluate(model, tiny.TATOEBA, "xa"), finished, shop, Silent(), "long texts")
     long, short = " ".join(["bafo"] * 300), "bafo"
-    sides = []
-    vectors = evaluator.vectors
-    evaluator.vectors = lambda side: sides.append(side) or vectors(side)
     examples = Examples((0, 1), {"query": [long, short], "candidate": [long, short]})
-    assert evaluator.predict(examples, tiny.TATOEBA, None).predictions == [0, 1]
+    found = evaluator.predict(examples, tiny.TATOEBA, None)
+    assert found.predictions == [0, 1]
+    sides = [one.items.encoded for one in found.inputs.passes]
     assert [side.lengths[0] for side in sides] == [tiny.POSITIONS] * 2
     assert [side.truncated for side in sides] == [1, 1]
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from support import checkpoints, matrix, needs, small_world, tiny
+from support import checkpoints, format_bench, matrix, needs, small_world, tiny
 
 from adaptx.backbones.batching import encode_texts
 from adaptx.data.reading import read_rows
@@ -47,8 +47,8 @@ def answers(stage: Evaluate, model: Finished, shop):
     head = None if used is None else model.heads[head_name(stage.model, used)]
     evaluator = make_evaluator(stage, model, shop, Silent(), "")
     predicted = evaluator.predict(examples, stage.task, head)
-    texts = encode_texts(model.tokenizer, predicted.texts[:6], None, "", 48)
-    return predicted.predictions, predicted.records, evaluator.vectors(texts)
+    texts = encode_texts(model.tokenizer, predicted.inputs.texts[:6], None, "", 48)
+    return predicted.predictions, predicted.records, format_bench.vectors(evaluator, texts)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from adaptx.backbones import vocabulary_loss
 from adaptx.errors import UserError
 from adaptx.formats.heads import load_head, save_heads
 from adaptx.formats.interface import Items
-from adaptx.formats.masked_language_model import MASKED_LANGUAGE_MODEL, draw, items
+from adaptx.formats.masked_language_model import draw, items
 from adaptx.specs import MaskedLanguageModel, Task
 
 FORMAT = MaskedLanguageModel()
@@ -131,13 +131,13 @@ def test_predictions_count_the_right_tokens(benches, architecture):
         # A random network is never right; words are made more likely than the rest of the vocabulary.
         for bias in (head.module.bias, theirs.get_output_embeddings().bias):
             bias[words] += 6
-    found = MASKED_LANGUAGE_MODEL.predict(rows, task, head, bench.evaluator())
+    found = bench.evaluator().predict(rows, task, head)
     drawn = draw(items(rows, task_format, bench.reading), range(4), task_format, bench.reading, 0)
     chosen = iter(reference_logits(theirs, drawn).argmax(dim=-1).tolist())
     wanted = [[sum(next(chosen) == token for token in tokens), len(tokens)] for _, tokens in drawn.targets]
     assert found.predictions == wanted
     assert 0 < sum(right for right, _ in wanted) < sum(count for _, count in wanted)
-    again = MASKED_LANGUAGE_MODEL.predict(rows, task, head, bench.evaluator(format_bench.ONE_ITEM))
+    again = bench.evaluator(format_bench.ONE_ITEM).predict(rows, task, head)
     assert again.predictions == found.predictions
 
 
@@ -205,7 +205,7 @@ def test_a_text_of_unknown_words_alone_has_nothing_to_mask_and_harms_nobody(benc
               for budget in (format_bench.WHOLE, format_bench.ONE_ITEM)]  # fmt: skip
     assert values[0][0] == pytest.approx(values[1][0], abs=1e-5)
     format_bench.close(values[1][1], values[0][1])
-    found = MASKED_LANGUAGE_MODEL.predict(rows, TASK, bench.head(FORMAT), bench.evaluator(format_bench.ONE_ITEM))
+    found = bench.evaluator(format_bench.ONE_ITEM).predict(rows, TASK, bench.head(FORMAT))
     assert found.predictions[0] == [0, 0]
 
 

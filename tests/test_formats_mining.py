@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from support import format_bench, small_world
 
 from adaptx.evaluation.evaluator import scores
+from adaptx.formats.interface import Answers, Model
 from adaptx.formats.mining import MINING, development_numbers
 from adaptx.metrics.mining import Neighbours, choose_threshold, mine
 from adaptx.specs import BitextMining, Task
@@ -18,19 +19,6 @@ EVERY, NEIGHBOURS = 3, 2
 TASK = Task("mined", BitextMining(NEIGHBOURS, EVERY), metrics=("mining_f1", "mining_precision", "mining_recall"))
 SOURCES, TARGETS, DIMENSIONS = 40, 36, 12
 GOLD = [(number, (5 * number) % TARGETS) for number in range(24)]
-
-
-class Planted:
-    """Stands in for a model: vectors of the source sentences, then those of the target ones."""
-
-    def __init__(self, bench: format_bench.Bench, *vectors: torch.Tensor) -> None:
-        self.backbone, self.reading = bench.encoder, bench.reading
-        self._vectors = iter(vectors)
-
-    def vectors(self, encoded: Any) -> torch.Tensor:
-        found = next(self._vectors)
-        assert len(found) == len(encoded)
-        return found
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +45,9 @@ def predict(bench, vectors, source: list[str] | None = None, target: list[str] |
         target=[target or numbered(TARGETS, "sea")],
         gold=[[[left + 1, right + 1] for left, right in GOLD]],
     )
-    return MINING.predict(rows, TASK, None, Planted(bench, *vectors))
+    inputs = MINING.encode(rows, TASK.format, bench.reading)
+    assert [len(one.items) for one in inputs.passes] == [SOURCES, TARGETS]
+    return MINING.decode(Answers(rows, Model(bench.encoder, None, bench.reading, TASK.format), inputs, vectors))
 
 
 def nearest(queries: np.ndarray, pool: np.ndarray) -> Neighbours:
@@ -174,7 +164,7 @@ def test_the_order_of_the_golds_does_not_matter():
 def test_a_model_finds_sentences_that_are_the_same(bench):
     texts = [f"{small_world.WORDS[number % 12]} {number}" for number in range(30)]
     rows = format_bench.examples(source=[texts], target=[texts[::-1]], gold=[[[row, 31 - row] for row in range(1, 25)]])
-    found = MINING.predict(rows, TASK, None, bench.evaluator())
+    found = bench.evaluator().predict(rows, TASK, None)
     answered = [pair for pair in zip(found.predictions, found.golds, strict=True) if pair[1] and pair[0] is not None]
     assert all(predicted in gold for predicted, gold in answered)
     assert len(answered) > 10

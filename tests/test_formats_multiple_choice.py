@@ -5,8 +5,6 @@ import torch
 from support import format_bench, small_world
 from torch.nn import functional
 
-from adaptx.formats.classification import CLASSIFICATION
-from adaptx.formats.multiple_choice import MULTIPLE_CHOICE
 from adaptx.specs import Classification, Hidden, MultipleChoice, Pooling, Task
 
 FORMAT = MultipleChoice()
@@ -64,7 +62,7 @@ def one_by_one(bench, pooling: Pooling, questions: bool, prefix: str) -> list[to
 def test_questions_with_different_numbers_of_choices(models, architecture, pooling, questions, prefix):
     bench = format_bench.make(models, architecture, 128, Hidden(pooling=pooling, prefix=prefix))
     logits = one_by_one(bench, pooling, questions, prefix)
-    found = MULTIPLE_CHOICE.predict(rows(questions), TASK, bench.head(FORMAT), bench.evaluator())
+    found = bench.evaluator().predict(rows(questions), TASK, bench.head(FORMAT))
     for record, each in zip(found.records, logits, strict=True):
         assert record["probabilities"] == pytest.approx(each.softmax(dim=-1).tolist(), abs=1e-5)
     assert found.predictions == [int(each.argmax()) for each in logits]
@@ -80,9 +78,9 @@ def test_questions_with_different_numbers_of_choices(models, architecture, pooli
 def test_the_order_of_choices_moves_with_their_probabilities(models):
     bench = format_bench.make(models, "bert", 128)
     head, evaluator = bench.head(FORMAT), bench.evaluator()
-    forth = MULTIPLE_CHOICE.predict(rows(), TASK, head, evaluator).records
+    forth = evaluator.predict(rows(), TASK, head).records
     turned = format_bench.examples(text=TEXTS, question=QUESTIONS, choices=[each[::-1] for each in CHOICES])
-    back = MULTIPLE_CHOICE.predict(turned, TASK, head, evaluator)
+    back = evaluator.predict(turned, TASK, head)
     assert back.golds is None
     for one, other in zip(forth, back.records, strict=True):
         assert one["probabilities"] == pytest.approx(other["probabilities"][::-1], abs=1e-5)
@@ -91,7 +89,7 @@ def test_the_order_of_choices_moves_with_their_probabilities(models):
 def test_of_equal_choices_the_first_is_taken(models):
     bench = format_bench.make(models, "bert", 128)
     alike = format_bench.examples(text=TEXTS[:1], choices=[["wolf", "wolf", "wolf"]])
-    found = MULTIPLE_CHOICE.predict(alike, TASK, bench.head(FORMAT), bench.evaluator())
+    found = bench.evaluator().predict(alike, TASK, bench.head(FORMAT))
     assert found.predictions == [0]
     assert found.records[0]["probabilities"] == pytest.approx([1 / 3] * 3, abs=1e-6)
 
@@ -108,7 +106,7 @@ def test_classification_is_that_of_a_plain_padded_batch(models, architecture, po
     labelled = format_bench.examples(**columns, label=gold)
     head = bench.head(task_format)
     logits = head.module(pooled(bench, TEXTS, second, pooling))
-    found = CLASSIFICATION.predict(labelled, Task("classified", task_format), head, bench.evaluator())
+    found = bench.evaluator().predict(labelled, Task("classified", task_format), head)
     shares = logits.softmax(dim=-1).tolist()
     for record, share in zip(found.records, shares, strict=True):
         assert record["probabilities"] == pytest.approx(dict(zip(task_format.labels, share, strict=True)), abs=1e-5)

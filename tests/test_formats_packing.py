@@ -117,7 +117,7 @@ def test_predictions(models, architecture, name):
     head, task = bench.head(task_format), Task("tried", task_format)
 
     def predicted(budget) -> tuple[list[Any], list[Any]]:
-        found = behaviour(task_format).predict(rows, task, head, bench.evaluator(budget))
+        found = bench.evaluator(budget).predict(rows, task, head)
         return found.predictions, [found.records, found.details]
 
     with format_bench.group_tokens(0):

@@ -15,7 +15,7 @@ from support import format_bench, small_world
 from torch.nn import functional
 
 from adaptx.errors import UserError
-from adaptx.formats.question_answering import QUESTION_ANSWERING, Window, best_spans, items, windows
+from adaptx.formats.question_answering import Window, best_spans, items, windows
 from adaptx.specs import Hidden, QuestionAnswering, Task
 
 PREFIX = "query: "
@@ -320,7 +320,7 @@ def test_predictions_are_the_best_spans_over_all_windows(models, architecture, u
     contexts = [small_world.sentence(draw, length, length) for length in (4, 50, 20, 40)]
     rows = format_bench.examples(question=["tree?", "sea?", "night?", "glass?"], context=contexts)
     head = bench.head(task_format)
-    found = QUESTION_ANSWERING.predict(rows, Task("asked", task_format), head, bench.evaluator())
+    found = bench.evaluator().predict(rows, Task("asked", task_format), head)
     made = windows(rows, task_format, bench.reading)
     assert len(made.windows) > 2 * len(contexts)
     best: list[tuple[float, str]] = [(-math.inf, "")] * len(contexts)

@@ -14,8 +14,7 @@ from torch.nn import functional
 
 from adaptx.data.reading import read_pool, read_rows
 from adaptx.evaluation.evaluator import Evaluator, scores
-from adaptx.formats.bitext import BITEXT
-from adaptx.formats.retrieval import RANKED, RETRIEVAL
+from adaptx.formats.retrieval import RANKED
 from adaptx.metrics import METRICS
 from adaptx.sources.sources import Sources
 from adaptx.specs import Bitext, CandidateText, Hidden, Retrieval, Rows, Task
@@ -121,7 +120,7 @@ def test_passages_are_ranked_by_their_sentences_in_every_language(models, source
     bench = format_bench.make(models, architecture, 128)
     examples = read_rows(PASSAGES.rows_in(language), PASSAGES.format, sources)
     task = dataclasses.replace(PASSAGES, format=Retrieval(ranked_as=read_as))
-    found = RETRIEVAL.predict(examples, task, None, bench.evaluator(sources=sources))
+    found = bench.evaluator(sources=sources).predict(examples, task, None)
     every = candidates()
     pool = read_pool(PASSAGES, sources).columns
     by_text = {pair: name for name, *pair in zip(pool["id"], pool["candidate"], pool["candidate_context"], strict=True)
@@ -144,7 +143,7 @@ def test_passages_are_ranked_by_their_sentences_in_every_language(models, source
 def test_entities_are_ranked_by_their_descriptions(models, sources, architecture):
     bench = format_bench.make(models, architecture, 128)
     examples = read_rows(ENTITIES.rows_in("xb"), ENTITIES.format, sources)
-    found = RETRIEVAL.predict(examples, ENTITIES, None, bench.evaluator(sources=sources))
+    found = bench.evaluator(sources=sources).predict(examples, ENTITIES, None)
     mentions, entities = entity_rows()
     cosines = (
         embedded(bench, [each["mention"] for each in mentions])
@@ -163,13 +162,13 @@ def test_entities_are_ranked_by_their_descriptions(models, sources, architecture
 def test_under_a_limit_the_right_candidates_stay_in_the_pool(models, sources, limit):
     bench = format_bench.make(models, "bert", 128)
     examples = read_rows(ENTITIES.rows_in("xb"), ENTITIES.format, sources, limit)
-    found = RETRIEVAL.predict(examples, ENTITIES, None, bench.evaluator(sources=sources, limit=limit))
+    found = bench.evaluator(sources=sources, limit=limit).predict(examples, ENTITIES, None)
     drawn = set(read_pool(ENTITIES, sources, limit).columns["id"])
     right = [f"Q{(29, 3, 29, 0)[row]}" for row in examples.rows]
     assert len(drawn) == limit
     assert {name for ranked in found.predictions for name in ranked} == drawn | set(right)
     assert found.golds == [[name] for name in right]
-    whole = RETRIEVAL.predict(examples, ENTITIES, None, bench.evaluator(sources=sources))
+    whole = bench.evaluator(sources=sources).predict(examples, ENTITIES, None)
     assert found.golds == whole.golds
     # Among fewer candidates the order stays as it is.
     for few, many in zip(found.predictions, whole.predictions, strict=True):
@@ -177,8 +176,8 @@ def test_under_a_limit_the_right_candidates_stay_in_the_pool(models, sources, li
         assert [name for name in few if name in kept] == [name for name in many if name in kept]
 
     of_passages = read_rows(PASSAGES.rows_in("en"), PASSAGES.format, sources, limit)
-    limited = RETRIEVAL.predict(of_passages, PASSAGES, None, bench.evaluator(sources=sources, limit=limit))
-    everything = RETRIEVAL.predict(of_passages, PASSAGES, None, bench.evaluator(sources=sources))
+    limited = bench.evaluator(sources=sources, limit=limit).predict(of_passages, PASSAGES, None)
+    everything = bench.evaluator(sources=sources).predict(of_passages, PASSAGES, None)
     assert limited.golds == everything.golds
     assert all(limited.golds)
     assert limited.details["candidates"] < everything.details["candidates"]
@@ -190,7 +189,7 @@ def test_development_rows_are_ranked_among_their_own_candidates(models, architec
     queries, sentences = ["tree", "sea stone", "wolf?"], ["bird snow.", "night.", "bird snow."]
     contexts = ["glass\nstone", "glass\nstone", "glass\nstone"]
     development = format_bench.examples(query=queries, candidate=sentences, candidate_context=contexts)
-    found = RETRIEVAL.predict(development, PASSAGES, None, bench.evaluator())
+    found = bench.evaluator().predict(development, PASSAGES, None)
     texts = sides(CandidateText.JOINED, sentences[:2], contexts[:2])
     assert texts == [["bird snow.glassstone", "night.glassstone"]]
     cosines = embedded(bench, queries) @ embedded(bench, *texts).T
@@ -208,12 +207,12 @@ def test_queries_without_labels_are_ranked_all_the_same(models, sources, task, l
     bench = format_bench.make(models, "bert", 128)
     labelled = read_rows(task.rows_in(language), task.format, sources)
     unlabelled = format_bench.examples(query=labelled.columns["query"])
-    found = RETRIEVAL.predict(unlabelled, task, None, bench.evaluator(sources=sources, limit=limit))
+    found = bench.evaluator(sources=sources, limit=limit).predict(unlabelled, task, None)
     assert found.golds is None
     pool = read_pool(task, sources, limit).columns["id"]
     assert found.details == {"candidates": len(pool)}
     if limit is None:
-        with_labels = RETRIEVAL.predict(labelled, task, None, bench.evaluator(sources=sources))
+        with_labels = bench.evaluator(sources=sources).predict(labelled, task, None)
         assert found.predictions == with_labels.predictions
     else:
         assert [set(each) for each in found.predictions] == [set(pool)] * len(unlabelled)
@@ -223,13 +222,15 @@ def test_a_pool_is_embedded_once_for_all_languages_but_anew_for_other_ones(model
     bench = format_bench.make(models, "bert", 128)
     memory: dict[object, torch.Tensor] = {}
     sizes: list[int] = []
-    vectors = Evaluator.vectors
-    monkeypatch.setattr(Evaluator, "vectors", lambda self, texts: sizes.append(len(texts)) or vectors(self, texts))
+    read = Evaluator.read
+    monkeypatch.setattr(
+        Evaluator, "read", lambda self, one, model: sizes.append(len(one.items)) or read(self, one, model)
+    )
 
     def predict(task: Task, language: str, limit: int | None = None) -> None:
         evaluator = bench.evaluator(sources=sources, limit=limit)
         evaluator.memory = memory
-        RETRIEVAL.predict(read_rows(task.rows_in(language), task.format, sources, limit), task, None, evaluator)
+        evaluator.predict(read_rows(task.rows_in(language), task.format, sources, limit), task, None)
 
     pool = len(candidates())
     predict(PASSAGES, "en")
@@ -250,7 +251,7 @@ def test_aligned_sentences_find_their_nearest_one(models, architecture, centred)
     draw = random.Random("aligned")
     queries, targets = ([small_world.sentence(draw, 2, 6) for _ in range(25)] for _ in range(2))
     task = Task("aligned", Bitext())
-    found = BITEXT.predict(format_bench.examples(query=queries, candidate=targets), task, None, bench.evaluator())
+    found = bench.evaluator().predict(format_bench.examples(query=queries, candidate=targets), task, None)
     sides = []
     for texts in (queries, targets):
         output = bench.reading.tokenizer(texts, padding=True, return_tensors="pt")
@@ -268,7 +269,5 @@ def test_aligned_sentences_find_their_nearest_one(models, architecture, centred)
 def test_a_sentence_finds_itself_and_of_equal_ones_the_first(models):
     bench = format_bench.make(models, "bert", 128)
     texts = ["tree sea", "stone wolf", "tree sea", "night"]
-    found = BITEXT.predict(
-        format_bench.examples(query=texts, candidate=texts), Task("same", Bitext()), None, bench.evaluator()
-    )
+    found = bench.evaluator().predict(format_bench.examples(query=texts, candidate=texts), Task("same", Bitext()), None)
     assert found.predictions == [0, 1, 0, 3]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support import format_bench, small_world
 from torch.nn import functional
 
-from adaptx.formats.tagging import TAGGING, Pieces, items
+from adaptx.formats.tagging import Pieces, items
 from adaptx.specs import Hidden, Tagging, Task
 
 LABELS = ("NOUN", "VERB", "X", "DET", "PRON")
@@ -37,7 +37,7 @@ def shortened(bench: format_bench.Bench, max_length: int, prefix: str = "") -> f
 
 def tags(bench: format_bench.Bench, sentences: list[list[str]]) -> list[list[str]]:
     rows = format_bench.examples(tokens=sentences)
-    return TAGGING.predict(rows, TASK, bench.head(FORMAT), bench.evaluator()).predictions
+    return bench.evaluator().predict(rows, TASK, bench.head(FORMAT)).predictions
 
 
 def first_subwords(bench: format_bench.Bench, sentence: list[str]) -> tuple[list[int], list[int]]:
@@ -182,7 +182,7 @@ def test_a_word_longer_than_the_model_reads_keeps_its_beginning(benches, archite
 
 def test_records_name_words_and_tags(benches):
     bench = benches["bert"]
-    found = TAGGING.predict(format_bench.examples(tokens=SENTENCES), TASK, bench.head(FORMAT), bench.evaluator())
+    found = bench.evaluator().predict(format_bench.examples(tokens=SENTENCES), TASK, bench.head(FORMAT))
     assert found.golds is None
     assert found.records == [
         {"tokens": words, "tags": of} for words, of in zip(SENTENCES, found.predictions, strict=True)

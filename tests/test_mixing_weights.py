@@ -166,7 +166,7 @@ def test_weights_are_those_of_the_evaluated_languages_tokens(world, done, name):
         for layer in mixing_layers(model.backbone.network):
             layer.watch = lambda each, place=layer.place, seen=weights: seen.setdefault(place, []).append(each)
         predicted = evaluator.predict(examples, evaluate.task, head)
-        (encoded,) = predicted.encoded
+        (encoded,) = predicted.inputs.encoded
         weights.clear()
         with torch.inference_mode():
             for index, length in enumerate(encoded.lengths):
@@ -196,7 +196,7 @@ def test_recording_changes_no_prediction_and_small_batches_no_weight(world, done
         watched = evaluator.predict(examples, first.task, model.heads[head_name(first.model, tiny.NLI)])
     assert watched.predictions == predicted.predictions
     for one, other in zip(
-        evaluator.record.means(watched.encoded).places, load_mixing(entry.folder).places, strict=True
+        evaluator.record.means(watched.inputs.encoded).places, load_mixing(entry.folder).places, strict=True
     ):
         assert one.weights == pytest.approx(other.weights, abs=1e-5)
 

@@ -22,7 +22,7 @@ from adaptx.execution.building import finished_model
 from adaptx.execution.evaluate import make_evaluator
 from adaptx.formats import behaviour
 from adaptx.formats.heads import LinearHead
-from adaptx.formats.interface import JointLoss, Piece, TrainedHead, take
+from adaptx.formats.interface import JointLoss, TrainedHead, piece_of, take
 from adaptx.planning.plan import make_plan
 from adaptx.specs import (
     Best,
@@ -196,10 +196,9 @@ def by_hand(training: Training) -> tuple[float, dict[str, torch.Tensor]]:
             value = kind.loss.of(torch.cat(vectors), drawn, part.format)
         else:
             value = torch.zeros(())
-            for item, members in enumerate(drawn.members):
-                batch_of_one = collate(drawn.encoded, members, training.device)
-                alone = Piece(batch_of_one, [item], list(members))
-                value = value + kind.loss.of(model.backbone, model.heads[part.head], drawn, alone, framing)
+            for item in range(len(drawn)):
+                alone = piece_of(drawn, [item], training.device)
+                value = value + kind.loss.of(model.backbone, model.heads[part.head], alone, framing)
         total = total + share * value / sum(drawn.units)
     total.backward()
     found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import checkpoints, text_bench, tiny
+from support import checkpoints, format_bench, text_bench, tiny
 
-from adaptx.backbones.batching import collate, encode_texts
+from adaptx.backbones.batching import encode_texts
 from adaptx.catalog.models import FAMILIES, from_config
 from adaptx.data.examples import Examples
 from adaptx.evaluation.evaluator import Evaluator
@@ -21,11 +21,13 @@ from adaptx.formats import behaviour
 from adaptx.formats.interface import (
     AnswerLoss,
     HeadBase,
-    Piece,
     SummedLoss,
     TrainedHead,
+    piece_of,
     take,
 )
+from adaptx.formats.row_cache import RowCache
+from adaptx.sources.sources import Sources
 from adaptx.specs import (
     Classification,
     Framing,
@@ -128,13 +130,13 @@ class Tried:
         return self.bench.reading(self.framing, MAX_LENGTH)
 
     def evaluator(self) -> Evaluator:
-        return Evaluator(self.bench.backbone, self.reading, Setting(CPU, "fp32", Budget(None, None)), None)
+        return Evaluator(
+            self.bench.backbone, self.reading, Setting(CPU, "fp32", Budget(None, None)), RowCache(Sources())
+        )
 
     def predicted(self, rows: Examples) -> list[Any]:
         """What each row gets: its prediction, with whatever is told beside it."""
-        found = behaviour(self.task_format, self.framing).predict(
-            rows, Task("tried", self.task_format), self.head, self.evaluator()
-        )
+        found = self.evaluator().predict(rows, Task("tried", self.task_format), self.head)
         return list(zip(found.predictions, found.records or [None] * len(rows), strict=True))
 
     def loss(self, rows: Examples) -> float:
@@ -144,14 +146,13 @@ class Tried:
         items = training.items(rows, self.task_format, self.reading)
         every = range(len(items))
         drawn = training.draw(items, every, self.task_format, self.reading, 7) if training.draw else take(items, every)
-        sequences = [sequence for members in drawn.members for sequence in members]
-        piece = Piece(collate(drawn.encoded, sequences, CPU), list(every), sequences)
+        piece = piece_of(drawn, every, CPU)
         with torch.no_grad():
             match training.loss:
                 case SummedLoss(of):
-                    return float(of(self.bench.backbone, self.head.module, drawn, piece, self.framing))
+                    return float(of(self.bench.backbone, self.head.module, piece, self.framing))
                 case AnswerLoss(of):
-                    return float(of(self.bench.backbone, drawn, piece))
+                    return float(of(self.bench.backbone, piece))
         raise AssertionError
 
 
@@ -255,7 +256,9 @@ def test_an_embedding_is_of_its_text_alone(bench_of, architecture, pooling) -> N
     given = [*texts("text"), " ", text_bench.WORDS[0]]
 
     def vectors(chosen: list[str]) -> torch.Tensor:
-        return each.evaluator().vectors(encode_texts(each.reading.tokenizer, chosen, None, "", MAX_LENGTH))
+        return format_bench.vectors(
+            each.evaluator(), encode_texts(each.reading.tokenizer, chosen, None, "", MAX_LENGTH)
+        )
 
     whole = vectors(given)
     assert torch.isfinite(whole).all()

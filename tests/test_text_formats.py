@@ -19,12 +19,11 @@ from support.text_bench import (
     rows_of,
 )
 
-from adaptx.backbones.batching import collate
 from adaptx.backbones.choosing import greedy
 from adaptx.data.examples import Examples
 from adaptx.errors import UserError
 from adaptx.formats import behaviour
-from adaptx.formats.interface import Piece, take
+from adaptx.formats.interface import piece_of, take
 from adaptx.formats.text.prompting import encode_prompts
 from adaptx.formats.text.tagged_words import TaggingRule, Tags, tagged_answer
 from adaptx.specs import (
@@ -146,8 +145,8 @@ def test_the_loss_is_that_of_answers_alone(model, world):
     items = items_of(model, tiny.NLI, NLI_TEXT, examples)
     chosen = [3, 0, 4]
     drawn = take(items, chosen)
-    piece = Piece(collate(items.encoded, chosen, CPU), list(range(3)), chosen)
-    loss = behaviour(tiny.NLI.format, NLI_TEXT).training.loss.of(model.backbone, drawn, piece)
+    piece = piece_of(drawn, range(3), CPU)
+    loss = behaviour(tiny.NLI.format, NLI_TEXT).training.loss.of(model.backbone, piece)
     wanted = -sum(plain_log_likelihood(model.network, *split(items, row)) for row in chosen)
     assert float(loss.detach()) == pytest.approx(wanted, rel=1e-5)
 
@@ -285,7 +284,7 @@ def test_every_word_has_one_tag(model, world):
     assert {tag for tags in found.predictions for tag in tags} <= set(TAGS)
     short = model.evaluator(world, TAG_TEXT, max_length=28).predict(SENTENCES, TAGGED, None)
     assert [len(tags) for tags in short.predictions] == [3, 5, 1]
-    assert short.encoded[0].truncated > 0
+    assert short.inputs.encoded[0].truncated > 0
 
 
 def test_tags_are_chosen_as_one_by_one(model, world):

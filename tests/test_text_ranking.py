@@ -84,7 +84,7 @@ def test_choices_are_ranked_whole_and_trained_within_the_longest_answer(world) -
     short = replace(ASKED, answer_tokens=3)
     found = model.evaluator(world, short).predict(ROWS, TASK, None)
     assert found.predictions == model.evaluator(world, ASKED).predict(ROWS, TASK, None).predictions
-    assert [each.truncated for each in found.encoded] == [0]
+    assert [each.truncated for each in found.inputs.encoded] == [0]
 
 
 def train(framing: Text | Hidden, **start) -> Train:

@@ -1,9 +1,41 @@
 """The right candidates of queries, among a pool of candidates."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from adaptx.data.examples import Examples
 from adaptx.errors import UserError
+from adaptx.specs import Task
+
+
+def ranked(queries: Examples, task: Task, pool: Callable[[Sequence[str]], Examples]) -> tuple[Examples, Examples]:
+    """Return the queries with the ids of their right candidates (`right`), and the candidates that are ranked for them.
+
+    Those are the task's pool; rows in the form of training rows, as development sets have them, are ranked among their
+    own candidates. Unlabelled rows have no `right`. pool: ids that are asked for -> the pool, with at least these.
+    """
+    golds: list[list[str]]
+    if "gold" in queries.columns:
+        golds = queries.columns["gold"]
+        candidates = pool(list(dict.fromkeys(key for each in golds for key in each)))
+    elif "candidate" in queries.columns:
+        golds, candidates = _own_candidates(queries)
+    else:
+        return queries, pool([])
+    right = right_candidates(queries, golds, candidates, task.name)
+    return replace(queries, columns={**queries.columns, "right": right}), candidates
+
+
+def _own_candidates(queries: Examples) -> tuple[list[list[str]], Examples]:
+    """Return the id that each query asks for, and the distinct candidates of the rows."""
+    blank = [""] * len(queries)
+    keys = list(zip(queries.columns["candidate"], queries.columns.get("candidate_context", blank), strict=True))
+    number = {key: str(place) for place, key in enumerate(dict.fromkeys(keys))}
+    first = {key: place for place, key in reversed(list(enumerate(keys)))}
+    chosen = queries.take([first[key] for key in number])
+    ids = list(number.values())
+    columns = {**chosen.columns, "id": ids, "answers": [[name] for name in ids]}
+    return [[number[key]] for key in keys], Examples(chosen.rows, columns)
 
 
 def right_candidates(queries: Examples, golds: Sequence[Sequence[str]], pool: Examples, task: str) -> list[list[str]]:

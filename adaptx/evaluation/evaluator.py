@@ -1,25 +1,26 @@
 """Predict and score, one language at a time, with the model that training left."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from adaptx.backbones.backbone import Backbone
-from adaptx.backbones.batching import Encoded, TokenBatch, collate, cut
+from adaptx.backbones.batching import cut
 from adaptx.backbones.finite import check_finite
 from adaptx.composition.mixing_record import MixingRecord
 from adaptx.data.examples import Examples
-from adaptx.data.reading import read_pool
+from adaptx.data.golds import ranked
 from adaptx.errors import NotFinite, UserError
 from adaptx.files.left_out import LeftOut
-from adaptx.formats import behaviour
-from adaptx.formats.interface import Predicted, Read, Reading, TrainedHead
+from adaptx.formats import behaviour as behaviour_of
+from adaptx.formats.interface import Answers, Format, Model, Pass, Predicted, Reading, TrainedHead, piece_of
+from adaptx.formats.row_cache import RowCache
 from adaptx.methods.quantised import without_notes
 from adaptx.metrics import METRICS
-from adaptx.sources.sources import Sources
 from adaptx.specs import Task
 from adaptx.training.gradients import Setting
 from adaptx.training.progress import Progress, Silent
@@ -28,8 +29,9 @@ from adaptx.training.progress import Progress, Silent
 class Evaluator:
     """A model in evaluation mode with the way it is read: predictions for any rows.
 
-    sources, limit: for a retrieval task's pool. memory: vectors of pools, shared by evaluators of one model. record: if
-    set, is told of each batch that is read. pool_left_out: what of the last pool did not become a candidate.
+    rows: what tokenises rows, and reads a retrieval task's pool. limit: of the pool's rows. memory: vectors of pools,
+    shared by evaluators of one model. record: if set, is told of each batch that is read. pool_left_out: what of the
+    last pool did not become a candidate.
     """
 
     def __init__(
@@ -37,14 +39,14 @@ class Evaluator:
         backbone: Backbone,
         reading: Reading,
         setting: Setting,
-        sources: Sources,
+        rows: RowCache,
         limit: int | None = None,
         progress: Progress | None = None,
         name: str = "",
         memory: dict[object, Tensor] | None = None,
     ) -> None:
         self.backbone = backbone
-        self.reading, self.setting, self.sources, self.limit = reading, setting, sources, limit
+        self.reading, self.setting, self.rows, self.limit = reading, setting, rows, limit
         self.progress, self.name = progress or Silent(), name
         self.memory = {} if memory is None else memory
         self.record: MixingRecord | None = None
@@ -55,70 +57,54 @@ class Evaluator:
         self.backbone.eval()
         if head is not None:
             head.module.eval()
+        task_format = task.format
+        if head is not None and task_format.labels:
+            # In the order of the head's rows; the sets agree, as planning has checked.
+            task_format = replace(task_format, labels=head.format.labels)
+        behaviour = behaviour_of(task_format, self.reading.framing)
+        model = Model(self.backbone, head.module if head is not None else None, self.reading, task_format)
+        inputs = self.rows.inputs(behaviour, examples, task_format, self.reading)
+        pool, pool_vectors = None, None
         with without_notes():
-            return behaviour(task.format, self.reading.framing).predict(examples, task, head, self)
+            if behaviour.encode_pool is not None:
+                examples, pool = ranked(examples, task, lambda wanted: self.rows.pool(task, self.limit, wanted))
+                self.pool_left_out = pool.left_out
+                pool_vectors = self._remembered(pool, task, model, behaviour)
+            values = tuple(self.read(one, model) for one in inputs.passes)
+        return behaviour.decode(Answers(examples, model, inputs, values, pool, pool_vectors))
 
-    def each(self, encoded: Encoded, read: Read) -> list[Any]:
-        """What `read` returns for each sequence, in the given order, on the CPU."""
-        found: list[Any] = [None] * len(encoded)
-        for sequences, batch in self._batches(encoded):
+    def _remembered(self, pool: Examples, task: Task, model: Model, behaviour: Format) -> Tensor:
+        """The vectors of candidates, embedded once for all languages that the same model ranks them for."""
+        key = (task.pool, tuple(pool.columns["id"]), task.format, self.reading.framing)
+        if key not in self.memory:
+            one = self.rows.candidates(behaviour, pool, task.format, self.reading)
+            self.memory[key] = self.read(one, model)
+        return self.memory[key]
+
+    def read(self, one: Pass, model: Model) -> Any:
+        """What the model reads of each item of a pass, in order: a tensor [items, ...], fp32 on the CPU, or a list."""
+        found: Any = None
+        budget = self.setting.budget
+        self.progress.start(self.name, len(one.items), "sequence" if one.behind is None else "example")
+        done = 0
+        for group in cut(one.tokens, budget.tokens, budget.items):
+            piece = piece_of(one.items, group, self.setting.device)
+            if self.record is not None and one.behind is None:
+                self.record.reading(piece.encoded, piece.batch)
             with torch.inference_mode(), self.setting.forward_pass():
-                values = read(batch, sequences)
+                values = one.read(model, piece)
             # The format that made other values has checked them.
             if isinstance(values, Tensor):
                 values = check_finite(values.float().cpu(), "outputs of the model")
-            for sequence, value in zip(sequences, values, strict=True):
-                found[sequence] = value
-        return found
-
-    def in_groups(self, tokens: Sequence[int], read: Callable[[list[int]], Sequence[Any]]) -> list[Any]:
-        """What `read` returns for each of a group of items, for all items of so many `tokens`, in the given order."""
-        found: list[Any] = [None] * len(tokens)
-        self.progress.start(self.name, len(tokens), "example")
-        done = 0
-        for group in cut(tokens, self.setting.budget.tokens, self.setting.budget.items):
-            with torch.inference_mode(), self.setting.forward_pass():
-                values = read(group)
-            for item, value in zip(group, values, strict=True):
-                found[item] = value
+                found = torch.empty(len(one.items), *values.shape[1:]) if found is None else found
+                found[group] = values
+            else:
+                found = [None] * len(one.items) if found is None else found
+                for item, value in zip(group, values, strict=True):
+                    found[item] = value
             done += len(group)
             self.progress.advance(done)
-        return found
-
-    def vectors(self, encoded: Encoded) -> Tensor:
-        """Pooled vectors [sequences, hidden], fp32 on the CPU, in the given order."""
-        vectors_SD = torch.empty(len(encoded), self.backbone.hidden_size)
-        for sequences, batch in self._batches(encoded):
-            with torch.inference_mode(), self.setting.forward_pass():
-                pooled_ND = self.backbone.pooled(batch, self.reading.hidden)
-            vectors_SD[sequences] = check_finite(pooled_ND.float().cpu(), "numbers of the embeddings")
-        return vectors_SD
-
-    def pool(self, task: Task, wanted: Sequence[str]) -> Examples:
-        """The task's candidates; under a row limit, at least those that are right for the `wanted` ids."""
-        pool = read_pool(task, self.sources, self.limit, wanted)
-        self.pool_left_out = pool.left_out
-        return pool
-
-    def remembered(self, key: object, make: Callable[[], Tensor]) -> Tensor:
-        """What `make` returned for that key before, with the same model and framing."""
-        whole = (key, self.reading.framing)
-        if whole not in self.memory:
-            self.memory[whole] = make()
-        return self.memory[whole]
-
-    def _batches(self, encoded: Encoded) -> Iterator[tuple[list[int], TokenBatch]]:
-        """(sequences, their batch) until all sequences were in one."""
-        self.progress.start(self.name, len(encoded), "sequence")
-        done = 0
-        budget = self.setting.budget
-        for sequences in cut(encoded.lengths, budget.tokens, budget.items):
-            batch = collate(encoded, sequences, self.setting.device)
-            if self.record is not None:
-                self.record.reading(encoded, batch)
-            yield sequences, batch
-            done += len(sequences)
-            self.progress.advance(done)
+        return [] if found is None else found
 
 
 def scores(task: Task, predicted: Predicted, language: str) -> Mapping[str, float]:

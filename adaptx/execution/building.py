@@ -9,7 +9,7 @@ from torch import nn
 from adaptx.backbones.backbone import Backbone, to_precision
 from adaptx.backbones.dropout import head_dropout
 from adaptx.backbones.families import backbone_over
-from adaptx.backbones.loading import load_network, load_tokenizer
+from adaptx.backbones.loading import load_network
 from adaptx.backbones.own_tensors import load_language_model_head
 from adaptx.backbones.recomputing import recompute_layers
 from adaptx.composition.assembly import Assembly, assemble, base_for
@@ -68,7 +68,7 @@ def model_to_train(train: Train, shop: Workshop) -> Fresh:
             f"TrainConfig(max_length={train.config.max_length}): {train.model.hub_id} reads at most "
             f"{backbone.most_tokens} tokens; set max_length to that or less"
         )
-    tokenizer = load_tokenizer(train.model, shop.sources)
+    tokenizer = shop.rows.tokenizer(train.model)
     torch.manual_seed(train.config.seed)
     assembly = assemble(network, train, shop.module)
     if shop.resources.checkpointing:
@@ -150,7 +150,7 @@ def finished_model(model: ModelSpec | ModuleStage, shop: Workshop, precision: Pr
     if not isinstance(model, ModelSpec):
         bf16, device = base_for(model, precision, shop.device, finished=True)
     network = _base(base, shop, None, bf16, device)
-    tokenizer = load_tokenizer(base, shop.sources)
+    tokenizer = shop.rows.tokenizer(base)
     if isinstance(model, ModelSpec):
         network.requires_grad_(False)
         to_precision(network, [], bf16=precision == "bf16")

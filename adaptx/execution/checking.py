@@ -5,13 +5,12 @@ from typing import Any
 
 from adaptx.data.examples import Examples
 from adaptx.data.golds import right_candidates
-from adaptx.data.reading import read_pool, read_rows, read_training
 from adaptx.execution.workshop import Workshop
 from adaptx.files.left_out import LeftOut
 from adaptx.planning.identity import selection_pool
 from adaptx.planning.plan import Node
 from adaptx.sources.sources import is_local
-from adaptx.specs import Best, Evaluate, Merge, Retrieval, Rows, Stage, Task, Train
+from adaptx.specs import Best, Evaluate, Merge, Rows, Stage, Task, Train
 from adaptx.specs.merge import searched
 
 
@@ -36,13 +35,12 @@ class _Reader:
         self._seen: set[object] = set()
 
     def rows(self, rows: Rows, task: Task, limit: int | None) -> None:
-        sources = self.shop.sources
-        self.once((rows, task.format, limit), lambda: read_rows(rows, task.format, sources, limit))
+        self.once((rows, task.format, limit), lambda: self.shop.rows.rows(rows, task.format, limit))
 
     def pool(self, task: Task, limit: int | None) -> None:
         """Read a retrieval task's candidates."""
-        if task.pool and isinstance(task.format, Retrieval):
-            self.once((task.pool, task.format, limit), lambda: read_pool(task, self.shop.sources, limit))
+        if task.pool and task.format.ranks_pool:
+            self.once((task.pool, task.format, limit), lambda: self.shop.rows.pool(task, limit))
 
     def once(self, key: object, read: Callable[[], Examples]) -> None:
         if key not in self._seen:
@@ -56,7 +54,7 @@ def _check_training(train: Train, reader: _Reader) -> None:
         drawn = (train.limit, train.draw_seed) if train.limit is not None else None
         reader.once(
             (task.train, task.format, drawn),
-            lambda task=task: read_training(task, reader.shop.sources, train.limit, train.draw_seed),
+            lambda task=task: reader.shop.rows.training(task, train.limit, train.draw_seed),
         )
         if isinstance(train.config.selection, Best):
             _check_development(task, None, reader)
@@ -85,11 +83,11 @@ def _check_golds(stage: Evaluate, shop: Workshop) -> None:
     task, rows = stage.task, stage.task.rows_in(stage.language)
     if not task.pool or not all(is_local(each) for each in (rows, *task.pool)):
         return
-    queries = read_rows(rows, task.format, shop.sources, stage.limit)
+    queries = shop.rows.rows(rows, task.format, stage.limit)
     if "gold" in queries.columns:
         golds: list[list[str]] = queries.columns["gold"]
         wanted = {key for each in golds for key in each}
-        right_candidates(queries, golds, read_pool(task, shop.sources, stage.limit, wanted), task.name)
+        right_candidates(queries, golds, shop.rows.pool(task, stage.limit, wanted), task.name)
 
 
 CHECK: dict[type[Stage], Callable[[Any, _Reader], None]] = {

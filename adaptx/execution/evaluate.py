@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import Any
 
 from adaptx.composition.mixing_record import MixingRecord
-from adaptx.data.reading import read_rows
 from adaptx.evaluation.evaluator import Evaluator, scores
 from adaptx.evaluation.text_statistics import text_statistics
 from adaptx.execution.building import Finished, finished_model, head_name
@@ -84,7 +83,7 @@ def evaluate(
     stage = node.stage
     assert isinstance(stage, Evaluate)
     rows = stage.task.rows_in(stage.language)
-    examples = read_rows(rows, stage.task.format, shop.sources, stage.limit)
+    examples = shop.rows.rows(rows, stage.task.format, stage.limit)
     used = head_task(stage)
     head = None
     if used is not None and not isinstance(stage.model, ModelSpec):
@@ -100,7 +99,7 @@ def evaluate(
     one_class = one_class_notes(stage.task.format, predicted.predictions, predicted.golds or [])
     for sentence in sentences(one_class, len(predicted.predictions)):
         noting(progress, _log, logging.WARNING)(f"{stage.task.name} in {stage.language}: {sentence}")
-    statistics = text_statistics(predicted.texts, predicted.encoded, model.tokenizer)
+    statistics = text_statistics(predicted.inputs.texts, predicted.inputs.encoded, model.tokenizer)
     result = {
         "task": stage.task.name,
         "language": stage.language,
@@ -119,7 +118,7 @@ def evaluate(
         "examples_per_second": len(predicted.rows) / max(seconds, 1e-9),
         **environment(shop.device),
     }
-    return result, evaluator.record.means(predicted.encoded) if evaluator.record is not None else None
+    return result, evaluator.record.means(predicted.inputs.encoded) if evaluator.record is not None else None
 
 
 def make_evaluator(stage: Evaluate, model: Finished, shop: Workshop, progress: Progress, name: str) -> Evaluator:

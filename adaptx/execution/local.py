@@ -56,6 +56,9 @@ def run(
         schedule = Schedule(
             grouped(to_do), plan, in_order, _still_to_do(plan, shop.store, keep), noting(progress, _log)
         )
+        if not in_order:
+            # Whoever carries out stages elsewhere reads for itself.
+            shop.rows.clear()
         crew = crew or (Workers(shop, progress, workers) if workers > 1 else ThisProcess(shop, progress))
         try:
             schedule.carry_out(crew, after)

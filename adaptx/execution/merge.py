@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from adaptx.backbones.families import backbone_over
-from adaptx.backbones.loading import load_network, load_tokenizer
+from adaptx.backbones.loading import load_network
 from adaptx.composition.assembly import assemble
 from adaptx.composition.merging.linear import linear_weights
 from adaptx.composition.merging.modules import MergedTensors, merge_modules
 from adaptx.composition.merging.searching import Found, Weights, greedy_soup, lora_hub
-from adaptx.data.reading import read_rows
 from adaptx.errors import NotFinite
 from adaptx.evaluation.evaluator import scores
 from adaptx.execution.building import head_base, head_name, new_head, stored_heads
@@ -141,10 +140,10 @@ def _development_score(merge: Merge, search: Searched, work: _Work, shop: Worksh
     own: dict[Key, nn.Parameter] = assemble(work.network, merge, shop.module).own
     backbone = backbone_over(work.network).to(shop.device)
     reading = reading_of(
-        merge.model, load_tokenizer(merge.model, shop.sources), search_framing(merge, task), train.config.max_length
+        merge.model, shop.rows.tokenizer(merge.model), search_framing(merge, task), train.config.max_length
     )
     evaluator = shop.evaluator(backbone, reading, train.config.precision, search.limit)
-    sets = [(rows.language, read_rows(rows, task.format, shop.sources, search.limit)) for rows in task.development]
+    sets = [(rows.language, shop.rows.rows(rows, task.format, search.limit)) for rows in task.development]
     served = head_of(merge, task)
 
     def score(weights: Weights) -> float:

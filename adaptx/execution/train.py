@@ -12,7 +12,6 @@ from torch import Tensor
 from adaptx.backbones.backbone import TransferModel
 from adaptx.composition.mixing import value_regularisation
 from adaptx.data.examples import Examples
-from adaptx.data.reading import read_rows, read_training
 from adaptx.errors import NotFinite, UserError
 from adaptx.evaluation.evaluator import scores
 from adaptx.execution.building import Fresh, head_name, model_to_train
@@ -23,6 +22,7 @@ from adaptx.files.left_out import LeftOut
 from adaptx.formats import behaviour
 from adaptx.formats.heads import save_heads
 from adaptx.formats.interface import Reading, reading_of
+from adaptx.formats.row_cache import RowCache
 from adaptx.methods.module import Module, capture, save_module
 from adaptx.planning.framings import training_framing
 from adaptx.planning.plan import Node, stage_record
@@ -56,12 +56,12 @@ def begin_training(train: Train, shop: Workshop) -> PreparedTraining:
     Raises:
         UserError: bad rows, or nothing to train on.
     """
-    rows = {task.name: read_training(task, shop.sources, train.limit, train.draw_seed) for task in train.tasks}
+    rows = {task.name: shop.rows.training(task, train.limit, train.draw_seed) for task in train.tasks}
     fresh = model_to_train(train, shop)
     loop = Training(
         TransferModel(fresh.backbone, {name: head.module for name, head in fresh.heads.items()}),
         fresh.assembly.own,
-        [_part(train, task, fresh, rows[task.name]) for task in train.tasks],
+        [_part(train, task, fresh, rows[task.name], shop.rows) for task in train.tasks],
         train.config,
         shop.setting(train.config.precision),
         sampling=train.task.sampling if isinstance(train.task, Mixture) else None,
@@ -121,14 +121,14 @@ def _without_leavings(node: Node, shop: Workshop) -> Generator[None]:
         raise
 
 
-def _part(train: Train, task: Task, fresh: Fresh, examples: Examples) -> Part:
+def _part(train: Train, task: Task, fresh: Fresh, examples: Examples, rows: RowCache) -> Part:
     reading, name = _training_reading(train, task, fresh), head_name(train, task)
     training = behaviour(task.format, reading.framing).training
     assert training is not None
-    items = training.items(examples, task.format, reading)
+    items = rows.items(training, examples, task.format, reading)
     if not len(items):
         raise UserError(f"task {task.name} has nothing to train on. {'; '.join(map(str, items.left_out))}")
-    return Part(items, task.format, name if name in fresh.heads else None, reading)
+    return Part(items, task.format, training, name if name in fresh.heads else None, reading)
 
 
 def _without_items(train: Train, training: Training) -> list[LeftOut]:
@@ -154,9 +154,7 @@ def _regularisation(train: Train, fresh: Fresh) -> Callable[[], Tensor] | None:
 def _development_score(train: Train, fresh: Fresh, shop: Workshop) -> Callable[[], float]:
     """A function that scores the model as it stands on development rows: the mean over the tasks that have some."""
     sets = [
-        (task, rows.language, read_rows(rows, task.format, shop.sources))
-        for task in train.tasks
-        for rows in task.development
+        (task, rows.language, shop.rows.rows(rows, task.format)) for task in train.tasks for rows in task.development
     ]
 
     def development_score() -> float:

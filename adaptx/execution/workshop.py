@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -9,6 +10,7 @@ from adaptx.backbones.backbone import Backbone
 from adaptx.errors import UserError
 from adaptx.evaluation.evaluator import Evaluator
 from adaptx.formats.interface import Reading
+from adaptx.formats.row_cache import MOST_BYTES, RowCache
 from adaptx.methods.module import Module, load_module
 from adaptx.methods.published import load_published
 from adaptx.planning.naming import path_of_tasks
@@ -30,6 +32,11 @@ class Workshop:
     resources: Resources
     device: torch.device
     workers: int = 1
+
+    @cached_property
+    def rows(self) -> RowCache:
+        """What reads rows for all stages that this process carries out; workers share out its memory."""
+        return RowCache(self.sources, MOST_BYTES // self.workers)
 
     def entry(self, stage: ModuleStage) -> Entry:
         """Raises:
@@ -56,7 +63,7 @@ class Workshop:
     ) -> Evaluator:
         """Return what predicts with a model. limit: of a retrieval task's pool. name: of the stage, for `progress`."""
         setting = self.setting(precision)
-        return Evaluator(backbone, reading, setting, self.sources, limit, progress, name, memory)
+        return Evaluator(backbone, reading, setting, self.rows, limit, progress, name, memory)
 
     def is_done(self, node: Node) -> bool:
         """Whether this process or another one has left the stage in the store."""

@@ -11,19 +11,21 @@ from adaptx.backbones.batching import Encoded, encode_texts
 from adaptx.data.examples import Examples
 from adaptx.formats.heads import LinearHead
 from adaptx.formats.interface import (
+    Answers,
     Format,
-    Forward,
+    FormatTraining,
     HeadBase,
+    Inputs,
     Items,
+    Model,
+    Pass,
     Piece,
     Predicted,
     Reading,
     SummedLoss,
-    TrainedHead,
-    Training,
     one_sequence_each,
 )
-from adaptx.specs import Classification, Hidden, Task
+from adaptx.specs import Classification, Hidden
 
 
 def new_head(task_format: Classification, base: HeadBase) -> nn.Module:
@@ -37,26 +39,32 @@ def items(examples: Examples, task_format: Classification, reading: Reading) -> 
     return one_sequence_each(_encode(examples, reading), [place[label] for label in examples.columns["label"]])
 
 
-def loss_sum(backbone: Backbone, head: nn.Module, drawn: Items, piece: Piece, framing: Hidden) -> Tensor:
+def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden) -> Tensor:
     """Cross-entropy summed over the micro-batch's examples."""
-    target_of = dict(zip((member for (member,) in drawn.members), drawn.targets, strict=True))
     logits_NC = head(backbone.pooled(piece.batch, framing))
-    gold_N = torch.tensor([target_of[sequence] for sequence in piece.sequences], device=logits_NC.device)
+    gold_N = torch.tensor(piece.targets, device=logits_NC.device)
     return nn.functional.cross_entropy(logits_NC, gold_N, reduction="sum")
 
 
-def predict(examples: Examples, _task: Task, head: TrainedHead | None, forward: Forward) -> Predicted:
+def encode(examples: Examples, _format: Classification, reading: Reading) -> Inputs:
+    """One sequence an example."""
+    encoded = _encode(examples, reading)
+    texts = [text for role in ("text", "pair") for text in examples.columns.get(role, ())]
+    return Inputs((Pass(one_sequence_each(encoded, [None] * len(encoded)), probabilities),), [encoded], texts)
+
+
+def probabilities(model: Model, piece: Piece) -> Tensor:
+    """Read the probability of each label [N, C]."""
+    assert model.head is not None
+    return model.head(model.backbone.pooled(piece.batch, model.reading.hidden)).softmax(dim=-1)
+
+
+def decode(answers: Answers) -> Predicted:
     """The most probable label of each example, by name; the records hold every label's probability."""
-    assert head is not None and isinstance(head.format, Classification)
-    labels, framing = head.format.labels, forward.reading.hidden
-    encoded = _encode(examples, forward.reading)
-    shares = forward.each(
-        encoded, lambda batch, _: head.module(forward.backbone.pooled(batch, framing)).softmax(dim=-1)
-    )
+    labels, examples, (shares,) = answers.model.format.labels, answers.examples, answers.values
     predictions = [labels[int(share.argmax())] for share in shares]
     records = [{"probabilities": dict(zip(labels, share.tolist(), strict=True))} for share in shares]
-    texts = [text for role in ("text", "pair") for text in examples.columns.get(role, ())]
-    return Predicted(predictions, examples.columns.get("label"), examples.rows, [encoded], texts, records=records)
+    return Predicted(predictions, examples.columns.get("label"), examples.rows, answers.inputs, records=records)
 
 
 def _encode(examples: Examples, reading: Reading) -> Encoded:
@@ -65,4 +73,4 @@ def _encode(examples: Examples, reading: Reading) -> Encoded:
     return encode_texts(reading.tokenizer, texts, pairs, reading.hidden.prefix, reading.max_length)
 
 
-CLASSIFICATION = Format(predict, Training(items, SummedLoss(loss_sum), new_head))
+CLASSIFICATION = Format(encode, decode, FormatTraining(items, SummedLoss(loss_sum), new_head))

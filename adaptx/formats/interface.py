@@ -1,4 +1,6 @@
-"""What the training loop and the evaluation ask of a format: items to draw, a head, a loss, and predictions.
+"""What the training loop and the evaluation ask of a format.
+
+Training: rows -> `Items` -> `Piece` -> loss. Evaluation: rows -> `Inputs` -> `Piece` -> values -> `Predicted`.
 
 A format's file holds plain functions and one `Format` of them; `adaptx.formats` maps spec types to these.
 
@@ -7,15 +9,19 @@ Suffixes: N sequences of a micro-batch, D hidden size.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import cached_property
+from itertools import accumulate, pairwise
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from adaptx.backbones.backbone import Backbone
-from adaptx.backbones.batching import Encoded, TokenBatch
+from adaptx.backbones.batching import Encoded, TokenBatch, collate
+from adaptx.backbones.finite import check_finite
 from adaptx.data.examples import Examples
 from adaptx.files.left_out import LeftOut
-from adaptx.specs import Framing, Hidden, ModelFamily, ModelSpec, Task, TaskFormat, Text
+from adaptx.specs import Framing, Hidden, ModelFamily, ModelSpec, TaskFormat, Text
 
 
 @dataclass(frozen=True)
@@ -81,15 +87,34 @@ def one_sequence_each(encoded: Encoded, targets: list[Any]) -> Items:
 
 @dataclass(frozen=True)
 class Piece:
-    """A micro-batch: its items, their sequences packed, and which of `encoded` the N sequences are, in order."""
+    """A micro-batch of whole items: the sequences `sequences` of `encoded`, and the targets of the items.
 
-    batch: TokenBatch
-    items: list[int]
+    members: of each item, the places of its sequences among the N that are read.
+    """
+
+    encoded: Encoded
     sequences: list[int]
+    members: list[list[int]]
+    targets: list[Any]
+    device: torch.device
 
-    def position(self) -> dict[int, int]:
-        """Index into `encoded` -> place among the N sequences."""
-        return {sequence: place for place, sequence in enumerate(self.sequences)}
+    @cached_property
+    def batch(self) -> TokenBatch:
+        """The sequences packed into one row, in order."""
+        return collate(self.encoded, self.sequences, self.device)
+
+    @property
+    def ids(self) -> list[list[int]]:
+        """Token ids of the N sequences."""
+        return [self.encoded.ids[sequence] for sequence in self.sequences]
+
+
+def piece_of(items: Items, chosen: Sequence[int], device: torch.device) -> Piece:
+    """Return the chosen items as one micro-batch."""
+    sequences = [sequence for item in chosen for sequence in items.members[item]]
+    ends = accumulate((len(items.members[item]) for item in chosen), initial=0)
+    members = [list(range(first, last)) for first, last in pairwise(ends)]
+    return Piece(items.encoded, sequences, members, [items.targets[item] for item in chosen], device)
 
 
 @dataclass(frozen=True)
@@ -105,37 +130,6 @@ class HeadBase:
     pretrained: Callable[[], dict[str, Tensor] | None]
 
 
-Read = Callable[[TokenBatch, Sequence[int]], Sequence[Any] | Tensor]
-"""(micro-batch, which sequences of the encoded texts it holds) -> one value for each of them."""
-
-
-class Forward(Protocol):
-    """A model in evaluation mode, which formats run their encoded texts through."""
-
-    backbone: Backbone
-    reading: Reading
-
-    def each(self, encoded: Encoded, read: Read) -> list[Any]:
-        """What `read` returns for each sequence of a micro-batch, for all sequences in the given order, on the CPU."""
-        ...
-
-    def in_groups(self, tokens: Sequence[int], read: Callable[[list[int]], Sequence[Any]]) -> list[Any]:
-        """What `read` returns for each of a group of items, for all items of so many `tokens`, in the given order."""
-        ...
-
-    def vectors(self, encoded: Encoded) -> Tensor:
-        """Pooled vectors [sequences, D], fp32 on the CPU, in the given order."""
-        ...
-
-    def pool(self, task: Task, wanted: Sequence[str]) -> Examples:
-        """The task's candidates; under a row limit, at least those that are right for the `wanted` ids."""
-        ...
-
-    def remembered(self, key: object, make: Callable[[], Tensor]) -> Tensor:
-        """What `make` returned for that key before, with the same model and framing."""
-        ...
-
-
 @dataclass(frozen=True)
 class TrainedHead:
     """A head with the format it was trained for: its labels are in the order of the head's rows."""
@@ -145,38 +139,97 @@ class TrainedHead:
 
 
 @dataclass(frozen=True)
+class Model:
+    """A model in evaluation mode: its head if it has one, how it reads, and the format that it answers.
+
+    Labels of the format are in the order of the head's rows.
+    """
+
+    backbone: Backbone
+    head: nn.Module | None
+    reading: Reading
+    format: Any
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One way of a set's texts through a model, which reads a value for each item.
+
+    read: (model, micro-batch) -> a value for each of its items, a tensor [items, ...] or a sequence.
+    behind: None where sequences are packed into rows; else the most tokens that are read or written behind each prompt.
+    """
+
+    items: Items
+    read: Callable[[Model, Piece], Tensor | Sequence[Any]]
+    behind: Sequence[int] | None = None
+
+    @cached_property
+    def tokens(self) -> list[int]:
+        """Tokens that each item takes in a forward pass."""
+        own = [self.items.tokens(item) for item in range(len(self.items))]
+        return own if self.behind is None else [n + more for n, more in zip(own, self.behind, strict=True)]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is read of a set of rows: in one pass or several. encoded, texts: for its statistics."""
+
+    passes: tuple[Pass, ...]
+    encoded: list[Encoded]
+    texts: list[str]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model read of a set of rows: the values of each pass, a tensor [items, ...] or a list.
+
+    pool, pool_vectors: the candidates that are ranked, with their vectors [candidates, D], for formats with a pool.
+    """
+
+    examples: Examples
+    model: Model
+    inputs: Inputs
+    values: tuple[Any, ...]
+    pool: Examples | None = None
+    pool_vectors: Tensor | None = None
+
+    @property
+    def reading(self) -> Reading:
+        return self.model.reading
+
+
+@dataclass(frozen=True)
 class Predicted:
     """Predictions of one set, in the forms that `adaptx.metrics` take.
 
-    golds: None where the rows are unlabelled. rows: row number of each prediction. encoded, texts: what was read, for
-    its statistics. details: of the whole set (a threshold). records: more about each prediction, for a person.
+    golds: None where the rows are unlabelled. rows: row number of each prediction. inputs: what was read. details: of
+    the whole set (a threshold). records: more about each prediction, for a person.
     """
 
     predictions: list[Any]
     golds: list[Any] | None
     rows: tuple[int, ...]
-    encoded: list[Encoded]
-    texts: list[str]
+    inputs: Inputs
     details: dict[str, Any] = field(default_factory=dict[str, Any])
     records: list[dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
 class SummedLoss:
-    """A loss that is a sum over items: (backbone, head, drawn items, micro-batch, framing) -> scalar, summed over
-    the loss units of the micro-batch.
+    """A loss that is a sum over items: (backbone, head, micro-batch, framing) -> scalar, summed over the loss units of
+    the micro-batch.
     """
 
-    of: Callable[[Backbone, nn.Module, Items, Piece, Hidden], Tensor]
+    of: Callable[[Backbone, nn.Module, Piece, Hidden], Tensor]
 
 
 @dataclass(frozen=True)
 class AnswerLoss:
-    """A loss over answers by the backbone's own scores over the vocabulary, without a head: (backbone, drawn items,
-    micro-batch) -> scalar, summed over the loss units of the micro-batch.
+    """A loss over answers by the backbone's own scores over the vocabulary, without a head: (backbone, micro-batch) ->
+    scalar, summed over the loss units of the micro-batch.
     """
 
-    of: Callable[[Backbone, Items, Piece], Tensor]
+    of: Callable[[Backbone, Piece], Tensor]
 
 
 @dataclass(frozen=True)
@@ -190,7 +243,7 @@ class JointLoss:
 
 
 @dataclass(frozen=True)
-class Training:
+class FormatTraining:
     """How a format is trained.
 
     items: (examples, format, reading) -> what is drawn from. new_head: None where no head is needed. draw: (items,
@@ -205,13 +258,28 @@ class Training:
 
 @dataclass(frozen=True)
 class Format:
-    """One task format's behaviour. training None: it is evaluated only.
+    """One task format's behaviour.
 
-    predict: (examples, task, head or None, forward) -> predictions for any rows, labelled or not.
+    encode: (examples, format, reading) -> what is read of these rows, labelled or not. decode: what a model read ->
+    predictions. training: None where the format is evaluated only. encode_pool: (candidates, format, reading) -> what
+    is read of a pool that is ranked; None for formats without one.
     """
 
-    predict: Callable[[Examples, Task, TrainedHead | None, Forward], Predicted]
-    training: Training | None = None
+    encode: Callable[[Examples, Any, Reading], Inputs]
+    decode: Callable[[Answers], Predicted]
+    training: FormatTraining | None = None
+    encode_pool: Callable[[Examples, Any, Reading], Pass] | None = None
+
+
+def vectors(model: Model, piece: Piece) -> Tensor:
+    """Read pooled vectors [items, D], of items of one sequence."""
+    pooled_ND = model.backbone.pooled(piece.batch, model.reading.hidden)
+    return check_finite(pooled_ND.float().cpu(), "numbers of the embeddings")
+
+
+def embedded(encoded: Encoded) -> Pass:
+    """Return the pass that reads a vector for each sequence."""
+    return Pass(one_sequence_each(encoded, [None] * len(encoded)), vectors)
 
 
 def take(items: Items, indices: Sequence[int]) -> Items:

@@ -19,20 +19,22 @@ from adaptx.backbones.vocabulary_loss import OutputMatrix, likeliest, summed_cro
 from adaptx.data.examples import Examples
 from adaptx.errors import UserError
 from adaptx.formats.interface import (
+    Answers,
     Format,
-    Forward,
+    FormatTraining,
     HeadBase,
+    Inputs,
     Items,
+    Model,
+    Pass,
     Piece,
     Predicted,
     Reading,
     SummedLoss,
-    TrainedHead,
-    Training,
     one_sequence_each,
 )
 from adaptx.formats.row_random import row_random
-from adaptx.specs import Hidden, MaskedLanguageModel, Task
+from adaptx.specs import Hidden, MaskedLanguageModel
 
 MASKED, REPLACED = 0.8, 0.1
 EVALUATION_SEED = 0
@@ -93,37 +95,39 @@ def draw(items: Items, indices: Sequence[int], task_format: MaskedLanguageModel,
     return Items(encoded, [[i] for i in range(len(indices))], targets, [len(places) for places, _ in targets])
 
 
-def loss_sum(backbone: Backbone, head: nn.Module, drawn: Items, piece: Piece, framing: Hidden) -> Tensor:
+def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden) -> Tensor:
     """Cross-entropy summed over masked tokens; their scores exist a chunk at a time."""
     assert isinstance(head, LanguageModelHead)
-    states_MD = _states(backbone, piece.batch, [drawn.targets[s][0] for s in piece.sequences], framing)
-    gold = [token for sequence in piece.sequences for token in drawn.targets[sequence][1]]
+    states_MD = _states(backbone, piece.batch, [places for places, _ in piece.targets], framing)
+    gold = [token for _, tokens in piece.targets for token in tokens]
     gold_M = torch.tensor(gold, device=states_MD.device, dtype=torch.long)
     return summed_cross_entropy(head(states_MD), head.output, gold_M)
 
 
-def predict(examples: Examples, task: Task, head: TrainedHead | None, forward: Forward) -> Predicted:
-    """(right, masked) tokens of each text, under masks that are the same for every model with that tokenizer."""
-    assert head is not None and isinstance(task.format, MaskedLanguageModel)
-    decoder = head.module
+def encode(examples: Examples, task_format: MaskedLanguageModel, reading: Reading) -> Inputs:
+    """The texts under masks that are equal for all models with that tokenizer; statistics are of the whole texts."""
+    plain = items(examples, task_format, reading)
+    drawn = draw(plain, range(len(plain)), task_format, reading, EVALUATION_SEED)
+    return Inputs((Pass(drawn, right_tokens),), [plain.encoded], list(examples.columns["text"]))
+
+
+def right_tokens(model: Model, piece: Piece) -> list[list[int]]:
+    """Read [right, masked] tokens of each text."""
+    decoder = model.head
     assert isinstance(decoder, LanguageModelHead)
-    reading = forward.reading
-    plain = items(examples, task.format, reading)
-    drawn = draw(plain, range(len(plain)), task.format, reading, EVALUATION_SEED)
+    states_MD = _states(model.backbone, piece.batch, [places for places, _ in piece.targets], model.reading.hidden)
+    chosen = likeliest(decoder(states_MD), decoder.output).tolist()
+    right: list[list[int]] = []
+    for _, tokens in piece.targets:
+        mine, chosen = chosen[: len(tokens)], chosen[len(tokens) :]
+        right.append([sum(a == b for a, b in zip(mine, tokens, strict=True)), len(tokens)])
+    return right
 
-    def read(batch: TokenBatch, sequences: Sequence[int]) -> list[list[int]]:
-        targets = [drawn.targets[sequence] for sequence in sequences]
-        states_MD = _states(forward.backbone, batch, [places for places, _ in targets], reading.hidden)
-        chosen = likeliest(decoder(states_MD), decoder.output).tolist()
-        right: list[list[int]] = []
-        for _, tokens in targets:
-            mine, chosen = chosen[: len(tokens)], chosen[len(tokens) :]
-            right.append([sum(a == b for a, b in zip(mine, tokens, strict=True)), len(tokens)])
-        return right
 
-    predictions = forward.each(drawn.encoded, read)
-    golds = [None] * len(predictions)
-    return Predicted(predictions, golds, examples.rows, [plain.encoded], list(examples.columns["text"]))
+def decode(answers: Answers) -> Predicted:
+    """(right, masked) tokens of each text."""
+    (predictions,) = answers.values
+    return Predicted(predictions, [None] * len(predictions), answers.examples.rows, answers.inputs)
 
 
 def _encode(examples: Examples, reading: Reading) -> Encoded:
@@ -161,4 +165,4 @@ def new_head(_format: MaskedLanguageModel, base: HeadBase) -> nn.Module:
     return LanguageModelHead(base)
 
 
-MASKED_LANGUAGE_MODEL = Format(predict, Training(items, SummedLoss(loss_sum), new_head, draw))
+MASKED_LANGUAGE_MODEL = Format(encode, decode, FormatTraining(items, SummedLoss(loss_sum), new_head, draw))

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from adaptx.backbones.batching import encode_texts
 from adaptx.data.examples import Examples
-from adaptx.formats.interface import Format, Forward, Predicted, TrainedHead
+from adaptx.formats.interface import Answers, Format, Inputs, Predicted, Reading, embedded
 from adaptx.metrics.bucc import Sentences, distinct_rows, extract, threshold_for, xtreme_candidates
 from adaptx.metrics.mining import Neighbours, mine
 from adaptx.metrics.search import top_k
-from adaptx.specs import BitextMining, Task
+from adaptx.specs import BitextMining
 
 
 @dataclass(frozen=True)
@@ -29,23 +29,27 @@ class Side:
     vectors: Tensor
 
 
-def predict(examples: Examples, task: Task, _head: TrainedHead | None, forward: Forward) -> Predicted:
-    """For each scored source sentence, the number of the target sentence mined for it, or None."""
-    assert isinstance(task.format, BitextMining)
-    task_format, reading = task.format, forward.reading
+def encode(examples: Examples, _format: BitextMining, reading: Reading) -> Inputs:
+    """Both lists, each embedded; only the other language's sentences say something about that language."""
     sides = [list[str](examples.columns[role][0]) for role in ("source", "target")]
     encoded = [
         encode_texts(reading.tokenizer, texts, None, reading.hidden.prefix, reading.max_length) for texts in sides
     ]
-    vectors = [forward.vectors(each) for each in encoded]
-    gold = [(first - 1, second - 1) for first, second in examples.columns["gold"][0]]
+    return Inputs(tuple(map(embedded, encoded)), encoded[:1], sides[0])
+
+
+def decode(answers: Answers) -> Predicted:
+    """For each scored source sentence, the number of the target sentence mined for it, or None."""
+    task_format, columns = answers.model.format, answers.examples.columns
+    sides = [list[str](columns[role][0]) for role in ("source", "target")]
+    gold = [(first - 1, second - 1) for first, second in columns["gold"][0]]
     held = development_numbers(gold, [len(texts) for texts in sides], task_format.development_every)
 
     def part(inside: bool) -> tuple[Side, Side]:
-        source, target = (_side(sides[i], vectors[i], held[i], inside) for i in (0, 1))
+        source, target = (_side(sides[i], answers.values[i], held[i], inside) for i in (0, 1))
         return source, target
 
-    centred = reading.hidden.centred
+    centred = answers.reading.hidden.centred
     of_development = _candidates(*part(True), task_format.neighbours, centred)
     threshold = threshold_for(of_development, [pair for pair in gold if pair[0] in held[0]])
     source, target = part(False)
@@ -57,9 +61,7 @@ def predict(examples: Examples, task: Task, _head: TrainedHead | None, forward: 
         [mined.get(number) for number in source.numbers],
         [right.get(number, []) for number in source.numbers],
         tuple(source.numbers),
-        # Only the other language's sentences say something about that language.
-        encoded[:1],
-        sides[0],
+        answers.inputs,
         {"threshold": threshold.value, "development_sentences": [len(each) for each in held]},
     )
 
@@ -105,4 +107,4 @@ def _candidates(source: Side, target: Side, neighbours: int, centred: bool) -> d
     return xtreme_candidates(mined, Sentences(source.texts, source.numbers), Sentences(target.texts, target.numbers))
 
 
-MINING = Format(predict)
+MINING = Format(encode, decode)

@@ -14,18 +14,21 @@ from adaptx.backbones.batching import Encoded, encode_texts
 from adaptx.data.examples import Examples
 from adaptx.formats.heads import LinearHead
 from adaptx.formats.interface import (
+    Answers,
     Format,
-    Forward,
+    FormatTraining,
     HeadBase,
+    Inputs,
     Items,
+    Model,
+    Pass,
     Piece,
     Predicted,
     Reading,
     SummedLoss,
-    TrainedHead,
-    Training,
+    one_sequence_each,
 )
-from adaptx.specs import Hidden, MultipleChoice, Task
+from adaptx.specs import Hidden, MultipleChoice
 
 
 def new_head(_format: MultipleChoice, base: HeadBase) -> nn.Module:
@@ -38,43 +41,53 @@ def items(examples: Examples, _format: MultipleChoice, reading: Reading) -> Item
     return Items(encoded, members, list(examples.columns["label"]), [1] * len(members))
 
 
-def loss_sum(backbone: Backbone, head: nn.Module, drawn: Items, piece: Piece, framing: Hidden) -> Tensor:
+def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden) -> Tensor:
     """Cross-entropy over each question's choices, summed over questions."""
     scores_N = head(backbone.pooled(piece.batch, framing)).squeeze(-1)
-    place = piece.position()
     losses = [
-        nn.functional.cross_entropy(
-            scores_N[[place[sequence] for sequence in drawn.members[item]]],
-            torch.tensor(drawn.targets[item], device=scores_N.device),
-        )
-        for item in piece.items
+        nn.functional.cross_entropy(scores_N[members], torch.tensor(target, device=scores_N.device))
+        for members, target in zip(piece.members, piece.targets, strict=True)
     ]
     return torch.stack(losses).sum()
 
 
-def predict(examples: Examples, _task: Task, head: TrainedHead | None, forward: Forward) -> Predicted:
-    """Index of the highest-scoring choice, the first of equal ones; the records hold each choice's probability."""
-    assert head is not None
-    framing = forward.reading.hidden
-    encoded, members = _encode(examples, forward.reading)
-    scores = forward.each(encoded, lambda batch, _: head.module(forward.backbone.pooled(batch, framing)).squeeze(-1))
-    shares = [torch.stack([scores[sequence] for sequence in each]).softmax(dim=-1) for each in members]
-    records = [{"probabilities": share.tolist()} for share in shares]
+def encode(examples: Examples, _format: MultipleChoice, reading: Reading) -> Inputs:
+    """A sequence for each choice, and each by itself: choices of one question need not be read at once."""
+    encoded, _ = _encode(examples, reading)
     # A text is read once for each of its choices, and counts so.
     texts = [f"{text} {_second(question, c)}" for text, question, choices in _rows(examples) for c in choices]
+    return Inputs((Pass(one_sequence_each(encoded, [None] * len(encoded)), scores),), [encoded], texts)
+
+
+def scores(model: Model, piece: Piece) -> Tensor:
+    """Read the score of each choice [N]."""
+    assert model.head is not None
+    return model.head(model.backbone.pooled(piece.batch, model.reading.hidden)).squeeze(-1)
+
+
+def decode(answers: Answers) -> Predicted:
+    """Index of the highest-scoring choice, the first of equal ones; the records hold each choice's probability."""
+    examples, (scores_N,) = answers.examples, answers.values
+    shares = [scores_N[members].softmax(dim=-1) for members in _members(examples)]
+    records = [{"probabilities": share.tolist()} for share in shares]
     predictions = [int(share.argmax()) for share in shares]
-    return Predicted(predictions, examples.columns.get("label"), examples.rows, [encoded], texts, records=records)
+    return Predicted(predictions, examples.columns.get("label"), examples.rows, answers.inputs, records=records)
 
 
 def _encode(examples: Examples, reading: Reading) -> tuple[Encoded, list[list[int]]]:
     """Pairs (text; question and choice), a row's choices next to one another; the longer side is cut first."""
-    first, second, counts = list[str](), list[str](), list[int]()
+    first, second = list[str](), list[str]()
     for text, question, choices in _rows(examples):
         first += [text] * len(choices)
         second += [_second(question, choice) for choice in choices]
-        counts.append(len(choices))
     encoded = encode_texts(reading.tokenizer, first, second, reading.hidden.prefix, reading.max_length)
-    return encoded, [list(range(begin, end)) for begin, end in pairwise(accumulate(counts, initial=0))]
+    return encoded, _members(examples)
+
+
+def _members(examples: Examples) -> list[list[int]]:
+    """Return the places of each row's choices among all choices."""
+    counts = [len(choices) for choices in examples.columns["choices"]]
+    return [list(range(begin, end)) for begin, end in pairwise(accumulate(counts, initial=0))]
 
 
 def _rows(examples: Examples) -> list[tuple[str, str, list[str]]]:
@@ -87,4 +100,4 @@ def _second(question: str, choice: str) -> str:
     return f"{question} {choice}" if question else choice
 
 
-MULTIPLE_CHOICE = Format(predict, Training(items, SummedLoss(loss_sum), new_head))
+MULTIPLE_CHOICE = Format(encode, decode, FormatTraining(items, SummedLoss(loss_sum), new_head))

@@ -24,18 +24,21 @@ from adaptx.errors import UserError
 from adaptx.files.left_out import LeftOut
 from adaptx.formats.heads import LinearHead
 from adaptx.formats.interface import (
+    Answers,
     Format,
-    Forward,
+    FormatTraining,
     HeadBase,
+    Inputs,
     Items,
+    Model,
+    Pass,
     Piece,
     Predicted,
     Reading,
     SummedLoss,
-    TrainedHead,
-    Training,
+    one_sequence_each,
 )
-from adaptx.specs import Hidden, QuestionAnswering, Task
+from adaptx.specs import Hidden, QuestionAnswering
 
 # A window needs room for some context behind the question, or it would ask without showing anything.
 LEAST_CONTEXT_TOKENS = 8
@@ -88,36 +91,40 @@ def items(examples: Examples, task_format: QuestionAnswering, reading: Reading) 
     return Items(made.encoded, members, kept_targets, [1] * len(kept), left_out)
 
 
-def loss_sum(backbone: Backbone, head: nn.Module, drawn: Items, piece: Piece, framing: Hidden) -> Tensor:
+def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden) -> Tensor:
     """Mean of the start's and the end's cross-entropy over a window's tokens, summed over windows."""
-    target_of = dict(zip((member for (member,) in drawn.members), drawn.targets, strict=True))
-    lengths = [len(drawn.encoded.ids[sequence]) for sequence in piece.sequences]
-    logits_NL2 = _window_logits(backbone, head, piece.batch, lengths, framing)
-    gold_N2 = torch.tensor([target_of[sequence] for sequence in piece.sequences], device=logits_NL2.device)
+    logits_NL2 = _window_logits(backbone, head, piece.batch, framing)
+    gold_N2 = torch.tensor(piece.targets, device=logits_NL2.device)
     both = [nn.functional.cross_entropy(logits_NL2[..., i], gold_N2[:, i], reduction="sum") for i in (0, 1)]
     return (both[0] + both[1]) / 2
 
 
-def predict(examples: Examples, task: Task, head: TrainedHead | None, forward: Forward) -> Predicted:
+def encode(examples: Examples, task_format: QuestionAnswering, reading: Reading) -> Inputs:
+    """One sequence a window; the targets are the windows."""
+    made = windows(examples, task_format, reading)
+    texts = [text for role in ("question", "context") for text in examples.columns[role]]
+    return Inputs((Pass(one_sequence_each(made.encoded, list(made.windows)), spans),), [made.encoded], texts)
+
+
+def spans(model: Model, piece: Piece) -> list[tuple[float, float, int, int]]:
+    """Read the best span of each window, as `best_spans` returns it."""
+    assert model.head is not None
+    logits_NL2 = _window_logits(model.backbone, model.head, piece.batch, model.reading.hidden).float().cpu()
+    inside = [row_L2[:length] for row_L2, length in zip(logits_NL2, piece.batch.lengths, strict=True)]
+    check_finite(torch.cat(inside), "scores of spans")
+    return best_spans(logits_NL2, piece.targets, model.format)
+
+
+def decode(answers: Answers) -> Predicted:
     """The text of the best span; where the task has unanswerable questions, with the probability of no answer.
 
     That probability is the logistic function of (best no-answer score - best span's score), so 0.5 is where they tie.
     """
-    assert head is not None and isinstance(task.format, QuestionAnswering)
-    task_format = task.format
-    made = windows(examples, task_format, forward.reading)
-
-    def read(batch: TokenBatch, sequences: Sequence[int]) -> list[tuple[float, float, int, int]]:
-        lengths = [len(made.encoded.ids[sequence]) for sequence in sequences]
-        logits_NL2 = _window_logits(forward.backbone, head.module, batch, lengths, forward.reading.hidden).float().cpu()
-        check_finite(torch.cat([row_L2[:n] for row_L2, n in zip(logits_NL2, lengths, strict=True)]), "scores of spans")
-        return best_spans(logits_NL2, [made.windows[sequence] for sequence in sequences], task_format)
-
-    found = forward.each(made.encoded, read)
+    task_format, examples, (found,) = answers.model.format, answers.examples, answers.values
     contexts = examples.columns["context"]
     best: list[tuple[float, str]] = [(-np.inf, "")] * len(examples)
     no_answer = [np.inf] * len(examples)
-    for window, (score, null, start, end) in zip(made.windows, found, strict=True):
+    for window, (score, null, start, end) in zip(answers.inputs.passes[0].items.targets, found, strict=True):
         question = window.question
         no_answer[question] = min(no_answer[question], null)
         # The earliest window of equal scores is kept.
@@ -130,9 +137,7 @@ def predict(examples: Examples, task: Task, head: TrainedHead | None, forward: F
     if task_format.unanswerable:
         predictions = [{"text": text, "no_answer": share} for text, share in zip(texts, shares, strict=True)]
     records = [{"answer": text, "no_answer": share} for text, share in zip(texts, shares, strict=True)]
-    golds = examples.columns.get("answers")
-    read_texts = [text for role in ("question", "context") for text in examples.columns[role]]
-    return Predicted(predictions, golds, examples.rows, [made.encoded], read_texts, records=records)
+    return Predicted(predictions, examples.columns.get("answers"), examples.rows, answers.inputs, records=records)
 
 
 def windows(examples: Examples, task_format: QuestionAnswering, reading: Reading) -> Windows:
@@ -218,14 +223,12 @@ def _share(null: float, score: float) -> float:
     return float(1 / (1 + np.exp(np.clip(score - null, -60, 60))))
 
 
-def _window_logits(
-    backbone: Backbone, head: nn.Module, batch: TokenBatch, lengths: Sequence[int], framing: Hidden
-) -> Tensor:
+def _window_logits(backbone: Backbone, head: nn.Module, batch: TokenBatch, framing: Hidden) -> Tensor:
     """Logits [N, L, 2] of every token of each window; padding is minus infinity."""
     hidden_TD = backbone.hidden(batch, framing.layer, framing.bidirectional)
     logits_T2 = head(hidden_TD)
-    length_N1 = torch.tensor(lengths, device=hidden_TD.device).unsqueeze(1)
-    place_L = torch.arange(max(lengths), device=hidden_TD.device)
+    length_N1 = batch.lengths_N.unsqueeze(1)
+    place_L = torch.arange(max(batch.lengths), device=hidden_TD.device)
     inside_NL = place_L < length_N1
     at_NL = torch.where(inside_NL, batch.first_N.unsqueeze(1) + place_L, 0)
     return logits_T2[at_NL].masked_fill(~inside_NL.unsqueeze(-1), float("-inf"))
@@ -273,4 +276,4 @@ def _cut_questions(tokenizer: Any, questions: Sequence[str], most_tokens: int) -
     ]
 
 
-QUESTION_ANSWERING = Format(predict, Training(items, SummedLoss(loss_sum), new_head))
+QUESTION_ANSWERING = Format(encode, decode, FormatTraining(items, SummedLoss(loss_sum), new_head))

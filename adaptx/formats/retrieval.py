@@ -11,10 +11,20 @@ from torch import Tensor, nn
 
 from adaptx.backbones.batching import Encoded, encode_texts
 from adaptx.data.examples import Examples
-from adaptx.data.golds import right_candidates
-from adaptx.formats.interface import Format, Forward, Items, JointLoss, Predicted, Reading, TrainedHead, Training
+from adaptx.formats.interface import (
+    Answers,
+    Format,
+    FormatTraining,
+    Inputs,
+    Items,
+    JointLoss,
+    Pass,
+    Predicted,
+    Reading,
+    embedded,
+)
 from adaptx.metrics.search import top_k
-from adaptx.specs import CandidateText, Retrieval, Task
+from adaptx.specs import CandidateText, Retrieval
 
 RANKED = 20
 """Candidates kept for each query: what mAP@20 looks at."""
@@ -54,43 +64,28 @@ def loss(vectors_SD: Tensor, drawn: Items, task_format: Retrieval) -> Tensor:
     return nn.functional.cross_entropy(scores_QN, torch.arange(len(key_Q), device=scores_QN.device), reduction="sum")
 
 
-def predict(examples: Examples, task: Task, _head: TrainedHead | None, forward: Forward) -> Predicted:
+def encode(examples: Examples, _format: Retrieval, reading: Reading) -> Inputs:
+    """The queries, each embedded."""
+    encoded = _encode_queries(examples, reading)
+    return Inputs((embedded(encoded),), [encoded], list(examples.columns["query"]))
+
+
+def encode_pool(pool: Examples, task_format: Retrieval, reading: Reading) -> Pass:
+    """The candidates, each embedded."""
+    return embedded(_encode_candidates(pool, task_format.ranked_as, reading))
+
+
+def decode(answers: Answers) -> Predicted:
     """Ids of each query's nearest candidates, best first; the golds are the ids of all right ones."""
-    assert isinstance(task.format, Retrieval)
-    read_as = task.format.ranked_as
-    golds, pool = _ranked(examples, task, forward)
-    found = None if golds is None else right_candidates(examples, golds, pool, task.name)
-    names: list[str] = pool.columns["id"]
-    candidates_ND = forward.remembered(
-        ("pool", task.pool, tuple(names), read_as),
-        lambda: forward.vectors(_encode_candidates(pool, read_as, forward.reading)),
-    )
-    encoded = _encode_queries(examples, forward.reading)
-    queries_QD = forward.vectors(encoded)
-    places_Qk = top_k(queries_QD, candidates_ND, min(RANKED, len(names)), unit=True).indices
+    assert answers.pool is not None and answers.pool_vectors is not None
+    names: list[str] = answers.pool.columns["id"]
+    (queries_QD,) = answers.values
+    places_Qk = top_k(queries_QD, answers.pool_vectors, min(RANKED, len(names)), unit=True).indices
     predictions = [[names[place] for place in places] for places in places_Qk.tolist()]
-    details = {"candidates": len(names)}
-    return Predicted(predictions, found, examples.rows, [encoded], list(examples.columns["query"]), details)
-
-
-def _ranked(examples: Examples, task: Task, forward: Forward) -> tuple[list[list[str]] | None, Examples]:
-    """The ids that each query asks for (None: unlabelled rows), and the candidates that are ranked: the task's pool.
-
-    Rows in the form of training rows, as development sets have them, are ranked among their own candidates.
-    """
-    if "gold" in examples.columns:
-        golds: list[list[str]] = examples.columns["gold"]
-        return golds, forward.pool(task, list(dict.fromkeys(key for each in golds for key in each)))
-    if "candidate" not in examples.columns:
-        return None, forward.pool(task, [])
-    blank = [""] * len(examples)
-    keys = list(zip(examples.columns["candidate"], examples.columns.get("candidate_context", blank), strict=True))
-    number = {key: str(place) for place, key in enumerate(dict.fromkeys(keys))}
-    first = {key: place for place, key in reversed(list(enumerate(keys)))}
-    chosen = examples.take([first[key] for key in number])
-    ids = list(number.values())
-    pool = Examples(chosen.rows, {**chosen.columns, "id": ids, "answers": [[name] for name in ids]})
-    return [[number[key]] for key in keys], pool
+    examples = answers.examples
+    return Predicted(
+        predictions, examples.columns.get("right"), examples.rows, answers.inputs, {"candidates": len(names)}
+    )
 
 
 def _encode_queries(examples: Examples, reading: Reading) -> Encoded:
@@ -111,4 +106,4 @@ def joined_text(candidate: str, context: str) -> str:
     return (candidate + context).replace("\n", "").strip()
 
 
-RETRIEVAL = Format(predict, Training(items, JointLoss(loss)))
+RETRIEVAL = Format(encode, decode, FormatTraining(items, JointLoss(loss)), encode_pool)

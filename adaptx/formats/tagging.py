@@ -17,18 +17,21 @@ from adaptx.backbones.finite import check_finite
 from adaptx.data.examples import Examples
 from adaptx.formats.heads import LinearHead
 from adaptx.formats.interface import (
+    Answers,
     Format,
-    Forward,
+    FormatTraining,
     HeadBase,
+    Inputs,
     Items,
+    Model,
+    Pass,
     Piece,
     Predicted,
     Reading,
     SummedLoss,
-    TrainedHead,
-    Training,
+    one_sequence_each,
 )
-from adaptx.specs import Hidden, Tagging, Task
+from adaptx.specs import Hidden, Tagging
 
 
 class Pieces:
@@ -87,42 +90,43 @@ def items(examples: Examples, task_format: Tagging, reading: Reading) -> Items:
     return Items(pieces.encoded, members, targets, [len(tags) for tags in examples.columns["tags"]])
 
 
-def loss_sum(backbone: Backbone, head: nn.Module, drawn: Items, piece: Piece, framing: Hidden) -> Tensor:
+def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden) -> Tensor:
     """Cross-entropy summed over words."""
-    of_sequence = {
-        sequence: target
-        for item in piece.items
-        for sequence, target in zip(drawn.members[item], drawn.targets[item], strict=True)
-    }
-    firsts = [of_sequence[sequence][0] for sequence in piece.sequences]
-    gold_W = [tag for sequence in piece.sequences for tag in of_sequence[sequence][1]]
-    logits_WC = _word_logits(backbone, head, piece.batch, firsts, framing)
+    of_sequences = [target for targets in piece.targets for target in targets]
+    gold_W = [tag for _, tags in of_sequences for tag in tags]
+    logits_WC = _word_logits(backbone, head, piece.batch, [first for first, _ in of_sequences], framing)
     return nn.functional.cross_entropy(logits_WC, torch.tensor(gold_W, device=logits_WC.device), reduction="sum")
 
 
-def predict(examples: Examples, _task: Task, head: TrainedHead | None, forward: Forward) -> Predicted:
-    """The most probable tag of each word, a list of names a sentence."""
-    assert head is not None and isinstance(head.format, Tagging)
-    labels = head.format.labels
+def encode(examples: Examples, _format: Tagging, reading: Reading) -> Inputs:
+    """A sequence for each piece of a sentence; the targets are (sentence, first tokens)."""
     sentences: list[list[str]] = examples.columns["tokens"]
-    pieces = Pieces(sentences, forward.reading)
+    pieces = Pieces(sentences, reading)
+    items = one_sequence_each(pieces.encoded, list(zip(pieces.sentence, pieces.first_tokens, strict=True)))
+    return Inputs((Pass(items, tags),), [pieces.encoded], [" ".join(tokens) for tokens in sentences])
 
-    def read(batch: TokenBatch, sequences: Sequence[int]) -> list[list[int]]:
-        firsts = [pieces.first_tokens[sequence] for sequence in sequences]
-        logits_WC = _word_logits(forward.backbone, head.module, batch, firsts, forward.reading.hidden)
-        chosen = check_finite(logits_WC, "scores of tags").argmax(dim=-1)
-        return [part.tolist() for part in chosen.cpu().split([len(first) for first in firsts])]
 
+def tags(model: Model, piece: Piece) -> list[list[int]]:
+    """Read the most probable tag of each word of each sequence, as its place among the labels."""
+    assert model.head is not None
+    firsts = [first for _, first in piece.targets]
+    logits_WC = _word_logits(model.backbone, model.head, piece.batch, firsts, model.reading.hidden)
+    chosen = check_finite(logits_WC, "scores of tags").argmax(dim=-1)
+    return [part.tolist() for part in chosen.cpu().split([len(first) for first in firsts])]
+
+
+def decode(answers: Answers) -> Predicted:
+    """The most probable tag of each word, a list of names a sentence."""
+    labels, examples, (tags_of,) = answers.model.format.labels, answers.examples, answers.values
+    sentences: list[list[str]] = examples.columns["tokens"]
     predictions: list[list[str]] = [[] for _ in sentences]
     # Pieces of a sentence come one after the other, so appending rejoins them.
-    for number, tags in zip(pieces.sentence, forward.each(pieces.encoded, read), strict=True):
-        predictions[number] += [labels[tag] for tag in tags]
+    for (number, _), chosen in zip(answers.inputs.passes[0].items.targets, tags_of, strict=True):
+        predictions[number] += [labels[tag] for tag in chosen]
     records: list[dict[str, Any]] = [
-        {"tokens": tokens, "tags": tags} for tokens, tags in zip(sentences, predictions, strict=True)
+        {"tokens": tokens, "tags": named} for tokens, named in zip(sentences, predictions, strict=True)
     ]
-    texts = [" ".join(tokens) for tokens in sentences]
-    golds = examples.columns.get("tags")
-    return Predicted(predictions, golds, examples.rows, [pieces.encoded], texts, records=records)
+    return Predicted(predictions, examples.columns.get("tags"), examples.rows, answers.inputs, records=records)
 
 
 def _word_logits(
@@ -180,4 +184,4 @@ def _surroundings(tokenizer: Any, prefix: str) -> tuple[list[int], list[int], in
     return [*ids[:first], *head], ids[last:], types[first] if types is not None else None
 
 
-TAGGING = Format(predict, Training(items, SummedLoss(loss_sum), new_head))
+TAGGING = Format(encode, decode, FormatTraining(items, SummedLoss(loss_sum), new_head))

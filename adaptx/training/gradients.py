@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from adaptx.backbones.backbone import Backbone
-from adaptx.backbones.batching import collate, cut
+from adaptx.backbones.batching import cut
 from adaptx.backbones.bf16_products import arithmetic
 from adaptx.backbones.cpu_kernels import CpuKernels
-from adaptx.formats.interface import AnswerLoss, Items, JointLoss, Piece, SummedLoss
+from adaptx.formats.interface import AnswerLoss, Items, JointLoss, Piece, SummedLoss, piece_of
 from adaptx.specs import Hidden, TaskFormat
 
 
@@ -57,20 +57,19 @@ def pieces(items: Items, setting: Setting) -> Iterator[Piece]:
     # Of the drawn items alone: the lengths of a whole data set would be counted again at each step.
     tokens = [items.tokens(item) for item in range(len(items))]
     for group in cut(tokens, setting.budget.tokens, setting.budget.items):
-        sequences = [sequence for item in group for sequence in items.members[item]]
-        yield Piece(collate(items.encoded, sequences, setting.device), group, sequences)
+        yield piece_of(items, group, setting.device)
 
 
 def backward_sum(
     loss: SummedLoss, backbone: Backbone, head: nn.Module, drawn: Items, framing: Hidden, share: float, setting: Setting
 ) -> Tensor:
     """Add the gradient of share x (mean loss over units); returns that value, without gradient."""
-    return _backward_pieces(lambda piece: loss.of(backbone, head, drawn, piece, framing), drawn, share, setting)
+    return _backward_pieces(lambda piece: loss.of(backbone, head, piece, framing), drawn, share, setting)
 
 
 def backward_answers(loss: AnswerLoss, backbone: Backbone, drawn: Items, share: float, setting: Setting) -> Tensor:
     """The same for a loss over answers, without a head."""
-    return _backward_pieces(lambda piece: loss.of(backbone, drawn, piece), drawn, share, setting)
+    return _backward_pieces(lambda piece: loss.of(backbone, piece), drawn, share, setting)
 
 
 def _backward_pieces(summed: Callable[[Piece], Tensor], drawn: Items, share: float, setting: Setting) -> Tensor:

@@ -17,8 +17,7 @@ from torch import Tensor, nn
 from adaptx.backbones.backbone import TransferModel, trainable
 from adaptx.backbones.finite import first_not_finite
 from adaptx.errors import NotFinite
-from adaptx.formats import behaviour
-from adaptx.formats.interface import AnswerLoss, Items, JointLoss, Reading, SummedLoss, take
+from adaptx.formats.interface import AnswerLoss, FormatTraining, Items, JointLoss, Reading, SummedLoss, take
 from adaptx.methods.module import capture, restore
 from adaptx.methods.quantised import without_notes
 from adaptx.specs import Best, Sampling, TaskFormat, TrainConfig
@@ -42,10 +41,14 @@ HeadStates = dict[str, dict[str, Tensor]]
 
 @dataclass(frozen=True)
 class Part:
-    """One task of a training: what is drawn from, its head's name (None: it has none), and how it is read."""
+    """One task of a training: what is drawn from, how its format is trained and read, and its head's name.
+
+    head: None where it has none.
+    """
 
     items: Items
     format: TaskFormat
+    training: FormatTraining
     head: str | None
     reading: Reading
 
@@ -191,27 +194,23 @@ class Training:
             raise NotFinite(self._went_wrong(self.step, f"it left weights that are not finite ({name})"))
 
     def _draw(self, part: Part, indices: Sequence[int]) -> Items:
-        training = behaviour(part.format, part.reading.framing).training
-        assert training is not None
-        if training.draw is None:
+        if part.training.draw is None:
             return take(part.items, indices)
         seed = self.config.seed * MAX_EPOCH + self.step
-        return training.draw(part.items, indices, part.format, part.reading, seed)
+        return part.training.draw(part.items, indices, part.format, part.reading, seed)
 
     def _backward(self, part: Part, drawn: Items, share: float) -> Tensor:
-        training = behaviour(part.format, part.reading.framing).training
-        assert training is not None
-        backbone = self.model.backbone
-        match training.loss:
+        backbone, loss = self.model.backbone, part.training.loss
+        match loss:
             case SummedLoss():
                 assert part.head is not None
                 head = self.model.heads[part.head]
-                return backward_sum(training.loss, backbone, head, drawn, part.reading.hidden, share, self.setting)
+                return backward_sum(loss, backbone, head, drawn, part.reading.hidden, share, self.setting)
             case AnswerLoss():
-                return backward_answers(training.loss, backbone, drawn, share, self.setting)
+                return backward_answers(loss, backbone, drawn, share, self.setting)
             case JointLoss():
                 framing = part.reading.hidden
-                return backward_joint(training.loss, backbone, drawn, part.format, framing, share, self.setting)
+                return backward_joint(loss, backbone, drawn, part.format, framing, share, self.setting)
 
     def _score_if_due(self, progress: Progress) -> None:
         selection = self.config.selection

@@ -10,13 +10,15 @@ import torch
 from torch import Tensor, nn
 
 import adaptx.backbones.batching
+from adaptx.backbones.batching import Encoded
 from adaptx.backbones.encoder import Encoder
 from adaptx.backbones.loading import load_network, load_tokenizer
 from adaptx.backbones.own_tensors import load_language_model_head
 from adaptx.data.examples import Examples
 from adaptx.evaluation.evaluator import Evaluator
 from adaptx.formats import behaviour
-from adaptx.formats.interface import HeadBase, Items, JointLoss, Reading, TrainedHead, take
+from adaptx.formats.interface import HeadBase, Items, JointLoss, Model, Reading, TrainedHead, embedded, take
+from adaptx.formats.row_cache import RowCache
 from adaptx.sources.sources import Sources
 from adaptx.specs import Hidden, TaskFormat
 from adaptx.training.gradients import Budget, Setting, backward_joint, backward_sum
@@ -52,7 +54,9 @@ class Bench:
         return TrainedHead(module, task_format)
 
     def evaluator(self, budget: Budget = WHOLE, sources: Any = None, limit: int | None = None) -> Evaluator:
-        return Evaluator(self.encoder, self.reading, Setting(CPU, "fp32", budget), sources, limit)
+        return Evaluator(
+            self.encoder, self.reading, Setting(CPU, "fp32", budget), RowCache(sources or Sources()), limit
+        )
 
     def plain(self, *texts: Any) -> tuple[Any, Tensor]:
         """(the tokenizer's padded output, last hidden states [N, L, D]) of texts or pairs, as anyone would do it."""
@@ -95,6 +99,11 @@ def group_tokens(count: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(adaptx.backbones.batching.GROUP_TOKENS, "cpu", count)
         yield
+
+
+def vectors(evaluator: Evaluator, encoded: Encoded) -> Tensor:
+    """Pooled vectors [sequences, D], as an evaluator reads them."""
+    return evaluator.read(embedded(encoded), Model(evaluator.backbone, None, evaluator.reading, None))
 
 
 def drawn_items(bench: Bench, rows: Examples, task_format: TaskFormat, seed: int = 7) -> Items:

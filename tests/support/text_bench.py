@@ -11,6 +11,7 @@ from adaptx.data.examples import Examples
 from adaptx.data.reading import read_rows
 from adaptx.evaluation.evaluator import Evaluator
 from adaptx.formats.interface import Reading, reading_of
+from adaptx.formats.row_cache import RowCache
 from adaptx.planning.support_text import ARCHITECTURES_REFUSED
 from adaptx.specs import Framing, ModelFamily, ModelSpec, Prompt, Rank, Task, Text
 from adaptx.training.gradients import Budget, Setting
@@ -51,7 +52,7 @@ class Bench:
         self, world: tiny.World, framing: Framing, max_length: int = 96, items: int | None = None
     ) -> Evaluator:
         setting = Setting(CPU, "fp32", Budget(None, items))
-        return Evaluator(self.backbone, self.reading(framing, max_length), setting, world.sources)
+        return Evaluator(self.backbone, self.reading(framing, max_length), setting, RowCache(world.sources))
 
 
 def add_models(world: tiny.World) -> dict[str, ModelSpec]:

@@ -37,13 +37,16 @@ def answered(
     return Items(encoded, [[row] for row in range(len(ids))], targets, [len(target.learned) for target in targets])
 
 
-def loss_sum(backbone: Backbone, drawn: Items, piece: Piece) -> Tensor:
+def split(piece: Piece) -> tuple[list[list[int]], list[list[int]]]:
+    """Return the prompts and the answers of a micro-batch of `answered` items."""
+    rows = list(zip(piece.ids, piece.targets, strict=True))
+    return [row[: target.first] for row, target in rows], [row[target.first :] for row, target in rows]
+
+
+def loss_sum(backbone: Backbone, piece: Piece) -> Tensor:
     """Negative log-likelihood of the learned tokens, summed."""
-    target_of: dict[int, Answer] = dict(zip((member for (member,) in drawn.members), drawn.targets, strict=True))
-    targets = [target_of[sequence] for sequence in piece.sequences]
-    rows = [drawn.encoded.ids[sequence] for sequence in piece.sequences]
-    prompts = [row[: target.first] for row, target in zip(rows, targets, strict=True)]
-    answers = [row[target.first :] for row, target in zip(rows, targets, strict=True)]
+    targets: list[Answer] = piece.targets
+    prompts, answers = split(piece)
     states_MD = answer_states(backbone, piece.batch, prompts, answers)
     device = states_MD.device
     chosen: list[int] = []

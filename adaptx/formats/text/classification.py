@@ -7,12 +7,12 @@ label (Brown et al. 2020, arXiv:2005.14165, section 2.4).
 from collections.abc import Sequence
 
 from adaptx.data.examples import Examples
-from adaptx.formats.interface import Format, Forward, Items, Predicted, Reading, TrainedHead, Training
+from adaptx.formats.interface import Answers, Format, FormatTraining, Inputs, Items, Predicted, Reading
 from adaptx.formats.text.answering import LOSS, answered
 from adaptx.formats.text.prompting import Prompted, answer_tokens, encode_prompts, prompts_of, room_for_prompts
-from adaptx.formats.text.ranking import Candidates, candidate_scores, counts_end
-from adaptx.formats.text.writing import written_answers
-from adaptx.specs import Classification, Prompt, Rank, Task
+from adaptx.formats.text.ranking import Candidates, candidate_scores, counts_end, ranking
+from adaptx.formats.text.writing import writing
+from adaptx.specs import Classification, Prompt, Rank
 
 
 def items(examples: Examples, task_format: Classification, reading: Reading) -> Items:
@@ -23,27 +23,33 @@ def items(examples: Examples, task_format: Classification, reading: Reading) -> 
     return answered(prompts.encoded, [each.ids[place[label]] for each, label in zip(candidates, labels, strict=True)])
 
 
-def predict(examples: Examples, task: Task, _head: TrainedHead | None, forward: Forward) -> Predicted:
-    """The likeliest label; of written answers the label with these words, or "" where there is none."""
-    assert isinstance(task.format, Classification)
-    labels, decision = task.format.labels, forward.reading.text.decision
+def encode(examples: Examples, task_format: Classification, reading: Reading) -> Inputs:
+    """The prompts, behind which labels are ranked or an answer is written."""
+    decision = reading.text.decision
     ended = counts_end(decision) if isinstance(decision, Rank) else True
-    prompts, candidates = encode_labelled(examples, labels, forward.reading, ended)
-    if isinstance(decision, Rank):
-        scores = candidate_scores(prompts.encoded, candidates, decision.normalisation, forward)
+    prompts, candidates = encode_labelled(examples, task_format.labels, reading, ended)
+    ranked = isinstance(decision, Rank)
+    one = ranking(prompts.encoded, candidates) if ranked else writing(prompts.encoded, reading)
+    return Inputs((one,), [prompts.encoded], prompts.texts)
+
+
+def decode(answers: Answers) -> Predicted:
+    """The likeliest label; of written answers the label with these words, or "" where there is none."""
+    labels, examples, text = answers.model.format.labels, answers.examples, answers.reading.text
+    if isinstance(text.decision, Rank):
+        scores = candidate_scores(answers, 0, text.decision.normalisation)
         shares = [scores_C.softmax(dim=-1) for scores_C in scores]
         predictions = [labels[int(scores_C.argmax())] for scores_C in scores]
         records = [{"probabilities": dict(zip(labels, share.tolist(), strict=True))} for share in shares]
         details = {}
     else:
-        answers = written_answers(prompts.encoded, forward)
-        variants = prompts_of(examples, forward.reading.text)
-        predictions = [_matching(answer, prompt, labels) for answer, prompt in zip(answers, variants, strict=True)]
-        records = [{"answer": answer} for answer in answers]
+        (written,) = answers.values
+        variants = prompts_of(examples, text)
+        predictions = [_matching(answer, prompt, labels) for answer, prompt in zip(written, variants, strict=True)]
+        records = [{"answer": answer} for answer in written]
         details = {"without_label": predictions.count("")}
-    return Predicted(
-        predictions, examples.columns.get("label"), examples.rows, [prompts.encoded], prompts.texts, details, records
-    )
+    golds = examples.columns.get("label")
+    return Predicted(predictions, golds, examples.rows, answers.inputs, details, records)
 
 
 def encode_labelled(
@@ -67,4 +73,4 @@ def _matching(answer: str, prompt: Prompt, labels: Sequence[str]) -> str:
     return next((label for label in labels if prompt.words(label).strip().casefold() == found), "")
 
 
-TEXT_CLASSIFICATION = Format(predict, Training(items, LOSS))
+TEXT_CLASSIFICATION = Format(encode, decode, FormatTraining(items, LOSS))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from adaptx.data.examples import Examples
 from adaptx.errors import UserError
-from adaptx.formats.interface import Format, Forward, Items, Predicted, Reading, TrainedHead, Training
+from adaptx.formats.interface import Answers, Format, FormatTraining, Inputs, Items, Predicted, Reading
 from adaptx.formats.text.answering import LOSS, answered
 from adaptx.formats.text.prompting import (
     Prompted,
@@ -16,8 +16,8 @@ from adaptx.formats.text.prompting import (
     room_for_prompts,
     with_cut,
 )
-from adaptx.formats.text.ranking import Candidates, candidate_scores, counts_end
-from adaptx.specs import MultipleChoice, Rank, Task
+from adaptx.formats.text.ranking import Candidates, candidate_scores, counts_end, ranking
+from adaptx.specs import MultipleChoice, Rank
 
 
 def items(examples: Examples, _format: MultipleChoice, reading: Reading) -> Items:
@@ -31,17 +31,23 @@ def items(examples: Examples, _format: MultipleChoice, reading: Reading) -> Item
     return answered(prompts.encoded, [each.ids[label] for each, label in zip(candidates, labels, strict=True)])
 
 
-def predict(examples: Examples, _task: Task, _head: TrainedHead | None, forward: Forward) -> Predicted:
-    """Index of the likeliest choice, the first of equal ones; the records hold each choice's probability."""
-    decision = forward.reading.text.decision
+def encode(examples: Examples, _format: MultipleChoice, reading: Reading) -> Inputs:
+    """The prompts, behind which the choices are ranked, whole."""
+    decision = reading.text.decision
     assert isinstance(decision, Rank)
-    candidates = _choices(examples, forward.reading, counts_end(decision))
-    prompts = _prompts(examples, candidates, forward.reading)
-    scores = candidate_scores(prompts.encoded, candidates, decision.normalisation, forward)
+    candidates = _choices(examples, reading, counts_end(decision))
+    prompts = _prompts(examples, candidates, reading)
+    return Inputs((ranking(prompts.encoded, candidates),), [prompts.encoded], prompts.texts)
+
+
+def decode(answers: Answers) -> Predicted:
+    """Index of the likeliest choice, the first of equal ones; the records hold each choice's probability."""
+    decision, examples = answers.reading.text.decision, answers.examples
+    assert isinstance(decision, Rank)
+    scores = candidate_scores(answers, 0, decision.normalisation)
     predictions = [int(scores_C.argmax()) for scores_C in scores]
     records = [{"probabilities": scores_C.softmax(dim=-1).tolist()} for scores_C in scores]
-    golds = examples.columns.get("label")
-    return Predicted(predictions, golds, examples.rows, [prompts.encoded], prompts.texts, records=records)
+    return Predicted(predictions, examples.columns.get("label"), examples.rows, answers.inputs, records=records)
 
 
 def _choices(examples: Examples, reading: Reading, ended: bool) -> list[Candidates]:
@@ -76,4 +82,4 @@ def _prompts(examples: Examples, candidates: Sequence[Candidates], reading: Read
     return encode_prompts(prompts_of(examples, reading.text), fields, room, reading)
 
 
-TEXT_MULTIPLE_CHOICE = Format(predict, Training(items, LOSS))
+TEXT_MULTIPLE_CHOICE = Format(encode, decode, FormatTraining(items, LOSS))

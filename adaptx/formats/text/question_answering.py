@@ -7,7 +7,7 @@ answer that stands there cannot be found, and the share of such rows is reported
 from typing import Any
 
 from adaptx.data.examples import Examples
-from adaptx.formats.interface import Format, Forward, Items, Predicted, Reading, TrainedHead, Training
+from adaptx.formats.interface import Answers, Format, FormatTraining, Inputs, Items, Predicted, Reading
 from adaptx.formats.text.answering import LOSS, answered
 from adaptx.formats.text.prompting import (
     Prompted,
@@ -17,9 +17,9 @@ from adaptx.formats.text.prompting import (
     room_for_prompts,
     with_cut,
 )
-from adaptx.formats.text.ranking import Candidates, candidate_scores
-from adaptx.formats.text.writing import written_answers
-from adaptx.specs import Normalisation, QuestionAnswering, Task
+from adaptx.formats.text.ranking import Candidates, candidate_scores, ranking
+from adaptx.formats.text.writing import writing
+from adaptx.specs import Normalisation, QuestionAnswering
 
 
 def items(examples: Examples, _format: QuestionAnswering, reading: Reading) -> Items:
@@ -35,29 +35,33 @@ def items(examples: Examples, _format: QuestionAnswering, reading: Reading) -> I
     return answered(with_cut(prompts, cut).encoded, [answer[:most] for answer in answers])
 
 
-def predict(examples: Examples, task: Task, _head: TrainedHead | None, forward: Forward) -> Predicted:
-    """A text for each question; where some have no answer also the probability of just that being written."""
-    assert isinstance(task.format, QuestionAnswering)
-    prompts, columns = _encode(examples, forward.reading), examples.columns
-    answers = written_answers(prompts.encoded, forward)
-    records: list[dict[str, Any]] = [{"answer": answer} for answer in answers]
-    predictions: list[Any] = list(answers)
-    if task.format.unanswerable:
-        variants = prompts_of(examples, forward.reading.text)
+def encode(examples: Examples, task_format: QuestionAnswering, reading: Reading) -> Inputs:
+    """The prompts, behind which an answer is written, and where some have none, what stands for none is ranked."""
+    prompts = _encode(examples, reading)
+    passes = (writing(prompts.encoded, reading),)
+    if task_format.unanswerable:
         none = [
-            Candidates([prompt.no_answer], answer_tokens(prompt, [prompt.no_answer], forward.reading))
-            for prompt in variants
+            Candidates([prompt.no_answer], answer_tokens(prompt, [prompt.no_answer], reading))
+            for prompt in prompts_of(examples, reading.text)
         ]
-        scores = candidate_scores(prompts.encoded, none, Normalisation.NONE, forward)
-        shares = [float(scores_C.exp()) for scores_C in scores]
+        passes = (*passes, ranking(prompts.encoded, none))
+    return Inputs(passes, [prompts.encoded], prompts.texts)
+
+
+def decode(answers: Answers) -> Predicted:
+    """A text for each question; where some have no answer also the probability of just that being written."""
+    examples, written = answers.examples, answers.values[0]
+    records: list[dict[str, Any]] = [{"answer": answer} for answer in written]
+    predictions: list[Any] = list(written)
+    if answers.model.format.unanswerable:
+        variants = prompts_of(examples, answers.reading.text)
+        shares = [float(scores_C.exp()) for scores_C in candidate_scores(answers, 1, Normalisation.NONE)]
         predictions = [
             {"text": "" if answer == prompt.no_answer else answer, "no_answer": share}
-            for answer, prompt, share in zip(answers, variants, shares, strict=True)
+            for answer, prompt, share in zip(written, variants, shares, strict=True)
         ]
         records = [{"answer": each["text"], "no_answer": each["no_answer"]} for each in predictions]
-    return Predicted(
-        predictions, columns.get("answers"), examples.rows, [prompts.encoded], prompts.texts, records=records
-    )
+    return Predicted(predictions, examples.columns.get("answers"), examples.rows, answers.inputs, records=records)
 
 
 def _encode(examples: Examples, reading: Reading) -> Prompted:
@@ -70,4 +74,4 @@ def _encode(examples: Examples, reading: Reading) -> Prompted:
     return encode_prompts(prompts, fields, room, reading)
 
 
-TEXT_QUESTION_ANSWERING = Format(predict, Training(items, LOSS))
+TEXT_QUESTION_ANSWERING = Format(encode, decode, FormatTraining(items, LOSS))

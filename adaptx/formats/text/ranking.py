@@ -11,7 +11,7 @@ from torch import Tensor
 
 from adaptx.backbones.batching import Encoded
 from adaptx.backbones.choosing import log_likelihoods
-from adaptx.formats.interface import Forward
+from adaptx.formats.interface import Answers, Model, Pass, Piece, one_sequence_each
 from adaptx.specs import Normalisation, Rank
 
 
@@ -34,23 +34,23 @@ def counts_end(rank: Rank) -> bool:
     return rank.end
 
 
-def candidate_scores(
-    prompts: Encoded, candidates: Sequence[Candidates], normalisation: Normalisation, forward: Forward
-) -> list[Tensor]:
-    """Scores [C] of each row's candidates, on the CPU."""
-    backbone = forward.backbone
-    device = next(backbone.network.parameters()).device
+def ranking(prompts: Encoded, candidates: Sequence[Candidates]) -> Pass:
+    """Return the pass that reads the log-likelihoods of each row's candidates behind its prompt."""
+    behind = [sum(map(len, each.ids)) for each in candidates]
+    return Pass(one_sequence_each(prompts, list(candidates)), candidate_likelihoods, behind)
 
-    def read(group: Sequence[int]) -> list[Tensor]:
-        given = [prompts.ids[row] for row in group]
-        return [
-            scores_C.float().cpu()
-            for scores_C in log_likelihoods(backbone.network, given, [candidates[row].ids for row in group], device)
-        ]
 
-    tokens = [len(ids) + sum(map(len, each.ids)) for ids, each in zip(prompts.ids, candidates, strict=True)]
-    sums = forward.in_groups(tokens, read)
-    return [scores_C / _size(each, normalisation) for scores_C, each in zip(sums, candidates, strict=True)]
+def candidate_likelihoods(model: Model, piece: Piece) -> list[Tensor]:
+    """Read the log-likelihoods [C] of each row's candidates, on the CPU."""
+    behind = [candidates.ids for candidates in piece.targets]
+    found = log_likelihoods(model.backbone.network, piece.ids, behind, piece.device)
+    return [scores_C.float().cpu() for scores_C in found]
+
+
+def candidate_scores(answers: Answers, place: int, normalisation: Normalisation) -> list[Tensor]:
+    """Return the scores [C] of each row's candidates, read in the pass of that place."""
+    rows = zip(answers.values[place], answers.inputs.passes[place].items.targets, strict=True)
+    return [scores_C / _size(candidates, normalisation) for scores_C, candidates in rows]
 
 
 def _size(candidates: Candidates, normalisation: Normalisation) -> Tensor:

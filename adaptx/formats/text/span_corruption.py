@@ -11,26 +11,29 @@ from functools import cache
 from typing import Any
 
 from adaptx.backbones.answers import answer_states
-from adaptx.backbones.batching import Encoded, TokenBatch
+from adaptx.backbones.batching import Encoded
 from adaptx.backbones.output_matrix import output_matrix
 from adaptx.backbones.vocabulary_loss import likeliest
 from adaptx.data.examples import Examples
 from adaptx.errors import UserError
 from adaptx.formats.interface import (
+    Answers,
     Format,
-    Forward,
+    FormatTraining,
+    Inputs,
     Items,
+    Model,
+    Pass,
+    Piece,
     Predicted,
     Reading,
-    TrainedHead,
-    Training,
     one_sequence_each,
 )
 from adaptx.formats.row_random import row_random
 from adaptx.formats.spans import corrupt
-from adaptx.formats.text.answering import LOSS, answered
+from adaptx.formats.text.answering import LOSS, answered, split
 from adaptx.formats.text.prompting import Prompted, encode_prompts, prompts_of
-from adaptx.specs import SpanCorruption, Task
+from adaptx.specs import SpanCorruption
 
 EVALUATION_SEED = 0
 MOST_SENTINELS = 100
@@ -58,35 +61,35 @@ def draw(items: Items, indices: Sequence[int], task_format: SpanCorruption, read
     return answered(Encoded(sources, None, items.encoded.pad, 0), targets)
 
 
-def predict(examples: Examples, task: Task, _head: TrainedHead | None, forward: Forward) -> Predicted:
-    """(right, all) tokens of each answer, each predicted behind the right ones before it, sentinels left out.
-
-    What is dropped is the same for every model with that tokenizer.
+def encode(examples: Examples, task_format: SpanCorruption, reading: Reading) -> Inputs:
+    """The texts, of which the same spans are dropped for every model with that tokenizer; statistics are of the whole
+    texts.
     """
-    assert isinstance(task.format, SpanCorruption)
-    reading, backbone = forward.reading, forward.backbone
     prompts = _encode(examples, reading)
     plain = one_sequence_each(prompts.encoded, [None] * len(examples))
-    drawn = draw(plain, range(len(plain)), task.format, reading, EVALUATION_SEED)
-    passed_over = {*sentinels_of(reading.tokenizer), reading.tokenizer.eos_token_id}
+    drawn = draw(plain, range(len(plain)), task_format, reading, EVALUATION_SEED)
+    return Inputs((Pass(drawn, right_tokens),), [prompts.encoded], prompts.texts)
 
-    def read(batch: TokenBatch, sequences: Sequence[int]) -> list[list[int]]:
-        firsts = [drawn.targets[sequence].first for sequence in sequences]
-        rows = [drawn.encoded.ids[sequence] for sequence in sequences]
-        sources = [row[:first] for row, first in zip(rows, firsts, strict=True)]
-        answers = [row[first:] for row, first in zip(rows, firsts, strict=True)]
-        states_MD = answer_states(backbone, batch, sources, answers)
-        chosen = likeliest(states_MD, output_matrix(backbone.network)).tolist()
-        found: list[list[int]] = []
-        for answer in answers:
-            mine, chosen = chosen[: len(answer)], chosen[len(answer) :]
-            counted = [a == b for a, b in zip(mine, answer, strict=True) if b not in passed_over]
-            found.append([sum(counted), len(counted)])
-        return found
 
-    predictions = forward.each(drawn.encoded, read)
-    golds = [None] * len(predictions)
-    return Predicted(predictions, golds, examples.rows, [prompts.encoded], prompts.texts)
+def right_tokens(model: Model, piece: Piece) -> list[list[int]]:
+    """Read [right, all] tokens of each answer, each predicted behind the right ones before it, sentinels left out."""
+    tokenizer = model.reading.tokenizer
+    passed_over = {*sentinels_of(tokenizer), tokenizer.eos_token_id}
+    sources, answers = split(piece)
+    states_MD = answer_states(model.backbone, piece.batch, sources, answers)
+    chosen = likeliest(states_MD, output_matrix(model.backbone.network)).tolist()
+    found: list[list[int]] = []
+    for answer in answers:
+        mine, chosen = chosen[: len(answer)], chosen[len(answer) :]
+        counted = [a == b for a, b in zip(mine, answer, strict=True) if b not in passed_over]
+        found.append([sum(counted), len(counted)])
+    return found
+
+
+def decode(answers: Answers) -> Predicted:
+    """(right, all) tokens of each answer."""
+    (predictions,) = answers.values
+    return Predicted(predictions, [None] * len(predictions), answers.examples.rows, answers.inputs)
 
 
 @cache
@@ -118,4 +121,4 @@ def _encode(examples: Examples, reading: Reading) -> Prompted:
     return encode_prompts(prompts, fields, [reading.max_length] * len(prompts), reading)
 
 
-TEXT_SPAN_CORRUPTION = Format(predict, Training(items, LOSS, draw=draw))
+TEXT_SPAN_CORRUPTION = Format(encode, decode, FormatTraining(items, LOSS, draw=draw))

@@ -5,17 +5,28 @@ are chosen from the first word to the last, each the likeliest token at its turn
 the likeliest one.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from adaptx.backbones.choosing import greedy
 from adaptx.data.examples import Examples
 from adaptx.errors import UserError
-from adaptx.formats.interface import Format, Forward, Items, Predicted, Reading, TrainedHead, Training
+from adaptx.formats.interface import (
+    Answers,
+    Format,
+    FormatTraining,
+    Inputs,
+    Items,
+    Model,
+    Pass,
+    Piece,
+    Predicted,
+    Reading,
+    one_sequence_each,
+)
 from adaptx.formats.text.answering import LOSS, answered
 from adaptx.formats.text.prompting import Prompted, encode_prompts, prompts_of, room_for_prompts, tokens_between
 from adaptx.formats.text.tagged_words import TaggedAnswer, TaggingRule, Tags, Tokens, tagged_answer
-from adaptx.specs import Prompt, Tagging, Task
+from adaptx.specs import Prompt, Tagging
 
 
 @dataclass(frozen=True)
@@ -45,28 +56,33 @@ def items(examples: Examples, task_format: Tagging, reading: Reading) -> Items:
     return answered(prompts.encoded, [answer.ids for answer in answers], [answer.learned for answer in answers])
 
 
-def predict(examples: Examples, task: Task, _head: TrainedHead | None, forward: Forward) -> Predicted:
+def encode(examples: Examples, task_format: Tagging, reading: Reading) -> Inputs:
+    """The prompts of the pieces, behind which words are given and tags chosen."""
+    pieces, prompts = _encode(examples, task_format, reading)
+    one = Pass(one_sequence_each(prompts.encoded, list(pieces)), chosen_tags, [piece.most_tokens for piece in pieces])
+    return Inputs((one,), [prompts.encoded], prompts.texts)
+
+
+def chosen_tags(model: Model, piece: Piece) -> list[list[int]]:
+    """Choose a tag for each word of each piece, as its place among the labels."""
+    pieces: list[_Piece] = piece.targets
+    end = model.reading.tokenizer.eos_token_id
+    rules = [TaggingRule(each.words, each.tags, end) for each in pieces]
+    most = max(each.most_tokens for each in pieces)
+    greedy(model.backbone.network, piece.ids, most, end, piece.device, rules)
+    return [rule.chosen for rule in rules]
+
+
+def decode(answers: Answers) -> Predicted:
     """A tag for each word, a list of names a sentence."""
-    assert isinstance(task.format, Tagging)
-    labels, network = task.format.labels, forward.backbone.network
-    pieces, prompts = _encode(examples, task.format, forward.reading)
-    device, end = next(network.parameters()).device, forward.reading.tokenizer.eos_token_id
-
-    def read(group: Sequence[int]) -> list[list[int]]:
-        rules = [TaggingRule(pieces[piece].words, pieces[piece].tags, end) for piece in group]
-        most = max(pieces[piece].most_tokens for piece in group)
-        greedy(network, [prompts.encoded.ids[piece] for piece in group], most, end, device, rules)
-        return [rule.chosen for rule in rules]
-
-    tokens = [length + piece.most_tokens for length, piece in zip(prompts.encoded.lengths, pieces, strict=True)]
+    labels, examples, (tags_of,) = answers.model.format.labels, answers.examples, answers.values
     predictions: list[list[str]] = [[] for _ in range(len(examples))]
     # Pieces of a sentence come one after the other, so appending rejoins them.
-    for piece, chosen in zip(pieces, forward.in_groups(tokens, read), strict=True):
+    for piece, chosen in zip(answers.inputs.passes[0].items.targets, tags_of, strict=True):
         predictions[piece.sentence] += [labels[tag] for tag in chosen]
     sentences: list[list[str]] = examples.columns["tokens"]
     records = [{"tokens": words, "tags": tags} for words, tags in zip(sentences, predictions, strict=True)]
-    golds = examples.columns.get("tags")
-    return Predicted(predictions, golds, examples.rows, [prompts.encoded], prompts.texts, records=records)
+    return Predicted(predictions, examples.columns.get("tags"), examples.rows, answers.inputs, records=records)
 
 
 def _encode(examples: Examples, task_format: Tagging, reading: Reading) -> tuple[list[_Piece], Prompted]:
@@ -135,4 +151,4 @@ def _tags(prompt: Prompt, task_format: Tagging, reading: Reading) -> Tags:
     return Tags(tuple(ids))
 
 
-TEXT_TAGGING = Format(predict, Training(items, LOSS))
+TEXT_TAGGING = Format(encode, decode, FormatTraining(items, LOSS))

@@ -1,20 +1,18 @@
 """Answers that the model writes, the likeliest token at each step."""
 
-from collections.abc import Sequence
-
 from adaptx.backbones.batching import Encoded
 from adaptx.backbones.choosing import greedy
-from adaptx.formats.interface import Forward
+from adaptx.formats.interface import Model, Pass, Piece, Reading, one_sequence_each
 
 
-def written_answers(prompts: Encoded, forward: Forward) -> list[str]:
-    """The text behind each prompt up to its end, or to as many tokens as the framing lets an answer have."""
-    network, tokenizer = forward.backbone.network, forward.reading.tokenizer
-    device = next(network.parameters()).device
-    most = forward.reading.text.answer_tokens
+def writing(prompts: Encoded, reading: Reading) -> Pass:
+    """Return the pass that writes the text behind each prompt up to its end, or to the framing's longest answer."""
+    items = one_sequence_each(prompts, [None] * len(prompts))
+    return Pass(items, written, [reading.text.answer_tokens] * len(prompts))
 
-    def read(group: Sequence[int]) -> list[str]:
-        found = greedy(network, [prompts.ids[row] for row in group], most, tokenizer.eos_token_id, device)
-        return [tokenizer.decode(tokens, skip_special_tokens=True).strip() for tokens in found]
 
-    return forward.in_groups([length + most for length in prompts.lengths], read)
+def written(model: Model, piece: Piece) -> list[str]:
+    """Write the answer to each prompt."""
+    tokenizer, most = model.reading.tokenizer, model.reading.text.answer_tokens
+    found = greedy(model.backbone.network, piece.ids, most, tokenizer.eos_token_id, piece.device)
+    return [tokenizer.decode(tokens, skip_special_tokens=True).strip() for tokens in found]

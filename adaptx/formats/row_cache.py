@@ -1,0 +1,141 @@
+"""Rows of a run: read, checked and tokenised once for all stages that read them, as far as memory allows.
+
+A grid reads few sets many times: each variant is scored on the same languages. What a set is read as depends on its
+rows (with the digest of their file), its format and its limit; its tokens, on the way of reading besides. Nothing else
+does, so nothing else is part of a key: not the method, the start or the seed of a training.
+"""
+
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Hashable, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar
+
+from adaptx.backbones.loading import load_tokenizer
+from adaptx.data.examples import Examples
+from adaptx.data.reading import read_pool, read_rows, read_training
+from adaptx.formats.interface import Format, FormatTraining, Inputs, Items, Pass, Reading
+from adaptx.sources.sources import Sources
+from adaptx.specs import ModelSpec, Rows, Task, TaskFormat
+
+T = TypeVar("T")
+MOST_BYTES = 512 << 20
+TOKENIZER_BYTES = 32 << 20
+"""What a tokenizer is taken to hold: its vocabulary lies outside Python's objects, where it cannot be counted."""
+SAMPLED = 64
+"""Values of a list that are measured; the others are taken to be alike."""
+
+
+class RowCache:
+    """What was read last, up to `most_bytes` in all (an estimate). What is larger by itself is read each time.
+
+    Nobody may change what it returns, since the next stage gets the same.
+    """
+
+    def __init__(self, sources: Sources, most_bytes: int = MOST_BYTES) -> None:
+        self.sources, self.most_bytes = sources, most_bytes
+        self.held_bytes = 0
+        self._held: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        # Of the examples that are held, by identity: tokens are looked up by what determined the examples.
+        self._key_of: dict[int, Hashable] = {}
+
+    def rows(self, rows: Rows, task_format: TaskFormat, limit: int | None = None) -> Examples:
+        """Return a set's examples, as `read_rows` does."""
+        key = (rows, task_format, limit, self.sources.rows(rows))
+        return self._examples(key, lambda: read_rows(rows, task_format, self.sources, limit))
+
+    def training(self, task: Task, limit: int | None, seed: int) -> Examples:
+        """Return a task's training examples, as `read_training` does; without a limit the seed draws nothing."""
+        key = (
+            "training",
+            task.train,
+            task.format,
+            limit,
+            seed if limit is not None else None,
+            self._places(task.train),
+        )
+        return self._examples(key, lambda: read_training(task, self.sources, limit, seed))
+
+    def pool(self, task: Task, limit: int | None, wanted: Collection[str] = ()) -> Examples:
+        """Return a task's candidates, as `read_pool` does; without a limit all are read, whichever are wanted."""
+        chosen = frozenset(wanted) if limit is not None else None
+        key = ("pool", task.pool, task.format, limit, chosen, self._places(task.pool))
+        return self._examples(key, lambda: read_pool(task, self.sources, limit, wanted))
+
+    def items(self, training: FormatTraining, examples: Examples, task_format: TaskFormat, reading: Reading) -> Items:
+        """Return what a training draws from."""
+        make = training.items
+        return self._tokens(examples, (make, task_format, reading), lambda: make(examples, task_format, reading))
+
+    def inputs(self, behaviour: Format, examples: Examples, task_format: TaskFormat, reading: Reading) -> Inputs:
+        """Return what an evaluation reads of a set."""
+        make = behaviour.encode
+        return self._tokens(examples, (make, task_format, reading), lambda: make(examples, task_format, reading))
+
+    def candidates(self, behaviour: Format, pool: Examples, task_format: TaskFormat, reading: Reading) -> Pass:
+        """Return what an evaluation reads of a pool."""
+        make = behaviour.encode_pool
+        assert make is not None
+        return self._tokens(pool, (make, task_format, reading), lambda: make(pool, task_format, reading))
+
+    def tokenizer(self, model: ModelSpec) -> Any:
+        """Return a checkpoint's tokenizer. Ways of reading are equal where their tokenizers are one object."""
+        key = ("tokenizer", model, self.sources.model(model))
+        return self._get(key, lambda: load_tokenizer(model, self.sources), lambda _: TOKENIZER_BYTES)
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        self._held.clear()
+        self._key_of.clear()
+        self.held_bytes = 0
+
+    def _places(self, sets: Sequence[Rows]) -> Hashable:
+        return tuple(self.sources.rows(rows) for rows in sets)
+
+    def _examples(self, key: Hashable, make: Callable[[], Examples]) -> Examples:
+        found = self._get(key, make)
+        if key in self._held:
+            self._key_of[id(found)] = key
+        return found
+
+    def _tokens(self, examples: Examples, how: Hashable, make: Callable[[], T]) -> T:
+        """Return the tokens of examples that are held; others (a user's file) are tokenised and not kept."""
+        key = self._key_of.get(id(examples))
+        return make() if key is None else self._get((key, how), make)
+
+    def _get(self, key: Hashable, make: Callable[[], T], size_of: Callable[[T], int] | None = None) -> T:
+        if key in self._held:
+            self._held.move_to_end(key)
+            return self._held[key][0]
+        value = make()
+        size = (size_of or held_bytes)(value)
+        if size <= self.most_bytes:
+            self._held[key] = value, size
+            self.held_bytes += size
+        while self.held_bytes > self.most_bytes:
+            _, (oldest, freed) = self._held.popitem(last=False)
+            self.held_bytes -= freed
+            # Its identity may soon be another's.
+            self._key_of.pop(id(oldest), None)
+        return value
+
+
+def held_bytes(value: Any, seen: set[int] | None = None) -> int:
+    """Estimate the memory that a value holds, long lists by some of their values; what it holds twice counts once."""
+    seen = set() if seen is None else seen
+    if id(value) in seen:
+        return 0
+    size = sys.getsizeof(value)
+    if isinstance(value, dict):
+        held: list[Any] = list(value.values())  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+    elif is_dataclass(value):
+        held = [getattr(value, field.name) for field in fields(value)]
+    elif isinstance(value, list | tuple):
+        whole: Sequence[Any] = value  # pyright: ignore[reportUnknownVariableType]
+        held = list(whole[:: max(1, len(whole) // SAMPLED)])
+        seen.add(id(whole))
+        return size + int(sum(held_bytes(each, seen) for each in held) * len(whole) / max(1, len(held)))
+    else:
+        return size
+    seen.add(id(value))  # pyright: ignore[reportUnknownArgumentType]
+    return size + sum(held_bytes(each, seen) for each in held)
