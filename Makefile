@@ -92,6 +92,7 @@ bench-smoke: $(VENV)/.installed-dev  ## the benchmarks at toy size: do they stil
 	$(BIN)/python benchmarks/evaluation.py --smoke
 	$(BIN)/python benchmarks/search.py --smoke
 	$(BIN)/python benchmarks/planning.py --smoke
+	$(BIN)/python benchmarks/row_reading.py --smoke
 	$(BIN)/python benchmarks/attention.py --smoke
 	$(BIN)/python benchmarks/memory.py --smoke
 	$(BIN)/python benchmarks/gpu.py --smoke --steps 2

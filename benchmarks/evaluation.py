@@ -173,7 +173,7 @@ def run_adaptx(bench: Bench, precision: Precision, sets: Sequence[RowSet]) -> Ou
     predicted = [bench.evaluator(rows, precision).predict(rows.examples, rows.task, head) for rows in sets]
     times = clock.read()
     return Outcome(
-        *times, [each.predictions for each in predicted], [one for each in predicted for one in each.encoded]
+        *times, [each.predictions for each in predicted], [one for each in predicted for one in each.inputs.encoded]
     )
 
 
