@@ -262,7 +262,7 @@ def test_aligned_sentences_find_their_nearest_one(models, architecture, centred)
         sides.append(functional.normalize(mean - mean.mean(dim=0) if centred else mean, dim=-1))
     assert found.predictions == (sides[0] @ sides[1].T).argmax(dim=1).tolist()
     assert found.golds == list(range(25))
-    assert found.texts == targets
+    assert found.inputs.texts == targets
     assert len(set(found.predictions)) > 5
 
 
