@@ -9,7 +9,7 @@ from rich.console import Console
 from support.fake_store import everywhere, fake_mirror, fake_model, fill, planned, put_values, train
 
 from adaptx.catalog import NLI, SNLI
-from adaptx.metrics.one_class import NO_ANSWER, one_class_notes, only_class, sentences
+from adaptx.metrics.one_class import one_class_notes, only_class, sentences
 from adaptx.report.report import write_report
 from adaptx.sources.sources import Sources
 from adaptx.specs import (
@@ -24,6 +24,7 @@ from adaptx.specs import (
     Sequential,
     Tagging,
 )
+from adaptx.specs.formats.question_answering import NO_ANSWER
 from adaptx.store.store import Store
 
 LABELS = Classification(("yes", "no"))

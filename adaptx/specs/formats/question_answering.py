@@ -16,6 +16,8 @@ NO_ANSWER_THRESHOLD = 0.5
 SQuAD's script has 1.0, which never takes an answer back. Ours is the point where no answer is likelier than any, so
 that no labelled rows are needed to choose it.
 """
+NO_ANSWER = "no answer"
+"""What the class of an answer is called where there is none."""
 
 
 @spec
@@ -95,4 +97,4 @@ class QuestionAnswering:
             text = "" if answer["no_answer"] > NO_ANSWER_THRESHOLD else answer["text"]
         else:
             text = answer
-        return [repr(text) if text.strip() else "no answer"]
+        return [repr(text) if text.strip() else NO_ANSWER]
