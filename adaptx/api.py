@@ -7,8 +7,8 @@ study.gains()
 """
 
 import contextlib
-import logging
 import os
+import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from adaptx.errors import StagesFailed, UserError
 from adaptx.planning.damage import left_out_lines
+from adaptx.planning.edits import Edits
+from adaptx.planning.naming import stage_name
 from adaptx.planning.plan import Plan, make_plan
-from adaptx.planning.recipe_file import edited, load_recipe
+from adaptx.planning.recipe_file import load_recipe
 from adaptx.sources.sources import Resolve, Sources
-from adaptx.specs import Recipe, Resources
+from adaptx.specs import Evaluate, ModelSpec, ModuleStage, Recipe, Resources
 from adaptx.specs.training import PRECISIONS, Precision, precision_refusal
 from adaptx.store.store import Store
 
@@ -27,10 +29,10 @@ if TYPE_CHECKING:
     from adaptx.display.plan_table import PlanTable
     from adaptx.display.progress import Watcher
     from adaptx.execution.schedule import Summary
+    from adaptx.exporting.loaded import LoadedModel
     from adaptx.report.report import Report
 
 DEFAULT_STORE = Path("adaptx-store")
-_log = logging.getLogger(__name__)
 
 
 def open(  # noqa: A001
@@ -41,7 +43,7 @@ def open(  # noqa: A001
     limit: int | None = None,
     precision: str | None = None,
     settings: Mapping[str, Any] | None = None,
-    tell: Callable[[str], None] = _log.warning,
+    tell: Callable[[str], None] | None = None,
 ) -> "Study":
     """Plan a recipe over a store and data. Nothing is read from the network and nothing is loaded.
 
@@ -52,13 +54,17 @@ def open(  # noqa: A001
         limit: maximum number of rows per task (training) and language (scoring), drawn by a seed.
         precision: `fp32` or `bf16`, for every stage; None leaves each stage its own.
         settings: keyword arguments for the file's `build()`; texts are read as on the command line.
-        tell: is told of stages in the store that are damaged and left out; by default a warning is logged.
+        tell: is told of stages in the store that are damaged and left out; None writes to standard error.
 
     Raises:
         UserError: a bad recipe or option, a combination that is refused, or missing rows or weights.
     """
     given = Given(recipe, data if data is None else str(data), limit, _known(precision), dict(settings or {}))
-    return Study(given, Store(Path(store)), tell)
+    return Study(given, Store(Path(store)), tell or _tell)
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
 
 
 def _known(precision: str | None) -> Precision | None:
@@ -89,7 +95,7 @@ class Given:
                     f"settings={dict(self.settings)}: these are arguments of a file's build(), and this recipe is a "
                     "value; change the recipe itself, or open its file"
                 )
-            return make_plan(edited(self.recipe, self.limit, self.precision), sources)
+            return make_plan(Edits(self.limit, self.precision).recipe(self.recipe), sources)
         return make_plan(load_recipe(self.recipe, self.settings, self.limit, self.precision), sources)
 
 
@@ -255,6 +261,36 @@ class Study:
             with Recorder(address, self.store, self._tell, self.dag) as recorder:
                 recorder.add(report_record(self.recipe.name, written.fingerprint, written.files, written.metrics))
         return written
+
+    def load(self, stage: ModuleStage | Evaluate | str, *, device: str | None = None) -> "LoadedModel":
+        """Return a stored training or merge as a model that predicts.
+
+        Args:
+            stage: as the recipe has it; an evaluation stands for its model. A text is the name of a stage's folder, or
+                a prefix of its fingerprint.
+            device: as of `run`.
+
+        Raises:
+            UserError: it is not stored, or its weights were removed once its scores were.
+        """
+        from adaptx.execution.serving import open_module
+        from adaptx.exporting.loaded import LoadedModel
+
+        self._look_again()
+        with self._telling_left_out():
+            name = stage if isinstance(stage, str) else self._stored_name(stage)
+            return LoadedModel(*open_module(self.store, self.sources, name, Resources(device)))
+
+    def _stored_name(self, stage: ModuleStage | Evaluate) -> str:
+        module = stage.model if isinstance(stage, Evaluate) else stage
+        if isinstance(module, ModelSpec):
+            raise UserError(f"{module.name} is a bare checkpoint, which transformers loads; name a training or merge")
+        edited = Edits(self._given.limit, self._given.precision).module(module)
+        fingerprint = self.dag.fingerprint_of(edited)
+        if (entry := self.store.find(fingerprint)) is None:
+            where = "study.run() makes it" if fingerprint in self.dag.modules else "it is no part of this study"
+            raise UserError(f"{stage_name(edited)} is not stored in {self.store.root}; {where}")
+        return entry.folder.name
 
     def _look_again(self) -> None:
         """Read anew which stages are stored: other processes may have added and removed some."""

@@ -10,9 +10,9 @@ from support.identities import ANSWERS, BITEXT, NLI, key
 from support.mutations import mutations
 
 from adaptx.catalog import LAREQA, SIB200, SNLI, SQUAD_V2, WIKIPEDIA_MLM
+from adaptx.planning.edits import Edits
 from adaptx.planning.framings import evaluation_framing, training_framing
 from adaptx.planning.identity import inputs_read
-from adaptx.planning.recipe_file import edited
 from adaptx.specs import (
     Attention,
     Best,
@@ -323,7 +323,7 @@ def test_32_and_32_point_0_are_one_training() -> None:
 @given(st.integers(1, 50), st.integers(1, 50))
 def test_the_limit_is_identity(first: int, second: int) -> None:
     recipe = Recipe("limits", (Evaluate(LORA, NLI, "en"),))
-    small, other = (edited(recipe, limit=limit).evaluations[0] for limit in (first, second))
+    small, other = (Edits(limit).recipe(recipe).evaluations[0] for limit in (first, second))
     assert (key(small) == key(other)) is (first == second)
     assert (key(small.model) == key(other.model)) is (first == second)
     assert key(small.model) != key(LORA)

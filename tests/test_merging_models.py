@@ -14,11 +14,11 @@ from adaptx.execution.building import finished_model, model_to_train
 from adaptx.execution.serving import predict_file, score_file
 from adaptx.formats.interface import TrainedHead
 from adaptx.methods.module import capture
+from adaptx.planning.edits import Edits
 from adaptx.planning.lineage import Lineage, lineage
 from adaptx.planning.naming import factors, merges, path, stage_name
 from adaptx.planning.plan import Status, make_plan
 from adaptx.planning.pruning import unreached
-from adaptx.planning.recipe_file import edited
 from adaptx.planning.support import refusal
 from adaptx.planning.zero_shot import source_languages
 from adaptx.report.measured import measure
@@ -544,7 +544,7 @@ def test_languages_that_weights_were_searched_in_are_not_zero_shot():
 def test_limits_and_precision_reach_what_is_merged():
     merge = Merge((nli(), topic()), Linear(Searched(tiny.NLI)), HEAD)
     recipe = Recipe("r", (Evaluate(merge, tiny.NLI, "xa"), Evaluate(nli(start=Merged(merge)), tiny.NLI, "xa")))
-    after = edited(recipe, limit=7, precision="bf16")
+    after = Edits(7, "bf16").recipe(recipe)
     for found in (after.evaluations[0].model, after.evaluations[1].model.start.stage):
         assert {stage.limit for stage in found.stages} == {7}
         assert {stage.config.precision for stage in found.stages} == {"bf16"}

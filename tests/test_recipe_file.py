@@ -9,7 +9,8 @@ import pytest
 
 from adaptx.catalog import NLI, SIB200, SNLI, TATOEBA, XLMR_BASE
 from adaptx.errors import UserError
-from adaptx.planning.recipe_file import edited, load_recipe
+from adaptx.planning.edits import Edits
+from adaptx.planning.recipe_file import load_recipe
 from adaptx.planning.recipe_options import arguments
 from adaptx.specs import (
     Bottleneck,
@@ -178,7 +179,7 @@ def test_limit_and_precision_reach_every_stage() -> None:
             Evaluate(XLMR_BASE, TATOEBA, "es"),
         ),
     )
-    small = edited(recipe, limit=10, precision="bf16")
+    small = Edits(10, "bf16").recipe(recipe)
     for evaluate in small.evaluations:
         assert evaluate.precision == "bf16"
         assert all(train.config.precision == "bf16" for train in trainings(evaluate))
@@ -186,7 +187,7 @@ def test_limit_and_precision_reach_every_stage() -> None:
     assert sorted(train.limit for train in trainings(small.evaluations[0])) == [5, 10, 10, 10]
     assert [train.limit for train in trainings(small.evaluations[1])] == [10, 5]
     assert small.evaluations[0].model.start.mixing == Gate(width=4)
-    assert edited(recipe) is recipe
+    assert Edits().recipe(recipe) is recipe
     # Shared trainings stay shared.
     assert small.evaluations[0].model.start.stages[0] is small.evaluations[1].model.start.stages[0]
 
@@ -194,7 +195,7 @@ def test_limit_and_precision_reach_every_stage() -> None:
 def test_limit_and_precision_leave_a_mixture_as_it_is() -> None:
     mixture = Mixture((SNLI, SIB200), Uniform(), shared_heads=True, label="both")
     recipe = Recipe("edited", (Evaluate(trained(NLI, Sequential(trained(mixture))), NLI, "en"),))
-    (evaluate,) = edited(recipe, limit=10, precision="bf16").evaluations
+    (evaluate,) = Edits(10, "bf16").recipe(recipe).evaluations
     target, mixed = trainings(evaluate)
     assert (target.limit, mixed.limit) == (10, 10)
     assert (mixed.task, mixed.config.precision) == (mixture, "bf16")
@@ -202,7 +203,7 @@ def test_limit_and_precision_leave_a_mixture_as_it_is() -> None:
 
 def test_only_precision_leaves_limits_alone() -> None:
     recipe = Recipe("edited", (Evaluate(Train(XLMR_BASE, NLI, Lora(), CONFIG, limit=9), NLI, "en"),))
-    (evaluate,) = edited(recipe, precision="bf16").evaluations
+    (evaluate,) = Edits(precision="bf16").recipe(recipe).evaluations
     assert (evaluate.limit, evaluate.model.limit) == (None, 9)
 
 

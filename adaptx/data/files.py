@@ -30,17 +30,25 @@ def read_file(path: Path, task: Task, labelled: bool, language: str | None = Non
     refuse_folder(path)
     if not path.is_file():
         raise MissingInput(f"{path}: there is no such file")
+    names = [name for rows in _sets(task) for role, column in rows.columns for name in (role, *_parts(column))]
+    return read_table(file_table((path,), task.format, names, labelled), task, labelled, language)
+
+
+def read_table(table: Table, task: Task, labelled: bool, language: str | None = None) -> Examples:
+    """Read rows of a table of the user's own, as `read_file` reads those of a file.
+
+    Raises:
+        UserError: a missing column, no rows, or a row that does not fit the format.
+    """
     sets = _sets(task)
-    names = [name for rows in sets for role, column in rows.columns for name in (role, *_parts(column))]
-    table = file_table((path,), task.format, names, labelled)
-    trained = {role for kind in task.format.row_kinds for role in kind.trained}
+    roles = [role for role, _ in sets[0].columns if role not in _trained_roles(task)]
     columns = [
         (role, _found(role, sets, table, task.name))
-        for role, _ in sets[0].columns
-        if role not in (*trained, CLUSTER_ROLE) and (labelled or role not in task.format.gold_roles)
+        for role in roles
+        if role != CLUSTER_ROLE and (labelled or role not in task.format.gold_roles)
     ]
     if not table.length:
-        raise UserError(f"{path} holds no rows")
+        raise UserError(f"{table.where} holds no rows")
     clustered = sets[0].column(CLUSTER_ROLE) or CLUSTER_ROLE
     if all(name in table.names for name in _parts(clustered)):
         columns.append((CLUSTER_ROLE, clustered))
@@ -51,6 +59,17 @@ def read_file(path: Path, task: Task, labelled: bool, language: str | None = Non
     examples = select(rows, task.format, table, whole)
     check(examples, task.format, table.where)
     return dataclasses.replace(examples, clusters=all_rows(rows, task.format, table, whole).clusters)
+
+
+def unlabelled_roles(task: Task) -> list[str]:
+    """Return the roles that are read where rows have no gold answers, in the order of the task's own set."""
+    left_out = {*_trained_roles(task), CLUSTER_ROLE, *task.format.gold_roles}
+    return [role for role, _ in _sets(task)[0].columns if role not in left_out]
+
+
+def _trained_roles(task: Task) -> set[str]:
+    """Return the roles that training alone reads."""
+    return {role for kind in task.format.row_kinds for role in kind.trained}
 
 
 def _sets(task: Task) -> tuple[Rows, ...]:

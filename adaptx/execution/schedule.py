@@ -27,6 +27,11 @@ class Summary:
     failed: dict[str, str] = field(default_factory=dict[str, str])
     errors: dict[str, Exception] = field(default_factory=dict[str, Exception])
 
+    def __repr__(self) -> str:
+        others = f" ({len(self.elsewhere)} by another run)" if self.elsewhere else ""
+        failed = f"{len(self.failed)} failed or skipped" if self.failed else "none failed"
+        return f"<Summary: {len(self.finished)} stages run{others}, {failed}>"
+
     @property
     def complete(self) -> bool:
         return not self.failed

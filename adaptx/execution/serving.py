@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from adaptx.data.examples import Examples
-from adaptx.data.files import read_file
+from adaptx.data.files import read_file, read_table
+from adaptx.data.tables import Table
 from adaptx.errors import UserError
-from adaptx.execution.building import finished_model, head_name
+from adaptx.execution.building import Finished, finished_model, head_name
 from adaptx.execution.out_of_memory import memory_told
 from adaptx.execution.workshop import Workshop, choose_device
 from adaptx.formats.interface import Predicted, reading_of
@@ -47,7 +48,26 @@ def predict_file(
     language = language or _only_language(task, _prompts_by_language(stage, task))
     examples = read_file(file, task, labelled=False, language=language)
     _tell(examples, note)
-    predicted = _predict(stage, task, shop, examples)
+    return _records(_predict(stage, task, shop, examples))
+
+
+def predict_table(
+    model: Finished,
+    stage: ModuleStage,
+    task: Task,
+    shop: Workshop,
+    table: Table,
+    language: str | None = None,
+    note: Callable[[str], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Return a loaded model's predictions for rows in memory, as `predict_file` does for those of a file."""
+    language = language or _only_language(task, _prompts_by_language(stage, task))
+    examples = read_table(table, task, labelled=False, language=language)
+    _tell(examples, note)
+    return _records(_predict(stage, task, shop, examples, model))
+
+
+def _records(predicted: Predicted) -> list[dict[str, Any]]:
     records = predicted.records or [{} for _ in predicted.predictions]
     return [
         {"row": row, "prediction": prediction, **record}
@@ -149,6 +169,15 @@ def open_module(store: Store, sources: Sources, name: str, resources: Resources)
 
 def _open(store: Store, sources: Sources, name: str, resources: Resources) -> tuple[ModuleStage, Task, Workshop]:
     entry, stage, shop = open_module(store, sources, name, resources)
+    return stage, readable_task(entry, stage), shop
+
+
+def readable_task(entry: Entry, stage: ModuleStage) -> Task:
+    """Return the one task that a stored stage answers row by row.
+
+    Raises:
+        UserError: it was trained on several, has no head, or its task ranks candidates.
+    """
     train = reader(stage)
     task = train.tasks[0]
     if len(train.tasks) > 1:
@@ -160,7 +189,7 @@ def _open(store: Store, sources: Sources, name: str, resources: Resources) -> tu
         raise UserError(f"{entry.folder.name} was merged without a head; train one over it, or merge with a kept head")
     if task.format.embeds:
         raise UserError(f"{entry.folder.name}: {task.name} ranks a pool of candidates; evaluate it in a recipe")
-    return stage, task, shop
+    return task
 
 
 def _fingerprints(store: Store, entry: Entry) -> dict[ModuleStage, str]:
@@ -172,10 +201,12 @@ def _fingerprints(store: Store, entry: Entry) -> dict[ModuleStage, str]:
     return found
 
 
-def _predict(stage: ModuleStage, task: Task, shop: Workshop, examples: Examples) -> Predicted:
+def _predict(
+    stage: ModuleStage, task: Task, shop: Workshop, examples: Examples, model: Finished | None = None
+) -> Predicted:
     train = reader(stage)
     with memory_told():
-        model = finished_model(stage, shop, train.config.precision)
+        model = model or finished_model(stage, shop, train.config.precision)
         reading = reading_of(train.model, model.tokenizer, training_framing(train, task), train.config.max_length)
         evaluator = shop.evaluator(model.backbone, reading, train.config.precision)
         return evaluator.predict(examples, task, model.heads.get(head_name(train, task)))

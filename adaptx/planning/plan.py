@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -37,6 +37,9 @@ class Node:
     identity: Identity
     inputs: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return f"<Node {self.kind}/{self.folder_name}>"
+
     @property
     def fingerprint(self) -> str:
         return self.identity.fingerprint
@@ -64,7 +67,10 @@ class Plan:
 
     recipe: Recipe
     nodes: tuple[Node, ...]
-    identities: Identities = field(repr=False)
+    identities: Identities
+
+    def __repr__(self) -> str:
+        return f"<Plan of {self.recipe.name}: {len(self.nodes)} stages>"
 
     def fingerprint_of(self, stage: Stage) -> str:
         return self.identities.of(stage).fingerprint

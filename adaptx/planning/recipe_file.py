@@ -1,6 +1,5 @@
 """Recipes from Python files: `build()` and its options."""
 
-import dataclasses
 import inspect
 import os
 from collections.abc import Mapping
@@ -8,25 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from adaptx.errors import UserError
+from adaptx.planning.edits import Edits
 from adaptx.planning.recipe_code import import_recipe, running
 from adaptx.planning.recipe_options import arguments
-from adaptx.specs import (
-    Evaluate,
-    Fuse,
-    Linear,
-    Merge,
-    Merged,
-    ModelSpec,
-    ModuleStage,
-    Precision,
-    Published,
-    Recipe,
-    Sequential,
-    Stack,
-    Train,
-)
+from adaptx.specs import Evaluate, Precision, Recipe
 from adaptx.specs.kind import shown
-from adaptx.specs.merge import MergeRule, searched
 from adaptx.specs.near import near
 
 
@@ -55,7 +40,7 @@ def load_recipe(
         recipe = build(**arguments(build, options or {}))
         if not isinstance(recipe, Recipe):
             raise UserError(f"build() {_no_recipe(recipe)}")
-    return edited(recipe, limit, precision)
+    return Edits(limit, precision).recipe(recipe)
 
 
 def _no_build(build: object) -> str | None:
@@ -81,60 +66,3 @@ def _no_recipe(returned: object) -> str:
         given = "tuple(evaluations)" if several else "(evaluation,)"
         return f"returned a {type(returned).__name__}, not an adaptx.Recipe; return Recipe('name', {given})"
     return f"returned a {type(returned).__name__}, not an adaptx.Recipe; end it with `return Recipe(name, evaluations)`"
-
-
-def edited(recipe: Recipe, limit: int | None = None, precision: Precision | None = None) -> Recipe:
-    """The recipe with every stage's rows limited and its precision set; both are identity."""
-    if limit is None and precision is None:
-        return recipe
-    known: dict[Train, Train] = {}
-
-    def train(stage: Train) -> Train:
-        if stage not in known:
-            start = stage.start
-            match start:
-                case Sequential(earlier):
-                    start = Sequential(taken(earlier))
-                case Stack(stages):
-                    start = Stack(tuple(taken(earlier) for earlier in stages))
-                case Merged(Merge() as merge):
-                    start = Merged(merged(merge))
-                case Fuse(stages, mixing):
-                    start = Fuse(tuple(taken(earlier) for earlier in stages), mixing)
-                case _:
-                    pass
-            config = dataclasses.replace(stage.config, precision=precision or stage.config.precision)
-            known[stage] = dataclasses.replace(stage, start=start, config=config, limit=_least(stage.limit, limit))
-        return known[stage]
-
-    def taken(source: Train | Published) -> Train | Published:
-        return train(source) if isinstance(source, Train) else source
-
-    def merged(stage: Merge) -> Merge:
-        return dataclasses.replace(stage, stages=tuple(map(train, stage.stages)), rule=_limited(stage.rule, limit))
-
-    def edited_model(model: ModelSpec | ModuleStage) -> ModelSpec | ModuleStage:
-        if isinstance(model, ModelSpec):
-            return model
-        return merged(model) if isinstance(model, Merge) else train(model)
-
-    def evaluate(stage: Evaluate) -> Evaluate:
-        model = edited_model(stage.model)
-        return dataclasses.replace(
-            stage, model=model, limit=_least(stage.limit, limit), precision=precision or stage.precision
-        )
-
-    return dataclasses.replace(recipe, evaluations=tuple(evaluate(stage) for stage in recipe.evaluations))
-
-
-def _limited(rule: MergeRule, limit: int | None) -> MergeRule:
-    """The rule with the rows that its weights are searched on limited."""
-    search = searched(rule)
-    if search is None:
-        return rule
-    return Linear(dataclasses.replace(search, limit=_least(search.limit, limit)))
-
-
-def _least(own: int | None, given: int | None) -> int | None:
-    limits = [limit for limit in (own, given) if limit is not None]
-    return min(limits) if limits else None

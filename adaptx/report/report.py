@@ -69,6 +69,10 @@ class Report:
     records: tuple[dict[str, Any], ...]
     metrics: dict[str, float]
 
+    def __repr__(self) -> str:
+        missing = f", {len(self.missing)} evaluations not stored yet" if self.missing else ""
+        return f"<Report {self.html}{missing}>"
+
     @property
     def files(self) -> tuple[Path, ...]:
         """Everything written."""

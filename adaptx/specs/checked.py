@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast, dataclass_transform
 
 from adaptx.errors import UserError
+from adaptx.specs.brief import brief
 from adaptx.specs.kind import Kind, Wrong, shown
 from adaptx.specs.kinds import kind_of
 
@@ -32,6 +33,8 @@ def spec(cls: type[T]) -> type[T]:
         own(self)
 
     setattr(cls, "__post_init__", _check if own is None else check)  # noqa: B010
+    if "__repr__" not in cls.__dict__:
+        setattr(cls, "__repr__", brief)  # noqa: B010
     made = dataclasses.dataclass(frozen=True)(cls)
     build: Callable[..., None] = made.__init__
 

@@ -1,0 +1,110 @@
+"""Rows in memory as a table: texts, pairs, dicts, a pandas.DataFrame or a datasets.Dataset."""
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from adaptx.data.files import unlabelled_roles
+from adaptx.data.origin import Origin
+from adaptx.data.tables import Table, python_table
+from adaptx.errors import UserError
+from adaptx.specs import Task
+
+TAKEN = "a pandas.DataFrame, a datasets.Dataset, or a list of dicts"
+
+
+def container_table(rows: Any, where: str, task: Task | None = None) -> Table:
+    """Return rows as a table with their columns.
+
+    Args:
+        rows: a DataFrame, a Dataset or dicts; texts and pairs of texts only with `task`.
+        where: what messages call the rows.
+        task: the task whose texts a bare text or pair stands for, in the order of its roles.
+
+    Raises:
+        UserError: rows in another form.
+    """
+    columns = _columns(rows, where, task)
+    lengths = {len(values) for values in columns.values()}
+    assert len(lengths) <= 1, f"{where}: columns of unequal length"
+    return python_table(Origin(where), columns)
+
+
+def index_of(rows: Any, numbers: Sequence[int]) -> Any:
+    """Return the index that a frame of results has: the DataFrame's own where rows are one, else the row numbers."""
+    return rows.index[list(numbers)] if _is_frame(rows) else list(numbers)
+
+
+def _columns(rows: Any, where: str, task: Task | None) -> dict[str, list[Any]]:
+    if _is_frame(rows):
+        return {str(name): [_plain(value) for value in rows[name].tolist()] for name in rows.columns}
+    datasets = sys.modules.get("datasets")
+    if datasets is not None and isinstance(rows, datasets.Dataset):
+        return _of_dataset(rows)
+    if isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
+        return _of_sequence(cast(Sequence[Any], rows), where, task)
+    texts = "" if task is None else ", or a list of texts or pairs"
+    hint = "; name a split of it" if type(rows).__name__ == "DatasetDict" else ""
+    raise UserError(f"{where}: a {type(rows).__name__} is not read as rows; give {TAKEN}{texts}{hint}")
+
+
+def _is_frame(rows: Any) -> bool:
+    # Who has a DataFrame has loaded pandas; asking must not.
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(rows, pandas.DataFrame)
+
+
+def _of_dataset(rows: Any) -> dict[str, list[Any]]:
+    """Return a Dataset's columns, in which class labels are their names: their numbers are in the Dataset's order."""
+    plain = rows.with_format(None)
+    columns: dict[str, list[Any]] = plain.to_dict()
+    for name, feature in plain.features.items():
+        inner = feature
+        while (below := getattr(inner, "feature", None)) is not None:
+            inner = below
+        if hasattr(inner, "int2str"):
+            columns[name] = [_named(value, inner) for value in columns[name]]
+    return columns
+
+
+def _named(value: Any, labels: Any) -> Any:
+    if isinstance(value, list):
+        return [_named(each, labels) for each in cast(list[Any], value)]
+    # -1 stands for no label.
+    return labels.int2str(value) if isinstance(value, int) and value >= 0 else value
+
+
+def _of_sequence(rows: Sequence[Any], where: str, task: Task | None) -> dict[str, list[Any]]:
+    if all(isinstance(row, Mapping) for row in rows):
+        records = cast(Sequence[Mapping[str, Any]], rows)
+        names = dict.fromkeys(name for record in records for name in record)
+        return {str(name): [_plain(record.get(name)) for record in records] for name in names}
+    roles = [] if task is None else unlabelled_roles(task)
+    for number, row in enumerate(rows):
+        parts: Sequence[Any] = (row,) if isinstance(row, str) else row if isinstance(row, tuple | list) else ()
+        if not roles or not 0 < len(parts) <= len(roles):
+            meant = f"dicts, texts, or tuples of {', '.join(roles)}" if roles else "dicts"
+            raise UserError(f"{where}, row {number}: {type(row).__name__} {row!r:.40}; give a list of {meant}")
+    lengths = {1 if isinstance(row, str) else len(row) for row in rows}
+    if len(lengths) > 1:
+        raise UserError(f"{where}: some rows are single texts and others pairs; give all of them in one form")
+    cells = [(row,) if isinstance(row, str) else tuple(row) for row in rows]
+    used = roles[: lengths.pop() if lengths else 0]
+    return {role: [_plain(row[place]) for row in cells] for place, role in enumerate(used)}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as Python has it in JSON: a missing one as None, arrays as lists."""
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if isinstance(value, str | int | float | bool | None):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in cast(Mapping[Any, Any], value).items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in cast(Sequence[Any], value)]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    # pandas' own sign for what is missing.
+    return None if type(value).__name__ in ("NAType", "NaTType") else value

@@ -1,0 +1,141 @@
+"""A task of the user's own rows, whatever they come in: a DataFrame, a Dataset, dicts or a file.
+
+The rows are written to a folder of the user's cache as JSON lines, each file named by its content. Workers read them
+there, and the same content is the same input, whatever it came in.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from adaptx.catalog.local import Columns, local_task
+from adaptx.data.checking import check
+from adaptx.data.containers import container_table
+from adaptx.data.reading import open_table
+from adaptx.data.selecting import Kept, select
+from adaptx.data.tables import Table
+from adaptx.errors import UserError
+from adaptx.sources.sources import Sources
+from adaptx.specs import Retrieval, Rows, Task, TaskFormat
+from adaptx.specs.task import LOCAL
+from adaptx.store.writing import written_whole
+
+FOLDER = Path("~/.cache/adaptx/rows")
+USES = ("train", "development", "evaluation", "pool")
+
+
+def task(
+    name: str,
+    task_format: TaskFormat,
+    train: Any = None,
+    development: Any = None,
+    evaluation: Any = None,
+    *,
+    pool: Any = None,
+    columns: Columns | None = None,
+    metrics: tuple[str, ...] | None = None,
+    language: str = "en",
+) -> Task:
+    """Return a task whose rows are given in Python.
+
+        news = adaptx.task("news", Classification(("sport", "politics")), train=frame, evaluation={"sw": swahili})
+
+    Args:
+        name: what the task is called in tables and folders.
+        task_format: how its rows are read; its roles are the columns' names, as far as `columns` names no others.
+        train: rows to train on: a pandas.DataFrame, a datasets.Dataset, a list of dicts or a file's path. A mapping
+            from languages to such rows gives several.
+        development: rows that select a checkpoint; as `train`.
+        evaluation: rows to score on; as `train`.
+        pool: candidates that a retrieval task ranks; as `train`.
+        columns: role -> column, where they differ. Several columns are one text, with a space between.
+        metrics: names of metrics; None takes those that are common for the format.
+        language: code of the language of rows that are given without one.
+
+    Raises:
+        UserError: rows in another form, a missing column, or a row that does not fit the format.
+    """
+    sets = {
+        use: _by_language(rows, language)
+        for use, rows in zip(USES, (train, development, evaluation, pool), strict=True)
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        files = {
+            use: {code: _file(rows, Path(folder) / f"{use}.{code}.jsonl", use, code) for code, rows in each.items()}
+            for use, each in sets.items()
+        }
+        try:
+            found = local_task(name, task_format, **files, columns=columns, metrics=metrics)
+        except UserError as error:
+            raise type(error)(str(error).replace(f"{folder}{os.sep}", "").replace(".jsonl", "")) from None
+        kept = {
+            use: tuple(_kept(rows, task_format, sets[use][rows.language], use) for rows in getattr(found, use))
+            for use in USES
+        }
+    return replace(found, **kept, description="Rows of one's own.")
+
+
+def _by_language(rows: Any, language: str) -> dict[str, Any]:
+    if rows is None:
+        return {}
+    if isinstance(rows, Mapping) and type(rows).__name__ != "DatasetDict":
+        return dict(cast(Mapping[str, Any], rows))
+    return {language: rows}
+
+
+def _is_path(rows: Any) -> bool:
+    return isinstance(rows, str | os.PathLike)
+
+
+def _table(rows: Any, use: str, language: str) -> Table:
+    return container_table(rows, f"{use} rows in {language}")
+
+
+def _file(rows: Any, path: Path, use: str, language: str) -> Path:
+    """Return the file that rows lie in: their own, or one at `path` that has their columns."""
+    if _is_path(rows):
+        return Path(rows)
+    table = _table(rows, use, language)
+    columns = {name: table.column(name, range(table.length)) for name in dict.fromkeys(table.names.values())}
+    _write(path, columns)
+    return path
+
+
+def _kept(rows: Rows, task_format: TaskFormat, given: Any, use: str) -> Rows:
+    """Write rows by the roles of their format into the cache, and say where they are."""
+    sources = Sources()
+    table = open_table(rows, task_format, sources) if _is_path(given) else _table(given, use, rows.language)
+    examples = select(rows, task_format, table, Kept(range(table.length)))
+    if not isinstance(task_format, Retrieval):
+        check(examples, task_format, table.where)
+    for left_out in examples.left_out:
+        warnings.warn(str(left_out), stacklevel=3)
+    text = _json_lines(examples.columns)
+    folder, name = FOLDER.expanduser(), f"{hashlib.sha256(text).hexdigest()[:32]}.jsonl"
+    if not (folder / name).is_file() or (folder / name).read_bytes() != text:
+        with written_whole(folder / name) as building:
+            building.write_bytes(text)
+    columns = tuple((role, role) for role in examples.columns)
+    return replace(rows, hub_id=f"{LOCAL}{folder}", config=name, columns=columns)
+
+
+def _json_lines(columns: Mapping[str, list[Any]]) -> bytes:
+    names = list(columns)
+    try:
+        lines = (
+            json.dumps(dict(zip(names, values, strict=True)), ensure_ascii=False, allow_nan=False)
+            for values in zip(*columns.values(), strict=True)
+        )
+        return "".join(f"{line}\n" for line in lines).encode()
+    except (TypeError, ValueError) as error:
+        raise UserError(f"columns {', '.join(names)}: {error}; give texts, numbers, and lists of them") from error
+
+
+def _write(path: Path, columns: Mapping[str, list[Any]]) -> None:
+    path.write_bytes(_json_lines(columns))

@@ -1,0 +1,101 @@
+"""A stored training or merge in memory: what it predicts, its network, and a peft model of it."""
+
+import tempfile
+import warnings
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from adaptx.backbones.loading import load_network
+from adaptx.data.containers import container_table, index_of
+from adaptx.errors import UserError
+from adaptx.execution.building import Finished, finished_model, head_name
+from adaptx.execution.serving import predict_table, readable_task
+from adaptx.execution.workshop import Workshop
+from adaptx.exporting.base import base_name
+from adaptx.exporting.composed import composed
+from adaptx.exporting.holding import Library, holding_refusal
+from adaptx.exporting.peft_folder import write_peft
+from adaptx.methods.peft_model import read_peft
+from adaptx.planning.lineage import reader
+from adaptx.planning.naming import path_of_tasks
+from adaptx.specs import ModuleStage
+from adaptx.specs.sites import sites_of
+from adaptx.store.store import Entry
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class LoadedModel:
+    """A stored training or merge. It is read from the store when it is first needed.
+
+    stage: its spec, as it is stored.
+    """
+
+    def __init__(self, entry: Entry, stage: ModuleStage, shop: Workshop) -> None:
+        self.stage = stage
+        self._entry, self._shop = entry, shop
+
+    def __repr__(self) -> str:
+        return f"<LoadedModel {self._entry.folder.name}: {path_of_tasks(self.stage)} on {self._shop.device}>"
+
+    @property
+    def network(self) -> Any:
+        """The checkpoint's network with all modules in it, without the heads."""
+        return self._finished.backbone.network
+
+    @property
+    def tokenizer(self) -> Any:
+        """The checkpoint's tokenizer."""
+        return self._finished.tokenizer
+
+    @property
+    def heads(self) -> dict[str, nn.Module]:
+        """Trained heads by the names of their tasks; empty where answers are written as text or vectors compared."""
+        train, found = reader(self.stage), self._finished.heads
+        named = {task.name: found.get(head_name(train, task)) for task in train.tasks}
+        return {name: head.module for name, head in named.items() if head is not None}
+
+    def predict(self, rows: Any, language: str | None = None) -> "pd.DataFrame":
+        """Return a prediction per row, with what the format tells beside it (probabilities, a score).
+
+        Args:
+            rows: texts, or pairs of texts, for the task's texts in their order; dicts, a pandas.DataFrame or a
+                datasets.Dataset with the task's columns or the format's roles.
+            language: code of the rows' language, where the prompt depends on it and the task has several.
+
+        Raises:
+            UserError: rows in another form, missing columns, a row that does not fit the format, or a task that is not
+                answered row by row.
+        """
+        import pandas as pd
+
+        task = readable_task(self._entry, self.stage)
+        table = container_table(rows, "the given rows", task)
+        records = predict_table(self._finished, self.stage, task, self._shop, table, language, warnings.warn)
+        index = index_of(rows, [record.pop("row") for record in records])
+        return pd.DataFrame(records, index=index)
+
+    def to_peft(self) -> Any:
+        """Return a peft.PeftModel in memory whose outputs equal those of `network`; it has no head.
+
+        It is a model of its own: what is done with it leaves this one as it is.
+
+        Raises:
+            UserError: it holds more than LoRA or IA3 modules over the checkpoint; the message says what.
+        """
+        stage, shop = self.stage, self._shop
+        if (reason := holding_refusal(Library.PEFT, stage)) is not None:
+            raise UserError(f"{self._entry.folder.name} is no peft model: {reason} (options of `adaptx export`)")
+        network: Any = load_network(stage.model, shop.sources)
+        base = base_name(stage.model, shop.sources)
+        with tempfile.TemporaryDirectory() as folder:
+            write_peft(composed(stage, shop).merged, sites_of(network), stage.model, base, Path(folder))
+            return read_peft(network, Path(folder)).to(shop.device)
+
+    @cached_property
+    def _finished(self) -> Finished:
+        return finished_model(self.stage, self._shop, reader(self.stage).config.precision)

@@ -1,0 +1,14 @@
+"""A peft folder read into a model in memory."""
+
+from pathlib import Path
+from typing import Any
+
+from adaptx.methods.quantised import without_notes
+
+
+def read_peft(network: Any, folder: Path) -> Any:
+    """Return a PeftModel of a bare network with the module of a peft folder."""
+    with without_notes():
+        from peft import PeftModel
+
+    return PeftModel.from_pretrained(network, str(folder)).eval()
