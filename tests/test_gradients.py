@@ -177,16 +177,16 @@ def test_micro_batches_hold_every_sequence_once_and_keep_items_together(lengths,
     flat = [length for item in lengths for length in item]
     encoded = Encoded([[7] * length for length in flat], None, 0, 0)
     numbers = iter(range(len(flat)))
-    items = Items(
-        encoded, [[next(numbers) for _ in item] for item in lengths], [None] * len(lengths), [1] * len(lengths)
-    )
+    members = [[next(numbers) for _ in item] for item in lengths]
+    items = Items(encoded, members, list(range(len(lengths))), [1] * len(lengths))
     found = list(pieces(items, Setting(format_bench.CPU, "fp32", Budget(tokens, most))))
-    assert sorted(item for piece in found for item in piece.items) == list(range(len(lengths)))
+    assert sorted(item for piece in found for item in piece.targets) == list(range(len(lengths)))
     for piece in found:
-        assert sorted(piece.sequences) == sorted(s for item in piece.items for s in items.members[item])
-        assert most is None or len(piece.items) <= most
-        total = sum(items.tokens(item) for item in piece.items)
-        assert tokens is None or total <= tokens or len(piece.items) == 1
+        assert sorted(piece.sequences) == sorted(s for item in piece.targets for s in items.members[item])
+        assert [[piece.sequences[n] for n in each] for each in piece.members] == [members[i] for i in piece.targets]
+        assert most is None or len(piece.targets) <= most
+        total = sum(items.tokens(item) for item in piece.targets)
+        assert tokens is None or total <= tokens or len(piece.targets) == 1
         assert piece.batch.lengths_N.tolist() == [flat[s] for s in piece.sequences]
         for sequence, first in zip(piece.sequences, piece.batch.first_N, strict=True):
             assert (piece.batch.ids_T[first : first + flat[sequence]] == 7).all()

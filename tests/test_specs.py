@@ -174,7 +174,12 @@ def test_a_list_is_taken_wherever_a_tuple_is_meant_and_becomes_one() -> None:
     for sample, name, value in others:
         assert replace(sample, **{name: list(value)}) == replace(sample, **{name: value}), (type(sample), name)
         assert getattr(replace(sample, **{name: list(value)}), name) == value
-    taking = {(cls, name) for cls in samples() for name, hint in get_type_hints(cls).items() if "tuple" in str(hint)}
+    taking = {
+        (cls, field.name)
+        for cls in samples()
+        for field in dataclasses.fields(cls)
+        if "tuple" in str(get_type_hints(cls)[field.name])
+    }
     assert taking == {(type(sample), name) for sample, name, _ in (*fields, *others)}
     # What has no order cannot stand for a tuple.
     with pytest.raises(UserError, match=r"Lora\(sites=\{'query'\}\): .*write a tuple, whose order is fixed"):

@@ -24,6 +24,7 @@ from adaptx.data.examples import Examples
 from adaptx.errors import UserError
 from adaptx.formats import behaviour
 from adaptx.formats.interface import piece_of, take
+from adaptx.formats.text import writing
 from adaptx.formats.text.prompting import encode_prompts
 from adaptx.formats.text.tagged_words import TaggingRule, Tags, tagged_answer
 from adaptx.specs import (
@@ -198,9 +199,8 @@ def test_together_or_one_by_one(model, world, task, text):
 def test_written_labels_are_matched_or_counted(decoder, world, monkeypatch):
     text = replace(NLI_TEXT, decision=Generate(), answer_tokens=6)
     examples = rows_of(world, tiny.NLI, "en", 3)
-    from adaptx.formats.text import classification
-
-    monkeypatch.setattr(classification, "written_answers", lambda *_: [" Never ", "yes or no", "maybe"])
+    answers = [" Never ", "yes or no", "maybe"]
+    monkeypatch.setattr(writing, "written", lambda _, piece: [answers[place] for place in piece.sequences])
     found = decoder.evaluator(world, text).predict(examples, tiny.NLI, None)
     assert found.predictions == ["contradiction", "", "neutral"]
     assert found.details == {"without_label": 1}
