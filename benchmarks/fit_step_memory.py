@@ -30,8 +30,8 @@ from adaptx.profiling.cuda_kernels import CudaKernels, rounded
 from adaptx.profiling.step import make_step
 from adaptx.profiling.tracker import Part, Tracker
 from adaptx.specs import Bottleneck, Full, Lora, Method, ModelFamily, ModelSpec, Precision, Shape
+from adaptx.specs.architectures import architecture_of
 from adaptx.specs.linear_maps import SITES
-from adaptx.specs.methods.bottleneck import BOTTLENECK_ARCHITECTURES
 
 TABLE = Path(__file__).parent.parent / "adaptx" / "costs" / "step_memory.csv"
 ARCHITECTURES = ("bert", "xlm-roberta-xl")
@@ -50,7 +50,7 @@ def kinds() -> list[Kind]:
     return [
         (device, architecture, method, precision, checkpointing)
         for checkpointing, device, architecture, method, precision in every
-        if method != "Bottleneck" or architecture in BOTTLENECK_ARCHITECTURES
+        if method != "Bottleneck" or architecture_of(architecture).bottleneck is not None
     ]
 
 

@@ -13,16 +13,16 @@ from adaptx.backbones.architectures import attention_of, build_network, network_
 from adaptx.backbones.batching import Encoded, collate
 from adaptx.backbones.encoder import Encoder
 from adaptx.catalog import MNLI, MODELS
-from adaptx.catalog.models import FAMILIES, from_config
-from adaptx.catalog.reading import FRAMING, PADDED
+from adaptx.catalog.models import from_config
+from adaptx.catalog.reading import FRAMING
 from adaptx.costs.stages import trainable_parameters
 from adaptx.errors import UserError
 from adaptx.methods import adapters_backend, attach
 from adaptx.planning.support import refusal
 from adaptx.specs import Bottleneck, Full, Lora, Method, ModelFamily, ModelSpec, Shape, Train, TrainConfig
+from adaptx.specs.architectures import ARCHITECTURES
 from adaptx.specs.linear_maps import COMPANIONS, FUSED, SITES, sites_behind, with_companions
-from adaptx.specs.methods.bottleneck import BOTTLENECK_ARCHITECTURES
-from adaptx.specs.sites import SITES_OF, sites_of
+from adaptx.specs.sites import sites_of
 
 CONFIG = TrainConfig(learning_rate=1e-3, max_steps=1)
 TINY = {
@@ -96,8 +96,7 @@ def trained(shape: Shape, method: Method) -> int:
 
 
 def test_every_architecture_is_here() -> None:
-    assert list(TINY) == list(FAMILIES) == list(SITES_OF)
-    assert set(BOTTLENECK_ARCHITECTURES) <= set(FAMILIES)
+    assert list(TINY) == list(ARCHITECTURES)
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
@@ -358,7 +357,7 @@ def test_a_fused_map_is_adapted_once_for_all_its_sites() -> None:
 
 
 def test_the_sites_behind_a_map_adapt_it() -> None:
-    names = {site for sites in SITES_OF.values() for stack in sites.stacks for site in stack.paths}
+    names = {site for known in ARCHITECTURES.values() for stack in known.stacks for site in stack.paths}
     assert names == {*SITES, *COMPANIONS.values(), *FUSED}
     for name in names:
         assert name in with_companions(sites_behind(name))
@@ -385,7 +384,7 @@ def test_all_sites_are_every_linear_map_of_the_layers(architecture: str) -> None
 
 
 @needs.adapters
-@pytest.mark.parametrize("architecture", BOTTLENECK_ARCHITECTURES)
+@pytest.mark.parametrize("architecture", [name for name in ARCHITECTURES if ARCHITECTURES[name].bottleneck is not None])
 @pytest.mark.parametrize("factor", [4, 1.5, 64])
 def test_bottleneck_adapters_lie_in_every_layer(architecture: str, factor: float) -> None:
     network, shape, method = tiny_network(architecture), TINY[architecture], Bottleneck(factor)
@@ -405,7 +404,7 @@ def test_bottleneck_adapters_lie_in_every_layer(architecture: str, factor: float
         assert not torch.equal(outputs(network), kept), f"the adapter of layer {layer} is not at work"
 
 
-PACKED = [name for name in FAMILIES if FAMILIES[name] is ModelFamily.ENCODER and name not in PADDED]
+PACKED = [name for name, known in ARCHITECTURES.items() if known.family is ModelFamily.ENCODER and known.padded is None]
 
 
 @pytest.mark.parametrize("architecture", PACKED)

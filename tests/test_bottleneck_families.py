@@ -18,19 +18,20 @@ from adaptx.errors import UserError
 from adaptx.exporting.adapters_folder import write_adapters
 from adaptx.exporting.composed import Composed, Part
 from adaptx.methods import adapters_backend, adapters_classes, attach
-from adaptx.methods.adapters_backend import AFTER_LAYER, INSIDE_NORM, SITE
+from adaptx.methods.adapters_backend import SITE
 from adaptx.methods.module import Module, capture, load_module, restore, save_module
 from adaptx.methods.published import load_published
-from adaptx.published.from_adapters import ADAPTERS_CLASSES_REFUSED, adapters_layout
+from adaptx.published.from_adapters import adapters_layout
 from adaptx.sources.sources import Sources
 from adaptx.specs import Attention, Bottleneck, Gate, Lora, Method, ModelFamily, ModelSpec
-from adaptx.specs.methods.bottleneck import BOTTLENECK_ARCHITECTURES
+from adaptx.specs.architectures import ARCHITECTURES as KNOWN
+from adaptx.specs.architectures.architecture import InsideNorm
 from adaptx.specs.sites import Key, sites_of
 
 pytestmark = needs.adapters
 METHOD, LORA = Bottleneck(4), Lora(rank=3, alpha=6, sites=("query", "value", "up", "down"))
 TENSORS = ("down.weight", "down.bias", "up.weight", "up.bias")
-ARCHITECTURES = [*INSIDE_NORM, *AFTER_LAYER]
+ARCHITECTURES = [name for name, known in KNOWN.items() if known.bottleneck is not None]
 GENERATE = [name for name in ARCHITECTURES if TINY[name].architecture.family is not ModelFamily.ENCODER]
 each_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
 
@@ -65,11 +66,6 @@ def states(network: Any) -> list[torch.Tensor]:
     if not network.config.is_encoder_decoder:
         return list(found.hidden_states)
     return [*found.encoder_hidden_states, *found.decoder_hidden_states[1:]]
-
-
-def test_the_places_are_those_that_planning_knows() -> None:
-    assert sorted(ARCHITECTURES) == sorted(BOTTLENECK_ARCHITECTURES)
-    assert set(ADAPTERS_CLASSES_REFUSED) < set(ARCHITECTURES)
 
 
 @each_architecture
@@ -108,7 +104,8 @@ def test_an_adapter_computes_what_is_written(architecture: str) -> None:
     """Of the first layer, from what its norm reads, or from what it gives."""
     network = ready(architecture)
     layer = network.get_submodule(sites_of(network).layer_paths()[0])
-    norm = layer.get_submodule(INSIDE_NORM[architecture]) if architecture in INSIDE_NORM else None
+    place = KNOWN[architecture].bottleneck
+    norm = layer.get_submodule(place.norm) if isinstance(place, InsideNorm) else None
     seen: list[torch.Tensor] = []
 
     def look(_: Any, inputs: Any, output: Any) -> None:
@@ -214,7 +211,9 @@ def test_gradients_reach_every_adapter_and_stay_as_they_were_where_layers_are_co
         if recompute:
             recompute_layers(network, None)
         for place, path in enumerate(sites_of(network).layer_paths()):
-            inner = network.get_submodule(path).get_submodule(INSIDE_NORM.get(architecture, "bottleneck.adapters.own"))
+            place_of = KNOWN[architecture].bottleneck
+            within = place_of.norm if isinstance(place_of, InsideNorm) else "bottleneck.adapters.own"
+            inner = network.get_submodule(path).get_submodule(within)
             inner.register_forward_pre_hook(lambda *_, place=place: runs.append(place))
         more = {"decoder_input_ids": ids[:, :6]} if network.config.is_encoder_decoder else {}
         network.train()
@@ -273,7 +272,7 @@ def test_the_librarys_folders_are_written_and_read_or_refused(architecture: str,
     parameters = attached(network)
     shake(parameters.values())
     made_of = Composed((Part("own", Module("module", METHOD, "sha256:abc", capture(parameters))),))
-    if architecture in ADAPTERS_CLASSES_REFUSED:
+    if KNOWN[architecture].adapters_refused is not None:
         with pytest.raises(UserError, match=f"cannot be exported from here: .*{architecture}"):
             write_adapters(tiny_network(architecture), made_of, "tiny/network", tmp_path)
         config = {"config": asdict(adapters.SeqBnConfig(reduction_factor=4)), "hidden_size": 32}
@@ -307,7 +306,7 @@ def test_the_librarys_own_classes_compute_the_same_or_are_refused(architecture: 
     network = ready(architecture)
     modules = [attached(network, f"adapter{place}") for place in range(2)]
     shake(parameter for tensors in modules for parameter in tensors.values())
-    refused = ADAPTERS_CLASSES_REFUSED.get(architecture, "")
+    refused = KNOWN[architecture].adapters_refused or ""
     if "has no class" in refused:
         with pytest.raises(ValueError, match="not pre-supported"):
             library_network(architecture, modules)

@@ -34,7 +34,7 @@ from adaptx.specs import (
     Tagging,
     TaskFormat,
 )
-from adaptx.specs.architecture import ARCHITECTURES
+from adaptx.specs.architectures import ARCHITECTURES
 from adaptx.store.store import read_json
 
 LENGTH = 48
@@ -128,8 +128,9 @@ def holder(architecture: str, task_format: TaskFormat, pooling: Pooling) -> str:
     if isinstance(task_format, MaskedLanguageModel):
         if ARCHITECTURES[architecture].family is not ModelFamily.ENCODER:
             return "–"
-        return "library" if architecture in library_heads._MASKED else "ours"
-    return "ours" if library_heads.place_of(task_format, Hidden(pooling=pooling), architecture) is None else "library"
+        return "library" if ARCHITECTURES[architecture].library_heads.masked else "ours"
+    heads = ARCHITECTURES[architecture].library_heads
+    return "ours" if library_heads.place_of(task_format, Hidden(pooling=pooling), heads) is None else "library"
 
 
 def table() -> str:
@@ -153,8 +154,6 @@ def test_the_docs_hold_the_table_of_classes():
 def test_a_folder_that_answers_otherwise_is_refused(models, monkeypatch, tmp_path):
     """A tanh over states at their own size is no identity."""
     monkeypatch.setattr(library_heads, "TANH_SCALE", 1.0)
-    place = library_heads.Place("classifier", "bert.pooler.dense", 1.0)
-    monkeypatch.setitem(library_heads._FIRST[Classification], "bert", place)
     with pytest.raises(UserError, match=r"does not answer as adaptx does: logits differ by .* Nothing was written"):
         exported(models["bert"], FORMATS[0], Hidden(pooling=Pooling.FIRST), tmp_path / "out")
 

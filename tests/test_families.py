@@ -14,12 +14,12 @@ from adaptx.backbones.families import backbone_over
 from adaptx.backbones.loading import load_network, load_tokenizer
 from adaptx.backbones.pairs import separator
 from adaptx.backbones.rows import alike
-from adaptx.catalog.models import FAMILIES
 from adaptx.catalog.reading import PAIR_SEPARATOR, framing_refusal
 from adaptx.errors import UserError
 from adaptx.methods import attach
 from adaptx.sources.sources import Sources
 from adaptx.specs import Hidden, Lora, ModelFamily, Pooling
+from adaptx.specs.architectures import architecture_of
 from adaptx.specs.sites import sites_of
 
 CPU = torch.device("cpu")
@@ -27,7 +27,7 @@ RIGHT_ALONE = ("distilbert", "mbart")
 """They count positions over padding, and take no others."""
 TAKE_POSITIONS = ("bert", "rembert")
 ALL = [*tiny.ARCHITECTURES, *checkpoints.KINDS]
-OF = {family: [each for each in ALL if FAMILIES[each] is family] for family in ModelFamily}
+OF = {family: [each for each in ALL if architecture_of(each).family is family] for family in ModelFamily}
 each_architecture = pytest.mark.parametrize("architecture", ALL)
 each_decoder = pytest.mark.parametrize("architecture", OF[ModelFamily.DECODER])
 each_encoder_decoder = pytest.mark.parametrize("architecture", OF[ModelFamily.ENCODER_DECODER])
@@ -49,7 +49,7 @@ class Opened:
 
     def __init__(self, models, architecture: str, dropout: float | None = None) -> None:
         spec, sources = models.specs[architecture], Sources(models.folder)
-        self.architecture, self.family = architecture, FAMILIES[architecture]
+        self.architecture, self.family = architecture, architecture_of(architecture).family
         self.network = load_network(spec, sources, dropout)
         self.backbone = backbone_over(self.network)
         self.tokenizer = load_tokenizer(spec, sources)
@@ -161,7 +161,7 @@ def test_a_decoders_token_sees_what_is_before_it_unless_it_may_see_all(opened_of
 
     causal = differences(False)
     assert causal[:-1].max() < 1e-5 < 1e-2 < causal[-1]
-    if framing_refusal(opened.family, architecture, Hidden(bidirectional=True)) is None:
+    if framing_refusal(opened.family, architecture_of(architecture), Hidden(bidirectional=True)) is None:
         assert differences(True).min() > 1e-4
 
 
@@ -255,5 +255,5 @@ def test_sequences_of_like_lengths_go_together():
     ],
 )
 def test_readings_without_a_meaning_are_refused(family, model_type, framing, reason):
-    found = framing_refusal(family, model_type, framing)
+    found = framing_refusal(family, model_type and architecture_of(model_type), framing)
     assert (found is None) if reason is None else (reason in found)

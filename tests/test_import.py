@@ -48,7 +48,7 @@ from adaptx.specs import (
     Stack,
     Train,
 )
-from adaptx.specs.architecture import ARCHITECTURES
+from adaptx.specs.architectures import ARCHITECTURES
 from adaptx.specs.sites import sites_of
 from adaptx.store.store import Store, read_json
 

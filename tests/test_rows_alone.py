@@ -14,7 +14,7 @@ import torch
 from support import checkpoints, format_bench, text_bench, tiny
 
 from adaptx.backbones.batching import encode_texts
-from adaptx.catalog.models import FAMILIES, from_config
+from adaptx.catalog.models import from_config
 from adaptx.data.examples import Examples
 from adaptx.evaluation.evaluator import Evaluator
 from adaptx.formats import behaviour
@@ -46,6 +46,7 @@ from adaptx.specs import (
     TaskFormat,
     Text,
 )
+from adaptx.specs.architectures import architecture_of
 from adaptx.training.gradients import Budget, Setting
 
 CPU = torch.device("cpu")
@@ -249,7 +250,7 @@ def test_a_row_read_through_hidden_states_is_alone(bench_of, architecture, name)
 @pytest.mark.parametrize("pooling", [Pooling.FIRST, Pooling.LAST, Pooling.MEAN, Pooling.START])
 @pytest.mark.parametrize("architecture", [*ENCODERS, *OTHERS])
 def test_an_embedding_is_of_its_text_alone(bench_of, architecture, pooling) -> None:
-    if (pooling is Pooling.START) and FAMILIES.get(architecture) is not ModelFamily.ENCODER_DECODER:
+    if (pooling is Pooling.START) and architecture_of(architecture).family is not ModelFamily.ENCODER_DECODER:
         pytest.skip("there is no second stack")
     bench = bench_of(architecture)
     each = Tried(bench, Classification(LABELS), Hidden(pooling=pooling), None)

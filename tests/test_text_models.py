@@ -20,7 +20,6 @@ from adaptx.backbones.decoding import begin
 from adaptx.backbones.families import backbone_over
 from adaptx.backbones.output_matrix import output_matrix
 from adaptx.backbones.vocabulary_loss import log_probabilities
-from adaptx.planning.support_text import ARCHITECTURES_REFUSED
 from adaptx.specs import ModelFamily
 
 PROMPTS = [[9, 5, 7, 8, 30, 31, 9], [6], [12, 8, 3], [11, 4, 29, 6, 6, 14, 9, 10, 12, 13, 5, 5]]
@@ -32,7 +31,7 @@ NETWORKS = {
     name: shape
     for name in (*TINY, "t5-gated", "mt5-tied", "qwen3-untied")
     if (shape := SHAPES[name]).architecture.family is not ModelFamily.ENCODER
-    and shape.model_type not in ARCHITECTURES_REFUSED
+    and shape.architecture.text_refused is None
 }
 
 

@@ -14,9 +14,10 @@ from adaptx.backbones import rows
 from adaptx.backbones.batching import TokenBatch
 from adaptx.backbones.packed_attention import PackedAttention
 from adaptx.backbones.rows import Rows
-from adaptx.catalog.reading import PADDED
 from adaptx.errors import UserError
 from adaptx.specs import Hidden, Pooling
+from adaptx.specs.architectures import ARCHITECTURES
+from adaptx.specs.architectures.architecture import Architecture
 
 UNBOUNDED = 1 << 30
 """Tokens of the longest sequence where nothing bounds it."""
@@ -35,6 +36,11 @@ class Backbone(nn.Module):
         self._attention: AbstractContextManager[Any] = nullcontext()
         self.given: Rows | None = None
         """The rows last given to the network."""
+
+    @property
+    def architecture(self) -> Architecture:
+        """What is known of the network's architecture."""
+        return ARCHITECTURES[self.network.config.model_type]
 
     @property
     def hidden_size(self) -> int:
@@ -75,7 +81,7 @@ class Backbone(nn.Module):
 
     def rows_of(self, batch: TokenBatch) -> Iterable[Rows]:
         """The batch as the network is given it, one forward pass after the other."""
-        return rows.padded(batch) if self.network.config.model_type in PADDED else [rows.packed(batch)]
+        return [rows.packed(batch)] if self.architecture.padded is None else rows.padded(batch)
 
     def attention(self) -> AbstractContextManager[Any]:
         """A context in which layers keep apart the sequences of the rows last read, for layers computed again."""

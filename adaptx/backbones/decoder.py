@@ -11,7 +11,6 @@ from torch import Tensor
 from adaptx.backbones.backbone import UNBOUNDED, Backbone
 from adaptx.backbones.batching import TokenBatch
 from adaptx.backbones.rows import Rows, to_row
-from adaptx.catalog.reading import PADDED
 
 
 class Decoder(Backbone):
@@ -21,7 +20,7 @@ class Decoder(Backbone):
         super().__init__(network)
         config = network.config
         self._most_tokens: int = getattr(config, "max_position_embeddings", None) or UNBOUNDED
-        if config.model_type not in PADDED and getattr(config, "sliding_window", None) is not None:
+        if self.architecture.padded is None and getattr(config, "sliding_window", None) is not None:
             # Mistral's window is wider than most texts, but not than a row of them: it bounds texts instead.
             self._most_tokens = min(self._most_tokens, config.sliding_window)
             config.sliding_window = UNBOUNDED

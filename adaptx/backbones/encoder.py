@@ -11,8 +11,6 @@ from torch import Tensor
 from adaptx.backbones.backbone import UNBOUNDED, Backbone
 from adaptx.backbones.batching import TokenBatch
 from adaptx.backbones.rows import Rows, to_row
-from adaptx.backbones.tokenizers import POSITIONS_AFTER_PADDING
-from adaptx.specs.architecture import ARCHITECTURES
 
 
 class Encoder(Backbone):
@@ -21,8 +19,7 @@ class Encoder(Backbone):
     @property
     def _first_position(self) -> int:
         """The position table of XLM-R and of its larger kin begins after its padding id."""
-        config = self.network.config
-        return config.pad_token_id + 1 if config.model_type in POSITIONS_AFTER_PADDING else 0
+        return self.network.config.pad_token_id + 1 if self.architecture.positions_after_padding else 0
 
     @property
     def most_tokens(self) -> int:
@@ -46,7 +43,7 @@ class Encoder(Backbone):
     def _inputs(self, rows: Rows) -> dict[str, Any]:
         """Of padded rows a network makes positions itself: not every one takes them."""
         inputs: dict[str, Any] = {"input_ids": rows.ids_BL}
-        if ARCHITECTURES[self.network.config.model_type].type_rows:
+        if self.architecture.type_rows:
             types_BL = rows.types_BL if rows.types_BL is not None else torch.zeros_like(rows.ids_BL)
             inputs["token_type_ids"] = types_BL
         if rows.mask_BL is not None:

@@ -6,8 +6,8 @@ from adaptx.backbones.backbone import Backbone
 from adaptx.backbones.decoder import Decoder
 from adaptx.backbones.encoder import Encoder
 from adaptx.backbones.encoder_decoder import EncoderDecoder
-from adaptx.catalog.models import FAMILIES
 from adaptx.specs import ModelFamily
+from adaptx.specs.architectures import ARCHITECTURES
 
 _BACKBONES: dict[ModelFamily, type[Backbone]] = {
     ModelFamily.ENCODER: Encoder,
@@ -18,4 +18,4 @@ _BACKBONES: dict[ModelFamily, type[Backbone]] = {
 
 def backbone_over(network: Any) -> Backbone:
     """How a transformers network is read."""
-    return _BACKBONES[FAMILIES[network.config.model_type]](network)
+    return _BACKBONES[ARCHITECTURES[network.config.model_type].family](network)

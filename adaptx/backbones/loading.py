@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from adaptx.backbones.architectures import WITH_POOLER, attention_of
+from adaptx.backbones.architectures import attention_of
 from adaptx.backbones.cutting import cut
 from adaptx.backbones.dropout import set_dropout
 from adaptx.backbones.finite import first_not_finite
@@ -16,14 +16,13 @@ from adaptx.backbones.pairs import separate_pairs
 from adaptx.backbones.quiet import quiet_loading
 from adaptx.backbones.tokenizers import read_tokenizer
 from adaptx.backbones.whole import Loaded, check_numbers, check_ties, check_whole
-from adaptx.catalog.models import FAMILIES
 from adaptx.catalog.models.config import departure
 from adaptx.errors import NotFinite, UserError
 from adaptx.sources.checkpoint_files import CONFIG, read_settings, stored_shapes, weight_files
 from adaptx.sources.sources import Sources
 from adaptx.sources.tensor_headers import unusual_numbers
 from adaptx.specs import ModelFamily, ModelSpec
-from adaptx.specs.architecture import ARCHITECTURES
+from adaptx.specs.architectures import ARCHITECTURES, unsupported
 
 
 def load_tokenizer(model: ModelSpec, sources: Sources) -> Any:
@@ -78,17 +77,15 @@ def _config(folder: Path, model: ModelSpec) -> Any:
     # Planning has not seen this file if the checkpoint comes from the hub.
     settings = read_settings(folder / CONFIG)
     kind = settings.get("model_type")
-    if kind in FAMILIES and (odd := departure(settings)) is not None:
+    if kind in ARCHITECTURES and (odd := departure(settings)) is not None:
         raise UserError(f"{folder / CONFIG}: {odd}, which is not supported in {kind}; take another checkpoint")
     try:
         config: Any = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     # The library's classes check their own fields, and raise errors of their own kinds.
     except Exception as error:
         raise UserError(f"{folder / 'config.json'} cannot be read: {(str(error).splitlines() or [''])[0]}") from error
-    if config.model_type not in FAMILIES:
-        raise UserError(
-            f"{model.hub_id}: architecture {config.model_type!r} is not supported; supported: {', '.join(FAMILIES)}"
-        )
+    if (reason := unsupported(config.model_type)) is not None:
+        raise UserError(f"{model.hub_id}: {reason}")
     return config
 
 
@@ -149,9 +146,10 @@ def _auto_class(model_type: str) -> tuple[Any, dict[str, Any]]:
     """Return the class that loads an architecture's networks, and its further options."""
     from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
-    match FAMILIES[model_type]:
+    architecture = ARCHITECTURES[model_type]
+    match architecture.family:
         case ModelFamily.ENCODER:
-            return AutoModel, {"add_pooling_layer": False} if model_type in WITH_POOLER else {}
+            return AutoModel, {"add_pooling_layer": False} if architecture.pooler else {}
         case ModelFamily.ENCODER_DECODER:
             return AutoModelForSeq2SeqLM, {}
         case ModelFamily.DECODER:

@@ -6,10 +6,8 @@ import transformers
 
 from adaptx.backbones.vocabulary_loss import OutputMatrix
 from adaptx.errors import UserError
-
-SCALED_WHERE_TIED = ("t5", "mt5", "umt5")
-"""Their matrix of scores, where it is the embeddings', takes states divided by the root of the hidden size (Raffel et
-al. 2020, released code, mesh_tensorflow/transformer/transformer.py)."""
+from adaptx.specs.architectures import ARCHITECTURES
+from adaptx.specs.architectures.architecture import ScaledScores
 
 
 def output_matrix(network: Any) -> OutputMatrix:
@@ -36,11 +34,10 @@ def output_matrix(network: Any) -> OutputMatrix:
 
 
 def _scale(config: Any) -> float:
-    if config.model_type not in SCALED_WHERE_TIED:
-        return 1.0
-    if config.model_type == "mt5" and not transformers.__version__.startswith("4."):
-        # transformers 5 calls every mT5 tied and scales none: that is right for the published ones, which are not tied.
+    scaled = ARCHITECTURES[config.model_type].scaled_scores
+    newer = not transformers.__version__.startswith("4.")
+    if scaled is ScaledScores.NEVER or (scaled is ScaledScores.WHERE_TIED_IN_4 and newer):
         return 1.0
     # In transformers 5 a field of T5's own says so.
-    scaled = getattr(config, "scale_decoder_outputs", config.tie_word_embeddings)
-    return config.d_model**-0.5 if scaled else 1.0
+    tied = getattr(config, "scale_decoder_outputs", config.tie_word_embeddings)
+    return config.d_model**-0.5 if tied else 1.0

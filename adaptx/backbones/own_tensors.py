@@ -13,37 +13,12 @@ from adaptx.sources.checkpoint_files import CONFIG, read_settings, weight_files
 from adaptx.sources.sources import Sources
 from adaptx.sources.tensor_headers import tensor_shapes
 from adaptx.specs import ModelSpec
+from adaptx.specs.architectures import ARCHITECTURES
 
-_BERT_HEAD = {
-    "cls.predictions.transform.dense.": "dense.",
-    "cls.predictions.transform.LayerNorm.": "norm.",
-    "cls.predictions.bias": "bias",
-}
-_ROBERTA_HEAD = {"lm_head.dense.": "dense.", "lm_head.layer_norm.": "norm.", "lm_head.bias": "bias"}
-
-LANGUAGE_MODEL_HEADS: dict[str, dict[str, str]] = {
-    "bert": _BERT_HEAD,
-    "xlm-roberta": _ROBERTA_HEAD,
-    "xlm-roberta-xl": _ROBERTA_HEAD,
-    "distilbert": {"vocab_transform.": "dense.", "vocab_layer_norm.": "norm.", "vocab_projector.bias": "bias"},
-    "deberta-v2": {
-        **_BERT_HEAD,
-        "lm_predictions.lm_head.dense.": "dense.",
-        "lm_predictions.lm_head.LayerNorm.": "norm.",
-        "lm_predictions.lm_head.bias": "bias",
-    },
-    "modernbert": {"head.dense.": "dense.", "head.norm.": "norm.", "decoder.bias": "bias"},
-}
-"""Architecture -> how its checkpoints name the tensors of the masked-language-model head, and how that head does.
-
-RemBERT is not among them: its decoder is a matrix of its own, and ours is tied to the embeddings.
-"""
 DECODERS = ("cls.predictions.decoder.weight", "lm_head.decoder.weight", "vocab_projector.weight", "decoder.weight")
 """Names of the output matrix behind such a head, where a file stores it next to the embeddings."""
 EMBEDDINGS = ("embeddings.word_embeddings.weight", "embeddings.tok_embeddings.weight")
 WHOLE_HEAD = {"dense.weight", "dense.bias", "norm.weight", "norm.bias", "bias"}
-WITHOUT_BIASES = {"modernbert": {"dense.bias", "norm.bias"}}
-"""Architecture -> tensors of the head that its checkpoints may lack: they are zero then."""
 
 
 def read_tensors(folder: Path, names: Iterable[str]) -> dict[str, Tensor]:
@@ -71,17 +46,19 @@ def load_language_model_head(model: ModelSpec, sources: Sources) -> dict[str, Te
         NotFinite: it holds NaN or infinity.
     """
     folder = checkpoint_folder(model, sources)
-    model_type: str = read_settings(folder / CONFIG)["model_type"]
+    head = ARCHITECTURES[read_settings(folder / CONFIG)["model_type"]].masked_head
+    if head is None:
+        return None
     places: dict[str, str] = {}
     for name in names_in(folder):
         # BERT checkpoints of 2018 still call a norm's tensors gamma and beta.
         plain = name.replace("gamma", "weight").replace("beta", "bias")
-        for stored, ours in LANGUAGE_MODEL_HEADS.get(model_type, {}).items():
+        for stored, ours in head.names.items():
             if plain.startswith(stored):
                 places[ours + plain.removeprefix(stored)] = name
     if not places:
         return None
-    if missing := sorted(WHOLE_HEAD - WITHOUT_BIASES.get(model_type, set()) - places.keys()):
+    if missing := sorted(WHOLE_HEAD - head.optional - places.keys()):
         raise UserError(
             f"{folder} holds a part of a masked-language-model head, without its {', '.join(missing)}; copy or "
             "download it again, or remove the rest of the head from it"

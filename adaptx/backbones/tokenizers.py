@@ -5,9 +5,7 @@ from typing import Any
 
 from adaptx.errors import UserError
 from adaptx.sources.checkpoint_files import CONFIG, check_rows, read_settings
-
-POSITIONS_AFTER_PADDING = ("xlm-roberta", "xlm-roberta-xl")
-"""Architectures whose first position is the one after the padding token's id."""
+from adaptx.specs.architectures import ARCHITECTURES
 
 
 def read_tokenizer(folder: Path) -> Any:
@@ -29,7 +27,8 @@ def read_tokenizer(folder: Path) -> Any:
     settings = read_settings(folder / CONFIG)
     if isinstance(rows := settings.get("vocab_size"), int):
         check_rows(tokenizer.get_vocab(), rows, folder)
-    if settings.get("model_type") in POSITIONS_AFTER_PADDING:
+    architecture = ARCHITECTURES.get(settings.get("model_type", ""))
+    if architecture is not None and architecture.positions_after_padding:
         padding = settings.get("pad_token_id", 1)
         if padding != tokenizer.pad_token_id:
             raise UserError(

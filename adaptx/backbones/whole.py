@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from adaptx.errors import UserError
 from adaptx.sources.tensor_headers import Shapes
 from adaptx.specs import ModelSpec
+from adaptx.specs.architectures import ARCHITECTURES
 from adaptx.specs.sites import sites_of
 
 HEADS = {
@@ -144,7 +145,9 @@ def shared_names(network: nn.Module) -> list[list[str]]:
 def _may_stay(name: str, network: Any, model: ModelSpec) -> bool:
     first = _bare(name, network).partition(".")[0]
     # ModernBERT calls its head's matrix a decoder, which in encoder-decoders is the second stack.
-    if first in HEADS or (first == "decoder" and network.config.model_type == "modernbert") or LEFT_OVER.search(name):
+    head = ARCHITECTURES[network.config.model_type].masked_head
+    masked = {part.partition(".")[0] for part in head.names} if head is not None else set[str]()
+    if first in HEADS | masked or LEFT_OVER.search(name):
         return True
     return model.layers is not None and _is_beyond(name, network)
 

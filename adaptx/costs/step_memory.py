@@ -19,8 +19,6 @@ RESERVE = 0.03
 """Share of the memory that the caching allocator cannot hand out, as free pieces lie between those in use (assumed)."""
 PHASES = ("forward", "backward")
 BYTES = {"fp32": 4, "bf16": 2}
-ALIKE = {"xlm-roberta": "bert"}
-"""Architecture -> another whose layers are the very same."""
 
 Terms = dict[str, float]
 
@@ -118,16 +116,15 @@ def _sum(terms: Terms, bytes_of: Terms) -> float:
     return sum(value * bytes_of[name] for name, value in terms.items())
 
 
-def _key(shape: Shape, method: Method, precision: str, checkpointing: bool, device: str) -> tuple[str, ...]:
-    architecture = ALIKE.get(shape.model_type, shape.model_type)
-    family = "cuda" if device == "cuda" else "cpu"
-    return family, architecture, type(method).__name__, precision, "checkpointing" if checkpointing else "all kept"
+def _key(shape: Shape, method: Method, precision: str, checkpointing: bool, device: str) -> tuple[str | None, ...]:
+    family, layers = "cuda" if device == "cuda" else "cpu", shape.architecture.step_memory
+    return family, layers, type(method).__name__, precision, "checkpointing" if checkpointing else "all kept"
 
 
 @functools.cache
-def _fitted() -> dict[tuple[str, ...], dict[str, Terms]]:
+def _fitted() -> dict[tuple[str | None, ...], dict[str, Terms]]:
     """Step kind -> phase -> bytes of each product."""
-    found: dict[tuple[str, ...], dict[str, Terms]] = {}
+    found: dict[tuple[str | None, ...], dict[str, Terms]] = {}
     lines = (files("adaptx.costs") / "step_memory.csv").read_text().splitlines()
     for device, architecture, method, precision, kept, phase, term, size in list(csv.reader(lines))[1:]:
         phases = found.setdefault((device, architecture, method, precision, kept), {})

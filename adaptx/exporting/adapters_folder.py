@@ -11,8 +11,8 @@ from adaptx.errors import UserError
 from adaptx.exporting.composed import Composed, Part
 from adaptx.methods import adapters_classes
 from adaptx.methods.module import restore
-from adaptx.published.from_adapters import ADAPTERS_CLASSES_REFUSED
 from adaptx.specs import Bottleneck
+from adaptx.specs.architectures import ARCHITECTURES
 from adaptx.store.store import read_json, write_json
 
 BASE_FOLDER = "base"
@@ -26,7 +26,7 @@ def write_adapters(network: Any, made_of: Composed, base: str, folder: Path) -> 
     Raises:
         UserError: the library computes something else in that architecture, or knows nothing of it.
     """
-    if (reason := ADAPTERS_CLASSES_REFUSED.get(network.config.model_type)) is not None:
+    if (reason := ARCHITECTURES[network.config.model_type].adapters_refused) is not None:
         raise UserError(f"bottleneck adapters cannot be exported from here: {reason}; use `adaptx predict STAGE FILE`")
     # Of adapters that are not active yet, which the library notes.
     with quiet("adapters"):

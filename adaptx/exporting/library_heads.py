@@ -7,14 +7,12 @@ over states as small as `TANH_SCALE` makes them. Other nonlinearities (ReLU in D
 ModernBERT) cannot be, and decoders' classes have no bias.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from adaptx.backbones.backbone import Backbone
-from adaptx.backbones.own_tensors import LANGUAGE_MODEL_HEADS
 from adaptx.formats.heads import LinearHead
 from adaptx.formats.interface import TrainedHead
 from adaptx.formats.masked_language_model import LanguageModelHead
@@ -29,7 +27,8 @@ from adaptx.specs import (
     Tagging,
     TaskFormat,
 )
-from adaptx.specs.architecture import ARCHITECTURES
+from adaptx.specs.architectures import ARCHITECTURES
+from adaptx.specs.architectures.architecture import HeadPlace, LibraryHeads
 
 AUTO_CLASSES: dict[type[TaskFormat], str] = {
     Classification: "AutoModelForSequenceClassification",
@@ -44,91 +43,42 @@ TANH_SCALE = 2.0**-14
 """tanh(s x) / s differs from x by s**2 x**2 / 3 of it: by 1e-7 where x is 9. In half precision, too, x / s and s x
 stay inside the range."""
 
-_TAGS: dict[str, str] = {
-    **dict.fromkeys(("bert", "xlm-roberta", "xlm-roberta-xl", "distilbert", "deberta-v2", "rembert"), "classifier"),
-    **dict.fromkeys(("t5", "mt5", "umt5", "bloom"), "classifier"),
-    **dict.fromkeys(("qwen2", "qwen3", "llama", "mistral"), "score"),
-}
-"""Architecture -> the linear map over tokens in its class for tags.
 
-Gemma 2 has such a class, too, but under the attention that the library chooses it leaves out the cap on scores.
-"""
-_SPANS = ("bert", "xlm-roberta", "xlm-roberta-xl", "distilbert", "deberta-v2", "rembert",
-          "qwen2", "qwen3", "llama", "mistral", "bloom")  # fmt: skip
-_MASKED = ("bert", "xlm-roberta", "xlm-roberta-xl")
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a linear head lies in a class of the library.
-
-    dense: the layer before it that becomes the identity, times `scale`; empty: there is none. settings: of the
-    configuration.
-    """
-
-    linear: str
-    dense: str = ""
-    scale: float = 1.0
-    settings: tuple[tuple[str, str], ...] = ()
-
-
-def _bert(name: str) -> Place:
-    return Place("classifier", f"{name}.pooler.dense", TANH_SCALE)
-
-
-_ROBERTA = Place("classifier.out_proj", "classifier.dense", TANH_SCALE)
-_DEBERTA = Place("classifier", "pooler.dense", settings=(("pooler_hidden_act", "linear"),))
-_FIRST: dict[type[TaskFormat], dict[str, Place]] = {
-    Classification: {
-        "bert": _bert("bert"),
-        "rembert": _bert("rembert"),
-        "xlm-roberta": _ROBERTA,
-        "xlm-roberta-xl": _ROBERTA,
-        "deberta-v2": _DEBERTA,
-    },
-    MultipleChoice: {
-        "bert": _bert("bert"),
-        "rembert": _bert("rembert"),
-        "xlm-roberta": _bert("roberta"),
-        "xlm-roberta-xl": _bert("roberta"),
-        "deberta-v2": _DEBERTA,
-    },
-}
-"""Heads over the first token's state, by architecture."""
-
-
-def place_of(task_format: TaskFormat, framing: Hidden, model_type: str) -> Place | None:
-    """Where the library's class for a format holds our linear head, or None where that class computes something else.
+def place_of(task_format: TaskFormat, framing: Hidden, heads: LibraryHeads) -> HeadPlace | None:
+    """Return where the library's class for a format holds our linear head; None: that class computes something else.
 
     Asks for the last layer: the library's classes read no other.
     """
     if framing.layer is not None:
         return None
     match task_format:
-        case Tagging() if model_type in _TAGS:
-            return Place(_TAGS[model_type])
-        case QuestionAnswering() if model_type in _SPANS:
-            return Place("qa_outputs")
-        case Classification() | MultipleChoice() if framing.pooling is Pooling.FIRST:
-            return _FIRST[type(task_format)].get(model_type)
+        case Tagging():
+            return heads.tags
+        case QuestionAnswering():
+            return heads.spans
+        case Classification() if framing.pooling is Pooling.FIRST:
+            return heads.classification
+        case MultipleChoice() if framing.pooling is Pooling.FIRST:
+            return heads.choice
         case _:
             return None
 
 
 def in_library(task_format: TaskFormat, framing: Hidden, config: Any) -> bool:
-    """Whether a class of the library holds the head of that format, read so, exactly."""
+    """Return whether a class of the library holds the head of that format, read so, exactly."""
+    heads = ARCHITECTURES[config.model_type].library_heads
     if isinstance(task_format, MaskedLanguageModel):
         # BERT's class takes the checkpoint's activation for the one in its head, which is GELU in ours.
         plain = getattr(config, "hidden_act", "gelu") == "gelu"
-        return config.model_type in _MASKED and framing.layer is None and plain
-    return place_of(task_format, framing, config.model_type) is not None
+        return heads.masked and framing.layer is None and plain
+    return place_of(task_format, framing, heads) is not None
 
 
 def library_model(backbone: Backbone, config: Any, head: TrainedHead, framing: Hidden) -> Any:
     """Return the library's model of that configuration around the backbone's layers, with our head in it."""
     import transformers
 
-    place = place_of(head.format, framing, config.model_type)
+    place = place_of(head.format, framing, backbone.architecture.library_heads)
     for name, value in place.settings if place is not None else ():
         setattr(config, name, value)
     # Made without memory: its backbone is replaced by the one there is, its head by ours.
@@ -146,7 +96,7 @@ def library_model(backbone: Backbone, config: Any, head: TrainedHead, framing: H
 
 def _put_backbone(whole: Any, backbone: Backbone) -> None:
     network, prefix = backbone.network, whole.base_model_prefix
-    match ARCHITECTURES[network.config.model_type].family:
+    match backbone.architecture.family:
         case ModelFamily.ENCODER:
             if getattr(getattr(whole, prefix), "pooler", None) is not None:
                 # The bare network was loaded without the pooler that this class reads.
@@ -159,12 +109,13 @@ def _put_backbone(whole: Any, backbone: Backbone) -> None:
             setattr(whole, prefix, backbone.stack)
 
 
-def _put_linear(whole: Any, place: Place, linear: nn.Linear) -> None:
+def _put_linear(whole: Any, place: HeadPlace, linear: nn.Linear) -> None:
     weight, bias = linear.weight.detach().float(), linear.bias.detach().float()
+    scale = TANH_SCALE if place.tanh else 1.0
     if place.dense:
         size = weight.shape[1]
-        _set(whole, place.dense, place.scale * torch.eye(size), torch.zeros(size))
-    _set(whole, place.linear, weight / place.scale, bias.clone())
+        _set(whole, place.dense, scale * torch.eye(size), torch.zeros(size))
+    _set(whole, place.linear, weight / scale, bias.clone())
 
 
 def _set(whole: Any, path: str, weight: Tensor, bias: Tensor) -> None:
@@ -174,9 +125,10 @@ def _set(whole: Any, path: str, weight: Tensor, bias: Tensor) -> None:
 
 def _put_language_model_head(whole: Any, head: nn.Module) -> None:
     """Put our head's tensors under the library's names; its decoder is tied to the embeddings again."""
-    decoder = whole.get_output_embeddings()
+    decoder, masked = whole.get_output_embeddings(), ARCHITECTURES[whole.config.model_type].masked_head
     decoder.weight = whole.get_input_embeddings().weight
-    for theirs, ours in LANGUAGE_MODEL_HEADS[whole.config.model_type].items():
+    assert masked is not None
+    for theirs, ours in masked.names.items():
         for name, tensor in head.state_dict().items():
             if name.startswith(ours):
                 path, _, last = (theirs + name.removeprefix(ours)).rpartition(".")

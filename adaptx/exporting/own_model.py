@@ -7,14 +7,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from adaptx.backbones.architectures import EAGER, WITH_POOLER
 from adaptx.backbones.backbone import Backbone
 from adaptx.exporting import modeling_adaptx
 from adaptx.exporting.library_heads import AUTO_CLASSES
 from adaptx.formats.interface import TrainedHead
 from adaptx.formats.masked_language_model import LanguageModelHead
 from adaptx.specs import Hidden, QuestionAnswering, TaskFormat
-from adaptx.specs.architecture import ARCHITECTURES
 
 CODE_FILE = f"{modeling_adaptx.__name__.rpartition('.')[2]}.py"
 _OUTER = ("id2label", "label2id", "architectures", "dtype", "torch_dtype", "_name_or_path", "transformers_version")
@@ -35,13 +33,13 @@ def own_model(backbone: Backbone, base: Any, head: TrainedHead, framing: Hidden)
 
     Its `model_type` is none that transformers knows, so that nothing loads it without its code.
     """
-    name, module = _name(head.format), CODE_FILE.removesuffix(".py")
+    name, module, architecture = _name(head.format), CODE_FILE.removesuffix(".py"), backbone.architecture
     masked = head.module if isinstance(head.module, LanguageModelHead) else None
     config = modeling_adaptx.AdaptxConfig(
         backbone={key: value for key, value in base.to_diff_dict().items() if key not in _OUTER} | {"use_cache": False},
-        attention="eager" if base.model_type in EAGER else None,
-        pooler=base.model_type in WITH_POOLER,
-        takes_types=bool(ARCHITECTURES[base.model_type].type_rows),
+        attention="eager" if architecture.eager else None,
+        pooler=architecture.pooler,
+        takes_types=bool(architecture.type_rows),
         layer=framing.layer,
         pooling=framing.pooling.name.lower(),
         head_size=masked.dense.out_features if masked is not None else 0,

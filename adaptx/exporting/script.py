@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adaptx.backbones.architectures import EAGER, WITH_POOLER
 from adaptx.backbones.families import backbone_over
 from adaptx.errors import UserError
 from adaptx.exporting.holding import Library
@@ -28,14 +27,12 @@ from adaptx.specs import (
     Task,
     TaskFormat,
 )
-from adaptx.specs.architecture import ARCHITECTURES
+from adaptx.specs.architectures import ARCHITECTURES
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPT_FILE = "predict.py"
 HEAD_FILE = "head.safetensors"
 TOKENIZER_FILE = "tokenizer.json"
-TYPED = tuple(model_type for model_type, architecture in ARCHITECTURES.items() if architecture.type_rows)
-"""Architectures whose networks take token types."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +157,7 @@ def _checkpoint_facts(model: ModelSpec, base: str, own_base: str | None) -> dict
 
 def takes_types(network: Any, tokenizer: Any) -> bool:
     """Return whether the tokenizer makes token types and the network reads them."""
-    return "token_type_ids" in tokenizer.model_input_names and network.config.model_type in TYPED
+    return "token_type_ids" in tokenizer.model_input_names and ARCHITECTURES[network.config.model_type].type_rows > 0
 
 
 def stack_path(network: Any) -> str:
@@ -170,8 +167,9 @@ def stack_path(network: Any) -> str:
 
 
 def _options(model_type: str) -> str:
-    bare = ", add_pooling_layer=False" if model_type in WITH_POOLER else ""
-    return bare + (', attn_implementation="eager"' if model_type in EAGER else "")
+    architecture = ARCHITECTURES[model_type]
+    bare = ", add_pooling_layer=False" if architecture.pooler else ""
+    return bare + (', attn_implementation="eager"' if architecture.eager else "")
 
 
 def render(template: str, facts: dict[str, Any]) -> str:

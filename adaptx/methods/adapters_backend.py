@@ -15,33 +15,13 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from adaptx.specs.architectures import ARCHITECTURES
+from adaptx.specs.architectures.architecture import InsideNorm
 from adaptx.specs.sites import Key, sites_of
 
 SITE = "adapter"
 FUSION_SITE = "adapter_fusion"
 FusionLayer = TypeVar("FusionLayer", bound=nn.Module)
-
-INSIDE_NORM = {
-    "bert": "output.LayerNorm",
-    "xlm-roberta": "output.LayerNorm",
-    "distilbert": "output_layer_norm",
-    "deberta-v2": "output.LayerNorm",
-    "rembert": "output.LayerNorm",
-}
-"""Architecture whose layers end in a norm -> that norm's path below a layer.
-
-With s the sum of the feed-forward's output and its residual, the layer's output becomes norm(s + U f(D norm(s))): the
-place of Pfeiffer et al. 2021 (arXiv:2005.00247, section 3.1).
-"""
-AFTER_LAYER = (
-    "xlm-roberta-xl", "modernbert", "t5", "mt5", "umt5", "mbart", "qwen2", "qwen3", "llama", "mistral", "gemma2",
-    "gemma3_text", "bloom", "xglm",
-)  # fmt: skip
-"""Architectures whose layers end in a sum: the layer's output y becomes y + U f(D y).
-
-Norms lie before attention and feed-forward there, or (in Gemma) also before the sum. In the second stack of an
-encoder-decoder the adapter lies after cross-attention and feed-forward alike, at the layer's end.
-"""
 
 
 class Adapters(nn.Module):
@@ -71,12 +51,12 @@ class Adapters(nn.Module):
 
 def prepare(network: Any) -> None:
     """Make room for adapters in every layer of a transformers network; its forward pass stays as it was."""
-    model_type = network.config.model_type
-    assert model_type in INSIDE_NORM or model_type in AFTER_LAYER, model_type
-    extend = _inside_norm if model_type in INSIDE_NORM else _after_layer
+    place = ARCHITECTURES[network.config.model_type].bottleneck
+    assert place is not None, "planning refuses bottleneck adapters whose place is not known"
+    extend = _inside_norm if isinstance(place, InsideNorm) else _after_layer
     for path in sites_of(network).layer_paths():
         layer = network.get_submodule(path)
-        holder = layer.get_submodule(INSIDE_NORM[model_type]) if model_type in INSIDE_NORM else layer
+        holder = layer.get_submodule(place.norm) if isinstance(place, InsideNorm) else layer
         # Not a hook: what transformers records as a layer's output would be what it was before the hook.
         holder.__class__ = extend(type(holder))
         holder.bottleneck = Adapters()

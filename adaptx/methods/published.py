@@ -16,7 +16,7 @@ from adaptx.sources.modules import find_folder, weights_file
 from adaptx.sources.sources import Sources
 from adaptx.specs import Lora, Published
 from adaptx.specs.linear_maps import with_companions
-from adaptx.specs.sites import SITES_OF, Key
+from adaptx.specs.sites import Key
 
 
 def load_published(published: Published, base: str, sources: Sources) -> Module:
@@ -70,7 +70,7 @@ def _filled(tensors: dict[Key, Tensor], layout: Layout, method: Lora, published:
     """Every site of the method in every layer, at the method's rank there."""
     shape = published.model.shape
     assert shape is not None, "planning refuses a model of unknown shape"
-    paths = SITES_OF[shape.model_type].stacks[0].paths
+    paths = shape.stacks[0].paths
     filled: dict[Key, Tensor] = {}
     for layer in range(shape.layers):
         for site in (site for site in with_companions(method.sites) if site in paths):

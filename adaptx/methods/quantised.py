@@ -14,21 +14,18 @@ from torch import Tensor, nn
 
 from adaptx.backbones.quiet import quiet
 from adaptx.errors import UserError
+from adaptx.specs.architectures import ARCHITECTURES
 from adaptx.specs.quantisation import Quantisation
 from adaptx.specs.sites import sites_of
 
 OUTLIER = 6.0
 """Columns of inputs with a larger value than this are multiplied in 16 bits, on a GPU (LLM.int8, section 3.2)."""
 
-WHOLE: dict[str, tuple[str, ...]] = dict.fromkeys(("t5", "mt5", "umt5"), ("down",))
-"""Architecture -> sites that are not quantised: T5 and its kin cast that map's input to the dtype of its weight, which
-for a quantised one is bytes. transformers keeps it whole too."""
-
 
 def replace_linear(network: Any, make: Callable[[nn.Linear], nn.Linear]) -> None:
-    """Put `make(linear)` in the place of each linear map of a network's layers but those of `WHOLE`."""
+    """Put `make(linear)` in the place of each linear map of a network's layers but those that stay whole."""
     sites = sites_of(network)
-    whole = WHOLE.get(network.config.model_type, ())
+    whole = ARCHITECTURES[network.config.model_type].whole_sites
     for path, module in list(network.named_modules()):
         if isinstance(module, nn.Linear) and sites.layer(path) is not None:
             _, site, _ = sites.key(f"{path}.weight")

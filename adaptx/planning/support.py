@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from adaptx.catalog.models import FAMILIES
 from adaptx.catalog.reading import framing_refusal, places_refusal
 from adaptx.errors import UserError
 from adaptx.metrics import METRICS
@@ -41,6 +40,7 @@ from adaptx.specs import (
     Text,
     Train,
 )
+from adaptx.specs.architectures import unsupported
 from adaptx.specs.merge import searched
 from adaptx.specs.near import near
 from adaptx.specs.tag_schemes import scheme_fault
@@ -218,9 +218,8 @@ def _asked_as_text(evaluate: Evaluate) -> bool:
 
 
 def _model_refusal(model: ModelSpec) -> str | None:
-    if model.shape is not None and model.shape.model_type not in FAMILIES:
-        known = ", ".join(FAMILIES)
-        return f"{model.hub_id}: architecture {model.shape.model_type!r} is not supported; supported: {known}"
+    if model.shape is not None and (reason := unsupported(model.shape.model_type)) is not None:
+        return f"{model.hub_id}: {reason}"
     if model.quantised is not None and (reason := quantised_refusal()) is not None:
         return f"{model.name}: {reason}"
     return None
@@ -232,8 +231,8 @@ def _reading_refusal(model: ModelSpec, task: Task, framing: Framing, sets: Seque
         return text_refusal(model, task, framing, sets)
     if model.family in task.format.hidden_refused:
         return f"{task.name} on {model.hub_id}: {task.format.hidden_refused[model.family]}"
-    model_type = model.shape.model_type if model.shape is not None else None
-    reason = framing_refusal(model.family, model_type, framing) or places_refusal(model.shape, task.format)
+    architecture = model.shape.architecture if model.shape is not None else None
+    reason = framing_refusal(model.family, architecture, framing) or places_refusal(model.shape, task.format)
     return f"{model.hub_id}: {reason}" if reason else None
 
 

@@ -5,11 +5,6 @@ from collections.abc import Sequence
 from adaptx.specs import ModelFamily, ModelSpec, Prompt, Rows, Task, TaskFormat, Text
 from adaptx.specs.formats.facts import AsText, NotAsText
 
-ARCHITECTURES_REFUSED: dict[str, str] = {
-    "mbart": "mBART begins an answer with the token of a language, which a prompt does not name",
-}
-"""Architecture -> why it is not asked as text."""
-
 
 def text_refusal(model: ModelSpec, task: Task, text: Text, sets: Sequence[Rows]) -> str | None:
     """Why a checkpoint cannot be asked for these rows of a task as text, or None."""
@@ -20,9 +15,8 @@ def text_refusal(model: ModelSpec, task: Task, text: Text, sets: Sequence[Rows])
         return f"{model.hub_id} is an encoder, which writes no text; use Hidden(...), or a decoder or encoder-decoder"
     if model.family in asked.refused:
         return f"{model.hub_id} is a {model.family.value}: {asked.refused[model.family]}"
-    model_type = model.shape.model_type if model.shape is not None else None
-    if model_type in ARCHITECTURES_REFUSED:
-        return f"{model.hub_id}: {ARCHITECTURES_REFUSED[model_type]}; use Hidden(...)"
+    if model.shape is not None and (reason := model.shape.architecture.text_refused) is not None:
+        return f"{model.hub_id}: {reason}; use Hidden(...)"
     if type(text.decision) not in asked.decisions:
         fitting = " or ".join(f"{decision.__name__}()" for decision in asked.decisions)
         return f"answers of a {kind.__name__} task are taken by {fitting}: give Text(decision=...) that"

@@ -17,7 +17,7 @@ from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from adaptx.specs.architecture import ARCHITECTURES
+from adaptx.specs.architectures import ARCHITECTURES
 
 Result = TypeVar("Result")
 Start = Literal["forkserver", "spawn"]
@@ -90,8 +90,8 @@ def context_for(start: Start, modules: tuple[str, ...] | None = None) -> ForkSer
 
 def preloaded() -> list[str]:
     """Modules that the server imports at its start; one that is missing is told by the work that needs it."""
-    # ModernBERT's file brings torch's compiler, which takes seconds and may start processes of its own.
-    folders = [each.replace("-", "_").removesuffix("_text") for each in ARCHITECTURES if each != "modernbert"]
+    quick = [each.model_type for each in ARCHITECTURES.values() if not each.slow_import]
+    folders = [each.replace("-", "_").removesuffix("_text") for each in quick]
     names = [
         "adaptx.profiling.measurement",
         "adaptx.profiling.prediction",

@@ -18,21 +18,6 @@ FIXED: dict[str, Any] = {
 """An adapters config's settings that make the adapter that `Bottleneck` is."""
 OLD_ACTIVATIONS = {"gelu": "gelu_new", "gelu_orig": "gelu"}
 """What configs without a version mean by an activation's name."""
-ADAPTERS_CLASSES_REFUSED: dict[str, str] = {
-    **{
-        model_type: f"the adapters library has no class for {model_type}"
-        for model_type in ("xlm-roberta-xl", "rembert", "umt5", "bloom", "xglm")
-    },
-    "modernbert": "in modernbert the adapters library lets adapters read the feed-forward's input normed",
-    **{
-        model_type: f"in {model_type} the adapters library puts adapters before the norm after the feed-forward"
-        for model_type in ("gemma2", "gemma3_text")
-    },
-}
-"""Architecture that takes bottleneck adapters -> why the adapters library's own network does not compute the same.
-
-Its folders are then neither written nor read.
-"""
 _ADAPTER = re.compile(
     r"(?P<path>.+)\.(?:adapters|layer_text_task_adapters|layer_text_lang_adapters)\.[^.]+\.(?P<tensor>.+)$"
 )
@@ -65,7 +50,7 @@ def adapters_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) ->
             f"its config has {shown}; only bottleneck adapters after the feed-forward (`seq_bn`) are taken over"
         )
     ours = shape_of(model)
-    if (reason := ADAPTERS_CLASSES_REFUSED.get(ours.model_type)) is not None:
+    if (reason := ours.architecture.adapters_refused) is not None:
         raise UserError(f"it would compute something else than where it was trained: {reason}")
     for key, value in (("model_type", ours.model_type), ("hidden_size", ours.hidden_size)):
         if config.get(key, value) != value:

@@ -17,8 +17,8 @@ from adaptx.published.layout import Layout, Placed, check_layers, place_in, shap
 from adaptx.published.selection import Matcher, is_selected, patterned
 from adaptx.sources.tensor_headers import Shapes
 from adaptx.specs import Lora, ModelFamily, ModelSpec
+from adaptx.specs.architectures.architecture import LayerStack
 from adaptx.specs.linear_maps import SITES, sites_behind
-from adaptx.specs.sites import LayerStack
 
 PLAIN = {
     "alpha_pattern", "auto_mapping", "base_model_name_or_path", "corda_config", "ensure_weight_tying", "eva_config",

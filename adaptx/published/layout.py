@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from adaptx.errors import UserError
 from adaptx.sources.tensor_headers import Shapes
 from adaptx.specs import Bottleneck, Lora, ModelSpec, Shape
-from adaptx.specs.sites import SITES_OF, LayerStack
+from adaptx.specs.architectures import unsupported
+from adaptx.specs.architectures.architecture import LayerStack
 
 SHOWN = 4
 
@@ -47,12 +48,11 @@ def shape_of(model: ModelSpec) -> Shape:
 def stacks_of(model: ModelSpec) -> tuple[LayerStack, ...]:
     """The model's stacks of layers, numbered through."""
     shape = shape_of(model)
-    if shape.model_type not in SITES_OF:
-        raise UserError(f"{model.hub_id} is a {shape.model_type!r}, an architecture that is not supported")
+    if (reason := unsupported(shape.model_type)) is not None:
+        raise UserError(f"{model.hub_id}: {reason}")
     sizes = ((0, shape.layers), (shape.layers, shape.decoder_layers))
     return tuple(
-        replace(stack, first=first, layers=layers)
-        for stack, (first, layers) in zip(SITES_OF[shape.model_type].stacks, sizes, strict=False)
+        replace(stack, first=first, layers=layers) for stack, (first, layers) in zip(shape.stacks, sizes, strict=False)
     )
 
 

@@ -5,7 +5,8 @@ import functools
 from dataclasses import field, replace
 
 from adaptx.errors import UserError
-from adaptx.specs.architecture import ARCHITECTURES, ATTENTION, Architecture, ModelFamily
+from adaptx.specs.architectures import architecture_of
+from adaptx.specs.architectures.architecture import ATTENTION, Architecture, LayerStack, ModelFamily
 from adaptx.specs.checked import spec
 from adaptx.specs.fingerprint import OUTSIDE
 from adaptx.specs.hashing import keep_hash
@@ -72,13 +73,33 @@ class Shape:
 
     @property
     def architecture(self) -> Architecture:
-        """Raises:
-        UserError: the architecture is not supported.
+        """What is known of the architecture.
+
+        Raises:
+            UserError: it is not supported.
         """
-        if self.model_type not in ARCHITECTURES:
-            known = ", ".join(ARCHITECTURES)
-            raise UserError(f"architecture {self.model_type!r} is not supported; supported: {known}")
-        return ARCHITECTURES[self.model_type]
+        return architecture_of(self.model_type)
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether the feed-forward has a gate."""
+        return self.architecture.gated if self.gated is None else self.gated
+
+    @property
+    def feed_forward(self) -> str:
+        """T5's name for the feed-forward that has a gate, or none."""
+        return "gated-gelu" if self.is_gated else "relu"
+
+    @property
+    def stacks(self) -> tuple[LayerStack, ...]:
+        """The paths of linear maps in each stack's layers."""
+        architecture = self.architecture
+        return architecture.gated_stacks if architecture.either_gated and self.is_gated else architecture.stacks
+
+    @property
+    def key_heads(self) -> int:
+        """Heads of keys and values."""
+        return self.kv_heads or self.heads
 
     @property
     def all_layers(self) -> int:
@@ -93,7 +114,7 @@ class Shape:
     def linear_maps(self) -> dict[str, tuple[int, int]]:
         """Inputs and outputs of each linear map in a layer of the first stack, by site."""
         hidden, inner = self.hidden_size, self.intermediate_size
-        queries, keys = self.heads * self.size_of_head, (self.kv_heads or self.heads) * self.size_of_head
+        queries, keys = self.heads * self.size_of_head, self.key_heads * self.size_of_head
         maps = {
             "query": (hidden, queries),
             "key": (hidden, keys),
@@ -103,7 +124,7 @@ class Shape:
             "down": (inner, hidden),
         }
         architecture = self.architecture
-        if architecture.gated if self.gated is None else self.gated:
+        if self.is_gated:
             maps["gate"] = (hidden, inner)
         for fused in architecture.fused:
             parts = [maps.pop(site) for site in FUSED[fused]]

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from adaptx.catalog.models import FAMILIES
 from adaptx.specs import ModelFamily
+from adaptx.specs.architectures import architecture_of
 from support import tiny, tokenizers_of
 
 POSITIONS = 256
@@ -48,7 +48,7 @@ def write_checkpoint(
         ModelFamily.ENCODER: AutoModel,
         ModelFamily.ENCODER_DECODER: AutoModelForSeq2SeqLM,
         ModelFamily.DECODER: AutoModelForCausalLM,
-    }[FAMILIES[model_type]]
+    }[architecture_of(model_type).family]
     with torch.random.fork_rng():
         torch.manual_seed(3)
         network = auto.from_config(config)

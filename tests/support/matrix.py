@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adaptx.catalog import COPA, LAREQA, MNLI, NTREX_MLM, RTE, SIB200, SQUAD, UDPOS
-from adaptx.catalog.models import FAMILIES
-from adaptx.catalog.reading import FRAMING, PADDED
+from adaptx.catalog.reading import FRAMING
 from adaptx.planning.support import refusal
 from adaptx.specs import (
     Attention,
@@ -36,6 +35,9 @@ from adaptx.specs import (
     Task,
     Train,
 )
+from adaptx.specs.architectures import ARCHITECTURES as KNOWN
+from adaptx.specs.architectures import architecture_of
+from adaptx.specs.architectures.architecture import Architecture
 from support import checkpoints, tiny
 
 PAGE = Path(__file__).parents[2] / "docs" / "support.md"
@@ -175,7 +177,7 @@ def chosen() -> list[Cell]:
 
 def planned(architecture: str) -> ModelSpec:
     """A checkpoint of which planning knows no more than the architecture."""
-    family = FAMILIES[architecture]
+    family = architecture_of(architecture).family
     shape = Shape(
         architecture, 2, 32, 64, 4, 100, 128, decoder_layers=2 if family is ModelFamily.ENCODER_DECODER else 0
     )
@@ -221,15 +223,15 @@ def page() -> str:
     parts += ["## Why it is refused", ""]
     parts += [f"{number}. {reason}" for number, reason in enumerate(reasons, 1)]
     parts += ["", "## Architectures", "", "| `model_type` | family | |", "|---|---|---|"]
-    for model_type, family in FAMILIES.items():
-        parts.append(f"| {model_type} | {family.value} | {'; '.join(_said(model_type))} |")
+    for model_type, known in KNOWN.items():
+        parts.append(f"| {model_type} | {known.family.value} | {'; '.join(_said(known))} |")
     return "\n".join(parts) + "\n"
 
 
-def _said(model_type: str) -> Iterable[str]:
-    yield f"read in padded rows: it {PADDED[model_type]}" if model_type in PADDED else "read in packed rows"
-    yield "in the tables above" if model_type in ARCHITECTURES else "its layers are tested for memory alone"
-    shape = planned(model_type).shape
+def _said(known: Architecture) -> Iterable[str]:
+    yield "read in packed rows" if known.padded is None else f"read in padded rows: it {known.padded}"
+    yield "in the tables above" if known.model_type in ARCHITECTURES else "its layers are tested for memory alone"
+    shape = planned(known.model_type).shape
     assert shape is not None
     if (reason := BOTTLENECK.shape_refusal(shape)) is not None:
         yield reason

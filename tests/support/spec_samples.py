@@ -52,7 +52,6 @@ from adaptx.specs import (
     Uniform,
     Weighted,
 )
-from adaptx.specs.architecture import ARCHITECTURES
 from adaptx.specs.merge import NoHead
 
 CONFIG = TrainConfig(1e-3, epochs=1, selection=Best(5))
@@ -70,7 +69,7 @@ ROOTS = (
     (HELLASWAG, LAREQA, PANX, SQUAD, TATOEBA, BitextMining(), MaskedLanguageModel(), Attention(4), GreedySoup()),
     (AveragedHeads(), NoHead(), Dare(), MagnitudePruning(), SvdRank(4), TaskArithmetic(), Ties(), Resources()),
     (Proportional(), Temperature(2.0), Uniform(), specs.Rank()),
-    (specs.Last(), *ARCHITECTURES.values()),
+    (specs.Last(),),
 )
 
 

@@ -6,14 +6,14 @@ from typing import Any
 import torch
 
 from adaptx.backbones.loading import load_network, load_tokenizer
-from adaptx.catalog.models import FAMILIES, from_config
+from adaptx.catalog.models import from_config
 from adaptx.data.examples import Examples
 from adaptx.data.reading import read_rows
 from adaptx.evaluation.evaluator import Evaluator
 from adaptx.formats.interface import Reading, reading_of
 from adaptx.formats.row_cache import RowCache
-from adaptx.planning.support_text import ARCHITECTURES_REFUSED
 from adaptx.specs import Framing, ModelFamily, ModelSpec, Prompt, Rank, Task, Text
+from adaptx.specs.architectures import architecture_of
 from adaptx.training.gradients import Budget, Setting
 from support import checkpoints, tiny
 
@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 EVERY = tuple(
     name
     for name in checkpoints.KINDS
-    if FAMILIES[name] is not ModelFamily.ENCODER and name not in ARCHITECTURES_REFUSED
+    if architecture_of(name).family is not ModelFamily.ENCODER and architecture_of(name).text_refused is None
 )
 """Architectures that are asked as text."""
 ARCHITECTURES = ("mt5", "qwen3", "llama")

@@ -82,8 +82,7 @@ from adaptx.catalog.models.encoders import (
 from adaptx.catalog.models.sentence_embedding import sentence_embedding
 from adaptx.catalog.reading import FRAMING
 from adaptx.errors import UserError
-from adaptx.specs import ModelFamily, ModelSpec, Quantisation, Shape
-from adaptx.specs.architecture import ARCHITECTURES
+from adaptx.specs import ModelSpec, Quantisation, Shape
 from adaptx.specs.near import near
 
 __all__ = [
@@ -98,7 +97,6 @@ __all__ = [
     "DISTILMBERT",
     "E5_MINI",
     "E5_SMALL",
-    "FAMILIES",
     "GEMMA2_2B",
     "GEMMA2_9B",
     "GEMMA3_1B",
@@ -158,9 +156,6 @@ __all__ = [
 ]
 
 MODELS: dict[str, ModelSpec] = {model.hub_id: model for model in (*ENCODERS, *ENCODER_DECODERS, *DECODERS)}
-
-FAMILIES: dict[str, ModelFamily] = {name: architecture.family for name, architecture in ARCHITECTURES.items()}
-"""Supported architectures: a config.json's `model_type` -> family."""
 
 
 SHOWN = 6
@@ -230,9 +225,10 @@ def from_config(hub_id: str, config_path: Path) -> ModelSpec:
     if known is not None:
         return ModelSpec(hub_id, known.family, known.framing, known.embedding, None, shape, known.licence,
                          known.citation, known.seen)  # fmt: skip
-    framing = FRAMING[FAMILIES[shape.model_type]]
+    family = shape.architecture.family
+    framing = FRAMING[family]
     embedding = sentence_embedding(config_path.parent, framing)
-    return ModelSpec(hub_id, FAMILIES[shape.model_type], framing, embedding, shape=shape)
+    return ModelSpec(hub_id, family, framing, embedding, shape=shape)
 
 
 def _instead(folder: Path) -> str:

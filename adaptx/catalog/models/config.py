@@ -4,7 +4,8 @@ from typing import Any
 
 from adaptx.errors import UserError
 from adaptx.specs import Shape
-from adaptx.specs.architecture import ARCHITECTURES, ARCHITECTURES_REFUSED, ModelFamily
+from adaptx.specs.architectures import ARCHITECTURES, unsupported
+from adaptx.specs.architectures.architecture import Architecture, ModelFamily
 
 SPELLINGS: dict[str, tuple[str, ...]] = {
     "layers": ("num_hidden_layers", "num_layers", "n_layers", "n_layer", "encoder_layers"),
@@ -18,9 +19,6 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
 }
 """A size -> the keys under which architectures keep it."""
 
-HEAD_SIZES = {"qwen3": 128, "gemma2": 256, "gemma3_text": 256, "t5": 64, "mt5": 64, "umt5": 64}
-"""`model_type` -> what transformers takes where config.json says nothing; elsewhere heads share the hidden size."""
-
 SET_NOWHERE = ("attention_bias", "mlp_bias", "norm_bias", "conv_kernel_size", "use_bidirectional_attention")
 """Settings that make other layers than the supported architectures have."""
 
@@ -30,16 +28,6 @@ OF_DECODERS = ("is_decoder", "add_cross_attention")
 SHARED_ROTATIONS = ("dynamic", "longrope", "su")
 """Rotary positions that change with the longest text of a batch, so that a text would depend on those beside it."""
 
-DEBERTA = {
-    "relative_attention": True,
-    "share_att_key": True,
-    "position_biased_input": False,
-    "norm_rel_ebd": "layer_norm",
-    "position_buckets": ARCHITECTURES["deberta-v2"].distance_rows // 2,
-    "type_vocab_size": 0,
-}
-"""What DeBERTa v3 and mDeBERTa v3 set, and their architecture is."""
-
 
 def read_shape(config: dict[str, Any]) -> Shape:
     """The shape that config.json describes. What it leaves out is what transformers takes for it.
@@ -47,33 +35,31 @@ def read_shape(config: dict[str, Any]) -> Shape:
     Raises:
         UserError: an architecture that is not supported, a layer made otherwise, or a size that is not there.
     """
-    model_type = config.get("model_type")
-    if model_type not in ARCHITECTURES:
-        why = ARCHITECTURES_REFUSED.get(model_type or "", f"supported: {', '.join(ARCHITECTURES)}")
-        raise UserError(f"architecture {model_type!r} is not supported; {why}")
+    model_type: Any = config.get("model_type")
+    if (reason := unsupported(model_type)) is not None:
+        raise UserError(reason)
     if (odd := departure(config)) is not None:
         raise UserError(f"{odd}, which is not supported in {model_type}; take another checkpoint")
     architecture = ARCHITECTURES[model_type]
+    written = architecture.config
     hidden_size, heads = _size(config, "hidden size"), _size(config, "heads")
-    head_size = _found(config, "head size") or HEAD_SIZES.get(model_type)
+    head_size = _found(config, "head size") or written.head_size
     two_stacks = architecture.family is ModelFamily.ENCODER_DECODER
     layers = _size(config, "layers")
     return Shape(
         model_type,
         layers,
         hidden_size,
-        # BLOOM has one width for all its sizes.
-        4 * hidden_size if model_type == "bloom" else _size(config, "intermediate size"),
+        hidden_size * written.inner_factor if written.inner_factor else _size(config, "intermediate size"),
         heads,
         _size(config, "vocabulary"),
-        # Distances are all that T5 and BLOOM know.
-        0 if architecture.position_buckets or model_type == "bloom" else _size(config, "positions"),
+        _size(config, "positions") if written.bounded else 0,
         decoder_layers=(_found(config, "decoder layers") or layers) if two_stacks else 0,
         kv_heads=_unless(config.get("num_key_value_heads"), heads),
         head_size=_unless(head_size, hidden_size // heads),
         tied=config.get("tie_word_embeddings", architecture.tied) if architecture.output_matrix else True,
-        gated=_unless(_feed_forward(config) == "gated-gelu" if model_type == "t5" else None, architecture.gated),
-        embedding_size=config.get("input_embedding_size", 256) if model_type == "rembert" else None,
+        gated=_gated(config, architecture),
+        embedding_size=config.get("input_embedding_size", written.embedding_size) if written.embedding_size else None,
     )
 
 
@@ -93,16 +79,22 @@ def _unless(value: Any, usual: Any) -> Any:
     return None if value == usual else value
 
 
-def _feed_forward(config: dict[str, Any]) -> str:
-    return config.get("feed_forward_proj", "relu" if config["model_type"] == "t5" else "gated-gelu")
+def _gated(config: dict[str, Any], architecture: Architecture) -> bool | None:
+    if not architecture.either_gated:
+        return None
+    return _unless(_feed_forward(config, architecture) == "gated-gelu", architecture.gated)
+
+
+def _feed_forward(config: dict[str, Any], architecture: Architecture) -> str:
+    return config.get("feed_forward_proj", "relu" if architecture.either_gated else "gated-gelu")
 
 
 def departure(config: dict[str, Any]) -> str | None:
-    """A setting under which a layer is not made as its architecture's are, or None."""
-    model_type = config["model_type"]
+    """Return a setting under which a layer is not made as its architecture's are, or None."""
+    architecture = ARCHITECTURES[config["model_type"]]
     if (set_here := next((name for name in SET_NOWHERE if config.get(name)), None)) is not None:
         return f"{set_here} is set"
-    if ARCHITECTURES[model_type].family is ModelFamily.ENCODER:
+    if architecture.family is ModelFamily.ENCODER:
         if (set_here := next((name for name in OF_DECODERS if config.get(name)), None)) is not None:
             return f"{set_here} is set"
         if (kind := config.get("position_embedding_type")) not in (None, "absolute"):
@@ -111,29 +103,32 @@ def departure(config: dict[str, Any]) -> str | None:
     rotation = config.get("rope_scaling") or config.get("rope_parameters") or {}
     if (kind := rotation.get("rope_type", rotation.get("type"))) in SHARED_ROTATIONS:
         return f"rope_scaling is {kind!r}, which depends on the other texts of a batch"
-    if (form := _feed_forward(config)) not in (("relu", "gated-gelu") if model_type == "t5" else ("gated-gelu",)):
+    forms = ("relu", "gated-gelu") if architecture.either_gated else ("gated-gelu",)
+    if (form := _feed_forward(config, architecture)) not in forms:
         return f"feed_forward_proj is {form!r}"
-    if model_type == "deberta-v2":
-        return _departure_from_deberta(config)
-    if model_type == "bloom":
-        inner, hidden_size = config.get("n_inner"), _size(config, "hidden size")
-        return f"n_inner is {inner}" if inner not in (None, 4 * hidden_size) else None
-    if model_type == "mbart" and not config.get("tie_word_embeddings", True):
-        return "tie_word_embeddings is False"
     for name in ("ffn_dim", "attention_heads"):
         first, second = config.get(f"encoder_{name}"), config.get(f"decoder_{name}")
         if first != second:
             return f"encoder_{name} is {first} and decoder_{name} {second}"
-    return None
+    return _departure_of(config, architecture)
 
 
-def _departure_from_deberta(config: dict[str, Any]) -> str | None:
-    for name, value in DEBERTA.items():
-        if config.get(name, 0) != value:
+def _departure_of(config: dict[str, Any], architecture: Architecture) -> str | None:
+    """Return an entry that is not as this one architecture asks for, or None."""
+    written = architecture.config
+    for name, value in written.needed.items():
+        if _plain(config.get(name)) != _plain(value):
             return f"{name} is {config.get(name)!r}, not {value!r}"
-    kinds = config.get("pos_att_type") or ()
-    if sorted(kinds.split("|") if isinstance(kinds, str) else kinds) != ["c2p", "p2c"]:
-        return f"pos_att_type is {kinds!r}, not 'p2c|c2p'"
-    if config.get("embedding_size", config["hidden_size"]) != config["hidden_size"]:
-        return f"embedding_size is {config['embedding_size']}"
+    for name, value in written.fixed.items():
+        if config.get(name, value) != value:
+            return f"{name} is {config[name]!r}"
+    for name, factor in written.multiples.items():
+        if config.get(name) not in (None, factor * _size(config, "hidden size")):
+            return f"{name} is {config[name]}"
     return None
+
+
+def _plain(value: Any) -> Any:
+    """Return several kinds, written `a|b` or as a list, in one order; any other value as it is."""
+    several = value.split("|") if isinstance(value, str) else value
+    return sorted(several) if isinstance(several, list) else several

@@ -10,12 +10,6 @@ from adaptx.specs.mixing import MixingRule
 from adaptx.specs.model import Shape
 from adaptx.specs.ranges import Positive
 
-BOTTLENECK_ARCHITECTURES = (
-    "bert", "xlm-roberta", "xlm-roberta-xl", "distilbert", "deberta-v2", "rembert", "modernbert", "t5", "mt5", "umt5",
-    "mbart", "qwen2", "qwen3", "llama", "mistral", "gemma2", "gemma3_text", "bloom", "xglm",
-)  # fmt: skip
-"""Architectures in whose layers the place of an adapter is known (`adaptx.methods.adapters_backend`)."""
-
 Activation = Literal["relu", "gelu", "gelu_new", "leakyrelu", "mish", "relu6", "sigmoid", "silu", "swish", "tanh"]
 
 
@@ -56,7 +50,7 @@ class Bottleneck(Method):
         return shape.all_layers * (2 * hidden * size + size + hidden)
 
     def shape_refusal(self, shape: Shape) -> str | None:
-        if shape.model_type in BOTTLENECK_ARCHITECTURES:
+        if shape.architecture.bottleneck is not None:
             return None
         return f"where an adapter belongs in a layer of {shape.model_type} is not known here; use Lora"
 
