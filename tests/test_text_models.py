@@ -132,7 +132,7 @@ def test_scores_of_tied_and_untied_matrices(world, tied):
 
 
 def test_a_soft_cap_and_a_bias_are_part_of_the_scores():
-    from transformers import BartConfig, BartForConditionalGeneration, Gemma2Config, Gemma2ForCausalLM
+    from transformers import Gemma2Config, Gemma2ForCausalLM, MBartConfig, MBartForConditionalGeneration
 
     sizes = {"vocab_size": 40, "num_hidden_layers": 2, "num_attention_heads": 2}
     torch.manual_seed(1)
@@ -142,9 +142,10 @@ def test_a_soft_cap_and_a_bias_are_part_of_the_scores():
             sliding_window=4, **sizes,
         )
     ).eval()  # fmt: skip
-    bart = BartForConditionalGeneration(
-        BartConfig(d_model=16, encoder_layers=2, decoder_layers=2, encoder_attention_heads=2, decoder_attention_heads=2,
-                   encoder_ffn_dim=32, decoder_ffn_dim=32, vocab_size=40, max_position_embeddings=64)
+    bart = MBartForConditionalGeneration(
+        MBartConfig(d_model=16, encoder_layers=2, decoder_layers=2, encoder_attention_heads=2, decoder_attention_heads=2,
+                    encoder_ffn_dim=32, decoder_ffn_dim=32, vocab_size=40, max_position_embeddings=64,
+                    decoder_start_token_id=2)
     ).eval()  # fmt: skip
     bart.final_logits_bias.normal_()
     for network in (gemma, bart):
