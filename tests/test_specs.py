@@ -42,8 +42,12 @@ from adaptx.specs.checked import is_spec
 
 CONFIG = TrainConfig(1e-3, epochs=1)
 TRAIN = Train(E5_MINI, SNLI, Lora(), CONFIG)
-ABOUT_SPECS = {"Kind", "Within", "Filled", "Known", "LayerStack", "Sites", "Method"}
-"""Dataclasses that describe fields of specs, layers of networks or what specs share, and are none themselves."""
+ABOUT_SPECS = {
+    *("Kind", "Within", "Filled", "Known", "Sites", "Method"),
+    *("Architecture", "Configuration", "LayerStack", "InsideNorm", "AfterLayer"),
+    *("HeadPlace", "LibraryHeads", "MaskedHead"),
+}
+"""Dataclasses that describe fields of specs, architectures or what specs share, and are none themselves."""
 
 
 def dataclasses_of(package) -> dict[str, type]:
