@@ -59,7 +59,13 @@ def open(  # noqa: A001
     Raises:
         UserError: a bad recipe or option, a combination that is refused, or missing rows or weights.
     """
-    given = Given(recipe, data if data is None else str(data), limit, _known(precision), dict(settings or {}))
+    given = Given(
+        recipe=recipe,
+        data=data if data is None else str(data),
+        limit=limit,
+        precision=_known(precision),
+        settings=dict(settings or {}),
+    )
     return Study(given, Store(Path(store)), tell or _tell)
 
 
@@ -73,7 +79,7 @@ def _known(precision: str | None) -> Precision | None:
     return next((known for known in PRECISIONS if known == precision), None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Given:
     """What a study is opened with, apart from its store: all that decides which stages its plan holds."""
 
@@ -184,7 +190,13 @@ class Study:
         self._look_again()
         self.resolve()
         resources = Resources(device, micro_batch_size, micro_batch_tokens, checkpoint_seconds, checkpointing)
-        shop = Workshop(self.store, self.sources, self.dag.fingerprint_of, resources, choose_device(resources))
+        shop = Workshop(
+            store=self.store,
+            sources=self.sources,
+            fingerprint_of=self.dag.fingerprint_of,
+            resources=resources,
+            device=choose_device(resources),
+        )
         if not too_large:
             refuse_too_large(self.dag, self.dag.statuses(self.store, keep), shop, gpu, workers)
         progress = here() if progress is None else progress

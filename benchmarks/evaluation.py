@@ -104,7 +104,7 @@ class RowSet:
     examples: Examples
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Bench:
     """A trained kind with its rows, in every precision."""
 
@@ -164,7 +164,7 @@ def prepare(kind: Kind, model: str, steps: int | None, limit: int, shop: Worksho
         if len(sets) == LANGUAGES:
             break
     models: dict[Precision, Finished] = {each: finished_model(train, shop, each) for each in PRECISIONS}
-    return Bench(kind, train, models, sets, shop)
+    return Bench(kind=kind, train=train, models=models, sets=sets, shop=shop)
 
 
 def run_adaptx(bench: Bench, precision: Precision, sets: Sequence[RowSet]) -> Outcome:
@@ -363,8 +363,13 @@ def compare(arguments: argparse.Namespace) -> dict[str, Any]:
     kinds: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         store = Store(arguments.store or folder)
-        shop = Workshop(store, sources, lambda train: identities.of(train).fingerprint, resources,
-                        choose_device(resources))  # fmt: skip
+        shop = Workshop(
+            store=store,
+            sources=sources,
+            fingerprint_of=lambda train: identities.of(train).fingerprint,
+            resources=resources,
+            device=choose_device(resources),
+        )
         for name in arguments.kinds or KINDS:
             bench = prepare(KINDS[name], str(model), steps, limit, shop, identities)
             kinds[name] = measure(name, bench, rounds)

@@ -69,9 +69,12 @@ def prepare_adaptx(setup: Setup) -> Callable[[Clock], float]:
     def train(clock: Clock) -> float:
         with tempfile.TemporaryDirectory() as folder:
             shop = Workshop(
-                Store(folder), sources, lambda train: identities.of(train).fingerprint, Resources(device="cpu"),
-                torch.device("cpu"),
-            )  # fmt: skip
+                store=Store(folder),
+                sources=sources,
+                fingerprint_of=lambda train: identities.of(train).fingerprint,
+                resources=Resources(device="cpu"),
+                device=torch.device("cpu"),
+            )
             for module in modules:
                 execute_train(Node(module, identities.of(module), ()), shop, Silent())
             execute_train(Node(stage, identities.of(stage), ()), shop, clock)

@@ -37,7 +37,7 @@ TOKENS = 4_096
 """Of each step, whatever the length of its sequences."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Kind:
     """A method over families, each from the smallest model up.
 
@@ -62,13 +62,28 @@ class Kind:
 
 
 KINDS = (
-    Kind("full", Full(), (XLMR, MT5, QWEN3)),
-    Kind("LoRA", Lora(), (XLMR, MT5, QWEN3), ("peft",)),
-    Kind("bottleneck", Bottleneck(), (XLMR, MT5, LLAMA3), ("adapters",)),
-    Kind("LoRA over NF4", Lora(), (XLMR, MT5, QWEN3), ("peft", "bitsandbytes"), {"quantised": Quantisation.NF4}),
-    Kind("LoRA over int8", Lora(), (XLMR, QWEN3), ("peft", "bitsandbytes"), {"quantised": Quantisation.INT8}),
+    Kind(name="full", method=Full(), families=(XLMR, MT5, QWEN3)),
+    Kind(name="LoRA", method=Lora(), families=(XLMR, MT5, QWEN3), needs=("peft",)),
+    Kind(name="bottleneck", method=Bottleneck(), families=(XLMR, MT5, LLAMA3), needs=("adapters",)),
+    Kind(
+        name="LoRA over NF4",
+        method=Lora(),
+        families=(XLMR, MT5, QWEN3),
+        needs=("peft", "bitsandbytes"),
+        options={"quantised": Quantisation.NF4},
+    ),
+    Kind(
+        name="LoRA over int8",
+        method=Lora(),
+        families=(XLMR, QWEN3),
+        needs=("peft", "bitsandbytes"),
+        options={"quantised": Quantisation.INT8},
+    ),
 )
-SMOKE = tuple(Kind(kind.name, kind.method, ((E5_MINI,),), kind.needs, kind.options) for kind in KINDS)
+SMOKE = tuple(
+    Kind(name=kind.name, method=kind.method, families=((E5_MINI,),), needs=kind.needs, options=kind.options)
+    for kind in KINDS
+)
 
 
 def grid(device: str) -> list[Cell]:

@@ -67,7 +67,7 @@ class Setup:
         return shape
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measurement:
     """seconds: of the merge by the clock, for all layers; processor_seconds likewise, which other work on the machine
     changes less. peak_bytes: resident set's peak above the level before modules load.
@@ -116,7 +116,14 @@ def measure(setup: Setup) -> Measurement:
         save_module(replace(modules[0], method=method, tensors=merged.tensors), target)
         seconds, worked = time.perf_counter() - began, time.process_time() - worked
     note = "" if merged.kept is None else f"{100 * merged.kept:.1f} % of the squared norm kept"
-    return Measurement(setup.variant, seconds, worked, peak.peak_bytes, setup.shape.layers, note)
+    return Measurement(
+        variant=setup.variant,
+        seconds=seconds,
+        processor_seconds=worked,
+        peak_bytes=peak.peak_bytes,
+        layers=setup.shape.layers,
+        note=note,
+    )
 
 
 def _measure_peft(setup: Setup, kind: str) -> Measurement:
@@ -136,7 +143,12 @@ def _measure_peft(setup: Setup, kind: str) -> Measurement:
     scale = setup.shape.layers / layers
     note = f"timed on {layers} of {setup.shape.layers} layers" if scale > 1 else ""
     return Measurement(
-        setup.variant, seconds * scale, worked * scale, most, layers, f"{note}; memory is one layer's".lstrip("; ")
+        variant=setup.variant,
+        seconds=seconds * scale,
+        processor_seconds=worked * scale,
+        peak_bytes=most,
+        layers=layers,
+        note=f"{note}; memory is one layer's".lstrip("; "),
     )
 
 

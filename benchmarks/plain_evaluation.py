@@ -28,7 +28,7 @@ OUTSIDE = (-1, -1)
 Decision = dict[str, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PlainModel:
     """A transformers network with a task head; max_length is what every sequence is padded to."""
 

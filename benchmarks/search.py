@@ -48,7 +48,7 @@ WARM_UP_ROWS = 2_000
 SAMPLE_SECONDS = 0.01
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Setup:
     """What one process measures. folder: where found indices go, and where the files are that `map` reads."""
 
@@ -62,7 +62,7 @@ class Setup:
     faiss: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measurement:
     """What one process found.
 
@@ -196,7 +196,7 @@ def run_child(setup: Setup, number: int, threads: int) -> Measurement:
     if done.returncode:
         tail = "\n".join(line[:400] for line in done.stderr.splitlines()[-20:])
         raise SystemExit(f"variant {setup.variant} failed with status {done.returncode}:\n{tail}")
-    return Measurement(setup.variant, number, load=load, **json.loads(done.stdout.splitlines()[-1]))
+    return Measurement(variant=setup.variant, round=number, load=load, **json.loads(done.stdout.splitlines()[-1]))
 
 
 def write_maps(folder: str, candidates: int, dimensions: int, seed: int) -> None:
@@ -292,7 +292,7 @@ def compare(arguments: argparse.Namespace) -> None:
             write_maps(folder, sizes["candidates"], sizes["dimensions"], seed=0)
         for number in range(1, arguments.repeats + 1):
             for variant in variants:
-                setup = Setup(variant, **sizes, seed=0, folder=folder, faiss=arguments.faiss)
+                setup = Setup(variant=variant, **sizes, seed=0, folder=folder, faiss=arguments.faiss)
                 measurements.append(run_child(setup, number, arguments.threads))
                 one = measurements[-1]
                 print(f"round {number} {variant}: {one.seconds:.2f} s, {one.peak_bytes / GIB:.2f} GiB", file=sys.stderr)

@@ -55,7 +55,7 @@ PACKAGES = ("adaptx", "torch", "transformers", "peft", "adapters", "accelerate",
 LIBRARIES = {"lora": "peft", "bottleneck": "adapters", "full": "transformers"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Setup:
     """What one process measures. rows: how many of the leading SNLI rows it reads and tokenises."""
 
@@ -69,7 +69,7 @@ class Setup:
     seed: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measurement:
     """What one process found.
 
@@ -195,9 +195,12 @@ def prepare_adaptx(setup: Setup) -> Callable[[Clock], float]:
     def train(clock: Clock) -> float:
         with tempfile.TemporaryDirectory() as folder, ablated(setup.variant):
             shop = Workshop(
-                Store(folder), sources, lambda train: identities.of(train).fingerprint, Resources(device="cpu"),
-                torch.device("cpu"),
-            )  # fmt: skip
+                store=Store(folder),
+                sources=sources,
+                fingerprint_of=lambda train: identities.of(train).fingerprint,
+                resources=Resources(device="cpu"),
+                device=torch.device("cpu"),
+            )
             execute_train(node, shop, clock)
         return statistics.fmean(clock.losses)
 
@@ -340,7 +343,7 @@ def run_child(setup: Setup, number: int, script: str = __file__) -> Measurement:
         raise SystemExit(f"variant {setup.variant} failed with status {done.returncode}:\n{tail}")
     # Trainer prints its own summary before this line.
     found = json.loads(done.stdout.splitlines()[-1])
-    return Measurement(setup.variant, number, load=load, **found)
+    return Measurement(variant=setup.variant, round=number, load=load, **found)
 
 
 def summarise(measurements: list[Measurement], variants: dict[str, str]) -> dict[str, Any]:
@@ -463,7 +466,16 @@ def compare(arguments: argparse.Namespace, variants: dict[str, str], script: str
     measurements: list[Measurement] = []
     for number in range(1, repeats + 1):
         for variant in variants:
-            setup = Setup(variant, str(model), arguments.data, arguments.method, rows, steps, warmup, seed=number)
+            setup = Setup(
+                variant=variant,
+                model=str(model),
+                data=arguments.data,
+                method=arguments.method,
+                rows=rows,
+                steps=steps,
+                warmup=warmup,
+                seed=number,
+            )
             measurements.append(run_child(setup, number, script))
             print(f"round {number} {variant}: {measurements[-1].examples_per_second:.1f} examples/s", file=sys.stderr)
     record: dict[str, Any] = {

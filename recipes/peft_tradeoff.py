@@ -33,7 +33,7 @@ SIZES = {
     "full": SimpleNamespace(
         models=(XLMR_BASE, XLMR_LARGE),
         seeds=(1, 2, 3),
-        batch_size=32,
+        batch=32,
         intermediates=(MNLI, SQUAD),
         intermediate_rates={FULL: 1e-5, LORA: 2e-4, BOTTLENECK: 1e-4},
         intermediate_rows=100_000,
@@ -47,7 +47,7 @@ SIZES = {
     "small": SimpleNamespace(
         models=(E5_MINI, E5_MINI.cut(3)),
         seeds=(1,),
-        batch_size=16,
+        batch=16,
         intermediates=(SNLI, SIB200),
         intermediate_rates={FULL: 1e-4, LORA: 3e-3, BOTTLENECK: 1e-3},
         intermediate_rows=1_000,
@@ -68,7 +68,7 @@ def build(
 
     def config(task: Task, seed: int, rate: float, epochs: float) -> TrainConfig:
         tokens = 384 if task.reads_passages else 128
-        return TrainConfig(rate, epochs, batch_size=chosen.batch_size, seed=seed, precision="bf16", max_length=tokens)
+        return TrainConfig(rate, epochs=epochs, batch_size=chosen.batch, seed=seed, precision="bf16", max_length=tokens)
 
     def intermediate(checkpoint: ModelSpec, seed: int, method: Method, task: Task) -> Train:
         settings = config(task, seed, chosen.intermediate_rates[method], epochs=1)

@@ -24,7 +24,23 @@ CONFIG = {
     "model_type": "bert", "num_hidden_layers": 2, "hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2,
     "vocab_size": 300, "max_position_embeddings": 64,
 }  # fmt: skip
-MEASURED = Measured(1_000_000, None, None, None, 4, 0.5, 0.6, 16.0, 256.0, 2.5, 0.1, 100, 200, 500, 1e9)
+MEASURED = Measured(
+    peak_memory_bytes=1_000_000,
+    memory_average_bytes=None,
+    memory_99th_bytes=None,
+    reserved_bytes=None,
+    resident_bytes=4,
+    step_seconds_p50=0.5,
+    step_seconds_p95=0.6,
+    examples_per_second=16.0,
+    tokens_per_second=256.0,
+    train_seconds=2.5,
+    load_seconds=0.1,
+    trainable_parameters=100,
+    total_parameters=200,
+    module_bytes=500,
+    flops_per_second=1e9,
+)
 
 
 def cell(method=None, **options) -> Cell:

@@ -415,7 +415,16 @@ def test_running_what_is_stored_is_status_0(adaptx, recipe, data, tmp_path, monk
 
 
 def test_a_told_command_can_be_pasted_into_a_shell(tmp_path) -> None:
-    options = RecipeOptions(tmp_path / "a recipe.py", tmp_path / "a?store", None, None, None, ("note=it's",), 3, None)
+    options = RecipeOptions(
+        recipe=tmp_path / "a recipe.py",
+        store=tmp_path / "a?store",
+        data=None,
+        model=None,
+        size=None,
+        settings=("note=it's",),
+        limit=3,
+        precision=None,
+    )
     words = ["adaptx", "report", options.recipe, "--limit", 3, "--store", options.store, "--set", "note=it's"]
     assert shlex.split(options.command("report")) == [*map(str, words)]
 

@@ -38,7 +38,15 @@ from adaptx.specs import (
 
 LABELS = ("yes", "no", "maybe")
 FORMAT = Classification(LABELS)
-ROWS = Rows("owner/set", "config", "test", "en", (("text", "premise"), ("label", "gold")), LABELS, dropped_labels=(-1,))
+ROWS = Rows(
+    "owner/set",
+    "config",
+    "test",
+    "en",
+    (("text", "premise"), ("label", "gold")),
+    label_names=LABELS,
+    dropped_labels=(-1,),
+)
 TABLE = {"premise": ["a", "b", "c", "d", "e"], "gold": [0, -1, 2, 1, 0], "unused": [0] * 5}
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "hub"
 
@@ -71,7 +79,7 @@ def rows_of(*columns: tuple[str, str | tuple[str, ...]], **more: object) -> Rows
 def test_columns_are_picked_labels_named_and_rows_without_gold_dropped() -> None:
     examples = read(ROWS, FORMAT, TABLE)
     assert examples.rows == (0, 2, 3, 4)
-    assert examples.left_out == (LeftOut("no gold label (-1)", 1, 1, where="set"),)
+    assert examples.left_out == (LeftOut(reason="no gold label (-1)", count=1, first=1, where="set"),)
     assert str(examples.left_out[0]) == "set: left out 1 row: no gold label (-1); the first is row 1"
     assert examples.columns == {"text": ["a", "c", "d", "e"], "label": ["yes", "maybe", "no", "yes"]}
 
@@ -122,10 +130,10 @@ def test_blank_texts_are_not_masked() -> None:
     table = {"text": ["", "a", " \n", "b", "\u3000"]}
     examples = read(rows_of(("text", "text")), MaskedLanguageModel(), table)
     assert examples.columns == {"text": ["a", "b"]}
-    assert examples.left_out == (LeftOut("no text to mask", 3, 0, where="set"),)
+    assert examples.left_out == (LeftOut(reason="no text to mask", count=3, first=0, where="set"),)
     sliced = read(rows_of(("text", "text"), first=1), MaskedLanguageModel(), table)
     assert sliced.rows == (3,)
-    assert sliced.left_out == (LeftOut("no text to mask", 2, 2, where="set"),), (
+    assert sliced.left_out == (LeftOut(reason="no text to mask", count=2, first=2, where="set"),), (
         "rows before the slice are another set's"
     )
 

@@ -26,7 +26,17 @@ PAIR = (("text", "premise"), ("pair", "hypothesis"), ("label", "label"))
 
 
 def rows_of(config: str, columns: tuple = PAIR, group: str | None = None, split: str = "test") -> Rows:
-    return Rows("owner/set", config, split, config, columns, NLI.labels, (), (-1,), parallel_group=group)
+    return Rows(
+        "owner/set",
+        config,
+        split,
+        config,
+        columns,
+        label_names=NLI.labels,
+        choice_keys=(),
+        dropped_labels=(-1,),
+        parallel_group=group,
+    )
 
 
 def write(folder: Path, rows: Rows, columns: dict[str, list]) -> Sources:

@@ -17,7 +17,9 @@ from adaptx.specs import Classification, ModelSpec, Rows
 
 COMMIT = "c" * 40
 LABELS = ("no", "yes")
-ROWS = Rows("owner/set", "config", "test", "en", (("text", "text"), ("label", "label")), LABELS, revision="v1.0")
+ROWS = Rows(
+    "owner/set", "config", "test", "en", (("text", "text"), ("label", "label")), label_names=LABELS, revision="v1.0"
+)
 CONVERTED = dataclasses.replace(ROWS, hub_id="owner/scripted", revision="refs/convert/parquet")
 
 

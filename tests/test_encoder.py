@@ -112,7 +112,13 @@ def test_sentence_embeddings_of_long_texts_are_cut_to_what_the_checkpoint_reads(
     from adaptx.training.progress import Silent
 
     model = world.models[architecture]
-    shop = Workshop(Store(world.folder / "unused"), world.sources, lambda _: "", Resources("cpu"), CPU)
+    shop = Workshop(
+        store=Store(world.folder / "unused"),
+        sources=world.sources,
+        fingerprint_of=lambda _: "",
+        resources=Resources("cpu"),
+        device=CPU,
+    )
     finished = finished_model(model, shop, "fp32")
     evaluator = make_evaluator(Evaluate(model, tiny.TATOEBA, "xa"), finished, shop, Silent(), "long texts")
     long, short = " ".join(["bafo"] * 300), "bafo"

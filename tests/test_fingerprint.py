@@ -67,10 +67,12 @@ def short(task):
 NLI, SIB, TAGS = short(EVERYWHERE), short(SIB200), short(PANX)
 EPOCHS = TrainConfig(learning_rate=1e-3, epochs=2, head_learning_rate=1e-2, dropout=0.1)
 STEPS = TrainConfig(learning_rate=1e-3, max_steps=20, selection=Best(every=5, patience=2), schedule=Schedule.COSINE)
-LORA = Train(E5_MINI, SNLI, Lora(sites=("up", "down")), EPOCHS, framing=Hidden(2, Pooling.FIRST, "query: "), limit=30)
+LORA = Train(
+    E5_MINI, SNLI, Lora(sites=("up", "down")), EPOCHS, framing=Hidden(2, Pooling.FIRST, prefix="query: "), limit=30
+)
 ADAPTER = Train(E5_MINI, SNLI, Bottleneck(), STEPS)
 SPECS = (
-    Train(E5_MINI, NLI, Lora(), STEPS, Sequential(LORA), KeptHead()),
+    Train(E5_MINI, NLI, Lora(), STEPS, Sequential(LORA), head=KeptHead()),
     Train(E5_MINI, NLI, Bottleneck(), EPOCHS, Stack((ADAPTER,))),
     Train(E5_MINI, NLI, Bottleneck(), EPOCHS, Fuse((ADAPTER, dataclasses.replace(ADAPTER, limit=9)))),
     Train(E5_MINI, NLI, Bottleneck(), EPOCHS, Fuse((ADAPTER, dataclasses.replace(ADAPTER, limit=9)), Gate(width=8))),

@@ -17,7 +17,9 @@ from adaptx.specs import Evaluate, Full, Generate, Lora, Prompt, Recipe, SpanCor
 FORMAT = SpanCorruption()
 TEXT = Text(Prompt("{text}"), Generate())
 ROWS = tiny.rows("nli", "en", "train", (("text", "premise"),))
-TASK = Task("spans", FORMAT, (ROWS,), (), (replace(ROWS, split="test"),), metrics=("masked_accuracy",))
+TASK = Task(
+    "spans", FORMAT, (ROWS,), development=(), evaluation=(replace(ROWS, split="test"),), metrics=("masked_accuracy",)
+)
 SENTENCES = [" ".join(tiny.word("en", index) for index in range(first, first + 9)) for first in range(6)]
 
 

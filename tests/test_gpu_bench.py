@@ -49,8 +49,24 @@ sys.meta_path[sys.meta_path.index(PathFinder)] = Without
 given = os.environ["PYTHONPATH"].split(os.pathsep)
 sys.path[:] = [place for place in sys.path if place != {str(ROOT)!r} or place in given]
 """
-MEASURED = Measured(10 * 2**30, 2**30, 2**30, 11 * 2**30, 2**30, 0.5, 0.625, 16.0, 256.0, 2.5, 0.1, 1_000, 2_000, 2**20,
-                    1e12, 2**29)  # fmt: skip
+MEASURED = Measured(
+    peak_memory_bytes=10 * 2**30,
+    memory_average_bytes=2**30,
+    memory_99th_bytes=2**30,
+    reserved_bytes=11 * 2**30,
+    resident_bytes=2**30,
+    step_seconds_p50=0.5,
+    step_seconds_p95=0.625,
+    examples_per_second=16.0,
+    tokens_per_second=256.0,
+    train_seconds=2.5,
+    load_seconds=0.1,
+    trainable_parameters=1_000,
+    total_parameters=2_000,
+    module_bytes=2**20,
+    flops_per_second=1e12,
+    beside_bytes=2**29,
+)
 SETTING = {
     "device": "NVIDIA Test 80GB", "memory_bytes": 80 * 2**30, "taken_bytes": 2**29,
     "matmul_flops_per_second": {"bf16": 4e12, "fp32": 1e12},

@@ -56,7 +56,7 @@ FUSE = Fuse((ADAPTER, dataclasses.replace(ADAPTER, limit=9)))
 MIXTURE = Mixture((NLI, TOPICS, SQUAD_V2), Temperature(2.0))
 TRAININGS = {
     "pretrained": dataclasses.replace(LORA, limit=7),
-    "best": Train(MODEL, NLI, Lora(), BEST, Sequential(LORA), KeptHead(), framing=HIDDEN),
+    "best": Train(MODEL, NLI, Lora(), BEST, Sequential(LORA), head=KeptHead(), framing=HIDDEN),
     "stack": Train(MODEL, NLI, Bottleneck(), LAST, Stack((ADAPTER,)), framing=HIDDEN),
     "fuse": Train(MODEL, NLI, Bottleneck(), LAST, FUSE, framing=HIDDEN),
     "mixture": Train(MODEL, MIXTURE, Lora(), BEST, framing=HIDDEN),

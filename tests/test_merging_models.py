@@ -565,7 +565,7 @@ def test_a_search_costs_what_it_scores(world):
 
 # Refused at planning.
 
-DUAL = Task("dual", Retrieval(), tiny.NLI.train, tiny.NLI.development, ())
+DUAL = Task("dual", Retrieval(), tiny.NLI.train, development=tiny.NLI.development, evaluation=())
 RETRIEVED = tiny.train(PLAIN, DUAL, LORA)
 FIRST = Hidden(pooling=Pooling.FIRST)
 REFUSED = {

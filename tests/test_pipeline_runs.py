@@ -124,7 +124,7 @@ def test_what_is_left_out_is_said_once_a_set_and_recorded(world, tmp_path):
     run(plan, shop, noted, keep=True)
     labels = [pq.read_table(world.folder / f"{rows.address}.parquet")["label"].to_pylist() for rows in without]
     expected = [
-        LeftOut("no gold label (1)", each.count(1), each.index(1), where=str(file))
+        LeftOut(reason="no gold label (1)", count=each.count(1), first=each.index(1), where=str(file))
         for each, file in zip(labels, (world.folder / f"{rows.address}.parquet" for rows in without), strict=True)
     ]
     assert sorted(line for line in noted.lines if "left out" in line) == sorted(map(str, expected))
@@ -152,7 +152,7 @@ def test_what_a_pool_leaves_out_is_said_and_recorded(world, tmp_path):
     plan, shop = tiny.workshop(world, tmp_path / "store", (stage,))
     noted = Noted()
     run(plan, shop, noted)
-    expected = LeftOut("blank", 1, 3, "line", str(candidates))
+    expected = LeftOut(reason="blank", count=1, first=3, unit="line", where=str(candidates))
     assert [line for line in noted.lines if "left out" in line] == [str(expected)]
     scores = json.loads((tiny.folder_of(plan, shop, stage) / "scores.json").read_text())
     assert scores["left_out"] == [dataclasses.asdict(expected)]

@@ -34,7 +34,23 @@ SHAPES = {
     "mt5": Shape("mt5", 1, 256, 512, 4, 1_000, 0, decoder_layers=1, head_size=64, tied=False),
     "qwen3": Shape("qwen3", 2, 256, 1_024, 4, 1_000, 2_048, kv_heads=2, head_size=64),
 }
-MEASURED = Measured(1_000_000, 2, 3, None, 4, 0.5, 0.6, 16.0, 256.0, 2.5, 0.1, 100, 200, 500, 1e9)
+MEASURED = Measured(
+    peak_memory_bytes=1_000_000,
+    memory_average_bytes=2,
+    memory_99th_bytes=3,
+    reserved_bytes=None,
+    resident_bytes=4,
+    step_seconds_p50=0.5,
+    step_seconds_p95=0.6,
+    examples_per_second=16.0,
+    tokens_per_second=256.0,
+    train_seconds=2.5,
+    load_seconds=0.1,
+    trainable_parameters=100,
+    total_parameters=200,
+    module_bytes=500,
+    flops_per_second=1e9,
+)
 GRID = [
     *((name, kind, precision, False)
       for name in ("bert", "qwen3") for kind in Quantisation for precision in ("fp32", "bf16")),

@@ -33,7 +33,7 @@ def _entailments(predictions: Sequence[Any], golds: Sequence[Any], _language: st
     return np.stack([found & right, found, right], axis=1).astype(float)
 
 
-ENTAILMENT_F1 = Metric("entailment_f1", _entailments, f1, "F1 of one label, for this test")
+ENTAILMENT_F1 = Metric(name="entailment_f1", statistics=_entailments, value=f1, source="F1 of one label, for this test")
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,15 @@ LORA = Lora(rank=4)
 
 
 def score(with_intermediate: bool, value: float, model: str = "tiny-bert") -> PublishedScore:
-    return PublishedScore(model, "xnli", "accuracy", with_intermediate, value, "someone 2020", band=0.015)
+    return PublishedScore(
+        model=model,
+        task="xnli",
+        metric="accuracy",
+        with_intermediate=with_intermediate,
+        value=value,
+        source="someone 2020",
+        band=0.015,
+    )
 
 
 @pytest.fixture

@@ -253,7 +253,7 @@ def test_a_task_of_another_name_counts_where_it_scores_the_same_rows(model, sour
 @pytest.mark.parametrize("suite", [XTREME, XTREME_R], ids=lambda suite: suite.name)
 def test_averages_of_a_whole_suite_are_those_of_the_official_script(suite: Suite) -> None:
     generator = np.random.default_rng(5)
-    row = SuiteRow("made", "model", "full", "none", True)
+    row = SuiteRow(label="made", model="model", method="full", intermediate="none", is_baseline=True)
     official = OFFICIAL_SUITES[suite.name]
     own_names = {"bucc2018": "bucc", "udpos": "udpos_r", "panx": "wikiann", "xquad": "xquad_12", "tatoeba": "tatoeba_r"}
     tasks = {task.name: task for task in suite.tasks}

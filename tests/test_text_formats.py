@@ -241,7 +241,9 @@ def test_a_long_row_keeps_its_whole_answer(model, world):
 def test_an_answer_that_runs_into_its_prompt_is_refused(decoder, world):
     """Behind a space that the prompt ends with, the tokenizer makes one token of space and answer."""
     examples = rows_of(world, tiny.NLI, "en", 1)
-    prompt = Prompt("{text} {pair} ", tuple((label, word) for label, word in zip(tiny.LABELS, WORDS, strict=False)), "")
+    prompt = Prompt(
+        "{text} {pair} ", tuple((label, word) for label, word in zip(tiny.LABELS, WORDS, strict=False)), separator=""
+    )
     with pytest.raises(UserError, match="joins the end of the prompt"):
         items_of(decoder, tiny.NLI, Text(prompt), examples)
 

@@ -72,7 +72,7 @@ REFUSED = {
         "text is answered without one",
     ),
     "head of text": (
-        Train(DECODER, MNLI, LORA, CONFIG, Sequential(train()), KeptHead()),
+        Train(DECODER, MNLI, LORA, CONFIG, Sequential(train()), head=KeptHead()),
         "was trained as text, which leaves no head",
     ),
     "fusion": (

@@ -76,7 +76,9 @@ def build():
 
 def test_suites_and_published_scores_that_no_evaluation_answers_to_are_told(tmp_path) -> None:
     scores = [
-        PublishedScore("e5-mini", task, metric, False, 0.5, "a paper", 0.01)
+        PublishedScore(
+            model="e5-mini", task=task, metric=metric, with_intermediate=False, value=0.5, source="a paper", band=0.01
+        )
         for task, metric in (("nli", "accuracy"), ("nli", "f1"), ("nil", "accuracy"))
     ]
     recipe = Recipe(

@@ -49,7 +49,7 @@ class Encoded:
         return len(self.ids)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TokenBatch:
     """One row of sequences; `groups` keep them apart. `positions_T` counts within a sequence.
 
@@ -150,13 +150,13 @@ def collate(encoded: Encoded, sequences: Sequence[int], device: torch.device) ->
                 first = last
             begin += pieces.length
     return TokenBatch(
-        torch.from_numpy(ids_T).to(device),
-        torch.from_numpy(types_T).to(device) if types_T is not None else None,
-        torch.from_numpy(positions_T).to(device),
-        tuple(_groups(layout, numbers_T, device)),
-        torch.tensor(firsts, device=device),
-        torch.tensor(lengths, device=device),
-        tuple(lengths),
+        ids_T=torch.from_numpy(ids_T).to(device),
+        types_T=torch.from_numpy(types_T).to(device) if types_T is not None else None,
+        positions_T=torch.from_numpy(positions_T).to(device),
+        groups=tuple(_groups(layout, numbers_T, device)),
+        first_N=torch.tensor(firsts, device=device),
+        lengths_N=torch.tensor(lengths, device=device),
+        lengths=tuple(lengths),
     )
 
 

@@ -21,7 +21,7 @@ LEAST_PADDING = {"cpu": 128}
 ACCELERATOR_LEAST_PADDING = 1_024
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rows:
     """Tensors of one forward pass; `groups` keep apart what lies in one row, and are empty where padding does.
 
@@ -43,7 +43,12 @@ class Rows:
 def packed(batch: TokenBatch) -> Rows:
     """The whole batch as the one row it is."""
     types_1T = None if batch.types_T is None else batch.types_T.unsqueeze(0)
-    return Rows(batch.ids_T.unsqueeze(0), types_1T, batch.positions_T.unsqueeze(0), batch.groups)
+    return Rows(
+        ids_BL=batch.ids_T.unsqueeze(0),
+        types_BL=types_1T,
+        positions_BL=batch.positions_T.unsqueeze(0),
+        groups=batch.groups,
+    )
 
 
 def padded(batch: TokenBatch) -> Iterator[Rows]:
@@ -61,7 +66,16 @@ def padded(batch: TokenBatch) -> Iterator[Rows]:
         rows = (range(row * len(place_L), row * len(place_L) + lengths[number]) for row, number in enumerate(numbers))
         in_S = torch.tensor([place for row in rows for place in row], device=device)
         at_S = at_BL.flatten()[in_S]
-        yield Rows(batch.ids_T[at_BL], types_BL, place_L.expand_as(at_BL), (), mask_BL, at_S, in_S, numbers)
+        yield Rows(
+            ids_BL=batch.ids_T[at_BL],
+            types_BL=types_BL,
+            positions_BL=place_L.expand_as(at_BL),
+            groups=(),
+            mask_BL=mask_BL,
+            at_S=at_S,
+            in_S=in_S,
+            sequences=numbers,
+        )
 
 
 def alike(lengths: Sequence[int], least_padding: int) -> list[list[int]]:

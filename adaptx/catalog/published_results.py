@@ -22,7 +22,15 @@ _MT5_README = (
 def _pair(task: str, metric: str, without: float, best: float) -> tuple[PublishedScore, PublishedScore]:
     """Without an intermediate task, and after the one that was best for the target; in percent."""
     first, second = (
-        PublishedScore("xlm-roberta-large", task, metric, after, value / 100, _PHANG, REPRODUCTION_BAND)
+        PublishedScore(
+            model="xlm-roberta-large",
+            task=task,
+            metric=metric,
+            with_intermediate=after,
+            value=value / 100,
+            source=_PHANG,
+            band=REPRODUCTION_BAND,
+        )
         for after, value in ((False, without), (True, best))
     )
     return first, second
@@ -46,7 +54,15 @@ def _sizes(task: str, metric: str, source: str, *values: float) -> tuple[Publish
     """Return the scores of mT5 small, base, large, XL and XXL; `values` are in percent."""
     sizes = ("small", "base", "large", "xl", "xxl")
     return tuple(
-        PublishedScore(f"mt5-{size}", task, metric, False, value / 100, source, REPRODUCTION_BAND)
+        PublishedScore(
+            model=f"mt5-{size}",
+            task=task,
+            metric=metric,
+            with_intermediate=False,
+            value=value / 100,
+            source=source,
+            band=REPRODUCTION_BAND,
+        )
         for size, value in zip(sizes, values, strict=True)
     )
 

@@ -97,7 +97,7 @@ def telling_left_out(store: Store) -> Generator[None]:
             err.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RecipeOptions:
     """What plan, run, report and prune have in common. settings: KEY=VALUE texts of --set."""
 

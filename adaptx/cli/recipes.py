@@ -66,7 +66,16 @@ def plan(
     memory_bytes = parse_bytes(gpu) if gpu is not None else None
     usual = "cuda" if gpu is not None else "cpu"
     place = Place(Resources(usual if device is None else device), memory_bytes)
-    study = RecipeOptions(recipe, store, data, model, size, tuple(settings or ()), limit, precision).open()
+    study = RecipeOptions(
+        recipe=recipe,
+        store=store,
+        data=data,
+        model=model,
+        size=size,
+        settings=tuple(settings or ()),
+        limit=limit,
+        precision=precision,
+    ).open()
     with telling_left_out(study.store):
         if as_json:
             typer.echo(json_text(plan_json(study.dag, study.store, place), indent=1))
@@ -107,7 +116,16 @@ def run(
     """
     from adaptx.display.progress import watcher
 
-    options = RecipeOptions(recipe, store, data, model, size, tuple(settings or ()), limit, precision)
+    options = RecipeOptions(
+        recipe=recipe,
+        store=store,
+        data=data,
+        model=model,
+        size=size,
+        settings=tuple(settings or ()),
+        limit=limit,
+        precision=precision,
+    )
     study = options.open()
     try:
         summary = study.run(
@@ -174,7 +192,16 @@ def report(
 
     Example: adaptx report recipes/quickstart.py --data sample --out quickstart-report
     """
-    options = RecipeOptions(recipe, store, data, model, size, tuple(settings or ()), limit, precision)
+    options = RecipeOptions(
+        recipe=recipe,
+        store=store,
+        data=data,
+        model=model,
+        size=size,
+        settings=tuple(settings or ()),
+        limit=limit,
+        precision=precision,
+    )
     study = options.open()
     again = [options.command(name) for name in ("plan", "run", "report")]
     written = study.report(folder, tracking=tracking, commands=again)

@@ -68,7 +68,18 @@ def prune(
     from adaptx.store.live_runs import no_run_begins
 
     plans = [
-        RecipeOptions(each, store, data, model, size, tuple(settings or ()), limit, precision).open().dag
+        RecipeOptions(
+            recipe=each,
+            store=store,
+            data=data,
+            model=model,
+            size=size,
+            settings=tuple(settings or ()),
+            limit=limit,
+            precision=precision,
+        )
+        .open()
+        .dag
         for each in recipes
     ]
     kept = Store(store)

@@ -12,7 +12,7 @@ from adaptx.specs import Resources, Train
 ON_A_GPU = Resources(device="cuda")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GpuCost:
     """Of stages one after the other on one GPU.
 
@@ -67,4 +67,6 @@ def _on(gpu: Gpu, flops: float, known: Sequence[tuple[Train, int]]) -> GpuCost:
     )
     most = max((needed_bytes(peak, "cuda") for _, peak in known), default=None)
     hours = flops / gpu.assumed_flops_per_second / 3600
-    return GpuCost(gpu, hours, most, len(large) - too_large, too_large)
+    return GpuCost(
+        gpu=gpu, hours=hours, peak_memory_bytes=most, with_checkpointing=len(large) - too_large, too_large=too_large
+    )

@@ -39,7 +39,7 @@ class Examples:
             return self
         kept = self.take([index for index in range(len(self)) if index not in left])
         first = self.rows[min(left)]
-        record = LeftOut(reason, len(left), first, where=where.name, line=where.line(first))
+        record = LeftOut(reason=reason, count=len(left), first=first, where=where.name, line=where.line(first))
         return replace(kept, left_out=(*self.left_out, record))
 
 

@@ -62,7 +62,13 @@ def kept_rows(rows: Rows, task_format: TaskFormat, table: Table) -> Kept:
         within = [number for number in numbers if low < number < high]
         if within:
             records.append(
-                LeftOut(reason, len(within), within[0], where=table.where.name, line=table.where.line(within[0]))
+                LeftOut(
+                    reason=reason,
+                    count=len(within),
+                    first=within[0],
+                    where=table.where.name,
+                    line=table.where.line(within[0]),
+                )
             )
     return Kept(kept, tuple(records))
 

@@ -17,7 +17,7 @@ from adaptx.specs.near import shown_columns
 Values = Callable[[str, Sequence[int]], list[Any]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """One split. `where` is what messages call it; `values(column, rows)` reads a column that is not nested.
 
@@ -78,9 +78,14 @@ def python_table(
     nested = [(name, top) for top, values in columns.items() for name in _names_within(top, values)]
     length = len(next(iter(columns.values()), ()))
     return Table(
-        where, _named(where, nested), length, lambda name, rows: [columns[name][row] for row in rows], True, textual,
-        left_out,
-    )  # fmt: skip
+        where=where,
+        names=_named(where, nested),
+        length=length,
+        values=lambda name, rows: [columns[name][row] for row in rows],
+        own=True,
+        textual=textual,
+        left_out=left_out,
+    )
 
 
 def _names_within(top: str, values: Sequence[Any]) -> dict[str, None]:
@@ -158,7 +163,7 @@ def parquet_table(path: str, own: bool = False) -> Table:
                 f"{path}: column {name!r} cannot be read: {_line(error)}; write the file again, or copy it again"
             ) from error
 
-    return Table(Origin(path), names, file.metadata.num_rows, _arrow_values(column), own)
+    return Table(where=Origin(path), names=names, length=file.metadata.num_rows, values=_arrow_values(column), own=own)
 
 
 def _line(error: Exception) -> str:
@@ -182,7 +187,12 @@ def hub_table(rows: Rows, commit: str | None) -> Table:
     # The cache's own Arrow table: class labels are their ids there, as in a mirror's file.
     table = loaded.with_format("arrow")[:]
     where = f"{rows.address} on the hub"
-    return Table(Origin(where), _schema_names(where, table.schema), table.num_rows, _arrow_values(table.column))
+    return Table(
+        where=Origin(where),
+        names=_schema_names(where, table.schema),
+        length=table.num_rows,
+        values=_arrow_values(table.column),
+    )
 
 
 def _arrow_values(column: Callable[[str], Any]) -> Values:

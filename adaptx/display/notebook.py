@@ -22,7 +22,7 @@ def notebook_display() -> Callable[..., Any] | None:
     return sys.modules["IPython.display"].display
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Line:
     name: str
     total: int
@@ -81,7 +81,7 @@ class Notebook:
 
     def start(self, name: str, total: int, unit: str) -> None:
         self.end()
-        self._line = _Line(name, total, unit, time.monotonic())
+        self._line = _Line(name=name, total=total, unit=unit, began=time.monotonic())
         self._board.lines.append(self._line)
         self._board.draw()
 

@@ -81,7 +81,7 @@ def execute_merge(node: Node, shop: Workshop, progress: Progress) -> None:
     progress.advance(1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Work:
     """What is merged. heads: by name those that are averaged, or the one that is kept. base: copies of the checkpoint's
     own tensors, for full fine-tuning. biased: which linear maps have a bias. network: the bare checkpoint, which
@@ -112,7 +112,14 @@ def _gather(merge: Merge, shop: Workshop) -> _Work:
     heads = {name: aligned([each[name] for each in every]) for name in every[0]}
     maps = sites_of(network).modules(SITES)
     biased = frozenset(place for path, place in maps.items() if network.get_submodule(path).bias is not None)
-    return _Work([shop.module(stage) for stage in merge.stages], heads, base, biased, network, made_for)
+    return _Work(
+        modules=[shop.module(stage) for stage in merge.stages],
+        heads=heads,
+        base=base,
+        biased=biased,
+        network=network,
+        made_for=made_for,
+    )
 
 
 def _heads(merge: Merge, rule: MergeRule, work: _Work) -> Heads:

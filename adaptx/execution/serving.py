@@ -164,7 +164,17 @@ def open_module(store: Store, sources: Sources, name: str, resources: Resources)
             "`adaptx run RECIPE --keep`"
         )
     fingerprints = _fingerprints(store, entry)
-    return entry, stage, Workshop(store, sources, fingerprints.__getitem__, resources, choose_device(resources))
+    return (
+        entry,
+        stage,
+        Workshop(
+            store=store,
+            sources=sources,
+            fingerprint_of=fingerprints.__getitem__,
+            resources=resources,
+            device=choose_device(resources),
+        ),
+    )
 
 
 def _open(store: Store, sources: Sources, name: str, resources: Resources) -> tuple[ModuleStage, Task, Workshop]:

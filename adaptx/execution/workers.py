@@ -25,7 +25,7 @@ from adaptx.training.progress import SHOWN, Progress
 _log = logging.getLogger(__name__)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Worker:
     process: BaseProcess
     connection: Connection
@@ -125,7 +125,7 @@ class Workers:
         _log.info("%s: process %s begins on %s", name, process.pid, shop.device)
         # The worker has its own copy: when it ends, so does the pipe.
         theirs.close()
-        worker = _Worker(process, connection, shop, progress)
+        worker = _Worker(process=process, connection=connection, shop=shop, progress=progress)
         self._kept.append(worker)
         return worker
 

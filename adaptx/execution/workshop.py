@@ -22,7 +22,7 @@ from adaptx.training.gradients import Budget, Setting
 from adaptx.training.progress import Progress
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Workshop:
     """Where stages find what they need and where they run. workers: how many processes work at once on this machine."""
 

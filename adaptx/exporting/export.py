@@ -143,7 +143,7 @@ def _write(entry: Entry, stage: ModuleStage, task: Task, library: Library, shop:
             head_class = _write_transformers(network, read, train, tokenizer, folder)
     if head_class is None:
         write_script(library, read, network, train.model, base, tokenizer, folder, own_base)
-    written = Written(library, head_class, base, own_base, digest)
+    written = Written(library=library, head=head_class, base=base, own_base=own_base, base_digest=digest)
     asked = usage(written, read, stage.model, tokenizer)
     card = write_card(shop.store, entry, stage, read, made_of, written, asked)
     (folder / "README.md").write_text(card, encoding="utf-8")

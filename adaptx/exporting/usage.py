@@ -21,7 +21,7 @@ from adaptx.specs import (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Written:
     """What an export wrote.
 

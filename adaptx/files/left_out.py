@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LeftOut:
     """Rows or lines of one set that did not become examples (or lines that became one row), for one reason.
 
@@ -43,6 +43,6 @@ class LineCounts:
 
     def records(self, where: object) -> tuple[LeftOut, ...]:
         return tuple(
-            LeftOut(reason, count, first, "line", str(where), what)
+            LeftOut(reason=reason, count=count, first=first, unit="line", where=str(where), what=what)
             for (what, reason), (first, count) in self._found.items()
         )

@@ -86,7 +86,7 @@ def items(examples: Examples, task_format: QuestionAnswering, reading: Reading) 
     left = set(lost)
     kept = [index for index, window in enumerate(made.windows) if window.question not in left]
     reason = f"the answer lies whole in no window of {reading.max_length} tokens"
-    left_out = (LeftOut(reason, len(lost), examples.rows[lost[0]]),) if lost else ()
+    left_out = (LeftOut(reason=reason, count=len(lost), first=examples.rows[lost[0]]),) if lost else ()
     members, kept_targets = [[index] for index in kept], [targets[index] for index in kept]
     return Items(made.encoded, members, kept_targets, [1] * len(kept), left_out)
 

@@ -11,4 +11,9 @@ def _statistics(predictions: Sequence[Any], golds: Sequence[Any], _language: str
     return one_each([float(prediction == gold) for prediction, gold in zip(predictions, golds, strict=True)])
 
 
-ACCURACY = Metric("accuracy", _statistics, mean, "xtreme evaluate.py `accuracy` (Hu et al. 2020, arXiv:2003.11080)")
+ACCURACY = Metric(
+    name="accuracy",
+    statistics=_statistics,
+    value=mean,
+    source="xtreme evaluate.py `accuracy` (Hu et al. 2020, arXiv:2003.11080)",
+)

@@ -12,8 +12,9 @@ def _statistics(predictions: Sequence[Sequence[float]], _golds: Sequence[object]
 
 
 MASKED_ACCURACY = Metric(
-    "masked_accuracy",
-    _statistics,
-    mean,
-    "share of masked tokens whose likeliest token is the right one (Devlin et al. 2019, arXiv:1810.04805, appendix A)",
+    name="masked_accuracy",
+    statistics=_statistics,
+    value=mean,
+    source="share of masked tokens whose likeliest token is the right one (Devlin et al. 2019, arXiv:1810.04805, "
+    "appendix A)",
 )

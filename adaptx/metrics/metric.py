@@ -17,7 +17,7 @@ from adaptx.errors import UserError
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Metric:
     """One metric, by the name that tasks and tables use.
 

@@ -137,6 +137,6 @@ def _recall(sums: Floats) -> Floats:
     return sums[..., 0] / np.maximum(sums[..., 2], 1)
 
 
-MINING_F1 = Metric("mining_f1", _counts, f1, _SOURCE)
-MINING_PRECISION = Metric("mining_precision", _counts, _precision, _SOURCE)
-MINING_RECALL = Metric("mining_recall", _counts, _recall, _SOURCE)
+MINING_F1 = Metric(name="mining_f1", statistics=_counts, value=f1, source=_SOURCE)
+MINING_PRECISION = Metric(name="mining_precision", statistics=_counts, value=_precision, source=_SOURCE)
+MINING_RECALL = Metric(name="mining_recall", statistics=_counts, value=_recall, source=_SOURCE)

@@ -66,7 +66,7 @@ def _metric(name: str, score: AnswerScore) -> Metric:
         rules = normaliser(language)
         return one_each([score(text, answers, rules) for text, answers in zip(predictions, golds, strict=True)])
 
-    return Metric(name, statistics, mean, SOURCE, LANGUAGES)
+    return Metric(name=name, statistics=statistics, value=mean, source=SOURCE, languages=LANGUAGES)
 
 
 MLQA_EXACT_MATCH = _metric("mlqa_exact_match", exact_match)

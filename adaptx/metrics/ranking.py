@@ -54,14 +54,14 @@ def _reciprocal_ranks(predictions: Sequence[Sequence[str]], golds: Sequence[Sequ
 
 
 MAP_AT_20 = Metric(
-    "map_at_20",
-    _average_precisions,
-    mean,
-    "xtreme utils_lareqa.py `mean_avg_prec_at_k` with k=20 (Roy et al. 2020, arXiv:2004.05484)",
+    name="map_at_20",
+    statistics=_average_precisions,
+    value=mean,
+    source="xtreme utils_lareqa.py `mean_avg_prec_at_k` with k=20 (Roy et al. 2020, arXiv:2004.05484)",
 )
 MEWSLIX_MAP_AT_20 = Metric(
-    "mewslix_map_at_20",
-    _reciprocal_ranks,
-    mean,
-    "xtreme evaluate.py `mewslix_map20` (Ruder et al. 2021, arXiv:2104.07412)",
+    name="mewslix_map_at_20",
+    statistics=_reciprocal_ranks,
+    value=mean,
+    source="xtreme evaluate.py `mewslix_map20` (Ruder et al. 2021, arXiv:2104.07412)",
 )

@@ -13,7 +13,7 @@ def _metric(name: str, score: AnswerScore) -> Metric:
         check_lengths(predictions, golds)
         return one_each([score(text, answers, normalise) for text, answers in zip(predictions, golds, strict=True)])
 
-    return Metric(name, statistics, mean, SOURCE)
+    return Metric(name=name, statistics=statistics, value=mean, source=SOURCE)
 
 
 EXACT_MATCH = _metric("exact_match", exact_match)

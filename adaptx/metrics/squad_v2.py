@@ -87,7 +87,7 @@ def _metric(name: str, score: AnswerScore) -> Metric:
             ]
         )
 
-    return Metric(name, statistics, mean, SOURCE)
+    return Metric(name=name, statistics=statistics, value=mean, source=SOURCE)
 
 
 SQUAD_V2_EXACT_MATCH = _metric("squad_v2_exact_match", exact_match)

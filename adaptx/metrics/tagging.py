@@ -69,7 +69,7 @@ def _span_f1(name: str, version: str, split_tag: SplitTag) -> Metric:
             counts[row] = len(predicted & gold), len(predicted), len(gold)
         return counts
 
-    return Metric(name, statistics, f1, _SOURCE.format(version))
+    return Metric(name=name, statistics=statistics, value=f1, source=_SOURCE.format(version))
 
 
 def _right_tags(predictions: Sentences, golds: Sentences, _language: str) -> Floats:
@@ -84,5 +84,8 @@ ENTITY_F1 = _span_f1("entity_f1", "1.2.2", split_tag_1_2_2)
 TAG_F1 = _span_f1("tag_f1", "0.0.12", split_tag_0_0_12)
 SPAN_METRICS = (ENTITY_F1.name, TAG_F1.name)
 TOKEN_ACCURACY = Metric(
-    "token_accuracy", _right_tags, mean, "xtreme evaluate.py `accuracy` over all tags of all sentences"
+    name="token_accuracy",
+    statistics=_right_tags,
+    value=mean,
+    source="xtreme evaluate.py `accuracy` over all tags of all sentences",
 )

@@ -21,7 +21,7 @@ WANT_OF_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
 """How errors without a class of their own say so: the CPU's allocator, the driver, cuBLAS and cuDNN."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measured:
     """peak_memory_bytes: the most that torch had allocated during a step. reserved, and its average and 99th percentile
     over steps: what its allocator held (CUDA alone).

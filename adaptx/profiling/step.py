@@ -59,7 +59,7 @@ class Unwatched:
     def book(self, tensors: Iterable[Tensor], part: Part) -> None: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """A model with its optimiser. loss_sum: summed loss of one micro-batch, its forward pass done."""
 
@@ -162,7 +162,17 @@ def make_step(
         recompute_layers(network, backbone, kernels)
     own = [parameter for parameter in parameters if id(parameter) not in in_head]
     products = partial(arithmetic, device.type, cell.precision)
-    return Step(cell, model, parameters, own, optimizer, forward, loss_sum, products, kernels or CpuKernels)
+    return Step(
+        cell=cell,
+        model=model,
+        parameters=parameters,
+        own=own,
+        optimizer=optimizer,
+        forward=forward,
+        loss_sum=loss_sum,
+        arithmetic=products,
+        kernels=kernels or CpuKernels,
+    )
 
 
 def _materialise(model: nn.Module, device: torch.device) -> None:

@@ -70,7 +70,7 @@ def adapters_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) ->
             raise UserError(f"it holds {name}, which is no part of a bottleneck adapter")
         if shape != wanted.get(tensor, (size,)):
             raise UserError(f"{name} has shape {shape}, but its config makes it {wanted.get(tensor, (size,))}")
-        placed.append(Placed(name, place_in(match["path"], stacks, name)[0], "adapter", tensor))
+        placed.append(Placed(name=name, layer=place_in(match["path"], stacks, name)[0], site="adapter", tensor=tensor))
     check_layers({(each.layer, each.site): each.name for each in placed}, model, every=True)
     count = len(_ADAPTER_TENSORS) * ours.all_layers
     if len(placed) != count or len({(each.layer, each.tensor) for each in placed}) != count:

@@ -68,13 +68,26 @@ def peft_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) -> Lay
         _check_bias(name, place, shapes[name], shapes.get(file.tensors.get((*place, "lora_B"), "")), model)
     method = _method(ranks, scales, bool(file.biases))
     placed = [
-        Placed(name, layer, site, tensor, scales[layer, site] / method.scale_at(site) if tensor == "lora_B" else 1.0)
+        Placed(
+            name=name,
+            layer=layer,
+            site=site,
+            tensor=tensor,
+            scale=scales[layer, site] / method.scale_at(site) if tensor == "lora_B" else 1.0,
+        )
         for (layer, site, tensor), name in file.tensors.items()
     ]
     placed += [
-        Placed(name, layer, site, "bias", 1.0, f"{stack.layer.format(layer)}.{stack.paths[site]}")
+        Placed(
+            name=name,
+            layer=layer,
+            site=site,
+            tensor="bias",
+            scale=1.0,
+            above=f"{stack.layer.format(layer)}.{stack.paths[site]}",
+        )
         if config.get("bias") == "lora_only"
-        else Placed(name, layer, site, "bias", scales[layer, site])
+        else Placed(name=name, layer=layer, site=site, tensor="bias", scale=scales[layer, site])
         for (layer, site), name in file.biases.items()
     ]
     return Layout(method, tuple(placed), tuple(file.of_head))

@@ -12,7 +12,7 @@ from adaptx.specs.architectures.architecture import LayerStack
 SHOWN = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Placed:
     """Where one tensor of a file belongs. scale: what it is multiplied by there.
 

@@ -32,7 +32,7 @@ class Part:
         return bool(self.tables or self.figures or self.sentences)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Analysis:
     """answer: one sentence. The parts are empty where there is nothing to say."""
 
@@ -58,12 +58,12 @@ def analyse(task: Task, measurements: Measurements, gains: Sequence[Gain], out: 
     averages = (ZERO_SHOT, SOURCE)
     comparisons = [comparison_table(task, metric, gains, each) for metric in task.metrics for each in averages]
     return Analysis(
-        answer(task, gains),
-        Part(tables=tuple(table for table in comparisons if table.rows)),
-        Part(tables=tuple(gap_tables(measurements, task))),
-        _classes(task, measurements, gains, out / f"families.{name}.png"),
-        _scaling(task, measurements, gains, out, name),
-        _worth(task, measurements, gains, out / f"pareto.{name}.png"),
+        answer=answer(task, gains),
+        comparisons=Part(tables=tuple(table for table in comparisons if table.rows)),
+        gaps=Part(tables=tuple(gap_tables(measurements, task))),
+        classes=_classes(task, measurements, gains, out / f"families.{name}.png"),
+        scaling=_scaling(task, measurements, gains, out, name),
+        worth=_worth(task, measurements, gains, out / f"pareto.{name}.png"),
     )
 
 

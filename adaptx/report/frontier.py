@@ -18,7 +18,7 @@ from adaptx.report.tables import Cell, Column, Table
 from adaptx.specs import Task
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Priced:
     """A variant's gain on the zero-shot average beside what its path cost; a baseline gains nothing, by definition.
 
@@ -54,14 +54,14 @@ def priced(measurements: Measurements, task: Task, gains: Sequence[Gain]) -> lis
     on_front = {known[place] for place in front}
     found = [
         Priced(
-            by_label[label][0],
-            gain,
-            costs[label],
-            mean_path_flops(by_label[label]),
-            most_memory_bytes(by_label[label]),
-            _speed(by_label[label]),
-            mean_path_energy_joules(by_label[label]),
-            label in on_front,
+            variant=by_label[label][0],
+            gain=gain,
+            seconds=costs[label],
+            flops=mean_path_flops(by_label[label]),
+            peak_memory_bytes=most_memory_bytes(by_label[label]),
+            examples_per_second=_speed(by_label[label]),
+            energy_joules=mean_path_energy_joules(by_label[label]),
+            on_front=label in on_front,
         )
         for label, gain in chosen.items()
     ]

@@ -28,7 +28,7 @@ Quantities = dict[tuple[str, str], dict[str, float]]
 """(attribute, quantity) -> weight of each language in it; the attribute is empty but for classes of languages."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Gain:
     """One quantity of one variant on one task; scores are shares in [0, 1], averaged over its seeds.
 
@@ -172,20 +172,20 @@ def _without_baseline(same: Sequence[Variant], metric: str, quantity: str, weigh
     """What a quantity is of, and its score."""
     first = same[0]
     return Gain(
-        first.task.name,
-        metric,
-        first.factors.model,
-        first.factors.method,
-        first.factors.start,
-        first.factors.intermediate,
-        first.factors.target,
-        first.label,
-        is_baseline(first),
-        len(same),
-        quantity,
-        tuple(weights),
-        sum(len(first.languages[language].examples.rows) for language in weights),
-        _mean(_total(variant, metric, weights) for variant in same),
+        task=first.task.name,
+        metric=metric,
+        model=first.factors.model,
+        method=first.factors.method,
+        start=first.factors.start,
+        intermediate=first.factors.intermediate,
+        target=first.factors.target,
+        variant=first.label,
+        is_baseline=is_baseline(first),
+        seeds=len(same),
+        quantity=quantity,
+        languages=tuple(weights),
+        examples=sum(len(first.languages[language].examples.rows) for language in weights),
+        score=_mean(_total(variant, metric, weights) for variant in same),
         one_class=", ".join(said for language in weights if (said := _one_class(same, language))),
     )
 

@@ -20,7 +20,7 @@ from adaptx.report.tables import Cell, Column, Table
 from adaptx.specs import Task
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Gap:
     """A variant's gap, the mean over its seeds, as a share in [0, 1]; low and high over the draw of test examples.
 
@@ -35,7 +35,7 @@ class Gap:
     high: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GapDifference:
     """The gap of a variant with several intermediate tasks less the mean gap of those with one of them."""
 
@@ -51,7 +51,7 @@ class GapDifference:
         return 1 if self.low > 0 else -1 if self.high < 0 else 0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class _Drawn:
     """A variant's gap and its resamples, shape [resamples], means over its seeds."""
 
@@ -75,16 +75,18 @@ def gaps(
     for label in dict.fromkeys(variant.label for variant in variants):
         seeds = [variant for variant in variants if variant.label == label]
         drawn[label] = _Drawn(
-            seeds[0],
-            _intermediates(seeds[0], task),
-            len(seeds),
-            float(np.mean([_gap(variant, task.metrics[0]) for variant in seeds])),
-            np.mean([resampled[id(variant)] for variant in seeds], axis=0),
+            first=seeds[0],
+            intermediates=_intermediates(seeds[0], task),
+            seeds=len(seeds),
+            gap=float(np.mean([_gap(variant, task.metrics[0]) for variant in seeds])),
+            resampled=np.mean([resampled[id(variant)] for variant in seeds], axis=0),
         )
-    found = tuple(
-        Gap(label, each.intermediates, each.seeds, each.gap, *interval(each.resampled)) for label, each in drawn.items()
-    )
-    return found, tuple(_differences(drawn))
+    found: list[Gap] = []
+    for label, each in drawn.items():
+        low, high = interval(each.resampled)
+        of_each = each.intermediates
+        found.append(Gap(variant=label, intermediates=of_each, seeds=each.seeds, gap=each.gap, low=low, high=high))
+    return tuple(found), tuple(_differences(drawn))
 
 
 def gap_tables(measurements: Measurements, task: Task, resamples: int = RESAMPLES) -> list[Table]:
@@ -134,7 +136,8 @@ def _differences(drawn: Mapping[str, _Drawn]) -> Iterable[GapDifference]:
         if single:
             difference = several.gap - float(np.mean([each.gap for each in single.values()]))
             resampled = several.resampled - np.mean([each.resampled for each in single.values()], axis=0)
-            yield GapDifference(label, tuple(single), difference, *interval(resampled))
+            low, high = interval(resampled)
+            yield GapDifference(several=label, single=tuple(single), difference=difference, low=low, high=high)
 
 
 def _kind(variant: Variant) -> tuple[str, str, str]:

@@ -124,7 +124,7 @@ class Measured:
         return (*(training.result for training in self.path), *self.merges, self.record)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Variant:
     """One model with its seeds, measured on one task in one or more languages."""
 
@@ -252,7 +252,9 @@ def most_memory_bytes(seeds: Sequence[Variant]) -> int | None:
 
 def _variant(label: str, languages: Mapping[str, Measured]) -> Variant:
     first = next(iter(languages.values()))
-    return Variant(label, first.evaluate.task, first.factors, seeds(first.evaluate), languages)
+    return Variant(
+        label=label, task=first.evaluate.task, factors=first.factors, seeds=seeds(first.evaluate), languages=languages
+    )
 
 
 def _statistics(

@@ -41,7 +41,7 @@ MOST_SUMMARIES = 4
 """Of more tasks than this, each is summed up in its own section instead of at the top of the page."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Report:
     """What `write_report` made.
 
@@ -101,7 +101,7 @@ class Report:
         return list(self.records)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Section:
     """What the page shows of one task. scores: metric -> its tables. mixing: heat maps of fused variants' weights."""
 
@@ -177,7 +177,7 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
     return report
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Findings:
     """What a report shows of a plan. curves: the figure of the trainings' losses, if any is stored."""
 
@@ -194,13 +194,13 @@ def _find(plan: Plan, store: Store, measurements: Measurements, out: Path) -> _F
     """Analyse what was measured, and draw the figures into `out`."""
     gains = compute_gains(measurements)
     return _Findings(
-        measurements,
-        gains,
-        [_section(task, measurements, gains, out) for task in measurements.tasks],
-        suite_results(plan.recipe.suites, measurements),
-        reproduction_table(plan.recipe.published, measurements),
-        plots.learning_curves(provenance.losses(plan, store), out / "losses.png"),
-        (*find_confounds(plan.recipe, measurements), *rows_differences(measurements)),
+        measurements=measurements,
+        gains=gains,
+        sections=[_section(task, measurements, gains, out) for task in measurements.tasks],
+        suites=suite_results(plan.recipe.suites, measurements),
+        reproduction=reproduction_table(plan.recipe.published, measurements),
+        curves=plots.learning_curves(provenance.losses(plan, store), out / "losses.png"),
+        warnings=(*find_confounds(plan.recipe, measurements), *rows_differences(measurements)),
     )
 
 
@@ -229,17 +229,17 @@ def _section(task: Task, measurements: Measurements, gains: Sequence[Gain], out:
     metric, name = task.metrics[0], re.sub(r"[^\w.-]", "_", task.name)
     mixed = mixed_variants(measurements, task)
     return Section(
-        task,
-        in_short(task, gains),
-        ", ".join(language_name(language) for language in task.source_languages),
-        {each: score_tables(task, each, gains, HTML_WIDEST) for each in task.metrics},
-        gain_table(task, gains),
-        cost_table(measurements, task),
-        language_table(measurements, task),
-        analyse(task, measurements, gains, out, name),
-        plots.gain_heatmap(gains, task.name, metric, out / f"gain_heatmap.{name}.png"),
-        plots.quality_cost(measurements, gains, task.name, metric, out / f"quality_cost.{name}.png"),
-        tuple(
+        task=task,
+        summary=in_short(task, gains),
+        sources=", ".join(language_name(language) for language in task.source_languages),
+        scores={each: score_tables(task, each, gains, HTML_WIDEST) for each in task.metrics},
+        gains=gain_table(task, gains),
+        cost=cost_table(measurements, task),
+        languages=language_table(measurements, task),
+        analysis=analyse(task, measurements, gains, out, name),
+        heatmap=plots.gain_heatmap(gains, task.name, metric, out / f"gain_heatmap.{name}.png"),
+        quality=plots.quality_cost(measurements, gains, task.name, metric, out / f"quality_cost.{name}.png"),
+        mixing=tuple(
             mixing_heatmap(each, out / f"mixing_weights.{name}.{number}.png") for number, each in enumerate(mixed, 1)
         ),
     )

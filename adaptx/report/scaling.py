@@ -33,7 +33,7 @@ class Point:
     seconds: float | None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Series:
     """Points by rising size, with the line through their gains on the zero-shot average.
 
@@ -174,13 +174,13 @@ def _one_series(
     )
     line = log_line([point.size for point in members], [point.gain.gain or 0.0 for point in members])
     return Series(
-        name,
-        tuple(members),
-        line,
-        mean_slope(of_source),
-        mean_slope(low),
-        mean_slope(high),
-        slope_difference(low, high),
+        name=name,
+        points=tuple(members),
+        line=line,
+        source=mean_slope(of_source),
+        low=mean_slope(low),
+        high=mean_slope(high),
+        resources=slope_difference(low, high),
     )
 
 

@@ -21,7 +21,7 @@ Scores = Mapping[str, Mapping[str, float]]
 """Metric -> language -> share in [0, 1], the mean over seeds."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class SuiteRow:
     """One row. scores: task name -> its scores. trained_in: task name -> its languages that are not zero-shot.
     untrained: names of tasks measured without training on them. notes: task name -> how its score is computed, where
@@ -157,7 +157,13 @@ def _row(rows: dict[tuple[str, str], SuiteRow], variant: Variant, is_alone: bool
     model, label = _key(variant)
     if not is_alone:
         label = variant.label
-    row = SuiteRow(label, model, variant.factors.method, _trained_before(variant), is_baseline(variant))
+    row = SuiteRow(
+        label=label,
+        model=model,
+        method=variant.factors.method,
+        intermediate=_trained_before(variant),
+        is_baseline=is_baseline(variant),
+    )
     return rows.setdefault((model, label), row)
 
 

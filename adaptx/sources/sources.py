@@ -32,7 +32,7 @@ _MODEL_FILES = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Place:
     """Where something is read: a local path, or the hub at a commit. `digest` None: not known until it is at hand.
 
@@ -105,19 +105,21 @@ class Sources:
             digests = [self.file_digest(file) for file in files]
             digest = digests[0] if len(files) == 1 else hashlib.sha256(" ".join(digests).encode()).hexdigest()
             folder = Path(rows.hub_id.removeprefix(LOCAL))
-            return Place(folder, f"sha256:{digest}", rows.address, files=files)
+            return Place(path=folder, digest=f"sha256:{digest}", nominal=rows.address, files=files)
         nominal = f"{rows.address}@{rows.revision or 'main'}"
         if self.folder is None:
             commit = self._commit("datasets", rows.hub_id, rows.revision)
-            return Place(None, f"hub:{rows.address}@{commit}" if commit else None, nominal, commit)
+            return Place(
+                path=None, digest=f"hub:{rows.address}@{commit}" if commit else None, nominal=nominal, commit=commit
+            )
         path = self.folder / f"{rows.address}.parquet"
         if not path.is_file():
             raise MissingInput(self._missing_rows(rows, path))
         digest = self.file_digest(path)
         entry = self._mirror.get(f"{rows.address}.parquet")
         if entry is not None and entry["sha256"] == digest:
-            return Place(path, f"hub:{rows.address}@{entry['commit']}", nominal)
-        return Place(path, f"sha256:{digest}", nominal)
+            return Place(path=path, digest=f"hub:{rows.address}@{entry['commit']}", nominal=nominal)
+        return Place(path=path, digest=f"sha256:{digest}", nominal=nominal)
 
     def model(self, model: ModelSpec) -> Place:
         """Raises:
@@ -127,7 +129,9 @@ class Sources:
         folder = self.model_folder(model)
         if folder is None:
             commit = self._commit("models", model.hub_id, model.revision)
-            return Place(None, f"hub:{model.hub_id}@{commit}" if commit else None, nominal, commit)
+            return Place(
+                path=None, digest=f"hub:{model.hub_id}@{commit}" if commit else None, nominal=nominal, commit=commit
+            )
         files = sorted(path for path in folder.iterdir() if _MODEL_FILES.fullmatch(path.name))
         if not any(path.suffix in (".safetensors", ".bin") for path in files):
             raise UserError(unread_weights(folder))
@@ -135,9 +139,9 @@ class Sources:
         entries = {name: self._mirror.get(f"models/{model.hub_id}/{name}") for name in digests}
         commits = {entry["commit"] for entry in entries.values() if entry is not None}
         if len(commits) == 1 and all(e is not None and e["sha256"] == digests[n] for n, e in entries.items()):
-            return Place(folder, f"hub:{model.hub_id}@{commits.pop()}", nominal)
+            return Place(path=folder, digest=f"hub:{model.hub_id}@{commits.pop()}", nominal=nominal)
         joined = hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
-        return Place(folder, f"sha256:{joined}", nominal)
+        return Place(path=folder, digest=f"sha256:{joined}", nominal=nominal)
 
     def file_digest(self, path: Path) -> str:
         """Return the SHA-256 of a file, remembered.

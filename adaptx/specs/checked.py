@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import typing
 from collections.abc import Callable
-from typing import Any, TypeVar, cast, dataclass_transform
+from typing import Any, TypeVar, cast, dataclass_transform, overload
 
 from adaptx.errors import UserError
 from adaptx.specs.brief import brief
@@ -18,13 +18,24 @@ from adaptx.specs.kinds import kind_of
 T = TypeVar("T")
 
 
+@overload
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
-def spec(cls: type[T]) -> type[T]:
+def spec(cls: type[T], /) -> type[T]: ...
+@overload
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
+def spec(*, kw_only: bool) -> Callable[[type[T]], type[T]]: ...
+def spec(cls: type[T] | None = None, /, *, kw_only: bool = False) -> Any:
     """Make a class a frozen dataclass whose values are checked before its own `__post_init__` sees them.
+
+    kw_only: every field is given by name.
 
     The class raises `UserError` for a value of another type than its field's, for a number beyond the range that the
     field's type names (`adaptx.specs.ranges`), and for fields that it does not have or that are missing.
     """
+    return functools.partial(_spec, kw_only=kw_only) if cls is None else _spec(cls, kw_only)
+
+
+def _spec(cls: type[T], kw_only: bool) -> type[T]:
     own: Callable[[Any], None] | None = cls.__dict__.get("__post_init__")
 
     def check(self: Any) -> None:
@@ -35,7 +46,7 @@ def spec(cls: type[T]) -> type[T]:
     setattr(cls, "__post_init__", _check if own is None else check)  # noqa: B010
     if "__repr__" not in cls.__dict__:
         setattr(cls, "__repr__", brief)  # noqa: B010
-    made = dataclasses.dataclass(frozen=True)(cls)
+    made = dataclasses.dataclass(frozen=True, kw_only=kw_only)(cls)
     build: Callable[..., None] = made.__init__
 
     @functools.wraps(build)
@@ -90,8 +101,9 @@ def _unfit(cls: type, count: int, names: list[str]) -> str | None:
             near = get_close_matches(name, fields, n=3)
             return f"{cls.__name__} has no field {name!r}; near: {', '.join(near) or 'none'} ({takes})"
     if count > len(by_place):
-        named = ", ".join(f"{name}=..." for name in fields if name not in by_place)
-        return f"{cls.__name__}(...) was given {count} values by place; {takes}{f'; by name: {named}' if named else ''}"
+        by_name = ", ".join(name for name in fields if name not in by_place)
+        so = f"it takes by place: {', '.join(by_place) or 'nothing'}; by name: {by_name}" if by_name else takes
+        return f"{cls.__name__}(...) was given {count} values{' by place' if by_name else ''}; {so}"
     if twice := [name for name in by_place[:count] if name in names]:
         return f"{cls.__name__}({twice[0]}=...) is given twice, by place and by name; give it once"
     given = {*by_place[:count], *names}

@@ -32,6 +32,7 @@ class Kind:
 
     meant: str
     read: Callable[[Any], Any]
+    _: dataclasses.KW_ONLY
     fits: frozenset[type] = frozenset()
     written: tuple[str, ...] = ()
     texts: bool = False

@@ -71,7 +71,7 @@ def _any_of(kinds: list[Kind]) -> Kind:
     words = [kind.meant for kind in kinds]
     meant = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
     written = tuple(each for kind in kinds for each in kind.written)
-    whole = Kind(meant, read, fits, written, all(kind.texts for kind in kinds))
+    whole = Kind(meant, read, fits=fits, written=written, texts=all(kind.texts for kind in kinds))
     return whole
 
 
@@ -98,7 +98,7 @@ def _members(cls: type[enum.Enum]) -> Kind:
             raise Wrong(f"takes {kind.meant}, not a text", f"write {{name}}={by_value}")
         raise refusal(kind, value)
 
-    kind = Kind(article(cls.__name__), read, frozenset({cls}), tuple(map(str, cls)))
+    kind = Kind(article(cls.__name__), read, fits=frozenset({cls}), written=tuple(map(str, cls)))
     return kind
 
 
@@ -108,7 +108,7 @@ def _instances(cls: type) -> Kind:
             return value
         raise refusal(kind, value)
 
-    kind = Kind(article(cls.__name__), read, frozenset({cls}), (f"{cls.__name__}(...)",))
+    kind = Kind(article(cls.__name__), read, fits=frozenset({cls}), written=(f"{cls.__name__}(...)",))
     return kind
 
 

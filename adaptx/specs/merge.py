@@ -5,6 +5,7 @@ of each site, of full fine-tuning the difference to the checkpoint, and of a bot
 arithmetic is in `adaptx.composition.merging`, one file a rule.
 """
 
+from dataclasses import KW_ONLY
 from typing import Annotated
 
 from adaptx.errors import UserError
@@ -23,6 +24,7 @@ class LoraHub:
     """
 
     evaluations: Annotated[int, Within(least=5)] = 40
+    _: KW_ONLY
     low: float = -1.5
     high: float = 1.5
     regularisation: NotNegative = 0.05

@@ -2,7 +2,7 @@
 
 import enum
 import functools
-from dataclasses import field, replace
+from dataclasses import KW_ONLY, field, replace
 
 from adaptx.errors import UserError
 from adaptx.specs.architectures import architecture_of
@@ -40,6 +40,7 @@ class Hidden:
 
     layer: Natural | None = None
     pooling: Pooling = Pooling.MEAN
+    _: KW_ONLY
     prefix: str = ""
     centred: bool = False
     bidirectional: bool = False
@@ -64,6 +65,7 @@ class Shape:
     heads: Count
     vocabulary: Count
     positions: Natural
+    _: KW_ONLY
     decoder_layers: Natural = 0
     kv_heads: Count | None = None
     head_size: Count | None = None

@@ -80,8 +80,8 @@ def _read_str(value: Any) -> str:
     return value if type(value) is str else str.__str__(value)
 
 
-_BOOL = Kind("True or False", _read_bool, frozenset({bool}), ("True", "False"))
-_INT = Kind("a whole number", _read_int, frozenset({int}))
+_BOOL = Kind("True or False", _read_bool, fits=frozenset({bool}), written=("True", "False"))
+_INT = Kind("a whole number", _read_int, fits=frozenset({int}))
 _FLOAT = Kind("a number", _read_float)
 _STR = Kind("a text", _read_str, texts=True)
 
@@ -91,7 +91,7 @@ def _read_none(value: Any) -> None:
         raise Wrong("takes None")
 
 
-NONE = Kind("None", _read_none, frozenset({types.NoneType}))
+NONE = Kind("None", _read_none, fits=frozenset({types.NoneType}))
 PLAIN: dict[Any, Kind] = {
     bool: _BOOL,
     int: _INT,
@@ -99,5 +99,5 @@ PLAIN: dict[Any, Kind] = {
     str: _STR,
     None: NONE,
     types.NoneType: NONE,
-    Any: Kind("anything", lambda value: value, frozenset()),
+    Any: Kind("anything", lambda value: value, fits=frozenset()),
 }

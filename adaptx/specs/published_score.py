@@ -4,7 +4,7 @@ from adaptx.specs.checked import spec
 from adaptx.specs.ranges import NotNegative, Word
 
 
-@spec
+@spec(kw_only=True)
 class PublishedScore:
     """A mean over a task's languages, as a share. task, metric: by the names they have here. model: the checkpoint's
     short name. with_intermediate: after the intermediate task that was best for this task, else without one.

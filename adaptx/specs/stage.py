@@ -1,6 +1,6 @@
 """Stages and recipes. A stage is a frozen value that holds its inputs, so equal work is one node of the plan."""
 
-from dataclasses import field
+from dataclasses import KW_ONLY, field
 from typing import Annotated
 
 from adaptx.errors import UserError
@@ -122,6 +122,7 @@ class Train:
     method: Method
     config: TrainConfig
     start: Start = Pretrained()
+    _: KW_ONLY
     head: NewHead | KeptHead = NewHead()
     framing: Framing | tuple[Framing, ...] | None = None
     limit: Count | None = None
@@ -239,6 +240,7 @@ class Evaluate:
     model: Annotated[ModelSpec | Train | Merge, Known(_NO_ANSWERS)]
     task: Annotated[Task, Known(_ONE_TASK)]
     language: str
+    _: KW_ONLY
     precision: Precision | None = None
     framing: Framing | None = None
     limit: Count | None = None
@@ -269,6 +271,7 @@ class Recipe:
 
     name: str
     evaluations: tuple[Annotated[Evaluate, Known(_MEASURE)], ...]
+    _: KW_ONLY
     title: str = ""
     notes: tuple[str, ...] = ()
     suites: tuple[Suite, ...] = ()

@@ -1,6 +1,6 @@
 """Tasks: a task is data (where its rows lie, what its columns mean); only its format has behaviour."""
 
-from dataclasses import field, replace
+from dataclasses import KW_ONLY, field, replace
 from typing import Annotated
 
 from adaptx.errors import UserError
@@ -42,6 +42,7 @@ class Rows:
     split: Word = field(metadata=OUTSIDE)
     language: str
     columns: Annotated[tuple[tuple[Word, Word | tuple[Word, ...]], ...], Filled()]
+    _: KW_ONLY
     label_names: tuple[str, ...] = ()
     choice_keys: tuple[int | str, ...] = ()
     dropped_labels: tuple[int | str, ...] = ()
@@ -86,6 +87,7 @@ class Task:
     name: str = field(metadata=OUTSIDE)
     format: TaskFormat
     train: tuple[Rows, ...] = ()
+    _: KW_ONLY
     development: tuple[Rows, ...] = ()
     evaluation: tuple[Rows, ...] = ()
     pool: tuple[Rows, ...] = ()

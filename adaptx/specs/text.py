@@ -3,7 +3,7 @@
 import enum
 import string
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import KW_ONLY, replace
 from typing import Annotated
 
 from adaptx.errors import UserError
@@ -53,6 +53,7 @@ class Prompt:
 
     template: Word
     answers: tuple[tuple[str, str], ...] = ()
+    _: KW_ONLY
     separator: str = " "
     no_answer: str = "unanswerable"
     by_language: tuple[tuple[str, "Prompt"], ...] = ()

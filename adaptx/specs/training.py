@@ -2,6 +2,7 @@
 
 import enum
 import math
+from dataclasses import KW_ONLY
 from typing import Annotated, Literal
 
 from adaptx.errors import UserError
@@ -64,6 +65,7 @@ class TrainConfig:
     """
 
     learning_rate: Positive
+    _: KW_ONLY
     epochs: Positive | None = None
     max_steps: Count | None = None
     batch_size: Count = 32

@@ -253,4 +253,4 @@ def planned(
     sources: Sources, *evaluates: list[Evaluate], name: str = "question", suites: tuple[Suite, ...] = ()
 ) -> Plan:
     evaluations = tuple(one for group in evaluates for one in group)
-    return make_plan(Recipe(name, evaluations, "A question?", suites=suites), sources)
+    return make_plan(Recipe(name, evaluations, title="A question?", suites=suites), sources)

@@ -18,10 +18,10 @@ class OneDigest(Sources):
     """Everything has the same content, wherever it lies: what differs then differs by its spec alone."""
 
     def rows(self, rows: Rows) -> Place:
-        return Place(None, "sha256:rows", "rows@main")
+        return Place(path=None, digest="sha256:rows", nominal="rows@main")
 
     def model(self, model: ModelSpec) -> Place:
-        return Place(None, "sha256:weights", "weights@main")
+        return Place(path=None, digest="sha256:weights", nominal="weights@main")
 
 
 def key(stage: Stage, sources: Sources | None = None) -> str:

@@ -64,7 +64,7 @@ _PARALLEL = (("query", "other"), ("candidate", "english"))
 
 
 def rows(name: str, language: str, split: str, columns: Any, label_names: tuple[str, ...] = (), **more: Any) -> Rows:
-    return Rows(f"tiny/{name}", language, split, language, columns, label_names, **more)
+    return Rows(f"tiny/{name}", language, split, language, columns, label_names=label_names, **more)
 
 
 NLI = Task(
@@ -75,11 +75,21 @@ NLI = Task(
     evaluation=tuple(rows("nli", language, "test", _PAIR, LABELS) for language in LANGUAGES),
 )
 # The same labels in another order, on the same rows: heads are carried over by the labels' names.
-NLI_TURNED = Task("nli-turned", Classification((LABELS[2], LABELS[0], LABELS[1])), NLI.train, (), NLI.evaluation)
+NLI_TURNED = Task(
+    "nli-turned",
+    Classification((LABELS[2], LABELS[0], LABELS[1])),
+    NLI.train,
+    development=(),
+    evaluation=NLI.evaluation,
+)
 NLI_FEW = Task(
-    "nli-few", NLI_TURNED.format, (rows("nli", "xa", "train", _PAIR, LABELS, stop=12),), (), NLI.evaluation
-)  # fmt: skip
-TOPIC = Task("topic", Classification(TOPICS), (rows("topic", "en", "train", _TOPIC),), (), ())
+    "nli-few",
+    NLI_TURNED.format,
+    (rows("nli", "xa", "train", _PAIR, LABELS, stop=12),),
+    development=(),
+    evaluation=NLI.evaluation,
+)
+TOPIC = Task("topic", Classification(TOPICS), (rows("topic", "en", "train", _TOPIC),), development=(), evaluation=())
 TATOEBA = Task("tatoeba", Bitext(), evaluation=(rows("tatoeba", "xa", "test", _PARALLEL),))
 
 
@@ -135,7 +145,13 @@ def workshop(world: World, store: Path, stages: tuple[Evaluate, ...], resources:
 
     given = resources or Resources("cpu")
     plan = make_plan(Recipe("tiny", stages), world.sources)
-    return plan, Workshop(Store(store), world.sources, plan.fingerprint_of, given, choose_device(given))
+    return plan, Workshop(
+        store=Store(store),
+        sources=world.sources,
+        fingerprint_of=plan.fingerprint_of,
+        resources=given,
+        device=choose_device(given),
+    )
 
 
 def execute(

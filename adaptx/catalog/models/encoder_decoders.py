@@ -51,7 +51,7 @@ def _spec(
 
 def _t5(size: str, layers: int, hidden_size: int, heads: int) -> ModelSpec:
     """Of T5's first version."""
-    shape = Shape("t5", layers, hidden_size, 4 * hidden_size, heads, 32_128, 0, layers)
+    shape = Shape("t5", layers, hidden_size, 4 * hidden_size, heads, 32_128, 0, decoder_layers=layers)
     return _spec(f"google-t5/t5-{size}", shape, _T5_CITATION, seen=_T5_SEEN)
 
 

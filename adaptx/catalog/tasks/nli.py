@@ -27,7 +27,7 @@ def _rows(
         split,
         language,
         _COLUMNS,
-        NLI_LABELS,
+        label_names=NLI_LABELS,
         dropped_labels=(-1,),
         revision=revision,
         expected=expected,
@@ -91,13 +91,13 @@ ANLI_PLUS = Task(
 _RTE_LABELS = ("entailment", "not_entailment")
 _RTE_COLUMNS = (("text", "sentence1"), ("pair", "sentence2"), ("label", "label"))
 _RTE_DEVELOPMENT, _RTE_EVALUATION = held_out(
-    Rows("nyu-mll/glue", "rte", "validation", "en", _RTE_COLUMNS, _RTE_LABELS, expected=277), 50
+    Rows("nyu-mll/glue", "rte", "validation", "en", _RTE_COLUMNS, label_names=_RTE_LABELS, expected=277), 50
 )
 
 RTE = Task(
     "rte",
     Classification(_RTE_LABELS),
-    train=(Rows("nyu-mll/glue", "rte", "train", "en", _RTE_COLUMNS, _RTE_LABELS, expected=2_490),),
+    train=(Rows("nyu-mll/glue", "rte", "train", "en", _RTE_COLUMNS, label_names=_RTE_LABELS, expected=2_490),),
     development=_RTE_DEVELOPMENT,
     evaluation=_RTE_EVALUATION,
     kind="nli",

@@ -6,13 +6,13 @@ from adaptx.specs import Classification, Rows, Task
 _QQP_LABELS = ("not_duplicate", "duplicate")
 _QQP_COLUMNS = (("text", "question1"), ("pair", "question2"), ("label", "label"))
 _QQP_DEVELOPMENT, _QQP_EVALUATION = held_out(
-    Rows("nyu-mll/glue", "qqp", "validation", "en", _QQP_COLUMNS, _QQP_LABELS, expected=40_430), 2_000
+    Rows("nyu-mll/glue", "qqp", "validation", "en", _QQP_COLUMNS, label_names=_QQP_LABELS, expected=40_430), 2_000
 )
 
 QQP = Task(
     "qqp",
     Classification(_QQP_LABELS),
-    train=(Rows("nyu-mll/glue", "qqp", "train", "en", _QQP_COLUMNS, _QQP_LABELS, expected=363_846),),
+    train=(Rows("nyu-mll/glue", "qqp", "train", "en", _QQP_COLUMNS, label_names=_QQP_LABELS, expected=363_846),),
     development=_QQP_DEVELOPMENT,
     evaluation=_QQP_EVALUATION,
     kind="paraphrase",
@@ -28,9 +28,11 @@ _MRPC_LABELS = ("not_equivalent", "equivalent")
 MRPC = Task(
     "mrpc",
     Classification(_MRPC_LABELS),
-    train=(Rows("nyu-mll/glue", "mrpc", "train", "en", _PAIR_COLUMNS, _MRPC_LABELS, expected=3_668),),
-    development=(Rows("nyu-mll/glue", "mrpc", "validation", "en", _PAIR_COLUMNS, _MRPC_LABELS, expected=408),),
-    evaluation=(Rows("nyu-mll/glue", "mrpc", "test", "en", _PAIR_COLUMNS, _MRPC_LABELS, expected=1_725),),
+    train=(Rows("nyu-mll/glue", "mrpc", "train", "en", _PAIR_COLUMNS, label_names=_MRPC_LABELS, expected=3_668),),
+    development=(
+        Rows("nyu-mll/glue", "mrpc", "validation", "en", _PAIR_COLUMNS, label_names=_MRPC_LABELS, expected=408),
+    ),
+    evaluation=(Rows("nyu-mll/glue", "mrpc", "test", "en", _PAIR_COLUMNS, label_names=_MRPC_LABELS, expected=1_725),),
     kind="paraphrase",
     licence="research use",
     citation="Dolan and Brockett 2005, Automatically Constructing a Corpus of Sentential Paraphrases; as in Wang et "
@@ -51,7 +53,7 @@ def _pawsx_rows(language: str, split: str, expected: int, parallel_group: str | 
         split,
         language,
         _PAIR_COLUMNS,
-        _PAWS_LABELS,
+        label_names=_PAWS_LABELS,
         expected=expected,
         parallel_group=parallel_group,
     )

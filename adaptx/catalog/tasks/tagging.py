@@ -52,7 +52,7 @@ _UDPOS = {
 
 
 def _pos_rows(hub_id: str, config: str, split: str, language: str, expected: int | None) -> Rows:
-    return Rows(hub_id, config, split, language, _POS_COLUMNS, UPOS_LABELS, expected=expected)
+    return Rows(hub_id, config, split, language, _POS_COLUMNS, label_names=UPOS_LABELS, expected=expected)
 
 
 UDPOS = Task(
@@ -105,7 +105,7 @@ _FEWER_ROWS = {
 
 
 def _ner_rows(hub_id: str, config: str, split: str, language: str, expected: int) -> Rows:
-    return Rows(hub_id, config, split, language, _NER_COLUMNS, NER_LABELS, expected=expected)
+    return Rows(hub_id, config, split, language, _NER_COLUMNS, label_names=NER_LABELS, expected=expected)
 
 
 PANX = Task(
@@ -156,7 +156,7 @@ def _masakhaner2_rows(language: str, split: str, expected: int) -> Rows:
         split,
         language,
         _NER_COLUMNS,
-        MASAKHANER_LABELS,
+        label_names=MASAKHANER_LABELS,
         # Its main branch held a loading script when last seen; the converted files need none.
         revision="refs/convert/parquet",
         expected=expected,

@@ -19,7 +19,7 @@ Candidates = dict[Pair, float]
 _ONLY = {"mode": "mine", "retrieval": "max", "margin": "ratio", "dist": "cosine", "use_shift_embeds": False}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Split:
     """One split's sentences, embeddings (a row a sentence) and gold pairs."""
 
@@ -66,7 +66,13 @@ def _split(split: Node) -> Split:
     gold = [pair.texts() for pair in split["gold"].elements()]
     if any(len(pair) != 2 for pair in gold):
         raise UserError(f"`{split.place}.gold` holds a pair that is not [source id, target id]")
-    return Split(source, target, source_ND, target_MD, [(left, right) for left, right in gold])
+    return Split(
+        source=source,
+        target=target,
+        source_ND=source_ND,
+        target_MD=target_MD,
+        gold=[(left, right) for left, right in gold],
+    )
 
 
 def _side(split: Node, side: str) -> tuple[Embeddings, Sentences[str]]:

@@ -117,7 +117,7 @@ class _Blocks:
         return _Blocks(group, queries, candidates, share)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Problem:
     """What is searched for in what, and in which blocks."""
 
@@ -142,7 +142,7 @@ class _Problem:
             Side.of(name, vectors, unit, centred, device)
             for name, vectors in (("queries", queries), ("candidates", candidates))
         ]
-        return _Problem(sides[0], sides[1], blocks, dimensions, device)
+        return _Problem(queries=sides[0], candidates=sides[1], blocks=blocks, dimensions=dimensions, device=device)
 
 
 @dataclass(frozen=True)

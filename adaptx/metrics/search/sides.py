@@ -31,7 +31,7 @@ class Vectors(Protocol):
     def __getitem__(self, rows: slice, /) -> Any: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Side:
     """Queries or candidates, and what is done to each row. mean_D: what is subtracted, if anything is."""
 
@@ -43,7 +43,13 @@ class Side:
 
     @staticmethod
     def of(name: str, vectors: Vectors, unit: bool, centred: bool, device: torch.device) -> "Side":
-        return Side(name, vectors, unit, _mean(name, vectors, device) if centred else None, device)
+        return Side(
+            name=name,
+            vectors=vectors,
+            unit=unit,
+            mean_D=_mean(name, vectors, device) if centred else None,
+            device=device,
+        )
 
     def __len__(self) -> int:
         return self.vectors.shape[0]

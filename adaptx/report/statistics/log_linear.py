@@ -19,7 +19,7 @@ LEAST_SIZES = 3
 """Distinct sizes that a line needs: two are always on one."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LogLine:
     """A fitted line. slope: per tenfold size. low, high, p: of the slope."""
 
@@ -44,7 +44,7 @@ class LogLine:
         return np.column_stack([height_S, height_S - half_S, height_S + half_S])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SlopeDifference:
     """Mean slope of one group of lines less that of another. p, low, high: Welch's test, lines as observations."""
 
@@ -72,7 +72,17 @@ def log_line(sizes: Sequence[float], values: Sequence[float]) -> LogLine | None:
     error = scatter / squares**0.5
     half = float(stats.t.ppf(0.5 + LEVEL / 2, free)) * error
     p = float(2 * stats.t.sf(abs(slope) / error, free)) if error > 0 else float(slope == 0)
-    return LogLine(intercept, slope, slope - half, slope + half, p, len(value_N), float(log_N.mean()), squares, scatter)
+    return LogLine(
+        intercept=intercept,
+        slope=slope,
+        low=slope - half,
+        high=slope + half,
+        p=p,
+        points=len(value_N),
+        mean_log_size=float(log_N.mean()),
+        squares=squares,
+        scatter=scatter,
+    )
 
 
 def slope_difference(
@@ -93,7 +103,15 @@ def slope_difference(
     low, high = test.confidence_interval(LEVEL)
     first, second = (float(np.mean(each)) for each in slopes)
     lines = len(slopes[0]), len(slopes[1])
-    return SlopeDifference(first, second, first - second, float(low), float(high), float(test.pvalue), lines)
+    return SlopeDifference(
+        one=first,
+        other=second,
+        difference=first - second,
+        low=float(low),
+        high=float(high),
+        p=float(test.pvalue),
+        lines=lines,
+    )
 
 
 def mean_slope(lines: Mapping[str, Line]) -> float | None:

@@ -25,7 +25,7 @@ _NO_VARIANCE = 1e-6
 """A random intercept whose variance is below this share of the noise's is none."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Effect:
     """How much the value changes when the predictor rises by one, other predictors held fixed."""
 
@@ -36,7 +36,7 @@ class Effect:
     p: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Regression:
     """effects: one a predictor, in their order. method: `MIXED_MODEL` or `CLUSTERED`. left_out: predictors that do not
     vary, or that the others determine.
@@ -80,7 +80,7 @@ def mixed_regression(
         for place, name in enumerate(kept, start=dummies_NV.shape[1])
     )
     left_out = tuple(name for name in predictors if name not in kept)
-    return Regression(effects, method, count, len(value_N), left_out)
+    return Regression(effects=effects, method=method, groups=count, observations=len(value_N), left_out=left_out)
 
 
 def _independent(dummies_NV: Floats, predictors: Mapping[str, Sequence[float]]) -> tuple[list[str], Floats]:
@@ -127,4 +127,4 @@ def _effect(name: str, estimate: float, error: float, free: int) -> Effect:
 
     half = float(stats.t.ppf(0.5 + LEVEL / 2, free)) * error
     p = float(2 * stats.t.sf(abs(estimate) / error, free)) if error > 0 else float(estimate == 0)
-    return Effect(name, estimate, estimate - half, estimate + half, p)
+    return Effect(name=name, estimate=estimate, low=estimate - half, high=estimate + half, p=p)

@@ -15,7 +15,7 @@ LEAST_SEEDS = 3
 """With fewer there is no interval: that of two values has one degree of freedom and says next to nothing."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OverSeeds:
     """Mean and standard deviation of a value over seeds. low, high, p: None with fewer than three of them.
 
@@ -37,10 +37,10 @@ def over_seeds(values: Sequence[float], level: float = LEVEL) -> OverSeeds:
     count, mean = len(values), float(np.mean(values))
     deviation = float(np.std(values, ddof=1)) if count > 1 else None
     if count < LEAST_SEEDS or deviation is None:
-        return OverSeeds(count, mean, deviation)
+        return OverSeeds(seeds=count, mean=mean, deviation=deviation)
     error = deviation / count**0.5
     if error == 0:
-        return OverSeeds(count, mean, deviation, mean, mean, 1.0 if mean == 0 else 0.0)
+        return OverSeeds(seeds=count, mean=mean, deviation=deviation, low=mean, high=mean, p=1.0 if mean == 0 else 0.0)
     half = float(stats.t.ppf(0.5 + level / 2, count - 1)) * error
     p = float(2 * stats.t.sf(abs(mean) / error, count - 1))
-    return OverSeeds(count, mean, deviation, mean - half, mean + half, p)
+    return OverSeeds(seeds=count, mean=mean, deviation=deviation, low=mean - half, high=mean + half, p=p)
