@@ -502,7 +502,7 @@ from adaptx import *
 from adaptx.specs import Published
 LABELS = ("entailment", "neutral", "contradiction")
 COLUMNS = (("text", "premise"), ("pair", "hypothesis"), ("label", "label"))
-ROWS = {split: Rows("tiny/nli", "en", split, "en", COLUMNS, LABELS) for split in ("train", "test")}
+ROWS = {split: Rows("tiny/nli", "en", split, "en", COLUMNS, label_names=LABELS) for split in ("train", "test")}
 NLI = Task("nli", Classification(LABELS), (ROWS["train"],), evaluation=(ROWS["test"],))
 def build(model: ModelSpec, module: str):
     start = Sequential(Published(module, model, Lora(4, 8), same_base=True))
