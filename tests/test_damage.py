@@ -175,7 +175,7 @@ def test_damaged_stages_are_done_again_to_the_same_result(world, stages, stored,
         names = ("scores.json",) if node.kind == "evaluate" else ("module.safetensors", "head.safetensors")
         for name in names[: 1 if node.kind == "evaluate" else 2]:
             if node.kind == "evaluate":
-                assert mine.result["predictions"] == other.result["predictions"]
+                assert mine.scores.predictions == other.scores.predictions
                 assert mine.golds.read_bytes() == other.golds.read_bytes()
             else:
                 assert mine.file(name).read_bytes() == other.file(name).read_bytes()

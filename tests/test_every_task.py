@@ -37,7 +37,10 @@ from adaptx.specs import (
     Task,
     Train,
 )
-from adaptx.store.store import Entry, Store, read_json
+from adaptx.store.entry import Entry
+from adaptx.store.record_json import read_record
+from adaptx.store.records import Golds
+from adaptx.store.store import Store
 
 STEPS, BATCH = 2, 4
 MAX_LENGTH = 32
@@ -157,7 +160,7 @@ def test_a_task_goes_the_whole_way(models, tmp_path, name):
         check_scores(stage, entry, store, counts.get(rows, len(small_world.WORDS)))
         check_predictions(stage, entry, world.sources)
         lines = table[table["fingerprint"] == plan.fingerprint_of(stage)]
-        assert dict(zip(lines["metric"], lines["value"], strict=True)) == entry.result["metrics"]
+        assert dict(zip(lines["metric"], lines["value"], strict=True)) == entry.scores.metrics
         assert {(line.task, line.language) for line in lines.itertuples()} == {(stage.task.name, stage.language)}
         check_windows(stage, world.sources)
 
@@ -170,7 +173,7 @@ def found(store: Store, plan: Any, stage: Any) -> Entry:
 
 def check_training(train: Train, entry: Entry) -> None:
     """It took its steps, its losses are numbers, and its module is no longer what it began as (LoRA's B is zero)."""
-    assert entry.result["steps"] == STEPS
+    assert entry.result.steps == STEPS
     losses = [json.loads(line)["loss"] for line in (entry.folder / "steps.jsonl").read_text().splitlines()]
     assert len(losses) == STEPS
     assert all(math.isfinite(loss) and loss > 0 for loss in losses)
@@ -184,19 +187,19 @@ def check_training(train: Train, entry: Entry) -> None:
 
 def check_scores(stage: Evaluate, entry: Entry, store: Store, expected_rows: int) -> None:
     """Metrics are shares, and what the kept predictions and golds give once more."""
-    result = entry.result
-    kept = read_json(store.root / "golds" / result["golds"])
-    predictions, golds = result["predictions"], kept["golds"]
-    assert set(result["metrics"]) == set(stage.task.metrics)
-    for metric, value in result["metrics"].items():
+    result = entry.scores
+    kept = read_record(Golds, store.root / "golds" / result.golds_file)
+    predictions, golds = result.predictions, kept.golds
+    assert set(result.metrics) == set(stage.task.metrics)
+    for metric, value in result.metrics.items():
         assert 0 <= value <= 1, metric
         assert METRICS[metric].score(predictions, golds, stage.language) == value, metric
-    assert len(predictions) == len(golds) == len(kept["rows"]) == result["rows_used"]
+    assert len(predictions) == len(golds) == len(kept.rows) == result.rows_used
     if stage.task.rows_in(stage.language).column("context"):
-        assert len(kept["clusters"]) == len(golds)
-        assert set(kept["clusters"]) <= set(kept["rows"]), "a context's number is its first row's"
+        assert len(kept.clusters) == len(golds)
+        assert set(kept.clusters) <= set(kept.rows), "a context's number is its first row's"
     if isinstance(stage.task.format, BitextMining):
-        (sources, _) = result["details"]["development_sentences"]
+        (sources, _) = result.details["development_sentences"]
         assert sources > 0
         assert len(predictions) == 16 - sources
     else:
@@ -205,7 +208,7 @@ def check_scores(stage: Evaluate, entry: Entry, store: Store, expected_rows: int
 
 def check_predictions(stage: Evaluate, entry: Entry, sources: Sources) -> None:
     """Predictions are answers of the format's kind to those very rows."""
-    task_format, predictions = stage.task.format, entry.result["predictions"]
+    task_format, predictions = stage.task.format, entry.scores.predictions
     columns = read_rows(stage.task.rows_in(stage.language), task_format, sources).columns
     match task_format:
         case Classification(labels):

@@ -300,9 +300,9 @@ def test_the_card_says_what_was_trained_and_how_it_scored(world, store, tmp_path
     entry = shop.entry(train)
     export_stage(Store(store), world.sources, entry.fingerprint[:12], Library.PEFT, tmp_path / "out")
     card = (tmp_path / "out" / "README.md").read_text()
-    (scored,) = [e for e in shop.store.entries().values() if e.record["inputs"] == [entry.fingerprint]
+    (scored,) = [e for e in shop.store.entries().values() if e.record.inputs == (entry.fingerprint,)
                  and e.kind == "evaluate"]  # fmt: skip
-    shown = f"{100 * scored.result['metrics']['accuracy']:.1f}"
+    shown = f"{100 * scored.scores.metrics['accuracy']:.1f}"
     for line in (
         "library_name: peft",
         "base_model: tiny/bert",

@@ -76,11 +76,11 @@ def test_five_formats_go_the_whole_way_and_back(monkeypatch, world, tmp_path, ar
         predictions, records, vectors = answers(stage, reloaded, shop)
         assert (predictions, records) == live[stage][:2], stage.task.name
         assert torch.equal(vectors, live[stage][2]), stage.task.name
-        assert kept.find(plan.fingerprint_of(stage)).result["predictions"] == predictions
+        assert kept.find(plan.fingerprint_of(stage)).scores.predictions == predictions
         assert vectors.std(dim=0).mean() > 1e-3, "too alike to tell anything"
     result = kept.find(plan.fingerprint_of(train)).result
     whole = sum(parameter.numel() for parameter in reloaded.backbone.network.parameters())
-    assert 0 < result["trainable_parameters"] < whole or (method == "Full" and result["trainable_parameters"] == whole)
+    assert 0 < result.trainable_parameters < whole or (method == "Full" and result.trainable_parameters == whole)
 
 
 @pytest.mark.parametrize("architecture", [a for a in checkpoints.KINDS if a in ("t5", "mbart")])
@@ -95,7 +95,7 @@ def test_a_decoder_over_its_start_token_trains(world, tmp_path, architecture):
         stage = Evaluate(train, TASKS[0], TASKS[0].evaluation[0].language)
         plan, _, summary = tiny.execute(world, tmp_path / "store", (stage,), Resources("cpu", checkpointing=True))
         assert summary.complete, summary.failed
-        counted[pooling] = Store(tmp_path / "store").find(plan.fingerprint_of(train)).result["trainable_parameters"]
+        counted[pooling] = Store(tmp_path / "store").find(plan.fingerprint_of(train)).result.trainable_parameters
     network = tiny.bare(world, architecture)
     decoder = {id(p) for p in network.get_decoder().parameters()} - {id(p) for p in network.get_encoder().parameters()}
     second = sum(parameter.numel() for parameter in network.get_decoder().parameters() if id(parameter) in decoder)

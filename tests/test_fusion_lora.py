@@ -282,7 +282,7 @@ def test_a_recipe_with_it_runs_and_what_is_stored_comes_back(world, runs, case):
     stored = shop.module(train)
     assert stored.kind == "fusion"
     entry = shop.store.find(plan.fingerprint_of(train))
-    assert entry.result["trainable_parameters"] == trainable_parameters(train, train.model.shape)
+    assert entry.result.trainable_parameters == trainable_parameters(train, train.model.shape)
     # Trained, and not as it began; a new process finds the same weights.
     began = model_to_train(train, shop).assembly.own
     assert began.keys() == stored.tensors.keys()
@@ -292,4 +292,4 @@ def test_a_recipe_with_it_runs_and_what_is_stored_comes_back(world, runs, case):
     assert all(torch.isfinite(tiny.hidden_states(model.backbone.network, batch)).flatten())
     for evaluate in tiny.everywhere(train):
         found = shop.store.find(plan.fingerprint_of(evaluate)).result
-        assert 0 <= found["metrics"]["accuracy"] <= 1
+        assert 0 <= found.metrics["accuracy"] <= 1

@@ -50,8 +50,8 @@ def test_a_combination_goes_the_whole_way(world, store, cell):
     assert len(losses) == 2
     assert all(math.isfinite(loss) for loss in losses)
     assert evaluated is not None
-    assert evaluated.result["predictions"]
-    assert all(0 <= value <= 1 for value in evaluated.result["metrics"].values())
+    assert evaluated.scores.predictions
+    assert all(0 <= value <= 1 for value in evaluated.scores.metrics.values())
 
 
 def test_every_pair_is_tried(monkeypatch):

@@ -357,9 +357,9 @@ def test_the_report_counts_all_that_a_merge_rests_on(done):
     measured = {m.evaluate.model: m for m in measure(plan, shop.store).measured}
     for model, one in measured.items():
         results = [shop.entry(each).result for each in (*path(one.evaluate), *merges(one.evaluate))]
-        assert one.path_seconds == pytest.approx(sum(result["seconds"] for result in results))
+        assert one.path_seconds == pytest.approx(sum(result.seconds for result in results))
         assert one.peak_memory_bytes == max(
-            result["peak_memory_bytes"] for result in (*results, shop.entry(one.evaluate).result)
+            result.peak_memory_bytes for result in (*results, shop.entry(one.evaluate).result)
         )
         if isinstance(model, Merge):
             assert len(one.path) == 2

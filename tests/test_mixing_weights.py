@@ -191,7 +191,7 @@ def test_recording_changes_no_prediction_and_small_batches_no_weight(world, done
     evaluator = make_evaluator(first, model, small, Silent(), "unwatched")
     predicted = evaluator.predict(examples, first.task, model.heads[head_name(first.model, tiny.NLI)])
     entry = shop.store.find(plan.fingerprint_of(first))
-    assert predicted.predictions == entry.result["predictions"]
+    assert predicted.predictions == entry.scores.predictions
     with MixingRecord(model.backbone) as evaluator.record:
         watched = evaluator.predict(examples, first.task, model.heads[head_name(first.model, tiny.NLI)])
     assert watched.predictions == predicted.predictions

@@ -173,7 +173,7 @@ def first_step(training: Training) -> tuple[float, dict[str, torch.Tensor]]:
         found.update({n: p.grad.clone() for n, p in training.model.named_parameters() if p.grad is not None})
 
     training.optimizer.register_step_pre_hook(look)
-    return training.run(Silent()).history.steps[0]["loss"], found
+    return training.run(Silent()).history.steps[0].loss, found
 
 
 def by_hand(training: Training) -> tuple[float, dict[str, torch.Tensor]]:
@@ -262,7 +262,7 @@ def test_tasks_of_one_format_share_a_head_where_that_is_asked_for(world, tmp_pat
     assert len(of_apart) == 3
     first, second, _ = of_apart.values()
     assert not torch.equal(first, second)
-    results = [shop.store.find(plan.fingerprint_of(stage)).result["predictions"] for stage in stages]
+    results = [shop.store.find(plan.fingerprint_of(stage)).scores.predictions for stage in stages]
     assert results[0] == results[1], "one head over the same rows"
 
 
@@ -283,7 +283,7 @@ def test_a_mixtures_tasks_are_answered_by_their_own_heads(world, tmp_path):
         examples = read_rows(stage.task.rows_in("en"), stage.task.format, world.sources)
         predicted = evaluator.predict(examples, stage.task, TrainedHead(head, stage.task.format))
         answers.append([record["probabilities"] for record in predicted.records])
-        kept = shop.store.find(plan.fingerprint_of(stage)).result["predictions"]
+        kept = shop.store.find(plan.fingerprint_of(stage)).scores.predictions
         assert kept == predicted.predictions
     assert answers[0] != answers[1]
 
@@ -343,8 +343,8 @@ def test_best_selects_by_the_mean_over_tasks_of_the_mean_over_their_sets(world, 
         training_stage.execute_train(node, shop, Silent())
     result = shop.store.find(node.fingerprint).result
     wanted = [(0.4 + 0.5 + 0.1) / 3, (0.1 + 0.9 + 0.9) / 3, (0.6 + 0.8 + 0.2) / 3]
-    assert [entry["score"] for entry in result["development"]] == pytest.approx(wanted)
-    assert result["selected_step"] == 2
+    assert [entry.score for entry in result.development] == pytest.approx(wanted)
+    assert result.selected_step == 2
 
 
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
@@ -376,8 +376,8 @@ def test_a_killed_mixture_ends_with_the_weights_of_an_undisturbed_one(world, tmp
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
     for stage in stages:
         results = [shop.store.find(plan.fingerprint_of(stage)).result for shop in (undisturbed, resumed)]
-        assert results[0]["predictions"] == results[1]["predictions"]
-        assert results[0]["metrics"] == results[1]["metrics"]
+        assert results[0].predictions == results[1].predictions
+        assert results[0].metrics == results[1].metrics
     result = resumed.store.find(plan.fingerprint_of(train)).result
-    assert result["steps"] == 7
-    assert set(result["items_by_task"]) == {task.name for task in FIVE}
+    assert result.steps == 7
+    assert set(result.items_by_task) == {task.name for task in FIVE}

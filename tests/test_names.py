@@ -11,6 +11,7 @@ from adaptx.catalog import E5_MINI
 from adaptx.errors import UserError
 from adaptx.specs import Bitext, Classification, Evaluate, Lora, Mixture, ModelSpec, Published, Recipe, Rows, Task
 from adaptx.specs.names import MOST_BYTES, check_address, check_file_name
+from adaptx.store.records import StageRecord
 from adaptx.store.store import Store
 
 BAD = {
@@ -117,9 +118,17 @@ def test_no_accepted_address_leaves_its_folder(name: str) -> None:
 def test_a_stage_of_many_names_has_a_folder_that_file_systems_take(tmp_path: Path) -> None:
     tasks = tuple(Task(f"{'long' * 20}{number}", Classification(("a", "b"))) for number in range(6))
     store = Store(tmp_path)
-    record = {"kind": "train", "name": Mixture(tasks).name, "fingerprint": "ab" * 32, "nominal": "cd" * 32}
-    with store.building("train", record["name"], record) as folder:
-        (folder / "result.json").write_text("{}")
+    record = StageRecord(
+        name=Mixture(tasks).name,
+        kind="train",
+        fingerprint="ab" * 32,
+        nominal="cd" * 32,
+        inputs=(),
+        identity={},
+        spec={},
+    )
+    with store.building(record):
+        pass
     entry = Store(tmp_path).find("ab" * 32)
     assert entry is not None
     assert entry.folder.name.startswith("longlong")

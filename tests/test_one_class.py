@@ -25,6 +25,7 @@ from adaptx.specs import (
     Tagging,
 )
 from adaptx.specs.formats.question_answering import NO_ANSWER
+from adaptx.store.records import OneClass
 from adaptx.store.store import Store
 
 LABELS = Classification(("yes", "no"))
@@ -62,7 +63,7 @@ def test_one_class_alone_is_named(task_format, values, wanted) -> None:
 def test_a_sentence_is_said_for_each_and_for_none_else(predictions, golds) -> None:
     found = one_class_notes(LABELS, predictions, golds)
     alone = [len(values) > 1 and len(set(values)) == 1 for values in (golds, predictions)]
-    assert [value is not None for value in found.values()] == alone
+    assert [value is not None for value in (found.golds, found.predictions)] == alone
     assert len(sentences(found, 6)) == sum(alone)
 
 
@@ -77,8 +78,8 @@ def test_the_report_marks_scores_of_constant_models(tmp_path) -> None:
     before = write_report(plan, store, tmp_path / "before")
     assert "†" not in before.markdown()
     constant = everywhere(baseline, target)[1]
-    one_class = {"golds": "neutral", "predictions": "entailment"}
-    put_values(store, plan.fingerprint_of(constant), "scores.json", one_class=one_class)
+    one_class = OneClass("neutral", "entailment")
+    put_values(store, plan.fingerprint_of(constant), one_class=one_class)
     report = write_report(plan, store, tmp_path / "out")
     code = constant.language
     assert f"† All predictions are of one class, as a constant's: lora-r4 · baseline in {code} (entailment)." in (

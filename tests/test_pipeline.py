@@ -64,8 +64,8 @@ def test_every_training_records_its_predicted_peak_beside_the_measured_one(done)
     _, shop, _ = done
     results = [entry.result for entry in shop.store.entries().values() if entry.kind == "train"]
     assert results
-    assert all(result["predicted_memory_bytes"] > 0 and result["peak_memory_bytes"] >= 0 for result in results)
-    assert all(result["tokens_per_second"] > 0 for result in results)
+    assert all(result.predicted_memory_bytes > 0 and result.peak_memory_bytes >= 0 for result in results)
+    assert all(result.tokens_per_second > 0 for result in results)
 
 
 @each_case
@@ -81,9 +81,9 @@ def test_a_model_comes_back_bit_for_bit_in_a_new_process(world, done, again, cas
     found = []
     for stage in tiny.everywhere(train):
         first, second = (scores(each, plan.fingerprint_of(stage)) for each in (shop.store, store))
-        for name in ("predictions", "metrics", "golds", "rows_used", "tokens_per_word", "unknown_share"):
-            assert first[name] == second[name], name
-        found += first["predictions"]
+        for name in ("predictions", "metrics", "golds_file", "rows_used", "tokens_per_word", "unknown_share"):
+            assert getattr(first, name) == getattr(second, name), name
+        found += first.predictions
     assert found == chosen
 
 
@@ -144,11 +144,11 @@ def test_bitext_needs_no_training_of_its_own(world, done):
         found = {}
         for embedder in (model, topic(model, LORA)):
             result = scores(shop.store, plan.fingerprint_of(Evaluate(embedder, tiny.TATOEBA, "xa")))
-            assert result["rows_used"] == len(result["predictions"]) == 40
-            assert all(0 <= row < 40 for row in result["predictions"])
-            hits = sum(row == index for index, row in enumerate(result["predictions"]))
-            assert result["metrics"]["accuracy"] == pytest.approx(hits / 40)
-            found[embedder] = result["predictions"]
+            assert result.rows_used == len(result.predictions) == 40
+            assert all(0 <= row < 40 for row in result.predictions)
+            hits = sum(row == index for index, row in enumerate(result.predictions))
+            assert result.metrics["accuracy"] == pytest.approx(hits / 40)
+            found[embedder] = result.predictions
         assert found[model] != found[topic(model, LORA)], "the intermediate stage changes the embeddings"
 
 
@@ -167,7 +167,7 @@ def test_bitext_is_by_cosine_of_the_embeddings(world, done):
         stacked = torch.stack(pooled)
         vectors[side] = torch.nn.functional.normalize(stacked - stacked.mean(dim=0), dim=1)
     expected = (vectors["query"] @ vectors["candidate"].T).argmax(dim=1).tolist()
-    assert scores(shop.store, plan.fingerprint_of(Evaluate(world.bert, tiny.TATOEBA, "xa")))["predictions"] == expected
+    assert scores(shop.store, plan.fingerprint_of(Evaluate(world.bert, tiny.TATOEBA, "xa"))).predictions == expected
 
 
 def test_an_intermediate_is_scored_zero_shot_with_its_own_head(world, done):
@@ -178,11 +178,11 @@ def test_an_intermediate_is_scored_zero_shot_with_its_own_head(world, done):
     plan, shop, summary = tiny.execute(world, shop.store.root, stages, keep=True)
     assert [node.kind for node in summary.finished] == ["evaluate", "evaluate"], "the training was stored"
     first, second = (scores(shop.store, plan.fingerprint_of(stage)) for stage in stages)
-    assert first["predictions"] == second["predictions"]
-    assert first["metrics"] == second["metrics"]
-    assert len(set(first["predictions"])) > 1
-    hits = [p == tiny.LABELS[row % 3] for row, p in enumerate(first["predictions"])]
-    assert first["metrics"]["accuracy"] == pytest.approx(np.mean(hits))
+    assert first.predictions == second.predictions
+    assert first.metrics == second.metrics
+    assert len(set(first.predictions)) > 1
+    hits = [p == tiny.LABELS[row % 3] for row, p in enumerate(first.predictions)]
+    assert first.metrics["accuracy"] == pytest.approx(np.mean(hits))
 
 
 def test_few_target_rows_continue_module_and_head(world, done):

@@ -336,17 +336,17 @@ def test_predict_and_evaluate_on_the_users_own_files(world, from_the_command_lin
     (stored,) = [
         each.result
         for each in Store(folder / "store").entries().values()
-        if each.kind == "evaluate" and each.result["language"] == "xa"
+        if each.kind == "evaluate" and each.scores.language == "xa"
     ]
-    assert [line["prediction"] for line in lines] == stored["predictions"]
+    assert [line["prediction"] for line in lines] == stored.predictions
     assert [line["row"] for line in lines] == list(range(30))
     for line in lines:
         assert tuple(line["probabilities"]) == tiny.LABELS
         assert sum(line["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     asked = ("evaluate", entry.fingerprint[:10], "--task", folder / "mine.jsonl", *place, "--json", "--device", "cpu")
     mine = json.loads(tiny.adaptx(*asked).stdout)
-    assert mine["metrics"] == stored["metrics"]
+    assert mine["metrics"] == stored.metrics
     assert mine["left_out"] == []
-    assert mine["predictions"] == stored["predictions"]
+    assert mine["predictions"] == stored.predictions
     low, high = mine["intervals"]["accuracy"]
     assert low < mine["metrics"]["accuracy"] < high

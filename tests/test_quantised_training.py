@@ -117,11 +117,11 @@ def test_modules_over_it_are_trained_continued_stacked_and_merged(world, tmp_pat
     asked = tuple(Evaluate(each, NLI, "en", limit=6) for each in trained)
     plan, shop, summary = tiny.execute(world, tmp_path / "store", asked)
     assert summary.complete, summary.failed
-    before = [shop.store.find(plan.fingerprint_of(each)).result["predictions"] for each in asked]
+    before = [shop.store.find(plan.fingerprint_of(each)).scores.predictions for each in asked]
     shutil.rmtree(shop.store.root / "evaluate")
     plan, shop, summary = tiny.execute(world, tmp_path / "store", asked)
     assert summary.complete, summary.failed
-    assert [shop.store.find(plan.fingerprint_of(each)).result["predictions"] for each in asked] == before
+    assert [shop.store.find(plan.fingerprint_of(each)).scores.predictions for each in asked] == before
 
 
 @needs.bitsandbytes

@@ -80,7 +80,7 @@ def test_a_training_ends_with_the_very_weights(world, store, name, architecture,
         resources = Resources("cpu", micro_batch_size=3, checkpointing=checkpointing)
         training, fresh = tiny.begin(world, train, store, resources)
         runs = first_layers_runs(fresh.backbone.network)
-        losses = [entry["loss"] for entry in training.run(Silent()).history.steps]
+        losses = [entry.loss for entry in training.run(Silent()).history.steps]
         head = dict(training.model.heads.named_parameters())
         return losses, {**capture(training.own), **head}, runs[0]
 

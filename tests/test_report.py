@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from support.fake_store import change, everywhere, fake_mirror, fake_model, fill, planned, train
+from support.fake_store import everywhere, fake_mirror, fake_model, fill, planned, put_values, train
 
 from adaptx.catalog import NLI, SIB200, SNLI, TATOEBA
 from adaptx.errors import UserError
@@ -34,6 +34,7 @@ from adaptx.specs import (
     Sequential,
 )
 from adaptx.specs.quantisation import Quantisation
+from adaptx.store.records import DevelopmentScore
 from adaptx.store.store import Store
 
 pytestmark = pytest.mark.usefixtures("plans_with_adapters")
@@ -137,7 +138,7 @@ def test_path_costs_count_every_distinct_training_once(model, sources, store) ->
     plan = small_grid(model, sources)
     fill(plan, store, sources)
     rows = {(row["variant"], row["language"]): row for row in tidy(plan, store).to_dict("records")}
-    seconds = {node.name: store.find(node.fingerprint).result["seconds"] for node in plan.nodes if node.kind == "train"}
+    seconds = {node.name: store.find(node.fingerprint).result.seconds for node in plan.nodes if node.kind == "train"}
     fused = rows["bottleneck-f16 · Fuse · snli+sib200", "ko"]
     prefix = "tiny-bert."
     assert fused["path_seconds"] == pytest.approx(
@@ -391,11 +392,7 @@ def test_the_score_that_chose_a_step_is_shown(model, sources, store, tmp_path) -
     plan = planned(sources, everywhere(chosen, TARGET))
     fill(plan, store, sources)
 
-    def select(folder: Path) -> None:
-        result = json.loads((folder / "result.json").read_text())
-        result |= {"selected_on": "development set of nli (en)", "development": [{"step": 90, "score": 0.4321}]}
-        (folder / "result.json").write_text(json.dumps(result))
-
-    change(store, plan.fingerprint_of(chosen), select)
+    on, scored = "development set of nli (en)", (DevelopmentScore(90, 0.4321),)
+    put_values(store, plan.fingerprint_of(chosen), selected_on=on, development=scored)
     page = write_report(plan, store, tmp_path / "out").html.read_text()
     assert "step 90, best on the development set of nli (en), accuracy 43.2%" in page

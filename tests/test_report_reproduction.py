@@ -85,7 +85,7 @@ def test_what_cannot_be_compared_says_why(plan_and_store) -> None:
     fewer = dataclasses.replace(
         measurements,
         measured=tuple(
-            dataclasses.replace(m, record={**m.record, "rows_used": 30, "rows_expected": 60})
+            dataclasses.replace(m, record=dataclasses.replace(m.record, rows_used=30, rows_expected=60))
             for m in measurements.measured
         ),
     )

@@ -108,7 +108,7 @@ def test_interrupted_then_killed_a_run_ends_with_the_weights_of_an_undisturbed_o
     assert len(results[0]["development"]) == 3
     for stage in evaluations:
         predictions = [
-            each.find(plan.fingerprint_of(stage)).result["predictions"] for each in (Store(store), undisturbed.store)
+            each.find(plan.fingerprint_of(stage)).scores.predictions for each in (Store(store), undisturbed.store)
         ]
         assert predictions[0] == predictions[1]
 

@@ -58,7 +58,7 @@ def content(store: Store) -> dict[str, bytes | object]:
         for file in sorted(entry.folder.glob("*.safetensors")):
             found[f"{entry.folder.name}/{file.name}"] = file.read_bytes()
         if entry.kind == "evaluate":
-            found[f"{entry.folder.name}/predictions"] = entry.result["predictions"]
+            found[f"{entry.folder.name}/predictions"] = entry.scores.predictions
     for file in sorted(Path(store.root).glob("golds/*")):
         found[file.name] = file.read_bytes()
     return found

@@ -150,7 +150,7 @@ def test_a_run_killed_at_one_set_keeps_those_before(world, tmp_path) -> None:
     plan, shop, summary = tiny.execute(world, tmp_path, stages)
     assert 0 < len(before) < 4
     assert set(before) == {node.fingerprint for node in plan.nodes} - {node.fingerprint for node in summary.finished}
-    assert all(shop.store.find(node.fingerprint).result["peak_memory_bytes"] >= 0 for node in plan.nodes)
+    assert all(shop.store.find(node.fingerprint).result.peak_memory_bytes >= 0 for node in plan.nodes)
     assert listed(tmp_path / "working") == []
 
 

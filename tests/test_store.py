@@ -6,22 +6,34 @@ import time
 from pathlib import Path
 
 import pytest
+from support.fake_store import RESULT, SCORES
 
 from adaptx.errors import UserError
 from adaptx.store.integrity import seal
+from adaptx.store.record_json import to_json
+from adaptx.store.records import RESULT_FILE, SCORES_FILE, STEPS_FILE, StageRecord
 from adaptx.store.store import Store, write_json
 
 
-def record(fingerprint: str, name: str = "model.task.lora-r8", nominal: str = "") -> dict[str, str]:
-    return {"name": name, "fingerprint": fingerprint, "nominal": nominal or f"nominal of {fingerprint}"}
+def record(fingerprint: str, kind: str = "train", name: str = "model.task.lora-r8", nominal: str = "") -> StageRecord:
+    nominal = nominal or f"nominal of {fingerprint}"
+    return StageRecord(name=name, kind=kind, fingerprint=fingerprint, nominal=nominal, inputs=(), identity={}, spec={})
 
 
 def add(
     store: Store, fingerprint: str, kind: str = "train", name: str = "model.task.lora-r8", nominal: str = ""
 ) -> Path:
-    with store.building(kind, name, record(fingerprint, name, nominal)) as folder:
-        write_json(folder / ("result.json" if kind == "train" else "scores.json"), {"seconds": 1.0})
+    with store.building(record(fingerprint, kind, name, nominal)) as folder:
+        put_result(folder, kind)
     return store.find(fingerprint).folder
+
+
+def put_result(folder: Path, kind: str = "train") -> None:
+    if kind == "train":
+        write_json(folder / RESULT_FILE, to_json(RESULT))
+        (folder / STEPS_FILE).touch()
+    else:
+        write_json(folder / SCORES_FILE, to_json(SCORES))
 
 
 @pytest.fixture
@@ -46,13 +58,13 @@ def test_a_finished_stage_is_found_in_this_process_and_the_next(store) -> None:
     assert folder.parent.name == "train"
     for each in (store, Store(store.root)):
         entry = each.find("1f3a9c7e" + "0" * 56)
-        assert (entry.kind, entry.result, entry.has_module) == ("train", {"seconds": 1.0}, False)
-        assert entry.record["name"] == "model.task.lora-r8"
+        assert (entry.kind, entry.has_module, entry.result) == ("train", False, RESULT)
+        assert entry.record.name == "model.task.lora-r8"
 
 
 def test_what_fails_halfway_leaves_nothing(store) -> None:
     def fail() -> None:
-        with store.building("train", "stage", record("ab" * 32)) as folder:
+        with store.building(record("ab" * 32)) as folder:
             (folder / "module.safetensors").write_bytes(b"half")
             raise RuntimeError("half")
 
@@ -109,14 +121,14 @@ def test_the_newest_of_one_nominal_fingerprint_is_taken(store) -> None:
 
 
 def test_weights_can_go_and_scores_stay(store) -> None:
-    with store.building("train", "model.task.full", record("ab" * 32)) as folder:
+    with store.building(record("ab" * 32, name="model.task.full")) as folder:
         (folder / "module.safetensors").write_bytes(b"weights")
-        write_json(folder / "result.json", {"seconds": 1.0})
+        put_result(folder)
     entry = store.find("ab" * 32)
     assert entry.has_module
     store.forget_module(entry)
     assert not entry.has_module
-    assert Store(store.root).find("ab" * 32).result == {"seconds": 1.0}
+    assert Store(store.root).find("ab" * 32).result == RESULT
 
 
 def test_a_removed_stage_is_gone(store) -> None:

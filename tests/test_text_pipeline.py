@@ -208,5 +208,5 @@ def test_an_interrupted_training_ends_with_the_same_weights(world, models, archi
     torch.manual_seed(99)
     resumed = begun(tmp_path / "stopped")
     outcome = resumed.run(Silent(), Checkpoints(tmp_path, 1e9))
-    assert [entry["step"] for entry in outcome.history.steps] == [1, 2, 3, 4]
+    assert [entry.step for entry in outcome.history.steps] == [1, 2, 3, 4]
     assert all(torch.equal(whole.own[key], tensor) for key, tensor in resumed.own.items())

@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fake_store import change, everywhere, fake_mirror, fake_model, fill, planned, put_values, train
+from support.fake_store import (
+    ENVIRONMENT,
+    change,
+    everywhere,
+    fake_mirror,
+    fake_model,
+    fill,
+    planned,
+    put_values,
+    train,
+)
 
 from adaptx.catalog import NLI as EVERYWHERE
 from adaptx.catalog import SNLI, TATOEBA
@@ -120,7 +130,7 @@ def test_one_run_a_training_and_a_variant_with_all_that_a_person_compares(model,
     assert run.data.params["method"] == "Lora"
     assert run.data.params["method.rank"] == "8"
     assert run.data.params["config.learning_rate"] == "0.001"
-    assert run.data.metrics["seconds"] == store.find(node.fingerprint).result["seconds"]
+    assert run.data.metrics["seconds"] == store.find(node.fingerprint).result.seconds
     assert run.data.metrics["train/loss"] > 0
     (data_set,) = run.inputs.dataset_inputs
     assert data_set.dataset.name == "nyu-mll/glue/mnli/train"
@@ -145,10 +155,10 @@ def test_one_run_a_training_and_a_variant_with_all_that_a_person_compares(model,
     }
     evaluate = next(e for e in plan.recipe.evaluations if isinstance(e.model, Train) and e.model == node.stage)
     results = [store.find(plan.fingerprint_of(each)).result for each in path(evaluate)]
-    assert run.data.metrics["path/seconds"] == sum(result["seconds"] for result in results)
+    assert run.data.metrics["path/seconds"] == sum(result.seconds for result in results)
     scored = [store.find(plan.fingerprint_of(e)).result for e in plan.recipe.evaluations if e.model == node.stage]
-    assert run.data.metrics["path/peak_memory_bytes"] == max(r["peak_memory_bytes"] for r in [*results, *scored])
-    assert run.data.metrics["trainable_parameters"] == results[-1]["trainable_parameters"]
+    assert run.data.metrics["path/peak_memory_bytes"] == max(r.peak_memory_bytes for r in [*results, *scored])
+    assert run.data.metrics["trainable_parameters"] == results[-1].trainable_parameters
     assert run.data.tags["adaptx.path"].split() == [plan.fingerprint_of(each) for each in path(evaluate)]
     assert trainings["tiny-bert.snli.lora-r8"].info.run_id in run.data.tags["mlflow.note.content"]
     assert variants["untrained"].data.tags["adaptx.path"] == ""
@@ -193,7 +203,7 @@ def test_two_ways_of_reading_one_checkpoint_are_two_variants(model, sources, sto
     fill(plan, store, sources)
     for node in plan.nodes:
         if isinstance(node.stage, Evaluate) and node.stage.framing == centred:
-            put_values(store, node.fingerprint, "scores.json", metrics={"accuracy": 0.9})
+            put_values(store, node.fingerprint, metrics={"accuracy": 0.9})
     assert record(plan, store) == []
     from mlflow import MlflowClient
 
@@ -211,7 +221,7 @@ def test_names_that_mlflow_refuses_are_made_safe(model, sources, store, monkeypa
     fill(plan, store, sources)
     for node in plan.nodes:
         if node.kind == "evaluate":
-            put_values(store, node.fingerprint, "scores.json", metrics={"map@20": 0.5})
+            put_values(store, node.fingerprint, metrics={"map@20": 0.5})
     assert record(plan, store) == []
     (run,) = runs(store, "variant", "what_ about_this__").values()
     assert run.data.metrics["anli_/en/map_20"] == 0.5
@@ -251,15 +261,15 @@ def test_one_run_that_cannot_be_recorded_holds_up_no_other(model, sources, store
     plan = grid(model, sources)
     fill(plan, store, sources)
     node = next(node for node in plan.nodes if node.kind == "train")
-    put_values(store, node.fingerprint, "result.json", steps="many")
+    steps = store.find(node.fingerprint).file("steps.jsonl")
+    lines = steps.read_text()
+    change(store, node.fingerprint, lambda folder: (folder / steps.name).write_text('{"step": "many"}\n'))
     (failure,) = record(plan, store)
     assert failure.run == node.name
-    assert failure.cause.startswith("ValueError")
+    assert "steps.jsonl does not hold what it should: it has no `loss`" in failure.cause
     assert len(runs(store, "train")) == 4
-    put_values(store, node.fingerprint, "result.json", steps=90)
+    change(store, node.fingerprint, lambda folder: (folder / steps.name).write_text(lines))
     # A damaged stage is not there, until it has been done again.
-    steps = store.find(node.fingerprint).folder / "steps.jsonl"
-    lines = steps.read_text()
     steps.unlink()
     assert record(plan, store) == []
     assert len(runs(store, "train")) == 4
@@ -318,7 +328,7 @@ def test_a_parameter_that_was_recorded_otherwise_stays(model, sources, store) ->
     assert record(plan, store) == []
     (node,) = [node for node in plan.nodes if node.kind == "train"]
     # Trained again for its weights, elsewhere, and the markers are gone.
-    put_values(store, node.fingerprint, "result.json", device="cuda")
+    put_values(store, node.fingerprint, environment=dataclasses.replace(ENVIRONMENT, device="cuda"))
     shutil.rmtree(store.root / "recorded")
     assert record(plan, store) == []
     (run,) = runs(store, "train").values()

@@ -4,6 +4,7 @@ import math
 import os
 import signal
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
@@ -67,7 +68,7 @@ def items_of(training: Training) -> Items:
 
 
 def losses(training: Training) -> torch.Tensor:
-    return torch.tensor([entry["loss"] for entry in training.run(Silent()).history.steps], dtype=torch.float64)
+    return torch.tensor([entry.loss for entry in training.run(Silent()).history.steps], dtype=torch.float64)
 
 
 def weights(training: Training) -> list[torch.Tensor]:
@@ -178,7 +179,7 @@ def test_the_learning_rate_follows_its_schedule(world, schedule, expected):
     factor = learning_rate_factor(config, 10)
     assert [factor(step) for step in range(10)] == pytest.approx(expected)
     steps = begin(world, schedule=schedule, warmup=0.2, max_steps=10, learning_rate=4e-3).run(Silent()).history.steps
-    assert [entry["learning_rate"] for entry in steps] == pytest.approx([4e-3 * share for share in expected])
+    assert [entry.learning_rate for entry in steps] == pytest.approx([4e-3 * share for share in expected])
 
 
 def test_without_warm_up_the_first_step_is_at_the_peak():
@@ -303,7 +304,7 @@ def test_best_keeps_the_weights_of_the_best_step_the_earliest_of_equals(world):
     assert outcome.selected_step == 4
     assert same(weights(training), scores.seen[1])
     assert not same(scores.seen[1], scores.seen[3])
-    entries = [(entry["step"], entry["score"]) for entry in outcome.history.development]
+    entries = [(entry.step, entry.score) for entry in outcome.history.development]
     assert entries == [(2, 0.2), (4, 0.5), (6, 0.4), (8, 0.5)]
 
 
@@ -311,7 +312,7 @@ def test_the_last_step_is_scored_too(world):
     scores = Scores(0.2, 0.3, 0.9)
     outcome = selecting(world, scores, steps=7, every=3).run(Silent())
     assert outcome.selected_step == 7
-    assert [entry["step"] for entry in outcome.history.development] == [3, 6, 7]
+    assert [entry.step for entry in outcome.history.development] == [3, 6, 7]
 
 
 @pytest.mark.parametrize(("patience", "stops_at"), [(1, 3), (2, 4), (3, 8), (None, 8)])
@@ -340,14 +341,13 @@ def test_the_history_tells_each_step(world):
 
     watching, training = Watching(), begin(world)
     history = training.run(watching).history
-    assert [entry["step"] for entry in history.steps] == [1, 2, 3]
-    assert all(set(entry) == {"step", "loss", "learning_rate", "seconds"} for entry in history.steps)
-    seconds = [entry["seconds"] for entry in history.steps]
+    assert [entry.step for entry in history.steps] == [1, 2, 3]
+    seconds = [entry.seconds for entry in history.steps]
     assert seconds == sorted(seconds)
     assert history.seconds == seconds[-1]
     read = [index for step in range(3) for index in batch_indices(step, len(items_of(training)), 8, 1)]
     assert history.tokens == sum(len(items_of(training).encoded.ids[index]) for index in read)
-    assert [(done, loss) for done, loss, _ in watching.steps] == [(e["step"], e["loss"]) for e in history.steps]
+    assert [(done, loss) for done, loss, _ in watching.steps] == [(e.step, e.loss) for e in history.steps]
     assert all(rate > 0 for _, _, rate in watching.steps)
     assert not training.model.training
 
@@ -387,8 +387,8 @@ def test_an_interrupted_training_leaves_a_checkpoint_and_goes_on_to_the_same_wei
     again = resumed.run(progress, Checkpoints(tmp_path, 1e9))
     assert progress.notes == ["resuming at step 4"]
     assert same(weights(resumed), weights(whole))
-    steps = [{key: value for key, value in entry.items() if key != "seconds"} for entry in again.history.steps]
-    assert steps == [{key: v for key, v in entry.items() if key != "seconds"} for entry in outcome.history.steps]
+    steps = [replace(entry, seconds=0) for entry in again.history.steps]
+    assert steps == [replace(entry, seconds=0) for entry in outcome.history.steps]
     assert again.history.tokens == outcome.history.tokens
 
 
@@ -402,7 +402,7 @@ def test_a_resumed_selection_remembers_its_best_step(world, tmp_path):
     resumed = selecting(world, Scores(0.3), steps=4, every=1)
     outcome = resumed.run(Silent(), Checkpoints(tmp_path, 1e9))
     assert outcome.selected_step == 2
-    assert [entry["score"] for entry in outcome.history.development] == [0.1, 0.9, 0.2, 0.3]
+    assert [entry.score for entry in outcome.history.development] == [0.1, 0.9, 0.2, 0.3]
     assert same(weights(resumed), weights(whole))
 
 

@@ -151,14 +151,14 @@ def test_two_workers_leave_what_one_process_leaves(world, tmp_path):
     for node in plan.nodes:
         ours, theirs = (each.store.find(node.fingerprint) for each in (shop, alone))
         if node.kind == "evaluate":
-            assert ours.result["predictions"] == theirs.result["predictions"]
+            assert ours.scores.predictions == theirs.scores.predictions
             continue
         # A full fine-tuned target's weights go either way once its scores are there.
         assert ours.has_module == theirs.has_module == (not plan.transient(node))
         if ours.has_module:
             files = [entry.folder / "module.safetensors" for entry in (ours, theirs)]
             assert files[0].read_bytes() == files[1].read_bytes()
-        assert ours.result["threads"] == max(1, torch.get_num_threads() // 2)
+        assert ours.result.environment.threads == max(1, torch.get_num_threads() // 2)
     assert multiprocessing.active_children() == []
 
 

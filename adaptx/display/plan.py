@@ -20,7 +20,6 @@ from adaptx.planning.naming import factors, path_of_tasks
 from adaptx.planning.plan import Node, Plan, Status
 from adaptx.planning.unread import unread
 from adaptx.specs import Evaluate, Merge, Resources
-from adaptx.specs.plain import from_plain
 from adaptx.store.store import Store
 
 MOST_NAMES = 3
@@ -33,9 +32,9 @@ def measured_rate(store: Store) -> tuple[float, int] | None:
     for entry in store.entries().values():
         if entry.kind == "train":
             # A stage of another version of adaptx says nothing here.
-            with contextlib.suppress(UserError, KeyError):
-                estimate = cost(from_plain(entry.record["spec"]))
-                rates += [estimate.flops / max(entry.result["seconds"], 1e-9)] if estimate is not None else []
+            with contextlib.suppress(UserError):
+                estimate = cost(entry.module_stage)
+                rates += [estimate.flops / max(entry.train_result.seconds, 1e-9)] if estimate is not None else []
     return (statistics.median(rates), len(rates)) if rates else None
 
 

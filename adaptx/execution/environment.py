@@ -2,17 +2,18 @@
 
 import contextlib
 import importlib.metadata
-from typing import Any
 
 import torch
+
+from adaptx.store.records import Environment
 
 PACKAGES = ("adaptx", "torch", "transformers", "peft", "adapters", "accelerate", "datasets")
 
 
-def environment(device: torch.device) -> dict[str, Any]:
+def environment(device: torch.device) -> Environment:
     """Return what a stage's result records of the machine and the software."""
     versions: dict[str, str] = {}
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
-    return {"device": str(device), "threads": torch.get_num_threads(), "versions": versions}
+    return Environment(str(device), torch.get_num_threads(), versions)

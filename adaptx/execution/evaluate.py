@@ -4,8 +4,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Generator
-from dataclasses import asdict
-from typing import Any
 
 from adaptx.composition.mixing_record import MixingRecord
 from adaptx.evaluation.evaluator import Evaluator, scores
@@ -22,8 +20,9 @@ from adaptx.planning.naming import fused_names
 from adaptx.planning.plan import Node, stage_record
 from adaptx.profiling.peak_memory import PeakMemory, peak_memory
 from adaptx.specs import Evaluate, Fuse, ModelSpec, Published, Text, Train
-from adaptx.specs.plain import to_plain
 from adaptx.store.mixing import MixingWeights, save_mixing
+from adaptx.store.record_json import to_json
+from adaptx.store.records import SCORES_FILE, Golds, Scores
 from adaptx.store.store import json_bytes, write_json
 from adaptx.store.writing import written_whole
 from adaptx.training.progress import Progress, noting
@@ -57,19 +56,14 @@ def evaluating(shop: Workshop, progress: Progress) -> Generator[Callable[[Node],
         def execute(node: Node) -> None:
             stage = node.stage
             assert isinstance(stage, Evaluate)
-            _store_scores(node, *evaluate(node, loaded(stage), shop, progress), peak, shop)
+            _store_scores(node, *evaluate(node, loaded(stage), shop, progress, peak), shop)
 
         yield execute
 
 
-def _store_scores(
-    node: Node, result: dict[str, Any], mixing: MixingWeights | None, peak: PeakMemory, shop: Workshop
-) -> None:
-    # The peak of loading and of all sets up to this one.
-    result.update(peak_memory_bytes=peak.peak_bytes, memory_measure=peak.measure)
-    record = stage_record(node, to_plain(node.stage))
-    with shop.store.building("evaluate", node.name, record, result["golds"]) as folder:
-        write_json(folder / "scores.json", result)
+def _store_scores(node: Node, result: Scores, mixing: MixingWeights | None, shop: Workshop) -> None:
+    with shop.store.building(stage_record(node), result.golds_file) as folder:
+        write_json(folder / SCORES_FILE, to_json(result))
         model = node.stage.model
         if mixing is not None and isinstance(model, Train):
             fused = [None if isinstance(each, Published) else shop.fingerprint_of(each) for each in model.taken]
@@ -77,9 +71,9 @@ def _store_scores(
 
 
 def evaluate(
-    node: Node, model: Finished, shop: Workshop, progress: Progress
-) -> tuple[dict[str, Any], MixingWeights | None]:
-    """What scores.json holds, and of a fused model what mixing.json does."""
+    node: Node, model: Finished, shop: Workshop, progress: Progress, peak: PeakMemory
+) -> tuple[Scores, MixingWeights | None]:
+    """Return the scores, and a fused model's mixing weights."""
     stage = node.stage
     assert isinstance(stage, Evaluate)
     rows = stage.task.rows_in(stage.language)
@@ -100,24 +94,26 @@ def evaluate(
     for sentence in sentences(one_class, len(predicted.predictions)):
         noting(progress, _log, logging.WARNING)(f"{stage.task.name} in {stage.language}: {sentence}")
     statistics = text_statistics(predicted.inputs.texts, predicted.inputs.encoded, model.tokenizer)
-    result = {
-        "task": stage.task.name,
-        "language": stage.language,
-        "metrics": dict(scores(stage.task, predicted, stage.language)),
-        "predictions": predicted.predictions,
-        "golds": keep_golds(stage, predicted, examples.clusters, shop),
-        "details": predicted.details,
-        "one_class": one_class,
-        "rows_used": len(predicted.rows),
-        "rows_expected": rows.expected,
-        "left_out": [asdict(each) for each in (*examples.left_out, *evaluator.pool_left_out)],
-        "tokens_per_word": statistics.tokens_per_word,
-        "unknown_share": statistics.unknown_share,
-        "truncated_share": statistics.truncated_share,
-        "seconds": seconds,
-        "examples_per_second": len(predicted.rows) / max(seconds, 1e-9),
-        **environment(shop.device),
-    }
+    result = Scores(
+        task=stage.task.name,
+        language=stage.language,
+        metrics=scores(stage.task, predicted, stage.language),
+        predictions=predicted.predictions,
+        golds_file=keep_golds(stage, predicted, examples.clusters, shop),
+        details=predicted.details,
+        one_class=one_class,
+        rows_used=len(predicted.rows),
+        rows_expected=rows.expected,
+        left_out=(*examples.left_out, *evaluator.pool_left_out),
+        tokens_per_word=statistics.tokens_per_word,
+        unknown_share=statistics.unknown_share,
+        truncated_share=statistics.truncated_share,
+        seconds=seconds,
+        # The peak of loading and of all sets up to this one.
+        peak_memory_bytes=peak.peak_bytes,
+        memory_measure=peak.measure,
+        environment=environment(shop.device),
+    )
     return result, evaluator.record.means(predicted.inputs.encoded) if evaluator.record is not None else None
 
 
@@ -145,8 +141,9 @@ def keep_golds(stage: Evaluate, predicted: Predicted, clusters: tuple[int, ...],
     rows = stage.task.rows_in(stage.language)
     digest = golds_digest(stage.task, rows, stage.limit, shop.sources)
     file = shop.store.golds_file(stage.task.name, stage.language, digest)
-    body = {"task": stage.task.name, "language": stage.language, "golds": predicted.golds, "rows": list(predicted.rows)}
-    content = json_bytes({**body, "clusters": list(clusters)} if clusters else body)
+    assert predicted.golds is not None
+    golds = Golds(stage.task.name, stage.language, predicted.golds, tuple(predicted.rows), clusters)
+    content = json_bytes(to_json(golds))
     if file.exists() and not (file.is_file() and file.read_bytes() == content):
         # Another run may have done the same just now.
         with contextlib.suppress(FileNotFoundError):

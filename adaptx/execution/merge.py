@@ -44,8 +44,9 @@ from adaptx.specs import (
 )
 from adaptx.specs.linear_maps import SITES
 from adaptx.specs.merge import searched
-from adaptx.specs.plain import to_plain
 from adaptx.specs.sites import Key, sites_of
+from adaptx.store.record_json import to_json
+from adaptx.store.records import RESULT_FILE, MergeResult, SearchStep
 from adaptx.store.store import write_json
 from adaptx.training.progress import Progress
 
@@ -74,10 +75,10 @@ def execute_merge(node: Node, shop: Workshop, progress: Progress) -> None:
         heads = _heads(merge, rule, work)
         seconds = time.perf_counter() - began
     module = Module("module", merge.method, shop.base_digest(merge.model), merged.tensors)
-    with shop.store.building("merge", node.name, stage_record(node, to_plain(merge))) as folder:
+    with shop.store.building(stage_record(node)) as folder:
         save_module(module, folder)
         save_heads(heads, folder)
-        write_json(folder / "result.json", _result(merge, rule, merged, found, heads, seconds, peak, shop))
+        write_json(folder / RESULT_FILE, to_json(_result(merge, rule, merged, found, heads, seconds, peak, shop)))
     progress.advance(1)
 
 
@@ -179,20 +180,19 @@ def _result(
     seconds: float,
     peak: PeakMemory,
     shop: Workshop,
-) -> dict[str, Any]:
-    weights = linear_weights(rule, len(merge.stages))
+) -> MergeResult:
     search = searched(merge.rule)
-    return {
-        "seconds": seconds,
-        "rule": to_plain(rule),
-        "merged": [path_of_tasks(stage) for stage in merge.stages],
-        "weights": list(weights) if weights is not None else None,
-        "searched_on": f"development set of {search.task.name}" if search is not None else None,
-        "search": [{"weights": list(w), "score": score} for w, score in found.tried] if found is not None else None,
-        "kept_of_squared_norm": merged.kept,
-        "parameters": sum(tensor.numel() for tensor in merged.tensors.values()),
-        "head_parameters": sum(p.numel() for head in heads.values() for p in head.module.parameters()),
-        "peak_memory_bytes": peak.peak_bytes,
-        "memory_measure": peak.measure,
-        **environment(shop.device),
-    }
+    return MergeResult(
+        seconds=seconds,
+        rule=rule,
+        merged=tuple(path_of_tasks(stage) for stage in merge.stages),
+        weights=linear_weights(rule, len(merge.stages)),
+        searched_on=f"development set of {search.task.name}" if search is not None else None,
+        search=tuple(SearchStep(weights, score) for weights, score in found.tried) if found is not None else None,
+        kept_of_squared_norm=merged.kept,
+        parameters=sum(tensor.numel() for tensor in merged.tensors.values()),
+        head_parameters=sum(p.numel() for head in heads.values() for p in head.module.parameters()),
+        peak_memory_bytes=peak.peak_bytes,
+        memory_measure=peak.measure,
+        environment=environment(shop.device),
+    )

@@ -23,8 +23,8 @@ from adaptx.report.statistics.bootstrap import Examples as Drawn
 from adaptx.report.statistics.bootstrap import interval, resampled_sums
 from adaptx.sources.sources import Sources
 from adaptx.specs import Merge, ModuleStage, NoHead, Resources, Task, Text
-from adaptx.specs.plain import from_plain
-from adaptx.store.store import Entry, Store
+from adaptx.store.entry import Entry
+from adaptx.store.store import Store
 
 
 def predict_file(
@@ -157,7 +157,7 @@ def open_module(store: Store, sources: Sources, name: str, resources: Resources)
         UserError: no such stage, or its weights are no longer there.
     """
     entry = store.named(name, "train", "merge")
-    stage: ModuleStage = from_plain(entry.record["spec"])
+    stage = entry.module_stage
     if not entry.has_module:
         raise UserError(
             f"{entry.folder.name}: its weights were removed once its scores were stored; retrain and keep them with "
@@ -204,9 +204,8 @@ def readable_task(entry: Entry, stage: ModuleStage) -> Task:
 
 def _fingerprints(store: Store, entry: Entry) -> dict[ModuleStage, str]:
     """A stored stage and all it rests on, with their fingerprints as recorded: its data need not be at hand."""
-    record = entry.record
-    found: dict[ModuleStage, str] = {from_plain(record["spec"]): entry.fingerprint}
-    for fingerprint in record["inputs"]:
+    found: dict[ModuleStage, str] = {entry.module_stage: entry.fingerprint}
+    for fingerprint in entry.record.inputs:
         found.update(_fingerprints(store, store.named(fingerprint, "train", "merge")))
     return found
 

@@ -3,9 +3,8 @@
 import contextlib
 import logging
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from statistics import mean
-from typing import Any
 
 from torch import Tensor
 
@@ -31,8 +30,9 @@ from adaptx.profiling.peak_memory import PeakMemory, peak_memory
 from adaptx.profiling.system_metrics import FILE as SYSTEM_FILE
 from adaptx.profiling.system_metrics import system_metrics, whole_lines
 from adaptx.specs import Attention, Best, Fuse, Mixture, Task, Train
-from adaptx.specs.plain import to_plain
 from adaptx.store.json_text import json_text
+from adaptx.store.record_json import to_json
+from adaptx.store.records import RESULT_FILE, STEPS_FILE, TrainResult
 from adaptx.store.store import write_json
 from adaptx.training.loop import Outcome, Part, Training
 from adaptx.training.progress import Progress, noting
@@ -96,17 +96,17 @@ def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
         progress.start(node.name, loop.num_steps, "step")
         outcome = loop.run(progress, Checkpoints(working, shop.resources.checkpoint_seconds, shop.store.set_aside))
     result = train_result(train, prepared, outcome, peak, shop)
-    result["predicted_memory_bytes"] = predicted
+    result = replace(result, predicted_memory_bytes=predicted)
     # What an interrupted try used before its checkpoint is not known.
     if used.joules is not None and not outcome.was_resumed:
-        result.update(energy_joules=used.joules, energy_measure=used.measure)
+        result = replace(result, energy_joules=used.joules, energy_measure=used.measure)
     module = Module(fresh.assembly.kind, train.method, shop.base_digest(train.model), capture(fresh.assembly.own))
-    with shop.store.building("train", node.name, stage_record(node, to_plain(train))) as folder:
+    with shop.store.building(stage_record(node)) as folder:
         save_module(module, folder)
         save_heads(fresh.heads, folder)
-        lines = (json_text(entry) for entry in outcome.history.steps)
-        (folder / "steps.jsonl").write_text("".join(f"{line}\n" for line in lines))
-        write_json(folder / "result.json", result)
+        lines = (json_text(to_json(step)) for step in outcome.history.steps)
+        (folder / STEPS_FILE).write_text("".join(f"{line}\n" for line in lines))
+        write_json(folder / RESULT_FILE, to_json(result))
         if system.is_file():
             (folder / SYSTEM_FILE).write_text(whole_lines(system), encoding="utf-8")
 
@@ -171,39 +171,33 @@ def _development_score(train: Train, fresh: Fresh, shop: Workshop) -> Callable[[
 
 def train_result(
     train: Train, prepared: PreparedTraining, outcome: Outcome, peak: PeakMemory, shop: Workshop
-) -> dict[str, Any]:
-    """Return what a training's result.json holds."""
+) -> TrainResult:
+    """Return how a training went."""
     fresh, training, examples, history = prepared.model, prepared.loop, prepared.rows, outcome.history
     rows_used = {name: len(each) for name, each in examples.items()}
-    seconds = max(history.seconds, 1e-9)
-    num_items = len(history.steps) * train.config.batch_size
+    left_out = [each for read in examples.values() for each in read.left_out]
     selects = isinstance(train.config.selection, Best)
     languages = ", ".join(dict.fromkeys(rows.language for rows in train.task.development))
-    return {
-        "seconds": history.seconds,
-        "steps": len(history.steps),
-        "planned_steps": training.num_steps,
-        "examples": num_items,
-        "tokens": history.tokens,
-        "examples_per_second": num_items / seconds,
-        "tokens_per_second": history.tokens / seconds,
-        "trainable_parameters": sum(p.numel() for p in fresh.assembly.own.values() if training.has_moved(p)),
-        "head_parameters": sum(p.numel() for head in fresh.heads.values() for p in head.module.parameters()),
-        "peak_memory_bytes": peak.peak_bytes,
-        "memory_measure": peak.measure,
-        "rows_used": sum(rows_used.values()),
-        "rows_expected": _expected([rows.expected for rows in train.task.train]),
-        "rows_by_task": rows_used,
-        "left_out": [
-            *(asdict(each) for read in examples.values() for each in read.left_out),
-            *(asdict(each) for each in _without_items(train, training)),
-        ],
-        "items_by_task": dict(zip(rows_used, training.sampler.sizes, strict=True)),
-        "selected_step": outcome.selected_step,
-        "selected_on": f"development set of {train.task.name} ({languages})" if selects else None,
-        "development": history.development,
-        **environment(shop.device),
-    }
+    return TrainResult(
+        seconds=history.seconds,
+        steps=len(history.steps),
+        planned_steps=training.num_steps,
+        selected_step=outcome.selected_step,
+        selected_on=f"development set of {train.task.name} ({languages})" if selects else None,
+        development=tuple(history.development),
+        examples=len(history.steps) * train.config.batch_size,
+        tokens=history.tokens,
+        trainable_parameters=sum(p.numel() for p in fresh.assembly.own.values() if training.has_moved(p)),
+        head_parameters=sum(p.numel() for head in fresh.heads.values() for p in head.module.parameters()),
+        rows_used=sum(rows_used.values()),
+        rows_expected=_expected([rows.expected for rows in train.task.train]),
+        rows_by_task=rows_used,
+        items_by_task=dict(zip(rows_used, training.sampler.sizes, strict=True)),
+        left_out=(*left_out, *_without_items(train, training)),
+        peak_memory_bytes=peak.peak_bytes,
+        memory_measure=peak.measure,
+        environment=environment(shop.device),
+    )
 
 
 def _expected(counts: list[int | None]) -> int | None:

@@ -17,7 +17,8 @@ from adaptx.planning.naming import path_of_tasks
 from adaptx.planning.plan import Node
 from adaptx.sources.sources import Sources
 from adaptx.specs import ModelSpec, ModuleSource, ModuleStage, Published, Resources
-from adaptx.store.store import Entry, Store
+from adaptx.store.entry import Entry
+from adaptx.store.store import Store
 from adaptx.training.gradients import Budget, Setting
 from adaptx.training.progress import Progress
 

@@ -1,8 +1,5 @@
 """The model card: what was trained on what, its scores in the store, licences, and how the folder is loaded."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from adaptx import __version__
 from adaptx.exporting.base import on_hub
 from adaptx.exporting.composed import Composed
@@ -12,8 +9,10 @@ from adaptx.exporting.usage import Written, notes
 from adaptx.planning.lineage import reader
 from adaptx.planning.naming import UNTRAINED, intermediate_name, path, path_of_tasks
 from adaptx.specs import KeptHeadOf, Merge, ModuleStage, Published, Train
+from adaptx.store.entry import Entry
 from adaptx.store.integrity import Damaged
-from adaptx.store.store import Entry, Store
+from adaptx.store.records import MergeResult, TrainResult
+from adaptx.store.store import Store
 
 _UNKNOWN = "not recorded"
 
@@ -30,7 +29,7 @@ def write_card(
         ("task", f"{read.task.name}{_more(read.task.description)}"),
         ("base model", f"`{stage.model.hub_id}` ({written.base_digest})"),
         ("method", f"{stage.method.label}: `{stage.method}`"),
-        *(_merging(stage, entry.result) if isinstance(stage, Merge) else _training(stage, entry.result)),
+        *(_merging(stage, entry.merge_result) if isinstance(stage, Merge) else _training(stage, entry.train_result)),
         *([("labels", ", ".join(labels))] if (labels := read.task.format.labels) else []),
         ("trained in", ", ".join(languages)),
         ("read with", f"{read.framing.pooling.value}, layer {_layer(read.framing.layer)}, "
@@ -58,24 +57,23 @@ def write_card(
     )
 
 
-def _training(train: Train, result: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _training(train: Train, result: TrainResult) -> list[tuple[str, str]]:
     below, config = intermediate_name(train), train.config
     return [
         ("trained before", "nothing: from the checkpoint" if below == UNTRAINED else below),
-        ("training rows (used / expected)", f"{result['rows_used']:,} / {_count(result['rows_expected'])}"),
-        ("training", f"{result['steps']:,} steps, {result['seconds']:.0f} s, seed {config.seed}, "
+        ("training rows (used / expected)", f"{result.rows_used:,} / {_count(result.rows_expected)}"),
+        ("training", f"{result.steps:,} steps, {result.seconds:.0f} s, seed {config.seed}, "
                      f"{config.precision}, learning rate {config.learning_rate:g}"),
     ]  # fmt: skip
 
 
-def _merging(merge: Merge, result: Mapping[str, Any]) -> list[tuple[str, str]]:
-    weights = result["weights"]
+def _merging(merge: Merge, result: MergeResult) -> list[tuple[str, str]]:
     facts = [
         ("merged from", ", ".join(f"{path_of_tasks(each)} (seed {each.config.seed})" for each in merge.stages)),
         ("rule", f"`{merge.rule}`"),
     ]
-    if weights is not None:
-        facts.append(("weights", ", ".join(f"{weight:g}" for weight in weights)))
+    if result.weights is not None:
+        facts.append(("weights", ", ".join(f"{weight:g}" for weight in result.weights)))
     kept = f", of {path_of_tasks(merge.stages[merge.head.place])}" if isinstance(merge.head, KeptHeadOf) else ""
     return [*facts, ("head", f"`{merge.head}`{kept}")]
 
@@ -85,15 +83,15 @@ def _scores(store: Store, entry: Entry) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
     for other in list(store.entries().values()):
         try:
-            if other.kind != "evaluate" or other.record["inputs"] != [entry.fingerprint]:
+            if other.kind != "evaluate" or other.record.inputs != (entry.fingerprint,):
                 continue
-            result = other.result
+            scores = other.scores
         except Damaged as damage:
             store.leave_out(other, damage)
             continue
-        rows = f"{result['rows_used']:,} / {_count(result['rows_expected'])}"
-        place = {"task": result["task"], "language": result["language"], "rows": rows}
-        found += [{**place, "metric": name, "value": f"{100 * value:.1f}"} for name, value in result["metrics"].items()]
+        rows = f"{scores.rows_used:,} / {_count(scores.rows_expected)}"
+        place = {"task": scores.task, "language": scores.language, "rows": rows}
+        found += [{**place, "metric": name, "value": f"{100 * value:.1f}"} for name, value in scores.metrics.items()]
     return sorted(found, key=lambda score: (score["task"], score["language"], score["metric"]))
 
 

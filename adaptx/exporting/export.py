@@ -31,7 +31,8 @@ from adaptx.planning.lineage import reader
 from adaptx.sources.sources import Sources
 from adaptx.specs import Hidden, Merge, ModuleStage, NoHead, Pooling, Resources, Task, Text, Train
 from adaptx.specs.sites import sites_of
-from adaptx.store.store import Entry, Store
+from adaptx.store.entry import Entry
+from adaptx.store.store import Store
 from adaptx.store.writing import new_folder, share
 
 HERE = "."

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from adaptx.specs import TaskFormat
+from adaptx.store.records import OneClass
 
 
 def only_class(task_format: TaskFormat, values: Sequence[Any]) -> str | None:
@@ -15,22 +16,22 @@ def only_class(task_format: TaskFormat, values: Sequence[Any]) -> str | None:
     return first if all(name == first for value in values for name in classes(value)) else None
 
 
-def one_class_notes(task_format: TaskFormat, predictions: Sequence[Any], golds: Sequence[Any]) -> dict[str, str | None]:
-    """Return the only class among the golds and among the predictions, as scores.json keeps it; None for several."""
-    return {"golds": only_class(task_format, golds), "predictions": only_class(task_format, predictions)}
+def one_class_notes(task_format: TaskFormat, predictions: Sequence[Any], golds: Sequence[Any]) -> OneClass:
+    """Return the only class among the golds and among the predictions."""
+    return OneClass(only_class(task_format, golds), only_class(task_format, predictions))
 
 
-def sentences(found: dict[str, str | None], rows: int) -> list[str]:
+def sentences(found: OneClass, rows: int) -> list[str]:
     """Return the notes about a set of `rows` rows."""
     told: list[str] = []
-    if found["golds"] is not None:
+    if found.golds is not None:
         told.append(
-            f"all {rows:,} gold answers of this set are {found['golds']}: a model that always says so scores 100 %; "
+            f"all {rows:,} gold answers of this set are {found.golds}: a model that always says so scores 100 %; "
             "score a set that has the other classes, too"
         )
-    if found["predictions"] is not None:
+    if found.predictions is not None:
         told.append(
-            f"all {rows:,} predictions are {found['predictions']}: the model does not tell the rows apart, and its "
+            f"all {rows:,} predictions are {found.predictions}: the model does not tell the rows apart, and its "
             "score is that of a constant"
         )
     return told

@@ -16,7 +16,10 @@ from adaptx.sources.checkpoint_files import check_folder
 from adaptx.sources.sources import Sources
 from adaptx.specs import Evaluate, Merge, Recipe, Stage, Train
 from adaptx.specs.fingerprint import Json
-from adaptx.store.store import Entry, Store, folder_name
+from adaptx.specs.plain import to_plain
+from adaptx.store.entry import Entry
+from adaptx.store.records import StageRecord
+from adaptx.store.store import Store, folder_name
 
 
 class Status(enum.Enum):
@@ -139,14 +142,14 @@ class Plan:
         namesakes = [
             entry.record
             for entry in store.entries().values()
-            if entry.kind == node.kind and entry.record["name"] == node.name and entry.fingerprint != node.fingerprint
+            if entry.kind == node.kind and entry.record.name == node.name and entry.fingerprint != node.fingerprint
         ]
         entry = store.find(node.fingerprint)
         if entry is not None:
             return ["its weights were removed once its scores were stored; something new needs them"]
         if not namesakes:
             return ["nothing is stored under this name"]
-        nearest = min((differences(r["identity"], node.identity.json) for r in namesakes), key=len)
+        nearest = min((differences(r.identity, node.identity.json) for r in namesakes), key=len)
         return [self._explain(line) for line in nearest]
 
     def _explain(self, line: tuple[str, Json, Json]) -> str:
@@ -240,14 +243,14 @@ def _short(value: Json) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def stage_record(node: Node, plain: Any) -> dict[str, Any]:
-    """What stage.json holds of a node; `plain` is its spec as JSON."""
-    return {
-        "name": node.name,
-        "kind": node.kind,
-        "fingerprint": node.fingerprint,
-        "nominal": node.identity.nominal,
-        "inputs": list(node.inputs),
-        "identity": node.identity.json,
-        "spec": plain,
-    }
+def stage_record(node: Node) -> StageRecord:
+    """Return what the store keeps of a node next to its result."""
+    return StageRecord(
+        name=node.name,
+        kind=node.kind,
+        fingerprint=node.fingerprint,
+        nominal=node.identity.nominal,
+        inputs=node.inputs,
+        identity=node.identity.json,
+        spec=to_plain(node.stage),
+    )

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from adaptx.planning.plan import Plan
-from adaptx.store.store import BUILDING, KINDS, SET_ASIDE, Entry, Store, listed
+from adaptx.store.entry import Entry
+from adaptx.store.store import BUILDING, KINDS, SET_ASIDE, Store, listed
 
 
 def unreached(store: Store, plans: Iterable[Plan]) -> list[Entry]:
@@ -22,7 +23,7 @@ def leftovers(store: Store, plans: Iterable[Plan], going: Sequence[Entry]) -> li
     reached = {fingerprint[:16] for fingerprint in _reached(plans)}
     gone = {entry.fingerprint for entry in going}
     staying = [e for e in store.entries().values() if e.kind == "evaluate" and e.fingerprint not in gone]
-    named = {name for entry in staying for name in entry.record["files"]}
+    named = {name for entry in staying for name in entry.record.files}
     working = (path for path in listed(store.root / "working") if path.name.partition(".")[0] not in reached)
     golds = (path for path in listed(store.root / "golds") if f"../../golds/{path.name}" not in named)
     building = (path for kind in KINDS for path in listed(store.root / kind) if path.name.startswith(BUILDING))

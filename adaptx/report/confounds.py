@@ -6,7 +6,6 @@ Each finding is one plain sentence for the report.
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from adaptx.catalog.language_facts import unknown_languages
 from adaptx.catalog.languages import language_name
@@ -64,8 +63,8 @@ def rows_differences(measurements: Measurements) -> list[str]:
     evaluated: dict[str, dict[RowCounts, list[str]]] = {}
     for measured in measurements.measured:
         for training in measured.path:
-            trained[training.train.task.name] = _counts(training.result)
-        if _differ(counts := _counts(measured.record)):
+            trained[training.train.task.name] = training.rows_used, training.rows_expected
+        if _differ(counts := (measured.record.rows_used, measured.record.rows_expected)):
             by_counts = evaluated.setdefault(measured.evaluate.task.name, {})
             by_counts.setdefault(counts, []).append(measured.evaluate.language)
     parts = [
@@ -76,10 +75,6 @@ def rows_differences(measurements: Measurements) -> list[str]:
     sentences = sentences if parts else []
     fewer = ", ".join(f"{task} {_of(counts)} rows" for task, counts in trained.items() if _differ(counts))
     return [*sentences, f"Trainings did not read their whole published sets: {fewer}."] if fewer else sentences
-
-
-def _counts(result: Mapping[str, Any]) -> RowCounts:
-    return result.get("rows_used"), result.get("rows_expected")
 
 
 def _differ(counts: RowCounts) -> bool:

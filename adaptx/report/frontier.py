@@ -106,5 +106,5 @@ def frontier_table(task: Task, found: Sequence[Priced]) -> Table:
 
 def _speed(seeds: Sequence[Variant]) -> float | None:
     paths = (variant.first.path for variant in seeds)
-    known = [speed for path in paths if path and (speed := path[-1].result.get("examples_per_second")) is not None]
+    known = [speed for path in paths if path and (speed := path[-1].examples_per_second) is not None]
     return sum(known) / len(known) if known else None

@@ -146,7 +146,7 @@ def _kind(variant: Variant) -> tuple[str, str, str]:
 
 def _whole_key(variant: Variant) -> tuple[RowsKey, tuple[str, ...]]:
     """Languages with their rows and golds: equal ones have the same draws."""
-    golds = tuple(str(measured.record["golds"]) for measured in variant.languages.values())
+    golds = tuple(measured.record.golds_file for measured in variant.languages.values())
     return rows_key(variant, list(variant.languages)), golds
 
 

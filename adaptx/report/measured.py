@@ -1,10 +1,9 @@
 """What the store holds of a plan's evaluations: scores, recomputed from predictions and golds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,35 +17,49 @@ from adaptx.planning.zero_shot import source_languages
 from adaptx.report.statistics.bootstrap import Examples, Floats
 from adaptx.report.variants import seeds, variant_labels
 from adaptx.specs import Evaluate, ModelSpec, Stage, Task, Train
+from adaptx.store.entry import Entry
 from adaptx.store.mixing import FILE as MIXING_FILE
 from adaptx.store.mixing import MixingWeights, load_mixing
-from adaptx.store.store import Entry, Store, read_json
+from adaptx.store.records import Golds, MergeResult, Result, Scores, TrainResult
+from adaptx.store.store import Store
 
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """One training on the way to an evaluation. result: its result.json, empty where it is not stored."""
+    """One training on the way to an evaluation. result: None where it is not stored."""
 
     train: Train
-    result: Mapping[str, Any]
+    result: TrainResult | None
+
+    @property
+    def rows_used(self) -> int | None:
+        return self.result.rows_used if self.result is not None else None
+
+    @property
+    def rows_expected(self) -> int | None:
+        return self.result.rows_expected if self.result is not None else None
+
+    @property
+    def examples_per_second(self) -> float | None:
+        return self.result.examples_per_second if self.result is not None else None
 
     @property
     def flops(self) -> float | None:
         """Operations, from the tokens that it read; None where they or the model's shape are not known."""
-        shape, tokens = self.train.model.shape, self.result.get("tokens")
-        if shape is None or tokens is None:
+        shape = self.train.model.shape
+        if shape is None or self.result is None:
             return None
-        return training_flops(int(tokens), shape, trainable_parameters(self.train, shape))
+        return training_flops(self.result.tokens, shape, trainable_parameters(self.train, shape))
 
 
 @dataclass(frozen=True, eq=False)
 class Measured:
     """One stored evaluation: one model, one task, one language.
 
-    statistics: metric -> what each example adds to it, shape [examples, the metric's statistics]. record: scores.json
-    without predictions. mixing: a fused model's weights; None where none were kept.
-    path: every distinct training on the way, inputs first; the last is the variant's own. merges: result.json of
-    each merge on the way, empty where it is not stored.
+    statistics: metric -> what each example adds to it, shape [examples, the metric's statistics]. record: the stored
+    scores without their predictions. path: every distinct training on the way, inputs first; the last is the variant's
+    own. mixing: a fused model's weights; None where none were kept. merges: the result of each merge on the way, None
+    where it is not stored.
     """
 
     evaluate: Evaluate
@@ -57,10 +70,10 @@ class Measured:
     status: str
     statistics: Mapping[str, Floats]
     examples: Examples
-    record: Mapping[str, Any]
+    record: Scores
     path: tuple[Training, ...]
     mixing: MixingWeights | None
-    merges: tuple[Mapping[str, Any], ...] = ()
+    merges: tuple[MergeResult | None, ...] = ()
 
     @cached_property
     def scores(self) -> Mapping[str, float]:
@@ -70,12 +83,12 @@ class Measured:
     @property
     def predicted_class(self) -> str | None:
         """The class that all predictions are of; None where there are several."""
-        return self.record.get("one_class", {}).get("predictions")
+        return self.record.one_class.predictions
 
     @property
     def gold_class(self) -> str | None:
         """The class that all gold answers are of; None where there are several."""
-        return self.record.get("one_class", {}).get("golds")
+        return self.record.one_class.golds
 
     @property
     def is_source_language(self) -> bool:
@@ -85,7 +98,8 @@ class Measured:
     def path_seconds(self) -> float | None:
         """Training and merging seconds of the whole path; shared stages count in full for every variant."""
         results = [*(training.result for training in self.path), *self.merges]
-        return float(sum(r["seconds"] for r in results)) if all("seconds" in r for r in results) else None
+        known = [result.seconds for result in results if result is not None]
+        return float(sum(known)) if len(known) == len(results) else None
 
     @property
     def path_flops(self) -> float | None:
@@ -100,28 +114,35 @@ class Measured:
     @property
     def path_energy_joules(self) -> float | None:
         """Energy of the whole path's trainings; None where that of one was not measured."""
-        known = [training.result.get("energy_joules") for training in self.path]
-        return sum(each for each in known if each is not None) if known and None not in known else None
+        known = [
+            training.result.energy_joules
+            for training in self.path
+            if training.result is not None and training.result.energy_joules is not None
+        ]
+        return sum(known) if known and len(known) == len(self.path) else None
 
     @property
-    def peak_memory_bytes(self) -> int | None:
-        """Maximum over the path's trainings and merges and the evaluation itself."""
-        known = [int(peak) for stage in self._stages if (peak := stage.get("peak_memory_bytes")) is not None]
-        return max(known) if known else None
+    def peak_memory_bytes(self) -> int:
+        """Maximum over the path's trainings and merges and the evaluation itself, of those that are stored."""
+        return max(result.peak_memory_bytes for result in self._results)
 
     @property
     def memory_measure(self) -> str:
         """How the peak was measured; several ways are all named."""
-        return "; ".join(dict.fromkeys(str(s["memory_measure"]) for s in self._stages if s.get("memory_measure")))
+        return "; ".join(dict.fromkeys(result.memory_measure for result in self._results))
 
     @property
     def trainable_parameters(self) -> int | None:
         """Of the variant's own last training; 0 for a bare checkpoint."""
-        return self.path[-1].result.get("trainable_parameters") if self.path else 0
+        if not self.path:
+            return 0
+        own = self.path[-1].result
+        return own.trainable_parameters if own is not None else None
 
     @property
-    def _stages(self) -> tuple[Mapping[str, Any], ...]:
-        return (*(training.result for training in self.path), *self.merges, self.record)
+    def _results(self) -> list[Result]:
+        results = (*(training.result for training in self.path), *self.merges, self.record)
+        return [result for result in results if result is not None]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -184,7 +205,7 @@ def measure(plan: Plan, store: Store) -> Measurements:
         for evaluate in evaluates
     }
     labels = variant_labels(evaluates, model_fingerprints)
-    golds: dict[Path, Any] = {}
+    golds: dict[Path, Golds] = {}
     measured: list[Measured] = []
     missing: list[str] = []
     for evaluate in evaluates:
@@ -193,11 +214,11 @@ def measure(plan: Plan, store: Store) -> Measurements:
         if entry is None:
             missing.append(node.name)
             continue
-        record = entry.result
-        golds_file = entry.golds
+        record = entry.scores
+        golds_file = entry.golds_file
         assert golds_file is not None, f"{entry.folder} was stored without golds"
         if golds_file not in golds:
-            golds[golds_file] = read_json(golds_file)
+            golds[golds_file] = entry.golds
         gold = golds[golds_file]
         trainings = [(train, stored_entry(node_of(train), store)) for train in path(evaluate)]
         merged = [stored_entry(node_of(merge), store) for merge in merges(evaluate)]
@@ -211,10 +232,10 @@ def measure(plan: Plan, store: Store) -> Measurements:
                 statuses[node.fingerprint].value,
                 _statistics(evaluate, record, gold, entry),
                 _examples(evaluate, gold),
-                {key: value for key, value in record.items() if key != "predictions"},
-                tuple(Training(train, found.result if found else {}) for train, found in trainings),
+                replace(record, predictions=[]),
+                tuple(Training(train, found.train_result if found else None) for train, found in trainings),
                 load_mixing(entry.checked()) if entry.has(MIXING_FILE) else None,
-                tuple(found.result if found else {} for found in merged),
+                tuple(found.merge_result if found else None for found in merged),
             )
         )
     return Measurements(tuple(measured), tuple(missing))
@@ -247,7 +268,7 @@ def mean_path_seconds(seeds: Sequence[Variant]) -> float | None:
 def most_memory_bytes(seeds: Sequence[Variant]) -> int | None:
     """Peak memory of a variant's path, the maximum over its seeds and languages."""
     every = (measured.peak_memory_bytes for variant in seeds for measured in variant.languages.values())
-    return max((peak for peak in every if peak is not None), default=None)
+    return max(every, default=None)
 
 
 def _variant(label: str, languages: Mapping[str, Measured]) -> Variant:
@@ -257,24 +278,22 @@ def _variant(label: str, languages: Mapping[str, Measured]) -> Variant:
     )
 
 
-def _statistics(
-    evaluate: Evaluate, record: Mapping[str, Any], golds: Mapping[str, Any], entry: Entry
-) -> dict[str, Floats]:
+def _statistics(evaluate: Evaluate, record: Scores, golds: Golds, entry: Entry) -> dict[str, Floats]:
     try:
         found = {
-            metric: METRICS[metric].statistics(record["predictions"], golds["golds"], evaluate.language)
+            metric: METRICS[metric].statistics(record.predictions, golds.golds, evaluate.language)
             for metric in evaluate.task.metrics
         }
     except UserError as error:
         raise UserError(f"{entry.folder}: {error}; remove that folder and run the recipe again") from error
     for metric, statistics in found.items():
         # The bootstrap draws rows, so it must know of which row each example is.
-        assert len(statistics) == len(golds["rows"]), f"{entry.folder}: {metric} of {len(golds['rows'])} rows"
+        assert len(statistics) == len(golds.rows), f"{entry.folder}: {metric} of {len(golds.rows)} rows"
     return found
 
 
-def _examples(evaluate: Evaluate, golds: Mapping[str, Any]) -> Examples:
+def _examples(evaluate: Evaluate, golds: Golds) -> Examples:
     # The group is the catalog's of today: a corrected one needs no new evaluation.
     group = evaluate.task.rows_in(evaluate.language).parallel_group
     # Rows that share a premise or a context are drawn together, as their cluster.
-    return Examples(np.asarray(golds.get("clusters", golds["rows"]), dtype=np.int64), group)
+    return Examples(np.asarray(golds.clusters or golds.rows, dtype=np.int64), group)

@@ -43,7 +43,7 @@ def shared_languages(variant: Variant, other: Variant) -> list[str]:
     return [
         language
         for language, measured in variant.languages.items()
-        if language in other.languages and measured.record["golds"] == other.languages[language].record["golds"]
+        if language in other.languages and measured.record.golds_file == other.languages[language].record.golds_file
     ]
 
 

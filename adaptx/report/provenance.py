@@ -1,20 +1,19 @@
 """Where a report's numbers come from: stages, how each training went, data, checkpoints, machine."""
 
 import datetime
-import json
 from collections.abc import Iterable
-from typing import Any
 
 from adaptx.catalog.languages import language_name
-from adaptx.files.left_out import LeftOut
 from adaptx.planning.naming import merges, path
 from adaptx.planning.plan import Node, Plan, stored_entry
 from adaptx.report.cells import NOTHING, count, mebibytes, of, percent, seconds
 from adaptx.report.tables import Cell, Column, Table
 from adaptx.specs import Best, Evaluate, ModelSpec, Rows, Train
 from adaptx.specs.merge import searched
+from adaptx.store.entry import Entry
 from adaptx.store.integrity import COMPLETE
-from adaptx.store.store import Entry, Store
+from adaptx.store.records import MergeResult, TrainResult
+from adaptx.store.store import Store
 
 
 def stage_table(plan: Plan, store: Store) -> Table:
@@ -47,7 +46,7 @@ def training_table(plan: Plan, store: Store) -> Table:
         Column("as predicted\n(torch's alone)"),
         Column("weights\nkept", True),
     )
-    rows = [_training_row(node, entry.result) for node, entry in _trainings(plan, store)]
+    rows = [_training_row(node, entry.train_result) for node, entry in _trainings(plan, store)]
     return Table("Trainings", columns, tuple(rows))
 
 
@@ -55,9 +54,8 @@ def losses(plan: Plan, store: Store) -> dict[str, list[tuple[int, float]]]:
     """Name of a training -> (step, loss) of every logged step."""
     curves: dict[str, list[tuple[int, float]]] = {}
     for node, entry in _trainings(plan, store):
-        steps = [json.loads(line) for line in entry.file("steps.jsonl").read_text(encoding="utf-8").splitlines()]
         name = _short_name(node) if _short_name(node) not in curves else f"{_short_name(node)} {node.fingerprint[:8]}"
-        curves[name] = [(int(step["step"]), float(step["loss"])) for step in steps]
+        curves[name] = [(step.step, step.loss) for step in entry.steps]
     return curves
 
 
@@ -84,10 +82,12 @@ def data_table(plan: Plan) -> Table:
 
 def left_out_table(plan: Plan, store: Store) -> Table | None:
     """What of the sets that stored stages read did not become examples, by reason; None where nothing was left out."""
-    records = [LeftOut(**each) for entry in _entries(plan, store) for each in entry.result.get("left_out", ())]
+    results = [entry.result for entry in _entries(plan, store) if entry.kind != "merge"]
     found = dict.fromkeys(
         _texts(each.where, f"{each.what}: {each.reason}", f"{count(each.count)} {each.unit}s", each.place)
-        for each in records
+        for result in results
+        if not isinstance(result, MergeResult)
+        for each in result.left_out
     )
     columns = (Column("set", True), Column("why", True), Column("how many"), Column("the first"))
     return Table("Left out", columns, tuple(found)) if found else None
@@ -126,9 +126,9 @@ def machines(plan: Plan, store: Store) -> list[str]:
     """On what the trainings ran: device, threads and library versions, each distinct one once."""
     found: dict[str, None] = {}
     for _, entry in _trainings(plan, store):
-        result = entry.result
-        versions = ", ".join(f"{name} {version}" for name, version in result.get("versions", {}).items())
-        found[f"{result.get('device', 'unknown device')}, {result.get('threads', '?')} threads; {versions}"] = None
+        used = entry.train_result.environment
+        versions = ", ".join(f"{name} {version}" for name, version in used.versions.items())
+        found[f"{used.device}, {used.threads} threads; {versions}"] = None
     return list(found)
 
 
@@ -152,32 +152,31 @@ def _short_name(node: Node) -> str:
     return node.name.removeprefix(f"{node.stage.model.name}.")
 
 
-def _training_row(node: Node, result: dict[str, Any]) -> tuple[Cell, ...]:
+def _training_row(node: Node, result: TrainResult) -> tuple[Cell, ...]:
     assert isinstance(node.stage, Train)
     return _texts(
         f"{_short_name(node)} (seed {node.stage.config.seed})",
-        of(result.get("rows_used"), result.get("rows_expected")),
-        f"{count(result.get('trainable_parameters'))} (+ {count(result.get('head_parameters'))})",
-        count(result.get("steps")),
-        seconds(result.get("examples_per_second")),
-        seconds(result.get("tokens_per_second")),
-        seconds(result.get("seconds")),
-        mebibytes(result.get("peak_memory_bytes")),
-        mebibytes(result.get("predicted_memory_bytes")),
+        of(result.rows_used, result.rows_expected),
+        f"{count(result.trainable_parameters)} (+ {count(result.head_parameters)})",
+        count(result.steps),
+        seconds(result.examples_per_second),
+        seconds(result.tokens_per_second),
+        seconds(result.seconds),
+        mebibytes(result.peak_memory_bytes),
+        mebibytes(result.predicted_memory_bytes),
         _selected(node.stage, result),
     )
 
 
-def _selected(train: Train, result: dict[str, Any]) -> str:
+def _selected(train: Train, result: TrainResult) -> str:
     """Which step's weights were kept and what chose it."""
-    chosen = result.get("selected_on")
+    chosen = result.selected_on
     if not chosen:
         return "last step"
     metrics = " and ".join(dict.fromkeys(task.metrics[0] for task in train.tasks))
-    scores = {int(entry["step"]): float(entry["score"]) for entry in result.get("development", [])}
-    score = scores.get(result.get("selected_step", -1))
+    score = next((each.score for each in result.development if each.step == result.selected_step), None)
     shown = f", {metrics} {percent(score)}%" if score is not None else ""
-    return f"step {count(result.get('selected_step'))}, best on the {chosen}{shown}"
+    return f"step {count(result.selected_step)}, best on the {chosen}{shown}"
 
 
 def _rows_read(plan: Plan) -> Iterable[tuple[str, Rows]]:

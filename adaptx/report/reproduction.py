@@ -1,6 +1,6 @@
 """Published scores beside one's own: theirs, ours, the difference, and whether it lies within the reproduction band."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 
 from adaptx.planning.naming import UNTRAINED
@@ -92,10 +92,6 @@ def _incomparable(score: PublishedScore, variant: Variant) -> str:
     used, whole = len(variant.languages), len(variant.task.languages)
     if used < whole:
         return f"{used} of {whole} languages"
-    fewer = any(_fewer(measured.record) for measured in variant.languages.values())
+    records = [measured.record for measured in variant.languages.values()]
+    fewer = any(each.rows_expected is not None and each.rows_used < each.rows_expected for each in records)
     return "fewer rows" if fewer else ""
-
-
-def _fewer(record: Mapping[str, int | None]) -> bool:
-    used, expected = record.get("rows_used"), record.get("rows_expected")
-    return used is not None and expected is not None and used < expected

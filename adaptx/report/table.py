@@ -78,19 +78,18 @@ def _row(measured: Measured, metric: str, value: float) -> dict[str, Any]:
         "source_language": measured.is_source_language,
         "metric": metric,
         "value": value,
-        "rows_used": record["rows_used"],
-        "rows_expected": record["rows_expected"],
-        "tokens_per_word": record.get("tokens_per_word"),
-        "unknown_share": record.get("unknown_share"),
-        "truncated_share": record.get("truncated_share"),
-        "trained_rows": own.result.get("rows_used") if own else None,
-        "trained_rows_expected": own.result.get("rows_expected") if own else None,
+        "rows_used": record.rows_used,
+        "rows_expected": record.rows_expected,
+        "tokens_per_word": record.tokens_per_word,
+        "unknown_share": record.unknown_share,
+        "truncated_share": record.truncated_share,
+        "trained_rows": own.rows_used if own else None,
+        "trained_rows_expected": own.rows_expected if own else None,
         "path_trained_rows": " > ".join(
-            f"{step.train.task.name} {step.result.get('rows_used')}/{step.result.get('rows_expected')}"
-            for step in measured.path
+            f"{step.train.task.name} {step.rows_used}/{step.rows_expected}" for step in measured.path
         ),
         "trainable_parameters": measured.trainable_parameters,
-        "examples_per_second": own.result.get("examples_per_second") if own else None,
+        "examples_per_second": own.examples_per_second if own else None,
         "intermediate_flops": measured.intermediate_flops,
         "path_flops": measured.path_flops,
         "path_seconds": measured.path_seconds,

@@ -156,7 +156,7 @@ def language_table(measurements: Measurements, task: Task) -> Table:
     seen: dict[tuple[str, str, int], Measured] = {}
     for measured in measurements.measured:
         if measured.evaluate.task.name == task.name:
-            key = (measured.factors.model, measured.evaluate.language, int(measured.record["rows_used"]))
+            key = (measured.factors.model, measured.evaluate.language, measured.record.rows_used)
             seen.setdefault(key, measured)
     models = {model for model, _, _ in seen}
     columns = (
@@ -240,10 +240,7 @@ def _score(by: dict[str, Gain], quantity: str) -> Cell:
 
 def _cost_row(label: str, seeds: Sequence[Variant]) -> tuple[Cell, ...]:
     first = seeds[0].first
-    trained = "\n→ ".join(
-        f"{step.train.task.name} {of(step.result.get('rows_used'), step.result.get('rows_expected'))}"
-        for step in first.path
-    )
+    trained = "\n→ ".join(f"{step.train.task.name} {of(step.rows_used, step.rows_expected)}" for step in first.path)
     return (
         Cell(label),
         Cell(trained or "nothing"),
@@ -257,13 +254,12 @@ def _language_row(measured: Measured, with_model: bool) -> tuple[Cell, ...]:
     code, record = measured.evaluate.language, measured.record
     known = find_language(code)
     source = " (source)" if measured.is_source_language else ""
-    tokens = record.get("tokens_per_word")
     cells = (
         Cell(f"{language_name(code)} ({code}){source}" if language_name(code) != code else f"{code}{source}"),
         Cell(known.family if known else NOTHING),
-        Cell(of(record["rows_used"], record["rows_expected"])),
-        Cell(NOTHING if tokens is None else f"{tokens:.2f}"),
-        Cell(percent(record.get("unknown_share"), 2)),
-        Cell(percent(record.get("truncated_share"))),
+        Cell(of(record.rows_used, record.rows_expected)),
+        Cell(f"{record.tokens_per_word:.2f}"),
+        Cell(percent(record.unknown_share, 2)),
+        Cell(percent(record.truncated_share)),
     )
     return (Cell(measured.factors.model), *cells) if with_model else cells

@@ -7,16 +7,17 @@ SHA-256; the completion marker holds the SHA-256 of `stage.json`. What differs i
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from adaptx.errors import UserError
 from adaptx.store.digests import DigestCache
+from adaptx.store.record_json import Unreadable, parse_record, to_json
+from adaptx.store.records import STAGE_FILE, StageRecord, StoredFile
 from adaptx.store.writing import naming
 
 COMPLETE = "complete"
-STAGE_FILE = "stage.json"
 MODULE_FILE = "module.safetensors"
 GLANCED_BYTES = 16 * 2**20
 """A glance hashes changed files up to this size; larger ones (weights) are hashed when they are read."""
@@ -36,13 +37,14 @@ class Damaged(UserError):
         )
 
 
-def seal(folder: Path, record: dict[str, Any], outside: Sequence[Path] = ()) -> None:
+def seal(folder: Path, record: StageRecord, outside: Sequence[Path] = ()) -> None:
     """Write stage.json with the digests of all files of the folder and of those outside it, then the marker."""
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     files |= {Path(os.path.relpath(path, folder)).as_posix(): path for path in outside}
     digests = DigestCache()
-    listed = {name: {"bytes": path.stat().st_size, "sha256": digests.of_file(path)} for name, path in files.items()}
-    text = json.dumps({**record, "files": listed}, indent=1, ensure_ascii=False, allow_nan=False).encode()
+    listed = {name: StoredFile(path.stat().st_size, digests.of_file(path)) for name, path in files.items()}
+    body = to_json(replace(record, files=listed))
+    text = json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False).encode()
     # The marker comes last: without it the stage is not there.
     for name, content in ((STAGE_FILE, text), (COMPLETE, hashlib.sha256(text).hexdigest().encode())):
         with naming(folder / name, "written"):
@@ -54,13 +56,13 @@ class Seals:
 
     def __init__(self) -> None:
         self._digests = DigestCache()
-        self._files: dict[Path, tuple[bytes, dict[str, Any]]] = {}
+        self._files: dict[Path, tuple[bytes, Mapping[str, StoredFile]]] = {}
 
-    def record(self, folder: Path) -> dict[str, Any]:
-        """What stage.json says.
+    def record(self, folder: Path) -> StageRecord:
+        """Return what stage.json says.
 
         Raises:
-            Damaged: it cannot be read, or is not what the marker was written for.
+            Damaged: it cannot be read, is not what the marker was written for, or is of another version of adaptx.
         """
         file = folder / STAGE_FILE
         try:
@@ -72,16 +74,19 @@ class Seals:
             raise Damaged(folder, folder / COMPLETE, f"its file `{COMPLETE}` is empty")
         if marker != hashlib.sha256(content).hexdigest().encode():
             raise Damaged(folder, file, f"{STAGE_FILE} does not have the SHA-256 that is written in `{COMPLETE}`")
-        record = json.loads(content)
-        self._files[folder] = (marker, record["files"])
+        try:
+            record = parse_record(StageRecord, content.decode())
+        except (Unreadable, UnicodeDecodeError) as error:
+            raise foreign(folder, file, error) from error
+        self._files[folder] = (marker, record.files)
         return record
 
-    def files(self, folder: Path) -> dict[str, Any]:
-        """The stage's files as stage.json lists them: name, seen from the folder, -> size and SHA-256."""
+    def files(self, folder: Path) -> Mapping[str, StoredFile]:
+        """Return the stage's files as stage.json lists them, by path from the folder."""
         try:
             marker = (folder / COMPLETE).read_bytes()
         except OSError:
-            return self.record(folder)["files"]
+            return self.record(folder).files
         # Another process may have done the stage again.
         if folder not in self._files or self._files[folder][0] != marker:
             self.record(folder)
@@ -101,7 +106,7 @@ class Seals:
             digest = self._digests.of_file(path)
         except OSError as error:
             raise Damaged(folder, path, _cannot_be_read(error)) from error
-        if digest != listed["sha256"]:
+        if digest != listed.sha256:
             raise Damaged(folder, path, f"{_shown(folder, path)} does not have the SHA-256 it was stored with")
         return path
 
@@ -124,11 +129,16 @@ class Seals:
                 raise Damaged(folder, path, _cannot_be_read(error)) from error
             except OSError as error:
                 raise Damaged(folder, path, _cannot_be_read(error)) from error
-            if stat.st_size != listed["bytes"]:
+            if stat.st_size != listed.bytes:
                 shown = _shown(folder, path)
-                raise Damaged(folder, path, f"{shown} has {stat.st_size} bytes and was stored with {listed['bytes']}")
+                raise Damaged(folder, path, f"{shown} has {stat.st_size} bytes and was stored with {listed.bytes}")
             if stat.st_mtime_ns > finished and stat.st_size <= GLANCED_BYTES:
                 self.checked(folder, name)
+
+
+def foreign(folder: Path, file: Path, error: Exception) -> Damaged:
+    """Return the error of a file that is as it was written, but by something else than this version of adaptx."""
+    return Damaged(folder, file, f"{file.name} does not hold what it should: {error}")
 
 
 def _cannot_be_read(error: OSError) -> str:

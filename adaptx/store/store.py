@@ -17,64 +17,19 @@ import json
 import os
 import shutil
 from collections.abc import Generator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from adaptx.errors import UserError
-from adaptx.store.integrity import COMPLETE, MODULE_FILE, STAGE_FILE, Damaged, Seals, seal
+from adaptx.store.entry import Entry
+from adaptx.store.integrity import COMPLETE, MODULE_FILE, Damaged, Seals, seal
+from adaptx.store.records import STAGE_FILE, StageRecord
 from adaptx.store.writing import new_folder, share, written_whole
 
 BUILDING = ".building-"
 SET_ASIDE = "set-aside"
 KINDS = ("train", "merge", "evaluate")
 MOST_NAME_BYTES = 200
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One finished stage on disk. Whatever is read of it is compared with its digest first, and may raise Damaged."""
-
-    folder: Path
-    kind: str
-    fingerprint: str
-    nominal: str
-    seals: Seals = field(repr=False, compare=False)
-
-    @property
-    def has_module(self) -> bool:
-        return self.has(MODULE_FILE) and (self.folder / MODULE_FILE).is_file()
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """stage.json: name, fingerprints, spec, identity, files."""
-        return self.seals.record(self.folder)
-
-    @property
-    def result(self) -> dict[str, Any]:
-        """What the stage left as numbers: result.json of a training or merge, scores.json of an evaluation."""
-        return read_json(self.file("scores.json" if self.kind == "evaluate" else "result.json"))
-
-    @property
-    def golds(self) -> Path | None:
-        """The file of the labels that an evaluation was scored against; it lies outside the folder."""
-        names = [name for name in self.seals.files(self.folder) if name.startswith("../../golds/")]
-        return self.file(names[0]) if names else None
-
-    def has(self, name: str) -> bool:
-        """Whether it was stored with a file of that name."""
-        return name in self.seals.files(self.folder)
-
-    def file(self, name: str) -> Path:
-        """The path of one of its files."""
-        return self.seals.checked(self.folder, name)
-
-    def checked(self, weights: bool = False) -> Path:
-        """The folder, after comparing all its files; the module's weights where they are to be read."""
-        for name in self.seals.files(self.folder):
-            if name != MODULE_FILE or (weights and self.has_module):
-                self.file(name)
-        return self.folder
 
 
 class Store:
@@ -171,7 +126,7 @@ class Store:
         return frozenset((kind, name.rpartition("-")[2][:8]) for kind, name in names)
 
     @contextlib.contextmanager
-    def building(self, kind: str, name: str, record: dict[str, Any], golds: str | None = None) -> Generator[Path]:
+    def building(self, record: StageRecord, golds: str | None = None) -> Generator[Path]:
         """A temporary folder that becomes the finished stage when the block ends without an error.
 
         golds: name of the file in `golds/` that an evaluation was scored against.
@@ -179,7 +134,7 @@ class Store:
         Raises:
             OSError: something could not be written; the error names it.
         """
-        final = self.root / kind / folder_name(name, record["fingerprint"])
+        final = self.root / record.kind / folder_name(record.name, record.fingerprint)
         folder = new_folder(final.parent, BUILDING)
         try:
             yield folder
@@ -191,7 +146,7 @@ class Store:
             if isinstance(error, OSError) and error.filename is None and error.errno is not None:
                 error.filename = str(final)
             raise
-        self._remember(final, kind)
+        self._remember(final, record.kind)
 
     def working(self, fingerprint: str) -> Path:
         """The folder for the saved state of a running stage."""
@@ -239,9 +194,9 @@ class Store:
         was_left_out = self.left_out.pop(folder, None) is not None
         try:
             record = self._seals.record(folder)
-            entry = Entry(folder, kind, record["fingerprint"], record["nominal"], self._seals)
-            if record["kind"] != kind or not folder.name.endswith(f"-{entry.fingerprint[:8]}"):
-                raise Damaged(folder, folder, f"stage.json says it is {record['name']}-{entry.fingerprint[:8]}")
+            entry = Entry(folder, kind, record.fingerprint, record.nominal, self._seals)
+            if record.kind != kind or not folder.name.endswith(f"-{entry.fingerprint[:8]}"):
+                raise Damaged(folder, folder, f"stage.json says it is {record.name}-{entry.fingerprint[:8]}")
             if was_left_out:
                 entry.checked(weights=True)
         except Damaged as damage:

@@ -18,9 +18,12 @@ from adaptx.planning.plan import Plan
 from adaptx.planning.zero_shot import source_languages
 from adaptx.specs import Evaluate, Merge, ModelSpec, ModuleStage, Train
 from adaptx.specs.fingerprint import canonical, fingerprint
+from adaptx.specs.plain import to_plain
 from adaptx.store import mixing as mixing_weights
+from adaptx.store.entry import Entry
 from adaptx.store.integrity import COMPLETE
-from adaptx.store.store import Entry, Store
+from adaptx.store.records import RESULT_FILE, SCORES_FILE, STAGE_FILE
+from adaptx.store.store import Store
 from adaptx.tracking.markers import Markers
 
 MetricPoint = tuple[str, float, int]
@@ -118,25 +121,35 @@ class Records:
 
     def _training(self, train: Train, key: RunKey) -> Record:
         entry = self._entry(key.fingerprint)
-        result = entry.result
-        names = ("seconds", "steps", "examples_per_second", "tokens_per_second", "trainable_parameters",
-                 "head_parameters", "peak_memory_bytes", "predicted_memory_bytes", "rows_used",
-                 "selected_step", "energy_joules")  # fmt: skip
-        metrics = [(name, float(result[name]), 0) for name in names if result.get(name) is not None]
-        for step in map(json.loads, entry.file("steps.jsonl").read_text().splitlines()):
-            metrics += [(f"train/{key}", float(step[key]), int(step["step"])) for key in ("loss", "learning_rate")]
-        metrics += [("development/score", float(e["score"]), int(e["step"])) for e in result["development"]]
+        result = entry.train_result
+        measures = {
+            "seconds": result.seconds,
+            "steps": result.steps,
+            "examples_per_second": result.examples_per_second,
+            "tokens_per_second": result.tokens_per_second,
+            "trainable_parameters": result.trainable_parameters,
+            "head_parameters": result.head_parameters,
+            "peak_memory_bytes": result.peak_memory_bytes,
+            "predicted_memory_bytes": result.predicted_memory_bytes,
+            "rows_used": result.rows_used,
+            "selected_step": result.selected_step,
+            "energy_joules": result.energy_joules,
+        }
+        metrics = [(name, float(value), 0) for name, value in measures.items() if value is not None]
+        for step in entry.steps:
+            metrics += [("train/loss", step.loss, step.step), ("train/learning_rate", step.learning_rate, step.step)]
+        metrics += [("development/score", each.score, each.step) for each in result.development]
         parameters = {
             "model": train.model.name,
             "task": train.task.name,
             "start": type(train.start).__name__,
             **_flat(canonical(train.method), "method"),
             **_flat(canonical(train.config), "config"),
-            "rows_used": result["rows_used"],
-            "rows_expected": result["rows_expected"],
-            "device": result["device"],
-            "threads": result["threads"],
-            "memory_measure": result["memory_measure"],
+            "rows_used": result.rows_used,
+            "rows_expected": result.rows_expected,
+            "device": result.environment.device,
+            "threads": result.environment.threads,
+            "memory_measure": result.memory_measure,
         }
         return Record(
             key,
@@ -144,26 +157,30 @@ class Records:
             _milliseconds([entry]),
             parameters,
             (*metrics, *_system_metrics(entry)),
-            ((entry.folder / "stage.json", None),),
+            ((entry.folder / STAGE_FILE, None),),
             tuple(self._data_sets(train)),
         )
 
     def _merge(self, merge: Merge, key: RunKey) -> Record:
         """Return a merge's run: like a training's, without series, with its rule and the weights it used."""
         entry = self._entry(key.fingerprint)
-        result = entry.result
-        metrics = [(name, float(result[name]), 0) for name in ("seconds", "parameters", "peak_memory_bytes")]
-        metrics += [(f"weight/{place}", weight, 0) for place, weight in enumerate(result["weights"] or ())]
-        metrics += [("search/score", tried["score"], step) for step, tried in enumerate(result["search"] or ())]
+        result = entry.merge_result
+        metrics = [
+            ("seconds", result.seconds, 0),
+            ("parameters", float(result.parameters), 0),
+            ("peak_memory_bytes", float(result.peak_memory_bytes), 0),
+        ]
+        metrics += [(f"weight/{place}", weight, 0) for place, weight in enumerate(result.weights or ())]
+        metrics += [("search/score", tried.score, step) for step, tried in enumerate(result.search or ())]
         parameters = {
             "model": merge.model.name,
-            "merged": " + ".join(result["merged"]),
-            **_flat(result["rule"], "rule"),
+            "merged": " + ".join(result.merged),
+            **_flat(to_plain(result.rule), "rule"),
             "head": type(merge.head).__name__,
-            "device": result["device"],
-            "memory_measure": result["memory_measure"],
+            "device": result.environment.device,
+            "memory_measure": result.memory_measure,
         }
-        artifacts = tuple((entry.folder / name, None) for name in ("stage.json", "result.json"))
+        artifacts = tuple((entry.folder / name, None) for name in (STAGE_FILE, RESULT_FILE))
         return Record(key, module_name(merge), _milliseconds([entry]), parameters, tuple(metrics), artifacts)
 
     def _variant(self, pending: Pending) -> Record:
@@ -175,13 +192,14 @@ class Records:
         trainings = [entry for each in path(stage) if (entry := self._find(each)) is not None]
         merged = [entry for each in merges(stage) if (entry := self._find(each)) is not None]
         evaluated = [entry for _, entry in stored]
-        results = [(entry, entry.result) for entry in (*trainings, *merged)]
+        results = [entry.train_result for entry in trainings]
+        every = [*results, *(entry.merge_result for entry in merged)]
         metrics = _scores(stored)
-        peaks = [result["peak_memory_bytes"] for _, result in results]
-        metrics["path/peak_memory_bytes"] = float(max([*peaks, *(e.result["peak_memory_bytes"] for e in evaluated)]))
-        if trainings:
-            metrics["trainable_parameters"] = float(results[len(trainings) - 1][1]["trainable_parameters"])
-            metrics["path/seconds"] = float(sum(result["seconds"] for _, result in results))
+        peaks = [result.peak_memory_bytes for result in (*every, *(entry.scores for entry in evaluated))]
+        metrics["path/peak_memory_bytes"] = float(max(peaks))
+        if results:
+            metrics["trainable_parameters"] = float(results[-1].trainable_parameters)
+            metrics["path/seconds"] = float(sum(result.seconds for result in every))
         parameters = {
             **asdict(described),
             "family": stage.checkpoint.family.value,
@@ -191,7 +209,7 @@ class Records:
         artifacts = [
             (entry.file(name), entry.folder.name)
             for entry in evaluated
-            for name in ("scores.json", mixing_weights.FILE)
+            for name in (SCORES_FILE, mixing_weights.FILE)
             if entry.has(name)
         ]
         modules = [(each, self._plan.fingerprint_of(each)) for each in module_path(stage)]
@@ -201,7 +219,7 @@ class Records:
             _milliseconds([*trainings, *merged, *evaluated]),
             parameters,
             tuple((name, value, 0) for name, value in metrics.items()),
-            (*artifacts, (evaluated[0].folder / "stage.json", None)),
+            (*artifacts, (evaluated[0].folder / STAGE_FILE, None)),
             path=tuple(
                 (module_name(each), RunKey("merge" if isinstance(each, Merge) else "train", known))
                 for each, known in modules
@@ -272,7 +290,7 @@ def _scores(stored: list[tuple[Evaluate, Entry]]) -> dict[str, float]:
     scores: dict[str, float] = {}
     grouped: dict[tuple[str, str], list[tuple[bool, float]]] = {}
     for stage, entry in stored:
-        for metric, value in entry.result["metrics"].items():
+        for metric, value in entry.scores.metrics.items():
             scores[f"{stage.task.name}/{stage.language}/{metric}"] = value
             is_source = stage.language in source_languages(stage)
             grouped.setdefault((stage.task.name, metric), []).append((is_source, value))

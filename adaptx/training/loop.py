@@ -22,6 +22,8 @@ from adaptx.methods.module import capture, restore
 from adaptx.methods.quantised import without_notes
 from adaptx.specs import Best, Sampling, TaskFormat, TrainConfig
 from adaptx.specs.sites import Key
+from adaptx.store.record_json import from_json, to_json
+from adaptx.store.records import DevelopmentScore, TrainingStep
 from adaptx.training.gradients import (
     Budget,
     Setting,
@@ -57,8 +59,8 @@ class Part:
 class History:
     """What a training has gone through: one entry a step, one a scoring on development rows."""
 
-    steps: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
-    development: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
+    steps: list[TrainingStep] = field(default_factory=list[TrainingStep])
+    development: list[DevelopmentScore] = field(default_factory=list[DevelopmentScore])
     seconds: float = 0.0
     tokens: int = 0
 
@@ -121,9 +123,7 @@ class Training:
                 loss, learning_rate = self._one_step()
                 elapsed = time.perf_counter() - resumed_at
                 self.history.seconds = done_before + elapsed
-                self.history.steps.append(
-                    {"step": self.step, "loss": loss, "learning_rate": learning_rate, "seconds": self.history.seconds}
-                )
+                self.history.steps.append(TrainingStep(self.step, loss, learning_rate, self.history.seconds))
                 _log.debug("step %d of %d: loss %.4g", self.step, self.num_steps, loss)
                 progress.advance(self.step, loss, (self.step - began) * self.config.batch_size / elapsed)
                 self._score_if_due(progress)
@@ -223,7 +223,7 @@ class Training:
         except NotFinite as error:
             raise NotFinite(self._went_wrong(self.step, f"after it, on development rows: {error}")) from error
         self.model.train()
-        self.history.development.append({"step": self.step, "score": score})
+        self.history.development.append(DevelopmentScore(self.step, score))
         noting(progress, _log)(f"step {self.step}: development score {score:.4f}")
         # The earliest of equal scores is kept.
         if self.best is None or score > self.best.score:
@@ -233,7 +233,7 @@ class Training:
         selection = self.config.selection
         if not isinstance(selection, Best) or selection.patience is None or self.best is None:
             return False
-        since = [entry for entry in self.history.development if entry["step"] > self.best.step]
+        since = [entry for entry in self.history.development if entry.step > self.best.step]
         return len(since) >= selection.patience
 
     def _state(self) -> dict[str, Any]:
@@ -244,7 +244,7 @@ class Training:
             "heads": self._head_states(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "history": vars(self.history),
+            "history": to_json(self.history),
             "best": None if best is None else [best.step, best.score, list(best.module.values()), best.heads],
             "budget": vars(self.setting.budget),
         }
@@ -255,7 +255,7 @@ class Training:
         self._load_heads(state["heads"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
-        self.history = History(**state["history"])
+        self.history = _read_history(state["history"])
         self.setting = replace(self.setting, budget=Budget(**state["budget"]))
         if state["best"] is not None:
             step, score, module, heads = state["best"]
@@ -270,6 +270,12 @@ class Training:
     def _load_heads(self, states: Mapping[str, Mapping[str, Tensor]]) -> None:
         for name, state in states.items():
             self.model.heads[name].load_state_dict(state)
+
+
+def _read_history(saved: dict[str, Any]) -> History:
+    steps = [from_json(TrainingStep, each) for each in saved["steps"]]
+    development = [from_json(DevelopmentScore, each) for each in saved["development"]]
+    return History(steps, development, saved["seconds"], saved["tokens"])
 
 
 @dataclass(frozen=True)

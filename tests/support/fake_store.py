@@ -38,10 +38,22 @@ from adaptx.specs import (
     Train,
     TrainConfig,
 )
-from adaptx.specs.plain import to_plain
-from adaptx.store.integrity import COMPLETE, MODULE_FILE, STAGE_FILE, seal
+from adaptx.store.integrity import COMPLETE, MODULE_FILE, seal
 from adaptx.store.mixing import MixingWeights, PlaceWeights, save_mixing
-from adaptx.store.store import Store, read_json, write_json
+from adaptx.store.record_json import to_json
+from adaptx.store.records import (
+    RESULT_FILE,
+    SCORES_FILE,
+    STAGE_FILE,
+    STEPS_FILE,
+    Environment,
+    Golds,
+    OneClass,
+    Scores,
+    TrainingStep,
+    TrainResult,
+)
+from adaptx.store.store import Store, write_json
 
 CONFIG = TrainConfig(learning_rate=1e-3, epochs=1, dropout=0.0)
 PRETRAINED = Pretrained()
@@ -96,43 +108,17 @@ def fill(
 ) -> None:
     """Store every stage. accuracies: a part of `label language` -> share of right predictions, added up."""
     for node in plan.nodes:
-        record = stage_record(node, to_plain(node.stage))
+        record = stage_record(node)
         trained = node.stage if isinstance(node.stage, Train) else node.stage.model
         seed = trained.config.seed if isinstance(trained, Train) else 1
         generator = np.random.default_rng(zlib.crc32(f"{node.name}{f' {seed}' if seed > 1 else ''}".encode()))
         if isinstance(node.stage, Train):
-            full = isinstance(node.stage.method, Full)
-            steps = 90
-            with store.building("train", node.name, record) as folder:
-                write_json(
-                    folder / "result.json",
-                    {
-                        "seconds": 20.0 + 30 * full + 2 * len(path(node.stage)),
-                        "steps": steps,
-                        "examples": 2880,
-                        "tokens": 2880 * 40,
-                        "examples_per_second": 55.5,
-                        "tokens_per_second": 1800.0,
-                        "trainable_parameters": 17_000_000 if full else 74_000,
-                        "head_parameters": 1155,
-                        "energy_joules": 1800.0,
-                        "peak_memory_bytes": (600 if full else 250) * 2**20 + int(generator.integers(40) * 2**20),
-                        "memory_measure": "resident set above the level before the model loads",
-                        "rows_used": 3000,
-                        "rows_expected": 549_367,
-                        "selected_step": steps,
-                        "selected_on": None,
-                        "development": [],
-                        "device": "cpu",
-                        "threads": 2,
-                        "versions": {"torch": "2.13.0", "transformers": "4.57.0"},
-                    },
-                )
-                losses = 1.1 * np.exp(-np.arange(steps) / 60) + generator.normal(0, 0.06, steps)
-                lines = [
-                    json.dumps({"step": i + 1, "loss": float(x), "learning_rate": 1e-3}) for i, x in enumerate(losses)
-                ]
-                (folder / "steps.jsonl").write_text("\n".join(lines) + "\n")
+            result = fake_result(node.stage, generator)
+            with store.building(record) as folder:
+                write_json(folder / RESULT_FILE, to_json(result))
+                losses = 1.1 * np.exp(-np.arange(result.steps) / 60) + generator.normal(0, 0.06, result.steps)
+                steps = [TrainingStep(i + 1, float(loss), 1e-3, 0.2 * (i + 1)) for i, loss in enumerate(losses)]
+                (folder / STEPS_FILE).write_text("".join(f"{json.dumps(to_json(step))}\n" for step in steps))
             continue
         evaluate = node.stage
         if evaluate.language in without:
@@ -146,17 +132,8 @@ def fill(
         key = rows.parallel_group or evaluate.language
         drawn = np.random.default_rng(zlib.crc32(key.encode())).integers(0, 3, num_rows)
         golds = [_gold(evaluate.task.format, int(number), row) for row, number in enumerate(drawn)]
-        write_json(
-            golds_file,
-            {
-                "task": evaluate.task.name,
-                "language": evaluate.language,
-                "parallel_group": rows.parallel_group,
-                "golds": golds,
-                "rows": list(range(num_rows)),
-                "clusters": list(range(num_rows)),
-            },
-        )
+        numbers = tuple(range(num_rows))
+        write_json(golds_file, to_json(Golds(evaluate.task.name, evaluate.language, golds, numbers, numbers)))
         known = f"{factors(evaluate).label} {evaluate.language}"
         chance = sum(share for part, share in (accuracies or {"": 0.5}).items() if part in known)
         right = np.random.default_rng(zlib.crc32(evaluate.language.encode())).random(num_rows)
@@ -166,46 +143,105 @@ def fill(
         predictions = [
             _prediction(evaluate.task.format, gold, bool(draw < most)) for gold, draw in zip(golds, right, strict=True)
         ]
-        with store.building("evaluate", node.name, record, golds_file.name) as folder:
-            write_json(
-                folder / "scores.json",
-                {
-                    "task": evaluate.task.name,
-                    "language": evaluate.language,
-                    "metrics": {"accuracy": 0.123},
-                    "predictions": predictions,
-                    "golds": golds_file.name,
-                    "rows_used": num_rows,
-                    "rows_expected": rows.expected,
-                    "tokens_per_word": 1.4 + 0.1 * len(evaluate.language),
-                    "unknown_share": 0.0006,
-                    "truncated_share": 0.0,
-                    "seconds": 1.2,
-                    "peak_memory_bytes": 90 * 2**20,
-                    "memory_measure": "resident set above the level before the model loads",
-                },
-            )
+        with store.building(record, golds_file.name) as folder:
+            write_json(folder / SCORES_FILE, to_json(fake_scores(evaluate, predictions, golds_file.name)))
             if isinstance(trained, Train) and isinstance(trained.start, Fuse):
                 count = len(trained.start.stages)
                 places = (PlaceWeights(0, "query", (1 / count,) * count),)
                 save_mixing(MixingWeights(9, places), fused_names(trained), ("0" * 64,) * count, folder)
 
 
+ENVIRONMENT = Environment("cpu", 2, {"torch": "2.13.0", "transformers": "4.57.0"})
+MEASURE = "resident set above the level before the model loads"
+
+
+RESULT = TrainResult(
+    seconds=22.0,
+    steps=90,
+    planned_steps=90,
+    selected_step=90,
+    selected_on=None,
+    development=(),
+    examples=2880,
+    tokens=2880 * 40,
+    trainable_parameters=74_000,
+    head_parameters=1155,
+    rows_used=3000,
+    rows_expected=549_367,
+    rows_by_task={"nli": 3000},
+    items_by_task={"nli": 3000},
+    left_out=(),
+    peak_memory_bytes=250 * 2**20,
+    memory_measure=MEASURE,
+    environment=ENVIRONMENT,
+    energy_joules=1800.0,
+    energy_measure="two meters",
+)
+# The metrics are not those of the predictions: a report that shows them has not recomputed them.
+SCORES = Scores(
+    task="nli",
+    language="en",
+    metrics={"accuracy": 0.123},
+    predictions=[],
+    golds_file="nli.en-1f3a9c7e.json",
+    details={},
+    one_class=OneClass(None, None),
+    rows_used=0,
+    rows_expected=None,
+    left_out=(),
+    tokens_per_word=1.6,
+    unknown_share=0.0006,
+    truncated_share=0.0,
+    seconds=1.2,
+    peak_memory_bytes=90 * 2**20,
+    memory_measure=MEASURE,
+    environment=ENVIRONMENT,
+)
+
+
+def fake_result(train: Train, generator: np.random.Generator) -> TrainResult:
+    full = isinstance(train.method, Full)
+    return dataclasses.replace(
+        RESULT,
+        seconds=20.0 + 30 * full + 2 * len(path(train)),
+        trainable_parameters=17_000_000 if full else 74_000,
+        rows_by_task={train.task.name: 3000},
+        items_by_task={train.task.name: 3000},
+        peak_memory_bytes=(600 if full else 250) * 2**20 + int(generator.integers(40) * 2**20),
+    )
+
+
+def fake_scores(evaluate: Evaluate, predictions: list[Any], golds_file: str) -> Scores:
+    return dataclasses.replace(
+        SCORES,
+        task=evaluate.task.name,
+        language=evaluate.language,
+        predictions=predictions,
+        golds_file=golds_file,
+        rows_used=len(predictions),
+        rows_expected=evaluate.task.rows_in(evaluate.language).expected,
+        tokens_per_word=1.4 + 0.1 * len(evaluate.language),
+    )
+
+
 def change(store: Store, fingerprint: str, write: Callable[[Path], object]) -> None:
     """Store a stage again as `write` leaves its folder."""
     entry = store.find(fingerprint)
     assert entry is not None
-    record, golds = entry.record, entry.golds
-    del record["files"]
+    record, golds = entry.record, entry.golds_file
     for name in (STAGE_FILE, COMPLETE):
         (entry.folder / name).unlink()
     write(entry.folder)
     seal(entry.folder, record, [golds] if golds is not None else [])
 
 
-def put_values(store: Store, fingerprint: str, name: str, **values: Any) -> None:
-    """Store a stage again with other values in one of its JSON files."""
-    change(store, fingerprint, lambda folder: write_json(folder / name, {**read_json(folder / name), **values}))
+def put_values(store: Store, fingerprint: str, **values: Any) -> None:
+    """Store a stage again with other values in its result."""
+    entry = store.find(fingerprint)
+    assert entry is not None
+    result = dataclasses.replace(entry.result, **values)
+    name = SCORES_FILE if entry.kind == "evaluate" else RESULT_FILE
+    change(store, fingerprint, lambda folder: write_json(folder / name, to_json(result)))
 
 
 def put_modules(plan: Plan, store: Store) -> None:

@@ -31,6 +31,7 @@ from adaptx.specs import (
     Train,
     Uniform,
 )
+from adaptx.store.records import Scores
 from adaptx.store.store import Store
 from support import needs, tiny
 
@@ -141,5 +142,5 @@ def reload(world_folder: str, folder: str) -> None:
     np.savez(Path(folder) / "probabilities.npz", **found)
 
 
-def scores(store: Store, fingerprint: str) -> dict:
-    return store.entries()[fingerprint].result
+def scores(store: Store, fingerprint: str) -> Scores:
+    return store.entries()[fingerprint].scores

@@ -1,0 +1,145 @@
+"""One finished stage of the store, and what it left: its records, each read by its type."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from adaptx.specs import Evaluate, ModuleStage, Stage
+from adaptx.specs.plain import from_plain
+from adaptx.store.integrity import MODULE_FILE, Seals, foreign
+from adaptx.store.record_json import Unreadable, parse_record, read_record
+from adaptx.store.records import (
+    RESULT_FILE,
+    SCORES_FILE,
+    STAGE_FILE,
+    STEPS_FILE,
+    Golds,
+    MergeResult,
+    Result,
+    Scores,
+    StageRecord,
+    TrainingStep,
+    TrainResult,
+)
+
+T = TypeVar("T")
+
+_RESULTS: dict[str, tuple[str, type[Result]]] = {
+    "train": (RESULT_FILE, TrainResult),
+    "merge": (RESULT_FILE, MergeResult),
+    "evaluate": (SCORES_FILE, Scores),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One finished stage on disk. Whatever is read of it is compared with its digest first, and may raise Damaged."""
+
+    folder: Path
+    kind: str
+    fingerprint: str
+    nominal: str
+    seals: Seals = field(repr=False, compare=False)
+
+    @property
+    def has_module(self) -> bool:
+        return self.has(MODULE_FILE) and (self.folder / MODULE_FILE).is_file()
+
+    @property
+    def record(self) -> StageRecord:
+        """Its name, fingerprints, identity and files."""
+        return self.seals.record(self.folder)
+
+    @property
+    def stage(self) -> Stage:
+        """The spec that it was made of."""
+        try:
+            return from_plain(self.record.spec)
+        except (ValueError, TypeError, KeyError) as error:
+            raise foreign(self.folder, self.folder / STAGE_FILE, error) from error
+
+    @property
+    def module_stage(self) -> ModuleStage:
+        """The spec of a training or merge; the stage is one."""
+        stage = self.stage
+        assert not isinstance(stage, Evaluate)
+        return stage
+
+    @property
+    def result(self) -> Result:
+        """What the stage left as numbers, by its kind."""
+        name, record = _RESULTS[self.kind]
+        return self._read(record, self.file(name))
+
+    @property
+    def train_result(self) -> TrainResult:
+        """How the training went; the stage is one."""
+        result = self.result
+        assert isinstance(result, TrainResult)
+        return result
+
+    @property
+    def merge_result(self) -> MergeResult:
+        """How the merge went; the stage is one."""
+        result = self.result
+        assert isinstance(result, MergeResult)
+        return result
+
+    @property
+    def scores(self) -> Scores:
+        """Predictions and metrics; the stage is an evaluation."""
+        result = self.result
+        assert isinstance(result, Scores)
+        return result
+
+    @property
+    def steps(self) -> tuple[TrainingStep, ...]:
+        """Every step of a training."""
+        file = self.file(STEPS_FILE)
+        try:
+            return tuple(parse_record(TrainingStep, line) for line in file.read_text(encoding="utf-8").splitlines())
+        except Unreadable as error:
+            raise foreign(self.folder, file, error) from error
+
+    @property
+    def golds_file(self) -> Path | None:
+        """The file of the labels that an evaluation was scored against; it lies outside the folder."""
+        names = [name for name in self.seals.files(self.folder) if name.startswith("../../golds/")]
+        return self.file(names[0]) if names else None
+
+    @property
+    def golds(self) -> Golds:
+        """The labels that an evaluation was scored against; several evaluations may share them."""
+        file = self.golds_file
+        assert file is not None, f"{self.folder} was stored without golds"
+        return self._read(Golds, file)
+
+    def has(self, name: str) -> bool:
+        """Whether it was stored with a file of that name."""
+        return name in self.seals.files(self.folder)
+
+    def file(self, name: str) -> Path:
+        """The path of one of its files."""
+        return self.seals.checked(self.folder, name)
+
+    def checked(self, weights: bool = False) -> Path:
+        """The folder, after comparing all its files and reading its records; weights: those of the module, too."""
+        for name in self.seals.files(self.folder):
+            if name != MODULE_FILE or (weights and self.has_module):
+                self.file(name)
+        self._read_records()
+        return self.folder
+
+    def _read_records(self) -> None:
+        """Read each record once: a file may be as it was written, and yet be of another version of adaptx."""
+        _ = self.result
+        if self.kind == "train":
+            _ = self.steps
+        if self.kind == "evaluate":
+            _ = self.golds
+
+    def _read(self, record: type[T], file: Path) -> T:
+        try:
+            return read_record(record, file)
+        except Unreadable as error:
+            raise foreign(self.folder, file, error) from error
