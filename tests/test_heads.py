@@ -11,7 +11,7 @@ from support import tiny
 
 from adaptx.errors import UserError
 from adaptx.execution.building import finished_model, head_name, model_to_train
-from adaptx.formats.heads import FILE, HEADER_FILE, LinearHead, for_labels, load_head, save_heads
+from adaptx.formats.heads import FILE, LinearHead, for_labels, load_head, save_heads
 from adaptx.formats.interface import TrainedHead
 from adaptx.specs import (
     Classification,
@@ -27,6 +27,7 @@ from adaptx.specs import (
     Task,
     Uniform,
 )
+from adaptx.store.records import HEADS_HEADER_FILE
 
 LABELS = ("a", "b", "c", "d")
 OUTPUTS = {
@@ -57,7 +58,7 @@ def equal(left: torch.nn.Module, right: torch.nn.Module) -> bool:
 def test_heads_of_many_formats_come_back_from_one_file(tmp_path):
     heads = {str(place): shaken(task_format, place) for place, task_format in enumerate(OUTPUTS)}
     save_heads(heads, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted((FILE, HEADER_FILE))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted((FILE, HEADS_HEADER_FILE))
     for name, head in heads.items():
         found = load_head(tmp_path, name, empty)
         assert found.format == head.format
@@ -79,7 +80,7 @@ def test_a_training_without_heads_writes_no_file(tmp_path):
 
 def test_a_head_of_another_version_is_refused(tmp_path):
     save_heads({"0": shaken(MultipleChoice())}, tmp_path)
-    header = tmp_path / HEADER_FILE
+    header = tmp_path / HEADS_HEADER_FILE
     header.write_text(json.dumps({**json.loads(header.read_text()), "version": 1}))
     with pytest.raises(UserError, match=r"head version 1, this adaptx reads 2; train it again"):
         load_head(tmp_path, "0", empty)
@@ -134,7 +135,7 @@ def stored_heads(world, folder, train) -> tuple:
     """(workshop, formats by head's name) once the training is stored."""
     plan, shop, summary = tiny.execute(world, folder, (Evaluate(train, tiny.TATOEBA, "xa"),))
     assert summary.complete, summary.failed
-    header = tiny.folder_of(plan, shop, train) / HEADER_FILE
+    header = tiny.folder_of(plan, shop, train) / HEADS_HEADER_FILE
     return shop, json.loads(header.read_text())["heads"] if header.is_file() else {}
 
 

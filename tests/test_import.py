@@ -50,6 +50,7 @@ from adaptx.specs import (
 )
 from adaptx.specs.architectures import ARCHITECTURES
 from adaptx.specs.sites import sites_of
+from adaptx.store.mixing import FusedModule
 from adaptx.store.store import Store, read_json
 
 SETTING = tiny.config(learning_rate=2e-2, max_steps=4, batch_size=16)
@@ -224,12 +225,9 @@ def test_published_adapters_are_fused_with_trained_ones(world, tmp_path):
     _, shop, summary = tiny.execute(world, tmp_path / "store", (Evaluate(train, tiny.NLI, "xa"),))
     assert summary.complete, summary.failed
     (scored,) = [entry for entry in shop.store.entries().values() if entry.kind == "evaluate"]
-    mixing = read_json(scored.folder / "mixing.json")
-    assert mixing["modules"] == [
-        {"name": module.name, "fingerprint": None},
-        {"name": "topic", "fingerprint": shop.fingerprint_of(ours)},
-    ]
-    assert {len(place["weights"]) for place in mixing["places"]} == {2}
+    mixing = scored.mixing
+    assert mixing.modules == (FusedModule(module.name, None), FusedModule("topic", shop.fingerprint_of(ours)))
+    assert {len(place.weights) for place in mixing.places} == {2}
 
 
 def test_trainings_over_a_published_module_are_merged_and_it_is_not_itself(world, tmp_path):

@@ -1,7 +1,6 @@
 """Fusion weights: kept with the scores of each evaluation, and shown in the report by language and by layer."""
 
 import dataclasses
-import json
 import re
 from functools import partial
 
@@ -19,7 +18,6 @@ from adaptx.composition.fuse import fuse
 from adaptx.composition.mixing import mixing_layers
 from adaptx.composition.mixing_record import MixingRecord
 from adaptx.data.reading import read_rows
-from adaptx.errors import UserError
 from adaptx.execution.building import finished_model, head_name
 from adaptx.execution.evaluate import make_evaluator
 from adaptx.methods import attach
@@ -30,8 +28,9 @@ from adaptx.report.mixing import mixed_variants, mixing_frame
 from adaptx.sources.sources import Sources
 from adaptx.specs import Attention, Bottleneck, Evaluate, Fuse, Gate, Lora, Resources
 from adaptx.specs.sites import sites_of
-from adaptx.store.mixing import FILE, MixingWeights, PlaceWeights, load_mixing, save_mixing
-from adaptx.store.store import Store
+from adaptx.store.mixing import MIXING_FILE, FusedModule, MixingWeights, PlaceWeights
+from adaptx.store.record_json import to_json
+from adaptx.store.store import Store, write_json
 from adaptx.training.progress import Silent
 
 LORA, ADAPTER = Lora(8, 16), Bottleneck(4)
@@ -140,15 +139,13 @@ def test_each_evaluation_keeps_its_weights(world, done, name):
     train = fused(world.bert, name)
     found = {}
     for evaluate in evaluations(world.bert, name):
-        folder = tiny.folder_of(plan, shop, evaluate)
-        weights = load_mixing(folder)
+        weights = shop.store.find(plan.fingerprint_of(evaluate)).mixing
         found[evaluate.task.name, evaluate.language] = weights
         sites = LORA.sites if train.method == LORA else ("adapter_fusion",)
         assert [(p.layer, p.site) for p in weights.places] == [(n, s) for n in range(tiny.LAYERS) for s in sites]
         assert all(sum(place.weights) == pytest.approx(1, abs=1e-4) for place in weights.places)
-        body = json.loads((folder / FILE).read_text())
-        assert [module["name"] for module in body["modules"]] == ["topic", "nli-turned"]
-        assert [m["fingerprint"] for m in body["modules"]] == [plan.fingerprint_of(each) for each in train.inputs]
+        assert [module.name for module in weights.modules] == ["topic", "nli-turned"]
+        assert [each.fingerprint for each in weights.modules] == [plan.fingerprint_of(each) for each in train.inputs]
     assert len({weights.mean() for weights in found.values()}) == len(found), "languages are not told apart"
 
 
@@ -175,7 +172,7 @@ def test_weights_are_those_of_the_evaluated_languages_tokens(world, done, name):
                 first = int(batch.first_N[0])
                 for seen in weights.values():
                     seen[-1] = seen[-1].flatten(0, -2)[first : first + length]
-        stored = load_mixing(tiny.folder_of(plan, shop, evaluate))
+        stored = shop.store.find(plan.fingerprint_of(evaluate)).mixing
         assert stored.tokens == sum(encoded.lengths)
         for place in stored.places:
             expected = torch.cat(weights[place.layer, place.site]).mean(dim=0)
@@ -195,9 +192,7 @@ def test_recording_changes_no_prediction_and_small_batches_no_weight(world, done
     with MixingRecord(model.backbone) as evaluator.record:
         watched = evaluator.predict(examples, first.task, model.heads[head_name(first.model, tiny.NLI)])
     assert watched.predictions == predicted.predictions
-    for one, other in zip(
-        evaluator.record.means(watched.inputs.encoded).places, load_mixing(entry.folder).places, strict=True
-    ):
+    for one, other in zip(evaluator.record.means(watched.inputs.encoded).places, entry.mixing.places, strict=True):
         assert one.weights == pytest.approx(other.weights, abs=1e-5)
 
 
@@ -214,16 +209,6 @@ def test_masked_texts_count_as_the_language_they_are_in(world):
         record.reading(encoded, batch)
         backbone.hidden(batch)
     assert record.means([plain]).tokens == 10
-
-
-def test_weights_come_back_from_disk(tmp_path):
-    weights = MixingWeights(9, (PlaceWeights(0, "query", (0.25, 0.75)), PlaceWeights(1, "query", (0.5, 0.5))))
-    save_mixing(weights, ("snli", "sib200"), ("aa", "bb"), tmp_path)
-    assert load_mixing(tmp_path) == weights
-    file = tmp_path / FILE
-    file.write_text(file.read_text().replace('"version": 1', '"version": 9'))
-    with pytest.raises(UserError, match=r"version 9.*upgrade"):
-        load_mixing(tmp_path)
 
 
 # The report, over a store made by hand.
@@ -252,6 +237,10 @@ def plan(tmp_path, plans_with_adapters):
     )
 
 
+def put_mixing(weights, folder):
+    write_json(folder / MIXING_FILE, to_json(weights))
+
+
 def put_weights(plan, store):
     """Weights that differ by language, layer and site, in every evaluation of a fused model."""
     for node in plan.nodes:
@@ -265,8 +254,8 @@ def put_weights(plan, store):
                 first = 0.3 + 0.1 * TARGET.languages.index(stage.language) + 0.05 * layer - 0.02 * place
                 first += 0.02 * (stage.model.config.seed - 1)
                 places.append(PlaceWeights(layer, site, (first, 1 - first)))
-        weights = MixingWeights(100, tuple(places))
-        change(store, node.fingerprint, partial(save_mixing, weights, ("snli", "sib200"), ("a", "b")))
+        weights = MixingWeights(100, tuple(places), (FusedModule("snli", "a"), FusedModule("sib200", "b")))
+        change(store, node.fingerprint, partial(put_mixing, weights))
 
 
 def test_the_report_shows_what_each_language_draws_on(plan, tmp_path):

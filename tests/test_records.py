@@ -16,7 +16,7 @@ from support.spec_samples import samples
 
 from adaptx.specs import Linear
 from adaptx.specs.checked import is_spec
-from adaptx.store import records
+from adaptx.store import mixing, records
 from adaptx.store.record_json import Unreadable, from_json, parse_record, read_record, to_json
 from adaptx.store.records import (
     Environment,
@@ -31,7 +31,12 @@ from adaptx.store.records import (
 from adaptx.store.store import write_json
 
 RECORDS = sorted(
-    (each for each in vars(records).values() if isinstance(each, type) and each.__module__ == records.__name__),
+    {
+        each
+        for file in (records, mixing)
+        for each in vars(file).values()
+        if isinstance(each, type) and each.__module__ == file.__name__
+    },
     key=lambda each: each.__name__,
 )
 TEXTS = st.text(max_size=6)
@@ -66,7 +71,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
 
 
 def test_every_record_is_found() -> None:
-    assert {TrainResult, MergeResult, Scores, Golds, TrainingStep} <= set(RECORDS)
+    assert {TrainResult, MergeResult, Scores, Golds, TrainingStep, mixing.MixingWeights} <= set(RECORDS)
 
 
 @pytest.mark.parametrize("record", RECORDS)
@@ -158,12 +163,9 @@ def test_numbers_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
 
 PACKAGE = Path(__file__).parents[1] / "adaptx"
 OUTSIDE_THE_STORE = [file for file in sorted(PACKAGE.rglob("*.py")) if file.parent.name != "store"]
-RECORD_FILES = {value for name, value in vars(records).items() if name.endswith("_FILE")}
+RECORD_FILES = {value for file in (records, mixing) for name, value in vars(file).items() if name.endswith("_FILE")}
 # Reads JSON that is no record of a stage: settings of other libraries' folders, and the files of a mirror.
-READERS = {"data/mirror.py", "exporting/adapters_folder.py", "exporting/reading_tokenizer.py"} | {
-    "formats/heads.py",
-    "methods/module.py",
-}
+READERS = {"data/mirror.py", "exporting/adapters_folder.py", "exporting/reading_tokenizer.py"}
 
 
 def test_the_files_of_records_are_named_in_one_place() -> None:

@@ -27,7 +27,7 @@ from adaptx.planning.naming import path
 from adaptx.planning.plan import Plan
 from adaptx.sources.sources import Sources
 from adaptx.specs import Classification, Evaluate, Full, Hidden, Lora, ModelSpec, Sequential, Train
-from adaptx.store.mixing import FILE
+from adaptx.store.mixing import MIXING_FILE
 from adaptx.store.store import Store, write_json
 from adaptx.tracking.address import Address
 from adaptx.tracking.markers import markers_of
@@ -118,7 +118,7 @@ def test_one_run_a_training_and_a_variant_with_all_that_a_person_compares(model,
     fill(plan, store, sources)
     # One of them kept a fusion's weights.
     fused = next(node for node in plan.nodes if node.kind == "evaluate")
-    change(store, fused.fingerprint, lambda folder: write_json(folder / FILE, {}))
+    change(store, fused.fingerprint, lambda folder: write_json(folder / MIXING_FILE, {}))
     assert record(plan, store) == []
 
     trainings = runs(store, "train")

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Generator
+from dataclasses import replace
 
 from adaptx.composition.mixing_record import MixingRecord
 from adaptx.evaluation.evaluator import Evaluator, scores
@@ -20,7 +21,7 @@ from adaptx.planning.naming import fused_names
 from adaptx.planning.plan import Node, stage_record
 from adaptx.profiling.peak_memory import PeakMemory, peak_memory
 from adaptx.specs import Evaluate, Fuse, ModelSpec, Published, Text, Train
-from adaptx.store.mixing import MixingWeights, save_mixing
+from adaptx.store.mixing import MIXING_FILE, FusedModule, MixingWeights
 from adaptx.store.record_json import to_json
 from adaptx.store.records import SCORES_FILE, Golds, Scores
 from adaptx.store.store import json_bytes, write_json
@@ -67,7 +68,8 @@ def _store_scores(node: Node, result: Scores, mixing: MixingWeights | None, shop
         model = node.stage.model
         if mixing is not None and isinstance(model, Train):
             fused = [None if isinstance(each, Published) else shop.fingerprint_of(each) for each in model.taken]
-            save_mixing(mixing, fused_names(model), fused, folder)
+            modules = tuple(map(FusedModule, fused_names(model), fused))
+            write_json(folder / MIXING_FILE, to_json(replace(mixing, modules=modules)))
 
 
 def evaluate(

@@ -10,13 +10,13 @@ from adaptx.backbones.finite import first_not_finite
 from adaptx.errors import NotFinite, UserError
 from adaptx.formats.interface import TrainedHead
 from adaptx.specs import TaskFormat
-from adaptx.specs.plain import from_plain, to_plain
-from adaptx.store.store import read_json, write_json
+from adaptx.store.record_json import read_record, to_json
+from adaptx.store.records import HEADS_HEADER_FILE, HeadsHeader
+from adaptx.store.store import write_json
 from adaptx.store.writing import naming
 
 VERSION = 2
 FILE = "head.safetensors"
-HEADER_FILE = "head.json"
 
 
 class LinearHead(nn.Module):
@@ -54,7 +54,8 @@ def save_heads(heads: Mapping[str, TrainedHead], folder: Path) -> None:
         raise NotFinite(f"the head's {key} holds values that are not finite (NaN or infinite); it is not kept")
     with naming(folder / FILE, "written"):
         save_file(tensors, folder / FILE, {"format": "adaptx"})
-    write_json(folder / HEADER_FILE, {"version": VERSION, "heads": {n: to_plain(h.format) for n, h in heads.items()}})
+    header = HeadsHeader(VERSION, {name: head.format for name, head in heads.items()})
+    write_json(folder / HEADS_HEADER_FILE, to_json(header))
 
 
 def load_head(folder: Path, name: str, new: Callable[[TaskFormat], nn.Module]) -> TrainedHead:
@@ -65,15 +66,15 @@ def load_head(folder: Path, name: str, new: Callable[[TaskFormat], nn.Module]) -
     """
     from safetensors.torch import load_file
 
-    header = read_json(folder / HEADER_FILE)
-    if header["version"] != VERSION:
+    header = read_record(HeadsHeader, folder / HEADS_HEADER_FILE)
+    if header.version != VERSION:
         raise UserError(
-            f"{folder}: head version {header['version']}, this adaptx reads {VERSION}; train it again with this "
+            f"{folder}: head version {header.version}, this adaptx reads {VERSION}; train it again with this "
             "version, or use the one it was trained with"
         )
-    if name not in header["heads"]:
-        raise UserError(f"{folder} holds no head {name!r}; it has: {', '.join(header['heads']) or 'none'}")
-    task_format: TaskFormat = from_plain(header["heads"][name])
+    if name not in header.heads:
+        raise UserError(f"{folder} holds no head {name!r}; it has: {', '.join(header.heads) or 'none'}")
+    task_format = header.heads[name]
     module = new(task_format)
     with naming(folder / FILE, "read"):
         stored = load_file(folder / FILE)

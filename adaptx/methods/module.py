@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from adaptx.backbones.finite import first_not_finite
 from adaptx.errors import NotFinite, UserError
 from adaptx.specs import Method
-from adaptx.specs.plain import from_plain, to_plain
 from adaptx.specs.sites import Key
 from adaptx.store.integrity import MODULE_FILE
-from adaptx.store.store import read_json, write_json
+from adaptx.store.record_json import read_record, to_json
+from adaptx.store.records import MODULE_HEADER_FILE, ModuleHeader
+from adaptx.store.store import write_json
 from adaptx.store.writing import naming
 
 VERSION = 1
-HEADER_FILE = "module.json"
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def save_module(module: Module, folder: Path) -> None:
     tensors = {_text(key): tensor.contiguous() for key, tensor in module.tensors.items()}
     with naming(folder / MODULE_FILE, "written"):
         save_file(tensors, folder / MODULE_FILE, {"format": "adaptx"})
-    header = {"version": VERSION, "kind": module.kind, "method": to_plain(module.method), "base": module.base}
-    write_json(folder / HEADER_FILE, header)
+    header = ModuleHeader(VERSION, module.kind, module.method, module.base)
+    write_json(folder / MODULE_HEADER_FILE, to_json(header))
 
 
 def load_module(folder: Path) -> Module:
@@ -82,9 +82,9 @@ def load_module(folder: Path) -> Module:
     """
     from safetensors.torch import load_file
 
-    header = read_json(folder / HEADER_FILE)
-    if header["version"] != VERSION:
-        raise UserError(f"{folder}: module version {header['version']}, this adaptx reads {VERSION}; upgrade adaptx")
+    header = read_record(ModuleHeader, folder / MODULE_HEADER_FILE)
+    if header.version != VERSION:
+        raise UserError(f"{folder}: module version {header.version}, this adaptx reads {VERSION}; upgrade adaptx")
     if not (folder / MODULE_FILE).is_file():
         raise UserError(
             f"{folder.name}: its weights were removed once its scores were stored; retrain and keep them with "
@@ -93,7 +93,7 @@ def load_module(folder: Path) -> Module:
     with naming(folder / MODULE_FILE, "read"):
         stored = load_file(folder / MODULE_FILE)
     tensors = {_key(text): tensor for text, tensor in stored.items()}
-    return Module(header["kind"], from_plain(header["method"]), header["base"], tensors)
+    return Module(header.kind, header.method, header.base, tensors)
 
 
 def _text(key: Key) -> str:

@@ -18,8 +18,7 @@ from adaptx.report.statistics.bootstrap import Examples, Floats
 from adaptx.report.variants import seeds, variant_labels
 from adaptx.specs import Evaluate, ModelSpec, Stage, Task, Train
 from adaptx.store.entry import Entry
-from adaptx.store.mixing import FILE as MIXING_FILE
-from adaptx.store.mixing import MixingWeights, load_mixing
+from adaptx.store.mixing import MixingWeights
 from adaptx.store.records import Golds, MergeResult, Result, Scores, TrainResult
 from adaptx.store.store import Store
 
@@ -234,7 +233,7 @@ def measure(plan: Plan, store: Store) -> Measurements:
                 _examples(evaluate, gold),
                 replace(record, predictions=[]),
                 tuple(Training(train, found.train_result if found else None) for train, found in trainings),
-                load_mixing(entry.checked()) if entry.has(MIXING_FILE) else None,
+                entry.mixing,
                 tuple(found.merge_result if found else None for found in merged),
             )
         )

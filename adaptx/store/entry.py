@@ -7,6 +7,7 @@ from typing import TypeVar
 from adaptx.specs import Evaluate, ModuleStage, Stage
 from adaptx.specs.plain import from_plain
 from adaptx.store.integrity import MODULE_FILE, Seals, foreign
+from adaptx.store.mixing import MIXING_FILE, MixingWeights
 from adaptx.store.record_json import Unreadable, parse_record, read_record
 from adaptx.store.records import (
     RESULT_FILE,
@@ -102,6 +103,11 @@ class Entry:
             raise foreign(self.folder, file, error) from error
 
     @property
+    def mixing(self) -> MixingWeights | None:
+        """The fusion weights of an evaluation of a fused model; None of another one."""
+        return self._read(MixingWeights, self.file(MIXING_FILE)) if self.has(MIXING_FILE) else None
+
+    @property
     def golds_file(self) -> Path | None:
         """The file of the labels that an evaluation was scored against; it lies outside the folder."""
         names = [name for name in self.seals.files(self.folder) if name.startswith("../../golds/")]
@@ -136,7 +142,7 @@ class Entry:
         if self.kind == "train":
             _ = self.steps
         if self.kind == "evaluate":
-            _ = self.golds
+            _ = self.golds, self.mixing
 
     def _read(self, record: type[T], file: Path) -> T:
         try:

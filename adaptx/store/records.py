@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adaptx.files.left_out import LeftOut
-from adaptx.specs import MergeRule
+from adaptx.specs import MergeRule, Method, TaskFormat
 
 STAGE_FILE = "stage.json"
 RESULT_FILE = "result.json"
 """A `TrainResult` or a `MergeResult`."""
 SCORES_FILE = "scores.json"
+MODULE_HEADER_FILE = "module.json"
+HEADS_HEADER_FILE = "head.json"
 STEPS_FILE = "steps.jsonl"
 
 _SHORTEST_SECONDS = 1e-9
@@ -53,6 +55,27 @@ class Environment:
     device: str
     threads: int
     versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ModuleHeader:
+    """What the tensors of a module are. version: of their form.
+
+    kind: `module` of the method, or the `fusion` layers over modules. base: digest of the checkpoint's weights.
+    """
+
+    version: int
+    kind: str
+    method: Method
+    base: str
+
+
+@dataclass(frozen=True)
+class HeadsHeader:
+    """The format of each head of a stage, by the head's name. version: of the tensors' form."""
+
+    version: int
+    heads: Mapping[str, TaskFormat]
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from adaptx.planning.zero_shot import source_languages
 from adaptx.specs import Evaluate, Merge, ModelSpec, ModuleStage, Train
 from adaptx.specs.fingerprint import canonical, fingerprint
 from adaptx.specs.plain import to_plain
-from adaptx.store import mixing as mixing_weights
 from adaptx.store.entry import Entry
 from adaptx.store.integrity import COMPLETE
+from adaptx.store.mixing import MIXING_FILE
 from adaptx.store.records import RESULT_FILE, SCORES_FILE, STAGE_FILE
 from adaptx.store.store import Store
 from adaptx.tracking.markers import Markers
@@ -209,7 +209,7 @@ class Records:
         artifacts = [
             (entry.file(name), entry.folder.name)
             for entry in evaluated
-            for name in (SCORES_FILE, mixing_weights.FILE)
+            for name in (SCORES_FILE, MIXING_FILE)
             if entry.has(name)
         ]
         modules = [(each, self._plan.fingerprint_of(each)) for each in module_path(stage)]

@@ -39,7 +39,7 @@ from adaptx.specs import (
     TrainConfig,
 )
 from adaptx.store.integrity import COMPLETE, MODULE_FILE, seal
-from adaptx.store.mixing import MixingWeights, PlaceWeights, save_mixing
+from adaptx.store.mixing import MIXING_FILE, FusedModule, MixingWeights, PlaceWeights
 from adaptx.store.record_json import to_json
 from adaptx.store.records import (
     RESULT_FILE,
@@ -148,7 +148,8 @@ def fill(
             if isinstance(trained, Train) and isinstance(trained.start, Fuse):
                 count = len(trained.start.stages)
                 places = (PlaceWeights(0, "query", (1 / count,) * count),)
-                save_mixing(MixingWeights(9, places), fused_names(trained), ("0" * 64,) * count, folder)
+                modules = tuple(FusedModule(name, "0" * 64) for name in fused_names(trained))
+                write_json(folder / MIXING_FILE, to_json(MixingWeights(9, places, modules)))
 
 
 ENVIRONMENT = Environment("cpu", 2, {"torch": "2.13.0", "transformers": "4.57.0"})
