@@ -242,7 +242,7 @@ def test_a_loaded_model_predicts_texts_pairs_dicts_frames_and_datasets(run_study
     for rows in (dicts, pairs, datasets.Dataset.from_list(dicts)):
         assert list(model.predict(rows).prediction) == list(predicted.prediction)
     stored = study.store.find(study.dag.fingerprint_of(Evaluate(transfer, tiny.NLI, "xa")))
-    assert list(predicted.prediction) == stored.result["predictions"][:6]
+    assert list(predicted.prediction) == stored.scores.predictions[:6]
     assert set(model.heads) == {"nli"}
     assert "topic>nli" in repr(model)
     with pytest.raises(UserError, match="has no column 'hypothesis'"):

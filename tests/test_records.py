@@ -126,7 +126,7 @@ SEARCHED = MergeResult(
         ("environment", [], "`environment` is [], not the record Environment"),
         ("environment", {"device": "cpu", "threads": 2, "versions": {"torch": 2}}, "`environment.versions.torch` is 2"),
         ("rule", {"type": "Nonsense"}, "`rule`: the stored spec has a Nonsense"),
-        ("rule", {"type": "Full"}, "`rule` is a Full, not Linear"),
+        ("rule", "Linear", '`rule` is "Linear", not a spec'),
         ("rule", {}, "`rule`: "),
     ],
 )

@@ -23,7 +23,7 @@ from adaptx.planning.lineage import reader
 from adaptx.planning.naming import path_of_tasks
 from adaptx.specs import ModuleStage
 from adaptx.specs.sites import sites_of
-from adaptx.store.store import Entry
+from adaptx.store.entry import Entry
 
 if TYPE_CHECKING:
     import pandas as pd
