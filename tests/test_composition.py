@@ -20,6 +20,7 @@ from adaptx.specs import (
     Fuse,
     Gate,
     Hidden,
+    Ia3,
     KeptHead,
     Lora,
     ModelSpec,
@@ -33,6 +34,7 @@ from adaptx.training.progress import Silent
 
 FULL, LORA, WIDE_LORA = Full(), Lora(8, 16), Lora(16, 16, sites=("query", "key", "value"))
 BIASED = Lora(4, 8, 0.0, ("query", "up"), True, (("up", 6),), (("query", 12),))
+IA3, MORE_IA3 = Ia3(), Ia3(("query", "up", "down"))
 ADAPTER, WIDE_ADAPTER = Bottleneck(4), Bottleneck(2, "gelu")
 METHODS = {"full": FULL, "lora": LORA, "bottleneck": ADAPTER}
 each_architecture = pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
@@ -68,13 +70,16 @@ def store(world, tmp_path_factory):
     stages = tuple(
         evaluation
         for model in world.models.values()
-        for train in (nli(FULL, model=model, keep=True), *(nli(each, model=model) for each in (LORA, BIASED, ADAPTER)))
+        for train in (
+            nli(FULL, model=model, keep=True),
+            *(nli(each, model=model) for each in (LORA, BIASED, ADAPTER, IA3)),
+        )
         if needs.at_hand(train)
         for evaluation in tiny.everywhere(train)
     ) + tuple(
         tiny.Evaluate(topic(method, model=model, keep=True), tiny.TATOEBA, "xa")
         for model in world.models.values()
-        for method in (*METHODS.values(), BIASED)
+        for method in (*METHODS.values(), BIASED, IA3)
         if needs.at_hand(method)
     )
     _, _, summary = tiny.execute(world, folder, stages)
@@ -120,6 +125,10 @@ def hidden(world, architecture, network) -> torch.Tensor:
         (Bottleneck(activation="relu"), Bottleneck(activation="gelu"), False),
         (Bottleneck(), Lora(), False),
         (Lora(), Bottleneck(), False),
+        (Ia3(), Ia3(), True),
+        (Ia3(), Ia3(("value",)), False),
+        (Ia3(), Lora(), False),
+        (Lora(), Ia3(), False),
     ],
 )
 def test_a_module_is_continued_where_method_sites_and_shapes_agree(earlier, later, goes_on):
@@ -257,6 +266,13 @@ OVER_FROZEN = {
     "stack-biased-lora": (BIASED, topic(BIASED), Stack),
     "biased-then-plain-lora": (LORA, topic(BIASED), Sequential),
     "biased-then-bottleneck": (ADAPTER, topic(BIASED), Sequential),
+    "same-ia3": (IA3, topic(IA3), Sequential),
+    "stack-more-ia3": (MORE_IA3, topic(IA3), Stack),
+    "full-then-ia3": (IA3, topic(FULL), Sequential),
+    "biased-then-ia3": (MORE_IA3, topic(BIASED), Sequential),
+    "ia3-then-biased": (BIASED, topic(IA3), Sequential),
+    "ia3-then-bottleneck": (ADAPTER, topic(IA3), Sequential),
+    "stack-ia3-over-bottleneck": (IA3, topic(ADAPTER), Stack),
 }
 
 
@@ -281,11 +297,14 @@ SEVERAL = {
     "lora-adapter": (LORA, ADAPTER),
     "adapter-lora": (ADAPTER, LORA),
     "two-adapters": (ADAPTER, ADAPTER),
+    "lora-ia3": (LORA, IA3),
+    "ia3-lora": (IA3, LORA),
 }
+NEW = {"lora": LORA, "ia3": IA3, "wide": WIDE_LORA, "adapter": ADAPTER, "gelu": WIDE_ADAPTER}
 
 
 @each_architecture
-@pytest.mark.parametrize("new", needs.each({"lora": LORA, "wide": WIDE_LORA, "adapter": ADAPTER, "gelu": WIDE_ADAPTER}))
+@pytest.mark.parametrize("new", needs.each(NEW))
 @pytest.mark.parametrize("below", needs.each(SEVERAL))
 def test_a_new_module_over_several_frozen_ones_changes_nothing(world, store, below, new, architecture):
     """It starts at zero: the model is that of the frozen modules alone, attached in their order."""

@@ -26,6 +26,7 @@ from adaptx.specs import (
     Fuse,
     Gate,
     Hidden,
+    Ia3,
     KeptHeadOf,
     Linear,
     Lora,
@@ -48,6 +49,7 @@ from adaptx.store.store import Store
 PLAIN = ModelSpec("tiny/bert")
 LORA, WIDE, DOWN = Lora(4, 8), Lora(6, 24, sites=("query", "key", "output")), Lora(3, 6, sites=("down", "up"))
 BIASED = Lora(4, 8, 0.0, ("query", "up"), True, (("up", 6),), (("query", 12),))
+IA3, MORE_IA3 = Ia3(), Ia3(("query", "key", "up", "down"))
 ADAPTER, GELU = Bottleneck(4), Bottleneck(2, "gelu")
 SETTING = tiny.config(learning_rate=2e-2, max_steps=4, batch_size=16)
 TEXTS = ["bato", "dino bafu fego", "", "kobo gufa lego bato dino", "gufa", "xyz dino", " ".join(["dino", "kobo"] * 90)]
@@ -70,6 +72,7 @@ def build(case: str, model: ModelSpec) -> ModuleStage:
         "merged-lora": (LORA, WIDE, Ties(0.5)),
         "merged-biased": (LORA, BIASED, TaskArithmetic(0.7)),
         "merged-full": (Full(), Full(), Linear((0.75, 0.25))),
+        "merged-ia3": (IA3, IA3, TaskArithmetic(0.7)),
         "merged-bottleneck": (ADAPTER, ADAPTER, Linear()),
     }
     if case in merges:
@@ -84,6 +87,12 @@ def build(case: str, model: ModelSpec) -> ModuleStage:
         "lora-over-full": (LORA, Sequential(on(Full()))),
         "full": (Full(), None),
         "full-over-lora": (Full(), Sequential(on(LORA))),
+        "ia3": (IA3, None),
+        "ia3-stack": (IA3, Stack((on(IA3), on(MORE_IA3)))),
+        "ia3-over-lora": (MORE_IA3, Sequential(on(LORA))),
+        "lora-over-ia3": (LORA, Sequential(on(IA3))),
+        "full-over-ia3": (Full(), Sequential(on(MORE_IA3))),
+        "bottleneck-over-ia3": (ADAPTER, Sequential(on(IA3))),
         "bottleneck": (GELU, None),
         "bottleneck-stack": (ADAPTER, Stack((on(GELU), on(ADAPTER)))),
         "bottleneck-fuse": (ADAPTER, Fuse((on(ADAPTER), nli(ADAPTER, model=model)))),
@@ -105,6 +114,13 @@ HELD: dict[str, tuple[Library, ...]] = {
     "lora-over-full": (Library.TRANSFORMERS,),
     "full": (Library.TRANSFORMERS,),
     "full-over-lora": (Library.TRANSFORMERS,),
+    "ia3": (Library.PEFT, Library.TRANSFORMERS),
+    "ia3-stack": (Library.PEFT, Library.TRANSFORMERS),
+    "ia3-over-lora": (Library.TRANSFORMERS,),
+    "lora-over-ia3": (Library.TRANSFORMERS,),
+    "full-over-ia3": (Library.TRANSFORMERS,),
+    "merged-ia3": (Library.PEFT, Library.TRANSFORMERS),
+    "bottleneck-over-ia3": (Library.ADAPTERS,),
     "bottleneck": (Library.ADAPTERS,),
     "bottleneck-stack": (Library.ADAPTERS,),
     "bottleneck-fuse": (Library.ADAPTERS,),

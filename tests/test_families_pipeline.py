@@ -3,6 +3,7 @@
 Methods take turns over the architectures; with ADAPTX_MATRIX=1 each has all (`make matrix`).
 """
 
+import itertools
 import os
 from dataclasses import replace
 
@@ -16,15 +17,16 @@ from adaptx.execution import train as training_stage
 from adaptx.execution.building import Finished, finished_model, head_name
 from adaptx.execution.evaluate import make_evaluator
 from adaptx.planning.lineage import head_task
-from adaptx.specs import Bottleneck, Evaluate, Full, Lora, Mixture, ModelFamily, Pooling, Resources, Train, Uniform
+from adaptx.specs import Bottleneck, Evaluate, Full, Ia3, Lora, Mixture, ModelFamily, Pooling, Resources, Train, Uniform
 from adaptx.store.store import Store
 from adaptx.training.progress import Silent
 
 FORMATS = ("classification", "multiple choice", "tagging", "question answering", "retrieval")
 TASKS = tuple(matrix.few(matrix.FORMATS[name]) for name in FORMATS)
-METHODS = {"Full": Full(), "Lora": Lora(2, 4), "Bottleneck": Bottleneck(4)}
+METHODS = {"Full": Full(), "Lora": Lora(2, 4), "Bottleneck": Bottleneck(4), "Ia3": Ia3()}
 EVERY = [(architecture, method) for architecture in checkpoints.KINDS for method in METHODS]
-CASES = EVERY if os.environ.get(matrix.ALL) else [EVERY[3 * n + n % 3] for n in range(len(checkpoints.KINDS))]
+TURNS = list(zip(checkpoints.KINDS, itertools.cycle(METHODS), strict=False))
+CASES = EVERY if os.environ.get(matrix.ALL) else TURNS
 
 
 @pytest.fixture(scope="module")

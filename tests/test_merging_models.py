@@ -31,6 +31,7 @@ from adaptx.specs import (
     Fuse,
     GreedySoup,
     Hidden,
+    Ia3,
     KeptHead,
     KeptHeadOf,
     Linear,
@@ -61,7 +62,7 @@ from adaptx.tracking.process import Session, Work
 FULL, LORA, ADAPTER = Full(), Lora(4, 8), Bottleneck(4)
 OTHER_LORA = Lora(6, 9, sites=("value", "up"))
 BIASED = Lora(4, 8, 0.0, ("query", "up"), True, (("up", 6),), (("query", 12),))
-METHODS = {"full": FULL, "lora": LORA, "other-lora": OTHER_LORA, "biased": BIASED, "bottleneck": ADAPTER}
+METHODS = {"full": FULL, "lora": LORA, "other-lora": OTHER_LORA, "biased": BIASED, "bottleneck": ADAPTER, "ia3": Ia3()}
 SETTING = tiny.config(learning_rate=2e-2, max_steps=4, batch_size=16)
 HEAD = KeptHeadOf(0)
 PLAIN = tiny.ModelSpec("tiny/bert")
@@ -144,7 +145,7 @@ def hidden(world, model, architecture="bert") -> torch.Tensor:
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 @pytest.mark.parametrize("rule", IDENTITIES)
 @pytest.mark.parametrize(
-    "method", needs.each({name: METHODS[name] for name in ("full", "lora", "biased", "bottleneck")})
+    "method", needs.each({name: METHODS[name] for name in ("full", "lora", "biased", "bottleneck", "ia3")})
 )
 def test_one_module_with_weight_one_is_that_module_to_the_last_bit(world, store, method, rule, architecture):
     train = nli(method, world.models[architecture], keep=True)
@@ -243,7 +244,7 @@ def test_heads_are_averaged_by_the_labels_names(world, store):
 # Continued.
 
 
-@pytest.mark.parametrize("method", needs.each({name: METHODS[name] for name in ("full", "lora", "bottleneck")}))
+@pytest.mark.parametrize("method", needs.each({name: METHODS[name] for name in ("full", "lora", "bottleneck", "ia3")}))
 def test_a_merged_module_is_continued_where_the_method_agrees(world, store, method):
     pair = (nli(method, world.bert, keep=True), topic(method, world.bert, keep=True))
     rule = SvdRank(4) if isinstance(method, Lora) else Linear()

@@ -12,7 +12,7 @@ from adaptx.errors import UserError
 from adaptx.methods import adapters_backend, adapters_classes, attach
 from adaptx.methods.lora import fold
 from adaptx.methods.module import Module, capture, load_module, restore, save_module
-from adaptx.specs import Bottleneck, Full, Lora, Method, Stack
+from adaptx.specs import Bottleneck, Full, Ia3, Lora, Method, Stack
 from adaptx.specs.linear_maps import SITES
 from adaptx.specs.sites import sites_of
 from adaptx.training.gradients import Budget, Setting
@@ -24,6 +24,8 @@ METHODS = {
     "lora-everywhere": Lora(rank=3, alpha=8, dropout=0.1, sites=SITES),
     "lora-bias": Lora(rank=4, alpha=8, bias=True),
     "lora-own-sizes": Lora(3, 6, 0.0, ("query", "up", "down"), True, (("down", 5),), (("query", 12),)),
+    "ia3": Ia3(),
+    "ia3-everywhere": Ia3(SITES),
     "bottleneck": Bottleneck(reduction_factor=4),
     "bottleneck-gelu": Bottleneck(reduction_factor=1.5, activation="gelu"),
 }
@@ -75,11 +77,13 @@ def test_exactly_the_module_trains(world, architecture, method):
 @each_method
 def test_a_module_lies_in_every_layer_at_its_sites(world, architecture, method):
     _, parameters = with_module(world, architecture, method)
-    sites = set(method.sites) if isinstance(method, Lora) else {adapters_backend.SITE}
+    sites = {adapters_backend.SITE} if isinstance(method, Bottleneck) else set(method.sites)
     assert {(layer, site) for layer, site, _ in parameters} == {(n, s) for n in range(tiny.LAYERS) for s in sites}
     tensors = {"down.weight", "down.bias", "up.weight", "up.bias"}
     if isinstance(method, Lora):
         tensors = {"lora_A", "lora_B", *(["bias"] if method.bias else [])}
+    if isinstance(method, Ia3):
+        tensors = {"scale"}
     assert {tensor for _, _, tensor in parameters} == tensors
     shape = world.models[architecture].shape
     assert sum(parameter.numel() for parameter in parameters.values()) == method.parameters(shape)
@@ -88,7 +92,7 @@ def test_a_module_lies_in_every_layer_at_its_sites(world, architecture, method):
 @each_architecture
 def test_a_module_attached_twice_over_lies_over_the_first(world, architecture):
     batch = tiny.token_batch(world, architecture)
-    for method in filter(needs.at_hand, (METHODS["lora"], METHODS["lora-bias"], METHODS["bottleneck"])):
+    for method in filter(needs.at_hand, (METHODS["lora"], METHODS["lora-bias"], METHODS["ia3"], METHODS["bottleneck"])):
         network, below = with_module(world, architecture, method, "below")
         tiny.shake(below.values())
         expected = tiny.hidden_states(network.eval(), batch)

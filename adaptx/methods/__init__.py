@@ -9,16 +9,17 @@ from collections.abc import Iterable
 
 from torch import nn
 
-from adaptx.methods import bottleneck, full, lora
+from adaptx.methods import bottleneck, full, ia3, lora
 from adaptx.methods.interface import Behaviour, Parameters
 from adaptx.methods.module import Module, restore
-from adaptx.specs import Bottleneck, Full, Lora, Method
+from adaptx.specs import Bottleneck, Full, Ia3, Lora, Method
 from adaptx.specs.sites import Sites
 
 _BEHAVIOURS: dict[type, Behaviour] = {
     Full: full.BEHAVIOUR,
     Lora: lora.BEHAVIOUR,
     Bottleneck: bottleneck.BEHAVIOUR,
+    Ia3: ia3.BEHAVIOUR,
 }
 
 

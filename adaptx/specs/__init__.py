@@ -18,7 +18,7 @@ from adaptx.specs.merge import (
     TaskArithmetic,
     Ties,
 )
-from adaptx.specs.methods import Bottleneck, Full, Lora, Method
+from adaptx.specs.methods import Bottleneck, Full, Ia3, Lora, Method
 from adaptx.specs.mixing import Attention, Gate, MixingRule
 from adaptx.specs.mixture import Mixture, Proportional, Sampling, Temperature, Uniform, Weighted
 from adaptx.specs.model import Exposure, Hidden, ModelFamily, ModelSpec, Pooling, Seen, Shape
@@ -65,6 +65,7 @@ __all__ = [
     "GreedySoup",
     "Group",
     "Hidden",
+    "Ia3",
     "KeptHead",
     "KeptHeadOf",
     "Last",

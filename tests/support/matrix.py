@@ -19,6 +19,7 @@ from adaptx.specs import (
     Full,
     Fuse,
     Gate,
+    Ia3,
     Linear,
     Lora,
     Merge,
@@ -46,7 +47,7 @@ ALL = "ADAPTX_MATRIX"
 ARCHITECTURES = (*tiny.ARCHITECTURES, *checkpoints.KINDS)
 WHOLE = (*tiny.ARCHITECTURES, "mt5", "llama", "bloom")
 """One or more of each family, and one with fused linear maps: tried with every format and start."""
-FULL, LORA, BOTTLENECK = Full(), Lora(2, 4), Bottleneck(4)
+FULL, LORA, BOTTLENECK, IA3 = Full(), Lora(2, 4), Bottleneck(4), Ia3()
 FORMATS: dict[str, Task] = {
     "classification": MNLI,
     "multiple choice": COPA,
@@ -55,8 +56,8 @@ FORMATS: dict[str, Task] = {
     "retrieval": LAREQA,
     "masked language modelling": NTREX_MLM,
 }
-METHODS: dict[str, Method] = {"Full": FULL, "Lora": LORA, "Bottleneck": BOTTLENECK}
-ANOTHER: dict[Method, Method] = {FULL: LORA, LORA: BOTTLENECK, BOTTLENECK: LORA}
+METHODS: dict[str, Method] = {"Full": FULL, "Lora": LORA, "Bottleneck": BOTTLENECK, "Ia3": IA3}
+ANOTHER: dict[Method, Method] = {FULL: LORA, LORA: BOTTLENECK, BOTTLENECK: LORA, IA3: LORA}
 STARTS = (
     "Pretrained",
     "Sequential",

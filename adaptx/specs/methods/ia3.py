@@ -1,0 +1,82 @@
+"""(IA)^3: learned vectors that scale inner activations."""
+
+from collections.abc import Sequence
+from typing import Self
+
+from adaptx.errors import UserError
+from adaptx.specs.checked import spec
+from adaptx.specs.linear_maps import SITES, are_sites, with_companions
+from adaptx.specs.merge import MergeRule, SvdRank
+from adaptx.specs.methods.method import Method, StepSizes
+from adaptx.specs.mixing import MixingRule
+from adaptx.specs.model import Shape
+
+
+@spec
+class Ia3(Method):
+    """(IA)^3 (Liu et al. 2022, arXiv:2205.05638, section 3.3): a learned vector scales what linear maps give out.
+
+    The feed-forward's down projection has its inputs scaled instead, as in the paper. Vectors start at one, so a new
+    module changes nothing until it is trained. Where an architecture has one linear map for several sites (`FUSED`),
+    any of them stands for the whole map, as in peft.
+    """
+
+    sites: tuple[str, ...] = ("key", "value", "down")
+
+    modules = "(IA)^3 modules"
+    whole = False
+    over_quantised = False
+    library = "peft"
+    needs = None
+    fold_refusal = None
+    stack_refusal = None
+    fuse_refusal = (
+        "(IA)^3 scales what is there and adds no outputs that could be mixed; use Stack or Merged, or fuse Lora or "
+        "Bottleneck modules"
+    )
+
+    def __post_init__(self) -> None:
+        if not are_sites(self.sites):
+            raise UserError(f"Ia3(sites={self.sites}): choose distinct sites among {', '.join(SITES)}")
+
+    @classmethod
+    def of_size(cls, rank: int, reduction_factor: float) -> Self:
+        return cls()
+
+    @property
+    def label(self) -> str:
+        return "ia3"
+
+    def parameters(self, shape: Shape) -> int:
+        first, second = self._entries(shape.linear_maps), self._entries(shape.decoder_linear_maps)
+        return shape.layers * first + shape.decoder_layers * second
+
+    def shape_refusal(self, shape: Shape) -> str | None:
+        return None
+
+    def continues(self, earlier: Method) -> bool:
+        return earlier == self
+
+    def merge_refusal(self, others: Sequence[Method], rule: MergeRule) -> str | None:
+        for other in others:
+            if other != self:
+                return f"its modules lie at different sites: {self} and {other}; train them alike"
+        if isinstance(rule, SvdRank):
+            return "vectors have no rank to be brought to; merge LoRA modules, or leave SvdRank out"
+        return None
+
+    def merged(self, others: Sequence[Method], rule: MergeRule) -> Method:
+        return self
+
+    def mixing_parameters(self, mixing: MixingRule, modules: int, shape: Shape) -> int:
+        raise AssertionError(self.fuse_refusal)
+
+    def step_sizes(self, shape: Shape) -> StepSizes:
+        """Scaled: entries of a token that are scaled, nA: entries of all layers' vectors."""
+        scaled = self._entries(shape.linear_maps)
+        return StepSizes({}, {"scaled": scaled}, {"nA": shape.layers * scaled})
+
+    def _entries(self, maps: dict[str, tuple[int, int]]) -> int:
+        """Return the entries of one layer's vectors."""
+        placed = (site for site in with_companions(self.sites) if site in maps)
+        return sum(maps[site][0] if site == "down" else maps[site][1] for site in placed)
