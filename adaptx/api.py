@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from adaptx.display.plan_table import PlanTable
     from adaptx.display.progress import Watcher
     from adaptx.execution.schedule import Summary
+    from adaptx.execution.workshop import Workshop
     from adaptx.exporting.loaded import LoadedModel
     from adaptx.report.report import Report
+    from adaptx.tracking.address import Address
 
 DEFAULT_STORE = Path("adaptx-store")
 
@@ -149,10 +151,7 @@ class Study:
         workers: int = 1,
         device: str | None = None,
         keep: bool = False,
-        micro_batch_size: int | None = None,
-        micro_batch_tokens: int | None = None,
-        checkpointing: bool = False,
-        checkpoint_seconds: float = 60.0,
+        resources: Resources | None = None,
         gpu: str | None = None,
         too_large: bool = False,
         tracking: str | None = None,
@@ -164,10 +163,7 @@ class Study:
             workers: processes that carry out stages at once: one per GPU, or with a share of the CPU each.
             device: `cpu`, `cuda`, `cuda:1` or `mps`; None is the best there is.
             keep: keep the weights of full fine-tuned targets once their scores are stored.
-            micro_batch_size: maximum number of examples in one forward pass; changes memory, not results.
-            micro_batch_tokens: maximum number of tokens in one forward pass; changes memory, not results.
-            checkpointing: compute layers again in the backward pass: less memory, the same result.
-            checkpoint_seconds: time between two saved states of a running training.
+            resources: size of forward passes and the like, which change memory and time, not results.
             gpu: memory of the device, such as `24GiB`; None is all that it has.
             too_large: run trainings that are predicted not to fit, too.
             tracking: MLflow's address; None is a database in the store, or what MLFLOW_TRACKING_URI says.
@@ -177,19 +173,16 @@ class Study:
             StagesFailed: some stages failed; those that do not need them are stored.
             UserError: a bad option, missing rows, or a training that does not fit; nothing was run.
         """
-        from adaptx.display.plan import tell_weights_that_go
         from adaptx.display.progress import here
-        from adaptx.execution.local import run as run_locally
         from adaptx.execution.too_large import refuse_too_large
         from adaptx.execution.workshop import Workshop, choose_device
-        from adaptx.planning.unread import unread
         from adaptx.tracking.address import address_of
-        from adaptx.tracking.recorder import Recorder
 
         address = address_of(tracking, self.store).check()
         self._look_again()
         self.resolve()
-        resources = Resources(device, micro_batch_size, micro_batch_tokens, checkpoint_seconds, checkpointing)
+        resources = resources or Resources()
+        resources = resources if device is None else replace(resources, device=device)
         shop = Workshop(
             store=self.store,
             sources=self.sources,
@@ -199,19 +192,29 @@ class Study:
         )
         if not too_large:
             refuse_too_large(self.dag, self.dag.statuses(self.store, keep), shop, gpu, workers)
-        progress = here() if progress is None else progress
-        try:
-            for line in (*unread(self.dag), *(() if keep else tell_weights_that_go(self.dag, self.store))):
-                progress.note(line)
-            with Recorder(address, self.store, progress.note, self.dag) as recorder, self._telling_left_out():
-                summary = run_locally(self.dag, shop, progress, keep, after=recorder.look, workers=workers)
-        finally:
-            progress.close()
+        summary = self._carry_out(shop, progress or here(), address, keep, workers)
         if not summary.complete:
             names = {node.fingerprint: node.name for node in self.dag.nodes}
             errors = {names[key]: error for key, error in summary.errors.items()}
             raise StagesFailed({names[key]: cause for key, cause in summary.failed.items()}, errors)
         return summary
+
+    def _carry_out(
+        self, shop: "Workshop", progress: "Watcher", address: "Address", keep: bool, workers: int
+    ) -> "Summary":
+        """Run what is to do, record it in MLflow, and tell how it goes."""
+        from adaptx.display.plan import tell_weights_that_go
+        from adaptx.execution.local import run as run_locally
+        from adaptx.planning.unread import unread
+        from adaptx.tracking.recorder import Recorder
+
+        try:
+            for line in (*unread(self.dag), *(() if keep else tell_weights_that_go(self.dag, self.store))):
+                progress.note(line)
+            with Recorder(address, self.store, progress.note, self.dag) as recorder, self._telling_left_out():
+                return run_locally(self.dag, shop, progress, keep, after=recorder.look, workers=workers)
+        finally:
+            progress.close()
 
     def scores(self) -> Any:
         """Return what is stored as a pandas.DataFrame: a row per variant, task, language, seed and metric.

@@ -117,30 +117,16 @@ def run(
     from adaptx.display.progress import watcher
 
     options = RecipeOptions(
-        recipe=recipe,
-        store=store,
-        data=data,
-        model=model,
-        size=size,
-        settings=tuple(settings or ()),
-        limit=limit,
+        recipe=recipe, store=store, data=data, model=model, size=size, settings=tuple(settings or ()), limit=limit,
         precision=precision,
-    )
+    )  # fmt: skip
+    resources = Resources(device, micro_batch_size, micro_batch_tokens, checkpoint_seconds, checkpointing)
     study = options.open()
     try:
         summary = study.run(
-            workers=workers,
-            device=device,
-            keep=keep,
-            micro_batch_size=micro_batch_size,
-            micro_batch_tokens=micro_batch_tokens,
-            checkpointing=checkpointing,
-            checkpoint_seconds=checkpoint_seconds,
-            gpu=gpu,
-            too_large=too_large,
-            tracking=tracking,
+            workers=workers, keep=keep, resources=resources, gpu=gpu, too_large=too_large, tracking=tracking,
             progress=watcher(out),
-        )
+        )  # fmt: skip
     except StagesFailed as failed:
         _tell_failures(failed)
         raise typer.Exit(1) from None
