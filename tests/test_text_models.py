@@ -143,9 +143,9 @@ def test_a_soft_cap_and_a_bias_are_part_of_the_scores():
         )
     ).eval()  # fmt: skip
     bart = MBartForConditionalGeneration(
-        MBartConfig(d_model=16, encoder_layers=2, decoder_layers=2, encoder_attention_heads=2, decoder_attention_heads=2,
-                    encoder_ffn_dim=32, decoder_ffn_dim=32, vocab_size=40, max_position_embeddings=64,
-                    decoder_start_token_id=2)
+        MBartConfig(d_model=16, encoder_layers=2, decoder_layers=2, encoder_attention_heads=2,
+                    decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, vocab_size=40,
+                    max_position_embeddings=64, decoder_start_token_id=2)
     ).eval()  # fmt: skip
     bart.final_logits_bias.normal_()
     for network in (gemma, bart):
