@@ -307,3 +307,14 @@ def test_mt5_s_scores_cite_where_they_are_from() -> None:
     assert "README" in sources["tydiqa"]
     assert "multilingual-t5" in sources["tydiqa"]
     assert "README" not in sources["xnli"]
+
+
+def test_every_checkpoint_is_a_constant_of_the_catalog() -> None:
+    import adaptx.catalog
+    from adaptx.catalog import MODELS
+    from adaptx.specs import ModelSpec
+
+    constants = {name: value for name, value in vars(adaptx.catalog).items() if isinstance(value, ModelSpec)}
+    assert len(constants) > 60
+    assert {model.hub_id for model in constants.values()} == set(MODELS)
+    assert all(name.isupper() for name in constants)

@@ -124,11 +124,4 @@ MBART50_MANY_TO_MANY = _mbart(
     (Seen("parallel text", Exposure.KIND, note="trained on translation between English and 49 languages (ML50)"),),
 )
 
-ENCODER_DECODERS = (
-    *(T5_SMALL, T5_BASE, T5_LARGE),
-    *(T5_V1_1_SMALL, T5_V1_1_BASE, T5_V1_1_LARGE, T5_V1_1_XL),
-    *(MT5_SMALL, MT5_BASE, MT5_LARGE, MT5_XL),
-    *(UMT5_SMALL, UMT5_BASE, UMT5_XL),
-    *(BYT5_SMALL, BYT5_BASE, BYT5_LARGE),
-    *(MBART_CC25, MBART50, MBART50_MANY_TO_MANY),
-)
+ENCODER_DECODERS = tuple(each for each in list(globals().values()) if isinstance(each, ModelSpec))

@@ -122,7 +122,4 @@ def _mmbert(size: str, hidden_size: int, heads: int) -> ModelSpec:
 MMBERT_SMALL = _mmbert("small", 384, 6)
 MMBERT_BASE = _mmbert("base", 768, 12)
 
-ENCODERS = (
-    *(E5_MINI, E5_SMALL, XLMR_BASE, XLMR_LARGE, MBERT, XLMR_XL, XLMR_XXL),
-    *(DISTILMBERT, MINILM, MDEBERTA, REMBERT, MMBERT_SMALL, MMBERT_BASE),
-)
+ENCODERS = tuple(each for each in list(globals().values()) if isinstance(each, ModelSpec))
