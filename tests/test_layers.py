@@ -123,8 +123,8 @@ def packages(names: list[str]) -> set[str]:
 
 def test_the_root_is_the_map() -> None:
     found = {path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"}
-    assert {name for name in found if "." in name} == {"__init__.py", "errors.py", "api.py"}
-    assert {name.removesuffix(".py") for name in found} == {*ORDER, "__init__"}
+    assert {name for name in found if "." in name} == {"__init__.py", "errors.py", "api.py", "py.typed"}
+    assert {name.removesuffix(".py") for name in found} == {*ORDER, "__init__", "py.typed"}
 
 
 def test_the_map_in_the_docs_lists_the_folders_in_their_order() -> None:
