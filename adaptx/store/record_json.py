@@ -113,7 +113,7 @@ def _read(hint: Any, value: Any, place: str) -> Any:
     if origin is Mapping:
         body = _object(value, place, "an object")
         return {key: _read(arguments[1], each, f"{place}.{key}") for key, each in body.items()}
-    if is_spec(hint):
+    if _names_specs(hint):
         return _read_spec(value, place)
     if dataclasses.is_dataclass(hint):
         return _read_record(cast(Any, hint), value, place)
@@ -129,8 +129,13 @@ def _read_union(options: tuple[Any, ...], value: Any, place: str) -> Any:
         return None
     if len(others) == 1:
         return _read(others[0], value, place)
-    assert all(is_spec(option) for option in others), f"a record's field is of one type or None, not {options}"
+    assert all(_names_specs(option) for option in others), f"a record's field is of one type or None, not {options}"
     return _read_spec(value, place)
+
+
+def _names_specs(hint: Any) -> bool:
+    """Return whether a field's type is a spec, or what several specs are, such as a method."""
+    return is_spec(hint) or hint.__module__.startswith("adaptx.specs.")
 
 
 def _read_spec(value: Any, place: str) -> Any:
