@@ -15,6 +15,7 @@ from adaptx.data.files import read_file
 from adaptx.data.reading import read_pool, read_rows, read_training
 from adaptx.errors import UserError
 from adaptx.execution.checking import check_rows
+from adaptx.formats.row_cache import RowCache
 from adaptx.sources.sources import Sources
 from adaptx.specs import (
     Classification,
@@ -278,7 +279,7 @@ def test_ids_are_alike_whatever_kind_of_number_holds_them(tmp_path) -> None:
 def test_queries_without_a_candidate_stop_a_run_before_it_begins(tmp_path, golds, ids, said) -> None:
     task = retrieval(tmp_path, golds, ids)
     node: Any = SimpleNamespace(stage=Evaluate(E5_MINI, task, "en"))
-    shop: Any = SimpleNamespace(sources=Sources(None))
+    shop: Any = SimpleNamespace(rows=RowCache(Sources(None)))
     with pytest.raises(UserError, match=said):
         check_rows([node], shop)
 
