@@ -5,17 +5,22 @@ import dataclasses
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from support.identities import OneDigest
 
 from adaptx.catalog import E5_MINI, LAREQA, MODELS, NLI, SIB200, SNLI, TASKS, TATOEBA, XLMR_BASE
 from adaptx.costs.stages import cost, rows_read, tokens_per_example, trainable_parameters
+from adaptx.planning.identity import Identities, evaluation_precision
 from adaptx.specs import (
     Bottleneck,
     Evaluate,
     Full,
     Fuse,
+    Linear,
     Lora,
+    Merge,
     Mixture,
     ModelSpec,
+    NoHead,
     Proportional,
     Sequential,
     Task,
@@ -118,6 +123,19 @@ def test_an_evaluation_costs_a_forward_pass() -> None:
     assert (evaluation.examples, evaluation.trainable_parameters) == (100, 0)
     assert evaluation.flops == 2 * evaluation.tokens * XLMR_BASE.shape.encoder_parameters
     assert cost(Evaluate(XLMR_BASE, TATOEBA, "es")).examples == 1000
+
+
+def test_an_evaluation_is_priced_in_the_precision_that_identifies_it() -> None:
+    for precision in ("fp32", "bf16"):
+        train = trained(config=dataclasses.replace(CONFIG, precision=precision))
+        for model in (train, Merge((train, dataclasses.replace(train, limit=9)), Linear(), NoHead()), XLMR_BASE):
+            for given_precision in (None, "fp32", "bf16"):
+                evaluate = Evaluate(model, NLI, "en", precision=given_precision, limit=100)
+                same = dataclasses.replace(evaluate, precision=evaluation_precision(evaluate))
+                assert cost(evaluate) == cost(same)
+                assert Identities(OneDigest()).of(evaluate).fingerprint == Identities(OneDigest()).of(same).fingerprint
+    memory = {cost(Evaluate(trained(), NLI, "en", precision=each)).peak_memory_bytes for each in ("fp32", "bf16")}
+    assert len(memory) == 2
 
 
 def test_every_language_pays_its_share_of_a_pool() -> None:

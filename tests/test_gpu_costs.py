@@ -8,8 +8,8 @@ import pytest
 from adaptx.catalog import E5_MINI, MT5_SMALL, NLI, UDPOS_R, XLMR_LARGE, XLMR_XXL
 from adaptx.catalog.gpus import GPUS, UTILISATION
 from adaptx.costs.gpus import ON_A_GPU, gpu_costs
+from adaptx.costs.room import needed_bytes
 from adaptx.costs.stages import cost, longest_peak_bytes
-from adaptx.costs.step_memory import needed_bytes
 from adaptx.planning.identity import Identities
 from adaptx.planning.plan import Node, make_plan
 from adaptx.sources.sources import Sources

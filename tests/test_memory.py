@@ -15,12 +15,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
 from adaptx.cli.app import app
-from adaptx.costs.step_memory import CONTEXT_BYTES
+from adaptx.costs.room import CONTEXT_BYTES, fits
 from adaptx.display.sizes import parse_bytes
 from adaptx.errors import UserError
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.cuda_kernels import CudaKernels, rounded
-from adaptx.profiling.fitting import fits, remedies
+from adaptx.profiling.fitting import remedies
 from adaptx.profiling.measurement import measure, step_flops
 from adaptx.profiling.prediction import predict
 from adaptx.profiling.step import make_step
@@ -193,8 +193,8 @@ def test_what_does_not_fit_gets_remedies_that_do_the_cheapest_first() -> None:
     found = remedies(tried, int(0.8 * needed))
     assert found[0].what.startswith("micro-batches of ")
     assert any(each.what.startswith("--checkpointing") for each in found)
-    assert all(fits(each.prediction, int(0.8 * needed)) for each in found)
-    assert all(fits(predict(each.cell), int(0.8 * needed)) for each in found)
+    assert all(fits(each.prediction.needed_bytes, int(0.8 * needed)) for each in found)
+    assert all(fits(predict(each.cell).needed_bytes, int(0.8 * needed)) for each in found)
     assert remedies(tried, 1000) == []
 
 

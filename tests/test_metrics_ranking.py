@@ -8,7 +8,7 @@ from adaptx.errors import UserError
 from adaptx.metrics import METRICS
 from adaptx.metrics.official import OfficialStop
 from adaptx.metrics.ranking import average_precision
-from adaptx.metrics.suites import OFFICIAL_SUITES, XTREME, XTREME_R, aggregate, zero_shot_average
+from adaptx.metrics.suites import OFFICIAL_SUITES, XTREME, XTREME_R, aggregate
 
 
 def test_average_precision_by_hand() -> None:
@@ -96,12 +96,3 @@ def test_a_missing_language_or_score_stops_the_script() -> None:
         aggregate(XTREME, {"xnli": {"en": {"accuracy": 1.0}}})
     with pytest.raises(OfficialStop, match="avg_f1"):
         aggregate(XTREME, {"mlqa": {language: {"exact_match": 1.0} for language in XTREME.languages["mlqa"]}})
-
-
-def test_the_zero_shot_average_is_strict_and_without_english() -> None:
-    assert zero_shot_average({"en": 90.0, "de": 60.0, "sw": 40.0, "xx": 0.0}, ["en", "de", "sw"]) == 50.0
-    assert zero_shot_average({"de": 60.0}, ["de"]) == 60.0
-    with pytest.raises(UserError, match="sw of 2 languages"):
-        zero_shot_average({"en": 90.0, "de": 60.0}, ["en", "de", "sw"])
-    with pytest.raises(UserError, match="no language but 'en'"):
-        zero_shot_average({"en": 90.0}, ["en"])

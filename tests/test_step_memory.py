@@ -4,16 +4,19 @@ import dataclasses
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support import needs
 
 from adaptx.catalog import E5_SMALL, QWEN3_600M, SNLI, XLMR_BASE
 from adaptx.costs.memory_check import too_large, unpredicted
+from adaptx.costs.room import CONTEXT_BYTES, RESERVE, context_bytes, fits, halvings, needed_bytes
 from adaptx.costs.stages import cost, training_peak_bytes
-from adaptx.costs.step_memory import CONTEXT_BYTES, Row, StepSize, fits, step_peak_bytes
+from adaptx.costs.step_memory import Row, StepSize, step_peak_bytes
 from adaptx.planning.identity import Identities
 from adaptx.planning.plan import Node
 from adaptx.profiling.cell import Cell
-from adaptx.profiling.prediction import predict
+from adaptx.profiling.prediction import Prediction, predict
 from adaptx.sources.sources import Sources
 from adaptx.specs import Bottleneck, Full, Lora, ModelSpec, Resources, Shape, Train, TrainConfig
 from adaptx.specs.linear_maps import SITES
@@ -112,6 +115,23 @@ def test_a_training_over_uncounted_rows_is_checked_too() -> None:
 
 
 def test_a_gpu_holds_a_context_and_loses_some_memory() -> None:
-    assert fits(2**30, "cpu", int(2**30 / 0.96))
-    assert not fits(2**30, "cuda", int(2**30 / 0.96))
-    assert fits(2**30, "cuda", int((2**30 + CONTEXT_BYTES) / 0.96))
+    assert fits(needed_bytes(2**30, "cpu"), int(2**30 / 0.96))
+    assert not fits(needed_bytes(2**30, "cuda"), int(2**30 / 0.96))
+    assert fits(needed_bytes(2**30, "cuda"), int((2**30 + CONTEXT_BYTES) / 0.96))
+
+
+@given(allocated=st.integers(0, 2**41), memory_bytes=st.integers(0, 2**41), device=st.sampled_from(("cpu", "cuda")))
+def test_stages_and_cells_need_and_fit_the_same(allocated: int, memory_bytes: int, device: str) -> None:
+    """`adaptx plan --gpu` and `adaptx memory` give one answer for one peak."""
+    cell = Prediction(allocated, context_bytes(device), {}, "backward", 1, 0.0)
+    needed = needed_bytes(allocated, device)
+    assert cell.needed_bytes == needed
+    assert fits(needed, memory_bytes) == (needed <= memory_bytes * (1 - RESERVE))
+
+
+@given(size=st.integers(1, 2**20), least=st.integers(1, 64))
+def test_halvings_end_at_the_least(size: int, least: int) -> None:
+    tried = list(halvings(size, least))
+    assert all(each >= least for each in tried)
+    assert tried == [size // 2**power for power in range(len(tried))]
+    assert size // 2 ** len(tried) < least

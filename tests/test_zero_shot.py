@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from adaptx.catalog import COPA, E5_MINI, INDONLI, MNLI, PANX, SIB200, SNLI, SQUAD, UDPOS, XCOPA, XQUAD
+from adaptx.catalog import COPA, E5_MINI, INDONLI, MNLI, PANX, SIB200, SNLI, SQUAD, TASKS, UDPOS, XCOPA, XQUAD
+from adaptx.planning.lineage import alike, serves
 from adaptx.planning.zero_shot import source_languages
 from adaptx.specs import (
     Evaluate,
@@ -53,6 +54,20 @@ def test_sources_are_the_tasks_own_and_those_of_the_same_kind(
     model: ModelSpec | Train, task: Task, expected: set[str]
 ) -> None:
     assert source_languages(Evaluate(model, task, task.languages[0])) == expected
+
+
+def test_what_a_head_answers_is_never_zero_shot() -> None:
+    """Who asks whether a head serves a task and who asks what was trained on go by one rule."""
+    one_of_each = {(type(t.format), frozenset(getattr(t.format, "labels", ()))): t for t in TASKS.values()}.values()
+    trained = [task for task in one_of_each if task.train]
+    served = 0
+    for first in trained:
+        for second in one_of_each:
+            sources = source_languages(Evaluate(after(in_german(first)), second, second.languages[0]))
+            assert ("de" in sources) >= serves(first.format, second.format), (first.name, second.name)
+            assert alike(first.format, second.format) == alike(second.format, first.format)
+            served += serves(first.format, second.format)
+    assert served >= len([task for task in trained if not task.format.embeds])
 
 
 def test_few_shot_rows_of_a_target_language_make_it_a_source() -> None:

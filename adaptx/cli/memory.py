@@ -69,8 +69,9 @@ def memory(
     Example: adaptx memory Qwen/Qwen3-8B-Base --method lora --batch-size 8 --sequence-length 512 --gpu 24GiB
     """
     from adaptx.cli.views.memory import as_plain, show
+    from adaptx.costs.room import fits
     from adaptx.display.sizes import parse_bytes
-    from adaptx.profiling.fitting import fits, remedies
+    from adaptx.profiling.fitting import remedies
     from adaptx.profiling.prediction import predict
 
     memory_bytes = parse_bytes(gpu) if gpu is not None else None
@@ -82,7 +83,7 @@ def memory(
     if len(cells) > 1:
         raise UserError(f"these are {len(cells)} combinations: `--sweep DIR` predicts them all, and keeps them there")
     prediction = predict(cells[0])
-    does_not_fit = memory_bytes is not None and not fits(prediction, memory_bytes)
+    does_not_fit = memory_bytes is not None and not fits(prediction.needed_bytes, memory_bytes)
     found = remedies(cells[0], memory_bytes) if memory_bytes is not None and does_not_fit else []
     if as_json:
         typer.echo(json_text(as_plain(cells[0], prediction, memory_bytes, found), indent=1))

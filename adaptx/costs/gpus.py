@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from adaptx.catalog.gpus import GPUS, UTILISATION, Gpu
+from adaptx.costs.room import fits, needed_bytes
 from adaptx.costs.stages import Cost, longest_peak_bytes
-from adaptx.costs.step_memory import fits, needed_bytes
 from adaptx.planning.plan import Node
 from adaptx.specs import Resources, Train
 
@@ -59,10 +59,10 @@ def gpu_costs(nodes: Sequence[Node], costs: Mapping[str, Cost | None], gpus: Seq
 
 
 def _on(gpu: Gpu, flops: float, known: Sequence[tuple[Train, int]]) -> GpuCost:
-    large = [train for train, peak in known if not fits(peak, "cuda", gpu.memory_bytes)]
+    large = [train for train, peak in known if not fits(needed_bytes(peak, "cuda"), gpu.memory_bytes)]
     smallest = Resources(device="cuda", micro_batch_size=1, checkpointing=True)
     too_large = sum(
-        (peak := longest_peak_bytes(train, smallest)) is None or not fits(peak, "cuda", gpu.memory_bytes)
+        (peak := longest_peak_bytes(train, smallest)) is None or not fits(needed_bytes(peak, "cuda"), gpu.memory_bytes)
         for train in large
     )
     most = max((needed_bytes(peak, "cuda") for _, peak in known), default=None)

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from adaptx.costs.room import fits, halvings, needed_bytes
 from adaptx.costs.stages import longest_peak_bytes
-from adaptx.costs.step_memory import fits, needed_bytes
 from adaptx.planning.plan import Node
 from adaptx.specs import Resources, Train
 
@@ -22,17 +22,15 @@ class TooLarge:
 
 
 def too_large(nodes: Iterable[Node], resources: Resources, memory_bytes: int) -> list[TooLarge]:
-    """Those of the trainings whose predicted peak goes beyond the memory; where nothing is predicted, nothing is said.
+    """Return the trainings whose predicted peak does not fit into the memory; one without a prediction is left out.
 
     Texts are taken to be as long as the training lets them be.
     """
     found: list[TooLarge] = []
     for node in nodes:
-        if not isinstance(node.stage, Train):
-            continue
-        peak = longest_peak_bytes(node.stage, resources)
-        if peak is not None and not fits(peak, resources.device_type, memory_bytes):
-            needed = needed_bytes(peak, resources.device_type)
+        needed = _needed(node.stage, resources) if isinstance(node.stage, Train) else None
+        if needed is not None and not fits(needed, memory_bytes):
+            assert isinstance(node.stage, Train)
             found.append(TooLarge(node, needed, tuple(_remedies(node.stage, resources, memory_bytes))))
     return found
 
@@ -44,16 +42,20 @@ def unpredicted(nodes: Iterable[Node], resources: Resources) -> list[Node]:
     ]
 
 
+def _needed(train: Train, resources: Resources) -> int | None:
+    """Return the memory that a device needs for a training; None where nothing is predicted."""
+    peak = longest_peak_bytes(train, resources)
+    return None if peak is None else needed_bytes(peak, resources.device_type)
+
+
 def _remedies(train: Train, resources: Resources, memory_bytes: int) -> Iterator[str]:
-    """Smaller micro-batches, then those with layers computed again: both leave the result as it is."""
+    """Yield smaller micro-batches, then those with layers computed again: both leave the result as it is."""
     batch_size, longest = train.config.batch_size, train.config.max_length
     for checkpointing in dict.fromkeys((resources.checkpointing, True)):
-        tokens = resources.largest_micro_batch(batch_size, batch_size * longest, longest)
         words = "--checkpointing" if checkpointing and not resources.checkpointing else ""
-        while tokens >= FEWEST_TOKENS:
+        for tokens in halvings(resources.largest_micro_batch(batch_size, batch_size * longest, longest), FEWEST_TOKENS):
             changed = replace(resources, micro_batch_tokens=tokens, checkpointing=checkpointing)
-            peak = longest_peak_bytes(train, changed)
-            if peak is not None and fits(peak, resources.device_type, memory_bytes):
+            needed = _needed(train, changed)
+            if needed is not None and fits(needed, memory_bytes):
                 yield " ".join(filter(None, (words, f"--micro-batch-tokens {tokens}")))
                 break
-            tokens //= 2

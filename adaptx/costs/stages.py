@@ -9,7 +9,8 @@ import functools
 from dataclasses import dataclass
 
 from adaptx.costs.step_memory import Row, StepSize, inference_peak_bytes, step_peak_bytes
-from adaptx.planning.lineage import lineage, reader
+from adaptx.planning.identity import evaluation_precision
+from adaptx.planning.lineage import lineage
 from adaptx.specs import (
     Evaluate,
     Fuse,
@@ -206,8 +207,7 @@ def _evaluation_cost(stage: Evaluate, rate: float, tokens_per_text: float, resou
     pool = sum(rows_read(rows, stage.limit) or 0 for rows in stage.task.pool) / max(1, len(stage.task.evaluation))
     tokens = int((num_rows + pool) * tokens_per_example(stage.task, tokens_per_text))
     flops = 2.0 * tokens * shape.encoder_parameters
-    precision = stage.precision or ("fp32" if isinstance(model, ModelSpec) else reader(model).config.precision)
     most = resources.largest_micro_batch(num_rows, tokens, 0)
     beside = _parameters_beside(model, shape)
-    peak = inference_peak_bytes(shape, precision, Row(most, 0), beside)
+    peak = inference_peak_bytes(shape, evaluation_precision(stage), Row(most, 0), beside)
     return Cost(num_rows, tokens, flops, flops / rate, peak, 0)

@@ -13,10 +13,6 @@ from importlib.resources import files
 
 from adaptx.specs import Method, Precision, Shape
 
-CONTEXT_BYTES = 512 * 2**20
-"""What a CUDA process takes beside its tensors: context, kernels, cuBLAS workspace (assumed: 0.3 to 0.6 GiB)."""
-RESERVE = 0.03
-"""Share of the memory that the caching allocator cannot hand out, as free pieces lie between those in use (assumed)."""
 PHASES = ("forward", "backward")
 BYTES = {"fp32": 4, "bf16": 2}
 
@@ -83,16 +79,6 @@ def inference_peak_bytes(shape: Shape, precision: Precision, row: Row, beside: i
     """Of predicting: all weights, and one layer's hidden states at their widest (in, out and between, in fp32)."""
     widest = row.tokens * (4 * shape.hidden_size + 2 * shape.intermediate_size)
     return shape.parameters * BYTES[precision] + 4 * (beside + widest)
-
-
-def needed_bytes(allocated: int, device: str) -> int:
-    """What a device must have for so many allocated bytes: a CUDA process takes a context beside."""
-    return allocated + (CONTEXT_BYTES if device == "cuda" else 0)
-
-
-def fits(allocated: int, device: str, memory_bytes: int) -> bool:
-    """Whether so many allocated bytes stay within the device's memory, some of it lost."""
-    return needed_bytes(allocated, device) <= memory_bytes * (1 - RESERVE)
 
 
 def products(shape: Shape, method: Method, row: Row) -> Terms:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import mean
 from typing import Any
 
 import torch
@@ -16,8 +15,8 @@ from adaptx.composition.merging.linear import linear_weights
 from adaptx.composition.merging.modules import MergedTensors, merge_modules
 from adaptx.composition.merging.searching import Found, Weights, greedy_soup, lora_hub
 from adaptx.errors import NotFinite
-from adaptx.evaluation.evaluator import scores
 from adaptx.execution.building import head_base, head_name, new_head, stored_heads
+from adaptx.execution.development import development_score, development_sets
 from adaptx.execution.environment import environment
 from adaptx.execution.workshop import Workshop
 from adaptx.formats.averaging import aligned, averaged
@@ -136,14 +135,14 @@ def _heads(merge: Merge, rule: MergeRule, work: _Work) -> Heads:
 
 
 def _search(merge: Merge, search: Searched, work: _Work, shop: Workshop) -> Found:
-    score = _development_score(merge, search, work, shop)
+    score = _searching_score(merge, search, work, shop)
     if isinstance(search.by, GreedySoup):
         return greedy_soup(score, len(merge.stages))
     return lora_hub(score, len(merge.stages), search.by)
 
 
-def _development_score(merge: Merge, search: Searched, work: _Work, shop: Workshop) -> Callable[[Weights], float]:
-    """Weights -> the score of the module merged with them, the mean over the task's development sets."""
+def _searching_score(merge: Merge, search: Searched, work: _Work, shop: Workshop) -> Callable[[Weights], float]:
+    """Return a function that scores the module merged with given weights on the task's development rows."""
     train, task = reader(merge), search.task
     own: dict[Key, nn.Parameter] = assemble(work.network, merge, shop.module).own
     backbone = backbone_over(work.network).to(shop.device)
@@ -151,7 +150,7 @@ def _development_score(merge: Merge, search: Searched, work: _Work, shop: Worksh
         merge.model, shop.rows.tokenizer(merge.model), search_framing(merge, task), train.config.max_length
     )
     evaluator = shop.evaluator(backbone, reading, train.config.precision, search.limit)
-    sets = [(rows.language, shop.rows.rows(rows, task.format, search.limit)) for rows in task.development]
+    sets = development_sets((task,), shop.rows, search.limit)
     served = head_of(merge, task)
 
     def score(weights: Weights) -> float:
@@ -163,10 +162,9 @@ def _development_score(merge: Merge, search: Searched, work: _Work, shop: Worksh
             head.module.to(shop.device)
         evaluator.memory.clear()
         try:
-            each = [scores(task, evaluator.predict(rows, task, head), language) for language, rows in sets]
+            return development_score(sets, lambda task, rows: evaluator.predict(rows, task, head))
         except NotFinite as error:
             raise NotFinite(f"merged with weights {weights}: {error}") from error
-        return mean(found[task.metrics[0]] for found in each)
 
     return score
 

@@ -4,7 +4,6 @@ import contextlib
 import logging
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
-from statistics import mean
 
 from torch import Tensor
 
@@ -12,15 +11,15 @@ from adaptx.backbones.backbone import TransferModel
 from adaptx.composition.mixing import value_regularisation
 from adaptx.data.examples import Examples
 from adaptx.errors import NotFinite, UserError
-from adaptx.evaluation.evaluator import scores
 from adaptx.execution.building import Fresh, head_name, model_to_train
+from adaptx.execution.development import development_score, development_sets
 from adaptx.execution.environment import environment
 from adaptx.execution.predicted_memory import predicted_peak_bytes
 from adaptx.execution.workshop import Workshop
 from adaptx.files.left_out import LeftOut
 from adaptx.formats import behaviour
 from adaptx.formats.heads import save_heads
-from adaptx.formats.interface import Reading, reading_of
+from adaptx.formats.interface import Predicted, Reading, reading_of
 from adaptx.formats.row_cache import RowCache
 from adaptx.methods.module import Module, capture, save_module
 from adaptx.planning.framings import training_framing
@@ -66,7 +65,7 @@ def begin_training(train: Train, shop: Workshop) -> PreparedTraining:
         shop.setting(train.config.precision),
         sampling=train.task.sampling if isinstance(train.task, Mixture) else None,
         extra_loss=_regularisation(train, fresh),
-        score=_development_score(train, fresh, shop) if isinstance(train.config.selection, Best) else None,
+        score=_selecting_score(train, fresh, shop) if isinstance(train.config.selection, Best) else None,
     )
     return PreparedTraining(rows, fresh, loop)
 
@@ -151,22 +150,16 @@ def _regularisation(train: Train, fresh: Fresh) -> Callable[[], Tensor] | None:
     return lambda: value_regularisation(fresh.assembly.own, mixing.regularisation)
 
 
-def _development_score(train: Train, fresh: Fresh, shop: Workshop) -> Callable[[], float]:
-    """A function that scores the model as it stands on development rows: the mean over the tasks that have some."""
-    sets = [
-        (task, rows.language, shop.rows.rows(rows, task.format)) for task in train.tasks for rows in task.development
-    ]
+def _selecting_score(train: Train, fresh: Fresh, shop: Workshop) -> Callable[[], float]:
+    """Return a function that scores the model as it stands on the tasks' development rows."""
+    sets = development_sets(train.tasks, shop.rows)
 
-    def development_score() -> float:
-        values: dict[str, list[float]] = {}
-        for task, language, examples in sets:
-            reading = _training_reading(train, task, fresh)
-            evaluator = shop.evaluator(fresh.backbone, reading, train.config.precision)
-            predicted = evaluator.predict(examples, task, fresh.heads.get(head_name(train, task)))
-            values.setdefault(task.name, []).append(scores(task, predicted, language)[task.metrics[0]])
-        return mean(mean(each) for each in values.values())
+    def predict(task: Task, examples: Examples) -> Predicted:
+        reading = _training_reading(train, task, fresh)
+        evaluator = shop.evaluator(fresh.backbone, reading, train.config.precision)
+        return evaluator.predict(examples, task, fresh.heads.get(head_name(train, task)))
 
-    return development_score
+    return lambda: development_score(sets, predict)
 
 
 def train_result(

@@ -8,7 +8,8 @@ from adaptx.exporting.script import AUTO_CLASSES, Read, render
 from adaptx.exporting.usage import Written, notes
 from adaptx.planning.lineage import reader
 from adaptx.planning.naming import UNTRAINED, intermediate_name, path, path_of_tasks
-from adaptx.specs import KeptHeadOf, Merge, ModuleStage, Published, Train
+from adaptx.planning.stored_scores import StoredScores
+from adaptx.specs import Evaluate, KeptHeadOf, Merge, ModuleStage, Published, Train
 from adaptx.store.entry import Entry
 from adaptx.store.integrity import Damaged
 from adaptx.store.records import MergeResult, TrainResult
@@ -80,18 +81,21 @@ def _merging(merge: Merge, result: MergeResult) -> list[tuple[str, str]]:
 
 def _scores(store: Store, entry: Entry) -> list[dict[str, str]]:
     """Every metric of every evaluation of this very stage that the store holds."""
+    scores = StoredScores()
     found: list[dict[str, str]] = []
     for other in list(store.entries().values()):
         try:
             if other.kind != "evaluate" or other.record.inputs != (entry.fingerprint,):
                 continue
-            scores = other.scores
+            evaluate, stored = other.stage, other.scores
+            assert isinstance(evaluate, Evaluate)
+            values = scores.scores(evaluate, other)
         except Damaged as damage:
             store.leave_out(other, damage)
             continue
-        rows = f"{scores.rows_used:,} / {_count(scores.rows_expected)}"
-        place = {"task": scores.task, "language": scores.language, "rows": rows}
-        found += [{**place, "metric": name, "value": f"{100 * value:.1f}"} for name, value in scores.metrics.items()]
+        rows = f"{stored.rows_used:,} / {_count(stored.rows_expected)}"
+        place = {"task": stored.task, "language": stored.language, "rows": rows}
+        found += [{**place, "metric": name, "value": f"{100 * value:.1f}"} for name, value in values.items()]
     return sorted(found, key=lambda score: (score["task"], score["language"], score["metric"]))
 
 

@@ -1,4 +1,4 @@
-"""XTREME's and XTREME-R's aggregates, as their official script computes them, and a strict zero-shot average.
+"""XTREME's and XTREME-R's aggregates, as their official script computes them.
 
 Hu et al. 2020 (arXiv:2003.11080), section 5; Ruder et al. 2021 (arXiv:2104.07412), section 4.
 """
@@ -6,7 +6,6 @@ Hu et al. 2020 (arXiv:2003.11080), section 5; Ruder et al. 2021 (arXiv:2104.0741
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from adaptx.errors import UserError
 from adaptx.metrics.official import OfficialStop
 
 Scores = Mapping[str, float]
@@ -150,21 +149,3 @@ def _needed(averages: Mapping[str, float], task: str, name: str) -> float:
     if name not in averages:
         raise OfficialStop("KeyError", repr(name), f"{task} has no scores to compute {name} from")
     return averages[name]
-
-
-def zero_shot_average(scores: Mapping[str, float], languages: Sequence[str], trained_on: str = "en") -> float:
-    """Mean over `languages` without the one trained on; strict: every one of them must have a score.
-
-    Raises:
-        UserError: a language has no score, or none is left.
-    """
-    others = [language for language in languages if language != trained_on]
-    missing = [language for language in others if language not in scores]
-    if missing:
-        raise UserError(
-            f"no zero-shot average: {', '.join(missing)} of {len(others)} languages have no score. Evaluate them, or "
-            "average over the languages that were evaluated and say so"
-        )
-    if not others:
-        raise UserError(f"no zero-shot average: there is no language but {trained_on!r}, which was trained on")
-    return sum(scores[language] for language in others) / len(others)

@@ -97,9 +97,14 @@ def reader(model: ModuleStage) -> Train:
             return model
 
 
+def alike(one: TaskFormat, other: TaskFormat) -> bool:
+    """Return whether two formats ask for the same: they are of one kind, and their labels have the same names."""
+    return type(one) is type(other) and set(one.labels) == set(other.labels)
+
+
 def serves(earlier: TaskFormat, later: TaskFormat) -> bool:
-    """Whether a head trained for one format answers another: the same kind, and label sets with the same names."""
-    return type(earlier) is type(later) and not later.embeds and set(earlier.labels) == set(later.labels)
+    """Return whether a head that was trained for one format answers another."""
+    return alike(earlier, later) and not later.embeds
 
 
 @functools.lru_cache(maxsize=4096)

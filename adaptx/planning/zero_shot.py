@@ -1,13 +1,16 @@
 """In which languages a score is zero-shot: those in which nothing like the measured task was trained on."""
 
+from collections.abc import Iterable, Sequence
+
 from adaptx.catalog.language_facts import same_language
+from adaptx.planning.lineage import alike
 from adaptx.planning.naming import merges, path
-from adaptx.specs import Evaluate, TaskFormat
+from adaptx.specs import Evaluate
 from adaptx.specs.merge import searched
 
 
 def source_languages(evaluate: Evaluate) -> frozenset[str]:
-    """Languages in which the measured kind of task was trained on, so that a score there is not zero-shot.
+    """Return the languages in which the measured kind of task was trained on, so that a score there is not zero-shot.
 
     Besides the task's own, those of every training on the way that is alike: few-shot rows of a target language
     count, and so does an intermediate task of the same kind, and development rows that weights of a merge were
@@ -29,6 +32,19 @@ def source_languages(evaluate: Evaluate) -> frozenset[str]:
     return found | measured
 
 
-def alike(one: TaskFormat, other: TaskFormat) -> bool:
-    """Whether two formats ask for the same: equal label sets where there are labels, else the same type."""
-    return type(one) is type(other) and set(one.labels) == set(other.labels)
+def is_zero_shot(evaluate: Evaluate) -> bool:
+    """Return whether nothing like the measured task was trained on in the measured language."""
+    return evaluate.language not in source_languages(evaluate)
+
+
+def zero_shot_weights(evaluations: Iterable[Evaluate]) -> dict[str, float]:
+    """Return the weight of each language in the zero-shot average of one model on one task; none if none is zero-shot.
+
+    Every zero-shot language counts the same, however many rows it has.
+    """
+    return equal_weights([each.language for each in evaluations if is_zero_shot(each)])
+
+
+def equal_weights(languages: Sequence[str]) -> dict[str, float]:
+    """Return the weight of each language in the plain average of several."""
+    return {language: 1 / len(languages) for language in languages}

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from adaptx.costs.room import fits
 from adaptx.planning.support_methods import quantised_refusal
 from adaptx.profiling.cell import Cell
-from adaptx.profiling.fitting import fits
 from adaptx.profiling.measurement import OUT_OF_MEMORY, Measured, attempt
 from adaptx.profiling.prediction import Prediction, predict
 from adaptx.profiling.processes import Killed, Start, alone
@@ -46,7 +46,7 @@ def bench(cells: Iterable[Cell], memory_bytes: int, steps: int = 5, warmup: int 
         if cell.quantised is not None and (reason := quantised_refusal()) is not None:
             yield Result(cell, prediction, None, reason)
             continue
-        if not fits(prediction, memory_bytes):
+        if not fits(prediction.needed_bytes, memory_bytes):
             yield Result(cell, prediction, None, NOT_TRIED)
             continue
         yield measured_beside(cell, prediction, steps, warmup)

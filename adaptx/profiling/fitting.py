@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from adaptx.costs.step_memory import RESERVE
+from adaptx.costs.room import fits, halvings, usable_bytes
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.prediction import Prediction, predict
 from adaptx.specs import Lora
@@ -21,11 +21,6 @@ class Remedy:
     price: str
     cell: Cell
     prediction: Prediction
-
-
-def fits(prediction: Prediction, memory_bytes: int) -> bool:
-    """Whether the step, with what the device takes beside it, stays within the memory."""
-    return prediction.needed_bytes <= memory_bytes * (1 - RESERVE)
 
 
 def remedies(cell: Cell, memory_bytes: int) -> list[Remedy]:
@@ -71,21 +66,20 @@ def _changes(cell: Cell) -> Iterator[tuple[str, str, Cell]]:
 def _widest_fitting(cell: Cell, memory_bytes: int) -> tuple[Cell, Prediction] | None:
     """The cell with micro-batches as large as fit, a power of two; None where one sequence does not."""
     whole = predict(cell)
-    if fits(whole, memory_bytes):
+    if fits(whole.needed_bytes, memory_bytes):
         return cell, whole
     if cell.micro_batch == 1:
         return None
     one = predict(replace(cell, micro_batch_size=1))
-    if not fits(one, memory_bytes):
+    if not fits(one.needed_bytes, memory_bytes):
         return None
     # Memory grows by nearly the same amount with each sequence, so that the first guess is mostly right.
     each = max(1.0, (whole.needed_bytes - one.needed_bytes) / (cell.micro_batch - 1))
-    size = 1 + int((memory_bytes * (1 - RESERVE) - one.needed_bytes) / each)
+    size = 1 + int((usable_bytes(memory_bytes) - one.needed_bytes) / each)
     size = 2 ** (max(1, min(size, cell.micro_batch - 1)).bit_length() - 1)
-    while size > 1:
-        narrowed = replace(cell, micro_batch_size=size)
+    for fewer in halvings(size, 2):
+        narrowed = replace(cell, micro_batch_size=fewer)
         prediction = predict(narrowed)
-        if fits(prediction, memory_bytes):
+        if fits(prediction.needed_bytes, memory_bytes):
             return narrowed, prediction
-        size //= 2
     return replace(cell, micro_batch_size=1), one

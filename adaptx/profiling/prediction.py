@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 
 from adaptx.backbones.cpu_kernels import CpuKernels
-from adaptx.costs.step_memory import CONTEXT_BYTES
+from adaptx.costs.room import context_bytes
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.cuda_kernels import CudaKernels, rounded
 from adaptx.profiling.step import PHASES, Quantise, make_step
@@ -62,7 +62,7 @@ def predict(cell: Cell) -> Prediction:
     peak = tracker.peak(PHASES)
     return Prediction(
         peak.bytes,
-        CONTEXT_BYTES if whole.device == "cuda" else 0,
+        context_bytes(whole.device),
         {part.value: size for part, size in peak.parts.items()},
         peak.moment,
         sum(parameter.numel() for parameter in step.own),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from adaptx.planning.zero_shot import equal_weights, zero_shot_weights
 from adaptx.report.baselines import Match, is_baseline, match
 from adaptx.report.language_classes import language_classes
 from adaptx.report.measured import Measurements, Variant
@@ -200,8 +201,8 @@ def _one_class(same: Sequence[Variant], language: str) -> str:
 def zero_shot_quantities(variant: Variant, languages: Container[str]) -> dict[str, dict[str, float]]:
     """`ZERO_SHOT`, `SOURCE` and `GAP` where they are defined -> weight of each language in it."""
     order = [language for language in variant.languages if language in languages]
-    source = _equal([language for language in order if variant.languages[language].is_source_language])
-    others = _equal([language for language in order if language not in source])
+    others = zero_shot_weights(variant.languages[language].evaluate for language in order)
+    source = equal_weights([language for language in order if language not in others])
     found = {ZERO_SHOT: others} if others else {}
     if source:
         found[SOURCE] = source
@@ -217,12 +218,8 @@ def _quantities(variant: Variant, languages: Container[str]) -> Quantities:
     found |= {("", quantity): weights for quantity, weights in averages.items()}
     others = averages.get(ZERO_SHOT, {})
     for attribute, classes in language_classes(variant.evaluate.checkpoint, others).items():
-        found |= {(attribute, name): _equal(members) for name, members in classes.items()}
+        found |= {(attribute, name): equal_weights(members) for name, members in classes.items()}
     return found
-
-
-def _equal(languages: Sequence[str]) -> dict[str, float]:
-    return {language: 1 / len(languages) for language in languages}
 
 
 def _total(variant: Variant, metric: str, weights: Mapping[str, float]) -> float:

@@ -3,21 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
 from adaptx.costs.stages import trainable_parameters, training_flops
-from adaptx.errors import UserError
-from adaptx.metrics import METRICS
 from adaptx.planning.damage import check_stored
 from adaptx.planning.naming import UNTRAINED, Factors, factors, merges, path
 from adaptx.planning.plan import Node, Plan, stored_entry
-from adaptx.planning.zero_shot import source_languages
+from adaptx.planning.stored_scores import StoredScores, values
+from adaptx.planning.zero_shot import is_zero_shot
 from adaptx.report.statistics.bootstrap import Examples, Floats
 from adaptx.report.variants import seeds, variant_labels
 from adaptx.specs import Evaluate, ModelSpec, Stage, Task, Train
-from adaptx.store.entry import Entry
 from adaptx.store.mixing import MixingWeights
 from adaptx.store.records import Golds, MergeResult, Result, Scores, TrainResult
 from adaptx.store.store import Store
@@ -77,7 +74,7 @@ class Measured:
     @cached_property
     def scores(self) -> Mapping[str, float]:
         """Metric -> its value over all examples, a share in [0, 1]."""
-        return {name: float(METRICS[name].value(each.sum(axis=0))) for name, each in self.statistics.items()}
+        return values(self.statistics)
 
     @property
     def predicted_class(self) -> str | None:
@@ -91,7 +88,7 @@ class Measured:
 
     @property
     def is_source_language(self) -> bool:
-        return self.evaluate.language in source_languages(self.evaluate)
+        return not is_zero_shot(self.evaluate)
 
     @property
     def path_seconds(self) -> float | None:
@@ -204,7 +201,7 @@ def measure(plan: Plan, store: Store) -> Measurements:
         for evaluate in evaluates
     }
     labels = variant_labels(evaluates, model_fingerprints)
-    golds: dict[Path, Golds] = {}
+    scores = StoredScores()
     measured: list[Measured] = []
     missing: list[str] = []
     for evaluate in evaluates:
@@ -213,12 +210,6 @@ def measure(plan: Plan, store: Store) -> Measurements:
         if entry is None:
             missing.append(node.name)
             continue
-        record = entry.scores
-        golds_file = entry.golds_file
-        assert golds_file is not None, f"{entry.folder} was stored without golds"
-        if golds_file not in golds:
-            golds[golds_file] = entry.golds
-        gold = golds[golds_file]
         trainings = [(train, stored_entry(node_of(train), store)) for train in path(evaluate)]
         merged = [stored_entry(node_of(merge), store) for merge in merges(evaluate)]
         measured.append(
@@ -229,9 +220,9 @@ def measure(plan: Plan, store: Store) -> Measurements:
                 node.fingerprint,
                 model_fingerprints[evaluate],
                 statuses[node.fingerprint].value,
-                _statistics(evaluate, record, gold, entry),
-                _examples(evaluate, gold),
-                replace(record, predictions=[]),
+                scores.statistics(evaluate, entry),
+                _examples(evaluate, scores.golds(entry)),
+                replace(entry.scores, predictions=[]),
                 tuple(Training(train, found.train_result if found else None) for train, found in trainings),
                 entry.mixing,
                 tuple(found.merge_result if found else None for found in merged),
@@ -275,20 +266,6 @@ def _variant(label: str, languages: Mapping[str, Measured]) -> Variant:
     return Variant(
         label=label, task=first.evaluate.task, factors=first.factors, seeds=seeds(first.evaluate), languages=languages
     )
-
-
-def _statistics(evaluate: Evaluate, record: Scores, golds: Golds, entry: Entry) -> dict[str, Floats]:
-    try:
-        found = {
-            metric: METRICS[metric].statistics(record.predictions, golds.golds, evaluate.language)
-            for metric in evaluate.task.metrics
-        }
-    except UserError as error:
-        raise UserError(f"{entry.folder}: {error}; remove that folder and run the recipe again") from error
-    for metric, statistics in found.items():
-        # The bootstrap draws rows, so it must know of which row each example is.
-        assert len(statistics) == len(golds.rows), f"{entry.folder}: {metric} of {len(golds.rows)} rows"
-    return found
 
 
 def _examples(evaluate: Evaluate, golds: Golds) -> Examples:

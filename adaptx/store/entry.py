@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from adaptx.errors import UserError
 from adaptx.specs import Evaluate, ModuleStage, Stage
 from adaptx.specs.plain import from_plain
 from adaptx.store.integrity import MODULE_FILE, Seals, foreign
@@ -56,7 +57,7 @@ class Entry:
         """The spec that it was made of."""
         try:
             return from_plain(self.record.spec)
-        except (ValueError, TypeError, KeyError) as error:
+        except (UserError, ValueError, TypeError, KeyError) as error:
             raise foreign(self.folder, self.folder / STAGE_FILE, error) from error
 
     @property

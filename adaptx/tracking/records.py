@@ -15,7 +15,8 @@ from typing import Any
 from adaptx.planning.identity import evaluation_precision
 from adaptx.planning.naming import factors, merges, module_name, module_path, path, train_name, trained_on
 from adaptx.planning.plan import Plan
-from adaptx.planning.zero_shot import source_languages
+from adaptx.planning.stored_scores import StoredScores, metrics_digest
+from adaptx.planning.zero_shot import equal_weights, zero_shot_weights
 from adaptx.specs import Evaluate, Merge, ModelSpec, ModuleStage, Train
 from adaptx.specs.fingerprint import canonical, fingerprint
 from adaptx.specs.plain import to_plain
@@ -84,6 +85,7 @@ class Records:
 
     def __init__(self, plan: Plan, store: Store) -> None:
         self._plan, self._store = plan, store
+        self._scores = StoredScores()
         self._variants: dict[str, list[Evaluate]] = {}
         # The recipe's own evaluations, since two that differ by name alone are one node of the plan.
         for evaluate in dict.fromkeys(plan.recipe.evaluations):
@@ -98,8 +100,10 @@ class Records:
             if self._store.find(node.fingerprint) is not None:
                 found.append(Pending(RunKey(node.kind, node.fingerprint), node.name, node.stage))
         for key in self._variants:
-            stored = [entry.fingerprint for _, entry in self._stored(key)]
-            stamp = hashlib.sha256("".join(sorted(stored)).encode()).hexdigest()
+            stored = self._stored(key)
+            # Evaluations that join the variant, another metric and a corrected one all change the run.
+            scored = sorted([entry.fingerprint, *evaluate.task.metrics] for evaluate, entry in stored)
+            stamp = fingerprint([metrics_digest(), *(part for each in scored for part in (len(each), *each))])
             if stored and not markers.has("variant", key, stamp):
                 label = factors(self._describing(key)).label
                 found.append(Pending(RunKey("variant", key), label, stamp=stamp))
@@ -194,7 +198,7 @@ class Records:
         evaluated = [entry for _, entry in stored]
         results = [entry.train_result for entry in trainings]
         every = [*results, *(entry.merge_result for entry in merged)]
-        metrics = _scores(stored)
+        metrics = _scores(stored, self._scores)
         peaks = [result.peak_memory_bytes for result in (*every, *(entry.scores for entry in evaluated))]
         metrics["path/peak_memory_bytes"] = float(max(peaks))
         if results:
@@ -285,21 +289,25 @@ def _milliseconds(entries: list[Entry]) -> int:
     return int(max((entry.folder / COMPLETE).stat().st_mtime for entry in entries) * 1000)
 
 
-def _scores(stored: list[tuple[Evaluate, Entry]]) -> dict[str, float]:
-    """`<task>/<language>/<metric>`, the average over languages, and that over languages not trained on."""
-    scores: dict[str, float] = {}
-    grouped: dict[tuple[str, str], list[tuple[bool, float]]] = {}
-    for stage, entry in stored:
-        for metric, value in entry.scores.metrics.items():
-            scores[f"{stage.task.name}/{stage.language}/{metric}"] = value
-            is_source = stage.language in source_languages(stage)
-            grouped.setdefault((stage.task.name, metric), []).append((is_source, value))
-    for (task, metric), values in grouped.items():
-        scores[f"{task}/avg/{metric}"] = sum(value for _, value in values) / len(values)
-        others = [value for is_source, value in values if not is_source]
-        if others:
-            scores[f"{task}/avg_zero_shot/{metric}"] = sum(others) / len(others)
-    return scores
+def _scores(stored: list[tuple[Evaluate, Entry]], scores: StoredScores) -> dict[str, float]:
+    """Return `<task>/<language>/<metric>`, the average over languages, and that over languages not trained on."""
+    found: dict[str, float] = {}
+    tasks: dict[str, list[tuple[Evaluate, Entry]]] = {}
+    for evaluate, entry in stored:
+        tasks.setdefault(evaluate.task.name, []).append((evaluate, entry))
+    for task, evaluated in tasks.items():
+        by_language = {evaluate.language: scores.scores(evaluate, entry) for evaluate, entry in evaluated}
+        averages = {
+            "avg": equal_weights(list(by_language)),
+            "avg_zero_shot": zero_shot_weights(evaluate for evaluate, _ in evaluated),
+        }
+        for metric in evaluated[0][0].task.metrics:
+            found |= {f"{task}/{language}/{metric}": values[metric] for language, values in by_language.items()}
+            for name, weights in averages.items():
+                if weights:
+                    average = sum(weight * by_language[language][metric] for language, weight in weights.items())
+                    found[f"{task}/{name}/{metric}"] = average
+    return found
 
 
 def _flat(value: Any, name: str) -> dict[str, Any]:

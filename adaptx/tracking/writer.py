@@ -1,7 +1,9 @@
 """One run written to MLflow: found by its fingerprint, or made, and brought up to date."""
 
 import math
-from collections.abc import Callable
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +80,7 @@ class Writer:
         return f"{self.experiment.experiment_id} {self.experiment.creation_time}"
 
     def write(self, record: Record) -> None:
-        """Bring a run up to date. What is there already stays as it is, so doing it twice changes nothing."""
+        """Bring a run up to date. Doing it twice changes nothing; a metric that was corrected since is added."""
         from mlflow.entities import Param, RunTag
 
         run = self._run_for(record)
@@ -86,7 +88,7 @@ class Writer:
         # MLflow refuses to change a parameter: what an earlier, half-written recording said stays.
         given = {safe_name(key): str(value)[:MOST_PARAMETER_LENGTH] for key, value in record.parameters.items()}
         params = [Param(key, value) for key, value in given.items() if key not in run.data.params]
-        finite, others = _split(record)
+        finite, others = _split(record, run.data.metrics)
         tags = {"adaptx.not_finite": ", ".join(others)[:MOST_TAG_LENGTH]} if others else {}
         if record.path is not None:
             tags |= self._path_tags(record.path)
@@ -157,18 +159,21 @@ class Writer:
             self.client.log_inputs(run_id, inputs)
 
 
-def _split(record: Record) -> tuple[list[Any], list[str]]:
+def _split(record: Record, known: Mapping[str, float]) -> tuple[list[Any], list[str]]:
     """Return the metrics as MLflow's, and the names of those that are not finite.
 
-    MLflow would store infinity as a large number, and its JSON has no NaN.
+    MLflow would store infinity as a large number, and its JSON has no NaN. Of two values with one time it shows the
+    larger, so that a value that was corrected since is of now. known: what the run shows by now.
     """
     from mlflow.entities import Metric
 
-    finite = [
-        Metric(safe_name(name), value, record.milliseconds, step)
-        for name, value, step in record.metrics
-        if math.isfinite(value)
-    ]
+    now = max(record.milliseconds, int(time.time() * 1000))
+    points = Counter(name for name, _, _ in record.metrics)
+    finite: list[Any] = []
+    for name, value, step in record.metrics:
+        if math.isfinite(value):
+            corrected = points[name] == 1 and known.get(safe_name(name), value) != value
+            finite.append(Metric(safe_name(name), value, now if corrected else record.milliseconds, step))
     others = [
         f"{safe_name(name)} at step {step} ({value})"
         for name, value, step in record.metrics

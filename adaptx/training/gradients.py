@@ -22,6 +22,7 @@ from adaptx.backbones.bf16_products import arithmetic
 from adaptx.backbones.cpu_kernels import CpuKernels
 from adaptx.formats.interface import AnswerLoss, Items, JointLoss, Piece, SummedLoss, piece_of
 from adaptx.specs import Hidden, TaskFormat
+from adaptx.training.random_state import RandomState, random_state, set_random_state
 
 
 @dataclass(frozen=True)
@@ -116,18 +117,18 @@ def backward_joint(
         whole = value(vectors_ND[_inverse(places[0], vectors_ND.device)])
         whole.backward()
         return whole.detach()
-    states: list[Callable[[], None]] = []
+    states: list[RandomState] = []
     embedded: list[Tensor] = []
     with torch.no_grad():
         for piece in cut_up:
-            states.append(_random_state(setting.device))
+            states.append(random_state(setting.device))
             embedded.append(embed(piece))
     vectors_SD = torch.cat(embedded)[_inverse([p for each in places for p in each], setting.device)].requires_grad_()
     whole = value(vectors_SD)
     whole.backward()
     assert vectors_SD.grad is not None
-    for piece, of_piece, restore in zip(cut_up, places, states, strict=True):
-        restore()
+    for piece, of_piece, state in zip(cut_up, places, states, strict=True):
+        set_random_state(state, setting.device)
         embed(piece).backward(vectors_SD.grad[of_piece])
     return whole.detach()
 
@@ -135,16 +136,3 @@ def backward_joint(
 def _inverse(places: list[int], device: torch.device) -> Tensor:
     """Where each of the places stands: vectors[_inverse(places)] are in the places' order."""
     return torch.tensor(places, device=device).argsort()
-
-
-def _random_state(device: torch.device) -> Callable[[], None]:
-    """A function that sets the random generators back to where they are now."""
-    cpu = torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-
-    def restore() -> None:
-        torch.set_rng_state(cpu)
-        if cuda is not None:
-            torch.cuda.set_rng_state(cuda, device)
-
-    return restore

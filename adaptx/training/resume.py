@@ -19,6 +19,7 @@ import torch
 from adaptx.errors import UserError, told
 from adaptx.store.writing import written_whole
 from adaptx.training.progress import Progress, noting
+from adaptx.training.random_state import random_state, set_random_state
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class Checkpoints:
 
         A state that cannot be written (a full disk) is said; the training goes on, with the state saved before.
         """
-        whole = {**state, "random": _random_state(device), "machine": _machine(device)}
+        whole = {**state, "random": random_state(device), "machine": _machine(device)}
         whole |= {"version": VERSION, "stage": self._file.parent.name}
         try:
             with written_whole(self._file) as part:
@@ -84,9 +85,7 @@ class Checkpoints:
                     f"resuming with {name} {now}, begun with {state['machine'][name]}: the result may differ in its "
                     "last bits from an uninterrupted run's"
                 )
-        torch.set_rng_state(state["random"]["cpu"])
-        if device.type == "cuda" and "cuda" in state["random"]:
-            torch.cuda.set_rng_state(state["random"]["cuda"], device)
+        set_random_state(state["random"], device)
         noting(progress, _log)(f"resuming at step {state['step']}")
         return state
 
@@ -100,13 +99,6 @@ class Checkpoints:
             if state.get(name) != value:
                 raise UserError(f"it is of {name} {state.get(name)}, not {value}")
         return state
-
-
-def _random_state(device: torch.device) -> dict[str, torch.Tensor]:
-    states = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device)
-    return states
 
 
 def _machine(device: torch.device) -> dict[str, str]:

@@ -6,9 +6,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from adaptx.costs.room import fits
 from adaptx.display.sizes import gib
 from adaptx.profiling.cell import Cell
-from adaptx.profiling.fitting import Remedy, fits
+from adaptx.profiling.fitting import Remedy
 from adaptx.profiling.prediction import Prediction
 
 
@@ -28,7 +29,7 @@ def as_plain(
         "trainable_parameters": prediction.trainable_parameters,
         "parameters": cell.shape.parameters,
         "memory_bytes": memory_bytes,
-        "fits": None if memory_bytes is None else fits(prediction, memory_bytes),
+        "fits": None if memory_bytes is None else fits(prediction.needed_bytes, memory_bytes),
         "remedies": [
             {"change": each.what, "price": each.price, "peak_memory_bytes": each.prediction.peak_memory_bytes}
             for each in found
@@ -63,7 +64,7 @@ def show(
     )
     if memory_bytes is None:
         return
-    if fits(prediction, memory_bytes):
+    if fits(prediction.needed_bytes, memory_bytes):
         console.print(f"[green]fits[/] into {gib(memory_bytes)}")
         return
     console.print(f"[red]does not fit[/] into {gib(memory_bytes)}")
@@ -91,7 +92,9 @@ def sweep_table(rows: Sequence[tuple[Cell, Prediction]], memory_bytes: int | Non
             gib(parts["gradients"] + parts["optimiser"]),
             gib(parts["activations"] + parts["loss and logits"] + parts["temporary buffers"]), gib(found.needed_bytes),
         ]  # fmt: skip
-        table.add_row(*values, *(["yes" if fits(found, memory_bytes) else "no"] if memory_bytes is not None else []))
+        if memory_bytes is not None:
+            values.append("yes" if fits(found.needed_bytes, memory_bytes) else "no")
+        table.add_row(*values)
     return table
 
 

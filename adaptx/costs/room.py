@@ -1,0 +1,35 @@
+"""How much of a device's memory a process can fill: what it must have, and what it cannot use."""
+
+from collections.abc import Iterator
+
+CONTEXT_BYTES = 512 * 2**20
+"""What a CUDA process takes next to its tensors: context, kernels, cuBLAS workspace (assumed: 0.3 to 0.6 GiB)."""
+RESERVE = 0.03
+"""Share of the memory that the caching allocator cannot hand out, as free pieces lie between those in use (assumed)."""
+
+
+def context_bytes(device_type: str) -> int:
+    """Return what a process on the device takes next to its tensors."""
+    return CONTEXT_BYTES if device_type == "cuda" else 0
+
+
+def needed_bytes(allocated: int, device_type: str) -> int:
+    """Return the memory that a device must have room for where torch allocates `allocated` bytes."""
+    return allocated + context_bytes(device_type)
+
+
+def usable_bytes(memory_bytes: int) -> int:
+    """Return how much of a device's memory a process can fill."""
+    return int(memory_bytes * (1 - RESERVE))
+
+
+def fits(needed: int, memory_bytes: int) -> bool:
+    """Return whether a process that needs `needed` bytes has room in the device's memory."""
+    return needed <= usable_bytes(memory_bytes)
+
+
+def halvings(size: int, least: int) -> Iterator[int]:
+    """Yield `size`, half of it, and so on, down to `least`: the micro-batches that are tried until one fits."""
+    while size >= least:
+        yield size
+        size //= 2

@@ -1,0 +1,27 @@
+"""The score on development rows that selects a training's step and a merge's weights."""
+
+from collections.abc import Callable, Iterable
+from statistics import mean
+
+from adaptx.data.examples import Examples
+from adaptx.evaluation.evaluator import scores
+from adaptx.formats.interface import Predicted
+from adaptx.formats.row_cache import RowCache
+from adaptx.specs import Task
+
+DevelopmentSet = tuple[Task, str, Examples]
+"""(task, language, rows)."""
+
+
+def development_sets(tasks: Iterable[Task], cache: RowCache, limit: int | None = None) -> list[DevelopmentSet]:
+    """Read the development rows of tasks, at most `limit` per set."""
+    return [(task, rows.language, cache.rows(rows, task.format, limit)) for task in tasks for rows in task.development]
+
+
+def development_score(sets: Iterable[DevelopmentSet], predict: Callable[[Task, Examples], Predicted]) -> float:
+    """Return the mean over tasks of each one's mean over its languages, by the task's first metric."""
+    values: dict[str, list[float]] = {}
+    for task, language, examples in sets:
+        found = scores(task, predict(task, examples), language)
+        values.setdefault(task.name, []).append(found[task.metrics[0]])
+    return mean(mean(each) for each in values.values())

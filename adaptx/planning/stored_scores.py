@@ -1,0 +1,77 @@
+"""What stored evaluations score, computed again from their predictions and golds.
+
+Reports, MLflow and model cards all take their numbers from here, so that a corrected metric reaches each of them, for
+stages that were evaluated before it was corrected as well.
+"""
+
+import functools
+import hashlib
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+
+from adaptx import metrics
+from adaptx.errors import UserError
+from adaptx.metrics import METRICS, Floats
+from adaptx.specs import Evaluate
+from adaptx.store.entry import Entry
+from adaptx.store.records import Golds
+
+
+class StoredScores:
+    """Reads stored evaluations; golds that several were scored against are read once."""
+
+    def __init__(self) -> None:
+        self._golds: dict[Path, Golds] = {}
+
+    def golds(self, entry: Entry) -> Golds:
+        """Return the golds that an evaluation was scored against."""
+        file = entry.golds_file
+        assert file is not None, f"{entry.folder} was stored without golds"
+        if file not in self._golds:
+            self._golds[file] = entry.golds
+        return self._golds[file]
+
+    def statistics(self, evaluate: Evaluate, entry: Entry) -> dict[str, Floats]:
+        """Return metric -> what each example adds to it, shape [examples, the metric's statistics].
+
+        Raises:
+            UserError: the golds do not fit the predictions.
+        """
+        predictions, golds = entry.scores.predictions, self.golds(entry)
+        try:
+            found = {
+                name: METRICS[name].statistics(predictions, golds.golds, evaluate.language)
+                for name in evaluate.task.metrics
+            }
+        except UserError as error:
+            raise UserError(f"{entry.folder}: {error}; remove that folder and run the recipe again") from error
+        for name, statistics in found.items():
+            # The bootstrap draws rows, so it must know of which row each example is.
+            assert len(statistics) == len(golds.rows), f"{entry.folder}: {name} of {len(golds.rows)} rows"
+        return found
+
+    def scores(self, evaluate: Evaluate, entry: Entry) -> dict[str, float]:
+        """Return metric -> its value over all examples, a share in [0, 1].
+
+        Raises:
+            UserError: the golds do not fit the predictions.
+        """
+        return values(self.statistics(evaluate, entry))
+
+
+def values(statistics: Mapping[str, Floats]) -> dict[str, float]:
+    """Return metric -> its value over the examples of its statistics."""
+    return {name: float(METRICS[name].value(each.sum(axis=0))) for name, each in statistics.items()}
+
+
+def metrics_digest() -> str:
+    """Return a digest of the code that computes metrics: with another one, stored predictions may score otherwise."""
+    functions = (function for metric in METRICS.values() for function in (metric.statistics, metric.value))
+    own = Path(inspect.getfile(metrics)).parent.rglob("*.py")
+    return _digest(tuple(sorted({*own, *(Path(inspect.getfile(inspect.unwrap(each))) for each in functions)})))
+
+
+@functools.cache
+def _digest(files: tuple[Path, ...]) -> str:
+    return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()
