@@ -8,6 +8,7 @@ from support import tiny
 
 from adaptx.execution.development import development_score
 from adaptx.specs import Best, Evaluate, GreedySoup, KeptHeadOf, Linear, Lora, Merge, Searched
+from adaptx.store.records import SearchStep
 
 SELECTING = tiny.config(learning_rate=2e-2, max_steps=4, batch_size=16, selection=Best(every=4))
 
@@ -31,6 +32,6 @@ def test_a_search_over_one_training_scores_what_the_training_was_selected_by(wor
     stages = tuple(Evaluate(each, tiny.NLI, "xa") for each in (train, merge))
     _, shop, summary = tiny.execute(world, tmp_path, stages, keep=True)
     assert summary.complete, summary.failed
-    (selected,) = shop.entry(train).result["development"]
-    (tried,) = shop.entry(merge).result["search"]
-    assert tried == {"weights": [1.0], "score": selected["score"]}
+    (selected,) = shop.entry(train).train_result.development
+    (tried,) = shop.entry(merge).merge_result.search
+    assert tried == SearchStep((1.0,), selected.score)

@@ -107,5 +107,6 @@ def _elsewhere(method: Method) -> str:
 
 
 def _other(methods: tuple[Method, ...]) -> str:
-    every = all(method.library == Library.PEFT.value for method in methods)
-    return "peft or --to transformers" if every else "transformers"
+    one_kind = len({method.modules for method in methods}) == 1
+    held_by_peft = one_kind and all(method.library == Library.PEFT.value for method in methods)
+    return "peft or --to transformers" if held_by_peft else "transformers"
