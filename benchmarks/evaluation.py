@@ -248,7 +248,11 @@ def _metric(rows: RowSet, predictions: list[list[str]]) -> float:
     columns = rows.examples.columns
     golds = next(columns[role] for role in ("answers", "tags", "label") if role in columns)
     whole: list[Any] = predictions if "tags" in columns else [decision for (decision,) in predictions]
-    scored = scores(rows.task, Predicted(whole, golds, rows.examples.rows, [], []), rows.language)
+    scored = scores(
+        rows.task,
+        Predicted(predictions=whole, golds=golds, rows=rows.examples.rows, inputs=[], details=[]),
+        rows.language,
+    )
     return scored[rows.task.metrics[0]]
 
 
@@ -300,7 +304,9 @@ def _ratios(speeds: dict[str, list[float]]) -> dict[str, dict[str, float]]:
 
 
 def _leading(examples: Examples, count: int) -> Examples:
-    return Examples(examples.rows[:count], {role: values[:count] for role, values in examples.columns.items()})
+    return Examples(
+        rows=examples.rows[:count], columns={role: values[:count] for role, values in examples.columns.items()}
+    )
 
 
 def table(record: dict[str, Any]) -> str:

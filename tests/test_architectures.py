@@ -255,7 +255,7 @@ def test_a_tiny_shape_comes_back_from_its_config(architecture: str, tmp_path: An
     settings = {**network_config(shape).to_dict(), "tie_word_embeddings": shape.tied}
     (tmp_path / "config.json").write_text(json.dumps(settings, default=str))
     family = shape.architecture.family
-    expected = ModelSpec("tiny", family, FRAMING[family], FRAMING[family], shape=shape)
+    expected = ModelSpec("tiny", family, framing=FRAMING[family], embedding=FRAMING[family], shape=shape)
     assert from_config("tiny", tmp_path / "config.json") == expected
 
 

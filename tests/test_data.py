@@ -375,7 +375,7 @@ def test_sets_are_joined_in_order_and_must_agree() -> None:
     assert (both.rows, both.columns["text"]) == ((0, 0, 2), ["a", "a", "c"])
     assert both.take([2, 0]).columns["label"] == ["maybe", "yes"]
     with pytest.raises(UserError, match="one has text, label and another text; give them the same roles"):
-        joined([one, Examples((0,), {"text": ["a"]})])
+        joined([one, Examples(rows=(0,), columns={"text": ["a"]})])
 
 
 # --- where rows lie

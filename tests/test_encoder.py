@@ -122,7 +122,7 @@ def test_sentence_embeddings_of_long_texts_are_cut_to_what_the_checkpoint_reads(
     finished = finished_model(model, shop, "fp32")
     evaluator = make_evaluator(Evaluate(model, tiny.TATOEBA, "xa"), finished, shop, Silent(), "long texts")
     long, short = " ".join(["bafo"] * 300), "bafo"
-    examples = Examples((0, 1), {"query": [long, short], "candidate": [long, short]})
+    examples = Examples(rows=(0, 1), columns={"query": [long, short], "candidate": [long, short]})
     found = evaluator.predict(examples, tiny.TATOEBA, None)
     assert found.predictions == [0, 1]
     sides = [one.items.encoded for one in found.inputs.passes]

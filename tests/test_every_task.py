@@ -218,7 +218,7 @@ def check_predictions(stage: Evaluate, entry: Entry, sources: Sources) -> None:
         case Tagging(labels):
             assert [len(tags) for tags in predictions] == [len(tokens) for tokens in columns["tokens"]]
             assert {tag for tags in predictions for tag in tags} <= set(labels)
-        case QuestionAnswering(unanswerable):
+        case QuestionAnswering(unanswerable=unanswerable):
             if unanswerable:
                 assert all(0 <= each["no_answer"] <= 1 for each in predictions)
             texts = [each["text"] for each in predictions] if unanswerable else predictions
@@ -238,7 +238,7 @@ def check_windows(stage: Evaluate, sources: Sources) -> None:
     """The made rows are long enough that windows and pieces are needed."""
     if not isinstance(stage.model, Train):
         return
-    reading = Reading(load_tokenizer(stage.model.model, sources), Hidden(), MAX_LENGTH)
+    reading = Reading(tokenizer=load_tokenizer(stage.model.model, sources), framing=Hidden(), max_length=MAX_LENGTH)
     rows: Rows = stage.task.rows_in(stage.language)
     examples = read_rows(rows, stage.task.format, sources)
     if isinstance(stage.task.format, QuestionAnswering):

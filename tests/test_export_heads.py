@@ -158,7 +158,7 @@ def _piped(job: dict[str, Any], train: Train, shop: Any) -> list[Any] | None:
     if name not in SUPPORTED_TASKS or (task.name == "udpos" and job["spaced"]):
         return None
     columns = {role: [row[place] for row in rows] for place, role in enumerate(ROLES[task.name])}
-    predicted = _predict(train, task, shop, Examples(tuple(range(len(rows))), columns))
+    predicted = _predict(train, task, shop, Examples(rows=tuple(range(len(rows))), columns=columns))
     inputs: list[Any] = [
         " ".join(row[0]) if task.name == "udpos" else dict(zip(("text", "text_pair"), row, strict=False))
         for row in rows
@@ -236,7 +236,7 @@ def _encoded(task: Task, row: list[Any], reading: Reading) -> tuple[Encoded, lis
             pieces = Pieces([row[0]], reading)
             return pieces.encoded, pieces.first_tokens[0]
         case "squad":
-            examples = Examples((0,), {"question": [row[0]], "context": [row[1]]})
+            examples = Examples(rows=(0,), columns={"question": [row[0]], "context": [row[1]]})
             assert isinstance(task.format, QuestionAnswering)
             return windows(examples, task.format, reading).encoded, None
         case _:

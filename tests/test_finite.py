@@ -258,7 +258,7 @@ def test_a_metric_that_is_undefined_is_told(monkeypatch):
 
     monkeypatch.setitem(METRICS, "accuracy", Undefined)
     with pytest.raises(NotFinite, match=r"accuracy of nli in xa is nan: it is undefined over these 1 rows"):
-        scores(tiny.NLI, Predicted(["a"], ["a"], [0], [], []), "xa")
+        scores(tiny.NLI, Predicted(predictions=["a"], golds=["a"], rows=[0], inputs=[], details=[]), "xa")
 
 
 # Merging.

@@ -47,7 +47,11 @@ def predict(bench, vectors, source: list[str] | None = None, target: list[str] |
     )
     inputs = MINING.encode(rows, TASK.format, bench.reading)
     assert [len(one.items) for one in inputs.passes] == [SOURCES, TARGETS]
-    return MINING.decode(Answers(rows, Model(bench.encoder, None, bench.reading, TASK.format), inputs, vectors))
+    return MINING.decode(
+        Answers(
+            examples=rows, model=Model(bench.encoder, None, bench.reading, TASK.format), inputs=inputs, values=vectors
+        )
+    )
 
 
 def nearest(queries: np.ndarray, pool: np.ndarray) -> Neighbours:

@@ -66,7 +66,7 @@ def cases() -> dict[str, tuple[TaskFormat, Examples]]:
         ),
         "tagging": (Tagging(labels), make(tokens=words, tags=tags)),
         "question answering": (
-            QuestionAnswering(True, stride=6),
+            QuestionAnswering(unanswerable=True, stride=6),
             make(question=questions, context=contexts, answers=found, answer_starts=starts),
         ),
         "masked language model": (MaskedLanguageModel(), make(text=texts("text"))),

@@ -203,7 +203,7 @@ def test_some_answers_lie_in_several_windows(benches):
 @each_architecture
 def test_an_unanswerable_question_points_to_the_first_token_of_every_window(benches, architecture):
     rows = one("sea?", " ".join(small_world.WORDS * 4), [])
-    drawn = items(rows, QuestionAnswering(True, stride=8), reading(benches[architecture, ""], 40))
+    drawn = items(rows, QuestionAnswering(unanswerable=True, stride=8), reading(benches[architecture, ""], 40))
     assert len(drawn) > 3
     assert drawn.targets == [(0, 0)] * len(drawn)
     assert drawn.units == [1] * len(drawn)
@@ -315,7 +315,7 @@ def test_without_an_ordered_pair_among_the_best_the_best_single_token_stands():
 @pytest.mark.parametrize("prefix", ["", PREFIX])
 def test_predictions_are_the_best_spans_over_all_windows(models, architecture, unanswerable, prefix):
     bench = format_bench.make(models, architecture, 54 if prefix else 40, framing=Hidden(prefix=prefix))
-    task_format = QuestionAnswering(unanswerable, stride=16, n_best=100, answer_tokens=6)
+    task_format = QuestionAnswering(unanswerable=unanswerable, stride=16, n_best=100, answer_tokens=6)
     draw = random.Random(3)
     contexts = [small_world.sentence(draw, length, length) for length in (4, 50, 20, 40)]
     rows = format_bench.examples(question=["tree?", "sea?", "night?", "glass?"], context=contexts)

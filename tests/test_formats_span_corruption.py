@@ -34,7 +34,7 @@ def bench(world, models):
 
 
 def items(bench):
-    examples = Examples(tuple(range(len(SENTENCES))), {"text": SENTENCES})
+    examples = Examples(rows=tuple(range(len(SENTENCES))), columns={"text": SENTENCES})
     return span_corruption.items(examples, FORMAT, bench.reading(TEXT))
 
 

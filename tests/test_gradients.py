@@ -105,10 +105,10 @@ def test_an_item_that_is_drawn_twice_counts_twice(models, architecture, budget):
     once = pairs(bench)
     order = [0, 3, 1, 0, 3, 4]
     drawn = Items(
-        once.encoded,
-        [once.members[index] for index in order],
-        [once.targets[index] for index in order],
-        [once.units[index] for index in order],
+        encoded=once.encoded,
+        members=[once.members[index] for index in order],
+        targets=[once.targets[index] for index in order],
+        units=[once.units[index] for index in order],
     )
     setting = Setting(format_bench.CPU, "fp32", Budget(None, None))
     wanted, gradients = in_one_graph(bench, drawn, setting, share=1.0)
@@ -161,7 +161,7 @@ def test_gradients_are_added_to_those_of_other_tasks(models):
 
 def test_without_units_nothing_is_added(models):
     bench = format_bench.make(models, "bert")
-    nothing = Items(pairs(bench).encoded, [[0]], [([], [])], [0])
+    nothing = Items(encoded=pairs(bench).encoded, members=[[0]], targets=[([], [])], units=[0])
     loss = SummedLoss(lambda *_: pytest.fail("there is nothing to compute"))
     setting = Setting(format_bench.CPU, "fp32", Budget(None, None))
     assert backward_sum(loss, bench.encoder, torch.nn.Identity(), nothing, Hidden(), 1.0, setting) == 0
@@ -178,7 +178,7 @@ def test_micro_batches_hold_every_sequence_once_and_keep_items_together(lengths,
     encoded = Encoded([[7] * length for length in flat], None, 0, 0)
     numbers = iter(range(len(flat)))
     members = [[next(numbers) for _ in item] for item in lengths]
-    items = Items(encoded, members, list(range(len(lengths))), [1] * len(lengths))
+    items = Items(encoded=encoded, members=members, targets=list(range(len(lengths))), units=[1] * len(lengths))
     found = list(pieces(items, Setting(format_bench.CPU, "fp32", Budget(tokens, most))))
     assert sorted(item for piece in found for item in piece.targets) == list(range(len(lengths)))
     for piece in found:

@@ -116,7 +116,7 @@ def decode(answers: Answers) -> Predicted:
     ratings: list[float] = answers.values[0].tolist()
     labelled = answers.examples.columns.get("rating")
     golds = None if labelled is None else [float(each) for each in labelled]
-    return Predicted(ratings, golds, answers.examples.rows, answers.inputs)
+    return Predicted(predictions=ratings, golds=golds, rows=answers.examples.rows, inputs=answers.inputs)
 
 
 RATING = Format(encode, decode, FormatTraining(items, SummedLoss(loss_sum), new_head))

@@ -99,7 +99,7 @@ def fold(network: nn.Module) -> None:
             network.set_submodule(path, module)
 
 
-BEHAVIOUR = Behaviour(attach, prepare=None, fold=fold, unchanged=lambda tensor, own: None, to_peft=None)
+BEHAVIOUR = Behaviour(attach=attach, prepare=None, fold=fold, unchanged=lambda tensor, own: None, to_peft=None)
 
 
 @pytest.fixture(autouse=True)

@@ -46,8 +46,16 @@ LABELS = Classification(("yes", "no"))
         (QuestionAnswering(), ["", "x"], None),
         (QuestionAnswering(), [["a"], []], None),
         (QuestionAnswering(), [[], []], NO_ANSWER),
-        (QuestionAnswering(True), [{"text": "a", "no_answer": 0.9}, {"text": "b", "no_answer": 0.6}], NO_ANSWER),
-        (QuestionAnswering(True), [{"text": "a", "no_answer": 0.9}, {"text": "b", "no_answer": 0.5}], None),
+        (
+            QuestionAnswering(unanswerable=True),
+            [{"text": "a", "no_answer": 0.9}, {"text": "b", "no_answer": 0.6}],
+            NO_ANSWER,
+        ),
+        (
+            QuestionAnswering(unanswerable=True),
+            [{"text": "a", "no_answer": 0.9}, {"text": "b", "no_answer": 0.5}],
+            None,
+        ),
         (Retrieval(), [["Q1", "Q2"], ["Q1", "Q3"]], "candidate Q1"),
         (Retrieval(), [["Q1", "Q2"], ["Q2", "Q1"]], None),
         (Bitext(), [4, 4], "candidate 4"),

@@ -157,7 +157,7 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, text: str, told: st
 
 
 def test_numbers_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
-    golds = Golds("mine", "en", [float("nan")], (0,), ())
+    golds = Golds(task="mine", language="en", golds=[float("nan")], rows=(0,), clusters=())
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "golds.json", to_json(golds))
     assert not (tmp_path / "golds.json").exists()

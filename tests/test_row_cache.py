@@ -78,7 +78,7 @@ def test_tokens_are_made_once_per_way_of_reading(world, tmp_path):
     kind, examples = behaviour(FORMAT), cache.rows(task.rows_in("en"), FORMAT)
     tokenizer = cache.tokenizer(world.bert)
     assert cache.tokenizer(world.bert) is tokenizer
-    reading = Reading(tokenizer, Hidden(), 16)
+    reading = Reading(tokenizer=tokenizer, framing=Hidden(), max_length=16)
     made = cache.inputs(kind, examples, FORMAT, reading)
     assert cache.inputs(kind, examples, FORMAT, dataclasses.replace(reading)) is made
     for other in (

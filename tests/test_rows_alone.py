@@ -66,7 +66,7 @@ def texts(name: str, lengths: tuple[int, ...] = LENGTHS) -> list[str]:
 
 def examples(**columns: list[Any]) -> Examples:
     count = len(next(iter(columns.values())))
-    return Examples(tuple(range(100, 100 + count)), columns, languages=("xa",) * count)
+    return Examples(rows=tuple(range(100, 100 + count)), columns=columns, languages=("xa",) * count)
 
 
 def question_rows() -> Examples:
@@ -94,7 +94,7 @@ HIDDEN: dict[str, tuple[TaskFormat, Examples]] = {
     "single texts": (Classification(LABELS), SINGLE),
     "multiple choice": (MultipleChoice(), CHOICES),
     "tagging": (Tagging(LABELS), tagged_rows(5, 2, 1, 50, 12, 1, 3, 33)),
-    "question answering": (QuestionAnswering(True, question_tokens=8), question_rows()),
+    "question answering": (QuestionAnswering(unanswerable=True, question_tokens=8), question_rows()),
     "masked language model": (MaskedLanguageModel(), examples(text=texts("masked"))),
 }
 _NLI = Prompt("{text} question: {pair} answer:", tuple(zip(LABELS, ("yes", "never", "maybe"), strict=True)))
@@ -108,7 +108,7 @@ TEXT: dict[str, tuple[TaskFormat, Examples, Text]] = {
         Text(Prompt("{text} answer:"), Rank(end=False)),
     ),
     "written answers": (
-        QuestionAnswering(True),
+        QuestionAnswering(unanswerable=True),
         question_rows(),
         Text(Prompt("{question} context: {context} answer:"), Generate(), answer_tokens=2),
     ),

@@ -44,8 +44,8 @@ WORDS = [tiny.word("en", index) for index in range(tiny.NUM_WORDS)]
 CHOICE = Task("choice", MultipleChoice())
 CHOICE_TEXT = Text(Prompt("{text} {question} answer:"), Rank(end=True))
 CHOICES = Examples(
-    (0, 1, 2),
-    {
+    rows=(0, 1, 2),
+    columns={
         "text": [" ".join(WORDS[:4]), WORDS[5], " ".join(WORDS[2:11])],
         "question": [WORDS[1], WORDS[2], WORDS[3]],
         "choices": [
@@ -59,8 +59,8 @@ CHOICES = Examples(
 ANSWERS = Task("answers", QuestionAnswering(unanswerable=True), metrics=("squad_v2_f1",))
 ANSWER_TEXT = Text(Prompt("{context} question: {question} answer:", no_answer=WORDS[20]), Generate(), answer_tokens=8)
 QUESTIONS = Examples(
-    (0, 1),
-    {
+    rows=(0, 1),
+    columns={
         "question": [WORDS[1], WORDS[2]],
         "context": [" ".join(WORDS[3:9]), " ".join(WORDS[4:8])],
         "answers": [[f"{WORDS[4]} {WORDS[5]}"], []],
@@ -71,8 +71,8 @@ TAGS = ("o", "org", "per")
 TAGGED = Task("tagged", Tagging(TAGS), metrics=("tag_f1",))
 TAG_TEXT = Text(Prompt("{tokens} tags:"), Generate())
 SENTENCES = Examples(
-    (0, 1, 2),
-    {
+    rows=(0, 1, 2),
+    columns={
         "tokens": [WORDS[:3], [WORDS[4], "xyz", WORDS[5], WORDS[6], "q"], [WORDS[7]]],
         "tags": [["o", "org", "o"], ["per", "o", "o", "org", "org"], ["o"]],
     },
@@ -230,7 +230,9 @@ def test_prompts_are_cut_where_texts_are_longest(decoder):
 
 
 def test_a_long_row_keeps_its_whole_answer(model, world):
-    examples = Examples((0,), {"text": [" ".join(WORDS * 4)], "pair": [" ".join(WORDS * 4)], "label": ["neutral"]})
+    examples = Examples(
+        rows=(0,), columns={"text": [" ".join(WORDS * 4)], "pair": [" ".join(WORDS * 4)], "label": ["neutral"]}
+    )
     items = items_of(model, tiny.NLI, NLI_TEXT, examples, max_length=64)
     prompt, answer = split(items, 0)
     assert shown(model, answer).strip() == "maybe"
@@ -263,7 +265,7 @@ def test_prompts_of_languages(model, world):
 
 def test_a_conversation_is_the_checkpoints_own(decoder, world):
     examples = rows_of(world, tiny.TOPIC, "en", 1) if tiny.TOPIC.evaluation else Examples(
-        (0,), {"text": [" ".join(WORDS[:3])], "label": ["sea"]}
+        rows=(0,), columns={"text": [" ".join(WORDS[:3])], "label": ["sea"]}
     )  # fmt: skip
     text = replace(TOPIC_TEXT, chat=True)
     with pytest.raises(UserError, match="no template of a conversation"):
@@ -362,7 +364,7 @@ def test_rules_decide_when_an_answer_ends(decoder):
 
 def test_labels_of_a_format_without_words_stand_for_themselves(decoder, world):
     task = Task("sides", Classification(("left", "right")))
-    examples = Examples((0, 1), {"text": [WORDS[0], WORDS[1]], "label": ["right", "left"]})
+    examples = Examples(rows=(0, 1), columns={"text": [WORDS[0], WORDS[1]], "label": ["right", "left"]})
     found = decoder.evaluator(world, TOPIC_TEXT).predict(examples, task, None)
     assert set(found.predictions) <= {"left", "right"}
     assert found.golds == ["right", "left"]

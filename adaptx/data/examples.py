@@ -9,7 +9,7 @@ from adaptx.errors import UserError
 from adaptx.files.left_out import LeftOut
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Examples:
     """Columns by role, all of one length; `rows` is each example's row number in its split.
 
@@ -30,7 +30,13 @@ class Examples:
         columns = {role: [values[index] for index in indices] for role, values in self.columns.items()}
         languages = tuple(self.languages[index] for index in indices) if self.languages else ()
         clusters = tuple(self.clusters[index] for index in indices) if self.clusters else ()
-        return Examples(tuple(self.rows[index] for index in indices), columns, self.left_out, languages, clusters)
+        return Examples(
+            rows=tuple(self.rows[index] for index in indices),
+            columns=columns,
+            left_out=self.left_out,
+            languages=languages,
+            clusters=clusters,
+        )
 
     def without(self, indices: Collection[int], reason: str, where: Origin) -> "Examples":
         """The other examples, with a record of those that are left out."""
@@ -59,4 +65,9 @@ def joined(parts: Sequence[Examples]) -> Examples:
     columns = {role: [value for part in parts for value in part.columns[role]] for role in roles}
     rows = tuple(row for part in parts for row in part.rows)
     languages = tuple(language for part in parts for language in part.languages or ("",) * len(part))
-    return Examples(rows, columns, tuple(each for part in parts for each in part.left_out), languages)
+    return Examples(
+        rows=rows,
+        columns=columns,
+        left_out=tuple(each for part in parts for each in part.left_out),
+        languages=languages,
+    )

@@ -35,7 +35,7 @@ def _own_candidates(queries: Examples) -> tuple[list[list[str]], Examples]:
     chosen = queries.take([first[key] for key in number])
     ids = list(number.values())
     columns = {**chosen.columns, "id": ids, "answers": [[name] for name in ids]}
-    return [[number[key]] for key in keys], Examples(chosen.rows, columns)
+    return [[number[key]] for key in keys], Examples(rows=chosen.rows, columns=columns)
 
 
 def right_candidates(queries: Examples, golds: Sequence[Sequence[str]], pool: Examples, task: str) -> list[list[str]]:

@@ -83,7 +83,7 @@ def sentence_pool(examples: Examples, language: str, where: Origin) -> Examples:
                 answered: list[str] = pool["answers"][place]
                 if (name := id_text(columns["id"][index])) not in answered:
                     answered.append(name)
-    return Examples(tuple(rows), pool, examples.left_out)
+    return Examples(rows=tuple(rows), columns=pool, left_out=examples.left_out)
 
 
 def _passage(examples: Examples, index: int, where: str, known: dict[str, Breaks] | None = None) -> tuple[str, Breaks]:

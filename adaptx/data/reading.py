@@ -107,7 +107,7 @@ def _read_pool_set(
         return sentence_pool(examples, rows.language, table.where)
     ids = [None if name is None else id_text(name) for name in examples.columns["id"]]
     columns = {**examples.columns, "id": ids, "answers": [[name] for name in ids]}
-    examples = Examples(examples.rows, columns, examples.left_out)
+    examples = Examples(rows=examples.rows, columns=columns, left_out=examples.left_out)
     check(examples, task_format, table.where)
     return examples
 

@@ -145,7 +145,7 @@ def select(rows: Rows, task_format: TaskFormat, table: Table, chosen: Kept) -> E
     if isinstance(task_format, Retrieval) and "gold" in columns:
         columns["gold"] = [_ids(value, table.textual) for value in columns["gold"]]
     left_out = (*table.left_out, *chosen.left_out)
-    return Examples(tuple(kept), columns, left_out, (rows.language,) * len(kept))
+    return Examples(rows=tuple(kept), columns=columns, left_out=left_out, languages=(rows.language,) * len(kept))
 
 
 def _json_list(cell: Any, role: str, where: Origin, row: int) -> list[Any]:

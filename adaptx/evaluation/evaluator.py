@@ -71,7 +71,9 @@ class Evaluator:
                 self.pool_left_out = pool.left_out
                 pool_vectors = self._remembered(pool, task, model, behaviour)
             values = tuple(self.read(one, model) for one in inputs.passes)
-        return behaviour.decode(Answers(examples, model, inputs, values, pool, pool_vectors))
+        return behaviour.decode(
+            Answers(examples=examples, model=model, inputs=inputs, values=values, pool=pool, pool_vectors=pool_vectors)
+        )
 
     def _remembered(self, pool: Examples, task: Task, model: Model, behaviour: Format) -> Tensor:
         """The vectors of candidates, embedded once for all languages that the same model ranks them for."""

@@ -144,7 +144,13 @@ def keep_golds(stage: Evaluate, predicted: Predicted, clusters: tuple[int, ...],
     digest = golds_digest(stage.task, rows, stage.limit, shop.sources)
     file = shop.store.golds_file(stage.task.name, stage.language, digest)
     assert predicted.golds is not None
-    golds = Golds(stage.task.name, stage.language, predicted.golds, tuple(predicted.rows), clusters)
+    golds = Golds(
+        task=stage.task.name,
+        language=stage.language,
+        golds=predicted.golds,
+        rows=tuple(predicted.rows),
+        clusters=clusters,
+    )
     content = json_bytes(to_json(golds))
     if file.exists() and not (file.is_file() and file.read_bytes() == content):
         # Another run may have done the same just now.

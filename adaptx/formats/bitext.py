@@ -23,7 +23,9 @@ def decode(answers: Answers) -> Predicted:
     queries_QD, candidates_ND = answers.values
     nearest_Q1 = top_k(queries_QD, candidates_ND, 1, unit=True, centred=answers.reading.hidden.centred).indices
     golds = list(range(len(answers.examples)))
-    return Predicted(nearest_Q1[:, 0].tolist(), golds, answers.examples.rows, answers.inputs)
+    return Predicted(
+        predictions=nearest_Q1[:, 0].tolist(), golds=golds, rows=answers.examples.rows, inputs=answers.inputs
+    )
 
 
 BITEXT = Format(encode, decode)

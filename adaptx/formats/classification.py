@@ -64,7 +64,13 @@ def decode(answers: Answers) -> Predicted:
     labels, examples, (shares,) = answers.model.format.labels, answers.examples, answers.values
     predictions = [labels[int(share.argmax())] for share in shares]
     records = [{"probabilities": dict(zip(labels, share.tolist(), strict=True))} for share in shares]
-    return Predicted(predictions, examples.columns.get("label"), examples.rows, answers.inputs, records=records)
+    return Predicted(
+        predictions=predictions,
+        golds=examples.columns.get("label"),
+        rows=examples.rows,
+        inputs=answers.inputs,
+        records=records,
+    )
 
 
 def _encode(examples: Examples, reading: Reading) -> Encoded:

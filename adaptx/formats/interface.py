@@ -24,7 +24,7 @@ from adaptx.files.left_out import LeftOut
 from adaptx.specs import Framing, Hidden, ModelFamily, ModelSpec, TaskFormat, Text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reading:
     """How texts reach a backbone and what of it is read; `max_length` counts tokens.
 
@@ -55,10 +55,16 @@ def reading_of(model: ModelSpec, tokenizer: Any, framing: Framing, max_length: i
     """How that model reads under a framing."""
     both_ways = isinstance(framing, Hidden) and framing.bidirectional
     causal = model.family is ModelFamily.DECODER and not both_ways
-    return Reading(tokenizer, framing, max_length, causal, model.family is ModelFamily.ENCODER_DECODER)
+    return Reading(
+        tokenizer=tokenizer,
+        framing=framing,
+        max_length=max_length,
+        causal=causal,
+        writes=model.family is ModelFamily.ENCODER_DECODER,
+    )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Items:
     """What a training draws from.
 
@@ -82,10 +88,12 @@ class Items:
 
 def one_sequence_each(encoded: Encoded, targets: list[Any]) -> Items:
     """Items of one sequence and one loss unit."""
-    return Items(encoded, [[index] for index in range(len(encoded))], targets, [1] * len(encoded))
+    return Items(
+        encoded=encoded, members=[[index] for index in range(len(encoded))], targets=targets, units=[1] * len(encoded)
+    )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Piece:
     """A micro-batch of whole items: the sequences `sequences` of `encoded`, and the targets of the items.
 
@@ -114,7 +122,13 @@ def piece_of(items: Items, chosen: Sequence[int], device: torch.device) -> Piece
     sequences = [sequence for item in chosen for sequence in items.members[item]]
     ends = accumulate((len(items.members[item]) for item in chosen), initial=0)
     members = [list(range(first, last)) for first, last in pairwise(ends)]
-    return Piece(items.encoded, sequences, members, [items.targets[item] for item in chosen], device)
+    return Piece(
+        encoded=items.encoded,
+        sequences=sequences,
+        members=members,
+        targets=[items.targets[item] for item in chosen],
+        device=device,
+    )
 
 
 @dataclass(frozen=True)
@@ -179,7 +193,7 @@ class Inputs:
     texts: list[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Answers:
     """What a model read of a set of rows: the values of each pass, a tensor [items, ...] or a list.
 
@@ -198,7 +212,7 @@ class Answers:
         return self.model.reading
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Predicted:
     """Predictions of one set, in the forms that `adaptx.metrics` take.
 
@@ -285,8 +299,8 @@ def embedded(encoded: Encoded) -> Pass:
 def take(items: Items, indices: Sequence[int]) -> Items:
     """The items drawn for one batch; their sequences keep their places in `encoded`."""
     return Items(
-        items.encoded,
-        [items.members[index] for index in indices],
-        [items.targets[index] for index in indices],
-        [items.units[index] for index in indices],
+        encoded=items.encoded,
+        members=[items.members[index] for index in indices],
+        targets=[items.targets[index] for index in indices],
+        units=[items.units[index] for index in indices],
     )

@@ -92,7 +92,12 @@ def draw(items: Items, indices: Sequence[int], task_format: MaskedLanguageModel,
         0,
     )
     targets = [(places, tokens) for _, places, tokens in masked]
-    return Items(encoded, [[i] for i in range(len(indices))], targets, [len(places) for places, _ in targets])
+    return Items(
+        encoded=encoded,
+        members=[[i] for i in range(len(indices))],
+        targets=targets,
+        units=[len(places) for places, _ in targets],
+    )
 
 
 def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden) -> Tensor:
@@ -127,7 +132,9 @@ def right_tokens(model: Model, piece: Piece) -> list[list[int]]:
 def decode(answers: Answers) -> Predicted:
     """(right, masked) tokens of each text."""
     (predictions,) = answers.values
-    return Predicted(predictions, [None] * len(predictions), answers.examples.rows, answers.inputs)
+    return Predicted(
+        predictions=predictions, golds=[None] * len(predictions), rows=answers.examples.rows, inputs=answers.inputs
+    )
 
 
 def _encode(examples: Examples, reading: Reading) -> Encoded:

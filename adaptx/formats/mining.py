@@ -58,11 +58,11 @@ def decode(answers: Answers) -> Predicted:
     for first, second in gold:
         right.setdefault(first, []).append(second)
     return Predicted(
-        [mined.get(number) for number in source.numbers],
-        [right.get(number, []) for number in source.numbers],
-        tuple(source.numbers),
-        answers.inputs,
-        {"threshold": threshold.value, "development_sentences": [len(each) for each in held]},
+        predictions=[mined.get(number) for number in source.numbers],
+        golds=[right.get(number, []) for number in source.numbers],
+        rows=tuple(source.numbers),
+        inputs=answers.inputs,
+        details={"threshold": threshold.value, "development_sentences": [len(each) for each in held]},
     )
 
 

@@ -38,7 +38,7 @@ def new_head(_format: MultipleChoice, base: HeadBase) -> nn.Module:
 def items(examples: Examples, _format: MultipleChoice, reading: Reading) -> Items:
     """A sequence for each choice; the target is the right choice's index."""
     encoded, members = _encode(examples, reading)
-    return Items(encoded, members, list(examples.columns["label"]), [1] * len(members))
+    return Items(encoded=encoded, members=members, targets=list(examples.columns["label"]), units=[1] * len(members))
 
 
 def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden) -> Tensor:
@@ -71,7 +71,13 @@ def decode(answers: Answers) -> Predicted:
     shares = [scores_N[members].softmax(dim=-1) for members in _members(examples)]
     records = [{"probabilities": share.tolist()} for share in shares]
     predictions = [int(share.argmax()) for share in shares]
-    return Predicted(predictions, examples.columns.get("label"), examples.rows, answers.inputs, records=records)
+    return Predicted(
+        predictions=predictions,
+        golds=examples.columns.get("label"),
+        rows=examples.rows,
+        inputs=answers.inputs,
+        records=records,
+    )
 
 
 def _encode(examples: Examples, reading: Reading) -> tuple[Encoded, list[list[int]]]:

@@ -88,7 +88,7 @@ def items(examples: Examples, task_format: QuestionAnswering, reading: Reading) 
     reason = f"the answer lies whole in no window of {reading.max_length} tokens"
     left_out = (LeftOut(reason=reason, count=len(lost), first=examples.rows[lost[0]]),) if lost else ()
     members, kept_targets = [[index] for index in kept], [targets[index] for index in kept]
-    return Items(made.encoded, members, kept_targets, [1] * len(kept), left_out)
+    return Items(encoded=made.encoded, members=members, targets=kept_targets, units=[1] * len(kept), left_out=left_out)
 
 
 def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden) -> Tensor:
@@ -137,7 +137,13 @@ def decode(answers: Answers) -> Predicted:
     if task_format.unanswerable:
         predictions = [{"text": text, "no_answer": share} for text, share in zip(texts, shares, strict=True)]
     records = [{"answer": text, "no_answer": share} for text, share in zip(texts, shares, strict=True)]
-    return Predicted(predictions, examples.columns.get("answers"), examples.rows, answers.inputs, records=records)
+    return Predicted(
+        predictions=predictions,
+        golds=examples.columns.get("answers"),
+        rows=examples.rows,
+        inputs=answers.inputs,
+        records=records,
+    )
 
 
 def windows(examples: Examples, task_format: QuestionAnswering, reading: Reading) -> Windows:

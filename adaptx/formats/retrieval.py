@@ -46,7 +46,9 @@ def items(examples: Examples, task_format: Retrieval, reading: Reading) -> Items
     keys = list(
         zip(examples.columns["candidate"], examples.columns.get("candidate_context", [""] * count), strict=True)
     )
-    return Items(both, [[index, count + index] for index in range(count)], keys, [1] * count)
+    return Items(
+        encoded=both, members=[[index, count + index] for index in range(count)], targets=keys, units=[1] * count
+    )
 
 
 def loss(vectors_SD: Tensor, drawn: Items, task_format: Retrieval) -> Tensor:
@@ -84,7 +86,11 @@ def decode(answers: Answers) -> Predicted:
     predictions = [[names[place] for place in places] for places in places_Qk.tolist()]
     examples = answers.examples
     return Predicted(
-        predictions, examples.columns.get("right"), examples.rows, answers.inputs, {"candidates": len(names)}
+        predictions=predictions,
+        golds=examples.columns.get("right"),
+        rows=examples.rows,
+        inputs=answers.inputs,
+        details={"candidates": len(names)},
     )
 
 

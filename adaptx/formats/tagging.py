@@ -87,7 +87,9 @@ def items(examples: Examples, task_format: Tagging, reading: Reading) -> Items:
         tags = examples.columns["tags"][number][first : first + len(tokens)]
         members[number].append(index)
         targets[number].append((tokens, [place[tag] for tag in tags]))
-    return Items(pieces.encoded, members, targets, [len(tags) for tags in examples.columns["tags"]])
+    return Items(
+        encoded=pieces.encoded, members=members, targets=targets, units=[len(tags) for tags in examples.columns["tags"]]
+    )
 
 
 def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden) -> Tensor:
@@ -126,7 +128,13 @@ def decode(answers: Answers) -> Predicted:
     records: list[dict[str, Any]] = [
         {"tokens": tokens, "tags": named} for tokens, named in zip(sentences, predictions, strict=True)
     ]
-    return Predicted(predictions, examples.columns.get("tags"), examples.rows, answers.inputs, records=records)
+    return Predicted(
+        predictions=predictions,
+        golds=examples.columns.get("tags"),
+        rows=examples.rows,
+        inputs=answers.inputs,
+        records=records,
+    )
 
 
 def _word_logits(

@@ -17,4 +17,4 @@ def _unchanged(tensor: Tensor, own: Tensor | None) -> None:
     """Its tensors are the update."""
 
 
-BEHAVIOUR = Behaviour(attach, prepare=adapters_backend.prepare, fold=None, unchanged=_unchanged, to_peft=None)
+BEHAVIOUR = Behaviour(attach=attach, prepare=adapters_backend.prepare, fold=None, unchanged=_unchanged, to_peft=None)

@@ -21,4 +21,4 @@ def _unchanged(tensor: Tensor, own: Tensor | None) -> Tensor:
     return own
 
 
-BEHAVIOUR = Behaviour(attach, prepare=None, fold=_fold, unchanged=_unchanged, to_peft=None)
+BEHAVIOUR = Behaviour(attach=attach, prepare=None, fold=_fold, unchanged=_unchanged, to_peft=None)

@@ -79,4 +79,4 @@ def _to_peft(modules: Sequence[Module], sites: Sites) -> PeftParts:
     return PeftParts(places, config, {f"{sites.module(*place)}.ia3_l": scale for place, scale in scales.items()})
 
 
-BEHAVIOUR = Behaviour(attach, prepare=None, fold=fold, unchanged=_unchanged, to_peft=_to_peft)
+BEHAVIOUR = Behaviour(attach=attach, prepare=None, fold=fold, unchanged=_unchanged, to_peft=_to_peft)

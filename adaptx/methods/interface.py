@@ -14,7 +14,7 @@ Parameters = dict[Key, nn.Parameter]
 """Live parameters of a module by (layer, site, tensor): loading, saving and freezing follow from that mapping alone."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Behaviour:
     """Every method gives all of it; None says that it has no such thing.
 

@@ -104,4 +104,4 @@ def _unchanged(tensor: Tensor, own: Tensor | None) -> None:
     """A new module adds nothing; its updates are products of its tensors, which merging multiplies out itself."""
 
 
-BEHAVIOUR = Behaviour(attach, prepare=None, fold=fold, unchanged=_unchanged, to_peft=to_peft)
+BEHAVIOUR = Behaviour(attach=attach, prepare=None, fold=fold, unchanged=_unchanged, to_peft=to_peft)

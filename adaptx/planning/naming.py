@@ -103,7 +103,7 @@ def fused_names(train: Train) -> tuple[str, ...]:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Factors:
     """What tells one evaluated variant from another.
 
@@ -135,17 +135,24 @@ def factors(stage: Stage) -> Factors:
     if isinstance(model, Merge):
         return _of_merge(model, stage.task if isinstance(stage, Evaluate) else None)
     if isinstance(model, ModelSpec):
-        return Factors(model.name, UNTRAINED, Pretrained.__name__, UNTRAINED, UNTRAINED, None)
+        return Factors(
+            model=model.name,
+            method=UNTRAINED,
+            start=Pretrained.__name__,
+            intermediate=UNTRAINED,
+            target=UNTRAINED,
+            seed=None,
+        )
     if isinstance(stage, Evaluate) and isinstance(model.task, Mixture) and trained_on(model, stage.task):
         return _in_mixture(model, model.task, stage.task)
     on_target = not isinstance(stage, Evaluate) or trained_on(model, stage.task)
     return Factors(
-        model.model.name,
-        model.method.label,
-        start_name(model),
-        intermediate_name(model) if on_target else path_of_tasks(model),
-        model.task.name if on_target else UNTRAINED,
-        model.config.seed,
+        model=model.model.name,
+        method=model.method.label,
+        start=start_name(model),
+        intermediate=intermediate_name(model) if on_target else path_of_tasks(model),
+        target=model.task.name if on_target else UNTRAINED,
+        seed=model.config.seed,
     )
 
 
@@ -154,12 +161,12 @@ def _of_merge(merge: Merge, measured: Task | None) -> Factors:
     methods = {stage.method for stage in merge.stages}
     on_target = measured is not None and trained_on(merge, measured)
     return Factors(
-        merge.model.name,
-        (methods.pop() if len(methods) == 1 else merge.method).label,
-        start_name(merge),
-        path_of_tasks(merge),
-        measured.name if on_target and measured is not None else UNTRAINED,
-        reader(merge).config.seed,
+        model=merge.model.name,
+        method=(methods.pop() if len(methods) == 1 else merge.method).label,
+        start=start_name(merge),
+        intermediate=path_of_tasks(merge),
+        target=measured.name if on_target and measured is not None else UNTRAINED,
+        seed=reader(merge).config.seed,
     )
 
 
@@ -168,12 +175,12 @@ def _in_mixture(model: Train, mixture: Mixture, measured: Task) -> Factors:
     others = "+".join(task.name for task in mixture.tasks if task.name != measured.name)
     below = intermediate_name(model)
     return Factors(
-        model.model.name,
-        model.method.label,
-        Mixture.__name__,
-        others if below == UNTRAINED else f"{below}>{others}",
-        measured.name,
-        model.config.seed,
+        model=model.model.name,
+        method=model.method.label,
+        start=Mixture.__name__,
+        intermediate=others if below == UNTRAINED else f"{below}>{others}",
+        target=measured.name,
+        seed=model.config.seed,
     )
 
 

@@ -222,6 +222,7 @@ class ModelSpec:
 
     hub_id: Word = field(metadata=OUTSIDE)
     family: ModelFamily = ModelFamily.ENCODER
+    _: KW_ONLY
     framing: Hidden = field(default=Hidden(), metadata=OUTSIDE)
     embedding: Hidden = field(default=Hidden(), metadata=OUTSIDE)
     revision: str | None = field(default=None, metadata=OUTSIDE)

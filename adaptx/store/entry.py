@@ -33,7 +33,7 @@ _RESULTS: dict[str, tuple[str, type[Result]]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """One finished stage on disk. Whatever is read of it is compared with its digest first, and may raise Damaged."""
 

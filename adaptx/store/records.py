@@ -205,7 +205,7 @@ class Scores:
     environment: Environment
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Golds:
     """The labels of one set of rows, kept once for all models that are scored on them.
 

@@ -194,7 +194,9 @@ class Store:
         was_left_out = self.left_out.pop(folder, None) is not None
         try:
             record = self._seals.record(folder)
-            entry = Entry(folder, kind, record.fingerprint, record.nominal, self._seals)
+            entry = Entry(
+                folder=folder, kind=kind, fingerprint=record.fingerprint, nominal=record.nominal, seals=self._seals
+            )
             if record.kind != kind or not folder.name.endswith(f"-{entry.fingerprint[:8]}"):
                 raise Damaged(folder, folder, f"stage.json says it is {record.name}-{entry.fingerprint[:8]}")
             if was_left_out:

@@ -133,7 +133,12 @@ def fill(
         drawn = np.random.default_rng(zlib.crc32(key.encode())).integers(0, 3, num_rows)
         golds = [_gold(evaluate.task.format, int(number), row) for row, number in enumerate(drawn)]
         numbers = tuple(range(num_rows))
-        write_json(golds_file, to_json(Golds(evaluate.task.name, evaluate.language, golds, numbers, numbers)))
+        write_json(
+            golds_file,
+            to_json(
+                Golds(task=evaluate.task.name, language=evaluate.language, golds=golds, rows=numbers, clusters=numbers)
+            ),
+        )
         known = f"{factors(evaluate).label} {evaluate.language}"
         chance = sum(share for part, share in (accuracies or {"": 0.5}).items() if part in known)
         right = np.random.default_rng(zlib.crc32(evaluate.language.encode())).random(num_rows)

@@ -82,7 +82,7 @@ def make(
     spec = (models.headless if headless else models.specs)[architecture]
     sources = Sources(models.folder)
     network: Any = load_network(spec, sources, dropout)
-    reading = Reading(load_tokenizer(spec, sources), framing or Hidden(), max_length)
+    reading = Reading(tokenizer=load_tokenizer(spec, sources), framing=framing or Hidden(), max_length=max_length)
     base = HeadBase(
         network.config.hidden_size, dropout, network, lambda: load_language_model_head(spec, sources)
     )  # fmt: skip
@@ -90,7 +90,7 @@ def make(
 
 
 def examples(**columns: list[Any]) -> Examples:
-    return Examples(tuple(range(len(next(iter(columns.values()))))), columns)
+    return Examples(rows=tuple(range(len(next(iter(columns.values()))))), columns=columns)
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def rows(count: int = 24) -> Examples:
         "choices": choices,
         "label": [draw.randrange(len(each)) for each in choices],
     }
-    return Examples(tuple(range(count)), columns)
+    return Examples(rows=tuple(range(count)), columns=columns)
 
 
 def requests(examples: Examples) -> list[list[tuple[str, str]]]:

@@ -183,7 +183,7 @@ def planned(architecture: str) -> ModelSpec:
         architecture, 2, 32, 64, 4, 100, 128, decoder_layers=2 if family is ModelFamily.ENCODER_DECODER else 0
     )
     framing = FRAMING[family]
-    return ModelSpec(f"tiny/{architecture}", family, framing, framing, shape=shape)
+    return ModelSpec(f"tiny/{architecture}", family, framing=framing, embedding=framing, shape=shape)
 
 
 def tried() -> list[Cell]:

@@ -110,7 +110,9 @@ def cases(models) -> dict[str, Train]:
 
 def probabilities(backbone, head: TrainedHead, tokenizer, train: Train, shop) -> np.ndarray:
     """Of the two languages that were not trained on, as the evaluations compute them."""
-    reading = Reading(tokenizer, training_framing(train, tiny.NLI), train.config.max_length)
+    reading = Reading(
+        tokenizer=tokenizer, framing=training_framing(train, tiny.NLI), max_length=train.config.max_length
+    )
     evaluator = shop.evaluator(backbone, reading, train.config.precision)
     rows = []
     for language in tiny.LANGUAGES[1:]:

@@ -151,7 +151,7 @@ def _values(rows: Rows, task_format: TaskFormat, row: int) -> dict[str, Any]:
             words = sentence(draw, *((LONG // 4, LONG // 3) if row % 3 == 0 else (3, 9))).split()
             tags = [draw.randrange(len(labels)) for _ in words]
             return {"tokens": words, "tags": tags if rows.label_names else [labels[tag] for tag in tags]}
-        case QuestionAnswering(unanswerable):
+        case QuestionAnswering(unanswerable=unanswerable):
             return _question(row, draw, unanswerable and row % 3 == 1)
         case Retrieval():
             values = _question(row, draw, False)

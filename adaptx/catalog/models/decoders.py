@@ -30,7 +30,14 @@ _QWEN2_SEEN = (
 def _decoder(hub_id: str, shape: Shape, licence: str, citation: str, seen: tuple[Seen, ...] = ()) -> ModelSpec:
     framing = FRAMING[ModelFamily.DECODER]
     return ModelSpec(
-        hub_id, ModelFamily.DECODER, framing, framing, shape=shape, licence=licence, citation=citation, seen=seen
+        hub_id,
+        ModelFamily.DECODER,
+        framing=framing,
+        embedding=framing,
+        shape=shape,
+        licence=licence,
+        citation=citation,
+        seen=seen,
     )
 
 

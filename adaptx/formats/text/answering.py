@@ -34,7 +34,12 @@ def answered(
     ]
     ids = [[*prompt, *answer] for prompt, answer in zip(prompts.ids, answers, strict=True)]
     encoded = Encoded(ids, None, prompts.pad, prompts.truncated)
-    return Items(encoded, [[row] for row in range(len(ids))], targets, [len(target.learned) for target in targets])
+    return Items(
+        encoded=encoded,
+        members=[[row] for row in range(len(ids))],
+        targets=targets,
+        units=[len(target.learned) for target in targets],
+    )
 
 
 def split(piece: Piece) -> tuple[list[list[int]], list[list[int]]]:

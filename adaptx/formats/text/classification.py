@@ -49,7 +49,14 @@ def decode(answers: Answers) -> Predicted:
         records = [{"answer": answer} for answer in written]
         details = {"without_label": predictions.count("")}
     golds = examples.columns.get("label")
-    return Predicted(predictions, golds, examples.rows, answers.inputs, details, records)
+    return Predicted(
+        predictions=predictions,
+        golds=golds,
+        rows=examples.rows,
+        inputs=answers.inputs,
+        details=details,
+        records=records,
+    )
 
 
 def encode_labelled(

@@ -47,7 +47,13 @@ def decode(answers: Answers) -> Predicted:
     scores = candidate_scores(answers, 0, decision.normalisation)
     predictions = [int(scores_C.argmax()) for scores_C in scores]
     records = [{"probabilities": scores_C.softmax(dim=-1).tolist()} for scores_C in scores]
-    return Predicted(predictions, examples.columns.get("label"), examples.rows, answers.inputs, records=records)
+    return Predicted(
+        predictions=predictions,
+        golds=examples.columns.get("label"),
+        rows=examples.rows,
+        inputs=answers.inputs,
+        records=records,
+    )
 
 
 def _choices(examples: Examples, reading: Reading, ended: bool) -> list[Candidates]:

@@ -61,7 +61,13 @@ def decode(answers: Answers) -> Predicted:
             for answer, prompt, share in zip(written, variants, shares, strict=True)
         ]
         records = [{"answer": each["text"], "no_answer": each["no_answer"]} for each in predictions]
-    return Predicted(predictions, examples.columns.get("answers"), examples.rows, answers.inputs, records=records)
+    return Predicted(
+        predictions=predictions,
+        golds=examples.columns.get("answers"),
+        rows=examples.rows,
+        inputs=answers.inputs,
+        records=records,
+    )
 
 
 def _encode(examples: Examples, reading: Reading) -> Prompted:

@@ -89,7 +89,9 @@ def right_tokens(model: Model, piece: Piece) -> list[list[int]]:
 def decode(answers: Answers) -> Predicted:
     """(right, all) tokens of each answer."""
     (predictions,) = answers.values
-    return Predicted(predictions, [None] * len(predictions), answers.examples.rows, answers.inputs)
+    return Predicted(
+        predictions=predictions, golds=[None] * len(predictions), rows=answers.examples.rows, inputs=answers.inputs
+    )
 
 
 @cache

@@ -82,7 +82,13 @@ def decode(answers: Answers) -> Predicted:
         predictions[piece.sentence] += [labels[tag] for tag in chosen]
     sentences: list[list[str]] = examples.columns["tokens"]
     records = [{"tokens": words, "tags": tags} for words, tags in zip(sentences, predictions, strict=True)]
-    return Predicted(predictions, examples.columns.get("tags"), examples.rows, answers.inputs, records=records)
+    return Predicted(
+        predictions=predictions,
+        golds=examples.columns.get("tags"),
+        rows=examples.rows,
+        inputs=answers.inputs,
+        records=records,
+    )
 
 
 def _encode(examples: Examples, task_format: Tagging, reading: Reading) -> tuple[list[_Piece], Prompted]:

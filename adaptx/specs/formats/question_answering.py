@@ -20,7 +20,7 @@ NO_ANSWER = "no answer"
 """What the class of an answer is called where there is none."""
 
 
-@spec
+@spec(kw_only=True)
 class QuestionAnswering:
     """A span of the context that answers the question. Roles: `question`, `context`, `answers`, `answer_starts`.
 
