@@ -83,12 +83,12 @@ def from_config(hub_id: str, config_path: Path) -> ModelSpec:
     known = _known(hub_id, shape)
     # A local copy of a catalog checkpoint keeps what is known of it: how it embeds and what it has seen.
     if known is not None:
-        return ModelSpec(hub_id, known.family, known.framing, known.embedding, None, shape, known.licence,
-                         known.citation, known.seen)  # fmt: skip
+        return ModelSpec(hub_id, known.family, framing=known.framing, embedding=known.embedding, shape=shape,
+                         licence=known.licence, citation=known.citation, seen=known.seen)  # fmt: skip
     family = shape.architecture.family
     framing = FRAMING[family]
     embedding = sentence_embedding(config_path.parent, framing)
-    return ModelSpec(hub_id, family, framing, embedding, shape=shape)
+    return ModelSpec(hub_id, family, framing=framing, embedding=embedding, shape=shape)
 
 
 def _instead(folder: Path) -> str:
