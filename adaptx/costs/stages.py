@@ -16,6 +16,7 @@ from adaptx.specs import (
     Fuse,
     GreedySoup,
     Merge,
+    Method,
     Mixture,
     ModelSpec,
     ModuleStage,
@@ -66,7 +67,13 @@ def trainable_parameters(train: Train, shape: Shape) -> int:
     """Parameters that the method trains, the head left out."""
     if isinstance(train.start, Fuse):
         return train.method.mixing_parameters(train.start.mixing, len(train.start.stages), shape)
-    return train.method.parameters(shape)
+    return _module_parameters(train.method, shape)
+
+
+@functools.cache
+def _module_parameters(method: Method, shape: Shape) -> int:
+    """Return the parameters of a method's module; a plan of thousands of stages has few distinct ones."""
+    return method.parameters(shape)
 
 
 @functools.cache
@@ -154,7 +161,7 @@ def training_peak_bytes(train: Train, batch_tokens: int, longest: int, resources
         Row(most, longest),
         several=most < batch_tokens,
         trained=trainable_parameters(train, shape) + HEAD_ROWS * shape.hidden_size,
-        beside=sum(stage.method.parameters(shape) for stage in frozen),
+        beside=sum(_module_parameters(stage.method, shape) for stage in frozen),
         checkpointing=resources.checkpointing,
         device=resources.device_type,
     )
@@ -169,7 +176,7 @@ def _parameters_beside(model: ModelSpec | ModuleStage, shape: Shape) -> int:
     """Parameters of a model's own module that its checkpoint does not have."""
     if isinstance(model, ModelSpec) or model.method.whole:
         return 0
-    return trainable_parameters(model, shape) if isinstance(model, Train) else model.method.parameters(shape)
+    return trainable_parameters(model, shape) if isinstance(model, Train) else _module_parameters(model.method, shape)
 
 
 def _merge_cost(merge: Merge, rate: float, tokens_per_text: float) -> Cost | None:
@@ -177,8 +184,8 @@ def _merge_cost(merge: Merge, rate: float, tokens_per_text: float) -> Cost | Non
     shape = merge.model.shape
     if shape is None:
         return None
-    read = sum(stage.method.parameters(shape) for stage in merge.stages)
-    merged = merge.method.parameters(shape)
+    read = sum(_module_parameters(stage.method, shape) for stage in merge.stages)
+    merged = _module_parameters(merge.method, shape)
     flops, examples, tokens = 2.0 * read, 0, 0
     search = searched(merge.rule)
     if search is not None:
