@@ -176,7 +176,7 @@ def test_damaged_stages_are_done_again_to_the_same_result(world, stages, stored,
         for name in names[: 1 if node.kind == "evaluate" else 2]:
             if node.kind == "evaluate":
                 assert mine.scores.predictions == other.scores.predictions
-                assert mine.golds.read_bytes() == other.golds.read_bytes()
+                assert mine.golds_file.read_bytes() == other.golds_file.read_bytes()
             else:
                 assert mine.file(name).read_bytes() == other.file(name).read_bytes()
     assert run(plan, shop, notes).finished == [], "and then everything is there"

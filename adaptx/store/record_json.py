@@ -142,7 +142,7 @@ def _read_spec(value: Any, place: str) -> Any:
     """Return any spec that there is: a method or format that is new need not be named here."""
     try:
         return from_plain(_object(value, place, "a spec"))
-    except (ValueError, TypeError, KeyError) as error:
+    except (UserError, TypeError, KeyError) as error:
         raise Unreadable(f"`{place}`: {error}") from error
 
 
