@@ -45,18 +45,18 @@ Kind = tuple[str, str, str, Precision, bool]
 
 
 def kinds() -> list[Kind]:
-    """(device, architecture, method, precision, checkpointing)"""
+    """(device, architecture, method, precision, gradient_checkpointing)"""
     every = itertools.product((False, True), ("cuda", "cpu"), ARCHITECTURES, METHODS, PRECISIONS)
     return [
-        (device, architecture, method, precision, checkpointing)
-        for checkpointing, device, architecture, method, precision in every
+        (device, architecture, method, precision, gradient_checkpointing)
+        for gradient_checkpointing, device, architecture, method, precision in every
         if method != "Bottleneck" or architecture_of(architecture).bottleneck is not None
     ]
 
 
 def draw(kind: Kind, number: int) -> Cell:
     """A small step of that kind, of random sizes; the same for the same number."""
-    device, architecture, name, precision, checkpointing = kind
+    device, architecture, name, precision, gradient_checkpointing = kind
     rng = random.Random(f"{kind} {number}")
     # Fake tensors cost the same at any size, so that these are of the order of real ones; layers are what costs time.
     heads, size = rng.choice((6, 8, 12, 16)), rng.choice((32, 48, 64))
@@ -71,7 +71,7 @@ def draw(kind: Kind, number: int) -> Cell:
         method = Bottleneck(reduction_factor=rng.choice((2, 4, 16)))
     model = ModelSpec("a/network", ModelFamily.ENCODER, shape=shape)
     batch, length = rng.choice((4, 8, 16, 24)), rng.choice((32, 64, 128, 256, 384))
-    return Cell(model, method, batch, length, precision, checkpointing, device=device)
+    return Cell(model, method, batch, length, precision, gradient_checkpointing, device=device)
 
 
 def track(cell: Cell) -> dict[str, int]:
@@ -92,7 +92,7 @@ def gather(folder: Path, cells: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     wanted = itertools.product(range(LORA_TIMES * cells), kinds())
     for number, kind in ((number, kind) for number, kind in wanted if number < cells or kind[2] == "Lora"):
-        name = "-".join((*kind[:4], "checkpointing" if kind[4] else "kept", str(number)))
+        name = "-".join((*kind[:4], "gradient_checkpointing" if kind[4] else "kept", str(number)))
         path = folder / f"{name}.json"
         if not path.exists():
             path.write_text(json.dumps(track(draw(kind, number))))
@@ -115,9 +115,9 @@ def fit(folder: Path) -> list[list[str]]:
     """Lines of the table; the errors go to standard output."""
     lines: list[list[str]] = []
     for kind in kinds():
-        device, architecture, method, precision, checkpointing = kind
-        kept = "checkpointing" if checkpointing else "all kept"
-        start = "-".join((*kind[:4], "checkpointing" if checkpointing else "kept", ""))
+        device, architecture, method, precision, gradient_checkpointing = kind
+        kept = "gradient_checkpointing" if gradient_checkpointing else "all kept"
+        start = "-".join((*kind[:4], "gradient_checkpointing" if gradient_checkpointing else "kept", ""))
         files = sorted(folder.glob(f"{start}*.json"))
         cells = [draw(kind, int(file.stem.removeprefix(start))) for file in files]
         found = [json.loads(file.read_text()) for file in files]

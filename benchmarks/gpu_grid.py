@@ -93,10 +93,10 @@ def grid(device: str) -> list[Cell]:
         _round(device, [MIDDLE], [512]),
         _round(device, every, [512]),
         _round(device, [MIDDLE], [128, 2_048]),
-        _round(device, [MIDDLE], [512], checkpointing=True),
+        _round(device, [MIDDLE], [512], gradient_checkpointing=True),
         _round(device, [MIDDLE], [512], precision="fp32"),
         _round(device, every, [128, 2_048]),
-        _round(device, every, [512], checkpointing=True),
+        _round(device, every, [512], gradient_checkpointing=True),
     )
     return list(dict.fromkeys(itertools.chain.from_iterable(rounds)))
 
@@ -126,7 +126,7 @@ def _round(
     sizes: Sequence[int],
     lengths: Sequence[int],
     precision: Precision = "bf16",
-    checkpointing: bool = False,
+    gradient_checkpointing: bool = False,
 ) -> Iterator[Cell]:
     for length, size, kind in itertools.product(lengths, sizes, KINDS):
         if kind.missing:
@@ -135,6 +135,6 @@ def _round(
             # Other families are not used on, or made for, such lengths.
             if length <= 512 or model.family is ModelFamily.DECODER:
                 yield Cell(
-                    model, kind.method, TOKENS // length, length, precision, checkpointing, device=device,
+                    model, kind.method, TOKENS // length, length, precision, gradient_checkpointing, device=device,
                     **kind.options,
                 )  # fmt: skip

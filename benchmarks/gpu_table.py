@@ -94,7 +94,7 @@ def _line(result: Result, speeds: dict[str, float]) -> str:
     cell, measured, prediction = result.cell, result.measured, result.prediction
     kind = kind_name(cell.method.label, cell.quantised_name)
     names = [cell.model.name, kind, cell.batch_size, cell.sequence_length, cell.precision,
-             "yes" if cell.checkpointing else "no"]  # fmt: skip
+             "yes" if cell.gradient_checkpointing else "no"]  # fmt: skip
     values = [_gib(prediction.peak_memory_bytes) if prediction is not None else ""]
     if measured is None:
         # A table's cell is one line, without the table's own marks.
@@ -133,7 +133,7 @@ def _record(result: Result) -> dict[str, Any]:
         "batch_size": cell.batch_size,
         "sequence_length": cell.sequence_length,
         "precision": cell.precision,
-        "checkpointing": cell.checkpointing,
+        "gradient_checkpointing": cell.gradient_checkpointing,
         "prediction": asdict(result.prediction) if result.prediction is not None else None,
         "measured": asdict(result.measured) if result.measured is not None else None,
         "error": result.error,

@@ -47,17 +47,19 @@ GOAL = 0.1
 
 
 def grid(device: str) -> Iterator[Cell]:
-    """Each model and method at each length; precisions, with and without checkpointing, take turns.
+    """Each model and method at each length; precisions, with and without gradient checkpointing, take turns.
 
     Last LoRA over quantised weights; it is predicted alone where bitsandbytes is missing, and its row says so.
     """
     turn = itertools.cycle(KINDS)
     for model, methods in GRID:
         for method, length in itertools.product(methods, LENGTHS):
-            for precision, checkpointing in (next(turn), next(turn)):
-                yield Cell(model, method, 2, length, precision, checkpointing, device=device)
-    for model, stored, (precision, checkpointing) in itertools.product(QUANTISED, Quantisation, QUANTISED_KINDS):
-        yield Cell(model, Lora(), 2, 128, precision, checkpointing, device=device, quantised=stored)
+            for precision, gradient_checkpointing in (next(turn), next(turn)):
+                yield Cell(model, method, 2, length, precision, gradient_checkpointing, device=device)
+    for model, stored, (precision, gradient_checkpointing) in itertools.product(
+        QUANTISED, Quantisation, QUANTISED_KINDS
+    ):
+        yield Cell(model, Lora(), 2, 128, precision, gradient_checkpointing, device=device, quantised=stored)
 
 
 def smoke(device: str) -> Iterator[Cell]:
@@ -70,7 +72,8 @@ def line(result: Result) -> str:
     assert result.prediction is not None
     kind = kind_name(cell.method.label, cell.quantised_name)
     names = [cell.model.name, kind, str(cell.sequence_length), cell.precision,
-             "yes" if cell.checkpointing else "no", f"{result.prediction.peak_memory_bytes / 2**20:.1f}"]  # fmt: skip
+             "yes" if cell.gradient_checkpointing else "no",
+             f"{result.prediction.peak_memory_bytes / 2**20:.1f}"]  # fmt: skip
     if measured is None:
         return f"| {' | '.join([*names, result.failed or '', '', '', '', ''])} |"
     assert result.error is not None

@@ -321,7 +321,7 @@ def test_ctrl_c_says_what_stays(adaptx, recipe) -> None:
     recipe.write_text("def build():\n    raise KeyboardInterrupt\n")
     ended = adaptx("plan", recipe)
     assert ended.status == cli.INTERRUPTED
-    assert "interrupted: finished stages stay, the running one continues from its checkpoint" in ended.error
+    assert "interrupted: finished stages stay, the running one continues from its saved state" in ended.error
 
 
 # --- run, up to the first stage
@@ -400,9 +400,9 @@ def test_what_a_run_may_use_reaches_its_stages(adaptx, recipe, data, monkeypatch
 
     for kind in execute.EXECUTE:
         monkeypatch.setitem(execute.EXECUTE, kind, watch)
-    given = ("--device", "cpu", "--micro-batch-size", 4, "--micro-batch-tokens", 90, "--checkpoint-seconds", 5)
-    adaptx("run", recipe, "--data", data, *given, "--checkpointing")
-    assert found == {Resources("cpu", 4, 90, 5.0, checkpointing=True)}
+    given = ("--device", "cpu", "--micro-batch-size", 4, "--micro-batch-tokens", 90, "--saved-state-seconds", 5)
+    adaptx("run", recipe, "--data", data, *given, "--gradient-checkpointing")
+    assert found == {Resources("cpu", 4, 90, 5.0, gradient_checkpointing=True)}
 
 
 def test_running_what_is_stored_is_status_0(adaptx, recipe, data, tmp_path, monkeypatch) -> None:

@@ -95,7 +95,9 @@ def test_a_decoder_over_its_start_token_trains(world, tmp_path, architecture):
             framing=replace(world.models[architecture].framing, pooling=pooling),
         )  # fmt: skip
         stage = Evaluate(train, TASKS[0], TASKS[0].evaluation[0].language)
-        plan, _, summary = tiny.execute(world, tmp_path / "store", (stage,), Resources("cpu", checkpointing=True))
+        plan, _, summary = tiny.execute(
+            world, tmp_path / "store", (stage,), Resources("cpu", gradient_checkpointing=True)
+        )
         assert summary.complete, summary.failed
         counted[pooling] = Store(tmp_path / "store").find(plan.fingerprint_of(train)).result.trainable_parameters
     network = tiny.bare(world, architecture)

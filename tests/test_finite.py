@@ -52,7 +52,7 @@ from adaptx.store.json_text import json_text
 from adaptx.store.store import read_json, write_json
 from adaptx.training.progress import Silent
 from adaptx.training.resume import FILE as SAVED_STATE
-from adaptx.training.resume import Checkpoints
+from adaptx.training.resume import SavedStates
 
 NAN, INF = float("nan"), float("inf")
 """Neither may be in a JSON file."""
@@ -97,7 +97,7 @@ def test_the_step_and_its_rate_are_told_and_the_saved_state_is_gone(world, tmp_p
     setting = tiny.config(learning_rate=1e30, max_steps=30, warmup=0.0)
     train = tiny.train(world.bert, tiny.NLI, Full(), setting=setting)
     store = tmp_path / "store"
-    summary = run(world, store, *tiny.everywhere(train), resources=Resources("cpu", checkpoint_seconds=0))
+    summary = run(world, store, *tiny.everywhere(train), resources=Resources("cpu", saved_state_seconds=0))
     message = next(m for m in summary.failed.values() if "step" in m)
     for shown in (
         "step 2 of 30, at learning rate 9.67e+29",
@@ -167,7 +167,7 @@ def test_a_development_score_is_taken_from_finite_outputs(world, tmp_path):
     train = tiny.train(world.bert, tiny.NLI, Lora(), setting=setting)
     training, _ = tiny.begin(world, train, tmp_path / "store", score=score)
     with pytest.raises(NotFinite, match=r"step 2 of 4, at learning rate .*on development rows: 1 of 9 outputs"):
-        training.run(Silent(), Checkpoints(tmp_path, 1e9))
+        training.run(Silent(), SavedStates(tmp_path, 1e9))
 
 
 # Evaluation.

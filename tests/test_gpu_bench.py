@@ -101,14 +101,17 @@ def test_the_most_telling_cells_come_first(all_packages) -> None:
         ("xlm-roberta", Lora, "int8"), ("qwen3", Lora, "int8"),
     ]  # fmt: skip
     rounds = [
-        key for key, _ in groupby((each.sequence_length == 512, each.precision, each.checkpointing) for each in cells)
+        key
+        for key, _ in groupby(
+            (each.sequence_length == 512, each.precision, each.gradient_checkpointing) for each in cells
+        )
     ]
     assert rounds == [
         (True, "bf16", False), (False, "bf16", False), (True, "bf16", True), (True, "fp32", False),
         (False, "bf16", False), (True, "bf16", True),
     ]  # fmt: skip
     plain = [each for each in cells if each.sequence_length == 512 and each.precision == "bf16"]
-    names = {each.model.name for each in plain if not each.checkpointing}
+    names = {each.model.name for each in plain if not each.gradient_checkpointing}
     assert {"xlm-roberta-xxl", "mt5-xl", "Qwen3-8B-Base", "Llama-3.1-8B"} < names
     assert len(names) == 15
     assert {each.sequence_length for each in cells if each.shape.model_type == "qwen3"} == {128, 512, 2_048}
@@ -134,7 +137,10 @@ def test_a_kind_may_set_further_fields_of_its_cells(monkeypatch) -> None:
 
 
 def test_cells_end_with_the_time_and_none_is_dropped() -> None:
-    cells = [cell(checkpointing=each) for each in (False, True)] + [cell(Lora()), cell(Lora(), checkpointing=True)]
+    cells = [cell(gradient_checkpointing=each) for each in (False, True)] + [
+        cell(Lora()),
+        cell(Lora(), gradient_checkpointing=True),
+    ]
     predictions = {cells[0]: predicted(10), cells[1]: predicted(10), cells[2]: predicted(10**9)}
     left = iter([100.0, 5.0])
     given: list[float] = []
@@ -174,7 +180,7 @@ def test_predictions_end_with_their_time_and_faults_are_told(monkeypatch) -> Non
 
 
 def test_the_table_and_its_summary(tmp_path) -> None:
-    first, second = cell(), cell(Lora(), checkpointing=True)
+    first, second = cell(), cell(Lora(), gradient_checkpointing=True)
     results = [
         Result(first, predicted(12 * 2**30), MEASURED),
         Result(second, predicted(10 * 2**30), MEASURED),

@@ -43,12 +43,12 @@ def test_peak_memory_is_the_largest_trainings_need_on_a_gpu() -> None:
     assert {each.peak_memory_bytes for each in priced(stages).each} == {needed_bytes(peak, "cuda")}
 
 
-def test_what_fits_only_with_checkpointing_or_not_at_all() -> None:
+def test_what_fits_only_with_gradient_checkpointing_or_not_at_all() -> None:
     full = {each.gpu.name: each for each in priced(nodes(XLMR_XXL, Full())).each}
     assert {name: each.too_large for name, each in full.items()} == dict.fromkeys(full, 1)
-    lora = {each.gpu.name: (each.with_checkpointing, each.too_large) for each in priced(nodes(XLMR_XXL)).each}
+    lora = {each.gpu.name: (each.with_gradient_checkpointing, each.too_large) for each in priced(nodes(XLMR_XXL)).each}
     assert lora["A100 80GB"] == (1, 0)
-    assert {(each.with_checkpointing, each.too_large) for each in priced(nodes(E5_MINI)).each} == {(0, 0)}
+    assert {(each.with_gradient_checkpointing, each.too_large) for each in priced(nodes(E5_MINI)).each} == {(0, 0)}
 
 
 def test_what_is_not_known_is_counted_and_named() -> None:

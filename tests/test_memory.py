@@ -54,9 +54,13 @@ SHAPES |= {
 }
 METHODS = {"full": Full(), "lora": Lora(), "bottleneck": Bottleneck(), "ia3": Ia3()}
 CELLS = [
-    pytest.param(name, method, precision, checkpointing, marks=() if needs.at_hand(METHODS[method]) else needs.adapters)
+    pytest.param(
+        name, method, precision, gradient_checkpointing, marks=() if needs.at_hand(METHODS[method]) else needs.adapters
+    )
     for place, (name, method) in enumerate((name, method) for name in SHAPES for method in METHODS)
-    for precision, checkpointing in ((("fp32", False), ("bf16", True)), (("bf16", False), ("fp32", True)))[place % 2]
+    for precision, gradient_checkpointing in ((("fp32", False), ("bf16", True)), (("bf16", False), ("fp32", True)))[
+        place % 2
+    ]
 ]
 
 
@@ -66,9 +70,9 @@ def cell(name: str = "bert", method: str = "lora", **options) -> Cell:
     return Cell(ModelSpec(f"tiny/{name}", shape.architecture.family, shape=shape), METHODS[method], **values)
 
 
-@pytest.mark.parametrize(("name", "method", "precision", "checkpointing"), CELLS)
-def test_the_prediction_is_what_torch_allocates(name, method, precision, checkpointing) -> None:
-    tried = cell(name, method, precision=precision, checkpointing=checkpointing)
+@pytest.mark.parametrize(("name", "method", "precision", "gradient_checkpointing"), CELLS)
+def test_the_prediction_is_what_torch_allocates(name, method, precision, gradient_checkpointing) -> None:
+    tried = cell(name, method, precision=precision, gradient_checkpointing=gradient_checkpointing)
     prediction, measured = predict(tried), measure_native(tried)
     assert prediction.peak_memory_bytes == pytest.approx(measured.peak_memory_bytes, rel=0.05)
     assert sum(prediction.parts.values()) == prediction.peak_memory_bytes
@@ -192,7 +196,7 @@ def test_what_does_not_fit_gets_remedies_that_do_the_cheapest_first() -> None:
     needed = predict(tried).needed_bytes
     found = remedies(tried, int(0.8 * needed))
     assert found[0].what.startswith("micro-batches of ")
-    assert any(each.what.startswith("--checkpointing") for each in found)
+    assert any(each.what.startswith("--gradient-checkpointing") for each in found)
     assert all(fits(each.prediction.needed_bytes, int(0.8 * needed)) for each in found)
     assert all(fits(predict(each.cell).needed_bytes, int(0.8 * needed)) for each in found)
     assert remedies(tried, 1000) == []

@@ -355,7 +355,7 @@ def test_a_killed_mixture_ends_with_the_weights_of_an_undisturbed_one(world, tmp
     )
     stages = tuple(Evaluate(train, task, task.languages[0]) for task in FIVE)
     plan, undisturbed = stored(world, tmp_path / "undisturbed", stages)
-    always = Resources("cpu", checkpoint_seconds=0)
+    always = Resources("cpu", saved_state_seconds=0)
     step = Training._one_step
     for killed_at in (2, 5):
 

@@ -118,12 +118,14 @@ def test_where_there_are_instructions_or_a_gpu_nothing_is_said(monkeypatch, tmp_
     assert said([HALF], "cuda", has_instructions=False, monkeypatch=monkeypatch, folder=tmp_path) == []
 
 
-@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("gradient_checkpointing", [False, True])
 @pytest.mark.parametrize("has_instructions", [False, True])
-def test_measured_steps_compute_in_fp32_where_there_are_no_instructions(has_instructions, checkpointing, monkeypatch):
+def test_measured_steps_compute_in_fp32_where_there_are_no_instructions(
+    has_instructions, gradient_checkpointing, monkeypatch
+):
     for module in (bf16_products, recomputing):
         monkeypatch.setattr(module, "cpu_multiplies_bf16", lambda: has_instructions)
-    tried = Cell(E5_MINI, Lora(), 1, 8, "bf16", checkpointing, device="cpu")
+    tried = Cell(E5_MINI, Lora(), 1, 8, "bf16", gradient_checkpointing, device="cpu")
     for make, wanted in ((make_step, not has_instructions), (native_step, False)):
         step = make(tried, torch.device("cpu"))
         seen: list[bool] = []

@@ -108,9 +108,9 @@ def without_onednn() -> Iterator[None]:
 
 @needs.bitsandbytes
 @pytest.mark.usefixtures("without_onednn")
-@pytest.mark.parametrize(("name", "kind", "precision", "checkpointing"), GRID)
-def test_the_prediction_is_what_torch_allocates(name, kind, precision, checkpointing) -> None:
-    tried = cell(name, kind, precision=precision, checkpointing=checkpointing)
+@pytest.mark.parametrize(("name", "kind", "precision", "gradient_checkpointing"), GRID)
+def test_the_prediction_is_what_torch_allocates(name, kind, precision, gradient_checkpointing) -> None:
+    tried = cell(name, kind, precision=precision, gradient_checkpointing=gradient_checkpointing)
     prediction, measured = predict(tried), measure_native(tried)
     assert prediction.peak_memory_bytes == pytest.approx(measured.peak_memory_bytes, rel=0.05)
     assert sum(prediction.parts.values()) == prediction.peak_memory_bytes
@@ -200,9 +200,11 @@ def test_remedies_store_weights_in_fewer_digits_last() -> None:
     assert found.what == "--quantised nf4"
     assert found.price.startswith("frozen weights with fewer digits")
     assert found.cell.quantised is NF4
-    full = cell(kind=None, method=Full(), precision="bf16", batch_size=1, sequence_length=8, checkpointing=True)
+    full = cell(
+        kind=None, method=Full(), precision="bf16", batch_size=1, sequence_length=8, gradient_checkpointing=True
+    )
     assert [each.what for each in remedies(full, int(1.05 * least))] == [
-        "--method lora --precision bf16 --checkpointing --quantised nf4"
+        "--method lora --precision bf16 --gradient-checkpointing --quantised nf4"
     ]
     wide = remedies(full, int(0.9 * predict(full).needed_bytes))
     assert [each.cell.quantised for each in wide] == [None, NF4]

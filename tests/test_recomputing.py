@@ -76,16 +76,16 @@ def test_a_training_ends_with_the_very_weights(world, store, name, architecture,
         _, _, summary = tiny.execute(world, store, before, keep=True)
         assert summary.complete, summary.failed
 
-    def ended(checkpointing: bool):
-        resources = Resources("cpu", micro_batch_size=3, checkpointing=checkpointing)
+    def ended(gradient_checkpointing: bool):
+        resources = Resources("cpu", micro_batch_size=3, gradient_checkpointing=gradient_checkpointing)
         training, fresh = tiny.begin(world, train, store, resources)
         runs = first_layers_runs(fresh.backbone.network)
         losses = [entry.loss for entry in training.run(Silent()).history.steps]
         head = dict(training.model.heads.named_parameters())
         return losses, {**capture(training.own), **head}, runs[0]
 
-    losses, weights, runs = ended(checkpointing=False)
-    losses_again, weights_again, runs_again = ended(checkpointing=True)
+    losses, weights, runs = ended(gradient_checkpointing=False)
+    losses_again, weights_again, runs_again = ended(gradient_checkpointing=True)
     assert runs_again == 2 * runs > 0
     assert losses_again == losses
     assert weights_again.keys() == weights.keys()

@@ -328,10 +328,10 @@ def test_selection_and_leaks_are_told(model, sources, store) -> None:
     )
     fill(plan, store, sources)
     text = "\n".join(find_confounds(plan.recipe, measure(plan, store)))
-    assert "Checkpoints of peeking are selected on development rows in Korean" in text
-    assert "Checkpoints of peeking are selected on rows of klue/klue/nli/validation" in text
+    assert "SavedStates of peeking are selected on development rows in Korean" in text
+    assert "SavedStates of peeking are selected on rows of klue/klue/nli/validation" in text
     assert "leaking is trained on rows of klue/klue/nli/validation" in text
-    assert "Checkpoints of nli" not in text, "MNLI's development and evaluation rows are two slices of one split"
+    assert "SavedStates of nli" not in text, "MNLI's development and evaluation rows are two slices of one split"
 
 
 def test_tables_fit_a_terminal_and_markdown_holds_the_same(model, sources, store, tmp_path) -> None:

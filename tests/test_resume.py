@@ -69,7 +69,7 @@ def test_interrupted_then_killed_a_run_ends_with_the_weights_of_an_undisturbed_o
     store = tmp_path / "store"
     plainly = ("run", recipe_file, "--store", store, "--data", world.folder, "--set", f"world={world.folder}",
                "--device", "cpu")  # fmt: skip
-    command = (*plainly, "--checkpoint-seconds", 0)
+    command = (*plainly, "--saved-state-seconds", 0)
 
     def checkpoint(train) -> Path:
         return store / "working" / plan.fingerprint_of(train)[:16] / FILE

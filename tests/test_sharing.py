@@ -49,7 +49,7 @@ def first_run(world, folder: Path, steps: int, one: bool = False) -> Generator[t
     plan, shop = tiny.workshop(world, folder / "store", load_recipe(folder / "recipe.py", settings).evaluations)
     command = tiny.adaptx_command(
         *("run", folder / "recipe.py", "--store", folder / "store", "--data", world.folder, "--device", "cpu"),
-        *("--checkpoint-seconds", 0.2, *(part for each in settings.items() for part in ("--set", "=".join(each)))),
+        *("--saved-state-seconds", 0.2, *(part for each in settings.items() for part in ("--set", "=".join(each)))),
     )
     process = subprocess.Popen(
         command, env=tiny.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -202,7 +202,7 @@ def test_whatever_a_training_raises_fails_it_and_what_needs_it_alone(world, tmp_
 def saved(world, folder: Path) -> tuple[Any, Any, Path]:
     """(plan, workshop, file) with the saved state of a training that was interrupted."""
     stages = (Evaluate(tiny.train(world.bert, tiny.NLI, Lora(4, 8), setting=tiny.config(max_steps=6)), tiny.NLI, "xa"),)
-    plan, shop = tiny.workshop(world, folder, stages, Resources("cpu", checkpoint_seconds=0))
+    plan, shop = tiny.workshop(world, folder, stages, Resources("cpu", saved_state_seconds=0))
 
     class Stopping(Notes):
         def advance(self, done: int, *_: object) -> None:
@@ -275,7 +275,7 @@ def test_what_cannot_be_written_fails_its_stage_with_the_path(world, tmp_path) -
     small = tiny.train(world.bert, tiny.NLI, Lora(1, 2))
     large = tiny.train(world.bert, tiny.NLI, Full(), keep=True)
     stages = (Evaluate(large, tiny.NLI, "xa"), Evaluate(small, tiny.NLI, "xa"))
-    plan, shop = tiny.workshop(world, tmp_path, stages, Resources("cpu", checkpoint_seconds=0))
+    plan, shop = tiny.workshop(world, tmp_path, stages, Resources("cpu", saved_state_seconds=0))
     notes = Notes()
     with files_of_at_most(40_000):
         summary = run(plan, shop, notes)

@@ -35,10 +35,12 @@ SHAPES = {
     "xlm-roberta-xl": Shape("xlm-roberta-xl", 4, 192, 768, 6, 3_000, 514),
 }
 KINDS = [
-    pytest.param(name, method, device, precision, checkpointing, marks=() if method != "bottleneck" else needs.adapters)
+    pytest.param(
+        name, method, device, precision, gradient_checkpointing, marks=() if method != "bottleneck" else needs.adapters
+    )
     for name in SHAPES
     for method in METHODS
-    for device, precision, checkpointing in random.Random(f"{name}{method}").sample(
+    for device, precision, gradient_checkpointing in random.Random(f"{name}{method}").sample(
         [(d, p, c) for d in ("cuda", "cpu") for p in ("bf16", "fp32") for c in (False, True)], 3
     )
     if method != "bottleneck" or name != "xlm-roberta-xl"
@@ -50,7 +52,7 @@ def closed_form(cell: Cell, several: bool = False) -> int:
     head = 3 * (cell.shape.hidden_size + 1)
     step = StepSize(
         cell.shape, cell.method, cell.precision, Row(cell.micro_batch * cell.sequence_length, cell.sequence_length),
-        several, prediction.trainable_parameters + head, 0, cell.checkpointing, cell.device,
+        several, prediction.trainable_parameters + head, 0, cell.gradient_checkpointing, cell.device,
     )  # fmt: skip
     if not isinstance(cell.method, Full):
         assert prediction.trainable_parameters < cell.shape.parameters
@@ -59,10 +61,10 @@ def closed_form(cell: Cell, several: bool = False) -> int:
     return found
 
 
-@pytest.mark.parametrize(("name", "method", "device", "precision", "checkpointing"), KINDS)
-def test_the_closed_form_is_near_the_tracked_step(name, method, device, precision, checkpointing) -> None:
+@pytest.mark.parametrize(("name", "method", "device", "precision", "gradient_checkpointing"), KINDS)
+def test_the_closed_form_is_near_the_tracked_step(name, method, device, precision, gradient_checkpointing) -> None:
     model = ModelSpec(f"tiny/{name}", shape=SHAPES[name])
-    cell = Cell(model, METHODS[method], 6, 64, precision, checkpointing, device=device)
+    cell = Cell(model, METHODS[method], 6, 64, precision, gradient_checkpointing, device=device)
     assert closed_form(cell) == pytest.approx(predict(cell).peak_memory_bytes, rel=TOLERANCE)
 
 
@@ -96,7 +98,7 @@ def test_a_stages_peak_grows_with_what_it_reads() -> None:
         cost(trained(Lora()), resources=fewer).peak_memory_bytes
         < cost(trained(Lora()), resources=cuda).peak_memory_bytes
     )
-    again = dataclasses.replace(cuda, checkpointing=True)
+    again = dataclasses.replace(cuda, gradient_checkpointing=True)
     assert cost(trained(), resources=again).peak_memory_bytes < peak
 
 

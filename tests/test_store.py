@@ -141,7 +141,7 @@ def test_a_removed_stage_is_gone(store) -> None:
 
 def test_checkpoints_go_when_their_stage_is_complete(store) -> None:
     folder = store.working("ab" * 32)
-    (folder / "checkpoint.pt").write_bytes(b"state")
+    (folder / "saved_state.pt").write_bytes(b"state")
     folder.with_suffix(".lock").touch()
     assert store.working("ab" * 32) == folder
     store.finish_working("ab" * 32)

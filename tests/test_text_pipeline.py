@@ -37,7 +37,7 @@ from adaptx.specs import (
     Uniform,
 )
 from adaptx.training.progress import Silent
-from adaptx.training.resume import Checkpoints
+from adaptx.training.resume import SavedStates
 
 LORA = Lora(4, 8, sites=("query", "value", "up"))
 SETTING = tiny.config(max_steps=3, max_length=80)
@@ -204,9 +204,9 @@ def test_an_interrupted_training_ends_with_the_same_weights(world, models, archi
     whole = begun(tmp_path / "whole")
     whole.run(Silent())
     with pytest.raises(KeyboardInterrupt):
-        begun(tmp_path / "stopped").run(Stopping(), Checkpoints(tmp_path, 1e9))
+        begun(tmp_path / "stopped").run(Stopping(), SavedStates(tmp_path, 1e9))
     torch.manual_seed(99)
     resumed = begun(tmp_path / "stopped")
-    outcome = resumed.run(Silent(), Checkpoints(tmp_path, 1e9))
+    outcome = resumed.run(Silent(), SavedStates(tmp_path, 1e9))
     assert [entry.step for entry in outcome.history.steps] == [1, 2, 3, 4]
     assert all(torch.equal(whole.own[key], tensor) for key, tensor in resumed.own.items())

@@ -31,7 +31,7 @@ from adaptx.specs import (
 from adaptx.training.loop import Training
 from adaptx.training.optimisation import learning_rate_factor
 from adaptx.training.progress import Silent
-from adaptx.training.resume import FILE, Checkpoints, deferred_interrupt
+from adaptx.training.resume import FILE, SavedStates, deferred_interrupt
 from adaptx.training.sampling import Sampler, batch_indices
 
 METHODS = {"full": Full(), "lora": Lora(4, 8, sites=("query", "value", "down")), "bottleneck": Bottleneck(4)}
@@ -376,7 +376,7 @@ def test_an_interrupted_training_leaves_a_checkpoint_and_goes_on_to_the_same_wei
     outcome = whole.run(Silent())
     handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
     with pytest.raises(KeyboardInterrupt):
-        begin(world, method, **setting).run(Interrupting(number, 4), Checkpoints(tmp_path, 1e9))
+        begin(world, method, **setting).run(Interrupting(number, 4), SavedStates(tmp_path, 1e9))
     assert {each: signal.getsignal(each) for each in handlers} == handlers
     state = torch.load(tmp_path / FILE, weights_only=True)
     assert state["step"] == 4
@@ -384,7 +384,7 @@ def test_an_interrupted_training_leaves_a_checkpoint_and_goes_on_to_the_same_wei
     torch.manual_seed(99)
     resumed = begin(world, method, Resources("cpu", micro_batch_size=3), **setting)
     progress = Interrupting(number, 0)
-    again = resumed.run(progress, Checkpoints(tmp_path, 1e9))
+    again = resumed.run(progress, SavedStates(tmp_path, 1e9))
     assert progress.notes == ["resuming at step 4"]
     assert same(weights(resumed), weights(whole))
     steps = [replace(entry, seconds=0) for entry in again.history.steps]
@@ -398,9 +398,9 @@ def test_a_resumed_selection_remembers_its_best_step(world, tmp_path):
     whole.run(Silent())
     first = Scores(0.1, 0.9, 0.2)
     with pytest.raises(KeyboardInterrupt):
-        selecting(world, first, steps=4, every=1).run(Interrupting(signal.SIGINT, 3), Checkpoints(tmp_path, 1e9))
+        selecting(world, first, steps=4, every=1).run(Interrupting(signal.SIGINT, 3), SavedStates(tmp_path, 1e9))
     resumed = selecting(world, Scores(0.3), steps=4, every=1)
-    outcome = resumed.run(Silent(), Checkpoints(tmp_path, 1e9))
+    outcome = resumed.run(Silent(), SavedStates(tmp_path, 1e9))
     assert outcome.selected_step == 2
     assert [entry.score for entry in outcome.history.development] == [0.1, 0.9, 0.2, 0.3]
     assert same(weights(resumed), weights(whole))
@@ -408,11 +408,11 @@ def test_a_resumed_selection_remembers_its_best_step(world, tmp_path):
 
 def test_a_resume_under_other_threads_says_so(world, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        begin(world).run(Interrupting(signal.SIGINT, 1), Checkpoints(tmp_path, 1e9))
+        begin(world).run(Interrupting(signal.SIGINT, 1), SavedStates(tmp_path, 1e9))
     progress, threads = Interrupting(signal.SIGINT, 0), torch.get_num_threads()
     torch.set_num_threads(threads + 1)
     try:
-        begin(world).run(progress, Checkpoints(tmp_path, 1e9))
+        begin(world).run(progress, SavedStates(tmp_path, 1e9))
     finally:
         torch.set_num_threads(threads)
     assert f"resuming with threads {threads + 1}, begun with {threads}" in progress.notes[0]
@@ -425,7 +425,7 @@ def test_checkpoints_come_as_often_as_asked(world, tmp_path):
         def advance(self, done, loss=None, examples_per_second=None):
             seen.append(torch.load(tmp_path / FILE, weights_only=True)["step"] if (tmp_path / FILE).exists() else 0)
 
-    begin(world).run(Watching(), Checkpoints(tmp_path, 0))
+    begin(world).run(Watching(), SavedStates(tmp_path, 0))
     assert seen == [0, 1, 2]
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
 

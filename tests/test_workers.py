@@ -220,7 +220,7 @@ def test_interrupted_or_killed_its_workers_end_with_a_checkpoint(world, tmp_path
     plan = tiny.workshop(world, store, load_recipe(recipe, {"world": str(world.folder)}).evaluations)[0]
     working = store / "working" / plan.nodes[0].fingerprint[:16]
     lock = working.with_suffix(".lock")
-    given = ("--data", world.folder, "--set", f"world={world.folder}", "--device", "cpu", "--checkpoint-seconds", 2)
+    given = ("--data", world.folder, "--set", f"world={world.folder}", "--device", "cpu", "--saved-state-seconds", 2)
     command = tiny.adaptx_command("run", recipe, "--store", store, *given, "--workers", 2)
 
     def last_step() -> int:

@@ -58,7 +58,7 @@ def main() -> None:
     except SystemExit as error:
         # Typer has made Ctrl-C into its exit status by now.
         if error.code == INTERRUPTED:
-            err.print("interrupted: finished stages stay, the running one continues from its checkpoint next time")
+            err.print("interrupted: finished stages stay, the running one continues from its saved state next time")
         elif error.code == 2:
             # Typer names the option that is wrong, not what was given for it.
             tell(f"typed: adaptx {shlex.join(sys.argv[1:])}")

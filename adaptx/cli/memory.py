@@ -11,7 +11,7 @@ from rich.progress import track
 from adaptx.api import DEFAULT_STORE
 from adaptx.catalog.methods import METHODS
 from adaptx.catalog.models import find_model
-from adaptx.cli.options import CheckpointingOption, JsonOption, StoreOption, TrackingOption, err, out, tell
+from adaptx.cli.options import GradientCheckpointingOption, JsonOption, StoreOption, TrackingOption, err, out, tell
 from adaptx.cli.paths import new_folder
 from adaptx.errors import UserError
 from adaptx.planning.support_methods import quantised_refusal
@@ -49,7 +49,7 @@ def memory(
     micro_batch_size: MicroBatch = None,
     precision: Precisions = "bf16",
     quantised: Quantised = "none",
-    checkpointing: CheckpointingOption = False,
+    gradient_checkpointing: GradientCheckpointingOption = False,
     rank: Rank = 8,
     reduction_factor: Reduction = 16,
     device: Annotated[str, typer.Option(help="cuda or cpu.")] = "cuda",
@@ -76,7 +76,7 @@ def memory(
 
     memory_bytes = parse_bytes(gpu) if gpu is not None else None
     cells = combinations(model, _methods(method, rank, reduction_factor), batch_size, sequence_length, precision,
-                         quantised, checkpointing, micro_batch_size, device)  # fmt: skip
+                         quantised, gradient_checkpointing, micro_batch_size, device)  # fmt: skip
     if sweep is not None:
         _predict_all(cells, sweep, memory_bytes, as_json)
         return
@@ -114,7 +114,7 @@ def bench(
     micro_batch_size: MicroBatch = None,
     precision: Precisions = "bf16",
     quantised: Quantised = "none",
-    checkpointing: CheckpointingOption = False,
+    gradient_checkpointing: GradientCheckpointingOption = False,
     rank: Rank = 8,
     reduction_factor: Reduction = 16,
     steps: Annotated[int, typer.Option(min=1, help="Timed steps of each combination.")] = 5,
@@ -139,7 +139,7 @@ def bench(
     address = address_of(tracking, Store(store)).check()
     place = device or ("cuda" if _cuda() else "cpu")
     cells = combinations(model, _methods(method, rank, reduction_factor), batch_size, sequence_length, precision,
-                         quantised, checkpointing, micro_batch_size, place)  # fmt: skip
+                         quantised, gradient_checkpointing, micro_batch_size, place)  # fmt: skip
     if any(cell.quantised is not None for cell in cells) and (reason := quantised_refusal()) is not None:
         raise UserError(f"--quantised {quantised}: {reason} (`adaptx memory` predicts without it)")
     rows = _measure_all(cells, place, steps)
@@ -177,7 +177,7 @@ def combinations(
     sequence_length: str,
     precision: str,
     quantised: str,
-    checkpointing: bool,
+    gradient_checkpointing: bool,
     micro_batch_size: int | None,
     device: str,
 ) -> list["Cell"]:
@@ -202,7 +202,9 @@ def combinations(
     batches, lengths = _numbers("--batch-size", batch_size), _numbers("--sequence-length", sequence_length)
     kinds = _kinds(methods, [_quantisation(name) for name in quantised.split(",")])
     return [
-        Cell(each, kind, batch, length, cast(Precision, digits), checkpointing, micro_batch_size, device, stored)
+        Cell(
+            each, kind, batch, length, cast(Precision, digits), gradient_checkpointing, micro_batch_size, device, stored
+        )
         for each, (kind, stored), batch, length, digits in itertools.product(
             models, kinds, batches, lengths, precisions
         )

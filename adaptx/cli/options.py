@@ -78,8 +78,8 @@ TrackingOption = Annotated[
     str | None,
     typer.Option("--tracking", envvar="MLFLOW_TRACKING_URI", help="MLflow server (default: SQLite in the store)."),
 ]
-CheckpointingOption = Annotated[
-    bool, typer.Option("--checkpointing", help="Compute layers again backwards: less memory, same result.")
+GradientCheckpointingOption = Annotated[
+    bool, typer.Option("--gradient-checkpointing", help="Compute layers again backwards: less memory, same result.")
 ]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:N or mps; default: the best.")]
 GpuOption = Annotated[

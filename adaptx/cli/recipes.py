@@ -8,10 +8,10 @@ import typer
 
 from adaptx.api import DEFAULT_STORE, Study
 from adaptx.cli.options import (
-    CheckpointingOption,
     DataOption,
     DeviceOption,
     GpuOption,
+    GradientCheckpointingOption,
     JsonOption,
     LimitOption,
     ModelOption,
@@ -105,8 +105,10 @@ def run(
     micro_batch_tokens: Annotated[
         int | None, typer.Option(min=1, help="Most tokens in one forward pass; changes memory, not results.")
     ] = None,
-    checkpointing: CheckpointingOption = False,
-    checkpoint_seconds: Annotated[float, typer.Option(min=0, help="Time between two checkpoints.")] = 60.0,
+    gradient_checkpointing: GradientCheckpointingOption = False,
+    saved_state_seconds: Annotated[
+        float, typer.Option(min=0, help="Seconds between two saved states of a training.")
+    ] = 60.0,
     gpu: GpuOption = None,
     too_large: Annotated[bool, typer.Option("--too-large", help="Run what is predicted not to fit, too.")] = False,
 ) -> None:
@@ -120,7 +122,7 @@ def run(
         recipe=recipe, store=store, data=data, model=model, size=size, settings=tuple(settings or ()), limit=limit,
         precision=precision,
     )  # fmt: skip
-    resources = Resources(device, micro_batch_size, micro_batch_tokens, checkpoint_seconds, checkpointing)
+    resources = Resources(device, micro_batch_size, micro_batch_tokens, saved_state_seconds, gradient_checkpointing)
     study = options.open()
     try:
         summary = study.run(

@@ -17,14 +17,14 @@ class GpuCost:
     """Of stages one after the other on one GPU.
 
     hours: at the GPU's peak times `utilisation`. peak_memory_bytes: the largest need of a training that is predicted,
-    None where none is. with_checkpointing: trainings that fit only with layers computed again; too_large: those that do
-    not fit even so, at the smallest micro-batch.
+    None where none is. with_gradient_checkpointing: trainings that fit only with gradient checkpointing. too_large:
+    trainings that do not fit even with it, at the smallest micro-batch.
     """
 
     gpu: Gpu
     hours: float
     peak_memory_bytes: int | None
-    with_checkpointing: int
+    with_gradient_checkpointing: int
     too_large: int
     utilisation: float = UTILISATION
 
@@ -60,7 +60,7 @@ def gpu_costs(nodes: Sequence[Node], costs: Mapping[str, Cost | None], gpus: Seq
 
 def _on(gpu: Gpu, flops: float, known: Sequence[tuple[Train, int]]) -> GpuCost:
     large = [train for train, peak in known if not fits(needed_bytes(peak, "cuda"), gpu.memory_bytes)]
-    smallest = Resources(device="cuda", micro_batch_size=1, checkpointing=True)
+    smallest = Resources(device="cuda", micro_batch_size=1, gradient_checkpointing=True)
     too_large = sum(
         (peak := longest_peak_bytes(train, smallest)) is None or not fits(needed_bytes(peak, "cuda"), gpu.memory_bytes)
         for train in large
@@ -68,5 +68,9 @@ def _on(gpu: Gpu, flops: float, known: Sequence[tuple[Train, int]]) -> GpuCost:
     most = max((needed_bytes(peak, "cuda") for _, peak in known), default=None)
     hours = flops / gpu.assumed_flops_per_second / 3600
     return GpuCost(
-        gpu=gpu, hours=hours, peak_memory_bytes=most, with_checkpointing=len(large) - too_large, too_large=too_large
+        gpu=gpu,
+        hours=hours,
+        peak_memory_bytes=most,
+        with_gradient_checkpointing=len(large) - too_large,
+        too_large=too_large,
     )

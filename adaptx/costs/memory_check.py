@@ -51,10 +51,10 @@ def _needed(train: Train, resources: Resources) -> int | None:
 def _remedies(train: Train, resources: Resources, memory_bytes: int) -> Iterator[str]:
     """Yield smaller micro-batches, then those with layers computed again: both leave the result as it is."""
     batch_size, longest = train.config.batch_size, train.config.max_length
-    for checkpointing in dict.fromkeys((resources.checkpointing, True)):
-        words = "--checkpointing" if checkpointing and not resources.checkpointing else ""
+    for gradient_checkpointing in dict.fromkeys((resources.gradient_checkpointing, True)):
+        words = "--gradient-checkpointing" if gradient_checkpointing and not resources.gradient_checkpointing else ""
         for tokens in halvings(resources.largest_micro_batch(batch_size, batch_size * longest, longest), FEWEST_TOKENS):
-            changed = replace(resources, micro_batch_tokens=tokens, checkpointing=checkpointing)
+            changed = replace(resources, micro_batch_tokens=tokens, gradient_checkpointing=gradient_checkpointing)
             needed = _needed(train, changed)
             if needed is not None and fits(needed, memory_bytes):
                 yield " ".join(filter(None, (words, f"--micro-batch-tokens {tokens}")))

@@ -162,7 +162,7 @@ def training_peak_bytes(train: Train, batch_tokens: int, longest: int, resources
         several=most < batch_tokens,
         trained=trainable_parameters(train, shape) + HEAD_ROWS * shape.hidden_size,
         beside=sum(_module_parameters(stage.method, shape) for stage in frozen),
-        checkpointing=resources.checkpointing,
+        gradient_checkpointing=resources.gradient_checkpointing,
         device=resources.device_type,
     )
     peak = step_peak_bytes(step)

@@ -41,7 +41,7 @@ class StepSize:
     several: bool
     trained: int
     beside: int = 0
-    checkpointing: bool = False
+    gradient_checkpointing: bool = False
     device: str = "cuda"
 
 
@@ -50,7 +50,7 @@ def step_peak_bytes(step: StepSize) -> int | None:
 
     Encoders alone, as long as no other family trains: None for others.
     """
-    known = _fitted().get(_key(step.shape, step.method, step.precision, step.checkpointing, step.device))
+    known = _fitted().get(_key(step.shape, step.method, step.precision, step.gradient_checkpointing, step.device))
     if known is None:
         return None
     terms = products(step.shape, step.method, step.row)
@@ -102,9 +102,17 @@ def _sum(terms: Terms, bytes_of: Terms) -> float:
     return sum(value * bytes_of[name] for name, value in terms.items())
 
 
-def _key(shape: Shape, method: Method, precision: str, checkpointing: bool, device: str) -> tuple[str | None, ...]:
+def _key(
+    shape: Shape, method: Method, precision: str, gradient_checkpointing: bool, device: str
+) -> tuple[str | None, ...]:
     family, layers = "cuda" if device == "cuda" else "cpu", shape.architecture.step_memory
-    return family, layers, type(method).__name__, precision, "checkpointing" if checkpointing else "all kept"
+    return (
+        family,
+        layers,
+        type(method).__name__,
+        precision,
+        "gradient_checkpointing" if gradient_checkpointing else "all kept",
+    )
 
 
 @functools.cache

@@ -25,7 +25,7 @@ Item = Rows | ModelSpec | Published
 def fetch(items: Iterable[Item], folder: Path, note: Callable[[str], None]) -> list[str]:
     """Fetch what is not there yet; returns the paths written, relative to `folder`.
 
-    Checkpoints and modules that are a folder already (the user's own, or the packaged one) and the user's own files are
+    SavedStates and modules that are a folder already (the user's own, or the packaged one) and the user's own files are
     left out.
 
     Raises:

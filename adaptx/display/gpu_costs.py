@@ -60,9 +60,9 @@ def _hours(hours: float) -> str:
 
 def _fitting(cost: GpuCost) -> str:
     parts = [
-        f"{cost.too_large} at no micro-batch" if cost.too_large else "",
-        f"{cost.with_checkpointing} but with --checkpointing or smaller micro-batches"
-        if cost.with_checkpointing
+        f"{cost.too_large} at any micro-batch size" if cost.too_large else "",
+        f"{cost.with_gradient_checkpointing} without --gradient-checkpointing or smaller micro-batches"
+        if cost.with_gradient_checkpointing
         else "",
     ]
     if cost.peak_memory_bytes is None:

@@ -71,7 +71,7 @@ def model_to_train(train: Train, shop: Workshop) -> Fresh:
     tokenizer = shop.rows.tokenizer(train.model)
     torch.manual_seed(train.config.seed)
     assembly = assemble(network, train, shop.module)
-    if shop.resources.checkpointing:
+    if shop.resources.gradient_checkpointing:
         recompute_layers(network, backbone)
     heads = _begin_heads(train, shop, head_base(network, train.model, shop))
     backbone.to(shop.device)

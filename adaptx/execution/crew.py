@@ -30,7 +30,7 @@ class Crew(Protocol):
         ...
 
     def close(self) -> None:
-        """End all work; a training that is under way keeps a checkpoint."""
+        """End all work; a running training saves its state first."""
         ...
 
 

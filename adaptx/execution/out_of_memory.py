@@ -21,6 +21,6 @@ def memory_told() -> Generator[None]:
         cause = (str(error).splitlines() or [""])[0]
         raise OutOfMemory(
             f"out of memory ({cause or type(error).__name__}). Take fewer tokens at once (`adaptx run "
-            "--micro-batch-tokens N`, which changes no result), recompute activations (--checkpointing), run fewer "
-            "--workers, or use a device with more memory"
+            "--micro-batch-tokens N`, which changes no result), recompute activations (--gradient-checkpointing), run "
+            "fewer --workers, or use a device with more memory"
         ) from error

@@ -35,7 +35,7 @@ from adaptx.store.records import RESULT_FILE, STEPS_FILE, TrainResult
 from adaptx.store.store import write_json
 from adaptx.training.loop import Outcome, Part, Training
 from adaptx.training.progress import Progress, noting
-from adaptx.training.resume import Checkpoints
+from adaptx.training.resume import SavedStates
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def begin_training(train: Train, shop: Workshop) -> PreparedTraining:
 
 
 def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
-    """Train one stage and leave it in the store; a checkpoint of an earlier try is continued.
+    """Train one stage and leave it in the store; the saved state of an earlier try is continued.
 
     Raises:
         UserError: bad rows.
@@ -93,10 +93,10 @@ def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
             noting(progress, _log, logging.WARNING)(str(each))
         predicted = predicted_peak_bytes(train, loop.parts, shop)
         progress.start(node.name, loop.num_steps, "step")
-        outcome = loop.run(progress, Checkpoints(working, shop.resources.checkpoint_seconds, shop.store.set_aside))
+        outcome = loop.run(progress, SavedStates(working, shop.resources.saved_state_seconds, shop.store.set_aside))
     result = train_result(train, prepared, outcome, peak, shop)
     result = replace(result, predicted_memory_bytes=predicted)
-    # What an interrupted try used before its checkpoint is not known.
+    # What an interrupted try used before its saved state is not known.
     if used.joules is not None and not outcome.was_resumed:
         result = replace(result, energy_joules=used.joules, energy_measure=used.measure)
     module = Module(fresh.assembly.kind, train.method, shop.base_digest(train.model), capture(fresh.assembly.own))

@@ -116,6 +116,6 @@ class _Told:
         return self
 
     def _send(self, *message: Any) -> None:
-        # Where the run was killed, a training must yet come to its checkpoint.
+        # After a kill, a running training must still reach the point where it saves its state.
         with contextlib.suppress(OSError):
             self._connection.send(message)

@@ -119,7 +119,7 @@ class Outlined8bit(nn.Linear):
 class _ProductWhole(torch.autograd.Function):
     """`MatMul8bitFp`, which trains on a CPU.
 
-    Its input is kept as a plain attribute, as there: until the whole graph goes, also under checkpointing.
+    Its input is kept as a plain attribute, as there: until the whole graph goes, also under gradient_checkpointing.
     """
 
     @staticmethod

@@ -13,7 +13,7 @@ from adaptx.profiling.measurement import Measured
 
 Row = dict[str, Any]
 FACTORS = ("model", "parameters", "method", "quantised", "batch_size", "micro_batch_size", "sequence_length",
-           "precision", "checkpointing", "device")  # fmt: skip
+           "precision", "gradient_checkpointing", "device")  # fmt: skip
 """What a cell is; every other column is what came out."""
 
 
@@ -30,7 +30,7 @@ def as_row(result: Result, matmul_flops_per_second: float) -> Row:
         "micro_batch_size": cell.micro_batch,
         "sequence_length": cell.sequence_length,
         "precision": cell.precision,
-        "checkpointing": cell.checkpointing,
+        "gradient_checkpointing": cell.gradient_checkpointing,
         "device": cell.device,
         "predicted_memory_bytes": result.prediction.peak_memory_bytes,
         "failed": result.failed,

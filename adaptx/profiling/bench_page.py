@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 TEMPLATE = Path(__file__).parent / "templates" / "bench.html.j2"
-WORDS = ("model", "method", "quantised", "precision", "checkpointing", "failed")
+WORDS = ("model", "method", "quantised", "precision", "gradient_checkpointing", "failed")
 """Columns of words; they come first."""
 PACKAGES = ("adaptx", "torch", "transformers", "peft", "adapters", "bitsandbytes")
 GIB = 2**30

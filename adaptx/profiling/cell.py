@@ -17,9 +17,9 @@ class Cell:
     """A training step of `batch_size` sequences of `sequence_length` tokens each.
 
     An encoder classifies its sequences; a decoder predicts each next token; an encoder-decoder reads `sequence_length`
-    and writes `TARGET_TOKENS` tokens. micro_batch_size: sequences in one forward pass (None: all). checkpointing:
-    activations inside layers are computed again in the backward pass. device: `cpu` or `cuda`. quantised: how the
-    frozen linear maps of layers are stored below LoRA (None: in the step's precision).
+    and writes `TARGET_TOKENS` tokens. micro_batch_size: sequences in one forward pass (None: all).
+    gradient_checkpointing: activations inside layers are computed again in the backward pass. device: `cpu` or `cuda`.
+    quantised: how the frozen linear maps of layers are stored below LoRA (None: in the step's precision).
     """
 
     model: ModelSpec
@@ -27,7 +27,7 @@ class Cell:
     batch_size: int = 8
     sequence_length: int = 512
     precision: Precision = "bf16"
-    checkpointing: bool = False
+    gradient_checkpointing: bool = False
     micro_batch_size: int | None = None
     device: str = "cuda"
     quantised: Quantisation | None = None
@@ -84,7 +84,7 @@ class Cell:
         parts += [f"{self.batch_size}x{self.sequence_length}", self.precision]
         if self.micro_batch_size is not None:
             parts.append(f"micro-{self.micro_batch_size}")
-        return ".".join([*parts, *(["checkpointing"] if self.checkpointing else [])])
+        return ".".join([*parts, *(["gradient_checkpointing"] if self.gradient_checkpointing else [])])
 
     def one_micro_batch(self) -> "Cell":
         """A step of one micro-batch alone."""

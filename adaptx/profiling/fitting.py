@@ -45,19 +45,27 @@ def remedies(cell: Cell, memory_bytes: int) -> list[Remedy]:
 def _changes(cell: Cell) -> Iterator[tuple[str, str, Cell]]:
     """Changes by what they cost: none (micro-batches alone), time, digits, what is trained."""
     yield "", "", cell
-    if not cell.checkpointing:
-        yield "--checkpointing", "a third more time; the same result", replace(cell, checkpointing=True)
+    if not cell.gradient_checkpointing:
+        yield (
+            "--gradient-checkpointing",
+            "a third more time; the same result",
+            replace(cell, gradient_checkpointing=True),
+        )
     if cell.precision == "fp32":
         yield "--precision bf16", "products with fewer digits", replace(cell, precision="bf16")
     if cell.method.over_quantised and cell.quantised is not Quantisation.NF4:
         few = replace(cell, quantised=Quantisation.NF4, precision="bf16")
         what = "--quantised nf4" + (" --precision bf16" if cell.precision == "fp32" else "")
         yield what, FEW_DIGITS, few
-        if not cell.checkpointing:
-            yield f"{what} --checkpointing", f"{FEW_DIGITS}; a third more time", replace(few, checkpointing=True)
+        if not cell.gradient_checkpointing:
+            yield (
+                f"{what} --gradient-checkpointing",
+                f"{FEW_DIGITS}; a third more time",
+                replace(few, gradient_checkpointing=True),
+            )
     if cell.method.whole:
-        lora = replace(cell, method=Lora(), checkpointing=True, precision="bf16")
-        what = "--method lora --precision bf16 --checkpointing"
+        lora = replace(cell, method=Lora(), gradient_checkpointing=True, precision="bf16")
+        what = "--method lora --precision bf16 --gradient-checkpointing"
         yield what, "fewer parameters train", lora
         few = replace(lora, quantised=Quantisation.NF4)
         yield f"{what} --quantised nf4", f"fewer parameters train; {FEW_DIGITS}", few

@@ -170,7 +170,7 @@ def _held(step: Step) -> list[torch.Tensor]:
 
 def step_flops(cell: Cell, step: Step) -> float:
     """Floating-point operations of one step's matrix products with weights: 2 a weight and token forwards, 2 backwards,
-    and 2 more where the weight trains; what is computed again for checkpointing is left out.
+    and 2 more where the weight trains; what is computed again for gradient checkpointing is left out.
     """
     shape, full = cell.shape, cell.method.whole
     read = cell.batch_size * cell.sequence_length

@@ -158,7 +158,7 @@ def make_step(
         forward, loss_sum = _classification(cell, backbone, head, device)
     else:
         forward, loss_sum = _language_model(cell, network, device)
-    if cell.checkpointing:
+    if cell.gradient_checkpointing:
         recompute_layers(network, backbone, kernels)
     own = [parameter for parameter in parameters if id(parameter) not in in_head]
     products = partial(arithmetic, device.type, cell.precision)

@@ -24,13 +24,13 @@ def _write_csv(rows: Sequence[Row], path: Path) -> None:
         parts = list(rows[0][1].parts)
         writer.writerow(
             ["model", "parameters", "method", "quantised", "batch_size", "micro_batch_size", "sequence_length",
-             "precision", "checkpointing", "device", "trainable_parameters", "peak_memory_bytes", "context_bytes",
-             "moment", *parts]
+             "precision", "gradient_checkpointing", "device", "trainable_parameters", "peak_memory_bytes",
+             "context_bytes", "moment", *parts]
         )  # fmt: skip
         for cell, found in rows:
             writer.writerow(
                 [cell.model.hub_id, cell.shape.parameters, cell.method.label, cell.quantised_name,
-                 cell.batch_size, cell.micro_batch, cell.sequence_length, cell.precision, cell.checkpointing,
+                 cell.batch_size, cell.micro_batch, cell.sequence_length, cell.precision, cell.gradient_checkpointing,
                  cell.device, found.trainable_parameters, found.peak_memory_bytes, found.context_bytes, found.moment,
                  *found.parts.values()]
             )  # fmt: skip

@@ -146,7 +146,7 @@ def _leaks(evaluates: Sequence[Evaluate]) -> list[str]:
             for rows in train.task.development if isinstance(train.config.selection, Best) else ():
                 if _overlap(rows, scored):
                     found[
-                        f"Checkpoints of {train.task.name} are selected on rows of {scored.address} that "
+                        f"SavedStates of {train.task.name} are selected on rows of {scored.address} that "
                         f"{evaluate.task.name} is evaluated on in {language_name(evaluate.language)}: "
                         "that score is optimistic."
                     ] = None
@@ -170,14 +170,14 @@ def _are_apart(one: Rows, other: Rows) -> bool:
 
 
 def _selections(trainings: Iterable[Train]) -> list[str]:
-    """Checkpoints selected on development rows in languages that were not trained on."""
+    """SavedStates selected on development rows in languages that were not trained on."""
     found: dict[str, None] = {}
     for train in trainings:
         if isinstance(train.config.selection, Best):
             foreign = [r.language for r in train.task.development if r.language not in train.task.source_languages]
             if foreign:
                 found[
-                    f"Checkpoints of {train.task.name} are selected on development rows in "
+                    f"SavedStates of {train.task.name} are selected on development rows in "
                     f"{_names(foreign)}, which it is not trained in: scores there are no longer zero-shot."
                 ] = None
     return list(found)

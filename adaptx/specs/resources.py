@@ -12,18 +12,19 @@ ACCELERATOR_MICRO_BATCH_TOKENS = 16_384
 
 @spec
 class Resources:
-    """device: `cpu`, `cuda`, `cuda:1`, `mps`; None takes the best there is.
+    """Where and how a stage runs; nothing here changes its result.
 
-    micro_batch_size: most examples, micro_batch_tokens: most tokens (padding left out) in one forward pass; None lets
-    the device decide. checkpoint_seconds: time between two checkpoints of a running training. checkpointing: layers
-    are computed again in the backward pass (gradient checkpointing), which takes less memory and more time.
+    device: `cpu`, `cuda`, `cuda:1` or `mps`; None takes the best available one. micro_batch_size: maximum number of
+    examples per forward pass. micro_batch_tokens: maximum number of tokens per forward pass, without padding. None
+    lets the device decide. saved_state_seconds: time between two saved states of a running training.
+    gradient_checkpointing: layers are computed again in the backward pass (less memory, more time).
     """
 
     device: str | None = None
     micro_batch_size: Count | None = None
     micro_batch_tokens: Count | None = None
-    checkpoint_seconds: NotNegative = 60.0
-    checkpointing: bool = False
+    saved_state_seconds: NotNegative = 60.0
+    gradient_checkpointing: bool = False
 
     def __post_init__(self) -> None:
         if self.device is not None and not re.fullmatch(r"cpu|mps|cuda(:\d+)?", self.device):

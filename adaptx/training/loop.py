@@ -33,7 +33,7 @@ from adaptx.training.gradients import (
 )
 from adaptx.training.optimisation import learning_rate_factor, parameter_groups
 from adaptx.training.progress import Progress, noting
-from adaptx.training.resume import Checkpoints, deferred_interrupt
+from adaptx.training.resume import SavedStates, deferred_interrupt
 from adaptx.training.sampling import MAX_EPOCH, Sampler
 
 _log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class History:
 class Outcome:
     """The weights a training ends with are in the model; this is how it got there.
 
-    selected_step: the step whose weights were kept, counted from 1. was_resumed: it began from a checkpoint.
+    selected_step: the step whose weights were kept, counted from 1. was_resumed: it began from a saved state.
     """
 
     history: History
@@ -78,7 +78,7 @@ class Outcome:
 
 
 class Training:
-    """One training of a model whose trainable parameters are set: `run` trains it to the end, or on from a checkpoint.
+    """One training of a model whose trainable parameters are set: `run` trains it to the end, or on from a saved state.
 
     own: the module's live parameters. parts: the task, or a mixture's tasks in its order; their heads are the model's.
     sampling: a mixture's. extra_loss: added once a step (fusion's regularisation). score: the development score that
@@ -112,9 +112,9 @@ class Training:
         self.step = 0
         self.best: _Best | None = None
 
-    def run(self, progress: Progress, checkpoints: Checkpoints | None = None) -> Outcome:
-        """Train to the last step or until patience ends; an interruption leaves a checkpoint behind."""
-        if checkpoints is not None and (state := checkpoints.load(self.device, progress)) is not None:
+    def run(self, progress: Progress, saved: SavedStates | None = None) -> Outcome:
+        """Train to the last step or until patience ends; an interruption leaves a saved state."""
+        if saved is not None and (state := saved.load(self.device, progress)) is not None:
             self._restore(state)
         resumed_at, began, done_before = time.perf_counter(), self.step, self.history.seconds
         self.model.train()
@@ -127,10 +127,10 @@ class Training:
                 _log.debug("step %d of %d: loss %.4g", self.step, self.num_steps, loss)
                 progress.advance(self.step, loss, (self.step - began) * self.config.batch_size / elapsed)
                 self._score_if_due(progress)
-                # Asked once: a signal between two askings would end the run without a checkpoint.
+                # Read once: a signal between two reads would end the run without a saved state.
                 stop = interrupted()
-                if checkpoints is not None and (stop or checkpoints.due()):
-                    checkpoints.save(self._state(), self.device, progress)
+                if saved is not None and (stop or saved.due()):
+                    saved.save(self._state(), self.device, progress)
                 if stop:
                     raise KeyboardInterrupt
         self.model.eval()

@@ -23,12 +23,12 @@ from adaptx.training.random_state import random_state, set_random_state
 
 _log = logging.getLogger(__name__)
 
-FILE = "checkpoint.pt"
+FILE = "saved_state.pt"
 VERSION = 1
 """Raised when what a saved state holds changes."""
 
 
-class Checkpoints:
+class SavedStates:
     """The latest saved state in one folder, written whole or not at all.
 
     The folder is called after the stage, which its saved state therefore names. set_aside: renames a damaged file to
@@ -102,7 +102,7 @@ class Checkpoints:
 
 
 def _machine(device: torch.device) -> dict[str, str]:
-    # torch's version is a class of its own, which a checkpoint of plain values cannot hold: hence str.
+    # torch's version is a class of its own, which a file of plain values cannot hold: hence str.
     return {"threads": str(torch.get_num_threads()), "device": device.type, "torch": str(torch.__version__)}
 
 

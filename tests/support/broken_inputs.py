@@ -613,7 +613,7 @@ def command_cases() -> Iterator[Broken]:
             values = next((values for kind, values in WRONG_NUMBERS.items() if kind in kinds), ())
             takes = [recipe] * bool(arguments)
             for value in values if name in ("plan", "run", "report", "memory") else values[:2]:
-                if value == "0" and option.name == "checkpoint_seconds":
+                if value == "0" and option.name == "saved_state_seconds":
                     continue
                 yield Broken(f"{name}: {option.opts[0]} {value}", (name, *takes, option.opts[0], value), (value,), good)
     for options, says in {

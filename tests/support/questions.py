@@ -99,8 +99,10 @@ def _line(each: GpuCost) -> str:
     if each.peak_memory_bytes is None:
         return f"| {each.gpu.name} | {each.hours:,.1f} | not predicted | not predicted |"
     fitting = [
-        f"{each.too_large} at no micro-batch" if each.too_large else "",
-        f"{each.with_checkpointing} but with `--checkpointing`" if each.with_checkpointing else "",
+        f"{each.too_large} at any micro-batch size" if each.too_large else "",
+        f"{each.with_gradient_checkpointing} without `--gradient-checkpointing`"
+        if each.with_gradient_checkpointing
+        else "",
     ]
     large = "; ".join(filter(None, fitting)) or "none"
     return f"| {each.gpu.name} | {each.hours:,.1f} | {gib(each.peak_memory_bytes)} | {large} |"
