@@ -132,6 +132,12 @@ def test_the_map_in_the_docs_lists_the_folders_in_their_order() -> None:
     assert tuple(re.findall(r"^\| `(\w+)(?:/|\.py)` \|", page, flags=re.MULTILINE)) == ORDER
 
 
+def test_the_readme_shows_the_same_tree() -> None:
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    tree = page.partition("## The package")[2].partition("## ")[0]
+    assert tuple(re.findall(r"^    (\w+)(?:/|\.py)  ", tree, flags=re.MULTILINE)) == ORDER
+
+
 @pytest.mark.parametrize("name", [name for name in FILES if name != "adaptx"])
 def test_a_folder_imports_from_those_before_it(name: str) -> None:
     place = ORDER.index(folder(name))
