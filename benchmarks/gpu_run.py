@@ -104,7 +104,7 @@ def run(
             yield Result(cell, None, None, prediction)
         elif prediction is None:
             yield Result(cell, None, None, NOT_RUN)
-        elif not fits(prediction, memory_bytes):
+        elif not fits(prediction.needed_bytes, memory_bytes):
             yield Result(cell, prediction, None, NOT_TRIED)
         elif (left := seconds_left()) < LEAST_SECONDS:
             yield Result(cell, prediction, None, NOT_RUN)

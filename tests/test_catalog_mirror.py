@@ -75,7 +75,7 @@ def test_raw_values_are_those_the_catalog_names(task: Task) -> None:
             found = set(values(rows, "label")) - set(rows.dropped_labels)
             assert found <= set(range(len(rows.label_names)))
         elif "label" in roles:
-            wanted = rows.choice_keys or tuple(getattr(task.format, "labels", range(4)))
+            wanted = rows.choice_keys or tuple(task.format.labels or range(4))
             assert set(values(rows, "label")) <= set(wanted), rows.address
         if "tags" in roles:
             assert {tag for tags in values(rows, "tags") for tag in tags} <= set(range(len(rows.label_names)))

@@ -39,7 +39,7 @@ def build(model: ModelSpec = E5_MINI, learning_rate: float = 1e-3, baseline: boo
     if baseline:
         trained += [Train(model, NLI, Full(), config)]
     evaluations = [Evaluate(train, NLI, language) for train in trained for language in ("en", "ko")]
-    return Recipe("cli-test", (*evaluations, Evaluate(model, TATOEBA, "es")), "A test?")
+    return Recipe("cli-test", (*evaluations, Evaluate(model, TATOEBA, "es")), question="A test?")
 """
 
 

@@ -343,7 +343,7 @@ def test_the_card_of_a_merge_says_what_was_merged_and_how(world, store, tmp_path
     for line in (
         "# nli+topic · lora-r10",
         "| merged from | nli (seed 1), topic (seed 1) |",
-        "| rule | `Ties(density=0.5, scale=1.0)` |",
+        "| rule | `Ties(density=0.5)` |",
         "| head | `KeptHeadOf(place=0)`, of nli |",
         "| nli | xa | accuracy |",
         "data of topic: not recorded",

@@ -87,7 +87,9 @@ def cell(method=None, **options) -> Cell:
 
 
 def predicted(size: int) -> Prediction:
-    return Prediction(size, 0, {}, "backward", 1_000, 0.1)
+    return Prediction(
+        peak_memory_bytes=size, context_bytes=0, parts={}, moment="backward", trainable_parameters=1_000, seconds=0.1
+    )
 
 
 def test_the_most_telling_cells_come_first(all_packages) -> None:
@@ -131,7 +133,7 @@ def test_what_needs_a_missing_package_is_left_out_by_name(monkeypatch) -> None:
 
 
 def test_a_kind_may_set_further_fields_of_its_cells(monkeypatch) -> None:
-    kind = Kind("micro-batches", Full(), (gpu_grid.QWEN3,), options={"micro_batch_size": 1})
+    kind = Kind(name="micro-batches", method=Full(), families=(gpu_grid.QWEN3,), options={"micro_batch_size": 1})
     monkeypatch.setattr(gpu_grid, "KINDS", (kind,))
     assert {each.micro_batch_size for each in grid("cuda")} == {1}
 

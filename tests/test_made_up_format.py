@@ -127,7 +127,7 @@ def _statistics(predictions: Any, golds: Any, _language: str) -> Floats:
     return one_each([float(abs(one - other) < 0.5) for one, other in zip(predictions, golds, strict=True)])
 
 
-NEARNESS = Metric("nearness", _statistics, mean, "made up")
+NEARNESS = Metric(name="nearness", statistics=_statistics, value=mean, source="made up")
 
 
 @pytest.fixture

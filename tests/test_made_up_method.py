@@ -32,6 +32,7 @@ class Shift(Method):
     whole = False
     over_quantised = False
     library = None
+    matrices = False
     needs = None
     fold_refusal = None
     stack_refusal = None

@@ -247,7 +247,7 @@ def test_a_sweep_is_a_table_a_file_and_a_plot(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["e5-mini", "--method", "ia3"], "choose among full, lora, bottleneck"),
+        (["e5-mini", "--method", "ia4"], "choose among full, lora, bottleneck, ia3"),
         (["e5-mini", "--sequence-length", "513"], "reads at most 512 tokens"),
         (["e5-mini", "--batch-size", "8,16"], "2 combinations: `--sweep DIR`"),
         (["e5-mini", "--batch-size", "many"], "whole numbers"),

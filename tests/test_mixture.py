@@ -337,7 +337,7 @@ def test_best_selects_by_the_mean_over_tasks_of_the_mean_over_their_sets(world, 
 
     train = mixed(world, tasks, config={"selection": Best(1), "max_steps": 3})
     with monkeypatch.context() as patch:
-        patch.setattr(training_stage, "scores", scores)
+        patch.setattr("adaptx.execution.development.scores", scores)
         plan, shop = tiny.workshop(world, tmp_path, (Evaluate(train, tasks[1], "en"),))
         (node,) = (node for node in plan.nodes if node.kind == "train")
         training_stage.execute_train(node, shop, Silent())

@@ -53,7 +53,7 @@ def test_weights_of_full_targets_go_once_their_scores_are_stored(world, tmp_path
     plan, shop, rescored = tiny.execute(world, tmp_path, stages, keep=True)
     assert [node.kind for node in rescored.finished] == ["evaluate"]
     after = scores(shop.store, plan.fingerprint_of(tiny.everywhere(target)[0]))
-    assert after["predictions"] == before["predictions"]
+    assert after.predictions == before.predictions
 
 
 def plan_trainings(plan) -> list[Train]:

@@ -13,6 +13,7 @@ from adaptx.errors import UserError
 from adaptx.sources.sources import Sources
 from adaptx.specs import Resources
 from adaptx.store.json_text import json_text
+from adaptx.store.record_json import to_json
 from adaptx.store.store import Store
 
 LanguageOption = Annotated[
@@ -88,7 +89,7 @@ def evaluate(
     with telling_left_out(kept):
         scores = score_file(kept, sources, stage, file, Resources(device), language, _note)
     if as_json:
-        typer.echo(json_text(scores, indent=1))
+        typer.echo(json_text({**scores, "one_class": to_json(scores["one_class"])}, indent=1))
         return
     clusters, rows = scores["clusters"], scores["rows_used"]
     drawn = f"{clusters} clusters" if clusters is not None and clusters < rows else "rows"

@@ -183,8 +183,8 @@ def step_flops(cell: Cell, step: Step) -> float:
             tokens = read if site in ("cross_key", "cross_value") else written
             products += tokens * shape.decoder_layers * inputs * outputs
     work = (6.0 if full else 4.0) * products
-    if not full:
-        # What a small method adds trains, in each layer and for each token.
+    if not full and cell.method.matrices:
+        # The matrices that a small method adds train, in each layer and for each token.
         work += 6.0 * read * sum(parameter.numel() for parameter in step.own)
     if shape.embedding_size is not None:
         # Nothing that a small method trains lies below it.

@@ -55,8 +55,9 @@ def canonical(value: Any, path: str = "spec") -> Json:
             body = {field.name: canonical(getattr(value, field.name), f"{path}.{field.name}") for field in fields}
             return {"type": type(value).__name__, **body}
         case _:
+            kind = "type" if isinstance(value, type) else type(value).__name__
             raise UserError(
-                f"{path} is a {type(value).__name__} ({value!r}), which has no stable form across processes: "
+                f"{path} is a {kind} ({value!r}), which has no stable form across processes: "
                 "use numbers, strings, tuples, enums or frozen dataclasses"
             )
 

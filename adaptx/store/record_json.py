@@ -71,8 +71,8 @@ def parse_record(record: type[T], text: str) -> T:
 
 
 def _refuse_constant(name: str) -> float:
-    """Python's reader takes NaN and infinity, which JSON does not have."""
-    raise ValueError(f"it holds {name}")
+    """Refuse NaN and infinity, which Python's reader takes and JSON does not have."""
+    raise Unreadable(f"it holds {name}")
 
 
 @functools.cache

@@ -29,6 +29,7 @@ class Bottleneck(Method):
     whole = False
     over_quantised = False
     library = "adapters"
+    matrices = True
     needs = Needed("adapters", "bottleneck")
     fold_refusal = (
         "a bottleneck adapter cannot be folded into the weights that full fine-tuning trains; "

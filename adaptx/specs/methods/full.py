@@ -18,6 +18,7 @@ class Full(Method):
     whole = True
     over_quantised = False
     library = None
+    matrices = True
     needs = None
     fold_refusal = None
     stack_refusal = "full fine-tuning trains every weight, so nothing would stay frozen below; use Sequential"

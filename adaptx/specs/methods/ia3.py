@@ -27,6 +27,7 @@ class Ia3(Method):
     whole = False
     over_quantised = False
     library = "peft"
+    matrices = False
     needs = None
     fold_refusal = None
     stack_refusal = None

@@ -35,6 +35,7 @@ class Lora(Method):
     whole = False
     over_quantised = True
     library = "peft"
+    matrices = True
     needs = None
     fold_refusal = None
     stack_refusal = None

@@ -40,7 +40,8 @@ class Method(ABC):
 
     modules: what its modules are called in messages. whole: its module is the whole backbone, so that nothing stays
     frozen. over_quantised: it trains over weights that are stored in few digits. library: the library whose folders
-    hold its modules (`peft`, `adapters`), or None. needs: a package that is not always installed. fold_refusal: why a
+    hold its modules (`peft`, `adapters`), or None. matrices: its tensors are matrices that every token is multiplied
+    with, not vectors that scale it. needs: a package that is not always installed. fold_refusal: why a
     module cannot become part of the linear weights below it. stack_refusal: why none is trained over frozen modules.
     fuse_refusal: why its modules cannot be mixed.
     """
@@ -49,6 +50,7 @@ class Method(ABC):
     whole: ClassVar[bool]
     over_quantised: ClassVar[bool]
     library: ClassVar[str | None]
+    matrices: ClassVar[bool]
     needs: ClassVar[Needed | None]
     fold_refusal: ClassVar[str | None]
     stack_refusal: ClassVar[str | None]
