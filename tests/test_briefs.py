@@ -77,7 +77,7 @@ def test_a_training_prints_as_what_differs_from_the_defaults() -> None:
     )
     assert repr(Pretrained()) == "Pretrained()"
     assert repr(Best(every=5)) == "Best(every=5)"
-    assert "schedule=Schedule.COSINE" in repr(TrainConfig(1e-3, 1, schedule=adaptx.Schedule.COSINE))
+    assert "schedule=Schedule.COSINE" in repr(TrainConfig(1e-3, epochs=1, schedule=adaptx.Schedule.COSINE))
 
 
 WORDS = st.text(min_size=1, max_size=50).filter(str.strip)

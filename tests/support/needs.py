@@ -1,11 +1,13 @@
 """What a test needs that need not be installed: adapters, which holds transformers below 5, and bitsandbytes."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from adaptx.planning import support_methods
+from adaptx.specs import Bottleneck
 
 HAS_ADAPTERS = support_methods.has_package("adapters")
 adapters = pytest.mark.skipif(not HAS_ADAPTERS, reason="needs the adapters library: pip install 'adaptx[bottleneck]'")
@@ -16,7 +18,16 @@ bitsandbytes = pytest.mark.skipif(not HAS_BITSANDBYTES, reason="needs bitsandbyt
 
 def at_hand(value: Any) -> bool:
     """Whether this method, or this stage and all it starts from, can run here."""
-    return HAS_ADAPTERS or "Bottleneck(" not in repr(value)
+    return HAS_ADAPTERS or not _holds_bottleneck(value)
+
+
+def _holds_bottleneck(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_holds_bottleneck, value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = (getattr(value, field.name) for field in dataclasses.fields(value))
+        return isinstance(value, Bottleneck) or any(map(_holds_bottleneck, parts))
+    return False
 
 
 def each(cases: Mapping[str, Any], names: bool = False) -> list[Any]:
