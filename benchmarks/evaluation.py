@@ -181,13 +181,13 @@ def run_plain(bench: Bench, precision: Precision, sets: Sequence[RowSet]) -> Out
     finished, head = bench.models[precision], bench.head(precision)
     setting: Setting = bench.evaluator(sets[0], precision).setting
     model = PlainModel(
-        finished.backbone.network.eval(),
-        head.module.eval(),
-        finished.tokenizer,
-        getattr(head.format, "labels", ()),
-        bench.kind.max_length,
-        setting.device,
-        lambda: arithmetic(setting.device.type, setting.precision),
+        network=finished.backbone.network.eval(),
+        head=head.module.eval(),
+        tokenizer=finished.tokenizer,
+        labels=head.format.labels,
+        max_length=bench.kind.max_length,
+        device=setting.device,
+        arithmetic=lambda: arithmetic(setting.device.type, setting.precision),
     )
     clock = Clock()
     decided = [_plain(model, rows.examples) for rows in sets]

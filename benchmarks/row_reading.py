@@ -67,7 +67,13 @@ def prepare_group(group: Group, cache: RowCache) -> int:
 
 def timed(nodes: list[Node], plan: Plan, sources: Sources, most_bytes: int) -> tuple[float, int, int]:
     """Return the processor seconds that all stages' rows take, their tokens, and the bytes that are held in the end."""
-    shop = Workshop(Store(Path("unused")), sources, plan.fingerprint_of, Resources("cpu"), torch.device("cpu"))
+    shop = Workshop(
+        store=Store(Path("unused")),
+        sources=sources,
+        fingerprint_of=plan.fingerprint_of,
+        resources=Resources("cpu"),
+        device=torch.device("cpu"),
+    )
     shop.rows.most_bytes = most_bytes
     began = time.process_time()
     check_rows(nodes, shop)

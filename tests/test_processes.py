@@ -3,10 +3,12 @@
 import operator
 import os
 import signal
+import subprocess
 import sys
 import time
 
 import pytest
+from support import tiny
 
 from adaptx.profiling import processes
 from adaptx.profiling.processes import Killed, alone, preloaded, several
@@ -19,8 +21,13 @@ def test_a_function_runs_in_a_process_of_its_own(start) -> None:
 
 
 def test_the_libraries_are_there_at_once() -> None:
-    # The child imports nothing of transformers itself: what it has, it was forked with.
-    assert "transformers.models.mt5.modeling_mt5" in alone(loaded)
+    # The child imports nothing of transformers itself: what it has, it was forked with. In a process of its own, since
+    # there is one server per process, and another test may have started it for other work.
+    code = "import test_processes as here; print(*here.alone(here.loaded))"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=tiny.environment()
+    )
+    assert "transformers.models.mt5.modeling_mt5" in ended.stdout.split()
 
 
 def loaded() -> list[str]:
