@@ -72,7 +72,7 @@ def parse_record(record: type[T], text: str) -> T:
 
 def _refuse_constant(name: str) -> float:
     """Refuse NaN and infinity, which Python's reader takes and JSON does not have."""
-    raise Unreadable(f"it holds {name}")
+    raise Unreadable(f"it is no JSON: it holds {name}")
 
 
 @functools.cache
