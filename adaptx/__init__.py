@@ -19,7 +19,7 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __version__ = "0.1.0"
 LAZY = {"open": "adaptx.api", "task": "adaptx.data.tasks"}
-"""Where names lie that are loaded when first asked for. `from adaptx import *` leaves them out: `open` is a builtin."""
+"""Names that are loaded when first used, and their modules. `from adaptx import *` leaves them out."""
 
 
 def __getattr__(name: str) -> Any:

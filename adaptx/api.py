@@ -83,7 +83,7 @@ def _known(precision: str | None) -> Precision | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """What a study is opened with, apart from its store: all that decides which stages its plan holds."""
+    """Arguments of `open` apart from the store: they decide which stages the plan holds."""
 
     recipe: Recipe | str | os.PathLike[str]
     data: str | None

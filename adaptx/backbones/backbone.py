@@ -39,7 +39,7 @@ class Backbone(nn.Module):
 
     @property
     def architecture(self) -> Architecture:
-        """What is known of the network's architecture."""
+        """Facts about the network's architecture."""
         return ARCHITECTURES[self.network.config.model_type]
 
     @property

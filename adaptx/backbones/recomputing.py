@@ -41,7 +41,7 @@ def recompute_layers(
 
 
 def _training_kernels() -> AbstractContextManager[Any]:
-    """As in `adaptx.training.gradients`; autocast is the checkpoint's own to set."""
+    """Run the layer as `adaptx.training.gradients` does; the recomputation sets autocast itself."""
     products = [] if cpu_multiplies_bf16() else [Bf16Products()]
     return _All([*products, CpuKernels()])
 

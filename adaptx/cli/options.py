@@ -1,4 +1,4 @@
-"""What the commands have in common: the options that several of them take, and the consoles they write to."""
+"""Options that several commands take, and the consoles that commands write to."""
 
 import itertools
 import logging
@@ -99,7 +99,7 @@ def telling_left_out(store: Store) -> Generator[None]:
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeOptions:
-    """What plan, run, report and prune have in common. settings: KEY=VALUE texts of --set."""
+    """Options of plan, run, report and prune that decide a plan's stages. settings: KEY=VALUE texts of --set."""
 
     recipe: Path
     store: Path

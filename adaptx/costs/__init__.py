@@ -1,1 +1,1 @@
-"""What stages will cost, in closed form: operations, bytes, hours on types of GPU; no torch."""
+"""Costs of stages in closed form: operations, bytes, hours on types of GPU; no torch."""

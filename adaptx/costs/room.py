@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 CONTEXT_BYTES = 512 * 2**20
-"""What a CUDA process takes next to its tensors: context, kernels, cuBLAS workspace (assumed: 0.3 to 0.6 GiB)."""
+"""Memory that a CUDA process needs next to tensors: context, kernels, cuBLAS workspace (assumed: 0.3 to 0.6 GiB)."""
 RESERVE = 0.03
 """Share of the memory that the caching allocator cannot hand out, as free pieces lie between those in use (assumed)."""
 

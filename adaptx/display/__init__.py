@@ -1,1 +1,1 @@
-"""What a person sees of a plan and a run: in a terminal and in a notebook."""
+"""Views of a plan and a run for people, in a terminal and in a notebook."""

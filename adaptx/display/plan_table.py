@@ -37,7 +37,7 @@ class PlanTable:
 
     @cached_property
     def summary(self) -> str:
-        """What is left to do, and about how long it takes."""
+        """Return the work that is left, and about how long it takes."""
         to_do = [node for node in self.plan.nodes if self.statuses[node.fingerprint] is Status.TO_DO]
         return to_do_line(to_do, self._costs, self.store)
 
