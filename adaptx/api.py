@@ -61,7 +61,7 @@ def open(  # noqa: A001
     Raises:
         UserError: a bad recipe or option, a combination that is refused, or missing rows or weights.
     """
-    given = Given(
+    given = OpenArguments(
         recipe=recipe,
         data=data if data is None else str(data),
         limit=limit,
@@ -82,7 +82,7 @@ def _known(precision: str | None) -> Precision | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given:
+class OpenArguments:
     """Arguments of `open` apart from the store: they decide which stages the plan holds."""
 
     recipe: Recipe | str | os.PathLike[str]
@@ -113,7 +113,7 @@ class Study:
     store: the folder of finished stages. sources: where rows and weights are read. dag: the plan, which `plan` shows.
     """
 
-    def __init__(self, given: Given, store: Store, tell: Callable[[str], None]) -> None:
+    def __init__(self, given: OpenArguments, store: Store, tell: Callable[[str], None]) -> None:
         self.store = store
         self._given, self._tell = given, tell
         self._make_plan()

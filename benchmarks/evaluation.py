@@ -26,7 +26,7 @@ os.environ.update({**ENVIRONMENT, **os.environ})
 import torch
 from plain_evaluation import BATCH_SIZE, Decision, PlainModel, answer, classify, tag
 
-from adaptx.backbones.batching import Encoded
+from adaptx.backbones.batching import Encoding
 from adaptx.backbones.bf16_products import arithmetic
 from adaptx.catalog import AMERICAS_NLI, INDONLI, KLUE_NLI, SIB200, SNLI, SQUAD, TYDIQA, UDPOS, XNLI, XNLI_MORE, XQUAD
 from adaptx.catalog.models import find_model
@@ -34,11 +34,11 @@ from adaptx.data.examples import Examples
 from adaptx.data.reading import read_rows
 from adaptx.errors import MissingInput, UserError
 from adaptx.evaluation.evaluator import Evaluator, scores
-from adaptx.execution.building import Finished, finished_model, head_name
+from adaptx.execution.building import FinishedModel, finished_model, head_name
 from adaptx.execution.evaluate import make_evaluator
 from adaptx.execution.train import execute_train
 from adaptx.execution.workshop import Workshop, choose_device
-from adaptx.formats.interface import Predicted, TrainedHead
+from adaptx.formats.interface import Predictions, TrainedHead
 from adaptx.planning.identity import Identities
 from adaptx.planning.plan import Node
 from adaptx.sample import SAMPLE
@@ -110,7 +110,7 @@ class Bench:
 
     kind: Kind
     train: Train
-    models: dict[Precision, Finished]
+    models: dict[Precision, FinishedModel]
     sets: list[RowSet]
     shop: Workshop
 
@@ -143,7 +143,7 @@ class Outcome:
     seconds: float
     cpu_seconds: float
     found: list[Any]
-    encoded: list[Encoded]
+    encoded: list[Encoding]
 
 
 def prepare(kind: Kind, model: str, steps: int | None, limit: int, shop: Workshop, identities: Identities) -> Bench:
@@ -163,7 +163,7 @@ def prepare(kind: Kind, model: str, steps: int | None, limit: int, shop: Worksho
             continue
         if len(sets) == LANGUAGES:
             break
-    models: dict[Precision, Finished] = {each: finished_model(train, shop, each) for each in PRECISIONS}
+    models: dict[Precision, FinishedModel] = {each: finished_model(train, shop, each) for each in PRECISIONS}
     return Bench(kind=kind, train=train, models=models, sets=sets, shop=shop)
 
 
@@ -250,7 +250,7 @@ def _metric(rows: RowSet, predictions: list[list[str]]) -> float:
     whole: list[Any] = predictions if "tags" in columns else [decision for (decision,) in predictions]
     scored = scores(
         rows.task,
-        Predicted(predictions=whole, golds=golds, rows=rows.examples.rows, inputs=[], details=[]),
+        Predictions(predictions=whole, golds=golds, rows=rows.examples.rows, inputs=[], details=[]),
         rows.language,
     )
     return scored[rows.task.metrics[0]]

@@ -24,11 +24,11 @@ import torch
 from numpy.typing import NDArray
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from adaptx.costs.step_memory import PHASES, Row, products
+from adaptx.costs.step_memory import PHASES, PackedRow, products
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.cuda_kernels import CudaKernels, rounded
 from adaptx.profiling.step import make_step
-from adaptx.profiling.tracker import Part, Tracker
+from adaptx.profiling.tracker import MemoryPart, Tracker
 from adaptx.specs import Bottleneck, Full, Lora, Method, ModelFamily, ModelSpec, Precision, Shape
 from adaptx.specs.architectures import architecture_of
 from adaptx.specs.linear_maps import SITES
@@ -83,7 +83,7 @@ def track(cell: Cell) -> dict[str, int]:
         step = make_step(replace(cell, device="cpu"), torch.device("cpu"), CudaKernels if cuda else None)
         step.make_state(tracker)
         step.run(tracker)
-    standing = (Part.GRADIENTS, Part.WEIGHTS, Part.OPTIMISER)
+    standing = (MemoryPart.GRADIENTS, MemoryPart.WEIGHTS, MemoryPart.OPTIMISER)
     return {phase: tracker.peak([phase], without=standing).bytes for phase in PHASES}
 
 
@@ -121,7 +121,9 @@ def fit(folder: Path) -> list[list[str]]:
         files = sorted(folder.glob(f"{start}*.json"))
         cells = [draw(kind, int(file.stem.removeprefix(start))) for file in files]
         found = [json.loads(file.read_text()) for file in files]
-        terms = [products(c.shape, c.method, Row(c.batch_size * c.sequence_length, c.sequence_length)) for c in cells]
+        terms = [
+            products(c.shape, c.method, PackedRow(c.batch_size * c.sequence_length, c.sequence_length)) for c in cells
+        ]
         matrix_CP = np.array([list(each.values()) for each in terms], dtype=float)
         bytes_CH = np.array([[each[phase] for phase in PHASES] for each in found], dtype=float)
         bytes_PH = solve(matrix_CP, bytes_CH)

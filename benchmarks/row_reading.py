@@ -22,7 +22,7 @@ import transformers
 from tqdm import tqdm
 
 from adaptx.execution.checking import check_rows
-from adaptx.execution.groups import Group, grouped
+from adaptx.execution.groups import StageGroup, grouped
 from adaptx.execution.workshop import Workshop
 from adaptx.formats import behaviour
 from adaptx.formats.interface import reading_of
@@ -58,7 +58,7 @@ def prepare(stage: Stage, tokenizer: Any, cache: RowCache) -> int:
     return sum(sum(one.items.encoded.lengths) for one in inputs.passes)
 
 
-def prepare_group(group: Group, cache: RowCache) -> int:
+def prepare_group(group: StageGroup, cache: RowCache) -> int:
     """Prepare stages that share a model: either way, its tokenizer is loaded at most once for them."""
     stage = group.nodes[0].stage
     tokenizer = cache.tokenizer(stage.checkpoint if isinstance(stage, Evaluate) else stage.model)

@@ -18,8 +18,8 @@ from dataclasses import replace
 
 from adaptx import (
     Attention, Bottleneck, Dare, Fuse, Gate, KeptHeadOf, Linear, Lora, LoraHub, Merge, Merged, MergeRule, Method,
-    Mixture, ModelSpec, NoHead, Pretrained, Proportional, Recipe, Searched, Sequential, Stack, Start, Task, Ties, Train,
-    TrainConfig, evaluations,
+    Mixture, ModelSpec, NoHead, Pretrained, Proportional, Recipe, Sequential, Stack, Start, Task, Ties, Train,
+    TrainConfig, WeightSearch, evaluations,
 )  # fmt: skip
 from adaptx.catalog import E5_MINI, NLI, SNLI, SOCIALIQA, SQUAD
 
@@ -66,7 +66,7 @@ def build(
 
     all_three = Mixture(INTERMEDIATE, Proportional(), label="multi")
     loras, adapters = (tuple(intermediate(task, method) for task in INTERMEDIATE) for method in (LORA, BOTTLENECK))
-    search = Searched(NLI, LoraHub(search_evaluations, seed=seed), search_rows)
+    search = WeightSearch(NLI, LoraHub(search_evaluations, seed=seed), search_rows)
     variants = [
         target(LORA, Pretrained()),
         *(target(LORA, Sequential(trained)) for trained in loras),

@@ -10,7 +10,7 @@ from support import needs
 
 from adaptx.backbones import batching
 from adaptx.backbones.architectures import attention_of, build_network, network_config
-from adaptx.backbones.batching import Encoded, collate
+from adaptx.backbones.batching import Encoding, collate
 from adaptx.backbones.encoder import Encoder
 from adaptx.catalog import MNLI, MODELS
 from adaptx.catalog.models import from_config
@@ -411,7 +411,7 @@ PACKED = [name for name, known in ARCHITECTURES.items() if known.family is Model
 def test_a_row_of_sequences_gives_what_each_gives_alone(architecture: str, monkeypatch: pytest.MonkeyPatch) -> None:
     network = tiny_network(architecture)
     sequences = [[5, 6, 7, 8, 9], [10, 11, 12], [13, 14, 15, 16], [17, 18, 19]]
-    encoded = Encoded(sequences, None, network.config.pad_token_id, 0)
+    encoded = Encoding(sequences, None, network.config.pad_token_id, 0)
     for group_tokens in (0, 1_000):
         monkeypatch.setitem(batching.GROUP_TOKENS, "cpu", group_tokens)
         batch = collate(encoded, range(len(encoded)), torch.device("cpu"))

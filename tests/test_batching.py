@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from adaptx.backbones import batching
-from adaptx.backbones.batching import ROW_STEP, Encoded, TokenBatch, collate, cut, lay_out
-from adaptx.backbones.packed_attention import Group, PackedAttention
+from adaptx.backbones.batching import ROW_STEP, Encoding, TokenBatch, collate, cut, lay_out
+from adaptx.backbones.packed_attention import AttentionGroup, PackedAttention
 
 CPU = torch.device("cpu")
 lengths = st.lists(st.integers(1, 40), min_size=1, max_size=30)
@@ -19,7 +19,7 @@ FREE, DEAR = 0, 1_000
 group_tokens = st.sampled_from([FREE, 25, DEAR])
 
 
-def batch_of(encoded: Encoded, sequences: Sequence[int], group_tokens: int) -> TokenBatch:
+def batch_of(encoded: Encoding, sequences: Sequence[int], group_tokens: int) -> TokenBatch:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(batching.GROUP_TOKENS, "cpu", group_tokens)
         return collate(encoded, sequences, CPU)
@@ -69,7 +69,7 @@ def test_tokens_lie_where_the_batch_says(lengths, typed: bool, group_tokens: int
     pad = 1
     ids = [[100 * number + token + 2 for token in range(length)] for number, length in enumerate(lengths)]
     types = [[token % 2 for token in range(length)] for length in lengths] if typed else None
-    encoded = Encoded(ids, types, pad, 0)
+    encoded = Encoding(ids, types, pad, 0)
     assert (encoded.lengths, len(encoded)) == (lengths, len(lengths))
     sequences = list(range(len(lengths)))[::-1]
     batch = batch_of(encoded, sequences, group_tokens)
@@ -94,7 +94,7 @@ def test_tokens_lie_where_the_batch_says(lengths, typed: bool, group_tokens: int
 @settings(max_examples=30, deadline=None)
 @given(lengths, group_tokens, st.booleans())
 def test_attention_of_a_row_is_that_of_each_sequence_by_itself(lengths, group_tokens: int, causal: bool) -> None:
-    batch = batch_of(Encoded([[5] * length for length in lengths], None, 0, 0), range(len(lengths)), group_tokens)
+    batch = batch_of(Encoding([[5] * length for length in lengths], None, 0, 0), range(len(lengths)), group_tokens)
     torch.manual_seed(0)
     query, key, value = (torch.randn(1, 2, len(batch.ids_T), 4, requires_grad=True) for _ in range(3))
     with PackedAttention(batch.groups):
@@ -112,5 +112,5 @@ def test_attention_of_a_row_is_that_of_each_sequence_by_itself(lengths, group_to
 
 def test_a_layer_with_a_mask_of_its_own_is_refused() -> None:
     row = torch.zeros(1, 1, 4, 2)
-    with PackedAttention([Group(1, 4)]), pytest.raises(ValueError, match="knows where sequences end"):
+    with PackedAttention([AttentionGroup(1, 4)]), pytest.raises(ValueError, match="knows where sequences end"):
         functional.scaled_dot_product_attention(row, row, row, attn_mask=torch.ones(1, 1, 4, 4))

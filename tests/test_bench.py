@@ -15,8 +15,8 @@ from adaptx.profiling import bench as benches
 from adaptx.profiling import device, measurement
 from adaptx.profiling.bench import OUT_OF_MEMORY, bench, run_alone
 from adaptx.profiling.cell import Cell
-from adaptx.profiling.measurement import Measured, attempt
-from adaptx.profiling.processes import Killed
+from adaptx.profiling.measurement import Measurement, attempt
+from adaptx.profiling.processes import ProcessKilled
 from adaptx.specs import Full, Lora, ModelSpec, Shape
 
 SHAPE = Shape("bert", 2, 32, 64, 2, 300, 64)
@@ -24,7 +24,7 @@ CONFIG = {
     "model_type": "bert", "num_hidden_layers": 2, "hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2,
     "vocab_size": 300, "max_position_embeddings": 64,
 }  # fmt: skip
-MEASURED = Measured(
+MEASURED = Measurement(
     peak_memory_bytes=1_000_000,
     memory_average_bytes=None,
     memory_99th_bytes=None,
@@ -56,7 +56,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_cell_is_measured_in_a_process_of_its_own() -> None:
     measured = run_alone(cell(), steps=2, warmup=1)
-    assert isinstance(measured, Measured)
+    assert isinstance(measured, Measurement)
     (result,) = bench([cell()], 2**40, steps=1, warmup=1)
     assert abs(result.error) < 0.05
     assert measured.trainable_parameters == 2 * 2 * 8 * (32 + 32)
@@ -68,7 +68,7 @@ def test_a_cell_is_measured_in_a_process_of_its_own() -> None:
 def test_out_of_memory_is_a_result(monkeypatch) -> None:
     (predicted,) = bench([cell(Full())], 1_000)
     assert (predicted.measured, predicted.failed) == (None, f"{OUT_OF_MEMORY}, as predicted")
-    monkeypatch.setattr(benches, "alone", ended(Killed()))
+    monkeypatch.setattr(benches, "alone", ended(ProcessKilled()))
     (killed,) = bench([cell()], 2**40)
     assert killed.failed.startswith(OUT_OF_MEMORY)
     monkeypatch.setattr(benches, "alone", lambda *_, **__: OUT_OF_MEMORY)

@@ -16,7 +16,7 @@ from adaptx.backbones.recomputing import recompute_layers
 from adaptx.composition.fuse import fuse
 from adaptx.errors import UserError
 from adaptx.exporting.adapters_folder import write_adapters
-from adaptx.exporting.composed import Composed, Part
+from adaptx.exporting.composed import Composition, NamedModule
 from adaptx.methods import adapters_backend, adapters_classes, attach
 from adaptx.methods.adapters_backend import SITE
 from adaptx.methods.module import Module, capture, load_module, restore, save_module
@@ -271,7 +271,7 @@ def test_the_librarys_folders_are_written_and_read_or_refused(architecture: str,
     network, other = ready(architecture), ready(architecture)
     parameters = attached(network)
     shake(parameters.values())
-    made_of = Composed((Part("own", Module("module", METHOD, "sha256:abc", capture(parameters))),))
+    made_of = Composition((NamedModule("own", Module("module", METHOD, "sha256:abc", capture(parameters))),))
     if KNOWN[architecture].adapters_refused is not None:
         with pytest.raises(UserError, match=f"cannot be exported from here: .*{architecture}"):
             write_adapters(tiny_network(architecture), made_of, "tiny/network", tmp_path)

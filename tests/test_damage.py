@@ -17,7 +17,7 @@ from adaptx.planning.damage import check_stored, left_out_lines, set_aside_damag
 from adaptx.planning.plan import Status
 from adaptx.planning.pruning import leftovers, remove
 from adaptx.specs import AveragedHeads, Evaluate, Full, Fuse, Linear, Lora, Merge, Sequential
-from adaptx.store.integrity import MODULE_FILE, Damaged
+from adaptx.store.integrity import MODULE_FILE, DamagedStage
 from adaptx.store.store import Store, listed
 from adaptx.training.progress import Silent
 
@@ -118,7 +118,7 @@ def test_no_damaged_file_is_used_in_silence(stored, tmp_path, damage: str) -> No
         if place.name == MODULE_FILE and damage == "rotted":
             # Weights are read through where something builds on them.
             entry = next(each for each in modules(store) if each.folder.name == place.parent.name)
-            with pytest.raises(Damaged, match=MODULE_FILE):
+            with pytest.raises(DamagedStage, match=MODULE_FILE):
                 entry.checked(weights=True)
             continue
         set_aside_damaged(plan, store, notes.note)
@@ -196,7 +196,7 @@ def test_weights_that_are_read_are_compared(world, stages, stored, tmp_path) -> 
     entry = shop.store.find(plan.fingerprint_of(stages[0].model))
     rotted(entry.folder / MODULE_FILE)
     assert set(plan.statuses(shop.store).values()) == {Status.STORED}
-    with pytest.raises(Damaged, match=r"module\.safetensors does not have the SHA-256.*`adaptx run`"):
+    with pytest.raises(DamagedStage, match=r"module\.safetensors does not have the SHA-256.*`adaptx run`"):
         finished_model(stages[0].model, shop, "fp32")
     # Where something that is to do reads them, a run finds it before the first stage.
     shop.store.remove(shop.store.find(plan.fingerprint_of(stages[1])))

@@ -7,7 +7,7 @@ import pytest
 from support import tiny
 
 from adaptx.execution.development import development_score
-from adaptx.specs import Best, Evaluate, GreedySoup, KeptHeadOf, Linear, Lora, Merge, Searched
+from adaptx.specs import Best, Evaluate, GreedySoup, KeptHeadOf, Linear, Lora, Merge, WeightSearch
 from adaptx.store.records import SearchStep
 
 SELECTING = tiny.config(learning_rate=2e-2, max_steps=4, batch_size=16, selection=Best(every=4))
@@ -28,7 +28,7 @@ def test_it_is_the_mean_over_tasks_of_their_means_over_languages() -> None:
 @pytest.mark.parametrize("method", [Lora(4, 8)])
 def test_a_search_over_one_training_scores_what_the_training_was_selected_by(world, tmp_path, method) -> None:
     train = dataclasses.replace(tiny.train(world.bert, tiny.NLI, method, setting=SELECTING), keep=True)
-    merge = Merge((train,), Linear(Searched(tiny.NLI, GreedySoup())), KeptHeadOf(0))
+    merge = Merge((train,), Linear(WeightSearch(tiny.NLI, GreedySoup())), KeptHeadOf(0))
     stages = tuple(Evaluate(each, tiny.NLI, "xa") for each in (train, merge))
     _, shop, summary = tiny.execute(world, tmp_path, stages, keep=True)
     assert summary.complete, summary.failed

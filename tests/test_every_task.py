@@ -16,7 +16,7 @@ from adaptx.catalog import MNLI, NTREX_MLM, RTE, TASKS, ccg_task
 from adaptx.data.reading import read_pool, read_rows
 from adaptx.formats.interface import Reading
 from adaptx.formats.question_answering import windows
-from adaptx.formats.tagging import Pieces
+from adaptx.formats.tagging import SentenceParts
 from adaptx.metrics import METRICS
 from adaptx.report.table import tidy
 from adaptx.sources.sources import Sources
@@ -244,4 +244,4 @@ def check_windows(stage: Evaluate, sources: Sources) -> None:
     if isinstance(stage.task.format, QuestionAnswering):
         assert len(windows(examples, stage.task.format, reading).windows) > 2 * len(examples)
     if isinstance(stage.task.format, Tagging) and stage.task.name != "ccg":
-        assert len(Pieces(examples.columns["tokens"], reading).encoded) > len(examples)
+        assert len(SentenceParts(examples.columns["tokens"], reading).encoded) > len(examples)

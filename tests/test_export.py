@@ -18,7 +18,7 @@ from adaptx.exporting.export import export_stage
 from adaptx.exporting.holding import Library, find_library, holding_refusal
 from adaptx.exporting.own_model import CODE_FILE
 from adaptx.exporting.script import SCRIPT_FILE
-from adaptx.planning.lineage import reader
+from adaptx.planning.lineage import answering_training
 from adaptx.specs import (
     Attention,
     Bottleneck,
@@ -168,7 +168,7 @@ def ids_of(encoded: Any) -> list[dict[str, list[int]]]:
 
 def here(world: Any, store: Path, stage: ModuleStage) -> tuple[Any, list[torch.Tensor], list[torch.Tensor]]:
     """Sequences, with adaptx' own last hidden states and logits of each."""
-    finished, train = finished_model(stage, shop_of(world, store, stage), "fp32"), reader(stage)
+    finished, train = finished_model(stage, shop_of(world, store, stage), "fp32"), answering_training(stage)
     framing = train.framing or train.model.framing
     encoded = encode_texts(finished.tokenizer, TEXTS, TEXTS[::-1], framing.prefix, train.config.max_length)
     (head,) = finished.heads.values()

@@ -10,10 +10,10 @@ import torch
 from support import small_world, tiny
 from support.outside import outside
 
-from adaptx.backbones.batching import Encoded, collate, encode_texts
+from adaptx.backbones.batching import Encoding, collate, encode_texts
 from adaptx.catalog import HELLASWAG, LAREQA, NTREX_MLM, PAWSX, SIB200, SQUAD, UDPOS
 from adaptx.data.examples import Examples
-from adaptx.execution.building import Finished, finished_model
+from adaptx.execution.building import FinishedModel, finished_model
 from adaptx.execution.serving import _predict
 from adaptx.exporting.export import export_stage
 from adaptx.exporting.holding import Library
@@ -22,7 +22,7 @@ from adaptx.exporting.own_model import CODE_FILE
 from adaptx.formats.interface import Reading, reading_of
 from adaptx.formats.masked_language_model import LanguageModelHead
 from adaptx.formats.question_answering import windows
-from adaptx.formats.tagging import Pieces, words_stand_alone
+from adaptx.formats.tagging import SentenceParts, words_stand_alone
 from adaptx.planning.framings import training_framing
 from adaptx.specs import Classification, Hidden, Lora, Pooling, QuestionAnswering, Task, Train
 from adaptx.store.store import Store, read_json
@@ -191,7 +191,7 @@ def check_class(folder: Path, holder: str, task: Task) -> None:
     assert not (folder / "head.safetensors").exists()
 
 
-def _here(finished: Finished, train: Train, rows: list[list[Any]]) -> list[Any]:
+def _here(finished: FinishedModel, train: Train, rows: list[list[Any]]) -> list[Any]:
     """adaptx' logits of each row: of every token, and those that the task's head is read for."""
     framing = training_framing(train, train.tasks[0])
     reading = reading_of(train.model, finished.tokenizer, framing, LENGTH)
@@ -224,7 +224,7 @@ def _scores(head: Any, states: torch.Tensor) -> torch.Tensor:
     return found @ head.output.weight_VD.T + head.output.bias_V
 
 
-def _encoded(task: Task, row: list[Any], reading: Reading) -> tuple[Encoded, list[int] | None]:
+def _encoded(task: Task, row: list[Any], reading: Reading) -> tuple[Encoding, list[int] | None]:
     """A row as adaptx' own format reads it, and the tokens whose logits count."""
     tokenizer, prefix = reading.tokenizer, reading.framing.prefix
     match task.name:
@@ -233,7 +233,7 @@ def _encoded(task: Task, row: list[Any], reading: Reading) -> tuple[Encoded, lis
             second = [f"{question} {choice}" if question else choice for choice in choices]
             return encode_texts(tokenizer, [text] * len(choices), second, prefix, LENGTH), None
         case "udpos":
-            pieces = Pieces([row[0]], reading)
+            pieces = SentenceParts([row[0]], reading)
             return pieces.encoded, pieces.first_tokens[0]
         case "squad":
             examples = Examples(rows=(0,), columns={"question": [row[0]], "context": [row[1]]})

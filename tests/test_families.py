@@ -153,7 +153,7 @@ def test_a_decoders_token_sees_what_is_before_it_unless_it_may_see_all(opened_of
     encoded = opened.encoded(False)
     longest = encoded.lengths.index(max(encoded.lengths))
     ids = encoded.ids[longest]
-    turned = batching.Encoded([ids, [*ids[:-1], ids[-1] - 1]], None, encoded.pad, 0)
+    turned = batching.Encoding([ids, [*ids[:-1], ids[-1] - 1]], None, encoded.pad, 0)
 
     def differences(bidirectional: bool) -> torch.Tensor:
         one, other = of_each(opened.backbone, turned, [0, 1], bidirectional=bidirectional)

@@ -14,7 +14,7 @@ from support import checkpoints, format_bench, matrix, needs, small_world, tiny
 from adaptx.backbones.batching import encode_texts
 from adaptx.data.reading import read_rows
 from adaptx.execution import train as training_stage
-from adaptx.execution.building import Finished, finished_model, head_name
+from adaptx.execution.building import FinishedModel, finished_model, head_name
 from adaptx.execution.evaluate import make_evaluator
 from adaptx.planning.lineage import head_task
 from adaptx.specs import Bottleneck, Evaluate, Full, Ia3, Lora, Mixture, ModelFamily, Pooling, Resources, Train, Uniform
@@ -42,7 +42,7 @@ def training(model, method) -> Train:
     return Train(model, Mixture(TASKS, Uniform(), label="five"), method, setting, limit=20)
 
 
-def answers(stage: Evaluate, model: Finished, shop):
+def answers(stage: Evaluate, model: FinishedModel, shop):
     """Predictions with what is behind them, and vectors of the texts read."""
     examples = read_rows(stage.task.rows_in(stage.language), stage.task.format, shop.sources, stage.limit)
     used = head_task(stage)
@@ -65,7 +65,7 @@ def test_five_formats_go_the_whole_way_and_back(monkeypatch, world, tmp_path, ar
 
     def watch(trained, prepared, *rest):
         fresh = prepared.model
-        model = Finished(fresh.backbone, fresh.heads, fresh.tokenizer, {})
+        model = FinishedModel(fresh.backbone, fresh.heads, fresh.tokenizer, {})
         live.update({stage: answers(stage, model, rest[-1]) for stage in stages})
         return finish(trained, prepared, *rest)
 

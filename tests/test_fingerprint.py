@@ -116,7 +116,7 @@ def test_no_field_escapes_the_property() -> None:
     assert fields - tried - held == set()
     names = {cls.__name__ for cls in classes}
     assert names >= {"Train", "Evaluate", "TrainConfig", "Best", "Lora", "Bottleneck", "Rows", "Task", "Classification"}
-    assert names >= {"ModelSpec", "Hidden", "Shape", "Seen", "Stack", "Fuse", "Attention", "Gate"}
+    assert names >= {"ModelSpec", "Hidden", "Shape", "SeenData", "Stack", "Fuse", "Attention", "Gate"}
     assert names >= {"Mixture", "Proportional", "Temperature", "Weighted"}
     formats = {cls for cls in typing.get_args(TaskFormat) if dataclasses.fields(cls)}
     assert formats <= classes

@@ -20,7 +20,7 @@ from adaptx.composition.merging.modules import merge_modules
 from adaptx.errors import NotFinite, UserError
 from adaptx.evaluation.evaluator import scores
 from adaptx.formats.heads import load_head, save_heads
-from adaptx.formats.interface import Predicted, TrainedHead
+from adaptx.formats.interface import Predictions, TrainedHead
 from adaptx.methods.module import Module, save_module
 from adaptx.metrics import METRICS
 from adaptx.specs import (
@@ -40,13 +40,13 @@ from adaptx.specs import (
     QuestionAnswering,
     Rank,
     Resources,
-    Searched,
     SvdRank,
     Tagging,
     Task,
     Text,
     Ties,
     Train,
+    WeightSearch,
 )
 from adaptx.store.json_text import json_text
 from adaptx.store.store import read_json, write_json
@@ -196,12 +196,12 @@ def test_outputs_that_overflow_give_no_scores(world, tmp_path, spoiled, file, va
     train = spoiled(file, value)
     from adaptx.execution.building import finished_model
     from adaptx.execution.execute import carry_out
-    from adaptx.execution.groups import Group
+    from adaptx.execution.groups import StageGroup
 
     plan, shop = tiny.workshop(world, tmp_path / "store", (Evaluate(train, tiny.NLI, "xb"),))
     assert finished_model(train, shop, "fp32")
     node = next(node for node in plan.nodes if node.kind == "evaluate")
-    failed = carry_out(Group((node,)), shop, Silent())
+    failed = carry_out(StageGroup((node,)), shop, Silent())
     assert isinstance(failed[node.fingerprint], NotFinite)
     assert "not finite" in str(failed[node.fingerprint])
 
@@ -258,7 +258,7 @@ def test_a_metric_that_is_undefined_is_told(monkeypatch):
 
     monkeypatch.setitem(METRICS, "accuracy", Undefined)
     with pytest.raises(NotFinite, match=r"accuracy of nli in xa is nan: it is undefined over these 1 rows"):
-        scores(tiny.NLI, Predicted(predictions=["a"], golds=["a"], rows=[0], inputs=[], details=[]), "xa")
+        scores(tiny.NLI, Predictions(predictions=["a"], golds=["a"], rows=[0], inputs=[], details=[]), "xa")
 
 
 # Merging.
@@ -315,7 +315,7 @@ def test_a_search_tells_the_weights_that_overflow(world, tmp_path):
     one, other = (
         tiny.train(world.bert, tiny.NLI, Lora(2), setting=tiny.config(seed=seed, max_steps=1)) for seed in (1, 2)
     )
-    searched = Searched(tiny.NLI, LoraHub(low=1e37, high=2e37, evaluations=6))
+    searched = WeightSearch(tiny.NLI, LoraHub(low=1e37, high=2e37, evaluations=6))
     merge = Merge((one, other), Linear(searched), KeptHeadOf(0))
     summary = run(world, tmp_path / "store", Evaluate(merge, tiny.NLI, "xa"))
     (message,) = [message for message in summary.failed.values() if not message.startswith("skipped")]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support import format_bench, small_world
 from torch.nn import functional
 
-from adaptx.formats.tagging import Pieces, items
+from adaptx.formats.tagging import SentenceParts, items
 from adaptx.specs import Hidden, Tagging, Task
 
 LABELS = ("NOUN", "VERB", "X", "DET", "PRON")
@@ -49,7 +49,7 @@ def first_subwords(bench: format_bench.Bench, sentence: list[str]) -> tuple[list
 
 @each_architecture
 def test_short_sentences_are_read_as_the_tokenizer_reads_them(benches, architecture):
-    pieces = Pieces(SENTENCES, benches[architecture].reading)
+    pieces = SentenceParts(SENTENCES, benches[architecture].reading)
     wanted = [first_subwords(benches[architecture], sentence) for sentence in SENTENCES]
     assert pieces.encoded.ids == [ids for ids, _ in wanted]
     assert pieces.first_tokens == [firsts for _, firsts in wanted]
@@ -95,7 +95,7 @@ def test_a_sentence_of_any_length_is_split_between_words_and_rejoined(
     benches, architecture, sentences, max_length, prefix
 ):
     bench = shortened(benches[architecture], max_length, prefix)
-    pieces = Pieces(sentences, bench.reading)
+    pieces = SentenceParts(sentences, bench.reading)
     assert max(pieces.encoded.lengths) <= max_length
     for number, sentence in enumerate(sentences):
         mine = [index for index, of in enumerate(pieces.sentence) if of == number]
@@ -118,7 +118,7 @@ def test_a_piece_is_tagged_as_a_sentence_of_its_own(benches, architecture, prefi
     draw = random.Random(1)
     sentences = [draw.choices(small_world.WORDS, k=length) for length in (30, 2, 17)]
     bench = shortened(benches[architecture], 24, prefix)
-    pieces = Pieces(sentences, bench.reading)
+    pieces = SentenceParts(sentences, bench.reading)
     assert len(pieces.sentence) > 6
     parts = [
         sentences[number][first : first + len(firsts)]
@@ -132,7 +132,7 @@ def test_a_piece_is_tagged_as_a_sentence_of_its_own(benches, architecture, prefi
     ]
     assert [len(found) for found in together] == [30, 2, 17]
     # Whole sentences are read with the context that the pieces lack.
-    assert Pieces(sentences[1:2], bench.reading).encoded.ids == [pieces.encoded.ids[pieces.sentence.index(1)]]
+    assert SentenceParts(sentences[1:2], bench.reading).encoded.ids == [pieces.encoded.ids[pieces.sentence.index(1)]]
 
 
 @each_architecture
@@ -160,7 +160,7 @@ def test_a_word_that_the_tokenizer_drops_is_its_unknown_token(benches):
     tokenizer = bench.reading.tokenizer
     assert tokenizer([dropped], is_split_into_words=True, add_special_tokens=False)["input_ids"] == []
     sentences = [["tree", dropped, "stone"], [dropped], [dropped, dropped, "sea"]]
-    pieces = Pieces(sentences, bench.reading)
+    pieces = SentenceParts(sentences, bench.reading)
     tree, stone = tokenizer.convert_tokens_to_ids(["tree", "stone"])
     assert pieces.encoded.ids[0][1:-1] == [tree, tokenizer.unk_token_id, stone]
     assert pieces.first_tokens[0] == [1, 2, 3]
@@ -171,7 +171,7 @@ def test_a_word_that_the_tokenizer_drops_is_its_unknown_token(benches):
 def test_a_word_longer_than_the_model_reads_keeps_its_beginning(benches, architecture):
     bench = shortened(benches[architecture], 10)
     sentence = ["tree", "x" * 50, "stone"]
-    pieces = Pieces([sentence], bench.reading)
+    pieces = SentenceParts([sentence], bench.reading)
     assert len(pieces.encoded) == 3
     assert pieces.encoded.lengths[1] == 10
     (whole, firsts) = first_subwords(bench, sentence[1:2])

@@ -23,7 +23,7 @@ from adaptx.planning import support_methods
 from adaptx.profiling.bench import NOT_TRIED, OUT_OF_MEMORY, Result, run_alone
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.device import look_at
-from adaptx.profiling.measurement import Measured
+from adaptx.profiling.measurement import Measurement
 from adaptx.profiling.prediction import Prediction, predict
 from adaptx.specs import Bottleneck, Full, Lora, ModelSpec, Shape
 
@@ -49,7 +49,7 @@ sys.meta_path[sys.meta_path.index(PathFinder)] = Without
 given = os.environ["PYTHONPATH"].split(os.pathsep)
 sys.path[:] = [place for place in sys.path if place != {str(ROOT)!r} or place in given]
 """
-MEASURED = Measured(
+MEASURED = Measurement(
     peak_memory_bytes=10 * 2**30,
     memory_average_bytes=2**30,
     memory_99th_bytes=2**30,
@@ -252,7 +252,7 @@ def test_on_a_gpu_the_prediction_is_near_what_torch_allocates(method) -> None:
         pytest.skip("no CUDA device")
     tried = Cell(XLMR_BASE, method, 8, 128, "bf16", device="cuda")
     measured = run_alone(tried, steps=3, warmup=2)
-    assert isinstance(measured, Measured)
+    assert isinstance(measured, Measurement)
     assert predict(tried).peak_memory_bytes == pytest.approx(measured.peak_memory_bytes, rel=0.1)
     assert measured.reserved_bytes >= measured.peak_memory_bytes
     assert 0 < measured.beside_bytes < look_at("cuda").memory_bytes

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from support import format_bench, small_world
 from torch.nn import functional
 
-from adaptx.backbones.batching import Encoded
+from adaptx.backbones.batching import Encoding
 from adaptx.backbones.cpu_kernels import CpuKernels
 from adaptx.formats import behaviour
 from adaptx.formats.interface import Items, SummedLoss
@@ -175,7 +175,7 @@ def test_without_units_nothing_is_added(models):
 )
 def test_micro_batches_hold_every_sequence_once_and_keep_items_together(lengths, tokens, most):
     flat = [length for item in lengths for length in item]
-    encoded = Encoded([[7] * length for length in flat], None, 0, 0)
+    encoded = Encoding([[7] * length for length in flat], None, 0, 0)
     numbers = iter(range(len(flat)))
     members = [[next(numbers) for _ in item] for item in lengths]
     items = Items(encoded=encoded, members=members, targets=list(range(len(lengths))), units=[1] * len(lengths))

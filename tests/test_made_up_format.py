@@ -33,7 +33,7 @@ from adaptx.formats.interface import (
     Model,
     Pass,
     Piece,
-    Predicted,
+    Predictions,
     Reading,
     SummedLoss,
     one_sequence_each,
@@ -112,11 +112,11 @@ def rating(model: Model, piece: Piece) -> Tensor:
     return model.head(model.backbone.pooled(piece.batch, model.reading.hidden)).squeeze(-1)
 
 
-def decode(answers: Answers) -> Predicted:
+def decode(answers: Answers) -> Predictions:
     ratings: list[float] = answers.values[0].tolist()
     labelled = answers.examples.columns.get("rating")
     golds = None if labelled is None else [float(each) for each in labelled]
-    return Predicted(predictions=ratings, golds=golds, rows=answers.examples.rows, inputs=answers.inputs)
+    return Predictions(predictions=ratings, golds=golds, rows=answers.examples.rows, inputs=answers.inputs)
 
 
 RATING = Format(encode, decode, FormatTraining(items, SummedLoss(loss_sum), new_head))

@@ -24,7 +24,7 @@ from adaptx.profiling.fitting import remedies
 from adaptx.profiling.measurement import measure, step_flops
 from adaptx.profiling.prediction import predict
 from adaptx.profiling.step import make_step
-from adaptx.profiling.tracker import Part, Tracker
+from adaptx.profiling.tracker import MemoryPart, Tracker
 from adaptx.specs import Bottleneck, Full, Ia3, Lora, ModelSpec, Shape
 
 MIB = 2**20
@@ -164,18 +164,18 @@ def test_networks_do_with_fake_tensors_what_they_do_with_real_ones() -> None:
 
 def test_views_count_once_and_what_is_freed_no_more() -> None:
     with Tracker() as tracker:
-        with tracker.during("forward", Part.ACTIVATIONS):
+        with tracker.during("forward", MemoryPart.ACTIVATIONS):
             kept = torch.zeros(256)
             view = kept.view(16, 16)[:4]
             gone = kept + 1
         del gone
         tracker.end_forward("forward")
-        with tracker.during("backward", Part.TEMPORARY):
+        with tracker.during("backward", MemoryPart.TEMPORARY):
             more = view + 1
     assert more.shape == (4, 16)
     peak = tracker.peak()
     assert (peak.bytes, peak.moment) == (2048, "forward")
-    assert peak.parts[Part.ACTIVATIONS] == peak.parts[Part.TEMPORARY] == 1024
+    assert peak.parts[MemoryPart.ACTIVATIONS] == peak.parts[MemoryPart.TEMPORARY] == 1024
     assert tracker.peak(["backward"]).bytes == 1024 + 256
 
 

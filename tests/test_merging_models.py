@@ -8,7 +8,7 @@ import torch
 from support import needs, tiny
 
 from adaptx.costs.stages import cost
-from adaptx.display.plan import Place, plan_json
+from adaptx.display.plan import Placement, plan_json
 from adaptx.errors import UserError
 from adaptx.execution.building import finished_model, model_to_train
 from adaptx.execution.serving import predict_file, score_file
@@ -16,7 +16,7 @@ from adaptx.formats.interface import TrainedHead
 from adaptx.methods.module import capture
 from adaptx.planning.edits import Edits
 from adaptx.planning.lineage import Lineage, lineage
-from adaptx.planning.naming import factors, merges, path, stage_name
+from adaptx.planning.naming import factors, merges, stage_name, training_path
 from adaptx.planning.plan import Status, make_plan
 from adaptx.planning.pruning import unreached
 from adaptx.planning.support import refusal
@@ -45,7 +45,6 @@ from adaptx.specs import (
     Recipe,
     Resources,
     Retrieval,
-    Searched,
     Sequential,
     Stack,
     SvdRank,
@@ -53,6 +52,7 @@ from adaptx.specs import (
     TaskArithmetic,
     Ties,
     Train,
+    WeightSearch,
 )
 from adaptx.specs.plain import from_plain, to_plain
 from adaptx.store.store import Store
@@ -294,10 +294,10 @@ def recipe_stages(world) -> tuple[Evaluate, ...]:
     after = nli(LORA, world.bert, start=Merged(Merge(pair, SvdRank(4), NoHead())))
     soup = Merge(
         (nli(LORA, world.bert), nli(LORA, world.bert, seed=2)),
-        Linear(Searched(tiny.NLI, GreedySoup())),
+        Linear(WeightSearch(tiny.NLI, GreedySoup())),
         AveragedHeads(),
     )
-    hub = Merge(pair, Linear(Searched(tiny.NLI, LoraHub(evaluations=7), limit=12)), HEAD)
+    hub = Merge(pair, Linear(WeightSearch(tiny.NLI, LoraHub(evaluations=7), limit=12)), HEAD)
     return tuple(e for model in (nli(LORA, world.bert), ties, after, soup, hub) for e in tiny.everywhere(model))
 
 
@@ -340,7 +340,7 @@ def test_searched_weights_are_recorded_with_what_was_tried(done):
     found = {}
     for node in merge_nodes(plan):
         rule = node.stage.rule
-        if isinstance(rule, Linear) and isinstance(rule.weights, Searched):
+        if isinstance(rule, Linear) and isinstance(rule.weights, WeightSearch):
             found[type(rule.weights.by)] = json.loads(
                 (tiny.folder_of(plan, shop, node.stage) / "result.json").read_text()
             )
@@ -357,7 +357,7 @@ def test_the_report_counts_all_that_a_merge_rests_on(done):
     _, plan, shop = done
     measured = {m.evaluate.model: m for m in measure(plan, shop.store).measured}
     for model, one in measured.items():
-        results = [shop.entry(each).result for each in (*path(one.evaluate), *merges(one.evaluate))]
+        results = [shop.entry(each).result for each in (*training_path(one.evaluate), *merges(one.evaluate))]
         assert one.path_seconds == pytest.approx(sum(result.seconds for result in results))
         assert one.peak_memory_bytes == max(
             result.peak_memory_bytes for result in (*results, shop.entry(one.evaluate).result)
@@ -394,7 +394,7 @@ def test_the_plan_shows_merges_and_why_they_are_to_do(done, world, tmp_path):
     stages, plan, shop = done
     shown = [
         stage
-        for stage in plan_json(plan, Store(tmp_path), Place(Resources("cpu")))["stages"]
+        for stage in plan_json(plan, Store(tmp_path), Placement(Resources("cpu")))["stages"]
         if stage["kind"] == "merge"
     ]
     assert len(shown) == 4
@@ -443,7 +443,7 @@ def test_a_merge_predicts_and_scores_rows_of_ones_own(done, world, tmp_path):
 def test_soups_of_whole_weights_go_like_full_targets(world, tmp_path, keep, precision):
     config = dataclasses.replace(SETTING, precision=precision)
     pair = tuple(dataclasses.replace(nli(FULL, world.bert), config=dataclasses.replace(config, seed=n)) for n in (1, 2))
-    soup = Merge(pair, Linear(Searched(tiny.NLI, GreedySoup(), limit=9)), AveragedHeads(), keep=keep)
+    soup = Merge(pair, Linear(WeightSearch(tiny.NLI, GreedySoup(), limit=9)), AveragedHeads(), keep=keep)
     plan, shop, summary = tiny.execute(world, tmp_path / "store", tiny.everywhere(soup))
     assert summary.complete, summary.failed
     entry = shop.entry(soup)
@@ -462,7 +462,7 @@ def identity(world, *stages) -> list[str]:
 
 def test_all_that_changes_a_merge_is_its_identity(world):
     pair = (nli(model=world.bert), turned(model=world.bert))
-    hub = Searched(tiny.NLI)
+    hub = WeightSearch(tiny.NLI)
     different = [
         Merge(pair, Linear(), HEAD),
         Merge(pair[::-1], Linear(), HEAD),
@@ -478,9 +478,9 @@ def test_all_that_changes_a_merge_is_its_identity(world):
         Merge(pair, SvdRank(4), HEAD),
         Merge(pair, SvdRank(4, Ties()), HEAD),
         Merge(pair, Linear(hub), HEAD),
-        Merge(pair, Linear(Searched(tiny.NLI, limit=5)), HEAD),
-        Merge(pair, Linear(Searched(tiny.NLI, GreedySoup())), HEAD),
-        Merge(pair, Linear(Searched(tiny.NLI, LoraHub(seed=2))), HEAD),
+        Merge(pair, Linear(WeightSearch(tiny.NLI, limit=5)), HEAD),
+        Merge(pair, Linear(WeightSearch(tiny.NLI, GreedySoup())), HEAD),
+        Merge(pair, Linear(WeightSearch(tiny.NLI, LoraHub(seed=2))), HEAD),
     ]
     assert len(set(identity(world, *different))) == len(different)
 
@@ -490,14 +490,20 @@ def test_what_a_search_does_not_read_is_no_part_of_identity(world):
     other = dataclasses.replace(
         tiny.NLI, name="renamed", evaluation=tiny.NLI.evaluation[:1], metrics=("accuracy",), citation="someone"
     )
-    stages = [Merge(pair, Linear(Searched(task)), HEAD, keep=keep) for task, keep in ((tiny.NLI, False), (other, True))]
+    stages = [
+        Merge(pair, Linear(WeightSearch(task)), HEAD, keep=keep) for task, keep in ((tiny.NLI, False), (other, True))
+    ]
     first, second = identity(world, *stages)
     assert first == second
 
 
 def test_merges_survive_as_json():
     pair = (nli(), turned())
-    for rule in (Linear(Searched(tiny.NLI, GreedySoup(), 4)), Dare(0.3, 2, Ties(0.1)), SvdRank(3, MagnitudePruning())):
+    for rule in (
+        Linear(WeightSearch(tiny.NLI, GreedySoup(), 4)),
+        Dare(0.3, 2, Ties(0.1)),
+        SvdRank(3, MagnitudePruning()),
+    ):
         stage = Evaluate(nli(start=Merged(Merge(pair, rule, AveragedHeads()))), tiny.NLI, "xa")
         assert from_plain(json.loads(json.dumps(to_plain(stage)))) == stage
 
@@ -520,12 +526,12 @@ def test_names_and_factors():
     seeds = Merge(tuple(nli(seed=n) for n in (1, 2, 3)), Linear(), AveragedHeads())
     assert stage_name(seeds) == "bert.nli-x3.lora-r12.linear"
     assert factors(Evaluate(seeds, tiny.NLI, "xa")).label == "lora-r4 · Linear · nli-x3"
-    assert path(Evaluate(after, tiny.NLI, "xa")) == (nli(), turned(), pair[1], after)
+    assert training_path(Evaluate(after, tiny.NLI, "xa")) == (nli(), turned(), pair[1], after)
     assert merges(Evaluate(after, tiny.NLI, "xa")) == (merge,)
 
 
 def test_names_say_what_found_the_weights():
-    weights = (None, Searched(tiny.NLI, LoraHub()))
+    weights = (None, WeightSearch(tiny.NLI, LoraHub()))
     average, hub = (Merge((nli(), topic()), Linear(each), HEAD) for each in weights)
     assert [factors(merge).start for merge in (average, hub)] == ["Linear", "Linear-LoraHub"]
     continued = nli(start=Merged(hub))
@@ -537,19 +543,19 @@ def test_names_say_what_found_the_weights():
 def test_languages_that_weights_were_searched_in_are_not_zero_shot():
     development = (tiny.rows("nli", "xb", "validation", tiny._PAIR, tiny.LABELS),)
     task = dataclasses.replace(tiny.NLI, name="dev", development=development)
-    merge = Merge((nli(), topic()), Linear(Searched(task)), HEAD)
+    merge = Merge((nli(), topic()), Linear(WeightSearch(task)), HEAD)
     assert source_languages(Evaluate(merge, tiny.NLI, "xb")) == {"en", "xb"}
     assert source_languages(Evaluate(Merge((nli(), topic()), Linear(), HEAD), tiny.NLI, "xb")) == {"en"}
 
 
 def test_limits_and_precision_reach_what_is_merged():
-    merge = Merge((nli(), topic()), Linear(Searched(tiny.NLI)), HEAD)
+    merge = Merge((nli(), topic()), Linear(WeightSearch(tiny.NLI)), HEAD)
     recipe = Recipe("r", (Evaluate(merge, tiny.NLI, "xa"), Evaluate(nli(start=Merged(merge)), tiny.NLI, "xa")))
     after = Edits(7, "bf16").recipe(recipe)
     for found in (after.evaluations[0].model, after.evaluations[1].model.start.stage):
         assert {stage.limit for stage in found.stages} == {7}
         assert {stage.config.precision for stage in found.stages} == {"bf16"}
-        assert found.rule == Linear(Searched(tiny.NLI, limit=7))
+        assert found.rule == Linear(WeightSearch(tiny.NLI, limit=7))
 
 
 def test_a_search_costs_what_it_scores(world):
@@ -558,7 +564,7 @@ def test_a_search_costs_what_it_scores(world):
     task = dataclasses.replace(tiny.NLI, development=rows)
     plain, hub, soup = (
         cost(Merge(pair, rule, HEAD))
-        for rule in (Linear(), Linear(Searched(task)), Linear(Searched(task, GreedySoup())))
+        for rule in (Linear(), Linear(WeightSearch(task)), Linear(WeightSearch(task, GreedySoup())))
     )
     assert (plain.examples, hub.examples, soup.examples) == (0, 40 * 24, 3 * 24)
     assert plain.flops < soup.flops < hub.flops
@@ -586,19 +592,22 @@ REFUSED = {
     "rank of adapters": (Merge((nli(ADAPTER),), SvdRank(4), HEAD), "has no rank"),
     "a negated adapter": (Merge((nli(ADAPTER),), TaskArithmetic(-1.0), HEAD), "does not negate what it adds"),
     "negated by a weight": (Merge((nli(ADAPTER),) * 2, Dare(combine=Linear((1.0, -1.0))), HEAD), "does not negate"),
-    "searched below zero": (Merge((nli(ADAPTER),) * 2, Linear(Searched(tiny.NLI)), HEAD), "LoraHub(low=0)"),
+    "searched below zero": (Merge((nli(ADAPTER),) * 2, Linear(WeightSearch(tiny.NLI)), HEAD), "LoraHub(low=0)"),
     "heads that disagree": (Merge((nli(), topic()), Linear(), AveragedHeads()), "different label sets"),
     "heads read otherwise": (Merge((nli(), nli(framing=FIRST)), Linear(), AveragedHeads()), "one framing"),
     "heads below zero": (Merge((nli(),) * 2, Linear((1.0, -0.5)), AveragedHeads()), "weights of zero or more"),
-    "searched heads": (Merge((nli(),) * 2, Linear(Searched(tiny.NLI, LoraHub(low=0))), AveragedHeads()), "not make an"),
+    "searched heads": (
+        Merge((nli(),) * 2, Linear(WeightSearch(tiny.NLI, LoraHub(low=0))), AveragedHeads()),
+        "not make an",
+    ),
     "no head to keep": (Merge((RETRIEVED,), Linear(), HEAD), "was trained without a head"),
     "no heads to average": (Merge((RETRIEVED,), Linear(), AveragedHeads()), "was trained without a head"),
-    "nothing to search on": (Merge((topic(),), Linear(Searched(tiny.TOPIC)), HEAD), "which topic has not"),
-    "no head to search with": (Merge((nli(),), Linear(Searched(tiny.NLI)), NoHead()), "needs a head to score with"),
-    "another head": (Merge((topic(),), Linear(Searched(tiny.NLI)), HEAD), "needs equal label sets"),
-    "not a dual encoder": (Merge((nli(),), Linear(Searched(DUAL)), HEAD), "is no Retrieval task"),
+    "nothing to search on": (Merge((topic(),), Linear(WeightSearch(tiny.TOPIC)), HEAD), "which topic has not"),
+    "no head to search with": (Merge((nli(),), Linear(WeightSearch(tiny.NLI)), NoHead()), "needs a head to score with"),
+    "another head": (Merge((topic(),), Linear(WeightSearch(tiny.NLI)), HEAD), "needs equal label sets"),
+    "not a dual encoder": (Merge((nli(),), Linear(WeightSearch(DUAL)), HEAD), "is no Retrieval task"),
     "an unknown metric": (
-        Merge((nli(),), Linear(Searched(dataclasses.replace(tiny.NLI, metrics=("bleu",)))), HEAD), "unknown metric",
+        Merge((nli(),), Linear(WeightSearch(dataclasses.replace(tiny.NLI, metrics=("bleu",)))), HEAD), "unknown metric",
     ),
     "Full over a merged adapter": (
         nli(FULL, start=Merged(Merge((nli(ADAPTER),), Linear(), HEAD))), "cannot be folded into the weights",
@@ -641,10 +650,10 @@ def test_merges_that_cannot_be_are_refused_with_their_reason(case, monkeypatch):
         (lambda: Dare(1.0), "must be at least 0 and below 1"),
         (lambda: MagnitudePruning(1.5), "must be above 0 and at most 1"),
         (lambda: SvdRank(0), "at least 1"),
-        (lambda: SvdRank(2, Linear(Searched(tiny.NLI))), "Linear by itself"),
+        (lambda: SvdRank(2, Linear(WeightSearch(tiny.NLI))), "Linear by itself"),
         (lambda: LoraHub(evaluations=1), "at least 5"),
         (lambda: LoraHub(low=1, high=0.5), "below high"),
-        (lambda: Searched(tiny.NLI, limit=0), "at least 1"),
+        (lambda: WeightSearch(tiny.NLI, limit=0), "at least 1"),
     ],
 )
 def test_values_out_of_range_are_refused_where_they_are_written(make, reason):

@@ -11,7 +11,7 @@ from support import needs, tiny
 from support.fake_store import change, everywhere, fake_mirror, fake_model, fill, planned
 from support.fake_store import train as fake_train
 
-from adaptx.backbones.batching import Encoded, collate
+from adaptx.backbones.batching import Encoding, collate
 from adaptx.backbones.encoder import Encoder
 from adaptx.catalog import NLI, SIB200, SNLI
 from adaptx.composition.fuse import fuse
@@ -67,7 +67,7 @@ each_fusion = pytest.mark.parametrize("name", needs.each(FUSIONS, names=True))
 
 
 def sequences(*lengths):
-    return Encoded([[7 + number % 20] * length for number, length in enumerate(lengths)], None, 0, 0)
+    return Encoding([[7 + number % 20] * length for number, length in enumerate(lengths)], None, 0, 0)
 
 
 @pytest.mark.parametrize("method", needs.each({"lora": LORA, "bottleneck": ADAPTER}))

@@ -11,7 +11,7 @@ import pytest
 from support import tiny
 
 from adaptx.profiling import processes
-from adaptx.profiling.processes import Killed, alone, preloaded, several
+from adaptx.profiling.processes import ProcessKilled, alone, preloaded, several
 
 
 @pytest.mark.parametrize("start", ["forkserver", "spawn"])
@@ -46,7 +46,7 @@ def test_an_error_comes_back_with_its_trace() -> None:
 
 
 def test_a_process_that_the_system_ends_is_told_from_one_that_fails(capfd) -> None:
-    with pytest.raises(Killed):
+    with pytest.raises(ProcessKilled):
         alone(signal.raise_signal, signal.SIGKILL)
     with pytest.raises(RuntimeError, match="ended with status 3: last words"):
         alone(say_and_end)

@@ -21,7 +21,7 @@ from adaptx.profiling import device
 from adaptx.profiling.bench import bench
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.fitting import remedies
-from adaptx.profiling.measurement import Measured
+from adaptx.profiling.measurement import Measurement
 from adaptx.profiling.prediction import predict
 from adaptx.profiling.step import make_step
 from adaptx.specs import Bottleneck, Full, Lora, ModelSpec, Shape
@@ -34,7 +34,7 @@ SHAPES = {
     "mt5": Shape("mt5", 1, 256, 512, 4, 1_000, 0, decoder_layers=1, head_size=64, tied=False),
     "qwen3": Shape("qwen3", 2, 256, 1_024, 4, 1_000, 2_048, kv_heads=2, head_size=64),
 }
-MEASURED = Measured(
+MEASURED = Measurement(
     peak_memory_bytes=1_000_000,
     memory_average_bytes=2,
     memory_99th_bytes=3,

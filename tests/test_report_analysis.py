@@ -27,7 +27,7 @@ from adaptx.report.latex import escaped, latex
 from adaptx.report.measured import Measurements, measure
 from adaptx.report.scaling import compute_series, scaling_sentences, scaling_table, size_series
 from adaptx.report.statistics.over_seeds import over_seeds
-from adaptx.report.tables import Cell, Column, Table
+from adaptx.report.tables import Column, Table, TableCell
 from adaptx.sources.sources import Sources
 from adaptx.specs import Lora, Mixture, ModelSpec, Proportional, Sequential
 from adaptx.store.record_json import read_record, to_json
@@ -262,7 +262,9 @@ def test_energy_is_told_of_the_whole_path_where_it_was_measured(measured: Measur
 def test_latex_escapes_and_marks(gains: list[Gain]) -> None:
     assert escaped("a_b & 5% → {x}") == r"a\_b \& 5\% $\rightarrow$ \{x\}"
     table = Table(
-        "t", (Column("a", True), Column("b\nc")), ((Cell("x_1"), Cell("+1.0", 1)), (Cell("y"), Cell("0.1", 0, True)))
+        "t",
+        (Column("a", True), Column("b\nc")),
+        ((TableCell("x_1"), TableCell("+1.0", 1)), (TableCell("y"), TableCell("0.1", 0, True))),
     )
     text = latex([table])
     assert r"\begin{tabular}{lr}" in text

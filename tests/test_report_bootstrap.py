@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adaptx.report.statistics.bootstrap import Examples, Floats, interval, resampled_sums
+from adaptx.report.statistics.bootstrap import ExampleRows, Floats, interval, resampled_sums
 
 SEEDS = st.integers(0, 2**31)
 
 
-def resampled_means(values: dict[str, Floats], examples: dict[str, Examples], resamples: int) -> dict[str, Floats]:
+def resampled_means(values: dict[str, Floats], examples: dict[str, ExampleRows], resamples: int) -> dict[str, Floats]:
     """Means of columns of values: their sums over the sum of a column of ones."""
     with_ones = {lang: np.column_stack([each, np.ones(len(each))]) for lang, each in values.items()}
     sums = resampled_sums(with_ones, examples, resamples)
@@ -19,7 +19,7 @@ def resampled_means(values: dict[str, Floats], examples: dict[str, Examples], re
 
 def one(values: Floats, resamples: int = 2_000, group: str | None = None) -> Floats:
     """Resampled means of one language and one comparison."""
-    examples = Examples(np.arange(len(values)), group)
+    examples = ExampleRows(np.arange(len(values)), group)
     return resampled_means({"xx": values[:, None]}, {"xx": examples}, resamples)["xx"][:, 0]
 
 
@@ -43,9 +43,9 @@ def test_a_shift_of_every_example_shifts_the_interval(seed: int, shift: float) -
 def test_a_result_does_not_depend_on_what_else_is_in_the_call(seed: int, order: list[str], columns: int) -> None:
     generator = np.random.default_rng(seed)
     examples = {
-        "aym": Examples(np.arange(40), "g"),
-        "gn": Examples(np.arange(40), "g"),
-        "id": Examples(np.arange(30)),
+        "aym": ExampleRows(np.arange(40), "g"),
+        "gn": ExampleRows(np.arange(40), "g"),
+        "id": ExampleRows(np.arange(30)),
     }
     values = {lang: generator.normal(size=(len(each.rows), columns)) for lang, each in examples.items()}
     alone = resampled_means({"id": values["id"][:, :1]}, examples, 100)
@@ -78,7 +78,7 @@ def test_parallel_rows_are_drawn_together_and_others_apart(together: bool) -> No
     generator = np.random.default_rng(3)
     shared = generator.normal(size=150)
     values = {lang: shared + 0.4 * generator.normal(size=150) for lang in ("aym", "gn", "quy")}
-    examples = {lang: Examples(np.arange(150), "parallel" if together else None) for lang in values}
+    examples = {lang: ExampleRows(np.arange(150), "parallel" if together else None) for lang in values}
     means = resampled_means({lang: each[:, None] for lang, each in values.items()}, examples, 20_000)
     average = np.mean([means[lang][:, 0] for lang in values], axis=0)
     expected = reference(values, together, 6_000, 5)
@@ -93,7 +93,7 @@ def test_parallel_sets_of_different_rows_share_the_draw_of_common_ones() -> None
     generator = np.random.default_rng(4)
     shared = generator.normal(size=200)
     rows = {"whole": np.arange(200), "half": np.arange(100, 200)[::-1].copy()}
-    examples = {lang: Examples(each, "parallel") for lang, each in rows.items()}
+    examples = {lang: ExampleRows(each, "parallel") for lang, each in rows.items()}
     means = resampled_means({lang: shared[each][:, None] for lang, each in rows.items()}, examples, 5_000)
     assert means["half"].std() == pytest.approx(shared[100:].std() / 10, rel=0.08)
     # The half's rows are half of the whole's: cov(means) = var / 200, so r = sqrt(1/2), up to the halves'
@@ -102,7 +102,7 @@ def test_parallel_sets_of_different_rows_share_the_draw_of_common_ones() -> None
 
 
 def test_a_resample_without_a_small_sets_rows_is_the_whole_set() -> None:
-    examples = {"large": Examples(np.arange(50), "g"), "small": Examples(np.array([7]), "g")}
+    examples = {"large": ExampleRows(np.arange(50), "g"), "small": ExampleRows(np.array([7]), "g")}
     statistics = {"large": np.ones((50, 1)), "small": np.array([[3.0, 0.0, 1.0]])}
     small = resampled_sums(statistics, examples, 200)["small"]
     # Drawn n times it counts n times; never drawn, it stands as it is.
@@ -115,7 +115,7 @@ def test_a_resample_without_a_small_sets_rows_is_the_whole_set() -> None:
 def test_several_examples_of_one_row_are_drawn_as_one() -> None:
     """Ten equal examples of each row hold no more evidence than one."""
     values = np.random.default_rng(6).normal(size=60)
-    repeated = Examples(np.repeat(np.arange(60), 10))
+    repeated = ExampleRows(np.repeat(np.arange(60), 10))
     means = resampled_means({"xx": np.repeat(values, 10)[:, None]}, {"xx": repeated}, 2_000)["xx"][:, 0]
     np.testing.assert_allclose(means, one(values), atol=1e-12)
 
@@ -125,7 +125,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
     generator = np.random.default_rng(7)
     rows, sets, truth = 300, 400, 0.05
     differences = generator.choice([-1.0, 0.0, 1.0], p=[0.10, 0.75, 0.15], size=(rows, sets))
-    means = resampled_means({"xx": differences}, {"xx": Examples(np.arange(rows))}, 1_000)["xx"]
+    means = resampled_means({"xx": differences}, {"xx": ExampleRows(np.arange(rows))}, 1_000)["xx"]
     bounds = [interval(means[:, column]) for column in range(sets)]
     held = np.mean([low <= truth <= high for low, high in bounds])
     assert 0.91 <= held <= 0.98

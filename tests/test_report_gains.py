@@ -13,7 +13,7 @@ from adaptx.catalog import NLI, SNLI
 from adaptx.metrics import METRICS, Floats, Metric
 from adaptx.metrics.metric import f1
 from adaptx.report.gains import GAP, SOURCE, ZERO_SHOT, Gain, compute_gains
-from adaptx.report.measured import Measured, Measurements, measure
+from adaptx.report.measured import Measurements, ScoredEvaluation, measure
 from adaptx.sources.sources import Sources
 from adaptx.specs import Classification, Lora, ModelSpec, Sequential, Task
 from adaptx.store.store import Store
@@ -73,7 +73,7 @@ def found(gains: Sequence[Gain], metric: str, quantity: str, variant: str = SEQU
     return gain
 
 
-def plain_f1(measured: Measured, rows: Sequence[int] | Floats) -> float:
+def plain_f1(measured: ScoredEvaluation, rows: Sequence[int] | Floats) -> float:
     """F1 of the drawn rows, counted one by one."""
     correct, predicted, gold = (
         sum(measured.statistics["entailment_f1"][int(row)][column] for row in rows) for column in range(3)

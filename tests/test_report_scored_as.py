@@ -9,7 +9,7 @@ from rich.console import Console
 from support.fake_store import everywhere, fake_mirror, fake_model, fill, planned
 
 from adaptx.catalog import BUCC, LAREQA, LAREQA_OFFICIAL, MEWSLIX, MLQA, TATOEBA, XNLI, XTREME_R
-from adaptx.display.plan import Place, show_plan
+from adaptx.display.plan import Placement, show_plan
 from adaptx.report import write_report
 from adaptx.report.measured import measure
 from adaptx.report.scored_as import how_scored
@@ -49,7 +49,7 @@ def test_plan_and_report_name_unknown_languages_and_the_report_how_tatoeba_is_sc
     sources, store = Sources(fake_mirror(tmp_path / "data", task)), Store(tmp_path / "store")
     plan = planned(sources, everywhere(model, task))
     console = Console(file=io.StringIO(), width=200)
-    show_plan(plan, store, console, why=False, place=Place(Resources("cpu")))
+    show_plan(plan, store, console, why=False, place=Placement(Resources("cpu")))
     assert "language codes not known: qq;" in console.file.getvalue()
     fill(plan, store, sources)
     report = write_report(plan, store, tmp_path / "out")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from adaptx.report.statistics.bootstrap import Examples, Floats, interval, resampled_sums
+from adaptx.report.statistics.bootstrap import ExampleRows, Floats, interval, resampled_sums
 from adaptx.report.statistics.holm import holm
 from adaptx.report.statistics.over_seeds import over_seeds
 from adaptx.report.statistics.randomisation import exchanged_sums, p_value
@@ -17,7 +17,7 @@ from adaptx.report.statistics.randomisation import exchanged_sums, p_value
 ROWS = 300
 
 
-def coverage(gains: dict[str, Floats], examples: dict[str, Examples], truth: float) -> float:
+def coverage(gains: dict[str, Floats], examples: dict[str, ExampleRows], truth: float) -> float:
     """Share of the columns (simulated test sets) whose interval of the mean over languages holds the truth."""
     sums = resampled_sums(gains, examples, 2_000)
     means = np.mean([sums[language] / len(examples[language].rows) for language in gains], axis=0)
@@ -38,7 +38,7 @@ def test_95_percent_intervals_of_an_average_over_parallel_languages_hold_the_tru
         latent = np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own
         gains[language] = np.where(latent > 1.0, 1.0, np.where(latent < -1.4, -1.0, 0.0))
     truth = float(stats.norm.sf(1.0) - stats.norm.cdf(-1.4))
-    examples = {language: Examples(np.arange(ROWS), "parallel") for language in languages}
+    examples = {language: ExampleRows(np.arange(ROWS), "parallel") for language in languages}
     assert 0.93 <= coverage(gains, examples, truth) <= 0.97
 
 
@@ -46,7 +46,7 @@ def test_intervals_that_take_correlated_languages_for_independent_ones_are_too_n
     generator = np.random.default_rng(12)
     shared = generator.normal(size=(ROWS, 600))
     gains = {language: shared + 0.3 * generator.normal(size=(ROWS, 600)) for language in ("aym", "gn", "quy")}
-    apart = {language: Examples(np.arange(ROWS)) for language in gains}
+    apart = {language: ExampleRows(np.arange(ROWS)) for language in gains}
     assert coverage(gains, apart, 0.0) < 0.85
 
 
@@ -58,7 +58,7 @@ def test_questions_of_one_context_are_drawn_together(by_context: bool) -> None:
     of_context = np.repeat(generator.normal(size=(contexts, sets)), questions, axis=0)
     gains = {"xx": of_context + 0.5 * generator.normal(size=of_context.shape)}
     rows = np.arange(contexts * questions)
-    held = coverage(gains, {"xx": Examples(rows - rows % questions if by_context else rows)}, 0.0)
+    held = coverage(gains, {"xx": ExampleRows(rows - rows % questions if by_context else rows)}, 0.0)
     assert (0.93 <= held <= 0.97) if by_context else held < 0.75
 
 
@@ -89,7 +89,7 @@ def test_two_seeds_have_no_interval_and_equal_ones_a_point() -> None:
     assert over_seeds([0.0, 0.0, 0.0]).p == 1.0
 
 
-def permuted_means(gains: dict[str, Floats], examples: dict[str, Examples], permutations: int) -> Floats:
+def permuted_means(gains: dict[str, Floats], examples: dict[str, ExampleRows], permutations: int) -> Floats:
     """Mean gains with systems exchanged: of each row either its gain or its opposite."""
     moved = exchanged_sums({language: -2 * each for language, each in gains.items()}, examples, permutations)
     return np.mean([(gains[lang].sum(axis=0) + moved[lang]) / len(gains[lang]) for lang in gains], axis=0)
@@ -97,7 +97,9 @@ def permuted_means(gains: dict[str, Floats], examples: dict[str, Examples], perm
 
 def test_randomisation_is_the_exact_permutation_test() -> None:
     gains = np.array([0.9, 0.4, -0.2, 0.7, 0.1, -0.3, 0.5, 0.8, 0.2, 0.6])
-    found = p_value(permuted_means({"xx": gains[:, None]}, {"xx": Examples(np.arange(10))}, 40_000)[:, 0], gains.mean())
+    found = p_value(
+        permuted_means({"xx": gains[:, None]}, {"xx": ExampleRows(np.arange(10))}, 40_000)[:, 0], gains.mean()
+    )
     signs = np.array(list(itertools.product((-1, 1), repeat=10)))
     exact = np.mean(np.abs(signs @ gains / 10) >= gains.mean() - 1e-12)
     assert found == pytest.approx(exact, abs=0.003)
@@ -114,7 +116,7 @@ def test_under_no_difference_one_test_in_twenty_falls_below_five_percent(correla
         language: np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * generator.normal(size=(100, sets))
         for language in ("aym", "gn")
     }
-    means = permuted_means(gains, {language: Examples(np.arange(100), "g") for language in gains}, 1_000)
+    means = permuted_means(gains, {language: ExampleRows(np.arange(100), "g") for language in gains}, 1_000)
     observed = np.mean([each.mean(axis=0) for each in gains.values()], axis=0)
     p_values = [p_value(means[:, column], observed[column]) for column in range(sets)]
     assert 0.035 <= np.mean(np.array(p_values) < 0.05) <= 0.065
@@ -123,6 +125,6 @@ def test_under_no_difference_one_test_in_twenty_falls_below_five_percent(correla
 def test_a_difference_is_found() -> None:
     generator = np.random.default_rng(15)
     gains = generator.normal(0.3, 1, size=(400, 1))
-    means = permuted_means({"xx": gains}, {"xx": Examples(np.arange(400))}, 2_000)[:, 0]
+    means = permuted_means({"xx": gains}, {"xx": ExampleRows(np.arange(400))}, 2_000)[:, 0]
     assert p_value(means, float(gains.mean())) < 0.001
     assert p_value(means, 0.0) == 1.0

@@ -6,7 +6,7 @@ from support import tiny
 
 from adaptx.execution.crew import Crew
 from adaptx.execution.execute import carry_out
-from adaptx.execution.groups import Group
+from adaptx.execution.groups import StageGroup
 from adaptx.execution.local import run
 from adaptx.execution.workshop import Workshop
 from adaptx.specs import Full, Lora, Sequential
@@ -18,7 +18,7 @@ class LastFirst:
     """A crew that takes on three groups at once and ends the last of them first."""
 
     def __init__(self, shop: Workshop) -> None:
-        self.shop, self.taken, self.most, self.closed = shop, list[Group](), 0, False
+        self.shop, self.taken, self.most, self.closed = shop, list[StageGroup](), 0, False
 
     @property
     def has_room(self) -> bool:
@@ -28,11 +28,11 @@ class LastFirst:
     def busy(self) -> bool:
         return bool(self.taken)
 
-    def begin(self, group: Group) -> None:
+    def begin(self, group: StageGroup) -> None:
         self.taken.append(group)
         self.most = max(self.most, len(self.taken))
 
-    def next_done(self, timeout_seconds: float | None = None) -> tuple[Group, dict[str, Exception]] | None:
+    def next_done(self, timeout_seconds: float | None = None) -> tuple[StageGroup, dict[str, Exception]] | None:
         group = self.taken.pop()
         return group, carry_out(group, self.shop, Silent())
 

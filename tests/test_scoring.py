@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from adaptx.cli import app as cli
-from adaptx.metrics.cases import SCORERS, Node, compare, count_values, read_case, score_case, stops
+from adaptx.metrics.cases import SCORERS, CaseNode, compare, count_values, read_case, score_case, stops
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.json"))
 GOLDEN = Path(__file__).parents[2] / "shared" / "golden"
@@ -62,7 +62,7 @@ def case(metric: str, inputs: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def scored(metric: str, inputs: dict[str, Any]) -> dict[str, Any]:
-    return score_case(Node(case(metric, inputs), ""))
+    return score_case(CaseNode(case(metric, inputs), ""))
 
 
 def question_answering(golds: dict[str, Any], predictions: dict[str, Any], language: str = "en") -> dict[str, Any]:
@@ -130,7 +130,7 @@ def test_every_changed_number_is_found(file: Path) -> None:
         for key in place[:-1]:
             inner = inner[key]
         inner[place[-1]] += 1e-6
-        told = compare(Node({**opened.value, "expected": changed}, ""), result)
+        told = compare(CaseNode({**opened.value, "expected": changed}, ""), result)
         assert len(told) == 1, place
         assert told[0].startswith(str(place[0]))
         assert "difference 1e-06" in told[0]
@@ -404,7 +404,7 @@ def test_files_that_are_not_there(score, tmp_path: Path) -> None:
 
 
 def told(metric: str, inputs: dict[str, Any], expected: Any) -> list[str]:
-    opened = Node(case(metric, inputs, expected=expected), "")
+    opened = CaseNode(case(metric, inputs, expected=expected), "")
     return compare(opened, score_case(opened))
 
 

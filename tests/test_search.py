@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from adaptx.errors import UserError
-from adaptx.metrics.search import Neighbours, exact, sides, top_k, top_k_both
+from adaptx.metrics.search import BestMatches, exact, sides, top_k, top_k_both
 
 # Small blocks, so that a few hundred rows make several.
 SMALL = 200_000
@@ -33,7 +33,7 @@ def by_sorting(queries: Any, candidates: Any, k: int) -> tuple[list[list[float]]
     return np.take_along_axis(scores, order, axis=1).tolist(), order.tolist()
 
 
-def listed(found: Neighbours) -> tuple[list[list[float]], list[list[int]]]:
+def listed(found: BestMatches) -> tuple[list[list[float]], list[list[int]]]:
     return found.scores.tolist(), found.indices.tolist()
 
 

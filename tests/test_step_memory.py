@@ -12,7 +12,7 @@ from adaptx.catalog import E5_SMALL, QWEN3_600M, SNLI, XLMR_BASE
 from adaptx.costs.memory_check import too_large, unpredicted
 from adaptx.costs.room import CONTEXT_BYTES, RESERVE, context_bytes, fits, halvings, needed_bytes
 from adaptx.costs.stages import cost, training_peak_bytes
-from adaptx.costs.step_memory import Row, StepSize, step_peak_bytes
+from adaptx.costs.step_memory import PackedRow, StepSize, step_peak_bytes
 from adaptx.planning.identity import Identities
 from adaptx.planning.plan import Node
 from adaptx.profiling.cell import Cell
@@ -51,7 +51,8 @@ def closed_form(cell: Cell, several: bool = False) -> int:
     prediction = predict(cell)
     head = 3 * (cell.shape.hidden_size + 1)
     step = StepSize(
-        cell.shape, cell.method, cell.precision, Row(cell.micro_batch * cell.sequence_length, cell.sequence_length),
+        cell.shape, cell.method, cell.precision,
+        PackedRow(cell.micro_batch * cell.sequence_length, cell.sequence_length),
         several, prediction.trainable_parameters + head, 0, cell.gradient_checkpointing, cell.device,
     )  # fmt: skip
     if not isinstance(cell.method, Full):

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from adaptx.backbones.answers import answer_states
 from adaptx.backbones.architectures import build_network
-from adaptx.backbones.batching import Encoded, collate
+from adaptx.backbones.batching import Encoding, collate
 from adaptx.backbones.choosing import greedy, log_likelihoods
 from adaptx.backbones.decoding import begin
 from adaptx.backbones.families import backbone_over
@@ -52,7 +52,7 @@ def model(request):
 
 
 def states_at(model, answers):
-    rows = Encoded([[*prompt, *answer] for prompt, answer in zip(PROMPTS, answers, strict=True)], None, 0, 0)
+    rows = Encoding([[*prompt, *answer] for prompt, answer in zip(PROMPTS, answers, strict=True)], None, 0, 0)
     return answer_states(model.backbone, collate(rows, range(len(rows)), CPU), PROMPTS, answers)
 
 

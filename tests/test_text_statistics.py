@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from adaptx.backbones.batching import Encoded
+from adaptx.backbones.batching import Encoding
 from adaptx.evaluation.text_statistics import num_words, text_statistics
 
 TOKENIZER = SimpleNamespace(all_special_ids=[0, 1, 2, 3], unk_token_id=3)
@@ -35,8 +35,8 @@ def test_marks_and_apostrophes_do_not_split_a_word(text: str) -> None:
     assert num_words(text) == 1
 
 
-def encoded(*ids: list[int], truncated: int = 0) -> Encoded:
-    return Encoded(list(ids), None, 1, truncated)
+def encoded(*ids: list[int], truncated: int = 0) -> Encoding:
+    return Encoding(list(ids), None, 1, truncated)
 
 
 def test_special_tokens_are_left_out_and_unknown_ones_are_not() -> None:

@@ -23,7 +23,7 @@ from support.fake_store import (
 from adaptx.catalog import NLI as EVERYWHERE
 from adaptx.catalog import SNLI, TATOEBA
 from adaptx.metrics import METRICS
-from adaptx.planning.naming import path
+from adaptx.planning.naming import training_path
 from adaptx.planning.plan import Plan
 from adaptx.report.gains import ZERO_SHOT, compute_gains
 from adaptx.report.measured import measure
@@ -153,12 +153,12 @@ def test_one_run_a_training_and_a_variant_with_all_that_a_person_compares(model,
     assert set(scores) == {f"nli/{each}/accuracy" for each in (*NLI.languages, "avg", "avg_zero_shot")}
     assert 0.123 not in scores.values(), "what the fake scores.json claims"
     evaluate = next(e for e in plan.recipe.evaluations if isinstance(e.model, Train) and e.model == node.stage)
-    results = [store.find(plan.fingerprint_of(each)).result for each in path(evaluate)]
+    results = [store.find(plan.fingerprint_of(each)).result for each in training_path(evaluate)]
     assert run.data.metrics["path/seconds"] == sum(result.seconds for result in results)
     scored = [store.find(plan.fingerprint_of(e)).result for e in plan.recipe.evaluations if e.model == node.stage]
     assert run.data.metrics["path/peak_memory_bytes"] == max(r.peak_memory_bytes for r in [*results, *scored])
     assert run.data.metrics["trainable_parameters"] == results[-1].trainable_parameters
-    assert run.data.tags["adaptx.path"].split() == [plan.fingerprint_of(each) for each in path(evaluate)]
+    assert run.data.tags["adaptx.path"].split() == [plan.fingerprint_of(each) for each in training_path(evaluate)]
     assert trainings["tiny-bert.snli.lora-r8"].info.run_id in run.data.tags["mlflow.note.content"]
     assert variants["untrained"].data.tags["adaptx.path"] == ""
     assert variants["untrained"].data.params["target"] == "none"

@@ -15,9 +15,9 @@ from support import tiny
 from test_resume import stop_at
 
 from adaptx.errors import UserError
-from adaptx.execution.groups import Group, grouped
+from adaptx.execution.groups import StageGroup, grouped
 from adaptx.execution.local import run
-from adaptx.execution.schedule import Schedule
+from adaptx.execution.schedule import StageSchedule
 from adaptx.execution.workers import Workers, worker_devices
 from adaptx.planning.recipe_file import load_recipe
 from adaptx.specs import Full, Lora, Sequential
@@ -59,7 +59,7 @@ class TwoAtOnce:
     """A crew that ends what it began first, and notes what it has at once."""
 
     def __init__(self, failing: str = "") -> None:
-        self.taken: list[Group] = []
+        self.taken: list[StageGroup] = []
         self.began: list[tuple[str, ...]] = []
         self.done: set[str] = set()
         self.failing = failing
@@ -72,12 +72,12 @@ class TwoAtOnce:
     def busy(self) -> bool:
         return bool(self.taken)
 
-    def begin(self, group: Group) -> None:
+    def begin(self, group: StageGroup) -> None:
         assert group.inputs <= self.done
         self.taken.append(group)
         self.began.append(tuple(node.name for node in group.nodes))
 
-    def next_done(self, timeout_seconds: float | None = None) -> tuple[Group, dict[str, Exception]]:
+    def next_done(self, timeout_seconds: float | None = None) -> tuple[StageGroup, dict[str, Exception]]:
         group = self.taken.pop(0)
         if any(node.name == self.failing for node in group.nodes):
             return group, {key: OSError("disk full") for key in group.fingerprints}
@@ -93,7 +93,7 @@ def test_what_the_longest_chain_needs_begins_first_and_nothing_before_its_inputs
     # The baseline is planned first, yet the intermediate training has more behind it.
     plan, _ = tiny.workshop(world, tmp_path, (*stages[4:], *stages[:4]))
     crew, recorded = TwoAtOnce(), []
-    schedule = Schedule(grouped(list(plan.nodes)), plan, in_order=False)
+    schedule = StageSchedule(grouped(list(plan.nodes)), plan, in_order=False)
     schedule.carry_out(crew, recorded.append)
     summary = schedule.summary
     trainings = [name for [name, *others] in crew.began if not others]
@@ -107,7 +107,7 @@ def test_what_the_longest_chain_needs_begins_first_and_nothing_before_its_inputs
 def test_what_needs_a_failed_stage_never_begins(world, tmp_path):
     plan, _ = tiny.workshop(world, tmp_path, chains(world))
     crew = TwoAtOnce(failing="xlm-roberta.topic.lora-r4")
-    schedule = Schedule(grouped(list(plan.nodes)), plan, in_order=False)
+    schedule = StageSchedule(grouped(list(plan.nodes)), plan, in_order=False)
     schedule.carry_out(crew, None)
     summary = schedule.summary
     assert len(crew.began) == 1 + 2

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from adaptx.backbones import rows
 from adaptx.backbones.batching import TokenBatch
 from adaptx.backbones.packed_attention import PackedAttention
-from adaptx.backbones.rows import Rows
+from adaptx.backbones.rows import TokenRows
 from adaptx.errors import UserError
 from adaptx.specs import Hidden, Pooling
 from adaptx.specs.architectures import ARCHITECTURES
@@ -34,7 +34,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.network = network
         self._attention: AbstractContextManager[Any] = nullcontext()
-        self.given: Rows | None = None
+        self.given: TokenRows | None = None
         """The rows last given to the network."""
 
     @property
@@ -79,7 +79,7 @@ class Backbone(nn.Module):
         """
         raise UserError(f"Pooling.START: {self.network.config.model_type} has no decoder beside its encoder; use MEAN")
 
-    def rows_of(self, batch: TokenBatch) -> Iterable[Rows]:
+    def rows_of(self, batch: TokenBatch) -> Iterable[TokenRows]:
         """The batch as the network is given it, one forward pass after the other."""
         return [rows.packed(batch)] if self.architecture.padded is None else rows.padded(batch)
 
@@ -87,7 +87,7 @@ class Backbone(nn.Module):
         """A context in which layers keep apart the sequences of the rows last read, for layers computed again."""
         return self._attention
 
-    def keep_apart(self, given: Rows, bidirectional: bool = False) -> AbstractContextManager[Any]:
+    def keep_apart(self, given: TokenRows, bidirectional: bool = False) -> AbstractContextManager[Any]:
         """The same for rows that are about to be read."""
         self.given = given
         self._attention = PackedAttention(given.groups, bidirectional) if given.groups else nullcontext()

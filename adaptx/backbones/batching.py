@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from adaptx.backbones.packed_attention import Group
+from adaptx.backbones.packed_attention import AttentionGroup
 
 # Kernels are prepared once for each shape they meet: few lengths of rows cost a little padding and save much of that.
 ROW_STEP = 32
@@ -32,7 +32,7 @@ PIECES = (64, 96, 128, 192, 256)
 
 
 @dataclass(frozen=True)
-class Encoded:
+class Encoding:
     """Token ids (and, where the architecture has them, type ids) of each sequence, unpadded."""
 
     ids: list[list[int]]
@@ -60,7 +60,7 @@ class TokenBatch:
     ids_T: Tensor
     types_T: Tensor | None
     positions_T: Tensor
-    groups: tuple[Group, ...]
+    groups: tuple[AttentionGroup, ...]
     first_N: Tensor
     lengths_N: Tensor
     lengths: tuple[int, ...]
@@ -87,7 +87,7 @@ def empty_id(tokenizer: Any) -> int:
 
 def encode_texts(
     tokenizer: Any, texts: Sequence[str], pairs: Sequence[str] | None, prefix: str, max_length: int
-) -> Encoded:
+) -> Encoding:
     """Tokenize texts or pairs of texts; `prefix` is put before each. Longer ones are cut to `max_length` tokens."""
     first = [prefix + text for text in texts]
     second = [prefix + text for text in pairs] if pairs is not None else None
@@ -104,7 +104,7 @@ def encode_texts(
         # Decoders' tokenizers may make nothing of an empty text, and a sequence of no tokens has no state to read.
         ids = [each or [empty_id(tokenizer)] for each in ids]
         types = None if types is None else [each or [0] for each in types]
-    return Encoded(ids, types, padding_id(tokenizer), cut)
+    return Encoding(ids, types, padding_id(tokenizer), cut)
 
 
 def cut(tokens: Sequence[int], most_tokens: int | None, most_items: int | None) -> list[list[int]]:
@@ -125,7 +125,7 @@ def cut(tokens: Sequence[int], most_tokens: int | None, most_items: int | None) 
     return groups
 
 
-def collate(encoded: Encoded, sequences: Sequence[int], device: torch.device) -> TokenBatch:
+def collate(encoded: Encoding, sequences: Sequence[int], device: torch.device) -> TokenBatch:
     """These sequences as one row; N runs in the given order, whatever their places."""
     lengths = [len(encoded.ids[index]) for index in sequences]
     layout = lay_out(lengths, GROUP_TOKENS.get(device.type, ACCELERATOR_GROUP_TOKENS))
@@ -161,14 +161,14 @@ def collate(encoded: Encoded, sequences: Sequence[int], device: torch.device) ->
 
 
 @dataclass(frozen=True)
-class Pieces:
+class RowPieces:
     """Pieces of the row, of so many tokens each. members: the numbers of the sequences in each piece."""
 
     length: int
     members: list[list[int]]
 
 
-def lay_out(lengths: Sequence[int], group_tokens: int) -> list[Pieces]:
+def lay_out(lengths: Sequence[int], group_tokens: int) -> list[RowPieces]:
     """The cheapest of some layouts; tokens are a multiple of `ROW_STEP`.
 
     Either each sequence is a piece, those of equal length in one group: no padding, but many groups where lengths
@@ -177,18 +177,18 @@ def lay_out(lengths: Sequence[int], group_tokens: int) -> list[Pieces]:
     """
     order = sorted(range(len(lengths)), key=lambda number: (-lengths[number], number))
     alike = itertools.groupby(order, key=lengths.__getitem__)
-    best = [Pieces(length, [[number] for number in members]) for length, members in alike]
+    best = [RowPieces(length, [[number] for number in members]) for length, members in alike]
     cost = _work(best) + len(best) * group_tokens
     # At its best, the other way has no padding and one group.
     shortest = _up(lengths[order[0]], ROW_STEP)
     for length in (shortest, *(each for each in PIECES if each > shortest)):
         if cost <= sum(lengths) * (1 + length * ATTENTION_SHARE) + group_tokens:
             break
-        shared = [Pieces(length, pack(order, lengths, length))]
+        shared = [RowPieces(length, pack(order, lengths, length))]
         if _work(shared) + group_tokens < cost:
             best, cost = shared, _work(shared) + group_tokens
     if rest := -sum(pieces.length * len(pieces.members) for pieces in best) % ROW_STEP:
-        best.append(Pieces(rest, [[]]))
+        best.append(RowPieces(rest, [[]]))
     return best
 
 
@@ -207,12 +207,14 @@ def pack(order: Sequence[int], lengths: Sequence[int], room: int) -> list[list[i
     return pieces
 
 
-def _work(layout: Sequence[Pieces]) -> float:
+def _work(layout: Sequence[RowPieces]) -> float:
     """In tokens of all work but attention's."""
     return sum(len(pieces.members) * pieces.length * (1 + pieces.length * ATTENTION_SHARE) for pieces in layout)
 
 
-def _groups(layout: Sequence[Pieces], numbers_T: NDArray[np.int64], device: torch.device) -> Iterator[Group]:
+def _groups(
+    layout: Sequence[RowPieces], numbers_T: NDArray[np.int64], device: torch.device
+) -> Iterator[AttentionGroup]:
     """Padding attends to padding, so that no row of the attention is empty."""
     begin = 0
     for pieces in layout:
@@ -220,10 +222,10 @@ def _groups(layout: Sequence[Pieces], numbers_T: NDArray[np.int64], device: torc
         numbers_RL = numbers_T[begin:end].reshape(-1, pieces.length)
         begin = end
         if (numbers_RL == numbers_RL[:, :1]).all():
-            yield Group(*numbers_RL.shape)
+            yield AttentionGroup(*numbers_RL.shape)
         else:
             tensor_RL = torch.from_numpy(numbers_RL).to(device)
-            yield Group(*numbers_RL.shape, tensor_RL.unsqueeze(2) == tensor_RL.unsqueeze(1))
+            yield AttentionGroup(*numbers_RL.shape, tensor_RL.unsqueeze(2) == tensor_RL.unsqueeze(1))
 
 
 def _up(count: int, step: int) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from adaptx.backbones.backbone import UNBOUNDED, Backbone
 from adaptx.backbones.batching import TokenBatch
-from adaptx.backbones.rows import Rows, to_row
+from adaptx.backbones.rows import TokenRows, to_row
 
 
 class Decoder(Backbone):
@@ -44,7 +44,7 @@ class Decoder(Backbone):
             UserError: the network has no such layer.
         """
         layer = self.below_last(layer)
-        states: list[tuple[Rows, Tensor]] = []
+        states: list[tuple[TokenRows, Tensor]] = []
         for rows in self.rows_of(batch):
             with self.keep_apart(rows, bidirectional):
                 output = self.stack(**_inputs(rows), use_cache=False, output_hidden_states=layer is not None)
@@ -58,7 +58,7 @@ def stack_of(network: Any) -> Any:
     return network.model if network.base_model is network else network.base_model
 
 
-def _inputs(rows: Rows) -> dict[str, Any]:
+def _inputs(rows: TokenRows) -> dict[str, Any]:
     if rows.mask_BL is not None:
         return {"input_ids": rows.ids_BL, "attention_mask": rows.mask_BL.long()}
     # Of a mask of ones transformers makes none, and lets attention itself be causal; where there is none it looks for

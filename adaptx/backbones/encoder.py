@@ -10,7 +10,7 @@ from torch import Tensor
 
 from adaptx.backbones.backbone import UNBOUNDED, Backbone
 from adaptx.backbones.batching import TokenBatch
-from adaptx.backbones.rows import Rows, to_row
+from adaptx.backbones.rows import TokenRows, to_row
 
 
 class Encoder(Backbone):
@@ -33,14 +33,14 @@ class Encoder(Backbone):
             UserError: the network has no such layer.
         """
         layer = self.below_last(layer)
-        states: list[tuple[Rows, Tensor]] = []
+        states: list[tuple[TokenRows, Tensor]] = []
         for rows in self.rows_of(batch):
             with self.keep_apart(rows):
                 output = self.network(**self._inputs(rows), output_hidden_states=layer is not None)
             states.append((rows, output.last_hidden_state if layer is None else output.hidden_states[layer]))
         return to_row(states, len(batch.ids_T))
 
-    def _inputs(self, rows: Rows) -> dict[str, Any]:
+    def _inputs(self, rows: TokenRows) -> dict[str, Any]:
         """Of padded rows a network makes positions itself: not every one takes them."""
         inputs: dict[str, Any] = {"input_ids": rows.ids_BL}
         if self.architecture.type_rows:

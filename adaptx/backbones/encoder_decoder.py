@@ -10,7 +10,7 @@ from torch import Tensor
 
 from adaptx.backbones.backbone import UNBOUNDED, Backbone
 from adaptx.backbones.batching import TokenBatch
-from adaptx.backbones.rows import Rows, to_row
+from adaptx.backbones.rows import TokenRows, to_row
 
 
 class EncoderDecoder(Backbone):
@@ -53,7 +53,7 @@ class EncoderDecoder(Backbone):
         order = torch.tensor(places, device=started_ND.device)
         return torch.empty_like(started_ND).index_copy(0, order, started_ND)
 
-    def _encoded(self, rows: Rows, layer: int | None) -> Tensor:
+    def _encoded(self, rows: TokenRows, layer: int | None) -> Tensor:
         """[B, L, D]"""
         assert rows.mask_BL is not None, "encoder-decoders are read in padded rows"
         with self.keep_apart(rows):

@@ -15,7 +15,7 @@ from adaptx.backbones.own_tensors import read_tensors
 from adaptx.backbones.pairs import separate_pairs
 from adaptx.backbones.quiet import quiet_loading
 from adaptx.backbones.tokenizers import read_tokenizer
-from adaptx.backbones.whole import Loaded, check_numbers, check_ties, check_whole
+from adaptx.backbones.whole import LoadReport, check_numbers, check_ties, check_whole
 from adaptx.catalog.models.config import departure
 from adaptx.errors import NotFinite, UserError
 from adaptx.sources.checkpoint_files import CONFIG, read_settings, stored_shapes, weight_files
@@ -119,7 +119,7 @@ def _load(folder: Path, model: ModelSpec, config: Any, bf16: bool, device: torch
             f"{folder}: transformers cannot build what its config.json says ({type(error).__name__}: {why}); copy or "
             "download config.json again"
         ) from error
-    check_whole(network, Loaded.of(info), stored, model, folder)
+    check_whole(network, LoadReport.of(info), stored, model, folder)
     tied = read_settings(folder / CONFIG).get("tie_word_embeddings", ARCHITECTURES[config.model_type].tied)
     check_ties(network, tied, stored, lambda names: read_tensors(folder, names), folder)
     return network

@@ -15,7 +15,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 
-class Group(NamedTuple):
+class AttentionGroup(NamedTuple):
     """Neighbouring pieces of the row, of so many tokens each.
 
     together_RLL: which tokens of a piece attend to which; None: all, as each piece is one sequence.
@@ -33,7 +33,7 @@ class Group(NamedTuple):
 class PackedAttention(TorchFunctionMode):
     """Within the block, attention over the row that these groups make up, in order, stays inside sequences."""
 
-    def __init__(self, groups: Sequence[Group], bidirectional: bool = False) -> None:
+    def __init__(self, groups: Sequence[AttentionGroup], bidirectional: bool = False) -> None:
         """bidirectional: a causal layer's tokens see those after them too."""
         super().__init__()
         self.groups, self.bidirectional = groups, bidirectional
@@ -54,7 +54,7 @@ class PackedAttention(TorchFunctionMode):
 
 
 def _attention(
-    groups: Sequence[Group],
+    groups: Sequence[AttentionGroup],
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -86,12 +86,12 @@ def _attention(
     return row_THE.transpose(0, 1).unsqueeze(0)
 
 
-def _apart(part_HTE: Tensor, group: Group) -> Tensor:
+def _apart(part_HTE: Tensor, group: AttentionGroup) -> Tensor:
     """A group's part of the row as a batch, [R, H, L, E]."""
     return part_HTE.unflatten(1, (group.pieces, group.length)).transpose(0, 1)
 
 
-def _mask(group: Group, is_causal: bool) -> Tensor | None:
+def _mask(group: AttentionGroup, is_causal: bool) -> Tensor | None:
     """[R, 1, L, L]"""
     if group.together_RLL is None:
         return None

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from adaptx.backbones.batching import TokenBatch
-from adaptx.backbones.packed_attention import Group
+from adaptx.backbones.packed_attention import AttentionGroup
 
 PADDING_SHARE = 1 / 4
 # Fewer tokens of padding than this take as long as one more call of the network: a guess, measured nowhere yet.
@@ -22,7 +22,7 @@ ACCELERATOR_LEAST_PADDING = 1_024
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rows:
+class TokenRows:
     """Tensors of one forward pass; `groups` keep apart what lies in one row, and are empty where padding does.
 
     mask_BL: which tokens are a sequence's; None: padding keeps to itself. at_S: where these lie in the packed row.
@@ -33,17 +33,17 @@ class Rows:
     ids_BL: Tensor
     types_BL: Tensor | None
     positions_BL: Tensor
-    groups: tuple[Group, ...] = ()
+    groups: tuple[AttentionGroup, ...] = ()
     mask_BL: Tensor | None = None
     at_S: Tensor | None = None
     in_S: Tensor | None = None
     sequences: list[int] | None = None
 
 
-def packed(batch: TokenBatch) -> Rows:
+def packed(batch: TokenBatch) -> TokenRows:
     """The whole batch as the one row it is."""
     types_1T = None if batch.types_T is None else batch.types_T.unsqueeze(0)
-    return Rows(
+    return TokenRows(
         ids_BL=batch.ids_T.unsqueeze(0),
         types_BL=types_1T,
         positions_BL=batch.positions_T.unsqueeze(0),
@@ -51,7 +51,7 @@ def packed(batch: TokenBatch) -> Rows:
     )
 
 
-def padded(batch: TokenBatch) -> Iterator[Rows]:
+def padded(batch: TokenBatch) -> Iterator[TokenRows]:
     """The batch's sequences, one a row, those of like lengths together."""
     lengths = batch.lengths
     device = batch.ids_T.device
@@ -66,7 +66,7 @@ def padded(batch: TokenBatch) -> Iterator[Rows]:
         rows = (range(row * len(place_L), row * len(place_L) + lengths[number]) for row, number in enumerate(numbers))
         in_S = torch.tensor([place for row in rows for place in row], device=device)
         at_S = at_BL.flatten()[in_S]
-        yield Rows(
+        yield TokenRows(
             ids_BL=batch.ids_T[at_BL],
             types_BL=types_BL,
             positions_BL=place_L.expand_as(at_BL),
@@ -93,7 +93,7 @@ def alike(lengths: Sequence[int], least_padding: int) -> list[list[int]]:
     return groups
 
 
-def to_row(states: Sequence[tuple[Rows, Tensor]], tokens: int) -> Tensor:
+def to_row(states: Sequence[tuple[TokenRows, Tensor]], tokens: int) -> Tensor:
     """States [B, L, D] of all rows of a batch -> [T, D] as it lies in one row; what belongs to no sequence is zero."""
     if states[0][0].mask_BL is None:
         ((_, states_1TD),) = states

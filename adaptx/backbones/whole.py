@@ -48,7 +48,7 @@ SHOWN = 4
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadReport:
     """transformers' report on a loading. Names are the network's; those of unexpected tensors are the file's."""
 
     missing: tuple[str, ...]
@@ -56,10 +56,10 @@ class Loaded:
     misshapen: tuple[str, ...]
 
     @staticmethod
-    def of(info: Mapping[str, Any]) -> "Loaded":
+    def of(info: Mapping[str, Any]) -> "LoadReport":
         # Version 4 names misshapen tensors alone, version 5 with both shapes.
         misshapen = (entry if isinstance(entry, str) else entry[0] for entry in info["mismatched_keys"])
-        return Loaded(
+        return LoadReport(
             tuple(sorted(info["missing_keys"])), tuple(sorted(info["unexpected_keys"])), tuple(sorted(misshapen))
         )
 
@@ -79,7 +79,7 @@ def check_numbers(unusual: Mapping[str, str], folder: Path) -> None:
         )
 
 
-def check_whole(network: Any, loaded: Loaded, stored: Shapes, model: ModelSpec, folder: Path) -> None:
+def check_whole(network: Any, loaded: LoadReport, stored: Shapes, model: ModelSpec, folder: Path) -> None:
     """Hold a network against the files that it was loaded from. `stored` holds their shapes.
 
     A decoder whose files lack the matrix of scores over the vocabulary can still be read through hidden states: its

@@ -60,12 +60,12 @@ def plan(
 
     Example: adaptx plan recipes/quickstart.py --data sample --why --gpu 24GiB
     """
-    from adaptx.display.plan import Place, plan_json, show_plan
+    from adaptx.display.plan import Placement, plan_json, show_plan
     from adaptx.display.sizes import parse_bytes
 
     memory_bytes = parse_bytes(gpu) if gpu is not None else None
     usual = "cuda" if gpu is not None else "cpu"
-    place = Place(Resources(usual if device is None else device), memory_bytes)
+    place = Placement(Resources(usual if device is None else device), memory_bytes)
     study = RecipeOptions(
         recipe=recipe,
         store=store,

@@ -14,7 +14,7 @@ from adaptx.backbones.backbone import to_precision
 from adaptx.composition.fuse import fuse
 from adaptx.methods import attach, fold_in, prepare
 from adaptx.methods.module import Module, restore
-from adaptx.planning.lineage import lineage, reader
+from adaptx.planning.lineage import answering_training, lineage
 from adaptx.specs import Fuse, ModuleSource, ModuleStage, Precision, Train
 from adaptx.specs.sites import Key, sites_of
 
@@ -93,5 +93,5 @@ def assemble(
     network.requires_grad_(False)
     for parameter in parameters.values():
         parameter.requires_grad_(True)
-    to_precision(network, modules, bf16=(precision or reader(stage).config.precision) == "bf16")
+    to_precision(network, modules, bf16=(precision or answering_training(stage).config.precision) == "bf16")
     return Assembly(parameters, "module" if fusion is None else "fusion")

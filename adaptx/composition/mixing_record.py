@@ -12,16 +12,16 @@ import torch
 from torch import Tensor
 
 from adaptx.backbones.backbone import Backbone
-from adaptx.backbones.batching import Encoded, TokenBatch
+from adaptx.backbones.batching import Encoding, TokenBatch
 from adaptx.composition.mixing import Place, mixing_layers
 from adaptx.store.mixing import MixingWeights, PlaceWeights
 
 
 @dataclass
 class _Sums:
-    """Of the tokens of one `Encoded`, which is kept so that its id stays its own."""
+    """Of the tokens of one `Encoding`, which is kept so that its id stays its own."""
 
-    encoded: Encoded
+    encoded: Encoding
     tokens: int = 0
     sums: dict[Place, Tensor] = field(default_factory=dict[Place, Tensor])
 
@@ -45,13 +45,13 @@ class MixingRecord:
         for layer in self._layers:
             layer.watch = None
 
-    def reading(self, encoded: Encoded, batch: TokenBatch) -> None:
+    def reading(self, encoded: Encoding, batch: TokenBatch) -> None:
         """What the next forward pass reads."""
         self._current = self._read.setdefault(id(encoded), _Sums(encoded))
         self._real_T = batch.members.any(dim=0).float()
         self._current.tokens += int(batch.lengths_N.sum())
 
-    def means(self, wanted: Iterable[Encoded]) -> MixingWeights:
+    def means(self, wanted: Iterable[Encoding]) -> MixingWeights:
         """Means over the real tokens of the `wanted` sets; over all where none was read as it is (masked texts).
 
         Places that nothing passed through (an encoder-decoder's second stack, where the first is read) are left out.

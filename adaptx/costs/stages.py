@@ -8,7 +8,7 @@ section 2.1). Seconds follow from a rate measured on stages of the same store, e
 import functools
 from dataclasses import dataclass
 
-from adaptx.costs.step_memory import Row, StepSize, inference_peak_bytes, step_peak_bytes
+from adaptx.costs.step_memory import PackedRow, StepSize, inference_peak_bytes, step_peak_bytes
 from adaptx.planning.identity import evaluation_precision
 from adaptx.planning.lineage import lineage
 from adaptx.specs import (
@@ -27,7 +27,7 @@ from adaptx.specs import (
     Task,
     Train,
 )
-from adaptx.specs.merge import Searched, searched
+from adaptx.specs.merge import WeightSearch, searched
 from adaptx.specs.mixture import epoch_items, task_shares
 
 ASSUMED_FLOPS_PER_SECOND = 1e11
@@ -158,7 +158,7 @@ def training_peak_bytes(train: Train, batch_tokens: int, longest: int, resources
         shape,
         train.method,
         train.config.precision,
-        Row(most, longest),
+        PackedRow(most, longest),
         several=most < batch_tokens,
         trained=trainable_parameters(train, shape) + HEAD_ROWS * shape.hidden_size,
         beside=sum(_module_parameters(stage.method, shape) for stage in frozen),
@@ -199,7 +199,7 @@ def _merge_cost(merge: Merge, rate: float, tokens_per_text: float) -> Cost | Non
     return Cost(examples, tokens, flops, flops / rate, 4 * held, 0)
 
 
-def _scorings(search: Searched, count: int) -> int:
+def _scorings(search: WeightSearch, count: int) -> int:
     """How often a search scores a merged module at most."""
     return 2 * count - 1 if isinstance(search.by, GreedySoup) else search.by.evaluations
 
@@ -216,5 +216,5 @@ def _evaluation_cost(stage: Evaluate, rate: float, tokens_per_text: float, resou
     flops = 2.0 * tokens * shape.encoder_parameters
     most = resources.largest_micro_batch(num_rows, tokens, 0)
     beside = _parameters_beside(model, shape)
-    peak = inference_peak_bytes(shape, evaluation_precision(stage), Row(most, 0), beside)
+    peak = inference_peak_bytes(shape, evaluation_precision(stage), PackedRow(most, 0), beside)
     return Cost(num_rows, tokens, flops, flops / rate, peak, 0)

@@ -20,7 +20,7 @@ Terms = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Row:
+class PackedRow:
     """What goes through the network at once. tokens: of all sequences; longest: of one of them."""
 
     tokens: int
@@ -37,7 +37,7 @@ class StepSize:
     shape: Shape
     method: Method
     precision: Precision
-    row: Row
+    row: PackedRow
     several: bool
     trained: int
     beside: int = 0
@@ -75,13 +75,13 @@ def weight_bytes(step: StepSize) -> int:
     return frozen * BYTES[step.precision] + 4 * (step.trained + step.beside)
 
 
-def inference_peak_bytes(shape: Shape, precision: Precision, row: Row, beside: int = 0) -> int:
+def inference_peak_bytes(shape: Shape, precision: Precision, row: PackedRow, beside: int = 0) -> int:
     """Of predicting: all weights, and one layer's hidden states at their widest (in, out and between, in fp32)."""
     widest = row.tokens * (4 * shape.hidden_size + 2 * shape.intermediate_size)
     return shape.parameters * BYTES[precision] + 4 * (beside + widest)
 
 
-def products(shape: Shape, method: Method, row: Row) -> Terms:
+def products(shape: Shape, method: Method, row: PackedRow) -> Terms:
     """The sizes that memory grows with, by name; `n` is the number of layers, T the row's tokens.
 
     D and I are hidden and intermediate size, H heads, L the longest sequence; the method says what its own mean.

@@ -7,14 +7,14 @@ from typing import Any, cast
 
 from adaptx.data.files import unlabelled_roles
 from adaptx.data.origin import Origin
-from adaptx.data.tables import Table, python_table
+from adaptx.data.tables import RowTable, python_table
 from adaptx.errors import UserError
 from adaptx.specs import Task
 
 TAKEN = "a pandas.DataFrame, a datasets.Dataset, or a list of dicts"
 
 
-def container_table(rows: Any, where: str, task: Task | None = None) -> Table:
+def container_table(rows: Any, where: str, task: Task | None = None) -> RowTable:
     """Return rows as a table with their columns.
 
     Args:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from adaptx.data.origin import Origin
-from adaptx.data.tables import Table, parquet_table, python_table
+from adaptx.data.tables import RowTable, parquet_table, python_table
 from adaptx.files.delimited import read_delimited
 from adaptx.files.json_lines import read_json_lines
 from adaptx.files.kinds import FileKind, kind_of
@@ -13,7 +13,9 @@ from adaptx.files.tagged import read_tagged
 from adaptx.specs import Tagging, TaskFormat
 
 
-def file_table(paths: Sequence[Path], task_format: TaskFormat, columns: Sequence[str], labelled: bool = True) -> Table:
+def file_table(
+    paths: Sequence[Path], task_format: TaskFormat, columns: Sequence[str], labelled: bool = True
+) -> RowTable:
     """One file, or several of tagged words that are read one after the other.
 
     columns: names that may stand in the first line of a tagging task's .tsv; without any it is read as CoNLL columns.
@@ -39,7 +41,7 @@ def file_table(paths: Sequence[Path], task_format: TaskFormat, columns: Sequence
             return parquet_table(str(path), own=True)
 
 
-def _tagged_table(name: str, paths: Sequence[Path], labels: Sequence[str], labelled: bool) -> Table:
+def _tagged_table(name: str, paths: Sequence[Path], labels: Sequence[str], labelled: bool) -> RowTable:
     files = [read_tagged(path, labels, labelled) for path in paths]
     sentences = [sentence for file in files for sentence in file.sentences]
     columns: dict[str, list[Any]] = {"tokens": [words for words, _ in sentences]}

@@ -8,7 +8,7 @@ from adaptx.data.examples import Examples
 from adaptx.data.file_tables import file_table
 from adaptx.data.limiting import all_rows
 from adaptx.data.selecting import Kept, select
-from adaptx.data.tables import Table
+from adaptx.data.tables import RowTable
 from adaptx.errors import MissingInput, UserError
 from adaptx.files.text import refuse_folder
 from adaptx.specs import Rows, Task
@@ -34,7 +34,7 @@ def read_file(path: Path, task: Task, labelled: bool, language: str | None = Non
     return read_table(file_table((path,), task.format, names, labelled), task, labelled, language)
 
 
-def read_table(table: Table, task: Task, labelled: bool, language: str | None = None) -> Examples:
+def read_table(table: RowTable, task: Task, labelled: bool, language: str | None = None) -> Examples:
     """Read rows of a table of the user's own, as `read_file` reads those of a file.
 
     Raises:
@@ -79,7 +79,7 @@ def _sets(task: Task) -> tuple[Rows, ...]:
     return (*task.train[:1], *task.evaluation[:1])
 
 
-def _found(role: str, sets: tuple[Rows, ...], table: Table, task: str) -> Column:
+def _found(role: str, sets: tuple[Rows, ...], table: RowTable, task: str) -> Column:
     """The file's column for a role: called as in one of the task's sets, or as the role."""
     known = [column for rows in sets if (column := rows.column(role)) is not None]
     for column in (*known, role):

@@ -8,7 +8,7 @@ from zlib import crc32
 from adaptx.data.clusters import cluster_numbers, shared_role
 from adaptx.data.drawing import EVALUATION_SEED, draw, in_proportion
 from adaptx.data.selecting import Kept, select
-from adaptx.data.tables import Table
+from adaptx.data.tables import RowTable
 from adaptx.specs import QuestionAnswering, Rows, TaskFormat
 
 
@@ -20,7 +20,7 @@ class Drawn:
     clusters: tuple[int, ...] = ()
 
 
-def all_rows(rows: Rows, task_format: TaskFormat, table: Table, kept: Kept) -> Drawn:
+def all_rows(rows: Rows, task_format: TaskFormat, table: RowTable, kept: Kept) -> Drawn:
     """Every row of a set, with its cluster."""
     role = shared_role(rows, task_format)
     if role is None:
@@ -30,7 +30,7 @@ def all_rows(rows: Rows, task_format: TaskFormat, table: Table, kept: Kept) -> D
 
 
 def limited_rows(
-    rows: Rows, task_format: TaskFormat, table: Table, kept: Kept, limit: int | None, seed: int = EVALUATION_SEED
+    rows: Rows, task_format: TaskFormat, table: RowTable, kept: Kept, limit: int | None, seed: int = EVALUATION_SEED
 ) -> Drawn:
     """At most `limit` of a set's rows: whole clusters, drawn by the seed, in the proportions of all rows' labels.
 
@@ -67,7 +67,7 @@ def shares(sizes: Sequence[int], limit: int | None) -> list[int]:
     return found
 
 
-def _labels(rows: Rows, task_format: TaskFormat, table: Table, kept: Kept) -> list[str]:
+def _labels(rows: Rows, task_format: TaskFormat, table: RowTable, kept: Kept) -> list[str]:
     """Return what a draw keeps in proportion, per row: its label, or whether its question has an answer."""
     if rows.column("label") is not None:
         return [str(label) for label in _columns(rows, task_format, table, kept, ("label",))["label"]]
@@ -77,7 +77,7 @@ def _labels(rows: Rows, task_format: TaskFormat, table: Table, kept: Kept) -> li
 
 
 def _columns(
-    rows: Rows, task_format: TaskFormat, table: Table, kept: Kept, roles: tuple[str, ...]
+    rows: Rows, task_format: TaskFormat, table: RowTable, kept: Kept, roles: tuple[str, ...]
 ) -> dict[str, list[Any]]:
     few = replace(rows, columns=tuple(pair for pair in rows.columns if pair[0] in roles))
     return select(few, task_format, table, kept).columns

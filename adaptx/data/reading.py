@@ -11,7 +11,7 @@ from adaptx.data.labels import id_text
 from adaptx.data.limiting import limited_rows, shares, training_seed
 from adaptx.data.passages import answering_sentences, has_passages, sentence_pool
 from adaptx.data.selecting import Kept, kept_rows, select
-from adaptx.data.tables import Table, hub_table, parquet_table
+from adaptx.data.tables import RowTable, hub_table, parquet_table
 from adaptx.errors import UserError
 from adaptx.sources.sources import Sources
 from adaptx.specs import BitextMining, QuestionAnswering, Retrieval, Rows, Task, TaskFormat
@@ -112,7 +112,7 @@ def _read_pool_set(
     return examples
 
 
-def open_table(rows: Rows, task_format: TaskFormat, sources: Sources) -> Table:
+def open_table(rows: Rows, task_format: TaskFormat, sources: Sources) -> RowTable:
     """The set's table, of which nothing is read yet.
 
     Raises:
@@ -128,7 +128,7 @@ def open_table(rows: Rows, task_format: TaskFormat, sources: Sources) -> Table:
 @dataclass(frozen=True)
 class _Set:
     rows: Rows
-    table: Table
+    table: RowTable
     kept: Kept
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from adaptx.data.examples import Examples
 from adaptx.data.labels import Naming, id_text, texts_of, whole_number
 from adaptx.data.origin import Origin
-from adaptx.data.tables import Table
+from adaptx.data.tables import RowTable
 from adaptx.errors import MissingInput, UserError
 from adaptx.files.json_lines import json_list
 from adaptx.files.left_out import LeftOut
@@ -31,7 +31,7 @@ class Kept:
     left_out: tuple[LeftOut, ...] = ()
 
 
-def kept_rows(rows: Rows, task_format: TaskFormat, table: Table) -> Kept:
+def kept_rows(rows: Rows, task_format: TaskFormat, table: RowTable) -> Kept:
     """The rows of the set's slice, counted over the rows that pass the set's filters.
 
     Rows without the set's prefix belong to other sets. Rows without a gold label, or without any text to mask, are
@@ -74,7 +74,7 @@ def kept_rows(rows: Rows, task_format: TaskFormat, table: Table) -> Kept:
 
 
 def _passing(
-    rows: Rows, task_format: TaskFormat, table: Table, stop: int | None
+    rows: Rows, task_format: TaskFormat, table: RowTable, stop: int | None
 ) -> tuple[Sequence[int], dict[str, list[int]]]:
     """Rows that pass every filter, of which at least the leading `stop` are looked for; reason -> rows left out."""
     label, text = rows.column("label"), rows.column("text")
@@ -109,7 +109,7 @@ def _split(block: Sequence[int], passes: Sequence[bool], others: list[int]) -> l
     return [row for row, is_in in zip(block, passes, strict=True) if is_in]
 
 
-def select(rows: Rows, task_format: TaskFormat, table: Table, chosen: Kept) -> Examples:
+def select(rows: Rows, task_format: TaskFormat, table: RowTable, chosen: Kept) -> Examples:
     """The columns of those rows, by role, with the record of what the table and the set leave out.
 
     Raises:
@@ -174,7 +174,7 @@ def _reworded(values: list[Any], role: str, rows: Rows) -> list[Any]:
     return [reworded(value) for value in values]
 
 
-def _choices(labels: list[Any], rows: Rows, kept: Sequence[int], table: Table) -> list[Any]:
+def _choices(labels: list[Any], rows: Rows, kept: Sequence[int], table: RowTable) -> list[Any]:
     """The right choice's index, by its raw label; what is no index is left for `check`."""
     if not rows.choice_keys:
         return [whole_number(label) if table.own and whole_number(label) is not None else label for label in labels]

@@ -18,7 +18,7 @@ Values = Callable[[str, Sequence[int]], list[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class RowTable:
     """One split. `where` is what messages call it; `values(column, rows)` reads a column that is not nested.
 
     names: all columns, nested ones with dots (`answers.text`), each with the column that it lies in. own: a file of the
@@ -69,7 +69,7 @@ def _reach(value: Any, parts: Sequence[str]) -> Any:
 
 def python_table(
     where: Origin, columns: dict[str, list[Any]], left_out: tuple[LeftOut, ...] = (), textual: bool = False
-) -> Table:
+) -> RowTable:
     """A table of the user's own rows that are in memory already.
 
     Raises:
@@ -77,7 +77,7 @@ def python_table(
     """
     nested = [(name, top) for top, values in columns.items() for name in _names_within(top, values)]
     length = len(next(iter(columns.values()), ()))
-    return Table(
+    return RowTable(
         where=where,
         names=_named(where, nested),
         length=length,
@@ -136,7 +136,7 @@ def _nested_names(name: str, value: Any) -> Iterable[str]:
             yield from _nested_names(f"{name}.{key}", item)
 
 
-def parquet_table(path: str, own: bool = False) -> Table:
+def parquet_table(path: str, own: bool = False) -> RowTable:
     """A parquet file; columns that nobody asks for are not read.
 
     Raises:
@@ -163,7 +163,9 @@ def parquet_table(path: str, own: bool = False) -> Table:
                 f"{path}: column {name!r} cannot be read: {_line(error)}; write the file again, or copy it again"
             ) from error
 
-    return Table(where=Origin(path), names=names, length=file.metadata.num_rows, values=_arrow_values(column), own=own)
+    return RowTable(
+        where=Origin(path), names=names, length=file.metadata.num_rows, values=_arrow_values(column), own=own
+    )
 
 
 def _line(error: Exception) -> str:
@@ -171,7 +173,7 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def hub_table(rows: Rows, commit: str | None) -> Table:
+def hub_table(rows: Rows, commit: str | None) -> RowTable:
     """A split on the hub, through the cache of `datasets`.
 
     Raises:
@@ -187,7 +189,7 @@ def hub_table(rows: Rows, commit: str | None) -> Table:
     # The cache's own Arrow table: class labels are their ids there, as in a mirror's file.
     table = loaded.with_format("arrow")[:]
     where = f"{rows.address} on the hub"
-    return Table(
+    return RowTable(
         where=Origin(where),
         names=_schema_names(where, table.schema),
         length=table.num_rows,

@@ -19,7 +19,7 @@ from adaptx.data.checking import check
 from adaptx.data.containers import container_table
 from adaptx.data.reading import open_table
 from adaptx.data.selecting import Kept, select
-from adaptx.data.tables import Table
+from adaptx.data.tables import RowTable
 from adaptx.errors import UserError
 from adaptx.sources.sources import Sources
 from adaptx.specs import Retrieval, Rows, Task, TaskFormat
@@ -93,7 +93,7 @@ def _is_path(rows: Any) -> bool:
     return isinstance(rows, str | os.PathLike)
 
 
-def _table(rows: Any, use: str, language: str) -> Table:
+def _table(rows: Any, use: str, language: str) -> RowTable:
     return container_table(rows, f"{use} rows in {language}")
 
 

@@ -39,14 +39,14 @@ def measured_rate(store: Store) -> tuple[float, int] | None:
 
 
 @dataclass(frozen=True)
-class Place:
+class Placement:
     """Where a plan would run. memory_bytes: of the device; None: not asked whether stages fit."""
 
     resources: Resources
     memory_bytes: int | None = None
 
 
-def plan_json(plan: Plan, store: Store, place: Place) -> dict[str, Any]:
+def plan_json(plan: Plan, store: Store, place: Placement) -> dict[str, Any]:
     """`fits` is null where it was not asked, or nothing is to be trained or predicted."""
     statuses = plan.statuses(store)
     memory = place.memory_bytes
@@ -73,7 +73,7 @@ def plan_json(plan: Plan, store: Store, place: Place) -> dict[str, Any]:
     }
 
 
-def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Place) -> None:
+def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Placement) -> None:
     """A line for each stage, then what is left to do, what it costs on which GPU, and what of it does not fit."""
     statuses = plan.statuses(store)
     costs = plan_costs(plan, store, place.resources)
@@ -151,7 +151,7 @@ def tell_too_large(found: Sequence[TooLarge]) -> list[str]:
     ]
 
 
-def _show_fitting(to_do: Sequence[Node], place: Place, memory_bytes: int, console: Console) -> None:
+def _show_fitting(to_do: Sequence[Node], place: Placement, memory_bytes: int, console: Console) -> None:
     found = too_large(to_do, place.resources, memory_bytes)
     unknown = unpredicted(to_do, place.resources)
     if found:
@@ -169,7 +169,7 @@ def _show_fitting(to_do: Sequence[Node], place: Place, memory_bytes: int, consol
         )
 
 
-def _too_large(plan: Plan, statuses: Mapping[str, Status], place: Place) -> list[TooLarge]:
+def _too_large(plan: Plan, statuses: Mapping[str, Status], place: Placement) -> list[TooLarge]:
     if place.memory_bytes is None:
         return []
     return too_large(_to_do(plan, statuses), place.resources, place.memory_bytes)

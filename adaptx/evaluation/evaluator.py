@@ -17,7 +17,7 @@ from adaptx.data.golds import ranked
 from adaptx.errors import NotFinite, UserError
 from adaptx.files.left_out import LeftOut
 from adaptx.formats import behaviour as behaviour_of
-from adaptx.formats.interface import Answers, Format, Model, Pass, Predicted, Reading, TrainedHead, piece_of
+from adaptx.formats.interface import Answers, Format, Model, Pass, Predictions, Reading, TrainedHead, piece_of
 from adaptx.formats.row_cache import RowCache
 from adaptx.methods.quantised import without_notes
 from adaptx.metrics import METRICS
@@ -52,7 +52,7 @@ class Evaluator:
         self.record: MixingRecord | None = None
         self.pool_left_out: tuple[LeftOut, ...] = ()
 
-    def predict(self, examples: Examples, task: Task, head: TrainedHead | None) -> Predicted:
+    def predict(self, examples: Examples, task: Task, head: TrainedHead | None) -> Predictions:
         """Predictions for the rows, with golds where they are labelled."""
         self.backbone.eval()
         if head is not None:
@@ -109,7 +109,7 @@ class Evaluator:
         return [] if found is None else found
 
 
-def scores(task: Task, predicted: Predicted, language: str) -> Mapping[str, float]:
+def scores(task: Task, predicted: Predictions, language: str) -> Mapping[str, float]:
     """The task's metrics over one set, shares in [0, 1].
 
     Raises:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from adaptx.backbones.batching import Encoded
+from adaptx.backbones.batching import Encoding
 
 _MARKS = {"Mn", "Mc", "Me", "Cf"}
 # Han, kana, Thai, Lao, Khmer and Myanmar, a character each; elsewhere runs of letters and digits.
@@ -33,7 +33,7 @@ def num_words(text: str) -> int:
     return len(_WORD.findall(kept))
 
 
-def text_statistics(texts: Iterable[str], encoded: Iterable[Encoded], tokenizer: Any) -> TextStatistics:
+def text_statistics(texts: Iterable[str], encoded: Iterable[Encoding], tokenizer: Any) -> TextStatistics:
     """Over all texts of a set: tokens (special ones left out) per word, unknown tokens and texts cut, as shares."""
     special = {token for token in tokenizer.all_special_ids if token != tokenizer.unk_token_id}
     sequences = [sequence for part in encoded for sequence in part.ids]

@@ -20,7 +20,7 @@ from adaptx.formats.heads import for_labels, load_head
 from adaptx.formats.interface import HeadBase, TrainedHead
 from adaptx.methods.quantised import quantise_loaded
 from adaptx.planning.framings import has_head
-from adaptx.planning.lineage import head_of, reader
+from adaptx.planning.lineage import answering_training, head_of
 from adaptx.specs import (
     KeptHead,
     Merge,
@@ -39,7 +39,7 @@ from adaptx.specs import (
 
 
 @dataclass(frozen=True)
-class Fresh:
+class NewModel:
     """A model about to be trained. heads: by name, with the formats they are trained for."""
 
     backbone: Backbone
@@ -53,7 +53,7 @@ def head_name(train: Train, task: Task) -> str:
     return str(train.task.head_place(task) if isinstance(train.task, Mixture) else 0)
 
 
-def model_to_train(train: Train, shop: Workshop) -> Fresh:
+def model_to_train(train: Train, shop: Workshop) -> NewModel:
     """Base, frozen modules, own module and heads; all random values come from the training's seed.
 
     Raises:
@@ -77,7 +77,7 @@ def model_to_train(train: Train, shop: Workshop) -> Fresh:
     backbone.to(shop.device)
     for head in heads.values():
         head.module.to(shop.device)
-    return Fresh(backbone, assembly, heads, tokenizer)
+    return NewModel(backbone, assembly, heads, tokenizer)
 
 
 def _base(model: ModelSpec, shop: Workshop, dropout: float | None, bf16: bool, device: torch.device | None) -> Any:
@@ -124,13 +124,13 @@ def _kept(train: Train, task: Task, shop: Workshop, base: HeadBase) -> nn.Module
     assert not isinstance(earlier, Published), "planning refuses a head of a module trained elsewhere"
     served = head_of(earlier, task)
     assert served is not None, "planning refuses a kept head that is not there"
-    name = head_name(reader(earlier), served)
+    name = head_name(answering_training(earlier), served)
     found = load_head(shop.entry(earlier).checked(), name, lambda each: new_head(each, base))
     return for_labels(found, task.format)
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedModel:
     """A model to predict with: the bare checkpoint, or a stored training or merge with its heads by name.
 
     memory: vectors of retrieval pools, so that each is embedded once for all languages.
@@ -142,7 +142,7 @@ class Finished:
     memory: dict[object, torch.Tensor]
 
 
-def finished_model(model: ModelSpec | ModuleStage, shop: Workshop, precision: Precision) -> Finished:
+def finished_model(model: ModelSpec | ModuleStage, shop: Workshop, precision: Precision) -> FinishedModel:
     """The bare checkpoint, or what a stored stage ended with; the same arithmetic as when it was trained."""
     base = model if isinstance(model, ModelSpec) else model.model
     shop.base_digest(base)
@@ -154,20 +154,20 @@ def finished_model(model: ModelSpec | ModuleStage, shop: Workshop, precision: Pr
     if isinstance(model, ModelSpec):
         network.requires_grad_(False)
         to_precision(network, [], bf16=precision == "bf16")
-        return Finished(backbone_over(network).to(shop.device), {}, tokenizer, {})
+        return FinishedModel(backbone_over(network).to(shop.device), {}, tokenizer, {})
     # What is drawn here is overwritten by what is stored; the caller's generator is left as it was.
     with torch.random.fork_rng(devices=[]):
         assemble(network, model, shop.module, own=shop.module(model), precision=precision)
         heads = stored_heads(model, shop, head_base(network, base, shop))
     for head in heads.values():
         head.module.to(shop.device).eval()
-    return Finished(backbone_over(network).to(shop.device).eval(), heads, tokenizer, {})
+    return FinishedModel(backbone_over(network).to(shop.device).eval(), heads, tokenizer, {})
 
 
 def stored_heads(stage: ModuleStage, shop: Workshop, base: HeadBase) -> dict[str, TrainedHead]:
     """All heads of a stored training or merge, by name."""
     if isinstance(stage, Merge) and isinstance(stage.head, NoHead):
         return {}
-    train, folder = reader(stage), shop.entry(stage).checked()
+    train, folder = answering_training(stage), shop.entry(stage).checked()
     names = dict.fromkeys(head_name(train, task) for task in train.tasks if has_head(train, task))
     return {name: load_head(folder, name, lambda each: new_head(each, base)) for name in names}

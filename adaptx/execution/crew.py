@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from adaptx.execution.execute import carry_out
-from adaptx.execution.groups import Group
+from adaptx.execution.groups import StageGroup
 from adaptx.execution.workshop import Workshop
 from adaptx.training.progress import Progress
 
@@ -21,11 +21,11 @@ class Crew(Protocol):
     @property
     def busy(self) -> bool: ...
 
-    def begin(self, group: Group) -> None:
+    def begin(self, group: StageGroup) -> None:
         """Take on a group; only where there is room."""
         ...
 
-    def next_done(self, timeout_seconds: float | None = None) -> tuple[Group, dict[str, Exception]] | None:
+    def next_done(self, timeout_seconds: float | None = None) -> tuple[StageGroup, dict[str, Exception]] | None:
         """Wait for one of those taken on to end; with what failed in it, by fingerprint. None: the time is over."""
         ...
 
@@ -39,7 +39,7 @@ class ThisProcess:
 
     def __init__(self, shop: Workshop, progress: Progress) -> None:
         self._shop, self._progress = shop, progress
-        self._taken: Group | None = None
+        self._taken: StageGroup | None = None
 
     @property
     def has_room(self) -> bool:
@@ -49,10 +49,10 @@ class ThisProcess:
     def busy(self) -> bool:
         return self._taken is not None
 
-    def begin(self, group: Group) -> None:
+    def begin(self, group: StageGroup) -> None:
         self._taken = group
 
-    def next_done(self, timeout_seconds: float | None = None) -> tuple[Group, dict[str, Exception]]:
+    def next_done(self, timeout_seconds: float | None = None) -> tuple[StageGroup, dict[str, Exception]]:
         del timeout_seconds  # nothing else could begin meanwhile
         group = self._taken
         assert group is not None

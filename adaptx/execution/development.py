@@ -5,7 +5,7 @@ from statistics import mean
 
 from adaptx.data.examples import Examples
 from adaptx.evaluation.evaluator import scores
-from adaptx.formats.interface import Predicted
+from adaptx.formats.interface import Predictions
 from adaptx.formats.row_cache import RowCache
 from adaptx.specs import Task
 
@@ -18,7 +18,7 @@ def development_sets(tasks: Iterable[Task], cache: RowCache, limit: int | None =
     return [(task, rows.language, cache.rows(rows, task.format, limit)) for task in tasks for rows in task.development]
 
 
-def development_score(sets: Iterable[DevelopmentSet], predict: Callable[[Task, Examples], Predicted]) -> float:
+def development_score(sets: Iterable[DevelopmentSet], predict: Callable[[Task, Examples], Predictions]) -> float:
     """Return the mean over tasks of each one's mean over its languages, by the task's first metric."""
     values: dict[str, list[float]] = {}
     for task, language, examples in sets:

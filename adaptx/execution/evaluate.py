@@ -9,14 +9,14 @@ from dataclasses import replace
 from adaptx.composition.mixing_record import MixingRecord
 from adaptx.evaluation.evaluator import Evaluator, scores
 from adaptx.evaluation.text_statistics import text_statistics
-from adaptx.execution.building import Finished, finished_model, head_name
+from adaptx.execution.building import FinishedModel, finished_model, head_name
 from adaptx.execution.environment import environment
 from adaptx.execution.workshop import Workshop
-from adaptx.formats.interface import Predicted, reading_of
+from adaptx.formats.interface import Predictions, reading_of
 from adaptx.metrics.one_class import one_class_notes, sentences
 from adaptx.planning.framings import evaluation_framing
 from adaptx.planning.identity import evaluation_precision, golds_digest
-from adaptx.planning.lineage import head_task, reader, task_used
+from adaptx.planning.lineage import answering_training, head_task, task_used
 from adaptx.planning.naming import fused_names
 from adaptx.planning.plan import Node, stage_record
 from adaptx.profiling.peak_memory import PeakMemory, peak_memory
@@ -40,10 +40,10 @@ def evaluating(shop: Workshop, progress: Progress) -> Generator[Callable[[Node],
     What keeps the model from loading fails each of them; it is not tried again.
     """
     with peak_memory(shop.device) as peak:
-        models: list[Finished] = []
+        models: list[FinishedModel] = []
         failures: list[Exception] = []
 
-        def loaded(stage: Evaluate) -> Finished:
+        def loaded(stage: Evaluate) -> FinishedModel:
             if failures:
                 raise failures[0]
             if not models:
@@ -67,13 +67,15 @@ def _store_scores(node: Node, result: Scores, mixing: MixingWeights | None, shop
         write_json(folder / SCORES_FILE, to_json(result))
         model = node.stage.model
         if mixing is not None and isinstance(model, Train):
-            fused = [None if isinstance(each, Published) else shop.fingerprint_of(each) for each in model.taken]
+            fused = [
+                None if isinstance(each, Published) else shop.fingerprint_of(each) for each in model.module_sources
+            ]
             modules = tuple(map(FusedModule, fused_names(model), fused))
             write_json(folder / MIXING_FILE, to_json(replace(mixing, modules=modules)))
 
 
 def evaluate(
-    node: Node, model: Finished, shop: Workshop, progress: Progress, peak: PeakMemory
+    node: Node, model: FinishedModel, shop: Workshop, progress: Progress, peak: PeakMemory
 ) -> tuple[Scores, MixingWeights | None]:
     """Return the scores, and a fused model's mixing weights."""
     stage = node.stage
@@ -84,7 +86,7 @@ def evaluate(
     head = None
     if used is not None and not isinstance(stage.model, ModelSpec):
         # Trained as text, it has none.
-        head = model.heads.get(head_name(reader(stage.model), used))
+        head = model.heads.get(head_name(answering_training(stage.model), used))
     fused = isinstance(stage.model, Train) and isinstance(stage.model.start, Fuse)
     evaluator = make_evaluator(stage, model, shop, progress, node.name)
     evaluator.record = MixingRecord(model.backbone) if fused else None
@@ -119,7 +121,7 @@ def evaluate(
     return result, evaluator.record.means(predicted.inputs.encoded) if evaluator.record is not None else None
 
 
-def make_evaluator(stage: Evaluate, model: Finished, shop: Workshop, progress: Progress, name: str) -> Evaluator:
+def make_evaluator(stage: Evaluate, model: FinishedModel, shop: Workshop, progress: Progress, name: str) -> Evaluator:
     """Read as the evaluation says: texts cut as in the training it uses, others at most 512 tokens.
 
     As text, whatever a model was trained on, it reads as many tokens as then.
@@ -127,13 +129,13 @@ def make_evaluator(stage: Evaluate, model: Finished, shop: Workshop, progress: P
     framing = evaluation_framing(stage)
     length = min(HEADLESS_MAX_LENGTH, model.backbone.most_tokens)
     if not isinstance(stage.model, ModelSpec) and (isinstance(framing, Text) or task_used(stage) is not None):
-        length = reader(stage.model).config.max_length
+        length = answering_training(stage.model).config.max_length
     reading = reading_of(stage.checkpoint, model.tokenizer, framing, length)
     precision = evaluation_precision(stage)
     return shop.evaluator(model.backbone, reading, precision, stage.limit, model.memory, progress, name)
 
 
-def keep_golds(stage: Evaluate, predicted: Predicted, clusters: tuple[int, ...], shop: Workshop) -> str:
+def keep_golds(stage: Evaluate, predicted: Predictions, clusters: tuple[int, ...], shop: Workshop) -> str:
     """Write the golds of a set once, with the rows' clusters if rows of the format can share anything; returns their
     file's name.
 

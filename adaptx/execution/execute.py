@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 
 from adaptx.errors import is_fault, told
 from adaptx.execution.evaluate import evaluating
-from adaptx.execution.groups import Group
+from adaptx.execution.groups import StageGroup
 from adaptx.execution.merge import execute_merge
 from adaptx.execution.out_of_memory import memory_told
 from adaptx.execution.train import execute_train
@@ -36,7 +36,7 @@ EXECUTE: dict[type[Stage], Executor] = {
 }
 
 
-def carry_out(group: Group, shop: Workshop, progress: Progress) -> dict[str, Exception]:
+def carry_out(group: StageGroup, shop: Workshop, progress: Progress) -> dict[str, Exception]:
     """Leave the group's stages in the store, where no other run has; return what failed, by fingerprint.
 
     Whatever is raised fails the stage alone. A stage that another run is at work on fails with Busy, at once.

@@ -8,7 +8,7 @@ from adaptx.specs import Evaluate, Stage
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class StageGroup:
     """Nodes carried out one after the other by whoever takes the first; equal to itself alone."""
 
     nodes: tuple[Node, ...]
@@ -27,11 +27,11 @@ class Group:
         return frozenset(key for node in self.nodes for key in node.inputs)
 
 
-def grouped(nodes: list[Node]) -> list[Group]:
+def grouped(nodes: list[Node]) -> list[StageGroup]:
     """The nodes in groups, each where its first node stood."""
     groups: dict[object, list[Node]] = {}
     for node in nodes:
         stage = node.stage
         shared = (stage.model, evaluation_precision(stage)) if isinstance(stage, Evaluate) else node.fingerprint
         groups.setdefault(shared, []).append(node)
-    return [Group(tuple(members)) for members in groups.values()]
+    return [StageGroup(tuple(members)) for members in groups.values()]

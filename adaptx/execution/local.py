@@ -7,12 +7,12 @@ from adaptx.backbones.bf16_products import cpu_multiplies_bf16
 from adaptx.execution.checking import check_rows
 from adaptx.execution.crew import Crew, ThisProcess
 from adaptx.execution.groups import grouped
-from adaptx.execution.schedule import Schedule, Summary
+from adaptx.execution.schedule import StageSchedule, Summary
 from adaptx.execution.workers import Workers, worker_devices
 from adaptx.execution.workshop import Workshop
 from adaptx.planning.damage import set_aside_damaged
 from adaptx.planning.identity import evaluation_precision
-from adaptx.planning.lineage import reader
+from adaptx.planning.lineage import answering_training
 from adaptx.planning.plan import Node, Plan, Status
 from adaptx.specs import Evaluate, Merge, Train
 from adaptx.specs.merge import searched
@@ -53,7 +53,7 @@ def run(
     with at_work(shop.store.root, plan.modules):
         to_do = _prepare(plan, shop, progress, keep)
         in_order = crew is None and workers == 1
-        schedule = Schedule(
+        schedule = StageSchedule(
             grouped(to_do), plan, in_order, _still_to_do(plan, shop.store, keep), noting(progress, _log)
         )
         if not in_order:
@@ -102,7 +102,7 @@ def _in_bf16(node: Node) -> bool:
         case Evaluate():
             return evaluation_precision(node.stage) == "bf16"
         case Merge():
-            return searched(node.stage.rule) is not None and reader(node.stage).config.precision == "bf16"
+            return searched(node.stage.rule) is not None and answering_training(node.stage).config.precision == "bf16"
         case Train():
             return node.stage.config.precision == "bf16"
 

@@ -13,7 +13,7 @@ from adaptx.backbones.loading import load_network
 from adaptx.composition.assembly import assemble
 from adaptx.composition.merging.linear import linear_weights
 from adaptx.composition.merging.modules import MergedTensors, merge_modules
-from adaptx.composition.merging.searching import Found, Weights, greedy_soup, lora_hub
+from adaptx.composition.merging.searching import Weights, WeightSearchResult, greedy_soup, lora_hub
 from adaptx.errors import NotFinite
 from adaptx.execution.building import head_base, head_name, new_head, stored_heads
 from adaptx.execution.development import development_score, development_sets
@@ -25,7 +25,7 @@ from adaptx.formats.interface import HeadBase, TrainedHead, reading_of
 from adaptx.methods import attach
 from adaptx.methods.module import Module, capture, restore, save_module
 from adaptx.planning.framings import has_head, search_framing
-from adaptx.planning.lineage import head_of, reader
+from adaptx.planning.lineage import answering_training, head_of
 from adaptx.planning.naming import path_of_tasks
 from adaptx.planning.plan import Node, stage_record
 from adaptx.profiling.peak_memory import PeakMemory, peak_memory
@@ -38,8 +38,8 @@ from adaptx.specs import (
     Merge,
     MergeRule,
     NoHead,
-    Searched,
     TaskFormat,
+    WeightSearch,
 )
 from adaptx.specs.linear_maps import SITES
 from adaptx.specs.merge import searched
@@ -98,7 +98,7 @@ class _Work:
 
 def _gather(merge: Merge, shop: Workshop) -> _Work:
     # In fp32, as full fine-tunings are merged by what they differ from these weights.
-    bf16 = not merge.method.whole and reader(merge).config.precision == "bf16"
+    bf16 = not merge.method.whole and answering_training(merge).config.precision == "bf16"
     network: Any = load_network(merge.model, shop.sources, bf16=bf16)
     base = capture(attach(network, sites_of(network), Full(), "")) if merge.method.whole else None
     made_for = head_base(network, merge.model, shop)
@@ -134,16 +134,16 @@ def _heads(merge: Merge, rule: MergeRule, work: _Work) -> Heads:
     return {name: averaged(heads, weights, new) for name, heads in work.heads.items()}
 
 
-def _search(merge: Merge, search: Searched, work: _Work, shop: Workshop) -> Found:
+def _search(merge: Merge, search: WeightSearch, work: _Work, shop: Workshop) -> WeightSearchResult:
     score = _searching_score(merge, search, work, shop)
     if isinstance(search.by, GreedySoup):
         return greedy_soup(score, len(merge.stages))
     return lora_hub(score, len(merge.stages), search.by)
 
 
-def _searching_score(merge: Merge, search: Searched, work: _Work, shop: Workshop) -> Callable[[Weights], float]:
+def _searching_score(merge: Merge, search: WeightSearch, work: _Work, shop: Workshop) -> Callable[[Weights], float]:
     """Return a function that scores the module merged with given weights on the task's development rows."""
-    train, task = reader(merge), search.task
+    train, task = answering_training(merge), search.task
     own: dict[Key, nn.Parameter] = assemble(work.network, merge, shop.module).own
     backbone = backbone_over(work.network).to(shop.device)
     reading = reading_of(
@@ -173,7 +173,7 @@ def _result(
     merge: Merge,
     rule: MergeRule,
     merged: MergedTensors,
-    found: Found | None,
+    found: WeightSearchResult | None,
     heads: Heads,
     seconds: float,
     peak: PeakMemory,

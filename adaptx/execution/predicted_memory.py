@@ -9,13 +9,13 @@ from adaptx.costs.stages import training_peak_bytes
 from adaptx.execution.workshop import Workshop
 from adaptx.specs import Mixture, Train
 from adaptx.specs.mixture import task_shares
-from adaptx.training.loop import Part
+from adaptx.training.loop import TrainingTask
 
 DEVIATIONS = 2.5
 """How far above a batch's mean number of tokens the largest of some hundred batches lies, in standard deviations."""
 
 
-def predicted_peak_bytes(train: Train, parts: Sequence[Part], shop: Workshop) -> int | None:
+def predicted_peak_bytes(train: Train, parts: Sequence[TrainingTask], shop: Workshop) -> int | None:
     """What torch will have allocated at most, from the lengths of what is drawn; None where no closed form is there.
 
     A mixture's parts are trained one micro-batch after the other: the largest of them counts.
@@ -31,7 +31,7 @@ def predicted_peak_bytes(train: Train, parts: Sequence[Part], shop: Workshop) ->
     return max(known) if known else None
 
 
-def _largest_batch(part: Part, examples: float) -> tuple[int, int]:
+def _largest_batch(part: TrainingTask, examples: float) -> tuple[int, int]:
     """Tokens of the largest batch to be expected, and of the longest sequence."""
     tokens = np.array([part.items.tokens(item) for item in range(len(part.items))])
     expected = examples * tokens.mean() + DEVIATIONS * np.sqrt(examples) * tokens.std()

@@ -8,7 +8,7 @@ from statistics import mean
 from adaptx.costs.stages import cost
 from adaptx.errors import told
 from adaptx.execution.crew import Crew
-from adaptx.execution.groups import Group
+from adaptx.execution.groups import StageGroup
 from adaptx.planning.plan import Node, Plan
 from adaptx.store.claim import Busy
 
@@ -37,7 +37,7 @@ class Summary:
         return not self.failed
 
 
-class Schedule:
+class StageSchedule:
     """Hands groups of stages to a crew, and sums up what comes back.
 
     in_order: as planned; else those first that begin the longest chains, so that no chain is left to the end.
@@ -46,7 +46,7 @@ class Schedule:
 
     def __init__(
         self,
-        groups: list[Group],
+        groups: list[StageGroup],
         plan: Plan,
         in_order: bool,
         still_to_do: Callable[[], frozenset[str]] | None = None,
@@ -58,7 +58,7 @@ class Schedule:
         self._pending = {key for group in groups for key in group.fingerprints}
         self._chains = dict.fromkeys(groups, 0.0) if in_order else _chains(groups)
         # Groups that another run is at work on, and when they are tried again.
-        self._retries: dict[Group, float] = {}
+        self._retries: dict[StageGroup, float] = {}
         self._told: set[str] = set()
 
     def carry_out(self, crew: Crew, after: Callable[[list[Node]], None] | None) -> None:
@@ -88,7 +88,7 @@ class Schedule:
                 for key in group.fingerprints:
                     failed[key] = f"skipped: {name}, which it needs, failed"
 
-    def _next_ready(self) -> Group | None:
+    def _next_ready(self) -> StageGroup | None:
         now = time.monotonic()
         ready = [
             group
@@ -98,7 +98,7 @@ class Schedule:
         # The first as planned among equals.
         return max(ready, key=self._chains.__getitem__, default=None)
 
-    def _begin(self, group: Group, crew: Crew) -> None:
+    def _begin(self, group: StageGroup, crew: Crew) -> None:
         """Hand over what is still to do of a group: another run may have done it, weights that went included."""
         self._waiting.remove(group)
         self._retries.pop(group, None)
@@ -107,15 +107,15 @@ class Schedule:
         self.summary.elsewhere += [node for node in group.nodes if node.fingerprint not in to_do]
         self._pending -= group.fingerprints - to_do
         if left:
-            part = Group(tuple(left))
+            part = StageGroup(tuple(left))
             self._chains[part] = self._chains[group]
             crew.begin(part)
 
-    def _sum_up(self, group: Group, failed: dict[str, Exception]) -> list[Node]:
+    def _sum_up(self, group: StageGroup, failed: dict[str, Exception]) -> list[Node]:
         """Note what became of a group; returns the nodes that were stored."""
         busy = [node for node in group.nodes if isinstance(failed.get(node.fingerprint), Busy)]
         if busy:
-            again = Group(tuple(busy))
+            again = StageGroup(tuple(busy))
             self._chains[again] = self._chains[group]
             self._retries[again] = time.monotonic() + RETRY_SECONDS
             self._waiting.append(again)
@@ -142,7 +142,7 @@ class Schedule:
         time.sleep(seconds)
 
 
-def _chains(groups: list[Group]) -> dict[Group, float]:
+def _chains(groups: list[StageGroup]) -> dict[StageGroup, float]:
     """Operations from each group's beginning to the end of the longest chain of groups that need one another.
 
     A stage whose cost is not known counts as the mean of the others.
@@ -150,7 +150,7 @@ def _chains(groups: list[Group]) -> dict[Group, float]:
     counted = {node.fingerprint: cost(node.stage) for group in groups for node in group.nodes}
     known = {key: each.flops for key, each in counted.items() if each is not None}
     usual = mean(known.values()) if known else 1.0
-    found: dict[Group, float] = {}
+    found: dict[StageGroup, float] = {}
     for group in reversed(groups):
         own = sum(known.get(node.fingerprint, usual) for node in group.nodes)
         behind = (chain for later, chain in found.items() if later.inputs & group.fingerprints)

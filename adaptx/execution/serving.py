@@ -9,18 +9,17 @@ import numpy as np
 
 from adaptx.data.examples import Examples
 from adaptx.data.files import read_file, read_table
-from adaptx.data.tables import Table
+from adaptx.data.tables import RowTable
 from adaptx.errors import UserError
-from adaptx.execution.building import Finished, finished_model, head_name
+from adaptx.execution.building import FinishedModel, finished_model, head_name
 from adaptx.execution.out_of_memory import memory_told
 from adaptx.execution.workshop import Workshop, choose_device
-from adaptx.formats.interface import Predicted, reading_of
+from adaptx.formats.interface import Predictions, reading_of
 from adaptx.metrics import METRICS
 from adaptx.metrics.one_class import one_class_notes
 from adaptx.planning.framings import training_framing
-from adaptx.planning.lineage import reader
-from adaptx.report.statistics.bootstrap import Examples as Drawn
-from adaptx.report.statistics.bootstrap import interval, resampled_sums
+from adaptx.planning.lineage import answering_training
+from adaptx.report.statistics.bootstrap import ExampleRows, interval, resampled_sums
 from adaptx.sources.sources import Sources
 from adaptx.specs import Merge, ModuleStage, NoHead, Resources, Task, Text
 from adaptx.store.entry import Entry
@@ -52,11 +51,11 @@ def predict_file(
 
 
 def predict_table(
-    model: Finished,
+    model: FinishedModel,
     stage: ModuleStage,
     task: Task,
     shop: Workshop,
-    table: Table,
+    table: RowTable,
     language: str | None = None,
     note: Callable[[str], None] | None = None,
 ) -> list[dict[str, Any]]:
@@ -67,7 +66,7 @@ def predict_table(
     return _records(_predict(stage, task, shop, examples, model))
 
 
-def _records(predicted: Predicted) -> list[dict[str, Any]]:
+def _records(predicted: Predictions) -> list[dict[str, Any]]:
     records = predicted.records or [{} for _ in predicted.predictions]
     return [
         {"row": row, "prediction": prediction, **record}
@@ -113,7 +112,7 @@ def score_file(
     scores |= {"left_out": [asdict(each) for each in examples.left_out]}
     scores |= {"one_class": one_class_notes(task.format, predicted.predictions, predicted.golds)}
     scores |= {"clusters": len(set(examples.clusters)) or None, "metrics": {}, "intervals": {}}
-    drawn = Drawn(np.asarray(examples.clusters or predicted.rows, dtype=np.int64))
+    drawn = ExampleRows(np.asarray(examples.clusters or predicted.rows, dtype=np.int64))
     for name in task.metrics:
         metric = METRICS[name]
         statistics_ES = metric.statistics(predicted.predictions, predicted.golds, language)
@@ -125,7 +124,7 @@ def score_file(
 
 def _prompts_by_language(stage: ModuleStage, task: Task) -> list[str]:
     """Return the prompt's name for a message if the prompt depends on the rows' language, else nothing."""
-    framing = training_framing(reader(stage), task)
+    framing = training_framing(answering_training(stage), task)
     return ["the prompt"] if isinstance(framing, Text) and framing.prompt.by_language else []
 
 
@@ -188,7 +187,7 @@ def readable_task(entry: Entry, stage: ModuleStage) -> Task:
     Raises:
         UserError: it was trained on several, has no head, or its task ranks candidates.
     """
-    train = reader(stage)
+    train = answering_training(stage)
     task = train.tasks[0]
     if len(train.tasks) > 1:
         raise UserError(
@@ -211,9 +210,9 @@ def _fingerprints(store: Store, entry: Entry) -> dict[ModuleStage, str]:
 
 
 def _predict(
-    stage: ModuleStage, task: Task, shop: Workshop, examples: Examples, model: Finished | None = None
-) -> Predicted:
-    train = reader(stage)
+    stage: ModuleStage, task: Task, shop: Workshop, examples: Examples, model: FinishedModel | None = None
+) -> Predictions:
+    train = answering_training(stage)
     with memory_told():
         model = model or finished_model(stage, shop, train.config.precision)
         reading = reading_of(train.model, model.tokenizer, training_framing(train, task), train.config.max_length)

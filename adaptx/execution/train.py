@@ -11,7 +11,7 @@ from adaptx.backbones.backbone import TransferModel
 from adaptx.composition.mixing import value_regularisation
 from adaptx.data.examples import Examples
 from adaptx.errors import NotFinite, UserError
-from adaptx.execution.building import Fresh, head_name, model_to_train
+from adaptx.execution.building import NewModel, head_name, model_to_train
 from adaptx.execution.development import development_score, development_sets
 from adaptx.execution.environment import environment
 from adaptx.execution.predicted_memory import predicted_peak_bytes
@@ -19,7 +19,7 @@ from adaptx.execution.workshop import Workshop
 from adaptx.files.left_out import LeftOut
 from adaptx.formats import behaviour
 from adaptx.formats.heads import save_heads
-from adaptx.formats.interface import Predicted, Reading, reading_of
+from adaptx.formats.interface import Predictions, Reading, reading_of
 from adaptx.formats.row_cache import RowCache
 from adaptx.methods.module import Module, capture, save_module
 from adaptx.planning.framings import training_framing
@@ -33,7 +33,7 @@ from adaptx.store.json_text import json_text
 from adaptx.store.record_json import to_json
 from adaptx.store.records import RESULT_FILE, STEPS_FILE, TrainResult
 from adaptx.store.store import write_json
-from adaptx.training.loop import Outcome, Part, Training
+from adaptx.training.loop import Outcome, Training, TrainingTask
 from adaptx.training.progress import Progress, noting
 from adaptx.training.resume import SavedStates
 
@@ -45,7 +45,7 @@ class PreparedTraining:
     """A training that is ready to run. rows: by task. model: what it changes. loop: what runs it."""
 
     rows: Mapping[str, Examples]
-    model: Fresh
+    model: NewModel
     loop: Training
 
 
@@ -120,14 +120,14 @@ def _without_leavings(node: Node, shop: Workshop) -> Generator[None]:
         raise
 
 
-def _part(train: Train, task: Task, fresh: Fresh, examples: Examples, rows: RowCache) -> Part:
+def _part(train: Train, task: Task, fresh: NewModel, examples: Examples, rows: RowCache) -> TrainingTask:
     reading, name = _training_reading(train, task, fresh), head_name(train, task)
     training = behaviour(task.format, reading.framing).training
     assert training is not None
     items = rows.items(training, examples, task.format, reading)
     if not len(items):
         raise UserError(f"task {task.name} has nothing to train on. {'; '.join(map(str, items.left_out))}")
-    return Part(items, task.format, training, name if name in fresh.heads else None, reading)
+    return TrainingTask(items, task.format, training, name if name in fresh.heads else None, reading)
 
 
 def _without_items(train: Train, training: Training) -> list[LeftOut]:
@@ -139,22 +139,22 @@ def _without_items(train: Train, training: Training) -> list[LeftOut]:
     ]
 
 
-def _training_reading(train: Train, task: Task, fresh: Fresh) -> Reading:
+def _training_reading(train: Train, task: Task, fresh: NewModel) -> Reading:
     return reading_of(train.model, fresh.tokenizer, training_framing(train, task), train.config.max_length)
 
 
-def _regularisation(train: Train, fresh: Fresh) -> Callable[[], Tensor] | None:
+def _regularisation(train: Train, fresh: NewModel) -> Callable[[], Tensor] | None:
     mixing = train.start.mixing if isinstance(train.start, Fuse) else None
     if not isinstance(mixing, Attention):
         return None
     return lambda: value_regularisation(fresh.assembly.own, mixing.regularisation)
 
 
-def _selecting_score(train: Train, fresh: Fresh, shop: Workshop) -> Callable[[], float]:
+def _selecting_score(train: Train, fresh: NewModel, shop: Workshop) -> Callable[[], float]:
     """Return a function that scores the model as it stands on the tasks' development rows."""
     sets = development_sets(train.tasks, shop.rows)
 
-    def predict(task: Task, examples: Examples) -> Predicted:
+    def predict(task: Task, examples: Examples) -> Predictions:
         reading = _training_reading(train, task, fresh)
         evaluator = shop.evaluator(fresh.backbone, reading, train.config.precision)
         return evaluator.predict(examples, task, fresh.heads.get(head_name(train, task)))

@@ -40,7 +40,7 @@ def work(connection: Connection, shop: Workshop, threads: int, level: int) -> No
     with contextlib.suppress(KeyboardInterrupt, EOFError, OSError):
         while True:
             group = connection.recv()
-            progress = _Told(connection, group.nodes[0].name)
+            progress = _PipeProgress(connection, group.nodes[0].name)
             failed = carry_out(group, shop, progress)
             progress.end()
             connection.send(("done", {key: _sendable(error) for key, error in failed.items()}))
@@ -85,7 +85,7 @@ def _sendable(error: Exception) -> tuple[Exception, str]:
         return known(told(error)), trace
 
 
-class _Told:
+class _PipeProgress:
     """A worker's progress, told to the run while that listens."""
 
     def __init__(self, connection: Connection, name: str) -> None:

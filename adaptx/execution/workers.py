@@ -16,7 +16,7 @@ from multiprocessing.process import BaseProcess
 import torch
 
 from adaptx.errors import OutOfMemory, UserError
-from adaptx.execution.groups import Group
+from adaptx.execution.groups import StageGroup
 from adaptx.execution.worker import interrupt, work
 from adaptx.execution.workshop import Workshop
 from adaptx.profiling.processes import KILLED, context_for
@@ -31,7 +31,7 @@ class _Worker:
     connection: Connection
     shop: Workshop
     progress: Progress
-    group: Group | None = None
+    group: StageGroup | None = None
 
 
 class Workers:
@@ -58,7 +58,7 @@ class Workers:
     def busy(self) -> bool:
         return any(worker.group is not None for worker in self._kept)
 
-    def begin(self, group: Group) -> None:
+    def begin(self, group: StageGroup) -> None:
         for worker in [each for each in self._kept if each.group is None]:
             try:
                 worker.connection.send(group)
@@ -74,7 +74,7 @@ class Workers:
         with contextlib.suppress(OSError):
             worker.connection.send(group)
 
-    def next_done(self, timeout_seconds: float | None = None) -> tuple[Group, dict[str, Exception]] | None:
+    def next_done(self, timeout_seconds: float | None = None) -> tuple[StageGroup, dict[str, Exception]] | None:
         until = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         while True:
             left = None if until is None else max(0.0, until - time.monotonic())
@@ -136,7 +136,7 @@ class Workers:
         self._kept.remove(worker)
         self._idle.append((worker.process.name, worker.shop, worker.progress))
 
-    def _lost(self, worker: _Worker, group: Group) -> dict[str, Exception]:
+    def _lost(self, worker: _Worker, group: StageGroup) -> dict[str, Exception]:
         """What a worker that ended in the middle had not left in the store."""
         self._drop(worker)
         status = worker.process.exitcode

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from adaptx.backbones.quiet import quiet
 from adaptx.errors import UserError
-from adaptx.exporting.composed import Composed, Part
+from adaptx.exporting.composed import Composition, NamedModule
 from adaptx.methods import adapters_classes
 from adaptx.methods.module import restore
 from adaptx.specs import Bottleneck
@@ -18,7 +18,7 @@ from adaptx.store.store import read_json, write_json
 BASE_FOLDER = "base"
 
 
-def write_adapters(network: Any, made_of: Composed, base: str, folder: Path) -> None:
+def write_adapters(network: Any, made_of: Composition, base: str, folder: Path) -> None:
     """Write the bottleneck adapters of a composition; `network` is bare and becomes unusable for anything else.
 
     base: what the folder names as the checkpoint below.
@@ -45,7 +45,7 @@ def write_adapters(network: Any, made_of: Composed, base: str, folder: Path) -> 
         write_json(config, {**read_json(config), "model_name": base})
 
 
-def _attach(network: Any, part: Part) -> None:
+def _attach(network: Any, part: NamedModule) -> None:
     method = cast(Bottleneck, part.module.method)
     parameters = adapters_classes.add_adapter(network, method.reduction_factor, method.activation, part.name)
     restore(parameters, part.module.tensors)

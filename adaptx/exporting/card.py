@@ -2,16 +2,16 @@
 
 from adaptx import __version__
 from adaptx.exporting.base import on_hub
-from adaptx.exporting.composed import Composed
+from adaptx.exporting.composed import Composition
 from adaptx.exporting.holding import Library
 from adaptx.exporting.script import AUTO_CLASSES, Read, render
-from adaptx.exporting.usage import Written, notes
-from adaptx.planning.lineage import reader
-from adaptx.planning.naming import UNTRAINED, intermediate_name, path, path_of_tasks
+from adaptx.exporting.usage import ExportContents, notes
+from adaptx.planning.lineage import answering_training
+from adaptx.planning.naming import UNTRAINED, intermediate_name, path_of_tasks, training_path
 from adaptx.planning.stored_scores import StoredScores
 from adaptx.specs import Evaluate, KeptHeadOf, Merge, ModuleStage, Published, Train
 from adaptx.store.entry import Entry
-from adaptx.store.integrity import Damaged
+from adaptx.store.integrity import DamagedStage
 from adaptx.store.records import MergeResult, TrainResult
 from adaptx.store.store import Store
 
@@ -19,7 +19,13 @@ _UNKNOWN = "not recorded"
 
 
 def write_card(
-    store: Store, entry: Entry, stage: ModuleStage, read: Read, made_of: Composed, written: Written, asked: list[str]
+    store: Store,
+    entry: Entry,
+    stage: ModuleStage,
+    read: Read,
+    made_of: Composition,
+    written: ExportContents,
+    asked: list[str],
 ) -> str:
     """Return the card's text; asked: how the folder is asked, a sentence each."""
     trainings = stage.stages if isinstance(stage, Merge) else (stage,)
@@ -47,7 +53,7 @@ def write_card(
             + stage.method.label,
             "facts": [(label, value.replace("|", "\\|")) for label, value in facts],
             "scores": _scores(store, entry),
-            "precision": reader(stage).config.precision,
+            "precision": answering_training(stage).config.precision,
             "loading": _loading(stage, made_of, written),
             "notes": notes(written),
             "usage": asked,
@@ -90,7 +96,7 @@ def _scores(store: Store, entry: Entry) -> list[dict[str, str]]:
             evaluate, stored = other.stage, other.scores
             assert isinstance(evaluate, Evaluate)
             values = scores.scores(evaluate, other)
-        except Damaged as damage:
+        except DamagedStage as damage:
             store.leave_out(other, damage)
             continue
         rows = f"{stored.rows_used:,} / {_count(stored.rows_expected)}"
@@ -99,7 +105,7 @@ def _scores(store: Store, entry: Entry) -> list[dict[str, str]]:
     return sorted(found, key=lambda score: (score["task"], score["language"], score["metric"]))
 
 
-def _loading(stage: ModuleStage, made_of: Composed, written: Written) -> str:
+def _loading(stage: ModuleStage, made_of: Composition, written: ExportContents) -> str:
     """Python that loads the folder without adaptx."""
     base = repr(written.base)
     match written.library:
@@ -130,9 +136,9 @@ def _loading(stage: ModuleStage, made_of: Composed, written: Written) -> str:
 def _licences(stage: ModuleStage) -> list[str]:
     model = stage.model
     lines = [f"base model {model.hub_id}: {model.licence or _UNKNOWN}{_more(model.citation)}"]
-    for task in dict.fromkeys(task for each in path(stage) for task in each.tasks):
+    for task in dict.fromkeys(task for each in training_path(stage) for task in each.tasks):
         lines.append(f"data of {task.name}: {task.licence or _UNKNOWN}{_more(task.citation)}")
-    for source in dict.fromkeys(source for each in path(stage) for source in each.taken):
+    for source in dict.fromkeys(source for each in training_path(stage) for source in each.module_sources):
         if isinstance(source, Published):
             lines.append(f"module {source.source}: {source.licence or _UNKNOWN}")
     return lines

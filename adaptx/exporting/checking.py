@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from adaptx.backbones.backbone import Backbone
-from adaptx.backbones.batching import Encoded, collate, encode_texts
+from adaptx.backbones.batching import Encoding, collate, encode_texts
 from adaptx.backbones.quiet import quiet_loading
 from adaptx.errors import UserError
 from adaptx.exporting.own_model import class_of
@@ -20,7 +20,7 @@ from adaptx.exporting.reading_tokenizer import empty_is_same
 from adaptx.exporting.transformers_folder import HeadClass
 from adaptx.formats.interface import Reading, TrainedHead
 from adaptx.formats.masked_language_model import LanguageModelHead
-from adaptx.formats.tagging import Pieces, words_stand_alone
+from adaptx.formats.tagging import SentenceParts, words_stand_alone
 from adaptx.specs import Classification, MultipleChoice, Tagging
 
 TOLERANCE = 1e-3
@@ -37,7 +37,7 @@ class Probes:
     """
 
     given: list[dict[str, Any]]
-    encoded: Encoded
+    encoded: Encoding
     logits: list[Tensor]
 
 
@@ -59,7 +59,7 @@ def probe(backbone: Backbone, head: TrainedHead, reading: Reading) -> Probes:
     return Probes(given, encoded, logits)
 
 
-def _texts(reading: Reading) -> tuple[list[dict[str, Any]], Encoded]:
+def _texts(reading: Reading) -> tuple[list[dict[str, Any]], Encoding]:
     """Texts alone and in pairs; in lists, since the library takes an empty second text outside of one for none."""
     tokenizer, prefix, long = reading.tokenizer, reading.hidden.prefix, " ".join(["word"] * reading.max_length)
     rows: list[tuple[str, ...]] = [(text,) for text in (*TEXTS, long)]
@@ -75,14 +75,14 @@ def _texts(reading: Reading) -> tuple[list[dict[str, Any]], Encoded]:
         if tokenizer(*(prefix + text for text in row))["input_ids"]
     ]
     types = [part.types[0] for _, part in kept if part.types is not None]
-    encoded = Encoded([part.ids[0] for _, part in kept], types or None, parts[0].pad, 0)
+    encoded = Encoding([part.ids[0] for _, part in kept], types or None, parts[0].pad, 0)
     names = ("text", "text_pair")
     return [{name: [text] for name, text in zip(names, row, strict=False)} for row, _ in kept], encoded
 
 
-def _words(reading: Reading) -> tuple[list[dict[str, Any]], Encoded]:
+def _words(reading: Reading) -> tuple[list[dict[str, Any]], Encoding]:
     sentences = [text.split() for text in TEXTS if text]
-    encoded = Pieces(sentences, reading).encoded
+    encoded = SentenceParts(sentences, reading).encoded
     if words_stand_alone(reading.tokenizer):
         return [{"text": [words], "is_split_into_words": True} for words in sentences], encoded
     return [{"text": [" ".join(words)]} for words in sentences], encoded

@@ -11,7 +11,7 @@ from adaptx.specs import Fuse, ModuleSource, ModuleStage, Train
 
 
 @dataclass(frozen=True)
-class Part:
+class NamedModule:
     """One module, under a name that is unique in its composition and serves as a folder's and a Python name."""
 
     name: str
@@ -19,11 +19,11 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Composed:
+class Composition:
     """layers: modules one above the other, lowest first. fused: modules that `mixing` mixes, above the layers."""
 
-    layers: tuple[Part, ...]
-    fused: tuple[Part, ...] = ()
+    layers: tuple[NamedModule, ...]
+    fused: tuple[NamedModule, ...] = ()
     mixing: Module | None = None
 
     @property
@@ -32,11 +32,11 @@ class Composed:
         return tuple(part.module for part in self.layers if part.module.method.fold_refusal is None)
 
     @property
-    def adapters(self) -> tuple[Part, ...]:
+    def adapters(self) -> tuple[NamedModule, ...]:
         return tuple(part for part in self.layers if part.module.method.fold_refusal is not None)
 
 
-def composed(stage: ModuleStage, shop: Workshop) -> Composed:
+def composed(stage: ModuleStage, shop: Workshop) -> Composition:
     """Load everything that the network of a finished training or merge holds.
 
     Raises:
@@ -45,7 +45,7 @@ def composed(stage: ModuleStage, shop: Workshop) -> Composed:
     own = shop.module(stage)
     if stage.method.whole:
         # Its weights are the whole backbone: what lay below it is in them.
-        return Composed((Part(_plain(_called(stage)), own),))
+        return Composition((NamedModule(_plain(_called(stage)), own),))
     below = lineage(stage)
     modules = [(_called(each), shop.module(each)) for each in (*below.frozen, *below.fused)]
     fuses = isinstance(stage, Train) and isinstance(stage.start, Fuse)
@@ -53,9 +53,9 @@ def composed(stage: ModuleStage, shop: Workshop) -> Composed:
         modules.append((_called(stage), own))
     parts = _named(modules)
     if not fuses:
-        return Composed(parts)
+        return Composition(parts)
     first_fused = len(below.frozen)
-    return Composed(parts[:first_fused], parts[first_fused:], own)
+    return Composition(parts[:first_fused], parts[first_fused:], own)
 
 
 def _called(source: ModuleSource) -> str:
@@ -63,12 +63,12 @@ def _called(source: ModuleSource) -> str:
     return source.task.name if isinstance(source, Train) else path_of_tasks(source)
 
 
-def _named(modules: list[tuple[str, Module]]) -> tuple[Part, ...]:
-    parts: list[Part] = []
+def _named(modules: list[tuple[str, Module]]) -> tuple[NamedModule, ...]:
+    parts: list[NamedModule] = []
     for name, module in modules:
         plain, taken = _plain(name), {part.name for part in parts}
         number = next(n for n in range(1, len(modules) + 1) if _numbered(plain, n) not in taken)
-        parts.append(Part(_numbered(plain, number), module))
+        parts.append(NamedModule(_numbered(plain, number), module))
     return tuple(parts)
 
 

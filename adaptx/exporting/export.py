@@ -17,17 +17,17 @@ from adaptx.exporting.adapters_folder import BASE_FOLDER, write_adapters
 from adaptx.exporting.base import base_name
 from adaptx.exporting.card import write_card
 from adaptx.exporting.checking import check_folder, probe
-from adaptx.exporting.composed import Composed, composed
+from adaptx.exporting.composed import Composition, composed
 from adaptx.exporting.holding import Library, holding_refusal
 from adaptx.exporting.peft_folder import write_peft
 from adaptx.exporting.script import ROWS, Read, write_script
 from adaptx.exporting.transformers_folder import HeadClass, write_bare, write_with_head
-from adaptx.exporting.usage import Written, notes, usage
+from adaptx.exporting.usage import ExportContents, notes, usage
 from adaptx.formats.heads import load_head
 from adaptx.formats.interface import reading_of
 from adaptx.methods import fold_in
 from adaptx.planning.framings import training_framing
-from adaptx.planning.lineage import reader
+from adaptx.planning.lineage import answering_training
 from adaptx.sources.sources import Sources
 from adaptx.specs import Hidden, Merge, ModuleStage, NoHead, Pooling, Resources, Task, Text, Train
 from adaptx.specs.sites import sites_of
@@ -39,7 +39,7 @@ HERE = "."
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportResult:
     """Files written to a folder, and notes for its user, one sentence each."""
 
     folder: Path
@@ -49,7 +49,7 @@ class Exported:
 
 def export_stage(
     store: Store, sources: Sources, name: str, library: Library, folder: Path, task: str | None = None
-) -> Exported:
+) -> ExportResult:
     """Write the training or merge of that name; `task` says whose head, where several were trained together.
 
     Raises:
@@ -59,7 +59,7 @@ def export_stage(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not empty; name a new folder, or empty it first")
     entry, stage, shop = open_module(store, sources, name, Resources("cpu"))
-    chosen = _task(entry, reader(stage), task)
+    chosen = _task(entry, answering_training(stage), task)
     refusals = (
         holding_refusal(library, stage),
         _head_refusal(stage, chosen),
@@ -79,7 +79,7 @@ def export_stage(
         shutil.rmtree(building, ignore_errors=True)
         raise
     files = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return Exported(folder, tuple(sorted(files)), notes(written))
+    return ExportResult(folder, tuple(sorted(files)), notes(written))
 
 
 def _task(entry: Entry, train: Train, name: str | None) -> Task:
@@ -104,7 +104,7 @@ def _head_refusal(stage: ModuleStage, task: Task) -> str | None:
 
 def _framing_refusal(stage: ModuleStage, task: Task) -> str | None:
     """Why no script that comes with the folder reads the network as it was read in training, or None."""
-    framing = training_framing(reader(stage), task)
+    framing = training_framing(answering_training(stage), task)
     if isinstance(framing, Text):
         return (
             f"it was trained to answer {task.name} as text, and what is exported reads hidden states; `adaptx predict` "
@@ -126,10 +126,12 @@ def _format_refusal(task: Task) -> str | None:
     return f"no script is written for rows of {kind} tasks; `adaptx predict STAGE FILE` answers with the stage itself"
 
 
-def _write(entry: Entry, stage: ModuleStage, task: Task, library: Library, shop: Workshop, folder: Path) -> Written:
+def _write(
+    entry: Entry, stage: ModuleStage, task: Task, library: Library, shop: Workshop, folder: Path
+) -> ExportContents:
     network: Any = load_network(stage.model, shop.sources)
     tokenizer = load_tokenizer(stage.model, shop.sources)
-    made_of, train = composed(stage, shop), reader(stage)
+    made_of, train = composed(stage, shop), answering_training(stage)
     read = _read(entry, train, task, network, shop)
     base, digest = base_name(train.model, shop.sources), shop.base_digest(stage.model)
     own_base = head_class = None
@@ -144,7 +146,7 @@ def _write(entry: Entry, stage: ModuleStage, task: Task, library: Library, shop:
             head_class = _write_transformers(network, read, train, tokenizer, folder)
     if head_class is None:
         write_script(library, read, network, train.model, base, tokenizer, folder, own_base)
-    written = Written(library=library, head=head_class, base=base, own_base=own_base, base_digest=digest)
+    written = ExportContents(library=library, head=head_class, base=base, own_base=own_base, base_digest=digest)
     asked = usage(written, read, stage.model, tokenizer)
     card = write_card(shop.store, entry, stage, read, made_of, written, asked)
     (folder / "README.md").write_text(card, encoding="utf-8")
@@ -152,7 +154,7 @@ def _write(entry: Entry, stage: ModuleStage, task: Task, library: Library, shop:
 
 
 def _write_adapters(
-    network: Any, made_of: Composed, train: Train, base: str, tokenizer: Any, folder: Path
+    network: Any, made_of: Composition, train: Train, base: str, tokenizer: Any, folder: Path
 ) -> str | None:
     """Write the adapters; returns where the weights below lie, where those of `base` are not the ones."""
     if not made_of.merged:

@@ -11,7 +11,7 @@ from torch import nn
 from adaptx.backbones.loading import load_network
 from adaptx.data.containers import container_table, index_of
 from adaptx.errors import UserError
-from adaptx.execution.building import Finished, finished_model, head_name
+from adaptx.execution.building import FinishedModel, finished_model, head_name
 from adaptx.execution.serving import predict_table, readable_task
 from adaptx.execution.workshop import Workshop
 from adaptx.exporting.base import base_name
@@ -19,7 +19,7 @@ from adaptx.exporting.composed import composed
 from adaptx.exporting.holding import Library, holding_refusal
 from adaptx.exporting.peft_folder import write_peft
 from adaptx.methods.peft_model import read_peft
-from adaptx.planning.lineage import reader
+from adaptx.planning.lineage import answering_training
 from adaptx.planning.naming import path_of_tasks
 from adaptx.specs import ModuleStage
 from adaptx.specs.sites import sites_of
@@ -55,7 +55,7 @@ class LoadedModel:
     @property
     def heads(self) -> dict[str, nn.Module]:
         """Trained heads by the names of their tasks; empty where answers are written as text or vectors compared."""
-        train, found = reader(self.stage), self._finished.heads
+        train, found = answering_training(self.stage), self._finished.heads
         named = {task.name: found.get(head_name(train, task)) for task in train.tasks}
         return {name: head.module for name, head in named.items() if head is not None}
 
@@ -97,5 +97,5 @@ class LoadedModel:
             return read_peft(network, Path(folder)).to(shop.device)
 
     @cached_property
-    def _finished(self) -> Finished:
-        return finished_model(self.stage, self._shop, reader(self.stage).config.precision)
+    def _finished(self) -> FinishedModel:
+        return finished_model(self.stage, self._shop, answering_training(self.stage).config.precision)

@@ -22,7 +22,7 @@ from adaptx.specs import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
+class ExportContents:
     """What an export wrote.
 
     head: the class that holds the head; None: predict.py does, or there is none. base: the checkpoint below, by what
@@ -36,7 +36,7 @@ class Written:
     base_digest: str
 
 
-def notes(written: Written) -> tuple[str, ...]:
+def notes(written: ExportContents) -> tuple[str, ...]:
     """Return what must be known to load the folder, a sentence each: for the terminal and the card."""
     found: list[str] = []
     if written.head is not None and written.head.own:
@@ -56,7 +56,7 @@ def notes(written: Written) -> tuple[str, ...]:
     return tuple(found)
 
 
-def usage(written: Written, read: Read, model: ModelSpec, tokenizer: Any) -> list[str]:
+def usage(written: ExportContents, read: Read, model: ModelSpec, tokenizer: Any) -> list[str]:
     """Return how a transformers folder with a head is asked, a sentence or two each; nothing for other folders."""
     if written.head is None:
         return []

@@ -26,7 +26,7 @@ Sentence = tuple[list[str], list[str]]
 
 
 @dataclass(frozen=True)
-class Tagged:
+class TaggedFile:
     """The sentences of one file, the line in which each begins, and the lines that hold no word of them."""
 
     sentences: list[Sentence]
@@ -34,7 +34,7 @@ class Tagged:
     left_out: tuple[LeftOut, ...] = ()
 
 
-def read_tagged(path: Path, labels: Collection[str] = (), labelled: bool = True) -> Tagged:
+def read_tagged(path: Path, labels: Collection[str] = (), labelled: bool = True) -> TaggedFile:
     """The sentences of a file, by its ending; ten columns that begin with a word's number are CoNLL-U under any.
 
     labels: the task's tags, if they are known; they tell a word `#` from a comment. labelled: the tags will be read;
@@ -52,7 +52,7 @@ def read_tagged(path: Path, labels: Collection[str] = (), labelled: bool = True)
     else:
         refuse_json(path, lines)
         sentences, begins, counts = _conll(path, lines, labels, labelled)
-    return Tagged(sentences, begins, counts.records(path))
+    return TaggedFile(sentences, begins, counts.records(path))
 
 
 def _conll(
@@ -147,7 +147,7 @@ def _refuse_header(path: Path, number: int, fields: list[str]) -> None:
         )
 
 
-def _auto(path: Path, lines: Sequence[str]) -> Tagged:
+def _auto(path: Path, lines: Sequence[str]) -> TaggedFile:
     """CCGbank's derivations: the words of each with their lexical categories, as they are written there.
 
     Raises:
@@ -168,4 +168,4 @@ def _auto(path: Path, lines: Sequence[str]) -> Tagged:
             )
         sentences.append(([word for _, word in leaves], [category for category, _ in leaves]))
         begins.append(number)
-    return Tagged(sentences, begins)
+    return TaggedFile(sentences, begins)

@@ -2,7 +2,7 @@
 
 from adaptx.backbones.batching import encode_texts
 from adaptx.data.examples import Examples
-from adaptx.formats.interface import Answers, Format, Inputs, Predicted, Reading, embedded
+from adaptx.formats.interface import Answers, Format, Inputs, Predictions, Reading, embedded
 from adaptx.metrics.search import top_k
 from adaptx.specs import Bitext
 
@@ -18,12 +18,12 @@ def encode(examples: Examples, _format: Bitext, reading: Reading) -> Inputs:
     return Inputs(tuple(map(embedded, sides)), sides[1:], list(examples.columns["candidate"]))
 
 
-def decode(answers: Answers) -> Predicted:
+def decode(answers: Answers) -> Predictions:
     """Index of the nearest candidate for each query; the first of equal ones. The gold is the query's own row."""
     queries_QD, candidates_ND = answers.values
     nearest_Q1 = top_k(queries_QD, candidates_ND, 1, unit=True, centred=answers.reading.hidden.centred).indices
     golds = list(range(len(answers.examples)))
-    return Predicted(
+    return Predictions(
         predictions=nearest_Q1[:, 0].tolist(), golds=golds, rows=answers.examples.rows, inputs=answers.inputs
     )
 

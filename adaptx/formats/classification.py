@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptx.backbones.backbone import Backbone
-from adaptx.backbones.batching import Encoded, encode_texts
+from adaptx.backbones.batching import Encoding, encode_texts
 from adaptx.data.examples import Examples
 from adaptx.formats.heads import LinearHead
 from adaptx.formats.interface import (
@@ -20,7 +20,7 @@ from adaptx.formats.interface import (
     Model,
     Pass,
     Piece,
-    Predicted,
+    Predictions,
     Reading,
     SummedLoss,
     one_sequence_each,
@@ -59,12 +59,12 @@ def probabilities(model: Model, piece: Piece) -> Tensor:
     return model.head(model.backbone.pooled(piece.batch, model.reading.hidden)).softmax(dim=-1)
 
 
-def decode(answers: Answers) -> Predicted:
+def decode(answers: Answers) -> Predictions:
     """The most probable label of each example, by name; the records hold every label's probability."""
     labels, examples, (shares,) = answers.model.format.labels, answers.examples, answers.values
     predictions = [labels[int(share.argmax())] for share in shares]
     records = [{"probabilities": dict(zip(labels, share.tolist(), strict=True))} for share in shares]
-    return Predicted(
+    return Predictions(
         predictions=predictions,
         golds=examples.columns.get("label"),
         rows=examples.rows,
@@ -73,7 +73,7 @@ def decode(answers: Answers) -> Predicted:
     )
 
 
-def _encode(examples: Examples, reading: Reading) -> Encoded:
+def _encode(examples: Examples, reading: Reading) -> Encoding:
     """The text, or the pair with the tokenizer's own separators; the longer side is cut first."""
     texts, pairs = examples.columns["text"], examples.columns.get("pair")
     return encode_texts(reading.tokenizer, texts, pairs, reading.hidden.prefix, reading.max_length)

@@ -1,6 +1,6 @@
 """What the training loop and the evaluation ask of a format.
 
-Training: rows -> `Items` -> `Piece` -> loss. Evaluation: rows -> `Inputs` -> `Piece` -> values -> `Predicted`.
+Training: rows -> `Items` -> `Piece` -> loss. Evaluation: rows -> `Inputs` -> `Piece` -> values -> `Predictions`.
 
 A format's file holds plain functions and one `Format` of them; `adaptx.formats` maps spec types to these.
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptx.backbones.backbone import Backbone
-from adaptx.backbones.batching import Encoded, TokenBatch, collate
+from adaptx.backbones.batching import Encoding, TokenBatch, collate
 from adaptx.backbones.finite import check_finite
 from adaptx.data.examples import Examples
 from adaptx.files.left_out import LeftOut
@@ -73,7 +73,7 @@ class Items:
     left_out: examples that became no item, by reason.
     """
 
-    encoded: Encoded
+    encoded: Encoding
     members: list[list[int]]
     targets: list[Any]
     units: list[int]
@@ -86,7 +86,7 @@ class Items:
         return sum(len(self.encoded.ids[sequence]) for sequence in self.members[item])
 
 
-def one_sequence_each(encoded: Encoded, targets: list[Any]) -> Items:
+def one_sequence_each(encoded: Encoding, targets: list[Any]) -> Items:
     """Items of one sequence and one loss unit."""
     return Items(
         encoded=encoded, members=[[index] for index in range(len(encoded))], targets=targets, units=[1] * len(encoded)
@@ -100,7 +100,7 @@ class Piece:
     members: of each item, the places of its sequences among the N that are read.
     """
 
-    encoded: Encoded
+    encoded: Encoding
     sequences: list[int]
     members: list[list[int]]
     targets: list[Any]
@@ -189,7 +189,7 @@ class Inputs:
     """What is read of a set of rows: in one pass or several. encoded, texts: for its statistics."""
 
     passes: tuple[Pass, ...]
-    encoded: list[Encoded]
+    encoded: list[Encoding]
     texts: list[str]
 
 
@@ -213,7 +213,7 @@ class Answers:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Predicted:
+class Predictions:
     """Predictions of one set, in the forms that `adaptx.metrics` take.
 
     golds: None where the rows are unlabelled. rows: row number of each prediction. inputs: what was read. details: of
@@ -280,7 +280,7 @@ class Format:
     """
 
     encode: Callable[[Examples, Any, Reading], Inputs]
-    decode: Callable[[Answers], Predicted]
+    decode: Callable[[Answers], Predictions]
     training: FormatTraining | None = None
     encode_pool: Callable[[Examples, Any, Reading], Pass] | None = None
 
@@ -291,7 +291,7 @@ def vectors(model: Model, piece: Piece) -> Tensor:
     return check_finite(pooled_ND.float().cpu(), "numbers of the embeddings")
 
 
-def embedded(encoded: Encoded) -> Pass:
+def embedded(encoded: Encoding) -> Pass:
     """Return the pass that reads a vector for each sequence."""
     return Pass(one_sequence_each(encoded, [None] * len(encoded)), vectors)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptx.backbones.backbone import Backbone
-from adaptx.backbones.batching import Encoded, TokenBatch, encode_texts
+from adaptx.backbones.batching import Encoding, TokenBatch, encode_texts
 from adaptx.backbones.vocabulary_loss import OutputMatrix, likeliest, summed_cross_entropy
 from adaptx.data.examples import Examples
 from adaptx.errors import UserError
@@ -28,7 +28,7 @@ from adaptx.formats.interface import (
     Model,
     Pass,
     Piece,
-    Predicted,
+    Predictions,
     Reading,
     SummedLoss,
     one_sequence_each,
@@ -85,7 +85,7 @@ def draw(items: Items, indices: Sequence[int], task_format: MaskedLanguageModel,
     rows = [items.encoded.ids[sequence] for sequence in sequences]
     masked = [_mask(ids, task_format.share, reading.tokenizer, row_random(seed, ids)) for ids in rows]
     types = items.encoded.types
-    encoded = Encoded(
+    encoded = Encoding(
         [ids for ids, _, _ in masked],
         [types[s] for s in sequences] if types is not None else None,
         items.encoded.pad,
@@ -129,15 +129,15 @@ def right_tokens(model: Model, piece: Piece) -> list[list[int]]:
     return right
 
 
-def decode(answers: Answers) -> Predicted:
+def decode(answers: Answers) -> Predictions:
     """(right, masked) tokens of each text."""
     (predictions,) = answers.values
-    return Predicted(
+    return Predictions(
         predictions=predictions, golds=[None] * len(predictions), rows=answers.examples.rows, inputs=answers.inputs
     )
 
 
-def _encode(examples: Examples, reading: Reading) -> Encoded:
+def _encode(examples: Examples, reading: Reading) -> Encoding:
     if reading.tokenizer.mask_token_id is None:
         raise UserError("the checkpoint's tokenizer has no mask token, so masked language modelling cannot use it")
     return encode_texts(reading.tokenizer, examples.columns["text"], None, reading.hidden.prefix, reading.max_length)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from adaptx.backbones.batching import encode_texts
 from adaptx.data.examples import Examples
-from adaptx.formats.interface import Answers, Format, Inputs, Predicted, Reading, embedded
+from adaptx.formats.interface import Answers, Format, Inputs, Predictions, Reading, embedded
 from adaptx.metrics.bucc import Sentences, distinct_rows, extract, threshold_for, xtreme_candidates
 from adaptx.metrics.mining import Neighbours, mine
 from adaptx.metrics.search import top_k
@@ -21,7 +21,7 @@ from adaptx.specs import BitextMining
 
 
 @dataclass(frozen=True)
-class Side:
+class MiningSide:
     """Some sentences of one list: their numbers in it, texts, and vectors [sentences, D]."""
 
     numbers: list[int]
@@ -38,14 +38,14 @@ def encode(examples: Examples, _format: BitextMining, reading: Reading) -> Input
     return Inputs(tuple(map(embedded, encoded)), encoded[:1], sides[0])
 
 
-def decode(answers: Answers) -> Predicted:
+def decode(answers: Answers) -> Predictions:
     """For each scored source sentence, the number of the target sentence mined for it, or None."""
     task_format, columns = answers.model.format, answers.examples.columns
     sides = [list[str](columns[role][0]) for role in ("source", "target")]
     gold = [(first - 1, second - 1) for first, second in columns["gold"][0]]
     held = development_numbers(gold, [len(texts) for texts in sides], task_format.development_every)
 
-    def part(inside: bool) -> tuple[Side, Side]:
+    def part(inside: bool) -> tuple[MiningSide, MiningSide]:
         source, target = (_side(sides[i], answers.values[i], held[i], inside) for i in (0, 1))
         return source, target
 
@@ -57,7 +57,7 @@ def decode(answers: Answers) -> Predicted:
     right: dict[int, list[int]] = {}
     for first, second in gold:
         right.setdefault(first, []).append(second)
-    return Predicted(
+    return Predictions(
         predictions=[mined.get(number) for number in source.numbers],
         golds=[right.get(number, []) for number in source.numbers],
         rows=tuple(source.numbers),
@@ -88,12 +88,12 @@ def development_numbers(gold: Sequence[tuple[int, int]], sizes: Sequence[int], e
     return chosen[0], chosen[1]
 
 
-def _side(texts: Sequence[str], vectors: Tensor, held: Collection[int], inside: bool) -> Side:
+def _side(texts: Sequence[str], vectors: Tensor, held: Collection[int], inside: bool) -> MiningSide:
     numbers = [number for number in range(len(texts)) if (number in held) is inside]
-    return Side(numbers, [texts[number] for number in numbers], vectors[numbers])
+    return MiningSide(numbers, [texts[number] for number in numbers], vectors[numbers])
 
 
-def _candidates(source: Side, target: Side, neighbours: int, centred: bool) -> dict[tuple[int, int], float]:
+def _candidates(source: MiningSide, target: MiningSide, neighbours: int, centred: bool) -> dict[tuple[int, int], float]:
     """Margins of the pairs that are mined among these sentences, by their numbers."""
     if not source.numbers or not target.numbers:
         return {}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptx.backbones.backbone import Backbone
-from adaptx.backbones.batching import Encoded, encode_texts
+from adaptx.backbones.batching import Encoding, encode_texts
 from adaptx.data.examples import Examples
 from adaptx.formats.heads import LinearHead
 from adaptx.formats.interface import (
@@ -23,7 +23,7 @@ from adaptx.formats.interface import (
     Model,
     Pass,
     Piece,
-    Predicted,
+    Predictions,
     Reading,
     SummedLoss,
     one_sequence_each,
@@ -65,13 +65,13 @@ def scores(model: Model, piece: Piece) -> Tensor:
     return model.head(model.backbone.pooled(piece.batch, model.reading.hidden)).squeeze(-1)
 
 
-def decode(answers: Answers) -> Predicted:
+def decode(answers: Answers) -> Predictions:
     """Index of the highest-scoring choice, the first of equal ones; the records hold each choice's probability."""
     examples, (scores_N,) = answers.examples, answers.values
     shares = [scores_N[members].softmax(dim=-1) for members in _members(examples)]
     records = [{"probabilities": share.tolist()} for share in shares]
     predictions = [int(share.argmax()) for share in shares]
-    return Predicted(
+    return Predictions(
         predictions=predictions,
         golds=examples.columns.get("label"),
         rows=examples.rows,
@@ -80,7 +80,7 @@ def decode(answers: Answers) -> Predicted:
     )
 
 
-def _encode(examples: Examples, reading: Reading) -> tuple[Encoded, list[list[int]]]:
+def _encode(examples: Examples, reading: Reading) -> tuple[Encoding, list[list[int]]]:
     """Pairs (text; question and choice), a row's choices next to one another; the longer side is cut first."""
     first, second = list[str](), list[str]()
     for text, question, choices in _rows(examples):

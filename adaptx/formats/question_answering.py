@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from adaptx.backbones.backbone import Backbone
-from adaptx.backbones.batching import Encoded, TokenBatch, padding_id
+from adaptx.backbones.batching import Encoding, TokenBatch, padding_id
 from adaptx.backbones.finite import check_finite
 from adaptx.data.examples import Examples
 from adaptx.errors import UserError
@@ -33,7 +33,7 @@ from adaptx.formats.interface import (
     Model,
     Pass,
     Piece,
-    Predicted,
+    Predictions,
     Reading,
     SummedLoss,
     one_sequence_each,
@@ -61,7 +61,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Windows:
-    encoded: Encoded
+    encoded: Encoding
     windows: list[Window]
 
 
@@ -115,7 +115,7 @@ def spans(model: Model, piece: Piece) -> list[tuple[float, float, int, int]]:
     return best_spans(logits_NL2, piece.targets, model.format)
 
 
-def decode(answers: Answers) -> Predicted:
+def decode(answers: Answers) -> Predictions:
     """The text of the best span; where the task has unanswerable questions, with the probability of no answer.
 
     That probability is the logistic function of (best no-answer score - best span's score), so 0.5 is where they tie.
@@ -137,7 +137,7 @@ def decode(answers: Answers) -> Predicted:
     if task_format.unanswerable:
         predictions = [{"text": text, "no_answer": share} for text, share in zip(texts, shares, strict=True)]
     records = [{"answer": text, "no_answer": share} for text, share in zip(texts, shares, strict=True)]
-    return Predicted(
+    return Predictions(
         predictions=predictions,
         golds=examples.columns.get("answers"),
         rows=examples.rows,
@@ -182,7 +182,7 @@ def windows(examples: Examples, task_format: QuestionAnswering, reading: Reading
             # The prefix is not part of the user's text: its characters count for nothing.
             spans = [(max(0, a - len(prefix)), max(0, b - len(prefix))) for a, b in offsets[inside]]
             found.append(Window(question, first, spans, len(ids[-1]) - 1 if reading.causal else 0))
-    encoded = Encoded(ids, types if with_types else None, padding_id(reading.tokenizer), 0)
+    encoded = Encoding(ids, types if with_types else None, padding_id(reading.tokenizer), 0)
     return Windows(encoded, found)
 
 

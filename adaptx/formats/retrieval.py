@@ -9,7 +9,7 @@ Suffixes: Q queries, N candidates, S sequences of a batch, D hidden size.
 import torch
 from torch import Tensor, nn
 
-from adaptx.backbones.batching import Encoded, encode_texts
+from adaptx.backbones.batching import Encoding, encode_texts
 from adaptx.data.examples import Examples
 from adaptx.formats.interface import (
     Answers,
@@ -19,7 +19,7 @@ from adaptx.formats.interface import (
     Items,
     JointLoss,
     Pass,
-    Predicted,
+    Predictions,
     Reading,
     embedded,
 )
@@ -37,7 +37,7 @@ def items(examples: Examples, task_format: Retrieval, reading: Reading) -> Items
         _encode_candidates(examples, task_format.trained_as, reading),
     )
     count = len(examples)
-    both = Encoded(
+    both = Encoding(
         queries.ids + candidates.ids,
         queries.types + candidates.types if queries.types is not None and candidates.types is not None else None,
         queries.pad,
@@ -77,7 +77,7 @@ def encode_pool(pool: Examples, task_format: Retrieval, reading: Reading) -> Pas
     return embedded(_encode_candidates(pool, task_format.ranked_as, reading))
 
 
-def decode(answers: Answers) -> Predicted:
+def decode(answers: Answers) -> Predictions:
     """Ids of each query's nearest candidates, best first; the golds are the ids of all right ones."""
     assert answers.pool is not None and answers.pool_vectors is not None
     names: list[str] = answers.pool.columns["id"]
@@ -85,7 +85,7 @@ def decode(answers: Answers) -> Predicted:
     places_Qk = top_k(queries_QD, answers.pool_vectors, min(RANKED, len(names)), unit=True).indices
     predictions = [[names[place] for place in places] for places in places_Qk.tolist()]
     examples = answers.examples
-    return Predicted(
+    return Predictions(
         predictions=predictions,
         golds=examples.columns.get("right"),
         rows=examples.rows,
@@ -94,11 +94,11 @@ def decode(answers: Answers) -> Predicted:
     )
 
 
-def _encode_queries(examples: Examples, reading: Reading) -> Encoded:
+def _encode_queries(examples: Examples, reading: Reading) -> Encoding:
     return encode_texts(reading.tokenizer, examples.columns["query"], None, reading.hidden.prefix, reading.max_length)
 
 
-def _encode_candidates(examples: Examples, read_as: CandidateText, reading: Reading) -> Encoded:
+def _encode_candidates(examples: Examples, read_as: CandidateText, reading: Reading) -> Encoding:
     """Encode candidates, with their contexts where there are any."""
     texts, contexts = examples.columns["candidate"], examples.columns.get("candidate_context")
     if contexts is not None and read_as is CandidateText.JOINED:

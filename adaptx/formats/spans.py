@@ -9,7 +9,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Corrupted:
+class CorruptedTokens:
     """Token ids: `source` has a sentinel in the place of each dropped span, `target` each sentinel with its span."""
 
     source: list[int]
@@ -18,7 +18,7 @@ class Corrupted:
 
 def corrupt(
     ids: Sequence[int], share: float, mean_span: float, sentinels: Sequence[int], random: np.random.Generator
-) -> Corrupted:
+) -> CorruptedTokens:
     """Drop spans of `mean_span` tokens on average, `share` of all tokens, at least one and never all of them.
 
     The text begins with a kept token, and spans are never neighbours. It may end with kept tokens (T5's released code
@@ -26,7 +26,7 @@ def corrupt(
     more spans than `sentinels`.
     """
     if len(ids) < 2:
-        return Corrupted(list(ids), [])
+        return CorruptedTokens(list(ids), [])
     dropped = min(max(1, round(len(ids) * share)), len(ids) - 1)
     kept = len(ids) - dropped
     spans = min(max(1, round(dropped / mean_span)), dropped, kept, len(sentinels))
@@ -40,7 +40,7 @@ def corrupt(
         source += [*ids[place : place + keep], sentinel]
         target += [sentinel, *ids[place + keep : place + keep + drop]]
         place += keep + drop
-    return Corrupted([*source, *ids[place:]], target)
+    return CorruptedTokens([*source, *ids[place:]], target)
 
 
 def _parts(total: int, count: int, random: np.random.Generator) -> list[int]:

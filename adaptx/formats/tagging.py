@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptx.backbones.backbone import Backbone
-from adaptx.backbones.batching import Encoded, TokenBatch, padding_id
+from adaptx.backbones.batching import Encoding, TokenBatch, padding_id
 from adaptx.backbones.finite import check_finite
 from adaptx.data.examples import Examples
 from adaptx.formats.heads import LinearHead
@@ -26,7 +26,7 @@ from adaptx.formats.interface import (
     Model,
     Pass,
     Piece,
-    Predicted,
+    Predictions,
     Reading,
     SummedLoss,
     one_sequence_each,
@@ -34,7 +34,7 @@ from adaptx.formats.interface import (
 from adaptx.specs import Hidden, Tagging
 
 
-class Pieces:
+class SentenceParts:
     """Sentences as sequences the model can read.
 
     encoded: the sequences. sentence, first_word: which words a sequence holds. first_tokens: the place of each of its
@@ -68,7 +68,7 @@ class Pieces:
                 cut += begin > 0
                 if not subwords:
                     break
-        self.encoded = Encoded(ids, [[types] * len(each) for each in ids] if types is not None else None,
+        self.encoded = Encoding(ids, [[types] * len(each) for each in ids] if types is not None else None,
                                padding_id(tokenizer), cut)  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def new_head(task_format: Tagging, base: HeadBase) -> nn.Module:
 def items(examples: Examples, task_format: Tagging, reading: Reading) -> Items:
     """One item a sentence, with a sequence for each of its pieces; the targets are (first tokens, tag ids) by piece."""
     place = {label: index for index, label in enumerate(task_format.labels)}
-    pieces = Pieces(examples.columns["tokens"], reading)
+    pieces = SentenceParts(examples.columns["tokens"], reading)
     members: list[list[int]] = [[] for _ in range(len(examples))]
     targets: list[list[tuple[list[int], list[int]]]] = [[] for _ in range(len(examples))]
     for index, (number, first) in enumerate(zip(pieces.sentence, pieces.first_word, strict=True)):
@@ -103,7 +103,7 @@ def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden)
 def encode(examples: Examples, _format: Tagging, reading: Reading) -> Inputs:
     """A sequence for each piece of a sentence; the targets are (sentence, first tokens)."""
     sentences: list[list[str]] = examples.columns["tokens"]
-    pieces = Pieces(sentences, reading)
+    pieces = SentenceParts(sentences, reading)
     items = one_sequence_each(pieces.encoded, list(zip(pieces.sentence, pieces.first_tokens, strict=True)))
     return Inputs((Pass(items, tags),), [pieces.encoded], [" ".join(tokens) for tokens in sentences])
 
@@ -117,7 +117,7 @@ def tags(model: Model, piece: Piece) -> list[list[int]]:
     return [part.tolist() for part in chosen.cpu().split([len(first) for first in firsts])]
 
 
-def decode(answers: Answers) -> Predicted:
+def decode(answers: Answers) -> Predictions:
     """The most probable tag of each word, a list of names a sentence."""
     labels, examples, (tags_of,) = answers.model.format.labels, answers.examples, answers.values
     sentences: list[list[str]] = examples.columns["tokens"]
@@ -128,7 +128,7 @@ def decode(answers: Answers) -> Predicted:
     records: list[dict[str, Any]] = [
         {"tokens": tokens, "tags": named} for tokens, named in zip(sentences, predictions, strict=True)
     ]
-    return Predicted(
+    return Predictions(
         predictions=predictions,
         golds=examples.columns.get("tags"),
         rows=examples.rows,

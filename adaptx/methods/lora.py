@@ -21,7 +21,7 @@ from adaptx.specs.sites import Sites
 TENSORS = (DOWN, UP)
 
 
-class Shifted(nn.Module):
+class ShiftedLinear(nn.Module):
     """A linear map with a trained vector added to its outputs: what a LoRA module adds to the map's bias.
 
     `base_layer` is where peft looks for the map below its own layer.
@@ -74,7 +74,9 @@ def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> Paramet
             for tensor in TENSORS:
                 parameters[number, site, tensor] = getattr(layer, tensor)[name].weight
             if method.bias and layer.get_base_layer().bias is not None:
-                layer.base_layer = Shifted(layer.base_layer, layer.out_features, layer.get_base_layer().weight.device)
+                layer.base_layer = ShiftedLinear(
+                    layer.base_layer, layer.out_features, layer.get_base_layer().weight.device
+                )
                 parameters[number, site, BIAS] = layer.base_layer.bias
     if method.bias and not any(tensor == BIAS for _, _, tensor in parameters):
         raise UserError(f"{method}: no linear map at these sites has a bias that could train; use Lora(bias=False)")
@@ -86,7 +88,7 @@ def fold(network: nn.Module) -> None:
     for path, layer in list(_lora_layers(network)):
         layer.merge()
         linear, below = layer.get_base_layer(), layer.base_layer
-        while isinstance(below, Shifted):
+        while isinstance(below, ShiftedLinear):
             linear.bias.data += below.bias.data
             below = below.base_layer
         parent, _, child = path.rpartition(".")

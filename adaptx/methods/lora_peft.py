@@ -57,7 +57,7 @@ def to_peft(modules: Sequence[Module], sites: Sites) -> PeftParts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Joined:
+class _JoinedModules:
     """All modules at a linear map: scale x up @ down, and what they add to the bias, if anything."""
 
     down: Tensor
@@ -71,7 +71,7 @@ class _Joined:
         return self.alpha / self.rank
 
 
-def _joined(modules: Sequence[Module], place: Place) -> _Joined:
+def _joined(modules: Sequence[Module], place: Place) -> _JoinedModules:
     """As they are where there is one, else with the scales in B."""
     found: list[tuple[Tensor, Tensor, Lora]] = []
     for module in modules:
@@ -82,10 +82,12 @@ def _joined(modules: Sequence[Module], place: Place) -> _Joined:
     bias = torch.stack(added).sum(dim=0) if added else None
     if len(found) == 1:
         down, up, method = found[0]
-        return _Joined(down=down, up=up, bias=bias, rank=method.rank_at(place[1]), alpha=method.alpha_at(place[1]))
+        return _JoinedModules(
+            down=down, up=up, bias=bias, rank=method.rank_at(place[1]), alpha=method.alpha_at(place[1])
+        )
     downs = torch.cat([down for down, _, _ in found])
     ups = torch.cat([up * method.scale_at(place[1]) for _, up, method in found], dim=1)
-    return _Joined(down=downs, up=ups, bias=bias, rank=len(downs), alpha=float(len(downs)))
+    return _JoinedModules(down=downs, up=ups, bias=bias, rank=len(downs), alpha=float(len(downs)))
 
 
 def _number(value: float) -> float | int:

@@ -11,7 +11,7 @@ from adaptx.specs.formats.question_answering import NO_ANSWER_THRESHOLD
 SOURCE = "SQuAD evaluate-v2.0.py (Rajpurkar et al. 2018, arXiv:1806.03822)"
 
 
-class Answer(TypedDict):
+class SpanAnswer(TypedDict):
     """A prediction: the best span that is not empty, and the probability in [0, 1] that there is no answer."""
 
     text: str
@@ -78,7 +78,7 @@ def best_threshold(
 
 
 def _metric(name: str, score: AnswerScore) -> Metric:
-    def statistics(predictions: Sequence[Answer], golds: Sequence[Sequence[str]], _language: str) -> Floats:
+    def statistics(predictions: Sequence[SpanAnswer], golds: Sequence[Sequence[str]], _language: str) -> Floats:
         check_lengths(predictions, golds)
         return one_each(
             [

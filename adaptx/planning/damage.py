@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from adaptx.planning.plan import Node, Plan, Status, stored_entry
 from adaptx.store.claim import Busy, claimed
-from adaptx.store.integrity import Damaged
+from adaptx.store.integrity import DamagedStage
 from adaptx.store.store import Store
 
 
@@ -24,7 +24,7 @@ def check_stored(plan: Plan, store: Store, keep: bool = False) -> None:
         if entry is not None:
             try:
                 entry.checked(weights=node.fingerprint in below)
-            except Damaged as damage:
+            except DamagedStage as damage:
                 store.leave_out(entry, damage)
 
 
@@ -44,7 +44,7 @@ def set_aside_damaged(plan: Plan, store: Store, note: Callable[[str], None], kee
                 _set_aside(node, store, note)
 
 
-def _damages(node: Node, store: Store) -> list[Damaged]:
+def _damages(node: Node, store: Store) -> list[DamagedStage]:
     return [
         damage
         for folder, damage in store.left_out.items()

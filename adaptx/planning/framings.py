@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from adaptx.planning.lineage import head_of, reader, task_used
+from adaptx.planning.lineage import answering_training, head_of, task_used
 from adaptx.specs import Evaluate, Framing, Merge, ModelSpec, ModuleStage, Task, Text, Train
 
 
@@ -31,7 +31,7 @@ def evaluation_framing(evaluate: Evaluate) -> Framing:
         taught = not isinstance(model, ModelSpec) and _was_taught_to_end(model)
         return given.with_end(taught) if isinstance(given, Text) else given
     if not isinstance(model, ModelSpec) and (trained := task_used(evaluate)) is not None:
-        return training_framing(reader(model), trained)
+        return training_framing(answering_training(model), trained)
     return evaluate.checkpoint.embedding
 
 
@@ -43,7 +43,7 @@ def _was_taught_to_end(stage: ModuleStage) -> bool:
 
 def search_framing(merge: Merge, task: Task) -> Framing:
     """The framing a search for weights reads its task with: that of the training whose head or way it uses."""
-    return training_framing(reader(merge), head_of(merge, task) or task)
+    return training_framing(answering_training(merge), head_of(merge, task) or task)
 
 
 def read_in(framing: Framing, languages: Iterable[str]) -> Framing:

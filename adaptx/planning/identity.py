@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from adaptx.planning.framings import evaluation_framing, read_in, search_framing, training_framing
-from adaptx.planning.lineage import head_task, reader
+from adaptx.planning.lineage import answering_training, head_task
 from adaptx.sources.modules import module_digest
-from adaptx.sources.sources import Place, Sources
+from adaptx.sources.sources import Location, Sources
 from adaptx.specs import (
     Best,
     Evaluate,
@@ -29,21 +29,21 @@ from adaptx.specs import (
     Train,
 )
 from adaptx.specs.fingerprint import Json, canonical, canonical_fingerprint, fingerprint
-from adaptx.specs.merge import Searched, searched
+from adaptx.specs.merge import WeightSearch, searched
 
 TRAIN_VERSION = 3
 """Raised when the same spec would train to another result than before, or its identity is written in another way."""
 MERGE_VERSION = 3
 EVALUATE_VERSION = 3
 
-Pick = Callable[[Place], str | None]
+Pick = Callable[[Location], str | None]
 
 
-def _digest(place: Place) -> str | None:
+def _digest(place: Location) -> str | None:
     return place.digest
 
 
-def _nominal(place: Place) -> str:
+def _nominal(place: Location) -> str:
     return place.nominal
 
 
@@ -66,7 +66,7 @@ class Identities:
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
         self._known: dict[Stage, Identity] = {}
-        self._places: dict[Rows | ModelSpec, Place] = {}
+        self._places: dict[Rows | ModelSpec, Location] = {}
         self._digests: dict[Published, str] = {}
         self._canonical: dict[Any, Json] = {}
         self._scored_sets: dict[tuple[Task, str, int | None, Pick], Json] = {}
@@ -86,7 +86,7 @@ class Identities:
             self._known[stage] = Identity(body, canonical_fingerprint(body) if resolved else nominal, nominal, resolved)
         return self._known[stage]
 
-    def place(self, item: Rows | ModelSpec) -> Place:
+    def place(self, item: Rows | ModelSpec) -> Location:
         if item not in self._places:
             self._places[item] = self._sources.rows(item) if isinstance(item, Rows) else self._sources.model(item)
         return self._places[item]
@@ -110,7 +110,7 @@ class Identities:
             "model": {**self._weights(train.model, pick), "family": train.model.family.name},
             "method": self._plain(train.method, "method"),
             "config": self._plain(train.config, "config"),
-            "start": _start(train.start, [self._taken(source, inputs) for source in train.taken]),
+            "start": _start(train.start, [self._taken(source, inputs) for source in train.module_sources]),
             "head": self._plain(train.head, "head"),
             "tasks": [self._trained(train, task, pick) for task in train.tasks],
             "sampling": self._plain(train.task.sampling, "task.sampling") if isinstance(train.task, Mixture) else None,
@@ -150,7 +150,7 @@ class Identities:
             "head": self._plain(merge.head, "head"),
         }
 
-    def _search(self, merge: Merge, search: Searched, pick: Pick) -> Json:
+    def _search(self, merge: Merge, search: WeightSearch, pick: Pick) -> Json:
         """What a search for weights reads of its task."""
         task = search.task
         return {
@@ -171,7 +171,9 @@ class Identities:
             "kind": "evaluate",
             "version": EVALUATE_VERSION,
             "model": self._weights(model, pick) if isinstance(model, ModelSpec) else inputs[model],
-            "head": None if isinstance(model, ModelSpec) or head is None else _head_place(reader(model), head),
+            "head": None
+            if isinstance(model, ModelSpec) or head is None
+            else _head_place(answering_training(model), head),
             "framing": self._plain(read_in(evaluation_framing(evaluate), [evaluate.language]), "framing"),
             "precision": evaluation_precision(evaluate),
             "task": self._scored(evaluate.task, evaluate.language, evaluate.limit, pick),
@@ -243,7 +245,7 @@ def inputs_read(stage: Stage) -> tuple[Rows | ModelSpec, ...]:
 
 def modules_read(stage: Stage) -> tuple[Published, ...]:
     """The modules trained elsewhere that a stage itself opens."""
-    taken = stage.taken if isinstance(stage, Train) else ()
+    taken = stage.module_sources if isinstance(stage, Train) else ()
     return tuple(source for source in taken if isinstance(source, Published))
 
 
@@ -255,7 +257,7 @@ def selection_pool(task: Task) -> tuple[Rows, ...]:
 def evaluation_precision(evaluate: Evaluate) -> Precision:
     if evaluate.precision is not None:
         return evaluate.precision
-    return "fp32" if isinstance(evaluate.model, ModelSpec) else reader(evaluate.model).config.precision
+    return "fp32" if isinstance(evaluate.model, ModelSpec) else answering_training(evaluate.model).config.precision
 
 
 def _head_place(model: Train, task: Task) -> int:

@@ -80,7 +80,7 @@ def _common_base(name: str, stages: tuple[Train | Published, ...]) -> tuple[Modu
     return bases.pop()
 
 
-def reader(model: ModuleStage) -> Train:
+def answering_training(model: ModuleStage) -> Train:
     """The training that a model reads as: itself, and of a merge the one whose head is kept.
 
     Without one it is the first; without any head the first dual encoder, if there is one.
@@ -118,7 +118,7 @@ def head_of(stage: ModuleStage, task: Task) -> Task | None:
     """
     if isinstance(stage, Merge) and isinstance(stage.head, NoHead):
         return None
-    model = reader(stage)
+    model = answering_training(stage)
     fitting = [trained for trained in model.tasks if serves(trained.format, task.format)]
     namesakes = [trained for trained in fitting if trained.name == task.name]
     heads = {model.task.head_place(trained) if isinstance(model.task, Mixture) else 0 for trained in fitting}
@@ -148,5 +148,7 @@ def task_used(evaluate: Evaluate) -> Task | None:
     """
     model = evaluate.model
     if not isinstance(model, ModelSpec) and isinstance(evaluate.task.format, Retrieval):
-        return next((trained for trained in reader(model).tasks if isinstance(trained.format, Retrieval)), None)
+        return next(
+            (trained for trained in answering_training(model).tasks if isinstance(trained.format, Retrieval)), None
+        )
     return head_task(evaluate)

@@ -24,7 +24,7 @@ def namesake_reasons(stages: Iterable[Stage]) -> Iterator[str]:
         else:
             models[stage.model] = None
         if isinstance(stage, Train):
-            modules |= {source: None for source in stage.taken if isinstance(source, Published)}
+            modules |= {source: None for source in stage.module_sources if isinstance(source, Published)}
     for name, (first, other) in _alike(models, lambda model: model.name, _place_of_model):
         yield (
             f"two models are called {name}: {first} and {other}. Tables call a model by the last part of its name, and "

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import get_args
 
-from adaptx.planning.lineage import reader
+from adaptx.planning.lineage import answering_training
 from adaptx.specs import (
     Evaluate,
     Fuse,
@@ -96,7 +96,7 @@ def stage_name(stage: Stage) -> str:
 
 def fused_names(train: Train) -> tuple[str, ...]:
     """Names of the modules that a training mixes: the tasks of each, numbered where they are the same."""
-    names = [path_of_tasks(source) for source in train.taken]
+    names = [path_of_tasks(source) for source in train.module_sources]
     again = {name for name in names if names.count(name) > 1}
     return tuple(
         f"{name} ({names[: place + 1].count(name)})" if name in again else name for place, name in enumerate(names)
@@ -166,7 +166,7 @@ def _of_merge(merge: Merge, measured: Task | None) -> Factors:
         start=start_name(merge),
         intermediate=path_of_tasks(merge),
         target=measured.name if on_target and measured is not None else UNTRAINED,
-        seed=reader(merge).config.seed,
+        seed=answering_training(merge).config.seed,
     )
 
 
@@ -195,7 +195,7 @@ def trained_on(stage: ModuleStage, task: Task) -> bool:
     )
 
 
-def path(stage: Stage) -> tuple[Train, ...]:
+def training_path(stage: Stage) -> tuple[Train, ...]:
     """Every distinct training that a stage rests on, itself included, inputs first."""
     return tuple(each for each in module_path(stage) if isinstance(each, Train))
 

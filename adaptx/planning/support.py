@@ -7,7 +7,7 @@ from adaptx.errors import UserError
 from adaptx.metrics import METRICS
 from adaptx.metrics.tagging import SPAN_METRICS
 from adaptx.planning.framings import evaluation_framing, search_framing, training_framing
-from adaptx.planning.lineage import head_of, lineage, reader
+from adaptx.planning.lineage import answering_training, head_of, lineage
 from adaptx.planning.naming import path_of_tasks
 from adaptx.planning.support_merges import merge_refusal
 from adaptx.planning.support_methods import (
@@ -62,7 +62,7 @@ def _search_refusal(merge: Merge) -> str | None:
     search = searched(merge.rule)
     if search is None:
         return None
-    name = f"Merge by {type(merge.rule).__name__}, Searched({search.task.name})"
+    name = f"Merge by {type(merge.rule).__name__}, WeightSearch({search.task.name})"
     framing = search_framing(merge, search.task)
     if isinstance(framing, Text):
         reason = text_refusal(merge.model, search.task, framing, search.task.development)
@@ -100,7 +100,7 @@ def _train_refusal(train: Train) -> str | None:
     shape = train.model.shape
     if (reason := method_refusal(train.method, shape) or over_quantised_refusal(train)) is not None:
         return f"{name}: {train.model.hub_id}: {reason}"
-    for earlier in train.taken:
+    for earlier in train.module_sources:
         if earlier.model != train.model:
             return f"{name}: it starts from a training of {earlier.model.hub_id}, but trains {train.model.hub_id}"
         if isinstance(earlier, Train) and isinstance(earlier.start, Fuse):
@@ -164,7 +164,7 @@ def head_unfit(stage: ModuleStage, task: Task) -> str | None:
         return f"needs a task with a head, and {task.name} has none"
     if isinstance(stage, Merge) and isinstance(stage.head, NoHead):
         return "is not there: it was merged with NoHead(); use KeptHeadOf(place) or AveragedHeads()"
-    earlier = reader(stage)
+    earlier = answering_training(stage)
     try:
         served = head_of(earlier, task)
         if served is not None and not isinstance(training_framing(earlier, served), Text):

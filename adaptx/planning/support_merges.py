@@ -1,7 +1,7 @@
 """Which merges are refused, and why: plain values and checks of one stage, like `adaptx.planning.support`."""
 
 from adaptx.errors import UserError
-from adaptx.planning.lineage import lineage, reader, serves
+from adaptx.planning.lineage import answering_training, lineage, serves
 from adaptx.specs import (
     AveragedHeads,
     Fuse,
@@ -9,9 +9,9 @@ from adaptx.specs import (
     LoraHub,
     Merge,
     NoHead,
-    Searched,
     Task,
     Train,
+    WeightSearch,
 )
 from adaptx.specs.merge import given_weights, negates, searched
 
@@ -86,19 +86,20 @@ def _share_heads(one: Train, other: Train) -> bool:
     return len(one.tasks) == len(other.tasks) and all(serves(ours.format, theirs.format) for ours, theirs in pairs)
 
 
-def _search_refusal(merge: Merge, search: Searched) -> str | None:
+def _search_refusal(merge: Merge, search: WeightSearch) -> str | None:
     task = search.task
     if not task.development:
-        return f"Searched({task.name}) scores development rows, which {task.name} has not; give weights"
+        return f"WeightSearch({task.name}) scores development rows, which {task.name} has not; give weights"
     if task.format.embeds:
         return _headless_search_refusal(merge, task)
     if isinstance(merge.head, NoHead):
-        return f"Searched({task.name}) needs a head to score with; use KeptHeadOf(place) or AveragedHeads()"
+        return f"WeightSearch({task.name}) needs a head to score with; use KeptHeadOf(place) or AveragedHeads()"
     return None
 
 
 def _headless_search_refusal(merge: Merge, task: Task) -> str | None:
-    if any(type(trained.format) is type(task.format) for trained in reader(merge).tasks):
+    if any(type(trained.format) is type(task.format) for trained in answering_training(merge).tasks):
         return None
     kind = type(task.format).__name__
-    return f"Searched({task.name}): {reader(merge).task.name}, as which it would be read, is no {kind} task"
+    model = answering_training(merge).task.name
+    return f"WeightSearch({task.name}): {model}, as which it would be read, is no {kind} task"

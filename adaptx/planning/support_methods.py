@@ -42,7 +42,7 @@ def over_quantised_refusal(train: Train) -> str | None:
     if train.model.quantised is None:
         return None
     # What it starts from is over the same weights and was looked at itself; what was trained elsewhere was not.
-    other = next((each for each in (train, *train.taken) if not each.method.over_quantised), None)
+    other = next((each for each in (train, *train.module_sources) if not each.method.over_quantised), None)
     if other is not None:
         kind = type(other.method).__name__
         return f"LoRA alone goes over quantised weights, not {kind}; use Lora(...), or the model as it is"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from adaptx.catalog.language_facts import same_language
 from adaptx.planning.lineage import alike
-from adaptx.planning.naming import merges, path
+from adaptx.planning.naming import merges, training_path
 from adaptx.specs import Evaluate
 from adaptx.specs.merge import searched
 
@@ -16,7 +16,9 @@ def source_languages(evaluate: Evaluate) -> frozenset[str]:
     count, and so does an intermediate task of the same kind, and development rows that weights of a merge were
     searched on.
     """
-    trained = (task for train in path(evaluate) for task in train.tasks if alike(task.format, evaluate.task.format))
+    trained = (
+        task for train in training_path(evaluate) for task in train.tasks if alike(task.format, evaluate.task.format)
+    )
     searches = (search for merge in merges(evaluate) if (search := searched(merge.rule)) is not None)
     chosen = {
         rows.language

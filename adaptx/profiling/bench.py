@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from adaptx.costs.room import fits
 from adaptx.planning.support_methods import quantised_refusal
 from adaptx.profiling.cell import Cell
-from adaptx.profiling.measurement import OUT_OF_MEMORY, Measured, attempt
+from adaptx.profiling.measurement import OUT_OF_MEMORY, Measurement, attempt
 from adaptx.profiling.prediction import Prediction, predict
-from adaptx.profiling.processes import Killed, Start, alone
+from adaptx.profiling.processes import ProcessKilled, Start, alone
 
 NOT_TRIED = f"{OUT_OF_MEMORY}, as predicted"
 
@@ -22,7 +22,7 @@ class Result:
 
     cell: Cell
     prediction: Prediction | None
-    measured: Measured | None
+    measured: Measurement | None
     failed: str | None = None
 
     @property
@@ -67,7 +67,7 @@ def measured_beside(
 
 def run_alone(
     cell: Cell, steps: int, warmup: int, seconds: float | None = None, start: Start = "forkserver"
-) -> Measured | str:
+) -> Measurement | str:
     """What the cell's own process measures, or why it could not.
 
     Raises:
@@ -76,7 +76,7 @@ def run_alone(
     """
     try:
         return alone(attempt, cell, steps, warmup, seconds=seconds, start=start)
-    except Killed:
+    except ProcessKilled:
         return f"{OUT_OF_MEMORY}: the system ended the process"
     except RuntimeError as error:
         raise RuntimeError(f"{cell.name}: {error}") from error

@@ -9,7 +9,7 @@ from typing import Any
 from adaptx.profiling.bench import Result
 from adaptx.profiling.bench_page import write_page
 from adaptx.profiling.cell import kind_name
-from adaptx.profiling.measurement import Measured
+from adaptx.profiling.measurement import Measurement
 
 Row = dict[str, Any]
 FACTORS = ("model", "parameters", "method", "quantised", "batch_size", "micro_batch_size", "sequence_length",
@@ -42,7 +42,7 @@ def as_row(result: Result, matmul_flops_per_second: float) -> Row:
 
 def measured_columns(rows: Sequence[Row]) -> list[Row]:
     """Return the rows without measurements that none of them has: a CPU's allocator keeps no reserve, for one."""
-    optional = {field.name for field in fields(Measured)}
+    optional = {field.name for field in fields(Measurement)}
     empty = {name for name in optional if all(row.get(name) is None for row in rows)}
     return [{name: value for name, value in row.items() if name not in empty} for row in rows]
 

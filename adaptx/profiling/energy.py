@@ -45,7 +45,7 @@ def energy(device: torch.device, shared: bool = False) -> Generator[Energy]:
     if meter is None:
         yield found
         return
-    measure, counted = meter[0], _Counted(meter[1])
+    measure, counted = meter[0], _CounterSum(meter[1])
     with sampled(counted.read, _INTERVAL_SECONDS):
         yield found
     counted.read()
@@ -53,7 +53,7 @@ def energy(device: torch.device, shared: bool = False) -> Generator[Energy]:
         found.joules, found.measure = counted.joules, measure
 
 
-class _Counted:
+class _CounterSum:
     """The sum of what several counters went up by, from the first reading on; None once one could not be read."""
 
     def __init__(self, reading: Reading) -> None:

@@ -22,7 +22,7 @@ WANT_OF_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class Measurement:
     """peak_memory_bytes: the most that torch had allocated during a step. reserved, and its average and 99th percentile
     over steps: what its allocator held (CUDA alone).
 
@@ -48,7 +48,7 @@ class Measured:
     beside_bytes: int | None = None
 
 
-def attempt(cell: Cell, steps: int, warmup: int) -> Measured | str:
+def attempt(cell: Cell, steps: int, warmup: int) -> Measurement | str:
     """What `measure` finds, or that the cell does not fit into memory."""
     try:
         return measure(cell, steps, warmup)
@@ -65,7 +65,7 @@ def measure(
     steps: int = 5,
     warmup: int = 2,
     make: Callable[[Cell, torch.device], Step] = make_step,
-) -> Measured:
+) -> Measurement:
     """Build, warm up, time `steps` steps; on a CPU watch the allocations of one more.
 
     make: builds the step; by default one that computes as training does.
@@ -92,7 +92,7 @@ def measure(
     beside_bytes = _beside_bytes(device)
     names = {id(parameter): name for name, parameter in step.model.named_parameters()}
     middle = statistics.median(seconds)
-    return Measured(
+    return Measurement(
         peak_memory_bytes=peak,
         memory_average_bytes=int(statistics.mean(reserved)) if reserved else None,
         memory_99th_bytes=reserved[min(len(reserved) - 1, int(0.99 * len(reserved)))] if reserved else None,

@@ -28,7 +28,7 @@ KILLED = -9
 LAST_CHARACTERS = 2_000
 
 
-class Killed(Exception):
+class ProcessKilled(Exception):
     """The system ended the process, as it does for want of memory."""
 
 
@@ -40,7 +40,7 @@ def alone(
     function: at the top level of a module, as it is found there by name. seconds: the most it may take.
 
     Raises:
-        Killed: the system ended it.
+        ProcessKilled: the system ended it.
         TimeoutError: it took longer; it has been ended.
         RuntimeError: it raised an error, or ended without a result; with its last lines.
     """
@@ -59,7 +59,7 @@ def alone(
         except EOFError:
             process.join()
             if process.exitcode == KILLED:
-                raise Killed from None
+                raise ProcessKilled from None
             last = printed.read_text(errors="replace")[-LAST_CHARACTERS:].strip() if printed.is_file() else ""
             raise RuntimeError(f"the process ended with status {process.exitcode}: {last}") from None
         finally:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from adaptx.backbones import bf16_products
 from adaptx.backbones.architectures import build_network
 from adaptx.backbones.backbone import to_precision, trainable
-from adaptx.backbones.batching import Encoded, collate
+from adaptx.backbones.batching import Encoding, collate
 from adaptx.backbones.cpu_kernels import CpuKernels
 from adaptx.backbones.decoder import stack_of
 from adaptx.backbones.encoder import Encoder, no_mask
@@ -29,7 +29,7 @@ from adaptx.backbones.vocabulary_loss import summed_cross_entropy
 from adaptx.formats.heads import LinearHead
 from adaptx.methods import attach, prepare, quantised
 from adaptx.profiling.cell import TARGET_TOKENS, Cell
-from adaptx.profiling.tracker import Part
+from adaptx.profiling.tracker import MemoryPart
 from adaptx.specs import ModelFamily
 from adaptx.specs.quantisation import Quantisation
 from adaptx.specs.sites import sites_of
@@ -41,22 +41,22 @@ PHASES = ("forward", "loss", "backward", "optimiser step")
 class Watch(Protocol):
     """Is told what the step is at."""
 
-    def during(self, phase: str, part: Part) -> AbstractContextManager[Any]: ...
+    def during(self, phase: str, part: MemoryPart) -> AbstractContextManager[Any]: ...
 
     def end_forward(self, phase: str) -> None: ...
 
-    def book(self, tensors: Iterable[Tensor], part: Part) -> None: ...
+    def book(self, tensors: Iterable[Tensor], part: MemoryPart) -> None: ...
 
 
-class Unwatched:
+class NoWatcher:
     """Watches nothing."""
 
-    def during(self, phase: str, part: Part) -> AbstractContextManager[Any]:  # noqa: ARG002
+    def during(self, phase: str, part: MemoryPart) -> AbstractContextManager[Any]:  # noqa: ARG002
         return nullcontext()
 
     def end_forward(self, phase: str) -> None: ...
 
-    def book(self, tensors: Iterable[Tensor], part: Part) -> None: ...
+    def book(self, tensors: Iterable[Tensor], part: MemoryPart) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,20 +75,20 @@ class Step:
 
     def run(self, watch: Watch | None = None) -> None:
         """One optimiser step: the micro-batches' gradients added up, clipped, applied."""
-        watch = watch or Unwatched()
+        watch = watch or NoWatcher()
         for _ in range(self.cell.micro_batches):
             with self.arithmetic(), self.kernels():
-                with watch.during("forward", Part.ACTIVATIONS):
+                with watch.during("forward", MemoryPart.ACTIVATIONS):
                     output = self.forward()
                 watch.end_forward("forward")
-                with watch.during("loss", Part.LOSS):
+                with watch.during("loss", MemoryPart.LOSS):
                     loss = self.loss_sum(output)
             del output
-            with watch.during("backward", Part.TEMPORARY):
+            with watch.during("backward", MemoryPart.TEMPORARY):
                 loss.backward()
                 del loss
-            watch.book((p.grad for p in self.parameters if p.grad is not None), Part.GRADIENTS)
-        with watch.during("optimiser step", Part.TEMPORARY):
+            watch.book((p.grad for p in self.parameters if p.grad is not None), MemoryPart.GRADIENTS)
+        with watch.during("optimiser step", MemoryPart.TEMPORARY):
             torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
@@ -102,7 +102,7 @@ class Step:
         state = [
             value for each in self.optimizer.state.values() for value in each.values() if isinstance(value, Tensor)
         ]
-        (watch or Unwatched()).book(state, Part.OPTIMISER)
+        (watch or NoWatcher()).book(state, MemoryPart.OPTIMISER)
 
 
 Quantise = Callable[[nn.Module, Quantisation, bool], None]
@@ -207,7 +207,7 @@ def _classification(
     cell: Cell, backbone: Encoder, head: nn.Module, device: torch.device
 ) -> tuple[Callable[[], Tensor], Callable[[Tensor], Tensor]]:
     sequences = [[5] * cell.sequence_length for _ in range(cell.micro_batch)]
-    batch = collate(Encoded(sequences, None, 1, 0), range(len(sequences)), device)
+    batch = collate(Encoding(sequences, None, 1, 0), range(len(sequences)), device)
     gold_B = torch.zeros(cell.micro_batch, dtype=torch.long, device=device)
 
     def forward() -> Tensor:

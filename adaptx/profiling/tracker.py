@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
-class Part(enum.Enum):
+class MemoryPart(enum.Enum):
     """What a storage holds, in the order in which tables list them."""
 
     WEIGHTS = "weights"
@@ -33,14 +33,14 @@ class Peak:
     """The most bytes alive at once: in all, by part, and in which phase of the step that was."""
 
     bytes: int
-    parts: Mapping[Part, int]
+    parts: Mapping[MemoryPart, int]
     moment: str
 
 
 @dataclass
 class _Storage:
     bytes: int
-    part: Part
+    part: MemoryPart
     phase: str
 
 
@@ -69,7 +69,7 @@ class Tracker(TorchDispatchMode):
         self._known: dict[int, tuple[weakref.ref[Any], int]] = {}
         self._storages: list[_Storage] = []
         self._events: list[tuple[int, int, str]] = []
-        self.phase, self.part = "model", Part.WEIGHTS
+        self.phase, self.part = "model", MemoryPart.WEIGHTS
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -104,13 +104,13 @@ class Tracker(TorchDispatchMode):
             if isinstance(value, Tensor):
                 self._number(value)
 
-    def book(self, tensors: Iterable[Tensor], part: Part) -> None:
+    def book(self, tensors: Iterable[Tensor], part: MemoryPart) -> None:
         """From the first, these tensors' storages were made for `part`."""
         for tensor in tensors:
             self._storages[self._number(tensor)].part = part
 
     @contextmanager
-    def during(self, phase: str, part: Part) -> Generator[None]:
+    def during(self, phase: str, part: MemoryPart) -> Generator[None]:
         """Within the block, new storages are booked so."""
         before = self.phase, self.part
         self.phase, self.part = phase, part
@@ -123,13 +123,13 @@ class Tracker(TorchDispatchMode):
         """What the forward pass made and has freed by now was temporary; what is left is kept for the backward pass."""
         alive = {number for _, number in self._known.values()}
         for number, storage in enumerate(self._storages):
-            if storage.phase == phase and storage.part is Part.ACTIVATIONS and number not in alive:
-                storage.part = Part.TEMPORARY
+            if storage.phase == phase and storage.part is MemoryPart.ACTIVATIONS and number not in alive:
+                storage.part = MemoryPart.TEMPORARY
 
-    def peak(self, phases: Iterable[str] | None = None, without: Collection[Part] = ()) -> Peak:
+    def peak(self, phases: Iterable[str] | None = None, without: Collection[MemoryPart] = ()) -> Peak:
         """The peak over what happened in these phases (None: in all), of all parts but some."""
         wanted = None if phases is None else set(phases)
-        live: dict[Part, int] = dict.fromkeys(Part, 0)
+        live: dict[MemoryPart, int] = dict.fromkeys(MemoryPart, 0)
         best = Peak(0, dict(live), self.phase)
         for number, sign, phase in self._events:
             storage = self._storages[number]

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from adaptx.errors import UserError
-from adaptx.published.layout import Layout, Placed, check_layers, place_in, shape_of, stacks_of
+from adaptx.published.layout import Layout, TensorPlace, check_layers, place_in, shape_of, stacks_of
 from adaptx.sources.modules import CONFIG_FILE
 from adaptx.sources.tensor_headers import Shapes
 from adaptx.specs import Bottleneck, ModelSpec
@@ -62,7 +62,7 @@ def adapters_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) ->
     stacks, size = stacks_of(model), int(config["hidden_size"])
     bottleneck = max(1, int(size // method.reduction_factor))
     wanted = {"down.weight": (bottleneck, size), "down.bias": (bottleneck,), "up.weight": (size, bottleneck)}
-    placed: list[Placed] = []
+    placed: list[TensorPlace] = []
     for name, shape in shapes.items():
         match = _ADAPTER.match(name)
         tensor = _ADAPTER_TENSORS.get(match["tensor"]) if match is not None else None
@@ -70,7 +70,9 @@ def adapters_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) ->
             raise UserError(f"it holds {name}, which is no part of a bottleneck adapter")
         if shape != wanted.get(tensor, (size,)):
             raise UserError(f"{name} has shape {shape}, but its config makes it {wanted.get(tensor, (size,))}")
-        placed.append(Placed(name=name, layer=place_in(match["path"], stacks, name)[0], site="adapter", tensor=tensor))
+        placed.append(
+            TensorPlace(name=name, layer=place_in(match["path"], stacks, name)[0], site="adapter", tensor=tensor)
+        )
     check_layers({(each.layer, each.site): each.name for each in placed}, model, every=True)
     count = len(_ADAPTER_TENSORS) * ours.all_layers
     if len(placed) != count or len({(each.layer, each.tensor) for each in placed}) != count:

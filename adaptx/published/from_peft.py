@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adaptx.errors import UserError
-from adaptx.published.layout import Layout, Placed, check_layers, place_in, shape_of, some, stack_of
+from adaptx.published.layout import Layout, TensorPlace, check_layers, place_in, shape_of, some, stack_of
 from adaptx.published.selection import Matcher, is_selected, patterned
 from adaptx.sources.tensor_headers import Shapes
 from adaptx.specs import Lora, ModelFamily, ModelSpec
@@ -68,7 +68,7 @@ def peft_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) -> Lay
         _check_bias(name, place, shapes[name], shapes.get(file.tensors.get((*place, "lora_B"), "")), model)
     method = _method(ranks, scales, bool(file.biases))
     placed = [
-        Placed(
+        TensorPlace(
             name=name,
             layer=layer,
             site=site,
@@ -78,7 +78,7 @@ def peft_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) -> Lay
         for (layer, site, tensor), name in file.tensors.items()
     ]
     placed += [
-        Placed(
+        TensorPlace(
             name=name,
             layer=layer,
             site=site,
@@ -87,7 +87,7 @@ def peft_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) -> Lay
             above=f"{stack.layer.format(layer)}.{stack.paths[site]}",
         )
         if config.get("bias") == "lora_only"
-        else Placed(name=name, layer=layer, site=site, tensor="bias", scale=scales[layer, site])
+        else TensorPlace(name=name, layer=layer, site=site, tensor="bias", scale=scales[layer, site])
         for (layer, site), name in file.biases.items()
     ]
     return Layout(method, tuple(placed), tuple(file.of_head))

@@ -13,7 +13,7 @@ SHOWN = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placed:
+class TensorPlace:
     """Where one tensor of a file belongs. scale: what it is multiplied by there.
 
     above: the path of a map of the bare network whose own bias is taken off it.
@@ -32,7 +32,7 @@ class Layout:
     """A module file as adaptx takes it: its method, and the place of each tensor. of_head: tensors that stay behind."""
 
     method: Lora | Bottleneck
-    tensors: tuple[Placed, ...]
+    tensors: tuple[TensorPlace, ...]
     of_head: tuple[str, ...] = ()
 
 

@@ -21,7 +21,7 @@ PARAMETERS, OPERATIONS = "parameters", "operations of the intermediate training"
 
 
 @dataclass(frozen=True)
-class Part:
+class ReportPart:
     """Tables and figures that belong together, with sentences that say what they show."""
 
     sentences: tuple[str, ...] = ()
@@ -37,11 +37,11 @@ class Analysis:
     """answer: one sentence. The parts are empty where there is nothing to say."""
 
     answer: str
-    comparisons: Part
-    gaps: Part
-    classes: Part
-    scaling: Part
-    worth: Part
+    comparisons: ReportPart
+    gaps: ReportPart
+    classes: ReportPart
+    scaling: ReportPart
+    worth: ReportPart
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -59,15 +59,15 @@ def analyse(task: Task, measurements: Measurements, gains: Sequence[Gain], out: 
     comparisons = [comparison_table(task, metric, gains, each) for metric in task.metrics for each in averages]
     return Analysis(
         answer=answer(task, gains),
-        comparisons=Part(tables=tuple(table for table in comparisons if table.rows)),
-        gaps=Part(tables=tuple(gap_tables(measurements, task))),
+        comparisons=ReportPart(tables=tuple(table for table in comparisons if table.rows)),
+        gaps=ReportPart(tables=tuple(gap_tables(measurements, task))),
         classes=_classes(task, measurements, gains, out / f"families.{name}.png"),
         scaling=_scaling(task, measurements, gains, out, name),
         worth=_worth(task, measurements, gains, out / f"pareto.{name}.png"),
     )
 
 
-def _classes(task: Task, measurements: Measurements, gains: Sequence[Gain], file: Path) -> Part:
+def _classes(task: Task, measurements: Measurements, gains: Sequence[Gain], file: Path) -> ReportPart:
     tables = breakdown_tables(task, gains)
     regression = language_regression(measurements, task, gains)
     figure = class_bars(task.name, FAMILY, class_gains(task, gains, FAMILY), file)
@@ -75,33 +75,33 @@ def _classes(task: Task, measurements: Measurements, gains: Sequence[Gain], file
     if regression is not None:
         tables.append(language_effects_table(task, regression))
         sentences = (language_effects_sentence(task, regression),)
-    return Part(sentences, tuple(tables), (figure,) if figure else ())
+    return ReportPart(sentences, tuple(tables), (figure,) if figure else ())
 
 
-def _scaling(task: Task, measurements: Measurements, gains: Sequence[Gain], out: Path, name: str) -> Part:
-    parts: list[Part] = []
+def _scaling(task: Task, measurements: Measurements, gains: Sequence[Gain], out: Path, name: str) -> ReportPart:
+    parts: list[ReportPart] = []
     for size, file, series in (
         (PARAMETERS, f"scaling.{name}.png", size_series(measurements, task, gains)),
         (OPERATIONS, f"compute.{name}.png", compute_series(measurements, task, gains)),
     ):
         if series:
             parts.append(_scaling_part(task, size, series, out / file))
-    return Part(
+    return ReportPart(
         tuple(sentence for part in parts for sentence in part.sentences),
         tuple(table for part in parts for table in part.tables),
         tuple(figure for part in parts for figure in part.figures),
     )
 
 
-def _scaling_part(task: Task, size: str, series: Sequence[Series], file: Path) -> Part:
+def _scaling_part(task: Task, size: str, series: Sequence[Series], file: Path) -> ReportPart:
     figure = scaling_curves(task.name, size, series, file)
     table = scaling_table(task, series, size)
-    return Part(tuple(scaling_sentences(task, series, size)), (table,), (figure,) if figure else ())
+    return ReportPart(tuple(scaling_sentences(task, series, size)), (table,), (figure,) if figure else ())
 
 
-def _worth(task: Task, measurements: Measurements, gains: Sequence[Gain], file: Path) -> Part:
+def _worth(task: Task, measurements: Measurements, gains: Sequence[Gain], file: Path) -> ReportPart:
     found = priced(measurements, task, gains)
     if not any(each.gain.gain is not None for each in found):
-        return Part()
+        return ReportPart()
     figure = pareto_plot(task.name, found, file)
-    return Part((), (frontier_table(task, found),), (figure,) if figure else ())
+    return ReportPart((), (frontier_table(task, found),), (figure,) if figure else ())

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from adaptx.report.cells import shortened
-from adaptx.report.frontier import Priced
+from adaptx.report.frontier import GainAndCost
 from adaptx.report.gains import Gain
 from adaptx.report.plots import CATEGORIES, INK, MARKERS, make_figure, number_points, put_title, save
 from adaptx.report.scaling import Series
@@ -106,9 +106,9 @@ def _mark_sizes(axes: Any, sizes: Sequence[float]) -> None:
     axes.minorticks_off()
 
 
-def pareto_plot(task: str, found: Sequence[Priced], file: Path) -> Path | None:
+def pareto_plot(task: str, found: Sequence[GainAndCost], file: Path) -> Path | None:
     """Gain against seconds and against operations, with the front of each; None with fewer than two variants."""
-    costs: dict[str, list[tuple[float, Priced]]] = {
+    costs: dict[str, list[tuple[float, GainAndCost]]] = {
         "training seconds of the whole path": [(each.seconds, each) for each in found if each.seconds is not None],
         "operations of the whole path": [(each.flops, each) for each in found if each.flops is not None],
     }

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from adaptx.report.cells import gain_text, p_text, percent
 from adaptx.report.gains import Gain
-from adaptx.report.tables import Cell, Column, Table
+from adaptx.report.tables import Column, Table, TableCell
 from adaptx.specs import Task
 
 FAMILY = "family"
@@ -38,12 +38,12 @@ def _table(task: Task, attribute: str, found: Sequence[Gain]) -> Table:
     )
     rows = tuple(
         (
-            Cell(g.variant),
-            Cell(g.quantity),
-            Cell(", ".join(g.languages)),
-            Cell(percent(g.score)),
-            Cell(gain_text(g), g.sign, g.is_uncertain),
-            Cell(p_text(g.holm_p)),
+            TableCell(g.variant),
+            TableCell(g.quantity),
+            TableCell(", ".join(g.languages)),
+            TableCell(percent(g.score)),
+            TableCell(gain_text(g), g.sign, g.is_uncertain),
+            TableCell(p_text(g.holm_p)),
         )
         for g in found
     )

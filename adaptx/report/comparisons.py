@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from adaptx.report.cells import NOTHING, gain_text, interval_text, p_text, percent
 from adaptx.report.gains import SOURCE, ZERO_SHOT, Gain
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
-from adaptx.report.tables import Cell, Column, Table
+from adaptx.report.tables import Column, Table, TableCell
 from adaptx.specs import Task
 
 
@@ -26,14 +26,14 @@ def comparison_table(task: Task, metric: str, gains: Sequence[Gain], quantity: s
     )
     rows = tuple(
         (
-            Cell(g.variant),
-            Cell(gain_text(g), g.sign, g.is_uncertain),
-            Cell(p_text(g.p)),
-            Cell(p_text(g.holm_p)),
-            Cell(str(g.seeds_compared)),
-            Cell(percent(g.seed_deviation)),
+            TableCell(g.variant),
+            TableCell(gain_text(g), g.sign, g.is_uncertain),
+            TableCell(p_text(g.p)),
+            TableCell(p_text(g.holm_p)),
+            TableCell(str(g.seeds_compared)),
+            TableCell(percent(g.seed_deviation)),
             _over_seeds(g),
-            Cell(p_text(g.seed_p)),
+            TableCell(p_text(g.seed_p)),
         )
         for g in compared
     )
@@ -41,11 +41,11 @@ def comparison_table(task: Task, metric: str, gains: Sequence[Gain], quantity: s
     return Table(f"{task.name} · comparisons in {metric}{where}", columns, rows, _caption(compared))
 
 
-def _over_seeds(gain: Gain) -> Cell:
+def _over_seeds(gain: Gain) -> TableCell:
     if gain.gain is None or gain.seed_low is None or gain.seed_high is None:
-        return Cell(NOTHING)
+        return TableCell(NOTHING)
     sign = 1 if gain.seed_low > 0 else -1 if gain.seed_high < 0 else 0
-    return Cell(interval_text(gain.gain, gain.seed_low, gain.seed_high), sign, sign == 0)
+    return TableCell(interval_text(gain.gain, gain.seed_low, gain.seed_high), sign, sign == 0)
 
 
 def _caption(compared: Sequence[Gain]) -> str:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from adaptx.catalog.language_facts import unknown_languages
 from adaptx.catalog.languages import language_name
-from adaptx.planning.naming import path
+from adaptx.planning.naming import training_path
 from adaptx.report.measured import Measurements
-from adaptx.specs import Best, Evaluate, Exposure, ModelSpec, Recipe, Rows, Seen, Task, Train
+from adaptx.specs import Best, Evaluate, Exposure, ModelSpec, Recipe, Rows, SeenData, Task, Train
 
 RowCounts = tuple[int | None, int | None]
 """Rows used and rows expected; None where not known."""
@@ -31,7 +31,7 @@ _EXPOSED = (
 def find_confounds(recipe: Recipe, measurements: Measurements) -> list[str]:
     """Sentences on exposure, overlapping rows, selection and comparability, in this order."""
     evaluates = tuple(dict.fromkeys(recipe.evaluations))
-    trainings = tuple(dict.fromkeys(train for evaluate in evaluates for train in path(evaluate)))
+    trainings = tuple(dict.fromkeys(train for evaluate in evaluates for train in training_path(evaluate)))
     return [
         *_cut(evaluates),
         *_exposures(evaluates),
@@ -94,10 +94,10 @@ def _exposures(evaluates: Sequence[Evaluate]) -> list[str]:
         tasks[evaluate.task.name] = evaluate.task
         read = (evaluate.task.rows_in(evaluate.language), *evaluate.task.pool)
         uses.setdefault((model, evaluate.task.name), {}).setdefault("evaluated on", []).extend(read)
-        for task in (task for train in path(evaluate) for task in train.tasks):
+        for task in (task for train in training_path(evaluate) for task in train.tasks):
             tasks[task.name] = task
             uses.setdefault((model, task.name), {}).setdefault("trained on", []).extend(task.train)
-    kinds: dict[tuple[ModelSpec, Seen], list[str]] = {}
+    kinds: dict[tuple[ModelSpec, SeenData], list[str]] = {}
     sentences: list[str] = []
     for (model, name), roles in uses.items():
         for seen in model.seen:
@@ -113,21 +113,21 @@ def _exposures(evaluates: Sequence[Evaluate]) -> list[str]:
     return [_EXPOSED, *dict.fromkeys(sentences)] if sentences else []
 
 
-def _used(seen: Seen, roles: Mapping[str, Sequence[Rows]]) -> str:
+def _used(seen: SeenData, roles: Mapping[str, Sequence[Rows]]) -> str:
     """`trained on (English) and evaluated on (Korean)`: what of a task's rows is in a data set that was seen."""
     touched = {role: [rows.language for rows in read if _covers(seen, rows)] for role, read in roles.items()}
     return " and ".join(f"{role} ({_names(languages)})" for role, languages in touched.items() if languages)
 
 
-def _met(model: ModelSpec, seen: Seen) -> str:
+def _met(model: ModelSpec, seen: SeenData) -> str:
     return f"{model.name} {_MET[seen.exposure]} {seen.what}"
 
 
-def _note(seen: Seen) -> str:
+def _note(seen: SeenData) -> str:
     return f": {seen.note}" if seen.note else ""
 
 
-def _covers(seen: Seen, rows: Rows) -> bool:
+def _covers(seen: SeenData, rows: Rows) -> bool:
     return rows.hub_id == seen.what and (not seen.languages or rows.language in seen.languages)
 
 
@@ -136,7 +136,7 @@ def _leaks(evaluates: Sequence[Evaluate]) -> list[str]:
     found: dict[str, None] = {}
     for evaluate in evaluates:
         scored = evaluate.task.rows_in(evaluate.language)
-        for train in path(evaluate):
+        for train in training_path(evaluate):
             for rows in train.task.train:
                 if _overlap(rows, scored):
                     found[

@@ -14,12 +14,12 @@ from adaptx.report.measured import (
     most_memory_bytes,
 )
 from adaptx.report.statistics.pareto import pareto_front
-from adaptx.report.tables import Cell, Column, Table
+from adaptx.report.tables import Column, Table, TableCell
 from adaptx.specs import Task
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Priced:
+class GainAndCost:
     """A variant's gain on the zero-shot average beside what its path cost; a baseline gains nothing, by definition.
 
     examples_per_second: of its own training. energy_joules: where the machine has a meter. on_front: no variant has as
@@ -40,7 +40,7 @@ class Priced:
         return 100 * (self.gain.gain or 0.0)
 
 
-def priced(measurements: Measurements, task: Task, gains: Sequence[Gain]) -> list[Priced]:
+def priced(measurements: Measurements, task: Task, gains: Sequence[Gain]) -> list[GainAndCost]:
     """Variants of one task that have a baseline, or are one, cheapest first."""
     wanted = (task.name, task.metrics[0], ZERO_SHOT)
     averages = {g.variant: g for g in gains if (g.task, g.metric, g.quantity) == wanted}
@@ -53,7 +53,7 @@ def priced(measurements: Measurements, task: Task, gains: Sequence[Gain]) -> lis
     front = pareto_front([costs[label] or 0.0 for label in known], [chosen[label].gain or 0.0 for label in known])
     on_front = {known[place] for place in front}
     found = [
-        Priced(
+        GainAndCost(
             variant=by_label[label][0],
             gain=gain,
             seconds=costs[label],
@@ -68,7 +68,7 @@ def priced(measurements: Measurements, task: Task, gains: Sequence[Gain]) -> lis
     return sorted(found, key=lambda each: (each.seconds is None, each.seconds or 0.0))
 
 
-def frontier_table(task: Task, found: Sequence[Priced]) -> Table:
+def frontier_table(task: Task, found: Sequence[GainAndCost]) -> Table:
     """Gain beside cost, and which variants are on the front."""
     metered = any(each.energy_joules is not None for each in found)
     columns = (
@@ -84,15 +84,15 @@ def frontier_table(task: Task, found: Sequence[Priced]) -> Table:
     )
     rows = tuple(
         (
-            Cell(each.gain.variant),
-            Cell(gain_text(each.gain), each.gain.sign, each.gain.is_uncertain),
-            Cell(percent(each.gain.score)),
-            Cell(seconds(each.seconds)),
-            Cell(throughput(None if each.flops is None else each.flops / 1e12)),
-            Cell(mebibytes(each.peak_memory_bytes)),
-            Cell(throughput(each.examples_per_second)),
-            *([Cell(watt_hours(each.energy_joules))] if metered else []),
-            Cell("yes" if each.on_front else ""),
+            TableCell(each.gain.variant),
+            TableCell(gain_text(each.gain), each.gain.sign, each.gain.is_uncertain),
+            TableCell(percent(each.gain.score)),
+            TableCell(seconds(each.seconds)),
+            TableCell(throughput(None if each.flops is None else each.flops / 1e12)),
+            TableCell(mebibytes(each.peak_memory_bytes)),
+            TableCell(throughput(each.examples_per_second)),
+            *([TableCell(watt_hours(each.energy_joules))] if metered else []),
+            TableCell("yes" if each.on_front else ""),
         )
         for each in found
     )

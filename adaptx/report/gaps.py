@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from adaptx.metrics import METRICS
-from adaptx.planning.naming import UNTRAINED, path
+from adaptx.planning.naming import UNTRAINED, training_path
 from adaptx.report.cells import interval_text
 from adaptx.report.gains import GAP, zero_shot_quantities
 from adaptx.report.measured import Measurements, Variant
 from adaptx.report.pairs import RowsKey, distinct_columns, rows_key
 from adaptx.report.statistics.bootstrap import RESAMPLES, Floats, interval, resampled_sums
-from adaptx.report.tables import Cell, Column, Table
+from adaptx.report.tables import Column, Table, TableCell
 from adaptx.specs import Task
 
 
@@ -97,10 +97,10 @@ def gap_tables(measurements: Measurements, task: Task, resamples: int = RESAMPLE
     columns = (Column("variant", True), Column("intermediate\ntasks"), Column("seeds"), Column("gap, points [95%]"))
     rows = tuple(
         (
-            Cell(each.variant),
-            Cell(str(len(each.intermediates))),
-            Cell(str(each.seeds)),
-            Cell(interval_text(each.gap, each.low, each.high)),
+            TableCell(each.variant),
+            TableCell(str(len(each.intermediates))),
+            TableCell(str(each.seeds)),
+            TableCell(interval_text(each.gap, each.low, each.high)),
         )
         for each in found
     )
@@ -110,9 +110,9 @@ def gap_tables(measurements: Measurements, task: Task, resamples: int = RESAMPLE
         columns = (Column("several tasks", True), Column("less the mean of", True), Column("difference, points [95%]"))
         rows = tuple(
             (
-                Cell(each.several),
-                Cell("\n".join(each.single)),
-                Cell(interval_text(each.difference, each.low, each.high), each.sign, each.sign == 0),
+                TableCell(each.several),
+                TableCell("\n".join(each.single)),
+                TableCell(interval_text(each.difference, each.low, each.high), each.sign, each.sign == 0),
             )
             for each in differences
         )
@@ -153,7 +153,7 @@ def _whole_key(variant: Variant) -> tuple[RowsKey, tuple[str, ...]]:
 def _intermediates(variant: Variant, measured: Task) -> tuple[str, ...]:
     if variant.factors.intermediate == UNTRAINED:
         return ()
-    tasks = (task for train in path(variant.evaluate) for task in train.tasks)
+    tasks = (task for train in training_path(variant.evaluate) for task in train.tasks)
     return tuple(dict.fromkeys(task.name for task in tasks if task.name != measured.name))
 
 

@@ -9,7 +9,7 @@ from adaptx.report.cells import interval_text, p_equals, p_text, percent
 from adaptx.report.gains import ZERO_SHOT, Gain, zero_shot_quantities
 from adaptx.report.measured import Measurements
 from adaptx.report.statistics.mixed_regression import Effect, Regression, mixed_regression
-from adaptx.report.tables import Cell, Column, Table
+from adaptx.report.tables import Column, Table, TableCell
 from adaptx.specs import ModelSpec, Task
 
 DISTANCE_UNIT = 0.1
@@ -52,9 +52,9 @@ def language_effects_table(task: Task, found: Regression) -> Table:
     columns = (Column("gain changes", True), Column("points [95%]"), Column("p"))
     rows = tuple(
         (
-            Cell(PREDICTORS[effect.name]),
-            Cell(interval_text(effect.estimate, effect.low, effect.high), _sign(effect), _sign(effect) == 0),
-            Cell(p_text(effect.p)),
+            TableCell(PREDICTORS[effect.name]),
+            TableCell(interval_text(effect.estimate, effect.low, effect.high), _sign(effect), _sign(effect) == 0),
+            TableCell(p_text(effect.p)),
         )
         for effect in found.effects
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from adaptx.report.tables import Cell, Table
+from adaptx.report.tables import Table, TableCell
 
 PREAMBLE = "% Needs \\usepackage{booktabs}, \\usepackage[table]{xcolor}, \\usepackage{amssymb} and UTF-8 input.\n"
 _ESCAPED = {
@@ -54,7 +54,7 @@ def _table(table: Table, number: int) -> str:
     )
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: TableCell) -> str:
     text = _stacked(cell.text)
     if cell.sign:
         return f"\\textbf{{{text}}}"

@@ -8,11 +8,11 @@ import numpy as np
 
 from adaptx.costs.stages import trainable_parameters, training_flops
 from adaptx.planning.damage import check_stored
-from adaptx.planning.naming import UNTRAINED, Factors, factors, merges, path
+from adaptx.planning.naming import UNTRAINED, Factors, factors, merges, training_path
 from adaptx.planning.plan import Node, Plan, stored_entry
 from adaptx.planning.stored_scores import StoredScores, values
 from adaptx.planning.zero_shot import is_zero_shot
-from adaptx.report.statistics.bootstrap import Examples, Floats
+from adaptx.report.statistics.bootstrap import ExampleRows, Floats
 from adaptx.report.variants import seeds, variant_labels
 from adaptx.specs import Evaluate, ModelSpec, Stage, Task, Train
 from adaptx.store.mixing import MixingWeights
@@ -21,7 +21,7 @@ from adaptx.store.store import Store
 
 
 @dataclass(frozen=True, eq=False)
-class Training:
+class StoredTraining:
     """One training on the way to an evaluation. result: None where it is not stored."""
 
     train: Train
@@ -49,7 +49,7 @@ class Training:
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class ScoredEvaluation:
     """One stored evaluation: one model, one task, one language.
 
     statistics: metric -> what each example adds to it, shape [examples, the metric's statistics]. record: the stored
@@ -65,9 +65,9 @@ class Measured:
     model_fingerprint: str
     status: str
     statistics: Mapping[str, Floats]
-    examples: Examples
+    examples: ExampleRows
     record: Scores
-    path: tuple[Training, ...]
+    path: tuple[StoredTraining, ...]
     mixing: MixingWeights | None
     merges: tuple[MergeResult | None, ...] = ()
 
@@ -149,10 +149,10 @@ class Variant:
     task: Task
     factors: Factors
     seeds: tuple[int, ...]
-    languages: Mapping[str, Measured]
+    languages: Mapping[str, ScoredEvaluation]
 
     @property
-    def first(self) -> Measured:
+    def first(self) -> ScoredEvaluation:
         return next(iter(self.languages.values()))
 
     @property
@@ -165,7 +165,7 @@ class Variant:
 class Measurements:
     """All that is stored of a plan's evaluations, in the recipe's order, and the names of what is not."""
 
-    measured: tuple[Measured, ...]
+    measured: tuple[ScoredEvaluation, ...]
     missing: tuple[str, ...]
 
     @property
@@ -174,7 +174,7 @@ class Measurements:
 
     def variants(self, task: str) -> tuple[Variant, ...]:
         """The variants measured on a task; one for each seed."""
-        found: dict[tuple[str, str], dict[str, Measured]] = {}
+        found: dict[tuple[str, str], dict[str, ScoredEvaluation]] = {}
         for measured in self.measured:
             if measured.evaluate.task.name == task:
                 key = (measured.variant, measured.model_fingerprint)
@@ -202,7 +202,7 @@ def measure(plan: Plan, store: Store) -> Measurements:
     }
     labels = variant_labels(evaluates, model_fingerprints)
     scores = StoredScores()
-    measured: list[Measured] = []
+    measured: list[ScoredEvaluation] = []
     missing: list[str] = []
     for evaluate in evaluates:
         node = node_of(evaluate)
@@ -210,10 +210,10 @@ def measure(plan: Plan, store: Store) -> Measurements:
         if entry is None:
             missing.append(node.name)
             continue
-        trainings = [(train, stored_entry(node_of(train), store)) for train in path(evaluate)]
+        trainings = [(train, stored_entry(node_of(train), store)) for train in training_path(evaluate)]
         merged = [stored_entry(node_of(merge), store) for merge in merges(evaluate)]
         measured.append(
-            Measured(
+            ScoredEvaluation(
                 evaluate,
                 labels[evaluate],
                 factors(evaluate),
@@ -223,7 +223,7 @@ def measure(plan: Plan, store: Store) -> Measurements:
                 scores.statistics(evaluate, entry),
                 _examples(evaluate, scores.golds(entry)),
                 replace(entry.scores, predictions=[]),
-                tuple(Training(train, found.train_result if found else None) for train, found in trainings),
+                tuple(StoredTraining(train, found.train_result if found else None) for train, found in trainings),
                 entry.mixing,
                 tuple(found.merge_result if found else None for found in merged),
             )
@@ -231,7 +231,7 @@ def measure(plan: Plan, store: Store) -> Measurements:
     return Measurements(tuple(measured), tuple(missing))
 
 
-def total_flops(trainings: Sequence[Training]) -> float | None:
+def total_flops(trainings: Sequence[StoredTraining]) -> float | None:
     """Operations of several trainings; None where those of one are not known."""
     known = [flops for training in trainings if (flops := training.flops) is not None]
     return sum(known) if len(known) == len(trainings) else None
@@ -261,15 +261,15 @@ def most_memory_bytes(seeds: Sequence[Variant]) -> int | None:
     return max(every, default=None)
 
 
-def _variant(label: str, languages: Mapping[str, Measured]) -> Variant:
+def _variant(label: str, languages: Mapping[str, ScoredEvaluation]) -> Variant:
     first = next(iter(languages.values()))
     return Variant(
         label=label, task=first.evaluate.task, factors=first.factors, seeds=seeds(first.evaluate), languages=languages
     )
 
 
-def _examples(evaluate: Evaluate, golds: Golds) -> Examples:
+def _examples(evaluate: Evaluate, golds: Golds) -> ExampleRows:
     # The group is the catalog's of today: a corrected one needs no new evaluation.
     group = evaluate.task.rows_in(evaluate.language).parallel_group
     # Rows that share a premise or a context are drawn together, as their cluster.
-    return Examples(np.asarray(golds.clusters or golds.rows, dtype=np.int64), group)
+    return ExampleRows(np.asarray(golds.clusters or golds.rows, dtype=np.int64), group)

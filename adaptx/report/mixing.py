@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from adaptx.planning.naming import fused_names
-from adaptx.report.measured import Measured, Measurements, Variant
+from adaptx.report.measured import Measurements, ScoredEvaluation, Variant
 from adaptx.report.statistics.bootstrap import Floats
 from adaptx.specs import Fuse, Task, Train
 from adaptx.store.mixing import MixingWeights
 
 
 @dataclass(frozen=True)
-class Mixed:
+class VariantMixing:
     """One fused variant on one task. weights: language -> those of each seed.
 
     Suffixes of arrays: L languages, N layers, S sites, A fused modules; shares that sum to one over A.
@@ -58,13 +58,13 @@ class Mixed:
         return np.array([[self.places[layer, site].mean(axis=0) for site in self.sites] for layer in self.layers])
 
 
-def mixed_variants(measurements: Measurements, task: Task) -> list[Mixed]:
+def mixed_variants(measurements: Measurements, task: Task) -> list[VariantMixing]:
     """Return the task's fused variants with their weights."""
     variants: dict[str, list[Variant]] = {}
     for variant in measurements.variants(task.name):
         if _fused(variant.first) is not None:
             variants.setdefault(variant.label, []).append(variant)
-    mixed: list[Mixed] = []
+    mixed: list[VariantMixing] = []
     for label, seeds in variants.items():
         model = _fused(seeds[0].first)
         assert model is not None
@@ -72,7 +72,7 @@ def mixed_variants(measurements: Measurements, task: Task) -> list[Mixed]:
         for measured in (each for seed in seeds for each in seed.languages.values()):
             assert measured.mixing is not None, f"{measured.evaluate}: a fused model's evaluation keeps its weights"
             weights.setdefault(measured.evaluate.language, []).append(measured.mixing)
-        mixed.append(Mixed(label, task, fused_names(model), weights))
+        mixed.append(VariantMixing(label, task, fused_names(model), weights))
     return mixed
 
 
@@ -104,7 +104,7 @@ def mixing_frame(measurements: Measurements) -> Any:
     return pd.DataFrame(rows)
 
 
-def _fused(measured: Measured) -> Train | None:
+def _fused(measured: ScoredEvaluation) -> Train | None:
     """The fused training that an evaluation measures, or None."""
     model = measured.evaluate.model
     return model if isinstance(model, Train) and isinstance(model.start, Fuse) else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adaptx.catalog.languages import language_name
-from adaptx.report.mixing import Mixed
+from adaptx.report.mixing import VariantMixing
 from adaptx.report.plots import INK, make_figure, put_title, save
 from adaptx.report.statistics.bootstrap import Floats
 
@@ -20,7 +20,7 @@ MOST_WITH_TENTHS = 6
 ROW_INCHES = 0.3
 
 
-def mixing_heatmap(mixed: Mixed, file: Path) -> Path:
+def mixing_heatmap(mixed: VariantMixing, file: Path) -> Path:
     """Mean weights of one fused variant in percent: by language over all layers, and by layer over all languages."""
     modules, sites, layers = mixed.modules, mixed.sites, mixed.layers
     languages = [language_name(language) for language in mixed.weights]

@@ -4,10 +4,10 @@ import datetime
 from collections.abc import Iterable
 
 from adaptx.catalog.languages import language_name
-from adaptx.planning.naming import merges, path
+from adaptx.planning.naming import merges, training_path
 from adaptx.planning.plan import Node, Plan, stored_entry
 from adaptx.report.cells import NOTHING, count, mebibytes, of, percent, seconds
-from adaptx.report.tables import Cell, Column, Table
+from adaptx.report.tables import Column, Table, TableCell
 from adaptx.specs import Best, Evaluate, ModelSpec, Rows, Train
 from adaptx.specs.merge import searched
 from adaptx.store.entry import Entry
@@ -152,7 +152,7 @@ def _short_name(node: Node) -> str:
     return node.name.removeprefix(f"{node.stage.model.name}.")
 
 
-def _training_row(node: Node, result: TrainResult) -> tuple[Cell, ...]:
+def _training_row(node: Node, result: TrainResult) -> tuple[TableCell, ...]:
     assert isinstance(node.stage, Train)
     return _texts(
         f"{_short_name(node)} (seed {node.stage.config.seed})",
@@ -180,7 +180,7 @@ def _selected(train: Train, result: TrainResult) -> str:
 
 
 def _rows_read(plan: Plan) -> Iterable[tuple[str, Rows]]:
-    trainings = dict.fromkeys(train for evaluate in plan.recipe.evaluations for train in path(evaluate))
+    trainings = dict.fromkeys(train for evaluate in plan.recipe.evaluations for train in training_path(evaluate))
     for train in trainings:
         for task in train.tasks:
             yield from ((f"training {task.name}", rows) for rows in task.train)
@@ -208,5 +208,5 @@ def _digest(plan: Plan, item: Rows | ModelSpec) -> str:
     return f"hub commit {digest.rsplit('@', 1)[-1][:12]}"
 
 
-def _texts(*texts: str) -> tuple[Cell, ...]:
-    return tuple(Cell(text or NOTHING) for text in texts)
+def _texts(*texts: str) -> tuple[TableCell, ...]:
+    return tuple(TableCell(text or NOTHING) for text in texts)

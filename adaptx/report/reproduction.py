@@ -7,7 +7,7 @@ from adaptx.planning.naming import UNTRAINED
 from adaptx.report.cells import NOTHING, percent, points
 from adaptx.report.measured import Measurements, Variant
 from adaptx.report.scored_as import how_scored
-from adaptx.report.tables import Cell, Column, Table
+from adaptx.report.tables import Column, Table, TableCell
 from adaptx.specs import PublishedScore
 
 COLUMNS = (
@@ -67,7 +67,7 @@ def _mean(variants: Sequence[Variant], metric: str) -> float:
     return fmean(fmean(measured.scores[metric] for measured in each.languages.values()) for each in variants)
 
 
-def _row(score: PublishedScore, label: str, variants: Sequence[Variant]) -> tuple[Cell, ...]:
+def _row(score: PublishedScore, label: str, variants: Sequence[Variant]) -> tuple[TableCell, ...]:
     ours = _mean(variants, score.metric)
     difference = ours - score.value
     verdict = _incomparable(score, variants[0]) or ("yes" if abs(difference) <= score.band else "no")
@@ -82,7 +82,7 @@ def _row(score: PublishedScore, label: str, variants: Sequence[Variant]) -> tupl
         verdict,
         label,
     )
-    return tuple(Cell(text or NOTHING) for text in texts)
+    return tuple(TableCell(text or NOTHING) for text in texts)
 
 
 def _incomparable(score: PublishedScore, variant: Variant) -> str:

@@ -20,7 +20,7 @@ from adaptx.report.statistics.log_linear import (
     mean_slope,
     slope_difference,
 )
-from adaptx.report.tables import Cell, Column, Table
+from adaptx.report.tables import Column, Table, TableCell
 from adaptx.specs import Task
 
 
@@ -95,13 +95,13 @@ def scaling_table(task: Task, series: Sequence[Series], size: str) -> Table:
     )
     rows = tuple(
         (
-            Cell(each.name),
-            Cell(str(len(each.points))),
-            Cell(interval_text(each.line.slope, each.line.low, each.line.high) if each.line else NOTHING),
-            Cell(p_text(each.line.p if each.line else None)),
-            *(Cell(points(slope)) for slope in (each.source, each.high, each.low)),
-            Cell(_resources(each.resources)),
-            Cell(_cost_factor(each)),
+            TableCell(each.name),
+            TableCell(str(len(each.points))),
+            TableCell(interval_text(each.line.slope, each.line.low, each.line.high) if each.line else NOTHING),
+            TableCell(p_text(each.line.p if each.line else None)),
+            *(TableCell(points(slope)) for slope in (each.source, each.high, each.low)),
+            TableCell(_resources(each.resources)),
+            TableCell(_cost_factor(each)),
         )
         for each in series
     )

@@ -23,13 +23,13 @@ from adaptx.report.suites import (
     suite_rows,
     task_score,
 )
-from adaptx.report.tables import Cell, Column, Table
+from adaptx.report.tables import Column, Table, TableCell
 from adaptx.specs import Group, Suite, Task
 
 _SHORT = (("accuracy", "acc."), ("exact_match", "EM"), ("map_at_20", "mAP@20"), ("f1", "F1"))
 """How a metric's name ends, and how the papers' headers write it; others stand under their own names."""
 
-Block = list[tuple[Column, list[Cell]]]
+Block = list[tuple[Column, list[TableCell]]]
 """Columns that stay together, with a cell for each row."""
 
 
@@ -45,7 +45,7 @@ class SuiteResult:
         if not self.rows:
             return []
         blocks = [self._averages(), *(self._group(group) for group in self.suite.groups)]
-        label: Block = [(Column("variant", True), [Cell(text) for text in self._labels])]
+        label: Block = [(Column("variant", True), [TableCell(text) for text in self._labels])]
         parts: list[Block] = []
         for block in blocks:
             if parts and _table("", label + parts[-1] + block).width <= widest:
@@ -106,17 +106,17 @@ class SuiteResult:
             block.append((Column("average", group=group.name), cells))
         return block
 
-    def _task(self, group: Group, task: Task) -> tuple[Column, list[Cell]]:
+    def _task(self, group: Group, task: Task) -> tuple[Column, list[TableCell]]:
         """A task's column; the number of languages stands in the header where it is the same for all rows."""
         used = {len(row.languages(task)) for row in self.rows if row.languages(task)} or {0}
         alike = len(used) == 1
         shown = f"{next(iter(used))}/{len(task.languages)}" if alike else f"of {len(task.languages)}"
         metrics = " / ".join(map(_short, counted(task)))
-        cells: list[Cell] = []
+        cells: list[TableCell] = []
         for row in self.rows:
             means = metric_means(row, task)
             text = " / ".join(map(percent, means)) if means else NOTHING
-            cells.append(Cell(text if alike or not means else f"{text} ({len(row.languages(task))})"))
+            cells.append(TableCell(text if alike or not means else f"{text} ({len(row.languages(task))})"))
         return Column(f"{task.name}\n{metrics}\n{shown}", group=group.name), cells
 
     def _records(self, row: SuiteRow) -> list[dict[str, Any]]:
@@ -208,8 +208,8 @@ def _short(metric: str) -> str:
     return next((short for end, short in _SHORT if metric.endswith(end)), metric)
 
 
-def _percent(share: float | None) -> Cell:
-    return Cell(percent(share))
+def _percent(share: float | None) -> TableCell:
+    return TableCell(percent(share))
 
 
 def _record(kind: str, name: str, metric: str, value: float | None, zero_shot: float | None) -> dict[str, Any]:

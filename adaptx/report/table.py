@@ -9,7 +9,7 @@ from adaptx.catalog.languages import find_language, language_name
 from adaptx.catalog.pretraining import seen_in_pretraining
 from adaptx.planning.plan import Plan
 from adaptx.report.gains import Gain
-from adaptx.report.measured import Measured, Measurements, measure
+from adaptx.report.measured import Measurements, ScoredEvaluation, measure
 from adaptx.report.suite_tables import SuiteResult
 from adaptx.store.store import Store
 
@@ -52,7 +52,7 @@ def suites_frame(results: Sequence[SuiteResult]) -> Any:
     return frame.astype(dict.fromkeys(counts, "Int64"))
 
 
-def _row(measured: Measured, metric: str, value: float) -> dict[str, Any]:
+def _row(measured: ScoredEvaluation, metric: str, value: float) -> dict[str, Any]:
     evaluate, factors, record = measured.evaluate, measured.factors, measured.record
     model = evaluate.checkpoint
     known, facts = find_language(evaluate.language), language_facts(evaluate.language)

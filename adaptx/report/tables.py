@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from adaptx.catalog.languages import find_language, language_name
 from adaptx.report.cells import NOTHING, count, gain_text, mebibytes, of, p_text, percent, points, seconds
 from adaptx.report.gains import GAP, SOURCE, ZERO_SHOT, Gain
-from adaptx.report.measured import Measured, Measurements, Variant, mean_path_seconds, most_memory_bytes
+from adaptx.report.measured import Measurements, ScoredEvaluation, Variant, mean_path_seconds, most_memory_bytes
 from adaptx.report.scored_as import how_scored
 from adaptx.specs import Task
 
@@ -22,7 +22,7 @@ ONE_CLASS = "†"
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """Text, and the sign of a gain whose interval excludes zero (1 or -1); is_uncertain: its interval holds zero."""
 
     text: str
@@ -45,7 +45,7 @@ class Table:
 
     title: str
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[TableCell, ...], ...]
     caption: str = ""
 
     @property
@@ -102,15 +102,15 @@ def gain_table(task: Task, gains: Sequence[Gain]) -> Table:
     named = len(task.metrics) > 1
     rows = [
         (
-            Cell(g.variant),
-            *([Cell(g.metric)] if named else []),
-            Cell(language_name(g.quantity)),
-            Cell(count(g.examples)),
-            Cell(percent(g.score)),
-            Cell(percent(g.baseline_score)),
-            Cell(gain_text(g), g.sign, g.is_uncertain),
-            Cell(p_text(g.p)),
-            Cell(p_text(g.holm_p)),
+            TableCell(g.variant),
+            *([TableCell(g.metric)] if named else []),
+            TableCell(language_name(g.quantity)),
+            TableCell(count(g.examples)),
+            TableCell(percent(g.score)),
+            TableCell(percent(g.baseline_score)),
+            TableCell(gain_text(g), g.sign, g.is_uncertain),
+            TableCell(p_text(g.p)),
+            TableCell(p_text(g.holm_p)),
         )
         for g in gains
         if g.task == task.name and g.is_language and not g.is_baseline
@@ -153,7 +153,7 @@ def cost_table(measurements: Measurements, task: Task) -> Table:
 
 def language_table(measurements: Measurements, task: Task) -> Table:
     """The evaluated sets, and how well each model's vocabulary serves them."""
-    seen: dict[tuple[str, str, int], Measured] = {}
+    seen: dict[tuple[str, str, int], ScoredEvaluation] = {}
     for measured in measurements.measured:
         if measured.evaluate.task.name == task.name:
             key = (measured.factors.model, measured.evaluate.language, measured.record.rows_used)
@@ -195,17 +195,17 @@ def _score_table(
         columns += [Column("zero-shot\naverage"), Column("its gain over the\nbaseline, points [95%]")]
     if gapped:
         columns.append(Column("gap to\nsource"))
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[tuple[TableCell, ...]] = []
     for label, by in by_variant.items():
-        row = [Cell(label), *(_score(by, language) for language in languages)]
+        row = [TableCell(label), *(_score(by, language) for language in languages)]
         if with_gain:
             average = by.get(ZERO_SHOT)
             row += [
                 _score(by, ZERO_SHOT),
-                Cell(gain_text(average), average.sign, average.is_uncertain) if average else Cell(NOTHING),
+                TableCell(gain_text(average), average.sign, average.is_uncertain) if average else TableCell(NOTHING),
             ]
         if gapped:
-            row.append(Cell(points(by[GAP].score) if GAP in by else NOTHING))
+            row.append(TableCell(points(by[GAP].score) if GAP in by else NOTHING))
         rows.append(tuple(row))
     return Table(title, tuple(columns), tuple(rows), _score_caption(by_variant) if with_gain else "")
 
@@ -231,35 +231,35 @@ def _score_caption(by_variant: dict[str, dict[str, Gain]]) -> str:
     return " ".join(part for part in (*parts, *notes, marked) if part)
 
 
-def _score(by: dict[str, Gain], quantity: str) -> Cell:
+def _score(by: dict[str, Gain], quantity: str) -> TableCell:
     """A score; marked where it is that of a model which gives one class alone."""
     if quantity not in by:
-        return Cell(NOTHING)
-    return Cell(percent(by[quantity].score) + (ONE_CLASS if by[quantity].one_class else ""))
+        return TableCell(NOTHING)
+    return TableCell(percent(by[quantity].score) + (ONE_CLASS if by[quantity].one_class else ""))
 
 
-def _cost_row(label: str, seeds: Sequence[Variant]) -> tuple[Cell, ...]:
+def _cost_row(label: str, seeds: Sequence[Variant]) -> tuple[TableCell, ...]:
     first = seeds[0].first
     trained = "\n→ ".join(f"{step.train.task.name} {of(step.rows_used, step.rows_expected)}" for step in first.path)
     return (
-        Cell(label),
-        Cell(trained or "nothing"),
-        Cell(count(first.trainable_parameters)),
-        Cell(seconds(mean_path_seconds(seeds))),
-        Cell(mebibytes(most_memory_bytes(seeds))),
+        TableCell(label),
+        TableCell(trained or "nothing"),
+        TableCell(count(first.trainable_parameters)),
+        TableCell(seconds(mean_path_seconds(seeds))),
+        TableCell(mebibytes(most_memory_bytes(seeds))),
     )
 
 
-def _language_row(measured: Measured, with_model: bool) -> tuple[Cell, ...]:
+def _language_row(measured: ScoredEvaluation, with_model: bool) -> tuple[TableCell, ...]:
     code, record = measured.evaluate.language, measured.record
     known = find_language(code)
     source = " (source)" if measured.is_source_language else ""
     cells = (
-        Cell(f"{language_name(code)} ({code}){source}" if language_name(code) != code else f"{code}{source}"),
-        Cell(known.family if known else NOTHING),
-        Cell(of(record.rows_used, record.rows_expected)),
-        Cell(f"{record.tokens_per_word:.2f}"),
-        Cell(percent(record.unknown_share, 2)),
-        Cell(percent(record.truncated_share)),
+        TableCell(f"{language_name(code)} ({code}){source}" if language_name(code) != code else f"{code}{source}"),
+        TableCell(known.family if known else NOTHING),
+        TableCell(of(record.rows_used, record.rows_expected)),
+        TableCell(f"{record.tokens_per_word:.2f}"),
+        TableCell(percent(record.unknown_share, 2)),
+        TableCell(percent(record.truncated_share)),
     )
-    return (Cell(measured.factors.model), *cells) if with_model else cells
+    return (TableCell(measured.factors.model), *cells) if with_model else cells

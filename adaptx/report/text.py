@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from adaptx.report.tables import Cell, Table
+from adaptx.report.tables import Table, TableCell
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,7 +57,7 @@ def _markdown_table(table: Table) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _markdown_cell(cell: Cell) -> str:
+def _markdown_cell(cell: TableCell) -> str:
     text = cell.text.replace("|", "\\|").replace("\n", "<br>")
     return f"**{text}**" if cell.sign else text
 

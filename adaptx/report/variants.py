@@ -11,7 +11,7 @@ from typing import Any
 
 from adaptx.planning.framings import evaluation_framing
 from adaptx.planning.identity import evaluation_precision
-from adaptx.planning.naming import factors, path
+from adaptx.planning.naming import factors, training_path
 from adaptx.specs import Evaluate, ModelSpec, Task, TrainConfig
 from adaptx.specs.fingerprint import is_outside_identity
 
@@ -65,7 +65,7 @@ def _told_apart_by_rows(evaluates: Sequence[Evaluate]) -> set[tuple[str, Key]]:
 
 def seeds(evaluate: Evaluate) -> tuple[int, ...]:
     """The seeds of every training on the way, inputs first."""
-    return tuple(train.config.seed for train in path(evaluate))
+    return tuple(train.config.seed for train in training_path(evaluate))
 
 
 def _key(evaluate: Evaluate) -> Key:

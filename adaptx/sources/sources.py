@@ -33,7 +33,7 @@ _MODEL_FILES = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Location:
     """Where something is read: a local path, or the hub at a commit. `digest` None: not known until it is at hand.
 
     files: the user's own files, where rows are read from such; `path` is then their folder.
@@ -96,7 +96,7 @@ class Sources:
         self._resolve = resolve
         self._mirror = _read_mirror(self.folder)
 
-    def rows(self, rows: Rows) -> Place:
+    def rows(self, rows: Rows) -> Location:
         """Raises:
         MissingInput: a data folder was given and does not hold the file, or the user's own file is not there.
         """
@@ -105,11 +105,11 @@ class Sources:
             digests = [self.file_digest(file) for file in files]
             digest = digests[0] if len(files) == 1 else hashlib.sha256(" ".join(digests).encode()).hexdigest()
             folder = Path(rows.hub_id.removeprefix(LOCAL))
-            return Place(path=folder, digest=f"sha256:{digest}", nominal=rows.address, files=files)
+            return Location(path=folder, digest=f"sha256:{digest}", nominal=rows.address, files=files)
         nominal = f"{rows.address}@{rows.revision or 'main'}"
         if self.folder is None:
             commit = self._commit("datasets", rows.hub_id, rows.revision)
-            return Place(
+            return Location(
                 path=None, digest=f"hub:{rows.address}@{commit}" if commit else None, nominal=nominal, commit=commit
             )
         path = self.folder / f"{rows.address}.parquet"
@@ -118,10 +118,10 @@ class Sources:
         digest = self.file_digest(path)
         entry = self._mirror.get(f"{rows.address}.parquet")
         if entry is not None and entry["sha256"] == digest:
-            return Place(path=path, digest=f"hub:{rows.address}@{entry['commit']}", nominal=nominal)
-        return Place(path=path, digest=f"sha256:{digest}", nominal=nominal)
+            return Location(path=path, digest=f"hub:{rows.address}@{entry['commit']}", nominal=nominal)
+        return Location(path=path, digest=f"sha256:{digest}", nominal=nominal)
 
-    def model(self, model: ModelSpec) -> Place:
+    def model(self, model: ModelSpec) -> Location:
         """Raises:
         UserError: the model's folder holds no weights.
         """
@@ -129,7 +129,7 @@ class Sources:
         folder = self.model_folder(model)
         if folder is None:
             commit = self._commit("models", model.hub_id, model.revision)
-            return Place(
+            return Location(
                 path=None, digest=f"hub:{model.hub_id}@{commit}" if commit else None, nominal=nominal, commit=commit
             )
         files = sorted(path for path in folder.iterdir() if _MODEL_FILES.fullmatch(path.name))
@@ -139,9 +139,9 @@ class Sources:
         entries = {name: self._mirror.get(f"models/{model.hub_id}/{name}") for name in digests}
         commits = {entry["commit"] for entry in entries.values() if entry is not None}
         if len(commits) == 1 and all(e is not None and e["sha256"] == digests[n] for n, e in entries.items()):
-            return Place(path=folder, digest=f"hub:{model.hub_id}@{commits.pop()}", nominal=nominal)
+            return Location(path=folder, digest=f"hub:{model.hub_id}@{commits.pop()}", nominal=nominal)
         joined = hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
-        return Place(path=folder, digest=f"sha256:{joined}", nominal=nominal)
+        return Location(path=folder, digest=f"sha256:{joined}", nominal=nominal)
 
     def file_digest(self, path: Path) -> str:
         """Return the SHA-256 of a file, remembered.

@@ -13,15 +13,15 @@ from adaptx.specs.merge import (
     MagnitudePruning,
     MergeRule,
     NoHead,
-    Searched,
     SvdRank,
     TaskArithmetic,
     Ties,
+    WeightSearch,
 )
 from adaptx.specs.methods import Bottleneck, Full, Ia3, Lora, Method
 from adaptx.specs.mixing import Attention, Gate, MixingRule
 from adaptx.specs.mixture import Mixture, Proportional, Sampling, Temperature, Uniform, Weighted
-from adaptx.specs.model import Exposure, Hidden, ModelFamily, ModelSpec, Pooling, Seen, Shape
+from adaptx.specs.model import Exposure, Hidden, ModelFamily, ModelSpec, Pooling, SeenData, Shape
 from adaptx.specs.published import Published
 from adaptx.specs.published_score import PublishedScore
 from adaptx.specs.quantisation import Quantisation
@@ -100,8 +100,7 @@ __all__ = [
     "Rows",
     "Sampling",
     "Schedule",
-    "Searched",
-    "Seen",
+    "SeenData",
     "Sequential",
     "Shape",
     "Stack",
@@ -117,6 +116,7 @@ __all__ = [
     "Train",
     "TrainConfig",
     "Uniform",
+    "WeightSearch",
     "Weighted",
     "evaluations",
 ]

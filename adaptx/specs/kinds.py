@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from adaptx.specs.kind import Kind, Wrong, article, example, refusal
 from adaptx.specs.plain_kinds import NONE, PLAIN, without_numpy
-from adaptx.specs.ranges import Filled, Known, Range, Within
+from adaptx.specs.ranges import Known, NotEmpty, Range, Within
 from adaptx.specs.tuple_kinds import fixed_tuple, tuple_of
 
 
@@ -18,7 +18,7 @@ def kind_of(hint: Any) -> Kind:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         known = {value: why for each in arguments[1:] if isinstance(each, Known) for value, why in each.reasons.items()}
-        ranges = [each for each in arguments[1:] if isinstance(each, Within | Filled)]
+        ranges = [each for each in arguments[1:] if isinstance(each, Within | NotEmpty)]
         return _bounded(kind_of(arguments[0]), ranges, known)
     if origin in (typing.Union, types.UnionType):
         return _any_of([kind_of(each) for each in arguments])

@@ -43,7 +43,7 @@ class GreedySoup:
 
 
 @spec
-class Searched:
+class WeightSearch:
     """Weights found by scoring merged modules on a task's development rows.
 
     limit: maximum number of rows per set, drawn as evaluation rows are.
@@ -62,7 +62,7 @@ class Linear:
     Schmidt et al. 2023 (arXiv:2310.10532) call a free lunch.
     """
 
-    weights: tuple[float, ...] | Searched | None = None
+    weights: tuple[float, ...] | WeightSearch | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.weights, tuple) and not any(self.weights):
@@ -168,9 +168,9 @@ class NoHead:
 MergedHead = KeptHeadOf | AveragedHeads | NoHead
 
 
-def searched(rule: MergeRule) -> Searched | None:
+def searched(rule: MergeRule) -> WeightSearch | None:
     """The search that a rule's weights come from, if they are searched."""
-    return rule.weights if isinstance(rule, Linear) and isinstance(rule.weights, Searched) else None
+    return rule.weights if isinstance(rule, Linear) and isinstance(rule.weights, WeightSearch) else None
 
 
 def given_weights(rule: MergeRule) -> tuple[float, ...] | None:
@@ -201,6 +201,6 @@ def negates(rule: MergeRule) -> bool:
 def _check_given(name: str, combine: MergeRule) -> None:
     if searched(combine) is not None:
         raise UserError(
-            f"{name}(combine=Linear(weights=Searched(...))): weights are searched for Linear by itself; merge by "
-            "Linear(Searched(...)) alone, or give the weights"
+            f"{name}(combine=Linear(weights=WeightSearch(...))): weights are searched for Linear by itself; merge by "
+            "Linear(WeightSearch(...)) alone, or give the weights"
         )

@@ -9,7 +9,7 @@ from adaptx.specs.checked import spec
 from adaptx.specs.fingerprint import OUTSIDE
 from adaptx.specs.hashing import keep_hash
 from adaptx.specs.names import check_file_name
-from adaptx.specs.ranges import Count, Filled, Positive
+from adaptx.specs.ranges import Count, NotEmpty, Positive
 from adaptx.specs.task import Rows, Task
 
 
@@ -36,7 +36,7 @@ class Temperature:
 class Weighted:
     """In proportion to given weights, one a task, in the tasks' order."""
 
-    weights: Annotated[tuple[Positive, ...], Filled()]
+    weights: Annotated[tuple[Positive, ...], NotEmpty()]
 
 
 Sampling = Proportional | Uniform | Temperature | Weighted

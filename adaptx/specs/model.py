@@ -197,7 +197,7 @@ class Exposure(enum.Enum):
 
 
 @spec
-class Seen:
+class SeenData:
     """A data set or kind of data that a checkpoint was trained on.
 
     `what` is a hub id, or a task kind (`nli`, `parallel text`, `question answering`); `languages` empty means all.
@@ -229,7 +229,7 @@ class ModelSpec:
     shape: Shape | None = field(default=None, metadata=OUTSIDE)
     licence: str = field(default="", metadata=OUTSIDE)
     citation: str = field(default="", metadata=OUTSIDE)
-    seen: tuple[Seen, ...] = field(default=(), metadata=OUTSIDE)
+    seen: tuple[SeenData, ...] = field(default=(), metadata=OUTSIDE)
     layers: Count | None = None
     quantised: Quantisation | None = None
 

@@ -29,7 +29,7 @@ class Within:
 
 
 @dataclass(frozen=True)
-class Filled:
+class NotEmpty:
     """A text or tuple that holds something; white space alone is nothing."""
 
     def holds(self, value: str | tuple[object, ...]) -> bool:
@@ -49,7 +49,7 @@ class Known:
     reasons: Mapping[str, str] = field(hash=False)
 
 
-Range = Within | Filled
+Range = Within | NotEmpty
 
 Count = Annotated[int, Within(least=1)]
 Natural = Annotated[int, Within(least=0)]
@@ -62,5 +62,5 @@ ShareBelowOne = Annotated[float, Within(least=0, below=1)]
 """A dropout probability; at 1 nothing would be left."""
 PartialShare = Annotated[float, Within(above=0, below=1)]
 PositiveShare = Annotated[float, Within(above=0, most=1)]
-Word = Annotated[str, Filled()]
+Word = Annotated[str, NotEmpty()]
 """A text that must say something: a name, a column, a label."""

@@ -151,8 +151,8 @@ class Train:
         return self.task.tasks if isinstance(self.task, Mixture) else (self.task,)
 
     @property
-    def taken(self) -> "tuple[ModuleSource, ...]":
-        """What the start takes modules from."""
+    def module_sources(self) -> "tuple[ModuleSource, ...]":
+        """The trainings, merges and published modules that the start takes modules from."""
         match self.start:
             case Pretrained():
                 return ()
@@ -163,8 +163,8 @@ class Train:
 
     @property
     def inputs(self) -> "tuple[ModuleStage, ...]":
-        """Those of them that are stages."""
-        return tuple(stage for stage in self.taken if not isinstance(stage, Published))
+        """The module sources that are stages of the plan."""
+        return tuple(stage for stage in self.module_sources if not isinstance(stage, Published))
 
 
 _NO_MERGE = {

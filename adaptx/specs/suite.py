@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from adaptx.specs.checked import spec
-from adaptx.specs.ranges import Filled, Word
+from adaptx.specs.ranges import NotEmpty, Word
 from adaptx.specs.task import Task
 
 
@@ -12,7 +12,7 @@ class Group:
     """Tasks that a suite averages together, under the heading its paper gives them."""
 
     name: Word
-    tasks: Annotated[tuple[Task, ...], Filled()]
+    tasks: Annotated[tuple[Task, ...], NotEmpty()]
 
 
 @spec
@@ -20,7 +20,7 @@ class Suite:
     """A benchmark. `name` also selects the aggregation rule of `adaptx.metrics.suites`."""
 
     name: Word
-    groups: Annotated[tuple[Group, ...], Filled()]
+    groups: Annotated[tuple[Group, ...], NotEmpty()]
 
     @property
     def tasks(self) -> tuple[Task, ...]:

@@ -9,7 +9,7 @@ from adaptx.specs.fingerprint import OUTSIDE
 from adaptx.specs.formats import TaskFormat
 from adaptx.specs.hashing import keep_hash
 from adaptx.specs.names import check_address, check_file_name
-from adaptx.specs.ranges import Count, Filled, Natural, Word
+from adaptx.specs.ranges import Count, Natural, NotEmpty, Word
 
 LOCAL = "file:"
 """`Rows(hub_id="file:<folder>", config=...)` are the user's own: config is a file's name in the folder, or patterns of
@@ -41,7 +41,7 @@ class Rows:
     config: str = field(metadata=OUTSIDE)
     split: Word = field(metadata=OUTSIDE)
     language: str
-    columns: Annotated[tuple[tuple[Word, Word | tuple[Word, ...]], ...], Filled()]
+    columns: Annotated[tuple[tuple[Word, Word | tuple[Word, ...]], ...], NotEmpty()]
     _: KW_ONLY
     label_names: tuple[str, ...] = ()
     choice_keys: tuple[int | str, ...] = ()
@@ -92,7 +92,7 @@ class Task:
     evaluation: tuple[Rows, ...] = ()
     pool: tuple[Rows, ...] = ()
     translated: tuple[Rows, ...] = field(default=(), metadata=OUTSIDE)
-    metrics: Annotated[tuple[Word, ...], Filled()] = ("accuracy",)
+    metrics: Annotated[tuple[Word, ...], NotEmpty()] = ("accuracy",)
     kind: str = field(default="", metadata=OUTSIDE)
     licence: str = field(default="", metadata=OUTSIDE)
     citation: str = field(default="", metadata=OUTSIDE)

@@ -23,7 +23,7 @@ GLANCED_BYTES = 16 * 2**20
 """A glance hashes changed files up to this size; larger ones (weights) are hashed when they are read."""
 
 
-class Damaged(UserError):
+class DamagedStage(UserError):
     """A stored stage with a file that is not as it was written. file: which one; it may lie outside the folder."""
 
     def __init__(self, folder: Path, file: Path, cause: str) -> None:
@@ -62,18 +62,18 @@ class Seals:
         """Return what stage.json says.
 
         Raises:
-            Damaged: it cannot be read, is not what the marker was written for, or is of another version of adaptx.
+            DamagedStage: it cannot be read, is not what the marker was written for, or is of another version of adaptx.
         """
         file = folder / STAGE_FILE
         try:
             content = file.read_bytes()
             marker = (folder / COMPLETE).read_bytes()
         except OSError as error:
-            raise Damaged(folder, Path(str(error.filename)), _cannot_be_read(error)) from error
+            raise DamagedStage(folder, Path(str(error.filename)), _cannot_be_read(error)) from error
         if not marker:
-            raise Damaged(folder, folder / COMPLETE, f"its file `{COMPLETE}` is empty")
+            raise DamagedStage(folder, folder / COMPLETE, f"its file `{COMPLETE}` is empty")
         if marker != hashlib.sha256(content).hexdigest().encode():
-            raise Damaged(folder, file, f"{STAGE_FILE} does not have the SHA-256 that is written in `{COMPLETE}`")
+            raise DamagedStage(folder, file, f"{STAGE_FILE} does not have the SHA-256 that is written in `{COMPLETE}`")
         try:
             record = parse_record(StageRecord, content.decode())
         except (Unreadable, UnicodeDecodeError) as error:
@@ -96,25 +96,25 @@ class Seals:
         """The path of one of the stage's files, after comparing its SHA-256.
 
         Raises:
-            Damaged: it is gone, cannot be read, or has another.
+            DamagedStage: it is gone, cannot be read, or has another.
         """
         path = Path(os.path.normpath(folder / name))
         listed = self.files(folder).get(name)
         if listed is None:
-            raise Damaged(folder, path, f"{path.name} is not among its files")
+            raise DamagedStage(folder, path, f"{path.name} is not among its files")
         try:
             digest = self._digests.of_file(path)
         except OSError as error:
-            raise Damaged(folder, path, _cannot_be_read(error)) from error
+            raise DamagedStage(folder, path, _cannot_be_read(error)) from error
         if digest != listed.sha256:
-            raise Damaged(folder, path, f"{_shown(folder, path)} does not have the SHA-256 it was stored with")
+            raise DamagedStage(folder, path, f"{_shown(folder, path)} does not have the SHA-256 it was stored with")
         return path
 
     def glance(self, folder: Path) -> None:
         """A check that is fast enough for planning: hash only small files that are newer than the marker.
 
         Raises:
-            Damaged: a file is gone, has another size, or was changed since.
+            DamagedStage: a file is gone, has another size, or was changed since.
         """
         files = self.files(folder)
         finished = (folder / COMPLETE).stat().st_mtime_ns
@@ -126,19 +126,19 @@ class Seals:
                 if name == MODULE_FILE:
                     # The plan calls such a stage `scores only`.
                     continue
-                raise Damaged(folder, path, _cannot_be_read(error)) from error
+                raise DamagedStage(folder, path, _cannot_be_read(error)) from error
             except OSError as error:
-                raise Damaged(folder, path, _cannot_be_read(error)) from error
+                raise DamagedStage(folder, path, _cannot_be_read(error)) from error
             if stat.st_size != listed.bytes:
                 shown = _shown(folder, path)
-                raise Damaged(folder, path, f"{shown} has {stat.st_size} bytes and was stored with {listed.bytes}")
+                raise DamagedStage(folder, path, f"{shown} has {stat.st_size} bytes and was stored with {listed.bytes}")
             if stat.st_mtime_ns > finished and stat.st_size <= GLANCED_BYTES:
                 self.checked(folder, name)
 
 
-def foreign(folder: Path, file: Path, error: Exception) -> Damaged:
+def foreign(folder: Path, file: Path, error: Exception) -> DamagedStage:
     """Return the error of a file that is as it was written, but by something else than this version of adaptx."""
-    return Damaged(folder, file, f"{file.name} does not hold what it should: {error}")
+    return DamagedStage(folder, file, f"{file.name} does not hold what it should: {error}")
 
 
 def _cannot_be_read(error: OSError) -> str:

@@ -22,7 +22,7 @@ from typing import Any
 
 from adaptx.errors import UserError
 from adaptx.store.entry import Entry
-from adaptx.store.integrity import COMPLETE, MODULE_FILE, Damaged, Seals, seal
+from adaptx.store.integrity import COMPLETE, MODULE_FILE, DamagedStage, Seals, seal
 from adaptx.store.records import STAGE_FILE, StageRecord
 from adaptx.store.writing import new_folder, share, written_whole
 
@@ -43,7 +43,7 @@ class Store:
         self.root = Path(root).expanduser().resolve()
         if self.root.is_file():
             raise UserError(f"--store {root}: it is a file; name a folder for finished stages")
-        self.left_out: dict[Path, Damaged] = {}
+        self.left_out: dict[Path, DamagedStage] = {}
         self._entries: dict[str, Entry] | None = None
         self._glanced: set[Path] = set()
         self._seals = Seals()
@@ -71,7 +71,7 @@ class Store:
             return entry
         try:
             self._seals.glance(entry.folder)
-        except Damaged as damage:
+        except DamagedStage as damage:
             self.leave_out(entry, damage)
             return None
         self._glanced.add(entry.folder)
@@ -88,7 +88,7 @@ class Store:
 
         Raises:
             UserError: none, or several.
-            Damaged: it is one that is left out.
+            DamagedStage: it is one that is left out.
         """
         stem = Path(name).name
         pool = [entry for entry in self.entries().values() if not kinds or entry.kind in kinds]
@@ -102,7 +102,7 @@ class Store:
         why = f"{len(found)} stages match" if found else "no stage has that name or fingerprint"
         raise UserError(f"stage {name!r}: {why} in {self.root}; it has: {names}")
 
-    def leave_out(self, entry: Entry, damage: Damaged) -> None:
+    def leave_out(self, entry: Entry, damage: DamagedStage) -> None:
         """Count a stage that was found damaged as not stored."""
         self.entries().pop(entry.fingerprint, None)
         if entry.folder.is_dir():
@@ -198,10 +198,10 @@ class Store:
                 folder=folder, kind=kind, fingerprint=record.fingerprint, nominal=record.nominal, seals=self._seals
             )
             if record.kind != kind or not folder.name.endswith(f"-{entry.fingerprint[:8]}"):
-                raise Damaged(folder, folder, f"stage.json says it is {record.name}-{entry.fingerprint[:8]}")
+                raise DamagedStage(folder, folder, f"stage.json says it is {record.name}-{entry.fingerprint[:8]}")
             if was_left_out:
                 entry.checked(weights=True)
-        except Damaged as damage:
+        except DamagedStage as damage:
             if folder.exists():
                 self.left_out[folder] = damage
         else:

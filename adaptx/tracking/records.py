@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from adaptx.planning.identity import evaluation_precision
-from adaptx.planning.naming import factors, merges, module_name, module_path, path, train_name, trained_on
+from adaptx.planning.naming import factors, merges, module_name, module_path, train_name, trained_on, training_path
 from adaptx.planning.plan import Plan
 from adaptx.planning.stored_scores import StoredScores, metrics_digest
 from adaptx.planning.zero_shot import equal_weights, zero_shot_weights
@@ -193,7 +193,7 @@ class Records:
         stored = self._stored(key)
         stage = self._describing(key)
         described = factors(stage)
-        trainings = [entry for each in path(stage) if (entry := self._find(each)) is not None]
+        trainings = [entry for each in training_path(stage) if (entry := self._find(each)) is not None]
         merged = [entry for each in merges(stage) if (entry := self._find(each)) is not None]
         evaluated = [entry for _, entry in stored]
         results = [entry.train_result for entry in trainings]

@@ -42,7 +42,7 @@ HeadStates = dict[str, dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
-class Part:
+class TrainingTask:
     """One task of a training: what is drawn from, how its format is trained and read, and its head's name.
 
     head: None where it has none.
@@ -89,7 +89,7 @@ class Training:
         self,
         model: TransferModel,
         own: dict[Key, nn.Parameter],
-        parts: Sequence[Part],
+        parts: Sequence[TrainingTask],
         config: TrainConfig,
         setting: Setting,
         sampling: Sampling | None = None,
@@ -193,13 +193,13 @@ class Training:
         if name is not None:
             raise NotFinite(self._went_wrong(self.step, f"it left weights that are not finite ({name})"))
 
-    def _draw(self, part: Part, indices: Sequence[int]) -> Items:
+    def _draw(self, part: TrainingTask, indices: Sequence[int]) -> Items:
         if part.training.draw is None:
             return take(part.items, indices)
         seed = self.config.seed * MAX_EPOCH + self.step
         return part.training.draw(part.items, indices, part.format, part.reading, seed)
 
-    def _backward(self, part: Part, drawn: Items, share: float) -> Tensor:
+    def _backward(self, part: TrainingTask, drawn: Items, share: float) -> Tensor:
         backbone, loss = self.model.backbone, part.training.loss
         match loss:
             case SummedLoss():

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from adaptx.catalog import find_model
 from adaptx.planning.identity import golds_digest
-from adaptx.planning.naming import factors, fused_names, path
+from adaptx.planning.naming import factors, fused_names, training_path
 from adaptx.planning.plan import Plan, make_plan, stage_record
 from adaptx.sources.sources import Sources
 from adaptx.specs import (
@@ -29,7 +29,7 @@ from adaptx.specs import (
     QuestionAnswering,
     Recipe,
     Retrieval,
-    Seen,
+    SeenData,
     Start,
     Suite,
     Tagging,
@@ -59,13 +59,13 @@ CONFIG = TrainConfig(learning_rate=1e-3, epochs=1, dropout=0.0)
 PRETRAINED = Pretrained()
 LABELS = ("entailment", "neutral", "contradiction")
 SEEN = (
-    Seen("nli", Exposure.KIND, ("en",), "NLI pairs"),
-    Seen("klue/klue", Exposure.TEXT, ("ko",), "the evaluated split's own text"),
-    Seen("rajpurkar/squad", Exposure.TEXT, ("en",)),
+    SeenData("nli", Exposure.KIND, ("en",), "NLI pairs"),
+    SeenData("klue/klue", Exposure.TEXT, ("ko",), "the evaluated split's own text"),
+    SeenData("rajpurkar/squad", Exposure.TEXT, ("en",)),
 )
 
 
-def fake_model(folder: Path, seen: tuple[Seen, ...] = SEEN) -> ModelSpec:
+def fake_model(folder: Path, seen: tuple[SeenData, ...] = SEEN) -> ModelSpec:
     folder.mkdir(parents=True)
     config = {
         "model_type": "bert",
@@ -209,7 +209,7 @@ def fake_result(train: Train, generator: np.random.Generator) -> TrainResult:
     full = isinstance(train.method, Full)
     return dataclasses.replace(
         RESULT,
-        seconds=20.0 + 30 * full + 2 * len(path(train)),
+        seconds=20.0 + 30 * full + 2 * len(training_path(train)),
         trainable_parameters=17_000_000 if full else 74_000,
         rows_by_task={train.task.name: 3000},
         items_by_task={train.task.name: 3000},

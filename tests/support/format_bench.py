@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import adaptx.backbones.batching
-from adaptx.backbones.batching import Encoded
+from adaptx.backbones.batching import Encoding
 from adaptx.backbones.encoder import Encoder
 from adaptx.backbones.loading import load_network, load_tokenizer
 from adaptx.backbones.own_tensors import load_language_model_head
@@ -101,7 +101,7 @@ def group_tokens(count: int) -> Iterator[None]:
         yield
 
 
-def vectors(evaluator: Evaluator, encoded: Encoded) -> Tensor:
+def vectors(evaluator: Evaluator, encoded: Encoding) -> Tensor:
     """Pooled vectors [sequences, D], as an evaluator reads them."""
     return evaluator.read(embedded(encoded), Model(evaluator.backbone, None, evaluator.reading, None))
 

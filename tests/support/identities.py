@@ -5,7 +5,7 @@ import dataclasses
 from adaptx.catalog import LAREQA, TATOEBA
 from adaptx.catalog import NLI as EVERYWHERE
 from adaptx.planning.identity import Identities
-from adaptx.sources.sources import Place, Sources
+from adaptx.sources.sources import Location, Sources
 from adaptx.specs import ModelSpec, Rows, Stage
 
 NLI = dataclasses.replace(EVERYWHERE, evaluation=EVERYWHERE.evaluation[:2])
@@ -17,11 +17,11 @@ SMALL_POOL = dataclasses.replace(ANSWERS, pool=ANSWERS.pool[:1])
 class OneDigest(Sources):
     """Everything has the same content, wherever it lies: what differs then differs by its spec alone."""
 
-    def rows(self, rows: Rows) -> Place:
-        return Place(path=None, digest="sha256:rows", nominal="rows@main")
+    def rows(self, rows: Rows) -> Location:
+        return Location(path=None, digest="sha256:rows", nominal="rows@main")
 
-    def model(self, model: ModelSpec) -> Place:
-        return Place(path=None, digest="sha256:weights", nominal="weights@main")
+    def model(self, model: ModelSpec) -> Location:
+        return Location(path=None, digest="sha256:weights", nominal="weights@main")
 
 
 def key(stage: Stage, sources: Sources | None = None) -> str:

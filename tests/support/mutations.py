@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from adaptx.errors import UserError
-from adaptx.specs import Exposure, Hidden, Method, Precision, Rows, Seen, Temperature, Train
+from adaptx.specs import Exposure, Hidden, Method, Precision, Rows, SeenData, Temperature, Train
 from adaptx.specs.fingerprint import is_outside_identity
 from adaptx.specs.methods import METHODS
 
@@ -28,7 +28,7 @@ GIVEN: dict[str, tuple[Any, ...]] = {
     "by_language": (),
     "shape": (None,),
     "activation": ("gelu", "tanh"),
-    "seen": ((Seen("nli", Exposure.KIND),),),
+    "seen": ((SeenData("nli", Exposure.KIND),),),
     "sampling": (Temperature(3.0), Temperature(4.0)),
     # Identity only where there is a limit: tests/test_identity.py has a test of their own.
     "limit_seed": (),

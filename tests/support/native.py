@@ -4,7 +4,7 @@ import torch
 
 from adaptx.backbones.cpu_kernels import CpuKernels
 from adaptx.profiling.cell import Cell
-from adaptx.profiling.measurement import Measured, measure
+from adaptx.profiling.measurement import Measurement, measure
 from adaptx.profiling.prediction import native_arithmetic
 from adaptx.profiling.step import Step, make_step
 
@@ -13,6 +13,6 @@ def native_step(cell: Cell, device: torch.device) -> Step:
     return make_step(cell, device, CpuKernels, arithmetic=native_arithmetic)
 
 
-def measure_native(cell: Cell) -> Measured:
+def measure_native(cell: Cell) -> Measurement:
     """Of one step after one that makes the optimiser's state."""
     return measure(cell, 1, 1, native_step)

@@ -40,7 +40,6 @@ from adaptx.specs import (
     Published,
     Recipe,
     Resources,
-    Searched,
     Sequential,
     Stack,
     SvdRank,
@@ -52,12 +51,13 @@ from adaptx.specs import (
     TrainConfig,
     Uniform,
     Weighted,
+    WeightSearch,
 )
 from adaptx.specs.merge import NoHead
 
 CONFIG = TrainConfig(1e-3, epochs=1, selection=Best(5))
 FIRST, SECOND = (Train(E5_MINI, SNLI, Lora(rank), CONFIG) for rank in (4, 8))
-SEARCHED = Merge((FIRST, SECOND), Linear(Searched(SNLI, LoraHub())), KeptHeadOf(0))
+SEARCHED = Merge((FIRST, SECOND), Linear(WeightSearch(SNLI, LoraHub())), KeptHeadOf(0))
 STARTED = tuple(
     Train(E5_MINI, NLI, Lora(4), CONFIG, start)
     for start in (Sequential(FIRST), Stack((FIRST,)), Fuse((FIRST, SECOND), Gate(8)), Merged(SEARCHED))

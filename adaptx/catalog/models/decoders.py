@@ -4,7 +4,7 @@ Of Gemma 3 only the sizes that read text alone are here (model_type gemma3_text)
 """
 
 from adaptx.catalog.reading import FRAMING
-from adaptx.specs import Exposure, ModelFamily, ModelSpec, Seen, Shape
+from adaptx.specs import Exposure, ModelFamily, ModelSpec, SeenData, Shape
 
 _QWEN2_CITATION = "Yang et al. 2024, Qwen2 Technical Report, arXiv:2407.10671"
 _QWEN2_5_CITATION = "Qwen Team 2024, Qwen2.5 Technical Report, arXiv:2412.15115"
@@ -23,11 +23,11 @@ _BLOOM_CITATION = (
 _XGLM_CITATION = "Lin et al. 2022, Few-shot Learning with Multilingual Generative Language Models, arXiv:2112.10668"
 
 _QWEN2_SEEN = (
-    Seen("instructions", Exposure.KIND, note="multi-task instruction data within pre-training; no set is named"),
+    SeenData("instructions", Exposure.KIND, note="multi-task instruction data within pre-training; no set is named"),
 )
 
 
-def _decoder(hub_id: str, shape: Shape, licence: str, citation: str, seen: tuple[Seen, ...] = ()) -> ModelSpec:
+def _decoder(hub_id: str, shape: Shape, licence: str, citation: str, seen: tuple[SeenData, ...] = ()) -> ModelSpec:
     framing = FRAMING[ModelFamily.DECODER]
     return ModelSpec(
         hub_id,

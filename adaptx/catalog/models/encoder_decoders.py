@@ -1,6 +1,6 @@
 """Known encoder-decoders."""
 
-from adaptx.specs import Exposure, ModelFamily, ModelSpec, Seen, Shape
+from adaptx.specs import Exposure, ModelFamily, ModelSpec, SeenData, Shape
 
 _T5_CITATION = (
     "Raffel et al. 2020, Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer, "
@@ -24,13 +24,13 @@ _MBART50_CITATION = (
 
 _TOGETHER = "trained with the rest of a multi-task mixture, written as text (sections 2.3 and 3.7)"
 _T5_SEEN = (
-    Seen("nyu-mll/glue", Exposure.LABELS, ("en",), _TOGETHER),
-    Seen("aps/super_glue", Exposure.LABELS, ("en",), _TOGETHER),
-    Seen("rajpurkar/squad", Exposure.LABELS, ("en",), _TOGETHER),
-    Seen("parallel text", Exposure.KIND, ("en", "de", "fr", "ro"), "WMT, in the same mixture"),
-    Seen("nli", Exposure.KIND, ("en",), "of GLUE and SuperGLUE (MNLI, QNLI, RTE, CB), in the same mixture"),
-    Seen("paraphrase", Exposure.KIND, ("en",), "of GLUE (MRPC, QQP), in the same mixture"),
-    Seen("question answering", Exposure.KIND, ("en",), "SQuAD, MultiRC, ReCoRD and BoolQ, in the same mixture"),
+    SeenData("nyu-mll/glue", Exposure.LABELS, ("en",), _TOGETHER),
+    SeenData("aps/super_glue", Exposure.LABELS, ("en",), _TOGETHER),
+    SeenData("rajpurkar/squad", Exposure.LABELS, ("en",), _TOGETHER),
+    SeenData("parallel text", Exposure.KIND, ("en", "de", "fr", "ro"), "WMT, in the same mixture"),
+    SeenData("nli", Exposure.KIND, ("en",), "of GLUE and SuperGLUE (MNLI, QNLI, RTE, CB), in the same mixture"),
+    SeenData("paraphrase", Exposure.KIND, ("en",), "of GLUE (MRPC, QQP), in the same mixture"),
+    SeenData("question answering", Exposure.KIND, ("en",), "SQuAD, MultiRC, ReCoRD and BoolQ, in the same mixture"),
 )
 
 
@@ -44,7 +44,7 @@ _SIZES = {
 
 
 def _spec(
-    hub_id: str, shape: Shape, citation: str, licence: str = "Apache-2.0", seen: tuple[Seen, ...] = ()
+    hub_id: str, shape: Shape, citation: str, licence: str = "Apache-2.0", seen: tuple[SeenData, ...] = ()
 ) -> ModelSpec:
     return ModelSpec(hub_id, ModelFamily.ENCODER_DECODER, shape=shape, licence=licence, citation=citation, seen=seen)
 
@@ -93,7 +93,7 @@ def _byt5(size: str, layers: int, decoder_layers: int, sizes: tuple[int, int, in
     return _spec(f"google/byt5-{size}", _gated("t5", 384, sizes, layers, decoder_layers), _BYT5_CITATION)
 
 
-def _mbart(name: str, vocabulary: int, citation: str, seen: tuple[Seen, ...] = ()) -> ModelSpec:
+def _mbart(name: str, vocabulary: int, citation: str, seen: tuple[SeenData, ...] = ()) -> ModelSpec:
     shape = Shape("mbart", 12, 1024, 4096, 16, vocabulary, 1024, decoder_layers=12)
     return _spec(f"facebook/{name}", shape, citation, "MIT", seen)
 
@@ -121,7 +121,7 @@ MBART50_MANY_TO_MANY = _mbart(
     "mbart-large-50-many-to-many-mmt",
     250_054,
     _MBART50_CITATION,
-    (Seen("parallel text", Exposure.KIND, note="trained on translation between English and 49 languages (ML50)"),),
+    (SeenData("parallel text", Exposure.KIND, note="trained on translation between English and 49 languages (ML50)"),),
 )
 
 ENCODER_DECODERS = tuple(each for each in list(globals().values()) if isinstance(each, ModelSpec))

@@ -1,6 +1,6 @@
 """Known encoders."""
 
-from adaptx.specs import Exposure, Hidden, ModelSpec, Pooling, Seen, Shape
+from adaptx.specs import Exposure, Hidden, ModelSpec, Pooling, SeenData, Shape
 
 _E5_CITATION = "Wang et al. 2024, Multilingual E5 Text Embeddings, arXiv:2402.05672"
 _XLMR_CITATION = "Conneau et al. 2020, Unsupervised Cross-lingual Representation Learning at Scale, arXiv:1911.02116"
@@ -11,22 +11,22 @@ _E5_EMBEDDING = Hidden(pooling=Pooling.MEAN, prefix="query: ")
 
 # From the E5 paper's account of its two training stages: weakly supervised text pairs, then supervised sets.
 _E5_SEEN = (
-    Seen("parallel text", Exposure.KIND, note="contrastive pre-training on translation pairs"),
-    Seen("nli", Exposure.KIND, ("en",), "supervised stage: NLI pairs (entailed sentences as positives)"),
-    Seen("question answering", Exposure.KIND, note="supervised stage: SQuAD, TriviaQA, NQ, Mr. TyDi and others"),
+    SeenData("parallel text", Exposure.KIND, note="contrastive pre-training on translation pairs"),
+    SeenData("nli", Exposure.KIND, ("en",), "supervised stage: NLI pairs (entailed sentences as positives)"),
+    SeenData("question answering", Exposure.KIND, note="supervised stage: SQuAD, TriviaQA, NQ, Mr. TyDi and others"),
 )
 _E5_MINI_SEEN = (
     *_E5_SEEN,
-    Seen("stanfordnlp/snli", Exposure.TEXT, ("en",)),
-    Seen("nyu-mll/glue", Exposure.TEXT, ("en",)),
-    Seen("afaji/indonli", Exposure.TEXT, ("id",)),
-    Seen("klue/klue", Exposure.TEXT, ("ko",), "the evaluated validation split's own text"),
-    Seen(
+    SeenData("stanfordnlp/snli", Exposure.TEXT, ("en",)),
+    SeenData("nyu-mll/glue", Exposure.TEXT, ("en",)),
+    SeenData("afaji/indonli", Exposure.TEXT, ("id",)),
+    SeenData("klue/klue", Exposure.TEXT, ("ko",), "the evaluated validation split's own text"),
+    SeenData(
         "nala-cub/americas_nli", Exposure.TEXT, ("aym", "gn", "quy"), "validation split, not the evaluated test split"
     ),
-    Seen("Davlan/sib200", Exposure.TEXT, note="train and validation splits"),
-    Seen("rajpurkar/squad", Exposure.TEXT, ("en",)),
-    Seen("google/xtreme", Exposure.TEXT, note="TyDiQA train, UD English train"),
+    SeenData("Davlan/sib200", Exposure.TEXT, note="train and validation splits"),
+    SeenData("rajpurkar/squad", Exposure.TEXT, ("en",)),
+    SeenData("google/xtreme", Exposure.TEXT, note="TyDiQA train, UD English train"),
 )
 
 E5_MINI = ModelSpec(
@@ -113,7 +113,7 @@ def _mmbert(size: str, hidden_size: int, heads: int) -> ModelSpec:
         citation="Marone et al. 2025, mmBERT: A Modern Multilingual Encoder with Annealed Language Learning, "
         "arXiv:2509.06888",
         seen=tuple(
-            Seen(kind, Exposure.KIND, ("en",), _FLAN)
+            SeenData(kind, Exposure.KIND, ("en",), _FLAN)
             for kind in ("nli", "paraphrase", "question answering", "multiple choice")
         ),
     )

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from adaptx.composition.merging.combining import combine
 from adaptx.composition.merging.linear import linear_weights
-from adaptx.composition.merging.svd import Factors, nearest, nearest_of_factors, padded
+from adaptx.composition.merging.svd import SvdFactors, nearest, nearest_of_factors, padded
 from adaptx.composition.merging.updates import of_difference, of_product, of_tensor
 from adaptx.errors import NotFinite, UserError
 from adaptx.methods import behaviour
@@ -111,7 +111,7 @@ def _merge_loras(
 
 def _merge_site(
     pairs: Sequence[tuple[Tensor, Tensor]], methods: Sequence[Lora], merged: Lora, rule: MergeRule, place: Site
-) -> Factors:
+) -> SvdFactors:
     """The merged factors of one site, at the merged method's rank and scale."""
     # Ratios to the merged scale: 1 exactly where it is shared, so that one module comes back bit for bit.
     rank, scale = merged.rank_at(place[1]), merged.scale_at(place[1])
@@ -128,7 +128,7 @@ def _merge_site(
     _usable(down, place, rule)
     if down.shape[0] > rank:
         return nearest_of_factors(down, up, rank)
-    return Factors(*padded(down, up, rank), 0.0, 0.0)
+    return SvdFactors(*padded(down, up, rank), 0.0, 0.0)
 
 
 def _factors_at(modules: Sequence[Module], place: Site) -> list[tuple[Tensor, Tensor]]:

@@ -21,7 +21,7 @@ Score = Callable[[Weights], float]
 
 
 @dataclass(frozen=True)
-class Found:
+class WeightSearchResult:
     """The best weights, their score, and (weights, score) of each scoring in order."""
 
     weights: Weights
@@ -29,7 +29,7 @@ class Found:
     tried: tuple[tuple[Weights, float], ...]
 
 
-def greedy_soup(score: Score, count: int) -> Found:
+def greedy_soup(score: Score, count: int) -> WeightSearchResult:
     """Modules by falling score, each taken into the average where that scores no worse (Wortsman et al. 2022,
     arXiv:2203.05482, recipe 1).
     """
@@ -47,10 +47,12 @@ def greedy_soup(score: Score, count: int) -> Found:
         value = scored([*members, place])
         if value >= best:
             members, best = [*members, place], value
-    return Found(tuple(1 / len(members) if place in members else 0.0 for place in range(count)), best, tuple(tried))
+    return WeightSearchResult(
+        tuple(1 / len(members) if place in members else 0.0 for place in range(count)), best, tuple(tried)
+    )
 
 
-def lora_hub(score: Score, count: int, by: LoraHub) -> Found:
+def lora_hub(score: Score, count: int, by: LoraHub) -> WeightSearchResult:
     """Weights in [low, high] by differential evolution (Huang et al. 2023, arXiv:2307.13269, section 3.3).
 
     Storn and Price 1997, doi:10.1023/A:1008202821328, scheme DE/rand/1/bin, written out so that the same seed finds the
@@ -80,4 +82,4 @@ def lora_hub(score: Score, count: int, by: LoraHub) -> Found:
             members[place], values[place] = trial, found
     best = max(range(size), key=values.__getitem__)
     weights = tuple(float(weight) for weight in members[best])
-    return Found(weights, dict(tried)[weights], tuple(tried))
+    return WeightSearchResult(weights, dict(tried)[weights], tuple(tried))

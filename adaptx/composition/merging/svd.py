@@ -17,7 +17,7 @@ NORM_BLOCK = 2**16
 
 
 @dataclass(frozen=True)
-class Factors:
+class SvdFactors:
     """up_RK @ down_KC, both with the root of the singular values. kept, total: squared norms of this and of what it
     stands for.
     """
@@ -28,7 +28,7 @@ class Factors:
     total: float
 
 
-def nearest(matrix_RC: Tensor, rank: int) -> Factors:
+def nearest(matrix_RC: Tensor, rank: int) -> SvdFactors:
     """The nearest factors of a dense matrix; rows and columns of zeros fill up what has a lower rank."""
     if min(matrix_RC.shape) <= EXACT_SIZE or 2 * rank > min(matrix_RC.shape):
         left, values_K, right = torch.linalg.svd(matrix_RC, full_matrices=False)
@@ -37,7 +37,7 @@ def nearest(matrix_RC: Tensor, rank: int) -> Factors:
     return _factors(left, values_K, right, rank, _squared_norm(matrix_RC))
 
 
-def nearest_of_factors(down: Tensor, up: Tensor, rank: int) -> Factors:
+def nearest_of_factors(down: Tensor, up: Tensor, rank: int) -> SvdFactors:
     """The nearest factors of up @ down without multiplying it out: exact, by their QR decompositions."""
     q_up, r_up = torch.linalg.qr(up)
     q_down, r_down = torch.linalg.qr(down.T)
@@ -51,11 +51,11 @@ def padded(down: Tensor, up: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     return torch.nn.functional.pad(down, (0, 0, 0, missing)), torch.nn.functional.pad(up, (0, missing))
 
 
-def _factors(left: Tensor, values_K: Tensor, right: Tensor, rank: int, total: float) -> Factors:
+def _factors(left: Tensor, values_K: Tensor, right: Tensor, rank: int, total: float) -> SvdFactors:
     values_K = values_K[:rank]
     root_K = values_K.sqrt()
     down, up = padded(root_K.unsqueeze(1) * right[:rank], left[:, :rank] * root_K, rank)
-    return Factors(down, up, values_K.pow(2).sum(dtype=torch.float64).item(), total)
+    return SvdFactors(down, up, values_K.pow(2).sum(dtype=torch.float64).item(), total)
 
 
 def _squared_norm(matrix_RC: Tensor) -> float:

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from adaptx.backbones.answers import answer_states
 from adaptx.backbones.backbone import Backbone
-from adaptx.backbones.batching import Encoded
+from adaptx.backbones.batching import Encoding
 from adaptx.backbones.output_matrix import output_matrix
 from adaptx.backbones.vocabulary_loss import summed_cross_entropy
 from adaptx.formats.interface import AnswerLoss, Items, Piece
 
 
 @dataclass(frozen=True)
-class Answer:
+class AnswerTokens:
     """Where a sequence's answer begins behind its prompt, and which of the answer's tokens are learned."""
 
     first: int
@@ -25,15 +25,15 @@ class Answer:
 
 
 def answered(
-    prompts: Encoded, answers: Sequence[Sequence[int]], learned: Sequence[Sequence[int]] | None = None
+    prompts: Encoding, answers: Sequence[Sequence[int]], learned: Sequence[Sequence[int]] | None = None
 ) -> Items:
     """One sequence each, prompt and answer. learned: places of an answer's tokens that count in the loss; None: all."""
     targets = [
-        Answer(len(prompt), tuple(learned[row]) if learned is not None else tuple(range(len(answer))))
+        AnswerTokens(len(prompt), tuple(learned[row]) if learned is not None else tuple(range(len(answer))))
         for row, (prompt, answer) in enumerate(zip(prompts.ids, answers, strict=True))
     ]
     ids = [[*prompt, *answer] for prompt, answer in zip(prompts.ids, answers, strict=True)]
-    encoded = Encoded(ids, None, prompts.pad, prompts.truncated)
+    encoded = Encoding(ids, None, prompts.pad, prompts.truncated)
     return Items(
         encoded=encoded,
         members=[[row] for row in range(len(ids))],
@@ -50,7 +50,7 @@ def split(piece: Piece) -> tuple[list[list[int]], list[list[int]]]:
 
 def loss_sum(backbone: Backbone, piece: Piece) -> Tensor:
     """Negative log-likelihood of the learned tokens, summed."""
-    targets: list[Answer] = piece.targets
+    targets: list[AnswerTokens] = piece.targets
     prompts, answers = split(piece)
     states_MD = answer_states(backbone, piece.batch, prompts, answers)
     device = states_MD.device

@@ -7,9 +7,9 @@ label (Brown et al. 2020, arXiv:2005.14165, section 2.4).
 from collections.abc import Sequence
 
 from adaptx.data.examples import Examples
-from adaptx.formats.interface import Answers, Format, FormatTraining, Inputs, Items, Predicted, Reading
+from adaptx.formats.interface import Answers, Format, FormatTraining, Inputs, Items, Predictions, Reading
 from adaptx.formats.text.answering import LOSS, answered
-from adaptx.formats.text.prompting import Prompted, answer_tokens, encode_prompts, prompts_of, room_for_prompts
+from adaptx.formats.text.prompting import EncodedPrompts, answer_tokens, encode_prompts, prompts_of, room_for_prompts
 from adaptx.formats.text.ranking import Candidates, candidate_scores, counts_end, ranking
 from adaptx.formats.text.writing import writing
 from adaptx.specs import Classification, Prompt, Rank
@@ -33,7 +33,7 @@ def encode(examples: Examples, task_format: Classification, reading: Reading) ->
     return Inputs((one,), [prompts.encoded], prompts.texts)
 
 
-def decode(answers: Answers) -> Predicted:
+def decode(answers: Answers) -> Predictions:
     """The likeliest label; of written answers the label with these words, or "" where there is none."""
     labels, examples, text = answers.model.format.labels, answers.examples, answers.reading.text
     if isinstance(text.decision, Rank):
@@ -49,7 +49,7 @@ def decode(answers: Answers) -> Predicted:
         records = [{"answer": answer} for answer in written]
         details = {"without_label": predictions.count("")}
     golds = examples.columns.get("label")
-    return Predicted(
+    return Predictions(
         predictions=predictions,
         golds=golds,
         rows=examples.rows,
@@ -61,7 +61,7 @@ def decode(answers: Answers) -> Predicted:
 
 def encode_labelled(
     examples: Examples, labels: Sequence[str], reading: Reading, ended: bool
-) -> tuple[Prompted, list[Candidates]]:
+) -> tuple[EncodedPrompts, list[Candidates]]:
     """Prompts, and the labels' words behind each, with the end of the answer where they are `ended`."""
     prompts = prompts_of(examples, reading.text)
     words = {prompt: [prompt.words(label) for label in labels] for prompt in dict.fromkeys(prompts)}

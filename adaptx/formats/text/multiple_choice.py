@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from adaptx.data.examples import Examples
 from adaptx.errors import UserError
-from adaptx.formats.interface import Answers, Format, FormatTraining, Inputs, Items, Predicted, Reading
+from adaptx.formats.interface import Answers, Format, FormatTraining, Inputs, Items, Predictions, Reading
 from adaptx.formats.text.answering import LOSS, answered
 from adaptx.formats.text.prompting import (
-    Prompted,
+    EncodedPrompts,
     answer_tokens,
     encode_prompts,
     prompts_of,
@@ -40,14 +40,14 @@ def encode(examples: Examples, _format: MultipleChoice, reading: Reading) -> Inp
     return Inputs((ranking(prompts.encoded, candidates),), [prompts.encoded], prompts.texts)
 
 
-def decode(answers: Answers) -> Predicted:
+def decode(answers: Answers) -> Predictions:
     """Index of the likeliest choice, the first of equal ones; the records hold each choice's probability."""
     decision, examples = answers.reading.text.decision, answers.examples
     assert isinstance(decision, Rank)
     scores = candidate_scores(answers, 0, decision.normalisation)
     predictions = [int(scores_C.argmax()) for scores_C in scores]
     records = [{"probabilities": scores_C.softmax(dim=-1).tolist()} for scores_C in scores]
-    return Predicted(
+    return Predictions(
         predictions=predictions,
         golds=examples.columns.get("label"),
         rows=examples.rows,
@@ -80,7 +80,7 @@ def _shortened(row: int, candidates: Candidates, most: int) -> Candidates:
     return Candidates(texts, ids)
 
 
-def _prompts(examples: Examples, candidates: Sequence[Candidates], reading: Reading) -> Prompted:
+def _prompts(examples: Examples, candidates: Sequence[Candidates], reading: Reading) -> EncodedPrompts:
     columns = examples.columns
     questions: Sequence[str] = columns.get("question") or [""] * len(examples)
     fields = [{"text": text, "question": question} for text, question in zip(columns["text"], questions, strict=True)]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from adaptx.backbones.batching import Encoded, empty_id
+from adaptx.backbones.batching import Encoding, empty_id
 from adaptx.data.examples import Examples
 from adaptx.errors import UserError
 from adaptx.formats.interface import Reading
@@ -20,10 +20,10 @@ Fields = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Prompted:
+class EncodedPrompts:
     """Prompts as they are read, and as texts that were not cut."""
 
-    encoded: Encoded
+    encoded: Encoding
     texts: list[str]
 
 
@@ -36,7 +36,7 @@ def prompts_of(examples: Examples, text: Text) -> list[Prompt]:
 
 def encode_prompts(
     prompts: Sequence[Prompt], fields: Sequence[Fields], room: Sequence[int], reading: Reading
-) -> Prompted:
+) -> EncodedPrompts:
     """Each row's prompt in at most so many tokens. Where it would be longer, the ends of its longest texts are cut off.
 
     Raises:
@@ -49,10 +49,10 @@ def encode_prompts(
     for row in too_long:
         ids[row] = _cut(prompts[row], fields[row], room[row], len(ids[row]), reading)
     padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    return Prompted(Encoded(ids, None, padding, len(too_long)), texts)
+    return EncodedPrompts(Encoding(ids, None, padding, len(too_long)), texts)
 
 
-def with_cut(prompted: Prompted, answers: int) -> Prompted:
+def with_cut(prompted: EncodedPrompts, answers: int) -> EncodedPrompts:
     """The same where so many answers were cut too."""
     encoded = replace(prompted.encoded, truncated=prompted.encoded.truncated + answers)
     return replace(prompted, encoded=encoded)

@@ -7,10 +7,10 @@ answer that stands there cannot be found, and the share of such rows is reported
 from typing import Any
 
 from adaptx.data.examples import Examples
-from adaptx.formats.interface import Answers, Format, FormatTraining, Inputs, Items, Predicted, Reading
+from adaptx.formats.interface import Answers, Format, FormatTraining, Inputs, Items, Predictions, Reading
 from adaptx.formats.text.answering import LOSS, answered
 from adaptx.formats.text.prompting import (
-    Prompted,
+    EncodedPrompts,
     answer_tokens,
     encode_prompts,
     prompts_of,
@@ -48,7 +48,7 @@ def encode(examples: Examples, task_format: QuestionAnswering, reading: Reading)
     return Inputs(passes, [prompts.encoded], prompts.texts)
 
 
-def decode(answers: Answers) -> Predicted:
+def decode(answers: Answers) -> Predictions:
     """A text for each question; where some have no answer also the probability of just that being written."""
     examples, written = answers.examples, answers.values[0]
     records: list[dict[str, Any]] = [{"answer": answer} for answer in written]
@@ -61,7 +61,7 @@ def decode(answers: Answers) -> Predicted:
             for answer, prompt, share in zip(written, variants, shares, strict=True)
         ]
         records = [{"answer": each["text"], "no_answer": each["no_answer"]} for each in predictions]
-    return Predicted(
+    return Predictions(
         predictions=predictions,
         golds=examples.columns.get("answers"),
         rows=examples.rows,
@@ -70,7 +70,7 @@ def decode(answers: Answers) -> Predicted:
     )
 
 
-def _encode(examples: Examples, reading: Reading) -> Prompted:
+def _encode(examples: Examples, reading: Reading) -> EncodedPrompts:
     prompts, columns = prompts_of(examples, reading.text), examples.columns
     fields = [
         {"question": question, "context": context}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from adaptx.backbones.batching import Encoded
+from adaptx.backbones.batching import Encoding
 from adaptx.backbones.choosing import log_likelihoods
 from adaptx.formats.interface import Answers, Model, Pass, Piece, one_sequence_each
 from adaptx.specs import Normalisation, Rank
@@ -34,7 +34,7 @@ def counts_end(rank: Rank) -> bool:
     return rank.end
 
 
-def ranking(prompts: Encoded, candidates: Sequence[Candidates]) -> Pass:
+def ranking(prompts: Encoding, candidates: Sequence[Candidates]) -> Pass:
     """Return the pass that reads the log-likelihoods of each row's candidates behind its prompt."""
     behind = [sum(map(len, each.ids)) for each in candidates]
     return Pass(one_sequence_each(prompts, list(candidates)), candidate_likelihoods, behind)

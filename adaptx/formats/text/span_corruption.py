@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from adaptx.backbones.answers import answer_states
-from adaptx.backbones.batching import Encoded
+from adaptx.backbones.batching import Encoding
 from adaptx.backbones.output_matrix import output_matrix
 from adaptx.backbones.vocabulary_loss import likeliest
 from adaptx.data.examples import Examples
@@ -25,14 +25,14 @@ from adaptx.formats.interface import (
     Model,
     Pass,
     Piece,
-    Predicted,
+    Predictions,
     Reading,
     one_sequence_each,
 )
 from adaptx.formats.row_random import row_random
 from adaptx.formats.spans import corrupt
 from adaptx.formats.text.answering import LOSS, answered, split
-from adaptx.formats.text.prompting import Prompted, encode_prompts, prompts_of
+from adaptx.formats.text.prompting import EncodedPrompts, encode_prompts, prompts_of
 from adaptx.specs import SpanCorruption
 
 EVALUATION_SEED = 0
@@ -58,7 +58,7 @@ def draw(items: Items, indices: Sequence[int], task_format: SpanCorruption, read
         corrupted = corrupt(text, task_format.share, task_format.mean_span, sentinels, row_random(seed, text))
         sources.append([*corrupted.source, *end])
         targets.append([*corrupted.target, *end])
-    return answered(Encoded(sources, None, items.encoded.pad, 0), targets)
+    return answered(Encoding(sources, None, items.encoded.pad, 0), targets)
 
 
 def encode(examples: Examples, task_format: SpanCorruption, reading: Reading) -> Inputs:
@@ -86,10 +86,10 @@ def right_tokens(model: Model, piece: Piece) -> list[list[int]]:
     return found
 
 
-def decode(answers: Answers) -> Predicted:
+def decode(answers: Answers) -> Predictions:
     """(right, all) tokens of each answer."""
     (predictions,) = answers.values
-    return Predicted(
+    return Predictions(
         predictions=predictions, golds=[None] * len(predictions), rows=answers.examples.rows, inputs=answers.inputs
     )
 
@@ -117,7 +117,7 @@ def sentinels_of(tokenizer: Any) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _encode(examples: Examples, reading: Reading) -> Prompted:
+def _encode(examples: Examples, reading: Reading) -> EncodedPrompts:
     prompts = prompts_of(examples, reading.text)
     fields = [{"text": text} for text in examples.columns["text"]]
     return encode_prompts(prompts, fields, [reading.max_length] * len(prompts), reading)

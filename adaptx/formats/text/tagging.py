@@ -19,12 +19,12 @@ from adaptx.formats.interface import (
     Model,
     Pass,
     Piece,
-    Predicted,
+    Predictions,
     Reading,
     one_sequence_each,
 )
 from adaptx.formats.text.answering import LOSS, answered
-from adaptx.formats.text.prompting import Prompted, encode_prompts, prompts_of, room_for_prompts, tokens_between
+from adaptx.formats.text.prompting import EncodedPrompts, encode_prompts, prompts_of, room_for_prompts, tokens_between
 from adaptx.formats.text.tagged_words import TaggedAnswer, TaggingRule, Tags, Tokens, tagged_answer
 from adaptx.specs import Prompt, Tagging
 
@@ -73,7 +73,7 @@ def chosen_tags(model: Model, piece: Piece) -> list[list[int]]:
     return [rule.chosen for rule in rules]
 
 
-def decode(answers: Answers) -> Predicted:
+def decode(answers: Answers) -> Predictions:
     """A tag for each word, a list of names a sentence."""
     labels, examples, (tags_of,) = answers.model.format.labels, answers.examples, answers.values
     predictions: list[list[str]] = [[] for _ in range(len(examples))]
@@ -82,7 +82,7 @@ def decode(answers: Answers) -> Predicted:
         predictions[piece.sentence] += [labels[tag] for tag in chosen]
     sentences: list[list[str]] = examples.columns["tokens"]
     records = [{"tokens": words, "tags": tags} for words, tags in zip(sentences, predictions, strict=True)]
-    return Predicted(
+    return Predictions(
         predictions=predictions,
         golds=examples.columns.get("tags"),
         rows=examples.rows,
@@ -91,7 +91,7 @@ def decode(answers: Answers) -> Predicted:
     )
 
 
-def _encode(examples: Examples, task_format: Tagging, reading: Reading) -> tuple[list[_Piece], Prompted]:
+def _encode(examples: Examples, task_format: Tagging, reading: Reading) -> tuple[list[_Piece], EncodedPrompts]:
     variants, sentences = prompts_of(examples, reading.text), examples.columns["tokens"]
     tags = {prompt: _tags(prompt, task_format, reading) for prompt in dict.fromkeys(variants)}
     room = {prompt: _room(prompt, reading) for prompt in tags}

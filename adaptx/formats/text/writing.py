@@ -1,11 +1,11 @@
 """Answers that the model writes, the likeliest token at each step."""
 
-from adaptx.backbones.batching import Encoded
+from adaptx.backbones.batching import Encoding
 from adaptx.backbones.choosing import greedy
 from adaptx.formats.interface import Model, Pass, Piece, Reading, one_sequence_each
 
 
-def writing(prompts: Encoded, reading: Reading) -> Pass:
+def writing(prompts: Encoding, reading: Reading) -> Pass:
     """Return the pass that writes the text behind each prompt up to its end, or to the framing's longest answer."""
     items = one_sequence_each(prompts, [None] * len(prompts))
     return Pass(items, written, [reading.text.answer_tokens] * len(prompts))

@@ -6,7 +6,7 @@ from adaptx.errors import UserError
 from adaptx.metrics.cases.accuracy import ACCURACY
 from adaptx.metrics.cases.aggregate import AGGREGATE
 from adaptx.metrics.cases.bucc import BUCC
-from adaptx.metrics.cases.case import Node, read_case
+from adaptx.metrics.cases.case import CaseNode, read_case
 from adaptx.metrics.cases.check import count_values, differences, stops
 from adaptx.metrics.cases.lareqa import LAREQA, LAREQA_AP
 from adaptx.metrics.cases.mewslix import MEWSLIX
@@ -46,7 +46,7 @@ def find_scorer(name: str) -> Scorer:
     return SCORERS[name]
 
 
-def score_case(case: Node) -> dict[str, Any]:
+def score_case(case: CaseNode) -> dict[str, Any]:
     """Every number of a case, under the keys that the golden files have under `expected`.
 
     Where the official script stops, `{"raises": [kind, cause]}` stands in place of its numbers.
@@ -57,7 +57,7 @@ def score_case(case: Node) -> dict[str, Any]:
     return find_scorer(case["metric"].text()).score(case["inputs"])
 
 
-def compare(case: Node, result: dict[str, Any]) -> list[str]:
+def compare(case: CaseNode, result: dict[str, Any]) -> list[str]:
     """The differences between what a case expects and the result of `score_case`, one line each.
 
     Raises:
@@ -66,4 +66,4 @@ def compare(case: Node, result: dict[str, Any]) -> list[str]:
     return differences(case["expected"].value, result, find_scorer(case["metric"].text()))
 
 
-__all__ = ["SCORERS", "Node", "compare", "count_values", "find_scorer", "read_case", "score_case", "stops"]
+__all__ = ["SCORERS", "CaseNode", "compare", "count_values", "find_scorer", "read_case", "score_case", "stops"]

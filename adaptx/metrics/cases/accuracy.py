@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from adaptx.metrics.cases.case import Node
+from adaptx.metrics.cases.case import CaseNode
 from adaptx.metrics.cases.scorer import Scorer, attempt, ratio
 from adaptx.metrics.official import OfficialStop
 
@@ -27,7 +27,7 @@ def checked_accuracy(labels: Sequence[str | int], predictions: Sequence[str | in
     return accuracy(labels, predictions)
 
 
-def _accuracy(inputs: Node) -> dict[str, Any]:
+def _accuracy(inputs: CaseNode) -> dict[str, Any]:
     return {
         task: {
             language: attempt(lambda rows=rows: checked_accuracy(rows["labels"].labels(), rows["predictions"].labels()))

@@ -3,16 +3,16 @@
 from typing import Any
 
 from adaptx.errors import UserError
-from adaptx.metrics.cases.case import Node
+from adaptx.metrics.cases.case import CaseNode
 from adaptx.metrics.cases.scorer import Scorer, attempt
 from adaptx.metrics.suites import OFFICIAL_SUITES, aggregate
 
 
-def _aggregates(inputs: Node) -> dict[str, Any]:
+def _aggregates(inputs: CaseNode) -> dict[str, Any]:
     return {name: attempt(lambda case=case: _score(inputs, case)) for name, case in inputs["cases"].items()}
 
 
-def _score(inputs: Node, case: Node) -> dict[str, Any]:
+def _score(inputs: CaseNode, case: CaseNode) -> dict[str, Any]:
     version = case["xtreme_version"].text()
     if version not in OFFICIAL_SUITES:
         raise UserError(f"`{case.place}.xtreme_version` is {version!r}: there are {', '.join(OFFICIAL_SUITES)}")
@@ -26,7 +26,7 @@ def _score(inputs: Node, case: Node) -> dict[str, Any]:
     return {"overall": result.overall, "tasks": result.tasks}
 
 
-def _names(node: Node | None) -> list[str]:
+def _names(node: CaseNode | None) -> list[str]:
     return node.texts() if node else []
 
 

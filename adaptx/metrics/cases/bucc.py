@@ -6,7 +6,7 @@ from typing import Any
 
 from adaptx.errors import UserError
 from adaptx.metrics.bucc import Sentences, distinct_rows, extract, jiant_candidates, threshold_for, xtreme_candidates
-from adaptx.metrics.cases.case import Node
+from adaptx.metrics.cases.case import CaseNode
 from adaptx.metrics.cases.scorer import EMBEDDINGS, EXACT, Scorer, attempt, stopped
 from adaptx.metrics.cases.search import Embeddings, check_dimensions, neighbours, normalised
 from adaptx.metrics.mining import NEIGHBOURS, MinedPairs, mine
@@ -36,7 +36,7 @@ class Options:
     threshold: float
 
 
-def _bucc(inputs: Node) -> dict[str, Any]:
+def _bucc(inputs: CaseNode) -> dict[str, Any]:
     options = _options(inputs.get("options"))
     results: dict[str, Any] = {}
     for name, pair in inputs["pairs"].items():
@@ -48,7 +48,7 @@ def _bucc(inputs: Node) -> dict[str, Any]:
     return results
 
 
-def _options(given: Node | None) -> Options:
+def _options(given: CaseNode | None) -> Options:
     if given is None:
         return Options(NEIGHBOURS, 0.0)
     for key, value in _ONLY.items():
@@ -59,7 +59,7 @@ def _options(given: Node | None) -> Options:
     return Options(number.whole() if number else NEIGHBOURS, threshold.number() if threshold else 0.0)
 
 
-def _split(split: Node) -> Split:
+def _split(split: CaseNode) -> Split:
     source_ND, source = _side(split, "src")
     target_MD, target = _side(split, "trg")
     check_dimensions(source_ND, target_MD, split.place)
@@ -75,7 +75,7 @@ def _split(split: Node) -> Split:
     )
 
 
-def _side(split: Node, side: str) -> tuple[Embeddings, Sentences[str]]:
+def _side(split: CaseNode, side: str) -> tuple[Embeddings, Sentences[str]]:
     embeddings_ND = split[f"{side}_embeddings"].matrix()
     texts, ids = split[f"{side}_sentences"].texts(), split[f"{side}_ids"].texts()
     if not len(embeddings_ND) == len(texts) == len(ids):

@@ -15,33 +15,33 @@ _NAMES = {dict: "an object", list: "a list", str: "a text", bool: "a truth value
 
 
 @dataclass(frozen=True)
-class Node:
+class CaseNode:
     """A value of the file and its place, such as `inputs.languages.en`; reads children, or refuses by that place."""
 
     value: Any
     place: str
 
-    def __getitem__(self, key: str) -> "Node":
+    def __getitem__(self, key: str) -> "CaseNode":
         inside = self._object()
         place = f"{self.place}.{key}".lstrip(".")
         if key not in inside:
             there = ", ".join(map(str, inside)) or "nothing"
             raise UserError(f"the case lacks `{place}`: {f'`{self.place}`' if self.place else 'it'} holds {there}")
-        return Node(inside[key], place)
+        return CaseNode(inside[key], place)
 
-    def get(self, key: str) -> "Node | None":
+    def get(self, key: str) -> "CaseNode | None":
         """The child of that name, or None where there is none, or null."""
         return None if self._object().get(key) is None else self[key]
 
-    def items(self) -> Iterator[tuple[str, "Node"]]:
+    def items(self) -> Iterator[tuple[str, "CaseNode"]]:
         """The children of an object, in the file's order."""
         for key, value in self._object().items():
-            yield key, Node(value, f"{self.place}.{key}")
+            yield key, CaseNode(value, f"{self.place}.{key}")
 
-    def elements(self) -> Iterator["Node"]:
+    def elements(self) -> Iterator["CaseNode"]:
         """The elements of a list."""
         for index, value in enumerate(self._list()):
-            yield Node(value, f"{self.place}[{index}]")
+            yield CaseNode(value, f"{self.place}[{index}]")
 
     def text(self) -> str:
         if not isinstance(self.value, str):
@@ -101,7 +101,7 @@ class Node:
         )
 
 
-def read_case(file: Path) -> Node:
+def read_case(file: Path) -> CaseNode:
     """The whole file.
 
     Raises:
@@ -119,4 +119,4 @@ def read_case(file: Path) -> Node:
         ) from None
     if not isinstance(content, dict):
         raise UserError(f'{file} holds no JSON object; write a case as {{"metric": ..., "inputs": {{...}}}}')
-    return Node(content, "")
+    return CaseNode(content, "")

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 
 from adaptx.errors import UserError
-from adaptx.metrics.cases.case import Node
+from adaptx.metrics.cases.case import CaseNode
 from adaptx.metrics.cases.scorer import EMBEDDINGS, Scorer, attempt, stopped
 from adaptx.metrics.cases.search import check_dimensions
 from adaptx.metrics.official import OfficialStop
 from adaptx.metrics.ranking import average_precision
 
 
-def _cut(node: Node | None) -> int | None:
+def _cut(node: CaseNode | None) -> int | None:
     return None if node is None or node.value is None else node.whole()
 
 
@@ -22,7 +22,7 @@ def _precision(relevant: list[Any], ranked: list[Any], cut: int | None, name: st
     return average_precision(relevant, ranked, cut)
 
 
-def _rankings(inputs: Node) -> dict[str, Any]:
+def _rankings(inputs: CaseNode) -> dict[str, Any]:
     results: dict[str, Any] = {}
     for name, case in inputs["cases"].items():
         targets, ranked, cut = case["targets"].labels(), case["ranked"].labels(), _cut(case.get("k"))
@@ -33,7 +33,7 @@ def _rankings(inputs: Node) -> dict[str, Any]:
     return results
 
 
-def _lareqa(inputs: Node) -> dict[str, Any]:
+def _lareqa(inputs: CaseNode) -> dict[str, Any]:
     questions, candidates = list(inputs["questions"].elements()), list(inputs["candidates"].elements())
     for rows, name in ((questions, "questions"), (candidates, "candidates")):
         if len({row["uid"].text() for row in rows}) < len(rows):
@@ -45,7 +45,9 @@ def _lareqa(inputs: Node) -> dict[str, Any]:
     }
 
 
-def _pool(questions: list[Node], candidates: list[Node], pool: Node, cuts: list[int | None]) -> dict[str, Any]:
+def _pool(
+    questions: list[CaseNode], candidates: list[CaseNode], pool: CaseNode, cuts: list[int | None]
+) -> dict[str, Any]:
     """Mean average precisions of the questions in some languages among the candidates in some languages, in [0, 1]."""
     asked = [question for question in questions if question["language"].text() in pool["question_languages"].texts()]
     kept = [each for each in candidates if each["language"].text() in pool["candidate_languages"].texts()]
@@ -70,12 +72,12 @@ def _pool(questions: list[Node], candidates: list[Node], pool: Node, cuts: list[
     return results
 
 
-def _rank(asked: list[Node], kept: list[Node], pool: Node) -> list[tuple[str, str, list[int]]]:
+def _rank(asked: list[CaseNode], kept: list[CaseNode], pool: CaseNode) -> list[tuple[str, str, list[int]]]:
     """For each question its uid, the id that its answers share, and the candidates' positions, best first."""
     if not asked:
         return []
-    question_QD = Node([question["encoding"].value for question in asked], "inputs.questions encodings").matrix()
-    candidate_CD = Node([each["encoding"].value for each in kept], "inputs.candidates encodings").matrix()
+    question_QD = CaseNode([question["encoding"].value for question in asked], "inputs.questions encodings").matrix()
+    candidate_CD = CaseNode([each["encoding"].value for each in kept], "inputs.candidates encodings").matrix()
     check_dimensions(question_QD, candidate_CD, pool.place)
     # Reversed like the official argsort, so that of equal scores the later candidate comes first.
     order_QC = np.argsort(question_QD @ candidate_CD.T, axis=1, kind="stable")[:, ::-1]

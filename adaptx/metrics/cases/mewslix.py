@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from adaptx.metrics.cases.case import Node
+from adaptx.metrics.cases.case import CaseNode
 from adaptx.metrics.cases.scorer import Scorer, attempt, stopped
 from adaptx.metrics.official import OfficialStop
 from adaptx.metrics.ranking import CUT, reciprocal_rank
@@ -14,7 +14,7 @@ _LANGUAGES = sorted(XTREME_R.languages["mewslix"])
 Ranked = Mapping[str, Sequence[str]]
 
 
-def _mewslix(inputs: Node) -> dict[str, Any]:
+def _mewslix(inputs: CaseNode) -> dict[str, Any]:
     golds = {language: _lists(rows["golds"]) for language, rows in inputs["languages"].items()}
     predictions = {language: _lists(rows["predictions"]) for language, rows in inputs["languages"].items()}
     without = inputs.get("languages_without_prediction_file")
@@ -27,7 +27,7 @@ def _mewslix(inputs: Node) -> dict[str, Any]:
     }
 
 
-def _lists(node: Node) -> dict[str, list[str]]:
+def _lists(node: CaseNode) -> dict[str, list[str]]:
     return {mention: entities.texts() for mention, entities in node.items()}
 
 

@@ -4,18 +4,18 @@ from typing import Any
 
 from adaptx.metrics import mlqa
 from adaptx.metrics.answers import Normaliser, exact_match, normalise, word_f1
-from adaptx.metrics.cases.case import Node
+from adaptx.metrics.cases.case import CaseNode
 from adaptx.metrics.cases.scorer import Scorer, attempt, ratio
 from adaptx.metrics.official import OfficialStop
 
 
-def _squad(inputs: Node) -> dict[str, Any]:
+def _squad(inputs: CaseNode) -> dict[str, Any]:
     return {
         language: attempt(lambda rows=rows: _score(rows, normalise)) for language, rows in inputs["languages"].items()
     }
 
 
-def _mlqa(inputs: Node) -> dict[str, Any]:
+def _mlqa(inputs: CaseNode) -> dict[str, Any]:
     return {
         language: attempt(lambda rows=rows, language=language: _score(rows, _mlqa_normaliser(language)))
         for language, rows in inputs["languages"].items()
@@ -35,7 +35,7 @@ def _mlqa_normaliser(language: str) -> Normaliser:
     return unknown
 
 
-def _score(rows: Node, normaliser: Normaliser) -> dict[str, Any]:
+def _score(rows: CaseNode, normaliser: Normaliser) -> dict[str, Any]:
     """Percents over all questions; a question without a prediction counts as wrong."""
     predictions = {question: text.text() for question, text in rows["predictions"].items()}
     golds = {question: texts.texts() for question, texts in rows["golds"].items()}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from adaptx.metrics.cases.case import Node
+from adaptx.metrics.cases.case import CaseNode
 from adaptx.metrics.official import OfficialStop
 
 # Units of all layouts: metrics of text, tags and rankings agree to 1e-9. What depends on float32 embeddings agrees to
@@ -22,7 +22,7 @@ class Scorer:
     tolerances: the same for the values under these keys. unordered: keys of lists whose order means nothing.
     """
 
-    score: Callable[[Node], dict[str, Any]]
+    score: Callable[[CaseNode], dict[str, Any]]
     tolerance: float = TEXT
     tolerances: Mapping[str, float] = field(default_factory=dict[str, float])
     unordered: frozenset[str] = frozenset()

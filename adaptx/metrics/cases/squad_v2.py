@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adaptx.metrics.answers import exact_match
-from adaptx.metrics.cases.case import Node
+from adaptx.metrics.cases.case import CaseNode
 from adaptx.metrics.cases.scorer import Scorer, attempt, ratio
 from adaptx.metrics.official import OfficialStop
 from adaptx.metrics.squad_v2 import answerable_f1, best_threshold, raw_score, thresholded
@@ -16,12 +16,12 @@ Golds = Mapping[str, Sequence[str]]
 ByQuestion = Mapping[str, float]
 
 
-def _squad_v2(inputs: Node) -> dict[str, Any]:
+def _squad_v2(inputs: CaseNode) -> dict[str, Any]:
     golds = {question: texts.texts() for question, texts in inputs["golds"].items()}
     return {name: attempt(lambda case=case: _score(inputs, golds, case)) for name, case in inputs["cases"].items()}
 
 
-def _score(inputs: Node, golds: Golds, case: Node) -> dict[str, Any]:
+def _score(inputs: CaseNode, golds: Golds, case: CaseNode) -> dict[str, Any]:
     texts = {question: text.text() for question, text in inputs["predictions"][case["predictions"].text()].items()}
     named, given = case.get("na_probs"), case.get("na_prob_thresh")
     no_answer = inputs["na_probs"][named.text()].numbers() if named else dict.fromkeys(texts, 0.0)

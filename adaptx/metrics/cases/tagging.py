@@ -5,14 +5,14 @@ from typing import Any
 
 from adaptx.errors import UserError
 from adaptx.metrics.cases.accuracy import accuracy, unequal
-from adaptx.metrics.cases.case import Node
+from adaptx.metrics.cases.case import CaseNode
 from adaptx.metrics.cases.scorer import Scorer, attempt, stopped
 from adaptx.metrics.official import OfficialStop
 from adaptx.metrics.tagging import Sentences, SplitTag, corpus_entities, split_tag_0_0_12, split_tag_1_2_2
 from adaptx.specs.tag_schemes import foreign_scheme
 
 
-def _tagging(inputs: Node) -> dict[str, Any]:
+def _tagging(inputs: CaseNode) -> dict[str, Any]:
     read = {
         language: (_tags(rows["labels"]), _tags(rows["predictions"])) for language, rows in inputs["languages"].items()
     }
@@ -28,7 +28,7 @@ def _tagging(inputs: Node) -> dict[str, Any]:
     }
 
 
-def _tags(sentences: Node) -> list[list[str]]:
+def _tags(sentences: CaseNode) -> list[list[str]]:
     return [sentence.texts() for sentence in sentences.elements()]
 
 

@@ -3,16 +3,16 @@
 from typing import Any
 
 from adaptx.metrics.cases.accuracy import checked_accuracy
-from adaptx.metrics.cases.case import Node
+from adaptx.metrics.cases.case import CaseNode
 from adaptx.metrics.cases.scorer import EXACT, Scorer, attempt
 from adaptx.metrics.cases.search import Embeddings, check_dimensions, nearest_row, normalised
 
 
-def _tatoeba(inputs: Node) -> dict[str, Any]:
+def _tatoeba(inputs: CaseNode) -> dict[str, Any]:
     return {name: _score(case) for name, case in inputs["cases"].items()}
 
 
-def _score(case: Node) -> dict[str, Any]:
+def _score(case: CaseNode) -> dict[str, Any]:
     source, english, labels = case["x"].matrix(), case["y"].matrix(), case["labels"].labels()
     check_dimensions(source, english, case.place)
     return {

@@ -1,7 +1,7 @@
 """Exact nearest neighbours by inner product, in blocks within a memory budget."""
 
-from adaptx.metrics.search.best import Neighbours
+from adaptx.metrics.search.best import BestMatches
 from adaptx.metrics.search.exact import MEMORY_BYTES, top_k, top_k_both
 from adaptx.metrics.search.sides import Vectors
 
-__all__ = ["MEMORY_BYTES", "Neighbours", "Vectors", "top_k", "top_k_both"]
+__all__ = ["MEMORY_BYTES", "BestMatches", "Vectors", "top_k", "top_k_both"]

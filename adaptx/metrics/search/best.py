@@ -14,14 +14,14 @@ LAST_INDEX = 2**32 - 1
 NOTHING = -0x7F800001 << 32
 
 
-class Neighbours(NamedTuple):
+class BestMatches(NamedTuple):
     """The k best of each row, best first, on the CPU: scores [R, k] in fp32 and indices [R, k] in int64."""
 
     scores: Tensor
     indices: Tensor
 
 
-class Best:
+class BestPairs:
     """The k best pairs of score and index so far, for each of R rows.
 
     A pair is one int64 key, ordered by the score and, for equal scores, by the lower index: no two keys are equal, so
@@ -72,9 +72,9 @@ class Best:
         self.keys_Rk[rows_a] = keys_ak
         self.least_R[rows_a] = _scores(keys_ak[:, -1])
 
-    def found(self) -> Neighbours:
+    def found(self) -> BestMatches:
         keys_Rk = self.keys_Rk.cpu()
-        return Neighbours(_scores(keys_Rk), _indices(keys_Rk))
+        return BestMatches(_scores(keys_Rk), _indices(keys_Rk))
 
 
 def _keys(scores: Tensor, indices: Tensor) -> Tensor:

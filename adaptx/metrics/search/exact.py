@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from adaptx.errors import UserError
-from adaptx.metrics.search.best import LAST_INDEX, Best, Neighbours
-from adaptx.metrics.search.sides import TILE, Side, Vectors, common_device, whole_tiles
+from adaptx.metrics.search.best import LAST_INDEX, BestMatches, BestPairs
+from adaptx.metrics.search.sides import TILE, SearchSide, Vectors, common_device, whole_tiles
 
 MEMORY_BYTES = 512 * 2**20
 # Large, since threads that idle between products spin for a while, beside the selection that follows.
@@ -37,7 +37,7 @@ def top_k(
     exclude: Sequence[Sequence[int]] | None = None,
     memory_bytes: int = MEMORY_BYTES,
     advance: Advance | None = None,
-) -> Neighbours:
+) -> BestMatches:
     """Scores [Q, k] and indices [Q, k] of the k candidates with the highest inner products; of equal ones, the first.
 
     Both sides are read by slices and turned into fp32 block by block; products are fp32 whatever precision is set for
@@ -54,7 +54,7 @@ def top_k(
     problem = _Problem.of(queries_QD, candidates_ND, unit, centred, memory_bytes)
     _check(k, len(problem.candidates), "candidates")
     excluded = None if exclude is None else _Excluded.of(exclude, problem, k)
-    queries = Best(len(problem.queries), k, problem.device)
+    queries = BestPairs(len(problem.queries), k, problem.device)
     _search(problem, queries, None, excluded, advance)
     return queries.found()
 
@@ -69,7 +69,7 @@ def top_k_both(
     centred: bool = False,
     memory_bytes: int = MEMORY_BYTES,
     advance: Advance | None = None,
-) -> tuple[Neighbours, Neighbours]:
+) -> tuple[BestMatches, BestMatches]:
     """The k best candidates of each query, and the `candidates_k` (None: k) best queries of each candidate.
 
     The same as `top_k` both ways round, with the same options and errors, from one product instead of two.
@@ -78,8 +78,8 @@ def top_k_both(
     candidates_k = k if candidates_k is None else candidates_k
     _check(k, len(problem.candidates), "candidates")
     _check(candidates_k, len(problem.queries), "queries")
-    queries = Best(len(problem.queries), k, problem.device)
-    candidates = Best(len(problem.candidates), candidates_k, problem.device)
+    queries = BestPairs(len(problem.queries), k, problem.device)
+    candidates = BestPairs(len(problem.candidates), candidates_k, problem.device)
     _search(problem, queries, candidates, None, advance)
     return queries.found(), candidates.found()
 
@@ -121,8 +121,8 @@ class _Blocks:
 class _Problem:
     """What is searched for in what, and in which blocks."""
 
-    queries: Side
-    candidates: Side
+    queries: SearchSide
+    candidates: SearchSide
     blocks: _Blocks
     dimensions: int
     device: torch.device
@@ -139,7 +139,7 @@ class _Problem:
         blocks = _Blocks.within(memory_bytes, num_queries, num_candidates, dimensions)
         device = common_device(candidates, queries)
         sides = [
-            Side.of(name, vectors, unit, centred, device)
+            SearchSide.of(name, vectors, unit, centred, device)
             for name, vectors in (("queries", queries), ("candidates", candidates))
         ]
         return _Problem(queries=sides[0], candidates=sides[1], blocks=blocks, dimensions=dimensions, device=device)
@@ -187,7 +187,7 @@ class _Excluded:
 
 @torch.no_grad()
 def _search(
-    problem: _Problem, best_Q: Best, best_N: Best | None, excluded: _Excluded | None, advance: Advance | None
+    problem: _Problem, best_Q: BestPairs, best_N: BestPairs | None, excluded: _Excluded | None, advance: Advance | None
 ) -> None:
     """Fill in the best of each query and, where asked for, of each candidate."""
     blocks, num_queries, num_candidates = problem.blocks, len(problem.queries), len(problem.candidates)

@@ -32,7 +32,7 @@ class Vectors(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Side:
+class SearchSide:
     """Queries or candidates, and what is done to each row. mean_D: what is subtracted, if anything is."""
 
     name: str
@@ -42,8 +42,8 @@ class Side:
     device: torch.device
 
     @staticmethod
-    def of(name: str, vectors: Vectors, unit: bool, centred: bool, device: torch.device) -> "Side":
-        return Side(
+    def of(name: str, vectors: Vectors, unit: bool, centred: bool, device: torch.device) -> "SearchSide":
+        return SearchSide(
             name=name,
             vectors=vectors,
             unit=unit,

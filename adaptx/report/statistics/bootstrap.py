@@ -30,7 +30,7 @@ _BLOCK_CELLS = 1 << 21
 
 
 @dataclass(frozen=True, eq=False)
-class Examples:
+class ExampleRows:
     """Which rows the examples of one language are. rows: row number of each, shape [examples]; sets whose
     rows translate one another share `group`.
     """
@@ -41,7 +41,7 @@ class Examples:
 
 def resampled_sums(
     statistics: Mapping[str, Floats],
-    examples: Mapping[str, Examples],
+    examples: Mapping[str, ExampleRows],
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> dict[str, Floats]:
@@ -63,7 +63,7 @@ def resampled_sums(
 
 def drawn_sums(
     statistics: Mapping[str, Floats],
-    examples: Mapping[str, Examples],
+    examples: Mapping[str, ExampleRows],
     repeats: int,
     seed: int,
     draw: Draw,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from adaptx.report.statistics.bootstrap import RESAMPLES, SEED, Examples, Floats, drawn_sums
+from adaptx.report.statistics.bootstrap import RESAMPLES, SEED, ExampleRows, Floats, drawn_sums
 
 _SAME = 1e-12
 """Differences below this are rounding: permutations as extreme as the data count as extreme."""
@@ -19,7 +19,7 @@ _SAME = 1e-12
 
 def exchanged_sums(
     differences: Mapping[str, Floats],
-    examples: Mapping[str, Examples],
+    examples: Mapping[str, ExampleRows],
     permutations: int = RESAMPLES,
     seed: int = SEED,
 ) -> dict[str, Floats]:

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from adaptx.specs.checked import spec
 from adaptx.specs.merge import MergeRule, SvdRank, negates
-from adaptx.specs.methods.method import Method, Needed, StepSizes
+from adaptx.specs.methods.method import Method, Requirement, StepSizes
 from adaptx.specs.mixing import MixingRule
 from adaptx.specs.model import Shape
 from adaptx.specs.ranges import Positive
@@ -30,7 +30,7 @@ class Bottleneck(Method):
     over_quantised = False
     library = "adapters"
     matrices = True
-    needs = Needed("adapters", "bottleneck")
+    needs = Requirement("adapters", "bottleneck")
     fold_refusal = (
         "a bottleneck adapter cannot be folded into the weights that full fine-tuning trains; "
         "continue it with Bottleneck or Lora"

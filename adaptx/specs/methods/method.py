@@ -13,7 +13,7 @@ from adaptx.specs.mixing import MixingRule
 from adaptx.specs.model import Shape
 
 
-class Needed(NamedTuple):
+class Requirement(NamedTuple):
     """A package that a method cannot do without, and the extra of adaptx that brings it."""
 
     package: str
@@ -51,7 +51,7 @@ class Method(ABC):
     over_quantised: ClassVar[bool]
     library: ClassVar[str | None]
     matrices: ClassVar[bool]
-    needs: ClassVar[Needed | None]
+    needs: ClassVar[Requirement | None]
     fold_refusal: ClassVar[str | None]
     stack_refusal: ClassVar[str | None]
     fuse_refusal: ClassVar[str | None]
