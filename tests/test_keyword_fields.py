@@ -29,7 +29,8 @@ BY_PLACE = {
 }
 """Class of five fields or more -> how many of them may be given by place."""
 EVERY_FIELD = {
-    "Cell", "Cost", "Entry", "Lora", "TrainingTask", "Prediction", "Record", "Resources", "ScoredEvaluation", "StepSize",
+    "Cell", "Cost", "Entry", "Lora", "TrainingTask", "Prediction", "Record", "Resources", "ScoredEvaluation",
+    "StepSize",
 }  # fmt: skip
 """Classes that still take all of their fields by place."""
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from adaptx.composition.merging import updates as updating
 from adaptx.composition.merging.combining import combine
 from adaptx.composition.merging.dare import keep_mask
-from adaptx.composition.merging.linear import linear_weights
 from adaptx.composition.merging.modules import merge_modules
 from adaptx.composition.merging.searching import greedy_soup, lora_hub
 from adaptx.composition.merging.svd import nearest, nearest_of_factors
@@ -146,7 +145,7 @@ def test_dare_drops_its_share_anew_for_every_module_tensor_and_seed():
 def test_rules_that_change_nothing_are_seen_as_sums(shape, seed):
     (value,) = tensors(1, shape, seed)
     for rule in (Ties(1.0), Dare(0.0), Dare(0.0, 1, Ties(1.0)), MagnitudePruning(1.0), Linear(), TaskArithmetic()):
-        assert linear_weights(rule, 1) == (1.0,)
+        assert rule.linear_weights(1) == (1.0,)
         assert torch.equal(merged([value], rule), value)
 
 

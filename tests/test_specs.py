@@ -43,7 +43,7 @@ from adaptx.specs.checked import is_spec
 CONFIG = TrainConfig(1e-3, epochs=1)
 TRAIN = Train(E5_MINI, SNLI, Lora(), CONFIG)
 ABOUT_SPECS = {
-    *("Kind", "Within", "NotEmpty", "Known", "Sites", "Method"),
+    *("Kind", "Within", "NotEmpty", "Known", "Sites", "Method", "MergeRule"),
     *("Architecture", "Configuration", "LayerStack", "InsideNorm", "AfterLayer"),
     *("HeadPlace", "LibraryHeads", "MaskedHead"),
 }

@@ -27,8 +27,8 @@ from adaptx.specs import (
     Task,
     Train,
 )
-from adaptx.specs.merge import WeightSearch, searched
 from adaptx.specs.mixture import epoch_items, task_shares
+from adaptx.specs.weight_search import WeightSearch
 
 ASSUMED_FLOPS_PER_SECOND = 1e11
 ASSUMED_TOKENS_PER_TEXT = 30
@@ -187,7 +187,7 @@ def _merge_cost(merge: Merge, rate: float, tokens_per_text: float) -> Cost | Non
     read = sum(_module_parameters(stage.method, shape) for stage in merge.stages)
     merged = _module_parameters(merge.method, shape)
     flops, examples, tokens = 2.0 * read, 0, 0
-    search = searched(merge.rule)
+    search = merge.rule.search
     if search is not None:
         rows = [rows_read(rows, search.limit) for rows in search.task.development]
         if None in rows:

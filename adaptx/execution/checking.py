@@ -11,7 +11,6 @@ from adaptx.planning.identity import selection_pool
 from adaptx.planning.plan import Node
 from adaptx.sources.sources import is_local
 from adaptx.specs import Best, Evaluate, Merge, Rows, Stage, Task, Train
-from adaptx.specs.merge import searched
 
 
 def check_rows(nodes: Sequence[Node], shop: Workshop) -> list[LeftOut]:
@@ -61,7 +60,7 @@ def _check_training(train: Train, reader: _Reader) -> None:
 
 
 def _check_merge(merge: Merge, reader: _Reader) -> None:
-    if (search := searched(merge.rule)) is not None:
+    if (search := merge.rule.search) is not None:
         _check_development(search.task, search.limit, reader)
 
 

@@ -15,7 +15,6 @@ from adaptx.planning.identity import evaluation_precision
 from adaptx.planning.lineage import answering_training
 from adaptx.planning.plan import Node, Plan, Status
 from adaptx.specs import Evaluate, Merge, Train
-from adaptx.specs.merge import searched
 from adaptx.store.live_runs import at_work, no_run_begins
 from adaptx.store.store import Store
 from adaptx.training.progress import Progress, noting
@@ -102,7 +101,7 @@ def _in_bf16(node: Node) -> bool:
         case Evaluate():
             return evaluation_precision(node.stage) == "bf16"
         case Merge():
-            return searched(node.stage.rule) is not None and answering_training(node.stage).config.precision == "bf16"
+            return node.stage.rule.search is not None and answering_training(node.stage).config.precision == "bf16"
         case Train():
             return node.stage.config.precision == "bf16"
 

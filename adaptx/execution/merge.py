@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from adaptx.backbones.families import backbone_over
 from adaptx.backbones.loading import load_network
 from adaptx.composition.assembly import assemble
-from adaptx.composition.merging.linear import linear_weights
 from adaptx.composition.merging.modules import MergedTensors, merge_modules
 from adaptx.composition.merging.searching import Weights, WeightSearchResult, greedy_soup, lora_hub
 from adaptx.errors import NotFinite
@@ -42,7 +41,6 @@ from adaptx.specs import (
     WeightSearch,
 )
 from adaptx.specs.linear_maps import SITES
-from adaptx.specs.merge import searched
 from adaptx.specs.sites import Key, sites_of
 from adaptx.store.record_json import to_json
 from adaptx.store.records import RESULT_FILE, MergeResult, SearchStep
@@ -67,7 +65,7 @@ def execute_merge(node: Node, shop: Workshop, progress: Progress) -> None:
     with peak_memory(shop.device) as peak, torch.random.fork_rng(devices=[]):
         began = time.perf_counter()
         work = _gather(merge, shop)
-        search = searched(merge.rule)
+        search = merge.rule.search
         found = _search(merge, search, work, shop) if search is not None else None
         rule = merge.rule if found is None else Linear(found.weights)
         merged = merge_modules(work.modules, rule, work.base, work.biased)
@@ -126,7 +124,7 @@ def _heads(merge: Merge, rule: MergeRule, work: _Work) -> Heads:
     """The merged module's heads: kept, or averaged with Linear's weights, else evenly."""
     if not isinstance(merge.head, AveragedHeads):
         return {name: head for name, (head,) in work.heads.items()}
-    weights = linear_weights(rule, len(merge.stages)) if isinstance(rule, Linear) else None
+    weights = rule.linear_weights(len(merge.stages)) if isinstance(rule, Linear) else None
 
     def new(task_format: TaskFormat) -> nn.Module:
         return new_head(task_format, work.made_for)
@@ -179,12 +177,12 @@ def _result(
     peak: PeakMemory,
     shop: Workshop,
 ) -> MergeResult:
-    search = searched(merge.rule)
+    search = merge.rule.search
     return MergeResult(
         seconds=seconds,
         rule=rule,
         merged=tuple(path_of_tasks(stage) for stage in merge.stages),
-        weights=linear_weights(rule, len(merge.stages)),
+        weights=rule.linear_weights(len(merge.stages)),
         searched_on=f"development set of {search.task.name}" if search is not None else None,
         search=tuple(SearchStep(weights, score) for weights, score in found.tried) if found is not None else None,
         kept_of_squared_norm=merged.kept,

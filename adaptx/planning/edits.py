@@ -18,7 +18,7 @@ from adaptx.specs import (
     Start,
     Train,
 )
-from adaptx.specs.merge import MergeRule, searched
+from adaptx.specs.merge_rule import MergeRule
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Edits:
 
     def _rule(self, rule: MergeRule) -> MergeRule:
         """Return the rule with the rows that its weights are searched on limited."""
-        search = searched(rule)
+        search = rule.search
         if search is None:
             return rule
         return Linear(replace(search, limit=_least(search.limit, self.limit)))

@@ -29,7 +29,7 @@ from adaptx.specs import (
     Train,
 )
 from adaptx.specs.fingerprint import Json, canonical, canonical_fingerprint, fingerprint
-from adaptx.specs.merge import WeightSearch, searched
+from adaptx.specs.weight_search import WeightSearch
 
 TRAIN_VERSION = 3
 """Raised when the same spec would train to another result than before, or its identity is written in another way."""
@@ -139,7 +139,7 @@ class Identities:
         }
 
     def _merge(self, merge: Merge, pick: Pick, inputs: dict[ModuleStage, str]) -> Json:
-        search = searched(merge.rule)
+        search = merge.rule.search
         rule = merge.rule if search is None else {"type": "Linear", "weights": self._search(merge, search, pick)}
         return {
             "kind": "merge",
@@ -237,7 +237,7 @@ def inputs_read(stage: Stage) -> tuple[Rows | ModelSpec, ...]:
         )
         return (stage.model, *stage.task.train, *further)
     if isinstance(stage, Merge):
-        search = searched(stage.rule)
+        search = stage.rule.search
         return (stage.model, *((*search.task.development, *selection_pool(search.task)) if search else ()))
     rows = (stage.task.rows_in(stage.language), *stage.task.pool)
     return (stage.model, *rows) if isinstance(stage.model, ModelSpec) else rows

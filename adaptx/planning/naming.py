@@ -10,7 +10,6 @@ from adaptx.specs import (
     Fuse,
     Merge,
     Merged,
-    MergeRule,
     Mixture,
     ModelSpec,
     ModuleSource,
@@ -20,13 +19,13 @@ from adaptx.specs import (
     Sequential,
     Stack,
     Stage,
+    Start,
     Task,
     Train,
 )
-from adaptx.specs.merge import searched
 
 UNTRAINED = "none"
-RULES = tuple(rule.__name__ for rule in get_args(MergeRule))
+TRAINING_STARTS = tuple(start.__name__ for start in get_args(Start))
 
 
 def start_name(stage: ModuleStage) -> str:
@@ -35,7 +34,7 @@ def start_name(stage: ModuleStage) -> str:
     """
     match stage:
         case Merge(rule=rule):
-            search = searched(rule)
+            search = rule.search
             return "-".join([type(rule).__name__, *([type(search.by).__name__] if search else [])])
         case Train(start=Merged(merge)):
             return f"Merged-{start_name(merge)}"
@@ -124,7 +123,8 @@ class Factors:
         if self.intermediate == UNTRAINED:
             return "untrained" if self.target == UNTRAINED else f"{self.method} · baseline"
         arrow = "no target training" if self.target == UNTRAINED else self.start
-        if self.target == UNTRAINED and self.start.partition("-")[0] in RULES:
+        if self.target == UNTRAINED and self.start.partition("-")[0] not in TRAINING_STARTS:
+            # The start is a merge's rule, which tells merges of the same modules apart.
             arrow = f"{self.start}, no target training"
         return f"{self.method} · {arrow} · {self.intermediate}"
 

@@ -41,7 +41,6 @@ from adaptx.specs import (
     Train,
 )
 from adaptx.specs.architectures import unsupported
-from adaptx.specs.merge import searched
 from adaptx.specs.near import near
 from adaptx.specs.tag_schemes import scheme_fault
 
@@ -59,7 +58,7 @@ def refusal(stage: Stage) -> str | None:
 
 def _search_refusal(merge: Merge) -> str | None:
     """Why weights cannot be searched on a task with the merged heads and the task's metric, or None."""
-    search = searched(merge.rule)
+    search = merge.rule.search
     if search is None:
         return None
     name = f"Merge by {type(merge.rule).__name__}, WeightSearch({search.task.name})"

@@ -13,14 +13,13 @@ from adaptx.specs import (
     Train,
     WeightSearch,
 )
-from adaptx.specs.merge import given_weights, negates, searched
 
 
 def merge_refusal(merge: Merge) -> str | None:
     """Why a merge cannot run, or None; its trainings are checked by themselves."""
     name = f"Merge by {type(merge.rule).__name__}"
     reason = _modules_refusal(merge) or _head_refusal(merge)
-    search = searched(merge.rule)
+    search = merge.rule.search
     if reason is None and search is not None:
         reason = _search_refusal(merge, search)
     return f"{name}: {reason}" if reason else None
@@ -72,9 +71,9 @@ def _averaging_refusal(merge: Merge) -> str | None:
             )
         if stage.framing != first.framing:
             return f"AveragedHeads(): heads read {first.framing} and {stage.framing}; train them with one framing"
-    if negates(merge.rule) and (given_weights(merge.rule) is not None or searched(merge.rule) is not None):
+    if merge.rule.negates and (merge.rule.given_weights is not None or merge.rule.search is not None):
         return "AveragedHeads() needs weights of zero or more; use KeptHeadOf(place)"
-    search = searched(merge.rule)
+    search = merge.rule.search
     if search is not None and isinstance(search.by, LoraHub):
         return "AveragedHeads(): weights of LoraHub need not make an average; use KeptHeadOf(place)"
     return None

@@ -7,7 +7,6 @@ from adaptx.catalog.tasks import TASKS
 from adaptx.planning.identity import inputs_read
 from adaptx.planning.plan import Plan
 from adaptx.specs import Evaluate, Last, Merge, Recipe, Rows, Task, Train
-from adaptx.specs.merge import searched
 
 
 def unread(plan: Plan) -> list[str]:
@@ -56,7 +55,7 @@ def _tasks(stage: Train | Merge | Evaluate) -> tuple[Task, ...]:
         return stage.tasks
     if isinstance(stage, Evaluate):
         return (stage.task,)
-    search = searched(stage.rule)
+    search = stage.rule.search
     return (search.task,) if search is not None else ()
 
 

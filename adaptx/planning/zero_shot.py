@@ -6,7 +6,6 @@ from adaptx.catalog.language_facts import same_language
 from adaptx.planning.lineage import alike
 from adaptx.planning.naming import merges, training_path
 from adaptx.specs import Evaluate
-from adaptx.specs.merge import searched
 
 
 def source_languages(evaluate: Evaluate) -> frozenset[str]:
@@ -19,7 +18,7 @@ def source_languages(evaluate: Evaluate) -> frozenset[str]:
     trained = (
         task for train in training_path(evaluate) for task in train.tasks if alike(task.format, evaluate.task.format)
     )
-    searches = (search for merge in merges(evaluate) if (search := searched(merge.rule)) is not None)
+    searches = (search for merge in merges(evaluate) if (search := merge.rule.search) is not None)
     chosen = {
         rows.language
         for search in searches

@@ -9,7 +9,6 @@ from adaptx.planning.plan import Node, Plan, stored_entry
 from adaptx.report.cells import NOTHING, count, mebibytes, of, percent, seconds
 from adaptx.report.tables import Column, Table, TableCell
 from adaptx.specs import Best, Evaluate, ModelSpec, Rows, Train
-from adaptx.specs.merge import searched
 from adaptx.store.entry import Entry
 from adaptx.store.integrity import COMPLETE
 from adaptx.store.records import MergeResult, TrainResult
@@ -187,7 +186,7 @@ def _rows_read(plan: Plan) -> Iterable[tuple[str, Rows]]:
             if isinstance(train.config.selection, Best):
                 yield from ((f"selecting {task.name}", rows) for rows in task.development)
     merged = dict.fromkeys(merge for evaluate in plan.recipe.evaluations for merge in merges(evaluate))
-    for search in (found for merge in merged if (found := searched(merge.rule)) is not None):
+    for search in (found for merge in merged if (found := merge.rule.search) is not None):
         yield from ((f"weighing by {search.task.name}", rows) for rows in search.task.development)
     for evaluate in plan.recipe.evaluations:
         yield f"evaluating {evaluate.task.name}", evaluate.task.rows_in(evaluate.language)

@@ -1,23 +1,9 @@
 """The frozen dataclasses a recipe is written in."""
 
-from adaptx.specs import formats
+from adaptx.specs import formats, merge, weight_search
 from adaptx.specs.evaluations import evaluations
 from adaptx.specs.formats import *  # noqa: F403
-from adaptx.specs.merge import (
-    AveragedHeads,
-    Dare,
-    GreedySoup,
-    KeptHeadOf,
-    Linear,
-    LoraHub,
-    MagnitudePruning,
-    MergeRule,
-    NoHead,
-    SvdRank,
-    TaskArithmetic,
-    Ties,
-    WeightSearch,
-)
+from adaptx.specs.merge import *  # noqa: F403
 from adaptx.specs.methods import Bottleneck, Full, Ia3, Lora, Method
 from adaptx.specs.mixing import Attention, Gate, MixingRule
 from adaptx.specs.mixture import Mixture, Proportional, Sampling, Temperature, Uniform, Weighted
@@ -47,13 +33,12 @@ from adaptx.specs.suite import Group, Suite
 from adaptx.specs.task import Rows, Task
 from adaptx.specs.text import Decision, Framing, Generate, Normalisation, Prompt, Rank, Text
 from adaptx.specs.training import Best, Last, Precision, Schedule, TrainConfig
+from adaptx.specs.weight_search import *  # noqa: F403
 
 __all__ = [
     "Attention",
-    "AveragedHeads",
     "Best",
     "Bottleneck",
-    "Dare",
     "Decision",
     "Evaluate",
     "Exposure",
@@ -62,19 +47,13 @@ __all__ = [
     "Fuse",
     "Gate",
     "Generate",
-    "GreedySoup",
     "Group",
     "Hidden",
     "Ia3",
     "KeptHead",
-    "KeptHeadOf",
     "Last",
-    "Linear",
     "Lora",
-    "LoraHub",
-    "MagnitudePruning",
     "Merge",
-    "MergeRule",
     "Merged",
     "Method",
     "MixingRule",
@@ -84,7 +63,6 @@ __all__ = [
     "ModuleSource",
     "ModuleStage",
     "NewHead",
-    "NoHead",
     "Normalisation",
     "Pooling",
     "Precision",
@@ -107,17 +85,13 @@ __all__ = [
     "Stage",
     "Start",
     "Suite",
-    "SvdRank",
     "Task",
-    "TaskArithmetic",
     "Temperature",
     "Text",
-    "Ties",
     "Train",
     "TrainConfig",
     "Uniform",
-    "WeightSearch",
     "Weighted",
     "evaluations",
 ]
-__all__ += formats.__all__
+__all__ += [*formats.__all__, *merge.__all__, *weight_search.__all__]

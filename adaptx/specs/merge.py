@@ -1,61 +1,33 @@
-"""How modules are merged: rules over weights, where the weights come from, and whose head is kept.
+"""How modules are merged: the rules, and whose head the merged module has.
 
-Every rule acts on updates: what a module adds to the weights it stands on. Of a LoRA module that is (alpha / rank) B A
-of each site, of full fine-tuning the difference to the checkpoint, and of a bottleneck adapter its own tensors. The
-arithmetic is in `adaptx.composition.merging`, one file a rule.
+Every rule acts on updates: what a module adds to the weights that it is trained on top of. The update of a LoRA module
+is (alpha / rank) B A per site, that of full fine-tuning the difference to the checkpoint, and that of a bottleneck
+adapter its own tensors. The arithmetic is in `adaptx.composition.merging`, one file per rule.
 """
-
-from dataclasses import KW_ONLY
-from typing import Annotated
 
 from adaptx.errors import UserError
 from adaptx.specs.checked import spec
-from adaptx.specs.ranges import Count, Natural, NotNegative, PositiveShare, Seed, ShareBelowOne, Within
-from adaptx.specs.task import Task
+from adaptx.specs.merge_rule import MergeRule
+from adaptx.specs.ranges import Count, Natural, PositiveShare, Seed, ShareBelowOne
+from adaptx.specs.weight_search import WeightSearch
+
+__all__ = [
+    "AveragedHeads",
+    "Dare",
+    "KeptHeadOf",
+    "Linear",
+    "MagnitudePruning",
+    "MergeRule",
+    "MergedHead",
+    "NoHead",
+    "SvdRank",
+    "TaskArithmetic",
+    "Ties",
+]
 
 
 @spec
-class LoraHub:
-    """Weights by gradient-free search (Huang et al. 2023, arXiv:2307.13269, section 3.3).
-
-    Maximises the score on development rows minus `regularisation` times the weights' mean magnitude, over weights in
-    [low, high], by differential evolution (Storn and Price 1997) with at most `evaluations` scorings, the first of
-    them uniform weights. The paper's released code minimises a loss with nevergrad.
-    """
-
-    evaluations: Annotated[int, Within(least=5)] = 40
-    _: KW_ONLY
-    low: float = -1.5
-    high: float = 1.5
-    regularisation: NotNegative = 0.05
-    seed: Seed = 1
-
-    def __post_init__(self) -> None:
-        if not (self.low < self.high and self.high > 0):
-            raise UserError(f"LoraHub(low={self.low}, high={self.high}): low must be below high, and high above 0")
-
-
-@spec
-class GreedySoup:
-    """Add modules to an average, the best first, as long as it scores no worse (Wortsman et al. 2022,
-    arXiv:2203.05482, section 2, recipe 1).
-    """
-
-
-@spec
-class WeightSearch:
-    """Weights found by scoring merged modules on a task's development rows.
-
-    limit: maximum number of rows per set, drawn as evaluation rows are.
-    """
-
-    task: Task
-    by: LoraHub | GreedySoup = LoraHub()
-    limit: Count | None = None
-
-
-@spec
-class Linear:
+class Linear(MergeRule):
     """The weighted sum of updates; weights None is their average.
 
     The average of full fine-tuned weights is a model soup (Wortsman et al. 2022, arXiv:2203.05482), and over seeds what
@@ -71,9 +43,29 @@ class Linear:
                 "each training, or None for their average"
             )
 
+    @property
+    def search(self) -> WeightSearch | None:
+        return self.weights if isinstance(self.weights, WeightSearch) else None
+
+    @property
+    def given_weights(self) -> tuple[float, ...] | None:
+        return self.weights if isinstance(self.weights, tuple) else None
+
+    @property
+    def negates(self) -> bool:
+        return self.search.may_negate if self.search is not None else min(self.given_weights or (0.0,)) < 0
+
+    @property
+    def merged_rank(self) -> int | None:
+        return None
+
+    def linear_weights(self, count: int) -> tuple[float, ...] | None:
+        assert self.search is None, "searched weights are found first"
+        return self.given_weights or (1 / count,) * count
+
 
 @spec
-class TaskArithmetic:
+class TaskArithmetic(MergeRule):
     """`scale` times the sum of updates; a negative weight takes a task away (Ilharco et al. 2023, arXiv:2212.04089).
 
     weights None: 1 each.
@@ -89,9 +81,28 @@ class TaskArithmetic:
                 "weights of which one is not 0, or None"
             )
 
+    @property
+    def search(self) -> WeightSearch | None:
+        return None
+
+    @property
+    def given_weights(self) -> tuple[float, ...] | None:
+        return self.weights
+
+    @property
+    def negates(self) -> bool:
+        return self.scale < 0 or min(self.weights or (0.0,)) < 0
+
+    @property
+    def merged_rank(self) -> int | None:
+        return None
+
+    def linear_weights(self, count: int) -> tuple[float, ...] | None:
+        return tuple(self.scale * weight for weight in self.weights or (1.0,) * count)
+
 
 @spec
-class Ties:
+class Ties(MergeRule):
     """Trim, elect a sign, average what agrees with it (Yadav et al. 2023, arXiv:2306.01708, section 3).
 
     density: share of each tensor's entries that trimming keeps (the paper's k). scale: the paper's lambda.
@@ -104,9 +115,28 @@ class Ties:
         if not self.scale:
             raise UserError("Ties(scale=0): a scale of zero leaves the bare checkpoint; give another, 1 is usual")
 
+    @property
+    def search(self) -> WeightSearch | None:
+        return None
+
+    @property
+    def given_weights(self) -> tuple[float, ...] | None:
+        return None
+
+    @property
+    def negates(self) -> bool:
+        return self.scale < 0
+
+    @property
+    def merged_rank(self) -> int | None:
+        return None
+
+    def linear_weights(self, count: int) -> tuple[float, ...] | None:
+        return (self.scale,) if self.density == 1 and count == 1 else None
+
 
 @spec
-class Dare:
+class Dare(MergeRule):
     """Drop entries of updates at random and rescale the others, then combine (Yu et al. 2024, arXiv:2311.03099).
 
     drop_rate: probability that an entry is dropped; those kept are divided by 1 - drop_rate.
@@ -119,9 +149,28 @@ class Dare:
     def __post_init__(self) -> None:
         _check_given("Dare", self.combine)
 
+    @property
+    def search(self) -> WeightSearch | None:
+        return None
+
+    @property
+    def given_weights(self) -> tuple[float, ...] | None:
+        return self.combine.given_weights
+
+    @property
+    def negates(self) -> bool:
+        return self.combine.negates
+
+    @property
+    def merged_rank(self) -> int | None:
+        return None
+
+    def linear_weights(self, count: int) -> tuple[float, ...] | None:
+        return self.combine.linear_weights(count) if self.drop_rate == 0 else None
+
 
 @spec
-class MagnitudePruning:
+class MagnitudePruning(MergeRule):
     """Keep the largest entries of each update's tensors, then combine."""
 
     density: PositiveShare = 0.2
@@ -130,9 +179,28 @@ class MagnitudePruning:
     def __post_init__(self) -> None:
         _check_given("MagnitudePruning", self.combine)
 
+    @property
+    def search(self) -> WeightSearch | None:
+        return None
+
+    @property
+    def given_weights(self) -> tuple[float, ...] | None:
+        return self.combine.given_weights
+
+    @property
+    def negates(self) -> bool:
+        return self.combine.negates
+
+    @property
+    def merged_rank(self) -> int | None:
+        return None
+
+    def linear_weights(self, count: int) -> tuple[float, ...] | None:
+        return self.combine.linear_weights(count) if self.density == 1 else None
+
 
 @spec
-class SvdRank:
+class SvdRank(MergeRule):
     """Another rule's merged LoRA brought to a rank: the nearest one in squared error (Eckart and Young 1936).
 
     `SvdRank(8, TaskArithmetic())` is the sum of B A products at rank 8.
@@ -144,8 +212,24 @@ class SvdRank:
     def __post_init__(self) -> None:
         _check_given("SvdRank", self.combine)
 
+    @property
+    def search(self) -> WeightSearch | None:
+        return None
 
-MergeRule = Linear | TaskArithmetic | Ties | Dare | MagnitudePruning | SvdRank
+    @property
+    def given_weights(self) -> tuple[float, ...] | None:
+        return self.combine.given_weights
+
+    @property
+    def negates(self) -> bool:
+        return self.combine.negates
+
+    @property
+    def merged_rank(self) -> int | None:
+        return self.rank
+
+    def linear_weights(self, count: int) -> tuple[float, ...] | None:
+        return self.combine.linear_weights(count)
 
 
 @spec
@@ -168,38 +252,8 @@ class NoHead:
 MergedHead = KeptHeadOf | AveragedHeads | NoHead
 
 
-def searched(rule: MergeRule) -> WeightSearch | None:
-    """The search that a rule's weights come from, if they are searched."""
-    return rule.weights if isinstance(rule, Linear) and isinstance(rule.weights, WeightSearch) else None
-
-
-def given_weights(rule: MergeRule) -> tuple[float, ...] | None:
-    """The weights written in a rule or in the one it combines by, one a training; None where there are none."""
-    match rule:
-        case Linear(weights) | TaskArithmetic(_, weights):
-            return weights if isinstance(weights, tuple) else None
-        case Dare(combine=combine) | MagnitudePruning(combine=combine) | SvdRank(combine=combine):
-            return given_weights(combine)
-        case Ties():
-            return None
-
-
-def negates(rule: MergeRule) -> bool:
-    """Whether some update is subtracted, or may be."""
-    search = searched(rule)
-    if search is not None:
-        return isinstance(search.by, LoraHub) and search.by.low < 0
-    match rule:
-        case TaskArithmetic(scale) | Ties(scale=scale) if scale < 0:
-            return True
-        case Dare(combine=combine) | MagnitudePruning(combine=combine) | SvdRank(combine=combine):
-            return negates(combine)
-        case _:
-            return min(given_weights(rule) or (0.0,)) < 0
-
-
 def _check_given(name: str, combine: MergeRule) -> None:
-    if searched(combine) is not None:
+    if combine.search is not None:
         raise UserError(
             f"{name}(combine=Linear(weights=WeightSearch(...))): weights are searched for Linear by itself; merge by "
             "Linear(WeightSearch(...)) alone, or give the weights"

@@ -8,10 +8,12 @@ from typing import Any
 
 from adaptx.errors import UserError
 from adaptx.specs import formats, merge, methods, mixing, mixture, model, published, stage, task, text, training
+from adaptx.specs import weight_search as search
 
+_MODULES = (formats, merge, methods, mixing, mixture, model, published, search, stage, task, text, training)
 _TYPES: dict[str, Any] = {
     name: value
-    for module in (formats, merge, methods, mixing, mixture, model, published, stage, task, text, training)
+    for module in _MODULES
     for name, value in vars(module).items()
     if isinstance(value, type) and (dataclasses.is_dataclass(value) or issubclass(value, enum.Enum))
 }

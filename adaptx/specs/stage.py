@@ -8,7 +8,7 @@ from adaptx.specs.checked import spec
 from adaptx.specs.fingerprint import OUTSIDE
 from adaptx.specs.hashing import keep_hash
 from adaptx.specs.kind import shown
-from adaptx.specs.merge import KeptHeadOf, MergedHead, MergeRule, given_weights
+from adaptx.specs.merge import KeptHeadOf, MergedHead, MergeRule
 from adaptx.specs.methods import Method
 from adaptx.specs.mixing import Attention, MixingRule
 from adaptx.specs.mixture import Mixture
@@ -197,7 +197,7 @@ class Merge:
         if not self.stages:
             raise UserError("Merge(stages=()): name at least one training whose module is merged")
         count = len(self.stages)
-        weights = given_weights(self.rule)
+        weights = self.rule.given_weights
         if weights is not None and len(weights) != count:
             raise UserError(f"Merge: {len(weights)} weights {weights} for {count} trainings; give one each")
         if isinstance(self.head, KeptHeadOf) and not 0 <= self.head.place < count:

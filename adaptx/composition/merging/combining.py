@@ -1,30 +1,30 @@
-"""A rule over one tensor's updates."""
+"""The dict from merge rules to their arithmetic, and a rule applied to the updates of one tensor."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from torch import Tensor
 
-from adaptx.composition.merging.dare import dropped
-from adaptx.composition.merging.linear import linear_weights, weighted_sum
-from adaptx.composition.merging.pruning import pruned
+from adaptx.composition.merging.dare import dare
+from adaptx.composition.merging.linear import weighted_sum
+from adaptx.composition.merging.pruning import magnitude_pruning
+from adaptx.composition.merging.svd import svd_rank
 from adaptx.composition.merging.ties import ties
-from adaptx.composition.merging.updates import Update
+from adaptx.composition.merging.updates import Combine, Update
 from adaptx.specs import Dare, MagnitudePruning, MergeRule, SvdRank, Ties
+
+_ARITHMETIC: dict[type[MergeRule], Callable[[Sequence[Update], Any, object, Combine], Tensor]] = {
+    Ties: ties,
+    Dare: dare,
+    MagnitudePruning: magnitude_pruning,
+    SvdRank: svd_rank,
+}
+"""Rule -> function of the updates, the rule, the tensor's key and `combine`. A weighted sum needs no entry."""
 
 
 def combine(updates: Sequence[Update], rule: MergeRule, key: object) -> Tensor:
-    """The merged update, fp32; `key` (layer, site, tensor) tells random draws apart."""
-    weights = linear_weights(rule, len(updates))
+    """Return the merged update in fp32. `key` (layer, site, tensor) tells random draws apart."""
+    weights = rule.linear_weights(len(updates))
     if weights is not None:
         return weighted_sum(updates, weights)
-    match rule:
-        case Ties():
-            return ties(updates, rule)
-        case Dare():
-            return combine(dropped(updates, rule, key), rule.combine, key)
-        case MagnitudePruning():
-            return combine(pruned(updates, rule.density), rule.combine, key)
-        case SvdRank():
-            return combine(updates, rule.combine, key)
-        case _:
-            raise AssertionError(f"{rule} is a weighted sum")
+    return _ARITHMETIC[type(rule)](updates, rule, key, combine)

@@ -10,8 +10,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from adaptx.composition.merging.updates import Update, mapped
+from adaptx.composition.merging.updates import Combine, Update, mapped
 from adaptx.specs import Dare
+
+
+def dare(updates: Sequence[Update], rule: Dare, key: object, combine: Combine) -> Tensor:
+    """Return what the rule's `combine` makes of the updates after dropping."""
+    return combine(dropped(updates, rule, key), rule.combine, key)
 
 
 def dropped(updates: Sequence[Update], rule: Dare, key: object) -> list[Update]:

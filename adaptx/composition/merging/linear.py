@@ -10,28 +10,6 @@ import torch
 from torch import Tensor
 
 from adaptx.composition.merging.updates import Update, blocks
-from adaptx.specs import Dare, Linear, MagnitudePruning, MergeRule, SvdRank, TaskArithmetic, Ties
-
-
-def linear_weights(rule: MergeRule, count: int) -> tuple[float, ...] | None:
-    """The weights of a rule over `count` updates where, with its settings, it is a weighted sum of them; else None.
-
-    Nothing dropped or trimmed makes DARE and pruning such sums, and TIES over one update.
-    """
-    match rule:
-        case Linear(weights):
-            assert weights is None or isinstance(weights, tuple), "searched weights are found before"
-            return weights or (1 / count,) * count
-        case TaskArithmetic(scale, weights):
-            return tuple(scale * weight for weight in weights or (1.0,) * count)
-        case Ties(density, scale):
-            return (scale,) if density == 1 and count == 1 else None
-        case Dare(drop_rate, _, combine):
-            return linear_weights(combine, count) if drop_rate == 0 else None
-        case MagnitudePruning(density, combine):
-            return linear_weights(combine, count) if density == 1 else None
-        case SvdRank(_, combine):
-            return linear_weights(combine, count)
 
 
 def weighted_sum(updates: Sequence[Update], weights: Sequence[float]) -> Tensor:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from adaptx.composition.merging.combining import combine
-from adaptx.composition.merging.linear import linear_weights
 from adaptx.composition.merging.svd import SvdFactors, nearest, nearest_of_factors, padded
 from adaptx.composition.merging.updates import of_difference, of_product, of_tensor
 from adaptx.errors import NotFinite, UserError
@@ -78,7 +77,7 @@ def _usable(merged: Tensor, key: object, rule: MergeRule) -> Tensor:
 
 def _merge_differences(key: Key, modules: Sequence[Module], rule: MergeRule, base: Tensor) -> Tensor:
     """Merge what the tensors differ by from `base`, with which a module would change nothing."""
-    weights = linear_weights(rule, len(modules))
+    weights = rule.linear_weights(len(modules))
     if weights is None:
         return base.float() + combine([of_difference(module.tensors[key], base) for module in modules], rule, key)
     # Written as a sum of weights and not of differences, so that one module with weight 1 comes back bit for bit.
@@ -116,7 +115,7 @@ def _merge_site(
     # Ratios to the merged scale: 1 exactly where it is shared, so that one module comes back bit for bit.
     rank, scale = merged.rank_at(place[1]), merged.scale_at(place[1])
     ratios = [method.scale_at(place[1]) / scale for method in methods]
-    weights = linear_weights(rule, len(pairs))
+    weights = rule.linear_weights(len(pairs))
     if weights is None:
         updates = [of_product(down, up, ratio) for (down, up), ratio in zip(pairs, ratios, strict=True)]
         return nearest(_usable(combine(updates, rule, place), place, rule), rank)

@@ -6,8 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch.nn.functional as F
+from torch import Tensor
 
-from adaptx.composition.merging.updates import Update, magnitude_threshold, mapped
+from adaptx.composition.merging.updates import Combine, Update, magnitude_threshold, mapped
+from adaptx.specs import MagnitudePruning
+
+
+def magnitude_pruning(updates: Sequence[Update], rule: MagnitudePruning, key: object, combine: Combine) -> Tensor:
+    """Return what the rule's `combine` makes of the pruned updates."""
+    return combine(pruned(updates, rule.density), rule.combine, key)
 
 
 def pruned(updates: Sequence[Update], density: float) -> list[Update]:

@@ -3,10 +3,14 @@
 Suffixes: R rows, C columns, K rank.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from adaptx.composition.merging.updates import Combine, Update
+from adaptx.specs import SvdRank
 
 EXACT_SIZE = 768
 """Matrices with a longer shorter side are decomposed by random projections (Halko et al. 2011, arXiv:0909.4061,
@@ -26,6 +30,11 @@ class SvdFactors:
     up_RK: Tensor
     kept: float
     total: float
+
+
+def svd_rank(updates: Sequence[Update], rule: SvdRank, key: object, combine: Combine) -> Tensor:
+    """Return the update of the rule's `combine`. It is brought to the rank as factors, when the module is written."""
+    return combine(updates, rule.combine, key)
 
 
 def nearest(matrix_RC: Tensor, rank: int) -> SvdFactors:

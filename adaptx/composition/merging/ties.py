@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from adaptx.composition.merging.pruning import pruned
-from adaptx.composition.merging.updates import Update, by_blocks
+from adaptx.composition.merging.updates import Combine, Update, by_blocks
 from adaptx.specs import Ties
 
 
-def ties(updates: Sequence[Update], rule: Ties) -> Tensor:
-    """Scale x the mean of the trimmed entries whose sign is that of their sum."""
+def ties(updates: Sequence[Update], rule: Ties, _key: object, _combine: Combine) -> Tensor:
+    """Return scale x the mean of the trimmed entries whose sign is that of their sum."""
     return by_blocks(pruned(updates, rule.density), lambda blocks: _agreed_mean(blocks).mul_(rule.scale))
 
 

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from adaptx.specs import MergeRule
+
 BLOCK_ENTRIES = 2**16
 EXACT_ENTRIES = 2**20
 """Up to so many entries a threshold is found by looking at all of them at once."""
@@ -29,6 +31,10 @@ class Update:
     @property
     def entries(self) -> int:
         return torch.Size(self.shape).numel()
+
+
+Combine = Callable[[Sequence[Update], MergeRule, object], Tensor]
+"""A rule applied to the updates of one tensor (by its key): what a rule that ends in another one calls."""
 
 
 def of_tensor(tensor: Tensor) -> Update:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal, Self
 
 from adaptx.specs.checked import spec
-from adaptx.specs.merge import MergeRule, SvdRank, negates
+from adaptx.specs.merge_rule import MergeRule
 from adaptx.specs.methods.method import Method, Requirement, StepSizes
 from adaptx.specs.mixing import MixingRule
 from adaptx.specs.model import Shape
@@ -63,9 +63,9 @@ class Bottleneck(Method):
         for other in others:
             if other != self:
                 return f"its adapters differ in shape or activation: {self} and {other}; train them alike"
-        if isinstance(rule, SvdRank):
+        if rule.merged_rank is not None:
             return "a bottleneck adapter has no rank to be brought to; merge LoRA modules, or leave SvdRank out"
-        if negates(rule):
+        if rule.negates:
             return (
                 "negating both projections of a bottleneck adapter does not negate what it adds; give weights of zero "
                 "or more (LoraHub(low=0)), or merge LoRA modules"

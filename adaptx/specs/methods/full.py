@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from adaptx.specs.checked import spec
-from adaptx.specs.merge import MergeRule, SvdRank
+from adaptx.specs.merge_rule import MergeRule
 from adaptx.specs.methods.method import Method, StepSizes
 from adaptx.specs.mixing import MixingRule
 from adaptx.specs.model import Shape
@@ -42,7 +42,7 @@ class Full(Method):
         return isinstance(earlier, Full)
 
     def merge_refusal(self, others: Sequence[Method], rule: MergeRule) -> str | None:
-        if isinstance(rule, SvdRank):
+        if rule.merged_rank is not None:
             return "whole weights have no rank to be brought to; merge LoRA modules, or leave SvdRank out"
         return None
 

@@ -6,7 +6,7 @@ from typing import Self
 from adaptx.errors import UserError
 from adaptx.specs.checked import spec
 from adaptx.specs.linear_maps import SITES, are_sites, with_companions
-from adaptx.specs.merge import MergeRule, SvdRank
+from adaptx.specs.merge_rule import MergeRule
 from adaptx.specs.methods.method import Method, StepSizes
 from adaptx.specs.mixing import MixingRule
 from adaptx.specs.model import Shape
@@ -62,7 +62,7 @@ class Ia3(Method):
         for other in others:
             if other != self:
                 return f"its modules lie at different sites: {self} and {other}; train them alike"
-        if isinstance(rule, SvdRank):
+        if rule.merged_rank is not None:
             return "vectors have no rank to be brought to; merge LoRA modules, or leave SvdRank out"
         return None
 

@@ -7,7 +7,7 @@ from typing import Self
 from adaptx.errors import UserError
 from adaptx.specs.checked import spec
 from adaptx.specs.linear_maps import SITES, are_sites, sites_behind, with_companions
-from adaptx.specs.merge import MergeRule, SvdRank
+from adaptx.specs.merge_rule import MergeRule
 from adaptx.specs.methods.method import Method, StepSizes
 from adaptx.specs.mixing import MixingRule
 from adaptx.specs.model import Shape
@@ -118,7 +118,7 @@ class Lora(Method):
         sites = self.sites
         if any(lora.sites != sites for lora in loras):
             sites = tuple(site for site in SITES if any(site in lora.sites for lora in loras))
-        given = rule.rank if isinstance(rule, SvdRank) else None
+        given = rule.merged_rank
         rank, alpha = _merged_size([(lora.rank, lora.alpha) for lora in loras], given)
         own = {
             site: _merged_size([(lora.rank_at(site), lora.alpha_at(site)) for lora in loras], given) for site in sites

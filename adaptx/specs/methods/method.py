@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Self
 
-from adaptx.specs.merge import MergeRule
+from adaptx.specs.merge_rule import MergeRule
 from adaptx.specs.mixing import MixingRule
 from adaptx.specs.model import Shape
 
