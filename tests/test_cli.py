@@ -231,7 +231,7 @@ def test_plan_and_help_answer_without_the_heavy_packages(recipe, data, tmp_path)
         (["plan", "{recipe}", "--data", "/nowhere"], "--data /nowhere: there is no such folder"),
         (["plan", "{folder}/questoin.py"], "there is no such file; near: "),
         (["run", "{folder}/none.py"], "there is no such file"),
-        (["report", "{recipe}", "--data", "{data}"], "nothing of recipe cli-test is stored"),
+        (["report", "{recipe}", "--data", "{data}"], "no evaluation of recipe cli-test is stored"),
         (["predict", "nothing", "rows.csv"], "stage 'nothing': no stage has that name or fingerprint"),
         (["evaluate", "nothing", "--task", "rows.csv"], "it has: nothing"),
         (["ui"], "there are no runs in"),

@@ -267,7 +267,7 @@ def test_the_report_shows_what_each_language_draws_on(plan, tmp_path):
     names = {file.name for file in report.files}
     assert names >= {"mixing_weights.nli.1.png", "mixing_weights.nli.2.png", "mixing.csv"}
     page = report.html.read_text()
-    assert "What fusion draws on" in page
+    assert "Which intermediate tasks fusion uses" in page
     assert not re.search(r"""(src|href)=["'](?!data:|#)""", page)
     mixed = mixed_variants(measure(plan, store), TARGET)
     assert [each.label for each in mixed] == ["lora-r8 · Fuse · snli+sib200", "bottleneck-f16 · Fuse · snli+sib200"]

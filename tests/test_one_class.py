@@ -90,13 +90,13 @@ def test_the_report_marks_scores_of_constant_models(tmp_path) -> None:
     put_values(store, plan.fingerprint_of(constant), one_class=one_class)
     report = write_report(plan, store, tmp_path / "out")
     code = constant.language
-    assert f"† All predictions are of one class, as a constant's: lora-r4 · baseline in {code} (entailment)." in (
+    assert f"† The model predicts the same class for every row: lora-r4 · baseline in {code} (entailment)." in (
         report.tables[0].caption
     )
     marked = [cell.text for row in report.tables[0].rows for cell in row if cell.text.endswith("†")]
     assert marked
-    assert any("hold one class alone" in each and "(neutral)" in each for each in report.warnings)
-    assert any("give one class alone" in each and "(entailment)" in each for each in report.warnings)
+    assert any("have the same class" in each and "(neutral)" in each for each in report.warnings)
+    assert any("predict the same class" in each and "(entailment)" in each for each in report.warnings)
     console = Console(record=True, width=200, file=io.StringIO())
     report.print(console)
     assert "†" in console.export_text()

@@ -153,13 +153,13 @@ def test_path_costs_count_every_distinct_training_once(model, sources, store) ->
 
 def test_what_is_not_stored_is_left_out_and_named(model, sources, store, tmp_path) -> None:
     plan = planned(sources, everywhere(train(model, TARGET, LORA), TARGET))
-    with pytest.raises(UserError, match="nothing of recipe question is stored"):
+    with pytest.raises(UserError, match="no evaluation of recipe question is stored"):
         write_report(plan, store, tmp_path / "out")
     fill(plan, store, sources, without=("aym",))
     report = write_report(plan, store, tmp_path / "out")
     assert report.missing == ("tiny-bert.nli.lora-r4.nli.aym",)
     assert "aym" not in set(report.table["language"])
-    assert "Not stored yet, and so not in the tables: 1 of" in report.html.read_text()
+    assert "Planned evaluations not stored yet, so not in the tables: 1 (" in report.html.read_text()
 
 
 def test_baselines_are_matched(model, sources, store) -> None:
@@ -197,7 +197,7 @@ def test_of_several_baselines_the_one_with_the_same_settings_is_taken(model, sou
     assert same.baseline == "lora-r4 · baseline · learning_rate 0.0001"
     other = found(gains, "lora-r4 · Sequential · snli · learning_rate 0.0003")
     assert other.gain is None
-    assert other.note.startswith("2 baselines match and 0 of them have its settings")
+    assert other.note.startswith("2 baselines match, of which 0 have this variant's settings")
 
     single = planned(sources, everywhere(fast, TARGET), unmatched)
     only = found(compute_gains(measure(single, store), 200), "lora-r4 · Sequential · snli")
@@ -328,10 +328,10 @@ def test_selection_and_leaks_are_told(model, sources, store) -> None:
     )
     fill(plan, store, sources)
     text = "\n".join(find_confounds(plan.recipe, measure(plan, store)))
-    assert "SavedStates of peeking are selected on development rows in Korean" in text
-    assert "SavedStates of peeking are selected on rows of klue/klue/nli/validation" in text
+    assert "The weights of peeking are selected on development rows in Korean" in text
+    assert "The weights of peeking are selected on rows of klue/klue/nli/validation" in text
     assert "leaking is trained on rows of klue/klue/nli/validation" in text
-    assert "SavedStates of nli" not in text, "MNLI's development and evaluation rows are two slices of one split"
+    assert "The weights of nli" not in text, "MNLI's development and evaluation rows are two slices of one split"
 
 
 def test_tables_fit_a_terminal_and_markdown_holds_the_same(model, sources, store, tmp_path) -> None:
@@ -360,7 +360,7 @@ def test_evaluations_without_their_golds_are_left_out_with_a_line_each(model, so
     fill(plan, store, sources)
     for file in (store.root / "golds").iterdir():
         file.unlink()
-    with pytest.raises(UserError, match="nothing of recipe question is stored"):
+    with pytest.raises(UserError, match="no evaluation of recipe question is stored"):
         write_report(plan, store, store.root / "report")
     lines = left_out_lines(store, most=len(store.left_out))
     assert len(lines) == len(TARGET.languages)

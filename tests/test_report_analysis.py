@@ -126,7 +126,7 @@ def test_a_large_gain_is_clear_in_both_tests_and_none_is_not(measured: Measureme
     assert "fewer than" not in table.caption
     said = answer(TARGET, gains)
     assert "points of accuracy with lora-r4 · Sequential · snli" in said
-    assert "after Holm's correction over 9; over 3 seeds" in said
+    assert "after Holm's correction over 9 comparisons; interval over 3 seeds: " in said
     assert measured.tasks == (TARGET,)
 
 
@@ -145,9 +145,9 @@ def test_the_answer_tells_of_the_source_language_beside_the_others(gains: list[G
 def test_with_two_seeds_the_table_says_that_there_is_no_interval(gains: list[Gain]) -> None:
     two = [dataclasses.replace(g, seeds_compared=2, seed_low=None, seed_high=None, seed_p=None) for g in gains]
     table = comparison_table(TARGET, "accuracy", two)
-    assert "No interval over seeds where there are fewer than 3 of them: all of them." in table.caption
+    assert "Variants with fewer than 3 seeds have no interval over seeds: all of them." in table.caption
     assert {row[6].text for row in table.rows} == {"–"}
-    assert "(2 seeds: fewer than 3 say nothing of others)" in answer(TARGET, two)
+    assert "(2 seeds: an interval over seeds needs at least 3)" in answer(TARGET, two)
 
 
 def test_cells_whose_interval_holds_zero_look_so(gains: list[Gain]) -> None:
@@ -337,12 +337,13 @@ def test_the_report_answers_its_question_and_draws_the_analysis(tmp_path: Path) 
     assert page.index("Does it help?") < page.index("points of accuracy with lora-r4 · Sequential · snli")
     for said in (
         "Is the gain real?",
-        "What is lost in other languages",
+        "How much is lost in other languages?",
         "Which languages gain",
-        "with size and compute",
+        "Does the gain grow with model size and compute?",
     ):
         assert said in page, said
     assert "fewer than 3" in page
+    assert "needs at least 3" in page
     rows = json.loads(report.scores_json.read_text())
     assert rows == report.to_json()
     assert {"script", "joshi_class", "trained_rows", "path_flops", "examples_per_second"} <= set(rows[0])

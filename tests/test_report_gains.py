@@ -128,7 +128,7 @@ def test_one_row_gives_a_gain_without_an_interval(model: ModelSpec, sources: Sou
     gain = found(compute_gains(measure(plan, store), 100), "accuracy", "ko")
     assert gain.gain is not None
     assert (gain.low, gain.high, gain.sign) == (None, None, 0)
-    assert "one row cannot be drawn again" in gain.note
+    assert "a single row, which cannot be resampled" in gain.note
 
 
 def renamed(task: Task, name: str) -> Task:

@@ -64,7 +64,7 @@ def test_ours_theirs_difference_and_band_side_by_side(plan_and_store) -> None:
     assert table is not None
     inside, outside, far = cells(table)
     assert inside[2:7] == [
-        "tiny-bert, none before",
+        "tiny-bert, no intermediate task",
         f"{100 * without + 1:.1f}",
         f"{100 * without:.1f}",
         "−1.0",
@@ -105,7 +105,7 @@ def test_the_report_shows_the_table(plan_and_store, tmp_path: Path) -> None:
     plan, store = plan_and_store
     plan = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, published=(score(False, 0.5),)))
     report = write_report(plan, store, tmp_path / "out")
-    assert "Published scores beside ours" in report.html.read_text()
+    assert "Published scores compared with ours" in report.html.read_text()
     assert any(table.title == "Published scores and ours" for table in report.tables)
 
 

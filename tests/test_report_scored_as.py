@@ -27,14 +27,14 @@ def test_tatoeba_s_accuracy_is_told_from_f1() -> None:
 def test_bucc_s_development_share_is_told(every: int, share: str) -> None:
     said = how_scored(dataclasses.replace(BUCC, format=BitextMining(development_every=every)))
     assert share in said
-    assert "Published scores choose it on BUCC's own development sentences" in said
+    assert "Published scores choose the threshold on BUCC's own development sentences" in said
 
 
 def test_lareqa_s_candidates_and_their_reading_are_told() -> None:
     assert "split by a rule" in how_scored(LAREQA)
     assert "one text, as in the official script" in how_scored(LAREQA_OFFICIAL)
     pairs = dataclasses.replace(LAREQA_OFFICIAL, format=Retrieval(ranked_as=CandidateText.PAIR))
-    assert "as a pair; the official script joins them" in how_scored(pairs)
+    assert "as a pair of texts. The official script joins them" in how_scored(pairs)
 
 
 @pytest.mark.parametrize("task", [XNLI, MLQA, MEWSLIX], ids=lambda task: task.name)
@@ -53,7 +53,7 @@ def test_plan_and_report_name_unknown_languages_and_the_report_how_tatoeba_is_sc
     assert "language codes not known: qq;" in console.file.getvalue()
     fill(plan, store, sources)
     report = write_report(plan, store, tmp_path / "out")
-    assert any("Nothing is known here of the language codes qq:" in warning for warning in report.warnings)
+    assert any("Unknown language codes: qq." in warning for warning in report.warnings)
     assert "MTEB's main score there is F1" in report.markdown()
     assert "MTEB&#39;s main score there is F1" in report.html.read_text(encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Reports: from the scores in the store to tables, gains with intervals, figures and one HTML file."""
+"""Reports: tables, gains with confidence intervals, figures and one HTML file, all computed from stored scores."""
 
 from adaptx.report.report import Report, write_report
 from adaptx.report.table import tidy

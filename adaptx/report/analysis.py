@@ -1,4 +1,4 @@
-"""All that a report says of one task beyond its scores: tests, gaps, classes of languages, scaling, worth."""
+"""The analysis of one task beyond its scores: significance tests, gaps, classes of languages, scaling, cost."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ PARAMETERS, OPERATIONS = "parameters", "operations of the intermediate training"
 
 @dataclass(frozen=True)
 class ReportPart:
-    """Tables and figures that belong together, with sentences that say what they show."""
+    """One topic of the analysis: its tables and figures, and sentences that say what they show."""
 
     sentences: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
@@ -34,7 +34,11 @@ class ReportPart:
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """answer: one sentence. The parts are empty where there is nothing to say."""
+    """The analysis of one task. A part is empty (and false) where the task has no results for it.
+
+    answer: one sentence. comparisons: significance tests of the gains. gaps: generalisation gaps. classes: gains by
+    class of language. scaling: gain against model size and compute. worth: gain against cost.
+    """
 
     answer: str
     comparisons: ReportPart
@@ -54,7 +58,7 @@ class Analysis:
 
 
 def analyse(task: Task, measurements: Measurements, gains: Sequence[Gain], out: Path, name: str) -> Analysis:
-    """The analysis of one task; figures are written into `out` under names that end in the task's `name`."""
+    """Return the analysis of one task; write its figures into `out`, with `name` (the task's) in their file names."""
     averages = (ZERO_SHOT, SOURCE)
     comparisons = [comparison_table(task, metric, gains, each) for metric in task.metrics for each in averages]
     return Analysis(

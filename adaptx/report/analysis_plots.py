@@ -1,4 +1,4 @@
-"""Figures of the analysis: gains by family as bars, scaling curves with bands, the Pareto front of gain and cost."""
+"""Figures of the analysis: bars of gain by language family, scaling curves with bands, gain against cost."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,15 +15,15 @@ from adaptx.report.statistics.log_linear import LEAST_SIZES
 from adaptx.report.statistics.pareto import pareto_front
 
 MOST_BARS = 5
-"""Variants side by side in one class; of more, those with the largest gains are drawn."""
+"""Maximum number of variants drawn per class. If there are more, those with the largest gains are drawn."""
 LEAST_APART = 0.06
-"""Part of a logarithmic axis between two ticks, so that their labels do not meet."""
+"""Minimum distance of two ticks on a logarithmic axis, as a share of its length, so that labels do not overlap."""
 WIDE = 20
 """Costs that differ by more than this factor are drawn on a logarithmic axis."""
 
 
 def class_bars(task: str, attribute: str, gains: Sequence[Gain], file: Path) -> Path | None:
-    """Gain by class of language, a bar a variant, with intervals; None where there is none."""
+    """Draw the gain by class of language, one bar per variant, with intervals. Return None if there are no gains."""
     if not gains:
         return None
     classes = sorted({gain.quantity for gain in gains})
@@ -39,7 +39,7 @@ def class_bars(task: str, attribute: str, gains: Sequence[Gain], file: Path) -> 
                 continue
             at = row + (place - (len(variants) - 1) / 2) * step
             colour = CATEGORIES[place % len(CATEGORIES)]
-            # Pale: the interval holds zero, as in the tables.
+            # A bar is pale if its interval includes zero, as in the tables.
             axes.barh(at, 100 * (gain.gain or 0.0), 0.9 * step, color=colour, alpha=0.35 if gain.is_uncertain else 1.0,
                       label=label)  # fmt: skip
             _whisker(axes, gain, at)
@@ -53,13 +53,15 @@ def class_bars(task: str, attribute: str, gains: Sequence[Gain], file: Path) -> 
     unique = dict(zip(labels, handles, strict=True))
     _legend(figure, list(unique.values()), list(unique))
     put_title(
-        figure, f"{task}: gain by {attribute}", "lines: 95% intervals over test examples; pale where they hold zero"
+        figure,
+        f"{task}: gain by {attribute}",
+        "lines: 95% intervals over test examples; pale bars: the interval includes zero",
     )
     return save(figure, file)
 
 
 def scaling_curves(task: str, size: str, series: Sequence[Series], file: Path) -> Path | None:
-    """Gain against size with the fitted line and its band; None unless one series has three sizes."""
+    """Draw gain against size with each fitted line and its band. Return None unless a series has three sizes."""
     drawn = [each for each in series if len(set(each.sizes)) >= LEAST_SIZES][: len(CATEGORIES)]
     if not drawn:
         return None
@@ -78,7 +80,7 @@ def scaling_curves(task: str, size: str, series: Sequence[Series], file: Path) -
             axes.fill_between(sizes, low, high, color=colour, alpha=0.1, linewidth=0)
     values = [100 * end for each in drawn for g in each.gains for end in (g.gain, g.low, g.high) if end is not None]
     room = 0.6 * max(1.0, max(values) - min(values))
-    # Of three points the band is as wide as it is honest; the axis follows the points.
+    # With three points the band is so wide that it would squeeze the points together, so the points set the axis.
     axes.set_ylim(min(values) - room, max(values) + room)
     axes.set_xscale("log")
     _mark_sizes(axes, sorted({at for each in drawn for at in each.sizes}))
@@ -91,13 +93,13 @@ def scaling_curves(task: str, size: str, series: Sequence[Series], file: Path) -
     put_title(
         figure,
         f"{task}: gain against {size}",
-        "points with 95% intervals over test examples; least-squares lines over the logarithm with their 95% bands",
+        "points: gains with 95% intervals over test examples; lines: least squares on the logarithm, with 95% bands",
     )
     return save(figure, file)
 
 
 def _mark_sizes(axes: Any, sizes: Sequence[float]) -> None:
-    """Ticks where the points are, but for those too near another on the logarithmic axis to be read."""
+    """Put a tick at each point's size, except where it would be too close to its neighbour to be read."""
     apart = LEAST_APART * np.log(sizes[-1] / sizes[0])
     marked = [sizes[0]]
     marked += [size for size in sizes[1:-1] if min(np.log(sizes[-1] / size), np.log(size / marked[-1])) >= apart]
@@ -107,7 +109,10 @@ def _mark_sizes(axes: Any, sizes: Sequence[float]) -> None:
 
 
 def pareto_plot(task: str, found: Sequence[GainAndCost], file: Path) -> Path | None:
-    """Gain against seconds and against operations, with the front of each; None with fewer than two variants."""
+    """Draw gain against seconds and against operations, each with its Pareto front.
+
+    Return None if neither cost is known for at least two variants.
+    """
     costs: dict[str, list[tuple[float, GainAndCost]]] = {
         "training seconds of the whole path": [(each.seconds, each) for each in found if each.seconds is not None],
         "operations of the whole path": [(each.flops, each) for each in found if each.flops is not None],
@@ -140,8 +145,8 @@ def pareto_plot(task: str, found: Sequence[GainAndCost], file: Path) -> Path | N
     handles, labels = panels[0].get_legend_handles_labels()
     numbers = {each.gain.variant: str(place) for place, each in enumerate(found, start=1)}
     _legend(figure, handles, [f"{numbers[label]}  {label}" for label in labels])
-    put_title(figure, f"{task}: gain for its cost", "the step line is the Pareto front; left is cheaper, up gains more")
-    # Last, since where numbers are free depends on the final layout.
+    put_title(figure, f"{task}: gain against cost", "step line: the Pareto front; left is cheaper, up is a larger gain")
+    # Last, because the free places for the numbers depend on the final layout.
     for axes, points in zip(panels, costs.values(), strict=True):
         number_points(axes, {each.gain.variant: (cost, each.points) for cost, each in points}, numbers)
     return save(figure, file)
@@ -153,6 +158,6 @@ def _whisker(axes: Any, gain: Gain, at: float) -> None:
 
 
 def _legend(figure: Any, handles: Sequence[Any], names: Sequence[str]) -> None:
-    """A key below the panels, in as many columns as fit the figure's width: about 150 characters."""
+    """Put a legend below the panels, in as many columns as fit the figure's width of about 150 characters."""
     columns = max(1, min(3, 150 // (max(map(len, names)) + 8)))
     figure.legend(handles, names, loc="outside lower left", ncols=columns, fontsize=9, handletextpad=0.3, frameon=False)

@@ -1,4 +1,4 @@
-"""What the numbers answer: one sentence a task, with its interval and its test."""
+"""The answer to the recipe's question for one task: its largest gain, with interval and significance test."""
 
 from collections.abc import Sequence
 
@@ -12,13 +12,14 @@ MOST_NAMED = 3
 
 
 def answer(task: Task, gains: Sequence[Gain]) -> str:
-    """How many variants' gains hold up after Holm's correction, and the largest of them: on the zero-shot average, and
-    where there are source languages, on theirs.
+    """Return how many variants gain significantly after Holm's correction, and the largest gain.
+
+    The answer is about the zero-shot average and, if the task has source languages, about their average too.
     """
     tested = [g for g in gains if (g.task, g.metric) == (task.name, task.metrics[0]) and g.holm_p is not None]
     zero_shot, source = ([g for g in tested if g.quantity == quantity] for quantity in (ZERO_SHOT, SOURCE))
     if not zero_shot and not source:
-        return f"{task.name}: nothing here has a matched baseline, so no gain can be told."
+        return f"{task.name}: no variant here has a matched baseline, so no gain can be computed."
     said = [_told(zero_shot)] if zero_shot else []
     if source:
         names = dict.fromkeys(name for gain in source for name in gain.languages)
@@ -33,20 +34,22 @@ def _told(compared: Sequence[Gain]) -> str:
     assert largest.gain is not None
     said = (
         f"{interval_text(largest.gain, largest.low, largest.high)} points of {largest.metric} with {largest.variant}, "
-        f"{p_equals(largest.holm_p)} after Holm's correction over {len(compared)}"
+        f"{p_equals(largest.holm_p)} after Holm's correction over {len(compared)} comparisons"
     )
     over_seeds = _over_seeds(largest)
     if up:
-        parts = f"{len(up)} of {len(compared)} variants gain over their baselines; the most, {said}{over_seeds}"
+        parts = (
+            f"{len(up)} of {len(compared)} variants gain over their baselines. The largest gain is {said}{over_seeds}"
+        )
     else:
-        parts = f"no variant's gain can be told from zero; the largest is {said}{over_seeds}"
+        parts = f"no variant gains clearly over its baseline. The largest gain is {said}{over_seeds}"
     lost = points(min(g.gain or 0.0 for g in down)) if down else ""
-    return f"{parts}; {len(down)} lose, the most {lost} points" if down else parts
+    return f"{parts}. {len(down)} of the variants lose, at worst {lost} points" if down else parts
 
 
 def _over_seeds(gain: Gain) -> str:
     assert gain.gain is not None
     if gain.seed_low is None:
         seeds = "one seed" if gain.seeds_compared == 1 else f"{gain.seeds_compared} seeds"
-        return f" ({seeds}: fewer than {LEAST_SEEDS} say nothing of others)"
-    return f"; over {gain.seeds_compared} seeds {interval_text(gain.gain, gain.seed_low, gain.seed_high)}"
+        return f" ({seeds}: an interval over seeds needs at least {LEAST_SEEDS})"
+    return f"; interval over {gain.seeds_compared} seeds: {interval_text(gain.gain, gain.seed_low, gain.seed_high)}"

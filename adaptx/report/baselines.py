@@ -1,4 +1,4 @@
-"""Which variant is another's matched baseline: the same method and target, without the intermediate task."""
+"""The matched baseline of a variant: the same method and target task, without the intermediate task."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,21 +13,21 @@ from adaptx.specs import Evaluate, ModelSpec, Pretrained, Task, Train
 
 @dataclass(frozen=True)
 class Match:
-    """A variant's baseline, or why it has none; `note` also says what else differs between the two."""
+    """A variant's baseline. note: why there is none, or which other settings differ between the two."""
 
     baseline: Variant | None
     note: str = ""
 
 
 def match(variant: Variant, others: Sequence[Variant]) -> Match:
-    """The baseline of a variant among those measured on the same task.
+    """Return the baseline of a variant, chosen from `others`: the variants measured on the same task.
 
-    - Trained on the target: the same model, method, target and seed from the bare checkpoint.
-    - Retrieval or mining without target training: the untrained checkpoint, read the same way.
-    - An intermediate's own head, scored as it is: the same method trained on the target from the bare
-      checkpoint.
+    - For a variant trained on the target task: the same model, method, target and seed from the bare checkpoint.
+    - For retrieval or mining without training on the target task: the untrained checkpoint, read the same way.
+    - For the head of an intermediate task, scored without further training: the same method trained on the target
+      task from the bare checkpoint.
 
-    Other settings may differ (a learning rate); where several fit, the one with the same settings is taken.
+    Other settings, such as the learning rate, may differ. If several variants fit, the one with equal settings is used.
     """
     if is_baseline(variant):
         return Match(None, "is a baseline")
@@ -38,14 +38,16 @@ def match(variant: Variant, others: Sequence[Variant]) -> Match:
         same = [other for other in fitting if not _differing(variant.evaluate, other.evaluate)]
         if len(same) != 1:
             names = ", ".join(other.label for other in fitting)
-            return Match(None, f"{len(fitting)} baselines match and {len(same)} of them have its settings: {names}")
+            return Match(
+                None, f"{len(fitting)} baselines match, of which {len(same)} have this variant's settings: {names}"
+            )
         fitting = same
     differing = _differing(variant.evaluate, fitting[0].evaluate)
     return Match(fitting[0], f"baseline differs in {', '.join(differing)}" if differing else "")
 
 
 def is_baseline(variant: Variant) -> bool:
-    """Whether no other task is in it: trained on the target alone from the bare checkpoint, or not at all."""
+    """Return whether the variant was trained on the target task alone from the bare checkpoint, or not at all."""
     model = variant.evaluate.model
     if isinstance(model, Train):
         return variant.factors.target != UNTRAINED and isinstance(model.start, Pretrained) and len(model.tasks) == 1
@@ -66,7 +68,10 @@ def _reading(evaluate: Evaluate) -> tuple[object, object]:
 
 
 def _differing(ours: Evaluate, theirs: Evaluate) -> list[str]:
-    """Settings of the two models' last trainings that differ, where both were trained on the task."""
+    """Return the names of settings that differ between the last trainings of two models.
+
+    Empty unless both models are trained, `ours` on the measured task.
+    """
     left, right = ours.model, theirs.model
     if not isinstance(left, Train) or not isinstance(right, Train) or not trained_on(left, ours.task):
         return []
@@ -82,6 +87,6 @@ def _differing(ours: Evaluate, theirs: Evaluate) -> list[str]:
 
 
 def _member(train: Train, measured: Task) -> Task:
-    """The one of a training's tasks that is the measured one, by name or by what it reads."""
+    """Return the task of a training that is the measured one: the task of the same name, or of the same rows."""
     named = [task for task in train.tasks if task.name == measured.name]
     return (named or [task for task in train.tasks if task.train == measured.train])[0]

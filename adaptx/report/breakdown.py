@@ -1,7 +1,7 @@
 """Gains by class of language: family, script, resources, distance from English, seen in pretraining or not.
 
-A class's gain is the mean over its zero-shot languages, each counting the same; its interval comes from the same
-resamples as every other.
+The gain of a class is the unweighted mean over its zero-shot languages. Its interval comes from the same resamples as
+all other intervals.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ FAMILY = "family"
 
 
 def class_gains(task: Task, gains: Sequence[Gain], attribute: str) -> list[Gain]:
-    """Gains by the classes of one attribute, in the task's first metric."""
+    """Return the gains by the classes of one attribute, in the task's first metric."""
     of_task = [g for g in gains if (g.task, g.metric) == (task.name, task.metrics[0])]
     return [g for g in of_task if g.attribute == attribute and g.gain is not None]
 
 
 def breakdown_tables(task: Task, gains: Sequence[Gain]) -> list[Table]:
-    """One table for each attribute that tells languages of the task apart."""
+    """Return one table per attribute that divides the task's languages into at least two classes."""
     attributes = dict.fromkeys(g.attribute for g in gains if g.task == task.name and g.attribute)
     tables = [_table(task, attribute, class_gains(task, gains, attribute)) for attribute in attributes]
     return [table for table in tables if table.rows]

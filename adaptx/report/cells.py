@@ -1,19 +1,19 @@
-"""How numbers are written: scores in percent, gains in percentage points, memory in MiB, time in seconds."""
+"""Numbers as text: scores in percent, gains in percentage points, memory in MiB, time in seconds."""
 
 from adaptx.report.gains import Gain
 
 NOTHING = "–"
 THOUSANDS = ("", "k", "M", "B", "T", "P", "E", "Z")
-"""B, not G: as parameters are counted."""
+"""B (billion) instead of G, because parameters are counted that way."""
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """0.4833 -> `48.3`; the unit is in the column's header."""
+    """Return a share in percent: 0.4833 -> `48.3`. The unit is in the column's header."""
     return NOTHING if share is None else f"{100 * share:.{digits}f}"
 
 
 def points(share: float | None) -> str:
-    """0.0312 -> `+3.1`, -0.02 -> `−2.0`: percentage points, always with a sign (a zero has none)."""
+    """Return a share in percentage points with its sign: 0.0312 -> `+3.1`, -0.02 -> `−2.0`. Zero has no sign."""
     if share is None:
         return NOTHING
     rounded = round(100 * share, 1)
@@ -21,7 +21,10 @@ def points(share: float | None) -> str:
 
 
 def gain_text(gain: Gain) -> str:
-    """`+3.1 [+0.4, +5.9]`, or why there is no gain; a gain alone where no interval can be drawn."""
+    """Return a gain with its interval, such as `+3.1 [+0.4, +5.9]`, or the reason why there is no gain.
+
+    A gain that has no interval stands alone.
+    """
     if gain.is_baseline:
         return "baseline"
     if gain.gain is None:
@@ -30,17 +33,17 @@ def gain_text(gain: Gain) -> str:
 
 
 def p_text(p: float | None) -> str:
-    """0.0312 -> `0.031`, 0.00002 -> `<0.001`."""
+    """Return a p-value for a table cell: 0.0312 -> `0.031`, 0.00002 -> `<0.001`."""
     return NOTHING if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def p_equals(p: float | None) -> str:
-    """0.0312 -> `p = 0.031`, 0.00002 -> `p < 0.001`."""
+    """Return a p-value for a sentence: 0.0312 -> `p = 0.031`, 0.00002 -> `p < 0.001`."""
     return f"p {p_text(p)}".replace("<", "< ") if p is not None and p < 0.001 else f"p = {p_text(p)}"
 
 
 def interval_text(value: float, low: float | None, high: float | None) -> str:
-    """`+3.1 [+0.4, +5.9]` in points; the value alone without an interval."""
+    """Return `+3.1 [+0.4, +5.9]` in percentage points, or the value alone if `low` is None."""
     return points(value) if low is None else f"{points(value)} [{points(low)}, {points(high)}]"
 
 
@@ -49,7 +52,7 @@ def count(value: int | None) -> str:
 
 
 def shortened(value: float) -> str:
-    """278043648 -> `278M`, 3.5e12 -> `3.5T`: three digits and the power of a thousand."""
+    """Return a large number in three digits and a power of a thousand: 278043648 -> `278M`, 3.5e12 -> `3.50T`."""
     power = 0
     while value >= 999.5 and power < len(THOUSANDS) - 1:
         value, power = value / 1000, power + 1
@@ -57,7 +60,7 @@ def shortened(value: float) -> str:
 
 
 def of(used: int | None, expected: int | None) -> str:
-    """Rows used beside rows expected: `300 / 9,315`."""
+    """Return rows used / rows expected: `300 / 9,315`. A question mark stands for an unknown expected number."""
     return f"{count(used)} / {'?' if expected is None else count(expected)}"
 
 
@@ -70,10 +73,10 @@ def watt_hours(joules: float | None) -> str:
 
 
 def throughput(value: float | None) -> str:
-    """12.34 -> `12.3`, 1234.5 -> `1,234`: examples per second, say."""
+    """Return a rate, such as examples per second: 12.34 -> `12.3`, 1234.5 -> `1,234`."""
     return NOTHING if value is None else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
 
 
 def seconds(value: float | None) -> str:
-    """As `throughput`, in seconds."""
+    """Return a duration, rounded as in `throughput`."""
     return throughput(value)

@@ -1,4 +1,4 @@
-"""The comparisons of a task's variants with their baselines: two tests over examples, an interval over seeds."""
+"""Comparisons of a task's variants with their baselines: interval and test over examples, and the same over seeds."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from adaptx.specs import Task
 
 
 def comparison_table(task: Task, metric: str, gains: Sequence[Gain], quantity: str = ZERO_SHOT) -> Table:
-    """Every variant's gain on an average (zero-shot or source languages), with what each way of testing says of it."""
+    """Return a table of every variant's gain on `quantity` (`ZERO_SHOT` or `SOURCE`), with both significance tests."""
     compared = [
         g for g in gains if (g.task, g.metric, g.quantity) == (task.name, metric, quantity) and g.gain is not None
     ]
@@ -20,7 +20,7 @@ def comparison_table(task: Task, metric: str, gains: Sequence[Gain], quantity: s
         Column("p"),
         Column("p, Holm"),
         Column("seeds"),
-        Column("deviation\nover seeds"),
+        Column("std. dev.\nover seeds"),
         Column("gain\n[95%, seeds]"),
         Column("p, seeds"),
     )
@@ -50,15 +50,15 @@ def _over_seeds(gain: Gain) -> TableCell:
 
 def _caption(compared: Sequence[Gain]) -> str:
     parts = [
-        "p: two-sided, by exchanging the two systems' predictions at random; Holm: corrected for the "
-        f"{len(compared)} comparisons of this table.",
+        "p: two-sided p-value of a randomisation test, which exchanges the predictions of variant and baseline at "
+        f"random. p, Holm: corrected for the {len(compared)} comparisons of this table.",
     ]
     few = [g.variant for g in compared if g.seeds_compared < LEAST_SEEDS]
     if few:
         which = "all of them" if len(few) == len(compared) else ", ".join(few)
-        parts.append(f"No interval over seeds where there are fewer than {LEAST_SEEDS} of them: {which}.")
+        parts.append(f"Variants with fewer than {LEAST_SEEDS} seeds have no interval over seeds: {which}.")
     if compared and compared[0].quantity == SOURCE:
-        # A variant's intermediate task may have been trained in more languages than another's.
+        # Variants may differ in source languages, because intermediate tasks are trained in different languages.
         by_languages = {
             g.languages: [each.variant for each in compared if each.languages == g.languages] for g in compared
         }
@@ -66,6 +66,7 @@ def _caption(compared: Sequence[Gain]) -> str:
         parts.insert(0, f"Over {', '.join(compared[0].languages) if len(by_languages) == 1 else '; '.join(over)}.")
     if len(few) < len(compared):
         parts.append(
-            "Over seeds: t interval of the seeds' own gains, the test examples held fixed; its p is uncorrected."
+            "Gain over seeds: t interval over the gain of each seed, with the test examples held fixed; its p-value "
+            "is not corrected."
         )
     return " ".join(parts)

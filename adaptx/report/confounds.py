@@ -1,7 +1,7 @@
-"""What could explain a score besides the variant: what a checkpoint has seen, how one was selected, which
-rows were read.
+"""Confounds: explanations of a score other than the variant.
 
-Each finding is one plain sentence for the report.
+Examples are data that a checkpoint has already seen, how the kept weights were selected, and which rows were read. Each
+finding is one plain sentence for the report.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from adaptx.report.measured import Measurements
 from adaptx.specs import Best, Evaluate, Exposure, ModelSpec, Recipe, Rows, SeenData, Task, Train
 
 RowCounts = tuple[int | None, int | None]
-"""Rows used and rows expected; None where not known."""
+"""Rows used and rows expected; None if unknown."""
 
 _MET = {
     Exposure.LABELS: "has been trained on labelled rows of",
@@ -23,13 +23,15 @@ _MET = {
 }
 
 _EXPOSED = (
-    "What a checkpoint saw before adaptx trained it confounds gains on the same data or kind of task: a gain, "
-    "or an absent one, may come from there. In this recipe:"
+    "A checkpoint may have seen the same data, or the same kind of task, before adaptx trained it. A gain, or the "
+    "lack of one, may then come from that earlier training. In this recipe:"
 )
 
 
 def find_confounds(recipe: Recipe, measurements: Measurements) -> list[str]:
-    """Sentences on exposure, overlapping rows, selection and comparability, in this order."""
+    """Return the sentences: cut checkpoints, exposure, overlapping rows, selection, comparability, constant
+    predictions and unknown languages, in this order.
+    """
     evaluates = tuple(dict.fromkeys(recipe.evaluations))
     trainings = tuple(dict.fromkeys(train for evaluate in evaluates for train in training_path(evaluate)))
     return [
@@ -44,21 +46,21 @@ def find_confounds(recipe: Recipe, measurements: Measurements) -> list[str]:
 
 
 def _cut(evaluates: Sequence[Evaluate]) -> list[str]:
-    """That layers were cut off a checkpoint: a size axis of such models is not one of trained sizes."""
+    """Return a sentence per checkpoint whose last layers were cut off: no model was ever trained at such a size."""
     counts: dict[str, dict[str, None]] = {}
     for model in (evaluate.checkpoint for evaluate in evaluates):
         if model.layers is not None:
             whole = dataclasses.replace(model, layers=None).name
             counts.setdefault(whole, {})[str(model.layers)] = None
     return [
-        f"{whole} was cut to its first {' or '.join(layers)} layers. The weights are real, but no training has healed "
-        "the cut: it stands for no model that was trained at that size."
+        f"{whole} was cut to its first {' or '.join(layers)} layers and not pretrained again after the cut. Its scores "
+        "do not show how well a model pretrained at that size would do."
         for whole, layers in counts.items()
     ]
 
 
 def rows_differences(measurements: Measurements) -> list[str]:
-    """Sentences on sets of which other than the published number of rows was read."""
+    """Return sentences about the sets of which fewer or more rows were read than published."""
     trained: dict[str, RowCounts] = {}
     evaluated: dict[str, dict[RowCounts, list[str]]] = {}
     for measured in measurements.measured:
@@ -71,10 +73,13 @@ def rows_differences(measurements: Measurements) -> list[str]:
         f"{task}, " + "; ".join(f"{_of(counts)} rows in {_names(languages)}" for counts, languages in by_counts.items())
         for task, by_counts in evaluated.items()
     ]
-    sentences = [f"Sets not evaluated as a whole, whose scores do not compare with published ones: {'. '.join(parts)}."]
+    sentences = [
+        "These sets were not evaluated in full, so their scores are not comparable with published scores: "
+        f"{'. '.join(parts)}."
+    ]
     sentences = sentences if parts else []
     fewer = ", ".join(f"{task} {_of(counts)} rows" for task, counts in trained.items() if _differ(counts))
-    return [*sentences, f"Trainings did not read their whole published sets: {fewer}."] if fewer else sentences
+    return [*sentences, f"Trainings that did not use their full published sets: {fewer}."] if fewer else sentences
 
 
 def _differ(counts: RowCounts) -> bool:
@@ -86,7 +91,7 @@ def _of(counts: RowCounts) -> str:
 
 
 def _exposures(evaluates: Sequence[Evaluate]) -> list[str]:
-    """Where the checkpoint's own training overlaps a task of the recipe."""
+    """Return sentences about overlaps between a checkpoint's own earlier training and a task of the recipe."""
     uses: dict[tuple[ModelSpec, str], dict[str, list[Rows]]] = {}
     tasks: dict[str, Task] = {}
     for evaluate in evaluates:
@@ -114,7 +119,10 @@ def _exposures(evaluates: Sequence[Evaluate]) -> list[str]:
 
 
 def _used(seen: SeenData, roles: Mapping[str, Sequence[Rows]]) -> str:
-    """`trained on (English) and evaluated on (Korean)`: what of a task's rows is in a data set that was seen."""
+    """Return how the recipe uses rows of a data set that was seen: `trained on (English) and evaluated on (Korean)`.
+
+    Empty if it uses none. roles: use -> the task's rows.
+    """
     touched = {role: [rows.language for rows in read if _covers(seen, rows)] for role, read in roles.items()}
     return " and ".join(f"{role} ({_names(languages)})" for role, languages in touched.items() if languages)
 
@@ -132,7 +140,7 @@ def _covers(seen: SeenData, rows: Rows) -> bool:
 
 
 def _leaks(evaluates: Sequence[Evaluate]) -> list[str]:
-    """Evaluated rows that a training on the way read, or selected its checkpoint on."""
+    """Return sentences about evaluated rows that a training on the variant's path trained on or selected weights on."""
     found: dict[str, None] = {}
     for evaluate in evaluates:
         scored = evaluate.task.rows_in(evaluate.language)
@@ -141,12 +149,12 @@ def _leaks(evaluates: Sequence[Evaluate]) -> list[str]:
                 if _overlap(rows, scored):
                     found[
                         f"{train.task.name} is trained on rows of {scored.address} that {evaluate.task.name} is "
-                        f"evaluated on in {language_name(evaluate.language)}: that score is no test score."
+                        f"evaluated on in {language_name(evaluate.language)}: that score is not a valid test score."
                     ] = None
             for rows in train.task.development if isinstance(train.config.selection, Best) else ():
                 if _overlap(rows, scored):
                     found[
-                        f"SavedStates of {train.task.name} are selected on rows of {scored.address} that "
+                        f"The weights of {train.task.name} are selected on rows of {scored.address} that "
                         f"{evaluate.task.name} is evaluated on in {language_name(evaluate.language)}: "
                         "that score is optimistic."
                     ] = None
@@ -154,7 +162,7 @@ def _leaks(evaluates: Sequence[Evaluate]) -> list[str]:
 
 
 def _overlap(one: Rows, other: Rows) -> bool:
-    """Whether two sets are read from the same rows. A limit draws from all of a set, so it keeps no two apart."""
+    """Return whether two sets may share rows. Limits are ignored, because a limit draws rows from the whole set."""
     if one.address != other.address or one.revision != other.revision or _are_apart(one, other):
         return False
     ends = [float("inf") if rows.stop is None else rows.stop for rows in (one, other)]
@@ -162,7 +170,7 @@ def _overlap(one: Rows, other: Rows) -> bool:
 
 
 def _are_apart(one: Rows, other: Rows) -> bool:
-    """Whether two filters by prefix let no row through both."""
+    """Return whether no row can pass the prefix filters of both sets."""
     if one.starts_with is None or other.starts_with is None or one.starts_with[0] != other.starts_with[0]:
         return False
     ours, theirs = one.starts_with[1], other.starts_with[1]
@@ -170,45 +178,45 @@ def _are_apart(one: Rows, other: Rows) -> bool:
 
 
 def _selections(trainings: Iterable[Train]) -> list[str]:
-    """SavedStates selected on development rows in languages that were not trained on."""
+    """Return sentences about weights that were selected on development rows in languages not trained on."""
     found: dict[str, None] = {}
     for train in trainings:
         if isinstance(train.config.selection, Best):
             foreign = [r.language for r in train.task.development if r.language not in train.task.source_languages]
             if foreign:
                 found[
-                    f"SavedStates of {train.task.name} are selected on development rows in "
+                    f"The weights of {train.task.name} are selected on development rows in "
                     f"{_names(foreign)}, which it is not trained in: scores there are no longer zero-shot."
                 ] = None
     return list(found)
 
 
 def _uneven(measurements: Measurements) -> list[str]:
-    """Tasks whose variants were measured in different languages, so that their averages do not compare."""
+    """Return sentences about tasks whose variants were measured in different languages."""
     sentences: list[str] = []
     for task in measurements.tasks:
         sets = {tuple(sorted(variant.languages)) for variant in measurements.variants(task.name)}
         if len(sets) > 1:
             sentences.append(
-                f"The variants of {task.name} are scored in different sets of languages, so their "
-                "averages do not compare directly; a gain always compares the same languages and rows."
+                f"The variants of {task.name} are scored in different sets of languages, so their averages are not "
+                "directly comparable. Gains are not affected: a gain always compares the same languages and rows."
             )
     return sentences
 
 
 def _unknown_languages(evaluates: Iterable[Evaluate]) -> list[str]:
-    """Languages that no class of the analysis holds."""
+    """Return a sentence about the languages that the analysis knows nothing about, if there are any."""
     unknown = unknown_languages(evaluate.language for evaluate in evaluates)
     if not unknown:
         return []
     return [
-        f"Nothing is known here of the language codes {', '.join(unknown)}: gains by family, script, resources, "
-        "distance and pretraining leave them out. Codes of ISO 639 and FLORES-200 are known."
+        f"Unknown language codes: {', '.join(unknown)}. Gains by family, script, resources, distance and pretraining "
+        "leave these languages out. Use codes of ISO 639 or FLORES-200."
     ]
 
 
 def _one_class(measurements: Measurements) -> list[str]:
-    """Test sets that hold one class alone, and models that predict one class alone."""
+    """Return sentences about test sets with a single class, and about models that always predict one class."""
     sets: dict[str, dict[str, None]] = {}
     models: dict[str, dict[str, None]] = {}
     for measured in measurements.measured:
@@ -219,11 +227,13 @@ def _one_class(measurements: Measurements) -> list[str]:
             models.setdefault(task, {})[f"{measured.variant} in {language} ({measured.predicted_class})"] = None
     return [
         *(
-            f"The rows of {task} hold one class alone in {', '.join(found)}: a model that always says so scores 100 %."
+            f"All rows of {task} have the same class in {', '.join(found)}: a model that always predicts it scores "
+            "100 %."
             for task, found in sets.items()
         ),
         *(
-            f"On {task} some models give one class alone, so their scores are those of a constant: {', '.join(found)}."
+            f"On {task} some models predict the same class for every row, so their scores are those of a constant: "
+            f"{', '.join(found)}."
             for task, found in models.items()
         ),
     ]

@@ -1,4 +1,4 @@
-"""Which variants are worth their cost: the Pareto front of gain against seconds, operations or memory."""
+"""Gain against cost: which variants are on the Pareto front of gain and training seconds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,10 +20,11 @@ from adaptx.specs import Task
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GainAndCost:
-    """A variant's gain on the zero-shot average beside what its path cost; a baseline gains nothing, by definition.
+    """A variant's gain on the zero-shot average, and the cost of its whole path. A baseline's gain counts as zero.
 
-    examples_per_second: of its own training. energy_joules: where the machine has a meter. on_front: no variant has as
-    much gain for less, in seconds.
+    seconds, flops, energy_joules: of the path, means over seeds; None if unknown (energy: if the machine has no meter).
+    peak_memory_bytes: the maximum over seeds and languages. examples_per_second: of the variant's last training.
+    on_front: no other variant gains as much in fewer seconds.
     """
 
     variant: Variant
@@ -37,11 +38,12 @@ class GainAndCost:
 
     @property
     def points(self) -> float:
+        """The gain in percentage points; 0 for a baseline."""
         return 100 * (self.gain.gain or 0.0)
 
 
 def priced(measurements: Measurements, task: Task, gains: Sequence[Gain]) -> list[GainAndCost]:
-    """Variants of one task that have a baseline, or are one, cheapest first."""
+    """Return gain and cost of the task's baselines and of all variants that have a baseline, cheapest first."""
     wanted = (task.name, task.metrics[0], ZERO_SHOT)
     averages = {g.variant: g for g in gains if (g.task, g.metric, g.quantity) == wanted}
     by_label: dict[str, list[Variant]] = {}
@@ -69,7 +71,7 @@ def priced(measurements: Measurements, task: Task, gains: Sequence[Gain]) -> lis
 
 
 def frontier_table(task: Task, found: Sequence[GainAndCost]) -> Table:
-    """Gain beside cost, and which variants are on the front."""
+    """Return a table of gain and cost, which marks the variants on the Pareto front."""
     metered = any(each.energy_joules is not None for each in found)
     columns = (
         Column("variant", True),
@@ -97,11 +99,11 @@ def frontier_table(task: Task, found: Sequence[GainAndCost]) -> Table:
         for each in found
     )
     caption = (
-        "On the front: no other variant gains as much in fewer seconds; a baseline gains nothing over itself. "
-        "Operations: 4 for each token read in training and parameter of the layers, 2 more for each that trains."
-        + (" Energy: of all trainings on the way, as the device's own meter counts it." if metered else "")
+        "On the front: no other variant gains as much in fewer seconds. A baseline counts as a gain of zero. "
+        "Operations per token read in training: 4 per parameter of the layers, and 2 more per trainable parameter."
+        + (" Energy: of all trainings on the variant's path, as measured by the device." if metered else "")
     )
-    return Table(f"{task.name} · gain for its cost", columns, rows, caption)
+    return Table(f"{task.name} · gain against cost", columns, rows, caption)
 
 
 def _speed(seeds: Sequence[Variant]) -> float | None:

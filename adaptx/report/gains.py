@@ -1,9 +1,10 @@
 """Gains over the matched baseline, by language and on the zero-shot average, with bootstrap intervals.
 
-Every quantity is a weighted sum of languages' scores, so one rule gives its score, gain, interval and p-value: the
-score of a resample is the metric's value of its statistics, and a gain is the variant's less the baseline's on the same
-resample. With several seeds, gains are averaged over them and each resample of the examples serves all seeds: that
-interval covers the draw of test examples. The draw of seeds has an interval of its own, from three seeds on.
+Every quantity (a language, an average, a class of languages) is a weighted sum of the scores of languages. One rule
+therefore gives its score, gain, interval and p-value. A resample draws test examples with replacement, its score is the
+metric computed on the drawn examples, and its gain is the variant's score minus the baseline's on the same draw. With
+several seeds, gains are averaged over the seeds and all seeds share each resample. That interval covers the draw of
+test examples only. With three seeds or more, a second interval covers the draw of seeds.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -26,19 +27,22 @@ SOURCE = "source languages"
 GAP = "generalisation gap"
 
 Quantities = dict[tuple[str, str], dict[str, float]]
-"""(attribute, quantity) -> weight of each language in it; the attribute is empty but for classes of languages."""
+"""(attribute, quantity) -> language -> its weight. The attribute is empty unless the quantity is a language class."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gain:
-    """One quantity of one variant on one task; scores are shares in [0, 1], averaged over its seeds.
+    """One quantity of one variant on one task. Scores are shares in [0, 1], averaged over the variant's seeds.
 
-    quantity: a language's code, `ZERO_SHOT`, `SOURCE`, `GAP` (source less zero-shot), or a class of zero-shot
-        languages by `attribute`. examples: test rows read, over the languages.
-    gain, low, high: against the baseline, in the same unit; None without one, low and high also where a set is a single
-        row. p: by approximate randomisation; holm_p: corrected for all such comparisons of the task and metric.
-    seeds_compared, seed_deviation, seed_low, seed_high, seed_p: the gain over seeds; the last three from 3 seeds on.
-    one_class: languages in which a seed's predictions are all of one class, with that class.
+    quantity: a language's code, `ZERO_SHOT`, `SOURCE`, `GAP` (source minus zero-shot), or a class of zero-shot
+        languages by `attribute` (empty otherwise). examples: number of test rows, summed over the languages.
+    gain, low, high: difference to the baseline and its 95% interval, as shares. None without a baseline; low and high
+        are also None if the test set of a language has a single row.
+    p: p-value by approximate randomisation. holm_p: the same, corrected for its family of comparisons (all languages,
+        one average, or one attribute) in the task and metric.
+    seeds_compared, seed_deviation, seed_low, seed_high, seed_p: the gain over seeds. The last three need 3 seeds.
+    note: why there is no gain or interval, or how the baseline differs.
+    one_class: languages in which all predictions of a seed are of one class, with that class.
     """
 
     task: str
@@ -77,19 +81,22 @@ class Gain:
 
     @property
     def sign(self) -> int:
-        """1 or -1 where the whole interval lies above or below zero, else 0."""
+        """1 if the whole interval lies above zero, -1 if it lies below zero, else 0."""
         if self.low is None or self.high is None:
             return 0
         return 1 if self.low > 0 else -1 if self.high < 0 else 0
 
     @property
     def is_uncertain(self) -> bool:
-        """Whether there is an interval and it holds zero."""
+        """Return whether there is an interval that includes zero."""
         return self.low is not None and self.sign == 0
 
 
 def compute_gains(measurements: Measurements, resamples: int = RESAMPLES) -> list[Gain]:
-    """Gains of all variants, in the order tasks, metrics, variants, quantities; as many permutations as resamples."""
+    """Return the gains of all variants, ordered by task, metric, variant and quantity.
+
+    resamples: number of bootstrap resamples, and of permutations for the p-values.
+    """
     found: list[Gain] = []
     for task in measurements.tasks:
         variants = measurements.variants(task.name)
@@ -114,7 +121,7 @@ def _gains_of(
     resampled: Mapping[int, ByLanguage],
     permuted: Mapping[int, ByLanguage],
 ) -> list[Gain]:
-    """Gains of one variant, over the seeds it was trained with."""
+    """Return the gains of one variant, averaged over its seeds (`same`)."""
     first = same[0]
     paired = [(variant, m.baseline) for variant in same if (m := matches[id(variant)]).baseline is not None]
     common = [set(variant.languages) for variant in same]
@@ -144,7 +151,7 @@ def _gains_of(
         )
         single = [lang for lang in weights if len(np.unique(first.languages[lang].examples.rows)) < 2]
         if single:
-            said = f"no interval for {', '.join(single)}: one row cannot be drawn again"
+            said = f"no interval for {', '.join(single)}: its test set has a single row, which cannot be resampled"
             gains.append(replace(gained, note="; ".join([*notes, said])))
             continue
         redrawn, exchanged = (
@@ -157,7 +164,10 @@ def _gains_of(
 
 
 def _corrected(gains: Sequence[Gain]) -> list[Gain]:
-    """With Holm's p-values: languages are one family of comparisons, each average and each attribute another."""
+    """Return the gains with Holm's p-values.
+
+    All languages are one family of comparisons; each average and each attribute is a family of its own.
+    """
     families: dict[str, list[int]] = {}
     for place, gain in enumerate(gains):
         if gain.p is not None:
@@ -170,7 +180,7 @@ def _corrected(gains: Sequence[Gain]) -> list[Gain]:
 
 
 def _without_baseline(same: Sequence[Variant], metric: str, quantity: str, weights: Mapping[str, float]) -> Gain:
-    """What a quantity is of, and its score."""
+    """Return a quantity's score without a gain, with the factors of its variant."""
     first = same[0]
     return Gain(
         task=first.task.name,
@@ -192,14 +202,14 @@ def _without_baseline(same: Sequence[Variant], metric: str, quantity: str, weigh
 
 
 def _one_class(same: Sequence[Variant], language: str) -> str:
-    """`de (entailment)` where the predictions of one of the seeds are all of one class, else nothing."""
+    """Return `de (entailment)` if all predictions of one of the seeds are of one class, else an empty string."""
     found = (variant.languages[language].predicted_class for variant in same)
     classes = dict.fromkeys(each for each in found if each is not None)
     return f"{language} ({' or '.join(classes)})" if classes else ""
 
 
 def zero_shot_quantities(variant: Variant, languages: Container[str]) -> dict[str, dict[str, float]]:
-    """`ZERO_SHOT`, `SOURCE` and `GAP` where they are defined -> weight of each language in it."""
+    """Return the averages that `languages` allow (`ZERO_SHOT`, `SOURCE`, `GAP`) -> language -> its weight."""
     order = [language for language in variant.languages if language in languages]
     others = zero_shot_weights(variant.languages[language].evaluate for language in order)
     source = equal_weights([language for language in order if language not in others])
@@ -212,7 +222,7 @@ def zero_shot_quantities(variant: Variant, languages: Container[str]) -> dict[st
 
 
 def _quantities(variant: Variant, languages: Container[str]) -> Quantities:
-    """The weighted sums of languages that are told of."""
+    """Return all reported quantities: each language, the averages, and the classes of zero-shot languages."""
     found: Quantities = {("", language): {language: 1.0} for language in variant.languages if language in languages}
     averages = zero_shot_quantities(variant, languages)
     found |= {("", quantity): weights for quantity, weights in averages.items()}

@@ -1,6 +1,6 @@
-"""The generalisation gap: the score in the languages trained on less the mean over the others, with its interval.
+"""The generalisation gap: the score in the source languages minus the mean over the other languages, with its interval.
 
-And how the gap of a variant with several intermediate tasks differs from that of those with one: does training on
+The module also compares the gap after several intermediate tasks with the gap after a single one: does training on
 many tasks carry over to other languages better than training on one?
 """
 
@@ -22,9 +22,9 @@ from adaptx.specs import Task
 
 @dataclass(frozen=True, kw_only=True)
 class Gap:
-    """A variant's gap, the mean over its seeds, as a share in [0, 1]; low and high over the draw of test examples.
+    """A variant's gap, averaged over its seeds, as a share. low, high: 95% interval over the draw of test examples.
 
-    intermediates: distinct tasks trained besides the target. seeds: how many.
+    intermediates: distinct tasks trained in addition to the target task. seeds: number of seeds.
     """
 
     variant: str
@@ -37,7 +37,10 @@ class Gap:
 
 @dataclass(frozen=True, kw_only=True)
 class GapDifference:
-    """The gap of a variant with several intermediate tasks less the mean gap of those with one of them."""
+    """The gap of a variant with several intermediate tasks minus the mean gap of variants with one of these tasks.
+
+    several: label of the first variant. single: labels of the variants with one task. difference, low, high: shares.
+    """
 
     several: str
     single: tuple[str, ...]
@@ -47,13 +50,13 @@ class GapDifference:
 
     @property
     def sign(self) -> int:
-        """1 or -1 where the whole interval lies above or below zero, else 0."""
+        """1 if the whole interval lies above zero, -1 if it lies below zero, else 0."""
         return 1 if self.low > 0 else -1 if self.high < 0 else 0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Drawn:
-    """A variant's gap and its resamples, shape [resamples], means over its seeds."""
+    """A variant's gap and its resampled values, shape [resamples]; both are means over its seeds."""
 
     first: Variant
     intermediates: tuple[str, ...]
@@ -65,9 +68,9 @@ class _Drawn:
 def gaps(
     measurements: Measurements, task: Task, resamples: int = RESAMPLES
 ) -> tuple[tuple[Gap, ...], tuple[GapDifference, ...]]:
-    """The gaps of all variants in the task's first metric, and the differences of several against one.
+    """Return the gaps of all variants in the task's first metric, and the differences of several tasks to one.
 
-    Compared are variants of the same model, method and target that were scored on the same rows.
+    A difference compares only variants of the same model, method and target task that were scored on the same rows.
     """
     variants = [v for v in measurements.variants(task.name) if GAP in zero_shot_quantities(v, v.languages)]
     resampled = _resampled(variants, task.metrics[0], resamples)
@@ -90,7 +93,7 @@ def gaps(
 
 
 def gap_tables(measurements: Measurements, task: Task, resamples: int = RESAMPLES) -> list[Table]:
-    """The gaps, and below them the differences; none where a task has no gap."""
+    """Return a table of the gaps and, if there are any, a table of the differences. Empty if no variant has a gap."""
     found, differences = gaps(measurements, task, resamples)
     if not found:
         return []
@@ -104,10 +107,13 @@ def gap_tables(measurements: Measurements, task: Task, resamples: int = RESAMPLE
         )
         for each in found
     )
-    caption = "Score in the source languages less the zero-shot average: the smaller, the better it carries over."
+    caption = (
+        "Gap: score in the source languages minus the zero-shot average. A smaller gap means that training carries "
+        "over better to other languages."
+    )
     tables = [Table(f"{task.name} · generalisation gap in {task.metrics[0]}", columns, rows, caption)]
     if differences:
-        columns = (Column("several tasks", True), Column("less the mean of", True), Column("difference, points [95%]"))
+        columns = (Column("several tasks", True), Column("minus the mean of", True), Column("difference, points [95%]"))
         rows = tuple(
             (
                 TableCell(each.several),
@@ -116,8 +122,8 @@ def gap_tables(measurements: Measurements, task: Task, resamples: int = RESAMPLE
             )
             for each in differences
         )
-        caption = "Below zero: with several intermediate tasks less is lost in languages that were not trained on."
-        tables.append(Table(f"{task.name} · gap after several tasks against one", columns, rows, caption))
+        caption = "Below zero: after several intermediate tasks the gap is smaller than after a single one."
+        tables.append(Table(f"{task.name} · gap after several tasks compared with one", columns, rows, caption))
     return tables
 
 
@@ -145,7 +151,7 @@ def _kind(variant: Variant) -> tuple[str, str, str]:
 
 
 def _whole_key(variant: Variant) -> tuple[RowsKey, tuple[str, ...]]:
-    """Languages with their rows and golds: equal ones have the same draws."""
+    """Return the rows and golds of all languages of a variant. Variants with equal keys share their resamples."""
     golds = tuple(measured.record.golds_file for measured in variant.languages.values())
     return rows_key(variant, list(variant.languages)), golds
 
@@ -163,7 +169,7 @@ def _gap(variant: Variant, metric: str) -> float:
 
 
 def _resampled(variants: Sequence[Variant], metric: str, resamples: int) -> dict[int, Floats]:
-    """Each variant's resampled gap by its id; those scored on the same rows share their draws."""
+    """Return id of a variant -> its resampled gap, shape [resamples]. Variants scored on the same rows share draws."""
     alike: dict[RowsKey, list[Variant]] = {}
     for variant in variants:
         alike.setdefault(rows_key(variant, list(variant.languages)), []).append(variant)

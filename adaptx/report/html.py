@@ -1,4 +1,4 @@
-"""One self-contained HTML file: no network, no scripts; figures are in it."""
+"""One self-contained HTML file: figures are embedded, and the page needs no network and no scripts."""
 
 import base64
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ TEMPLATE = Path(__file__).parent / "templates" / "report.html.j2"
 
 
 def render(facts: Mapping[str, Any]) -> str:
-    """The report's page from its template; a fact that the template needs and does not get is an error."""
+    """Return the report's page, filled from `facts`. A fact that the template uses and `facts` lacks is an error."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -24,5 +24,5 @@ def render(facts: Mapping[str, Any]) -> str:
 
 
 def data_uri(file: Path) -> str:
-    """A PNG file as a `data:` address."""
+    """Return a PNG file as a `data:` URI."""
     return f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"

@@ -1,4 +1,4 @@
-"""Classes of a variant's zero-shot languages: by family, script, resources, distance from English, pretraining."""
+"""Classes of zero-shot languages: by family, script, resources, distance from English, and presence in pretraining."""
 
 from collections.abc import Callable, Iterable
 
@@ -8,10 +8,11 @@ from adaptx.catalog.pretraining import seen_in_pretraining
 from adaptx.specs import ModelSpec
 
 NEAR, FAR = 0.25, 0.4
-"""Syntactic distances from English: below the first German, Russian or Spanish lie, above the second Turkish."""
+"""Syntactic distances from English. German, Russian and Spanish lie below the first, Turkish above the second."""
 SEEN, UNSEEN = "seen", "unseen"
 
 Classify = Callable[[ModelSpec, str], str | None]
+"""(checkpoint, language code) -> name of the language's class; None if unknown."""
 
 
 def family(_model: ModelSpec, language: str) -> str | None:
@@ -59,11 +60,11 @@ ATTRIBUTES: dict[str, Classify] = {
     "distance from English": distance,
     "pretraining": pretraining,
 }
-"""Attribute -> the class of a language for a checkpoint; None where not known."""
+"""Attribute -> the function that classifies a language."""
 
 
 def language_classes(model: ModelSpec, languages: Iterable[str]) -> dict[str, dict[str, list[str]]]:
-    """Attribute -> class -> languages; only attributes that tell at least two classes apart."""
+    """Return attribute -> class -> languages, for attributes that divide the languages into at least two classes."""
     found: dict[str, dict[str, list[str]]] = {}
     for attribute, classify in ATTRIBUTES.items():
         classes: dict[str, list[str]] = {}

@@ -1,4 +1,7 @@
-"""What goes with a language's gain: distance from English, script, resources, pretraining; one regression a task."""
+"""Attributes associated with the gain in a language: distance from English, script, resources, pretraining.
+
+One regression per task, over all variants and zero-shot languages.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,16 +18,16 @@ from adaptx.specs import ModelSpec, Task
 DISTANCE_UNIT = 0.1
 PREDICTORS = {
     "distance": f"for each {DISTANCE_UNIT} of syntactic distance from English",
-    "other script": "in another script than Latin",
-    "low resource": f"in classes {LOW_RESOURCE[0]} to {LOW_RESOURCE[-1]} of Joshi et al. 2020",
-    "unseen": "where the checkpoint's pretraining did not hold the language",
+    "other script": "in languages that are not written in Latin script",
+    "low resource": f"in low-resource languages (classes {LOW_RESOURCE[0]} to {LOW_RESOURCE[-1]} of Joshi et al. 2020)",
+    "unseen": "in languages that the checkpoint's pretraining did not include",
 }
-"""Predictor -> how a sentence says it. All but the distance are 0 or 1."""
+"""Predictor -> its words in a sentence. All predictors except the distance are 0 or 1."""
 
 
 @dataclass(frozen=True)
 class _Observation:
-    """A gain in a language with what is known of it; None where a source says nothing."""
+    """A variant's gain in one language, with facts of the language by predictor; None if a fact is unknown."""
 
     gain: float
     variant: str
@@ -33,9 +36,9 @@ class _Observation:
 
 
 def language_regression(measurements: Measurements, task: Task, gains: Sequence[Gain]) -> Regression | None:
-    """Gains of the task's first metric in zero-shot languages, regressed on facts of the languages.
+    """Regress the gains of the task's first metric in zero-shot languages on attributes of the languages.
 
-    A predictor is left out where it is not known of every language; None where languages are too few.
+    A predictor that is unknown for some language is left out. Return None if there are too few languages.
     """
     observations = _observations(measurements, task, gains)
     known = [name for name in PREDICTORS if all(each.facts[name] is not None for each in observations)]
@@ -48,8 +51,8 @@ def language_regression(measurements: Measurements, task: Task, gains: Sequence[
 
 
 def language_effects_table(task: Task, found: Regression) -> Table:
-    """The regression's coefficients in points, and under them what they mean."""
-    columns = (Column("gain changes", True), Column("points [95%]"), Column("p"))
+    """Return a table of the regression's coefficients in percentage points; its caption says how to read them."""
+    columns = (Column("change of the gain", True), Column("points [95%]"), Column("p"))
     rows = tuple(
         (
             TableCell(PREDICTORS[effect.name]),
@@ -59,21 +62,23 @@ def language_effects_table(task: Task, found: Regression) -> Table:
         for effect in found.effects
     )
     caption = (
-        f"A {found.method}, a coefficient for each variant; {found.observations} gains in {found.groups} languages. "
-        "Attributes of languages go together (far ones have other scripts and less data), and none was set by "
-        "experiment: this describes, it does not explain."
+        f"Regression: {found.method}, with one coefficient per variant, over {found.observations} gains in "
+        f"{found.groups} languages. These are associations, not causes: attributes of languages are correlated "
+        "(languages far from English often have other scripts and less data), and no experiment set them."
     )
     if found.left_out:
-        caption += f" Left out, as it does not vary or follows from the others: {', '.join(found.left_out)}."
-    return Table(f"{task.name} · what goes with the gain in a language", columns, rows, caption)
+        caption += f" Left out, because constant or determined by other attributes: {', '.join(found.left_out)}."
+    return Table(f"{task.name} · language attributes and gain", columns, rows, caption)
 
 
 def language_effects_sentence(task: Task, found: Regression) -> str:
-    """The clear effects in plain words, or that there are none."""
+    """Return a sentence that names the effects whose interval excludes zero, or says that there are none."""
     clear = [effect for effect in found.effects if _sign(effect)]
     if not clear:
         names = ", ".join(effect.name for effect in found.effects)
-        return f"{task.name}: over {found.groups} languages no attribute ({names}) clearly goes with the gain."
+        return (
+            f"{task.name}: over {found.groups} languages, no attribute ({names}) is clearly associated with the gain."
+        )
     said = "; ".join(
         f"{PREDICTORS[effect.name]} the gain is {'larger' if effect.estimate > 0 else 'smaller'} by "
         f"{_magnitude(effect)} points ({p_equals(effect.p)})"
@@ -112,6 +117,6 @@ def _sign(effect: Effect) -> int:
 
 
 def _magnitude(effect: Effect) -> str:
-    """`1.2 [0.4, 2.0]` of a clear effect, whose direction is said in words."""
+    """Return the size of a clear effect without sign, such as `1.2 [0.4, 2.0]`: the sentence states the direction."""
     low, high = sorted((abs(effect.low), abs(effect.high)))
     return f"{percent(abs(effect.estimate))} [{percent(low)}, {percent(high)}]"

@@ -1,4 +1,4 @@
-"""Tables as LaTeX, for a paper: a gain whose interval excludes zero in bold, one whose interval holds it in grey."""
+"""Tables as LaTeX for a paper. A gain is bold if its interval excludes zero, and grey if its interval includes zero."""
 
 from collections.abc import Sequence
 
@@ -25,19 +25,19 @@ _ESCAPED = {
     ">": "$>$",
     "¹": r"\textsuperscript{1}",
     "²": r"\textsuperscript{2}",
-    # Behind the end of a row they would be read as its options, a space between or not.
+    # After the end of a row (`\\`), LaTeX would read these as options of the line break, even after a space.
     "[": "{[}",
     "*": "{*}",
 }
 
 
 def latex(tables: Sequence[Table]) -> str:
-    """A file with every table as a `table` environment, captions and labels included."""
+    """Return the text of a LaTeX file with every table as a `table` environment, with captions and labels."""
     return PREAMBLE + "\n".join(_table(table, number) for number, table in enumerate(tables, start=1))
 
 
 def escaped(text: str) -> str:
-    """The text with what LaTeX would read as commands written so that it prints."""
+    """Return the text with LaTeX's special characters escaped."""
     return "".join(_ESCAPED.get(character, character) for character in text)
 
 
@@ -62,7 +62,7 @@ def _cell(cell: TableCell) -> str:
 
 
 def _stacked(text: str) -> str:
-    """Several lines as a small table of their own, so that no further package is needed."""
+    """Return a text of several lines as a small nested table, which needs no additional LaTeX package."""
     lines = [escaped(line) for line in text.split("\n") if line.strip()]
     if len(lines) < 2:
         return lines[0] if lines else ""

@@ -1,4 +1,4 @@
-"""What the store holds of a plan's evaluations: scores, recomputed from predictions and golds."""
+"""The stored evaluations of a plan. Scores are computed anew from the stored predictions and gold answers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ from adaptx.store.store import Store
 
 @dataclass(frozen=True, eq=False)
 class StoredTraining:
-    """One training on the way to an evaluation. result: None where it is not stored."""
+    """One training on the path to an evaluation. result: None if it is not stored."""
 
     train: Train
     result: TrainResult | None
@@ -41,7 +41,7 @@ class StoredTraining:
 
     @property
     def flops(self) -> float | None:
-        """Operations, from the tokens that it read; None where they or the model's shape are not known."""
+        """Number of operations, computed from the tokens read; None if the result or the model's shape is unknown."""
         shape = self.train.model.shape
         if shape is None or self.result is None:
             return None
@@ -52,10 +52,12 @@ class StoredTraining:
 class ScoredEvaluation:
     """One stored evaluation: one model, one task, one language.
 
-    statistics: metric -> what each example adds to it, shape [examples, the metric's statistics]. record: the stored
-    scores without their predictions. path: every distinct training on the way, inputs first; the last is the variant's
-    own. mixing: a fused model's weights; None where none were kept. merges: the result of each merge on the way, None
-    where it is not stored.
+    variant: the variant's label. status: of the stage, as the plan shows it.
+    statistics: metric -> each example's contributions to it, shape [examples, number of the metric's statistics].
+    record: the stored scores without their predictions.
+    path: every distinct training on the way to the model, inputs first; the last one trained the variant itself.
+    mixing: fusion weights of a fused model; None if none were stored.
+    merges: the result of each merge on the way to the model; None for a merge that is not stored.
     """
 
     evaluate: Evaluate
@@ -73,17 +75,17 @@ class ScoredEvaluation:
 
     @cached_property
     def scores(self) -> Mapping[str, float]:
-        """Metric -> its value over all examples, a share in [0, 1]."""
+        """Value of each metric over all examples, a share in [0, 1]."""
         return values(self.statistics)
 
     @property
     def predicted_class(self) -> str | None:
-        """The class that all predictions are of; None where there are several."""
+        """The class of all predictions; None if they are of several classes."""
         return self.record.one_class.predictions
 
     @property
     def gold_class(self) -> str | None:
-        """The class that all gold answers are of; None where there are several."""
+        """The class of all gold answers; None if they are of several classes."""
         return self.record.one_class.golds
 
     @property
@@ -92,24 +94,27 @@ class ScoredEvaluation:
 
     @property
     def path_seconds(self) -> float | None:
-        """Training and merging seconds of the whole path; shared stages count in full for every variant."""
+        """Seconds of all trainings and merges on the path; None if one of them is not stored.
+
+        A stage that several variants share counts in full for each of them.
+        """
         results = [*(training.result for training in self.path), *self.merges]
         known = [result.seconds for result in results if result is not None]
         return float(sum(known)) if len(known) == len(results) else None
 
     @property
     def path_flops(self) -> float | None:
-        """Operations of the whole path's trainings."""
+        """Operations of all trainings on the path; None if one of them is unknown."""
         return total_flops(self.path)
 
     @property
     def intermediate_flops(self) -> float | None:
-        """Operations of the trainings before that on the measured task; of all, where it was not trained on."""
+        """Operations of all trainings before the one on the measured task; of all trainings if there is none on it."""
         return total_flops(self.path if self.factors.target == UNTRAINED else self.path[:-1])
 
     @property
     def path_energy_joules(self) -> float | None:
-        """Energy of the whole path's trainings; None where that of one was not measured."""
+        """Energy of all trainings on the path; None if one of them was not measured."""
         known = [
             training.result.energy_joules
             for training in self.path
@@ -119,17 +124,17 @@ class ScoredEvaluation:
 
     @property
     def peak_memory_bytes(self) -> int:
-        """Maximum over the path's trainings and merges and the evaluation itself, of those that are stored."""
+        """Maximum over the evaluation itself and all stored trainings and merges on the path."""
         return max(result.peak_memory_bytes for result in self._results)
 
     @property
     def memory_measure(self) -> str:
-        """How the peak was measured; several ways are all named."""
+        """How the peak memory was measured; several measures are separated by semicolons."""
         return "; ".join(dict.fromkeys(result.memory_measure for result in self._results))
 
     @property
     def trainable_parameters(self) -> int | None:
-        """Of the variant's own last training; 0 for a bare checkpoint."""
+        """Trainable parameters of the last training; 0 for a bare checkpoint, None if that training is not stored."""
         if not self.path:
             return 0
         own = self.path[-1].result
@@ -143,7 +148,10 @@ class ScoredEvaluation:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Variant:
-    """One model with its seeds, measured on one task in one or more languages."""
+    """One model, trained with one set of seeds, measured on one task in one or more languages.
+
+    seeds: of every training on the path, inputs first. languages: language code -> its evaluation.
+    """
 
     label: str
     task: Task
@@ -157,13 +165,13 @@ class Variant:
 
     @property
     def evaluate(self) -> Evaluate:
-        """Any one of its evaluations: model, framing and precision are those of all."""
+        """The first evaluation. Model, framing and precision are the same in all of them."""
         return self.first.evaluate
 
 
 @dataclass(frozen=True, eq=False)
 class Measurements:
-    """All that is stored of a plan's evaluations, in the recipe's order, and the names of what is not."""
+    """All stored evaluations of a plan, in the recipe's order. missing: names of the evaluations not stored."""
 
     measured: tuple[ScoredEvaluation, ...]
     missing: tuple[str, ...]
@@ -173,7 +181,7 @@ class Measurements:
         return tuple({m.evaluate.task.name: m.evaluate.task for m in self.measured}.values())
 
     def variants(self, task: str) -> tuple[Variant, ...]:
-        """The variants measured on a task; one for each seed."""
+        """Return the variants measured on a task, one per seed."""
         found: dict[tuple[str, str], dict[str, ScoredEvaluation]] = {}
         for measured in self.measured:
             if measured.evaluate.task.name == task:
@@ -183,10 +191,10 @@ class Measurements:
 
 
 def measure(plan: Plan, store: Store) -> Measurements:
-    """Read every stored evaluation of the plan; one that is damaged counts as not stored.
+    """Read every stored evaluation of the plan. A damaged evaluation counts as not stored.
 
     Raises:
-        UserError: an evaluation's golds do not fit its predictions.
+        UserError: an evaluation's gold answers do not match its predictions.
     """
     check_stored(plan, store)
     nodes = {node.fingerprint: node for node in plan.nodes}
@@ -232,31 +240,31 @@ def measure(plan: Plan, store: Store) -> Measurements:
 
 
 def total_flops(trainings: Sequence[StoredTraining]) -> float | None:
-    """Operations of several trainings; None where those of one are not known."""
+    """Return the operations of several trainings together; None if one of them is unknown."""
     known = [flops for training in trainings if (flops := training.flops) is not None]
     return sum(known) if len(known) == len(trainings) else None
 
 
 def mean_path_flops(seeds: Sequence[Variant]) -> float | None:
-    """Operations of a variant's whole path, the mean over its seeds."""
+    """Return the operations of a variant's whole path, averaged over the seeds for which they are known."""
     known = [flops for variant in seeds if (flops := variant.first.path_flops) is not None]
     return sum(known) / len(known) if known else None
 
 
 def mean_path_energy_joules(seeds: Sequence[Variant]) -> float | None:
-    """Energy of a variant's whole path, the mean over its seeds."""
+    """Return the energy of a variant's whole path, averaged over the seeds for which it is known."""
     known = [joules for variant in seeds if (joules := variant.first.path_energy_joules) is not None]
     return sum(known) / len(known) if known else None
 
 
 def mean_path_seconds(seeds: Sequence[Variant]) -> float | None:
-    """Training seconds of a variant's whole path, the mean over its seeds."""
+    """Return the training seconds of a variant's whole path, averaged over the seeds for which they are known."""
     known = [seconds for variant in seeds if (seconds := variant.first.path_seconds) is not None]
     return sum(known) / len(known) if known else None
 
 
 def most_memory_bytes(seeds: Sequence[Variant]) -> int | None:
-    """Peak memory of a variant's path, the maximum over its seeds and languages."""
+    """Return the peak memory of a variant's path, the maximum over its seeds and languages."""
     every = (measured.peak_memory_bytes for variant in seeds for measured in variant.languages.values())
     return max(every, default=None)
 
@@ -269,7 +277,7 @@ def _variant(label: str, languages: Mapping[str, ScoredEvaluation]) -> Variant:
 
 
 def _examples(evaluate: Evaluate, golds: Golds) -> ExampleRows:
-    # The group is the catalog's of today: a corrected one needs no new evaluation.
+    # The parallel group comes from the current catalog, so that correcting a group needs no new evaluation.
     group = evaluate.task.rows_in(evaluate.language).parallel_group
-    # Rows that share a premise or a context are drawn together, as their cluster.
+    # Rows that share a premise or a context form a cluster and are drawn together.
     return ExampleRows(np.asarray(golds.clusters or golds.rows, dtype=np.int64), group)

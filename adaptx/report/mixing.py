@@ -1,4 +1,4 @@
-"""Fusion weights in a report: which intermediate task each language draws on, per variant, layer and site."""
+"""Fusion weights in a report: which intermediate task each language relies on, per variant, layer and site."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ from adaptx.store.mixing import MixingWeights
 
 @dataclass(frozen=True)
 class VariantMixing:
-    """One fused variant on one task. weights: language -> those of each seed.
+    """The fusion weights of one fused variant on one task.
 
-    Suffixes of arrays: L languages, N layers, S sites, A fused modules; shares that sum to one over A.
+    modules: names of the fused modules. weights: language -> the weights of each seed.
+    Suffixes of arrays: L languages, N layers, S sites, A fused modules. Weights sum to one over A.
     """
 
     label: str
@@ -28,7 +29,7 @@ class VariantMixing:
 
     @cached_property
     def places(self) -> Mapping[tuple[int, str], Floats]:
-        """(layer, site) -> weights [L, A], means over seeds."""
+        """Weights at each (layer, site), shape [L, A], averaged over seeds."""
         found: dict[tuple[int, str], list[list[tuple[float, ...]]]] = {}
         for seeds in self.weights.values():
             here: dict[tuple[int, str], list[tuple[float, ...]]] = {}
@@ -49,12 +50,12 @@ class VariantMixing:
 
     @property
     def by_language(self) -> Floats:
-        """Means over layers and sites, [L, A]."""
+        """Weights averaged over layers and sites, shape [L, A]."""
         return np.mean(list(self.places.values()), axis=0)
 
     @property
     def by_layer(self) -> Floats:
-        """Means over languages, each counting the same, [N, S, A]."""
+        """Weights averaged over languages with equal weight, shape [N, S, A]."""
         return np.array([[self.places[layer, site].mean(axis=0) for site in self.sites] for layer in self.layers])
 
 
@@ -77,7 +78,7 @@ def mixed_variants(measurements: Measurements, task: Task) -> list[VariantMixing
 
 
 def mixing_frame(measurements: Measurements) -> Any:
-    """All weights unrounded as a pandas.DataFrame, one row for each evaluation, layer, site and module."""
+    """Return all unrounded weights as a pandas.DataFrame with one row per evaluation, layer, site and module."""
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
@@ -105,6 +106,6 @@ def mixing_frame(measurements: Measurements) -> Any:
 
 
 def _fused(measured: ScoredEvaluation) -> Train | None:
-    """The fused training that an evaluation measures, or None."""
+    """Return the fused training that an evaluation measures, or None if its model is not fused."""
     model = measured.evaluate.model
     return model if isinstance(model, Train) and isinstance(model.start, Fuse) else None

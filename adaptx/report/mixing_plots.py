@@ -1,4 +1,4 @@
-"""Fusion weights as heat maps: languages by intermediate task, and layers by intermediate task.
+"""Fusion weights as heat maps: language by intermediate task, and layer by intermediate task.
 
 Suffixes: R rows, C columns.
 """
@@ -13,36 +13,37 @@ from adaptx.report.plots import INK, make_figure, put_title, save
 from adaptx.report.statistics.bootstrap import Floats
 
 LEAST_SPAN = 0.05
-"""The colours reach at least so far on either side of equal weights, so that a table of nothing does not glow."""
+"""The colour scale spans at least this share on either side of equal weights, so that tiny differences stay pale."""
 MOST_NUMBERED = 14
-"""Columns of a panel whose cells still have room for their numbers."""
+"""Maximum number of columns in a panel whose cells have room for a number."""
 MOST_WITH_TENTHS = 6
+"""Maximum number of columns in a panel whose numbers have room for one decimal."""
 ROW_INCHES = 0.3
 
 
 def mixing_heatmap(mixed: VariantMixing, file: Path) -> Path:
-    """Mean weights of one fused variant in percent: by language over all layers, and by layer over all languages."""
+    """Draw the mean weights of one fused variant in percent: by language (all layers), and by layer (all languages)."""
     modules, sites, layers = mixed.modules, mixed.sites, mixed.layers
     languages = [language_name(language) for language in mixed.weights]
     height = 2.1 + ROW_INCHES * max(len(languages), len(layers), 4)
-    # The first panel keeps a third of the width however many columns the second has: its numbers are what is asked for.
+    # The first panel keeps at least a third of the width, however many columns the second has: it is the main result.
     figure, (left, right) = make_figure(height, columns=2, widths=(1, min(2, len(sites))))
     equal = 1 / len(modules)
     _panel(left, mixed.by_language, equal, languages, modules)
     by_layer_RC = mixed.by_layer.reshape(len(layers), -1)
-    # Layers are numbered from 1 for a person; 0 would be the embeddings.
+    # Readers count layers from 1; layer 0 would be the embeddings.
     numbers = [str(layer + 1) for layer in reversed(layers)]
     _panel(right, by_layer_RC[::-1], equal, numbers, modules * len(sites))
     room = 22 if len(sites) > 1 else 6
     for axes, title in ((left, "by language, mean over layers"), (right, "by layer, mean over languages")):
         axes.set_title(title, fontsize=10, fontweight="normal", loc="left", pad=room)
-    right.set_ylabel("layer, the last one on top")
+    right.set_ylabel("layer (last layer at the top)")
     if len(sites) > 1:
         _name_groups(right, sites, len(modules))
     put_title(
         figure,
-        f"{mixed.task.name}: what {mixed.label} draws on",
-        f"weight of each fused module, the mean over tokens, in percent; equal weights would be {100 * equal:.1f}",
+        f"{mixed.task.name}: fusion weights of {mixed.label}",
+        f"mean weight of each fused module over all tokens, in percent; equal weights would be {100 * equal:.1f}",
     )
     return save(figure, file)
 
@@ -84,14 +85,14 @@ def _panel(axes: Any, grid_RC: Floats, equal: float, rows: Sequence[str], column
     axes.grid(which="minor", color="white", linewidth=1.5)
     axes.tick_params(which="minor", length=0)
     bar = axes.figure.colorbar(image, ax=axes, pad=0.02, fraction=0.05)
-    # Symmetric about equal weights, the scale may go on below nothing.
+    # The scale is symmetric around equal weights and may extend below zero, where no weights are: cut that part off.
     bar.ax.set_ylim(bottom=max(0.0, 100 * (equal - span)))
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8)
 
 
 def _name_groups(axes: Any, sites: Sequence[str], modules: int) -> None:
-    """Name the site above each group of columns, with a line between the groups."""
+    """Write the site's name above each group of columns, and draw a line between groups."""
     for place, site in enumerate(sites):
         centre = place * modules + (modules - 1) / 2
         axes.text(centre, -0.62, site, ha="center", va="bottom", fontsize=9, color="#555555")

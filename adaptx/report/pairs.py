@@ -1,4 +1,4 @@
-"""Variants beside their baselines on the same rows: gains under redrawn examples, and under exchanged predictions.
+"""Pairs of variant and baseline on the same rows: their gains under resampled examples and exchanged predictions.
 
 Suffixes: E examples, C columns of statistics, R resamples or permutations.
 """
@@ -16,30 +16,30 @@ Pair = tuple[Variant, Variant]
 """A variant and its baseline."""
 ByLanguage = dict[str, Floats]
 GainsOfPairs = dict[str, dict[int, ByLanguage]]
-"""Metric -> id of a variant -> language -> gains, shape [R]; only languages in which both were scored on equal rows."""
+"""Metric -> id of a variant -> language -> gains, shape [R]; only languages in which both scored the same rows."""
 
 RowsKey = tuple[tuple[str, str | None, bytes], ...]
-"""Languages with the group and the numbers of their rows: equal keys share their draws."""
+"""(language, parallel group, row numbers) per language. Variants with equal keys share their resamples."""
 
 
 def resampled_gains(pairs: Sequence[Pair], metrics: Sequence[str], resamples: int) -> GainsOfPairs:
-    """Each variant's gain on the same resamples of the test examples as its baseline."""
+    """Return each variant's gain on resamples of the test examples; variant and baseline share each resample."""
     return _over_alike(pairs, metrics, lambda languages, members: _resampled(languages, members, metrics, resamples))
 
 
 def permuted_gains(pairs: Sequence[Pair], metrics: Sequence[str], permutations: int) -> GainsOfPairs:
-    """Each variant's gain with the two systems' predictions exchanged in half of the rows, drawn at random."""
+    """Return each variant's gain after exchanging predictions with its baseline: each row with a chance of one half."""
     return _over_alike(pairs, metrics, lambda languages, members: _permuted(languages, members, metrics, permutations))
 
 
 def rows_key(variant: Variant, languages: Sequence[str]) -> RowsKey:
-    """The rows of a variant's languages."""
+    """Return the key of the rows that a variant was scored on in these languages."""
     found = [(language, variant.languages[language].examples) for language in languages]
     return tuple((language, examples.group, examples.rows.tobytes()) for language, examples in found)
 
 
 def shared_languages(variant: Variant, other: Variant) -> list[str]:
-    """Those in which both were scored on the same rows."""
+    """Return the languages in which both variants were scored on the same rows."""
     return [
         language
         for language, measured in variant.languages.items()
@@ -48,7 +48,10 @@ def shared_languages(variant: Variant, other: Variant) -> list[str]:
 
 
 def distinct_columns(statistics: Sequence[Floats]) -> tuple[Floats, list[list[int]]]:
-    """All columns, equal ones once (counts of golds are the same for every variant), and where each array's lie."""
+    """Return the distinct columns of all arrays, and for each array the position of each of its columns among them.
+
+    Many columns are equal (counts of gold answers are the same for every variant), and each is then summed once.
+    """
     places: dict[bytes, int] = {}
     columns: list[Floats] = []
     found: list[list[int]] = []
@@ -67,8 +70,9 @@ def _over_alike(
     metrics: Sequence[str],
     gains: Callable[[list[str], list[Pair]], Mapping[tuple[int, str, str], Floats]],
 ) -> GainsOfPairs:
-    """Pairs that share their rows go through one call, all metrics together: drawing is most of the work, and is done
-    once for them.
+    """Compute the gains of all pairs, with one call of `gains` for all pairs that share their rows.
+
+    Drawing resamples is most of the work. Pairs on the same rows, and all metrics, share one set of draws.
     """
     alike: dict[RowsKey, list[Pair]] = {}
     for variant, baseline in pairs:

@@ -1,8 +1,8 @@
 """The report's figures as PNG files: gains by language, quality against cost, training losses.
 
-Drawn without pyplot, so that nothing global changes in the caller's process. Colours: Okabe and Ito's eight
-for categories, a blue-to-orange scale for gains; both are told apart with colour-blind eyes, and every mark
-also differs in shape or carries its number.
+The figures are drawn without pyplot, so that no global state changes in the caller's process. Colours are Okabe and
+Ito's eight for categories, and a scale from blue to orange for gains. Colour-blind readers can tell both apart, and
+every mark also differs in shape or carries a number.
 """
 
 import math
@@ -39,7 +39,7 @@ _SETTINGS: Any = {
 
 
 def gain_heatmap(gains: Sequence[Gain], task: str, metric: str, file: Path) -> Path | None:
-    """Gain of each variant (row) in each language (column) in percentage points; None where there is none."""
+    """Draw the gain of each variant (row) in each language (column). Return None if there are no gains."""
     shown = [g for g in gains if (g.task, g.metric) == (task, metric) and g.gain is not None]
     cells = {(g.variant, g.quantity): g for g in shown if g.is_language or g.quantity == ZERO_SHOT}
     if not cells:
@@ -60,8 +60,8 @@ def gain_heatmap(gains: Sequence[Gain], task: str, metric: str, file: Path) -> P
     put_title(
         figure,
         f"{task}: gain in {metric} over the matched baseline, in percentage points",
-        "* and bold: the 95% paired bootstrap interval over test examples excludes zero; "
-        + (f"{next(iter(rows.values())):,} examples in each language" if even else "n: examples"),
+        "bold with *: the 95% paired bootstrap interval over test examples excludes zero; "
+        + (f"{next(iter(rows.values())):,} examples per language" if even else "n: number of examples"),
     )
     return save(figure, file)
 
@@ -69,14 +69,14 @@ def gain_heatmap(gains: Sequence[Gain], task: str, metric: str, file: Path) -> P
 def _coloured_cells(
     axes: Any, cells: Mapping[tuple[str, str], Gain], variants: Sequence[str], columns: Sequence[str]
 ) -> Any:
-    """Draw a coloured cell with its number for each gain; return the image that the colour bar is of."""
+    """Draw a coloured cell with a number for each gain. Return the image, from which the colour bar is made."""
     import numpy as np
     from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 
     grid = np.full((len(variants), len(columns)), np.nan)
     for (variant, quantity), gain in cells.items():
         grid[variants.index(variant), columns.index(quantity)] = 100 * (gain.gain or 0.0)
-    # At least 5 points either way, so that a table of nothing does not glow.
+    # The scale spans at least 5 points either way, so that tiny gains stay pale.
     most = max(5.0, float(np.nanmax(np.abs(grid))))
     scale = LinearSegmentedColormap.from_list(
         "gain", ["#B35806", "#F1A340", "#FEE9CC", "#F7F7F7", "#D6E6F2", "#6BAED6", "#08519C"]
@@ -100,7 +100,7 @@ def _coloured_cells(
 
 
 def _name_cells(axes: Any, columns: Sequence[str], rows: Sequence[str]) -> None:
-    """Write the names of columns and rows, with white lines between the cells."""
+    """Label columns and rows, and draw white lines between the cells."""
     import numpy as np
 
     tilted = len(columns) > 9
@@ -128,7 +128,10 @@ def _tick(quantity: str, rows: int | None) -> str:
 
 
 def quality_cost(measurements: Measurements, gains: Sequence[Gain], task: str, metric: str, file: Path) -> Path | None:
-    """Zero-shot average against training seconds and against peak memory of the whole path."""
+    """Draw the zero-shot average against training seconds and against peak memory of the whole path.
+
+    Return None if no variant has a zero-shot average.
+    """
     scores = {g.variant: g for g in gains if (g.task, g.metric, g.quantity) == (task, metric, ZERO_SHOT)}
     variants: dict[str, list[Variant]] = {}
     for variant in measurements.variants(task):
@@ -163,14 +166,14 @@ def quality_cost(measurements: Measurements, gains: Sequence[Gain], task: str, m
         f"{task}: quality against cost",
         f"mean {metric} over {languages} languages without training rows; left is cheaper, up is better",
     )
-    # Last, since where numbers are free depends on the final layout.
+    # Last, because the free places for the numbers depend on the final layout.
     for axes, values in zip(panels, costs.values(), strict=True):
         number_points(axes, {label: (value, heights[label]) for label, value in values.items()}, numbers)
     return save(figure, file)
 
 
 def _path_costs(variants: Mapping[str, list[Variant]]) -> dict[str, dict[str, float]]:
-    """Return what each axis shows: by variant, as far as it is known."""
+    """Return axis label -> variant -> cost; variants of unknown cost are left out."""
     seconds = {label: mean_path_seconds(seeds) for label, seeds in variants.items()}
     peaks = {label: most_memory_bytes(seeds) for label, seeds in variants.items()}
     return {
@@ -180,7 +183,10 @@ def _path_costs(variants: Mapping[str, list[Variant]]) -> dict[str, dict[str, fl
 
 
 def learning_curves(curves: Mapping[str, Sequence[tuple[int, float]]], file: Path) -> Path | None:
-    """Training loss by step, a panel for each training (the first `MOST_CURVES` of them)."""
+    """Draw the training loss by step, one panel per training. Return None if no training logged two steps.
+
+    Only the first `MOST_CURVES` trainings are drawn.
+    """
     import numpy as np
 
     curves = {name: curve for name, curve in curves.items() if len(curve) > 1}
@@ -203,9 +209,9 @@ def learning_curves(curves: Mapping[str, Sequence[tuple[int, float]]], file: Pat
         axes.grid(axis="y", color="#e6e6e6", linewidth=0.8)
     for axes in panels[len(curves) :]:
         axes.set_visible(False)
-    shown = f"; the first {len(curves)} of {whole} trainings" if whole > len(curves) else ""
+    shown = f"; only the first {len(curves)} of {whole} trainings" if whole > len(curves) else ""
     put_title(
-        figure, "Training loss by step", f"pale: each step; dark: mean over the last twentieth of the steps{shown}"
+        figure, "Training loss by step", f"pale: every logged step; dark: moving average over 5% of the steps{shown}"
     )
     return save(figure, file)
 
@@ -213,7 +219,7 @@ def learning_curves(curves: Mapping[str, Sequence[tuple[int, float]]], file: Pat
 def make_figure(
     height_inches: float, columns: int = 1, rows: int = 1, widths: Sequence[float] | None = None
 ) -> tuple[Any, list[Any]]:
-    """A figure and the flat list of its axes, under this module's settings. widths: of the columns, in proportion."""
+    """Return a figure in this module's style, and the flat list of its axes. widths: relative widths of the columns."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -230,7 +236,7 @@ def put_title(figure: Any, title: str, below: str) -> None:
 
 
 def number_points(axes: Any, places: Mapping[str, tuple[float, float]], numbers: Mapping[str, str]) -> None:
-    """Write each point's number beside it: at the nearest place where nothing else lies, with a line to it if far."""
+    """Write each point's number at the nearest free place, with a line to the point if that place is far away."""
     axes.figure.draw_without_rendering()
     dots = {label: axes.transData.transform(place) for label, place in places.items()}
     near = 0.14 * DOTS_PER_INCH
@@ -252,7 +258,7 @@ _SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 def _is_free(
     spot: tuple[float, float], taken: Sequence[tuple[float, float]], own: tuple[float, float], room: float
 ) -> bool:
-    """Whether nothing but the point itself lies within `room` pixels across and up of a spot."""
+    """Return whether nothing except the point itself (`own`) lies within `room` pixels of a spot on both axes."""
     return all(abs(spot[0] - x) > room or abs(spot[1] - y) > room for x, y in taken if (x, y) != own)
 
 
@@ -269,12 +275,13 @@ def _key(figure: Any, entries: Mapping[str, tuple[str, str]]) -> None:
 
 
 def _key_columns(entries: Mapping[str, object]) -> int:
-    """As many columns as fit the figure's width: about 150 characters."""
+    """Return how many columns of the legend fit the figure's width of about 150 characters."""
     return max(1, min(3, 150 // (max(map(len, entries)) + 8)))
 
 
 def save(figure: Any, file: Path) -> Path:
-    # Laid out once, here: as long as it has an engine, saving draws twice and lays out before each.
+    # Compute the layout once, here. A figure that still has a layout engine draws twice when saved, each time with a
+    # new layout.
     figure.get_layout_engine().execute(figure)
     figure.set_layout_engine(None)
     figure.savefig(file, facecolor="white")

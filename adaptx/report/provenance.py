@@ -1,4 +1,4 @@
-"""Where a report's numbers come from: stages, how each training went, data, checkpoints, machine."""
+"""The provenance of a report's numbers: stages, trainings, data, checkpoints and machines."""
 
 import datetime
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from adaptx.store.store import Store
 
 
 def stage_table(plan: Plan, store: Store) -> Table:
-    """Every stage of the plan: what its folder is called and whether it is there."""
+    """Return a table of every stage of the plan, with its folder, status and fingerprint."""
     statuses = plan.statuses(store)
     columns = (
         Column("kind", True),
@@ -32,7 +32,7 @@ def stage_table(plan: Plan, store: Store) -> Table:
 
 
 def training_table(plan: Plan, store: Store) -> Table:
-    """How every stored training went."""
+    """Return a table of every stored training: rows, parameters, steps, speed, time, memory and weights kept."""
     columns = (
         Column("training", True),
         Column("rows used\n/ expected"),
@@ -42,7 +42,7 @@ def training_table(plan: Plan, store: Store) -> Table:
         Column("tokens\nper second"),
         Column("seconds"),
         Column("peak memory,\nMiB"),
-        Column("as predicted\n(torch's alone)"),
+        Column("predicted memory,\nMiB (torch only)"),
         Column("weights\nkept", True),
     )
     rows = [_training_row(node, entry.train_result) for node, entry in _trainings(plan, store)]
@@ -50,7 +50,7 @@ def training_table(plan: Plan, store: Store) -> Table:
 
 
 def losses(plan: Plan, store: Store) -> dict[str, list[tuple[int, float]]]:
-    """Name of a training -> (step, loss) of every logged step."""
+    """Return name of a training -> (step, loss) of every logged step."""
     curves: dict[str, list[tuple[int, float]]] = {}
     for node, entry in _trainings(plan, store):
         name = _short_name(node) if _short_name(node) not in curves else f"{_short_name(node)} {node.fingerprint[:8]}"
@@ -59,7 +59,7 @@ def losses(plan: Plan, store: Store) -> dict[str, list[tuple[int, float]]]:
 
 
 def data_table(plan: Plan) -> Table:
-    """Every set of rows that a stage reads, with what its content was identified by."""
+    """Return a table of every set of rows that a stage reads, with the digest or commit that identifies its content."""
     uses: dict[tuple[str, str], dict[str, None]] = {}
     rows_at: dict[tuple[str, str], Rows] = {}
     for use, rows in _rows_read(plan):
@@ -80,7 +80,7 @@ def data_table(plan: Plan) -> Table:
 
 
 def left_out_table(plan: Plan, store: Store) -> Table | None:
-    """What of the sets that stored stages read did not become examples, by reason; None where nothing was left out."""
+    """Return a table of the rows that did not become examples, by reason. None if no stored stage left rows out."""
     results = [entry.result for entry in _entries(plan, store) if entry.kind != "merge"]
     found = dict.fromkeys(
         _texts(each.where, f"{each.what}: {each.reason}", f"{count(each.count)} {each.unit}s", each.place)
@@ -88,12 +88,12 @@ def left_out_table(plan: Plan, store: Store) -> Table | None:
         if not isinstance(result, MergeResult)
         for each in result.left_out
     )
-    columns = (Column("set", True), Column("why", True), Column("how many"), Column("the first"))
+    columns = (Column("set", True), Column("why", True), Column("how many"), Column("first one"))
     return Table("Left out", columns, tuple(found)) if found else None
 
 
 def models(plan: Plan) -> list[dict[str, str]]:
-    """Name, size, licence, citation and content of every checkpoint."""
+    """Return name, hub id, size, licence, citation and digest of every checkpoint."""
     specs = dict.fromkeys(_checkpoint(evaluate) for evaluate in plan.recipe.evaluations)
     return [
         {
@@ -116,13 +116,13 @@ def _size(model: ModelSpec) -> str:
 
 
 def newest(plan: Plan, store: Store) -> datetime.datetime | None:
-    """When the newest stored stage of the plan was finished."""
+    """Return when the newest stored stage of the plan was finished; None if no stage is stored."""
     times = [(entry.folder / COMPLETE).stat().st_mtime for entry in _entries(plan, store)]
     return datetime.datetime.fromtimestamp(max(times)).astimezone() if times else None
 
 
 def machines(plan: Plan, store: Store) -> list[str]:
-    """On what the trainings ran: device, threads and library versions, each distinct one once."""
+    """Return the distinct machines that the trainings ran on: device, threads and library versions."""
     found: dict[str, None] = {}
     for _, entry in _trainings(plan, store):
         used = entry.train_result.environment
@@ -146,7 +146,7 @@ def _folder(node: Node, store: Store) -> str:
 
 
 def _short_name(node: Node) -> str:
-    """A training's name without its model's, which all panels of a figure would repeat."""
+    """Return a training's name without the model's name, which every panel of a figure would repeat."""
     assert isinstance(node.stage, Train)
     return node.name.removeprefix(f"{node.stage.model.name}.")
 
@@ -168,7 +168,7 @@ def _training_row(node: Node, result: TrainResult) -> tuple[TableCell, ...]:
 
 
 def _selected(train: Train, result: TrainResult) -> str:
-    """Which step's weights were kept and what chose it."""
+    """Return which step's weights were kept, and how that step was chosen."""
     chosen = result.selected_on
     if not chosen:
         return "last step"
@@ -198,10 +198,10 @@ def _checkpoint(evaluate: Evaluate) -> ModelSpec:
 
 
 def _digest(plan: Plan, item: Rows | ModelSpec) -> str:
-    """`sha256:1f3a9c7e5b20`, a hub commit's first digits, or that it could not be had."""
+    """Return `sha256:1f3a9c7e5b20`, the first digits of a hub commit, or a note that the content was not available."""
     digest = plan.identities.place(item).digest
     if digest is None:
-        return "not at hand when this report was made"
+        return "not available when this report was written"
     if digest.startswith("sha256:"):
         return digest[: len("sha256:") + 12]
     return f"hub commit {digest.rsplit('@', 1)[-1][:12]}"

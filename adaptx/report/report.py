@@ -35,20 +35,25 @@ if TYPE_CHECKING:
 GENERIC_COMMANDS = ("adaptx plan RECIPE", "adaptx run RECIPE", "adaptx report RECIPE --out DIR")
 
 HTML_WIDEST = 145
-"""Characters of a score table that fit the page's column."""
+"""Maximum width in characters of a score table on the page."""
 
 MOST_SUMMARIES = 4
-"""Of more tasks than this, each is summed up in its own section instead of at the top of the page."""
+"""Maximum number of tasks whose summaries stand at the top of the page. With more, each summary is in its section."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Report:
-    """What `write_report` made.
+    """A written report: its files, and their content as objects.
 
-    scores_json: the tidy table of scores_csv again. latex: every table for a paper. suites_csv: None where the recipe
-    names no suite; mixing_csv: None where nothing is fused. table, gains: pandas.DataFrame. tables: for a terminal.
-    page: the sentences and tables of report.html. warnings: sentences on what else could explain the scores. missing:
-    planned evaluations that are not stored. metrics: the headline numbers, shares in [0, 1], under names MLflow takes.
+    folder, html, scores_csv, gains_csv, figures: paths of what was written.
+    scores_json: the same tidy table as scores_csv. latex: all tables, for a paper.
+    suites_csv: None if no suite of the recipe was measured. mixing_csv: None if no variant is fused.
+    table, gains: pandas.DataFrame with the content of scores_csv and gains_csv.
+    tables: tables for a terminal. page: sentences and tables of report.html.
+    warnings: sentences about other possible explanations of the scores.
+    missing: names of planned evaluations that are not stored.
+    records: the rows of `table` as plain JSON values.
+    metrics: the headline numbers, shares in [0, 1], under names that MLflow accepts.
     """
 
     folder: Path
@@ -75,17 +80,17 @@ class Report:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Everything written."""
+        """All files of the report."""
         optional = (file for file in (self.suites_csv, self.mixing_csv) if file is not None)
         return (self.html, self.scores_csv, self.gains_csv, self.scores_json, self.latex, *optional, *self.figures)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the evaluations it shows: the same for a report of the same stored scores."""
+        """SHA-256 of the evaluations that the report shows. Reports on the same stored scores share it."""
         return fingerprint(sorted({record["fingerprint"] for record in self.records}))
 
     def print(self, console: "Console") -> None:
-        """The tables, warnings and missing evaluations for a terminal of 120 columns."""
+        """Print the tables, warnings and missing evaluations to a terminal of 120 columns."""
         text.print_tables(self.tables, console)
         for warning in self.warnings:
             console.print(f"! {warning}", style="yellow", markup=False, highlight=False)
@@ -93,17 +98,21 @@ class Report:
             console.print(f"! {missing_text(self.missing)}", style="yellow", markup=False, highlight=False)
 
     def markdown(self) -> str:
-        """What the page says in words and tables, as Markdown."""
+        """Return the page's sentences and tables as Markdown."""
         return text.markdown(self.page)
 
     def to_json(self) -> list[dict[str, Any]]:
-        """The tidy table as a list of records with plain JSON values."""
+        """Return the tidy table as a list of records with plain JSON values."""
         return list(self.records)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """What the page shows of one task. scores: metric -> its tables. mixing: heat maps of fused variants' weights."""
+    """The page's section on one task.
+
+    summary: one paragraph. sources: names of the source languages. scores: metric -> its tables. heatmap, quality: PNG
+    files, None if there is nothing to draw. mixing: heat maps of the weights of fused variants.
+    """
 
     task: Task
     summary: str
@@ -123,7 +132,7 @@ class Section:
 
     @property
     def paper_tables(self) -> tuple[Table, ...]:
-        """Those that a paper may want: scores, gains, cost, the analysis."""
+        """The tables that a paper may need: scores, analysis and cost."""
         return (*(table for each in self.scores.values() for table in each), *self.analysis.tables, self.cost)
 
 
@@ -131,19 +140,19 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
     """Write report.html, tables (md, tex), scores (csv, json), gains, suites, mixing (csv) and the figures into `out`.
 
     Args:
-        plan: the recipe's plan; what is not stored is left out, and named.
-        store: where its stages are.
-        out: folder, made if needed; files of an earlier report there are overwritten.
+        plan: the recipe's plan. Evaluations that are not stored are left out, and the report names them.
+        store: the store that holds the plan's stages.
+        out: the folder to write to. It is created if needed, and files of an earlier report there are overwritten.
         commands: the command lines that made this report, shown under "Reproduce".
 
     Raises:
-        UserError: nothing of the plan is stored.
+        UserError: no evaluation of the plan is stored.
     """
     measurements = measure(plan, store)
     if not measurements.measured:
         raise UserError(
-            f"nothing of recipe {plan.recipe.name} is stored in {store.root}: run it first (`adaptx run RECIPE`), "
-            "or name the store that holds it (--store DIR)"
+            f"no evaluation of recipe {plan.recipe.name} is stored in {store.root}: run the recipe first "
+            "(`adaptx run RECIPE`), or name the store that holds its results (--store DIR)"
         )
     out.mkdir(parents=True, exist_ok=True)
     found = _find(plan, store, measurements, out)
@@ -179,7 +188,7 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
 
 @dataclass(frozen=True, kw_only=True)
 class _Findings:
-    """What a report shows of a plan. curves: the figure of the trainings' losses, if any is stored."""
+    """Everything that a report shows of a plan. curves: figure of the training losses; None if none are stored."""
 
     measurements: Measurements
     gains: list[Gain]
@@ -191,7 +200,7 @@ class _Findings:
 
 
 def _find(plan: Plan, store: Store, measurements: Measurements, out: Path) -> _Findings:
-    """Analyse what was measured, and draw the figures into `out`."""
+    """Analyse the measurements, and draw the figures into `out`."""
     gains = compute_gains(measurements)
     return _Findings(
         measurements=measurements,
@@ -205,7 +214,7 @@ def _find(plan: Plan, store: Store, measurements: Measurements, out: Path) -> _F
 
 
 def _write_tables(report: Report, found: _Findings) -> None:
-    """Write every file of a report but the page and the figures."""
+    """Write every file of a report except the page and the figures."""
     report.table.to_csv(report.scores_csv, index=False)
     report.gains.to_csv(report.gains_csv, index=False)
     report.scores_json.write_text(json.dumps(report.records, indent=1, allow_nan=False), encoding="utf-8")
@@ -220,9 +229,9 @@ def _write_tables(report: Report, found: _Findings) -> None:
 
 
 def missing_text(missing: Sequence[str]) -> str:
-    """One sentence naming some of the evaluations that are not stored."""
+    """Return a sentence that counts the evaluations not stored, and names up to five of them."""
     shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-    return f"Not stored yet, and so not in the tables: {len(missing)} of the planned evaluations ({shown})."
+    return f"Planned evaluations not stored yet, so not in the tables: {len(missing)} ({shown})."
 
 
 def _section(task: Task, measurements: Measurements, gains: Sequence[Gain], out: Path) -> Section:
@@ -254,7 +263,7 @@ def _scores(section: Section, gains: Sequence[Gain]) -> list[Table]:
 
 
 def _page(section: Section, gains: Sequence[Gain]) -> list[Table | str]:
-    """The answer, what it rests on, and the analysis."""
+    """Return one task's part of the page as text: the answer, the scores, the analysis, cost and languages."""
     analysis = section.analysis
     parts = (analysis.comparisons, analysis.gaps, analysis.classes, analysis.scaling, analysis.worth)
     analysed = [piece for part in parts for piece in (*part.sentences, *part.tables)]
@@ -262,7 +271,7 @@ def _page(section: Section, gains: Sequence[Gain]) -> list[Table | str]:
 
 
 def _facts(plan: Plan, store: Store, found: _Findings, commands: Sequence[str]) -> dict[str, Any]:
-    """Return what the page's template is filled with."""
+    """Return the values that fill the page's template."""
     measurements = found.measurements
     newest = provenance.newest(plan, store)
     return {

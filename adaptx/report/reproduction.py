@@ -1,4 +1,4 @@
-"""Published scores beside one's own: theirs, ours, the difference, and whether it lies within the reproduction band."""
+"""Published scores next to ours: both scores, their difference, and whether it lies within the reproduction band."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -14,7 +14,7 @@ COLUMNS = (
     Column("task", True),
     Column("metric", True),
     Column("published for", True),
-    Column("theirs, %"),
+    Column("published,\n%"),
     Column("ours, %"),
     Column("difference,\npoints"),
     Column("within\nthe band", True),
@@ -23,10 +23,11 @@ COLUMNS = (
 
 
 def reproduction_table(published: Sequence[PublishedScore], measurements: Measurements) -> Table | None:
-    """One row for each published score and model of ours that was measured on its task; None where there is none.
+    """Return a table with one row per published score and model of ours measured on its task; None if there is none.
 
-    Ours is the mean over languages, English included, then over seeds; after an intermediate task the best of ours, as
-    theirs is. Only the same checkpoint, scored in all of the task's languages on all rows, is held against the band.
+    Our score is the mean over languages, English included, and then over seeds. A published score with an intermediate
+    task is the best of several, so our best variant is compared with it. The band is applied only if our checkpoint is
+    the same, and was scored in all of the task's languages on all rows.
     """
     rows = [
         _row(score, label, variants) for score in published for label, variants in _ours(score, measurements).items()
@@ -36,8 +37,8 @@ def reproduction_table(published: Sequence[PublishedScore], measurements: Measur
     sources = "; ".join(dict.fromkeys(score.source for score in published))
     bands = ", ".join(dict.fromkeys(f"±{100 * score.band:g}" for score in published))
     caption = (
-        f"Theirs: {sources}. Band: {bands} points. Where ours is another checkpoint, or was not scored in all "
-        "languages on all rows, the numbers stand side by side and nothing is reproduced."
+        f"Published: {sources}. Band: {bands} points. If our checkpoint is another one, or was not scored in all "
+        "languages on all rows, the two scores are not comparable and the band does not apply."
     )
     notes = dict.fromkeys(
         (variant.task.name, how_scored(variant.task))
@@ -49,7 +50,7 @@ def reproduction_table(published: Sequence[PublishedScore], measurements: Measur
 
 
 def _ours(score: PublishedScore, measurements: Measurements) -> dict[str, list[Variant]]:
-    """Of each model and method the variant that answers to the published one, with its seeds."""
+    """Return label -> seeds of our best variant per model and method that corresponds to the published score."""
     found: dict[tuple[str, str], dict[str, list[Variant]]] = {}
     for variant in measurements.variants(score.task):
         has_metric = all(score.metric in measured.scores for measured in variant.languages.values())
@@ -71,7 +72,7 @@ def _row(score: PublishedScore, label: str, variants: Sequence[Variant]) -> tupl
     ours = _mean(variants, score.metric)
     difference = ours - score.value
     verdict = _incomparable(score, variants[0]) or ("yes" if abs(difference) <= score.band else "no")
-    wanted = "best intermediate" if score.with_intermediate else "none before"
+    wanted = "best intermediate task" if score.with_intermediate else "no intermediate task"
     texts = (
         score.task,
         score.metric,
@@ -86,7 +87,7 @@ def _row(score: PublishedScore, label: str, variants: Sequence[Variant]) -> tupl
 
 
 def _incomparable(score: PublishedScore, variant: Variant) -> str:
-    """Why the two cannot be held against each other, or nothing."""
+    """Return why the two scores are not comparable, or an empty string if they are."""
     if variant.factors.model != score.model:
         return "other model"
     used, whole = len(variant.languages), len(variant.task.languages)

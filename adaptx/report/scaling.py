@@ -1,7 +1,8 @@
-"""Gain and cost against model size, gain against the compute of the intermediate task, low- against high-resource.
+"""Scaling: gain and cost against model size, and gain against the compute of the intermediate training.
 
-A series of the first kind is one method, start and intermediate task over checkpoints of several sizes, of the second
-kind one checkpoint's intermediate trainings of several lengths. Lines are straight in the logarithm.
+A series by size is one method, start and intermediate task over checkpoints of several sizes. A series by compute is
+one checkpoint whose intermediate trainings have several lengths. Each line is a linear fit to the logarithm of size or
+compute. The slopes of low-resource and high-resource languages are compared.
 """
 
 from collections.abc import Callable, Container, Sequence
@@ -26,7 +27,7 @@ from adaptx.specs import Task
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """One variant. size: parameters, or operations of the intermediate trainings. seconds: of its whole path."""
+    """One variant. size: parameters, or operations of the intermediate trainings. seconds: of the whole path."""
 
     size: float
     gain: Gain
@@ -37,8 +38,9 @@ class Point:
 class Series:
     """Points by rising size, with the line through their gains on the zero-shot average.
 
-    source, low, high: mean slope over the source languages and over those low and high in resources, a tenfold size's
-    share; None where there are none. resources: whether the last two differ.
+    line: None with fewer than three sizes. source, low, high: mean slope over the source languages, the low-resource
+    and the high-resource languages, as a share per tenfold size; None if no such language has three sizes. resources:
+    the test of whether the last two slopes differ.
     """
 
     name: str
@@ -59,7 +61,7 @@ class Series:
 
 
 def size_series(measurements: Measurements, task: Task, gains: Sequence[Gain]) -> list[Series]:
-    """A series for each method, start and intermediate task that was measured at two sizes or more."""
+    """Return a series per method, start and intermediate task that was measured at two model sizes or more."""
 
     def place(variant: Variant) -> tuple[str, float | None]:
         shape, factors = variant.evaluate.checkpoint.shape, variant.factors
@@ -70,7 +72,7 @@ def size_series(measurements: Measurements, task: Task, gains: Sequence[Gain]) -
 
 
 def compute_series(measurements: Measurements, task: Task, gains: Sequence[Gain]) -> list[Series]:
-    """A series for each checkpoint, method, start and intermediate task that was trained with two computes or more."""
+    """Return a series per checkpoint, method, start and intermediate task trained with at least two compute budgets."""
 
     def place(variant: Variant) -> tuple[str, float | None]:
         factors = variant.factors
@@ -81,7 +83,7 @@ def compute_series(measurements: Measurements, task: Task, gains: Sequence[Gain]
 
 
 def scaling_table(task: Task, series: Sequence[Series], size: str) -> Table:
-    """What each line says for a tenfold size. size: what the sizes are."""
+    """Return a table of the change in gain and seconds per tenfold size. size: name of the sizes, for the headings."""
     columns = (
         Column("series", True),
         Column("points"),
@@ -90,7 +92,7 @@ def scaling_table(task: Task, series: Sequence[Series], size: str) -> Table:
         Column("source\nlanguages"),
         Column("high-\nresource"),
         Column("low-\nresource"),
-        Column("low less high [95%]"),
+        Column("low minus high [95%]"),
         Column("seconds"),
     )
     rows = tuple(
@@ -106,27 +108,30 @@ def scaling_table(task: Task, series: Sequence[Series], size: str) -> Table:
         for each in series
     )
     caption = (
-        "Least squares over the logarithm; a line needs three sizes. By class: the mean slope of its languages, in "
-        f"classes {LOW_RESOURCE[0]} to {LOW_RESOURCE[-1]} (low), {HIGH_RESOURCE[0]} to {HIGH_RESOURCE[-1]} (high), "
-        "Joshi et al. 2020; their difference by Welch's test over languages, two of each at least. Seconds: how "
-        "many times those of the whole path."
+        "Lines: least squares on the logarithm, with at least three sizes. All values are changes for a tenfold size. "
+        "Source, high-resource and low-resource: mean slope of these languages (resource classes of Joshi et al. 2020: "
+        f"{LOW_RESOURCE[0]} to {LOW_RESOURCE[-1]} are low, {HIGH_RESOURCE[0]} to {HIGH_RESOURCE[-1]} are high). Low "
+        "minus high: Welch's test over languages, with at least two in each class. Seconds: the factor by which the "
+        "training time of the whole path grows."
     )
     return Table(f"{task.name} · scaling with {size}", columns, rows, caption)
 
 
 def scaling_sentences(task: Task, series: Sequence[Series], size: str) -> list[str]:
-    """A sentence for each series that has a line."""
+    """Return a sentence per series that has a line."""
     found: list[str] = []
     for each in series:
         if each.line is None:
             continue
         verb = "rises" if each.line.low > 0 else "falls" if each.line.high < 0 else "neither clearly rises nor falls"
         said = interval_text(each.line.slope, each.line.low, each.line.high)
-        found.append(f"{task.name}, {each.name}: the gain {verb} with {size}, {said} points for each tenfold.")
+        found.append(f"{task.name}, {each.name}: the gain {verb} with {size}, {said} points per tenfold increase.")
         if each.resources is not None and each.resources.p < 0.05:
             more = "more" if each.resources.difference > 0 else "less"
             said = _resources(each.resources)
-            found.append(f"It rises {more} in low- than in high-resource languages: {said} points for each tenfold.")
+            found.append(
+                f"It rises {more} in low-resource than in high-resource languages: {said} points per tenfold increase."
+            )
     return found
 
 
@@ -136,7 +141,7 @@ def _series(
     gains: Sequence[Gain],
     place: Callable[[Variant], tuple[str, float | None]],
 ) -> list[Series]:
-    """place: of a variant the series that it belongs to, and its size."""
+    """Return the series of a task. place: returns the name of a variant's series, and the variant's size if known."""
     averages = _averages(task, gains)
     found: dict[str, list[Point]] = {}
     for label, seeds in _by_label(measurements, task).items():

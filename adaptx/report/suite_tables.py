@@ -1,7 +1,8 @@
-"""A suite's table as its papers lay it out: a row a variant, tasks under their groups' headings, and the averages.
+"""A suite's table in the layout of its papers: one row per variant, tasks under the headings of their groups, averages.
 
-Averages are the official script's: a task's score is the mean over its languages, English included (for question
-answering the mean of F1 and exact match), a group's the mean over its tasks, the suite's the mean over all tasks.
+Averages follow the official script. A task's score is the mean over its languages, English included; for question
+answering it is the mean of F1 and exact match. A group's score is the mean over its tasks, and the suite's score is the
+mean over all tasks.
 """
 
 from collections.abc import Sequence
@@ -27,21 +28,21 @@ from adaptx.report.tables import Column, Table, TableCell
 from adaptx.specs import Group, Suite, Task
 
 _SHORT = (("accuracy", "acc."), ("exact_match", "EM"), ("map_at_20", "mAP@20"), ("f1", "F1"))
-"""How a metric's name ends, and how the papers' headers write it; others stand under their own names."""
+"""(end of a metric's name, its short form in the papers' headers). Other metrics keep their names."""
 
 Block = list[tuple[Column, list[TableCell]]]
-"""Columns that stay together, with a cell for each row."""
+"""Columns that must stay together in one table, each with a cell per row."""
 
 
 @dataclass(frozen=True, eq=False)
 class SuiteResult:
-    """A suite as measured. rows: none where the recipe measures nothing of it."""
+    """The measured rows of a suite. rows: empty if the recipe measures none of its tasks."""
 
     suite: Suite
     rows: Sequence[SuiteRow]
 
     def tables(self, widest: int) -> list[Table]:
-        """The table; where it is too wide, its groups below one another."""
+        """Return the suite's table, split by groups into several tables if it is wider than `widest` characters."""
         if not self.rows:
             return []
         blocks = [self._averages(), *(self._group(group) for group in self.suite.groups)]
@@ -58,11 +59,11 @@ class SuiteResult:
 
     @property
     def summary(self) -> str:
-        """The best average, beside that of the same method without an intermediate task."""
+        """A sentence with the best average, and the average of the same method without an intermediate task."""
         tasks = measured_tasks(self.rows, self.suite.tasks)
         averages = {index: value for index, row in enumerate(self.rows) if (value := average(row, tasks)) is not None}
         if not averages:
-            return f"{self.suite.name}: no variant is measured on all of its tasks that are measured here."
+            return f"{self.suite.name}: no variant is measured on all tasks of this report, so there is no average."
         best = max(averages, key=averages.__getitem__)
         row, labels = self.rows[best], self._labels
         beside = [
@@ -74,11 +75,11 @@ class SuiteResult:
         return (
             f"{self.suite.name}, {len(tasks)} of its {len(self.suite.tasks)} tasks: the best average is "
             f"{percent(averages[best])}% ({labels[best]})"
-            + (f"; without an intermediate task that method has {', '.join(beside)}." if beside else ".")
+            + (f". Without an intermediate task, the same method has {', '.join(beside)}." if beside else ".")
         )
 
     def records(self) -> list[dict[str, Any]]:
-        """The same numbers unrounded, one record for each row and task, group or average; shares in [0, 1]."""
+        """Return the unrounded numbers as shares in [0, 1]: one record per row and task, group or average."""
         return [
             {"suite": self.suite.name, "variant": row.label, "model": row.model, **record}
             for row in self.rows
@@ -107,7 +108,7 @@ class SuiteResult:
         return block
 
     def _task(self, group: Group, task: Task) -> tuple[Column, list[TableCell]]:
-        """A task's column; the number of languages stands in the header where it is the same for all rows."""
+        """Return a task's column. The number of languages is in the header if it is the same for all rows."""
         used = {len(row.languages(task)) for row in self.rows if row.languages(task)} or {0}
         alike = len(used) == 1
         shown = f"{next(iter(used))}/{len(task.languages)}" if alike else f"of {len(task.languages)}"
@@ -142,34 +143,34 @@ class SuiteResult:
         absent = [task.name for task in tasks if task not in here]
         parts = [
             "A task's score is the mean over its languages, English included"
-            + (" (of F1 / EM: of their mean)" if any(len(counted(task)) > 1 for task in here) else "")
-            + "; a group's average is the mean over the tasks under it, the suite's over all tasks. Zero-shot average: "
-            "English left out. Below each task: languages measured of the suite's."
+            + (", and for F1 / EM the mean of both" if any(len(counted(task)) > 1 for task in here) else "")
+            + ". A group's average is the mean over its tasks, the suite's average the mean over all tasks. Zero-shot "
+            "average: without English. Below each task: number of languages measured / in the suite."
         ]
         official = OFFICIAL_SUITES.get(self.suite.name)
         unscored = [task.name for task in here if official is not None and official.languages.get(task.name) == ()]
         if unscored:
             parts.append(
-                f"The suite's official script leaves {', '.join(unscored)} out of its averages; here it counts."
+                f"The suite's official script leaves {', '.join(unscored)} out of its averages. It is included here."
             )
         untrained = [task.name for task in here if any(task.name in row.untrained for row in self.rows)]
         if untrained:
             parts.append(
-                f"No row is trained on {' or '.join(untrained)}: baselines show the untrained checkpoint there, other "
-                "rows the model after the intermediate task."
+                f"No row is trained on {' or '.join(untrained)}: there, baselines show the untrained checkpoint, and "
+                "other rows show the model after the intermediate task."
             )
         if absent:
             halves = [g.name for g in self.suite.groups if len(g.tasks) > 1 and not is_whole(g, self.rows)]
-            left_out = f", and none of {', '.join(halves)}" if halves else ""
-            parts.append(f"Not measured here: {', '.join(absent)}; so there is no average of the suite{left_out}.")
+            left_out = f" or of {', '.join(halves)}" if halves else ""
+            parts.append(f"Not measured here: {', '.join(absent)}. There is thus no average of the suite{left_out}.")
         if any(len(row.languages(task)) < len(task.languages) for row, task in self._cells):
             parts.append(
-                "Not all of the suite's languages are measured: these averages do not compare with published ones."
+                "Not all languages of the suite are measured, so these averages are not comparable with published ones."
             )
         for row in self.rows:
             gone = [task.name for task in here if task.name not in row.scores]
             if gone:
-                parts.append(f"{row.label}: without {', '.join(gone)}.")
+                parts.append(f"{row.label}: not measured on {', '.join(gone)}.")
         notes = dict.fromkeys((task, note) for row in self.rows for task, note in row.notes.items())
         parts += [f"{task}: {note}" for task, note in notes]
         parts += self._not_zero_shot()
@@ -180,7 +181,7 @@ class SuiteResult:
         return [(row, task) for row in self.rows for task in self.suite.tasks if task.name in row.scores]
 
     def _not_zero_shot(self) -> list[str]:
-        """Rows trained on a task in a language that the zero-shot average counts."""
+        """Return sentences about rows trained on a task in a language that the zero-shot average includes."""
         said: list[str] = []
         for row in self.rows:
             trained = {
@@ -189,12 +190,12 @@ class SuiteResult:
             }
             where = "; ".join(f"{task} in {', '.join(languages)}" for task, languages in trained.items() if languages)
             if where:
-                said.append(f"{row.label} is not zero-shot everywhere: trained on {where}.")
+                said.append(f"{row.label} is not zero-shot in all languages: it is trained on {where}.")
         return said
 
 
 def suite_results(suites: Sequence[Suite], measurements: Measurements) -> list[SuiteResult]:
-    """Every suite of which something is measured."""
+    """Return the results of every suite that has at least one measured task."""
     results = [SuiteResult(suite, suite_rows(suite, measurements)) for suite in suites]
     return [result for result in results if result.rows]
 

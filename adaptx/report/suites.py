@@ -1,7 +1,7 @@
-"""A suite's rows: each is a method and what was trained before, across all of the suite's target tasks.
+"""The rows of a suite: each row is one method and one intermediate task, across all of the suite's target tasks.
 
-As in the result tables of Hu et al. 2020 (arXiv:2003.11080) and Phang et al. 2020 (arXiv:2005.13013): a row's model
-for one task is trained on that task, and all of them share the method and the intermediate task.
+This is the layout of the result tables of Hu et al. 2020 (arXiv:2003.11080) and Phang et al. 2020 (arXiv:2005.13013). A
+row has one model per target task, trained on that task. All models of a row share the method and the intermediate task.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,9 +23,10 @@ Scores = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SuiteRow:
-    """One row. scores: task name -> its scores. trained_in: task name -> its languages that are not zero-shot.
-    untrained: names of tasks measured without training on them. notes: task name -> how its score is computed, where
-    that needs saying.
+    """One row of a suite's table.
+
+    scores: task name -> its scores. trained_in: task name -> its languages that are not zero-shot. untrained: names of
+    tasks measured without training on them. notes: task name -> how its score is computed, if that needs explaining.
     """
 
     label: str
@@ -39,16 +40,17 @@ class SuiteRow:
     notes: dict[str, str] = field(default_factory=dict[str, str])
 
     def languages(self, task: Task) -> tuple[str, ...]:
-        """Those of the suite's languages that are measured, in the suite's order."""
+        """Return the measured languages of a task, in the suite's order."""
         measured = next(iter(self.scores.get(task.name, {}).values()), {})
         return tuple(language for language in task.languages if language in measured)
 
 
 def suite_rows(suite: Suite, measurements: Measurements) -> list[SuiteRow]:
-    """The rows of a suite, in the recipe's order.
+    """Return the rows of a suite, in the recipe's order.
 
-    What is measured without training on the task (Tatoeba, BUCC) stands in the rows of the same method and
-    intermediate task, the untrained checkpoint in the baselines' rows; where there are none, in a row of its own.
+    Some tasks (Tatoeba, BUCC) are measured without training on them. Such a score is added to the rows of the same
+    method and intermediate task, and the score of the untrained checkpoint to the baselines' rows. If there is no
+    fitting row, the score gets a row of its own.
     """
     rows: dict[tuple[str, str], SuiteRow] = {}
     headless: list[tuple[Task, Sequence[Variant], bool]] = []
@@ -74,7 +76,7 @@ def suite_rows(suite: Suite, measurements: Measurements) -> list[SuiteRow]:
 
 
 def counted(task: Task) -> tuple[str, ...]:
-    """The metrics that a task's cell shows and its score averages: F1 and exact match of answers, else the first."""
+    """Return the metrics that a task's score averages: F1 and exact match for question answering, else the first."""
     if not isinstance(task.format, QuestionAnswering):
         return task.metrics[:1]
     found = [metric for end in ("f1", "exact_match") for metric in task.metrics if metric.endswith(end)]
@@ -82,39 +84,40 @@ def counted(task: Task) -> tuple[str, ...]:
 
 
 def metric_means(row: SuiteRow, task: Task) -> tuple[float, ...] | None:
-    """A task's cell: the mean over the measured languages of each counted metric."""
+    """Return a task's mean over the measured languages in each counted metric; None if no language is measured."""
     languages = row.languages(task)
     return tuple(_mean_over(row, task, metric, languages) for metric in counted(task)) if languages else None
 
 
 def task_score(row: SuiteRow, task: Task, without_english: bool = False) -> float | None:
-    """Mean over languages, English among them or not, of the mean of a task's counted metrics."""
+    """Return the mean of a task's counted metrics over its measured languages; None if no language is measured."""
     languages = [lang for lang in row.languages(task) if not (without_english and lang == ENGLISH)]
     return fmean(_mean_over(row, task, metric, languages) for metric in counted(task)) if languages else None
 
 
 def average(row: SuiteRow, tasks: Iterable[Task], without_english: bool = False) -> float | None:
-    """Mean over tasks of their scores; None where one is missing."""
+    """Return the mean of the tasks' scores; None if the score of any task is missing."""
     scores = [task_score(row, task, without_english) for task in tasks]
     known = [score for score in scores if score is not None]
     return fmean(known) if known and len(known) == len(scores) else None
 
 
 def measured_tasks(rows: Iterable[SuiteRow], tasks: Iterable[Task]) -> tuple[Task, ...]:
-    """Those of the tasks that at least one row has."""
+    """Return the tasks that are measured in at least one row."""
     known = {name for row in rows for name in row.scores}
     return tuple(task for task in tasks if task.name in known)
 
 
 def is_whole(group: Group, rows: Iterable[SuiteRow]) -> bool:
-    """Whether every task of a group is measured, in one row at least."""
+    """Return whether every task of a group is measured in at least one row."""
     return measured_tasks(rows, group.tasks) == group.tasks
 
 
 def _variants(task: Task, measurements: Measurements) -> tuple[Variant, ...]:
-    """The variants measured on a suite's task: on the task of its name, else on one that scores the same rows.
+    """Return the variants measured on the task of this name, or otherwise on a task that scores the same rows.
 
-    Candidates may come from elsewhere (LAReQA's by its authors' sentence breaks): the row's note says from where.
+    The two tasks may split candidates into sentences differently (LAReQA's authors mark sentence breaks). The row's
+    note says which split was used.
     """
     named = measurements.variants(task.name)
     if named:
@@ -131,7 +134,7 @@ def _variants(task: Task, measurements: Measurements) -> tuple[Variant, ...]:
 
 
 def _candidates(task: Task) -> list[tuple[object, ...]]:
-    """Return what tells one pool from another, whoever says where its sentences end."""
+    """Return a key that identifies a task's candidate pool, regardless of how its sentences are split."""
     return [
         (rows.language, rows.config, rows.split, rows.expected, *(role for role, _ in rows.columns if role != BREAKS))
         for rows in task.pool
@@ -139,7 +142,10 @@ def _candidates(task: Task) -> list[tuple[object, ...]]:
 
 
 def _trained_before(variant: Variant) -> str:
-    """What was trained besides the task alone; a mixture that holds the task has one name in all of its columns."""
+    """Return the name of what was trained in addition to the measured task.
+
+    A mixture that contains the measured task has the same name in all columns of the suite.
+    """
     model = variant.evaluate.model
     if not isinstance(model, Train) or len(model.tasks) == 1:
         return variant.factors.intermediate
@@ -148,12 +154,15 @@ def _trained_before(variant: Variant) -> str:
 
 
 def _key(variant: Variant) -> tuple[str, str]:
-    """Model and label of a variant's row."""
+    """Return the model and label of a variant's row."""
     return variant.factors.model, replace(variant.factors, intermediate=_trained_before(variant)).label
 
 
 def _row(rows: dict[tuple[str, str], SuiteRow], variant: Variant, is_alone: bool) -> SuiteRow:
-    """The row of a variant; a task's variants that share all factors have rows of their own."""
+    """Return the row of a variant, creating it if needed.
+
+    is_alone: no other variant of the task has the same factors. Otherwise each of these variants has a separate row.
+    """
     model, label = _key(variant)
     if not is_alone:
         label = variant.label
@@ -193,7 +202,10 @@ def _put(row: SuiteRow, task: Task, seeds: Sequence[Variant]) -> None:
 
 
 def _is_of(task: Task, language: str, variant: Variant) -> bool:
-    """Whether a variant is measured on a suite's task in a language; under another name the rows must be the same."""
+    """Return whether a variant is measured on a suite's task in a language.
+
+    A task of another name counts if it has the same rows in that language.
+    """
     if language not in variant.languages:
         return False
     measured = variant.languages[language].evaluate.task

@@ -1,4 +1,4 @@
-"""The tidy table: one row for each stored evaluation and metric, with its factors and its cost."""
+"""The tidy table: one row per stored evaluation and metric, with its factors and its cost."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,12 +15,12 @@ from adaptx.store.store import Store
 
 
 def tidy(plan: Plan, store: Store) -> Any:
-    """The tidy table of a plan, a pandas.DataFrame; `.attrs["missing"]` names evaluations not stored yet."""
+    """Return the tidy table of a plan as a pandas.DataFrame; `.attrs["missing"]` names evaluations not stored yet."""
     return tidy_frame(measure(plan, store))
 
 
 def tidy_frame(measurements: Measurements) -> Any:
-    """The tidy table of what was read, as a pandas.DataFrame."""
+    """Return the tidy table of the measurements as a pandas.DataFrame."""
     import pandas as pd
 
     frame = pd.DataFrame(tidy_records(measurements))
@@ -29,26 +29,28 @@ def tidy_frame(measurements: Measurements) -> Any:
 
 
 def tidy_records(measurements: Measurements) -> list[dict[str, Any]]:
-    """Rows of the tidy table as plain JSON values: scores are shares in [0, 1], memory bytes, time seconds."""
+    """Return the rows of the tidy table as plain JSON values: scores as shares in [0, 1], memory in bytes, time in
+    seconds.
+    """
     return [
         _row(measured, metric, score) for measured in measurements.measured for metric, score in measured.scores.items()
     ]
 
 
 def gains_frame(gains: list[Gain]) -> Any:
-    """The gains as a pandas.DataFrame, one row for each quantity of each variant."""
+    """Return the gains as a pandas.DataFrame with one row per quantity of each variant."""
     import pandas as pd
 
     return pd.DataFrame([asdict(gain) | {"languages": " ".join(gain.languages)} for gain in gains])
 
 
 def suites_frame(results: Sequence[SuiteResult]) -> Any:
-    """The suites' tables unrounded as a pandas.DataFrame, one row for each variant and task, group or average."""
+    """Return the suites' unrounded scores as a pandas.DataFrame with one row per variant and task, group or average."""
     import pandas as pd
 
     frame = pd.DataFrame([record for result in results for record in result.records()])
     counts = ["languages_used", "languages_expected"]
-    # Averages over tasks have none; pandas would make the others floats.
+    # Averages over tasks have no counts. Without a nullable type, pandas would turn the other counts into floats.
     return frame.astype(dict.fromkeys(counts, "Int64"))
 
 

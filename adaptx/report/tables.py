@@ -1,6 +1,6 @@
-"""The report's tables as plain text cells, once; terminal, Markdown and HTML only draw them.
+"""The report's tables as cells of plain text, which terminal, Markdown, HTML and LaTeX then draw.
 
-Three kinds: scores and gains, cost, and languages.
+There are three kinds: scores and gains, cost, and languages.
 """
 
 import itertools
@@ -16,14 +16,14 @@ from adaptx.report.scored_as import how_scored
 from adaptx.specs import Task
 
 WIDEST = 118
-"""Characters that a table may take, so that it fits a terminal of 120 columns."""
+"""Maximum width of a table in characters, so that it fits a terminal of 120 columns."""
 ONE_CLASS = "†"
-"""Marks the score of a model that gives one class alone."""
+"""Marks the score of a model that predicts the same class for every row."""
 
 
 @dataclass(frozen=True)
 class TableCell:
-    """Text, and the sign of a gain whose interval excludes zero (1 or -1); is_uncertain: its interval holds zero."""
+    """The text of a cell. sign: 1 or -1 for a gain whose interval excludes zero. is_uncertain: it includes zero."""
 
     text: str
     sign: int = 0
@@ -32,7 +32,10 @@ class TableCell:
 
 @dataclass(frozen=True)
 class Column:
-    """A header, and whether its cells are words (left) or numbers (right). group: heading over neighbouring columns."""
+    """A column's header. words: cells are words, aligned left, rather than numbers, aligned right.
+
+    group: a heading that neighbouring columns share; empty for none.
+    """
 
     header: str
     words: bool = False
@@ -41,7 +44,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under columns, with a title and what a reader must know below it."""
+    """Rows of cells under columns, with a title, and a caption that says how to read the table."""
 
     title: str
     columns: tuple[Column, ...]
@@ -50,13 +53,13 @@ class Table:
 
     @property
     def headings(self) -> list[tuple[str, int]]:
-        """Each group heading with how many columns lie under it; none where no column has one."""
+        """Each group heading with the number of columns under it; empty if no column has a group."""
         runs = [(group, len(list(run))) for group, run in itertools.groupby(column.group for column in self.columns)]
         return runs if any(group for group, _ in runs) else []
 
     @property
     def headers(self) -> list[str]:
-        """The columns' headers as text of equal height, a group's heading over the first of its columns."""
+        """The columns' headers, all with the same number of lines. The first column of a group carries its heading."""
         headings = [text for group, span in self.headings for text in (group.replace(" ", "\n"), *[""] * (span - 1))]
         whole = [
             f"{heading}\n{column.header}" if heading else column.header
@@ -67,7 +70,7 @@ class Table:
 
     @property
     def width(self) -> int:
-        """Characters of a terminal that the table takes, with two between columns."""
+        """Width of the table in a terminal, in characters, with two spaces between columns."""
         lines = [
             self.headers,
             *([cell.text for cell in row] for row in self.rows),
@@ -77,7 +80,10 @@ class Table:
 
 
 def score_tables(task: Task, metric: str, gains: Sequence[Gain], widest: int = WIDEST) -> list[Table]:
-    """Scores by language and the gain on the zero-shot average; languages apart where they are too many."""
+    """Return a table of scores by language with the gain on the zero-shot average.
+
+    If that table is wider than `widest` characters, the languages go to tables of their own.
+    """
     by_variant = _by_variant(gains, task.name, metric)
     languages = list(dict.fromkeys(g.quantity for by in by_variant.values() for g in by.values() if g.is_language))
     title = f"{task.name} · {metric}, %"
@@ -93,12 +99,12 @@ def score_tables(task: Task, metric: str, gains: Sequence[Gain], widest: int = W
 
 
 def _explained(table: Table, task: Task) -> Table:
-    """The table with how the task is scored above what else its caption says."""
+    """Return the table with a caption that begins with how the task is scored."""
     return replace(table, caption=" ".join(filter(None, (how_scored(task), table.caption))))
 
 
 def gain_table(task: Task, gains: Sequence[Gain]) -> Table:
-    """Every gain by language, with its interval."""
+    """Return a table of every gain by language, with its interval."""
     named = len(task.metrics) > 1
     rows = [
         (
@@ -130,12 +136,12 @@ def gain_table(task: Task, gains: Sequence[Gain]) -> Table:
 
 
 def cost_table(measurements: Measurements, task: Task) -> Table:
-    """What each variant's whole path cost to train; of several seeds, the mean."""
+    """Return a table of the cost of each variant's whole path; seconds are means over its seeds."""
     variants = measurements.variants(task.name)
     measures = list(dict.fromkeys(v.first.memory_measure for v in variants if v.first.memory_measure))
     labels = list(dict.fromkeys(variant.label for variant in variants))
     rows = [_cost_row(label, [v for v in variants if v.label == label]) for label in labels]
-    # The header names the measure, so that no one compares a resident set with a GPU's allocations.
+    # The header names the measure, so that readers do not compare a CPU's resident set size with GPU allocations.
     peak = "\n".join(textwrap.wrap(f"peak memory, MiB: {' or '.join(measures) or 'not measured'}", 20))
     columns = (
         Column("variant", True),
@@ -145,14 +151,14 @@ def cost_table(measurements: Measurements, task: Task) -> Table:
         Column(peak),
     )
     caption = (
-        "Of the whole path: seconds are summed over its trainings, each counted in full though variants share it; "
-        "peak memory is the maximum over its stages."
+        "Costs are of a variant's whole path, intermediate training included. Seconds are summed over its trainings; a "
+        "training that variants share counts in full for each. Peak memory is the maximum over the path's stages."
     )
     return Table(f"{task.name} · cost", columns, tuple(rows), caption)
 
 
 def language_table(measurements: Measurements, task: Task) -> Table:
-    """The evaluated sets, and how well each model's vocabulary serves them."""
+    """Return a table of the evaluated languages, and of how well each model's vocabulary covers them."""
     seen: dict[tuple[str, str, int], ScoredEvaluation] = {}
     for measured in measurements.measured:
         if measured.evaluate.task.name == task.name:
@@ -165,15 +171,15 @@ def language_table(measurements: Measurements, task: Task) -> Table:
         Column("rows used\n/ expected"),
         Column("tokens\nper word"),
         Column("unknown\ntokens, %"),
-        Column("cut short,\n% of rows"),
+        Column("truncated,\n% of rows"),
     )
     if len(models) > 1:
         columns = (Column("model", True), *columns)
     rows = [_language_row(measured, len(models) > 1) for measured in seen.values()]
     caption = (
-        "Many tokens per word, or unknown ones, mean that the checkpoint's vocabulary serves that language "
-        "badly. Scripts written without spaces count a text as few words. (source): labelled rows in it are "
-        "trained on."
+        "Many tokens per word, or many unknown tokens, mean that the checkpoint's vocabulary covers the language "
+        "poorly. Words are counted by spaces, so scripts written without spaces show many tokens per word. (source): "
+        "the task was trained on labelled rows in this language."
     )
     return Table(f"{task.name} · languages", columns, tuple(rows), caption)
 
@@ -192,7 +198,7 @@ def _score_table(
     gapped = with_gain and any(GAP in by for by in by_variant.values())
     columns = [Column("variant", True), *(Column(language) for language in languages)]
     if with_gain:
-        columns += [Column("zero-shot\naverage"), Column("its gain over the\nbaseline, points [95%]")]
+        columns += [Column("zero-shot\naverage"), Column("gain over the\nbaseline, points [95%]")]
     if gapped:
         columns.append(Column("gap to\nsource"))
     rows: list[tuple[TableCell, ...]] = []
@@ -218,21 +224,19 @@ def _score_caption(by_variant: dict[str, dict[str, Gain]]) -> str:
     parts = [
         f"Zero-shot average: {', '.join(next(iter(averages)))}." if len(averages) == 1 else "",
         f"Source: {', '.join(next(iter(sources)))}." if len(sources) == 1 else "",
-        "One seed: the interval covers the draw of test examples alone."
+        "One seed: the interval covers the choice of test examples, not the choice of seed."
         if seeds == {1}
-        else f"Means of {', '.join(map(str, sorted(seeds)))} seeds; the interval covers the draw of test examples, "
-        "with these seeds held fixed.",
+        else f"Means of {', '.join(map(str, sorted(seeds)))} seeds. The interval covers the choice of test examples, "
+        "not the choice of seeds.",
     ]
     notes = dict.fromkeys(f"{gain.variant}: {gain.note}." for gain in every if gain.note)
     constant = dict.fromkeys(f"{g.variant} in {g.one_class}" for g in every if g.is_language and g.one_class)
-    marked = (
-        f"{ONE_CLASS} All predictions are of one class, as a constant's: {'; '.join(constant)}." if constant else ""
-    )
+    marked = f"{ONE_CLASS} The model predicts the same class for every row: {'; '.join(constant)}." if constant else ""
     return " ".join(part for part in (*parts, *notes, marked) if part)
 
 
 def _score(by: dict[str, Gain], quantity: str) -> TableCell:
-    """A score; marked where it is that of a model which gives one class alone."""
+    """Return the cell of a score, marked if the model predicts the same class for every row."""
     if quantity not in by:
         return TableCell(NOTHING)
     return TableCell(percent(by[quantity].score) + (ONE_CLASS if by[quantity].one_class else ""))

@@ -1,4 +1,4 @@
-"""Tables for a terminal (rich) and for a Markdown file."""
+"""Tables drawn for a terminal (with rich) and for a Markdown file."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,13 +10,14 @@ if TYPE_CHECKING:
 
 _STYLES = {1: "bold green", -1: "bold red", 0: ""}
 LEGEND = (
-    "Gains are over the matched baseline (same model, method and target, no intermediate task), in percentage points, "
-    "with a 95% paired bootstrap interval over test examples; bold where it excludes zero, pale where it holds zero."
+    "Gains are over the matched baseline (same model, method and target task, no intermediate task), in percentage "
+    "points, with a 95% paired bootstrap interval over test examples. Bold: the interval excludes zero; pale: it "
+    "includes zero."
 )
 
 
 def print_tables(tables: Sequence[Table], console: "Console") -> None:
-    """Draw the tables; they are made to fit 120 columns."""
+    """Print the tables, which are made to fit 120 columns, and the legend."""
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
@@ -44,7 +45,7 @@ def print_tables(tables: Sequence[Table], console: "Console") -> None:
 
 
 def markdown(parts: Sequence[Table | str]) -> str:
-    """Tables and sentences as GitHub Markdown."""
+    """Return tables and sentences as GitHub Markdown, with the legend at the end."""
     blocks = [part if isinstance(part, str) else _markdown_table(part) for part in parts]
     return "\n\n".join([*blocks, LEGEND]) + "\n"
 

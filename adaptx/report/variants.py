@@ -1,7 +1,7 @@
-"""Labels of variants: one line for each model that a task is measured with, the same for all its seeds.
+"""Labels of variants: one label per model that a task is measured with, shared by all its seeds.
 
-A label is `naming.factors(...).label`. Where two different variants of a task share it, the fields that tell
-them apart are added; where those are many, the fingerprint.
+A label is `naming.factors(...).label`. If two different variants of a task share that label, the fields in which they
+differ are added to it, or the fingerprint if they differ in many fields.
 """
 
 import dataclasses
@@ -16,14 +16,16 @@ from adaptx.specs import Evaluate, ModelSpec, Task, TrainConfig
 from adaptx.specs.fingerprint import is_outside_identity
 
 MOST_FIELDS = 3
-"""More differing fields than this make no readable label; the fingerprint then stands for them."""
+"""Maximum number of differing fields in a readable label. With more, the fingerprint stands for them."""
 
 Flat = dict[str, Any]
+"""Dotted place of a field -> its value."""
 Key = tuple[tuple[str, Any], ...]
+"""The items of a `Flat`."""
 
 
 def variant_labels(evaluates: Sequence[Evaluate], model_fingerprints: Mapping[Evaluate, str]) -> dict[Evaluate, str]:
-    """A label for each evaluation, the same just for those of one task that differ in language or seed."""
+    """Return a label per evaluation. Evaluations of one task share a label only if they differ in language or seed."""
     shared: dict[tuple[str, str], dict[Key, list[Evaluate]]] = {}
     telling = _told_apart_by_rows(evaluates)
     for evaluate in evaluates:
@@ -42,8 +44,10 @@ def variant_labels(evaluates: Sequence[Evaluate], model_fingerprints: Mapping[Ev
 
 
 def _are_not_seeds(same: Sequence[Evaluate], model_fingerprints: Mapping[Evaluate, str]) -> bool:
-    """Whether two models of one seed are among them: then something tells them apart that no field of theirs says,
-    such as the rows of an intermediate task, and their scores must not be averaged.
+    """Return whether two different models have the same seeds.
+
+    Such models differ in something that none of their fields shows, such as the rows of an intermediate task. Their
+    scores must not be averaged as if they were seeds of one variant.
     """
     found: dict[tuple[str, tuple[int, ...]], set[str]] = {}
     for evaluate in same:
@@ -52,9 +56,9 @@ def _are_not_seeds(same: Sequence[Evaluate], model_fingerprints: Mapping[Evaluat
 
 
 def _told_apart_by_rows(evaluates: Sequence[Evaluate]) -> set[tuple[str, Key]]:
-    """(task, variant) of those measured twice in one language, on other numbers of rows.
+    """Return the (task, variant) pairs that are measured more than once in a language, with different row limits.
 
-    Where each language is measured once, more rows in one than in another make no other variant.
+    A variant measured once per language stays one variant, even if its languages have different row limits.
     """
     limits: dict[tuple[str, Key, str, tuple[int, ...]], set[int | None]] = {}
     for evaluate in evaluates:
@@ -64,12 +68,15 @@ def _told_apart_by_rows(evaluates: Sequence[Evaluate]) -> set[tuple[str, Key]]:
 
 
 def seeds(evaluate: Evaluate) -> tuple[int, ...]:
-    """The seeds of every training on the way, inputs first."""
+    """Return the seeds of every training on the path, inputs first."""
     return tuple(train.config.seed for train in training_path(evaluate))
 
 
 def _key(evaluate: Evaluate) -> Key:
-    """What a variant is, flat: all that is measured with, without seed, language, rows read and labels of place."""
+    """Return the flat fields that identify a variant: its model, reading and precision.
+
+    Seeds, language, row limits and fields outside identity are left out.
+    """
     flat = _flat(evaluate.model, "model" if isinstance(evaluate.model, ModelSpec) else "")
     flat |= _flat(evaluation_framing(evaluate), "reading")
     flat |= {"evaluated in": evaluation_precision(evaluate)}
@@ -77,9 +84,9 @@ def _key(evaluate: Evaluate) -> Key:
 
 
 def _flat(value: Any, place: str) -> Flat:
-    """Fields of nested specs by dotted place; models and tasks stand as their names, seeds are left out."""
+    """Return the fields of nested specs by dotted place. Models and tasks appear as names; seeds are left out."""
     if isinstance(value, ModelSpec):
-        # A checkpoint that was cut or quantised has a name of its own.
+        # The name differs from the hub id's if the checkpoint was cut or quantised.
         return {place: f"{value.hub_id.rpartition('/')[0]}/{value.name}"}
     if isinstance(value, Task):
         return {place: value.name}
@@ -98,25 +105,31 @@ def _flat(value: Any, place: str) -> Flat:
 
 
 def _suffixes(members: Sequence[Flat], fingerprints: Sequence[str]) -> list[str]:
-    """What tells each member from the others: "" for a lone one, a fingerprint where it takes many fields."""
+    """Return a suffix per member that distinguishes it from the others.
+
+    The suffix is empty for a single member, and a fingerprint if the members differ in more than `MOST_FIELDS` fields.
+    """
     places = dict.fromkeys(place for member in members for place in member)
     telling: dict[tuple[Any, ...], str] = {}
-    # Two fields that always differ together (a model here and in its input) are one difference: the shorter
-    # is named.
+    # Two fields that always differ together (a model here and in its input) are one difference. Only the field with
+    # the shorter place is named.
     for place in sorted(places, key=len):
         values = tuple(member.get(place) for member in members)
         if len(set(values)) > 1:
             telling.setdefault(values, place)
     if len(telling) > MOST_FIELDS and len(set(fingerprints)) == len(members):
         return list(fingerprints)
-    # A field that a member's kind of spec has not is no difference to tell of: its type is told.
+    # Leave out a field that a member's kind of spec does not have: its type already shows the difference.
     return [
         " · ".join(_spoken(place, member[place]) for place in telling.values() if place in member) for member in members
     ]
 
 
 def _spoken(place: str, value: Any) -> str:
-    """`config.learning_rate` 0.001 -> `learning_rate 0.001`; an input's field says so."""
+    """Return a field for a label: `config.learning_rate` 0.001 -> `learning_rate 0.001`.
+
+    A field of the stage that a training starts from begins with "intermediate".
+    """
     name = place.rsplit(".", 1)[-1]
     below = "intermediate " if place.startswith("start.stage") and name != "hub_id" else ""
     if place == "model":

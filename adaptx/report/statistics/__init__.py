@@ -1,1 +1,1 @@
-"""Statistics over plain numbers: nothing here knows a store, a stage or a task."""
+"""Statistics over plain numbers. This package knows nothing about stores, stages or tasks."""

@@ -1,11 +1,17 @@
-"""Paired bootstrap over test examples: how far a gain could move had other examples been drawn.
+"""Paired bootstrap over test examples: how much a gain would vary if other test examples had been drawn.
 
-Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapters 6 and 13 (percentile interval); Koehn
-2004, Statistical Significance Tests for Machine Translation Evaluation (paired: both systems on the same
-resample). A score is the value of statistics summed over examples (`adaptx.metrics`), so a resample is a weighted
-sum, whatever the metric. What is drawn is a row of a data set with everything that hangs on it, as a cluster: rows that
-translate one another carry one number within their parallel group and are drawn together; unrelated sets are
-drawn independently.
+A resample draws as many rows as the test set has, with replacement, and computes the score of both systems on the same
+draw. The spread of the resampled gains gives the interval. Sources: Efron and Tibshirani 1993, An Introduction to the
+Bootstrap, chapters 6 and 13 (percentile interval); Koehn 2004, Statistical Significance Tests for Machine Translation
+Evaluation (paired: both systems on the same resample).
+
+Every metric is a function of statistics that are summed over examples (`adaptx.metrics`). A resample is therefore a
+weighted sum of these statistics, with the number of times that each row was drawn as its weight. This holds for every
+metric.
+
+The unit of drawing is a row of a data set together with all examples that depend on it. Rows that are translations of
+one another have the same row number within their parallel group and are drawn together, which keeps languages
+correlated as they are in the data. Unrelated sets are drawn independently.
 """
 
 import zlib
@@ -26,13 +32,15 @@ LEVEL = 0.95
 SEED = 20_040_725
 
 _BLOCK_CELLS = 1 << 21
-"""Resample counts held at a time, which bounds memory at 16 MiB whatever the size of the sets."""
+"""Maximum number of weights held in memory at a time: 16 MiB, whatever the size of the test sets."""
 
 
 @dataclass(frozen=True, eq=False)
 class ExampleRows:
-    """Which rows the examples of one language are. rows: row number of each, shape [examples]; sets whose
-    rows translate one another share `group`.
+    """The rows that the examples of one language belong to.
+
+    rows: row number of each example, shape [examples]. group: name shared by sets whose rows are translations of one
+    another; None for a set without translations.
     """
 
     rows: NDArray[np.int64]
@@ -45,17 +53,16 @@ def resampled_sums(
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> dict[str, Floats]:
-    """Sums of each language's statistics under the same resamples of its examples.
+    """Return the sums of each language's statistics under resamples of its examples.
 
     Args:
-        statistics: language -> what each example adds to each sum, shape [examples, columns].
-        examples: language -> which rows those are.
-        resamples: how many.
-        seed: a resample of a set depends on this, its group or language, and its rows, on nothing else in
-            the call.
+        statistics: language -> each example's contribution to each sum, shape [examples, columns].
+        examples: language -> the rows of these examples.
+        resamples: number of resamples.
+        seed: the draws for a set depend only on this seed, the set's group or language, and its rows.
 
     Returns:
-        language -> sums, shape [resamples, columns]. Row i of every language of a group is the same draw, so
+        language -> sums, shape [resamples, columns]. Row i comes from the same draw in every language of a group, so
         a quantity over several languages is computed row by row.
     """
     return drawn_sums(statistics, examples, resamples, seed, _draw, _sums)
@@ -69,7 +76,7 @@ def drawn_sums(
     draw: Draw,
     total: Total,
 ) -> dict[str, Floats]:
-    """As `resampled_sums`, with another way of drawing rows and of summing what they add."""
+    """Return sums as `resampled_sums` does, with functions of your own for drawing weights and for summing."""
     clusters: dict[str, list[str]] = {}
     for language in statistics:
         group = examples[language].group
@@ -90,28 +97,30 @@ def drawn_sums(
 
 
 def interval(resampled: Floats, level: float = LEVEL) -> tuple[float, float]:
-    """Percentile interval of resampled values, shape [resamples]."""
+    """Return the percentile interval (low, high) of resampled values, shape [resamples]."""
     tail = 100 * (1 - level) / 2
     low, high = np.percentile(resampled, [tail, 100 - tail])
     return float(low), float(high)
 
 
 def _draw(generator: np.random.Generator, resamples: int, rows: int) -> Floats:
-    """How often each row is drawn in each resample of as many rows; shape [resamples, rows]."""
+    """Return how often each row is drawn in each resample of `rows` draws; shape [resamples, rows]."""
     indices = generator.integers(0, rows, size=(resamples, rows))
     indices += np.arange(resamples)[:, None] * rows
     return np.bincount(indices.ravel(), minlength=resamples * rows).reshape(resamples, rows).astype(np.float64)
 
 
 def _of_examples(weights_RN: Floats, position_E: NDArray[np.intp]) -> Floats:
-    """The weight of each example's row; shape [resamples, examples]."""
+    """Return the weight of each example's row; shape [resamples, examples]."""
     whole = len(position_E) == weights_RN.shape[1] and bool(np.array_equal(position_E, np.arange(len(position_E))))
     return weights_RN if whole else weights_RN[:, position_E]
 
 
 def _sums(weights_RE: Floats, statistics_EC: Floats) -> Floats:
-    """Weighted sums of the statistics; a resample with none of this set's rows, possible where a small set shares a
-    group with a large one, tells nothing and stands as the whole set.
+    """Return weighted sums of the statistics, shape [resamples, columns].
+
+    If a small set shares its group with a large one, a resample may contain no row of the small set. Such a resample
+    has no score, so the whole set is used in its place.
     """
     drawn_R1 = weights_RE.any(axis=1, keepdims=True)
     return np.where(drawn_R1, weights_RE @ statistics_EC, statistics_EC.sum(axis=0))

@@ -1,7 +1,8 @@
-"""A straight line in the logarithm of size, with its band; and whether two groups of such lines rise alike.
+"""A straight line in the logarithm of size, with its confidence band, and a test that compares two groups of slopes.
 
-value = intercept + slope * log10(size): the slope is what a tenfold size adds. The band is the t interval of the line's
-height (Draper and Smith 1998, Applied Regression Analysis, section 1.4), not of single points.
+value = intercept + slope * log10(size), so the slope is the change in value for a tenfold size. The band is the t
+interval of the line's height (Draper and Smith 1998, Applied Regression Analysis, section 1.4), not a prediction
+interval for single points.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,15 +14,20 @@ import numpy as np
 from adaptx.report.statistics.bootstrap import LEVEL, Floats
 
 Line = tuple[Sequence[float], Sequence[float]]
-"""Sizes and values of a line's points."""
+"""The sizes and the values of a line's points."""
 
 LEAST_SIZES = 3
-"""Distinct sizes that a line needs: two are always on one."""
+"""Minimum number of distinct sizes for a line, because any two points lie on a line exactly."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LogLine:
-    """A fitted line. slope: per tenfold size. low, high, p: of the slope."""
+    """A fitted line.
+
+    slope: change in value per tenfold size. low, high, p: the slope's interval, and the p-value for a slope of zero.
+    points: number of points. mean_log_size, squares, scatter: mean and sum of squared deviations of log10(size), and
+    residual standard deviation, from which the band is computed.
+    """
 
     intercept: float
     slope: float
@@ -34,7 +40,7 @@ class LogLine:
     scatter: float
 
     def at(self, sizes: Sequence[float]) -> Floats:
-        """The line's height and its band, shape [sizes, 3]: (height, low, high)."""
+        """Return the line's height and its band at these sizes, shape [sizes, 3]: (height, low, high)."""
         from scipy import stats
 
         log_S = np.log10(np.asarray(sizes, dtype=np.float64))
@@ -46,7 +52,10 @@ class LogLine:
 
 @dataclass(frozen=True, kw_only=True)
 class SlopeDifference:
-    """Mean slope of one group of lines less that of another. p, low, high: Welch's test, lines as observations."""
+    """The mean slope of one group of lines minus that of another.
+
+    low, high, p: of Welch's t-test, with one observation per line. lines: number of lines in each group.
+    """
 
     one: float
     other: float
@@ -58,7 +67,7 @@ class SlopeDifference:
 
 
 def log_line(sizes: Sequence[float], values: Sequence[float]) -> LogLine | None:
-    """The least-squares line of values over sizes; None with fewer than three distinct sizes."""
+    """Return the least-squares line of values over log10(sizes); None with fewer than three distinct sizes."""
     from scipy import stats
 
     if len(set(sizes)) < LEAST_SIZES:
@@ -89,10 +98,10 @@ def slope_difference(
     one: Mapping[str, Line],
     other: Mapping[str, Line],
 ) -> SlopeDifference | None:
-    """Whether the lines of two groups of languages rise alike; each maps a language to its line's points.
+    """Return a test of whether two groups of languages differ in mean slope; each maps a language to its points.
 
-    Two steps: a slope for each language, then Welch's t-test over them, for languages are what is drawn. None with
-    fewer than two lines in a group.
+    A line is fitted per language, and Welch's t-test compares the slopes. Languages are the observations, because the
+    question is about languages in general. Return None if a group has fewer than two lines.
     """
     from scipy import stats
 
@@ -115,7 +124,7 @@ def slope_difference(
 
 
 def mean_slope(lines: Mapping[str, Line]) -> float | None:
-    """The mean slope of several lines; None where none of them has three sizes."""
+    """Return the mean slope of several lines; None if no line has three distinct sizes."""
     slopes = _slopes(lines)
     return float(np.mean(slopes)) if slopes else None
 

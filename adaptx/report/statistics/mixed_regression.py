@@ -1,11 +1,14 @@
-"""Which attributes of languages go with larger gains: a mixed model, or least squares with clustered errors.
+"""Regression of gains on attributes of languages: a mixed model, or least squares with clustered errors.
 
-gain = predictors + variants + (a random intercept of each language) + noise. The same language is measured with every
-variant, so its gains are not independent: a random intercept (Laird and Ware 1982, fitted by statsmodels) accounts for
-what a language shares. Where that model cannot be fitted (no variance is left between languages, or the fit does not
-converge), ordinary least squares with errors clustered by language (Liang and Zeger 1986) stands in. Attributes vary
-between languages only, so intervals are t intervals with the number of languages less the coefficients between them as
-degrees of freedom.
+gain = predictors + variant + random intercept of the language + noise. Every variant is measured in the same languages,
+so the gains in one language are not independent of one another. A random intercept per language (Laird and Ware 1982,
+fitted by statsmodels) accounts for this dependence.
+
+The mixed model cannot always be fitted: there may be no variance between languages, or the fit may not converge.
+Ordinary least squares with errors clustered by language (Liang and Zeger 1986) is then used.
+
+Attributes vary only between languages, never within one. Intervals are therefore t intervals whose degrees of freedom
+are the number of languages minus the number of predictors minus one.
 """
 
 import warnings
@@ -20,14 +23,14 @@ from adaptx.report.statistics.bootstrap import LEVEL, Floats
 MIXED_MODEL = "mixed model with a random intercept for each language"
 CLUSTERED = "least squares with errors clustered by language"
 LEAST_FREE = 3
-"""Languages beyond the coefficients between them that a regression needs."""
+"""Minimum degrees of freedom: number of languages minus number of predictors minus one."""
 _NO_VARIANCE = 1e-6
-"""A random intercept whose variance is below this share of the noise's is none."""
+"""A random intercept counts as absent if its variance is below this share of the noise's variance."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """How much the value changes when the predictor rises by one, other predictors held fixed."""
+    """The change in value when a predictor rises by one and all other predictors are held fixed."""
 
     name: str
     estimate: float
@@ -38,8 +41,10 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True)
 class Regression:
-    """effects: one a predictor, in their order. method: `MIXED_MODEL` or `CLUSTERED`. left_out: predictors that do not
-    vary, or that the others determine.
+    """A fitted regression.
+
+    effects: one per predictor, in their order. method: `MIXED_MODEL` or `CLUSTERED`. groups: number of languages.
+    observations: number of gains. left_out: predictors that are constant or determined by the others.
     """
 
     effects: tuple[Effect, ...]
@@ -58,13 +63,13 @@ def mixed_regression(
     """Regress values on predictors of their groups.
 
     Args:
-        values: one an observation.
-        predictors: name -> its value of each observation.
+        values: one value (gain) per observation.
+        predictors: name -> the predictor's value for each observation.
         groups: the language of each observation.
-        within: the variant of each observation, which has a coefficient of its own.
+        within: the variant of each observation. Each variant has its own coefficient.
 
     Returns:
-        None where there are too few groups, or no predictor varies.
+        The regression; None if there are too few groups, or if no predictor varies.
     """
     value_N = np.asarray(values, dtype=np.float64)
     dummies_NV = np.array([[each == name for name in dict.fromkeys(within)] for each in within], dtype=np.float64)
@@ -84,7 +89,7 @@ def mixed_regression(
 
 
 def _independent(dummies_NV: Floats, predictors: Mapping[str, Sequence[float]]) -> tuple[list[str], Floats]:
-    """Predictors that add something to the variants and to those before them, and the design of them all."""
+    """Return the predictors that are linearly independent of the variants and of earlier predictors, and the design."""
     kept: list[str] = []
     design_NK = dummies_NV
     for name, column in predictors.items():
@@ -96,15 +101,15 @@ def _independent(dummies_NV: Floats, predictors: Mapping[str, Sequence[float]]) 
 
 
 def _mixed(value_N: Floats, design_NK: Floats, codes_N: Any) -> tuple[Floats, Floats, str] | None:
-    """Estimates and their errors; None where the model has no solution inside its bounds."""
+    """Return estimates, their standard errors and `MIXED_MODEL`; None if the model cannot be fitted."""
     from statsmodels.regression.mixed_linear_model import MixedLM
 
-    # Its test of being at a bound is absolute, so values are brought to a usual size first.
+    # statsmodels checks for a variance at its bound with an absolute threshold, so scale the values to unit deviation.
     size = float(value_N.std()) or 1.0
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
-            # Untyped library: the result's fields are arrays.
+            # The library is untyped; the result's fields are arrays.
             fitted: Any = MixedLM(value_N / size, design_NK, groups=codes_N).fit(reml=True)
         except (np.linalg.LinAlgError, ValueError):
             return None

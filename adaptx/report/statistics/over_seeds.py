@@ -1,7 +1,7 @@
-"""How far a mean over seeds could move had other seeds been drawn: Student's t interval over the seeds' own values.
+"""How much a mean over seeds would vary with other seeds: Student's t interval over the values of the seeds.
 
-The bootstrap over test examples holds the seeds fixed; this holds the test examples fixed. Dror et al. 2018 (The
-Hitchhiker's Guide to Testing Statistical Significance in NLP) on why both are needed.
+The bootstrap over test examples holds the seeds fixed. This interval holds the test examples fixed. Dror et al. 2018
+(The Hitchhiker's Guide to Testing Statistical Significance in NLP) explain why both are needed.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,15 @@ import numpy as np
 from adaptx.report.statistics.bootstrap import LEVEL
 
 LEAST_SEEDS = 3
-"""With fewer there is no interval: that of two values has one degree of freedom and says next to nothing."""
+"""Minimum number of seeds for an interval. With two values it would have one degree of freedom and be far too wide."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OverSeeds:
-    """Mean and standard deviation of a value over seeds. low, high, p: None with fewer than three of them.
+    """Mean and standard deviation of a value over seeds.
 
-    p: two-sided, of a mean of zero.
+    seeds: number of seeds. deviation: None with a single seed. low, high: t interval of the mean. p: two-sided p-value
+    for a mean of zero. The last three are None with fewer than three seeds.
     """
 
     seeds: int
@@ -31,7 +32,7 @@ class OverSeeds:
 
 
 def over_seeds(values: Sequence[float], level: float = LEVEL) -> OverSeeds:
-    """The t interval of the mean of one value a seed."""
+    """Return the mean and its t interval, given one value per seed."""
     from scipy import stats
 
     count, mean = len(values), float(np.mean(values))

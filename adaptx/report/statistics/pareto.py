@@ -1,10 +1,13 @@
-"""The Pareto front of gain against cost: what no other choice beats in both."""
+"""The Pareto front of gain against cost: the choices that no other choice beats."""
 
 from collections.abc import Sequence
 
 
 def pareto_front(costs: Sequence[float], gains: Sequence[float]) -> list[int]:
-    """Places of the points to which no other is at least equal in both and better in one, cheapest first."""
+    """Return the indices of the points on the front, cheapest first.
+
+    A point is on the front unless another point is at least as good in cost and gain, and better in one of them.
+    """
     order = sorted(range(len(costs)), key=lambda place: (costs[place], -gains[place]))
     front: list[int] = []
     for place in order:

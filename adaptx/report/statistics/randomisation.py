@@ -1,10 +1,13 @@
-"""Approximate randomisation: could the two systems' predictions have been exchanged?
+"""Approximate randomisation: a significance test that exchanges the predictions of two systems.
 
-Noreen 1989, Computer-Intensive Methods for Testing Hypotheses; Yeh 2000, More accurate tests for the statistical
-significance of result differences (COLING). Were variant and baseline the same, each row's two predictions could as
-well have come from the other system: a permutation exchanges them in rows drawn with a chance of one half. Rows that
-translate one another are exchanged together, as the bootstrap draws them together. The p-value counts the data as they
-are as one permutation, so that it is never zero (Phipson and Smyth 2010).
+If variant and baseline were equally good, each row's two predictions could just as well have come from the other
+system. A permutation therefore exchanges the two predictions of each row with a chance of one half. The p-value is the
+share of permutations whose difference is at least as large as the observed one. Rows that are translations of one
+another are exchanged together, just as the bootstrap draws them together. The observed data count as one permutation,
+so that the p-value is never zero (Phipson and Smyth 2010).
+
+Sources: Noreen 1989, Computer-Intensive Methods for Testing Hypotheses; Yeh 2000, More accurate tests for the
+statistical significance of result differences (COLING).
 """
 
 from collections.abc import Mapping
@@ -14,7 +17,7 @@ import numpy as np
 from adaptx.report.statistics.bootstrap import RESAMPLES, SEED, ExampleRows, Floats, drawn_sums
 
 _SAME = 1e-12
-"""Differences below this are rounding: permutations as extreme as the data count as extreme."""
+"""Tolerance for rounding errors, so that permutations exactly as extreme as the observed data count as extreme."""
 
 
 def exchanged_sums(
@@ -23,12 +26,12 @@ def exchanged_sums(
     permutations: int = RESAMPLES,
     seed: int = SEED,
 ) -> dict[str, Floats]:
-    """What exchanging adds to one system's sums and takes from the other's.
+    """Return what each permutation adds to one system's sums and subtracts from the other's.
 
     Args:
-        differences: language -> the other system's statistics less this one's, shape [examples, columns].
-        examples: language -> which rows those are.
-        permutations: how many.
+        differences: language -> the other system's statistics minus this system's, shape [examples, columns].
+        examples: language -> the rows of these examples.
+        permutations: number of permutations.
         seed: as in `resampled_sums`.
 
     Returns:
@@ -38,7 +41,7 @@ def exchanged_sums(
 
 
 def p_value(permuted: Floats, observed: float) -> float:
-    """Two-sided p-value of a difference given its values under permutation, shape [permutations]."""
+    """Return the two-sided p-value of an observed difference. permuted: its permuted values, shape [permutations]."""
     extreme = int(np.count_nonzero(np.abs(permuted) >= abs(observed) - _SAME))
     return (1 + extreme) / (1 + len(permuted))
 
