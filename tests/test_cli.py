@@ -321,7 +321,7 @@ def test_ctrl_c_says_what_stays(adaptx, recipe) -> None:
     recipe.write_text("def build():\n    raise KeyboardInterrupt\n")
     ended = adaptx("plan", recipe)
     assert ended.status == cli.INTERRUPTED
-    assert "interrupted: finished stages stay, the running one continues from its saved state" in ended.error
+    assert "interrupted: finished stages are kept; the next run continues the current one" in ended.error
 
 
 # --- run, up to the first stage
@@ -462,7 +462,7 @@ def test_prune_removes_nothing_while_a_run_is_at_work(adaptx, recipe, data, tmp_
     with at_work(store.root, ()):
         ended = adaptx(*options)
     assert ended.status == 2
-    assert "nothing was removed: another run is at work in" in ended.err
+    assert "nothing was removed: another run is using" in ended.err
     assert "3 stages removed" in adaptx(*options).out
 
 
@@ -631,20 +631,20 @@ def test_a_password_is_not_even_in_tracebacks(adaptx, recipe, data, tmp_path, mo
 def test_a_servers_ui_is_its_own(adaptx) -> None:
     ended = adaptx("ui", "--tracking", "http://user:secret@host:5000")
     assert ended.status == 0
-    assert ended.out.startswith("http://host:5000 is an MLflow server, which has a UI of its own")
+    assert ended.out.startswith("http://host:5000 is an MLflow server, which has its own UI")
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("plan", "{recipe}", "--store", ""), "it is empty, as a variable that is not set"),
+        (("plan", "{recipe}", "--store", ""), "the value is empty (perhaps a shell variable that is not set)"),
         (("plan", "{recipe}", "--data", " "), "it is empty"),
         (("run", "{recipe}", "--store", "{file}"), "is a file; name a folder"),
         (("report", "{recipe}", "--out", "{file}"), "is a file; name a folder"),
         (("report", "{recipe}", "--out", "{file}/out"), "which is a file; name another folder"),
-        (("fetch", "{recipe}", "--to", ""), "it is empty"),
+        (("fetch", "{recipe}", "--to", ""), "the value is empty"),
         (("export", "stage", "{file}", "--to", "peft"), "is a file; name a folder"),
-        (("export", "stage", "{link}", "--to", "peft"), "which is not there"),
+        (("export", "stage", "{link}", "--to", "peft"), "which does not exist"),
         (("predict", "stage", "rows.csv", "--out", "{file}/rows.jsonl"), "there is no folder"),
         (("predict", "stage", "rows.csv", "--out", "{here}"), "is a folder; name a file in it"),
     ],

@@ -294,5 +294,5 @@ def test_predictions_never_go_over_their_rows(tmp_path, target: str) -> None:
     store = str(tmp_path / "store")
     ended = CliRunner().invoke(app, ["predict", "x", str(file), "--out", str(tmp_path / target), "--store", store])
     assert isinstance(ended.exception, UserError)
-    assert "is the file of rows itself, which would be lost" in str(ended.exception)
+    assert "is the file of rows itself, which would be overwritten" in str(ended.exception)
     assert file.read_text() == "text\na\n"

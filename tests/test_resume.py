@@ -79,7 +79,7 @@ def test_interrupted_then_killed_a_run_ends_with_the_weights_of_an_undisturbed_o
         tiny.adaptx_command(*command), checkpoint(first), 20, lambda process: process.send_signal(signal.SIGINT)
     )
     assert stopped.returncode == 130, stopped.said
-    assert "interrupted: finished stages stay" in stopped.said[1]
+    assert "interrupted: finished stages are kept" in stopped.said[1]
     assert "Traceback" not in stopped.said[1]
     reached = torch.load(checkpoint(first), weights_only=True)["step"]
     assert 20 < reached < STEPS

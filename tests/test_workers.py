@@ -228,7 +228,7 @@ def test_interrupted_or_killed_its_workers_end_with_a_checkpoint(world, tmp_path
 
     stopped = stop_at(command, working / FILE, 0, lambda process: process.terminate())
     assert stopped.returncode == 130, stopped.said
-    assert "interrupted: finished stages stay" in stopped.said[1]
+    assert "interrupted: finished stages are kept" in stopped.said[1]
     assert "Traceback" not in stopped.said[1]
     with claimed(lock, "nobody trains here any more"):
         reached = last_step()

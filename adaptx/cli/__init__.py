@@ -1,1 +1,1 @@
-"""The command line: the commands, and what they show."""
+"""The command line: the commands and what they print."""

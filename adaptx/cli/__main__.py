@@ -1,4 +1,4 @@
-"""The command line as `python -m adaptx.cli`, where the script `adaptx` is not on the path."""
+"""Run the command line as `python -m adaptx.cli`, for when the script `adaptx` is not on the PATH."""
 
 from adaptx.cli.app import main
 

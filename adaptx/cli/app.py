@@ -1,4 +1,4 @@
-"""The command line: the app with all its commands, and how errors are told."""
+"""The command line: the app with all its commands, and how errors are shown."""
 
 import os
 import shlex
@@ -45,9 +45,12 @@ for command in COMMANDS:
 
 
 def main() -> None:
-    """Run the command line; a user's error is one message and exit status 2, never a traceback (but for --debug)."""
-    # OpenMP's threads spin for milliseconds after each kernel, which slows everything beside them many times over;
-    # a short spin keeps the speed of an idle machine. It is read when torch is imported, which is later.
+    """Run the command line.
+
+    A user's error is shown as one message and ends with exit status 2. A traceback is shown only with --debug.
+    """
+    # OpenMP's threads spin for milliseconds after each kernel, which slows other work on the machine many times over.
+    # A short spin is as fast on an idle machine. The variable is read when torch is imported, which happens later.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
@@ -56,11 +59,13 @@ def main() -> None:
     except UserError as error:
         _fail(error, 2)
     except SystemExit as error:
-        # Typer has made Ctrl-C into its exit status by now.
+        # Typer has turned Ctrl-C into this exit status by now.
         if error.code == INTERRUPTED:
-            err.print("interrupted: finished stages stay, the running one continues from its saved state next time")
+            err.print(
+                "interrupted: finished stages are kept; the next run continues the current one from its saved state"
+            )
         elif error.code == 2:
-            # Typer names the option that is wrong, not what was given for it.
+            # Typer names the option that is wrong, but does not show what the user typed.
             tell(f"typed: adaptx {shlex.join(sys.argv[1:])}")
         raise
     except Exception as error:

@@ -1,4 +1,4 @@
-"""`adaptx tasks`, `models` and `methods`: what is in the catalog."""
+"""`adaptx tasks`, `models`, `methods` and `prompts`: what is in the catalog."""
 
 from typing import Annotated
 
@@ -10,11 +10,13 @@ from adaptx.store.json_text import json_text
 
 
 def tasks(
-    name: Annotated[str | None, typer.Argument(help="One task, in full.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Name of a task, to show all of it.")] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The tasks in the catalog; one by name with an example in each language found in --data (else in the package).
+    """List the tasks in the catalog, or show one task with an example row per language.
+
+    Examples are read from --data, or from the rows in the package if --data is not given.
 
     Example: adaptx tasks nli --data sample
     """
@@ -36,7 +38,7 @@ def tasks(
 
 
 def models(as_json: JsonOption = False) -> None:
-    """The models in the catalog; any checkpoint of a supported architecture works, too.
+    """List the models in the catalog. Any other checkpoint of a supported architecture works, too.
 
     Example: adaptx models --json
     """
@@ -50,7 +52,7 @@ def models(as_json: JsonOption = False) -> None:
 
 
 def prompts(as_json: JsonOption = False) -> None:
-    """The prompts in the catalog, by the names they have in adaptx.catalog.prompts.
+    """List the prompts in the catalog under their names in adaptx.catalog.prompts.
 
     Example: adaptx prompts --json
     """
@@ -64,10 +66,10 @@ def prompts(as_json: JsonOption = False) -> None:
 
 
 def methods(
-    name: Annotated[str | None, typer.Argument(help="One method, with its settings.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Name of a method, to show its settings.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Methods and starts: what trains, and what can be combined.
+    """List the methods, and which starts each of them can be combined with.
 
     Example: adaptx methods lora
     """

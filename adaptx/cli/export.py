@@ -1,4 +1,4 @@
-"""`adaptx export`: a finished module as a plain folder of another library."""
+"""`adaptx export`: write a finished module as a plain folder of another library."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,19 +13,24 @@ from adaptx.store.store import Store
 
 
 def export(
-    stage: Annotated[str, typer.Argument(help="A training's or merge's folder name, or a prefix of its fingerprint.")],
+    stage: Annotated[str, typer.Argument(help="Folder name of a training or merge, or a prefix of its fingerprint.")],
     folder: Annotated[Path, typer.Argument(parser=new_folder, metavar="DIR", help="A new or empty folder.")],
-    library: Annotated[str, typer.Option("--to", help="peft, adapters or transformers: who shall load it.")],
-    task: Annotated[str | None, typer.Option("--task", help="Whose head, where several tasks were trained.")] = None,
+    library: Annotated[
+        str, typer.Option("--to", help="The library that will load the folder: peft, adapters or transformers.")
+    ],
+    task: Annotated[
+        str | None,
+        typer.Option("--task", help="The task whose head is exported, if several tasks were trained together."),
+    ] = None,
     store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
 ) -> None:
-    """A finished training or merge as a folder that peft, adapters or transformers loads, with a model card.
+    """Write a finished training or merge as a folder that peft, adapters or transformers loads, with a model card.
 
-    peft: LoRA modules, several as one. adapters: bottleneck adapters, their stacks and fusions. transformers: merged
-    weights with head and tokenizer, which answer as adaptx does. Where no class of the library holds the head, a class
-    of ours lies in the folder as code that its user must allow. In peft and adapters folders the head lies apart, with
-    a predict.py.
+    peft: LoRA and (IA)^3 modules; several are combined into one. adapters: bottleneck adapters, their stacks and
+    fusions. transformers: merged weights with head and tokenizer, which give the same answers as adaptx. If no class of
+    transformers can hold the head, the folder contains a class as code, which its user must allow with
+    trust_remote_code. In peft and adapters folders the head is a separate file, with a predict.py that uses it.
 
     Example: adaptx export e5-mini.nli.lora-r8-1f3a9c7e nli-lora --to peft
     """

@@ -1,4 +1,4 @@
-"""`adaptx memory` and `adaptx bench`: what a training step takes, predicted and measured."""
+"""`adaptx memory` and `adaptx bench`: the memory and speed of a training step, predicted and measured."""
 
 import itertools
 from collections.abc import Sequence
@@ -25,20 +25,29 @@ if TYPE_CHECKING:
     from adaptx.profiling.cell import Cell
 
 Models = Annotated[
-    str, typer.Argument(help="Hub id, short name or folder; of several, with commas.", show_default=False)
+    str, typer.Argument(help="Hub id, short name or folder; several separated by commas.", show_default=False)
 ]
-MethodsOption = Annotated[str, typer.Option("--method", help=f"One of {', '.join(METHODS)}; several with commas.")]
-BatchSizes = Annotated[str, typer.Option("--batch-size", help="Sequences in one optimiser step.")]
-Lengths = Annotated[str, typer.Option("--sequence-length", help="Tokens of each sequence.")]
+MethodsOption = Annotated[
+    str, typer.Option("--method", help=f"One of {', '.join(METHODS)}; several separated by commas.")
+]
+BatchSizes = Annotated[
+    str, typer.Option("--batch-size", help="Sequences per optimiser step; several values separated by commas.")
+]
+Lengths = Annotated[
+    str, typer.Option("--sequence-length", help="Tokens per sequence; several values separated by commas.")
+]
 MicroBatch = Annotated[
-    int | None, typer.Option(min=1, help="Sequences in one forward pass (default: all).", show_default=False)
+    int | None, typer.Option(min=1, help="Sequences per forward pass (default: all).", show_default=False)
 ]
-Precisions = Annotated[str, typer.Option("--precision", help="fp32 or bf16; both, with a comma.")]
+Precisions = Annotated[str, typer.Option("--precision", help="fp32 or bf16; for both, fp32,bf16.")]
 Quantised = Annotated[
-    str, typer.Option("--quantised", help="Frozen weights below LoRA: none, nf4 or int8; of several, with commas.")
+    str,
+    typer.Option(
+        "--quantised", help="How frozen weights below LoRA are stored: none, nf4 or int8; several separated by commas."
+    ),
 ]
 Rank = Annotated[int, typer.Option(min=1, help="Rank of LoRA.")]
-Reduction = Annotated[float, typer.Option(min=1, help="Hidden size over bottleneck size.")]
+Reduction = Annotated[float, typer.Option(min=1, help="Hidden size divided by the bottleneck's size.")]
 
 
 def memory(
@@ -53,18 +62,20 @@ def memory(
     rank: Rank = 8,
     reduction_factor: Reduction = 16,
     device: Annotated[str, typer.Option(help="cuda or cpu.")] = "cuda",
-    gpu: Annotated[str | None, typer.Option(help="Memory of the device, such as 24GiB: does it fit?")] = None,
+    gpu: Annotated[
+        str | None, typer.Option(help="Memory of the device, such as 24GiB, to check whether the step fits.")
+    ] = None,
     sweep: Annotated[
         Path | None,
         typer.Option(
             parser=new_folder,
             metavar="DIR",
-            help="All combinations of the values given; a CSV file and a plot go here.",
+            help="Predict every combination of the values, and write a CSV file and a plot to this folder.",
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Predict the peak memory of a training step, before any weight is loaded.
+    """Predict the peak memory of a training step without loading any weights.
 
     Example: adaptx memory Qwen/Qwen3-8B-Base --method lora --batch-size 8 --sequence-length 512 --gpu 24GiB
     """
@@ -81,7 +92,10 @@ def memory(
         _predict_all(cells, sweep, memory_bytes, as_json)
         return
     if len(cells) > 1:
-        raise UserError(f"these are {len(cells)} combinations: `--sweep DIR` predicts them all, and keeps them there")
+        raise UserError(
+            f"the values make {len(cells)} combinations, and one is shown at a time; add `--sweep DIR` to predict them "
+            "all into a folder"
+        )
     prediction = predict(cells[0])
     does_not_fit = memory_bytes is not None and not fits(prediction.needed_bytes, memory_bytes)
     found = remedies(cells[0], memory_bytes) if memory_bytes is not None and does_not_fit else []
@@ -92,7 +106,7 @@ def memory(
 
 
 def _predict_all(cells: Sequence["Cell"], folder: Path, memory_bytes: int | None, as_json: bool) -> None:
-    """Predict every combination, and keep the table and its plot in a folder."""
+    """Predict every combination, and write the table and its plot to a folder."""
     from adaptx.cli.views.memory import as_plain, sweep_table
     from adaptx.profiling.prediction import predict
     from adaptx.profiling.sweep import write_sweep
@@ -117,8 +131,8 @@ def bench(
     gradient_checkpointing: GradientCheckpointingOption = False,
     rank: Rank = 8,
     reduction_factor: Reduction = 16,
-    steps: Annotated[int, typer.Option(min=1, help="Timed steps of each combination.")] = 5,
-    device: Annotated[str | None, typer.Option(help="cuda or cpu; default: the best.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Number of timed steps per combination.")] = 5,
+    device: Annotated[str | None, typer.Option(help="cuda or cpu (default: cuda if there is one).")] = None,
     store: StoreOption = DEFAULT_STORE,
     tracking: TrackingOption = None,
     to: Annotated[
@@ -126,7 +140,9 @@ def bench(
     ] = Path("adaptx-bench"),
     as_json: JsonOption = False,
 ) -> None:
-    """Measure memory and throughput over models, methods, batch sizes and lengths, with random weights; into MLflow.
+    """Measure memory and throughput of every combination of models, methods, batch sizes and lengths.
+
+    Networks have random weights, so nothing is downloaded. The measurements are also recorded in MLflow.
 
     Example: adaptx bench xlm-roberta-base,xlm-roberta-large --method full,lora --sequence-length 128,512
     """
@@ -156,7 +172,7 @@ def bench(
 
 
 def _measure_all(cells: Sequence["Cell"], device: str, steps: int) -> list[dict[str, Any]]:
-    """Measure every combination, beside the speed of the device's own matrix products; return a row of each."""
+    """Measure every combination, and the speed of the device's own matrix products; return one row per combination."""
     from adaptx.profiling.bench import bench as measured
     from adaptx.profiling.bench_files import as_row, measured_columns
     from adaptx.profiling.device import look_at
@@ -181,10 +197,10 @@ def combinations(
     micro_batch_size: int | None,
     device: str,
 ) -> list["Cell"]:
-    """Every combination of the values that are given with commas.
+    """Return a cell for every combination of the values, which are separated by commas.
 
     Raises:
-        UserError: one of them is out of range, or does not go with another.
+        UserError: a value is out of range, or cannot be combined with another one.
     """
     from adaptx.profiling.cell import Cell
 
@@ -198,7 +214,7 @@ def combinations(
     for each in models:
         if each.quantised is not None:
             asked = f"--quantised {each.quantised.value}"
-            raise UserError(f"--model {each.name}: here weights in few digits are asked for by {asked}")
+            raise UserError(f"--model {each.name}: choose quantised weights here with {asked}, not in the model's name")
     batches, lengths = _numbers("--batch-size", batch_size), _numbers("--sequence-length", sequence_length)
     kinds = _kinds(methods, [_quantisation(name) for name in quantised.split(",")])
     return [
@@ -227,7 +243,11 @@ def _methods(names: str, rank: int, reduction_factor: float) -> list[Method]:
 
 
 def _kinds(methods: list[Method], stored: list[Quantisation | None]) -> list[tuple[Method, Quantisation | None]]:
-    """Methods with what is quantised below them: that is LoRA's alone, so that others take `none` where it is given."""
+    """Return each method with each way of storing the frozen weights below it.
+
+    Only LoRA trains over quantised weights. Other methods are combined with `none` alone if it is among the values;
+    if it is not, the combination stays in the list and is refused later.
+    """
     return [
         (method, each)
         for method, each in itertools.product(methods, stored)
@@ -249,4 +269,4 @@ def _numbers(option: str, text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
-        raise UserError(f"{option} {text}: give whole numbers, with commas between several") from error
+        raise UserError(f"{option} {text}: give whole numbers, separated by commas") from error

@@ -1,4 +1,4 @@
-"""Options that several commands take, and the consoles that commands write to."""
+"""Options that several commands share, and the consoles that commands write to."""
 
 import itertools
 import logging
@@ -20,19 +20,19 @@ from adaptx.errors import UserError
 from adaptx.planning.damage import left_out_lines
 from adaptx.store.store import Store
 
-# Piped output is read by programs and pagers: lines stay whole there.
-# Without emoji: `cuda:x:` is what the user typed, not a picture.
+# Piped output is read by programs and pagers, so its lines are not wrapped at the width of a terminal.
+# Emoji are off because rich would turn what a user typed, such as `cuda:x:`, into a picture.
 out = Console(width=None if sys.stdout.isatty() else 200, emoji=False)
 err = Console(stderr=True, emoji=False)
 
 
 def tell(text: str) -> None:
-    """Write a line beside a command's output."""
+    """Write a line to standard error, so that it stays out of a command's output."""
     err.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 class _Teller(logging.Handler):
-    """Writes log records to the terminal, less those that are shown as a note of a run's progress."""
+    """A handler that writes log records to standard error, except those that a run's progress display already shows."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if not getattr(record, "shown", False):
@@ -41,7 +41,7 @@ class _Teller(logging.Handler):
 
 @contextmanager
 def showing_warnings() -> Generator[None]:
-    """Within the block, write warnings of adaptx's loggers to the terminal."""
+    """Write warnings of adaptx's loggers to standard error within the block."""
     log, handler = logging.getLogger("adaptx"), _Teller(logging.WARNING)
     log.addHandler(handler)
     try:
@@ -50,7 +50,7 @@ def showing_warnings() -> Generator[None]:
         log.removeHandler(handler)
 
 
-RecipeFile = Annotated[Path, typer.Argument(help="A Python file with build() -> Recipe.", show_default=False)]
+RecipeFile = Annotated[Path, typer.Argument(help="A Python file that defines build() -> Recipe.", show_default=False)]
 StoreOption = Annotated[
     Path,
     typer.Option("--store", envvar="ADAPTX_STORE", parser=folder, metavar="DIR", help="Folder of finished stages."),
@@ -62,34 +62,49 @@ DataOption = Annotated[
         envvar="ADAPTX_DATA",
         parser=given,
         metavar="DIR",
-        help="Local mirror of the hub, or `sample` (rows in the package).",
+        help="Local mirror of the hub, or `sample` for the rows in the package.",
     ),
 ]
-ModelOption = Annotated[str | None, typer.Option("--model", help="Hub id or folder, where the recipe takes one.")]
-SizeOption = Annotated[str | None, typer.Option("--size", help="Size of the recipe, where it takes one.")]
-SetOption = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE for build(); may be repeated.")]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", help="Hub id or folder of the model, if the recipe has this option.")
+]
+SizeOption = Annotated[str | None, typer.Option("--size", help="Size of the recipe, if the recipe has this option.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="KEY=VALUE, an argument of the recipe's build(); may be repeated.")
+]
 LimitOption = Annotated[
     int | None,
-    typer.Option("--limit", min=1, help="Maximum rows per task (training) and language (scoring), drawn by a seed."),
+    typer.Option(
+        "--limit",
+        min=1,
+        help="Maximum number of training rows per task and of evaluation rows per language; they are drawn with a "
+        "seed, "
+        "not taken from the top.",
+    ),
 ]
 PrecisionOption = Annotated[str | None, typer.Option("--precision", help="fp32 or bf16, for every stage.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the same as JSON, for programs.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for programs.")]
 TrackingOption = Annotated[
     str | None,
     typer.Option("--tracking", envvar="MLFLOW_TRACKING_URI", help="MLflow server (default: SQLite in the store)."),
 ]
 GradientCheckpointingOption = Annotated[
-    bool, typer.Option("--gradient-checkpointing", help="Compute layers again backwards: less memory, same result.")
+    bool,
+    typer.Option(
+        "--gradient-checkpointing", help="Recompute layers in the backward pass: less memory, more time, same result."
+    ),
 ]
-DeviceOption = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:N or mps; default: the best.")]
+DeviceOption = Annotated[
+    str | None, typer.Option("--device", help="cpu, cuda, cuda:N or mps (default: the best one available).")
+]
 GpuOption = Annotated[
-    str | None, typer.Option("--gpu", help="Memory of the device, such as 24GiB: what does not fit into it?")
+    str | None, typer.Option("--gpu", help="Memory of the device, such as 24GiB, to check which trainings fit.")
 ]
 
 
 @contextmanager
 def telling_left_out(store: Store) -> Generator[None]:
-    """When the block ends, print a line for each stage of the store that is damaged and left out."""
+    """Print one line per damaged stage of the store, which commands leave out, when the block ends."""
     try:
         yield
     finally:
@@ -99,7 +114,10 @@ def telling_left_out(store: Store) -> Generator[None]:
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeOptions:
-    """Options of plan, run, report and prune that decide a plan's stages. settings: KEY=VALUE texts of --set."""
+    """The options of plan, run, report and prune that decide a plan's stages.
+
+    settings: the KEY=VALUE texts of --set.
+    """
 
     recipe: Path
     store: Path
@@ -114,7 +132,7 @@ class RecipeOptions:
         """Load and plan the recipe.
 
         Raises:
-            UserError: a bad option or recipe, or missing rows or weights.
+            UserError: an option or the recipe is wrong, or rows or weights are missing.
         """
         return open_study(
             self.recipe,
@@ -127,7 +145,7 @@ class RecipeOptions:
         )
 
     def command(self, name: str) -> str:
-        """Return the command line that runs another command on the very same plan."""
+        """Return the command line that runs another command, such as `report`, on the same plan."""
         given = {
             "--data": self.data,
             "--model": self.model,
@@ -142,10 +160,10 @@ class RecipeOptions:
 
 
 def build_options(model: str | None, size: str | None, settings: tuple[str, ...]) -> dict[str, str]:
-    """Return options of build() from --set, --model and --size.
+    """Return the arguments for build() that --set, --model and --size give.
 
     Raises:
-        UserError: a --set that is not KEY=VALUE, or two values for one key.
+        UserError: a --set is not KEY=VALUE, or a key has two different values.
     """
     options: dict[str, str] = {}
     given = [(f"--set {text}", *_setting(text)) for text in settings]

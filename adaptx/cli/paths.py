@@ -1,4 +1,4 @@
-"""Paths that a command line gives, looked at before any work: none is empty, and a place to write to can be made."""
+"""Checks of the paths that a user types, made before any work begins."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ def folder(text: str | Path) -> Path:
     Raises:
         BadParameter: the text is empty.
     """
-    # The shell leaves `~` as it is after an equals sign.
+    # The shell does not expand `~` after an equals sign (`--store=~/runs`).
     return Path(given(str(text))).expanduser()
 
 
@@ -20,43 +20,47 @@ def new_folder(text: str | Path) -> Path:
     """Return a folder to write to.
 
     Raises:
-        BadParameter: no path, a file, or a place where no folder can be made or written to.
+        BadParameter: the path is empty or a file, or the folder cannot be created or written to.
     """
     path = folder(text)
     if path.is_file():
         raise typer.BadParameter(f"{path} is a file; name a folder")
     if path.is_symlink() and not path.exists():
         raise typer.BadParameter(
-            f"{path} is a link to {path.readlink()}, which is not there; remove it, or name a folder"
+            f"{path} is a link to {path.readlink()}, which does not exist; remove the link, or name another folder"
         )
     above = next(each for each in (path, *path.absolute().parents) if each.exists())
     if not above.is_dir():
-        raise typer.BadParameter(f"{path} would lie below {above}, which is a file; name another folder")
+        raise typer.BadParameter(f"{path} would be inside {above}, which is a file; name another folder")
     if not os.access(above, os.W_OK):
-        raise typer.BadParameter(f"{path} cannot be made or written to: {above} is not yours to write to")
+        raise typer.BadParameter(
+            f"{path} cannot be created or written to: you have no permission to write to {above}; name another folder"
+        )
     return path
 
 
 def new_file(text: str | Path) -> Path:
-    """Return a file to write to, whose folder is there.
+    """Return a file to write to. Its folder must exist.
 
     Raises:
-        BadParameter: no path, a folder, or one in a folder that is not there.
+        BadParameter: the path is empty or a folder, or its folder does not exist.
     """
     path = folder(text)
     if path.is_dir():
         raise typer.BadParameter(f"{path} is a folder; name a file in it")
     if not path.absolute().parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {path.parent}; make it first, or name a file elsewhere")
+        raise typer.BadParameter(f"there is no folder {path.parent}; create it first, or name a file elsewhere")
     return path
 
 
 def given(text: str) -> str:
-    """Return a text that is not empty.
+    """Return the text unchanged.
 
     Raises:
-        BadParameter: it is.
+        BadParameter: the text is empty.
     """
     if not str(text).strip():
-        raise typer.BadParameter("it is empty, as a variable that is not set leaves it; give a value, or leave it out")
+        raise typer.BadParameter(
+            "the value is empty (perhaps a shell variable that is not set); give a value, or leave the option out"
+        )
     return text

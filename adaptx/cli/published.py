@@ -1,4 +1,4 @@
-"""`adaptx published`: what a module that was trained elsewhere is, as a recipe writes it."""
+"""`adaptx published`: print the line with which a recipe names a module that peft or adapters wrote."""
 
 from typing import Annotated
 
@@ -9,12 +9,14 @@ from adaptx.sources.sources import Sources
 
 
 def published(
-    source: Annotated[str, typer.Argument(help="A hub id (owner/name) or a folder (./name) of peft or adapters.")],
-    model: Annotated[str, typer.Option("--model", help="Hub id or folder of the checkpoint it was trained over.")],
+    source: Annotated[str, typer.Argument(help="Hub id (owner/name) or folder (./name) that peft or adapters wrote.")],
+    model: Annotated[
+        str, typer.Option("--model", help="Hub id or folder of the checkpoint that the module was trained over.")
+    ],
     data: DataOption = None,
-    revision: Annotated[str | None, typer.Option("--revision", help="The hub's branch, tag or commit.")] = None,
+    revision: Annotated[str | None, typer.Option("--revision", help="Branch, tag or commit on the hub.")] = None,
 ) -> None:
-    """Print a module of peft or adapters as a recipe writes it: its source, model and method.
+    """Print the line for a recipe that names a module of peft or adapters: its source, model and method.
 
     Example: adaptx published ./nli-lora --model FacebookAI/xlm-roberta-base
     """

@@ -1,4 +1,4 @@
-"""`adaptx plan`, `run`, `report` and `fetch`: the commands on one recipe."""
+"""`adaptx plan`, `run`, `report` and `fetch`: the commands that work on one recipe."""
 
 import os
 from pathlib import Path
@@ -49,14 +49,17 @@ def plan(
     settings: SetOption = None,
     limit: LimitOption = None,
     precision: PrecisionOption = None,
-    why: Annotated[bool, typer.Option("--why", help="For each stage to do: which field changed.")] = False,
+    why: Annotated[
+        bool, typer.Option("--why", help="Name the field that changed, for each stage that is not stored.")
+    ] = False,
     gpu: GpuOption = None,
     device: Annotated[
-        str | None, typer.Option("--device", help="Where it will run, for memory (cuda with --gpu, else cpu).")
+        str | None,
+        typer.Option("--device", help="Device whose memory is predicted (default: cuda with --gpu, otherwise cpu)."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List a recipe's stages once each: which are stored, what the others will cost, and whether they fit a GPU.
+    """List a recipe's distinct stages: which are stored, what the others will cost, and whether they fit on a GPU.
 
     Example: adaptx plan recipes/quickstart.py --data sample --why --gpu 24GiB
     """
@@ -92,27 +95,34 @@ def run(
     settings: SetOption = None,
     limit: LimitOption = None,
     precision: PrecisionOption = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the weights of full fine-tuned targets.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the weights of fully fine-tuned target tasks.")] = False,
     tracking: TrackingOption = None,
     device: DeviceOption = None,
     workers: Annotated[
         int,
-        typer.Option("--workers", min=1, help="Stages run at once, each in a process: one a GPU, or a CPU's share."),
+        typer.Option(
+            "--workers",
+            min=1,
+            help="Number of stages run at once, each in a process with its own GPU or a share of the CPU.",
+        ),
     ] = 1,
     micro_batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Most examples in one forward pass; changes memory, not results.")
+        int | None,
+        typer.Option(min=1, help="Maximum number of examples per forward pass; changes memory, not results."),
     ] = None,
     micro_batch_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Most tokens in one forward pass; changes memory, not results.")
+        int | None, typer.Option(min=1, help="Maximum number of tokens per forward pass; changes memory, not results.")
     ] = None,
     gradient_checkpointing: GradientCheckpointingOption = False,
     saved_state_seconds: Annotated[
         float, typer.Option(min=0, help="Seconds between two saved states of a training.")
     ] = 60.0,
     gpu: GpuOption = None,
-    too_large: Annotated[bool, typer.Option("--too-large", help="Run what is predicted not to fit, too.")] = False,
+    too_large: Annotated[
+        bool, typer.Option("--too-large", help="Also run trainings that are predicted not to fit into memory.")
+    ] = False,
 ) -> None:
-    """Run what is not stored yet; an interrupted run continues where it stopped.
+    """Run the stages that are not stored yet. An interrupted run continues where it stopped.
 
     Example: adaptx run recipes/quickstart.py --data sample --workers 2
     """
@@ -137,7 +147,7 @@ def run(
 
 
 def _done(study: Study, summary: "Summary") -> str:
-    """Say how many stages were run, and how many of all are stored now."""
+    """Return a sentence: how many stages were run, and how many of the plan's stages are stored now."""
     statuses = study.dag.statuses(study.store)
     stored = sum(status is Status.STORED for status in statuses.values())
     scores_only = sum(status is Status.SCORES_ONLY for status in statuses.values())
@@ -176,7 +186,7 @@ def report(
     tracking: TrackingOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tables, plots and one self-contained report.html of what is stored; also recorded in MLflow.
+    """Write tables, plots and one self-contained report.html from what is stored, and record them in MLflow.
 
     Example: adaptx report recipes/quickstart.py --data sample --out quickstart-report
     """
@@ -207,7 +217,7 @@ def fetch(
     size: SizeOption = None,
     settings: SetOption = None,
 ) -> None:
-    """Mirror the data, models and published modules a recipe needs, for machines with no network.
+    """Copy the data, models and published modules that a recipe needs to a folder, for machines with no network.
 
     Example: adaptx fetch recipes/quickstart.py --model FacebookAI/xlm-roberta-base --to mirror
     """

@@ -1,4 +1,4 @@
-"""`adaptx predict`, `evaluate` and `score`: predictions and metrics of the user's own rows."""
+"""`adaptx predict`, `evaluate` and `score`: predictions and metrics for the user's own rows."""
 
 import sys
 from pathlib import Path
@@ -18,7 +18,7 @@ from adaptx.store.store import Store
 
 LanguageOption = Annotated[
     str | None,
-    typer.Option("--language", help="Code of the rows' language, where a metric or the prompt depends on it."),
+    typer.Option("--language", help="Language code of the rows, needed if a metric or the prompt depends on it."),
 ]
 
 
@@ -28,17 +28,21 @@ def _note(text: str) -> None:
 
 def predict(
     stage: Annotated[str, typer.Argument(help="A training's folder name, or a prefix of its fingerprint.")],
-    file: Annotated[Path, typer.Argument(help="Rows: .csv, .tsv, .jsonl, .parquet; tagging also .conll, .conllu.")],
+    file: Annotated[
+        Path, typer.Argument(help="File of rows: .csv, .tsv, .jsonl or .parquet; for tagging also .conll or .conllu.")
+    ],
     store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
     device: DeviceOption = None,
     language: LanguageOption = None,
     target: Annotated[
         Path | None,
-        typer.Option("--out", parser=new_file, metavar="FILE", help="Write JSON lines here, not to the terminal."),
+        typer.Option(
+            "--out", parser=new_file, metavar="FILE", help="Write the JSON lines to this file, not to the terminal."
+        ),
     ] = None,
 ) -> None:
-    """A trained stage's predictions for your own rows, one JSON line a row.
+    """Print a trained stage's predictions for your own rows, one JSON line per row.
 
     Example: adaptx predict e5-mini.nli.lora-r8-1f3a9c7e pairs.csv
     """
@@ -59,25 +63,25 @@ def predict(
 
 
 def _check_target(target: Path, file: Path) -> None:
-    """Check before any work that predictions will not be written over the rows they are of.
+    """Check that the predictions will not overwrite the file of rows.
 
     Raises:
-        UserError: both are one file.
+        UserError: `target` and `file` are the same file.
     """
     if target.exists() and file.exists() and target.samefile(file):
-        raise UserError(f"--out {target} is the file of rows itself, which would be lost; name another file")
+        raise UserError(f"--out {target} is the file of rows itself, which would be overwritten; name another file")
 
 
 def evaluate(
     stage: Annotated[str, typer.Argument(help="A training's folder name, or a prefix of its fingerprint.")],
-    file: Annotated[Path, typer.Option("--task", help="Labelled rows: as for `predict`.")],
+    file: Annotated[Path, typer.Option("--task", help="File of labelled rows, in the same formats as for `predict`.")],
     store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
     device: DeviceOption = None,
     language: LanguageOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """A trained stage's score on your own labelled rows.
+    """Score a trained stage on your own labelled rows.
 
     Example: adaptx evaluate e5-mini.nli.lora-r8-1f3a9c7e --task my.csv
     """
@@ -103,12 +107,13 @@ def evaluate(
 
 def score(
     case: Annotated[Path, typer.Argument(help="A JSON file with `metric` and `inputs`.", show_default=False)],
-    check: Annotated[bool, typer.Option("--check", help="Compare with the file's `expected`.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Compare the metrics with `expected` in the file.")] = False,
 ) -> None:
-    """Metrics of given predictions and golds, equal to the official scorers', as JSON.
+    """Print the metrics of a file of predictions and golds as JSON. They equal those of the official scorers.
 
-    With --check: the differences to what the file expects, and exit status 1 if there is one. Where an official script
-    stops on such input, the cause is told and the exit status is 1, or with --check 0 if that was expected.
+    With --check, print the differences from the file's `expected`; the exit status is 1 if there are any. If the
+    official script stops with an error on such input, the cause is printed and the exit status is 1 (with --check: 0
+    if the file expects that error).
 
     Example: adaptx score tests/cases/squad_v1_edge.json --check
     """

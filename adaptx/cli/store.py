@@ -1,4 +1,4 @@
-"""`adaptx ui` and `adaptx prune`: what a store holds, shown and removed."""
+"""`adaptx ui` and `adaptx prune`: show the runs of a store, and remove stages from it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -28,10 +28,10 @@ def ui(
     tracking: TrackingOption = None,
     port: Annotated[
         int | None,
-        typer.Option(min=0, max=65535, help="Port of the web page (default: 5000, or the next that is free)."),
+        typer.Option(min=0, max=65535, help="Port of the web page (default: 5000, or the next free one)."),
     ] = None,
 ) -> None:
-    """Open the MLflow UI on this store's runs.
+    """Serve the MLflow UI for the runs of a store.
 
     Example: adaptx ui --store adaptx-store
     """
@@ -42,15 +42,15 @@ def ui(
     with telling_left_out(kept):
         address = address_of(tracking, kept).check()
     if address.is_server:
-        out.print(f"{address.shown} is an MLflow server, which has a UI of its own: open that address in a browser")
+        out.print(f"{address.shown} is an MLflow server, which has its own UI: open that address in a browser")
         return
     if address.database is not None and not address.database.is_file():
-        raise UserError(f"there are no runs in {store}: `adaptx run RECIPE --store {store}` records them")
+        raise UserError(f"there are no runs in {store}; `adaptx run RECIPE --store {store}` records some")
     serve(address, port, lambda text: out.print(text, highlight=False, markup=False, soft_wrap=True))
 
 
 def prune(
-    recipes: Annotated[list[Path], typer.Argument(help="Recipes whose stages stay.")],
+    recipes: Annotated[list[Path], typer.Argument(help="Recipes whose stages are kept.")],
     store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
     model: ModelOption = None,
@@ -58,9 +58,9 @@ def prune(
     settings: SetOption = None,
     limit: LimitOption = None,
     precision: PrecisionOption = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove without asking for confirmation.")] = False,
 ) -> None:
-    """Remove from the store what these recipes do not reach, after showing it.
+    """Remove the stages that these recipes do not need from the store, after listing them.
 
     Example: adaptx prune recipes/quickstart.py --data sample
     """
@@ -86,7 +86,7 @@ def prune(
     entries = unreached(kept, plans)
     loose = leftovers(kept, plans, entries)
     if not entries and not loose:
-        out.print("nothing to remove: these recipes reach every stage in the store")
+        out.print("nothing to remove: these recipes need every stage in the store")
         return
     for path in [*(entry.folder for entry in entries), *loose]:
         out.print(f"  {path.relative_to(kept.root)}  {size_bytes(path) / 1e6:.1f} MB", markup=False, highlight=False)
@@ -95,8 +95,8 @@ def prune(
     with no_run_begins(kept.root) as live:
         if live:
             raise UserError(
-                f"nothing was removed: another run is at work in {kept.root}, and what it is building or will "
-                "read must stay; prune when it has ended"
+                f"nothing was removed: another run is using {kept.root} and needs the stages that it builds and "
+                "reads; prune again when it has ended"
             )
         for entry in entries:
             kept.remove(entry)

@@ -1,1 +1,1 @@
-"""What the command line shows: plans, the catalog, progress."""
+"""What the command line prints: the catalog, its prompts and examples, and memory predictions."""

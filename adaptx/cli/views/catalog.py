@@ -1,4 +1,4 @@
-"""The catalog as tables and as JSON: tasks, models, methods and what can be combined."""
+"""The catalog as tables and as JSON: tasks, models, methods, and which methods and starts can be combined."""
 
 import dataclasses
 import inspect
@@ -75,7 +75,7 @@ def show_task(task: Task, console: Console) -> None:
 
 
 def show_examples(found: FoundExamples, where: str, console: Console) -> None:
-    """One shortened example a language, and the languages that have none in `where`."""
+    """Print one shortened example per language, and the languages that have no rows in `where`."""
     for each in found.examples:
         console.print(f"[bold]{each.language}[/bold] ({language_name(each.language)}), {each.source}", highlight=False)
         for role, value in each.example.items():
@@ -115,7 +115,7 @@ def _layers(shape: Shape) -> str:
 
 
 def methods_json(methods: Mapping[str, Method]) -> list[dict[str, Any]]:
-    """Each method with its settings and, for each start, why it is refused (None: supported)."""
+    """Return each method with its settings and, for each start, why the two are refused (None: supported)."""
     return [
         {
             "name": name,
@@ -128,7 +128,7 @@ def methods_json(methods: Mapping[str, Method]) -> list[dict[str, Any]]:
 
 
 def show_methods(console: Console) -> None:
-    """The matrix of methods and starts, the reasons for what is refused, and each method in a line."""
+    """Print the matrix of methods and starts, the reasons for refusals, and one line per method."""
     every = METHODS.values()
     starts = {(type(method), start): start_refusal(method, start) for method in every for start in STARTS}
     frozen = {(type(one), type(method)): frozen_refusal(one, method) for one in every for method in every}
@@ -146,7 +146,7 @@ def show_methods(console: Console) -> None:
 
 
 def show_method(method: Method, console: Console) -> None:
-    """One method: what it is, its settings, and the starts it is refused from."""
+    """Print one method: its description, its settings, and whether it can begin from each start."""
     console.print(f"[bold]{_signature(method)}[/bold]", highlight=False)
     console.print(inspect.cleandoc(method.__doc__ or ""), highlight=False)
     for start in STARTS:

@@ -1,4 +1,4 @@
-"""One example of a task in each language that is found locally, shortened for the eye."""
+"""One example row of a task in each language whose rows are found locally, shortened for display."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +14,10 @@ LIST_ITEMS = 8
 
 @dataclass(frozen=True)
 class Example:
-    """The first row of a language: role -> value, as formats read it but for its length; `source` is its set."""
+    """The first row of a language.
+
+    source: address of the set that the row comes from. example: role -> value as formats read it, shortened.
+    """
 
     language: str
     source: str
@@ -23,17 +26,20 @@ class Example:
 
 @dataclass(frozen=True)
 class FoundExamples:
-    """Examples by language, and the languages `without` any rows where they were looked for."""
+    """One example per language.
+
+    without: languages whose rows were not found.
+    """
 
     examples: list[Example]
     without: list[str]
 
 
 def found_examples(task: Task, sources: Sources) -> FoundExamples:
-    """The first evaluation row of each language, or else of its development or training rows.
+    """Return the first evaluation row of each language, or its first development or training row if it has none.
 
     Raises:
-        UserError: rows that are there do not fit the task.
+        UserError: the rows that were found do not fit the task.
     """
     examples: dict[str, Example] = {}
     without: dict[str, None] = {}

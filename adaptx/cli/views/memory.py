@@ -1,4 +1,4 @@
-"""A memory prediction and a sweep of them, on the terminal and as JSON."""
+"""Memory predictions and measurements, as tables and as JSON."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from adaptx.profiling.prediction import Prediction
 def as_plain(
     cell: Cell, prediction: Prediction, memory_bytes: int | None, found: Sequence[Remedy] = ()
 ) -> dict[str, Any]:
-    """As JSON; `fits` is null where no memory was given."""
+    """Return a prediction as plain values for JSON. `fits` is None if `memory_bytes` is None."""
     return {
         "cell": cell.name,
         "model": cell.model.hub_id,
@@ -45,7 +45,7 @@ def show(
     memory_bytes: int | None,
     found: Sequence[Remedy],
 ) -> None:
-    """The parts of the peak, whether it fits, and what would."""
+    """Print the parts of the peak, whether it fits into the memory, and what would make it fit."""
     table = Table(title=f"One training step of {cell.name} on {cell.device}", title_justify="left")
     table.add_column("at its peak")
     table.add_column("memory", justify="right")
@@ -69,14 +69,14 @@ def show(
         return
     console.print(f"[red]does not fit[/] into {gib(memory_bytes)}")
     if not found:
-        console.print("Nothing that adaptx can change makes it fit: take a smaller model or shorter sequences.")
+        console.print("No option of adaptx makes it fit: use a smaller model or shorter sequences.")
     for number, each in enumerate(found, 1):
         needed = gib(each.prediction.needed_bytes)
         console.print(f"  {number}. {each.what}: {needed} ({each.price})", highlight=False)
 
 
 def sweep_table(rows: Sequence[tuple[Cell, Prediction]], memory_bytes: int | None) -> Table:
-    """A line a cell."""
+    """Return a table of predictions, one line per cell."""
     table = Table()
     for name in ("model", "method", "quantised", "batch", "length", "precision"):
         table.add_column(name)
@@ -99,7 +99,7 @@ def sweep_table(rows: Sequence[tuple[Cell, Prediction]], memory_bytes: int | Non
 
 
 def bench_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """A line a cell: what was predicted and measured."""
+    """Return a table of predicted and measured values, one line per cell."""
     table = Table()
     for name in ("model", "method", "quantised", "batch", "length", "precision"):
         table.add_column(name)

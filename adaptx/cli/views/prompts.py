@@ -28,12 +28,12 @@ def show_prompts(prompts: Mapping[str, Prompt], console: Console) -> None:
     for name, prompt in prompts.items():
         answers = ", ".join(f"{label}: {words}" for label, words in prompt.answers)
         template = escape(prompt.template.replace("\n", "\\n"))
-        table.add_row(name, ", ".join(formats_of(prompt)), template, answers or "the labels, or what rows bring")
+        table.add_row(name, ", ".join(formats_of(prompt)), template, answers or "the labels, or the rows' own answers")
     console.print(table)
 
 
 def formats_of(prompt: Prompt) -> list[str]:
-    """Return the names of the formats whose prompts can show all roles of this one."""
+    """Return the names of the formats that have all the roles this prompt shows."""
     formats: tuple[type[TaskFormat], ...] = get_args(TaskFormat)
     asked = ((kind.__name__, kind.as_text) for kind in formats)
     return sorted(name for name, how in asked if isinstance(how, AsText) and set(prompt.roles) <= set(how.roles))
