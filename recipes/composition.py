@@ -4,14 +4,15 @@
     adaptx run recipes/composition.py --data DIR --model DIR-OF-E5    # a full checkpoint
     adaptx report recipes/composition.py --data DIR --out composition-report
 
-Three English intermediate tasks (SNLI, SQuAD v1.1, Social IQa), each trained once with LoRA and once with a bottleneck
-adapter. The target is natural-language inference with two hundred English examples (MNLI), scored in Indonesian,
-Korean, Aymara, Guarani and Quechua, which it is never trained in. Every variant trains a target module and head on the
-same examples: alone (the baseline), continuing one task or the mixture of all, over the stack of all, mixing all
-(attention, gate), and continuing a merge of all (average, TIES, DARE, searched weights).
+There are three English intermediate tasks (SNLI, SQuAD v1.1, Social IQa). Each is trained once with LoRA and once with
+a bottleneck adapter. The target is natural-language inference with two hundred English examples (MNLI). It is scored in
+English and in five languages that no target training reads: Indonesian, Korean, Aymara, Guarani and Quechua. Every
+variant trains a target module and head on the same examples: from the checkpoint (the baseline), continuing one task or
+the mixture of all three, over a stack of all three, mixing all three (attention, gate), or continuing a merge of all
+three (average, TIES, DARE, searched weights).
 
-The search scores merged modules with the head of SNLI on MNLI's English development rows, so it sees labels of the
-target task in English, as the target's own training does.
+The search for weights scores merged modules on MNLI's English development rows, with the head of SNLI. It therefore
+sees English labels of the target task, as the target training does.
 """
 
 from dataclasses import replace
@@ -26,7 +27,7 @@ from adaptx.catalog import E5_MINI, NLI, SNLI, SOCIALIQA, SQUAD
 LORA, BOTTLENECK = Lora(), Bottleneck()
 INTERMEDIATE = (SNLI, SQUAD, SOCIALIQA)
 LANGUAGES = ("en", "id", "ko", "aym", "gn", "quy")
-# As the quickstart's, which were chosen on English development rows.
+# The quickstart's learning rates, which were chosen on English development rows.
 RATES = {LORA: 3e-3, BOTTLENECK: 1e-3}
 TARGET_RATE, MIXING_RATE = 3e-3, 1e-3
 
@@ -41,13 +42,14 @@ def build(
     search_rows: int = 100,
     search_evaluations: int = 20,
 ) -> Recipe:
-    """Seven intermediate and sixteen target trainings, four merges; every target is scored in six languages.
+    """Return seven intermediate trainings, sixteen target trainings and four merges, scored in six languages.
 
     Args:
-        intermediate_rows: of SNLI.
-        longer_rows: of SQuAD and of Social IQa, whose examples are several times as long, and of each task in the
-            mixture.
-        search_rows, search_evaluations: English development rows a merge is scored on, and how many merges are tried.
+        intermediate_rows: training rows of SNLI.
+        longer_rows: training rows of SQuAD and of Social IQa, whose examples are several times as long, and of each
+            task in the mixture.
+        search_rows: English development rows on which the search scores a merge.
+        search_evaluations: number of merges that the search tries.
     """
 
     base = TrainConfig(TARGET_RATE, epochs=4, batch_size=16, seed=seed, precision="bf16", max_length=256,

@@ -8,14 +8,14 @@ Hypotheses. H1: the English score of the target grows with the intermediate stag
 gain in low-resource languages peaks at a smaller budget than the English one, as the model drifts from its multilingual
 pretraining. H3: at equal compute, small batches (more steps) drift further.
 
-Factors: epochs and batch size of the intermediate stage (learning rate, warm-up share and schedule stay, so that a
-larger batch is fewer steps, not a rescaled rate); the baseline has no intermediate stage. Languages are the other
-factor: the report sets the slopes of low- and high-resource ones side by side.
+Factors: epochs and batch size of the intermediate stage. Its learning rate, warm-up share and schedule do not change,
+so a larger batch means fewer steps at the same rate. The baseline has no intermediate stage. Language is the other
+factor: the report compares the slopes of low-resource and high-resource languages.
 
-Full size: XLM-R base, SNLI and SQuAD v1.1 as intermediates, 4 x 3 budgets each, three seeds; targets: NLI (10,000 rows
-of MNLI) in XNLI's 15 languages and the 10 of AmericasNLI, and TyDiQA (3,696 rows) in 9. Small size: e5-mini with LoRA,
-SNLI, 3 x 2 budgets, one seed, 200 target rows, six languages: it shows the way and draws no conclusion about larger
-models.
+Full size: XLM-R base, three seeds. The intermediate tasks are SNLI and SQuAD v1.1, with 4 x 3 budgets each. The targets
+are NLI (10,000 rows of MNLI), in the 15 languages of XNLI and the 10 of AmericasNLI, and TyDiQA (3,696 rows), in 9
+languages. Small size: e5-mini with LoRA, SNLI, 3 x 2 budgets, one seed, 200 target rows, six languages. The small size
+shows how the question is answered, and supports no conclusion about larger models.
 """
 
 from dataclasses import replace
@@ -34,7 +34,7 @@ NLI_25 = replace(
 )
 
 SIZES = {
-    # Rate and batch of the target are those of XTREME's scripts; the intermediate stage takes the same rate.
+    # The target's learning rate and batch size are those of XTREME's scripts; the intermediate stage has the same rate.
     "full": SimpleNamespace(
         model=XLMR_BASE,
         method=Full(),
@@ -48,7 +48,7 @@ SIZES = {
         target_rows=10_000,
         test_rows=None,
     ),
-    # As the quickstart's, which were chosen on English development rows.
+    # The quickstart's settings, which were chosen on English development rows.
     "small": SimpleNamespace(
         model=E5_MINI,
         method=Lora(),
@@ -68,7 +68,7 @@ SIZES = {
 def build(
     size: Literal["full", "small"] = "full", model: ModelSpec | None = None, seeds: tuple[int, ...] | None = None
 ) -> Recipe:
-    """One intermediate training per budget and seed; each target from the checkpoint and from each of them."""
+    """Return one intermediate training per budget and seed, and each target with and without them."""
     chosen = SIZES[size]
     checkpoint = model or chosen.model
 

@@ -3,9 +3,10 @@
     adaptx run recipes/decoder_sample.py --data DIR      # under an hour on two idle CPU cores
     adaptx report recipes/decoder_sample.py --data DIR --out decoder-report
 
-SmolLM2 135M reads a premise and a hypothesis as a prompt and ranks "yes", "maybe" and "no" behind it. It is trained by
-LoRA on SNLI first, then on a few rows of MNLI, and measured on XNLI's English test pairs beside the same training
-without SNLI; languages of which it saw next to nothing are measured too. Other decoders: `--model DIR`.
+SmolLM2 135M reads a premise and a hypothesis as a prompt and ranks the answers "yes", "maybe" and "no". It is trained
+with LoRA on SNLI first and then on a few rows of MNLI. Its baseline is the same training without SNLI. Both are scored
+on XNLI's English test pairs, and on German and Spanish, of which the checkpoint has seen almost nothing. `--model DIR`
+uses another decoder.
 """
 
 from adaptx import (
@@ -40,7 +41,7 @@ def build(
     english_rows: int = 400,
     other_rows: int = 150,
 ) -> Recipe:
-    """One intermediate training, two target trainings, and the checkpoint as it is."""
+    """Return one intermediate training, two target trainings, and the checkpoint without training."""
 
     def train(task: Task, rows: int, epochs: float, start: Start = PRETRAINED) -> Train:
         config = TrainConfig(learning_rate=1e-3, epochs=epochs, batch_size=16, seed=seed, max_length=160)

@@ -3,10 +3,10 @@
     ADAPTX_DATA=DIR adaptx run recipes/every_task.py --model ~/models/e5-small
     ADAPTX_DATA=DIR adaptx report recipes/every_task.py --model ~/models/e5-small --out every-task-report
 
-DIR is a local mirror of the hub (`adaptx fetch` writes one); without one, the rows in the package are meant
-(`--data sample`). Tasks without rows in it are left out, and where a task's training set is not there, one of the same
-format stands in (STAND_INS). It answers no research question: it is a check that each format trains, reloads and scores
-above chance on real rows.
+DIR is a local mirror of the hub (`adaptx fetch` writes one). Without ADAPTX_DATA, use `--data sample`: the rows in the
+package. Tasks without rows in the mirror are left out. If a task's training set is missing, a task of the same format
+is trained on in its place (STAND_INS). This recipe answers no research question. It checks that each format trains,
+reloads and scores above chance on real rows.
 """
 
 import os
@@ -20,7 +20,7 @@ from adaptx.catalog import E5_MINI, MLQA, MNLI, SOCIALIQA, TASKS
 from adaptx.sample import SAMPLE
 
 STAND_INS = {"xcopa": SOCIALIQA, "xnli_more": MNLI, "indonli": MNLI, "klue_nli": MNLI, "americas_nli": MNLI}
-"""Target -> the task whose training rows are read instead of its own."""
+"""Name of a target -> the task whose training rows are read if the mirror does not have the target's own."""
 
 LONG = ("context", "passage")
 METHOD = Lora(rank=8, alpha=16)
@@ -36,11 +36,14 @@ def build(
     learning_rate: float = 1e-3,
     seed: int = 1,
 ) -> Recipe:
-    """One training a task of the catalog (`tasks`: of these alone), and its evaluations."""
+    """Return one training per task of the catalog, and its evaluations.
+
+    tasks: names of the only tasks to train; empty means all.
+    """
     folder = SAMPLE / "data" if mirror == "sample" else Path(mirror).expanduser()
     if not folder.is_dir():
         raise ValueError(
-            f"mirror={mirror!r} is no folder: name the local mirror in ADAPTX_DATA, or with --set mirror=DIR"
+            f"mirror={mirror!r} is not a folder; name the local mirror in ADAPTX_DATA, or with --set mirror=DIR"
         )
     measured = []
     for task in (at_hand(task, folder) for task in TASKS.values() if not tasks or task.name in tasks):
@@ -68,7 +71,10 @@ def build(
 
 
 def at_hand(task: Task, folder: Path) -> Task:
-    """The task with the sets whose files the mirror holds; MLQA's development rows where its test rows are not."""
+    """Return the task with only those sets whose files the mirror has.
+
+    MLQA is evaluated on its development rows if the mirror does not have its test rows.
+    """
 
     def there(sets: tuple[Rows, ...]) -> tuple[Rows, ...]:
         return tuple(rows for rows in sets if is_there(folder / f"{rows.address}.parquet", rows.starts_with))
@@ -81,7 +87,10 @@ def at_hand(task: Task, folder: Path) -> Task:
 
 
 def is_there(file: Path, starts_with: tuple[str, str] | None) -> bool:
-    """Whether the mirror has a file, with rows of that prefix where one table holds several languages."""
+    """Return whether the mirror has a file.
+
+    starts_with: (column, prefix) of one language's rows in a table of several languages; the file must have such rows.
+    """
     if not file.is_file():
         return False
     if starts_with is None:

@@ -4,15 +4,17 @@
     adaptx run recipes/model_size.py --size small --data DIR --model DIR-OF-E5-SMALL
     adaptx report recipes/model_size.py --size small --data DIR --model DIR-OF-E5-SMALL --out model-size-report
 
-Hypotheses. H1: the gain over the matched baseline falls with parameters, as larger models need the intermediate task
-less. H2: it falls faster in high-resource languages. H3: question answering keeps its gain longest.
+Hypotheses. H1: the gain over the matched baseline falls as the number of parameters grows, because larger models need
+the intermediate task less. H2: the gain falls faster in high-resource languages. H3: question answering keeps its gain
+up to larger sizes than the other tasks do.
 
 Factors: one family at several sizes, intermediate task (none, NLI, question answering, multiple choice), target, seed.
 
-Full size: XLM-R base, large, XL and XXL on the tasks of XTREME-R that are trained, and Tatoeba. All sizes train LoRA at
-every linear map, since full fine-tuning of XXL fits no single GPU and the method must not differ between sizes. Small
-size: multilingual-e5-small cut to its first 3, 6, 9 and 12 layers. Weights are real, but no training has healed the
-cuts, so they stand for no trained model of that size; SNLI before 150 rows of NLI, one seed.
+Full size: XLM-R base, large, XL and XXL on the tasks of XTREME-R that have training rows, and on Tatoeba. All sizes
+train LoRA at every linear map, because full fine-tuning of XXL fits on no single GPU and the method must not differ
+between sizes. Small size: multilingual-e5-small cut to its first 3, 6, 9 and 12 layers, with SNLI before 150 rows of
+NLI, one seed. The weights are real, but the cut models had no further pretraining, so they do not represent trained
+models of their size.
 """
 
 from dataclasses import replace
@@ -41,7 +43,7 @@ SIZES = {
         retrieved=(TATOEBA_R,),
         suites=(XTREME_R,),
     ),
-    # As the quickstart's, which were chosen on English development rows.
+    # The quickstart's settings, which were chosen on English development rows.
     "small": SimpleNamespace(
         models=E5_SMALL.cuts(3, 6, 9, 12),
         method=Lora(),
@@ -61,9 +63,9 @@ SIZES = {
 def build(
     size: Literal["full", "small"] = "full", model: ModelSpec | None = None, seeds: tuple[int, ...] | None = None
 ) -> Recipe:
-    """Each target from the checkpoint and after each intermediate task, at every model size and seed.
+    """Return each target from the checkpoint and after each intermediate task, at every model size and seed.
 
-    model: a checkpoint that is cut to its first 3, 6, 9 and 12 layers in the models' place.
+    model: a checkpoint that replaces the models: it is cut to its first 3, 6, 9 and 12 layers.
     """
     chosen = SIZES[size]
 
@@ -83,7 +85,7 @@ def build(
         for seed in seeds or chosen.seeds:
             before = [intermediate(checkpoint, seed, task) for task in chosen.intermediates]
             for task, start in product(chosen.target_epochs, (Pretrained(), *map(Sequential, before))):
-                # A model that was trained on XQuAD's English rows answers MLQA, too.
+                # A model that was trained on XQuAD's English rows is also evaluated on MLQA.
                 for answered in (task, MLQA) if task == XQUAD_12 else (task,):
                     measured += evaluations(target(checkpoint, seed, task, start), answered, limit=chosen.test_rows)
             for trained, task in product(before, chosen.retrieved):

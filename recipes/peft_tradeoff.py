@@ -5,14 +5,15 @@
     adaptx report recipes/peft_tradeoff.py --size small --data DIR --out peft-tradeoff-report
 
 Hypotheses. H1: LoRA and adapters keep most of full fine-tuning's gain at a fraction of its memory. H2: continuing one
-module beats mixing several when target rows are few, as mixing has to be learned. H3: merging costs nothing in the
-target training and loses little against the best single task. H4: the order of methods is the same at every model size.
+module beats mixing several if target rows are few, because the mixing has to be learned. H3: merging adds no cost to
+the target training and scores little less than the best single task. H4: the methods rank in the same order at every
+model size.
 
 Factors: method (full, LoRA, bottleneck), how two intermediate tasks are carried over (none, one continued, stacked,
 fused, merged), model size, target, seed. The report draws gain against seconds and peak memory, with the Pareto front.
 
 Full size: XLM-R base and large; MNLI and SQuAD v1.1 before PAWS-X and TyDiQA; three seeds. Small size: e5-mini, whole
-and cut to 3 layers (no training has healed the cut); SNLI and SIB-200 topics before 150 rows of NLI; one seed.
+and cut to its first 3 layers (without further pretraining); SNLI and SIB-200 topics before 150 rows of NLI; one seed.
 """
 
 from dataclasses import replace
@@ -29,7 +30,7 @@ from adaptx.catalog import E5_MINI, MNLI, NLI, PAWSX, SIB200, SNLI, SQUAD, TYDIQ
 METHODS = FULL, LORA, BOTTLENECK = Full(), Lora(), Bottleneck()
 
 SIZES = {
-    # Full fine-tuning's rate is that of XTREME's scripts; LoRA's and adapters' are choices.
+    # The rate of full fine-tuning is that of XTREME's scripts. The rates of LoRA and adapters are our own choices.
     "full": SimpleNamespace(
         models=(XLMR_BASE, XLMR_LARGE),
         seeds=(1, 2, 3),
@@ -43,7 +44,7 @@ SIZES = {
         fusion_rate=5e-5,
         test_rows=None,
     ),
-    # As the quickstart's, which were chosen on English development rows.
+    # The quickstart's settings, which were chosen on English development rows.
     "small": SimpleNamespace(
         models=(E5_MINI, E5_MINI.cut(3)),
         seeds=(1,),
@@ -63,7 +64,7 @@ SIZES = {
 def build(
     size: Literal["full", "small"] = "full", model: ModelSpec | None = None, seeds: tuple[int, ...] | None = None
 ) -> Recipe:
-    """Two intermediate trainings per method, model and seed, carried over to each target in every way there is."""
+    """Return two intermediate trainings per method, model and seed, and each target after them in every way."""
     chosen = SIZES[size]
 
     def config(task: Task, seed: int, rate: float, epochs: float) -> TrainConfig:
@@ -84,7 +85,7 @@ def build(
     for checkpoint, seed, method in product((model,) if model else chosen.models, seeds or chosen.seeds, METHODS):
         both = tuple(intermediate(checkpoint, seed, method, task) for task in chosen.intermediates)
         starts = [Pretrained(), *map(Sequential, both)]
-        # Full fine-tunings are neither stacked nor fused.
+        # A full fine-tuning can be neither stacked nor fused.
         if method != FULL:
             starts += [Stack(both), Fuse(both, Attention(rank=16) if method == LORA else Attention())]
         starts.append(Merged(Merge(both, Ties() if method == LORA else Linear(), NoHead())))

@@ -6,15 +6,16 @@
     adaptx report recipes/phang2020.py --size small --data DIR --out phang2020-report
 
 Hypotheses, from the paper's abstract. H1: an intermediate task raises XTREME's average, most of all sentence retrieval
-(BUCC, Tatoeba), then question answering. H2: MNLI, SQuAD and HellaSwag are the best single ones. H3: multi-task
+(BUCC, Tatoeba), then question answering. H2: MNLI, SQuAD and HellaSwag are the best single tasks. H3: multi-task
 training adds a little. H4: masked language modelling or translations next to the intermediate task add nothing.
 
 Factors: what is trained before the target (nothing; nine tasks; all of them; MNLI with masked language modelling; MNLI
-with its translations), target task, seed. The report shows the published scores next to ours; its notes say what was
-chosen where the paper's text leaves it open.
+with its translations), target task, seed. The report shows the published scores next to ours. Its notes list the
+choices that the paper's text leaves open.
 
-Full size: XLM-R large, full fine-tuning, all of XTREME, three seeds; eight of the nine intermediate tasks without CCG.
-Small size: e5-mini with LoRA, four of the nine intermediate tasks on few rows, three targets and Tatoeba, one seed.
+Full size: XLM-R large, full fine-tuning, all of XTREME, three seeds. Without CCGbank, eight of the nine intermediate
+tasks are trained. Small size: e5-mini with LoRA, four of the nine intermediate tasks on few rows, three targets and
+Tatoeba, one seed.
 """
 
 from dataclasses import replace
@@ -40,7 +41,7 @@ NOTES = (
     "score of every 1,000 steps, on 500 rows as in jiant (XNLI's are MNLI's), stopping after 30 without improvement.",
 )
 SIZES = {
-    # more_rows: masked language modelling and translations read as many rows as MNLI, so that the amount is the same.
+    # more_rows: masked language modelling and translations read as many rows as MNLI, so that amounts are equal.
     "full": SimpleNamespace(
         model=XLMR_LARGE, method=Full(), seeds=(1, 2, 3), selection=Best(1_000, patience=30), notes=NOTES,
         config=TrainConfig(1e-5, epochs=2, batch_size=32, precision="bf16", max_length=256),
@@ -52,7 +53,7 @@ SIZES = {
                        PANX.selected_on(500): 10, XQUAD.selected_on(500): 2, TYDIQA.selected_on(500): 2},
         target_rows=None, retrieved=(BUCC, TATOEBA), test_rows=None,
     ),
-    # Rate and batch are the quickstart's, which were chosen on English development rows.
+    # The learning rate and batch size are the quickstart's, which were chosen on English development rows.
     "small": SimpleNamespace(
         model=E5_MINI, method=Lora(), seeds=(1,), selection=Last(), notes=("Size: small. It reproduces nothing.",),
         config=TrainConfig(3e-3, epochs=1, batch_size=16, precision="bf16", max_length=128),
@@ -71,7 +72,10 @@ def build(
     size: Literal["full", "small"] = "full", model: ModelSpec | None = None, seeds: tuple[int, ...] | None = None,
     ccg: str = "",
 ) -> Recipe:  # fmt: skip
-    """ccg: a folder with CCGbank or tagged files (`adaptx.catalog.ccg_task`); without it that task is left out."""
+    """Return every target from the checkpoint and after each intermediate training, at every seed.
+
+    ccg: a folder with CCGbank or tagged files (`adaptx.catalog.ccg_task`). Without it, that task is left out.
+    """
     chosen = SIZES[size]
     singles = (*chosen.intermediates, *((ccg_task(ccg),) if ccg else ()))
     together = Mixture(singles, Proportional(most=chosen.rows_of_each_in_mixture), label="multi")
@@ -87,7 +91,7 @@ def build(
         before += [train(seed, task, chosen.more_rows, Pretrained()) for task in (masked, *chosen.translated)]
         for (task, epochs), start in product(chosen.target_epochs.items(), (Pretrained(), *map(Sequential, before))):
             trained = train(seed, task, chosen.target_rows, start, epochs=epochs, selection=chosen.selection)
-            # A model that was trained on XQuAD's English rows answers MLQA, too.
+            # A model that was trained on XQuAD's English rows is also evaluated on MLQA.
             for answered in (task, MLQA) if task.name == XQUAD.name else (task,):
                 measured += evaluations(trained, answered, limit=chosen.test_rows)
         for task, embedder in product(chosen.retrieved, (model or chosen.model, *before)):

@@ -4,11 +4,11 @@
     adaptx report recipes/quickstart.py --data sample --out quickstart-report
 
 The target is natural-language inference with 300 English training examples (MNLI), scored in Indonesian, Korean,
-Aymara, Guarani and Quechua, which it is never trained in. The intermediate task is SNLI (3,000 rows), under each
-method; `Fuse` mixes it with SIB-200 topics. Tatoeba retrieval, which needs no training of its own, shows what the
+Aymara, Guarani and Quechua, in which it is never trained. The intermediate task is SNLI (3,000 rows), trained with each
+method. `Fuse` mixes SNLI with SIB-200 topics. Tatoeba retrieval needs no training of its own and shows what the
 intermediate stage does to sentence embeddings.
 
-With a hub at hand the same recipe runs on full checkpoints: `--model FacebookAI/xlm-roberta-base`, without --data.
+With access to the hub the same recipe runs on larger checkpoints: --model FacebookAI/xlm-roberta-base, without --data.
 """
 
 from adaptx import (
@@ -34,7 +34,7 @@ FULL, LORA, BOTTLENECK = Full(), Lora(), Bottleneck()
 LANGUAGES = ("en", "id", "ko", "aym", "gn", "quy")
 RETRIEVAL_LANGUAGES = ("id", "es", "zh", "tr", "hi", "fi")
 
-# Chosen on English development rows alone, see the README.
+# Chosen on English development rows alone; the README says how.
 INTERMEDIATE_RATES = {FULL: 1e-4, LORA: 3e-3, BOTTLENECK: 1e-3}
 TARGET_RATES = {FULL: 2e-4, LORA: 3e-3, BOTTLENECK: 3e-3}
 FUSION_RATE = 1e-3
@@ -49,7 +49,7 @@ def build(
     test_rows: int = 300,
     target_rate_factor: float = 1.0,
 ) -> Recipe:
-    """Four intermediate and eight target trainings; every variant is scored in six languages."""
+    """Return four intermediate and eight target trainings; every target is scored in six languages."""
 
     def intermediate(task: Task, method: Method, epochs: float) -> Train:
         rate = INTERMEDIATE_RATES[method]

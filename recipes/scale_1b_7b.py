@@ -4,17 +4,18 @@
     adaptx run recipes/scale_1b_7b.py --size small --data DIR --model DIR-OF-SMOLLM2
     adaptx report recipes/scale_1b_7b.py --size small --data DIR --model DIR-OF-SMOLLM2 --out scale-report
 
-Hypotheses. H1: the gain over the matched baseline shrinks with parameters within a family, and saturates. H2: question
-answering and multiple choice keep more of it than tagging and NLI. H3: languages with little pretraining text gain
-longest.
+Hypotheses. H1: within a family, the gain over the matched baseline shrinks as the number of parameters grows, and
+saturates. H2: question answering and multiple choice keep more of their gain than tagging and NLI. H3: languages with
+little pretraining text keep gaining up to larger sizes than others do.
 
-Factors: model (three sizes of Llama 3, three of Qwen3, and XLM-R XL as an encoder between them), intermediate task
-(none, NLI, question answering, multiple choice), target, seed. All train LoRA at every linear map. A decoder's classes,
-spans and tags are read from its hidden states, as an encoder's.
+Factors: model (three sizes of Llama 3, three of Qwen3, and the encoder XLM-R XL for comparison), intermediate task
+(none, NLI, question answering, multiple choice), target, seed. All models train LoRA at every linear map. Classes,
+spans and tags are read from a decoder's hidden states, as from an encoder's.
 
 Full size: Llama 3 (1B, 3B, 8B) and Qwen3 (1.7B, 4B, 8B) base checkpoints, XLM-R XL (3.5B); five targets of XTREME-R;
-three seeds. Small size: SmolLM2-135M, an English decoder, cut to its first 4 and 8 layers (no training has healed the
-cuts); SNLI before 150 rows of NLI, one seed. It shows the way and says nothing of larger decoders.
+three seeds. Small size: SmolLM2-135M, an English decoder, cut to its first 4 and 8 layers (without further
+pretraining); SNLI before 150 rows of NLI, one seed. The small size shows how the question is answered and says nothing
+about larger decoders.
 """
 
 from dataclasses import replace
@@ -29,7 +30,7 @@ from adaptx.catalog import (
 )  # fmt: skip
 
 SIZES = {
-    # LoRA's rate and the row limits are choices; nothing published fixes them for decoders.
+    # LoRA's learning rate and the row limits are our own choices: no published setting fixes them for decoders.
     "full": SimpleNamespace(
         models=(LLAMA3_1B, LLAMA3_3B, LLAMA3_8B, QWEN3_1_7B, QWEN3_4B, QWEN3_8B, XLMR_XL),
         method=Lora(rank=16, alpha=32, sites=("query", "key", "value", "output", "up", "down")),
@@ -60,9 +61,9 @@ SIZES = {
 def build(
     size: Literal["full", "small"] = "full", model: ModelSpec | None = None, seeds: tuple[int, ...] | None = None
 ) -> Recipe:
-    """Each target from the checkpoint and after each intermediate task, at every model and seed.
+    """Return each target from the checkpoint and after each intermediate task, at every model and seed.
 
-    model: a checkpoint that is cut to its first 4 and 8 layers in the models' place; one with fewer stays whole.
+    model: a checkpoint that replaces the models: it is cut to its first 4 and 8 layers, or used whole if it has fewer.
     """
     chosen = SIZES[size]
 

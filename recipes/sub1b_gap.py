@@ -4,17 +4,17 @@
     adaptx run recipes/sub1b_gap.py --size small --data DIR   # e5-mini, some minutes on two CPU cores
     adaptx report recipes/sub1b_gap.py --size small --data DIR --out sub1b-gap-report
 
-The gap is the English score less the mean of the other languages. Hypotheses. H1: both kinds of intermediate training
-close it against the baseline. H2: multi-task closes more than the mean single task, less than the best single one. H3:
-the smaller the model, the larger the difference between the two.
+The gap is the English score minus the mean score of the other languages. Hypotheses. H1: both kinds of intermediate
+training make the gap smaller than the baseline's. H2: multi-task training closes more of the gap than the average
+single task, and less than the best one. H3: the smaller the model, the larger the difference between the two kinds.
 
-Factors: what is trained before the target (nothing, each single task, their mixture, of about as many examples), model,
-target, seed. The report prints the gap of each variant and its difference from the baseline's.
+Factors: what is trained before the target (nothing, each single task, or their mixture with about as many examples),
+model, target, seed. The report prints the gap of each variant and its difference from the baseline's.
 
 Full size: XLM-R base (278M) and large (560M) with LoRA; MNLI, SQuAD v1.1, HellaSwag and their mixture; five targets of
-XTREME; three seeds. Small size: e5-mini (17M) whole and cut to its first 3 layers (no training has healed the cut); the
-same intermediate tasks as `phang2020.py --size small`, so that those of e5-mini come from the store; NLI and topics as
-targets.
+XTREME; three seeds. Small size: e5-mini (17M) whole and cut to its first 3 layers (without further pretraining); NLI
+and topics as targets. The intermediate tasks are those of `phang2020.py --size small`, so a store that has run it
+already holds them for e5-mini.
 """
 
 from dataclasses import replace
@@ -32,7 +32,7 @@ from adaptx.catalog import (
 )  # fmt: skip
 
 SIZES = {
-    # Epochs and batch of the targets are those of XTREME's scripts; LoRA's rate and the row limits are choices.
+    # The targets' epochs and batch size are those of XTREME's scripts. LoRA's rate and the row limits are our choices.
     "full": SimpleNamespace(
         models=(XLMR_BASE, XLMR_LARGE),
         method=Lora(rank=16, alpha=32),
@@ -46,7 +46,7 @@ SIZES = {
         target_rows=50_000,
         test_rows=None,
     ),
-    # Rate and batch are the quickstart's, which were chosen on English development rows.
+    # The learning rate and batch size are the quickstart's, which were chosen on English development rows.
     "small": SimpleNamespace(
         models=(E5_MINI, E5_MINI.cut(3)),
         method=Lora(),
@@ -66,7 +66,7 @@ SIZES = {
 def build(
     size: Literal["full", "small"] = "full", model: ModelSpec | None = None, seeds: tuple[int, ...] | None = None
 ) -> Recipe:
-    """Each target from the checkpoint, after each single task, and after their mixture, at every model and seed."""
+    """Return each target from the checkpoint, after each single task and after their mixture, per model and seed."""
     chosen = SIZES[size]
     together = Mixture(chosen.intermediates, Proportional(most=chosen.rows_of_each_in_mixture), label="multi")
 

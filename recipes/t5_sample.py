@@ -4,11 +4,11 @@
     adaptx run recipes/t5_sample.py --model DIR --data MIRROR    # some minutes on two CPU cores
     adaptx report recipes/t5_sample.py --model DIR --data MIRROR --out t5-report
 
-A trial of the text-to-text way, not of mT5: the network has mT5's architecture and about a million random weights, and
-all it ever reads are NTREX's news sentences in ten languages. There are two intermediate trainings: T5's pretraining,
-span corruption, and copying the words between two marks. The targets have few rows: copying the word behind a single
-mark (English rows, scored in six languages), and writing the name of the language that some words are in. Each is
-trained from random weights, and after either.
+This recipe tries out training as text to text. It says nothing about mT5: the network has mT5's architecture, but only
+about a million weights, which begin at random, and it reads nothing but NTREX's news sentences in ten languages. There
+are two intermediate trainings: span corruption, which is T5's pretraining task, and copying the words between two
+marks. Two targets have few rows: copying the word after a single mark (English rows, scored in six languages), and
+naming the language of some words. Each target is trained from random weights and after each intermediate training.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ NAMES = {
     "en": "English", "de": "German", "fr": "French", "es": "Spanish", "nl": "Dutch",
     "it": "Italian", "pt": "Portuguese", "id": "Indonesian", "sw": "Swahili", "tr": "Turkish",
 }  # fmt: skip
-"""The languages, and the words that the second target is answered in."""
+"""Language code -> the language's name, which is the answer of the second target."""
 SCORED = ("en", "de", "es", "id", "sw", "tr")
 
 RANDOM = Pretrained()
@@ -43,7 +43,7 @@ def build(
     target_epochs: float = 6,
     test_rows: int = 200,
 ) -> Recipe:
-    """Span corruption, copying, and two targets each from random weights and after either.
+    """Return two intermediate trainings, and two targets from random weights and after each of them.
 
     model: a folder that benchmarks/small_mt5.py has written.
     """
@@ -79,5 +79,5 @@ def build(
         title="A small mT5 from random weights: span corruption or copying before targets of few rows",
         question="Do intermediate tasks move what a small encoder-decoder learns from few rows, in words and in other "
         "languages?",
-        notes=("The network begins with random weights and reads news sentences alone: nothing here speaks of mT5.",),
+        notes=("The network begins with random weights and reads only news sentences: it says nothing about mT5.",),
     )

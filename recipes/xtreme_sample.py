@@ -3,14 +3,14 @@
     adaptx run recipes/xtreme_sample.py --data DIR --limit 40      # about eight minutes on two CPU cores
     adaptx report recipes/xtreme_sample.py --data DIR --limit 40 --out xtreme-report
 
-With so few rows nothing is learned yet: that run shows the way and the report. Without `--limit` the numbers mean
-something, and it takes hours on two cores (`adaptx plan` estimates them).
+With so few rows nothing is learned: that run shows how the recipe and its report work. Without `--limit` the numbers
+mean something, and the run takes hours on two cores (`adaptx plan` estimates how many).
 
-A sample of Phang et al. 2020 (arXiv:2005.13013): three English intermediate tasks (MNLI, SQuAD v1.1, HellaSwag) and
-their mixture, then every target task on its English rows, scored zero-shot. LANGUAGES names what is scored of each
-target. It is a sample in three ways, which the report repeats: a small encoder instead of XLM-R large, few rows, and
-of the benchmarks only the tasks and languages whose rows are free to pass on. Where its training set is not, another
-stands in: XCOPA is trained on Social IQa alone, and MLQA is scored on its development rows.
+This is a sample of Phang et al. 2020 (arXiv:2005.13013): three English intermediate tasks (MNLI, SQuAD v1.1, HellaSwag)
+and their mixture, then every target task on its English rows, scored zero-shot in the languages that LANGUAGES lists.
+It is a sample in three ways: a small encoder instead of XLM-R large, few rows, and only those tasks and languages of
+the benchmarks whose rows may be redistributed. If a task's own rows may not be, other rows replace them: XCOPA is
+trained on Social IQa alone, and MLQA is scored on its development rows.
 """
 
 from dataclasses import replace
@@ -37,14 +37,14 @@ LANGUAGES = {
         "pt", "ru", "ta", "tl", "tr", "ur", "vi", "zh",
     ),
 }  # fmt: skip
-"""Target task -> languages that are scored."""
+"""Name of a target task -> the languages that are scored."""
 
 METHOD = Lora(rank=8, alpha=16)
 PRETRAINED = Pretrained()
 
 
 def sampled(task: Task) -> Task:
-    """The task with the rows that the sample has of it."""
+    """Return the task with only the rows that the sample has."""
     languages = LANGUAGES[task.name]
     chosen = task.in_languages(*(language for language in task.languages if language in languages))
     match task.name:
@@ -66,7 +66,7 @@ def build(
     target_rows: int = 1_000,
     epochs: float = 3,
 ) -> Recipe:
-    """Four intermediate trainings; each target is trained from the checkpoint and from each of them."""
+    """Return four intermediate trainings, and each target from the checkpoint and after each of them."""
 
     def train(task: Task | Mixture, rows: int, start: Start = PRETRAINED) -> Train:
         tokens = 256 if task.reads_passages else 128

@@ -638,7 +638,7 @@ def test_a_servers_ui_is_its_own(adaptx) -> None:
     ("words", "said"),
     [
         (("plan", "{recipe}", "--store", ""), "the value is empty (perhaps a shell variable that is not set)"),
-        (("plan", "{recipe}", "--data", " "), "it is empty"),
+        (("plan", "{recipe}", "--data", " "), "the value is empty"),
         (("run", "{recipe}", "--store", "{file}"), "is a file; name a folder"),
         (("report", "{recipe}", "--out", "{file}"), "is a file; name a folder"),
         (("report", "{recipe}", "--out", "{file}/out"), "which is a file; name another folder"),

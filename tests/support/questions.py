@@ -1,7 +1,7 @@
-"""The pages of the research questions, made of their recipes' docstrings, what planning says they cost, and the answers
-of their small sizes.
+"""Write the pages of the research questions: the recipes' docstrings, their planned cost, and the measured answers.
 
-Run as a program it writes docs/questions/.
+Run as a program (`PYTHONPATH=tests python -m support.questions`), it writes docs/questions/. The answers come from the
+small sizes, whose tables are in docs/results/.
 """
 
 import importlib.util
@@ -38,7 +38,7 @@ def file(name: str) -> Path:
 
 
 def imported(name: str) -> ModuleType:
-    """A recipe's file as a module."""
+    """Return a recipe's file as a module."""
     spec = importlib.util.spec_from_file_location(name, file(name))
     assert spec is not None
     assert spec.loader is not None
@@ -49,19 +49,19 @@ def imported(name: str) -> ModuleType:
 
 
 def planned(name: str, size: str) -> Plan:
-    """Planned with no network and nothing at hand."""
+    """Return the plan of a recipe, made without network, rows or weights."""
     return make_plan(load_recipe(file(name), {"size": size}), Sources(None))
 
 
 def page(name: str) -> str:
-    """docs/questions/<name>.md"""
+    """Return the text of docs/questions/<name>.md."""
     question, *paragraphs = (imported(name).__doc__ or "").strip().split("\n\n")
     full, small = (priced(planned(name, size)) for size in ("full", "small"))
     parts = [
         f"# {question}",
         *paragraphs,
         "## What the full size costs",
-        f"`adaptx plan recipes/{name}.py` says, with nothing stored:",
+        f"With nothing stored, `adaptx plan recipes/{name}.py` estimates:",
         "\n".join(
             (
                 "| one GPU | hours | peak memory | trainings that do not fit |",
@@ -71,7 +71,7 @@ def page(name: str) -> str:
         ),
         _caption(full),
         f"That is {_count(name, 0)}. The small size has {_count(name, 1)}: "
-        f"{_minutes(small)} minutes on two CPU cores at 90 GFLOP/s, by the same count.",
+        f"{_minutes(small)} minutes on two CPU cores at an assumed 90 GFLOP/s, counting operations in the same way.",
         "## What was measured at small size",
         *_measured(name),
     ]
@@ -79,15 +79,15 @@ def page(name: str) -> str:
 
 
 def _measured(name: str) -> tuple[str, ...]:
-    """The report's answers, from the page of results."""
+    """Return the answers that the report printed, read from the page of results."""
     results = (RESULTS / f"{name}.md").read_text(encoding="utf-8")
     answers = re.findall(r"^\*\*(\S+: .+\.)\*\*$", results, re.MULTILINE)
     if not answers:
         return (f"It has not been run yet; [its page](../results/{name}.md) says how.",)
     return (
-        "With few rows and small models, of which alone it speaks:",
+        "These answers come from few rows and small models, and hold for those alone:",
         "\n".join(f"- {each}" for each in answers),
-        f"The tables, what it was run with, and what else may explain it: [results](../results/{name}.md).",
+        f"Tables, exact settings and other possible explanations: [results](../results/{name}.md).",
     )
 
 
@@ -110,14 +110,14 @@ def _line(each: GpuCost) -> str:
 
 def _caption(costs: GpuCosts) -> str:
     parts = [
-        f"Hours are at an assumed {UTILISATION:.0%} of the data sheet's bf16 peak, one stage after the other; peak "
-        "memory is that of the largest training, with texts as long as it lets them be."
+        f"Hours are at an assumed {UTILISATION:.0%} of the data sheet's bf16 peak, one stage after another. Peak "
+        "memory is that of the largest training if every text has the maximum length."
     ]
     if costs.uncounted:
-        parts.append(f"{costs.uncounted} stages are not counted, as their rows are not known without the data.")
+        parts.append(f"{costs.uncounted} stages are not counted, because their rows are not known without the data.")
     if costs.unpredicted:
         parts.append(
-            f"Memory is not predicted for {', '.join(costs.unpredicted)}: `adaptx memory MODEL` traces a step."
+            f"Memory is not predicted for {', '.join(costs.unpredicted)}: `adaptx memory MODEL` traces a fake step."
         )
     return " ".join(parts)
 
