@@ -247,7 +247,8 @@ def test_a_loaded_model_predicts_texts_pairs_dicts_frames_and_datasets(run_study
     assert "topic>nli" in repr(model)
     with pytest.raises(UserError, match="has no column 'hypothesis'"):
         model.predict(["only one text"])
-    with pytest.raises(UserError, match="row 1: int 3; give a list of dicts, texts, or tuples of text, pair"):
+    said = r"row 1: 3 \(int\) is not a row; give a list of dicts, texts, or tuples of text, pair"
+    with pytest.raises(UserError, match=said):
         model.predict([("a", "b"), 3])
 
 

@@ -339,7 +339,7 @@ PAIR = {"premise": ["a"], "hypothesis": ["b"]}
     [
         ({"text": ["a"]}, "train.parquet has no column 'premise' (read as text); it has: text"),
         ({**PAIR, "label": [9]}, "train.parquet, row 0: label 9 is not in the label set (entailment, neutral, contrad"),
-        ({**PAIR, "label": [-1]}, "train.parquet is empty: it has 1 rows, none of them left"),
+        ({**PAIR, "label": [-1]}, "train.parquet is empty: it has 1 rows, but none is left"),
     ],
 )
 def test_bad_rows_stop_a_run_before_its_first_stage(adaptx, recipe, data, tmp_path, columns, said: str) -> None:

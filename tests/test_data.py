@@ -122,7 +122,7 @@ def test_rows_are_chosen_by_prefix() -> None:
     english = read(rows, MaskedLanguageModel(), table)
     assert (english.rows, english.left_out) == ((0, 2), ()), "rows of other prefixes are other sets'"
     thai = dataclasses.replace(rows, starts_with=("meta.id", "lao-"))
-    with pytest.raises(MissingInput, match=r"it has 3 rows, none of them left whose meta\.id begins with 'lao-'"):
+    with pytest.raises(MissingInput, match=r"it has 3 rows, but none is left with meta\.id beginning with 'lao-'"):
         read(thai, MaskedLanguageModel(), table)
 
 
@@ -139,11 +139,11 @@ def test_blank_texts_are_not_masked() -> None:
 
 
 def test_an_empty_split_says_how_it_became_so() -> None:
-    with pytest.raises(UserError, match="set is empty: it has 0 rows, none of them left; check the split"):
+    with pytest.raises(UserError, match="set is empty: it has 0 rows, but none is left after .*; check that the split"):
         read(ROWS, FORMAT, {"premise": [], "gold": []})
-    with pytest.raises(UserError, match="it has 1 rows, none of them left"):
+    with pytest.raises(UserError, match="it has 1 rows, but none is left"):
         read(ROWS, FORMAT, {"premise": ["a"], "gold": [-1]})
-    with pytest.raises(UserError, match=r"it has 5 rows, none of them left after the slice \[9:None\]"):
+    with pytest.raises(UserError, match=r"it has 5 rows, but none is left in the slice \[9:None\]"):
         read(dataclasses.replace(ROWS, first=9), FORMAT, TABLE)
 
 
@@ -322,15 +322,15 @@ def test_answers_that_stand_elsewhere_are_left_out_of_training_and_counted(tmp_p
     examples = read_training(task, Sources(tmp_path))
     assert len(examples) == 18
     (left,) = examples.left_out
-    assert (left.reason, left.count, left.first) == ("the answer does not stand where the row says", 2, 18)
+    assert (left.reason, left.count, left.first) == ("the answer is not at the position in answer_starts", 2, 18)
     assert len(read_rows(rows, task.format, Sources(tmp_path))) == 20, "answers are scored wherever they stand"
     write(tmp_path, rows, answers_at(4, 6))
     with pytest.raises(
-        UserError, match=r"in 1 of 2 rows .*: at .*, row 1, .cat. should begin at 6, where .t sat. stands"
+        UserError, match=r"1 of 2 rows .*, row 1: .cat. should begin at 6, but the context continues there with .t sat."
     ):
         read_training(task, Sources(tmp_path))
     without = dataclasses.replace(task, train=(dataclasses.replace(rows, columns=QA[:3]),))
-    with pytest.raises(UserError, match="training needs where each answer begins"):
+    with pytest.raises(UserError, match="training needs to know where each answer begins"):
         read_training(without, Sources(tmp_path))
 
 
@@ -374,7 +374,10 @@ def test_sets_are_joined_in_order_and_must_agree() -> None:
     both = joined([one, two])
     assert (both.rows, both.columns["text"]) == ((0, 0, 2), ["a", "a", "c"])
     assert both.take([2, 0]).columns["label"] == ["maybe", "yes"]
-    with pytest.raises(UserError, match="one has text, label and another text; give them the same roles"):
+    with pytest.raises(
+        UserError,
+        match="one set of the task has the roles text, label and another has text, .* give each set the same roles",
+    ):
         joined([one, Examples(rows=(0,), columns={"text": ["a"]})])
 
 

@@ -102,7 +102,7 @@ OWN = {
     "multiple choice by role": (
         Task("copa", MultipleChoice(), train=(COPA,)),
         {"text": ["p"], "question": ["So?"], "choices": [["x", "y", "z"]], "label": [2]},
-        "(row 0|line [12]): label '?2'? is none of 0, 1, by which choices are known",
+        "(row 0|line [12]): label '?2'? does not name a choice, because the choices are called 0, 1",
     ),
     "question answering": (
         Task("squad", QuestionAnswering(), train=(SQUAD,)),
@@ -155,7 +155,7 @@ def test_files_of_every_format(tmp_path, name: str, ending: str) -> None:
             "premise,label\na,0\n",
             r"no column 'hypothesis' \(or 'pair'\) for task nli; it has: premise, label",
         ),
-        ("rows.csv", "premise,hypothesis,label\n", "holds no rows"),
+        ("rows.csv", "premise,hypothesis,label\n", "has no rows"),
         ("rows.csv", "", "cannot be read as csv: it is empty"),
         ("rows.csv", 'a,b\n"x,1\n', "cannot be read as csv"),
         ("rows.csv", "premise,hypothesis,label\na,b,c,0\n", r"line 2: 4 cells under 3 columns \(premise, hyp.*a comma"),

@@ -117,7 +117,7 @@ def test_rows_without_an_answer_are_left_out_and_counted(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"starts": [[2], [24], [99], [31]]}, r"row 2: answer_starts is \[99\], not a list of places among .* 19 char"),
+        ({"starts": [[2], [24], [99], [31]]}, r"row 2: answer_starts is \[99\], not a list of positions .* 19 char"),
         ({"sentence_breaks": [[["0", "9"]]] * 4}, r"row 0: sentence_breaks holds \['0', '9'\]"),
         ({"sentence_breaks": [BREAKS, BREAKS, [[0, 20]], BREAKS]}, r"row 2: sentence_breaks holds \[0, 20\]"),
         ({"sentence_breaks": [BREAKS, [[5, 9], [0, 3]], BREAKS, BREAKS]}, r"row 1: sentence_breaks holds \[0, 3\]"),
@@ -130,7 +130,7 @@ def test_passages_that_do_not_fit(tmp_path, changed: dict, said: str) -> None:
     with pytest.raises(UserError, match=said):
         read_rows(rows("one", TRAIN), Retrieval(), sources)
     without_start = tuple(pair for pair in TRAIN if pair[0] != "answer_starts")
-    with pytest.raises(UserError, match="name the column of answer_starts"):
+    with pytest.raises(UserError, match="there is no column for the role answer_starts"):
         read_rows(rows("one", without_start), Retrieval(), sources)
 
 

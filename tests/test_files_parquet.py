@@ -119,7 +119,7 @@ def test_names_with_dots_and_names_twice(tmp_path) -> None:
     table = parquet_table(str(file), own=True)
     assert (table.column("text", [0]), table.column("text.en", [0]), table.column("s.x", [0])) == (["a"], ["b"], [1])
     pq.write_table(pa.table([pa.array(["a"]), pa.array([1]), pa.array(["b"])], names=["text", "n", "text"]), file)
-    with pytest.raises(UserError, match=r"column 1 and column 3 are both called 'text'; give each a name of its own"):
+    with pytest.raises(UserError, match=r"column 1 and column 3 are both called 'text'; give them different names"):
         parquet_table(str(file))
     pq.write_table(pa.table({"s": [{"x": 1}], "s.x": [2]}), file)
     with pytest.raises(UserError, match=r"a part of column 1, 's', and column 2 are both called 's\.x'"):

@@ -119,9 +119,9 @@ def test_lists_and_spans_survive() -> None:
         ([{"text": "a", "label": "z"}], "train rows in en, row 0: label 'z' is not in the label set"),
         ([{"label": "x"}], "train rows in en has no column 'text'; it has: label"),
         ([{"text": float("nan"), "label": "x"}], "train rows in en, row 0: text is None"),
-        (3, "train rows in en: a int is not read as rows; give a pandas.DataFrame"),
-        (["a"], "train rows in en, row 0: str 'a'; give a list of dicts"),
-        ({"en": None}, "train rows in en: a NoneType is not read"),
+        (3, "train rows in en: a value of type int cannot be read as rows; give a pandas.DataFrame"),
+        (["a"], "train rows in en, row 0: 'a' (str) is not a row; give a list of dicts"),
+        ({"en": None}, "train rows in en: a value of type NoneType cannot be read"),
         ("nowhere.csv", "the train file of en is not at"),
     ],
 )

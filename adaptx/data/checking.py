@@ -1,15 +1,16 @@
-"""Hold examples against their format before any work starts; every message names the row."""
+"""Check examples against their format before any work starts; every message names the row."""
 
 from adaptx.data.examples import Examples
 from adaptx.data.origin import Origin
 from adaptx.errors import UserError
 from adaptx.specs import TaskFormat
 
+# Published sets hold a few rows with a wrong answer position. A larger share means that positions count something else.
 MIXED_UP_SHARE = 0.1
 
 
 def check(examples: Examples, task_format: TaskFormat, where: Origin) -> None:
-    """Check every row; roles that the examples lack (labels, of rows to predict) are not looked at.
+    """Check that every row fits the format. Roles that the examples do not have are skipped, as labels in prediction.
 
     Raises:
         UserError: a row does not fit the format.
@@ -22,31 +23,34 @@ def check(examples: Examples, task_format: TaskFormat, where: Origin) -> None:
 
 
 def trainable_answers(examples: Examples, where: Origin) -> Examples:
-    """Question answering rows that can be trained on: those whose first answer stands where they say.
+    """Return the question answering rows whose first answer is at the position that the row gives.
 
-    The scripts of SQuAD and BERT leave the others out, too. They are recorded in `left_out`.
+    The other rows cannot be trained on and are recorded in `left_out`. The scripts of SQuAD and BERT leave them out,
+    too.
 
     Raises:
-        UserError: there are no starts, or so many are wrong that they must count something else than characters.
+        UserError: the rows have no answer positions, or so many positions are wrong that they cannot be positions in
+            characters.
     """
     columns = examples.columns
     if "answer_starts" not in columns:
         raise UserError(
-            f"{where}: training needs where each answer begins (role answer_starts); name its column in "
-            "Rows(columns=...)"
+            f"{where}: there is no column for the role answer_starts, and training needs to know where each answer "
+            "begins; name the column in Rows(columns=...)"
         )
     rows = list(zip(columns["context"], columns["answers"], columns["answer_starts"], strict=True))
     wrong = [index for index, (context, answers, starts) in enumerate(rows) if _misplaced(context, answers, starts)]
     if len(wrong) > MIXED_UP_SHARE * len(rows):
         context, answers, starts = rows[wrong[0]]
         raise UserError(
-            f"{where}: in {len(wrong)} of {len(rows)} rows the answer does not stand where the row says: at "
-            f"{where.at(examples.rows[wrong[0]])}, {answers[0]!r} should begin at {starts[0]}, where "
-            f"{context[max(starts[0], 0) :][:30]!r} stands. Starts count characters (not bytes) from 0: correct them"
+            f"{where}: {len(wrong)} of {len(rows)} rows give a wrong position for their answer. The first is "
+            f"{where.at(examples.rows[wrong[0]])}: {answers[0]!r} should begin at {starts[0]}, but the context "
+            f"continues there with {context[max(starts[0], 0) :][:30]!r}. Correct answer_starts: positions count "
+            "characters (not bytes) from 0"
         )
-    return examples.without(wrong, "the answer does not stand where the row says", where)
+    return examples.without(wrong, "the answer is not at the position in answer_starts", where)
 
 
 def _misplaced(context: str, answers: list[str], starts: list[int]) -> bool:
-    """Whether the first answer does not stand where the row says."""
+    """Return whether the first answer is not at the position that the row gives."""
     return bool(answers) and (starts[0] < 0 or not context.startswith(answers[0], starts[0]))

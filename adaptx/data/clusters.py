@@ -1,6 +1,6 @@
-"""Clusters: which rows of a set share a premise, a context or a passage.
+"""Clusters: rows of a set that share a premise, a context or a passage.
 
-Rows that share one are not independent. A row limit takes them together, and the report resamples them together.
+Rows that share a text are not independent. A row limit draws whole clusters, and the report resamples whole clusters.
 """
 
 import itertools
@@ -11,23 +11,27 @@ from typing import Any
 from adaptx.specs import Rows, TaskFormat
 from adaptx.specs.task import CLUSTER_ROLE
 
+# Share of rows that must agree with blocks of one size before a parallel set is cut into such blocks.
 REGULAR_SHARE = 0.9
 
 
 def shared_role(rows: Rows, task_format: TaskFormat) -> str | None:
-    """The role by whose value the rows of a set are one cluster; None where they share nothing."""
+    """Return the role whose equal values make rows of a set one cluster, or None if the rows share nothing."""
     roles = (CLUSTER_ROLE, *task_format.shared_roles)
     return next((role for role in roles if rows.column(role) is not None), None)
 
 
 def cluster_numbers(values: Sequence[Any], rows: Sequence[int], parallel: bool) -> list[int]:
-    """Return a number for each row's cluster: that of its first row in the split.
+    """Return the number of each row's cluster, which is the row number of the cluster's first row in the split.
 
-    values: what rows may share. A blank one, or one that is no text, is shared with no other row.
-    parallel: the set is one of several whose rows translate one another. Their clusters must agree, and two premises
-    that differ in one language may read alike in another. So a cluster ends where the text changes, and equal texts
-    that are not neighbours are two. If nearly all clusters are of one size, as three hypotheses for each premise, all
-    are taken to be of that size, and it no longer matters that two neighbours read alike.
+    values: each row's shared text, such as its premise. A row with a blank text, or with a value that is not a text, is
+    a cluster of its own.
+    rows: each row's number in the split, ascending.
+    parallel: whether the set is one of several whose rows translate one another. Their clusters must agree across
+    languages, but two premises that differ in one language may read alike in another. So for parallel sets a cluster
+    consists of neighbouring rows only: it ends where the text changes, and a text that returns later begins a new
+    cluster. If nearly all clusters have the same size (three hypotheses per premise, for example), the set is cut into
+    blocks of that size. Two neighbouring premises that read alike then remain two clusters.
     """
     if parallel:
         return _neighbours(values, rows)
@@ -39,7 +43,7 @@ def cluster_numbers(values: Sequence[Any], rows: Sequence[int], parallel: bool) 
 
 
 def _neighbours(values: Sequence[Any], rows: Sequence[int]) -> list[int]:
-    """Clusters of neighbouring rows: blocks of one size if nearly all are, else as far as texts are equal."""
+    """Return clusters of neighbouring rows: blocks of one size if nearly all agree, otherwise runs of equal texts."""
     starts = [True]
     for before, value in itertools.pairwise(values):
         starts.append(value != before or not isinstance(value, str) or not value.strip())

@@ -1,4 +1,4 @@
-"""Rows in memory as a table: texts, pairs, dicts, a pandas.DataFrame or a datasets.Dataset."""
+"""Read rows in memory as a table: texts, pairs, dicts, a pandas.DataFrame or a datasets.Dataset."""
 
 import math
 import sys
@@ -15,15 +15,15 @@ TAKEN = "a pandas.DataFrame, a datasets.Dataset, or a list of dicts"
 
 
 def container_table(rows: Any, where: str, task: Task | None = None) -> RowTable:
-    """Return rows as a table with their columns.
+    """Return rows in memory as a table.
 
     Args:
-        rows: a DataFrame, a Dataset or dicts; texts and pairs of texts only with `task`.
-        where: what messages call the rows.
-        task: the task whose texts a bare text or pair stands for, in the order of its roles.
+        rows: a DataFrame, a Dataset or a list of dicts; with `task`, also a list of texts or of tuples of texts.
+        where: the name of the rows in messages.
+        task: the task whose roles give a bare text or a tuple its column names, in the order of the roles.
 
     Raises:
-        UserError: rows in another form.
+        UserError: the rows have another type.
     """
     columns = _columns(rows, where, task)
     lengths = {len(values) for values in columns.values()}
@@ -32,7 +32,7 @@ def container_table(rows: Any, where: str, task: Task | None = None) -> RowTable
 
 
 def index_of(rows: Any, numbers: Sequence[int]) -> Any:
-    """Return the index that a frame of results has: the DataFrame's own where rows are one, else the row numbers."""
+    """Return the index for a DataFrame of results: the rows' own index if they are a DataFrame, else row numbers."""
     return rows.index[list(numbers)] if _is_frame(rows) else list(numbers)
 
 
@@ -45,18 +45,18 @@ def _columns(rows: Any, where: str, task: Task | None) -> dict[str, list[Any]]:
     if isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
         return _of_sequence(cast(Sequence[Any], rows), where, task)
     texts = "" if task is None else ", or a list of texts or pairs"
-    hint = "; name a split of it" if type(rows).__name__ == "DatasetDict" else ""
-    raise UserError(f"{where}: a {type(rows).__name__} is not read as rows; give {TAKEN}{texts}{hint}")
+    hint = ", for example one split of the DatasetDict" if type(rows).__name__ == "DatasetDict" else ""
+    raise UserError(f"{where}: a value of type {type(rows).__name__} cannot be read as rows; give {TAKEN}{texts}{hint}")
 
 
 def _is_frame(rows: Any) -> bool:
-    # Who has a DataFrame has loaded pandas; asking must not.
+    # A caller with a DataFrame has loaded pandas already; this check must not load it for the others.
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(rows, pandas.DataFrame)
 
 
 def _of_dataset(rows: Any) -> dict[str, list[Any]]:
-    """Return a Dataset's columns, in which class labels are their names: their numbers are in the Dataset's order."""
+    """Return a Dataset's columns with class labels by name: their ids follow the Dataset's order, not the task's."""
     plain = rows.with_format(None)
     columns: dict[str, list[Any]] = plain.to_dict()
     for name, feature in plain.features.items():
@@ -71,7 +71,7 @@ def _of_dataset(rows: Any) -> dict[str, list[Any]]:
 def _named(value: Any, labels: Any) -> Any:
     if isinstance(value, list):
         return [_named(each, labels) for each in cast(list[Any], value)]
-    # -1 stands for no label.
+    # Hub datasets write -1 where a row has no label.
     return labels.int2str(value) if isinstance(value, int) and value >= 0 else value
 
 
@@ -85,17 +85,22 @@ def _of_sequence(rows: Sequence[Any], where: str, task: Task | None) -> dict[str
         parts: Sequence[Any] = (row,) if isinstance(row, str) else row if isinstance(row, tuple | list) else ()
         if not roles or not 0 < len(parts) <= len(roles):
             meant = f"dicts, texts, or tuples of {', '.join(roles)}" if roles else "dicts"
-            raise UserError(f"{where}, row {number}: {type(row).__name__} {row!r:.40}; give a list of {meant}")
+            raise UserError(
+                f"{where}, row {number}: {row!r:.40} ({type(row).__name__}) is not a row; give a list of {meant}"
+            )
     lengths = {1 if isinstance(row, str) else len(row) for row in rows}
     if len(lengths) > 1:
-        raise UserError(f"{where}: some rows are single texts and others pairs; give all of them in one form")
+        raise UserError(
+            f"{where}: rows differ in how many texts they have (some are single texts, others pairs); give every row "
+            "the same number of texts"
+        )
     cells = [(row,) if isinstance(row, str) else tuple(row) for row in rows]
     used = roles[: lengths.pop() if lengths else 0]
     return {role: [_plain(row[place]) for row in cells] for place, role in enumerate(used)}
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as Python has it in JSON: a missing one as None, arrays as lists."""
+    """Return a value in the types that JSON has: a missing value as None, an array as a list."""
     if isinstance(value, float) and math.isnan(value):
         return None
     if isinstance(value, str | int | float | bool | None):
@@ -106,5 +111,5 @@ def _plain(value: Any) -> Any:
         return [_plain(each) for each in cast(Sequence[Any], value)]
     if hasattr(value, "tolist"):
         return _plain(value.tolist())
-    # pandas' own sign for what is missing.
+    # NAType and NaTType are the types of pandas' marks for missing values.
     return None if type(value).__name__ in ("NAType", "NaTType") else value

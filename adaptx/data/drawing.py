@@ -1,8 +1,9 @@
-"""A seeded draw of rows: whole clusters, in proportion to labels.
+"""Seeded draws of rows: whole clusters, with labels in the proportions of the full set.
 
-The draw depends on row numbers, labels, clusters and the seed alone, by integer arithmetic that is the same on every
-machine and in every version of Python and NumPy. A larger draw holds nearly all rows of a smaller one, and a row that
-is missing changes little of the rest.
+A draw depends only on row numbers, labels, clusters and the seed. It uses integer arithmetic that gives the same
+result on every machine and in every version of Python and NumPy. Every cluster has a pseudo-random rank, and clusters
+are visited by rank. So a larger draw holds nearly all rows of a smaller one, and removing one row from the set changes
+little else in the draw.
 
 Suffixes: R rows.
 """
@@ -16,20 +17,23 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.int64]
 
 EVALUATION_SEED = 0
-"""All models are scored on the same rows, whatever seed they were trained with."""
+"""The seed of every draw of evaluation rows: models trained with different seeds are scored on the same rows."""
 _MASK = (1 << 64) - 1
 _STEP = 0x9E3779B97F4A7C15
 
 
 def draw(rows: Sequence[int], clusters: Sequence[int], labels: Sequence[str], most: int, seed: int) -> list[int]:
-    """Return places of at most `most` rows, ascending, with labels in the proportion that all rows have.
+    """Return the positions of at most `most` of the rows, ascending, with labels in the proportions of all rows.
 
-    Clusters are visited in an order that the seed decides, and each one is taken whole if every label still has room
-    for its rows. A cluster that has more rows than that from the start, and could never be taken, gives rows singly.
-    Where whole clusters fill less than half (all others hold a label that is full), the rest is drawn singly, too.
+    Every label has a quota. Clusters are visited in an order that the seed decides. A cluster is drawn whole if its
+    rows fit into what is left of the quotas, and skipped otherwise. Two kinds of rows are drawn singly instead:
+
+    - rows of a cluster that exceeds a full quota, which could never be drawn whole;
+    - all rows still left, if whole clusters fill less than half of `most` (every other cluster holds a label whose
+      quota is full).
 
     rows: row numbers in the split, ascending. clusters: number of each row's cluster, at least 0. labels: label of each
-    row; equal ones where rows have none.
+    row, or one constant value for rows without labels.
     """
     if len(rows) <= most:
         return list(range(len(rows)))
@@ -48,7 +52,10 @@ def draw(rows: Sequence[int], clusters: Sequence[int], labels: Sequence[str], mo
 
 
 def in_proportion(sizes: Sequence[int], total: int) -> list[int]:
-    """Shares of `total` in proportion to sizes, by largest remainder: each is off by less than one."""
+    """Return whole shares of `total` in proportion to sizes, by the largest-remainder method.
+
+    The shares add up to `total`. Each differs from its exact share by less than one.
+    """
     whole = sum(sizes)
     shares = [total * size // whole for size in sizes]
     by_remainder = sorted(range(len(sizes)), key=lambda place: (-(total * sizes[place] % whole), place))
@@ -58,7 +65,7 @@ def in_proportion(sizes: Sequence[int], total: int) -> list[int]:
 
 
 def lowest(numbers: Sequence[int], most: int, seed: int) -> list[int]:
-    """Return at most `most` of these numbers, ascending, drawn by the seed."""
+    """Return at most `most` of the numbers, ascending, drawn by the seed."""
     if len(numbers) <= most:
         return list(numbers)
     order = np.argsort(_mixed(np.asarray(numbers, dtype=np.int64), seed), kind="stable")
@@ -66,14 +73,17 @@ def lowest(numbers: Sequence[int], most: int, seed: int) -> list[int]:
 
 
 def _too_large(cluster_R: Numbers, label_R: Numbers, room: Sequence[int]) -> NDArray[np.bool_]:
-    """Whether a row's cluster has more rows of some label than there is room for."""
+    """Return for each row whether its cluster has more rows of some label than that label's quota in `room`."""
     pairs, counts = np.unique(cluster_R * len(room) + label_R, return_counts=True)
     over = pairs[counts > np.asarray(room)[pairs % len(room)]] // len(room)
     return np.isin(cluster_R, over)
 
 
 def _fill(cluster_R: Numbers, label_R: Numbers, room: list[int], seed: int) -> NDArray[np.bool_]:
-    """Which rows are taken: cluster by cluster in the seed's order while there is room, which shrinks accordingly."""
+    """Return which rows are drawn, cluster by cluster in the seed's order.
+
+    room: the quota left for each label. Drawn rows are subtracted from it in place.
+    """
     numbers, cluster_R = np.unique(cluster_R, return_inverse=True)
     rank_of_cluster = np.empty(len(numbers), dtype=np.int64)
     rank_of_cluster[np.argsort(_mixed(numbers, seed), kind="stable")] = np.arange(len(numbers))
@@ -101,7 +111,7 @@ def _fill(cluster_R: Numbers, label_R: Numbers, room: list[int], seed: int) -> N
 
 
 def _mixed(numbers: Numbers, seed: int) -> NDArray[np.uint64]:
-    """A pseudo-random number for each number: SplitMix64's finaliser (Steele et al. 2014, section 3) under a seed."""
+    """Return a pseudo-random number for each number: SplitMix64's finaliser (Steele et al. 2014, section 3), seeded."""
     start = np.uint64(_scrambled((seed * _STEP + _STEP) & _MASK))
     mixed = numbers.astype(np.int64).view(np.uint64) ^ start
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -110,7 +120,7 @@ def _mixed(numbers: Numbers, seed: int) -> NDArray[np.uint64]:
 
 
 def _scrambled(number: int) -> int:
-    """Return `_mixed`'s finaliser of one number."""
+    """Return the result of SplitMix64's finaliser for one Python integer."""
     number = ((number ^ (number >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     number = ((number ^ (number >> 27)) * 0x94D049BB133111EB) & _MASK
     return number ^ (number >> 31)

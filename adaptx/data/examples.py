@@ -1,4 +1,4 @@
-"""Examples: the rows of one set, by the roles of a format."""
+"""Examples: the rows of one set, as columns named by the roles of a format."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -11,10 +11,11 @@ from adaptx.files.left_out import LeftOut
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """Columns by role, all of one length; `rows` is each example's row number in its split.
+    """Columns by role, all of the same length.
 
-    left_out: what was read and did not become an example, by reason. languages: of each example; empty where nobody
-    said. clusters: the number of each example's cluster (`adaptx.data.clusters`); empty where rows share nothing.
+    rows: each example's row number in its split. left_out: counts of rows that were read but did not become examples,
+    by reason. languages: the language of each example; empty if unknown. clusters: the number of each example's cluster
+    (`adaptx.data.clusters`); empty if rows share nothing.
     """
 
     rows: tuple[int, ...]
@@ -27,6 +28,7 @@ class Examples:
         return len(self.rows)
 
     def take(self, indices: Sequence[int]) -> "Examples":
+        """Return the examples at these positions, in this order."""
         columns = {role: [values[index] for index in indices] for role, values in self.columns.items()}
         languages = tuple(self.languages[index] for index in indices) if self.languages else ()
         clusters = tuple(self.clusters[index] for index in indices) if self.clusters else ()
@@ -39,7 +41,7 @@ class Examples:
         )
 
     def without(self, indices: Collection[int], reason: str, where: Origin) -> "Examples":
-        """The other examples, with a record of those that are left out."""
+        """Return the examples except those at `indices`, and record the removed ones in `left_out` with the reason."""
         left = set(indices)
         if not left:
             return self
@@ -50,17 +52,17 @@ class Examples:
 
 
 def joined(parts: Sequence[Examples]) -> Examples:
-    """Several sets one after the other.
+    """Return the examples of several sets, one set after the other, without their clusters.
 
     Raises:
-        UserError: they do not have the same roles.
+        UserError: the sets do not have the same roles.
     """
     roles = list(parts[0].columns)
     for part in parts:
         if set(part.columns) != set(roles):
             raise UserError(
-                f"sets of one task are read together, but one has {', '.join(roles)} and another "
-                f"{', '.join(part.columns)}; give them the same roles in Rows(columns=...)"
+                f"one set of the task has the roles {', '.join(roles)} and another has {', '.join(part.columns)}, but "
+                "sets that are read together need the same roles; give each set the same roles in Rows(columns=...)"
             )
     columns = {role: [value for part in parts for value in part.columns[role]] for role in roles}
     rows = tuple(row for part in parts for row in part.rows)

@@ -1,4 +1,4 @@
-"""Files of the user's own as tables, by their ending."""
+"""Read the user's own files as tables. The file name's ending decides how."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,13 +16,13 @@ from adaptx.specs import Tagging, TaskFormat
 def file_table(
     paths: Sequence[Path], task_format: TaskFormat, columns: Sequence[str], labelled: bool = True
 ) -> RowTable:
-    """One file, or several of tagged words that are read one after the other.
+    """Return one file as a table, or several files of tagged words as one table.
 
-    columns: names that may stand in the first line of a tagging task's .tsv; without any it is read as CoNLL columns.
-    labelled: golds will be read.
+    columns: column names to look for in the first line of a tagging task's .tsv file. If the line has none of them,
+    the file is read as CoNLL columns. labelled: whether gold tags will be read.
 
     Raises:
-        UserError: a file with another ending, or one that cannot be read as what its ending says.
+        UserError: a file has an unknown ending, or its content is not what the ending says.
     """
     labels = task_format.labels
     if len(paths) > 1:

@@ -1,4 +1,4 @@
-"""The right candidates of queries, among a pool of candidates."""
+"""Find the right candidates of queries in a pool of candidates."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,10 +9,15 @@ from adaptx.specs import Task
 
 
 def ranked(queries: Examples, task: Task, pool: Callable[[Sequence[str]], Examples]) -> tuple[Examples, Examples]:
-    """Return the queries with the ids of their right candidates (`right`), and the candidates that are ranked for them.
+    """Return the queries with a column `right`, the ids of their right candidates, and the candidates to rank.
 
-    Those are the task's pool; rows in the form of training rows, as development sets have them, are ranked among their
-    own candidates. Unlabelled rows have no `right`. pool: ids that are asked for -> the pool, with at least these.
+    The candidates are the task's pool. Rows in the form of training rows, as in development sets, bring their own: the
+    candidates of all rows are ranked. Unlabelled queries have no column `right`.
+
+    pool: a function from the gold ids of the queries to the pool, which includes the candidates with these ids.
+
+    Raises:
+        UserError: a labelled query has no right candidate.
     """
     golds: list[list[str]]
     if "gold" in queries.columns:
@@ -27,7 +32,7 @@ def ranked(queries: Examples, task: Task, pool: Callable[[Sequence[str]], Exampl
 
 
 def _own_candidates(queries: Examples) -> tuple[list[list[str]], Examples]:
-    """Return the id that each query asks for, and the distinct candidates of the rows."""
+    """Return the gold ids of each query (one id), and the distinct candidates of all rows, numbered as ids."""
     blank = [""] * len(queries)
     keys = list(zip(queries.columns["candidate"], queries.columns.get("candidate_context", blank), strict=True))
     number = {key: str(place) for place, key in enumerate(dict.fromkeys(keys))}
@@ -39,10 +44,10 @@ def _own_candidates(queries: Examples) -> tuple[list[list[str]], Examples]:
 
 
 def right_candidates(queries: Examples, golds: Sequence[Sequence[str]], pool: Examples, task: str) -> list[list[str]]:
-    """Ids of each query's right candidates: all that answer one of the ids it asks for.
+    """Return the ids of each query's right candidates: all candidates whose `answers` hold one of its gold ids.
 
     Raises:
-        UserError: a query without any, which no metric can score.
+        UserError: a query has no right candidate. No metric can score it.
     """
     right: dict[str, list[str]] = {}
     for name, answered in zip(pool.columns["id"], pool.columns["answers"], strict=True):
@@ -55,7 +60,7 @@ def right_candidates(queries: Examples, golds: Sequence[Sequence[str]], pool: Ex
         raise UserError(
             f"task {task}: {len(without)} of {len(found)} queries have no right candidate in the pool; the first is "
             f"row {queries.rows[without[0]]}, whose gold is {', '.join(map(repr, asked))}. The pool's ids are "
-            f"{', '.join(map(repr, known[:3]))}{', ...' if len(known) > 3 else ''}: write ids alike in both files, and "
-            "leave queries without a candidate out"
+            f"{', '.join(map(repr, known[:3]))}{', ...' if len(known) > 3 else ''}. Write ids the same way in both "
+            "files, and remove queries that have no candidate"
         )
     return found

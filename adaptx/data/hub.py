@@ -1,4 +1,4 @@
-"""What the hub is asked: the commit behind a revision, and a split of a data set."""
+"""Read from the hub: the commit behind a revision, and the rows of a split."""
 
 from typing import Any
 
@@ -6,14 +6,16 @@ from adaptx.errors import MissingInput
 from adaptx.specs import Rows
 
 CONVERTED = "refs/convert/parquet"
-"""The branch on which the hub keeps script-based sets as parquet files."""
+"""The branch on which the hub keeps parquet copies of data sets that are published as loading scripts."""
 
 
 def resolve_commit(kind: str, hub_id: str, revision: str | None) -> str:
-    """The commit of a hub repository's revision (None: its main branch). `kind` is `datasets` or `models`.
+    """Return the commit behind a revision of a hub repository.
+
+    kind: `datasets` or `models`. revision: None means the main branch.
 
     Raises:
-        MissingInput: the hub does not answer, or has no such repository.
+        MissingInput: the hub does not answer, or does not have the repository.
     """
     from huggingface_hub import HfApi
 
@@ -23,7 +25,7 @@ def resolve_commit(kind: str, hub_id: str, revision: str | None) -> str:
         commit = ask(hub_id, revision=revision, timeout=20).sha
     except Exception as error:
         raise MissingInput(
-            f"{hub_id} cannot be asked for on the hub ({type(error).__name__}). Remedy: "
+            f"{hub_id} cannot be found on the hub ({type(error).__name__}); "
             "check the name and the network, give a local mirror with --data DIR (and models with --model DIR), or use "
             "the packaged rows with --data sample"
         ) from error
@@ -32,10 +34,12 @@ def resolve_commit(kind: str, hub_id: str, revision: str | None) -> str:
 
 
 def load_split(rows: Rows, commit: str | None) -> Any:
-    """A split as `datasets` loads it, through its cache; of converted sets, the parquet files of that config.
+    """Return a split as `datasets` loads it, through its cache.
+
+    A set on the branch `CONVERTED` is loaded from the parquet files of its config.
 
     Raises:
-        Exception: whatever the hub, its cache or the set's own layout stumble over; callers say what was asked for.
+        Exception: any error of the hub, its cache or the layout of the set. Callers add which rows were requested.
     """
     from datasets import load_dataset  # pyright: ignore[reportUnknownVariableType]
 

@@ -1,4 +1,4 @@
-"""Raw labels, tags and ids as texts: one rule for what is written as a text, a number or a bool."""
+"""Read raw labels, tags and ids, which files write as texts, numbers or bools, by one rule."""
 
 import re
 from decimal import Decimal
@@ -10,7 +10,10 @@ _WHOLE = re.compile(r"-?[0-9]{1,18}(\.0*)?")
 
 
 def texts_of(value: Any) -> tuple[str, ...]:
-    """How a text, number or bool may be written as a label: 1.0 also as 1, True also as true."""
+    """Return the texts that name the same label as a value: 1.0 is also 1, True is also true.
+
+    The value's own text comes first. Values that are not texts, numbers or bools have none.
+    """
     match value:
         case str():
             if value.lower() in ("true", "false"):
@@ -28,7 +31,7 @@ def texts_of(value: Any) -> tuple[str, ...]:
 
 
 def whole_number(value: Any) -> int | None:
-    """The whole number that a value is or is written as: 1, 1.0 or `1`."""
+    """Return the whole number that a value is, as a number or as a text (1, 1.0 or `1`), or None."""
     match value:
         case bool():
             return None
@@ -45,15 +48,18 @@ def whole_number(value: Any) -> int | None:
 
 
 def id_text(value: Any) -> str:
-    """A candidate's or query's id as a text; pandas makes 1.0 of the number 1 where a column has gaps."""
+    """Return an id as a text, with 1.0 as `1`: pandas turns integers into floats in a column with missing values."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 class Naming:
-    """Turns the raw labels or tags of one set into their names; what is none stays for `check`.
+    """A function from the raw labels or tags of one set to their names.
 
-    names: the names by their ids. labels: the label set. own: the set is a file of the user's own, where a value that
-    is written like a label is that label, be it text, a number or a bool; other whole numbers are ids.
+    A value that is not a label is returned unchanged, and `check` refuses it. In sets of the hub only integers are
+    turned into names. In the user's own files a text, number or bool that is written like a label is that label, and
+    any other whole number is an id.
+
+    names: the label names in the order of their ids. labels: the label set. own: whether the set is the user's own.
     """
 
     def __init__(self, names: tuple[str, ...], labels: tuple[str, ...], own: bool) -> None:
@@ -65,7 +71,7 @@ class Naming:
         self._ids: list[Any] = []
 
     def __call__(self, value: Any) -> Any:
-        # Equal values of other types are other labels: 1, 1.0 and True.
+        # 1, 1.0 and True are equal in Python but may be different labels, so the type is part of the key.
         key = value if isinstance(value, str) else (type(value), value)
         try:
             if key not in self._remembered:
@@ -75,15 +81,18 @@ class Naming:
         return self._remembered[key]
 
     def check_one_way(self, where: object, role: str) -> None:
-        """Refuse a file of the user's own that names some labels and counts others: a `0` may be a mistyped `O`.
+        """Refuse a set of the user's own that writes some labels as names and others as ids.
+
+        A single number among names is more likely a typing error, such as `0` for the tag `O`.
 
         Raises:
-            UserError: there are values of both kinds.
+            UserError: there are both names and ids.
         """
         if self._own and self._written and self._ids:
             raise UserError(
                 f"{where}: {role} holds labels by name ({self._written[0]!r}) and by number ({self._ids[0]!r}, which "
-                f"would be {self(self._ids[0])!r}); write all of them in one way"
+                f"would be {self(self._ids[0])!r}), so a number may be a typing error; write all of "
+                "them as names, or all as numbers"
             )
 
     def _named(self, value: Any) -> Any:

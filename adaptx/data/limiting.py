@@ -1,4 +1,4 @@
-"""Row limits: which rows of a set are read where a limit allows fewer than it has."""
+"""Row limits: draw the rows that are read if a set has more rows than the limit allows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,14 +14,14 @@ from adaptx.specs import QuestionAnswering, Rows, TaskFormat
 
 @dataclass(frozen=True)
 class Drawn:
-    """The rows that are read, and the number of each one's cluster; none where rows of the format share nothing."""
+    """The rows that are read, with the number of each row's cluster; `clusters` is empty if rows share nothing."""
 
     kept: Kept
     clusters: tuple[int, ...] = ()
 
 
 def all_rows(rows: Rows, task_format: TaskFormat, table: RowTable, kept: Kept) -> Drawn:
-    """Every row of a set, with its cluster."""
+    """Return every row of a set with its cluster."""
     role = shared_role(rows, task_format)
     if role is None:
         return Drawn(kept)
@@ -32,9 +32,10 @@ def all_rows(rows: Rows, task_format: TaskFormat, table: RowTable, kept: Kept) -
 def limited_rows(
     rows: Rows, task_format: TaskFormat, table: RowTable, kept: Kept, limit: int | None, seed: int = EVALUATION_SEED
 ) -> Drawn:
-    """At most `limit` of a set's rows: whole clusters, drawn by the seed, in the proportions of all rows' labels.
+    """Draw at most `limit` rows of a set by the seed: whole clusters, with labels in the proportions of all rows.
 
-    Sets of a parallel group give the same rows, whatever their language: labels and clusters translate.
+    Sets of a parallel group give the same row numbers in every language, because translations have the same labels and
+    clusters.
     """
     whole = all_rows(rows, task_format, table, kept)
     if limit is None or len(kept.rows) <= limit:
@@ -46,16 +47,20 @@ def limited_rows(
 
 
 def training_seed(rows: Rows, seed: int) -> int:
-    """The seed by which a training draws from one of its sets.
+    """Return the seed by which a training draws rows from one of its sets.
 
-    Sets of several languages are drawn apart, so that translations of one text add up to more texts; those of a
-    parallel group are drawn alike.
+    Sets of different languages get different seeds, so that a training on several translations of one set sees more
+    distinct texts. Sets of a parallel group get the same seed and so the same rows.
     """
     return (seed << 32) + (crc32(rows.language.encode()) if rows.parallel_group is None else 0)
 
 
 def shares(sizes: Sequence[int], limit: int | None) -> list[int]:
-    """How many rows each of several sets gives: all, or in proportion to size, at least one where the limit allows."""
+    """Return how many rows each of several sets gives under a limit on their sum.
+
+    Sets give all their rows if the limit allows. Otherwise they give rows in proportion to size, at least one per set
+    that is not empty if the limit is that large. `limit` None means all rows.
+    """
     if limit is None or sum(sizes) <= limit:
         return list(sizes)
     found = in_proportion(sizes, limit)
@@ -68,7 +73,7 @@ def shares(sizes: Sequence[int], limit: int | None) -> list[int]:
 
 
 def _labels(rows: Rows, task_format: TaskFormat, table: RowTable, kept: Kept) -> list[str]:
-    """Return what a draw keeps in proportion, per row: its label, or whether its question has an answer."""
+    """Return the value whose proportions a draw keeps, per row: the label, or whether the question has an answer."""
     if rows.column("label") is not None:
         return [str(label) for label in _columns(rows, task_format, table, kept, ("label",))["label"]]
     if isinstance(task_format, QuestionAnswering) and task_format.unanswerable and rows.column("answers") is not None:

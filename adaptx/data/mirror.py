@@ -1,7 +1,8 @@
-"""Write the local mirror a recipe needs, for machines with no network: rows as parquet, models and modules as folders.
+"""Write the local mirror that a recipe needs on machines without a network.
 
-`mirror.json` keeps the hub's commit and the SHA-256 of each file; while they agree, a run on the mirror shares the
-stages of a run on the hub.
+Rows are written as parquet files, models and modules as folders. `mirror.json` keeps the hub's commit and the SHA-256
+of each file. While a file has that SHA-256 it counts as that commit, so a run on the mirror shares the stages of a run
+on the hub.
 """
 
 import hashlib
@@ -23,13 +24,13 @@ Item = Rows | ModelSpec | Published
 
 
 def fetch(items: Iterable[Item], folder: Path, note: Callable[[str], None]) -> list[str]:
-    """Fetch what is not there yet; returns the paths written, relative to `folder`.
+    """Fetch the items that the mirror does not have, and return the paths written, relative to `folder`.
 
-    SavedStates and modules that are a folder already (the user's own, or the packaged one) and the user's own files are
-    left out.
+    Files, models and modules that are on this machine without the hub (the user's own, or packaged) are skipped.
+    note: called with a line of text before each item is fetched.
 
     Raises:
-        MissingInput: the hub does not answer, or does not have it.
+        MissingInput: the hub does not answer, or does not have an item.
     """
     manifest = folder / "mirror.json"
     files: dict[str, Any] = read_json(manifest)["files"] if manifest.is_file() else {}
@@ -46,13 +47,13 @@ def fetch(items: Iterable[Item], folder: Path, note: Callable[[str], None]) -> l
             with path.open("rb") as stream:
                 files[name] = {"commit": commit, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
             written.append(name)
-        # After each item, so that what was fetched before a fault is known the next time.
+        # Write the manifest after each item: if a later item fails, the next call does not fetch this one again.
         write_json(manifest, {"files": files})
     return written
 
 
 def _is_own(item: Item) -> bool:
-    """Whether it is at hand without the hub: the user's own, or packaged."""
+    """Return whether an item is available without the hub, because it is the user's own or packaged."""
     match item:
         case Rows():
             return is_local(item)
@@ -63,7 +64,7 @@ def _is_own(item: Item) -> bool:
 
 
 def _landmark(item: Item) -> str:
-    """A file of the mirror that is there where the item is."""
+    """Return the path in the mirror of a file that every fetched item of this kind has."""
     match item:
         case Rows():
             return f"{item.address}.parquet"
@@ -93,7 +94,10 @@ def _rows(rows: Rows, commit: str, folder: Path) -> list[Path]:
     try:
         loaded = load_split(rows, commit)
     except Exception as error:
-        raise MissingInput(f"{rows.address} cannot be fetched ({type(error).__name__}: {error})") from error
+        raise MissingInput(
+            f"{rows.address} cannot be fetched ({type(error).__name__}: {error}); check the name of the config and the "
+            "split, and the network"
+        ) from error
     part = target.with_suffix(".part")
     loaded.to_parquet(str(part))
     part.rename(target)
@@ -113,7 +117,7 @@ def _model(model: ModelSpec, commit: str, folder: Path) -> list[Path]:
 
 
 def _module(module: Published, commit: str, folder: Path) -> list[Path]:
-    """The two files that are read, as they are."""
+    """Fetch the two files of a module that are read, its configuration and its weights, unchanged."""
     from huggingface_hub import HfApi, snapshot_download
 
     names = HfApi().list_repo_files(module.source, revision=commit)

@@ -1,4 +1,4 @@
-"""Names of rows in messages: the line of a file, or the row number of a set."""
+"""Name rows in messages, by the line of a file or by the row number in a set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Origin:
-    """A file, or a set of the hub or a mirror.
+    """The file or data set that rows were read from, with their lines.
 
-    lines: the line (from 1) in which each row begins; empty where rows are not lines of text, as in parquet. files: the
-    name of each row's file where several are read one after the other. unit: what messages call a row's line.
+    name: the name of the file or set in messages. lines: the line (from 1) in which each row begins; empty if rows are
+    not lines of text, as in parquet. files: the name of each row's file if several files are read as one table; empty
+    otherwise. unit: the words that stand before a line number in messages.
     """
 
     name: str
@@ -21,11 +22,11 @@ class Origin:
         return self.name
 
     def at(self, row: int) -> str:
-        """Return a row (from 0) with where it is: `rows.csv, line 5`, or `owner/set/en/test, row 3`."""
+        """Return the name and place of a row (from 0): `rows.csv, line 5`, or `owner/set/en/test, row 3`."""
         if not self.lines:
             return f"{self.name}, row {row}"
         return f"{self.files[row] if self.files else self.name}, {self.unit} {self.lines[row]}"
 
     def line(self, row: int) -> int | None:
-        """Return the line in which a row begins, if it has one."""
+        """Return the line (from 1) in which a row (from 0) begins, or None if rows are not lines of text."""
         return self.lines[row] if self.lines else None

@@ -1,6 +1,6 @@
-"""Retrieval over passages: the sentence that answers a question, and every sentence as a candidate.
+"""Retrieval over passages: every sentence is a candidate, and the one in which the answer begins is right.
 
-LAReQA (Roy et al. 2020, arXiv:2004.05484) ranks sentences with the passage they stand in as their context.
+LAReQA (Roy et al. 2020, arXiv:2004.05484) ranks sentences, each with its passage as context.
 """
 
 from bisect import bisect_right
@@ -18,20 +18,25 @@ Breaks = list[tuple[int, int]]
 
 
 def has_passages(examples: Examples) -> bool:
+    """Return whether the rows hold passages, whose sentences are the candidates."""
     return "passage" in examples.columns
 
 
 def answering_sentences(examples: Examples, where: Origin) -> Examples:
-    """Training rows of `query`, `candidate` and `candidate_context`: the sentence in which the first answer begins.
+    """Return training rows with the roles `query`, `candidate` and `candidate_context`.
 
-    Rows without an answer are recorded in `left_out`.
+    The candidate is the sentence in which the first answer begins, and its context is the passage. Rows without an
+    answer are recorded in `left_out`.
 
     Raises:
-        UserError: a passage, its breaks or a start is not what it should be.
+        UserError: a passage is not a text, or its sentence breaks or answer positions do not fit it.
     """
     columns = examples.columns
     if "answer_starts" not in columns:
-        raise UserError(f"{where}: rows with passages need where the answer begins: name the column of answer_starts")
+        raise UserError(
+            f"{where}: there is no column for the role answer_starts, and rows with passages need to say where each "
+            "answer begins; name the column in Rows(columns=...)"
+        )
     unanswered: list[int] = []
     candidates: list[str] = []
     for index, row in enumerate(examples.rows):
@@ -52,14 +57,16 @@ def answering_sentences(examples: Examples, where: Origin) -> Examples:
 
 
 def sentence_pool(examples: Examples, language: str, where: Origin) -> Examples:
-    """Return one candidate per sentence of each distinct passage, right for the rows whose answers begin in it.
+    """Return one candidate per sentence of each distinct passage.
 
-    As in LAReQA's script, a sentence that stands in its passage twice is two candidates, both of them right. Columns:
-    `id` (`<language>:<first row of the passage>:<number of the sentence>`), `answers` (those rows' ids), `candidate`,
-    `candidate_context`.
+    A candidate is right for the rows whose answers begin in its sentence. As in LAReQA's script, a sentence that
+    occurs twice in its passage is two candidates, and both are right.
+
+    Columns: `id` (`<language>:<first row of the passage>:<number of the sentence>`), `answers` (the ids of the rows
+    that the candidate is right for), `candidate`, `candidate_context`.
 
     Raises:
-        UserError: a passage, its breaks or a start is not what it should be.
+        UserError: a passage is not a text, or its sentence breaks or answer positions do not fit it.
     """
     columns = examples.columns
     places: dict[tuple[str, str], list[int]] = {}
@@ -87,10 +94,13 @@ def sentence_pool(examples: Examples, language: str, where: Origin) -> Examples:
 
 
 def _passage(examples: Examples, index: int, where: str, known: dict[str, Breaks] | None = None) -> tuple[str, Breaks]:
-    """A row's passage and where its sentences stand, by the row or else by rule."""
+    """Return a row's passage and the [start, stop) of its sentences, from the row's `sentence_breaks` or by rule.
+
+    known: breaks of passages that were read before, which are not checked again.
+    """
     passage = examples.columns["passage"][index]
     if not isinstance(passage, str) or not passage.strip():
-        raise UserError(f"{where}: passage is {passage!r}, not a text; correct the row, or leave it out")
+        raise UserError(f"{where}: passage is {passage!r}, not a text; correct the row, or remove it")
     if known is not None and passage in known:
         return passage, known[passage]
     if "sentence_breaks" not in examples.columns:
@@ -101,8 +111,8 @@ def _passage(examples: Examples, index: int, where: str, known: dict[str, Breaks
         whole = isinstance(pair, list) and len(pair) == 2 and all(map(is_whole, pair))  # pyright: ignore[reportUnknownArgumentType]
         if not (whole and (breaks[-1][1] if breaks else 0) <= pair[0] < pair[1] <= len(passage)):
             raise UserError(
-                f"{where}: sentence_breaks holds {pair!r}, no [start, stop] behind the one before it and within "
-                f"the passage's {len(passage)} characters"
+                f"{where}: sentence_breaks holds {pair!r}, which is not a valid [start, stop]; write two whole numbers "
+                f"that begin after the sentence before and end within the passage's {len(passage)} characters"
             )
         breaks.append((pair[0], pair[1]))
     if not breaks:
@@ -113,11 +123,15 @@ def _passage(examples: Examples, index: int, where: str, known: dict[str, Breaks
 def _starts(starts: Any, passage: str, where: str) -> list[int]:
     if not isinstance(starts, list) or not all(is_whole(at) and 0 <= at < len(passage) for at in starts):  # pyright: ignore[reportUnknownVariableType]
         raise UserError(
-            f"{where}: answer_starts is {starts!r}, not a list of places among the passage's {len(passage)} characters"
+            f"{where}: answer_starts is {starts!r}, not a list of positions in the passage, which has {len(passage)} "
+            "characters; write whole numbers that count characters from 0"
         )
     return starts  # pyright: ignore[reportUnknownVariableType]
 
 
 def _sentence_at(breaks: Breaks, at: int) -> int:
-    """The sentence that holds the character; white space belongs to the sentence behind it."""
+    """Return the number of the sentence that holds the character at `at`.
+
+    White space between two sentences belongs to the second one.
+    """
     return min(bisect_right([stop for _, stop in breaks], at), len(breaks) - 1)

@@ -18,12 +18,13 @@ from adaptx.specs import BitextMining, QuestionAnswering, Retrieval, Rows, Task,
 
 
 def read_rows(rows: Rows, task_format: TaskFormat, sources: Sources, limit: int | None = None) -> Examples:
-    """One set's examples with their clusters, checked against the format.
+    """Return one set's examples with their clusters, checked against the format.
 
-    limit: at most so many rows, drawn by a fixed seed (`adaptx.data.limiting`), so that every model reads the same.
+    limit: maximum number of rows, drawn by a fixed seed (`adaptx.data.limiting`), so that every model reads the same
+    rows; None means all rows.
 
     Raises:
-        UserError: a missing file or column, an empty set, or a row that does not fit the format.
+        UserError: a file or column is missing, the set is empty, or a row does not fit the format.
     """
     table = open_table(rows, task_format, sources)
     drawn = limited_rows(rows, task_format, table, kept_rows(rows, task_format, table), limit)
@@ -33,20 +34,21 @@ def read_rows(rows: Rows, task_format: TaskFormat, sources: Sources, limit: int 
 
 
 def read_all(sets: tuple[Rows, ...], task_format: TaskFormat, sources: Sources, limit: int | None) -> Examples:
-    """Several sets one after the other; the limit holds for each."""
+    """Return the examples of several sets, one set after the other; `limit` applies to each set."""
     return joined([read_rows(rows, task_format, sources, limit) for rows in sets])
 
 
 def read_training(task: Task, sources: Sources, limit: int | None = None, seed: int = 0) -> Examples:
-    """A task's training examples, at most `limit`, drawn by the seed; several sets give rows in proportion to size.
+    """Return a task's training examples, at most `limit` in all, drawn by the seed.
 
-    Rows whose answer does not stand where they say are recorded in `left_out`.
+    Several sets give rows in proportion to their size. Question answering rows that give a wrong position for their
+    answer are recorded in `left_out`.
 
     Raises:
-        UserError: as `read_rows`; the task has no training rows; sets of different roles.
+        UserError: as `read_rows`; the task has no training rows; its sets have different roles.
     """
     if not task.train:
-        raise UserError(f"task {task.name} has no training rows; it is evaluated, not trained on")
+        raise UserError(f"task {task.name} has no training rows; name some in Task(train=...), or only evaluate it")
     tables = [open_table(rows, task.format, sources) for rows in task.train]
     sets = list(zip(task.train, tables, strict=True))
     whole = [_Set(rows, table, kept_rows(rows, task.format, table)) for rows, table in sets]
@@ -64,26 +66,32 @@ def read_training(task: Task, sources: Sources, limit: int | None = None, seed: 
     examples = joined(read)
     if not len(examples):
         causes = "; ".join(str(each) for each in examples.left_out)
-        raise UserError(f"task {task.name} has no rows to train on. {causes}. Correct them, or name another file")
+        raise UserError(
+            f"task {task.name} has no rows to train on, because all were left out. {causes}. Correct the rows, or name "
+            "another file"
+        )
     return examples
 
 
 def read_pool(task: Task, sources: Sources, limit: int | None = None, wanted_ids: Collection[str] = ()) -> Examples:
-    """The candidates of a retrieval task: `id`, `answers` (the ids it is right for), `candidate`, `candidate_context`.
+    """Return the candidates of a retrieval task.
 
-    limit: at most so many rows of each set, drawn as `read_rows` does, and those whose id is in `wanted_ids`.
+    Columns: `id`, `answers` (the gold ids that the candidate is right for), `candidate`, `candidate_context`.
+
+    limit: maximum number of rows per set, drawn as in `read_rows`. Rows whose id is in `wanted_ids` are added to them.
 
     Raises:
-        UserError: as `read_rows`; there is no pool; two candidates of one id.
+        UserError: as `read_rows`; the task has no pool; two candidates have the same id.
     """
     if not task.pool:
-        raise UserError(f"task {task.name} has no candidates to rank: give Task(pool=...)")
+        raise UserError(f"task {task.name} has no candidates to rank; name them in Task(pool=...)")
     pool = joined([_read_pool_set(rows, task.format, sources, limit, frozenset(wanted_ids)) for rows in task.pool])
     seen: set[str] = set()
     for row, name in zip(pool.rows, pool.columns["id"], strict=True):
         if name in seen:
             raise UserError(
-                f"the candidates of task {task.name} have the id {name!r} twice (again in row {row}); give each its own"
+                f"the candidates of task {task.name} have the id {name!r} twice (again in row {row}); give every "
+                "candidate a different id"
             )
         seen.add(name)
     return pool
@@ -96,7 +104,9 @@ def _read_pool_set(
     kept = kept_rows(rows, task_format, table)
     id_column = rows.column("id")
     if not isinstance(id_column, str):
-        raise UserError(f"{table.where}: candidates need an id: name its column in Rows(columns=...)")
+        raise UserError(
+            f"{table.where}: there is no column for the role id, which candidates need; name it in Rows(columns=...)"
+        )
     if limit is not None:
         chosen = set(limited_rows(rows, task_format, table, kept, limit).kept.rows)
         ids = table.column(id_column, kept.rows)
@@ -113,10 +123,10 @@ def _read_pool_set(
 
 
 def open_table(rows: Rows, task_format: TaskFormat, sources: Sources) -> RowTable:
-    """The set's table, of which nothing is read yet.
+    """Return the table of a set. Columns of parquet files are read only when they are used.
 
     Raises:
-        UserError: it is not there, or cannot be read.
+        UserError: the set is missing, or cannot be read.
     """
     place = sources.rows(rows)
     if place.files:
@@ -143,7 +153,7 @@ def _read(part: _Set, task_format: TaskFormat, limit: int | None) -> Examples:
 
 
 def _few(whole: _Set, task_format: TaskFormat, share: int, seed: int) -> _Set:
-    """A training's share of a set, drawn by the seed."""
+    """Draw a training's share of a set (a number of rows) by the seed."""
     if share == len(whole.kept.rows):
         return whole
     drawn = limited_rows(whole.rows, task_format, whole.table, whole.kept, share, training_seed(whole.rows, seed))
@@ -151,7 +161,10 @@ def _few(whole: _Set, task_format: TaskFormat, share: int, seed: int) -> _Set:
 
 
 def _fewer_sentences(examples: Examples, limit: int) -> Examples:
-    """Mining within at most `limit` gold pairs and, on each side, `limit` other sentences, drawn by a fixed seed."""
+    """Return mining examples with fewer sentences, drawn by a fixed seed and numbered anew from 1.
+
+    At most `limit` gold pairs are kept and, per side, at most `limit` sentences that are in no pair.
+    """
     columns: dict[str, list[list[object]]] = {"source": [], "target": [], "gold": []}
     for source, target, gold in zip(*(examples.columns[role] for role in columns), strict=True):
         pairs = [gold[place] for place in lowest(range(len(gold)), limit, EVALUATION_SEED)]

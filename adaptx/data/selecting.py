@@ -1,4 +1,4 @@
-"""Pick a set's rows and columns out of a table, and bring raw values into the form that formats read."""
+"""Select a set's rows and columns from a table, and convert raw values to the form that formats read."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -25,36 +25,41 @@ BLOCK_ROWS = 20_000
 
 @dataclass(frozen=True)
 class Kept:
-    """Row numbers of a set (ascending), and the rows between them that it leaves out."""
+    """Row numbers of a set (ascending), and counts of the rows among them that the set leaves out."""
 
     rows: Sequence[int]
     left_out: tuple[LeftOut, ...] = ()
 
 
 def kept_rows(rows: Rows, task_format: TaskFormat, table: RowTable) -> Kept:
-    """The rows of the set's slice, counted over the rows that pass the set's filters.
+    """Return the rows of a set: those that pass its filters, and of these the slice [`rows.first`:`rows.stop`].
 
-    Rows without the set's prefix belong to other sets. Rows without a gold label, or without any text to mask, are
-    recorded as left out.
+    Rows without a gold label, or with a blank text that would be masked, are recorded as left out. Rows without the
+    set's prefix (`rows.starts_with`) belong to other sets and are not recorded.
 
     Raises:
-        UserError: a column is missing, or nothing is left (`MissingInput`).
+        UserError: a column is missing.
+        MissingInput: no row is left.
     """
     for role, column in rows.columns:
         for name in (column,) if isinstance(column, str) else column:
             if name not in table.names:
-                raise UserError(f"{table.where} has no column {name!r} (read as {role}); {table.shown_columns(name)}")
+                raise UserError(
+                    f"{table.where} has no column {name!r} (read as {role}); {table.shown_columns(name)}. Rename a "
+                    "column, or name the right one for this role in the task's columns"
+                )
     stop = rows.stop
     passing, left_out = _passing(rows, task_format, table, stop)
     kept = passing[rows.first : stop]
     if not kept:
-        cut = f" after the slice [{rows.first}:{rows.stop}]" if rows.first or rows.stop else ""
+        cut = f" in the slice [{rows.first}:{rows.stop}]" if rows.first or rows.stop else ""
         if rows.starts_with:
-            cut = f" whose {rows.starts_with[0]} begins with {rows.starts_with[1]!r}{cut}"
+            cut = f" with {rows.starts_with[0]} beginning with {rows.starts_with[1]!r}{cut}"
         raise MissingInput(
-            f"{table.where} is empty: it has {table.length} rows, none of them left{cut}; check the split and its file"
+            f"{table.where} is empty: it has {table.length} rows, but none is left{cut} after rows without a label or "
+            "text are removed; check that the split and its file are the right ones"
         )
-    # Rows outside the slice belong to another set.
+    # Rows outside the slice belong to another set, so they are not recorded as left out of this one.
     low = passing[rows.first - 1] if rows.first else -1
     high = passing[stop] if stop is not None and stop < len(passing) else table.length
     records: list[LeftOut] = []
@@ -76,7 +81,10 @@ def kept_rows(rows: Rows, task_format: TaskFormat, table: RowTable) -> Kept:
 def _passing(
     rows: Rows, task_format: TaskFormat, table: RowTable, stop: int | None
 ) -> tuple[Sequence[int], dict[str, list[int]]]:
-    """Rows that pass every filter, of which at least the leading `stop` are looked for; reason -> rows left out."""
+    """Return the rows that pass every filter, and the rows left out by reason.
+
+    Reading ends once `stop` rows have passed (None: at the end of the table), so later rows may be missing from both.
+    """
     label, text = rows.column("label"), rows.column("text")
     dropped = {*rows.dropped_labels, *(str(value) for value in rows.dropped_labels if table.own)}
     masks = isinstance(task_format, MaskedLanguageModel | SpanCorruption) and isinstance(text, str)
@@ -104,16 +112,17 @@ def _passing(
 
 
 def _split(block: Sequence[int], passes: Sequence[bool], others: list[int]) -> list[int]:
-    """The rows that pass; the others are added to `others`."""
+    """Return the rows that pass, and add the rows that do not to `others`."""
     others += [row for row, is_in in zip(block, passes, strict=True) if not is_in]
     return [row for row, is_in in zip(block, passes, strict=True) if is_in]
 
 
 def select(rows: Rows, task_format: TaskFormat, table: RowTable, chosen: Kept) -> Examples:
-    """The columns of those rows, by role, with the record of what the table and the set leave out.
+    """Return the chosen rows as examples, with the counts of rows that the table and the set leave out.
 
     Raises:
-        UserError: a cell of a CSV file that should hold a JSON list holds none, or labels are written in two ways.
+        UserError: a cell of a CSV or TSV file should hold a JSON list and does not, a label names no choice, or a file
+            writes some labels as names and others as ids.
     """
     kept = chosen.rows
     columns: dict[str, list[Any]] = {}
@@ -156,7 +165,7 @@ def _json_list(cell: Any, role: str, where: Origin, row: int) -> list[Any]:
 
 
 def _joined_text(texts: list[Any]) -> Any:
-    """One text of several; a value that is no text is left for `check` to refuse."""
+    """Join several texts with spaces. If a value is not a text, return that value, which `check` then refuses."""
     wrong = [text for text in texts if not isinstance(text, str)]
     return wrong[0] if wrong else " ".join(text for text in texts if text)
 
@@ -175,7 +184,11 @@ def _reworded(values: list[Any], role: str, rows: Rows) -> list[Any]:
 
 
 def _choices(labels: list[Any], rows: Rows, kept: Sequence[int], table: RowTable) -> list[Any]:
-    """The right choice's index, by its raw label; what is no index is left for `check`."""
+    """Return the index of each row's right choice. Without `choice_keys` a wrong value is left for `check` to refuse.
+
+    Raises:
+        UserError: the set has `choice_keys`, and a label is none of them.
+    """
     if not rows.choice_keys:
         return [whole_number(label) if table.own and whole_number(label) is not None else label for label in labels]
     places: dict[Any, int] = {key: place for place, key in enumerate(rows.choice_keys)}
@@ -188,15 +201,15 @@ def _choices(labels: list[Any], rows: Rows, kept: Sequence[int], table: RowTable
         if place is None:
             shown = ", ".join(repr(key) for key in rows.choice_keys)
             raise UserError(
-                f"{table.where.at(row)}: label {label!r} is none of {shown}, by which choices are known; correct "
-                "the row, or the task's Rows(choice_keys=...)"
+                f"{table.where.at(row)}: label {label!r} does not name a choice, because the choices are called {shown}"
+                "; correct the row, or the task's Rows(choice_keys=...)"
             )
         found.append(place)
     return found
 
 
 def _ids(value: Any, textual: bool) -> Any:
-    """A query's gold ids: a list, or one id; in text cells a list is JSON."""
+    """Return a query's gold ids as a list of texts. A cell holds one id or a list, which CSV and TSV write as JSON."""
     if textual and value.startswith("["):
         value = json_list(value) or value
     if isinstance(value, list):

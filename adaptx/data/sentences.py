@@ -1,8 +1,8 @@
-"""Sentences of a passage by rule, for sets that do not say where theirs begin and end.
+"""Split a passage into sentences by rule, for sets that do not give their sentence breaks.
 
-A sentence ends at a sentence-final mark of its script, with the closing quotes and brackets behind it: at full-width
-marks wherever they stand, at others only before white space. A full stop ends none behind a single capital letter (an
-initial) or before a small letter (an abbreviation). Line breaks always end one.
+A sentence ends at a sentence-final mark of its script and includes the closing quotes and brackets after the mark. A
+full-width mark always ends a sentence; other marks end one only before white space. A full stop does not end a sentence
+after a single capital letter (an initial) or before a small letter (an abbreviation). A line break always ends one.
 """
 
 import re
@@ -10,7 +10,7 @@ import re
 _CLOSING = r"[\"'”’»«›)\]）」』】〉》]*"
 _END = re.compile(
     rf"(?P<wide>[。！？｡．]+{_CLOSING})\s*"
-    # Arabic, Devanagari, Ethiopic, Armenian, Burmese, Khmer and Tibetan marks stand beside the Latin and Greek ones.
+    # Latin and Greek marks, then those of Arabic, Devanagari, Ethiopic, Armenian, Burmese, Khmer and Tibetan.
     rf"|(?P<spaced>[.!?…\u037e؟۔।॥።፧፨։။។༎།]+{_CLOSING})\s+"
     r"|(?P<line>)\s*\n\s*"
 )
@@ -18,7 +18,7 @@ _INITIAL = re.compile(r"(?<!\w)[^\W\d_]\.$")
 
 
 def sentence_breaks(text: str) -> list[tuple[int, int]]:
-    """Where each sentence of the text stands: [start, stop) in characters, without the white space between them."""
+    """Return the [start, stop) of each sentence in characters, without the white space between sentences."""
     breaks: list[tuple[int, int]] = []
     start = len(text) - len(text.lstrip())
     for end in _END.finditer(text):
@@ -33,7 +33,10 @@ def sentence_breaks(text: str) -> list[tuple[int, int]]:
 
 
 def _goes_on(text: str, stop: int, after: int) -> bool:
-    """Whether a full stop there is an initial's or an abbreviation's."""
+    """Return whether a full stop before `stop` belongs to an initial or an abbreviation, so the sentence goes on.
+
+    after: where the text continues behind the white space.
+    """
     if text[stop - 1] != "." or "\n" in text[stop:after]:
         return False
     initial = _INITIAL.search(text, max(0, stop - 3), stop)

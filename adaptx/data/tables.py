@@ -1,4 +1,4 @@
-"""Tables: the columns of one split, of which only those asked for are read and turned into Python values."""
+"""Tables: the columns of one split. Only the columns that are used are converted to Python values."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,13 @@ Values = Callable[[str, Sequence[int]], list[Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class RowTable:
-    """One split. `where` is what messages call it; `values(column, rows)` reads a column that is not nested.
+    """One split of a data set, or one file of rows.
 
-    names: all columns, nested ones with dots (`answers.text`), each with the column that it lies in. own: a file of the
-    user's own, whose numbers may be texts. textual: all values are texts (CSV), so that lists in them are JSON.
-    left_out: what of a file is no row.
+    where: the name of the table in messages. names: all column names, each with the top-level column that holds it; a
+    column nested in `answers` is called `answers.text`. length: number of rows. values: a function from a top-level
+    column and ascending row numbers to the values. own: whether the rows are the user's own, so that a number may be
+    written as a text. textual: whether all values are texts (CSV and TSV), so that lists are JSON. left_out: counts of
+    lines of the file that are not rows.
     """
 
     where: Origin
@@ -35,7 +37,7 @@ class RowTable:
     left_out: tuple[LeftOut, ...] = ()
 
     def column(self, name: str, rows: Sequence[int]) -> list[Any]:
-        """A column's values in those rows (ascending); `a.b` reaches into structs and into lists of structs.
+        """Return a column's values in the given rows (ascending); `a.b` reads inside structs and lists of structs.
 
         Raises:
             UserError: there is no such column.
@@ -48,12 +50,12 @@ class RowTable:
         return [_reach(value, parts) for value in values] if parts else values
 
     def leaves(self) -> list[str]:
-        """Columns that hold no further ones."""
+        """Return the names of the columns that do not hold other columns."""
         inner = {name.rpartition(".")[0] for name, top in self.names.items() if name != top}
         return [name for name in self.names if name not in inner]
 
     def shown_columns(self, missing: str) -> str:
-        """The columns as a phrase for the message that one is missing."""
+        """Return the columns as a phrase for the message that `missing` is not among them."""
         return shown_columns(missing, self.leaves())
 
 
@@ -70,10 +72,10 @@ def _reach(value: Any, parts: Sequence[str]) -> Any:
 def python_table(
     where: Origin, columns: dict[str, list[Any]], left_out: tuple[LeftOut, ...] = (), textual: bool = False
 ) -> RowTable:
-    """A table of the user's own rows that are in memory already.
+    """Return the table of the user's own rows that are in memory already.
 
     Raises:
-        UserError: a column has the name that a part of another has.
+        UserError: a column has the same name as a part of another column.
     """
     nested = [(name, top) for top, values in columns.items() for name in _names_within(top, values)]
     length = len(next(iter(columns.values()), ()))
@@ -89,7 +91,7 @@ def python_table(
 
 
 def _names_within(top: str, values: Sequence[Any]) -> dict[str, None]:
-    """The column's name and those of all it holds, in any row."""
+    """Return the names of a column and of everything nested in it, in any row."""
     names = {top: None}
     for value in values:
         if isinstance(value, dict | list):
@@ -98,10 +100,12 @@ def _names_within(top: str, values: Sequence[Any]) -> dict[str, None]:
 
 
 def _named(where: object, names: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Name -> the column that it lies in.
+    """Return the top-level column of each name.
+
+    names: pairs of a name and its top-level column, each top-level column before its parts.
 
     Raises:
-        UserError: one name twice.
+        UserError: a name occurs twice.
     """
     found: dict[str, str] = {}
     places: dict[str, int] = {}
@@ -119,14 +123,14 @@ def _twice(name: str, first: tuple[str, int], second: tuple[str, int]) -> str:
         f"column {place}" if top == name else f"a part of column {place}, {top!r}," for top, place in (first, second)
     ]
     return (
-        f"{both[0]} and {both[1]} are both called {name!r}; give each a name of its own, or remove the one that is not "
+        f"{both[0]} and {both[1]} are both called {name!r}; give them different names, or remove the one that is not "
         "meant"
     )
 
 
 def _nested_names(name: str, value: Any) -> Iterable[str]:
     if isinstance(value, list):
-        # Words and tags are many, and hold nothing.
+        # Lists of words and tags are long and hold no further columns, so the first value decides.
         inner = value if value and isinstance(value[0], dict | list) else ()  # pyright: ignore[reportUnknownVariableType]
         for item in inner:  # pyright: ignore[reportUnknownVariableType]
             yield from _nested_names(name, item)
@@ -137,10 +141,10 @@ def _nested_names(name: str, value: Any) -> Iterable[str]:
 
 
 def parquet_table(path: str, own: bool = False) -> RowTable:
-    """A parquet file; columns that nobody asks for are not read.
+    """Return the table of a parquet file. A column is read when it is first used.
 
     Raises:
-        UserError: it is no parquet file.
+        UserError: the file cannot be read as parquet.
     """
     import pyarrow.parquet as parquet
 
@@ -150,7 +154,7 @@ def parquet_table(path: str, own: bool = False) -> RowTable:
     except (ValueError, OSError) as error:
         refuse_stand_in(Path(path))
         raise UserError(
-            f"{path} cannot be read as parquet: {_line(error)}; write it again, or copy it again"
+            f"{path} cannot be read as parquet: {_line(error)}; write the file again, or copy it again"
         ) from error
     names = _schema_names(path, schema)
 
@@ -169,24 +173,24 @@ def parquet_table(path: str, own: bool = False) -> RowTable:
 
 
 def _line(error: Exception) -> str:
-    """An error of Arrow's as one line."""
+    """Return the message of an Arrow error as one line."""
     return " ".join(str(error).split())
 
 
 def hub_table(rows: Rows, commit: str | None) -> RowTable:
-    """A split on the hub, through the cache of `datasets`.
+    """Return the table of a split on the hub, read through the cache of `datasets`.
 
     Raises:
-        MissingInput: the hub does not answer, or does not have it.
+        MissingInput: the hub does not answer, or does not have the split.
     """
     try:
         loaded = load_split(rows, commit)
     except Exception as error:
         raise MissingInput(
-            f"{rows.address} cannot be read from the hub ({type(error).__name__}: {error}). Remedy: check the network, "
+            f"{rows.address} cannot be read from the hub ({type(error).__name__}: {error}); check the network, "
             "give a local mirror with --data DIR, or use the packaged rows with --data sample"
         ) from error
-    # The cache's own Arrow table: class labels are their ids there, as in a mirror's file.
+    # In the cache's Arrow table class labels are ids, as they are in a mirror's parquet file.
     table = loaded.with_format("arrow")[:]
     where = f"{rows.address} on the hub"
     return RowTable(

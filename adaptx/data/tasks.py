@@ -1,7 +1,7 @@
-"""A task of the user's own rows, whatever they come in: a DataFrame, a Dataset, dicts or a file.
+"""Make a task from the user's own rows: a DataFrame, a Dataset, dicts or a file.
 
-The rows are written to a folder of the user's cache as JSON lines, each file named by its content. Workers read them
-there, and the same content is the same input, whatever it came in.
+The rows are written as JSON lines to a folder in the user's cache, where worker processes read them. Each file is named
+after its content, so equal rows are the same input whether they came as a DataFrame, as dicts or in a file.
 """
 
 import hashlib
@@ -47,19 +47,20 @@ def task(
         news = adaptx.task("news", Classification(("sport", "politics")), train=frame, evaluation={"sw": swahili})
 
     Args:
-        name: what the task is called in tables and folders.
-        task_format: how its rows are read; its roles are the columns' names, as far as `columns` names no others.
-        train: rows to train on: a pandas.DataFrame, a datasets.Dataset, a list of dicts or a file's path. A mapping
-            from languages to such rows gives several.
-        development: rows that select a checkpoint; as `train`.
-        evaluation: rows to score on; as `train`.
-        pool: candidates that a retrieval task ranks; as `train`.
-        columns: role -> column, where they differ. Several columns are one text, with a space between.
-        metrics: names of metrics; None takes those that are common for the format.
-        language: code of the language of rows that are given without one.
+        name: the name of the task in tables and folders.
+        task_format: the format of the rows. Its roles are the column names, except for roles named in `columns`.
+        train: rows to train on: a pandas.DataFrame, a datasets.Dataset, a list of dicts or the path of a file. A
+            mapping from language codes to such rows gives one set per language.
+        development: rows to choose the best training state on, in the same forms as `train`.
+        evaluation: rows to score on, in the same forms as `train`.
+        pool: candidates that a retrieval task ranks, in the same forms as `train`.
+        columns: role -> column, for columns that do not have the role's name. Several columns are joined to one text
+            with spaces.
+        metrics: names of metrics; None means the usual metrics of the format.
+        language: language code of rows that are not in a mapping.
 
     Raises:
-        UserError: rows in another form, a missing column, or a row that does not fit the format.
+        UserError: rows have another type, a column is missing, or a row does not fit the format.
     """
     sets = {
         use: _by_language(rows, language)
@@ -78,7 +79,7 @@ def task(
             use: tuple(_kept(rows, task_format, sets[use][rows.language], use) for rows in getattr(found, use))
             for use in USES
         }
-    return replace(found, **kept, description="Rows of one's own.")
+    return replace(found, **kept, description="The user's own rows.")
 
 
 def _by_language(rows: Any, language: str) -> dict[str, Any]:
@@ -98,7 +99,7 @@ def _table(rows: Any, use: str, language: str) -> RowTable:
 
 
 def _file(rows: Any, path: Path, use: str, language: str) -> Path:
-    """Return the file that rows lie in: their own, or one at `path` that has their columns."""
+    """Return the file that holds the rows. Rows in memory are written to `path` first."""
     if _is_path(rows):
         return Path(rows)
     table = _table(rows, use, language)
@@ -108,7 +109,7 @@ def _file(rows: Any, path: Path, use: str, language: str) -> Path:
 
 
 def _kept(rows: Rows, task_format: TaskFormat, given: Any, use: str) -> Rows:
-    """Write rows by the roles of their format into the cache, and say where they are."""
+    """Write a set's rows into the cache, with roles as column names, and return the set that reads them there."""
     sources = Sources()
     table = open_table(rows, task_format, sources) if _is_path(given) else _table(given, use, rows.language)
     examples = select(rows, task_format, table, Kept(range(table.length)))
@@ -134,7 +135,10 @@ def _json_lines(columns: Mapping[str, list[Any]]) -> bytes:
         )
         return "".join(f"{line}\n" for line in lines).encode()
     except (TypeError, ValueError) as error:
-        raise UserError(f"columns {', '.join(names)}: {error}; give texts, numbers, and lists of them") from error
+        raise UserError(
+            f"a value in the columns {', '.join(names)} cannot be written as JSON ({error}); give texts, numbers, and "
+            "lists of them"
+        ) from error
 
 
 def _write(path: Path, columns: Mapping[str, list[Any]]) -> None:
