@@ -340,9 +340,9 @@ def test_no_module_and_no_head_is_written_with_such_values(tmp_path, value):
 
 def test_a_head_of_another_shape_is_refused_with_both(tmp_path):
     save_heads({"0": TrainedHead(torch.nn.Linear(3, 2), Classification(("a", "b")))}, tmp_path)
-    with pytest.raises(UserError, match=r"holds no head '1'; it has: 0"):
+    with pytest.raises(UserError, match=r"has no head '1'; it has: 0"):
         load_head(tmp_path, "1", lambda _: torch.nn.Linear(3, 2))
-    with pytest.raises(UserError, match=r"the head '0' has bias \(2,\), weight \(2, 3\), and its model needs"):
+    with pytest.raises(UserError, match=r"the head '0' has bias \(2,\), weight \(2, 3\), but its model needs"):
         load_head(tmp_path, "0", lambda _: torch.nn.Linear(4, 2))
 
 

@@ -166,7 +166,9 @@ def test_windows_share_a_third_by_default_and_never_all_of_it(benches, architect
         made = windows(one("sea?", text, None), QuestionAnswering(), reading(bench, max_length)).windows
         assert made[0].spans[-shared:] == made[1].spans[:shared]
         assert made[0].spans[-shared - 1] not in made[1].spans
-    with pytest.raises(UserError, match=r"stride=50\): .*row 0 has room for \d+ tokens of context in a window of 50"):
+    with pytest.raises(
+        UserError, match=r"stride=50\): .*a window of 50 tokens has room for only \d+ tokens of context in row 0"
+    ):
         windows(one("sea?", text, None), QuestionAnswering(stride=50), reading(bench, 50))
     with pytest.raises(UserError, match=r"stride=-1"):
         QuestionAnswering(stride=-1)
@@ -186,7 +188,7 @@ def test_a_question_whose_answer_no_window_holds_is_left_out_and_never_unanswera
     drawn = items(rows, QuestionAnswering(unanswerable=True), bench)
     (left,) = drawn.left_out
     assert (left.count, left.first) == (1, rows.rows[0])
-    assert "the answer lies whole in no window of 48 tokens" in str(left)
+    assert "no window of 48 tokens holds the whole answer" in str(left)
     made = windows(rows, QuestionAnswering(unanswerable=True), bench)
     assert {made.windows[member].question for (member,) in drawn.members} == {1, 2}
     assert len(drawn.targets) == len(drawn.units) == len(drawn.members)
@@ -219,7 +221,7 @@ def test_questions_are_cut_and_need_room_for_a_context(benches, architecture):
     for ids in windows(rows, QuestionAnswering(question_tokens=10), reading(bench, 40)).encoded.ids:
         assert ids[1:11] == wanted
         assert ids[11] == tokenizer.sep_token_id
-    with pytest.raises(UserError, match=r"max_length=16 leaves [0-7] tokens of context.*128 or more"):
+    with pytest.raises(UserError, match=r"max_length=16 leaves room for [0-7] tokens of context.*128 or more"):
         windows(rows, QuestionAnswering(question_tokens=10), reading(bench, 16))
 
 

@@ -219,8 +219,8 @@ def test_answers_that_no_window_holds_are_said_and_recorded(world, tmp_path):
     plan, shop = tiny.workshop(world, tmp_path / "store", (Evaluate(train, task, "en"),))
     noted = Noted()
     assert run(plan, shop, noted).complete
-    (said,) = [line for line in noted.lines if "in no window" in line]
-    assert said.startswith("training rows of questions: left out 1 row: the answer lies whole in no window")
+    (said,) = [line for line in noted.lines if "holds the whole answer" in line]
+    assert said.startswith("training rows of questions: left out 1 row: no window")
     (record,) = json.loads((tiny.folder_of(plan, shop, train) / "result.json").read_text())["left_out"]
     assert (record["count"], record["first"]) == (1, 0)
     file.write_text(json.dumps(rows[0]) + "\n")

@@ -268,7 +268,7 @@ def test_a_conversation_is_the_checkpoints_own(decoder, world):
         rows=(0,), columns={"text": [" ".join(WORDS[:3])], "label": ["sea"]}
     )  # fmt: skip
     text = replace(TOPIC_TEXT, chat=True)
-    with pytest.raises(UserError, match="no template of a conversation"):
+    with pytest.raises(UserError, match="no chat template"):
         items_of(decoder, tiny.TOPIC, text, examples)
     import copy
 

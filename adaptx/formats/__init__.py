@@ -1,4 +1,4 @@
-"""Formats: how a kind of task is encoded, what head it has, its loss, and how predictions are made."""
+"""Task formats: how the rows of a kind of task are encoded, its head, its loss and its predictions."""
 
 from adaptx.formats.bitext import BITEXT
 from adaptx.formats.classification import CLASSIFICATION
@@ -40,7 +40,7 @@ FORMATS: dict[type[TaskFormat], Format] = {
     Retrieval: RETRIEVAL,
     Tagging: TAGGING,
 }
-"""Through hidden states."""
+"""The behaviour of each format under the framing `Hidden`, where a head reads hidden states."""
 
 TEXT_FORMATS: dict[type[TaskFormat], Format] = {
     Classification: TEXT_CLASSIFICATION,
@@ -49,12 +49,12 @@ TEXT_FORMATS: dict[type[TaskFormat], Format] = {
     SpanCorruption: TEXT_SPAN_CORRUPTION,
     Tagging: TEXT_TAGGING,
 }
-"""As text to text."""
+"""The behaviour of each format under the framing `Text`, where the backbone reads a prompt and gives an answer."""
 
 HIDDEN = Hidden()
 
 
 def behaviour(task_format: TaskFormat, framing: Framing = HIDDEN) -> Format:
-    """The behaviour of a task's format under a framing."""
+    """Return the behaviour of a task's format under a framing."""
     formats = TEXT_FORMATS if isinstance(framing, Text) else FORMATS
     return formats[type(task_format)]

@@ -1,4 +1,4 @@
-"""One head from several for the same labels."""
+"""Average several heads that were trained for the same labels."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,7 +11,10 @@ from adaptx.specs import TaskFormat
 
 
 def aligned(heads: Sequence[TrainedHead]) -> list[TrainedHead]:
-    """The heads with their rows in the order of the first one's labels (the sets agree: planning has checked)."""
+    """Return the heads with their rows in the order of the first head's labels.
+
+    The heads have the same labels, which planning has checked. Their modules are changed in place.
+    """
     first = heads[0].format
     return [TrainedHead(for_labels(head, first), first) for head in heads]
 
@@ -19,7 +22,11 @@ def aligned(heads: Sequence[TrainedHead]) -> list[TrainedHead]:
 def averaged(
     heads: Sequence[TrainedHead], weights: Sequence[float] | None, new: Callable[[TaskFormat], nn.Module]
 ) -> TrainedHead:
-    """The average of aligned heads; weights (none negative) are brought to a sum of 1. `new` makes an empty head."""
+    """Return the weighted average of aligned heads.
+
+    weights: one per head, none negative; they are divided by their sum. None means equal weights. new: makes an
+    untrained head for a format.
+    """
     given = weights or [1.0] * len(heads)
     shares = [weight / sum(given) for weight in given]
     states = [head.module.state_dict() for head in heads]

@@ -1,4 +1,4 @@
-"""Nearest neighbour among sentence embeddings (Tatoeba): each query's closest candidate by cosine."""
+"""Bitext retrieval (Tatoeba): the candidate sentence whose embedding is closest to the query's, by cosine."""
 
 from adaptx.backbones.batching import encode_texts
 from adaptx.data.examples import Examples
@@ -10,7 +10,10 @@ SIDES = ("query", "candidate")
 
 
 def encode(examples: Examples, _format: Bitext, reading: Reading) -> Inputs:
-    """Both sides, each embedded; only the other language's sentences say something about that language."""
+    """Return the passes that embed the queries and the candidates.
+
+    Token statistics describe the evaluated language. They cover the candidates only, because the queries are English.
+    """
     sides = [
         encode_texts(reading.tokenizer, examples.columns[side], None, reading.hidden.prefix, reading.max_length)
         for side in SIDES
@@ -19,7 +22,7 @@ def encode(examples: Examples, _format: Bitext, reading: Reading) -> Inputs:
 
 
 def decode(answers: Answers) -> Predictions:
-    """Index of the nearest candidate for each query; the first of equal ones. The gold is the query's own row."""
+    """Predict the index of each query's nearest candidate, the first among equals. The gold is the query's index."""
     queries_QD, candidates_ND = answers.values
     nearest_Q1 = top_k(queries_QD, candidates_ND, 1, unit=True, centred=answers.reading.hidden.centred).indices
     golds = list(range(len(answers.examples)))

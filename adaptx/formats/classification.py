@@ -1,4 +1,4 @@
-"""Classification of a text or a pair: a linear head over the pooled vector. Loss unit: the example.
+"""Classification of a text or a pair of texts by a linear head on the pooled vector. Loss unit: the example.
 
 Suffixes: N examples, C labels, D hidden size.
 """
@@ -29,38 +29,38 @@ from adaptx.specs import Classification, Hidden
 
 
 def new_head(task_format: Classification, base: HeadBase) -> nn.Module:
-    """A fresh head; initial values come from torch's global generator."""
+    """Return an untrained head, whose weights are drawn from torch's global generator."""
     return LinearHead(base.hidden_size, len(task_format.labels), base.dropout)
 
 
 def items(examples: Examples, task_format: Classification, reading: Reading) -> Items:
-    """One sequence an example; the target is the label's place in the format's label set."""
+    """Return items of one sequence per example. The target is the label's index in the format's label set."""
     place = {label: index for index, label in enumerate(task_format.labels)}
     return one_sequence_each(_encode(examples, reading), [place[label] for label in examples.columns["label"]])
 
 
 def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden) -> Tensor:
-    """Cross-entropy summed over the micro-batch's examples."""
+    """Return the cross-entropy, summed over the examples of the micro-batch."""
     logits_NC = head(backbone.pooled(piece.batch, framing))
     gold_N = torch.tensor(piece.targets, device=logits_NC.device)
     return nn.functional.cross_entropy(logits_NC, gold_N, reduction="sum")
 
 
 def encode(examples: Examples, _format: Classification, reading: Reading) -> Inputs:
-    """One sequence an example."""
+    """Return the pass that reads label probabilities, of one sequence per example."""
     encoded = _encode(examples, reading)
     texts = [text for role in ("text", "pair") for text in examples.columns.get(role, ())]
     return Inputs((Pass(one_sequence_each(encoded, [None] * len(encoded)), probabilities),), [encoded], texts)
 
 
 def probabilities(model: Model, piece: Piece) -> Tensor:
-    """Read the probability of each label [N, C]."""
+    """Return the probability of each label [N, C]."""
     assert model.head is not None
     return model.head(model.backbone.pooled(piece.batch, model.reading.hidden)).softmax(dim=-1)
 
 
 def decode(answers: Answers) -> Predictions:
-    """The most probable label of each example, by name; the records hold every label's probability."""
+    """Predict the name of the most probable label per example. The records hold the probability of every label."""
     labels, examples, (shares,) = answers.model.format.labels, answers.examples, answers.values
     predictions = [labels[int(share.argmax())] for share in shares]
     records = [{"probabilities": dict(zip(labels, share.tolist(), strict=True))} for share in shares]
@@ -74,7 +74,10 @@ def decode(answers: Answers) -> Predictions:
 
 
 def _encode(examples: Examples, reading: Reading) -> Encoding:
-    """The text, or the pair with the tokenizer's own separators; the longer side is cut first."""
+    """Encode each text, or each pair of texts with the tokenizer's separators.
+
+    If a pair is too long, its longer text is cut first.
+    """
     texts, pairs = examples.columns["text"], examples.columns.get("pair")
     return encode_texts(reading.tokenizer, texts, pairs, reading.hidden.prefix, reading.max_length)
 

@@ -1,4 +1,4 @@
-"""Heads: a linear one for most formats; on disk beside their module, never inside it, with their formats."""
+"""Heads: the linear head that most formats use, and files of heads with their formats, stored next to their module."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ FILE = "head.safetensors"
 
 
 class LinearHead(nn.Module):
-    """Dropout and a linear map, in fp32: states [..., D] -> logits [..., C]."""
+    """Dropout and a linear layer, computed in fp32: states [..., D] -> logits [..., C]."""
 
     def __init__(self, hidden_size: int, num_outputs: int, dropout: float) -> None:
         super().__init__()
@@ -30,16 +30,16 @@ class LinearHead(nn.Module):
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, states: Tensor) -> Tensor:
-        # Autocast of the surrounding loop would compute logits in bf16, where near labels tie.
+        # Under the training loop's autocast, logits would be bf16, and labels with close scores would tie.
         with torch.autocast(states.device.type, enabled=False):
             return self.linear(self.dropout(states.float()))
 
 
 def save_heads(heads: Mapping[str, TrainedHead], folder: Path) -> None:
-    """Write all heads of a training by name, in one file; nothing where it has none.
+    """Write all heads of a training to one file, by name. Without heads no file is written.
 
     Raises:
-        NotFinite: a tensor holds NaN or infinity; nothing is written.
+        NotFinite: a tensor holds NaN or infinity. Nothing is written then.
     """
     from safetensors.torch import save_file
 
@@ -51,7 +51,7 @@ def save_heads(heads: Mapping[str, TrainedHead], folder: Path) -> None:
         for key, tensor in head.module.state_dict().items()
     }
     if (key := first_not_finite(tensors.items())) is not None:
-        raise NotFinite(f"the head's {key} holds values that are not finite (NaN or infinite); it is not kept")
+        raise NotFinite(f"the head's {key} holds values that are not finite (NaN or infinite); it is not stored")
     with naming(folder / FILE, "written"):
         save_file(tensors, folder / FILE, {"format": "adaptx"})
     header = HeadsHeader(VERSION, {name: head.format for name, head in heads.items()})
@@ -59,21 +59,22 @@ def save_heads(heads: Mapping[str, TrainedHead], folder: Path) -> None:
 
 
 def load_head(folder: Path, name: str, new: Callable[[TaskFormat], nn.Module]) -> TrainedHead:
-    """The head called `name`; `new` makes an empty one for its format.
+    """Return the head called `name`. `new` makes an untrained head for a format.
 
     Raises:
-        UserError: it was written by another version, is not there, or its tensors are not those that its format needs.
+        UserError: the file was written by another version or does not have the head, or the head's tensors do not have
+            the shapes that its format needs.
     """
     from safetensors.torch import load_file
 
     header = read_record(HeadsHeader, folder / HEADS_HEADER_FILE)
     if header.version != VERSION:
         raise UserError(
-            f"{folder}: head version {header.version}, this adaptx reads {VERSION}; train it again with this "
-            "version, or use the one it was trained with"
+            f"{folder} has heads of version {header.version}, but this adaptx reads version {VERSION}; train the stage "
+            "again with this adaptx, or use the adaptx that it was trained with"
         )
     if name not in header.heads:
-        raise UserError(f"{folder} holds no head {name!r}; it has: {', '.join(header.heads) or 'none'}")
+        raise UserError(f"{folder} has no head {name!r}; it has: {', '.join(header.heads) or 'none'}")
     task_format = header.heads[name]
     module = new(task_format)
     with naming(folder / FILE, "read"):
@@ -83,8 +84,8 @@ def load_head(folder: Path, name: str, new: Callable[[TaskFormat], nn.Module]) -
     own = {key: tensor.shape for key, tensor in module.state_dict().items()}
     if own != {key: tensor.shape for key, tensor in tensors.items()}:
         raise UserError(
-            f"{folder / FILE}: the head {name!r} has {_shapes(tensors)}, and its model needs "
-            f"{_shapes(module.state_dict())}"
+            f"{folder / FILE}: the head {name!r} has {_shapes(tensors)}, but its model needs "
+            f"{_shapes(module.state_dict())}; train the stage again, or give the model that it was trained with"
         )
     module.load_state_dict(tensors)
     return TrainedHead(module, task_format)
@@ -95,7 +96,10 @@ def _shapes(tensors: Mapping[str, Tensor]) -> str:
 
 
 def for_labels(head: TrainedHead, task_format: TaskFormat) -> nn.Module:
-    """The head with its rows in the order of a task's labels (the sets agree: planning has checked)."""
+    """Return the head's module with its rows in the order of a task's labels, reordered in place.
+
+    The head and the task have the same labels, which planning has checked.
+    """
     ours = task_format.labels
     theirs = head.format.labels
     if ours != theirs:

@@ -1,8 +1,10 @@
-"""What the training loop and the evaluation ask of a format.
+"""The interface of a format: the functions that training and evaluation call, and the values that pass between them.
 
 Training: rows -> `Items` -> `Piece` -> loss. Evaluation: rows -> `Inputs` -> `Piece` -> values -> `Predictions`.
+`Items` are a set's tokenised rows, and a `Piece` is a micro-batch of them.
 
-A format's file holds plain functions and one `Format` of them; `adaptx.formats` maps spec types to these.
+The file of a format holds plain functions and one `Format` that names them. `adaptx.formats` maps each spec type to its
+`Format`.
 
 Suffixes: N sequences of a micro-batch, D hidden size.
 """
@@ -26,10 +28,10 @@ from adaptx.specs import Framing, Hidden, ModelFamily, ModelSpec, TaskFormat, Te
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How texts reach a backbone and what of it is read; `max_length` counts tokens.
+    """How a backbone reads texts: its tokenizer, its framing and the longest sequence.
 
-    causal: tokens see what is before them alone. writes: the backbone is an encoder-decoder, whose answers do not stand
-    in one row with their prompts.
+    max_length: maximum number of tokens per sequence. causal: whether a token attends only to the tokens before it.
+    writes: whether the backbone is an encoder-decoder, whose answers are not in the same sequence as their prompts.
     """
 
     tokenizer: Any
@@ -40,19 +42,19 @@ class Reading:
 
     @property
     def hidden(self) -> Hidden:
-        """The framing of a format that reads hidden states."""
+        """The framing, for a format that reads hidden states."""
         assert isinstance(self.framing, Hidden)
         return self.framing
 
     @property
     def text(self) -> Text:
-        """The framing of a format that reads a prompt."""
+        """The framing, for a format that reads a prompt."""
         assert isinstance(self.framing, Text)
         return self.framing
 
 
 def reading_of(model: ModelSpec, tokenizer: Any, framing: Framing, max_length: int) -> Reading:
-    """How that model reads under a framing."""
+    """Return how a model reads texts under a framing."""
     both_ways = isinstance(framing, Hidden) and framing.bidirectional
     causal = model.family is ModelFamily.DECODER and not both_ways
     return Reading(
@@ -66,11 +68,12 @@ def reading_of(model: ModelSpec, tokenizer: Any, framing: Framing, max_length: i
 
 @dataclass(frozen=True, kw_only=True)
 class Items:
-    """What a training draws from.
+    """The tokenised examples that a training draws from.
 
-    Item i has the sequences `members[i]` of `encoded`, which stay in one micro-batch, the target `targets[i]` and
-    `units[i]` loss units (a unit is an example, a word or a masked token: the format's file says which).
-    left_out: examples that became no item, by reason.
+    encoded: the sequences of all items. members: the indices of each item's sequences in `encoded`; the sequences of
+    one item stay in one micro-batch. targets: the target of each item, in a form that the format's loss reads. units:
+    the number of loss units of each item (a unit is an example, a word or a masked token, as the format's file says).
+    left_out: counts of the examples that did not become items, by reason.
     """
 
     encoded: Encoding
@@ -83,11 +86,12 @@ class Items:
         return len(self.members)
 
     def tokens(self, item: int) -> int:
+        """Return the number of tokens in all sequences of an item."""
         return sum(len(self.encoded.ids[sequence]) for sequence in self.members[item])
 
 
 def one_sequence_each(encoded: Encoding, targets: list[Any]) -> Items:
-    """Items of one sequence and one loss unit."""
+    """Return one item per sequence, each with one loss unit."""
     return Items(
         encoded=encoded, members=[[index] for index in range(len(encoded))], targets=targets, units=[1] * len(encoded)
     )
@@ -95,9 +99,10 @@ def one_sequence_each(encoded: Encoding, targets: list[Any]) -> Items:
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """A micro-batch of whole items: the sequences `sequences` of `encoded`, and the targets of the items.
+    """A micro-batch of whole items.
 
-    members: of each item, the places of its sequences among the N that are read.
+    sequences: the indices in `encoded` of the N sequences that are read. members: for each item, the positions of its
+    sequences among these N. targets: the target of each item.
     """
 
     encoded: Encoding
@@ -108,12 +113,12 @@ class Piece:
 
     @cached_property
     def batch(self) -> TokenBatch:
-        """The sequences packed into one row, in order."""
+        """The N sequences packed into one row, in order."""
         return collate(self.encoded, self.sequences, self.device)
 
     @property
     def ids(self) -> list[list[int]]:
-        """Token ids of the N sequences."""
+        """The token ids of the N sequences."""
         return [self.encoded.ids[sequence] for sequence in self.sequences]
 
 
@@ -133,9 +138,10 @@ def piece_of(items: Items, chosen: Sequence[int], device: torch.device) -> Piece
 
 @dataclass(frozen=True)
 class HeadBase:
-    """What a new head is made for.
+    """The facts about a backbone that making a new head needs.
 
-    pretrained: the checkpoint's own language-model head, by tensor name, if it has one.
+    dropout: the probability with which the head drops a number of its input. network: the backbone's network.
+    pretrained: returns the checkpoint's own language-model head by tensor name, or None if it has none.
     """
 
     hidden_size: int
@@ -146,7 +152,7 @@ class HeadBase:
 
 @dataclass(frozen=True)
 class TrainedHead:
-    """A head with the format it was trained for: its labels are in the order of the head's rows."""
+    """A head with the format it was trained for. The format's labels are in the order of the head's rows."""
 
     module: nn.Module
     format: TaskFormat
@@ -154,9 +160,9 @@ class TrainedHead:
 
 @dataclass(frozen=True)
 class Model:
-    """A model in evaluation mode: its head if it has one, how it reads, and the format that it answers.
+    """A model in evaluation mode, with its head (None without one), its way of reading, and the format it answers.
 
-    Labels of the format are in the order of the head's rows.
+    The format's labels are in the order of the head's rows.
     """
 
     backbone: Backbone
@@ -167,10 +173,11 @@ class Model:
 
 @dataclass(frozen=True)
 class Pass:
-    """One way of a set's texts through a model, which reads a value for each item.
+    """One pass of a set's texts through a model, which computes a value for each item.
 
-    read: (model, micro-batch) -> a value for each of its items, a tensor [items, ...] or a sequence.
-    behind: None where sequences are packed into rows; else the most tokens that are read or written behind each prompt.
+    read: (model, micro-batch) -> one value per item, as a tensor [items, ...] or a sequence. behind: for prompts with
+    answers, the maximum number of tokens that are read or written after each prompt; None if there are no answers and
+    sequences are packed into rows.
     """
 
     items: Items
@@ -179,14 +186,17 @@ class Pass:
 
     @cached_property
     def tokens(self) -> list[int]:
-        """Tokens that each item takes in a forward pass."""
+        """The number of tokens of each item in a forward pass, answers included."""
         own = [self.items.tokens(item) for item in range(len(self.items))]
         return own if self.behind is None else [n + more for n, more in zip(own, self.behind, strict=True)]
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What is read of a set of rows: in one pass or several. encoded, texts: for its statistics."""
+    """A set of rows as a model reads it, in one or several passes.
+
+    encoded, texts: the sequences and texts from which the token statistics of the set are computed.
+    """
 
     passes: tuple[Pass, ...]
     encoded: list[Encoding]
@@ -195,9 +205,10 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What a model read of a set of rows: the values of each pass, a tensor [items, ...] or a list.
+    """The values that a model computed for a set of rows.
 
-    pool, pool_vectors: the candidates that are ranked, with their vectors [candidates, D], for formats with a pool.
+    values: one entry per pass, a tensor [items, ...] or a list. pool, pool_vectors: the candidates to rank and their
+    vectors [candidates, D]; None for formats without a pool.
     """
 
     examples: Examples
@@ -214,10 +225,11 @@ class Answers:
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """Predictions of one set, in the forms that `adaptx.metrics` take.
+    """Predictions for one set, in the forms that `adaptx.metrics` takes.
 
-    golds: None where the rows are unlabelled. rows: row number of each prediction. inputs: what was read. details: of
-    the whole set (a threshold). records: more about each prediction, for a person.
+    golds: None if the rows are unlabelled. rows: the row number of each prediction. inputs: the rows as the model read
+    them. details: facts about the whole set, such as a threshold. records: further facts about each prediction that
+    `predict` shows, such as probabilities; None if there are none.
     """
 
     predictions: list[Any]
@@ -230,8 +242,9 @@ class Predictions:
 
 @dataclass(frozen=True)
 class SummedLoss:
-    """A loss that is a sum over items: (backbone, head, micro-batch, framing) -> scalar, summed over the loss units of
-    the micro-batch.
+    """A loss of a head that is a sum over items.
+
+    of: (backbone, head, micro-batch, framing) -> scalar, summed over the loss units of the micro-batch.
     """
 
     of: Callable[[Backbone, nn.Module, Piece, Hidden], Tensor]
@@ -239,8 +252,9 @@ class SummedLoss:
 
 @dataclass(frozen=True)
 class AnswerLoss:
-    """A loss over answers by the backbone's own scores over the vocabulary, without a head: (backbone, micro-batch) ->
-    scalar, summed over the loss units of the micro-batch.
+    """A loss over the tokens of answers, by the backbone's own scores over its vocabulary, without a head.
+
+    of: (backbone, micro-batch) -> scalar, summed over the loss units of the micro-batch.
     """
 
     of: Callable[[Backbone, Piece], Tensor]
@@ -248,9 +262,11 @@ class AnswerLoss:
 
 @dataclass(frozen=True)
 class JointLoss:
-    """A loss over pooled vectors of the whole batch: (vectors [sequences, D], drawn items, format) -> scalar, summed
-    over loss units. The vectors are in the order of the items' members. Gradients reach the backbone in micro-batches
-    all the same (`adaptx.training.gradients`).
+    """A loss that compares the pooled vectors of the whole batch, as in-batch negatives need.
+
+    of: (vectors [sequences, D], drawn items, format) -> scalar, summed over loss units. The vectors are in the order of
+    the items' members. Although the loss spans the batch, the backbone still computes its vectors and gradients one
+    micro-batch at a time (`adaptx.training.gradients`).
     """
 
     of: Callable[[Tensor, Items, Any], Tensor]
@@ -258,10 +274,12 @@ class JointLoss:
 
 @dataclass(frozen=True)
 class FormatTraining:
-    """How a format is trained.
+    """The functions that train a format.
 
-    items: (examples, format, reading) -> what is drawn from. new_head: None where no head is needed. draw: (items,
-    indices, seed) -> the drawn items, where drawing changes them (masking); None takes them as they are.
+    items: (examples, format, reading) -> the items that batches are drawn from. loss: the loss of a micro-batch or a
+    batch. new_head: (format, facts about the backbone) -> an untrained head; None if the format needs no head. draw:
+    (items, indices, format, reading, seed) -> the drawn items, for formats that change items at each draw, as masking
+    does; None for the others.
     """
 
     items: Callable[[Examples, Any, Reading], Items]
@@ -272,11 +290,11 @@ class FormatTraining:
 
 @dataclass(frozen=True)
 class Format:
-    """One task format's behaviour.
+    """The behaviour of one task format: its functions for evaluation and training.
 
-    encode: (examples, format, reading) -> what is read of these rows, labelled or not. decode: what a model read ->
-    predictions. training: None where the format is evaluated only. encode_pool: (candidates, format, reading) -> what
-    is read of a pool that is ranked; None for formats without one.
+    encode: (examples, format, reading) -> the inputs of these rows, labelled or not. decode: the values that a model
+    computed -> predictions. training: None if the format is only evaluated. encode_pool: (candidates, format, reading)
+    -> the pass that embeds a pool of candidates to rank; None for formats without a pool.
     """
 
     encode: Callable[[Examples, Any, Reading], Inputs]
@@ -286,18 +304,22 @@ class Format:
 
 
 def vectors(model: Model, piece: Piece) -> Tensor:
-    """Read pooled vectors [items, D], of items of one sequence."""
+    """Return the pooled vectors [items, D] of items of one sequence.
+
+    Raises:
+        NotFinite: a vector holds NaN or infinity.
+    """
     pooled_ND = model.backbone.pooled(piece.batch, model.reading.hidden)
     return check_finite(pooled_ND.float().cpu(), "numbers of the embeddings")
 
 
 def embedded(encoded: Encoding) -> Pass:
-    """Return the pass that reads a vector for each sequence."""
+    """Return the pass that embeds each sequence as one vector."""
     return Pass(one_sequence_each(encoded, [None] * len(encoded)), vectors)
 
 
 def take(items: Items, indices: Sequence[int]) -> Items:
-    """The items drawn for one batch; their sequences keep their places in `encoded`."""
+    """Return the items drawn for one batch. `encoded` keeps all sequences, so `members` stay valid."""
     return Items(
         encoded=items.encoded,
         members=[items.members[index] for index in indices],

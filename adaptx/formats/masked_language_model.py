@@ -1,7 +1,8 @@
 """Masked language modelling with the checkpoint's own head, tied to its embeddings. Loss unit: the masked token.
 
-Devlin et al. 2019, arXiv:1810.04805, section 3.1: of the chosen tokens 80 % become the mask, 10 % another token and
-10 % stay. Which ones is drawn anew at each step, from the training's seed, the step and the text's own tokens.
+Devlin et al. 2019, arXiv:1810.04805, section 3.1: of the chosen tokens 80 % become the mask token, 10 % a random token
+and 10 % stay as they are. The tokens are chosen anew at each step, from the training's seed, the step and the text's
+own tokens, so the choice does not depend on the other texts of the batch.
 
 Suffixes: E size of an embedding, M masked tokens, V vocabulary, D hidden size.
 """
@@ -41,15 +42,18 @@ EVALUATION_SEED = 0
 
 
 class LanguageModelHead(nn.Module):
-    """Dense layer, GELU and norm: states [M, D] -> [M, E], which meet a decoder tied to the token embeddings [V, E].
+    """Dense layer, GELU and norm: states [M, D] -> [M, E], for an output matrix tied to the token embeddings [V, E].
 
-    A checkpoint without such a head begins with an identity for the dense layer, so that states meet the
-    embeddings nearly as they are; where embeddings are smaller than states (RemBERT), with their first numbers.
+    The scores over the vocabulary are products with that matrix, plus a bias per token. If the checkpoint has such a
+    head, its weights are used. Otherwise the dense layer begins as the identity, so that states are compared with the
+    embeddings nearly unchanged. If embeddings are smaller than states (RemBERT), the identity keeps the first E numbers
+    of a state.
     """
 
     def __init__(self, base: HeadBase) -> None:
         super().__init__()
-        # Not a registered part: the embeddings are the backbone's, train with it and are saved with it.
+        # The embeddings belong to the backbone and are trained and saved with it. Keeping the method that returns them,
+        # not the tensor, stops torch from registering them as parameters of this head, too.
         self._embeddings = base.network.get_input_embeddings
         config, size = base.network.config, self._embeddings().weight.shape[1]
         self.dense = nn.Linear(base.hidden_size, size)
@@ -61,12 +65,12 @@ class LanguageModelHead(nn.Module):
             nn.init.eye_(self.dense.weight)
             self.dense.bias.zero_()
             if pretrained is not None:
-                # ModernBERT's dense layer and norm have no bias, which is one of zero.
+                # ModernBERT's dense layer and norm have no bias, so the zeros of this head's biases stay.
                 self.load_state_dict({**self.state_dict(), **pretrained})
 
     @property
     def output(self) -> OutputMatrix:
-        """What the transformed states meet: the embeddings, as they are now."""
+        """The current token embeddings with the head's bias, which turn transformed states into scores."""
         return OutputMatrix(self._embeddings().weight, self.bias)
 
     def forward(self, states_MD: Tensor) -> Tensor:
@@ -74,13 +78,16 @@ class LanguageModelHead(nn.Module):
 
 
 def items(examples: Examples, _format: MaskedLanguageModel, reading: Reading) -> Items:
-    """One sequence a text; what is masked is drawn later."""
+    """Return items of one sequence per text, without masks. `draw` chooses the masked tokens later."""
     encoded = _encode(examples, reading)
     return one_sequence_each(encoded, [None] * len(encoded))
 
 
 def draw(items: Items, indices: Sequence[int], task_format: MaskedLanguageModel, reading: Reading, seed: int) -> Items:
-    """The drawn texts with masks; an item's target is (places, original tokens), its units are the masked tokens."""
+    """Return the drawn texts with masks.
+
+    The target of an item is (positions of the masked tokens, original tokens). Its loss units are the masked tokens.
+    """
     sequences = [items.members[index][0] for index in indices]
     rows = [items.encoded.ids[sequence] for sequence in sequences]
     masked = [_mask(ids, task_format.share, reading.tokenizer, row_random(seed, ids)) for ids in rows]
@@ -101,7 +108,7 @@ def draw(items: Items, indices: Sequence[int], task_format: MaskedLanguageModel,
 
 
 def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden) -> Tensor:
-    """Cross-entropy summed over masked tokens; their scores exist a chunk at a time."""
+    """Return the cross-entropy, summed over masked tokens. Scores [M, V] are computed in chunks to save memory."""
     assert isinstance(head, LanguageModelHead)
     states_MD = _states(backbone, piece.batch, [places for places, _ in piece.targets], framing)
     gold = [token for _, tokens in piece.targets for token in tokens]
@@ -110,14 +117,17 @@ def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden)
 
 
 def encode(examples: Examples, task_format: MaskedLanguageModel, reading: Reading) -> Inputs:
-    """The texts under masks that are equal for all models with that tokenizer; statistics are of the whole texts."""
+    """Return the pass over masked texts, with the same masks for all models with this tokenizer.
+
+    Token statistics cover the texts without masks.
+    """
     plain = items(examples, task_format, reading)
     drawn = draw(plain, range(len(plain)), task_format, reading, EVALUATION_SEED)
     return Inputs((Pass(drawn, right_tokens),), [plain.encoded], list(examples.columns["text"]))
 
 
 def right_tokens(model: Model, piece: Piece) -> list[list[int]]:
-    """Read [right, masked] tokens of each text."""
+    """Return per text the numbers of rightly predicted tokens and of masked tokens."""
     decoder = model.head
     assert isinstance(decoder, LanguageModelHead)
     states_MD = _states(model.backbone, piece.batch, [places for places, _ in piece.targets], model.reading.hidden)
@@ -130,7 +140,7 @@ def right_tokens(model: Model, piece: Piece) -> list[list[int]]:
 
 
 def decode(answers: Answers) -> Predictions:
-    """(right, masked) tokens of each text."""
+    """Return per text the numbers of rightly predicted tokens and of masked tokens as its prediction."""
     (predictions,) = answers.values
     return Predictions(
         predictions=predictions, golds=[None] * len(predictions), rows=answers.examples.rows, inputs=answers.inputs
@@ -139,14 +149,21 @@ def decode(answers: Answers) -> Predictions:
 
 def _encode(examples: Examples, reading: Reading) -> Encoding:
     if reading.tokenizer.mask_token_id is None:
-        raise UserError("the checkpoint's tokenizer has no mask token, so masked language modelling cannot use it")
+        raise UserError(
+            "the checkpoint's tokenizer has no mask token, which masked language modelling needs; use a checkpoint "
+            "that was pretrained with masks"
+        )
     return encode_texts(reading.tokenizer, examples.columns["text"], None, reading.hidden.prefix, reading.max_length)
 
 
 def _mask(
     ids: list[int], share: float, tokenizer: Any, random: np.random.Generator
 ) -> tuple[list[int], list[int], list[int]]:
-    """(ids with masks, masked places, their tokens): at least one token of every text, special ones apart."""
+    """Return (ids with masks, masked positions, their original tokens).
+
+    At least one token of every text is masked, and special tokens never are. A text of special tokens alone stays as it
+    is.
+    """
     special = set(tokenizer.all_special_ids)
     open_places = [place for place, token in enumerate(ids) if token not in special]
     count = min(len(open_places), max(1, round(share * len(open_places))))
@@ -161,7 +178,7 @@ def _mask(
 
 
 def _states(backbone: Backbone, batch: TokenBatch, places: Sequence[Sequence[int]], framing: Hidden) -> Tensor:
-    """Hidden states [M, D] at the given places of each sequence, in order."""
+    """Return the hidden states [M, D] at the given positions of each sequence, in order."""
     hidden_TD = backbone.hidden(batch, framing.layer, framing.bidirectional)
     counts = torch.tensor([len(each) for each in places], device=hidden_TD.device)
     within_M = torch.tensor([p for each in places for p in each], device=hidden_TD.device, dtype=torch.long)

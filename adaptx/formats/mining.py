@@ -1,8 +1,9 @@
-"""Bitext mining (BUCC): which sentences of two lists translate one another, by ratio margin and a threshold.
+"""Bitext mining (BUCC): find the sentences of two lists that translate one another, by ratio margin and a threshold.
 
-As XTREME does it (Hu et al. 2020, arXiv:2003.11080): margins over each sentence's nearest neighbours in both
-directions, pairs of repeated sentences dropped, and the threshold with the best F1 on development sentences. BUCC's
-development golds are not on the hub as whole lists, so these sentences are taken out of the lists themselves.
+The steps follow XTREME (Hu et al. 2020, arXiv:2003.11080). The margin of a pair compares its cosine with the cosines of
+both sentences' nearest neighbours, in both directions. Pairs of repeated sentences are dropped. The threshold on
+margins is the one with the best F1 on development sentences. BUCC's development golds are not on the hub as whole
+lists, so the development sentences are set apart from the lists themselves and are not scored.
 """
 
 from collections.abc import Collection, Sequence
@@ -22,7 +23,7 @@ from adaptx.specs import BitextMining
 
 @dataclass(frozen=True)
 class MiningSide:
-    """Some sentences of one list: their numbers in it, texts, and vectors [sentences, D]."""
+    """Some sentences of one list: their numbers in the list, texts, and vectors [sentences, D]."""
 
     numbers: list[int]
     texts: list[str]
@@ -30,7 +31,11 @@ class MiningSide:
 
 
 def encode(examples: Examples, _format: BitextMining, reading: Reading) -> Inputs:
-    """Both lists, each embedded; only the other language's sentences say something about that language."""
+    """Return the passes that embed the source list and the target list.
+
+    Token statistics describe the evaluated language. They cover the source list only, because the target list is
+    English.
+    """
     sides = [list[str](examples.columns[role][0]) for role in ("source", "target")]
     encoded = [
         encode_texts(reading.tokenizer, texts, None, reading.hidden.prefix, reading.max_length) for texts in sides
@@ -39,7 +44,7 @@ def encode(examples: Examples, _format: BitextMining, reading: Reading) -> Input
 
 
 def decode(answers: Answers) -> Predictions:
-    """For each scored source sentence, the number of the target sentence mined for it, or None."""
+    """Predict for each scored source sentence the number of the target sentence mined for it, or None."""
     task_format, columns = answers.model.format, answers.examples.columns
     sides = [list[str](columns[role][0]) for role in ("source", "target")]
     gold = [(first - 1, second - 1) for first, second in columns["gold"][0]]
@@ -67,9 +72,9 @@ def decode(answers: Answers) -> Predictions:
 
 
 def development_numbers(gold: Sequence[tuple[int, int]], sizes: Sequence[int], every: int) -> tuple[set[int], set[int]]:
-    """Numbers of the source and of the target sentences that the threshold is chosen on.
+    """Return the numbers of the source and of the target sentences on which the threshold is chosen.
 
-    Each `every`-th gold pair goes there whole, and as large a share of the sentences that are in no pair.
+    They are every `every`-th gold pair, with both its sentences, and every `every`-th sentence that is in no pair.
     """
     chosen = [set[int](), set[int]()]
     paired = [{pair[side] for pair in gold} for side in (0, 1)]
@@ -77,7 +82,8 @@ def development_numbers(gold: Sequence[tuple[int, int]], sizes: Sequence[int], e
         for side in (0, 1):
             if place % every == 0:
                 chosen[side].add(pair[side])
-    # A sentence of several pairs stays with all of them: what would break one of them is scored.
+    # A sentence may be in several pairs. If only one sentence of a pair was chosen, it is given back to the scored
+    # sentences. That may split another pair, so this repeats until no pair is split.
     while broken := [pair for pair in gold if (pair[0] in chosen[0]) != (pair[1] in chosen[1])]:
         for first, second in broken:
             chosen[0].discard(first)
@@ -94,7 +100,7 @@ def _side(texts: Sequence[str], vectors: Tensor, held: Collection[int], inside: 
 
 
 def _candidates(source: MiningSide, target: MiningSide, neighbours: int, centred: bool) -> dict[tuple[int, int], float]:
-    """Margins of the pairs that are mined among these sentences, by their numbers."""
+    """Return the margins of the pairs mined among these sentences, by their (source, target) numbers."""
     if not source.numbers or not target.numbers:
         return {}
     left, right = source.vectors[distinct_rows(source.texts)], target.vectors[distinct_rows(target.texts)]

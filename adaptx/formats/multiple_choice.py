@@ -1,5 +1,6 @@
-"""Multiple choice: one score for each choice read with its text, softmax over a question's choices. Loss unit: the
-question (Radford et al. 2018, Improving Language Understanding by Generative Pre-Training, section 3.3).
+"""Multiple choice: each choice is read with its text and gets a score, with a softmax over a question's choices.
+
+Loss unit: the question (Radford et al. 2018, Improving Language Understanding by Generative Pre-Training, section 3.3).
 
 Suffixes: N sequences (choices of all questions), D hidden size.
 """
@@ -36,13 +37,13 @@ def new_head(_format: MultipleChoice, base: HeadBase) -> nn.Module:
 
 
 def items(examples: Examples, _format: MultipleChoice, reading: Reading) -> Items:
-    """A sequence for each choice; the target is the right choice's index."""
+    """Return one item per question, with a sequence for each choice. The target is the index of the right choice."""
     encoded, members = _encode(examples, reading)
     return Items(encoded=encoded, members=members, targets=list(examples.columns["label"]), units=[1] * len(members))
 
 
 def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden) -> Tensor:
-    """Cross-entropy over each question's choices, summed over questions."""
+    """Return the cross-entropy over each question's choices, summed over questions."""
     scores_N = head(backbone.pooled(piece.batch, framing)).squeeze(-1)
     losses = [
         nn.functional.cross_entropy(scores_N[members], torch.tensor(target, device=scores_N.device))
@@ -52,21 +53,27 @@ def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden)
 
 
 def encode(examples: Examples, _format: MultipleChoice, reading: Reading) -> Inputs:
-    """A sequence for each choice, and each by itself: choices of one question need not be read at once."""
+    """Return the pass that scores choices.
+
+    Each choice is an item, because the choices of a question need not be in one micro-batch here.
+    """
     encoded, _ = _encode(examples, reading)
-    # A text is read once for each of its choices, and counts so.
+    # The text is read once per choice, so the token statistics count it once per choice.
     texts = [f"{text} {_second(question, c)}" for text, question, choices in _rows(examples) for c in choices]
     return Inputs((Pass(one_sequence_each(encoded, [None] * len(encoded)), scores),), [encoded], texts)
 
 
 def scores(model: Model, piece: Piece) -> Tensor:
-    """Read the score of each choice [N]."""
+    """Return the score of each choice [N]."""
     assert model.head is not None
     return model.head(model.backbone.pooled(piece.batch, model.reading.hidden)).squeeze(-1)
 
 
 def decode(answers: Answers) -> Predictions:
-    """Index of the highest-scoring choice, the first of equal ones; the records hold each choice's probability."""
+    """Predict the index of the choice with the highest score, the first among equals.
+
+    The records hold the probability of each choice.
+    """
     examples, (scores_N,) = answers.examples, answers.values
     shares = [scores_N[members].softmax(dim=-1) for members in _members(examples)]
     records = [{"probabilities": share.tolist()} for share in shares]
@@ -81,7 +88,10 @@ def decode(answers: Answers) -> Predictions:
 
 
 def _encode(examples: Examples, reading: Reading) -> tuple[Encoding, list[list[int]]]:
-    """Pairs (text; question and choice), a row's choices next to one another; the longer side is cut first."""
+    """Encode pairs of (text, question and choice), with a row's choices next to one another.
+
+    Also return the positions of each row's choices. If a pair is too long, its longer side is cut first.
+    """
     first, second = list[str](), list[str]()
     for text, question, choices in _rows(examples):
         first += [text] * len(choices)
@@ -91,12 +101,13 @@ def _encode(examples: Examples, reading: Reading) -> tuple[Encoding, list[list[i
 
 
 def _members(examples: Examples) -> list[list[int]]:
-    """Return the places of each row's choices among all choices."""
+    """Return the positions of each row's choices among the choices of all rows."""
     counts = [len(choices) for choices in examples.columns["choices"]]
     return [list(range(begin, end)) for begin, end in pairwise(accumulate(counts, initial=0))]
 
 
 def _rows(examples: Examples) -> list[tuple[str, str, list[str]]]:
+    """Return (text, question, choices) per row; the question is empty if the rows have none."""
     columns = examples.columns
     questions = columns.get("question") or [""] * len(examples)
     return list(zip(columns["text"], questions, columns["choices"], strict=True))

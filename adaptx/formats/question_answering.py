@@ -1,10 +1,13 @@
 """Span question answering: a start and an end among the context's tokens (Devlin et al. 2019, sections 4.2 and 4.3).
 
-Long contexts are read in overlapping windows. Loss unit: the window; one that does not hold the whole answer points to
-its first token, as an unanswerable question does, or to its last where tokens see only what is before them. A question
-whose answer no window holds whole is not trained on. An answer is the best span over all windows.
+A long context is read in overlapping windows. Loss unit: the window. The target of a window is the first and last token
+of the answer. If the window does not hold the whole answer, or the question is unanswerable, both targets are the
+window's no-answer token. That is its first token, or its last if the backbone is causal (only the last token has seen
+the whole window). A question whose whole answer is in none of its windows is not trained on. The predicted answer is
+the best span over all windows.
 
-Suffixes: N windows, L tokens of the longest, C tokens of a context that show some of it, K candidates of a window.
+Suffixes: N windows, L tokens of the longest window, C tokens of a context that have characters of their own, K best
+starts or ends of a window.
 """
 
 from collections.abc import Sequence
@@ -40,17 +43,18 @@ from adaptx.formats.interface import (
 )
 from adaptx.specs import Hidden, QuestionAnswering
 
-# A window needs room for some context behind the question, or it would ask without showing anything.
+# A window needs room for some context after the question. With less, no answer could be found in it.
 LEAST_CONTEXT_TOKENS = 8
 MOST_SHARED_TOKENS = 128
-"""Largest default overlap of neighbouring windows, in tokens. transformers' SQuAD script shares 128 of 384."""
+"""Largest default overlap of neighbouring windows, in tokens. transformers' SQuAD script uses 128 of 384."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """One window: which question it is of, where its context's tokens begin, and their character spans.
+    """One window of a question and a part of its context.
 
-    null: the place of the token that stands for no answer.
+    question: the index of the question. first: the position of the first context token in the sequence. spans: the
+    [begin, end) of each context token in the characters of the context. null: the position of the no-answer token.
     """
 
     question: int
@@ -61,6 +65,8 @@ class Window:
 
 @dataclass(frozen=True)
 class Windows:
+    """The windows of all questions; sequence i of `encoded` is `windows[i]`."""
+
     encoded: Encoding
     windows: list[Window]
 
@@ -70,9 +76,9 @@ def new_head(_format: QuestionAnswering, base: HeadBase) -> nn.Module:
 
 
 def items(examples: Examples, task_format: QuestionAnswering, reading: Reading) -> Items:
-    """One item a window; the target is (start token, end token) of the first answer, or twice the window's `null`.
+    """Return one item per window. The target is (start token, end token) of the first answer, or twice `null`.
 
-    A question whose answer lies whole in none of its windows would be taught to have none: it is left out.
+    A question whose whole answer is in none of its windows is left out: it would be trained as unanswerable.
     """
     made = windows(examples, task_format, reading)
     answers, starts = examples.columns["answers"], examples.columns["answer_starts"]
@@ -85,14 +91,14 @@ def items(examples: Examples, task_format: QuestionAnswering, reading: Reading) 
     lost = [question for question in range(len(examples)) if answers[question] and question not in shown]
     left = set(lost)
     kept = [index for index, window in enumerate(made.windows) if window.question not in left]
-    reason = f"the answer lies whole in no window of {reading.max_length} tokens"
+    reason = f"no window of {reading.max_length} tokens holds the whole answer"
     left_out = (LeftOut(reason=reason, count=len(lost), first=examples.rows[lost[0]]),) if lost else ()
     members, kept_targets = [[index] for index in kept], [targets[index] for index in kept]
     return Items(encoded=made.encoded, members=members, targets=kept_targets, units=[1] * len(kept), left_out=left_out)
 
 
 def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden) -> Tensor:
-    """Mean of the start's and the end's cross-entropy over a window's tokens, summed over windows."""
+    """Return the mean of the cross-entropies of start and end over a window's tokens, summed over windows."""
     logits_NL2 = _window_logits(backbone, head, piece.batch, framing)
     gold_N2 = torch.tensor(piece.targets, device=logits_NL2.device)
     both = [nn.functional.cross_entropy(logits_NL2[..., i], gold_N2[:, i], reduction="sum") for i in (0, 1)]
@@ -100,14 +106,14 @@ def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden)
 
 
 def encode(examples: Examples, task_format: QuestionAnswering, reading: Reading) -> Inputs:
-    """One sequence a window; the targets are the windows."""
+    """Return the pass that reads the best span of each window. The target of an item is its `Window`."""
     made = windows(examples, task_format, reading)
     texts = [text for role in ("question", "context") for text in examples.columns[role]]
     return Inputs((Pass(one_sequence_each(made.encoded, list(made.windows)), spans),), [made.encoded], texts)
 
 
 def spans(model: Model, piece: Piece) -> list[tuple[float, float, int, int]]:
-    """Read the best span of each window, as `best_spans` returns it."""
+    """Return the best span of each window, as `best_spans` does."""
     assert model.head is not None
     logits_NL2 = _window_logits(model.backbone, model.head, piece.batch, model.reading.hidden).float().cpu()
     inside = [row_L2[:length] for row_L2, length in zip(logits_NL2, piece.batch.lengths, strict=True)]
@@ -116,9 +122,10 @@ def spans(model: Model, piece: Piece) -> list[tuple[float, float, int, int]]:
 
 
 def decode(answers: Answers) -> Predictions:
-    """The text of the best span; where the task has unanswerable questions, with the probability of no answer.
+    """Predict the text of the best span over all windows of each question.
 
-    That probability is the logistic function of (best no-answer score - best span's score), so 0.5 is where they tie.
+    If the task has unanswerable questions, a prediction also has the probability of no answer: the logistic function of
+    (lowest no-answer score of the windows - score of the best span). It is 0.5 where the two scores are equal.
     """
     task_format, examples, (found,) = answers.model.format, answers.examples, answers.values
     contexts = examples.columns["context"]
@@ -127,7 +134,7 @@ def decode(answers: Answers) -> Predictions:
     for window, (score, null, start, end) in zip(answers.inputs.passes[0].items.targets, found, strict=True):
         question = window.question
         no_answer[question] = min(no_answer[question], null)
-        # The earliest window of equal scores is kept.
+        # Among windows with equal scores, the earliest is kept.
         if score > best[question][0]:
             text = contexts[question][window.spans[start][0] : window.spans[end][1]]
             best[question] = (score, text.strip())
@@ -147,15 +154,16 @@ def decode(answers: Answers) -> Predictions:
 
 
 def windows(examples: Examples, task_format: QuestionAnswering, reading: Reading) -> Windows:
-    """Every question with its context, in windows of at most `max_length` tokens.
+    """Encode every question with its context in windows of at most `max_length` tokens.
 
     Raises:
-        UserError: `max_length` leaves no room for a context, or for one that is longer than what windows share.
+        UserError: next to the question, `max_length` leaves less than `LEAST_CONTEXT_TOKENS` for the context, or not
+            more than the tokens that windows share.
     """
     prefix = reading.hidden.prefix
     questions = _cut_questions(reading.tokenizer, examples.columns["question"], task_format.question_tokens)
     pairs = [prefix + question for question in questions], [prefix + each for each in examples.columns["context"]]
-    # Unlimited on purpose: the windows are cut out of the whole, so that the tokenizer runs once a question.
+    # Truncation is off: windows are cut from the tokens of the whole context, so each question is tokenised once.
     output: Any = reading.tokenizer(*pairs, return_offsets_mapping=True, truncation=False, verbose=False)
     ids: list[list[int]] = []
     types: list[list[int]] = []
@@ -169,8 +177,9 @@ def windows(examples: Examples, task_format: QuestionAnswering, reading: Reading
         room = reading.max_length - (len(whole) - (last - first))
         if room < LEAST_CONTEXT_TOKENS:
             raise UserError(
-                f"max_length={reading.max_length} leaves {room} tokens of context behind a question of "
-                f"{task_format.question_tokens} tokens or less; set TrainConfig(max_length=...) to 128 or more"
+                f"max_length={reading.max_length} leaves room for {room} tokens of context next to a question of at "
+                f"most {task_format.question_tokens} tokens, which is too few; set TrainConfig(max_length=...) to 128 "
+                "or more"
             )
         for begin in _begins(last - first, room, _shared(task_format, room, examples.rows[question], reading)):
             end = min(begin + room, last - first)
@@ -179,7 +188,7 @@ def windows(examples: Examples, task_format: QuestionAnswering, reading: Reading
             if with_types:
                 kinds = output["token_type_ids"][question]
                 types.append([*kinds[:first], *kinds[inside], *kinds[last:]])
-            # The prefix is not part of the user's text: its characters count for nothing.
+            # Offsets count from the start of the prefix, which is not part of the context, so it is subtracted.
             spans = [(max(0, a - len(prefix)), max(0, b - len(prefix))) for a, b in offsets[inside]]
             found.append(Window(question, first, spans, len(ids[-1]) - 1 if reading.causal else 0))
     encoded = Encoding(ids, types if with_types else None, padding_id(reading.tokenizer), 0)
@@ -189,11 +198,13 @@ def windows(examples: Examples, task_format: QuestionAnswering, reading: Reading
 def best_spans(
     logits_NL2: Tensor, made: Sequence[Window], task_format: QuestionAnswering
 ) -> list[tuple[float, float, int, int]]:
-    """(score, no-answer score, start, end) of each window's best span; places count from the context's first token.
+    """Return (score, no-answer score, start, end) of each window's best span.
 
-    Spans are pairs of the `n_best` starts and ends among context tokens, in order and not longer than `answer_tokens`.
-    A token without characters of its own (of the prefix, or a lone mark of a word's beginning) is neither; where there
-    are no others, the score is minus infinity.
+    start, end: positions of the span's first and last token, counted from the first context token. The score of a span
+    is the sum of its start and end logits. Spans are made of the `n_best` starts and the `n_best` ends among the
+    context tokens, with the start not after the end and at most `answer_tokens` tokens. Tokens without characters of
+    their own (those of the prefix, or the mark of a word's beginning alone) are no start and no end. If a window has no
+    other tokens, its score is minus infinity.
     """
     logits = logits_NL2.float().cpu().numpy()
     results: list[tuple[float, float, int, int]] = []
@@ -211,7 +222,7 @@ def best_spans(
         at = int(score_KK.argmax())
         start, end = starts_K[at // len(ends_K)], ends_K[at % len(ends_K)]
         score = float(score_KK.flat[at])
-        # None of the best pairs may be in order: the best single token then stands.
+        # If no pair of the best starts and ends is allowed, the best single token is the span.
         if score == -np.inf:
             start = end = (start_C + end_C).argmax()
             score = float(start_C[start] + end_C[end])
@@ -220,17 +231,17 @@ def best_spans(
 
 
 def _most(values_C: NDArray[np.float32], most: int) -> NDArray[np.intp]:
-    """Places of the largest values, in falling order; the first of equal ones first."""
+    """Return the positions of the `most` largest values, largest first; among equals, the earlier position first."""
     return np.argsort(-values_C, kind="stable")[:most]
 
 
 def _share(null: float, score: float) -> float:
-    """Logistic function of the difference, where neither overflows."""
+    """Return the logistic function of `null - score`, clipped so that the exponential does not overflow."""
     return float(1 / (1 + np.exp(np.clip(score - null, -60, 60))))
 
 
 def _window_logits(backbone: Backbone, head: nn.Module, batch: TokenBatch, framing: Hidden) -> Tensor:
-    """Logits [N, L, 2] of every token of each window; padding is minus infinity."""
+    """Return the start and end logits [N, L, 2] of each window's tokens; padding is minus infinity."""
     hidden_TD = backbone.hidden(batch, framing.layer, framing.bidirectional)
     logits_T2 = head(hidden_TD)
     length_N1 = batch.lengths_N.unsqueeze(1)
@@ -241,7 +252,10 @@ def _window_logits(backbone: Backbone, head: nn.Module, batch: TokenBatch, frami
 
 
 def _target(window: Window, answers: Sequence[str], starts: Sequence[int]) -> tuple[int, int]:
-    """Token places of the first answer in the window's sequence, or of `null` where it is not wholly inside."""
+    """Return the first and last token of the first answer in the window's sequence.
+
+    Without an answer, or if the window does not hold all of it, both are the window's `null`.
+    """
     if not answers:
         return window.null, window.null
     begin, end = starts[0], starts[0] + len(answers[0])
@@ -252,21 +266,27 @@ def _target(window: Window, answers: Sequence[str], starts: Sequence[int]) -> tu
 
 
 def _shared(task_format: QuestionAnswering, room: int, row: int, reading: Reading) -> int:
-    """How many tokens neighbouring windows of a question share, where a window has room for so many of its context."""
+    """Return how many context tokens neighbouring windows of a question share.
+
+    room: the number of context tokens that fit into one window. row: the row number of the question.
+
+    Raises:
+        UserError: the format's stride is not smaller than `room`, so windows would not move on.
+    """
     stride = task_format.stride
     if stride is None:
         return min(MOST_SHARED_TOKENS, reading.max_length // 3, room // 2)
     if stride >= room:
         raise UserError(
-            f"QuestionAnswering(stride={stride}): neighbouring windows share {stride} tokens, but row {row} has room "
-            f"for {room} tokens of context in a window of {reading.max_length}; give a smaller stride (None: a third "
-            "of a window), or raise TrainConfig(max_length=...)"
+            f"QuestionAnswering(stride={stride}): neighbouring windows share {stride} tokens, but a window of "
+            f"{reading.max_length} tokens has room for only {room} tokens of context in row {row}; give a smaller "
+            "stride (None: a third of a window), or raise TrainConfig(max_length=...)"
         )
     return stride
 
 
 def _begins(tokens: int, room: int, shared: int) -> list[int]:
-    """Return where the windows over a context begin; each shares `shared` tokens with the one before it."""
+    """Return where the windows over a context begin, if each shares `shared` tokens with the window before it."""
     begins = [0]
     while begins[-1] + room < tokens:
         begins.append(begins[-1] + room - shared)
@@ -274,7 +294,7 @@ def _begins(tokens: int, room: int, shared: int) -> list[int]:
 
 
 def _cut_questions(tokenizer: Any, questions: Sequence[str], most_tokens: int) -> list[str]:
-    """Questions of at most so many tokens."""
+    """Return the questions, with each longer one cut to its first `most_tokens` tokens."""
     output: Any = tokenizer(list(questions), add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     return [
         question if len(offsets) <= most_tokens else question[: offsets[most_tokens - 1][1]]

@@ -1,7 +1,8 @@
-"""Dual-encoder retrieval: queries and candidates are embedded apart, by one backbone. Loss unit: the query.
+"""Dual-encoder retrieval: one backbone embeds queries and candidates separately. Loss unit: the query.
 
-Trained by softmax over the batch's candidates, with cosine over temperature as scores (Gillick et al. 2019,
-arXiv:1909.10506; multilingual sets: Roy et al. 2020, LAReQA, arXiv:2004.05484).
+The loss is a softmax over the candidates of the batch, whose scores are cosine divided by a temperature (Gillick et al.
+2019, arXiv:1909.10506; multilingual sets: Roy et al. 2020, LAReQA, arXiv:2004.05484). The candidates of the other
+queries are a query's negatives, so the batch size changes the task that is learned.
 
 Suffixes: Q queries, N candidates, S sequences of a batch, D hidden size.
 """
@@ -27,11 +28,14 @@ from adaptx.metrics.search import top_k
 from adaptx.specs import CandidateText, Retrieval
 
 RANKED = 20
-"""Candidates kept for each query: what mAP@20 looks at."""
+"""Number of ranked candidates kept per query, as mAP@20 needs."""
 
 
 def items(examples: Examples, task_format: Retrieval, reading: Reading) -> Items:
-    """Two sequences an item, query and candidate; the target is the candidate's text, which tells equal ones."""
+    """Return one item per row, with two sequences: query and candidate.
+
+    The target is the candidate's text with its context, by which the loss recognises equal candidates.
+    """
     queries, candidates = (
         _encode_queries(examples, reading),
         _encode_candidates(examples, task_format.trained_as, reading),
@@ -52,9 +56,9 @@ def items(examples: Examples, task_format: Retrieval, reading: Reading) -> Items
 
 
 def loss(vectors_SD: Tensor, drawn: Items, task_format: Retrieval) -> Tensor:
-    """Cross-entropy of each query's own candidate among the batch's, summed over queries.
+    """Return the cross-entropy of each query's own candidate among those of the batch, summed over queries.
 
-    A candidate that equals a query's own is right for it too, and is no negative.
+    If another row has the same candidate, it is right for the query, too. It is excluded from the query's negatives.
     """
     queries_QD, candidates_ND = nn.functional.normalize(vectors_SD.unflatten(0, (-1, 2)), dim=-1).unbind(1)
     scores_QN = queries_QD @ candidates_ND.T / task_format.temperature
@@ -67,18 +71,18 @@ def loss(vectors_SD: Tensor, drawn: Items, task_format: Retrieval) -> Tensor:
 
 
 def encode(examples: Examples, _format: Retrieval, reading: Reading) -> Inputs:
-    """The queries, each embedded."""
+    """Return the pass that embeds the queries."""
     encoded = _encode_queries(examples, reading)
     return Inputs((embedded(encoded),), [encoded], list(examples.columns["query"]))
 
 
 def encode_pool(pool: Examples, task_format: Retrieval, reading: Reading) -> Pass:
-    """The candidates, each embedded."""
+    """Return the pass that embeds the candidates."""
     return embedded(_encode_candidates(pool, task_format.ranked_as, reading))
 
 
 def decode(answers: Answers) -> Predictions:
-    """Ids of each query's nearest candidates, best first; the golds are the ids of all right ones."""
+    """Predict the ids of each query's nearest candidates, best first. The golds are the ids of all right candidates."""
     assert answers.pool is not None and answers.pool_vectors is not None
     names: list[str] = answers.pool.columns["id"]
     (queries_QD,) = answers.values
@@ -99,7 +103,7 @@ def _encode_queries(examples: Examples, reading: Reading) -> Encoding:
 
 
 def _encode_candidates(examples: Examples, read_as: CandidateText, reading: Reading) -> Encoding:
-    """Encode candidates, with their contexts where there are any."""
+    """Encode candidates, with their contexts if they have any."""
     texts, contexts = examples.columns["candidate"], examples.columns.get("candidate_context")
     if contexts is not None and read_as is CandidateText.JOINED:
         texts = [joined_text(text, context) for text, context in zip(texts, contexts, strict=True)]
@@ -108,7 +112,7 @@ def _encode_candidates(examples: Examples, read_as: CandidateText, reading: Read
 
 
 def joined_text(candidate: str, context: str) -> str:
-    """Return candidate and context as LAReQA's official evaluation writes them: nothing between, no line breaks."""
+    """Join candidate and context as LAReQA's official evaluation does: without a space between, without line breaks."""
     return (candidate + context).replace("\n", "").strip()
 
 

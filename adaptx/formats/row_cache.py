@@ -1,8 +1,9 @@
-"""Rows of a run: read, checked and tokenised once for all stages that read them, as far as memory allows.
+"""A cache of a run's rows: each set is read, checked and tokenised once for all stages, as far as memory allows.
 
-A grid reads few sets many times: each variant is scored on the same languages. What a set is read as depends on its
-rows (with the digest of their file), its format and its limit; its tokens, on the way of reading besides. Nothing else
-does, so nothing else is part of a key: not the method, the start or the seed of a training.
+A grid reads few sets many times, because every variant is scored on the same languages. The examples of a set depend
+only on its rows (with the digest of their file), its format and its limit. Their tokens also depend on the way of
+reading. The keys hold just these values. The method and the start of a training are not part of a key, so all variants
+share the entries.
 """
 
 import sys
@@ -21,31 +22,32 @@ from adaptx.specs import ModelSpec, Rows, Task, TaskFormat
 T = TypeVar("T")
 MOST_BYTES = 512 << 20
 TOKENIZER_BYTES = 32 << 20
-"""What a tokenizer is taken to hold: its vocabulary lies outside Python's objects, where it cannot be counted."""
+"""Assumed size of a tokenizer. Its vocabulary is not held in Python objects, so it cannot be measured."""
 SAMPLED = 64
-"""Values of a list that are measured; the others are taken to be alike."""
+"""Number of values of a list that are measured; the others are assumed to be of the same size on average."""
 
 
 class RowCache:
-    """What was read last, up to `most_bytes` in all (an estimate). What is larger by itself is read each time.
+    """The sets that were used last, up to `most_bytes` in all (an estimate).
 
-    Nobody may change what it returns, since the next stage gets the same.
+    A set that alone is larger is not kept and is read each time. Callers must not change what the methods return,
+    because the next stage gets the same object.
     """
 
     def __init__(self, sources: Sources, most_bytes: int = MOST_BYTES) -> None:
         self.sources, self.most_bytes = sources, most_bytes
         self.held_bytes = 0
         self._held: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
-        # Of the examples that are held, by identity: tokens are looked up by what determined the examples.
+        # id() of the examples in the cache -> their key. The key of their tokens is built on it.
         self._key_of: dict[int, Hashable] = {}
 
     def rows(self, rows: Rows, task_format: TaskFormat, limit: int | None = None) -> Examples:
-        """Return a set's examples, as `read_rows` does."""
+        """Return the examples of a set, as `read_rows` does."""
         key = (rows, task_format, limit, self.sources.rows(rows))
         return self._examples(key, lambda: read_rows(rows, task_format, self.sources, limit))
 
     def training(self, task: Task, limit: int | None, seed: int) -> Examples:
-        """Return a task's training examples, as `read_training` does; without a limit the seed draws nothing."""
+        """Return a task's training examples, as `read_training` does. The seed matters only if there is a limit."""
         key = (
             "training",
             task.train,
@@ -57,34 +59,37 @@ class RowCache:
         return self._examples(key, lambda: read_training(task, self.sources, limit, seed))
 
     def pool(self, task: Task, limit: int | None, wanted: Collection[str] = ()) -> Examples:
-        """Return a task's candidates, as `read_pool` does; without a limit all are read, whichever are wanted."""
+        """Return a task's candidates, as `read_pool` does. `wanted` matters only if there is a limit."""
         chosen = frozenset(wanted) if limit is not None else None
         key = ("pool", task.pool, task.format, limit, chosen, self._places(task.pool))
         return self._examples(key, lambda: read_pool(task, self.sources, limit, wanted))
 
     def items(self, training: FormatTraining, examples: Examples, task_format: TaskFormat, reading: Reading) -> Items:
-        """Return what a training draws from."""
+        """Return the items that a training draws from."""
         make = training.items
         return self._tokens(examples, (make, task_format, reading), lambda: make(examples, task_format, reading))
 
     def inputs(self, behaviour: Format, examples: Examples, task_format: TaskFormat, reading: Reading) -> Inputs:
-        """Return what an evaluation reads of a set."""
+        """Return the inputs that an evaluation reads of a set."""
         make = behaviour.encode
         return self._tokens(examples, (make, task_format, reading), lambda: make(examples, task_format, reading))
 
     def candidates(self, behaviour: Format, pool: Examples, task_format: TaskFormat, reading: Reading) -> Pass:
-        """Return what an evaluation reads of a pool."""
+        """Return the pass that an evaluation reads of a pool."""
         make = behaviour.encode_pool
         assert make is not None
         return self._tokens(pool, (make, task_format, reading), lambda: make(pool, task_format, reading))
 
     def tokenizer(self, model: ModelSpec) -> Any:
-        """Return a checkpoint's tokenizer. Ways of reading are equal where their tokenizers are one object."""
+        """Return a checkpoint's tokenizer.
+
+        Two `Reading`s are equal only if their tokenizer is the same object, so tokenizers are cached, too.
+        """
         key = ("tokenizer", model, self.sources.model(model))
         return self._get(key, lambda: load_tokenizer(model, self.sources), lambda _: TOKENIZER_BYTES)
 
     def clear(self) -> None:
-        """Let go of everything."""
+        """Remove everything from the cache."""
         self._held.clear()
         self._key_of.clear()
         self.held_bytes = 0
@@ -99,7 +104,7 @@ class RowCache:
         return found
 
     def _tokens(self, examples: Examples, how: Hashable, make: Callable[[], T]) -> T:
-        """Return the tokens of examples that are held; others (a user's file) are tokenised and not kept."""
+        """Return the tokens of examples. They are cached only if the examples are: those of a user's file are not."""
         key = self._key_of.get(id(examples))
         return make() if key is None else self._get((key, how), make)
 
@@ -115,13 +120,16 @@ class RowCache:
         while self.held_bytes > self.most_bytes:
             _, (oldest, freed) = self._held.popitem(last=False)
             self.held_bytes -= freed
-            # Its identity may soon be another's.
+            # Python may give the id() of a freed object to a new one.
             self._key_of.pop(id(oldest), None)
         return value
 
 
 def held_bytes(value: Any, seen: set[int] | None = None) -> int:
-    """Estimate the memory that a value holds, long lists by some of their values; what it holds twice counts once."""
+    """Estimate the memory in bytes that a value holds. Long lists are estimated from a sample of their values.
+
+    seen: id() of the objects already counted. An object that is held twice counts once.
+    """
     seen = set() if seen is None else seen
     if id(value) in seen:
         return 0

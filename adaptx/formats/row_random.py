@@ -1,4 +1,4 @@
-"""Randomness of one row: what is masked or dropped of it depends on nothing beside it."""
+"""Random generators per row, so that the tokens masked or dropped in a row do not depend on other rows."""
 
 from collections.abc import Sequence
 from zlib import crc32
@@ -7,5 +7,5 @@ import numpy as np
 
 
 def row_random(seed: int, ids: Sequence[int]) -> np.random.Generator:
-    """A generator by the seed and the row's own tokens, whichever rows are drawn with it and in whatever order."""
+    """Return a generator seeded by `seed` and the row's tokens, whatever rows are in the batch and in what order."""
     return np.random.default_rng([seed, crc32(np.asarray(ids, dtype="<i8").tobytes())])

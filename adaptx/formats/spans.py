@@ -1,5 +1,8 @@
-"""Span corruption: which spans of a text are dropped, and what is read and written then (Raffel et al. 2020,
-arXiv:1910.10683, section 3.1.4; mT5 is pretrained so, Xue et al. 2021, arXiv:2010.11934).
+"""Span corruption: drop spans of a text's tokens, which the model then writes.
+
+Raffel et al. 2020, arXiv:1910.10683, section 3.1.4. mT5 is pretrained in this way (Xue et al. 2021, arXiv:2010.11934).
+With sentinels <0> and <1>, the text `a b c d e f` may become the source `a b <0> e <1>` and the target
+`<0> c d <1> f`.
 """
 
 from collections.abc import Sequence
@@ -10,7 +13,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class CorruptedTokens:
-    """Token ids: `source` has a sentinel in the place of each dropped span, `target` each sentinel with its span."""
+    """A corrupted text as token ids.
+
+    source: the text with a sentinel in place of each dropped span. target: each sentinel, followed by its span.
+    """
 
     source: list[int]
     target: list[int]
@@ -19,11 +25,12 @@ class CorruptedTokens:
 def corrupt(
     ids: Sequence[int], share: float, mean_span: float, sentinels: Sequence[int], random: np.random.Generator
 ) -> CorruptedTokens:
-    """Drop spans of `mean_span` tokens on average, `share` of all tokens, at least one and never all of them.
+    """Drop `share` of a text's tokens in random spans of `mean_span` tokens on average.
 
-    The text begins with a kept token, and spans are never neighbours. It may end with kept tokens (T5's released code
-    always drops the end, so of a short text nothing else). Texts of one token are left as they are. There are never
-    more spans than `sentinels`.
+    At least one token is dropped and at least one is kept; a text of one token stays as it is. The first token is
+    always kept, and there is at least one kept token between two spans. The text may also end with kept tokens, unlike
+    in T5's released code, which always drops the end (and so drops nothing else in a short text). There are at most
+    as many spans as `sentinels`.
     """
     if len(ids) < 2:
         return CorruptedTokens(list(ids), [])
@@ -33,7 +40,8 @@ def corrupt(
     source: list[int] = []
     target: list[int] = []
     place = 0
-    # One more kept part than spans, and one token more in it than there is: so it may be empty.
+    # There is one more kept part than spans, because the text may end with kept tokens. That last part may be empty,
+    # but `_parts` gives every part at least one token, so it splits one token more than there is.
     *keeps, _ = _parts(kept + 1, spans + 1, random)
     drops = _parts(dropped, spans, random)
     for sentinel, keep, drop in zip(sentinels[:spans], keeps, drops, strict=True):
@@ -44,6 +52,6 @@ def corrupt(
 
 
 def _parts(total: int, count: int, random: np.random.Generator) -> list[int]:
-    """`count` random lengths of at least one that add up to `total`, every choice of cuts equally likely."""
+    """Return `count` random lengths of at least 1 that add up to `total`. All such splits are equally likely."""
     cuts = np.sort(random.choice(total - 1, size=count - 1, replace=False)) + 1
     return np.diff([0, *cuts, total]).tolist()

@@ -1,6 +1,7 @@
-"""Tagging: one tag a word, read from its first sub-word (Devlin et al. 2019, section 5.3). Loss unit: the word.
+"""Tagging: one tag per word, read from its first sub-word (Devlin et al. 2019, section 5.3). Loss unit: the word.
 
-Sentences longer than the model reads are cut between words into pieces, which are tagged apart and rejoined.
+A sentence that is longer than the model can read is cut between words into parts. The parts are tagged separately and
+joined again.
 
 Suffixes: N sequences, W words, C labels, D hidden size.
 """
@@ -35,10 +36,10 @@ from adaptx.specs import Hidden, Tagging
 
 
 class SentenceParts:
-    """Sentences as sequences the model can read.
+    """Sentences cut into sequences that the model can read.
 
-    encoded: the sequences. sentence, first_word: which words a sequence holds. first_tokens: the place of each of its
-    words' first sub-word in the sequence.
+    encoded: the sequences. sentence: the number of each sequence's sentence. first_word: the position in the sentence
+    of each sequence's first word. first_tokens: for each word of a sequence, the position of its first sub-word.
     """
 
     def __init__(self, sentences: Sequence[Sequence[str]], reading: Reading) -> None:
@@ -58,7 +59,7 @@ class SentenceParts:
                 begin = word
                 while word < len(subwords) and (len(tokens) + len(subwords[word]) <= room or not tokens):
                     first.append(len(before) + len(tokens))
-                    # A word longer than the model reads keeps its beginning, which carries the tag.
+                    # A word that is longer than the model can read is cut. Its first sub-word, which is tagged, stays.
                     tokens += subwords[word][: room - len(tokens)]
                     word += 1
                 ids.append([*before, *tokens, *after])
@@ -77,7 +78,7 @@ def new_head(task_format: Tagging, base: HeadBase) -> nn.Module:
 
 
 def items(examples: Examples, task_format: Tagging, reading: Reading) -> Items:
-    """One item a sentence, with a sequence for each of its pieces; the targets are (first tokens, tag ids) by piece."""
+    """Return one item per sentence, with a sequence per part. The target is a (first tokens, tag ids) for each part."""
     place = {label: index for index, label in enumerate(task_format.labels)}
     pieces = SentenceParts(examples.columns["tokens"], reading)
     members: list[list[int]] = [[] for _ in range(len(examples))]
@@ -93,7 +94,7 @@ def items(examples: Examples, task_format: Tagging, reading: Reading) -> Items:
 
 
 def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden) -> Tensor:
-    """Cross-entropy summed over words."""
+    """Return the cross-entropy, summed over words."""
     of_sequences = [target for targets in piece.targets for target in targets]
     gold_W = [tag for _, tags in of_sequences for tag in tags]
     logits_WC = _word_logits(backbone, head, piece.batch, [first for first, _ in of_sequences], framing)
@@ -101,7 +102,7 @@ def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden)
 
 
 def encode(examples: Examples, _format: Tagging, reading: Reading) -> Inputs:
-    """A sequence for each piece of a sentence; the targets are (sentence, first tokens)."""
+    """Return the pass that tags the parts of sentences. The target of an item is (sentence, first tokens)."""
     sentences: list[list[str]] = examples.columns["tokens"]
     pieces = SentenceParts(sentences, reading)
     items = one_sequence_each(pieces.encoded, list(zip(pieces.sentence, pieces.first_tokens, strict=True)))
@@ -109,7 +110,7 @@ def encode(examples: Examples, _format: Tagging, reading: Reading) -> Inputs:
 
 
 def tags(model: Model, piece: Piece) -> list[list[int]]:
-    """Read the most probable tag of each word of each sequence, as its place among the labels."""
+    """Return the most probable tag of each word of each sequence, as an index into the labels."""
     assert model.head is not None
     firsts = [first for _, first in piece.targets]
     logits_WC = _word_logits(model.backbone, model.head, piece.batch, firsts, model.reading.hidden)
@@ -118,11 +119,11 @@ def tags(model: Model, piece: Piece) -> list[list[int]]:
 
 
 def decode(answers: Answers) -> Predictions:
-    """The most probable tag of each word, a list of names a sentence."""
+    """Predict the most probable tag of each word, as a list of tag names per sentence."""
     labels, examples, (tags_of,) = answers.model.format.labels, answers.examples, answers.values
     sentences: list[list[str]] = examples.columns["tokens"]
     predictions: list[list[str]] = [[] for _ in sentences]
-    # Pieces of a sentence come one after the other, so appending rejoins them.
+    # The parts of a sentence are in order, so appending their tags joins them again.
     for (number, _), chosen in zip(answers.inputs.passes[0].items.targets, tags_of, strict=True):
         predictions[number] += [labels[tag] for tag in chosen]
     records: list[dict[str, Any]] = [
@@ -140,7 +141,7 @@ def decode(answers: Answers) -> Predictions:
 def _word_logits(
     backbone: Backbone, head: nn.Module, batch: TokenBatch, firsts: Sequence[Sequence[int]], framing: Hidden
 ) -> Tensor:
-    """Logits [W, C] of the words of all sequences, in order, at their first tokens."""
+    """Return the logits [W, C] at the first token of each word, for the words of all sequences in order."""
     hidden_TD = backbone.hidden(batch, framing.layer, framing.bidirectional)
     counts = torch.tensor([len(first) for first in firsts], device=hidden_TD.device)
     within_W = torch.tensor([place for first in firsts for place in first], device=hidden_TD.device, dtype=torch.long)
@@ -149,7 +150,7 @@ def _word_logits(
 
 
 def _subwords(tokenizer: Any, sentences: Sequence[Sequence[str]]) -> list[list[list[int]]]:
-    """Token ids of each word of each sentence; a word the tokenizer drops is its unknown token."""
+    """Return the token ids of each word of each sentence. A word that the tokenizer drops is its unknown token."""
     words = [list(words) for words in sentences]
     if not words_stand_alone(tokenizer):
         return [_spaced(tokenizer, sentence) for sentence in words]
@@ -165,13 +166,16 @@ def _subwords(tokenizer: Any, sentences: Sequence[Sequence[str]]) -> list[list[l
 
 
 def words_stand_alone(tokenizer: Any) -> bool:
-    """Whether a word has the same tokens with a space before it as without one; of byte-level tokenizers none has."""
+    """Return whether words have the same tokens with and without a space before them.
+
+    Byte-level tokenizers give them different tokens.
+    """
     alone, both = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("a", "a a"))
     return both == alone + alone
 
 
 def _spaced(tokenizer: Any, sentence: list[str]) -> list[list[int]]:
-    """Token ids of each word as they are in running text: with the space before it, if it is not the first."""
+    """Return the token ids that each word has in running text, with a space before every word except the first."""
     texts = [word if place == 0 else f" {word}" for place, word in enumerate(sentence)]
     ids: list[list[int]] = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"] if texts else []
     return [each or [_unknown(tokenizer)] for each in ids]
@@ -182,7 +186,10 @@ def _unknown(tokenizer: Any) -> int:
 
 
 def _surroundings(tokenizer: Any, prefix: str) -> tuple[list[int], list[int], int | None]:
-    """Special tokens (and the framing's prefix) before and after a text, and its type id where there are such."""
+    """Return the tokens before and after every text, and the type id of a text (None if the tokenizer has no type ids).
+
+    The tokens are the tokenizer's special tokens and, before the text, those of the framing's prefix.
+    """
     output: Any = tokenizer(prefix + "a", return_special_tokens_mask=True)
     special = output["special_tokens_mask"]
     first = special.index(0)

@@ -1,1 +1,1 @@
-"""Formats as text to text: a prompt is read, and the answer is ranked among candidates or written."""
+"""Formats as text to text: the model reads a prompt and ranks candidate answers, or writes the answer."""

@@ -1,5 +1,8 @@
-"""What formats as text to text share: items of a prompt and an answer, and the loss over answers. Loss unit: the token
-of an answer, its end included (Raffel et al. 2020, arXiv:1910.10683, section 2.1, train so).
+"""Items of a prompt with its answer, and the loss over answers, for all formats as text to text.
+
+Loss unit: the token of an answer, including the end token (as in Raffel et al. 2020, arXiv:1910.10683, section 2.1).
+
+Suffixes: M tokens of all answers, D hidden size.
 """
 
 from collections.abc import Sequence
@@ -18,7 +21,11 @@ from adaptx.formats.interface import AnswerLoss, Items, Piece
 
 @dataclass(frozen=True)
 class AnswerTokens:
-    """Where a sequence's answer begins behind its prompt, and which of the answer's tokens are learned."""
+    """The answer in a sequence of prompt and answer.
+
+    first: the position in the sequence where the answer begins. learned: positions in the answer of the tokens that
+    count in the loss.
+    """
 
     first: int
     learned: tuple[int, ...]
@@ -27,7 +34,10 @@ class AnswerTokens:
 def answered(
     prompts: Encoding, answers: Sequence[Sequence[int]], learned: Sequence[Sequence[int]] | None = None
 ) -> Items:
-    """One sequence each, prompt and answer. learned: places of an answer's tokens that count in the loss; None: all."""
+    """Return items of one sequence, the prompt followed by the answer. Loss units are the learned tokens.
+
+    learned: for each answer, the positions of the tokens that count in the loss; None means all tokens.
+    """
     targets = [
         AnswerTokens(len(prompt), tuple(learned[row]) if learned is not None else tuple(range(len(answer))))
         for row, (prompt, answer) in enumerate(zip(prompts.ids, answers, strict=True))
@@ -49,7 +59,7 @@ def split(piece: Piece) -> tuple[list[list[int]], list[list[int]]]:
 
 
 def loss_sum(backbone: Backbone, piece: Piece) -> Tensor:
-    """Negative log-likelihood of the learned tokens, summed."""
+    """Return the negative log-likelihood of the learned tokens, summed."""
     targets: list[AnswerTokens] = piece.targets
     prompts, answers = split(piece)
     states_MD = answer_states(backbone, piece.batch, prompts, answers)

@@ -1,7 +1,7 @@
-"""Classification as text to text: the words of a label are ranked against those of the others, or written.
+"""Classification as text to text: the model ranks the words of all labels, or writes the words of one.
 
-With T5's prompts labels are written (Raffel et al. 2020, arXiv:1910.10683, section 2.4); ranking them always gives a
-label (Brown et al. 2020, arXiv:2005.14165, section 2.4).
+T5 writes labels (Raffel et al. 2020, arXiv:1910.10683, section 2.4), and what is written may be no label. Ranking
+always gives a label (Brown et al. 2020, arXiv:2005.14165, section 2.4).
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from adaptx.specs import Classification, Prompt, Rank
 
 
 def items(examples: Examples, task_format: Classification, reading: Reading) -> Items:
-    """The answer is the words of the row's label."""
+    """Return items whose answer is the words of the row's label."""
     prompts, candidates = encode_labelled(examples, task_format.labels, reading, ended=True)
     place = {label: index for index, label in enumerate(task_format.labels)}
     labels = examples.columns["label"]
@@ -24,7 +24,7 @@ def items(examples: Examples, task_format: Classification, reading: Reading) -> 
 
 
 def encode(examples: Examples, task_format: Classification, reading: Reading) -> Inputs:
-    """The prompts, behind which labels are ranked or an answer is written."""
+    """Return the pass over the prompts that ranks the labels or writes an answer, as the framing says."""
     decision = reading.text.decision
     ended = counts_end(decision) if isinstance(decision, Rank) else True
     prompts, candidates = encode_labelled(examples, task_format.labels, reading, ended)
@@ -34,7 +34,7 @@ def encode(examples: Examples, task_format: Classification, reading: Reading) ->
 
 
 def decode(answers: Answers) -> Predictions:
-    """The likeliest label; of written answers the label with these words, or "" where there is none."""
+    """Predict the likeliest label. A written answer becomes the label with these words, or "" if there is none."""
     labels, examples, text = answers.model.format.labels, answers.examples, answers.reading.text
     if isinstance(text.decision, Rank):
         scores = candidate_scores(answers, 0, text.decision.normalisation)
@@ -62,7 +62,10 @@ def decode(answers: Answers) -> Predictions:
 def encode_labelled(
     examples: Examples, labels: Sequence[str], reading: Reading, ended: bool
 ) -> tuple[EncodedPrompts, list[Candidates]]:
-    """Prompts, and the labels' words behind each, with the end of the answer where they are `ended`."""
+    """Return the prompts and, for each, the words of all labels as candidate answers.
+
+    ended: whether candidates include the end token.
+    """
     prompts = prompts_of(examples, reading.text)
     words = {prompt: [prompt.words(label) for label in labels] for prompt in dict.fromkeys(prompts)}
     behind = {prompt: Candidates(each, answer_tokens(prompt, each, reading, ended)) for prompt, each in words.items()}
@@ -75,7 +78,7 @@ def encode_labelled(
 
 
 def _matching(answer: str, prompt: Prompt, labels: Sequence[str]) -> str:
-    """The label whose words an answer is, case and space at the ends aside."""
+    """Return the label whose words equal an answer, ignoring case and surrounding space, or ""."""
     found = answer.strip().casefold()
     return next((label for label in labels if prompt.words(label).strip().casefold() == found), "")
 

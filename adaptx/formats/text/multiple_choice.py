@@ -1,5 +1,6 @@
-"""Multiple choice as text to text: the choices of a row are ranked behind its prompt (Brown et al. 2020,
-arXiv:2005.14165, section 2.4).
+"""Multiple choice as text to text: the model ranks the choices of a row as answers to its prompt.
+
+Brown et al. 2020, arXiv:2005.14165, section 2.4.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from adaptx.specs import MultipleChoice, Rank
 
 
 def items(examples: Examples, _format: MultipleChoice, reading: Reading) -> Items:
-    """The answer is the right choice. Choices beyond the framing's longest answer lose their ends."""
+    """Return items whose answer is the right choice. Choices longer than `Text.answer_tokens` lose their ends."""
     most = reading.text.answer_tokens
     candidates = _choices(examples, reading, ended=True)
     cut = sum(any(len(each) > most for each in row.ids) for row in candidates)
@@ -32,7 +33,7 @@ def items(examples: Examples, _format: MultipleChoice, reading: Reading) -> Item
 
 
 def encode(examples: Examples, _format: MultipleChoice, reading: Reading) -> Inputs:
-    """The prompts, behind which the choices are ranked, whole."""
+    """Return the pass over the prompts that ranks the choices. Choices are never cut here."""
     decision = reading.text.decision
     assert isinstance(decision, Rank)
     candidates = _choices(examples, reading, counts_end(decision))
@@ -41,7 +42,10 @@ def encode(examples: Examples, _format: MultipleChoice, reading: Reading) -> Inp
 
 
 def decode(answers: Answers) -> Predictions:
-    """Index of the likeliest choice, the first of equal ones; the records hold each choice's probability."""
+    """Predict the index of the likeliest choice, the first among equals.
+
+    The records hold the probability of each choice.
+    """
     decision, examples = answers.reading.text.decision, answers.examples
     assert isinstance(decision, Rank)
     scores = candidate_scores(answers, 0, decision.normalisation)
@@ -57,7 +61,10 @@ def decode(answers: Answers) -> Predictions:
 
 
 def _choices(examples: Examples, reading: Reading, ended: bool) -> list[Candidates]:
-    """The choices of each row behind its prompt, whole."""
+    """Return the choices of each row as candidate answers to its prompt, not cut.
+
+    ended: whether candidates include the end token.
+    """
     prompts, choices = prompts_of(examples, reading.text), examples.columns["choices"]
     return [
         Candidates(texts, answer_tokens(prompt, texts, reading, ended))
@@ -66,16 +73,16 @@ def _choices(examples: Examples, reading: Reading, ended: bool) -> list[Candidat
 
 
 def _shortened(row: int, candidates: Candidates, most: int) -> Candidates:
-    """Choices of at most so many tokens.
+    """Return the choices of a row, each cut to at most `most` tokens.
 
     Raises:
-        UserError: two of them are then alike.
+        UserError: two different choices are equal after cutting.
     """
     texts, ids = candidates.texts, [each[:most] for each in candidates.ids]
     if len({tuple(each) for each in ids}) < len(ids) and len(set(texts)) == len(texts):
         raise UserError(
-            f"row {row}: two of its choices are alike in their first {most} tokens ({texts}); raise "
-            "Text(answer_tokens=...)"
+            f"row {row}: two of its choices have the same first {most} tokens ({texts}), and choices are cut to that "
+            "length in training; raise Text(answer_tokens=...)"
         )
     return Candidates(texts, ids)
 

@@ -1,4 +1,4 @@
-"""Rows to token ids: prompts cut where they are too long, and answers split off exactly where the prompt ends."""
+"""Encode prompts and answers as token ids: prompts are cut if they are too long, answers follow the prompt exactly."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from adaptx.formats.interface import Reading
 from adaptx.specs import Prompt, Text
 
 CUTTINGS = 8
-"""Texts that were cut are seldom as many tokens as before in the whole prompt: so often it is tried again."""
+"""Number of attempts to cut a prompt. Cut texts may have other tokens inside the prompt, so one cut may not suffice."""
 _MARK = "\uf8ff"
 _ANCHOR = "a"
 
@@ -21,14 +21,14 @@ Fields = Mapping[str, str]
 
 @dataclass(frozen=True)
 class EncodedPrompts:
-    """Prompts as they are read, and as texts that were not cut."""
+    """Prompts as token ids, cut to their room, and as whole texts."""
 
     encoded: Encoding
     texts: list[str]
 
 
 def prompts_of(examples: Examples, text: Text) -> list[Prompt]:
-    """The prompt of each row, by its language."""
+    """Return the prompt of each row, which depends on the row's language."""
     languages = examples.languages or ("",) * len(examples)
     chosen = {language: text.prompt.in_language(language) for language in set(languages)}
     return [chosen[language] for language in languages]
@@ -37,10 +37,14 @@ def prompts_of(examples: Examples, text: Text) -> list[Prompt]:
 def encode_prompts(
     prompts: Sequence[Prompt], fields: Sequence[Fields], room: Sequence[int], reading: Reading
 ) -> EncodedPrompts:
-    """Each row's prompt in at most so many tokens. Where it would be longer, the ends of its longest texts are cut off.
+    """Encode the prompt of each row. If it is too long, the ends of its longest texts are cut off.
+
+    fields: the texts of each row by role, which the prompt's template shows. room: the maximum number of tokens of each
+    row's prompt.
 
     Raises:
-        UserError: a template that leaves no room for its texts; no template of a conversation where one is asked for.
+        UserError: a template leaves no room for its texts, or the framing has `chat` and the tokenizer has no chat
+            template.
     """
     tokenizer = reading.tokenizer
     texts = [prompt.template.format_map(each) for prompt, each in zip(prompts, fields, strict=True)]
@@ -53,23 +57,29 @@ def encode_prompts(
 
 
 def with_cut(prompted: EncodedPrompts, answers: int) -> EncodedPrompts:
-    """The same where so many answers were cut too."""
+    """Return the prompts with `answers` cut answers added to the count of truncated rows."""
     encoded = replace(prompted.encoded, truncated=prompted.encoded.truncated + answers)
     return replace(prompted, encoded=encoded)
 
 
 def answer_tokens(prompt: Prompt, answers: Sequence[str], reading: Reading, ended: bool = True) -> list[list[int]]:
-    """Token ids of answers as they follow the prompt, with the end of the answer where it is `ended`.
+    """Return the token ids of answers as they follow the prompt.
+
+    An encoder-decoder reads the prompt in its encoder, so its answers are tokenised alone. A decoder continues the
+    prompt. Its answers are tokenised together with the end of the prompt, because a word after a space has other tokens
+    than the word alone, and the tokens of the prompt are then removed.
+
+    ended: whether the end token is added to each answer.
 
     Raises:
-        UserError: an answer without tokens, or one whose beginning the tokenizer joins with the prompt's end.
+        UserError: an answer has no tokens, or the tokenizer joins its beginning with the prompt's end to one token.
     """
     tokenizer = reading.tokenizer
     end = [tokenizer.eos_token_id] if ended else []
     if reading.writes:
         found = _plain(tokenizer, answers)
     else:
-        # All prompts end alike, so the boundary can be looked at without the row.
+        # The end of a prompt is the same for all rows, so the boundary can be found without a row's texts.
         before = _chat_parts(tokenizer)[1] if reading.text.chat else prompt.tail
         separator = "" if reading.text.chat else prompt.separator
         first = _plain(tokenizer, [before])[0]
@@ -78,25 +88,29 @@ def answer_tokens(prompt: Prompt, answers: Sequence[str], reading: Reading, ende
             if whole[: len(first)] != first:
                 raise UserError(
                     f"the tokenizer joins the end of the prompt {before!r} with the beginning of the answer "
-                    f"{separator + answer!r}: let the template end without space, and the separator begin with it"
+                    f"{separator + answer!r} to one token, so the answer has no tokens of its own; remove the space at "
+                    "the end of the template, and begin the separator with a space"
                 )
             found.append(whole[len(first) :])
     empty = next((answer for answer, ids in zip(answers, found, strict=True) if not ids), None)
     if empty is not None:
-        raise UserError(f"the tokenizer makes nothing of the answer {empty!r}; give Prompt(answers=...) other words")
+        raise UserError(f"the tokenizer has no tokens for the answer {empty!r}; use other words in Prompt(answers=...)")
     return [[*ids, *end] for ids in found]
 
 
 def room_for_prompts(reserved: Sequence[int], reading: Reading) -> list[int]:
-    """Most tokens of each prompt beside answers of so many; an encoder-decoder's answers stand apart."""
+    """Return the maximum number of tokens of each prompt, if `reserved` tokens are kept free for its answers.
+
+    An encoder-decoder's answers are not in the same sequence as the prompt, so nothing is kept free for them.
+    """
     return [reading.max_length - (0 if reading.writes else tokens) for tokens in reserved]
 
 
 @cache
 def _chat_parts(tokenizer: Any) -> tuple[str, str]:
-    """What the checkpoint's template of a conversation writes before and behind what the user says."""
+    """Return the texts that the checkpoint's chat template puts before and after the user's message."""
     if not getattr(tokenizer, "chat_template", None):
-        raise UserError("Text(chat=True): the checkpoint's tokenizer has no template of a conversation; use chat=False")
+        raise UserError("Text(chat=True): the checkpoint's tokenizer has no chat template; use chat=False")
     turns = [{"role": "user", "content": _MARK}]
     before, _, behind = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True).partition(
         _MARK
@@ -105,7 +119,10 @@ def _chat_parts(tokenizer: Any) -> tuple[str, str]:
 
 
 def _tokens(texts: Sequence[str], reading: Reading) -> list[list[int]]:
-    """With the special tokens that the tokenizer puts around, or what a conversation has; a decoder goes on there."""
+    """Return the token ids of prompts, with the tokenizer's special tokens or inside the chat template.
+
+    A decoder's prompts lose an end token, because the model has to continue them.
+    """
     tokenizer = reading.tokenizer
     before, behind = _chat_parts(tokenizer) if reading.text.chat else ("", "")
     found: list[list[int]] = tokenizer(
@@ -116,15 +133,15 @@ def _tokens(texts: Sequence[str], reading: Reading) -> list[list[int]]:
     )["input_ids"]
     if not reading.writes:
         found = [ids[:-1] if ids[-1:] == [tokenizer.eos_token_id] else ids for ids in found]
-    # An answer is predicted behind some token of the prompt.
+    # The first token of an answer is predicted from the last token of the prompt, so a prompt needs at least one.
     return [ids or [empty_id(tokenizer)] for ids in found]
 
 
 def tokens_between(texts: Sequence[str], reading: Reading) -> list[list[int]]:
-    """Token ids of texts as they stand behind a word and a space.
+    """Return the token ids that texts have after a word and a space.
 
     Raises:
-        UserError: the tokenizer joins them with the word.
+        UserError: the tokenizer joins a text with the word before it.
     """
     tokenizer = reading.tokenizer
     first = _plain(tokenizer, [_ANCHOR])[0]
@@ -132,7 +149,8 @@ def tokens_between(texts: Sequence[str], reading: Reading) -> list[list[int]]:
     for text, whole in zip(texts, _plain(tokenizer, [f"{_ANCHOR} {text}" for text in texts]), strict=True):
         if whole[: len(first)] != first:
             raise UserError(
-                f"the tokenizer joins {text!r} with the word before it: such words cannot be tagged as text"
+                f"the tokenizer joins {text!r} with the word before it, so words and tags cannot be told apart; use "
+                "the framing Hidden, or another checkpoint"
             )
         found.append(whole[len(first) :])
     return found
@@ -145,7 +163,13 @@ def _plain(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
 
 
 def _cut(prompt: Prompt, fields: Fields, room: int, length: int, reading: Reading) -> list[int]:
-    """The longest texts lose their ends until the prompt fits."""
+    """Cut the ends of the longest texts until the prompt fits, and return its token ids.
+
+    length: the number of tokens of the whole prompt.
+
+    Raises:
+        UserError: the prompt does not fit after `CUTTINGS` attempts.
+    """
     output: Any = reading.tokenizer(
         [fields[role] for role in prompt.roles],
         add_special_tokens=False,
@@ -165,13 +189,13 @@ def _cut(prompt: Prompt, fields: Fields, room: int, length: int, reading: Readin
             return ids
         length = len(ids)
     raise UserError(
-        f"prompts of at most {room} tokens leave no room for a row's texts in {prompt.template!r}; raise "
+        f"prompts of at most {room} tokens leave no room for a row's texts in the template {prompt.template!r}; raise "
         f"TrainConfig(max_length={reading.max_length}), or shorten the template or the answers"
     )
 
 
 def _shorter(kept: Mapping[str, int], excess: int) -> dict[str, int]:
-    """The counts less `excess` in all, taken from the largest, so that the larger ones become alike."""
+    """Return the counts with `excess` subtracted in all, always one from the largest count. None falls below 0."""
     counts = dict(kept)
     for _ in range(excess):
         longest = max(counts, key=counts.__getitem__)

@@ -1,7 +1,7 @@
 """Question answering as text to text: the answer is written (Raffel et al. 2020, arXiv:1910.10683, section 2.4).
 
-What is written need not stand in the context. A context that does not fit loses its end: there are no windows, so an
-answer that stands there cannot be found, and the share of such rows is reported as truncated.
+The written answer need not occur in the context. A context that does not fit loses its end. There are no windows, so an
+answer in the lost part cannot be found. The share of such rows is reported as truncated.
 """
 
 from typing import Any
@@ -23,7 +23,10 @@ from adaptx.specs import Normalisation, QuestionAnswering
 
 
 def items(examples: Examples, _format: QuestionAnswering, reading: Reading) -> Items:
-    """The answer is the first gold one, or what stands for none; a longer one than is written loses its end."""
+    """Return items whose answer is the first gold answer, or the prompt's words for no answer.
+
+    An answer longer than `Text.answer_tokens` loses its end.
+    """
     prompts, most = _encode(examples, reading), reading.text.answer_tokens
     variants = prompts_of(examples, reading.text)
     golds = [
@@ -36,7 +39,10 @@ def items(examples: Examples, _format: QuestionAnswering, reading: Reading) -> I
 
 
 def encode(examples: Examples, task_format: QuestionAnswering, reading: Reading) -> Inputs:
-    """The prompts, behind which an answer is written, and where some have none, what stands for none is ranked."""
+    """Return the pass that writes an answer to each prompt.
+
+    If the task has unanswerable questions, a second pass reads the likelihood of the prompt's words for no answer.
+    """
     prompts = _encode(examples, reading)
     passes = (writing(prompts.encoded, reading),)
     if task_format.unanswerable:
@@ -49,7 +55,11 @@ def encode(examples: Examples, task_format: QuestionAnswering, reading: Reading)
 
 
 def decode(answers: Answers) -> Predictions:
-    """A text for each question; where some have no answer also the probability of just that being written."""
+    """Predict the written text for each question.
+
+    If the task has unanswerable questions, a prediction also has the probability that the model gives to the prompt's
+    words for no answer.
+    """
     examples, written = answers.examples, answers.values[0]
     records: list[dict[str, Any]] = [{"answer": answer} for answer in written]
     predictions: list[Any] = list(written)

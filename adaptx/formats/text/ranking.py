@@ -1,6 +1,6 @@
-"""The likeliest of each row's candidates, by what the framing divides log-likelihoods by.
+"""Rank the candidate answers of each row by their log-likelihood, divided by the size that the framing names.
 
-Suffix: C candidates of a row.
+Suffixes: C candidates of a row.
 """
 
 from collections.abc import Sequence
@@ -17,44 +17,44 @@ from adaptx.specs import Normalisation, Rank
 
 @dataclass(frozen=True)
 class Candidates:
-    """The possible answers to one prompt: their texts and token ids, with the end token if it counts."""
+    """The possible answers to one prompt: their texts and token ids, which include the end token if it is scored."""
 
     texts: Sequence[str]
     ids: Sequence[Sequence[int]]
 
     @property
     def longest(self) -> int:
-        """In tokens."""
+        """The number of tokens of the longest candidate."""
         return max(map(len, self.ids))
 
 
 def counts_end(rank: Rank) -> bool:
-    """Return whether candidates are ranked with the end of the answer, which `adaptx.planning.framings` has settled."""
+    """Return whether the end token is part of a candidate's score. `adaptx.planning.framings` has replaced None."""
     assert rank.end is not None
     return rank.end
 
 
 def ranking(prompts: Encoding, candidates: Sequence[Candidates]) -> Pass:
-    """Return the pass that reads the log-likelihoods of each row's candidates behind its prompt."""
+    """Return the pass that computes the log-likelihoods of each row's candidates, given its prompt."""
     behind = [sum(map(len, each.ids)) for each in candidates]
     return Pass(one_sequence_each(prompts, list(candidates)), candidate_likelihoods, behind)
 
 
 def candidate_likelihoods(model: Model, piece: Piece) -> list[Tensor]:
-    """Read the log-likelihoods [C] of each row's candidates, on the CPU."""
+    """Return the log-likelihoods [C] of each row's candidates, as fp32 tensors on the CPU."""
     behind = [candidates.ids for candidates in piece.targets]
     found = log_likelihoods(model.backbone.network, piece.ids, behind, piece.device)
     return [scores_C.float().cpu() for scores_C in found]
 
 
 def candidate_scores(answers: Answers, place: int, normalisation: Normalisation) -> list[Tensor]:
-    """Return the scores [C] of each row's candidates, read in the pass of that place."""
+    """Return the scores [C] of each row's candidates. `place` is the index of the pass that ranked them."""
     rows = zip(answers.values[place], answers.inputs.passes[place].items.targets, strict=True)
     return [scores_C / _size(candidates, normalisation) for scores_C, candidates in rows]
 
 
 def _size(candidates: Candidates, normalisation: Normalisation) -> Tensor:
-    """What the log-likelihoods [C] are divided by."""
+    """Return the sizes [C] by which the log-likelihoods are divided."""
     match normalisation:
         case Normalisation.NONE:
             return torch.ones(len(candidates.ids))

@@ -1,7 +1,7 @@
-"""Span corruption as text to text: what T5 and its kin are pretrained on (Raffel et al. 2020, arXiv:1910.10683, section
-3.1.4). Loss unit: the token written, sentinels and the end included.
+"""Span corruption as text to text, on which T5 and mT5 are pretrained (Raffel et al. 2020, arXiv:1910.10683, section
+3.1.4). Loss unit: the token of an answer, including sentinels and the end token.
 
-Which spans are dropped is drawn anew at each step, from the training's seed, the step and the text's own tokens.
+The spans are chosen anew at each step, from the training's seed, the step and the text's own tokens.
 
 Suffixes: M tokens of all answers.
 """
@@ -40,13 +40,13 @@ MOST_SENTINELS = 100
 
 
 def items(examples: Examples, _format: SpanCorruption, reading: Reading) -> Items:
-    """One sequence a text; what is dropped is drawn later."""
+    """Return items of one sequence per whole text. `draw` chooses the dropped spans later."""
     encoded = _encode(examples, reading).encoded
     return one_sequence_each(encoded, [None] * len(encoded))
 
 
 def draw(items: Items, indices: Sequence[int], task_format: SpanCorruption, reading: Reading, seed: int) -> Items:
-    """The drawn texts with spans dropped as prompts, and what was dropped as answers."""
+    """Return the drawn texts with dropped spans as prompts, and the dropped spans as answers."""
     sentinels = sentinels_of(reading.tokenizer)
     end = [reading.tokenizer.eos_token_id]
     sources: list[list[int]] = []
@@ -62,8 +62,9 @@ def draw(items: Items, indices: Sequence[int], task_format: SpanCorruption, read
 
 
 def encode(examples: Examples, task_format: SpanCorruption, reading: Reading) -> Inputs:
-    """The texts, of which the same spans are dropped for every model with that tokenizer; statistics are of the whole
-    texts.
+    """Return the pass over corrupted texts, with the same dropped spans for all models with this tokenizer.
+
+    Token statistics cover the whole texts.
     """
     prompts = _encode(examples, reading)
     plain = one_sequence_each(prompts.encoded, [None] * len(examples))
@@ -72,7 +73,10 @@ def encode(examples: Examples, task_format: SpanCorruption, reading: Reading) ->
 
 
 def right_tokens(model: Model, piece: Piece) -> list[list[int]]:
-    """Read [right, all] tokens of each answer, each predicted behind the right ones before it, sentinels left out."""
+    """Return per answer the numbers of rightly predicted tokens and of all tokens, without sentinels and end tokens.
+
+    Each token is predicted from the right tokens before it (teacher forcing).
+    """
     tokenizer = model.reading.tokenizer
     passed_over = {*sentinels_of(tokenizer), tokenizer.eos_token_id}
     sources, answers = split(piece)
@@ -87,7 +91,7 @@ def right_tokens(model: Model, piece: Piece) -> list[list[int]]:
 
 
 def decode(answers: Answers) -> Predictions:
-    """(right, all) tokens of each answer."""
+    """Return per answer the numbers of rightly predicted tokens and of all tokens as its prediction."""
     (predictions,) = answers.values
     return Predictions(
         predictions=predictions, golds=[None] * len(predictions), rows=answers.examples.rows, inputs=answers.inputs
@@ -96,15 +100,15 @@ def decode(answers: Answers) -> Predictions:
 
 @cache
 def sentinels_of(tokenizer: Any) -> tuple[int, ...]:
-    """Token ids of `<extra_id_0>`, `<extra_id_1>` and so on, as far as the tokenizer has them.
+    """Return the token ids of `<extra_id_0>`, `<extra_id_1>` and so on, up to the first that the tokenizer lacks.
 
     Raises:
-        UserError: it has none.
+        UserError: the tokenizer has no `<extra_id_0>`.
     """
     vocabulary: dict[str, int] = tokenizer.get_vocab()
     found: list[int] = []
     for number in range(MOST_SENTINELS):
-        # mT5's are pieces of its vocabulary, which begin as words do.
+        # In mT5's vocabulary sentinels begin with the mark of a word's beginning.
         names = (f"<extra_id_{number}>", f"▁<extra_id_{number}>")
         token = next((vocabulary[name] for name in names if name in vocabulary), None)
         if token is None:
@@ -112,7 +116,8 @@ def sentinels_of(tokenizer: Any) -> tuple[int, ...]:
         found.append(token)
     if not found:
         raise UserError(
-            "span corruption writes sentinels, and the checkpoint's tokenizer has no <extra_id_0>; take one of T5's kin"
+            "the checkpoint's tokenizer has no <extra_id_0>, and span corruption needs such sentinels; use T5, mT5 or "
+            "a checkpoint with the same kind of tokenizer"
         )
     return tuple(found)
 

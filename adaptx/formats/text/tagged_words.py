@@ -1,7 +1,11 @@
-"""Answers that repeat a sentence's words, each with its tag behind it, as token ids.
+"""Answers that repeat a sentence's words, each followed by its tag, as token ids.
 
-While such an answer is written, words are given and a tag is chosen token by token among the labels' words, so there is
-always one tag a word (as constrained decoding in De Cao et al. 2021, arXiv:2010.00904, section 3.2).
+While the model writes such an answer, the words are given, and only the tags are chosen. A tag is chosen token by token
+among the token sequences of all tags, so every word gets exactly one tag (constrained decoding, as in De Cao et al.
+2021, arXiv:2010.00904, section 3.2).
+
+A tag may begin with the whole of another tag (`B-PER` and `B-PER-X`, say). After the shorter tag the model then chooses
+between the next token of the longer tag and the first token of the next word, which ends the tag.
 """
 
 from collections.abc import Sequence
@@ -12,7 +16,7 @@ Tokens = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Tags:
-    """Token ids of each label's words, in the labels' order."""
+    """The token ids of each tag's words, in the order of the labels."""
 
     ids: tuple[Tokens, ...]
 
@@ -21,28 +25,33 @@ class Tags:
 
     @property
     def longest(self) -> int:
+        """The number of tokens of the longest tag."""
         return max(map(len, self.ids))
 
     def following(self, begun: Tokens) -> list[int]:
-        """Tokens that go on a tag that was begun so."""
+        """Return the tokens that may continue a tag of which the tokens `begun` are written."""
         going_on = (each for each in self.ids if len(each) > len(begun) and each[: len(begun)] == begun)
         return list(dict.fromkeys(each[len(begun)] for each in going_on))
 
     def ends(self, begun: Tokens) -> bool:
-        """Whether it is a tag already."""
+        """Return whether the tokens `begun` are a whole tag."""
         return begun in self.ids
 
 
 @dataclass(frozen=True)
 class TaggedAnswer:
-    """An answer that is trained on. learned: places of its tokens that are chosen, not given."""
+    """An answer to train on, as token ids. learned: positions of the tokens that a model would choose itself."""
 
     ids: list[int]
     learned: list[int]
 
 
 def tagged_answer(words: Sequence[Tokens], chosen: Sequence[int], tags: Tags, end: int) -> TaggedAnswer:
-    """The words with their tags. The token behind a tag is learned where another tag goes on from this one."""
+    """Return the answer in which each word is followed by its tag.
+
+    words: token ids of each word. chosen: the index of each word's tag. end: the end token. The token after a tag is
+    learned only if a longer tag begins with this tag: it is then chosen, not given.
+    """
     ids: list[int] = []
     learned: list[int] = []
     for word, tag in zip(words, chosen, strict=True):
@@ -55,7 +64,10 @@ def tagged_answer(words: Sequence[Tokens], chosen: Sequence[int], tags: Tags, en
 
 
 class TaggingRule:
-    """Which tokens may follow while a sentence's words are tagged one after the other."""
+    """The state of one answer while it is written: which tokens may follow, and which tags have been chosen.
+
+    chosen: the index of each tag that is complete, in the order of the words.
+    """
 
     def __init__(self, words: Sequence[Tokens], tags: Tags, end: int) -> None:
         self.chosen: list[int] = []
@@ -65,7 +77,7 @@ class TaggingRule:
         self._next_word()
 
     def allowed(self) -> Sequence[int]:
-        """None once every word has its tag."""
+        """Return the tokens that may come next; empty once every word has its tag."""
         if self._given:
             return self._given[:1]
         if len(self.chosen) == len(self._words):
@@ -76,11 +88,13 @@ class TaggingRule:
         return further if self._behind in further else [*further, self._behind]
 
     def follow(self, token: int) -> None:
+        """Record that `token`, which must be allowed, was written next."""
         if self._given:
             self._given.pop(0)
             return
         if token not in self._tags.following(self._begun):
-            # The tag had ended: this is the first token of the next word, or the end.
+            # The token does not continue the tag, so the tag has ended, and this is the first token of the next word or
+            # the end token.
             self._close()
             self._given = self._given[1:]
             return
@@ -90,7 +104,7 @@ class TaggingRule:
 
     @property
     def _behind(self) -> int:
-        """What follows if the tag ends here: the next word, or the end."""
+        """The token that follows if the tag ends here: the first of the next word, or the end token."""
         place = len(self.chosen) + 1
         if place == len(self._words):
             return self._end

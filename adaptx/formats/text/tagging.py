@@ -1,8 +1,8 @@
-"""Tagging as text to text: the answer repeats the words, each with its tag behind it (`tagged_words.py`).
+"""Tagging as text to text: the answer repeats the words, each followed by its tag (`tagged_words.py`).
 
-Sentences that do not fit with their answer are cut between words into pieces, which are tagged apart and rejoined. Tags
-are chosen from the first word to the last, each the likeliest token at its turn: the whole row of tags need not be
-the likeliest one.
+A sentence that does not fit together with its answer is cut between words into pieces. The pieces are tagged separately
+and joined again. Tags are chosen greedily from the first word to the last, so the chosen sequence of tags need not be
+the likeliest sequence.
 """
 
 from dataclasses import dataclass, replace
@@ -31,7 +31,10 @@ from adaptx.specs import Prompt, Tagging
 
 @dataclass(frozen=True)
 class _Piece:
-    """Neighbouring words of one sentence."""
+    """Neighbouring words of one sentence, with the tags that they can get.
+
+    sentence: the number of the sentence. first: the position of the first word in it. words: token ids of each word.
+    """
 
     sentence: int
     first: int
@@ -40,12 +43,12 @@ class _Piece:
 
     @property
     def most_tokens(self) -> int:
-        """Of the answer, its end included."""
+        """The maximum number of tokens of the answer, including the end token."""
         return sum(map(len, self.words)) + len(self.words) * self.tags.longest + 1
 
 
 def items(examples: Examples, task_format: Tagging, reading: Reading) -> Items:
-    """One item a piece; of its answer the tags alone are learned."""
+    """Return one item per piece. Only the tags of its answer are learned, because the words are given."""
     pieces, prompts = _encode(examples, task_format, reading)
     place = {label: index for index, label in enumerate(task_format.labels)}
     answers: list[TaggedAnswer] = []
@@ -57,14 +60,14 @@ def items(examples: Examples, task_format: Tagging, reading: Reading) -> Items:
 
 
 def encode(examples: Examples, task_format: Tagging, reading: Reading) -> Inputs:
-    """The prompts of the pieces, behind which words are given and tags chosen."""
+    """Return the pass over the prompts of the pieces that chooses their tags."""
     pieces, prompts = _encode(examples, task_format, reading)
     one = Pass(one_sequence_each(prompts.encoded, list(pieces)), chosen_tags, [piece.most_tokens for piece in pieces])
     return Inputs((one,), [prompts.encoded], prompts.texts)
 
 
 def chosen_tags(model: Model, piece: Piece) -> list[list[int]]:
-    """Choose a tag for each word of each piece, as its place among the labels."""
+    """Return the chosen tag of each word of each piece, as an index into the labels."""
     pieces: list[_Piece] = piece.targets
     end = model.reading.tokenizer.eos_token_id
     rules = [TaggingRule(each.words, each.tags, end) for each in pieces]
@@ -74,10 +77,10 @@ def chosen_tags(model: Model, piece: Piece) -> list[list[int]]:
 
 
 def decode(answers: Answers) -> Predictions:
-    """A tag for each word, a list of names a sentence."""
+    """Predict the tag of each word, as a list of tag names per sentence."""
     labels, examples, (tags_of,) = answers.model.format.labels, answers.examples, answers.values
     predictions: list[list[str]] = [[] for _ in range(len(examples))]
-    # Pieces of a sentence come one after the other, so appending rejoins them.
+    # The pieces of a sentence are in order, so appending their tags joins them again.
     for piece, chosen in zip(answers.inputs.passes[0].items.targets, tags_of, strict=True):
         predictions[piece.sentence] += [labels[tag] for tag in chosen]
     sentences: list[list[str]] = examples.columns["tokens"]
@@ -96,7 +99,7 @@ def _encode(examples: Examples, task_format: Tagging, reading: Reading) -> tuple
     tags = {prompt: _tags(prompt, task_format, reading) for prompt in dict.fromkeys(variants)}
     room = {prompt: _room(prompt, reading) for prompt in tags}
     distinct = list(dict.fromkeys(word for sentence in sentences for word in sentence))
-    # A word that the tokenizer drops is its unknown token, or where it has none the end of a text.
+    # A word that the tokenizer drops becomes the unknown token or, if there is none, the end token.
     tokenizer = reading.tokenizer
     none = tokenizer.eos_token_id if tokenizer.unk_token_id is None else tokenizer.unk_token_id
     ids = {word: tuple(each or [none]) for word, each in zip(distinct, tokens_between(distinct, reading), strict=True)}
@@ -117,13 +120,17 @@ def _encode(examples: Examples, task_format: Tagging, reading: Reading) -> tuple
 
 
 def _pieces(sentence: int, words: list[Tokens], tags: Tags, room: int, reading: Reading) -> list[_Piece]:
-    """As many words each as fit into `room` tokens: those of the words in the prompt and, of a decoder, the answer."""
+    """Cut a sentence into pieces of as many words as fit into `room` tokens.
+
+    A word takes its own tokens in the answer, plus those of the longest tag. A decoder's prompt is in the same sequence
+    and repeats the word, so there the word's own tokens count twice.
+    """
     shown = 1 if reading.writes else 2
     longest = max(1, (room - tags.longest) // shown)
     pieces: list[_Piece] = []
     taken = room + 1
     for place, word in enumerate(words):
-        # A word longer than a piece keeps its beginning.
+        # A word that is longer than a piece is cut at its end.
         kept = word[:longest]
         tokens = shown * len(kept) + tags.longest
         if taken + tokens > room:
@@ -135,13 +142,17 @@ def _pieces(sentence: int, words: list[Tokens], tags: Tags, room: int, reading: 
 
 
 def _room(prompt: Prompt, reading: Reading) -> int:
-    """Tokens beside the template's own and the end of the answer."""
+    """Return the tokens that are left for words and tags, next to the template's own tokens and the end token.
+
+    Raises:
+        UserError: less than a quarter of `max_length` is left.
+    """
     empty = encode_prompts([prompt], [dict.fromkeys(prompt.roles, "")], [reading.max_length], reading)
     room = reading.max_length - empty.encoded.lengths[0] - 1
     if room < reading.max_length // 4:
         raise UserError(
-            f"the template {prompt.template!r} alone takes {empty.encoded.lengths[0]} of at most {reading.max_length} "
-            "tokens; raise TrainConfig(max_length=...), or shorten it"
+            f"the template {prompt.template!r} without a sentence already takes {empty.encoded.lengths[0]} of at most "
+            f"{reading.max_length} tokens; raise TrainConfig(max_length=...), or shorten the template"
         )
     return room
 
@@ -152,7 +163,8 @@ def _tags(prompt: Prompt, task_format: Tagging, reading: Reading) -> Tags:
     twice = [word for word, each in zip(words, ids, strict=True) if not each or ids.count(each) > 1]
     if twice:
         raise UserError(
-            f"the tokenizer makes the same of the tags {', '.join(twice)}; give Prompt(answers=...) other words"
+            f"the tags {', '.join(twice)} cannot be told apart, because the tokenizer gives them the same tokens or no "
+            "tokens; use other words for them in Prompt(answers=...)"
         )
     return Tags(tuple(ids))
 

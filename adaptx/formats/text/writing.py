@@ -1,4 +1,4 @@
-"""Answers that the model writes, the likeliest token at each step."""
+"""Answers that the model writes by greedy decoding: the likeliest token at each step."""
 
 from adaptx.backbones.batching import Encoding
 from adaptx.backbones.choosing import greedy
@@ -6,13 +6,13 @@ from adaptx.formats.interface import Model, Pass, Piece, Reading, one_sequence_e
 
 
 def writing(prompts: Encoding, reading: Reading) -> Pass:
-    """Return the pass that writes the text behind each prompt up to its end, or to the framing's longest answer."""
+    """Return the pass that writes an answer to each prompt, of at most `Text.answer_tokens` tokens."""
     items = one_sequence_each(prompts, [None] * len(prompts))
     return Pass(items, written, [reading.text.answer_tokens] * len(prompts))
 
 
 def written(model: Model, piece: Piece) -> list[str]:
-    """Write the answer to each prompt."""
+    """Return the written answer to each prompt, without special tokens and surrounding space."""
     tokenizer, most = model.reading.tokenizer, model.reading.text.answer_tokens
     found = greedy(model.backbone.network, piece.ids, most, tokenizer.eos_token_id, piece.device)
     return [tokenizer.decode(tokens, skip_special_tokens=True).strip() for tokens in found]
