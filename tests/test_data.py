@@ -139,7 +139,9 @@ def test_blank_texts_are_not_masked() -> None:
 
 
 def test_an_empty_split_says_how_it_became_so() -> None:
-    with pytest.raises(UserError, match="set is empty: it has 0 rows, but none is left after .*; check that the split"):
+    with pytest.raises(
+        UserError, match=r"set is empty: it has 0 rows, but none is left after .*; check that the split"
+    ):
         read(ROWS, FORMAT, {"premise": [], "gold": []})
     with pytest.raises(UserError, match="it has 1 rows, but none is left"):
         read(ROWS, FORMAT, {"premise": ["a"], "gold": [-1]})
@@ -376,7 +378,7 @@ def test_sets_are_joined_in_order_and_must_agree() -> None:
     assert both.take([2, 0]).columns["label"] == ["maybe", "yes"]
     with pytest.raises(
         UserError,
-        match="one set of the task has the roles text, label and another has text, .* give each set the same roles",
+        match=r"one set of the task has the roles text, label and another has text, .* give each set the same roles",
     ):
         joined([one, Examples(rows=(0,), columns={"text": ["a"]})])
 

@@ -82,7 +82,7 @@ def test_a_head_of_another_version_is_refused(tmp_path):
     save_heads({"0": shaken(MultipleChoice())}, tmp_path)
     header = tmp_path / HEADS_HEADER_FILE
     header.write_text(json.dumps({**json.loads(header.read_text()), "version": 1}))
-    with pytest.raises(UserError, match=r"has heads of version 1, but this adaptx reads version 2; train the stage again"):
+    with pytest.raises(UserError, match=r"has heads of version 1, but this adaptx reads version 2; train"):
         load_head(tmp_path, "0", empty)
 
 
