@@ -98,6 +98,7 @@ bench-smoke: $(VENV)/.installed-dev  ## the benchmarks at toy size: do they stil
 	$(BIN)/python benchmarks/gpu.py --smoke --steps 2
 	$(BIN)/python benchmarks/merge.py --smoke
 	$(BIN)/python benchmarks/vocabulary_loss.py --smoke
+	$(BIN)/python benchmarks/coverage.py --smoke
 
 docs: $(VENV)/.installed-dev  ## build the documentation into site/
 	$(BIN)/mkdocs build --strict

@@ -1,0 +1,128 @@
+"""How far a mean gain could move had other test rows and other seeds been drawn: one interval for both.
+
+A gain is measured on some of the rows that could have been drawn, by models trained with some of the seeds that could
+have been used. Both draws move the mean, so its variance has two parts, and a part that is in both:
+
+- rows: the variance of the mean over seeds under the bootstrap, which draws whole clusters of rows;
+- seeds: the variance of the seeds' own gains, divided by the number of seeds;
+- rows by seeds: how differently the seeds' gains move when rows are redrawn. It is inside the first two parts, so it is
+  subtracted once.
+
+The variance of a mean of crossed random effects: Owen 2007, The pigeonhole bootstrap (Annals of Applied Statistics
+1(2), arXiv:0712.1111), section 3. Degrees of freedom: Satterthwaite 1946, An Approximate Distribution of Estimates of
+Variance Components (Biometrics Bulletin 2(6)).
+
+Suffixes: A arms, S seeds, R resamples.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptx.report.statistics.bootstrap import LEVEL, Floats
+from adaptx.report.statistics.over_seeds import LEAST_SEEDS
+
+SHARED = 0.5
+"""Correlation over seeds of two arms' gains over one baseline, if arms and baseline vary alike over seeds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedVariance:
+    """Variance of a gain from seed to seed, with the degrees of freedom of its estimate."""
+
+    variance: float
+    degrees: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoWay:
+    """A mean gain with the interval and the two-sided p-value (of a mean of zero) that cover both draws.
+
+    row_error, seed_error: the standard errors of each draw alone. standard_error: of both. degrees: of the t
+    distribution; infinite where no seed differs from another.
+    """
+
+    mean: float
+    low: float
+    high: float
+    p: float
+    standard_error: float
+    row_error: float
+    seed_error: float
+    degrees: float
+
+
+def pooled_variance(arms: Sequence[Sequence[float]]) -> SeedVariance | None:
+    """Pool the variance over seeds of several arms that have the same baseline, model and task.
+
+    Arms share their baseline's seeds, so that their gains are correlated (`SHARED`) and k arms of S seeds give fewer
+    than k (S - 1) degrees of freedom: (S - 1) k / (1 + (k - 1) SHARED^2), from the variance of a mean of correlated
+    sample variances. Arms may have different numbers of seeds. Arms with a single seed say nothing and are left out.
+
+    Args:
+        arms: the gains of each arm, one per seed.
+
+    Returns:
+        The variance, or None if no arm has two seeds.
+    """
+    degrees = np.array([len(arm) - 1 for arm in arms if len(arm) > 1], dtype=np.float64)
+    if not len(degrees):
+        return None
+    variances = np.array([np.var(arm, ddof=1) for arm in arms if len(arm) > 1])
+    arms_given = len(degrees)
+    return SeedVariance(
+        variance=float(degrees @ variances / degrees.sum()),
+        degrees=float(degrees.sum() / (1 + (arms_given - 1) * SHARED**2)),
+    )
+
+
+def two_way(
+    gains_S: Sequence[float], resampled_SR: NDArray[np.float64], seeds: SeedVariance | None = None, level: float = LEVEL
+) -> TwoWay | None:
+    """Return the interval of the mean gain over rows and seeds.
+
+    Args:
+        gains_S: the gain of each seed.
+        resampled_SR: each seed's gain under the same resamples of the rows.
+        seeds: the variance over seeds, pooled over arms; None: that of these gains.
+        level: of the interval.
+
+    Returns:
+        None with fewer than three seeds (`LEAST_SEEDS`), or if nothing varies: neither rows nor seeds tell the two
+        systems apart.
+    """
+    from scipy import stats
+
+    count, mean = len(gains_S), float(np.mean(gains_S))
+    if count < LEAST_SEEDS:
+        return None
+    seeds = seeds or SeedVariance(variance=float(np.var(gains_S, ddof=1)), degrees=count - 1)
+    rows, both = _row_variances(resampled_SR)
+    of_seeds = seeds.variance / count
+    variance = max(rows + of_seeds - both, rows, of_seeds)
+    if variance <= 0:
+        return None
+    error = variance**0.5
+    ratio = variance / of_seeds if of_seeds > 0 else float("inf")
+    degrees = seeds.degrees * ratio * ratio
+    half = float(stats.t.ppf(0.5 + level / 2, degrees)) * error
+    return TwoWay(
+        mean=mean,
+        low=mean - half,
+        high=mean + half,
+        p=float(2 * stats.t.sf(abs(mean) / error, degrees)),
+        standard_error=error,
+        row_error=rows**0.5,
+        seed_error=of_seeds**0.5,
+        degrees=degrees,
+    )
+
+
+def _row_variances(resampled_SR: Floats) -> tuple[float, float]:
+    """Return the variance of the mean over seeds as rows are redrawn, and the part of it that differs by seed."""
+    seeds = len(resampled_SR)
+    mean_R = resampled_SR.mean(axis=0)
+    own = np.var(resampled_SR - mean_R, axis=1).sum() / (seeds - 1) / seeds
+    return float(np.var(mean_R)), float(own)

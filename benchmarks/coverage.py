@@ -1,0 +1,192 @@
+"""How often the report's intervals hold the truth, and how often its tests raise a false alarm, in simulation.
+
+    python benchmarks/coverage.py [--pages 1000] [--out benchmarks/results/coverage.md]
+    python benchmarks/coverage.py --smoke      # a few pages: does it run? Its numbers mean nothing.
+
+A simulated page has several variants (arms) and one baseline, all trained with the same seeds, and scored on test sets
+in several languages. Each model has an accuracy of its own: the true one of its arm plus a draw per seed. Rows have a
+difficulty that all models share, parallel languages share rows, and three rows share a premise. The known truth is
+compared with what four procedures say, all of them the package's own functions:
+
+- rows alone: the percentile interval of the bootstrap and approximate randomisation, which hold the seeds fixed;
+- seeds alone: Student's t interval over the seeds' gains, which holds the rows fixed;
+- two-way: rows and seeds together, with the arm's own variance over seeds;
+- two-way, pooled: the same with the variance over seeds pooled over the arms, which the report's verdicts use.
+"""
+
+import argparse
+import itertools
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import norm
+from tqdm import tqdm
+
+from adaptx.report.statistics.bootstrap import ExampleRows, Floats, interval, resampled_sums
+from adaptx.report.statistics.holm import holm
+from adaptx.report.statistics.over_seeds import over_seeds
+from adaptx.report.statistics.randomisation import exchanged_sums, p_value
+from adaptx.report.statistics.two_way import pooled_variance, two_way
+
+PROCEDURES = ("rows alone", "seeds alone", "two-way", "two-way, pooled")
+LANGUAGES = ("xa", "xb", "xc", "xd", "xe")
+PER_PREMISE = 3
+ALPHA = 0.05
+BASELINE = 0.6
+SHARED_SKILL = 0.5
+"""Share of the variance of a row's difficulty that all models agree on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What a page is drawn from. deviation: of a gain over seeds, in points. correlation: of parallel rows' difficulty.
+
+    gain: the true gain of every arm, in points. parallel: languages share their rows.
+    """
+
+    seeds: int
+    deviation: float
+    correlation: float
+    gain: float = 0.0
+    arms: int = 6
+    rows: int = 150
+    parallel: bool = True
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One procedure on one arm: its interval and p-value, in points."""
+
+    low: float
+    high: float
+    p: float
+
+
+def page(setting: Setting, generator: np.random.Generator, resamples: int) -> dict[str, list[Verdict]]:
+    """Return the verdict of each procedure on each arm of one simulated page."""
+    correct = _models(setting, generator)
+    baseline, arms = correct[0], correct[1:]
+    rows = np.arange(setting.rows) // PER_PREMISE * PER_PREMISE
+    examples = {lang: ExampleRows(rows, "parallel" if setting.parallel else None) for lang in LANGUAGES}
+    # One column per arm and seed: whether the arm is right less whether the baseline of that seed is.
+    gains = {
+        lang: 100 * (arms[:, :, number] - baseline[None, :, number]).reshape(-1, setting.rows).T
+        for number, lang in enumerate(LANGUAGES)
+    }
+    seed = int(generator.integers(2**31))
+    shape = (-1, setting.arms, setting.seeds)
+    redrawn = _average(resampled_sums(gains, examples, resamples, seed), setting.rows).reshape(shape)
+    whole = {lang: each.sum(axis=0) for lang, each in gains.items()}
+    moved = exchanged_sums({lang: -2 * each for lang, each in gains.items()}, examples, resamples, seed)
+    exchanged = _average({lang: whole[lang] + moved[lang] for lang in gains}, setting.rows).reshape(shape)
+    observed = _average(whole, setting.rows).reshape(setting.arms, setting.seeds)
+    pooled = pooled_variance(list(observed))
+    found: dict[str, list[Verdict]] = {name: [] for name in PROCEDURES}
+    for arm in range(setting.arms):
+        low, high = interval(redrawn[:, arm].mean(axis=1))
+        p = p_value(exchanged[:, arm].mean(axis=1), float(observed[arm].mean()))
+        found["rows alone"].append(Verdict(low, high, p))
+        seeds = over_seeds(list(observed[arm]))
+        assert seeds.low is not None
+        assert seeds.high is not None
+        assert seeds.p is not None
+        found["seeds alone"].append(Verdict(seeds.low, seeds.high, seeds.p))
+        for name, variance in (("two-way", None), ("two-way, pooled", pooled)):
+            both = two_way(list(observed[arm]), redrawn[:, arm].T, variance)
+            assert both is not None
+            found[name].append(Verdict(both.low, both.high, both.p))
+    return found
+
+
+def _models(setting: Setting, generator: np.random.Generator) -> Floats:
+    """Return which rows each model has right: [baseline and arms, seeds, languages, rows]."""
+    models, languages = setting.arms + 1, len(LANGUAGES)
+    shared = generator.normal(size=(1, setting.rows)) if setting.parallel else 0.0
+    own = generator.normal(size=(languages, setting.rows))
+    row_difficulty = np.sqrt(setting.correlation) * shared + np.sqrt(1 - setting.correlation) * own
+    premise = np.repeat(generator.normal(size=(languages, setting.rows // PER_PREMISE)), PER_PREMISE, axis=1)
+    difficulty = np.sqrt(0.7) * row_difficulty + np.sqrt(0.3) * premise
+    shape = (models, setting.seeds, languages, setting.rows)
+    latent = np.sqrt(SHARED_SKILL) * difficulty + np.sqrt(1 - SHARED_SKILL) * generator.normal(size=shape)
+    # The gain's deviation comes from the variant's and the baseline's own, in equal parts.
+    of_seed = generator.normal(0, setting.deviation / 100 / np.sqrt(2), size=(models, setting.seeds))
+    accuracy = BASELINE + of_seed
+    accuracy[1:] += setting.gain / 100
+    return (latent < norm.ppf(np.clip(accuracy, 0.01, 0.99))[:, :, None, None]).astype(np.float64)
+
+
+def _average(sums: dict[str, Floats], rows: int) -> Floats:
+    return np.mean([each / rows for each in sums.values()], axis=0)
+
+
+def summary(
+    setting: Setting, pages: int, resamples: int, seed: int
+) -> Iterator[tuple[str, float, float, float, float]]:
+    """Yield per procedure: false alarms per arm and per page (after Holm) if the gain is zero, coverage, mean width."""
+    generator = np.random.default_rng(seed)
+    drawn = [page(setting, generator, resamples) for _ in range(pages)]
+    for name in PROCEDURES:
+        every = [verdict for each in drawn for verdict in each[name]]
+        alarms = float(np.mean([verdict.p < ALPHA for verdict in every]))
+        after_holm = float(np.mean([min(holm([v.p for v in each[name]])) < ALPHA for each in drawn]))
+        held = float(np.mean([verdict.low <= setting.gain <= verdict.high for verdict in every]))
+        yield name, alarms, after_holm, held, float(np.mean([verdict.high - verdict.low for verdict in every]))
+
+
+def settings(smoke: bool) -> list[Setting]:
+    """Return the settings of the table: seeds x deviations x correlations, without and with a gain."""
+    if smoke:
+        return [Setting(seeds=3, deviation=4, correlation=0.5)]
+    grid = itertools.product((3, 5), (0, 2, 4, 6))
+    found = [
+        Setting(seeds=seeds, deviation=deviation, correlation=correlation)
+        for seeds, deviation in grid
+        for correlation in (0.0, 0.8)
+    ]
+    return [
+        *found,
+        *(Setting(seeds=seeds, deviation=4, correlation=0.5, gain=5.0) for seeds in (3, 5)),
+        *(Setting(seeds=seeds, deviation=4, correlation=0.5, parallel=False) for seeds in (3, 5)),
+        *(Setting(seeds=seeds, deviation=4, correlation=0.5, arms=1) for seeds in (3, 5)),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--pages", type=int, default=1000, help="simulated pages per setting (default 1000)")
+    parser.add_argument("--resamples", type=int, default=1000, help="resamples of rows per page (default 1000)")
+    parser.add_argument("--out", type=Path, help="write the table there too")
+    parser.add_argument("--smoke", action="store_true", help="ten pages of one setting")
+    given = parser.parse_args()
+    pages = 10 if given.smoke else given.pages
+    lines = [
+        f"{pages:,} pages per setting, {given.resamples:,} resamples. {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}, numpy {np.__version__}.",
+        "",
+        f"Five languages of 150 rows (50 premises of {PER_PREMISE}), a baseline of {BASELINE:.0%} accuracy. `false "
+        "alarms`: p < 0.05 per arm, where no arm gains. `per page`: at least one arm of the page after Holm's "
+        "correction. `coverage`: 95% intervals that hold the true gain.",
+        "",
+        "| seeds | deviation over seeds | correlation of languages | arms | true gain | procedure | false alarms |"
+        " per page | coverage | mean width |",
+        "|--:|--:|--:|--:|--:|:--|--:|--:|--:|--:|",
+    ]
+    for number, setting in enumerate(tqdm(settings(given.smoke), desc="settings", disable=None)):
+        for name, alarms, after_holm, held, width in summary(setting, pages, given.resamples, number):
+            correlation = f"{setting.correlation:g}" if setting.parallel else "none shared"
+            where = f"{setting.seeds} | {setting.deviation:g} | {correlation} | {setting.arms} | {setting.gain:g}"
+            alarm_cells = f"{alarms:.3f} | {after_holm:.3f}" if not setting.gain else "- | -"
+            lines.append(f"| {where} | {name} | {alarm_cells} | {held:.3f} | {width:.1f} |")
+    print("\n".join(lines))
+    if given.out:
+        title = "# Coverage of intervals and false alarms of tests"
+        given.out.write_text(f"{title}\n\n`" + " ".join(["python", *sys.argv]) + "`\n\n" + "\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The interval over rows and seeds: against a formula written out, and against simulated pages whose truth is known."""
+
+import importlib.util
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from adaptx.report.statistics.bootstrap import ExampleRows, Floats, resampled_sums
+from adaptx.report.statistics.two_way import SHARED, SeedVariance, TwoWay, pooled_variance, two_way
+
+FILE = Path(__file__).parents[1] / "benchmarks/coverage.py"
+spec = importlib.util.spec_from_file_location("coverage_benchmark", FILE)
+assert spec is not None
+assert spec.loader is not None
+simulation = importlib.util.module_from_spec(spec)
+# Dataclasses look their module up.
+__import__("sys").modules[spec.name] = simulation
+spec.loader.exec_module(simulation)
+
+
+def resampled(gains_NS: Floats, rows: int, resamples: int = 4_000) -> Floats:
+    """Gains of each seed under redrawn rows, [seeds, resamples]."""
+    sums = resampled_sums({"xx": gains_NS}, {"xx": ExampleRows(np.arange(rows))}, resamples)
+    return (sums["xx"] / rows).T
+
+
+def test_it_is_the_formula_of_crossed_rows_and_seeds() -> None:
+    """Means of squared residuals, as an analysis of variance has them."""
+    generator = np.random.default_rng(3)
+    rows, seeds = 400, 4
+    gains = 0.05 + generator.normal(0, 0.6, (rows, 1)) + generator.normal(0, 0.04, seeds)
+    gains = gains + generator.normal(0, 0.5, (rows, seeds))
+    found = two_way(list(gains.mean(axis=0)), resampled(gains, rows))
+    assert found is not None
+    of_rows = np.var(gains.mean(axis=1), ddof=1) / rows
+    of_seeds = np.var(gains.mean(axis=0), ddof=1) / seeds
+    residual = gains - gains.mean(axis=1, keepdims=True) - gains.mean(axis=0) + gains.mean()
+    both = (residual**2).sum() / (rows - 1) / (seeds - 1) / rows / seeds
+    variance = max(of_rows + of_seeds - both, of_rows, of_seeds)
+    degrees = (seeds - 1) * (variance / of_seeds) ** 2
+    assert found.mean == pytest.approx(gains.mean())
+    assert found.row_error == pytest.approx(of_rows**0.5, rel=0.05)
+    assert found.seed_error == pytest.approx(of_seeds**0.5)
+    assert found.standard_error == pytest.approx(variance**0.5, rel=0.05)
+    assert found.degrees == pytest.approx(degrees, rel=0.2)
+    assert found.p == pytest.approx(2 * stats.t.sf(abs(found.mean) / found.standard_error, found.degrees))
+    low, high = stats.t.interval(0.95, found.degrees, found.mean, found.standard_error)
+    assert (found.low, found.high) == pytest.approx((low, high))
+
+
+def test_equal_seeds_leave_the_rows_and_endless_rows_leave_the_seeds() -> None:
+    generator = np.random.default_rng(4)
+    one = generator.normal(0.1, 1, (300, 1)).repeat(3, axis=1)
+    same = two_way(list(one.mean(axis=0)), resampled(one, 300))
+    assert same is not None
+    assert same.degrees > 1e9
+    assert same.standard_error == pytest.approx(same.row_error)
+    still = two_way([0.01, 0.03, 0.08], np.repeat([[0.01], [0.03], [0.08]], 50, axis=1))
+    assert still is not None
+    t_test = stats.ttest_1samp([0.01, 0.03, 0.08], 0.0)
+    assert still.p == pytest.approx(t_test.pvalue)
+    assert (still.low, still.high) == pytest.approx(tuple(t_test.confidence_interval(0.95)))
+
+
+def test_two_seeds_and_systems_that_never_differ_have_no_interval() -> None:
+    assert two_way([0.1, 0.2], np.zeros((2, 10))) is None
+    assert two_way([0.0, 0.0, 0.0], np.zeros((3, 10))) is None
+    assert pooled_variance([]) is None
+    assert pooled_variance([[0.1], [0.2]]) is None
+
+
+arms = st.lists(st.lists(st.floats(-1, 1), min_size=3, max_size=3), min_size=1, max_size=8)
+
+
+@given(arms, st.floats(0.1, 10), st.floats(-1, 1))
+@settings(max_examples=60, deadline=None)
+def test_pooling_follows_scale_and_not_level_or_order(gains: list[list[float]], scale: float, shift: float) -> None:
+    found = pooled_variance(gains)
+    assert found is not None
+    assert found.variance == pytest.approx(np.mean([np.var(arm, ddof=1) for arm in gains]))
+    assert 2 <= found.degrees <= 2 * len(gains)
+    assert found.degrees <= 2 / SHARED**2, "arms that share a baseline are worth a bounded number of others"
+    other = pooled_variance([[scale * gain + shift for gain in reversed(arm)] for arm in reversed(gains)])
+    assert other is not None
+    assert other.variance == pytest.approx(scale**2 * found.variance, abs=1e-9)
+    assert other.degrees == found.degrees
+
+
+@given(st.lists(st.floats(-0.5, 0.5), min_size=3, max_size=6), st.floats(0, 0.1), st.floats(0, 0.1))
+@settings(max_examples=60, deadline=None)
+def test_it_is_never_narrower_than_either_draw_alone(gains: list[float], deviation: float, own: float) -> None:
+    generator = np.random.default_rng(5)
+    shared = deviation * generator.normal(size=200)
+    drawn = np.array(gains)[:, None] + shared + own * generator.normal(size=(len(gains), 200))
+    found = two_way(gains, drawn, SeedVariance(variance=float(np.var(gains, ddof=1)), degrees=len(gains) - 1))
+    if found is None:
+        return
+    assert found.standard_error >= max(found.row_error, found.seed_error) - 1e-12
+    assert found.degrees >= len(gains) - 1
+    assert found.low <= found.mean <= found.high
+    assert (found.p < 0.05) == (not found.low <= 0 <= found.high)
+
+
+def test_false_alarms_are_rare_and_intervals_hold_the_truth() -> None:
+    """Six arms share a baseline, and languages share rows and premises; benchmarks/results/coverage.md has more."""
+    alarms, per_page, held = [], [], []
+    for seeds, deviation in itertools.product((3, 5), (0, 4)):
+        setting = simulation.Setting(seeds=seeds, deviation=deviation, correlation=0.5)
+        found = {name: row for name, *row in simulation.summary(setting, pages=200, resamples=200, seed=seeds)}
+        for values, value in zip((alarms, per_page, held), found["two-way, pooled"], strict=False):
+            values.append(value)
+        if deviation:
+            assert found["rows alone"][0] > 0.2, "the false alarms that this interval is made against"
+            assert found["two-way, pooled"][3] < 0.9 * found["two-way"][3]
+    assert np.mean(alarms) <= 0.06
+    assert max(alarms) <= 0.08, "one setting's share is known to about 0.01"
+    assert np.mean(per_page) <= 0.06
+    assert np.mean(held) >= 0.94
+    assert min(held) >= 0.92
+
+
+def test_a_gain_is_found() -> None:
+    setting = simulation.Setting(seeds=3, deviation=2, correlation=0.5, gain=8.0)
+    generator = np.random.default_rng(9)
+    every: list[TwoWay] = []
+    for _ in range(20):
+        every += simulation.page(setting, generator, 300)["two-way, pooled"]
+    assert np.mean([each.p < 0.05 for each in every]) > 0.9
+    assert np.mean([each.low <= 8 <= each.high for each in every]) > 0.9
