@@ -491,7 +491,7 @@ def test_weights_that_a_run_would_remove_are_said_before(adaptx, recipe, data, t
     planned = adaptx("plan", recipe, "--data", data)
     (line,) = [line for line in planned.out.splitlines() if line.startswith(said)]
     assert "e5-mini.nli.full" in line
-    assert "add --keep to `run`" in line
+    assert "add --keep to `adaptx run`" in line
     store = stored(recipe, data, tmp_path)
     assert said in adaptx("plan", recipe, "--data", data).out
     for entry in [each for each in store.entries().values() if ".full" in each.folder.name and each.has_module]:

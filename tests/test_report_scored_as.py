@@ -50,7 +50,7 @@ def test_plan_and_report_name_unknown_languages_and_the_report_how_tatoeba_is_sc
     plan = planned(sources, everywhere(model, task))
     console = Console(file=io.StringIO(), width=200)
     show_plan(plan, store, console, why=False, place=Placement(Resources("cpu")))
-    assert "language codes not known: qq;" in console.file.getvalue()
+    assert "unknown language codes: qq;" in console.file.getvalue()
     fill(plan, store, sources)
     report = write_report(plan, store, tmp_path / "out")
     assert any("Unknown language codes: qq." in warning for warning in report.warnings)

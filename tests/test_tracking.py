@@ -347,7 +347,7 @@ def test_a_deleted_experiment_is_restored_and_said(model, sources, store) -> Non
         store.remove(store.find(name))
     fill(plan, store, sources)
     (note,) = record(plan, store)
-    assert note.startswith("the MLflow experiment 'question' had been deleted: it is restored, with its runs")
+    assert note.startswith("the MLflow experiment 'question' had been deleted and is now restored with its runs")
     assert len(runs(store, "train")) == 5
     assert len(runs(store, "variant")) == 5
     assert record(plan, store) == []

@@ -89,15 +89,15 @@ def test_a_scheme_in_capitals_is_read_as_in_small_letters(store: Store, tmp_path
         ("databricks-uc", "a model registry"),
         ("uc:catalog", "a model registry"),
         ("http://", "has no host"),
-        ("http://host:port", "has no host, or a port that is none"),
-        ("http://host:99999", "has no host, or a port that is none"),
-        ("http://[::1", "has no host, or a port that is none"),
+        ("http://host:port", "has no host, or an invalid port"),
+        ("http://host:99999", "has no host, or an invalid port"),
+        ("http://[::1", "has no host, or an invalid port"),
         ("http://user:a/b@host", "`/ ? # @ :` in a user or password as %2F"),
         ("postgresql+none://user:s3cr3t@host/runs", "install the database's driver"),
         ("postgresql+psycopg2://user:s3cr3t@host:port/runs", "postgresql"),
         ("sqlite://", "in memory"),
         ("sqlite:///:memory:", "in memory"),
-        ("sqlite:////etc/hosts/none/mlflow.db", "/etc/hosts is no folder that you may write to"),
+        ("sqlite:////etc/hosts/none/mlflow.db", "/etc/hosts is not a folder that you may write to"),
     ],
 )
 def test_what_cannot_work_is_refused_with_the_remedy(uri: str, cause: str, store: Store) -> None:
@@ -124,11 +124,11 @@ def test_a_database_that_is_none_or_cannot_be_written_is_refused(store: Store) -
             address_of(None, store).check()
     database.chmod(stat.S_IRUSR | stat.S_IWUSR)
     database.write_bytes(b"no database" * 100)
-    with pytest.raises(UserError, match=f"cannot record to sqlite:///{database}: file is not a database; mend that"):
+    with pytest.raises(UserError, match=f"cannot record to sqlite:///{database}: file is not a database; fix that"):
         address_of(None, store).check()
     database.unlink()
     database.mkdir()
-    with pytest.raises(UserError, match="that is a folder"):
+    with pytest.raises(UserError, match="this is a folder"):
         address_of(None, store).check()
 
 
@@ -153,7 +153,9 @@ def test_the_default_is_the_stores_own_database(store: Store, monkeypatch: pytes
 def test_a_port_that_is_taken_is_said_and_the_default_goes_on_to_the_next() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(UserError, match=rf"--port {port}: Address already in use; choose another one, or --port 0"):
+        with pytest.raises(
+            UserError, match=rf"--port {port}: Address already in use; choose another port, or --port 0"
+        ):
             _listening(port)
     with _listening(None) as first, _listening(None) as second:
         assert 5000 <= first.getsockname()[1] < second.getsockname()[1] < 5020

@@ -30,7 +30,7 @@ from adaptx.tracking.process import Failure, Message, Session, Work
 from adaptx.tracking.recorder import Recorder
 
 NLI = dataclasses.replace(EVERYWHERE, evaluation=EVERYWHERE.evaluation[:2])
-SAFE = "results are safe in the store; the next `adaptx run` or `adaptx report` that reaches it records what"
+SAFE = "all results are in the store, and the next `adaptx run` or `adaptx report` records what is missing"
 MOST_DELAY_SECONDS = 30
 
 
@@ -217,7 +217,7 @@ def test_a_process_that_is_killed_is_told(plan, store, door) -> None:
         assert recorder._process is not None
         recorder._process.kill()
     (line,) = told
-    assert "the process that records ended with status -9" in line
+    assert "the recording process ended with status -9" in line
     assert SAFE in line
 
 

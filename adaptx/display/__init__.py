@@ -1,1 +1,1 @@
-"""Views of a plan and a run for people, in a terminal and in a notebook."""
+"""Display of plans and of a run's progress, in a terminal and in a notebook."""

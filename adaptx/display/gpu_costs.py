@@ -1,4 +1,4 @@
-"""What the rest of a plan costs on each type of GPU, as a table and as JSON."""
+"""The cost of a plan's remaining stages on each type of GPU, as a table and as JSON."""
 
 from dataclasses import asdict
 from typing import Any
@@ -12,7 +12,7 @@ from adaptx.display.sizes import gib
 
 
 def show_gpus(costs: GpuCosts, console: Console) -> None:
-    """One line a GPU type, then what the numbers leave out."""
+    """Print one line per GPU type, then notes on what the numbers do not include."""
     table = Table(box=None, padding=(0, 1))
     for heading in ("on one GPU", "hours", "peak memory", "trainings that do not fit"):
         table.add_column(heading, justify="right" if heading in ("hours", "peak memory") else "left", no_wrap=True)
@@ -21,28 +21,28 @@ def show_gpus(costs: GpuCosts, console: Console) -> None:
         table.add_row(each.gpu.name, _hours(each.hours), peak, _fitting(each))
     console.print(table)
     console.print(
-        f"hours: at an assumed {UTILISATION:.0%} of the data sheet's bf16 peak, stages one after the other; "
-        "peak memory: of the largest training, with texts as long as it lets them be",
+        f"hours: all stages one after the other, at an assumed {UTILISATION:.0%} of the data sheet's bf16 peak; "
+        "peak memory: of the largest training, with all texts at its maximum length",
         highlight=False,
         soft_wrap=True,
     )
     if costs.uncounted:
         console.print(
-            f"not counted: {costs.uncounted} stages whose rows or checkpoint's shape are not known here",
+            f"not counted: {costs.uncounted} stages, because the number of rows or the checkpoint's shape is unknown",
             highlight=False,
             soft_wrap=True,
         )
     if costs.unpredicted:
         console.print(
-            f"memory not predicted, and so not in the table, for {', '.join(costs.unpredicted)}: `adaptx memory MODEL` "
-            "traces a step",
+            f"memory is not predicted for {', '.join(costs.unpredicted)}, so the table leaves it out; use `adaptx "
+            "memory MODEL` to trace a training step",
             highlight=False,
             soft_wrap=True,
         )
 
 
 def gpus_json(costs: GpuCosts) -> list[dict[str, Any]]:
-    """One object a GPU type; `unpredicted` names architectures whose memory is not in `peak_memory_bytes`."""
+    """Return one object per GPU type; `unpredicted` names architectures that `peak_memory_bytes` does not include."""
     return [
         {
             **asdict(each.gpu),
@@ -61,7 +61,7 @@ def _hours(hours: float) -> str:
 def _fitting(cost: GpuCost) -> str:
     parts = [
         f"{cost.too_large} at any micro-batch size" if cost.too_large else "",
-        f"{cost.with_gradient_checkpointing} without --gradient-checkpointing or smaller micro-batches"
+        f"{cost.with_gradient_checkpointing} unless with --gradient-checkpointing or smaller micro-batches"
         if cost.with_gradient_checkpointing
         else "",
     ]

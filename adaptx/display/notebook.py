@@ -1,4 +1,4 @@
-"""The progress of a run as a table in a notebook, drawn again in place: plain HTML, so no widgets are needed."""
+"""The progress of a run as a table in a notebook, redrawn in place. It is plain HTML, so no widgets are needed."""
 
 import sys
 import time
@@ -9,12 +9,12 @@ from typing import Any
 
 REDRAW_SECONDS = 0.2
 MOST_ENDED = 30
-"""Ended stages that stay in the table; of more, the latest."""
+"""Maximum number of finished stages in the table. If there are more, the latest are shown."""
 
 
 def notebook_display() -> Callable[..., Any] | None:
-    """Return IPython's `display` where code runs in a notebook's kernel, else None."""
-    # A kernel has loaded IPython. Where it is not loaded, this is no notebook.
+    """Return IPython's `display` if this code runs in a notebook's kernel, else None."""
+    # A notebook's kernel has always imported IPython, so there is no need to import it here.
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     if getattr(shell, "kernel", None) is None:
@@ -42,7 +42,7 @@ class _Line:
 
 
 class _Board:
-    """All lines and notes of a run; IPython asks it for HTML or text."""
+    """All lines and notes of a run, which IPython displays as HTML or text."""
 
     def __init__(self, display: Callable[..., Any]) -> None:
         self.lines: list[_Line] = []
@@ -51,14 +51,14 @@ class _Board:
         self._handle = display(self, display_id=True)
 
     def draw(self, soon: bool = False) -> None:
-        """Draw again, at most five times a second; `soon`: at once."""
+        """Redraw the table, at most five times per second. soon: redraw at once."""
         now = time.monotonic()
         if soon or now - self._drawn >= REDRAW_SECONDS:
             self._drawn = now
             self._handle.update(self)
 
     def shown(self) -> list[_Line]:
-        """Return the latest of the ended lines, and all that still move."""
+        """Return the latest finished lines and all running lines."""
         ended = [line for line in self.lines if line.ended][-MOST_ENDED:]
         return [*ended, *(line for line in self.lines if not line.ended)]
 
@@ -72,7 +72,7 @@ class _Board:
 
 
 class Notebook:
-    """One line of a run's table, with a bar; the lines of workers move beside it."""
+    """A watcher with one line in a run's table. Watchers from `beside` have lines in the same table, one per worker."""
 
     def __init__(self, display: Callable[..., Any], board: _Board | None = None) -> None:
         self._display = display
@@ -108,5 +108,5 @@ class Notebook:
         return Notebook(self._display, self._board)
 
     def close(self) -> None:
-        """Draw the table as it ends."""
+        """Draw the table a last time."""
         self._board.draw(soon=True)

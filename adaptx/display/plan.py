@@ -1,4 +1,4 @@
-"""The plan as a table and as JSON."""
+"""A plan as a table and as JSON."""
 
 import contextlib
 import statistics
@@ -23,15 +23,18 @@ from adaptx.specs import Evaluate, Merge, Resources
 from adaptx.store.store import Store
 
 MOST_NAMES = 3
-"""Names that one line shows of many."""
+"""Maximum number of names in one line."""
 
 
 def measured_rate(store: Store) -> tuple[float, int] | None:
-    """Operations per second of the store's own trainings (their median), and how many there are."""
+    """Return the median rate of the store's trainings in operations per second, and the number of these trainings.
+
+    Return None if the store has no training whose operations are known.
+    """
     rates: list[float] = []
     for entry in store.entries().values():
         if entry.kind == "train":
-            # A stage of another version of adaptx says nothing here.
+            # Skip a stage that another version of adaptx wrote and this one cannot read.
             with contextlib.suppress(UserError):
                 estimate = cost(entry.module_stage)
                 rates += [estimate.flops / max(entry.train_result.seconds, 1e-9)] if estimate is not None else []
@@ -40,14 +43,17 @@ def measured_rate(store: Store) -> tuple[float, int] | None:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a plan would run. memory_bytes: of the device; None: not asked whether stages fit."""
+    """Where a plan would run. memory_bytes: the device's memory; None if whether stages fit need not be checked."""
 
     resources: Resources
     memory_bytes: int | None = None
 
 
 def plan_json(plan: Plan, store: Store, place: Placement) -> dict[str, Any]:
-    """`fits` is null where it was not asked, or nothing is to be trained or predicted."""
+    """Return the plan as JSON.
+
+    `fits` of a stage is null if no device memory is given, if it is not a training, or if its memory is not predicted.
+    """
     statuses = plan.statuses(store)
     memory = place.memory_bytes
     large = {each.node.fingerprint: each for each in _too_large(plan, statuses, place)}
@@ -74,7 +80,10 @@ def plan_json(plan: Plan, store: Store, place: Placement) -> dict[str, Any]:
 
 
 def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Placement) -> None:
-    """A line for each stage, then what is left to do, what it costs on which GPU, and what of it does not fit."""
+    """Print a line per stage, then the remaining work, its cost on each GPU, and the trainings that do not fit.
+
+    why: also print why each remaining stage has to run.
+    """
     statuses = plan.statuses(store)
     costs = plan_costs(plan, store, place.resources)
     to_do = _to_do(plan, statuses)
@@ -85,7 +94,7 @@ def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Plac
     languages = (node.stage.language for node in plan.nodes if isinstance(node.stage, Evaluate))
     if unknown := unknown_languages(languages):
         console.print(
-            f"language codes not known: {', '.join(unknown)}; the report's analysis by language leaves them out",
+            f"unknown language codes: {', '.join(unknown)}; the report's analysis by language leaves them out",
             markup=False,
             highlight=False,
             soft_wrap=True,
@@ -102,7 +111,7 @@ def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Plac
 
 
 def to_do_line(to_do: Sequence[Node], costs: Mapping[str, Cost | None], store: Store) -> str:
-    """Return what is left to do, and about how long it takes."""
+    """Return a line with the remaining work and the time it takes, roughly."""
     if not to_do:
         return f"all stored in {store.root}"
     trainings, merges = (sum(node.kind == kind for node in to_do) for kind in ("train", "merge"))
@@ -115,20 +124,20 @@ def to_do_line(to_do: Sequence[Node], costs: Mapping[str, Cost | None], store: S
 
 
 def tell_unread(plan: Plan, console: Console) -> None:
-    """Print a line for each kind of rows that the recipe gives and nothing reads."""
+    """Print a line per kind of rows that the recipe names but no stage reads."""
     for line in unread(plan):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def tell_weights_that_go(plan: Plan, store: Store) -> list[str]:
-    """Return a line that names the weights which a run removes once their scores are stored, or nothing."""
+    """Return at most one line, which names the weights that a run removes once their scores are stored."""
     names = [node.folder_name for node in plan.weights_that_go(store)]
     if not names:
         return []
     shown = ", ".join(names[:MOST_NAMES]) + (", ..." if len(names) > MOST_NAMES else "")
     return [
         f"full fine-tuned weights that `run` removes once their scores are stored: {len(names)} ({shown}); to keep "
-        "them, for predict and export, add --keep to `run`"
+        "them for `adaptx predict` and `adaptx export`, add --keep to `adaptx run`"
     ]
 
 
@@ -137,13 +146,13 @@ def _to_do(plan: Plan, statuses: Mapping[str, Status]) -> list[Node]:
 
 
 def plan_costs(plan: Plan, store: Store, resources: Resources) -> dict[str, Cost | None]:
-    """Return each stage's cost by its fingerprint; None where the checkpoint's shape is not known."""
+    """Return fingerprint -> cost of each stage; None if the checkpoint's shape is unknown."""
     rate = measured_rate(store)
     return {node.fingerprint: cost(node.stage, rate[0] if rate else None, resources=resources) for node in plan.nodes}
 
 
 def tell_too_large(found: Sequence[TooLarge]) -> list[str]:
-    """A line for each training that does not fit, with what would make it fit."""
+    """Return a line per training that does not fit, with the options that would make it fit."""
     return [
         f"{each.node.folder_name} needs {gib(each.needed_bytes)}: "
         + (" or ".join(each.remedies) if each.remedies else "a smaller model, max_length or parameter-efficient method")
@@ -156,16 +165,16 @@ def _show_fitting(to_do: Sequence[Node], place: Placement, memory_bytes: int, co
     unknown = unpredicted(to_do, place.resources)
     if found:
         console.print(
-            f"{len(found)} trainings [red]do not fit[/] into {gib(memory_bytes)}, as predicted:", highlight=False
+            f"{len(found)} trainings [red]do not fit[/] into {gib(memory_bytes)} (predicted):", highlight=False
         )
         for line in tell_too_large(found):
             console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
     elif not unknown:
-        console.print(f"every training [green]fits[/] into {gib(memory_bytes)}, as predicted", highlight=False)
+        console.print(f"every training [green]fits[/] into {gib(memory_bytes)} (predicted)", highlight=False)
     if unknown:
         names = ", ".join(node.folder_name for node in unknown)
         console.print(
-            f"not predicted, as the checkpoint's shape is not known: {names}", highlight=False, soft_wrap=True
+            f"memory not predicted, because the checkpoint's shape is unknown: {names}", highlight=False, soft_wrap=True
         )
 
 

@@ -1,4 +1,4 @@
-"""The lines that a plan prints of its stages; a model's evaluations on one task in many languages are one line."""
+"""The lines that show a plan's stages. The evaluations of one model on one task in many languages share a line."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ HEADINGS = ("stage", "status", "rows", "about")
 
 @dataclass(frozen=True)
 class Line:
-    """One line. cells: status, rows, seconds, memory; empty in a line that explains the one above."""
+    """One line of a plan. cells: status, rows, seconds and memory; empty in a line that explains the line above."""
 
     name: str
     cells: tuple[str, str, str, str] = ("", "", "", "")
@@ -28,7 +28,11 @@ class Line:
 def stage_lines(
     plan: Plan, statuses: Mapping[str, Status], costs: Mapping[str, Cost | None], reasons: Mapping[str, Sequence[str]]
 ) -> list[Line]:
-    """reasons: why a stage is to do, by fingerprint; where they are asked for, every stage has a line of its own."""
+    """Return the lines of a plan.
+
+    statuses, costs: by fingerprint. reasons: fingerprint -> why a stage has to run; empty if not requested. With
+    reasons, every evaluation has a line of its own.
+    """
     lines: list[Line] = []
 
     def alike(node: Node) -> Json:
@@ -57,7 +61,10 @@ def stage_lines(
 
 
 def as_text(lines: Sequence[Line], memory_heading: str) -> Text:
-    """Columns under their headings; made by hand, since a rich table of thousands of lines takes seconds."""
+    """Return the lines as aligned columns under their headings.
+
+    The text is aligned by hand, because a rich table of thousands of lines takes seconds.
+    """
     headings = (*HEADINGS, memory_heading)
     widths = [max(map(len, column)) for column in zip(headings, *((x.name, *x.cells) for x in lines), strict=True)]
     text = Text()
@@ -75,7 +82,7 @@ def as_text(lines: Sequence[Line], memory_heading: str) -> Text:
 
 
 def _name(nodes: Sequence[Node]) -> str:
-    """A folder's name, or the name of evaluations without the language, and their languages."""
+    """Return a stage's folder name, or for several evaluations their common name and their languages."""
     first = nodes[0].stage
     if len(nodes) == 1 or not isinstance(first, Evaluate):
         return nodes[0].folder_name

@@ -1,4 +1,4 @@
-"""The plan of a study as an interpreter and a notebook show it: a short table."""
+"""The plan of a study as a short table, for the Python prompt and notebooks."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,9 +17,9 @@ MEMORY = "memory at most"
 
 @dataclass(frozen=True, eq=False)
 class PlanTable:
-    """A line per stage, with its status and cost as they were when the table was made.
+    """A table with one line per stage, with its status and cost when the table was first shown.
 
-    The evaluations of one model on one task are one line.
+    The evaluations of one model on one task share a line.
     """
 
     plan: Plan
@@ -27,7 +27,7 @@ class PlanTable:
 
     @cached_property
     def statuses(self) -> dict[str, Status]:
-        """Fingerprint of each stage -> its status."""
+        """Status of each stage by its fingerprint."""
         return self.plan.statuses(self.store)
 
     @cached_property
@@ -37,7 +37,7 @@ class PlanTable:
 
     @cached_property
     def summary(self) -> str:
-        """Return the work that is left, and about how long it takes."""
+        """A line with the remaining work and the time it takes, roughly."""
         to_do = [node for node in self.plan.nodes if self.statuses[node.fingerprint] is Status.TO_DO]
         return to_do_line(to_do, self._costs, self.store)
 

@@ -21,7 +21,7 @@ PLAIN_SECONDS = 10.0
 
 
 class Watcher(Protocol):
-    """Whoever is told how stages go, as `adaptx.training.progress.Progress` is, until `close`."""
+    """A receiver of the progress of stages: `adaptx.training.progress.Progress` plus `close`."""
 
     def start(self, name: str, total: int, unit: str) -> None: ...
 
@@ -43,11 +43,12 @@ def here() -> Watcher:
 
 
 def watcher(console: Console) -> "Live | Plain":
+    """Return a watcher with live lines if the console is a terminal, else one with plain lines."""
     return Live(console) if console.is_terminal else Plain(console)
 
 
 class Live:
-    """Name, bar, step, loss, examples/s and time left; a line stays on the screen when its stage is done."""
+    """A live line with name, bar, step, loss, examples/s and time left. It stays on the screen when the stage ends."""
 
     def __init__(self, console: Console, lines: Progress | None = None) -> None:
         self._console = console
@@ -80,7 +81,7 @@ class Live:
         self._console.print(f"  [dim]{escape(text)}[/dim]")
 
     def end(self) -> None:
-        """Leave the stage's line above those that still move."""
+        """Move the stage's line above the lines that are still running."""
         if self._task is not None:
             ended = [task for task in self._lines.tasks if task.id == self._task]
             self._lines.remove_task(self._task)
@@ -96,7 +97,7 @@ class Live:
 
 
 class Plain:
-    """A line when a stage begins and every ten seconds while it runs."""
+    """Plain lines of text: one when a stage begins, and one every ten seconds while it runs."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

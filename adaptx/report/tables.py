@@ -178,8 +178,8 @@ def language_table(measurements: Measurements, task: Task) -> Table:
     rows = [_language_row(measured, len(models) > 1) for measured in seen.values()]
     caption = (
         "Many tokens per word, or many unknown tokens, mean that the checkpoint's vocabulary covers the language "
-        "poorly. Words are counted by spaces, so scripts written without spaces show many tokens per word. (source): "
-        "the task was trained on labelled rows in this language."
+        "poorly. In scripts written without spaces, each character counts as a word. (source): the task was trained "
+        "on labelled rows in this language."
     )
     return Table(f"{task.name} · languages", columns, tuple(rows), caption)
 

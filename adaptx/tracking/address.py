@@ -20,7 +20,7 @@ REGISTRIES = ("databricks-uc", "uc")
 SQLITE = "sqlite:///"
 OWN_DATABASE = "mlflow.db"
 SHORTEST_SECRET = 3
-"""Replacing shorter ones would spoil the text around them."""
+"""Shorter secrets are not replaced in texts, because that would garble the words around them."""
 SECRET_VARIABLES = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "DATABRICKS_TOKEN")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)(\+[A-Za-z0-9_.-]+)?:")
 _USER = re.compile(r"//[^/\s'\"]*@")
@@ -30,8 +30,9 @@ _USER = re.compile(r"//[^/\s'\"]*@")
 class Address:
     """A tracking address.
 
-    uri: as MLflow reads it; it may hold a password, so it is in no repr. database: the SQLite file, if it is one whose
-    path is plain. own: the database is the store's own, which is opened by its name from within its folder, because
+    uri: the address as MLflow reads it. It may contain a password, so the repr leaves it out.
+    database: the SQLite file; None for another kind of address, or if the path may be read in several ways.
+    own: whether this is the store's own database. That one is opened by its file name from within its folder, because
     MLflow and SQLAlchemy misread `?` and `%` in paths.
     """
 
@@ -41,6 +42,7 @@ class Address:
 
     @property
     def scheme(self) -> str:
+        """The scheme in lower case without a driver, such as `postgresql`; empty if there is none."""
         found = _SCHEME.match(self.uri)
         return found[1].lower() if found else self.uri if self.uri in DATABRICKS else ""
 
@@ -50,7 +52,7 @@ class Address:
 
     @property
     def shown(self) -> str:
-        """The address for people: everything up to the last `@` and the query may be secret."""
+        """The address for display, without the query and everything up to the last `@`, because both may be secret."""
         if self.own:
             return f"{SQLITE}{self.database}"
         if self.scheme == "sqlite":
@@ -61,7 +63,9 @@ class Address:
         return f"{start}{slashes}{re.split('[?#]', rest.rpartition('@')[2])[0]}"
 
     def enter(self) -> str:
-        """Return the address for MLflow in this process, which must be one of our own: it may change the folder."""
+        """Return the address for MLflow in this process. It may change the working folder, so call it only in a
+        process of our own.
+        """
         if not self.own:
             return self.uri
         assert self.database is not None
@@ -70,17 +74,17 @@ class Address:
         return f"{SQLITE}{self.database.name}"
 
     def clean(self, text: str) -> str:
-        """Return the text without the address's secrets, however a library has written them."""
+        """Return the text with the address's secrets removed, also when a library has quoted or encoded them."""
         for secret in self._secrets():
             text = text.replace(secret, "***")
         return text if self.scheme == "sqlite" else _USER.sub("//", text)
 
     def check(self) -> "Address":
-        """Return the address where MLflow can record to it as far as can be known without asking a server.
+        """Return this address if MLflow can record to it, as far as that is known without contacting a server.
 
         Raises:
             UserError: the address has a scheme that MLflow does not know, names a folder, has no host, or is a
-                database that has no driver here or cannot be written to.
+                database whose driver is not installed or that cannot be written to.
         """
         if not self.own:
             self._check_form()
@@ -92,28 +96,28 @@ class Address:
         scheme = self.scheme
         if self.uri.partition(":")[0] in REGISTRIES:
             raise UserError(
-                f"the tracking address {self.uri.partition(':')[0]} is that of a model registry, where MLflow records "
-                "no runs; write databricks, or databricks://PROFILE"
+                f"the tracking address {self.uri.partition(':')[0]} is a model registry, which does not record runs; "
+                "use databricks, or databricks://PROFILE"
             )
         if scheme in ("", "file"):
             raise UserError(
-                "the tracking address names a folder, and MLflow keeps runs in folders no more; a database does it: "
-                "--tracking sqlite:////absolute/path/mlflow.db, or leave --tracking and MLFLOW_TRACKING_URI out for "
-                "one in the store"
+                "the tracking address names a folder, and MLflow no longer stores runs in folders; name a database "
+                "(--tracking sqlite:////absolute/path/mlflow.db), or set neither --tracking nor MLFLOW_TRACKING_URI "
+                "to use a database in the store"
             )
         plugins = {each.name for each in entry_points(group="mlflow.tracking_store")}
         if scheme not in (*SERVERS, *DATABASES, *DATABRICKS, *plugins):
-            # A part before a colon may be a user or a token.
+            # Do not show the part before a colon unless `://` follows: it may be a user name or a token.
             begins = f"begins with {scheme}://, which MLflow does not know" if "://" in self.uri else "has no scheme"
             known = ", ".join((*SERVERS, *DATABASES, "databricks"))
             raise UserError(
                 f"the tracking address (--tracking or MLFLOW_TRACKING_URI) {begins}; write it as http://HOST:PORT, or "
-                f"with another of {known}"
+                f"with another scheme ({known})"
             )
         if scheme == "sqlite" and (not self.uri.partition("?")[0].partition("///")[2] or ":memory:" in self.uri):
             raise UserError(
-                "the tracking address is a SQLite database in memory, which ends with its process; name a file: "
-                "--tracking sqlite:////absolute/path/mlflow.db"
+                "the tracking address is a SQLite database in memory, which is lost when the process ends; name a "
+                "file: --tracking sqlite:////absolute/path/mlflow.db"
             )
         if scheme in DATABASES and scheme != "sqlite":
             self._check_driver()
@@ -121,15 +125,15 @@ class Address:
             try:
                 parts = urlsplit(self.uri)
                 host, _ = parts.hostname, parts.port
-                # A password with `/`, `?` or `#` written as itself ends what is taken for the host.
+                # An unquoted `/`, `?` or `#` in a password ends the host part too early, and an `@` is left over.
                 if "@" in self.uri.partition("://")[2][len(parts.netloc) :]:
                     host = None
             except ValueError:
                 host = None
             if not host:
                 raise UserError(
-                    "the tracking address (--tracking or MLFLOW_TRACKING_URI) has no host, or a port that is none; "
-                    "write it as http://HOST:PORT, and `/ ? # @ :` in a user or password as %2F %3F %23 %40 %3A"
+                    "the tracking address (--tracking or MLFLOW_TRACKING_URI) has no host, or an invalid port; write "
+                    "it as http://HOST:PORT, and write `/ ? # @ :` in a user or password as %2F %3F %23 %40 %3A"
                 )
 
     def _check_driver(self) -> None:
@@ -137,21 +141,22 @@ class Address:
         from sqlalchemy.exc import ArgumentError
 
         try:
-            # This connects to nothing yet.
+            # This loads the driver, but does not connect yet.
             create_engine(self.uri)
         except (ImportError, ValueError, ArgumentError) as error:
             raise UserError(
                 f"MLflow cannot record to {self.shown}: {self.clean(str(error))}; install the database's driver, and "
-                "name it if it is not SQLAlchemy's default, as in postgresql+psycopg2://USER:PASSWORD@HOST/DATABASE"
+                "name the driver in the address if it is not SQLAlchemy's default, as in "
+                "postgresql+psycopg2://USER:PASSWORD@HOST/DATABASE"
             ) from None
 
     def _secrets(self) -> list[str]:
-        """All that must not be seen, the longest first."""
+        """Return all strings that must not be shown, the longest first."""
         found = {os.environ.get(name, "") for name in SECRET_VARIABLES}
         if self.scheme != "sqlite":
             before, _, query = self.uri.partition("?")
             found |= {query, *(value for _, value in parse_qsl(query))}
-            # A password may hold any character, written as itself by mistake: all up to the last `@` is taken for it.
+            # A password may contain an unquoted `@` by mistake, so everything up to the last `@` counts as secret.
             user, at, _ = self.uri.partition("://")[2].rpartition("@")
             if not at and "://" not in self.uri:
                 user, at, _ = before.rpartition("@")
@@ -162,29 +167,29 @@ class Address:
 
 
 def address_of(tracking: str | None, store: Store) -> Address:
-    """Return where to record: what is given, else what MLFLOW_TRACKING_URI names, else SQLite inside the store."""
+    """Return the address to record at: `tracking`, else MLFLOW_TRACKING_URI, else a SQLite file inside the store."""
     uri = (tracking or os.environ.get("MLFLOW_TRACKING_URI") or "").strip()
     if (found := _SCHEME.match(uri)) is not None:
-        # SQLAlchemy knows its databases by names in small letters.
+        # SQLAlchemy expects the names of databases in lower case.
         uri = f"{found[0].lower()}{uri[found.end() :]}"
     own = store.root / OWN_DATABASE
     if not uri or uri == f"{SQLITE}{own}":
         return Address(f"{SQLITE}{own}", own, own=True)
     path = uri.removeprefix(SQLITE).partition("?")[0]
-    # Whether `%` stands for itself there depends on the version of SQLAlchemy.
+    # Whether `%` in a path is an escape or a plain character depends on the version of SQLAlchemy.
     plain = uri.startswith(SQLITE) and path and "%" not in path and not path.startswith((":memory:", "file:"))
     return Address(uri, Path(path).absolute() if plain else None)
 
 
 def _check_database(file: Path, shown: str) -> None:
-    remedy = "mend that, or name another database or server: --tracking sqlite:////absolute/path/mlflow.db"
+    remedy = "fix that, or name another database or server: --tracking sqlite:////absolute/path/mlflow.db"
     if file.is_dir():
-        raise UserError(f"MLflow cannot record to {shown}: that is a folder, not a file; {remedy}")
+        raise UserError(f"MLflow cannot record to {shown}: this is a folder, not a file; {remedy}")
     folder = file.parent
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise UserError(f"MLflow cannot record to {shown}: {folder} is no folder that you may write to; {remedy}")
+        raise UserError(f"MLflow cannot record to {shown}: {folder} is not a folder that you may write to; {remedy}")
     if not file.is_file() or not file.stat().st_size:
         return
     try:

@@ -1,4 +1,4 @@
-"""A bench in MLflow: one run a cell under one parent, so that its UI compares them."""
+"""A benchmark in MLflow: one run per cell, all under one parent run, so that the UI compares them."""
 
 import time
 import uuid
@@ -12,11 +12,11 @@ EXPERIMENT = "adaptx-bench"
 
 
 def bench_records(rows: Sequence[dict[str, Any]], files: Sequence[Path]) -> Iterator[Record]:
-    """Yield a parent run, and a run per cell with factors as parameters and all that was measured as metrics.
+    """Yield a parent run, and one run per cell with its factors as parameters and its measurements as metrics.
 
-    rows: as `profiling/bench_files.py` makes them. files: become artifacts of the parent.
+    rows: one per cell, as `profiling/bench_files.py` makes them. files: artifacts of the parent run.
     """
-    # Two benches are two, whatever they measure.
+    # A random key, because two benchmarks are two runs even if they measure the same cells.
     bench, now = uuid.uuid4().hex, int(time.time() * 1000)
     models = ", ".join(dict.fromkeys(row["model"] for row in rows))
     parent = RunKey("bench", bench)
@@ -27,7 +27,7 @@ def bench_records(rows: Sequence[dict[str, Any]], files: Sequence[Path]) -> Iter
         name = f"{row['model']}.{kind}.{row['batch_size']}x{row['sequence_length']}.{row['precision']}"
         texts = {key: value for key, value in row.items() if isinstance(value, str | bool)}
         numbers = {key: value for key, value in row.items() if isinstance(value, int | float) and key not in texts}
-        # Sizes are parameters to group by and metrics to draw against.
+        # Sizes are recorded twice: as parameters, to group runs by, and as metrics, to plot against.
         sizes = {key: row[key] for key in ("parameters", "batch_size", "sequence_length", "micro_batch_size")}
         yield Record(
             RunKey("bench cell", f"{bench}-{place}"),

@@ -1,7 +1,9 @@
-"""Which runs are recorded already: files in the store, since the store is the one place that is always there.
+"""Markers: files in the store that say which runs are already recorded.
 
-Which server a stage was recorded on does not belong to the stage. So each address and recipe has a folder of its own:
-`recorded/<address>/<recipe>/<kind>-<fingerprint16>`. A marker holds its run's stamp: how far the run had come.
+They are in the store because a server may be unreachable. They are not part of a stage, because a stage may be recorded
+at several addresses. Each address and recipe therefore has its own folder of markers:
+`recorded/<address>/<recipe>/<kind>-<fingerprint16>`. A marker contains the stamp of its run, which says how much of the
+run was recorded.
 """
 
 import hashlib
@@ -22,6 +24,7 @@ class Markers:
     folder: Path
 
     def has(self, kind: str, fingerprint: str, stamp: str = "") -> bool:
+        """Return whether the run is recorded with exactly this stamp."""
         try:
             return self._file(kind, fingerprint).read_bytes() == stamp.encode()
         except OSError:
@@ -31,9 +34,10 @@ class Markers:
         self._write(self._file(kind, fingerprint), stamp)
 
     def belong_to(self, experiment: str) -> bool:
-        """Keep markers of that experiment only; return False where they were another's and are gone.
+        """Keep the markers only if they belong to this experiment. Return False if they did not and were deleted.
 
-        experiment: identifies it for ever. A database that was made anew has another one, which has no runs yet.
+        experiment: an identity that is never reused. A database that was deleted and made anew has an experiment of
+        another identity, which has no runs yet.
         """
         file = self.folder / EXPERIMENT_FILE
         known = file.read_text() if file.is_file() else None
@@ -53,7 +57,7 @@ class Markers:
 
 
 def markers_of(address: Address, store: Store, experiment: str) -> Markers:
-    """Return the markers of an experiment; a database file that is gone holds no runs, whatever they said."""
+    """Return the markers of an experiment. If the database file no longer exists, all its markers are deleted first."""
     place = store.root / "recorded" / hashlib.sha256(address.shown.encode()).hexdigest()[:8]
     if address.database is not None and not address.database.is_file():
         shutil.rmtree(place, ignore_errors=True)

@@ -1,8 +1,8 @@
 """The process that writes runs to MLflow while a command goes on.
 
-A process of its own, because MLflow's client waits and retries for minutes where a server is away, takes over 100 MB,
-and prints addresses with their passwords. This one can be ended at any time: what it had not written yet is written
-by the next command. Nothing it prints is seen; it tells what matters through the pipe, without secrets.
+It is a separate process because MLflow's client waits and retries for minutes if a server is unreachable, takes over
+100 MB of memory, and prints addresses with their passwords. The process can be killed at any time: the next command
+writes what is missing. Its output is discarded. It reports through a pipe, without secrets.
 """
 
 import os
@@ -26,30 +26,38 @@ from adaptx.tracking.records import Pending, Record, Records, RunKey
 from adaptx.tracking.writer import Writer
 
 RETRY_SECONDS = 20.0
-"""Between two attempts to reach a server that failed, while the command goes on."""
+"""Time between two attempts to reach a server that failed, while the command goes on."""
 LOCK_SECONDS = 20.0
+"""How long one run waits for another command that is recording to the same place."""
 LIMITS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
-"""MLflow's own settings in this process, where the user has not chosen others: by default it tries for minutes."""
+"""MLflow's settings in this process, unless the user has set them: by default MLflow retries for minutes."""
 
 _NETWORK = re.compile(
     r"\[Errno -?\d+\] ([\w ]+)|(Read timed out|[Tt]imed out|Remote end closed connection|too many \d+ error responses)"
 )
 
 LOOK: Literal["look"] = "look"
+"""Request to record what has been stored by now."""
 FINISH: Literal["finish"] = "finish"
+"""Request to record what has been stored by now, and then to end."""
 Request = Record | Literal["look", "finish"]
 Message = tuple[Literal["wrote", "note", "failed", "looked", "finished"], Any]
-"""wrote: a run's name. note: a line for the user. failed: a `Failure`. looked, finished: how many runs are left."""
+"""(kind, content): wrote: the run's name. note: a line for the user. failed: a `Failure`. looked, finished: the number
+of runs that are still not recorded.
+"""
 
 
 @dataclass(frozen=True)
 class Work:
-    """The process's work: to record a plan's stored stages, if there is a plan, and the records that it is sent."""
+    """What the process records: the stored stages of a plan, and every record sent through the pipe.
+
+    root: the store's folder. plan: None if only records are sent.
+    """
 
     address: Address
     experiment: str
@@ -67,7 +75,11 @@ class Failure:
 
 
 class Session:
-    """Records what is pending, one run after the other."""
+    """Recording of all pending runs, one after the other.
+
+    tell: receives messages for the command. more: records sent by the command and not written yet. away: whether the
+    last attempt failed because the server is unreachable.
+    """
 
     def __init__(self, work: Work, tell: Callable[[Message], None]) -> None:
         self._address, self._tell = work.address, tell
@@ -80,9 +92,9 @@ class Session:
         self.away = False
 
     def record(self) -> int:
-        """Record what is stored by now; returns how many runs are left, because something failed.
+        """Record everything that is stored by now. Return the number of runs that could not be recorded.
 
-        Afterwards `away` says whether the server failed, so that trying again at once would fail as well.
+        Afterwards `away` says whether the server failed, in which case trying again at once would fail as well.
         """
         self.away = False
         tried: set[tuple[RunKey, str]] = set()
@@ -93,9 +105,9 @@ class Session:
                     with self._lock.acquire(timeout=LOCK_SECONDS):
                         wrote = self._write(each)
                 except Timeout:
-                    # Another command is recording; what it leaves is looked for again.
+                    # Another command is recording. Whatever it does not record is found by the next look.
                     return len(todo) - place + left
-                except Exception as error:  # whatever a tracking server or a file does, the results are safe
+                except Exception as error:  # no fault of a server or a file may end the command: results are stored
                     self._tell(("failed", self._failure(each.name, error)))
                     if _ends_all(error):
                         self.away = True
@@ -114,16 +126,18 @@ class Session:
         return [*(self._records.pending(self._markers) if self._records is not None else ()), *self.more]
 
     def _write(self, each: Pending | Record) -> bool:
-        """Record one run; returns False where more than was thought is to be recorded."""
+        """Record one run. Return False if the markers turned out to be invalid, so that pending runs must be listed
+        again.
+        """
         if isinstance(each, Record):
             self._writer.write(each)
             self.more.remove(each)
             return True
         assert self._records is not None
-        # Markers of an experiment that is gone for good count for nothing.
+        # Markers of an experiment that no longer exists are invalid.
         if not self._markers.belong_to(self._writer.identity):
             return False
-        # Another command over the same store may have recorded it since.
+        # Another command on the same store may have recorded the run in the meantime.
         if not self._markers.has(each.key.kind, each.key.fingerprint, each.stamp):
             self._writer.write(self._records.record(each))
             self._markers.add(each.key.kind, each.key.fingerprint, each.stamp)
@@ -134,7 +148,7 @@ class Session:
         return Failure(name, self._address.clean(_cause(error)), self._address.clean(details))
 
     def _lock_file(self) -> Path:
-        """Return where commands that record to one place take turns: beside a database, else in the store."""
+        """Return the lock file through which commands take turns: next to a database, otherwise in the store."""
         database = self._address.database
         file = database.with_name(f"{database.name}.lock") if database else self._markers.folder.parent / "lock"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -142,13 +156,13 @@ class Session:
 
 
 def main(connection: Connection, work: Work) -> None:
-    """Record as asked through the pipe until it is told to finish, or the command has ended."""
+    """Record as requested through the pipe, until the command requests to finish or has ended."""
     status = 1
     try:
         _serve(connection, work)
         status = 0
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        # The command is gone: what is left is for the next one.
+        # The command has ended. The next command records what is left.
         status = 0
     finally:
         # MLflow's own handlers at exit may wait for a server.
@@ -170,14 +184,14 @@ def _serve(connection: Connection, work: Work) -> None:
             connection.send(("finished", left))
             return
         else:
-            # A server that has just failed is left alone for a while.
+            # Do not contact a server again right after it has failed.
             if not left or time.monotonic() >= tried + RETRY_SECONDS:
                 left, tried = session.record(), time.monotonic()
             connection.send(("looked", left))
 
 
 def _cause(error: Exception) -> str:
-    """Return an error in a few words: MLflow wraps what happened in every library's account of it."""
+    """Return an error in a few words. MLflow's message repeats the errors of all libraries that were involved."""
     if isinstance(error, OSError) or not (found := _NETWORK.search(str(error))):
         first = next(iter(str(error).splitlines()), "")
         return textwrap.shorten(f"{type(error).__name__}: {first}" if first else type(error).__name__, 200)
@@ -185,11 +199,11 @@ def _cause(error: Exception) -> str:
 
 
 def _ends_all(error: Exception) -> bool:
-    """Return whether other runs would fail as well: the server is away, rather than refusing one run."""
+    """Return whether other runs would fail too, because the server is unreachable rather than refusing this run."""
     from mlflow.exceptions import MlflowException
 
     if isinstance(error, MlflowException):
         return error.get_http_status_code() in (401, 403, *range(500, 600))
-    # Anything else is about one stage's files.
+    # Any other error concerns the files of one stage.
     library = type(error).__module__.partition(".")[0]
     return isinstance(error, ConnectionError | TimeoutError | ImportError) or library in ("requests", "sqlalchemy")

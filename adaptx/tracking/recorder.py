@@ -1,4 +1,4 @@
-"""The recorder that a command uses: it never blocks the command's work, and ends in bounded time."""
+"""The recorder that a command uses. It never blocks the command's work, and it ends within a limited time."""
 
 import contextlib
 import logging
@@ -24,19 +24,21 @@ _log = logging.getLogger(__name__)
 WAIT_SECONDS = 25.0
 """How long a command waits at its end for a server that does not answer."""
 STEADY_SECONDS = 5.0
-"""It waits on as long as a run is written at least that often."""
+"""The command waits longer as long as at least one run is written within this time."""
 FILE_SECONDS = 120.0
-"""The same for a database file, which another process may have locked, on a machine that may be busy."""
+"""As `WAIT_SECONDS`, for a database file: another process may have locked it, and the machine may be busy."""
 INTERRUPTED_SECONDS = 5.0
-SAFE = "results are safe in the store; the next `adaptx run` or `adaptx report` that reaches it records what is missing"
+"""As `WAIT_SECONDS`, for a command that ends by an error or by Ctrl-C."""
+SAFE = "all results are in the store, and the next `adaptx run` or `adaptx report` records what is missing"
 TELL_SECONDS = 10.0
-"""After so long a wait the user is told what the command waits for."""
+"""After this time, the user is told what the command is waiting for."""
 
 
 class Recorder:
-    """Has a plan's stored stages recorded by another process, from the first call of `look` to the end of the block.
+    """A context manager that lets another process record a plan's stored stages, from the first call of `look` on.
 
-    The first failure is told in one line; whatever happens, results are safe. safe: where they are.
+    Only the first failure is reported, in one line. A failure never affects results. tell: shows a line to the user.
+    safe: the end of that line, which says where the results are.
     """
 
     def __init__(
@@ -72,13 +74,13 @@ class Recorder:
             self._end()
 
     def look(self, *_: object) -> None:
-        """Have what is stored by now recorded. Returns at once; told of failures later."""
+        """Request that everything stored by now is recorded. Returns at once; failures are reported by later calls."""
         self._hear()
         if not self._looking:
             self._looking = self._ask(LOOK)
 
     def add(self, record: Record) -> None:
-        """Have another run recorded."""
+        """Request that another run is recorded."""
         self._ask(record)
 
     def _finish(self, seconds: float) -> None:
@@ -102,11 +104,12 @@ class Recorder:
                 if not told and now - began > TELL_SECONDS:
                     told = True
                     self._tell(
-                        f"recording in MLflow at {self._address.shown}; Ctrl-C leaves the rest to the next command"
+                        f"recording runs in MLflow at {self._address.shown}; press Ctrl-C to leave the rest to the "
+                        "next command"
                     )
 
     def _is_behind(self) -> bool:
-        """Whether an earlier command has left something to record."""
+        """Return whether an earlier command has left runs to be recorded."""
         if self._plan is None:
             return False
         markers = markers_of(self._address, self._store, self._experiment)
@@ -117,7 +120,7 @@ class Recorder:
             self._take()
 
     def _take(self) -> str:
-        """Act on one message; returns its kind, which is `finished` where the process has ended by itself."""
+        """Handle one message and return its kind. The kind is `finished` if the process has ended unexpectedly."""
         assert self._connection is not None
         try:
             message: Message = self._connection.recv()
@@ -125,7 +128,7 @@ class Recorder:
             assert self._process is not None
             self._connection.close()
             self._connection = None
-            self._warn(f"failed: the process that records ended with status {self._process.wait()}")
+            self._warn(f"failed: the recording process ended with status {self._process.wait()}")
             return "finished"
         match message:
             case ("failed", Failure() as failure):
@@ -135,13 +138,13 @@ class Recorder:
             case ("note", text):
                 self._tell(text)
             case ("finished", left) if left:
-                self._warn(f"has {left} runs still to be recorded, as another command is recording to it")
+                self._warn(f"still lacks {left} runs, because another command is recording there")
             case _:
                 self._looking = False
         return message[0]
 
     def _ask(self, request: Request) -> bool:
-        """Send a request, starting the process if need be; returns whether it could be sent."""
+        """Send a request, and start the process if it is not running. Return whether the request could be sent."""
         if self._process is None:
             self._start()
         if self._connection is None:
@@ -155,13 +158,13 @@ class Recorder:
 
     def _start(self) -> None:
         self._connection, theirs = Pipe()
-        # It takes what it is sent before it imports anything: sending must not keep the command waiting.
+        # The process receives its work before it imports anything, so that sending does not keep the command waiting.
         code = (
             f"import pickle; from multiprocessing.connection import Connection; c = Connection({theirs.fileno()}); "
             "work = c.recv_bytes(); from adaptx.tracking.process import main; main(c, pickle.loads(work))"
         )
         paths = os.pathsep.join(each or os.getcwd() for each in sys.path)
-        # A session of its own: Ctrl-C is for the command, which then ends this process when it has no more time.
+        # In a new session, Ctrl-C reaches only the command, which then gives this process a limited time to finish.
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", code],
             env={**LIMITS, **os.environ, "PYTHONPATH": paths},

@@ -1,6 +1,6 @@
-"""What each finished stage is as an MLflow run: plain data, read from the store.
+"""The content of each MLflow run as plain data, read from the store.
 
-A training or a merge is a run of its own. An evaluated variant is a run with its factors as parameters and
+Each training and each merge is one run. Each evaluated variant is one run, with its factors as parameters and
 `<task>/<language>/<metric>` as metrics.
 """
 
@@ -28,12 +28,12 @@ from adaptx.store.store import Store
 from adaptx.tracking.markers import Markers
 
 MetricPoint = tuple[str, float, int]
-"""Name, value, step."""
+"""(name, value, step)."""
 
 
 @dataclass(frozen=True)
 class RunKey:
-    """The key by which a run is found."""
+    """The key by which a run is found. kind: `train`, `merge`, `variant`, `report`, `bench` or `bench cell`."""
 
     kind: str
     fingerprint: str
@@ -41,7 +41,7 @@ class RunKey:
 
 @dataclass(frozen=True)
 class DataSet:
-    """Rows that a training read."""
+    """A set of rows that a training read. digest: of its content. source: JSON of its address and revision."""
 
     name: str
     digest: str
@@ -50,11 +50,14 @@ class DataSet:
 
 @dataclass(frozen=True)
 class Record:
-    """One MLflow run.
+    """The content of one MLflow run.
 
-    stamp: how far the run has come, for its marker. milliseconds: the time of its metrics; it depends on the stored
-    stages alone, so that writing a metric twice changes nothing. artifacts: files, each with its folder in the run.
-    path: (name, key) of each training and merge that a variant went through. parent: the run that it is listed under.
+    milliseconds: the time of its metrics. It depends only on the stored stages, so that writing a metric twice changes
+    nothing.
+    artifacts: files, each with its folder in the run (None: the top folder).
+    path: (name, key) of each training and merge on a variant's path; None for other kinds of runs.
+    parent: the run under which the UI lists this one.
+    stamp: says how much of the run is recorded, for its marker.
     """
 
     key: RunKey
@@ -72,7 +75,10 @@ class Record:
 
 @dataclass(frozen=True)
 class Pending:
-    """A run that is to be recorded; reading all of it is left to when its turn comes."""
+    """A run that is still to be recorded. Its content is read only when its turn comes.
+
+    stage: the training or merge; None for a variant.
+    """
 
     key: RunKey
     name: str
@@ -87,12 +93,12 @@ class Records:
         self._plan, self._store = plan, store
         self._scores = StoredScores()
         self._variants: dict[str, list[Evaluate]] = {}
-        # The recipe's own evaluations, since two that differ by name alone are one node of the plan.
+        # Use the recipe's evaluations, because the plan has one node for two evaluations that differ only in names.
         for evaluate in dict.fromkeys(plan.recipe.evaluations):
             self._variants.setdefault(self._model_key(evaluate), []).append(evaluate)
 
     def pending(self, markers: Markers) -> list[Pending]:
-        """Return what is stored and not recorded yet: trainings and merges first, since variants link to them."""
+        """Return the stored runs not recorded yet: trainings and merges first, because variants link to them."""
         found: list[Pending] = []
         for node in self._plan.nodes:
             if isinstance(node.stage, Evaluate) or markers.has(node.kind, node.fingerprint):
@@ -101,7 +107,7 @@ class Records:
                 found.append(Pending(RunKey(node.kind, node.fingerprint), node.name, node.stage))
         for key in self._variants:
             stored = self._stored(key)
-            # Evaluations that join the variant, another metric and a corrected one all change the run.
+            # A new evaluation of the variant, an additional metric and a corrected metric all change the run.
             scored = sorted([entry.fingerprint, *evaluate.task.metrics] for evaluate, entry in stored)
             stamp = fingerprint([metrics_digest(), *(part for each in scored for part in (len(each), *each))])
             if stored and not markers.has("variant", key, stamp):
@@ -110,10 +116,10 @@ class Records:
         return found
 
     def record(self, pending: Pending) -> Record:
-        """Read a run from the store.
+        """Read the content of a run from the store.
 
         Raises:
-            OSError, ValueError, KeyError: a file of it is missing or damaged.
+            OSError, ValueError, KeyError: one of its files is missing or damaged.
         """
         match pending.stage:
             case Train():
@@ -166,7 +172,7 @@ class Records:
         )
 
     def _merge(self, merge: Merge, key: RunKey) -> Record:
-        """Return a merge's run: like a training's, without series, with its rule and the weights it used."""
+        """Return a merge's run: like a training's run without loss curves, with the rule and the weights it used."""
         entry = self._entry(key.fingerprint)
         result = entry.merge_result
         metrics = [
@@ -188,7 +194,7 @@ class Records:
         return Record(key, module_name(merge), _milliseconds([entry]), parameters, tuple(metrics), artifacts)
 
     def _variant(self, pending: Pending) -> Record:
-        """Return the run of the model that evaluations measure, with all of them that are stored so far."""
+        """Return the run of an evaluated model, with the scores of all evaluations that are stored so far."""
         key = pending.key.fingerprint
         stored = self._stored(key)
         stage = self._describing(key)
@@ -232,9 +238,9 @@ class Records:
         )
 
     def _describing(self, key: str) -> Evaluate:
-        """Return the evaluation that a variant's factors are of.
+        """Return the evaluation from which a variant's factors are read.
 
-        MLflow changes no parameter, so they must not depend on which evaluations are stored so far.
+        MLflow never changes a parameter, so the factors must not depend on which evaluations are stored so far.
         """
         asked = self._variants[key]
         return next((e for e in asked if not isinstance(e.model, ModelSpec) and trained_on(e.model, e.task)), asked[0])
@@ -251,7 +257,7 @@ class Records:
         return entry
 
     def _model_key(self, evaluate: Evaluate) -> str:
-        """Return the fingerprint of what is evaluated: a module's or a bare checkpoint's, with how it is read."""
+        """Return the fingerprint of the evaluated model (a module or a bare checkpoint) together with its reading."""
         model = evaluate.model
         if isinstance(model, ModelSpec):
             place = self._plan.identities.place(model)
@@ -260,7 +266,7 @@ class Records:
             key = self._plan.fingerprint_of(model)
         if evaluate.framing is None and evaluate.precision is None:
             return key
-        # One model read in two ways is two variants.
+        # A model that is read in two ways counts as two variants.
         return fingerprint([key, canonical(evaluate.framing), evaluate.precision])
 
     def _data_sets(self, train: Train) -> Iterable[DataSet]:
@@ -271,7 +277,7 @@ class Records:
 
 
 def report_record(name: str, key: str, files: Iterable[Path], metrics: dict[str, float]) -> Record:
-    """Return a report's run: its files as artifacts."""
+    """Return a report's run, with its files as artifacts. key: fingerprint of the report."""
     milliseconds = int(time.time() * 1000)
     points = tuple((metric, value, 0) for metric, value in metrics.items())
     artifacts = tuple((file.resolve(), None) for file in files)
@@ -285,12 +291,15 @@ def _system_metrics(entry: Entry) -> Iterable[MetricPoint]:
 
 
 def _milliseconds(entries: list[Entry]) -> int:
-    """Return when the last of these stages was finished."""
+    """Return when the last of these stages was finished, in milliseconds since 1970."""
     return int(max((entry.folder / COMPLETE).stat().st_mtime for entry in entries) * 1000)
 
 
 def _scores(stored: list[tuple[Evaluate, Entry]], scores: StoredScores) -> dict[str, float]:
-    """Return `<task>/<language>/<metric>`, the average over languages, and that over languages not trained on."""
+    """Return the scores as `<task>/<language>/<metric>` -> value.
+
+    `avg` in place of the language is the average over all languages, `avg_zero_shot` over languages not trained on.
+    """
     found: dict[str, float] = {}
     tasks: dict[str, list[tuple[Evaluate, Entry]]] = {}
     for evaluate, entry in stored:
@@ -311,7 +320,7 @@ def _scores(stored: list[tuple[Evaluate, Entry]], scores: StoredScores) -> dict[
 
 
 def _flat(value: Any, name: str) -> dict[str, Any]:
-    """Nested JSON as dotted parameters; a dataclass's type stands under its own name."""
+    """Return nested JSON as parameters with dotted names. The type of a dataclass is stored under the bare name."""
     if not isinstance(value, dict):
         return {name: value}
     flat: dict[str, Any] = {}

@@ -1,6 +1,7 @@
 """The MLflow UI on a database: one server, in this process.
 
-`mlflow ui` would start four workers and eleven job runners, whose supervisor kills workers that are slow to answer.
+The command `mlflow ui` is not used: it starts four workers and eleven job runners, and its supervisor kills workers
+that are slow to answer.
 """
 
 import os
@@ -18,20 +19,23 @@ from adaptx.tracking.writer import NOTING, connect
 HOST = "127.0.0.1"
 DEFAULT_PORT = 5000
 PORTS = 20
-"""So many are tried, from the default on."""
+"""Number of ports that are tried, starting with the default one."""
 GRACE_SECONDS = 2
-"""For requests that are under way when the server is ended."""
+"""Time for open requests to finish when the server stops."""
 DATABASE_VARIABLE = "_MLFLOW_SERVER_FILE_STORE"
-"""Environment variable of the database's address. In the arguments anyone on the machine could read a password."""
+"""Environment variable that passes the database's address to MLflow.
+
+A command-line argument would show a password in the address to every user of the machine.
+"""
 
 
 def serve(address: Address, port: int | None, tell: Callable[[str], None]) -> None:
-    """Serve the UI until Ctrl-C or SIGTERM; tells its address as soon as it answers. Changes the working folder.
+    """Serve the UI until Ctrl-C or SIGTERM. `tell` gets its address as soon as it answers. Changes the working folder.
 
-    port: None is the first free one from 5000 on, 0 any free one.
+    port: None for the first free port from 5000 on, 0 for any free port.
 
     Raises:
-        UserError: the port is taken, or the database does not open.
+        UserError: the port is in use, or the database cannot be opened.
     """
     with _listening(port) as listening:
         at = f"http://{HOST}:{listening.getsockname()[1]}"
@@ -39,13 +43,13 @@ def serve(address: Address, port: int | None, tell: Callable[[str], None]) -> No
             client = connect(address)
             with quiet(*NOTING):
                 links = _variant_links(client, at)
-        except Exception as error:  # of MLflow, SQLAlchemy or a database's driver; may hold the password
+        except Exception as error:  # from MLflow, SQLAlchemy or a database driver; its text may contain the password
             text = address.clean(f"{type(error).__name__}: {error}")
             raise UserError(f"MLflow cannot read the runs at {address.shown}: {text}") from None
         os.environ[DATABASE_VARIABLE] = client.tracking_uri
 
         def ready() -> None:
-            tell(f"MLflow UI on {address.shown}: {at} (Ctrl-C ends it)")
+            tell(f"MLflow UI on {address.shown}: {at} (press Ctrl-C to stop it)")
             for experiment, link in links:
                 tell(f"  {experiment}, variants side by side: {link}")
 
@@ -56,9 +60,9 @@ def _serve(listening: socket.socket, ready: Callable[[], None]) -> None:
     import uvicorn
 
     with warnings.catch_warnings():
-        # It tells of what another library will change.
+        # MLflow warns about future changes in other libraries, which users cannot act on.
         warnings.simplefilter("ignore")
-        # Only now: it reads the variable above as it is imported.
+        # Import only now, because the module reads the environment variable above when it is imported.
         from mlflow.server.fastapi_app import app
 
     class Server(uvicorn.Server):
@@ -72,12 +76,12 @@ def _serve(listening: socket.socket, ready: Callable[[], None]) -> None:
         with quiet(*NOTING):
             server.run([listening])
     except KeyboardInterrupt:
-        # It has shut down, and passes on what ended it.
+        # The server has already shut down; uvicorn only passes on the signal that stopped it.
         return
 
 
 def _listening(port: int | None) -> socket.socket:
-    """Return a socket that listens, so that no other server can take the port any more."""
+    """Return a listening socket, so that no other server can take the port in the meantime."""
     ports = range(DEFAULT_PORT, DEFAULT_PORT + PORTS) if port is None else (port,)
     cause = ""
     for each in ports:
@@ -86,11 +90,11 @@ def _listening(port: int | None) -> socket.socket:
         except OSError as error:
             cause = os.strerror(error.errno or 0)
     where = f"--port {port}" if port is not None else f"ports {ports[0]} to {ports[-1]}"
-    raise UserError(f"{where}: {cause}; choose another one, or --port 0 for any that is free")
+    raise UserError(f"{where}: {cause}; choose another port, or --port 0 for any free port")
 
 
 def _variant_links(client: Any, at: str) -> list[tuple[str, str]]:
-    """Return (experiment, address of its evaluated variants as charts side by side) for each recipe."""
+    """Return (experiment, address of the charts that compare its evaluated variants) for each recipe."""
     query = quote("tags.`adaptx.kind` = 'variant'")
     return [
         (

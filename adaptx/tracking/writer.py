@@ -1,4 +1,4 @@
-"""One run written to MLflow: found by its fingerprint, or made, and brought up to date."""
+"""Writing one run to MLflow: the run is found by its fingerprint or created, and then updated."""
 
 import math
 import time
@@ -16,7 +16,7 @@ MOST_PARAMETER_LENGTH = 500
 MOST_TAG_LENGTH = 5_000
 ARTIFACTS = "mlartifacts"
 PARENT_TAG = "mlflow.parentRunId"
-# Without it the UI opens an experiment as traces of a language-model application, and hides its runs.
+# Without this tag the UI shows an experiment as traces of a language-model application, and hides its runs.
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
 
@@ -26,24 +26,24 @@ def safe_name(name: str) -> str:
 
 
 NOTING = ("alembic", "mlflow")
-"""Loggers that tell of each table that MLflow makes in a new database."""
+"""Loggers that print a line for each table that MLflow creates in a new database."""
 
 
 def connect(address: Address) -> Any:
-    """Return MLflow's client of an address; it may change the working folder."""
+    """Return an MLflow client for an address. May change the working folder."""
     from mlflow import MlflowClient
     from mlflow.store.db import utils
 
-    # MLflow asks a database that does not open for an hour, in silence.
+    # By default MLflow retries a database that cannot be opened for an hour, silently.
     utils.MAX_RETRY_COUNT = 4
     with quiet(*NOTING):
         return MlflowClient(tracking_uri=address.enter())
 
 
 class Writer:
-    """Writes runs into one experiment; `tell` hears what a user should know.
+    """A writer of runs into one experiment.
 
-    folder: the store's root, where artifacts of runs in a database lie.
+    folder: the store's root, which holds the artifacts of runs in a database. tell: receives lines for the user.
     """
 
     def __init__(self, address: Address, experiment: str, folder: Path, tell: Callable[[str], None]) -> None:
@@ -53,39 +53,40 @@ class Writer:
 
     @property
     def client(self) -> Any:
+        """MLflow's client, connected at the first use."""
         if self._client is None:
             self._client = connect(self._address)
         return self._client
 
     @property
     def experiment(self) -> Any:
-        """The experiment of that name: made where it is missing, restored where it was deleted.
+        """The experiment of that name. It is created if it is missing, and restored if it was deleted.
 
-        MLflow keeps a deleted experiment's name, and its runs, so another one could not have it.
+        MLflow keeps the name and the runs of a deleted experiment, so a new experiment could not have the same name.
         """
         if self._experiment is None:
             found = self.client.get_experiment_by_name(self._name) or self._made()
             if found.lifecycle_stage == "deleted":
                 self.client.restore_experiment(found.experiment_id)
                 self._tell(
-                    f"the MLflow experiment {self._name!r} had been deleted: it is restored, with its runs "
-                    "(`mlflow gc` removes deleted ones for good)"
+                    f"the MLflow experiment {self._name!r} had been deleted and is now restored with its runs; to "
+                    "remove deleted experiments permanently, run `mlflow gc`"
                 )
             self._experiment = found
         return self._experiment
 
     @property
     def identity(self) -> str:
-        """Return what tells the experiment from one of the same name in a new database."""
+        """Id and creation time, which differ from those of an experiment of the same name in a new database."""
         return f"{self.experiment.experiment_id} {self.experiment.creation_time}"
 
     def write(self, record: Record) -> None:
-        """Bring a run up to date. Doing it twice changes nothing; a metric that was corrected since is added."""
+        """Create or update a run. Writing the same record twice changes nothing; a corrected metric is added."""
         from mlflow.entities import Param, RunTag
 
         run = self._run_for(record)
         run_id = run.info.run_id
-        # MLflow refuses to change a parameter: what an earlier, half-written recording said stays.
+        # MLflow refuses to change a parameter, so the values of an earlier, incomplete recording stay.
         given = {safe_name(key): str(value)[:MOST_PARAMETER_LENGTH] for key, value in record.parameters.items()}
         params = [Param(key, value) for key, value in given.items() if key not in run.data.params]
         finite, others = _split(record, run.data.metrics)
@@ -101,9 +102,9 @@ class Writer:
         self.client.set_terminated(run_id, record.status)
 
     def find(self, key: RunKey) -> Any:
-        """Return the one run of that key, or None.
+        """Return the run with this key, or None.
 
-        Two commands that record to one server at once may each have made it: all but the oldest are deleted.
+        Two commands that record to a server at the same time may both have created it. Only the oldest run is kept.
         """
         query = f"tags.`adaptx.fingerprint` = '{key.fingerprint}' and tags.`adaptx.kind` = '{key.kind}'"
         found = self.client.search_runs([self.experiment.experiment_id], query, max_results=100)
@@ -115,12 +116,12 @@ class Writer:
     def _made(self) -> Any:
         from mlflow.exceptions import MlflowException
 
-        # A server knows where its artifacts go.
+        # A server decides for itself where artifacts are stored.
         folder = None if self._address.scheme != "sqlite" else (self._folder.resolve() / ARTIFACTS).as_uri()
         try:
             made = self.client.create_experiment(self._name, artifact_location=folder, tags=EXPERIMENT_TAGS)
         except MlflowException:
-            # Another command may have made it in the meantime.
+            # Another command may have created it in the meantime.
             if (found := self.client.get_experiment_by_name(self._name)) is not None:
                 return found
             raise
@@ -136,7 +137,7 @@ class Writer:
         return self.find(record.key) or made
 
     def _path_tags(self, path: tuple[tuple[str, RunKey], ...]) -> dict[str, str]:
-        """Return tag and description that lead from a variant to the trainings and merges on its path."""
+        """Return a tag and a description that link a variant to the trainings and merges on its path."""
         lines: list[str] = []
         for name, key in path:
             run = self.find(key)
@@ -160,10 +161,11 @@ class Writer:
 
 
 def _split(record: Record, known: Mapping[str, float]) -> tuple[list[Any], list[str]]:
-    """Return the metrics as MLflow's, and the names of those that are not finite.
+    """Return the finite metrics as MLflow objects, and the names of the metrics that are not finite.
 
-    MLflow would store infinity as a large number, and its JSON has no NaN. Of two values with one time it shows the
-    larger, so that a value that was corrected since is of now. known: what the run shows by now.
+    MLflow would store infinity as a large number, and its JSON does not allow NaN. If two values of a metric have the
+    same time, MLflow shows the larger one. A corrected value therefore gets the current time. known: the values that
+    the run shows so far.
     """
     from mlflow.entities import Metric
 
