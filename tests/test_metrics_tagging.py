@@ -81,5 +81,5 @@ def test_current_version_is_that_of_the_library(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("name", ["entity_f1", "tag_f1", "token_accuracy"])
 def test_sentences_of_unequal_length_are_refused(name: str) -> None:
-    with pytest.raises(UserError, match="sentence 1: 1 predicted tags for 2 gold ones"):
+    with pytest.raises(UserError, match="sentence 1 has 1 predicted tags for 2 gold tags"):
         METRICS[name].statistics([["O"], ["O"]], [["O"], ["O", "O"]], "en")

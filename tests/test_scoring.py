@@ -169,7 +169,7 @@ def test_a_stop_that_does_not_come_is_a_difference(score) -> None:
     inputs = {"tasks": {"xnli": {"en": {"labels": [1], "predictions": [1]}}}}
     ended = score(case("accuracy", inputs, expected={"xnli": {"en": {"raises": ["KeyError", ""]}}}), "--check")
     assert ended.status == 1
-    assert "expected the official script to stop with KeyError, and there are numbers" in ended.out
+    assert "expected the official script to stop with KeyError, but there are numbers" in ended.out
 
 
 BUCC_STOP = {
@@ -348,23 +348,23 @@ def test_unknown_metrics_list_near_ones(score) -> None:
         (case("squad_v1", {"languages": {"en": {"golds": {}}}}), "`inputs.languages.en.predictions`: "),
         (
             case("squad_v1", question_answering({"a": "x"}, {})),
-            "a list at `inputs.languages.en.golds.a`, and holds a text",
+            "a list at `inputs.languages.en.golds.a`, but has a text",
         ),
-        (case("squad_v1", question_answering({"a": ["x"]}, {"a": None})), "holds null"),
-        (case("squad_v1", {"languages": []}), "an object at `inputs.languages`, and holds a list"),
+        (case("squad_v1", question_answering({"a": ["x"]}, {"a": None})), "has null"),
+        (case("squad_v1", {"languages": []}), "an object at `inputs.languages`, but has a list"),
         (
             case("accuracy", {"tasks": {"t": {"en": {"labels": [1.5], "predictions": [1]}}}}),
-            "labels[0]`, and holds a number",
+            "labels[0]`, but has a number",
         ),
-        (case("tatoeba", {"cases": {"c": {"x": [[1], [1, 2]], "y": [], "labels": []}}}), "all of one length"),
+        (case("tatoeba", {"cases": {"c": {"x": [[1], [1, 2]], "y": [], "labels": []}}}), "all of the same length"),
         (case("tatoeba", {"cases": {"c": {"x": [[1]], "y": [[1, 2]], "labels": [0]}}}), "have the same length"),
         (
             case("aggregate", {"tables": {"t": {}}, "cases": {"c": {"xtreme_version": "xtreme-x", "table": "t"}}}),
-            "'xtreme-x': there are xtreme, xtreme-r",
+            "'xtreme-x'; write one of xtreme, xtreme-r",
         ),
         (
             case("bucc", {"options": {"margin": "distance"}, "pairs": {}}),
-            "`inputs.options.margin` is 'distance': only 'ratio'",
+            "`inputs.options.margin` is 'distance', but only 'ratio'",
         ),
         (
             case("bucc", {"pairs": {"p": {"dev": {**bucc_split(False), "src_ids": ["one"]}, "test": {}}}}),
@@ -411,7 +411,7 @@ def told(metric: str, inputs: dict[str, Any], expected: Any) -> list[str]:
 def test_check_finds_values_that_are_missing_or_left_over() -> None:
     inputs = question_answering({"a": ["x"], "b": ["x"]}, {"a": "x"})
     assert told("squad_v1", inputs, {"en": {"f1": 50.0}}) == []
-    assert told("squad_v1", inputs, {"de": {"f1": 50.0}}) == ["de: expected {'f1': 50.0}, and there is no such value"]
+    assert told("squad_v1", inputs, {"de": {"f1": 50.0}}) == ["de: expected {'f1': 50.0}, but there is no such value"]
     assert "en.recall" in told("squad_v1", inputs, {"en": {"recall": 50.0}})[0]
     assert "en.per_question.a" in told("squad_v1", inputs, {"en": {"per_question": {}}})[0]
     assert "en.per_question.b" in told("squad_v1", inputs, {"en": {"per_question": {"a": [1, 1], "b": [0, 0]}}})[0]

@@ -226,9 +226,9 @@ def test_no_queries() -> None:
 
 @pytest.mark.parametrize("k", [0, 5])
 def test_more_neighbours_than_candidates(k: int) -> None:
-    with pytest.raises(UserError, match=f"k={k}: there are 4 candidates to find"):
+    with pytest.raises(UserError, match=f"k={k} is impossible, because there are 4 candidates"):
         top_k(torch.ones(9, 3), torch.ones(4, 3), k)
-    with pytest.raises(UserError, match=f"k={k}: there are 4 queries to find"):
+    with pytest.raises(UserError, match=f"k={k} is impossible, because there are 4 queries"):
         top_k_both(torch.ones(4, 3), torch.ones(9, 3), 3, candidates_k=k)
 
 
@@ -244,9 +244,9 @@ def test_rows_that_have_no_score(bad: float, centred: bool) -> None:
 @pytest.mark.parametrize(
     ("exclude", "message"),
     [
-        ([[0]], "exclude holds 1 lists for 2 queries"),
-        ([[0], [4]], r"exclude\[1\] names 4 to 4, and candidates are 0 to 3"),
-        ([[-1], []], r"exclude\[0\] names -1 to -1"),
+        ([[0]], "exclude has 1 lists for 2 queries"),
+        ([[0], [4]], r"exclude\[1\] has indices from 4 to 4, but candidates are numbered from 0 to 3"),
+        ([[-1], []], r"exclude\[0\] has indices from -1 to -1"),
         ([[], [0, 1, 2]], r"k=2: exclude\[1\] leaves 1 of 4 candidates"),
     ],
 )

@@ -29,8 +29,8 @@ def trainable_answers(examples: Examples, where: Origin) -> Examples:
     too.
 
     Raises:
-        UserError: the rows have no answer positions, or so many positions are wrong that they cannot be positions in
-            characters.
+        UserError: the rows have no answer positions, or more than a tenth of the positions are wrong, so they cannot be
+            positions in characters.
     """
     columns = examples.columns
     if "answer_starts" not in columns:

@@ -28,10 +28,10 @@ def cluster_numbers(values: Sequence[Any], rows: Sequence[int], parallel: bool) 
     a cluster of its own.
     rows: each row's number in the split, ascending.
     parallel: whether the set is one of several whose rows translate one another. Their clusters must agree across
-    languages, but two premises that differ in one language may read alike in another. So for parallel sets a cluster
-    consists of neighbouring rows only: it ends where the text changes, and a text that returns later begins a new
-    cluster. If nearly all clusters have the same size (three hypotheses per premise, for example), the set is cut into
-    blocks of that size. Two neighbouring premises that read alike then remain two clusters.
+    languages, but two premises that differ in one language may have the same translation in another. In parallel sets a
+    cluster therefore consists of neighbouring rows only. It ends where the text changes, and a text that returns later
+    begins a new cluster. If nearly all clusters have the same size (three hypotheses per premise, for example), the set
+    is cut into blocks of that size. Two neighbouring premises with the same text then remain two clusters.
     """
     if parallel:
         return _neighbours(values, rows)

@@ -50,7 +50,7 @@ def _columns(rows: Any, where: str, task: Task | None) -> dict[str, list[Any]]:
 
 
 def _is_frame(rows: Any) -> bool:
-    # A caller with a DataFrame has loaded pandas already; this check must not load it for the others.
+    # A caller with a DataFrame has loaded pandas already. This check must not load pandas for other callers.
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(rows, pandas.DataFrame)
 
@@ -69,6 +69,7 @@ def _of_dataset(rows: Any) -> dict[str, list[Any]]:
 
 
 def _named(value: Any, labels: Any) -> Any:
+    """Return the name of a class label, or the names of a list of labels. `labels` is a `datasets.ClassLabel`."""
     if isinstance(value, list):
         return [_named(each, labels) for each in cast(list[Any], value)]
     # Hub datasets write -1 where a row has no label.
@@ -76,6 +77,11 @@ def _named(value: Any, labels: Any) -> Any:
 
 
 def _of_sequence(rows: Sequence[Any], where: str, task: Task | None) -> dict[str, list[Any]]:
+    """Return the columns of a list of dicts (by key) or, with a task, of texts or tuples of texts (by role).
+
+    Raises:
+        UserError: a row is something else, or rows have different numbers of texts.
+    """
     if all(isinstance(row, Mapping) for row in rows):
         records = cast(Sequence[Mapping[str, Any]], rows)
         names = dict.fromkeys(name for record in records for name in record)

@@ -2,8 +2,8 @@
 
 A draw depends only on row numbers, labels, clusters and the seed. It uses integer arithmetic that gives the same
 result on every machine and in every version of Python and NumPy. Every cluster has a pseudo-random rank, and clusters
-are visited by rank. So a larger draw holds nearly all rows of a smaller one, and removing one row from the set changes
-little else in the draw.
+are visited by rank. Therefore a larger draw holds nearly all rows of a smaller one, and removing one row from the set
+changes little else in the draw.
 
 Suffixes: R rows.
 """

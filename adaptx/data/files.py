@@ -92,7 +92,7 @@ def _found(role: str, sets: tuple[Rows, ...], table: RowTable, task: str) -> Col
     other = f" (or {role!r})" if names != (role,) else ""
     raise UserError(
         f"{table.where} has no column {' and '.join(map(repr, names))}{other} for task {task}; "
-        f"{table.shown_columns(role)}. Give the column that is meant this name"
+        f"{table.shown_columns(role)}. Rename the column that holds these values"
     )
 
 

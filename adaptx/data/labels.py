@@ -96,6 +96,7 @@ class Naming:
             )
 
     def _named(self, value: Any) -> Any:
+        """Return the label that a value names, or the value itself; remember whether it was a name or an id."""
         if not self._own:
             found = self._by_id(value)
             return value if found is None else found
@@ -110,5 +111,6 @@ class Naming:
         return found
 
     def _by_id(self, number: Any) -> Any:
+        """Return the label name with this id, or None if the value is not an id."""
         is_id = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < len(self._names)
         return self._names[number] if is_id else None

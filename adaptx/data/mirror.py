@@ -105,6 +105,7 @@ def _rows(rows: Rows, commit: str, folder: Path) -> list[Path]:
 
 
 def _model(model: ModelSpec, commit: str, folder: Path) -> list[Path]:
+    """Fetch a checkpoint's files. Pickled weights are fetched only if the repository has no safetensors."""
     from huggingface_hub import HfApi, snapshot_download
 
     names = HfApi().list_repo_files(model.hub_id, revision=commit)
@@ -125,7 +126,7 @@ def _module(module: Published, commit: str, folder: Path) -> list[Path]:
     if weights is None or MODULE_CONFIG not in names:
         raise MissingInput(
             f"{module.source} at {commit[:8]} holds no module that peft or adapters wrote: it needs {MODULE_CONFIG} "
-            f"and one of {', '.join(WEIGHTS_FILES)}; it has: {', '.join(sorted(names)[:8])}"
+            f"and one of {', '.join(WEIGHTS_FILES)}; it has: {', '.join(sorted(names)[:8])}. Name another repository"
         )
     target = folder / "modules" / module.source
     snapshot_download(module.source, revision=commit, allow_patterns=[MODULE_CONFIG, weights], local_dir=target)

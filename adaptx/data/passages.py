@@ -121,6 +121,7 @@ def _passage(examples: Examples, index: int, where: str, known: dict[str, Breaks
 
 
 def _starts(starts: Any, passage: str, where: str) -> list[int]:
+    """Return a row's answer positions after checking that they are positions in the passage."""
     if not isinstance(starts, list) or not all(is_whole(at) and 0 <= at < len(passage) for at in starts):  # pyright: ignore[reportUnknownVariableType]
         raise UserError(
             f"{where}: answer_starts is {starts!r}, not a list of positions in the passage, which has {len(passage)} "

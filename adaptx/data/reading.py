@@ -100,6 +100,7 @@ def read_pool(task: Task, sources: Sources, limit: int | None = None, wanted_ids
 def _read_pool_set(
     rows: Rows, task_format: TaskFormat, sources: Sources, limit: int | None, wanted_ids: frozenset[str]
 ) -> Examples:
+    """Return the candidates of one set, as `read_pool` describes them; ids may still occur twice."""
     table = open_table(rows, task_format, sources)
     kept = kept_rows(rows, task_format, table)
     id_column = rows.column("id")
@@ -137,12 +138,15 @@ def open_table(rows: Rows, task_format: TaskFormat, sources: Sources) -> RowTabl
 
 @dataclass(frozen=True)
 class _Set:
+    """A set with its open table and the rows of it that are read."""
+
     rows: Rows
     table: RowTable
     kept: Kept
 
 
 def _read(part: _Set, task_format: TaskFormat, limit: int | None) -> Examples:
+    """Return the checked examples of a set. `limit` matters only for mining, which limits sentences inside a row."""
     examples, where = select(part.rows, task_format, part.table, part.kept), part.table.where
     if isinstance(task_format, Retrieval) and has_passages(examples):
         examples = answering_sentences(examples, where)

@@ -158,6 +158,11 @@ def select(rows: Rows, task_format: TaskFormat, table: RowTable, chosen: Kept) -
 
 
 def _json_list(cell: Any, role: str, where: Origin, row: int) -> list[Any]:
+    """Return the list that a cell of a CSV or TSV file holds as JSON.
+
+    Raises:
+        UserError: the cell is not a JSON list.
+    """
     found = json_list(cell)
     if found is None:
         raise UserError(f'{where.at(row)}: {role} is {cell!r}, not a JSON list; write it as ["first", "second"]')
@@ -171,6 +176,7 @@ def _joined_text(texts: list[Any]) -> Any:
 
 
 def _reworded(values: list[Any], role: str, rows: Rows) -> list[Any]:
+    """Return a role's values with texts replaced as `rows.wording` says, also inside lists."""
     words = dict(dict(rows.wording).get(role, ()))
     if not words:
         return values

@@ -60,6 +60,7 @@ class RowTable:
 
 
 def _reach(value: Any, parts: Sequence[str]) -> Any:
+    """Return the value below nested keys; of a list, the values below each element. A missing key gives None."""
     if not parts:
         return value
     if isinstance(value, dict):
@@ -119,6 +120,7 @@ def _named(where: object, names: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _twice(name: str, first: tuple[str, int], second: tuple[str, int]) -> str:
+    """Return the message that two (top-level column, number of this column from 1) have the same name."""
     both = [
         f"column {place}" if top == name else f"a part of column {place}, {top!r}," for top, place in (first, second)
     ]
@@ -129,6 +131,7 @@ def _twice(name: str, first: tuple[str, int], second: tuple[str, int]) -> str:
 
 
 def _nested_names(name: str, value: Any) -> Iterable[str]:
+    """Yield the dotted names of everything nested in a value of the column `name`."""
     if isinstance(value, list):
         # Lists of words and tags are long and hold no further columns, so the first value decides.
         inner = value if value and isinstance(value[0], dict | list) else ()  # pyright: ignore[reportUnknownVariableType]
@@ -202,6 +205,8 @@ def hub_table(rows: Rows, commit: str | None) -> RowTable:
 
 
 def _arrow_values(column: Callable[[str], Any]) -> Values:
+    """Return the `values` function of a table, which converts only the needed part of an Arrow column to Python."""
+
     def values(name: str, rows: Sequence[int]) -> list[Any]:
         if not rows:
             return []
@@ -217,6 +222,7 @@ def _schema_names(where: str, schema: Any) -> dict[str, str]:
 
 
 def _field_names(name: str, kind: Any) -> list[str]:
+    """Return the name of an Arrow column and the dotted names of the struct fields nested in it."""
     import pyarrow.types as types
 
     while types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):

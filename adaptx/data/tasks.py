@@ -83,6 +83,7 @@ def task(
 
 
 def _by_language(rows: Any, language: str) -> dict[str, Any]:
+    """Return rows by language code. Rows that are not in a mapping are in `language`, and None means no rows."""
     if rows is None:
         return {}
     if isinstance(rows, Mapping) and type(rows).__name__ != "DatasetDict":
@@ -127,6 +128,11 @@ def _kept(rows: Rows, task_format: TaskFormat, given: Any, use: str) -> Rows:
 
 
 def _json_lines(columns: Mapping[str, list[Any]]) -> bytes:
+    """Return rows as JSON lines.
+
+    Raises:
+        UserError: a value cannot be written as JSON.
+    """
     names = list(columns)
     try:
         lines = (

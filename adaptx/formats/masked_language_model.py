@@ -148,6 +148,11 @@ def decode(answers: Answers) -> Predictions:
 
 
 def _encode(examples: Examples, reading: Reading) -> Encoding:
+    """Encode each text without masks.
+
+    Raises:
+        UserError: the tokenizer has no mask token.
+    """
     if reading.tokenizer.mask_token_id is None:
         raise UserError(
             "the checkpoint's tokenizer has no mask token, which masked language modelling needs; use a checkpoint "

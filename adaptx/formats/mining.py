@@ -74,7 +74,7 @@ def decode(answers: Answers) -> Predictions:
 def development_numbers(gold: Sequence[tuple[int, int]], sizes: Sequence[int], every: int) -> tuple[set[int], set[int]]:
     """Return the numbers of the source and of the target sentences on which the threshold is chosen.
 
-    They are every `every`-th gold pair, with both its sentences, and every `every`-th sentence that is in no pair.
+    These are both sentences of every `every`-th gold pair, and every `every`-th sentence that is in no pair.
     """
     chosen = [set[int](), set[int]()]
     paired = [{pair[side] for pair in gold} for side in (0, 1)]
@@ -95,6 +95,7 @@ def development_numbers(gold: Sequence[tuple[int, int]], sizes: Sequence[int], e
 
 
 def _side(texts: Sequence[str], vectors: Tensor, held: Collection[int], inside: bool) -> MiningSide:
+    """Return the sentences of a list whose numbers are in `held`, or those whose numbers are not."""
     numbers = [number for number in range(len(texts)) if (number in held) is inside]
     return MiningSide(numbers, [texts[number] for number in numbers], vectors[numbers])
 

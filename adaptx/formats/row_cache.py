@@ -98,6 +98,7 @@ class RowCache:
         return tuple(self.sources.rows(rows) for rows in sets)
 
     def _examples(self, key: Hashable, make: Callable[[], Examples]) -> Examples:
+        """Return examples by key, and remember the key of examples that are in the cache for `_tokens`."""
         found = self._get(key, make)
         if key in self._held:
             self._key_of[id(found)] = key
@@ -109,6 +110,7 @@ class RowCache:
         return make() if key is None else self._get((key, how), make)
 
     def _get(self, key: Hashable, make: Callable[[], T], size_of: Callable[[T], int] | None = None) -> T:
+        """Return the cached value of a key, or make it; drop the values that were not used for longest to make room."""
         if key in self._held:
             self._held.move_to_end(key)
             return self._held[key][0]

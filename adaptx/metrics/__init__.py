@@ -1,4 +1,4 @@
-"""Metrics of the field, equal to the official scorers, by the names that tasks use."""
+"""Metrics of the field, by the names that tasks use. Each equals its official scorer."""
 
 from adaptx.metrics.accuracy import ACCURACY
 from adaptx.metrics.masked import MASKED_ACCURACY

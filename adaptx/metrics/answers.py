@@ -1,7 +1,7 @@
-"""Answer strings as question answering compares them: exact match and F1 of words, over the best of several golds.
+"""Compare answer strings by exact match and F1 of words; among several golds the best one counts.
 
-Rajpurkar et al. 2016 (arXiv:1606.05250), section 6.1. What counts as a word is the normaliser's affair: SQuAD's is
-here, MLQA's in `mlqa.py`.
+Rajpurkar et al. 2016 (arXiv:1606.05250), section 6.1. A normaliser decides what the words of an answer are: SQuAD's is
+in this file, MLQA's in `mlqa.py`.
 """
 
 import re
@@ -19,12 +19,12 @@ PUNCTUATION = frozenset(string.punctuation)
 _ENGLISH_ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 once_per_text = lru_cache(maxsize=2**16)
-"""For normalisers: each metric goes through all texts of a set, and sets are smaller than this."""
+"""A cache for normalisers: several metrics normalise all texts of a set, and sets are smaller than the cache."""
 
 
 @once_per_text
 def normalise(text: str) -> str:
-    """Text without case, ASCII punctuation, English articles and extra space, as SQuAD compares answers.
+    """Return a text in lower case without ASCII punctuation, English articles and extra space, as SQuAD compares it.
 
     Source: evaluate-v1.1.py `normalize_answer`; v2.0's is the same.
     """
@@ -33,7 +33,7 @@ def normalise(text: str) -> str:
 
 
 def exact_match(prediction: str, golds: Sequence[str], normaliser: Normaliser) -> float:
-    """1 where the normalised prediction is one of the normalised golds, else 0.
+    """Return 1 if the normalised prediction equals one of the normalised golds, else 0.
 
     Raises:
         UserError: there is no gold.
@@ -44,9 +44,9 @@ def exact_match(prediction: str, golds: Sequence[str], normaliser: Normaliser) -
 
 
 def word_f1(prediction: str, golds: Sequence[str], normaliser: Normaliser) -> float:
-    """F1 between the words of the prediction and those of the best gold, in [0, 1]; without a shared word 0.
+    """Return the F1 in [0, 1] between the words of the prediction and those of the best gold; 0 without shared words.
 
-    So two answers of which nothing is left after normalising match exactly and have an F1 of 0, as in v1.1 and MLQA.
+    If nothing is left of either answer after normalising, they match exactly but their F1 is 0, as in v1.1 and MLQA.
 
     Raises:
         UserError: there is no gold.
@@ -57,7 +57,7 @@ def word_f1(prediction: str, golds: Sequence[str], normaliser: Normaliser) -> fl
 
 
 def overlap_f1(predicted: Sequence[str], gold: Sequence[str]) -> float:
-    """F1 of two bags of words, 0 where they share none."""
+    """Return the F1 in [0, 1] of two bags of words; 0 if they share no word."""
     shared = sum((Counter(predicted) & Counter(gold)).values())
     if shared == 0:
         return 0.0
@@ -69,6 +69,6 @@ def overlap_f1(predicted: Sequence[str], gold: Sequence[str]) -> float:
 def _check_golds(golds: Sequence[str]) -> None:
     if not golds:
         raise UserError(
-            "a question has no gold answer, which SQuAD v1.1, TyDiQA and MLQA do not allow: drop the question, or use "
-            "the metrics squad_v2_exact_match and squad_v2_f1"
+            "a question has no gold answer, which SQuAD v1.1, TyDiQA and MLQA do not allow; remove the question, or "
+            "use the metrics squad_v2_exact_match and squad_v2_f1"
         )

@@ -1,6 +1,8 @@
-"""What becomes of repeated sentences in BUCC: XTREME drops their pairs, jiant gives the pair to every id.
+"""Turn mined sentence pairs into pairs of ids, by XTREME's and by jiant's rule for repeated sentences (BUCC).
 
-Both mine over distinct sentences. Mined pairs of distinct sentences become candidates (pairs of ids) with a margin.
+Both codes mine over distinct sentences. A mined pair of distinct sentences then becomes candidates, which are pairs of
+ids with a margin. A sentence that occurs several times has several ids. XTREME drops its pairs, and jiant makes a
+candidate for every id.
 """
 
 from collections import Counter, defaultdict
@@ -15,24 +17,26 @@ Id = TypeVar("Id", bound=Hashable)
 
 @dataclass(frozen=True)
 class Sentences(Generic[Id]):
-    """One language's sentences: texts, and an id of each."""
+    """The sentences of one language: their texts, and one id per sentence."""
 
     texts: Sequence[str]
     ids: Sequence[Id]
 
 
 def distinct_rows(texts: Sequence[str]) -> list[int]:
-    """Rows that stand for the distinct texts: ordered by a text's first occurrence, the row is its last one.
+    """Return one row per distinct text: its last occurrence, in the order of first occurrences.
 
-    Source: xtreme utils_retrieve.py `text_load_unify` and `unique_embeddings`, which jiant has taken over.
+    Source: xtreme utils_retrieve.py `text_load_unify` and `unique_embeddings`, which jiant copies.
     """
     return list({text: row for row, text in enumerate(texts)}.values())
 
 
 def xtreme_candidates(mined: MinedPairs, source: Sentences[Id], target: Sentences[Id]) -> dict[tuple[Id, Id], float]:
-    """Candidates of pairs mined over `distinct_rows` of the texts as they stand; found twice, with the better margin.
+    """Return XTREME's candidates: (source id, target id) -> margin.
 
-    Pairs with a sentence that occurs more than once, space around it aside, are dropped: there is no one id for it.
+    mined: pairs mined over `distinct_rows` of the texts, with their surrounding space. A pair with a sentence that
+    occurs more than once (ignoring surrounding space) is dropped, because the sentence has no single id. A candidate
+    that is found twice has the larger margin.
 
     Source: xtreme utils_retrieve.py `read_sent2id` and `read_candidate2score`.
     """
@@ -48,7 +52,9 @@ def xtreme_candidates(mined: MinedPairs, source: Sentences[Id], target: Sentence
 
 
 def jiant_candidates(mined: MinedPairs, source: Sentences[Id], target: Sentences[Id]) -> dict[tuple[Id, Id], float]:
-    """Candidates of pairs mined over `distinct_rows` of the stripped texts: every id of one with every id of the other.
+    """Return jiant's candidates, (source id, target id) -> margin: every id of one sentence with every id of the other.
+
+    mined: pairs mined over `distinct_rows` of the texts without surrounding space.
 
     Source: jiant tasks/evaluate/core.py `Bucc2018EvaluationScheme` (Phang et al. 2020, arXiv:2003.02249).
     """
@@ -64,23 +70,25 @@ def jiant_candidates(mined: MinedPairs, source: Sentences[Id], target: Sentences
 def threshold_for(
     candidates: Mapping[tuple[Id, Id], float], gold: Sequence[tuple[Id, Id]] | set[tuple[Id, Id]]
 ) -> Threshold:
-    """The threshold with the best F1 against development golds."""
+    """Return the threshold with the best F1 against development golds."""
     known = set(gold)
     return choose_threshold(list(candidates.values()), [pair in known for pair in candidates], len(gold))
 
 
 def extract(candidates: Mapping[tuple[Id, Id], float], threshold: float) -> list[tuple[Id, Id]]:
-    """The candidates whose margin reaches the threshold, in the order of `candidates`."""
+    """Return the candidates whose margin is at least the threshold, in the order of `candidates`."""
     return [pair for pair, margin in candidates.items() if margin >= threshold]
 
 
 def _ids_of_unrepeated(sentences: Sentences[Id]) -> dict[str, Id]:
+    """Return the id of each text, without surrounding space, that occurs exactly once."""
     stripped = [text.strip() for text in sentences.texts]
     times = Counter(stripped)
     return {text: key for text, key in zip(stripped, sentences.ids, strict=True) if times[text] == 1}
 
 
 def _ids_of_each(sentences: Sentences[Id]) -> list[list[Id]]:
+    """Return all ids of each distinct text without surrounding space, in the order of first occurrences."""
     ids: defaultdict[str, list[Id]] = defaultdict(list)
     for text, key in zip(sentences.texts, sentences.ids, strict=True):
         ids[text.strip()].append(key)

@@ -1,4 +1,4 @@
-"""Accuracy of masked language modelling over all masked tokens."""
+"""Accuracy of masked language modelling over all masked tokens; a prediction is (right tokens, masked tokens)."""
 
 from collections.abc import Sequence
 

@@ -1,8 +1,8 @@
-"""What a metric is: sums of per-example statistics, and the value of such sums.
+"""The interface of a metric: statistics per example, and a value computed from their sum over examples.
 
-A mean has two statistics an example (its value, and 1); an F1 over a whole set has three (correct, predicted, gold).
-A score is the value of the statistics' sum over all examples, so a resample of the examples, as the bootstrap draws
-it, is a weighted sum of the same rows, and no prediction is scored twice.
+A mean has two statistics per example (its value, and 1). An F1 over a whole set has three (correct, predicted, gold).
+The score is the value of the statistics summed over all examples. A bootstrap resample of the examples is then a
+weighted sum of the same statistics, so every prediction is scored only once, however many resamples are drawn.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,11 +19,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One metric, by the name that tasks and tables use.
+    """One metric.
 
-    statistics: (predictions, golds, language) -> [examples, statistics]. value: sums [..., statistics] -> scores [...],
-    shares in [0, 1]. source: the official scorer that it equals, and its paper. languages: the only ones it has rules
-    for; None: any.
+    name: the name that tasks and tables use. statistics: (predictions, golds, language) -> [examples, statistics].
+    value: sums [..., statistics] -> scores [...] in [0, 1]. source: the official scorer that the metric equals, and its
+    paper. languages: the languages for which the metric has rules; None means any language.
     """
 
     name: str
@@ -33,32 +33,36 @@ class Metric:
     languages: tuple[str, ...] | None = None
 
     def score(self, predictions: Sequence[Any], golds: Sequence[Any], language: str) -> float:
-        """The metric over all examples, in [0, 1].
+        """Return the score over all examples, in [0, 1].
 
         Raises:
-            UserError: there are not as many predictions as golds.
+            UserError: the numbers of predictions and golds differ.
         """
         return float(self.value(self.statistics(predictions, golds, language).sum(axis=0)))
 
 
 def mean(sums: Floats) -> Floats:
-    """Value of (sum of values, number of values)."""
+    """Return the mean from (sum of values, number of values); 0 without values."""
     return sums[..., 0] / np.maximum(sums[..., 1], 1)
 
 
 def f1(sums: Floats) -> Floats:
-    """Harmonic mean of precision and recall from (correct, predicted, gold); 0 where nothing is predicted or gold."""
+    """Return the F1 from (correct, predicted, gold); 0 if nothing is predicted and nothing is gold."""
     return 2 * sums[..., 0] / np.maximum(sums[..., 1] + sums[..., 2], 1)
 
 
 def one_each(values: Sequence[float]) -> Floats:
-    """Statistics of a mean over examples: each example's value, and 1."""
+    """Return the statistics of a mean over examples: the value of each example, and 1."""
     return np.stack([np.asarray(values, dtype=np.float64), np.ones(len(values))], axis=1)
 
 
 def check_lengths(predictions: Sequence[Any], golds: Sequence[Any]) -> None:
-    """Raises:
-    UserError: there are not as many predictions as golds.
+    """Check that there are as many predictions as golds.
+
+    Raises:
+        UserError: the numbers differ.
     """
     if len(predictions) != len(golds):
-        raise UserError(f"{len(predictions)} predictions for {len(golds)} golds")
+        raise UserError(
+            f"there are {len(predictions)} predictions for {len(golds)} golds; give one prediction per gold, in order"
+        )

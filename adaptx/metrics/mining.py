@@ -1,9 +1,11 @@
-"""Bitext mining by margin: pairs of sentences that are nearer to each other than to their other neighbours.
+"""Bitext mining by margin: find pairs of sentences that are nearer to each other than to their other neighbours.
 
 Artetxe and Schwenk 2019 (arXiv:1811.01136), sections 3.1 and 3.2: ratio margin, candidates of both directions ("max").
-Only each sentence's nearest neighbours are needed, so the search may be done in blocks, elsewhere.
+Some sentences are near to many others, so their cosines are high even without a translation. The margin divides the
+cosine of a pair by the mean cosine of both sentences to their nearest neighbours, which corrects for that. Only the
+nearest neighbours of each sentence are needed here; `adaptx.metrics.search` finds them in blocks.
 
-Shapes: S source and T target sentences, K neighbours of each, P pairs.
+Suffixes: S source and T target sentences, K neighbours of each, P pairs.
 """
 
 from collections.abc import Sequence
@@ -20,7 +22,7 @@ _SOURCE = "xtreme utils_retrieve.py `mine_bitext` and evaluate.py `bucc_f1` (Zwe
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The K nearest sentences of the other language for every sentence of one: cosines [N, K] and indices [N, K]."""
+    """The K nearest sentences in the other language of each of N sentences: cosines [N, K] and indices [N, K]."""
 
     cosines: NDArray[np.floating]
     indices: NDArray[np.integer]
@@ -28,7 +30,7 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class MinedPairs:
-    """Pairs, best first: source indices [P], target indices [P], margins [P]. No sentence is in two of them."""
+    """Mined pairs, best first: source indices [P], target indices [P], margins [P]. No sentence is in two pairs."""
 
     sources: NDArray[np.int64]
     targets: NDArray[np.int64]
@@ -37,9 +39,10 @@ class MinedPairs:
 
 @dataclass(frozen=True)
 class Threshold:
-    """A least margin, halfway between two candidates; `at_last` where the best choice is to take all candidates.
+    """The lowest margin that is accepted, halfway between the margins of two candidates.
 
-    There is no next candidate then, and the value is the last one's margin. (The official code stops at that point.)
+    at_last: whether it is best to accept all candidates. There is no next candidate then, so the value is the margin of
+    the last one. (The official code stops with an error in this case.)
     """
 
     value: float
@@ -47,7 +50,10 @@ class Threshold:
 
 
 def ratio_margins(queries: Neighbours, pool: Neighbours) -> NDArray[np.floating]:
-    """Margin [N, K] of every query and neighbour: their cosine over the mean of both's cosines to their neighbours.
+    """Return the margin [N, K] of every query and neighbour.
+
+    It is their cosine, divided by the mean of two numbers: the query's mean cosine to its neighbours, and the
+    neighbour's mean cosine to its own neighbours.
 
     Args:
         queries: neighbours of the N queries in the pool.
@@ -60,15 +66,17 @@ def ratio_margins(queries: Neighbours, pool: Neighbours) -> NDArray[np.floating]
 
 
 def mine(source: Neighbours, target: Neighbours, least_margin: float = 0.0) -> MinedPairs:
-    """One-to-one pairs with a margin above `least_margin`.
+    """Return one-to-one pairs with a margin above `least_margin`.
 
-    Every sentence of either language proposes its best partner; proposals are accepted from the best on, if neither
-    sentence is taken. A refused proposal is not replaced by the second best.
+    Every sentence of either language proposes the neighbour with the highest margin. Proposals are visited from the
+    highest margin to the lowest, and a proposal is accepted if neither sentence is in an accepted pair. After a refusal
+    a sentence does not propose its second-best neighbour.
 
     Args:
         source: neighbours [S, K] of the source sentences among the target sentences.
         target: neighbours [T, K] of the target sentences among the source sentences.
-        least_margin: pairs below it take their sentences away, but are not returned.
+        least_margin: an accepted pair with a margin that is not above it is not returned, but its sentences stay in
+            use.
 
     Source: xtreme utils_retrieve.py `mine_bitext` with retrieval="max", margin="ratio".
     """
@@ -92,16 +100,17 @@ def mine(source: Neighbours, target: Neighbours, least_margin: float = 0.0) -> M
 
 
 def _best(neighbours: Neighbours, margins_NK: NDArray[np.floating]) -> tuple[NDArray[np.int64], Floats]:
+    """Return for each of N sentences the index of the neighbour with the highest margin [N], and that margin [N]."""
     rows = np.arange(len(margins_NK))
     column = margins_NK.argmax(axis=1)
     return neighbours.indices[rows, column].astype(np.int64), margins_NK[rows, column].astype(np.float64)
 
 
 def choose_threshold(margins: Sequence[float] | Floats, right: Sequence[bool], num_gold: int) -> Threshold:
-    """The threshold with the best F1 on development pairs; 0 where no candidate is right.
+    """Return the threshold with the best F1 on development pairs; 0 if no candidate is right.
 
     Args:
-        margins: of the candidates [P], in any order; equal ones are taken in the order given.
+        margins: margins of the candidates [P], in any order. Candidates with equal margins are accepted in their order.
         right: whether each candidate is a gold pair [P].
         num_gold: number of gold pairs.
 
@@ -122,6 +131,7 @@ def choose_threshold(margins: Sequence[float] | Floats, right: Sequence[bool], n
 
 
 def _counts(predictions: Sequence[int | None], golds: Sequence[Sequence[int]], _language: str) -> Floats:
+    """Return (correct, predicted, gold) pairs per source sentence; a prediction is a target number or None."""
     check_lengths(predictions, golds)
     counts = np.empty((len(golds), 3))
     for row, (mined, gold) in enumerate(zip(predictions, golds, strict=True)):

@@ -1,4 +1,4 @@
-"""Exact match and F1 of MLQA: answers are normalised by the rules of the language that they are written in."""
+"""Exact match and F1 of MLQA, which normalises answers by the rules of their language."""
 
 import re
 import string
@@ -12,8 +12,8 @@ from adaptx.metrics.metric import Floats, Metric, check_lengths, mean, one_each
 
 SOURCE = "xtreme evaluate.py `mlqa_em_f1`, which is MLQA's mlqa_evaluation_v1.py (Lewis et al. 2020, arXiv:1910.07475)"
 
-# The Arabic article goes wherever its two letters stand, inside words too. The official pattern has a second branch for
-# word starts, but it asks for a line start behind a letter and so matches nothing.
+# The two letters of the Arabic article are removed everywhere, even inside words. The official pattern has a second
+# branch for the beginnings of words, but it requires the start of a line after a letter and so never matches.
 _ARTICLES = {
     "ar": r"ال",
     "de": r"\b(ein|eine|einen|einem|eines|einer|der|die|das|den|dem|des)\b",
@@ -23,7 +23,7 @@ _ARTICLES = {
     "vi": r"\b(của|là|cái|chiếc|những)\b",
     "zh": None,
 }
-# Of the ideographs, the official script cuts only this range into characters: U+9FA6 and later stay inside words.
+# The official script makes each ideograph of this range a word. Later ideographs (from U+9FA6 on) stay inside words.
 _IDEOGRAPH = re.compile(r"([\u4e00-\u9fa5])")
 
 LANGUAGES = tuple(_ARTICLES)
@@ -36,15 +36,15 @@ def _is_punctuation(character: str) -> bool:
 
 @cache
 def normaliser(language: str) -> Normaliser:
-    """MLQA's normaliser for answers in `language` (a two-letter code).
+    """Return MLQA's normaliser for answers in `language` (a two-letter code).
 
     Raises:
-        UserError: the official script has no rules for that language.
+        UserError: the official script has no rules for the language.
     """
     if language not in _ARTICLES:
         raise UserError(
-            f"MLQA's scorer has no rules for the language {language!r}: it knows {', '.join(LANGUAGES)}. Use "
-            "exact_match and f1 for other languages"
+            f"MLQA's scorer has no rules for the language {language!r}, only for {', '.join(LANGUAGES)}; use the "
+            "metrics exact_match and f1 for other languages"
         )
     articles = _ARTICLES[language]
 

@@ -1,13 +1,14 @@
-"""Where an official scorer stops with an exception instead of a number, ours stops with its name."""
+"""The error of inputs for which an official scorer stops with an exception and gives no score."""
 
 from adaptx.errors import UserError
 
 
 class OfficialStop(UserError):
-    """The official script raises `kind` with `message` on this input; `cause` says why in our words.
+    """An exception of the official script on this input.
 
-    Kinds are the names of Python's exceptions ("ZeroDivisionError"). Most messages are the interpreter's and change
-    with its version, and others name files; so stops are compared by their kind.
+    kind: the name of the Python exception, such as "ZeroDivisionError". message: its message. cause: the reason in our
+    words. Stops are compared by their kind only, because most messages change with the version of Python, and some
+    contain file names.
     """
 
     def __init__(self, kind: str, message: str, cause: str) -> None:

@@ -1,4 +1,4 @@
-"""One class alone: predictions or golds that are all the same, whose score says nothing of what a model has learned."""
+"""Notes about predictions or golds that are all of one class, whose score does not show what a model has learned."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from adaptx.store.records import OneClass
 
 
 def only_class(task_format: TaskFormat, values: Sequence[Any]) -> str | None:
-    """The class that all predictions or golds are of; None where there are several, or fewer than two values."""
+    """Return the only class of the predictions or golds, or None if there are several or fewer than two values."""
     if len(values) < 2:
         return None
     classes = task_format.classes
@@ -22,16 +22,16 @@ def one_class_notes(task_format: TaskFormat, predictions: Sequence[Any], golds: 
 
 
 def sentences(found: OneClass, rows: int) -> list[str]:
-    """Return the notes about a set of `rows` rows."""
+    """Return the notes to print about a set of `rows` rows; none if it has several classes."""
     told: list[str] = []
     if found.golds is not None:
         told.append(
-            f"all {rows:,} gold answers of this set are {found.golds}: a model that always says so scores 100 %; "
-            "score a set that has the other classes, too"
+            f"all {rows:,} gold answers of this set are {found.golds}, so a model that always predicts this scores "
+            "100 %; score a set that also has the other classes"
         )
     if found.predictions is not None:
         told.append(
-            f"all {rows:,} predictions are {found.predictions}: the model does not tell the rows apart, and its "
-            "score is that of a constant"
+            f"all {rows:,} predictions are {found.predictions}: the model does not distinguish the rows, and its score "
+            "is that of a constant prediction"
         )
     return told

@@ -1,4 +1,4 @@
-"""Scores of ranked candidates: LAReQA's mAP@20, and Mewsli-X's, which is a mean reciprocal rank."""
+"""Scores of ranked candidates: LAReQA's mAP@20, and Mewsli-X's score of that name, which is a mean reciprocal rank."""
 
 from collections.abc import Hashable, Sequence
 
@@ -9,17 +9,21 @@ CUT = 20
 
 
 def average_precision(relevant: Sequence[Hashable], ranked: Sequence[Hashable], cut: int | None) -> float:
-    """Mean over the relevant items of the precision at each one's rank, in [0, 1]; a repeated item counts once.
+    """Return the average precision in [0, 1]: the mean over relevant items of the precision at the item's rank.
 
-    With a cut, only that many ranks are read, and no more relevant items are expected, so that 1 can be reached.
+    An item that is ranked twice counts once. With a cut, only the first `cut` ranks are read, and at most `cut`
+    relevant items are expected, so that a score of 1 is always possible. None means no cut.
 
     Source: xtreme utils_lareqa.py `average_precision_at_k` (Roy et al. 2020, arXiv:2004.05484).
 
     Raises:
-        UserError: nothing is relevant.
+        UserError: no item is relevant.
     """
     if not relevant:
-        raise UserError("average precision needs at least one relevant item: a query without any has no score")
+        raise UserError(
+            "a query has no relevant candidate, and average precision needs at least one; remove the query, or name "
+            "its right candidates"
+        )
     wanted = set(relevant)
     hits, score = 0, 0.0
     for rank, item in enumerate(ranked[:cut] if cut else ranked, start=1):
@@ -31,7 +35,7 @@ def average_precision(relevant: Sequence[Hashable], ranked: Sequence[Hashable], 
 
 
 def reciprocal_rank(gold: Hashable, ranked: Sequence[Hashable], cut: int) -> float:
-    """1 over the rank of the gold among the first `cut`, or 0 where it is not there.
+    """Return 1 divided by the rank of the gold among the first `cut` items, or 0 if the gold is not among them.
 
     Source: xtreme utils_mewslix.py `mean_reciprocal_rank` (Ruder et al. 2021, arXiv:2104.07412).
     """
@@ -46,8 +50,11 @@ def _average_precisions(predictions: Sequence[Sequence[str]], golds: Sequence[Se
 def _reciprocal_ranks(predictions: Sequence[Sequence[str]], golds: Sequence[Sequence[str]], _language: str) -> Floats:
     check_lengths(predictions, golds)
     if not all(golds):
-        raise UserError("a mention has no gold entity: Mewsli-X gives each exactly one")
-    # Only the first gold counts, and gold ids are stripped of space; both as in the official script.
+        raise UserError(
+            "a mention has no gold entity, and Mewsli-X needs exactly one per mention; remove the mention, or add its "
+            "entity"
+        )
+    # As in the official script, only the first gold counts, and surrounding space of gold ids is removed.
     return one_each(
         [reciprocal_rank(gold[0].strip(), ranked, CUT) for gold, ranked in zip(golds, predictions, strict=True)]
     )

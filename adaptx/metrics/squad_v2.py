@@ -12,7 +12,7 @@ SOURCE = "SQuAD evaluate-v2.0.py (Rajpurkar et al. 2018, arXiv:1806.03822)"
 
 
 class SpanAnswer(TypedDict):
-    """A prediction: the best span that is not empty, and the probability in [0, 1] that there is no answer."""
+    """A prediction: the best answer that is not empty, and the probability in [0, 1] that there is no answer."""
 
     text: str
     no_answer: float
@@ -26,7 +26,7 @@ class BestThreshold(NamedTuple):
 
 
 def answerable_f1(prediction: str, golds: Sequence[str], normaliser: _Normaliser) -> float:
-    """F1 of words over the best gold; unlike in v1.1, two answers without words agree, and their F1 is 1."""
+    """Return the F1 of words with the best gold. Unlike in v1.1, the F1 of two answers without words is 1."""
     words = normaliser(prediction).split()
     return max(_f1(words, normaliser(gold).split()) for gold in golds)
 
@@ -38,14 +38,19 @@ def _f1(predicted: Sequence[str], gold: Sequence[str]) -> float:
 
 
 def raw_score(score: AnswerScore, text: str, golds: Sequence[str]) -> float:
-    """Score of a text before the no-answer rule. Golds that normalise to nothing do not count; without any left, the
-    right text is the empty one.
+    """Return the score of a text before the no-answer rule.
+
+    Golds that are empty after normalising are ignored. If no gold remains, the right answer is the empty text.
     """
     return score(text, [gold for gold in golds if normalise(gold)] or [""], normalise)
 
 
 def thresholded(raw: float, no_answer: float, golds: Sequence[str], threshold: float) -> float:
-    """Score under the no-answer rule: above the threshold the answer is taken back, which is right without golds."""
+    """Return the score under the no-answer rule.
+
+    If the probability of no answer exceeds the threshold, the prediction counts as "no answer", whose score is 1 if
+    there are no golds and 0 otherwise.
+    """
     return float(not golds) if no_answer > threshold else raw
 
 
@@ -55,16 +60,17 @@ def best_threshold(
     no_answer: Iterable[tuple[str, float]],
     golds: Mapping[str, object],
 ) -> BestThreshold:
-    """The threshold with the highest sum of scores, as the official `find_best_thresh` looks for it.
+    """Return the threshold with the highest sum of scores, as the official `find_best_thresh` does.
 
-    It starts from answering nothing and admits answers from the surest on. Questions of equal probability are admitted
-    one by one in the order of `no_answer`, so the sum it reports may be one that no threshold gives.
+    The search starts without any answers and adds answers in the order of their probability of no answer, the lowest
+    first. Questions with equal probabilities are added one by one in the order of `no_answer`, so the reported sum may
+    be one that no threshold gives.
 
     Args:
-        raw: scores before the no-answer rule, of the questions that have a prediction.
+        raw: scores before the no-answer rule, for the questions that have a prediction.
         texts: predictions.
         no_answer: probabilities of no answer, as pairs of question and probability.
-        golds: gold answers of every question; empty (false) where there is none.
+        golds: gold answers of every question; empty (false) for an unanswerable question.
     """
     current = float(sum(not answers for answers in golds.values()))
     best = BestThreshold(current, 0.0)

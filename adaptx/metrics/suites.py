@@ -1,4 +1,4 @@
-"""XTREME's and XTREME-R's aggregates, as their official script computes them.
+"""Aggregate scores of the suites XTREME and XTREME-R, as their official script computes them.
 
 Hu et al. 2020 (arXiv:2003.11080), section 5; Ruder et al. 2021 (arXiv:2104.07412), section 4.
 """
@@ -14,9 +14,10 @@ Table = Mapping[str, Mapping[str, Scores]]
 
 @dataclass(frozen=True)
 class OfficialSuite:
-    """What the official script averages: every task's languages (its codes), and the tasks of each group.
+    """The averages that the official script computes for a suite.
 
-    question_answering: the tasks whose metric is the mean of exact match and F1.
+    languages: the language codes of each task. groups: the tasks of each group. question_answering: the tasks whose
+    metric is the mean of exact match and F1.
     """
 
     name: str
@@ -27,9 +28,10 @@ class OfficialSuite:
 
 @dataclass(frozen=True)
 class Aggregates:
-    """Group averages (and `all_task`), and each task's averages over its languages (`avg_f1`, ..., `avg_metric`).
+    """The averages of a suite, in the unit of the table.
 
-    The unit is that of the table.
+    overall: the average of each group, and of all tasks as `all_task`. tasks: each task's averages over its languages
+    (`avg_f1`, ..., `avg_metric`).
     """
 
     overall: dict[str, float]
@@ -73,7 +75,7 @@ XTREME = OfficialSuite(
         "retrieval": ("bucc2018", "tatoeba"),
     },
 )
-# XCOPA stands in two groups, and LAReQA, which has no languages here, in none; both as in the official script.
+# As in the official script, XCOPA is in two groups, and LAReQA is in none and has no languages.
 XTREME_R = OfficialSuite(
     name="xtreme-r",
     languages={
@@ -100,14 +102,15 @@ OFFICIAL_SUITES = {suite.name: suite for suite in (XTREME, XTREME_R)}
 
 
 def aggregate(suite: OfficialSuite, table: Table) -> Aggregates:
-    """Averages of a table {task: {language: {score: value}}}, as evaluate.py `evaluate` computes them.
+    """Return the averages of a table {task: {language: {score: value}}}, as evaluate.py `evaluate` computes them.
 
-    A task that is not in the table has no average, nor have its groups; a task that is there has all its languages.
-    (An empty one is a task whose folder is there; so LAReQA, which the script cannot score.) Tasks and languages that
-    the suite does not have are left out.
+    A task that is not in the table has no average, and the groups with this task have none. A task in the table needs
+    scores in all its languages. (An empty task stands for a task whose folder exists. LAReQA, which the script cannot
+    score, is such a task.) Tasks and languages that are not part of the suite are ignored.
 
     Raises:
-        OfficialStop: the official script stops: a language of a task is missing, or a score that an average needs.
+        OfficialStop: the official script stops, because a language of a task or a score that an average needs is
+            missing.
     """
     tasks = {task: _averages(suite, task, table[task]) for task in suite.languages if task in table}
     overall: dict[str, float] = {}
@@ -120,6 +123,11 @@ def aggregate(suite: OfficialSuite, table: Table) -> Aggregates:
 
 
 def _averages(suite: OfficialSuite, task: str, rows: Mapping[str, Scores]) -> dict[str, float]:
+    """Return a task's average of each score over its languages, and the one that counts for the suite (`avg_metric`).
+
+    Raises:
+        OfficialStop: a language or a needed score is missing.
+    """
     by_score: dict[str, list[float]] = {}
     for language in suite.languages[task]:
         if language not in rows:

@@ -1,8 +1,9 @@
-"""F1 of tagged spans as two versions of seqeval count them, and the share of right tags.
+"""F1 of tagged spans, as two versions of seqeval count them, and the share of right tags.
 
-XTREME scores named entities and parts of speech with seqeval's F1 and does not pin its version. On BIO tags both
-versions agree. Raw UPOS tags are no BIO tags: each is read as one letter and a type, so that neighbours of one tag make
-one "entity", and versions differ in what the type is. XTREME's own test numbers come from 0.0.12.
+XTREME scores named entities and parts of speech with seqeval's F1 and does not pin seqeval's version. On BIO tags both
+versions agree. UPOS tags (`NOUN`, `VERB`) are not BIO tags, but seqeval reads them as such: the first letter is the
+prefix, and the rest gives the type. Neighbouring words with the same tag then form one "entity", and the versions
+differ in what the type is. XTREME's own test numbers come from version 0.0.12.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,19 +22,26 @@ _SOURCE = "xtreme evaluate.py `f1` with seqeval {} (Hu et al. 2020, arXiv:2003.1
 
 
 def split_tag_0_0_12(tag: str) -> tuple[str, str]:
-    """Prefix and type in seqeval 0.0.12: the first letter, and what follows the last hyphen; without one, all of it."""
+    """Return prefix and type in seqeval 0.0.12: the first letter, and the text after the last hyphen.
+
+    The type of a tag without a hyphen is the whole tag.
+    """
     return tag[0], tag.split("-")[-1]
 
 
 def split_tag_1_2_2(tag: str) -> tuple[str, str]:
-    """Prefix and type in seqeval 1.2.2: the first letter, and what follows it and the first hyphen, or `_`."""
+    """Return prefix and type in seqeval 1.2.2: the first letter, and the text after it and the first hyphen.
+
+    The type is `_` if there is no such text.
+    """
     return tag[0], tag[1:].split("-", maxsplit=1)[-1] or "_"
 
 
 def entities(tags: Sequence[str], split_tag: SplitTag) -> set[Entity]:
-    """The spans that seqeval's `get_entities` finds in a sequence of tags, as (type, first, last).
+    """Return the spans that seqeval's `get_entities` finds in a sequence of tags, as (type, first, last).
 
-    Prefixes B, I, E, S and O have their usual meaning; any other letter continues a span of its own type.
+    Prefixes B, I, E, S and O have their usual meaning. A tag with another first letter continues a span of the same
+    type, or begins a new span.
     """
     found: set[Entity] = set()
     before, type_before, first = "O", "", 0
@@ -48,16 +56,21 @@ def entities(tags: Sequence[str], split_tag: SplitTag) -> set[Entity]:
 
 
 def corpus_entities(sentences: Sentences, split_tag: SplitTag) -> set[Entity]:
-    """The spans of a whole corpus as seqeval sees it: one sequence, with an O behind each sentence."""
+    """Return the spans of a whole corpus. As in seqeval, all sentences form one sequence, with an O after each."""
     return entities([tag for sentence in sentences for tag in (*sentence, "O")], split_tag)
 
 
 def _check(predictions: Sentences, golds: Sentences) -> None:
     if len(predictions) != len(golds):
-        raise UserError(f"{len(predictions)} predicted sentences for {len(golds)} gold ones")
+        raise UserError(
+            f"there are {len(predictions)} predicted sentences for {len(golds)} gold sentences; give one per gold "
+            "sentence, in the same order"
+        )
     for number, (predicted, gold) in enumerate(zip(predictions, golds, strict=True)):
         if len(predicted) != len(gold):
-            raise UserError(f"sentence {number}: {len(predicted)} predicted tags for {len(gold)} gold ones")
+            raise UserError(
+                f"sentence {number} has {len(predicted)} predicted tags for {len(gold)} gold tags; give a tag per word"
+            )
 
 
 def _span_f1(name: str, version: str, split_tag: SplitTag) -> Metric:
@@ -73,6 +86,7 @@ def _span_f1(name: str, version: str, split_tag: SplitTag) -> Metric:
 
 
 def _right_tags(predictions: Sentences, golds: Sentences, _language: str) -> Floats:
+    """Return (right tags, tags) per sentence."""
     _check(predictions, golds)
     counts = np.empty((len(golds), 2))
     for row, (predicted, gold) in enumerate(zip(predictions, golds, strict=True)):

@@ -157,6 +157,7 @@ def tokens_between(texts: Sequence[str], reading: Reading) -> list[list[int]]:
 
 
 def _plain(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    """Return the token ids of texts without special tokens."""
     if not texts:
         return []
     return tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
@@ -190,7 +191,7 @@ def _cut(prompt: Prompt, fields: Fields, room: int, length: int, reading: Readin
         length = len(ids)
     raise UserError(
         f"prompts of at most {room} tokens leave no room for a row's texts in the template {prompt.template!r}; raise "
-        f"TrainConfig(max_length={reading.max_length}), or shorten the template or the answers"
+        f"max_length (now {reading.max_length}) in TrainConfig, or shorten the template or the answers"
     )
 
 

@@ -111,6 +111,7 @@ class TaggingRule:
         return self._words[place][0]
 
     def _close(self) -> None:
+        """Record the tag that is written as chosen, and go to the next word."""
         self.chosen.append(self._tags.ids.index(self._begun))
         self._begun = ()
         self._next_word()

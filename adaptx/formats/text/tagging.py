@@ -95,6 +95,7 @@ def decode(answers: Answers) -> Predictions:
 
 
 def _encode(examples: Examples, task_format: Tagging, reading: Reading) -> tuple[list[_Piece], EncodedPrompts]:
+    """Cut the sentences into pieces, and encode a prompt with the words of each piece."""
     variants, sentences = prompts_of(examples, reading.text), examples.columns["tokens"]
     tags = {prompt: _tags(prompt, task_format, reading) for prompt in dict.fromkeys(variants)}
     room = {prompt: _room(prompt, reading) for prompt in tags}
@@ -158,6 +159,11 @@ def _room(prompt: Prompt, reading: Reading) -> int:
 
 
 def _tags(prompt: Prompt, task_format: Tagging, reading: Reading) -> Tags:
+    """Return the token ids of the words that a prompt uses for the tags.
+
+    Raises:
+        UserError: the words of a tag have no tokens, or the same tokens as those of another tag.
+    """
     words = [prompt.words(label) for label in task_format.labels]
     ids = [tuple(each) for each in tokens_between(words, reading)]
     twice = [word for word, each in zip(words, ids, strict=True) if not each or ids.count(each) > 1]

@@ -1,4 +1,4 @@
-"""Scores of given predictions and golds, in the layouts of the official scorers' golden cases."""
+"""Score predictions and golds from a case file, in the layouts of the official scorers' golden cases."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from adaptx.metrics.cases.tagging import TAGGING
 from adaptx.metrics.cases.tatoeba import TATOEBA
 from adaptx.specs.near import near
 
-# By a case's `metric`, which names its layout.
+# The key is the `metric` of a case, which names its layout.
 SCORERS: dict[str, Scorer] = {
     "accuracy": ACCURACY,
     "aggregate": AGGREGATE,
@@ -36,29 +36,32 @@ SCORERS: dict[str, Scorer] = {
 
 
 def find_scorer(name: str) -> Scorer:
-    """The scorer of a layout.
+    """Return the scorer of a layout.
 
     Raises:
-        UserError: there is no such layout; the message lists near names.
+        UserError: there is no such layout. The message lists similar names.
     """
     if name not in SCORERS:
-        raise UserError(f"no metric {name!r} is scored from a case file: did you mean {near(name, SCORERS)}?")
+        raise UserError(
+            f"the metric {name!r} of the case is unknown; write a known metric, such as {near(name, SCORERS)}"
+        )
     return SCORERS[name]
 
 
 def score_case(case: CaseNode) -> dict[str, Any]:
-    """Every number of a case, under the keys that the golden files have under `expected`.
+    """Return every number of a case, in the layout that golden files have under `expected`.
 
-    Where the official script stops, `{"raises": [kind, cause]}` stands in place of its numbers.
+    If the official script stops with an exception, its numbers are replaced by `{"raises": [kind, message], "cause":
+    ...}`.
 
     Raises:
-        UserError: the metric is unknown, or the inputs are not laid out as it needs.
+        UserError: the metric is unknown, or the inputs do not have its layout.
     """
     return find_scorer(case["metric"].text()).score(case["inputs"])
 
 
 def compare(case: CaseNode, result: dict[str, Any]) -> list[str]:
-    """The differences between what a case expects and the result of `score_case`, one line each.
+    """Return one line per difference between the values that a case expects and the result of `score_case`.
 
     Raises:
         UserError: the case has no `expected`.

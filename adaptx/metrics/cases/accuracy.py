@@ -1,4 +1,4 @@
-"""Cases of accuracy: `tasks.<task>.<language>` with `labels` and `predictions`, texts or whole numbers."""
+"""Cases of accuracy: `tasks.<task>.<language>` with lists `labels` and `predictions` of texts or whole numbers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,19 +9,26 @@ from adaptx.metrics.official import OfficialStop
 
 
 def accuracy(labels: Sequence[str | int], predictions: Sequence[str | int]) -> dict[str, float]:
-    """Percent of right predictions, the surplus of a longer list left out, as evaluate.py `accuracy` computes it."""
+    """Return the percentage of right predictions, as evaluate.py `accuracy` computes it.
+
+    If one list is longer, its surplus labels are ignored, and surplus predictions count as wrong.
+    """
     correct = sum(prediction == label for prediction, label in zip(predictions, labels, strict=False))
     return {"accuracy": ratio(float(correct), len(predictions), "predictions") * 100}
 
 
 def unequal(num_predictions: int, num_labels: int) -> OfficialStop:
-    """The stop of evaluate.py `evaluate_one_task` where predictions and labels are not equally many."""
+    """Return the stop of evaluate.py `evaluate_one_task` for different numbers of predictions and labels."""
     cause = f"there are {num_predictions} predictions for {num_labels} labels"
     return OfficialStop("AssertionError", "Number of examples not matched", cause)
 
 
 def checked_accuracy(labels: Sequence[str | int], predictions: Sequence[str | int]) -> dict[str, float]:
-    """The same with the length check of evaluate.py `evaluate_one_task` before it."""
+    """Return the accuracy after the length check of evaluate.py `evaluate_one_task`.
+
+    Raises:
+        OfficialStop: the numbers of predictions and labels differ, or there are no predictions.
+    """
     if len(labels) != len(predictions):
         raise unequal(len(predictions), len(labels))
     return accuracy(labels, predictions)

@@ -1,4 +1,4 @@
-"""Cases of suite aggregates: `tables.<name>.<task>.<language>.<score>`, and which table and tasks each case takes."""
+"""Cases of suite aggregates: `tables.<name>.<task>.<language>.<score>`, and cases that name their table and tasks."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def _aggregates(inputs: CaseNode) -> dict[str, Any]:
 def _score(inputs: CaseNode, case: CaseNode) -> dict[str, Any]:
     version = case["xtreme_version"].text()
     if version not in OFFICIAL_SUITES:
-        raise UserError(f"`{case.place}.xtreme_version` is {version!r}: there are {', '.join(OFFICIAL_SUITES)}")
+        raise UserError(f"`{case.place}.xtreme_version` is {version!r}; write one of {', '.join(OFFICIAL_SUITES)}")
     left_out, empty = _names(case.get("left_out")), _names(case.get("empty_folders"))
     table = {
         task: {language: scores.numbers() for language, scores in languages.items()}

@@ -1,4 +1,7 @@
-"""Cases of BUCC: `pairs.<pair>.dev` and `.test` with sentences, ids, embeddings, golds; XTREME's and jiant's rules."""
+"""Cases of BUCC: `pairs.<pair>.dev` and `.test` with sentences, ids, embeddings and golds.
+
+Each pair is scored by XTREME's rules and by jiant's.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,14 +17,14 @@ from adaptx.metrics.official import OfficialStop
 
 Pair = tuple[str, str]
 Candidates = dict[Pair, float]
-# What `options` may say besides the number of neighbours and the threshold; all else the official code can do is unused
-# by XTREME and jiant.
+# The only value that each further option may have. The official code has other values, which neither XTREME nor jiant
+# uses.
 _ONLY = {"mode": "mine", "retrieval": "max", "margin": "ratio", "dist": "cosine", "use_shift_embeds": False}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """One split's sentences, embeddings (a row a sentence) and gold pairs."""
+    """One split: its sentences, embeddings (one row per sentence) and gold pairs (source id, target id)."""
 
     source: Sentences[str]
     target: Sentences[str]
@@ -32,6 +35,8 @@ class Split:
 
 @dataclass(frozen=True)
 class Options:
+    """The options of a case. neighbours: K of the margin. threshold: the lowest margin of mined pairs."""
+
     neighbours: int
     threshold: float
 
@@ -54,7 +59,7 @@ def _options(given: CaseNode | None) -> Options:
     for key, value in _ONLY.items():
         found = given.get(key)
         if found is not None and found.value != value:
-            raise UserError(f"`{found.place}` is {found.value!r}: only {value!r} is scored here")
+            raise UserError(f"`{found.place}` is {found.value!r}, but only {value!r} can be scored; write that value")
     number, threshold = given.get("neighborhood"), given.get("threshold")
     return Options(number.whole() if number else NEIGHBOURS, threshold.number() if threshold else 0.0)
 
@@ -65,7 +70,9 @@ def _split(split: CaseNode) -> Split:
     check_dimensions(source_ND, target_MD, split.place)
     gold = [pair.texts() for pair in split["gold"].elements()]
     if any(len(pair) != 2 for pair in gold):
-        raise UserError(f"`{split.place}.gold` holds a pair that is not [source id, target id]")
+        raise UserError(
+            f"`{split.place}.gold` has an entry that is not a pair; write every entry as [source id, target id]"
+        )
     return Split(
         source=source,
         target=target,
@@ -81,13 +88,13 @@ def _side(split: CaseNode, side: str) -> tuple[Embeddings, Sentences[str]]:
     if not len(embeddings_ND) == len(texts) == len(ids):
         raise UserError(
             f"`{split.place}` has {len(texts)} {side}_sentences, {len(ids)} {side}_ids and {len(embeddings_ND)} "
-            f"{side}_embeddings: they must be equally many"
+            f"{side}_embeddings; give one id and one embedding per sentence"
         )
     return embeddings_ND, Sentences(texts, ids)
 
 
 def _mined(split: Split, options: Options, key: Callable[[str], str]) -> MinedPairs:
-    """Pairs mined over distinct sentences, which are those whose `key` differs."""
+    """Return the pairs mined over distinct sentences. Two sentences are the same if `key` of their texts is equal."""
     source_ND = normalised(split.source_ND[distinct_rows(list(map(key, split.source.texts)))])
     target_MD = normalised(split.target_MD[distinct_rows(list(map(key, split.target.texts)))])
     forward = neighbours(source_ND, target_MD, options.neighbours)
@@ -122,17 +129,24 @@ def _listed(candidates: Candidates) -> dict[str, Any]:
 
 
 def _threshold(candidates: Candidates, gold: Sequence[Pair] | set[Pair]) -> float:
+    """Return the threshold with the best F1.
+
+    Raises:
+        OfficialStop: it is best to accept all candidates. The official code stops there.
+    """
     threshold = threshold_for(candidates, gold)
     if threshold.at_last:
         raise OfficialStop(
             "IndexError",
             "list index out of range",
-            "the best F1 takes every candidate, and the threshold is sought between the last and the next one",
+            "the best F1 accepts every candidate, so there is no next candidate between which and the last one the "
+            "threshold could lie",
         )
     return threshold.value
 
 
 def _tuned(candidates: Candidates, gold: Sequence[Pair] | set[Pair], unit: int) -> dict[str, Any]:
+    """Return the best threshold and its scores, multiplied by `unit` (100 for percent)."""
     threshold = _threshold(candidates, gold)
     precision, recall, f1 = _shares(extract(candidates, threshold), gold)
     return {"best-threshold": threshold, "precision": unit * precision, "recall": unit * recall, "F1": unit * f1}
@@ -149,7 +163,7 @@ def _tested(
     gold: Sequence[Pair],
     with_predictions: bool,
 ) -> dict[str, Any]:
-    """Test scores in percents at the threshold chosen on dev."""
+    """Return the test scores in percent, at the threshold chosen on dev."""
     try:
         threshold = _threshold(on_dev, dev_gold)
     except OfficialStop as stop:
@@ -162,7 +176,7 @@ def _tested(
 
 
 def _shares(extracted: Sequence[Pair], gold: Sequence[Pair] | set[Pair]) -> tuple[float, float, float]:
-    """Precision, recall and F1 of sets of pairs; 0 without a correct one."""
+    """Return precision, recall and F1 of the distinct extracted pairs; all are 0 without a correct pair."""
     extracted_set, gold_set = set(extracted), set(gold)
     correct = len(extracted_set & gold_set)
     if not correct:

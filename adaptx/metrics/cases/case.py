@@ -1,4 +1,4 @@
-"""Reading a case file: JSON with `metric`, `inputs` and, to compare with, `expected`; errors name the place."""
+"""Read a case file: JSON with `metric`, `inputs` and, for comparisons, `expected`. Errors name the place in it."""
 
 import json
 from collections.abc import Iterator
@@ -16,12 +16,20 @@ _NAMES = {dict: "an object", list: "a list", str: "a text", bool: "a truth value
 
 @dataclass(frozen=True)
 class CaseNode:
-    """A value of the file and its place, such as `inputs.languages.en`; reads children, or refuses by that place."""
+    """A value of a case file, with its place in the file, such as `inputs.languages.en`.
+
+    Its methods return the value as the type that a layout needs, or raise a `UserError` that names the place.
+    """
 
     value: Any
     place: str
 
     def __getitem__(self, key: str) -> "CaseNode":
+        """Return the child of that name.
+
+        Raises:
+            UserError: the value is not an object, or has no such child.
+        """
         inside = self._object()
         place = f"{self.place}.{key}".lstrip(".")
         if key not in inside:
@@ -30,16 +38,16 @@ class CaseNode:
         return CaseNode(inside[key], place)
 
     def get(self, key: str) -> "CaseNode | None":
-        """The child of that name, or None where there is none, or null."""
+        """Return the child of that name, or None if there is no such child or it is null."""
         return None if self._object().get(key) is None else self[key]
 
     def items(self) -> Iterator[tuple[str, "CaseNode"]]:
-        """The children of an object, in the file's order."""
+        """Yield the names and children of an object, in the order of the file."""
         for key, value in self._object().items():
             yield key, CaseNode(value, f"{self.place}.{key}")
 
     def elements(self) -> Iterator["CaseNode"]:
-        """The elements of a list."""
+        """Yield the elements of a list."""
         for index, value in enumerate(self._list()):
             yield CaseNode(value, f"{self.place}[{index}]")
 
@@ -62,27 +70,27 @@ class CaseNode:
         return self.value
 
     def label(self) -> str | int:
-        """A text or a whole number."""
+        """Return a text or a whole number."""
         return self.value if isinstance(self.value, str) else self.whole()
 
     def labels(self) -> list[str | int]:
         return [element.label() for element in self.elements()]
 
     def numbers(self) -> dict[str, float]:
-        """An object of numbers."""
+        """Return an object whose values are numbers."""
         return {key: value.number() for key, value in self.items()}
 
     def matrix(self) -> NDArray[np.float32]:
-        """A list of equally long lists of numbers, as float32 [rows, columns]; [0, 0] for an empty list."""
+        """Return a list of equally long lists of numbers as float32 [rows, columns]; an empty list is [0, 0]."""
         rows = self._list()
         try:
             array = np.asarray(rows, dtype=np.float32)
         except (TypeError, ValueError):
-            raise self._refused("lists of numbers, all of one length") from None
+            raise self._refused("lists of numbers, all of the same length,") from None
         if not rows:
             return array.reshape(0, 0)
         if array.ndim != 2:
-            raise self._refused("lists of numbers, all of one length")
+            raise self._refused("lists of numbers, all of the same length,")
         return array
 
     def _object(self) -> dict[str, Any]:
@@ -97,12 +105,13 @@ class CaseNode:
 
     def _refused(self, wanted: str) -> UserError:
         return UserError(
-            f"the case needs {wanted} at `{self.place}`, and holds {_NAMES.get(type(self.value), 'a number')}"
+            f"the case needs {wanted} at `{self.place}`, but has {_NAMES.get(type(self.value), 'a number')}; correct "
+            "the value in the file"
         )
 
 
 def read_case(file: Path) -> CaseNode:
-    """The whole file.
+    """Return the content of a case file.
 
     Raises:
         UserError: there is no such file, or it is not a JSON object in UTF-8.
@@ -112,11 +121,11 @@ def read_case(file: Path) -> CaseNode:
     except FileNotFoundError:
         raise UserError(f"there is no case file {file}; check the path") from None
     except IsADirectoryError:
-        raise UserError(f"{file} is a folder: name one of its case files") from None
+        raise UserError(f"{file} is a folder; name a case file in it") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(
-            f'{file} is no JSON in UTF-8: {error}; write a case as {{"metric": ..., "inputs": ...}}'
+            f'{file} cannot be read as JSON in UTF-8: {error}; write a case as {{"metric": ..., "inputs": ...}}'
         ) from None
     if not isinstance(content, dict):
-        raise UserError(f'{file} holds no JSON object; write a case as {{"metric": ..., "inputs": {{...}}}}')
+        raise UserError(f'{file} is JSON, but not an object; write a case as {{"metric": ..., "inputs": {{...}}}}')
     return CaseNode(content, "")

@@ -1,4 +1,4 @@
-"""Comparing a case's numbers with those it expects."""
+"""Compare the numbers of a case with the numbers that it expects."""
 
 import math
 from collections.abc import Iterator
@@ -8,16 +8,17 @@ from adaptx.metrics.cases.scorer import Scorer
 
 
 def differences(expected: Any, found: Any, scorer: Scorer) -> list[str]:
-    """One line for each expected value that is not there or is another; values that nothing is expected of are ignored.
+    """Return one line per expected value that is missing or different.
 
-    Numbers agree within the layout's tolerance. Where a stop of the official script is expected (`raises`), one of the
-    same kind agrees, at that place or below it; where none is, a stop is a difference.
+    Values for which the case expects nothing are ignored, except inside maps from questions (`per_question...`).
+    Numbers agree within the layout's tolerance. If the case expects a stop of the official script (`raises`), a stop of
+    the same kind at that place or below it agrees. A stop that is not expected is a difference.
     """
     return list(_compare("", expected, found, scorer, ""))
 
 
 def stops(found: Any, place: str = "") -> Iterator[tuple[str, str, str]]:
-    """Every stop of the official script among the results: where, its kind, and the cause."""
+    """Yield the place, the kind and the cause of every stop of the official script among the results."""
     if isinstance(found, dict):
         if "raises" in found:
             yield place or "the case", found["raises"][0], found["cause"]
@@ -30,7 +31,10 @@ def _below(place: str, key: object) -> str:
 
 
 def _compare(place: str, expected: Any, found: Any, scorer: Scorer, key: str) -> Iterator[str]:
-    """`key` is the nearest key above that has a tolerance of its own, or that of a list."""
+    """Yield the differences at and below `place`.
+
+    key: the nearest key above that has its own tolerance or an unordered list; it decides how values are compared.
+    """
     if isinstance(expected, dict) and "raises" in expected:
         yield from _compare_stop(place, expected["raises"], found)
     elif isinstance(found, dict) and "raises" in found:
@@ -44,11 +48,11 @@ def _compare(place: str, expected: Any, found: Any, scorer: Scorer, key: str) ->
                 inner = name if name in scorer.tolerances or name in scorer.unordered else key
                 yield from _compare(_below(place, name), value, found[name], scorer, inner)
             else:
-                yield f"{_below(place, name)}: expected {_short(value)}, and there is no such value"
-        # In a map from questions nothing may be left over; elsewhere a case may expect less than there is.
+                yield f"{_below(place, name)}: expected {_short(value)}, but there is no such value"
+        # A map from questions must not have further questions. Elsewhere a case may expect only some of the values.
         if key.startswith("per_question") or place.rpartition(".")[2].startswith("per_question"):
             for name in found.keys() - expected.keys():
-                yield f"{_below(place, name)}: found {_short(found[name])}, and nothing is expected there"
+                yield f"{_below(place, name)}: found {_short(found[name])}, but nothing is expected there"
     elif isinstance(expected, list):
         yield from _compare_lists(place, expected, found, scorer, key)
     elif not _agree(expected, found, scorer.tolerances.get(key, scorer.tolerance)):
@@ -60,7 +64,7 @@ def _compare_stop(place: str, raises: Any, found: Any) -> Iterator[str]:
     kinds = [kind for _, kind, _ in stops(found)]
     if wanted not in kinds:
         instead = f"it stops with {', '.join(kinds)}" if kinds else "there are numbers"
-        yield f"{place}: expected the official script to stop with {wanted}, and {instead}"
+        yield f"{place}: expected the official script to stop with {wanted}, but {instead}"
 
 
 def _compare_lists(place: str, expected: list[Any], found: Any, scorer: Scorer, key: str) -> Iterator[str]:
@@ -76,7 +80,7 @@ def _compare_lists(place: str, expected: list[Any], found: Any, scorer: Scorer, 
 
 
 def _compare_rows(place: str, expected: list[Any], found: list[Any], tolerance: float) -> Iterator[str]:
-    """Rows of texts, with or without a number behind them, in any order."""
+    """Yield the differences between lists of rows in any order. A row has texts, followed by a number or not."""
     expected_rows, found_rows = _by_texts(expected), _by_texts(found)
     for texts in expected_rows.keys() | found_rows.keys():
         left, right = expected_rows.get(texts, []), found_rows.get(texts, [])
@@ -88,7 +92,7 @@ def _compare_rows(place: str, expected: list[Any], found: list[Any], tolerance: 
 
 
 def _by_texts(rows: list[Any]) -> dict[tuple[str, ...], list[Any]]:
-    """Numbers of the rows with the same texts, sorted; True for a row without one."""
+    """Return the sorted numbers of the rows with the same texts. A row without a number counts as True."""
     grouped: dict[tuple[str, ...], list[Any]] = {}
     for row in rows:
         cells: list[Any] = row if isinstance(row, list) else [row]
@@ -115,7 +119,7 @@ def _short(value: Any, most: int = 80) -> str:
 
 
 def count_values(expected: Any) -> int:
-    """How many single values are expected."""
+    """Return how many single values a case expects. An expected stop counts as one value."""
     if isinstance(expected, dict):
         return 1 if "raises" in expected else sum(map(count_values, expected.values()))
     if isinstance(expected, list):

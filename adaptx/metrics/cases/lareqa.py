@@ -1,4 +1,4 @@
-"""Cases of LAReQA: questions, candidates and pools of languages; and bare rankings with their average precision."""
+"""Cases of LAReQA: questions, candidates and pools of languages. Other cases have only rankings to score."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def _lareqa(inputs: CaseNode) -> dict[str, Any]:
     questions, candidates = list(inputs["questions"].elements()), list(inputs["candidates"].elements())
     for rows, name in ((questions, "questions"), (candidates, "candidates")):
         if len({row["uid"].text() for row in rows}) < len(rows):
-            raise UserError(f"`inputs.{name}` has a uid twice: every one of them needs its own")
+            raise UserError(f"`inputs.{name}` has the same uid twice; give every entry a different uid")
     cuts = [_cut(cut) for cut in inputs["k"].elements()]
     return {
         name: attempt(lambda pool=pool: _pool(questions, candidates, pool, cuts))
@@ -48,7 +48,10 @@ def _lareqa(inputs: CaseNode) -> dict[str, Any]:
 def _pool(
     questions: list[CaseNode], candidates: list[CaseNode], pool: CaseNode, cuts: list[int | None]
 ) -> dict[str, Any]:
-    """Mean average precisions of the questions in some languages among the candidates in some languages, in [0, 1]."""
+    """Return the mean average precisions in [0, 1] of a pool.
+
+    A pool names the languages of its questions and the languages of the candidates that are ranked.
+    """
     asked = [question for question in questions if question["language"].text() in pool["question_languages"].texts()]
     kept = [each for each in candidates if each["language"].text() in pool["candidate_languages"].texts()]
     if not kept:
@@ -73,13 +76,13 @@ def _pool(
 
 
 def _rank(asked: list[CaseNode], kept: list[CaseNode], pool: CaseNode) -> list[tuple[str, str, list[int]]]:
-    """For each question its uid, the id that its answers share, and the candidates' positions, best first."""
+    """Return for each question its uid, the id that its answers share, and the positions of candidates, best first."""
     if not asked:
         return []
     question_QD = CaseNode([question["encoding"].value for question in asked], "inputs.questions encodings").matrix()
     candidate_CD = CaseNode([each["encoding"].value for each in kept], "inputs.candidates encodings").matrix()
     check_dimensions(question_QD, candidate_CD, pool.place)
-    # Reversed like the official argsort, so that of equal scores the later candidate comes first.
+    # The official code reverses an ascending argsort, so among equal scores the later candidate comes first.
     order_QC = np.argsort(question_QD @ candidate_CD.T, axis=1, kind="stable")[:, ::-1]
     return [
         (question["uid"].text(), question["xling_id"].text(), order.tolist())

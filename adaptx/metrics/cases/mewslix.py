@@ -1,4 +1,4 @@
-"""Cases of Mewsli-X: `languages.<language>` with `golds` and ranked `predictions` by mention."""
+"""Cases of Mewsli-X: `languages.<language>` with `golds` and ranked `predictions`, both by mention."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from adaptx.metrics.official import OfficialStop
 from adaptx.metrics.ranking import CUT, reciprocal_rank
 from adaptx.metrics.suites import XTREME_R
 
-# The official macro average is over these languages, whichever are given.
+# The official macro average is always over these languages, whatever languages a case has.
 _LANGUAGES = sorted(XTREME_R.languages["mewslix"])
 Ranked = Mapping[str, Sequence[str]]
 
@@ -44,7 +44,10 @@ def _score(golds: Ranked, predictions: Ranked) -> dict[str, Any]:
 
 
 def _mean_reciprocal_rank(golds: Ranked, predictions: Ranked, cut: int) -> float:
-    """Over all mentions, 0 without any; of several golds only the first counts, stripped of space."""
+    """Return the mean reciprocal rank over all mentions; 0 without mentions.
+
+    Only the first gold of a mention counts, without surrounding space.
+    """
     for mention, entities in golds.items():
         if not entities:
             raise OfficialStop("IndexError", "list index out of range", f"mention {mention!r} has no gold entity")
@@ -53,6 +56,10 @@ def _mean_reciprocal_rank(golds: Ranked, predictions: Ranked, cut: int) -> float
 
 
 def _macro(golds: Mapping[str, Ranked], predictions: Mapping[str, Ranked], without_file: Collection[str]) -> Any:
+    """Return the mean over the official languages of the mean reciprocal rank, or the entry of an official stop.
+
+    without_file: languages without predictions, whose mean reciprocal rank is 0.
+    """
     missing = [language for language in _LANGUAGES if language not in golds]
     try:
         if missing:

@@ -1,4 +1,7 @@
-"""Cases of SQuAD v1.1 (XQuAD, TyDiQA-GoldP) and MLQA: `languages.<language>.golds` and `.predictions` by question."""
+"""Cases of SQuAD v1.1 (also for XQuAD and TyDiQA-GoldP) and MLQA.
+
+`languages.<language>.golds` and `languages.<language>.predictions` have one entry per question.
+"""
 
 from typing import Any
 
@@ -26,7 +29,8 @@ def _mlqa_normaliser(language: str) -> Normaliser:
     if language in mlqa.LANGUAGES:
         return mlqa.normaliser(language)
 
-    # The official script asks for the language with the first answer, so that without one it does not stop.
+    # The official script checks the language at its first answer, so without answers it does not stop. The error is
+    # therefore raised when a text is normalised, not here.
     def unknown(_text: str) -> str:
         raise OfficialStop(
             "Exception", f"Unknown Language {language}", f"MLQA's languages are {', '.join(mlqa.LANGUAGES)}"
@@ -36,7 +40,7 @@ def _mlqa_normaliser(language: str) -> Normaliser:
 
 
 def _score(rows: CaseNode, normaliser: Normaliser) -> dict[str, Any]:
-    """Percents over all questions; a question without a prediction counts as wrong."""
+    """Return scores in percent over all questions. A question without a prediction counts as wrong."""
     predictions = {question: text.text() for question, text in rows["predictions"].items()}
     golds = {question: texts.texts() for question, texts in rows["golds"].items()}
     per_question: dict[str, list[float]] = {}
@@ -49,7 +53,7 @@ def _score(rows: CaseNode, normaliser: Normaliser) -> dict[str, Any]:
             )
         answer = predictions[question]
         per_question[question] = [exact_match(answer, texts, normaliser), word_f1(answer, texts, normaliser)]
-    # Summed in the official order, so that the last digit agrees, too.
+    # The sums are in the order of the official script, so that even the last digit agrees.
     return {
         "exact_match": ratio(100.0 * sum(scores[0] for scores in per_question.values()), len(golds), "questions"),
         "f1": ratio(100.0 * sum(scores[1] for scores in per_question.values()), len(golds), "questions"),

@@ -1,4 +1,4 @@
-"""What a case layout's scorer is: its numbers from its inputs, and how closely they are compared."""
+"""The scorer of a case layout: the numbers computed from its inputs, and how exactly they are compared."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,8 +7,8 @@ from typing import Any
 from adaptx.metrics.cases.case import CaseNode
 from adaptx.metrics.official import OfficialStop
 
-# Units of all layouts: metrics of text, tags and rankings agree to 1e-9. What depends on float32 embeddings agrees to
-# 2e-5, and shares of right decisions exactly.
+# Largest differences, in the units of a layout. Metrics of texts, tags and rankings agree within 1e-9, and values that
+# depend on float32 embeddings within 2e-5. Shares of right decisions must be equal.
 TEXT = 1e-9
 EMBEDDINGS = 2e-5
 EXACT = 0.0
@@ -16,10 +16,11 @@ EXACT = 0.0
 
 @dataclass(frozen=True)
 class Scorer:
-    """The numbers of one layout.
+    """The scorer of one layout.
 
-    score: `inputs` -> what stands under `expected`. tolerance: largest difference of two numbers that agree;
-    tolerances: the same for the values under these keys. unordered: keys of lists whose order means nothing.
+    score: `inputs` -> the numbers in the layout of `expected`. tolerance: the largest difference of two numbers that
+    agree. tolerances: the tolerance of the values under these keys. unordered: the keys of lists whose order does not
+    matter.
     """
 
     score: Callable[[CaseNode], dict[str, Any]]
@@ -29,12 +30,12 @@ class Scorer:
 
 
 def stopped(stop: OfficialStop) -> dict[str, Any]:
-    """What stands in place of numbers where the official script stops."""
+    """Return the entry that replaces numbers if the official script stops."""
     return {"raises": [stop.kind, stop.message], "cause": stop.cause}
 
 
 def attempt(score: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The numbers, or the official script's stop."""
+    """Return the numbers, or the entry for the official script's stop."""
     try:
         return score()
     except OfficialStop as stop:
@@ -42,10 +43,10 @@ def attempt(score: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def ratio(numerator: float, denominator: int, of: str) -> float:
-    """A quotient that stops as Python's does.
+    """Return a quotient. `of` names the things counted by the denominator, for the message.
 
     Raises:
-        OfficialStop: the denominator is 0.
+        OfficialStop: the denominator is 0, where the official script raises a ZeroDivisionError.
     """
     if denominator == 0:
         raise OfficialStop("ZeroDivisionError", "float division by zero", f"there are no {of} to average over")

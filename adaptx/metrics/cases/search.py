@@ -1,4 +1,4 @@
-"""Exact nearest neighbours of the small embedding sets that cases hold."""
+"""Exact nearest neighbours in the small embedding sets of case files."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,24 +11,29 @@ _BLOCK = 512
 
 
 def check_dimensions(first_ND: Embeddings, second_MD: Embeddings, place: str) -> None:
-    """Raises:
-    UserError: the two sets have embeddings of different lengths.
+    """Check that two sets of embeddings have the same number of dimensions.
+
+    Raises:
+        UserError: the numbers differ.
     """
     if len(first_ND) and len(second_MD) and first_ND.shape[1] != second_MD.shape[1]:
         raise UserError(
-            f"the embeddings of `{place}` have {first_ND.shape[1]} and {second_MD.shape[1]} numbers: they must "
-            "have the same length"
+            f"the embeddings of `{place}` have {first_ND.shape[1]} and {second_MD.shape[1]} numbers, and cannot be "
+            "compared; give embeddings that all have the same length"
         )
 
 
 def normalised(vectors_ND: Embeddings) -> Embeddings:
-    """Vectors of length 1; a zero vector stays."""
+    """Return the vectors divided by their lengths. A zero vector stays zero."""
     length_N1 = np.linalg.norm(vectors_ND.astype(np.float64), axis=1, keepdims=True)
     return (vectors_ND / np.where(length_N1 > 0, length_N1, 1.0)).astype(np.float32)
 
 
 def nearest_row(indexed_ND: Embeddings, queries_MD: Embeddings) -> list[int]:
-    """For each query the row with the least Euclidean distance, the first of equal ones; -1 where none is indexed."""
+    """Return for each query the indexed row with the smallest Euclidean distance, the first among equals.
+
+    Without indexed rows it is -1.
+    """
     if not len(indexed_ND):
         return [-1] * len(queries_MD)
     rows = indexed_ND.astype(np.float64)
@@ -36,7 +41,7 @@ def nearest_row(indexed_ND: Embeddings, queries_MD: Embeddings) -> list[int]:
 
 
 def neighbours(queries_ND: Embeddings, pool_MD: Embeddings, most: int) -> Neighbours:
-    """The `most` (at most M) pool rows with the largest dot product for each query, best first."""
+    """Return for each query the `most` pool rows (at most all M) with the largest dot products, best first."""
     count = min(most, len(pool_MD))
     cosines = np.empty((len(queries_ND), count), dtype=np.float32)
     indices = np.empty((len(queries_ND), count), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Cases of SQuAD v2.0: golds, sets of predictions and of no-answer probabilities, and which of them each case takes."""
+"""Cases of SQuAD v2.0: golds, sets of predictions, sets of no-answer probabilities, and cases that name their sets."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -50,10 +50,15 @@ def _raw(name: str, texts: Mapping[str, str], golds: Golds) -> dict[str, float]:
 
 
 def _final(raw: ByQuestion, no_answer: ByQuestion, golds: Golds, threshold: float) -> dict[str, float]:
+    """Return each question's score under the no-answer rule.
+
+    Raises:
+        OfficialStop: a question has a prediction but no probability of no answer.
+    """
     for question in raw:
         if question not in no_answer:
             raise OfficialStop(
-                "KeyError", repr(question), f"{question!r} has a prediction and no probability of no answer"
+                "KeyError", repr(question), f"{question!r} has a prediction but no probability of no answer"
             )
     return {
         question: thresholded(score, no_answer[question], golds[question], threshold) for question, score in raw.items()
@@ -61,6 +66,11 @@ def _final(raw: ByQuestion, no_answer: ByQuestion, golds: Golds, threshold: floa
 
 
 def _averages(final: Mapping[str, ByQuestion], questions: Sequence[str]) -> dict[str, float]:
+    """Return the average of each score over some questions in percent, and their number as `total`.
+
+    Raises:
+        OfficialStop: a question has no prediction, or there are no questions.
+    """
     for question in questions:
         if question not in final["exact"]:
             raise OfficialStop("KeyError", repr(question), f"{question!r} has no prediction")

@@ -1,4 +1,4 @@
-"""Cases of tagging: `languages.<language>` with `labels` and `predictions`, each a list of sentences' tags."""
+"""Cases of tagging: `languages.<language>` with `labels` and `predictions`, each a list of tags per sentence."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ def _tagging(inputs: CaseNode) -> dict[str, Any]:
         scheme = foreign_scheme(set(_flat(golds)))
         if scheme is not None:
             raise UserError(
-                f"languages.{language}.labels are {scheme}. seqeval's default mode reads BIO, IOB1 and IOBES"
+                f"languages.{language}.labels are {scheme}. seqeval's default mode reads only BIO, IOB1 and IOBES"
             )
     return {
         version: {language: _score(golds, predictions, spans) for language, (golds, predictions) in read.items()}
@@ -35,7 +35,7 @@ def _tags(sentences: CaseNode) -> list[list[str]]:
 def _score(
     golds: Sentences, predictions: Sentences, spans: Callable[[Sentences, Sentences], dict[str, Any]]
 ) -> dict[str, Any]:
-    """Percents. Spans and single tags are counted apart, so one may stop and not the other."""
+    """Return scores in percent. Spans and single tags are scored separately, so one may stop without the other."""
     if len(golds) != len(predictions):
         return stopped(unequal(len(predictions), len(golds)))
     counted = attempt(lambda: spans(golds, predictions))
@@ -52,14 +52,14 @@ def _first(golds: Sentences, predictions: Sentences) -> dict[str, Any]:
 
 
 def _current(golds: Sentences, predictions: Sentences) -> dict[str, Any]:
-    # Version 1.2.2 checks what 0.0.12 lets pass.
+    # Version 1.2.2 makes these two checks, and 0.0.12 does not.
     if not golds:
         raise OfficialStop("TypeError", "Found input variables without list of list.", "there are no sentences")
     if [len(sentence) for sentence in golds] != [len(sentence) for sentence in predictions]:
         raise OfficialStop(
             "ValueError",
             "Found input variables with inconsistent numbers of samples",
-            "a sentence has another number of predicted tags than of gold ones",
+            "a sentence does not have as many predicted tags as gold tags",
         )
     return _span_scores(golds, predictions, split_tag_1_2_2)
 

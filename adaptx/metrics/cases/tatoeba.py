@@ -1,4 +1,6 @@
-"""Cases of Tatoeba: `cases.<name>` with `x` (source sentences, indexed), `y` (English, queries) and `labels`."""
+"""Cases of Tatoeba: `cases.<name>` with embeddings `x` (of the source sentences, which are searched) and `y` (of the
+English sentences, which are the queries), and with `labels` (the right row of `x` for each query).
+"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Exact nearest neighbours by inner product, in blocks within a memory budget."""
+"""Exact nearest neighbours by inner product, computed in blocks within a memory budget."""
 
 from adaptx.metrics.search.best import BestMatches
 from adaptx.metrics.search.exact import MEMORY_BYTES, top_k, top_k_both

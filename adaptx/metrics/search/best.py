@@ -1,7 +1,12 @@
-"""The k best scores of each row, kept up to date while scores come block by block.
+"""Keep the k best scores of each row while scores arrive block by block.
 
-Suffixes: R rows that keep their best k; r, a some of them; t tiles of w scores each, of which p are looked into and s
-scores selected; m keys to merge.
+Most scores of a block cannot be among the best, so they are skipped in three steps. First, a row is skipped if its
+highest score in the block does not exceed the lowest score that it keeps. Second, a row's scores are cut into tiles,
+and only tiles whose maximum may be among the best are looked into. Third, the scores of these tiles that may be among
+the best are selected and merged with the kept ones.
+
+Suffixes: R all rows; r rows of a block, of which a may improve; t tiles of w scores each, of which p are looked into;
+s selected scores; m keys to merge per row; k keys kept per row.
 """
 
 from typing import NamedTuple
@@ -10,12 +15,12 @@ import torch
 from torch import Tensor
 
 LAST_INDEX = 2**32 - 1
-# The key of the score -inf and the last index: no other is lower.
+# The key of the score -inf at the last index, the lowest key of all. It fills places without a score.
 NOTHING = -0x7F800001 << 32
 
 
 class BestMatches(NamedTuple):
-    """The k best of each row, best first, on the CPU: scores [R, k] in fp32 and indices [R, k] in int64."""
+    """The k best scores of each row, best first, on the CPU: scores [R, k] in fp32 and indices [R, k] in int64."""
 
     scores: Tensor
     indices: Tensor
@@ -24,8 +29,8 @@ class BestMatches(NamedTuple):
 class BestPairs:
     """The k best pairs of score and index so far, for each of R rows.
 
-    A pair is one int64 key, ordered by the score and, for equal scores, by the lower index: no two keys are equal, so
-    selection leaves no tie open.
+    A pair is stored as one int64 key. Keys are ordered by score and, for equal scores, by index, the lower index first.
+    No two keys are equal, so the selection never depends on how ties are broken.
     """
 
     def __init__(self, rows: int, k: int, device: torch.device) -> None:
@@ -34,14 +39,16 @@ class BestPairs:
         self.least_R = torch.full((rows,), -torch.inf, device=device)
 
     def update(self, row: int, index: int, tiles_rtw: Tensor, maxima_rt: Tensor, selected_bytes: int) -> None:
-        """Take in the scores of the rows from `row` on with what is numbered from `index` on, which must ascend.
+        """Merge a block of scores into the best pairs of its rows.
 
-        tiles_rtw: the scores cut into tiles, in any layout. maxima_rt: each tile's highest score. selected_bytes: what
-        selection may take beside them.
+        row: the number of the block's first row. index: the index of the block's first score; successive calls for a
+        row must have ascending indices. tiles_rtw: the scores cut into tiles, in any memory layout. maxima_rt: the
+        highest score of each tile. selected_bytes: the memory that selection may use in addition to these.
         """
         _, tiles, width = tiles_rtw.shape
         some_r = (maxima_rt.amax(1) > self.least_R[row : row + len(maxima_rt)]).nonzero().squeeze(1)
-        # Were every score selected: it, its place, its key and what the key is made of take some 40 bytes.
+        # In the worst case every score is selected. A selected score, its position, its key and the parts of the key
+        # take about 40 bytes.
         at_once = max(1, selected_bytes // (40 * (self.k + tiles * width)))
         for rows_a in some_r.split(at_once):
             self._merge(row + rows_a, *self._selected(row, index, rows_a, tiles_rtw, maxima_rt[rows_a]))
@@ -49,8 +56,9 @@ class BestPairs:
     def _selected(
         self, row: int, index: int, rows_a: Tensor, tiles_rtw: Tensor, maxima_at: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Keys [selected] that may be among the k best, and which of the rows each belongs to, in ascending order."""
-        # A later score must exceed the least kept. And k tiles have a maximum of at least `floor`.
+        """Return the keys [s] that may be among the k best, and each key's row as a position in `rows_a`, ascending."""
+        # A score is selected only if it exceeds the lowest kept one (with an equal score, the earlier index wins) and
+        # is at least the k-th highest tile maximum: k scores are at least that high.
         least_a1 = self.least_R[row + rows_a, None]
         tiles, width = tiles_rtw.shape[1:]
         floor_a1 = maxima_at.topk(self.k).values[:, -1:] if self.k <= tiles else torch.full_like(least_a1, -torch.inf)
@@ -61,6 +69,7 @@ class BestPairs:
         return keys_s, row_p[at_s]
 
     def _merge(self, rows_a: Tensor, keys_s: Tensor, row_s: Tensor) -> None:
+        """Merge the selected keys into the kept keys of their rows; `row_s` has each key's row as in `_selected`."""
         if not len(rows_a):
             return
         counts_a = row_s.bincount(minlength=len(rows_a))
@@ -73,12 +82,15 @@ class BestPairs:
         self.least_R[rows_a] = _scores(keys_ak[:, -1])
 
     def found(self) -> BestMatches:
+        """Return the best pairs of all scores so far, best first."""
         keys_Rk = self.keys_Rk.cpu()
         return BestMatches(_scores(keys_Rk), _indices(keys_Rk))
 
 
 def _keys(scores: Tensor, indices: Tensor) -> Tensor:
-    # Adding zero makes -0.0 the equal of 0.0. An fp32's bits are ordered as its values, the negative ones backwards.
+    """Return one int64 key per pair: the score in the upper 32 bits, the reversed index in the lower 32 bits."""
+    # Adding zero turns -0.0 into 0.0. The bits of positive fp32 numbers, read as integers, are in the order of the
+    # numbers. Those of negative numbers are in reverse order, so all their bits except the sign are flipped.
     bits = (scores + 0.0).view(torch.int32)
     return ((bits ^ ((bits >> 31) & 0x7FFFFFFF)).long() << 32) | (LAST_INDEX - indices)
 

@@ -1,7 +1,12 @@
-"""Exact search: every query's product with every candidate, block by block, of which the best are kept.
+"""Exact search: compute the product of every query with every candidate block by block, and keep the best.
+
+The memory budget is used as follows. A group of queries is read in fp32 and stays while all candidates pass by in
+blocks. Each product covers a block of candidates and some queries of the group. Its scores go to `BestPairs`, which
+keeps the best of each query, and their memory is used again for the next product.
 
 Suffixes: Q queries, N candidates, D dimensions, k neighbours kept; G, g queries of one group; C, n candidates of one
-block, q queries of one product, whose scores are cut into t tiles of w; P excluded pairs.
+block, q queries of one product, whose scores are cut into t tiles of w; P excluded pairs. An upper-case G or C counts
+rows of a buffer, of which g or n are in use.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,10 +22,11 @@ from adaptx.metrics.search.best import LAST_INDEX, BestMatches, BestPairs
 from adaptx.metrics.search.sides import TILE, SearchSide, Vectors, common_device, whole_tiles
 
 MEMORY_BYTES = 512 * 2**20
-# Large, since threads that idle between products spin for a while, beside the selection that follows.
+# Products are large because the BLAS threads of a finished product still spin for a while and slow down the selection
+# that follows.
 MAX_QUERIES = 2_048
 MAX_CANDIDATES = 16_384
-# Scores per maximum, along rows and down columns: divisors of sides.TILE.
+# Numbers of scores per tile, along rows (per query) and down columns (per candidate): divisors of sides.TILE.
 ROW_TILE = 32
 COLUMN_TILE = 16
 
@@ -38,18 +44,28 @@ def top_k(
     memory_bytes: int = MEMORY_BYTES,
     advance: Advance | None = None,
 ) -> BestMatches:
-    """Scores [Q, k] and indices [Q, k] of the k candidates with the highest inner products; of equal ones, the first.
+    """Return the scores [Q, k] and indices [Q, k] of the k candidates with the highest inner products per query.
 
-    Both sides are read by slices and turned into fp32 block by block; products are fp32 whatever precision is set for
-    training. It runs where the candidates are, or where the queries are if only these are on an accelerator. On the
-    CPU the result does not depend on `memory_bytes`; its threads are OMP_NUM_THREADS.
+    Among candidates with equal scores, the first wins. Both sides are read by slices and converted to fp32 block by
+    block. Products are computed in fp32, whatever precision is set for training. The search runs on the device of the
+    candidates, or on that of the queries if only they are on an accelerator. On the CPU the result does not depend on
+    `memory_bytes`, and OMP_NUM_THREADS sets the number of threads.
 
-    centred: subtract each side's own mean vector first. unit: then divide each row by its norm (zero rows stay zero).
-    exclude: for each query, the candidates that are not to be found.
-    memory_bytes: for blocks and what is made of them, beside the two sides and 8 bytes for each neighbour kept.
-    advance: is told how many queries are done, where those that have met some of the candidates count in part.
-    Raises UserError for k outside 1 to N (less what is excluded), unequal dimensions, rows that are not finite or so
-    long that fp32 may overflow, and a budget too small for the smallest blocks.
+    Args:
+        queries_QD: the queries.
+        candidates_ND: the candidates.
+        k: number of candidates per query.
+        unit: whether each row is divided by its norm, after centring (zero rows stay zero).
+        centred: whether each side's own mean vector is subtracted from its rows.
+        exclude: for each query, the indices of candidates that must not be found.
+        memory_bytes: memory for blocks and the values computed from them. The two sides and 8 bytes per neighbour kept
+            come on top.
+        advance: called with the number of queries that are done. Queries that have met some of the candidates count in
+            part.
+
+    Raises:
+        UserError: k is not between 1 and N (less the excluded candidates), the dimensions differ, a row is not finite
+            or so long that fp32 may overflow, or the budget is too small for the smallest blocks.
     """
     problem = _Problem.of(queries_QD, candidates_ND, unit, centred, memory_bytes)
     _check(k, len(problem.candidates), "candidates")
@@ -70,9 +86,10 @@ def top_k_both(
     memory_bytes: int = MEMORY_BYTES,
     advance: Advance | None = None,
 ) -> tuple[BestMatches, BestMatches]:
-    """The k best candidates of each query, and the `candidates_k` (None: k) best queries of each candidate.
+    """Return the k best candidates of each query, and the `candidates_k` (None: k) best queries of each candidate.
 
-    The same as `top_k` both ways round, with the same options and errors, from one product instead of two.
+    The results equal those of two calls of `top_k`, one per direction, but every product is computed once instead of
+    twice. Options and errors are those of `top_k`.
     """
     problem = _Problem.of(queries_QD, candidates_ND, unit, centred, memory_bytes)
     candidates_k = k if candidates_k is None else candidates_k
@@ -86,15 +103,15 @@ def top_k_both(
 
 def _check(k: int, available: int, side: str) -> None:
     if not 1 <= k <= available:
-        raise UserError(f"k={k}: there are {available} {side} to find; ask for 1 to that many")
+        raise UserError(f"k={k} is impossible, because there are {available} {side}; give a k from 1 to that number")
 
 
 @dataclass(frozen=True)
 class _Blocks:
-    """How many rows are worked on at once.
+    """The sizes of the blocks of a search.
 
-    group: queries kept in fp32 while all candidates pass by. queries, candidates: rows of one product.
-    selected_bytes: for the values among which the best are selected.
+    group: number of queries that stay in fp32 while all candidates pass by. queries, candidates: numbers of rows of one
+    product. selected_bytes: memory for the selection of the best scores.
     """
 
     group: int
@@ -104,7 +121,13 @@ class _Blocks:
 
     @staticmethod
     def within(memory_bytes: int, num_queries: int, num_candidates: int, dimensions: int) -> "_Blocks":
-        """A quarter of the budget each for a group of queries, a block of candidates, their scores and selection."""
+        """Return the largest blocks within the budget.
+
+        A group of queries, a block of candidates, their scores and the selection get a quarter of the budget each.
+
+        Raises:
+            UserError: the budget is too small for the smallest blocks.
+        """
         share = memory_bytes // 4
         rows = share // (4 * dimensions)
         group = min(rows, whole_tiles(num_queries)) // TILE * TILE
@@ -112,14 +135,14 @@ class _Blocks:
         candidates = candidates // TILE * TILE
         if min(rows, share // (4 * TILE)) < TILE:
             needed = 4 * 4 * TILE * max(dimensions, TILE)
-            raise UserError(f"memory_bytes={memory_bytes}: the smallest blocks need {needed}; give at least that")
+            raise UserError(f"memory_bytes={memory_bytes}: the smallest blocks need {needed}; give at least that many")
         queries = min(share // (4 * max(candidates, 1)), whole_tiles(MAX_QUERIES), group) // TILE * TILE
         return _Blocks(group, queries, candidates, share)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Problem:
-    """What is searched for in what, and in which blocks."""
+    """The two sides of a search, with the device and the block sizes."""
 
     queries: SearchSide
     candidates: SearchSide
@@ -129,10 +152,16 @@ class _Problem:
 
     @staticmethod
     def of(queries: Vectors, candidates: Vectors, unit: bool, centred: bool, memory_bytes: int) -> "_Problem":
+        """Prepare a search.
+
+        Raises:
+            UserError: the shapes do not fit, or the budget is too small.
+        """
         shapes = tuple(queries.shape), tuple(candidates.shape)
         if len(shapes[0]) != 2 or len(shapes[1]) != 2 or shapes[0][1] != shapes[1][1] or not shapes[0][1]:
             raise UserError(
-                f"queries of shape {shapes[0]} and candidates of shape {shapes[1]}: give [Q, D] and [N, D], D the same"
+                f"queries of shape {shapes[0]} and candidates of shape {shapes[1]} cannot be compared; give [Q, D] and "
+                "[N, D] with the same D"
             )
         (num_queries, dimensions), (num_candidates, _) = shapes
         assert max(num_queries, num_candidates) <= LAST_INDEX, "a key holds an index of 32 bits"
@@ -147,7 +176,10 @@ class _Problem:
 
 @dataclass(frozen=True)
 class _Excluded:
-    """P pairs of a query and a candidate, by query; starts: where each query's pairs begin, and P."""
+    """P excluded pairs of a query and a candidate, in the order of the queries.
+
+    starts: the position of each query's first pair, followed by P.
+    """
 
     starts: list[int]
     queries_P: Tensor
@@ -155,20 +187,28 @@ class _Excluded:
 
     @staticmethod
     def of(exclude: Sequence[Sequence[int]], problem: _Problem, k: int) -> "_Excluded":
+        """Return the excluded pairs of lists of candidates, one list per query; repeated indices count once.
+
+        Raises:
+            UserError: there is not one list per query, an index is not that of a candidate, or a query keeps fewer than
+                `k` candidates.
+        """
         num_queries, num_candidates = len(problem.queries), len(problem.candidates)
         if len(exclude) != num_queries:
-            raise UserError(f"exclude holds {len(exclude)} lists for {num_queries} queries; give each one, maybe empty")
+            raise UserError(
+                f"exclude has {len(exclude)} lists for {num_queries} queries; give one list per query, perhaps empty"
+            )
         lists = [np.unique(np.asarray(some, dtype=np.int64)) for some in exclude]
         for query, some in enumerate(lists):
             if len(some) and not 0 <= some[0] <= some[-1] < num_candidates:
                 raise UserError(
-                    f"exclude[{query}] names {some[0]} to {some[-1]}, and candidates are 0 to {num_candidates - 1}: "
-                    "give indices of candidates"
+                    f"exclude[{query}] has indices from {some[0]} to {some[-1]}, but candidates are numbered from 0 to "
+                    f"{num_candidates - 1}; give indices of candidates"
                 )
             if num_candidates - len(some) < k:
                 raise UserError(
-                    f"k={k}: exclude[{query}] leaves {num_candidates - len(some)} of {num_candidates} candidates; "
-                    "ask for fewer or exclude less"
+                    f"k={k}: exclude[{query}] leaves {num_candidates - len(some)} of {num_candidates} candidates; give "
+                    "a smaller k, or exclude fewer"
                 )
         counts = np.asarray([len(some) for some in lists], dtype=np.int64)
         return _Excluded(
@@ -178,7 +218,7 @@ class _Excluded:
         )
 
     def hide(self, scores_qn: Tensor, query: int, candidate: int) -> None:
-        """Set the excluded pairs' scores to -inf, in the scores of the queries and candidates from these two on."""
+        """Set the scores of excluded pairs to -inf. `query` and `candidate` are the first ones of this product."""
         pairs = slice(self.starts[query], self.starts[min(query + len(scores_qn), len(self.starts) - 1)])
         columns_P = self.candidates_P[pairs] - candidate
         here_P = (columns_P >= 0) & (columns_P < scores_qn.shape[1])
@@ -189,7 +229,7 @@ class _Excluded:
 def _search(
     problem: _Problem, best_Q: BestPairs, best_N: BestPairs | None, excluded: _Excluded | None, advance: Advance | None
 ) -> None:
-    """Fill in the best of each query and, where asked for, of each candidate."""
+    """Compute all products and update the best pairs of each query and, unless `best_N` is None, of each candidate."""
     blocks, num_queries, num_candidates = problem.blocks, len(problem.queries), len(problem.candidates)
 
     def room(*shape: int) -> Tensor:
@@ -221,16 +261,17 @@ def _search(
 
 
 def _products(queries_qD: Tensor, candidates_nD: Tensor, scores_qn: Tensor) -> None:
-    """Inner products in fp32, also where autocast, TF32 or bf16 is on for training."""
-    # On the CPU too: oneDNN rounds to bf16 there where the processor has instructions for it. NumPy's OpenBLAS is 7 %
-    # faster on some processors, but its last bit depends on where in its block a row lies; that of torch's does not.
+    """Write the inner products to `scores_qn`, in full fp32 even if autocast, TF32 or bf16 is set for training."""
+    # The precision is set on the CPU, too, because oneDNN may round to bf16 on processors with instructions for it.
+    # NumPy's OpenBLAS is 7 % faster on some processors, but there the last bit of a product depends on the position of
+    # its row in the block. With torch it does not.
     on_cpu = scores_qn.device.type == "cpu"
     backends: Any = torch.backends
     backend = backends.mkldnn.matmul if on_cpu else backends.cuda.matmul
     before = backend.fp32_precision
     backend.fp32_precision = "ieee"
     try:
-        # Autocast leaves a product with `out` alone.
+        # Autocast does not change a product that is written to `out`.
         torch.mm(queries_qD, candidates_nD.T, out=scores_qn)
     finally:
         backend.fp32_precision = before

@@ -1,6 +1,6 @@
-"""The two sides of a search, queries and candidates, read in blocks of fp32 wherever and however they are stored.
+"""The two sides of a search, queries and candidates, which are read in blocks of fp32 from any kind of storage.
 
-Suffixes: D dimensions; r, p rows of a block, and of the part of it that is read at once.
+Suffixes: D dimensions; R rows of a buffer, of which r are in use; p rows that are read at once.
 """
 
 import mmap
@@ -13,17 +13,18 @@ from torch import Tensor
 
 from adaptx.errors import UserError
 
-# Blocks are padded to whole tiles. Products of other shapes take other ways through the BLAS library, which round
-# differently, so that equal candidates would not tie and results would depend on the budget.
+# Blocks are padded to whole tiles. For other shapes the BLAS library uses other kernels, which round differently. Equal
+# candidates would then have different scores, and results would depend on the memory budget.
 TILE = 64
-# Few rows at once, as they are there twice; and always so many, so that the mean does not depend on the budget.
+# Number of rows read at once. It is small because these rows are in memory twice, and fixed so that the mean does not
+# depend on the memory budget.
 READ_ROWS = 256
-# Products of rows within this norm cannot overflow fp32, by Cauchy and Schwarz.
+# By the Cauchy-Schwarz inequality, products of rows with at most this norm cannot overflow fp32.
 MAX_NORM = 1e18
 
 
 class Vectors(Protocol):
-    """Rows [rows, D] that are read by slices: a tensor, an array, a memory map or the like; fp32, fp16 or bf16."""
+    """Rows [rows, D] that are read by slices, such as a tensor, an array or a memory map, in fp32, fp16 or bf16."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -33,7 +34,11 @@ class Vectors(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSide:
-    """Queries or candidates, and what is done to each row. mean_D: what is subtracted, if anything is."""
+    """One side of a search, with the changes made to each row.
+
+    name: `queries` or `candidates`, for messages. unit: whether each row is divided by its norm. mean_D: the vector
+    that is subtracted from each row first; None for no centring.
+    """
 
     name: str
     vectors: Vectors
@@ -55,7 +60,10 @@ class SearchSide:
         return self.vectors.shape[0]
 
     def read(self, first: int, block_RD: Tensor) -> Tensor:
-        """Rows from `first` on, in a part of `block_RD`: as many as there are, then zeros up to a whole tile."""
+        """Read rows from `first` on into `block_RD`, and return the part of it that is in use.
+
+        It has at most R rows of this side, followed by rows of zeros up to a whole tile.
+        """
         rows = min(len(block_RD), len(self) - first)
         block_rD = block_RD[: whole_tiles(rows)]
         block_rD[rows:] = 0
@@ -71,18 +79,18 @@ class SearchSide:
 
 
 def whole_tiles(rows: int) -> int:
-    """Rows to the next multiple of TILE."""
+    """Return the number of rows, rounded up to a multiple of TILE."""
     return -(-rows // TILE) * TILE
 
 
 def common_device(*sides: Vectors) -> torch.device:
-    """That of the first tensor that is not on the CPU, else the CPU."""
+    """Return the device of the first side that is not on the CPU, or the CPU."""
     devices = [vectors.device for vectors in sides if isinstance(vectors, Tensor)]
     return next((device for device in devices if device.type != "cpu"), torch.device("cpu"))
 
 
 def _mean(name: str, vectors: Vectors, device: torch.device) -> Tensor:
-    """The mean row in fp32, summed in fp64."""
+    """Return the mean row in fp32. The sum is computed in fp64."""
     sum_D = torch.zeros(vectors.shape[1], dtype=torch.float64, device=device)
     for first in range(0, vectors.shape[0], READ_ROWS):
         part_pD = _stored(vectors, first, min(READ_ROWS, vectors.shape[0] - first)).to(device).float()
@@ -92,18 +100,24 @@ def _mean(name: str, vectors: Vectors, device: torch.device) -> Tensor:
 
 
 def _norms(name: str, first: int, rows_pD: Tensor) -> Tensor:
+    """Return the norm of each row.
+
+    Raises:
+        UserError: a norm is not finite, or larger than `MAX_NORM`.
+    """
     norms_p = torch.linalg.vector_norm(rows_pD, dim=1)
     bad = (~(norms_p <= MAX_NORM)).nonzero()
     if len(bad):
         at = int(bad[0])
         raise UserError(
-            f"row {first + at} of the {name} has norm {float(norms_p[at])}: inner products in fp32 need finite values "
-            f"and norms up to {MAX_NORM:g}; check what made these vectors"
+            f"row {first + at} of the {name} has norm {float(norms_p[at])}, but inner products in fp32 need finite "
+            f"values and norms up to {MAX_NORM:g}; check the code or model that made these vectors"
         )
     return norms_p
 
 
 def _stored(vectors: Vectors, first: int, rows: int) -> Tensor:
+    """Return some stored rows as a tensor. Rows that are not in a tensor are copied to fp32 on the CPU."""
     part = vectors[first : first + rows]
     if isinstance(part, Tensor):
         return part.detach()
@@ -113,7 +127,10 @@ def _stored(vectors: Vectors, first: int, rows: int) -> Tensor:
 
 
 def _let_go(vectors: Vectors) -> None:
-    """Unmap a file's pages once read: they stay in the system's cache, but not in this process's resident set."""
+    """Release the pages of a memory-mapped file after reading.
+
+    They stay in the system's cache, but no longer count as this process's resident memory.
+    """
     if not isinstance(vectors, np.memmap) or vectors.mode != "r":
         return
     base: Any = vectors.base
