@@ -246,15 +246,15 @@ REFUSED = {
         MultipleChoice(), {"text": ["a"], "choices": ["b"], "label": [0]}, "choices is 'b', not a list",
     ),
     "more tokens than tags": (
-        Tagging(("O", "X")), {"tokens": [["a", "b"]], "tags": [["O"]]}, "row 0: 2 tokens, but tags: 1",
+        Tagging(("O", "X")), {"tokens": [["a", "b"]], "tags": [["O"]]}, "row 0: there are 2 tokens and tags: 1",
     ),
     "an unknown tag": (
         Tagging(("O", "X")), {"tokens": [["a", "b"]], "tags": [["O", "Y"]]},
-        r"row 0: tags\[1\] is 'Y' \(of 'b'\), which is not in the tag set \(O, X\)",
+        r"row 0: tags\[1\] is 'Y' \(for 'b'\), which is not in the tag set \(O, X\)",
     ),
     "no tokens": (Tagging(("O", "X")), {"tokens": [["a"], []], "tags": [["O"], []]}, "row 1: it has no tokens"),
     "a blank token": (
-        Tagging(("O", "X")), {"tokens": [["a", " "]], "tags": [["O", "O"]]}, r"tokens\[1\] is ' ', which holds no",
+        Tagging(("O", "X")), {"tokens": [["a", " "]], "tags": [["O", "O"]]}, r"tokens\[1\] is ' ', which is not a word",
     ),
     "no answer": (
         QuestionAnswering(), {"question": ["q"], "context": ["c"], "answers": [[]]},
@@ -266,11 +266,11 @@ REFUSED = {
     ),
     "starts of other answers": (
         QuestionAnswering(), {"question": ["q"], "context": ["c"], "answers": [["c"]], "answer_starts": [[0, 1]]},
-        r"1 answers, but answer_starts is \[0, 1\]",
+        r"1 answers, and answer_starts is \[0, 1\]",
     ),
     "starts that are bools": (
         QuestionAnswering(), {"question": ["q"], "context": ["c"], "answers": [["c"]], "answer_starts": [[True]]},
-        r"1 answers, but answer_starts is \[True\]",
+        r"1 answers, and answer_starts is \[True\]",
     ),
     "a pair of bools": (
         BitextMining(), {"source": [["a"]], "target": [["b"]], "gold": [[[True, 1]]]}, r"gold pair \[True, 1\] is not",

@@ -161,12 +161,14 @@ def test_specs_survive_plain_json(spec) -> None:
 
 def test_a_spec_of_another_version_is_refused_by_name() -> None:
     plain = to_plain(LORA)
-    with pytest.raises(UserError, match="has a Dora, which this version of adaptx does not know"):
+    with pytest.raises(UserError, match="contains a Dora, which this version of adaptx does not know"):
         from_plain({**plain, "method": {"type": "Dora"}})
-    with pytest.raises(UserError, match=r"stored Train has fields this version does not know: \['luck'\]"):
+    with pytest.raises(
+        UserError, match=r"stored Train has fields that this version of adaptx does not know: \['luck'\]"
+    ):
         from_plain({**plain, "luck": 1})
     del plain["limit"]
-    with pytest.raises(UserError, match=r"stored Train lacks fields that this version has: \['limit'\]"):
+    with pytest.raises(UserError, match=r"stored Train lacks fields that this version of adaptx has: \['limit'\]"):
         from_plain(plain)
 
 

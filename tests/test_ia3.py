@@ -156,7 +156,7 @@ def test_what_it_does_not_do_is_refused_with_the_reason() -> None:
     assert refusal(training(Lora(), one, start=Stack)) is None
     pair = (training(Ia3()), training(Ia3(), one, start=Stack))
     reason = str(refusal(training(Ia3(), *pair, start=Fuse)))
-    assert "adds no outputs that could be mixed; use Stack or Merged" in reason
+    assert "adds none that could be mixed; use Stack or Merged" in reason
     merged = {rule: str(refusal(Merge((one, other), rule, KeptHeadOf(0)))) for rule in (Linear(), SvdRank(2))}
     assert "its modules lie at different sites" in merged[Linear()]
     assert "vectors have no rank" in str(refusal(Merge((one,), SvdRank(2), KeptHeadOf(0))))

@@ -510,7 +510,7 @@ def test_biases_that_a_base_has_not_are_refused(world, tmp_path):
             published(tmp_path / "theirs", world.bert)
         train = tiny.train(world.bert, tiny.NLI, Lora(bias=True))
         assert refusal_of(train) == (
-            "Lora on nli: tiny/bert: the linear maps of bert at query, value have no biases that could train; use "
+            "Lora on nli: tiny/bert: the linear maps of bert at query, value have no biases to train; use "
             "Lora(bias=False)"
         )
     network = tiny.bare(world, "bert")
@@ -564,7 +564,7 @@ def test_a_published_module_has_no_head_and_is_not_evaluated(world, tmp_path):
     module = published(tmp_path / "theirs", world.bert)
     assert "comes without one" in refusal(world, module, head=KeptHead())
     assert "trains tiny/xlm-roberta" in refusal(world, module, "xlm-roberta")
-    with pytest.raises(UserError, match=r"trained elsewhere and is a start"):
+    with pytest.raises(UserError, match=r"trained outside adaptx and can only be a start"):
         tiny.workshop(world, tmp_path / "store", (Evaluate(module, tiny.TATOEBA, "xa"),))
 
 

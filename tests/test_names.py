@@ -16,15 +16,15 @@ from adaptx.store.store import Store
 
 BAD = {
     "": "it is empty",
-    "pt/br": "it has a slash (`/`)",
-    "../../x": "it has a slash (`/`)",
-    "a\\b": "it has a slash",
+    "pt/br": "it contains a slash (`/`)",
+    "../../x": "it contains a slash (`/`)",
+    "a\\b": "it contains a slash",
     "..": "it begins with `.`",
     ".hidden": "it begins with `.`",
     "-rf": "it begins with `-`",
-    "nul\0": "it has U+0000",
-    "two\nlines": "it has U+000A",
-    "turned \u202e": "it has U+202E",
+    "nul\0": "it contains U+0000",
+    "two\nlines": "it contains U+000A",
+    "turned \u202e": "it contains U+202E",
     " en": "begins or ends with a space",
     "é" * 51: "it is 102 bytes long, more than 100",
 }
@@ -56,7 +56,7 @@ def test_specs_refuse_names_that_no_file_should_have(field: str, name: str) -> N
 
 @pytest.mark.parametrize("field", MAKERS)
 def test_half_a_character_is_refused_in_names_as_in_every_text(field: str) -> None:
-    with pytest.raises(UserError, match="half of a character, which no file can hold"):
+    with pytest.raises(UserError, match="half of a character, which no file can store"):
         MAKERS[field]("half \ud83d")
 
 

@@ -157,4 +157,4 @@ def test_an_architecture_whose_place_of_adapters_is_not_known_takes_none(
     model = small_world.make_models(tmp_path, ("owl",)).specs["owl"]
     reason = refusal(Train(model, MNLI, Bottleneck(), tiny.config(max_steps=1)))
     assert reason is not None
-    assert "where an adapter belongs in a layer of owl is not known here; use Lora" in reason
+    assert "adaptx does not know where an adapter belongs in a layer of owl; use Lora" in reason

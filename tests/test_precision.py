@@ -22,7 +22,7 @@ from adaptx.profiling.step import make_step
 from adaptx.specs import Evaluate, Linear, Lora, Merge, NoHead, Train, TrainConfig
 from adaptx.store.store import Store
 
-REASON = "fp16 reaches no further than 65,504"
+REASON = "fp16 holds no number above 65,504"
 
 
 def config(**options: Any) -> TrainConfig:
@@ -31,7 +31,7 @@ def config(**options: Any) -> TrainConfig:
 
 def test_a_spec_in_fp16_is_refused_with_the_reason():
     for make in (lambda: config(precision="fp16"), lambda: Evaluate(E5_MINI, SNLI, "en", precision="fp16")):
-        with pytest.raises(UserError, match=f"{REASON}.*take bf16"):
+        with pytest.raises(UserError, match=f"{REASON}.*use bf16"):
             make()
     with pytest.raises(UserError, match="write precision='fp32' or 'bf16'"):
         config(precision="fp8")
@@ -94,7 +94,7 @@ def said(
     monkeypatch.setattr(local, "check_rows", lambda *_, **__: [])
     monkeypatch.setattr(local, "set_aside_damaged", lambda *_, **__: None)
     monkeypatch.setattr(
-        local, "Schedule", lambda *_, **__: SimpleNamespace(carry_out=lambda *_: None, summary=Summary())
+        local, "StageSchedule", lambda *_, **__: SimpleNamespace(carry_out=lambda *_: None, summary=Summary())
     )
     monkeypatch.setattr(local, "cpu_multiplies_bf16", lambda: has_instructions)
     notes: Any = Notes()

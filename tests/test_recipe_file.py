@@ -118,7 +118,7 @@ def test_options_that_are_wrong(write, options, said: str) -> None:
         ("x = 1", r"has no build\(\): add `def build\(\) -> Recipe:`"),
         ("build = 3", r"has no build\(\)"),
         ("def build():\n    return 3", r"build\(\) returned a int, not an adaptx\.Recipe"),
-        ("def build():\n    return Recipe('empty', ())", "'empty' holds no evaluations"),
+        ("def build():\n    return Recipe('empty', ())", "'empty' has no evaluations"),
         (
             "def build():\n    return Evaluate(E5_MINI, TATOEBA, 'xx')",
             "task tatoeba has no evaluation rows in 'xx'; it",

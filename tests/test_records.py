@@ -127,7 +127,7 @@ SEARCHED = MergeResult(
         ("search", [{"weights": [1]}], "`search[0]` has no `score`, which this version of adaptx writes"),
         ("environment", [], "`environment` is [], not the record Environment"),
         ("environment", {"device": "cpu", "threads": 2, "versions": {"torch": 2}}, "`environment.versions.torch` is 2"),
-        ("rule", {"type": "Nonsense"}, "`rule`: the stored spec has a Nonsense"),
+        ("rule", {"type": "Nonsense"}, "`rule`: the stored spec contains a Nonsense"),
         ("rule", "Linear", '`rule` is "Linear", not a spec'),
         ("rule", {}, "`rule`: "),
     ],

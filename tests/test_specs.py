@@ -91,14 +91,14 @@ def test_every_value_of_another_type_is_refused_with_class_and_field() -> None:
         (lambda: replace(CONFIG, schedule="linear"), r"schedule=Schedule\.LINEAR"),
         (lambda: replace(CONFIG, schedule="consine"), r"schedule=Schedule\.COSINE$"),
         (lambda: replace(CONFIG, precision=16), r"TrainConfig\(precision=16\): .*write precision='fp32' or"),
-        (lambda: replace(CONFIG, precision="fp16"), r"precision='fp16'.*65,504.*take bf16"),
+        (lambda: replace(CONFIG, precision="fp16"), r"precision='fp16'.*65,504.*use bf16"),
         (lambda: replace(CONFIG, epochs="3"), r"TrainConfig\(epochs='3'\): .*write epochs=3.0, without quotes"),
         (lambda: replace(CONFIG, seed=True), r"TrainConfig\(seed=True\): .*write seed=1"),
         (lambda: Lora(rank=1.5), r"Lora\(rank=1\.5\): .*write rank=1 or rank=2"),
         (lambda: Lora(bias="yes"), r"Lora\(bias='yes'\): bias takes True or False"),
         (lambda: Lora(alpha=0), r"Lora\(alpha=0\): alpha must be above 0"),
         (lambda: Lora(sites="query"), r"Lora\(sites='query'\): .*write sites=\('query',\)"),
-        (lambda: Lora(sites=None), r"Lora\(sites=None\): sites takes a tuple of texts"),
+        (lambda: Lora(sites=None), r"Lora\(sites=None\): sites takes a tuple of strings"),
         (lambda: Lora(ranks=(("query", 0),)), r"ranks\[0\]\[1\] must be at least 1"),
         (lambda: Lora(rnk=4), r"Lora has no field 'rnk'; near: rank.*it takes: rank, alpha"),
         (lambda: Lora(4, rank=4), r"Lora\(rank=\.\.\.\) is given twice"),
@@ -115,10 +115,10 @@ def test_every_value_of_another_type_is_refused_with_class_and_field() -> None:
         (lambda: Sequential(E5_MINI), r"Sequential\(stage=ModelSpec\(\.\.\.\)\): stage takes a Train or a Published"),
         (lambda: Recipe("r", (TRAIN,)), r"Recipe\(evaluations=.*\[0\] takes an Evaluate, not a Train: .*Evaluate\("),
         (lambda: Recipe("r", Evaluate(E5_MINI, NLI, "en")), r"Recipe\(evaluations=Evaluate\(.*evaluations=\(Evaluate"),
-        (lambda: Recipe("r", ()), "holds no evaluations"),
+        (lambda: Recipe("r", ()), "has no evaluations"),
         (lambda: Evaluate(TRAIN, Mixture((SNLI, NLI)), "en"), r"Evaluate\(task=Mixture.*one Evaluate for each"),
         (lambda: Classification(()), r"Classification\(labels=\(\)\).*at least two distinct"),
-        (lambda: Classification(("a", "b", "a")), r"'a' is there twice"),
+        (lambda: Classification(("a", "b", "a")), r"'a' is given twice"),
         (lambda: Classification(("a", " ")), r"labels\[1\] must not be empty"),
         (lambda: Tagging("BIO"), r"Tagging\(labels='BIO'\): .*labels=\('BIO',\)"),
         (lambda: Weighted(()), r"Weighted\(weights=\(\)\): weights must not be empty"),
@@ -186,7 +186,7 @@ def test_a_list_is_taken_wherever_a_tuple_is_meant_and_becomes_one() -> None:
     }
     assert taking == {(type(sample), name) for sample, name, _ in (*fields, *others)}
     # What has no order cannot stand for a tuple.
-    with pytest.raises(UserError, match=r"Lora\(sites=\{'query'\}\): .*write a tuple, whose order is fixed"):
+    with pytest.raises(UserError, match=r"Lora\(sites=\{'query'\}\): .*write a tuple, which has a fixed order"):
         Lora(sites={"query"})  # pyright: ignore[reportArgumentType]
 
 

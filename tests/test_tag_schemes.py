@@ -36,12 +36,12 @@ REFUSED = {
               r"the tags are BILOU \(L-LOC, L-PER, U-LOC, U-PER\)\. Write the tags as BIO, U- as B- and L- as I-"),
     "BILOU without inner words": (("O", "B-PER", "L-PER", "U-PER"), r"the tags are BILOU \(L-PER, U-PER\)"),
     "BMES": (("O", "B-PER", "M-PER", "E-PER", "S-PER"), r"the tags are BMES \(M-PER\)\. .* S- \(W-\) as B- and M- and"),
-    "two schemes": (("O", "B-PER", "I-PER", "E-PER", "S-PER", "L-PER", "U-PER"), "L-PER, U-PER are of no scheme"),
-    "small letters": (("O", "b-per", "i-per"), "prefixes are capital letters, and b-per, i-per have small"),
-    "no type": (("O", "B-", "I-PER"), "B- lack the type behind the hyphen; write for example B-PER"),
+    "two schemes": (("O", "B-PER", "I-PER", "E-PER", "S-PER", "L-PER", "U-PER"), "L-PER, U-PER belong to no"),
+    "small letters": (("O", "b-per", "i-per"), "the prefixes of b-per, i-per are lower-case"),
+    "no type": (("O", "B-", "I-PER"), "B- lack a type after the hyphen; write for example B-PER"),
     "a small o": (("o", "B-PER", "I-PER"), "o have no prefix and would count as spans; write O"),
     "a mark for padding": (("O", "X", "B-PER", "I-PER"), "X have no prefix"),
-    "an unknown letter": (("O", "B-PER", "I-PER", "Q-PER"), "Q-PER are of no scheme that is read"),
+    "an unknown letter": (("O", "B-PER", "I-PER", "Q-PER"), "Q-PER belong to no known scheme"),
 }  # fmt: skip
 
 
@@ -159,7 +159,7 @@ def test_tags_follow_the_rule_of_labels(tmp_path, tags: str, labels: tuple[str, 
 @pytest.mark.parametrize(
     ("tags", "labels", "said"),
     [
-        ("[2, 0]", ("0", "1"), r"tags\[0\] is 2 \(of 'a'\), which is not in the tag set \(0, 1\)"),
+        ("[2, 0]", ("0", "1"), r"tags\[0\] is 2 \(for 'a'\), which is not in the tag set \(0, 1\)"),
         ("[0, 2]", ("O", "B-X"), r"tags\[1\] is 2 "),
         ("[0, 1]", ("0.5", "1.5"), r"tags\[0\] is 0 "),
         ("[0, 1]", ("true", "false"), r"tags\[0\] is 0 "),
@@ -172,7 +172,7 @@ def test_tags_follow_the_rule_of_labels(tmp_path, tags: str, labels: tuple[str, 
         ('["b-x", 0]', ("O", "B-X"), r"tags\[0\] is 'b-x' .*\(is 'B-X' meant\?\); correct"),
         ('["U-X", 0]', ("O", "B-X", "I-X"), r"tags\[0\] is 'U-X' .*; the row's tags are BILOU \(U-X\)\. Write"),
         ('["B-X", 0]', ("B-X", "O"), r"tags holds labels by name \('B-X'\) and by number \(0, which would be 'B-X'\)"),
-        ("0", ("O", "B-X"), "2 tokens, but tags: 0"),
+        ("0", ("O", "B-X"), "2 tokens and tags: 0"),
     ],
 )  # fmt: skip
 def test_tags_that_are_none_are_refused(tmp_path, tags: str, labels: tuple[str, ...], said: str) -> None:

@@ -48,7 +48,7 @@ def train(model=DECODER, task=MNLI, framing=NLI, **more):
 REFUSED = {
     "encoder": (train(XLMR_BASE), "is an encoder, which writes no text"),
     "vectors": (Evaluate(DECODER, TATOEBA, "fr", framing=NLI), "no text framing: sentences are compared as vectors"),
-    "masks": (train(task=NTREX_MLM), "masked words are filled in by a head"),
+    "masks": (train(task=NTREX_MLM), "masked words are filled in by an encoder's head"),
     "unknown role": (
         train(framing=Text(Prompt("{premise} Answer:"))),
         "shows premise; rows of a Classification task have",
@@ -109,9 +109,9 @@ def test_not_refused():
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: Prompt("no role"), "shows nothing of a row"),
-        (lambda: Prompt("{text:>5}"), "write a role's name alone"),
-        (lambda: Prompt("{0}"), "write a role's name alone"),
+        (lambda: Prompt("no role"), "shows no part of a row"),
+        (lambda: Prompt("{text:>5}"), "write the name alone"),
+        (lambda: Prompt("{0}"), "write the name alone"),
         (lambda: Prompt("{text}", (("a", "same"), ("b", "same"))), "words of its own"),
         (lambda: Prompt("{text}", by_language=(("en", Prompt("{text}")), ("en", Prompt("{text}")))), "one prompt"),
         (lambda: Text(Prompt("{text}"), answer_tokens=1), "answer_tokens must be at least 2"),

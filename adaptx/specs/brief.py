@@ -1,4 +1,4 @@
-"""The repr of specs: one short line for notebook cells and test failures. Nothing is identified by it."""
+"""The repr of specs: one short line for notebook cells and test failures. Fingerprints do not depend on it."""
 
 import dataclasses
 import enum
@@ -9,7 +9,7 @@ MOST_TEXT = 40
 MOST_ITEMS = 4
 DEEPEST = 4
 PROSE = frozenset({"citation", "description", "kind", "licence", "notes", "question", "title"})
-"""Fields that are left out: they say where a value comes from, not what it is."""
+"""Fields that are left out, because they describe a value without changing what it does."""
 
 
 def brief(value: Any) -> str:
@@ -54,7 +54,7 @@ def _shown(value: Any, depth: int) -> str:
 
 
 def _told_by(value: Any) -> str:
-    """Return what tells a nested spec from its neighbours: a stage's task, or the language of rows."""
+    """Return what distinguishes a nested spec from its neighbours: the task of a stage, or the language of rows."""
     for field in ("task", "language"):
         if (told := getattr(value, field, None)) is not None:
             return str(getattr(told, "name", told))

@@ -1,7 +1,8 @@
-"""Specs: frozen dataclasses that check their values as they are made, from the types of their fields.
+"""Specs: frozen dataclasses whose values are checked against the types of their fields when they are created.
 
-A wrong value is refused where it is written, with the class, the field and the value, and never reaches a stage.
-Lists become tuples and numpy's numbers Python's, so that equal specs are equal values; nothing else is converted.
+A wrong value is refused in the line that contains it, with the class, the field and the value, and so never reaches a
+stage. Lists become tuples and numpy's scalars become Python's, so that equal specs are equal values. Nothing else is
+converted.
 """
 
 import dataclasses
@@ -25,12 +26,14 @@ def spec(cls: type[T], /) -> type[T]: ...
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 def spec(*, kw_only: bool) -> Callable[[type[T]], type[T]]: ...
 def spec(cls: type[T] | None = None, /, *, kw_only: bool = False) -> Any:
-    """Make a class a frozen dataclass whose values are checked before its own `__post_init__` sees them.
+    """Turn a class into a frozen dataclass whose values are checked before its own `__post_init__` runs.
 
-    kw_only: every field is given by name.
+    Creating a value raises `UserError` if a field gets a value of another type or outside the range that the field's
+    type names (`adaptx.specs.ranges`), if a field is missing, or if the class does not have it.
 
-    The class raises `UserError` for a value of another type than its field's, for a number beyond the range that the
-    field's type names (`adaptx.specs.ranges`), and for fields that it does not have or that are missing.
+    Args:
+        cls: the class to decorate.
+        kw_only: whether every field must be given by name.
     """
     return functools.partial(_spec, kw_only=kw_only) if cls is None else _spec(cls, kw_only)
 
@@ -63,13 +66,13 @@ def _spec(cls: type[T], kw_only: bool) -> type[T]:
 
 
 def is_spec(cls: type) -> bool:
-    """Return whether values of a class are checked as they are made."""
+    """Return whether a class was made by `spec`, so that its values are checked."""
     return getattr(cls.__init__, "__wrapped__", None) is not None and dataclasses.is_dataclass(cls)
 
 
 @functools.cache
 def _kinds(cls: type) -> tuple[tuple[str, object, frozenset[type], Kind], ...]:
-    """Return (field, default, types that need no further look, what it takes) of each field; read once per class."""
+    """Return a tuple per field: name, default, types whose values need no check, and kind. Read once per class."""
     hints = typing.get_type_hints(cls, include_extras=True)
     kinds = [(field, kind_of(hints[field.name])) for field in dataclasses.fields(cast(Any, cls))]
     return tuple((field.name, field.default, kind.fits, kind) for field, kind in kinds)
@@ -90,7 +93,10 @@ def _check(self: Any) -> None:
 
 
 def _unfit(cls: type, count: int, names: list[str]) -> str | None:
-    """Say why a class cannot be made of `count` values and of those named; None where it can."""
+    """Return why a class cannot be created from these arguments, or None if it can.
+
+    `count` is the number of positional arguments, and `names` are the keywords.
+    """
     from difflib import get_close_matches
 
     fields = {field.name: field for field in dataclasses.fields(cast(Any, cls))}
@@ -102,10 +108,10 @@ def _unfit(cls: type, count: int, names: list[str]) -> str | None:
             return f"{cls.__name__} has no field {name!r}; near: {', '.join(near) or 'none'} ({takes})"
     if count > len(by_place):
         by_name = ", ".join(name for name in fields if name not in by_place)
-        so = f"it takes by place: {', '.join(by_place) or 'nothing'}; by name: {by_name}" if by_name else takes
-        return f"{cls.__name__}(...) was given {count} values{' by place' if by_name else ''}; {so}"
+        so = f"it takes by position: {', '.join(by_place) or 'nothing'}; by name: {by_name}" if by_name else takes
+        return f"{cls.__name__}(...) was given {count} values{' by position' if by_name else ''}; {so}"
     if twice := [name for name in by_place[:count] if name in names]:
-        return f"{cls.__name__}({twice[0]}=...) is given twice, by place and by name; give it once"
+        return f"{cls.__name__}({twice[0]}=...) is given twice, by position and by name; give it once"
     given = {*by_place[:count], *names}
     missing = [
         name

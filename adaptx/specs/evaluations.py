@@ -1,4 +1,4 @@
-"""One model and task in several languages: the evaluations that a recipe lists."""
+"""A shorthand for recipes: the evaluations of one model on one task in several languages."""
 
 from collections.abc import Iterable
 
@@ -23,11 +23,11 @@ def evaluations(
 
     Args:
         model: a checkpoint, a training or a merge.
-        task: what is measured.
-        languages: None is every language that the task has evaluation rows in.
-        limit: maximum number of rows per language.
-        precision: as of `Evaluate`.
-        framing: as of `Evaluate`.
+        task: the task that the model is scored on.
+        languages: language codes of the task; None is every language in which the task has evaluation rows.
+        limit: maximum number of rows per language; None reads all.
+        precision: as in `Evaluate`.
+        framing: as in `Evaluate`.
 
     Raises:
         UserError: the task has no evaluation rows in a language, or `languages` is a text.

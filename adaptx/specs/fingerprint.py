@@ -1,8 +1,9 @@
-"""Identity of a spec: canonical JSON and its SHA-256.
+"""Identity of specs: canonical JSON and its SHA-256, the fingerprint.
 
-Two specs are the same work exactly when their canonical JSON is the same. Only values with one stable form are
-let in; a callable, a path, a set or an object with a default repr would give another identity in another
-process, and is refused with its place in the spec.
+Two specs describe the same work exactly if their canonical JSON is the same. The fingerprint of a stage names its
+folder in the store, so it must be the same in every process and on every machine. Only values with one stable JSON form
+are therefore allowed. A callable, a path, a set or an object with a default repr could give another fingerprint in
+another process. Such a value is refused, and the message names its place in the spec.
 """
 
 import dataclasses
@@ -17,7 +18,7 @@ from adaptx.errors import UserError
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 OUTSIDE = {"outside_identity": True}
-"""Metadata of a dataclass field that does not change the result (a label, a licence, a path): not in identity."""
+"""Metadata of a dataclass field that does not change a result (a label, a licence, a path) and is left out."""
 
 
 def is_outside_identity(field: dataclasses.Field[Any]) -> bool:
@@ -25,13 +26,17 @@ def is_outside_identity(field: dataclasses.Field[Any]) -> bool:
 
 
 def canonical(value: Any, path: str = "spec") -> Json:
-    """The JSON form of `value` that identity is computed from.
+    """Return the JSON form of a value that fingerprints are computed from.
 
-    Dataclasses become objects with their type's name and their identity fields; enums their member's name;
-    integral floats become integers, so that `32` and `32.0` agree.
+    A dataclass becomes an object with the name of its type and with its fields, except those marked `OUTSIDE`. An enum
+    member becomes its name. A float without a fraction becomes an integer, so that `32` and `32.0` agree.
+
+    Args:
+        value: the value.
+        path: where the value lies, for messages.
 
     Raises:
-        UserError: the value has no stable form; the message names its path in the spec.
+        UserError: the value has no stable form.
     """
     match value:
         case None | bool() | str():
@@ -66,10 +71,10 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=
 
 
 def fingerprint(identity: Json) -> str:
-    """SHA-256 (64 hex digits) of the identity's canonical JSON text."""
+    """Return the SHA-256 (64 hexadecimal digits) of an identity's canonical JSON text."""
     return canonical_fingerprint(canonical(identity))
 
 
 def canonical_fingerprint(identity: Json) -> str:
-    """Likewise of what `canonical` made, which is not looked through again."""
+    """Return the fingerprint of a value that `canonical` has returned, without checking it again."""
     return hashlib.sha256(_ENCODER.encode(identity).encode()).hexdigest()

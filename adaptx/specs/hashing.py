@@ -1,4 +1,7 @@
-"""Hashes of specs that are computed once: stages hold stages, so a plan of thousands would hash the same ones anew."""
+"""Hashes of specs that are computed once.
+
+Stages contain stages. Without a stored hash, every look-up in a plan of thousands would hash the same stages again.
+"""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -8,9 +11,9 @@ C = TypeVar("C", bound=type)
 
 
 def keep_hash(cls: C) -> C:
-    """Let a frozen dataclass keep its hash once it is asked for.
+    """Make a frozen dataclass store its hash when it is first computed.
 
-    It is left out where an object is pickled: in another process strings have other hashes.
+    A pickled object does not contain the hash, because strings have other hashes in another process.
     """
     compute: Callable[[Any], int] = getattr(cls, "__hash__")  # noqa: B009
 
@@ -24,7 +27,7 @@ def keep_hash(cls: C) -> C:
     def state(self: Any) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != _KEPT}
 
-    # getattr and setattr, since the names of a class in general are not the type checker's business.
+    # getattr and setattr, because the type checker does not know these names for a class in general.
     setattr(cls, "__hash__", kept)  # noqa: B010
     setattr(cls, "__getstate__", state)  # noqa: B010
     return cls

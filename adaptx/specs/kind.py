@@ -1,4 +1,4 @@
-"""A kind of values that a spec's field takes, why a value is none, and how an error shows values."""
+"""Kinds of values that the fields of specs take, and the messages for values that are refused."""
 
 import dataclasses
 import enum
@@ -8,9 +8,13 @@ from typing import Any, cast
 
 
 class Wrong(Exception):
-    """A value that a field does not take. reason: begins behind the field's name. remedy: may hold `{name}`.
+    """The refusal of a value by a field's kind, before it is known which field it is.
 
-    inside: the value is of the right kind, and a bound or an item of it is wrong.
+    Attributes:
+        reason: why, as the rest of a sentence that begins with the field's name.
+        remedy: what to write instead; `{name}` in it stands for the field's name.
+        where: the index of a wrong item, such as `[2]`.
+        inside: whether the value has the right type, and only its range or one of its items is wrong.
     """
 
     def __init__(self, reason: str, remedy: str = "", where: str = "", inside: bool = False) -> None:
@@ -24,10 +28,14 @@ class Wrong(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """What a field takes. meant: in words. read: any value -> the value that the field holds, or `Wrong`.
+    """The values that a field takes.
 
-    fits: types whose values all fit as they are. written: how its values are written, for messages. texts: whether it
-    takes texts and tuples of texts alone.
+    Attributes:
+        meant: the kind in words, for messages.
+        read: function from any value to the value that the field stores. It raises `Wrong` if there is none.
+        fits: types of which every value is taken unchanged.
+        written: how values are written in Python, for messages.
+        texts: whether it takes only strings and tuples of strings.
     """
 
     meant: str
@@ -39,7 +47,7 @@ class Kind:
 
 
 def shown(value: Any, most: int = 60) -> str:
-    """Return a value as an error shows it: short, and a spec by its class alone."""
+    """Return a value in the short form that errors show. Of a spec only the class is shown."""
     if dataclasses.is_dataclass(value):
         return value.__name__ if isinstance(value, type) else f"{type(value).__name__}(...)"
     if isinstance(value, enum.Enum):
@@ -58,19 +66,19 @@ def shown(value: Any, most: int = 60) -> str:
 
 
 def refusal(kind: Kind, value: Any) -> Wrong:
-    """Return why a value is not of a kind, with what to write in its place."""
+    """Return the refusal of a value that is not of a kind, with what to write instead."""
     if value is None:
         return Wrong(f"takes {kind.meant}, not None", example(kind))
     if isinstance(value, type) and dataclasses.is_dataclass(value):
         return Wrong(f"takes {kind.meant}, and this is the class itself", f"write {{name}}={value.__name__}(...)")
-    what = "a text" if isinstance(value, str) else article(type(value).__name__)
+    what = "a string" if isinstance(value, str) else article(type(value).__name__)
     if isinstance(value, str) and kind.written:
         near = {written.partition("(")[0].rpartition(".")[2].lower(): written for written in kind.written}
         found = get_close_matches(value.lower().replace("-", "_"), near, n=1)
         meant = [near[found[0]]] if found else list(near.values())
         return Wrong(f"takes {kind.meant}, not {what}", f"write {{name}}={' or '.join(meant)}")
     if callable(value) and not dataclasses.is_dataclass(value):
-        return Wrong(f"takes {kind.meant}, not {what}", "give its result: write the call with its parentheses")
+        return Wrong(f"takes {kind.meant}, not {what}", "if you mean its result, call it with parentheses")
     return Wrong(f"takes {kind.meant}, not {what}", example(kind))
 
 

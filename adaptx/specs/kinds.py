@@ -1,4 +1,4 @@
-"""The kind of values that a spec's field takes, read from the field's type."""
+"""From the type of a spec's field to the kind of values that it takes."""
 
 import dataclasses
 import enum
@@ -14,7 +14,7 @@ from adaptx.specs.tuple_kinds import fixed_tuple, tuple_of
 
 
 def kind_of(hint: Any) -> Kind:
-    """Return the kind of a field's type."""
+    """Return the kind of values that a field with this type takes."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         known = {value: why for each in arguments[1:] if isinstance(each, Known) for value, why in each.reasons.items()}
@@ -53,7 +53,7 @@ def _any_of(kinds: list[Kind]) -> Kind:
     fits = frozenset(each for kind in kinds for each in kind.fits)
 
     def read(value: Any) -> Any:
-        # Exact types first: 1 is the int of `float | int`, and a tuple of nothing but fitting items stays.
+        # A value whose exact type fits is taken before any conversion: 1 stays the int of `float | int`.
         if type(value) in fits:
             return value
         wrongs: list[Wrong] = []
@@ -82,7 +82,7 @@ def _words(options: tuple[Any, ...]) -> Kind:
             if type(value) is type(option) and value == option:
                 return option
         if isinstance(value, str):
-            raise Wrong(f"is none of {kind.meant}", example(kind), inside=True)
+            raise Wrong(f"must be {kind.meant}", example(kind), inside=True)
         raise refusal(kind, value)
 
     kind = Kind(" or ".join(map(repr, options)), read, written=tuple(map(repr, options)))
@@ -95,7 +95,7 @@ def _members(cls: type[enum.Enum]) -> Kind:
             return value
         by_value = next((each for each in cls if isinstance(value, str) and each.value == value), None)
         if by_value is not None:
-            raise Wrong(f"takes {kind.meant}, not a text", f"write {{name}}={by_value}")
+            raise Wrong(f"takes {kind.meant}, not a string", f"write {{name}}={by_value}")
         raise refusal(kind, value)
 
     kind = Kind(article(cls.__name__), read, fits=frozenset({cls}), written=tuple(map(str, cls)))
@@ -113,6 +113,6 @@ def _instances(cls: type) -> Kind:
 
 
 def _kin_of(cls: type) -> Kind:
-    """Return the kind of a class that has no values of its own: those of its subclasses."""
+    """Return the kind of an abstract class, which takes values of its subclasses."""
     every = _any_of([_instances(each) for each in cls.__subclasses__()])
     return dataclasses.replace(every, read=lambda value: value if isinstance(value, cls) else every.read(value))

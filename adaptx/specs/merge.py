@@ -1,8 +1,8 @@
 """How modules are merged: the rules, and whose head the merged module has.
 
-Every rule acts on updates: what a module adds to the weights that it is trained on top of. The update of a LoRA module
-is (alpha / rank) B A per site, that of full fine-tuning the difference to the checkpoint, and that of a bottleneck
-adapter its own tensors. The arithmetic is in `adaptx.composition.merging`, one file per rule.
+Every rule combines updates. An update is what a module adds to the weights of the backbone: (alpha / rank) B A at each
+site for a LoRA module, the difference to the checkpoint for full fine-tuning, and the adapter's own tensors for a
+bottleneck adapter. The arithmetic is in `adaptx.composition.merging`, one file per rule.
 """
 
 from adaptx.errors import UserError
@@ -28,10 +28,10 @@ __all__ = [
 
 @spec
 class Linear(MergeRule):
-    """The weighted sum of updates; weights None is their average.
+    """The weighted sum of updates. `weights` None is their average.
 
-    The average of full fine-tuned weights is a model soup (Wortsman et al. 2022, arXiv:2203.05482), and over seeds what
-    Schmidt et al. 2023 (arXiv:2310.10532) call a free lunch.
+    The average of full fine-tuned weights is a model soup (Wortsman et al. 2022, arXiv:2203.05482). The average over
+    seeds is what Schmidt et al. 2023 (arXiv:2310.10532) call a free lunch.
     """
 
     weights: tuple[float, ...] | WeightSearch | None = None
@@ -39,8 +39,8 @@ class Linear(MergeRule):
     def __post_init__(self) -> None:
         if isinstance(self.weights, tuple) and not any(self.weights):
             raise UserError(
-                f"Linear(weights={self.weights}): weights of nothing but zeros leave the bare checkpoint; give one for "
-                "each training, or None for their average"
+                f"Linear(weights={self.weights}): if all weights are zero, the result is the bare checkpoint; give one "
+                "weight per training, or None for the average"
             )
 
     @property
@@ -66,9 +66,9 @@ class Linear(MergeRule):
 
 @spec
 class TaskArithmetic(MergeRule):
-    """`scale` times the sum of updates; a negative weight takes a task away (Ilharco et al. 2023, arXiv:2212.04089).
+    """`scale` times the weighted sum of updates (Ilharco et al. 2023, arXiv:2212.04089).
 
-    weights None: 1 each.
+    A negative weight removes what a training has learned. `weights` None gives every update the weight 1.
     """
 
     scale: float = 1.0
@@ -77,8 +77,8 @@ class TaskArithmetic(MergeRule):
     def __post_init__(self) -> None:
         if not self.scale or (self.weights is not None and not any(self.weights)):
             raise UserError(
-                f"{self}: a scale or weights of zero leave the bare checkpoint; give a scale that is not 0, and "
-                "weights of which one is not 0, or None"
+                f"{self}: if the scale or all weights are zero, the result is the bare checkpoint; give a scale other "
+                "than 0, and weights that are not all 0, or None"
             )
 
     @property
@@ -103,9 +103,11 @@ class TaskArithmetic(MergeRule):
 
 @spec
 class Ties(MergeRule):
-    """Trim, elect a sign, average what agrees with it (Yadav et al. 2023, arXiv:2306.01708, section 3).
+    """Trimmed updates, averaged where their signs agree (Yadav et al. 2023, arXiv:2306.01708, section 3).
 
-    density: share of each tensor's entries that trimming keeps (the paper's k). scale: the paper's lambda.
+    Each update keeps its largest entries. The updates then elect a sign for each entry, and those with that sign are
+    averaged. `density` is the share of a tensor's entries that trimming keeps (the paper's k). `scale` is the paper's
+    lambda.
     """
 
     density: PositiveShare = 0.2
@@ -113,7 +115,9 @@ class Ties(MergeRule):
 
     def __post_init__(self) -> None:
         if not self.scale:
-            raise UserError("Ties(scale=0): a scale of zero leaves the bare checkpoint; give another, 1 is usual")
+            raise UserError(
+                "Ties(scale=0): if the scale is zero, the result is the bare checkpoint; give another scale, usually 1"
+            )
 
     @property
     def search(self) -> WeightSearch | None:
@@ -137,9 +141,10 @@ class Ties(MergeRule):
 
 @spec
 class Dare(MergeRule):
-    """Drop entries of updates at random and rescale the others, then combine (Yu et al. 2024, arXiv:2311.03099).
+    """Updates with entries dropped at random, then combined (Yu et al. 2024, arXiv:2311.03099).
 
-    drop_rate: probability that an entry is dropped; those kept are divided by 1 - drop_rate.
+    Each entry is dropped with probability `drop_rate`. The remaining entries are divided by 1 - drop_rate. The updates
+    are then merged by the rule `combine`.
     """
 
     drop_rate: ShareBelowOne = 0.9
@@ -171,7 +176,10 @@ class Dare(MergeRule):
 
 @spec
 class MagnitudePruning(MergeRule):
-    """Keep the largest entries of each update's tensors, then combine."""
+    """The largest entries of each update's tensors, merged by the rule `combine`.
+
+    `density` is the share of a tensor's entries that is kept.
+    """
 
     density: PositiveShare = 0.2
     combine: Linear | TaskArithmetic = Linear()
@@ -201,9 +209,10 @@ class MagnitudePruning(MergeRule):
 
 @spec
 class SvdRank(MergeRule):
-    """Another rule's merged LoRA brought to a rank: the nearest one in squared error (Eckart and Young 1936).
+    """The merged LoRA module of another rule, reduced to a rank by singular value decomposition.
 
-    `SvdRank(8, TaskArithmetic())` is the sum of B A products at rank 8.
+    The result is the nearest matrix of that rank in squared error (Eckart and Young 1936).
+    `SvdRank(8, TaskArithmetic())` is the sum of the modules' B A products at rank 8.
     """
 
     rank: Count
@@ -234,19 +243,22 @@ class SvdRank(MergeRule):
 
 @spec
 class KeptHeadOf:
-    """The merged module answers with the heads of the training at this place, unchanged."""
+    """The unchanged heads of one of the merged trainings. `place` is its index in `Merge.stages`, from 0."""
 
     place: Natural
 
 
 @spec
 class AveragedHeads:
-    """Heads are averaged too, row by row of the same label: with Linear's weights, else evenly."""
+    """The average of the trainings' heads, where rows of the same label are averaged.
+
+    The weights are those of `Linear`. Under any other rule all heads weigh the same.
+    """
 
 
 @spec
 class NoHead:
-    """No head: the merged module is scored on tasks that need none, or a later training begins one."""
+    """No head. The merged module can be scored on tasks that need none, and a later training can add one."""
 
 
 MergedHead = KeptHeadOf | AveragedHeads | NoHead
@@ -255,6 +267,6 @@ MergedHead = KeptHeadOf | AveragedHeads | NoHead
 def _check_given(name: str, combine: MergeRule) -> None:
     if combine.search is not None:
         raise UserError(
-            f"{name}(combine=Linear(weights=WeightSearch(...))): weights are searched for Linear by itself; merge by "
-            "Linear(WeightSearch(...)) alone, or give the weights"
+            f"{name}(combine=Linear(weights=WeightSearch(...))): weights are searched for only by Linear as the whole "
+            "rule; merge by Linear(WeightSearch(...)), or give the weights"
         )

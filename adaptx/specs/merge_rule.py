@@ -1,4 +1,4 @@
-"""What is known of a merge rule without any tensor: planning and the methods ask its value."""
+"""The base class of merge rules: the facts that planning and methods read, without any tensor."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from adaptx.specs.weight_search import WeightSearch
 class MergeRule(ABC):
     """How the updates of several modules are combined into one.
 
-    Every rule states all facts below. A rule that leaves one out cannot be made.
+    Every rule states all facts below. A rule that leaves one out cannot be created.
     """
 
     @property
@@ -21,21 +21,22 @@ class MergeRule(ABC):
     @property
     @abstractmethod
     def given_weights(self) -> tuple[float, ...] | None:
-        """The weights written in the rule or in its `combine`, one per training, or None if there are none."""
+        """The weights written in the rule or in its `combine`, one per training; None if it has none."""
 
     @property
     @abstractmethod
     def negates(self) -> bool:
-        """Whether the rule subtracts some update, or may."""
+        """Return whether the rule subtracts some update, or may do so if its weights are searched for."""
 
     @property
     @abstractmethod
     def merged_rank(self) -> int | None:
-        """The rank that merged LoRA modules are brought to; None is the sum of their ranks."""
+        """The rank of the module that LoRA modules are merged into; None is the sum of their ranks."""
 
     @abstractmethod
     def linear_weights(self, count: int) -> tuple[float, ...] | None:
-        """Return the weights with which the rule sums `count` updates, or None if it is no weighted sum of them.
+        """Return the weights with which the rule sums `count` updates, or None if it is not a weighted sum of them.
 
-        It depends on the settings: DARE that drops nothing and TIES over one update are weighted sums.
+        That depends on the rule's settings: DARE is a weighted sum if it drops no entries, and TIES if it trims none
+        and there is only one update.
         """

@@ -1,4 +1,4 @@
-"""Mixing rules of a fusion: how each token weighs the outputs of frozen modules."""
+"""Mixing rules of a fusion: how the outputs of frozen modules are weighted for each token."""
 
 from adaptx.specs.checked import spec
 from adaptx.specs.ranges import Count, NotNegative
@@ -6,21 +6,30 @@ from adaptx.specs.ranges import Count, NotNegative
 
 @spec
 class Attention:
-    """AdapterFusion's attention (Pfeiffer et al. 2021, arXiv:2005.00247, section 3.2), one a layer and site.
+    """AdapterFusion's attention over modules (Pfeiffer et al. 2021, arXiv:2005.00247, section 3.2).
 
-    The token's hidden state asks, the modules' outputs answer. rank: None gives query, key and value maps their full
-    size, as in the paper; a number gives queries and keys so many dimensions, and makes the value map the identity
-    plus a product of that rank. regularisation: weighs the squared distance of the value maps from the identity,
-    which is added to the loss (the paper's released code uses 0.01).
+    There is one attention per layer and site. The query comes from the token's hidden state, keys and values from the
+    modules' outputs.
+
+    Attributes:
+        rank: None gives the query, key and value maps their full size, as in the paper. A number is the dimension of
+            queries and keys, and makes the value map the identity plus a matrix of that rank.
+        regularisation: weight of the squared distance between the value maps and the identity, which is added to the
+            loss. The paper's released code uses 0.01.
     """
 
     rank: Count | None = None
     regularisation: NotNegative = 0.01
 
     def parameters(self, inputs: int, outputs: int, modules: int, key_bias: bool = False) -> int:
-        """Return how many parameters one mixing layer has, at a place of that many inputs and outputs.
+        """Return the number of parameters of one mixing layer.
 
-        key_bias: the key map of full size has a bias. It shifts all scores alike; the adapters library has it.
+        Args:
+            inputs: size of the hidden state that the layer reads.
+            outputs: size of a module's output.
+            modules: number of modules that are mixed.
+            key_bias: whether a full-size key map has a bias. The adapters library has one, although it adds the same
+                number to all scores.
         """
         if self.rank is None:
             return outputs * (inputs + 1) + 2 * outputs**2 + (outputs if key_bias else 0)
@@ -29,16 +38,16 @@ class Attention:
 
 @spec
 class Gate:
-    """A gate on the token's hidden state, one a layer and site (X-LoRA; Buehler and Buehler 2024, arXiv:2402.07148).
+    """A gate that weights modules by the token's hidden state (X-LoRA; Buehler and Buehler 2024, arXiv:2402.07148).
 
-    It does not see the modules' outputs and changes them by nothing but their weights. width: None is one linear map;
-    a number puts a hidden layer of that width before it.
+    There is one gate per layer and site. It does not read the modules' outputs, and only multiplies them by weights.
+    `width` None makes the gate one linear map. A number adds a hidden layer of that width.
     """
 
     width: Count | None = None
 
     def parameters(self, inputs: int, outputs: int, modules: int, key_bias: bool = False) -> int:
-        """Return how many parameters one mixing layer has; `outputs` and `key_bias` are attention's alone."""
+        """Return the number of parameters of one mixing layer. A gate does not use `outputs` and `key_bias`."""
         if self.width is None:
             return modules * (inputs + 1)
         return self.width * (inputs + 1) + modules * (self.width + 1)

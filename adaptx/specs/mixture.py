@@ -15,26 +15,33 @@ from adaptx.specs.task import Rows, Task
 
 @spec
 class Proportional:
-    """In proportion to training rows, of which at most `most` count (Raffel et al. 2020, section 3.5.2)."""
+    """Tasks drawn in proportion to their training rows (Raffel et al. 2020, section 3.5.2).
+
+    A task with more than `most` rows counts as having `most`. None sets no limit.
+    """
 
     most: Count | None = None
 
 
 @spec
 class Uniform:
-    """Every task as often as every other."""
+    """Tasks drawn with equal probability."""
 
 
 @spec
 class Temperature:
-    """In proportion to rows to the power 1 / `temperature` (Arivazhagan et al. 2019, arXiv:1907.05019, section 4.2)."""
+    """Tasks drawn in proportion to their training rows to the power 1 / `temperature`.
+
+    A temperature of 1 is `Proportional`. Higher temperatures draw small tasks more often (Arivazhagan et al. 2019,
+    arXiv:1907.05019, section 4.2).
+    """
 
     temperature: Positive
 
 
 @spec
 class Weighted:
-    """In proportion to given weights, one a task, in the tasks' order."""
+    """Tasks drawn in proportion to the given weights, one per task in the order of the tasks."""
 
     weights: Annotated[tuple[Positive, ...], NotEmpty()]
 
@@ -43,14 +50,17 @@ Sampling = Proportional | Uniform | Temperature | Weighted
 
 
 def task_shares(sizes: Sequence[int], sampling: Sampling) -> list[float]:
-    """Probability that an example is of each task."""
+    """Return for each task the probability that an example is drawn from it.
+
+    `sizes` are the numbers of training rows per task.
+    """
     match sampling:
         case Uniform():
             raw = [1.0] * len(sizes)
         case Proportional(most=most):
             raw = [float(min(size, most or size)) for size in sizes]
         case Temperature(temperature=temperature):
-            # Relative to the largest, so that no power overflows.
+            # Sizes are divided by the largest one, so that no power overflows.
             raw = [(size / max(sizes)) ** (1 / temperature) for size in sizes]
         case Weighted(weights=weights):
             raw = list(weights)
@@ -59,7 +69,7 @@ def task_shares(sizes: Sequence[int], sampling: Sampling) -> list[float]:
 
 
 def epoch_items(sizes: Sequence[int], sampling: Sampling | None) -> int:
-    """Items of an epoch: all that the tasks have together, each up to the sampling's cap."""
+    """Return the number of items in an epoch: the sum of `sizes`, where a cap of the sampling limits each size."""
     most = sampling.most if isinstance(sampling, Proportional) else None
     return sum(min(size, most or size) for size in sizes)
 
@@ -67,11 +77,17 @@ def epoch_items(sizes: Sequence[int], sampling: Sampling | None) -> int:
 @keep_hash
 @spec
 class Mixture:
-    """Several tasks trained together.
+    """Several tasks trained together, with one head per task.
 
-    Each example of a batch is of a task drawn by `sampling`; the loss is the mean over the batch's examples, each
-    task's part being the mean over its own loss units (`adaptx.formats` states them) times its share of the examples.
-    Each task has a head of its own; with `shared_heads`, those whose formats are equal share one.
+    For each example of a batch, `sampling` draws the task. The loss of a batch is the weighted mean of its tasks'
+    losses: each task's loss is the mean over its own loss units (examples or tokens, stated in `adaptx.formats`), and
+    its weight is its share of the batch's examples.
+
+    Attributes:
+        tasks: two or more tasks with distinct names.
+        sampling: how often each task is drawn.
+        shared_heads: whether tasks whose formats are equal share one head.
+        label: name of the mixture in tables and folder names; empty joins the tasks' names.
     """
 
     tasks: tuple[Task, ...]
@@ -86,7 +102,9 @@ class Mixture:
         if len(self.tasks) < 2 or len(set(names)) != len(names):
             raise UserError(f"Mixture({', '.join(names)}): name at least two tasks, each once")
         if isinstance(self.sampling, Weighted) and len(self.sampling.weights) != len(names):
-            raise UserError(f"{self.sampling}: the mixture has {len(names)} tasks ({', '.join(names)})")
+            raise UserError(
+                f"{self.sampling}: the mixture has {len(names)} tasks ({', '.join(names)}); give one weight per task"
+            )
 
     @property
     def name(self) -> str:
@@ -106,11 +124,11 @@ class Mixture:
 
     @property
     def reads_passages(self) -> bool:
-        """Whether one of the tasks comes with passages."""
+        """Return whether the training rows of some task contain passages."""
         return any(task.reads_passages for task in self.tasks)
 
     def head_place(self, task: Task) -> int:
-        """The place of the member whose head a member uses: its own, or the first that shares it."""
+        """Return the index of the task whose head a task uses: its own, or with shared heads the first equal format."""
         if self.shared_heads:
             return next(place for place, other in enumerate(self.tasks) if other.format == task.format)
         return self.tasks.index(task)

@@ -1,4 +1,4 @@
-"""Models: what a pretrained checkpoint is, and how its hidden states are read."""
+"""Models: pretrained checkpoints, their sizes, and how their hidden states are read."""
 
 import enum
 import functools
@@ -17,9 +17,9 @@ from adaptx.specs.ranges import Count, Natural, Word
 
 
 class Pooling(enum.Enum):
-    """How one vector is made of a text's token vectors.
+    """How the token vectors of a text become one vector.
 
-    START reads an encoder-decoder's second stack, at the token that begins what it writes; all others the first.
+    In an encoder-decoder, START reads the decoder at its start token, and all other values read the encoder.
     """
 
     FIRST = "first token"
@@ -30,12 +30,16 @@ class Pooling(enum.Enum):
 
 @spec
 class Hidden:
-    """Framing through hidden states: which layer is read, how it is pooled, and how vectors are prepared.
+    """Framing through hidden states: which layer is read, and how its token vectors become one vector per text.
 
-    `layer` None is the last; 0 the embeddings, k the output of the k-th layer. `prefix` is written before each text
-    (e5 models were trained with one). `centred` subtracts each side's mean vector before vectors are compared.
-    `bidirectional` lets a decoder's tokens see those after them too (BehnamGhader et al. 2024, LLM2Vec,
-    arXiv:2404.05961).
+    Attributes:
+        layer: None is the last layer, 0 the embeddings, and k the output of the k-th layer.
+        pooling: how token vectors become one vector.
+        prefix: text written before each text, such as the `query: ` that e5 models were trained with.
+        centred: whether the mean vector of queries and the mean vector of candidates are subtracted before vectors are
+            compared.
+        bidirectional: whether a decoder's tokens also see the tokens after them (BehnamGhader et al. 2024, LLM2Vec,
+            arXiv:2404.05961).
     """
 
     layer: Natural | None = None
@@ -49,13 +53,23 @@ class Hidden:
 @keep_hash
 @spec
 class Shape:
-    """A checkpoint's sizes as plain values, enough for planning: sizes in elements, lengths in tokens.
+    """The sizes of a checkpoint, from which a plan computes parameters, memory and time.
 
-    layers: of the encoder, or of a decoder that stands alone. positions: the longest text; 0 where nothing bounds it.
-    decoder_layers: those of an encoder-decoder's second stack. kv_heads: heads of keys and values; None: `heads`.
-    head_size: None: `hidden_size // heads`. tied: the matrix of scores over the vocabulary is the token embeddings',
-    where there is one at all. gated: the feed-forward has a gate; None: as its architecture has it. embedding_size: of
-    the embeddings, where a map makes hidden states of them; None: `hidden_size`, and no such map.
+    Attributes:
+        model_type: the architecture, as `model_type` in config.json.
+        layers: layers of the encoder, or of the decoder of a decoder-only model.
+        hidden_size: elements of a hidden state.
+        intermediate_size: elements between the two projections of the feed-forward.
+        heads: attention heads per layer.
+        vocabulary: rows of the token embeddings.
+        positions: length of the longest text in tokens; 0 if the length is not limited.
+        decoder_layers: layers of an encoder-decoder's decoder; 0 in other families.
+        kv_heads: heads of keys and values; None is `heads`.
+        head_size: elements per attention head; None is `hidden_size // heads`.
+        tied: whether the output matrix (scores over the vocabulary), if there is one, is the embedding matrix.
+        gated: whether the feed-forward has a gate; None is the architecture's usual.
+        embedding_size: elements of an embedding, if a linear map turns embeddings into hidden states; None means that
+            embeddings have `hidden_size` elements and no such map exists.
     """
 
     model_type: str
@@ -75,37 +89,37 @@ class Shape:
 
     @property
     def architecture(self) -> Architecture:
-        """What is known of the architecture.
+        """The facts about the architecture.
 
         Raises:
-            UserError: it is not supported.
+            UserError: the architecture is not supported.
         """
         return architecture_of(self.model_type)
 
     @property
     def is_gated(self) -> bool:
-        """Whether the feed-forward has a gate."""
+        """Return whether the feed-forward has a gate."""
         return self.architecture.gated if self.gated is None else self.gated
 
     @property
     def feed_forward(self) -> str:
-        """T5's name for the feed-forward that has a gate, or none."""
+        """The kind of feed-forward as T5's config.json names it: `gated-gelu` with a gate, `relu` without."""
         return "gated-gelu" if self.is_gated else "relu"
 
     @property
     def stacks(self) -> tuple[LayerStack, ...]:
-        """The paths of linear maps in each stack's layers."""
+        """The stacks of layers, with the paths of the linear maps in a layer: one stack, or encoder and decoder."""
         architecture = self.architecture
         return architecture.gated_stacks if architecture.either_gated and self.is_gated else architecture.stacks
 
     @property
     def key_heads(self) -> int:
-        """Heads of keys and values."""
+        """Number of heads of keys and values."""
         return self.kv_heads or self.heads
 
     @property
     def all_layers(self) -> int:
-        """Layers of both stacks."""
+        """Number of layers, with the decoder's in an encoder-decoder."""
         return self.layers + self.decoder_layers
 
     @property
@@ -114,7 +128,7 @@ class Shape:
 
     @property
     def linear_maps(self) -> dict[str, tuple[int, int]]:
-        """Inputs and outputs of each linear map in a layer of the first stack, by site."""
+        """Site -> (inputs, outputs) of each linear map in a layer of the first stack."""
         hidden, inner = self.hidden_size, self.intermediate_size
         queries, keys = self.heads * self.size_of_head, self.key_heads * self.size_of_head
         maps = {
@@ -135,18 +149,21 @@ class Shape:
 
     @property
     def decoder_linear_maps(self) -> dict[str, tuple[int, int]]:
-        """Likewise in a layer of the second stack, which attends to the first one's output too."""
+        """Site -> (inputs, outputs) of each linear map in a layer of an encoder-decoder's decoder.
+
+        In addition to the sites of `linear_maps`, the cross-attention has sites of its own (`cross_query`, ...).
+        """
         maps = self.linear_maps
         return {**maps, **{f"cross_{site}": maps[site] for site in ATTENTION if site in maps}}
 
     def has_bias(self, site: str) -> bool:
-        """Whether the linear map of that name has a bias."""
+        """Return whether the linear map at a site has a bias."""
         biases = self.architecture.biases
         return any(part in biases for part in FUSED.get(site, (site.removeprefix("cross_"),)))
 
     @functools.cached_property
     def encoder_parameters(self) -> int:
-        """Parameters of the layers of both stacks, with what a stack has beside them (a last norm, distances)."""
+        """Number of parameters of all layers and of a stack's other parts, such as a final norm or distance tables."""
         norms = self.architecture.layer_norms
         first = self._stack_parameters(self.layers, self.linear_maps, norms)
         if not self.decoder_layers:
@@ -155,8 +172,10 @@ class Shape:
 
     @functools.cached_property
     def embedding_parameters(self) -> int:
-        """Embeddings of tokens, positions, types and distances, their norms, and the matrix of scores where it is one
-        of its own. Both stacks look up the same tokens, each its own positions.
+        """Number of parameters of the embeddings: tokens, positions, types, distances and their norms.
+
+        A separate output matrix is included. Encoder and decoder share the token embeddings, and each has position
+        embeddings of its own.
         """
         architecture = self.architecture
         rows = self.positions + architecture.position_rows if architecture.position_table else 0
@@ -166,7 +185,7 @@ class Shape:
         if architecture.output_matrix and not self.tied:
             hidden_rows += self.vocabulary
         if self.embedding_size is not None:
-            # The map to the hidden size, with its bias.
+            # The linear map from embeddings to hidden states, with its bias.
             hidden_rows += self.embedding_size + 1
         return rows * (self.embedding_size or self.hidden_size) + hidden_rows * self.hidden_size
 
@@ -189,7 +208,7 @@ class Shape:
 
 
 class Exposure(enum.Enum):
-    """How a checkpoint met a data set before adaptx trained anything."""
+    """In which form a checkpoint was trained on a data set before adaptx uses it."""
 
     LABELS = "labelled rows"
     TEXT = "unlabelled text"
@@ -198,9 +217,10 @@ class Exposure(enum.Enum):
 
 @spec
 class SeenData:
-    """A data set or kind of data that a checkpoint was trained on.
+    """A data set, or a kind of data, that a checkpoint was trained on.
 
-    `what` is a hub id, or a task kind (`nli`, `parallel text`, `question answering`); `languages` empty means all.
+    `what` is a hub id or the kind of a task (`nli`, `parallel text`, `question answering`). Empty `languages` means
+    every language.
     """
 
     what: Word
@@ -212,12 +232,24 @@ class SeenData:
 @keep_hash
 @spec
 class ModelSpec:
-    """A pretrained checkpoint. Its identity is the digest of its weights, so names and paths stay outside it.
+    """A pretrained checkpoint.
 
-    `framing` is how classification reads it, `embedding` how sentence embeddings are taken from it. `layers`: only so
-    many of its first ones are there, of both stacks where it has two (`cut` makes such a spec); None: all. `quantised`:
-    how the linear maps of its layers are stored, to train LoRA over them (`quantise` makes such a spec); None: as they
-    are.
+    The fingerprints of stages depend on the contents of its weights, and not on its name or path.
+
+    Attributes:
+        hub_id: its id on the hub, or a local folder.
+        family: encoder, encoder-decoder or decoder.
+        framing: how tasks with a head read its hidden states.
+        embedding: how sentence embeddings are read from its hidden states.
+        revision: branch, tag or commit on the hub; None is the main branch.
+        shape: its sizes; None if they are not known.
+        licence: licence of the weights, for tables.
+        citation: the paper to cite.
+        seen: data that it was already trained on, which reports mention next to scores on the same data.
+        layers: number of first layers to use, in both stacks of an encoder-decoder; None uses all. `cut` returns such a
+            spec.
+        quantised: storage format of the linear maps in its layers, over which LoRA is trained; None leaves them
+            unquantised. `quantise` returns such a spec.
     """
 
     hub_id: Word = field(metadata=OUTSIDE)
@@ -238,8 +270,10 @@ class ModelSpec:
 
     @property
     def name(self) -> str:
-        """Short name for folders and tables: the last part of the hub id or path; `e5-l6` of a cut checkpoint, `e5-nf4`
-        of a quantised one.
+        """Short name for folders and tables: the last part of the hub id or path.
+
+        The name of a cut checkpoint ends in its number of layers (`e5-l6`), that of a quantised one in its format
+        (`e5-nf4`).
         """
         name = self._last_part if self.layers is None else f"{self._last_part}-l{self.layers}"
         return name if self.quantised is None else f"{name}-{self.quantised.value}"
@@ -249,31 +283,34 @@ class ModelSpec:
         return self.hub_id.rstrip("/").rsplit("/", 1)[-1]
 
     def quantise(self, kind: Quantisation) -> "ModelSpec":
-        """The checkpoint with the linear maps of its layers stored in few digits.
+        """Return the checkpoint with the linear maps of its layers quantised.
 
-        LoRA alone is trained over it, and all that starts from it stands on it, too: its states are others than those
-        of the checkpoint as it is.
+        Only LoRA can be trained over it. Every training that starts from such a module needs the same quantised
+        checkpoint, because its hidden states differ from those of the original one.
         """
         return replace(self, quantised=kind)
 
     def cuts(self, *layers: int) -> "tuple[ModelSpec, ...]":
-        """Return the checkpoint cut to each number of layers that it has, and whole where it has fewer than any."""
+        """Return the checkpoint cut to each given number of layers.
+
+        Numbers above its own are skipped. If none remains, the result is the whole checkpoint alone.
+        """
         most = self.shape.layers if self.shape is not None else max(layers)
         return tuple(self.cut(count) for count in layers if count <= most) or (self,)
 
     def cut(self, layers: int) -> "ModelSpec":
-        """The checkpoint's first layers as a model of its own; what comes after the last layer stays (a last norm).
+        """Return the checkpoint's first layers as a model of its own. A norm after the last layer is kept.
 
-        Real weights at several sizes, but no training has healed the cut, so it stands for no checkpoint that was
-        trained at that size.
+        This gives real weights at several sizes. The shorter model was not trained further after the cut, so it does
+        not stand for a checkpoint that was pretrained at that size.
 
         Raises:
-            UserError: it has not so many layers.
+            UserError: it has fewer layers.
         """
         most = self.shape.layers if self.shape is not None else None
         if layers < 1 or (most is not None and layers > most):
             raise UserError(
-                f"{self.name}.cut({layers}): it has {most or 'an unknown number of'} layers, counted from 1"
+                f"{self.name}.cut({layers}): it has {most or 'an unknown number of'} layers; give 1 or more, up to that"
             )
         if layers == most:
             return self
@@ -283,5 +320,5 @@ class ModelSpec:
 
 
 def _within(hidden: Hidden, layers: int) -> Hidden:
-    """The framing with a layer that is there: the last, where the one named was cut off."""
+    """Return the framing, which reads the last layer if the layer that it reads was cut off."""
     return replace(hidden, layer=None) if hidden.layer is not None and hidden.layer > layers else hidden

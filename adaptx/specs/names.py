@@ -1,38 +1,38 @@
-"""Names that become names of files: one check for all of them, so that no file lies outside its folder or gets lost."""
+"""The check of names that become file names, so that no file lies outside its folder or cannot be written."""
 
 from functools import lru_cache
 
 from adaptx.errors import UserError
 
 MOST_BYTES = 100
-"""File systems allow 255 bytes, and a file may be called after several names."""
+"""Maximum length of a name. File systems allow 255 bytes, and a file name may be made of several names."""
 
 
 def check_file_name(field: str, name: str) -> None:
-    """Refuse a name that no file should have. field: what the user gave it as, `Task(name)`.
+    """Refuse a name that no file should have. `field` is where the user gave it, such as `Task(name)`.
 
     Raises:
-        UserError: the name is empty or too long, has a slash, a leading dot or dash, space around it, or a character
-            that is not printed (a control character, NUL, half a surrogate pair).
+        UserError: the name is empty or too long, contains a slash or an unprintable character (a control character,
+            NUL, half a surrogate pair), begins with a dot or dash, or begins or ends with a space.
     """
     if reason := _refusal(name):
         raise UserError(
-            f"{field}={name!r}: files are called after it, and {reason}; use letters, digits, `_`, `-` and `.`, and "
+            f"{field}={name!r}: it becomes a file name, and {reason}; use letters, digits, `_`, `-` and `.`, and "
             "begin with a letter or digit"
         )
 
 
 def check_address(field: str, address: str) -> None:
-    """Refuse an address in which a part between slashes would not do as a folder's name.
+    """Refuse an address with a part between slashes that no folder should have as its name.
 
     Raises:
-        UserError: as `check_file_name`.
+        UserError: a part is a name that `check_file_name` refuses.
     """
     for part in address.split("/"):
         if reason := _refusal(part):
             raise UserError(
-                f"{field}={address!r}: folders are called after its parts, and of {part!r}: {reason}; write it as the "
-                "hub does (`owner/name`)"
+                f"{field}={address!r}: its parts become folder names, and for {part!r}, {reason}; write it as on the "
+                "hub (`owner/name`)"
             )
 
 
@@ -42,10 +42,10 @@ def _refusal(name: str) -> str | None:
         return "it is empty"
     if not name.isprintable():
         hidden = next(character for character in name if not character.isprintable())
-        return f"it has U+{ord(hidden):04X}, which is no printable character"
+        return f"it contains U+{ord(hidden):04X}, which is not a printable character"
     slash = next((character for character in "/\\" if character in name), None)
     if slash is not None:
-        return f"it has a slash (`{slash}`)"
+        return f"it contains a slash (`{slash}`)"
     if name[0] in ".-":
         return f"it begins with `{name[0]}`"
     if name != name.strip():

@@ -6,23 +6,29 @@ from collections.abc import Iterable
 
 
 def shown_columns(missing: str, columns: Iterable[str]) -> str:
-    """The columns of a file as a phrase, with those that look like the `missing` one."""
+    """Return the columns of a file as a phrase that points out columns that look like the `missing` one."""
     names = list(columns)
     alike = [name for name in names if name != missing and plain(name) == plain(missing)]
     shown = ", ".join(repr(name) for name in alike)
-    hint = f" ({shown} differs by letter case, spaces or invisible characters: rename it)" if alike else ""
+    hint = f" ({shown} differs only in letter case, spaces or invisible characters: rename it)" if alike else ""
     return f"it has: {', '.join(names) or 'none'}{hint}"
 
 
 def plain(name: str) -> str:
-    """The name without what is easily overlooked: letter case, spaces, invisible characters, how accents are coded."""
+    """Return a name without differences that are easily overlooked.
+
+    These are letter case, spaces, invisible characters and Unicode's several encodings of accents.
+    """
     unified = unicodedata.normalize("NFKC", name)
     seen = (letter for letter in unified if not letter.isspace() and unicodedata.category(letter) != "Cf")
     return unicodedata.normalize("NFKC", "".join(seen).casefold())
 
 
 def near(name: str, known: Iterable[str], most: int = 3) -> str:
-    """The known names nearest to `name`, as a phrase; all of them where none is near and they are few."""
+    """Return the known names nearest to `name` as a phrase.
+
+    If none is near, the phrase lists the first 12 names.
+    """
     names = sorted(set(known))
     found = difflib.get_close_matches(name, names, n=most, cutoff=0.5)
     lowered = {entry.lower(): entry for entry in names}

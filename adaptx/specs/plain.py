@@ -1,4 +1,4 @@
-"""Specs to plain JSON and back, so that a stored stage can be rebuilt in a new process."""
+"""Conversion of specs to plain JSON and back, so that a stored stage can be rebuilt in another process."""
 
 import dataclasses
 import enum
@@ -20,7 +20,7 @@ _TYPES: dict[str, Any] = {
 
 
 def to_plain(value: Any) -> Any:
-    """JSON values of a spec, all fields included; dataclasses carry their type's name."""
+    """Return a spec as JSON values. All fields are included, and each dataclass has the name of its type."""
     if isinstance(value, enum.Enum):
         return value.name
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -35,7 +35,7 @@ def from_plain(value: Any) -> Any:
     """Return the spec that `to_plain` wrote.
 
     Raises:
-        UserError: its types and fields are not those of this version of adaptx.
+        UserError: the stored types or fields are not those of this version of adaptx.
     """
     if not isinstance(value, dict):
         return value
@@ -43,18 +43,18 @@ def from_plain(value: Any) -> Any:
     name = body.pop("type")
     cls = _TYPES.get(name)
     if cls is None:
-        raise UserError(f"the stored spec has a {name}, which this version of adaptx does not know")
+        raise UserError(f"the stored spec contains a {name}, which this version of adaptx does not know")
     hints = typing.get_type_hints(cls)
     known = {field.name for field in dataclasses.fields(cls)}
     if unknown := sorted(set(body) - known):
-        raise UserError(f"the stored {name} has fields this version does not know: {unknown}")
+        raise UserError(f"the stored {name} has fields that this version of adaptx does not know: {unknown}")
     if missing := sorted(known - set(body)):
-        raise UserError(f"the stored {name} lacks fields that this version has: {missing}")
+        raise UserError(f"the stored {name} lacks fields that this version of adaptx has: {missing}")
     return cls(**{key: _restore(item, hints[key]) for key, item in body.items()})
 
 
 def _restore(value: Any, hint: Any) -> Any:
-    """Bring a JSON value back to the field's type: enum members, tuples, nested specs."""
+    """Return a JSON value as the type of its field: an enum member, a tuple, a nested spec."""
     if isinstance(value, dict):
         return from_plain(value)
     options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)

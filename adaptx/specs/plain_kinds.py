@@ -1,4 +1,7 @@
-"""Kinds of plain values: truth, numbers, texts and None; numpy's become Python's, and nothing else is converted."""
+"""Kinds of plain values: bools, numbers, strings and None.
+
+Scalars of numpy become Python's. Nothing else is converted.
+"""
 
 import math
 import numbers
@@ -9,7 +12,7 @@ from adaptx.specs.kind import Kind, Wrong, refusal, shown
 
 
 def without_numpy(value: Any) -> Any:
-    """Return numpy's scalar as Python's, and anything else as it is; numpy itself is not imported."""
+    """Return a scalar of numpy as Python's, and any other value unchanged. numpy is not imported."""
     if any(base.__name__ == "generic" and base.__module__ == "numpy" for base in type(value).__mro__):
         return value.item()
     return value
@@ -49,7 +52,7 @@ def _read_float(value: Any) -> float:
     if not isinstance(value, numbers.Real):
         raise _number_refused(_FLOAT, value)
     try:
-        # Whole numbers stay as they are written; their identity is that of the float.
+        # An int stays an int, because its fingerprint is that of the equal float.
         if math.isfinite(value):
             return value if isinstance(value, int) else float(value)
     except OverflowError:
@@ -62,8 +65,8 @@ def _number_refused(kind: Kind, value: Any) -> Wrong:
         try:
             number = kind.read(float(value))
         except (ValueError, Wrong):
-            return Wrong(f"takes {kind.meant}, not a text", f"give {kind.meant}, without quotes")
-        return Wrong(f"takes {kind.meant}, not a text", f"write {{name}}={number}, without quotes")
+            return Wrong(f"takes {kind.meant}, not a string", f"give {kind.meant}, without quotes")
+        return Wrong(f"takes {kind.meant}, not a string", f"write {{name}}={number}, without quotes")
     return refusal(kind, value)
 
 
@@ -76,14 +79,14 @@ def _read_str(value: Any) -> str:
         value.encode()
     except UnicodeEncodeError as error:
         half = value[error.start]
-        raise Wrong(f"holds {half!r}, half of a character, which no file can hold", "remove it") from None
+        raise Wrong(f"contains {half!r}, half of a character, which no file can store", "remove it") from None
     return value if type(value) is str else str.__str__(value)
 
 
 _BOOL = Kind("True or False", _read_bool, fits=frozenset({bool}), written=("True", "False"))
-_INT = Kind("a whole number", _read_int, fits=frozenset({int}))
+_INT = Kind("an integer", _read_int, fits=frozenset({int}))
 _FLOAT = Kind("a number", _read_float)
-_STR = Kind("a text", _read_str, texts=True)
+_STR = Kind("a string", _read_str, texts=True)
 
 
 def _read_none(value: Any) -> None:

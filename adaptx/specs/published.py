@@ -1,4 +1,4 @@
-"""A module that was trained elsewhere: the user's own or a published one, in peft's or adapters' format."""
+"""Modules that were trained outside adaptx, in the file format of peft or of the adapters library."""
 
 import os
 from dataclasses import field
@@ -13,16 +13,21 @@ from adaptx.specs.names import check_file_name
 
 @spec
 class Published:
-    """A module over `model` that a start takes in place of a training.
+    """A module of `model` that was trained outside adaptx, for use in a start where a training could stand.
 
-    Planning reads the files and refuses a module that is not of this method and model. `adaptx published SOURCE`
-    prints the method to write. Identity is the method and the digest of the files.
+    Planning reads the module's files, and refuses them if they hold another method or belong to another checkpoint.
+    `adaptx published SOURCE` prints the method to write. The fingerprint depends on the method and on the contents of
+    the files.
 
-    Fields:
-        source: a hub id (`owner/name`), or a folder as an absolute path or one that begins with `./` or `~`.
-        name: what tables call the module; the last part of its source where nothing is given.
-        revision: of the hub.
-        same_base: says that the base that the module's config names is `model`, where names and digests cannot tell.
+    Attributes:
+        source: a hub id (`owner/name`), or a folder. A folder is an absolute path, or begins with `./`, `../` or `~`.
+        model: the checkpoint that the module was trained on.
+        method: the method that the module belongs to, with its sizes.
+        name: name of the module in tables; empty is the last part of `source`.
+        revision: branch, tag or commit on the hub; None is the main branch.
+        same_base: set it to assert that the module was trained on `model`, if the names and digests in the module's
+            config cannot show it.
+        licence: licence of the module, for tables.
     """
 
     source: str = field(metadata=OUTSIDE)
@@ -35,7 +40,7 @@ class Published:
 
     def __post_init__(self) -> None:
         if not self.is_on_hub:
-            # A store is read from other working directories, too.
+            # The path is made absolute, because a store may be read from another working directory.
             object.__setattr__(self, "source", os.path.abspath(os.path.expanduser(self.source)))
         if not self.name:
             object.__setattr__(self, "name", Path(self.source).name)
@@ -43,5 +48,5 @@ class Published:
 
     @property
     def is_on_hub(self) -> bool:
-        """Whether the source is a hub id, and not a folder."""
+        """Return whether the source is a hub id and not a folder."""
         return self.source.count("/") == 1 and not self.source.startswith((".", "/", "~"))

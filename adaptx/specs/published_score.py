@@ -1,4 +1,4 @@
-"""A number that others published, to set beside one's own."""
+"""Scores from papers, which a report prints next to measured ones."""
 
 from adaptx.specs.checked import spec
 from adaptx.specs.ranges import NotNegative, Word
@@ -6,9 +6,17 @@ from adaptx.specs.ranges import NotNegative, Word
 
 @spec(kw_only=True)
 class PublishedScore:
-    """A mean over a task's languages, as a share. task, metric: by the names they have here. model: the checkpoint's
-    short name. with_intermediate: after the intermediate task that was best for this task, else without one.
-    band: how far apart two runs of the same may lie.
+    """A published score: the mean over a task's languages, as a share in [0, 1].
+
+    Attributes:
+        model: short name of the checkpoint in adaptx.
+        task: name of the task in adaptx.
+        metric: name of the metric in adaptx.
+        with_intermediate: True for the score after the intermediate task that was best for this task, False for the
+            score without an intermediate task.
+        value: the score.
+        source: where it was published.
+        band: a measured score that differs by at most this much counts as a reproduction.
     """
 
     model: Word

@@ -1,4 +1,4 @@
-"""Types of fields with the range of their values, which `adaptx.specs.checked` reads."""
+"""Field types that name the range of their values. `adaptx.specs.checked` reads them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Annotated
 
 @dataclass(frozen=True)
 class Within:
-    """The bounds of a number: `least` and `most` belong to the range, `above` and `below` do not."""
+    """The range of a number. The bounds `least` and `most` are in the range, `above` and `below` are not."""
 
     least: float | None = None
     most: float | None = None
@@ -30,7 +30,7 @@ class Within:
 
 @dataclass(frozen=True)
 class NotEmpty:
-    """A text or tuple that holds something; white space alone is nothing."""
+    """A string or tuple that is not empty. A string of white space counts as empty."""
 
     def holds(self, value: str | tuple[object, ...]) -> bool:
         return bool(value.strip() if isinstance(value, str) else value)
@@ -42,8 +42,9 @@ class NotEmpty:
 
 @dataclass(frozen=True)
 class Known:
-    """Values that are often given and not taken. reasons: such a text, or the name of their class -> why, and what to
-    take instead.
+    """Values that users often give to a field that does not take them, with an explanation.
+
+    `reasons` maps such a string, or the name of the value's class, to the reason and to what to write instead.
     """
 
     reasons: Mapping[str, str] = field(hash=False)
@@ -54,13 +55,13 @@ Range = Within | NotEmpty
 Count = Annotated[int, Within(least=1)]
 Natural = Annotated[int, Within(least=0)]
 Seed = Annotated[int, Within(least=0, most=2**32 - 1)]
-"""Seeds that every generator of random numbers takes (numpy's old one bounds them)."""
+"""A seed that every random number generator accepts. The bound is that of numpy's old generator."""
 Positive = Annotated[float, Within(above=0)]
 NotNegative = Annotated[float, Within(least=0)]
 Share = Annotated[float, Within(least=0, most=1)]
 ShareBelowOne = Annotated[float, Within(least=0, below=1)]
-"""A dropout probability; at 1 nothing would be left."""
+"""A share such as a dropout probability, which cannot be 1 because nothing would remain."""
 PartialShare = Annotated[float, Within(above=0, below=1)]
 PositiveShare = Annotated[float, Within(above=0, most=1)]
 Word = Annotated[str, NotEmpty()]
-"""A text that must say something: a name, a column, a label."""
+"""A string that must not be empty: a name, a column, a label."""

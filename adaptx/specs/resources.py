@@ -1,4 +1,4 @@
-"""Resources: where and in which pieces a stage runs. None of it changes the result, so none of it is identity."""
+"""Where a stage runs and in how large pieces. Nothing here changes a result, so nothing here enters a fingerprint."""
 
 import re
 
@@ -12,12 +12,16 @@ ACCELERATOR_MICRO_BATCH_TOKENS = 16_384
 
 @spec
 class Resources:
-    """Where and how a stage runs; nothing here changes its result.
+    """Settings that change a stage's memory and time, but not its result.
 
-    device: `cpu`, `cuda`, `cuda:1` or `mps`; None takes the best available one. micro_batch_size: maximum number of
-    examples per forward pass. micro_batch_tokens: maximum number of tokens per forward pass, without padding. None
-    lets the device decide. saved_state_seconds: time between two saved states of a running training.
-    gradient_checkpointing: layers are computed again in the backward pass (less memory, more time).
+    Attributes:
+        device: `cpu`, `cuda`, `cuda:1` or `mps`; None is the best available one.
+        micro_batch_size: maximum number of examples per forward pass.
+        micro_batch_tokens: maximum number of tokens per forward pass, without padding. If both maxima are None, the
+            tokens are limited by the device's default and the examples are not limited.
+        saved_state_seconds: time between two saved states of a running training.
+        gradient_checkpointing: compute the layers' activations again in the backward pass instead of keeping them,
+            which takes less memory and more time.
     """
 
     device: str | None = None
@@ -28,21 +32,32 @@ class Resources:
 
     def __post_init__(self) -> None:
         if self.device is not None and not re.fullmatch(r"cpu|mps|cuda(:\d+)?", self.device):
-            raise UserError(f"--device {self.device}: no such device; use cpu, cuda, cuda:N or mps")
+            raise UserError(f"--device {self.device}: there is no such device; use cpu, cuda, cuda:N or mps")
 
     @property
     def device_type(self) -> str:
-        """`cpu` where no device is named: what is there only a run finds out."""
+        """The device without its number. If no device is named it is `cpu`: only a run looks for other devices."""
         return (self.device or "cpu").partition(":")[0]
 
     def micro_batch_limits(self, device_type: str) -> tuple[int | None, int | None]:
-        """Most tokens and most examples of one forward pass: given, else the device's; None: no bound."""
+        """Return the maximum number of tokens and of examples per forward pass; None means no limit.
+
+        If neither is set, the tokens are limited by the default of the device.
+        """
         if self.micro_batch_tokens is not None or self.micro_batch_size is not None:
             return self.micro_batch_tokens, self.micro_batch_size
         return (CPU_MICRO_BATCH_TOKENS if device_type == "cpu" else ACCELERATOR_MICRO_BATCH_TOKENS), None
 
     def largest_micro_batch(self, examples: int, tokens: int, longest: int) -> int:
-        """Tokens of the largest micro-batch of so many examples with so many tokens, the longest sequence whole."""
+        """Return the predicted number of tokens in the largest micro-batch of a batch.
+
+        A sequence is never split, so the longest one is a micro-batch of its own if it exceeds the limit.
+
+        Args:
+            examples: examples in the batch.
+            tokens: tokens in the batch, without padding.
+            longest: tokens of its longest sequence.
+        """
         most_tokens, most_examples = self.micro_batch_limits(self.device_type)
         found = tokens
         if most_tokens is not None:

@@ -1,8 +1,8 @@
 """Where the sites of an architecture's linear maps lie in a network of transformers.
 
-A tensor of a backbone is keyed by (layer, site, tensor): layer None is outside the layers, else layers are numbered
-through all stacks (an encoder-decoder's encoder first); site is a shared name where one exists, else the
-parameter's own path.
+The key of a backbone's tensor is (layer, site, tensor name). Layers are numbered through all stacks, the encoder's
+first, and the layer is None for tensors outside the layers. The site is the name that all architectures share
+(`adaptx.specs.linear_maps`) or, for a parameter without such a name, its path.
 """
 
 from dataclasses import dataclass, replace
@@ -17,18 +17,18 @@ Key = tuple[int | None, str, str]
 
 @dataclass(frozen=True)
 class Sites:
-    """The stacks of an architecture, or of one network: then their layers are counted and numbered through.
+    """The stacks of an architecture or, after `placed`, of one network.
 
-    prefix: what the paths of the network's backbone begin with.
+    Only the stacks of a network have numbered layers. `prefix` is the beginning of every path in its backbone.
     """
 
     stacks: tuple[LayerStack, ...]
     prefix: str = ""
 
     def placed(self, network: Any) -> Self:
-        """As they lie in a transformers network, bare or with a head over its backbone."""
+        """Return the sites as they lie in a network of transformers, with or without a head over its backbone."""
         config = network.config
-        # A second stack is the decoder of an encoder-decoder; T5's kin and BART's name its size differently.
+        # A second stack is the decoder of an encoder-decoder. T5 and BART name its number of layers differently.
         second = getattr(config, "num_decoder_layers", None) or getattr(config, "decoder_layers", 0)
         counts = (config.num_hidden_layers, second)
         stacks: list[LayerStack] = []
@@ -38,16 +38,16 @@ class Sites:
 
     @property
     def num_layers(self) -> int:
-        """Layers of all stacks."""
+        """Number of layers in all stacks."""
         return sum(stack.layers for stack in self.stacks)
 
     def module(self, layer: int, site: str) -> str:
-        """Dotted path of a site's linear map."""
+        """Return the dotted path of a site's linear map in a layer."""
         stack = next(stack for stack in self.stacks if layer < stack.first + stack.layers)
         return f"{self.prefix}{stack.layer.format(layer - stack.first)}.{stack.paths[site]}"
 
     def modules(self, sites: tuple[str, ...]) -> dict[str, tuple[int, str]]:
-        """Dotted path -> (layer, site) of the linear maps of these sites, with their companions, in every layer."""
+        """Return the linear maps of these sites and their companions in all layers: dotted path -> (layer, site)."""
         return {
             self.module(stack.first + place, site): (stack.first + place, site)
             for stack in self.stacks
@@ -57,15 +57,15 @@ class Sites:
         }
 
     def layer_paths(self) -> list[str]:
-        """Dotted paths of all layers, in the order of their numbers."""
+        """Return the dotted paths of all layers in the order of their numbers."""
         return [f"{self.prefix}{stack.layer.format(place)}" for stack in self.stacks for place in range(stack.layers)]
 
     def layer(self, path: str) -> int | None:
-        """The number of the layer that a module or parameter lies in; None: it lies in none."""
+        """Return the number of the layer in which a module or parameter lies, or None if it lies outside the layers."""
         return next((found[0] for stack in self.stacks if (found := stack.place(self._inner(path)))), None)
 
     def key(self, parameter: str) -> Key:
-        """The key of a parameter by its dotted name in the network."""
+        """Return the key of a parameter, given its dotted name in the network."""
         path, tensor = self._inner(parameter).rsplit(".", 1)
         for stack in self.stacks:
             if (found := stack.place(path)) is not None:
@@ -79,7 +79,7 @@ class Sites:
 
 
 def sites_of(network: Any) -> Sites:
-    """Return the sites of a transformers network, bare or with a head over its backbone."""
+    """Return the sites of a network of transformers, with or without a head over its backbone."""
     config = network.config
     architecture = ARCHITECTURES[config.model_type]
     gated = architecture.either_gated and config.is_gated_act
@@ -87,6 +87,6 @@ def sites_of(network: Any) -> Sites:
 
 
 def _prefix(network: Any, layers: str) -> str:
-    """What lies before the path of the layers."""
+    """Return the part of the layers' path that lies before the backbone's own path."""
     paths = (path for path, _ in network.named_modules())
     return next(path.removesuffix(layers) for path in paths if f".{path}".endswith(f".{layers}"))

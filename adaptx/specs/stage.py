@@ -1,4 +1,8 @@
-"""Stages and recipes. A stage is a frozen value that holds its inputs, so equal work is one node of the plan."""
+"""Stages and recipes.
+
+A stage is a frozen value that holds its inputs. Two stages that describe the same work are therefore equal, and a plan
+holds them as one node: an intermediate training that many target trainings start from runs once.
+"""
 
 from dataclasses import KW_ONLY, field
 from typing import Annotated
@@ -22,21 +26,21 @@ from adaptx.specs.task import Task
 from adaptx.specs.text import Framing
 from adaptx.specs.training import Precision, TrainConfig
 
-_MERGED = {"Merge": "a merged module is continued alone, by Merged(merge)"}
-_TRAINED: dict[str, str] = dict.fromkeys(("Train", "Published"), "what was trained is continued by Sequential(...)")
+_MERGED = {"Merge": "a merged module is continued by Merged(merge), and cannot be stacked or fused"}
+_TRAINED: dict[str, str] = dict.fromkeys(("Train", "Published"), "a trained module is continued by Sequential(...)")
 
 
 @spec
 class Pretrained:
-    """Begin from the bare pretrained checkpoint: the baseline."""
+    """The bare pretrained checkpoint as a start. Trainings that begin here are the baselines."""
 
 
 @spec
 class Sequential:
-    """Continue what another training left (STILTs; Phang et al. 2018, arXiv:1811.01088).
+    """The module of another training as a start (STILTs; Phang et al. 2018, arXiv:1811.01088).
 
-    The module itself is trained on when method, sites and shapes agree; otherwise it is frozen into the base and
-    a new module is trained over it.
+    If method, sites and shapes agree, that module is trained further. Otherwise it is frozen into the base, and a new
+    module is trained on top of it.
     """
 
     stage: "Annotated[Train | Published, Known(_MERGED)]"
@@ -44,7 +48,10 @@ class Sequential:
 
 @spec
 class Stack:
-    """Train a new module over frozen ones (Pfeiffer et al. 2020, arXiv:2005.00052); the first lies lowest."""
+    """A new module on top of frozen ones (Pfeiffer et al. 2020, arXiv:2005.00052).
+
+    The first of `stages` is the lowest.
+    """
 
     stages: tuple["Annotated[Train | Published, Known(_MERGED)]", ...]
 
@@ -56,9 +63,10 @@ class Stack:
 
 @spec
 class Fuse:
-    """Learn to mix frozen modules: AdapterFusion (Pfeiffer et al. 2021, arXiv:2005.00247), over LoRA modules too.
+    """A learned mixture of frozen modules: AdapterFusion (Pfeiffer et al. 2021, arXiv:2005.00247), for LoRA too.
 
-    Only the mixing layers and the head train. The modules are all of the new training's method, which adds none.
+    Only the mixing layers and the head are trained. All modules have the method of the new training, which adds no
+    module of its own.
     """
 
     stages: tuple["Annotated[Train | Published, Known(_MERGED)]", ...]
@@ -67,14 +75,14 @@ class Fuse:
     def __post_init__(self) -> None:
         if len(self.stages) < 2:
             raise UserError(
-                f"Fuse(stages={shown(self.stages)}): it mixes at least two modules, there are {len(self.stages)}; "
-                "name another, or continue the one with Sequential(...)"
+                f"Fuse(stages={shown(self.stages)}): at least two modules are mixed, and there are {len(self.stages)}; "
+                "name another, or continue a single module with Sequential(...)"
             )
         _check_distinct("Fuse", self.stages)
 
 
 def _check_distinct(name: str, stages: "tuple[Train | Published, ...]") -> None:
-    """Refuse a module that is named twice, which is a slip: nothing is to mix in a module and itself."""
+    """Refuse a module that is named twice, which is surely a slip: a module mixed with itself is the module."""
     for place, stage in enumerate(stages):
         if stage in stages[:place]:
             first = stages.index(stage)
@@ -87,7 +95,7 @@ def _check_distinct(name: str, stages: "tuple[Train | Published, ...]") -> None:
 
 @spec
 class Merged:
-    """Continue a merged module, as Sequential continues a trained one."""
+    """A merged module as a start; it is continued as `Sequential` continues a trained one."""
 
     stage: "Annotated[Merge, Known(_TRAINED)]"
 
@@ -102,19 +110,32 @@ class NewHead:
 
 @spec
 class KeptHead:
-    """Continue the head of the start's training; the label sets must agree (ids are mapped by name)."""
+    """The head of the training that the start names, trained further.
+
+    The two tasks must have the same label names. Their order may differ, because labels are matched by name.
+    """
 
 
 @keep_hash
 @spec
 class Train:
-    """Train `method` on a task or a mixture.
+    """The training of one method on a task or a mixture of tasks.
 
-    limit: maximum number of training rows per task. The rows are drawn at random, in the proportions of the labels of
-    all rows, and rows that share a premise or a context come together. Several sets give rows in proportion to size.
-    limit_seed: the seed of that draw. None is the training's own seed, so that every seed trains on other rows; give
-    one number for all to train them on the same rows.
-    framing: how the checkpoint meets the task; for a mixture one for all tasks, or one per task in their order.
+    Attributes:
+        model: the checkpoint that is trained.
+        method: which parameters are trained.
+        config: hyper-parameters and seed.
+        start: what the training begins from.
+        head: a new head, or the one of the training that `start` names.
+        framing: how the checkpoint reads the task. A mixture takes one framing for all its tasks, or a tuple with one
+            per task in their order. None leaves the choice to the checkpoint.
+        limit: maximum number of training rows per task; None reads all. The rows are drawn at random with the label
+            proportions of the whole set, and rows that share a premise or a context are drawn together. If the task has
+            several sets of rows, each gives a number in proportion to its size.
+        limit_seed: seed of that draw. None is the training's seed, so trainings with different seeds read different
+            rows. Give all of them the same number to train them on the same rows.
+        keep: whether the weights of a full fine-tuned model stay in the store after its scores are stored. It does not
+            change the fingerprint.
     """
 
     model: ModelSpec
@@ -131,18 +152,18 @@ class Train:
 
     def __post_init__(self) -> None:
         if isinstance(self.framing, tuple) and len(self.framing) != len(self.tasks):
-            raise UserError(f"Train(framing=...) of {self.task.name}: {len(self.framing)} framings for "
-                             f"{len(self.tasks)} tasks; give one for all, or one each")  # fmt: skip
+            raise UserError(f"Train(framing=...) of {self.task.name}: there are {len(self.framing)} framings for "
+                             f"{len(self.tasks)} tasks; give one framing for all tasks, or one per task")  # fmt: skip
 
     def framing_of(self, task: Task) -> Framing | None:
-        """What is given for a task; None leaves it to the checkpoint."""
+        """Return the framing given for a task; None leaves the choice to the checkpoint."""
         if isinstance(self.framing, tuple):
             return self.framing[self.tasks.index(task)] if task in self.tasks else None
         return self.framing
 
     @property
     def draw_seed(self) -> int:
-        """The seed by which rows are drawn where there is a limit."""
+        """The seed that draws the rows when there is a `limit`."""
         return self.config.seed if self.limit_seed is None else self.limit_seed
 
     @property
@@ -169,23 +190,25 @@ class Train:
 
 _NO_MERGE = {
     "Merge": "merge the trainings behind it in one Merge",
-    "Published": "it was trained elsewhere, without a record of how it reads texts, and a merge takes trainings; "
-    "continue it with Train(start=Sequential(...)) and merge that",
+    "Published": "it was trained outside adaptx, with no record of how it reads texts, and only trainings are merged; "
+    "continue it with Train(start=Sequential(...)) and merge that training",
 }
-_NO_ANSWERS = {"Published": "it was trained elsewhere and is a start; train from it: Train(start=Sequential(...))"}
-_ONE_TASK = {"Mixture": "a mixture is measured task by task; write one Evaluate for each of its tasks"}
+_NO_ANSWERS = {
+    "Published": "it was trained outside adaptx and can only be a start; train from it: Train(start=Sequential(...))"
+}
+_ONE_TASK = {"Mixture": "a mixture is scored task by task; write one Evaluate for each of its tasks"}
 _MEASURE: dict[str, str] = dict.fromkeys(
     ("Train", "Merge"),
-    "a recipe lists what is measured; write Evaluate(stage, task, language), and the stage is trained first",
+    "a recipe lists evaluations; write Evaluate(stage, task, language), and the stage is trained before it is scored",
 )
 
 
 @keep_hash
 @spec
 class Merge:
-    """Combine the modules of several trainings of one checkpoint into one module.
+    """The combination of several trainings' modules into one module.
 
-    keep: as a training's.
+    All trainings are of the same checkpoint. `keep` is as in `Train`.
     """
 
     stages: tuple[Annotated[Train, Known(_NO_MERGE)], ...]
@@ -199,9 +222,12 @@ class Merge:
         count = len(self.stages)
         weights = self.rule.given_weights
         if weights is not None and len(weights) != count:
-            raise UserError(f"Merge: {len(weights)} weights {weights} for {count} trainings; give one each")
+            raise UserError(f"Merge: {len(weights)} weights {weights} for {count} trainings; give one per training")
         if isinstance(self.head, KeptHeadOf) and not 0 <= self.head.place < count:
-            raise UserError(f"Merge: {self.head} of {count} trainings; places count from 0")
+            raise UserError(
+                f"Merge: {self.head} names no training; give a place from 0 on that is below the number of trainings, "
+                f"{count}"
+            )
 
     @property
     def model(self) -> ModelSpec:
@@ -209,7 +235,7 @@ class Merge:
 
     @property
     def method(self) -> Method:
-        """The method that the merged module is one of."""
+        """The method that the merged module belongs to; its rank, for one, may differ from the trainings' ranks."""
         first, *others = (stage.method for stage in self.stages)
         return first.merged(others, self.rule)
 
@@ -219,22 +245,25 @@ class Merge:
 
 
 ModuleStage = Train | Merge
-"""Stages that leave a module."""
+"""Stages whose result is a module."""
 ModuleSource = ModuleStage | Published
-"""What a module is taken from."""
+"""Anything that a start can take a module from."""
 
 
 @keep_hash
 @spec
 class Evaluate:
-    """Score one model on one task in one language.
+    """The scores of one model on one task in one language.
 
-    limit: maximum number of rows. They are drawn by one fixed seed for all models, as training rows are; sets whose
-    rows translate one another (`Rows.parallel_group`) give the same rows in every language.
-
-    precision None is the training's, fp32 for a bare checkpoint. framing None is the training's where its head is
-    used or it was trained as text, else the checkpoint's way of embedding sentences. `Text` needs no head: any model of
-    these families can be asked so, a bare checkpoint too.
+    Attributes:
+        model: a bare checkpoint, a training or a merge.
+        precision: None is the training's precision, or fp32 for a bare checkpoint.
+        framing: how the model reads the rows. None is the training's framing if its head is used or if it was trained
+            as text, and otherwise the checkpoint's `embedding`. A `Text` framing needs no head, so it also works with a
+            bare encoder-decoder or decoder.
+        limit: maximum number of rows; None reads all. The rows are drawn as training rows are, but with one fixed seed
+            for all models. Sets whose rows translate one another (`Rows.parallel_group`) give the same rows in every
+            language.
     """
 
     model: Annotated[ModelSpec | Train | Merge, Known(_NO_ANSWERS)]
@@ -254,7 +283,7 @@ class Evaluate:
 
     @property
     def checkpoint(self) -> ModelSpec:
-        """The pretrained checkpoint below all."""
+        """The pretrained checkpoint that the model was trained from, or the model itself if it is a bare checkpoint."""
         return self.model if isinstance(self.model, ModelSpec) else self.model.model
 
 
@@ -263,10 +292,16 @@ Stage = Train | Merge | Evaluate
 
 @spec
 class Recipe:
-    """The evaluations that answer one question, under one name (also the MLflow experiment's).
+    """The evaluations that answer one question.
 
-    suites: benchmarks whose table the report prints from these evaluations. published: scores of others that it sets
-    beside them. question: what is asked, in a sentence; the report puts its answer below it.
+    Attributes:
+        name: also the name of the MLflow experiment.
+        evaluations: every score that is wanted. The trainings and merges they need are planned from them.
+        title: heading of the report.
+        notes: sentences that the report prints.
+        suites: benchmarks whose tables the report prints from these evaluations.
+        published: published scores that the report prints next to the measured ones.
+        question: what the recipe asks, in one sentence. The report prints its answer below the question.
     """
 
     name: str
@@ -282,6 +317,6 @@ class Recipe:
         check_file_name("Recipe(name)", self.name)
         if not self.evaluations:
             raise UserError(
-                f"Recipe(evaluations=()): recipe {self.name!r} holds no evaluations; give at least one "
+                f"Recipe(evaluations=()): recipe {self.name!r} has no evaluations; give at least one "
                 "Evaluate(model, task, language)"
             )

@@ -1,4 +1,4 @@
-"""Suites: benchmarks of several tasks, with the groups that their papers average over."""
+"""Suites: benchmarks of several tasks, in the groups over which their papers average."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from adaptx.specs.task import Task
 
 @spec
 class Group:
-    """Tasks that a suite averages together, under the heading its paper gives them."""
+    """Tasks over which a suite averages. `name` is the heading that the suite's paper gives them."""
 
     name: Word
     tasks: Annotated[tuple[Task, ...], NotEmpty()]
@@ -17,12 +17,12 @@ class Group:
 
 @spec
 class Suite:
-    """A benchmark. `name` also selects the aggregation rule of `adaptx.metrics.suites`."""
+    """A benchmark of several tasks. `name` also selects the way of averaging in `adaptx.metrics.suites`."""
 
     name: Word
     groups: Annotated[tuple[Group, ...], NotEmpty()]
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """Every task once, in the order of the groups."""
+        """All tasks in the order of the groups, each once."""
         return tuple(dict.fromkeys(task for group in self.groups for task in group.tasks))

@@ -1,7 +1,8 @@
-"""Schemes in which tags mark spans: those that the metrics of spans read, and those that they would misread.
+"""The schemes in which tags mark spans, and the refusal of schemes that span metrics would misread.
 
-seqeval's default mode, which XTREME uses, reads B, I, E and S: BIO (IOB2), IOB1 and IOBES. Any other letter goes on
-with a span of its own type, so that BILOU or BMES tags get a score, and a wrong one.
+seqeval's default mode, which XTREME uses, reads the prefixes B, I, E and S: the schemes BIO (IOB2), IOB1 and IOBES. It
+takes any other letter as the continuation of a span of the same type. BILOU or BMES tags would therefore get a score,
+but a wrong one.
 """
 
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ READ = frozenset("BIES")
 _BILOU = frozenset("BILU")
 _BMES = frozenset("BMESW")
 _TO_BIO = (
-    "Write the tags as BIO, {} as B- and {} as I- (in a file of one word a line: sed -E "
+    "Write the tags as BIO, {} as B- and {} as I- (in a file with one word per line: sed -E "
     r"'s/([ \t])[{}]-([^ \t]*)$/\1B-\2/; s/([ \t])[{}]-([^ \t]*)$/\1I-\2/')"
 )
 _BILOU_REMEDY = _TO_BIO.format("U-", "L-", "U", "L")
@@ -18,12 +19,12 @@ _BMES_REMEDY = _TO_BIO.format("S- (W-)", "M- and E-", "SW", "ME")
 
 
 def marks_spans(tags: Iterable[str]) -> bool:
-    """Whether some tag begins as tags of spans do: `B-` or `I-`, in capital or small letters."""
+    """Return whether some tag begins with `B-` or `I-`, in upper or lower case, as tags of spans do."""
     return any(tag[:2].upper() in ("B-", "I-") for tag in tags)
 
 
 def foreign_scheme(tags: Iterable[str]) -> str | None:
-    """The scheme of the tags with a remedy, if the metrics of spans would misread it; else None."""
+    """Return the scheme of the tags with a remedy if span metrics would misread it, and None otherwise."""
     prefixes = frozenset(tag[0] for tag in _typed(tags))
     if prefixes & frozenset("LU") and prefixes <= _BILOU:
         return f"BILOU ({_shown(tags, 'LU')}). {_BILOU_REMEDY}"
@@ -33,9 +34,9 @@ def foreign_scheme(tags: Iterable[str]) -> str | None:
 
 
 def scheme_fault(tags: Iterable[str]) -> str | None:
-    """Why spans cannot be counted over a tag set, or None. A set without any such prefix is of no scheme, and counted.
+    """Return why span metrics cannot read a tag set, or None if they can.
 
-    XTREME counts raw parts of speech that way.
+    A set in which no tag has a prefix is accepted, because XTREME computes span metrics over parts of speech.
     """
     tags = tuple(tags)
     if not marks_spans(tags):
@@ -45,18 +46,16 @@ def scheme_fault(tags: Iterable[str]) -> str | None:
     typed = _typed(tags)
     small = [tag for tag in typed if tag[0].islower() and tag[0].upper() in READ | _BILOU]
     if small:
-        return (
-            f"prefixes are capital letters, and {_listed(small)} have small ones; write {small[0].capitalize()[:2]}..."
-        )
+        return f"the prefixes of {_listed(small)} are lower-case letters; write {small[0].capitalize()[:2]}..."
     untyped = [tag for tag in typed if len(tag) == 2]
     if untyped:
-        return f"{_listed(untyped)} lack the type behind the hyphen; write for example {untyped[0]}PER"
+        return f"{_listed(untyped)} lack a type after the hyphen; write for example {untyped[0]}PER"
     unknown = [tag for tag in typed if tag[0] not in READ]
     if unknown:
-        return f"{_listed(unknown)} are of no scheme that is read; use B- and I- (BIO), with E- and S- (IOBES)"
+        return f"{_listed(unknown)} belong to no known scheme; use B- and I- (BIO), or with E- and S- (IOBES)"
     bare = [tag for tag in tags if tag not in typed and tag not in READ and not tag.startswith("O")]
     if bare:
-        return f"{_listed(bare)} have no prefix and would count as spans; write O for words outside any span"
+        return f"{_listed(bare)} have no prefix and would count as spans; write O for words outside all spans"
     return None
 
 

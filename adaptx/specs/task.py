@@ -1,4 +1,4 @@
-"""Tasks: a task is data (where its rows lie, what its columns mean); only its format has behaviour."""
+"""Tasks. A task is data: where its rows are and what their columns mean. Only its format has behaviour."""
 
 from dataclasses import KW_ONLY, field, replace
 from typing import Annotated
@@ -12,11 +12,13 @@ from adaptx.specs.names import check_address, check_file_name
 from adaptx.specs.ranges import Count, Natural, NotEmpty, Word
 
 LOCAL = "file:"
-"""`Rows(hub_id="file:<folder>", config=...)` are the user's own: config is a file's name in the folder, or patterns of
-names with spaces between them, whose files are read one after the other in order of their paths."""
+"""Prefix of `Rows.hub_id` for local files: `Rows(hub_id="file:<folder>", config=...)`.
+
+`config` is then a file name in the folder, or several glob patterns separated by spaces. Matching files are read one
+after the other in the order of their paths."""
 
 CLUSTER_ROLE = "cluster"
-"""A role of any format: rows with an equal value in its column are one cluster, whatever else they hold."""
+"""A role that every format has: rows with the same value in its column form one cluster."""
 
 
 @keep_hash
@@ -24,17 +26,24 @@ CLUSTER_ROLE = "cluster"
 class Rows:
     """One split of one hub data set in one language, and how its columns are read.
 
-    columns: pairs (role of the format, column of the data set). A dot reaches into a nested column (`answers.text`); a
-    tuple of columns becomes one list. Any format also has the role `cluster`: rows with an equal value there (a
-    document, a passage) are drawn together by a row limit, and resampled together by the report.
-    label_names: for integer labels or tags, the name of each id; empty when the column holds names.
-    choice_keys: for multiple choice, the raw label of each choice in order; empty when it is the choice's index.
-    dropped_labels: raw label values that mean "no gold label"; such rows are left out.
-    wording: for a role, texts that replace raw values: (role, ((raw, text), ...)).
-    starts_with: (column, prefix): only rows whose value begins so are read.
-    first, stop: a slice of the split (after dropping); `stop` None is the end.
-    expected: rows that the hub's slice has; a different count is reported, never hidden.
-    parallel_group: sets whose i-th rows translate one another carry the same group.
+    Attributes:
+        hub_id: id of the data set on the hub, or `file:<folder>` for local files.
+        config: configuration of the data set, or the name of a local file.
+        split: split of the data set.
+        language: code of the language that the rows are in.
+        columns: pairs (role of the format, column of the data set). A dot names a nested column (`answers.text`), and a
+            tuple of columns becomes one list. Every format also has the role `cluster`: rows with the same value there
+            (a document, a passage) are drawn together by a row limit, and resampled together for confidence intervals.
+        label_names: name of each id, if labels or tags are integers; empty if the column holds names.
+        choice_keys: for multiple choice, the raw label of each choice in order; empty if labels are choice indices.
+        dropped_labels: raw labels that mean "no gold label". Rows with such a label are left out.
+        wording: texts that replace the raw values of a role: (role, ((raw value, text), ...)).
+        starts_with: (column, prefix): only rows whose value in that column begins with the prefix are read.
+        first: index of the first row to read, counted after rows were dropped.
+        stop: index after the last row to read; None reads to the end.
+        revision: branch, tag or commit on the hub; None is the main branch.
+        expected: number of rows in this slice on the hub. A different number is reported.
+        parallel_group: name shared by sets whose i-th rows translate one another.
     """
 
     hub_id: Word = field(metadata=OUTSIDE)
@@ -67,7 +76,7 @@ class Rows:
 
     @property
     def address(self) -> str:
-        """`<hub id>/<config>/<split>`: the file in a local mirror, without its ending."""
+        """`<hub id>/<config>/<split>`, which is the path of the file in a local mirror without its extension."""
         return f"{self.hub_id}/{self.config}/{self.split}"
 
     def column(self, role: str) -> str | tuple[str, ...] | None:
@@ -77,11 +86,20 @@ class Rows:
 @keep_hash
 @spec
 class Task:
-    """A task as data. `train` and `development` are in the source language(s); `evaluation` has one entry a language.
+    """A task: its format, and the rows for training and evaluation.
 
-    metrics: names in `adaptx.metrics`; the first is the one that selects checkpoints and that reports show.
-    pool: candidates that retrieval ranks for the queries of every language.
-    translated: training rows translated into other languages, which `with_translated` adds to `train`.
+    Attributes:
+        format: what a row holds and what is predicted.
+        train: training rows in the source language or languages.
+        development: rows in the source language or languages, on which `Best` selects the weights to keep.
+        evaluation: rows on which models are scored, one entry per language.
+        pool: candidates of a retrieval task, ranked for the queries of every language.
+        translated: training rows translated into other languages, which `with_translated` adds to `train`.
+        metrics: names in `adaptx.metrics`. The first one selects the weights to keep, and reports show it.
+        kind: kind of task, such as `nli`; tables group tasks by it.
+        licence: licence of the data.
+        citation: the papers to cite.
+        description: one sentence about the task, for `adaptx tasks`.
     """
 
     name: str = field(metadata=OUTSIDE)
@@ -102,11 +120,14 @@ class Task:
         check_file_name("Task(name)", self.name)
         languages = [rows.language for rows in self.evaluation]
         if len(set(languages)) != len(languages):
-            raise UserError(f"task {self.name} has two evaluation sets for one language: {sorted(languages)}")
+            raise UserError(
+                f"task {self.name} has more than one evaluation set in a language: {sorted(languages)}; give one set "
+                "per language"
+            )
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Languages it is evaluated in."""
+        """Codes of the languages that the task is evaluated in."""
         return tuple(rows.language for rows in self.evaluation)
 
     @property
@@ -115,11 +136,11 @@ class Task:
 
     @property
     def reads_passages(self) -> bool:
-        """Whether training rows come with a passage to find an answer in, longer than a sentence or two."""
+        """Return whether training rows contain a passage (a context) that is longer than a sentence or two."""
         return any(rows.column("context") for rows in self.train)
 
     def rows_in(self, language: str) -> Rows:
-        """The evaluation rows of one language.
+        """Return the evaluation rows of one language.
 
         Raises:
             UserError: the task is not evaluated in that language.
@@ -130,7 +151,7 @@ class Task:
         raise UserError(f"task {self.name} has no evaluation rows in {language!r}; it has {', '.join(self.languages)}")
 
     def in_languages(self, *languages: str) -> "Task":
-        """Return the task measured in these languages alone, in this order.
+        """Return the task with evaluation rows in these languages only, in this order.
 
         Raises:
             UserError: the task is not evaluated in one of them.
@@ -138,26 +159,32 @@ class Task:
         return replace(self, evaluation=tuple(self.rows_in(language) for language in languages))
 
     def selected_on(self, rows: int, task: "Task | None" = None) -> "Task":
-        """Return the task with the first rows of its development set, or of another task's, to select steps on.
+        """Return the task with only the first rows of its development set.
+
+        Args:
+            rows: maximum number of development rows.
+            task: take the development set of this task instead.
 
         Raises:
-            UserError: there is not exactly one development set.
+            UserError: the task does not have exactly one development set.
         """
         source = task or self
         if len(source.development) != 1:
             raise UserError(
-                f"{self.name}.selected_on({rows}): {source.name} has {len(source.development)} development sets, and "
-                "one is meant; write replace(task, development=...)"
+                f"{self.name}.selected_on({rows}): {source.name} has {len(source.development)} development sets, not "
+                "one; choose the rows with replace(task, development=...)"
             )
         (whole,) = source.development
         expected = None if whole.expected is None else min(whole.expected, rows)
         return replace(self, development=(replace(whole, stop=rows, expected=expected),))
 
     def with_translated(self, *languages: str) -> "Task":
-        """The task with its translated training rows in those languages as further sources; all, where none is named.
+        """Return the task with its translated training rows in these languages added to `train`.
+
+        Without arguments, the translated rows of every language are added.
 
         Raises:
-            UserError: there are none in a language.
+            UserError: the task has no translated rows, or none in one of the languages.
         """
         there = {rows.language: rows for rows in self.translated}
         unknown = [language for language in languages if language not in there]

@@ -1,4 +1,4 @@
-"""The framing through text: what a language model reads of a row, and how its answer is taken."""
+"""Framing through text: how a row becomes a prompt for a language model, and how its answer is read."""
 
 import enum
 import string
@@ -13,7 +13,7 @@ from adaptx.specs.ranges import Within, Word
 
 
 class Normalisation(enum.Enum):
-    """What the log-likelihood of a candidate is divided by before candidates are compared."""
+    """The length by which a candidate's log-likelihood is divided before candidates are compared."""
 
     NONE = "nothing"
     TOKENS = "its tokens"
@@ -22,11 +22,13 @@ class Normalisation(enum.Enum):
 
 @spec
 class Rank:
-    """Choose among candidates by their log-likelihood behind the prompt.
+    """Decision for the candidate with the highest log-likelihood after the prompt.
 
-    end: whether the token that ends an answer counts as one of its tokens. None: it does for a model that was trained
-    as text, which taught it to end its answers, and does not for any other, such as a bare checkpoint. Without it,
-    `NONE` and `CHARACTERS` are `acc` and `acc_norm` of the lm-evaluation-harness.
+    Attributes:
+        normalisation: the length by which log-likelihoods are divided.
+        end: whether the end-of-text token counts as part of a candidate. None counts it for models trained as text,
+            which have learned to end their answers, and not for other models such as bare checkpoints. If it does not
+            count, `NONE` and `CHARACTERS` give `acc` and `acc_norm` of the lm-evaluation-harness.
     """
 
     normalisation: Normalisation = Normalisation.NONE
@@ -35,7 +37,7 @@ class Rank:
 
 @spec
 class Generate:
-    """Write the likeliest token again and again until the answer ends."""
+    """Decision by greedy generation: the most probable next token is written until the answer ends."""
 
 
 Decision = Rank | Generate
@@ -43,12 +45,15 @@ Decision = Rank | Generate
 
 @spec
 class Prompt:
-    """What a row is written as, and in which words it is answered.
+    """The text that a row becomes, and the words that stand for its labels.
 
-    template: a text with roles of the format in braces, `{text}`; braces themselves are doubled. answers: pairs (label,
-    words that stand for it); empty where labels stand for themselves, and where rows bring their answers. separator:
-    what a decoder reads between prompt and answer. no_answer: what stands for the answer of a question without one.
-    by_language: (language, the prompt used there instead).
+    Attributes:
+        template: text with roles of the format in braces, such as `{text}`. Literal braces are doubled.
+        answers: pairs (label, words that stand for it). Leave it empty if labels are their own words, or if the rows
+            hold the answers.
+        separator: text between prompt and answer, for decoders.
+        no_answer: answer to a question that has none.
+        by_language: pairs (language, prompt that is used in this language instead).
     """
 
     template: Word
@@ -63,46 +68,55 @@ class Prompt:
         try:
             parts = list(string.Formatter().parse(self.template))
         except ValueError as error:
-            raise UserError(f"{name}: {error}; close each brace, and double one that is meant as text: {{{{") from error
+            raise UserError(f"{name}: {error}; close each brace, and double a brace that is text: {{{{") from error
         for _, role, form, conversion in parts:
             if role is not None and (not role.isidentifier() or form or conversion):
-                raise UserError(f"{name}: write a role's name alone in braces, not {{{role}}}")
+                raise UserError(f"{name}: {{{role}}} is not the name of a role; write the name alone: {{text}}")
         if not self.roles:
-            raise UserError(f"{name}: it shows nothing of a row; write a role in braces: {{text}}")
+            raise UserError(f"{name}: it shows no part of a row; write a role in braces: {{text}}")
         words = [words for _, words in self.answers]
         if len(set(words)) != len(words) or len(dict(self.answers)) != len(words) or not all(words):
-            raise UserError(f"Prompt(answers={self.answers}): give each label once, with words of its own")
+            raise UserError(
+                f"Prompt(answers={self.answers}): a label is given twice, or its words are empty or another label's; "
+                "give each label once, with words of its own"
+            )
         languages = [language for language, _ in self.by_language]
         if len(set(languages)) != len(languages) or any(prompt.by_language for _, prompt in self.by_language):
-            raise UserError(f"Prompt(by_language=...): give each of {', '.join(languages)} one prompt, without others")
+            raise UserError(
+                f"Prompt(by_language=...) names {', '.join(languages)}: a language is named twice, or its prompt has a "
+                "by_language too; give each language one prompt, without by_language"
+            )
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The roles of a row that it shows, in order."""
+        """The roles in the template, in order."""
         return tuple(role for _, role, _, _ in string.Formatter().parse(self.template) if role is not None)
 
     @property
     def tail(self) -> str:
-        """What it ends with behind the last role."""
+        """The text after the last role of the template."""
         literal, role, _, _ = list(string.Formatter().parse(self.template))[-1]
         return literal if role is None else ""
 
     def words(self, label: str) -> str:
-        """What stands for a label."""
+        """Return the words that stand for a label."""
         return dict(self.answers).get(label, label)
 
     def in_language(self, language: str) -> "Prompt":
-        """The prompt for rows of a language; an unknown one (`""`) has the common prompt."""
+        """Return the prompt for rows of a language. An unknown language (`""`) gets the common prompt."""
         return dict(self.by_language).get(language) or replace(self, by_language=())
 
 
 @spec
 class Text:
-    """Framing through text: an encoder-decoder or a decoder reads a prompt, and writes or ranks the answer.
+    """Framing through text: an encoder-decoder or decoder reads a prompt, and writes the answer or ranks candidates.
 
-    decision: how an answer is taken. chat: the prompt is put into the checkpoint's own template of a conversation, as
-    what the user says; the answer is the model's turn, without separator. answer_tokens: the longest answer that is
-    trained on or generated, its end included.
+    Attributes:
+        prompt: how a row is written.
+        decision: `Rank` or `Generate`.
+        chat: whether the prompt becomes the user's turn in the checkpoint's chat template. The answer is then the
+            model's turn, and the prompt's separator is not written.
+        answer_tokens: maximum number of tokens of an answer in training and generation, with its end-of-text token.
     """
 
     prompt: Prompt
@@ -111,13 +125,19 @@ class Text:
     answer_tokens: Annotated[int, Within(least=2)] = 32
 
     def with_end(self, taught: bool) -> "Text":
-        """Return the framing with `Rank(end=None)` decided: the end of an answer counts if `taught`."""
+        """Return the framing with `Rank(end=None)` replaced by `end=taught`.
+
+        `taught` says whether the model was trained as text, and so has learned to end its answers.
+        """
         if not isinstance(self.decision, Rank) or self.decision.end is not None:
             return self
         return replace(self, decision=replace(self.decision, end=taught))
 
     def read_in(self, languages: Iterable[str]) -> "Text":
-        """The same as it reads rows of these languages: prompts of others are left out."""
+        """Return the framing without the prompts of languages other than these.
+
+        For a single language, its prompt becomes the common prompt.
+        """
         prompt, wanted = self.prompt, sorted(set(languages))
         if len(wanted) == 1:
             return replace(self, prompt=prompt.in_language(wanted[0]))

@@ -1,4 +1,4 @@
-"""How a training runs: optimiser, schedule, budget, selection."""
+"""How a training runs: optimiser, learning-rate schedule, number of steps, and which weights are kept."""
 
 import enum
 import math
@@ -11,15 +11,15 @@ from adaptx.specs.hashing import keep_hash
 from adaptx.specs.ranges import Count, Known, NotNegative, Positive, Seed, Share, ShareBelowOne
 
 _NO_FP16 = (
-    "fp16 reaches no further than 65,504, and the feed-forward layers of T5, mT5 and their kin go beyond it, so that "
-    "losses become NaN; take bf16, which has fp32's range in as little memory, or fp32"
+    "fp16 holds no number above 65,504, and the feed-forward layers of T5, mT5 and similar models exceed it, so that "
+    "losses become NaN; use bf16, which has the range of fp32 and the memory of fp16, or use fp32"
 )
 Precision = Annotated[Literal["fp32", "bf16"], Known(dict.fromkeys(("fp16", "float16", "half"), _NO_FP16))]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 
 
 class Schedule(enum.Enum):
-    """The learning rate after warm-up."""
+    """How the learning rate changes after warm-up."""
 
     LINEAR = "linear"
     CONSTANT = "constant"
@@ -28,14 +28,15 @@ class Schedule(enum.Enum):
 
 @spec
 class Last:
-    """Keep the weights of the last step; no development rows are read."""
+    """Selection of the last step's weights. No development rows are read."""
 
 
 @spec
 class Best:
-    """Keep the weights that score best on the task's development set.
+    """Selection of the weights that score best on the task's development set.
 
-    every: steps between two scorings. patience: scorings without improvement after which training stops (None: never).
+    `every` is the number of steps between two scorings. Training stops after `patience` scorings without improvement,
+    and never early if it is None.
     """
 
     every: Count
@@ -46,7 +47,7 @@ Selection = Last | Best
 
 
 def precision_refusal(precision: str) -> str | None:
-    """Why nothing is computed in this precision, and what to take; None where it is a known one."""
+    """Return why a precision is not supported and which to use, or None if it is supported."""
     if precision in PRECISIONS:
         return None
     if precision in ("fp16", "float16", "half"):
@@ -57,11 +58,23 @@ def precision_refusal(precision: str) -> str | None:
 @keep_hash
 @spec
 class TrainConfig:
-    """Hyper-parameters of one training; all of them are identity.
+    """Hyper-parameters of one training. Each of them is part of the training's fingerprint.
 
-    Exactly one of `epochs` and `max_steps` is the budget. `warmup` is a share of the steps. `dropout` None keeps the
-    checkpoint's own. `head_learning_rate` None is `learning_rate`. `max_length` counts tokens. `weight_decay`
-    leaves biases and norms alone.
+    Attributes:
+        learning_rate: peak learning rate, reached at the end of the warm-up.
+        epochs: passes over the training rows, whole or not. Give exactly one of `epochs` and `max_steps`.
+        max_steps: number of optimiser steps.
+        batch_size: examples per optimiser step, over all micro-batches and processes.
+        precision: `fp32`, or `bf16` with the trained weights in fp32.
+        warmup: share of the steps over which the learning rate rises from zero.
+        head_learning_rate: learning rate of the head; None is `learning_rate`.
+        weight_decay: decay of AdamW. Biases and the weights of norms are not decayed.
+        betas: AdamW's decay rates of its running means.
+        epsilon: AdamW's term that keeps its division stable.
+        max_gradient_norm: gradients with a larger norm are scaled down to it.
+        dropout: None keeps the checkpoint's value.
+        max_length: maximum number of tokens per sequence.
+        selection: which weights are kept.
     """
 
     learning_rate: Positive
@@ -89,9 +102,10 @@ class TrainConfig:
             )
 
     def num_steps(self, num_items: int) -> int:
-        """Return the optimiser steps of a training over so many items.
+        """Return the number of optimiser steps of a training over `num_items` items.
 
-        An epoch's last batch is filled up from the next epoch's order, so a part of a batch counts as a step.
+        The last batch of an epoch is filled up with items of the next epoch, so steps are rounded up once for the whole
+        training and not once per epoch.
         """
         if self.max_steps is not None:
             return self.max_steps

@@ -1,4 +1,4 @@
-"""Kinds of tuples. A list is taken for a tuple and becomes one; what has no order is refused."""
+"""Kinds of tuples. A list is accepted and becomes a tuple. Collections without an order, such as sets, are refused."""
 
 import dataclasses
 import functools
@@ -34,9 +34,10 @@ def fixed_tuple(items: list[Kind]) -> Kind:
 
 
 def _remembering(kind: Kind) -> Kind:
-    """Return the kind with its checked tuples remembered, if they hold texts alone.
+    """Return the kind with a cache of the tuples that it has checked, if it takes only strings.
 
-    A thousand sets of rows have the same few columns. Numbers are looked at each time, since 1, 1.0 and True are equal.
+    The cache saves time because thousands of `Rows` have the same few columns. Numbers are checked each time, because
+    1, 1.0 and True are equal keys of a cache but different values.
     """
     if not kind.texts:
         return kind
@@ -46,14 +47,14 @@ def _remembering(kind: Kind) -> Kind:
         try:
             return remembered(value)
         except TypeError:
-            # A list has no hash.
+            # A list has no hash and cannot be looked up in the cache.
             return kind.read(value)
 
     return dataclasses.replace(kind, read=read)
 
 
 def _items(values: tuple[Any, ...] | list[Any], kind_at: Callable[[int], Kind]) -> tuple[Any, ...]:
-    """Return the values as a tuple, the same one where nothing is converted."""
+    """Return the checked values as a tuple. It is the same object if no value was converted."""
     same = type(values) is tuple
     found: list[Any] = []
     for place, value in enumerate(values):
@@ -73,12 +74,12 @@ def _items(values: tuple[Any, ...] | list[Any], kind_at: Callable[[int], Kind]) 
 
 def _no_tuple(meant: str, item: Kind, value: Any) -> Wrong:
     if value is None:
-        return Wrong(f"takes {meant}, not None", "write {name}=() for none")
-    what = "a text" if isinstance(value, str) else article(type(value).__name__)
+        return Wrong(f"takes {meant}, not None", "write {name}=() for an empty one")
+    what = "a string" if isinstance(value, str) else article(type(value).__name__)
     if isinstance(value, dict):
         return Wrong(f"takes {meant}, not {what}", "write its pairs as a tuple: tuple({...}.items())")
     if isinstance(value, Iterable) and not isinstance(value, str):
-        return Wrong(f"takes {meant}, not {what}", "write a tuple, whose order is fixed: {name}=(..., ...)")
+        return Wrong(f"takes {meant}, not {what}", "write a tuple, which has a fixed order: {name}=(..., ...)")
     try:
         item.read(value)
     except Wrong:
@@ -87,8 +88,8 @@ def _no_tuple(meant: str, item: Kind, value: Any) -> Wrong:
 
 
 def _many(meant: str) -> str:
-    """Return `a text` as `texts`, `a Train or a Published` as `Train or Published`."""
-    plain = {"a text": "texts", "a number": "numbers", "a whole number": "whole numbers"}
+    """Return `a string` as `strings`, and `a Train or a Published` as `Train or Published`."""
+    plain = {"a string": "strings", "a number": "numbers", "an integer": "integers"}
     if meant in plain:
         return plain[meant]
     return " or ".join(part.removeprefix("a ").removeprefix("an ") for part in meant.split(" or "))

@@ -1,4 +1,4 @@
-"""How a merge's weights are searched for: the rows that score a merged module, and the search."""
+"""The search for merging weights: the rows that score a merged module, and the ways of searching."""
 
 from dataclasses import KW_ONLY
 from typing import Annotated
@@ -13,11 +13,12 @@ __all__ = ["GreedySoup", "LoraHub", "WeightSearch"]
 
 @spec
 class LoraHub:
-    """Weights by gradient-free search (Huang et al. 2023, arXiv:2307.13269, section 3.3).
+    """Gradient-free search for merging weights (Huang et al. 2023, arXiv:2307.13269, section 3.3).
 
-    Maximises the score on development rows minus `regularisation` times the weights' mean magnitude, over weights in
-    [low, high], by differential evolution (Storn and Price 1997) with at most `evaluations` scorings, the first of
-    them uniform weights. The paper's released code minimises a loss with nevergrad.
+    The search maximises the score on development rows minus `regularisation` times the mean magnitude of the weights.
+    Weights lie in [low, high]. It is differential evolution (Storn and Price 1997), which scores at most `evaluations`
+    merged modules and begins with uniform weights. The paper's released code differs: it minimises a loss with
+    nevergrad.
     """
 
     evaluations: Annotated[int, Within(least=5)] = 40
@@ -34,16 +35,18 @@ class LoraHub:
 
 @spec
 class GreedySoup:
-    """Add modules to an average, the best first, as long as it scores no worse (Wortsman et al. 2022,
-    arXiv:2203.05482, section 2, recipe 1).
+    """Greedy choice of the modules to average (Wortsman et al. 2022, arXiv:2203.05482, section 2, recipe 1).
+
+    Modules are tried in the order of their own scores, best first. Each is added to the average unless the average
+    then scores worse.
     """
 
 
 @spec
 class WeightSearch:
-    """Weights found by scoring merged modules on a task's development rows.
+    """A search for merging weights by the score of merged modules on a task's development rows.
 
-    limit: maximum number of rows per set, drawn as evaluation rows are.
+    `limit` is the maximum number of rows per development set, drawn as evaluation rows are.
     """
 
     task: Task
@@ -52,5 +55,5 @@ class WeightSearch:
 
     @property
     def may_negate(self) -> bool:
-        """Whether the search tries negative weights."""
+        """Return whether the search may try negative weights."""
         return isinstance(self.by, LoraHub) and self.by.low < 0

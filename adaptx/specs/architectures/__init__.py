@@ -1,6 +1,6 @@
-"""The supported architectures, one file each, by the `model_type` of a config.json.
+"""The supported architectures, one per file, by the `model_type` in config.json.
 
-Llama 3 and SmolLM are of type `llama`, ByT5 is of type `t5`.
+Llama 3 and SmolLM have the type `llama`, ByT5 has the type `t5`.
 """
 
 from adaptx.errors import UserError
@@ -34,13 +34,13 @@ ARCHITECTURES: dict[str, Architecture] = {
     )
 }
 ARCHITECTURES_REFUSED: dict[str, str] = {
-    "gemma3": "it reads images, too; its text-only sizes, 270m and 1b, are of type gemma3_text",
+    "gemma3": "it reads images too; use a text-only size, 270m or 1b, whose type is gemma3_text",
 }
-"""`model_type` near a supported one -> why it is not."""
+"""`model_type` that looks like a supported one -> why it is not supported."""
 
 
 def unsupported(model_type: str | None) -> str | None:
-    """Return why an architecture is not supported; None: it is."""
+    """Return why an architecture is not supported, or None if it is."""
     if model_type in ARCHITECTURES:
         return None
     why = ARCHITECTURES_REFUSED.get(model_type or "", f"supported: {', '.join(ARCHITECTURES)}")
@@ -51,7 +51,7 @@ def architecture_of(model_type: str) -> Architecture:
     """Return the architecture of that `model_type`.
 
     Raises:
-        UserError: it is not supported.
+        UserError: the architecture is not supported.
     """
     if (reason := unsupported(model_type)) is not None:
         raise UserError(reason)

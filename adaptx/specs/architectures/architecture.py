@@ -1,6 +1,6 @@
-"""What is known of an architecture of transformers, as one plain value.
+"""The facts about an architecture of transformers, as one plain value.
 
-Sites and their companions are those of `adaptx.specs.linear_maps`.
+The names of sites and companions are those of `adaptx.specs.linear_maps`.
 """
 
 import enum
@@ -21,11 +21,15 @@ EVERY_MAP = (*ATTENTION, "up", "gate", "down")
 
 @dataclass(frozen=True)
 class LayerStack:
-    """Layers of one kind: `layer` is the path of one, with `{}` for its number; `paths` those of its linear maps below
-    it, by site, companion (`gate`) or, where one map is several sites', fused name (`query_key_value`).
+    """A stack of layers of one kind, such as an encoder, and where its linear maps lie in a network.
 
-    `{}` is the path's end. first: the number of the first layer here. layers: how many there are. Both are
-    known once placed in a network.
+    Attributes:
+        layer: dotted path of a layer. It ends in `{}`, which stands for the layer's number in its stack.
+        paths: dotted path of each linear map below a layer, by site, companion (`gate`) or, if one map serves several
+            sites, fused name (`query_key_value`).
+        first: number of the stack's first layer, counted through all stacks. It is 0 until the stack is placed in a
+            network.
+        layers: number of layers. It is 0 until the stack is placed in a network.
     """
 
     layer: str
@@ -34,7 +38,10 @@ class LayerStack:
     layers: int = 0
 
     def place(self, path: str) -> tuple[int, str] | None:
-        """Return the number of the layer that a module lies in and its path below it; None where it lies elsewhere."""
+        """Return the number of the layer in which a module lies and the module's path below that layer.
+
+        The result is None if the module does not lie in this stack.
+        """
         before = self.layer.removesuffix("{}")
         place, _, inner = path.removeprefix(before).partition(".")
         if not path.startswith(before) or not place.isdigit():
@@ -44,10 +51,11 @@ class LayerStack:
 
 @dataclass(frozen=True)
 class InsideNorm:
-    """The place of bottleneck adapters in layers that end in a norm; `norm` is its path below a layer.
+    """The place of bottleneck adapters in layers that end in a norm.
 
-    With s the sum of the feed-forward's output and its residual, the layer's output becomes norm(s + U f(D norm(s)))
-    (Pfeiffer et al. 2021, arXiv:2005.00247, section 3.1).
+    Let s be the sum of the feed-forward's output and its residual. With the adapter's projections D and U and its
+    activation f, the layer's output becomes norm(s + U f(D norm(s))) (Pfeiffer et al. 2021, arXiv:2005.00247, section
+    3.1). `norm` is the path of that norm below a layer.
     """
 
     norm: str
@@ -57,27 +65,30 @@ class InsideNorm:
 class AfterLayer:
     """The place of bottleneck adapters in layers that end in a sum: the layer's output y becomes y + U f(D y).
 
-    Norms lie before attention and feed-forward there, or (in Gemma) also before the sum. In the second stack of an
-    encoder-decoder the adapter lies after cross-attention and feed-forward alike, at the layer's end.
+    Such layers have their norms before attention and feed-forward, and Gemma's also before the sum. In the decoder of
+    an encoder-decoder, the adapter also lies at the end of the layer, after cross-attention and feed-forward.
     """
 
 
 class ScaledScores(enum.Enum):
-    """When states are divided by the root of the hidden size before the matrix of scores over the vocabulary (Raffel
-    et al. 2020, released code, mesh_tensorflow/transformer/transformer.py).
+    """When hidden states are divided by the square root of the hidden size before the output matrix.
+
+    The output matrix gives the scores over the vocabulary. T5 scales its states if that matrix is tied to the
+    embeddings (Raffel et al. 2020, released code, mesh_tensorflow/transformer/transformer.py).
     """
 
     NEVER = "never"
-    WHERE_TIED = "where that matrix is the embeddings'"
-    WHERE_TIED_IN_4 = "the same, under transformers 4 alone"
+    WHERE_TIED = "if the output matrix is the embedding matrix"
+    WHERE_TIED_IN_4 = "if the output matrix is the embedding matrix, under transformers 4 only"
 
 
 @dataclass(frozen=True)
 class MaskedHead:
-    """The masked-language-model head in checkpoints of an architecture.
+    """The masked-language-model head in the checkpoints of an architecture.
 
-    names: how their tensors' names begin -> how those of our head do. optional: tensors of ours that a checkpoint may
-    lack; they are zero then.
+    Attributes:
+        names: prefix of tensor names in a checkpoint -> prefix of the same tensors in adaptx's head.
+        optional: tensors of adaptx's head that a checkpoint may lack. They are zero then.
     """
 
     names: Mapping[str, str]
@@ -86,10 +97,13 @@ class MaskedHead:
 
 @dataclass(frozen=True)
 class HeadPlace:
-    """Where a linear head lies in a class of transformers.
+    """Where a linear head lies in a model class of transformers.
 
-    dense: the layer before it, which is made the identity; empty: there is none. tanh: a tanh lies between the two.
-    settings: entries of the configuration that go with it.
+    Attributes:
+        linear: path of the linear head.
+        dense: path of the layer before it, whose weights are set to the identity; empty if there is none.
+        tanh: whether there is a tanh between the two.
+        settings: entries of the configuration that this head needs.
     """
 
     linear: str
@@ -100,10 +114,16 @@ class HeadPlace:
 
 @dataclass(frozen=True, kw_only=True)
 class LibraryHeads:
-    """The heads that transformers' own classes hold exactly (`adaptx.exporting.library_heads`); None: no class does.
+    """The heads of adaptx that a model class of transformers can hold exactly (`adaptx.exporting.library_heads`).
 
-    tags, spans: over every token. classification, choice: over the first token's vector. masked: masked language
-    modelling.
+    None means that no class can.
+
+    Attributes:
+        tags: a tagging head over every token.
+        spans: a question-answering head over every token.
+        classification: a classification head over the first token's vector.
+        choice: a multiple-choice head over the first token's vector.
+        masked: whether there is a class for masked language modelling.
     """
 
     tags: HeadPlace | None
@@ -115,14 +135,18 @@ class LibraryHeads:
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """How transformers' configuration of an architecture is written.
+    """How the configuration (config.json) of an architecture is written in transformers.
 
-    sizes: entry -> the attribute of a `Shape` that it holds; positions are unbounded where no entry holds them.
-    settings: further entries of a network that is built from its shape alone. needed: entries that config.json must
-    have with that value. fixed: entries that must have that value if they are there. multiples: entries that must be so
-    many times the hidden size if they are there. inner_factor: the intermediate size in hidden sizes, where no entry
-    holds it. head_size, embedding_size: what transformers takes where config.json says nothing; None: heads share the
-    hidden size, and embeddings are as wide as it.
+    Attributes:
+        sizes: entry -> attribute of `Shape` that it holds. If no entry holds `positions`, texts may have any length.
+        settings: further entries for a network that is built from a `Shape` alone.
+        needed: entries that config.json must have, with their values.
+        fixed: entries that config.json may lack, and otherwise must have with these values.
+        multiples: entries that config.json may lack, and otherwise must equal this many times the hidden size.
+        inner_factor: intermediate size divided by hidden size, if no entry holds the intermediate size.
+        head_size: size of an attention head if config.json has no entry for it; None divides the hidden size by the
+            number of heads.
+        embedding_size: size of an embedding if config.json has no entry for it; None is the hidden size.
     """
 
     sizes: Mapping[str, str]
@@ -136,42 +160,63 @@ class Configuration:
 
     @property
     def bounded(self) -> bool:
-        """Whether there is a longest text."""
+        """Return whether the length of a text is limited."""
         return "positions" in self.sizes.values()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """All facts that the package knows about one `model_type`. Sizes have defaults, since a test counts the parameters
-    of every architecture's network; nothing else has.
+    """All facts that adaptx knows about one `model_type`.
 
-    Layers. stacks: the paths of linear maps, one stack or two. gated_stacks: those of checkpoints with a gate, where
-    others have none. gated: the feed-forward multiplies its up projection by a gate's (a `Shape` may say otherwise).
-    fused: maps that are several sites' at once (`adaptx.specs.linear_maps.FUSED`). biases: linear maps that have one.
-    norm_tensors: 2 where a norm has a weight and a bias, 1 where it has a weight alone. layer_norms: norms around a
-    layer's attention and feed-forward. first_norm: the first layer has them all; else none before its attention.
-    head_norms: queries and keys are normed, with one weight for all heads. final_norm: a norm lies beside a stack's
-    layers, at their end or over the table of distances.
+    Sizes have defaults, because a test counts the parameters of every architecture's network and so finds a wrong one.
+    Every other fact has to be stated.
 
-    Embeddings. embedding_norm: they end in a norm. position_table: positions are learned rows. position_rows: rows of
-    that table beyond the longest text. type_rows: rows of the table of token types. position_buckets: rows of a table
-    of relative distances, one number per head. bucket_tables: each layer has such a table; else the first one's serves
-    its stack. distance_rows: rows of a stack's table of relative distances, a vector each, which goes through the key
-    and query maps of every layer. tied: what holds of a config.json that says nothing about ties.
+    Attributes of layers:
+        stacks: paths of the linear maps: one stack, or encoder and decoder.
+        gated_stacks: `stacks` of checkpoints with a gate, if only some checkpoints have one; otherwise empty.
+        gated: whether the feed-forward multiplies its up projection by a gate. A `Shape` may say otherwise.
+        fused: linear maps that serve several sites at once (`adaptx.specs.linear_maps.FUSED`).
+        biases: linear maps that have a bias.
+        norm_tensors: 2 if a norm has weight and bias, 1 if it has only a weight.
+        layer_norms: number of norms around a layer's attention and feed-forward.
+        first_norm: whether the first layer has all of them. Otherwise it lacks the norm before its attention.
+        head_norms: whether queries and keys are normed, with one weight for all heads.
+        final_norm: whether a stack has a norm outside its layers, at their end or over the table of distances.
 
-    Reading. padded: why sequences are read one per row, padded to the longest; None: they lie side by side in one row,
-    since attention is torch's own and takes the positions it is given. eager: it runs under eager attention alone.
-    pooler: the bare network comes with a pooler unless told otherwise. positions_after_padding: the first position is
-    the one after the padding token's id. scaled_scores: see there. text_refused: why it is not asked as text; None: it
-    is, unless its family writes none. byte_vocabulary: the vocabulary of its checkpoints that read bytes, by a
-    tokenizer that tells no places of words or characters; None: there are none.
+    Attributes of embeddings:
+        embedding_norm: whether embeddings are normed.
+        position_table: whether positions are a learned table.
+        position_rows: rows of that table in addition to the length of the longest text.
+        type_rows: rows of the table of token types.
+        position_buckets: rows of a table of relative distances that holds one number per head.
+        bucket_tables: whether each layer has such a table. Otherwise the table of the first layer serves its stack.
+        distance_rows: rows of a stack's table of relative distances that holds one vector per distance. Every layer
+            sends it through its key and query maps.
+        tied: whether the output matrix is the embedding matrix, if config.json does not say.
 
-    Methods. bottleneck: the place of bottleneck adapters; None: not known. whole_sites: sites that are not quantised.
+    Attributes of reading:
+        padded: why a batch has one sequence per row, padded to the longest. None means that sequences are packed one
+            after the other into a single row, which works if attention is torch's own and positions are an input.
+        eager: whether it runs only with eager attention.
+        pooler: whether the bare network has a pooler by default.
+        positions_after_padding: whether positions start after the padding token's id, as in RoBERTa.
+        scaled_scores: whether hidden states are scaled before the output matrix.
+        text_refused: why it cannot be used with a `Text` framing. None means that it can, if its family writes text.
+        byte_vocabulary: vocabulary size of its checkpoints that read bytes; None if there are none. Their tokenizer
+            does not report where words and characters lie.
 
-    Other libraries. adapters_refused: why the adapters library's own network with bottleneck adapters does not compute
-    the same; None: it does. masked_head: None: checkpoints have none, or one that is not tied to the embeddings.
-    library_heads: see there. step_memory: the architecture in `adaptx/costs/step_memory.csv` whose layers are the very
-    same; None: not fitted. slow_import: its file in transformers takes seconds to import.
+    Attributes of methods:
+        bottleneck: place of bottleneck adapters; None if it is not known.
+        whole_sites: sites that are not quantised.
+
+    Attributes of other libraries:
+        adapters_refused: why the adapters library's own network with bottleneck adapters computes something else; None
+            if it computes the same.
+        masked_head: its masked-language-model head; None if checkpoints have none, or have one that is not tied to the
+            embeddings.
+        library_heads: heads that transformers' classes can hold.
+        step_memory: the architecture in `adaptx/costs/step_memory.csv` with the same layers; None if there is none.
+        slow_import: whether importing its file in transformers takes seconds.
     """
 
     model_type: str
@@ -217,12 +262,12 @@ class Architecture:
 
     @property
     def output_matrix(self) -> bool:
-        """Whether the network is loaded with scores over the vocabulary."""
+        """Return whether the network is loaded with its output matrix, which gives scores over the vocabulary."""
         return self.family is not ModelFamily.ENCODER
 
     @property
     def either_gated(self) -> bool:
-        """Whether its checkpoints may have a gate or none."""
+        """Return whether some of its checkpoints have a gate and others do not."""
         return bool(self.gated_stacks)
 
     def kin(
@@ -234,9 +279,9 @@ class Architecture:
         step_memory: str | None,
         **changed: Any,
     ) -> Self:
-        """Return the architecture that is like this one but for what is given.
+        """Return an architecture that differs from this one only in the given facts.
 
-        What other libraries and measurements have for it does not follow from its kin's, so it must be given.
+        Facts about other libraries and measurements are not inherited, so they must be given.
         """
         return replace(
             self,
@@ -249,7 +294,7 @@ class Architecture:
 
 
 def no_class(model_type: str) -> str:
-    """Return why the adapters library's network does not compute the same where it has none."""
+    """Return the `adapters_refused` of an architecture that the adapters library does not have."""
     return f"the adapters library has no class for {model_type}"
 
 
@@ -262,4 +307,4 @@ SIZES = {
     "num_attention_heads": "heads",
     "max_position_embeddings": "positions",
 }
-"""Sizes by the names that BERT's configuration and many others give them."""
+"""`Configuration.sizes` of BERT, whose names many architectures share."""

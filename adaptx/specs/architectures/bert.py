@@ -23,7 +23,7 @@ BERT_HEAD = MaskedHead(
 
 
 def pooled(name: str) -> HeadPlace:
-    """Return where a head over the pooler of a network of that name lies."""
+    """Return the place of a head over the pooler. `name` is the network's attribute for the backbone."""
     return HeadPlace("classifier", f"{name}.pooler.dense", tanh=True)
 
 

@@ -44,9 +44,9 @@ DEBERTA_V2 = BERT.kin(
     final_norm=True,
     position_table=False,
     type_rows=0,
-    # Keys and queries of distances are made by the maps of keys and queries themselves (share_att_key).
+    # The key and query maps of tokens also make the keys and queries of distances (share_att_key).
     distance_rows=2 * _DISTANCES,
-    padded="adds distances between tokens to its attention, counted over the whole row",
+    padded="adds distances between tokens to its attention and counts them over the whole row",
     pooler=False,
     adapters_refused=None,
     masked_head=MaskedHead(

@@ -10,11 +10,11 @@ GEMMA2 = LLAMA.kin(
     config=replace(LLAMA.config, head_size=256),
     layer_norms=4,
     tied=True,
-    padded="masks what lies outside a window of tokens, counted over the whole row",
-    # It caps scores, which the fused kernel leaves out.
+    padded="masks tokens outside a window and counts token positions over the whole row",
+    # It caps attention scores, which torch's fused kernel does not do.
     eager=True,
     adapters_refused="in gemma2 the adapters library puts adapters before the norm after the feed-forward",
-    # transformers has a class for tags, but under the attention that it chooses it leaves out the cap on scores.
+    # transformers has a class for tagging, but the attention that it chooses leaves out the cap on scores.
     library_heads=NO_HEADS,
     step_memory=None,
 )

@@ -25,7 +25,7 @@ LLAMA = Architecture(
             "head_dim": "size_of_head",
             "tie_word_embeddings": "tied",
         },
-        # What is kept for generating one token after another would count as memory of training.
+        # The cache for generating one token after another would count as memory of training.
         settings={"pad_token_id": None, "use_cache": False},
     ),
     stacks=(

@@ -17,7 +17,7 @@ _IDS = {"pad_token_id": 0, "eos_token_id": 1, "sep_token_id": 1, "bos_token_id":
 MODERNBERT = Architecture(
     model_type="modernbert",
     family=ModelFamily.ENCODER,
-    # Compiling parts of it would take longer than a prediction of its memory does.
+    # Compiling parts of it would take longer than predicting its memory.
     config=Configuration(sizes=SIZES, settings={**_IDS, "reference_compile": False}),
     stacks=(
         LayerStack(
@@ -31,7 +31,7 @@ MODERNBERT = Architecture(
     first_norm=False,
     final_norm=True,
     embedding_norm=True,
-    padded="masks what lies outside a window of tokens, counted over the whole row",
+    padded="masks tokens outside a window and counts token positions over the whole row",
     eager=False,
     pooler=False,
     positions_after_padding=False,
@@ -46,6 +46,6 @@ MODERNBERT = Architecture(
     ),
     library_heads=NO_HEADS,
     step_memory=None,
-    # It brings torch's compiler, which may start processes of its own too.
+    # It imports torch's compiler, which may also start processes.
     slow_import=True,
 )

@@ -9,7 +9,8 @@ MT5 = T5.kin(
     gated_stacks=(),
     gated=True,
     tied=False,
-    # transformers 5 calls every mT5 tied and scales none: that is right for the published ones, which are not tied.
+    # transformers 5 takes every mT5 for tied and scales no states, which is right for the published checkpoints: they
+    # are not tied.
     scaled_scores=ScaledScores.WHERE_TIED_IN_4,
     byte_vocabulary=None,
     adapters_refused=None,

@@ -10,9 +10,9 @@ REMBERT = BERT.kin(
         settings=BERT.config.settings,
         embedding_size=256,
     ),
-    padded="multiplies attention out itself, over the whole row",
+    padded="computes attention with its own code over the whole row",
     adapters_refused=no_class("rembert"),
-    # Its decoder is a matrix of its own, and ours is tied to the embeddings.
+    # Its output matrix is separate, and that of adaptx's head is tied to the embeddings.
     masked_head=None,
     library_heads=LibraryHeads(
         tags=HeadPlace("classifier"),

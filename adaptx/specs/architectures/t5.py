@@ -59,17 +59,17 @@ T5 = Architecture(
     norm_tensors=1,
     final_norm=True,
     position_buckets=_BUCKETS,
-    padded="adds distances between tokens to its attention, counted over the whole row",
+    padded="adds distances between tokens to its attention and counts them over the whole row",
     eager=False,
     pooler=False,
     positions_after_padding=False,
     scaled_scores=ScaledScores.WHERE_TIED,
     text_refused=None,
-    # ByT5's.
+    # The vocabulary of ByT5.
     byte_vocabulary=384,
     bottleneck=AfterLayer(),
-    # T5 casts that map's input to the dtype of its weight, which for a quantised one is bytes. transformers keeps it
-    # whole too.
+    # T5 casts the input of the down projection to the dtype of its weight, which is bytes if the weight is quantised.
+    # transformers does not quantise this map either.
     whole_sites=("down",),
     adapters_refused=None,
     masked_head=None,

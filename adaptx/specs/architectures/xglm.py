@@ -28,7 +28,7 @@ XGLM = Architecture(
         settings={"use_cache": False},
     ),
     stacks=(LayerStack("layers.{}", BART_LAYER),),
-    # Its positions are sines, which are no parameters.
+    # Its positions are sines, which have no parameters.
     final_norm=True,
     padded="counts positions over the whole row",
     eager=False,

@@ -3,7 +3,7 @@
 from adaptx.specs.architectures.architecture import AfterLayer, no_class
 from adaptx.specs.architectures.xlm_roberta import XLM_ROBERTA
 
-# Norms come before attention and feed-forward here, hence one at the end and none over the embeddings.
+# Norms come before attention and feed-forward here, so there is one after the last layer and none over the embeddings.
 XLM_ROBERTA_XL = XLM_ROBERTA.kin(
     "xlm-roberta-xl",
     final_norm=True,

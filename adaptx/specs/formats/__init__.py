@@ -1,4 +1,7 @@
-"""Task formats as plain values: what a row holds, what is predicted. Behaviour lives in `adaptx.formats`."""
+"""Task formats as plain values: what a row holds and what is predicted.
+
+How a format encodes rows, computes losses and reads predictions is in `adaptx.formats`.
+"""
 
 from adaptx.specs.formats.bitext import Bitext, BitextMining
 from adaptx.specs.formats.classification import Classification

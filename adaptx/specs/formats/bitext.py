@@ -1,4 +1,4 @@
-"""Translations found among sentences: aligned sets, and lists without alignment."""
+"""Search for translations among sentences: in aligned sets, and in two lists without alignment."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
@@ -14,9 +14,9 @@ _VECTORS = NotAsText("sentences are compared as vectors, and an answer is no vec
 
 @spec
 class Bitext:
-    """Nearest neighbour among sentence embeddings, by cosine. Roles: `query` and `candidate`, aligned by row.
+    """The nearest sentence embedding by cosine. Roles: `query` and `candidate`, which translate one another.
 
-    Each query's gold is the candidate of its own row; all candidates of the set are ranked.
+    For each query, the candidates of all rows are ranked. The right one is the candidate of the query's own row.
     """
 
     labels: ClassVar[tuple[str, ...]] = ()
@@ -48,12 +48,15 @@ class Bitext:
 
 @spec
 class BitextMining:
-    """Which sentences of two lists translate one another, by ratio margin (Artetxe and Schwenk 2019, arXiv:1811.01136).
+    """Mining of translations from two lists of sentences, by ratio margin.
 
-    Roles: `source`, `target` (lists of sentences) and `gold` (pairs of numbers that count from 1), in one row.
-    A pair is mined where its margin over the mean of `neighbours` nearest neighbours exceeds a threshold. The
-    threshold is chosen on development sentences: every `development_every`-th gold pair, and as many of the other
-    sentences of each side; what is scored are the others.
+    Roles: `source` and `target` (lists of sentences), and `gold` (pairs of sentence numbers, which start at 1). One row
+    holds both lists.
+
+    Margins follow Artetxe and Schwenk 2019 (arXiv:1811.01136): a pair's cosine is divided by the mean cosine to
+    `neighbours` nearest neighbours, and the pair is mined if this margin exceeds a threshold. The threshold is chosen
+    on a development part: every `development_every`-th gold pair, and the same share of the other sentences of each
+    list. The remaining sentences are scored.
     """
 
     neighbours: Count = 4

@@ -1,4 +1,4 @@
-"""Classification of a text or a pair."""
+"""Classification of a text or of a pair of texts."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -13,9 +13,9 @@ from adaptx.specs.text import Generate, Rank
 
 @spec
 class Classification:
-    """One label for a text or a pair of texts. Roles: `text`, optionally `pair`, and `label`.
+    """One label for a text or a pair of texts. Roles: `text` and `label`, optionally `pair` (the second text).
 
-    The label set agrees with another when the names do, in any order.
+    `labels` are the names of the labels. Two label sets agree if they have the same names in any order.
     """
 
     labels: tuple[Word, ...]

@@ -1,4 +1,4 @@
-"""What models are pretrained on: texts in which words are masked, or spans are dropped."""
+"""Formats of pretraining: texts in which words are masked, or spans are dropped."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
@@ -10,14 +10,15 @@ from adaptx.specs.model import ModelFamily
 from adaptx.specs.ranges import PartialShare, Within
 from adaptx.specs.text import Generate
 
-_WRITTEN = "spans are written as text: give Train(framing=Text(Prompt('{text}'), Generate()))"
+_WRITTEN = "dropped spans are written as text; give Train(framing=Text(Prompt('{text}'), Generate()))"
 
 
 @spec
 class MaskedLanguageModel:
-    """Masked words of a text, by the checkpoint's own language-model head (Devlin et al. 2019). Role: `text`.
+    """Masked language modelling with the checkpoint's own head (Devlin et al. 2019). Role: `text`.
 
-    share: of tokens that are predicted; of these 80 % are masked, 10 % replaced, 10 % left as they are.
+    `share` is the share of tokens that are predicted. Among them, 80 % are masked, 10 % are replaced by random tokens
+    and 10 % are unchanged.
     """
 
     share: PartialShare = 0.15
@@ -36,10 +37,10 @@ class MaskedLanguageModel:
     needs_places: ClassVar[bool] = False
     texts_per_row: ClassVar[int] = 1
     sequences_per_item: ClassVar[int] = 1
-    as_text: ClassVar[AsText | NotAsText] = NotAsText("masked words are filled in by a head of encoders")
+    as_text: ClassVar[AsText | NotAsText] = NotAsText("masked words are filled in by an encoder's head")
     hidden_refused: ClassVar[Mapping[ModelFamily, str]] = {
-        ModelFamily.ENCODER_DECODER: "an encoder-decoder has no head that fills in masks; take an encoder",
-        ModelFamily.DECODER: "a decoder has no mask token, and its tokens see nothing behind them; take an encoder",
+        ModelFamily.ENCODER_DECODER: "an encoder-decoder has no head that fills in masks; use an encoder",
+        ModelFamily.DECODER: "a decoder has no mask token, and its tokens do not see later tokens; use an encoder",
     }
 
     def roles_in(self, use: str, passages: bool) -> Roles:  # noqa: ARG002
@@ -54,10 +55,11 @@ class MaskedLanguageModel:
 
 @spec
 class SpanCorruption:
-    """Spans of a text that were dropped, written in order (Raffel et al. 2020, arXiv:1910.10683). Role: `text`.
+    """T5's span corruption: the dropped spans of a text are written in order (Raffel et al. 2020, arXiv:1910.10683).
 
-    share: of tokens that are dropped. mean_span: tokens of a span on average. For encoder-decoders with sentinels
-    (`<extra_id_0>`), through `Text` framing.
+    Role: `text`. It needs an encoder-decoder with sentinel tokens (`<extra_id_0>`) and a `Text` framing.
+
+    `share` is the share of tokens that are dropped, `mean_span` the mean length of a span in tokens.
     """
 
     share: PartialShare = 0.15
@@ -80,7 +82,7 @@ class SpanCorruption:
     as_text: ClassVar[AsText | NotAsText] = AsText(
         ("text",),
         (Generate,),
-        {ModelFamily.DECODER: "dropped spans are written by the decoder of an encoder-decoder (T5's kin)"},
+        {ModelFamily.DECODER: "dropped spans are written by the decoder of an encoder-decoder such as T5"},
     )
     hidden_refused: ClassVar[Mapping[ModelFamily, str]] = dict.fromkeys(ModelFamily, _WRITTEN)
 

@@ -1,4 +1,7 @@
-"""What every task format says about itself, as plain values: planning, costs, data and reports ask the format."""
+"""The facts that every task format states about itself, as plain values.
+
+Planning, costs, data and reports read these facts, so none of them has a list of formats of its own.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -11,7 +14,13 @@ Row = Mapping[str, Any]
 
 
 class Roles(NamedTuple):
-    """The roles of one kind of rows. optional: a set may lack them. trained: training rows alone need them."""
+    """The roles of one kind of rows.
+
+    Attributes:
+        needed: roles that every set has.
+        optional: roles that a set may lack.
+        trained: roles that only training rows need.
+    """
 
     needed: tuple[str, ...]
     optional: tuple[str, ...] = ()
@@ -19,9 +28,12 @@ class Roles(NamedTuple):
 
 
 class AsText(NamedTuple):
-    """How a format is asked as text: roles that a prompt can show, and how answers can be taken.
+    """How a format works through text.
 
-    refused: why a family of models does not do it.
+    Attributes:
+        roles: roles that a prompt can show.
+        decisions: decisions that are possible.
+        refused: model family -> why it cannot read the format as text.
     """
 
     roles: tuple[str, ...]
@@ -30,26 +42,29 @@ class AsText(NamedTuple):
 
 
 class NotAsText(NamedTuple):
-    """Why a format cannot be asked as text."""
+    """The reason why a format does not work through text."""
 
     reason: str
 
 
 class Facts(Protocol):
-    """The facts of a format. Every format states all of them; a test fails where one is missing."""
+    """The facts of a format. Every format states all of them, and a test fails if one is missing."""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of its labels or tags; empty where answers are none of a fixed set."""
+        """Names of its labels or tags; empty if answers do not come from a fixed set."""
         ...
 
     @property
     def row_kinds(self) -> tuple[Roles, ...]:
-        """Every kind of rows that it reads."""
+        """Roles of each kind of rows that the format reads."""
         ...
 
     def roles_in(self, use: str, passages: bool) -> Roles:
-        """Return the roles of its rows in `train`, `development`, `evaluation` or `pool`; passages: rows have some."""
+        """Return the roles of its rows in one use.
+
+        `use` is `train`, `development`, `evaluation` or `pool`. `passages` says whether the rows contain passages.
+        """
         ...
 
     @property
@@ -64,12 +79,12 @@ class Facts(Protocol):
 
     @property
     def gold_roles(self) -> tuple[str, ...]:
-        """Roles that rows to predict do not need."""
+        """Roles that hold the answer. Rows that are only predicted do not need them."""
         ...
 
     @property
     def shared_roles(self) -> tuple[str, ...]:
-        """Roles by which rows form clusters (a premise, a context); the first that a set has counts."""
+        """Roles whose equal values make rows a cluster (a premise, a context). The first one that a set has is used."""
         ...
 
     @property
@@ -84,48 +99,48 @@ class Facts(Protocol):
 
     @property
     def is_trained(self) -> bool:
-        """Whether a model can be trained on it; if not, it is evaluated only."""
+        """Return whether a model can be trained on it. Other formats are only evaluated."""
         ...
 
     @property
     def embeds(self) -> bool:
-        """Whether texts are compared as vectors, so that no head is needed."""
+        """Return whether texts are compared as vectors, so that no head is needed."""
         ...
 
     @property
     def ranks_pool(self) -> bool:
-        """Whether the candidates of the task's pool are ranked."""
+        """Return whether the candidates of the task's pool are ranked."""
         ...
 
     @property
     def needs_places(self) -> bool:
-        """Whether it asks for places in a text, which a tokenizer must be able to tell."""
+        """Return whether the tokenizer must report where in a text each token lies."""
         ...
 
     @property
     def texts_per_row(self) -> int:
-        """Texts of usual length that one row is assumed to hold, for costs."""
+        """Number of texts of usual length that one row is assumed to hold, for cost estimates."""
         ...
 
     @property
     def sequences_per_item(self) -> int:
-        """Sequences of one training example, for costs."""
+        """Number of sequences per training example, for cost estimates."""
         ...
 
     @property
     def as_text(self) -> AsText | NotAsText:
-        """How it is asked as text, or why it cannot be."""
+        """How the format works through text, or why it does not."""
         ...
 
     @property
     def hidden_refused(self) -> Mapping[ModelFamily, str]:
-        """Families of models whose hidden states cannot be read for it, and why."""
+        """Model family -> why its hidden states cannot be read for this format."""
         ...
 
     def fault(self, row: Row) -> str | None:
-        """Say what is wrong with a row's values by role, with the remedy; None: nothing. Roles may be missing."""
+        """Return what is wrong with a row, with the remedy, or None. `row` maps roles to values and may lack roles."""
         ...
 
     def classes(self, answer: Any) -> list[str]:
-        """Name the classes of one prediction or gold; empty where answers are of no class."""
+        """Return the class names of one prediction or gold answer; empty if answers have no classes."""
         ...

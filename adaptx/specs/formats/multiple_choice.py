@@ -12,10 +12,11 @@ from adaptx.specs.text import Rank
 
 @spec
 class MultipleChoice:
-    """The right one of any number of choices. Roles: `text`, optionally `question`, `choices` (a list), `label`.
+    """The right one among any number of choices.
 
-    A choice is read with its question behind the text: the head gives each such pair one score. The number of
-    choices may differ from row to row.
+    Roles: `text`, `choices` (a list) and `label` (the index of the right choice), optionally `question`. Each choice is
+    read as a pair: the text, then the question followed by the choice. The head gives every pair one score. The number
+    of choices may differ between rows.
     """
 
     labels: ClassVar[tuple[str, ...]] = ()
@@ -44,7 +45,7 @@ class MultipleChoice:
         if fault is not None:
             return fault
         if len(row["choices"]) < 2:
-            return f"it has {len(row['choices'])} choices ({row['choices']}); there are at least two to choose from"
+            return f"it has {len(row['choices'])} choices ({row['choices']}); give at least two choices"
         if "label" not in row:
             return None
         label, count = row["label"], len(row["choices"])

@@ -11,25 +11,29 @@ from adaptx.specs.ranges import Count, Natural
 from adaptx.specs.text import Generate
 
 NO_ANSWER_THRESHOLD = 0.5
-"""Probability of no answer above which a prediction counts as none.
+"""Probability of "no answer" above which a predicted answer is dropped.
 
-SQuAD's script has 1.0, which never takes an answer back. Ours is the point where no answer is likelier than any, so
-that no labelled rows are needed to choose it.
+The default of SQuAD's script is 1.0, which never drops an answer. At 0.5, having no answer is more likely than having
+one, so no labelled rows are needed to choose a threshold.
 """
 NO_ANSWER = "no answer"
-"""What the class of an answer is called where there is none."""
+"""Class name of a missing answer."""
 
 
 @spec(kw_only=True)
 class QuestionAnswering:
-    """A span of the context that answers the question. Roles: `question`, `context`, `answers`, `answer_starts`.
+    """The span of the context that answers the question.
 
-    unanswerable: some questions have no answer in their context (no gold answers).
-    stride: tokens that neighbouring windows share where a context does not fit into one, as transformers' tokenizers
-    count it. None shares a third of a window, at most 128 tokens. An answer is whole in some window if it has fewer
-    tokens than that.
-    Questions are cut to `question_tokens`, answers have at most `answer_tokens`; of each window the `n_best` starts
-    and ends are combined.
+    Roles: `question`, `context`, `answers` (a list) and, for training rows, `answer_starts` (character offsets). A
+    context that is longer than the model's input is read in overlapping windows.
+
+    Attributes:
+        unanswerable: whether some questions have no answer in their context. Their rows have no gold answers.
+        stride: number of tokens that neighbouring windows share, as in transformers' tokenizers. None shares a third of
+            a window, but at most 128 tokens. An answer with fewer tokens than that lies whole in some window.
+        question_tokens: maximum number of tokens of a question. Longer questions are cut.
+        answer_tokens: maximum number of tokens of a predicted answer.
+        n_best: number of most probable starts, and of ends, that are combined in each window.
     """
 
     unanswerable: bool = False
@@ -56,7 +60,7 @@ class QuestionAnswering:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Questions without an answer have metrics of their own."""
+        """Names of the metrics. With unanswerable questions they are those of SQuAD v2."""
         if self.unanswerable:
             return ("squad_v2_f1", "squad_v2_exact_match")
         return ("f1", "exact_match", "mlqa_f1", "mlqa_exact_match")
@@ -75,22 +79,25 @@ class QuestionAnswering:
             return fault
         answers: list[str] = row["answers"]
         if not answers and not self.unanswerable:
-            return "it has no answer; leave the row out, or say QuestionAnswering(unanswerable=True)"
+            return "it has no answer; leave the row out, or write QuestionAnswering(unanswerable=True)"
         if not all(answer.strip() for answer in answers):
-            return f"an answer is empty ({answers}); write no answer at all where the question has none"
+            return f"an answer is empty ({answers}); if the question has no answer, give an empty list of answers"
         if "answer_starts" not in row:
             return None
         starts = row["answer_starts"]
         whole = isinstance(starts, list) and all(is_whole(start) for start in starts)  # pyright: ignore[reportUnknownVariableType]
         if not whole or len(starts) != len(answers):
             return (
-                f"{len(answers)} answers, but answer_starts is {starts!r}; give each answer the character it begins "
-                "at, an integer"
+                f"there are {len(answers)} answers, and answer_starts is {starts!r}; give one integer per answer, the "
+                "index of the character where it begins"
             )
         return None
 
     def classes(self, answer: Any) -> list[str]:
-        """Name a prediction (a text, perhaps with the probability of no answer) or gold answers by their text."""
+        """Return the text of a prediction or of gold answers as the class.
+
+        A prediction is a text, or a dict of a text and the probability of "no answer".
+        """
         if isinstance(answer, list):
             text: str = answer[0] if answer else ""
         elif isinstance(answer, dict):

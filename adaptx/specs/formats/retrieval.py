@@ -12,7 +12,7 @@ from adaptx.specs.ranges import Positive
 
 
 class CandidateText(enum.Enum):
-    """How a candidate that has a context is read."""
+    """How a candidate and its context are read together."""
 
     PAIR = "a pair of texts"
     JOINED = "one text, the context right behind the candidate"
@@ -27,19 +27,28 @@ _SENTENCES = Roles(("id", "passage", "answer_starts"), ("sentence_breaks",))
 
 @spec
 class Retrieval:
-    """Dual-encoder retrieval: a query's right candidates are found among the task's pool by cosine.
+    """Dual-encoder retrieval: the right candidates for a query are found by cosine in the task's pool.
 
-    Roles of training rows: `query` and `candidate`, optionally `candidate_context`; or `query`, `passage` and
-    `answer_starts`, where the candidate is the passage's sentence that holds the answer, with the passage as its
-    context. Roles of evaluation rows: `query` and `gold` (an id). Roles of the pool: `id`, `candidate`, optionally
-    `candidate_context`; or `id`, `passage`, `sentence_breaks`, `answer_starts`: each sentence of a passage is a
-    candidate, right for the ids of the rows whose answer begins in it. Right are all candidates of the query's id.
+    Roles of training rows:
+        `query` and `candidate`, optionally `candidate_context`.
+        Or `query`, `passage` and `answer_starts`, optionally `sentence_breaks`: the candidate is the sentence of the
+        passage in which the answer begins, and the passage is its context.
 
-    Trained by in-batch softmax over cosines divided by `temperature`, over the whole batch.
+    Roles of evaluation rows: `query` and `gold` (an id). Every candidate with that id is right.
 
-    trained_as, ranked_as: how candidates with contexts are read in training, and where they are ranked. The defaults
-    are those of XTREME-R's scripts: run_retrieval_qa.py trains on pairs, evaluate_retrieval.py joins sentence and
-    paragraph without a space, line breaks taken out.
+    Roles of the pool:
+        `id` and `candidate`, optionally `candidate_context`.
+        Or `id`, `passage` and `answer_starts`, optionally `sentence_breaks`: every sentence of a passage is a
+        candidate, with the ids of the rows whose answer begins in it.
+
+    The training loss is a softmax over the cosines of a query to all candidates of the batch, divided by `temperature`.
+
+    Attributes:
+        temperature: divisor of the cosines in the loss.
+        trained_as: how a candidate with a context is read in training. The default is that of XTREME-R's
+            run_retrieval_qa.py: a pair of texts.
+        ranked_as: how it is read when candidates are ranked. The default is that of XTREME-R's evaluate_retrieval.py:
+            sentence and paragraph are joined without a space, and line breaks are removed.
     """
 
     temperature: Positive = 0.05
@@ -75,7 +84,7 @@ class Retrieval:
     def fault(self, row: Row) -> str | None:
         fault = no_text(row, "query", "candidate", "candidate_context", "id") or no_texts(row, "gold", "answers")
         if fault is None and row.get("gold") == []:
-            return "gold is empty; a query has at least one right candidate: leave the row out"
+            return "gold is empty, and a query needs at least one right candidate; leave the row out"
         return fault
 
     def classes(self, answer: Any) -> list[str]:

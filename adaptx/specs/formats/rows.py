@@ -1,4 +1,4 @@
-"""What formats ask of the values of a row, with messages that name the role and the remedy."""
+"""Checks of the values in a row, with messages that name the role and the remedy."""
 
 import unicodedata
 from typing import Any
@@ -10,7 +10,7 @@ from adaptx.specs.near import plain
 
 
 def no_text(row: Row, *roles: str) -> str | None:
-    """Say which of the roles holds something else than a text."""
+    """Return a message about the first role whose value is not a text, or None."""
     for role in roles:
         if role in row and not isinstance(row[role], str):
             return f"{role} is {row[role]!r}, not a text; correct the row, or leave it out"
@@ -18,13 +18,13 @@ def no_text(row: Row, *roles: str) -> str | None:
 
 
 def no_texts(row: Row, *roles: str) -> str | None:
-    """Say which of the roles holds something else than a list of texts."""
+    """Return a message about the first role whose value is not a list of texts, or None."""
     for role in roles:
         if role not in row:
             continue
         if not isinstance(row[role], list):
             inner = [name for name in row[role] if "text" in str(name)] if isinstance(row[role], dict) else []
-            within = f"; its texts are the column '{role}.{inner[0]}': name that one with columns=..." if inner else ""
+            within = f"; its texts are in the column '{role}.{inner[0]}', so give that in columns=..." if inner else ""
             return f"{role} is {row[role]!r}, not a list of texts{within}"
         for place, text in enumerate(row[role]):
             if not isinstance(text, str):
@@ -33,29 +33,36 @@ def no_texts(row: Row, *roles: str) -> str | None:
 
 
 def is_whole(value: Any) -> bool:
-    """Return whether a value is a whole number; Python takes True for 1."""
+    """Return whether a value is an integer. A bool, which Python also counts as one, is not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def alike(value: Any, labels: tuple[str, ...]) -> str:
-    """Ask, as part of a message, whether the label is meant that looks like the value but for case and spaces."""
+    """Return, as part of a message, the label that looks like a value except for letter case, spaces or accents.
+
+    The result is empty if no label does.
+    """
     found = next((label for label in labels if isinstance(value, str) and plain(label) == plain(value)), None)
     if found is None:
         return ""
     if unicodedata.normalize("NFC", value) == unicodedata.normalize("NFC", found):
         form = "NFC" if unicodedata.is_normalized("NFC", found) else "NFD"
-        return f" (is {found!r} meant? The two differ in Unicode's coding of accents alone: write the file in {form})"
+        return f" (is {found!r} meant? They differ only in how Unicode encodes accents: write the file in {form})"
     return f" (is {found!r} meant?)"
 
 
 def shortened(labels: tuple[str, ...]) -> str:
-    """List at most 40 labels."""
+    """Return the labels as a phrase, at most 40 of them."""
     return ", ".join(labels[:40]) + (f", ... {len(labels)} in all" if len(labels) > 40 else "")
 
 
 def check_labels(name: str, labels: tuple[str, ...]) -> None:
-    """Refuse a label set that has a label twice, or fewer than two."""
+    """Refuse a label set with fewer than two labels or a repeated label.
+
+    Raises:
+        UserError: the label set is one of these.
+    """
     twice = [label for place, label in enumerate(labels) if label in labels[:place]]
     if len(labels) < 2 or twice:
-        cause = f"{twice[0]!r} is there twice" if twice else f"there are {len(labels)}"
+        cause = f"{twice[0]!r} is given twice" if twice else f"the number of labels is {len(labels)}"
         raise UserError(f"{name}(labels={shown(labels)}): {cause}; name at least two distinct labels")

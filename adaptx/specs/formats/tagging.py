@@ -15,9 +15,10 @@ from adaptx.specs.text import Generate
 
 @spec
 class Tagging:
-    """One tag a word. Roles: `tokens` and `tags` (lists of one length).
+    """One tag per word. Roles: `tokens` (words) and `tags`, two lists of equal length.
 
-    The first sub-word of a word carries its tag; sentences longer than the model reads are split and rejoined.
+    `labels` are the names of the tags. A word's tag is predicted at its first sub-word. Sentences longer than the
+    model's input are split, and their predictions joined again.
     """
 
     labels: tuple[Word, ...]
@@ -34,7 +35,7 @@ class Tagging:
     needs_places: ClassVar[bool] = True
     texts_per_row: ClassVar[int] = 1
     sequences_per_item: ClassVar[int] = 1
-    # Tags are generated, each among the words of the labels alone.
+    # Tags are generated, and each one only from the words that stand for labels.
     as_text: ClassVar[AsText | NotAsText] = AsText(("tokens",), (Generate,))
     hidden_refused: ClassVar[Mapping[ModelFamily, str]] = {}
 
@@ -43,7 +44,7 @@ class Tagging:
 
     @property
     def default_metrics(self) -> tuple[str, ...]:
-        """Spans are counted where the tags mark some."""
+        """Names of the usual metrics: entity F1 and accuracy if tags mark spans, accuracy alone otherwise."""
         return ("entity_f1", "token_accuracy") if marks_spans(self.labels) else ("token_accuracy",)
 
     def roles_in(self, use: str, passages: bool) -> Roles:  # noqa: ARG002
@@ -58,7 +59,7 @@ class Tagging:
             return "it has no tokens; leave the row out"
         blank = next((place for place, token in enumerate(tokens) if not token.strip()), None)
         if blank is not None:
-            return f"tokens[{blank}] is {tokens[blank]!r}, which holds no word; leave it and its tag out"
+            return f"tokens[{blank}] is {tokens[blank]!r}, which is not a word; leave it and its tag out"
         return _tags_fault(tokens, row["tags"], self.labels) if "tags" in row else None
 
     def classes(self, answer: Any) -> list[str]:
@@ -68,12 +69,12 @@ class Tagging:
 def _tags_fault(tokens: list[str], tags: Any, labels: tuple[str, ...]) -> str | None:
     if not isinstance(tags, list) or len(tags) != len(tokens):  # pyright: ignore[reportUnknownArgumentType]
         count = len(tags) if isinstance(tags, list) else repr(tags)  # pyright: ignore[reportUnknownArgumentType]
-        return f"{len(tokens)} tokens, but tags: {count}; each token has one tag; correct the row"
+        return f"there are {len(tokens)} tokens and tags: {count}; correct the row to one tag per token"
     known = _as_set(labels)
     for place, tag in enumerate(tags):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         if not isinstance(tag, str) or tag not in known:
             return (
-                f"tags[{place}] is {tag!r} (of {tokens[place]!r}), which is not in the tag set "
+                f"tags[{place}] is {tag!r} (for {tokens[place]!r}), which is not in the tag set "
                 f"({shortened(labels)}){alike(tag, labels)}; "
                 f"{_scheme(tags) or 'correct the row, or map ids with Rows(label_names=...)'}"
             )
@@ -81,12 +82,12 @@ def _tags_fault(tokens: list[str], tags: Any, labels: tuple[str, ...]) -> str | 
 
 
 def _scheme(tags: list[Any]) -> str | None:
-    """Return the remedy for tags whose scheme differs from the tag set's."""
+    """Return the remedy for tags in a scheme that the metrics do not read, or None."""
     scheme = foreign_scheme([tag for tag in tags if isinstance(tag, str)])
     return f"the row's tags are {scheme}" if scheme is not None else None
 
 
 @lru_cache
 def _as_set(labels: tuple[str, ...]) -> frozenset[str]:
-    """Category sets of hundreds of tags are searched for every token."""
+    """Return the labels as a set, because sets of hundreds of tags are searched for every token."""
     return frozenset(labels)

@@ -15,11 +15,14 @@ Activation = Literal["relu", "gelu", "gelu_new", "leakyrelu", "mish", "relu6", "
 
 @spec
 class Bottleneck(Method):
-    """Bottleneck adapter in Pfeiffer placement: one after each layer's feed-forward (Pfeiffer et al. 2021,
-    arXiv:2005.00247, section 3; the shape is Houlsby et al. 2019, arXiv:1902.00751).
+    """Bottleneck adapters: one small network after each layer's feed-forward (Pfeiffer et al. 2021, arXiv:2005.00247).
 
-    reduction_factor: hidden size divided by bottleneck size. The up-projection starts at zero, so a new module
-    changes nothing until it is trained.
+    The placement is that of section 3 of that paper, the adapter's shape that of Houlsby et al. 2019
+    (arXiv:1902.00751). The up projection starts at zero, so a new module changes nothing until it is trained.
+
+    Attributes:
+        reduction_factor: hidden size divided by bottleneck size.
+        activation: the function between the two projections.
     """
 
     reduction_factor: Positive = 16
@@ -53,22 +56,22 @@ class Bottleneck(Method):
     def shape_refusal(self, shape: Shape) -> str | None:
         if shape.architecture.bottleneck is not None:
             return None
-        return f"where an adapter belongs in a layer of {shape.model_type} is not known here; use Lora"
+        return f"adaptx does not know where an adapter belongs in a layer of {shape.model_type}; use Lora"
 
     def continues(self, earlier: Method) -> bool:
-        """The activation holds no weights, but changes what the weights mean."""
+        """Return whether `earlier` is the same method, activation included: weights fit only the one they know."""
         return earlier == self
 
     def merge_refusal(self, others: Sequence[Method], rule: MergeRule) -> str | None:
         for other in others:
             if other != self:
-                return f"its adapters differ in shape or activation: {self} and {other}; train them alike"
+                return f"its adapters differ in shape or activation: {self} and {other}; train them with the same ones"
         if rule.merged_rank is not None:
-            return "a bottleneck adapter has no rank to be brought to; merge LoRA modules, or leave SvdRank out"
+            return "a bottleneck adapter has no rank that could be reduced; merge LoRA modules, or leave SvdRank out"
         if rule.negates:
             return (
-                "negating both projections of a bottleneck adapter does not negate what it adds; give weights of zero "
-                "or more (LoraHub(low=0)), or merge LoRA modules"
+                "a negative weight negates both projections of a bottleneck adapter, which does not negate its output; "
+                "give weights of zero or more (LoraHub(low=0)), or merge LoRA modules"
             )
         return None
 
@@ -80,7 +83,10 @@ class Bottleneck(Method):
         return shape.all_layers * mixing.parameters(hidden, hidden, modules, key_bias=True)
 
     def step_sizes(self, shape: Shape) -> StepSizes:
-        """b: the bottleneck's size, nA: entries of all layers' projections from it or to it."""
+        """Return the sizes of a training step.
+
+        b is the bottleneck's size. nA is the number of entries in one of its two projections, over all layers.
+        """
         size = self._size(shape)
         return StepSizes({"b": size}, {"b": size}, {"nA": shape.layers * shape.hidden_size * size})
 

@@ -21,8 +21,8 @@ class Full(Method):
     matrices = True
     needs = None
     fold_refusal = None
-    stack_refusal = "full fine-tuning trains every weight, so nothing would stay frozen below; use Sequential"
-    fuse_refusal = "full fine-tuning leaves no module beside the backbone to mix; fuse Lora or Bottleneck modules"
+    stack_refusal = "full fine-tuning trains every weight, so no module below would stay frozen; use Sequential"
+    fuse_refusal = "full fine-tuning changes the backbone and leaves no module to mix; fuse Lora or Bottleneck modules"
 
     @classmethod
     def of_size(cls, rank: int, reduction_factor: float) -> Self:
@@ -43,7 +43,7 @@ class Full(Method):
 
     def merge_refusal(self, others: Sequence[Method], rule: MergeRule) -> str | None:
         if rule.merged_rank is not None:
-            return "whole weights have no rank to be brought to; merge LoRA modules, or leave SvdRank out"
+            return "whole weights have no rank that could be reduced; merge LoRA modules, or leave SvdRank out"
         return None
 
     def merged(self, others: Sequence[Method], rule: MergeRule) -> Method:
@@ -53,6 +53,9 @@ class Full(Method):
         raise AssertionError(self.fuse_refusal)
 
     def step_sizes(self, shape: Shape) -> StepSizes:
-        """W: entries of a layer's linear maps, nW: of all layers'."""
+        """Return the sizes of a training step.
+
+        W is the number of entries in the linear maps of one layer, nW that of all layers.
+        """
         inside = sum(inputs * outputs for inputs, outputs in shape.linear_maps.values())
         return StepSizes({}, {}, {"W": inside, "nW": shape.layers * inside})

@@ -1,4 +1,4 @@
-"""(IA)^3: learned vectors that scale inner activations."""
+"""(IA)^3: learned vectors that scale activations inside the layers."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -14,11 +14,13 @@ from adaptx.specs.model import Shape
 
 @spec
 class Ia3(Method):
-    """(IA)^3 (Liu et al. 2022, arXiv:2205.05638, section 3.3): a learned vector scales what linear maps give out.
+    """(IA)^3: learned vectors scale the outputs of linear maps (Liu et al. 2022, arXiv:2205.05638, section 3.3).
 
-    The feed-forward's down projection has its inputs scaled instead, as in the paper. Vectors start at one, so a new
-    module changes nothing until it is trained. Where an architecture has one linear map for several sites (`FUSED`),
-    any of them stands for the whole map, as in peft.
+    At the feed-forward's down projection the inputs are scaled instead, as in the paper. Vectors start at one, so a new
+    module changes nothing until it is trained. Some architectures have one linear map for several sites (`FUSED`):
+    there, each of these sites selects the whole map, as in peft.
+
+    `sites` are the linear maps that get a vector.
     """
 
     sites: tuple[str, ...] = ("key", "value", "down")
@@ -32,7 +34,7 @@ class Ia3(Method):
     fold_refusal = None
     stack_refusal = None
     fuse_refusal = (
-        "(IA)^3 scales what is there and adds no outputs that could be mixed; use Stack or Merged, or fuse Lora or "
+        "(IA)^3 scales outputs of the backbone and adds none that could be mixed; use Stack or Merged, or fuse Lora or "
         "Bottleneck modules"
     )
 
@@ -61,9 +63,9 @@ class Ia3(Method):
     def merge_refusal(self, others: Sequence[Method], rule: MergeRule) -> str | None:
         for other in others:
             if other != self:
-                return f"its modules lie at different sites: {self} and {other}; train them alike"
+                return f"its modules lie at different sites: {self} and {other}; train them at the same sites"
         if rule.merged_rank is not None:
-            return "vectors have no rank to be brought to; merge LoRA modules, or leave SvdRank out"
+            return "vectors have no rank that could be reduced; merge LoRA modules, or leave SvdRank out"
         return None
 
     def merged(self, others: Sequence[Method], rule: MergeRule) -> Method:
@@ -73,11 +75,15 @@ class Ia3(Method):
         raise AssertionError(self.fuse_refusal)
 
     def step_sizes(self, shape: Shape) -> StepSizes:
-        """Scaled: entries of a token that are scaled, nA: entries of all layers' vectors."""
+        """Return the sizes of a training step.
+
+        `scaled` is the number of a token's activations that are scaled in one layer. nA is the number of entries in the
+        vectors of all layers.
+        """
         scaled = self._entries(shape.linear_maps)
         return StepSizes({}, {"scaled": scaled}, {"nA": shape.layers * scaled})
 
     def _entries(self, maps: dict[str, tuple[int, int]]) -> int:
-        """Return the entries of one layer's vectors."""
+        """Return the number of entries in one layer's vectors. `maps` is site -> (inputs, outputs)."""
         placed = (site for site in with_companions(self.sites) if site in maps)
         return sum(maps[site][0] if site == "down" else maps[site][1] for site in placed)

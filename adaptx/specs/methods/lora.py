@@ -16,11 +16,20 @@ from adaptx.specs.ranges import Count, Positive, ShareBelowOne
 
 @spec
 class Lora(Method):
-    """Low-rank adaptation (Hu et al. 2021, arXiv:2106.09685): W + (alpha / rank) B A at the given sites.
+    """Low-rank adaptation: W + (alpha / rank) B A at the given sites (Hu et al. 2021, arXiv:2106.09685).
 
-    B starts at zero, so a new module changes nothing until it is trained. Where an architecture has one linear map for
-    several sites (`FUSED`), any of them stands for the whole map. bias: the biases of the maps that have one train too,
-    as what is added to them. ranks, alphas: (site, value) of sites that have their own; a companion has its site's.
+    B starts at zero, so a new module changes nothing until it is trained. Some architectures have one linear map for
+    several sites (`FUSED`): there, each of these sites selects the whole map.
+
+    Attributes:
+        rank: rows of A and columns of B.
+        alpha: the update is scaled by alpha / rank.
+        dropout: dropout probability of the inputs of A.
+        sites: linear maps that get a low-rank update.
+        bias: whether the biases of these linear maps are trained too. The module then stores the difference to them.
+        ranks: pairs (site, rank) for sites whose rank differs from `rank`. A companion, such as the gate of a
+            feed-forward, has the rank of its site.
+        alphas: pairs (site, alpha) for sites whose alpha differs from `alpha`.
     """
 
     rank: Count = 8
@@ -47,8 +56,11 @@ class Lora(Method):
         for name, own, usual in (("ranks", self.ranks, self.rank), ("alphas", self.alphas, self.alpha)):
             sites = [site for site, _ in own]
             if len(set(sites)) != len(sites) or not set(sites) <= set(self.sites):
-                raise UserError(f"Lora({name}={own}): give pairs of distinct sites among {self.sites} and their value")
-            # One spelling of each method, so that equal methods are equal values.
+                raise UserError(
+                    f"Lora({name}={own}): a site is given twice or is none of {self.sites}; give pairs of a site and "
+                    "its value"
+                )
+            # Pairs are sorted and redundant ones removed, so that methods that do the same are equal values.
             object.__setattr__(self, name, _tidied(own, usual))
 
     @classmethod
@@ -61,18 +73,18 @@ class Lora(Method):
         return "-".join([f"lora-r{self.rank}", *own, *(["bias"] if self.bias else [])])
 
     def rank_at(self, site: str) -> int:
-        """The rank at a linear map: a site, its companion or what is fused of it."""
+        """Return the rank at a linear map: a site, a companion of a site, or a fused map."""
         return dict(self.ranks).get(self._main(site), self.rank)
 
     def alpha_at(self, site: str) -> float:
         return dict(self.alphas).get(self._main(site), self.alpha)
 
     def scale_at(self, site: str) -> float:
-        """What B A x is multiplied by there."""
+        """Return the factor of B A x at a linear map: alpha / rank."""
         return self.alpha_at(site) / self.rank_at(site)
 
     def _main(self, name: str) -> str:
-        """The site by which a linear map is adapted."""
+        """Return the site that selects a linear map: for a fused map, the first of its sites in `sites`."""
         behind = sites_behind(name)
         return next((site for site in self.sites if site in behind), behind[0])
 
@@ -88,9 +100,7 @@ class Lora(Method):
         maps = [name for name in with_companions(self.sites) if name in shape.linear_maps]
         if self.bias and not any(shape.has_bias(name) for name in maps):
             at = ", ".join(self.sites)
-            return (
-                f"the linear maps of {shape.model_type} at {at} have no biases that could train; use Lora(bias=False)"
-            )
+            return f"the linear maps of {shape.model_type} at {at} have no biases to train; use Lora(bias=False)"
         for name in maps:
             parts = [site for site in sites_behind(name) if site in self.sites]
             if len({(self.rank_at(site), self.alpha_at(site)) for site in parts}) > 1:
@@ -98,22 +108,23 @@ class Lora(Method):
         return None
 
     def continues(self, earlier: Method) -> bool:
-        """Dropout holds no weights."""
+        """Return whether `earlier` is the same method. Its dropout may differ, because dropout has no weights."""
         return isinstance(earlier, Lora) and (earlier == self or earlier == replace(self, dropout=earlier.dropout))
 
     def merge_refusal(self, others: Sequence[Method], rule: MergeRule) -> str | None:
         return None
 
     def merged(self, others: Sequence[Method], rule: MergeRule) -> Method:
-        """One whose rank is the sum of theirs (SvdRank's where it is given), at every site that one of them has, and
-        with biases where one of them has some.
+        """Return a LoRA method that can hold the sum of the modules.
 
-        alpha / rank is theirs where they share it, else 1; both are told apart by site where theirs are. A site whose
-        update has a lower rank is filled with zeros.
+        Its rank is the sum of the ranks, or that of `SvdRank`. It has every site that one of the modules has, and
+        biases if one of them has biases. alpha / rank is that of the modules if they share it, and 1 otherwise. Ranks
+        and alphas differ between sites if those of the modules do. At a site with a lower rank, the module is filled
+        with zeros.
         """
         loras = [self, *(other for other in others if isinstance(other, Lora))]
         if len(loras) <= len(others):
-            # Planning refuses it under its name.
+            # One of the others is not a LoRA module. Planning refuses such a merge, and needs a method to name it by.
             return self
         sites = self.sites
         if any(lora.sites != sites for lora in loras):
@@ -143,7 +154,11 @@ class Lora(Method):
         )
 
     def step_sizes(self, shape: Shape) -> StepSizes:
-        """r: ranks, D and I: hidden and intermediate size, nA: entries of all layers' matrices."""
+        """Return the sizes of a training step.
+
+        r is the sum of the ranks at the sites. D and I are the hidden and the intermediate size. nA is the number of
+        entries in the matrices A and B of all layers.
+        """
         maps, hidden, inner = shape.linear_maps, shape.hidden_size, shape.intermediate_size
         attends = bool({"query", "key", "value"} & set(self.sites))
         kept: dict[str, float] = {
@@ -155,19 +170,23 @@ class Lora(Method):
             "I if down": inner * ("down" in self.sites),
         }
         matrices = shape.layers * sum(self.rank_at(site) * sum(maps[site]) for site in self.sites)
-        # Before the first site of the first layer nothing is kept.
+        # Activations before the first site of the first layer are not kept: no gradient passes through them.
         return StepSizes({"D unless q, k or v": hidden * (not attends)}, kept, {"nA": matrices})
 
 
 def _tidied(own: Sequence[tuple[str, float]], usual: float) -> tuple[tuple[str, float], ...]:
-    """In the order of sites, without what is as usual."""
+    """Return pairs in the order of `SITES`, without those that have the usual value."""
     return tuple(sorted((pair for pair in own if pair[1] != usual), key=lambda pair: SITES.index(pair[0])))
 
 
 def _merged_size(sizes: list[tuple[int, float]], given: int | None) -> tuple[int, float]:
-    """Rank and alpha that hold what modules of these ranks and alphas add."""
+    """Return the rank and alpha of a module that can hold the sum of modules of these sizes (rank, alpha).
+
+    `given` is the rank that `SvdRank` reduces the sum to, or None.
+    """
     rank = sum(rank for rank, _ in sizes) if given is None else given
     first_rank, first_alpha = sizes[0]
-    # Compared as products, and the ratio of ranks taken first: one module keeps its alpha to the last digit.
+    # alpha / rank is compared by cross products, and ranks are divided first, so that a single module keeps its exact
+    # alpha in spite of rounding.
     shared = all(each * first_rank == first_alpha * own for own, each in sizes)
     return rank, first_alpha * (rank / first_rank) if shared else float(rank)

@@ -1,6 +1,6 @@
-"""What is known of a method without any tensor: planning, naming and costs ask its value.
+"""The base class of methods: the facts that planning, naming and costs read, without any tensor.
 
-A method's tensors are the business of its record in `adaptx.methods`.
+What a method does to tensors is in `adaptx.methods`.
 """
 
 from abc import ABC, abstractmethod
@@ -14,16 +14,19 @@ from adaptx.specs.model import Shape
 
 
 class Requirement(NamedTuple):
-    """A package that a method cannot do without, and the extra of adaptx that brings it."""
+    """A package that a method needs, and the extra of adaptx that installs it."""
 
     package: str
     extra: str
 
 
 class StepSizes(NamedTuple):
-    """Sizes that a training step's memory grows with under a method, next to those of every step (`costs/step_memory`).
+    """The sizes that a method adds to the memory of a training step, by their names in `adaptx.costs.step_memory`.
 
-    once: vectors that a token needs once. kept: vectors that it keeps per layer. weights: entries of weights.
+    Attributes:
+        once: elements per token that exist once, whatever the number of layers.
+        kept: elements per token and layer that are kept for the backward pass.
+        weights: numbers of weights, which do not depend on the tokens.
     """
 
     once: dict[str, float]
@@ -33,17 +36,21 @@ class StepSizes(NamedTuple):
 
 @dataclass(frozen=True)
 class Method(ABC):
-    """Which parameters of the backbone a training changes.
+    """The choice of which parameters of the backbone a training changes.
 
-    Every method answers all that is asked here; one that leaves a fact out cannot be defined or made. A refusal says
-    why a method does not do something, and None that it does.
+    Every method states every fact below; a class that leaves one out cannot be defined. A refusal is the reason why a
+    method does not do something, or None if it does.
 
-    modules: what its modules are called in messages. whole: its module is the whole backbone, so that nothing stays
-    frozen. over_quantised: it trains over weights that are stored in few digits. library: the library whose folders
-    hold its modules (`peft`, `adapters`), or None. matrices: its tensors are matrices that every token is multiplied
-    with, not vectors that scale it. needs: a package that is not always installed. fold_refusal: why a
-    module cannot become part of the linear weights below it. stack_refusal: why none is trained over frozen modules.
-    fuse_refusal: why its modules cannot be mixed.
+    Attributes:
+        modules: the plural noun for its modules in messages.
+        whole: whether its module is the whole backbone, so that no parameter stays frozen.
+        over_quantised: whether it can be trained over quantised weights.
+        library: the library whose folders can hold its modules (`peft` or `adapters`), or None.
+        matrices: whether its tensors are matrices that multiply every token, and not vectors that scale it.
+        needs: a package that it needs and that adaptx does not always install, or None.
+        fold_refusal: why a module cannot be added into the linear weights below it.
+        stack_refusal: why it cannot be trained on top of frozen modules.
+        fuse_refusal: why its modules cannot be mixed.
     """
 
     modules: ClassVar[str]
@@ -63,43 +70,52 @@ class Method(ABC):
 
     @classmethod
     def name(cls) -> str:
-        """Return what the command line calls the method: `full`, `lora`, `bottleneck`."""
+        """Return the method's name on the command line: `full`, `lora`, `bottleneck`."""
         return cls.__name__.lower()
 
     @classmethod
     @abstractmethod
     def of_size(cls, rank: int, reduction_factor: float) -> Self:
-        """Return the method at the size that `adaptx memory` and `adaptx bench` ask for; other settings are usual."""
+        """Return the method in a size that `adaptx memory` or `adaptx bench` names, with defaults for all else.
+
+        Each method uses the one of the two arguments that it has, or none.
+        """
 
     @property
     @abstractmethod
     def label(self) -> str:
-        """Short name with the size: `full`, `lora-r8`, `bottleneck-f16`."""
+        """Short name that includes the size: `full`, `lora-r8`, `bottleneck-f16`."""
 
     @abstractmethod
     def parameters(self, shape: Shape) -> int:
-        """Return how many parameters a module has."""
+        """Return the number of parameters of a module for a checkpoint of that shape."""
 
     @abstractmethod
     def shape_refusal(self, shape: Shape) -> str | None:
-        """Return why a checkpoint of that shape takes no such module, or None."""
+        """Return why a checkpoint of that shape cannot have such a module, or None."""
 
     @abstractmethod
     def continues(self, earlier: "Method") -> bool:
-        """Return whether a module of `earlier` can be trained on as one of this method: same kind, sites and shapes."""
+        """Return whether a module of the method `earlier` can be trained further as a module of this one.
+
+        That requires the same kind of module, the same sites and the same shapes.
+        """
 
     @abstractmethod
     def merge_refusal(self, others: Sequence["Method"], rule: MergeRule) -> str | None:
-        """Return why a module cannot be merged with those of `others`, which are of its kind, or None."""
+        """Return why a module of this method cannot be merged with modules of `others`, or None.
+
+        All methods in `others` are of the same class as this one.
+        """
 
     @abstractmethod
     def merged(self, others: Sequence["Method"], rule: MergeRule) -> "Method":
-        """Return the method of a module merged from one of this method and of `others`, which are of its kind."""
+        """Return the method of the module that merging one of this method with those of `others` gives."""
 
     @abstractmethod
     def mixing_parameters(self, mixing: MixingRule, modules: int, shape: Shape) -> int:
-        """Return how many parameters the mixing layers over so many modules have."""
+        """Return the number of parameters in all mixing layers of a fusion of that many modules."""
 
     @abstractmethod
     def step_sizes(self, shape: Shape) -> StepSizes:
-        """Return what a training step's memory grows with under this method."""
+        """Return the sizes that this method adds to the memory of a training step."""
