@@ -588,7 +588,7 @@ REFUSED = {
     "other bases below": (
         Merge((nli(LORA, start=Sequential(topic(FULL))), nli()), Linear(), HEAD), "stand on different frozen modules",
     ),
-    "rank of whole weights": (Merge((nli(FULL),), SvdRank(4), HEAD), "full fine-tuned weights have no rank"),
+    "rank of whole weights": (Merge((nli(FULL),), SvdRank(4), HEAD), "whole weights have no rank"),
     "rank of adapters": (Merge((nli(ADAPTER),), SvdRank(4), HEAD), "has no rank"),
     "a negated adapter": (Merge((nli(ADAPTER),), TaskArithmetic(-1.0), HEAD), "does not negate its output"),
     "negated by a weight": (Merge((nli(ADAPTER),) * 2, Dare(combine=Linear((1.0, -1.0))), HEAD), "does not negate"),
