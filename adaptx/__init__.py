@@ -1,7 +1,7 @@
 """adaptx: intermediate-task transfer with parameter-efficient variants.
 
-A recipe is written in the specs exported here; `adaptx.catalog` has models and tasks. `adaptx.open` gives a study: the
-recipe's plan, which it runs, scores and reports. `adaptx.task` makes a task of rows of your own.
+The classes exported here describe a recipe. `adaptx.catalog` has models and tasks to use in it. `adaptx.open` returns a
+study, which plans a recipe, runs it, and returns its scores and report. `adaptx.task` makes a task from your own rows.
 """
 
 import logging
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from adaptx.api import open as open  # noqa: A004
     from adaptx.data.tasks import task as task
 
-# Quiet unless the program configures the logger "adaptx".
+# Nothing is logged unless the program configures the logger "adaptx".
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __version__ = "0.1.0"
 LAZY = {"open": "adaptx.api", "task": "adaptx.data.tasks"}
-"""Names that are loaded when first used, and their modules. `from adaptx import *` leaves them out."""
+"""Name -> module, for names that are imported on first use. `from adaptx import *` does not import them."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""A recipe opened over a store and data: what notebooks and the command line both call.
+"""The interface that notebooks and the command line both use: a recipe opened with a store and data.
 
 study = adaptx.open("recipes/quickstart.py", data="sample")
 study.plan
@@ -47,16 +47,19 @@ def open(  # noqa: A001
     settings: Mapping[str, Any] | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> "Study":
-    """Plan a recipe over a store and data. Nothing is read from the network and nothing is loaded.
+    """Return a study: the plan of a recipe over a store and data.
+
+    Planning uses no network and loads no model.
 
     Args:
         recipe: a Recipe, or the path of a Python file whose `build()` returns one.
-        store: folder of finished stages; made when something is stored.
-        data: a local mirror of the hub, or `sample` for the rows in the package; None is the hub.
-        limit: maximum number of rows per task (training) and language (scoring), drawn by a seed.
-        precision: `fp32` or `bf16`, for every stage; None leaves each stage its own.
-        settings: keyword arguments for the file's `build()`; texts are read as on the command line.
-        tell: is told of stages in the store that are damaged and left out; None writes to standard error.
+        store: folder of finished stages. It is created when the first stage is stored.
+        data: folder of a local mirror of the hub, or `sample` for the rows in the package; None is the hub.
+        limit: maximum number of training rows per task, and of scored rows per language, drawn with a fixed seed.
+        precision: `fp32` or `bf16` for every stage; None keeps the precision of each stage.
+        settings: keyword arguments for the file's `build()`. Strings are parsed as on the command line.
+        tell: function that is called with a line for each damaged stage in the store, which is left out. None writes
+            the lines to standard error.
 
     Raises:
         UserError: a bad recipe or option, a combination that is refused, or missing rows or weights.
@@ -83,7 +86,7 @@ def _known(precision: str | None) -> Precision | None:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenArguments:
-    """Arguments of `open` apart from the store: they decide which stages the plan holds."""
+    """The arguments of `open` that decide which stages a plan contains, which are all except the store."""
 
     recipe: Recipe | str | os.PathLike[str]
     data: str | None
@@ -92,25 +95,28 @@ class OpenArguments:
     settings: Mapping[str, Any]
 
     def plan(self, sources: Sources) -> Plan:
-        """Make the plan.
+        """Return the plan.
 
         Raises:
-            UserError: as `open`.
+            UserError: as in `open`.
         """
         if isinstance(self.recipe, Recipe):
             if self.settings:
                 raise UserError(
-                    f"settings={dict(self.settings)}: these are arguments of a file's build(), and this recipe is a "
-                    "value; change the recipe itself, or open its file"
+                    f"settings={dict(self.settings)}: settings are arguments of a file's build(), and this recipe is "
+                    "not a file; change the recipe itself, or open its file"
                 )
             return make_plan(Edits(self.limit, self.precision).recipe(self.recipe), sources)
         return make_plan(load_recipe(self.recipe, self.settings, self.limit, self.precision), sources)
 
 
 class Study:
-    """A recipe's plan over a store: run it, read its scores and gains, load its models.
+    """A recipe's plan over a store, with methods to run it, to read its scores and gains, and to load its models.
 
-    store: the folder of finished stages. sources: where rows and weights are read. dag: the plan, which `plan` shows.
+    Attributes:
+        store: the folder of finished stages.
+        sources: where rows and weights are read.
+        dag: the plan as a value; the property `plan` shows it as a table.
     """
 
     def __init__(self, given: OpenArguments, store: Store, tell: Callable[[str], None]) -> None:
@@ -123,19 +129,19 @@ class Study:
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe with `limit` and `precision` in every stage."""
+        """The recipe, with `limit` and `precision` set in every stage."""
         return self.dag.recipe
 
     @property
     def plan(self) -> "PlanTable":
-        """The plan as a table: which stages are stored, and what the others will cost."""
+        """The plan as a table: which stages are stored, and the estimated cost of the others."""
         from adaptx.display.plan_table import PlanTable
 
         self._look_again()
         return PlanTable(self.dag, self.store)
 
     def resolve(self) -> None:
-        """Ask the hub for the commits of rows and weights that are not at hand, and plan with them.
+        """Ask the hub for the commits of rows and weights that are not available locally, and plan again with them.
 
         Raises:
             UserError: the hub does not answer.
@@ -157,21 +163,25 @@ class Study:
         tracking: str | None = None,
         progress: "Watcher | None" = None,
     ) -> "Summary":
-        """Run what is not stored yet. An interrupted run keeps its state, and continues when `run` is called again.
+        """Run the stages that are not stored, and record their results in the store and in MLflow.
+
+        An interrupted run keeps its saved states, and continues when `run` is called again.
 
         Args:
-            workers: processes that carry out stages at once: one per GPU, or with a share of the CPU each.
-            device: `cpu`, `cuda`, `cuda:1` or `mps`; None is the best there is.
-            keep: keep the weights of full fine-tuned targets once their scores are stored.
-            resources: size of forward passes and the like, which change memory and time, not results.
-            gpu: memory of the device, such as `24GiB`; None is all that it has.
-            too_large: run trainings that are predicted not to fit, too.
-            tracking: MLflow's address; None is a database in the store, or what MLFLOW_TRACKING_URI says.
-            progress: is told how stages go; None shows it in the terminal or notebook.
+            workers: number of processes that run stages at the same time. Each has a GPU of its own, or an equal share
+                of the CPU.
+            device: `cpu`, `cuda`, `cuda:1` or `mps`; None is the best available one.
+            keep: whether to keep the weights of full fine-tuned targets after their scores are stored.
+            resources: settings that change memory and time but not results, such as the micro-batch size.
+            gpu: memory that stages may use on the device, such as `24GiB`; None is all of its memory.
+            too_large: whether to run trainings even if they are predicted not to fit into memory.
+            tracking: address of MLflow; None is MLFLOW_TRACKING_URI if that is set, and otherwise a database in the
+                store.
+            progress: object that is informed of progress; None shows it in the terminal or notebook.
 
         Raises:
-            StagesFailed: some stages failed; those that do not need them are stored.
-            UserError: a bad option, missing rows, or a training that does not fit; nothing was run.
+            StagesFailed: some stages failed. Stages that do not need them are stored.
+            UserError: a bad option, missing rows, or a training that does not fit. Nothing was run.
         """
         from adaptx.display.progress import here
         from adaptx.execution.too_large import refuse_too_large
@@ -202,7 +212,7 @@ class Study:
     def _carry_out(
         self, shop: "Workshop", progress: "Watcher", address: "Address", keep: bool, workers: int
     ) -> "Summary":
-        """Run what is to do, record it in MLflow, and tell how it goes."""
+        """Run the stages that are not stored, record them in MLflow, and report progress."""
         from adaptx.display.plan import tell_weights_that_go
         from adaptx.execution.local import run as run_locally
         from adaptx.planning.unread import unread
@@ -217,9 +227,9 @@ class Study:
             progress.close()
 
     def scores(self) -> Any:
-        """Return what is stored as a pandas.DataFrame: a row per variant, task, language, seed and metric.
+        """Return the stored scores as a pandas.DataFrame with one row per variant, task, language, seed and metric.
 
-        `value` is a share in [0, 1]; `.attrs["missing"]` names the evaluations that are not stored.
+        `value` is a share in [0, 1]. `.attrs["missing"]` names the evaluations that are not stored.
         """
         from adaptx.report.table import tidy
 
@@ -228,10 +238,10 @@ class Study:
             return tidy(self.dag, self.store)
 
     def gains(self) -> Any:
-        """Return the gains over the matched baselines as a pandas.DataFrame: a row per variant, quantity and metric.
+        """Return the gains over the matched baselines as a pandas.DataFrame.
 
-        `gain`, `low` and `high` (its 95 % interval) are shares; `p` is by approximate randomisation, `holm_p`
-        corrected for the number of comparisons.
+        There is one row per variant, quantity and metric. `gain` and its 95 % confidence interval from `low` to `high`
+        are shares. `p` comes from approximate randomisation, and `holm_p` is corrected for the number of comparisons.
         """
         from adaptx.report.gains import compute_gains
         from adaptx.report.measured import measure
@@ -248,12 +258,15 @@ class Study:
         tracking: str | None = None,
         commands: Sequence[str] = (),
     ) -> "Report":
-        """Write report.html, tables and plots of what is stored into a folder, and record them in MLflow.
+        """Write report.html, tables and plots of the stored results into a folder, and record them in MLflow.
 
-        commands: command lines that the page shows under "Reproduce".
+        Args:
+            folder: folder to write into.
+            tracking: address of MLflow, as in `run`.
+            commands: command lines that the page shows under "Reproduce".
 
         Raises:
-            UserError: nothing of the recipe is stored.
+            UserError: no evaluation of the recipe is stored.
         """
         from adaptx.report import write_report
         from adaptx.tracking.address import address_of
@@ -263,15 +276,15 @@ class Study:
         self._look_again()
         root = self.store.root
         address = address_of(tracking, self.store)
-        # Who may only read a store, such as a colleague's, can report on it.
+        # A report can also be written on a store that one may only read, such as a colleague's.
         reads_only = address.own and root.is_dir() and not os.access(root, os.W_OK)
         if not reads_only:
             address.check()
         with self._telling_left_out():
             written = write_report(self.dag, self.store, Path(folder), commands)
         if reads_only:
-            self._tell(f"{root} cannot be written to, so this report is not recorded in MLflow; name a database: "
-                       "--tracking")  # fmt: skip
+            self._tell(f"{root} cannot be written to, so this report is not recorded in MLflow; name another database "
+                       "with --tracking")  # fmt: skip
         else:
             with Recorder(address, self.store, self._tell, self.dag) as recorder:
                 recorder.add(report_record(self.recipe.name, written.fingerprint, written.files, written.metrics))
@@ -281,12 +294,12 @@ class Study:
         """Return a stored training or merge as a model that predicts.
 
         Args:
-            stage: as the recipe has it; an evaluation stands for its model. A text is the name of a stage's folder, or
-                a prefix of its fingerprint.
-            device: as of `run`.
+            stage: a training or merge of the recipe, or an evaluation to load its model. A string is the name of a
+                stage's folder, or a prefix of its fingerprint.
+            device: as in `run`.
 
         Raises:
-            UserError: it is not stored, or its weights were removed once its scores were.
+            UserError: the stage is not stored, or its weights were removed after its scores were stored.
         """
         from adaptx.execution.serving import open_module
         from adaptx.exporting.loaded import LoadedModel
@@ -299,16 +312,19 @@ class Study:
     def _stored_name(self, stage: ModuleStage | Evaluate) -> str:
         module = stage.model if isinstance(stage, Evaluate) else stage
         if isinstance(module, ModelSpec):
-            raise UserError(f"{module.name} is a bare checkpoint, which transformers loads; name a training or merge")
+            raise UserError(
+                f"{module.name} is a bare checkpoint and not a stage; load it with transformers, or name a training or "
+                "merge"
+            )
         edited = Edits(self._given.limit, self._given.precision).module(module)
         fingerprint = self.dag.fingerprint_of(edited)
         if (entry := self.store.find(fingerprint)) is None:
-            where = "study.run() makes it" if fingerprint in self.dag.modules else "it is no part of this study"
+            where = "study.run() makes it" if fingerprint in self.dag.modules else "it is not part of this study"
             raise UserError(f"{stage_name(edited)} is not stored in {self.store.root}; {where}")
         return entry.folder.name
 
     def _look_again(self) -> None:
-        """Read anew which stages are stored: other processes may have added and removed some."""
+        """Read again which stages are stored, because other processes may have added or removed some."""
         self.store = Store(self.store.root)
 
     def _make_plan(self, resolve: Resolve | None = None) -> None:
@@ -317,7 +333,7 @@ class Study:
 
     @contextlib.contextmanager
     def _telling_left_out(self) -> Generator[None]:
-        """When the block ends, tell of each stage of the store that is damaged and left out."""
+        """Report each damaged stage of the store, which is left out, when the block ends."""
         try:
             yield
         finally:

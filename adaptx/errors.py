@@ -1,4 +1,4 @@
-"""Errors that a user can act on, and how errors of any kind are told to the user."""
+"""Errors that a user can fix, and the message shown for an error of any kind."""
 
 from collections.abc import Mapping
 
@@ -6,29 +6,33 @@ FAULT = "This is a fault in adaptx, not in your input"
 
 
 class UserError(Exception):
-    """Bad input, or too small a machine: the user can mend it. The message names the value, the cause and the remedy.
+    """An error that the user can fix: bad input, or too small a machine.
 
-    It is not a ValueError, because Python and its libraries raise ValueError for faults in adaptx too, and no handler
-    may take one for the other. Where bad input makes a library raise ValueError, the caller turns it into a UserError.
+    The message says what is wrong (with the value), why, and what to do.
+
+    It is not a ValueError. Python and its libraries also raise ValueError for faults in adaptx, and a handler must not
+    confuse the two. If bad input makes a library raise ValueError, adaptx turns that into a UserError.
     """
 
 
 class MissingInput(UserError):
-    """Data or weights that are not where they were asked for."""
+    """Data or weights that are not in the place where they are expected."""
 
 
 class NotFinite(UserError):
-    """A weight, loss, gradient or output that is NaN or infinite: what was computed with it would mean nothing."""
+    """A weight, loss, gradient or output that is NaN or infinite, so that any result of it would be meaningless."""
 
 
 class OutOfMemory(UserError):
-    """The device or the machine has less memory than a stage needs."""
+    """A device or machine with less memory than a stage needs."""
 
 
 class StagesFailed(Exception):
-    """Stages of a run failed, or were skipped because they need one that did; all others are stored.
+    """The end of a run in which some stages failed. All other stages are stored.
 
-    failed: stage name -> cause. errors: stage name -> the error itself, of those that failed themselves.
+    Attributes:
+        failed: stage name -> cause, for stages that failed or were skipped because they need a failed stage.
+        errors: stage name -> exception, for stages that failed.
     """
 
     def __init__(self, failed: Mapping[str, str], errors: Mapping[str, Exception]) -> None:
@@ -38,10 +42,10 @@ class StagesFailed(Exception):
 
 
 def is_fault(error: BaseException) -> bool:
-    """Return whether an error is a fault in adaptx, which neither the user's input nor the system explains."""
+    """Return whether an error is a fault in adaptx, and not caused by the user's input or by the system."""
     return not isinstance(error, UserError | OSError | MemoryError)
 
 
 def told(error: BaseException) -> str:
-    """Return an error as one message; its type is named unless the message was written for the user."""
+    """Return the message of an error. It begins with the error's type unless it was written for the user."""
     return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"

@@ -257,7 +257,7 @@ def test_a_loaded_model_is_named_by_its_stage_an_evaluation_or_its_folder(run_st
     folder = study.store.find(study.dag.fingerprint_of(baseline)).folder.name
     for named in (baseline, Evaluate(baseline, tiny.NLI, "xa"), folder):
         assert repr(study.load(named, device="cpu")) == f"<LoadedModel {folder}: nli on cpu>"
-    with pytest.raises(UserError, match=r"not stored in .*; it is no part of this study"):
+    with pytest.raises(UserError, match=r"not stored in .*; it is not part of this study"):
         study.load(tiny.train(world.bert, tiny.NLI, Full()))
     with pytest.raises(UserError, match="bare checkpoint"):
         study.load(Evaluate(world.bert, tiny.NLI, "xa"))

@@ -347,10 +347,10 @@ def test_what_is_in_an_own_file_is_in_the_identity(tmp_path) -> None:
 def test_own_files_that_are_not_there(tmp_path) -> None:
     file = write(tmp_path, "csv", {"text": ["goal"], "label": ["sport"]})
     with pytest.raises(
-        MissingInput, match=r"the evaluation file of sw is not at .*none\.csv; its folder holds: rows\.csv"
+        MissingInput, match=r"the evaluation file of sw does not exist: .*none\.csv; its folder contains: rows\.csv"
     ):
         local_task("news", TOPICS, {"en": file}, evaluation={"sw": tmp_path / "none.csv"})
-    with pytest.raises(MissingInput, match="its folder is not there or empty"):
+    with pytest.raises(MissingInput, match="its folder does not exist or is empty"):
         local_task("news", TOPICS, {"en": tmp_path / "nowhere" / "none.csv"})
     task = local_task("news", TOPICS, {"en": file})
     file.rename(tmp_path / "elsewhere.csv")
@@ -421,9 +421,9 @@ def test_ccgbank_as_tagged_words(tmp_path, ending: str) -> None:
 def test_where_ccgbank_is_missing_the_message_says_how_to_get_it(tmp_path, monkeypatch) -> None:
     monkeypatch.delenv("ADAPTX_CCGBANK", raising=False)
     for call, said in (
-        (lambda: ccg_task(), "no folder of CCGbank is named"),
-        (lambda: ccg_task(tmp_path / "none"), "there is no folder .*none of CCGbank"),
-        (lambda: ccg_task(tmp_path), "holds no train or development or evaluation part of CCGbank; it holds: nothing"),
+        (lambda: ccg_task(), "no folder with CCGbank is named"),
+        (lambda: ccg_task(tmp_path / "none"), "there is no folder .*none with CCGbank"),
+        (lambda: ccg_task(tmp_path), "has no train or development or evaluation part of CCGbank; it contains: nothing"),
     ):
         with pytest.raises(MissingInput, match=f"{said}.*LDC2005T13.*ADAPTX_CCGBANK=FOLDER.*data/AUTO"):
             call()

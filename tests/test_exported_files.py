@@ -209,7 +209,7 @@ def test_answers_within_a_struct_say_where_their_texts_are(tmp_path) -> None:
 )
 def test_optional_columns_are_in_all_files_or_in_none(tmp_path, task_format, full, bare, role) -> None:
     one, other = written(tmp_path, "one.csv", full), written(tmp_path, "other.csv", bare)
-    said = rf"file one\.csv \(en\) has a column for the role {role}, .*other\.csv \(sw\) has none.* Call the column"
+    said = rf"file one\.csv \(en\) has a column for the role {role}, .*other\.csv \(sw\) has none.* Add a column"
     with pytest.raises(UserError, match=said):
         local_task("own", task_format, {"en": one}, evaluation={"sw": other})
     with pytest.raises(UserError, match=rf"development file one\.csv .*{role}, and the train file other"):
@@ -235,13 +235,13 @@ def test_contexts_of_candidates_are_trained_and_ranked_or_neither(tmp_path) -> N
         ({"evaluation": "a.csv"}, "evaluation takes a mapping from languages to files, not a str"),
         (
             {"pool": {"en": ["a.csv", "b.csv"]}},
-            "pool takes a language's code and one file's path, not a str and a list",
+            "pool maps a language code to the path of one file, not a str and a list",
         ),
         ({"train": {"en": None}}, "not a str and a NoneType"),
         ({"train": {1: "a.csv"}}, "not an int and a str"),
         ({"columns": ["text"]}, "columns takes a mapping from roles to columns, not a list"),
-        ({"columns": {"text": 0}}, "a tuple of names, for each role, not an int for 'text'"),
-        ({"columns": {"text": ["a", "b"]}}, "not a list for 'text'"),
+        ({"columns": {"text": 0}}, "a tuple of names, not to an int for 'text'"),
+        ({"columns": {"text": ["a", "b"]}}, "not to a list for 'text'"),
     ],
 )
 def test_arguments_of_other_types(given, said) -> None:

@@ -504,7 +504,7 @@ def test_a_folder_with_a_module_of_pefts_is_refused_before_its_base_is_loaded(co
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        (("adapter_config.json",), "it holds an adapter"),
+        (("adapter_config.json",), "it contains an adapter"),
         (
             ("checkpoint-500/config.json", "checkpoint-900/config.json"),
             "one of the folders in it: checkpoint-500, check",

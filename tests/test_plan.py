@@ -336,13 +336,13 @@ REFUSED = {
     "no training rows": (trained(task=dataclasses.replace(NLI, train=())), "has no training rows"),
     "tags by bytes": (
         trained(model=MODELS["google/byt5-small"], task=PANX),
-        "does not say where in a text a token lies",
+        "does not report where in a text a token lies",
     ),
     "masks of a decoder": (trained(model=DECODER, task=NTREX_MLM), "a decoder has no mask token"),
     "reading of a training": (trained(framing=Hidden(pooling=Pooling.START)), "and encoders have none"),
     "reading of a bare model": (
         Evaluate(DECODER, BITEXT, "es", framing=Hidden(pooling=Pooling.FIRST)),
-        "first token sees nothing of the text",
+        "first token does not see the text",
     ),
     "full over a stack": (trained(FULL, Stack((trained(FULL),))), "use Sequential"),
     "full in a fusion": (

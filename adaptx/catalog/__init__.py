@@ -1,4 +1,4 @@
-"""What is known without running anything: models, tasks, suites, languages, and what can be combined."""
+"""The catalog: known models, tasks, prompts, suites, languages and GPUs, as plain values."""
 
 from adaptx.catalog.ccg import ccg_task as ccg_task
 from adaptx.catalog.languages import LANGUAGES as LANGUAGES

@@ -1,4 +1,4 @@
-"""CCG supertagging over the user's own copy of CCGbank, which is licensed and on no hub.
+"""CCG supertagging on the user's own copy of CCGbank, which is licensed and not on the hub.
 
 Hockenmaier and Steedman 2007, CCGbank: A Corpus of CCG Derivations and Dependency Structures Extracted from the Penn
 Treebank, Computational Linguistics 33(3); LDC2005T13.
@@ -21,14 +21,20 @@ _COLUMNS = (("tokens", "tokens"), ("tags", "tags"))
 
 @dataclass(frozen=True)
 class _Split:
-    """One part of the corpus: its sections, names of a plain file of it, and the sentences that it has."""
+    """A part of the corpus.
+
+    Attributes:
+        sections: patterns of its section folders.
+        names: possible names of a plain file with its sentences, without the extension.
+        expected: number of its sentences in CCGbank.
+    """
 
     sections: tuple[str, ...]
     names: tuple[str, ...]
     expected: int
 
 
-# The division of the Wall Street Journal that the field uses (Clark and Curran 2007, Computational Linguistics 33(4)).
+# The usual split of the Wall Street Journal sections (Clark and Curran 2007, Computational Linguistics 33(4)).
 _SPLITS = {
     "train": _Split(("0[2-9]", "1[0-9]", "2[01]"), ("train",), 39_604),
     "development": _Split(("00",), ("dev", "development", "validation"), 1_913),
@@ -37,27 +43,29 @@ _SPLITS = {
 
 
 def ccg_task(folder: str | Path | None = None) -> Task:
-    """Supertagging with the categories found in a folder: CCGbank as the LDC gives it out, or files of tagged words.
+    """Return the task of supertagging with the categories found in a folder of CCGbank.
 
-    folder: holds `data/AUTO/00` to `24` with .auto files (or `AUTO/...`, or the sections themselves), or `train`, `dev`
-    and `test` files ending in .tsv, .txt or .conll with a word, a tab and its category a line and blank lines between
-    sentences. None: the environment's ADAPTX_CCGBANK.
+    Args:
+        folder: either CCGbank as the LDC distributes it, with .auto files in `data/AUTO/00` to `24` (or in `AUTO/...`,
+            or with the section folders at the top). Or files called `train`, `dev` and `test` that end in .tsv, .txt or
+            .conll, with a word, a tab and its category per line and a blank line between sentences. None reads the
+            environment variable ADAPTX_CCGBANK.
 
     Raises:
-        MissingInput: no folder is named, or it does not hold all three parts.
-        UserError: a file that is neither.
+        MissingInput: no folder is named, or it does not contain all three parts.
+        UserError: a file has neither format.
     """
     named = folder or os.environ.get(FOLDER_VARIABLE)
     if not named:
-        raise MissingInput(f"no folder of CCGbank is named. {_remedy()}")
+        raise MissingInput(f"no folder with CCGbank is named. {_remedy()}")
     path = Path(named).expanduser().absolute()
     if not path.is_dir():
-        raise MissingInput(f"there is no folder {path} of CCGbank. {_remedy()}")
+        raise MissingInput(f"there is no folder {path} with CCGbank. {_remedy()}")
     sets = _derivations(path) or _plain_files(path)
     missing = [use for use in _SPLITS if use not in sets]
     if missing:
         there = ", ".join(sorted(other.name for other in path.iterdir())[:12]) or "nothing"
-        raise MissingInput(f"{path} holds no {' or '.join(missing)} part of CCGbank; it holds: {there}. {_remedy()}")
+        raise MissingInput(f"{path} has no {' or '.join(missing)} part of CCGbank; it contains: {there}. {_remedy()}")
     return Task(
         "ccg",
         Tagging(_categories(sets.values())),
@@ -74,10 +82,10 @@ def ccg_task(folder: str | Path | None = None) -> Task:
 
 def _remedy() -> str:
     return (
-        "The corpus is licensed by the LDC (https://catalog.ldc.upenn.edu/LDC2005T13) and is not fetched: "
-        "name your copy with ccg_task(FOLDER) or the environment's "
-        f"{FOLDER_VARIABLE}=FOLDER. The folder holds data/AUTO/00 to 24 with .auto files, or train.tsv, dev.tsv and "
-        "test.tsv with a word, a tab and its category a line and a blank line between sentences"
+        "The corpus is licensed by the LDC (https://catalog.ldc.upenn.edu/LDC2005T13) and cannot be downloaded: "
+        "name the folder of your copy with ccg_task(FOLDER) or the environment variable "
+        f"{FOLDER_VARIABLE}=FOLDER. The folder contains data/AUTO/00 to 24 with .auto files, or train.tsv, dev.tsv and "
+        "test.tsv with a word, a tab and its category per line and a blank line between sentences"
     )
 
 
@@ -114,7 +122,8 @@ def _categories(sets: Iterable[Rows]) -> tuple[str, ...]:
             for words, categories in read_tagged(file).sentences:
                 if not categories:
                     raise UserError(
-                        f"{file}: the words {' '.join(words)!r} have no category; write word, tab, category"
+                        f"{file}: the words {' '.join(words)!r} have no category; write a word, a tab and its category "
+                        "per line"
                     )
                 found.update(categories)
     return tuple(sorted(found))

@@ -1,4 +1,4 @@
-"""GPUs that a plan is priced on, as plain values from their makers' data sheets."""
+"""GPUs for which a plan estimates time, as plain values from the makers' data sheets."""
 
 from dataclasses import dataclass
 
@@ -6,13 +6,18 @@ GB = 10**9
 TERA = 1e12
 
 UTILISATION = 0.35
-"""Share of the peak that a training is assumed to reach; short texts and small models reach less."""
+"""Share of the peak FLOP/s that a training is assumed to reach. Short texts and small models reach less."""
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """peak_flops_per_second: of dense bf16 matrix products that add up in fp32, without sparsity. memory_bytes: of the
-    data sheet's gigabytes, taken as 10^9 bytes, which no card falls short of.
+    """A type of GPU.
+
+    Attributes:
+        name: short name with its memory.
+        peak_flops_per_second: peak rate of dense bf16 matrix products with fp32 accumulation, without sparsity.
+        memory_bytes: the gigabytes of the data sheet, counted as 10^9 bytes. No card has less than that.
+        source: where the numbers come from.
     """
 
     name: str

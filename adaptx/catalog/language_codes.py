@@ -1,8 +1,8 @@
-"""Language codes as people write them (ISO 639-1, 639-2, 639-3, BCP 47 tags, FLORES-200's) to one individual language.
+"""From the language codes that people write (ISO 639-1, 639-2, 639-3, BCP 47, FLORES-200) to one language.
 
-`iso_639.csv` has all 184 languages of ISO 639-1: their two-letter code, the three-letter one of ISO 639-3, the
-bibliographic one of ISO 639-2/B where it differs, the English name, and for a macrolanguage (`swa`, Swahili) the member
-that data sets mean by it (`swh`).
+`iso_639.csv` lists all 184 languages of ISO 639-1. Its columns are the two-letter code, the three-letter code of ISO
+639-3, the bibliographic code of ISO 639-2/B if that differs, the English name and, for a macrolanguage (`swa`,
+Swahili), the member language that data sets mean by it (`swh`).
 """
 
 import csv
@@ -11,18 +11,21 @@ import re
 from importlib.resources import files
 from typing import NamedTuple
 
-# Codes that ISO 639-1 withdrew and data sets still carry (mC4 writes `iw`).
+# Codes that ISO 639-1 has withdrawn and that data sets still use (mC4 writes `iw`).
 _WITHDRAWN = {"in": "id", "iw": "he", "ji": "yi", "jw": "jv", "mo": "ro"}
-# Regions that stand for a script: these write Chinese in traditional characters.
+# Regions that write Chinese in traditional characters, so that the region implies the script.
 _TRADITIONAL = ("TW", "HK", "MO")
-# Hangul alone, as FLORES-200 has it, and Korean's mixed script, as the catalog has it, are one script here.
+# FLORES-200 writes Hangul (Hang) and the catalog Korean's mixed script (Kore). They count as one script.
 _SAME_SCRIPT = {"Hang": "Kore", "Hani": "Hans"}
 
 
 class Tag(NamedTuple):
-    """A code taken apart. language: ISO 639-3 of the individual language. script: ISO 15924, None where none is named.
+    """The parts of a language code.
 
-    name: in English, None where ISO 639-1 has no such language.
+    Attributes:
+        language: ISO 639-3 code of the individual language.
+        script: ISO 15924 code; None if the code names no script.
+        name: English name; None if the language has no ISO 639-1 code.
     """
 
     language: str
@@ -31,7 +34,10 @@ class Tag(NamedTuple):
 
 
 def read_code(code: str) -> Tag | None:
-    """Take a code apart: `ig`, `ibo`, `ger`, `pt-BR`, `zh-Hant`, `srp_Cyrl`. None where it is no language code."""
+    """Return the parts of a language code such as `ig`, `ibo`, `ger`, `pt-BR`, `zh-Hant` or `srp_Cyrl`.
+
+    The result is None if the text is not a language code.
+    """
     language, *rest = re.split(r"[-_]", code)
     if not re.fullmatch(r"[A-Za-z]{2,3}", language) or not all(
         re.fullmatch(r"[A-Za-z0-9]{2,8}", part) for part in rest

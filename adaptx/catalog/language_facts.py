@@ -1,14 +1,17 @@
-"""What is known of languages beside name and family: script, resources, distance from English.
+"""Facts about languages in addition to name and family: script, resources, and distance from English.
 
-`language_facts.csv`, a row for each code of `languages.py`, an empty cell where a source says nothing:
+`language_facts.csv` has one row per code of `languages.py`. A cell is empty if its source says nothing. The columns:
 
-- iso639_3: the individual language that the data sets mean (Quechua: Ayacucho's `quy`), the key of the sources.
-- script: ISO 15924, as FLORES-200 writes it behind a code; of XTREME's codes the script its texts are in.
-- joshi_class: 0 to 5, from hardly any data to most (Joshi et al. 2020, arXiv:2004.09095, and the list of languages
-  published with it, lang2tax.txt). Entries there are names; a macrolanguage's entry stands for the member used here,
-  Arabic's for the standard language alone. Where copies of the list differ (Sinhala) the cell is empty.
-- syntactic_distance: 1 less the cosine of the two languages' syntactic features in URIEL (Littell et al. 2017), 103 of
-  them, missing ones filled in from the nearest languages (its set syntax_knn, as lang2vec 1.1.2 ships it); in [0, 1].
+- iso639_3: the individual language that the data sets mean (for Quechua, Ayacucho's `quy`). The sources of the other
+  columns are looked up by this code.
+- script: ISO 15924 code, which FLORES-200 writes after the language. For XTREME's codes, the script of its texts.
+- joshi_class: class from 0 (hardly any data) to 5 (most data) of Joshi et al. 2020 (arXiv:2004.09095), from the list
+  of languages published with the paper, lang2tax.txt. That list has names. The entry of a macrolanguage is used for the
+  member that data sets mean, and the entry of Arabic only for Standard Arabic. If copies of the list differ (Sinhala),
+  the cell is empty.
+- syntactic_distance: distance from English in [0, 1]: 1 minus the cosine of the two languages' 103 syntactic features
+  in URIEL (Littell et al. 2017). Missing features are filled in from the nearest languages (the set syntax_knn, as in
+  lang2vec 1.1.2).
 """
 
 import csv
@@ -21,11 +24,11 @@ from adaptx.catalog.language_codes import read_code
 
 LOW_RESOURCE = (0, 1, 2)
 HIGH_RESOURCE = (3, 4, 5)
-"""Classes of Joshi et al. that count as low and as high in resources."""
+"""Classes of Joshi et al. 2020 that count as high-resource. Those of `LOW_RESOURCE` count as low-resource."""
 
 
 class LanguageFacts(NamedTuple):
-    """None where a source says nothing of the language."""
+    """The facts about a language. A field is None if its source says nothing about the language."""
 
     iso639_3: str | None
     script: str | None
@@ -37,9 +40,10 @@ UNKNOWN = LanguageFacts(None, None, None, None)
 
 
 def language_facts(code: str) -> LanguageFacts:
-    """Return the facts of a language by any of its codes (`ig`, `ibo`, `ibo_Latn`); all None for an unknown one.
+    """Return the facts about a language, given any of its codes (`ig`, `ibo`, `ibo_Latn`).
 
-    A language that only ISO 639-1 has here (`br`) has nothing but its ISO 639-3 code.
+    All fields are None for an unknown language. Only `iso639_3` is known for a language that has an ISO 639-1 code but
+    is not in the catalog (`br`).
     """
     found = catalog_code(code)
     if found is None:
@@ -51,16 +55,16 @@ def language_facts(code: str) -> LanguageFacts:
 
 @functools.cache
 def catalog_code(code: str) -> str | None:
-    """Return the code that the catalog has for a language, with the same script where it has that; None if it has none.
+    """Return the catalog's code for a language, or None if the catalog does not have the language.
 
-    Of several codes of one language the shortest is returned.
+    A code with the same script is preferred. Among several such codes, it is the ISO 639-3 code or else the shortest.
     """
     if code in _table():
         return code
     tag = read_code(code)
     if tag is None:
         return None
-    # The catalog files Filipino's facts under Tagalog.
+    # The catalog has the facts about Filipino under Tagalog.
     wanted = _table()[tag.language].iso639_3 if tag.language in _table() else tag.language
     known = [each for each, facts in _table().items() if facts.iso639_3 == wanted]
     known.sort(key=lambda each: (each != tag.language, len(each), each))
@@ -69,7 +73,7 @@ def catalog_code(code: str) -> str | None:
 
 
 def unknown_languages(codes: Iterable[str]) -> list[str]:
-    """Return the codes of which the catalog knows no family, script or distance, each once."""
+    """Return the codes, each once, for which the catalog knows no family, script or distance."""
     return [code for code in dict.fromkeys(codes) if catalog_code(code) is None]
 
 
@@ -83,7 +87,10 @@ def same_language(one: str, other: str) -> bool:
 
 
 def _script(code: str, found: str) -> str | None:
-    """Return the script that a code names, else the language's; None where it has several and the code names none."""
+    """Return the script that a code names, or else the script of its language.
+
+    The result is None if the language has several scripts in the catalog and the code names none.
+    """
     tag = read_code(code)
     if tag is not None and tag.script is not None:
         return tag.script

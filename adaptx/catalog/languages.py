@@ -1,9 +1,9 @@
-"""Languages by the codes tasks use: English name and family.
+"""English name and family of each language, by the codes that tasks use.
 
-Codes are those of the data sets: ISO 639-1 in XTREME's and most others, ISO 639-3 in some, with the script behind it
-in FLORES-200's. Names follow FLORES-200 (NLLB Team 2022, arXiv:2207.04672); families are Glottolog's top-level ones
-(glottolog.org), with the branch for Indo-European. Glottolog files creoles under the language that gave them their
-words.
+Codes are those of the data sets. XTREME and most others use ISO 639-1, some use ISO 639-3, and FLORES-200 uses ISO
+639-3 followed by a script. Names follow FLORES-200 (NLLB Team 2022, arXiv:2207.04672). Families are the top-level families of
+Glottolog (glottolog.org), with the branch for Indo-European. Glottolog counts a creole among the relatives of the
+language that most of its words come from.
 """
 
 from typing import NamedTuple
@@ -135,18 +135,18 @@ LANGUAGES: dict[str, Language] = {
 
 
 def find_language(code: str) -> Language | None:
-    """Return a language by any of its codes (`ig`, `ibo`, `ibo_Latn`, `pt-BR`); None where the catalog has none."""
+    """Return a language, given any of its codes (`ig`, `ibo`, `ibo_Latn`, `pt-BR`), or None if it is not known."""
     found = catalog_code(code)
     if found is None:
         return None
     language = LANGUAGES[found]
-    # "Kashmiri (Arabic script)" would say more than `ks` does.
+    # The catalog's name may include a script that the code does not name: `ks` is not "Kashmiri (Arabic script)".
     named = found == code or language_facts(code).script is not None
     return language if named else language._replace(name=language.name.split(" (")[0])
 
 
 def language_name(code: str) -> str:
-    """Return the English name of a language code, or the code itself where it is not known."""
+    """Return the English name of a language, or its code if the language is not known."""
     if (found := find_language(code)) is not None:
         return found.name
     tag = read_code(code)

@@ -1,4 +1,4 @@
-"""A task over files of the user's own: CSV, TSV, JSON lines, parquet, and CoNLL columns for tagging."""
+"""Tasks from the user's own files: CSV, TSV, JSON lines, parquet, and CoNLL columns for tagging."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from adaptx.specs.near import shown_columns
 from adaptx.specs.task import CLUSTER_ROLE, LOCAL
 
 Files = Mapping[str, str | PathLike[str]]
-"""Language -> file; a relative path begins in the folder where adaptx is started."""
+"""Language code -> file. Relative paths start from the working directory of adaptx."""
 Columns = Mapping[str, str | tuple[str, ...]]
 _NUMBER_OR_BOOL = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)|true|false", re.IGNORECASE)
 
@@ -28,21 +28,31 @@ def local_task(
     metrics: tuple[str, ...] | None = None,
     pool: Files | None = None,
 ) -> Task:
-    """A task whose rows are in files, one a language; they are read from there whatever `--data` says.
-
-    columns: role of the format -> column of the files, where they differ. Labels and tags are their names, or their
-    numbers in the format's order. In CSV and TSV files lists (choices, tokens, answers) are JSON lists. A file with
-    another content is another input: its SHA-256 is in the identity of all that read it.
-
-    Any format has the role `cluster`: rows with one value there (a document) are drawn together by a row limit, and
-    resampled together by the report.
+    """Return a task whose rows are in local files, one file per language and use.
 
         NEWS = local_task("news", Classification(("sport", "politics")),
                           train={"en": "train.csv"}, evaluation={"sw": "swahili.jsonl"})
 
+    The files are read whatever `--data` says. The fingerprints of stages that read a file depend on its contents.
+
+    Every format has the role `cluster`: rows with the same value there (a document) are drawn together by a row limit,
+    and resampled together for confidence intervals.
+
+    Args:
+        name: name of the task.
+        task_format: what a row holds and what is predicted. Labels and tags in the files are names, or numbers that
+            count in the format's order. Lists (choices, tokens, answers) in CSV and TSV files are written as JSON.
+        train: language -> file with training rows.
+        development: language -> file with development rows.
+        evaluation: language -> file with evaluation rows.
+        columns: role of the format -> column of the files, for roles whose column has another name.
+        metrics: names of metrics; None is the format's usual metrics.
+        pool: language -> file with the candidates of a retrieval task.
+
     Raises:
-        MissingInput: a file is not there.
-        UserError: a role that the format does not have; an optional role that some files have and others lack.
+        MissingInput: a file does not exist.
+        UserError: a role that the format does not have, a missing column, or an optional role that some files have and
+            others lack.
     """
     _check_values(name, {"train": train, "development": development, "evaluation": evaluation, "pool": pool}, columns)
     _check_roles(name, task_format, columns or {})
@@ -65,7 +75,7 @@ def local_task(
         evaluation=uses["evaluation"],
         pool=uses["pool"],
         metrics=metrics or task_format.default_metrics,
-        description=f"Rows of one's own: {', '.join(dict.fromkeys(names))}.",
+        description=f"Rows from local files: {', '.join(dict.fromkeys(names))}.",
     )
 
 
@@ -74,10 +84,10 @@ def _rows(file: Path, language: str, use: str, task_format: TaskFormat, columns:
     refuse_folder(path)
     if not path.is_file():
         beside = sorted(other.name for other in path.parent.iterdir()) if path.parent.is_dir() else []
-        shown = f"holds: {', '.join(beside[:8])}" if beside else "is not there or empty"
+        shown = f"contains: {', '.join(beside[:8])}" if beside else "does not exist or is empty"
         raise MissingInput(
-            f"the {use} file of {language} is not at {path}; its folder {shown}. "
-            "A relative path begins in the folder where adaptx is started"
+            f"the {use} file of {language} does not exist: {path}; its folder {shown}. "
+            "Correct the path; relative paths start from the working directory"
         )
     tagging = isinstance(task_format, Tagging)
     named = [name for column in columns.values() for name in ((column,) if isinstance(column, str) else column)]
@@ -96,7 +106,7 @@ def _rows(file: Path, language: str, use: str, task_format: TaskFormat, columns:
             if name not in header and name.split(".")[0] not in header:
                 raise UserError(f"{path} has no column {name!r} (read as {role}); {shown_columns(name, header)}")
     labels = task_format.labels
-    # If the labels are numbers (ratings) or bools, a number in the file is a label's name, not its place.
+    # If labels are numbers (ratings) or bools, a number in the file is the name of a label and not its index.
     numeric = any(_NUMBER_OR_BOOL.fullmatch(label) for label in labels)
     return Rows(
         hub_id=f"{LOCAL}{path.parent}",
@@ -109,10 +119,10 @@ def _rows(file: Path, language: str, use: str, task_format: TaskFormat, columns:
 
 
 def _check_values(name: str, files_of: Mapping[str, object], columns: object) -> None:
-    """Refuse what is no mapping of texts, as the specs refuse values of other types.
+    """Check the types of the arguments, as specs check the types of their fields.
 
     Raises:
-        UserError: such a value, with the argument's name.
+        UserError: an argument is not a mapping of strings to files or columns.
     """
     for use, files in files_of.items():
         example = f'{use}={{"en": "{use}.csv"}}'
@@ -124,7 +134,7 @@ def _check_values(name: str, files_of: Mapping[str, object], columns: object) ->
         for language, file in (files or {}).items():  # pyright: ignore[reportUnknownVariableType]
             if not isinstance(language, str) or not isinstance(file, str | PathLike):
                 raise UserError(
-                    f"local_task({name!r}): {use} takes a language's code and one file's path, not "
+                    f"local_task({name!r}): {use} maps a language code to the path of one file, not "
                     f"{_kind(language)} and {_kind(file)}; write {example}"
                 )
     if columns is not None and not isinstance(columns, Mapping):
@@ -136,7 +146,7 @@ def _check_values(name: str, files_of: Mapping[str, object], columns: object) ->
         several = isinstance(column, tuple) and column and all(isinstance(each, str) for each in column)  # pyright: ignore[reportUnknownVariableType]
         if not isinstance(role, str) or not (isinstance(column, str) or several):
             raise UserError(
-                f"local_task({name!r}): columns takes a column's name, or a tuple of names, for each role, not "
+                f"local_task({name!r}): columns maps each role to the name of a column or a tuple of names, not to "
                 f'{_kind(column)} for {role!r}; write columns={{"text": "sentence"}}'
             )
 
@@ -147,10 +157,10 @@ def _kind(value: object) -> str:
 
 
 def _check_optional_roles(name: str, task_format: TaskFormat, uses: Mapping[str, tuple[Rows, ...]]) -> None:
-    """Refuse sets of which some have an optional role and others lack it: texts would be read in two ways.
+    """Refuse sets of which some have an optional role and others do not: their texts would be read in two ways.
 
     Raises:
-        UserError: such sets, with their files.
+        UserError: there are such sets.
     """
     having: dict[str, tuple[str, Rows]] = {}
     lacking: dict[str, tuple[str, Rows]] = {}
@@ -163,7 +173,7 @@ def _check_optional_roles(name: str, task_format: TaskFormat, uses: Mapping[str,
         raise UserError(
             f"local_task({name!r}): the {first} file {one.config} ({one.language}) has a column for the role {role}, "
             f"and the {second} file {other.config} ({other.language}) has none, so that texts would be read in two "
-            f"ways. Call the column {role!r} in both, or remove it from both"
+            f"ways. Add a column {role!r} to the file without it, or remove it from the other"
         )
 
 
@@ -175,5 +185,5 @@ def _check_roles(name: str, task_format: TaskFormat, columns: Columns) -> None:
     if unknown:
         raise UserError(
             f"local_task({name!r}, columns=...): {type(task_format).__name__} has no role {', '.join(unknown)}; it "
-            f"has: {', '.join(known)}. Write columns={{role: column}}"
+            f"has: {', '.join(known)}. Write columns={{role: column}} with one of these roles"
         )

@@ -1,4 +1,4 @@
-"""Methods by the names the command line takes."""
+"""Methods by their names on the command line."""
 
 from adaptx.errors import UserError
 from adaptx.specs import Method, methods
@@ -8,10 +8,10 @@ METHODS: dict[str, Method] = {method.name(): method() for method in methods.METH
 
 
 def find_method(name: str) -> Method:
-    """The method of that name, at its defaults.
+    """Return the method of that name with its defaults.
 
     Raises:
-        UserError: unknown; near names are listed.
+        UserError: there is no such method.
     """
     if name.lower() not in METHODS:
         raise UserError(f"unknown method {name!r}; near: {near(name, METHODS)}. `adaptx methods` lists all of them.")

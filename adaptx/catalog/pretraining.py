@@ -1,8 +1,9 @@
-"""Which languages a checkpoint's pretraining text was in, where its authors published a list.
+"""The languages of checkpoints' pretraining text, if the authors published a list.
 
-Lists hold ISO 639-3 codes of individual languages, as `language_facts` does: a published `sw` is `swh`, `no` is `nob`.
-Romanised texts and scripts are not told apart from the language. Not here: Qwen 3, Llama 3 (no list of
-their text was published), and e5-mini, whose distillation read other sets than its teacher's pretraining.
+The lists hold ISO 639-3 codes of individual languages, as in `language_facts`: a published `sw` is `swh` here, and `no`
+is `nob`. Scripts and romanised texts of a language are not distinguished. Qwen 3 and Llama 3 are missing, because no
+list of their text was published. e5-mini is missing, because its distillation read other sets than the pretraining of
+its teacher.
 """
 
 from adaptx.catalog.language_facts import language_facts
@@ -15,7 +16,7 @@ _CC100 = """
     ukr urd uzn vie xho ydd zsm
 """
 CC100 = frozenset(_CC100.split())
-"""XLM-R's text (Conneau et al. 2020, arXiv:1911.02116, table 6), which XLM-R XL and XXL share."""
+"""Languages of XLM-R, XLM-R XL and XLM-R XXL (Conneau et al. 2020, arXiv:1911.02116, table 6)."""
 
 _WIKIPEDIA_104 = """
     afr als arb arg ast azb azj bak bar bel ben bos bpy bre bul cat ceb ces che chv cmn cym dan deu ekk ell eng eus
@@ -24,7 +25,7 @@ _WIKIPEDIA_104 = """
     swe swh tam tat tel tgk tgl tha tur ukr urd uzn vie vol war yor zsm
 """
 WIKIPEDIA_104 = frozenset(_WIKIPEDIA_104.split())
-"""mBERT's, the cased release (Devlin et al. 2019; github.com/google-research/bert, multilingual.md)."""
+"""Languages of mBERT's cased release (Devlin et al. 2019; github.com/google-research/bert, multilingual.md)."""
 
 _MC4 = """
     afr als amh arb azj bel ben bul cat ceb ces cmn cos cym dan deu ekk ell eng epo eus fin fra fry gla gle glg guj
@@ -33,14 +34,15 @@ _MC4 = """
     tam tel tgk tgl tha tur ukr urd uzn vie xho ydd yor zsm zul
 """
 MC4 = frozenset(_MC4.split())
-"""mT5's (Xue et al. 2021, arXiv:2010.11934, table 6). Its Filipino is Tagalog's code here."""
+"""Languages of mT5 (Xue et al. 2021, arXiv:2010.11934, table 6). Its Filipino has the code of Tagalog here."""
 
 PRETRAINED_IN: dict[str, frozenset[str]] = {
     "FacebookAI/xlm-roberta-base": CC100,
     "FacebookAI/xlm-roberta-large": CC100,
     "facebook/xlm-roberta-xl": CC100,
     "facebook/xlm-roberta-xxl": CC100,
-    # By way of multilingual MiniLM, which was distilled from XLM-R on the same text (Wang et al. 2024, section 3).
+    # It was trained from multilingual MiniLM, which was distilled from XLM-R on the same text (Wang et al. 2024,
+    # section 3).
     "intfloat/multilingual-e5-small": CC100,
     "google-bert/bert-base-multilingual-cased": WIKIPEDIA_104,
     "google/mt5-small": MC4,
@@ -51,7 +53,10 @@ PRETRAINED_IN: dict[str, frozenset[str]] = {
 
 
 def seen_in_pretraining(model: ModelSpec, language: str) -> bool | None:
-    """Whether a checkpoint's pretraining text held a language, by the code that tasks use; None where not known."""
+    """Return whether a checkpoint's pretraining text contained a language, or None if that is not known.
+
+    `language` is a code that tasks use.
+    """
     languages = PRETRAINED_IN.get(model.hub_id)
     code = language_facts(language).iso639_3
     return None if languages is None or code is None else code in languages

@@ -1,9 +1,9 @@
-"""Prompts: how rows are written for a language model, and in which words they are answered.
+"""Prompts: how rows are written for a language model, and which words stand for their labels.
 
-Those called T5 and MT5 are what these checkpoints were fine-tuned with in their papers: Raffel et al. 2020
-(arXiv:1910.10683, appendix D), and Xue et al. 2021 (arXiv:2010.11934) by their released code
-(google-research/multilingual-t5, preprocessors.py and tasks.py). The others are plain English for decoders: they end in
-a cue behind which the answer begins.
+The T5 prompts are those with which T5 was fine-tuned in its paper (Raffel et al. 2020, arXiv:1910.10683, appendix D).
+The MT5 prompts are from the released code of mT5 (Xue et al. 2021, arXiv:2010.11934; google-research/multilingual-t5,
+preprocessors.py and tasks.py). All other prompts are plain English for decoders, and end with a cue after which the
+answer begins.
 """
 
 from adaptx.errors import UserError
@@ -11,7 +11,7 @@ from adaptx.specs import Prompt
 from adaptx.specs.near import near
 
 T5_MNLI = Prompt("mnli hypothesis: {pair} premise: {text}")
-"""NLI; labels stand for themselves."""
+"""NLI, answered with the label names."""
 
 T5_RTE = Prompt("rte sentence1: {text} sentence2: {pair}")
 """Two-way entailment."""
@@ -23,7 +23,7 @@ T5_MRPC = Prompt("mrpc sentence1: {text} sentence2: {pair}")
 """Equivalent sentences."""
 
 T5_SQUAD = Prompt("question: {question} context: {context}")
-"""Question answering, without the spaces that T5 puts around punctuation; mT5's is the same."""
+"""Question answering, without the spaces that T5 puts around punctuation. mT5 uses the same prompt."""
 
 MT5_XNLI = Prompt(
     "xnli: premise: {text} hypothesis: {pair}", (("entailment", "0"), ("neutral", "1"), ("contradiction", "2"))
@@ -39,33 +39,33 @@ NLI_YES_NO = Prompt(
     "{text}\nQuestion: {pair} Yes, no, or maybe?\nAnswer:",
     (("entailment", "yes"), ("neutral", "maybe"), ("contradiction", "no")),
 )
-"""NLI in the way of GPT-3 (Brown et al. 2020, arXiv:2005.14165, appendix G), with a neutral answer."""
+"""NLI as GPT-3 was asked (Brown et al. 2020, arXiv:2005.14165, appendix G), with a neutral answer added."""
 
 ENTAILMENT_YES_NO = Prompt(
     "{text}\nQuestion: {pair} Yes or no?\nAnswer:", (("entailment", "yes"), ("not_entailment", "no"))
 )
-"""Two-way entailment in the same way."""
+"""Two-way entailment, in the style of `NLI_YES_NO`."""
 
 PARAPHRASE_YES_NO = Prompt(
     "Sentence 1: {text}\nSentence 2: {pair}\nQuestion: Do both sentences mean the same? Yes or no?\nAnswer:",
     (("paraphrase", "yes"), ("not_paraphrase", "no")),
 )
-"""PAWS and PAWS-X; for QQP and MRPC give `replace(PARAPHRASE_YES_NO, answers=...)` their labels."""
+"""PAWS and PAWS-X. For QQP and MRPC, replace the labels: `replace(PARAPHRASE_YES_NO, answers=...)`."""
 
 TOPIC = Prompt("Text: {text}\nQuestion: What is the topic of the text?\nAnswer:")
-"""The topic of a text; labels stand for themselves."""
+"""The topic of a text, answered with the label names."""
 
 CONTINUATION = Prompt("{text} {question}\nAnswer:")
-"""Multiple choice with a question: each choice is ranked as its answer."""
+"""Multiple choice with a question. Each choice is ranked as an answer to it."""
 
 ENDING = Prompt("Continue the text.\nText: {text}\nContinuation:")
-"""Multiple choice without a question: each choice is ranked as what follows."""
+"""Multiple choice without a question. Each choice is ranked as a continuation of the text."""
 
 ANSWER_FROM_CONTEXT = Prompt("Context: {context}\nQuestion: {question}\nAnswer:")
-"""Question answering; write `unanswerable` where the context has no answer."""
+"""Question answering for decoders. A question without an answer in its context is answered `unanswerable`."""
 
 TAGS = Prompt("Tag each word.\nSentence: {tokens}\nTags:")
-"""Tagging: the words are repeated, each with its tag behind it."""
+"""Tagging. The answer repeats the words, and each word is followed by its tag."""
 
 PROMPTS: dict[str, Prompt] = {
     "t5-mnli": T5_MNLI,
@@ -87,9 +87,11 @@ PROMPTS: dict[str, Prompt] = {
 
 
 def find_prompt(name: str) -> Prompt:
-    """Raises:
-    UserError: there is none of that name.
+    """Return the prompt of that name.
+
+    Raises:
+        UserError: there is no such prompt.
     """
     if name not in PROMPTS:
-        raise UserError(f"no prompt {name!r} in the catalog; near: {near(name, PROMPTS)}")
+        raise UserError(f"the catalog has no prompt {name!r}; near: {near(name, PROMPTS)}")
     return PROMPTS[name]

@@ -1,12 +1,12 @@
-"""Published numbers that a reproduction is set beside, as plain values with their source.
+"""Published scores with which reproductions are compared, as plain values with their source.
 
-Only what is known is here; the tables of single intermediate tasks, for one, are not.
+Only some of the published scores are here: the tables for single intermediate tasks, for example, are missing.
 """
 
 from adaptx.specs import PublishedScore
 
 REPRODUCTION_BAND = 0.015
-"""Two printings of the scores of Phang et al. 2020 differ by up to 1.5 points."""
+"""Two publications of the scores of Phang et al. 2020 differ by up to 1.5 points."""
 
 _PHANG = (
     "Phang et al. 2020, English Intermediate-Task Training Improves Zero-Shot Cross-Lingual Transfer Too, "
@@ -20,7 +20,10 @@ _MT5_README = (
 
 
 def _pair(task: str, metric: str, without: float, best: float) -> tuple[PublishedScore, PublishedScore]:
-    """Without an intermediate task, and after the one that was best for the target; in percent."""
+    """Return two scores of XLM-R large: without an intermediate task, and after the one that was best for the target.
+
+    `without` and `best` are in percent.
+    """
     first, second = (
         PublishedScore(
             model="xlm-roberta-large",
@@ -71,4 +74,4 @@ MT5_ZERO_SHOT = (
     *_sizes("xnli", "accuracy", _MT5, 67.5, 75.4, 81.1, 82.9, 85.0),
     *_sizes("tydiqa", "f1", _MT5_README, 36.4, 59.1, 68.4, 77.8, 82.0),
 )
-"""The band is that of XLM-R's scores: none is known for mT5's."""
+"""Zero-shot scores of mT5. Their band is that of the scores of XLM-R, because none is known for mT5."""

@@ -1,4 +1,4 @@
-"""Benchmarks of the field as plain values: their tasks, in the groups and the order of their papers."""
+"""Benchmarks as plain values: their tasks, in the groups and the order of their papers."""
 
 from adaptx.catalog.tasks import (
     BUCC,
@@ -29,7 +29,7 @@ XTREME = Suite(
         Group("retrieval", (BUCC, TATOEBA)),
     ),
 )
-"""Hu et al. 2020, arXiv:2003.11080, table 1."""
+"""XTREME (Hu et al. 2020, arXiv:2003.11080, table 1)."""
 
 XTREME_R = Suite(
     "xtreme-r",
@@ -40,6 +40,6 @@ XTREME_R = Suite(
         Group("retrieval", (MEWSLIX, LAREQA, TATOEBA_R)),
     ),
 )
-"""Ruder et al. 2021, arXiv:2104.07412, table 1."""
+"""XTREME-R (Ruder et al. 2021, arXiv:2104.07412, table 1)."""
 
 SUITES: dict[str, Suite] = {suite.name: suite for suite in (XTREME, XTREME_R)}

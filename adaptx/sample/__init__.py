@@ -1,6 +1,7 @@
-"""The embedded sample: real rows and a small real encoder, laid out as a mirror of the hub (`--data sample`).
+"""The sample in the package: real rows and a small pretrained encoder, laid out as a mirror of the hub.
 
-`data/<hub id>/<config>/<split>.parquet` and `models/<hub id>/`; ATTRIBUTION.md names origins and licences.
+`--data sample` reads it. Rows are in `data/<hub id>/<config>/<split>.parquet`, models in `models/<hub id>/`.
+ATTRIBUTION.md names origins and licences.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Known checkpoints as plain values, so that planning works with no network.
+"""Known checkpoints as plain values, so that planning works without a network.
 
-Each is a constant of `encoders`, `encoder_decoders` or `decoders`, and written there alone.
+Each checkpoint is a constant in `encoders`, `encoder_decoders` or `decoders`, and is defined only there.
 """
 
 from adaptx.catalog.models.decoders import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""A checkpoint's shape from its config.json, in whose spelling it may be."""
+"""From a checkpoint's config.json to its `Shape`."""
 
 from typing import Any
 
@@ -17,29 +17,31 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "vocabulary": ("vocab_size",),
     "positions": ("max_position_embeddings",),
 }
-"""A size -> the keys under which architectures keep it."""
+"""Size -> the keys that architectures use for it in config.json."""
 
 SET_NOWHERE = ("attention_bias", "mlp_bias", "norm_bias", "conv_kernel_size", "use_bidirectional_attention")
-"""Settings that make other layers than the supported architectures have."""
+"""Settings under which layers differ from those of every supported architecture."""
 
 OF_DECODERS = ("is_decoder", "add_cross_attention")
-"""Settings that make a decoder of an encoder: its tokens no longer see what follows them."""
+"""Settings that turn an encoder into a decoder, whose tokens do not see the tokens after them."""
 
 SHARED_ROTATIONS = ("dynamic", "longrope", "su")
-"""Rotary positions that change with the longest text of a batch, so that a text would depend on those beside it."""
+"""Kinds of rotary positions that change with the longest text of a batch.
+
+With them, a text's hidden states would depend on the other texts in its batch."""
 
 
 def read_shape(config: dict[str, Any]) -> Shape:
-    """The shape that config.json describes. What it leaves out is what transformers takes for it.
+    """Return the shape that config.json describes. Missing entries get the defaults of transformers.
 
     Raises:
-        UserError: an architecture that is not supported, a layer made otherwise, or a size that is not there.
+        UserError: the architecture is not supported, its layers differ from the supported ones, or a size is missing.
     """
     model_type: Any = config.get("model_type")
     if (reason := unsupported(model_type)) is not None:
         raise UserError(reason)
     if (odd := departure(config)) is not None:
-        raise UserError(f"{odd}, which is not supported in {model_type}; take another checkpoint")
+        raise UserError(f"{odd}, which is not supported in {model_type}; use another checkpoint")
     architecture = ARCHITECTURES[model_type]
     written = architecture.config
     hidden_size, heads = _size(config, "hidden size"), _size(config, "heads")
@@ -66,7 +68,7 @@ def read_shape(config: dict[str, Any]) -> Shape:
 def _size(config: dict[str, Any], name: str) -> int:
     size = _found(config, name)
     if size is None:
-        raise UserError(f"it has no {name} (one of {', '.join(SPELLINGS[name])})")
+        raise UserError(f"it has no {name}; add one of the entries {', '.join(SPELLINGS[name])}")
     return size
 
 
@@ -75,7 +77,7 @@ def _found(config: dict[str, Any], name: str) -> int | None:
 
 
 def _unless(value: Any, usual: Any) -> Any:
-    """None where the value says what holds without it, so that equal shapes are equal values."""
+    """Return a value, or None if it is the usual one, so that equal shapes are equal values."""
     return None if value == usual else value
 
 
@@ -90,7 +92,7 @@ def _feed_forward(config: dict[str, Any], architecture: Architecture) -> str:
 
 
 def departure(config: dict[str, Any]) -> str | None:
-    """Return a setting under which a layer is not made as its architecture's are, or None."""
+    """Return a description of a setting under which layers differ from those of the architecture, or None."""
     architecture = ARCHITECTURES[config["model_type"]]
     if (set_here := next((name for name in SET_NOWHERE if config.get(name)), None)) is not None:
         return f"{set_here} is set"
@@ -99,7 +101,7 @@ def departure(config: dict[str, Any]) -> str | None:
             return f"{set_here} is set"
         if (kind := config.get("position_embedding_type")) not in (None, "absolute"):
             return f"position_embedding_type is {kind!r}"
-    # The first is what transformers 4 writes, the second 5.
+    # transformers 4 writes `rope_scaling`, and transformers 5 writes `rope_parameters`.
     rotation = config.get("rope_scaling") or config.get("rope_parameters") or {}
     if (kind := rotation.get("rope_type", rotation.get("type"))) in SHARED_ROTATIONS:
         return f"rope_scaling is {kind!r}, which depends on the other texts of a batch"
@@ -114,7 +116,7 @@ def departure(config: dict[str, Any]) -> str | None:
 
 
 def _departure_of(config: dict[str, Any], architecture: Architecture) -> str | None:
-    """Return an entry that is not as this one architecture asks for, or None."""
+    """Return a description of an entry that `Architecture.config` does not allow, or None."""
     written = architecture.config
     for name, value in written.needed.items():
         if _plain(config.get(name)) != _plain(value):
@@ -129,6 +131,6 @@ def _departure_of(config: dict[str, Any], architecture: Architecture) -> str | N
 
 
 def _plain(value: Any) -> Any:
-    """Return several kinds, written `a|b` or as a list, in one order; any other value as it is."""
+    """Return several values, written `a|b` or as a list, in sorted order. Return any other value unchanged."""
     several = value.split("|") if isinstance(value, str) else value
     return sorted(several) if isinstance(several, list) else several

@@ -1,6 +1,6 @@
-"""Known decoders: base checkpoints, trained to continue text.
+"""Known decoders. They are base checkpoints, which were only trained to continue text.
 
-Of Gemma 3 only the sizes that read text alone are here (model_type gemma3_text); 4b and larger read images too.
+Gemma 3 is here in its text-only sizes (model_type gemma3_text). Its sizes of 4b and more read images too.
 """
 
 from adaptx.catalog.reading import FRAMING
@@ -70,7 +70,7 @@ def _gemma3(size: str, shape: Shape) -> ModelSpec:
 
 
 def _bloom(size: str, layers: int, hidden_size: int, heads: int) -> ModelSpec:
-    # Attention falls off with the distance between tokens (ALiBi), so nothing bounds their positions.
+    # Attention decreases with the distance between tokens (ALiBi), so the number of positions is not limited.
     shape = Shape("bloom", layers, hidden_size, 4 * hidden_size, heads, 250_880, 0)
     return _decoder(f"bigscience/bloom-{size}", shape, "BigScience RAIL 1.0", _BLOOM_CITATION)
 

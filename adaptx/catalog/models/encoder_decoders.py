@@ -50,7 +50,7 @@ def _spec(
 
 
 def _t5(size: str, layers: int, hidden_size: int, heads: int) -> ModelSpec:
-    """Of T5's first version."""
+    """Return a checkpoint of T5's first version."""
     shape = Shape("t5", layers, hidden_size, 4 * hidden_size, heads, 32_128, 0, decoder_layers=layers)
     return _spec(f"google-t5/t5-{size}", shape, _T5_CITATION, seen=_T5_SEEN)
 
@@ -58,7 +58,10 @@ def _t5(size: str, layers: int, hidden_size: int, heads: int) -> ModelSpec:
 def _gated(
     model_type: str, vocabulary: int, sizes: tuple[int, int, int], layers: int, decoder_layers: int | None = None
 ) -> Shape:
-    """Of what came after it: a gate, scores that are not tied, and text alone to train on."""
+    """Return the shape of a later version (T5 v1.1, mT5, umT5, ByT5).
+
+    Later versions have a gate and a separate output matrix, and were pretrained on text only.
+    """
     hidden_size, inner, heads = sizes
     return Shape(
         model_type,
@@ -67,10 +70,10 @@ def _gated(
         inner,
         heads,
         vocabulary,
-        # Positions are relative, so nothing bounds them.
+        # Positions are relative, so their number is not limited.
         positions=0,
         decoder_layers=decoder_layers or layers,
-        # Heads are of one size in all of them.
+        # Attention heads have 64 elements in all of them.
         head_size=None if hidden_size == 64 * heads else 64,
         tied=False,
         gated=True if model_type == "t5" else None,

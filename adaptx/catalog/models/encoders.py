@@ -9,7 +9,7 @@ _XLMR_XL_CITATION = (
 )
 _E5_EMBEDDING = Hidden(pooling=Pooling.MEAN, prefix="query: ")
 
-# From the E5 paper's account of its two training stages: weakly supervised text pairs, then supervised sets.
+# The E5 paper describes two training stages: weakly supervised text pairs, then supervised sets.
 _E5_SEEN = (
     SeenData("parallel text", Exposure.KIND, note="contrastive pre-training on translation pairs"),
     SeenData("nli", Exposure.KIND, ("en",), "supervised stage: NLI pairs (entailed sentences as positives)"),

@@ -1,4 +1,4 @@
-"""The checkpoint of a name: in the catalog, a local folder, or a hub id."""
+"""From a name to a checkpoint: of the catalog, in a local folder, or on the hub."""
 
 import json
 import re
@@ -20,20 +20,20 @@ MODELS: dict[str, ModelSpec] = {model.hub_id: model for model in (*ENCODERS, *EN
 
 SHOWN = 6
 _CUT = re.compile(r"(.+)\[:(\d+)\]")
-"""`NAME[:6]`: a checkpoint's first six layers, as Python slices are written."""
+"""`NAME[:6]` is the first six layers of a checkpoint, written as a Python slice."""
 _QUANTISED = re.compile(rf"(.+):({'|'.join(kind.value for kind in Quantisation)})")
-"""`NAME:nf4`: a checkpoint with the linear maps of its layers stored in few digits."""
+"""`NAME:nf4` is a checkpoint with quantised layers."""
 
 
 def find_model(name: str) -> ModelSpec:
-    """The checkpoint of that hub id, short name or local folder; `NAME[:6]` is its first six layers, `NAME:nf4` (or
-    `int8`) the checkpoint with quantised weights.
+    """Return the checkpoint with a hub id, with a short name of the catalog, or in a local folder.
 
-    A folder that is not in the catalog is taken as it is: its architecture is read from its config.json.
+    `NAME[:6]` is the first six layers of the checkpoint, and `NAME:nf4` or `NAME:int8` is the checkpoint with quantised
+    layers. The shape of a local checkpoint is read from its config.json.
 
     Raises:
-        UserError: neither known nor a folder with a supported config.json; near names are listed. Or it has fewer
-            layers than asked for.
+        UserError: the name is unknown, the folder has no supported config.json, or the checkpoint has fewer layers than
+            requested.
     """
     if (stored := _QUANTISED.fullmatch(name)) is not None:
         return find_model(stored[1]).quantise(Quantisation(stored[2]))
@@ -47,8 +47,8 @@ def find_model(name: str) -> ModelSpec:
     if folder.is_absolute() or name.startswith((".", "~")):
         raise UserError(
             f"model {name!r}: there is no such folder"
-            + (f"; it is a file, name its folder {folder.parent}" if folder.is_file() else ", or none that can be read")
-            + ". Give the folder that holds the checkpoint's config.json"
+            + (f"; it is a file, name its folder {folder.parent}" if folder.is_file() else ", or it cannot be read")
+            + ". Give the folder that contains the checkpoint's config.json"
         )
     by_short = {model.name: model for model in MODELS.values()}
     if name in by_short:
@@ -56,19 +56,21 @@ def find_model(name: str) -> ModelSpec:
     if name.count("/") == 1 and not name.startswith((".", "/")):
         return ModelSpec(name)
     raise UserError(
-        f"model {name!r} is neither in the catalog nor a folder nor a hub id (owner/name); "
+        f"model {name!r} is not in the catalog, and neither a folder nor a hub id (owner/name); "
         f"near: {near(name, [*MODELS, *by_short])}. `adaptx models` lists the catalog."
     )
 
 
 def from_config(hub_id: str, config_path: Path) -> ModelSpec:
-    """A checkpoint's spec from its config.json.
+    """Return a checkpoint whose shape is read from its config.json.
 
     Raises:
-        UserError: no config.json, or an architecture that is not supported.
+        UserError: there is no config.json, or its architecture is not supported.
     """
     if not config_path.is_file():
-        raise UserError(f"{config_path.parent} is no model folder: it has no config.json{_instead(config_path.parent)}")
+        raise UserError(
+            f"{config_path.parent} is not a model folder: it has no config.json{_instead(config_path.parent)}"
+        )
     try:
         config = json.loads(config_path.read_text())
     except ValueError as error:
@@ -81,7 +83,7 @@ def from_config(hub_id: str, config_path: Path) -> ModelSpec:
     except UserError as error:
         raise UserError(f"{config_path}: {error}") from error
     known = _known(hub_id, shape)
-    # A local copy of a catalog checkpoint keeps what is known of it: how it embeds and what it has seen.
+    # A local copy of a catalog checkpoint keeps the catalog's facts, such as its sentence embedding and the data it has seen.
     if known is not None:
         return ModelSpec(hub_id, known.family, framing=known.framing, embedding=known.embedding, shape=shape,
                          licence=known.licence, citation=known.citation, seen=known.seen)  # fmt: skip
@@ -92,26 +94,27 @@ def from_config(hub_id: str, config_path: Path) -> ModelSpec:
 
 
 def _instead(folder: Path) -> str:
-    """Return what a folder without a config.json looks like, and what to name in its place."""
+    """Return, as part of a message, what a folder without a config.json contains and what to name instead."""
     if (folder / "adapter_config.json").is_file():
         return (
-            "; it holds an adapter. Take its base as the model, and the adapter as a start: "
-            "Published(FOLDER, BASE, METHOD); `adaptx published FOLDER --model BASE` prints it"
+            "; it contains an adapter. Use the adapter's base as the model, and the adapter in a start: "
+            "Published(FOLDER, BASE, METHOD); `adaptx published FOLDER --model BASE` prints this line"
         )
     inner = sorted(found.parent.name for found in folder.glob("*/config.json"))
     return f"; name one of the folders in it: {', '.join(inner[:SHOWN])}" if inner else ""
 
 
 def _known(hub_id: str, shape: Shape) -> ModelSpec | None:
-    """The catalog's checkpoint of that shape; where several have it, the one whose name says so.
+    """Return the catalog's checkpoint of which a folder is a copy, or None.
 
-    None where no name decides: what a checkpoint has seen is not told by its sizes.
+    It has the same shape. If several checkpoints have this shape, the name of the folder has to decide, because sizes
+    do not show which data a checkpoint has seen. The result is None if the name does not decide.
     """
     alike = [model for model in MODELS.values() if model.shape == shape]
     if len(alike) == 1:
         return alike[0]
     name = ModelSpec(hub_id).name.lower()
-    # A folder may be called by the whole name and more, or by the end of it.
+    # The name of a folder may contain the checkpoint's name, or be the end of it.
     within = [model for model in alike if model.name.lower() in name]
     if within:
         return max(within, key=lambda model: len(model.name))

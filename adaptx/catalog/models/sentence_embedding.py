@@ -1,4 +1,4 @@
-"""How sentences are embedded by a checkpoint that sentence-transformers wrote, as its folder says."""
+"""How a checkpoint in a folder of sentence-transformers embeds sentences."""
 
 import json
 import logging
@@ -11,16 +11,16 @@ from adaptx.specs import Hidden, Pooling
 
 MODULES, SETTINGS = "modules.json", "config_sentence_transformers.json"
 POOLINGS = {"cls_token": Pooling.FIRST, "mean_tokens": Pooling.MEAN, "lasttoken": Pooling.LAST}
-"""Endings of the keys in the pooling's config.json (`pooling_mode_cls_token`), with our names for them."""
+"""Ending of a key in the pooling's config.json (`pooling_mode_cls_token`) -> the pooling in adaptx."""
 READ = ("Transformer", "Pooling", "Normalize")
-"""Modules that are read; vectors are compared by their angle anyway."""
+"""Modules that adaptx can follow. `Normalize` changes nothing, because vectors are compared by their cosine."""
 _log = logging.getLogger(__name__)
 
 
 def sentence_embedding(folder: Path, usual: Hidden) -> Hidden:
-    """Return the embedding that a folder's modules.json and pooling make; `usual` where there is no such file.
+    """Return the embedding that a folder's modules.json describes, or `usual` if there is no such file.
 
-    Where they make one that adaptx does not have (several poolings, a dense layer above), a warning says so.
+    A warning is logged if it describes one that adaptx does not have (several poolings, a dense layer on top).
 
     Raises:
         UserError: one of the files cannot be read.
@@ -37,14 +37,14 @@ def sentence_embedding(folder: Path, usual: Hidden) -> Hidden:
     if beyond or (pooling and known is None):
         told = ", ".join([f"pooling {'+'.join(modes) or 'that is none'}"] * (known is None) + beyond)
         _log.warning(
-            "%s: sentence-transformers embeds sentences with %s, which adaptx does not have; its embeddings here are "
-            "others, and other scores of retrieval than published ones are to be expected", folder, told
+            "%s: sentence-transformers embeds sentences with %s, which adaptx does not have; embeddings in adaptx "
+            "differ, so expect retrieval scores that differ from published ones", folder, told
         )  # fmt: skip
     return replace(usual, pooling=known or usual.pooling, prefix=_prefix(folder))
 
 
 def _prefix(folder: Path) -> str:
-    """Return what sentence-transformers writes before a text where no prompt is asked for."""
+    """Return the text that sentence-transformers writes before each text by default."""
     settings = _read(folder / SETTINGS, dict) if (folder / SETTINGS).is_file() else {}
     return str((settings.get("prompts") or {}).get(settings.get("default_prompt_name"), ""))
 
@@ -55,5 +55,5 @@ def _read(file: Path, kind: type) -> Any:
     except (OSError, ValueError) as error:
         raise UserError(f"{file} cannot be read as JSON ({error}); copy or download it again") from error
     if not isinstance(found, kind) or (kind is list and not all(isinstance(m, dict) and "type" in m for m in found)):
-        raise UserError(f"{file} does not hold what sentence-transformers writes; copy or download it again")
+        raise UserError(f"{file} is not in the form that sentence-transformers writes; copy or download it again")
     return found

@@ -1,4 +1,7 @@
-"""Known tasks as plain values, one file a kind: where their rows lie, what the columns mean, licence and source."""
+"""Known tasks as plain values, one file per kind of task.
+
+A task says where its rows are, what their columns mean, which licence they have and which papers to cite.
+"""
 
 from adaptx.catalog.ccg import ccg_task
 from adaptx.catalog.tasks.multiple_choice import COMMONSENSEQA, COPA, COSMOSQA, HELLASWAG, SOCIALIQA, XCOPA
@@ -123,10 +126,10 @@ __all__ = [
 
 
 def find_task(name: str) -> Task:
-    """The task of that name; `ccg`, whose corpus is licensed, is made of the user's own files.
+    """Return the task of that name. `ccg`, whose corpus is licensed, is made from the user's own files.
 
     Raises:
-        UserError: unknown; near names are listed.
+        UserError: there is no such task, or the files of `ccg` cannot be read.
     """
     if name == "ccg":
         return ccg_task()

@@ -1,4 +1,4 @@
-"""Development and evaluation slices of one published set, where the labels of the test set are not published."""
+"""Development and evaluation rows from one published set, for tasks whose test labels are not published."""
 
 from dataclasses import replace
 
@@ -6,6 +6,9 @@ from adaptx.specs import Rows
 
 
 def held_out(rows: Rows, count: int) -> tuple[tuple[Rows], tuple[Rows]]:
-    """The first `count` rows for development, the others for evaluation: nothing is selected on scored rows."""
+    """Return the first `count` rows for development and the other rows for evaluation.
+
+    The two do not overlap, so no weights are selected on rows that are scored.
+    """
     expected = None if rows.expected is None else rows.expected - count
     return (replace(rows, stop=count, expected=count),), (replace(rows, first=count, expected=expected),)

@@ -40,7 +40,7 @@ HELLASWAG = Task(
     kind=_KIND,
     licence="MIT",
     citation="Zellers et al. 2019, HellaSwag: Can a Machine Really Finish Your Sentence?, arXiv:1905.07830",
-    description="Which of four endings goes on from the text?",
+    description="Which of four endings continues the text?",
 )
 
 _COSMOSQA_COLUMNS = (
@@ -141,7 +141,8 @@ _COPA_COLUMNS = (
     ("choices", ("choice1", "choice2")),
     ("label", "label"),
 )
-# The column says "cause" or "effect". XTREME-R's script (run_xcopa.py) asks this, in English for every language.
+# The column holds "cause" or "effect". XTREME-R's script (run_xcopa.py) replaces it by these English questions in every
+# language.
 _COPA_WORDING = (("question", (("cause", "What was the cause?"), ("effect", "What was the effect?"))),)
 _COPA_CITATION = (
     "Roemmele et al. 2011, Choice of Plausible Alternatives; as in Wang et al. 2019, SuperGLUE, arXiv:1905.00537"
@@ -190,5 +191,6 @@ XCOPA = Task(
     licence="CC BY 4.0",
     citation="Ponti et al. 2020, XCOPA: A Multilingual Dataset for Causal Commonsense Reasoning, arXiv:2005.00333; "
     f"{_COPA_CITATION}",
-    description="COPA's test questions in eleven languages; trained on English COPA, in XTREME-R after Social IQa.",
+    description="COPA's test questions in eleven languages. Training rows are English COPA; XTREME-R trains on Social "
+    "IQa first.",
 )

@@ -8,7 +8,7 @@ from adaptx.specs import Classification, Rows, Task
 NLI_LABELS = ("entailment", "neutral", "contradiction")
 _NLI = Classification(NLI_LABELS)
 _COLUMNS = (("text", "premise"), ("pair", "hypothesis"), ("label", "label"))
-# Its main branch held a loading script when last seen; the converted files need none.
+# When last seen, the main branch had a loading script. The converted files of this branch need none.
 _PARQUET = "refs/convert/parquet"
 
 
@@ -84,8 +84,8 @@ ANLI_PLUS = Task(
     citation="; ".join(
         ("Nie et al. 2020, Adversarial NLI, arXiv:1910.14599", SNLI.citation, MNLI.citation),
     ),
-    description="SNLI, MNLI and the three rounds of ANLI as one task with one head, every row equally often "
-    "(evaluated on round 3).",
+    description="SNLI, MNLI and the three rounds of ANLI as one task with one head. Every row is drawn equally often; "
+    "evaluation is on round 3.",
 )
 
 _RTE_LABELS = ("entailment", "not_entailment")
@@ -123,8 +123,8 @@ XNLI = Task(
     kind="nli",
     licence="CC BY-NC 4.0",
     citation="Conneau et al. 2018, XNLI: Evaluating Cross-lingual Sentence Representations, arXiv:1809.05053",
-    description="MNLI's question, its test pairs translated by professionals into 14 languages (their training rows "
-    "are machine-translated).",
+    description="Natural language inference as in MNLI. The test pairs were translated into 14 languages by "
+    "professionals, the training rows by machine.",
 )
 
 XNLI_MORE = replace(
@@ -143,8 +143,8 @@ XNLI_MORE = replace(
             "my: myXNLI",
         )
     ),
-    description="XNLI's test pairs in Korean and Burmese, which XNLI proper does not have: from a local mirror, the "
-    "hub's facebook/xnli lacks them.",
+    description="XNLI's test pairs in Korean and Burmese, which XNLI itself does not have. They need a local mirror, "
+    "because the hub's facebook/xnli lacks them.",
 )
 
 INDONLI = Task(
@@ -156,7 +156,7 @@ INDONLI = Task(
     kind="nli",
     licence="CC BY-SA 4.0",
     citation="Mahendra et al. 2021, IndoNLI, arXiv:2110.14566",
-    description="Natural language inference written in Indonesian (test: by laypeople).",
+    description="Natural language inference written in Indonesian (the test set by laypeople).",
 )
 
 KLUE_NLI = Task(
@@ -169,7 +169,7 @@ KLUE_NLI = Task(
     description="Natural language inference written in Korean (its published validation split).",
 )
 
-# Nahuatl and Otomi lack some of the pairs, so their i-th rows are not the others'.
+# Nahuatl and Otomi lack some of the pairs, so their i-th rows do not translate those of the other languages.
 _AMERICAS_ROWS = {
     "aym": 750,
     "gn": 750,

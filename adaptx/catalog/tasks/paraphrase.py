@@ -40,7 +40,7 @@ MRPC = Task(
     description="Do two sentences from the news mean the same?",
 )
 
-# The hub's names are "0" and "1".
+# The label names on the hub are "0" and "1".
 _PAWS_LABELS = ("not_paraphrase", "paraphrase")
 _PAWS_CITATION = "Zhang et al. 2019, PAWS: Paraphrase Adversaries from Word Scrambling, arXiv:1904.01130"
 PAWSX_LANGUAGES = ("de", "en", "es", "fr", "ja", "ko", "zh")
@@ -70,8 +70,8 @@ PAWSX = Task(
     licence="free for any purpose, Google LLC to be named as the source",
     citation="Yang et al. 2019, PAWS-X: A Cross-lingual Adversarial Dataset for Paraphrase Identification, "
     f"arXiv:1908.11828; {_PAWS_CITATION}",
-    description="Do two sentences of the same words mean the same? Development and test sets translated by "
-    "professionals (the other languages' training rows are machine-translated).",
+    description="Do two sentences with the same words mean the same? Development and test sets were translated by "
+    "professionals, the training rows of other languages than English by machine.",
 )
 
 PAWS = Task(
@@ -83,6 +83,6 @@ PAWS = Task(
     kind="paraphrase",
     licence=PAWSX.licence,
     citation=_PAWS_CITATION,
-    description="Do two sentences of the same words mean the same? Its Wikipedia part, labelled by hand, as PAWS-X "
-    "publishes it in English.",
+    description="Do two sentences with the same words mean the same? This is the hand-labelled Wikipedia part of PAWS, "
+    "as PAWS-X publishes it in English.",
 )

@@ -73,15 +73,15 @@ XQUAD = Task(
     licence="CC BY-SA 4.0",
     citation="Artetxe et al. 2020, On the Cross-lingual Transferability of Monolingual Representations, "
     f"arXiv:1910.11856; {SQUAD_CITATION}",
-    description="1,190 questions of SQuAD's development set, translated by professionals; trained on SQuAD. Its "
-    "English questions are therefore among the development rows, as in XTREME.",
+    description="1,190 questions of SQuAD's development set, translated by professionals. Training rows are SQuAD's, "
+    "so the English questions are among the development rows, as in XTREME.",
 )
 
 XQUAD_12 = replace(
     XQUAD,
     name="xquad_12",
     evaluation=(*XQUAD.evaluation, _xquad_rows("ro")),
-    description=f"{XQUAD.description} XTREME-R's twelve languages: XTREME's and Romanian.",
+    description=f"{XQUAD.description} The twelve languages are those of XTREME-R: XTREME's and Romanian.",
 )
 
 _MLQA_ROWS = {"en": 11_590, "es": 5_253, "de": 4_517, "ar": 5_335, "hi": 4_918, "vi": 5_495, "zh": 5_137}
@@ -100,8 +100,8 @@ MLQA = Task(
     licence="CC BY-SA 3.0",
     citation="Lewis et al. 2020, MLQA: Evaluating Cross-lingual Extractive Question Answering, arXiv:1910.07475; "
     f"{SQUAD_CITATION}",
-    description="Which span of a Wikipedia paragraph answers the question? Question and paragraph in the same "
-    "language; trained on SQuAD.",
+    description="Which span of a Wikipedia paragraph answers the question? Question and paragraph are in the same "
+    "language; training rows are SQuAD's.",
 )
 
 _TYDIQA_ROWS = {
@@ -133,6 +133,6 @@ TYDIQA = Task(
     licence="Apache-2.0",
     citation="Clark et al. 2020, TyDi QA: A Benchmark for Information-Seeking Question Answering in Typologically "
     "Diverse Languages, arXiv:2003.05002",
-    description="Which span of a Wikipedia passage answers the question? Written in each language, not translated "
-    "(gold passage task). English has no other development rows than those it is scored on, as in XTREME.",
+    description="Which span of a Wikipedia passage answers the question? The questions were written in each language, "
+    "not translated (gold passage task). The English development rows are also those that are scored, as in XTREME.",
 )

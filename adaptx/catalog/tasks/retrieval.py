@@ -5,7 +5,7 @@ from dataclasses import replace
 from adaptx.catalog.tasks.question_answering import SQUAD_CITATION
 from adaptx.specs import Bitext, BitextMining, Retrieval, Rows, Task
 
-# XTREME's languages and XTREME-R's further ones, by the codes of the pairs, with the pairs that they have.
+# The languages of XTREME, and below those that XTREME-R adds: the code that the data set uses and the number of pairs.
 _TATOEBA = {
     "es": ("spa", 1_000),
     "fr": ("fra", 1_000),
@@ -61,7 +61,8 @@ def _tatoeba_rows(languages: dict[str, tuple[str, int]]) -> tuple[Rows, ...]:
     )
 
 
-# XTREME searches the English sentences' neighbours among those of the other language (Hu et al. 2020, section 3.2).
+# In XTREME, English sentences are the queries and those of the other language the candidates (Hu et al. 2020, section
+# 3.2).
 TATOEBA = Task(
     "tatoeba",
     Bitext(),
@@ -70,14 +71,15 @@ TATOEBA = Task(
     kind="parallel text",
     licence="CC BY 2.0 FR",
     citation="Artetxe and Schwenk 2019, Massively Multilingual Sentence Embeddings, arXiv:1812.10464",
-    description="Find each English sentence's translation among a language's sentences.",
+    description="Find the translation of each English sentence among the sentences of another language.",
 )
 
 TATOEBA_R = replace(
     TATOEBA,
     name="tatoeba_r",
     evaluation=_tatoeba_rows({**_TATOEBA, **_TATOEBA_R}),
-    description=f"{TATOEBA.description} XTREME-R's 41 languages; its paper embeds with a model trained on SQuAD v1.1.",
+    description=f"{TATOEBA.description} The 41 languages are those of XTREME-R, whose paper embeds sentences with a "
+    "model trained on SQuAD v1.1.",
 )
 
 BUCC = Task(
@@ -99,14 +101,14 @@ BUCC = Task(
     licence="not stated",
     citation="Zweigenbaum et al. 2018, Overview of the Third BUCC Shared Task: Spotting Parallel Sentences in "
     "Comparable Corpora",
-    description="Which sentences of a language's and of an English text collection translate one another? One row a "
-    "language with both lists; BUCC's published gold pairs, part of which chooses the threshold.",
+    description="Which sentences of two text collections, one of them English, translate one another? There is one row "
+    "per language with both lists. Part of BUCC's published gold pairs chooses the threshold.",
 )
 
 _SQUAD_COLUMNS = (("query", "question"), ("passage", "context"), ("answer_starts", "answers.answer_start"))
 LAREQA_LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
 LAREQA_CANDIDATES = 13_014
-"""Sentences of the eleven languages by the authors' own breaks, as their README counts them."""
+"""Number of sentences in the eleven languages, split at the authors' own breaks, according to their README."""
 
 
 def _xquad_r(hub_id: str, columns: tuple[tuple[str, str], ...]) -> tuple[Rows, ...]:
@@ -132,20 +134,20 @@ LAREQA = Task(
     licence="CC BY-SA 4.0",
     citation="Roy et al. 2020, LAReQA: Language-Agnostic Answer Retrieval from a Multilingual Pool, "
     f"arXiv:2004.05484; {SQUAD_CITATION}",
-    description="Find the sentences that answer a question, in every language, among those of all eleven (XQuAD-R); "
-    "trained on SQuAD v1.1. Its English questions are among SQuAD's development rows. The hub's files do not say where "
-    "sentences end, so a rule splits the passages; `lareqa_official` reads the authors' breaks.",
+    description="Find the sentences that answer a question, in every language, among those of all eleven languages "
+    "(XQuAD-R). Training rows are SQuAD v1.1's, whose development rows include the English questions. The hub's files "
+    "do not say where sentences end, so a rule splits the passages; `lareqa_official` uses the authors' breaks.",
 )
 
 LAREQA_OFFICIAL = replace(
     LAREQA,
     name="lareqa_official",
     pool=_xquad_r("google-research-datasets/lareqa", (*_XQUAD_R_PASSAGES, ("sentence_breaks", "sentence_breaks"))),
-    description="LAReQA with its authors' 13,014 candidates. Their files (github.com/google-research-datasets/lareqa, "
-    "xquad-r) are not on the hub: it needs a local mirror that has them.",
+    description="LAReQA with its authors' 13,014 candidates. It needs a local mirror with the authors' files "
+    "(github.com/google-research-datasets/lareqa, xquad-r), which are not on the hub.",
 )
 
-# Rows of the release of 18 May 2022, by its authors' page.
+# Numbers of rows in the release of 18 May 2022, from its authors' page.
 _MEWSLIX_ROWS = {
     "ar": 1_501,
     "de": 1_551,
@@ -184,6 +186,6 @@ MEWSLIX = Task(
     kind="entity linking",
     licence="Apache-2.0 (text of Wikipedia and WikiNews under their own)",
     citation="Ruder et al. 2021, XTREME-R, arXiv:2104.07412",
-    description="Find the entity that a mention in a news text means among descriptions of a million, each in one of "
-    "50 languages; trained on English Wikipedia.",
+    description="Find the entity to which a mention in a news text refers, among descriptions of a million entities, "
+    "each in one of 50 languages. Training rows are from English Wikipedia.",
 )

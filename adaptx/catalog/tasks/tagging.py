@@ -1,4 +1,4 @@
-"""Tagging: one tag a word, parts of speech and named entities."""
+"""Tagging, with one tag per word: parts of speech and named entities."""
 
 from adaptx.specs import Rows, Tagging, Task
 
@@ -13,7 +13,7 @@ _NER_COLUMNS = (("tokens", "tokens"), ("tags", "ner_tags"))
 _UD_CITATION = "Nivre et al. 2020, Universal Dependencies v2, arXiv:2004.10643"
 _UD_LICENCE = "each treebank's own; most CC BY-SA 4.0, some non-commercial"
 
-# Configs of google/xtreme are called after the language; test rows from the data set's card (treebanks of UD 2.5).
+# Name of the language in the configs of google/xtreme, and number of test rows from the data set's card (UD 2.5).
 _UDPOS = {
     "af": ("Afrikaans", 425),
     "ar": ("Arabic", 1_680),
@@ -85,14 +85,14 @@ UDPOS_R = Task(
     licence=_UD_LICENCE,
     citation=f"{_UD_CITATION}; as in Ruder et al. 2021, XTREME-R, arXiv:2104.07412",
     description="The universal part of speech of each word, in XTREME-R's 38 languages (treebanks of UD 2.7). Its "
-    "columns are taken to be those of google/xtreme.",
+    "columns are assumed to be those of google/xtreme.",
 )
 
 _WIKIANN_CITATION = (
     "Pan et al. 2017, Cross-lingual Name Tagging and Linking for 282 Languages; splits of Rahimi et al. 2019, "
     "Massively Multilingual Transfer for NER, arXiv:1902.00193"
 )
-# Test rows: 10,000 where nothing else is said.
+# Languages have 10,000 test rows except those in `_FEWER_ROWS`.
 _PANX_LANGUAGES = (
     "ar", "he", "vi", "id", "jv", "ms", "tl", "eu", "ml", "ta", "te", "af", "nl", "en", "de", "el", "bn", "hi", "mr",
     "ur", "fa", "fr", "it", "pt", "es", "bg", "ru", "ja", "ka", "ko", "th", "sw", "yo", "my", "zh", "kk", "tr", "et",
@@ -121,7 +121,8 @@ PANX = Task(
     kind="named entities",
     licence="not stated",
     citation=f"{_WIKIANN_CITATION}; as in Hu et al. 2020, XTREME, arXiv:2003.11080",
-    description="Persons, organisations and places in Wikipedia sentences, found from links, in XTREME's 40 languages.",
+    description="Persons, organisations and places in Wikipedia sentences, labelled from links, in XTREME's 40 "
+    "languages.",
 )
 
 WIKIANN = Task(
@@ -137,11 +138,11 @@ WIKIANN = Task(
     kind="named entities",
     licence="not stated",
     citation=f"{_WIKIANN_CITATION}; as in Ruder et al. 2021, XTREME-R, arXiv:2104.07412",
-    description="Persons, organisations and places in Wikipedia sentences, found from links, in XTREME-R's 48 "
+    description="Persons, organisations and places in Wikipedia sentences, labelled from links, in XTREME-R's 48 "
     "languages.",
 )
 
-# Test rows.
+# Numbers of test rows.
 _MASAKHANER2_ROWS = {
     "bam": 1_274, "bbj": 966, "ewe": 1_001, "fon": 1_228, "hau": 1_633, "ibo": 2_181, "kin": 2_235, "lug": 1_412,
     "luo": 1_474, "mos": 1_294, "nya": 1_785, "pcm": 1_613, "sna": 1_773, "swa": 1_883, "tsn": 996, "twi": 1_211,
@@ -157,7 +158,7 @@ def _masakhaner2_rows(language: str, split: str, expected: int) -> Rows:
         language,
         _NER_COLUMNS,
         label_names=MASAKHANER_LABELS,
-        # Its main branch held a loading script when last seen; the converted files need none.
+        # When last seen, the main branch had a loading script. The converted files of this branch need none.
         revision="refs/convert/parquet",
         expected=expected,
     )
@@ -174,6 +175,6 @@ MASAKHANER2 = Task(
     licence="CC BY-NC 4.0",
     citation="Adelani et al. 2022, MasakhaNER 2.0: Africa-centric Transfer Learning for Named Entity Recognition, "
     "arXiv:2210.12391",
-    description="Persons, organisations, places and dates in the news of 20 African languages. It has no English; "
-    "Nigerian Pidgin is its source language here. (PAN-X has no dates, so its head does not fit.)",
+    description="Persons, organisations, places and dates in news of 20 African languages. There are no English rows, "
+    "so the source language is Nigerian Pidgin. PAN-X has no dates, so heads of the two tasks are not interchangeable.",
 )

@@ -1,4 +1,4 @@
-"""Plain text of many languages, for masked language modelling with the checkpoint's own head."""
+"""Plain text in many languages, for masked language modelling and span corruption."""
 
 from dataclasses import replace
 
@@ -16,10 +16,11 @@ XTREME_LANGUAGES = (
 _TEXT = (("text", "text"),)
 _METRICS = ("masked_accuracy",)
 _WIKIPEDIA_DEVELOPMENT = 100
-# NTREX has one split. The slices are the same in every language, so no translation of a scored sentence is trained on.
+# NTREX has one split. It is cut at the same rows in every language, so that no translation of a scored sentence is
+# trained on.
 _NTREX_ROWS, _NTREX_TRAIN, _NTREX_SCORED = 1_997, 1_500, 1_750
 
-# The hub's configs. The authors' repository calls its files otherwise (`eng`, `zho-CN`).
+# Configs on the hub. The files of the authors' repository have other names (`eng`, `zho-CN`).
 _NTREX_CONFIGS = {
     "af": "afr_Latn", "am": "amh_Ethi", "ar": "arb_Arab", "az": "aze_Latn", "bn": "ben_Beng", "bg": "bul_Cyrl",
     "cy": "cym_Latn", "de": "deu_Latn", "el": "ell_Grek", "en": "eng_Latn", "et": "est_Latn", "eu": "eus_Latn",
@@ -32,9 +33,10 @@ _NTREX_CONFIGS = {
 
 
 def wikipedia_mlm(*languages: str) -> Task:
-    """Wikipedia's articles in these languages, by Wikipedia's codes; in XTREME's 40, where none is named.
+    """Return masked language modelling on Wikipedia's articles in these languages.
 
-    Of each language the first 100 articles are for development.
+    Languages are named by Wikipedia's codes. Without arguments they are the 40 languages of XTREME. The first 100
+    articles of each language are development rows.
     """
     every = [
         Rows("wikimedia/wikipedia", f"20231101.{language}", "train", language, _TEXT)
@@ -56,10 +58,12 @@ def wikipedia_mlm(*languages: str) -> Task:
 
 
 def ntrex_mlm(*languages: str) -> Task:
-    """News text, the same sentences in each of these languages; in all 39 of the catalog, where none is named.
+    """Return masked language modelling on news text, with the same sentences in each of these languages.
+
+    Without arguments, they are all 39 languages that the catalog has for NTREX.
 
     Raises:
-        UserError: a language that it is not known to have.
+        UserError: the catalog has no NTREX text in a language.
     """
     for language in languages:
         if language not in _NTREX_CONFIGS:
@@ -78,21 +82,21 @@ def ntrex_mlm(*languages: str) -> Task:
         kind="text",
         licence="CC BY-SA 4.0",
         citation="Federmann et al. 2022, NTREX-128: News Test References for MT Evaluation of 128 Languages",
-        description="Masked words of news sentences, the same ones in every language.",
+        description="Masked words of news sentences, with the same sentences in every language.",
     )
 
 
 def ntrex_spans(*languages: str) -> Task:
-    """The same text and slices as `ntrex_mlm`, with spans to be written: what encoder-decoders of T5's kin pretrain on.
+    """Return T5's span corruption on the rows of `ntrex_mlm`.
 
     Raises:
-        UserError: a language that it is not known to have.
+        UserError: the catalog has no NTREX text in a language.
     """
     return replace(
         ntrex_mlm(*languages),
         name=_name("ntrex_spans", languages),
         format=SpanCorruption(),
-        description="Dropped spans of news sentences, the same ones in every language.",
+        description="Dropped spans of news sentences, with the same sentences in every language.",
     )
 
 

@@ -3,7 +3,8 @@
 from adaptx.specs import Classification, Rows, Task
 
 SIB_LABELS = ("science/technology", "travel", "politics", "sports", "health", "entertainment", "geography")
-# These languages go by the short codes of the other tasks; the others by their FLORES-200 code, which is the config.
+# These languages have the short codes that other tasks use. All other languages have their FLORES-200 code, which is
+# also the config.
 _SHORT_CODES = {
     "en": "eng_Latn",
     "id": "ind_Latn",
@@ -68,5 +69,5 @@ SIB200 = Task(
     kind="topic",
     licence="Apache-2.0 (text CC BY-SA 4.0)",
     citation="Adelani et al. 2024, SIB-200, arXiv:2309.07445",
-    description="Topic of a sentence, one of seven; the same sentences in every language.",
+    description="The topic of a sentence, one of seven. The sentences are the same in every language.",
 )
