@@ -83,7 +83,7 @@ def from_config(hub_id: str, config_path: Path) -> ModelSpec:
     except UserError as error:
         raise UserError(f"{config_path}: {error}") from error
     known = _known(hub_id, shape)
-    # A local copy of a catalog checkpoint keeps the catalog's facts, such as its sentence embedding and the data it has seen.
+    # A local copy of a catalog checkpoint keeps the catalog's facts, such as its sentence embedding and seen data.
     if known is not None:
         return ModelSpec(hub_id, known.family, framing=known.framing, embedding=known.embedding, shape=shape,
                          licence=known.licence, citation=known.citation, seen=known.seen)  # fmt: skip
