@@ -27,6 +27,7 @@ class Gpu:
 
     @property
     def assumed_flops_per_second(self) -> float:
+        """The rate that a training is assumed to reach, in FLOP/s."""
         return self.peak_flops_per_second * UTILISATION
 
 

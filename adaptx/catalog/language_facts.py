@@ -24,7 +24,7 @@ from adaptx.catalog.language_codes import read_code
 
 LOW_RESOURCE = (0, 1, 2)
 HIGH_RESOURCE = (3, 4, 5)
-"""Classes of Joshi et al. 2020 that count as high-resource. Those of `LOW_RESOURCE` count as low-resource."""
+"""Classes of Joshi et al. 2020 that count as high-resource. The classes in `LOW_RESOURCE` count as low-resource."""
 
 
 class LanguageFacts(NamedTuple):

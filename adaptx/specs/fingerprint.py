@@ -3,7 +3,7 @@
 Two specs describe the same work exactly if their canonical JSON is the same. The fingerprint of a stage names its
 folder in the store, so it must be the same in every process and on every machine. Only values with one stable JSON form
 are therefore allowed. A callable, a path, a set or an object with a default repr could give another fingerprint in
-another process. Such a value is refused, and the message names its place in the spec.
+another process, so it is refused, and the message names its place in the spec.
 """
 
 import dataclasses

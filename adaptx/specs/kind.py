@@ -22,6 +22,7 @@ class Wrong(Exception):
         self.reason, self.remedy, self.where, self.inside = reason, remedy, where, inside
 
     def told(self, name: str) -> str:
+        """Return the refusal as a sentence about the field of that name."""
         remedy = f"; {self.remedy.replace('{name}', name)}" if self.remedy else ""
         return f"{name}{self.where} {self.reason}{remedy}"
 
@@ -33,7 +34,7 @@ class Kind:
     Attributes:
         meant: the kind in words, for messages.
         read: function from any value to the value that the field stores. It raises `Wrong` if there is none.
-        fits: types of which every value is taken unchanged.
+        fits: types whose values are all accepted unchanged.
         written: how values are written in Python, for messages.
         texts: whether it takes only strings and tuples of strings.
     """
@@ -47,7 +48,7 @@ class Kind:
 
 
 def shown(value: Any, most: int = 60) -> str:
-    """Return a value in the short form that errors show. Of a spec only the class is shown."""
+    """Return a value in the short form that errors show. A spec is shown as its class."""
     if dataclasses.is_dataclass(value):
         return value.__name__ if isinstance(value, type) else f"{type(value).__name__}(...)"
     if isinstance(value, enum.Enum):

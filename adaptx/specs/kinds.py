@@ -53,7 +53,7 @@ def _any_of(kinds: list[Kind]) -> Kind:
     fits = frozenset(each for kind in kinds for each in kind.fits)
 
     def read(value: Any) -> Any:
-        # A value whose exact type fits is taken before any conversion: 1 stays the int of `float | int`.
+        # A value of a type that fits is accepted before any conversion: 1 stays the int of `float | int`.
         if type(value) in fits:
             return value
         wrongs: list[Wrong] = []

@@ -108,18 +108,22 @@ class Mixture:
 
     @property
     def name(self) -> str:
+        """The label, or the names of the tasks joined by `_`."""
         return self.label or "_".join(task.name for task in self.tasks)
 
     @property
     def train(self) -> tuple[Rows, ...]:
+        """The training rows of all tasks, in their order."""
         return tuple(rows for task in self.tasks for rows in task.train)
 
     @property
     def development(self) -> tuple[Rows, ...]:
+        """The development rows of all tasks, in their order."""
         return tuple(rows for task in self.tasks for rows in task.development)
 
     @property
     def source_languages(self) -> tuple[str, ...]:
+        """The languages of the training rows, each once, in the order of the rows."""
         return tuple(dict.fromkeys(rows.language for rows in self.train))
 
     @property

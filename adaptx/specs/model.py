@@ -124,6 +124,7 @@ class Shape:
 
     @property
     def size_of_head(self) -> int:
+        """Number of elements per attention head."""
         return self.head_size or self.hidden_size // self.heads
 
     @property
@@ -191,6 +192,7 @@ class Shape:
 
     @functools.cached_property
     def parameters(self) -> int:
+        """Number of parameters of the network without a head, but with its output matrix if it has one."""
         return self.encoder_parameters + self.embedding_parameters
 
     def _stack_parameters(self, layers: int, maps: dict[str, tuple[int, int]], norms: int) -> int:
@@ -293,7 +295,7 @@ class ModelSpec:
     def cuts(self, *layers: int) -> "tuple[ModelSpec, ...]":
         """Return the checkpoint cut to each given number of layers.
 
-        Numbers above its own are skipped. If none remains, the result is the whole checkpoint alone.
+        Numbers above its own are skipped. If none remains, the result is only the whole checkpoint.
         """
         most = self.shape.layers if self.shape is not None else max(layers)
         return tuple(self.cut(count) for count in layers if count <= most) or (self,)

@@ -42,7 +42,7 @@ class NotEmpty:
 
 @dataclass(frozen=True)
 class Known:
-    """Values that users often give to a field that does not take them, with an explanation.
+    """Values that a field does not take but that users often give, with an explanation.
 
     `reasons` maps such a string, or the name of the value's class, to the reason and to what to write instead.
     """

@@ -208,7 +208,11 @@ _MEASURE: dict[str, str] = dict.fromkeys(
 class Merge:
     """The combination of several trainings' modules into one module.
 
-    All trainings are of the same checkpoint. `keep` is as in `Train`.
+    Attributes:
+        stages: the trainings, which are all of the same checkpoint.
+        rule: how their updates are combined.
+        head: which head the merged module has.
+        keep: as in `Train`.
     """
 
     stages: tuple[Annotated[Train, Known(_NO_MERGE)], ...]
@@ -231,6 +235,7 @@ class Merge:
 
     @property
     def model(self) -> ModelSpec:
+        """The checkpoint that all merged trainings are of."""
         return self.stages[0].model
 
     @property
@@ -279,6 +284,7 @@ class Evaluate:
 
     @property
     def inputs(self) -> tuple[ModuleStage, ...]:
+        """The training or merge that is scored; empty for a bare checkpoint."""
         return (self.model,) if isinstance(self.model, ModuleStage) else ()
 
     @property

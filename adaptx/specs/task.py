@@ -80,6 +80,7 @@ class Rows:
         return f"{self.hub_id}/{self.config}/{self.split}"
 
     def column(self, role: str) -> str | tuple[str, ...] | None:
+        """Return the column or columns of a role, or None if the rows do not have the role."""
         return dict(self.columns).get(role)
 
 
@@ -132,6 +133,7 @@ class Task:
 
     @property
     def source_languages(self) -> tuple[str, ...]:
+        """The languages of the training rows, each once, in the order of the rows."""
         return tuple(dict.fromkeys(rows.language for rows in self.train))
 
     @property
@@ -163,7 +165,7 @@ class Task:
 
         Args:
             rows: maximum number of development rows.
-            task: take the development set of this task instead.
+            task: the task whose development set is used; None is the task itself.
 
         Raises:
             UserError: the task does not have exactly one development set.

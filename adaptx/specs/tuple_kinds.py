@@ -9,6 +9,7 @@ from adaptx.specs.kind import Kind, Wrong, article, shown
 
 
 def tuple_of(item: Kind) -> Kind:
+    """Return the kind of tuples of any length whose items are all of one kind."""
     meant = f"a tuple of {_many(item.meant)}"
 
     def read(value: Any) -> Any:
@@ -20,6 +21,7 @@ def tuple_of(item: Kind) -> Kind:
 
 
 def fixed_tuple(items: list[Kind]) -> Kind:
+    """Return the kind of tuples with one item of each of these kinds, in this order."""
     meant = f"({', '.join(item.meant for item in items)})"
 
     def read(value: Any) -> Any:

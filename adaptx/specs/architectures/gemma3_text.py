@@ -1,4 +1,4 @@
-"""The sizes of Gemma 3 that read text alone (Gemma Team 2025, arXiv:2503.19786)."""
+"""The text-only sizes of Gemma 3 (Gemma Team 2025, arXiv:2503.19786)."""
 
 from adaptx.specs.architectures.architecture import NO_HEADS
 from adaptx.specs.architectures.gemma2 import GEMMA2

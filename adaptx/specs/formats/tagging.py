@@ -44,7 +44,7 @@ class Tagging:
 
     @property
     def default_metrics(self) -> tuple[str, ...]:
-        """Names of the usual metrics: entity F1 and accuracy if tags mark spans, accuracy alone otherwise."""
+        """Names of the usual metrics: entity F1 and accuracy if tags mark spans, and otherwise only accuracy."""
         return ("entity_f1", "token_accuracy") if marks_spans(self.labels) else ("token_accuracy",)
 
     def roles_in(self, use: str, passages: bool) -> Roles:  # noqa: ARG002

@@ -51,6 +51,7 @@ class Bottleneck(Method):
 
     def parameters(self, shape: Shape) -> int:
         hidden, size = shape.hidden_size, self._size(shape)
+        # Two projections with biases per layer.
         return shape.all_layers * (2 * hidden * size + size + hidden)
 
     def shape_refusal(self, shape: Shape) -> str | None:

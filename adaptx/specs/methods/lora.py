@@ -77,6 +77,7 @@ class Lora(Method):
         return dict(self.ranks).get(self._main(site), self.rank)
 
     def alpha_at(self, site: str) -> float:
+        """Return the alpha at a linear map, as `rank_at` does for the rank."""
         return dict(self.alphas).get(self._main(site), self.alpha)
 
     def scale_at(self, site: str) -> float:

@@ -1,6 +1,6 @@
 """The base class of methods: the facts that planning, naming and costs read, without any tensor.
 
-What a method does to tensors is in `adaptx.methods`.
+How a method changes a network is in `adaptx.methods`.
 """
 
 from abc import ABC, abstractmethod
