@@ -238,8 +238,12 @@ def test_names_tell_apart_what_is_of_one_shape(folder: str, known: str | None, t
         ("mbart", {"tie_word_embeddings": False}, "tie_word_embeddings is False, which is not supported in mbart"),
         ("bloom", {"n_inner": 48}, "n_inner is 48, which is not supported in bloom"),
         ("gemma3_text", {"use_bidirectional_attention": True}, "use_bidirectional_attention is set"),
-        ("bert", {"model_type": "gemma3"}, "architecture 'gemma3' is not supported; it reads images, too"),
-        ("bert", {"num_attention_heads": None}, "it has no heads .one of num_attention_heads, num_heads"),
+        ("bert", {"model_type": "gemma3"}, "architecture 'gemma3' is not supported; it reads images too"),
+        (
+            "bert",
+            {"num_attention_heads": None},
+            "it has no heads; add one of the entries num_attention_heads, num_heads",
+        ),
     ],
 )
 def test_a_layer_made_otherwise_is_refused(architecture: str, change: dict[str, Any], said: str, tmp_path: Any) -> None:

@@ -46,10 +46,10 @@ def ccg_task(folder: str | Path | None = None) -> Task:
     """Return the task of supertagging with the categories found in a folder of CCGbank.
 
     Args:
-        folder: either CCGbank as the LDC distributes it, with .auto files in `data/AUTO/00` to `24` (or in `AUTO/...`,
-            or with the section folders at the top). Or files called `train`, `dev` and `test` that end in .tsv, .txt or
-            .conll, with a word, a tab and its category per line and a blank line between sentences. None reads the
-            environment variable ADAPTX_CCGBANK.
+        folder: a folder with CCGbank as the LDC distributes it, or with plain files. The LDC's .auto files are in
+            `data/AUTO/00` to `24`, in `AUTO/...`, or in section folders at the top. Plain files are called `train`,
+            `dev` and `test`, end in .tsv, .txt or .conll, and have a word, a tab and its category per line and a blank
+            line between sentences. None reads the environment variable ADAPTX_CCGBANK.
 
     Raises:
         MissingInput: no folder is named, or it does not contain all three parts.

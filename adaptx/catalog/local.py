@@ -40,8 +40,8 @@ def local_task(
 
     Args:
         name: name of the task.
-        task_format: what a row holds and what is predicted. Labels and tags in the files are names, or numbers that
-            count in the format's order. Lists (choices, tokens, answers) in CSV and TSV files are written as JSON.
+        task_format: what a row holds and what is predicted. Labels and tags in the files are names, or
+            indices into the format's labels. Lists (choices, tokens, answers) in CSV and TSV files are written as JSON.
         train: language -> file with training rows.
         development: language -> file with development rows.
         evaluation: language -> file with evaluation rows.
