@@ -10,7 +10,7 @@ MIXED_UP_SHARE = 0.1
 
 
 def check(examples: Examples, task_format: TaskFormat, where: Origin) -> None:
-    """Check that every row fits the format. Roles that the examples do not have are skipped, as labels in prediction.
+    """Check that every row fits the format. Roles without a column, such as labels of rows to predict, are skipped.
 
     Raises:
         UserError: a row does not fit the format.

@@ -25,7 +25,7 @@ BLOCK_ROWS = 20_000
 
 @dataclass(frozen=True)
 class Kept:
-    """Row numbers of a set (ascending), and counts of the rows among them that the set leaves out."""
+    """The row numbers of a set (ascending), and counts of the rows that the set leaves out."""
 
     rows: Sequence[int]
     left_out: tuple[LeftOut, ...] = ()

@@ -35,7 +35,7 @@ def sentence_breaks(text: str) -> list[tuple[int, int]]:
 def _goes_on(text: str, stop: int, after: int) -> bool:
     """Return whether a full stop before `stop` belongs to an initial or an abbreviation, so the sentence goes on.
 
-    after: where the text continues behind the white space.
+    after: the position where the text continues after the white space.
     """
     if text[stop - 1] != "." or "\n" in text[stop:after]:
         return False

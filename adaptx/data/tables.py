@@ -120,7 +120,10 @@ def _named(where: object, names: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _twice(name: str, first: tuple[str, int], second: tuple[str, int]) -> str:
-    """Return the message that two (top-level column, number of this column from 1) have the same name."""
+    """Return the message that two columns have the same name.
+
+    first, second: the top-level column that holds each of them, and its number from 1.
+    """
     both = [
         f"column {place}" if top == name else f"a part of column {place}, {top!r}," for top, place in (first, second)
     ]

@@ -127,7 +127,7 @@ def encode(examples: Examples, task_format: MaskedLanguageModel, reading: Readin
 
 
 def right_tokens(model: Model, piece: Piece) -> list[list[int]]:
-    """Return per text the numbers of rightly predicted tokens and of masked tokens."""
+    """Return per text the numbers of correctly predicted tokens and of masked tokens."""
     decoder = model.head
     assert isinstance(decoder, LanguageModelHead)
     states_MD = _states(model.backbone, piece.batch, [places for places, _ in piece.targets], model.reading.hidden)
@@ -140,7 +140,7 @@ def right_tokens(model: Model, piece: Piece) -> list[list[int]]:
 
 
 def decode(answers: Answers) -> Predictions:
-    """Return per text the numbers of rightly predicted tokens and of masked tokens as its prediction."""
+    """Return predictions that are, per text, the numbers of correctly predicted tokens and of masked tokens."""
     (predictions,) = answers.values
     return Predictions(
         predictions=predictions, golds=[None] * len(predictions), rows=answers.examples.rows, inputs=answers.inputs

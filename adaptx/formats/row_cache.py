@@ -2,8 +2,8 @@
 
 A grid reads few sets many times, because every variant is scored on the same languages. The examples of a set depend
 only on its rows (with the digest of their file), its format and its limit. Their tokens also depend on the way of
-reading. The keys hold just these values. The method and the start of a training are not part of a key, so all variants
-share the entries.
+reading. The keys hold just these values. The method and the start of a training are not part of a key, and its seed is
+only if a limit draws rows by it, so all variants share the entries.
 """
 
 import sys
@@ -110,7 +110,7 @@ class RowCache:
         return make() if key is None else self._get((key, how), make)
 
     def _get(self, key: Hashable, make: Callable[[], T], size_of: Callable[[T], int] | None = None) -> T:
-        """Return the cached value of a key, or make it; drop the values that were not used for longest to make room."""
+        """Return the cached value of a key, or make and cache it. The least recently used values make room for it."""
         if key in self._held:
             self._held.move_to_end(key)
             return self._held[key][0]

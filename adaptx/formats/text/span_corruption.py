@@ -1,5 +1,7 @@
-"""Span corruption as text to text, on which T5 and mT5 are pretrained (Raffel et al. 2020, arXiv:1910.10683, section
-3.1.4). Loss unit: the token of an answer, including sentinels and the end token.
+"""Span corruption as text to text, on which T5 and mT5 are pretrained.
+
+Raffel et al. 2020, arXiv:1910.10683, section 3.1.4. Loss unit: the token of an answer, including sentinels and the end
+token.
 
 The spans are chosen anew at each step, from the training's seed, the step and the text's own tokens.
 
@@ -73,9 +75,9 @@ def encode(examples: Examples, task_format: SpanCorruption, reading: Reading) ->
 
 
 def right_tokens(model: Model, piece: Piece) -> list[list[int]]:
-    """Return per answer the numbers of rightly predicted tokens and of all tokens, without sentinels and end tokens.
+    """Return per answer the numbers of correctly predicted tokens and of all tokens, without sentinels and end tokens.
 
-    Each token is predicted from the right tokens before it (teacher forcing).
+    Each token is predicted from the correct tokens before it (teacher forcing).
     """
     tokenizer = model.reading.tokenizer
     passed_over = {*sentinels_of(tokenizer), tokenizer.eos_token_id}
@@ -91,7 +93,7 @@ def right_tokens(model: Model, piece: Piece) -> list[list[int]]:
 
 
 def decode(answers: Answers) -> Predictions:
-    """Return per answer the numbers of rightly predicted tokens and of all tokens as its prediction."""
+    """Return predictions that are, per text, the numbers of correctly predicted tokens and of all tokens."""
     (predictions,) = answers.values
     return Predictions(
         predictions=predictions, golds=[None] * len(predictions), rows=answers.examples.rows, inputs=answers.inputs
