@@ -22,7 +22,7 @@ def one_class_notes(task_format: TaskFormat, predictions: Sequence[Any], golds: 
 
 
 def sentences(found: OneClass, rows: int) -> list[str]:
-    """Return the notes to print about a set of `rows` rows; empty if golds and predictions both have several classes."""
+    """Return the notes about a set of `rows` rows; empty if golds and predictions both have several classes."""
     told: list[str] = []
     if found.golds is not None:
         told.append(
