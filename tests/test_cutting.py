@@ -121,7 +121,7 @@ def test_the_first_layer_of_a_cut_encoder_answers_as_that_of_the_whole(world) ->
 
 def test_more_layers_than_a_checkpoint_has_are_refused_when_it_is_loaded(world) -> None:
     unknown = dataclasses.replace(world.bert, shape=None)
-    with pytest.raises(UserError, match="the first 40 layers are asked for, and the checkpoint has"):
+    with pytest.raises(UserError, match="the first 40 layers are requested, but the checkpoint has only"):
         load_network(unknown.cut(40), world.sources)
 
 

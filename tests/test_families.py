@@ -121,7 +121,7 @@ def test_a_batch_gives_what_transformers_gives_padded_rows(monkeypatch, opened_o
 def test_a_batch_gives_what_each_sequence_gives_alone(opened_of, architecture, pooling):
     opened = opened_of(architecture)
     if pooling is Pooling.START and opened.family is not ModelFamily.ENCODER_DECODER:
-        with pytest.raises(UserError, match="no decoder beside its encoder"):
+        with pytest.raises(UserError, match="is not an encoder-decoder"):
             opened.backbone.pooled(collate(opened.encoded(False), [0], CPU), Hidden(pooling=pooling))
         return
     encoded = opened.encoded(True)

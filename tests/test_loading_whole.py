@@ -121,7 +121,7 @@ def test_another_shape_is_told_with_both(copy, architecture):
     with_settings(folder, vocab_size=999)
     message = refused(folder)
     assert "of another shape" in message
-    assert "config.json makes it (999, 32)" in message
+    assert "config.json requires (999, 32)" in message
 
 
 def test_empty_tensors_are_known_for_what_they_are(copy):
@@ -135,7 +135,7 @@ def test_weights_that_are_no_floats_are_refused(copy, form):
     folder = copy("llama")
     name = "model.layers.0.mlp.up_proj.weight"
     rewritten(folder, lambda tensors: {**tensors, name: tensors[name].to(form)})
-    assert f"no floating-point weights ({name} as " in refused(folder)
+    assert f"not floating-point weights ({name} as " in refused(folder)
 
 
 @pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16, torch.float64])
@@ -200,7 +200,7 @@ def test_a_decoder_without_its_output_matrix_is_read_and_writes_nothing(copy):
         lambda tensors: {n.removeprefix("model."): t for n, t in tensors.items() if n != "lm_head.weight"},
     )
     network = load_network(ModelSpec(str(folder)), Sources())
-    with pytest.raises(UserError, match="came without its matrix of scores"):
+    with pytest.raises(UserError, match="has no output matrix"):
         output_matrix(network)
 
 
@@ -406,7 +406,7 @@ def test_a_part_of_a_language_model_head_is_refused(copy, architecture):
     assert len(names) == len(whole) == 5
     for name in names:
         rewritten(folder, lambda _, name=name: {n: t for n, t in kept.items() if n != name})
-        with pytest.raises(UserError, match="holds a part of a masked-language-model head, without its"):
+        with pytest.raises(UserError, match="holds only a part of a masked-language-model head: it has no"):
             load_language_model_head(model, Sources())
     rewritten(folder, lambda _: {**kept, names[0]: kept[names[0]] * float("nan")})
     with pytest.raises(NotFinite, match="holds values that are not finite"):

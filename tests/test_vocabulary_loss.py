@@ -156,7 +156,7 @@ def test_a_second_backward_pass_is_refused():
     case = Case(6, 40, 8, 2, True, 1.0, None, (True, True, True))
     loss = summed_cross_entropy(case.values[0], case.output, case.gold)
     loss.backward(retain_graph=True)
-    with pytest.raises(RuntimeError, match="can be taken once"):
+    with pytest.raises(RuntimeError, match="can run only once"):
         loss.backward()
 
 

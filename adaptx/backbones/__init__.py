@@ -1,1 +1,1 @@
-"""Any model family to hidden states: loading, sites, batching, and the transfer model."""
+"""Pretrained networks of every model family, read through hidden states or text: loading, batching, precision."""

@@ -1,6 +1,9 @@
-"""States at which a language model predicts the tokens of given answers, in one pass.
+"""Hidden states from which a language model predicts the tokens of known answers, computed in one forward pass.
 
-Suffixes: T tokens of a row of sequences, N sequences, L tokens of the longest, M tokens of all answers, D hidden size.
+This is teacher forcing: the whole answer is in the input, and each token is predicted from the tokens before it.
+
+Suffixes: T tokens of a row of sequences, N sequences, L tokens of the longest answer, M tokens of all answers, D hidden
+size.
 """
 
 from collections.abc import Sequence
@@ -20,9 +23,10 @@ Tokens = Sequence[int]
 def answer_states(
     backbone: Backbone, batch: TokenBatch, prompts: Sequence[Tokens], answers: Sequence[Tokens]
 ) -> Tensor:
-    """States [M, D], those of the first answer's tokens first.
+    """Return the states [M, D] that predict the answers' tokens, answer by answer.
 
-    batch: each prompt with its answer behind it, as a decoder reads them.
+    batch: one sequence per item, the prompt followed by its answer. Decoders read this batch; encoder-decoders read
+    `prompts` and `answers` instead.
     """
     counts = [len(answer) for answer in answers]
     within_M = np.concatenate([np.arange(count) for count in counts])
@@ -30,18 +34,21 @@ def answer_states(
     if is_encoder_decoder(backbone.network):
         states_NLD = _written_states(backbone, prompts, answers)
         return states_NLD[row_M, torch.from_numpy(within_M).to(row_M.device)]
-    # A token is predicted where the one before it stands.
+    # The state at a token predicts the next token, so the first answer token is predicted at the prompt's last token.
     before_M = torch.from_numpy(within_M + np.repeat([len(prompt) - 1 for prompt in prompts], counts))
     return backbone.hidden(batch)[batch.first_N[row_M] + before_M.to(row_M.device)]
 
 
 def _written_states(backbone: Backbone, prompts: Sequence[Tokens], answers: Sequence[Tokens]) -> Tensor:
-    """An encoder-decoder's decoder over the answers, shifted behind its start token: [N, L, D]."""
+    """Return the states [N, L, D] of an encoder-decoder's decoder, whose input is the start token and the answer.
+
+    The last answer token is left out of the input: nothing is predicted after it.
+    """
     network = backbone.network
     device = next(network.parameters()).device
     read_NL, mask_NL = padded(prompts, device)
     encoded_NLD = network.get_encoder()(input_ids=read_NL, attention_mask=mask_NL).last_hidden_state
-    # Rows end in padding, which nothing before it attends to.
+    # The decoder needs no mask: padding is at the end of rows, and causal attention never looks forward.
     written_NL, _ = padded([[network.config.decoder_start_token_id, *answer[:-1]] for answer in answers], device)
     output = network.get_decoder()(
         input_ids=written_NL,

@@ -1,6 +1,7 @@
-"""Networks of a given shape with random weights, from no checkpoint: for measuring and predicting memory and time.
+"""Networks with random weights, built from a shape without a checkpoint, to measure or predict memory and time.
 
-The caller chooses where and in which numbers: `with torch.device("meta"): build_network(shape)` takes no memory.
+Device and dtype are torch's defaults, so the caller chooses them: `with torch.device("meta"): build_network(shape)`
+uses no memory.
 """
 
 from typing import Any
@@ -12,9 +13,9 @@ from adaptx.specs.architectures import ARCHITECTURES
 
 
 def network_config(shape: Shape) -> Any:
-    """The transformers configuration of that shape, with the padding id and dropout that its checkpoints have.
+    """Return the transformers configuration of a shape, with the padding id and dropout of the real checkpoints.
 
-    Rotary angles are those of short texts: they change values, but neither sizes nor work.
+    Rotary angles are those for short texts. They change values, but neither sizes nor the amount of work.
 
     Raises:
         UserError: the architecture is not supported.
@@ -28,7 +29,7 @@ def network_config(shape: Shape) -> Any:
 
 
 def attention_of(model_type: str) -> str:
-    """Return transformers' name of the attention that the architecture runs under: fused where its version has one."""
+    """Return the attention implementation to request from transformers: "sdpa" (fused) if available, else "eager"."""
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
@@ -37,7 +38,7 @@ def attention_of(model_type: str) -> str:
 
 
 def build_network(shape: Shape) -> nn.Module:
-    """The bare network in evaluation mode: of encoders without a pooler, of all others with scores over the vocabulary.
+    """Return the network in evaluation mode: an encoder without pooler or head, or a language model with its lm_head.
 
     Weights are random, on torch's default device and in its default dtype. Their number is `shape.parameters`.
 
@@ -49,7 +50,7 @@ def build_network(shape: Shape) -> nn.Module:
     config = network_config(shape)
     match shape.architecture.family:
         case ModelFamily.ENCODER:
-            # Some encoders have no pooler that could be left out.
+            # Encoders that never have a pooler do not accept the argument.
             bare = {"add_pooling_layer": False} if shape.architecture.pooler else {}
             network: Any = AutoModel.from_config(config, trust_remote_code=False, **bare)
         case ModelFamily.ENCODER_DECODER:
@@ -62,7 +63,7 @@ def build_network(shape: Shape) -> nn.Module:
 
 
 def _untie(network: Any) -> None:
-    """Transformers 5 ties the scores of T5's kin to their embeddings whatever the configuration says."""
+    """Separate lm_head from the embeddings: transformers 5 ties them in the T5 family despite the configuration."""
     if network.lm_head.weight is network.shared.weight:
         network.lm_head.weight = nn.Parameter(network.lm_head.weight.detach().clone())
         network.config.tie_word_embeddings = False

@@ -1,4 +1,4 @@
-"""What formats, the training loop and the evaluation ask of a backbone, whatever its family.
+"""The interface through which formats, training and evaluation use a backbone of any family.
 
 Suffixes: T tokens of a row of sequences, N sequences, D hidden size.
 """
@@ -20,14 +20,15 @@ from adaptx.specs.architectures import ARCHITECTURES
 from adaptx.specs.architectures.architecture import Architecture
 
 UNBOUNDED = 1 << 30
-"""Tokens of the longest sequence where nothing bounds it."""
+"""Maximum sequence length of a network without a limit, in tokens."""
 
 
 class Backbone(nn.Module):
-    """The interface: a transformers network read through its hidden states; methods attach to `network`.
+    """A transformers network that is read through its hidden states. Methods attach to `network`.
 
-    The network of an encoder is bare; that of the other families has its scores over the vocabulary, so that modules
-    are the same whether hidden states or text are read.
+    This class is the interface; each model family has one subclass. An encoder's network has no head. The networks of
+    the other families include their lm_head even where only hidden states are read, so that a module has the same
+    parameter names under either framing.
     """
 
     def __init__(self, network: Any) -> None:
@@ -35,7 +36,7 @@ class Backbone(nn.Module):
         self.network = network
         self._attention: AbstractContextManager[Any] = nullcontext()
         self.given: TokenRows | None = None
-        """The rows last given to the network."""
+        """The rows of the last forward pass."""
 
     @property
     def architecture(self) -> Architecture:
@@ -48,23 +49,23 @@ class Backbone(nn.Module):
 
     @property
     def num_layers(self) -> int:
-        """Layers of the stack whose states are read."""
+        """Number of layers in `stack`."""
         return self.network.config.num_hidden_layers
 
     @property
     def stack(self) -> Any:
-        """The part of the network whose hidden states are read."""
+        """The part of the network whose hidden states are read (the encoder of an encoder-decoder)."""
         return self.network
 
     @property
     def most_tokens(self) -> int:
-        """The longest sequence that it reads."""
+        """Maximum sequence length in tokens."""
         raise NotImplementedError
 
     def hidden(self, batch: TokenBatch, layer: int | None = None, bidirectional: bool = False) -> Tensor:
-        """Hidden states [T, D] of the row after `layer` (None: the last; 0: the embeddings).
+        """Return the hidden states [T, D] after `layer` (None: the last layer; 0: the embeddings).
 
-        bidirectional: a decoder's tokens see those after them too.
+        bidirectional: let a decoder's tokens attend to later tokens as well.
 
         Raises:
             UserError: the network has no such layer.
@@ -72,29 +73,37 @@ class Backbone(nn.Module):
         raise NotImplementedError
 
     def started(self, batch: TokenBatch) -> Tensor:  # noqa: ARG002
-        """The second stack's states [N, D] at its start token, of an encoder-decoder.
+        """Return the states [N, D] of an encoder-decoder's decoder at its start token, one per sequence.
 
         Raises:
-            UserError: there is no second stack.
+            UserError: the network is not an encoder-decoder.
         """
-        raise UserError(f"Pooling.START: {self.network.config.model_type} has no decoder beside its encoder; use MEAN")
+        raise UserError(
+            f"Pooling.START: {self.network.config.model_type} is not an encoder-decoder, so it has no decoder start "
+            "token to read; use MEAN"
+        )
 
     def rows_of(self, batch: TokenBatch) -> Iterable[TokenRows]:
-        """The batch as the network is given it, one forward pass after the other."""
+        """Return the batch as inputs of one or more forward passes: packed in one row, or padded."""
         return [rows.packed(batch)] if self.architecture.padded is None else rows.padded(batch)
 
     def attention(self) -> AbstractContextManager[Any]:
-        """A context in which layers keep apart the sequences of the rows last read, for layers computed again."""
+        """Return the context that keeps the sequences of the last forward pass apart.
+
+        Gradient checkpointing computes layers again outside that pass, and needs the same context for them.
+        """
         return self._attention
 
     def keep_apart(self, given: TokenRows, bidirectional: bool = False) -> AbstractContextManager[Any]:
-        """The same for rows that are about to be read."""
+        """Return a context for a forward pass over `given`, in which attention stays within each sequence."""
         self.given = given
         self._attention = PackedAttention(given.groups, bidirectional) if given.groups else nullcontext()
         return self._attention
 
     def below_last(self, layer: int | None) -> int | None:
-        """The layer, or None where it is the last: then what is read has gone through the norm behind it.
+        """Return the layer, or None if it is the last one.
+
+        None selects `last_hidden_state`, which includes the final norm. `hidden_states` of a lower layer does not.
 
         Raises:
             UserError: the network has no such layer.
@@ -104,7 +113,7 @@ class Backbone(nn.Module):
         return None if layer == self.num_layers else layer
 
     def pooled(self, batch: TokenBatch, framing: Hidden) -> Tensor:
-        """One fp32 vector a sequence, [N, D]; padding and neighbours take no part in a mean."""
+        """Return one fp32 vector per sequence, [N, D]. A mean covers the sequence's own tokens only."""
         if framing.pooling is Pooling.START:
             return self.started(batch).float()
         hidden_TD = self.hidden(batch, framing.layer, framing.bidirectional).float()
@@ -114,14 +123,14 @@ class Backbone(nn.Module):
             case Pooling.LAST:
                 return hidden_TD[batch.first_N + batch.lengths_N - 1]
             case Pooling.MEAN:
-                # As a matrix product, since scattered additions are in no fixed order on a GPU.
+                # A matrix product, because scattered additions on a GPU run in no fixed order and are not reproducible.
                 with torch.autocast(hidden_TD.device.type, enabled=False):
                     sums_ND = batch.members.float() @ hidden_TD
                 return sums_ND / batch.lengths_N.unsqueeze(1)
 
 
 class TransferModel(nn.Module):
-    """A backbone and the heads of tasks; a method changes the backbone only."""
+    """A backbone with one head per task. A method changes the backbone only."""
 
     def __init__(self, backbone: Backbone, heads: dict[str, nn.Module] | None = None) -> None:
         super().__init__()
@@ -134,9 +143,9 @@ def trainable(module: nn.Module) -> list[nn.Parameter]:
 
 
 def to_precision(network: nn.Module, modules: list[nn.Parameter], bf16: bool) -> None:
-    """Keep frozen base weights in bf16 or fp32; weights that train, and those of attached modules, stay in fp32.
+    """Put frozen base weights into bf16 or fp32. Trainable weights and attached `modules` are put into fp32.
 
-    Quantised weights, which are bytes, stay as they are.
+    Quantised weights are stored as integers and stay unchanged.
     """
     kept = {id(parameter) for parameter in modules}
     for parameter in network.parameters():
@@ -146,7 +155,8 @@ def to_precision(network: nn.Module, modules: list[nn.Parameter], bf16: bool) ->
             parameter.data = parameter.data.float()
         else:
             parameter.data = parameter.data.to(torch.bfloat16 if bf16 else torch.float32)
-    # XGLM adds a table of sines to its embeddings: in fp32 all states would be, which norms in bf16 refuse.
+    # XGLM adds a table of sines to its embeddings. In fp32 it would turn all states into fp32, which norms in bf16
+    # do not accept.
     for name, buffer in network.named_buffers():
         if name.endswith("embed_positions.weights"):
             buffer.data = buffer.data.to(next(network.parameters()).dtype)

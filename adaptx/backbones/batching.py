@@ -1,10 +1,16 @@
-"""Token ids to batches: encoding, micro-batches by a token budget, sequences side by side.
+"""From texts to batches: tokenize, cut a batch into micro-batches by a token budget, pack sequences into one row.
 
-The sequences of a micro-batch lie in one long row with hardly any padding; attention is kept inside each
-(`packed_attention.py`), and positions count from its own start, so the result is that of one sequence a row (packing
-as in Krell et al. 2021, arXiv:2107.02027).
+Packing (Krell et al. 2021, arXiv:2107.02027). The usual batch is a rectangle with one sequence per row, padded to the
+longest. Here all sequences of a micro-batch are put one after another in a single long row with hardly any padding.
+Linear layers and norms treat every token alone, so they do not notice. Two things must: attention has to stay within
+each sequence (`packed_attention.py`), and positions have to start again at 0 in each sequence. The result is then the
+same as with one sequence per row.
 
-Suffixes: T tokens of the row, N sequences, R pieces of a group, L tokens of each.
+For attention, the row is divided into groups, and each group into pieces of equal length. A group is computed as one
+attention batch of R pieces. A piece holds either exactly one sequence, or several sequences and a mask that separates
+them. `lay_out` chooses between the two by estimated time.
+
+Suffixes: T tokens of the row, N sequences, R pieces of a group, L tokens of a piece.
 """
 
 import itertools
@@ -19,21 +25,26 @@ from torch import Tensor
 
 from adaptx.backbones.packed_attention import AttentionGroup
 
-# Kernels are prepared once for each shape they meet: few lengths of rows cost a little padding and save much of that.
+# Row lengths are multiples of this. Kernels are prepared once per shape, so fewer distinct lengths save more time than
+# the extra padding costs.
 ROW_STEP = 32
-# What a further group costs (some calls a layer), in tokens of padding that take as long: measured with e5-small in
-# bf16 on a CPU, where it is 25 in training and 10 in evaluation; of accelerators assumed.
+# Cost of one more group (a few more calls per layer), as the number of padding tokens that take as long. Measured with
+# e5-small in bf16 on a CPU: 25 in training, 10 in evaluation. The value for accelerators is assumed.
 GROUP_TOKENS = {"cpu": 25}
 ACCELERATOR_GROUP_TOKENS = 1_024
-# Attention's work for a token and one token beside it, in units of all other work for a token: measured likewise (at
-# hidden size 384; less for wider models).
+# Attention's work per pair of tokens, as a share of all other work per token. Measured in the same way (at hidden size
+# 384; the share is less for wider models).
 ATTENTION_SHARE = 1 / 1_000
+# Lengths that are tried for pieces that hold several sequences, in tokens.
 PIECES = (64, 96, 128, 192, 256)
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """Token ids (and, where the architecture has them, type ids) of each sequence, unpadded."""
+    """Token ids of each sequence, unpadded, with token type ids if the tokenizer makes any.
+
+    pad: the token id used for padding. truncated: number of sequences that were cut to the maximum length.
+    """
 
     ids: list[list[int]]
     types: list[list[int]] | None
@@ -42,7 +53,7 @@ class Encoding:
 
     @property
     def lengths(self) -> list[int]:
-        """Tokens of each sequence, special tokens included."""
+        """Number of tokens of each sequence, including special tokens."""
         return [len(sequence) for sequence in self.ids]
 
     def __len__(self) -> int:
@@ -51,10 +62,11 @@ class Encoding:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenBatch:
-    """One row of sequences; `groups` keep them apart. `positions_T` counts within a sequence.
+    """Sequences packed into one row. Tokens that belong to no sequence are padding.
 
-    `first_N` is the place of a sequence's first token, `lengths_N` its number of tokens, in the order in which the
-    sequences were given; `lengths` are the same as plain numbers. What belongs to no sequence is padding.
+    positions_T: each token's position within its own sequence. groups: how attention keeps the sequences apart.
+    first_N: index of each sequence's first token in the row. lengths_N: its number of tokens; `lengths` holds the same
+    as plain numbers. N follows the order in which `collate` got the sequences, not their order in the row.
     """
 
     ids_T: Tensor
@@ -67,20 +79,20 @@ class TokenBatch:
 
     @property
     def members(self) -> Tensor:
-        """Which tokens are which sequence's, [N, T]."""
+        """Boolean mask [N, T]: whether token T belongs to sequence N."""
         place_T = torch.arange(len(self.ids_T), device=self.ids_T.device)
         first_N1, length_N1 = self.first_N.unsqueeze(1), self.lengths_N.unsqueeze(1)
         return (place_T >= first_N1) & (place_T < first_N1 + length_N1)
 
 
 def padding_id(tokenizer: Any) -> int:
-    """A token for places that belong to no sequence, which are never read: any will do where there is none for it."""
+    """Return the token id for padding. Padding is never read, so without a padding token any id will do."""
     chosen = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     return 0 if chosen is None else chosen
 
 
 def empty_id(tokenizer: Any) -> int:
-    """The token that an empty text is read as: what begins a text, or else ends one."""
+    """Return the token that stands for an empty text: the beginning-of-text token, or else the end-of-text token."""
     begins = (tokenizer.bos_token_id, tokenizer.eos_token_id)
     return next((token for token in begins if token is not None), padding_id(tokenizer))
 
@@ -88,7 +100,7 @@ def empty_id(tokenizer: Any) -> int:
 def encode_texts(
     tokenizer: Any, texts: Sequence[str], pairs: Sequence[str] | None, prefix: str, max_length: int
 ) -> Encoding:
-    """Tokenize texts or pairs of texts; `prefix` is put before each. Longer ones are cut to `max_length` tokens."""
+    """Tokenize texts, or pairs of texts, with `prefix` before every text. Sequences are cut to `max_length` tokens."""
     first = [prefix + text for text in texts]
     second = [prefix + text for text in pairs] if pairs is not None else None
     options = {"truncation": "longest_first", "max_length": max_length, "return_attention_mask": False}
@@ -96,21 +108,22 @@ def encode_texts(
     if tokenizer.is_fast:
         cut = sum(bool(encoding.overflowing) for encoding in output.encodings)
     else:
-        # ByT5's does not say what it left out.
+        # ByT5's tokenizer, which is not a fast one, does not report what it cut, so count by tokenizing in full.
         whole: Any = tokenizer(first, second, verbose=False) if second is not None else tokenizer(first, verbose=False)
         cut = sum(len(ids) > max_length for ids in whole["input_ids"])
     ids, types = output["input_ids"], output.get("token_type_ids")
     if not all(ids):
-        # Decoders' tokenizers may make nothing of an empty text, and a sequence of no tokens has no state to read.
+        # A decoder's tokenizer may return no token for an empty text, and then there is no hidden state to read.
         ids = [each or [empty_id(tokenizer)] for each in ids]
         types = None if types is None else [each or [0] for each in types]
     return Encoding(ids, types, padding_id(tokenizer), cut)
 
 
 def cut(tokens: Sequence[int], most_tokens: int | None, most_items: int | None) -> list[list[int]]:
-    """Groups of indices of items of so many `tokens` each, longest first, so that memory peaks at once.
+    """Return groups of item indices, the longest items first, so that memory reaches its peak in the first group.
 
-    A group holds at most `most_tokens` tokens and `most_items` items (None: no bound), but at least one item.
+    tokens: number of tokens per item. A group holds at most `most_tokens` tokens and `most_items` items (None: no
+    limit), but always at least one item.
     """
     order = sorted(range(len(tokens)), key=lambda index: (-tokens[index], index))
     groups: list[list[int]] = []
@@ -126,7 +139,7 @@ def cut(tokens: Sequence[int], most_tokens: int | None, most_items: int | None) 
 
 
 def collate(encoded: Encoding, sequences: Sequence[int], device: torch.device) -> TokenBatch:
-    """These sequences as one row; N runs in the given order, whatever their places."""
+    """Return the sequences with these indices packed into one row. N follows the order of `sequences`."""
     lengths = [len(encoded.ids[index]) for index in sequences]
     layout = lay_out(lengths, GROUP_TOKENS.get(device.type, ACCELERATOR_GROUP_TOKENS))
     size = sum(pieces.length * len(pieces.members) for pieces in layout)
@@ -162,24 +175,27 @@ def collate(encoded: Encoding, sequences: Sequence[int], device: torch.device) -
 
 @dataclass(frozen=True)
 class RowPieces:
-    """Pieces of the row, of so many tokens each. members: the numbers of the sequences in each piece."""
+    """Neighbouring pieces of the row, `length` tokens each. members: the sequence numbers in each piece."""
 
     length: int
     members: list[list[int]]
 
 
 def lay_out(lengths: Sequence[int], group_tokens: int) -> list[RowPieces]:
-    """The cheapest of some layouts; tokens are a multiple of `ROW_STEP`.
+    """Return the layout with the least estimated time. The row's length is a multiple of `ROW_STEP`.
 
-    Either each sequence is a piece, those of equal length in one group: no padding, but many groups where lengths
-    differ. Or all pieces are of one length and hold several sequences: one group, with padding at their ends, and
-    attention across neighbours is computed and masked. `group_tokens`: what a group costs.
+    Two kinds of layout compete. In the first, each sequence is a piece, and sequences of equal length form a group:
+    no padding and no masks, but many groups if lengths differ. In the second, all pieces have the same length and hold
+    several sequences: only one group, but with padding at the end of pieces, and attention between sequences of a
+    piece is computed and then masked.
+
+    lengths: tokens per sequence. group_tokens: the cost of a group, in tokens.
     """
     order = sorted(range(len(lengths)), key=lambda number: (-lengths[number], number))
     alike = itertools.groupby(order, key=lengths.__getitem__)
     best = [RowPieces(length, [[number] for number in members]) for length, members in alike]
     cost = _work(best) + len(best) * group_tokens
-    # At its best, the other way has no padding and one group.
+    # Stop when the second kind could not win even without padding: longer pieces only add attention work.
     shortest = _up(lengths[order[0]], ROW_STEP)
     for length in (shortest, *(each for each in PIECES if each > shortest)):
         if cost <= sum(lengths) * (1 + length * ATTENTION_SHARE) + group_tokens:
@@ -193,7 +209,7 @@ def lay_out(lengths: Sequence[int], group_tokens: int) -> list[RowPieces]:
 
 
 def pack(order: Sequence[int], lengths: Sequence[int], room: int) -> list[list[int]]:
-    """Pieces of at most `room` tokens, by first fit in the given order."""
+    """Return the sequences of pieces of at most `room` tokens: each sequence goes into the first piece with room."""
     pieces: list[list[int]] = []
     free: list[int] = []
     for number in order:
@@ -208,14 +224,17 @@ def pack(order: Sequence[int], lengths: Sequence[int], room: int) -> list[list[i
 
 
 def _work(layout: Sequence[RowPieces]) -> float:
-    """In tokens of all work but attention's."""
+    """Return a layout's estimated work, in units of one token's work outside attention."""
     return sum(len(pieces.members) * pieces.length * (1 + pieces.length * ATTENTION_SHARE) for pieces in layout)
 
 
 def _groups(
     layout: Sequence[RowPieces], numbers_T: NDArray[np.int64], device: torch.device
 ) -> Iterator[AttentionGroup]:
-    """Padding attends to padding, so that no row of the attention is empty."""
+    """Yield the attention group of each entry of the layout. numbers_T: each token's sequence, -1 for padding.
+
+    Padding attends to padding: a token that attends to nothing would make softmax return NaN.
+    """
     begin = 0
     for pieces in layout:
         end = begin + pieces.length * len(pieces.members)

@@ -1,9 +1,10 @@
-"""Matrix products in bf16 on CPUs that have no instructions for them, at the speed of products in fp32.
+"""Matrix products in bf16, at the speed of fp32, on CPUs without bf16 instructions.
 
-There torch falls back to a loop that is some seventy times slower (measured on an AVX2 processor with torch 2.13: 1.2
-against 88 GFLOP/s). Here factors are rounded to bf16, multiplied and summed in fp32, and the result is rounded: what
-the instructions do. So a stage has one meaning on every machine, up to rounding. A function mode covers every product
-that runs inside it, whichever library wrote the layer.
+On such CPUs torch falls back to a loop that is about seventy times slower than fp32 (measured on an AVX2 processor with
+torch 2.13: 1.2 against 88 GFLOP/s). Here the factors are rounded to bf16, multiplied and summed in fp32, and the result
+is rounded to bf16, which is what the instructions do. A stage therefore gives the same result on every machine, up to
+rounding. The replacement is a torch function mode: it covers every product inside its `with` block, whichever library
+wrote the layer.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -21,14 +22,14 @@ _PRODUCTS = {torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.mm, Tensor.mm
 
 @cache
 def cpu_multiplies_bf16() -> bool:
-    """Whether torch multiplies in bf16 on this processor by its own instructions."""
+    """Return whether this processor has bf16 instructions that torch uses for matrix products."""
     return torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def arithmetic(device_type: str, precision: str) -> AbstractContextManager[Any]:
-    """What forward passes run in: under `bf16` matrix products are in bf16, all else is as it is.
+    """Return the context for forward passes at a precision. Under `bf16` it is autocast; otherwise it does nothing.
 
-    It must lie around `CpuKernels`, whose products it covers too.
+    Enter it before `CpuKernels`, so that it also covers the products computed there.
     """
     if precision != "bf16":
         return nullcontext()
@@ -40,9 +41,10 @@ def arithmetic(device_type: str, precision: str) -> AbstractContextManager[Any]:
 
 
 class Bf16Products(TorchFunctionMode):
-    """Within the block, products of CPU tensors that autocast or their dtype puts in bf16 are taken as said above.
+    """A context in which bf16 products of CPU tensors are emulated in fp32, as the module's docstring describes.
 
-    It must lie around other modes, so that it sees the products that they make.
+    A product is in bf16 if autocast or the tensors' dtype says so. Enter this mode before other modes, so that it also
+    covers the products that they compute.
     """
 
     def __torch_function__(
@@ -64,11 +66,12 @@ class Bf16Products(TorchFunctionMode):
 
 
 def emulating() -> bool:
-    """Whether this runs within such a block, for functions that take their products themselves."""
+    """Return whether a `Bf16Products` block is active, for code that handles the emulation itself."""
     return any(isinstance(mode, Bf16Products) for mode in _get_current_function_mode_stack())
 
 
 def in_bf16(tensor: Tensor) -> bool:
+    """Return whether a product of this CPU tensor would be computed in bf16. False for tensors on other devices."""
     if tensor.device.type != "cpu" or not tensor.is_floating_point():
         return False
     if torch.is_autocast_enabled("cpu"):
@@ -82,7 +85,7 @@ def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, **options: Any) -> Tensor:
-    """Torch's kernel keeps sums and softmax in fp32 by itself; only the factors are rounded."""
+    """Return attention over factors rounded to bf16. Sums and softmax stay in fp32, as in torch's kernel."""
     with torch.autocast("cpu", enabled=False):
         rounded = (each.bfloat16().float() for each in (query, key, value))
         mask = attn_mask.float() if attn_mask is not None and attn_mask.is_floating_point() else attn_mask
@@ -90,7 +93,7 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | No
 
 
 class _Linear(torch.autograd.Function):
-    """What is kept for the backward pass stays in bf16, as autograd over products in fp32 would not."""
+    """A linear map that saves bf16 tensors for the backward pass. Plain autograd would save the fp32 copies."""
 
     @staticmethod
     def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: A002  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -1,7 +1,7 @@
-"""Answers of a language model: the likelihood of given candidates, and the answer it writes itself.
+"""Answers of a language model: the log-likelihood of candidate answers, or an answer written by greedy decoding.
 
-Suffixes: N prompts, R candidates of all prompts, K tokens behind them, M all but their first tokens, D hidden size, V
-vocabulary, C rows of a chunk.
+Suffixes: N prompts, R candidates of all prompts, K tokens after the prompt, M candidate tokens except each first one, D
+hidden size, V vocabulary, C rows of a chunk.
 """
 
 from collections.abc import Sequence
@@ -20,23 +20,23 @@ Tokens = Sequence[int]
 
 
 class Rule(Protocol):
-    """Which tokens may follow in one answer."""
+    """A constraint on one answer: which tokens may come next, given the tokens so far."""
 
     def allowed(self) -> Sequence[int]:
-        """The tokens that may come next; none: the answer has ended."""
+        """Return the tokens that may come next. An empty sequence means that the answer has ended."""
         ...
 
     def follow(self, token: int) -> None:
-        """That token came."""
+        """Record `token` as the answer's next token."""
         ...
 
 
 def log_likelihoods(
     network: Any, prompts: Sequence[Tokens], candidates: Sequence[Sequence[Tokens]], device: torch.device
 ) -> list[Tensor]:
-    """Of each prompt, the log-likelihood of each of its candidates behind it, fp32; prompts are read once.
+    """Return, for each prompt, the fp32 log-likelihoods of its candidates as continuations.
 
-    Candidates have at least one token.
+    Each prompt is read only once, however many candidates it has. Candidates have at least one token.
     """
     decoding = begin(network, prompts, device)
     counts = [len(each) for each in candidates]
@@ -53,7 +53,7 @@ def log_likelihoods(
     tokens = [candidate[0] for candidate in every] + [token for candidate in every for token in candidate[1:]]
     found = log_probabilities(torch.cat(states), output_matrix(network), torch.tensor(tokens, device=device))
     first_R, rest_M = found.split([len(every), sum(further)])
-    # Summed candidate by candidate: scattered additions are in no fixed order on a GPU.
+    # Sum candidate by candidate: scattered additions on a GPU run in no fixed order and are not reproducible.
     sums_R = first_R + torch.stack([part.sum() for part in rest_M.split(further)])
     return list(check_finite(sums_R, "log-likelihoods of candidates").split(counts))
 
@@ -66,9 +66,10 @@ def greedy(
     device: torch.device,
     rules: Sequence[Rule] | None = None,
 ) -> list[list[int]]:
-    """The answer to each prompt, the likeliest token chosen at each step, without the `end` token; at most so many.
+    """Return an answer to each prompt, choosing the likeliest token at every step.
 
-    rules: one for each prompt; then it says where the answer ends, and `end` is a token as any other.
+    An answer has at most `most_tokens` tokens and excludes the `end` token. rules: one per prompt. A rule decides which
+    tokens are allowed and where the answer ends, and `end` then has no special meaning.
     """
     written: list[list[int]] = [[] for _ in prompts]
     going = [row for row in range(len(prompts)) if rules is None or rules[row].allowed()]
@@ -97,11 +98,11 @@ def greedy(
 
 
 def _chosen(output: OutputMatrix, states_ND: Tensor, rules: Sequence[Rule] | None) -> list[int]:
-    """The likeliest token of each row, among those that its rule allows."""
+    """Return the likeliest token of each row among the tokens that its rule allows."""
     if rules is None:
         return likeliest(states_ND, output).tolist()
     choices = [rule.allowed() for rule in rules]
-    # Where one token alone may follow there is nothing to compute.
+    # Rows with only one allowed token need no scores.
     open_rows = [row for row, allowed in enumerate(choices) if len(allowed) > 1]
     found = [allowed[0] for allowed in choices]
     at = torch.tensor(open_rows, device=states_ND.device, dtype=torch.long)

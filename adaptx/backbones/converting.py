@@ -1,6 +1,6 @@
-"""Pickled weights read once and kept as safetensors, in a folder named by the content of all that is in it.
+"""Conversion of pickled weights to safetensors, kept in a cache folder whose name depends on the files' content.
 
-Pickles are read by `torch.load(weights_only=True)`, which runs no code of theirs.
+Pickles are read by `torch.load(weights_only=True)`, which does not run code from the file.
 """
 
 import hashlib
@@ -24,26 +24,26 @@ from adaptx.store.writing import new_folder, share
 
 CACHE = Path("~/.cache/adaptx/converted").expanduser()
 BESIDE = (".json", ".txt", ".model")
-"""Endings of the files that are kept beside the weights: configuration and tokenizer."""
+"""Extensions of the files that are copied next to the weights: configuration and tokenizer."""
 _log = logging.getLogger(__name__)
 
 
 def readable(folder: Path, sources: Sources) -> Path:
-    """Return the folder itself where it has safetensors; else a converted copy.
+    """Return the folder itself if it has safetensors, else a converted copy.
 
     Raises:
-        UserError: no weights, or weights that cannot be read.
+        UserError: the folder has no weights, or they cannot be read.
     """
     files = weight_files(folder)
     if files[0].suffix == ".safetensors":
         return folder
     beside = sorted(path for path in folder.iterdir() if path.is_file() and _is_beside(path))
-    # A copy of the same files is found again wherever they lie, and changed files are converted anew.
+    # The key is the files' content: equal files in another folder share the copy, and changed files get a new one.
     digests = {path.name: sources.file_digest(path) for path in (*files, *beside)}
     key = hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
     target = CACHE / f"{folder.name}-{key[:32]}"
     CACHE.mkdir(parents=True, exist_ok=True)
-    # Several processes may come to one model at once.
+    # Several processes may want the same model at the same time.
     with FileLock(CACHE / f"{target.name}.lock"):
         if not target.is_dir():
             _convert(files, beside, target)
@@ -55,7 +55,8 @@ def read_pickle(file: Path) -> dict[str, Tensor]:
     """Return the tensors of a file that `torch.save` wrote.
 
     Raises:
-        UserError: damaged, not a mapping of names to tensors, or with objects that only code of its own could make.
+        UserError: the file is damaged, holds no mapping of names to tensors, or holds objects that cannot be read
+            without running code.
     """
     try:
         try:
@@ -68,28 +69,28 @@ def read_pickle(file: Path) -> dict[str, Tensor]:
         why = (str(error).splitlines() or [""])[0]
         raise UserError(
             f"{file} cannot be read as pickled weights ({type(error).__name__}: {why}); copy or download it again, or "
-            "take the checkpoint as safetensors"
+            "use a version of the checkpoint with safetensors"
         ) from error
     tensors = {name: value for name, value in found.items() if isinstance(value, Tensor)} if _is_dict(found) else {}
     if not tensors or any(_is_dict(value) and value for value in found.values()):
         held = ", ".join(map(str, list(found)[:4])) if _is_dict(found) else type(found).__name__
         raise UserError(
-            f"{file} holds no mapping of names to tensors but: {held}. Save the model's own weights: "
+            f"{file} does not hold a mapping of names to tensors, but: {held}. Save only the model's weights: "
             f"torch.save(model.state_dict(), '{file.name}')"
         )
     return tensors
 
 
 def _convert(files: tuple[Path, ...], beside: list[Path], target: Path) -> None:
-    """Write the copy whole or not at all."""
+    """Write the converted copy to `target`. If that fails, `target` does not exist."""
     from safetensors.torch import save_file
 
     tensors: dict[str, Tensor] = {}
     for file in files:
         for name, value in read_pickle(file).items():
             if name in tensors:
-                raise UserError(f"{file.parent}: {name} is in two of its files; download them again")
-            # Tied tensors share memory, which safetensors refuses: each is written once, as its own copy.
+                raise UserError(f"{file.parent}: tensor {name} is in two weight files; download the folder again")
+            # Tied tensors share memory, which safetensors refuses, so every name gets its own copy.
             tensors[name] = value.detach().clone().contiguous()
     building = new_folder(target.parent, ".building-")
     try:

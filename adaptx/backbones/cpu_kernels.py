@@ -1,17 +1,19 @@
-"""Attention, dropout and layers of bf16 weights on the CPU at less than their usual cost.
+"""Faster attention, dropout and linear layers on the CPU.
 
-- torch draws one random number per element dropped, and attention with dropout falls back to a slow path. Here a mask
-  is made of 16-bit pieces of 64-bit random integers, four at a draw: the same distribution, with the rate rounded to a
-  multiple of 1/65536.
-- torch's kernel of attention in bf16 takes its products in fp32, and its backward pass four times as long as that of
-  two plain products (benchmarks/attention.py). Over sequences short enough that their weights are no burden, it is
-  these products here, in bf16 by the processor's instructions.
-- torch copies a layer's bias into its output before it adds the product. Where no gradient is wanted oneDNN adds the
-  bias at the end: the same values (to the bit on the processors tried).
+- Dropout: torch draws one random number per element, and attention with dropout uses a slow path. Here a 64-bit random
+  integer is divided into four 16-bit numbers, so one draw serves four elements. The distribution is the same, with the
+  rate rounded to a multiple of 1/65536.
+- Attention in bf16: torch's fused kernel computes its products in fp32, and its backward pass takes four times as long
+  as that of two plain matrix products (benchmarks/attention.py). For short sequences, attention is computed here as two
+  plain products with the processor's bf16 instructions. The attention weights [L, S] then have to be stored, which is
+  why longer sequences keep torch's kernel.
+- Linear layers with bf16 weights: torch copies the bias into the output before it adds the product. Without gradients,
+  oneDNN can add the bias at the end instead. The values are equal (to the bit on the processors tested).
 
-A function mode covers all of it that runs inside, whichever library wrote the layer.
+A torch function mode replaces all calls inside its `with` block, whichever library wrote the layer.
 
-Suffixes: H heads (G of keys), L queries, S keys, E size of a head; leading dimensions are the batch's.
+Suffixes: H heads of queries, G heads of keys and values, L queries, S keys, E size of a head. Leading dimensions are
+batch dimensions.
 """
 
 import itertools
@@ -26,15 +28,17 @@ from torch.overrides import TorchFunctionMode
 from adaptx.backbones.bf16_products import cpu_multiplies_bf16, emulating, in_bf16
 
 STEPS = 1 << 16
-# Beyond, torch's kernel is as fast forward, and attention's weights would outweigh what else a layer keeps.
+# With more keys, torch's kernel is as fast in the forward pass, and the attention weights would take more memory than
+# everything else that a layer saves for the backward pass.
 MOST_KEYS = 256
-# Attention takes so many scores at a time, that they lie in a cache between the products: half a million in bf16 are
-# 1 MiB. With dropout all at once, in the order in which its masks have always been drawn.
+# Maximum number of attention scores computed at a time, so that they stay in the processor's cache between the two
+# products: half a million in bf16 are 1 MiB. With dropout all scores are computed at once, because splitting them would
+# change the order in which the masks are drawn and with it the results.
 SCORES = 1 << 19
 
 
 class CpuKernels(TorchFunctionMode):
-    """Within the block, what is said above holds for CPU tensors; all else is untouched."""
+    """A context in which calls on CPU tensors use the functions in `KERNELS`. All other calls go to torch unchanged."""
 
     def __torch_function__(
         self,
@@ -51,7 +55,10 @@ class CpuKernels(TorchFunctionMode):
 
 
 def keep_mask(like: Tensor, rate: float) -> Tensor:
-    """0 with probability `rate`, else 1 / (1 - rate), in the shape and dtype of `like`; from torch's generator."""
+    """Return a dropout mask with the shape and dtype of `like`: 0 with probability `rate`, else 1 / (1 - rate).
+
+    Random numbers come from torch's default generator.
+    """
     count = like.numel()
     integers = torch.randint(-(2**63), 2**63 - 1, ((count + 3) // 4,), dtype=torch.int64)
     pieces = integers.view(torch.int16)[:count].view(like.shape)
@@ -75,7 +82,10 @@ def _attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor | None:
-    """Of query [..., H, L, E], key and value [..., G, S, E]: [..., H, L, E], or None where torch's kernel is better."""
+    """Return attention [..., H, L, E], or None if torch's kernel should run.
+
+    query: [..., H, L, E]. key, value: [..., G, S, E].
+    """
     drops = _drops(query, dropout_p)
     if not (drops or (dropout_p == 0 and _short_in_bf16(query, key))) or (is_causal and attn_mask is not None):
         return None
@@ -94,9 +104,10 @@ def _attention(
 def _by_products(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float, scale: float, heads: int | None
 ) -> Tensor:
-    """Masked attention; `heads` is G where several of H share one, None where none is shared."""
+    """Return masked attention. `heads` is G if groups of query heads share a key head, else None."""
     if in_bf16(query):
-        # bf16 keeps 8 bits of a score, and what all keys share says nothing: softmax does not see what is added to all.
+        # bf16 keeps only 8 significant bits of a score. Subtracting the mean key shifts all scores of a query by the
+        # same number, which softmax ignores, so those bits are left for the differences between keys.
         key = key - key.detach().mean(dim=-2, keepdim=True)
     scores_LS = _product(query * scale, key.transpose(-1, -2), heads)
     if mask is not None:
@@ -106,10 +117,10 @@ def _by_products(
 
 
 def _product(rows: Tensor, columns: Tensor, heads: int | None) -> Tensor:
-    """[..., H, L, X] @ [..., H or G, X, Y]."""
+    """Return the product of rows [..., H, L, X] and columns [..., H or G, X, Y] as [..., H, L, Y]."""
     if heads is None:
         return rows @ columns
-    # Those that share one lie below each other: nothing is copied for each.
+    # Stack the query heads that share a key head on top of each other, so that the key head is not copied for them.
     length = rows.shape[-2]
     below = rows.unflatten(-3, (heads, -1)).flatten(-3, -2) @ columns
     return below.unflatten(-2, (-1, length)).flatten(-4, -3)
@@ -126,9 +137,10 @@ def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
 
 
 def _added(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """The mask as a term of the scores: a sum over all heads is cheaper than a choice.
+    """Return the mask as a term to add to the scores, which is cheaper for all heads than `torch.where`.
 
-    Finite, so that padding that attends to nothing has weights, which no one reads, and no NaN.
+    The term is the lowest finite number, not minus infinity. Padding that attends to nothing then gets some weights,
+    which are never read, instead of NaN.
     """
     least = torch.finfo(dtype).min
     if mask.dtype is not torch.bool:
@@ -141,7 +153,8 @@ def _drops(tensor: Tensor, rate: float) -> bool:
 
 
 def _short_in_bf16(query: Tensor, key: Tensor) -> bool:
-    # Not whether the processor multiplies in bf16: a prediction of memory is of one that does, wherever it is made.
+    # Independent of this processor's instructions: a memory prediction describes a processor with bf16 instructions,
+    # wherever it is made.
     return key.shape[-2] <= MOST_KEYS and in_bf16(query) and not emulating()
 
 
@@ -150,4 +163,4 @@ KERNELS: dict[Any, Callable[..., Tensor | None]] = {
     functional.scaled_dot_product_attention: _attention,
     functional.linear: _linear,
 }
-"""None is returned where torch's own is to run."""
+"""Replacements of torch's functions. A replacement returns None if torch's function should run."""

@@ -1,28 +1,30 @@
-"""A checkpoint's first layers as a network of its own: its config.json with fewer layers."""
+"""Networks made of a checkpoint's first layers, by changing the number of layers in its configuration."""
 
 from typing import Any
 
 from adaptx.errors import UserError
 
 COUNTS = ("num_hidden_layers", "encoder_layers", "decoder_layers", "num_decoder_layers")
-"""Entries of a config that count layers. Other names for the first stack's (`n_layer`, `num_layers`) go by the first of
-these too; BART's kin has it beside `encoder_layers`."""
+"""Entries of a config that count layers. Architectures with other names for the first stack's count (`n_layer`,
+`num_layers`) map `num_hidden_layers` to them; the BART family has both `num_hidden_layers` and `encoder_layers`."""
 
 
 def cut(config: Any, layers: int | None) -> None:
-    """Let a transformers config have no more than so many layers in each stack; None leaves it as it is.
+    """Reduce a transformers config to at most `layers` layers per stack. None changes nothing.
 
     Raises:
-        UserError: it has fewer.
+        UserError: the checkpoint has fewer layers.
     """
     if layers is None:
         return
     most = config.num_hidden_layers
     if layers > most:
-        raise UserError(f"the first {layers} layers are asked for, and the checkpoint has {most}; name at most {most}")
+        raise UserError(
+            f"the first {layers} layers are requested, but the checkpoint has only {most}; request at most {most}"
+        )
     for name in COUNTS:
         if getattr(config, name, None) is not None:
             setattr(config, name, min(layers, getattr(config, name)))
-    # Qwen3's says of each layer how far it attends.
+    # Qwen3's configuration lists the kind of attention of every layer.
     if getattr(config, "layer_types", None) is not None:
         config.layer_types = config.layer_types[:layers]

@@ -1,4 +1,4 @@
-"""Decoders (Llama, Qwen and others): token ids to hidden states, each of what stands before it unless told otherwise.
+"""Decoders (Llama, Qwen and others): from token ids to hidden states, with causal attention unless set otherwise.
 
 Suffixes: T tokens of a row of sequences, D hidden size.
 """
@@ -14,31 +14,32 @@ from adaptx.backbones.rows import TokenRows, to_row
 
 
 class Decoder(Backbone):
-    """A transformers decoder with its scores over the vocabulary, which are not computed here."""
+    """A transformers decoder with its lm_head. Scores over the vocabulary are not computed here."""
 
     def __init__(self, network: Any) -> None:
         super().__init__(network)
         config = network.config
         self._most_tokens: int = getattr(config, "max_position_embeddings", None) or UNBOUNDED
         if self.architecture.padded is None and getattr(config, "sliding_window", None) is not None:
-            # Mistral's window is wider than most texts, but not than a row of them: it bounds texts instead.
+            # Mistral's attention window is longer than most texts, but not than a packed row of many texts. The window
+            # therefore limits the length of a text, and attention over the row runs without it.
             self._most_tokens = min(self._most_tokens, config.sliding_window)
             config.sliding_window = UNBOUNDED
 
     @property
     def most_tokens(self) -> int:
-        """The longest sequence that it was made for, or that its attention reaches over."""
+        """Maximum sequence length in tokens: the configured number of positions, or a sliding window if shorter."""
         return self._most_tokens
 
     @property
     def stack(self) -> Any:
-        """The network without its scores."""
+        """The network without its lm_head."""
         return stack_of(self.network)
 
     def hidden(self, batch: TokenBatch, layer: int | None = None, bidirectional: bool = False) -> Tensor:
-        """Hidden states [T, D] of the row after `layer` (None: the last, normed; 0: the embeddings).
+        """Return the hidden states [T, D] after `layer` (None: the last, with the final norm; 0: the embeddings).
 
-        bidirectional: tokens see those after them too.
+        bidirectional: let tokens attend to later tokens as well.
 
         Raises:
             UserError: the network has no such layer.
@@ -53,16 +54,16 @@ class Decoder(Backbone):
 
 
 def stack_of(network: Any) -> Any:
-    """A decoder's layers below its scores over the vocabulary."""
-    # transformers 4 calls the whole network of Gemma 3 its base.
+    """Return the part of a decoder below its lm_head."""
+    # In transformers 4, `base_model` of Gemma 3 is the whole network.
     return network.model if network.base_model is network else network.base_model
 
 
 def _inputs(rows: TokenRows) -> dict[str, Any]:
     if rows.mask_BL is not None:
         return {"input_ids": rows.ids_BL, "attention_mask": rows.mask_BL.long()}
-    # Of a mask of ones transformers makes none, and lets attention itself be causal; where there is none it looks for
-    # restarting positions, and makes a mask of these.
+    # With a mask of ones, transformers builds no mask and relies on causal attention. Without a mask it would look for
+    # positions that start again and build a mask from them, which `PackedAttention` does not accept.
     return {
         "input_ids": rows.ids_BL,
         "attention_mask": torch.ones_like(rows.ids_BL),

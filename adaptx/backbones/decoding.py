@@ -1,9 +1,9 @@
-"""Prompts that a language model has read, and answers that it goes on with, token by token or several at once.
+"""Continuation of prompts by a language model with a cache of keys and values, one or several tokens at a time.
 
-Prompts are read once, whatever is tried behind them: keys and values are kept. Shorter prompts are padded before their
-beginning, so that what is written follows them without a gap.
+A prompt is read only once, even if several continuations are tried, because its keys and values stay in the cache. A
+decoder's shorter prompts are padded on the left, so that the answer follows the prompt without a gap.
 
-Suffixes: N rows, L tokens read, K tokens written at once, D hidden size.
+Suffixes: N rows, L tokens so far, K tokens added at once, D hidden size.
 """
 
 import inspect
@@ -18,21 +18,24 @@ from adaptx.backbones.padding import padded
 
 
 class Decoding:
-    """The interface. states_ND: of each row, those that predict its next token."""
+    """Prompts being continued (the interface). states_ND: the states that predict the next token of each row."""
 
     states_ND: Tensor
 
     def advance(self, ids_NK: Tensor) -> Tensor:
-        """States [N, K, D] behind each of K further tokens of each row. Nothing follows a row that ends in padding."""
+        """Append K tokens to every row and return the states [N, K, D] at these tokens.
+
+        Rows with fewer tokens end in padding; such a row must not be advanced again.
+        """
         raise NotImplementedError
 
     def take(self, rows: Tensor) -> None:
-        """Go on with these rows, some several times, others not at all."""
+        """Keep only the rows with these indices, in this order. An index may occur several times."""
         raise NotImplementedError
 
 
 def begin(network: Any, prompts: Sequence[Sequence[int]], device: torch.device) -> Decoding:
-    """Read the prompts."""
+    """Read the prompts and return the state from which they can be continued."""
     kind = _Writing if is_encoder_decoder(network) else _Continuing
     return kind(network, prompts, device)
 
@@ -42,7 +45,7 @@ def is_encoder_decoder(network: Any) -> bool:
 
 
 class _Continuing(Decoding):
-    """A decoder goes on behind its prompt."""
+    """A decoder, which continues the prompt itself."""
 
     def __init__(self, network: Any, prompts: Sequence[Sequence[int]], device: torch.device) -> None:
         self._model = stack_of(network)
@@ -68,7 +71,7 @@ class _Continuing(Decoding):
         self.states_ND = self.states_ND[rows]
 
     def _read(self, ids_NK: Tensor, positions_NK: Tensor) -> Tensor:
-        # Architectures without position ids count the mask.
+        # Architectures that take no position ids derive positions from the mask.
         positions = {"position_ids": positions_NK} if self._with_positions else {}
         output = self._model(
             input_ids=ids_NK, attention_mask=self._mask_NL, past_key_values=self._cache, use_cache=True, **positions
@@ -78,7 +81,7 @@ class _Continuing(Decoding):
 
 
 class _Writing(Decoding):
-    """An encoder-decoder writes an answer of its own, behind its start token."""
+    """An encoder-decoder: the encoder reads the prompt, and the answer follows the decoder's start token."""
 
     def __init__(self, network: Any, prompts: Sequence[Sequence[int]], device: torch.device) -> None:
         self._decoder = network.get_decoder()

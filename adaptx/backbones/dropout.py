@@ -1,9 +1,9 @@
-"""Dropout probabilities of a transformers configuration, whose names differ from architecture to architecture."""
+"""Dropout probabilities in a transformers configuration. Their names differ between architectures."""
 
 from typing import Any
 
 HIDDEN = ("hidden_dropout_prob", "hidden_dropout", "dropout_rate", "dropout", "mlp_dropout")
-"""Of states between layers; the first that an architecture has is that of a head over it."""
+"""Names for the dropout of hidden states. The first name that an architecture has is also used for its heads."""
 OTHERS = (
     "attention_probs_dropout_prob",
     "attention_dropout",
@@ -14,12 +14,15 @@ OTHERS = (
 
 
 def set_dropout(config: Any, probability: float) -> None:
-    """Give every dropout of the architecture that probability; those of transformers' own heads, unread here, aside."""
+    """Set every dropout probability of the architecture, except for transformers' heads, which are not used here."""
     for name in (*HIDDEN, *OTHERS):
         if hasattr(config, name):
             setattr(config, name, probability)
 
 
 def head_dropout(config: Any) -> float:
-    """The probability for a head: that of states between layers, else of attention (decoders have no other)."""
+    """Return the dropout probability for a head: that of hidden states, else that of attention, else 0.
+
+    Many decoders only have a probability for attention.
+    """
     return next((getattr(config, name) for name in (*HIDDEN, *OTHERS) if hasattr(config, name)), 0.0)

@@ -1,4 +1,4 @@
-"""Encoders (BERT, XLM-R, XLM-R XL and others): token ids to hidden states.
+"""Encoders (BERT, XLM-R, XLM-R XL and others): from token ids to hidden states.
 
 Suffixes: T tokens of a row of sequences, D hidden size.
 """
@@ -18,16 +18,16 @@ class Encoder(Backbone):
 
     @property
     def _first_position(self) -> int:
-        """The position table of XLM-R and of its larger kin begins after its padding id."""
+        """The position id of a sequence's first token. XLM-R and XLM-R XL count positions from the padding id + 1."""
         return self.network.config.pad_token_id + 1 if self.architecture.positions_after_padding else 0
 
     @property
     def most_tokens(self) -> int:
-        """The longest sequence that the position table reaches."""
+        """Maximum sequence length in tokens: the rows of the position table that can be used."""
         return (self.network.config.max_position_embeddings or UNBOUNDED) - self._first_position
 
     def hidden(self, batch: TokenBatch, layer: int | None = None, bidirectional: bool = False) -> Tensor:  # noqa: ARG002
-        """Hidden states [T, D] of the row after `layer` (None: the last; 0: the embeddings).
+        """Return the hidden states [T, D] after `layer` (None: the last layer; 0: the embeddings).
 
         Raises:
             UserError: the network has no such layer.
@@ -41,7 +41,7 @@ class Encoder(Backbone):
         return to_row(states, len(batch.ids_T))
 
     def _inputs(self, rows: TokenRows) -> dict[str, Any]:
-        """Of padded rows a network makes positions itself: not every one takes them."""
+        """Return the network's arguments. For padded rows the network computes positions, as not all accept them."""
         inputs: dict[str, Any] = {"input_ids": rows.ids_BL}
         if self.architecture.type_rows:
             types_BL = rows.types_BL if rows.types_BL is not None else torch.zeros_like(rows.ids_BL)
@@ -53,9 +53,10 @@ class Encoder(Backbone):
 
 
 def no_mask(ids_1T: Tensor) -> Tensor | None:
-    """What a network is given where there is nothing to mask."""
+    """Return the attention mask for a row without padding to mask, in the form that transformers' version wants."""
     import transformers
 
-    # Version 4 looks for padding where there is no mask, and warns of it; version 5 looks into a mask of ones, and
-    # makes a larger one where it cannot (of fake tensors).
+    # Without a mask, version 4 searches the ids for padding and warns if it finds any, so it gets a mask of ones.
+    # Version 5 reads the values of such a mask to drop it. The values of fake tensors cannot be read, and it would
+    # build a larger mask, so it gets None.
     return torch.ones_like(ids_1T) if transformers.__version__.startswith("4.") else None

@@ -1,4 +1,4 @@
-"""Encoder-decoders (T5 and its kin, mBART): token ids to the encoder's states, or to the decoder's first one.
+"""Encoder-decoders (the T5 family, mBART): from token ids to the encoder's states, or the decoder's first state.
 
 Suffixes: T tokens of a row of sequences, N sequences, B rows, L tokens of a row, D hidden size.
 """
@@ -14,7 +14,7 @@ from adaptx.backbones.rows import TokenRows, to_row
 
 
 class EncoderDecoder(Backbone):
-    """A transformers encoder-decoder with its scores over the vocabulary, which are not computed here."""
+    """A transformers encoder-decoder with its lm_head. Scores over the vocabulary are not computed here."""
 
     @property
     def stack(self) -> Any:
@@ -23,11 +23,11 @@ class EncoderDecoder(Backbone):
 
     @property
     def most_tokens(self) -> int:
-        """The longest sequence that the position table reaches, where there is one."""
+        """Maximum sequence length in tokens: the size of the position table. T5 has none and no limit."""
         return getattr(self.network.config, "max_position_embeddings", None) or UNBOUNDED
 
     def hidden(self, batch: TokenBatch, layer: int | None = None, bidirectional: bool = False) -> Tensor:  # noqa: ARG002
-        """The encoder's hidden states [T, D] of the row after `layer` (None: the last, normed; 0: the embeddings).
+        """Return the encoder's states [T, D] after `layer` (None: the last, with the final norm; 0: the embeddings).
 
         Raises:
             UserError: the encoder has no such layer.
@@ -36,7 +36,10 @@ class EncoderDecoder(Backbone):
         return to_row([(rows, self._encoded(rows, layer)) for rows in self.rows_of(batch)], len(batch.ids_T))
 
     def started(self, batch: TokenBatch) -> Tensor:
-        """The decoder's last states [N, D] at its start token, which sees the whole text through cross-attention."""
+        """Return the decoder's last states [N, D] at its start token, one per sequence.
+
+        The start token attends to the whole text through cross-attention.
+        """
         start = self.network.config.decoder_start_token_id
         parts, places = list[Tensor](), list[int]()
         for rows in self.rows_of(batch):
@@ -54,7 +57,7 @@ class EncoderDecoder(Backbone):
         return torch.empty_like(started_ND).index_copy(0, order, started_ND)
 
     def _encoded(self, rows: TokenRows, layer: int | None) -> Tensor:
-        """[B, L, D]"""
+        """Return the encoder's states [B, L, D] after `layer` (None: the last)."""
         assert rows.mask_BL is not None, "encoder-decoders are read in padded rows"
         with self.keep_apart(rows):
             output = self.stack(

@@ -1,4 +1,4 @@
-"""The backbone over a network, by the family of its architecture."""
+"""The `Backbone` subclass for each model family."""
 
 from typing import Any
 
@@ -17,5 +17,5 @@ _BACKBONES: dict[ModelFamily, type[Backbone]] = {
 
 
 def backbone_over(network: Any) -> Backbone:
-    """How a transformers network is read."""
+    """Wrap a transformers network in the backbone of its family."""
     return _BACKBONES[ARCHITECTURES[network.config.model_type].family](network)

@@ -1,4 +1,4 @@
-"""Whether tensors hold NaN or infinity, with one reading of their values and one transfer from their device."""
+"""Search for NaN or infinity in tensors, reading their values once and with one transfer from the device."""
 
 import math
 from collections.abc import Iterable
@@ -10,13 +10,14 @@ from torch import Tensor
 from adaptx.errors import NotFinite
 
 BLOCK = 2**20
-"""Values looked at one by one at a time, where a sum was not finite."""
+"""Number of values examined at a time in a tensor whose sum is not finite. It limits the memory of the mask."""
 
 
 def first_not_finite(tensors: Iterable[tuple[Any, Tensor]]) -> Any | None:
     """Return the name of the first tensor that holds NaN or infinity, or None.
 
-    A sum of finite values is finite but for overflow, so that values are looked at one by one only where it is not.
+    If a tensor's sum is finite, all its values are. A sum that is not finite may also come from overflow, so only then
+    are the values examined one by one.
     """
     floats = [(name, tensor.detach()) for name, tensor in tensors if tensor.is_floating_point() and tensor.numel()]
     if not floats:
@@ -28,17 +29,17 @@ def first_not_finite(tensors: Iterable[tuple[Any, Tensor]]) -> Any | None:
 
 
 def check_finite(values: Tensor, what: str) -> Tensor:
-    """Return the values.
+    """Return the values unchanged, after checking that all are finite. `what` names them in the error.
 
     Raises:
-        NotFinite: some are NaN or infinite. `what` names them.
+        NotFinite: some values are NaN or infinite.
     """
     if not bool(values.isfinite().all()):
         wrong = int((~values.isfinite()).sum())
         raise NotFinite(
-            f"{wrong} of {values.numel()} {what} are not finite (NaN or infinite), so nothing can be read off them. "
-            "The weights are too large for this precision, or their training went wrong: lower its learning rate, "
-            "choose other weights for a merge, or evaluate with precision='fp32'"
+            f"{wrong} of {values.numel()} {what} are not finite (NaN or infinite), so they cannot be used. The weights "
+            "are too large for this precision, or their training diverged. Lower the training's learning rate, choose "
+            "other merge weights, or evaluate with precision='fp32'"
         )
     return values
 

@@ -1,4 +1,4 @@
-"""The folder that a checkpoint is loaded from: the user's own, a mirror's, or the hub's copy; always safetensors."""
+"""The folder from which a checkpoint is loaded: a user's folder, a mirror, or the hub's cache. Always safetensors."""
 
 import contextlib
 from pathlib import Path
@@ -14,8 +14,8 @@ def checkpoint_folder(model: ModelSpec, sources: Sources) -> Path:
     """Return the folder with a checkpoint's configuration, tokenizer and safetensors.
 
     Raises:
-        MissingInput: it is not at hand.
-        UserError: it holds code of its own or no weights that can be read.
+        MissingInput: the checkpoint is not available.
+        UserError: the folder requires custom code or has no weights that can be read.
     """
     folder = sources.model_folder(model)
     if folder is None:
@@ -39,11 +39,11 @@ def _from_hub(model: ModelSpec, sources: Sources, patterns: tuple[str, ...]) -> 
     try:
         return at_hand(local=False)
     except Exception as error:
-        # Without a network the cache is as good: what it lacks is missed when the files are read.
+        # Without a network, use the cache. A file that the cache lacks is reported when it is read.
         with contextlib.suppress(Exception):
             return at_hand(local=True)
         why = (str(error).splitlines() or [""])[0]
         raise MissingInput(
-            f"{model.hub_id} cannot be loaded from the hub ({type(error).__name__}: {why}). Remedy: check its name and "
-            "the network, give a folder with --model DIR, or a mirror that has models/ with --data DIR"
+            f"{model.hub_id} cannot be loaded from the hub ({type(error).__name__}: {why}). Check the name and the "
+            "network, or use a folder with --model DIR, or a mirror that has models/ with --data DIR"
         ) from error

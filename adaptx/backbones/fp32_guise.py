@@ -1,6 +1,6 @@
-"""New weights in fp32 over a network whose frozen weights are in bf16.
+"""Creation of new weights in fp32 on a network whose frozen weights are in bf16.
 
-peft makes new weights in the dtype of those that they lie beside, so that their first values would be rounded.
+peft creates a layer's new weights in the dtype of its existing weights. In bf16 their initial values would be rounded.
 """
 
 from collections.abc import Generator
@@ -12,10 +12,10 @@ from torch import nn
 
 @contextmanager
 def fp32_guise(network: nn.Module) -> Generator[None]:
-    """Within the block weights in bf16 pose as fp32, with their shape and device, and without values of their own."""
+    """Let bf16 weights look like fp32 weights inside the block. Shapes and devices are kept, values are hidden."""
     held = [(weight, weight.data) for weight in network.parameters() if weight.dtype is torch.bfloat16]
     for weight, values in held:
-        # One number for all places: it takes no memory.
+        # One zero expanded to the whole shape needs no memory.
         weight.data = torch.zeros((), device=values.device).expand(values.shape)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Load a checkpoint's network and tokenizer, from a folder or the hub: whole, and in the right dtype at once."""
+"""Loading of a checkpoint's network and tokenizer from a folder or the hub, with checks that nothing is missing."""
 
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,11 @@ from adaptx.specs.architectures import ARCHITECTURES, unsupported
 
 
 def load_tokenizer(model: ModelSpec, sources: Sources) -> Any:
-    """Return the checkpoint's fast tokenizer; pairs are divided where it has nothing for that.
+    """Return the checkpoint's tokenizer. If it does not separate the texts of a pair, a separator is added.
 
     Raises:
-        MissingInput: it is not at hand.
-        UserError: it cannot be read, or has tokens for which the embeddings have no row.
+        MissingInput: the checkpoint is not available.
+        UserError: the tokenizer cannot be read, or has tokens for which the embeddings have no row.
     """
     tokenizer = read_tokenizer(checkpoint_folder(model, sources))
     separate_pairs(tokenizer, model.family)
@@ -44,16 +44,17 @@ def load_network(
     bf16: bool = False,
     device: torch.device | None = None,
 ) -> nn.Module:
-    """Return the network in evaluation mode: an encoder bare and without a pooler, others with their output matrix.
+    """Return the network in evaluation mode: an encoder without pooler or head, other families with their lm_head.
 
-    dropout: replaces the checkpoint's own probabilities; None keeps them. bf16: weights are rounded one by one as they
-    are read, so that no copy of them in fp32 ever exists; else they are in fp32. Buffers are in fp32 either way.
-    device: where the weights are put at once (None: the CPU).
+    dropout: replaces all dropout probabilities of the checkpoint; None keeps them. bf16: load weights in bf16, else in
+    fp32. Each weight is rounded when it is read, so a full fp32 copy never exists. Buffers are in fp32 either way.
+    device: where the weights are loaded (None: the CPU).
 
     Raises:
-        UserError: an architecture or weights in a form that is not read; tensors that are missing, left over or of
-            another shape; code of the checkpoint's own; values that are not finite.
-        MissingInput: the checkpoint is not at hand.
+        UserError: the architecture or the form of the weights is not supported; tensors are missing, left over or of
+            another shape; or the checkpoint requires custom code.
+        NotFinite: a weight is NaN or infinite.
+        MissingInput: the checkpoint is not available.
     """
     folder = checkpoint_folder(model, sources)
     config = _config(folder, model)
@@ -65,8 +66,8 @@ def load_network(
         _restore_buffers(network, folder)
     if (name := first_not_finite(network.named_parameters())) is not None:
         raise NotFinite(
-            f"{folder}: {name} holds values that are not finite (NaN or infinite): the file is damaged, or the "
-            "training that it comes from went wrong. Copy or download it again, or take another checkpoint"
+            f"{folder}: {name} holds values that are not finite (NaN or infinite). The file is damaged, or the "
+            "training that produced it diverged. Copy or download it again, or use another checkpoint"
         )
     return network.eval()
 
@@ -74,14 +75,14 @@ def load_network(
 def _config(folder: Path, model: ModelSpec) -> Any:
     from transformers import AutoConfig
 
-    # Planning has not seen this file if the checkpoint comes from the hub.
+    # If the checkpoint comes from the hub, planning has not checked this file.
     settings = read_settings(folder / CONFIG)
     kind = settings.get("model_type")
     if kind in ARCHITECTURES and (odd := departure(settings)) is not None:
-        raise UserError(f"{folder / CONFIG}: {odd}, which is not supported in {kind}; take another checkpoint")
+        raise UserError(f"{folder / CONFIG}: {odd}, which is not supported in {kind}; use another checkpoint")
     try:
         config: Any = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-    # The library's classes check their own fields, and raise errors of their own kinds.
+    # transformers' configuration classes check their fields and raise errors of many types.
     except Exception as error:
         raise UserError(f"{folder / 'config.json'} cannot be read: {(str(error).splitlines() or [''])[0]}") from error
     if (reason := unsupported(config.model_type)) is not None:
@@ -90,7 +91,7 @@ def _config(folder: Path, model: ModelSpec) -> Any:
 
 
 def _load(folder: Path, model: ModelSpec, config: Any, bf16: bool, device: torch.device | None) -> Any:
-    """Return the network as transformers loads it, held against what the files hold."""
+    """Load the network with transformers and compare it with the tensors in the files."""
     files = weight_files(folder)
     stored = stored_shapes(files)
     check_numbers({name: form for file in files for name, form in unusual_numbers(file).items()}, folder)
@@ -107,12 +108,12 @@ def _load(folder: Path, model: ModelSpec, config: Any, bf16: bool, device: torch
                 local_files_only=True,
                 trust_remote_code=False,
                 use_safetensors=True,
-                # Misshapen tensors are told with all others that do not fit, not one at a time.
+                # Do not stop at the first tensor with a wrong shape: `check_whole` reports all problems together.
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
                 **options,
             )
-    # transformers raises any of these for settings that contradict one another: no layer of such sizes can be built.
+    # transformers raises any of these if settings contradict each other and a layer of these sizes cannot be built.
     except (ValueError, TypeError, LookupError, AttributeError, AssertionError, ZeroDivisionError) as error:
         why = (str(error).splitlines() or [""])[0]
         raise UserError(
@@ -126,7 +127,7 @@ def _load(folder: Path, model: ModelSpec, config: Any, bf16: bool, device: torch
 
 
 def _restore_buffers(network: Any, folder: Path) -> None:
-    """Give buffers that were made in bf16 (scales of embeddings, positions' waves) their values in fp32 again."""
+    """Restore the fp32 values of buffers that were created in bf16, such as embedding scales and rotary frequencies."""
     rounded = [(name, buffer) for name, buffer in network.named_buffers() if buffer.dtype is torch.bfloat16]
     if not rounded:
         return
@@ -143,7 +144,7 @@ def _restore_buffers(network: Any, folder: Path) -> None:
 
 
 def _auto_class(model_type: str) -> tuple[Any, dict[str, Any]]:
-    """Return the class that loads an architecture's networks, and its further options."""
+    """Return the transformers class that loads an architecture's networks, and additional arguments for it."""
     from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     architecture = ARCHITECTURES[model_type]

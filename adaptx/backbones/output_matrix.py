@@ -1,4 +1,4 @@
-"""The scores over the vocabulary of each architecture: its output matrix, and what is put before or behind it."""
+"""The output matrix of a language model (lm_head), with the bias, scale and soft cap that its architecture applies."""
 
 from typing import Any
 
@@ -11,19 +11,18 @@ from adaptx.specs.architectures.architecture import ScaledScores
 
 
 def output_matrix(network: Any) -> OutputMatrix:
-    """Return that of a network with scores over the vocabulary; its tensors are the live ones.
+    """Return the output matrix of a language model. Its tensors are the network's parameters, not copies.
 
     Raises:
-        UserError: the checkpoint came without it.
+        UserError: the checkpoint has no output matrix.
     """
     config, linear = network.config, network.get_output_embeddings()
     if getattr(network, "lacks_output_matrix", False):
         raise UserError(
-            f"this {config.model_type} checkpoint came without its matrix of scores over the vocabulary (lm_head), so "
-            "it can be read through hidden states but writes and ranks no text. Take a checkpoint of the whole model, "
-            "or read it with Hidden(...)"
+            f"this {config.model_type} checkpoint has no output matrix (lm_head), so it can be read through hidden "
+            "states, but it cannot write or rank text. Use a checkpoint of the whole model, or the framing Hidden(...)"
         )
-    # mBART and BART keep a bias beside the matrix.
+    # mBART and BART store the bias in a buffer of the network.
     bias = linear.bias if linear.bias is not None else getattr(network, "final_logits_bias", None)
     return OutputMatrix(
         linear.weight,
@@ -38,6 +37,6 @@ def _scale(config: Any) -> float:
     newer = not transformers.__version__.startswith("4.")
     if scaled is ScaledScores.NEVER or (scaled is ScaledScores.WHERE_TIED_IN_4 and newer):
         return 1.0
-    # In transformers 5 a field of T5's own says so.
+    # In transformers 5, T5 has a separate field for this.
     tied = getattr(config, "scale_decoder_outputs", config.tie_word_embeddings)
     return config.d_model**-0.5 if tied else 1.0

@@ -1,4 +1,4 @@
-"""Single tensors of a checkpoint that are read apart from its network: the masked-language-model head, and biases."""
+"""Tensors of a checkpoint that are read separately from the network: the masked-language-model head, and biases."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,13 +16,13 @@ from adaptx.specs import ModelSpec
 from adaptx.specs.architectures import ARCHITECTURES
 
 DECODERS = ("cls.predictions.decoder.weight", "lm_head.decoder.weight", "vocab_projector.weight", "decoder.weight")
-"""Names of the output matrix behind such a head, where a file stores it next to the embeddings."""
+"""Names of the output matrix of such a head, in files that store it as well as the embeddings."""
 EMBEDDINGS = ("embeddings.word_embeddings.weight", "embeddings.tok_embeddings.weight")
 WHOLE_HEAD = {"dense.weight", "dense.bias", "norm.weight", "norm.bias", "bias"}
 
 
 def read_tensors(folder: Path, names: Iterable[str]) -> dict[str, Tensor]:
-    """Return the tensors of these names that a folder of safetensors holds, as it holds them."""
+    """Return the tensors with these names from a folder of safetensors, unchanged. Missing names are left out."""
     from safetensors import safe_open
 
     wanted, found = set(names), dict[str, Tensor]()
@@ -39,11 +39,11 @@ def names_in(folder: Path) -> list[str]:
 
 
 def load_language_model_head(model: ModelSpec, sources: Sources) -> dict[str, Tensor] | None:
-    """Return the checkpoint's own masked-language-model head in fp32, without the tied decoder; None: it has none.
+    """Return the checkpoint's masked-language-model head in fp32, without the tied output matrix, or None.
 
     Raises:
-        UserError: a part of the head is missing, or its decoder is not tied to the embeddings.
-        NotFinite: it holds NaN or infinity.
+        UserError: a part of the head is missing, or its output matrix is not tied to the embeddings.
+        NotFinite: the head holds NaN or infinity.
     """
     folder = checkpoint_folder(model, sources)
     head = ARCHITECTURES[read_settings(folder / CONFIG)["model_type"]].masked_head
@@ -51,7 +51,7 @@ def load_language_model_head(model: ModelSpec, sources: Sources) -> dict[str, Te
         return None
     places: dict[str, str] = {}
     for name in names_in(folder):
-        # BERT checkpoints of 2018 still call a norm's tensors gamma and beta.
+        # BERT checkpoints of 2018 call the tensors of a norm gamma and beta.
         plain = name.replace("gamma", "weight").replace("beta", "bias")
         for stored, ours in head.names.items():
             if plain.startswith(stored):
@@ -60,8 +60,8 @@ def load_language_model_head(model: ModelSpec, sources: Sources) -> dict[str, Te
         return None
     if missing := sorted(WHOLE_HEAD - head.optional - places.keys()):
         raise UserError(
-            f"{folder} holds a part of a masked-language-model head, without its {', '.join(missing)}; copy or "
-            "download it again, or remove the rest of the head from it"
+            f"{folder} holds only a part of a masked-language-model head: it has no {', '.join(missing)}. Copy or "
+            "download the folder again, or remove the rest of the head from its files"
         )
     _check_decoder(folder)
     tensors = read_tensors(folder, places.values())
@@ -71,8 +71,10 @@ def load_language_model_head(model: ModelSpec, sources: Sources) -> dict[str, Te
 
 
 def _check_decoder(folder: Path) -> None:
-    """Raises:
-    UserError: the head was trained over a matrix that is not the embeddings.
+    """Check that the masked-language-model head shares its output matrix with the embeddings.
+
+    Raises:
+        UserError: the files hold an output matrix that differs from the embeddings.
     """
     names = names_in(folder)
     decoder = next((name for name in names if name in DECODERS), None)
@@ -82,20 +84,21 @@ def _check_decoder(folder: Path) -> None:
     held = read_tensors(folder, (decoder, embeddings))
     if held[decoder].shape != held[embeddings].shape or not torch.equal(held[decoder], held[embeddings]):
         raise UserError(
-            f"{folder}: its masked-language-model head was trained with a matrix of its own ({decoder}), and here such "
-            f"heads share the embeddings ({embeddings}); take a checkpoint whose head is tied to them"
+            f"{folder}: its masked-language-model head has an output matrix ({decoder}) that differs from the "
+            f"embeddings ({embeddings}). Such heads always share the embeddings here: use a checkpoint whose head is "
+            "tied to them"
         )
 
 
 def load_biases(model: ModelSpec, sources: Sources, paths: Iterable[str]) -> dict[str, Tensor]:
-    """Return the checkpoint's own biases of linear maps, fp32, by their paths in the bare network.
+    """Return the checkpoint's biases of the linear layers at these paths of the network, in fp32.
 
     Raises:
-        UserError: it has none at one of them.
+        UserError: the checkpoint has no bias at one of the paths.
     """
     folder = checkpoint_folder(model, sources)
     wanted = {f"{path}.bias": path for path in paths}
-    # Networks with a head over them have a prefix before the names.
+    # If the checkpoint was saved with a head, its names begin with a prefix.
     places = {name: name if name in wanted else name.partition(".")[2] for name in names_in(folder)}
     tensors = read_tensors(folder, (name for name, plain in places.items() if plain in wanted))
     found = {wanted[places[name]]: tensor.float() for name, tensor in tensors.items()}

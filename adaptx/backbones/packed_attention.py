@@ -1,9 +1,14 @@
-"""Attention over many sequences that lie in one row, each attending to itself alone.
+"""Attention over many sequences that are packed in one row, so that each sequence attends only to itself.
 
-The layers before and after attention see one long row; here it is taken apart into groups of pieces of equal length,
-each group a batch. A function mode covers every attention that runs inside it, whichever library wrote the layer.
+All other layers see one long row of T tokens (see `batching.py`). Attention over the whole row would mix sequences and
+cost T^2. So the row is divided into its groups here: a group of R neighbouring pieces of L tokens becomes a batch of R
+sequences, for which attention costs R x L^2, and the results are joined to a row again. If pieces of a group hold
+several sequences, a mask separates them.
 
-Suffixes: T tokens of the row, R pieces of a group, L tokens of each, H heads, E size of a head.
+The replacement is a torch function mode: it covers every attention inside its `with` block, whichever library wrote the
+layer.
+
+Suffixes: T tokens of the row, R pieces of a group, L tokens of a piece, H heads, E size of a head.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,9 +21,10 @@ from torch.overrides import TorchFunctionMode
 
 
 class AttentionGroup(NamedTuple):
-    """Neighbouring pieces of the row, of so many tokens each.
+    """Neighbouring pieces of the row with `length` tokens each.
 
-    together_RLL: which tokens of a piece attend to which; None: all, as each piece is one sequence.
+    together_RLL: True where two tokens of a piece belong to the same sequence and may attend to each other. None: each
+    piece is one sequence, so all its tokens may.
     """
 
     pieces: int
@@ -31,10 +37,10 @@ class AttentionGroup(NamedTuple):
 
 
 class PackedAttention(TorchFunctionMode):
-    """Within the block, attention over the row that these groups make up, in order, stays inside sequences."""
+    """A context in which attention stays within sequences. The groups, in order, make up the row."""
 
     def __init__(self, groups: Sequence[AttentionGroup], bidirectional: bool = False) -> None:
-        """bidirectional: a causal layer's tokens see those after them too."""
+        """Create the context. bidirectional: let tokens of a causal layer attend to later tokens as well."""
         super().__init__()
         self.groups, self.bidirectional = groups, bidirectional
 
@@ -64,9 +70,14 @@ def _attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    """query, key, value [1, H, T, E]; returns [1, H, T, E]. Splitting, unlike slicing, has a cheap backward pass."""
+    """Return attention [1, H, T, E] for query, key and value [1, H, T, E], group by group.
+
+    The row is cut by `split`: unlike slicing, it has a cheap backward pass.
+    """
     if attn_mask is not None:
-        raise ValueError(f"packed attention knows where sequences end; the layer has a mask of {attn_mask.shape}")
+        raise ValueError(
+            f"packed attention knows where sequences end, but the layer also has a mask of shape {attn_mask.shape}"
+        )
     sizes = [group.tokens for group in groups]
     parts = zip(groups, *(each[0].split(sizes, dim=1) for each in (query, key, value)), strict=True)
     outputs = [
@@ -87,12 +98,12 @@ def _attention(
 
 
 def _apart(part_HTE: Tensor, group: AttentionGroup) -> Tensor:
-    """A group's part of the row as a batch, [R, H, L, E]."""
+    """Return a group's part of the row as a batch [R, H, L, E]."""
     return part_HTE.unflatten(1, (group.pieces, group.length)).transpose(0, 1)
 
 
 def _mask(group: AttentionGroup, is_causal: bool) -> Tensor | None:
-    """[R, 1, L, L]"""
+    """Return the group's mask [R, 1, L, L], or None if each piece is one sequence."""
     if group.together_RLL is None:
         return None
     return (group.together_RLL.tril() if is_causal else group.together_RLL).unsqueeze(1)

@@ -11,7 +11,10 @@ from torch import Tensor
 
 
 def padded(rows: Sequence[Sequence[int]], device: torch.device, left: bool = False) -> tuple[Tensor, Tensor]:
-    """Ids [N, L] with zeros behind shorter rows (before them: left), and which are real, 0 or 1."""
+    """Return the ids [N, L] and their mask [N, L], which is 1 for tokens and 0 for padding.
+
+    Shorter rows are filled with zeros at the end, or at the start if `left`.
+    """
     length = max(map(len, rows))
     ids_NL = np.zeros((len(rows), length), dtype=np.int64)
     mask_NL = np.zeros((len(rows), length), dtype=np.int64)

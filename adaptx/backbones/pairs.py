@@ -1,4 +1,4 @@
-"""Pairs of texts where tokenizers put nothing between them, or no more than the token that begins a text."""
+"""Separators between the two texts of a pair, for tokenizers that put nothing, or only a begin token, between them."""
 
 from typing import Any
 
@@ -6,14 +6,15 @@ from adaptx.catalog.reading import PAIR_SEPARATOR
 from adaptx.specs import ModelFamily
 
 SEPARATOR = "separator"
-"""What the separator is called inside a template; it may be several tokens."""
+"""The separator's name inside a template. The separator may be several tokens."""
 
 
 def separate_pairs(tokenizer: Any, family: ModelFamily) -> None:
-    """Let a fast tokenizer read a pair as its single texts one after the other, with a separator between them.
+    """Make a fast tokenizer put a separator between the two texts of a pair.
 
-    A decoder's has one behind the second, too: a pair's last token has then seen all of it, and is no part of it. Those
-    of encoders, and of encoder-decoders that have something between two texts, are left as they are.
+    A decoder's tokenizer also puts a separator after the second text. The last token of a pair then has attended to all
+    of it and is not itself a part of a text. Tokenizers of encoders stay unchanged, as do those of encoder-decoders
+    that already separate the texts.
     """
     if family is ModelFamily.DECODER:
         _set_template(tokenizer, separator(tokenizer), behind=True)
@@ -22,7 +23,7 @@ def separate_pairs(tokenizer: Any, family: ModelFamily) -> None:
 
 
 def _divides(tokenizer: Any) -> bool:
-    """Whether a special token stands between the two texts of a pair."""
+    """Return whether the tokenizer puts a special token between the two texts of a pair."""
     sides = tokenizer("a", "a").sequence_ids(0)
     return None in sides[sides.index(0) : sides.index(1)]
 
@@ -42,18 +43,18 @@ def _set_template(tokenizer: Any, ids: list[int], behind: bool) -> None:
         ],
     )
     backend = tokenizer.backend_tokenizer
-    # What else is there (byte-level tokenizers take the space before a word out of its offsets) stays.
+    # Keep other processors: in byte-level tokenizers, one removes the space before a word from the word's offsets.
     backend.post_processor = processors.Sequence([*without_template(backend.post_processor), template])
-    # mBART's would put its own template, with the language it writes in, there again at each call.
+    # At each call, mBART's tokenizer would restore its own template, which contains a language token.
     tokenizer._switch_to_input_mode = _stay
 
 
 def _stay() -> None:
-    """Changes nothing."""
+    """Do nothing."""
 
 
 def separator(tokenizer: Any) -> list[int]:
-    """The separator's tokens: those of a newline, else the tokenizer's end-of-text token."""
+    """Return the separator's tokens: a newline if the tokenizer can represent it, else the end-of-text token."""
     ids = tokenizer(PAIR_SEPARATOR, add_special_tokens=False)["input_ids"]
     if ids and tokenizer.unk_token_id not in ids and tokenizer.decode(ids) == PAIR_SEPARATOR:
         return ids
@@ -61,7 +62,7 @@ def separator(tokenizer: Any) -> list[int]:
 
 
 def _around(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """Special tokens before and after a single text."""
+    """Return the special tokens before and after a single text."""
     output: Any = tokenizer("a", return_special_tokens_mask=True)
     ids, special = output["input_ids"], output["special_tokens_mask"]
     first, last = special.index(0), len(special) - special[::-1].index(0)
@@ -69,7 +70,7 @@ def _around(tokenizer: Any) -> tuple[list[int], list[int]]:
 
 
 def without_template(processor: Any) -> list[Any]:
-    """Return the parts of a post-processor (None: there is none) that add no tokens."""
+    """Return the parts of a post-processor (None: the tokenizer has none) that add no tokens."""
     from tokenizers import processors
 
     if processor is None:

@@ -1,4 +1,4 @@
-"""Notes of other libraries, silenced only while they do what adaptx asks of them; their loggers are the program's."""
+"""Contexts that silence other libraries while adaptx calls them. Otherwise their loggers belong to the program."""
 
 import logging
 from collections.abc import Generator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet(*names: str) -> Generator[None]:
-    """Within the block, let these libraries' loggers pass errors alone."""
+    """Let the loggers with these names pass only errors inside the `with` block."""
     levels = {name: logging.getLogger(name).level for name in names}
     for name in names:
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -20,9 +20,9 @@ def quiet(*names: str) -> Generator[None]:
 
 @contextmanager
 def quiet_loading() -> Generator[None]:
-    """Silence transformers' notes on what was loaded, which `check_whole` judges, and its progress bar.
+    """Silence transformers' load report, which `check_whole` examines, and its progress bar.
 
-    transformers 5 shows a bar for each loading, in the midst of adaptx's own.
+    transformers 5 shows a bar whenever it loads a network, in the middle of adaptx's own output.
     """
     from transformers.utils import logging as transformers_logging
 

@@ -1,8 +1,9 @@
-"""Gradient checkpointing (Chen et al. 2016, arXiv:1604.06174): layers keep their input alone and are computed again.
+"""Gradient checkpointing (Chen et al. 2016, arXiv:1604.06174): less memory for activations, one more forward pass.
 
-Layers computed again run outside the contexts of the forward pass, so those that change what a layer computes (packed
-attention, the CPU's kernels) are entered anew; results stay the same, dropout masks too, as torch sets its generators
-back and all masks are drawn from them.
+In the forward pass a layer saves only its input. In the backward pass the layer is computed again to get the
+activations that its gradient needs. This second computation runs outside the `with` blocks of the first, so the
+contexts that change what a layer computes (packed attention, the CPU kernels) must be entered again. Results stay the
+same, including dropout masks, because torch restores its random generators and all masks are drawn from these.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,14 +20,14 @@ from adaptx.backbones.cpu_kernels import CpuKernels
 def recompute_layers(
     network: Any, backbone: Backbone | None, kernels: Callable[[], AbstractContextManager[Any]] | None = None
 ) -> None:
-    """Let every layer of a transformers network be computed again in the backward pass of training.
+    """Switch on gradient checkpointing for every layer of a transformers network.
 
-    backbone: the encoder that the network is read through, if one is. kernels: what a forward pass runs in, by default
-    that of training.
+    backbone: the backbone that reads the network, if there is one; it provides the context of packed attention.
+    kernels: makes the context of a forward pass (None: the context of training).
     """
 
     def contexts() -> list[AbstractContextManager[Any]]:
-        """Those of a forward pass, the outermost first."""
+        """Return the contexts of a forward pass, the outermost first."""
         packing = [] if backbone is None else [backbone.attention()]
         return [(kernels or _training_kernels)(), *packing]
 
@@ -36,7 +37,7 @@ def recompute_layers(
     def run(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return checkpoint(function, *args, use_reentrant=False, context_fn=around, **kwargs)
 
-    # Not through the public method: some architectures whose layers can do it do not say so.
+    # The public method refuses some architectures whose layers do support it.
     network._set_gradient_checkpointing(enable=True, gradient_checkpointing_func=run)
 
 
@@ -47,7 +48,7 @@ def _training_kernels() -> AbstractContextManager[Any]:
 
 
 class _All(AbstractContextManager[None]):
-    """Several contexts as one, entered anew each time."""
+    """A context that enters all of the given contexts, in order."""
 
     def __init__(self, contexts: Sequence[AbstractContextManager[Any]]) -> None:
         self._contexts = contexts

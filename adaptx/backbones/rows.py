@@ -1,9 +1,9 @@
-"""A batch as the rows that a network is given: one long row where attention keeps sequences apart, else padded ones.
+"""Rows in which a network reads a batch: one packed row if attention can keep sequences apart, else padded rows.
 
-Padding is on the right: a decoder's tokens, which see only what is before them, never see it, and positions count from
-a sequence's own start whatever the network makes them of.
+Padding is on the right. A decoder's tokens attend only to earlier tokens, so they never see it. Positions then start
+at 0 in every row, whether the network counts tokens or reads the mask.
 
-Suffixes: T tokens of the packed row, B rows, L tokens of a row, S tokens of the sequences in these rows, D hidden size.
+Suffixes: T tokens of the packed row, B rows, L tokens of a row, S tokens in these rows without padding, D hidden size.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,19 +15,21 @@ from torch import Tensor
 from adaptx.backbones.batching import TokenBatch
 from adaptx.backbones.packed_attention import AttentionGroup
 
+# Sequences share a forward pass if at most this share of its tokens is padding.
 PADDING_SHARE = 1 / 4
-# Fewer tokens of padding than this take as long as one more call of the network: a guess, measured nowhere yet.
+# Number of padding tokens that is always accepted, because one more call of the network would take longer. These values
+# are guesses and have not been measured.
 LEAST_PADDING = {"cpu": 128}
 ACCELERATOR_LEAST_PADDING = 1_024
 
 
 @dataclass(frozen=True, kw_only=True)
 class TokenRows:
-    """Tensors of one forward pass; `groups` keep apart what lies in one row, and are empty where padding does.
+    """Input tensors of one forward pass: either one packed row, or padded rows with one sequence per row.
 
-    mask_BL: which tokens are a sequence's; None: padding keeps to itself. at_S: where these lie in the packed row.
-    in_S: where they lie in these rows, one after the other. sequences: numbers of the sequences, one a row; None:
-    all, in one row.
+    groups: the attention groups of a packed row; empty for padded rows. The other fields are None for a packed row.
+    mask_BL: which tokens are not padding. at_S: indices of these tokens in the packed row. in_S: their indices in these
+    rows, flattened. sequences: the number of the sequence in each row.
     """
 
     ids_BL: Tensor
@@ -41,7 +43,7 @@ class TokenRows:
 
 
 def packed(batch: TokenBatch) -> TokenRows:
-    """The whole batch as the one row it is."""
+    """Return the whole batch as one packed row."""
     types_1T = None if batch.types_T is None else batch.types_T.unsqueeze(0)
     return TokenRows(
         ids_BL=batch.ids_T.unsqueeze(0),
@@ -52,17 +54,17 @@ def packed(batch: TokenBatch) -> TokenRows:
 
 
 def padded(batch: TokenBatch) -> Iterator[TokenRows]:
-    """The batch's sequences, one a row, those of like lengths together."""
+    """Yield the batch as padded rows with one sequence per row. Sequences of similar lengths share a forward pass."""
     lengths = batch.lengths
     device = batch.ids_T.device
     for numbers in alike(lengths, LEAST_PADDING.get(device.type, ACCELERATOR_LEAST_PADDING)):
         chosen = torch.tensor(numbers, device=device)
         place_L = torch.arange(lengths[numbers[0]], device=device)
         mask_BL = place_L < batch.lengths_N[chosen].unsqueeze(1)
-        # Padding repeats the row's first token: it is never read, and any token is in the vocabulary.
+        # Padding repeats the row's first token. It is never read, and this id is sure to be in the vocabulary.
         at_BL = batch.first_N[chosen].unsqueeze(1) + torch.where(mask_BL, place_L, 0)
         types_BL = None if batch.types_T is None else batch.types_T[at_BL]
-        # From the lengths, not from the mask: a fake tensor does not tell how many it holds.
+        # Use the lengths rather than the mask, because the values of fake tensors (memory prediction) cannot be read.
         rows = (range(row * len(place_L), row * len(place_L) + lengths[number]) for row, number in enumerate(numbers))
         in_S = torch.tensor([place for row in rows for place in row], device=device)
         at_S = at_BL.flatten()[in_S]
@@ -79,7 +81,10 @@ def padded(batch: TokenBatch) -> Iterator[TokenRows]:
 
 
 def alike(lengths: Sequence[int], least_padding: int) -> list[list[int]]:
-    """Numbers of sequences in groups, longest first: each padded by at most a quarter, or by so many tokens."""
+    """Return groups of sequence numbers, the longest sequences first, for one forward pass per group.
+
+    A group's padding is at most `PADDING_SHARE` of its tokens, or at most `least_padding` tokens if that is more.
+    """
     order = sorted(range(len(lengths)), key=lambda number: (-lengths[number], number))
     groups: list[list[int]] = []
     longest = padding = 0
@@ -94,7 +99,10 @@ def alike(lengths: Sequence[int], least_padding: int) -> list[list[int]]:
 
 
 def to_row(states: Sequence[tuple[TokenRows, Tensor]], tokens: int) -> Tensor:
-    """States [B, L, D] of all rows of a batch -> [T, D] as it lies in one row; what belongs to no sequence is zero."""
+    """Return the states [B, L, D] of a batch's forward passes in the order of the packed row, [T, D].
+
+    States of padded rows are zero at tokens that belong to no sequence.
+    """
     if states[0][0].mask_BL is None:
         ((_, states_1TD),) = states
         return states_1TD[0]

@@ -1,4 +1,4 @@
-"""A checkpoint's tokenizer as its files have it, held against the rows of its embeddings."""
+"""Loading of a checkpoint's tokenizer exactly as its files define it, with checks against config.json."""
 
 from pathlib import Path
 from typing import Any
@@ -9,15 +9,15 @@ from adaptx.specs.architectures import ARCHITECTURES
 
 
 def read_tokenizer(folder: Path) -> Any:
-    """Return the fast tokenizer of a checkpoint's folder.
+    """Return the tokenizer in a checkpoint's folder.
 
     Raises:
-        UserError: it cannot be read, has tokens for which the embeddings have no row, or another padding token than
-            config.json where positions are counted from it.
+        UserError: the tokenizer cannot be read, has tokens for which the embeddings have no row, or, in architectures
+            that count positions from the padding id, has another padding id than config.json.
     """
     try:
         tokenizer = _read(folder)
-    # The libraries raise plain exceptions for files that they cannot read.
+    # tokenizers and transformers raise plain `Exception` for files that they cannot read.
     except Exception as error:
         why = (str(error).splitlines() or [""])[0]
         raise UserError(
@@ -32,20 +32,20 @@ def read_tokenizer(folder: Path) -> Any:
         padding = settings.get("pad_token_id", 1)
         if padding != tokenizer.pad_token_id:
             raise UserError(
-                f"{folder}: config.json has pad_token_id {padding}, and the tokenizer's padding token is "
+                f"{folder}: config.json has pad_token_id {padding}, but the tokenizer's padding token is "
                 f"{tokenizer.pad_token!r} with id {tokenizer.pad_token_id}. This architecture counts positions from "
-                "that id, so every text would be read at wrong positions: take the tokenizer and the config.json "
-                "that the weights were trained with"
+                "that id, so every text would be read at wrong positions. Use the tokenizer and the config.json with "
+                "which the weights were trained"
             )
     return tokenizer
 
 
 def _read(folder: Path) -> Any:
-    """Return the tokenizer as its tokenizer.json has it, under every version of transformers.
+    """Return the tokenizer as tokenizer.json defines it, under every version of transformers.
 
-    transformers 5 takes no more than the vocabulary from the file and builds the rest anew from its own class (its
-    issue 45701), so that a checkpoint with another normalizer gets other tokens than under transformers 4, silently.
-    Where the checkpoint names no class of its own, and in RemBERT's class, it leaves out the type ids of pairs.
+    transformers 5 reads only the vocabulary from the file and builds the other parts from its tokenizer class (its
+    issue 45701). A checkpoint with another normalizer then silently gets other tokens than under transformers 4. It
+    also leaves out the type ids of pairs if the checkpoint names no tokenizer class, and in RemBERT's class.
     """
     import transformers
     from tokenizers import Tokenizer

@@ -1,10 +1,15 @@
-"""Losses and probabilities over a large vocabulary, a chunk of states at a time: a batch's scores never exist whole.
+"""Losses and log-probabilities over a large vocabulary, computed chunk by chunk to save memory.
 
-The gradients of a loss are made in its forward pass, while a chunk's scores are there, so that nothing is computed
-twice (as Hsu et al. 2024, arXiv:2410.10989; Wijmans et al. 2024, arXiv:2411.09009 compute them again). Those of
-log-probabilities depend on what is done with these, and are computed in the backward pass.
+The scores [M, V] of a batch over 250,000 tokens can need more memory than the whole network. They are never stored
+here: a chunk of states is multiplied by the output matrix, reduced to log-probabilities, and its scores are discarded.
 
-Suffixes: M states, C those of a chunk, V vocabulary, D hidden size.
+For a loss, the gradient of a chunk's scores is the softmax minus the one-hot gold token. It can be computed while the
+scores exist, so the gradients with respect to states, weight and bias are made in the forward pass, and nothing is
+computed twice (as in Hsu et al. 2024, arXiv:2410.10989; Wijmans et al. 2024, arXiv:2411.09009, compute scores again in
+the backward pass). For log-probabilities, the gradient depends on how the caller uses them, which is known only in the
+backward pass, so the scores are computed again there.
+
+Suffixes: M states, C states of a chunk, V vocabulary, D hidden size.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,19 +24,19 @@ from adaptx.backbones.bf16_products import emulating
 from adaptx.backbones.finite import check_finite
 
 CHUNK_BYTES = 2**27
-"""Of a chunk's scores in fp32: 134 states of a vocabulary of 250,000. Small beside what layers keep, and still large
-enough for fast products."""
+"""Size of a chunk's scores in fp32: 134 states for a vocabulary of 250,000. This is small compared with the activations
+that layers save, and large enough for fast matrix products."""
 
 WEIGHT_ROWS = 2**14
-"""Of the weight or its gradient that are taken from bf16 to fp32 at a time."""
+"""Number of rows of the weight, or of its gradient, that are converted from bf16 to fp32 at a time."""
 
 
 @dataclass(frozen=True)
 class OutputMatrix:
-    """How states become scores [M, V]: scale x states [M, D] times weight [V, D], plus bias [V], softly capped.
+    """The map from states [M, D] to scores [M, V]: (scale x states) @ weight.T + bias, then the soft cap.
 
-    softcap: scores s become softcap x tanh(s / softcap), as in Gemma 2 (arXiv:2408.00118, section 2); None: none.
-    Weight and bias may train, and the weight may be that of the embeddings.
+    softcap: replaces a score s by softcap x tanh(s / softcap), as in Gemma 2 (arXiv:2408.00118, section 2); None: no
+    cap. Weight and bias may be trainable, and the weight may be shared with the embeddings.
     """
 
     weight_VD: Tensor
@@ -43,9 +48,10 @@ class OutputMatrix:
 def summed_cross_entropy(
     states_MD: Tensor, output: OutputMatrix, gold_M: Tensor, weights_M: Tensor | None = None
 ) -> Tensor:
-    """Sum of -log p(gold), each times its weight (None: 1), in fp32; no gradient goes to the weights.
+    """Return the sum over states of -log p(gold) x weight, in fp32. weights_M: one per state; None: all 1.
 
-    Its backward pass can run once. Products are taken in autocast's dtype where it is on, else in the weight's.
+    No gradient goes to `weights_M`. The backward pass can run only once. Matrix products are computed in autocast's
+    dtype if autocast is on, else in the dtype of the output matrix.
     """
     factors_M = -torch.ones_like(gold_M, dtype=torch.float32) if weights_M is None else -weights_M.detach().float()
     setting = _Setting.of(states_MD, output)
@@ -55,7 +61,7 @@ def summed_cross_entropy(
 
 
 def log_probabilities(states_MD: Tensor, output: OutputMatrix, tokens_M: Tensor) -> Tensor:
-    """The logarithm of p(token) [M], of one token for each state, in fp32."""
+    """Return log p(token) [M] in fp32, for one token per state."""
     setting = _Setting.of(states_MD, output)
     if not torch.is_grad_enabled():
         return _walk(states_MD, output.weight_VD, output.bias_V, tokens_M, setting)[0]
@@ -64,7 +70,10 @@ def log_probabilities(states_MD: Tensor, output: OutputMatrix, tokens_M: Tensor)
 
 @torch.no_grad()
 def scores(states_MD: Tensor, output: OutputMatrix) -> Iterator[Tensor]:
-    """Scores [C, V] in fp32 of one chunk of states after another, without gradients; each may be changed in place."""
+    """Yield the scores [C, V] of one chunk of states after another, in fp32 and without gradients.
+
+    The caller may change a yielded tensor in place.
+    """
     setting = _Setting.of(states_MD, output)
     factor_VD = setting.rounded(output.weight_VD)
     for chunk_CD in states_MD.split(_rows(factor_VD)):
@@ -75,7 +84,7 @@ def likeliest(states_MD: Tensor, output: OutputMatrix) -> Tensor:
     """Return the token with the highest score [M] for each state.
 
     Raises:
-        NotFinite: a score is NaN or infinite, and would pass for the highest.
+        NotFinite: the highest score of a state is NaN or infinite.
     """
     found = [chunk_CV.max(dim=-1) for chunk_CV in scores(states_MD, output)]
     if not found:
@@ -86,7 +95,9 @@ def likeliest(states_MD: Tensor, output: OutputMatrix) -> Tensor:
 
 @dataclass(frozen=True)
 class _Setting:
-    """dtype: of the products' factors. emulated: rounded to it, and multiplied in fp32."""
+    """Numeric settings of the products. dtype: the factors' dtype. emulated: factors are rounded to bf16 and multiplied
+    in fp32, because the processor has no bf16 instructions (`bf16_products.py`).
+    """
 
     scale: float
     softcap: float | None
@@ -98,14 +109,14 @@ class _Setting:
         device = states_MD.device.type
         automatic = torch.is_autocast_enabled(device)
         dtype = torch.get_autocast_dtype(device) if automatic else output.weight_VD.dtype
-        # The mode that stands in for missing instructions would round the whole weight anew for each chunk.
+        # `Bf16Products` would round the whole weight again for every chunk, so the emulation is done here.
         return _Setting(output.scale, output.softcap, dtype, dtype is torch.bfloat16 and emulating())
 
     def rounded(self, factor: Tensor) -> Tensor:
         return factor.to(self.dtype)
 
     def product(self, first: Tensor, second: Tensor) -> Tensor:
-        """Of rounded factors, in their dtype."""
+        """Return the product of two rounded factors, in their dtype."""
         with torch.autocast(first.device.type, enabled=False):
             return (first.float() @ second.float()).to(self.dtype) if self.emulated else first @ second
 
@@ -124,7 +135,7 @@ class _Setting:
         return scores_CV if self.softcap is None else scores_CV.div_(self.softcap).tanh_().mul_(self.softcap)
 
     def of_states(self, gradient_CV: Tensor, factor_VD: Tensor) -> Tensor:
-        """Gradient [C, D] with respect to scaled states."""
+        """Return the gradient [C, D] with respect to the scaled states."""
         if not self.emulated:
             return self.product(gradient_CV, factor_VD)
         total_CD = torch.zeros(len(gradient_CV), factor_VD.shape[1], device=gradient_CV.device)
@@ -134,7 +145,7 @@ class _Setting:
         return self.rounded(total_CD)
 
     def add_of_weight(self, sum_VD: Tensor, gradient_CV: Tensor, states_CD: Tensor) -> None:
-        """Add the gradient with respect to the weight: over chunks in fp32, whatever dtype the product is taken in."""
+        """Add a chunk's gradient with respect to the weight to `sum_VD`. The sum over chunks is in fp32."""
         if gradient_CV.dtype is torch.float32:
             with torch.autocast(sum_VD.device.type, enabled=False):
                 sum_VD.addmm_(gradient_CV.T, states_CD)
@@ -145,14 +156,17 @@ class _Setting:
     def chunk(
         self, states_CD: Tensor, factor_VD: Tensor, bias_V: Tensor | None, tokens_C: Tensor, factors_C: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        """Log p(token) [C]; with factors, also the gradient of their weighted sum in the products' scores [C, V]."""
+        """Return log p(token) [C], and a gradient [C, V] if `factors_C` are given, else None.
+
+        The gradient is that of sum(factor x log p(token)) with respect to the scores before the soft cap.
+        """
         tokens_C1 = tokens_C.unsqueeze(1)
         scores_CV = self.scores(states_CD, factor_VD, bias_V)
         chosen_C1 = scores_CV.gather(1, tokens_C1)
         slope_CV = None
         if self.softcap is not None and factors_C is not None:
             slope_CV = 1 - (scores_CV / self.softcap).square_()
-        # In place from here on: a chunk's scores, its probabilities and its gradient are one buffer.
+        # From here on all steps are in place: scores, probabilities and gradient use the same buffer.
         highest_C1 = scores_CV.amax(dim=1, keepdim=True)
         shares_CV = scores_CV.sub_(highest_C1).exp_()
         total_C1 = shares_CV.sum(dim=1, keepdim=True)
@@ -166,7 +180,7 @@ class _Setting:
 
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
-"""With respect to states, weight and bias, where they are needed."""
+"""Gradients with respect to states, weight and bias. None: not needed."""
 
 
 def _rows(weight_VD: Tensor) -> int:
@@ -187,7 +201,10 @@ def _walk(
     factors_M: Tensor | None = None,
     needed: Sequence[bool] = (False, False, False),
 ) -> tuple[Tensor, Gradients]:
-    """Log p(token) [M], and those gradients of their sum weighted by the factors that are needed."""
+    """Return log p(token) [M], and the gradients of sum(factor x log p(token)) that are needed, chunk by chunk.
+
+    needed: whether the gradients with respect to states, weight and bias are needed.
+    """
     device = states_MD.device
     log_M = torch.empty(len(states_MD), device=device)
     of_states = torch.empty_like(states_MD) if needed[0] else None
@@ -208,7 +225,7 @@ def _walk(
             of_states[part] = setting.of_states(gradient_CV, factor_VD) * setting.scale
         if of_weight is not None:
             setting.add_of_weight(of_weight, gradient_CV, states_CD)
-        # Before the next chunk takes as much.
+        # Free the buffer before the next chunk allocates one of the same size.
         del gradient_CV
     return log_M, (
         of_states,
@@ -236,10 +253,10 @@ class _Loss(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        # Given away and scaled in place: a second copy of the weight's gradient would be as large as the weight.
+        # Scale the gradients in place and hand them over: a copy of the weight's gradient is as large as the weight.
         gradients, ctx.gradients = ctx.gradients, None
         if gradients is None:
-            raise RuntimeError("the gradients of a loss over a vocabulary can be taken once: compute the loss again")
+            raise RuntimeError("the backward pass of a vocabulary loss can run only once: compute the loss again")
         return (*(each if each is None else each.mul_(gradient) for each in gradients), None, None, None)
 
 

@@ -1,6 +1,6 @@
-"""Whether a checkpoint was loaded whole: every tensor of the network from its files, and none left over but heads.
+"""Checks that a checkpoint was loaded completely: every tensor of the network is in the files, and only heads are left.
 
-What transformers loaded, and what it made up, is told by its own report (`output_loading_info`).
+transformers reports which tensors it loaded and which it initialised at random (`output_loading_info`).
 """
 
 import re
@@ -25,17 +25,17 @@ HEADS = {
     "projection", "qa_outputs", "score", "seq_relationship", "sequence_summary", "sop_classifier", "summary", "v_head",
     "vocab_layer_norm", "vocab_projector", "vocab_transform",
 }  # fmt: skip
-"""First parts of the names of tensors in poolers and heads, which are not loaded."""
+"""First parts of the names of tensors in poolers and heads. These may be left over in the files."""
 LEFT_OVER = re.compile(
-    # Tables that are made anew, by older versions of the library or of the models' authors.
+    # Tables that the network computes itself, stored by older versions of transformers or by the models' authors.
     r"(^|\.)(position_ids|token_type_ids|rotary_emb\.(inv_freq|cos_cached|sin_cached)|version)$"
     r"|(^|\.)embed_positions\.(weights|_float_tensor)$"
-    # T5 was released with this one, which its decoder never had.
+    # T5 was released with this tensor, which its decoder does not use.
     r"|(^|\.)decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.weight$"
-    # DeBERTa v3's second copy of the embeddings, and a table that its relative positions take the place of.
+    # DeBERTa v3's second copy of the embeddings, and a table of absolute positions that it does not use.
     r"|(^|\.)embeddings\.(word_embeddings\._weight|position_embeddings\.weight)$"
 )
-"""Tensors of published checkpoints that no network of their architecture has."""
+"""Pattern of tensors in published checkpoints that no network of their architecture has."""
 WRAPPERS = {
     "_orig_mod": "torch.compile",
     "_fsdp_wrapped_module": "FSDP",
@@ -43,13 +43,15 @@ WRAPPERS = {
     "_forward_module": "a trainer",
     "base_layer": "peft",
 }
-"""Parts of names that wrappers around single layers leave, and whose they are."""
+"""Parts of tensor names that wrappers around layers add, and the tool that adds them."""
 SHOWN = 4
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """transformers' report on a loading. Names are the network's; those of unexpected tensors are the file's."""
+    """transformers' report on loading a network. Names of unexpected tensors are as in the files, others as in the
+    network.
+    """
 
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
@@ -57,7 +59,7 @@ class LoadReport:
 
     @staticmethod
     def of(info: Mapping[str, Any]) -> "LoadReport":
-        # Version 4 names misshapen tensors alone, version 5 with both shapes.
+        # Version 4 lists names, version 5 lists tuples of the name and both shapes.
         misshapen = (entry if isinstance(entry, str) else entry[0] for entry in info["mismatched_keys"])
         return LoadReport(
             tuple(sorted(info["missing_keys"])), tuple(sorted(info["unexpected_keys"])), tuple(sorted(misshapen))
@@ -65,28 +67,30 @@ class LoadReport:
 
 
 def check_numbers(unusual: Mapping[str, str], folder: Path) -> None:
-    """Hold the forms of stored numbers against what weights are; `unusual` names those that are no usual floats.
+    """Check that the stored weights are ordinary floating-point numbers.
+
+    unusual: names and number formats of the tensors that are not.
 
     Raises:
-        UserError: weights are stored in a form that stands for other values, as quantised ones are.
+        UserError: weights are stored in another format, for example because they are quantised.
     """
     odd = [f"{name} as {form}" for name, form in unusual.items() if not LEFT_OVER.search(name)]
     if odd:
         raise UserError(
-            f"{folder} holds tensors that are no floating-point weights ({_some(odd)}): they are quantised, and would "
-            "be read as other weights. Take the checkpoint that they were made from; `--model NAME:nf4` (or int8) "
-            "quantises it as it is read"
+            f"{folder} holds tensors that are not floating-point weights ({_some(odd)}). They are quantised, and would "
+            "be read as wrong values. Use the checkpoint from which they were made; `--model NAME:nf4` (or int8) "
+            "quantises it while loading"
         )
 
 
 def check_whole(network: Any, loaded: LoadReport, stored: Shapes, model: ModelSpec, folder: Path) -> None:
-    """Hold a network against the files that it was loaded from. `stored` holds their shapes.
+    """Check a network against the files from which it was loaded. stored: the shapes of the tensors in the files.
 
-    A decoder whose files lack the matrix of scores over the vocabulary can still be read through hidden states: its
-    matrix is set to zero, and `network.lacks_output_matrix` to True.
+    A decoder whose files have no output matrix can still be read through hidden states: its matrix is set to zero, and
+    `network.lacks_output_matrix` to True.
 
     Raises:
-        UserError: tensors that are missing, left over or of another shape; what the cause looks like, and the remedy.
+        UserError: tensors are missing, left over or of another shape. The message names the likely cause and a remedy.
     """
     left = [name for name in loaded.unexpected if not _may_stay(name, network, model)]
     missing = list(loaded.missing)
@@ -102,22 +106,23 @@ def check_whole(network: Any, loaded: LoadReport, stored: Shapes, model: ModelSp
     shapes = [_shapes_of(name, own.get(name), stored) for name in loaded.misshapen]
     parts = [("missing", missing), ("not of this architecture", left), ("of another shape", shapes)]
     told = "; ".join(f"{len(names)} {kind} ({_some(names)})" for kind, names in parts if names)
-    raise UserError(f"{folder}: its tensors are not those of its config.json: {told}. {_cause(missing, left, stored)}")
+    raise UserError(f"{folder}: its tensors do not match its config.json: {told}. {_cause(missing, left, stored)}")
 
 
 def check_ties(
     network: Any, tied: bool, stored: Shapes, read: Callable[[list[str]], Mapping[str, Tensor]], folder: Path
 ) -> None:
-    """Hold the stored copies of a tensor that several of the network's names share against one another.
+    """Check that the files hold equal values for tensors that the network shares.
 
-    tied: whether config.json says that the matrix of scores is the embeddings'. read: names in the files -> tensors.
+    tied: whether config.json says that the output matrix is the embeddings. read: returns the tensors of these names in
+    the files.
 
     Raises:
-        UserError: the copies differ, so that one of them would be lost.
+        UserError: the values differ, so that all but one of them would be lost.
     """
     output = network.get_output_embeddings()
     if tied and output is not None and output.weight is not network.get_input_embeddings().weight:
-        # transformers 5 lets both stand, whatever config.json says.
+        # If the files hold different values, transformers 5 keeps both, although config.json says that they are tied.
         raise UserError(_untied("the matrix of scores", "the embeddings", folder))
     for names in shared_names(network):
         held = list(dict.fromkeys(each for name in names for each in (name, _bare(name, network)) if each in stored))
@@ -129,13 +134,13 @@ def check_ties(
 
 def _untied(name: str, first: str, folder: Path) -> str:
     return (
-        f"{folder}: config.json ties {name} to {first}, and the files hold different values for them. If they were "
-        "trained apart, set tie_word_embeddings to false in config.json; else save the model anew"
+        f"{folder}: config.json ties {name} to {first}, but the files hold different values for them. If they were "
+        "trained separately, set tie_word_embeddings to false in config.json; otherwise save the model again"
     )
 
 
 def shared_names(network: nn.Module) -> list[list[str]]:
-    """Return the names of each parameter that has several."""
+    """Return the names of each parameter that has several names."""
     names: dict[int, list[str]] = {}
     for name, parameter in network.named_parameters(remove_duplicate=False):
         names.setdefault(id(parameter), []).append(name)
@@ -144,7 +149,8 @@ def shared_names(network: nn.Module) -> list[list[str]]:
 
 def _may_stay(name: str, network: Any, model: ModelSpec) -> bool:
     first = _bare(name, network).partition(".")[0]
-    # ModernBERT calls its head's matrix a decoder, which in encoder-decoders is the second stack.
+    # A head's names depend on the architecture: "decoder" is the head's matrix in ModernBERT, but the second stack in
+    # encoder-decoders.
     head = ARCHITECTURES[network.config.model_type].masked_head
     masked = {part.partition(".")[0] for part in head.names} if head is not None else set[str]()
     if first in HEADS | masked or LEFT_OVER.search(name):
@@ -153,7 +159,7 @@ def _may_stay(name: str, network: Any, model: ModelSpec) -> bool:
 
 
 def _is_beyond(name: str, network: Any) -> bool:
-    """Return whether a tensor lies in a layer behind the network's last one, in either stack."""
+    """Return whether a tensor belongs to a layer after the network's last layer, in either stack."""
     for stack in sites_of(network).stacks:
         start = name.find(stack.layer.removesuffix("{}"))
         place = stack.place(name[start:]) if start >= 0 else None
@@ -167,7 +173,7 @@ def _bare(name: str, network: Any) -> str:
 
 
 def _own_output_matrix(network: Any) -> tuple[str, nn.Parameter] | None:
-    """Return name and values of a decoder's matrix of scores where it is not the embeddings'."""
+    """Return name and values of a decoder's output matrix, or None if it is tied to the embeddings."""
     output = network.get_output_embeddings()
     if output is None or network.config.is_encoder_decoder or output.weight is network.get_input_embeddings().weight:
         return None
@@ -179,27 +185,27 @@ def _shapes_of(name: str, tensor: Tensor | None, stored: Shapes) -> str:
         shape for key, shape in stored.items() if key == name or key.endswith(f".{name}") or name.endswith(f".{key}")
     ]
     takes = tuple(tensor.shape) if tensor is not None else "another"
-    return f"{name} has {ends[0] if ends else 'another shape'}, config.json makes it {takes}"
+    return f"{name} has {ends[0] if ends else 'another shape'}, but config.json requires {takes}"
 
 
 def _cause(missing: list[str], left: list[str], stored: Shapes) -> str:
     if any(0 in shape for shape in stored.values()):
         return (
-            "Some stored tensors are empty, as DeepSpeed ZeRO-3 leaves them when it saves without gathering: save with "
-            "stage3_gather_16bit_weights_on_model_save, or put the parts together by its zero_to_fp32.py"
+            "Some stored tensors are empty, as DeepSpeed ZeRO-3 leaves them when it saves without gathering. Save with "
+            "stage3_gather_16bit_weights_on_model_save, or join the parts with its zero_to_fp32.py"
         )
     firsts = {name.partition(".")[0] for name in left}
     if len(firsts) == 1 and any(name.endswith(f".{absent}") for name in left for absent in missing):
         prefix = f"{firsts.pop()}."
         return (
-            f"Every name begins with {prefix!r}, as a wrapper such as DataParallel or torch.compile leaves them: save "
-            "the wrapped model itself (model.module.save_pretrained(...)), or take the prefix off the names"
+            f"Every name begins with {prefix!r}, which a wrapper such as DataParallel or torch.compile adds. Save the "
+            "wrapped model itself (model.module.save_pretrained(...)), or remove the prefix from the names"
         )
     wrapper = next((part for name in left for part in name.split(".") if part in WRAPPERS), None)
     if wrapper is not None:
         return (
-            f"Names hold {wrapper!r}, which {WRAPPERS[wrapper]} puts around layers: save the model without it, or take "
-            f"'{wrapper}.' out of the names"
+            f"Names contain {wrapper!r}, which {WRAPPERS[wrapper]} adds. Save the model without it, or remove "
+            f"'{wrapper}.' from the names"
         )
     numbers = [
         {int(found[1]) for name in names if (found := re.search(r"\.(\d+)\.", name))} for names in (missing, left)
@@ -208,10 +214,10 @@ def _cause(missing: list[str], left: list[str], stored: Shapes) -> str:
         held = sorted({int(found[1]) for name in stored if (found := re.search(r"\.(\d+)\.", name))})
         layers = f"layers {held[0]} to {held[-1]} (from 0)" if held else "no layers"
         return (
-            f"The files hold {layers}: check the number of layers in config.json against them, or copy or download the "
+            f"The files hold {layers}. Compare this with the number of layers in config.json, or copy or download the "
             "folder again"
         )
-    return "Copy or download the folder again, with the config.json that it was saved with"
+    return "Copy or download the folder again, together with the config.json with which it was saved"
 
 
 def _some(names: Iterable[str]) -> str:
