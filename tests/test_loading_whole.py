@@ -102,7 +102,7 @@ def test_another_number_of_layers_is_refused(copy, architecture, more):
     with_settings(folder, **settings)
     message = refused(folder)
     assert ("missing" if more > 0 else "not of this architecture") in message
-    assert "check the number of layers in config.json" in message
+    assert "Check the number of layers in config.json" in message
 
 
 @pytest.mark.parametrize("architecture", ALL)
@@ -378,9 +378,9 @@ def test_a_pickle_of_something_else_is_told_with_what_it_holds(copy, tmp_path, m
     folder = pickled(copy("bert"), tmp_path / "cache", monkeypatch)
     tensors = torch.load(folder / "pytorch_model.bin", weights_only=True)
     torch.save({"model": tensors, "epoch": 3}, folder / "pytorch_model.bin")
-    assert "no mapping of names to tensors but: model, epoch" in refused(folder)
+    assert "a mapping of names to tensors, but: model, epoch" in refused(folder)
     torch.save([1, 2], folder / "pytorch_model.bin")
-    assert "no mapping of names to tensors but: list" in refused(folder)
+    assert "a mapping of names to tensors, but: list" in refused(folder)
     torch.save({"a": Path("x")}, folder / "pytorch_model.bin")
     assert "cannot be read as pickled weights" in refused(folder)
 
@@ -534,7 +534,7 @@ def test_what_wraps_single_layers_is_named(copy, part):
     folder = copy("bert")
     rewritten(folder, lambda tensors: {name.replace("layer.1.", f"layer.1.{part}."): t for name, t in tensors.items()})
     message = refused(folder)
-    assert f"take '{part}.' out of the names" in message
+    assert f"remove '{part}.' from the names" in message
     assert WRAPPERS[part] in message
 
 

@@ -286,7 +286,7 @@ def test_what_cannot_be_written_fails_its_stage_with_the_path(world, tmp_path) -
     assert len(summary.failed) == 2
     assert {node.stage for node in summary.finished} == {small, stages[1]}
     # A state that cannot be saved is no reason to end the training.
-    assert any("state could not be saved, and it goes on" in line and FILE in line for line in notes.lines)
+    assert any("state could not be saved, but the training continues" in line and FILE in line for line in notes.lines)
     assert [path for path in tmp_path.rglob("*") if path.name.startswith(".")] == []
     assert run(plan, shop, Notes()).complete
 

@@ -415,7 +415,7 @@ def test_a_resume_under_other_threads_says_so(world, tmp_path):
         begin(world).run(progress, SavedStates(tmp_path, 1e9))
     finally:
         torch.set_num_threads(threads)
-    assert f"resuming with threads {threads + 1}, begun with {threads}" in progress.notes[0]
+    assert f"resuming with threads {threads + 1}, but the training began with {threads}" in progress.notes[0]
 
 
 def test_checkpoints_come_as_often_as_asked(world, tmp_path):

@@ -214,8 +214,7 @@ def _cause(missing: list[str], left: list[str], stored: Shapes) -> str:
         held = sorted({int(found[1]) for name in stored if (found := re.search(r"\.(\d+)\.", name))})
         layers = f"layers {held[0]} to {held[-1]} (from 0)" if held else "no layers"
         return (
-            f"The files hold {layers}. Compare this with the number of layers in config.json, or copy or download the "
-            "folder again"
+            f"The files hold {layers}. Check the number of layers in config.json, or copy or download the folder again"
         )
     return "Copy or download the folder again, together with the config.json with which it was saved"
 

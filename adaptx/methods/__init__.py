@@ -1,7 +1,7 @@
-"""Methods: what is attached to a network, and the tensors by which it is known.
+"""Methods: how modules are attached to a network, and which tensors they consist of.
 
-`behaviour` gives a method's record, which lies at the end of its file; what is known without tensors lies in
-`adaptx.specs.methods`.
+`behaviour` returns a method's record of functions, which is defined at the end of the method's file. Facts that need no
+tensors are in `adaptx.specs.methods`.
 """
 
 import itertools
@@ -24,32 +24,32 @@ _BEHAVIOURS: dict[type, Behaviour] = {
 
 
 def behaviour(method: Method) -> Behaviour:
-    """Return what a method does to tensors."""
+    """Return the functions that implement a method."""
     return _BEHAVIOURS[type(method)]
 
 
 def prepare(network: nn.Module, methods: Iterable[Method]) -> None:
-    """Make room in a bare network for modules of these methods; its forward pass stays as it was."""
+    """Prepare a bare network for modules of these methods. Its forward pass does not change."""
     for kind in dict.fromkeys(map(type, methods)):
         if (make_room := _BEHAVIOURS[kind].prepare) is not None:
             make_room(network)
 
 
 def attach(network: nn.Module, sites: Sites, method: Method, name: str) -> Parameters:
-    """Attach a new module of `method` under `name`; it leaves the forward pass as it was until it is trained.
+    """Attach a new module of `method` under `name`. The forward pass does not change until the module is trained.
 
-    Initial values come from torch's global generator: seed it before.
+    Initial values come from torch's global random generator, so seed it first.
     """
     return behaviour(method).attach(network, sites.placed(network), method, name)
 
 
 def fold_in(network: nn.Module, sites: Sites, modules: Iterable[Module]) -> None:
-    """Make finished modules, lowest first, part of the weights of a bare network: nothing else is left of them."""
+    """Fold trained modules, the lowest first, into the weights of a bare network. No extra layers remain."""
     numbered = enumerate(modules)
     for _, alike in itertools.groupby(numbered, key=lambda pair: type(pair[1].method)):
         fold = None
         for number, module in alike:
             restore(attach(network, sites, module.method, f"folded{number}"), module.tensors)
             fold = behaviour(module.method).fold
-        assert fold is not None, "refused before: it cannot become part of linear weights"
+        assert fold is not None, "planning refuses modules that cannot be folded into linear weights"
         fold(network)

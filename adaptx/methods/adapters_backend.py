@@ -1,10 +1,9 @@
-"""Bottleneck adapters at one place of every layer; each is a module of the adapters library (Poth et al. 2023,
-arXiv:2311.11077).
+"""Bottleneck adapters, one per layer, built from modules of the adapters library (Poth et al. 2023, arXiv:2311.11077).
 
-Of the library no more is used in training than its adapter modules. Its own classes of networks replace attention and
-linear maps too, differ from transformers' in some architectures, and are lacking for others; here a network stays as
-transformers made it, and what lies around the adapter is the same everywhere. Where the library has a class that is
-right it computes the same (`adapters_classes`, which its folders are written from).
+Training uses only the library's adapter modules, not its network classes. Those classes also replace attention and
+linear maps, differ from transformers' classes in some architectures, and do not exist for others. Here the network
+stays as transformers built it, and adapters are inserted in the same way everywhere. For architectures that the library
+supports correctly, its classes compute the same values. `adapters_classes` uses them to write the library's folders.
 
 Suffixes: B sequences, T tokens, A adapters, D hidden size.
 """
@@ -25,9 +24,10 @@ FusionLayer = TypeVar("FusionLayer", bound=nn.Module)
 
 
 class Adapters(nn.Module):
-    """The adapters of one layer and the mixing layers over them.
+    """The adapters of one layer, and the fusion layers that mix their outputs.
 
-    order: names in the order in which they run; several at once are mixed.
+    order: the steps in the order in which they run. A step with one name is an adapter; a step with several names is a
+    fusion of these adapters.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Adapters(nn.Module):
         self.order: list[tuple[str, ...]] = []
 
     def over(self, states_BTD: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
-        """What the states become; each adapter reads them through `norm`, and adds to them as they are."""
+        """Return the states after all steps. An adapter reads `norm(states)` and adds its output to the states."""
         for names in self.order:
             read_BTD = norm(states_BTD)
             if len(names) == 1:
@@ -50,22 +50,26 @@ class Adapters(nn.Module):
 
 
 def prepare(network: Any) -> None:
-    """Make room for adapters in every layer of a transformers network; its forward pass stays as it was."""
+    """Prepare every layer of a transformers network for adapters. Its forward pass does not change.
+
+    The class of the layer (or of a norm inside it) is replaced by a subclass that also runs the layer's adapters.
+    """
     place = ARCHITECTURES[network.config.model_type].bottleneck
     assert place is not None, "planning refuses bottleneck adapters whose place is not known"
     extend = _inside_norm if isinstance(place, InsideNorm) else _after_layer
     for path in sites_of(network).layer_paths():
         layer = network.get_submodule(path)
         holder = layer.get_submodule(place.norm) if isinstance(place, InsideNorm) else layer
-        # Not a hook: what transformers records as a layer's output would be what it was before the hook.
+        # A subclass, not a forward hook: transformers would record a layer's output as it was before the hook.
         holder.__class__ = extend(type(holder))
         holder.bottleneck = Adapters()
 
 
 def add_adapter(network: Any, reduction_factor: float, activation: str, name: str) -> dict[Key, nn.Parameter]:
-    """Add one adapter over those that are there; its up-projection starts at zero.
+    """Add an adapter to every layer, on top of existing adapters, and return its parameters.
 
-    The parameters are keyed by layer; `adapter_down.0.weight` is called `down.weight`.
+    The up-projection starts at zero, so the forward pass does not change. Keys hold the layer, the site and a tensor
+    name: the library's `adapter_down.0.weight` becomes `down.weight`.
     """
     from adapters import SeqBnConfig
     from adapters.methods.modeling import Adapter
@@ -84,16 +88,17 @@ def add_adapter(network: Any, reduction_factor: float, activation: str, name: st
 
 
 def plain_tensor(path: str) -> str:
-    """What a tensor of the library's adapters is called here."""
+    """Return our name of a tensor in the library's adapters."""
     return path.replace("adapter_down.0", "down").replace("adapter_up", "up")
 
 
 def add_fusion(
     network: Any, names: list[str], below: list[str], make: Callable[[int], FusionLayer]
 ) -> list[FusionLayer]:
-    """Mix the outputs of the adapters `names`, above the frozen ones in `below`, by one mixing layer in each layer.
+    """Mix the outputs of the adapters `names`, above the frozen adapters `below`, with one fusion layer per layer.
 
-    make: layer -> a module that is given what the adapters read, their outputs and the states. Returns them all.
+    make: returns the fusion layer for a layer number. A fusion layer is called with the adapters' input, their stacked
+    outputs and the states (see `Adapters.over`). Returns all fusion layers, in order.
     """
     made: list[FusionLayer] = []
     for layer, place in _places(network):
@@ -104,12 +109,12 @@ def add_fusion(
 
 
 def adapter_names(network: Any) -> list[str]:
-    """Names of the adapters at work, lowest first."""
+    """Return the names of the active adapters, the lowest first."""
     return [name for names in _places(network)[0][1].order for name in names]
 
 
 def _places(network: Any) -> list[tuple[int, Adapters]]:
-    """Of every layer, in order."""
+    """Return every layer's number and its adapters, in order."""
     sites = sites_of(network)
     found = [(sites.layer(path), each) for path, each in network.named_modules() if isinstance(each, Adapters)]
     assert found, "the network has not been through `prepare`"
@@ -117,7 +122,7 @@ def _places(network: Any) -> list[tuple[int, Adapters]]:
 
 
 def _inside_norm(plain: type[nn.Module]) -> type[nn.Module]:
-    """The class of a norm that adapters lie before."""
+    """Return a subclass of a norm that runs the adapters on the norm's input."""
 
     def forward(self: Any, states_BTD: Tensor) -> Tensor:
         def norm(states_BTD: Tensor) -> Tensor:
@@ -129,7 +134,7 @@ def _inside_norm(plain: type[nn.Module]) -> type[nn.Module]:
 
 
 def _after_layer(plain: type[nn.Module]) -> type[nn.Module]:
-    """The class of a layer that adapters lie behind."""
+    """Return a subclass of a layer that runs the adapters on the layer's output."""
 
     def forward(self: Any, *args: Any, **options: Any) -> Any:
         output = plain.forward(self, *args, **options)

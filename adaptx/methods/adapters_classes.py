@@ -1,7 +1,7 @@
-"""The adapters library's own classes of networks (Poth et al. 2023, arXiv:2311.11077): what its folders are written by.
+"""The adapters library's network classes (Poth et al. 2023, arXiv:2311.11077), which write folders in its format.
 
-`prepare` must run before peft injects anything: in the other order its replacement of linear maps silently drops
-the LoRA layers.
+`prepare` must run before peft injects anything. In the other order, the library replaces linear layers and silently
+drops the LoRA layers in them.
 """
 
 from pathlib import Path
@@ -14,15 +14,15 @@ from adaptx.specs.sites import Key, sites_of
 
 
 def prepare(network: Any) -> None:
-    """Make a bare transformers network one of the library's; its forward pass stays as it was."""
+    """Turn a bare transformers network into one of the library's classes. Its forward pass does not change."""
     import adapters
 
-    assert not any("lora_" in name for name, _ in network.named_parameters()), "adapters come before LoRA"
+    assert not any("lora_" in name for name, _ in network.named_parameters()), "prepare() must run before LoRA layers"
     adapters.init(network)
 
 
 def add_adapter(network: Any, reduction_factor: float, activation: str, name: str) -> dict[Key, nn.Parameter]:
-    """Add and activate one adapter over the active ones; parameters are keyed as those of `adapters_backend` are."""
+    """Add and activate an adapter on top of the active ones. Keys are the same as in `adapters_backend`."""
     from adapters import SeqBnConfig
 
     network.add_adapter(name, config=SeqBnConfig(reduction_factor=reduction_factor, non_linearity=activation))
@@ -32,21 +32,21 @@ def add_adapter(network: Any, reduction_factor: float, activation: str, name: st
 
 
 def add_fusion(network: Any, names: list[str], below: list[str]) -> dict[Key, nn.Parameter]:
-    """Mix the outputs of the adapters `names`, above those in `below`; the layers' tensors are called as ours."""
+    """Mix the outputs of the adapters `names`, above the adapters `below`. Keys are as in `adapters_backend`."""
     from adapters.composition import Fuse
 
     network.add_adapter_fusion(names)
-    # The library annotates its varargs as a list each, hence the cast.
+    # The library annotates each of its variable arguments as a list, hence the cast.
     fusion: Any = cast(Any, Fuse)(*names)
     network.set_active_adapters(_stack(*below, fusion) if below else fusion)
     return _parameters(network, ".adapter_fusion_layer.", fusion.name, FUSION_SITE)
 
 
 def save_active(network: Any, folder: Path) -> None:
-    """Write the active adapters, and the mixing over them, as the library's own folder.
+    """Write the active adapters and the fusion over them as a folder in the library's format.
 
-    One adapter lies in the folder itself (`load_adapter`); several with their composition in folders below it
-    (`load_adapter_setup`).
+    A single adapter is written to the folder itself, for `load_adapter`. Several adapters and their composition are
+    written to subfolders, for `load_adapter_setup`.
     """
     active = network.adapters_config.active_setup
     names = _names(active)
@@ -57,7 +57,7 @@ def save_active(network: Any, folder: Path) -> None:
 
 
 def adapter_names(network: Any) -> list[str]:
-    """Names of the active adapters, lowest first."""
+    """Return the names of the active adapters, the lowest first."""
     active = network.active_adapters
     return _names(active) if active is not None else []
 
@@ -69,13 +69,16 @@ def _stack(*layers: Any) -> Any:
 
 
 def _names(composition: Any) -> list[str]:
-    """In order; the library's own `flatten` returns a set, whose order changes from process to process."""
+    """Return the adapter names of a composition in order.
+
+    The library's `flatten` returns a set, whose order differs between processes.
+    """
     children = ([child] if isinstance(child, str) else _names(child) for child in composition.children)
     return [name for names in children for name in names]
 
 
 def _parameters(network: nn.Module, marker: str, name: str, site: str) -> dict[Key, nn.Parameter]:
-    """The parameters of one adapter or fusion, keyed by layer."""
+    """Return the parameters of one adapter or fusion, keyed by layer, site and tensor name."""
     sites = sites_of(network)
     found: dict[Key, nn.Parameter] = {}
     for path, parameter in network.named_parameters():

@@ -9,12 +9,12 @@ from adaptx.specs.sites import Sites
 
 
 def attach(network: nn.Module, sites: Sites, method: Bottleneck, name: str) -> Parameters:
-    """Add an adapter on top of those already active; the network must have been through `adapters_backend.prepare`."""
+    """Add an adapter on top of the active ones. `adapters_backend.prepare` must have prepared the network."""
     return adapters_backend.add_adapter(network, method.reduction_factor, method.activation, name)
 
 
 def _unchanged(tensor: Tensor, own: Tensor | None) -> None:
-    """Its tensors are the update."""
+    """Return None: an adapter's tensors are themselves the update, relative to zero."""
 
 
 BEHAVIOUR = Behaviour(attach=attach, prepare=adapters_backend.prepare, fold=None, unchanged=_unchanged, to_peft=None)

@@ -8,12 +8,12 @@ from adaptx.specs.sites import Sites
 
 
 def attach(network: nn.Module, sites: Sites, method: Full, name: str) -> Parameters:
-    """Every parameter of the network, by key; nothing is added. LoRA modules must have been folded in before."""
+    """Return every parameter of the network by key. Nothing is added. LoRA modules must be folded in first."""
     return {sites.key(parameter_name): parameter for parameter_name, parameter in network.named_parameters()}
 
 
 def _fold(network: nn.Module) -> None:
-    """Nothing is to do: the weights are the network's own."""
+    """Do nothing, because the module's tensors are already the network's weights."""
 
 
 def _unchanged(tensor: Tensor, own: Tensor | None) -> Tensor:

@@ -1,5 +1,6 @@
-"""(IA)^3 through peft (Liu et al. 2022, arXiv:2205.05638): a vector scales the outputs of linear maps, and of the
-feed-forward's down projection the inputs.
+"""(IA)^3 through peft (Liu et al. 2022, arXiv:2205.05638): a trained vector scales the outputs of a linear map.
+
+At the feed-forward block's down projection, the vector scales the inputs instead.
 """
 
 import functools
@@ -19,12 +20,15 @@ from adaptx.specs import Ia3
 from adaptx.specs.sites import Sites
 
 SCALE = "scale"
-"""The tensor of a module at a linear map: [outputs, 1], or [1, inputs] where inputs are scaled."""
+"""Name of a module's tensor at a linear map. Its shape is [outputs, 1], or [1, inputs] if inputs are scaled."""
 SCALES_INPUTS = "down"
 
 
 def attach(network: nn.Module, sites: Sites, method: Ia3, name: str) -> Parameters:
-    """Inject vectors at the method's sites and their companions; those injected before stay active, and multiply."""
+    """Inject vectors at the method's sites and their companions.
+
+    Vectors that were injected earlier stay active, and their scales multiply.
+    """
     with without_notes():
         from peft import IA3Config, inject_adapter_in_model
 
@@ -33,7 +37,7 @@ def attach(network: nn.Module, sites: Sites, method: Ia3, name: str) -> Paramete
     scaling_inputs = [path for path, (_, site) in targets.items() if site == SCALES_INPUTS]
     config = IA3Config(target_modules=list(targets), feedforward_modules=scaling_inputs)
     with warnings.catch_warnings(), fp32_guise(network):
-        # peft warns of a second module in one network, which stacking means to have.
+        # peft warns about a second module in one network, which is intended when modules are stacked.
         warnings.filterwarnings("ignore", message="Already found a `peft_config` attribute")
         inject_adapter_in_model(config, network, name)
     parameters: Parameters = {}
@@ -64,7 +68,7 @@ def _unchanged(tensor: Tensor, own: Tensor | None) -> Tensor:
 
 
 def _to_peft(modules: Sequence[Module], sites: Sites) -> PeftParts:
-    """Return modules over one checkpoint as one: their vectors are multiplied."""
+    """Return several modules over one checkpoint as one module, by multiplying their vectors."""
     places = places_of(key for module in modules for key in module.tensors)
     scales: dict[Place, Tensor] = {}
     for place in places:

@@ -1,4 +1,4 @@
-"""What a method does to tensors: one record of plain functions per method, `Behaviour`, at the end of its file."""
+"""The functions that implement a method, as one `Behaviour` record at the end of the method's file."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,18 +11,21 @@ from adaptx.methods.peft_parts import PeftParts
 from adaptx.specs.sites import Key, Sites
 
 Parameters = dict[Key, nn.Parameter]
-"""Live parameters of a module by (layer, site, tensor): loading, saving and freezing follow from that mapping alone."""
+"""A module's parameters in the network by (layer, site, tensor): all that loading, saving and freezing need."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Behaviour:
-    """Every method gives all of it; None says that it has no such thing.
+    """The functions of one method. None means that the method does not have or need this function.
 
-    attach: (network, its placed sites, method, name) -> a new module's parameters, which leave the forward pass as it
-    was. prepare: makes room in a bare network before anything is attached. fold: makes all modules of the method part
-    of the linear weights below them, so that the network is transformers' own again. unchanged: (a module's tensor,
-    the backbone's own at that key or None) -> the tensor by which a module would change nothing, to which merged
-    updates are differences; None: zeros. to_peft: modules over one checkpoint, lowest first, as a peft folder has them.
+    attach: (network, its placed sites, method, name) -> a new module's parameters. A new module does not change the
+    forward pass.
+    prepare: prepares a bare network before anything is attached.
+    fold: adds all modules of the method to the linear weights below them and removes their layers, so that the network
+    is a plain transformers network again.
+    unchanged: (a module's tensor, the backbone's tensor at that key or None) -> the values with which the module would
+    have no effect. Merging works on differences from these values. None stands for zeros.
+    to_peft: (modules over one checkpoint, the lowest first, and the sites) -> the contents of a peft folder.
     """
 
     attach: Callable[[Any, Sites, Any, str], Parameters]

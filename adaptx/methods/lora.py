@@ -1,7 +1,8 @@
-"""LoRA through peft (Hu et al. 2021, arXiv:2106.09685): low-rank updates beside the linear maps of chosen sites.
+"""LoRA through peft (Hu et al. 2021, arXiv:2106.09685): trained low-rank updates of the linear maps at chosen sites.
 
-Where biases train too (peft's `bias="lora_only"`), a module holds what it adds to them, so that modules lie over one
-another, merge and fold as their low-rank updates do. peft itself would change the network's own biases.
+Biases may be trained as well (peft's `bias="lora_only"`). peft would then change the network's biases in place. Here a
+module holds the difference that it adds to a bias, so that biases can be stacked, merged and folded like the low-rank
+updates.
 """
 
 import warnings
@@ -22,9 +23,9 @@ TENSORS = (DOWN, UP)
 
 
 class ShiftedLinear(nn.Module):
-    """A linear map with a trained vector added to its outputs: what a LoRA module adds to the map's bias.
+    """A linear map with a trained vector added to its output, which is a LoRA module's change of the map's bias.
 
-    `base_layer` is where peft looks for the map below its own layer.
+    The wrapped map is called `base_layer`, because that is the name under which peft looks for it.
     """
 
     def __init__(self, base_layer: nn.Module, output_size: int, device: torch.device) -> None:
@@ -40,10 +41,10 @@ class ShiftedLinear(nn.Module):
 def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> Parameters:
     """Inject a LoRA module at the method's sites and their companions.
 
-    Modules injected before stay active, and their outputs add up.
+    Modules that were injected earlier stay active, and their outputs are summed.
 
     Raises:
-        UserError: biases are to train where no map has one.
+        UserError: the method trains biases, but no linear map at its sites has one.
     """
     with without_notes():
         from peft import LoraConfig, inject_adapter_in_model
@@ -62,7 +63,7 @@ def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> Paramet
     )
     let_lora_over(config)
     with warnings.catch_warnings(), fp32_guise(network):
-        # peft warns of a second module in one network, which stacking means to have.
+        # peft warns about a second module in one network, which is intended when modules are stacked.
         warnings.filterwarnings("ignore", message="Already found a `peft_config` attribute")
         inject_adapter_in_model(config, network, name)
     parameters: Parameters = {}
@@ -84,7 +85,7 @@ def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> Paramet
 
 
 def fold(network: nn.Module) -> None:
-    """Add every LoRA module into the weights beside it and remove it: what full fine-tuning starts from."""
+    """Add every LoRA module to the weights of its linear map and remove it. Full fine-tuning can then train them."""
     for path, layer in list(_lora_layers(network)):
         layer.merge()
         linear, below = layer.get_base_layer(), layer.base_layer
@@ -103,7 +104,7 @@ def _lora_layers(network: nn.Module) -> list[tuple[str, Any]]:
 
 
 def _unchanged(tensor: Tensor, own: Tensor | None) -> None:
-    """A new module adds nothing; its updates are products of its tensors, which merging multiplies out itself."""
+    """Return None: a LoRA update is the product of two tensors, and merging computes that product itself."""
 
 
 BEHAVIOUR = Behaviour(attach=attach, prepare=None, fold=fold, unchanged=_unchanged, to_peft=to_peft)

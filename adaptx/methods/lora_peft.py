@@ -1,8 +1,8 @@
-"""LoRA modules as one in a peft folder.
+"""Conversion of LoRA modules over one checkpoint to one peft folder.
 
-Several become one by concatenation of their ranks, which is exact: sum_i s_i B_i A_i = [s_1 B_1, ...] [A_1; ...].
-Trained biases are written as what they add, in peft's `lora_bias` (0.14 and later): its `bias="lora_only"` would change
-the network's own, also for other modules that are loaded beside this one.
+Several modules become one by concatenating their ranks, which is exact: sum_i s_i B_i A_i = [s_1 B_1, ...] [A_1; ...].
+Trained biases are written as differences, with peft's `lora_bias` (0.14 and later). peft's `bias="lora_only"` would
+change the network's biases, and with them all other modules that are loaded into the same network.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ from adaptx.specs import Lora
 from adaptx.specs.sites import Sites
 
 DOWN, UP, BIAS = "lora_A", "lora_B", "bias"
-"""Tensors of a module at a linear map: B A is added to its weight, and `bias` to its bias where biases train."""
+"""Names of a module's tensors at a linear map. B A is added to its weight, and `bias`, if trained, to its bias."""
 
 
 def to_peft(modules: Sequence[Module], sites: Sites) -> PeftParts:
-    """Return LoRA modules over one checkpoint, lowest first, as one."""
+    """Return LoRA modules over one checkpoint, the lowest first, as one module."""
     places = places_of(key for module in modules for key in module.tensors)
     joined = {place: _joined(modules, place) for place in places}
     has_bias = any(one.bias is not None for one in joined.values())
@@ -58,7 +58,7 @@ def to_peft(modules: Sequence[Module], sites: Sites) -> PeftParts:
 
 @dataclass(frozen=True, kw_only=True)
 class _JoinedModules:
-    """All modules at a linear map: scale x up @ down, and what they add to the bias, if anything."""
+    """The sum of all modules at one linear map: scale x up @ down for its weight, and `bias` for its bias, if any."""
 
     down: Tensor
     up: Tensor
@@ -72,7 +72,10 @@ class _JoinedModules:
 
 
 def _joined(modules: Sequence[Module], place: Place) -> _JoinedModules:
-    """As they are where there is one, else with the scales in B."""
+    """Return the sum of the modules at a linear map.
+
+    A single module keeps its tensors and its scale. With several, the scales are multiplied into B.
+    """
     found: list[tuple[Tensor, Tensor, Lora]] = []
     for module in modules:
         assert isinstance(module.method, Lora)

@@ -1,4 +1,4 @@
-"""A module on disk: safetensors keyed by (layer, site, tensor) and a versioned JSON of method and base."""
+"""Modules on disk and in memory: safetensors keyed by (layer, site, tensor), and a JSON header of method and base."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,9 +22,10 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Module:
-    """What a training leaves behind, apart from the head.
+    """The trained parameters of a training, without the head.
 
-    kind: `module` of the method, or the `fusion` layers over modules. base: digest of the checkpoint's weights.
+    kind: `module` for a method's module, `fusion` for the fusion layers over several modules. base: the digest of the
+    checkpoint's weights.
     """
 
     kind: str
@@ -34,27 +35,27 @@ class Module:
 
 
 def capture(parameters: dict[Key, nn.Parameter]) -> dict[Key, Tensor]:
-    """Copies of live parameters, on the CPU."""
+    """Return copies of parameters on the CPU."""
     return {key: parameter.detach().to("cpu", copy=True) for key, parameter in parameters.items()}
 
 
 def restore(parameters: Mapping[Key, Tensor], tensors: Mapping[Key, Tensor]) -> None:
-    """Write tensors into live parameters, bit for bit.
+    """Copy tensors into parameters, bit for bit.
 
     Raises:
-        UserError: keys or shapes differ: the module belongs to another base, rank or set of sites.
+        UserError: keys or shapes differ, because the module belongs to another base, rank or set of sites.
     """
     if parameters.keys() != tensors.keys():
         missing, extra = (
             sorted(map(str, parameters.keys() - tensors.keys())),
             sorted(map(str, tensors.keys() - parameters.keys())),
         )
-        raise UserError(f"the module does not fit its base: missing {missing[:3]}, unexpected {extra[:3]}")
+        raise UserError(f"the module does not match its base: missing {missing[:3]}, unexpected {extra[:3]}")
     for key, tensor in tensors.items():
         if parameters[key].shape != tensor.shape:
             raise UserError(
-                f"the module does not fit its base at {key}: it has shape {tuple(tensor.shape)}, "
-                f"the base takes {tuple(parameters[key].shape)}"
+                f"the module does not match its base at {key}: it has shape {tuple(tensor.shape)}, but the base "
+                f"requires {tuple(parameters[key].shape)}"
             )
     with torch.no_grad():
         for key, tensor in tensors.items():
@@ -62,13 +63,17 @@ def restore(parameters: Mapping[Key, Tensor], tensors: Mapping[Key, Tensor]) -> 
 
 
 def save_module(module: Module, folder: Path) -> None:
-    """Raises:
-    NotFinite: a tensor holds NaN or infinity; nothing is written.
+    """Write the module's tensors and header to a folder.
+
+    Raises:
+        NotFinite: a tensor holds NaN or infinity. Nothing is written.
     """
     from safetensors.torch import save_file
 
     if (key := first_not_finite(module.tensors.items())) is not None:
-        raise NotFinite(f"the module's {_text(key)} holds values that are not finite (NaN or infinite); it is not kept")
+        raise NotFinite(
+            f"the module's {_text(key)} holds values that are not finite (NaN or infinite), so the module is not saved"
+        )
     tensors = {_text(key): tensor.contiguous() for key, tensor in module.tensors.items()}
     with naming(folder / MODULE_FILE, "written"):
         save_file(tensors, folder / MODULE_FILE, {"format": "adaptx"})
@@ -77,14 +82,19 @@ def save_module(module: Module, folder: Path) -> None:
 
 
 def load_module(folder: Path) -> Module:
-    """Raises:
-    UserError: the folder has no weights (a full fine-tuned target whose scores alone were kept), or a later version.
+    """Read a module from its folder.
+
+    Raises:
+        UserError: the weights were removed after scoring (as for fully fine-tuned targets without `--keep`), or the
+            folder has another version.
     """
     from safetensors.torch import load_file
 
     header = read_record(ModuleHeader, folder / MODULE_HEADER_FILE)
     if header.version != VERSION:
-        raise UserError(f"{folder}: module version {header.version}, this adaptx reads {VERSION}; upgrade adaptx")
+        raise UserError(
+            f"{folder} has module version {header.version}, but this adaptx reads version {VERSION}; upgrade adaptx"
+        )
     if not (folder / MODULE_FILE).is_file():
         raise UserError(
             f"{folder.name}: its weights were removed once its scores were stored; retrain and keep them with "

@@ -1,4 +1,4 @@
-"""A peft folder read into a model in memory."""
+"""Loading of a peft folder into a network in memory."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from adaptx.methods.quantised import without_notes
 
 
 def read_peft(network: Any, folder: Path) -> Any:
-    """Return a PeftModel of a bare network with the module of a peft folder."""
+    """Return a PeftModel of a bare network with the module from a peft folder, in evaluation mode."""
     with without_notes():
         from peft import PeftModel
 

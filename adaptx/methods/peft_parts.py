@@ -1,4 +1,4 @@
-"""What differs from method to method in a folder that peft loads."""
+"""The parts of a peft folder that depend on the method."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -16,8 +16,10 @@ Place = tuple[int, str]
 
 @dataclass(frozen=True)
 class PeftParts:
-    """places: the linear maps that are changed. config: settings that no other method has. tensors: by their names
-    below the network.
+    """The method's part of a peft folder.
+
+    places: the linear maps that the module changes. config: settings of this method in adapter_config.json. tensors: by
+    their names, relative to the network.
     """
 
     places: tuple[Place, ...]
@@ -26,15 +28,15 @@ class PeftParts:
 
 
 def places_of(keys: Iterable[Key]) -> tuple[Place, ...]:
-    """Return the linear maps that a module's tensors lie at, in order."""
+    """Return the linear maps to which a module's tensors belong, in order."""
     return tuple(sorted({(layer, site) for layer, site, _ in keys if layer is not None}))
 
 
 def target_pattern(places: Sequence[Place], sites: Sites) -> str:
-    """Return a pattern of the maps' whole paths, which peft matches as a whole.
+    """Return a regular expression that matches the full paths of the linear maps, as peft's `target_modules`.
 
-    Ends of paths would also match in a class that holds the network under another name, below a head that nobody
-    trained: so that class refuses the folder.
+    Ends of paths would be shorter, but they would also match in a class that wraps the network and adds a new,
+    untrained head. With full paths such a class refuses the folder.
     """
     paths = [sites.module(*place) for place in places]
     in_all_layers = "|".join(dict.fromkeys(re.sub(r"\.\d+\\", r".\\d+\\", re.escape(path)) for path in paths))

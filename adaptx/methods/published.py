@@ -1,4 +1,4 @@
-"""The tensors of a module that peft or adapters wrote, under our keys."""
+"""Reading of published modules, which peft or the adapters library wrote."""
 
 from pathlib import Path
 
@@ -20,33 +20,37 @@ from adaptx.specs.sites import Key
 
 
 def load_published(published: Published, base: str, sources: Sources) -> Module:
-    """The module in fp32; `base` is the digest of its checkpoint.
+    """Return the module in fp32. `base` is the digest of its checkpoint.
 
-    sources: where the checkpoint is, whose own biases are taken off trained ones.
+    sources: finds the checkpoint. Its biases are subtracted from trained biases to get the module's differences.
 
-    A LoRA's smaller ranks, and the sites and layers that it leaves out, are filled up with zeros in both matrices: they
-    add nothing, and as the gradient of each is a product with the other, they stay zero.
+    If a LoRA module has smaller ranks at some sites, or leaves out sites or layers, both matrices are filled with zeros
+    there. The zeros add nothing, and they stay zero in training: the gradient of each matrix is a product with the
+    other one.
 
     Raises:
-        UserError: the files have changed to another method since the recipe was planned, or are not there; or a LoRA
-            was never trained.
+        UserError: the files are missing, hold another method than when the recipe was planned, or hold a LoRA module
+            that was never trained.
         NotFinite: a tensor holds NaN or infinity.
     """
     folder = find_folder(published, sources)
     layout = read_layout(published, sources)
     if layout.method != published.method:
-        raise UserError(f"published module {folder} is now {layout.method}, and was {published.method} when planned")
+        raise UserError(
+            f"published module {folder} is now {layout.method}, but was {published.method} when the recipe was "
+            "planned; restore its files, or plan and run the recipe again"
+        )
     stored = _stored(weights_file(folder))
     if (name := first_not_finite(stored.items())) is not None:
         raise NotFinite(
-            f"published module {folder}: {name} holds values that are not finite (NaN or infinite), so its training "
-            "went wrong or the file is damaged; copy or download it again, or take another module"
+            f"published module {folder}: {name} holds values that are not finite (NaN or infinite). Its training "
+            "diverged, or the file is damaged. Copy or download it again, or use another module"
         )
     added = [stored[p.name] for p in layout.tensors if p.tensor in ("lora_B", BIAS)]
     if added and not any(tensor.any() for tensor in added):
         raise UserError(
-            f"published module {folder}: every lora_B is zero, so the module changes nothing: it was saved before it "
-            "was trained, or without its values; save it anew, or start from Pretrained()"
+            f"published module {folder}: every lora_B is zero, so the module changes nothing. It was saved before it "
+            "was trained, or without its values. Save it again, or start from Pretrained()"
         )
     tensors: dict[Key, Tensor] = {(p.layer, p.site, p.tensor): stored[p.name].float() * p.scale for p in layout.tensors}
     above = {(p.layer, p.site, p.tensor): p.above for p in layout.tensors if p.above is not None}
@@ -67,7 +71,7 @@ def _stored(file: Path) -> dict[str, Tensor]:
 
 
 def _filled(tensors: dict[Key, Tensor], layout: Layout, method: Lora, published: Published) -> dict[Key, Tensor]:
-    """Every site of the method in every layer, at the method's rank there."""
+    """Return tensors for every site of the method in every layer, filled with zeros up to the method's rank."""
     shape = published.model.shape
     assert shape is not None, "planning refuses a model of unknown shape"
     paths = shape.stacks[0].paths

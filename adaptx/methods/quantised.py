@@ -1,8 +1,9 @@
-"""Frozen linear maps stored in few digits below LoRA (QLoRA, Dettmers et al. 2023, arXiv:2305.14314; LLM.int8, Dettmers
-et al. 2022, arXiv:2208.07339). The only file that imports bitsandbytes.
+"""Quantised frozen linear maps below LoRA, through bitsandbytes. No other file imports that library.
 
-A network is quantised on the meta device, before LoRA is attached; its weights come one by one afterwards, so that they
-are never all there in full precision. Embeddings, norms, biases and the output matrix stay as they are.
+NF4 is from QLoRA (Dettmers et al. 2023, arXiv:2305.14314), INT8 from LLM.int8 (Dettmers et al. 2022, arXiv:2208.07339).
+A network is quantised on the meta device, before LoRA is attached. Its weights are then read and quantised one by one,
+so they never exist in full precision all at the same time. Embeddings, norms, biases and the output matrix are not
+quantised.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,11 +20,11 @@ from adaptx.specs.quantisation import Quantisation
 from adaptx.specs.sites import sites_of
 
 OUTLIER = 6.0
-"""Columns of inputs with a larger value than this are multiplied in 16 bits, on a GPU (LLM.int8, section 3.2)."""
+"""On a GPU, input columns with a value above this are multiplied in 16 bits (LLM.int8, section 3.2)."""
 
 
 def replace_linear(network: Any, make: Callable[[nn.Linear], nn.Linear]) -> None:
-    """Put `make(linear)` in the place of each linear map of a network's layers but those that stay whole."""
+    """Replace each linear map in a network's layers by `make(linear)`, except those that must not be quantised."""
     sites = sites_of(network)
     whole = ARCHITECTURES[network.config.model_type].whole_sites
     for path, module in list(network.named_modules()):
@@ -35,9 +36,9 @@ def replace_linear(network: Any, make: Callable[[nn.Linear], nn.Linear]) -> None
 
 
 def quantise(network: Any, kind: Quantisation, bf16: bool) -> None:
-    """Put bitsandbytes' linear maps into a network on the meta device, still without weights.
+    """Replace linear maps by bitsandbytes' classes in a network on the meta device, still without weights.
 
-    bf16: products are taken in bf16, else in fp32.
+    bf16: NF4 maps compute products in bf16, else in fp32.
     """
     layers = _library().nn
 
@@ -45,7 +46,7 @@ def quantise(network: Any, kind: Quantisation, bf16: bool) -> None:
         sizes, bias = (linear.in_features, linear.out_features), linear.bias is not None
         match kind:
             case Quantisation.NF4:
-                # Its scales are quantised again (section 3.2: 0.37 bits fewer a weight).
+                # Double quantisation: the scales are quantised again (QLoRA, section 3: saves 0.37 bits per weight).
                 layer: Any = layers.Linear4bit(
                     *sizes,
                     bias=bias,
@@ -54,23 +55,26 @@ def quantise(network: Any, kind: Quantisation, bf16: bool) -> None:
                     quant_type="nf4",
                     device="meta",
                 )
-                # Else it puts its weights in another order as soon as it is evaluated on a CPU with bf16 (of some sizes
-                # it cannot), and takes products in bf16 whatever was asked.
+                # Otherwise, on a CPU with bf16 instructions, the first evaluation would reorder the weights (which
+                # fails for some sizes) and compute products in bf16 whatever `compute_dtype` says.
                 layer.support_avx512bf16_for_cpu = False
                 return layer
             case Quantisation.INT8:
                 return layers.Linear8bitLt(*sizes, bias=bias, has_fp16_weights=False, threshold=OUTLIER, device="meta")
 
     replace_linear(network, make)
-    # peft takes its own layers for these by the network's word alone.
+    # peft looks only at these attributes to decide whether to use its layers for quantised maps.
     network.is_loaded_in_4bit = kind is Quantisation.NF4
     network.is_loaded_in_8bit = kind is Quantisation.INT8
 
 
 def give_weights(model: nn.Module, weight_of: Callable[[nn.Linear], Tensor]) -> None:
-    """Quantise and store the weight of each map that `quantise` has put there, one after the other.
+    """Quantise and store the weights of the maps that `quantise` created, one after another.
 
-    weight_of: a map -> its weight [outputs, inputs] in full precision, on the device on which it is to be.
+    weight_of: returns a map's weight [outputs, inputs] in full precision, on the device where it will be stored.
+
+    Raises:
+        UserError: this version of bitsandbytes would misread the weights on this CPU.
     """
     library = _library()
     for layer in _found(model, library.nn.Linear4bit):
@@ -79,8 +83,8 @@ def give_weights(model: nn.Module, weight_of: Callable[[nn.Linear], Tensor]) -> 
         inputs = weight.shape[1]
         if weight.device.type == "cpu" and inputs % state.blocksize and _misreads_partial_blocks():
             raise UserError(
-                f"nf4: bitsandbytes {library.__version__} misreads a linear map of {inputs} inputs, no multiple of "
-                f"{state.blocksize}, on a CPU with AVX-512; take int8, or train on a GPU"
+                f"nf4: on a CPU with AVX-512, bitsandbytes {library.__version__} misreads a linear map whose number of "
+                f"inputs ({inputs}) is not a multiple of {state.blocksize}; use int8, or train on a GPU"
             )
         layer.weight = library.nn.Params4bit(
             packed, requires_grad=False, quant_state=state, quant_type="nf4", module=layer, bnb_quantized=True
@@ -92,9 +96,9 @@ def give_weights(model: nn.Module, weight_of: Callable[[nn.Linear], Tensor]) -> 
 
 
 def quantise_loaded(network: Any, kind: Quantisation, bf16: bool, device: torch.device) -> None:
-    """Quantise the maps of a network with weights, one after the other; all of it is on `device` then.
+    """Quantise the linear maps of a network that has weights, one after another, and move it to `device`.
 
-    Weights are rounded to bf16 before, so that what is stored is the same whatever products are taken in.
+    Weights are first rounded to bf16, so that the stored numbers do not depend on the precision of products.
     """
     before: dict[str, nn.Linear] = {
         path: module for path, module in network.named_modules() if isinstance(module, nn.Linear)
@@ -107,7 +111,7 @@ def quantise_loaded(network: Any, kind: Quantisation, bf16: bool, device: torch.
             module.bias = before[path].bias
 
     def weight_of(layer: nn.Linear) -> Tensor:
-        # Gone from memory once it is quantised.
+        # `pop` frees each original weight after it has been quantised.
         weight = before.pop(paths[layer]).weight.detach().bfloat16()
         return weight.to(device, torch.bfloat16 if bf16 else torch.float32)
 
@@ -116,25 +120,25 @@ def quantise_loaded(network: Any, kind: Quantisation, bf16: bool, device: torch.
 
 
 def scales(model: nn.Module) -> Iterator[Tensor]:
-    """What bitsandbytes holds beside parameters and buffers: scales, and the tables of values that codes stand for."""
+    """Yield the tensors that bitsandbytes holds outside parameters and buffers: scales, and tables of code values."""
     library = _library()
     for layer in _found(model, library.nn.Linear4bit):
         state = layer.weight.quant_state
         yield from (state.absmax, state.code, state.offset, state.state2.absmax, state.state2.code)
     for layer in _found(model, library.nn.Linear8bitLt):
-        # The first forward pass moves them.
+        # The first forward pass moves the scales from the weight to `state`.
         yield layer.weight.SCB if layer.state.SCB is None else layer.state.SCB
 
 
 def count_weights(model: nn.Module) -> int:
-    """Parameters of a model with quantised weights: a byte may hold two."""
+    """Return the number of parameters of a model with quantised weights. In NF4, one byte holds two weights."""
     packed = {id(layer.weight): layer.in_features * layer.out_features
               for layer in _found(model, _library().nn.Linear4bit)}  # fmt: skip
     return sum(packed.get(id(parameter), parameter.numel()) for parameter in model.parameters())
 
 
 def _misreads_partial_blocks() -> bool:
-    """Whether the library takes the scale of a wrong block where a row does not end with one (seen in 0.50.2)."""
+    """Return whether bitsandbytes uses a wrong block's scale if rows do not end at a block's end (seen in 0.50.2)."""
     return torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
@@ -143,9 +147,9 @@ def _found(model: nn.Module, kind: type) -> list[Any]:
 
 
 def without_notes() -> AbstractContextManager[None]:
-    """Silence bitsandbytes' note at each product that it rounds, and that on its import of a package it does without.
+    """Return a context that silences bitsandbytes' notes about rounded products and missing optional packages.
 
-    peft imports it wherever it is installed.
+    It is needed around peft as well, because peft imports bitsandbytes if it is installed.
     """
     return quiet("bitsandbytes")
 

@@ -1,10 +1,11 @@
-"""Quantised linear maps by their sizes alone, to predict memory where bitsandbytes need not be.
+"""Stand-ins for quantised linear maps, which predict memory on machines without bitsandbytes.
 
-A map here has the storages of bitsandbytes' own (0.50), and its passes make the tensors that those of
-`bitsandbytes.autograd` and peft's LoRA over them make and keep, in the same order; the values mean nothing. On fake
-tensors only shapes count. What differs between its kernels for a CPU and for CUDA is told apart by `cuda`.
+A stand-in has tensors of the same sizes as bitsandbytes' class (0.50). Its forward and backward pass create, keep and
+free the same tensors in the same order as `bitsandbytes.autograd` and peft's LoRA layers do. The values are
+meaningless: it runs on fake tensors, for which only shapes count. `cuda` chooses between the library's kernels for a
+CPU and for CUDA, which create different tensors.
 
-Suffixes: M rows of inputs, K inputs of a map, N its outputs.
+Suffixes: M rows of inputs, K inputs of a map, N outputs of a map.
 """
 
 from typing import Any
@@ -18,13 +19,13 @@ from adaptx.methods.quantised import replace_linear
 from adaptx.specs.quantisation import Quantisation
 
 BLOCK = 64
-"""NF4 weights that share a scale (QLoRA, section 3)."""
+"""Number of NF4 weights that share a scale (QLoRA, section 3)."""
 SCALES_BLOCK = 256
-"""Scales that share a scale of their own (double quantisation)."""
+"""Number of scales that share a second-level scale (double quantisation)."""
 
 
 class Outlined4bit(nn.Linear):
-    """NF4: two weights a byte, a byte for each scale, an fp32 number for 256 of these, and both tables of codes."""
+    """An NF4 map: two weights per byte, one byte per scale, one fp32 number per 256 scales, and two code tables."""
 
     scales: Tensor
     scales_of_scales: Tensor
@@ -54,7 +55,7 @@ class Outlined4bit(nn.Linear):
         return output.to(input.dtype)
 
     def product(self, input_MK: Tensor) -> Tensor:
-        """As `gemm_4bit` without its fused kernels, which a GPU has for a few hundred rows at most."""
+        """Create the tensors of `gemm_4bit` without fused kernels, which GPUs use for a few hundred rows at most."""
         byte_scales = torch.empty_like(self.scales, dtype=torch.float32)
         scales = byte_scales + self.offset
         if not self.cuda_kernels:
@@ -65,12 +66,12 @@ class Outlined4bit(nn.Linear):
         return output_MN
 
     def whole(self) -> Tensor:
-        """The weight [N, K] in the precision of products."""
+        """Return the dequantised weight [N, K], in the dtype of products."""
         return torch.empty(self.out_features, self.in_features, dtype=self.compute_dtype, device=self.weight.device)
 
 
 class _Product4bit(torch.autograd.Function):
-    """`MatMul4Bit`: keeps no input; the weight is made whole again in the backward pass."""
+    """Stand-in for `MatMul4Bit`, which saves no input and dequantises the weight again in the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, input_MK: Tensor, layer: Outlined4bit) -> Tensor:
@@ -87,7 +88,7 @@ class _Product4bit(torch.autograd.Function):
 
 
 class Outlined8bit(nn.Linear):
-    """INT8: a byte a weight and an fp32 scale a row."""
+    """An INT8 map: one byte per weight and one fp32 scale per row."""
 
     scales: Tensor
 
@@ -105,11 +106,12 @@ class Outlined8bit(nn.Linear):
         return product.apply(input, self)
 
     def whole(self, dtype: torch.dtype) -> Tensor:
-        """The weight [N, K] in that precision."""
+        """Return the dequantised weight [N, K] in this dtype."""
         weight_NK = torch.empty_like(self.weight, dtype=dtype)
         scales_N1 = torch.mul(self.scales.unsqueeze(1), 1.0 / 127.0)
         if not self.cuda_kernels and dtype is not torch.float32:
-            # A CPU multiplies different precisions in fp32: of the weight, and of what comes out.
+            # A CPU multiplies tensors of different dtypes in fp32, which needs an fp32 copy of the weight and of the
+            # result.
             both = torch.empty_like(weight_NK, dtype=torch.float32), torch.empty_like(weight_NK, dtype=torch.float32)
             del both
         del scales_N1
@@ -117,9 +119,10 @@ class Outlined8bit(nn.Linear):
 
 
 class _ProductWhole(torch.autograd.Function):
-    """`MatMul8bitFp`, which trains on a CPU.
+    """Stand-in for `MatMul8bitFp`, which bitsandbytes uses on a CPU.
 
-    Its input is kept as a plain attribute, as there: until the whole graph goes, also under gradient_checkpointing.
+    The input is stored as a plain attribute, as in bitsandbytes. It therefore stays in memory until the whole graph is
+    freed, even under gradient checkpointing.
     """
 
     @staticmethod
@@ -135,7 +138,10 @@ class _ProductWhole(torch.autograd.Function):
 
 
 class _Product8bit(torch.autograd.Function):
-    """`MatMul8bitLt`, which trains on CUDA: inputs in eight bits too. Outliers, which values decide: none."""
+    """Stand-in for `MatMul8bitLt`, which bitsandbytes uses on CUDA. Inputs are quantised to eight bits as well.
+
+    Outliers depend on values, so the stand-in assumes that there are none.
+    """
 
     @staticmethod
     def forward(ctx: Any, input: Tensor, layer: Outlined8bit) -> Tensor:  # noqa: A002
@@ -167,14 +173,14 @@ def _input_gradient(ctx: Any, gradient: Tensor, dtype: torch.dtype, shape: torch
 
 
 class OutlinedLora(LoraLinear):
-    """As peft's `lora.bnb.Linear4bit` and `lora.bnb.Linear8bitLt`."""
+    """Stand-in for peft's `lora.bnb.Linear4bit` and `lora.bnb.Linear8bitLt`."""
 
     def forward(self, x: Tensor, *_: Any, **__: Any) -> Tensor:
         base: Any = self.get_base_layer()
         result: Tensor = self.base_layer(x)
         if isinstance(base, Outlined4bit):
             result = result.clone()
-        # It looks for CUDA's autocast alone, and casts by itself elsewhere.
+        # peft's layers check only for CUDA's autocast. Without it they cast inputs and outputs themselves.
         autocast = base.cuda_kernels and torch.is_autocast_enabled("cpu")
         for name in self.active_adapters:
             down: Any = self.lora_A[name]
@@ -189,13 +195,13 @@ class OutlinedLora(LoraLinear):
 
 
 def outline_quantised(network: Any, kind: Quantisation, bf16: bool, cuda: bool) -> None:
-    """Put outlined maps where `quantised.quantise` puts bitsandbytes' own, on the meta device."""
+    """Put stand-ins where `quantised.quantise` would put bitsandbytes' maps. The network is on the meta device."""
     outlined = {Quantisation.NF4: Outlined4bit, Quantisation.INT8: Outlined8bit}[kind]
     replace_linear(network, lambda linear: outlined(linear, bf16, cuda))
 
 
 def let_lora_over(config: LoraConfig) -> None:
-    """Let peft put `OutlinedLora` over outlined maps; over others nothing changes."""
+    """Let peft use `OutlinedLora` over stand-ins. Other maps are not affected."""
     config._register_custom_module({Outlined4bit: OutlinedLora, Outlined8bit: OutlinedLora})  # pyright: ignore[reportPrivateUsage]
 
 

@@ -1,1 +1,1 @@
-"""The one training loop, and what it draws, saves and tells."""
+"""The training loop, with its sampling, gradients, schedule, saved states and progress."""

@@ -1,11 +1,21 @@
-"""Gradients of one task's part of a batch, in micro-batches that fit the memory.
+"""Gradients of one task's part of a batch, in micro-batches that fit in memory.
 
-Losses that are sums over items are added up micro-batch by micro-batch. A loss over the whole batch (in-batch
-negatives) is computed on vectors embedded without gradients; its gradient with respect to each vector is then carried
-through the backbone micro-batch by micro-batch, under the same dropout masks (GradCache; Gao et al. 2021,
-arXiv:2101.06983). Either way the gradient is that of the whole batch at once.
+Summed losses (`backward_sum`, `backward_answers`). The loss is a sum over items, so its gradient is the sum of the
+micro-batches' gradients. Every micro-batch is divided by the number of loss units in the whole batch, not by its own,
+so the result does not depend on how the batch was cut.
 
-Suffixes: N sequences of a micro-batch, S of the whole batch, D hidden size.
+Joint losses (`backward_joint`). With in-batch negatives, each query is compared with the candidates of the whole batch,
+so the loss is not a sum over micro-batches. GradCache (Gao et al. 2021, arXiv:2101.06983) computes its gradient without
+holding the whole batch's activations:
+
+1. Embed all micro-batches without gradients. Only their vectors [S, D] are kept, and the random state before each one.
+2. Compute the loss from all vectors, and its gradient with respect to each vector. The backbone takes no part in this.
+3. Embed each micro-batch again, now with gradients and from the same random state (so dropout masks are the same), and
+   pass the gradients of its vectors on to the parameters.
+
+By the chain rule, the sum over micro-batches is the gradient of the whole batch. It costs a second forward pass.
+
+Suffixes: N sequences of a micro-batch, S sequences of the whole batch, D hidden size.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,7 +37,7 @@ from adaptx.training.random_state import RandomState, random_state, set_random_s
 
 @dataclass(frozen=True)
 class Budget:
-    """Most tokens and most items in one forward pass; None: no bound."""
+    """Maximum numbers of tokens and items in one forward pass. None: no limit."""
 
     tokens: int | None
     items: int | None
@@ -35,16 +45,16 @@ class Budget:
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and in what precision micro-batches are computed."""
+    """Device and precision (`fp32` or `bf16`) of micro-batches, and their maximum size."""
 
     device: torch.device
     precision: str
     budget: Budget
 
     def forward_pass(self) -> AbstractContextManager[Any]:
-        """Matrix products in bf16 under `bf16`, and a CPU's own kernels.
+        """Return the context of a forward pass: autocast under `bf16`, and faster kernels on a CPU.
 
-        Ours per stage, since accelerate's precision is one a process.
+        accelerate's autocast is not used, because it sets one precision per process, and stages may differ.
         """
         stack = ExitStack()
         stack.enter_context(arithmetic(self.device.type, self.precision))
@@ -54,8 +64,8 @@ class Setting:
 
 
 def pieces(items: Items, setting: Setting) -> Iterator[Piece]:
-    """The items cut into micro-batches, longest first; an item's sequences stay together."""
-    # Of the drawn items alone: the lengths of a whole data set would be counted again at each step.
+    """Yield the items in micro-batches, the longest items first. All sequences of an item stay together."""
+    # Count tokens of these items only: counting a whole data set at each step would be slow.
     tokens = [items.tokens(item) for item in range(len(items))]
     for group in cut(tokens, setting.budget.tokens, setting.budget.items):
         yield piece_of(items, group, setting.device)
@@ -64,12 +74,15 @@ def pieces(items: Items, setting: Setting) -> Iterator[Piece]:
 def backward_sum(
     loss: SummedLoss, backbone: Backbone, head: nn.Module, drawn: Items, framing: Hidden, share: float, setting: Setting
 ) -> Tensor:
-    """Add the gradient of share x (mean loss over units); returns that value, without gradient."""
+    """Add the gradient of share x (mean loss over loss units) to the parameters, and return this value.
+
+    share: the part of the batch's items that belong to this task, so that the tasks of a mixture add up to one batch.
+    """
     return _backward_pieces(lambda piece: loss.of(backbone, head, piece, framing), drawn, share, setting)
 
 
 def backward_answers(loss: AnswerLoss, backbone: Backbone, drawn: Items, share: float, setting: Setting) -> Tensor:
-    """The same for a loss over answers, without a head."""
+    """Do the same as `backward_sum` for a loss over answers, which needs no head."""
     return _backward_pieces(lambda piece: loss.of(backbone, piece), drawn, share, setting)
 
 
@@ -96,12 +109,12 @@ def backward_joint(
     share: float,
     setting: Setting,
 ) -> Tensor:
-    """The same for a loss over all vectors of the batch."""
+    """Do the same as `backward_sum` for a loss over all vectors of the batch, by GradCache."""
     cut_up = list(pieces(drawn, setting))
     free: dict[int, list[int]] = {}
     for place, sequence in enumerate(s for members in drawn.members for s in members):
         free.setdefault(sequence, []).append(place)
-    # Where two epochs meet, an item may be drawn twice: each of its copies has a place of its own.
+    # A batch that spans the end of an epoch may contain an item twice. Each copy has its own index among the vectors.
     places = [[free[sequence].pop() for sequence in piece.sequences] for piece in cut_up]
 
     def value(vectors_SD: Tensor) -> Tensor:
@@ -112,7 +125,7 @@ def backward_joint(
             return backbone.pooled(piece.batch, framing)
 
     if len(cut_up) == 1:
-        # All fits at once: nothing needs to be computed twice.
+        # The whole batch fits in one micro-batch, so plain backpropagation works and nothing is computed twice.
         vectors_ND = embed(cut_up[0])
         whole = value(vectors_ND[_inverse(places[0], vectors_ND.device)])
         whole.backward()
@@ -134,5 +147,5 @@ def backward_joint(
 
 
 def _inverse(places: list[int], device: torch.device) -> Tensor:
-    """Where each of the places stands: vectors[_inverse(places)] are in the places' order."""
+    """Return the indices that sort vectors by their places: vectors[_inverse(places)] is in the batch's order."""
     return torch.tensor(places, device=device).argsort()

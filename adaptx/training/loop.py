@@ -1,7 +1,7 @@
-"""The one training loop, for every method, start, task and mixture.
+"""The training loop, shared by all methods, starts, tasks and mixtures.
 
-A batch is `batch_size` items drawn at random, sorted by length inside, cut into micro-batches and packed into rows; the
-loss is normalised over the whole batch, so the result does not depend on the cutting (dropout apart).
+A batch is `batch_size` items drawn at random. It is sorted by length, cut into micro-batches and packed into rows. The
+loss is normalised over the whole batch, so apart from dropout the result does not depend on the micro-batch size.
 """
 
 import logging
@@ -43,9 +43,9 @@ HeadStates = dict[str, dict[str, Tensor]]
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """One task of a training: what is drawn from, how its format is trained and read, and its head's name.
+    """One task of a training: its items, its format's training functions, and its head's name.
 
-    head: None where it has none.
+    head: None if the task has no head, because it is answered in text.
     """
 
     items: Items
@@ -57,7 +57,10 @@ class TrainingTask:
 
 @dataclass
 class History:
-    """What a training has gone through: one entry a step, one a scoring on development rows."""
+    """The course of a training: one entry per step, and one per evaluation on development rows.
+
+    seconds, tokens: totals so far, including those before the training was resumed.
+    """
 
     steps: list[TrainingStep] = field(default_factory=list[TrainingStep])
     development: list[DevelopmentScore] = field(default_factory=list[DevelopmentScore])
@@ -67,9 +70,9 @@ class History:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The weights a training ends with are in the model; this is how it got there.
+    """The result of a training, next to the weights, which are in the model.
 
-    selected_step: the step whose weights were kept, counted from 1. was_resumed: it began from a saved state.
+    selected_step: the step whose weights were kept, counted from 1. was_resumed: whether it began from a saved state.
     """
 
     history: History
@@ -78,11 +81,12 @@ class Outcome:
 
 
 class Training:
-    """One training of a model whose trainable parameters are set: `run` trains it to the end, or on from a saved state.
+    """One training of a model. `run` trains from the start or from a saved state to the end.
 
-    own: the module's live parameters. parts: the task, or a mixture's tasks in its order; their heads are the model's.
-    sampling: a mixture's. extra_loss: added once a step (fusion's regularisation). score: the development score that
-    `Best` selects by.
+    model: parameters to train already have `requires_grad`. own: the module's parameters. parts: the task, or the tasks
+    of a mixture in order; the model holds their heads. sampling: how a mixture draws from its tasks; None for a single
+    task. extra_loss: a term that is added once per step (fusion's regularisation). score: returns the score on
+    development rows by which `Best` selects a step.
     """
 
     def __init__(
@@ -113,7 +117,15 @@ class Training:
         self.best: _Best | None = None
 
     def run(self, progress: Progress, saved: SavedStates | None = None) -> Outcome:
-        """Train to the last step or until patience ends; an interruption leaves a saved state."""
+        """Train to the last step, or until the score has not improved for `patience` evaluations.
+
+        progress: shows steps and notes. saved: where a saved state is read and written; None: the training cannot be
+        resumed.
+
+        Raises:
+            NotFinite: a loss, gradient, weight or development output is NaN or infinite.
+            KeyboardInterrupt: a signal arrived. The state was saved first if `saved` is given.
+        """
         if saved is not None and (state := saved.load(self.device, progress)) is not None:
             self._restore(state)
         resumed_at, began, done_before = time.perf_counter(), self.step, self.history.seconds
@@ -142,14 +154,18 @@ class Training:
         return Outcome(self.history, self.step, began > 0)
 
     def has_moved(self, parameter: nn.Parameter) -> bool:
-        """Whether a step has reached it: none does what hidden states do not pass through."""
+        """Return whether any optimiser step has changed this parameter.
+
+        No step changes a parameter through which the hidden states in use do not pass, such as the layers above
+        `Hidden(layer=...)`.
+        """
         return parameter in self.optimizer.state
 
     def _one_step(self) -> tuple[float, float]:
-        """Take one optimiser step; return the batch's mean loss and the learning rate that it was taken with.
+        """Do one optimiser step. Return the batch's mean loss and the learning rate of the step.
 
         Raises:
-            NotFinite: the loss or the gradient is NaN or infinite; the step is not taken.
+            NotFinite: the loss or the gradient is NaN or infinite. The weights are not changed.
         """
         config = self.config
         total = torch.zeros((), device=self.device)
@@ -164,7 +180,7 @@ class Training:
             total += extra.detach()
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, config.max_gradient_norm)
         learning_rate = self.optimizer.param_groups[0]["lr"]
-        # The one transfer of a step from the device.
+        # The step's only transfer from the device: each transfer would wait for all computations before it.
         loss, gradient_norm = torch.stack([total, norm.to(total.device)]).tolist()
         if not math.isfinite(loss) or not math.isfinite(gradient_norm):
             raise NotFinite(
@@ -177,17 +193,19 @@ class Training:
         return loss, learning_rate
 
     def _went_wrong(self, step: int, what: str) -> str:
-        """Return what to say of values that are not finite, with the step, its learning rate and the remedy."""
+        """Return an error message for values that are not finite, with the step, the learning rate and remedies."""
         rate = self.config.learning_rate * learning_rate_factor(self.config, self.num_steps)(step - 1)
         return (
-            f"step {step} of {self.num_steps}, at learning rate {rate:.3g}: {what}. Nothing of this training "
-            "is kept. Lower TrainConfig(learning_rate=...), lengthen its warmup, or train with precision='fp32'; if it "
-            "fails at the first step, look at the rows and at what the training starts from"
+            f"step {step} of {self.num_steps}, at learning rate {rate:.3g}: {what}. The training failed and "
+            "is not kept. Lower TrainConfig(learning_rate=...), lengthen its warmup, or train with precision='fp32'. "
+            "If it fails at the first step, check the rows and the model from which the training starts"
         )
 
     def _check_weights(self) -> None:
-        """Raises:
-        NotFinite: the last step left weights that are NaN or infinite, which no further loss would show.
+        """Check that the trained weights are finite. No loss is computed after the last step, so none would show it.
+
+        Raises:
+            NotFinite: a weight is NaN or infinite.
         """
         name = first_not_finite([*self.own.items(), *self.model.heads.named_parameters()])
         if name is not None:
@@ -225,7 +243,7 @@ class Training:
         self.model.train()
         self.history.development.append(DevelopmentScore(self.step, score))
         noting(progress, _log)(f"step {self.step}: development score {score:.4f}")
-        # The earliest of equal scores is kept.
+        # Of equal scores, the earliest step is kept.
         if self.best is None or score > self.best.score:
             self.best = _Best(self.step, score, capture(self.own), self._head_states())
 

@@ -1,4 +1,4 @@
-"""How parameters move: the learning rate's schedule, and which parameters have which rate and weight decay."""
+"""The learning rate schedule, and the optimiser's parameter groups with their learning rates and weight decay."""
 
 import math
 from collections.abc import Callable
@@ -11,7 +11,10 @@ from adaptx.specs.sites import Key
 
 
 def learning_rate_factor(config: TrainConfig, num_steps: int) -> Callable[[int], float]:
-    """Step -> share of the peak learning rate: linear warm-up, then the schedule down to zero."""
+    """Return a function from a step (from 0) to its share of the peak learning rate.
+
+    The share rises linearly during warm-up. It then falls to zero by the schedule, or stays at 1 if that is constant.
+    """
     warmup = round(config.warmup * num_steps)
 
     def factor(step: int) -> float:
@@ -32,7 +35,7 @@ def learning_rate_factor(config: TrainConfig, num_steps: int) -> Callable[[int],
 def parameter_groups(
     own: dict[Key, nn.Parameter], heads: list[nn.Parameter], config: TrainConfig
 ) -> list[dict[str, Any]]:
-    """Module and heads, each with and without weight decay."""
+    """Return AdamW's parameter groups: the module and the heads, each with and without weight decay."""
     head_rate = config.head_learning_rate or config.learning_rate
     module = [(parameter, decays(key, parameter)) for key, parameter in own.items()]
     of_heads = [(parameter, parameter.ndim > 1) for parameter in heads]
@@ -47,8 +50,8 @@ def parameter_groups(
 def decays(key: Key, parameter: nn.Parameter) -> bool:
     """Return whether weight decay shrinks a module's parameter.
 
-    Biases and norms, which are vectors, go without it, and so does T5's table of relative positions, a bias too.
-    Hugging Face's Trainer forms the same groups.
+    Biases and norms, which are vectors, do not get weight decay. T5's table of relative positions is also a bias and
+    does not get it. Hugging Face's Trainer forms the same groups.
     """
     _, site, tensor = key
     return parameter.ndim > 1 and "bias" not in site and "bias" not in tensor

@@ -1,39 +1,39 @@
-"""What a running stage tells: its progress to whoever watches, and notes worth keeping to the log as well."""
+"""Progress of running stages: a live line for the user, and notes, which also go to the log."""
 
 import logging
 from collections.abc import Callable
 from typing import Protocol
 
 SHOWN = {"shown": True}
-"""`extra` of log records that are notes too: a terminal that shows the notes leaves these records out."""
+"""`extra` of log records that repeat a note. A terminal that shows notes does not print these records again."""
 
 
 class Progress(Protocol):
-    """A live line per stage; every method is cheap enough to be called at each step."""
+    """A live line for one stage (the interface). Every method is cheap enough to be called at each step."""
 
     def start(self, name: str, total: int, unit: str) -> None:
-        """A stage begins; `total` units of work are ahead."""
+        """Begin a stage with `total` units of work. unit: the unit's name."""
         ...
 
     def advance(self, done: int, loss: float | None = None, examples_per_second: float | None = None) -> None:
-        """So many units are done in all."""
+        """Report that `done` units are done in total since the stage began."""
         ...
 
     def note(self, text: str) -> None:
-        """A line worth keeping: a warning, a result."""
+        """Print a line that stays on the screen, such as a warning or a result."""
         ...
 
     def end(self) -> None:
-        """The stage is over."""
+        """End the stage."""
         ...
 
     def beside(self) -> "Progress":
-        """Another line, for stages that run at the same time."""
+        """Return another line, for a stage that runs at the same time."""
         ...
 
 
 class Silent:
-    """Nobody watches."""
+    """A progress that shows nothing."""
 
     def start(self, name: str, total: int, unit: str) -> None:
         pass
@@ -52,7 +52,7 @@ class Silent:
 
 
 def noting(progress: Progress, log: logging.Logger, level: int = logging.INFO) -> Callable[[str], None]:
-    """Return a function that tells a note to whoever watches, and logs it."""
+    """Return a function that shows a note to the user and also logs it at `level`."""
 
     def note(text: str) -> None:
         log.log(level, text, extra=SHOWN)

@@ -1,4 +1,4 @@
-"""Where the random generators stand, taken and set back: for forward passes done twice and for saved states."""
+"""Reading and restoring the states of random generators, for repeated forward passes and for saved states."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ RandomState = dict[str, Tensor]
 
 
 def random_state(device: torch.device) -> RandomState:
-    """Return where the generators that a computation on the device draws from stand now."""
+    """Return the current states of the random generators that computations on the device use."""
     states = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(device)
@@ -16,7 +16,7 @@ def random_state(device: torch.device) -> RandomState:
 
 
 def set_random_state(states: RandomState, device: torch.device) -> None:
-    """Set the generators to where they stood; one that was not noted, as on another device, stays where it is."""
+    """Restore the states of random generators. A generator without a state (from another device) is not changed."""
     torch.set_rng_state(states["cpu"])
     if device.type == "cuda" and "cuda" in states:
         torch.cuda.set_rng_state(states["cuda"], device)

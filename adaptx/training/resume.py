@@ -1,7 +1,7 @@
-"""Saved states of a running training: all that a killed run needs to end with the same weights.
+"""Saved states of a running training, from which a killed run continues and ends with the same weights.
 
-torch.save writes the CRC-32 of every part of the file, and they are compared when it is read. A SHA-256 would cost a
-second for each gigabyte at every saving.
+torch.save writes a CRC-32 of every part of the file, and reading compares them. A SHA-256 would cost one second per
+gigabyte each time a state is saved.
 """
 
 import logging
@@ -25,14 +25,14 @@ _log = logging.getLogger(__name__)
 
 FILE = "saved_state.pt"
 VERSION = 1
-"""Raised when what a saved state holds changes."""
+"""Version of the file's contents. It is raised when these change."""
 
 
 class SavedStates:
-    """The latest saved state in one folder, written whole or not at all.
+    """The latest saved state of one stage, in the stage's folder.
 
-    The folder is called after the stage, which its saved state therefore names. set_aside: renames a damaged file to
-    where it is kept.
+    A state is written completely or not at all. It also holds the folder's name, which is the stage's. every_seconds:
+    the time between two saved states. set_aside: moves a damaged file out of the way and returns its new path.
     """
 
     def __init__(self, folder: Path, every_seconds: float, set_aside: Callable[[Path], Path] | None = None) -> None:
@@ -42,12 +42,14 @@ class SavedStates:
         self._last = time.monotonic()
 
     def due(self) -> bool:
+        """Return whether it is time to save again."""
         return time.monotonic() - self._last >= self._every
 
     def save(self, state: dict[str, Any], device: torch.device, progress: Progress) -> None:
-        """Keep the state with the random generators and what the arithmetic depends on (threads, device).
+        """Save the state, with the random generators' states and the facts on which rounding depends.
 
-        A state that cannot be written (a full disk) is said; the training goes on, with the state saved before.
+        These are threads, device and torch's version. If the state cannot be written (for example on a full disk), a
+        note says so, the earlier state stays, and the training continues.
         """
         whole = {**state, "random": random_state(device), "machine": _machine(device)}
         whole |= {"version": VERSION, "stage": self._file.parent.name}
@@ -57,14 +59,14 @@ class SavedStates:
             _log.debug("saved %s at step %s", self._file, state["step"])
         except OSError as error:
             noting(progress, _log, logging.WARNING)(
-                f"this training's state could not be saved, and it goes on: {error}"
+                f"this training's state could not be saved, but the training continues: {error}"
             )
         self._last = time.monotonic()
 
     def load(self, device: torch.device, progress: Progress) -> dict[str, Any] | None:
-        """Return the saved state with the generators set back, or None.
+        """Return the saved state after restoring the random generators, or None if there is no usable state.
 
-        Says where bit-equality can no longer be promised, and where a damaged state is set aside.
+        A note says if the result may differ from an uninterrupted run's, or if a damaged state was set aside.
         """
         if not self._file.exists():
             return None
@@ -73,17 +75,17 @@ class SavedStates:
             state = self._read()
         except MemoryError:
             raise
-        except Exception as error:  # whatever zipfile, pickle and torch make of damaged bytes
+        except Exception as error:  # zipfile, pickle and torch raise many types for damaged files
             warn(
-                f"the saved state {self._file} is damaged ({told(error)}); it is set aside as "
+                f"the saved state {self._file} is damaged ({told(error)}); it was set aside as "
                 f"{self._set_aside(self._file)}, and the training begins again"
             )
             return None
         for name, now in _machine(device).items():
             if state["machine"][name] != now:
                 warn(
-                    f"resuming with {name} {now}, begun with {state['machine'][name]}: the result may differ in its "
-                    "last bits from an uninterrupted run's"
+                    f"resuming with {name} {now}, but the training began with {state['machine'][name]}: the result may "
+                    "differ in its last bits from that of an uninterrupted run"
                 )
         set_random_state(state["random"], device)
         noting(progress, _log)(f"resuming at step {state['step']}")
@@ -92,26 +94,26 @@ class SavedStates:
     def _read(self) -> dict[str, Any]:
         with zipfile.ZipFile(self._file) as archive:
             if (damaged := archive.testzip()) is not None:
-                raise UserError(f"its part {damaged} does not have the CRC-32 that it was saved with")
+                raise UserError(f"the CRC-32 of its part {damaged} has changed since it was saved")
         state: dict[str, Any] = torch.load(self._file, map_location="cpu", weights_only=True)
         expected = {"version": VERSION, "stage": self._file.parent.name}
         for name, value in expected.items():
             if state.get(name) != value:
-                raise UserError(f"it is of {name} {state.get(name)}, not {value}")
+                raise UserError(f"its {name} is {state.get(name)}, but {value} is required")
         return state
 
 
 def _machine(device: torch.device) -> dict[str, str]:
-    # torch's version is a class of its own, which a file of plain values cannot hold: hence str.
+    # torch's version is not a plain str, and a file that is read with weights_only can hold only plain values.
     return {"threads": str(torch.get_num_threads()), "device": device.type, "torch": str(torch.__version__)}
 
 
 @contextmanager
 def deferred_interrupt() -> Generator[Callable[[], bool]]:
-    """Within the block, Ctrl-C (or SIGTERM) only raises a flag, so that a step is never cut in two.
+    """Let Ctrl-C and SIGTERM only set a flag inside the `with` block, so that no step is interrupted halfway.
 
-    Yields the flag as a function. A second Ctrl-C acts at once; SIGTERM may come twice where a run has several
-    processes, from the system and from the first of them.
+    Yields a function that returns the flag. A second Ctrl-C takes effect immediately. A second SIGTERM does not: if a
+    run has several processes, one may arrive from the system and another from the main process.
     """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():

@@ -1,6 +1,6 @@
-"""Which examples each step trains on: a random order of every task, and for mixtures a task for every example.
+"""The examples of each training step: each task in a random order per epoch; in mixtures, a random task per example.
 
-What a step draws depends on its number, the seed and the sizes alone, so a resumed training needs no sampler state.
+A step's examples depend only on its number, the seed and the sizes, so a resumed training needs no sampler state.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,13 +13,14 @@ from torch import Tensor
 from adaptx.specs import Sampling, TrainConfig
 from adaptx.specs.mixture import epoch_items, task_shares
 
+# A generator's seed is seed x MAX_EPOCH + epoch (or step), so that different seeds share no random order.
 MAX_EPOCH = 1_000_003
 TASK_STRIDE = 1 << 24
-"""Seeds of a mixture's tasks lie so far apart that no two orders share one."""
+"""Distance between the seeds of a mixture's tasks, so that no two tasks get the same random order."""
 
 
 class Sampler:
-    """Draws batches from tasks of the given sizes (items each). sampling: None for a single task."""
+    """Draws the batches of a training. sizes: number of items per task. sampling: None for a single task."""
 
     def __init__(self, sizes: Sequence[int], config: TrainConfig, sampling: Sampling | None = None) -> None:
         self.sizes, self.config = tuple(sizes), config
@@ -28,7 +29,7 @@ class Sampler:
         self.num_steps = config.num_steps(epoch_items(self.sizes, sampling))
 
     def batch(self, step: int) -> list[tuple[int, list[int]]]:
-        """(task, its items) of a step, counted from 0; tasks without an item in it are left out."""
+        """Return the items of a step (from 0) as (task, item indices). Tasks without an item in it are left out."""
         size, seed = self.config.batch_size, self.config.seed
         if self._shares is None:
             return [(0, batch_indices(step, self.sizes[0], size, seed))]
@@ -44,7 +45,7 @@ class Sampler:
         return np.random.default_rng([self.config.seed, step]).multinomial(self.config.batch_size, self._shares)
 
     def _before(self, step: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """How many items of each task all earlier steps drew."""
+        """Return the number of items that all earlier steps drew from each task."""
         while len(self._drawn_before) <= step:
             last = len(self._drawn_before) - 1
             self._drawn_before.append(self._drawn_before[last] + self._counts(last))
@@ -52,7 +53,10 @@ class Sampler:
 
 
 def batch_indices(step: int, num_items: int, batch_size: int, seed: int) -> list[int]:
-    """The items of a step's batch (step from 0): consecutive pieces of one random order after another."""
+    """Return the item indices of a step's batch (step from 0).
+
+    The batches are consecutive slices of an endless stream, in which one random order of all items follows another.
+    """
     return _stream(step * batch_size, batch_size, num_items, seed)
 
 
@@ -65,7 +69,7 @@ def _stream(position: int, count: int, num_items: int, seed: int) -> list[int]:
 
 
 def _pieces(position: int, count: int, num_items: int) -> Iterator[tuple[int, int, int]]:
-    """(epoch, first, last) slices that cover `count` positions of the endless stream from `position` on."""
+    """Yield slices (epoch, first, last) that cover `count` positions of the endless stream, beginning at `position`."""
     while count:
         epoch, first = divmod(position, num_items)
         taken = min(count, num_items - first)
