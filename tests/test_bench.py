@@ -118,7 +118,7 @@ def test_a_modules_bytes_are_those_of_its_file(tmp_path) -> None:
 
 
 def test_the_first_step_is_not_measured() -> None:
-    with pytest.raises(UserError, match="warmup 0: it is at least 1"):
+    with pytest.raises(UserError, match="warmup is 0, but must be at least 1"):
         measurement.measure(cell(), warmup=0)
 
 

@@ -146,7 +146,7 @@ def test_full_has_the_same_keys_in_a_network_made_ready_for_adapters(world, arch
 def test_adapters_come_before_lora(world):
     """In the library's own classes; in training they may be prepared for at any time."""
     network, _ = with_module(world, "bert", METHODS["lora"])
-    with pytest.raises(AssertionError, match="adapters come before LoRA"):
+    with pytest.raises(AssertionError, match="must run before LoRA layers"):
         adapters_classes.prepare(network)
 
 

@@ -198,7 +198,7 @@ def test_remedies_store_weights_in_fewer_digits_last() -> None:
     least = predict(cell(precision="bf16", batch_size=1, sequence_length=8)).needed_bytes
     (found, *_) = remedies(tried, int(1.05 * least))
     assert found.what == "--quantised nf4"
-    assert found.price.startswith("frozen weights with fewer digits")
+    assert found.price.startswith("frozen weights with fewer bits")
     assert found.cell.quantised is NF4
     full = cell(
         kind=None, method=Full(), precision="bf16", batch_size=1, sequence_length=8, gradient_checkpointing=True

@@ -1,1 +1,1 @@
-"""Starts: frozen modules stacked, fused or continued under a new one."""
+"""Composition of modules: stacking, fusing, continuing and merging earlier modules, and assembling networks of them."""

@@ -1,6 +1,6 @@
-"""Assemble the network a training works on: the bare base, frozen modules in their order, then its own module.
+"""Assembly of the network of a training or merge: the bare base, then the frozen modules in order, then its own module.
 
-The same function builds a network for training and for evaluation, so both run the very same arithmetic.
+The same function builds the network for training and for evaluation, so that both compute the same values.
 """
 
 from collections.abc import Callable
@@ -24,10 +24,10 @@ OWN = "own"
 
 @dataclass(frozen=True)
 class Assembly:
-    """What was attached to a network.
+    """The module that `assemble` attached to a network.
 
-    own: the parameters of the stage's own module (of a training, the ones that train), by key. kind: as `Module` has
-    it.
+    own: the parameters of the stage's own module by key; in a training these are the trained ones. kind: `module` or
+    `fusion`, as in `Module`.
     """
 
     own: dict[Key, nn.Parameter]
@@ -37,21 +37,22 @@ class Assembly:
 def base_for(
     stage: ModuleStage, precision: Precision, device: torch.device, finished: bool
 ) -> tuple[bool, torch.device | None]:
-    """How to load the base of a network that is to be assembled: in bf16 or not, and where (None: the CPU).
+    """Return how to load the base before assembly: whether in bf16, and on which device (None: the CPU).
 
-    In bf16 where all its weights stay frozen and are rounded in the end. finished: the stage's own module is there.
+    The base is loaded in bf16 if all its weights stay frozen and would be rounded to bf16 later anyway. finished: the
+    stage's own module already exists.
     """
     if stage.method.whole:
-        # What is folded in is added up on the CPU, by the same arithmetic on every machine.
+        # Modules are folded into the weights on the CPU, so that the sums are equal on every machine.
         folds = any(not each.method.whole for each in _frozen(stage, finished))
         return False, None if folds else device
     return precision == "bf16", device
 
 
 def _frozen(stage: ModuleStage, finished: bool) -> tuple[ModuleSource, ...]:
-    """The frozen modules that lie below the stage's own one."""
+    """Return the frozen modules below the stage's own module, the lowest first."""
     below = lineage(stage)
-    # A finished full fine-tuning holds every weight, so nothing below it needs to be there.
+    # The module of a finished full fine-tuning holds every weight, so the modules below it are not needed.
     whole = stage.method.whole and (finished or below.continued is not None)
     return () if whole else below.frozen
 
@@ -59,13 +60,13 @@ def _frozen(stage: ModuleStage, finished: bool) -> tuple[ModuleSource, ...]:
 def assemble(
     network: Any, stage: ModuleStage, load: Load, own: Module | None = None, precision: Precision | None = None
 ) -> Assembly:
-    """Attach everything a training or merge stands on to a bare network, then its own module.
+    """Attach to a bare network all modules on top of which a stage is trained or merged, and then its own module.
 
-    load: the stored module of an earlier stage, or one trained elsewhere. own: the stage's own finished module; None
-    begins a new one (from torch's global generator), or continues an earlier one where the start says so. precision:
-    None is the training's.
+    load: returns the module of an earlier stage or a published module. own: the stage's finished module. None: create a
+    new module with values from torch's global random generator, or, if the start continues an earlier module, with that
+    module's values. precision: None uses the training's precision.
 
-    Afterwards exactly the own module's parameters require gradients.
+    Afterwards only the parameters of the stage's own module require gradients.
     """
     sites = sites_of(network)
     below = lineage(stage)

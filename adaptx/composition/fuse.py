@@ -1,5 +1,8 @@
-"""Fusion: frozen modules side by side, and a mixing layer wherever they lie (AdapterFusion; Pfeiffer et al. 2021,
-arXiv:2005.00247). One function for each method whose modules can be mixed.
+"""Fusion of frozen modules by trained mixing layers (AdapterFusion; Pfeiffer et al. 2021, arXiv:2005.00247).
+
+The fused modules run side by side at the same sites. At each site a mixing layer computes, for every token, how much
+each module's output counts. Only the mixing layers (and the task's head) are trained. There is one function per method
+whose modules can be fused.
 
 Suffixes: B sequences, T tokens, A adapters, D hidden size.
 """
@@ -18,23 +21,23 @@ from adaptx.specs.sites import Key, sites_of
 
 Tensors = Mapping[Key, Tensor]
 Fused = tuple[dict[Key, nn.Parameter], list[nn.Parameter]]
-"""Parameters of the mixing layers, which train, and those of the frozen modules."""
+"""The trained parameters of the mixing layers by key, and the parameters of the frozen modules."""
 
 
 def fuse(network: Any, method: Method, modules: Sequence[Tensors], rule: MixingRule) -> Fused:
-    """Attach frozen modules of one method, above what the network already has, with new mixing layers over them."""
+    """Attach frozen modules of one method with new mixing layers, on top of modules that the network already has."""
     return _FUSE[type(method)](network, method, modules, rule)
 
 
 class FusedAdapters(nn.Module):
-    """The mixing layer over the adapters of one layer, with the arithmetic of the adapters library's own."""
+    """A fusion layer over the adapters of one layer. It computes the same values as the adapters library's layer."""
 
     def __init__(self, mixing: Mixing) -> None:
         super().__init__()
         self.mixing = mixing
 
     def forward(self, query_BTD: Tensor, outputs_BTAD: Tensor, residual_BTD: Tensor) -> Tensor:
-        """The mixed outputs with the residual added, [B, T, D]."""
+        """Return the mixed outputs plus the residual, [B, T, D]."""
         weights_BTA = self.mixing.weights(self.mixing.scores(query_BTD, outputs_BTAD))
         mixed_BTD = self.mixing.value((weights_BTA.unsqueeze(-1) * outputs_BTAD).sum(dim=2))
         return mixed_BTD.to(residual_BTD.dtype) + residual_BTD
@@ -43,7 +46,10 @@ class FusedAdapters(nn.Module):
 def attach_fusion(
     network: Any, names: list[str], below: list[str], rule: MixingRule | None = None
 ) -> dict[Key, nn.Parameter]:
-    """New mixing layers over the attached adapters `names`, above the frozen ones in `below`; attention by default."""
+    """Add new mixing layers over the attached adapters `names`, above the frozen adapters `below`.
+
+    rule: None uses attention. Returns the parameters of the mixing layers by key.
+    """
     size = network.config.hidden_size
 
     def make(layer: int) -> FusedAdapters:

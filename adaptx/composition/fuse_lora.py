@@ -1,12 +1,19 @@
-"""Fusion over LoRA: AdapterFusion's idea at each linear map that the fused LoRA modules lie beside.
+"""Fusion of LoRA modules: AdapterFusion's idea, applied at each linear map that the fused modules update.
 
-For the map's input x the modules' outputs are o_a = (alpha / rank) B_a A_a x, with a trained bias d_a where they have
-one: a further row beside those of B_a, whose element of the inner vector is 1. And y = W x + V sum_a w_a o_a with each
-token's weights w = softmax(s). Attention (Pfeiffer et al. 2021, arXiv:2005.00247): s_a = (Q x + b) . K o_a. A gate
-(Buehler and Buehler 2024, arXiv:2402.07148): s = G x + c, and V is the identity.
+For an input x of the map W, module a has the output o_a = (alpha / rank) B_a A_a x. Its inner vector is (alpha / rank)
+A_a x, with R elements; the output is the sum of the columns of B_a, each times its element of the inner vector. A
+trained bias is one more such column, whose element is always 1. The layer's output is
 
-Suffixes: T tokens (in as many dimensions as there are), A modules, I input and D output size, R rank, with one more
-for a bias, E = A x R.
+    y = W x + V sum_a w_a o_a,    w = softmax(s)
+
+where the weights w differ for each token. With attention (Pfeiffer et al. 2021, arXiv:2005.00247), s_a = (Q x + b) .
+K o_a. With a gate (Buehler and Buehler 2024, arXiv:2402.07148), s = G x + c, and V is the identity.
+
+No o_a is ever computed as a vector of size D. Weights and values are computed from the small inner vectors, and all
+modules are multiplied as one matrix (see `mixing.py`).
+
+Suffixes: T tokens (any number of dimensions), A modules, I input size, D output size, R rank, plus one with a bias, E
+inner size of all modules, A x R.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,10 +31,11 @@ from adaptx.specs.sites import Key, sites_of
 
 
 class FusedLora(nn.Module):
-    """A frozen linear map, whatever lies beside it already, and frozen LoRA modules mixed token by token.
+    """A frozen linear map (with any modules already attached to it) plus frozen LoRA modules, mixed token by token.
 
-    lora_A [A x R, I] holds the modules' A matrices one below the other, lora_B [E, D] the transposed B matrices
-    likewise, each with its bias below where modules have one. The modules' own dropout is left out: they do not train.
+    lora_A [A x rank, I] holds the modules' A matrices, stacked. lora_B [E, D] holds their transposed B matrices,
+    stacked, each followed by the module's bias if it has one. The modules' dropout is left out, because they are not
+    trained.
     """
 
     def __init__(self, base: Any, method: Lora, mixing: Mixing, modules: int) -> None:
@@ -40,14 +48,14 @@ class FusedLora(nn.Module):
         self.lora_B = nn.Parameter(torch.empty(modules * (self.rank + self.has_bias), base.out_features))
 
     def module(self, index: int) -> dict[str, Tensor]:
-        """One module's tensors as LoRA has them, as views: what is written into them is in use."""
+        """Return one module's tensors in LoRA's layout. They are views, so values written into them take effect."""
         down_RI = self.lora_A.unflatten(0, (self.num_modules, -1))[index]
         rows_RD = self.lora_B.unflatten(0, (self.num_modules, -1))[index]
         tensors = {"lora_A": down_RI, "lora_B": rows_RD[: self.rank].T}
         return {**tensors, BIAS: rows_RD[self.rank]} if self.has_bias else tensors
 
     def forward(self, hidden_TI: Tensor) -> Tensor:
-        """[T, I] to [T, D]."""
+        """Return the map's output plus the mixed outputs of the modules: [T, I] to [T, D]."""
         result_TD = self.base(hidden_TI)
         inner_TE = functional.linear(hidden_TI, self.lora_A) * self.scaling
         inner_TAR = inner_TE.unflatten(-1, (self.num_modules, self.rank))
@@ -61,10 +69,12 @@ class FusedLora(nn.Module):
 def attach_lora_fusion(
     network: Any, method: Lora, modules: Sequence[Mapping[Key, Tensor]], rule: MixingRule
 ) -> tuple[dict[Key, nn.Parameter], list[nn.Parameter]]:
-    """Put frozen LoRA modules with new mixing layers at the method's sites: parameters that train, frozen ones.
+    """Attach frozen LoRA modules with new mixing layers at the method's sites.
+
+    Returns the mixing layers' parameters by key, and the frozen modules' parameters.
 
     Raises:
-        UserError: a module's keys or shapes are not those of the method over this network.
+        UserError: a module's keys or shapes do not match the method on this network.
     """
     own: dict[Key, nn.Parameter] = {}
     frozen: list[nn.Parameter] = []

@@ -1,11 +1,13 @@
-"""Mixing layers: how each token weighs and sums the outputs of frozen modules, at one place of the network.
+"""Mixing layers: trained layers that weigh and sum the outputs of frozen modules, token by token, at one site.
 
-Outputs are given as they are (a bottleneck adapter's), or as what they are made of (LoRA's: inner vectors, and the rows
-whose sums they are). Of the latter no output is ever written out: all maps are linear, so they are applied to the few
-rows instead of to every token. The value map is linear too, and so is applied once, to the sum.
+Bottleneck adapters pass their outputs [T, A, D] themselves. LoRA modules pass the factors of their outputs: the inner
+vectors [T, A, R], and the rows [E, D] that an inner vector multiplies. Computing the outputs of all modules would need
+A x D numbers per token. But the key map and the value map are linear, so they can be applied to the few rows, which do
+not depend on the token, instead of to the outputs of every token. The value map can also be applied once, after the
+sum over modules.
 
-Suffixes: T tokens (in as many dimensions as there are), A modules, I input and D output size, K size of queries and
-keys, R rank of a module, E inner size of all modules, A x R.
+Suffixes: T tokens (any number of dimensions), A modules, I input size, D output size, K size of queries and keys, R
+rank of a module, E inner size of all modules, A x R.
 """
 
 from collections.abc import Callable
@@ -19,13 +21,14 @@ from adaptx.specs.sites import Key
 
 INITIAL_DEVIATION = 0.02
 Place = tuple[int, str]
-"""(layer, site)."""
+"""The position of a mixing layer: (layer, site)."""
 
 
 class Mixing(nn.Module):
-    """The interface of a mixing layer. watch: is told the weights [T, A] of each forward pass.
+    """A mixing layer (the interface).
 
-    value: the map that is applied to what was mixed.
+    value: the map that is applied to the mixed output. watch: if set, is called with the weights [T, A] of each forward
+    pass.
     """
 
     def __init__(self, place: Place, value: nn.Module) -> None:
@@ -35,15 +38,18 @@ class Mixing(nn.Module):
         self.watch: Callable[[Tensor], None] | None = None
 
     def scores(self, hidden_TI: Tensor, outputs_TAD: Tensor) -> Tensor:
-        """A score for each token and module, [T, A], fp32."""
+        """Return a score for each token and module, [T, A] in fp32. outputs_TAD: the modules' outputs."""
         raise NotImplementedError
 
     def low_rank_scores(self, hidden_TI: Tensor, inner_TAR: Tensor, rows_ED: Tensor) -> Tensor:
-        """The same where a module's output is the sum of its rows, each times its element of the inner vector."""
+        """Return the scores [T, A] of modules with low-rank outputs.
+
+        A module's output is the sum of its rows in `rows_ED`, each times its element of the inner vector.
+        """
         raise NotImplementedError
 
     def weights(self, scores_TA: Tensor) -> Tensor:
-        """Each token's weights, which sum to one, [T, A], fp32."""
+        """Return each token's weights of the modules, [T, A] in fp32. They sum to one."""
         weights_TA = scores_TA.softmax(dim=-1)
         if self.watch is not None:
             self.watch(weights_TA.detach())
@@ -51,15 +57,16 @@ class Mixing(nn.Module):
 
     @property
     def keyed(self) -> dict[Key, nn.Parameter]:
-        """Its parameters by (layer, site, tensor)."""
+        """The layer's parameters by (layer, site, tensor)."""
         return {(*self.place, name): parameter for name, parameter in self.named_parameters()}
 
 
 class AttentionMixing(Mixing):
-    """Each token attends over its modules' outputs (Pfeiffer et al. 2021, arXiv:2005.00247, section 3.2).
+    """Mixing by attention of a token over the modules' outputs (Pfeiffer et al. 2021, arXiv:2005.00247, section 3.2).
 
-    Values start at the identity, so that modules are mixed as they are before anything is learned. key_bias: as the
-    adapters library has it; it adds the same to all of a token's scores, and so changes no weight.
+    The value map starts as the identity, so at first the outputs are mixed unchanged. rank: size of queries and keys,
+    and rank of the value map's difference from the identity (None: full D x D maps). key_bias: add a bias to keys, as
+    the adapters library does. It adds the same number to all scores of a token, so it does not change the weights.
     """
 
     def __init__(self, place: Place, input_size: int, output_size: int, rank: int | None, key_bias: bool) -> None:
@@ -78,11 +85,13 @@ class AttentionMixing(Mixing):
             nn.init.eye_(self.value.weight)
 
     def scores(self, hidden_TI: Tensor, outputs_TAD: Tensor) -> Tensor:
-        """The products over the few modules are written as sums: as matrix products in bf16 they are several times
-        slower on a CPU.
+        """Return a score for each token and module, [T, A] in fp32.
+
+        The products over the few modules are written as sums, because matrix products of this shape in bf16 are several
+        times slower on a CPU.
         """
         query_TK = self.query(hidden_TI)
-        # A query times a mapped output is the query, mapped back, times that output: one map instead of one a module.
+        # q . (K o) = (K' q) . o: mapping the query once replaces mapping the output of every module.
         direction_TD = query_TK @ self.key.weight
         scores_TA = (direction_TD.unsqueeze(-2) * outputs_TAD).sum(dim=-1, dtype=torch.float32)
         return scores_TA + (query_TK @ self.key.bias).float().unsqueeze(-1) if self.key_bias else scores_TA
@@ -94,10 +103,11 @@ class AttentionMixing(Mixing):
 
 
 class GateMixing(Mixing):
-    """The hidden state alone decides, and outputs stay as they are (X-LoRA; Buehler, Buehler 2024, arXiv:2402.07148).
+    """Mixing by a gate that reads only the hidden state (X-LoRA; Buehler and Buehler 2024, arXiv:2402.07148).
 
-    X-LoRA reads the hidden states of a first pass without modules; here each place reads its own input, in one pass.
-    All weights are equal before anything is learned.
+    The outputs are mixed unchanged. X-LoRA's gate reads the hidden states of a first forward pass without modules. Here
+    the gate at each site reads the input of that site, so one pass is enough. All weights are equal at first. width:
+    size of the gate's hidden layer (None: no hidden layer).
     """
 
     def __init__(self, place: Place, input_size: int, width: int | None, modules: int) -> None:
@@ -119,7 +129,7 @@ class GateMixing(Mixing):
 
 
 class _NearIdentity(nn.Module):
-    """x + up(down(x)); `up` starts at zero."""
+    """The map x + up(down(x)), which starts as the identity because `up` starts at zero."""
 
     def __init__(self, size: int, rank: int) -> None:
         super().__init__()
@@ -134,7 +144,7 @@ class _NearIdentity(nn.Module):
 def make_mixing(
     rule: MixingRule, place: Place, input_size: int, output_size: int, modules: int, key_bias: bool = False
 ) -> Mixing:
-    """A new mixing layer of a rule; initial values come from torch's global generator."""
+    """Return a new mixing layer for a rule. Its initial values come from torch's global random generator."""
     match rule:
         case Attention(rank=rank):
             return AttentionMixing(place, input_size, output_size, rank, key_bias and rank is None)
@@ -143,14 +153,14 @@ def make_mixing(
 
 
 def mixing_layers(network: nn.Module) -> list[Mixing]:
-    """Those of a network, in its order."""
+    """Return the mixing layers of a network, in order."""
     return [module for module in network.modules() if isinstance(module, Mixing)]
 
 
 def value_regularisation(parameters: dict[Key, nn.Parameter], weight: float) -> Tensor:
-    """Weight x sum over mixing layers of the squared distance of the value map from the identity (scalar).
+    """Return weight x sum over mixing layers of the squared distance of the value map from the identity (a scalar).
 
-    Equals the adapters library's `get_fusion_regularization_loss` at its fixed weight of 0.01.
+    With weight 0.01 it equals the adapters library's `get_fusion_regularization_loss`.
     """
     terms: list[Tensor] = []
     for (layer, site, tensor), parameter in parameters.items():
@@ -158,7 +168,7 @@ def value_regularisation(parameters: dict[Key, nn.Parameter], weight: float) -> 
             identity = torch.eye(parameter.shape[0], device=parameter.device, dtype=parameter.dtype)
             terms.append((identity - parameter).pow(2).sum())
         elif tensor == "value.up.weight":
-            # |U V|^2 without the product: the sum of (U'U) * (V V').
+            # The squared norm |U D|^2 = sum((U'U) * (D D')) for up U and down D, without the large product U D.
             down = parameters[layer, site, "value.down.weight"]
             terms.append(((parameter.T @ parameter) * (down @ down.T)).sum())
     return weight * torch.stack(terms).sum()

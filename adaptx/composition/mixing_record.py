@@ -1,4 +1,6 @@
-"""Mean fusion weights over the tokens that an evaluation reads: sums in the forward pass, nothing a token.
+"""Mean fusion weights over the tokens that an evaluation reads.
+
+They are summed in the forward pass, so no memory is needed per token.
 
 Suffixes: T tokens of the rows that a layer sees, A modules.
 """
@@ -19,7 +21,10 @@ from adaptx.store.mixing import MixingWeights, PlaceWeights
 
 @dataclass
 class _Sums:
-    """Of the tokens of one `Encoding`, which is kept so that its id stays its own."""
+    """Sums of weights over the tokens of one `Encoding`, by place.
+
+    The encoding itself is kept because its `id` is used as a key, and Python could reuse the id of a freed object.
+    """
 
     encoded: Encoding
     tokens: int = 0
@@ -27,7 +32,7 @@ class _Sums:
 
 
 class MixingRecord:
-    """While entered, adds up the weights of a backbone's mixing layers, apart for each encoded set that is read."""
+    """A context that sums the weights of a backbone's mixing layers, separately for each encoded set that is read."""
 
     def __init__(self, backbone: Backbone) -> None:
         self._backbone = backbone
@@ -46,15 +51,17 @@ class MixingRecord:
             layer.watch = None
 
     def reading(self, encoded: Encoding, batch: TokenBatch) -> None:
-        """What the next forward pass reads."""
+        """Record what the next forward pass reads: a batch of the set `encoded`."""
         self._current = self._read.setdefault(id(encoded), _Sums(encoded))
         self._real_T = batch.members.any(dim=0).float()
         self._current.tokens += int(batch.lengths_N.sum())
 
     def means(self, wanted: Iterable[Encoding]) -> MixingWeights:
-        """Means over the real tokens of the `wanted` sets; over all where none was read as it is (masked texts).
+        """Return mean weights over the tokens of the `wanted` sets, without padding.
 
-        Places that nothing passed through (an encoder-decoder's second stack, where the first is read) are left out.
+        If none of these sets was read itself (for example because its texts were masked first), the means are over all
+        sets that were read. Places through which no token passed are left out, such as an encoder-decoder's decoder if
+        only the encoder is read.
         """
         ids = {id(encoded) for encoded in wanted}
         chosen = [sums for key, sums in self._read.items() if key in ids] or list(self._read.values())
@@ -64,19 +71,19 @@ class MixingRecord:
             if layer.place not in chosen[0].sums:
                 continue
             total_A = torch.stack([each.sums[layer.place] for each in chosen]).sum(dim=0)
-            # A token's weights sum to one, so this divides by the tokens that passed.
+            # A token's weights sum to one, so the sum over modules is the number of tokens.
             places.append(PlaceWeights(*layer.place, tuple((total_A / total_A.sum()).tolist())))
         return MixingWeights(tokens, tuple(places))
 
     def _add(self, place: Place, weights_TA: Tensor) -> None:
-        assert self._current is not None, "a forward pass of which `reading` was not told"
+        assert self._current is not None, "`reading` must be called before each forward pass"
         mask_BL = None if self._backbone.given is None else self._backbone.given.mask_BL
         real_T = self._real_T if mask_BL is None else mask_BL.flatten().float()
         weights_TA = weights_TA.flatten(0, -2)
         if len(weights_TA) != len(real_T):
-            # A decoder over its start token: one a sequence, and all of them real.
+            # The decoder reads only its start token: one token per sequence, and no padding.
             real_T = real_T.new_ones(len(weights_TA))
-        # Not as a matrix product: autocast would take that in bf16.
+        # Not a matrix product, because autocast would compute that in bf16.
         sum_A = (real_T.unsqueeze(1) * weights_TA).sum(dim=0)
         sums = self._current.sums
         sums[place] = sums[place] + sum_A if place in sums else sum_A

@@ -1,1 +1,1 @@
-"""Predictions and scores, one language at a time."""
+"""Predictions and scores of a trained model, one language at a time."""

@@ -1,4 +1,4 @@
-"""Predict and score, one language at a time, with the model that training left."""
+"""Predictions and scores of a trained model, for one task and language at a time."""
 
 import math
 from collections.abc import Mapping
@@ -27,11 +27,12 @@ from adaptx.training.progress import Progress, Silent
 
 
 class Evaluator:
-    """A model in evaluation mode with the way it is read: predictions for any rows.
+    """Makes predictions for rows with one model.
 
-    rows: what tokenises rows, and reads a retrieval task's pool. limit: of the pool's rows. memory: vectors of pools,
-    shared by evaluators of one model. record: if set, is told of each batch that is read. pool_left_out: what of the
-    last pool did not become a candidate.
+    reading: how texts reach the model. setting: device, precision and micro-batch size. rows: tokenises rows and reads
+    the candidate pools of retrieval tasks. limit: maximum number of a pool's rows (None: all). memory: vectors of
+    candidate pools, which evaluators of the same model share. record: if set, records fusion weights of each batch.
+    pool_left_out: the rows of the last pool that did not become candidates, by reason.
     """
 
     def __init__(
@@ -53,13 +54,16 @@ class Evaluator:
         self.pool_left_out: tuple[LeftOut, ...] = ()
 
     def predict(self, examples: Examples, task: Task, head: TrainedHead | None) -> Predictions:
-        """Predictions for the rows, with golds where they are labelled."""
+        """Return predictions for the rows, with gold answers if the rows are labelled.
+
+        head: the task's trained head; None if the task has no head.
+        """
         self.backbone.eval()
         if head is not None:
             head.module.eval()
         task_format = task.format
         if head is not None and task_format.labels:
-            # In the order of the head's rows; the sets agree, as planning has checked.
+            # Use the head's order of labels. Planning has checked that both have the same set of labels.
             task_format = replace(task_format, labels=head.format.labels)
         behaviour = behaviour_of(task_format, self.reading.framing)
         model = Model(self.backbone, head.module if head is not None else None, self.reading, task_format)
@@ -76,7 +80,7 @@ class Evaluator:
         )
 
     def _remembered(self, pool: Examples, task: Task, model: Model, behaviour: Format) -> Tensor:
-        """The vectors of candidates, embedded once for all languages that the same model ranks them for."""
+        """Return the candidates' vectors. They are embedded once and reused for all languages with the same pool."""
         key = (task.pool, tuple(pool.columns["id"]), task.format, self.reading.framing)
         if key not in self.memory:
             one = self.rows.candidates(behaviour, pool, task.format, self.reading)
@@ -84,7 +88,13 @@ class Evaluator:
         return self.memory[key]
 
     def read(self, one: Pass, model: Model) -> Any:
-        """What the model reads of each item of a pass, in order: a tensor [items, ...], fp32 on the CPU, or a list."""
+        """Return the model's output for each item of a pass, in order.
+
+        The result is a tensor [items, ...] in fp32 on the CPU, or a list with one value per item.
+
+        Raises:
+            NotFinite: an output is NaN or infinite.
+        """
         found: Any = None
         budget = self.setting.budget
         self.progress.start(self.name, len(one.items), "sequence" if one.behind is None else "example")
@@ -95,7 +105,7 @@ class Evaluator:
                 self.record.reading(piece.encoded, piece.batch)
             with torch.inference_mode(), self.setting.forward_pass():
                 values = one.read(model, piece)
-            # The format that made other values has checked them.
+            # Only tensors are checked here. Formats check other values themselves.
             if isinstance(values, Tensor):
                 values = check_finite(values.float().cpu(), "outputs of the model")
                 found = torch.empty(len(one.items), *values.shape[1:]) if found is None else found
@@ -110,20 +120,23 @@ class Evaluator:
 
 
 def scores(task: Task, predicted: Predictions, language: str) -> Mapping[str, float]:
-    """The task's metrics over one set, shares in [0, 1].
+    """Return the task's metrics for the predictions of one language, as shares in [0, 1].
 
     Raises:
-        UserError: the rows are unlabelled.
-        NotFinite: a metric is undefined over them.
+        UserError: the rows have no gold labels.
+        NotFinite: a metric is undefined for these rows.
     """
     if predicted.golds is None:
-        raise UserError(f"rows of {task.name} in {language} have no gold labels to score against")
+        raise UserError(
+            f"the rows of {task.name} in {language} have no gold labels, so no score can be computed; evaluate on "
+            "labelled rows"
+        )
     golds = predicted.golds
     found = {name: METRICS[name].score(predicted.predictions, golds, language) for name in task.metrics}
     for name, value in found.items():
         if not math.isfinite(value):
             raise NotFinite(
-                f"{name} of {task.name} in {language} is {value}: it is undefined over these {len(golds)} rows. Give "
-                "more rows, or another metric: Task(metrics=...)"
+                f"{name} of {task.name} in {language} is {value}, because it is undefined for these {len(golds)} rows. "
+                "Use more rows, or another metric: Task(metrics=...)"
             )
     return found

@@ -1,6 +1,6 @@
-"""How well a tokenizer's vocabulary serves a language: tokens per word and the share of unknown tokens.
+"""Statistics of how well a tokenizer's vocabulary covers a language: tokens per word and share of unknown tokens.
 
-Scripts written without spaces have no words to count, so there each character counts as one.
+In scripts without spaces, words cannot be counted, so each character counts as a word.
 """
 
 import re
@@ -12,10 +12,11 @@ from typing import Any
 from adaptx.backbones.batching import Encoding
 
 _MARKS = {"Mn", "Mc", "Me", "Cf"}
-# Han, kana, Thai, Lao, Khmer and Myanmar, a character each; elsewhere runs of letters and digits.
+# Scripts without spaces (Han, kana, Thai, Lao, Khmer and Myanmar), where each character counts as a word.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _LETTER = rf"[^\W{_UNSPACED}]"
-# An apostrophe between letters belongs to the word (Quechua and Aymara write ejectives so, Guarani its glottal stop).
+# Elsewhere a word is a run of letters and digits. An apostrophe between letters belongs to the word: it marks ejectives
+# in Quechua and Aymara, and the glottal stop in Guarani.
 _WORD = re.compile(rf"[{_UNSPACED}]|{_LETTER}(?:['\u2019]?{_LETTER})*")
 
 
@@ -27,14 +28,17 @@ class TextStatistics:
 
 
 def num_words(text: str) -> int:
-    """Words of a text; characters, in scripts written without spaces."""
-    # Vowel signs and joiners are no letters to a regular expression, and would cut a word in two.
+    """Return the number of words of a text. In scripts without spaces, each character counts as a word."""
+    # Vowel signs and joiners are not letters to a regular expression and would split a word, so remove them.
     kept = "".join(letter for letter in text if unicodedata.category(letter) not in _MARKS)
     return len(_WORD.findall(kept))
 
 
 def text_statistics(texts: Iterable[str], encoded: Iterable[Encoding], tokenizer: Any) -> TextStatistics:
-    """Over all texts of a set: tokens (special ones left out) per word, unknown tokens and texts cut, as shares."""
+    """Return the statistics of a set of texts.
+
+    They are tokens per word (without special tokens), the share of unknown tokens, and the share of truncated texts.
+    """
     special = {token for token in tokenizer.all_special_ids if token != tokenizer.unk_token_id}
     sequences = [sequence for part in encoded for sequence in part.ids]
     tokens = [token for sequence in sequences for token in sequence if token not in special]

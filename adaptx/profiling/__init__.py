@@ -1,1 +1,1 @@
-"""What a stage costs, measured."""
+"""Measurement and prediction of the memory, time and energy of training steps and stages."""

@@ -1,4 +1,4 @@
-"""Measure cells one after the other, each in a process of its own, beside their predictions."""
+"""Benchmarks of cells, one after another, each in a separate process and next to its prediction."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ NOT_TRIED = f"{OUT_OF_MEMORY}, as predicted"
 
 @dataclass(frozen=True)
 class Result:
-    """A cell with what was predicted and measured; failed: why there is no measurement (out of memory, mostly).
+    """A cell with its prediction and measurement.
 
-    prediction: None where the time did not allow of one.
+    failed: why there is no measurement (usually out of memory). prediction: None if there was no time for it.
     """
 
     cell: Cell
@@ -27,19 +27,20 @@ class Result:
 
     @property
     def error(self) -> float | None:
-        """Relative error of the predicted peak."""
+        """Relative error of the predicted peak: 0.1 means 10 % above the measured one. None if either is missing."""
         if self.prediction is None or self.measured is None:
             return None
         return self.prediction.peak_memory_bytes / self.measured.peak_memory_bytes - 1
 
 
 def bench(cells: Iterable[Cell], memory_bytes: int, steps: int = 5, warmup: int = 2) -> Iterator[Result]:
-    """Predict and measure each cell; what is predicted not to fit into `memory_bytes` is not tried.
+    """Predict and measure each cell.
 
-    Nor are quantised weights where bitsandbytes is missing: the result says how to install it.
+    A cell is not run if its predicted memory exceeds `memory_bytes`, or if it is quantised and bitsandbytes is not
+    installed. Its result then says why, and how to install the library.
 
     Raises:
-        RuntimeError: a cell ended otherwise than well or for want of memory.
+        RuntimeError: a cell failed for another reason than lack of memory.
     """
     for cell in cells:
         prediction = predict(cell)
@@ -60,7 +61,7 @@ def measured_beside(
     seconds: float | None = None,
     start: Start = "forkserver",
 ) -> Result:
-    """The cell's result; errors as of `run_alone`."""
+    """Measure a cell and return the result with its prediction. Raises the same errors as `run_alone`."""
     found = run_alone(cell, steps, warmup, seconds, start)
     return Result(cell, prediction, None, found) if isinstance(found, str) else Result(cell, prediction, found)
 
@@ -68,11 +69,11 @@ def measured_beside(
 def run_alone(
     cell: Cell, steps: int, warmup: int, seconds: float | None = None, start: Start = "forkserver"
 ) -> Measurement | str:
-    """What the cell's own process measures, or why it could not.
+    """Measure a cell in a separate process. Return the measurement, or a text that says why there is none.
 
     Raises:
-        TimeoutError: it took longer than `seconds`.
-        RuntimeError: the cell ended otherwise than well or for want of memory.
+        TimeoutError: the cell took longer than `seconds`.
+        RuntimeError: the cell failed for another reason than lack of memory.
     """
     try:
         return alone(attempt, cell, steps, warmup, seconds=seconds, start=start)

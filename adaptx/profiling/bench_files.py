@@ -1,4 +1,4 @@
-"""A bench as plain rows, a CSV file and plots: memory and throughput against size, predicted against measured."""
+"""Benchmark results as rows, a CSV file and plots: memory and throughput by size, and predictions by measurements."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -14,11 +14,11 @@ from adaptx.profiling.measurement import Measurement
 Row = dict[str, Any]
 FACTORS = ("model", "parameters", "method", "quantised", "batch_size", "micro_batch_size", "sequence_length",
            "precision", "gradient_checkpointing", "device")  # fmt: skip
-"""What a cell is; every other column is what came out."""
+"""Columns that describe a cell. All other columns are results."""
 
 
 def as_row(result: Result, matmul_flops_per_second: float) -> Row:
-    """Factors, prediction and measurements in one row; what was not measured is None."""
+    """Return a cell's factors, prediction and measurements as one row. Values that were not measured are None."""
     cell, measured = result.cell, result.measured
     assert result.prediction is not None
     row: Row = {
@@ -41,14 +41,14 @@ def as_row(result: Result, matmul_flops_per_second: float) -> Row:
 
 
 def measured_columns(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows without measurements that none of them has: a CPU's allocator keeps no reserve, for one."""
+    """Return the rows without measurements that are None in all of them, such as reserved memory on a CPU."""
     optional = {field.name for field in fields(Measurement)}
     empty = {name for name in optional if all(row.get(name) is None for row in rows)}
     return [{name: value for name, value in row.items() if name not in empty} for row in rows]
 
 
 def write_bench(rows: Sequence[Row], folder: Path) -> list[Path]:
-    """`bench.csv`, plots of what was measured, and `bench.html` with all of it; returns the files."""
+    """Write `bench.csv`, plots of the measured rows, and `bench.html` with both. Return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     names = list(dict.fromkeys(name for row in rows for name in row))
     with (folder / "bench.csv").open("w", newline="") as file:
@@ -65,13 +65,13 @@ def _plots(found: Sequence[Row], folder: Path) -> list[Path]:
         return []
     _against_size(found, "memory of a training step [GiB]", lambda row: row["peak_memory_bytes"] / 2**30,
                   folder / "memory_by_size.png")  # fmt: skip
-    _against_size(found, "tokens a second", lambda row: row["tokens_per_second"], folder / "speed_by_size.png")
+    _against_size(found, "tokens per second", lambda row: row["tokens_per_second"], folder / "speed_by_size.png")
     _predicted(found, folder / "predicted_and_measured.png")
     return [folder / name for name in ("memory_by_size.png", "speed_by_size.png", "predicted_and_measured.png")]
 
 
 def _against_size(rows: Sequence[Row], label: str, value: Callable[[Row], float], path: Path) -> None:
-    """Log-log, a line for each method and whatever else differs between rows."""
+    """Plot a value by number of parameters on logarithmic axes, with one line per combination of the other factors."""
     from matplotlib.figure import Figure
 
     differing = [name for name in FACTORS[2:] if len({row[name] for row in rows}) > 1]

@@ -1,4 +1,4 @@
-"""A bench as one self-contained HTML page: the table and its plots, no network, no scripts."""
+"""Benchmark results as one HTML page with a table and plots. It is self-contained: no network, no scripts."""
 
 import base64
 import importlib.metadata
@@ -8,13 +8,13 @@ from typing import Any
 
 TEMPLATE = Path(__file__).parent / "templates" / "bench.html.j2"
 WORDS = ("model", "method", "quantised", "precision", "gradient_checkpointing", "failed")
-"""Columns of words; they come first."""
+"""Columns with texts. They come before the columns with numbers."""
 PACKAGES = ("adaptx", "torch", "transformers", "peft", "adapters", "bitsandbytes")
 GIB = 2**30
 
 
 def write_page(rows: Sequence[dict[str, Any]], plots: Sequence[Path], path: Path) -> None:
-    """rows: as `bench_files.py` makes them."""
+    """Write the page to `path`. rows: as returned by `bench_files.as_row`."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -33,7 +33,7 @@ def write_page(rows: Sequence[dict[str, Any]], plots: Sequence[Path], path: Path
 
 
 def _shown(row: dict[str, Any]) -> dict[str, str]:
-    """A row as texts; empty where nothing was measured."""
+    """Return a row's values as texts by column heading. A text is empty if the value was not measured."""
     words = {name: "yes" if row.get(name) is True else str(row.get(name) or "") for name in WORDS}
     numbers = {
         "million parameters": row["parameters"] / 1e6,
@@ -54,7 +54,7 @@ def _shown(row: dict[str, Any]) -> dict[str, str]:
 
 
 def _without_empty(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Without columns that say nothing of any row."""
+    """Return the rows without columns that are empty or "none" in all of them."""
     telling = [name for name in rows[0] if any(row[name] not in ("", "none") for row in rows)]
     return [{name: row[name] for name in telling} for row in rows]
 
@@ -64,7 +64,7 @@ def _over(value: float | None, unit: float) -> float | None:
 
 
 def _number(value: float | None) -> str:
-    """Three digits, none after the point where there are more before it."""
+    """Return a number with three significant digits, or as a whole number from 100 on."""
     if value is None:
         return ""
     return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""One cell of a memory or speed table: which model is trained how, on how much."""
+"""One cell of a memory or speed table: a model, a method, and the size of a training step."""
 
 from dataclasses import dataclass, replace
 
@@ -8,7 +8,7 @@ from adaptx.specs import Method, ModelSpec, Precision, Shape
 from adaptx.specs.quantisation import Quantisation
 
 TARGET_TOKENS = 64
-"""What an encoder-decoder writes for each sequence that it reads."""
+"""Number of tokens that an encoder-decoder writes per sequence that it reads."""
 NOT_QUANTISED = "none"
 
 
@@ -16,10 +16,13 @@ NOT_QUANTISED = "none"
 class Cell:
     """A training step of `batch_size` sequences of `sequence_length` tokens each.
 
-    An encoder classifies its sequences; a decoder predicts each next token; an encoder-decoder reads `sequence_length`
-    and writes `TARGET_TOKENS` tokens. micro_batch_size: sequences in one forward pass (None: all).
+    An encoder classifies its sequences. A decoder predicts each next token. An encoder-decoder reads `sequence_length`
+    tokens and writes `TARGET_TOKENS` tokens. micro_batch_size: number of sequences in one forward pass (None: all).
     gradient_checkpointing: activations inside layers are computed again in the backward pass. device: `cpu` or `cuda`.
     quantised: how the frozen linear maps of layers are stored below LoRA (None: in the step's precision).
+
+    Raises:
+        UserError: a size is out of range, the model's shape is unknown, or the method does not support the model.
     """
 
     model: ModelSpec
@@ -35,25 +38,28 @@ class Cell:
     def __post_init__(self) -> None:
         for name in ("batch_size", "sequence_length"):
             if getattr(self, name) < 1:
-                raise UserError(f"{name.replace('_', ' ')} {getattr(self, name)}: it must be at least 1")
+                raise UserError(f"the {name.replace('_', ' ')} is {getattr(self, name)}, but must be at least 1")
         if self.micro_batch_size is not None and not 1 <= self.micro_batch_size <= self.batch_size:
             raise UserError(
-                f"micro-batch size {self.micro_batch_size}: it is between 1 and the batch size {self.batch_size}"
+                f"the micro-batch size is {self.micro_batch_size}, but must be between 1 and the batch size "
+                f"({self.batch_size})"
             )
         if self.model.shape is None:
             raise UserError(
-                f"the shape of {self.model.hub_id} is not known: name a model of the catalog (`adaptx models`) or a "
-                "folder with its config.json"
+                f"the shape of {self.model.hub_id} is not known; use a model of the catalog (`adaptx models`) or a "
+                "folder with the model's config.json"
             )
         if self.shape.positions and self.sequence_length > self.shape.positions:
             most = self.shape.positions
-            raise UserError(f"sequence length {self.sequence_length}: {self.model.hub_id} reads at most {most} tokens")
+            raise UserError(
+                f"the sequence length is {self.sequence_length}, but {self.model.hub_id} reads at most {most} tokens"
+            )
         if (reason := method_refusal(self.method, self.shape)) is not None:
             raise UserError(f"{self.method.modules} on {self.model.hub_id}: {reason}")
         if self.quantised is not None and not self.method.over_quantised:
             raise UserError(
-                f"quantised {self.quantised.value} with {self.method.label}: weights are stored in few digits "
-                "below LoRA alone, where they stay frozen; take the method lora, or none quantised"
+                f"quantised {self.quantised.value} with {self.method.label}: weights can be quantised only below LoRA, "
+                "where they stay frozen; use the method lora, or quantised none"
             )
 
     @property
@@ -68,7 +74,7 @@ class Cell:
 
     @property
     def micro_batch(self) -> int:
-        """Sequences of one forward pass."""
+        """Number of sequences in one forward pass."""
         return self.micro_batch_size or self.batch_size
 
     @property
@@ -77,7 +83,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """For folders and lines of progress."""
+        """The cell's name for folders and progress lines."""
         parts = [self.model.name, self.method.label]
         if self.quantised is not None:
             parts.append(self.quantised.value)
@@ -87,10 +93,10 @@ class Cell:
         return ".".join([*parts, *(["gradient_checkpointing"] if self.gradient_checkpointing else [])])
 
     def one_micro_batch(self) -> "Cell":
-        """A step of one micro-batch alone."""
+        """Return the cell of a step with only one micro-batch."""
         return replace(self, batch_size=self.micro_batch, micro_batch_size=None)
 
 
 def kind_name(method: str, quantised: str) -> str:
-    """A method's name and how the weights below it are stored, for the lines of a plot."""
+    """Return a label for plots: the method, and how the weights below it are quantised, if they are."""
     return method if quantised == NOT_QUANTISED else f"{method}, {quantised}"

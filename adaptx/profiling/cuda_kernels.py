@@ -1,11 +1,13 @@
-"""What a GPU's kernels keep that a CPU's do not, for a step on fake CPU tensors.
+"""Memory that CUDA kernels save for the backward pass, imitated on fake CPU tensors.
 
-- Attention: a fused kernel keeps its output and one fp32 number a row, never the weights (Dao 2023, arXiv:2307.08691,
-  section 3.1); its backward pass adds up the queries' gradient in fp32. In fp32 no fused kernel shares keys and values
-  between heads (torch 2.13), so that there the weights are kept.
-- Dropout keeps its mask as one byte an element.
-- Under CUDA's autocast layer normalisation, softmax and powers run in fp32 and their output stays so (torch's list of
-  operations that autocast to float32); the CPU's autocast leaves them in bf16. mT5's activation has a power.
+A prediction for a GPU runs on fake CPU tensors, so torch would save what its CPU kernels save. These kernels differ:
+
+- Attention: a fused kernel saves its output and one fp32 number per query, never the attention weights (Dao 2023,
+  arXiv:2307.08691, section 3.1). Its backward pass sums the queries' gradient in fp32. In fp32, no fused kernel lets
+  several query heads share a key head (torch 2.13), so the weights are saved there.
+- Dropout saves its mask with one byte per element.
+- CUDA's autocast runs layer normalisation, softmax and powers in fp32 and leaves their output in fp32 (torch's list of
+  operations that autocast to float32). The CPU's autocast keeps them in bf16. mT5's activation has a power.
 
 Suffixes: B sequences, H heads, L tokens, E size of a head.
 """
@@ -20,16 +22,16 @@ from torch.overrides import TorchFunctionMode
 
 BLOCK = 512
 IN_FP32 = {functional.layer_norm, functional.softmax, torch.softmax, Tensor.softmax, torch.pow, Tensor.pow}
-"""What CUDA's autocast runs in fp32 and the CPU's does not, as far as the supported networks use it."""
+"""Functions that CUDA's autocast runs in fp32 and the CPU's does not, as far as the supported networks use them."""
 
 
 def rounded(size: int) -> int:
-    """Bytes the caching allocator takes for a request: whole blocks of 512 bytes."""
+    """Return the bytes that CUDA's caching allocator uses for a request of `size` bytes: whole blocks of 512 bytes."""
     return -(-size // BLOCK) * BLOCK
 
 
 class CudaKernels(TorchFunctionMode):
-    """Within the block, attention, dropout and what runs in fp32 keep what a GPU's kernels keep."""
+    """A context in which attention, dropout and functions in fp32 save the same tensors as on a GPU."""
 
     def __torch_function__(
         self,
@@ -66,7 +68,7 @@ def _attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    # Autocast would bring all three to bf16.
+    # CUDA's autocast would convert all three to bf16.
     if torch.is_autocast_enabled("cpu"):
         query, key, value = (each.to(torch.bfloat16) for each in (query, key, value))
     if enable_gqa and query.dtype is torch.float32:
@@ -89,7 +91,7 @@ class _Dropout(torch.autograd.Function):
 class _Attention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        # Laid out as [B, L, H, E], as the kernels leave it.
+        # Memory layout [B, L, H, E], as in the fused kernels' output.
         output_BHLE = torch.empty_like(query.transpose(1, 2)).transpose(1, 2)
         log_sums_BHL = query.new_empty(query.shape[:-1], dtype=torch.float32)
         ctx.save_for_backward(query, key, value, output_BHLE, log_sums_BHL)

@@ -1,4 +1,4 @@
-"""What a device has to give: its memory, and how fast it multiplies matrices."""
+"""Facts about a device: its memory, and its speed in matrix products."""
 
 import time
 from collections.abc import Sequence
@@ -13,16 +13,17 @@ from adaptx.specs import Precision
 
 MATMUL_SIZES = {"cpu": 2_048, "cuda": 8_192}
 MATMUL_SECONDS = 0.3
-"""A GPU's clock takes a while to rise."""
+"""Minimum duration of a speed measurement: a GPU's clock takes a while to rise."""
 DTYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 @dataclass(frozen=True)
 class Device:
-    """name: a GPU's; None for a CPU. memory_bytes: all of a GPU's; of the machine's what is free.
+    """A device's memory and speed.
 
-    taken_bytes: of a GPU's memory, by a process that has just begun and by other programs. matmul_flops_per_second: of
-    a large matrix product, by precision.
+    name: the GPU's name; None for a CPU. memory_bytes: all memory of a GPU, or the free memory of the machine.
+    taken_bytes: GPU memory used by a process that has just started and by other programs (0 for a CPU).
+    matmul_flops_per_second: speed of a large matrix product, by precision.
     """
 
     name: str | None
@@ -32,7 +33,7 @@ class Device:
 
 
 def look_at(device: str, precisions: Sequence[Precision] = (), start: Start = "forkserver") -> Device:
-    """Of `cpu` or `cuda`, in a process of its own: it would keep a part of a GPU's memory.
+    """Return the facts about `cpu` or `cuda`. They are collected in a separate process, which frees GPU memory again.
 
     Raises:
         RuntimeError: there is no such device.
@@ -51,7 +52,7 @@ def _look(kind: str, precisions: Sequence[Precision]) -> Device:
 
 
 def _matmul_flops_per_second(device: torch.device, precision: Precision) -> float:
-    """The best of at least six, taken as training takes products."""
+    """Return the best speed of at least six large matrix products, computed in the same way as in training."""
     size = MATMUL_SIZES[device.type]
     first, second = (torch.randn(size, size, device=device).to(DTYPES[precision]) for _ in range(2))
     seconds: list[float] = []
@@ -66,6 +67,6 @@ def _matmul_flops_per_second(device: torch.device, precision: Precision) -> floa
 
 
 def wait(device: torch.device) -> None:
-    """Until the device has done all it was told."""
+    """Wait until the device has finished all work that was queued on it."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

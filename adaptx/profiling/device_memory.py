@@ -1,4 +1,4 @@
-"""Memory that a device has for a process: of a GPU all of it, of the machine what is free now."""
+"""Memory that a device offers a process: all memory of a GPU, or the memory of the machine that is free now."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ def device_memory_bytes(device: torch.device) -> int:
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
-        # Not Linux. What Linux tells by itself needs no package.
+        # Not Linux. On Linux, /proc/meminfo is enough and psutil is not needed.
         import psutil
 
         return psutil.virtual_memory().available

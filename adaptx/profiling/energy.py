@@ -1,8 +1,8 @@
-"""Energy of a block of work, where the machine has a meter for it.
+"""Energy used by a block of work, on machines with a meter.
 
-On CUDA: the GPU's own counter (NVML, Volta and later), by nvidia-ml-py. On Linux: the counters of the processors'
-packages (powercap, intel-rapl; AMD's too), where they can be read. Both count all that the device does, whoever asked
-for it. Elsewhere nothing is measured.
+On CUDA: the GPU's energy counter (NVML, Volta and later), read by nvidia-ml-py. On Linux without CUDA: the energy
+counters of the processor packages (powercap, intel-rapl; also on AMD), if they may be read. Both counters include the
+work of all programs on the device. On other machines nothing is measured.
 """
 
 from collections.abc import Callable, Generator, Mapping
@@ -18,16 +18,20 @@ from adaptx.profiling.sampling import sampled
 GPU_MEASURE = "the GPU's counter"
 PACKAGES_MEASURE = "the processor packages' counters"
 POWERCAP = Path("/sys/class/powercap")
-# A package's counter begins anew after some hundred kilojoules: at a kilowatt, after minutes.
+# A processor package's counter wraps around after a few hundred kilojoules, which is minutes at a kilowatt. Reading it
+# more often than that catches every wrap.
 _INTERVAL_SECONDS = 20.0
 
 Reading = Callable[[], Mapping[str, tuple[float, float]] | None]
-"""Counter -> (joules so far, joules at which it begins anew); None where they cannot be read."""
+"""Returns, by counter name, (joules so far, joules at which the counter wraps around to 0). None: not readable."""
 
 
 @dataclass
 class Energy:
-    """Filled when the block ends. joules None: no meter. measure: what counted."""
+    """The energy of a block of work, which is set when the block ends.
+
+    joules: None if there is no meter. measure: a description of the counter.
+    """
 
     joules: float | None = None
     measure: str | None = None
@@ -35,9 +39,10 @@ class Energy:
 
 @contextmanager
 def energy(device: torch.device, shared: bool = False) -> Generator[Energy]:
-    """Measure what the block's device uses.
+    """Measure the energy that the device uses during the `with` block.
 
-    shared: others of ours work on this machine's processors, whose share their counters cannot tell: none is measured.
+    shared: other stages run on this machine's processors at the same time. Their counters cannot separate the stages,
+    so nothing is measured on a CPU.
     """
     found = Energy()
     of_cpu = _packages() if device.type == "cpu" and not shared else None
@@ -54,7 +59,7 @@ def energy(device: torch.device, shared: bool = False) -> Generator[Energy]:
 
 
 class _CounterSum:
-    """The sum of what several counters went up by, from the first reading on; None once one could not be read."""
+    """The total increase of several counters since the first reading. `joules` is None after a failed reading."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
@@ -76,7 +81,7 @@ def _packages() -> tuple[str, Reading] | None:
     folders = [
         folder
         for folder in sorted(POWERCAP.glob("intel-rapl:*"))
-        # Parts of a package (cores, memory) have counters below it.
+        # Skip the counters of a package's parts (cores, memory), which the package's counter includes.
         if folder.name.count(":") == 1 and _text(folder / "name").startswith("package")
     ]
 
@@ -84,7 +89,7 @@ def _packages() -> tuple[str, Reading] | None:
         try:
             return {each.name: (_joules(each / "energy_uj"), _joules(each / "max_energy_range_uj")) for each in folders}
         except (OSError, ValueError):
-            # Most systems let root alone read them (CVE-2020-8694).
+            # On most systems only root may read them (CVE-2020-8694).
             return None
 
     return (PACKAGES_MEASURE, reading) if reading() else None

@@ -1,4 +1,4 @@
-"""Does a training step fit into so much memory, and what would make it fit, the cheapest first."""
+"""Changes that make a training step fit into a given memory, the cheapest first."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,12 +10,12 @@ from adaptx.specs import Lora
 from adaptx.specs.quantisation import Quantisation
 
 MOST_REMEDIES = 3
-FEW_DIGITS = "frozen weights with fewer digits, slower"
+FEW_DIGITS = "frozen weights with fewer bits, slower"
 
 
 @dataclass(frozen=True)
 class Remedy:
-    """A step that fits. what: the change in words. price: what it costs."""
+    """A changed step that fits. what: the change, as options of the command line. price: its disadvantage."""
 
     what: str
     price: str
@@ -24,7 +24,7 @@ class Remedy:
 
 
 def remedies(cell: Cell, memory_bytes: int) -> list[Remedy]:
-    """Steps that do fit, the cheapest first; at most three."""
+    """Return at most three changed steps that fit into `memory_bytes`, the cheapest first."""
     found: list[Remedy] = []
     for what, price, changed in _changes(cell):
         fitting = _widest_fitting(changed, memory_bytes)
@@ -32,9 +32,9 @@ def remedies(cell: Cell, memory_bytes: int) -> list[Remedy]:
             continue
         narrowed, prediction = fitting
         if narrowed.micro_batch < changed.micro_batch:
-            step = f"micro-batches of {narrowed.micro_batch} ({narrowed.micro_batches} a step)"
+            step = f"micro-batches of {narrowed.micro_batch} ({narrowed.micro_batches} per step)"
             what = f"{what}, {step}" if what else step
-            price = f"{price}; as many forward passes" if price else "more, smaller forward passes; the same result"
+            price = f"{price}; more forward passes" if price else "more, smaller forward passes; the same result"
         if what:
             found.append(Remedy(what, price, narrowed, prediction))
         if len(found) == MOST_REMEDIES:
@@ -43,16 +43,19 @@ def remedies(cell: Cell, memory_bytes: int) -> list[Remedy]:
 
 
 def _changes(cell: Cell) -> Iterator[tuple[str, str, Cell]]:
-    """Changes by what they cost: none (micro-batches alone), time, digits, what is trained."""
+    """Yield (what, price, changed cell) in the order of their disadvantages.
+
+    The order is: only smaller micro-batches, more time, fewer bits, another method.
+    """
     yield "", "", cell
     if not cell.gradient_checkpointing:
         yield (
             "--gradient-checkpointing",
-            "a third more time; the same result",
+            "one third more time; the same result",
             replace(cell, gradient_checkpointing=True),
         )
     if cell.precision == "fp32":
-        yield "--precision bf16", "products with fewer digits", replace(cell, precision="bf16")
+        yield "--precision bf16", "matrix products with fewer bits", replace(cell, precision="bf16")
     if cell.method.over_quantised and cell.quantised is not Quantisation.NF4:
         few = replace(cell, quantised=Quantisation.NF4, precision="bf16")
         what = "--quantised nf4" + (" --precision bf16" if cell.precision == "fp32" else "")
@@ -60,19 +63,22 @@ def _changes(cell: Cell) -> Iterator[tuple[str, str, Cell]]:
         if not cell.gradient_checkpointing:
             yield (
                 f"{what} --gradient-checkpointing",
-                f"{FEW_DIGITS}; a third more time",
+                f"{FEW_DIGITS}; one third more time",
                 replace(few, gradient_checkpointing=True),
             )
     if cell.method.whole:
         lora = replace(cell, method=Lora(), gradient_checkpointing=True, precision="bf16")
         what = "--method lora --precision bf16 --gradient-checkpointing"
-        yield what, "fewer parameters train", lora
+        yield what, "fewer parameters are trained", lora
         few = replace(lora, quantised=Quantisation.NF4)
-        yield f"{what} --quantised nf4", f"fewer parameters train; {FEW_DIGITS}", few
+        yield f"{what} --quantised nf4", f"fewer parameters are trained; {FEW_DIGITS}", few
 
 
 def _widest_fitting(cell: Cell, memory_bytes: int) -> tuple[Cell, Prediction] | None:
-    """The cell with micro-batches as large as fit, a power of two; None where one sequence does not."""
+    """Return the cell with the largest micro-batch that fits, or None if not even one sequence fits.
+
+    A micro-batch smaller than the cell's is a power of two.
+    """
     whole = predict(cell)
     if fits(whole.needed_bytes, memory_bytes):
         return cell, whole
@@ -81,7 +87,7 @@ def _widest_fitting(cell: Cell, memory_bytes: int) -> tuple[Cell, Prediction] | 
     one = predict(replace(cell, micro_batch_size=1))
     if not fits(one.needed_bytes, memory_bytes):
         return None
-    # Memory grows by nearly the same amount with each sequence, so that the first guess is mostly right.
+    # Memory grows by nearly the same amount with each sequence, so the first guess is usually right.
     each = max(1.0, (whole.needed_bytes - one.needed_bytes) / (cell.micro_batch - 1))
     size = 1 + int((usable_bytes(memory_bytes) - one.needed_bytes) / each)
     size = 2 ** (max(1, min(size, cell.micro_batch - 1)).bit_length() - 1)

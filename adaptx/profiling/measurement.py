@@ -1,4 +1,4 @@
-"""One cell measured on the device: memory, speed, module size."""
+"""Measurement of one cell on the device: memory, speed, and size of the module."""
 
 import json
 import statistics
@@ -18,16 +18,21 @@ from adaptx.profiling.step import Step, make_step
 
 OUT_OF_MEMORY = "out of memory"
 WANT_OF_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
-"""How errors without a class of their own say so: the CPU's allocator, the driver, cuBLAS and cuDNN."""
+"""Texts of out-of-memory errors that are plain RuntimeErrors: of the CPU's allocator, the driver, cuBLAS and cuDNN."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """peak_memory_bytes: the most that torch had allocated during a step. reserved, and its average and 99th percentile
-    over steps: what its allocator held (CUDA alone).
+    """Memory, time and sizes of a cell's training step.
 
-    resident_bytes: the process's resident set at its highest, libraries included. flops_per_second: of the step's own
-    products with weights. beside_bytes: what else is taken of the GPU's memory: context, libraries, other programs.
+    peak_memory_bytes: the most memory that torch had allocated during a step.
+    memory_average_bytes, memory_99th_bytes, reserved_bytes: mean, 99th percentile and maximum of the memory that
+    torch's allocator reserved (CUDA only).
+    resident_bytes: the highest resident set of the process, including libraries.
+    train_seconds: the timed steps together. load_seconds: building the step.
+    module_bytes: size of the trained module's file.
+    flops_per_second: operations of the step's matrix products with weights, per second.
+    beside_bytes: other used GPU memory: CUDA context, libraries, other programs.
     """
 
     peak_memory_bytes: int
@@ -49,7 +54,7 @@ class Measurement:
 
 
 def attempt(cell: Cell, steps: int, warmup: int) -> Measurement | str:
-    """What `measure` finds, or that the cell does not fit into memory."""
+    """Return the measurement of a cell, or `OUT_OF_MEMORY` if it does not fit."""
     try:
         return measure(cell, steps, warmup)
     except (torch.OutOfMemoryError, MemoryError):
@@ -66,16 +71,18 @@ def measure(
     warmup: int = 2,
     make: Callable[[Cell, torch.device], Step] = make_step,
 ) -> Measurement:
-    """Build, warm up, time `steps` steps; on a CPU watch the allocations of one more.
+    """Build the step, run `warmup` steps, and time `steps` steps. On a CPU, track the allocations of one more step.
 
-    make: builds the step; by default one that computes as training does.
+    make: builds the step; by default a step that computes in the same way as training.
 
     Raises:
-        UserError: no warm-up: the first step, which makes the optimiser's state, is not like the others.
+        UserError: `warmup` is 0. The first step creates the optimiser's state, so it differs from the others.
         torch.OutOfMemoryError, RuntimeError: the cell does not fit.
     """
     if warmup < 1:
-        raise UserError(f"warmup {warmup}: it is at least 1, as the first step makes the optimiser's state")
+        raise UserError(
+            f"warmup is {warmup}, but must be at least 1, because the first step creates the optimiser's state"
+        )
     device = torch.device(cell.device)
     began = time.perf_counter()
     torch.manual_seed(0)
@@ -113,7 +120,7 @@ def measure(
 
 
 def _timed(step: Step, steps: int, device: torch.device) -> tuple[list[float], list[int]]:
-    """Run the steps; return the seconds of each, and the bytes that a GPU's allocator held after each, both sorted."""
+    """Run the steps. Return the seconds per step, and the GPU memory reserved after each step in bytes, both sorted."""
     seconds: list[float] = []
     reserved: list[int] = []
     for _ in range(steps):
@@ -134,18 +141,18 @@ def _beside_bytes(device: torch.device) -> int | None:
 
 
 def allocated_peak(step: Step) -> int:
-    """The most bytes that torch's CPU allocator had given out during one step, kernels' own buffers included.
+    """Return the most bytes that torch's CPU allocator had allocated during one step, including kernels' buffers.
 
-    What was allocated before is what the model, its optimiser and its inputs hold.
+    This is the memory of the model and its optimiser plus the highest level of allocations during the step.
     """
     held = {id(t.untyped_storage()): t.untyped_storage().nbytes() for t in _held(step)}
     return sum(held.values()) + most_allocated(step.run)
 
 
 def most_allocated(work: Callable[[], object]) -> int:
-    """The most bytes that torch's CPU allocator gives out at once during the work, above what was there before.
+    """Return the most bytes that torch's CPU allocator allocates during the work, above the level at its start.
 
-    From torch's profiler, which is told of every allocation.
+    torch's profiler records every allocation and every release.
     """
     from torch.profiler import ProfilerActivity, profile
 
@@ -162,15 +169,17 @@ def most_allocated(work: Callable[[], object]) -> int:
 
 
 def _held(step: Step) -> list[torch.Tensor]:
-    """Tensors that are there between two steps; the few inputs are left out."""
+    """Return the tensors that exist between two steps. The small inputs are left out."""
     state = [value for each in step.optimizer.state.values() for value in each.values()]
     state += quantised.scales(step.model) if step.cell.quantised is not None else ()
     return [*step.model.parameters(), *step.model.buffers(), *(v for v in state if isinstance(v, torch.Tensor))]
 
 
 def step_flops(cell: Cell, step: Step) -> float:
-    """Floating-point operations of one step's matrix products with weights: 2 a weight and token forwards, 2 backwards,
-    and 2 more where the weight trains; what is computed again for gradient checkpointing is left out.
+    """Return the number of floating-point operations in one step's matrix products with weights.
+
+    Per weight and token, the forward pass has 2 operations, the gradient of the input 2, and, if the weight is trained,
+    the gradient of the weight 2 more. Repeated computation for gradient checkpointing is not counted.
     """
     shape, full = cell.shape, cell.method.whole
     read = cell.batch_size * cell.sequence_length
@@ -178,16 +187,16 @@ def step_flops(cell: Cell, step: Step) -> float:
     first = shape.layers * sum(inputs * outputs for inputs, outputs in shape.linear_maps.values())
     products = read * first
     if shape.decoder_layers:
-        # Keys and values of the attention from one stack to the other come from what is read.
+        # Cross-attention computes its keys and values from the encoder's tokens.
         for site, (inputs, outputs) in shape.decoder_linear_maps.items():
             tokens = read if site in ("cross_key", "cross_value") else written
             products += tokens * shape.decoder_layers * inputs * outputs
     work = (6.0 if full else 4.0) * products
     if not full and cell.method.matrices:
-        # The matrices that a small method adds train, in each layer and for each token.
+        # A parameter-efficient method adds trained matrices, which run for each token.
         work += 6.0 * read * sum(parameter.numel() for parameter in step.own)
     if shape.embedding_size is not None:
-        # Nothing that a small method trains lies below it.
+        # The embedding projection has no backward pass here if only modules above it are trained.
         work += (6.0 if full else 2.0) * read * shape.embedding_size * shape.hidden_size
     if rows := cell.micro_batches * shape.architecture.distance_rows:
         maps = shape.linear_maps
@@ -199,7 +208,7 @@ def step_flops(cell: Cell, step: Step) -> float:
 
 
 def resident_bytes() -> int | None:
-    """The resident set's high-water mark; None where the system does not tell."""
+    """Return the highest resident set of this process so far, or None if the system does not report it."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
@@ -214,13 +223,14 @@ def _total_parameters(step: Step) -> int:
 
 
 def module_bytes(parameters: Mapping[str, torch.Tensor]) -> int:
-    """Of these as a safetensors file, which is not written: of a full model it would take long and much room.
+    """Return the size of these parameters as a safetensors file.
 
-    The format: eight bytes, a header in JSON filled up to a multiple of eight, the tensors' bytes.
+    The size is computed without writing the file, which would be large and slow for a full model. The format has eight
+    bytes, a JSON header padded to a multiple of eight bytes, and the tensors' bytes.
     """
     header: dict[str, Any] = {}
     end = 0
-    # By name alone, as all are of one dtype.
+    # safetensors sorts by dtype and then by name; here all have the same dtype.
     for name, tensor in sorted(parameters.items()):
         begin, end = end, end + tensor.numel() * tensor.element_size()
         header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [begin, end]}

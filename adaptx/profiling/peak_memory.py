@@ -1,7 +1,7 @@
-"""Peak memory of a block of work.
+"""Peak memory of a block of work, above the level at its start.
 
-On CUDA: the allocator's peak. On Linux: the resident set's high-water mark (VmHWM), reset at the start through
-/proc/self/clear_refs, less the level before. Elsewhere: the resident set, sampled.
+On CUDA: the peak of torch's allocator. On Linux: the highest resident set (VmHWM), which is reset at the start through
+/proc/self/clear_refs. On other systems: the resident set, sampled at short intervals.
 """
 
 import ctypes
@@ -26,7 +26,10 @@ _INTERVAL_SECONDS = 0.05
 
 @dataclass
 class PeakMemory:
-    """The peak of a block of work: up to now while it runs, of the whole block once it has ended."""
+    """The peak memory of a block of work: the peak so far while the block runs, and the final peak afterwards.
+
+    measure: a description of the quantity. so_far: returns the peak up to now in bytes.
+    """
 
     measure: str
     so_far: Callable[[], int]
@@ -34,7 +37,7 @@ class PeakMemory:
 
     @property
     def peak_bytes(self) -> int:
-        """Bytes above the level at the block's start."""
+        """The peak in bytes, above the level at the block's start."""
         return self.so_far() if self._whole is None else self._whole
 
     def end(self) -> None:
@@ -43,7 +46,7 @@ class PeakMemory:
 
 @contextmanager
 def peak_memory(device: torch.device) -> Generator[PeakMemory]:
-    """Measure the block's peak; enter it before the model is loaded."""
+    """Measure the peak memory of the `with` block. Enter it before the model is loaded."""
     _release()
     if device.type == "cuda":
         with _cuda(device) as peak:
@@ -65,7 +68,7 @@ def peak_memory(device: torch.device) -> Generator[PeakMemory]:
 
 @contextmanager
 def _cuda(device: torch.device) -> Generator[PeakMemory]:
-    # Before it, an allocator has no statistics to reset.
+    # Without this, the allocator has no statistics that could be reset.
     torch.cuda.init()
     torch.cuda.reset_peak_memory_stats(device)
     before = torch.cuda.memory_allocated(device)
@@ -94,7 +97,7 @@ def _sampled() -> Generator[PeakMemory]:
 
 
 def _release() -> None:
-    """Give freed memory back, so that what earlier stages left does not hide this one's use."""
+    """Return freed memory to the system, so that memory left over from earlier stages does not hide this one's use."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -1,4 +1,8 @@
-"""Peak memory of a training step, predicted without any weight: the real step on fake tensors, under a tracker."""
+"""Prediction of a training step's peak memory, without loading weights.
+
+The code of the real step runs on fake tensors, which have shapes and dtypes but no values and no memory. A `Tracker`
+records when each of them would be allocated and freed, and the peak of the sum is the prediction.
+"""
 
 import functools
 import time
@@ -22,9 +26,11 @@ from adaptx.specs import ModelFamily
 
 @dataclass(frozen=True)
 class Prediction:
-    """peak_memory_bytes: what torch has allocated at the step's peak. context_bytes: what a CUDA process takes beside.
+    """The predicted memory of a training step.
 
-    parts: the peak by what it holds. moment: the phase in which it is reached. seconds: what predicting took.
+    peak_memory_bytes: memory allocated by torch at the step's peak. context_bytes: memory that a CUDA process needs in
+    addition. parts: the peak's bytes by purpose. moment: the phase of the step in which the peak is reached. seconds:
+    the time that the prediction took.
     """
 
     peak_memory_bytes: int
@@ -41,18 +47,19 @@ class Prediction:
 
 @functools.cache
 def predict(cell: Cell) -> Prediction:
-    """Run two of the step's micro-batches at most, on fake tensors; no weight is loaded or made.
+    """Predict a cell's memory by running at most two of its micro-batches on fake tensors.
 
-    A cell's prediction is kept for the process: looking for what fits comes by the same cells again.
+    Predictions are cached for the process, because a search for steps that fit visits the same cells again.
     """
     began = time.perf_counter()
     cuda = cell.device == "cuda"
     tracker = Tracker(rounded if cuda else lambda size: size, _summed(cell), scatters_in_fp32=not cuda)
-    # From the second micro-batch on gradients are there from the beginning; a third changes nothing.
+    # From the second micro-batch on, gradients already exist when it begins. Further micro-batches change nothing.
     whole = cell
     if cell.micro_batches > 2:
         cell = replace(cell, batch_size=2 * cell.micro_batch)
-    # Fake tensors are the CPU's: those of a GPU would need its kernels; what differs there stands in `cuda_kernels`.
+    # Fake tensors are on the CPU, because fake GPU tensors would need the GPU's kernels. `cuda_kernels` imitates the
+    # differences.
     cell = replace(cell, device="cpu")
     kernels = CudaKernels if cuda else CpuKernels
     with _taken_for_real(), FakeTensorMode(allow_non_fake_inputs=True), _EveryLayer(), tracker:
@@ -71,14 +78,14 @@ def predict(cell: Cell) -> Prediction:
 
 
 def native_arithmetic(device_type: str, precision: str) -> AbstractContextManager[Any]:
-    """Products in bf16 by a device's own instructions, whether this one has them or not."""
+    """Return the context of a device that has bf16 instructions, even if this machine has none."""
     return torch.autocast(device_type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 def _summed(cell: Cell) -> list[tuple[int, int]]:
-    """Shapes of weights whose gradients autograd adds up in place: embeddings that both stacks look up.
+    """Return the shapes of weights whose gradients autograd sums in place: embeddings that both stacks look up.
 
-    A gradient that comes from scores over the vocabulary is not added up in place.
+    A gradient that comes from scores over the vocabulary is not summed in place.
     """
     shape = cell.shape
     looked_up = cell.model.family is ModelFamily.ENCODER_DECODER and not shape.tied
@@ -86,20 +93,20 @@ def _summed(cell: Cell) -> list[tuple[int, int]]:
 
 
 def _outlined(cell: Cell, cuda: bool) -> Quantise | None:
-    """What stands in for bitsandbytes, which need not be installed."""
+    """Return the function that puts stand-ins for bitsandbytes' maps into a network. None: nothing is quantised."""
     if cell.quantised is None:
         return None
-    # It imports peft, which takes seconds.
+    # Imported here because this module imports peft, which takes seconds.
     from adaptx.methods.quantised_outline import outline_quantised
 
     return functools.partial(outline_quantised, cuda=cuda)
 
 
 class _EveryLayer(TorchFunctionMode):
-    """Within the block mBART and XGLM run all their layers, as they do outside.
+    """A context in which mBART and XGLM run all their layers on fake tensors, as they do on real ones.
 
-    They draw a number for each layer and leave it out below a probability, which is 0; a fake number is taken for one
-    below it.
+    They draw a random number per layer and skip the layer if the number is below a probability, which is 0. The
+    comparison with a fake number would be true, so the number is replaced by 1.
     """
 
     def __torch_function__(
@@ -114,9 +121,10 @@ class _EveryLayer(TorchFunctionMode):
 
 @contextmanager
 def _taken_for_real() -> Generator[None]:
-    """Within the block transformers 5 does with fake tensors what it does with real ones.
+    """Let transformers 5 treat fake tensors like real ones inside the `with` block.
 
-    Of fake ones it makes masks, and for them repeats keys and values, where real ones turn out to need none.
+    It would take fake tensors for a traced graph, in which values are unknown. It would then build masks that real
+    tensors do not need, and repeat keys and values for them.
     """
     import transformers
 

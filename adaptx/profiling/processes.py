@@ -1,7 +1,7 @@
-"""Work in processes of its own that begin at once: forked from a server that has torch and transformers loaded.
+"""Work in separate processes that start quickly, because a server that has already loaded torch forks them.
 
-Each begins with nothing of an earlier one in memory, and running out of memory ends it alone. The server touches no
-GPU: a process forked from one that does could not use it.
+Each process starts without memory left over from earlier ones, and running out of memory ends only this process. The
+server never uses the GPU: a process forked from one that uses a GPU could not use it.
 """
 
 import functools
@@ -21,28 +21,30 @@ from adaptx.specs.architectures import ARCHITECTURES
 
 Result = TypeVar("Result")
 Start = Literal["forkserver", "spawn"]
-"""Fork from the server, or begin anew and import everything again."""
+"""How a process starts: forked from the server, or as a new interpreter that imports everything again."""
 
 KILLED = -9
-"""Exit status of a process that the system's out-of-memory killer has ended."""
+"""Exit status of a process that was ended by the system's out-of-memory killer (SIGKILL)."""
 LAST_CHARACTERS = 2_000
 
 
 class ProcessKilled(Exception):
-    """The system ended the process, as it does for want of memory."""
+    """The system killed the process, usually because memory ran out."""
 
 
 def alone(
     function: Callable[..., Result], *arguments: Any, seconds: float | None = None, start: Start = "forkserver"
 ) -> Result:
-    """What the function returns in a process of its own; what it prints is dropped.
+    """Call a function in a separate process and return its result. Its output is discarded.
 
-    function: at the top level of a module, as it is found there by name. seconds: the most it may take.
+    function: defined at the top level of a module, because the process finds it there by name. seconds: the time limit
+    (None: no limit).
 
     Raises:
-        ProcessKilled: the system ended it.
-        TimeoutError: it took longer; it has been ended.
-        RuntimeError: it raised an error, or ended without a result; with its last lines.
+        ProcessKilled: the system killed the process.
+        TimeoutError: the function took longer than `seconds`. Its process is ended.
+        RuntimeError: the function raised an error, or the process ended without a result. The message has its last
+            lines of output.
     """
     context = context_for(start)
     receiving, sending = context.Pipe(duplex=False)
@@ -50,7 +52,7 @@ def alone(
         printed = Path(folder) / "printed"
         process = context.Process(target=_carry_out, args=(sending, printed, function, arguments), daemon=True)
         process.start()
-        # The process has the other copy: when it ends, so does the pipe.
+        # Close our copy of the sending end: the pipe then ends when the process, which has the other copy, ends.
         sending.close()
         try:
             if not receiving.poll(seconds):
@@ -63,7 +65,7 @@ def alone(
             last = printed.read_text(errors="replace")[-LAST_CHARACTERS:].strip() if printed.is_file() else ""
             raise RuntimeError(f"the process ended with status {process.exitcode}: {last}") from None
         finally:
-            # Its memory is free once it has ended, and nothing is left for it to do.
+            # The work is done. Ending the process now frees its memory before the next one starts.
             process.kill()
             process.join()
     if error is not None:
@@ -72,16 +74,20 @@ def alone(
 
 
 def several(processes: int, start: Start = "forkserver") -> Pool:
-    """So many processes that wait for work, with one thread each; a context manager that ends them."""
+    """Return a pool of processes with one thread each. It is a context manager that ends them."""
     return context_for(start).Pool(processes, _one_thread)
 
 
 @functools.cache
 def context_for(start: Start, modules: tuple[str, ...] | None = None) -> ForkServerContext | SpawnContext:
-    """Where processes are made that begin so. modules: what a server that is not there yet imports (`preloaded`)."""
+    """Return the multiprocessing context for a way to start processes.
+
+    modules: names of modules that the server imports when it starts (None: `preloaded()`). A server that is already
+    running does not import more.
+    """
     if start == "spawn":
         return multiprocessing.get_context("spawn")
-    # Asking whether there is a GPU takes hold of the driver, but not by this way.
+    # With this setting, torch checks for a GPU through NVML, which does not initialise CUDA in the server.
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(preloaded() if modules is None else list(modules))
@@ -89,7 +95,10 @@ def context_for(start: Start, modules: tuple[str, ...] | None = None) -> ForkSer
 
 
 def preloaded() -> list[str]:
-    """Modules that the server imports at its start; one that is missing is told by the work that needs it."""
+    """Return the modules that the server imports when it starts. A missing module is ignored there.
+
+    The work that needs a missing module reports it.
+    """
     quick = [each.model_type for each in ARCHITECTURES.values() if not each.slow_import]
     folders = [each.replace("-", "_").removesuffix("_text") for each in quick]
     names = [
@@ -98,7 +107,7 @@ def preloaded() -> list[str]:
         *(f"transformers.models.{folder}.modeling_{folder}" for folder in folders),
         "adapters",
     ]
-    # With peft comes bitsandbytes where that is installed, and it takes hold of the GPU as it is imported.
+    # peft imports bitsandbytes if it is installed, and bitsandbytes initialises the GPU when it is imported.
     return names if importlib.util.find_spec("bitsandbytes") else [*names, "peft"]
 
 

@@ -1,4 +1,4 @@
-"""Something asked again and again in the background while a block of work runs."""
+"""Calls at regular intervals in the background while a block of work runs."""
 
 import threading
 from collections.abc import Callable, Generator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def sampled(ask: Callable[[], None], interval_seconds: float) -> Generator[None]:
-    """Within the block, `ask` is called from a thread of its own, first after one interval."""
+    """Call `ask` from a separate thread during the `with` block, every `interval_seconds`, first after one interval."""
     done = threading.Event()
 
     def watch() -> None:

@@ -1,8 +1,8 @@
-"""The training step that is predicted and measured: the same code on fake tensors, a CPU or a GPU.
+"""The training step for predictions and measurements: the same code runs on fake tensors, a CPU or a GPU.
 
-Weights are random and built straight where they belong, in the dtype they train in: frozen ones in bf16 under bf16,
-those that train in fp32. An encoder goes through the very layers, rows and dropout that training uses; the others
-through the very loss over the vocabulary.
+Weights are random. They are created directly on the device and in their training dtype: trained weights in fp32, frozen
+weights in bf16 under `bf16`. An encoder uses the same layers, packed rows and dropout as in training. The other
+families use the same loss over the vocabulary as in training.
 
 Suffixes: B sequences, T tokens, D hidden size.
 """
@@ -39,7 +39,7 @@ PHASES = ("forward", "loss", "backward", "optimiser step")
 
 
 class Watch(Protocol):
-    """Is told what the step is at."""
+    """An observer of a step's phases and tensors (see `Tracker`)."""
 
     def during(self, phase: str, part: MemoryPart) -> AbstractContextManager[Any]: ...
 
@@ -49,7 +49,7 @@ class Watch(Protocol):
 
 
 class NoWatcher:
-    """Watches nothing."""
+    """An observer that records nothing."""
 
     def during(self, phase: str, part: MemoryPart) -> AbstractContextManager[Any]:  # noqa: ARG002
         return nullcontext()
@@ -61,7 +61,12 @@ class NoWatcher:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """A model with its optimiser. loss_sum: summed loss of one micro-batch, its forward pass done."""
+    """A model with its optimiser, and the functions of one training step.
+
+    parameters: all trained parameters. own: those of the method's module, without the head. forward: the forward pass
+    of one micro-batch. loss_sum: returns the micro-batch's summed loss from the output of `forward`. arithmetic,
+    kernels: return the contexts in which the forward pass runs.
+    """
 
     cell: Cell
     model: nn.Module
@@ -74,7 +79,7 @@ class Step:
     kernels: Callable[[], AbstractContextManager[Any]]
 
     def run(self, watch: Watch | None = None) -> None:
-        """One optimiser step: the micro-batches' gradients added up, clipped, applied."""
+        """Run one optimiser step: sum the gradients of all micro-batches, clip them and update the parameters."""
         watch = watch or NoWatcher()
         for _ in range(self.cell.micro_batches):
             with self.arithmetic(), self.kernels():
@@ -94,7 +99,7 @@ class Step:
             self.optimizer.zero_grad(set_to_none=True)
 
     def make_state(self, watch: Watch | None = None) -> None:
-        """Let the optimiser make its state, as the first step does: later ones carry it from their beginning."""
+        """Create the optimiser's state, which the first step would create. In later steps it exists from the start."""
         for parameter in self.parameters:
             parameter.grad = torch.zeros_like(parameter)
         self.optimizer.step()
@@ -106,13 +111,16 @@ class Step:
 
 
 Quantise = Callable[[nn.Module, Quantisation, bool], None]
-"""Puts quantised linear maps into a network on the meta device, for products in bf16 or not."""
+"""Puts quantised linear maps into a network on the meta device: (network, kind, whether products are in bf16)."""
 
 
 def outline(
     cell: Cell, quantise: Quantise = quantised.quantise
 ) -> tuple[nn.Module, nn.Module | None, list[nn.Parameter]]:
-    """(network, head, the method's parameters) on the meta device: no weight takes memory."""
+    """Return (network, head, the method's parameters) on the meta device, where weights need no memory.
+
+    The head is None except for encoders.
+    """
     shape = cell.shape
     bf16 = cell.precision == "bf16"
     with torch.device("meta"):
@@ -136,11 +144,11 @@ def make_step(
     quantise: Quantise | None = None,
     arithmetic: Callable[[str, str], AbstractContextManager[Any]] = bf16_products.arithmetic,
 ) -> Step:
-    """A step with weights on `device`; inside a fake tensor mode they take no memory.
+    """Return a step with weights on `device`. Inside a fake tensor mode they need no memory.
 
-    kernels: what runs inside each forward pass; by default, as in training, the CPU's own.
-    arithmetic: what lies around it, for a type of device and a precision; by default that of training.
-    quantise: what stands in for bitsandbytes' linear maps; by default they are there themselves.
+    kernels: makes the inner context of each forward pass; by default `CpuKernels`, as in training on a CPU.
+    arithmetic: makes the outer context from a device type and a precision; by default that of training.
+    quantise: puts stand-ins for quantised maps into the network; by default bitsandbytes' own maps are used.
     """
     network, head, _ = outline(cell, quantise or quantised.quantise)
     model = nn.ModuleDict({"network": network} if head is None else {"network": network, "head": head})
@@ -176,18 +184,18 @@ def make_step(
 
 
 def _materialise(model: nn.Module, device: torch.device) -> None:
-    """Give every tensor memory (or fake memory) on the device, and values with which the step runs as usual."""
+    """Allocate every tensor on the device, for real or as a fake tensor, with values that do not disturb the step."""
     made: dict[int, Any] = {}
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
             if not parameter.is_meta:
                 continue
-            # What two modules share stays shared.
+            # A parameter that two modules share stays shared.
             if id(parameter) not in made:
                 made[id(parameter)] = (_weight(name, module, parameter, device), parameter)
             setattr(module, name, made[id(parameter)][0])
         for name, buffer in module.named_buffers(recurse=False):
-            # Rotary frequencies fall from 1; other buffers are places that the step does not read.
+            # Rotary frequencies fall from 1. The step does not depend on the values of other buffers.
             values = torch.logspace(0, -4, buffer.numel()) if name == "inv_freq" else torch.zeros(buffer.shape)
             module.register_buffer(name, values.to(device, buffer.dtype), persistent=False)
 

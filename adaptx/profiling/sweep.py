@@ -1,4 +1,4 @@
-"""Predictions over sizes, methods, batch sizes and lengths: as a CSV file and a plot."""
+"""Memory predictions over model sizes, methods, batch sizes and lengths, as a CSV file and a plot."""
 
 import csv
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ Row = tuple[Cell, Prediction]
 
 
 def write_sweep(rows: Sequence[Row], folder: Path, memory_bytes: int | None) -> None:
-    """`memory.csv` and `memory.png`."""
+    """Write `memory.csv` and `memory.png` to a folder. memory_bytes: drawn as a line (None: no line)."""
     folder.mkdir(parents=True, exist_ok=True)
     _write_csv(rows, folder / "memory.csv")
     _plot(rows, folder / "memory.png", memory_bytes)
 
 
 def _write_csv(rows: Sequence[Row], path: Path) -> None:
-    """One line a cell; bytes as integers."""
+    """Write one line per cell, with bytes as integers."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         parts = list(rows[0][1].parts)
@@ -37,7 +37,7 @@ def _write_csv(rows: Sequence[Row], path: Path) -> None:
 
 
 def _plot(rows: Sequence[Row], path: Path, memory_bytes: int | None) -> None:
-    """Needed memory against parameters, log-log, a line a method, batch size and length."""
+    """Plot needed memory by number of parameters on logarithmic axes: one line per method, batch size and length."""
     from matplotlib.figure import Figure
 
     lines: dict[str, list[tuple[int, float]]] = {}

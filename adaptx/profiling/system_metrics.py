@@ -1,4 +1,4 @@
-"""Processor, memory and accelerator use while a stage runs, sampled in the background."""
+"""Use of processor, memory and GPU while a stage runs, sampled in the background."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ FILE = "system.jsonl"
 
 @contextmanager
 def system_metrics(file: Path, device: torch.device) -> Generator[None]:
-    """Append a line of metrics to `file` every two seconds; names as in MLflow's own system metrics."""
+    """Append a line of metrics to `file` every two seconds. The names are those of MLflow's system metrics."""
     process = psutil.Process()
     psutil.cpu_percent()
     began = time.monotonic()
@@ -33,7 +33,7 @@ def system_metrics(file: Path, device: torch.device) -> Generator[None]:
         }
         if device.type == "cuda":
             entry["gpu_0_memory_usage_megabytes"] = torch.cuda.memory_allocated(device) / 1e6
-        # A full disk must not end the stage for these.
+        # These metrics are not worth failing a stage, for example when the disk is full.
         with contextlib.suppress(OSError), file.open("a") as stream:
             stream.write(json_text(entry) + "\n")
 
@@ -42,7 +42,7 @@ def system_metrics(file: Path, device: torch.device) -> Generator[None]:
 
 
 def whole_lines(file: Path) -> str:
-    """Return the lines of metrics that were written whole; a killed process may have left half of one."""
+    """Return the complete lines of a metrics file. A killed process may have left an incomplete one."""
     lines: list[str] = []
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         with contextlib.suppress(ValueError):

@@ -1,7 +1,9 @@
-"""Live bytes of a block of work, storage by storage: what is alive when, and what it is for.
+"""Tracking of memory during a block of work: which storages are alive at each moment, and what they are for.
 
-A dispatch mode sees every tensor that an operator returns, real or fake; views share a storage and count once. What a
-kernel allocates and frees inside itself is not seen.
+A torch dispatch mode sees every tensor that an operator returns, real or fake. A tensor's memory is its storage, which
+views share, so each storage is counted once. It is counted from the first tensor that shows it until Python frees it,
+which a weak reference reports. These events in order give the live bytes over time, and so the peak. Memory that a
+kernel allocates and frees internally is not seen.
 """
 
 import enum
@@ -18,7 +20,7 @@ from torch.utils._pytree import tree_leaves
 
 
 class MemoryPart(enum.Enum):
-    """What a storage holds, in the order in which tables list them."""
+    """The purpose of a storage, in the order of tables."""
 
     WEIGHTS = "weights"
     GRADIENTS = "gradients"
@@ -30,7 +32,7 @@ class MemoryPart(enum.Enum):
 
 @dataclass(frozen=True)
 class Peak:
-    """The most bytes alive at once: in all, by part, and in which phase of the step that was."""
+    """The highest number of live bytes: the total, the bytes per part, and the phase in which it occurred."""
 
     bytes: int
     parts: Mapping[MemoryPart, int]
@@ -45,9 +47,9 @@ class _Storage:
 
 
 class Tracker(TorchDispatchMode):
-    """Within the block, every new storage is counted from its making to its freeing.
+    """A context that records when each storage is created and freed.
 
-    `phase` and `part` are what new storages are booked under; `book` changes the part of some that are known.
+    `phase` and `part` are assigned to new storages. `book` assigns another part to known storages.
     """
 
     def __init__(
@@ -56,11 +58,15 @@ class Tracker(TorchDispatchMode):
         summed: Collection[tuple[int, ...]] = (),
         scatters_in_fp32: bool = True,
     ) -> None:
-        """rounded: the bytes an allocator takes for a request. summed: shapes of weights that are used in several
-        places. scatters_in_fp32: scattered gradients of fewer bits are added up in fp32 beside them, as on a CPU.
+        """Create a tracker.
 
-        Autograd adds up the gradients of such uses in place, and those of gathered entries, but not where it meets
-        tensors that are more than plain ones, as fake ones are: then what is watched has a sum beside both.
+        rounded: returns the bytes that the allocator uses for a request. summed: shapes of weights that are used in
+        several places. scatters_in_fp32: gradients in 16 bits are scattered into an additional fp32 buffer, as on a
+        CPU.
+
+        With real tensors, autograd sums the gradients of several uses of a weight in place, and also the gradients of
+        gathered entries. With tensor subclasses such as fake tensors it allocates a new tensor for the sum. The tracker
+        replaces these operations by the in-place ones, so that a prediction counts what really happens.
         """
         super().__init__()
         self._rounded = rounded
@@ -76,7 +82,7 @@ class Tracker(TorchDispatchMode):
     ) -> Any:
         options = dict(kwargs or {})
         if func is torch.ops.aten._local_scalar_dense.default and _is_fake(args[0]):
-            # Networks ask whether a mask of ones is all ones: of a tensor without values the answer is yes.
+            # Networks ask whether a mask is all ones. A fake tensor has no values, so answer yes.
             return 1
         if func is torch.ops.aten.add.Tensor and self.phase == "backward" and self._is_sum(*args):
             func = torch.ops.aten.add_.Tensor
@@ -88,30 +94,30 @@ class Tracker(TorchDispatchMode):
         return result
 
     def _is_sum(self, first: Any, second: Any) -> bool:
-        """Of two gradients of one weight."""
+        """Return whether this addition sums two gradients of the same weight."""
         if not isinstance(second, Tensor) or not _is_fake(first):
             return False
         return tuple(first.shape) == tuple(second.shape) and tuple(first.shape) in self._summed
 
     def _see_scattering(self, gradient: Tensor) -> None:
-        """What the kernel adds up in, from its making to its freeing."""
+        """Record the fp32 buffer in which the kernel sums, if it uses one, from its creation to its release."""
         if self._scatters_in_fp32 and gradient.dtype in (torch.bfloat16, torch.float16):
             self.see([torch.empty_like(gradient, dtype=torch.float32)])
 
     def see(self, values: Iterable[Any]) -> None:
-        """Count these tensors' storages, where they are new."""
+        """Record the storages of these tensors that are new. Values that are not tensors are ignored."""
         for value in values:
             if isinstance(value, Tensor):
                 self._number(value)
 
     def book(self, tensors: Iterable[Tensor], part: MemoryPart) -> None:
-        """From the first, these tensors' storages were made for `part`."""
+        """Assign `part` to these tensors' storages, also for the time since they were created."""
         for tensor in tensors:
             self._storages[self._number(tensor)].part = part
 
     @contextmanager
     def during(self, phase: str, part: MemoryPart) -> Generator[None]:
-        """Within the block, new storages are booked so."""
+        """Assign this phase and part to all storages created inside the `with` block."""
         before = self.phase, self.part
         self.phase, self.part = phase, part
         try:
@@ -120,14 +126,17 @@ class Tracker(TorchDispatchMode):
             self.phase, self.part = before
 
     def end_forward(self, phase: str) -> None:
-        """What the forward pass made and has freed by now was temporary; what is left is kept for the backward pass."""
+        """Mark the activations of a forward pass that are already freed as temporary buffers.
+
+        Activations that are still alive are saved for the backward pass.
+        """
         alive = {number for _, number in self._known.values()}
         for number, storage in enumerate(self._storages):
             if storage.phase == phase and storage.part is MemoryPart.ACTIVATIONS and number not in alive:
                 storage.part = MemoryPart.TEMPORARY
 
     def peak(self, phases: Iterable[str] | None = None, without: Collection[MemoryPart] = ()) -> Peak:
-        """The peak over what happened in these phases (None: in all), of all parts but some."""
+        """Return the peak in these phases (None: all phases). Parts in `without` are not counted."""
         wanted = None if phases is None else set(phases)
         live: dict[MemoryPart, int] = dict.fromkeys(MemoryPart, 0)
         best = Peak(0, dict(live), self.phase)
@@ -143,7 +152,7 @@ class Tracker(TorchDispatchMode):
 
     def _number(self, tensor: Tensor) -> int:
         storage = tensor.untyped_storage()
-        # The address of the storage itself; of its data a fake one has none.
+        # The address of the storage object. A fake storage has no data whose address could be used.
         key = storage._cdata  # pyright: ignore[reportPrivateUsage]
         if key in self._known:
             return self._known[key][1]
