@@ -257,7 +257,7 @@ def test_a_metric_that_is_undefined_is_told(monkeypatch):
             return NAN
 
     monkeypatch.setitem(METRICS, "accuracy", Undefined)
-    with pytest.raises(NotFinite, match=r"accuracy of nli in xa is nan: because it is undefined for these 1 rows"):
+    with pytest.raises(NotFinite, match=r"accuracy of nli in xa is nan, because it is undefined for these 1 rows"):
         scores(tiny.NLI, Predictions(predictions=["a"], golds=["a"], rows=[0], inputs=[], details=[]), "xa")
 
 

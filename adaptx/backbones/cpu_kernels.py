@@ -62,6 +62,7 @@ def keep_mask(like: Tensor, rate: float) -> Tensor:
     count = like.numel()
     integers = torch.randint(-(2**63), 2**63 - 1, ((count + 3) // 4,), dtype=torch.int64)
     pieces = integers.view(torch.int16)[:count].view(like.shape)
+    # The pieces are signed integers, uniform from -STEPS / 2 to STEPS / 2 - 1, of which the lowest are dropped.
     dropped = round(rate * STEPS)
     return (pieces >= dropped - STEPS // 2).to(like.dtype).mul_(STEPS / (STEPS - dropped))
 
@@ -131,7 +132,7 @@ def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
         return None
     if not in_bf16(input) or emulating() or not cpu_multiplies_bf16():
         return None
-    # oneDNN reads the bias without its stride.
+    # oneDNN ignores the stride of the bias, so make it contiguous.
     whole = bias.bfloat16().contiguous()
     return torch.ops.mkldnn._linear_pointwise(input.bfloat16(), weight, whole, "none", [], "")
 

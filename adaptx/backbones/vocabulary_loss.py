@@ -165,6 +165,7 @@ class _Setting:
         chosen_C1 = scores_CV.gather(1, tokens_C1)
         slope_CV = None
         if self.softcap is not None and factors_C is not None:
+            # The soft cap's derivative: with y = c tanh(s / c), dy/ds = 1 - (y / c)^2.
             slope_CV = 1 - (scores_CV / self.softcap).square_()
         # From here on all steps are in place: scores, probabilities and gradient use the same buffer.
         highest_C1 = scores_CV.amax(dim=1, keepdim=True)
@@ -173,6 +174,7 @@ class _Setting:
         log_C = (chosen_C1 - highest_C1 - total_C1.log()).squeeze(1)
         if factors_C is None:
             return log_C, None
+        # The gradient of log p(token) with respect to the scores is one-hot(token) - softmax(scores).
         factors_C1 = factors_C.unsqueeze(1)
         gradient_CV = shares_CV.mul_(-factors_C1 / total_C1)
         gradient_CV.scatter_(1, tokens_C1, gradient_CV.gather(1, tokens_C1) + factors_C1)

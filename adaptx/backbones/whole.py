@@ -30,7 +30,7 @@ LEFT_OVER = re.compile(
     # Tables that the network computes itself, stored by older versions of transformers or by the models' authors.
     r"(^|\.)(position_ids|token_type_ids|rotary_emb\.(inv_freq|cos_cached|sin_cached)|version)$"
     r"|(^|\.)embed_positions\.(weights|_float_tensor)$"
-    # T5 was released with this tensor, which its decoder does not use.
+    # T5 was released with this tensor, which its decoder does not have.
     r"|(^|\.)decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.weight$"
     # DeBERTa v3's second copy of the embeddings, and a table of absolute positions that it does not use.
     r"|(^|\.)embeddings\.(word_embeddings\._weight|position_embeddings\.weight)$"

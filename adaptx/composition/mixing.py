@@ -97,6 +97,9 @@ class AttentionMixing(Mixing):
         return scores_TA + (query_TK @ self.key.bias).float().unsqueeze(-1) if self.key_bias else scores_TA
 
     def low_rank_scores(self, hidden_TI: Tensor, inner_TAR: Tensor, rows_ED: Tensor) -> Tensor:
+        # The score is s_a = q . K o_a with the query q = Q x + b, and o_a = sum over the module's rows r_e of i_e r_e.
+        # So s_a = sum over e of i_e (q . K r_e) = sum over e of i_e (x . Q' K r_e + b . K r_e). Neither Q' K r_e nor
+        # b . K r_e depends on the token: together they are one linear map from x to E numbers.
         keys_EK = functional.linear(rows_ED, self.key.weight)
         asked_TE = functional.linear(hidden_TI, keys_EK @ self.query.weight, keys_EK @ self.query.bias)
         return (asked_TE.view(inner_TAR.shape) * inner_TAR).sum(dim=-1, dtype=torch.float32)

@@ -117,7 +117,7 @@ def _places(network: Any) -> list[tuple[int, Adapters]]:
     """Return every layer's number and its adapters, in order."""
     sites = sites_of(network)
     found = [(sites.layer(path), each) for path, each in network.named_modules() if isinstance(each, Adapters)]
-    assert found, "the network has not been through `prepare`"
+    assert found, "`prepare` must be called on the network first"
     return cast(list[tuple[int, Adapters]], found)
 
 

@@ -38,7 +38,7 @@ def replace_linear(network: Any, make: Callable[[nn.Linear], nn.Linear]) -> None
 def quantise(network: Any, kind: Quantisation, bf16: bool) -> None:
     """Replace linear maps by bitsandbytes' classes in a network on the meta device, still without weights.
 
-    bf16: NF4 maps compute products in bf16, else in fp32.
+    bf16: whether NF4 maps compute products in bf16 or in fp32.
     """
     layers = _library().nn
 

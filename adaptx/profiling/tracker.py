@@ -140,6 +140,7 @@ class Tracker(TorchDispatchMode):
         wanted = None if phases is None else set(phases)
         live: dict[MemoryPart, int] = dict.fromkeys(MemoryPart, 0)
         best = Peak(0, dict(live), self.phase)
+        # Replay the events, with the part that `book` assigned to each storage last.
         for number, sign, phase in self._events:
             storage = self._storages[number]
             if storage.part in without:
