@@ -195,7 +195,7 @@ def test_captured_tensors_are_copies(world):
 def test_a_module_of_another_rank_is_refused_with_both_shapes(world):
     _, small = with_module(world, "bert", Lora(rank=4))
     _, large = with_module(world, "bert", Lora(rank=8))
-    with pytest.raises(UserError, match=r"does not fit.*\(8, 32\).*\(4, 32\)"):
+    with pytest.raises(UserError, match=r"does not match its base.*\(8, 32\).*\(4, 32\)"):
         restore(small, capture(large))
 
 

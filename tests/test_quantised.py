@@ -188,7 +188,7 @@ def test_nf4_keeps_no_inputs_and_int8_does() -> None:
 def test_lora_alone_goes_over_quantised_weights() -> None:
     for method in (Full(), Bottleneck()):
         if needs.at_hand(method):
-            with pytest.raises(UserError, match=r"quantised int8 with .*: .* below LoRA alone.*; take the method lora"):
+            with pytest.raises(UserError, match=r"quantised int8 with .*: .* only below LoRA.*; use the method lora"):
                 cell(kind=INT8, method=method)
     assert cell(kind=INT8).name == "bert.lora-r8.int8.6x40.fp32"
 

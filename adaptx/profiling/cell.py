@@ -42,7 +42,7 @@ class Cell:
         if self.micro_batch_size is not None and not 1 <= self.micro_batch_size <= self.batch_size:
             raise UserError(
                 f"the micro-batch size is {self.micro_batch_size}, but must be between 1 and the batch size "
-                f"({self.batch_size})"
+                f"{self.batch_size}"
             )
         if self.model.shape is None:
             raise UserError(
