@@ -171,7 +171,7 @@ def test_a_recipe_file_and_its_settings(tmp_path: Path) -> None:
     same = adaptx.open(str(file), store=tmp_path / "store", data="sample", settings={"seed": 3})
     assert [node.fingerprint for node in one.dag.nodes] == [node.fingerprint for node in same.dag.nodes]
     assert one.recipe.evaluations[0].model.config.seed == 3
-    with pytest.raises(UserError, match="there is no option 'sead'; near: seed"):
+    with pytest.raises(UserError, match="has no option 'sead'; near: seed"):
         adaptx.open(file, store=tmp_path / "store", data="sample", settings={"sead": 1})
     with pytest.raises(UserError, match="arguments of a file's build"):
         adaptx.open(one.recipe, store=tmp_path / "store", data="sample", settings={"seed": 1})

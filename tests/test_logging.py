@@ -59,7 +59,7 @@ def test_a_run_logs_what_it_does(world, tmp_path, caplog, workers: int) -> None:
         assert run(plan, shop, Silent(), workers=workers).complete
     said = messages(caplog)
     assert said[0] == "recipe tiny: 3 of 3 stages to do on cpu"
-    assert {line.partition(": begins on cpu")[0] for line in said if ": begins on" in line} == names
+    assert {line.partition(": started on cpu")[0] for line in said if ": started on" in line} == names
     assert {line.partition(": stored after ")[0] for line in said if ": stored after " in line} == names
     assert said[-1] == "recipe tiny: 3 stages finished, 0 by other runs, 0 failed"
     processes = {record.processName for record in caplog.records if ": stored after " in record.getMessage()}

@@ -583,10 +583,10 @@ REFUSED = {
         Merge((nli(ADAPTER), nli(Bottleneck(4, "gelu"))), Linear(), HEAD), "differ in shape or activation",
     ),
     "a fused model": (
-        Merge((nli(ADAPTER, start=Fuse((nli(ADAPTER), topic(ADAPTER)))),), Linear(), HEAD), "was trained by Fuse",
+        Merge((nli(ADAPTER, start=Fuse((nli(ADAPTER), topic(ADAPTER)))),), Linear(), HEAD), "was trained with Fuse",
     ),
     "other bases below": (
-        Merge((nli(LORA, start=Sequential(topic(FULL))), nli()), Linear(), HEAD), "stand on different frozen modules",
+        Merge((nli(LORA, start=Sequential(topic(FULL))), nli()), Linear(), HEAD), "on top of different frozen modules",
     ),
     "rank of whole weights": (Merge((nli(FULL),), SvdRank(4), HEAD), "whole weights have no rank"),
     "rank of adapters": (Merge((nli(ADAPTER),), SvdRank(4), HEAD), "has no rank"),
@@ -595,10 +595,10 @@ REFUSED = {
     "searched below zero": (Merge((nli(ADAPTER),) * 2, Linear(WeightSearch(tiny.NLI)), HEAD), "LoraHub(low=0)"),
     "heads that disagree": (Merge((nli(), topic()), Linear(), AveragedHeads()), "different label sets"),
     "heads read otherwise": (Merge((nli(), nli(framing=FIRST)), Linear(), AveragedHeads()), "one framing"),
-    "heads below zero": (Merge((nli(),) * 2, Linear((1.0, -0.5)), AveragedHeads()), "weights of zero or more"),
+    "heads below zero": (Merge((nli(),) * 2, Linear((1.0, -0.5)), AveragedHeads()), "cannot average with negative"),
     "searched heads": (
         Merge((nli(),) * 2, Linear(WeightSearch(tiny.NLI, LoraHub(low=0))), AveragedHeads()),
-        "not make an",
+        "which leaves no average",
     ),
     "no head to keep": (Merge((RETRIEVED,), Linear(), HEAD), "was trained without a head"),
     "no heads to average": (Merge((RETRIEVED,), Linear(), AveragedHeads()), "was trained without a head"),

@@ -302,7 +302,7 @@ def test_what_no_head_or_two_heads_could_answer_is_refused_when_planning(world):
     assert "Mixture(shared_heads=True)" in said
     # A shared head is one, so nothing is left open.
     make_plan(Recipe("shared", (Evaluate(mixed(world, ENGLISH, shared_heads=True), other, "en"),)), world.sources)
-    assert "needs a head for squad (QuestionAnswering)" in refused(world, Evaluate(train, few(SQUAD), "en"))
+    assert "cannot answer squad (QuestionAnswering)" in refused(world, Evaluate(train, few(SQUAD), "en"))
 
 
 def test_mixtures_that_make_no_sense_are_refused(world):
@@ -316,10 +316,10 @@ def test_mixtures_that_make_no_sense_are_refused(world):
         with pytest.raises(UserError, match=bad.__name__):
             bad((1, 0) if bad is Weighted else 0)
     stage = Evaluate(mixed(world, (ENGLISH[0], BUCC)), ENGLISH[0], "en")
-    assert "bucc, a BitextMining task, is evaluated, not trained on" in refused(world, stage)
+    assert "bucc is a BitextMining task, which can only be evaluated" in refused(world, stage)
     bare = tuple(replace(task, development=()) for task in ENGLISH)
     stage = Evaluate(mixed(world, bare, config={"selection": Best(1)}), bare[0], "en")
-    assert "needs development rows, which snli, mnli has not" in refused(world, stage)
+    assert "needs development rows, and there are none for snli, mnli" in refused(world, stage)
 
 
 def test_best_selects_by_the_mean_over_tasks_of_the_mean_over_their_sets(world, tmp_path, monkeypatch):

@@ -207,7 +207,7 @@ def test_weights_that_are_gone_are_missed_only_where_something_needs_them(model,
     more = planned(sources, everywhere(train(model, NLI, LORA), NLI), everywhere(train(model, NLI, LORA), BITEXT))
     assert to_do(more, store) == {"nli.lora-r8", "nli.lora-r8.tatoeba.es", "nli.lora-r8.tatoeba.fr"}
     assert reasons(more, store)["nli.lora-r8"] == [
-        "its weights were removed once its scores were stored; something new needs them"
+        "its weights were removed once its scores were stored, and another stage needs them now"
     ]
 
 
@@ -243,7 +243,9 @@ def test_a_changed_learning_rate_replans_the_target_alone_and_says_so(model, sou
     assert why["nli.full.sequential-snli"] == ["config.learning_rate: 0.001 -> 0.0005"]
     assert not [name for name in why if name.startswith("tatoeba")]
     # Its weights are wanted again, though nothing of its own spec changed.
-    assert why.pop("snli.full") == ["its weights were removed once its scores were stored; something new needs them"]
+    assert why.pop("snli.full") == [
+        "its weights were removed once its scores were stored, and another stage needs them now"
+    ]
     assert all(name.startswith("nli.") for name in why)
 
 
@@ -311,11 +313,11 @@ FUSED = trained(ADAPTER, Fuse((trained(ADAPTER, task=SNLI), trained(ADAPTER, tas
 DECODER = dataclasses.replace(MODEL, family=ModelFamily.DECODER)
 
 REFUSED = {
-    "bitext is not trained": (trained(task=BITEXT), "tatoeba, a Bitext task, is evaluated, not trained on"),
-    "mining is not trained": (trained(task=BUCC), "bucc, a BitextMining task, is evaluated, not trained on"),
+    "bitext is not trained": (trained(task=BITEXT), "tatoeba is a Bitext task, which can only be evaluated"),
+    "mining is not trained": (trained(task=BUCC), "bucc is a BitextMining task, which can only be evaluated"),
     "a member that is not trained": (
         trained(task=Mixture((NLI, BITEXT))),
-        "on nli_tatoeba: tatoeba, a Bitext task, is",
+        "on nli_tatoeba: tatoeba is a Bitext task",
     ),
     "a member without rows": (
         trained(task=Mixture((NLI, dataclasses.replace(SNLI, train=())))),
@@ -323,15 +325,15 @@ REFUSED = {
     ),
     "no candidates": (
         Evaluate(MODEL, dataclasses.replace(LAREQA, pool=()), "ar"),
-        "ranks a pool of candidates; name it with Task(pool=...)",
+        "ranks a pool of candidates, and the task has none; add Task(pool=...)",
     ),
     "nothing to select on": (
         trained(task=UNDEVELOPED, config=SELECTING),
-        "selection=Best(...) needs development rows, which nli has not; use Last()",
+        "selection=Best(...) needs development rows, and there are none for nli; use selection=Last()",
     ),
     "nothing to select a mixture on": (
         trained(task=Mixture((UNDEVELOPED, dataclasses.replace(SIB200, development=()))), config=SELECTING),
-        "needs development rows, which nli, sib200 has not",
+        "needs development rows, and there are none for nli, sib200",
     ),
     "no training rows": (trained(task=dataclasses.replace(NLI, train=())), "has no training rows"),
     "tags by bytes": (
@@ -351,35 +353,35 @@ REFUSED = {
     ),
     "fusion of other methods": (
         trained(ADAPTER, Fuse((trained(ADAPTER), trained(LORA)))),
-        "are Bottleneck, Lora; use modules",
+        "the fused modules are Bottleneck, Lora",
     ),
     "full in a stack": (
         trained(LORA, Stack((trained(LORA), trained(FULL, task=SNLI)))),
-        "what Full trained on snli is a whole",
+        "Full on snli leaves a whole backbone, which cannot be stacked",
     ),
     "other base": (trained(start=seq(model=ModelSpec("owner/other"))), "starts from a training of owner/other"),
-    "after a fusion": (trained(ADAPTER, Sequential(FUSED)), "a fused model can be evaluated, not continued"),
+    "after a fusion": (trained(ADAPTER, Sequential(FUSED)), "a fused model can be evaluated but not continued"),
     "fusion of other shapes": (
         trained(Bottleneck(8), Fuse((trained(ADAPTER), trained(ADAPTER, task=SNLI)))),
-        "the method must equal the fused modules'",
+        "its method must equal the method of the modules it fuses",
     ),
     "fusion over different bases": (
         trained(ADAPTER, Fuse((trained(ADAPTER, Stack((trained(ADAPTER),))), trained(ADAPTER, task=SNLI)))),
         "train them from the same start",
     ),
     "full over an adapter": (trained(FULL, seq(method=ADAPTER)), "continue it with Bottleneck or Lora"),
-    "kept head from nowhere": (trained(head=KeptHead()), "so it needs start=Sequential"),
+    "kept head from nowhere": (trained(head=KeptHead()), "use it with start=Sequential"),
     "kept head of other labels": (
         trained(start=seq(OTHER_LABELS), head=KeptHead()),
         "needs equal label sets: other has yes, no; nli has entailment",
     ),
     "kept head of another kind": (
         trained(start=seq(SQUAD), head=KeptHead()),
-        "needs a head for nli (Classification), and what was trained is squad (QuestionAnswering)",
+        "cannot answer nli (Classification): the training was on squad (QuestionAnswering)",
     ),
     "kept head of a task without one": (
         trained(start=seq(LAREQA), task=LAREQA, head=KeptHead()),
-        "needs a task with a head, and lareqa has none",
+        "needs a task with a head, but lareqa embeds its texts and has none",
     ),
     "kept head that one member lacks": (
         trained(start=seq(SNLI), task=Mixture((NLI, SIB200)), head=KeptHead()),
@@ -387,7 +389,7 @@ REFUSED = {
     ),
     "kept head of several": (
         trained(start=seq(named("left", "right")), head=KeptHead()),
-        "KeptHead() is not decided: nli can be answered by several heads of left_right (left, right)",
+        "KeptHead() is ambiguous: nli can be answered by several heads of left_right (left, right)",
     ),
     "one of several heads": (
         Evaluate(trained(task=named("left", "right")), NLI, "en"),
@@ -399,7 +401,7 @@ REFUSED = {
     ),
     "head of another kind": (
         Evaluate(trained(task=Mixture((SQUAD, LAREQA))), NLI, "en"),
-        "what was trained is squad (QuestionAnswering), lareqa (Retrieval)",
+        "the training was on squad (QuestionAnswering), lareqa (Retrieval)",
     ),
     "metric of another format": (
         trained(task=dataclasses.replace(NLI, metrics=("f1",))),
@@ -411,14 +413,17 @@ REFUSED = {
     ),
     "metric without the language's rules": (
         Evaluate(trained(task=SQUAD), dataclasses.replace(XQUAD, metrics=MLQA.metrics), "ru"),
-        "alone; use f1 and exact_match for ru",
+        "; use f1 and exact_match for ru",
     ),
     "unknown metric": (trained(task=dataclasses.replace(NLI, metrics=("acuracy",))), "'acuracy'; near: accuracy"),
     "head of other labels": (Evaluate(trained(task=SIB200), NLI, "en"), "the head of sib200 needs equal label sets"),
-    "bare checkpoint": (Evaluate(MODEL, NLI, "en"), "bare checkpoint owner/model has no head for it; train one first"),
+    "bare checkpoint": (
+        Evaluate(MODEL, NLI, "en"),
+        "bare checkpoint owner/model has no head for this task; train one first",
+    ),
     "another framing for a head": (
         Evaluate(trained(), NLI, "en", framing=Hidden(layer=1)),
-        "reads the framing it was trained with; leave framing=None",
+        "read with the framing it was trained with; leave framing=None",
     ),
     "unknown metric of an evaluation": (
         Evaluate(MODEL, dataclasses.replace(BITEXT, metrics=("map",)), "es"),

@@ -105,7 +105,7 @@ def said(
 @pytest.mark.parametrize("stages", BF16_STAGES.values(), ids=BF16_STAGES)
 def test_a_run_in_bf16_says_once_that_this_processor_has_no_instructions(stages, monkeypatch, tmp_path):
     (line,) = said(stages, "cpu", has_instructions=False, monkeypatch=monkeypatch, folder=tmp_path)
-    assert "computed in fp32 here, no faster than" in line
+    assert "computed in fp32, which is no faster than" in line
 
 
 @pytest.mark.parametrize("stages", OTHER_STAGES.values(), ids=OTHER_STAGES)

@@ -170,8 +170,8 @@ def test_what_does_not_go_over_it_is_refused(world, monkeypatch) -> None:
     whole = world.models["bert"]
     model = whole.quantise(Quantisation.NF4)
     for method in (Full(), Bottleneck(4)):
-        assert "LoRA alone goes over quantised weights" in reason(world, train(model, method))
-    assert "stacked or merged, not fused" in reason(
+        assert "only LoRA trains on quantised weights" in reason(world, train(model, method))
+    assert "stacked or merged, but not fused" in reason(
         world, train(model, start=Fuse((train(model), train(model, limit=11)), Attention(4)))
     )
     # Its module was trained over other weights.

@@ -82,7 +82,7 @@ def test_options_are_converted_to_their_parameters_types(write) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1,2.5", (1, 2.5)), ("3, 4", (3, 4.0)), ("1", "it has 1 values and takes 2"), ("1,2,3", "it has 3 values"),
+    [("1,2.5", (1, 2.5)), ("3, 4", (3, 4.0)), ("1", "it has 1 values instead of 2"), ("1,2,3", "it has 3 values"),
      ("1.5,2", "it is not a whole number")],
 )  # fmt: skip
 def test_a_tuple_of_given_length_has_a_type_in_each_place(text: str, value: object) -> None:
@@ -98,11 +98,11 @@ def test_a_tuple_of_given_length_has_a_type_in_each_place(text: str, value: obje
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"learning_rat": "1"}, r"there is no option 'learning_rat'; near: learning_rate \(it takes: model, size, "),
+        ({"learning_rat": "1"}, r"build\(\) has no option 'learning_rat'; near: learning_rate \(its options: model, "),
         ({"steps": "many"}, "option steps='many': it is not a whole number"),
         ({"steps": "1.5"}, "option steps='1.5': it is not a whole number"),
         ({"learning_rate": "fast"}, "option learning_rate='fast': it is not a finite number"),
-        ({"fast": "maybe"}, "option fast='maybe': it is not true or false"),
+        ({"fast": "maybe"}, "option fast='maybe': it is neither true nor false"),
         ({"seeds": "1,x"}, "option seeds='1,x': it is not a whole number"),
         ({"model": "xlm-roberta-bas"}, r"model 'xlm-roberta-bas' is neither .*near: .*xlm-roberta-base"),
     ],
@@ -115,7 +115,7 @@ def test_options_that_are_wrong(write, options, said: str) -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("x = 1", r"has no build\(\): add `def build\(\) -> Recipe:`"),
+        ("x = 1", r"has no build\(\); add a function `def build\(\) -> Recipe:`"),
         ("build = 3", r"has no build\(\)"),
         ("def build():\n    return 3", r"build\(\) returned a int, not an adaptx\.Recipe"),
         ("def build():\n    return Recipe('empty', ())", "'empty' has no evaluations"),
@@ -124,13 +124,13 @@ def test_options_that_are_wrong(write, options, said: str) -> None:
             "task tatoeba has no evaluation rows in 'xx'; it",
         ),
         ("def build():\n    Lora(rnk=8)", r"recipe\.py, line 5: Lora has no field 'rnk'; near: rank"),
-        ("def build(steps):\n    return steps", "needs --set steps=VALUE"),
-        ("def build():\n    return {}['key']", r"line 5 fails: KeyError: 'key'; mend that line"),
+        ("def build(steps):\n    return steps", "has parameters without a default; add --set steps=VALUE"),
+        ("def build():\n    return {}['key']", r"line 5 fails: KeyError: 'key'; correct that line"),
         (
             "import nothing_of_that_name",
-            "line 4 fails: ModuleNotFoundError: .*; near, beside the recipe: none. Put nothing_of_",
+            "line 4 fails: ModuleNotFoundError: .*; near, in the recipe's folder: none. Put nothing_of_",
         ),
-        ("def build(:", r"recipe\.py, line 4 is no Python: SyntaxError"),
+        ("def build(:", r"recipe\.py, line 4 is not valid Python: SyntaxError"),
         ("TrainConfig(1e-3)", r"recipe\.py, line 4: TrainConfig\(.*give exactly one of the two"),
     ],
 )
@@ -140,7 +140,7 @@ def test_recipes_that_are_wrong(write, body: str, said: str) -> None:
 
 
 def test_a_recipe_without_options_says_so(write) -> None:
-    with pytest.raises(UserError, match=r"no option 'seed'; .*\(it takes no options\)"):
+    with pytest.raises(UserError, match=r"no option 'seed'; .*\(it has no options\)"):
         load_recipe(write("def build():\n    pass"), {"seed": "1"})
 
 
@@ -265,5 +265,5 @@ def test_an_option_without_a_written_type_has_its_defaults(write) -> None:
     """
     options = {"model": "xlm-roberta-base", "steps": "7", "rate": "2", "fast": "yes", "seeds": "3,4"}
     assert load_recipe(write(body), options).name == "ModelSpec small 8 4.0 True 7"
-    with pytest.raises(UserError, match=r"option any='3': build\(any\) says no type .*write one: build\(any: int\)"):
+    with pytest.raises(UserError, match=r"option any='3': build\(any\) has neither a type nor a default"):
         load_recipe(write("def build(any=None):\n    return any"), {"any": "3"})

@@ -97,7 +97,7 @@ def test_two_runs_share_the_work_and_both_end_well(world, tmp_path) -> None:
 
 def test_what_a_killed_run_was_at_is_taken_over(world, tmp_path) -> None:
     with first_run(world, tmp_path, steps=400, one=True) as (process, plan, shop):
-        notes = Acting("another run is at work", process.kill)
+        notes = Acting("another run is working on this stage", process.kill)
         summary = run(plan, shop, notes)
     assert process.returncode == -signal.SIGKILL
     assert summary.complete, summary.failed
@@ -115,7 +115,7 @@ def test_weights_that_another_run_needs_stay_until_it_has_ended(world, tmp_path)
     with at_work(tmp_path, {plan.fingerprint_of(target)}), at_work(tmp_path, ()):
         assert run(plan, shop, notes).complete
     assert shop.store.find(plan.fingerprint_of(target)).has_module
-    assert notes.lines[-1].endswith("stay for now: another run at work in this store needs them")
+    assert notes.lines[-1].endswith("are kept for now, because another run in this store needs them")
     assert run(plan, shop, notes).finished == []
     assert not shop.store.find(plan.fingerprint_of(target)).has_module
 
@@ -191,7 +191,7 @@ def test_whatever_a_training_raises_fails_it_and_what_needs_it_alone(world, tmp_
     plan, _, summary = tiny.execute(world, tmp_path, stages)
     assert summary.failed == {
         plan.fingerprint_of(broken): "AttributeError: a library's own fault",
-        plan.fingerprint_of(stages[0]): f"skipped: {plan.nodes[0].name}, which it needs, failed",
+        plan.fingerprint_of(stages[0]): f"skipped, because it needs {plan.nodes[0].name}, which failed",
     }
     assert {node.stage for node in summary.finished} == {sound, stages[1]}
 

@@ -59,7 +59,7 @@ def test_schemes_that_are_refused_when_planning(tmp_path, name: str) -> None:
     task = local_task("ner", Tagging(labels), {"en": file}, evaluation={"en": file})
     assert task.metrics == ("entity_f1", "token_accuracy")
     train = Train(E5_MINI, task, Lora(), TrainConfig(learning_rate=1e-3, max_steps=1, batch_size=1))
-    with pytest.raises(UserError, match=f"entity_f1' counts spans of BIO, IOB1 or IOBES tags, and {said}"):
+    with pytest.raises(UserError, match=f"entity_f1' counts spans of BIO, IOB1 or IOBES tags, but {said}"):
         make_plan(Recipe("r", (Evaluate(train, task, "en"),)), Sources("sample"))
     counted = local_task("ner", Tagging(labels), {"en": file}, evaluation={"en": file}, metrics=("token_accuracy",))
     assert read_training(counted, Sources(None)).columns["tags"] == [list(labels)], "words alone are counted right"

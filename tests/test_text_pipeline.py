@@ -152,7 +152,7 @@ def test_rows_of_ones_own_are_asked_in_their_language(world, models, tmp_path):
         lines = serving.predict_file(shop.store, world.sources, stored, rows, Resources("cpu"), language)
         return [line["prediction"] for line in lines], [line["probabilities"] for line in lines]
 
-    refused = r"the language of the rows matters to the prompt of task nli, which has en, xa, xb; .*--language"
+    refused = r"the language of the rows is unknown, and needed for the prompt of task nli; .*--language: en, xa, xb"
     with pytest.raises(UserError, match=refused):
         predicted(None)
     with pytest.raises(UserError, match="the prompt of task nli"):

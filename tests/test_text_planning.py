@@ -61,15 +61,18 @@ REFUSED = {
         train(framing=Text(Prompt("{text} Answer:", (("entailment", "yes"), ("neutral", "maybe"))))),
         "no words for the labels contradiction",
     ),
-    "no cue": (train(framing=Text(Prompt("{text} {pair}"))), "let it end in words behind which"),
-    "written choices": (train(task=COPA, framing=Text(Prompt("{text} Answer:"), Generate())), "are taken by Rank()"),
+    "no cue": (train(framing=Text(Prompt("{text} {pair}"))), "cannot tell where to answer; add words such as"),
+    "written choices": (
+        train(task=COPA, framing=Text(Prompt("{text} Answer:"), Generate())),
+        "use Text(decision=Rank())",
+    ),
     "ranked answers": (
         train(task=SQUAD, framing=Text(Prompt("{question} {context} Answer:"), Rank())),
-        "are taken by Generate()",
+        "use Text(decision=Generate())",
     ),
     "kept head": (
         train(start=Sequential(train(config=replace(CONFIG, seed=2))), head=KeptHead()),
-        "text is answered without one",
+        "a Text(...) framing has none",
     ),
     "head of text": (
         Train(DECODER, MNLI, LORA, CONFIG, Sequential(train()), head=KeptHead()),
@@ -77,9 +80,12 @@ REFUSED = {
     ),
     "fusion": (
         train(start=Fuse((train(config=replace(CONFIG, seed=2)), train(config=replace(CONFIG, seed=3))))),
-        "fuse with a Hidden(...) framing",
+        "use framing=Hidden(...)",
     ),
-    "asked without a prompt": (Evaluate(DECODER, MNLI, "en"), "ask it as text with Evaluate(framing=Text(...))"),
+    "asked without a prompt": (
+        Evaluate(DECODER, MNLI, "en"),
+        "ask for answers as text with Evaluate(framing=Text(...))",
+    ),
 }
 
 

@@ -35,7 +35,7 @@ def test_development_rows_are_read_by_best_alone(news, tmp_path) -> None:
 
     assert told(tmp_path, *everywhere(BEST)) == []
     (line,) = told(tmp_path, *everywhere(LAST))
-    assert "development rows of news; selection=Last() keeps" in line
+    assert "development rows of news, because selection=Last() keeps" in line
     assert "TrainConfig(selection=Best(every=...))" in line
     # One training that reads them is enough.
     assert told(tmp_path, *everywhere(LAST), *everywhere(BEST)) == []
@@ -43,7 +43,7 @@ def test_development_rows_are_read_by_best_alone(news, tmp_path) -> None:
 
 def test_languages_that_nothing_evaluates_are_named(news, tmp_path) -> None:
     (line,) = told(tmp_path, Evaluate(Train(E5_MINI, news, Lora(), BEST), news, "en"))
-    assert line == "not read: the evaluation rows of news in sw; Evaluate(model, task, language) would"
+    assert line == "not read: the evaluation rows of news in sw; add Evaluate(model, task, language)"
 
 
 def test_tasks_of_the_catalog_are_left_out(tmp_path) -> None:
@@ -71,7 +71,7 @@ def build():
         shown = capsys.readouterr().out
         notes = json.loads(shown)["notes"] if options else [line for line in shown.splitlines() if "not read" in line]
         assert len(notes) == 1
-        assert notes[0].startswith("not read: the development rows of news; selection=Last()")
+        assert notes[0].startswith("not read: the development rows of news, because selection=Last()")
 
 
 def test_suites_and_published_scores_that_no_evaluation_answers_to_are_told(tmp_path) -> None:
@@ -87,7 +87,7 @@ def test_suites_and_published_scores_that_no_evaluation_answers_to_are_told(tmp_
     )  # fmt: skip
     data = fake_mirror(tmp_path / "data", NLI, SNLI, TATOEBA)
     assert unread(make_plan(recipe, Sources(data))) == [
-        "not read: the suite mine; none of its tasks is evaluated: Evaluate(model, task, language) would",
-        "not read: the published f1 of e5-mini on nli; nli has the metrics accuracy",
-        "not read: the published accuracy of e5-mini on nil; no task 'nil' is evaluated",
+        "not read: the suite mine, because none of its tasks is evaluated; add Evaluate(model, task, language)",
+        "not read: the published f1 of e5-mini on nli, because nli has the metrics accuracy",
+        "not read: the published accuracy of e5-mini on nil, because no task 'nil' is evaluated",
     ]

@@ -113,7 +113,7 @@ def test_what_needs_a_failed_stage_never_begins(world, tmp_path):
     assert len(crew.began) == 1 + 2
     assert len(summary.finished) == 1 + 2
     assert sorted(summary.failed.values())[0] == "OSError: disk full"
-    skipped = [cause for cause in summary.failed.values() if cause.startswith("skipped: ")]
+    skipped = [cause for cause in summary.failed.values() if cause.startswith("skipped, ")]
     assert len(skipped) == 2 + 4
 
 
@@ -127,12 +127,12 @@ def test_each_gpu_has_one_worker(monkeypatch):
     assert devices("cuda:1", 1) == ["cuda:1"]
     assert devices("cpu", 3) == ["cpu"] * 3
     with pytest.raises(
-        UserError, match="torch sees 2 CUDA devices, and each worker takes one; give at most --workers 2"
+        UserError, match="each worker needs one GPU, and torch finds 2; use at most --workers 2"
     ):
         devices("cuda", 3)
-    with pytest.raises(UserError, match=r"--workers 2: cuda:1 is one device, .*; --device cuda takes all GPUs"):
+    with pytest.raises(UserError, match=r"--workers 2: cuda:1 is one device; .*, or --device cuda to use all GPUs"):
         devices("cuda:1", 2)
-    with pytest.raises(UserError, match=r"--workers 2: mps is one device, which one stage has to itself$"):
+    with pytest.raises(UserError, match=r"--workers 2: mps is one device; use --workers 1$"):
         devices("mps", 2)
 
 
@@ -192,9 +192,9 @@ def test_a_killed_worker_loses_its_group_and_another_goes_on(world, tmp_path):
 
     summary = run(plan, shop, Watched(kill_first), workers=2)
     [(lost, error)] = summary.errors.items()
-    assert "the system killed its process, as it does for want of memory; try fewer --workers" in str(error)
+    assert "the system killed its process, probably because memory ran out; try fewer --workers" in str(error)
     others = [key for key, cause in summary.failed.items() if key != lost]
-    assert all("which it needs, failed" in summary.failed[key] for key in others)
+    assert all("skipped, because it needs" in summary.failed[key] for key in others)
     assert len(summary.finished) + len(summary.failed) == len(plan.nodes)
     assert summary.finished
     # The next run does what is missing.

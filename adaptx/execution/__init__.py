@@ -1,1 +1,1 @@
-"""From plan to results: what executes a stage, and what orders and places stages."""
+"""From plan to results: how each kind of stage is carried out, and in which order and on which device."""

@@ -1,4 +1,4 @@
-"""Build the model a stage works on, from the checkpoint and the modules in the store."""
+"""Build the model that a stage trains or evaluates, from the checkpoint and the modules in the store."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +40,7 @@ from adaptx.specs import (
 
 @dataclass(frozen=True)
 class NewModel:
-    """A model about to be trained. heads: by name, with the formats they are trained for."""
+    """A model before its training. heads: name -> head, with the format that it is trained for."""
 
     backbone: Backbone
     assembly: Assembly
@@ -49,17 +49,20 @@ class NewModel:
 
 
 def head_name(train: Train, task: Task) -> str:
-    """What a trained task's head is called: its place in the training, since tasks' names are no part of identity."""
+    """Return the name of a trained task's head: its index, because names of tasks are not part of an identity."""
     return str(train.task.head_place(task) if isinstance(train.task, Mixture) else 0)
 
 
 def model_to_train(train: Train, shop: Workshop) -> NewModel:
-    """Base, frozen modules, own module and heads; all random values come from the training's seed.
+    """Build the checkpoint, the frozen modules, the training's own module and its heads.
+
+    All random values come from the training's seed.
 
     Raises:
-        UserError: texts may be longer than the checkpoint reads, or it has been changed since the run was planned.
+        UserError: `max_length` exceeds what the checkpoint reads, or the checkpoint has changed since the run was
+            planned.
     """
-    shop.base_digest(train.model)  # not after an hour of training
+    shop.base_digest(train.model)  # raises now if the checkpoint has changed, rather than after the training
     bf16, device = base_for(train, train.config.precision, shop.device, finished=False)
     network = _base(train.model, shop, train.config.dropout, bf16, device)
     backbone = backbone_over(network)
@@ -81,17 +84,17 @@ def model_to_train(train: Train, shop: Workshop) -> NewModel:
 
 
 def _base(model: ModelSpec, shop: Workshop, dropout: float | None, bf16: bool, device: torch.device | None) -> Any:
-    """The bare checkpoint's network, its weights stored as the spec says."""
+    """Load the bare checkpoint's network, quantised if the spec says so."""
     if model.quantised is None:
         return load_network(model, shop.sources, dropout, bf16, device)
-    # The device need not hold the weights as they are.
+    # Weights are loaded on the CPU first, because the device may be too small for them before they are quantised.
     network = load_network(model, shop.sources, dropout, bf16)
     quantise_loaded(network, model.quantised, bf16, shop.device)
     return network
 
 
 def head_base(network: Any, model: ModelSpec, shop: Workshop) -> HeadBase:
-    """What heads over this network are made for."""
+    """Return the facts about a network that its heads need."""
     config = network.config
     return HeadBase(
         config.hidden_size, head_dropout(config), network, lambda: load_language_model_head(model, shop.sources)
@@ -99,13 +102,13 @@ def head_base(network: Any, model: ModelSpec, shop: Workshop) -> HeadBase:
 
 
 def _begin_heads(train: Train, shop: Workshop, base: HeadBase) -> dict[str, TrainedHead]:
-    """One head for each task that needs one, or for those that share it."""
+    """Return the heads at the start of a training: one per task that needs a head, or one for tasks that share it."""
     heads: dict[str, TrainedHead] = {}
     for task in train.tasks:
         name = head_name(train, task)
         if not has_head(train, task) or name in heads:
             continue
-        # Seeded apart from the module and from one another, so that a head begins the same under every method.
+        # Each head is seeded separately, so that it starts from the same values under every method.
         torch.manual_seed(train.config.seed)
         module = _kept(train, task, shop, base) if isinstance(train.head, KeptHead) else new_head(task.format, base)
         heads[name] = TrainedHead(module, task.format)
@@ -133,7 +136,7 @@ def _kept(train: Train, task: Task, shop: Workshop, base: HeadBase) -> nn.Module
 class FinishedModel:
     """A model to predict with: the bare checkpoint, or a stored training or merge with its heads by name.
 
-    memory: vectors of retrieval pools, so that each is embedded once for all languages.
+    memory: vectors of retrieval pools, kept so that a pool is embedded only once for all languages.
     """
 
     backbone: Backbone
@@ -143,7 +146,7 @@ class FinishedModel:
 
 
 def finished_model(model: ModelSpec | ModuleStage, shop: Workshop, precision: Precision) -> FinishedModel:
-    """The bare checkpoint, or what a stored stage ended with; the same arithmetic as when it was trained."""
+    """Load the bare checkpoint, or the model of a stored stage, with the same arithmetic as in its training."""
     base = model if isinstance(model, ModelSpec) else model.model
     shop.base_digest(base)
     bf16, device = precision == "bf16", shop.device
@@ -155,7 +158,7 @@ def finished_model(model: ModelSpec | ModuleStage, shop: Workshop, precision: Pr
         network.requires_grad_(False)
         to_precision(network, [], bf16=precision == "bf16")
         return FinishedModel(backbone_over(network).to(shop.device), {}, tokenizer, {})
-    # What is drawn here is overwritten by what is stored; the caller's generator is left as it was.
+    # Random initial values are overwritten by the stored ones, so the caller's generator is restored afterwards.
     with torch.random.fork_rng(devices=[]):
         assemble(network, model, shop.module, own=shop.module(model), precision=precision)
         heads = stored_heads(model, shop, head_base(network, base, shop))
@@ -165,7 +168,7 @@ def finished_model(model: ModelSpec | ModuleStage, shop: Workshop, precision: Pr
 
 
 def stored_heads(stage: ModuleStage, shop: Workshop, base: HeadBase) -> dict[str, TrainedHead]:
-    """All heads of a stored training or merge, by name."""
+    """Load all heads of a stored training or merge, by name."""
     if isinstance(stage, Merge) and isinstance(stage.head, NoHead):
         return {}
     train, folder = answering_training(stage), shop.entry(stage).checked()

@@ -1,4 +1,4 @@
-"""All rows that a run will read are read and checked before its first stage, so that bad input stops it at once."""
+"""Read and check all rows of a run before its first stage, so that bad input stops the run at once."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from adaptx.specs import Best, Evaluate, Merge, Rows, Stage, Task, Train
 
 
 def check_rows(nodes: Sequence[Node], shop: Workshop) -> list[LeftOut]:
-    """Read and check all rows that the stages will read; return what of each set is left out, once.
+    """Read and check all rows that the stages will read, and return what is left out of each set, without repetition.
 
     Raises:
         UserError: rows or columns are missing or wrong.
@@ -26,7 +26,7 @@ def check_rows(nodes: Sequence[Node], shop: Workshop) -> list[LeftOut]:
 
 
 class _Reader:
-    """Reads each set of rows once, and keeps what is left out of them."""
+    """A reader that reads each set of rows once and collects what is left out."""
 
     def __init__(self, shop: Workshop) -> None:
         self.shop = shop
@@ -49,7 +49,7 @@ class _Reader:
 
 def _check_training(train: Train, reader: _Reader) -> None:
     for task in train.tasks:
-        # Another seed draws other rows; without a limit all are read.
+        # With a limit, the rows that are drawn depend on the seed. Without one, all rows are read.
         drawn = (train.limit, train.draw_seed) if train.limit is not None else None
         reader.once(
             (task.train, task.format, drawn),
@@ -78,7 +78,7 @@ def _check_evaluation(evaluate: Evaluate, reader: _Reader) -> None:
 
 
 def _check_golds(stage: Evaluate, shop: Workshop) -> None:
-    """Check that each query has a right candidate, where queries and pool are files of the user's own."""
+    """Check that each query has a right candidate in the pool, if queries and pool are the user's own files."""
     task, rows = stage.task, stage.task.rows_in(stage.language)
     if not task.pool or not all(is_local(each) for each in (rows, *task.pool)):
         return

@@ -1,4 +1,4 @@
-"""The crew of a run: whoever carries out its groups of stages, by default this process."""
+"""The crew of a run: what carries out its groups of stages, by default this process."""
 
 from typing import Protocol
 
@@ -9,10 +9,12 @@ from adaptx.training.progress import Progress
 
 
 class Crew(Protocol):
-    """Whoever carries out groups of stages, by `carry_out`. has_room: another may begin. busy: some are not done.
+    """The interface of what carries out groups of stages with `carry_out`: this process, or several worker processes.
 
-    A group needs the workshop and nothing else, and leaves its results in the workshop's store. A crew that carries out
-    groups in another process calls `store.look_again()` in this one once a group is done.
+    has_room: whether another group can begin now. busy: whether some groups are not done yet.
+
+    A group needs only the workshop, and leaves its results in the workshop's store. A crew that carries out groups in
+    another process calls `store.look_again()` in this process once a group is done.
     """
 
     @property
@@ -22,11 +24,11 @@ class Crew(Protocol):
     def busy(self) -> bool: ...
 
     def begin(self, group: StageGroup) -> None:
-        """Take on a group; only where there is room."""
+        """Start a group. Call this only if `has_room`."""
         ...
 
     def next_done(self, timeout_seconds: float | None = None) -> tuple[StageGroup, dict[str, Exception]] | None:
-        """Wait for one of those taken on to end; with what failed in it, by fingerprint. None: the time is over."""
+        """Wait until a group is done, and return it with its errors by fingerprint; or None after `timeout_seconds`."""
         ...
 
     def close(self) -> None:
@@ -35,7 +37,7 @@ class Crew(Protocol):
 
 
 class ThisProcess:
-    """Carries out one group after the other, here."""
+    """A crew that carries out one group after the other in this process."""
 
     def __init__(self, shop: Workshop, progress: Progress) -> None:
         self._shop, self._progress = shop, progress
@@ -53,7 +55,7 @@ class ThisProcess:
         self._taken = group
 
     def next_done(self, timeout_seconds: float | None = None) -> tuple[StageGroup, dict[str, Exception]]:
-        del timeout_seconds  # nothing else could begin meanwhile
+        del timeout_seconds  # this process is busy with the group, so it could start nothing else earlier
         group = self._taken
         assert group is not None
         failed = carry_out(group, self._shop, self._progress)

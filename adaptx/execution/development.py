@@ -19,7 +19,7 @@ def development_sets(tasks: Iterable[Task], cache: RowCache, limit: int | None =
 
 
 def development_score(sets: Iterable[DevelopmentSet], predict: Callable[[Task, Examples], Predictions]) -> float:
-    """Return the mean over tasks of each one's mean over its languages, by the task's first metric."""
+    """Return the mean over tasks of each task's mean score over its languages, by the task's first metric."""
     values: dict[str, list[float]] = {}
     for task, language, examples in sets:
         found = scores(task, predict(task, examples), language)

@@ -1,4 +1,4 @@
-"""What a stage ran on: the device, its threads, and the versions of the packages that results may depend on."""
+"""The environment of a stage: the device, its threads, and the versions of packages that results may depend on."""
 
 import contextlib
 import importlib.metadata
@@ -11,7 +11,7 @@ PACKAGES = ("adaptx", "torch", "transformers", "peft", "adapters", "accelerate",
 
 
 def environment(device: torch.device) -> Environment:
-    """Return what a stage's result records of the machine and the software."""
+    """Return the environment that a stage's result records."""
     versions: dict[str, str] = {}
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

@@ -1,4 +1,4 @@
-"""Carry out evaluations: one model loaded once, its predictions on each set, their scores and golds in the store."""
+"""Carry out evaluations: load a model once, predict each evaluation set, and store predictions, scores and golds."""
 
 import contextlib
 import logging
@@ -35,9 +35,9 @@ HEADLESS_MAX_LENGTH = 512
 
 @contextlib.contextmanager
 def evaluating(shop: Workshop, progress: Progress) -> Generator[Callable[[Node], None]]:
-    """Yield what scores one node after the other. All share model and precision, so the model is loaded once.
+    """Yield a function that carries out one evaluation. All evaluations share a model and precision: it is loaded once.
 
-    What keeps the model from loading fails each of them; it is not tried again.
+    If the model cannot be loaded, every evaluation fails with that error, and loading is not tried again.
     """
     with peak_memory(shop.device) as peak:
         models: list[FinishedModel] = []
@@ -77,7 +77,7 @@ def _store_scores(node: Node, result: Scores, mixing: MixingWeights | None, shop
 def evaluate(
     node: Node, model: FinishedModel, shop: Workshop, progress: Progress, peak: PeakMemory
 ) -> tuple[Scores, MixingWeights | None]:
-    """Return the scores, and a fused model's mixing weights."""
+    """Return the scores of an evaluation, and the mixing weights if the model is fused (None otherwise)."""
     stage = node.stage
     assert isinstance(stage, Evaluate)
     rows = stage.task.rows_in(stage.language)
@@ -85,7 +85,7 @@ def evaluate(
     used = head_task(stage)
     head = None
     if used is not None and not isinstance(stage.model, ModelSpec):
-        # Trained as text, it has none.
+        # A task that was trained as text has no head.
         head = model.heads.get(head_name(answering_training(stage.model), used))
     fused = isinstance(stage.model, Train) and isinstance(stage.model.start, Fuse)
     evaluator = make_evaluator(stage, model, shop, progress, node.name)
@@ -113,7 +113,7 @@ def evaluate(
         unknown_share=statistics.unknown_share,
         truncated_share=statistics.truncated_share,
         seconds=seconds,
-        # The peak of loading and of all sets up to this one.
+        # This peak covers loading the model and all sets of the group up to this one.
         peak_memory_bytes=peak.peak_bytes,
         memory_measure=peak.measure,
         environment=environment(shop.device),
@@ -122,9 +122,10 @@ def evaluate(
 
 
 def make_evaluator(stage: Evaluate, model: FinishedModel, shop: Workshop, progress: Progress, name: str) -> Evaluator:
-    """Read as the evaluation says: texts cut as in the training it uses, others at most 512 tokens.
+    """Return the evaluator of a stage, which reads with the evaluation's framing.
 
-    As text, whatever a model was trained on, it reads as many tokens as then.
+    Texts are cut to the length of the training whose framing the evaluation uses, and otherwise to at most 512 tokens.
+    A trained model that answers as text always uses the length of its training.
     """
     framing = evaluation_framing(stage)
     length = min(HEADLESS_MAX_LENGTH, model.backbone.most_tokens)
@@ -136,11 +137,12 @@ def make_evaluator(stage: Evaluate, model: FinishedModel, shop: Workshop, progre
 
 
 def keep_golds(stage: Evaluate, predicted: Predictions, clusters: tuple[int, ...], shop: Workshop) -> str:
-    """Write the golds of a set once, with the rows' clusters if rows of the format can share anything; returns their
-    file's name.
+    """Write the golds of an evaluation set, if they are not stored yet, and return their file's name.
 
-    Several evaluations are scored against one file. One that is there with another content is damaged, since its name
-    holds the digest of all that golds come from.
+    All evaluations on a set share one file. The name contains a digest of everything that the golds depend on, so an
+    existing file with other content is damaged and is set aside.
+
+    clusters: cluster of each row; empty if rows of the format share nothing.
     """
     rows = stage.task.rows_in(stage.language)
     digest = golds_digest(stage.task, rows, stage.limit, shop.sources)
@@ -155,7 +157,7 @@ def keep_golds(stage: Evaluate, predicted: Predictions, clusters: tuple[int, ...
     )
     content = json_bytes(to_json(golds))
     if file.exists() and not (file.is_file() and file.read_bytes() == content):
-        # Another run may have done the same just now.
+        # Another run may have set it aside at the same moment.
         with contextlib.suppress(FileNotFoundError):
             shop.store.set_aside(file)
     if not file.exists():

@@ -1,4 +1,4 @@
-"""Stages to their results: which function carries out which kind of stage, one at a time over a shared store."""
+"""Carry out a group of stages: which function does which kind of stage, and what happens when one fails."""
 
 import contextlib
 import logging
@@ -21,11 +21,11 @@ from adaptx.training.progress import SHOWN, Progress
 _log = logging.getLogger(__name__)
 
 Executor = Callable[[Workshop, Progress], AbstractContextManager[Callable[[Node], None]]]
-"""A context for stages of one group; its value carries out one of them and leaves it in the store."""
+"""Makes a context for the stages of one group. Its value is a function that carries out one stage and stores it."""
 
 
 def _alone(execute: Callable[[Node, Workshop, Progress], None]) -> Executor:
-    """Return an executor of stages that share nothing with others."""
+    """Return an executor for stages that share nothing with the other stages of their group."""
     return lambda shop, progress: contextlib.nullcontext(lambda node: execute(node, shop, progress))
 
 
@@ -37,9 +37,9 @@ EXECUTE: dict[type[Stage], Executor] = {
 
 
 def carry_out(group: StageGroup, shop: Workshop, progress: Progress) -> dict[str, Exception]:
-    """Leave the group's stages in the store, where no other run has; return what failed, by fingerprint.
+    """Carry out the group's stages that are not in the store yet, and return fingerprint -> error for failed ones.
 
-    Whatever is raised fails the stage alone. A stage that another run is at work on fails with Busy, at once.
+    An error in one stage does not stop the others. A stage that another run is working on fails with Busy at once.
     """
     with EXECUTE[group.kind](shop, progress) as execute:
         attempts = {node.fingerprint: _attempt(node, execute, shop) for node in group.nodes}
@@ -51,7 +51,7 @@ def _attempt(node: Node, execute: Callable[[Node], None], shop: Workshop) -> Exc
     try:
         with claimed(shop.store.lock(node.fingerprint), node.name), memory_told():
             if not shop.is_done(node):
-                _log.info("%s: begins on %s", node.name, shop.device)
+                _log.info("%s: started on %s", node.name, shop.device)
                 execute(node)
                 _log.info("%s: stored after %.1f s", node.name, time.perf_counter() - began)
             shop.store.finish_working(node.fingerprint)

@@ -1,4 +1,4 @@
-"""What is carried out as one: a training or merge alone, the evaluations of one model in one precision together."""
+"""Groups of stages that run together: one training or merge, or all evaluations of one model in one precision."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,13 @@ from adaptx.specs import Evaluate, Stage
 
 @dataclass(frozen=True, eq=False)
 class StageGroup:
-    """Nodes carried out one after the other by whoever takes the first; equal to itself alone."""
+    """Nodes that are carried out one after the other by the same process. Two groups are never equal."""
 
     nodes: tuple[Node, ...]
 
     @property
     def kind(self) -> type[Stage]:
-        """The kind of stage that all its nodes are."""
+        """The type of stage that all nodes of the group have."""
         return type(self.nodes[0].stage)
 
     @property
@@ -28,7 +28,7 @@ class StageGroup:
 
 
 def grouped(nodes: list[Node]) -> list[StageGroup]:
-    """The nodes in groups, each where its first node stood."""
+    """Return the nodes in groups, in the order of each group's first node."""
     groups: dict[object, list[Node]] = {}
     for node in nodes:
         stage = node.stage

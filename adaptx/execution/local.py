@@ -1,4 +1,4 @@
-"""Run a plan on this machine: every stage after those it needs; what fails takes only its dependents with it."""
+"""Run a plan on this machine. A failed stage stops only the stages that depend on it."""
 
 import logging
 from collections.abc import Callable
@@ -22,8 +22,8 @@ from adaptx.training.progress import Progress, noting
 _log = logging.getLogger(__name__)
 
 SLOW_BF16 = (
-    "this processor has no instructions for bf16: its products are computed in fp32 here, no faster than under "
-    "--precision fp32 (what is rounded is the same as on others)"
+    "this processor has no instructions for bf16: products are computed in fp32, which is no faster than "
+    "--precision fp32 (values are rounded as on other processors)"
 )
 
 
@@ -36,17 +36,20 @@ def run(
     workers: int = 1,
     crew: Crew | None = None,
 ) -> Summary:
-    """Carry out every stage that is to do; `after` is called with the nodes that were stored together.
+    """Carry out every stage that is to do.
 
-    Damaged stages are set aside first. Other runs may work on the same store: each stage is carried out by one of them.
+    Damaged stages are set aside first. Other runs may use the same store at the same time: only one of them carries out
+    a given stage.
 
-    after: it must return at once, since the next stages wait for it.
-    keep: leave the weights of full fine-tuned targets in the store; those that went before are trained again.
-    workers: processes that carry out stages at once; 1: none but this one.
-    crew: who carries out stages in place of workers. It is closed at the end.
+    keep: leave the weights of full fine-tuned targets in the store. Targets whose weights were removed earlier are
+        trained again.
+    after: called with the nodes of each group that were stored. It must return at once, because later stages wait.
+    workers: number of processes that carry out stages at the same time; 1 means only this process.
+    crew: carries out the stages instead of workers. It is closed at the end.
 
     Raises:
-        UserError: rows or columns are missing or wrong, or several workers have one GPU, before the first stage.
+        UserError: rows or columns are missing or wrong, or several workers would share one GPU. This is checked before
+            the first stage.
     """
     worker_devices(shop, workers)
     with at_work(shop.store.root, plan.modules):
@@ -56,7 +59,7 @@ def run(
             grouped(to_do), plan, in_order, _still_to_do(plan, shop.store, keep), noting(progress, _log)
         )
         if not in_order:
-            # Whoever carries out stages elsewhere reads for itself.
+            # Other processes read rows themselves, so the rows that were cached for checking are no longer needed.
             shop.rows.clear()
         crew = crew or (Workers(shop, progress, workers) if workers > 1 else ThisProcess(shop, progress))
         try:
@@ -72,7 +75,7 @@ def run(
 
 
 def _prepare(plan: Plan, shop: Workshop, progress: Progress, keep: bool) -> list[Node]:
-    """Set damaged stages aside, and check the rows that the others read; return the stages that are to do."""
+    """Set damaged stages aside, check the rows of the stages that are to do, and return these stages."""
     warn = noting(progress, _log, logging.WARNING)
     set_aside_damaged(plan, shop.store, warn, keep)
     statuses = plan.statuses(shop.store, keep)
@@ -86,7 +89,7 @@ def _prepare(plan: Plan, shop: Workshop, progress: Progress, keep: bool) -> list
 
 
 def _still_to_do(plan: Plan, store: Store, keep: bool) -> Callable[[], frozenset[str]]:
-    """Return a function that looks for what is still to do, whoever has filled the store."""
+    """Return a function that looks into the store again and returns the fingerprints of the stages still to do."""
 
     def still_to_do() -> frozenset[str]:
         store.look_again()
@@ -96,7 +99,7 @@ def _still_to_do(plan: Plan, store: Store, keep: bool) -> Callable[[], frozenset
 
 
 def _in_bf16(node: Node) -> bool:
-    """Whether the stage multiplies in bf16; a merge that searches nothing multiplies nothing in the model."""
+    """Return whether the stage computes products in bf16. A merge without a search does not run the model."""
     match node.stage:
         case Evaluate():
             return evaluation_precision(node.stage) == "bf16"
@@ -109,7 +112,7 @@ def _in_bf16(node: Node) -> bool:
 def drop_transient(plan: Plan, shop: Workshop, note: Callable[[str], None]) -> None:
     """Remove the weights of full fine-tuned targets whose evaluations in the plan are all stored.
 
-    Weights that another run needs stay. It removes them itself, or the next run of this recipe does.
+    Weights that another active run needs are kept. That run, or the next run of this recipe, removes them.
     """
     kept: list[str] = []
     with no_run_begins(shop.store.root) as live:
@@ -124,4 +127,4 @@ def drop_transient(plan: Plan, shop: Workshop, note: Callable[[str], None]) -> N
                 else:
                     shop.store.forget_module(entry)
     if kept:
-        note(f"the weights of {', '.join(kept)} stay for now: another run at work in this store needs them")
+        note(f"the weights of {', '.join(kept)} are kept for now, because another run in this store needs them")

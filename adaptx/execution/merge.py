@@ -1,4 +1,4 @@
-"""Carry out a merge: modules and heads from the store, weights given or searched, one module back into it."""
+"""Carry out a merge: load modules and heads from the store, combine them, and store the result as one module."""
 
 import time
 from collections.abc import Callable
@@ -53,15 +53,15 @@ Place = tuple[int | None, str]
 
 
 def execute_merge(node: Node, shop: Workshop, progress: Progress) -> None:
-    """Merge one stage and leave it in the store.
+    """Carry out one merge and store its result.
 
     Raises:
-        UserError: modules that do not fit each other.
+        UserError: the modules do not fit each other.
     """
     merge = node.stage
     assert isinstance(merge, Merge)
     progress.start(node.name, 1, "merge")
-    # Empty heads and modules draw numbers that are overwritten: the caller's generator is left as it was.
+    # New heads and modules draw random numbers that are overwritten, so the caller's generator is restored afterwards.
     with peak_memory(shop.device) as peak, torch.random.fork_rng(devices=[]):
         began = time.perf_counter()
         work = _gather(merge, shop)
@@ -81,9 +81,11 @@ def execute_merge(node: Node, shop: Workshop, progress: Progress) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Work:
-    """What is merged. heads: by name those that are averaged, or the one that is kept. base: copies of the checkpoint's
-    own tensors, for full fine-tuning. biased: which linear maps have a bias. network: the bare checkpoint, which
-    heads may read embeddings of.
+    """The inputs of a merge.
+
+    heads: name -> the heads that are averaged, or the single one that is kept. base: copies of the checkpoint's own
+    tensors; None unless the method is full fine-tuning. biased: the linear maps that have a bias. network: the bare
+    checkpoint, whose embeddings some heads read. made_for: what new heads need to know of that network.
     """
 
     modules: list[Module]
@@ -95,7 +97,7 @@ class _Work:
 
 
 def _gather(merge: Merge, shop: Workshop) -> _Work:
-    # In fp32, as full fine-tunings are merged by what they differ from these weights.
+    # Full fine-tunings are merged as differences from the checkpoint's weights, so these are loaded in fp32.
     bf16 = not merge.method.whole and answering_training(merge).config.precision == "bf16"
     network: Any = load_network(merge.model, shop.sources, bf16=bf16)
     base = capture(attach(network, sites_of(network), Full(), "")) if merge.method.whole else None
@@ -121,7 +123,7 @@ def _gather(merge: Merge, shop: Workshop) -> _Work:
 
 
 def _heads(merge: Merge, rule: MergeRule, work: _Work) -> Heads:
-    """The merged module's heads: kept, or averaged with Linear's weights, else evenly."""
+    """Return the merged module's heads: the kept ones, or averages. Only `Linear` has weights; others weigh evenly."""
     if not isinstance(merge.head, AveragedHeads):
         return {name: head for name, (head,) in work.heads.items()}
     weights = rule.linear_weights(len(merge.stages)) if isinstance(rule, Linear) else None
@@ -140,7 +142,7 @@ def _search(merge: Merge, search: WeightSearch, work: _Work, shop: Workshop) -> 
 
 
 def _searching_score(merge: Merge, search: WeightSearch, work: _Work, shop: Workshop) -> Callable[[Weights], float]:
-    """Return a function that scores the module merged with given weights on the task's development rows."""
+    """Return a function from merge weights to the merged module's score on the task's development rows."""
     train, task = answering_training(merge), search.task
     own: dict[Key, nn.Parameter] = assemble(work.network, merge, shop.module).own
     backbone = backbone_over(work.network).to(shop.device)

@@ -1,4 +1,4 @@
-"""A stage that needs more memory than there is: the user's to mend, by smaller micro-batches or another device."""
+"""Report a stage that runs out of memory as a user's error, with what to change."""
 
 import contextlib
 from collections.abc import Generator
@@ -10,7 +10,7 @@ from adaptx.errors import OutOfMemory
 
 @contextlib.contextmanager
 def memory_told() -> Generator[None]:
-    """Turn what torch or Python raises for want of memory into an error with its remedy.
+    """Turn an out-of-memory error of torch or Python into a user's error that says what to change.
 
     Raises:
         OutOfMemory: the device's or the machine's memory is too small.
@@ -20,7 +20,7 @@ def memory_told() -> Generator[None]:
     except (torch.OutOfMemoryError, MemoryError) as error:
         cause = (str(error).splitlines() or [""])[0]
         raise OutOfMemory(
-            f"out of memory ({cause or type(error).__name__}). Take fewer tokens at once (`adaptx run "
-            "--micro-batch-tokens N`, which changes no result), recompute activations (--gradient-checkpointing), run "
+            f"out of memory ({cause or type(error).__name__}). Use smaller micro-batches (`adaptx run "
+            "--micro-batch-tokens N`, which changes no result), recompute activations (--gradient-checkpointing), use "
             "fewer --workers, or use a device with more memory"
         ) from error

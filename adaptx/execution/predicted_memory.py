@@ -1,4 +1,4 @@
-"""The peak memory of a training, predicted from the lengths of its own texts, to stand beside the measured one."""
+"""The peak memory of a training, predicted from the lengths of its texts, for comparison with the measured peak."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,13 +12,14 @@ from adaptx.specs.mixture import task_shares
 from adaptx.training.loop import TrainingTask
 
 DEVIATIONS = 2.5
-"""How far above a batch's mean number of tokens the largest of some hundred batches lies, in standard deviations."""
+"""Of some hundred batches, the largest has about this many standard deviations more tokens than the mean batch."""
 
 
 def predicted_peak_bytes(train: Train, parts: Sequence[TrainingTask], shop: Workshop) -> int | None:
-    """What torch will have allocated at most, from the lengths of what is drawn; None where no closed form is there.
+    """Return the peak memory that torch is predicted to allocate, from the lengths of the training's sequences.
 
-    A mixture's parts are trained one micro-batch after the other: the largest of them counts.
+    None if there is no closed form for this training. The tasks of a mixture are trained one micro-batch after the
+    other, so the task with the largest peak counts.
     """
     sizes = [len(part.items) for part in parts]
     shares = task_shares(sizes, train.task.sampling) if isinstance(train.task, Mixture) else [1.0]
@@ -32,7 +33,7 @@ def predicted_peak_bytes(train: Train, parts: Sequence[TrainingTask], shop: Work
 
 
 def _largest_batch(part: TrainingTask, examples: float) -> tuple[int, int]:
-    """Tokens of the largest batch to be expected, and of the longest sequence."""
+    """Return the expected number of tokens in the largest batch, and in the longest sequence."""
     tokens = np.array([part.items.tokens(item) for item in range(len(part.items))])
     expected = examples * tokens.mean() + DEVIATIONS * np.sqrt(examples) * tokens.std()
     return int(expected), max(part.items.encoded.lengths)

@@ -1,4 +1,4 @@
-"""When stages are carried out: after those they need, and those that another run is at work on after it has ended."""
+"""The order of stages: each runs after its inputs, and stages that another run has claimed are tried again later."""
 
 import time
 from collections.abc import Callable
@@ -13,13 +13,15 @@ from adaptx.planning.plan import Node, Plan
 from adaptx.store.claim import Busy
 
 RETRY_SECONDS = 1.0
-"""Time between two looks at a stage that another run is at work on."""
+"""Time between two attempts at a stage that another run is working on."""
 
 
 @dataclass
 class Summary:
-    """What a run did: stages finished, those that another run finished meanwhile, and failed or skipped ones with
-    their cause.
+    """The outcome of a run.
+
+    finished: stages that this run carried out. elsewhere: stages that another run finished in the meantime. failed:
+    fingerprint -> cause of a failed or skipped stage. errors: fingerprint -> the error of a failed stage.
     """
 
     finished: list[Node] = field(default_factory=list[Node])
@@ -38,10 +40,11 @@ class Summary:
 
 
 class StageSchedule:
-    """Hands groups of stages to a crew, and sums up what comes back.
+    """Gives groups of stages to a crew, and collects the outcome in `summary`.
 
-    in_order: as planned; else those first that begin the longest chains, so that no chain is left to the end.
-    still_to_do: fingerprints of what the store lacks by now, whoever filled it; None: nobody else does.
+    in_order: run groups in the order of the plan; otherwise the groups with the longest chains of dependents start
+        first, so that no long chain is left to the end.
+    still_to_do: returns the fingerprints of stages that the store still lacks, or None if no other run uses the store.
     """
 
     def __init__(
@@ -57,18 +60,18 @@ class StageSchedule:
         self._waiting = list(groups)
         self._pending = {key for group in groups for key in group.fingerprints}
         self._chains = dict.fromkeys(groups, 0.0) if in_order else _chains(groups)
-        # Groups that another run is at work on, and when they are tried again.
+        # Groups that another run is working on, with the time at which they are tried again.
         self._retries: dict[StageGroup, float] = {}
         self._told: set[str] = set()
 
     def carry_out(self, crew: Crew, after: Callable[[list[Node]], None] | None) -> None:
-        """Carry out all groups; `after` is called with the nodes that were stored together."""
+        """Carry out all groups. `after` is called with the nodes of each group that were stored."""
         while True:
             self._skip_blocked()
             while crew.has_room and (chosen := self._next_ready()) is not None:
                 self._begin(chosen, crew)
             if crew.busy:
-                # With room for more, a group that was busy is tried again in the meantime.
+                # If there is room, stop waiting in time to try a group again that another run was working on.
                 ended = crew.next_done(self._seconds_to_retry() if crew.has_room else None)
                 stored = self._sum_up(*ended) if ended is not None else []
                 if after is not None and stored:
@@ -86,7 +89,7 @@ class StageSchedule:
                 self._pending -= group.fingerprints
                 name = next(node.name for node in self._plan.nodes if node.fingerprint == blocked)
                 for key in group.fingerprints:
-                    failed[key] = f"skipped: {name}, which it needs, failed"
+                    failed[key] = f"skipped, because it needs {name}, which failed"
 
     def _next_ready(self) -> StageGroup | None:
         now = time.monotonic()
@@ -95,11 +98,11 @@ class StageSchedule:
             for group in self._waiting
             if not group.inputs & self._pending and self._retries.get(group, now) <= now
         ]
-        # The first as planned among equals.
+        # Groups with equally long chains keep the order of the plan: max returns the first.
         return max(ready, key=self._chains.__getitem__, default=None)
 
     def _begin(self, group: StageGroup, crew: Crew) -> None:
-        """Hand over what is still to do of a group: another run may have done it, weights that went included."""
+        """Give the crew the stages of a group that are still to do. Another run may have finished some of them."""
         self._waiting.remove(group)
         self._retries.pop(group, None)
         to_do = group.fingerprints if self._still_to_do is None else self._still_to_do()
@@ -112,7 +115,7 @@ class StageSchedule:
             crew.begin(part)
 
     def _sum_up(self, group: StageGroup, failed: dict[str, Exception]) -> list[Node]:
-        """Note what became of a group; returns the nodes that were stored."""
+        """Record the outcome of a group, and return the nodes that were stored."""
         busy = [node for node in group.nodes if isinstance(failed.get(node.fingerprint), Busy)]
         if busy:
             again = StageGroup(tuple(busy))
@@ -132,20 +135,21 @@ class StageSchedule:
         return max(0.0, min(self._retries.values()) - time.monotonic()) if self._retries else None
 
     def _wait(self) -> None:
-        """Nothing but what other runs are at work on is left."""
+        """Wait, because only stages that other runs are working on are left, and note each of them once."""
         seconds = self._seconds_to_retry()
-        assert seconds is not None, "what waits for nothing was handed to the crew"
+        assert seconds is not None, "a group that waits for no other run was not given to the crew"
         for node in (node for group in self._retries for node in group.nodes):
             if self._note is not None and node.name not in self._told:
-                self._note(f"{node.name}: another run is at work on it in this store; this one waits for its result")
+                self._note(f"{node.name}: another run is working on this stage; this run waits for its result")
             self._told.add(node.name)
         time.sleep(seconds)
 
 
 def _chains(groups: list[StageGroup]) -> dict[StageGroup, float]:
-    """Operations from each group's beginning to the end of the longest chain of groups that need one another.
+    """Return, for each group, the operations on its longest chain: its own, and those of groups that depend on it.
 
-    A stage whose cost is not known counts as the mean of the others.
+    Starting the group with the longest chain first keeps workers from waiting at the end. A stage without a known cost
+    counts as the mean of the other stages.
     """
     counted = {node.fingerprint: cost(node.stage) for group in groups for node in group.nodes}
     known = {key: each.flops for key, each in counted.items() if each is not None}

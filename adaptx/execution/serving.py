@@ -1,4 +1,4 @@
-"""A stored training on the user's own rows: predictions, and a score where they are labelled."""
+"""Apply a stored training to the user's own rows: predictions, and scores if the rows are labelled."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -35,13 +35,14 @@ def predict_file(
     language: str | None = None,
     note: Callable[[str], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """One record a row: its row number, the prediction, and what the format tells beside it (probabilities, a score).
+    """Return one record per row: its row number, the prediction, and the format's details (probabilities or a score).
 
-    language: of the rows; needed where the prompt depends on it and the task has several. note: is told what of
-    the file is left out, before the model is loaded.
+    language: language of the rows. It is needed if the prompt depends on it and the task has several languages.
+    note: called with a line for each part of the file that is left out, before the model is loaded.
 
     Raises:
-        UserError: no such stage or file, missing columns, weights that are no longer there, no language where needed.
+        UserError: the stage or file does not exist, columns are missing, the weights were removed, or the language is
+            needed but missing.
     """
     stage, task, shop = _open(store, sources, name, resources)
     language = language or _only_language(task, _prompts_by_language(stage, task))
@@ -59,7 +60,7 @@ def predict_table(
     language: str | None = None,
     note: Callable[[str], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Return a loaded model's predictions for rows in memory, as `predict_file` does for those of a file."""
+    """Return a loaded model's predictions for rows in memory, as `predict_file` does for the rows of a file."""
     language = language or _only_language(task, _prompts_by_language(stage, task))
     examples = read_table(table, task, labelled=False, language=language)
     _tell(examples, note)
@@ -85,13 +86,14 @@ def score_file(
 ) -> dict[str, Any]:
     """Return the task's metrics on labelled rows, each with a 95 % bootstrap interval.
 
-    Rows that share a premise or a context are drawn together, as the report draws them.
+    The bootstrap draws rows that share a premise or a context together, as in reports.
 
-    language: of the rows; needed where a metric or the prompt depends on it and the task has several. note: as for
-    `predict_file`.
+    language: language of the rows. It is needed if a metric or the prompt depends on it and the task has several
+    languages. note: as for `predict_file`.
 
     Raises:
-        UserError: as `predict_file`, and for a label outside the label set, or a language that a metric does not know.
+        UserError: as for `predict_file`; also if a label is outside the label set, or a metric does not support the
+            language.
     """
     stage, task, shop = _open(store, sources, name, resources)
     rules = [metric for metric in task.metrics if METRICS[metric].languages is not None]
@@ -100,7 +102,7 @@ def score_file(
         known = METRICS[metric].languages or ()
         if language not in known:
             raise UserError(
-                f"{metric} has no rules for the language {language!r}: it knows {', '.join(known)}; score other "
+                f"{metric} has no rules for the language {language!r}, only for {', '.join(known)}; score other "
                 "languages with a task that has the metrics f1 and exact_match"
             )
     examples = read_file(file, task, labelled=True, language=language)
@@ -123,22 +125,24 @@ def score_file(
 
 
 def _prompts_by_language(stage: ModuleStage, task: Task) -> list[str]:
-    """Return the prompt's name for a message if the prompt depends on the rows' language, else nothing."""
+    """Return ["the prompt"], for a message, if the prompt depends on the rows' language; otherwise an empty list."""
     framing = training_framing(answering_training(stage), task)
     return ["the prompt"] if isinstance(framing, Text) and framing.prompt.by_language else []
 
 
 def _only_language(task: Task, depending: Sequence[str]) -> str:
-    """The language of rows that nobody named: the task's own one, or any where nothing depends on it.
+    """Return the language of rows for which the user named none: the task's first language.
+
+    depending: names of what depends on the language, for the message.
 
     Raises:
-        UserError: something depends on it, and the task has several.
+        UserError: something depends on the language, and the task has several languages.
     """
     languages = list(dict.fromkeys((*task.source_languages, *task.languages)))
     if depending and len(languages) > 1:
         raise UserError(
-            f"the language of the rows matters to {' and '.join(depending)} of task {task.name}, which has "
-            f"{', '.join(languages)}; name that of the file with --language"
+            f"the language of the rows is unknown, and needed for {' and '.join(depending)} of task {task.name}; "
+            f"name it with --language: {', '.join(languages)}"
         )
     return languages[0]
 
@@ -150,10 +154,12 @@ def _tell(examples: Examples, note: Callable[[str], None] | None) -> None:
 
 
 def open_module(store: Store, sources: Sources, name: str, resources: Resources) -> tuple[Entry, ModuleStage, Workshop]:
-    """A stored training or merge by its name, and where it and all it rests on are found.
+    """Return the store entry of a training or merge, its spec, and a workshop that finds the stage and its inputs.
+
+    name: the stage's folder name, or a unique prefix of its fingerprint.
 
     Raises:
-        UserError: no such stage, or its weights are no longer there.
+        UserError: the stage does not exist, or its weights were removed.
     """
     entry = store.named(name, "train", "merge")
     stage = entry.module_stage
@@ -182,10 +188,10 @@ def _open(store: Store, sources: Sources, name: str, resources: Resources) -> tu
 
 
 def readable_task(entry: Entry, stage: ModuleStage) -> Task:
-    """Return the one task that a stored stage answers row by row.
+    """Return the task that a stored stage predicts row by row.
 
     Raises:
-        UserError: it was trained on several, has no head, or its task ranks candidates.
+        UserError: the stage was trained on several tasks, has no head, or its task ranks candidates.
     """
     train = answering_training(stage)
     task = train.tasks[0]
@@ -195,14 +201,22 @@ def readable_task(entry: Entry, stage: ModuleStage) -> Task:
             "name a training of one task"
         )
     if isinstance(stage, Merge) and isinstance(stage.head, NoHead):
-        raise UserError(f"{entry.folder.name} was merged without a head; train one over it, or merge with a kept head")
+        raise UserError(
+            f"{entry.folder.name} was merged without a head; train one on top of it, or merge with KeptHeadOf(place)"
+        )
     if task.format.embeds:
-        raise UserError(f"{entry.folder.name}: {task.name} ranks a pool of candidates; evaluate it in a recipe")
+        raise UserError(
+            f"{entry.folder.name}: {task.name} ranks a pool of candidates, so single rows have no prediction; evaluate "
+            "it in a recipe"
+        )
     return task
 
 
 def _fingerprints(store: Store, entry: Entry) -> dict[ModuleStage, str]:
-    """A stored stage and all it rests on, with their fingerprints as recorded: its data need not be at hand."""
+    """Return the fingerprints of a stored stage and of all stages it depends on.
+
+    They come from the records in the store, so the data need not be available.
+    """
     found: dict[ModuleStage, str] = {entry.module_stage: entry.fingerprint}
     for fingerprint in entry.record.inputs:
         found.update(_fingerprints(store, store.named(fingerprint, "train", "merge")))

@@ -1,4 +1,4 @@
-"""The refusal of trainings that are predicted not to fit, before anything is loaded."""
+"""Refuse trainings that are predicted not to fit into memory, before anything is loaded."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,10 +14,13 @@ from adaptx.profiling.device_memory import device_memory_bytes
 
 
 def refuse_too_large(plan: Plan, statuses: Mapping[str, Status], shop: Workshop, gpu: str | None, workers: int) -> None:
-    """Check that every training that is to do fits the memory of its device, or `gpu` (`24GiB`).
+    """Check that every training that is to do fits into memory.
+
+    gpu: the memory to check against, such as `24GiB`, or None for that of the device. On a CPU, a training must fit
+    into one worker's share of the memory.
 
     Raises:
-        UserError: a training is predicted not to fit. On a CPU it must fit into the share of one worker.
+        UserError: a training is predicted not to fit.
     """
     each, fewer = "", ""
     memory_bytes = min(map(device_memory_bytes, worker_devices(shop, workers)))
@@ -25,12 +28,12 @@ def refuse_too_large(plan: Plan, statuses: Mapping[str, Status], shop: Workshop,
         memory_bytes = parse_bytes(gpu)
     elif shop.device.type == "cpu" and workers > 1:
         memory_bytes //= workers
-        each, fewer = f", which each of {workers} workers has", "With fewer --workers each has more. "
+        each, fewer = f" (the share of each of {workers} workers)", "Fewer --workers leave more memory for each. "
     to_do = [node for node in plan.nodes if statuses[node.fingerprint] is Status.TO_DO]
     resources = replace(shop.resources, device=str(shop.device))
     if found := too_large(to_do, resources, memory_bytes):
         lines = "\n".join(f"  {line}" for line in tell_too_large(found))
         raise UserError(
             f"{len(found)} trainings are predicted not to fit into {gib(memory_bytes)} of {shop.device}{each}:\n"
-            f"{lines}\nNothing was loaded. {fewer}To run them all the same: --too-large"
+            f"{lines}\nNothing was loaded. {fewer}To run them anyway, add --too-large"
         )

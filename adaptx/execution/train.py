@@ -1,4 +1,4 @@
-"""Carry out a training: its rows, the model it begins from, the loop, and what it leaves in the store."""
+"""Carry out a training: read its rows, build its model, run the loop, and store the result."""
 
 import contextlib
 import logging
@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PreparedTraining:
-    """A training that is ready to run. rows: by task. model: what it changes. loop: what runs it."""
+    """A training that is ready to run. rows: task name -> rows. model: the model that is trained. loop: runs it."""
 
     rows: Mapping[str, Examples]
     model: NewModel
@@ -50,10 +50,10 @@ class PreparedTraining:
 
 
 def begin_training(train: Train, shop: Workshop) -> PreparedTraining:
-    """Read a training's rows and build its model and loop; nothing is trained yet.
+    """Read a training's rows and build its model and loop, without training yet.
 
     Raises:
-        UserError: bad rows, or nothing to train on.
+        UserError: the rows are bad, or there is nothing to train on.
     """
     rows = {task.name: shop.rows.training(task, train.limit, train.draw_seed) for task in train.tasks}
     fresh = model_to_train(train, shop)
@@ -71,10 +71,10 @@ def begin_training(train: Train, shop: Workshop) -> PreparedTraining:
 
 
 def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
-    """Train one stage and leave it in the store; the saved state of an earlier try is continued.
+    """Carry out one training and store its result. If an earlier attempt left a saved state, continue from it.
 
     Raises:
-        UserError: bad rows.
+        UserError: the rows are bad.
         NotFinite: the loss, a gradient or a weight became NaN or infinite.
     """
     train = node.stage
@@ -96,7 +96,7 @@ def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
         outcome = loop.run(progress, SavedStates(working, shop.resources.saved_state_seconds, shop.store.set_aside))
     result = train_result(train, prepared, outcome, peak, shop)
     result = replace(result, predicted_memory_bytes=predicted)
-    # What an interrupted try used before its saved state is not known.
+    # The energy that an interrupted attempt used before its saved state is unknown, so none is recorded then.
     if used.joules is not None and not outcome.was_resumed:
         result = replace(result, energy_joules=used.joules, energy_measure=used.measure)
     module = Module(fresh.assembly.kind, train.method, shop.base_digest(train.model), capture(fresh.assembly.own))
@@ -112,7 +112,7 @@ def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
 
 @contextlib.contextmanager
 def _without_leavings(node: Node, shop: Workshop) -> Generator[None]:
-    """Remove the saved state of a training that goes wrong: continued, it would come to the same step again."""
+    """Remove the saved state of a training that diverges: continuing from it would fail at the same step again."""
     try:
         yield
     except NotFinite:
@@ -126,12 +126,12 @@ def _part(train: Train, task: Task, fresh: NewModel, examples: Examples, rows: R
     assert training is not None
     items = rows.items(training, examples, task.format, reading)
     if not len(items):
-        raise UserError(f"task {task.name} has nothing to train on. {'; '.join(map(str, items.left_out))}")
+        raise UserError(f"task {task.name} has no usable training rows. {'; '.join(map(str, items.left_out))}")
     return TrainingTask(items, task.format, training, name if name in fresh.heads else None, reading)
 
 
 def _without_items(train: Train, training: Training) -> list[LeftOut]:
-    """The training examples of each task that the tokens of a text leave nothing to learn from."""
+    """Return the training examples of each task whose tokens leave nothing to learn from."""
     return [
         replace(each, where=f"training rows of {task.name}")
         for task, part in zip(train.tasks, training.parts, strict=True)
@@ -151,7 +151,7 @@ def _regularisation(train: Train, fresh: NewModel) -> Callable[[], Tensor] | Non
 
 
 def _selecting_score(train: Train, fresh: NewModel, shop: Workshop) -> Callable[[], float]:
-    """Return a function that scores the model as it stands on the tasks' development rows."""
+    """Return a function that scores the model in its current state on the tasks' development rows."""
     sets = development_sets(train.tasks, shop.rows)
 
     def predict(task: Task, examples: Examples) -> Predictions:
@@ -165,7 +165,7 @@ def _selecting_score(train: Train, fresh: NewModel, shop: Workshop) -> Callable[
 def train_result(
     train: Train, prepared: PreparedTraining, outcome: Outcome, peak: PeakMemory, shop: Workshop
 ) -> TrainResult:
-    """Return how a training went."""
+    """Return the stored record of a finished training."""
     fresh, training, examples, history = prepared.model, prepared.loop, prepared.rows, outcome.history
     rows_used = {name: len(each) for name, each in examples.items()}
     left_out = [each for read in examples.values() for each in read.left_out]

@@ -1,4 +1,4 @@
-"""A worker: the process that carries out one group of stages after the other for a run, and tells it how they go."""
+"""A worker: a process that carries out groups of stages for a run, one after the other, and reports its progress."""
 
 import contextlib
 import logging
@@ -21,22 +21,23 @@ from adaptx.execution.workshop import Workshop
 from adaptx.training.progress import Progress
 
 ADVANCE_SECONDS = 0.2
-"""Between two reports of how far a stage is: a pipe that is read late must not hold up the training."""
+"""Minimum time between two progress reports, so that a full pipe does not slow down the training."""
 
 
 def work(connection: Connection, shop: Workshop, threads: int, level: int) -> None:
-    """A worker's life: groups come, what became of them goes back, until the pipe is closed.
+    """Carry out groups of stages that arrive through the pipe, and send back their failures, until the pipe is closed.
 
-    level: of adaptx's logger in the run, which the worker's records are sent to.
+    threads: number of CPU threads that torch uses. level: log level of the run, to which log records are sent.
     """
     signal.signal(signal.SIGTERM, interrupt)
-    # Ctrl-C goes to the whole group of processes: the one that began the others tells them, once.
+    # Ctrl-C interrupts every process of the terminal's process group. Workers leave that group, so that only the run is
+    # interrupted, and the run then tells each worker once.
     with contextlib.suppress(AttributeError, OSError):
         os.setpgrp()
     threading.Thread(target=_end_with_the_run, daemon=True).start()
     torch.set_num_threads(threads)
     _log_to(connection, level)
-    # What cannot be received or sent any more: the run has ended.
+    # These errors mean that the pipe is closed, because the run has ended.
     with contextlib.suppress(KeyboardInterrupt, EOFError, OSError):
         while True:
             group = connection.recv()
@@ -47,7 +48,7 @@ def work(connection: Connection, shop: Workshop, threads: int, level: int) -> No
 
 
 class _Sending(QueueHandler):
-    """Sends log records to the run, while that listens."""
+    """A log handler that sends records to the run, and drops them once the run no longer reads."""
 
     def enqueue(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(OSError):
@@ -62,13 +63,16 @@ def _log_to(connection: Connection, level: int) -> None:
 
 
 def interrupt(_number: int, _frame: object) -> None:
-    """Once: what is left to do then is to clean up."""
+    """Raise KeyboardInterrupt on SIGTERM. A second SIGTERM is ignored, so that it does not interrupt the clean-up."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def _end_with_the_run() -> None:
-    """Where the run itself is killed, its workers stop too, as on Ctrl-C: else they would train on, unseen."""
+    """Wait for the run's process to end, then stop this worker as Ctrl-C would.
+
+    Without this, the workers of a run that is killed would continue to train unseen.
+    """
     run = multiprocessing.parent_process()
     assert run is not None
     wait([run.sentinel])
@@ -76,7 +80,10 @@ def _end_with_the_run() -> None:
 
 
 def _sendable(error: Exception) -> tuple[Exception, str]:
-    """The error and its traceback as text, which does not go through a pipe with it; one that does not goes as text."""
+    """Return an error in a form that can be pickled, and its traceback as text.
+
+    Pickling drops the traceback, and some errors cannot be pickled at all: those are replaced by their message.
+    """
     trace = "".join(traceback.format_exception(error))
     try:
         return pickle.loads(pickle.dumps(error)), trace
@@ -86,7 +93,7 @@ def _sendable(error: Exception) -> tuple[Exception, str]:
 
 
 class _PipeProgress:
-    """A worker's progress, told to the run while that listens."""
+    """Progress of a worker, sent to the run, and dropped once the run no longer reads."""
 
     def __init__(self, connection: Connection, name: str) -> None:
         self._connection, self._name = connection, name
@@ -107,7 +114,7 @@ class _PipeProgress:
         self._send("note", f"{self._name}: {text}")
 
     def end(self) -> None:
-        """Tell how far it has come, where that is not told yet."""
+        """Send the latest progress if it has not been sent yet."""
         if self._untold:
             self._send("advance", *self._untold)
             self._untold = ()

@@ -1,6 +1,6 @@
-"""Workers: a crew of processes that carry out groups of stages at once over one store.
+"""Workers: a crew of several processes that carry out groups of stages at the same time, with one store.
 
-On a CPU the workers share out its threads. On CUDA each has a GPU.
+On a CPU, the workers divide its threads among them. With CUDA, each worker has one GPU.
 """
 
 import contextlib
@@ -35,9 +35,10 @@ class _Worker:
 
 
 class Workers:
-    """So many processes, begun when the first group comes and kept for those that follow.
+    """A crew of `number` processes. Each starts when it is first needed and is kept for later groups.
 
-    While they are there SIGTERM interrupts this process as Ctrl-C does: it must tell them, and wait.
+    As long as the crew exists, SIGTERM interrupts this process as Ctrl-C does, so that it can stop the workers and wait
+    for their saved states.
     """
 
     def __init__(self, shop: Workshop, progress: Progress, number: int) -> None:
@@ -63,14 +64,14 @@ class Workers:
             try:
                 worker.connection.send(group)
             except OSError:
-                # It was ended while it had nothing to do.
+                # The worker's process ended while it was idle.
                 self._drop(worker)
             else:
                 worker.group = group
                 return
         worker = self._started()
         worker.group = group
-        # One that has ended by now will be found out when its answer is waited for.
+        # If the worker has already ended, `next_done` finds out.
         with contextlib.suppress(OSError):
             worker.connection.send(group)
 
@@ -104,13 +105,13 @@ class Workers:
         for worker in self._kept:
             if worker.group is not None:
                 worker.process.terminate()
-            # Nothing more is read: who waits to be heard, or for another group, ends.
+            # Closing the pipe ends workers that wait for a group, or to send something.
             worker.connection.close()
         try:
             for worker in self._kept:
                 worker.process.join()
         finally:
-            # A second Ctrl-C waits no longer.
+            # A second Ctrl-C interrupts `join` above, and the workers are killed.
             for worker in self._kept:
                 worker.process.kill()
             if self._handler is not None:
@@ -122,28 +123,28 @@ class Workers:
         arguments = (theirs, shop, self._threads, logging.getLogger("adaptx").getEffectiveLevel())
         process = self._context.Process(target=work, name=name, args=arguments, daemon=True)
         process.start()
-        _log.info("%s: process %s begins on %s", name, process.pid, shop.device)
-        # The worker has its own copy: when it ends, so does the pipe.
+        _log.info("%s: process %s started on %s", name, process.pid, shop.device)
+        # The worker has its own copy. With this one closed, reading fails once the worker ends.
         theirs.close()
         worker = _Worker(process=process, connection=connection, shop=shop, progress=progress)
         self._kept.append(worker)
         return worker
 
     def _drop(self, worker: _Worker) -> None:
-        """Forget a worker that has ended; another may take its place."""
+        """Remove a worker that has ended, so that a new process can take its place."""
         worker.process.join()
         worker.connection.close()
         self._kept.remove(worker)
         self._idle.append((worker.process.name, worker.shop, worker.progress))
 
     def _lost(self, worker: _Worker, group: StageGroup) -> dict[str, Exception]:
-        """What a worker that ended in the middle had not left in the store."""
+        """Return fingerprint -> error for the stages that a worker had not stored when its process ended."""
         self._drop(worker)
         status = worker.process.exitcode
         _log.warning("%s: its process ended with status %s", worker.process.name, status, extra=SHOWN)
         error: Exception = RuntimeError(f"its process ended with status {status}")
         if status == KILLED:
-            error = OutOfMemory("the system killed its process, as it does for want of memory; try fewer --workers")
+            error = OutOfMemory("the system killed its process, probably because memory ran out; try fewer --workers")
         store = self._shop.store
         store.look_again()
         lost: dict[str, Exception] = {}
@@ -154,21 +155,21 @@ class Workers:
 
 
 def worker_devices(shop: Workshop, number: int) -> list[torch.device]:
-    """The device of each worker.
+    """Return the device of each worker.
 
     Raises:
-        UserError: several workers for one GPU, whose memory each would take for its own.
+        UserError: several workers would share one GPU, and each would use its memory as if it were alone.
     """
     device = shop.device
     if number == 1 or device.type == "cpu":
         return [device] * number
     if str(device) != "cuda":
-        remedy = "; --device cuda takes all GPUs" if device.type == "cuda" else ""
-        raise UserError(f"--workers {number}: {device} is one device, which one stage has to itself{remedy}")
+        remedy = ", or --device cuda to use all GPUs" if device.type == "cuda" else ""
+        raise UserError(f"--workers {number}: {device} is one device; use --workers 1{remedy}")
     if number > torch.cuda.device_count():
         raise UserError(
-            f"--workers {number}: torch sees {torch.cuda.device_count()} CUDA devices, and each worker takes one; "
-            f"give at most --workers {torch.cuda.device_count()}"
+            f"--workers {number}: each worker needs one GPU, and torch finds {torch.cuda.device_count()}; use at most "
+            f"--workers {torch.cuda.device_count()}"
         )
     return [torch.device("cuda", index) for index in range(number)]
 
@@ -178,7 +179,7 @@ def _handles_signals() -> bool:
 
 
 class _RemoteTraceback(Exception):
-    """Where in a worker an error arose: the cause of the error in the run, as --debug prints it."""
+    """The traceback of an error in a worker, attached as the cause of the error in the run, for --debug."""
 
 
 def _received(error: Exception, told: str) -> Exception:

@@ -1,4 +1,4 @@
-"""The workshop: where stages find what they need, and the device that they run on."""
+"""The workshop: the store, sources and device with which a process carries out stages."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +25,10 @@ from adaptx.training.progress import Progress
 
 @dataclass(frozen=True, kw_only=True)
 class Workshop:
-    """Where stages find what they need and where they run. workers: how many processes work at once on this machine."""
+    """The store and sources from which stages get their inputs, and the device on which they run.
+
+    workers: number of processes that carry out stages at the same time on this machine.
+    """
 
     store: Store
     sources: Sources
@@ -36,12 +39,14 @@ class Workshop:
 
     @cached_property
     def rows(self) -> RowCache:
-        """What reads rows for all stages that this process carries out; workers share out its memory."""
+        """The cache through which this process reads rows. Its memory limit is divided among the workers."""
         return RowCache(self.sources, MOST_BYTES // self.workers)
 
     def entry(self, stage: ModuleStage) -> Entry:
-        """Raises:
-        UserError: the training or merge is not in the store.
+        """Return the stored entry of a training or merge.
+
+        Raises:
+            UserError: it is not in the store.
         """
         found = self.store.find(self.fingerprint_of(stage))
         if found is None:
@@ -49,7 +54,7 @@ class Workshop:
         return found
 
     def setting(self, precision: str) -> Setting:
-        """Return where and in what precision micro-batches are computed, and their bounds on this device."""
+        """Return the device, the precision and the size limits of micro-batches."""
         return Setting(self.device, precision, Budget(*self.resources.micro_batch_limits(self.device.type)))
 
     def evaluator(
@@ -62,17 +67,25 @@ class Workshop:
         progress: Progress | None = None,
         name: str = "",
     ) -> Evaluator:
-        """Return what predicts with a model. limit: of a retrieval task's pool. name: of the stage, for `progress`."""
+        """Return an evaluator that predicts with a model.
+
+        limit: maximum number of candidates in a retrieval task's pool. memory: see `FinishedModel`. name: name of the
+        stage, shown by `progress`.
+        """
         setting = self.setting(precision)
         return Evaluator(backbone, reading, setting, self.rows, limit, progress, name, memory)
 
     def is_done(self, node: Node) -> bool:
-        """Whether this process or another one has left the stage in the store."""
+        """Return whether the stage is in the store, finished by this process or by another one."""
         self.store.look_again()
         return node.is_done(self.store.find(node.fingerprint))
 
     def module(self, source: ModuleSource) -> Module:
-        """The stored module of a training or merge, checked against the checkpoint it was trained on, or another."""
+        """Return the module of a training or merge from the store, or a published module.
+
+        Raises:
+            UserError: the module was trained on other weights than the checkpoint has now.
+        """
         if isinstance(source, Published):
             return load_published(source, self.base_digest(source.model), self.sources)
         module = load_module(self.entry(source).checked(weights=True))
@@ -80,34 +93,38 @@ class Workshop:
         if module.base != base:
             raise UserError(
                 f"{self.entry(source).folder.name} was trained on a checkpoint with digest {module.base}, but "
-                f"{source.model.hub_id} now has {base}"
+                f"{source.model.hub_id} now has the digest {base}; run the recipe again to train it on these weights"
             )
         return module
 
     def base_digest(self, model: ModelSpec) -> str:
-        """Raises:
-        UserError: the checkpoint has been changed since the run was planned.
+        """Return the digest of a checkpoint's weights, or its nominal name if the digest is unknown.
+
+        Raises:
+            UserError: the checkpoint has changed since the run was planned.
         """
         place = self.sources.model(model)
         return place.digest or place.nominal
 
 
 def choose_device(resources: Resources) -> torch.device:
-    """The device asked for, or the best there is.
+    """Return the requested device, or CUDA if it is available and otherwise the CPU.
 
     Raises:
-        UserError: it is not there.
+        UserError: the requested device does not exist.
     """
     if resources.device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(resources.device)
     except RuntimeError as error:
-        raise UserError(f"--device {resources.device}: no such device; use cpu, cuda, cuda:N or mps") from error
+        raise UserError(f"--device {resources.device}: unknown device; use cpu, cuda, cuda:N or mps") from error
     missing = {
         "cuda": not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count(),
         "mps": not torch.backends.mps.is_available(),
     }
     if missing.get(device.type, False):
-        raise UserError(f"--device {resources.device}: torch {torch.__version__} sees no such device; use --device cpu")
+        raise UserError(
+            f"--device {resources.device}: torch {torch.__version__} finds no such device; use --device cpu"
+        )
     return device

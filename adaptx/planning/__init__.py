@@ -1,1 +1,1 @@
-"""From a recipe to its plan: recipe files, the distinct stages, what identifies and names each, and what is refused."""
+"""From a recipe to its plan: recipe files, distinct stages, their identities and names, and refused combinations."""

@@ -1,4 +1,4 @@
-"""Damaged stages of a plan: found by reading through what is stored, and set aside so that they are done again."""
+"""Find damaged stages of a plan by comparing stored files with their digests, and set them aside to be done again."""
 
 import contextlib
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from adaptx.store.store import Store
 
 
 def check_stored(plan: Plan, store: Store, keep: bool = False) -> None:
-    """Compare the files of the plan's stored stages with their digests; damaged stages count as not stored.
+    """Compare the files of the plan's stored stages with their digests. Damaged stages then count as not stored.
 
-    Weights, which are large, are compared here only where a stage that is to do builds on them.
+    Weights are large, so they are compared only if a stage that is to do uses them.
     """
     statuses = plan.statuses(store, keep)
     below: set[str] = set()
@@ -29,17 +29,17 @@ def check_stored(plan: Plan, store: Store, keep: bool = False) -> None:
 
 
 def set_aside_damaged(plan: Plan, store: Store, note: Callable[[str], None], keep: bool = False) -> None:
-    """Find the plan's damaged stages and rename them out of the way, each with a line that says so."""
+    """Find the plan's damaged stages and rename their folders out of the way. `note` gets a line for each."""
     seen: set[str] = set()
     while True:
         check_stored(plan, store, keep)
         found = [node for node in plan.nodes if node.fingerprint not in seen and _damages(node, store)]
         if not found:
             return
-        # Once these are to do, weights are needed that were not checked.
+        # These stages are now to do, so they may need weights that were not checked before: check again.
         for node in found:
             seen.add(node.fingerprint)
-            # If another run is at work on the stage, that run sets it aside.
+            # If another run has claimed the stage, that run sets it aside.
             with contextlib.suppress(Busy), claimed(store.lock(node.fingerprint), node.name):
                 _set_aside(node, store, note)
 
@@ -61,13 +61,16 @@ def _set_aside(node: Node, store: Store, note: Callable[[str], None]) -> None:
         with contextlib.suppress(FileNotFoundError):
             kept = [store.set_aside(place).relative_to(store.root).as_posix() for place in places]
             note(
-                f"{node.kind}/{damage.folder.name} is damaged ({damage.cause}): set aside as {' and '.join(kept)}, and "
-                "done again"
+                f"{node.kind}/{damage.folder.name} is damaged ({damage.cause}); it was set aside as "
+                f"{' and '.join(kept)} and will be done again"
             )
 
 
 def left_out_lines(store: Store, most: int = 5) -> list[str]:
-    """A line for each stage of the store that is left out: which, why, and what to do."""
+    """Return a line for each damaged stage that the store leaves out: which one, why, and what to do.
+
+    most: maximum number of stages; one more line counts the rest.
+    """
     store.entries()
     lines = [str(damage) for damage in store.left_out.values()]
     rest = len(lines) - most

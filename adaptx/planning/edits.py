@@ -1,4 +1,4 @@
-"""The edits common to all recipes: a limit of rows and a precision, in every stage; both are identity."""
+"""The edits that any recipe accepts: a limit of rows and a precision, set in every stage. Both change identities."""
 
 from dataclasses import dataclass, field, replace
 
@@ -23,10 +23,10 @@ from adaptx.specs.merge_rule import MergeRule
 
 @dataclass(frozen=True)
 class Edits:
-    """What is changed in every stage.
+    """Changes made to every stage of a recipe; None leaves a field of the stages unchanged.
 
-    limit: maximum number of rows per task (training) and language (scoring). precision: what stages compute in. None
-    leaves each stage its own.
+    limit: maximum number of training rows per task, and of evaluation rows per language.
+    precision: the precision that stages compute in.
     """
 
     limit: int | None = None
@@ -40,7 +40,7 @@ class Edits:
         return replace(recipe, evaluations=tuple(self._evaluate(stage) for stage in recipe.evaluations))
 
     def module(self, stage: ModuleStage) -> ModuleStage:
-        """Return a training or merge as the edited recipe has it."""
+        """Return a training or merge with these edits."""
         return self._merge(stage) if isinstance(stage, Merge) else self._train(stage)
 
     def _evaluate(self, stage: Evaluate) -> Evaluate:
@@ -75,7 +75,7 @@ class Edits:
         return replace(stage, stages=tuple(map(self._train, stage.stages)), rule=self._rule(stage.rule))
 
     def _rule(self, rule: MergeRule) -> MergeRule:
-        """Return the rule with the rows that its weights are searched on limited."""
+        """Return the rule, with `limit` applied to the rows that its weights are searched on."""
         search = rule.search
         if search is None:
             return rule

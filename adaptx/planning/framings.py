@@ -1,4 +1,4 @@
-"""With which framing a stage reads a task: given, or that of what it starts from."""
+"""The framing with which a stage reads a task: its own, or that of the training or checkpoint that it starts from."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -8,12 +8,12 @@ from adaptx.specs import Evaluate, Framing, Merge, ModelSpec, ModuleStage, Task,
 
 
 def training_framing(train: Train, task: Task) -> Framing:
-    """The framing a training reads one of its tasks with: given, else the checkpoint's for that format.
+    """Return the framing with which a training reads one of its tasks: its own, or else the checkpoint's.
 
-    Answers are trained with their end, so a ranking counts it unless told otherwise.
+    Text answers are trained with an end token, so ranking counts that token unless the framing says otherwise.
 
-    A dual encoder begins with the checkpoint's way of embedding sentences, but from the last layer, since the layers
-    above another one would not train.
+    A dual encoder defaults to the checkpoint's sentence embedding, but from the last layer: layers above the layer that
+    is read would not train.
     """
     if (given := train.framing_of(task)) is not None:
         return given.with_end(taught=True) if isinstance(given, Text) else given
@@ -23,7 +23,9 @@ def training_framing(train: Train, task: Task) -> Framing:
 
 
 def evaluation_framing(evaluate: Evaluate) -> Framing:
-    """The framing an evaluation reads with: given, else that of the training it uses, else the checkpoint's way of
+    """Return the framing with which an evaluation reads its task.
+
+    It is the evaluation's own framing, else that of the training whose head it uses, else the checkpoint's sentence
     embedding.
     """
     model = evaluate.model
@@ -36,21 +38,24 @@ def evaluation_framing(evaluate: Evaluate) -> Framing:
 
 
 def _was_taught_to_end(stage: ModuleStage) -> bool:
-    """Whether a stage, or one that it rests on, was trained to write answers with their end."""
+    """Return whether a stage, or any stage that it depends on, was trained to write answers with an end token."""
     trained = isinstance(stage, Train) and any(isinstance(training_framing(stage, t), Text) for t in stage.tasks)
     return trained or any(_was_taught_to_end(earlier) for earlier in stage.inputs)
 
 
 def search_framing(merge: Merge, task: Task) -> Framing:
-    """The framing a search for weights reads its task with: that of the training whose head or way it uses."""
+    """Return the framing with which a search for merge weights reads its task: that of the training whose head it uses.
+
+    A task without a head is read as that training would read it.
+    """
     return training_framing(answering_training(merge), head_of(merge, task) or task)
 
 
 def read_in(framing: Framing, languages: Iterable[str]) -> Framing:
-    """What of a framing bears on rows of these languages: an identity holds no more."""
+    """Return the framing without prompts for other languages, so that they do not change a stage's identity."""
     return framing.read_in(languages) if isinstance(framing, Text) else framing
 
 
 def has_head(train: Train, task: Task) -> bool:
-    """Whether a training leaves a head for one of its tasks: text is answered by the checkpoint's own scores."""
+    """Return whether a training leaves a head for one of its tasks. Text answers and embeddings need no head."""
     return not task.format.embeds and not isinstance(training_framing(train, task), Text)

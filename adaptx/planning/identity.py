@@ -1,4 +1,4 @@
-"""The identity of a stage: everything that changes its result and nothing that does not."""
+"""The identity of a stage: a hash over everything that changes its result, and over nothing else."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from adaptx.specs.fingerprint import Json, canonical, canonical_fingerprint, fin
 from adaptx.specs.weight_search import WeightSearch
 
 TRAIN_VERSION = 3
-"""Raised when the same spec would train to another result than before, or its identity is written in another way."""
+"""Increment this when an unchanged spec trains to a different result, or when the layout of its identity changes."""
 MERGE_VERSION = 3
 EVALUATE_VERSION = 3
 
@@ -49,9 +49,10 @@ def _nominal(place: Location) -> str:
 
 @dataclass(frozen=True)
 class Identity:
-    """Canonical JSON and fingerprint, by digests; `nominal` is the same by revision names.
+    """The canonical JSON of a stage and its fingerprint, both made from digests of the rows and weights that it reads.
 
-    `resolved` is False where a digest is not at hand (no network, nothing cached); fingerprint is then the nominal one.
+    nominal: the fingerprint made from revision names instead. resolved: False if some digest is unknown (no network,
+    nothing cached); `fingerprint` then equals `nominal`.
     """
 
     json: Json
@@ -61,7 +62,11 @@ class Identity:
 
 
 class Identities:
-    """Identities of stages over one set of sources; inputs are looked up by their own."""
+    """Identities of stages whose rows and weights come from one set of sources.
+
+    A stage's identity contains the fingerprints of its input stages, so a change in an early training changes every
+    stage that depends on it. Each identity is computed once.
+    """
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
@@ -72,9 +77,11 @@ class Identities:
         self._scored_sets: dict[tuple[Task, str, int | None, Pick], Json] = {}
 
     def of(self, stage: Stage) -> Identity:
-        """Raises:
-        MissingInput: rows or weights are not where they were asked for.
-        UserError: a value in the spec has no stable form.
+        """Return the identity of a stage.
+
+        Raises:
+            MissingInput: rows or weights are not in the place where the sources look for them.
+            UserError: a value in the spec has no stable form to hash.
         """
         if stage not in self._known:
             inputs = {earlier: self.of(earlier) for earlier in stage.inputs}
@@ -118,7 +125,7 @@ class Identities:
         }
 
     def _taken(self, source: ModuleSource, inputs: dict[ModuleStage, str]) -> Json:
-        """What a start takes: a stage's fingerprint, or the digest of a module that was trained elsewhere."""
+        """Return the identity of a module that a start uses: a stage's fingerprint, or a published module's digest."""
         if not isinstance(source, Published):
             return inputs[source]
         if source not in self._digests:
@@ -126,7 +133,7 @@ class Identities:
         return {"files": self._digests[source], "method": self._plain(source.method, "start.method")}
 
     def _trained(self, train: Train, task: Task, pick: Pick) -> Json:
-        """What training reads of one task."""
+        """Return the parts of one task that training reads. Development rows count only if they select a checkpoint."""
         selects = isinstance(train.config.selection, Best)
         return {
             "format": self._plain(task.format, "task.format"),
@@ -151,7 +158,7 @@ class Identities:
         }
 
     def _search(self, merge: Merge, search: WeightSearch, pick: Pick) -> Json:
-        """What a search for weights reads of its task."""
+        """Return the parts of its task that a search for merge weights reads."""
         task = search.task
         return {
             "by": self._plain(search.by, "rule.weights.by"),
@@ -180,7 +187,7 @@ class Identities:
         }
 
     def _scored(self, task: Task, language: str, limit: int | None, pick: Pick) -> Json:
-        """Return the part of its task that an evaluation reads, made once: thousands of models share a set."""
+        """Return the parts of its task that an evaluation reads. Cached, because thousands of models share a set."""
         key = task, language, limit, pick
         if key not in self._scored_sets:
             self._scored_sets[key] = {
@@ -191,7 +198,7 @@ class Identities:
         return self._scored_sets[key]
 
     def _weights(self, model: ModelSpec, pick: Pick) -> dict[str, Json]:
-        """Return a checkpoint's weights, with how many of its layers are kept and in how few bits."""
+        """Return the digest of a checkpoint's weights, the number of its layers that are kept, and its quantisation."""
         return {
             "weights": pick(self.place(model)),
             "layers": model.layers,
@@ -199,25 +206,25 @@ class Identities:
         }
 
     def _plain(self, value: Any, path: str) -> Json:
-        """Canonical JSON of a spec, made once: stages by the thousand read the same rows with the same settings."""
+        """Return the canonical JSON of a spec. Cached, because thousands of stages share the same rows and settings."""
         if value not in self._canonical:
             self._canonical[value] = canonical(value, path)
         return self._canonical[value]
 
     def _rows(self, rows: Rows, limit: int | None, pick: Pick) -> Json:
         plain = self._plain(rows, "task.rows")
-        # A limit draws otherwise from sets whose clusters must agree (`adaptx.data.clusters`).
+        # A limit draws different rows if parallel sets must keep the same clusters (`adaptx.data.clusters`).
         drawn: Json = None if limit is None else {"most": limit, "alike": rows.parallel_group is not None}
         return {"source": pick(self.place(rows)), "limit": drawn, "read": plain}
 
 
 def _languages(task: Task, selects: bool) -> list[str]:
-    """Those whose rows a training reads."""
+    """Return the languages whose rows a training reads."""
     return [rows.language for rows in (*task.train, *(task.development if selects else ()))]
 
 
 def golds_digest(task: Task, rows: Rows, limit: int | None, sources: Sources) -> str:
-    """Digest of the golds of one evaluation set: its format, the rows read, and how their clusters are told."""
+    """Return the digest of one evaluation set's golds: its format, and the rows that are read with their settings."""
 
     def read(each: Rows) -> Json:
         place = sources.rows(each)
@@ -229,7 +236,7 @@ def golds_digest(task: Task, rows: Rows, limit: int | None, sources: Sources) ->
 
 
 def inputs_read(stage: Stage) -> tuple[Rows | ModelSpec, ...]:
-    """The rows and weights that a stage itself opens, its inputs' left out."""
+    """Return the rows and checkpoint that a stage itself reads, without those of its input stages."""
     if isinstance(stage, Train):
         selects = isinstance(stage.config.selection, Best)
         further = (
@@ -244,13 +251,16 @@ def inputs_read(stage: Stage) -> tuple[Rows | ModelSpec, ...]:
 
 
 def modules_read(stage: Stage) -> tuple[Published, ...]:
-    """The modules trained elsewhere that a stage itself opens."""
+    """Return the published modules that a stage itself reads, without those of its input stages."""
     taken = stage.module_sources if isinstance(stage, Train) else ()
     return tuple(source for source in taken if isinstance(source, Published))
 
 
 def selection_pool(task: Task) -> tuple[Rows, ...]:
-    """The candidates that development queries are ranked among; pairs, as in training rows, bring their own."""
+    """Return the candidates among which development queries are ranked.
+
+    Development rows that are pairs, as in training, have no gold column and no pool: their second texts are ranked.
+    """
     return task.pool if any(rows.column("gold") for rows in task.development) else ()
 
 
@@ -261,7 +271,7 @@ def evaluation_precision(evaluate: Evaluate) -> Precision:
 
 
 def _head_place(model: Train, task: Task) -> int:
-    """The place of a trained task's head; tasks that share one have the same."""
+    """Return the index of a trained task's head. Tasks that share a head have the same index."""
     return model.task.head_place(task) if isinstance(model.task, Mixture) else 0
 
 

@@ -1,7 +1,7 @@
-"""Which earlier modules a training stands on and whose head an evaluation uses: plain values, no weights.
+"""Which earlier modules a training builds on, and whose head an evaluation uses. No weights are read.
 
-`lineage(train)` says, lowest first, which modules are frozen below a training's own, which module it continues,
-and which it fuses. Planning refuses with it; assembly builds the model with it.
+`lineage(train)` returns the modules that are frozen below the training's own module, the module that it continues, and
+the modules that it fuses. Planning uses it to refuse combinations; assembly uses it to build the model.
 """
 
 import functools
@@ -33,8 +33,10 @@ from adaptx.specs import (
 
 @dataclass(frozen=True)
 class Lineage:
-    """frozen: whose modules lie below, lowest first. continued: whose module is trained on. fused: whose modules are
-    mixed. Each is a training or merge, or a module that was trained elsewhere.
+    """The modules below a training's own. Each is a training, a merge, or a published module.
+
+    frozen: modules that stay frozen below it, lowest first. continued: the module that is trained further. fused:
+    modules whose outputs are mixed.
     """
 
     frozen: tuple[ModuleSource, ...] = ()
@@ -43,8 +45,10 @@ class Lineage:
 
 
 def lineage(stage: ModuleStage) -> Lineage:
-    """Raises:
-    UserError: the modules to stack, fuse or merge do not stand on the same base.
+    """Return the modules on which a training or merge builds.
+
+    Raises:
+        UserError: the modules to stack, fuse or merge were not trained on the same base.
     """
     if isinstance(stage, Merge):
         return Lineage() if stage.method.whole else Lineage(_common_base("Merge", stage.stages))
@@ -57,7 +61,7 @@ def lineage(stage: ModuleStage) -> Lineage:
             below = _below(earlier)
             if train.method.continues(earlier.method) and not below.fused:
                 return Lineage(below.frozen, continued=earlier)
-            # A full fine-tuning holds every weight of the backbone: what lay below it is in it.
+            # Full fine-tuning stores every weight of the backbone, with the modules below folded in.
             return Lineage((earlier,) if earlier.method.whole else (*below.frozen, earlier))
         case Stack(stages):
             return Lineage((*_common_base(name, stages), *stages))
@@ -66,7 +70,7 @@ def lineage(stage: ModuleStage) -> Lineage:
 
 
 def _below(source: ModuleSource) -> Lineage:
-    """A module trained elsewhere stands on the bare checkpoint."""
+    """Return the lineage of a module. A published module was trained on the bare checkpoint."""
     return Lineage() if isinstance(source, Published) else lineage(source)
 
 
@@ -74,16 +78,17 @@ def _common_base(name: str, stages: tuple[Train | Published, ...]) -> tuple[Modu
     bases = {_below(stage).frozen for stage in stages}
     if len(bases) > 1:
         raise UserError(
-            f"{name}: its modules stand on different frozen modules, so they cannot share one backbone; train them "
-            "from the same start"
+            f"{name}: its modules were trained on top of different frozen modules, so they cannot share one backbone; "
+            "train them from the same start"
         )
     return bases.pop()
 
 
 def answering_training(model: ModuleStage) -> Train:
-    """The training that a model reads as: itself, and of a merge the one whose head is kept.
+    """Return the training whose framing and head a model uses: the training itself, or one of a merge's trainings.
 
-    Without one it is the first; without any head the first dual encoder, if there is one.
+    For a merge it is the training whose head is kept. If heads are averaged it is the first training. If the merge has
+    no head it is the first dual encoder, or the first training if there is none.
     """
     match model:
         case Merge(stages, head=KeptHeadOf(place)):
@@ -98,23 +103,24 @@ def answering_training(model: ModuleStage) -> Train:
 
 
 def alike(one: TaskFormat, other: TaskFormat) -> bool:
-    """Return whether two formats ask for the same: they are of one kind, and their labels have the same names."""
+    """Return whether two formats are of the same kind and have the same label names, in any order."""
     return type(one) is type(other) and set(one.labels) == set(other.labels)
 
 
 def serves(earlier: TaskFormat, later: TaskFormat) -> bool:
-    """Return whether a head that was trained for one format answers another."""
+    """Return whether a head that was trained for the format `earlier` can answer the format `later`."""
     return alike(earlier, later) and not later.embeds
 
 
 @functools.lru_cache(maxsize=4096)
 def head_of(stage: ModuleStage, task: Task) -> Task | None:
-    """The trained task whose head serves `task`: its namesake, else the only one that can; None if none can.
+    """Return the trained task whose head can answer `task`, or None.
 
-    Tasks that share one head count as one. A merge has the heads of the training it reads as, or none.
+    A trained task of the same name is preferred; otherwise there must be only one fitting head. Tasks that share a head
+    count as one. A merge has the heads of its `answering_training`, or none.
 
     Raises:
-        UserError: several can, and none is its namesake.
+        UserError: several heads fit, and no fitting task has the same name.
     """
     if isinstance(stage, Merge) and isinstance(stage.head, NoHead):
         return None
@@ -132,8 +138,9 @@ def head_of(stage: ModuleStage, task: Task) -> Task | None:
 
 
 def head_task(evaluate: Evaluate) -> Task | None:
-    """The trained task whose head, or whose way of asking for the answer as text, an evaluation uses; None where it
-    needs none, or brings its own prompt.
+    """Return the trained task whose head or prompt an evaluation uses.
+
+    None if the evaluation needs no head, measures a bare checkpoint, or has a prompt of its own.
     """
     if evaluate.task.format.embeds or isinstance(evaluate.model, ModelSpec):
         return None
@@ -143,8 +150,10 @@ def head_task(evaluate: Evaluate) -> Task | None:
 
 
 def task_used(evaluate: Evaluate) -> Task | None:
-    """The trained task whose way of reading an evaluation takes over: that of its head, or for retrieval a dual
-    encoder's; None for a bare checkpoint and where nothing of the kind was trained.
+    """Return the trained task whose framing an evaluation uses.
+
+    For retrieval that is the dual encoder's task, otherwise the task whose head is used. None for a bare checkpoint, or
+    if no such task was trained.
     """
     model = evaluate.model
     if not isinstance(model, ModelSpec) and isinstance(evaluate.task.format, Retrieval):

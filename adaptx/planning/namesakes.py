@@ -1,4 +1,4 @@
-"""Different things of one name in a recipe: reports, baselines and MLflow tell models and tasks apart by name."""
+"""Refuse a recipe in which different models, tasks or modules share a name: reports and MLflow know them by name."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -9,10 +9,10 @@ T = TypeVar("T")
 
 
 def namesake_reasons(stages: Iterable[Stage]) -> Iterator[str]:
-    """Yield why stages cannot be told apart in a report: models, tasks or published modules that share a name.
+    """Yield why a report would confuse stages: different models, tasks or published modules share a name.
 
-    A task may be trained on other rows than the one of its name that is measured (few of them, say), but is measured
-    on one set of rows per language.
+    A training may use other rows than the measured task of the same name (few-shot rows, for instance). All evaluations
+    of a name must use the same rows per language.
     """
     models: dict[ModelSpec, None] = {}
     tasks: dict[str, dict[Task, None]] = {}
@@ -27,26 +27,26 @@ def namesake_reasons(stages: Iterable[Stage]) -> Iterator[str]:
             modules |= {source: None for source in stage.module_sources if isinstance(source, Published)}
     for name, (first, other) in _alike(models, lambda model: model.name, _place_of_model):
         yield (
-            f"two models are called {name}: {first} and {other}. Tables call a model by the last part of its name, and "
-            "would take one for the other; give one a folder of another name, or each a recipe of its own"
+            f"two models are called {name}: {first} and {other}. Tables name a model by the last part of its id and "
+            "would confuse the two; rename one of the folders, or write one recipe per model"
         )
     for name, (first, other) in _alike(modules, lambda module: module.name, _place_of_module):
         yield (
-            f"two published modules are called {name}: {first} and {other}. Tables would take one for the other; give "
-            "one another name: Published(..., name='other')"
+            f"two published modules are called {name}: {first} and {other}. Tables would confuse the two; give one of "
+            "them another name: Published(..., name='other')"
         )
     for name, found in tasks.items():
         if (field := _first_difference(found)) is not None:
             yield (
-                f"two tasks are called {name} and differ in {field}. Tables would take one for the other, and average "
-                f"their scores; give one a name of its own: dataclasses.replace(task, name={name + '-2'!r})"
+                f"two tasks are called {name} and differ in {field}. Tables would confuse the two and average their "
+                f"scores; rename one of them: dataclasses.replace(task, name={name + '-2'!r})"
             )
 
 
 def _alike(
     values: Iterable[T], name: Callable[[T], str], place: Callable[[T], str]
 ) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Yield each name that values of several places share, with the first two places."""
+    """Yield each name that values from different places share, with the first two places."""
     places: dict[str, dict[str, None]] = {}
     for value in values:
         places.setdefault(name(value), {})[place(value)] = None
@@ -64,7 +64,7 @@ def _place_of_module(module: Published) -> str:
 
 
 def _first_difference(tasks: Iterable[Task]) -> str | None:
-    """Return what the tasks are measured by that differs, or None."""
+    """Return the first property by which the tasks' evaluations differ, or None."""
     tasks = tuple(tasks)
     if len({task.format for task in tasks}) > 1:
         return "format"

@@ -1,4 +1,4 @@
-"""Names and factors of stages: what folders are called and what a person compares."""
+"""Names of stages, as folders and tables show them, and the factors by which evaluated variants differ."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -29,8 +29,10 @@ TRAINING_STARTS = tuple(start.__name__ for start in get_args(Start))
 
 
 def start_name(stage: ModuleStage) -> str:
-    """`Sequential`; of a merge its rule and what found its weights, `Ties`, `Linear-LoraHub`, and of what continues one
-    `Merged-Ties`.
+    """Return the name of a start.
+
+    `Sequential` for a training, `Ties` or `Linear-LoraHub` for a merge (its rule and its search for weights, if any),
+    and `Merged-Ties` for a training that continues a merge.
     """
     match stage:
         case Merge(rule=rule):
@@ -43,7 +45,7 @@ def start_name(stage: ModuleStage) -> str:
 
 
 def intermediate_name(train: Train) -> str:
-    """The tasks trained before this one: `snli`, `squad>snli` for a chain, `snli+sib200` where modules are combined."""
+    """Return the tasks trained earlier: `snli`, `squad>snli` for a chain, `snli+sib200` for combined modules."""
     match train.start:
         case Pretrained():
             return UNTRAINED
@@ -54,9 +56,9 @@ def intermediate_name(train: Train) -> str:
 
 
 def path_of_tasks(source: ModuleSource) -> str:
-    """All tasks that a module was trained on, its own last; of a merge `snli+sib200`, or `nli-x3` over three seeds.
+    """Return all tasks that a module was trained on, the last training's task last.
 
-    One that was trained elsewhere has its own name.
+    A merge gives `snli+sib200`, or `nli-x3` for three seeds of one task. A published module gives its name.
     """
     if isinstance(source, Published):
         return source.name
@@ -68,18 +70,18 @@ def path_of_tasks(source: ModuleSource) -> str:
 
 
 def module_name(stage: ModuleStage) -> str:
-    """The name of a training or merge."""
+    """Return the name of a training or merge."""
     return merge_name(stage) if isinstance(stage, Merge) else train_name(stage)
 
 
 def merge_name(merge: Merge) -> str:
-    """`model.tasks.method.rule`."""
+    """Return `model.tasks.method.rule`."""
     tasks = path_of_tasks(merge).replace(">", "-")
     return f"{merge.model.name}.{tasks}.{merge.method.label}.{start_name(merge).lower()}"
 
 
 def train_name(train: Train) -> str:
-    """`model.task.method`, with the start and what it starts from where it is not the bare checkpoint."""
+    """Return `model.task.method`, followed by `.start-tasks` unless the training starts from the bare checkpoint."""
     base = f"{train.model.name}.{train.task.name}.{train.method.label}"
     if isinstance(train.start, Pretrained):
         return base
@@ -94,7 +96,7 @@ def stage_name(stage: Stage) -> str:
 
 
 def fused_names(train: Train) -> tuple[str, ...]:
-    """Names of the modules that a training mixes: the tasks of each, numbered where they are the same."""
+    """Return a name for each module that a training mixes: its tasks, with a number where several are the same."""
     names = [path_of_tasks(source) for source in train.module_sources]
     again = {name for name in names if names.count(name) > 1}
     return tuple(
@@ -104,10 +106,10 @@ def fused_names(train: Train) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Factors:
-    """What tells one evaluated variant from another.
+    """The factors by which evaluated variants differ.
 
-    `target` is the task that was trained last and is measured; `none` where the measured task was not trained on
-    (retrieval from an intermediate model, say), and then `intermediate` is all that was trained.
+    `target` is the task that was trained last and is measured. It is `none` if the measured task was not trained on
+    (for instance retrieval with an intermediate model); `intermediate` then names all trained tasks.
     """
 
     model: str
@@ -130,7 +132,7 @@ class Factors:
 
 
 def factors(stage: Stage) -> Factors:
-    """The factors of a training or merge, or of the model an evaluation measures, seen from the evaluated task."""
+    """Return the factors of a training or merge, or of an evaluation's model with respect to the evaluated task."""
     model = stage.model if isinstance(stage, Evaluate) else stage
     if isinstance(model, Merge):
         return _of_merge(model, stage.task if isinstance(stage, Evaluate) else None)
@@ -157,7 +159,11 @@ def factors(stage: Stage) -> Factors:
 
 
 def _of_merge(merge: Merge, measured: Task | None) -> Factors:
-    """Its intermediate tasks are all that was merged; the method is what they share, the seed that of its head."""
+    """Return the factors of a merge.
+
+    The intermediate tasks are all merged tasks. The method is the one that the merged modules share (the merge's method
+    if they differ), and the seed is that of the training whose head is kept.
+    """
     methods = {stage.method for stage in merge.stages}
     on_target = measured is not None and trained_on(merge, measured)
     return Factors(
@@ -171,7 +177,7 @@ def _of_merge(merge: Merge, measured: Task | None) -> Factors:
 
 
 def _in_mixture(model: Train, mixture: Mixture, measured: Task) -> Factors:
-    """A target task that was trained together with others: these are its intermediate tasks."""
+    """Return the factors of a target task that was trained in a mixture: the mixture's other tasks are intermediate."""
     others = "+".join(task.name for task in mixture.tasks if task.name != measured.name)
     below = intermediate_name(model)
     return Factors(
@@ -185,8 +191,9 @@ def _in_mixture(model: Train, mixture: Mixture, measured: Task) -> Factors:
 
 
 def trained_on(stage: ModuleStage, task: Task) -> bool:
-    """Whether a task of the training, or of one that is merged, is the measured one: by name (few-shot rows may
-    differ), or by what it reads.
+    """Return whether a training, or one of a merge's trainings, was trained on the measured task.
+
+    Tasks are the same if they have the same name (few-shot rows may differ), or the same format and training rows.
     """
     return any(
         trained.name == task.name or (task.train and trained.train == task.train and trained.format == task.format)
@@ -196,17 +203,17 @@ def trained_on(stage: ModuleStage, task: Task) -> bool:
 
 
 def training_path(stage: Stage) -> tuple[Train, ...]:
-    """Every distinct training that a stage rests on, itself included, inputs first."""
+    """Return every distinct training that a stage depends on, including itself, inputs first."""
     return tuple(each for each in module_path(stage) if isinstance(each, Train))
 
 
 def merges(stage: Stage) -> tuple[Merge, ...]:
-    """Every distinct merge that a stage rests on, itself included, inputs first."""
+    """Return every distinct merge that a stage depends on, including itself, inputs first."""
     return tuple(each for each in module_path(stage) if isinstance(each, Merge))
 
 
 def module_path(stage: Stage) -> tuple[ModuleStage, ...]:
-    """Every distinct training and merge that a stage rests on, itself included, inputs first."""
+    """Return every distinct training and merge that a stage depends on, including itself, inputs first."""
     found: dict[ModuleStage, None] = {}
 
     def visit(each: ModuleStage) -> None:

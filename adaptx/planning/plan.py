@@ -1,4 +1,4 @@
-"""The plan: the distinct stages of a recipe in order, which of them are stored, and why one is not."""
+"""The plan: the distinct stages of a recipe in order, which of them are stored, and why the others are not."""
 
 import enum
 from collections.abc import Iterable, Iterator
@@ -60,13 +60,13 @@ class Node:
         return folder_name(self.name, self.fingerprint)
 
     def is_done(self, entry: Entry | None) -> bool:
-        """Whether what the store holds of it is all that can be: its scores, or its module with the weights."""
+        """Return whether the stage's entry in the store is complete: its scores, or its module with the weights."""
         return entry is not None and (self.kind == "evaluate" or entry.has_module)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Nodes in an order in which every stage comes after its inputs."""
+    """The distinct stages of a recipe, as nodes in an order in which every stage comes after its inputs."""
 
     recipe: Recipe
     nodes: tuple[Node, ...]
@@ -85,11 +85,14 @@ class Plan:
 
     @cached_property
     def intermediate(self) -> frozenset[str]:
-        """Fingerprints of stages that a training or merge of the plan builds on."""
+        """Fingerprints of the stages that a training or merge of the plan uses as inputs."""
         return frozenset(key for node in self.nodes if node.kind != "evaluate" for key in node.inputs)
 
     def transient(self, node: Node) -> bool:
-        """Whether a stage's weights go once its evaluations are stored: full fine-tuned targets, unless kept."""
+        """Return whether a stage's weights are removed once its evaluations are stored.
+
+        That holds for full fine-tuned targets, unless the stage says `keep`.
+        """
         stage = node.stage
         return (
             not isinstance(stage, Evaluate)
@@ -99,22 +102,23 @@ class Plan:
         )
 
     def weights_that_go(self, store: Store) -> list[Node]:
-        """Return the transient stages whose weights a run without `keep` removes: that it makes, or that are there."""
+        """Return the transient stages whose weights a run without `keep` removes, whether stored or still to do."""
         transient = [node for node in self.nodes if self.transient(node)]
         statuses = self.statuses(store) if transient else {}
         there = (Status.TO_DO, Status.STORED, Status.UNCHECKED)
         return [node for node in transient if statuses[node.fingerprint] in there]
 
     def _kept(self, node: Node, keep: bool) -> bool:
-        """Whether this is a full fine-tuned target whose weights are asked for in any case."""
+        """Return whether this is a full fine-tuned target whose weights are kept after its evaluations."""
         stage = node.stage
         full = not isinstance(stage, Evaluate) and stage.method.whole and (keep or stage.keep)
         return full and node.fingerprint not in self.intermediate
 
     def statuses(self, store: Store, keep: bool = False) -> dict[str, Status]:
-        """Status of each node. A training or merge is to do only where something that is to do needs its weights, or
-        where they are to be kept (`keep`: those of all full fine-tuned targets) and are not there, or where it was
-        stored and is damaged.
+        """Return the status of each node, by fingerprint.
+
+        A training or merge is to do only if its weights are missing and a stage that is to do needs them or they are to
+        be kept, or if its stored result is damaged. `keep` keeps the weights of all full fine-tuned targets.
         """
         found = {node.fingerprint: stored_entry(node, store) for node in self.nodes}
         damaged = store.damaged()
@@ -138,7 +142,7 @@ class Plan:
         return statuses
 
     def why(self, node: Node, store: Store) -> list[str]:
-        """What keeps a stage from being answered by the store: the fields that differ from the nearest stored stage."""
+        """Return why a stage has to run: the fields that differ from the most similar stored stage of the same name."""
         namesakes = [
             entry.record
             for entry in store.entries().values()
@@ -146,7 +150,7 @@ class Plan:
         ]
         entry = store.find(node.fingerprint)
         if entry is not None:
-            return ["its weights were removed once its scores were stored; something new needs them"]
+            return ["its weights were removed once its scores were stored, and another stage needs them now"]
         if not namesakes:
             return ["nothing is stored under this name"]
         nearest = min((differences(r.identity, node.identity.json) for r in namesakes), key=len)
@@ -162,10 +166,10 @@ class Plan:
 
 
 def make_plan(recipe: Recipe, sources: Sources) -> Plan:
-    """Order the distinct stages of a recipe.
+    """Return the plan of a recipe: its distinct stages in order.
 
     Raises:
-        UserError: a combination that is refused, missing rows or weights, or a value with no stable form.
+        UserError: a combination is refused, rows or weights are missing, or a value has no stable form to hash.
     """
     ordered: dict[Stage, None] = {}
 
@@ -194,7 +198,7 @@ def make_plan(recipe: Recipe, sources: Sources) -> Plan:
         identity = identities.of(stage)
         inputs = tuple(identities.of(earlier).fingerprint for earlier in stage.inputs)
         nodes.setdefault(identity.fingerprint, Node(stage, identity, inputs))
-    # Evaluations follow their model at once, so that the runner loads it once.
+    # Each model is followed by its evaluations, so that the runner loads it only once.
     of_module: dict[tuple[str, ...], list[Node]] = {}
     for node in nodes.values():
         if node.kind == "evaluate":
@@ -206,7 +210,10 @@ def make_plan(recipe: Recipe, sources: Sources) -> Plan:
 
 
 def _checkpoint_reasons(stages: Iterable[Stage], sources: Sources) -> Iterator[str]:
-    """Yield why checkpoints whose files are at hand cannot be read, as far as that is told without reading tensors."""
+    """Yield why checkpoints cannot be read, judged by their files without reading tensors.
+
+    Checkpoints whose files are not on this machine are skipped.
+    """
     for model in dict.fromkeys(each.checkpoint if isinstance(each, Evaluate) else each.model for each in stages):
         folder = sources.model_folder(model)
         try:
@@ -217,14 +224,14 @@ def _checkpoint_reasons(stages: Iterable[Stage], sources: Sources) -> Iterator[s
 
 
 def stored_entry(node: Node, store: Store) -> Entry | None:
-    """What the store holds of a node; by nominal fingerprint where its inputs' digests are not at hand."""
+    """Return the node's entry in the store, or None. It is looked up by nominal fingerprint if digests are unknown."""
     if node.identity.resolved:
         return store.find(node.fingerprint)
     return store.find_nominal(node.identity.nominal)
 
 
 def differences(old: Json, new: Json, path: str = "") -> list[tuple[str, Json, Json]]:
-    """Paths at which two canonical values differ, with both values."""
+    """Return the paths at which two canonical values differ, each with both values."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys: Iterable[Any] = dict.fromkeys((*old, *new))
         dot = f"{path}." if path else ""
@@ -244,7 +251,7 @@ def _short(value: Json) -> str:
 
 
 def stage_record(node: Node) -> StageRecord:
-    """Return what the store keeps of a node next to its result."""
+    """Return the record that the store keeps next to a node's result."""
     return StageRecord(
         name=node.name,
         kind=node.kind,

@@ -1,4 +1,4 @@
-"""What a store holds that no given recipe reaches."""
+"""Find and remove what a store contains but none of the given recipes reaches."""
 
 import shutil
 from collections.abc import Iterable, Sequence
@@ -10,15 +10,17 @@ from adaptx.store.store import BUILDING, KINDS, SET_ASIDE, Store, listed
 
 
 def unreached(store: Store, plans: Iterable[Plan]) -> list[Entry]:
-    """Finished stages of the store that none of the plans has; evaluations first."""
+    """Return the finished stages of the store that are in none of the plans, evaluations first."""
     reached = _reached(plans)
     found = [e for e in store.entries().values() if e.fingerprint not in reached and e.nominal not in reached]
     return sorted(found, key=lambda entry: (entry.kind, entry.folder.name))
 
 
 def leftovers(store: Store, plans: Iterable[Plan], going: Sequence[Entry]) -> list[Path]:
-    """Saved states of trainings that no plan has, golds that no evaluation but the `going` ones names, folders that a
-    killed process was building, and damaged stages.
+    """Return the paths in the store that nothing needs any more.
+
+    These are saved states of trainings in none of the plans, golds that no evaluation uses once the stages `going` are
+    removed, folders that a killed process was building, and damaged stages.
     """
     reached = {fingerprint[:16] for fingerprint in _reached(plans)}
     gone = {entry.fingerprint for entry in going}
@@ -43,5 +45,5 @@ def size_bytes(path: Path) -> int:
 
 
 def _reached(plans: Iterable[Plan]) -> set[str]:
-    """Fingerprints of all stages; where a digest is not at hand the nominal one, which stands for any of that name."""
+    """Return the fingerprints of all stages. A stage with unknown digests has its nominal fingerprint."""
     return {node.fingerprint for plan in plans for node in plan.nodes}

@@ -1,4 +1,4 @@
-"""Running the code of a recipe file: what it can import, where it prints, and how its errors are told."""
+"""Run the code of a recipe file: what it can import, where it prints, and how its errors are reported."""
 
 import contextlib
 import importlib
@@ -15,9 +15,9 @@ from adaptx.specs.near import near
 
 @contextlib.contextmanager
 def running(path: Path) -> Generator[None]:
-    """Let a recipe's code run: modules beside it can be imported, and what it prints goes to standard error.
+    """Let a recipe's code run. It can import modules from its own folder, and its output goes to standard error.
 
-    Afterwards `sys.path` and `sys.modules` are as before, so that neighbours of one name in two folders stay apart.
+    Afterwards `sys.path` and `sys.modules` are restored, so that two folders may have modules of the same name.
 
     Raises:
         UserError: the code fails or ends the process; the message names the file and the line.
@@ -29,8 +29,8 @@ def running(path: Path) -> Generator[None]:
             raise type(error)(f"recipe {path}{_line(path, error)}: {error}") from error
         except SystemExit as error:
             raise UserError(
-                f"recipe {path}{_line(path, error)} ends the process by sys.exit({error.code!r}); leave that out, and "
-                "raise an error where there is nothing to plan"
+                f"recipe {path}{_line(path, error)} ends the process by sys.exit({error.code!r}); remove that call, "
+                "and raise an error if there is nothing to plan"
             ) from error
         except ModuleNotFoundError as error:
             raise UserError(
@@ -38,16 +38,18 @@ def running(path: Path) -> Generator[None]:
             ) from error
         except ImportError as error:
             remedy = (
-                "write `import name` for a module beside the recipe" if "relative" in str(error) else "mend that line"
+                "write `import name` for a module in the recipe's folder"
+                if "relative" in str(error)
+                else "correct that line"
             )
             raise UserError(f"recipe {path}{_line(path, error)} fails: {_named(error)}; {remedy}") from error
         except SyntaxError as error:
             where = f", line {error.lineno}" if error.lineno else ""
-            raise UserError(f"recipe {path}{where} is no Python: {_named(error)}; mend it, and plan again") from error
+            raise UserError(f"recipe {path}{where} is not valid Python: {_named(error)}; correct that line") from error
         except Exception as error:
             raise UserError(
-                f"recipe {path}{_line(path, error)} fails: {_named(error)}; mend that line, or see the whole traceback "
-                "with `adaptx --debug ...`"
+                f"recipe {path}{_line(path, error)} fails: {_named(error)}; correct that line, or see the whole "
+                "traceback with `adaptx --debug ...`"
             ) from error
 
 
@@ -55,14 +57,14 @@ def import_recipe(path: Path) -> types.ModuleType:
     """Return the recipe file as a module. Call it inside `running`.
 
     Raises:
-        UserError: it is no file of Python.
+        UserError: the file's name does not end in .py.
     """
     name = f"adaptx_recipe_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path.absolute())
     if spec is None or spec.loader is None:
-        raise UserError("it is no Python file; a recipe's name ends in .py")
+        raise UserError("it is not a Python file; rename it so that it ends in .py")
     module = importlib.util.module_from_spec(spec)
-    # Dataclasses and enums of the recipe look for their module here while they are made.
+    # Dataclasses and enums look up their module in sys.modules while they are defined.
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
@@ -73,14 +75,14 @@ def import_recipe(path: Path) -> types.ModuleType:
 
 @contextlib.contextmanager
 def _neighbours(folder: Path) -> Generator[None]:
-    """Let modules of a folder be imported, as when a script in it is started."""
+    """Let modules of a folder be imported, as if a script in that folder were run."""
     names = _modules_in(folder)
     elsewhere = {name for name in names if name in sys.modules and _is_loose(sys.modules[name], folder)}
     aside = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in elsewhere}
     for name in aside:
         del sys.modules[name]
     before, writes = set(sys.modules), sys.dont_write_bytecode
-    # Cached bytecode is told apart by seconds, so a neighbour edited twice within one would be read as it was.
+    # Bytecode caches compare modification times in whole seconds: of two edits within a second, the second is missed.
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
@@ -98,7 +100,7 @@ def _neighbours(folder: Path) -> Generator[None]:
 
 
 def _modules_in(folder: Path) -> set[str]:
-    """Return the names by which a folder's modules and packages are imported; the standard library's stay its own."""
+    """Return the names by which a folder's modules and packages are imported, without the standard library's names."""
     try:
         entries = list(folder.iterdir())
     except OSError:
@@ -127,7 +129,7 @@ def _lies_in(module: types.ModuleType, folder: Path) -> bool:
 def _missing(path: Path, error: ModuleNotFoundError) -> str:
     name = (error.name or "").partition(".")[0]
     beside = _modules_in(path.absolute().parent) - {path.stem}
-    return f"near, beside the recipe: {near(name, beside)}. Put {name}.py there, or install it with pip"
+    return f"near, in the recipe's folder: {near(name, beside)}. Put {name}.py there, or install it with pip"
 
 
 def _named(error: Exception) -> str:
@@ -135,6 +137,6 @@ def _named(error: Exception) -> str:
 
 
 def _line(path: Path, error: BaseException) -> str:
-    """Return `, line N`: the innermost line of the recipe's own that led to the error."""
+    """Return `, line N` for the innermost line of the recipe that led to the error, or an empty text."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path.absolute()]
     return f", line {frames[-1].lineno}" if frames else ""

@@ -1,4 +1,4 @@
-"""Recipes from Python files: `build()` and its options."""
+"""Load recipes from Python files by calling their `build()` with its options."""
 
 import inspect
 import os
@@ -21,11 +21,11 @@ def load_recipe(
     limit: int | None = None,
     precision: Precision | None = None,
 ) -> Recipe:
-    """The recipe that the file's `build()` returns, under its options and the edits common to all recipes.
+    """Return the recipe that the file's `build()` returns for these options, with `limit` and `precision` applied.
 
     Raises:
-        UserError: no such file, no `build()`, an unknown option or one that is missing, a value of the wrong type, or
-            not a Recipe.
+        UserError: the file or its `build()` does not exist, an option is unknown or missing or has a value of the wrong
+            type, or `build()` does not return a Recipe.
     """
     path = Path(file)
     if not path.is_file():
@@ -35,7 +35,7 @@ def load_recipe(
     with running(path):
         build = getattr(import_recipe(path), "build", None)
         if (reason := _no_build(build)) is not None:
-            raise UserError(f"{reason}: add `def build() -> Recipe:` that returns its evaluations")
+            raise UserError(f"{reason}; add a function `def build() -> Recipe:` that returns the recipe")
         assert build is not None
         recipe = build(**arguments(build, options or {}))
         if not isinstance(recipe, Recipe):
@@ -44,7 +44,7 @@ def load_recipe(
 
 
 def _no_build(build: object) -> str | None:
-    """Say why there is no function to call, or None."""
+    """Return why the file has no function `build` to call, or None."""
     if build is None:
         return "the file has no build()"
     if isinstance(build, type) or not callable(build):
@@ -53,12 +53,12 @@ def _no_build(build: object) -> str | None:
 
 
 def _no_recipe(returned: object) -> str:
-    """Say what was returned in place of a recipe, and what to write."""
+    """Return what `build()` returned instead of a recipe, and what to write."""
     if inspect.iscoroutine(returned):
         returned.close()
-        return "is async, so nothing was built; write `def build()` without async"
+        return "is async, so it returned no recipe; write `def build()` without async"
     if inspect.isgenerator(returned) or inspect.isasyncgen(returned):
-        return "yields, so nothing was built; collect the evaluations and `return Recipe(name, tuple(evaluations))`"
+        return "is a generator; collect the evaluations and `return Recipe(name, tuple(evaluations))`"
     if returned is None:
         return "returned nothing; end it with `return Recipe(name, evaluations)`"
     several = isinstance(returned, tuple | list)

@@ -1,4 +1,4 @@
-"""Options of a recipe: texts of the command line as the values of its `build()`'s parameters."""
+"""Options of a recipe: texts from the command line are converted to the types of `build()`'s parameters."""
 
 import enum
 import inspect
@@ -17,7 +17,7 @@ from adaptx.specs import Method, ModelSpec, Task
 from adaptx.specs.near import near
 
 OPTIONS = {"model": ModelSpec, "size": str}
-"""Parameters of `build` that the command line has options of their own for, and their type where none is written."""
+"""Parameters of `build` that have a command-line option of their own, with the type they have if none is annotated."""
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _NAMED: dict[Any, Callable[[str], Any]] = {ModelSpec: find_model, Task: find_task, Method: find_method}
 """Types of options that are looked up in the catalog by name."""
@@ -25,25 +25,27 @@ _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no"
 
 
 def arguments(build: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments that options give to a recipe's `build()`: texts are read, other values stay as they are.
+    """Return the arguments for a recipe's `build()`: texts converted to the parameters' types, other values as given.
 
     Raises:
-        UserError: an option that it does not take, that is missing, or that is not of its parameter's type.
+        UserError: an option is unknown or missing, or does not have its parameter's type.
     """
     parameters = inspect.signature(build).parameters
     for name, each in parameters.items():
         if each.kind is inspect.Parameter.POSITIONAL_ONLY and each.default is each.empty:
-            raise UserError(f"build({name}, /) takes {name} by place alone; options go by name: leave out the slash")
+            raise UserError(
+                f"build({name}, /) takes {name} only by position, but options are passed by name; remove the slash"
+            )
     taken = {name: each for name, each in parameters.items() if each.kind in _BY_NAME}
     try:
         hints = typing.get_type_hints(build)
     except Exception as error:
-        raise UserError(f"a type of build() cannot be read: {error}; import the type that it names") from error
+        raise UserError(f"a type annotation of build() cannot be read: {error}; import that type") from error
     values: dict[str, Any] = {}
     for key, text in options.items():
         if key not in taken:
-            takes = f"it takes: {', '.join(taken)}" if taken else "it takes no options"
-            raise UserError(f"there is no option {key!r}; near: {near(key, taken)} ({takes})")
+            takes = f"its options: {', '.join(taken)}" if taken else "it has no options"
+            raise UserError(f"build() has no option {key!r}; near: {near(key, taken)} ({takes})")
         if not isinstance(text, str):
             values[key] = text
             continue
@@ -54,15 +56,15 @@ def arguments(build: Callable[..., Any], options: Mapping[str, Any]) -> dict[str
     missing = [name for name, each in taken.items() if each.default is each.empty and name not in values]
     if missing:
         shown = " ".join(f"--{name} NAME" if name in OPTIONS else f"--set {name}=VALUE" for name in missing)
-        raise UserError(f"build() needs {shown}")
+        raise UserError(f"build() has parameters without a default; add {shown}")
     return values
 
 
 def _hint_of(parameter: inspect.Parameter) -> Any:
-    """Return the type of a parameter that is written without one: its default's, or what its name stands for.
+    """Return the type of a parameter without an annotation: the type of its default, or the one in `OPTIONS`.
 
     Raises:
-        UserError: neither says it, and a text in place of a number would be taken for what it is not.
+        UserError: neither gives a type. Guessing `str` would pass the text "3" where the recipe expects a number.
     """
     default = parameter.default
     found = _type_of(default)
@@ -71,7 +73,10 @@ def _hint_of(parameter: inspect.Parameter) -> Any:
         found = item and tuple[item, ...]
     found = found or OPTIONS.get(parameter.name)
     if found is None:
-        raise UserError(f"build({parameter.name}) says no type to read it as; write one: build({parameter.name}: int)")
+        raise UserError(
+            f"build({parameter.name}) has neither a type nor a default; write its type, such as "
+            f"build({parameter.name}: int)"
+        )
     return found
 
 
@@ -83,11 +88,13 @@ def _type_of(value: Any) -> Any:
 
 
 def _convert(text: str, hint: Any) -> Any:
-    """Return an option's text as a value of a type: bool, int, float, str, path, one of given words, a member of an
-    enum, what the catalog names, or several by commas.
+    """Return an option's text converted to a type.
+
+    The type may be bool, int, float, str, Path, a Literal, an enum, a type whose values the catalog names (`_NAMED`), a
+    tuple or list of these (written with commas), or a union of these.
 
     Raises:
-        UserError: it is none; the message says what is meant.
+        UserError: the text is no value of that type; the message says which texts are.
     """
     origin, given = typing.get_origin(hint), typing.get_args(hint)
     if hint in _NAMED:
@@ -106,14 +113,12 @@ def _convert(text: str, hint: Any) -> Any:
     if hint in _READ:
         return _READ[hint](text)
     name = getattr(hint, "__name__", str(hint))
-    raise UserError(
-        f"its type {name} is none that an option can have; use bool, int, float, str, a tuple, or ModelSpec"
-    )
+    raise UserError(f"an option cannot have the type {name}; use bool, int, float, str, a tuple, or ModelSpec")
 
 
 def _of_given_length(parts: list[str], hints: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(parts) != len(hints):
-        raise UserError(f"it has {len(parts)} values and takes {len(hints)}; write them with commas between them")
+        raise UserError(f"it has {len(parts)} values instead of {len(hints)}; separate the values by commas")
     return tuple(_convert(part, hint) for part, hint in zip(parts, hints, strict=True))
 
 
@@ -138,7 +143,7 @@ def _first_that_reads(text: str, hints: tuple[Any, ...]) -> Any:
 
 def _truth(text: str) -> bool:
     if text.lower() not in _TRUTH:
-        raise UserError("it is not true or false; write true or false")
+        raise UserError("it is neither true nor false; write true or false")
     return _TRUTH[text.lower()]
 
 

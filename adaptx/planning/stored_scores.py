@@ -1,7 +1,7 @@
-"""What stored evaluations score, computed again from their predictions and golds.
+"""Scores of stored evaluations, computed again from their predictions and golds.
 
-Reports, MLflow and model cards all take their numbers from here, so that a corrected metric reaches each of them, for
-stages that were evaluated before it was corrected as well.
+Reports, MLflow and model cards all take their numbers from here. A corrected metric therefore reaches all of them, even
+for stages that were evaluated before the correction.
 """
 
 import functools
@@ -19,7 +19,7 @@ from adaptx.store.records import Golds
 
 
 class StoredScores:
-    """Reads stored evaluations; golds that several were scored against are read once."""
+    """A reader of stored evaluations. Golds that several evaluations share are read once."""
 
     def __init__(self) -> None:
         self._golds: dict[Path, Golds] = {}
@@ -33,7 +33,7 @@ class StoredScores:
         return self._golds[file]
 
     def statistics(self, evaluate: Evaluate, entry: Entry) -> dict[str, Floats]:
-        """Return metric -> what each example adds to it, shape [examples, the metric's statistics].
+        """Return metric -> the statistics of each example, shape [examples, the metric's statistics].
 
         Raises:
             UserError: the golds do not fit the predictions.
@@ -47,12 +47,12 @@ class StoredScores:
         except UserError as error:
             raise UserError(f"{entry.folder}: {error}; remove that folder and run the recipe again") from error
         for name, statistics in found.items():
-            # The bootstrap draws rows, so it must know of which row each example is.
+            # The bootstrap draws rows, so it must know which row each example belongs to.
             assert len(statistics) == len(golds.rows), f"{entry.folder}: {name} of {len(golds.rows)} rows"
         return found
 
     def scores(self, evaluate: Evaluate, entry: Entry) -> dict[str, float]:
-        """Return metric -> its value over all examples, a share in [0, 1].
+        """Return metric -> its value over all examples, between 0 and 1.
 
         Raises:
             UserError: the golds do not fit the predictions.
@@ -61,12 +61,12 @@ class StoredScores:
 
 
 def values(statistics: Mapping[str, Floats]) -> dict[str, float]:
-    """Return metric -> its value over the examples of its statistics."""
+    """Return metric -> its value, from the statistics summed over examples."""
     return {name: float(METRICS[name].value(each.sum(axis=0))) for name, each in statistics.items()}
 
 
 def metrics_digest() -> str:
-    """Return a digest of the code that computes metrics: with another one, stored predictions may score otherwise."""
+    """Return a digest of the code that computes metrics. If it changes, stored predictions may get other scores."""
     functions = (function for metric in METRICS.values() for function in (metric.statistics, metric.value))
     own = Path(inspect.getfile(metrics)).parent.rglob("*.py")
     return _digest(tuple(sorted({*own, *(Path(inspect.getfile(inspect.unwrap(each))) for each in functions)})))

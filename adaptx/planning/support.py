@@ -1,4 +1,4 @@
-"""What can be combined (family x format x method x start), as plain values: planning reads it, the docs print it."""
+"""Which combinations of family, format, method and start are refused, and why. The docs print the same table."""
 
 from collections.abc import Sequence
 
@@ -46,7 +46,7 @@ from adaptx.specs.tag_schemes import scheme_fault
 
 
 def refusal(stage: Stage) -> str | None:
-    """Why a stage cannot run, or None. Looks at the stage itself, not at its inputs."""
+    """Return why a stage cannot run, or None if it can. Only the stage itself is checked, not its inputs."""
     match stage:
         case Train():
             return _train_refusal(stage)
@@ -57,7 +57,7 @@ def refusal(stage: Stage) -> str | None:
 
 
 def _search_refusal(merge: Merge) -> str | None:
-    """Why weights cannot be searched on a task with the merged heads and the task's metric, or None."""
+    """Return why merge weights cannot be searched on a task with the merged heads and the task's metric, or None."""
     search = merge.rule.search
     if search is None:
         return None
@@ -79,7 +79,7 @@ def _train_refusal(train: Train) -> str | None:
     name = f"{type(train.method).__name__} on {train.task.name}"
     for task in train.tasks:
         if not task.format.is_trained:
-            return f"{name}: {task.name}, a {type(task.format).__name__} task, is evaluated, not trained on"
+            return f"{name}: {task.name} is a {type(task.format).__name__} task, which can only be evaluated"
         if not task.train:
             return f"{name}: {task.name} has no training rows"
     if (reason := _selection_refusal(train)) is not None:
@@ -93,7 +93,7 @@ def _train_refusal(train: Train) -> str | None:
         if reason is not None:
             return f"{name}: {reason}"
     if isinstance(train.start, Fuse) and any(isinstance(training_framing(train, t), Text) for t in train.tasks):
-        return f"{name}: mixing weights are recorded where hidden states are read; fuse with a Hidden(...) framing"
+        return f"{name}: Fuse needs a framing that reads hidden states, not Text(...); use framing=Hidden(...)"
     if (reason := start_refusal(train.method, type(train.start))) is not None:
         return f"{name} from {type(train.start).__name__}: {reason}"
     shape = train.model.shape
@@ -101,9 +101,12 @@ def _train_refusal(train: Train) -> str | None:
         return f"{name}: {train.model.hub_id}: {reason}"
     for earlier in train.module_sources:
         if earlier.model != train.model:
-            return f"{name}: it starts from a training of {earlier.model.hub_id}, but trains {train.model.hub_id}"
+            return (
+                f"{name}: it trains {train.model.hub_id}, but starts from a training of {earlier.model.hub_id}; "
+                "use the same checkpoint for both"
+            )
         if isinstance(earlier, Train) and isinstance(earlier.start, Fuse):
-            return f"{name}: a fused model can be evaluated, not continued; continue one of the modules it mixes"
+            return f"{name}: a fused model can be evaluated but not continued; continue one of the modules it mixes"
     if (reason := combination_refusal(train)) is not None:
         return f"{name} from {type(train.start).__name__}: {reason}"
     try:
@@ -118,24 +121,27 @@ def _train_refusal(train: Train) -> str | None:
 
 
 def _windows_refusal(train: Train, task: Task, framing: Framing) -> str | None:
-    """Why no window could show more than what it shares with its neighbour, or None."""
+    """Return why a window would hold nothing beyond its overlap with the next window, or None."""
     stride = task.format.stride if isinstance(task.format, QuestionAnswering) else None
     if stride is None or isinstance(framing, Text) or stride < train.config.max_length:
         return None
     return (
-        f"QuestionAnswering(stride={stride}) shares {stride} tokens between neighbouring windows of "
-        f"{train.config.max_length} tokens; give a smaller stride (None: a third of a window), or raise "
+        f"QuestionAnswering(stride={stride}) makes neighbouring windows share {stride} tokens, but a window has only "
+        f"{train.config.max_length}; use a smaller stride (stride=None: a third of a window), or raise "
         "TrainConfig(max_length=...)"
     )
 
 
 def _selection_refusal(train: Train) -> str | None:
-    """Why `Best` has nothing to select on, or None; of a mixture's tasks one with development rows is enough."""
+    """Return why `Best` has no rows to select on, or None. One task of a mixture with development rows is enough."""
     if not isinstance(train.config.selection, Best):
         return None
     bare = [task.name for task in train.tasks if not task.development]
     if len(bare) == len(train.tasks):
-        return f"selection=Best(...) needs development rows, which {', '.join(bare)} has not; use Last()"
+        return (
+            f"selection=Best(...) needs development rows, and there are none for {', '.join(bare)}; "
+            "use selection=Last()"
+        )
     return None
 
 
@@ -143,13 +149,14 @@ def _head_refusal(train: Train, name: str) -> str | None:
     if not isinstance(train.head, KeptHead):
         return None
     if not isinstance(train.start, Sequential | Merged):
-        return f"{name}: KeptHead() continues the head of one earlier training, so it needs start=Sequential(...)"
+        return f"{name}: KeptHead() continues the head of one earlier training; use it with start=Sequential(...)"
     earlier = train.start.stage
     if any(isinstance(training_framing(train, task), Text) for task in train.tasks):
-        return f"{name}: KeptHead() continues a head, and text is answered without one; leave head=NewHead()"
+        return f"{name}: KeptHead() continues a head, but a Text(...) framing has none; leave head=NewHead()"
     if isinstance(earlier, Published):
         return (
-            f"{name}: KeptHead() continues a head, and {earlier.name}, which was trained elsewhere, comes without one"
+            f"{name}: KeptHead() continues a head, but the published module {earlier.name} comes without one; "
+            "leave head=NewHead()"
         )
     for task in train.tasks:
         if (reason := head_unfit(earlier, task)) is not None:
@@ -158,27 +165,30 @@ def _head_refusal(train: Train, name: str) -> str | None:
 
 
 def head_unfit(stage: ModuleStage, task: Task) -> str | None:
-    """Why no head of `earlier` can serve `task`, or None. Label sets agree when their names do."""
+    """Return why no head of `stage` can answer `task`, or None. Label sets agree when they have the same names.
+
+    The reason is a predicate, such as `needs a head for ...`: the caller names the head in front of it.
+    """
     if task.format.embeds:
-        return f"needs a task with a head, and {task.name} has none"
+        return f"needs a task with a head, but {task.name} embeds its texts and has none"
     if isinstance(stage, Merge) and isinstance(stage.head, NoHead):
-        return "is not there: it was merged with NoHead(); use KeptHeadOf(place) or AveragedHeads()"
+        return "does not exist: the merge has NoHead(); use KeptHeadOf(place) or AveragedHeads()"
     earlier = answering_training(stage)
     try:
         served = head_of(earlier, task)
         if served is not None and not isinstance(training_framing(earlier, served), Text):
             return None
         if served is not None:
-            return f"is not there: {served.name} was trained as text, which leaves no head"
+            return f"does not exist: {served.name} was trained as text, which leaves no head"
     except UserError as error:
-        return f"is not decided: {error}"
+        return f"is ambiguous: {error}"
     kind = type(task.format)
     alike = [trained for trained in earlier.tasks if isinstance(trained.format, kind)]
     labelled = [(t.name, t.format.labels) for t in (*alike, task)]
     if alike and labelled[0][1]:
         return "needs equal label sets: " + "; ".join(f"{name} has {', '.join(labels)}" for name, labels in labelled)
     trained = ", ".join(f"{t.name} ({type(t.format).__name__})" for t in earlier.tasks)
-    return f"needs a head for {task.name} ({kind.__name__}), and what was trained is {trained}"
+    return f"cannot answer {task.name} ({kind.__name__}): the training was on {trained}"
 
 
 def _evaluate_refusal(evaluate: Evaluate) -> str | None:
@@ -186,18 +196,18 @@ def _evaluate_refusal(evaluate: Evaluate) -> str | None:
     name = f"evaluation of {task.name} in {evaluate.language}"
     if task.format.embeds or _asked_as_text(evaluate):
         if task.format.ranks_pool and not task.pool:
-            return f"{name}: retrieval ranks a pool of candidates; name it with Task(pool=...)"
+            return f"{name}: retrieval ranks a pool of candidates, and the task has none; add Task(pool=...)"
         reason, framing = _model_refusal(evaluate.checkpoint), evaluation_framing(evaluate)
         reason = reason or _reading_refusal(evaluate.checkpoint, task, framing, [task.rows_in(evaluate.language)])
         reason = reason or _metric_refusal(task, evaluate.language)
         return f"{name}: {reason}" if reason else None
     if isinstance(evaluate.model, ModelSpec):
         return (
-            f"{name}: the bare checkpoint {evaluate.model.hub_id} has no head for it; train one first, or "
-            "ask it as text with Evaluate(framing=Text(...))"
+            f"{name}: the bare checkpoint {evaluate.model.hub_id} has no head for this task; train one first, or "
+            "ask for answers as text with Evaluate(framing=Text(...))"
         )
     if evaluate.framing is not None:
-        return f"{name}: a trained head reads the framing it was trained with; leave framing=None"
+        return f"{name}: a trained head is always read with the framing it was trained with; leave framing=None"
     reason = head_unfit(evaluate.model, task)
     if reason is not None:
         return f"{name}: the head of {path_of_tasks(evaluate.model)} {reason}"
@@ -206,9 +216,9 @@ def _evaluate_refusal(evaluate: Evaluate) -> str | None:
 
 
 def _asked_as_text(evaluate: Evaluate) -> bool:
-    """Whether an evaluation asks for answers as text: by its own prompt, or by that of the training.
+    """Return whether an evaluation asks for answers as text, by its own prompt or by the prompt of its training.
 
-    Where several tasks of a mixture could be meant, it does not: the reason is told where heads are looked for.
+    Returns False if several tasks of a mixture fit the evaluated task: `head_unfit` then reports the ambiguity.
     """
     try:
         return isinstance(evaluation_framing(evaluate), Text)
@@ -225,7 +235,7 @@ def _model_refusal(model: ModelSpec) -> str | None:
 
 
 def _reading_refusal(model: ModelSpec, task: Task, framing: Framing, sets: Sequence[Rows]) -> str | None:
-    """Why a model of that family has no such task, or cannot be read that way for these rows of it; or None."""
+    """Return why a model cannot do this task, or cannot read these rows of it with this framing; or None."""
     if isinstance(framing, Text):
         return text_refusal(model, task, framing, sets)
     if model.family in task.format.hidden_refused:
@@ -236,7 +246,7 @@ def _reading_refusal(model: ModelSpec, task: Task, framing: Framing, sets: Seque
 
 
 def _metric_refusal(task: Task, language: str | None = None) -> str | None:
-    """Why one of a task's metrics is unknown, does not score its format, or not that language; or None."""
+    """Return why one of a task's metrics is unknown, or does not score its format or that language; or None."""
     fitting = task.format.metrics
     for name in task.metrics:
         if name not in METRICS:
@@ -245,8 +255,8 @@ def _metric_refusal(task: Task, language: str | None = None) -> str | None:
             kind = type(task.format).__name__
             return f"metric {name!r} does not score a {kind} task; choose among {', '.join(fitting)}"
         if isinstance(task.format, Tagging) and name in SPAN_METRICS and (fault := scheme_fault(task.format.labels)):
-            return f"metric {name!r} counts spans of BIO, IOB1 or IOBES tags, and {fault}; or use token_accuracy alone"
+            return f"metric {name!r} counts spans of BIO, IOB1 or IOBES tags, but {fault}; or use only token_accuracy"
         languages = METRICS[name].languages
         if language is not None and languages is not None and language not in languages:
-            return f"metric {name!r} has rules for {', '.join(languages)} alone; use f1 and exact_match for {language}"
+            return f"metric {name!r} has rules only for {', '.join(languages)}; use f1 and exact_match for {language}"
     return None

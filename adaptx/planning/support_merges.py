@@ -1,4 +1,4 @@
-"""Which merges are refused, and why: plain values and checks of one stage, like `adaptx.planning.support`."""
+"""Which merges are refused, and why. Each check looks at one stage, as in `adaptx.planning.support`."""
 
 from adaptx.errors import UserError
 from adaptx.planning.lineage import answering_training, lineage, serves
@@ -16,7 +16,7 @@ from adaptx.specs import (
 
 
 def merge_refusal(merge: Merge) -> str | None:
-    """Why a merge cannot run, or None; its trainings are checked by themselves."""
+    """Return why a merge cannot run, or None. Its trainings are checked separately."""
     name = f"Merge by {type(merge.rule).__name__}"
     reason = _modules_refusal(merge) or _head_refusal(merge)
     search = merge.rule.search
@@ -29,10 +29,10 @@ def _modules_refusal(merge: Merge) -> str | None:
     first = merge.stages[0]
     for stage in merge.stages:
         if isinstance(stage.start, Fuse):
-            return f"{stage.task.name} was trained by Fuse, which leaves no module of its own; merge those it mixes"
+            return f"{stage.task.name} was trained with Fuse, which leaves no module; merge the modules that it mixes"
         if stage.model != first.model:
-            checkpoints = f"{first.model.hub_id} and of {stage.model.hub_id}"
-            return f"its modules are of {checkpoints}; merge modules of one checkpoint"
+            checkpoints = f"{first.model.hub_id} and {stage.model.hub_id}"
+            return f"its modules belong to {checkpoints}; merge modules of one checkpoint"
         if type(stage.method) is not type(first.method):
             kinds = f"{type(first.method).__name__} and {type(stage.method).__name__}"
             return f"its modules are {kinds}; merge modules of one method"
@@ -46,7 +46,7 @@ def _modules_refusal(merge: Merge) -> str | None:
 
 
 def _head_refusal(merge: Merge) -> str | None:
-    """Why the merged module cannot have the heads asked for."""
+    """Return why the merged module cannot have the requested heads, or None."""
     match merge.head:
         case NoHead():
             return None
@@ -66,21 +66,24 @@ def _averaging_refusal(merge: Merge) -> str | None:
             return f"AveragedHeads(): {stage.task.name} was trained without a head; use NoHead() or KeptHeadOf(place)"
         if not _share_heads(first, stage):
             return (
-                f"AveragedHeads(): heads of {first.task.name} and {stage.task.name} answer different label sets or "
+                f"AveragedHeads(): the heads of {first.task.name} and {stage.task.name} have different label sets or "
                 "formats; use KeptHeadOf(place)"
             )
         if stage.framing != first.framing:
-            return f"AveragedHeads(): heads read {first.framing} and {stage.framing}; train them with one framing"
+            return (
+                f"AveragedHeads(): the heads were trained with different framings, {first.framing} and "
+                f"{stage.framing}; train them with one framing"
+            )
     if merge.rule.negates and (merge.rule.given_weights is not None or merge.rule.search is not None):
-        return "AveragedHeads() needs weights of zero or more; use KeptHeadOf(place)"
+        return "AveragedHeads() cannot average with negative weights, which this rule allows; use KeptHeadOf(place)"
     search = merge.rule.search
     if search is not None and isinstance(search.by, LoraHub):
-        return "AveragedHeads(): weights of LoraHub need not make an average; use KeptHeadOf(place)"
+        return "AveragedHeads(): LoraHub may set all weights to zero, which leaves no average; use KeptHeadOf(place)"
     return None
 
 
 def _share_heads(one: Train, other: Train) -> bool:
-    """Whether two trainings have heads for the same formats in the same order."""
+    """Return whether two trainings have heads for the same formats in the same order."""
     pairs = zip(one.tasks, other.tasks, strict=False)
     return len(one.tasks) == len(other.tasks) and all(serves(ours.format, theirs.format) for ours, theirs in pairs)
 
@@ -88,7 +91,7 @@ def _share_heads(one: Train, other: Train) -> bool:
 def _search_refusal(merge: Merge, search: WeightSearch) -> str | None:
     task = search.task
     if not task.development:
-        return f"WeightSearch({task.name}) scores development rows, which {task.name} has not; give weights"
+        return f"WeightSearch({task.name}) needs development rows, and {task.name} has none; write the weights yourself"
     if task.format.embeds:
         return _headless_search_refusal(merge, task)
     if isinstance(merge.head, NoHead):
@@ -101,4 +104,7 @@ def _headless_search_refusal(merge: Merge, task: Task) -> str | None:
         return None
     kind = type(task.format).__name__
     model = answering_training(merge).task.name
-    return f"WeightSearch({task.name}): {model}, as which it would be read, is no {kind} task"
+    return (
+        f"WeightSearch({task.name}): the merged model embeds texts as {model} does, which was not trained on a "
+        f"{kind} task; write the weights yourself"
+    )

@@ -1,4 +1,4 @@
-"""Which trainings their method refuses, and why: plain values and checks of one stage, as in `support`."""
+"""Which trainings are refused because of their method, and why. Each check looks at one stage, as in `support`."""
 
 import importlib.util
 
@@ -8,7 +8,10 @@ from adaptx.specs import Fuse, Method, Shape, Stack, Train
 
 
 def method_refusal(method: Method, shape: Shape | None) -> str | None:
-    """Return why a method cannot be had here on a checkpoint of that shape (None: not known yet), or None."""
+    """Return why a method cannot be used here on a checkpoint, or None.
+
+    shape: the checkpoint's shape, or None if it is not known yet.
+    """
     if shape is not None and (reason := method.shape_refusal(shape)) is not None:
         return reason
     if method.needs is not None and not has_package(method.needs.package):
@@ -18,19 +21,20 @@ def method_refusal(method: Method, shape: Shape | None) -> str | None:
 
 
 def start_refusal(method: Method, start: type) -> str | None:
-    """Return why no training of a method begins from that kind of start, or None."""
+    """Return why no training with a method can begin from that kind of start, or None."""
     return {Stack: method.stack_refusal, Fuse: method.fuse_refusal}.get(start)
 
 
 def frozen_refusal(frozen: Method, method: Method) -> str | None:
-    """Return why a method cannot train over a frozen module of another, or None: whole weights train when the module
-    has become part of them.
+    """Return why `method` cannot train on top of a frozen module of the method `frozen`, or None.
+
+    A method that trains the whole backbone needs the module folded into the backbone's weights first.
     """
     return frozen.fold_refusal if method.whole else None
 
 
 def below_refusal(train: Train, below: Lineage) -> str | None:
-    """Return why a training cannot stand on one of the modules below it, with that module's name; or None."""
+    """Return why a training cannot start on top of one of the frozen modules below it, naming that module; or None."""
     for frozen in below.frozen:
         if (reason := frozen_refusal(frozen.method, train.method)) is not None:
             return f"after {type(frozen.method).__name__} on {path_of_tasks(frozen)}: {reason}"
@@ -38,48 +42,48 @@ def below_refusal(train: Train, below: Lineage) -> str | None:
 
 
 def over_quantised_refusal(train: Train) -> str | None:
-    """Return why a training cannot be over quantised weights, or None."""
+    """Return why a training cannot run on top of quantised weights, or None."""
     if train.model.quantised is None:
         return None
-    # What it starts from is over the same weights and was looked at itself; what was trained elsewhere was not.
+    # Earlier trainings on the same weights were checked as stages of their own; published modules were not.
     other = next((each for each in (train, *train.module_sources) if not each.method.over_quantised), None)
     if other is not None:
         kind = type(other.method).__name__
-        return f"LoRA alone goes over quantised weights, not {kind}; use Lora(...), or the model as it is"
+        return f"only LoRA trains on quantised weights, not {kind}; use Lora(...), or the model without quantisation"
     if isinstance(train.start, Fuse):
-        return "LoRA modules over quantised weights are stacked or merged, not fused; use Stack or Merged"
+        return "LoRA modules on quantised weights can be stacked or merged, but not fused; use Stack or Merged"
     return None
 
 
 def quantised_refusal() -> str | None:
-    """Why weights cannot be stored quantised here, or None. Predicting their memory needs nothing."""
+    """Return why weights cannot be loaded quantised here, or None. Predicting their memory needs no package."""
     if not has_package("bitsandbytes"):
         return "quantised weights need the bitsandbytes package: pip install 'adaptx[quant]'"
     return None
 
 
 def combination_refusal(train: Train) -> str | None:
-    """Return why the modules that a training stacks or fuses do not go with it, or None."""
+    """Return why the modules that a training stacks or fuses cannot be combined with its method, or None."""
     match train.start:
         case Stack(stages) if any(stage.method.whole for stage in stages):
             full = next(stage for stage in stages if stage.method.whole)
             return (
-                f"what {type(full.method).__name__} trained on {path_of_tasks(full)} is a whole backbone, no module "
-                "that lies over another; start each of the modules from it with Sequential, or this training itself"
+                f"{type(full.method).__name__} on {path_of_tasks(full)} leaves a whole backbone, which cannot be "
+                "stacked; start the other modules, or this training, from it with Sequential(...)"
             )
         case Fuse(stages) if {type(stage.method) for stage in stages} != {type(train.method)}:
             shown = ", ".join(sorted({type(stage.method).__name__ for stage in stages}))
-            return f"the modules are {shown}; use modules of the same method"
+            return f"the fused modules are {shown}; give the training the same method as its modules"
         case Fuse(stages) if any(stage.method != train.method for stage in stages):
-            return "the method must equal the fused modules' (it adds no module of its own)"
+            return "a fusion adds no module of its own, so its method must equal the method of the modules it fuses"
         case _:
             return None
 
 
 def has_package(name: str) -> bool:
-    """Return whether a package is installed; it is not imported."""
+    """Return whether a package is installed, without importing it."""
     try:
         return importlib.util.find_spec(name) is not None
     except ValueError:
-        # Once imported adapters has no __spec__ (it puts a lazy module in its own place), which is taken for a fault.
+        # `adapters` replaces itself by a lazy module without a __spec__ once imported, and find_spec raises on that.
         return True

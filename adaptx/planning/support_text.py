@@ -1,4 +1,4 @@
-"""Which tasks can be asked as text of which checkpoints with which prompts, and why others cannot: plain values."""
+"""Which tasks a checkpoint cannot answer as text with a given prompt, and why."""
 
 from collections.abc import Sequence
 
@@ -7,10 +7,10 @@ from adaptx.specs.formats.facts import AsText, NotAsText
 
 
 def text_refusal(model: ModelSpec, task: Task, text: Text, sets: Sequence[Rows]) -> str | None:
-    """Why a checkpoint cannot be asked for these rows of a task as text, or None."""
+    """Return why a checkpoint cannot answer these rows of a task as text, or None."""
     kind, asked = type(task.format), task.format.as_text
     if isinstance(asked, NotAsText):
-        return f"{task.name}, a {kind.__name__} task, has no text framing: {asked.reason}; use Hidden(...)"
+        return f"{task.name} is a {kind.__name__} task, which has no text framing: {asked.reason}; use Hidden(...)"
     if model.family is ModelFamily.ENCODER:
         return f"{model.hub_id} is an encoder, which writes no text; use Hidden(...), or a decoder or encoder-decoder"
     if model.family in asked.refused:
@@ -19,7 +19,7 @@ def text_refusal(model: ModelSpec, task: Task, text: Text, sets: Sequence[Rows])
         return f"{model.hub_id}: {reason}; use Hidden(...)"
     if type(text.decision) not in asked.decisions:
         fitting = " or ".join(f"{decision.__name__}()" for decision in asked.decisions)
-        return f"answers of a {kind.__name__} task are taken by {fitting}: give Text(decision=...) that"
+        return f"that decision is not for a {kind.__name__} task; use Text(decision={fitting})"
     languages = dict.fromkeys(rows.language for rows in sets)
     for prompt in dict.fromkeys(text.prompt.in_language(language) for language in languages):
         behind = model.family is ModelFamily.DECODER and not text.chat
@@ -29,12 +29,18 @@ def text_refusal(model: ModelSpec, task: Task, text: Text, sets: Sequence[Rows])
     for rows in sets:
         missing = sorted(role for role in shown if rows.column(role) is None)
         if missing:
-            return f"the prompt shows {', '.join(missing)}, which rows of {rows.address} have not; change the template"
+            return (
+                f"the prompt shows {', '.join(missing)}, but the rows of {rows.address} do not have it; "
+                "change the template"
+            )
     return None
 
 
 def _prompt_refusal(prompt: Prompt, task_format: TaskFormat, asked: AsText, behind: bool) -> str | None:
-    """behind: the answer follows in the same row."""
+    """Return why a prompt does not fit a format, or None.
+
+    behind: whether the model continues the prompt with the answer in the same sequence, as a decoder does.
+    """
     known = asked.roles
     unknown = [role for role in prompt.roles if role not in known]
     if unknown:
@@ -44,7 +50,7 @@ def _prompt_refusal(prompt: Prompt, task_format: TaskFormat, asked: AsText, behi
         words = dict(prompt.answers)
         bare = [label for label in labels if label not in words]
         if bare:
-            return f"has no words for the labels {', '.join(bare)}: give Prompt(answers=...) all of {', '.join(labels)}"
+            return f"has no words for the labels {', '.join(bare)}; give Prompt(answers=...) all of {', '.join(labels)}"
     if behind and not prompt.tail:
-        return "ends with a text of the row: let it end in words behind which a decoder's answer begins (`\\nAnswer:`)"
+        return "ends with a text of the row, so a decoder cannot tell where to answer; add words such as `\\nAnswer:`"
     return None

@@ -1,4 +1,4 @@
-"""Find what a recipe gives and no stage reads: rows of its own tasks, suites and published scores."""
+"""Find what a recipe contains but no stage uses: rows of its own tasks, suites and published scores."""
 
 from collections.abc import Iterator
 
@@ -10,9 +10,9 @@ from adaptx.specs import Evaluate, Last, Merge, Recipe, Rows, Task, Train
 
 
 def unread(plan: Plan) -> list[str]:
-    """Return a line for each kind of rows of a task that nothing reads, with what would read them.
+    """Return a line for each set of a task's rows that no stage reads, with what to write so that a stage reads it.
 
-    Tasks over data sets of the catalog are left out: every one of them has rows that a recipe need not use.
+    Tasks whose data sets are all in the catalog are skipped: they have more rows than a recipe needs.
     """
     read = {rows for node in plan.nodes for rows in inputs_read(node.stage) if isinstance(rows, Rows)}
     known = {rows.hub_id for task in TASKS.values() for rows in (*task.train, *task.evaluation)}
@@ -26,9 +26,9 @@ def unread(plan: Plan) -> list[str]:
 
 
 def _without_evaluations(recipe: Recipe) -> Iterator[str]:
-    """Yield a line for each suite and published score that no evaluation answers to.
+    """Yield a line for each suite and published score that has no matching evaluation.
 
-    Scores of the catalog are left out: they come as a whole table, of which a recipe may ask for a part.
+    The catalog's published scores are skipped: they are whole tables, and a recipe may need only some of their rows.
     """
     evaluated = {evaluate.task for evaluate in recipe.evaluations}
     names = {task.name for task in evaluated}
@@ -36,8 +36,8 @@ def _without_evaluations(recipe: Recipe) -> Iterator[str]:
     for suite in recipe.suites:
         if not any(task.name in names or not rows.isdisjoint(task.evaluation) for task in suite.tasks):
             yield (
-                f"not read: the suite {suite.name}; none of its tasks is evaluated: "
-                "Evaluate(model, task, language) would"
+                f"not read: the suite {suite.name}, because none of its tasks is evaluated; "
+                "add Evaluate(model, task, language)"
             )
     answered = {(task.name, metric) for task in evaluated for metric in task.metrics}
     for score in recipe.published:
@@ -47,7 +47,7 @@ def _without_evaluations(recipe: Recipe) -> Iterator[str]:
         if score.task in names:
             metrics = ", ".join(metric for task, metric in sorted(answered) if task == score.task)
             why = f"{score.task} has the metrics {metrics}"
-        yield f"not read: the published {score.metric} of {score.model} on {score.task}; {why}"
+        yield f"not read: the published {score.metric} of {score.model} on {score.task}, because {why}"
 
 
 def _tasks(stage: Train | Merge | Evaluate) -> tuple[Task, ...]:
@@ -62,20 +62,20 @@ def _tasks(stage: Train | Merge | Evaluate) -> tuple[Task, ...]:
 def _lines(task: Task, read: set[Rows], trainings: list[Train]) -> Iterator[str]:
     trained = [stage for stage in trainings if task in stage.tasks]
     if task.train and not read & {*task.train}:
-        yield f"the training rows of {task.name}; no stage trains on it: Train(model, task, ...) would"
+        yield f"the training rows of {task.name}, because no stage trains on it; add Train(model, task, ...)"
     if task.development and not read & {*task.development}:
         if trained and all(isinstance(stage.config.selection, Last) for stage in trained):
             yield (
-                f"the development rows of {task.name}; selection=Last() keeps the weights of the last step: "
-                "TrainConfig(selection=Best(every=...)) scores on them"
+                f"the development rows of {task.name}, because selection=Last() keeps the weights of the last step; "
+                "use TrainConfig(selection=Best(every=...)) to select on them"
             )
         else:
-            yield f"the development rows of {task.name}; only a training with selection=Best(...) on it would"
+            yield f"the development rows of {task.name}; train on it with selection=Best(...) to use them"
     left = [rows.language for rows in task.evaluation if rows not in read]
     if left:
         shown = ", ".join(left[:8]) + (", ..." if len(left) > 8 else "")
-        yield f"the evaluation rows of {task.name} in {shown}; Evaluate(model, task, language) would"
+        yield f"the evaluation rows of {task.name} in {shown}; add Evaluate(model, task, language)"
     if task.pool and not task.format.ranks_pool:
-        yield f"the pool of {task.name}; only a Retrieval task ranks candidates"
+        yield f"the pool of {task.name}, because only a Retrieval task ranks candidates"
     if task.translated and not any(rows in read for rows in task.translated):
-        yield f"the translated rows of {task.name}; task.with_translated() trains on them"
+        yield f"the translated rows of {task.name}; use task.with_translated() to train on them"

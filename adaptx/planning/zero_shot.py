@@ -1,4 +1,4 @@
-"""In which languages a score is zero-shot: those in which nothing like the measured task was trained on."""
+"""The languages in which a score is zero-shot: the model was trained on no similar task in that language."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,11 +9,11 @@ from adaptx.specs import Evaluate
 
 
 def source_languages(evaluate: Evaluate) -> frozenset[str]:
-    """Return the languages in which the measured kind of task was trained on, so that a score there is not zero-shot.
+    """Return the languages in which the model was trained on a task like the measured one; no score there is zero-shot.
 
-    Besides the task's own, those of every training on the way that is alike: few-shot rows of a target language
-    count, and so does an intermediate task of the same kind, and development rows that weights of a merge were
-    searched on.
+    They are the source languages of the task itself and of every similar task on the model's path. That includes
+    few-shot rows of a target language, intermediate tasks of the same kind, and development rows on which the weights
+    of a merge were searched.
     """
     trained = (
         task for train in training_path(evaluate) for task in train.tasks if alike(task.format, evaluate.task.format)
@@ -28,24 +28,24 @@ def source_languages(evaluate: Evaluate) -> frozenset[str]:
     found = frozenset(chosen) | frozenset(
         language for task in (evaluate.task, *trained) for language in task.source_languages
     )
-    # Data sets write one language in several codes: what was trained on as `swa` is no zero-shot score in `sw`.
+    # Data sets use several codes for one language: a model trained on `swa` has no zero-shot score in `sw`.
     measured = {language for language in evaluate.task.languages if any(same_language(language, one) for one in found)}
     return found | measured
 
 
 def is_zero_shot(evaluate: Evaluate) -> bool:
-    """Return whether nothing like the measured task was trained on in the measured language."""
+    """Return whether the model was trained on no task like the measured one in the measured language."""
     return evaluate.language not in source_languages(evaluate)
 
 
 def zero_shot_weights(evaluations: Iterable[Evaluate]) -> dict[str, float]:
-    """Return the weight of each language in the zero-shot average of one model on one task; none if none is zero-shot.
+    """Return language -> its weight in the zero-shot average of one model on one task; empty if none is zero-shot.
 
-    Every zero-shot language counts the same, however many rows it has.
+    Every zero-shot language has the same weight, regardless of its number of rows.
     """
     return equal_weights([each.language for each in evaluations if is_zero_shot(each)])
 
 
 def equal_weights(languages: Sequence[str]) -> dict[str, float]:
-    """Return the weight of each language in the plain average of several."""
+    """Return language -> its weight in the plain average of several languages."""
     return {language: 1 / len(languages) for language in languages}

@@ -165,7 +165,7 @@ def spec_cases() -> Iterator[Broken]:
 
 
 RECIPES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "no build": ("x = 1", ("no build()", "add `def build()")),
+    "no build": ("x = 1", ("no build()", "add a function `def build()")),
     "build is a number": ("build = 3", ("no build()", "3")),
     "build is a recipe": ("build = GOOD", ("no build()", "Recipe")),
     "build is a class": ("build = Recipe", ("no build()", "Recipe")),
@@ -244,7 +244,7 @@ def recipe_cases() -> Iterator[Broken]:
     yield planned("two models", taking, "model", "once", options=("--set", "model=e5-small", "--model", "mbert"))
     yield Broken("no such recipe", ("plan", "{here}/recip.py"), ("recip.py", "near"), text("recipe.py", ""))
     yield Broken("a folder as recipe", ("plan", "{here}"), ("folder",))
-    yield Broken("no Python file", ("plan", "{here}/recipe.txt"), ("recipe.txt", ".py"), text("recipe.txt", "x = 1"))
+    yield Broken("not a Python file", ("plan", "{here}/recipe.txt"), ("recipe.txt", ".py"), text("recipe.txt", "x = 1"))
     yield Broken("an empty recipe", ("plan", "{here}/recipe.py"), ("no build()",), text("recipe.py", ""))
     yield Broken("binary", ("plan", "{here}/recipe.py"), ("recipe.py",), text("recipe.py", bytes(range(256))))
     utf16 = text("recipe.py", "x = 1".encode("utf-16"))
