@@ -356,7 +356,7 @@ def test_weights_in_a_form_that_is_not_read(adaptx, recipe, data, tmp_path) -> N
     (tmp_path / "tiny-bert" / "model.safetensors").rename(tmp_path / "tiny-bert" / "tf_model.h5")
     ended = adaptx("plan", recipe, "--data", data, "--model", tmp_path / "tiny-bert")
     assert ended.status == 2
-    assert "holds no weights in a form that is read" in ended.error
+    assert "holds no weights that adaptx reads" in ended.error
     assert "Convert it: python -c" in ended.error
 
 
@@ -580,7 +580,7 @@ def test_damaged_stages_are_left_out_and_named(adaptx, recipe, data, tmp_path) -
     for folder, cause in (
         (scores.parent, "scores.json has"),
         (weights.parent, "module.safetensors does not have the SHA-256"),
-        (foreign, "complete is gone"),
+        (foreign, "complete is missing"),
     ):
         assert f"{folder.parent.name}/{folder.name} is damaged ({cause}" in planned.err
     assert "`adaptx run` with its recipe sets it aside and does it again" in planned.err

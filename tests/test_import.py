@@ -332,7 +332,7 @@ def test_a_module_of_the_hub_is_mirrored_and_then_read_from_the_mirror_alone(wor
     built = load_recipe(tmp_path / "recipe.py", options)
     in_notebook = adaptx.open(built, store=tmp_path / "store", data=mirror).dag
     assert [n.fingerprint for n in in_notebook.nodes] == [n.fingerprint for n in of_hub.nodes]
-    with pytest.raises(UserError, match=r"nor at hand from the hub \(ConnectionError\).*adaptx fetch RECIPE"):
+    with pytest.raises(UserError, match=r"cannot be read from the hub \(ConnectionError\).*adaptx fetch RECIPE"):
         make_plan(built, world.sources)
 
 
@@ -542,11 +542,11 @@ def test_other_kinds_of_peft_are_refused(world, tmp_path):
 def test_what_is_not_there_is_told_with_what_is(world, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "notes.txt").write_text("x")
-    with pytest.raises(MissingInput, match=r"holds no module.*it has: notes.txt"):
+    with pytest.raises(MissingInput, match=r"holds no module.*this one has: notes.txt"):
         published(tmp_path / "empty", world.bert)
     with pytest.raises(MissingInput, match="no such folder"):
         published(tmp_path / "nothing", world.bert)
-    with pytest.raises(MissingInput, match=r"neither a folder nor at hand from the hub.*give a folder"):
+    with pytest.raises(MissingInput, match=r"is not a folder, and cannot be read from the hub.*name a folder"):
         published("owner/nothing", world.bert)
 
 

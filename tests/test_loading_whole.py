@@ -282,10 +282,10 @@ def test_a_tensor_in_two_shards_is_refused(shards):
 @pytest.mark.parametrize(
     ("damage", "cause"),
     [
-        (lambda b: b[:-10], "it was cut short or written over"),
-        (lambda b: b + b"x", "it was cut short or written over"),
+        (lambda b: b[:-10], "it was cut short or overwritten"),
+        (lambda b: b + b"x", "it was cut short or overwritten"),
         (lambda b: b"\xff" * 8 + b[8:], "its header should have"),
-        (lambda _: b"<html>", "it has 6 bytes"),
+        (lambda _: b"<html>", "it has only 6 bytes"),
         (lambda _: b"version https://git-lfs.github.com/spec/v1\noid sha256:", "run `git lfs pull`"),
     ],
 )
@@ -497,7 +497,7 @@ def test_a_folder_with_a_module_of_pefts_is_refused_before_its_base_is_loaded(co
     (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "owner/other"}')
     assert "Published(FOLDER, BASE, METHOD)" in refused(folder)
     plan = Recipe("refused", (Evaluate(find_model(str(folder)), tiny.TATOEBA, "xa"),))
-    with pytest.raises(UserError, match="holds a module of peft's"):
+    with pytest.raises(UserError, match="holds a peft module"):
         make_plan(plan, Sources())
 
 
@@ -555,7 +555,7 @@ def test_code_of_a_checkpoints_own_is_refused_without_a_question(copy, tmp_path,
     (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').write('it ran')\n")
     monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("a question"))
     for load in (load_network, load_tokenizer):
-        with pytest.raises(UserError, match="adaptx runs no such code"):
+        with pytest.raises(UserError, match="adaptx does not run such code"):
             load(ModelSpec(str(folder)), Sources())
     assert not (tmp_path / "ran").exists()
 
@@ -581,7 +581,7 @@ def test_a_run_is_refused_whatever_is_written_into_it(world, copy, tmp_path):
     command = tiny.adaptx_command("run", tmp_path / "recipe.py", "--model", folder, *places)
     ended = subprocess.run(command, input="yes\n" * 99, env=tiny.environment(), capture_output=True, text=True)
     assert ended.returncode == 2
-    assert "adaptx runs no such code" in ended.stderr
+    assert "adaptx does not run such code" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not (tmp_path / "ran").exists()
 
@@ -625,7 +625,7 @@ def test_planning_refuses_what_it_can_see(world, copy, spoil):
 def test_a_checkpoint_that_is_quantised_already_is_refused(copy):
     folder = copy("llama")
     with_settings(folder, quantization_config={"quant_method": "gptq", "bits": 4})
-    assert "its weights are quantised already" in refused(folder)
+    assert "its weights are already quantised" in refused(folder)
 
 
 LOADING = {"from_pretrained", "from_config"}

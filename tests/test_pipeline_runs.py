@@ -80,7 +80,7 @@ def test_a_stage_that_fails_takes_only_its_dependents_with_it(world, tmp_path):
     failed = {plan.fingerprint_of(stage): stage for stage in (failing, over, *tiny.everywhere(over))}
     assert set(summary.failed) == set(failed)
     assert set(summary.errors) == {plan.fingerprint_of(failing)}
-    assert "topic/en/train.parquet was changed while adaptx was" in summary.failed[plan.fingerprint_of(failing)]
+    assert "topic/en/train.parquet changed while adaptx was" in summary.failed[plan.fingerprint_of(failing)]
     assert "skipped, because it needs bert.topic.full, which failed" in summary.failed[plan.fingerprint_of(over)]
     for train in (first, last):
         assert shop.store.find(plan.fingerprint_of(train)) is not None

@@ -505,6 +505,6 @@ def test_missing_rows_are_named_before_anything_runs(model, data) -> None:
     os.unlink(data / f"{NLI.rows_in('id').address}.parquet")
     with pytest.raises(
         MissingInput,
-        match=r"no rows for id at .*test_lay\.parquet; there is nothing of afaji/indonli. Remedy: fetch it",
+        match=r"no rows for id at .*test_lay\.parquet; the data folder holds nothing of afaji/indonli. Fetch it",
     ):
         planned(Sources(data), everywhere(train(model, NLI, LORA), NLI))

@@ -142,8 +142,8 @@ def test_a_value_of_another_type_is_refused_with_its_place(name: str, value: Any
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{", "it is no JSON"),
-        ('{"golds": NaN, "predictions": null}', "it is no JSON: it holds NaN"),
+        ("{", "it is not valid JSON"),
+        ('{"golds": NaN, "predictions": null}', "it is not valid JSON: it holds NaN"),
         ("[]", "it is [], not the record OneClass"),
         ('"' + "x" * 90 + '"', "..., not the record OneClass"),
     ],

@@ -364,7 +364,7 @@ def test_evaluations_without_their_golds_are_left_out_with_a_line_each(model, so
         write_report(plan, store, store.root / "report")
     lines = left_out_lines(store, most=len(store.left_out))
     assert len(lines) == len(TARGET.languages)
-    assert all("-" in line and ".json is gone" in line and "`adaptx run`" in line for line in lines)
+    assert all("-" in line and ".json is missing" in line and "`adaptx run`" in line for line in lines)
 
 
 def test_a_mixture_before_the_target_is_reported_by_its_tasks(model, sources, store, tmp_path) -> None:

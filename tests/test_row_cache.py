@@ -69,7 +69,7 @@ def test_a_file_that_changes_while_its_rows_are_held_is_refused(tmp_path):
     task, cache = own(written(tmp_path / "news.jsonl")), RowCache(Sources())
     cache.rows(task.rows_in("en"), FORMAT)
     written(tmp_path / "news.jsonl", 41, "match")
-    with pytest.raises(UserError, match="was changed while adaptx was at work"):
+    with pytest.raises(UserError, match="changed while adaptx was running"):
         cache.rows(task.rows_in("en"), FORMAT)
 
 

@@ -282,7 +282,7 @@ def test_what_cannot_be_written_fails_its_stage_with_the_path(world, tmp_path) -
     failed = summary.failed[plan.fingerprint_of(large)]
     assert failed.startswith("OSError: ")
     assert "module.safetensors could not be written (SafetensorError: " in failed
-    assert "MB are free there" in failed
+    assert "MB are free on that disk" in failed
     assert len(summary.failed) == 2
     assert {node.stage for node in summary.finished} == {small, stages[1]}
     # A state that cannot be saved is no reason to end the training.

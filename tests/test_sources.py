@@ -41,7 +41,7 @@ def test_a_file_that_is_changed_under_a_run_is_not_read_under_its_old_name(data)
     sources, file = Sources(data), data / "owner/set/config/test.parquet"
     before = sources.rows(ROWS).digest
     file.write_bytes(b"other rows")
-    with pytest.raises(UserError, match=rf"{file} was changed while adaptx was at work.*run the same command again"):
+    with pytest.raises(UserError, match=rf"{file} changed while adaptx was running.*run the same command again"):
         sources.rows(ROWS)
     assert Sources(data).rows(ROWS).digest != before
     file.write_bytes(b"rows")
@@ -61,7 +61,7 @@ def test_a_missing_set_names_the_file_what_is_there_and_the_remedy(data) -> None
 
 
 def test_the_samples_own_remedy(data) -> None:
-    with pytest.raises(MissingInput, match="the packaged sample holds few sets: drop `--data sample`"):
+    with pytest.raises(MissingInput, match="The packaged sample holds few sets: drop `--data sample`"):
         Sources("sample").rows(Rows("owner/set", "config", "test", "en", ROWS.columns))
 
 
@@ -89,7 +89,7 @@ def test_models_come_from_the_mirror_first(tmp_path, data) -> None:
 @pytest.mark.parametrize("name", ["tf_model.h5", "flax_model.msgpack", "model.gguf"])
 def test_weights_in_another_form_are_refused_with_the_converting_command(tmp_path, name: str) -> None:
     folder = model_folder(tmp_path / "model", "config.json", name)
-    with pytest.raises(UserError, match=rf"holds no weights in a form that is read .*{name}.*Convert it: python -c"):
+    with pytest.raises(UserError, match=rf"holds no weights that adaptx reads .*{name}.*Convert it: python -c"):
         Sources(None).model(ModelSpec(str(folder)))
 
 
@@ -155,7 +155,7 @@ def test_own_files_are_read_in_order_whatever_the_data_folder(tmp_path, data) ->
     assert Sources(data).rows(several).digest != place.digest
     one = Rows(f"file:{folder}", "a/1.txt", "train", "en", ROWS.columns)
     assert Sources(data).rows(one).files == (folder / "a/1.txt",)
-    with pytest.raises(MissingInput, match=r"no rows for en at .*none\.txt; the folder holds: a, b\. Remedy: correct"):
+    with pytest.raises(MissingInput, match=r"no rows for en at .*none\.txt; the folder holds: a, b\. Correct"):
         Sources(data).rows(Rows(f"file:{folder}", "none.txt", "train", "en", ROWS.columns))
-    with pytest.raises(MissingInput, match="the folder is not there or empty"):
+    with pytest.raises(MissingInput, match="the folder is empty or does not exist"):
         Sources(data).rows(Rows(f"file:{tmp_path}/nowhere", "none.txt", "train", "en", ROWS.columns))

@@ -1,4 +1,4 @@
-"""What the rest of a plan costs on each type of GPU: hours, peak memory, and what does not fit; no torch."""
+"""The cost of a plan's remaining stages on each type of GPU: hours, peak memory, and what does not fit. No torch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ ON_A_GPU = Resources(device="cuda")
 
 @dataclass(frozen=True, kw_only=True)
 class GpuCost:
-    """Of stages one after the other on one GPU.
+    """The cost of stages that run one after the other on one GPU.
 
-    hours: at the GPU's peak times `utilisation`. peak_memory_bytes: the largest need of a training that is predicted,
-    None where none is. with_gradient_checkpointing: trainings that fit only with gradient checkpointing. too_large:
-    trainings that do not fit even with it, at the smallest micro-batch.
+    hours: at the GPU's peak rate times `utilisation`. peak_memory_bytes: the largest predicted memory of a training, or
+    None if no training has a prediction. with_gradient_checkpointing: number of trainings that fit only with gradient
+    checkpointing. too_large: number of trainings that do not fit even with it at the smallest micro-batch size.
     """
 
     gpu: Gpu
@@ -31,8 +31,11 @@ class GpuCost:
 
 @dataclass(frozen=True)
 class GpuCosts:
-    """One entry a GPU type. uncounted: stages whose work is not known, as rows or shape are not. unpredicted:
-    architectures of trainings whose memory no closed form covers, and checkpoints with quantised weights.
+    """The costs on several types of GPU.
+
+    each: one entry per type. uncounted: number of stages whose cost is unknown, because their number of rows or their
+    model's shape is. unpredicted: architectures and quantised checkpoints of trainings whose memory no closed form
+    covers.
     """
 
     each: tuple[GpuCost, ...]
@@ -41,7 +44,11 @@ class GpuCosts:
 
 
 def gpu_costs(nodes: Sequence[Node], costs: Mapping[str, Cost | None], gpus: Sequence[Gpu] = GPUS) -> GpuCosts:
-    """The cost of running those stages on each of the GPUs; `costs` are theirs by fingerprint, on whatever device."""
+    """Return the cost of running these stages on each GPU.
+
+    costs: fingerprint -> cost of a stage, or None if it is unknown. Only its operations are used, so the costs may be
+    those on any device.
+    """
     estimates = [costs[node.fingerprint] for node in nodes]
     flops = sum(estimate.flops for estimate in estimates if estimate is not None)
     trainings = [node.stage for node in nodes if isinstance(node.stage, Train)]

@@ -1,4 +1,4 @@
-"""Which trainings of a plan will not fit into a device's memory, and what would make each fit; no torch."""
+"""Which trainings of a plan will not fit into a device's memory, and which options make each of them fit. No torch."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -9,12 +9,12 @@ from adaptx.planning.plan import Node
 from adaptx.specs import Resources, Train
 
 FEWEST_TOKENS = 64
-"""Smaller micro-batches than one short sequence make nothing smaller."""
+"""The smallest micro-batch that is suggested. It holds one short sequence, so smaller ones would save nothing."""
 
 
 @dataclass(frozen=True)
 class TooLarge:
-    """A training that does not fit. remedies: options of `adaptx run` with which it does, the cheapest first."""
+    """A training that does not fit. remedies: options of `adaptx run` with which it fits, the cheapest first."""
 
     node: Node
     needed_bytes: int
@@ -22,9 +22,9 @@ class TooLarge:
 
 
 def too_large(nodes: Iterable[Node], resources: Resources, memory_bytes: int) -> list[TooLarge]:
-    """Return the trainings whose predicted peak does not fit into the memory; one without a prediction is left out.
+    """Return the trainings whose predicted peak exceeds the memory. Trainings without a prediction are skipped.
 
-    Texts are taken to be as long as the training lets them be.
+    The prediction assumes that all texts have the training's maximum length.
     """
     found: list[TooLarge] = []
     for node in nodes:
@@ -36,20 +36,20 @@ def too_large(nodes: Iterable[Node], resources: Resources, memory_bytes: int) ->
 
 
 def unpredicted(nodes: Iterable[Node], resources: Resources) -> list[Node]:
-    """The trainings of whose memory nothing is known."""
+    """Return the trainings without a memory prediction."""
     return [
         node for node in nodes if isinstance(node.stage, Train) and longest_peak_bytes(node.stage, resources) is None
     ]
 
 
 def _needed(train: Train, resources: Resources) -> int | None:
-    """Return the memory that a device needs for a training; None where nothing is predicted."""
+    """Return the memory that a device needs for a training, or None without a prediction."""
     peak = longest_peak_bytes(train, resources)
     return None if peak is None else needed_bytes(peak, resources.device_type)
 
 
 def _remedies(train: Train, resources: Resources, memory_bytes: int) -> Iterator[str]:
-    """Yield smaller micro-batches, then those with layers computed again: both leave the result as it is."""
+    """Yield the largest micro-batch that fits, without and with gradient checkpointing. Neither changes the result."""
     batch_size, longest = train.config.batch_size, train.config.max_length
     for gradient_checkpointing in dict.fromkeys((resources.gradient_checkpointing, True)):
         words = "--gradient-checkpointing" if gradient_checkpointing and not resources.gradient_checkpointing else ""

@@ -1,25 +1,28 @@
-"""How much of a device's memory a process can fill: what it must have, and what it cannot use."""
+"""How much of a device's memory a process can use for tensors."""
 
 from collections.abc import Iterator
 
 CONTEXT_BYTES = 512 * 2**20
-"""Memory that a CUDA process needs next to tensors: context, kernels, cuBLAS workspace (assumed: 0.3 to 0.6 GiB)."""
+"""Memory that a CUDA process needs in addition to tensors: context, kernels, cuBLAS workspace.
+
+An assumption: it is usually 0.3 to 0.6 GiB.
+"""
 RESERVE = 0.03
-"""Share of the memory that the caching allocator cannot hand out, as free pieces lie between those in use (assumed)."""
+"""Share of the memory that is lost to fragmentation in the caching allocator (an assumption)."""
 
 
 def context_bytes(device_type: str) -> int:
-    """Return what a process on the device takes next to its tensors."""
+    """Return the memory that a process on the device needs in addition to its tensors."""
     return CONTEXT_BYTES if device_type == "cuda" else 0
 
 
 def needed_bytes(allocated: int, device_type: str) -> int:
-    """Return the memory that a device must have room for where torch allocates `allocated` bytes."""
+    """Return the memory that a process needs on a device if torch allocates `allocated` bytes."""
     return allocated + context_bytes(device_type)
 
 
 def usable_bytes(memory_bytes: int) -> int:
-    """Return how much of a device's memory a process can fill."""
+    """Return how much of a device's memory a process can use."""
     return int(memory_bytes * (1 - RESERVE))
 
 

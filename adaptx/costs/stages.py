@@ -1,8 +1,8 @@
-"""What a stage will cost, in closed form over the catalog's shapes: no torch, no weights.
+"""The cost of a stage in closed form, from the catalog's shapes. No torch, no weights.
 
-Work is counted in floating-point operations: a forward pass costs 2 per parameter and token, the backward pass 2
-more through every layer and 2 more for the gradients of weights that train (Kaplan et al. 2020, arXiv:2001.08361,
-section 2.1). Seconds follow from a rate measured on stages of the same store, else from an assumed one.
+Work is counted in floating-point operations. A forward pass costs 2 per parameter and token. The backward pass costs 2
+more for every layer, and 2 more for the gradients of weights that train (Kaplan et al. 2020, arXiv:2001.08361, section
+2.1). Seconds are computed from a rate: measured on stages of the same store, or else assumed.
 """
 
 import functools
@@ -33,20 +33,21 @@ from adaptx.specs.weight_search import WeightSearch
 ASSUMED_FLOPS_PER_SECOND = 1e11
 ASSUMED_TOKENS_PER_TEXT = 30
 ASSUMED_TEXTS_OF_ROLE = {"pair": 1, "passage": 4}
-"""Further texts of a row where the task's rows have that role."""
+"""Role -> how many texts it adds to each row, if the task's rows have that role. A passage counts as several texts."""
 HEAD_ROWS = 3
-"""Of a usual head: a vector of the hidden size for each label."""
+"""Number of vectors of the hidden size in a typical head, one per label."""
 MIXED = 3
-"""Vectors of the hidden size, in fp32, that mixing keeps for each token, layer and module."""
+"""Vectors of the hidden size, in fp32, that mixing keeps for the backward pass, per token, layer and module."""
 ON_A_CPU = Resources(device="cpu")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Examples and tokens read, operations, seconds at the rate.
+    """The predicted cost of a stage.
 
-    peak_memory_bytes: what torch has allocated at most, if texts are as long as the stage lets them be; None where no
-    closed form covers the model's family.
+    examples, tokens: number read. flops: operations. seconds: time at the assumed or measured rate. peak_memory_bytes:
+    the most memory that torch allocates, if all texts have the stage's maximum length; None if no closed form covers
+    the model's family.
     """
 
     examples: int
@@ -58,13 +59,13 @@ class Cost:
 
 
 def rows_read(rows: Rows, limit: int | None) -> int | None:
-    """Rows expected of one set under a limit; None where neither is known."""
+    """Return the number of rows read from one set under a limit; None if there is no limit and its size is unknown."""
     known = [count for count in (rows.expected, limit) if count is not None]
     return min(known) if known else None
 
 
 def trainable_parameters(train: Train, shape: Shape) -> int:
-    """Parameters that the method trains, the head left out."""
+    """Return the number of parameters that the method trains, without the head."""
     if isinstance(train.start, Fuse):
         return train.method.mixing_parameters(train.start.mixing, len(train.start.stages), shape)
     return _module_parameters(train.method, shape)
@@ -72,20 +73,20 @@ def trainable_parameters(train: Train, shape: Shape) -> int:
 
 @functools.cache
 def _module_parameters(method: Method, shape: Shape) -> int:
-    """Return the parameters of a method's module; a plan of thousands of stages has few distinct ones."""
+    """Return the number of parameters in a method's module. Cached: plans have thousands of stages and few methods."""
     return method.parameters(shape)
 
 
 @functools.cache
 def tokens_per_example(task: Task, tokens_per_text: float = ASSUMED_TOKENS_PER_TEXT) -> float:
-    """Tokens of one row of a task: its texts, and for contexts several of them."""
+    """Return the assumed number of tokens in one row of a task. A passage counts as several texts."""
     roles = {role for rows in (*task.train, *task.evaluation) for role, _ in rows.columns}
     further = sum(texts for role, texts in ASSUMED_TEXTS_OF_ROLE.items() if role in roles)
     return (task.format.texts_per_row + further) * tokens_per_text
 
 
 def _training_rows(train: Train) -> dict[Task, int | None]:
-    """Rows of each task under the limit a task; None where they are not known."""
+    """Return the number of rows of each task under the limit per task; None if it is unknown."""
     found: dict[Task, int | None] = {}
     for task in train.tasks:
         known = [rows.expected for rows in task.train]
@@ -101,9 +102,10 @@ def cost(
     tokens_per_text: float = ASSUMED_TOKENS_PER_TEXT,
     resources: Resources = ON_A_CPU,
 ) -> Cost | None:
-    """The stage's cost, or None where the model's shape or the row count is not known.
+    """Return the stage's cost, or None if the model's shape or the number of rows is unknown.
 
-    resources: its device (the CPU where it names none) and micro-batches decide about memory.
+    rate: operations per second; None for an assumed rate. resources: the device (the CPU if it names none) and the
+    micro-batches, on which the memory depends.
     """
     rate = rate or ASSUMED_FLOPS_PER_SECOND
     if isinstance(stage, Evaluate):
@@ -129,12 +131,16 @@ def cost(
 
 
 def training_flops(tokens: int, shape: Shape, trained: int) -> float:
-    """Operations of a training over so many tokens: forward, backward through every layer, gradients of what trains."""
+    """Return the operations of a training over `tokens` tokens.
+
+    They comprise the forward pass, the backward pass through every layer, and the gradients of the `trained`
+    parameters.
+    """
     return tokens * (4.0 * shape.encoder_parameters + 2.0 * min(trained, shape.encoder_parameters))
 
 
 def longest_peak_bytes(train: Train, resources: Resources) -> int | None:
-    """Peak of a training whose every sequence is as long as it lets one be, however many rows there are.
+    """Return the peak memory of a training if every sequence has the maximum length. The number of rows is not needed.
 
     None as in `training_peak_bytes`.
     """
@@ -144,9 +150,10 @@ def longest_peak_bytes(train: Train, resources: Resources) -> int | None:
 
 
 def training_peak_bytes(train: Train, batch_tokens: int, longest: int, resources: Resources) -> int | None:
-    """Peak of a training whose largest batch has so many tokens, its longest sequence `longest`.
+    """Return the peak memory of a training whose largest batch has `batch_tokens` tokens.
 
-    None where the shape is not known or no closed form covers the family or the way that weights are stored.
+    longest: tokens of the longest sequence. None if the model's shape is unknown, or no closed form covers the family
+    or the quantised weights.
     """
     shape = train.model.shape
     if shape is None or train.model.quantised is not None:
@@ -168,19 +175,19 @@ def training_peak_bytes(train: Train, batch_tokens: int, longest: int, resources
     peak = step_peak_bytes(step)
     if peak is None or not below.fused:
         return peak
-    # Mixing keeps, for each module, its output and what is compared and mixed of it.
+    # For the backward pass, mixing keeps each module's output, and the key and value computed from it.
     return peak + MIXED * len(below.fused) * most * shape.layers * shape.hidden_size * 4
 
 
 def _parameters_beside(model: ModelSpec | ModuleStage, shape: Shape) -> int:
-    """Parameters of a model's own module that its checkpoint does not have."""
+    """Return the number of parameters that a model's own module adds to the checkpoint."""
     if isinstance(model, ModelSpec) or model.method.whole:
         return 0
     return trainable_parameters(model, shape) if isinstance(model, Train) else _module_parameters(model.method, shape)
 
 
 def _merge_cost(merge: Merge, rate: float, tokens_per_text: float) -> Cost | None:
-    """A few operations for each entry of the updates, and what a search for weights scores."""
+    """Return the cost of a merge: a few operations per entry of the updates, and the scoring of a weight search."""
     shape = merge.model.shape
     if shape is None:
         return None
@@ -200,7 +207,7 @@ def _merge_cost(merge: Merge, rate: float, tokens_per_text: float) -> Cost | Non
 
 
 def _scorings(search: WeightSearch, count: int) -> int:
-    """How often a search scores a merged module at most."""
+    """Return the maximum number of times that a search scores a merged module."""
     return 2 * count - 1 if isinstance(search.by, GreedySoup) else search.by.evaluations
 
 
@@ -210,7 +217,7 @@ def _evaluation_cost(stage: Evaluate, rate: float, tokens_per_text: float, resou
     num_rows = rows_read(stage.task.rows_in(stage.language), stage.limit)
     if shape is None or num_rows is None:
         return None
-    # A pool is embedded once for all languages: each pays its share.
+    # A pool is embedded once for all languages, so each evaluation counts its share.
     pool = sum(rows_read(rows, stage.limit) or 0 for rows in stage.task.pool) / max(1, len(stage.task.evaluation))
     tokens = int((num_rows + pool) * tokens_per_example(stage.task, tokens_per_text))
     flops = 2.0 * tokens * shape.encoder_parameters

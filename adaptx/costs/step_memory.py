@@ -1,9 +1,10 @@
-"""Peak memory of a training step in closed form: no torch, no weights, microseconds.
+"""Peak memory of a training step in closed form, computed in microseconds without torch or weights.
 
-Weights, gradients and AdamW's moments are counted. What the forward pass keeps and what comes and goes beside it grow
-linearly with tokens times sizes: a sum of products, each with its bytes. The bytes are read from `step_memory.csv`,
-which `benchmarks/fit_step_memory.py` makes from tracked steps of small networks (`adaptx memory`'s way, of which this
-is the quick one).
+Weights, gradients and AdamW's moments are counted exactly. The activations that the forward pass saves, and temporary
+tensors, grow linearly with products such as tokens times hidden size. Their memory is therefore a sum over these
+products, each multiplied by a number of bytes. The numbers are read from `step_memory.csv`, which
+`benchmarks/fit_step_memory.py` fits to tracked training steps of small networks. `adaptx memory` tracks such a step for
+the network in question, which is slower.
 """
 
 import csv
@@ -21,7 +22,7 @@ Terms = dict[str, float]
 
 @dataclass(frozen=True)
 class PackedRow:
-    """What goes through the network at once. tokens: of all sequences; longest: of one of them."""
+    """The sequences that pass through the network at once. tokens: in all of them. longest: tokens of the longest."""
 
     tokens: int
     longest: int
@@ -29,9 +30,11 @@ class PackedRow:
 
 @dataclass(frozen=True)
 class StepSize:
-    """A training step. row: its largest micro-batch. several: it has more than one, and gradients beside all others.
+    """The sizes of a training step on which its memory depends.
 
-    trained: parameters that train, the head's among them. beside: further frozen parameters, of modules below.
+    row: the largest micro-batch. several: whether the step has several micro-batches, so that accumulated gradients
+    exist during all later forward passes. trained: number of parameters that train, including the head's. beside:
+    number of further frozen parameters, in modules below.
     """
 
     shape: Shape
@@ -46,9 +49,9 @@ class StepSize:
 
 
 def step_peak_bytes(step: StepSize) -> int | None:
-    """The most bytes that torch has allocated at once, from the second step on.
+    """Return the most bytes that torch has allocated at once, from the second step on.
 
-    Encoders alone, as long as no other family trains: None for others.
+    None if `step_memory.csv` has no entry for this architecture, method, precision and device.
     """
     known = _fitted().get(_key(step.shape, step.method, step.precision, step.gradient_checkpointing, step.device))
     if known is None:
@@ -61,30 +64,36 @@ def step_peak_bytes(step: StepSize) -> int | None:
     if step.several:
         working = most + gradients
     else:
-        # Gradients come as what was kept goes: the peak is at an end, or at the first layer, where those of all layers
-        # are there beside what one layer takes.
+        # Gradients replace saved activations during the backward pass, so memory peaks at one of three points: when all
+        # activations are saved and there are no gradients yet; at the first layer, when the gradients of all layers
+        # exist next to the working memory of one layer; or at the end, when only the gradients are left.
         of_layers = 4 * min(step.trained, step.shape.encoder_parameters)
         working = max(most, of_layers + least, gradients)
     return int(weight_bytes(step) + state + working)
 
 
 def weight_bytes(step: StepSize) -> int:
-    """Frozen weights in the step's precision; those that train, and those of modules, in fp32."""
+    """Return the memory of all weights: frozen ones in the step's precision, trained ones and modules in fp32."""
     backbone = step.shape.parameters
     frozen = 0 if step.method.whole else backbone
     return frozen * BYTES[step.precision] + 4 * (step.trained + step.beside)
 
 
 def inference_peak_bytes(shape: Shape, precision: Precision, row: PackedRow, beside: int = 0) -> int:
-    """Of predicting: all weights, and one layer's hidden states at their widest (in, out and between, in fp32)."""
+    """Return the peak memory of predicting: all weights, and the hidden states of one layer.
+
+    The hidden states are counted at their widest, in fp32: a layer's input, its output, and the states in between.
+    beside: parameters of modules, in fp32.
+    """
     widest = row.tokens * (4 * shape.hidden_size + 2 * shape.intermediate_size)
     return shape.parameters * BYTES[precision] + 4 * (beside + widest)
 
 
 def products(shape: Shape, method: Method, row: PackedRow) -> Terms:
-    """The sizes that memory grows with, by name; `n` is the number of layers, T the row's tokens.
+    """Return name -> value of the products with which memory grows.
 
-    D and I are hidden and intermediate size, H heads, L the longest sequence; the method says what its own mean.
+    In the names, n is the number of layers, T the row's tokens, D the hidden size, I the intermediate size, H the
+    number of attention heads and L the longest sequence. `Method.step_sizes` explains the method's own names.
     """
     hidden, inner = shape.hidden_size, shape.intermediate_size
     layers, tokens = shape.layers, row.tokens
@@ -117,7 +126,7 @@ def _key(
 
 @functools.cache
 def _fitted() -> dict[tuple[str | None, ...], dict[str, Terms]]:
-    """Step kind -> phase -> bytes of each product."""
+    """Return the fitted numbers: kind of step (`_key`) -> phase -> product -> bytes."""
     found: dict[tuple[str | None, ...], dict[str, Terms]] = {}
     lines = (files("adaptx.costs") / "step_memory.csv").read_text().splitlines()
     for device, architecture, method, precision, kept, phase, term, size in list(csv.reader(lines))[1:]:

@@ -1,1 +1,1 @@
-"""Where rows, weights and published modules lie, and the digests of what is read."""
+"""Locations of rows, weights and published modules, and the digests of their files."""

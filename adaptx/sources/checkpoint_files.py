@@ -1,4 +1,4 @@
-"""The files of a checkpoint's folder: which of them hold its weights, and whether they may be read; no torch."""
+"""The files of a checkpoint's folder: which of them hold its weights, and whether they can be read. No torch."""
 
 import json
 from collections.abc import Mapping
@@ -14,24 +14,24 @@ WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLED, PICKLED_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
 ADAPTER_CONFIG = "adapter_config.json"
 SETTINGS = (CONFIG, "tokenizer_config.json", "generation_config.json")
-"""Files that may name code of the folder's own."""
+"""Files that may refer to code that comes with the checkpoint."""
 HUB_PATTERNS = (
     CONFIG, "model*.safetensors", INDEX, "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*",
     "merges.txt", "*.model",
 )  # fmt: skip
-"""Patterns of the files that are read from a checkpoint's repository. Other frameworks' weights are not."""
+"""Patterns of the files that are read from a checkpoint's repository. Weights of other frameworks are not read."""
 WITHOUT_ROW = {"<image_soft_token>"}
-"""Added tokens that stand for no text: Gemma 3's tokenizer has one for images, and its text models no row for it."""
+"""Added tokens that need no row in the embeddings: Gemma 3's tokenizer has one for images, its text models do not."""
 HUB_PICKLES = ("pytorch_model*.bin", PICKLED_INDEX)
 SHOWN = 3
 ADDED = '"added_tokens"'
 
 
 def read_settings(file: Path) -> dict[str, Any]:
-    """Return a JSON object of a checkpoint's folder.
+    """Return the JSON object in a file of a checkpoint's folder.
 
     Raises:
-        UserError: the file cannot be read, or holds something else.
+        UserError: the file cannot be read, or does not hold a JSON object.
     """
     try:
         found: Any = json.loads(file.read_text(encoding="utf-8"))
@@ -43,11 +43,11 @@ def read_settings(file: Path) -> dict[str, Any]:
 
 
 def check_folder(folder: Path) -> None:
-    """Check what planning can: it reads no tensor, and of the tokenizer only the tokens that were added to it.
+    """Check a checkpoint's folder as far as planning can: without tensors, and with only the tokenizer's added tokens.
 
     Raises:
-        UserError: as `check_settings` and `weight_files`; a file of weights is cut short or something else than it is
-            called; or added tokens have no row in the embeddings.
+        UserError: as for `check_settings` and `weight_files`; also if a file of weights is cut short or is another kind
+            of file than its name says, or if added tokens have no row in the embeddings.
     """
     check_settings(folder)
     files = weight_files(folder)
@@ -55,7 +55,7 @@ def check_folder(folder: Path) -> None:
         stored_shapes(files)
     tokenizer = folder / "tokenizer.json"
     text = tokenizer.read_text(encoding="utf-8", errors="replace") if tokenizer.is_file() else ""
-    # The vocabulary lies behind them, and parsing all of it would take longer than the rest of planning.
+    # The added tokens precede the vocabulary in the file. Parsing all of it would take longer than the whole planning.
     place = text.find(ADDED)
     rows = read_settings(folder / CONFIG).get("vocab_size")
     if place < 0 or not isinstance(rows, int):
@@ -68,31 +68,36 @@ def check_folder(folder: Path) -> None:
 
 
 def check_rows(tokens: Mapping[str, int], rows: int, folder: Path) -> None:
-    """Raises:
-    UserError: the embeddings have no row for one of these tokens. More rows than tokens are fine: many checkpoints are
-        filled up to a round number.
+    """Check that the embeddings have a row for each token. More rows are fine: many checkpoints round their number up.
+
+    tokens: token -> its number. rows: number of rows in the embeddings.
+
+    Raises:
+        UserError: a token has no row.
     """
     beyond = sorted(token for token, number in tokens.items() if number >= rows and token not in WITHOUT_ROW)
     if beyond:
         raise UserError(
-            f"{folder}: its tokenizer numbers {max(tokens.values()) + 1:,} tokens, and its embeddings have {rows:,} "
-            f"rows, so that {_some(list(map(repr, beyond)))} could not be looked up. Take the tokenizer that the "
-            "weights were trained with; or, if tokens were added on purpose, add rows and train them: "
+            f"{folder}: the tokenizer has {max(tokens.values()) + 1:,} tokens, but the embeddings have {rows:,} "
+            f"rows, so {_some(list(map(repr, beyond)))} cannot be looked up. Use the tokenizer with which the "
+            "weights were trained; or, if tokens were added on purpose, add rows and train them: "
             "model.resize_token_embeddings(len(tokenizer)); model.save_pretrained(...)"
         )
 
 
 def check_settings(folder: Path) -> None:
-    """Raises:
-    UserError: the folder names code of its own, which is never run, holds weights that are quantised already, or a
-        module of peft's, whose base transformers would load in place of these weights.
+    """Check that a checkpoint's settings allow adaptx to load it.
+
+    Raises:
+        UserError: the folder refers to its own code, which adaptx never runs; its weights are already quantised; or it
+            holds a peft module, whose base transformers would load instead of these weights.
     """
     if (folder / ADAPTER_CONFIG).is_file():
         raise UserError(
-            f"{folder} holds a module of peft's ({ADAPTER_CONFIG}) and a config.json, and transformers would load the "
-            "module's base in place of the weights here. If the module is merged into these weights, remove its files "
-            "from a copy of the folder; else take its base as the model, and the module as a start: "
-            "Published(FOLDER, BASE, METHOD); `adaptx published FOLDER --model BASE` prints it"
+            f"{folder} holds a peft module ({ADAPTER_CONFIG}) and a config.json, and transformers would load the "
+            "module's base instead of the weights here. If the module is merged into these weights, remove its files "
+            "from a copy of the folder. Otherwise use its base as the model, and the module as a start: "
+            "Published(FOLDER, BASE, METHOD); `adaptx published FOLDER --model BASE` prints that line"
         )
     for name in SETTINGS:
         if not (folder / name).is_file():
@@ -100,22 +105,22 @@ def check_settings(folder: Path) -> None:
         settings = read_settings(folder / name)
         if settings.get("auto_map"):
             raise UserError(
-                f"{folder / name} names code that comes with the checkpoint (auto_map: {settings['auto_map']}), and "
-                "adaptx runs no such code: read without it, the checkpoint may compute something else. Take a "
-                "checkpoint without code of its own; if this one needs none, remove auto_map from a copy of the folder"
+                f"{folder / name} refers to code that comes with the checkpoint (auto_map: {settings['auto_map']}). "
+                "adaptx does not run such code, and without it the checkpoint may compute something else. Use a "
+                "checkpoint without its own code; if this one works without, remove auto_map from a copy of the folder"
             )
         if settings.get("quantization_config"):
             raise UserError(
-                f"{folder / name} has a quantization_config: its weights are quantised already. Take the checkpoint "
-                "that they were made from; `--model NAME:nf4` (or int8) quantises it as it is read"
+                f"{folder / name} has a quantization_config: its weights are already quantised. Use the checkpoint "
+                "from which they were made; `--model NAME:nf4` (or int8) quantises it while loading"
             )
 
 
 def weight_files(folder: Path) -> tuple[Path, ...]:
-    """Return the files that hold a checkpoint's weights: safetensors where there are any, else pickles.
+    """Return the files that hold a checkpoint's weights: safetensors if there are any, otherwise pickles.
 
     Raises:
-        UserError: there are none, or an index and its files disagree.
+        UserError: there are no weights, or an index and its files disagree.
     """
     for whole, index in ((WHOLE, INDEX), (PICKLED, PICKLED_INDEX)):
         if (folder / whole).is_file():
@@ -124,14 +129,14 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
             return _shards(folder / index)
         if parts := sorted(folder.glob(f"{Path(whole).stem}-*-of-*{Path(whole).suffix}")):
             raise UserError(
-                f"{folder} holds {len(parts)} parts of the weights ({parts[0].name}, ...) without {index}, which says "
-                "what is in them; copy or download that file, too"
+                f"{folder} holds {len(parts)} parts of the weights ({parts[0].name}, ...), but not the list of their "
+                f"tensors, {index}; copy or download that file as well"
             )
     raise UserError(unread_weights(folder))
 
 
 def stored_shapes(files: tuple[Path, ...]) -> Shapes:
-    """Return names and shapes of all tensors in these files."""
+    """Return name -> shape of all tensors in these files."""
     return {name: shape for file in files for name, shape in tensor_shapes(file).items()}
 
 
@@ -145,7 +150,7 @@ def _shards(index: Path) -> tuple[Path, ...]:
         raise UserError(f"{index} names a file outside its folder: {outside[0]}")
     if absent := [name for name in names if not (index.parent / name).is_file()]:
         raise UserError(
-            f"{index} names {len(absent)} files that are not there: {_some(absent)}; copy or download them, too"
+            f"{index} names {len(absent)} files that do not exist: {_some(absent)}; copy or download them as well"
         )
     files = tuple(index.parent / name for name in names)
     # The content of pickled shards is checked when they are converted.
@@ -155,8 +160,10 @@ def _shards(index: Path) -> tuple[Path, ...]:
 
 
 def _check_index(index: Path, places: dict[str, str], files: tuple[Path, ...]) -> None:
-    """Raises:
-    UserError: a tensor is in two files, in another than the index says, or in none of them.
+    """Check that each tensor is in the file that the index names.
+
+    Raises:
+        UserError: a tensor is in two files, in another file than the index says, or in no file.
     """
     held: dict[str, str] = {}
     for file in files:
@@ -168,7 +175,7 @@ def _check_index(index: Path, places: dict[str, str], files: tuple[Path, ...]) -
     if wrong:
         lines = [f"{name} is in {held.get(name, 'no file')}, not in {places.get(name, 'the index')}" for name in wrong]
         raise UserError(
-            f"{index} and its files disagree over {len(wrong)} tensors: {_some(lines)}; download them again"
+            f"{index} and its files disagree about {len(wrong)} tensors: {_some(lines)}; download them again"
         )
 
 

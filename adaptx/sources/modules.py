@@ -1,4 +1,4 @@
-"""Where the files of a published module lie, and their digest."""
+"""The location of a published module's files, and their digest."""
 
 import hashlib
 from pathlib import Path
@@ -9,29 +9,32 @@ from adaptx.specs import Published
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILES = ("adapter_model.safetensors", "adapter_model.bin", "adapter.safetensors", "pytorch_adapter.bin")
-"""Names of the weights that peft and adapters write; the first one that is there is read."""
+"""Names of the weight files that peft and adapters write. The first that exists is read."""
 
 
 def find_folder(module: Published, sources: Sources) -> Path:
-    """Return the folder of a module: the mirror's, one of the user's own, or the hub's cache.
+    """Return the folder of a module: in the mirror, the user's own folder, or in the hub's cache.
 
-    A module of the hub that is not cached yet is fetched (some megabytes).
+    A module on the hub that is not cached yet is downloaded (some megabytes).
 
     Raises:
-        MissingInput: it is not there.
-        UserError: the source may be a hub id or a folder.
+        MissingInput: the module does not exist or cannot be downloaded.
+        UserError: the source is both a hub id and the name of a folder.
     """
     source = module.source
     if not module.is_on_hub:
         if not Path(source).is_dir():
-            raise MissingInput(f"published module {source}: there is no such folder, and it is no hub id (owner/name)")
+            raise MissingInput(
+                f"published module {source}: there is no such folder, and it is not a hub id (owner/name); "
+                "correct the name"
+            )
         return Path(source)
     if sources.modules is not None and (sources.modules / source / CONFIG_FILE).is_file():
         return sources.modules / source
     if Path(source).is_dir():
         raise UserError(
-            f"published module {source}: this names a module of the hub, and there is a folder of that name. For the "
-            f"folder, write ./{source}; for the hub's, work in another directory"
+            f"published module {source}: this is a hub id, but there is also a folder of that name. For the folder, "
+            f"write ./{source}; for the module on the hub, run adaptx in another directory"
         )
     from huggingface_hub import snapshot_download
 
@@ -45,8 +48,8 @@ def find_folder(module: Published, sources: Sources) -> Path:
         return Path(snapshot_download(source, revision=module.revision, allow_patterns=patterns))
     except Exception as error:
         raise MissingInput(
-            f"published module {source} is neither a folder nor at hand from the hub ({type(error).__name__}). Remedy: "
-            "check the name and the network, give a folder that holds it, or mirror it where there is a network "
+            f"published module {source} is not a folder, and cannot be read from the hub ({type(error).__name__}). "
+            "Check the name and the network, name a folder that holds it, or mirror it on a machine with a network "
             "(`adaptx fetch RECIPE --to DIR`) and name the mirror with --data DIR"
         ) from error
 
@@ -61,17 +64,17 @@ def weights_file(folder: Path) -> Path:
     if found is None or not (folder / CONFIG_FILE).is_file():
         there = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
         raise MissingInput(
-            f"{folder} holds no module that peft or adapters wrote: it needs {CONFIG_FILE} and one of "
-            f"{', '.join(WEIGHTS_FILES)}; it has: {there}"
+            f"{folder} holds no module that peft or adapters wrote: such a folder has {CONFIG_FILE} and one of "
+            f"{', '.join(WEIGHTS_FILES)}, but this one has: {there}"
         )
     return found
 
 
 def module_digest(module: Published, sources: Sources) -> str:
-    """Return the digest of the module's two files, wherever they lie.
+    """Return the digest of a module's two files. It does not depend on their location.
 
     Raises:
-        MissingInput: they are not there.
+        MissingInput: the files do not exist.
     """
     folder = find_folder(module, sources)
     digests = [sources.file_digest(file) for file in (folder / CONFIG_FILE, weights_file(folder))]

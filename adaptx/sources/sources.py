@@ -1,10 +1,10 @@
-"""Where rows and weights lie, and the digest of what is read: a local mirror, the packaged sample, or the hub.
+"""Locations and digests of rows and weights, in a local mirror, in the packaged sample, or on the hub.
 
-With a data folder, rows are read from `<folder>/<hub id>/<config>/<split>.parquet` and from nowhere else. Without
-one, from the hub and its cache. Rows of the user's own files are read from those files either way. Models come from
-`<folder>/models/<hub id>/`, a folder of their own, the package, or the hub; published modules likewise from
-`<folder>/modules/<hub id>/`. Nothing here opens a parquet file or a
-tensor: planning needs only places and digests.
+With a data folder, rows are read only from `<folder>/<hub id>/<config>/<split>.parquet`. Without a data folder, they
+are read from the hub and its cache. Rows of the user's own files are read from those files in both cases. Models are
+looked up in `<folder>/models/<hub id>/`, as a folder of the given name, in the package, and on the hub. Published
+modules are looked up in `<folder>/modules/<hub id>/`, as a folder, and on the hub. Nothing here opens a parquet file or
+a tensor, because planning needs only locations and digests.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from adaptx.store.digests import DigestCache
 
 SAMPLE_NAME = "sample"
 Resolve = Callable[[str, str, str | None], str]
-"""(`datasets` or `models`, hub id, revision) -> commit."""
+"""Returns the commit for (`datasets` or `models`, hub id, revision), or None."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _MODEL_FILES = re.compile(
     r"(config\.json|.*\.safetensors|.*\.safetensors\.index\.json|pytorch_model.*\.bin|pytorch_model\.bin\.index\.json"
@@ -34,9 +34,10 @@ _MODEL_FILES = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Location:
-    """Where something is read: a local path, or the hub at a commit. `digest` None: not known until it is at hand.
+    """The place from which something is read: a local path, or the hub at a commit if `path` is None.
 
-    files: the user's own files, where rows are read from such; `path` is then their folder.
+    digest: digest of the content, or None while it is unknown (not cached, and no network). nominal: name with the
+    revision. files: the user's own files, if rows are read from such files; `path` is then their folder.
     """
 
     path: Path | None
@@ -47,15 +48,15 @@ class Location:
 
 
 def is_local(rows: Rows) -> bool:
-    """Whether the rows are in files of the user's own, which no mirror holds."""
+    """Return whether the rows are in the user's own files, which no mirror holds."""
     return rows.hub_id.startswith(LOCAL)
 
 
 def local_files(rows: Rows) -> tuple[Path, ...]:
-    """The user's own files that the rows are read from.
+    """Return the user's own files from which the rows are read.
 
     Raises:
-        MissingInput: there are none.
+        MissingInput: no such file exists.
     """
     folder = Path(rows.hub_id.removeprefix(LOCAL))
     if (folder / rows.config).is_file():
@@ -65,17 +66,21 @@ def local_files(rows: Rows) -> tuple[Path, ...]:
         return tuple(sorted(found))
     there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     names = ", ".join(there[:8]) + (", ..." if len(there) > 8 else "")
-    shown = f"the folder holds: {names}" if there else "the folder is not there or empty"
+    shown = f"the folder holds: {names}" if there else "the folder is empty or does not exist"
     raise MissingInput(
-        f"no rows for {rows.language} at {folder / rows.config}; {shown}. Remedy: correct the path (a relative one "
-        "begins where adaptx is started), or put the file there"
+        f"no rows for {rows.language} at {folder / rows.config}; {shown}. Correct the path (a relative path starts in "
+        "the current directory), or put the file there"
     )
 
 
 class Sources:
-    """Finds rows and weights for one data folder (None: the hub), with digests cached in `cache_file`.
+    """A finder of rows, weights and their digests.
 
-    resolve: asks the hub for a commit that is not cached; None (planning) asks nobody.
+    data: data folder, `sample`, or None for the hub. cache_file: file in which digests are cached. resolve: requests a
+    commit that is not cached from the hub; None, as in planning, leaves it unknown.
+
+    Raises:
+        MissingInput: the data folder does not exist.
     """
 
     def __init__(
@@ -97,8 +102,10 @@ class Sources:
         self._mirror = _read_mirror(self.folder)
 
     def rows(self, rows: Rows) -> Location:
-        """Raises:
-        MissingInput: a data folder was given and does not hold the file, or the user's own file is not there.
+        """Return the location of rows.
+
+        Raises:
+            MissingInput: the data folder does not hold the file, or the user's own file does not exist.
         """
         if is_local(rows):
             files = local_files(rows)
@@ -122,8 +129,10 @@ class Sources:
         return Location(path=path, digest=f"sha256:{digest}", nominal=nominal)
 
     def model(self, model: ModelSpec) -> Location:
-        """Raises:
-        UserError: the model's folder holds no weights.
+        """Return the location of a model's checkpoint.
+
+        Raises:
+            UserError: the model's folder holds no weights.
         """
         nominal = f"{model.hub_id}@{model.revision or 'main'}"
         folder = self.model_folder(model)
@@ -144,28 +153,31 @@ class Sources:
         return Location(path=folder, digest=f"sha256:{joined}", nominal=nominal)
 
     def file_digest(self, path: Path) -> str:
-        """Return the SHA-256 of a file, remembered.
+        """Return the SHA-256 of a file, cached.
 
         Raises:
-            UserError: it is no longer the file that these sources found first, which stages are named after.
+            UserError: the file has changed since these sources read it first. Stages are identified by that content.
         """
         digest = self._digests.of_file(path)
         if self._found.setdefault(path, digest) != digest:
             raise UserError(
-                f"{path} was changed while adaptx was at work, and what was planned is named after the file as it was; "
+                f"{path} changed while adaptx was running, so the plan no longer describes its content; "
                 "run the same command again"
             )
         return digest
 
     def model_folder(self, model: ModelSpec) -> Path | None:
-        """The model's local folder, or None where it comes from the hub."""
+        """Return the model's local folder, or None if it is read from the hub."""
         places = [Path(model.hub_id).expanduser(), SAMPLE / "models" / model.hub_id]
         if self.models is not None:
             places.insert(0, self.models / model.hub_id)
         return next((place for place in places if place.is_dir() and (place / "config.json").is_file()), None)
 
     def _commit(self, kind: str, hub_id: str, revision: str | None) -> str | None:
-        """The commit of a hub repository: pinned, cached, or asked for where that is allowed."""
+        """Return the commit of a hub repository, or None if it is unknown.
+
+        The commit is the pinned revision, the cached one, or the one that `resolve` returns.
+        """
         if revision is not None and _COMMIT.fullmatch(revision):
             return revision
         cache = Path(os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME", "~/.cache/huggingface")) / "hub")
@@ -178,29 +190,29 @@ class Sources:
         assert self.folder is not None
         there = sorted(str(found.relative_to(self.folder)) for found in (self.folder / rows.hub_id).rglob("*.parquet"))
         if there:
-            shown = f"of {rows.hub_id} there is: {', '.join(there[:8])}{', ...' if len(there) > 8 else ''}"
+            shown = f"{rows.hub_id} has only: {', '.join(there[:8])}{', ...' if len(there) > 8 else ''}"
         else:
-            shown = f"there is nothing of {rows.hub_id}"
+            shown = f"the data folder holds nothing of {rows.hub_id}"
         remedy = (
-            "the packaged sample holds few sets: drop `--data sample` to use the hub, or give a mirror with --data DIR"
+            "The packaged sample holds few sets: drop `--data sample` to use the hub, or give a mirror with --data DIR"
             if self.is_sample
-            else "fetch it on a machine with a network (`adaptx fetch RECIPE --to DIR`), or drop --data to use the hub"
+            else "Fetch it on a machine with a network (`adaptx fetch RECIPE --to DIR`), or drop --data to use the hub"
         )
-        return f"no rows for {rows.language} at {path}; {shown}. Remedy: {remedy}"
+        return f"no rows for {rows.language} at {path}; {shown}. {remedy}"
 
 
 def unread_weights(folder: Path) -> str:
-    """The message for a folder whose weights are in no form that is read."""
+    """Return the message for a folder whose weights are in no format that adaptx reads."""
     names = ", ".join(sorted(path.name for path in folder.iterdir())[:12])
     return (
-        f"{folder} holds no weights in a form that is read (model.safetensors, or pytorch_model.bin); it has: {names}. "
+        f"{folder} holds no weights that adaptx reads (model.safetensors, or pytorch_model.bin); it has: {names}. "
         "Convert it: python -c \"from transformers import AutoModel; AutoModel.from_pretrained('SOURCE', from_tf=True)"
         f".save_pretrained('{folder}')\""
     )
 
 
 def _read_mirror(folder: Path | None) -> dict[str, dict[str, str]]:
-    """`mirror.json` of a fetched mirror: relative path -> commit and SHA-256."""
+    """Return the files that `mirror.json` of a fetched mirror lists: relative path -> commit and SHA-256."""
     file = folder / "mirror.json" if folder is not None else None
     if file is None or not file.is_file():
         return {}

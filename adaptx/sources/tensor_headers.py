@@ -1,4 +1,4 @@
-"""Names and shapes of a file's tensors, without torch and without reading the tensors: planning needs no more."""
+"""Names and shapes of a file's tensors, read from its header for planning, without torch and without the tensors."""
 
 import collections
 import json
@@ -13,19 +13,21 @@ from adaptx.errors import UserError
 Shapes = dict[str, tuple[int, ...]]
 FLOATS = ("F64", "F32", "F16", "BF16")
 GIT_LFS = b"version "
-"""How a pointer of Git LFS begins; as the length of a header it would be far too long."""
+"""The first bytes of a Git LFS pointer file. Read as the length of a safetensors header they would be far too large."""
 FAULTS = (
     zipfile.BadZipFile, pickle.UnpicklingError, EOFError, LookupError, StopIteration, ValueError, struct.error,
     TypeError, AttributeError, NotImplementedError, RecursionError, OSError, MemoryError,
 )  # fmt: skip
-"""Errors that reading a damaged header, or one of another kind of file, may raise."""
+"""Errors that may arise from reading a damaged header, or the header of another kind of file."""
 
 
 def tensor_shapes(file: Path) -> Shapes:
-    """Return the shapes in a safetensors file, or in one that `torch.save` wrote; nothing that is pickled runs.
+    """Return name -> shape of the tensors in a safetensors file, or in a file that `torch.save` wrote.
+
+    No pickled code is run.
 
     Raises:
-        UserError: neither of the two, cut short, or a pickle that holds something other than tensors.
+        UserError: the file is neither of the two, is cut short, or is a pickle that holds something other than tensors.
     """
     stored = file.suffix == ".safetensors"
     try:
@@ -35,16 +37,16 @@ def tensor_shapes(file: Path) -> Shapes:
             "Copy or download it again"
             if stored
             else (
-                "If torch reads it, write it anew: python -c "
+                "If torch can read it, write it again: python -c "
                 f"\"import torch; torch.save(torch.load('{file}', weights_only=True), '{file}')\""
             )
         )
         why = f"{type(error).__name__}: {error}" if not isinstance(error, ValueError) else error
-        raise UserError(f"{file} is not a file of tensors that can be read ({why}). {remedy}") from error
+        raise UserError(f"{file} cannot be read as a file of tensors ({why}). {remedy}") from error
 
 
 def unusual_numbers(file: Path) -> dict[str, str]:
-    """Return the tensors of a safetensors file whose numbers are in no usual floating-point form, with their form."""
+    """Return name -> dtype of the tensors in a safetensors file whose dtype is not in `FLOATS`."""
     return {name: entry["dtype"] for name, entry in _header(file).items() if entry["dtype"] not in FLOATS}
 
 
@@ -57,22 +59,24 @@ def _header(file: Path) -> dict[str, Any]:
     with file.open("rb") as stream:
         start = stream.read(8)
         if start == GIT_LFS:
-            raise ValueError("it is the pointer that Git LFS leaves in its place: run `git lfs pull` in its repository")
+            raise ValueError("it is a Git LFS pointer, not the file itself: run `git lfs pull` in its repository")
         if len(start) < 8:
-            raise ValueError(f"it has {size} bytes")
+            raise ValueError(f"it has only {size} bytes")
         (length,) = struct.unpack("<Q", start)
         if length > size - 8:
-            raise ValueError(f"its header should have {length} bytes, and the file has {size}")
+            raise ValueError(f"its header should have {length} bytes, but the file has {size}")
         header: dict[str, Any] = json.loads(stream.read(length), object_pairs_hook=_once)
     header.pop("__metadata__", None)
     end = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
     if end != size:
-        raise ValueError(f"its tensors end at byte {end}, and the file has {size}: it was cut short or written over")
+        raise ValueError(
+            f"its tensors end at byte {end}, but the file has {size} bytes: it was cut short or overwritten"
+        )
     return header
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the object; a name that comes twice would otherwise hide the first tensor of that name."""
+    """Return the JSON object, and refuse repeated names: the second would hide the first tensor of that name."""
     found = dict(pairs)
     if len(found) != len(pairs):
         twice = next(name for name, count in collections.Counter(name for name, _ in pairs).items() if count > 1)
@@ -89,7 +93,7 @@ def _of_pickle(file: Path) -> Shapes:
 
 
 class _Shapes(pickle.Unpickler):
-    """Rebuilds each tensor as its shape; whatever else a pickle names is refused."""
+    """An unpickler that rebuilds each tensor as its shape and refuses anything else that a pickle names."""
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
         match module_name, global_name:

@@ -1,6 +1,6 @@
-"""Claims: of several processes over one store, one at a time carries out a stage.
+"""Claims: several processes may use one store, but only one at a time carries out a given stage.
 
-A claim is a lock on a file, which the system gives up when its process ends, however it ends.
+A claim is a lock on a file. The operating system releases the lock when the process ends in any way.
 """
 
 import contextlib
@@ -11,15 +11,15 @@ from adaptx.errors import UserError
 
 
 class Busy(UserError):
-    """Another process is at work on this very stage."""
+    """The error that another process is working on the same stage."""
 
 
 @contextlib.contextmanager
 def claimed(lock: Path, name: str) -> Generator[None]:
-    """Within the block no other process carries out the stage.
+    """Claim a stage for the duration of the block, so that no other process carries it out.
 
     Raises:
-        Busy: another one does.
+        Busy: another process has claimed it.
     """
     from filelock import FileLock, Timeout
 
@@ -28,7 +28,7 @@ def claimed(lock: Path, name: str) -> Generator[None]:
     try:
         held.acquire(timeout=0)
     except Timeout:
-        raise Busy(f"{name}: another process is at work on this stage in the same store") from None
+        raise Busy(f"{name}: another process is working on this stage in the same store") from None
     try:
         yield
     finally:

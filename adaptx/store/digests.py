@@ -1,4 +1,4 @@
-"""SHA-256 of files, remembered by what the file system says of them."""
+"""SHA-256 of files, cached by their size, inode and times."""
 
 import contextlib
 import hashlib
@@ -10,7 +10,10 @@ from adaptx.store.writing import written_whole
 
 
 class DigestCache:
-    """SHA-256 of files, remembered by size, inode, mtime and ctime: in `file`, or in this process alone."""
+    """A cache of the SHA-256 of files, keyed by path, size, inode, mtime and ctime.
+
+    It is kept in `file`, or only in this process if `file` is None.
+    """
 
     def __init__(self, file: Path | None = None) -> None:
         self._file = file
@@ -29,7 +32,7 @@ class DigestCache:
         return digest
 
     def _load(self) -> dict[str, Any]:
-        """A cache that cannot be read, or is not as it was written, costs time and nothing else."""
+        """Load the cache. One that cannot be read or is damaged is ignored, which only costs time."""
         if self._known is None:
             self._known = {}
             if self._file is not None:
@@ -41,7 +44,7 @@ class DigestCache:
         return self._known
 
     def _save(self) -> None:
-        """A cache that cannot be written (a read-only store) costs time, nothing else."""
+        """Save the cache. If it cannot be written (a read-only store), files are hashed again the next time."""
         if self._file is not None:
             with contextlib.suppress(OSError), written_whole(self._file) as part:
                 body = {"sha256": _digest(self._known), "files": self._known}

@@ -1,4 +1,4 @@
-"""One finished stage of the store, and what it left: its records, each read by its type."""
+"""One finished stage of the store, with its records."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +35,10 @@ _RESULTS: dict[str, tuple[str, type[Result]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One finished stage on disk. Whatever is read of it is compared with its digest first, and may raise Damaged."""
+    """One finished stage on disk.
+
+    Each file is compared with its digest before it is read, so any property may raise DamagedStage.
+    """
 
     folder: Path
     kind: str
@@ -49,12 +52,12 @@ class Entry:
 
     @property
     def record(self) -> StageRecord:
-        """Its name, fingerprints, identity and files."""
+        """The stage's name, fingerprints, identity and files."""
         return self.seals.record(self.folder)
 
     @property
     def stage(self) -> Stage:
-        """The spec that it was made of."""
+        """The spec from which the stage was made."""
         try:
             return from_plain(self.record.spec)
         except (UserError, ValueError, TypeError, KeyError) as error:
@@ -62,41 +65,41 @@ class Entry:
 
     @property
     def module_stage(self) -> ModuleStage:
-        """The spec of a training or merge; the stage is one."""
+        """The spec of a training or merge. The stage must be one."""
         stage = self.stage
         assert not isinstance(stage, Evaluate)
         return stage
 
     @property
     def result(self) -> Result:
-        """What the stage left as numbers, by its kind."""
+        """The numbers that the stage left, by its kind."""
         name, record = _RESULTS[self.kind]
         return self._read(record, self.file(name))
 
     @property
     def train_result(self) -> TrainResult:
-        """How the training went; the stage is one."""
+        """The outcome of a training. The stage must be one."""
         result = self.result
         assert isinstance(result, TrainResult)
         return result
 
     @property
     def merge_result(self) -> MergeResult:
-        """How the merge went; the stage is one."""
+        """The outcome of a merge. The stage must be one."""
         result = self.result
         assert isinstance(result, MergeResult)
         return result
 
     @property
     def scores(self) -> Scores:
-        """Predictions and metrics; the stage is an evaluation."""
+        """The predictions and metrics of an evaluation. The stage must be one."""
         result = self.result
         assert isinstance(result, Scores)
         return result
 
     @property
     def steps(self) -> tuple[TrainingStep, ...]:
-        """Every step of a training."""
+        """All optimiser steps of a training, in order."""
         file = self.file(STEPS_FILE)
         try:
             return tuple(parse_record(TrainingStep, line) for line in file.read_text(encoding="utf-8").splitlines())
@@ -105,32 +108,35 @@ class Entry:
 
     @property
     def mixing(self) -> MixingWeights | None:
-        """The fusion weights of an evaluation of a fused model; None of another one."""
+        """The fusion weights of an evaluation; None if the model is not fused."""
         return self._read(MixingWeights, self.file(MIXING_FILE)) if self.has(MIXING_FILE) else None
 
     @property
     def golds_file(self) -> Path | None:
-        """The file of the labels that an evaluation was scored against; it lies outside the folder."""
+        """The file of the golds that an evaluation was scored against. It lies outside the stage's folder."""
         names = [name for name in self.seals.files(self.folder) if name.startswith("../../golds/")]
         return self.file(names[0]) if names else None
 
     @property
     def golds(self) -> Golds:
-        """The labels that an evaluation was scored against; several evaluations may share them."""
+        """The golds that an evaluation was scored against. Several evaluations may share them."""
         file = self.golds_file
         assert file is not None, f"{self.folder} was stored without golds"
         return self._read(Golds, file)
 
     def has(self, name: str) -> bool:
-        """Whether it was stored with a file of that name."""
+        """Return whether the stage was stored with a file of that name."""
         return name in self.seals.files(self.folder)
 
     def file(self, name: str) -> Path:
-        """The path of one of its files."""
+        """Return the path of one of the stage's files, after comparing its digest."""
         return self.seals.checked(self.folder, name)
 
     def checked(self, weights: bool = False) -> Path:
-        """The folder, after comparing all its files and reading its records; weights: those of the module, too."""
+        """Compare all files of the stage with their digests, read its records, and return its folder.
+
+        weights: whether to compare the module's weights as well.
+        """
         for name in self.seals.files(self.folder):
             if name != MODULE_FILE or (weights and self.has_module):
                 self.file(name)
@@ -138,7 +144,7 @@ class Entry:
         return self.folder
 
     def _read_records(self) -> None:
-        """Read each record once: a file may be as it was written, and yet be of another version of adaptx."""
+        """Read each record once, because an intact file may have been written by another version of adaptx."""
         _ = self.result
         if self.kind == "train":
             _ = self.steps

@@ -1,7 +1,8 @@
 """Seals: the SHA-256 of every file of a stored stage, written when it is complete and compared when a file is read.
 
-`stage.json` lists the stage's files (and the golds it was scored against, which lie outside its folder) with size and
-SHA-256; the completion marker holds the SHA-256 of `stage.json`. What differs is damaged: nothing is read from it.
+`stage.json` lists the stage's files with size and SHA-256, as well as the golds it was scored against, which lie
+outside its folder. The completion marker `complete` holds the SHA-256 of `stage.json`. A stage with any difference is
+damaged, and nothing is read from it.
 """
 
 import hashlib
@@ -20,11 +21,11 @@ from adaptx.store.writing import naming
 COMPLETE = "complete"
 MODULE_FILE = "module.safetensors"
 GLANCED_BYTES = 16 * 2**20
-"""A glance hashes changed files up to this size; larger ones (weights) are hashed when they are read."""
+"""`Seals.glance` hashes changed files up to this size. Larger files (weights) are hashed when they are read."""
 
 
 class DamagedStage(UserError):
-    """A stored stage with a file that is not as it was written. file: which one; it may lie outside the folder."""
+    """A stored stage with a file that differs from what was written. file: that file; it may lie outside the folder."""
 
     def __init__(self, folder: Path, file: Path, cause: str) -> None:
         super().__init__(folder, file, cause)
@@ -32,37 +33,37 @@ class DamagedStage(UserError):
 
     def __str__(self) -> str:
         return (
-            f"{self.folder.parent.name}/{self.folder.name} is damaged ({self.cause}) and is left out; "
+            f"{self.folder.parent.name}/{self.folder.name} is damaged ({self.cause}) and counts as not stored; "
             "`adaptx run` with its recipe sets it aside and does it again"
         )
 
 
 def seal(folder: Path, record: StageRecord, outside: Sequence[Path] = ()) -> None:
-    """Write stage.json with the digests of all files of the folder and of those outside it, then the marker."""
+    """Write stage.json with the digests of all files in the folder and of the files in `outside`, then the marker."""
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     files |= {Path(os.path.relpath(path, folder)).as_posix(): path for path in outside}
     digests = DigestCache()
     listed = {name: StoredFile(path.stat().st_size, digests.of_file(path)) for name, path in files.items()}
     body = to_json(replace(record, files=listed))
     text = json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False).encode()
-    # The marker comes last: without it the stage is not there.
+    # The marker comes last: a folder without it does not count as a stored stage.
     for name, content in ((STAGE_FILE, text), (COMPLETE, hashlib.sha256(text).hexdigest().encode())):
         with naming(folder / name, "written"):
             (folder / name).write_bytes(content)
 
 
 class Seals:
-    """Compares stored files with their digests; in one process a file is hashed once, until it changes."""
+    """A check of stored files against their digests. A process hashes each file once, and again only if it changes."""
 
     def __init__(self) -> None:
         self._digests = DigestCache()
         self._files: dict[Path, tuple[bytes, Mapping[str, StoredFile]]] = {}
 
     def record(self, folder: Path) -> StageRecord:
-        """Return what stage.json says.
+        """Return the record in stage.json.
 
         Raises:
-            DamagedStage: it cannot be read, is not what the marker was written for, or is of another version of adaptx.
+            DamagedStage: it cannot be read, does not fit the marker, or was written by another version of adaptx.
         """
         file = folder / STAGE_FILE
         try:
@@ -87,16 +88,16 @@ class Seals:
             marker = (folder / COMPLETE).read_bytes()
         except OSError:
             return self.record(folder).files
-        # Another process may have done the stage again.
+        # If the marker changed, another process has replaced the stage.
         if folder not in self._files or self._files[folder][0] != marker:
             self.record(folder)
         return self._files[folder][1]
 
     def checked(self, folder: Path, name: str) -> Path:
-        """The path of one of the stage's files, after comparing its SHA-256.
+        """Return the path of one of the stage's files, after comparing its SHA-256.
 
         Raises:
-            DamagedStage: it is gone, cannot be read, or has another.
+            DamagedStage: the file is missing, cannot be read, or has another SHA-256.
         """
         path = Path(os.path.normpath(folder / name))
         listed = self.files(folder).get(name)
@@ -111,10 +112,10 @@ class Seals:
         return path
 
     def glance(self, folder: Path) -> None:
-        """A check that is fast enough for planning: hash only small files that are newer than the marker.
+        """Check a stage fast enough for planning: compare sizes, and hash only small files newer than the marker.
 
         Raises:
-            DamagedStage: a file is gone, has another size, or was changed since.
+            DamagedStage: a file is missing, has another size, or has changed since it was stored.
         """
         files = self.files(folder)
         finished = (folder / COMPLETE).stat().st_mtime_ns
@@ -137,13 +138,13 @@ class Seals:
 
 
 def foreign(folder: Path, file: Path, error: Exception) -> DamagedStage:
-    """Return the error of a file that is as it was written, but by something else than this version of adaptx."""
-    return DamagedStage(folder, file, f"{file.name} does not hold what it should: {error}")
+    """Return the error for a file that is intact but was not written by this version of adaptx."""
+    return DamagedStage(folder, file, f"{file.name} does not hold the expected record: {error}")
 
 
 def _cannot_be_read(error: OSError) -> str:
     name = Path(str(error.filename)).name if error.filename else "a file"
-    return f"{name} is gone" if isinstance(error, FileNotFoundError) else f"{name} cannot be read: {error.strerror}"
+    return f"{name} is missing" if isinstance(error, FileNotFoundError) else f"{name} cannot be read: {error.strerror}"
 
 
 def _shown(folder: Path, path: Path) -> str:

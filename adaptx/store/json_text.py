@@ -1,4 +1,4 @@
-"""JSON that every reader takes: numbers that are not finite, which JSON does not have, are null."""
+"""JSON that every parser accepts: NaN and infinity, which JSON does not have, become null."""
 
 import json
 import math

@@ -1,7 +1,8 @@
-"""The runs that are at work on a store, and the modules whose weights each of them needs.
+"""The active runs of a store, and the modules whose weights each of them needs.
 
-A run that removes weights, or `adaptx prune`, asks here first. A run holds the lock of its file in the store's folder
-`runs/`, which the system gives up when its process ends, however it ends: a file without it is a killed run's.
+A run that removes weights, and `adaptx prune`, look here first. Each run writes a file in the store's folder `runs/`
+and holds a lock on it. The operating system releases the lock when the process ends in any way, so a file whose lock is
+free belongs to a run that was killed.
 """
 
 import json
@@ -15,7 +16,7 @@ FOLDER = "runs"
 
 @contextmanager
 def at_work(root: Path, needs: Collection[str]) -> Generator[None]:
-    """Within the block the weights of these modules, by fingerprint, are needed."""
+    """Register a run, for the duration of the block, that needs the weights of the modules with these fingerprints."""
     from filelock import FileLock
 
     folder = root / FOLDER
@@ -35,12 +36,12 @@ def at_work(root: Path, needs: Collection[str]) -> Generator[None]:
 
 @contextmanager
 def no_run_begins(root: Path) -> Generator[list[frozenset[str]]]:
-    """Yield what each live run needs; within the block no other one begins or ends."""
+    """Yield the fingerprints that each active run needs. No run can begin or end during the block."""
     from filelock import FileLock, Timeout
 
     folder = root / FOLDER
     if not folder.is_dir():
-        # No run has been here.
+        # No run has used this store yet.
         yield []
         return
     with FileLock(folder / "lock"):

@@ -1,7 +1,7 @@
-"""Fusion weights of one evaluation, as the store keeps them beside its scores: `mixing.json`.
+"""Fusion weights of one evaluation, which the store keeps next to its scores in `mixing.json`.
 
-Which intermediate task does a language draw on? Per place of the network (layer and site), the mean over the
-language's tokens of the weight that each fused module got; one place's weights sum to one.
+They show which intermediate task a language draws on. For each place of the network (layer and site) they hold the
+weight of each fused module, averaged over the language's tokens. The weights of one place sum to one.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ MIXING_FILE = "mixing.json"
 
 @dataclass(frozen=True)
 class FusedModule:
-    """A module that is fused. name: as a person calls it. fingerprint: None of a module that was trained elsewhere."""
+    """A fused module. name: the name that reports show. fingerprint: None for a published module."""
 
     name: str
     fingerprint: str | None
@@ -19,7 +19,7 @@ class FusedModule:
 
 @dataclass(frozen=True)
 class PlaceWeights:
-    """weights: one for each fused module, in the order of the fusion's stages."""
+    """The mean weights at one place. weights: one per fused module, in the order of the fusion's stages."""
 
     layer: int
     site: str
@@ -28,10 +28,10 @@ class PlaceWeights:
 
 @dataclass(frozen=True)
 class MixingWeights:
-    """The weights of one evaluation.
+    """The mixing weights of one evaluation.
 
-    tokens: how many real ones the means are over (those of special symbols count, padding does not). modules: the fused
-    ones, in the order of the fusion's stages.
+    tokens: number of tokens that the means are taken over, with special tokens and without padding. modules: the fused
+    modules, in the order of the fusion's stages.
     """
 
     tokens: int
@@ -39,7 +39,7 @@ class MixingWeights:
     modules: tuple[FusedModule, ...] = ()
 
     def mean(self, layer: int | None = None) -> tuple[float, ...]:
-        """Each module's weight, the mean over all places or over those of one layer."""
+        """Return each module's weight, averaged over all places, or over the places of one layer."""
         chosen = [place.weights for place in self.places if layer in (None, place.layer)]
         return tuple(sum(each) / len(chosen) for each in zip(*chosen, strict=True))
 

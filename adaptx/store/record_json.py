@@ -1,8 +1,8 @@
-"""Records as JSON and back: a frozen dataclass per file that the store holds, read by the types of its fields.
+"""Convert records to JSON and back. A record is a frozen dataclass, read by the types of its fields.
 
-`from_json` takes what `to_json` wrote and refuses everything else: a missing or unknown field, or a value of another
-type than its field's. A field is a number, a text, None, a tuple, a mapping with texts as keys, another record, or a
-spec (written by `adaptx.specs.plain`). `Any` and `list[Any]` stand for JSON that is kept as it is.
+`from_json` accepts what `to_json` wrote and refuses everything else: a missing or unknown field, or a value whose type
+is not that of its field. A field is a number, a text, None, a tuple, a mapping with texts as keys, another record, or a
+spec (written by `adaptx.specs.plain`). `Any` and `list[Any]` stand for JSON that is kept unchanged.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Unreadable(UserError):
-    """JSON that is not the record that it should be; the message says where it differs."""
+    """JSON that is not the expected record; the message says where it differs."""
 
 
 def to_json(value: Any) -> Any:
@@ -42,7 +42,7 @@ def from_json(record: type[T], value: Any) -> T:
     """Return the record that `to_json` wrote.
 
     Raises:
-        Unreadable: it is JSON of something else, or of another version of adaptx.
+        Unreadable: the JSON is not such a record, or was written by another version of adaptx.
     """
     return _read_record(record, value, "")
 
@@ -51,8 +51,8 @@ def read_record(record: type[T], file: Path) -> T:
     """Return the record that a file holds.
 
     Raises:
-        Unreadable: the file holds something else.
-        OSError: it cannot be read.
+        Unreadable: the file does not hold such a record.
+        OSError: the file cannot be read.
     """
     return parse_record(record, file.read_text(encoding="utf-8"))
 
@@ -61,23 +61,23 @@ def parse_record(record: type[T], text: str) -> T:
     """Return the record that a text holds.
 
     Raises:
-        Unreadable: the text holds something else.
+        Unreadable: the text does not hold such a record.
     """
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except ValueError as error:
-        raise Unreadable(f"it is no JSON: {error}") from error
+        raise Unreadable(f"it is not valid JSON: {error}") from error
     return from_json(record, value)
 
 
 def _refuse_constant(name: str) -> float:
-    """Refuse NaN and infinity, which Python's reader takes and JSON does not have."""
-    raise Unreadable(f"it is no JSON: it holds {name}")
+    """Refuse NaN and infinity, which Python's parser accepts but JSON does not have."""
+    raise Unreadable(f"it is not valid JSON: it holds {name}")
 
 
 @functools.cache
 def _fields(record: type) -> dict[str, Any]:
-    """Return the type of each field; read once per record."""
+    """Return the type of each field. Cached per record class."""
     hints = typing.get_type_hints(record)
     return {field.name: hints[field.name] for field in dataclasses.fields(cast(Any, record))}
 
@@ -123,7 +123,7 @@ def _read(hint: Any, value: Any, place: str) -> Any:
 
 
 def _read_union(options: tuple[Any, ...], value: Any, place: str) -> Any:
-    """Return a value of an optional field, or one of several specs."""
+    """Return the value of a field that may be None, or that may be one of several specs."""
     others = tuple(option for option in options if option is not types.NoneType)
     if value is None and len(others) < len(options):
         return None
@@ -134,12 +134,12 @@ def _read_union(options: tuple[Any, ...], value: Any, place: str) -> Any:
 
 
 def _names_specs(hint: Any) -> bool:
-    """Return whether a field's type is a spec, or what several specs are, such as a method."""
+    """Return whether a field's type is a spec, or a name for several specs, such as a method."""
     return is_spec(hint) or hint.__module__.startswith("adaptx.specs.")
 
 
 def _read_spec(value: Any, place: str) -> Any:
-    """Return any spec that there is: a method or format that is new need not be named here."""
+    """Return the spec in a field. Any spec is accepted, so a new method or format need not be named here."""
     try:
         return from_plain(_object(value, place, "a spec"))
     except (UserError, TypeError, KeyError) as error:

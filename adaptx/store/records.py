@@ -1,4 +1,4 @@
-"""What each stage leaves in the store next to its tensors: a record per JSON file, and per line of `steps.jsonl`.
+"""The records that a stage leaves in the store next to its tensors: one per JSON file, one per line of `steps.jsonl`.
 
 `adaptx.store.record_json` writes and reads them.
 """
@@ -12,7 +12,7 @@ from adaptx.specs import MergeRule, Method, TaskFormat
 
 STAGE_FILE = "stage.json"
 RESULT_FILE = "result.json"
-"""A `TrainResult` or a `MergeResult`."""
+"""The file of a `TrainResult` or a `MergeResult`."""
 SCORES_FILE = "scores.json"
 MODULE_HEADER_FILE = "module.json"
 HEADS_HEADER_FILE = "head.json"
@@ -23,7 +23,7 @@ _SHORTEST_SECONDS = 1e-9
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file of a stage as it was when the stage was stored."""
+    """The size and digest that a file of a stage had when the stage was stored."""
 
     bytes: int
     sha256: str
@@ -33,9 +33,10 @@ class StoredFile:
 class StageRecord:
     """The stage that a folder of the store holds.
 
-    fingerprint, nominal: of its identity, with its inputs' digests and with their names alone. inputs: fingerprints of
-    the stages that it was made from. identity: all that its fingerprint covers, as JSON. spec: the stage as JSON
-    (`adaptx.specs.plain`). files: by path from the folder; an evaluation's golds lie outside it.
+    fingerprint: hash of its identity, with digests of the rows and weights it reads. nominal: the same hash with their
+    names instead. inputs: fingerprints of its input stages. identity: everything that the fingerprint covers, as JSON.
+    spec: the stage as JSON (`adaptx.specs.plain`). files: by path relative to the folder; an evaluation's golds lie
+    outside it.
     """
 
     name: str
@@ -50,7 +51,7 @@ class StageRecord:
 
 @dataclass(frozen=True)
 class Environment:
-    """The device and software that a stage ran on. threads: of torch. versions: of each package that takes part."""
+    """The device and software that a stage ran on. threads: number of torch threads. versions: package -> version."""
 
     device: str
     threads: int
@@ -59,9 +60,10 @@ class Environment:
 
 @dataclass(frozen=True)
 class ModuleHeader:
-    """What the tensors of a module are. version: of their form.
+    """The description of a module's tensors.
 
-    kind: `module` of the method, or the `fusion` layers over modules. base: digest of the checkpoint's weights.
+    version: version of their layout. kind: `module` for a method's module, `fusion` for the layers that mix modules.
+    base: digest of the checkpoint's weights.
     """
 
     version: int
@@ -72,7 +74,7 @@ class ModuleHeader:
 
 @dataclass(frozen=True)
 class HeadsHeader:
-    """The format of each head of a stage, by the head's name. version: of the tensors' form."""
+    """The format of each head of a stage, by the head's name. version: version of the tensors' layout."""
 
     version: int
     heads: Mapping[str, TaskFormat]
@@ -80,7 +82,7 @@ class HeadsHeader:
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """One optimiser step, counted from 1. loss: the mean over its batch. seconds: since the training began."""
+    """One optimiser step, counted from 1. loss: mean over the batch. seconds: time since the training began."""
 
     step: int
     loss: float
@@ -90,7 +92,7 @@ class TrainingStep:
 
 @dataclass(frozen=True)
 class DevelopmentScore:
-    """The score on development rows after a step, a share in [0, 1]."""
+    """The score on development rows after a step, between 0 and 1."""
 
     step: int
     score: float
@@ -98,13 +100,13 @@ class DevelopmentScore:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainResult:
-    """How a training went.
+    """The outcome of a training.
 
-    planned_steps: more than `steps` where patience ended the training. selected_step: the step whose weights are kept.
-    selected_on: the rows that selected it; None where the last step is kept. examples: drawn over all steps. tokens:
-    read over all steps, padding left out. rows_expected: as many as the data set is published with. items_by_task:
-    examples that rows became, to be drawn from. peak_memory_bytes: above the level before the model was loaded.
-    predicted_memory_bytes, energy_joules: None where nothing was predicted or measured.
+    planned_steps: larger than `steps` if patience ended the training early. selected_step: the step whose weights are
+    kept. selected_on: the rows that selected it; None if the last step is kept. examples: number drawn in all steps.
+    tokens: number read in all steps, without padding. rows_expected: number of rows in the published data set.
+    items_by_task: number of training examples made from the rows. peak_memory_bytes: the peak above the level before
+    the model was loaded. predicted_memory_bytes, energy_joules: None if nothing was predicted or measured.
     """
 
     seconds: float
@@ -140,7 +142,7 @@ class TrainResult:
 
 @dataclass(frozen=True)
 class SearchStep:
-    """Weights that a search tried, one per merged module, and the score of their merge on development rows."""
+    """Weights that a search tried, one per merged module, and the score of that merge on development rows."""
 
     weights: tuple[float, ...]
     score: float
@@ -148,11 +150,12 @@ class SearchStep:
 
 @dataclass(frozen=True, kw_only=True)
 class MergeResult:
-    """How a merge went.
+    """The outcome of a merge.
 
-    rule: as carried out; after a search, the weights that were found. merged: names of the modules. weights: one per
-    module, if the rule gives each module one. searched_on, search: the rows that scored a search, and each of its
-    steps; None without a search. kept_of_squared_norm: the share that LoRA updates kept when they were cut to a rank.
+    rule: the rule that was applied; after a search it contains the weights that were found. merged: names of the
+    modules. weights: one per module; None if the rule has no weights per module. searched_on: the rows that a search
+    scored. search: its steps. Both are None without a search. kept_of_squared_norm: the share of their squared norm
+    that LoRA updates kept when they were cut to a rank.
     """
 
     seconds: float
@@ -171,7 +174,7 @@ class MergeResult:
 
 @dataclass(frozen=True)
 class OneClass:
-    """The class that all golds, or all predictions, of a set are of; None where there are several."""
+    """The class of all golds, or of all predictions, of a set; None if they have several classes."""
 
     golds: str | None
     predictions: str | None
@@ -179,11 +182,12 @@ class OneClass:
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """One model's predictions for one task in one language, and how good they are.
+    """One model's predictions for one task in one language, and their scores.
 
-    metrics: shares in [0, 1]. predictions: one per row, in the form that the task's metrics take. golds_file: the file
-    in the store's folder `golds/` that they are compared with. details: what the format tells of the whole set.
-    seconds: predicting alone. peak_memory_bytes: above the level before the model was loaded.
+    metrics: values between 0 and 1. predictions: one per row, in the form that the task's metrics expect. golds_file:
+    the file in the store's folder `golds/` that they are compared with. details: what the format reports about the
+    whole set. seconds: time for predicting only. peak_memory_bytes: the peak above the level before the model was
+    loaded.
     """
 
     task: str
@@ -207,10 +211,10 @@ class Scores:
 
 @dataclass(frozen=True, kw_only=True)
 class Golds:
-    """The labels of one set of rows, kept once for all models that are scored on them.
+    """The gold labels of one set of rows, kept once for all models that are scored on them.
 
-    rows: the row number of each. clusters: rows that share a premise or a context have the same number; empty where
-    rows of the task's format can share nothing.
+    rows: the row number of each label. clusters: one number per row, equal for rows that share a premise or a context;
+    empty if rows of the task's format cannot share anything.
     """
 
     task: str
@@ -221,4 +225,4 @@ class Golds:
 
 
 Result = TrainResult | MergeResult | Scores
-"""What a stage left as numbers."""
+"""The numbers that a stage left, by its kind."""

@@ -4,12 +4,12 @@
     merge/<name>-<fingerprint8>/      stage.json, module and head, result.json, complete
     evaluate/<name>-<fingerprint8>/   stage.json, scores.json, complete
     golds/<task>.<language>-<digest8>.json
-    working/<fingerprint16>/          the saved state of a training that has not finished; .lock: who is at work on it
-    runs/                             the runs at work on the store, and which weights they need (see live_runs.py)
+    working/<fingerprint16>/          the saved state of an unfinished training; .lock: claimed by a process
+    runs/                             the active runs of the store, and which weights they need (see live_runs.py)
     set-aside/                        damaged stages and files, kept until `adaptx prune`
 
-A stage is built in a temporary folder, sealed (see integrity.py) and renamed into place: a half-written one is not
-there, and one that is not as it was written is left out.
+A stage is built in a temporary folder, sealed (see integrity.py) and renamed into place, so a half-written stage never
+appears. A stage that was changed after it was written counts as damaged and is left out.
 """
 
 import contextlib
@@ -33,7 +33,9 @@ MOST_NAME_BYTES = 200
 
 
 class Store:
-    """Finished stages under one root folder; created when first written to. left_out: damaged ones, by folder.
+    """The finished stages under one root folder, which is created when the first stage is written.
+
+    left_out: folder -> damage of stages that count as not stored.
 
     Raises:
         UserError: `root` is a file.
@@ -49,14 +51,14 @@ class Store:
         self._seals = Seals()
 
     def entries(self) -> dict[str, Entry]:
-        """Every finished stage by fingerprint."""
+        """Return every finished stage, by fingerprint."""
         if self._entries is None:
             self._entries = {}
             self.look_again()
         return self._entries
 
     def look_again(self) -> None:
-        """Take note of stages that other processes have finished since."""
+        """Find stages that other processes have finished since the last look."""
         known = {entry.folder for entry in self.entries().values()}
         for kind in KINDS:
             for folder in listed(self.root / kind):
@@ -65,7 +67,7 @@ class Store:
                     self._remember(folder, kind)
 
     def find(self, fingerprint: str) -> Entry | None:
-        """The stage, if it is there and a glance at its files finds no damage."""
+        """Return the stage, or None if it is not stored or a quick check of its files (`Seals.glance`) finds damage."""
         entry = self.entries().get(fingerprint)
         if entry is None or entry.folder in self._glanced:
             return entry
@@ -78,17 +80,22 @@ class Store:
         return entry
 
     def find_nominal(self, nominal: str) -> Entry | None:
-        """The newest stage of that nominal fingerprint; several are there where data changed under one name."""
+        """Return the newest stage with that nominal fingerprint, or None.
+
+        There may be several, because data can change under the same name.
+        """
         named = [entry.fingerprint for entry in self.entries().values() if entry.nominal == nominal]
         found = [entry for fingerprint in named if (entry := self.find(fingerprint)) is not None]
         return max(found, key=lambda entry: (entry.folder / COMPLETE).stat().st_mtime, default=None)
 
     def named(self, name: str, *kinds: str) -> Entry:
-        """The stage (of these kinds, if any are named) whose folder is called `name`, or whose fingerprint begins so.
+        """Return the stage whose folder is called `name`, or whose fingerprint begins with `name`.
+
+        kinds: restricts the search to stages of these kinds, if any are given.
 
         Raises:
-            UserError: none, or several.
-            DamagedStage: it is one that is left out.
+            UserError: no stage matches, or several do.
+            DamagedStage: the stage is damaged.
         """
         stem = Path(name).name
         pool = [entry for entry in self.entries().values() if not kinds or entry.kind in kinds]
@@ -103,13 +110,13 @@ class Store:
         raise UserError(f"stage {name!r}: {why} in {self.root}; it has: {names}")
 
     def leave_out(self, entry: Entry, damage: DamagedStage) -> None:
-        """Count a stage that was found damaged as not stored."""
+        """Mark a stage as damaged, so that it counts as not stored."""
         self.entries().pop(entry.fingerprint, None)
         if entry.folder.is_dir():
             self.left_out[entry.folder] = damage
 
     def set_aside(self, path: Path) -> Path:
-        """Rename a damaged folder or file of the store to a place where nothing reads it, and forget it."""
+        """Move a damaged folder or file to the store's `set-aside/`, which nothing reads, and return its new path."""
         name = ".".join(path.relative_to(self.root).parts)
         taken = {each.name for each in listed(self.root / SET_ASIDE)}
         free = next(each for n in range(1, len(taken) + 2) if (each := name if n == 1 else f"{name}.{n}") not in taken)
@@ -119,7 +126,7 @@ class Store:
         return self.root / SET_ASIDE / free
 
     def damaged(self) -> frozenset[tuple[str, str]]:
-        """(kind, first digits of the fingerprint) of stages that are left out, or were set aside and not done since."""
+        """Return (kind, first 8 digits of the fingerprint) of stages that are left out or were set aside."""
         aside = [each.name.partition(".") for each in listed(self.root / SET_ASIDE)]
         names = [(folder.parent.name, folder.name) for folder in self.left_out]
         names += [(kind, name) for kind, _, name in aside if kind in KINDS]
@@ -127,12 +134,12 @@ class Store:
 
     @contextlib.contextmanager
     def building(self, record: StageRecord, golds: str | None = None) -> Generator[Path]:
-        """A temporary folder that becomes the finished stage when the block ends without an error.
+        """Yield a temporary folder that becomes the finished stage when the block ends without an error.
 
         golds: name of the file in `golds/` that an evaluation was scored against.
 
         Raises:
-            OSError: something could not be written; the error names it.
+            OSError: a file could not be written; the error names it.
         """
         final = self.root / record.kind / folder_name(record.name, record.fingerprint)
         folder = new_folder(final.parent, BUILDING)
@@ -149,13 +156,13 @@ class Store:
         self._remember(final, record.kind)
 
     def working(self, fingerprint: str) -> Path:
-        """The folder for the saved state of a running stage."""
+        """Return the folder for the saved state of a running stage, and make it if needed."""
         folder = self.root / "working" / fingerprint[:16]
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def lock(self, fingerprint: str) -> Path:
-        """The file that whoever carries out the stage has locked."""
+        """Return the file that a process locks while it carries out the stage."""
         return self.root / "working" / f"{fingerprint[:16]}.lock"
 
     def finish_working(self, fingerprint: str) -> None:
@@ -167,22 +174,22 @@ class Store:
         return self.root / "golds" / f"{task}.{language}-{digest[:8]}.json"
 
     def forget_module(self, entry: Entry) -> None:
-        """Remove a training's weights and keep its record: what `scores only` means."""
+        """Remove a training's weights and keep its record; its status is then `scores only`."""
         (entry.folder / MODULE_FILE).unlink(missing_ok=True)
 
     def remove(self, entry: Entry) -> None:
-        # The marker goes first, so that a removal cut short leaves no stage that looks finished.
+        # The marker goes first, so that an interrupted removal leaves no stage that looks finished.
         (entry.folder / COMPLETE).unlink(missing_ok=True)
         shutil.rmtree(entry.folder)
         self.entries().pop(entry.fingerprint, None)
 
     def _put(self, folder: Path, final: Path) -> None:
-        """Rename a built stage to its place; a sound one that was there is replaced, anything else set aside."""
+        """Rename a built stage to its final folder. A sound stage there is replaced; anything else is set aside."""
         replaced = None
         if final.exists() and final not in {entry.folder for entry in self.entries().values()}:
             self.set_aside(final)
         elif final.exists():
-            # Renamed before it is removed: no other process sees it without some of its files.
+            # Rename the old folder before removing it, so that no other process sees it with files missing.
             replaced = new_folder(final.parent, BUILDING)
             os.replace(final, replaced)
         os.replace(folder, final)
@@ -214,12 +221,12 @@ def _may_be_stage(folder: Path) -> bool:
     except NotADirectoryError:
         return False
     except OSError:
-        # Its user is told why it cannot be read.
+        # Treat it as a stage: reading it then reports why it cannot be read.
         return folder.is_dir()
 
 
 def listed(folder: Path) -> list[Path]:
-    """Return a folder's entries in order; none if it does not exist."""
+    """Return the paths in a folder, sorted; an empty list if the folder does not exist."""
     try:
         return sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
@@ -227,7 +234,7 @@ def listed(folder: Path) -> list[Path]:
 
 
 def folder_name(name: str, fingerprint: str) -> str:
-    """Return the name of a stage's folder, cut if it is long: file systems take 255 bytes."""
+    """Return the name of a stage's folder. Long names are cut, because file systems allow at most 255 bytes."""
     return f"{name.encode()[:MOST_NAME_BYTES].decode(errors='ignore')}-{fingerprint[:8]}"
 
 
@@ -236,7 +243,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write whole or not at all.
+    """Write a value to a file as JSON, atomically.
 
     Raises:
         ValueError: the value holds NaN or infinity, which JSON does not have.
@@ -247,5 +254,5 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def json_bytes(value: Any) -> bytes:
-    """JSON as the store's files hold it."""
+    """Return a value as JSON, in the layout of the store's files."""
     return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False).encode()

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, with the permissions of the umask, and errors that name the file."""
+"""Write files atomically, with the permissions of the umask and with errors that name the file."""
 
 import contextlib
 import os
@@ -13,10 +13,12 @@ from adaptx.errors import UserError
 
 @contextmanager
 def written_whole(path: Path) -> Generator[Path]:
-    """Yield a path next to `path` to write to, which takes its place when the block ends without an error.
+    """Yield a temporary path in the same folder, and rename it to `path` when the block ends without an error.
+
+    Other processes therefore see the whole file or none.
 
     Raises:
-        OSError: it could not be written; the error names `path`.
+        OSError: the file could not be written; the error names `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
@@ -31,7 +33,7 @@ def written_whole(path: Path) -> Generator[Path]:
 
 
 def new_folder(parent: Path, prefix: str) -> Path:
-    """Make a folder of a name that is new. Unlike tempfile's, which are private, it has the umask's permissions."""
+    """Make a folder with a new name. It has the umask's permissions, unlike the private folders of `tempfile`."""
     parent.mkdir(parents=True, exist_ok=True)
     folder = parent / f"{prefix}{secrets.token_hex(4)}"
     folder.mkdir()
@@ -39,7 +41,7 @@ def new_folder(parent: Path, prefix: str) -> Path:
 
 
 def share(folder: Path) -> None:
-    """Give all that is in a folder made by `new_folder` its permissions; safetensors writes private files."""
+    """Give everything in a folder made by `new_folder` the folder's permissions; safetensors writes private files."""
     mode = folder.stat().st_mode
     for path in folder.rglob("*"):
         path.chmod(mode & (0o777 if path.is_dir() else 0o666))
@@ -47,9 +49,9 @@ def share(folder: Path) -> None:
 
 @contextmanager
 def naming(path: Path, done: str) -> Generator[None]:
-    """Turn whatever a library raises when it cannot read or write a file into an OSError that names the file.
+    """Turn any error that a library raises when it reads or writes a file into an OSError that names the file.
 
-    done: `read` or `written`, as the message says it. The block should hold that call alone.
+    done: `read` or `written`, for the message. The block should contain only that call.
     """
     try:
         yield
@@ -65,9 +67,9 @@ def naming(path: Path, done: str) -> Generator[None]:
 
 
 def _free(path: Path, done: str) -> str:
-    """Return the free space for a message, since libraries do not say that the disk is full."""
+    """Return the free disk space for a message, because libraries do not report that the disk is full."""
     if done == "read":
         return ""
     with contextlib.suppress(OSError):
-        return f"; {shutil.disk_usage(path.parent).free / 1e6:.0f} MB are free there"
+        return f"; {shutil.disk_usage(path.parent).free / 1e6:.0f} MB are free on that disk"
     return ""
