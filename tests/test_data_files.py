@@ -158,17 +158,17 @@ def test_files_of_every_format(tmp_path, name: str, ending: str) -> None:
         ("rows.csv", "premise,hypothesis,label\n", "has no rows"),
         ("rows.csv", "", "cannot be read as csv: it is empty"),
         ("rows.csv", 'a,b\n"x,1\n', "cannot be read as csv"),
-        ("rows.csv", "premise,hypothesis,label\na,b,c,0\n", r"line 2: 4 cells under 3 columns \(premise, hyp.*a comma"),
+        ("rows.csv", "premise,hypothesis,label\na,b,c,0\n", r"line 2: 4 cells for 3 columns \(premise, hyp.*a comma"),
         ("rows.csv", "premise,hypothesis,label\na,b,7\n", r"rows.csv, line 2: label '7' is not in the label set"),
         ("rows.jsonl", "{not json\n", "cannot be read as jsonl: line 1"),
-        ("rows.jsonl", "[1]\n", r"line 1 is no object: \[1\]"),
+        ("rows.jsonl", "[1]\n", r"line 1 is not an object: \[1\]"),
         (
             "rows.jsonl",
             '{"text": "a", "pair": "b", "label": 0}\n{"text": "a", "label": 0}\n',
             "line 2: pair is None, not",
         ),
         ("rows.parquet", "not parquet", "cannot be read as parquet"),
-        ("rows.xlsx", "x", r"files ending in \.csv, \.tsv, \.jsonl, \.parquet are read, not \.xlsx"),
+        ("rows.xlsx", "x", r"only files that end in \.csv, \.tsv, \.jsonl, \.parquet are read, not \.xlsx"),
         ("rows", "x", "are read, not none"),
     ],
 )
@@ -237,7 +237,7 @@ def test_tabs_keep_words_with_spaces_and_hashes(tmp_path) -> None:
         read_file(file, Task("ner", TAGS, train=(NER,)), labelled=True)
     file.write_bytes("Jos\u00e9\tO\n".encode("latin-1"))
     with pytest.raises(
-        UserError, match=r"line 1: the byte 0xe9 at place 4 is no UTF-8.* reads 'José.*iconv -f windows-1252"
+        UserError, match=r"line 1: byte 4 \(0xe9\) is not valid UTF-8.* reads 'José.*iconv -f windows-1252"
     ):
         read_file(file, Task("ner", TAGS, train=(NER,)), labelled=True)
 

@@ -82,7 +82,7 @@ def build(world: str = "") -> Recipe:
     [
         (ValueError("zip() argument 2 is longer"), "ValueError: zip() argument 2 is longer", True),
         (UserError("column 'label' is empty"), ": column 'label' is empty", False),
-        (torch.OutOfMemoryError("CUDA out of memory."), "out of memory (CUDA out of memory.). Take fewer", False),
+        (torch.OutOfMemoryError("CUDA out of memory."), "out of memory (CUDA out of memory.). Use smaller", False),
         (MemoryError(), "out of memory (MemoryError). Use smaller micro-batches", False),
     ],
     ids=["fault", "user", "device", "machine"],

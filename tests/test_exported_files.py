@@ -54,15 +54,15 @@ def task_of(folder: Path, task_format: TaskFormat) -> Task:
 
 COLUMNS = {
     "a language before each word": (
-        "en:Jo\tB-PER\nen:ran\tO\n\nen::\tO\n", r"begins with 'en:' \('en:Jo', \.\.\.\), as WikiANN's .*sed 's/\^en://'"
+        "en:Jo\tB-PER\nen:ran\tO\n\nen::\tO\n", r"begins with 'en:' \('en:Jo', \.\.\.\), the language.*sed 's/\^en://'"
     ),
-    "a counter of the whole file": ("1\tJo\tB-PER\n2\tran\tO\n\n3\tJo\tB-PER\n", r"counts the words of the file .*cut"),
-    "an index with gaps": ("7 Jo B-PER\n9 ran O\n\n12 Jo B-PER\n", r"counts the words of the file .*sed -E"),
-    "a sentence's name": ("s1\tJo\tB-PER\ns1\tran\tO\n\ns2\tJo\tB-PER\ns2\tsat\tO\n", r"one value .* \('s1'\)"),
-    "a document's name": ("".join(f"bc/x_0  0  {n}  w{n}  NN  O\n" for n in range(5)), r"one value .*\('bc/x_0'\)"),
-    "commas for tabs": ("Jo,B-PER\nran,O\n", "so a comma seems to stand between word and tag; write a tab"),
-    "slashes for tabs": ("Jo/B-PER\n1/2/O\n", "so a slash seems to stand between word and tag; write a tab"),
-    "JSON lines": ('{"tokens": ["Jo"], "tags": ["O"]}\n', r"JSON objects, not a word each; name it .*\.jsonl"),
+    "a counter of the whole file": ("1\tJo\tB-PER\n2\tran\tO\n\n3\tJo\tB-PER\n", r"numbers the words .*cut"),
+    "an index with gaps": ("7 Jo B-PER\n9 ran O\n\n12 Jo B-PER\n", r"numbers the words of the file .*sed -E"),
+    "a sentence's name": ("s1\tJo\tB-PER\ns1\tran\tO\n\ns2\tJo\tB-PER\ns2\tsat\tO\n", r"the same value .* \('s1'\)"),
+    "a document's name": ("".join(f"bc/x_0  0  {n}  w{n}  NN  O\n" for n in range(5)), r"same value .*\('bc/x_0'\)"),
+    "commas for tabs": ("Jo,B-PER\nran,O\n", "so a comma seems to separate word and tag; use a tab"),
+    "slashes for tabs": ("Jo/B-PER\n1/2/O\n", "so a slash seems to separate word and tag; use a tab"),
+    "JSON lines": ('{"tokens": ["Jo"], "tags": ["O"]}\n', r"JSON objects, not words; rename it .*\.jsonl"),
     "joined files": ("\ufeffJo\tB-PER\n\n\ufeffRay\tB-PER\n", r"line 3: it begins with a byte-order mark.* sed 's/\^"),
 }  # fmt: skip
 
@@ -95,7 +95,7 @@ def test_words_that_look_like_something_else(tmp_path, text: str, words: list[st
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("B-PER\tJo\nO\tran\n", r"its first column holds the tags \('B-PER', \.\.\.\); write the word first"),
+        ("B-PER\tJo\nO\tran\n", r"its first column holds tags \('B-PER', \.\.\.\); write the word first"),
         ("T1\tPER 0 2\tJo\nT2\tPER 7 10\tRay\n", r"last column \('Jo', \.\.\.\) is a tag .* first \('T1'.*cut -f 1 <"),
         ("Jo lives here\nRay sees it\n", r"last column \('here', \.\.\.\) is a tag of the task .*awk '\{print \$1\}'"),
         ("Jo/B-PER ran/O\n", r"last column \('ran/O', \.\.\.\) is a tag"),
@@ -155,17 +155,17 @@ def test_labels_of_another_unicode_form(tmp_path, form, other) -> None:
     [
         ("a.csv", "text,label\r\na,positive\r\n\ufefftext,label\r\nb,neutral\r\n", r"line 3: it repeats the names"),
         ("a.tsv", "text\tlabel\na\tpositive\ntext\tlabel\n", r"it repeats the names of the columns \(text, label\)"),
-        ("a.jsonl", b'{"text": "a"}\n\xef\xbb\xbf{"text": "b"}\n', r"line 2: .*a byte-order mark begins it.* sed"),
-        ("a.csv", "sep=,\ntext,label\na,positive\n", r"line 1: 'sep=' is a note to spreadsheets.* tail -n \+2 <"),
-        ("a.csv", "sep=;\ntext;label\na;positive\n", r"line 1: 'sep=;' is a note to spreadsheets"),
+        ("a.jsonl", b'{"text": "a"}\n\xef\xbb\xbf{"text": "b"}\n', r"line 2: .*it begins with a byte-order mark.* sed"),
+        ("a.csv", "sep=,\ntext,label\na,positive\n", r"line 1: 'sep=' is a setting for spreadsheets.* tail -n \+2 <"),
+        ("a.csv", "sep=;\ntext;label\na;positive\n", r"line 1: 'sep=;' is a setting for spreadsheets"),
         ("a.csv", "text,label\u200b\na,positive\n", r"'label\\u200b' differs only in letter case, spaces or"),
         ("a.csv", "\ufeff\ufefftext,label\na,positive\n", r"only in letter case, spaces or invisible characters"),
         *[
-            (name, "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n", "pointer of Git LFS.*lfs pull")
+            (name, "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n", "a Git LFS pointer.*lfs pull")
             for name in ("a.csv", "a.tsv", "a.jsonl", "a.parquet")
         ],
-        ("a.csv", "\n<!DOCTYPE html>\n<html>a, b</html>\n", "is a web page, not the file itself; download that"),
-        ("a.parquet", "<HTML>\n", "is a web page, not the file itself; download that"),
+        ("a.csv", "\n<!DOCTYPE html>\n<html>a, b</html>\n", "is a web page, not the file itself; download the file"),
+        ("a.parquet", "<HTML>\n", "is a web page, not the file itself; download the file"),
     ],
 )  # fmt: skip
 def test_tables_that_are_none(tmp_path, name: str, content: str | bytes, said: str) -> None:
@@ -187,7 +187,7 @@ def test_a_folder_of_parts_is_named(tmp_path) -> None:
         lambda: read_file(folder, task_of(tmp_path, SENTIMENT), labelled=False),
         lambda: local_task("own", SENTIMENT, {"en": folder}),
     ):
-        with pytest.raises(UserError, match=r"rows\.parquet is a folder.*it holds: part-0\.parquet\. Name a file"):
+        with pytest.raises(UserError, match=r"rows\.parquet is a folder.*it holds: part-0\.parquet\. Name one file"):
             read()
 
 

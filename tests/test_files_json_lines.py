@@ -67,9 +67,9 @@ def test_blank_lines_are_counted_but_for_those_at_the_end(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"text": "a", "label": 1, "text": "b"}\n', r"line 1: keys 1 and 3 of an object are both 'text'; give"),
+        ('{"text": "a", "label": 1, "text": "b"}\n', r"line 1: keys 1 and 3 of an object are both 'text'; rename"),
         ('{"a": {"b": 1, "b": 2}}\n', r"line 1: keys 1 and 2 of an object are both 'b'"),
-        ('{"a": 1}\n[1]\n', r"line 2 is no object: \[1\]; write one object a line.* jq -c '\.\[\]' < .*\.jsonl"),
+        ('{"a": 1}\n[1]\n', r"line 2 is not an object: \[1\]; write one object per line.* jq -c '\.\[\]' < .*\.jsonl"),
         ('[{"a": 1},\n {"a": 2}]\n', r"line 1: .*if the file is an array, convert it: jq -c '\.\[\]'"),
         ('{\n "a": 1\n}\n', r"line 1: .*if the file is JSON, convert it: jq -c \. <"),
         ('{"a": 1} {"a": 2}\n', "line 1: Extra data"),
@@ -91,7 +91,7 @@ def test_what_is_refused(tmp_path, text: str, said: str) -> None:
 def test_the_command_for_half_pairs_does_what_it_says(tmp_path) -> None:
     with pytest.raises(UserError) as refused:
         read(tmp_path, '{"text": "great \\ud83d, \\ud83d\\ude00 \u00e9"}\n{"text": "fine"}\n')
-    command = str(refused.value).partition("in its place: ")[2]
+    command = str(refused.value).partition("or replace it by U+FFFD: ")[2]
     subprocess.run(command, shell=True, check=True)
     assert read_json_lines(tmp_path / "rows.converted.jsonl").columns["text"] == [
         "great \ufffd, \U0001f600 \xe9",

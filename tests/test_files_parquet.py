@@ -144,5 +144,5 @@ def test_damaged_files_are_refused_by_name(tmp_path) -> None:
 def test_a_packed_parquet_file_is_refused_by_name(tmp_path) -> None:
     file: Path = tmp_path / "rows.parquet.gz"
     file.write_bytes(b"")
-    with pytest.raises(UserError, match=r"not \.parquet\.gz; parquet is packed in itself\. Unpack it: gunzip"):
+    with pytest.raises(UserError, match=r"not \.parquet\.gz; parquet files are compressed already\. Unpack it: gunzip"):
         local_task("t", Classification(("a", "b")), {"en": file})

@@ -75,13 +75,13 @@ def test_words_of_conll_columns(tmp_path, text: str, expected: list[list[str]]) 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("Jo\tB-PER\nran\n", r"line 2: 'ran' has 1 column, but line 1 has 2; write each word's line with the same col"),
+        ("Jo\tB-PER\nran\n", r"line 2: 'ran' has 1 column, but line 1 has 2; write the same columns in every"),
         ("Jo NNP B-PER\nran O\n", r"line 2: 'ran O' has 2 columns, but line 1 has 3"),
         ("Jo\tB-PER\nran O\n", r"line 2: 'ran O' has 1 column, but line 1 has 2"),
         ("the cat sat here\nand slept\n", r"line 2: 'and slept' has 2 columns, but line 1 has 4"),
         ("\nword\ttag\nJo\tO\n", r"line 2: it names columns \(word, tag\).*remove it"),
-        ("1\tJo\tB-PER\n2\tran\tO\n\n1\tYes\tO\n", r"its first column counts the words .*cut -f 2- < .*conll"),
-        ("0 Jo O\n1 ran O\n", "its first column counts the words of each sentence"),
+        ("1\tJo\tB-PER\n2\tran\tO\n\n1\tYes\tO\n", r"its first column numbers the words .*cut -f 2- < .*conll"),
+        ("0 Jo O\n1 ran O\n", "its first column numbers the words of each sentence"),
     ],
 )
 def test_what_is_refused_of_conll_columns(tmp_path, text: str, said: str) -> None:
@@ -164,9 +164,9 @@ def test_what_conllu_leaves_out_is_counted_by_kind(tmp_path) -> None:
         (CASE.replace("5\t.", "x\t."), r"line 9: 'x.* has 10 columns and begins with 'x'"),
         (
             CASE.strip() + "\n" + CASE,
-            r"line 12: the word 'Vado' has the number 1, and 6 is next; .* blank line between",
+            r"line 12: the word 'Vado' has the number 1 instead of 6; .* blank line between",
         ),
-        ("# global.columns = ID FORM UPOS\n" + CASE, r"line 1: its columns are ID FORM UPOS; CoNLL-U's ten are read"),
+        ("# global.columns = ID FORM UPOS\n" + CASE, r"line 1: its columns are ID FORM UPOS; write CoNLL-U's ten"),
         (CASE.replace("\t", " "), "line 3: .* has 1 columns"),
     ],
 )

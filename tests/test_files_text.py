@@ -44,13 +44,13 @@ def converted(file: Path, said: str) -> Path:
 @pytest.mark.parametrize(
     ("encoding", "said"),
     [
-        ("utf-16", "line 1: it is UTF-16 by its byte-order mark.*iconv -f utf-16 -t utf-8"),
-        ("utf-32", "line 1: it is UTF-32 by its byte-order mark"),
+        ("utf-16", "line 1: its byte-order mark says UTF-16.*iconv -f utf-16 -t utf-8"),
+        ("utf-32", "line 1: its byte-order mark says UTF-32"),
         ("utf-16-le", "line 1: it seems to be UTF-16LE without a byte-order mark .*NUL bytes"),
         ("utf-16-be", "line 1: it seems to be UTF-16BE"),
         ("utf-32-le", "line 1: it seems to be UTF-32LE"),
         ("utf-32-be", "line 1: it seems to be UTF-32BE"),
-        ("windows-1252", r"line [12]: the byte 0xf6 at place \d+ is no UTF-8\. As Windows-1252.*reads .*schön warm"),
+        ("windows-1252", r"line [12]: byte \d+ \(0xf6\) is not valid UTF-8\. As Windows-1252.*reads .*schön warm"),
     ],
 )
 def test_other_encodings(tmp_path, ending: str, encoding: str, said: str) -> None:
@@ -79,11 +79,11 @@ def test_byte_order_marks_line_ends_and_gzip(tmp_path, ending: str) -> None:
 def test_old_mac_line_ends_and_nul_bytes(tmp_path, ending: str) -> None:
     file = tmp_path / f"mac.{ending}"
     file.write_bytes(ROWS[ending].replace("\n", "\r").encode())
-    assert texts(converted(file, "line 1: its lines end with carriage returns alone")) == ["schön warm", "rude"]
+    assert texts(converted(file, "line 1: its lines end only with carriage returns")) == ["schön warm", "rude"]
     (tmp_path / f"mac.converted.{ending}").unlink()
     file.write_bytes(ROWS[ending].replace("rude", "ru\0de").encode())
     line = 2 if ending == "jsonl" else 3
-    assert texts(converted(file, f"line {line}: it holds a NUL byte, which is no text")) == ["schön warm", "rude"]
+    assert texts(converted(file, f"line {line}: it holds a NUL byte, which is not text")) == ["schön warm", "rude"]
 
 
 def test_text_in_chinese_is_known_as_utf_16_by_its_few_letters(tmp_path) -> None:
@@ -96,26 +96,24 @@ def test_text_in_chinese_is_known_as_utf_16_by_its_few_letters(tmp_path) -> None
 def test_an_encoding_that_is_not_plain_is_not_guessed(tmp_path) -> None:
     file = tmp_path / "rows.csv"
     file.write_bytes(b"text,label\n\x81\x8d,pos\n")
-    with pytest.raises(
-        UserError, match=r"line 2: the byte 0x81 at place 1 is no UTF-8\. Its encoding is not plain.*file -i"
-    ):
+    with pytest.raises(UserError, match=r"line 2: byte 1 \(0x81\) is not valid UTF-8\. The bytes do not show.*file -i"):
         texts(file)
 
 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.csv", gzip.compress(b"text", mtime=0), r"is packed by gzip; name it with the ending \.gz"),
-        ("a.csv.gz", b"text,label\n", "is no whole gzip file .*Not a gzipped file"),
-        ("a.csv.gz", gzip.compress(ROWS["csv"].encode() * 99, mtime=0)[:-20], "is no whole gzip file"),
+        ("a.csv", gzip.compress(b"text", mtime=0), r"is packed by gzip; rename it to end in \.gz"),
+        ("a.csv.gz", b"text,label\n", "is not a complete gzip file .*Not a gzipped file"),
+        ("a.csv.gz", gzip.compress(ROWS["csv"].encode() * 99, mtime=0)[:-20], "is not a complete gzip file"),
         ("a.jsonl", b"PK\x03\x04rest", "is a zip archive or a spreadsheet"),
-        ("a.csv", b"PAR1rest", r"is a parquet file; name it with the ending \.parquet"),
+        ("a.csv", b"PAR1rest", r"is a parquet file; rename it to end in \.parquet"),
         ("a.csv", bz2.compress(b"text"), "is packed by bzip2; unpack it with bunzip2"),
-        ("a.csv.bz2", b"", r"files ending in .* are read, not \.bz2\. Unpack it: bunzip2"),
+        ("a.csv.bz2", b"", r"only files that end in .* are read, not \.bz2\. Unpack it: bunzip2"),
         ("a.json", b"[]", r"not \.json\. If it is an array .*: jq -c '\.\[\]' .*a\.json > .*a\.jsonl"),
         ("a.ndjson", b"{}", r"not \.ndjson\. Rename it: mv "),
         ("a.xlsx", b"PK", r"not \.xlsx\. Save the sheet as CSV"),
-        ("a.conllu", b"", r"not \.conllu; words with tags are read by tagging tasks"),
+        ("a.conllu", b"", r"not \.conllu; files of words with tags are only for tagging tasks"),
         ("rows", b"", "not none"),
     ],
 )  # fmt: skip

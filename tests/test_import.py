@@ -375,7 +375,7 @@ def test_a_method_that_is_not_the_modules_is_refused_with_the_one_to_write(world
     module = published(tmp_path / "theirs", world.bert)
     for wrong in (Lora(4, 8), dataclasses.replace(module.method, ranks=()), Bottleneck(4)):
         message = refusal(world, dataclasses.replace(module, method=wrong))
-        assert f"is not {written(wrong)} over tiny/bert" in message
+        assert f"on tiny/bert is not {written(wrong)}" in message
         method = message.rpartition("..., ")[2].strip().removesuffix(")")
         assert eval(method, {"Lora": Lora}) == module.method, "what it says to write is right"
 
@@ -427,7 +427,7 @@ def test_another_base_is_refused_with_both_named(world, tmp_path):
         assert "'tiny/bert'" in message
         assert "same_base=True" in message
     changed(tmp_path / "theirs", base_model_name_or_path=None)
-    assert "no base that its config names" in refusal(world, published(tmp_path / "theirs", world.bert))
+    assert "a base that its config does not name" in refusal(world, published(tmp_path / "theirs", world.bert))
     confirmed = published(tmp_path / "theirs", world.bert, same_base=True)
     assert fingerprint(world, from_start(world, "bert", Sequential(confirmed), Lora(2, 2)))
 
@@ -458,12 +458,12 @@ def test_other_sizes_are_refused_with_both_values(world, tmp_path):
     peft_folder(world, "bert", tmp_path / "lora")
     with pytest.raises(UserError, match=r"maps 32 numbers to 32, but query in layer 0 of tiny/bert maps 48 to 48"):
         published(tmp_path / "lora", larger)
-    with pytest.raises(UserError, match=r"a module in layer 1 \(from 0\), and tiny/bert has 1 layers"):
+    with pytest.raises(UserError, match=r"a module in layer 1 \(from 0\), but tiny/bert has only 1 layers"):
         published(tmp_path / "lora", shorter)
     changed(tmp_path / "lora", r=5)
     with pytest.raises(UserError, match=r"has rank 4, but its config says 5"):
         published(tmp_path / "lora", world.bert)
-    with pytest.raises(UserError, match=r"sizes of owner/unknown are not known"):
+    with pytest.raises(UserError, match=r"sizes of owner/unknown are unknown"):
         published(tmp_path / "lora", dataclasses.replace(world.bert, hub_id="owner/unknown", shape=None))
 
 
@@ -471,9 +471,9 @@ def test_other_sizes_are_refused_with_both_values(world, tmp_path):
 def test_adapters_of_another_model_are_refused_with_both_values(world, tmp_path):
     adapter_folder(world, "bert", tmp_path / "theirs")
     larger = dataclasses.replace(world.bert.shape, hidden_size=48)
-    with pytest.raises(UserError, match=r"hidden_size is 32, and that of tiny/bert is 48"):
+    with pytest.raises(UserError, match=r"hidden_size is 32, but that of tiny/bert is 48"):
         published(tmp_path / "theirs", dataclasses.replace(world.bert, shape=larger))
-    with pytest.raises(UserError, match=r"model_type is 'bert', and that of tiny/xlm-roberta is 'xlm-roberta'"):
+    with pytest.raises(UserError, match=r"model_type is 'bert', but that of tiny/xlm-roberta is 'xlm-roberta'"):
         published(tmp_path / "theirs", world.models["xlm-roberta"])
     config = json.loads((tmp_path / "theirs" / "adapter_config.json").read_text())
     for setting, value in (("leave_out", [0]), ("inv_adapter", "nice"), ("reduction_factor", {"0": 2}),
@@ -506,7 +506,7 @@ def test_biases_that_a_base_has_not_are_refused(world, tmp_path):
     bare = dataclasses.replace(world.bert.shape.architecture, biases=())
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(ARCHITECTURES, "bert", bare)
-        with pytest.raises(UserError, match=r"base_layer\.bias, and that linear map of tiny/bert has no bias"):
+        with pytest.raises(UserError, match=r"base_layer\.bias, but that linear map of tiny/bert has no bias"):
             published(tmp_path / "theirs", world.bert)
         train = tiny.train(world.bert, tiny.NLI, Lora(bias=True))
         assert refusal_of(train) == (
@@ -535,7 +535,7 @@ def test_other_kinds_of_peft_are_refused(world, tmp_path):
 
     config = IA3Config(target_modules=["query"], feedforward_modules=[])
     get_peft_model(tiny.bare(world, "bert"), config).save_pretrained(tmp_path / "ia3")
-    with pytest.raises(UserError, match=r"peft_type is 'IA3'; only LORA"):
+    with pytest.raises(UserError, match=r"peft_type is 'IA3'; adaptx can use only LORA"):
         published(tmp_path / "ia3", world.bert)
 
 

@@ -46,14 +46,14 @@ def test_every_tensor_left_out_is_missed(world, case, tmp_path):
         if 0 < len(left) < len(whole):
             rewritten(tmp_path / "theirs", lambda _, left=left: left)
             assert "tensors of" in (message := refused(world, tmp_path / "theirs"))
-            assert "are missing that its config puts LoRA at" in message
+            assert "are missing although its config selects them" in message
 
 
 def test_tensors_that_the_config_does_not_name_are_refused(world, tmp_path):
     peft_folder(world, "bert", tmp_path / "theirs", target_modules=["query", "value"])
     changed(tmp_path / "theirs", target_modules=["query"])
     message = refused(world, tmp_path / "theirs")
-    assert "it holds tensors of 2 linear maps that its config puts no LoRA at" in message
+    assert "it holds tensors of 2 linear maps that its config does not select" in message
     changed(tmp_path / "theirs", target_modules=["query", "value"], layers_to_transform=[0])
     assert "encoder.layer.1.attention.self" in refused(world, tmp_path / "theirs")
 
@@ -100,7 +100,7 @@ def test_lora_in_a_pooler_stays_with_the_head_and_is_said(world, tmp_path, caplo
     module = published(tmp_path / "theirs", world.bert, same_base=True)
     with caplog.at_level(logging.WARNING):
         fingerprint(world, from_start(world, "bert", Sequential(module), Lora(2, 2)))
-    assert "tensors of its pooler or head stay behind" in caplog.text
+    assert "tensors of its pooler or head are not used" in caplog.text
     assert set(module.method.sites) == {"query", "key", "value", "output", "up", "down"}
     found = load_published(module, "base", world.sources).tensors
     sites = sites_of(tiny.bare(world, "bert"))
@@ -127,7 +127,7 @@ def test_two_modules_in_one_file_are_refused(world, tmp_path):
         tmp_path / "theirs",
         lambda tensors: {**tensors, **{n.replace("lora_A.", "lora_A.other."): t + 1 for n, t in tensors.items()}},
     )
-    assert "two tensors of one place" in refused(world, tmp_path / "theirs")
+    assert "two tensors for one place" in refused(world, tmp_path / "theirs")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -163,7 +163,7 @@ def test_an_adapter_is_whole_and_finite_too(world, tmp_path):
     module = published(tmp_path / "theirs", world.bert)
     for name in whole:
         torch.save({n: t for n, t in whole.items() if n != name}, file)
-        assert "tensors; one adapter in each layer" in refused(world, tmp_path / "theirs")
+        assert "tensors, but one adapter per layer" in refused(world, tmp_path / "theirs")
     torch.save({name: tensor.new_zeros(0) for name, tensor in whole.items()}, file)
     assert "DeepSpeed ZeRO-3" in refused(world, tmp_path / "theirs")
     torch.save({name: tensor * float("nan") for name, tensor in whole.items()}, file)

@@ -122,7 +122,7 @@ def test_shards_are_one_checkpoint(tmp_path):
 def test_a_missing_shard_is_an_error(tmp_path):
     model = write(tmp_path, "xlm-roberta", max_shard_size="200KB")
     sorted(tmp_path.glob("*.safetensors"))[1].unlink()
-    with pytest.raises(UserError, match=r"index.json names 1 files that are not there: model-00002-of"):
+    with pytest.raises(UserError, match=r"index.json names 1 files that do not exist: model-00002-of"):
         load_network(model, Sources())
 
 

@@ -576,7 +576,7 @@ DUAL = Task("dual", Retrieval(), tiny.NLI.train, development=tiny.NLI.developmen
 RETRIEVED = tiny.train(PLAIN, DUAL, LORA)
 FIRST = Hidden(pooling=Pooling.FIRST)
 REFUSED = {
-    "another base": (Merge((nli(), nli(model=OTHER_BASE)), Linear(), HEAD), "of tiny/bert and of tiny/xlm-roberta"),
+    "another base": (Merge((nli(), nli(model=OTHER_BASE)), Linear(), HEAD), "belong to tiny/bert and tiny/xlm-roberta"),
     "another method": (Merge((nli(), nli(FULL)), Linear(), HEAD), "its modules are Lora and Full"),
     "another size": (Merge((nli(ADAPTER), nli(Bottleneck(2))), Linear(), HEAD), "differ in shape or activation"),
     "another activation": (
@@ -602,10 +602,10 @@ REFUSED = {
     ),
     "no head to keep": (Merge((RETRIEVED,), Linear(), HEAD), "was trained without a head"),
     "no heads to average": (Merge((RETRIEVED,), Linear(), AveragedHeads()), "was trained without a head"),
-    "nothing to search on": (Merge((topic(),), Linear(WeightSearch(tiny.TOPIC)), HEAD), "which topic has not"),
+    "nothing to search on": (Merge((topic(),), Linear(WeightSearch(tiny.TOPIC)), HEAD), "and topic has none"),
     "no head to search with": (Merge((nli(),), Linear(WeightSearch(tiny.NLI)), NoHead()), "needs a head to score with"),
     "another head": (Merge((topic(),), Linear(WeightSearch(tiny.NLI)), HEAD), "needs equal label sets"),
-    "not a dual encoder": (Merge((nli(),), Linear(WeightSearch(DUAL)), HEAD), "is no Retrieval task"),
+    "not a dual encoder": (Merge((nli(),), Linear(WeightSearch(DUAL)), HEAD), "was not trained on a Retrieval task"),
     "an unknown metric": (
         Merge((nli(),), Linear(WeightSearch(dataclasses.replace(tiny.NLI, metrics=("bleu",)))), HEAD), "unknown metric",
     ),
@@ -613,10 +613,10 @@ REFUSED = {
         nli(FULL, start=Merged(Merge((nli(ADAPTER),), Linear(), HEAD))), "cannot be folded into the weights",
     ),
     "a head that is not there": (
-        nli(start=Merged(Merge((nli(),), Linear(), NoHead())), head=KeptHead()), "merged with NoHead()",
+        nli(start=Merged(Merge((nli(),), Linear(), NoHead())), head=KeptHead()), "the merge has NoHead()",
     ),
     "evaluation without a head": (
-        Evaluate(Merge((nli(),), Linear(), NoHead()), tiny.NLI, "xa"), "merged with NoHead()",
+        Evaluate(Merge((nli(),), Linear(), NoHead()), tiny.NLI, "xa"), "the merge has NoHead()",
     ),
     "evaluation of another task": (Evaluate(Merge((topic(),), Linear(), HEAD), tiny.NLI, "xa"), "equal label sets"),
 }  # fmt: skip

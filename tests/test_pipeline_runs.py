@@ -277,7 +277,7 @@ def test_a_module_of_another_checkpoint_is_refused_with_both_digests(world, tmp_
     assert before != after
     name = tiny.folder_of(plan, shop, train).name
     rows = mirror / "tiny/nli/xa/test.parquet"
-    with pytest.raises(UserError, match=rf"digest {before}, but tiny/bert now has {after}"):
+    with pytest.raises(UserError, match=rf"digest {before}, but tiny/bert now has the digest {after}"):
         predict_file(Store(tmp_path / "store"), Sources(mirror), name, rows, Resources("cpu"))
 
 

@@ -54,9 +54,9 @@ def test_a_missing_set_names_the_file_what_is_there_and_the_remedy(data) -> None
         Sources(data).rows(missing)
     said = str(caught.value)
     assert f"no rows for en at {data}/owner/set/config/train.parquet" in said
-    assert "of owner/set there is: owner/set/config/test.parquet" in said
+    assert "owner/set has only: owner/set/config/test.parquet" in said
     assert "adaptx fetch RECIPE --to DIR" in said
-    with pytest.raises(MissingInput, match="there is nothing of owner/none"):
+    with pytest.raises(MissingInput, match="the data folder holds nothing of owner/none"):
         Sources(data).rows(Rows("owner/none", "config", "train", "en", ROWS.columns))
 
 

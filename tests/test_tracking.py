@@ -313,7 +313,7 @@ def test_one_run_that_cannot_be_recorded_holds_up_no_other(model, sources, store
     change(store, node.fingerprint, lambda folder: (folder / steps.name).write_text('{"step": "many"}\n'))
     (failure,) = record(plan, store)
     assert failure.run == node.name
-    assert "steps.jsonl does not hold what it should: it has no `loss`" in failure.cause
+    assert "steps.jsonl does not hold the expected record: it has no `loss`" in failure.cause
     assert len(runs(store, "train")) == 4
     change(store, node.fingerprint, lambda folder: (folder / steps.name).write_text(lines))
     # A damaged stage is not there, until it has been done again.

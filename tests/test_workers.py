@@ -126,9 +126,7 @@ def test_each_gpu_has_one_worker(monkeypatch):
     assert devices("cuda", 2) == ["cuda:0", "cuda:1"]
     assert devices("cuda:1", 1) == ["cuda:1"]
     assert devices("cpu", 3) == ["cpu"] * 3
-    with pytest.raises(
-        UserError, match="each worker needs one GPU, and torch finds 2; use at most --workers 2"
-    ):
+    with pytest.raises(UserError, match="each worker needs one GPU, and torch finds 2; use at most --workers 2"):
         devices("cuda", 3)
     with pytest.raises(UserError, match=r"--workers 2: cuda:1 is one device; .*, or --device cuda to use all GPUs"):
         devices("cuda:1", 2)

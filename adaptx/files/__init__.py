@@ -1,1 +1,1 @@
-"""Files of the user's own as they are written: CSV, TSV, JSON lines, CoNLL columns, CoNLL-U, CCGbank's derivations."""
+"""Readers of the user's own files: CSV, TSV, JSON lines, CoNLL columns, CoNLL-U, and CCGbank's derivations."""

@@ -1,6 +1,7 @@
-"""CoNLL-U (https://universaldependencies.org/format.html): the words of each sentence with their parts of speech.
+"""Read CoNLL-U files (https://universaldependencies.org/format.html): words with part-of-speech tags.
 
-A word is read from its FORM, its tag from UPOS. Lines of multiword tokens (`2-3`) and empty nodes (`4.1`) are no words.
+The word is the column FORM, the tag the column UPOS. Lines of multiword tokens (`2-3`) and empty nodes (`4.1`) are
+skipped.
 """
 
 import re
@@ -19,17 +20,17 @@ _STANDARD = "ID FORM LEMMA UPOS XPOS FEATS HEAD DEPREL DEPS MISC"
 
 
 def is_conllu(lines: Sequence[str]) -> bool:
-    """Whether the first line of a word has ten columns and begins with its number."""
+    """Return whether the first line that is not blank or a comment has ten columns and begins with a word's number."""
     first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
     fields = first.split("\t")
     return len(fields) == WIDTH and _ID.fullmatch(fields[0]) is not None
 
 
 def read_conllu(path: Path, lines: Sequence[str]) -> tuple[list[tuple[list[str], list[str]]], list[int], LineCounts]:
-    """Return (words, tags) of each sentence, the line in which each begins, and the lines that are no words.
+    """Return (words, tags) of each sentence, the line in which each sentence begins, and the lines that are not words.
 
     Raises:
-        UserError: a line of other columns, or words that are not numbered from 1 in each sentence.
+        UserError: a line has other columns, or the words of a sentence are not numbered from 1.
     """
     counts = LineCounts()
     sentences: list[tuple[list[str], list[str]]] = []
@@ -46,7 +47,7 @@ def read_conllu(path: Path, lines: Sequence[str]) -> tuple[list[tuple[list[str],
             named = line.partition("=")[2].split() if line.startswith(_COLUMNS) else []
             if named and named != _STANDARD.split():
                 raise UserError(
-                    f"{path}, line {number}: its columns are {' '.join(named)}; CoNLL-U's ten are read ({_STANDARD})"
+                    f"{path}, line {number}: its columns are {' '.join(named)}; write CoNLL-U's ten ({_STANDARD})"
                 )
             counts.add("comments (#)", number)
             continue
@@ -55,7 +56,7 @@ def read_conllu(path: Path, lines: Sequence[str]) -> tuple[list[tuple[list[str],
         if len(fields) != WIDTH or token is None:
             raise UserError(
                 f"{path}, line {number}: {line[:60]!r} has {len(fields)} columns and begins with {fields[0][:20]!r}; a "
-                "line of CoNLL-U has ten, with tabs between them, and begins with the word's number"
+                "line of CoNLL-U has ten columns, separated by tabs, and begins with the word's number"
             )
         if token["range"]:
             counts.add("multiword tokens (2-3)", number)
@@ -63,8 +64,8 @@ def read_conllu(path: Path, lines: Sequence[str]) -> tuple[list[tuple[list[str],
             counts.add("empty nodes (4.1)", number)
         elif int(token["number"]) != len(words) + 1:
             raise UserError(
-                f"{path}, line {number}: the word {fields[FORM]!r} has the number {fields[0]}, and {len(words) + 1} is "
-                "next; number the words of a sentence from 1, and put a blank line between sentences"
+                f"{path}, line {number}: the word {fields[FORM]!r} has the number {fields[0]} instead of "
+                f"{len(words) + 1}; number the words of a sentence from 1, and put a blank line between sentences"
             )
         else:
             if not words:

@@ -1,6 +1,6 @@
-"""Rows of a CSV file, which is read as RFC 4180 has it.
+"""Read the rows of a CSV file as RFC 4180 defines them.
 
-A cell that begins with a quote ends at the next one that is not doubled, and may hold commas and line breaks.
+A cell that begins with a quote ends at the next quote that is not doubled. It may contain commas and line breaks.
 """
 
 import csv
@@ -13,10 +13,10 @@ from adaptx.files.rows import JOINED, Line, check_names, check_width
 
 
 def csv_lines(path: Path, text: str, header_only: bool = False) -> tuple[list[Line], LineCounts]:
-    """(line number, cells) of each row, the header first."""
-    # The default limit of 131,072 characters a cell is less than some documents have.
+    """Return (line number, cells) of each row, the header first."""
+    # Some documents exceed the default limit of 131,072 characters per cell.
     csv.field_size_limit(2**31 - 1)
-    # Nothing but `\n` ends a line here, so that the csv module refuses a lone `\r` between cells instead of splitting.
+    # Only `\n` ends a line here, so that the csv module refuses a lone `\r` between cells instead of splitting there.
     reader = csv.reader(io.StringIO(text, newline="\n"), strict=True)
     lines: list[Line] = []
     counts = LineCounts()
@@ -47,14 +47,14 @@ def csv_lines(path: Path, text: str, header_only: bool = False) -> tuple[list[Li
 def _csv_fault(path: Path, begun: int, reached: int, error: csv.Error) -> str:
     cause = str(error)
     if "unexpected end" in cause:
-        what = f"line {begun}: a cell begins with a quote, and no quote ends it up to the end of the file"
+        what = f"line {begun}: a cell begins with a quote that is never closed"
     elif "new-line character" in cause:
         return (
-            f"{path} cannot be read as csv: line {reached}: a carriage return stands outside quotes, which may or may "
-            "not end the row; quote cells that hold one, and end rows with line feeds"
+            f"{path} cannot be read as csv: line {reached}: it is unclear whether a carriage return outside quotes "
+            "ends the row; quote cells that hold one, and end rows with line feeds"
         )
     else:
-        what = f"line {reached}: text stands behind the quote that ends a cell, which begins in line {begun} ({cause})"
+        what = f"line {reached}: text follows the closing quote of a cell that begins in line {begun} ({cause})"
     return (
         f'{path} cannot be read as csv: {what}. Inside a quoted cell write each quote twice (""), and quote cells that '
         "begin with a quote"

@@ -1,4 +1,4 @@
-r"""CSV and TSV files as columns of texts. Rows end at `\n` or `\r\n`; blank lines are no rows."""
+r"""Read CSV and TSV files as columns of texts. Rows end at `\n` or `\r\n`; blank lines are skipped."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from adaptx.files.tsv_rows import content_of, plain_lines, tsv_lines
 
 @dataclass(frozen=True)
 class TextColumns:
-    """Columns of texts, all of one length, the line in which each row begins, and the lines that are no rows."""
+    """Columns of texts of equal length, the line in which each row begins, and the lines that are not rows."""
 
     columns: dict[str, list[str]]
     lines: list[int]
@@ -21,20 +21,20 @@ class TextColumns:
 
 
 def read_delimited(path: Path) -> TextColumns:
-    """A CSV or TSV file, by its ending. Its first line names the columns; columns without a name are not read.
+    """Read a CSV or TSV file, as its ending says. The first line names the columns; unnamed columns are not read.
 
     Raises:
-        UserError: no UTF-8 text; a row with more or fewer cells than there are columns; quotes that do not close or can
-            be read in two ways; two columns of one name; another delimiter than the ending says.
+        UserError: the file is not UTF-8 text, a row has more or fewer cells than there are columns, quotes do not close
+            or can be read in two ways, two columns have the same name, or the delimiter is not that of the ending.
     """
     return _columns(path, read_text(path))
 
 
 def delimited_header(path: Path) -> list[str]:
-    """The names of the columns, from the file's beginning.
+    """Return the names of the columns, reading only the beginning of the file.
 
     Raises:
-        UserError: as `read_delimited`, as far as the first line tells.
+        UserError: as for `read_delimited`, as far as the first line shows it.
     """
     text = read_text(path, HEADER_BYTES)
     if ending(path) == ".csv":
@@ -48,7 +48,7 @@ def _columns(path: Path, text: str) -> TextColumns:
     lines, counts = csv_lines(path, text) if ending(path) == ".csv" else tsv_lines(path, text)
     kind = ending(path)[1:]
     if not lines:
-        raise UserError(f"{path} cannot be read as {kind}: it is empty, without the line that names columns")
+        raise UserError(f"{path} cannot be read as {kind}: it is empty; the first line must name the columns")
     names = lines[0][1]
     refuse_names_again(path, lines)
     places = [place for place, name in enumerate(names) if name]

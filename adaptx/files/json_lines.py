@@ -1,4 +1,4 @@
-"""JSON lines as columns: one object a line, whose keys name the columns; a key that a row lacks is null there."""
+"""Read JSON lines as columns: one object per line, whose keys name the columns. Missing keys become null."""
 
 import json
 import re
@@ -17,12 +17,12 @@ _WHOLE_CHARACTERS = (
     "import json, sys; [print(json.dumps(json.loads(line), ensure_ascii=False).encode('utf-16', 'surrogatepass')"
     ".decode('utf-16', 'replace')) for line in sys.stdin]"
 )
-"""A program that puts U+FFFD in the place of each half of a pair."""
+"""A program that replaces each unpaired surrogate by U+FFFD."""
 
 
 @dataclass(frozen=True)
 class JsonColumns:
-    """Columns of JSON values, all of one length, the line of each row, and the lines that are no rows."""
+    """Columns of JSON values of equal length, the line of each row, and the lines that are not rows."""
 
     columns: dict[str, list[Any]]
     lines: list[int]
@@ -30,14 +30,15 @@ class JsonColumns:
 
 
 class _TwiceError(ValueError):
-    """An object with two values under one key, of which Python's json would keep the last."""
+    """An object has the same key twice. Python's json would silently keep the last value."""
 
 
 def read_json_lines(path: Path) -> JsonColumns:
-    """All rows of a file. Blank lines are no rows.
+    """Read all rows of a file. Blank lines are skipped.
 
     Raises:
-        UserError: a line that is no JSON object, an object with one key twice, or half of a surrogate pair.
+        UserError: a line is not a JSON object, an object has the same key twice, or a text holds half of a surrogate
+            pair.
     """
     records: list[dict[str, Any]] = []
     lines: list[int] = []
@@ -58,10 +59,10 @@ def read_json_lines(path: Path) -> JsonColumns:
 
 
 def keys_among(path: Path, wanted: Iterable[str]) -> set[str]:
-    """Which of these keys any row has, found without reading all rows as JSON.
+    """Return those of these keys that occur in some row. Only lines that contain a key's name are parsed.
 
     Raises:
-        UserError: the file is no UTF-8 text, or a line with such a name is no JSON object.
+        UserError: the file is not UTF-8 text, or a line that is parsed is not a JSON object.
     """
     read_text(path, HEADER_BYTES)
     data = read_bytes(path)
@@ -80,10 +81,10 @@ def keys_among(path: Path, wanted: Iterable[str]) -> set[str]:
 
 
 def json_list(cell: Any) -> list[Any] | None:
-    """The list that a text cell holds as JSON; None: it holds none."""
+    """Return the list that a text cell holds as JSON, or None if it holds none."""
     try:
         found = _DECODER.decode(cell)
-        # Half of a surrogate pair can only be written as an escape.
+        # Half of a surrogate pair is not a character. Only an escape in the JSON can have produced it.
         return found if isinstance(found, list) and _half_pair(found) is None else None  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     except (ValueError, TypeError, RecursionError):
         return None
@@ -106,31 +107,33 @@ def _record(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         record = _DECODER.decode(line)
     except _TwiceError as error:
-        raise UserError(f"{path}, line {number}: {error}; give each a name of its own, or remove one") from error
+        raise UserError(f"{path}, line {number}: {error}; rename one of them, or remove it") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read as jsonl: line {number}: {error}; {_remedy(path, line)}") from error
     if not isinstance(record, dict):
         shown = line.strip()[:60]
-        raise UserError(f"{path} cannot be read as jsonl: line {number} is no object: {shown}; {_remedy(path, line)}")
+        raise UserError(
+            f"{path} cannot be read as jsonl: line {number} is not an object: {shown}; {_remedy(path, line)}"
+        )
     if "\\u" in line and (half := _half_pair(record)) is not None:  # pyright: ignore[reportUnknownArgumentType]
         raise UserError(
-            f"{path}, line {number}: {half}: half of a surrogate pair, which is no character. Write it whole, "
-            f"or put U+FFFD in its place: {converting(path, python_command(_WHOLE_CHARACTERS))}"
+            f"{path}, line {number}: {half}: half of a surrogate pair, which is not a character. Write the whole "
+            f"character, or replace it by U+FFFD: {converting(path, python_command(_WHOLE_CHARACTERS))}"
         )
     return record  # pyright: ignore[reportUnknownVariableType]
 
 
 def _remedy(path: Path, line: str) -> str:
-    """Return the remedy for a line that is not an object, such as the first line of indented JSON or of an array."""
+    """Return what to do with a line that is not an object, such as the first line of indented JSON or of an array."""
     if line.startswith("\ufeff"):
-        return f"a byte-order mark begins it, as where files were joined: {converting(path, WITHOUT_MARKS)}"
+        return f"it begins with a byte-order mark, as if files had been joined: {converting(path, WITHOUT_MARKS)}"
     match line.strip()[:1]:
         case "{":
-            return f"write one object a line; if the file is JSON, convert it: {converting(path, 'jq -c .')}"
+            return f"write one object per line; if the file is JSON, convert it: {converting(path, 'jq -c .')}"
         case "[":
-            return f"write one object a line; if the file is an array, convert it: {converting(path, _ELEMENTS)}"
+            return f"write one object per line; if the file is an array, convert it: {converting(path, _ELEMENTS)}"
         case _:
-            return "write one object a line"
+            return "write one object per line"
 
 
 def _half_pair(value: Any, place: str = "") -> str | None:

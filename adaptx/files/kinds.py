@@ -1,4 +1,4 @@
-"""Which kind of file a name stands for, and the columns that planning can know of it."""
+"""The kind of a file, judged by its name, and the columns of it that planning can know."""
 
 import shlex
 from collections.abc import Collection, Sequence
@@ -13,7 +13,7 @@ from adaptx.files.text import HEADER_BYTES, PACKED, ending, read_text, refuse_st
 
 
 class FileKind(Enum):
-    """How a file is read."""
+    """The ways to read a file."""
 
     DELIMITED = auto()
     JSON_LINES = auto()
@@ -32,13 +32,13 @@ _UNPACKED_WITH = {".bz2": "bunzip2", ".xz": "unxz", ".zst": "unzstd", ".zip": "u
 
 
 def kind_of(path: Path, tagging: bool, columns: Collection[str] = ()) -> FileKind:
-    """How a file is read, by its ending (`.gz` behind it means that it is unpacked first).
+    """Return how a file is read, judged by its ending. A file that ends in `.gz` is unpacked first.
 
-    tagging: whether its rows are sentences to tag. columns: names that may stand in the first line of a .tsv of those;
-    without any it is read as CoNLL columns.
+    tagging: whether its rows are sentences to tag. columns: names of the columns that a table of such sentences may
+    have. A .tsv file for tagging whose first line has none of them is read as CoNLL columns.
 
     Raises:
-        UserError: the ending is none of a kind that is read.
+        UserError: files with that ending are not read.
     """
     end = ending(path)
     if tagging and end in _TAGGED and not (end == ".tsv" and _names_columns(path, columns)):
@@ -49,13 +49,13 @@ def kind_of(path: Path, tagging: bool, columns: Collection[str] = ()) -> FileKin
     known = ", ".join((*_TABLES, *(e for e in _TAGGED if e not in _TABLES)) if tagging else _TABLES)
     shown = path.suffix.lower() if not packed else f"{end}{PACKED}"
     remedy = _remedy(path, end, packed, tagging)
-    raise UserError(f"{path}: files ending in {known} are read, not {shown or 'none'}{remedy}")
+    raise UserError(f"{path}: only files that end in {known} are read, not {shown or 'none'}{remedy}")
 
 
 def _remedy(path: Path, end: str, packed: bool, tagging: bool) -> str:
     name, lines = shlex.quote(str(path)), shlex.quote(str(path.with_suffix(".jsonl")))
     if packed and end == ".parquet":
-        return f"; parquet is packed in itself. Unpack it: gunzip {name}"
+        return f"; parquet files are compressed already. Unpack it: gunzip {name}"
     if end in _UNPACKED_WITH:
         return f". Unpack it: {_UNPACKED_WITH[end]} {name}"
     if end == ".json":
@@ -65,15 +65,15 @@ def _remedy(path: Path, end: str, packed: bool, tagging: bool) -> str:
     if end in (".xlsx", ".xls", ".ods"):
         return ". Save the sheet as CSV (UTF-8)"
     if not tagging and end in _TAGGED:
-        return "; words with tags are read by tagging tasks"
+        return "; files of words with tags are only for tagging tasks"
     return ""
 
 
 def known_columns(path: Path, tagging: bool, wanted: Sequence[str]) -> tuple[list[str], bool]:
-    """The columns that a file has, and whether these are all of them; of JSON lines, only those among `wanted`.
+    """Return columns of a file, and whether these are all its columns. For JSON lines, only columns in `wanted`.
 
     Raises:
-        UserError: the file is none that is read, or its beginning cannot be read as what its ending says.
+        UserError: files with that ending are not read, or the beginning of the file does not fit its ending.
     """
     match kind_of(path, tagging, wanted):
         case FileKind.TAGGED:
@@ -94,6 +94,6 @@ def known_columns(path: Path, tagging: bool, wanted: Sequence[str]) -> tuple[lis
 
 
 def _names_columns(path: Path, columns: Collection[str]) -> bool:
-    """Whether a .tsv is a table: its first line names columns that are asked for."""
+    """Return whether a .tsv file is a table: its first line names one of these columns, or `tokens`."""
     first = read_text(path, HEADER_BYTES).split("\n")[0].rstrip("\r")
     return not {*columns, "tokens"}.isdisjoint(name.strip('"') for name in first.split("\t"))

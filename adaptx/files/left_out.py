@@ -1,15 +1,15 @@
-"""Rows of a file or a set that did not become examples, counted by reason."""
+"""Counts of rows in a file or a set that did not become examples, by reason."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """Rows or lines of one set that did not become examples (or lines that became one row), for one reason.
+    """Rows or lines of one set that, for one reason, did not become examples (or were joined to one row).
 
-    reason: a phrase, such as `no gold label (-1)`. first: the first one's row number (from 0), or its line number (from
-    1) where `unit` is `line`. where: the file or the set, as messages call it. what: what was done with them. line: the
-    line in which the first row begins, where rows are read from a text file.
+    reason: a phrase, such as `no gold label (-1)`. first: number of the first row (from 0), or of the first line (from
+    1) if `unit` is `line`. where: name of the file or set in messages. what: what was done with the rows, such as `left
+    out`. line: the line in which the first row begins, if rows are read from a text file.
     """
 
     reason: str
@@ -22,7 +22,7 @@ class LeftOut:
 
     @property
     def place(self) -> str:
-        """The place of the first one: `line 5` or `row 3`."""
+        """The place of the first row or line: `line 5` or `row 3`."""
         return f"{self.unit} {self.first}" if self.line is None else f"line {self.line}"
 
     def __str__(self) -> str:
@@ -31,7 +31,7 @@ class LeftOut:
 
 
 class LineCounts:
-    """Counts lines of one file by reason, in order of their numbers."""
+    """Counts of lines in one file, by reason. Lines are added in the order of their numbers."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], list[int]] = {}

@@ -1,4 +1,4 @@
-"""Rows of a CSV or TSV file before they are columns: the names in the first, and as many cells in all others."""
+"""Checks of a CSV or TSV file's rows: the names in the first row, and the number of cells in all other rows."""
 
 from pathlib import Path
 
@@ -14,15 +14,15 @@ _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 def check_names(path: Path, names: list[str]) -> None:
     if names[0].startswith("sep=") and not any(names[1:]):
         raise UserError(
-            f"{path}, line 1: {names[0]!r} is a note to spreadsheets, where the names of columns belong. Remove the "
-            f"line: {converting(path, 'tail -n +2')}"
+            f"{path}, line 1: {names[0]!r} is a setting for spreadsheets, but the first line must name the columns. "
+            f"Remove it: {converting(path, 'tail -n +2')}"
         )
     expected = "," if ending(path) == ".csv" else "\t"
     others = [mark for mark in _DELIMITERS if mark in names[0] and mark != expected]
     if len(names) == 1 and others:
         other = others[0]
         raise UserError(
-            f"{path}, line 1: its one column is called {names[0]!r}, so {_DELIMITERS[other]} seems to stand between "
+            f"{path}, line 1: its only column is called {names[0]!r}, so {_DELIMITERS[other]} seems to separate "
             f"cells, not {_DELIMITERS[expected]}. {_other_delimiter(path, expected, other)}"
         )
     places: dict[str, list[str]] = {}
@@ -31,13 +31,13 @@ def check_names(path: Path, names: list[str]) -> None:
     for name, found in places.items():
         if name and len(found) > 1:
             raise UserError(
-                f"{path}, line 1: columns {' and '.join(found)} are both called {name!r}; give each column a name of "
-                "its own, or remove the one that is not meant"
+                f"{path}, line 1: columns {' and '.join(found)} are both called {name!r}; rename one of them, or "
+                "remove the one that is not needed"
             )
 
 
 def refuse_names_again(path: Path, lines: list[Line]) -> None:
-    """Refuse a row that repeats the columns' names, as files have that were joined. Of one column it may be a text.
+    """Refuse a row that repeats the columns' names, as in joined files. In a file of one column it may be a text.
 
     Raises:
         UserError: there is such a row.
@@ -49,15 +49,15 @@ def refuse_names_again(path: Path, lines: list[Line]) -> None:
     for number, cells in lines[1:]:
         if cells[-1] == last and cells[1:] == names[1:] and cells[0].removeprefix("\ufeff") == names[0]:
             raise UserError(
-                f"{path}, line {number}: it repeats the names of the columns ({', '.join(names)}), as where files were "
-                "joined; remove the line"
+                f"{path}, line {number}: it repeats the names of the columns ({', '.join(names)}), as if files had "
+                "been joined; remove the line"
             )
 
 
 def _other_delimiter(path: Path, expected: str, other: str) -> str:
-    """Return the remedy for a file whose delimiter is not the one that its ending stands for."""
+    """Return what to do with a file whose delimiter is not that of its ending."""
     if {expected, other} == {",", "\t"}:
-        return f"Name the file with the ending {'.tsv' if other != ',' else '.csv'}"
+        return f"Rename the file to end in {'.tsv' if other != ',' else '.csv'}"
     writer = f"csv.writer(sys.stdout, delimiter={expected!r}, lineterminator='\\n')"
     program = f"import csv, sys; {writer}.writerows(csv.reader(sys.stdin, delimiter={other!r}))"
     return f"Convert it: {converting(path, python_command(program))}"
@@ -71,8 +71,8 @@ def check_width(path: Path, lines: list[Line]) -> None:
     names = lines[0][1]
     mark = "a comma" if ending(path) == ".csv" else "a tab"
     raise UserError(
-        f"{path}, line {number}: {len(cells)} cells under {len(names)} columns ({', '.join(names)}); quote cells that "
-        f"hold {mark}, and give every row all its cells"
+        f"{path}, line {number}: {len(cells)} cells for {len(names)} columns ({', '.join(names)}); quote cells that "
+        f"hold {mark}, and write a cell for every column in each row"
     )
 
 

@@ -1,4 +1,4 @@
-"""Words with their tags in text files: CoNLL columns, CoNLL-U, and the leaves of CCGbank's derivations."""
+"""Read words with their tags from text files: CoNLL columns, CoNLL-U, and the leaves of CCGbank's derivations."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -14,7 +14,7 @@ from adaptx.files.words import refuse_json, refuse_marks, refuse_other_columns, 
 CONLL_ENDINGS = (".conll", ".txt", ".bio", ".iob2", ".tsv", CONLLU_ENDING)
 AUTO_ENDING = ".auto"
 DOCUMENT_MARK = "-DOCSTART-"
-# A leaf is `<L category changed-tag tag word predicate-argument-category>` (Hockenmaier and Steedman 2005, the manual).
+# A leaf is `<L category changed-tag tag word predicate-argument-category>` (manual, Hockenmaier and Steedman 2005).
 _LEAF = re.compile(r"<L (\S+) \S+ \S+ (\S+) \S+>")
 _FIELDS = re.compile(r"[ \t]+")
 _DOCUMENT_LINES = ("#begin document", "#end document")
@@ -22,12 +22,12 @@ _HEADER_WORDS = {"token", "tokens", "word", "words", "form"}
 _HEADER_TAGS = {"tag", "tags", "label", "labels", "ner", "ner_tag", "ner_tags", "pos", "upos", "pos_tags"}
 
 Sentence = tuple[list[str], list[str]]
-"""(words, their tags); no tags where the file has one column only."""
+"""(words, their tags). Without tags if the file has only one column."""
 
 
 @dataclass(frozen=True)
 class TaggedFile:
-    """The sentences of one file, the line in which each begins, and the lines that hold no word of them."""
+    """The sentences of one file, the line in which each begins, and the lines that hold no word."""
 
     sentences: list[Sentence]
     lines: list[int]
@@ -35,13 +35,15 @@ class TaggedFile:
 
 
 def read_tagged(path: Path, labels: Collection[str] = (), labelled: bool = True) -> TaggedFile:
-    """The sentences of a file, by its ending; ten columns that begin with a word's number are CoNLL-U under any.
+    """Read the sentences of a file, as its ending says.
 
-    labels: the task's tags, if they are known; they tell a word `#` from a comment. labelled: the tags will be read;
-    where they are not, a file without any tag of the task in its last column is refused.
+    Lines of ten columns that begin with a word's number are read as CoNLL-U under any ending.
+
+    labels: the task's tags, if they are known; they tell a word `#` from a comment. labelled: whether the tags will be
+    read. If not, a file without any tag of the task in its last column is refused.
 
     Raises:
-        UserError: no UTF-8 text, or a line that is none of its form.
+        UserError: the file is not UTF-8 text, or a line does not have the file's format.
     """
     lines = text_lines(read_text(path))
     if ending(path) == AUTO_ENDING:
@@ -60,12 +62,13 @@ def _conll(
 ) -> tuple[list[Sentence], list[int], LineCounts]:
     """Read sentences with blank lines between them, one word per line: the word first, its tag last.
 
-    Tabs stand between columns if any line of a word has one, else spaces. Lines that begin with `# ` are comments, and
-    so are `#begin document` and `#end document`; `-DOCSTART-` lines end a sentence. A line that begins with `# ` is a
-    word all the same where it has as many columns as the others and ends with a tag of the task or of another line.
+    Tabs separate columns if any word's line has one, otherwise spaces. Lines that begin with `# ` are comments, as are
+    `#begin document` and `#end document`. `-DOCSTART-` lines end a sentence. A line that begins with `# ` is still a
+    word if it has as many columns as the other lines and ends with a tag of the task or of another line.
 
     Raises:
-        UserError: lines of different numbers of columns, a first column without words, or a line of column names.
+        UserError: lines have different numbers of columns, the first column does not hold words, or a line names the
+            columns.
     """
     tabs = any("\t" in line for line in lines if not _may_be_comment(line) and line.strip(" \t"))
     columns = _split(lines, tabs)
@@ -87,8 +90,8 @@ def _conll(
         elif len(fields) != width:
             raise UserError(
                 f"{path}, line {number}: {line[:80]!r} has {_counted(len(fields))}, but line {(first or 0) + 1} has "
-                f"{width}; write each word's line with the same columns, the word first and its tag last, with tabs "
-                "between them"
+                f"{width}; write the same columns in every word's line, the word first and its tag last, separated by "
+                "tabs"
             )
         else:
             building.add(number, fields)
@@ -100,7 +103,7 @@ def _conll(
 
 
 class _Sentences:
-    """Sentences as their words come one by one. begins: the line in which each begins."""
+    """Collects sentences word by word. begins: the line in which each sentence begins."""
 
     def __init__(self) -> None:
         self.sentences: list[Sentence] = []
@@ -109,7 +112,7 @@ class _Sentences:
         self._tags: list[str] = []
 
     def add(self, number: int, fields: Sequence[str]) -> None:
-        """Add a word, in the first column of its line, with its tag in the last if there are several."""
+        """Add a word from the first column of its line, and its tag from the last column if there are several."""
         if not self._words:
             self.begins.append(number)
         self._words.append(fields[0].strip(" "))
@@ -117,14 +120,14 @@ class _Sentences:
             self._tags.append(fields[-1].strip(" "))
 
     def end(self) -> None:
-        """End the sentence, if it has begun."""
+        """End the current sentence, if it has any words."""
         if self._words:
             self.sentences.append((self._words, self._tags))
         self._words, self._tags = [], []
 
 
 def _split(lines: Sequence[str], tabs: bool) -> list[list[str]]:
-    """The columns of each line; none of a blank one."""
+    """Return the columns of each line; an empty list for a blank line."""
     if tabs:
         return [line.split("\t") if line.strip(" \t") else [] for line in lines]
     return [_FIELDS.split(stripped) if (stripped := line.strip(" \t")) else [] for line in lines]
@@ -142,13 +145,13 @@ def _refuse_header(path: Path, number: int, fields: list[str]) -> None:
     names = [field.strip().lower() for field in fields]
     if len(names) > 1 and names[0] in _HEADER_WORDS and names[-1] in _HEADER_TAGS:
         raise UserError(
-            f"{path}, line {number}: it names columns ({', '.join(fields)}), and files of one word a line have no such "
-            f"line; remove it"
+            f"{path}, line {number}: it names columns ({', '.join(fields)}), which a file of one word per line does "
+            f"not have; remove the line"
         )
 
 
 def _auto(path: Path, lines: Sequence[str]) -> TaggedFile:
-    """CCGbank's derivations: the words of each with their lexical categories, as they are written there.
+    """Read CCGbank's derivations: the words of each with their lexical categories, unchanged.
 
     Raises:
         UserError: a line is neither an `ID=` line nor a derivation.

@@ -1,4 +1,4 @@
-"""Text files: UTF-8, plain or gzipped. Others are refused, with what they seem to be and how to convert them."""
+"""Read text files in UTF-8, plain or gzipped. Other files are refused, with what they seem to be and how to convert."""
 
 import gzip
 import shlex
@@ -9,7 +9,7 @@ from adaptx.errors import UserError
 
 PACKED = ".gz"
 HEADER_BYTES = 1 << 20
-"""How much of a file is read to know its first line."""
+"""How many bytes of a file are read to find its first line."""
 _MARKS = (
     (b"\xff\xfe\x00\x00", "utf-32"),
     (b"\x00\x00\xfe\xff", "utf-32"),
@@ -22,35 +22,35 @@ WITHOUT_MARKS = r"sed 's/^\xEF\xBB\xBF//'"
 """A command that removes byte-order marks at the beginnings of lines."""
 _UTF8_MARK = b"\xef\xbb\xbf"
 _OTHER_FILES = (
-    (b"\x1f\x8b", "packed by gzip; name it with the ending .gz, or unpack it with gunzip"),
+    (b"\x1f\x8b", "packed by gzip; rename it to end in .gz, or unpack it with gunzip"),
     (b"PK\x03\x04", "a zip archive or a spreadsheet; unpack it, or save the sheet as CSV (UTF-8)"),
-    (b"PAR1", "a parquet file; name it with the ending .parquet"),
+    (b"PAR1", "a parquet file; rename it to end in .parquet"),
     (b"\xfd7zXZ\x00", "packed by xz; unpack it with unxz"),
     (b"BZh", "packed by bzip2; unpack it with bunzip2"),
     (b"\x28\xb5\x2f\xfd", "packed by zstd; unpack it with unzstd"),
 )
-"""First bytes of files that are no text, and what to do with them."""
+"""First bytes of files that are not text, and what to do with such files."""
 _STAND_INS = (
-    (b"version https://git-lfs", "a pointer of Git LFS, not the file itself; get that with `git lfs pull`"),
-    (b"<!doctype html", "a web page, not the file itself; download that (on a hub, its raw file)"),
-    (b"<html", "a web page, not the file itself; download that (on a hub, its raw file)"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself; get the file with `git lfs pull`"),
+    (b"<!doctype html", "a web page, not the file itself; download the file (on a hub, its raw form)"),
+    (b"<html", "a web page, not the file itself; download the file (on a hub, its raw form)"),
 )
-"""First bytes, in small letters, of what is downloaded in a file's place."""
+"""First bytes, in lower case, of what may be downloaded instead of a file."""
 
 
 def ending(path: Path) -> str:
-    """The name's ending in small letters, without `.gz`."""
+    """Return the name's ending in lower case, ignoring `.gz`."""
     name = path.name.lower()
     return Path(name.removesuffix(PACKED)).suffix
 
 
 def read_text(path: Path, most: int | None = None) -> str:
-    """The file's text without a byte-order mark; line ends are as written.
+    """Return the file's text without a byte-order mark. Line ends are kept.
 
-    most: bytes of the file's beginning to read at most; a character that is cut there is dropped.
+    most: maximum number of bytes to read from the beginning; None for all. A character that is cut there is dropped.
 
     Raises:
-        UserError: it cannot be read, is no text, or is in another encoding than UTF-8.
+        UserError: the file cannot be read, is not text, or has an encoding other than UTF-8.
     """
     data = read_bytes(path, most)
     whole = most is None or len(data) < most
@@ -64,23 +64,25 @@ def read_text(path: Path, most: int | None = None) -> str:
         text = data[: error.start].decode()
     if "\r" in text and "\n" not in text:
         raise UserError(
-            f"{path}, line 1: its lines end with carriage returns alone, as on old Macs. Convert it: "
+            f"{path}, line 1: its lines end only with carriage returns, as on old Macs. Convert it: "
             f"{converting(path, _LINE_FEEDS)}"
         )
     return text
 
 
 def read_bytes(path: Path, most: int | None = None) -> bytes:
-    """The file's bytes, unpacked where its name ends in `.gz`; at most the leading `most`.
+    """Return the file's first `most` bytes, or all of them. A file whose name ends in `.gz` is unpacked.
 
     Raises:
-        UserError: it cannot be read or unpacked, or its first bytes are those of a file that is no text.
+        UserError: the file cannot be read or unpacked, or its first bytes show that it is not text.
     """
     try:
         with gzip.open(path) if path.name.lower().endswith(PACKED) else path.open("rb") as stream:
             data = stream.read(-1 if most is None else most)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError(f"{path} is no whole gzip file ({error}); pack it again with gzip, or copy it again") from error
+        raise UserError(
+            f"{path} is not a complete gzip file ({error}); pack it again with gzip, or copy it again"
+        ) from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}; check its permissions") from error
     for first, what in _OTHER_FILES:
@@ -91,12 +93,12 @@ def read_bytes(path: Path, most: int | None = None) -> bytes:
 
 
 def refuse_stand_in(path: Path, data: bytes | None = None) -> None:
-    """Refuse what a failed download leaves in a file's place.
+    """Refuse what a failed download leaves instead of a file.
 
-    data: the file's bytes, if they are at hand.
+    data: the file's bytes, or None to read them.
 
     Raises:
-        UserError: the file is a pointer of Git LFS or a web page.
+        UserError: the file is a Git LFS pointer or a web page.
     """
     if data is None:
         with path.open("rb") as stream:
@@ -108,7 +110,7 @@ def refuse_stand_in(path: Path, data: bytes | None = None) -> None:
 
 
 def refuse_folder(path: Path) -> None:
-    """Refuse a folder where a file of rows belongs, such as the folders of parts that Spark writes.
+    """Refuse a folder in the place of a file of rows, such as the folders of part files that Spark writes.
 
     Raises:
         UserError: the path is a folder.
@@ -116,13 +118,11 @@ def refuse_folder(path: Path) -> None:
     if path.is_dir():
         found = sorted(each.name for each in path.iterdir() if not each.name.startswith((".", "_")))
         held = f"it holds: {', '.join(found[:8])}{', ...' if len(found) > 8 else ''}" if found else "it is empty"
-        raise UserError(
-            f"{path} is a folder, and one file of rows is read; {held}. Name a file, or write all rows to one"
-        )
+        raise UserError(f"{path} is a folder, not a file of rows; {held}. Name one file, or write all rows to one file")
 
 
 def text_lines(text: str) -> list[str]:
-    r"""Lines as `\n` and `\r\n` end them; other separators (U+2028, `\x0b`, a lone `\r`) are characters of a line."""
+    r"""Return the lines of a text. Only `\n` and `\r\n` end a line; U+2028, `\x0b` and a lone `\r` do not."""
     lines = text.replace("\r\n", "\n").split("\n")
     if not lines[-1]:
         lines.pop()
@@ -138,7 +138,7 @@ def _refuse_wide(path: Path, data: bytes) -> None:
     for mark, name in _MARKS:
         if data.startswith(mark):
             raise UserError(
-                f"{path}, line 1: it is {name.upper()} by its byte-order mark, and UTF-8 is read. Convert it: "
+                f"{path}, line 1: its byte-order mark says {name.upper()}, but only UTF-8 is read. Convert it: "
                 f"{_iconv(path, name)}"
             )
     first = data.find(b"\0")
@@ -149,16 +149,16 @@ def _refuse_wide(path: Path, data: bytes) -> None:
     if suspected is not None:
         raise UserError(
             f"{path}, line {line}: it seems to be {suspected.upper()} without a byte-order mark (there are NUL bytes "
-            f"between its letters), and UTF-8 is read. Convert it: {_iconv(path, suspected)}"
+            f"between its letters), but only UTF-8 is read. Convert it: {_iconv(path, suspected)}"
         )
     raise UserError(
-        f"{path}, line {line}: it holds a NUL byte, which is no text. Look at the line, and remove such bytes with: "
+        f"{path}, line {line}: it holds a NUL byte, which is not text. Look at the line, and remove such bytes with: "
         f"{converting(path, _WITHOUT_NUL)}"
     )
 
 
 def _wide_encoding(data: bytes) -> str | None:
-    """UTF-16 or UTF-32, where NUL bytes stand only at the places that letters of Latin script leave empty."""
+    """Return UTF-16 or UTF-32 if NUL bytes occur only where that encoding of Latin letters has them; otherwise None."""
     empty = [place for place, byte in enumerate(data) if byte == 0]
     if len(empty) < 4:
         return None
@@ -178,17 +178,17 @@ def _not_utf8(path: Path, data: bytes, error: UnicodeDecodeError) -> str:
     begin = data.rfind(b"\n", 0, error.start) + 1
     line = data.count(b"\n", 0, begin) + 1
     shown = data[begin : begin + 400].split(b"\n")[0]
-    said = f"{path}, line {line}: the byte 0x{data[error.start]:02x} at place {error.start - begin + 1} is no UTF-8. "
+    said = f"{path}, line {line}: byte {error.start - begin + 1} (0x{data[error.start]:02x}) is not valid UTF-8. "
     try:
         read = shown.decode("windows-1252").strip()
     except UnicodeDecodeError:
         return (
-            f"{said}Its encoding is not plain from the bytes. Find it, for example with `file -i` or its source, and "
+            f"{said}The bytes do not show which encoding the file has. Find out, for example with `file -i`, and "
             f"convert it: {_iconv(path, 'ENCODING')}"
         )
     return (
         f"{said}As Windows-1252, which is likely, the line reads {read[:80]!r}. If that is right, convert it: "
-        f"{_iconv(path, 'windows-1252')}; else put its own encoding there"
+        f"{_iconv(path, 'windows-1252')}; otherwise put the right encoding there"
     )
 
 
@@ -197,12 +197,15 @@ def _iconv(path: Path, encoding: str) -> str:
 
 
 def python_command(program: str) -> str:
-    """A shell command for a program that holds no double quotes."""
+    """Return the shell command that runs a Python program without double quotes."""
     return f'python -c "{program}"'
 
 
 def converting(path: Path, convert: str, to: str | None = None) -> str:
-    """A shell command that sends the file through `convert` into a new one beside it, with the ending `to`."""
+    """Return a shell command that pipes the file through `convert` into a new file in the same folder.
+
+    to: ending of the new file; None keeps the ending.
+    """
     plain = path.name[: -len(PACKED)] if path.name.lower().endswith(PACKED) else path.name
     stem, dot, end = plain.rpartition(".")
     target = f"{stem}.converted{to or dot + end}" if stem else f"{plain}.converted{to or ''}"

@@ -1,7 +1,7 @@
-"""Rows of a TSV file, which is written in two ways.
+"""Read the rows of a TSV file, which may be written in two ways.
 
-Most TSV files are plain: a quote is a character like any other. CSV writers that are given tabs quote cells instead.
-Which of the two a file is follows from its own cells, and a file that speaks for both is refused (`_unquoted`).
+Most TSV files are plain: a quote is a character like any other. CSV writers that use tabs as delimiters quote cells
+instead. The cells of a file show which of the two it is. A file with evidence for both is refused (`_unquoted`).
 """
 
 import re
@@ -20,7 +20,7 @@ _CELL = re.compile(r'(?P<quoted>"[^"]*+(?:""[^"]*+)*+")(?=\t|\r?\n|\Z)|(?P<plain
 
 
 def plain_lines(path: Path, text: str) -> tuple[list[Line], LineCounts]:
-    """Each line's cells with tabs between them, as they stand there."""
+    """Return the cells of each line, split at tabs, with quotes kept as characters."""
     numbered = list(enumerate(text_lines(text), 1))
     last = next((number for number, line in reversed(numbered) if line), 0)
     counts = LineCounts()
@@ -43,21 +43,21 @@ def tsv_lines(path: Path, text: str) -> tuple[list[Line], LineCounts]:
         check_width(path, lines)
         return _unquoted(path, lines), counts
     if of_other_width(lines) is not None:
-        # Some line alone is no row, and quotes say throughout the file which lines and tabs are parts of cells.
+        # Some line has too many or too few cells, while reading quotes gives rows of equal width throughout the file.
         return [(number, [content_of(cell) for cell in cells]) for number, cells in quoted[0]], quoted[1]
     joined = next(((number, cells) for number, cells in quoted[0] if any("\n" in cell for cell in cells)), None)
     if joined is not None:
         last = joined[0] + sum(cell.count("\n") for cell in joined[1])
         raise UserError(
-            f"{path}, line {joined[0]}: a quote begins a cell that may be a character, or hold lines {joined[0]} to "
-            f"{last} together as one row, and nothing tells which. If quotes are characters, convert the file: "
-            f"{converting(path, python_command(_TO_JSON_LINES), '.jsonl')}; else leave `quoting=3` out there"
+            f"{path}, line {joined[0]}: a cell begins with a quote. It may be a character of the text, or join lines "
+            f"{joined[0]} to {last} to one row; the file does not show which. If quotes are characters, convert it: "
+            f"{converting(path, python_command(_TO_JSON_LINES), '.jsonl')}; otherwise run that without `quoting=3`"
         )
     return _unquoted(path, lines), counts
 
 
 def _quoted_lines(text: str) -> tuple[list[Line], LineCounts] | None:
-    """Rows of raw cells, where quotes hold cells together over tabs and lines; None: some quote does not close."""
+    """Return rows of raw cells, where quoted cells may contain tabs and line breaks; None if a quote is not closed."""
     lines: list[Line] = []
     counts = LineCounts()
     at = 0
@@ -89,16 +89,16 @@ def _quoted_lines(text: str) -> tuple[list[Line], LineCounts] | None:
 
 
 def _unquoted(path: Path, lines: list[Line]) -> list[Line]:
-    """The rows without the quotes around cells, where a writer set them; as they are, where quotes are characters.
+    """Return the rows without the quotes around cells if a CSV writer added them; unchanged if quotes are characters.
 
     Raises:
-        UserError: some cells are quoted as only a writer quotes, and others begin with a quote that no writer sets.
+        UserError: some cells are quoted as only a writer would, and others begin with a quote that no writer would add.
     """
     of_writer, of_text = _evidence(lines)
     if of_writer is not None and of_text is not None:
         raise UserError(
-            f"{path}: the cell {of_writer[1]:.60} in line {of_writer[0]} is quoted as a CSV writer quotes, but "
-            f"{of_text[1]:.60} in line {of_text[0]} begins with a quote that no writer sets. Write the file without "
+            f"{path}: the cell {of_writer[1]:.60} in line {of_writer[0]} is quoted as by a CSV writer, but "
+            f"{of_text[1]:.60} in line {of_text[0]} begins with a quote that no writer adds. Write the file without "
             'quotes around cells, or quote every cell that holds a quote (and double it: "")'
         )
     if of_text is not None:
@@ -107,9 +107,9 @@ def _unquoted(path: Path, lines: list[Line]) -> list[Line]:
 
 
 def _evidence(lines: list[Line]) -> tuple[tuple[int, str] | None, tuple[int, str] | None]:
-    """(line, cell) that only a writer quotes, because of what it holds; and one whose quote no writer sets.
+    """Return the first (line, cell) that only a writer would quote, and the first whose quote no writer would add.
 
-    A writer quotes what holds a quote, a tab or a line break, and, where it is told to, all cells of a column.
+    A writer quotes cells that contain a quote, a tab or a line break, and if so configured all cells of a column.
     """
     rows = lines[1:]
     width = len(lines[0][1])

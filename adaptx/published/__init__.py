@@ -1,7 +1,7 @@
-"""A module that peft or adapters wrote: what it is, read without reading a tensor.
+"""Find out what a module is that peft or adapters wrote, without reading its tensors.
 
-A recipe names it as a value, `Published("owner/xlmr-hate-lora", XLMR_BASE, Lora(16, 32))`, and planning holds the files
-against it.
+A recipe names such a module as `Published("owner/xlmr-hate-lora", XLMR_BASE, Lora(16, 32))`, and planning compares its
+files with that description.
 """
 
 import dataclasses
@@ -19,11 +19,13 @@ from adaptx.specs import Full, Method, ModelSpec, Published
 
 
 def read_layout(module: Published, sources: Sources) -> Layout:
-    """Return what a module's files hold, and where the tensors belong in its model. Its method is not looked at.
+    """Return the method of a module, read from its files, and where each of its tensors belongs in its model.
+
+    `module.method` is not used.
 
     Raises:
-        MissingInput: the files are not at hand.
-        UserError: another kind of module, another size, or a setting that adaptx' methods do not have.
+        MissingInput: the files are not available.
+        UserError: the module is of another kind or size, or has a setting that adaptx's methods do not have.
     """
     folder = find_folder(module, sources)
     file = weights_file(folder)
@@ -34,17 +36,17 @@ def read_layout(module: Published, sources: Sources) -> Layout:
         check_not_empty(shapes)
         if file.suffix == ".safetensors" and (unusual := unusual_numbers(file)):
             name, form = next(iter(unusual.items()))
-            raise UserError(f"{name} is stored as {form}, not as floating-point numbers of 16 bits or more")
+            raise UserError(f"{name} is stored as {form}, not as floating-point numbers of at least 16 bits")
         return read(config, shapes, module.model)
     except UserError as error:
         raise UserError(
-            f"published module {folder}: {error}. Save it again with its library's save_pretrained, take another "
-            "module, or train such a one here"
+            f"published module {folder}: {error}. Save it again with its library's save_pretrained, use another "
+            "module, or train one with adaptx"
         ) from error
 
 
 def read_base(module: Published, sources: Sources) -> str:
-    """Return the checkpoint that the module's config names as its base; empty where it names none."""
+    """Return the checkpoint that the module's config names as its base, or an empty text if it names none."""
     config = read_settings(find_folder(module, sources) / CONFIG_FILE)
     return str(config.get("base_model_name_or_path" if "peft_type" in config else "model_name") or "")
 
@@ -52,20 +54,20 @@ def read_base(module: Published, sources: Sources) -> str:
 def read_method(
     source: str | Path, model: ModelSpec, *, data: str | None = None, revision: str | None = None
 ) -> Method:
-    """Return the method of a module over a model, as `Published(source, model, method)` takes it.
+    """Return the method of a module on a model, as needed for `Published(source, model, method)`.
 
-    data: a local mirror of the hub, as of `--data`.
+    data: a local mirror of the hub, as for `--data`.
 
     Raises:
-        MissingInput: the files are not at hand.
-        UserError: the module cannot be taken over.
+        MissingInput: the files are not available.
+        UserError: adaptx cannot use the module.
     """
-    # Any method will do: it is what is asked for.
+    # The method given here is a placeholder: `read_layout` reads the real one from the files.
     return read_layout(Published(str(source), model, Full(), revision=revision), Sources(data)).method
 
 
 def written(method: Method) -> str:
-    """Return a method as it is written in a recipe: the fields that differ from its defaults."""
+    """Return the Python code of a method, with only the fields that differ from their defaults."""
     given = {
         field.name: getattr(method, field.name)
         for field in dataclasses.fields(method)

@@ -1,4 +1,4 @@
-"""Whether a module's files are what a recipe says of them: its method, its sites and ranks, its base."""
+"""Check that a module's files fit what a recipe says about them: the method with its sites and ranks, and the base."""
 
 import logging
 
@@ -9,32 +9,32 @@ from adaptx.specs import ModelSpec, Published
 
 _log = logging.getLogger(__name__)
 _OWNERS = ("google-bert", "FacebookAI")
-"""Owners of the checkpoints that the hub once had under a name without owner, which older modules still give."""
+"""Owners of checkpoints that the hub once had under a name without an owner. Older modules still use those names."""
 
 
 def module_refusal(module: Published, sources: Sources) -> str | None:
-    """Return why a module's files are not what the recipe says of them, with what to write; or None."""
+    """Return why a module's files differ from the recipe, with what to write instead; or None if they do not."""
     try:
         layout = read_layout(module, sources)
     except UserError as error:
         return str(error)
     if layout.method != module.method:
         return (
-            f"published module {module.source} is not {written(module.method)} over {module.model.hub_id}; write: "
+            f"published module {module.source} on {module.model.hub_id} is not {written(module.method)}; write: "
             f"Published({module.source!r}, ..., {written(layout.method)})"
         )
     if (reason := base_refusal(module, sources)) is not None:
         return reason
     if layout.of_head:
         _log.warning(
-            "published module %s: %d tensors of its pooler or head stay behind (%s%s)",
+            "published module %s: %d tensors of its pooler or head are not used (%s%s)",
             module.source, len(layout.of_head), layout.of_head[0], ", ..." if len(layout.of_head) > 1 else "",
         )  # fmt: skip
     return None
 
 
 def base_refusal(module: Published, sources: Sources) -> str | None:
-    """Return why the module's base is not known to be its model, both named; or None."""
+    """Return why the module's base may differ from the recipe's model, naming both; or None if they are the same."""
     named, ours = read_base(module, sources), module.model.hub_id
     if module.same_base or _same_name(named, ours):
         return None
@@ -42,10 +42,10 @@ def base_refusal(module: Published, sources: Sources) -> str | None:
     digest = sources.model(module.model).digest
     if theirs is not None and theirs == digest:
         return None
-    shown = f"{named!r}{f' (digest {theirs})' if theirs else ''}" if named else "no base that its config names"
+    shown = f"{named!r}{f' (digest {theirs})' if theirs else ''}" if named else "a base that its config does not name"
     return (
-        f"published module {module.source} was trained over {shown}, and here it is to work on {ours!r}"
-        f"{f' (digest {digest})' if theirs else ''}; use its own base, or, if they are the same weights, say so with "
+        f"published module {module.source} was trained on {shown}, but the recipe uses it on {ours!r}"
+        f"{f' (digest {digest})' if theirs else ''}; use its own base, or, if both have the same weights, write "
         "Published(..., same_base=True)"
     )
 
@@ -55,7 +55,7 @@ def _same_name(named: str, ours: str) -> bool:
 
 
 def _digest(named: str, sources: Sources) -> str | None:
-    """Return the digest of a checkpoint that a module names, where it is at hand."""
+    """Return the digest of a checkpoint that a module names, or None if it is not available."""
     if not named:
         return None
     try:

@@ -1,4 +1,4 @@
-"""A bottleneck adapter as the adapters library writes it (adapter_config.json, pytorch_adapter.bin)."""
+"""Read a bottleneck adapter that the adapters library wrote (adapter_config.json, pytorch_adapter.bin)."""
 
 import re
 from typing import Any
@@ -15,9 +15,9 @@ FIXED: dict[str, Any] = {
     "use_gating": False, "residual_before_ln": True, "adapter_residual_before_ln": False, "inv_adapter": None,
     "cross_adapter": False, "leave_out": [], "phm_layer": False,
 }  # fmt: skip
-"""An adapters config's settings that make the adapter that `Bottleneck` is."""
+"""The settings that an adapters config must have, or leave out, to describe the adapter of `Bottleneck`."""
 OLD_ACTIVATIONS = {"gelu": "gelu_new", "gelu_orig": "gelu"}
-"""What configs without a version mean by an activation's name."""
+"""Name of an activation in configs without a version -> its name today."""
 _ADAPTER = re.compile(
     r"(?P<path>.+)\.(?:adapters|layer_text_task_adapters|layer_text_lang_adapters)\.[^.]+\.(?P<tensor>.+)$"
 )
@@ -30,14 +30,16 @@ _ADAPTER_TENSORS = {
 
 
 def adapters_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) -> Layout:
-    """What the file's tensors are in that model.
+    """Return the module's method, and where each of the file's tensors belongs in the model.
 
     Raises:
-        UserError: another kind of module, another size, or a setting that `Bottleneck` does not have.
+        UserError: the module is of another kind or size, or has a setting that `Bottleneck` does not have.
     """
     settings: Any = config.get("config")
     if not isinstance(config.get("hidden_size"), int) or not isinstance(settings, dict) or not settings:
-        raise UserError(f"its {CONFIG_FILE} is neither peft's (no peft_type) nor adapters' (no config and hidden_size)")
+        raise UserError(
+            f"its {CONFIG_FILE} is neither from peft (no peft_type) nor from adapters (no config and hidden_size)"
+        )
     if "non_linearity" not in settings:
         raise UserError(f"its {CONFIG_FILE} names no activation (config: non_linearity)")
     odd = {key: settings[key] for key, value in FIXED.items() if settings.get(key, value) != value}
@@ -47,14 +49,14 @@ def adapters_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) ->
     if odd:
         shown = ", ".join(f"{key}={value!r}" for key, value in odd.items())
         raise UserError(
-            f"its config has {shown}; only bottleneck adapters after the feed-forward (`seq_bn`) are taken over"
+            f"its config has {shown}; only bottleneck adapters after the feed-forward layer (`seq_bn`) can be used"
         )
     ours = shape_of(model)
     if (reason := ours.architecture.adapters_refused) is not None:
-        raise UserError(f"it would compute something else than where it was trained: {reason}")
+        raise UserError(f"it would compute something else than in the adapters library: {reason}")
     for key, value in (("model_type", ours.model_type), ("hidden_size", ours.hidden_size)):
         if config.get(key, value) != value:
-            raise UserError(f"its {key} is {config[key]!r}, and that of {model.hub_id} is {value!r}")
+            raise UserError(f"its {key} is {config[key]!r}, but that of {model.hub_id} is {value!r}")
     activation = settings["non_linearity"]
     if "version" not in config:
         activation = OLD_ACTIVATIONS.get(activation, activation)
@@ -67,14 +69,16 @@ def adapters_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) ->
         match = _ADAPTER.match(name)
         tensor = _ADAPTER_TENSORS.get(match["tensor"]) if match is not None else None
         if match is None or tensor is None:
-            raise UserError(f"it holds {name}, which is no part of a bottleneck adapter")
+            raise UserError(f"it holds {name}, which does not belong to a bottleneck adapter")
         if shape != wanted.get(tensor, (size,)):
-            raise UserError(f"{name} has shape {shape}, but its config makes it {wanted.get(tensor, (size,))}")
+            raise UserError(f"{name} has shape {shape}, but by its config it should be {wanted.get(tensor, (size,))}")
         placed.append(
             TensorPlace(name=name, layer=place_in(match["path"], stacks, name)[0], site="adapter", tensor=tensor)
         )
     check_layers({(each.layer, each.site): each.name for each in placed}, model, every=True)
     count = len(_ADAPTER_TENSORS) * ours.all_layers
     if len(placed) != count or len({(each.layer, each.tensor) for each in placed}) != count:
-        raise UserError(f"it holds {len(placed)} tensors; one adapter in each layer of {model.hub_id} has {count}")
+        raise UserError(
+            f"it holds {len(placed)} tensors, but one adapter per layer of {model.hub_id} has {count} tensors"
+        )
     return Layout(method, tuple(placed))

@@ -1,8 +1,9 @@
-"""A LoRA module as peft writes it (adapter_config.json, adapter_model.safetensors).
+"""Read a LoRA module that peft wrote (adapter_config.json, adapter_model.safetensors).
 
-Rank and alpha patterns are accepted. A site whose layers differ gets its largest rank, and the other ranks are zero in
-both matrices, where no gradient moves them. Trained biases are read as what they add: peft's `lora_bias` adds scale
-times a vector, its `bias="lora_only"` holds the bias as a whole.
+Rank and alpha patterns are accepted. If the layers of a site have different ranks, all get the largest of them. The
+additional ranks are zero in both matrices, so their gradients are zero and they stay zero. Trained biases are read
+as what they add to the base's: peft's `lora_bias` adds scale times a vector, and its `bias="lora_only"` holds the
+whole bias, from which the base's is subtracted.
 """
 
 import math
@@ -26,14 +27,14 @@ PLAIN = {
     "lora_bias", "lora_dropout", "megatron_core", "modules_to_save", "peft_type", "peft_version", "qalora_group_size",
     "r", "rank_pattern", "revision", "runtime_config", "target_modules", "task_type", "use_rslora",
 }  # fmt: skip
-"""Settings of a peft config that are read, or that change nothing once a module is trained. Any other must be off."""
+"""Settings of a peft config that are read, or that have no effect after training. All other settings must be off."""
 KEPT_WEIGHTS = (True, False, None, "gaussian", "eva", "orthogonal")
-"""Ways to begin that leave the base's weights as they are."""
+"""Values of init_lora_weights that do not change the base's weights."""
 HEAD_PARTS = {
     "classification_head", "classifier", "cls", "head", "heads", "lm_head", "lm_predictions", "pooler",
     "pre_classifier", "qa_outputs", "score", "v_head", "vocab_projector", "vocab_transform",
 }  # fmt: skip
-"""Modules outside of the backbone's hidden states; a head stays behind when its module is taken over."""
+"""Names of poolers, heads and their parts. Their tensors are not used when a published module is read."""
 PREFIX = "base_model.model."
 """The prefix that peft writes before the names of the network's modules."""
 _LORA = re.compile(r"(?P<path>.+)\.(?P<tensor>lora_[AB])\.(?:\w+\.)?weight$")
@@ -43,14 +44,14 @@ Place = tuple[int, str]
 
 
 def peft_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) -> Layout:
-    """Return what the file's tensors are in that model.
+    """Return the module's method, and where each of the file's tensors belongs in the model.
 
     Raises:
-        UserError: another kind of module, another size, a setting that `Lora` does not have, or tensors that are
-            missing, empty or left over.
+        UserError: the module is of another kind or size, has a setting that `Lora` does not have, or has tensors that
+            are missing, empty or unexpected.
     """
     if config["peft_type"] != "LORA":
-        raise UserError(f"peft_type is {config['peft_type']!r}; only LORA can be taken over")
+        raise UserError(f"peft_type is {config['peft_type']!r}; adaptx can use only LORA")
     _check_settings(config)
     stack, matcher = stack_of(model), Matcher()
     file = _read_names(config, shapes, stack, model)
@@ -95,9 +96,11 @@ def peft_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) -> Lay
 
 @dataclass
 class _Names:
-    """A file's tensors by what they are called. paths: of linear maps with LoRA, as the config's patterns see them.
+    """The names of a file's tensors, by their place in the model.
 
-    of_head: tensors of poolers and heads, which stay behind.
+    tensors: (layer, site, `lora_A` or `lora_B`) -> name. paths: linear map with LoRA -> its path, against which the
+    config's patterns are matched. biases: linear map -> name of its bias. of_head: tensors of poolers and heads, which
+    are not used.
     """
 
     tensors: dict[tuple[int, str, str], str] = field(default_factory=dict[tuple[int, str, str], str])
@@ -107,8 +110,10 @@ class _Names:
 
 
 def _read_names(config: dict[str, Any], shapes: Shapes, stack: LayerStack, model: ModelSpec) -> _Names:
-    """Raises:
-    UserError: a tensor that is no part of a plain LoRA module, two of one place, or none at all.
+    """Return the places of all tensors of a file.
+
+    Raises:
+        UserError: a tensor does not belong to a plain LoRA module, two tensors have the same place, or there are none.
     """
     found, bias = _Names(), _WHOLE_BIAS if config.get("bias") == "lora_only" else _ADDED_BIAS
     for name in shapes:
@@ -117,14 +122,14 @@ def _read_names(config: dict[str, Any], shapes: Shapes, stack: LayerStack, model
         elif (match := _LORA.match(name)) is not None:
             place = _place(match["path"], stack, name)
             if (other := found.tensors.setdefault((*place, match["tensor"]), name)) != name:
-                raise UserError(f"it holds {other} and {name}, two tensors of one place; save one module in a file")
+                raise UserError(f"it holds two tensors for one place, {other} and {name}; save one module per file")
             found.paths[place] = match["path"].removeprefix(PREFIX)
         elif (match := bias.match(name)) is not None:
             found.biases[_place(match["path"], stack, name)] = name
         else:
             raise UserError(
-                f"it holds {name}, which is no part of a plain LoRA module (biases elsewhere, norms, other trained "
-                "weights)"
+                f"it holds {name}, which does not belong to a plain LoRA module (such as biases elsewhere, norms or "
+                "other trained weights)"
             )
     if not found.paths:
         raise UserError("it holds no LoRA tensors (lora_A, lora_B) in the backbone")
@@ -132,8 +137,10 @@ def _read_names(config: dict[str, Any], shapes: Shapes, stack: LayerStack, model
 
 
 def _check_places(config: dict[str, Any], file: _Names, stack: LayerStack, model: ModelSpec, matcher: Matcher) -> None:
-    """Raises:
-    UserError: tensors are missing where the config puts LoRA, or are there where it puts none.
+    """Check that the file has LoRA tensors exactly where its config selects linear maps.
+
+    Raises:
+        UserError: tensors are missing for a selected linear map, or exist for one that is not selected.
     """
     ((layer, site), path), *_ = file.paths.items()
     prefix = path.removesuffix(f"{stack.layer.format(layer)}.{stack.paths[site]}")
@@ -154,34 +161,36 @@ def _check_places(config: dict[str, Any], file: _Names, stack: LayerStack, model
     told = f"(target_modules={config.get('target_modules')!r})"
     if missing:
         raise UserError(
-            f"tensors of {len(missing)} linear maps are missing that its config puts LoRA at {told}: "
+            f"tensors of {len(missing)} linear maps are missing although its config selects them {told}: "
             f"{some(missing)}. The file was cut or not saved whole: copy or download it again"
         )
     if beyond:
         raise UserError(
-            f"it holds tensors of {len(beyond)} linear maps that its config puts no LoRA at {told}: {some(beyond)}. "
-            "peft would leave them out; take the config that was saved with them"
+            f"it holds tensors of {len(beyond)} linear maps that its config does not select {told}: {some(beyond)}. "
+            "peft would ignore them; use the config that was saved with them"
         )
 
 
 def _check_settings(config: dict[str, Any]) -> None:
-    """Raises:
-    UserError: a setting that makes another function of the base's than LoRA with or without biases.
+    """Check that a config describes plain LoRA, with or without biases.
+
+    Raises:
+        UserError: a setting makes the module compute something else, or has a value of the wrong type.
     """
     for name in ("r", "lora_alpha"):
         if isinstance(config.get(name), bool) or not isinstance(config.get(name), int | float):
-            raise UserError(f"its config has {name}={config.get(name)!r}, which is no number")
+            raise UserError(f"its config has {name}={config.get(name)!r}, which is not a number")
     for name in ("rank_pattern", "alpha_pattern"):
         if not _are_numbers(config.get(name) or {}):
-            raise UserError(f"its config has {name}={config[name]!r}; it takes names of modules, each with a number")
+            raise UserError(f"its config has {name}={config[name]!r}; the value must map names of modules to numbers")
     for name in ("target_modules", "exclude_modules", "layers_pattern", "modules_to_save"):
         if not _are_names(config.get(name) or []):
-            raise UserError(f"its config has {name}={config[name]!r}; it takes names, or a pattern of them")
+            raise UserError(f"its config has {name}={config[name]!r}; the value must be a list of names, or a pattern")
     saved: Any = config.get("modules_to_save") or []
     if strange := [name for name in saved if name.split(".")[0] not in HEAD_PARTS]:
         raise UserError(
-            f"its config has modules_to_save={saved!r}: {strange[0]} was trained as a whole, and a plain LoRA module "
-            "does not hold it"
+            f"its config has modules_to_save={saved!r}: all weights of {strange[0]} were trained, which a plain LoRA "
+            "module cannot hold"
         )
     off = (None, False, [], {}, "none", "")
     odd = {key: value for key, value in config.items() if key not in PLAIN and value not in off}
@@ -203,7 +212,11 @@ def _are_names(value: Any) -> bool:
 
 
 def _method(ranks: Mapping[Place, int], scales: Mapping[Place, float], bias: bool) -> Lora:
-    """The largest rank and scale of each site; those that most sites have are the method's own."""
+    """Return the method with the largest rank and scale of each site.
+
+    The most frequent (rank, alpha) becomes `rank` and `alpha` of the method; `ranks` and `alphas` hold those of each
+    site.
+    """
     sizes: dict[str, tuple[int, float]] = {}
     for wanted in SITES:
         places = [place for place in ranks if wanted in sites_behind(place[1])]
@@ -218,16 +231,19 @@ def _method(ranks: Mapping[Place, int], scales: Mapping[Place, float], bias: boo
 
 def _check_bias(name: str, place: Place, bias: tuple[int, ...], up: tuple[int, ...] | None, model: ModelSpec) -> None:
     if up is None or bias != up[:1]:
-        raise UserError(f"{name} has shape {bias}, and there is no lora_B of as many rows beside it: {up}")
+        raise UserError(f"{name} has shape {bias}, which does not fit the rows of its lora_B: {up}")
     if not shape_of(model).has_bias(place[1]):
-        raise UserError(f"it holds {name}, and that linear map of {model.hub_id} has no bias")
+        raise UserError(f"it holds {name}, but that linear map of {model.hub_id} has no bias")
 
 
 def _rank(told: int, path: str, pair: list[tuple[int, ...] | None], place: Place, model: ModelSpec) -> int:
-    """Return the rank of one pair of matrices, held against the config's and the model's sizes."""
+    """Return the rank of one pair of matrices, after comparing it with the config, and its sizes with the model.
+
+    told: the rank in the config. pair: shapes of lora_A and lora_B; None if one is missing.
+    """
     down, up = pair
     if down is None or up is None or len(down) != 2 or len(up) != 2 or down[0] != up[1]:
-        raise UserError(f"lora_A {down} and lora_B {up} of {path} do not make a product")
+        raise UserError(f"lora_A {down} and lora_B {up} of {path} cannot be multiplied")
     if told != down[0]:
         raise UserError(f"{path} has rank {down[0]}, but its config says {told} (r and rank_pattern)")
     maps = shape_of(model).linear_maps
@@ -235,15 +251,15 @@ def _rank(told: int, path: str, pair: list[tuple[int, ...] | None], place: Place
     if site in maps and maps[site] != (down[1], up[0]):
         raise UserError(
             f"{path} maps {down[1]} numbers to {up[0]}, but {site} in layer {layer} of {model.hub_id} maps "
-            f"{maps[site][0]} to {maps[site][1]}: it belongs to a base of another size"
+            f"{maps[site][0]} to {maps[site][1]}: the module belongs to a base of another size"
         )
     return down[0]
 
 
 def _is_of_head(name: str, model: ModelSpec) -> bool:
-    """Return whether a tensor belongs to a pooler or head and not to the backbone's hidden states.
+    """Return whether a tensor belongs to a pooler or head, so that it does not change the backbone's hidden states.
 
-    The matrix of scores of a model that writes text is no head: LoRA there changes what is written.
+    The lm_head of a model that writes text is not a head in this sense, because LoRA there changes the written text.
     """
     parts = set(name.removeprefix(PREFIX).split(".")[:2]) & HEAD_PARTS
     return bool(parts) and not (parts == {"lm_head"} and model.family is not ModelFamily.ENCODER)
@@ -253,10 +269,12 @@ def _place(path: str, stack: LayerStack, name: str) -> Place:
     layer, inner = place_in(path, (stack,), name)
     site = next((site for site, place in stack.paths.items() if place == inner), None)
     if site is None:
-        raise UserError(f"{name} is at none of the sites of this architecture: {', '.join(stack.paths.values())}")
+        raise UserError(
+            f"{name} is not at a site of this architecture; its sites are {', '.join(stack.paths.values())}"
+        )
     return layer, site
 
 
 def _tidy(value: float) -> float:
-    """Without the last bit that a quotient and a product leave behind."""
+    """Return the value rounded to an integer if it differs from it only by floating-point error."""
     return float(round(value)) if math.isclose(value, round(value), rel_tol=1e-12) else value

@@ -1,4 +1,4 @@
-"""Where the tensors of a module's file belong in a model, held against its sizes."""
+"""Where the tensors of a module's file belong in a model, with checks against the model's sizes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,9 +14,10 @@ SHOWN = 4
 
 @dataclass(frozen=True, kw_only=True)
 class TensorPlace:
-    """Where one tensor of a file belongs. scale: what it is multiplied by there.
+    """The place of one tensor of a file in a model.
 
-    above: the path of a map of the bare network whose own bias is taken off it.
+    name: the tensor's name in the file. scale: factor by which the tensor is multiplied. above: path of a linear map in
+    the bare network whose bias is subtracted from the tensor; None to subtract nothing.
     """
 
     name: str
@@ -29,7 +30,7 @@ class TensorPlace:
 
 @dataclass(frozen=True)
 class Layout:
-    """A module file as adaptx takes it: its method, and the place of each tensor. of_head: tensors that stay behind."""
+    """The method of a module file, and the place of each of its tensors. of_head: tensors that are not used."""
 
     method: Lora | Bottleneck
     tensors: tuple[TensorPlace, ...]
@@ -39,14 +40,14 @@ class Layout:
 def shape_of(model: ModelSpec) -> Shape:
     if model.shape is None:
         raise UserError(
-            f"the sizes of {model.hub_id} are not known here, so nothing can be held against them; take a model of the "
-            "catalog, or give its folder: find_model(FOLDER)"
+            f"the sizes of {model.hub_id} are unknown, so the module cannot be checked against them; use a model of "
+            "the catalog, or give its folder: find_model(FOLDER)"
         )
     return model.shape
 
 
 def stacks_of(model: ModelSpec) -> tuple[LayerStack, ...]:
-    """The model's stacks of layers, numbered through."""
+    """Return the model's stacks of layers, with layers numbered continuously across stacks."""
     shape = shape_of(model)
     if (reason := unsupported(shape.model_type)) is not None:
         raise UserError(f"{model.hub_id}: {reason}")
@@ -60,14 +61,14 @@ def stack_of(model: ModelSpec) -> LayerStack:
     stacks = stacks_of(model)
     if len(stacks) != 1:
         raise UserError(
-            f"{model.hub_id} is a {shape_of(model).model_type!r}; LoRA modules are taken over for models with one "
-            "stack of layers"
+            f"{model.hub_id} is a {shape_of(model).model_type!r}; published LoRA modules can be used only with models "
+            "that have one stack of layers"
         )
     return stacks[0]
 
 
 def place_in(path: str, stacks: tuple[LayerStack, ...], name: str) -> tuple[int, str]:
-    """The layer that a module lies in, and its path there, whatever its network's prefixes."""
+    """Return the layer in which a module lies, and its path within the layer, ignoring prefixes of the network."""
     for stack in stacks:
         before = stack.layer.removesuffix("{}")
         start = path.find(before)
@@ -75,7 +76,7 @@ def place_in(path: str, stacks: tuple[LayerStack, ...], name: str) -> tuple[int,
         if found is None:
             continue
         number = found[0] - stack.first
-        # One of the first stack's must not pass for one of the second's.
+        # A layer beyond the first stack would otherwise be taken for a layer of the second stack.
         if len(stacks) > 1 and number >= stack.layers:
             raise UserError(f"{name} lies in layer {number} (from 0) of a stack of {stack.layers}")
         return found
@@ -84,28 +85,35 @@ def place_in(path: str, stacks: tuple[LayerStack, ...], name: str) -> tuple[int,
 
 
 def check_layers(places: Mapping[tuple[int, str], str], model: ModelSpec, every: bool = False) -> None:
-    """No layer that the model has not; with `every`, all of those that it has."""
+    """Check that modules lie only in layers that the model has and, with `every`, that each layer has one.
+
+    Raises:
+        UserError: a module lies in a layer that does not exist, or a layer has none.
+    """
     layers = {layer for layer, _ in places}
     have = shape_of(model).all_layers
     if max(layers) >= have:
-        raise UserError(f"it has a module in layer {max(layers)} (from 0), and {model.hub_id} has {have} layers")
+        raise UserError(f"it has a module in layer {max(layers)} (from 0), but {model.hub_id} has only {have} layers")
     missing = sorted(set(range(have)) - layers) if every else []
     if missing:
-        raise UserError(f"it leaves out layers {missing} of the {have} of {model.hub_id}; an adapter has to be in each")
+        raise UserError(
+            f"it has no adapter in layers {missing}, but each of the {have} layers of {model.hub_id} needs one"
+        )
 
 
 def check_not_empty(shapes: Shapes) -> None:
-    """Raises:
-    UserError: tensors without values, with what leaves such.
+    """Check that all tensors have values.
+
+    Raises:
+        UserError: some tensors are empty.
     """
     if empty := [name for name, shape in shapes.items() if 0 in shape]:
         raise UserError(
-            f"{len(empty)} of its tensors are empty ({some(empty)}), as DeepSpeed ZeRO-3 leaves them when it saves "
-            "without gathering: save with stage3_gather_16bit_weights_on_model_save, or put the parts together by its "
-            "zero_to_fp32.py"
+            f"{len(empty)} of its tensors are empty ({some(empty)}), as when DeepSpeed ZeRO-3 saves without gathering: "
+            "save with stage3_gather_16bit_weights_on_model_save, or combine the parts with its zero_to_fp32.py"
         )
 
 
 def some(names: list[str]) -> str:
-    """Return the first names, for a message."""
+    """Return at most the first `SHOWN` names as text for a message."""
     return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")

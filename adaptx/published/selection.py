@@ -1,6 +1,7 @@
-"""Which linear maps a peft config selects, as peft selects them (its `check_target_module_exists`), in bounded time.
+"""Which linear maps a peft config selects, by peft's rules (its `check_target_module_exists`), in bounded time.
 
-Patterns come from a file that someone else wrote, and some make a matcher try more ways than anyone can wait for.
+The regular expressions come from a file that someone else wrote, and matching some of them could take practically
+forever.
 """
 
 import re
@@ -11,27 +12,27 @@ from typing import Any, cast
 from adaptx.errors import UserError
 
 MOST_SECONDS = 5.0
-"""For all patterns of one module."""
+"""Time limit for matching all patterns of one module."""
 ALL_LINEAR = "all-linear"
 _PLAIN_NAME = re.compile(r"[\w.]+")
 
 
 class Matcher:
-    """Regular expressions of one config, matched until their time is used up."""
+    """A matcher of one config's regular expressions that stops with an error once their time is used up."""
 
     def __init__(self) -> None:
         self._until = time.monotonic() + MOST_SECONDS
         self._compiled: dict[tuple[str, str], Any] = {}
 
     def match(self, pattern: str, text: str, whole: bool = False, frame: str = "{}") -> str | None:
-        """Return the group `idx` of the match at the text's beginning, or "" where it has none; None: no match.
+        """Return the group `idx` of the match at the text's beginning, or "" if it has no such group; None: no match.
 
-        whole: only a match of the whole text counts. frame: what peft writes around the config's pattern.
+        whole: whether the pattern must match the whole text. frame: what peft writes around the config's pattern.
 
         Raises:
-            UserError: no regular expression, or one that takes too long.
+            UserError: the pattern is not a regular expression, or takes too long.
         """
-        # Imported here: planning without published modules needs no second matcher.
+        # Imported here, because planning without published modules does not need it.
         import regex
 
         try:
@@ -41,7 +42,7 @@ class Matcher:
             match = compiled.fullmatch if whole else compiled.match
             found = match(text, timeout=max(0.001, self._until - time.monotonic()))
         except regex.error as error:
-            raise UserError(f"its config has {pattern!r}, which is no regular expression ({error})") from error
+            raise UserError(f"its config has {pattern!r}, which is not a regular expression ({error})") from error
         except TimeoutError as error:
             raise UserError(
                 f"its config has the pattern {pattern!r}, which takes more than {MOST_SECONDS:g} s to match; write the "
@@ -51,7 +52,7 @@ class Matcher:
 
 
 def is_selected(config: Mapping[str, Any], path: str, matcher: Matcher) -> bool:
-    """Return whether the config puts LoRA at the linear map of that path."""
+    """Return whether the config selects the linear map at that path for LoRA."""
     excluded = config.get("exclude_modules")
     if isinstance(excluded, str) and excluded:
         if matcher.match(excluded, path, whole=True) is not None:
@@ -65,7 +66,10 @@ def is_selected(config: Mapping[str, Any], path: str, matcher: Matcher) -> bool:
 
 
 def patterned(config: Mapping[str, Any], pattern: str, default: str, path: str, matcher: Matcher) -> float:
-    """Return a rank or alpha as peft finds it: by the first key of the pattern that a module's name ends in."""
+    """Return a module's rank or alpha by peft's rule: that of the first key with which the module's path ends.
+
+    pattern: `rank_pattern` or `alpha_pattern`. default: the setting that holds if no key matches.
+    """
     patterns: Mapping[str, float] = config.get(pattern) or {}
     found = (
         value
@@ -76,7 +80,7 @@ def patterned(config: Mapping[str, Any], pattern: str, default: str, path: str, 
 
 
 def _may_end(path: str, key: str) -> bool:
-    """Return False where a key that is a plain name cannot match: configs name every map of every layer in turn."""
+    """Return False if the key is a plain name and cannot match: a quick test, because configs may have many keys."""
     return not _PLAIN_NAME.fullmatch(key) or path.endswith(key[key.rfind(".") + 1 :])
 
 
@@ -85,13 +89,13 @@ def _is_named(path: str, names: Sequence[str]) -> bool:
 
 
 def _is_transformed(config: Mapping[str, Any], path: str, matcher: Matcher) -> bool:
-    """Return whether the layer of that path is one of those that LoRA was put into."""
+    """Return whether the path lies in one of the layers that the config selects (layers_to_transform)."""
     layers: Any = config.get("layers_to_transform")
     if layers is None or layers == []:
         return True
     named: Any = config.get("layers_pattern") or ()
     names = [named] if isinstance(named, str) else cast(Sequence[str], named)
-    # Without a pattern peft asks for a name before that of the layers.
+    # Without layers_pattern, peft requires a name in front of the name of the layers.
     frame = r"(?:^|.*?\.){}\.(?P<idx>\d+)\." if names else r".*?\.{}\.(?P<idx>\d+)\."
     found = next((number for name in names or [r"[^.]*"] if (number := matcher.match(name, path, frame=frame))), None)
     return found is not None and int(found) in ([layers] if isinstance(layers, int) else layers)
