@@ -260,13 +260,13 @@ def test_a_method_that_cannot_be_folded_and_is_no_librarys_is_held_by_no_folder(
     assert "cannot be merged into linear weights; use --to peft" in str(holding_refusal(Library.TRANSFORMERS, train))
     monkeypatch.setattr(Lora, "library", None)
     for library in (Library.TRANSFORMERS, Library.PEFT):
-        assert "it stays in adaptx" in str(holding_refusal(library, train))
+        assert "use `adaptx predict STAGE FILE`" in str(holding_refusal(library, train))
 
 
 def test_fusion_over_lora_is_held_by_no_library():
     train = nli(LORA, Fuse((topic(LORA), nli(LORA))))
     for library in Library:
-        assert "no library's folder holds fusion over Lora modules" in str(holding_refusal(library, train))
+        assert "no library can load a fusion of Lora modules" in str(holding_refusal(library, train))
 
 
 @pytest.mark.parametrize("mixing", [Gate(), Attention(rank=4)], ids=["gate", "attention of low rank"])
@@ -359,7 +359,7 @@ def test_a_merge_without_a_head_is_refused_with_what_can_be_exported(world, stor
     assert isinstance(train, Train)
     (merge,) = train.inputs
     name = folder_name(world, store, merge)
-    with pytest.raises(UserError, match=r"merged with NoHead\(\), and topic is read with a head.*KeptHeadOf\(place\)"):
+    with pytest.raises(UserError, match=r"merged with NoHead\(\), but topic needs a head.*KeptHeadOf\(place\)"):
         export_stage(Store(store), world.sources, name, Library.PEFT, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -388,7 +388,7 @@ def test_one_head_of_a_mixture_is_chosen_by_name(world, tmp_path):
     name = shop.entry(train).folder.name
     with pytest.raises(UserError, match=r"several tasks.*--task NAME among nli, topic"):
         export_stage(shop.store, world.sources, name, Library.PEFT, tmp_path / "out")
-    with pytest.raises(UserError, match=r"--task sib: it was not trained on that.*nli, topic"):
+    with pytest.raises(UserError, match=r"--task sib: it was not trained on this task.*nli, topic"):
         export_stage(shop.store, world.sources, name, Library.PEFT, tmp_path / "out", "sib")
     export_stage(shop.store, world.sources, name, Library.PEFT, tmp_path / "out", "topic")
     assert repr(list(tiny.TOPICS)) in (tmp_path / "out" / SCRIPT_FILE).read_text()

@@ -146,5 +146,5 @@ def test_what_it_does_not_do_is_refused_in_its_own_words(world) -> None:
     first, other = (tiny.train(world.bert, task, Shift()) for task in (tiny.NLI, tiny.TOPIC))
     fused = tiny.train(world.bert, tiny.NLI, Shift(), start=Fuse((first, other)))
     assert "there is nothing to weigh" in str(refusal(fused))
-    assert "a peft folder holds no shifts; it stays in adaptx" in str(holding_refusal(Library.PEFT, first))
+    assert "a peft folder cannot hold shifts; use `adaptx predict" in str(holding_refusal(Library.PEFT, first))
     assert holding_refusal(Library.TRANSFORMERS, first) is None

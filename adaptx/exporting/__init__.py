@@ -1,1 +1,1 @@
-"""Finished modules as plain folders of peft, adapters or transformers, which those libraries load without adaptx."""
+"""Export finished modules as plain folders that peft, adapters or transformers loads without adaptx."""

@@ -1,6 +1,7 @@
-"""A folder of the adapters library: one adapter, or a stack or fusion of several with their composition.
+"""Write a folder of the adapters library: one adapter, or a stack or fusion of several with their composition.
 
-The library writes it itself. Where full fine-tuning or LoRA lies below, their merged weights come with it in `base/`.
+The library itself writes the folder. If the adapters were trained on top of full fine-tuning or LoRA, the merged
+weights are written to `base/` in it.
 """
 
 from pathlib import Path
@@ -19,16 +20,16 @@ BASE_FOLDER = "base"
 
 
 def write_adapters(network: Any, made_of: Composition, base: str, folder: Path) -> None:
-    """Write the bottleneck adapters of a composition; `network` is bare and becomes unusable for anything else.
+    """Write the bottleneck adapters of a composition.
 
-    base: what the folder names as the checkpoint below.
+    network: the bare network, which becomes unusable for anything else. base: name of the checkpoint in the folder.
 
     Raises:
-        UserError: the library computes something else in that architecture, or knows nothing of it.
+        UserError: the library computes something else in that architecture, or does not support it.
     """
     if (reason := ARCHITECTURES[network.config.model_type].adapters_refused) is not None:
         raise UserError(f"bottleneck adapters cannot be exported from here: {reason}; use `adaptx predict STAGE FILE`")
-    # Of adapters that are not active yet, which the library notes.
+    # The library warns about adapters that are not active yet.
     with quiet("adapters"):
         adapters_classes.prepare(network)
         for part in made_of.adapters:
@@ -41,7 +42,7 @@ def write_adapters(network: Any, made_of: Composition, base: str, folder: Path) 
             restore(adapters_classes.add_fusion(network, names, below), made_of.mixing.tensors)
         adapters_classes.save_active(network, folder)
     for config in folder.rglob("adapter*_config.json"):
-        # The library writes down the path that it was loaded from here.
+        # The library writes the local path from which the network was loaded; replace it.
         write_json(config, {**read_json(config), "model_name": base})
 
 

@@ -1,4 +1,4 @@
-"""The base checkpoint that an exported folder names, so that it loads."""
+"""The base checkpoint that an exported folder names, so that a library can load it."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from adaptx.specs import ModelSpec
 
 
 def on_hub(model: ModelSpec) -> bool:
-    """Return whether the model's name is a hub id: neither a path nor a checkpoint that comes with adaptx alone."""
+    """Return whether the model's name is a hub id: neither a path nor a checkpoint that exists only in adaptx."""
     name = model.hub_id
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         return False
@@ -16,6 +16,6 @@ def on_hub(model: ModelSpec) -> bool:
 
 
 def base_name(model: ModelSpec, sources: Sources) -> str:
-    """Return the hub id, or the folder's absolute path where the checkpoint is not on the hub."""
+    """Return the checkpoint's hub id, or the absolute path of its folder if it is not on the hub."""
     folder = sources.model_folder(model)
     return model.hub_id if folder is None or on_hub(model) else str(folder.resolve())

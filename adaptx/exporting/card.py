@@ -1,4 +1,4 @@
-"""The model card: what was trained on what, its scores in the store, licences, and how the folder is loaded."""
+"""The model card: the training and its data, its scores in the store, licences, and how to load the folder."""
 
 from adaptx import __version__
 from adaptx.exporting.base import on_hub
@@ -27,7 +27,7 @@ def write_card(
     written: ExportContents,
     asked: list[str],
 ) -> str:
-    """Return the card's text; asked: how the folder is asked, a sentence each."""
+    """Return the card's text. asked: how to use the folder, one item per topic."""
     trainings = stage.stages if isinstance(stage, Merge) else (stage,)
     languages = dict.fromkeys(
         language for train in trainings for task in train.tasks for language in task.source_languages
@@ -86,7 +86,7 @@ def _merging(merge: Merge, result: MergeResult) -> list[tuple[str, str]]:
 
 
 def _scores(store: Store, entry: Entry) -> list[dict[str, str]]:
-    """Every metric of every evaluation of this very stage that the store holds."""
+    """Return all metrics of all evaluations of this stage in the store."""
     scores = StoredScores()
     found: list[dict[str, str]] = []
     for other in list(store.entries().values()):
@@ -106,7 +106,7 @@ def _scores(store: Store, entry: Entry) -> list[dict[str, str]]:
 
 
 def _loading(stage: ModuleStage, made_of: Composition, written: ExportContents) -> str:
-    """Python that loads the folder without adaptx."""
+    """Return Python code that loads the folder without adaptx."""
     base = repr(written.base)
     match written.library:
         case Library.TRANSFORMERS:

@@ -1,4 +1,4 @@
-"""Load an exported folder as its user will, and hold its answers to probes against adaptx' own.
+"""Load an exported folder as its user will, and compare its answers to probe texts with those of adaptx.
 
 Suffixes: N sequences, L tokens of a sequence, C outputs for a sequence or token.
 """
@@ -24,16 +24,20 @@ from adaptx.formats.tagging import SentenceParts, words_stand_alone
 from adaptx.specs import Classification, MultipleChoice, Tagging
 
 TOLERANCE = 1e-3
-"""Largest difference of two logits in units of the largest logit: fp32 in another order gives 1e-5 in deep networks."""
+"""Largest allowed difference of two logits, relative to the largest logit.
+
+Rounding in fp32, with sums in another order, gives about 1e-5 in deep networks.
+"""
 TEXTS = ("This is a sentence.", "One word, then 3 others: ä 中文 ?", "x", "")
 PAIRS = ("And another one, which is longer.", "", "y z", "Something")
 
 
 @dataclass(frozen=True)
 class Probes:
-    """Arguments of the folder's tokenizer, the token ids that adaptx makes of these texts, and its logits.
+    """Probe texts with the answers of adaptx.
 
-    logits: [C], or [L, C] where every token has some.
+    given: arguments of the folder's tokenizer, per text. encoded: adaptx's token ids. logits: adaptx's logits, per text
+    [C], or [L, C] if every token has logits.
     """
 
     given: list[dict[str, Any]]
@@ -42,7 +46,7 @@ class Probes:
 
 
 def probe(backbone: Backbone, head: TrainedHead, reading: Reading) -> Probes:
-    """Return what adaptx answers to short, empty and over-long texts and pairs, or to short sentences of words."""
+    """Return the answers of adaptx to short, empty and too long texts and pairs, or to short sentences of words."""
     framing = reading.hidden
     given, encoded = _words(reading) if isinstance(head.format, Tagging) else _texts(reading)
     logits: list[Tensor] = []
@@ -60,15 +64,15 @@ def probe(backbone: Backbone, head: TrainedHead, reading: Reading) -> Probes:
 
 
 def _texts(reading: Reading) -> tuple[list[dict[str, Any]], Encoding]:
-    """Texts alone and in pairs; in lists, since the library takes an empty second text outside of one for none."""
+    """Return single texts and pairs, each text in a list: outside a list, the library ignores an empty second text."""
     tokenizer, prefix, long = reading.tokenizer, reading.hidden.prefix, " ".join(["word"] * reading.max_length)
     rows: list[tuple[str, ...]] = [(text,) for text in (*TEXTS, long)]
     rows += zip((*TEXTS, long), (*PAIRS, long), strict=True)
     if prefix and tokenizer.is_fast and not empty_is_same(tokenizer, prefix):
         rows = [row for row in rows if all(row)]
     parts = [encode_texts(tokenizer, row[:1], row[1:] or None, prefix, reading.max_length) for row in rows]
-    # Without special tokens an empty text is no token at all. adaptx reads the token that ends or begins a text in its
-    # place; a tokenizer alone cannot, so the library has no answer to compare.
+    # Without special tokens, an empty text has no tokens at all. adaptx then reads the token that ends or begins texts.
+    # A tokenizer alone cannot do that, so there is no answer of the library to compare.
     kept = [
         (row, part)
         for row, part in zip(rows, parts, strict=True)
@@ -89,10 +93,10 @@ def _words(reading: Reading) -> tuple[list[dict[str, Any]], Encoding]:
 
 
 def check_folder(folder: Path, found: HeadClass, head: TrainedHead, probes: Probes) -> float:
-    """Load the folder and compare; returns the largest difference of two logits.
+    """Load the folder, compare its answers with the probes, and return the largest relative difference of two logits.
 
     Raises:
-        UserError: tensors are missing or left over, or tokens or logits are others than adaptx' own.
+        UserError: tensors are missing or unexpected, or tokens or logits differ from those of adaptx.
     """
     import transformers
 
@@ -111,7 +115,7 @@ def check_folder(folder: Path, found: HeadClass, head: TrainedHead, probes: Prob
         if read["input_ids"][0].tolist() != ids:
             raise UserError(_differs(f"its tokenizer reads {str(given)[:60]} as other tokens"))
         with torch.no_grad(), warnings.catch_warnings():
-            # BLOOM's class for span answers passes an argument on that its layers call deprecated.
+            # BLOOM's class for span answers passes a deprecated argument to its layers.
             warnings.simplefilter("ignore", FutureWarning)
             largest = max(largest, _difference(_logits(model, read, head), wanted))
     if not largest < TOLERANCE:
@@ -139,5 +143,5 @@ def _differs(what: str) -> str:
 
     return (
         f"loaded by transformers {transformers.__version__}, the folder does not answer as adaptx does: {what}. "
-        "Nothing was written. `adaptx predict STAGE FILE` answers with the stage itself; please report this"
+        "Nothing was written. Please report this; until then, use `adaptx predict STAGE FILE`"
     )

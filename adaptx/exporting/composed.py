@@ -1,4 +1,4 @@
-"""What a finished network is made of, as data: its modules, lowest first."""
+"""The modules of a finished network, as data, lowest first."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from adaptx.specs import Fuse, ModuleSource, ModuleStage, Train
 
 @dataclass(frozen=True)
 class NamedModule:
-    """One module, under a name that is unique in its composition and serves as a folder's and a Python name."""
+    """A module with a name that is unique in its composition and valid as a folder's name and a Python name."""
 
     name: str
     module: Module
@@ -20,7 +20,10 @@ class NamedModule:
 
 @dataclass(frozen=True)
 class Composition:
-    """layers: modules one above the other, lowest first. fused: modules that `mixing` mixes, above the layers."""
+    """The modules of a network.
+
+    layers: modules stacked on the checkpoint, lowest first. fused: modules on top of them whose outputs `mixing` mixes.
+    """
 
     layers: tuple[NamedModule, ...]
     fused: tuple[NamedModule, ...] = ()
@@ -28,7 +31,7 @@ class Composition:
 
     @property
     def merged(self) -> tuple[Module, ...]:
-        """The modules that become part of the plain weights."""
+        """The modules that can be merged into the plain weights."""
         return tuple(part.module for part in self.layers if part.module.method.fold_refusal is None)
 
     @property
@@ -37,14 +40,14 @@ class Composition:
 
 
 def composed(stage: ModuleStage, shop: Workshop) -> Composition:
-    """Load everything that the network of a finished training or merge holds.
+    """Load all modules in the network of a finished training or merge.
 
     Raises:
         UserError: a module is not in the store, or its base has changed.
     """
     own = shop.module(stage)
     if stage.method.whole:
-        # Its weights are the whole backbone: what lay below it is in them.
+        # Its weights are the whole backbone, including what was merged into them below.
         return Composition((NamedModule(_plain(_called(stage)), own),))
     below = lineage(stage)
     modules = [(_called(each), shop.module(each)) for each in (*below.frozen, *below.fused)]
@@ -59,7 +62,7 @@ def composed(stage: ModuleStage, shop: Workshop) -> Composition:
 
 
 def _called(source: ModuleSource) -> str:
-    """By its last task; a merge by all of its."""
+    """Return the name of a module: its last task, or all tasks of a merge."""
     return source.task.name if isinstance(source, Train) else path_of_tasks(source)
 
 
@@ -77,5 +80,5 @@ def _numbered(name: str, number: int) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name without the characters that torch's module names and adapters' compositions give a meaning to."""
+    """Return a name without characters that have a meaning in torch's module names or adapters' compositions."""
     return re.sub(r"\W", "_", name)

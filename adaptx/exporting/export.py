@@ -40,7 +40,7 @@ HERE = "."
 
 @dataclass(frozen=True)
 class ExportResult:
-    """Files written to a folder, and notes for its user, one sentence each."""
+    """The files of an exported folder, and notes for its user, one sentence per note."""
 
     folder: Path
     files: tuple[str, ...]
@@ -50,11 +50,13 @@ class ExportResult:
 def export_stage(
     store: Store, sources: Sources, name: str, library: Library, folder: Path, task: str | None = None
 ) -> ExportResult:
-    """Write the training or merge of that name; `task` says whose head, where several were trained together.
+    """Export the training or merge of that name to a folder.
+
+    task: name of the task whose head is exported, needed if several tasks were trained together.
 
     Raises:
-        UserError: no such stage, weights that are no longer there, a composition that the library's folder cannot hold,
-            or a folder with something in it.
+        UserError: the stage does not exist, its weights were removed, a folder of the library cannot hold it, or the
+            folder is not empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not empty; name a new folder, or empty it first")
@@ -83,47 +85,47 @@ def export_stage(
 
 
 def _task(entry: Entry, train: Train, name: str | None) -> Task:
-    """The trained task whose head is exported."""
+    """Return the trained task whose head is exported."""
     found = [task for task in train.tasks if name in (None, task.name)]
     if len(found) == 1:
         return found[0]
     names = ", ".join(task.name for task in train.tasks)
-    why = f"--task {name}: it was not trained on that" if not found else "it was trained on several tasks"
+    why = f"--task {name}: it was not trained on this task" if not found else "it was trained on several tasks"
     raise UserError(f"{entry.folder.name}: {why}; choose one with --task NAME among {names}")
 
 
 def _head_refusal(stage: ModuleStage, task: Task) -> str | None:
-    """Why there is nothing to read the task with, or None."""
+    """Return why there is no head to predict the task with, or None."""
     if not isinstance(stage, Merge) or not isinstance(stage.head, NoHead) or task.format.embeds:
         return None
     return (
-        f"it was merged with NoHead(), and {task.name} is read with a head; merge with KeptHeadOf(place) or "
+        f"it was merged with NoHead(), but {task.name} needs a head; merge with KeptHeadOf(place) or "
         "AveragedHeads(), or export a training that starts from it"
     )
 
 
 def _framing_refusal(stage: ModuleStage, task: Task) -> str | None:
-    """Why no script that comes with the folder reads the network as it was read in training, or None."""
+    """Return why no exported script can read the network as training did, or None."""
     framing = training_framing(answering_training(stage), task)
     if isinstance(framing, Text):
         return (
-            f"it was trained to answer {task.name} as text, and what is exported reads hidden states; `adaptx predict` "
-            "answers with it"
+            f"it was trained to answer {task.name} as text, but exported folders read hidden states; use "
+            "`adaptx predict STAGE FILE`"
         )
-    stays = "it stays in adaptx (`adaptx predict STAGE FILE`)"
+    stays = "use `adaptx predict STAGE FILE`"
     if framing.bidirectional:
-        return f"it was read with bidirectional=True, which the library's {stage.model.name} cannot be told; {stays}"
+        return f"it was trained with bidirectional=True, which the library's {stage.model.name} cannot do; {stays}"
     if framing.pooling is Pooling.START:
-        return f"it was read at the decoder's start token (Pooling.START), for which no script is written; {stays}"
+        return f"it was read at the decoder's start token (Pooling.START), for which there is no script; {stays}"
     return None
 
 
 def _format_refusal(task: Task) -> str | None:
-    """Say why no script reads rows of the task's format; None where one does."""
+    """Return why no script reads rows of the task's format, or None."""
     if type(task.format) in ROWS:
         return None
     kind = type(task.format).__name__
-    return f"no script is written for rows of {kind} tasks; `adaptx predict STAGE FILE` answers with the stage itself"
+    return f"there is no script for rows of {kind} tasks; use `adaptx predict STAGE FILE`"
 
 
 def _write(
@@ -156,7 +158,7 @@ def _write(
 def _write_adapters(
     network: Any, made_of: Composition, train: Train, base: str, tokenizer: Any, folder: Path
 ) -> str | None:
-    """Write the adapters; returns where the weights below lie, where those of `base` are not the ones."""
+    """Write the adapters. Return the path in the folder of the weights below them, or None if those are `base`."""
     if not made_of.merged:
         write_adapters(network, made_of, base, folder)
         return None
@@ -167,7 +169,7 @@ def _write_adapters(
 
 
 def _write_transformers(network: Any, read: Read, train: Train, tokenizer: Any, folder: Path) -> HeadClass | None:
-    """Write the merged network, with its head if it has one; that folder is loaded again and asked."""
+    """Write the merged network, with its head if it has one, and check that the folder gives the same answers."""
     if read.head is None:
         write_bare(network, tokenizer, read.max_length, folder)
         return None
@@ -175,14 +177,14 @@ def _write_transformers(network: Any, read: Read, train: Train, tokenizer: Any, 
     backbone = backbone_over(network)
     probes = probe(backbone, read.head, reading_of(train.model, tokenizer, read.framing, read.max_length))
     found = write_with_head(backbone, config, read.head, read.framing, tokenizer, read.max_length, folder)
-    # Its memory is free for the copy that is loaded again.
+    # This frees its memory for the copy that is loaded for the check.
     network.to("meta")
     check_folder(folder, found, read.head, probes)
     return found
 
 
 def _read(entry: Entry, train: Train, task: Task, network: Any, shop: Workshop) -> Read:
-    """How the task is read, with its trained head."""
+    """Return how the task is read, with its trained head."""
     head = None
     if not task.format.embeds:
         base = head_base(network, train.model, shop)

@@ -1,4 +1,4 @@
-"""Which compositions each library's folder can hold, decided on specs alone, before any weight is read."""
+"""Which compositions each library's folder can hold, judged by specs before any weight is read."""
 
 import enum
 
@@ -16,8 +16,10 @@ class Library(enum.Enum):
 
 
 def find_library(name: str) -> Library:
-    """Raises:
-    UserError: no folder is written for a library of that name.
+    """Return the library of that name.
+
+    Raises:
+        UserError: adaptx does not export to a library of that name.
     """
     known = [library.value for library in Library]
     if name not in known:
@@ -26,40 +28,40 @@ def find_library(name: str) -> Library:
 
 
 def holding_refusal(library: Library, stage: ModuleStage) -> str | None:
-    """Why a folder of that library cannot hold what a stage's network is made of, naming one that can; or None."""
+    """Return why a folder of that library cannot hold a stage's network, with what to use instead; or None."""
     methods = network_methods(stage)
     if library is Library.ADAPTERS and stage.model.family is not ModelFamily.ENCODER:
         return (
-            f"{stage.model.name} is no encoder, and adapters folders are written of encoders alone; it stays in adaptx "
-            "(`adaptx predict STAGE FILE`)"
+            f"{stage.model.name} is not an encoder, and adapters folders are written only for encoders; use "
+            "`adaptx predict STAGE FILE`"
         )
     if stage.model.quantised is not None:
         return (
-            f"it was trained over the weights of {stage.model.hub_id} as {stage.model.quantised.value}, and a "
-            f"{library.value} folder would be read over others; it stays in adaptx (`adaptx predict STAGE FILE`)"
+            f"it was trained on the weights of {stage.model.hub_id} quantised to {stage.model.quantised.value}, but a "
+            f"{library.value} folder would be loaded on other weights; use `adaptx predict STAGE FILE`"
         )
     if stage.model.layers is not None and library is not Library.TRANSFORMERS:
         return (
-            f"it stands on the first {stage.model.layers} layers of {stage.model.hub_id}, and a {library.value} folder "
-            "names a whole checkpoint below it; use --to transformers"
+            f"it was trained on the first {stage.model.layers} layers of {stage.model.hub_id}, but a {library.value} "
+            "folder can name only a whole checkpoint; use --to transformers"
         )
     fusion = stage.start if isinstance(stage, Train) and isinstance(stage.start, Fuse) else None
     if fusion is not None and stage.method.library != Library.ADAPTERS.value:
         return (
-            f"no library's folder holds fusion over {type(stage.method).__name__} modules; it stays in adaptx "
-            "(`adaptx predict STAGE FILE`), or export one of the modules that it mixes"
+            f"no library can load a fusion of {type(stage.method).__name__} modules; use "
+            "`adaptx predict STAGE FILE`, or export one of the modules that it mixes"
         )
     if fusion is not None and not _is_library_mixing(fusion.mixing):
         return (
-            f"the adapters library mixes by attention at full size alone, not by {fusion.mixing}; it stays in "
-            "adaptx (`adaptx predict STAGE FILE`), or train Fuse with Attention()"
+            f"the adapters library mixes only by attention of full size, not by {fusion.mixing}; use "
+            "`adaptx predict STAGE FILE`, or train Fuse with Attention()"
         )
     match library:
         case Library.PEFT:
             return _peft_refusal(stage, methods)
         case Library.ADAPTERS:
             if not any(method.library == library.value for method in methods):
-                return f"an adapters folder holds bottleneck adapters, and here is none; use --to {_other(methods)}"
+                return f"an adapters folder holds bottleneck adapters, and it has none; use --to {_other(methods)}"
         case Library.TRANSFORMERS:
             pass
     return _unfoldable_refusal(library, methods)
@@ -70,7 +72,7 @@ def _is_library_mixing(mixing: MixingRule) -> bool:
 
 
 def network_methods(stage: ModuleStage) -> tuple[Method, ...]:
-    """The methods of all modules in a stage's finished network, lowest first; fused ones before the mixing's own."""
+    """Return the methods of all modules in a stage's finished network, lowest first, with the stage's own last."""
     if stage.method.whole:
         return (stage.method,)
     below = lineage(stage)
@@ -80,22 +82,22 @@ def network_methods(stage: ModuleStage) -> tuple[Method, ...]:
 def _peft_refusal(stage: ModuleStage, methods: tuple[Method, ...]) -> str | None:
     for method in methods:
         if not method.whole and method.library != Library.PEFT.value:
-            return f"a peft folder holds no {method.modules}; {_elsewhere(method)}"
+            return f"a peft folder cannot hold {method.modules}; {_elsewhere(method)}"
     if stage.method.whole:
-        return "full fine-tuning leaves whole weights and no module for peft; use --to transformers"
+        return "full fine-tuning leaves whole weights, not a module for peft; use --to transformers"
     if any(method.whole for method in methods):
         return (
-            f"it stands on a full fine-tuning, whose weights a peft folder over {stage.model.hub_id} cannot hold; "
-            "use --to transformers"
+            f"it was trained on top of a full fine-tuning, whose weights a peft folder for {stage.model.hub_id} cannot "
+            "hold; use --to transformers"
         )
     kinds = list(dict.fromkeys(method.modules for method in methods))
     if len(kinds) > 1:
-        return f"a peft folder holds modules of one method, and here are {' and '.join(kinds)}; use --to transformers"
+        return f"a peft folder holds modules of one method, but it has {' and '.join(kinds)}; use --to transformers"
     return None
 
 
 def _unfoldable_refusal(library: Library, methods: tuple[Method, ...]) -> str | None:
-    """Return why a module would neither be in the folder nor become part of its weights, or None."""
+    """Return why some module can neither be stored in the folder nor merged into its weights, or None."""
     for method in methods:
         if method.fold_refusal is not None and method.library != library.value:
             return f"{method.modules} cannot be merged into linear weights; {_elsewhere(method)}"
@@ -103,7 +105,7 @@ def _unfoldable_refusal(library: Library, methods: tuple[Method, ...]) -> str | 
 
 
 def _elsewhere(method: Method) -> str:
-    return f"use --to {method.library}" if method.library else "it stays in adaptx (`adaptx predict STAGE FILE`)"
+    return f"use --to {method.library}" if method.library else "use `adaptx predict STAGE FILE`"
 
 
 def _other(methods: tuple[Method, ...]) -> str:

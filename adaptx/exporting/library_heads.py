@@ -1,10 +1,11 @@
-"""Which of transformers' classes holds which head exactly, and how the head is put into it.
+"""Which classes of transformers can hold an adaptx head exactly, and how the head is put into them.
 
-Heads over tokens (tags, span answers) are one linear map in most of the library's classes, as ours are. Heads over a
-pooled vector have a dense layer and a nonlinearity before the linear map there, over the first token. That layer is
-made the identity where this is exact: DeBERTa's nonlinearity is a setting, and tanh is the identity to fp32's rounding
-over states as small as `TANH_SCALE` makes them. Other nonlinearities (ReLU in DistilBERT, GELU and a norm in
-ModernBERT) cannot be, and decoders' classes have no bias.
+Heads on tokens (tags, span answers) are one linear map in most classes of the library, as in adaptx. Heads on a pooled
+vector are different: the library reads the first token, and applies a dense layer and a nonlinearity before the linear
+map. adaptx sets the dense layer to the identity and needs a nonlinearity that does nothing. DeBERTa's nonlinearity is a
+setting. Tanh is almost the identity for small inputs, so the dense layer scales its input down by `TANH_SCALE` and the
+linear map scales it up again; the difference is below fp32's rounding. Other nonlinearities (ReLU in DistilBERT, GELU
+and a norm in ModernBERT) cannot be avoided, and decoders' classes have no bias.
 """
 
 from typing import Any
@@ -37,17 +38,17 @@ AUTO_CLASSES: dict[type[TaskFormat], str] = {
     QuestionAnswering: "AutoModelForQuestionAnswering",
     MaskedLanguageModel: "AutoModelForMaskedLM",
 }
-"""Format with a head -> the class under which a user loads it, be it the library's or ours."""
+"""Format with a head -> the auto class with which a user loads it, whether the model class is the library's or ours."""
 
 TANH_SCALE = 2.0**-14
-"""tanh(s x) / s differs from x by s**2 x**2 / 3 of it: by 1e-7 where x is 9. In half precision, too, x / s and s x
-stay inside the range."""
+"""The scale s of tanh's input. tanh(s x) / s has the relative error s**2 x**2 / 3 against x, which is 1e-7 at x = 9. In
+half precision, x / s and s x stay within the range as well."""
 
 
 def place_of(task_format: TaskFormat, framing: Hidden, heads: LibraryHeads) -> HeadPlace | None:
-    """Return where the library's class for a format holds our linear head; None: that class computes something else.
+    """Return where the library's class for a format holds our linear head; None if that class computes something else.
 
-    Asks for the last layer: the library's classes read no other.
+    None also if another layer than the last is read, because the library's classes always read the last.
     """
     if framing.layer is not None:
         return None
@@ -65,23 +66,23 @@ def place_of(task_format: TaskFormat, framing: Hidden, heads: LibraryHeads) -> H
 
 
 def in_library(task_format: TaskFormat, framing: Hidden, config: Any) -> bool:
-    """Return whether a class of the library holds the head of that format, read so, exactly."""
+    """Return whether a class of the library computes exactly what adaptx does for that format and framing."""
     heads = ARCHITECTURES[config.model_type].library_heads
     if isinstance(task_format, MaskedLanguageModel):
-        # BERT's class takes the checkpoint's activation for the one in its head, which is GELU in ours.
+        # BERT's class uses the checkpoint's activation in its head; adaptx's head always uses GELU.
         plain = getattr(config, "hidden_act", "gelu") == "gelu"
         return heads.masked and framing.layer is None and plain
     return place_of(task_format, framing, heads) is not None
 
 
 def library_model(backbone: Backbone, config: Any, head: TrainedHead, framing: Hidden) -> Any:
-    """Return the library's model of that configuration around the backbone's layers, with our head in it."""
+    """Return the library's model of that configuration, with the backbone's layers and our head in it."""
     import transformers
 
     place = place_of(head.format, framing, backbone.architecture.library_heads)
     for name, value in place.settings if place is not None else ():
         setattr(config, name, value)
-    # Made without memory: its backbone is replaced by the one there is, its head by ours.
+    # Built on the meta device, without memory, because its backbone and head are replaced by the existing ones.
     with torch.device("meta"):
         whole: Any = getattr(transformers, AUTO_CLASSES[type(head.format)]).from_config(config, trust_remote_code=False)
     _put_backbone(whole, backbone)
@@ -124,7 +125,7 @@ def _set(whole: Any, path: str, weight: Tensor, bias: Tensor) -> None:
 
 
 def _put_language_model_head(whole: Any, head: nn.Module) -> None:
-    """Put our head's tensors under the library's names; its decoder is tied to the embeddings again."""
+    """Put our head's tensors under the library's names, and tie its decoder to the embeddings again."""
     decoder, masked = whole.get_output_embeddings(), ARCHITECTURES[whole.config.model_type].masked_head
     decoder.weight = whole.get_input_embeddings().weight
     assert masked is not None

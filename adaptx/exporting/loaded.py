@@ -1,4 +1,4 @@
-"""A stored training or merge in memory: what it predicts, its network, and a peft model of it."""
+"""A stored training or merge in memory: its predictions, its network, and its peft model."""
 
 import tempfile
 import warnings
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 
 class LoadedModel:
-    """A stored training or merge. It is read from the store when it is first needed.
+    """A stored training or merge. Its weights are read from the store when they are first needed.
 
-    stage: its spec, as it is stored.
+    stage: its spec.
     """
 
     def __init__(self, entry: Entry, stage: ModuleStage, shop: Workshop) -> None:
@@ -54,22 +54,22 @@ class LoadedModel:
 
     @property
     def heads(self) -> dict[str, nn.Module]:
-        """Trained heads by the names of their tasks; empty where answers are written as text or vectors compared."""
+        """Task name -> its trained head. Tasks that are answered as text or by comparing embeddings have none."""
         train, found = answering_training(self.stage), self._finished.heads
         named = {task.name: found.get(head_name(train, task)) for task in train.tasks}
         return {name: head.module for name, head in named.items() if head is not None}
 
     def predict(self, rows: Any, language: str | None = None) -> "pd.DataFrame":
-        """Return a prediction per row, with what the format tells beside it (probabilities, a score).
+        """Return one prediction per row, with the format's details (probabilities or a score).
 
         Args:
-            rows: texts, or pairs of texts, for the task's texts in their order; dicts, a pandas.DataFrame or a
-                datasets.Dataset with the task's columns or the format's roles.
-            language: code of the rows' language, where the prompt depends on it and the task has several.
+            rows: a list of texts, or of pairs of texts in the order of the task's texts; or dicts, a pandas.DataFrame
+                or a datasets.Dataset with the task's columns or the format's roles.
+            language: code of the rows' language; needed if the prompt depends on it and the task has several.
 
         Raises:
-            UserError: rows in another form, missing columns, a row that does not fit the format, or a task that is not
-                answered row by row.
+            UserError: the rows have another form, columns are missing, a row does not fit the format, or the task is
+                not answered row by row.
         """
         import pandas as pd
 
@@ -80,16 +80,18 @@ class LoadedModel:
         return pd.DataFrame(records, index=index)
 
     def to_peft(self) -> Any:
-        """Return a peft.PeftModel in memory whose outputs equal those of `network`; it has no head.
+        """Return a peft.PeftModel in memory, without a head, whose outputs equal those of `network`.
 
-        It is a model of its own: what is done with it leaves this one as it is.
+        It is a separate model: changing it does not change this one.
 
         Raises:
-            UserError: it holds more than LoRA or IA3 modules over the checkpoint; the message says what.
+            UserError: the network has parts other than LoRA or IA3 modules on the checkpoint; the message names them.
         """
         stage, shop = self.stage, self._shop
         if (reason := holding_refusal(Library.PEFT, stage)) is not None:
-            raise UserError(f"{self._entry.folder.name} is no peft model: {reason} (options of `adaptx export`)")
+            raise UserError(
+                f"{self._entry.folder.name} cannot become a peft model: {reason} (options of `adaptx export`)"
+            )
         network: Any = load_network(stage.model, shop.sources)
         base = base_name(stage.model, shop.sources)
         with tempfile.TemporaryDirectory() as folder:

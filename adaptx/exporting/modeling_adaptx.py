@@ -1,7 +1,7 @@
-"""A transformers backbone with one task's head, read as adaptx read it. Needs torch and transformers alone.
+"""A transformers backbone with the head of one task, as adaptx computes it. Needs only torch and transformers.
 
-adaptx copies this file into an exported folder where no class of transformers computes the same. It runs only where
-`trust_remote_code=True` allows it; without, the folder does not load.
+adaptx copies this file into an exported folder if no class of transformers computes the same. The folder loads only
+with `trust_remote_code=True`, which allows this code to run.
 
 Suffixes: B rows, L tokens of a row, D hidden size, C labels, V vocabulary.
 """
@@ -21,12 +21,12 @@ from transformers.modeling_outputs import (
 
 
 class AdaptxConfig(PretrainedConfig):
-    """How the backbone is made and read.
+    """How the backbone is built and read.
 
-    backbone: its own configuration, with `model_type`. attention: the only implementation that computes all of it
-    (None: any does). pooler: its class comes with a pooler, which is left out. takes_types: it takes token types.
-    layer: whose hidden states are read (None: the last; 0: the embeddings). pooling: `first`, `mean` or `last` token.
-    head_size, norm_epsilon: of the head over masked words.
+    backbone: the backbone's own configuration, with `model_type`. attention: the only attention implementation that
+    supports the backbone (None: any does). pooler: whether the backbone's class has a pooler, which is left out.
+    takes_types: whether it takes token types. layer: the layer whose hidden states are read (None: the last; 0: the
+    embeddings). pooling: `first`, `mean` or `last` token. head_size, norm_epsilon: sizes of the head for masked words.
     """
 
     model_type = "adaptx"
@@ -55,7 +55,7 @@ class AdaptxConfig(PretrainedConfig):
 
 
 class AdaptxModel(PreTrainedModel):
-    """The backbone's hidden states; each subclass adds a head, which `_set_head` makes."""
+    """The backbone, without a head. Each subclass adds one in `_set_head`."""
 
     config_class = AdaptxConfig
     base_model_prefix = "backbone"
@@ -68,7 +68,7 @@ class AdaptxModel(PreTrainedModel):
         if config.attention is not None:
             options["attn_implementation"] = config.attention
         network: Any = AutoModel.from_config(inner, trust_remote_code=False, **options)
-        # The first stack of an encoder-decoder is what is read.
+        # Of an encoder-decoder, only the encoder is used.
         self.backbone = network.get_encoder() if inner.is_encoder_decoder else network
         self._set_head(inner)
         self.post_init()
@@ -77,7 +77,7 @@ class AdaptxModel(PreTrainedModel):
         raise NotImplementedError
 
     def _states(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None) -> Tensor:
-        """[B, L, D]"""
+        """Return the hidden states of the chosen layer, [B, L, D]."""
         given: dict[str, Any] = {"input_ids": input_ids, "attention_mask": attention_mask}
         if self.config.takes_types and token_type_ids is not None:
             given["token_type_ids"] = token_type_ids
@@ -86,7 +86,7 @@ class AdaptxModel(PreTrainedModel):
         return output.hidden_states[self.config.layer] if inner else output.last_hidden_state
 
     def _pooled(self, input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None) -> Tensor:
-        """[B, D]; padding may stand on either side."""
+        """Return the pooled vector of each row, [B, D]. Padding may be on either side."""
         mask_BL = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         states_BLD = self._states(input_ids, mask_BL, token_type_ids)
         if self.config.pooling == "mean":
@@ -99,7 +99,7 @@ class AdaptxModel(PreTrainedModel):
         return states_BLD[torch.arange(len(at_B), device=at_B.device), at_B]
 
     def _every(self, input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None) -> Tensor:
-        """[B, L, D]"""
+        """Return the hidden states of all tokens, [B, L, D]; `attention_mask` is optional."""
         return self._states(
             input_ids, torch.ones_like(input_ids) if attention_mask is None else attention_mask, token_type_ids
         )
@@ -119,7 +119,7 @@ class AdaptxForSequenceClassification(AdaptxModel):
 
 
 class AdaptxForMultipleChoice(AdaptxModel):
-    """One score for each choice: inputs are [B, choices, L]."""
+    """One score for each choice. Inputs have the shape [B, choices, L]."""
 
     def _set_head(self, inner: Any) -> None:
         self.classifier = nn.Linear(inner.hidden_size, 1)
@@ -134,7 +134,7 @@ class AdaptxForMultipleChoice(AdaptxModel):
 
 
 class AdaptxForTokenClassification(AdaptxModel):
-    """One label for each token; a word's is that of its first."""
+    """One label for each token. A word has the label of its first token."""
 
     def _set_head(self, inner: Any) -> None:
         self.classifier = nn.Linear(inner.hidden_size, self.config.num_labels)
@@ -161,7 +161,7 @@ class AdaptxForQuestionAnswering(AdaptxModel):
 
 
 class AdaptxForMaskedLM(AdaptxModel):
-    """Scores over the vocabulary for each token, which meet the token embeddings."""
+    """Scores over the vocabulary for each token: products of a transformed hidden state and the token embeddings."""
 
     def _set_head(self, inner: Any) -> None:
         self.dense = nn.Linear(inner.hidden_size, self.config.head_size)

@@ -1,4 +1,4 @@
-"""The model of our own class around a network's layers, where no class of the library holds the head."""
+"""Wrap a network's layers in a model class of adaptx, for heads that no class of transformers computes."""
 
 import shutil
 from pathlib import Path
@@ -16,11 +16,11 @@ from adaptx.specs import Hidden, QuestionAnswering, TaskFormat
 
 CODE_FILE = f"{modeling_adaptx.__name__.rpartition('.')[2]}.py"
 _OUTER = ("id2label", "label2id", "architectures", "dtype", "torch_dtype", "_name_or_path", "transformers_version")
-"""Entries of the backbone's configuration that our own has, or that say nothing of how it is made."""
+"""Entries of the backbone's configuration that `AdaptxConfig` has itself, or that do not affect how it is built."""
 
 
 def class_of(task_format: TaskFormat) -> Any:
-    """Our class that a format's head is held by."""
+    """Return adaptx's model class for a format's head."""
     return getattr(modeling_adaptx, _name(task_format))
 
 
@@ -29,9 +29,9 @@ def _name(task_format: TaskFormat) -> str:
 
 
 def own_model(backbone: Backbone, base: Any, head: TrainedHead, framing: Hidden) -> Any:
-    """Return our model around the backbone's layers, with the head in it. base: the network's configuration.
+    """Return a model of adaptx's class with the backbone's layers and the head. base: the network's configuration.
 
-    Its `model_type` is none that transformers knows, so that nothing loads it without its code.
+    Transformers does not know its `model_type`, so the model cannot be loaded without its code.
     """
     name, module, architecture = _name(head.format), CODE_FILE.removesuffix(".py"), backbone.architecture
     masked = head.module if isinstance(head.module, LanguageModelHead) else None
@@ -50,7 +50,7 @@ def own_model(backbone: Backbone, base: Any, head: TrainedHead, framing: Hidden)
         dtype=torch.float32,
         auto_map={"AutoConfig": f"{module}.AdaptxConfig", AUTO_CLASSES[type(head.format)]: f"{module}.{name}"},
     )
-    # Made without memory: its layers are replaced by those there are, its head by ours.
+    # Built on the meta device, without memory, because its layers and head are replaced by the existing ones.
     with torch.device("meta"):
         whole: Any = class_of(head.format)(config)
     whole.backbone = backbone.stack
@@ -65,5 +65,5 @@ def own_model(backbone: Backbone, base: Any, head: TrainedHead, framing: Hidden)
 
 
 def write_code(folder: Path) -> None:
-    """Put the code of our classes into an exported folder."""
+    """Copy the code of adaptx's model classes into an exported folder."""
     shutil.copyfile(modeling_adaptx.__file__, folder / CODE_FILE)

@@ -1,4 +1,4 @@
-"""A peft folder of one or several modules of one method: adapter_config.json and adapter_model.safetensors."""
+"""Write a peft folder of one or several modules of one method: adapter_config.json and adapter_model.safetensors."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,13 +17,13 @@ TASK_TYPES: dict[ModelFamily, str] = {
     ModelFamily.ENCODER_DECODER: "SEQ_2_SEQ_LM",
     ModelFamily.DECODER: "CAUSAL_LM",
 }
-"""peft's name of what a network of that family is loaded for: those with scores over the vocabulary, to write text."""
+"""peft's task type for a family. Families with a language-model head are loaded with it, as for writing text."""
 
 
 def write_peft(modules: Sequence[Module], sites: Sites, model: ModelSpec, base: str, folder: Path) -> None:
-    """Write modules of one method over one checkpoint, lowest first; `sites` are placed in the bare network.
+    """Write modules of one method on one checkpoint, lowest first.
 
-    base: what the folder names as that checkpoint.
+    sites: the sites of the bare network. base: name of the checkpoint in the folder.
     """
     from safetensors.torch import save_file
 

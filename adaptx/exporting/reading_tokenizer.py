@@ -1,8 +1,8 @@
-"""The tokenizer of an exported folder: it reads a text, or a pair, as adaptx does, prefix and all.
+"""The tokenizer of an exported folder, which reads a text or a pair as adaptx does, including the framing's prefix.
 
-It is of transformers' generic class, which takes tokenizer.json as it is: the classes of some architectures build parts
-of it anew, each version in its own way. The framing's prefix stands in the template of special tokens, so that a text
-without any words has it, too, and no answer or tag is found inside it.
+It has transformers' generic class, which uses tokenizer.json unchanged. The classes of some architectures rebuild parts
+of it, differently in each version. The prefix is part of the template of special tokens. An empty text therefore has it
+too, and no answer or tag can be found inside the prefix.
 """
 
 from dataclasses import dataclass
@@ -23,9 +23,10 @@ _MOST_KNOWN = 500
 
 @dataclass(frozen=True)
 class TextReading:
-    """How texts are read. words: they come as words, as tags are asked for, which are read apart from the prefix.
+    """How a tokenizer reads texts.
 
-    names: of the tensors that the network takes.
+    names: names of the tensors that the network takes. words: whether texts are given as words, as for tagging; words
+    are tokenized separately from the prefix.
     """
 
     prefix: str
@@ -35,7 +36,7 @@ class TextReading:
 
 
 def write_tokenizer(tokenizer: Any, reading: TextReading, folder: Path) -> None:
-    """Write the tokenizer that puts the prefix before each text and knows how many tokens are read at most.
+    """Write a tokenizer that puts the prefix before each text and cuts texts at `reading.max_length` tokens.
 
     Raises:
         UserError: this tokenizer cannot put that prefix before a text.
@@ -47,12 +48,12 @@ def write_tokenizer(tokenizer: Any, reading: TextReading, folder: Path) -> None:
         tokenizer.save_pretrained(folder)
         return
     _generic(tokenizer, reading).save_pretrained(folder)
-    # transformers 5 names its class by a word that version 4 does not know.
+    # transformers 5 writes a class name that version 4 does not know.
     write_json(folder / CONFIG_FILE, {**read_json(folder / CONFIG_FILE), "tokenizer_class": GENERIC})
 
 
 def empty_is_same(tokenizer: Any, prefix: str) -> bool:
-    """Return whether an empty text is read as the prefix's tokens in the template, and no more."""
+    """Return whether adaptx reads an empty text exactly as the prefix's tokens in the template."""
     return _content(tokenizer, prefix) == _prefix_ids(tokenizer, prefix, words=False)
 
 
@@ -67,7 +68,7 @@ def _generic(tokenizer: Any, reading: TextReading) -> Any:
         _put_prefix(backend, tokenizer, reading)
     special = {name: str(token) for name in SPECIAL if (token := getattr(tokenizer, name)) is not None}
     if "pad_token" not in special:
-        # Rows of a batch are padded with it and masked: any token will do.
+        # Padding is masked, so any token can be used.
         special["pad_token"] = special.get("eos_token") or special["unk_token"]
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
@@ -81,7 +82,7 @@ def _generic(tokenizer: Any, reading: TextReading) -> Any:
 
 
 def _put_prefix(backend: Any, tokenizer: Any, reading: TextReading) -> None:
-    """Let the prefix's tokens stand before each text, among the special tokens."""
+    """Add the prefix's tokens before each text to the template of special tokens."""
     from tokenizers import processors
 
     tokens = {_PREFIX: _prefix_ids(tokenizer, reading.prefix, reading.words)}
@@ -96,10 +97,10 @@ def _put_prefix(backend: Any, tokenizer: Any, reading: TextReading) -> None:
 
 
 def _prefix_ids(tokenizer: Any, prefix: str, words: bool) -> list[int]:
-    """The prefix's tokens as they stand before a text.
+    """Return the prefix's tokens before a text.
 
     Raises:
-        UserError: a text's tokens are others behind the prefix.
+        UserError: a text has different tokens after the prefix than alone.
     """
     if words:
         return _content(tokenizer, prefix)
@@ -112,10 +113,10 @@ def _prefix_ids(tokenizer: Any, prefix: str, words: bool) -> list[int]:
 
 
 def _known_texts(tokenizer: Any) -> list[str]:
-    """Return tokens from all over the vocabulary as texts."""
+    """Return about `_MOST_KNOWN` tokens, spread over the vocabulary, as texts."""
     size = len(tokenizer)
     texts = tokenizer.batch_decode([[token] for token in range(0, size, max(1, size // _MOST_KNOWN))])
-    # Some tokenizers leave the mark of a word's beginning as it is.
+    # Some tokenizers do not decode the mark of a word's beginning to a space.
     plain = (text.replace("▁", " ").strip() for text in texts)
     special = set(tokenizer.all_special_tokens)
     return [text for text in plain if text and text not in special]
@@ -130,7 +131,10 @@ def _content(tokenizer: Any, text: str) -> list[int]:
 
 
 def _pieces(read: Any, tokens: dict[str, list[int]]) -> list[str]:
-    """The template by which texts of one letter were read, with the prefix; puts its special tokens into `tokens`."""
+    """Return the template with which texts of one letter were read, with the prefix added.
+
+    The template's special tokens are added to `tokens`.
+    """
     sides = read.sequence_ids(0)
     kinds = read.get("token_type_ids") or [0] * len(sides)
     pieces: list[str] = []
@@ -146,6 +150,6 @@ def _pieces(read: Any, tokens: dict[str, list[int]]) -> list[str]:
 def _unprefixed(prefix: str, tokenizer: Any) -> str:
     return (
         f"it was trained with the prefix {prefix!r} before each text, which the tokenizer ({type(tokenizer).__name__}) "
-        "cannot put there, since it reads a text's first word otherwise behind another one; use --to peft, whose "
-        "predict.py writes the prefix, or `adaptx predict STAGE FILE`"
+        "cannot add, because it splits a text's first word differently after another word; use --to peft, whose "
+        "predict.py adds the prefix, or `adaptx predict STAGE FILE`"
     )

@@ -1,7 +1,7 @@
-"""`predict.py` beside exported weights, with its head and tokenizer: what the library's own classes cannot hold.
+"""Write `predict.py` next to exported weights, with the head and tokenizer, which the library's classes cannot hold.
 
-The script reads tokenizer.json by the tokenizers package alone, since transformers 4 and 5 make different tokenizers of
-some checkpoints.
+The script reads tokenizer.json with the tokenizers package instead of transformers, because transformers 4 and 5 build
+different tokenizers for some checkpoints.
 """
 
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ ROWS: dict[type[TaskFormat], _Row] = {
     Retrieval: _Row("retrieval", "a text, of which the vector is printed", "; similarity is the cosine of two vectors"),
     MaskedLanguageModel: _Row("masked", "a text with mask tokens, for each of which five tokens are printed"),
 }
-"""Format -> how predict.py reads its rows. Others are not exported."""
+"""Format -> how predict.py reads its rows. Other formats are not exported."""
 _POOLED = {
     Pooling.FIRST: ("first token's hidden state", "hidden[0]"),
     Pooling.MEAN: ("mean of the tokens' hidden states", "hidden.mean(dim=0)"),
@@ -63,12 +63,12 @@ AUTO_CLASSES: dict[ModelFamily, str] = {
     ModelFamily.ENCODER_DECODER: "AutoModelForSeq2SeqLM",
     ModelFamily.DECODER: "AutoModelForCausalLM",
 }
-"""Family -> the class under which exported networks are loaded: that with the paths that modules are named by."""
+"""Family -> the class that loads exported networks. Its module paths are those by which exported tensors are named."""
 
 
 @dataclass(frozen=True)
 class Read:
-    """How a task is read: framing and most tokens, with its head; None: it has none."""
+    """How a task is read. max_length: maximum number of tokens. head: None if the task has no head."""
 
     task: Task
     framing: Hidden
@@ -88,8 +88,8 @@ def write_script(
 ) -> None:
     """Write the script, the head's tensors and the tokenizer.
 
-    base: what the script loads as the checkpoint below. own_base: where in the folder the weights lie that it loads
-    instead, if they do.
+    base: the checkpoint below, as the script loads it. own_base: path in the folder of weights that the script loads
+    instead, or None.
 
     Raises:
         UserError: the tokenizer has no tokenizer.json.
@@ -98,8 +98,8 @@ def write_script(
 
     if not tokenizer.is_fast:
         raise UserError(
-            f"{model.name} has a tokenizer without tokenizer.json ({type(tokenizer).__name__}), which predict.py "
-            "reads; use --to transformers, or `adaptx predict STAGE FILE`"
+            f"the tokenizer of {model.name} ({type(tokenizer).__name__}) has no tokenizer.json, which predict.py "
+            "needs; use --to transformers, or `adaptx predict STAGE FILE`"
         )
 
     if read.head is not None:
@@ -122,7 +122,7 @@ def write_script(
 
 
 def _task_facts(read: Read, model: ModelSpec, tokenizer: Any) -> dict[str, Any]:
-    """Return what the script says of the task: its rows, how they are read, and the head."""
+    """Return what the script's template needs to know about the task: its rows, how they are read, and its head."""
     row, (pooling, pooled) = ROWS[type(read.task.format)], _POOLED[read.framing.pooling]
     causal = reading_of(model, tokenizer, read.framing, read.max_length).causal
     task_format: Any = read.head.format if read.head is not None else read.task.format
@@ -161,7 +161,7 @@ def takes_types(network: Any, tokenizer: Any) -> bool:
 
 
 def stack_path(network: Any) -> str:
-    """Where in a network the stack lies whose hidden states are read; empty where it is the network itself."""
+    """Return the path in a network of the stack whose hidden states are read; empty if it is the network itself."""
     stack = backbone_over(network).stack
     return next(path for path, module in network.named_modules() if module is stack)
 
@@ -173,7 +173,7 @@ def _options(model_type: str) -> str:
 
 
 def render(template: str, facts: dict[str, Any]) -> str:
-    """A template with its facts; one that it needs and does not get is an error."""
+    """Return a template filled with facts. A missing fact is an error."""
     import jinja2
 
     environment = jinja2.Environment(

@@ -1,4 +1,4 @@
-"""A transformers folder: merged weights with the head in a class that holds it exactly, and the tokenizer."""
+"""Write a transformers folder: merged weights, the head in a class that computes the same, and the tokenizer."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +17,14 @@ from adaptx.specs import Hidden, Tagging
 
 @dataclass(frozen=True)
 class HeadClass:
-    """The class that a folder's head is loaded by. own: it is ours, whose code lies in the folder."""
+    """The class that loads a folder with its head. own: whether it is adaptx's class, whose code is in the folder."""
 
     auto_class: str
     own: bool
 
 
 def write_bare(network: Any, tokenizer: Any, max_length: int, folder: Path) -> None:
-    """Write a merged network without a head; its tokenizer puts no prefix before a text."""
+    """Write a merged network without a head. Its tokenizer adds no prefix to texts."""
     with quiet_loading():
         network.save_pretrained(folder)
     write_tokenizer(tokenizer, TextReading("", max_length, _names(network, tokenizer)), folder)
@@ -33,9 +33,9 @@ def write_bare(network: Any, tokenizer: Any, max_length: int, folder: Path) -> N
 def write_with_head(
     backbone: Backbone, config: Any, head: TrainedHead, framing: Hidden, tokenizer: Any, max_length: int, folder: Path
 ) -> HeadClass:
-    """Write a merged backbone with its head, in the library's class or ours; the backbone is used up.
+    """Write a merged backbone with its head, in a class of transformers or of adaptx. The backbone becomes unusable.
 
-    config: of its network, as the checkpoint has it.
+    config: the checkpoint's configuration of the network.
 
     Raises:
         UserError: the tokenizer cannot put the framing's prefix before a text.
