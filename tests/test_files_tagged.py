@@ -79,7 +79,7 @@ def test_words_of_conll_columns(tmp_path, text: str, expected: list[list[str]]) 
         ("Jo NNP B-PER\nran O\n", r"line 2: 'ran O' has 2 columns, but line 1 has 3"),
         ("Jo\tB-PER\nran O\n", r"line 2: 'ran O' has 1 column, but line 1 has 2"),
         ("the cat sat here\nand slept\n", r"line 2: 'and slept' has 2 columns, but line 1 has 4"),
-        ("\nword\ttag\nJo\tO\n", r"line 2: it names columns \(word, tag\).*remove it"),
+        ("\nword\ttag\nJo\tO\n", r"line 2: it names columns \(word, tag\).*remove the line"),
         ("1\tJo\tB-PER\n2\tran\tO\n\n1\tYes\tO\n", r"its first column numbers the words .*cut -f 2- < .*conll"),
         ("0 Jo O\n1 ran O\n", "its first column numbers the words of each sentence"),
     ],

@@ -35,7 +35,7 @@ def converted(file: Path, said: str) -> Path:
         # Planning says the same, before any row is read.
         local_task("t", FORMAT, {"en": file})
     command = str(refused.value).partition("with: " if "with: " in str(refused.value) else "onvert it: ")[2]
-    subprocess.run(command.partition("; else")[0], shell=True, check=True)
+    subprocess.run(command.partition("; otherwise")[0], shell=True, check=True)
     (made,) = file.parent.glob("*.converted*")
     return made
 
@@ -129,7 +129,7 @@ def test_files_of_other_kinds(tmp_path, name: str, content: bytes, said: str) ->
 def test_a_tagging_file_in_another_encoding(tmp_path) -> None:
     file = tmp_path / "rows.conll"
     file.write_bytes("Jo\tO\nJosé\tO\n".encode("latin-1"))
-    with pytest.raises(UserError, match=r"line 2: the byte 0xe9 .* iconv -f windows-1252 -t utf-8 < .*rows\.conll"):
+    with pytest.raises(UserError, match=r"line 2: byte 4 \(0xe9\) .* iconv -f windows-1252 -t utf-8 < .*rows\.conll"):
         file_table((file,), Tagging(("O", "B-PER")), ())
 
 

@@ -116,6 +116,7 @@ def _begin_heads(train: Train, shop: Workshop, base: HeadBase) -> dict[str, Trai
 
 
 def new_head(task_format: TaskFormat, base: HeadBase) -> nn.Module:
+    """Return a head for a format before its training."""
     training = behaviour(task_format).training
     assert training is not None and training.new_head is not None
     return training.new_head(task_format, base)

@@ -24,6 +24,7 @@ class StageGroup:
 
     @property
     def inputs(self) -> frozenset[str]:
+        """Fingerprints of the input stages of all nodes."""
         return frozenset(key for node in self.nodes for key in node.inputs)
 
 

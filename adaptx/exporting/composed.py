@@ -36,6 +36,7 @@ class Composition:
 
     @property
     def adapters(self) -> tuple[NamedModule, ...]:
+        """The modules that cannot be merged into the plain weights."""
         return tuple(part for part in self.layers if part.module.method.fold_refusal is not None)
 
 

@@ -42,6 +42,7 @@ class LineCounts:
         entry[1] += count
 
     def records(self, where: object) -> tuple[LeftOut, ...]:
+        """Return one record per reason. where: the file, as messages name it."""
         return tuple(
             LeftOut(reason=reason, count=count, first=first, unit="line", where=str(where), what=what)
             for (what, reason), (first, count) in self._found.items()

@@ -12,6 +12,12 @@ _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 
 
 def check_names(path: Path, names: list[str]) -> None:
+    """Check the names of the columns in the first row.
+
+    Raises:
+        UserError: the row is a setting for spreadsheets, another delimiter seems to separate cells, or two columns have
+            the same name.
+    """
     if names[0].startswith("sep=") and not any(names[1:]):
         raise UserError(
             f"{path}, line 1: {names[0]!r} is a setting for spreadsheets, but the first line must name the columns. "
@@ -64,6 +70,11 @@ def _other_delimiter(path: Path, expected: str, other: str) -> str:
 
 
 def check_width(path: Path, lines: list[Line]) -> None:
+    """Check that all rows have as many cells as the first.
+
+    Raises:
+        UserError: a row has more or fewer.
+    """
     wrong = of_other_width(lines)
     if wrong is None:
         return
@@ -77,4 +88,5 @@ def check_width(path: Path, lines: list[Line]) -> None:
 
 
 def of_other_width(lines: list[Line]) -> Line | None:
+    """Return the first row whose number of cells differs from that of the header, or None."""
     return next((line for line in lines if len(line[1]) != len(lines[0][1])), None)

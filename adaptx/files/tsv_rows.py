@@ -34,6 +34,11 @@ def plain_lines(path: Path, text: str) -> tuple[list[Line], LineCounts]:
 
 
 def tsv_lines(path: Path, text: str) -> tuple[list[Line], LineCounts]:
+    """Return (line number, cells) of each row, the header first.
+
+    Raises:
+        UserError: a row has more or fewer cells than the header, or the file does not show how its quotes are meant.
+    """
     lines, counts = plain_lines(path, text)
     if not (text.startswith('"') or '\t"' in text or '\n"' in text):
         check_width(path, lines)

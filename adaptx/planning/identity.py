@@ -94,6 +94,7 @@ class Identities:
         return self._known[stage]
 
     def place(self, item: Rows | ModelSpec) -> Location:
+        """Return the location of rows or of a checkpoint. Each is looked up once."""
         if item not in self._places:
             self._places[item] = self._sources.rows(item) if isinstance(item, Rows) else self._sources.model(item)
         return self._places[item]
@@ -265,6 +266,7 @@ def selection_pool(task: Task) -> tuple[Rows, ...]:
 
 
 def evaluation_precision(evaluate: Evaluate) -> Precision:
+    """Return the precision of an evaluation: its own, else that of its model's training, else fp32."""
     if evaluate.precision is not None:
         return evaluate.precision
     return "fp32" if isinstance(evaluate.model, ModelSpec) else answering_training(evaluate.model).config.precision

@@ -89,6 +89,7 @@ def train_name(train: Train) -> str:
 
 
 def stage_name(stage: Stage) -> str:
+    """Return the name of a training or merge, or `model.task.language` for an evaluation."""
     if not isinstance(stage, Evaluate):
         return module_name(stage)
     model = stage.model.name if isinstance(stage.model, ModelSpec) else module_name(stage.model)

@@ -23,6 +23,12 @@ from adaptx.store.store import Store, folder_name
 
 
 class Status(enum.Enum):
+    """What the store holds of a stage.
+
+    UNCHECKED: the stage was found by its nominal fingerprint, because digests of its inputs are unknown. SCORES_ONLY:
+    the weights are not stored, and no stage that is to do needs them.
+    """
+
     STORED = "stored"
     UNCHECKED = "stored (input not checked)"
     SCORES_ONLY = "stored (scores only)"

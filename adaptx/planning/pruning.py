@@ -40,6 +40,7 @@ def remove(path: Path) -> None:
 
 
 def size_bytes(path: Path) -> int:
+    """Return the size of a file, or of all files in a folder."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
 

@@ -38,6 +38,11 @@ class Layout:
 
 
 def shape_of(model: ModelSpec) -> Shape:
+    """Return the model's shape.
+
+    Raises:
+        UserError: it is unknown.
+    """
     if model.shape is None:
         raise UserError(
             f"the sizes of {model.hub_id} are unknown, so the module cannot be checked against them; use a model of "
@@ -58,6 +63,11 @@ def stacks_of(model: ModelSpec) -> tuple[LayerStack, ...]:
 
 
 def stack_of(model: ModelSpec) -> LayerStack:
+    """Return the model's only stack of layers.
+
+    Raises:
+        UserError: the model has several stacks, or its architecture is not supported.
+    """
     stacks = stacks_of(model)
     if len(stacks) != 1:
         raise UserError(

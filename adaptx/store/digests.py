@@ -20,6 +20,7 @@ class DigestCache:
         self._known: dict[str, Any] | None = None
 
     def of_file(self, path: Path) -> str:
+        """Return the SHA-256 of a file. The file is read only if it has changed since it was last hashed."""
         stat = path.stat()
         key, stamp = str(path.resolve()), [stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns]
         known = self._load()

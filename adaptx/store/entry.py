@@ -48,6 +48,7 @@ class Entry:
 
     @property
     def has_module(self) -> bool:
+        """Return whether the stage was stored with weights, and they have not been removed since."""
         return self.has(MODULE_FILE) and (self.folder / MODULE_FILE).is_file()
 
     @property

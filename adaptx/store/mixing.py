@@ -45,4 +45,5 @@ class MixingWeights:
 
     @property
     def layers(self) -> tuple[int, ...]:
+        """The layers that have weights, in ascending order."""
         return tuple(sorted({place.layer for place in self.places}))

@@ -171,6 +171,7 @@ class Store:
         self.lock(fingerprint).unlink(missing_ok=True)
 
     def golds_file(self, task: str, language: str, digest: str) -> Path:
+        """Return the path of an evaluation set's golds, whether or not the file exists."""
         return self.root / "golds" / f"{task}.{language}-{digest[:8]}.json"
 
     def forget_module(self, entry: Entry) -> None:
