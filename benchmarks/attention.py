@@ -1,10 +1,10 @@
-"""Attention in bf16 on the CPU: adaptx's two products beside torch's own kernel, at several lengths.
+"""Compare attention in bf16 on the CPU at several lengths: adaptx's two products and torch's own kernel.
 
     python benchmarks/attention.py [--heads 12] [--size 32] [--rounds 5] [--out FILE]
-    python benchmarks/attention.py --smoke     # does it run? Its numbers mean nothing.
+    python benchmarks/attention.py --smoke     # only checks that it runs; its numbers mean nothing
 
-In one process on one thread; the two take turns at each length, and ratios are taken within a round. Processor time, so
-that other work on the machine matters less.
+Both run in one process on one thread and take turns at each length. Ratios are computed within a round. Processor time
+is measured, because other work on the machine changes it less than wall time.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from training import ENVIRONMENT, machine
 
-# Before torch is imported: its OpenMP reads them once.
+# Set before torch is imported, because its OpenMP reads them only once.
 os.environ.update({**ENVIRONMENT, **os.environ})
 
 import torch
@@ -35,7 +35,7 @@ PASSES = ("forward", "forward and backward")
 
 
 def microseconds(step: Callable[[], object], calls: int) -> float:
-    """Of processor time, a call."""
+    """Return microseconds of processor time per call."""
     step()
     began = time.process_time()
     for _ in range(calls):
@@ -58,19 +58,19 @@ def step_of(tensors: list[Tensor], which: str) -> Callable[[], object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--heads", type=int, default=12)
-    parser.add_argument("--size", type=int, default=32, help="of a head (default 32)")
+    parser.add_argument("--size", type=int, default=32, help="size of a head (default 32)")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--calls", type=int, default=5, help="calls a round")
-    parser.add_argument("--out", type=Path, help="write the table there too")
+    parser.add_argument("--calls", type=int, default=5, help="calls per round")
+    parser.add_argument("--out", type=Path, help="also write the table to this file")
     parser.add_argument("--smoke", action="store_true", help="two lengths, one round")
     given = parser.parse_args()
     if not cpu_multiplies_bf16():
-        print("this processor has no products in bf16: both are torch's kernel, and nothing is to be compared")
+        print("this processor has no bf16 instructions: both ways use torch's kernel, and there is nothing to compare")
         return
     lengths, rounds = (LENGTHS[:2], 1) if given.smoke else (LENGTHS, given.rounds)
     torch.set_num_threads(1)
     lines = [
-        f"{given.heads} heads of {given.size}, {TOKENS} tokens a call; microseconds a token, median of {rounds}.",
+        f"{given.heads} heads of {given.size}, {TOKENS} tokens per call; microseconds per token, median of {rounds}.",
         "",
         "| tokens a sequence | " + " | ".join(f"{which}: torch | adaptx | torch / adaptx" for which in PASSES) + " |",
         "|---:|" + "---:|" * 3 * len(PASSES),

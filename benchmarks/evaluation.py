@@ -1,9 +1,9 @@
-"""Evaluation speed of adaptx beside a plain loop as in the XTREME scripts: examples/s over ten languages.
+"""Compare the evaluation speed of adaptx and of a plain loop as in the XTREME scripts: examples/s over ten languages.
 
     python benchmarks/evaluation.py --model DIR [--data DIR|sample] [--limit ROWS] [--rounds N] [--out FILE]
-    python benchmarks/evaluation.py --smoke     # does it run? Its speeds mean nothing.
+    python benchmarks/evaluation.py --smoke     # only checks that it runs; its speeds mean nothing
 
-Both run one network with one head over the same rows; README.md beside this file says what is compared.
+Both run the same network and head over the same rows; README.md in this folder says what is compared.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from typing import Any
 
 from training import ENVIRONMENT, machine, spread
 
-# Before torch is imported: its OpenMP reads them once.
+# Set before torch is imported, because its OpenMP reads them only once.
 os.environ.update({**ENVIRONMENT, **os.environ})
 
 import torch
@@ -57,13 +57,13 @@ VARIANTS = {
     "adaptx bf16": "adaptx in bf16",
 }
 RATIOS = (("adaptx fp32", "plain fp32"), ("adaptx bf16", "plain bf16"), ("adaptx bf16", "plain fp32"))
-# Logits are of order 1 to 10; two ways of adding them up in fp32 differ by some 1e-5.
+# Logits are between about 1 and 10; two ways of summing them in fp32 differ by about 1e-5.
 TIE = 1e-3
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What is trained shortly, and which sets are then evaluated: the first ten that are at hand."""
+    """A task that is trained briefly, and the sets that are then evaluated: the first ten whose rows are available."""
 
     train: Task
     steps: int
@@ -97,7 +97,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class RowSet:
-    """One language's rows, as both sides are given them."""
+    """The rows of one language, as both adaptx and the plain loop read them."""
 
     task: Task
     language: str
@@ -118,13 +118,13 @@ class Bench:
         return self.models[precision].heads[head_name(self.train, self.kind.train)]
 
     def evaluator(self, rows: RowSet, precision: Precision) -> Evaluator:
-        """As `adaptx run` makes it."""
+        """Return an evaluator as `adaptx run` makes it."""
         stage = Evaluate(self.train, rows.task, rows.language, precision=precision)
         return make_evaluator(stage, self.models[precision], self.shop, Silent(), "")
 
 
 class Clock:
-    """Wall and processor time since it was made."""
+    """Wall and processor time since the clock was created."""
 
     def __init__(self) -> None:
         self.began = time.perf_counter(), time.process_time()
@@ -135,9 +135,11 @@ class Clock:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One variant over all languages once. cpu_seconds: of all threads, which other work on the machine changes less.
+    """One run of a variant over all languages.
 
-    found: by set, the predictions of adaptx or the plain loop's decisions.
+    cpu_seconds: processor time of all threads, which other work on the machine changes less than wall time.
+
+    found: per set, the predictions of adaptx or the decisions of the plain loop.
     """
 
     seconds: float
@@ -212,15 +214,17 @@ def run(variant: str, bench: Bench, sets: Sequence[RowSet]) -> Outcome:
 
 
 def chosen(variant: str, found: Any) -> list[list[str]]:
-    """The predictions of one set, as a list of decisions an example."""
+    """Return the predictions of one set, as a list of decisions per example."""
     if variant.startswith("plain"):
         return [[max(decision, key=decision.__getitem__) for decision in example] for example in found]
     return [example if isinstance(example, list) else [example] for example in found]
 
 
 def agreement(bench: Bench, outcomes: dict[str, Outcome]) -> dict[str, dict[str, float]]:
-    """Of each variant: the share of decisions equal to the plain loop's in fp32, by how much of that loop's score the
-    others differ at most, and the task's first metric (mean over languages).
+    """Compare each variant with the plain loop in fp32.
+
+    Return, per variant: `equal`, the share of equal decisions; `largest_gap`, the largest difference between the plain
+    loop's scores of its own decision and of the variant's; and the task's first metric (mean over languages).
     """
     found: dict[str, dict[str, float]] = {}
     for variant, outcome in outcomes.items():
@@ -257,7 +261,7 @@ def _metric(rows: RowSet, predictions: list[list[str]]) -> float:
 
 
 def measure(name: str, bench: Bench, rounds: int) -> dict[str, Any]:
-    """All variants in turn, round after round, in alternating order; a ratio is taken within a round."""
+    """Measure all variants in turn, round after round, in alternating order; ratios are computed within a round."""
     few = [RowSet(one.task, one.language, _leading(one.examples, BATCH_SIZE)) for one in bench.sets[:1]]
     for variant in VARIANTS:
         run(variant, bench, few)
@@ -275,7 +279,7 @@ def measure(name: str, bench: Bench, rounds: int) -> dict[str, Any]:
             print(f"{name}, round {number + 1}, {variant}: {speeds[variant][-1]:.1f} examples/s", file=sys.stderr)
     agreed = agreement(bench, outcomes)
     if agreed["adaptx fp32"]["largest_gap"] > TIE:
-        raise SystemExit(f"{name}: in fp32 adaptx predicts otherwise than the plain loop: {agreed['adaptx fp32']}")
+        raise SystemExit(f"{name}: in fp32 adaptx and the plain loop predict differently: {agreed['adaptx fp32']}")
     encoded = outcomes["adaptx fp32"].encoded
     tokens = sum(sum(each.lengths) for each in encoded)
     return {
@@ -296,7 +300,7 @@ def measure(name: str, bench: Bench, rounds: int) -> dict[str, Any]:
 
 
 def _ratios(speeds: dict[str, list[float]]) -> dict[str, dict[str, float]]:
-    """Speed over speed within a round."""
+    """Return the ratio of two speeds for each round."""
     return {
         f"{over} / {under}": spread([x / y for x, y in zip(speeds[over], speeds[under], strict=True)])
         for over, under in RATIOS
@@ -310,14 +314,14 @@ def _leading(examples: Examples, count: int) -> Examples:
 
 
 def table(record: dict[str, Any]) -> str:
-    """The record in Markdown."""
+    """Return the record as Markdown."""
     setup, where = record["setup"], record["machine"]
 
     def shown(values: dict[str, float], digits: int) -> str:
         return f"{values['median']:.{digits}f} [{values['min']:.{digits}f}, {values['max']:.{digits}f}]"
 
     lines = [
-        f"{Path(setup['model']).name}, at most {setup['limit']} rows a language from {Path(setup['data']).name}, "
+        f"{Path(setup['model']).name}, at most {setup['limit']} rows per language from {Path(setup['data']).name}, "
         f"device {setup['device']}, rounds: {setup['rounds']}; examples/s, median [min, max]",
         "",
         f"| | {' | '.join(VARIANTS)} |",
@@ -358,10 +362,10 @@ def table(record: dict[str, Any]) -> str:
 
 
 def compare(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Every kind, one after the other."""
+    """Measure every kind, one after another."""
     model = (arguments.model or SAMPLE / "models" / "adaptx" / "e5-mini").expanduser().resolve()
     if not (model / "config.json").is_file():
-        raise SystemExit(f"--model {model}: it holds no config.json; give a folder with a checkpoint")
+        raise SystemExit(f"--model {model}: the folder has no config.json; give the folder of a checkpoint")
     steps, limit, rounds = (2, 2, 1) if arguments.smoke else (None, arguments.limit, arguments.rounds)
     resources = Resources(device=arguments.device)
     sources = Sources(arguments.data)
@@ -394,13 +398,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, help="a model folder (default: the packaged e5-mini)")
     parser.add_argument("--data", default="sample", help="a local mirror, or `sample` for the packaged rows (default)")
-    parser.add_argument("--limit", type=int, default=64, help="rows a language (default 64)")
+    parser.add_argument("--limit", type=int, default=64, help="rows per language (default 64)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of all variants (default 3)")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, help="only these (default: all)")
-    parser.add_argument("--store", type=Path, help="keep the trained modules here for the next time")
-    parser.add_argument("--out", type=Path, help="write all measurements as JSON")
-    parser.add_argument("--smoke", action="store_true", help="2 rows a language, 1 round: only whether it runs")
+    parser.add_argument("--store", type=Path, help="keep the trained modules here for the next run")
+    parser.add_argument("--out", type=Path, help="write all measurements to this file as JSON")
+    parser.add_argument("--smoke", action="store_true", help="2 rows per language, 1 round: only checks that it runs")
     arguments = parser.parse_args()
     if min(arguments.limit, arguments.rounds) < 1:
         parser.error("--limit and --rounds are at least 1")

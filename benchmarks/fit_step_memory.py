@@ -1,11 +1,12 @@
-"""Fit the bytes of `adaptx/costs/step_memory.csv`: what the closed form of a step's memory multiplies its products by.
+"""Fit `adaptx/costs/step_memory.csv`: the bytes by which the closed formula of a step's memory multiplies its products.
 
-    python benchmarks/fit_step_memory.py --raw DIR [--cells 24]     # track small steps; an interrupted one goes on
+    python benchmarks/fit_step_memory.py --raw DIR [--cells 24]     # track small steps; continues where it stopped
     python benchmarks/fit_step_memory.py --raw DIR --write          # fit, and write the table into the package
 
 Every kind of step (architecture, method, precision, checkpointing, device) is tracked on fake tensors for small
-networks of random sizes, phase by phase and without gradients, and a sum of products is fitted to it by least squares
-(a little ridge, since some sizes go together). Printed beside it: the error on cells that were left out of the fit.
+networks of random sizes, phase by phase and without gradients. A sum of products of sizes is fitted to the result by
+least squares, with a small ridge term because some sizes are correlated. The script also prints the error on cells that
+were left out of the fit.
 """
 
 import argparse
@@ -38,14 +39,14 @@ ARCHITECTURES = ("bert", "xlm-roberta-xl")
 METHODS = ("Full", "Lora", "Bottleneck")
 PRECISIONS: tuple[Precision, ...] = ("bf16", "fp32")
 LORA_TIMES = 3
-"""LoRA has as many more products, one for each kind of site: so many times the cells."""
+"""Factor by which LoRA needs more cells, because it has more products: one for each kind of site."""
 FOLDS = 8
 RIDGE = 1e-6
 Kind = tuple[str, str, str, Precision, bool]
 
 
 def kinds() -> list[Kind]:
-    """(device, architecture, method, precision, gradient_checkpointing)"""
+    """Return every kind of step: (device, architecture, method, precision, gradient_checkpointing)."""
     every = itertools.product((False, True), ("cuda", "cpu"), ARCHITECTURES, METHODS, PRECISIONS)
     return [
         (device, architecture, method, precision, gradient_checkpointing)
@@ -55,13 +56,13 @@ def kinds() -> list[Kind]:
 
 
 def draw(kind: Kind, number: int) -> Cell:
-    """A small step of that kind, of random sizes; the same for the same number."""
+    """Return a small step of the kind with random sizes, which depend on the number alone."""
     device, architecture, name, precision, gradient_checkpointing = kind
     rng = random.Random(f"{kind} {number}")
-    # Fake tensors cost the same at any size, so that these are of the order of real ones; layers are what costs time.
+    # Fake tensors cost the same at any size, so these sizes are as large as real ones. Only layers cost time.
     heads, size = rng.choice((6, 8, 12, 16)), rng.choice((32, 48, 64))
     inner = rng.choice((2, 3, 4)) * heads * size + rng.choice((0, 128))
-    # A single layer is its own case: nothing below its first module needs gradients.
+    # A single layer is a special case, because nothing below its first module needs gradients.
     shape = Shape(architecture, rng.choice((5, 2, 3, 4)), heads * size, inner, heads, 1_000, 514)
     method: Method = Full()
     if name == "Lora":
@@ -75,10 +76,10 @@ def draw(kind: Kind, number: int) -> Cell:
 
 
 def track(cell: Cell) -> dict[str, int]:
-    """Phase -> the most bytes alive in it, without gradients, weights and optimiser state."""
+    """Return phase -> the maximum number of live bytes in it, without gradients, weights and optimiser state."""
     cuda = cell.device == "cuda"
     tracker = Tracker(rounded if cuda else lambda size: size)
-    # Fake tensors are the CPU's, as in `profiling/prediction.py`.
+    # The fake tensors are on the CPU, as in `profiling/prediction.py`.
     with FakeTensorMode(allow_non_fake_inputs=True), tracker:
         step = make_step(replace(cell, device="cpu"), torch.device("cpu"), CudaKernels if cuda else None)
         step.make_state(tracker)
@@ -88,7 +89,7 @@ def track(cell: Cell) -> dict[str, int]:
 
 
 def gather(folder: Path, cells: int) -> None:
-    """Track what the folder does not hold yet: first one cell of each kind, then the second, and so on."""
+    """Track the cells that the folder does not hold yet: first one cell of each kind, then the second, and so on."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted = itertools.product(range(LORA_TIMES * cells), kinds())
     for number, kind in ((number, kind) for number, kind in wanted if number < cells or kind[2] == "Lora"):
@@ -101,7 +102,7 @@ def gather(folder: Path, cells: int) -> None:
 
 
 def solve(products_CP: NDArray[Any], bytes_CH: NDArray[Any]) -> NDArray[Any]:
-    """Bytes of each of P products in each phase, [P, H], by least squares of errors relative to a cell's peak."""
+    """Return the bytes of each of P products in each phase, [P, H], by least squares relative to a cell's peak."""
     peaks_C1 = bytes_CH.max(axis=1, keepdims=True)
     scaled_CP = products_CP / peaks_C1
     sizes_P = np.abs(scaled_CP).max(axis=0)
@@ -112,7 +113,7 @@ def solve(products_CP: NDArray[Any], bytes_CH: NDArray[Any]) -> NDArray[Any]:
 
 
 def fit(folder: Path) -> list[list[str]]:
-    """Lines of the table; the errors go to standard output."""
+    """Return the lines of the table, and print the errors."""
     lines: list[list[str]] = []
     for kind in kinds():
         device, architecture, method, precision, gradient_checkpointing = kind
@@ -134,14 +135,14 @@ def fit(folder: Path) -> list[list[str]]:
         ]
         errors_C = left_out(matrix_CP, bytes_CH)
         print(
-            f"{' '.join(map(str, kind))}: {len(cells)} cells; error where left out: median {np.median(errors_C):.1%}, "
+            f"{' '.join(map(str, kind))}: {len(cells)} cells; error if left out: median {np.median(errors_C):.1%}, "
             f"90th percentile {np.quantile(errors_C, 0.9):.1%}"
         )
     return lines
 
 
 def left_out(matrix_CP: NDArray[Any], bytes_CH: NDArray[Any]) -> NDArray[Any]:
-    """Relative errors of the larger phase on cells that a fit has not seen."""
+    """Return the relative errors of the larger phase on cells that the fit has not seen."""
     errors_C = np.zeros(len(bytes_CH))
     for fold in range(FOLDS):
         out_C = np.arange(len(bytes_CH)) % FOLDS == fold
@@ -159,9 +160,9 @@ def write(lines: Sequence[Sequence[str]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--raw", type=Path, required=True, help="folder of what was tracked, a file a cell")
-    parser.add_argument("--cells", type=int, default=24, help="cells of each kind (default 24)")
-    parser.add_argument("--write", action="store_true", help="fit what is there, and write the package's table")
+    parser.add_argument("--raw", type=Path, required=True, help="folder of the tracked steps, one file per cell")
+    parser.add_argument("--cells", type=int, default=24, help="cells per kind (default 24)")
+    parser.add_argument("--write", action="store_true", help="fit these steps, and write the package's table")
     arguments = parser.parse_args()
     if not arguments.write:
         gather(arguments.raw, arguments.cells)

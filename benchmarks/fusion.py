@@ -1,10 +1,10 @@
-"""Speed and memory of training a fusion over three modules beside the adapters library's AdapterTrainer, on the CPU.
+"""Compare training a fusion over three modules with the adapters library's AdapterTrainer: speed and memory on the CPU.
 
     python benchmarks/fusion.py --model DIR [--data DIR|sample] [--out FILE]
-    python benchmarks/fusion.py --smoke       # does it run? Its numbers mean nothing.
+    python benchmarks/fusion.py --smoke       # only checks that it runs; its numbers mean nothing
 
-Measured as `training.py` does, whose settings these are too. The modules are as their method begins, and the mixing
-layers and a head train on SNLI. The library fuses bottleneck adapters alone: LoRA's fusion is shown beside that.
+Settings and measurements are those of `training.py`. The fused modules have their initial weights; the mixing layers
+and a head train on SNLI. The library can only fuse bottleneck adapters, so fusions of LoRA have no counterpart there.
 """
 
 import argparse
@@ -32,7 +32,7 @@ LEARNING_RATE = 5e-5
 
 
 def prepare_adaptx(setup: Setup) -> Callable[[Clock], float]:
-    """A fusion as `adaptx run` trains it, over modules of one step each at a learning rate of next to nothing."""
+    """Prepare a fusion as `adaptx run` trains it, over modules trained for one step at almost no rate."""
     import dataclasses
 
     import torch
@@ -84,7 +84,7 @@ def prepare_adaptx(setup: Setup) -> Callable[[Clock], float]:
 
 
 def reference_model(setup: Setup) -> Any:
-    """A classifier with three labels over fused adapters, as the library's own examples make it."""
+    """Return a classifier with three labels over fused adapters, as in the library's own examples."""
     import torch
     from adapters import AutoAdapterModel, SeqBnConfig
     from adapters.composition import Fuse
@@ -101,7 +101,7 @@ def reference_model(setup: Setup) -> Any:
 
 
 def measure(setup: Setup) -> dict[str, Any]:
-    """One variant, in this process."""
+    """Measure one variant in this process."""
     ours = setup.variant.startswith("c")
     return training.measure(
         setup, prepare_adaptx(setup) if ours else training.prepare_reference(setup, reference_model)
@@ -114,8 +114,8 @@ def main() -> None:
     parser.add_argument("--data", default="sample", help="a local mirror, or `sample` for the packaged rows (default)")
     parser.add_argument("--steps", type=int, default=50, help="timed steps (default 50)")
     parser.add_argument("--repeats", type=int, default=3, help="rounds of all variants (default 3)")
-    parser.add_argument("--out", type=Path, help="write all measurements as JSON")
-    parser.add_argument("--smoke", action="store_true", help="2 steps, 1 round: only whether it runs")
+    parser.add_argument("--out", type=Path, help="write all measurements to this file as JSON")
+    parser.add_argument("--smoke", action="store_true", help="2 steps, 1 round: only checks that it runs")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
@@ -123,7 +123,7 @@ def main() -> None:
         return
     if min(arguments.steps, arguments.repeats) < 1:
         parser.error("--steps and --repeats are at least 1")
-    # `bottleneck` is the method whose trainer and library the reference takes.
+    # The reference uses the trainer and the library of the method `bottleneck`.
     arguments.method = "bottleneck"
     training.compare(arguments, VARIANTS, __file__)
 

@@ -1,4 +1,4 @@
-"""Which cells `gpu.py` measures, the most telling first: shapes, methods, lengths, precisions, checkpointing."""
+"""The cells that `gpu.py` measures, the most informative first: shapes, methods, lengths, precisions, checkpointing."""
 
 import importlib.util
 import itertools
@@ -32,16 +32,16 @@ from adaptx.specs.quantisation import Quantisation
 XLMR, MT5 = (XLMR_BASE, XLMR_LARGE, XLMR_XL, XLMR_XXL), (MT5_SMALL, MT5_BASE, MT5_LARGE, MT5_XL)
 QWEN3, LLAMA3 = (QWEN3_600M, QWEN3_1_7B, QWEN3_4B, QWEN3_8B), (LLAMA3_1B, LLAMA3_3B, LLAMA3_8B)
 MIDDLE = 1
-"""Place of the size that stands for its family."""
+"""Position of the size that represents its family."""
 TOKENS = 4_096
-"""Of each step, whatever the length of its sequences."""
+"""Tokens per step, whatever the length of its sequences."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A method over families, each from the smallest model up.
+    """One method over model families, each ordered from the smallest model up.
 
-    needs: packages that may be missing. options: further fields of its cells.
+    needs: packages that may be missing. options: other fields of the method's cells.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Kind:
 
     @property
     def missing(self) -> list[str]:
-        # Once imported, adapters says nothing of where it is.
+        # After adapters is imported, its spec no longer says where it is.
         return [name for name in self.needs if name not in sys.modules and importlib.util.find_spec(name) is None]
 
     def models(self, sizes: Sequence[int]) -> list[ModelSpec]:
@@ -87,7 +87,7 @@ SMOKE = tuple(
 
 
 def grid(device: str) -> list[Cell]:
-    """The cells whose packages are there, each once: a middle size of each family first, then sizes, then lengths."""
+    """Return the cells whose packages are installed: first a middle size of each family, then sizes, then lengths."""
     every = range(4)
     rounds = (
         _round(device, [MIDDLE], [512]),
@@ -102,7 +102,7 @@ def grid(device: str) -> list[Cell]:
 
 
 def smoke(device: str) -> list[Cell]:
-    """A tiny one of each method, to see whether all of it runs."""
+    """Return a tiny cell of each method, to check that all of them run."""
     return [
         Cell(model, kind.method, 1, 16, device=device, **kind.options)
         for kind in SMOKE
@@ -112,7 +112,7 @@ def smoke(device: str) -> list[Cell]:
 
 
 def left_out(kinds: Sequence[Kind]) -> list[str]:
-    """What a missing package keeps from being measured, in words."""
+    """Return one line per kind that is left out because a package is missing."""
     lines: list[str] = []
     for kind in kinds:
         if kind.missing:
@@ -132,7 +132,7 @@ def _round(
         if kind.missing:
             continue
         for model in kind.models([size]):
-            # Other families are not used on, or made for, such lengths.
+            # The other families are not made for such lengths, or not used with them.
             if length <= 512 or model.family is ModelFamily.DECODER:
                 yield Cell(
                     model, kind.method, TOKENS // length, length, precision, gradient_checkpointing, device=device,

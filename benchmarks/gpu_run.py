@@ -1,4 +1,4 @@
-"""How `gpu.py` goes through its cells: all predictions, several at a time, then one measurement after the other."""
+"""Run the cells of `gpu.py`: first all predictions, several at a time, then one measurement after another."""
 
 import argparse
 import multiprocessing
@@ -24,11 +24,11 @@ from adaptx.profiling.prediction import Prediction, predict
 from adaptx.profiling.processes import Start, several
 
 CELL_SECONDS = 60.0
-"""The most that a cell may take."""
+"""Maximum seconds per cell."""
 LEAST_SECONDS = 8.0
-"""With less time left no further cell begins."""
+"""Minimum seconds that must be left for another cell to begin."""
 PREDICTING = 0.5
-"""Share of the time that predicting may take."""
+"""Maximum share of the time for predictions."""
 WARMUP = 2
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -36,14 +36,16 @@ Measure = Callable[[Cell, Prediction, float], Result]
 
 
 def carry_out(arguments: argparse.Namespace, until: float) -> None:
-    """All that the command line asks for, until that time of the monotonic clock.
+    """Predict and measure the cells that the command line asks for, and write the results.
+
+    until: time of the monotonic clock at which no other cell begins.
 
     Raises:
-        SystemExit: there is no such device, or a cell ended by a fault.
+        SystemExit: the device does not exist, or a cell failed because of a fault.
     """
     if arguments.device == "cuda" and not torch.cuda.is_available():
         raise SystemExit(
-            f"no CUDA device: torch {torch.__version__} sees none. Run it on a machine with an NVIDIA GPU and torch "
+            f"torch {torch.__version__} finds no CUDA device. Run this on a machine with an NVIDIA GPU and torch "
             "built for CUDA, or with --smoke on the CPU."
         )
     cells = (smoke if arguments.smoke else grid)(arguments.device)
@@ -64,17 +66,17 @@ def carry_out(arguments: argparse.Namespace, until: float) -> None:
             results.append(result)
             found = f"error {100 * result.error:+.1f} %" if result.error is not None else result.failed
             _say(f"{len(results)}/{len(cells)} {result.cell.name}: {found}")
-            # Each time, so that whoever ends it early keeps what there is.
+            # Write after every cell, so that results are kept if the benchmark is ended early.
             files = write(setting, results, folder)
     print(page(setting, results))
     if not arguments.smoke or arguments.out:
         _say(f"written to {' and '.join(map(str, files))}")
     if any((result.failed or "").startswith(FAULT) for result in results):
-        raise SystemExit(f"at least one cell ended by a fault: {summary(results)}")
+        raise SystemExit(f"at least one cell failed because of a fault: {summary(results)}")
 
 
 def predict_all(cells: Sequence[Cell], seconds: float, start: Start) -> dict[Cell, Prediction | str]:
-    """As many as the time allows, on all cores but one; words where predicting failed."""
+    """Predict as many cells as the time allows, on all cores except one; return a text where a prediction failed."""
     found: dict[Cell, Prediction | str] = {}
     until = time.monotonic() + seconds
     with several(max(1, len(os.sched_getaffinity(0)) - 1), start) as pool:
@@ -85,7 +87,7 @@ def predict_all(cells: Sequence[Cell], seconds: float, start: Start) -> dict[Cel
             except multiprocessing.TimeoutError:
                 continue
             except Exception as error:
-                # One architecture that this version of transformers builds otherwise does not end the benchmark.
+                # An architecture that this version of transformers builds differently must not end the benchmark.
                 found[cell] = f"{FAULT} in the prediction: {error!r}"
     return found
 
@@ -97,7 +99,10 @@ def run(
     seconds_left: Callable[[], float],
     measure: Measure,
 ) -> Iterator[Result]:
-    """Each cell's result, in order. What is predicted not to fit takes no time, and is told even when none is left."""
+    """Return each cell's result, in order.
+
+    A cell that is predicted not to fit takes no time, so it has a result even if no time is left.
+    """
     for cell in cells:
         prediction = predictions.get(cell)
         if isinstance(prediction, str):
@@ -118,12 +123,12 @@ def _measured(cell: Cell, prediction: Prediction, seconds: float, measure: Measu
     except TimeoutError as error:
         return Result(cell, prediction, None, str(error) if seconds == CELL_SECONDS else NOT_RUN)
     except RuntimeError as error:
-        # The last line is the error itself; all of it follows for the record.
+        # The last line is the error itself; the whole traceback follows for the record.
         return Result(cell, prediction, None, f"{FAULT}: {str(error).splitlines()[-1]}\n{error}")
 
 
 def _setting(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What the numbers depend on beside the code."""
+    """Return what the numbers depend on apart from the code: device, speed, command, date and machine."""
     device = look_at(arguments.device, ("bf16", "fp32"), arguments.start)
     smoke = " --smoke" if arguments.smoke else ""
     return {

@@ -1,4 +1,4 @@
-"""What `gpu.py` writes: all of it as JSON, and a table in Markdown."""
+"""Write the results of `gpu.py`: everything as JSON, and a table in Markdown."""
 
 import json
 import re
@@ -18,16 +18,16 @@ TITLES = ("model", "method", "batch", "tokens", "precision", "checkpointing", "p
           "reserved GiB", "beside GiB", "step ms", "95th ms", "examples/s", "tokens/s", "of matmul", "trains",
           "module MiB")  # fmt: skip
 LEGEND = (
-    "*allocated*: the most that torch had allocated during a step after the first ones, which is what is predicted. "
-    "*reserved*: what its allocator held. *beside*: what else was taken on the device. *of matmul*: of the speed of a "
-    "large matrix product in that precision. A step is the median."
+    "*allocated*: the peak that torch allocated during a step after the first ones; this is what is predicted. "
+    "*reserved*: memory that torch's allocator held. *beside*: other memory used on the device. *of matmul*: share of "
+    "the speed of a large matrix product in that precision. A step is the median."
 )
 NAMES = 6
-"""Columns that say which cell it is."""
+"""Columns that identify a cell."""
 
 
 def write(setting: dict[str, Any], results: Sequence[Result], folder: Path) -> list[Path]:
-    """`memory-gpu-<device>.json` and `.md`; returns both.
+    """Write `memory-gpu-<device>.json` and `.md`; return both paths.
 
     setting: device, matmul_flops_per_second by precision, command, date, machine, left_out (lines).
     """
@@ -41,7 +41,7 @@ def write(setting: dict[str, Any], results: Sequence[Result], folder: Path) -> l
 
 
 def page(setting: dict[str, Any], results: Sequence[Result]) -> str:
-    """The results in Markdown: measured cells, those that do not fit and other ends, those that were not run."""
+    """Return the results as Markdown: measured cells, cells that do not fit or failed, and cells that were not run."""
     where = setting["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
     speeds = ", ".join(f"{speed / 1e12:.1f} in {name}" for name, speed in setting["matmul_flops_per_second"].items())
@@ -51,7 +51,7 @@ def page(setting: dict[str, Any], results: Sequence[Result]) -> str:
         f"{summary(results)}.",
         "",
         f"`{setting['command']}`, {setting['date']}. {setting['memory_bytes'] / 2**30:.1f} GiB, of which "
-        f"{setting['taken_bytes'] / 2**30:.1f} were taken at the beginning; matrix products at {speeds} TFLOP/s. "
+        f"{setting['taken_bytes'] / 2**30:.1f} were in use at the beginning; matrix products at {speeds} TFLOP/s. "
         f"{where['cpu']}, {where['cores']} cores; Python {where['python']}, {versions}.",
         "",
         LEGEND,
@@ -62,14 +62,14 @@ def page(setting: dict[str, Any], results: Sequence[Result]) -> str:
     ]
     waiting = [result.cell.name for result in results if result.failed == NOT_RUN]
     if waiting:
-        lines += ["", f"Not run, as the time was over ({len(waiting)}): {', '.join(waiting)}."]
+        lines += ["", f"Not run, because the time was over ({len(waiting)}): {', '.join(waiting)}."]
     if setting["left_out"]:
         lines += ["", *(f"Left out: {line}." for line in setting["left_out"])]
     return "\n".join(lines) + "\n"
 
 
 def summary(results: Sequence[Result]) -> str:
-    """How many cells, the largest error, how many above the goal, and what became of the others."""
+    """Return one sentence: how many cells were measured, the largest error, how many exceed the goal, and the rest."""
     errors = {result.cell.name: result.error for result in results if result.error is not None}
     parts = [f"{len(errors)} of {len(results)} cells measured"]
     if errors:
@@ -82,7 +82,7 @@ def summary(results: Sequence[Result]) -> str:
     counts = {
         "out of memory, as predicted, and not tried": endings.count(NOT_TRIED),
         "out of memory, though predicted to fit": unforeseen,
-        "not run for want of time": endings.count(NOT_RUN),
+        "not run, because the time was over": endings.count(NOT_RUN),
         "ended by a fault": sum(end.startswith(FAULT) for end in endings),
     }
     rest = len(endings) - sum(counts.values())
@@ -97,7 +97,7 @@ def _line(result: Result, speeds: dict[str, float]) -> str:
              "yes" if cell.gradient_checkpointing else "no"]  # fmt: skip
     values = [_gib(prediction.peak_memory_bytes) if prediction is not None else ""]
     if measured is None:
-        # A table's cell is one line, without the table's own marks.
+        # A table cell must be one line without Markdown's own marks.
         values.append((result.failed or "").splitlines()[0].replace("|", "/"))
     else:
         assert result.error is not None

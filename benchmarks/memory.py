@@ -1,11 +1,11 @@
-"""Peak memory of training steps, predicted and measured, over families, methods, lengths and precisions.
+"""Compare predicted and measured peak memory of training steps over families, methods, lengths and precisions.
 
     python benchmarks/memory.py [--device cpu|cuda] [--out FILE]    # the whole grid: at least 40 cells
-    python benchmarks/memory.py --precision fp32                    # what a CPU without bf16 instructions can show
+    python benchmarks/memory.py --precision fp32                    # for a CPU without bf16 instructions
     python benchmarks/memory.py --smoke                             # three small cells: does it run?
 
-Random weights of catalog shapes; nothing is downloaded. README.md beside this file says what is compared. Predictions
-are those of a device's own bf16 kernels, in whose place such a CPU multiplies in fp32.
+Weights are random, with shapes from the catalog, so nothing is downloaded. README.md in this folder says what is
+compared. Predictions are for bf16 kernels; a CPU without bf16 instructions multiplies in fp32 instead.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from typing import Any
 
 from training import ENVIRONMENT, machine
 
-# Before torch is imported: its OpenMP reads them once.
+# Set before torch is imported, because its OpenMP reads them only once.
 os.environ.update({**ENVIRONMENT, **os.environ})
 
 from adaptx.catalog import E5_MINI, E5_SMALL, LLAMA3_1B, MDEBERTA, MT5_SMALL, QWEN3_600M, XLMR_BASE
@@ -47,9 +47,9 @@ GOAL = 0.1
 
 
 def grid(device: str) -> Iterator[Cell]:
-    """Each model and method at each length; precisions, with and without gradient checkpointing, take turns.
+    """Return each model and method at each length, alternating precisions, with and without gradient checkpointing.
 
-    Last LoRA over quantised weights; it is predicted alone where bitsandbytes is missing, and its row says so.
+    The last cells are LoRA over quantised weights. Without bitsandbytes they are only predicted, and their rows say so.
     """
     turn = itertools.cycle(KINDS)
     for model, methods in GRID:
@@ -84,14 +84,14 @@ def line(result: Result) -> str:
 
 
 def table(results: Sequence[Result], device: str) -> str:
-    """The results in Markdown."""
+    """Return the results as Markdown."""
     titles = ["model", "method", "tokens", "precision", "checkpointing", "predicted MiB", "allocated MiB", "error",
               "resident MiB", "step s", "tokens/s"]  # fmt: skip
     errors = [abs(result.error) for result in results if result.error is not None]
     where = machine()
     versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
     summary = (
-        f"Device {device}, sequences a step: {results[0].cell.batch_size}; {len(errors)} of {len(results)} cells "
+        f"Device {device}, sequences per step: {results[0].cell.batch_size}; {len(errors)} of {len(results)} cells "
         f"measured, largest error {100 * max(errors):.2f} %, {sum(error > GOAL for error in errors)} above "
         f"{100 * GOAL:.0f} %"
     )
@@ -124,10 +124,10 @@ def record(result: Result) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--precision", choices=("fp32", "bf16"), help="cells of this one alone (default both)")
-    parser.add_argument("--steps", type=int, default=3, help="timed steps a cell (default 3)")
-    parser.add_argument("--out", type=Path, help="write all measurements as JSON")
-    parser.add_argument("--smoke", action="store_true", help="three small cells, one step: only whether it runs")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), help="only cells of this precision (default both)")
+    parser.add_argument("--steps", type=int, default=3, help="timed steps per cell (default 3)")
+    parser.add_argument("--out", type=Path, help="write all measurements to this file as JSON")
+    parser.add_argument("--smoke", action="store_true", help="three small cells, one step: only checks that it runs")
     arguments = parser.parse_args()
     chosen = (smoke if arguments.smoke else grid)(arguments.device)
     cells = [cell for cell in chosen if arguments.precision in (None, cell.precision)]

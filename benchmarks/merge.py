@@ -1,11 +1,11 @@
-"""Merging LoRA modules of a large model: seconds and peak memory, beside peft's add_weighted_adapter.
+"""Compare merging LoRA modules of a large model with peft's add_weighted_adapter: seconds and peak memory.
 
     python benchmarks/merge.py [--sites default|all] [--out FILE]     # five modules of rank 16 in Qwen3-8B's shape
-    python benchmarks/merge.py --variants linear ties                 # these alone
+    python benchmarks/merge.py --variants linear ties                 # only these rows
     python benchmarks/merge.py --smoke                                # a small shape: does it run?
 
-Random modules, nothing is downloaded. Each variant is a process of its own. README.md beside this file says what is
-measured.
+Modules are random, so nothing is downloaded. Each variant runs in a process of its own. README.md in this folder says
+what is measured.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from typing import Any
 
 from training import ENVIRONMENT, machine
 
-# Before torch is imported: its OpenMP reads them once.
+# Set before torch is imported, because its OpenMP reads them only once.
 os.environ.update({**ENVIRONMENT, **os.environ})
 
 import torch
@@ -44,16 +44,19 @@ OURS: dict[str, MergeRule] = {
     "ties, svd to rank 16": SvdRank(RANK, Ties(0.2)),
     "dare": Dare(0.9),
 }
-# peft's `ties` merges the factors A and B apart, which is another rule; `ties_svd` is TIES of the updates, as ours.
+# peft's `ties` merges the factors A and B separately, another rule. `ties_svd` is TIES of the updates, like ours.
 PEFT = {"cat": {}, "ties": {"density": 0.2}, "ties_svd": {"density": 0.2, "svd_rank": MODULES * RANK}}
 VARIANTS = (*OURS, *(f"peft {kind}" for kind in PEFT))
 PEFT_LAYERS = {"ties_svd": 1}
-"""Kinds that are timed on so many layers and multiplied up: all of them would take hours."""
+"""Number of layers on which slow kinds are timed; the times are multiplied up, because all layers would take hours."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What one process measures. folder: where the modules lie, one a sub-folder."""
+    """The settings of one measuring process.
+
+    folder: folder of the modules, with one sub-folder per module.
+    """
 
     variant: str
     folder: str
@@ -69,8 +72,10 @@ class Setup:
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """seconds: of the merge by the clock, for all layers; processor_seconds likewise, which other work on the machine
-    changes less. peak_bytes: resident set's peak above the level before modules load.
+    """The result of one measuring process.
+
+    seconds: wall time of the merge for all layers. processor_seconds: its processor time, which other work on the
+    machine changes less. peak_bytes: peak of the resident set above the level before the modules are loaded.
     """
 
     variant: str
@@ -82,7 +87,7 @@ class Measurement:
 
 
 def write_modules(setup: Setup) -> None:
-    """Random modules, their updates at the size that training leaves."""
+    """Write random modules whose updates are about as large as after training."""
     generator = torch.Generator().manual_seed(1)
     method = Lora(RANK, 2.0 * RANK, 0.0, setup.sites)
     for number in range(MODULES):
@@ -127,7 +132,7 @@ def measure(setup: Setup) -> Measurement:
 
 
 def _measure_peft(setup: Setup, kind: str) -> Measurement:
-    """Layer by layer, so that a whole model's weights need not be there; only add_weighted_adapter is timed."""
+    """Measure peft layer by layer, so a whole model's weights are not needed; only add_weighted_adapter is timed."""
     modules = [load_module(Path(setup.folder) / str(number)) for number in range(MODULES)]
     layers = min(PEFT_LAYERS.get(kind, setup.shape.layers), setup.shape.layers)
     seconds, worked, most = 0.0, 0.0, 0
@@ -183,7 +188,7 @@ def run(setup: Setup, variants: Sequence[str]) -> Iterator[Measurement]:
 
 
 def table(found: list[Measurement], setup: Setup, load: tuple[float, float]) -> str:
-    """The results in Markdown."""
+    """Return the results as Markdown."""
     where = machine()
     versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
     rows = [
@@ -206,10 +211,10 @@ def table(found: list[Measurement], setup: Setup, load: tuple[float, float]) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sites", choices=("default", "all"), default="default", help="query and value, or all")
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS, help="of the table's rows (all)")
-    parser.add_argument("--out", type=Path, help="write all measurements as JSON")
-    parser.add_argument("--smoke", action="store_true", help="a small shape: only whether it runs")
+    parser.add_argument("--sites", choices=("default", "all"), default="default", help="query and value, or all sites")
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS, help="only these (default all)")
+    parser.add_argument("--out", type=Path, help="write all measurements to this file as JSON")
+    parser.add_argument("--smoke", action="store_true", help="a small shape: only checks that it runs")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:

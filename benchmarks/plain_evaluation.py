@@ -1,10 +1,10 @@
-"""Evaluation as the XTREME scripts do it: rows in their order, in batches of 8, each padded to the maximum length.
+"""Evaluate as the XTREME scripts do: rows in their order, in batches of 8, each padded to the maximum length.
 
 (Hu et al. 2020, arXiv:2003.11080, and its released scripts for classification, tagging and span question answering.)
-Tokenizers and networks are today's transformers; sequences are not sorted and share no row.
+Tokenizers and networks are those of the installed transformers. Sequences are not sorted, and each one has its own row.
 
-Each function returns, for each example, its decisions (one, or one a word); a decision holds the score of every
-alternative, so that the prediction is the best of them and a tie can be told from an error.
+Each function returns a list of decisions per example (one decision, or one per word). A decision holds the score of
+every alternative: the prediction is the best one, and a near tie can be told from an error.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,14 +23,17 @@ QUESTION_TOKENS = 64
 ANSWER_TOKENS = 30
 N_BEST = 20
 OUTSIDE = (-1, -1)
-"""Characters of a token that is not the context's."""
+"""Character span of a token that does not belong to the context."""
 
 Decision = dict[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlainModel:
-    """A transformers network with a task head; max_length is what every sequence is padded to."""
+    """A transformers network with a task head.
+
+    max_length: length to which every sequence is padded.
+    """
 
     network: Any
     head: nn.Module
@@ -41,7 +44,7 @@ class PlainModel:
     arithmetic: Callable[[], AbstractContextManager[Any]]
 
     def hidden(self, features: Sequence[dict[str, Any]]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Last hidden states [8, max_length, D] and attention mask [8, max_length] of batch after batch."""
+        """Yield the last hidden states [8, max_length, D] and attention mask [8, max_length] of each batch."""
         for begin in range(0, len(features), BATCH_SIZE):
             batch = features[begin : begin + BATCH_SIZE]
             names = [name for name in ("input_ids", "attention_mask", "token_type_ids") if name in batch[0]]
@@ -50,7 +53,7 @@ class PlainModel:
 
 
 def classify(model: PlainModel, texts: Sequence[str], pairs: Sequence[str] | None) -> list[list[Decision]]:
-    """One label a text or pair, from the mean over its tokens."""
+    """Classify each text or pair from the mean over its tokens."""
     options = {"truncation": True, "padding": "max_length", "max_length": model.max_length}
     both = [texts] if pairs is None else [texts, pairs]
     features = [dict(model.tokenizer(*row, **options)) for row in zip(*both, strict=True)]
@@ -64,7 +67,7 @@ def classify(model: PlainModel, texts: Sequence[str], pairs: Sequence[str] | Non
 
 
 def tag(model: PlainModel, sentences: Sequence[Sequence[str]]) -> list[list[Decision]]:
-    """One tag a word, from its first sub-word; sentences that are too long are cut between words."""
+    """Tag each word from its first sub-word; sentences that are too long are cut between words."""
     features: list[dict[str, Any]] = []
     first_tokens: list[list[int]] = []
     sentence_of: list[int] = []
@@ -85,7 +88,7 @@ def tag(model: PlainModel, sentences: Sequence[Sequence[str]]) -> list[list[Deci
 
 
 def _pieces(model: PlainModel, words: Sequence[str]) -> Iterator[tuple[dict[str, Any], list[int]]]:
-    """A sentence's sequences with the place of each word's first sub-word."""
+    """Return the sequences of a sentence, with the position of each word's first sub-word."""
     room = model.max_length - model.tokenizer.num_special_tokens_to_add()
     output = model.tokenizer(list(words), is_split_into_words=True, add_special_tokens=False, verbose=False)
     subwords: list[list[int]] = [[] for _ in words]
@@ -108,7 +111,7 @@ def _padded(model: PlainModel, tokens: list[int]) -> dict[str, Any]:
 
 
 def answer(model: PlainModel, questions: Sequence[str], contexts: Sequence[str]) -> list[list[Decision]]:
-    """The text of the best span over all windows of the context."""
+    """Answer each question with the text of the best span over all windows of its context."""
     features: list[dict[str, Any]] = []
     context_of: list[int] = []
     for number, (question, context) in enumerate(zip(questions, contexts, strict=True)):
@@ -129,7 +132,7 @@ def answer(model: PlainModel, questions: Sequence[str], contexts: Sequence[str])
 
 
 def _windows(model: PlainModel, question: str, context: str) -> Iterator[dict[str, Any]]:
-    """Windows that share a third of their tokens, as by default; `spans` are the characters of the context's tokens."""
+    """Return windows that share a third of their tokens (the default), with character spans of the context's tokens."""
     tokenizer = model.tokenizer
     asked = tokenizer(question, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
     if len(asked) > QUESTION_TOKENS:
@@ -154,7 +157,7 @@ def _windows(model: PlainModel, question: str, context: str) -> Iterator[dict[st
 def _spans(
     logits_T2: NDArray[np.float32], spans: Sequence[tuple[int, int]], context: str
 ) -> Iterator[tuple[str, float]]:
-    """Texts and scores of all pairs of the best starts and ends of a window, in order and not too long."""
+    """Return texts and scores of all spans between a window's best starts and ends that are not too long."""
     inside_T = np.array([span != OUTSIDE for span in spans])
     logits_T2 = np.where(inside_T[:, None], logits_T2, -np.inf)
     starts, ends = (np.argsort(-logits_T2[:, side], kind="stable")[:N_BEST] for side in (0, 1))

@@ -1,10 +1,10 @@
-"""How long `adaptx plan` takes over each research question at full size, with no network and nothing stored.
+"""Measure how long `adaptx plan` takes for each research question at full size, with no network and nothing stored.
 
     python benchmarks/planning.py [--rounds 5] [--out FILE]
-    python benchmarks/planning.py --smoke      # one round of the smallest: does it run? Its numbers mean nothing.
+    python benchmarks/planning.py --smoke      # one round of the smallest: only checks that it runs
 
-Each plan is a process of its own, as a user starts it: its seconds hold Python's start and the imports. The recipes
-take turns, so that a busy moment of the machine does not fall on one of them alone.
+Each plan runs in a process of its own, as a user starts it, so its seconds include Python's start and the imports. The
+recipes take turns, so that a busy moment of the machine does not affect only one of them.
 """
 
 import argparse
@@ -35,7 +35,7 @@ BOUND_SECONDS = 2
 
 
 def planned(name: str, folder: Path) -> tuple[int, float, float]:
-    """Stages, wall seconds and processor seconds of one plan."""
+    """Return the number of stages, the wall seconds and the processor seconds of one plan."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hub")}
     program = Path(sys.executable).with_name("adaptx")
     command = [program, "plan", RECIPES / f"{name}.py", "--store", folder / "store"]
@@ -44,14 +44,14 @@ def planned(name: str, folder: Path) -> tuple[int, float, float]:
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     stages = re.search(r": (\d+) stages", ended.stdout)
     if stages is None:
-        raise SystemExit(f"the plan of {name} names no stages:\n{ended.stdout[:2000]}")
+        raise SystemExit(f"the plan of {name} lists no stages:\n{ended.stdout[:2000]}")
     return int(stages[1]), wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--rounds", type=int, default=5, help="plans of each recipe (default 5)")
-    parser.add_argument("--out", type=Path, help="write the table there too")
+    parser.add_argument("--rounds", type=int, default=5, help="plans per recipe (default 5)")
+    parser.add_argument("--out", type=Path, help="also write the table to this file")
     parser.add_argument("--smoke", action="store_true", help="one plan of one recipe")
     given = parser.parse_args()
     names, rounds = (QUESTIONS[:1], 1) if given.smoke else (QUESTIONS, given.rounds)

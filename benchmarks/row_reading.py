@@ -1,11 +1,11 @@
-"""What it saves to read, check and tokenise rows once per run: a recipe's rows with and without keeping them.
+"""Measure what it saves to read, check and tokenise the rows of a recipe once per run, instead of once per stage.
 
     python benchmarks/row_reading.py [--rounds 5] [--data DIR] [--out FILE]
-    python benchmarks/row_reading.py --smoke      # one round over few variants: does it run? Its numbers mean nothing.
+    python benchmarks/row_reading.py --smoke      # one round over few variants: only checks that it runs
 
-The stages of the quickstart's recipe are gone through in the order of a run: all rows are checked first, then each
-training reads and tokenises its rows, and each evaluation its language. Nothing is computed with them. Both ways take
-turns within one process, so that a busy moment of the machine falls on both alike.
+The benchmark goes through the stages of the quickstart recipe in the order of a run: all rows are checked first, then
+each training reads and tokenises its rows, and each evaluation the rows of its language. No model runs. The two ways
+take turns within one process, so that a busy moment of the machine affects both.
 """
 
 import argparse
@@ -39,7 +39,7 @@ MAX_LENGTH = 128
 
 
 def prepare(stage: Stage, tokenizer: Any, cache: RowCache) -> int:
-    """Read and tokenise what a stage reads; return its tokens."""
+    """Read and tokenise the rows of a stage; return the number of tokens."""
     if isinstance(stage, Train):
         tokens = 0
         for task in stage.tasks:
@@ -59,14 +59,14 @@ def prepare(stage: Stage, tokenizer: Any, cache: RowCache) -> int:
 
 
 def prepare_group(group: StageGroup, cache: RowCache) -> int:
-    """Prepare stages that share a model: either way, its tokenizer is loaded at most once for them."""
+    """Prepare stages that share a model. In both ways its tokenizer is loaded at most once for them."""
     stage = group.nodes[0].stage
     tokenizer = cache.tokenizer(stage.checkpoint if isinstance(stage, Evaluate) else stage.model)
     return sum(prepare(node.stage, tokenizer, cache) for node in group.nodes)
 
 
 def timed(nodes: list[Node], plan: Plan, sources: Sources, most_bytes: int) -> tuple[float, int, int]:
-    """Return the processor seconds that all stages' rows take, their tokens, and the bytes that are held in the end."""
+    """Return the processor seconds for all stages' rows, their tokens, and the bytes held at the end."""
     shop = Workshop(
         store=Store(Path("unused")),
         sources=sources,
@@ -83,9 +83,9 @@ def timed(nodes: list[Node], plan: Plan, sources: Sources, most_bytes: int) -> t
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--rounds", type=int, default=5, help="times that each way is taken (default 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="times that each way is measured (default 5)")
     parser.add_argument("--data", default="sample", help="a local mirror of the hub (default: the packaged rows)")
-    parser.add_argument("--out", type=Path, help="write the table there too")
+    parser.add_argument("--out", type=Path, help="also write the table to this file")
     parser.add_argument("--smoke", action="store_true", help="one round over a sixth of the stages")
     given = parser.parse_args()
     sources = Sources(given.data)

@@ -1,11 +1,11 @@
-"""Exact search: speed beside faiss, both directions at once, and memory over a million candidates, on the CPU.
+"""Compare exact search with faiss on the CPU: speed, both directions at once, and memory over a million candidates.
 
     python benchmarks/search.py [--faiss DIR] [--out FILE]      # speed; DIR: where pip put faiss-cpu (--target DIR)
-    python benchmarks/search.py --memory [--faiss DIR]          # 1,000,000 x 1,024: does it stay below 4 GiB?
-    python benchmarks/search.py --smoke                         # does it run? Its numbers mean nothing.
+    python benchmarks/search.py --memory [--faiss DIR]          # check that 1,000,000 x 1,024 stays below 4 GiB
+    python benchmarks/search.py --smoke                         # only checks that it runs; its numbers mean nothing
 
-Each measurement is a process of its own; variants take turns, and ratios are taken within a round. README.md beside
-this file says what is compared and what is not.
+Each measurement runs in a process of its own. Variants take turns, and ratios are computed within a round. README.md in
+this folder says what is compared and what is not.
 """
 
 import argparse
@@ -42,7 +42,7 @@ MEMORY = {
 }
 RATIOS = (("adaptx", "faiss"), ("both", "twice"), ("both", "adaptx"))
 GIB = 2**30
-# Rows that are made or added at once, so that making them does not decide the peak.
+# Number of rows made or added at once, so that making them does not determine the peak.
 ROWS = 10_000
 WARM_UP_ROWS = 2_000
 SAMPLE_SECONDS = 0.01
@@ -50,7 +50,10 @@ SAMPLE_SECONDS = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What one process measures. folder: where found indices go, and where the files are that `map` reads."""
+    """The settings of one measuring process.
+
+    folder: folder for the found indices, and of the files that the variants with memory maps read.
+    """
 
     variant: str
     queries: int
@@ -64,11 +67,11 @@ class Setup:
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """What one process found.
+    """The result of one measuring process.
 
-    seconds, cpu_seconds: of the search alone. peak_bytes: the process's highest resident set (VmHWM), all of it.
-    anonymous_bytes, file_bytes: the highest parts sampled that are no file's (RssAnon), or files' pages (RssFile).
-    load: one-minute load average before.
+    seconds, cpu_seconds: time of the search alone. peak_bytes: the process's largest resident set (VmHWM).
+    anonymous_bytes, file_bytes: the largest sampled parts of it that belong to no file (RssAnon) and to mapped files
+    (RssFile). load: one-minute load average before the measurement.
     """
 
     variant: str
@@ -81,11 +84,11 @@ class Measurement:
     load: float
 
 
-# ---- in a process of its own
+# ---- in the process that measures
 
 
 def rows_of(generator: np.random.Generator, rows: int, dimensions: int) -> Generator[tuple[int, Any]]:
-    """Random rows in parts, each with its first row's number."""
+    """Yield random rows in parts, each with the number of its first row."""
     for first in range(0, rows, ROWS):
         yield first, generator.standard_normal((min(ROWS, rows - first), dimensions), dtype=np.float32)
 
@@ -98,7 +101,7 @@ def in_memory(generator: np.random.Generator, rows: int, dimensions: int, dtype:
 
 
 def measure(setup: Setup) -> dict[str, Any]:
-    """Make the vectors, warm up, search with the clock and the memory watched, and keep what was found."""
+    """Make the vectors, warm up, search while measuring time and memory, and store the found indices."""
     if setup.faiss:
         sys.path.append(setup.faiss)
     queries = in_memory(np.random.default_rng(setup.seed), setup.queries, setup.dimensions, "float32")
@@ -120,7 +123,7 @@ def measure(setup: Setup) -> dict[str, Any]:
 
 
 def prepare_adaptx(setup: Setup, queries: Any, generator: np.random.Generator) -> Callable[[], Any]:
-    """The search as formats call it, but for `unit`, which faiss has not."""
+    """Prepare the search as formats call it, except for `unit`, which faiss does not have."""
     import torch
 
     from adaptx.metrics.search import top_k, top_k_both
@@ -147,7 +150,7 @@ def prepare_faiss(setup: Setup, queries: Any, generator: np.random.Generator) ->
     faiss: Any = importlib.import_module("faiss")
     faiss.omp_set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     index = faiss.IndexFlatIP(setup.dimensions)
-    # Filled in place: `add` grows by doubling, and the peak would be that of adding.
+    # Filled in place: `add` grows the index by doubling, and the peak would be that of adding.
     index.codes.resize(4 * setup.candidates * setup.dimensions)
     index.ntotal = setup.candidates
     stored = faiss.rev_swig_ptr(index.get_xb(), setup.candidates * setup.dimensions).reshape(setup.candidates, -1)
@@ -158,14 +161,14 @@ def prepare_faiss(setup: Setup, queries: Any, generator: np.random.Generator) ->
 
 
 def status(name: str) -> int:
-    """A line of this process's status, in bytes."""
+    """Return the value of a line of this process's status file, in bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
 @contextmanager
 def sampled() -> Generator[dict[str, int]]:
-    """The highest anonymous and file-backed resident sets seen, which Linux keeps no high-water marks of."""
+    """Sample the largest anonymous and file-backed resident sets, for which Linux keeps no high-water marks."""
     highest = {"RssAnon": 0, "RssFile": 0}
     end = threading.Event()
 
@@ -187,9 +190,9 @@ def sampled() -> Generator[dict[str, int]]:
 
 
 def run_child(setup: Setup, number: int, threads: int) -> Measurement:
-    """Measure in a fresh process; the benchmark ends with the child's own last lines if it crashed."""
+    """Measure in a new process. If it crashes, the benchmark ends with its last lines."""
     load = os.getloadavg()[0]
-    # A short spin, as the command line sets it: idle threads that spin for long take the cores from whoever works.
+    # A short spin, as the command line sets it: idle threads that spin for long take cores from busy ones.
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "GOMP_SPINCOUNT": "10000"}
     command = [sys.executable, __file__, "--measure", json.dumps(asdict(setup))]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -200,7 +203,7 @@ def run_child(setup: Setup, number: int, threads: int) -> Measurement:
 
 
 def write_maps(folder: str, candidates: int, dimensions: int, seed: int) -> None:
-    """The candidates as files, in fp32 and fp16."""
+    """Write the candidates to files, in fp32 and fp16."""
     for name, dtype in (("map", "float32"), ("map16", "float16")):
         file = Path(folder) / f"{name}-candidates.npy"
         values = np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=(candidates, dimensions))
@@ -209,7 +212,7 @@ def write_maps(folder: str, candidates: int, dimensions: int, seed: int) -> None
 
 
 def agreement(folder: str, variants: list[str]) -> dict[str, float]:
-    """The share of indices that each variant found as the first one did, place by place."""
+    """Return, per variant, the share of indices that equal those of the first variant, position by position."""
     first = np.load(Path(folder) / f"{variants[0]}.npy")
     return {name: float((np.load(Path(folder) / f"{name}.npy") == first).mean()) for name in variants[1:]}
 
@@ -219,7 +222,7 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 def summarise(measurements: list[Measurement], variants: list[str]) -> dict[str, Any]:
-    """Medians and ranges of each variant, and ratios of times within the same round."""
+    """Return medians and ranges of each variant, and ratios of times within the same round."""
     of = {name: [one for one in measurements if one.variant == name] for name in variants}
     ratios = {
         f"{over}/{under}": {
@@ -235,7 +238,7 @@ def summarise(measurements: list[Measurement], variants: list[str]) -> dict[str,
 
 
 def table(record: dict[str, Any], titles: dict[str, str]) -> str:
-    """The summary in Markdown, with all it takes to read it."""
+    """Return the summary as Markdown, with the settings."""
     setup, found = record["setup"], record["summary"]
 
     def shown(values: dict[str, float], digits: int, unit: float = 1) -> str:
@@ -282,7 +285,7 @@ def compare(arguments: argparse.Namespace) -> None:
     variants = [name for name in titles if name != "faiss" or "faiss-cpu" in software]
     if "faiss" not in variants:
         print(
-            "faiss-cpu is not installed: left out. `pip install --target DIR faiss-cpu`, then --faiss DIR",
+            "faiss-cpu is not installed and is left out; to add it: `pip install --target DIR faiss-cpu`, --faiss DIR",
             file=sys.stderr,
         )
     sizes = {name: getattr(arguments, name) for name in ("queries", "candidates", "dimensions", "k")}
@@ -317,16 +320,16 @@ def compare(arguments: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--memory", action="store_true", help="a million candidates, stored in three ways; one round")
-    parser.add_argument("--smoke", action="store_true", help="a few rows, 1 round: only whether it runs")
+    parser.add_argument("--smoke", action="store_true", help="a few rows, 1 round: only checks that it runs")
     parser.add_argument("--queries", type=int, default=2_000)
     parser.add_argument("--candidates", type=int, help="default 100,000; with --memory 1,000,000")
     parser.add_argument("--dimensions", type=int, default=1_024)
     parser.add_argument("--k", type=int, default=4)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, help="rounds of all variants (default 5; with --memory 1)")
-    parser.add_argument("--faiss", help="the folder that holds faiss-cpu, if it is not installed beside adaptx")
+    parser.add_argument("--faiss", help="the folder with faiss-cpu, if it is not installed with adaptx")
     parser.add_argument("--scratch", help="where --memory writes its 6 GB of candidates (default: the system's)")
-    parser.add_argument("--out", type=Path, help="write all measurements as JSON")
+    parser.add_argument("--out", type=Path, help="write all measurements to this file as JSON")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:

@@ -1,10 +1,10 @@
-"""Write what recipes/t5_sample.py reads: a random mT5 with a tokenizer of its own, and rows of made-up tasks.
+"""Write the inputs of recipes/t5_sample.py: a random mT5 with its own tokenizer, and rows of made-up tasks.
 
     python benchmarks/small_mt5.py DIR --data MIRROR    # a local mirror of the hub, with davidstap/NTREX
 
-The network has mT5's architecture and about a million random weights. Its tokenizer and all rows come from NTREX's news
-sentences in ten languages: rows of copying the words between two marks, of copying the word behind a single mark, and
-of naming the language that some words are in.
+The network has mT5's architecture and about a million random weights. Its tokenizer and all rows are made from NTREX's
+news sentences in ten languages. The rows ask to copy the words between two marks, to copy the word after a single mark,
+or to name the language of some words.
 """
 
 import argparse
@@ -19,7 +19,7 @@ NAMES = {
     "en": "English", "de": "German", "fr": "French", "es": "Spanish", "nl": "Dutch",
     "it": "Italian", "pt": "Portuguese", "id": "Indonesian", "sw": "Swahili", "tr": "Turkish",
 }  # fmt: skip
-"""The languages, and the words that `naming` is answered in."""
+"""Language code -> the language's name, which is the answer of `naming`."""
 MARKS = ("<extra_id_99>", "<extra_id_98>")
 SEED = 0
 LONGEST_ARTICLE = 3
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def sentences(mirror: Path, language: str, split: str) -> list[str]:
-    """Return the sentences of the slice that `ntrex_spans` trains on, or scores."""
+    """Return the sentences of the slice that `ntrex_spans` trains on or scores."""
     from pyarrow.parquet import read_table
 
     task = ntrex_spans(language)
@@ -66,8 +66,8 @@ def write_checkpoint(folder: Path, mirror: Path, size: int = 128, layers: int = 
                        decoder_start_token_id=0, pad_token_id=0, eos_token_id=1)  # fmt: skip
     network = MT5ForConditionalGeneration(config)
     with torch.no_grad():
-        # mT5's own matrix of scores is not tied. Drawn apart, each of its rows would have to be learned before a token
-        # can be copied, for which this text is too short; so it begins as the embeddings, divided as tied ones are.
+        # mT5's output matrix is not tied. If it were drawn separately, each row would have to be learned before a token
+        # can be copied, and there is too little text for that. It begins as the embeddings, scaled as tied ones are.
         network.lm_head.weight.copy_(network.shared.weight * size**-0.5)
     network.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -92,17 +92,17 @@ def write_rows(folder: Path, mirror: Path) -> None:
 
 
 def _long(words: Iterable[str]) -> list[int]:
-    """Return the places of words that no scorer takes for an article."""
+    """Return the positions of words that no scorer removes as an article."""
     return [place for place, word in enumerate(words) if len(word) > LONGEST_ARTICLE]
 
 
 def _pieces(words: list[str], size: int = 5) -> Iterable[list[str]]:
-    """Return the whole pieces of `size` words."""
+    """Return the complete pieces of `size` words."""
     return (words[first : first + size] for first in range(0, len(words) - size + 1, size))
 
 
 def _marked(words: list[str], draw: random.Random, count: int, marks: tuple[str, str]) -> dict[str, object]:
-    """Return a row in which `count` of the words are the answer and stand between the marks; a single one is long."""
+    """Return a row whose answer is `count` of the words, between the marks. A single word is a long one."""
     first = draw.choice(_long(words) if count == 1 and _long(words) else range(len(words) - count + 1))
     answer = " ".join(words[first : first + count])
     before = " ".join((*words[:first], marks[0], ""))

@@ -1,14 +1,14 @@
-"""Every research question at small size: run what is not stored yet, report, and keep the tables under docs/results/.
+"""Run every research question at small size, write its report, and keep the tables in docs/results/.
 
-    python benchmarks/small_recipes.py --data MIRROR --e5-small DIR --smollm2 DIR --workers 2    # all
-    python benchmarks/small_recipes.py --data MIRROR compute_budget peft_tradeoff    # these alone
+    python benchmarks/small_recipes.py --data MIRROR --e5-small DIR --smollm2 DIR --workers 2    # all of them
+    python benchmarks/small_recipes.py --data MIRROR compute_budget peft_tradeoff    # only these
     python benchmarks/small_recipes.py --data MIRROR composition                     # a sample recipe
 
-All are planned at 71 minutes at 100 GFLOP/s. Sample recipes answer no research question, and run when they are named.
-MIRROR is a local mirror of the hub. e5-small, SmolLM2-135M and the random mT5 (`python benchmarks/small_mt5.py DIR`)
-are folders; without the first two the mirror's `models/` or the hub's cache must have them. An interrupted run goes on
-where it stopped, and a second one answers from the store. Whole reports (HTML, CSV, figures) go into the store's
-`reports/`.
+Together they are planned at 71 minutes at 100 GFLOP/s. Sample recipes answer no research question, and run only if they
+are named. MIRROR is a local mirror of the hub. The models are folders: e5-small, SmolLM2-135M and the random mT5
+(`python benchmarks/small_mt5.py DIR`). Without the first two, the mirror's `models/` or the hub's cache must have them.
+An interrupted run continues where it stopped, and a second run reads its results from the store. Whole reports (HTML,
+CSV, figures) are in the store's `reports/`.
 """
 
 import argparse
@@ -30,10 +30,11 @@ LIBRARIES = ("torch", "transformers", "peft", "adapters")
 
 @dataclass(frozen=True)
 class Small:
-    """A small run and its page of results: which recipe, and which of the models given on the command line it is for.
+    """A small run and its page of results.
 
-    model None: the packaged one. question: the recipe is one of the research questions, which have a page and two
-    sizes. recipe empty: it is called as the page is.
+    name: name of the page. model: option of the command line that gives the model; None means the packaged one.
+    question: whether the recipe is a research question, which has a page and two sizes. recipe: name of the recipe;
+    empty means that of the page.
     """
 
     name: str
@@ -50,7 +51,7 @@ class Small:
         return ("--size", "small") if self.question else ()
 
 
-# Those that share trainings follow one another.
+# Recipes that share trainings are next to each other.
 QUESTIONS = (
     Small("compute_budget"),
     Small("peft_tradeoff"),
@@ -70,9 +71,9 @@ SAMPLES = (
 
 @dataclass(frozen=True)
 class Spent:
-    """Processor seconds (of all threads) and wall seconds, over all the runs that trained or scored something.
+    """Processor seconds (of all threads) and wall seconds, summed over all runs that trained or scored something.
 
-    workers: the most that a run had. The processor seconds of several are not known here.
+    workers: largest number of workers of a run. With several workers, the processor seconds are not known here.
     """
 
     processor_seconds: float = 0.0
@@ -92,7 +93,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     every = [small.name for small in (*QUESTIONS, *SAMPLES)]
     parser.add_argument("names", nargs="*", metavar="NAME",
-                        help=f"of {', '.join(every)}; the research questions, where none is named")  # fmt: skip
+                        help=f"one of {', '.join(every)}; default: the research questions")  # fmt: skip
     parser.add_argument("--data", required=True, help="local mirror of the hub")
     parser.add_argument("--store", type=Path, default=Path("adaptx-store"))
     parser.add_argument("--e5-small", help="folder of multilingual-e5-small")
@@ -101,7 +102,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=1, help="stages run at once (default 1)")
     found = parser.parse_args()
     if unknown := [name for name in found.names if name not in every]:
-        parser.error(f"{unknown[0]} is none of {', '.join(every)}")
+        parser.error(f"there is no {unknown[0]}; choose among {', '.join(every)}")
     return found
 
 
@@ -109,7 +110,7 @@ def run(small: Small, data: str, store: Path, model: str | None, workers: int) -
     """Run and report one recipe, and write its page.
 
     Raises:
-        subprocess.CalledProcessError: a stage failed, or the report did.
+        subprocess.CalledProcessError: a stage or the report failed.
     """
     print(f"== {small.name}", flush=True)
     asked = [small.file, *small.options, "--data", data, "--store", str(store.absolute())]
@@ -132,20 +133,20 @@ def adaptx(*words: str) -> None:
 
 
 def to_do(asked: list[str]) -> int:
-    """How many stages are not stored."""
+    """Return the number of stages that are not stored."""
     command = [sys.executable, "-c", "from adaptx.cli.app import main; main()", "plan", *asked, "--json"]
     ended = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True)
     return sum(not stage["stored"] for stage in json.loads(ended.stdout)["stages"])
 
 
 def processor_seconds() -> float:
-    """Of all processes that were started here and have ended."""
+    """Return the processor seconds of all child processes that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def add(file: Path, now: Spent) -> Spent:
-    """What was spent so far, kept beside the reports; a run that found all stored adds nothing."""
+    """Add `now` to the sum in a file next to the reports. A run that found everything stored adds nothing."""
     earlier = Spent(**json.loads(file.read_text())) if file.is_file() else Spent()
     if not now.wall_seconds:
         return earlier
@@ -160,35 +161,35 @@ def add(file: Path, now: Spent) -> Spent:
 
 
 def page(small: Small, spent: Spent, tables: str) -> str:
-    """The tables under what they were made with and from."""
+    """Return a page of results: the commands and versions, followed by the tables."""
     command = " ".join((small.file, *small.options, "--data DIR", *(["--model DIR"] if small.model else [])))
     versions = ", ".join(f"{name} {version}" for name in LIBRARIES if (version := installed(name)))
     threads = os.environ.get("OMP_NUM_THREADS", "all")
     about = (
-        f"What is asked, and what the full size costs: [the question's page](../questions/{small.name}.md). "
+        f"The question, and the cost of the full size: [the question's page](../questions/{small.name}.md). "
         if small.question
-        else f"What is asked stands in `{small.file}`. "
+        else f"The question is in `{small.file}`. "
     )
     without = ", without stages that other recipes had left in the store"
     if not spent.wall_seconds:
-        took = "It was run by itself, so that its time was not kept here; its trainings' seconds stand below. "
+        took = "It was run separately, so its time was not recorded here; the seconds of its trainings are below. "
     elif spent.workers > 1:
         took = (
-            f"Took {spent.wall_seconds:,.0f} seconds of the clock with {spent.workers} workers, beside whatever else "
-            f"the machine did{without}. "
+            f"Took {spent.wall_seconds:,.0f} seconds of wall time with {spent.workers} workers, with other work on "
+            f"the machine{without}. "
         )
     else:
         took = (
-            f"Took {spent.processor_seconds:,.0f} processor seconds ({spent.wall_seconds:,.0f} of the clock, beside "
-            f"whatever else the machine did; threads: {threads}){without}. "
+            f"Took {spent.processor_seconds:,.0f} processor seconds ({spent.wall_seconds:,.0f} of wall time, with "
+            f"other work on the machine; threads: {threads}){without}. "
         )
     lines = (
         f"# Small results: {small.name.replace('_', ' ')}",
-        f"{about}Small is small: real rows, but few of them, and small models; nothing here speaks of larger ones.",
+        f"{about}These are real rows, but few of them, and small models; the results say nothing about larger ones.",
         f"    adaptx run {command}\n    adaptx report {command}",
         f"{took}On {platform.machine()}, without a GPU. Python "
-        f"{platform.python_version()}, {versions}, adaptx {installed('adaptx')}. Rows used stand beside rows expected "
-        "below; data is a mirror that holds parts of the published sets.",
+        f"{platform.python_version()}, {versions}, adaptx {installed('adaptx')}. Rows used are next to rows expected "
+        "below; the data is a mirror with parts of the published sets.",
     )
     return "\n\n".join(lines) + "\n\n" + tables
 

@@ -1,11 +1,11 @@
-"""Training speed and memory of adaptx beside Hugging Face's Trainer, on SNLI rows, on the CPU.
+"""Compare training with adaptx and with Hugging Face's Trainer on SNLI rows on the CPU: speed and memory.
 
     python benchmarks/training.py --model DIR [--data DIR|sample] [--method lora|full|bottleneck] [--out FILE]
-    python benchmarks/training.py --ablate      # what rows without padding and the CPU's kernels each bring
-    python benchmarks/training.py --smoke       # does it run? Its numbers mean nothing.
+    python benchmarks/training.py --ablate      # the effect of rows without padding and of the CPU's kernels
+    python benchmarks/training.py --smoke       # only checks that it runs; its numbers mean nothing
 
-Each measurement is a process of its own; variants take turns, and ratios are taken within a round. README.md beside
-this file says what is compared and what is not.
+Each measurement runs in a process of its own. Variants take turns, and ratios are computed within a round. README.md in
+this folder says what is compared and what is not.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from typing import Any
 from unittest import mock
 
 ENVIRONMENT = {
-    # As the command line sets it: idle OpenMP threads that spin for long take the cores from whoever works.
+    # As the command line sets it: idle OpenMP threads that spin for long take cores from busy ones.
     "GOMP_SPINCOUNT": "10000",
     "HF_HUB_OFFLINE": "1",
     "TOKENIZERS_PARALLELISM": "false",
@@ -48,7 +48,7 @@ ABLATIONS = {
 BATCH_SIZE = 32
 MAX_LENGTH = 128
 LEARNING_RATES = {"lora": 5e-4, "bottleneck": 5e-4, "full": 5e-5}
-# group_by_length sorts so many batches at a time, longest first; on small data a quarter of all batches.
+# Number of batches that group_by_length sorts at a time, longest first; on small data a quarter of all batches.
 MEGABATCH = 50
 MEGABATCHES = 4
 PACKAGES = ("adaptx", "torch", "transformers", "peft", "adapters", "accelerate", "datasets", "bitsandbytes")
@@ -57,7 +57,10 @@ LIBRARIES = {"lora": "peft", "bottleneck": "adapters", "full": "transformers"}
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What one process measures. rows: how many of the leading SNLI rows it reads and tokenises."""
+    """The settings of one measuring process.
+
+    rows: number of leading SNLI rows that it reads and tokenises.
+    """
 
     variant: str
     model: str
@@ -71,10 +74,11 @@ class Setup:
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """What one process found.
+    """The result of one measuring process.
 
-    peak_bytes: the process's highest resident set (VmHWM). peak_above_bytes: the same less the level before rows and
-    model load. loss: mean over all steps, to see that none breaks down. load: one-minute load average before.
+    peak_bytes: the process's largest resident set (VmHWM). peak_above_bytes: the same minus the level before rows and
+    model are loaded. loss: mean over all steps, to check that no variant diverges. load: one-minute load average before
+    the measurement.
     """
 
     variant: str
@@ -90,7 +94,7 @@ class Measurement:
 
 @dataclass
 class Clock:
-    """Takes the time between two steps; also what adaptx reports its progress to."""
+    """A clock between two steps, which is also the object to which adaptx reports progress."""
 
     first: int
     last: int
@@ -123,13 +127,13 @@ class Clock:
         return self
 
 
-# ---- in a process of its own
+# ---- in the process that measures
 
 
 def measure(setup: Setup, train: Callable[[Clock], float] | None = None) -> dict[str, Any]:
-    """Import, then load, tokenise and train one variant with the clock and the memory watched.
+    """Import, then load, tokenise and train one variant while measuring time and memory.
 
-    train: what to measure where it is none of this file's variants.
+    train: the function to measure, if it is none of this file's variants.
     """
     import torch
 
@@ -139,7 +143,7 @@ def measure(setup: Setup, train: Callable[[Clock], float] | None = None) -> dict
         train = prepare_adaptx(setup) if setup.variant.startswith("c") else prepare_reference(setup, reference_model)
     importlib.import_module(LIBRARIES[setup.method])
     clock = Clock(setup.warmup, setup.warmup + setup.steps)
-    # The watch resets the high-water mark, so what the imports reached is kept here.
+    # The watch resets the high-water mark, so the level that the imports reached is kept here.
     before = high_water_mark()
     with peak_memory(torch.device("cpu")) as peak:
         loss = train(clock)
@@ -158,13 +162,13 @@ def measure(setup: Setup, train: Callable[[Clock], float] | None = None) -> dict
 
 
 def high_water_mark() -> int:
-    """The largest resident set since the process began or the mark was reset, in bytes."""
+    """Return the largest resident set since the process began or the mark was reset, in bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 def prepare_adaptx(setup: Setup) -> Callable[[Clock], float]:
-    """A training stage as `adaptx run` carries it out, into a store that is thrown away."""
+    """Prepare a training stage as `adaptx run` runs it, with a store that is deleted afterwards."""
     import torch
 
     from adaptx.catalog import SNLI
@@ -209,7 +213,7 @@ def prepare_adaptx(setup: Setup) -> Callable[[Clock], float]:
 
 @contextlib.contextmanager
 def ablated(variant: str) -> Generator[None]:
-    """Change the layout of a row or take the CPU's kernels out of adaptx for the length of the block."""
+    """Change the layout of rows or remove the CPU's kernels from adaptx within the block."""
     patches = {
         "c": [],
         "c-alike": [mock.patch.dict("adaptx.backbones.batching.GROUP_TOKENS", {"cpu": 0})],
@@ -222,7 +226,7 @@ def ablated(variant: str) -> Generator[None]:
 
 
 def prepare_reference(setup: Setup, make_model: Callable[[Setup], Any]) -> Callable[[Clock], float]:
-    """Trainer with peft, AdapterTrainer, or Trainer alone; (a) as in the examples, (b) with all that makes it fast."""
+    """Prepare Trainer with peft, AdapterTrainer or Trainer alone: (a) as in the examples, (b) with all fast options."""
     from datasets import Dataset
     from transformers import (
         AutoTokenizer,
@@ -259,7 +263,7 @@ def prepare_reference(setup: Setup, make_model: Callable[[Setup], Any]) -> Calla
         def tokenize(rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
             ids = tokenizer(rows["text"], rows["pair"], truncation=True, max_length=MAX_LENGTH)["input_ids"]
             labels = [SNLI.format.labels.index(label) for label in rows["label"]]
-            # With the column `length`, group_by_length need not read every row again.
+            # With the column `length`, group_by_length does not read every row again.
             return {"input_ids": ids, "labels": labels, "length": [len(sequence) for sequence in ids]}
 
         dataset: Any = Dataset.from_dict(columns)
@@ -292,7 +296,7 @@ def prepare_reference(setup: Setup, make_model: Callable[[Setup], Any]) -> Calla
 
 
 def reference_model(setup: Setup) -> Any:
-    """A sequence classifier with three labels and the method attached, as the library's own examples make it."""
+    """Return a sequence classifier with three labels and the method attached, as in the library's own examples."""
     import torch
     from transformers import AutoModelForSequenceClassification
 
@@ -317,9 +321,10 @@ def reference_model(setup: Setup) -> Any:
 
 
 def whole_cycles(steps: int, data: str) -> int:
-    """How many rows make `steps` a whole number of group_by_length's cycles, which begin long and end short.
+    """Return the number of rows for which `steps` is a whole number of group_by_length's cycles.
 
-    Timed over part of a cycle, (b) would seem slower or faster than it is.
+    A cycle begins with long rows and ends with short ones, so (b) would seem slower or faster if it were timed over
+    part of one.
     """
     from adaptx.catalog import SNLI
     from adaptx.data.reading import read_all
@@ -329,12 +334,12 @@ def whole_cycles(steps: int, data: str) -> int:
     available = len(read_all(SNLI.train, SNLI.format, Sources(data), MEGABATCH * cycle_rows))
     cycles = [cycle for cycle in range(1, MEGABATCH + 1) if steps % cycle == 0 and cycle * cycle_rows <= available]
     if not cycles:
-        raise SystemExit(f"--data {data}: {available} SNLI rows are too few; at least {cycle_rows} are needed")
+        raise SystemExit(f"--data {data}: it has {available} SNLI rows, and needs {cycle_rows}; give a larger mirror")
     return max(cycles) * cycle_rows
 
 
 def run_child(setup: Setup, number: int, script: str = __file__) -> Measurement:
-    """Measure in a fresh process; the benchmark ends with the child's own last lines if it crashed."""
+    """Measure in a new process. If it crashes, the benchmark ends with its last lines."""
     load = os.getloadavg()[0]
     command = [sys.executable, script, "--measure", json.dumps(asdict(setup))]
     done = subprocess.run(command, capture_output=True, text=True, env={**ENVIRONMENT, **os.environ}, check=False)
@@ -347,7 +352,7 @@ def run_child(setup: Setup, number: int, script: str = __file__) -> Measurement:
 
 
 def summarise(measurements: list[Measurement], variants: dict[str, str]) -> dict[str, Any]:
-    """Medians and ranges of each variant, and every variant's speed over each earlier one's within the same round."""
+    """Return medians and ranges of each variant, and its speed relative to earlier variants within the same round."""
     rows: dict[str, Any] = {}
     speeds: dict[str, list[float]] = {}
     for variant in variants:
@@ -374,7 +379,7 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers depend on beside the code."""
+    """Return what the numbers depend on apart from the code."""
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
@@ -392,7 +397,7 @@ def _software() -> dict[str, Any]:
 
 
 def table(record: dict[str, Any], variants: dict[str, str]) -> str:
-    """The summary in Markdown, with all it takes to read it."""
+    """Return the summary as Markdown, with the settings."""
     setup, found, where = record["setup"], record["summary"], record["machine"]
 
     def shown(values: dict[str, float], digits: int) -> str:
@@ -430,13 +435,13 @@ def main() -> None:
     parser.add_argument("--method", choices=LEARNING_RATES, default="lora")
     parser.add_argument("--steps", type=int, default=50, help="timed steps (default 50)")
     parser.add_argument("--repeats", type=int, default=3, help="rounds of all variants (default 3)")
-    parser.add_argument("--out", type=Path, help="write all measurements as JSON")
+    parser.add_argument("--out", type=Path, help="write all measurements to this file as JSON")
     parser.add_argument(
         "--ablate",
         action="store_true",
-        help="adaptx alone, with parts of it replaced",
+        help="only adaptx, with parts of it replaced",
     )
-    parser.add_argument("--smoke", action="store_true", help="2 steps, 1 round: only whether it runs")
+    parser.add_argument("--smoke", action="store_true", help="2 steps, 1 round: only checks that it runs")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
@@ -450,14 +455,14 @@ def main() -> None:
 def compare(arguments: argparse.Namespace, variants: dict[str, str], script: str = __file__) -> None:
     """Measure all variants in turn, round after round; print the table and write the record.
 
-    script: what measures one of them, with `--measure`.
+    script: the script that measures one variant, with `--measure`.
     """
     from adaptx.errors import UserError
     from adaptx.sample import SAMPLE
 
     model = (arguments.model or SAMPLE / "models" / "adaptx" / "e5-mini").expanduser().resolve()
     if not (model / "config.json").is_file():
-        raise SystemExit(f"--model {model}: it holds no config.json; give a folder with a checkpoint")
+        raise SystemExit(f"--model {model}: the folder has no config.json; give the folder of a checkpoint")
     steps, warmup, repeats = (2, 1, 1) if arguments.smoke else (arguments.steps, 5, arguments.repeats)
     try:
         rows = whole_cycles(steps, arguments.data)

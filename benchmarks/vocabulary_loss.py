@@ -1,10 +1,10 @@
-"""Time and memory of the loss over a large vocabulary in chunks, beside the plain loss, on the CPU.
+"""Compare the loss over a large vocabulary in chunks with the plain loss on the CPU: time and memory.
 
     python benchmarks/vocabulary_loss.py [--out FILE]
-    python benchmarks/vocabulary_loss.py --smoke       # does it run? Its numbers mean nothing.
+    python benchmarks/vocabulary_loss.py --smoke       # only checks that it runs; its numbers mean nothing
 
-One loss with its backward pass over random states. Variants take turns in one process, and ratios are taken within a
-round. README.md beside this file says what is compared.
+Each measurement is one loss with its backward pass over random states. Variants take turns in one process, and ratios
+are computed within a round. README.md in this folder says what is compared.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from typing import Any
 
 from training import ENVIRONMENT, machine
 
-# Before torch is imported: its OpenMP reads them once.
+# Set before torch is imported, because its OpenMP reads them only once.
 os.environ.update({**ENVIRONMENT, **os.environ})
 
 import torch
@@ -50,7 +50,7 @@ class Sizes:
 
 
 def losses(sizes: Sizes, precision: str, trained: bool) -> dict[str, Callable[[], None]]:
-    """Variant -> one loss with its gradients; the values are the same for all."""
+    """Return variant -> a function that computes one loss with its gradients. All variants give the same values."""
     random = torch.Generator().manual_seed(0)
     states = torch.randn(sizes.states, sizes.hidden, generator=random, requires_grad=True)
     weight = torch.randn(sizes.vocabulary, sizes.hidden, generator=random) * 0.05
@@ -81,9 +81,9 @@ def losses(sizes: Sizes, precision: str, trained: bool) -> dict[str, Callable[[]
 
 
 def compare(sizes: Sizes, precision: str, trained: bool, rounds: int) -> dict[str, Any]:
-    """Peak bytes of each variant, and processor seconds of each in each round."""
+    """Return the peak bytes of each variant, and its processor seconds in each round."""
     runs = losses(sizes, precision, trained)
-    # The first run of each, which warms up, is the one whose memory is watched.
+    # The first run of each variant is the warm-up, and the one whose memory is measured.
     peaks: dict[str, int] = {}
     for variant, run in runs.items():
         run()
@@ -124,8 +124,8 @@ def main() -> None:
     parser.add_argument("--vocabulary", type=int, default=250_000)
     parser.add_argument("--hidden", type=int, default=768)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--out", type=Path, help="write all measurements as JSON")
-    parser.add_argument("--smoke", action="store_true", help="toy sizes, 1 round: only whether it runs")
+    parser.add_argument("--out", type=Path, help="write all measurements to this file as JSON")
+    parser.add_argument("--smoke", action="store_true", help="toy sizes, 1 round: only checks that it runs")
     arguments = parser.parse_args()
     sizes = Sizes(arguments.states, arguments.vocabulary, arguments.hidden)
     if arguments.smoke:
@@ -143,7 +143,7 @@ def main() -> None:
         arguments.out.write_text(json.dumps({"sizes": vars(sizes), "kinds": found}, indent=1) + "\n")
     short = [k for k, e in found.items() if e["peak_bytes"]["plain"] < GOAL * e["peak_bytes"]["chunks"]]
     if short and not arguments.smoke:
-        raise SystemExit(f"less than {GOAL:g} times below the plain loss's memory: {', '.join(short)}")
+        raise SystemExit(f"memory is not {GOAL:g} times smaller than the plain loss's: {', '.join(short)}")
 
 
 if __name__ == "__main__":

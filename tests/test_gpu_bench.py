@@ -194,7 +194,7 @@ def test_the_table_and_its_summary(tmp_path) -> None:
     ]
     assert summary(results) == (
         f"2 of 7 cells measured; largest error +20.0 % ({first.name}); 1 above the goal of 10 %; 1 out of memory, as "
-        "predicted, and not tried; 1 out of memory, though predicted to fit; 1 not run for want of time; 1 ended by a "
+        "predicted, and not tried; 1 out of memory, though predicted to fit; 1 not run, because the time was over; 1 ended by a "
         "fault; 1 ended otherwise"
     )
     text = page(SETTING, results)
@@ -205,7 +205,7 @@ def test_the_table_and_its_summary(tmp_path) -> None:
     )
     assert len(rows) == 6
     assert len({row.count("|") for row in rows}) == 1
-    assert f"Not run, as the time was over (1): {first.name}." in text
+    assert f"Not run, because the time was over (1): {first.name}." in text
     assert "Left out: x: needs y." in text
     files = write(SETTING, results, tmp_path / "results")
     assert [file.name for file in files] == ["memory-gpu-nvidia-test-80gb.json", "memory-gpu-nvidia-test-80gb.md"]

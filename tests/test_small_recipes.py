@@ -71,11 +71,11 @@ def test_a_second_run_answers_from_the_store(script, world, tmp_path, monkeypatc
 
 def test_processor_seconds_stand_where_they_are_known(script, tmp_path) -> None:
     file, small = tmp_path / "seconds.json", script.Small("tiny")
-    assert "its time was not kept here" in script.page(small, script.add(file, script.Spent()), "")
+    assert "its time was not recorded here" in script.page(small, script.add(file, script.Spent()), "")
     script.add(file, script.Spent(30.0, 20.0))
     spent = script.add(file, script.Spent(12.0, 5.0))
-    assert "Took 42 processor seconds (25 of the clock, " in script.page(small, spent, "")
+    assert "Took 42 processor seconds (25 of wall time, " in script.page(small, spent, "")
     assert script.add(file, script.Spent()) == spent
-    assert "Took 28 seconds of the clock with 2 workers" in script.page(
+    assert "Took 28 seconds of wall time with 2 workers" in script.page(
         small, script.add(file, script.Spent(0.0, 3.0, 2)), ""
     )
