@@ -194,8 +194,8 @@ def test_the_table_and_its_summary(tmp_path) -> None:
     ]
     assert summary(results) == (
         f"2 of 7 cells measured; largest error +20.0 % ({first.name}); 1 above the goal of 10 %; 1 out of memory, as "
-        "predicted, and not tried; 1 out of memory, though predicted to fit; 1 not run, because the time was over; 1 ended by a "
-        "fault; 1 ended otherwise"
+        "predicted, and not tried; 1 out of memory, though predicted to fit; 1 not run, because the time was over; "
+        "1 ended by a fault; 1 ended otherwise"
     )
     text = page(SETTING, results)
     rows = [line for line in text.splitlines() if line.startswith("| bert")]

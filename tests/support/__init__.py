@@ -1,1 +1,1 @@
-"""What several test files share: tiny models and rows, stores, specs, and the page of supported combinations."""
+"""Helpers that several test files share: tiny models and rows, stores, specs, and generated pages of the docs."""

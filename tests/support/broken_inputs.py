@@ -1,6 +1,6 @@
 """Broken inputs, made by rules: data files, model folders, modules, recipes and command lines that must be refused.
 
-Each case is a command line over files of its own. `says` are texts that its message must hold: the value, the file or
+Each case is a command line over its own files. `says` are texts that the message must contain: the value, the file or
 the field that is wrong.
 """
 
@@ -23,7 +23,7 @@ from adaptx.cli import app as cli
 from support import tiny
 
 Write = Callable[[Path], None]
-"""What puts a case's files into its folder."""
+"""A function that writes a case's files into its folder."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def both(*writes: Write) -> Write:
     return write
 
 
-# Recipes and specs, planned.
+# Recipes and specs, refused when planning.
 
 HEADER = """\
 import dataclasses
@@ -151,7 +151,7 @@ SPEC_FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
         "answers": ("(('a', 'x'), ('b', 'x'))", "{'a': 'x'}", "(('a', ''),)"),
     },
 }  # fmt: skip
-"""A valid spec -> field -> expressions that it does not take."""
+"""Valid spec -> field -> expressions that the field must refuse."""
 
 
 def spec_cases() -> Iterator[Broken]:
@@ -254,7 +254,7 @@ def recipe_cases() -> Iterator[Broken]:
     yield planned("a neighbour lacks a name", "from helper import y", "'y'", beside=text("helper.py", "x = 1"))
 
 
-# Data files, run: they are read and checked before anything is loaded.
+# Data files, refused by a run: they are read and checked before anything is loaded.
 
 KINDS = {
     "classification": ("Classification(('sport', 'politics'))", ("text", "label")),
@@ -287,7 +287,7 @@ SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
 def as_file(rows: list[dict[str, object]], suffix: str) -> bytes:
-    """Return rows as the bytes of a file; lists are JSON where a cell holds one text."""
+    """Return rows as the bytes of a file. Lists are JSON in formats whose cells hold one text."""
     if suffix == ".jsonl":
         return "".join(json.dumps(row) + "\n" for row in rows).encode()
     if suffix == ".parquet":
@@ -314,7 +314,7 @@ def data_case(name: str, kind: str, file: str, content: bytes | None, *says: str
 
 
 def row_faults(kind: str) -> dict[str, tuple[Callable[[list[dict[str, object]]], object], str]]:
-    """Return name -> (a change to the rows, what the message names)."""
+    """Return name -> (a change of the rows, the texts that the message must contain)."""
     faults: dict[str, tuple[Callable[[list[dict[str, object]]], object], str]] = {
         f"no column {role}": (lambda rows, role=role: [row.pop(role) for row in rows], role)
         for role in KINDS[kind][1]
@@ -351,7 +351,7 @@ def row_faults(kind: str) -> dict[str, tuple[Callable[[list[dict[str, object]]],
 def data_cases() -> Iterator[Broken]:
     for kind, suffix in itertools.product(KINDS, SUFFIXES):
         if kind == "tagging" and suffix in (".csv", ".tsv"):
-            # Files of columns, not tables: see below.
+            # Files in columns instead of tables follow below.
             continue
         for name, (change, said) in row_faults(kind).items():
             rows = [dict(row) for row in ROWS[kind]]
@@ -384,7 +384,7 @@ def data_cases() -> Iterator[Broken]:
     yield data_case("empty", "tagging", "mine.conll", b"")
 
 
-# Model folders, planned or run over the tiny world's rows.
+# Model folders, refused when planning or running over the tiny world's rows.
 
 MODEL_RECIPE = """\
 from adaptx import *
@@ -411,7 +411,7 @@ def model_case(name: str, change: Write, *says: str, world: Path) -> Broken:
 
 
 def config_change(**changes: object) -> Write:
-    """A change of config.json; a value `...` takes the key out."""
+    """Return a change of config.json. The value `...` removes the key."""
 
     def write(folder: Path) -> None:
         file = folder / "config.json"
@@ -432,7 +432,7 @@ def tensors(change: Callable[[dict[str, "object"]], dict[str, "object"]]) -> Wri
 
 
 def one_changed(name: str, change: Callable[[object], object]) -> Callable[[dict[str, object]], dict[str, object]]:
-    """Return what changes the tensors whose names end so."""
+    """Return a change of the tensors whose names have this ending."""
     return lambda found: {key: change(value) if key.endswith(name) else value for key, value in found.items()}
 
 
@@ -543,7 +543,7 @@ def module_case(name: str, *says: str, change: Write | None = None, **settings: 
 
 
 def lora_change(change: Callable[[str, np.ndarray], dict[str, np.ndarray]]) -> Write:
-    """A change of a module's first tensor: what is there in its place."""
+    """Return a change that replaces a module's first tensor."""
 
     def write(folder: Path) -> None:
         found = lora_tensors()
@@ -668,4 +668,4 @@ GROUPS: dict[str, Callable[[Path], Iterator[Broken]]] = {
     "modules": lambda _: module_cases(),
     "command lines": lambda _: command_cases(),
 }
-"""What is broken -> its cases, made over the folder of the tiny world."""
+"""Kind of broken input -> its cases, made from the folder of the tiny world."""

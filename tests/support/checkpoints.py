@@ -1,4 +1,4 @@
-"""Tiny random checkpoints of every architecture, with tokenizers of the kind and class that its real ones have."""
+"""Tiny random checkpoints of every architecture, with the kind and class of tokenizer that real checkpoints have."""
 
 import json
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ POSITIONS = 256
 
 @dataclass(frozen=True)
 class Kind:
-    """One architecture: its tokenizer (of known words and letters), and its configuration but for the vocabulary.
+    """One architecture: its tokenizer (of known words and letters), and its configuration without the vocabulary.
 
-    ids: special tokens that the configuration names beside those of padding, beginning and end.
+    ids: special tokens in the configuration other than those of padding, beginning and end.
     """
 
     tokenizer: tokenizers_of.Make
@@ -30,9 +30,11 @@ class Kind:
 def write_checkpoint(
     folder: Path, model_type: str, words: Sequence[str], letters: Sequence[str], extra: int = 3, width: int = 1
 ) -> None:
-    """extra: rows of the embeddings beyond the tokens that there are, as many checkpoints have.
+    """Write a random checkpoint with its tokenizer.
 
-    width: how many times as wide as usual.
+    extra: number of embedding rows without a token, as many checkpoints have.
+
+    width: factor for the sizes.
     """
     from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
@@ -52,8 +54,8 @@ def write_checkpoint(
     with torch.random.fork_rng():
         torch.manual_seed(3)
         network = auto.from_config(config)
-        # Drawn here, since transformers' versions draw in different orders. Fresh norms and biases would hide what is
-        # lost of them, and a plain initialisation leaves every token nearly the same vector at this size.
+        # Drawn here, because versions of transformers draw in different orders. Initial norms and biases would hide
+        # that they were lost, and at this size a plain initialisation gives every token nearly the same vector.
         for _, tensor in sorted(network.state_dict().items()):
             if tensor.is_floating_point():
                 noise = torch.randn(tensor.shape)
@@ -64,7 +66,7 @@ def write_checkpoint(
 
 
 def widened(settings: dict[str, Any], width: int) -> dict[str, Any]:
-    """A configuration whose states, heads and layers between are so many times as wide."""
+    """Return a configuration whose hidden states, heads and feed-forward layers are `width` times as wide."""
     return {name: value * width if name in _WIDTHS else value for name, value in settings.items()}
 
 
@@ -81,7 +83,7 @@ _SIZES = {
     "max_position_embeddings": POSITIONS,
 }
 _GROUPED = {**_SIZES, "num_key_value_heads": tiny.HEADS // 2, "head_dim": _HEAD}
-# Windows shorter than most texts of the tests.
+# Windows that are shorter than most texts of the tests.
 _GEMMA = {**_GROUPED, "sliding_window": 8, "query_pre_attn_scalar": _HEAD,
           "layer_types": ["sliding_attention", "full_attention"]}  # fmt: skip
 _T5 = {

@@ -1,4 +1,4 @@
-"""A store made by hand: no torch, no model; predictions are drawn with given accuracies."""
+"""A store written by hand, without torch or models. Predictions are drawn with given accuracies."""
 
 import dataclasses
 import json
@@ -77,14 +77,14 @@ def fake_model(folder: Path, seen: tuple[SeenData, ...] = SEEN) -> ModelSpec:
         "max_position_embeddings": 64,
     }
     (folder / "config.json").write_text(json.dumps(config))
-    # A file without tensors, other in each folder: planning reads no more than its header.
+    # A file without tensors, different in each folder: planning reads only its header.
     header = json.dumps({"__metadata__": {"of": folder.name}}).encode()
     (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
     return dataclasses.replace(find_model(str(folder)), seen=seen)
 
 
 def fake_mirror(folder: Path, *tasks: Task) -> Path:
-    """A parquet file for every set; planning only hashes them."""
+    """Write a parquet file for every set. Planning only hashes them."""
     for task in tasks:
         for rows in (*task.train, *task.development, *task.evaluation, *task.pool):
             file = folder / f"{rows.address}.parquet"
@@ -106,7 +106,10 @@ def fill(
     num_rows: int = 60,
     without: Sequence[str] = (),
 ) -> None:
-    """Store every stage. accuracies: a part of `label language` -> share of right predictions, added up."""
+    """Store every stage.
+
+    accuracies: part of the text `label language` -> share of correct predictions; shares of matching parts are added.
+    """
     for node in plan.nodes:
         record = stage_record(node)
         trained = node.stage if isinstance(node.stage, Train) else node.stage.model
@@ -142,7 +145,7 @@ def fill(
         known = f"{factors(evaluate).label} {evaluate.language}"
         chance = sum(share for part, share in (accuracies or {"": 0.5}).items() if part in known)
         right = np.random.default_rng(zlib.crc32(evaluate.language.encode())).random(num_rows)
-        # Variants agree on most examples, as real ones do: half of each draw is shared by all of a language.
+        # Variants agree on most examples, as real ones do: all variants of a language share half of each draw.
         right = 0.5 * right + 0.5 * generator.random(num_rows)
         most = np.quantile(right, np.clip(chance + generator.normal(0, 0.02), 0, 1))
         predictions = [
@@ -183,7 +186,7 @@ RESULT = TrainResult(
     energy_joules=1800.0,
     energy_measure="two meters",
 )
-# The metrics are not those of the predictions: a report that shows them has not recomputed them.
+# These metrics are not those of the predictions: a report that shows them has not recomputed the metrics.
 SCORES = Scores(
     task="nli",
     language="en",
@@ -231,7 +234,7 @@ def fake_scores(evaluate: Evaluate, predictions: list[Any], golds_file: str) -> 
 
 
 def change(store: Store, fingerprint: str, write: Callable[[Path], object]) -> None:
-    """Store a stage again as `write` leaves its folder."""
+    """Store a stage again after `write` has changed its folder."""
     entry = store.find(fingerprint)
     assert entry is not None
     record, golds = entry.record, entry.golds_file
@@ -251,14 +254,17 @@ def put_values(store: Store, fingerprint: str, **values: Any) -> None:
 
 
 def put_modules(plan: Plan, store: Store) -> None:
-    """Weights for every training, which nothing reads."""
+    """Store weights for every training; nothing reads them."""
     for node in plan.nodes:
         if node.kind == "train":
             change(store, node.fingerprint, lambda folder: (folder / MODULE_FILE).write_bytes(b"weights"))
 
 
 def _gold(task_format: TaskFormat, number: int, row: int) -> Any:
-    """What a prediction of the format is compared with; number: 0, 1 or 2, drawn for the row."""
+    """Return the gold of a row.
+
+    number: 0, 1 or 2, drawn for the row.
+    """
     match task_format:
         case Classification():
             return LABELS[number]

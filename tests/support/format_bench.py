@@ -1,4 +1,4 @@
-"""A tiny network, its tokenizer and the ways in which formats run texts through it, for tests of single formats."""
+"""A tiny network, its tokenizer, and the ways in which formats run texts through it, for tests of single formats."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,7 +32,7 @@ FEW_TOKENS = Budget(48, None)
 
 @dataclass(frozen=True)
 class Bench:
-    """One checkpoint read one way."""
+    """One checkpoint with one framing."""
 
     folder: str
     network: Any = field(repr=False)
@@ -41,14 +41,14 @@ class Bench:
     base: HeadBase = field(repr=False)
 
     def head(self, task_format: TaskFormat) -> TrainedHead | None:
-        """A fresh head, the same at every call; None where the format has none."""
+        """Return a new head, equal at every call; None if the format has no head."""
         training = behaviour(task_format).training
         if training is None or training.new_head is None:
             return None
         with torch.random.fork_rng():
             torch.manual_seed(4)
             module = training.new_head(task_format, self.base).eval()
-            # Fresh linear heads are so small that all answers would be nearly equal.
+            # New linear heads are so small that all answers would be nearly equal.
             if isinstance(linear := getattr(module, "linear", None), nn.Linear):
                 linear.weight.data *= 50
         return TrainedHead(module, task_format)
@@ -59,13 +59,13 @@ class Bench:
         )
 
     def plain(self, *texts: Any) -> tuple[Any, Tensor]:
-        """(the tokenizer's padded output, last hidden states [N, L, D]) of texts or pairs, as anyone would do it."""
+        """Return (the tokenizer's padded output, last hidden states [N, L, D]) of texts or pairs, without adaptx."""
         output = self.reading.tokenizer(*texts, padding=True, return_tensors="pt")
         with torch.no_grad():
             return output, self.network(**output).last_hidden_state
 
     def states(self, ids: Sequence[int], types: Sequence[int] | None = None) -> Tensor:
-        """Last hidden states [L, D] of one sequence by itself."""
+        """Return the last hidden states [L, D] of one sequence alone."""
         more = {} if types is None else {"token_type_ids": torch.tensor([list(types)])}
         with torch.no_grad():
             return self.network(input_ids=torch.tensor([list(ids)]), **more).last_hidden_state[0]
@@ -95,19 +95,19 @@ def examples(**columns: list[Any]) -> Examples:
 
 @contextmanager
 def group_tokens(count: int) -> Iterator[None]:
-    """What a group costs: with 0 no token is padding, with many all sequences share one group's pieces."""
+    """Set the cost of a group: with 0, no token is padding; with many, all sequences share one group's pieces."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(adaptx.backbones.batching.GROUP_TOKENS, "cpu", count)
         yield
 
 
 def vectors(evaluator: Evaluator, encoded: Encoding) -> Tensor:
-    """Pooled vectors [sequences, D], as an evaluator reads them."""
+    """Return pooled vectors [sequences, D], as an evaluator reads them."""
     return evaluator.read(embedded(encoded), Model(evaluator.backbone, None, evaluator.reading, None))
 
 
 def drawn_items(bench: Bench, rows: Examples, task_format: TaskFormat, seed: int = 7) -> Items:
-    """All rows as one batch."""
+    """Return all rows as one batch."""
     training = behaviour(task_format).training
     assert training is not None
     items = training.items(rows, task_format, bench.reading)
@@ -118,9 +118,9 @@ def drawn_items(bench: Bench, rows: Examples, task_format: TaskFormat, seed: int
 def loss_and_gradients(
     bench: Bench, drawn: Items, task_format: TaskFormat, budget: Budget, share: float = 1.0, training: bool = False
 ) -> tuple[float, dict[str, Tensor]]:
-    """What a step adds up for these items: the loss, and the gradient of every parameter that has one.
+    """Return the sums of a step over these items: the loss, and the gradient of every parameter that has one.
 
-    training: with dropout.
+    training: whether dropout is on.
     """
     model = nn.ModuleDict({"backbone": bench.encoder})
     head = bench.head(task_format)
@@ -142,7 +142,7 @@ def loss_and_gradients(
 
 
 def close(found: dict[str, Tensor], wanted: dict[str, Tensor], tolerance: float = 1e-5) -> None:
-    """Gradients of the same parameters with the same values, and some of them far from zero."""
+    """Check that gradients belong to the same parameters and have the same values, and that some are far from zero."""
     assert found.keys() == wanted.keys()
     assert max(value.abs().max().item() for value in wanted.values()) > 1e-2
     for name, value in wanted.items():

@@ -15,7 +15,7 @@ SMALL_POOL = dataclasses.replace(ANSWERS, pool=ANSWERS.pool[:1])
 
 
 class OneDigest(Sources):
-    """Everything has the same content, wherever it lies: what differs then differs by its spec alone."""
+    """Sources that give everything the same digest, so that stages can differ only by their specs."""
 
     def rows(self, rows: Rows) -> Location:
         return Location(path=None, digest="sha256:rows", nominal="rows@main")

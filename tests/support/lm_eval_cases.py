@@ -1,4 +1,4 @@
-"""Rows of multiple choice, and how the lm-evaluation-harness scores them with bare checkpoints of the tiny world.
+"""Rows of multiple choice, and their scores by the lm-evaluation-harness with untrained checkpoints of the tiny world.
 
 Run as a program, with lm_eval installed, it records the harness's own log-likelihoods in tests/recorded/lm_eval.json.
 """
@@ -21,7 +21,7 @@ TEMPLATE = "{text} {question} answer:"
 
 
 def rows(count: int = 24) -> Examples:
-    """Rows with two to five choices of very different lengths, some of which begin with or are one another."""
+    """Return rows with two to five choices of very different lengths. Some are equal, or begin with one another."""
     draw = random.Random("lm-eval")
     words = [tiny.word("en", index) for index in range(tiny.NUM_WORDS)]
 
@@ -41,7 +41,7 @@ def rows(count: int = 24) -> Examples:
 
 
 def requests(examples: Examples) -> list[list[tuple[str, str]]]:
-    """(context, continuation) of each choice of each row, as the harness's tasks build them."""
+    """Return (context, continuation) of each choice of each row, as the harness's tasks build them."""
     columns = examples.columns
     return [
         [(TEMPLATE.format(text=text, question=question), f" {choice}") for choice in choices]
@@ -50,7 +50,10 @@ def requests(examples: Examples) -> list[list[tuple[str, str]]]:
 
 
 def log_likelihood(network: Any, tokenizer: Any, context: str, continuation: str) -> float:
-    """One continuation's by transformers alone. Spaces that end the context belong to it; no end token counts."""
+    """Return the log-likelihood of a continuation, by transformers alone.
+
+    Spaces at the end of the context belong to the continuation. No end token counts.
+    """
     spaces = len(context) - len(context.rstrip())
     context, continuation = context[: len(context) - spaces], context[len(context) - spaces :] + continuation
     before: list[int] = tokenizer.encode(context)
@@ -66,7 +69,7 @@ def log_likelihood(network: Any, tokenizer: Any, context: str, continuation: str
 
 
 def chosen(scores: list[float], choices: list[str]) -> tuple[int, int]:
-    """What the harness's `acc` and `acc_norm` compare with the label."""
+    """Return the choices that the harness's `acc` and `acc_norm` compare with the label."""
     lengths = np.array([float(len(choice)) for choice in choices])
     return int(np.argmax(scores)), int(np.argmax(np.array(scores) / lengths))
 

@@ -1,6 +1,6 @@
-"""Every combination of architecture, format, method and start, and a small choice of them that covers all pairs.
+"""All combinations of architecture, format, method and start, and a small subset of them that covers all pairs.
 
-Run as a program it writes docs/support.md.
+Run as a program (`PYTHONPATH=tests python -m support.matrix`), it writes docs/support.md.
 """
 
 import itertools
@@ -43,10 +43,10 @@ from support import checkpoints, tiny
 
 PAGE = Path(__file__).parents[2] / "docs" / "support.md"
 ALL = "ADAPTX_MATRIX"
-"""Set in the environment, all combinations are tried and not the choice alone (`make matrix`)."""
+"""Environment variable. If it is set, all combinations are tested, not just the subset (`make matrix`)."""
 ARCHITECTURES = (*tiny.ARCHITECTURES, *checkpoints.KINDS)
 WHOLE = (*tiny.ARCHITECTURES, "mt5", "llama", "bloom")
-"""One or more of each family, and one with fused linear maps: tried with every format and start."""
+"""Architectures of each family, and one with fused linear maps, that are tested with every format and start."""
 FULL, LORA, BOTTLENECK, IA3 = Full(), Lora(2, 4), Bottleneck(4), Ia3()
 FORMATS: dict[str, Task] = {
     "classification": MNLI,
@@ -72,7 +72,7 @@ STARTS = (
 
 @dataclass(frozen=True)
 class Cell:
-    """One combination, by names."""
+    """One combination, as names."""
 
     architecture: str
     format: str
@@ -81,8 +81,10 @@ class Cell:
 
     @property
     def pairs(self) -> set[tuple[tuple[str, str], ...]]:
-        """Those that are tried here: of most architectures formats are tried in tests/test_families_pipeline.py, and
-        starts, which ask no more of an architecture than its sites, on one of its kin.
+        """Return the pairs of this combination that must be tested here.
+
+        For most architectures, tests/test_families_pipeline.py tests the formats. Starts depend on nothing of an
+        architecture except its sites, so they are tested on one architecture of each family.
         """
         found = set(itertools.combinations(vars(self).items(), 2))
         if self.architecture not in WHOLE:
@@ -92,7 +94,7 @@ class Cell:
         return found
 
     def train(self, model: ModelSpec) -> Train:
-        """A short training over short intermediate ones."""
+        """Return a short training that starts from short intermediate ones."""
         task, method = few(FORMATS[self.format]), METHODS[self.method]
         return training(model, task, method, self._start(model, method))
 
@@ -131,7 +133,7 @@ def training(model: ModelSpec, task: Task, method: Method, start: Start) -> Trai
 
 
 def few(task: Task) -> Task:
-    """The task with one training set and one that is scored."""
+    """Return the task with one training set and one evaluation set."""
     from dataclasses import replace
 
     return replace(
@@ -153,7 +155,7 @@ def cells() -> list[Cell]:
 
 
 def refused() -> dict[Cell, str]:
-    """Combinations with the reason that planning gives, for checkpoints of any name."""
+    """Return each refused combination with planning's reason, without the names of checkpoints."""
     found: dict[Cell, str] = {}
     for cell in cells():
         train = cell.train(planned(cell.architecture))
@@ -164,7 +166,7 @@ def refused() -> dict[Cell, str]:
 
 
 def chosen() -> list[Cell]:
-    """Few combinations in which every pair of names occurs that occurs in any: the one with most new pairs next."""
+    """Return a few combinations that contain every possible pair of names: each one adds the most new pairs."""
     without = refused()
     left = [cell for cell in cells() if cell not in without]
     missing = set().union(*(cell.pairs for cell in left))
@@ -177,7 +179,7 @@ def chosen() -> list[Cell]:
 
 
 def planned(architecture: str) -> ModelSpec:
-    """A checkpoint of which planning knows no more than the architecture."""
+    """Return a checkpoint of which planning knows only the architecture."""
     family = architecture_of(architecture).family
     shape = Shape(
         architecture, 2, 32, 64, 4, 100, 128, decoder_layers=2 if family is ModelFamily.ENCODER_DECODER else 0
@@ -194,17 +196,20 @@ def tried() -> list[Cell]:
 
 
 def page() -> str:
-    """docs/support.md"""
+    """Return the text of docs/support.md."""
     direct, without = set(chosen()), refused()
     reasons = list(dict.fromkeys(_plain(reason) for reason in without.values()))
     parts = [
         "# What can be combined",
         "",
-        "Written by `PYTHONPATH=tests python -m support.matrix` from `adaptx/planning/support.py`; a test holds it.",
+        "Look up here whether a method, a start, a format and an architecture can be combined, and whether tests cover "
+        "the combination. `PYTHONPATH=tests python -m support.matrix` writes this page from "
+        "`adaptx/planning/support.py`.",
         "",
-        "`direct`: trained and evaluated on a tiny model in `make test`. `pairwise`: every two of its parts are (an "
-        f"architecture with each start on {', '.join(WHOLE)} alone), and all of it is in `make matrix`. A number: "
-        "refused when planning, for the reason below.",
+        "- `direct`: `make test` trains and evaluates the combination on tiny models.\n- `pairwise`: `make test` "
+        "covers every two of its parts together (an architecture with each start only for "
+        f"{', '.join(WHOLE)}), and `make matrix` the whole combination.\n- A number: the combination is refused when "
+        "planning, for the reason below.",
         "",
     ]
     for method in METHODS:
@@ -221,7 +226,7 @@ def page() -> str:
             ]
             parts.append(f"| {name}, {architecture} | {' | '.join(shown)} |")
         parts.append("")
-    parts += ["## Why it is refused", ""]
+    parts += ["## Reasons for refusals", ""]
     parts += [f"{number}. {reason}" for number, reason in enumerate(reasons, 1)]
     parts += ["", "## Architectures", "", "| `model_type` | family | |", "|---|---|---|"]
     for model_type, known in KNOWN.items():
@@ -231,7 +236,7 @@ def page() -> str:
 
 def _said(known: Architecture) -> Iterable[str]:
     yield "read in packed rows" if known.padded is None else f"read in padded rows: it {known.padded}"
-    yield "in the tables above" if known.model_type in ARCHITECTURES else "its layers are tested for memory alone"
+    yield "in the tables above" if known.model_type in ARCHITECTURES else "only the memory of its layers is tested"
     shape = planned(known.model_type).shape
     assert shape is not None
     if (reason := BOTTLENECK.shape_refusal(shape)) is not None:
@@ -239,7 +244,7 @@ def _said(known: Architecture) -> Iterable[str]:
 
 
 def _plain(reason: str) -> str:
-    """A reason without the names of a stage that stand before it."""
+    """Return a reason without the stage names at its beginning."""
     return reason.rpartition(": ")[2] if ": " in reason else reason
 
 

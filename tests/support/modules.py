@@ -1,4 +1,4 @@
-"""Modules that were trained elsewhere, with the method that their files hold."""
+"""Modules that were trained elsewhere, with the method that their files describe."""
 
 from pathlib import Path
 from typing import Any
@@ -8,9 +8,9 @@ from adaptx.specs import ModelSpec, Published
 
 
 def published(source: str | Path, model: ModelSpec, **more: Any) -> Published:
-    """Return the module of a folder or hub id over a model, as a recipe would write it.
+    """Return the module of a folder or hub id over a model, as a recipe would name it.
 
     Raises:
-        UserError: the module cannot be taken over.
+        UserError: the module cannot be used.
     """
     return Published(str(source), model, read_method(source, model), **more)

@@ -1,4 +1,4 @@
-"""Every way to change one field somewhere in a spec, found by introspection over the dataclasses."""
+"""All ways to change one field anywhere in a spec, found by introspection of the dataclasses."""
 
 import dataclasses
 import enum
@@ -12,7 +12,7 @@ from adaptx.specs import Exposure, Hidden, Method, Precision, Rows, SeenData, Te
 from adaptx.specs.fingerprint import is_outside_identity
 from adaptx.specs.methods import METHODS
 
-# Values that the rules below cannot guess: field -> valid values.
+# Field -> valid values, for values that the rules below cannot guess.
 GIVEN: dict[str, tuple[Any, ...]] = {
     "precision": ("fp32", "bf16"),
     "sites": (("query",), ("key",)),
@@ -30,7 +30,7 @@ GIVEN: dict[str, tuple[Any, ...]] = {
     "activation": ("gelu", "tanh"),
     "seen": ((SeenData("nli", Exposure.KIND),),),
     "sampling": (Temperature(3.0), Temperature(4.0)),
-    # Identity only where there is a limit: tests/test_identity.py has a test of their own.
+    # Part of identity only if there is a limit: tests/test_identity.py has separate tests for them.
     "limit_seed": (),
     "parallel_group": (),
 }
@@ -39,7 +39,11 @@ ONE_SET = Rows("some/set", "config", "split", "fo", (("text", "text"),))
 
 
 class Mutation(NamedTuple):
-    """`path` like `task.train[0].first`; `owner` the dataclass and field that changed; `outside`: not identity."""
+    """One changed field.
+
+    path: such as `task.train[0].first`. owner: the dataclass and field that changed. outside: whether the field is
+    outside identity.
+    """
 
     path: str
     owner: tuple[type, str]
@@ -48,7 +52,7 @@ class Mutation(NamedTuple):
 
 
 def mutations(spec: Any, path: str = "", outside: bool = False) -> Iterator[Mutation]:
-    """`spec` with one field changed, for each field of it and of every spec it holds; invalid ones are left out."""
+    """Yield `spec` with one field changed, for each field of it and of specs inside. Invalid values are left out."""
     hints = typing.get_type_hints(type(spec))
     for field in dataclasses.fields(spec):
         value = getattr(spec, field.name)
@@ -77,7 +81,7 @@ def _is_spec(value: Any) -> bool:
 
 
 def _others(name: str, value: Any, hint: Any) -> list[Any]:
-    """Other values for a field of that name, value and type."""
+    """Return other values for a field of this name, value and type."""
     if name in GIVEN:
         return [other for other in GIVEN[name] if other != value]
     options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
@@ -103,8 +107,8 @@ def _others(name: str, value: Any, hint: Any) -> list[Any]:
         case tuple():
             item = next(iter(typing.get_args(hint)), None)
             last = value[-1] if value else (ONE_SET if item is Rows else "x")
-            # A set in one more language is another evaluation set; one more of the same is not valid.
-            # Likewise a module that is mixed in twice.
+            # A set in an additional language is another evaluation set; a second set in the same language is not valid.
+            # A module that is mixed in twice is not valid either.
             more = dataclasses.replace(last, language="fo") if isinstance(last, Rows) else last
             more = dataclasses.replace(last, limit=99) if isinstance(last, Train) else more
             longer = (*value, f"{more}x" if isinstance(more, str) else more)

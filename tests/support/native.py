@@ -1,4 +1,4 @@
-"""Measuring steps whose products in bf16 are by torch's own kernels, which predictions are about, on any processor."""
+"""Measure steps whose bf16 products use torch's own kernels, which predictions are for, on any processor."""
 
 import torch
 
@@ -14,5 +14,5 @@ def native_step(cell: Cell, device: torch.device) -> Step:
 
 
 def measure_native(cell: Cell) -> Measurement:
-    """Of one step after one that makes the optimiser's state."""
+    """Return the measurement of one step, after a step that creates the optimiser's state."""
     return measure(cell, 1, 1, native_step)

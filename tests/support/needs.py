@@ -1,4 +1,4 @@
-"""What a test needs that need not be installed: adapters, which holds transformers below 5, and bitsandbytes."""
+"""Marks for tests that need an optional package: adapters, which requires transformers below 5, or bitsandbytes."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ bitsandbytes = pytest.mark.skipif(not HAS_BITSANDBYTES, reason="needs bitsandbyt
 
 
 def at_hand(value: Any) -> bool:
-    """Whether this method, or this stage and all it starts from, can run here."""
+    """Return whether this method, or this stage and everything it starts from, can run here."""
     return HAS_ADAPTERS or not _holds_bottleneck(value)
 
 
@@ -31,7 +31,7 @@ def _holds_bottleneck(value: Any) -> bool:
 
 
 def each(cases: Mapping[str, Any], names: bool = False) -> list[Any]:
-    """Parameters of a test: the cases, or their names; those that need adapters are skipped where it is not."""
+    """Return the parameters of a test: the cases, or their names. Cases that need adapters are skipped without it."""
     return [
         pytest.param(name if names else case, id=name, marks=() if at_hand(case) else adapters)
         for name, case in cases.items()
@@ -39,5 +39,5 @@ def each(cases: Mapping[str, Any], names: bool = False) -> list[Any]:
 
 
 def plan_with_adapters(patch: pytest.MonkeyPatch) -> None:
-    """Plan as if the library were there."""
+    """Plan as if the library were installed."""
     patch.setattr(support_methods, "has_package", lambda _: True)

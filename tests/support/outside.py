@@ -1,10 +1,10 @@
-"""What exported folders compute in a process that cannot import adaptx: hidden states, logits and pipelines' answers.
+"""Compute with exported folders in a process that cannot import adaptx: hidden states, logits and pipelines' answers.
 
-`python outside.py JOBS.json` reads a list of jobs and writes a list of answers to JOBS.json.out. Of a job:
-folder, library, base: what is loaded. ids: sequences of which the last hidden states are asked, by the folder's own
-loading. rows: of which logits are asked. auto_class, own: the class that holds the head, and whether it is the folder's
-own code; without one predict.py says the logits. kind: how a row is given to that class. spaced: words are joined by
-spaces. pipeline: [task, options, inputs]. closed_to: classes that must not load it.
+`python outside.py JOBS.json` reads a list of jobs and writes a list of answers to JOBS.json.out. Keys of a job:
+folder, library, base: what to load. ids: sequences whose last hidden states are computed, with the folder loaded by the
+library. rows: rows whose logits are computed. auto_class, own: the class with the head, and whether it is the folder's
+own code; without a class, predict.py gives the logits. kind: how a row is passed to that class. spaced: whether words
+are joined by spaces. pipeline: [task, options, inputs]. closed_to: classes that must not load the folder.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any
 
 
 class Blocked:
-    """No module of adaptx is found."""
+    """An import hook that finds no module of adaptx."""
 
     def find_spec(self, name: str, *_: Any) -> None:
         if name.partition(".")[0] == "adaptx":
@@ -24,7 +24,7 @@ class Blocked:
 
 
 def load(job: dict[str, Any]) -> Any:
-    """The network as the library's documentation says; a model with a head as a whole."""
+    """Return the network, loaded as the library's documentation says; a model with a head is loaded whole."""
     import transformers
     from transformers import AutoModel
 
@@ -56,7 +56,7 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
     import torch
 
     auto_class = job.get("auto_class")
-    # Where no sequences are asked for, the script alone is.
+    # If no sequences are given, only the script is tested.
     network = load(job).eval() if job["ids"] or auto_class else None
     rows = [{name: torch.tensor([ids]) for name, ids in row.items()} for row in job["ids"]]
     below = network.base_model if auto_class else network
@@ -74,14 +74,14 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def load_tokenizer(job: dict[str, Any]) -> Any:
-    """Without leave to run code: the tokenizer needs none."""
+    """Return the tokenizer, loaded without permission to run the folder's code, which it does not need."""
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(job["folder"], trust_remote_code=False)
 
 
 def logits_of(model: Any, tokenizer: Any, job: dict[str, Any], row: list[Any]) -> Any:
-    """Of a row as the model card says: of its text or choices, of its words, or of every token."""
+    """Return the logits of a row as the model card says: of its text or choices, of its words, or of every token."""
     import torch
 
     options = {"return_tensors": "pt", "truncation": True}
@@ -108,12 +108,12 @@ def logits_of(model: Any, tokenizer: Any, job: dict[str, Any], row: list[Any]) -
             found = model(**tokenizer(*row, **options))
             return torch.stack([found.start_logits[0], found.end_logits[0]], dim=-1)
         case _:
-            # In lists, since the library takes an empty second text outside of one for none.
+            # In lists, because outside of a list the library treats an empty second text as no text.
             return model(**tokenizer(*([text] for text in row), **options)).logits[0]
 
 
 def piped(job: dict[str, Any]) -> dict[str, Any]:
-    """What a pipeline answers to each input."""
+    """Return a pipeline's answer to each input."""
     from transformers import pipeline
 
     if "pipeline" not in job:
@@ -125,7 +125,7 @@ def piped(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def refused(job: dict[str, Any]) -> dict[str, Any]:
-    """Which classes load a folder that they should not: without leave for its code, or with a random head."""
+    """Return the classes that load a folder but must not: without permission for its code, or with a random head."""
     import transformers
 
     names = ["AutoModel", job["auto_class"]] if job.get("own") else job.get("closed_to", [])
@@ -140,7 +140,7 @@ def refused(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def outside(jobs: list[dict[str, Any]], place: Path, cwd: Path | None = None) -> list[Any]:
-    """The answers of a new process; under `cwd` a hub id may be a path."""
+    """Return the answers of a new process. A hub id can be a path relative to `cwd`."""
     from support import tiny
 
     file = place / "jobs.json"

@@ -1,6 +1,6 @@
 """Trainings of every method, start and architecture through the whole pipeline, for the tests of it.
 
-Each pair of (method and start, architecture), (method and start, precision) and (architecture, precision) occurs.
+Every pair of (method and start, architecture), (method and start, precision) and (architecture, precision) occurs.
 """
 
 import gc
@@ -51,16 +51,16 @@ def topic(model, method) -> Train:
 
 
 def few(model, method) -> Train:
-    """An intermediate training of the target's own label set, in another order."""
+    """Return an intermediate training with the target's labels in another order."""
     return tiny.train(model, tiny.NLI_TURNED, method, setting=tiny.config(max_steps=2))
 
 
 def mixed(model, method) -> Train:
-    """An intermediate training whose heads include the target's."""
+    """Return an intermediate training whose heads include the target's."""
     return tiny.train(model, MIXTURE, method, setting=tiny.config(max_steps=2))
 
 
-# What a target training starts from: name -> (its method, the start over a model).
+# Name -> (method of the target training, function from a model to its start).
 COMBINATIONS = {
     "full": (FULL, None),
     "full-continued": (FULL, lambda m: Sequential(topic(m, FULL))),
@@ -89,7 +89,7 @@ COMBINATIONS = {
 
 
 def cases(models) -> dict[str, Train]:
-    """Every combination on both architectures; precision, head, framing and selection take turns."""
+    """Return every combination on both architectures; precision, head, framing and selection alternate."""
     found: dict[str, Train] = {}
     for number, (name, (method, start)) in enumerate(COMBINATIONS.items()):
         task = MIXTURE if "-mixture" in name and "after-mixture" not in name else tiny.NLI
@@ -109,7 +109,7 @@ def cases(models) -> dict[str, Train]:
 
 
 def probabilities(backbone, head: TrainedHead, tokenizer, train: Train, shop) -> np.ndarray:
-    """Of the two languages that were not trained on, as the evaluations compute them."""
+    """Return the probabilities for the two languages that were not trained on, as the evaluations compute them."""
     reading = Reading(
         tokenizer=tokenizer, framing=training_framing(train, tiny.NLI), max_length=train.config.max_length
     )
@@ -130,7 +130,7 @@ def evaluations(world) -> tuple[Evaluate, ...]:
 
 
 def reload(world_folder: str, folder: str) -> None:
-    """What the new process does: load every target and dump its probabilities, and run the evaluations once more."""
+    """Load every target in a new process, write its probabilities, and run the evaluations again."""
     world = tiny.known_world(Path(world_folder))
     gc.freeze()
     _, shop, summary = tiny.execute(world, Path(folder) / "store", evaluations(world), keep=True)

@@ -37,16 +37,16 @@ from support import checkpoints, tiny
 ARCHITECTURES = tiny.ARCHITECTURES
 WORDS = ("tree", "sea", "stone", "river", "wolf", "bread", "night", "house", "iron", "bird", "snow", "glass")
 DROPPED_CHARACTER = "\u200b"
-"""The BERT-like tokenizer drops it, as real ones drop zero-width characters."""
+"""A word that the BERT-like tokenizer drops, as real tokenizers drop zero-width characters."""
 KEPT = 5
-"""Rows of each set that pass its filters and lie in its slice."""
+"""Number of rows of each set that pass its filters and are in its slice."""
 LONG = 60
-"""Words of every third context: more than the tests' models read at once."""
+"""Number of words of every third context: more than the tests' models read at once."""
 
 
 @dataclass(frozen=True)
 class Models:
-    """One checkpoint an architecture, read in place, and those same networks without their language-model head."""
+    """One checkpoint per architecture, read in place, and the same networks without their language-model head."""
 
     folder: Path
     specs: dict[str, ModelSpec] = field(hash=False)
@@ -54,9 +54,9 @@ class Models:
 
 
 def make_models(folder: Path, others: Sequence[str] = (), width: int = 1) -> Models:
-    """Write the checkpoints; of `others`, architectures of `checkpoints`, the whole ones alone.
+    """Write the checkpoints.
 
-    width: how many times as wide as usual.
+    others: architectures of `checkpoints`, written with their language-model head only. width: factor for the sizes.
     """
     whole, bare = {}, {}
     for architecture in others:
@@ -70,7 +70,7 @@ def make_models(folder: Path, others: Sequence[str] = (), width: int = 1) -> Mod
 
 
 def mirror(folder: Path, tasks: Iterable[Task]) -> dict[Rows, int]:
-    """Write a mirror of all sets of these tasks; how many rows of each set are kept."""
+    """Write a mirror of all sets of these tasks; return the number of rows of each set that a reader keeps."""
     by_file: dict[str, list[tuple[Rows, TaskFormat]]] = {}
     for task in tasks:
         for rows in dict.fromkeys((*task.train, *task.development, *task.evaluation, *task.pool)):
@@ -92,12 +92,12 @@ def mirror(folder: Path, tasks: Iterable[Task]) -> dict[Rows, int]:
 
 
 def world(folder: Path, models: Models) -> tiny.World:
-    """What `tiny` runs stages on, with these checkpoints and the mirror in `folder`."""
+    """Return a world for running stages with `tiny`, with these checkpoints and the mirror in `folder`."""
     return tiny.World(folder, models.specs)
 
 
 def evaluations(model: Any, task: Task) -> tuple[Evaluate, ...]:
-    """In every language of the task."""
+    """Return evaluations in every language of the task."""
     return tuple(Evaluate(model, task, language) for language in task.languages)
 
 
@@ -106,7 +106,7 @@ def sentence(draw: random.Random, least: int, most: int) -> str:
 
 
 def _record(readings: Sequence[tuple[Rows, TaskFormat]], row: int) -> dict[str, Any]:
-    """One row of a file with the columns of every set that is read from it."""
+    """Return a row of a file, with the columns of every set that is read from it."""
     record: dict[str, Any] = {}
     for rows, task_format in readings:
         values = _values(rows, task_format, row)
@@ -117,7 +117,7 @@ def _record(readings: Sequence[tuple[Rows, TaskFormat]], row: int) -> dict[str, 
                 _put(record, name.split("."), value)
     prefixes = [rows.starts_with for rows, _ in readings if rows.starts_with is not None]
     if prefixes:
-        # One row in every round belongs to a language that nobody asks for.
+        # One row in every round belongs to a language that no task has.
         names = [*dict.fromkeys(prefix for _, prefix in prefixes), "elsewhere-"]
         record[prefixes[0][0]] = f"{names[row % len(names)]}{row}"
     return record
@@ -139,8 +139,8 @@ def _passes(record: dict[str, Any], rows: Rows, task_format: TaskFormat) -> bool
 
 
 def _values(rows: Rows, task_format: TaskFormat, row: int) -> dict[str, Any]:
-    """Raw values of all roles of a format, as the hub has them."""
-    # `hash` of a text differs between processes.
+    """Return raw values for all roles of a format, as the hub has them."""
+    # The `hash` of a text differs between processes.
     draw = random.Random(zlib.crc32(f"{rows.address}/{row}".encode()))
     match task_format:
         case Classification(labels):
@@ -192,7 +192,7 @@ def _choice(rows: Rows, row: int, draw: random.Random) -> dict[str, Any]:
 
 
 def _question(row: int, draw: random.Random, unanswerable: bool) -> dict[str, Any]:
-    """Two sentences as a context (span answers) or passage (retrieval), and two words of one of them as the answer."""
+    """Return two sentences as a context (span answers) or passage (retrieval), with two words of one as the answer."""
     length = (LONG // 2, LONG) if row % 3 == 0 else (4, 7)
     first, second = f"{sentence(draw, *length)}.", f"{sentence(draw, *length)}."
     passage = f"{first} {second}"
@@ -225,7 +225,7 @@ def _write_model(folder: Path, headless: Path, architecture: str, width: int) ->
 
     tokenizer = (_word_piece if architecture == "bert" else _unigram)()
     shared = {
-        # A few rows more than there are tokens, as many checkpoints have.
+        # A few rows without a token, as many checkpoints have.
         "vocab_size": len(tokenizer) + 3,
         "hidden_size": tiny.HIDDEN_SIZE,
         "num_hidden_layers": tiny.LAYERS,
@@ -242,8 +242,8 @@ def _write_model(folder: Path, headless: Path, architecture: str, width: int) ->
         else:
             extra = {"max_position_embeddings": tiny.POSITIONS + 2, "type_vocab_size": 1, "layer_norm_eps": 1e-5}
             network = XLMRobertaForMaskedLM(XLMRobertaConfig(**extra, **shared))
-        # Drawn here, since transformers' versions draw in different orders. Fresh norms and biases would hide what is
-        # lost of them.
+        # Drawn here, because versions of transformers draw in different orders. Initial norms and biases would hide
+        # that they were lost.
         torch.manual_seed(2)
         for _, tensor in sorted(network.state_dict().items()):
             noise = torch.randn(tensor.shape)
@@ -263,7 +263,7 @@ def _word_piece() -> Any:
 
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     letters = [prefix + letter for letter in _letters() for prefix in ("", "##")]
-    # Half of the words are one token, the others are spelled out.
+    # Half of the words are single tokens; the others are spelled out in letters.
     vocabulary = {token: index for index, token in enumerate([*special, *WORDS[::2], *letters])}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=False)

@@ -76,7 +76,7 @@ ROOTS = (
 
 
 def samples() -> dict[type, Any]:
-    """Return a value of every spec that the roots hold."""
+    """Return one value of every spec inside the roots."""
     found: dict[type, Any] = {}
     todo: list[Any] = [ROOTS]
     seen: set[int] = set()
@@ -94,7 +94,7 @@ def samples() -> dict[type, Any]:
 
 
 class Unlike(enum.Enum):
-    """Members of no spec."""
+    """An enumeration that belongs to no spec."""
 
     X = "x"
 
@@ -109,11 +109,11 @@ WRONG: dict[Any, tuple[Any, ...]] = {
     enum.Enum: ("linear", 1, Unlike.X, ["x"]),
     object: ("best", 3, [1], {}, object(), lambda: None, Unlike.X),
 }
-"""Kind of field -> values that no field of the kind takes. A generator stands for all that can be read once only."""
+"""Kind of field -> values that no field of the kind accepts. The generator is a value that can be read only once."""
 
 
 def wrong_values() -> Iterator[tuple[Any, str, Any]]:
-    """Yield (a valid spec, one of its fields, a value of another type than the field's)."""
+    """Yield (a valid spec, one of its fields, a value that does not have the field's type)."""
     for cls, sample in samples().items():
         hints = typing.get_type_hints(cls)
         for field in dataclasses.fields(cls):

@@ -1,4 +1,4 @@
-"""Language models of every architecture over the tiny world's rows, and prompts for these."""
+"""Language models of every architecture for the tiny world's rows, and prompts for those rows."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,9 +23,9 @@ EVERY = tuple(
     for name in checkpoints.KINDS
     if architecture_of(name).family is not ModelFamily.ENCODER and architecture_of(name).text_refused is None
 )
-"""Architectures that are asked as text."""
+"""Architectures that can read tasks as text."""
 ARCHITECTURES = ("mt5", "qwen3", "llama")
-"""One of each kind of tokenizer and family, for what is no affair of layers."""
+"""One architecture per kind of tokenizer and family, for tests that do not depend on layers."""
 WORDS = [tiny.word(language, index) for language in tiny.LANGUAGES[:2] for index in range(tiny.NUM_WORDS)]
 LETTERS = list("abcdefghijklmnopqrstuvwxyz0123456789.?:,")
 
@@ -79,7 +79,7 @@ def rows_of(world: tiny.World, task: Task, language: str, count: int | None = No
 
 
 def plain_log_likelihood(network: Any, prompt: list[int], answer: list[int]) -> float:
-    """Of one answer, from the logits that the transformers model itself gives, in a row of its own."""
+    """Return the log-likelihood of one answer from the logits of the transformers model, in its own row."""
     with torch.no_grad():
         if network.config.is_encoder_decoder:
             start = [network.config.decoder_start_token_id, *answer[:-1]]

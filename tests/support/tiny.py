@@ -1,7 +1,7 @@
 """A tiny world: random encoders with real tokenizers, and a local mirror of tasks in three made-up languages.
 
-The language `en` is trained on; `xa` and `xb` have other words for the same things. Everything is the same in every
-process.
+Tasks are trained on the language `en`; `xa` and `xb` have other words for the same things. Everything is the same in
+every process.
 """
 
 import json
@@ -45,7 +45,7 @@ ARCHITECTURES = ("bert", "xlm-roberta")
 LANGUAGES = ("en", "xa", "xb")
 NUM_WORDS = 24
 LAYERS, HIDDEN_SIZE, HEADS, POSITIONS = 2, 32, 4, 128
-# A plain initialisation leaves every token nearly the same vector at this size, and then nothing can be told apart.
+# At this size, a plain initialisation gives every token nearly the same vector, so texts could not be told apart.
 INITIALISATION = 0.25
 ONE_THREAD = {
     "OMP_WAIT_POLICY": "PASSIVE",
@@ -74,7 +74,7 @@ NLI = Task(
     development=(rows("nli", "en", "validation", _PAIR, LABELS),),
     evaluation=tuple(rows("nli", language, "test", _PAIR, LABELS) for language in LANGUAGES),
 )
-# The same labels in another order, on the same rows: heads are carried over by the labels' names.
+# The same labels in another order, on the same rows: heads are matched by the labels' names.
 NLI_TURNED = Task(
     "nli-turned",
     Classification((LABELS[2], LABELS[0], LABELS[1])),
@@ -95,7 +95,7 @@ TATOEBA = Task("tatoeba", Bitext(), evaluation=(rows("tatoeba", "xa", "test", _P
 
 @dataclass(frozen=True)
 class World:
-    """The mirror's folder with the models in it, and what stages need to run on them."""
+    """The folder of the mirror and its models, with the model specs."""
 
     folder: Path
     models: dict[str, ModelSpec] = field(hash=False)
@@ -118,12 +118,12 @@ def make_world(folder: Path) -> World:
 
 
 def known_world(folder: Path) -> World:
-    """The world that another process wrote."""
+    """Return the world that another process wrote."""
     return World(folder, {architecture: _model(folder, architecture) for architecture in ARCHITECTURES})
 
 
 def config(**changes: Any) -> TrainConfig:
-    """A few quick steps; at this size they need a high learning rate to change anything."""
+    """Return settings for a few quick steps. At this size they need a high learning rate to change anything."""
     return TrainConfig(**{"learning_rate": 5e-3, "max_steps": 3, "batch_size": 8, "dropout": 0.0, **changes})
 
 
@@ -134,12 +134,12 @@ def train(
 
 
 def everywhere(model: Train, task: Task = NLI, precision: Precision | None = None) -> tuple[Evaluate, ...]:
-    """The two languages that were not trained on."""
+    """Return evaluations in the two languages that were not trained on."""
     return evaluations(model, task, LANGUAGES[1:], precision=precision)
 
 
 def workshop(world: World, store: Path, stages: tuple[Evaluate, ...], resources: Resources | None = None) -> Any:
-    """(plan, workshop) of the stages over a store."""
+    """Return (plan, workshop) of the stages over a store."""
     from adaptx.execution.workshop import Workshop, choose_device
     from adaptx.store.store import Store
 
@@ -157,7 +157,7 @@ def workshop(world: World, store: Path, stages: tuple[Evaluate, ...], resources:
 def execute(
     world: World, store: Path, stages: tuple[Evaluate, ...], resources: Resources | None = None, **more: Any
 ) -> Any:
-    """Run the stages; returns (plan, workshop, summary)."""
+    """Run the stages; return (plan, workshop, summary)."""
     from adaptx.execution.local import run
     from adaptx.training.progress import Silent
 
@@ -166,19 +166,19 @@ def execute(
 
 
 def folder_of(plan: Plan, shop: Any, stage: Stage) -> Path:
-    """Where the store keeps a finished stage."""
+    """Return the folder of a finished stage in the store."""
     entry = shop.store.find(plan.fingerprint_of(stage))
     assert entry is not None, f"{stage} is not stored"
     return entry.folder
 
 
 def environment() -> dict[str, str]:
-    """For a new process: it finds these helpers, and counts with one thread as the tests do."""
+    """Return the environment of a new process: it finds these helpers, and computes with one thread as the tests do."""
     return {**os.environ, **ONE_THREAD, "PYTHONPATH": str(HERE), "COLUMNS": "200"}
 
 
 def adaptx(*arguments: object, check: int | None = 0) -> subprocess.CompletedProcess[str]:
-    """The command line in a new process, held to its exit status."""
+    """Run the command line in a new process, and check its exit status."""
     ended = subprocess.run(adaptx_command(*arguments), env=environment(), capture_output=True, text=True, timeout=300)
     assert check is None or ended.returncode == check, f"{ended.returncode}\n{ended.stdout}\n{ended.stderr}"
     return ended
@@ -189,7 +189,7 @@ def adaptx_command(*arguments: object) -> list[str]:
 
 
 def word(language: str, index: int) -> str:
-    """Pronounceable and different in every language."""
+    """Return a word that can be pronounced and differs between languages."""
     onset, vowel = {"en": ("bdfgkl", "aeio"), "xa": ("mnprst", "aeiu"), "xb": ("vzhjwc", "aiou")}[language]
     return f"{onset[index % 6]}{vowel[index // 6]}{onset[(index + index // 6) % 6]}{vowel[(index + 1) % 4]}"
 
@@ -212,7 +212,9 @@ def _write_rows(folder: Path) -> None:
 
 
 def _nli(language: str, draw: random.Random, count: int) -> dict[str, list[Any]]:
-    """Entailed: a part of the premise; contradicted: a part with word 0 before it; neutral: other words."""
+    """Return rows of NLI: an entailed hypothesis is a part of the premise, a contradicted one a part after word 0, a
+    neutral one has other words.
+    """
     table: dict[str, list[Any]] = {"premise": [], "hypothesis": [], "label": []}
     for row in range(count):
         premise = draw.sample(range(1, NUM_WORDS), draw.randint(4, 12))
@@ -248,7 +250,7 @@ def _model(folder: Path, architecture: str) -> ModelSpec:
 
 
 def _write_model(folder: Path, architecture: str) -> None:
-    """BERT with WordPiece and token types, XLM-R with Unigram and positions that begin after the padding id."""
+    """Write BERT with WordPiece and token types, or XLM-R with Unigram and positions after the padding id."""
     import torch
     from transformers import BertConfig, BertModel, XLMRobertaConfig, XLMRobertaModel
 
@@ -271,7 +273,7 @@ def _write_model(folder: Path, architecture: str) -> None:
         else:
             extra = {"max_position_embeddings": POSITIONS + 2, "type_vocab_size": 1, "layer_norm_eps": 1e-5}
             network = XLMRobertaModel(XLMRobertaConfig(**extra, **shared), add_pooling_layer=False)
-        # Fresh norms and biases would hide what is lost of them.
+        # Initial norms and biases would hide that they were lost.
         for parameter in network.parameters():
             if parameter.ndim == 1:
                 parameter.data += 0.1 * torch.randn_like(parameter)
@@ -285,7 +287,7 @@ def _word_piece() -> Any:
     from transformers import PreTrainedTokenizerFast
 
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    # `xb` is spelled out of letters, as a language is that the vocabulary serves badly.
+    # `xb` is spelled out in letters, like a language that the vocabulary serves badly.
     words = [word(language, index) for language in LANGUAGES[:2] for index in range(NUM_WORDS)]
     letters = [prefix + letter for letter in "abcdefghijklmnoprstuvwz" for prefix in ("", "##")]
     vocabulary = {token: index for index, token in enumerate(dict.fromkeys([*special, *words, *letters]))}
@@ -320,14 +322,14 @@ def _unigram() -> Any:
 
 
 def bare(world: World, architecture: str, dropout: float | None = None) -> Any:
-    """The checkpoint's network in evaluation mode."""
+    """Return the checkpoint's network in evaluation mode."""
     from adaptx.backbones.loading import load_network
 
     return load_network(world.models[architecture], world.sources, dropout)
 
 
 def encoded(world: World, architecture: str) -> Any:
-    """Sentences of many lengths, singly and in pairs."""
+    """Return encoded sentences of many lengths, single and in pairs."""
     from adaptx.backbones.batching import encode_texts
     from adaptx.backbones.loading import load_tokenizer
 
@@ -338,7 +340,7 @@ def encoded(world: World, architecture: str) -> Any:
 
 
 def token_batch(world: World, architecture: str, device: Any = None) -> Any:
-    """All of `encoded` as one batch."""
+    """Return all of `encoded` as one batch."""
     import torch
 
     from adaptx.backbones.batching import collate
@@ -348,7 +350,7 @@ def token_batch(world: World, architecture: str, device: Any = None) -> Any:
 
 
 def hidden_states(network: Any, batch: Any) -> Any:
-    """The last layer's, with no gradient."""
+    """Return the last layer's hidden states, without gradient."""
     import torch
 
     from adaptx.backbones.encoder import Encoder
@@ -358,7 +360,7 @@ def hidden_states(network: Any, batch: Any) -> Any:
 
 
 def shake(parameters: Any, seed: int = 5, scale: float = 0.2) -> None:
-    """Give parameters other values, as training would."""
+    """Change the values of parameters, as training would."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)
@@ -375,9 +377,9 @@ def begin(
     extra: Callable[[Any], Any] | None = None,
     score: Callable[[], float] | None = None,
 ) -> tuple[Any, Any]:
-    """A training ready to run, and the fresh model it works on; what it starts from lies in the store.
+    """Return a training that is ready to run, and its new model. The stages that it starts from must be in the store.
 
-    extra: the fresh model -> what is added to the loss of each step.
+    extra: function from the new model to a term that is added to the loss of each step.
     """
     from adaptx.execution.train import begin_training
 

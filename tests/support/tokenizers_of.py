@@ -8,7 +8,7 @@ PAD, BEGIN, END, UNKNOWN, MASK = "<pad>", "<s>", "</s>", "<unk>", "<mask>"
 
 
 def distilbert(words: Words, letters: Words) -> Any:
-    """WordPiece, as BERT's, without token types."""
+    """WordPiece like BERT's, without token types."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import DistilBertTokenizerFast
 
@@ -74,7 +74,7 @@ def modernbert(words: Words, _letters: Words) -> Any:
 
 
 def t5(words: Words, letters: Words) -> Any:
-    """As T5's, mT5's: an end token, none to begin with, and no mask."""
+    """Unigram like T5's and mT5's: an end token, no beginning token and no mask."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import T5TokenizerFast
 
@@ -88,7 +88,7 @@ def t5(words: Words, letters: Words) -> Any:
 
 
 def mbart(words: Words, letters: Words) -> Any:
-    """Unigram; an end and a language behind a text, and nothing between two."""
+    """Unigram; an end token and a language token after a text, and no separator between two texts."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import MBartTokenizerFast
 
@@ -117,7 +117,7 @@ def _scored(special: Words, words: Words, letters: Words) -> list[tuple[str, flo
 
 
 def _byte_level(words: Words, special: Words) -> Any:
-    """BPE over bytes, of which every word with the space before it is one token in the end."""
+    """BPE over bytes in which every known word, with the space before it, becomes one token."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -130,7 +130,7 @@ def _byte_level(words: Words, special: Words) -> Any:
 
 
 def qwen(words: Words, _letters: Words) -> Any:
-    """Qwen's: no special tokens around a text."""
+    """BPE like Qwen's: no special tokens around a text."""
     from tokenizers import processors
     from transformers import Qwen2TokenizerFast
 
@@ -140,7 +140,7 @@ def qwen(words: Words, _letters: Words) -> Any:
 
 
 def llama3(words: Words, _letters: Words) -> Any:
-    """Llama 3's: a token to begin with, and none for padding."""
+    """BPE like Llama 3's: a beginning token and no padding token."""
     from tokenizers import processors
     from transformers import PreTrainedTokenizerFast
 
@@ -162,7 +162,7 @@ def bloom(words: Words, _letters: Words) -> Any:
 
     tokenizer = _byte_level(words, [UNKNOWN, BEGIN, END, PAD])
     tokenizer.post_processor = processors.ByteLevel(add_prefix_space=False, trim_offsets=True)
-    # Version 5 has no class for it.
+    # transformers 5 has no class for it.
     if hasattr(transformers, "BloomTokenizerFast"):
         return transformers.BloomTokenizerFast(tokenizer_object=tokenizer)
     names = {"bos_token": BEGIN, "eos_token": END, "unk_token": UNKNOWN, "pad_token": PAD}
@@ -170,7 +170,7 @@ def bloom(words: Words, _letters: Words) -> Any:
 
 
 def mistral(words: Words, letters: Words) -> Any:
-    """BPE over characters as sentencepiece makes it, bytes for those it lacks, and a mark before the first word."""
+    """BPE over characters as in sentencepiece, with bytes for unknown characters and a mark before the first word."""
     from tokenizers import decoders, normalizers
     from transformers import LlamaTokenizerFast
 
@@ -181,7 +181,7 @@ def mistral(words: Words, letters: Words) -> Any:
 
 
 def gemma(words: Words, letters: Words) -> Any:
-    """Likewise, without the mark, and with a token for a newline."""
+    """BPE like Mistral's, without the mark, and with a token for a newline."""
     from tokenizers import normalizers
     from transformers import GemmaTokenizerFast
 
@@ -204,7 +204,7 @@ def _characters(words: Words, letters: Words, special: Words) -> Any:
 
 
 def _merges(words: Words, space: str, vocabulary: dict[str, int]) -> list[tuple[str, str]]:
-    """Of every word with the space before it, letter by letter; what they make is put into the vocabulary."""
+    """Return the merges of every word with the space before it, letter by letter; their results join the vocabulary."""
     merges: list[tuple[str, str]] = []
     for word in words:
         built = space

@@ -1,4 +1,4 @@
-"""A real MLflow server on loopback, and a door before it that can be shut, leave callers waiting, or fail."""
+"""A real MLflow server on loopback, and a proxy in front of it that can refuse, hang or fail."""
 
 import contextlib
 import http.client
@@ -26,7 +26,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def mlflow_server(folder: Path, database: Path) -> Generator[int]:
-    """A server in a process of its own; yields its port. It keeps artifacts, as `mlflow server` does."""
+    """Start a server in its own process and yield its port. It stores artifacts, as `mlflow server` does."""
     port = free_port()
     environment = {
         **os.environ,
@@ -58,10 +58,10 @@ def answers(address: str, process: subprocess.Popen[Any]) -> None:
 
 
 class Door:
-    """Passes requests on to a server while it is open.
+    """A proxy that passes requests on to a server while it is open.
 
-    hanging: callers wait for ever. failing: each is answered 503, after so many seconds. dies_after: so many more
-    requests are passed on, then it shuts in the middle of an answer.
+    hanging: callers wait for ever. failing: every request is answered with 503, after this many seconds. dies_after:
+    number of further requests that are passed on; then the proxy closes in the middle of an answer.
     """
 
     def __init__(self, to: int) -> None:
@@ -80,7 +80,7 @@ class Door:
         return f"http://127.0.0.1:{self.port}"
 
     def open(self) -> None:
-        """Pass requests on, whatever was before."""
+        """Pass requests on, whatever the proxy did before."""
         self.shut()
         self.hanging, self.failing, self.dies_after = False, None, None
         self._released = threading.Event()
@@ -114,7 +114,7 @@ class Door:
         if self.dies_after is not None:
             self.dies_after -= 1
             if self.dies_after < 0:
-                # The server has done it, and the caller does not get to know.
+                # The server has handled the request, but the caller gets no answer.
                 self.shut()
                 return
         handler.send_response(answer.status)
