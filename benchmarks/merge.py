@@ -178,7 +178,7 @@ def _peft_layer(setup: Setup, modules: list[Module], layer: int) -> Any:
 
 
 def run(setup: Setup, variants: Sequence[str]) -> Iterator[Measurement]:
-    """Each variant in a process of its own."""
+    """Run each variant in a process of its own."""
     write_modules(setup)
     for variant in variants:
         given = json.dumps(asdict(replace(setup, variant=variant)))

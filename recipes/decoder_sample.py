@@ -1,4 +1,4 @@
-"""Does an English intermediate task help a small decoder that is asked in words, when the target has few rows?
+"""Does an English intermediate task help a small decoder that reads a prompt, if the target has few rows?
 
     adaptx run recipes/decoder_sample.py --data DIR      # under an hour on two idle CPU cores
     adaptx report recipes/decoder_sample.py --data DIR --out decoder-report
@@ -59,6 +59,6 @@ def build(
     return Recipe(
         "decoder-sample",
         tuple(measured),
-        question="Does SNLI before few rows of MNLI help a small decoder that is asked in words?",
-        title="SmolLM2 asked in words: few rows of MNLI, with and without SNLI before them",
+        question="Does SNLI before a few rows of MNLI help a small decoder that reads a prompt?",
+        title="SmolLM2 with a prompt: a few rows of MNLI, with and without SNLI before them",
     )

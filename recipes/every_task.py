@@ -1,4 +1,4 @@
-"""Does every task learn? A short training of each on the rows at hand, scored in every language whose rows are there.
+"""Does every task learn? Train each task briefly on the available rows, and score it in every language that has rows.
 
     ADAPTX_DATA=DIR adaptx run recipes/every_task.py --model ~/models/e5-small
     ADAPTX_DATA=DIR adaptx report recipes/every_task.py --model ~/models/e5-small --out every-task-report
@@ -67,7 +67,7 @@ def build(
             models.append(Train(model, task, METHOD, config, limit=train_rows))
         for each in models:
             measured += evaluations(each, task, limit=test_rows, precision="bf16")
-    return Recipe("every-task", tuple(measured), title="Every task once, on the rows at hand")
+    return Recipe("every-task", tuple(measured), title="Every task once, on the available rows")
 
 
 def at_hand(task: Task, folder: Path) -> Task:

@@ -16,7 +16,7 @@ def published(
     data: DataOption = None,
     revision: Annotated[str | None, typer.Option("--revision", help="Branch, tag or commit on the hub.")] = None,
 ) -> None:
-    """Print the line for a recipe that names a module of peft or adapters: its source, model and method.
+    """Print the line with which a recipe names a module of peft or adapters: its source, model and method.
 
     Example: adaptx published ./nli-lora --model FacebookAI/xlm-roberta-base
     """
