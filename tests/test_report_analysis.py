@@ -122,7 +122,7 @@ def test_a_large_gain_is_clear_in_both_tests_and_none_is_not(measured: Measureme
     source = comparison_table(TARGET, "accuracy", gains, SOURCE)
     assert len(source.rows) == 9
     assert source.title.endswith("source languages")
-    assert source.caption.startswith("Over en. ")
+    assert source.caption.startswith("Source languages: en. ")
     assert "fewer than" not in table.caption
     said = answer(TARGET, gains)
     assert "points of accuracy with lora-r4 · Sequential · snli" in said

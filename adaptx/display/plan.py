@@ -88,7 +88,7 @@ def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Plac
     costs = plan_costs(plan, store, place.resources)
     to_do = _to_do(plan, statuses)
     reasons = {node.fingerprint: plan.why(node, store) for node in to_do} if why else {}
-    memory = f"at most, on {place.resources.device_type}"
+    memory = f"memory at most, on {place.resources.device_type}"
     console.print(f"{plan.recipe.name}: {len(plan.nodes)} stages", highlight=False, soft_wrap=True)
     console.print(as_text(stage_lines(plan, statuses, costs, reasons), memory), soft_wrap=True)
     languages = (node.stage.language for node in plan.nodes if isinstance(node.stage, Evaluate))

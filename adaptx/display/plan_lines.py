@@ -13,7 +13,8 @@ from adaptx.specs.fingerprint import Json
 
 STYLES = {Status.STORED: "green", Status.SCORES_ONLY: "green", Status.UNCHECKED: "yellow", Status.TO_DO: "bold"}
 MOST_LANGUAGES = 8
-HEADINGS = ("stage", "status", "rows", "about")
+"""Maximum number of languages that one line names."""
+HEADINGS = ("stage", "status", "rows", "time, about")
 
 
 @dataclass(frozen=True)

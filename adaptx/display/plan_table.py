@@ -12,6 +12,7 @@ from adaptx.specs import Resources
 from adaptx.store.store import Store
 
 MOST_LINES = 60
+"""Maximum number of lines shown. `PlanTable.lines` has all lines."""
 MEMORY = "memory at most"
 
 

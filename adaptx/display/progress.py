@@ -18,6 +18,7 @@ from rich.progress import (
 from adaptx.display.notebook import Notebook, notebook_display
 
 PLAIN_SECONDS = 10.0
+"""Minimum time between two plain lines about a running stage."""
 
 
 class Watcher(Protocol):

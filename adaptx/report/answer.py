@@ -8,7 +8,9 @@ from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 from adaptx.specs import Task
 
 ALPHA = 0.05
+"""A gain is significant if its corrected p-value is below this."""
 MOST_NAMED = 3
+"""Maximum number of source languages that a sentence names."""
 
 
 def answer(task: Task, gains: Sequence[Gain]) -> str:
@@ -20,7 +22,7 @@ def answer(task: Task, gains: Sequence[Gain]) -> str:
     zero_shot, source = ([g for g in tested if g.quantity == quantity] for quantity in (ZERO_SHOT, SOURCE))
     if not zero_shot and not source:
         return f"{task.name}: no variant here has a matched baseline, so no gain can be computed."
-    said = [_told(zero_shot)] if zero_shot else []
+    said = [f"on the zero-shot average, {_told(zero_shot)}"] if zero_shot else []
     if source:
         names = dict.fromkeys(name for gain in source for name in gain.languages)
         where = f"source languages ({', '.join(names)})" if len(names) <= MOST_NAMED else "source languages"
@@ -39,12 +41,13 @@ def _told(compared: Sequence[Gain]) -> str:
     over_seeds = _over_seeds(largest)
     if up:
         parts = (
-            f"{len(up)} of {len(compared)} variants gain over their baselines. The largest gain is {said}{over_seeds}"
+            f"{len(up)} of {len(compared)} variants gain significantly over their baselines. The largest gain is "
+            f"{said}{over_seeds}"
         )
     else:
-        parts = f"no variant gains clearly over its baseline. The largest gain is {said}{over_seeds}"
+        parts = f"no variant gains significantly over its baseline. The largest gain is {said}{over_seeds}"
     lost = points(min(g.gain or 0.0 for g in down)) if down else ""
-    return f"{parts}. {len(down)} of the variants lose, at worst {lost} points" if down else parts
+    return f"{parts}. {len(down)} of the variants lose significantly, at worst {lost} points" if down else parts
 
 
 def _over_seeds(gain: Gain) -> str:

@@ -65,10 +65,12 @@ def of(used: int | None, expected: int | None) -> str:
 
 
 def mebibytes(value: int | None) -> str:
+    """Return a number of bytes in MiB."""
     return NOTHING if value is None else f"{value / 2**20:,.0f}"
 
 
 def watt_hours(joules: float | None) -> str:
+    """Return an energy in watt-hours; the argument is in joules."""
     return NOTHING if joules is None else f"{joules / 3600:,.2f}"
 
 

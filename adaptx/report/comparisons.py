@@ -63,7 +63,9 @@ def _caption(compared: Sequence[Gain]) -> str:
             g.languages: [each.variant for each in compared if each.languages == g.languages] for g in compared
         }
         over = (f"{', '.join(languages)} ({'; '.join(names)})" for languages, names in by_languages.items())
-        parts.insert(0, f"Over {', '.join(compared[0].languages) if len(by_languages) == 1 else '; '.join(over)}.")
+        parts.insert(
+            0, f"Source languages: {', '.join(compared[0].languages) if len(by_languages) == 1 else '; '.join(over)}."
+        )
     if len(few) < len(compared):
         parts.append(
             "Gain over seeds: t interval over the gain of each seed, with the test examples held fixed; its p-value "

@@ -42,6 +42,7 @@ class VariantMixing:
 
     @property
     def layers(self) -> list[int]:
+        """Layers that have fusion weights, in ascending order; the first layer is 0."""
         return sorted({layer for layer, _ in self.places})
 
     @property

@@ -18,6 +18,7 @@ from adaptx.report.measured import Measurements, Variant, mean_path_seconds, mos
 DOTS_PER_INCH = 160
 WIDTH_INCHES = 10.0
 MOST_CURVES = 24
+"""Maximum number of trainings in the figure of losses."""
 
 INK, _GREY = "#222222", "#8a8a8a"
 CATEGORIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#222222", "#999933")
@@ -230,6 +231,7 @@ def make_figure(
 
 
 def put_title(figure: Any, title: str, below: str) -> None:
+    """Put a bold title at the top of the figure, and a line below it that says how to read the figure."""
     figure.suptitle(f"{title}\n", x=0.01, ha="left", fontsize=12, fontweight="bold")
     height = figure.get_figheight()
     figure.text(0.01, 1 - 0.42 / height, below, ha="left", va="center", fontsize=9.5, color="#555555")
@@ -280,6 +282,7 @@ def _key_columns(entries: Mapping[str, object]) -> int:
 
 
 def save(figure: Any, file: Path) -> Path:
+    """Write the figure as a PNG file and return the file."""
     # Compute the layout once, here. A figure that still has a layout engine draws twice when saved, each time with a
     # new layout.
     figure.get_layout_engine().execute(figure)

@@ -87,7 +87,7 @@ def scaling_table(task: Task, series: Sequence[Series], size: str) -> Table:
     columns = (
         Column("series", True),
         Column("points"),
-        Column(f"gain for tenfold\n{size},\npoints [95%]"),
+        Column(f"change of gain\nfor tenfold\n{size},\npoints [95%]"),
         Column("p"),
         Column("source\nlanguages"),
         Column("high-\nresource"),

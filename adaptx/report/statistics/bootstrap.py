@@ -29,6 +29,7 @@ Total = Callable[[Floats, Floats], Floats]
 
 RESAMPLES = 10_000
 LEVEL = 0.95
+"""Confidence level of all intervals."""
 SEED = 20_040_725
 
 _BLOCK_CELLS = 1 << 21

@@ -1,6 +1,7 @@
 """Holm's correction of p-values for several comparisons.
 
 Rejecting corrected p-values below 0.05 keeps the chance of at least one false positive among all comparisons below 5%.
+
 Holm 1979, A Simple Sequentially Rejective Multiple Test Procedure, Scandinavian Journal of Statistics 6(2).
 """
 

@@ -1,12 +1,12 @@
-"""How far a mean gain could move had other test rows and other seeds been drawn: one interval for both.
+"""How much a mean gain would vary with other test rows and other seeds: one interval for both draws.
 
 A gain is measured on some of the rows that could have been drawn, by models trained with some of the seeds that could
-have been used. Both draws move the mean, so its variance has two parts, and a part that is in both:
+have been used. Both draws change the mean, so its variance has two parts, and they share a third part:
 
 - rows: the variance of the mean over seeds under the bootstrap, which draws whole clusters of rows;
-- seeds: the variance of the seeds' own gains, divided by the number of seeds;
-- rows by seeds: how differently the seeds' gains move when rows are redrawn. It is inside the first two parts, so it is
-  subtracted once.
+- seeds: the variance of the gains of the single seeds, divided by the number of seeds;
+- rows by seeds: how differently the gains of the seeds change when rows are drawn again. It is contained in both of the
+  other parts, so it is subtracted once.
 
 The variance of a mean of crossed random effects: Owen 2007, The pigeonhole bootstrap (Annals of Applied Statistics
 1(2), arXiv:0712.1111), section 3. Degrees of freedom: Satterthwaite 1946, An Approximate Distribution of Estimates of
@@ -25,12 +25,12 @@ from adaptx.report.statistics.bootstrap import LEVEL, Floats
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 
 SHARED = 0.5
-"""Correlation over seeds of two arms' gains over one baseline, if arms and baseline vary alike over seeds."""
+"""Correlation over seeds between the gains of two arms over one baseline, if all three vary equally over seeds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeedVariance:
-    """Variance of a gain from seed to seed, with the degrees of freedom of its estimate."""
+    """The variance of a gain from seed to seed, with the degrees of freedom of its estimate."""
 
     variance: float
     degrees: float
@@ -38,10 +38,10 @@ class SeedVariance:
 
 @dataclass(frozen=True, kw_only=True)
 class TwoWay:
-    """A mean gain with the interval and the two-sided p-value (of a mean of zero) that cover both draws.
+    """A mean gain, with an interval and a p-value that cover both draws.
 
-    row_error, seed_error: the standard errors of each draw alone. standard_error: of both. degrees: of the t
-    distribution; infinite where no seed differs from another.
+    p: two-sided, for a mean of zero. row_error, seed_error: standard error of each draw alone. standard_error: of both
+    draws together. degrees: degrees of freedom of the t distribution; infinite if all seeds have the same gain.
     """
 
     mean: float
@@ -55,11 +55,12 @@ class TwoWay:
 
 
 def pooled_variance(arms: Sequence[Sequence[float]]) -> SeedVariance | None:
-    """Pool the variance over seeds of several arms that have the same baseline, model and task.
+    """Return the variance over seeds, pooled over several arms that have the same baseline, model and task.
 
-    Arms share their baseline's seeds, so that their gains are correlated (`SHARED`) and k arms of S seeds give fewer
-    than k (S - 1) degrees of freedom: (S - 1) k / (1 + (k - 1) SHARED^2), from the variance of a mean of correlated
-    sample variances. Arms may have different numbers of seeds. Arms with a single seed say nothing and are left out.
+    Arms share the seeds of their baseline, so their gains are correlated (`SHARED`). For that reason k arms of S seeds
+    give fewer than k (S - 1) degrees of freedom: (S - 1) k / (1 + (k - 1) SHARED^2), from the variance of a mean of
+    correlated sample variances. Arms may have different numbers of seeds. Arms with a single seed have no variance and
+    are left out.
 
     Args:
         arms: the gains of each arm, one per seed.
@@ -86,12 +87,11 @@ def two_way(
     Args:
         gains_S: the gain of each seed.
         resampled_SR: each seed's gain under the same resamples of the rows.
-        seeds: the variance over seeds, pooled over arms; None: that of these gains.
-        level: of the interval.
+        seeds: the variance over seeds, pooled over arms; None to use the variance of these gains.
+        level: confidence level of the interval.
 
     Returns:
-        None with fewer than three seeds (`LEAST_SEEDS`), or if nothing varies: neither rows nor seeds tell the two
-        systems apart.
+        The interval; None with fewer than three seeds (`LEAST_SEEDS`), or if neither rows nor seeds vary.
     """
     from scipy import stats
 
@@ -121,7 +121,7 @@ def two_way(
 
 
 def _row_variances(resampled_SR: Floats) -> tuple[float, float]:
-    """Return the variance of the mean over seeds as rows are redrawn, and the part of it that differs by seed."""
+    """Return the variance of the mean over seeds when rows are drawn again, and the part of it that differs by seed."""
     seeds = len(resampled_SR)
     mean_R = resampled_SR.mean(axis=0)
     own = np.var(resampled_SR - mean_R, axis=1).sum() / (seeds - 1) / seeds
