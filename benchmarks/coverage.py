@@ -1,17 +1,17 @@
-"""How often the report's intervals hold the truth, and how often its tests raise a false alarm, in simulation.
+"""Simulate how often the report's intervals contain the true gain, and how often its tests raise a false alarm.
 
     python benchmarks/coverage.py [--pages 1000] [--out benchmarks/results/coverage.md]
-    python benchmarks/coverage.py --smoke      # a few pages: does it run? Its numbers mean nothing.
+    python benchmarks/coverage.py --smoke      # a few pages: only checks that it runs
 
-A simulated page has several variants (arms) and one baseline, all trained with the same seeds, and scored on test sets
-in several languages. Each model has an accuracy of its own: the true one of its arm plus a draw per seed. Rows have a
-difficulty that all models share, parallel languages share rows, and three rows share a premise. The known truth is
-compared with what four procedures say, all of them the package's own functions:
+A simulated page has several variants (arms) and one baseline, all trained with the same seeds and scored on test sets
+in several languages. The accuracy of a model is the true accuracy of its arm plus a draw per seed. Rows have a
+difficulty that all models share, parallel languages share rows, and three rows share a premise. The known true gain is
+compared with the results of four procedures, all of them functions of the package:
 
 - rows alone: the percentile interval of the bootstrap and approximate randomisation, which hold the seeds fixed;
 - seeds alone: Student's t interval over the seeds' gains, which holds the rows fixed;
 - two-way: rows and seeds together, with the arm's own variance over seeds;
-- two-way, pooled: the same with the variance over seeds pooled over the arms, which the report's verdicts use.
+- two-way, pooled: as before, with the variance over seeds pooled over the arms; the report's verdicts use this one.
 """
 
 import argparse
@@ -39,14 +39,15 @@ PER_PREMISE = 3
 ALPHA = 0.05
 BASELINE = 0.6
 SHARED_SKILL = 0.5
-"""Share of the variance of a row's difficulty that all models agree on."""
+"""Share of the variance of a row's difficulty that all models have in common."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What a page is drawn from. deviation: of a gain over seeds, in points. correlation: of parallel rows' difficulty.
+    """The parameters of a simulated page.
 
-    gain: the true gain of every arm, in points. parallel: languages share their rows.
+    deviation: standard deviation of a gain over seeds, in points. correlation: of the difficulty of parallel rows. gain:
+    true gain of every arm, in points. parallel: whether languages share their rows.
     """
 
     seeds: int
@@ -60,7 +61,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Verdict:
-    """One procedure on one arm: its interval and p-value, in points."""
+    """The result of one procedure for one arm: its interval, in points, and its p-value."""
 
     low: float
     high: float
@@ -73,7 +74,7 @@ def page(setting: Setting, generator: np.random.Generator, resamples: int) -> di
     baseline, arms = correct[0], correct[1:]
     rows = np.arange(setting.rows) // PER_PREMISE * PER_PREMISE
     examples = {lang: ExampleRows(rows, "parallel" if setting.parallel else None) for lang in LANGUAGES}
-    # One column per arm and seed: whether the arm is right less whether the baseline of that seed is.
+    # One column per arm and seed: the arm's correctness minus that of the baseline with the same seed.
     gains = {
         lang: 100 * (arms[:, :, number] - baseline[None, :, number]).reshape(-1, setting.rows).T
         for number, lang in enumerate(LANGUAGES)
@@ -104,7 +105,7 @@ def page(setting: Setting, generator: np.random.Generator, resamples: int) -> di
 
 
 def _models(setting: Setting, generator: np.random.Generator) -> Floats:
-    """Return which rows each model has right: [baseline and arms, seeds, languages, rows]."""
+    """Return which rows each model answers correctly: [baseline and arms, seeds, languages, rows]."""
     models, languages = setting.arms + 1, len(LANGUAGES)
     shared = generator.normal(size=(1, setting.rows)) if setting.parallel else 0.0
     own = generator.normal(size=(languages, setting.rows))
@@ -113,7 +114,7 @@ def _models(setting: Setting, generator: np.random.Generator) -> Floats:
     difficulty = np.sqrt(0.7) * row_difficulty + np.sqrt(0.3) * premise
     shape = (models, setting.seeds, languages, setting.rows)
     latent = np.sqrt(SHARED_SKILL) * difficulty + np.sqrt(1 - SHARED_SKILL) * generator.normal(size=shape)
-    # The gain's deviation comes from the variant's and the baseline's own, in equal parts.
+    # The variant and the baseline contribute equal parts to the variance of the gain.
     of_seed = generator.normal(0, setting.deviation / 100 / np.sqrt(2), size=(models, setting.seeds))
     accuracy = BASELINE + of_seed
     accuracy[1:] += setting.gain / 100
@@ -160,7 +161,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--pages", type=int, default=1000, help="simulated pages per setting (default 1000)")
     parser.add_argument("--resamples", type=int, default=1000, help="resamples of rows per page (default 1000)")
-    parser.add_argument("--out", type=Path, help="write the table there too")
+    parser.add_argument("--out", type=Path, help="also write the table to this file")
     parser.add_argument("--smoke", action="store_true", help="ten pages of one setting")
     given = parser.parse_args()
     pages = 10 if given.smoke else given.pages
@@ -169,8 +170,8 @@ def main() -> None:
         f"Python {platform.python_version()}, numpy {np.__version__}.",
         "",
         f"Five languages of 150 rows (50 premises of {PER_PREMISE}), a baseline of {BASELINE:.0%} accuracy. `false "
-        "alarms`: p < 0.05 per arm, where no arm gains. `per page`: at least one arm of the page after Holm's "
-        "correction. `coverage`: 95% intervals that hold the true gain.",
+        "alarms`: share of arms with p < 0.05 if no arm gains. `per page`: share of pages with such an arm after Holm's "
+        "correction. `coverage`: share of 95% intervals that contain the true gain.",
         "",
         "| seeds | deviation over seeds | correlation of languages | arms | true gain | procedure | false alarms |"
         " per page | coverage | mean width |",
