@@ -46,8 +46,8 @@ SHARED_SKILL = 0.5
 class Setting:
     """The parameters of a simulated page.
 
-    deviation: standard deviation of a gain over seeds, in points. correlation: of the difficulty of parallel rows. gain:
-    true gain of every arm, in points. parallel: whether languages share their rows.
+    deviation: standard deviation of a gain over seeds, in points. correlation: of the difficulty of parallel rows.
+    gain: true gain of every arm, in points. parallel: whether languages share their rows.
     """
 
     seeds: int
@@ -170,8 +170,8 @@ def main() -> None:
         f"Python {platform.python_version()}, numpy {np.__version__}.",
         "",
         f"Five languages of 150 rows (50 premises of {PER_PREMISE}), a baseline of {BASELINE:.0%} accuracy. `false "
-        "alarms`: share of arms with p < 0.05 if no arm gains. `per page`: share of pages with such an arm after Holm's "
-        "correction. `coverage`: share of 95% intervals that contain the true gain.",
+        "alarms`: share of arms with p < 0.05 if no arm gains. `per page`: share of pages with such an arm after "
+        "Holm's correction. `coverage`: share of 95% intervals that contain the true gain.",
         "",
         "| seeds | deviation over seeds | correlation of languages | arms | true gain | procedure | false alarms |"
         " per page | coverage | mean width |",

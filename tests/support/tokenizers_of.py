@@ -8,7 +8,7 @@ PAD, BEGIN, END, UNKNOWN, MASK = "<pad>", "<s>", "</s>", "<unk>", "<mask>"
 
 
 def distilbert(words: Words, letters: Words) -> Any:
-    """WordPiece like BERT's, without token types."""
+    """Return a WordPiece tokenizer like BERT's, without token types."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import DistilBertTokenizerFast
 
@@ -40,7 +40,7 @@ def rembert(words: Words, letters: Words) -> Any:
 
 
 def _unigram_between_marks(words: Words, letters: Words) -> Any:
-    """Unigram with BERT's special tokens and token types."""
+    """Return a Unigram tokenizer with BERT's special tokens and token types."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
     special = ["[PAD]", "[CLS]", "[SEP]", "[UNK]"]
@@ -53,7 +53,7 @@ def _unigram_between_marks(words: Words, letters: Words) -> Any:
 
 
 def modernbert(words: Words, _letters: Words) -> Any:
-    """BPE over bytes with BERT's special tokens."""
+    """Return a BPE tokenizer over bytes with BERT's special tokens."""
     from tokenizers import processors
     from transformers import PreTrainedTokenizerFast
 
@@ -74,7 +74,7 @@ def modernbert(words: Words, _letters: Words) -> Any:
 
 
 def t5(words: Words, letters: Words) -> Any:
-    """Unigram like T5's and mT5's: an end token, no beginning token and no mask."""
+    """Return a Unigram tokenizer like T5's and mT5's: an end token, no beginning token and no mask."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import T5TokenizerFast
 
@@ -88,7 +88,7 @@ def t5(words: Words, letters: Words) -> Any:
 
 
 def mbart(words: Words, letters: Words) -> Any:
-    """Unigram; an end token and a language token after a text, and no separator between two texts."""
+    """Return a Unigram tokenizer with an end and a language token after a text, and no separator between two texts."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import MBartTokenizerFast
 
@@ -99,7 +99,7 @@ def mbart(words: Words, letters: Words) -> Any:
 
 
 def xglm(words: Words, letters: Words) -> Any:
-    """Unigram; the end token begins a text."""
+    """Return a Unigram tokenizer whose end token begins a text."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import XGLMTokenizerFast
 
@@ -117,7 +117,7 @@ def _scored(special: Words, words: Words, letters: Words) -> list[tuple[str, flo
 
 
 def _byte_level(words: Words, special: Words) -> Any:
-    """BPE over bytes in which every known word, with the space before it, becomes one token."""
+    """Return a BPE tokenizer over bytes; a known word with the space before it is one token."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -130,7 +130,7 @@ def _byte_level(words: Words, special: Words) -> Any:
 
 
 def qwen(words: Words, _letters: Words) -> Any:
-    """BPE like Qwen's: no special tokens around a text."""
+    """Return a BPE tokenizer like Qwen's: no special tokens around a text."""
     from tokenizers import processors
     from transformers import Qwen2TokenizerFast
 
@@ -140,7 +140,7 @@ def qwen(words: Words, _letters: Words) -> Any:
 
 
 def llama3(words: Words, _letters: Words) -> Any:
-    """BPE like Llama 3's: a beginning token and no padding token."""
+    """Return a BPE tokenizer like Llama 3's: a beginning token and no padding token."""
     from tokenizers import processors
     from transformers import PreTrainedTokenizerFast
 
@@ -156,7 +156,7 @@ def llama3(words: Words, _letters: Words) -> Any:
 
 
 def bloom(words: Words, _letters: Words) -> Any:
-    """BPE over bytes; no special tokens around a text."""
+    """Return a BPE tokenizer over bytes, without special tokens around a text."""
     import transformers
     from tokenizers import processors
 
@@ -170,7 +170,7 @@ def bloom(words: Words, _letters: Words) -> Any:
 
 
 def mistral(words: Words, letters: Words) -> Any:
-    """BPE over characters as in sentencepiece, with bytes for unknown characters and a mark before the first word."""
+    """Return a BPE tokenizer as in sentencepiece, with bytes for unknown characters and a mark before the first word."""
     from tokenizers import decoders, normalizers
     from transformers import LlamaTokenizerFast
 
@@ -181,7 +181,7 @@ def mistral(words: Words, letters: Words) -> Any:
 
 
 def gemma(words: Words, letters: Words) -> Any:
-    """BPE like Mistral's, without the mark, and with a token for a newline."""
+    """Return a BPE tokenizer like Mistral's, without the mark, and with a token for a newline."""
     from tokenizers import normalizers
     from transformers import GemmaTokenizerFast
 
