@@ -42,7 +42,7 @@ def build(
     search_rows: int = 100,
     search_evaluations: int = 20,
 ) -> Recipe:
-    """Return seven intermediate trainings, sixteen target trainings and four merges, scored in six languages.
+    """Return a recipe with seven intermediate trainings, sixteen targets and four merges, scored in six languages.
 
     Args:
         intermediate_rows: training rows of SNLI.

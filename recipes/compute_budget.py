@@ -68,7 +68,7 @@ SIZES = {
 def build(
     size: Literal["full", "small"] = "full", model: ModelSpec | None = None, seeds: tuple[int, ...] | None = None
 ) -> Recipe:
-    """Return one intermediate training per budget and seed, and each target with and without them."""
+    """Return a recipe with one intermediate training per budget and seed, and each target with and without them."""
     chosen = SIZES[size]
     checkpoint = model or chosen.model
 

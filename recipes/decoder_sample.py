@@ -41,7 +41,7 @@ def build(
     english_rows: int = 400,
     other_rows: int = 150,
 ) -> Recipe:
-    """Return one intermediate training, two target trainings, and the checkpoint without training."""
+    """Return a recipe with one intermediate training, two target trainings, and the checkpoint without training."""
 
     def train(task: Task, rows: int, epochs: float, start: Start = PRETRAINED) -> Train:
         config = TrainConfig(learning_rate=1e-3, epochs=epochs, batch_size=16, seed=seed, max_length=160)

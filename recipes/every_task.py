@@ -36,7 +36,7 @@ def build(
     learning_rate: float = 1e-3,
     seed: int = 1,
 ) -> Recipe:
-    """Return one training per task of the catalog, and its evaluations.
+    """Return a recipe with one training per task of the catalog, and its evaluations.
 
     tasks: names of the only tasks to train; empty means all.
     """

@@ -63,7 +63,7 @@ SIZES = {
 def build(
     size: Literal["full", "small"] = "full", model: ModelSpec | None = None, seeds: tuple[int, ...] | None = None
 ) -> Recipe:
-    """Return each target from the checkpoint and after each intermediate task, at every model size and seed.
+    """Return a recipe with each target from the checkpoint and after each intermediate task, per model size and seed.
 
     model: a checkpoint that replaces the models: it is cut to its first 3, 6, 9 and 12 layers.
     """

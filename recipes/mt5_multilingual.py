@@ -73,7 +73,7 @@ SIZES = {
 def build(
     size: Literal["full", "small"] = "full", model: ModelSpec | None = None, seeds: tuple[int, ...] | None = None
 ) -> Recipe:
-    """Return each target from the checkpoint, and after each intermediate task in English and in many languages."""
+    """Return a recipe with each target alone, and after each intermediate task in English or in many languages."""
     chosen = SIZES[size]
 
     def config(task: Task | Mixture, seed: int, epochs: float) -> TrainConfig:

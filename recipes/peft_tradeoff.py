@@ -64,7 +64,7 @@ SIZES = {
 def build(
     size: Literal["full", "small"] = "full", model: ModelSpec | None = None, seeds: tuple[int, ...] | None = None
 ) -> Recipe:
-    """Return two intermediate trainings per method, model and seed, and each target after them in every way."""
+    """Return a recipe with two intermediate trainings per method, model and seed, and each target after them."""
     chosen = SIZES[size]
 
     def config(task: Task, seed: int, rate: float, epochs: float) -> TrainConfig:

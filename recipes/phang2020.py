@@ -72,7 +72,7 @@ def build(
     size: Literal["full", "small"] = "full", model: ModelSpec | None = None, seeds: tuple[int, ...] | None = None,
     ccg: str = "",
 ) -> Recipe:  # fmt: skip
-    """Return every target from the checkpoint and after each intermediate training, at every seed.
+    """Return a recipe with every target from the checkpoint and after each intermediate training, at every seed.
 
     ccg: a folder with CCGbank or tagged files (`adaptx.catalog.ccg_task`). Without it, that task is left out.
     """

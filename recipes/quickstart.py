@@ -49,7 +49,7 @@ def build(
     test_rows: int = 300,
     target_rate_factor: float = 1.0,
 ) -> Recipe:
-    """Return four intermediate and eight target trainings; every target is scored in six languages."""
+    """Return a recipe with four intermediate and eight target trainings; every target is scored in six languages."""
 
     def intermediate(task: Task, method: Method, epochs: float) -> Train:
         rate = INTERMEDIATE_RATES[method]

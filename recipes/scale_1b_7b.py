@@ -61,7 +61,7 @@ SIZES = {
 def build(
     size: Literal["full", "small"] = "full", model: ModelSpec | None = None, seeds: tuple[int, ...] | None = None
 ) -> Recipe:
-    """Return each target from the checkpoint and after each intermediate task, at every model and seed.
+    """Return a recipe with each target from the checkpoint and after each intermediate task, at every model and seed.
 
     model: a checkpoint that replaces the models: it is cut to its first 4 and 8 layers, or used whole if it has fewer.
     """

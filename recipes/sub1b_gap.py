@@ -66,7 +66,7 @@ SIZES = {
 def build(
     size: Literal["full", "small"] = "full", model: ModelSpec | None = None, seeds: tuple[int, ...] | None = None
 ) -> Recipe:
-    """Return each target from the checkpoint, after each single task and after their mixture, per model and seed."""
+    """Return a recipe with each target alone, after each single task and after their mixture, per model and seed."""
     chosen = SIZES[size]
     together = Mixture(chosen.intermediates, Proportional(most=chosen.rows_of_each_in_mixture), label="multi")
 

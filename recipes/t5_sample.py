@@ -43,7 +43,7 @@ def build(
     target_epochs: float = 6,
     test_rows: int = 200,
 ) -> Recipe:
-    """Return two intermediate trainings, and two targets from random weights and after each of them.
+    """Return a recipe with two intermediate trainings, and two targets from random weights and after each of them.
 
     model: a folder that benchmarks/small_mt5.py has written.
     """

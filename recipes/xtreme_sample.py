@@ -66,7 +66,7 @@ def build(
     target_rows: int = 1_000,
     epochs: float = 3,
 ) -> Recipe:
-    """Return four intermediate trainings, and each target from the checkpoint and after each of them."""
+    """Return a recipe with four intermediate trainings, and each target from the checkpoint and after each of them."""
 
     def train(task: Task | Mixture, rows: int, start: Start = PRETRAINED) -> Train:
         tokens = 256 if task.reads_passages else 128

@@ -212,8 +212,10 @@ def _write_rows(folder: Path) -> None:
 
 
 def _nli(language: str, draw: random.Random, count: int) -> dict[str, list[Any]]:
-    """Return rows of NLI: an entailed hypothesis is a part of the premise, a contradicted one a part after word 0, a
-    neutral one has other words.
+    """Return rows of NLI.
+
+    An entailed hypothesis is a part of the premise, a contradicted one is a part after word 0, a neutral one has other
+    words.
     """
     table: dict[str, list[Any]] = {"premise": [], "hypothesis": [], "label": []}
     for row in range(count):

@@ -170,7 +170,7 @@ def bloom(words: Words, _letters: Words) -> Any:
 
 
 def mistral(words: Words, letters: Words) -> Any:
-    """Return a BPE tokenizer as in sentencepiece, with bytes for unknown characters and a mark before the first word."""
+    """Return a BPE tokenizer like sentencepiece's, with bytes for unknown characters and a mark at the beginning."""
     from tokenizers import decoders, normalizers
     from transformers import LlamaTokenizerFast
 
