@@ -59,7 +59,7 @@ def show(
         table.add_row("needed", gib(prediction.needed_bytes), "")
     console.print(table)
     console.print(
-        f"The peak is in the {prediction.moment}; {prediction.trainable_parameters:,} of {cell.shape.parameters:,} "
+        f"Phase of the peak: {prediction.moment}. {prediction.trainable_parameters:,} of {cell.shape.parameters:,} "
         "parameters train."
     )
     if memory_bytes is None:
