@@ -1,4 +1,4 @@
-"""Does the size of the multilingual model govern what English intermediate training gives zero-shot transfer?
+"""Does English intermediate training help zero-shot transfer less, the larger the multilingual model is?
 
     adaptx plan recipes/model_size.py                            # full size: cost on each GPU type
     adaptx run recipes/model_size.py --size small --data DIR --model DIR-OF-E5-SMALL
@@ -12,9 +12,8 @@ Factors: one family at several sizes, intermediate task (none, NLI, question ans
 
 Full size: XLM-R base, large, XL and XXL on the tasks of XTREME-R that have training rows, and on Tatoeba. All sizes
 train LoRA at every linear map, because full fine-tuning of XXL fits on no single GPU and the method must not differ
-between sizes. Small size: multilingual-e5-small cut to its first 3, 6, 9 and 12 layers, with SNLI before 150 rows of
-NLI, one seed. The weights are real, but the cut models had no further pretraining, so they do not represent trained
-models of their size.
+between sizes. Small size: multilingual-e5-small cut to its first 3, 6, 9 and 12 layers (without further pretraining, so
+the cuts do not represent trained models of their size), with SNLI before 150 rows of NLI, one seed.
 """
 
 from dataclasses import replace
@@ -94,8 +93,8 @@ def build(
         f"model-size-{size}",
         tuple(measured),
         title="English intermediate training at several sizes of one multilingual model",
-        question="Does the size of the multilingual model govern what English intermediate training gives "
-        "zero-shot transfer?",
+        question="Does English intermediate training help zero-shot transfer less, the larger the "
+        "multilingual model is?",
         notes=(f"Size: {size}.",),
         suites=chosen.suites,
     )

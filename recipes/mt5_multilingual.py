@@ -1,4 +1,4 @@
-"""mT5 small to large: do multilingual intermediate tasks transfer better than English ones, and does size shrink that?
+"""mT5 small to large: do multilingual intermediate tasks transfer better than English ones, less so in larger models?
 
     adaptx plan recipes/mt5_multilingual.py                          # full size: cost on each GPU type
     adaptx run recipes/mt5_multilingual.py --size small --data DIR   # e5-mini in mT5's place, minutes on two CPU cores
@@ -12,16 +12,13 @@ Factors: language of the intermediate rows (English, or many languages with as m
 (paraphrase, question answering), model size, target, seed. Targets are trained on English. The report groups gains by
 language family.
 
-Full size: mT5 small, base and large, three seeds. As mT5's authors did, all weights are fine-tuned at a constant
-learning rate with dropout 0.1. The authors trained with AdaFactor at 1e-3 on batches of 2^17 tokens. Here AdamW trains
-at 3e-4, the highest rate that the documentation of transformers advises, on batches of 32 rows. Intermediate tasks:
-paraphrases (PAWS-X, machine-translated in other languages than English) and question answering (TyDiQA). Targets: XNLI,
-XQuAD and part-of-speech tags. The report shows mT5's published zero-shot scores on XNLI and TyDiQA next to ours; the
-published models answer as text, ours through hidden states.
-
-Small size: in place of mT5, e5-mini is used whole and cut to its first 3 layers (without further pretraining), or the
-model that --model names. SNLI is compared with a mixture of SNLI and IndoNLI, before 150 rows of English NLI. The small
-size says nothing about mT5.
+Full size: mT5 small, base and large, three seeds, with full fine-tuning at a constant rate and dropout 0.1, as mT5's
+authors did. They used AdaFactor at 1e-3 and batches of 2^17 tokens; here AdamW trains on 32 rows at 3e-4, the highest
+rate that the documentation of transformers advises. Intermediate tasks: paraphrases (PAWS-X, machine-translated except
+for English), question answering (TyDiQA). Targets: XNLI, XQuAD, part-of-speech tags. The report shows mT5's published
+zero-shot scores on XNLI and TyDiQA; those models answer as text, ours through hidden states. Small size: e5-mini, whole
+and cut to its first 3 layers (without further pretraining), or what --model names; SNLI is compared with SNLI and
+IndoNLI before 150 rows of English NLI. The small size says nothing about mT5.
 """
 
 from dataclasses import replace
@@ -98,7 +95,7 @@ def build(
         f"mt5-multilingual-{size}",
         tuple(measured),
         title="Multilingual against English-only intermediate tasks, at several sizes",
-        question="Do multilingual intermediate tasks transfer better than English ones, and does size shrink that?",
+        question="Do multilingual intermediate tasks transfer better than English ones, and less so in larger models?",
         notes=(f"Size: {size}.", chosen.note),
         published=MT5_ZERO_SHOT if size == "full" else (),
     )

@@ -6,8 +6,7 @@
 
 Hypotheses. H1: LoRA and adapters keep most of full fine-tuning's gain at a fraction of its memory. H2: continuing one
 module beats mixing several if target rows are few, because the mixing has to be learned. H3: merging adds no cost to
-the target training and scores little less than the best single task. H4: the methods rank in the same order at every
-model size.
+the target training and loses little to the best single task. H4: the order of methods is the same at every model size.
 
 Factors: method (full, LoRA, bottleneck), how two intermediate tasks are carried over (none, one continued, stacked,
 fused, merged), model size, target, seed. The report draws gain against seconds and peak memory, with the Pareto front.

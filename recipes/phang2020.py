@@ -13,9 +13,8 @@ Factors: what is trained before the target (nothing; nine tasks; all of them; MN
 with its translations), target task, seed. The report shows the published scores next to ours. Its notes list the
 choices that the paper's text leaves open.
 
-Full size: XLM-R large, full fine-tuning, all of XTREME, three seeds. Without CCGbank, eight of the nine intermediate
-tasks are trained. Small size: e5-mini with LoRA, four of the nine intermediate tasks on few rows, three targets and
-Tatoeba, one seed.
+Full size: XLM-R large, full fine-tuning, all of XTREME, three seeds; eight of the nine intermediate tasks without CCG.
+Small size: e5-mini with LoRA, four of the nine intermediate tasks on few rows, three targets and Tatoeba, one seed.
 """
 
 from dataclasses import replace
@@ -72,10 +71,7 @@ def build(
     size: Literal["full", "small"] = "full", model: ModelSpec | None = None, seeds: tuple[int, ...] | None = None,
     ccg: str = "",
 ) -> Recipe:  # fmt: skip
-    """Return a recipe with every target from the checkpoint and after each intermediate training, at every seed.
-
-    ccg: a folder with CCGbank or tagged files (`adaptx.catalog.ccg_task`). Without it, that task is left out.
-    """
+    """Return the recipe. ccg: a folder of CCGbank or tagged files (`adaptx.catalog.ccg_task`); without it, no CCG."""
     chosen = SIZES[size]
     singles = (*chosen.intermediates, *((ccg_task(ccg),) if ccg else ()))
     together = Mixture(singles, Proportional(most=chosen.rows_of_each_in_mixture), label="multi")

@@ -1,4 +1,4 @@
-"""Do intermediate tasks move what a small encoder-decoder learns from few rows, in words and in other languages?
+"""Do intermediate tasks help a small encoder-decoder learn text-to-text targets from few rows, and in other languages?
 
     python benchmarks/small_mt5.py DIR --data MIRROR             # writes a random mT5 with its tokenizer, and rows
     adaptx run recipes/t5_sample.py --model DIR --data MIRROR    # some minutes on two CPU cores
@@ -77,7 +77,7 @@ def build(
         "t5-sample",
         tuple(measured),
         title="A small mT5 from random weights: span corruption or copying before targets of few rows",
-        question="Do intermediate tasks move what a small encoder-decoder learns from few rows, in words and in other "
-        "languages?",
+        question="Do intermediate tasks help a small encoder-decoder learn text-to-text targets from few rows, and in "
+        "other languages?",
         notes=("The network begins with random weights and reads only news sentences: it says nothing about mT5.",),
     )
