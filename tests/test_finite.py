@@ -166,7 +166,7 @@ def test_a_development_score_is_taken_from_finite_outputs(world, tmp_path):
     setting = tiny.config(max_steps=4, selection=Best(every=2))
     train = tiny.train(world.bert, tiny.NLI, Lora(), setting=setting)
     training, _ = tiny.begin(world, train, tmp_path / "store", score=score)
-    with pytest.raises(NotFinite, match=r"step 2 of 4, at learning rate .*on development rows: 1 of 9 outputs"):
+    with pytest.raises(NotFinite, match=r"step 2 of 4, at learning rate .*on development rows failed: 1 of 9 outputs"):
         training.run(Silent(), SavedStates(tmp_path, 1e9))
 
 

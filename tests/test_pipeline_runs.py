@@ -92,7 +92,8 @@ def test_an_evaluation_that_fails_leaves_the_others_of_its_model(world, tmp_path
     fine = Evaluate(world.bert, tiny.TATOEBA, "xa")
     plan, _, summary = tiny.execute(world, tmp_path, (deep, fine))
     assert [node.stage for node in summary.finished] == [fine]
-    assert summary.failed == {plan.fingerprint_of(deep): f"Hidden(layer=99): the checkpoint has {tiny.LAYERS} layers"}
+    refusal = f"Hidden(layer=99): the checkpoint has only {tiny.LAYERS} layers; use a layer from 0 to {tiny.LAYERS}"
+    assert summary.failed == {plan.fingerprint_of(deep): refusal}
 
 
 def test_bad_rows_stop_the_run_before_the_first_stage(world, tmp_path):

@@ -109,7 +109,10 @@ class Backbone(nn.Module):
             UserError: the network has no such layer.
         """
         if layer is not None and layer > self.num_layers:
-            raise UserError(f"Hidden(layer={layer}): the checkpoint has {self.num_layers} layers")
+            raise UserError(
+                f"Hidden(layer={layer}): the checkpoint has only {self.num_layers} layers; use a layer from 0 to "
+                f"{self.num_layers}"
+            )
         return None if layer == self.num_layers else layer
 
     def pooled(self, batch: TokenBatch, framing: Hidden) -> Tensor:

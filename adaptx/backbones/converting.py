@@ -47,7 +47,7 @@ def readable(folder: Path, sources: Sources) -> Path:
     with FileLock(CACHE / f"{target.name}.lock"):
         if not target.is_dir():
             _convert(files, beside, target)
-            _log.warning("%s holds pickled weights; kept as safetensors in %s", folder, target)
+            _log.warning("%s holds pickled weights; a copy as safetensors was written to %s", folder, target)
     return target
 
 

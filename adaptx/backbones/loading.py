@@ -84,7 +84,10 @@ def _config(folder: Path, model: ModelSpec) -> Any:
         config: Any = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     # transformers' configuration classes check their fields and raise errors of many types.
     except Exception as error:
-        raise UserError(f"{folder / 'config.json'} cannot be read: {(str(error).splitlines() or [''])[0]}") from error
+        raise UserError(
+            f"{folder / 'config.json'} cannot be read: {(str(error).splitlines() or [''])[0]}; copy or "
+            "download it again"
+        ) from error
     if (reason := unsupported(config.model_type)) is not None:
         raise UserError(f"{model.hub_id}: {reason}")
     return config

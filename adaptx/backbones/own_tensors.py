@@ -103,5 +103,8 @@ def load_biases(model: ModelSpec, sources: Sources, paths: Iterable[str]) -> dic
     tensors = read_tensors(folder, (name for name, plain in places.items() if plain in wanted))
     found = {wanted[places[name]]: tensor.float() for name, tensor in tensors.items()}
     if (missing := sorted(set(wanted.values()) - found.keys())) != []:
-        raise UserError(f"{model.hub_id} has no bias at {missing[0]}, which a module over it changes")
+        raise UserError(
+            f"{model.hub_id} has no bias at {missing[0]}, but the module changes that bias; use the checkpoint on "
+            "which the module was trained"
+        )
     return found

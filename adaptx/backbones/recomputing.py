@@ -42,7 +42,7 @@ def recompute_layers(
 
 
 def _training_kernels() -> AbstractContextManager[Any]:
-    """Run the layer as `adaptx.training.gradients` does; the recomputation sets autocast itself."""
+    """Return the context of a training's forward pass without autocast, which the recomputation enters itself."""
     products = [] if cpu_multiplies_bf16() else [Bf16Products()]
     return _All([*products, CpuKernels()])
 

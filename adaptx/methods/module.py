@@ -50,12 +50,15 @@ def restore(parameters: Mapping[Key, Tensor], tensors: Mapping[Key, Tensor]) -> 
             sorted(map(str, parameters.keys() - tensors.keys())),
             sorted(map(str, tensors.keys() - parameters.keys())),
         )
-        raise UserError(f"the module does not match its base: missing {missing[:3]}, unexpected {extra[:3]}")
+        raise UserError(
+            f"the module does not match its base: missing {missing[:3]}, unexpected {extra[:3]}; use the checkpoint, "
+            "rank and sites with which it was trained"
+        )
     for key, tensor in tensors.items():
         if parameters[key].shape != tensor.shape:
             raise UserError(
                 f"the module does not match its base at {key}: it has shape {tuple(tensor.shape)}, but the base "
-                f"requires {tuple(parameters[key].shape)}"
+                f"requires {tuple(parameters[key].shape)}; use the checkpoint, rank and sites with which it was trained"
             )
     with torch.no_grad():
         for key, tensor in tensors.items():

@@ -239,7 +239,7 @@ class Training:
         try:
             score = self.score()
         except NotFinite as error:
-            raise NotFinite(self._went_wrong(self.step, f"after it, on development rows: {error}")) from error
+            raise NotFinite(self._went_wrong(self.step, f"scoring on development rows failed: {error}")) from error
         self.model.train()
         self.history.development.append(DevelopmentScore(self.step, score))
         noting(progress, _log)(f"step {self.step}: development score {score:.4f}")
