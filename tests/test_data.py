@@ -280,7 +280,7 @@ REFUSED = {
     "half a pair": (Bitext(), {"query": ["q", "r"], "candidate": ["c", None]}, "row 1: candidate is None, not a text"),
     "a pair from zero": (
         BitextMining(), {"source": [["a"]], "target": [["b"]], "gold": [[[0, 1]]]},
-        r"row 0: gold pair \[0, 1\] is not .* counted from 1 to 1 and 1",
+        r"row 0: gold pair \[0, 1\] does not name .* from 1 to 1 and 1",
     ),
     "a pair of three": (BitextMining(), {"source": [["a"]], "target": [["b"]], "gold": [[[1, 1, 1]]]}, "gold pair"),
     "nothing to mine": (BitextMining(), {"source": [[]], "target": [["b"]], "gold": [[]]}, "0 source and 1 target"),

@@ -39,8 +39,8 @@ class Linear(MergeRule):
     def __post_init__(self) -> None:
         if isinstance(self.weights, tuple) and not any(self.weights):
             raise UserError(
-                f"Linear(weights={self.weights}): if all weights are zero, the result is the bare checkpoint; give one "
-                "weight per training, or None for the average"
+                f"Linear(weights={self.weights}): if all weights are zero, the result is the bare checkpoint; give "
+                "weights that are not all 0, or None for the average"
             )
 
     @property

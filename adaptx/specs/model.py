@@ -312,7 +312,7 @@ class ModelSpec:
         most = self.shape.layers if self.shape is not None else None
         if layers < 1 or (most is not None and layers > most):
             raise UserError(
-                f"{self.name}.cut({layers}): it has {most or 'an unknown number of'} layers; give 1 or more, up to that"
+                f"{self.name}.cut({layers}): it has {most or 'an unknown number of'} layers; give 1 up to that many"
             )
         if layers == most:
             return self

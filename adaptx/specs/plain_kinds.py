@@ -57,7 +57,7 @@ def _read_float(value: Any) -> float:
             return value if isinstance(value, int) else float(value)
     except OverflowError:
         pass
-    raise Wrong(f"takes a finite number, not {shown(value, 20)}", "give a number that is finite")
+    raise Wrong(f"takes a finite number, not {shown(value, 20)}", "give a finite number")
 
 
 def _number_refused(kind: Kind, value: Any) -> Wrong:

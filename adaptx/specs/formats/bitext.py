@@ -88,15 +88,15 @@ class BitextMining:
             return fault
         sizes = len(row["source"]), len(row["target"])
         if not all(sizes):
-            return f"there are {sizes[0]} source and {sizes[1]} target sentences; mining needs both"
+            return f"there are {sizes[0]} source and {sizes[1]} target sentences; give at least one of each"
         if "gold" not in row:
             return None
         for pair in row["gold"] if isinstance(row["gold"], list) else [row["gold"]]:  # pyright: ignore[reportUnknownVariableType]
             fits = isinstance(pair, list) and len(pair) == 2 and all(is_whole(number) for number in pair)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
             if not fits or not (0 < pair[0] <= sizes[0] and 0 < pair[1] <= sizes[1]):
                 return (
-                    f"gold pair {pair!r} is not [number of a source sentence, number of a target sentence], counted "
-                    f"from 1 to {sizes[0]} and {sizes[1]}"
+                    f"gold pair {pair!r} does not name a source and a target sentence by numbers from 1 to "
+                    f"{sizes[0]} and {sizes[1]}; correct the pair"
                 )
         return None
 
