@@ -15,7 +15,7 @@ from typing import NamedTuple
 _WITHDRAWN = {"in": "id", "iw": "he", "ji": "yi", "jw": "jv", "mo": "ro"}
 # Regions that write Chinese in traditional characters, so that the region implies the script.
 _TRADITIONAL = ("TW", "HK", "MO")
-# FLORES-200 writes Hangul (Hang) and the catalog Korean's mixed script (Kore). They count as one script.
+# Scripts that count as the same one. FLORES-200 writes Hangul (Hang), and the catalog Korean's mixed script (Kore).
 _SAME_SCRIPT = {"Hang": "Kore", "Hani": "Hans"}
 
 

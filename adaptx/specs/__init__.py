@@ -1,4 +1,4 @@
-"""The frozen dataclasses a recipe is written in."""
+"""The frozen dataclasses in which a recipe is written."""
 
 from adaptx.specs import formats, merge, weight_search
 from adaptx.specs.evaluations import evaluations

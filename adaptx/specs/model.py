@@ -322,5 +322,5 @@ class ModelSpec:
 
 
 def _within(hidden: Hidden, layers: int) -> Hidden:
-    """Return the framing, which reads the last layer if the layer that it reads was cut off."""
+    """Return the framing, with the last layer in place of a layer that was cut off."""
     return replace(hidden, layer=None) if hidden.layer is not None and hidden.layer > layers else hidden

@@ -82,7 +82,7 @@ class Fuse:
 
 
 def _check_distinct(name: str, stages: "tuple[Train | Published, ...]") -> None:
-    """Refuse a module that is named twice, which is surely a slip: a module mixed with itself is the module."""
+    """Refuse a module that is named twice, because that is surely a mistake."""
     for place, stage in enumerate(stages):
         if stage in stages[:place]:
             first = stages.index(stage)
