@@ -307,7 +307,7 @@ def test_confounds_name_what_was_seen_and_only_that(model, sources, store) -> No
     text = "\n".join(said)
     assert "tiny-bert has seen unlabelled text of klue/klue, which nli is evaluated on (Korean): the evaluated" in text
     assert (
-        "tiny-bert has been trained on other nli data (English), the kind of task that nli and snli are: NLI pairs"
+        "tiny-bert has been trained on other nli data (English), and nli and snli are the same kind of task: NLI pairs"
         in text
     )
     assert "squad" not in text
@@ -382,7 +382,7 @@ def test_a_mixture_before_the_target_is_reported_by_its_tasks(model, sources, st
     together = found(gains, "lora-r4 · Mixture · sib200")
     assert not together.is_baseline
     assert together.baseline == "lora-r4 · baseline"
-    seen = "the kind of task that nli and snli are"
+    seen = "nli and snli are the same kind of task"
     assert any(seen in warning for warning in report.warnings), "a member is named, not the mixture"
     assert "training snli" in report.html.read_text()
 

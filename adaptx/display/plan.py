@@ -154,8 +154,12 @@ def plan_costs(plan: Plan, store: Store, resources: Resources) -> dict[str, Cost
 def tell_too_large(found: Sequence[TooLarge]) -> list[str]:
     """Return a line per training that does not fit, with the options that would make it fit."""
     return [
-        f"{each.node.folder_name} needs {gib(each.needed_bytes)}: "
-        + (" or ".join(each.remedies) if each.remedies else "a smaller model, max_length or parameter-efficient method")
+        f"{each.node.folder_name} needs {gib(each.needed_bytes)}; use "
+        + (
+            " or ".join(each.remedies)
+            if each.remedies
+            else "a smaller model, a smaller max_length or a method with fewer trainable parameters"
+        )
         for each in found
     ]
 

@@ -112,7 +112,7 @@ def _exposures(evaluates: Sequence[Evaluate]) -> list[str]:
             elif used := _used(seen, roles):
                 sentences.append(f"{_met(model, seen)}, which {name} is {used}{_note(seen)}.")
     for (model, seen), names in kinds.items():
-        same = f"the kind of task that {' and '.join(names)} {'is' if len(names) == 1 else 'are'}"
+        same = f"and {' and '.join(names)} {'is' if len(names) == 1 else 'are'} the same kind of task"
         languages = f" ({_names(seen.languages)})" if seen.languages else ""
         sentences.append(f"{_met(model, seen)} data{languages}, {same}{_note(seen)}.")
     return [_EXPOSED, *dict.fromkeys(sentences)] if sentences else []

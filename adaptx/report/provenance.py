@@ -36,7 +36,7 @@ def training_table(plan: Plan, store: Store) -> Table:
     columns = (
         Column("training", True),
         Column("rows used\n/ expected"),
-        Column("trainable parameters\n(+ the head's)"),
+        Column("trainable parameters\n(+ parameters of the head)"),
         Column("steps"),
         Column("examples\nper second"),
         Column("tokens\nper second"),

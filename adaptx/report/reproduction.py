@@ -13,7 +13,7 @@ from adaptx.specs import PublishedScore
 COLUMNS = (
     Column("task", True),
     Column("metric", True),
-    Column("published for", True),
+    Column("published model", True),
     Column("published,\n%"),
     Column("ours, %"),
     Column("difference,\npoints"),

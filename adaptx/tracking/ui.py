@@ -45,7 +45,10 @@ def serve(address: Address, port: int | None, tell: Callable[[str], None]) -> No
                 links = _variant_links(client, at)
         except Exception as error:  # from MLflow, SQLAlchemy or a database driver; its text may contain the password
             text = address.clean(f"{type(error).__name__}: {error}")
-            raise UserError(f"MLflow cannot read the runs at {address.shown}: {text}") from None
+            raise UserError(
+                f"MLflow cannot read the runs at {address.shown}: {text}; repair the database, or name another one "
+                "with --tracking"
+            ) from None
         os.environ[DATABASE_VARIABLE] = client.tracking_uri
 
         def ready() -> None:
