@@ -8,9 +8,8 @@ Hypotheses. H1: at equal numbers of examples, intermediate rows in many language
 English rows. H2: this advantage is largest in the language families of those rows, and smallest in English. H3: the
 advantage shrinks as the model grows.
 
-Factors: language of the intermediate rows (English, or many languages with as many rows in all), kind of task
-(paraphrase, question answering), model size, target, seed. Targets are trained on English. The report groups gains by
-language family.
+Factors: language of the intermediate rows (English, or many languages with equally many rows), task (paraphrase,
+question answering), model size, target (trained on English), seed. The report groups gains by language family.
 
 Full size: mT5 small, base and large, three seeds, with full fine-tuning at a constant rate and dropout 0.1, as mT5's
 authors did. They used AdaFactor at 1e-3 and batches of 2^17 tokens; here AdamW trains on 32 rows at 3e-4, the highest
