@@ -112,6 +112,8 @@ def _resampled(
 def _permuted(
     languages: list[str], members: list[Pair], metrics: Sequence[str], permutations: int
 ) -> Mapping[tuple[int, str, str], Floats]:
+    # Exchanging the predictions of a row adds the difference of the two systems' statistics to one sum and subtracts it
+    # from the other. The sums of these differences over the exchanged rows are therefore all that has to be drawn.
     wanted = [(pair, metric) for pair in members for metric in metrics]
     columns = {
         language: distinct_columns(

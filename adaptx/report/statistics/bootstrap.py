@@ -84,6 +84,8 @@ def drawn_sums(
         clusters.setdefault(f"group {group}" if group is not None else f"language {language}", []).append(language)
     sums = {language: np.empty((repeats, columns.shape[1])) for language, columns in statistics.items()}
     for key, languages in clusters.items():
+        # The generator depends on the group's name only, so a set is drawn the same way whatever else is in the call.
+        # Weights are drawn once for all distinct rows of a group; each language then looks up the weights of its rows.
         generator = np.random.default_rng([seed, zlib.crc32(key.encode())])
         drawn = np.unique(np.concatenate([examples[language].rows for language in languages]))
         positions = {language: np.searchsorted(drawn, examples[language].rows) for language in languages}
@@ -107,6 +109,7 @@ def interval(resampled: Floats, level: float = LEVEL) -> tuple[float, float]:
 def _draw(generator: np.random.Generator, resamples: int, rows: int) -> Floats:
     """Return how often each row is drawn in each resample of `rows` draws; shape [resamples, rows]."""
     indices = generator.integers(0, rows, size=(resamples, rows))
+    # Shift each resample's indices into a range of its own, so that one bincount counts the rows of all resamples.
     indices += np.arange(resamples)[:, None] * rows
     return np.bincount(indices.ravel(), minlength=resamples * rows).reshape(resamples, rows).astype(np.float64)
 

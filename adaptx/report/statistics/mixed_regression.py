@@ -90,6 +90,8 @@ def mixed_regression(
 
 def _independent(dummies_NV: Floats, predictors: Mapping[str, Sequence[float]]) -> tuple[list[str], Floats]:
     """Return the predictors that are linearly independent of the variants and of earlier predictors, and the design."""
+    # Add one predictor at a time. A column that does not raise the rank is constant within the design, or a linear
+    # combination of earlier columns, and would make the coefficients ambiguous.
     kept: list[str] = []
     design_NK = dummies_NV
     for name, column in predictors.items():

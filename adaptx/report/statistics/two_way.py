@@ -123,6 +123,7 @@ def two_way(
 def _row_variances(resampled_SR: Floats) -> tuple[float, float]:
     """Return the variance of the mean over seeds when rows are drawn again, and the part of it that differs by seed."""
     seeds = len(resampled_SR)
+    # What remains of a seed's gain after subtracting the mean over seeds is how this seed alone responds to the rows.
     mean_R = resampled_SR.mean(axis=0)
     own = np.var(resampled_SR - mean_R, axis=1).sum() / (seeds - 1) / seeds
     return float(np.var(mean_R)), float(own)
