@@ -253,7 +253,7 @@ def test_trainings_over_a_published_module_are_merged_and_it_is_not_itself(world
     assert None not in (peak, bare, frozen_below, alone)
     assert peak > bare
     assert frozen_below > alone
-    with pytest.raises(UserError, match=r"Merge\(.*trained outside adaptx.*start=Sequential\(\.\.\.\)\) and merge that"):
+    with pytest.raises(UserError, match=r"Merge\(.*trained outside.*start=Sequential\(\.\.\.\)\) and merge that"):
         Merge((one, module), Linear(), KeptHeadOf(0))
 
 
