@@ -395,7 +395,7 @@ def test_a_folder_is_not_taken_for_a_hub_id(world, tmp_path, monkeypatch):
     assert module.source == str(tmp_path / "runs/theirs")
     assert fingerprint(world, from_start(world, "bert", Sequential(module), Lora(2, 2)))
     message = refusal(world, dataclasses.replace(module, source="runs/theirs"))
-    assert "there is a folder of that name. For the folder, write ./runs/theirs" in message
+    assert "there is also a folder of that name. For the folder, write ./runs/theirs" in message
 
 
 def test_the_command_prints_the_line_to_write(world, tmp_path):

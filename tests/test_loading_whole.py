@@ -267,7 +267,7 @@ def test_an_index_and_its_files_agree(shards):
     index.write_text("{")
     assert "cannot be read as JSON" in refused(shards)
     index.unlink()
-    assert "without model.safetensors.index.json" in refused(shards)
+    assert "not the list of their tensors, model.safetensors.index.json" in refused(shards)
     index.write_text(kept)
     load_network(ModelSpec(str(shards)), Sources())
 
@@ -442,7 +442,7 @@ def test_tokens_beyond_the_embeddings_are_refused_with_both_numbers(copy, archit
     tokenizer.save_pretrained(folder)
     with pytest.raises(UserError) as error:
         load_tokenizer(model, Sources())
-    for shown in (f"numbers {rows + 1:,} tokens", f"have {rows:,} rows", "'<one too many>'", "resize_token_embeddings"):
+    for shown in (f"need {rows + 1:,} rows", f"have {rows:,} rows", "'<one too many>'", "resize_token_embeddings"):
         assert shown in str(error.value)
 
 

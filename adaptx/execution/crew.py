@@ -1,4 +1,4 @@
-"""The crew of a run: what carries out its groups of stages, by default this process."""
+"""The crew of a run, which carries out its groups of stages. By default the crew is this process."""
 
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from adaptx.training.progress import Progress
 
 
 class Crew(Protocol):
-    """The interface of what carries out groups of stages with `carry_out`: this process, or several worker processes.
+    """The interface of a crew, which carries out groups of stages with `carry_out` in this process or in workers.
 
     has_room: whether another group can begin now. busy: whether some groups are not done yet.
 

@@ -36,7 +36,7 @@ def run(
     workers: int = 1,
     crew: Crew | None = None,
 ) -> Summary:
-    """Carry out every stage that is to do.
+    """Carry out every stage of the plan that still has to run.
 
     Damaged stages are set aside first. Other runs may use the same store at the same time: only one of them carries out
     a given stage.
@@ -75,7 +75,7 @@ def run(
 
 
 def _prepare(plan: Plan, shop: Workshop, progress: Progress, keep: bool) -> list[Node]:
-    """Set damaged stages aside, check the rows of the stages that are to do, and return these stages."""
+    """Set damaged stages aside, check the rows of the stages that have to run, and return these stages."""
     warn = noting(progress, _log, logging.WARNING)
     set_aside_damaged(plan, shop.store, warn, keep)
     statuses = plan.statuses(shop.store, keep)
@@ -89,7 +89,7 @@ def _prepare(plan: Plan, shop: Workshop, progress: Progress, keep: bool) -> list
 
 
 def _still_to_do(plan: Plan, store: Store, keep: bool) -> Callable[[], frozenset[str]]:
-    """Return a function that looks into the store again and returns the fingerprints of the stages still to do."""
+    """Return a function that looks into the store again and returns fingerprints of the stages that have to run."""
 
     def still_to_do() -> frozenset[str]:
         store.look_again()

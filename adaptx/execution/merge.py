@@ -123,7 +123,7 @@ def _gather(merge: Merge, shop: Workshop) -> _Work:
 
 
 def _heads(merge: Merge, rule: MergeRule, work: _Work) -> Heads:
-    """Return the merged module's heads: the kept ones, or averages. Only `Linear` has weights; others weigh evenly."""
+    """Return the merged module's heads: the kept ones, or averages. Only `Linear` weights them unevenly."""
     if not isinstance(merge.head, AveragedHeads):
         return {name: head for name, (head,) in work.heads.items()}
     weights = rule.linear_weights(len(merge.stages)) if isinstance(rule, Linear) else None

@@ -48,7 +48,8 @@ half precision, x / s and s x stay within the range as well."""
 def place_of(task_format: TaskFormat, framing: Hidden, heads: LibraryHeads) -> HeadPlace | None:
     """Return where the library's class for a format holds our linear head; None if that class computes something else.
 
-    None also if another layer than the last is read, because the library's classes always read the last.
+    It is also None if the framing reads another layer than the last, because the library's classes always read the
+    last.
     """
     if framing.layer is not None:
         return None

@@ -12,7 +12,7 @@ from adaptx.store.store import Store
 def check_stored(plan: Plan, store: Store, keep: bool = False) -> None:
     """Compare the files of the plan's stored stages with their digests. Damaged stages then count as not stored.
 
-    Weights are large, so they are compared only if a stage that is to do uses them.
+    Weights are large, so they are compared only if a stage that still has to run uses them.
     """
     statuses = plan.statuses(store, keep)
     below: set[str] = set()
@@ -36,7 +36,7 @@ def set_aside_damaged(plan: Plan, store: Store, note: Callable[[str], None], kee
         found = [node for node in plan.nodes if node.fingerprint not in seen and _damages(node, store)]
         if not found:
             return
-        # These stages are now to do, so they may need weights that were not checked before: check again.
+        # These stages have to run again and may need weights that were not checked before, so check once more.
         for node in found:
             seen.add(node.fingerprint)
             # If another run has claimed the stage, that run sets it aside.

@@ -260,7 +260,8 @@ def modules_read(stage: Stage) -> tuple[Published, ...]:
 def selection_pool(task: Task) -> tuple[Rows, ...]:
     """Return the candidates among which development queries are ranked.
 
-    Development rows that are pairs, as in training, have no gold column and no pool: their second texts are ranked.
+    Rows with a gold column are queries of the task's pool. Rows without one are pairs, as in training, and need no
+    pool: their own second texts are the candidates.
     """
     return task.pool if any(rows.column("gold") for rows in task.development) else ()
 

@@ -26,7 +26,7 @@ class Status(enum.Enum):
     """What the store holds of a stage.
 
     UNCHECKED: the stage was found by its nominal fingerprint, because digests of its inputs are unknown. SCORES_ONLY:
-    the weights are not stored, and no stage that is to do needs them.
+    the weights are not stored, and no stage that still has to run needs them.
     """
 
     STORED = "stored"
@@ -123,8 +123,9 @@ class Plan:
     def statuses(self, store: Store, keep: bool = False) -> dict[str, Status]:
         """Return the status of each node, by fingerprint.
 
-        A training or merge is to do only if its weights are missing and a stage that is to do needs them or they are to
-        be kept, or if its stored result is damaged. `keep` keeps the weights of all full fine-tuned targets.
+        A training or merge is to do only if its weights are missing and another stage that is to do needs them, if they
+        are missing and must be kept, or if its stored result is damaged. With `keep`, the weights of all full
+        fine-tuned targets must be kept.
         """
         found = {node.fingerprint: stored_entry(node, store) for node in self.nodes}
         damaged = store.damaged()

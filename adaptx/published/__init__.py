@@ -1,4 +1,4 @@
-"""Find out what a module is that peft or adapters wrote, without reading its tensors.
+"""Read the method and layout of a module that peft or adapters wrote, without reading its tensors.
 
 A recipe names such a module as `Published("owner/xlmr-hate-lora", XLMR_BASE, Lora(16, 32))`, and planning compares its
 files with that description.

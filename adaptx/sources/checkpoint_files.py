@@ -78,8 +78,8 @@ def check_rows(tokens: Mapping[str, int], rows: int, folder: Path) -> None:
     beyond = sorted(token for token, number in tokens.items() if number >= rows and token not in WITHOUT_ROW)
     if beyond:
         raise UserError(
-            f"{folder}: the tokenizer has {max(tokens.values()) + 1:,} tokens, but the embeddings have {rows:,} "
-            f"rows, so {_some(list(map(repr, beyond)))} cannot be looked up. Use the tokenizer with which the "
+            f"{folder}: the tokenizer's tokens need {max(tokens.values()) + 1:,} rows, but the embeddings have "
+            f"{rows:,} rows, so {_some(list(map(repr, beyond)))} cannot be looked up. Use the tokenizer with which the "
             "weights were trained; or, if tokens were added on purpose, add rows and train them: "
             "model.resize_token_embeddings(len(tokenizer)); model.save_pretrained(...)"
         )

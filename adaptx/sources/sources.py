@@ -74,7 +74,7 @@ def local_files(rows: Rows) -> tuple[Path, ...]:
 
 
 class Sources:
-    """A finder of rows, weights and their digests.
+    """The places of rows and weights, and the digests of their files.
 
     data: data folder, `sample`, or None for the hub. cache_file: file in which digests are cached. resolve: requests a
     commit that is not cached from the hub; None, as in planning, leaves it unknown.
