@@ -55,7 +55,7 @@ REFUSED = {
     ),
     "role without column": (
         train(task=COPA, framing=Text(Prompt("{question} {text} {pair} Answer:"))),
-        "shows pair; rows of a MultipleChoice task have",
+        "shows pair, but rows of a MultipleChoice task have",
     ),
     "label without words": (
         train(framing=Text(Prompt("{text} Answer:", (("entailment", "yes"), ("neutral", "maybe"))))),

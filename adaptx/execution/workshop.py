@@ -50,7 +50,9 @@ class Workshop:
         """
         found = self.store.find(self.fingerprint_of(stage))
         if found is None:
-            raise UserError(f"the module of {path_of_tasks(stage)} is not in the store {self.store.root}")
+            raise UserError(
+                f"the module of {path_of_tasks(stage)} is not in the store {self.store.root}; run its recipe first"
+            )
         return found
 
     def setting(self, precision: str) -> Setting:

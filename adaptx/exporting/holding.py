@@ -61,7 +61,10 @@ def holding_refusal(library: Library, stage: ModuleStage) -> str | None:
             return _peft_refusal(stage, methods)
         case Library.ADAPTERS:
             if not any(method.library == library.value for method in methods):
-                return f"an adapters folder holds bottleneck adapters, and it has none; use --to {_other(methods)}"
+                return (
+                    "an adapters folder holds bottleneck adapters, but this network has none; "
+                    f"use --to {_other(methods)}"
+                )
         case Library.TRANSFORMERS:
             pass
     return _unfoldable_refusal(library, methods)
@@ -92,7 +95,10 @@ def _peft_refusal(stage: ModuleStage, methods: tuple[Method, ...]) -> str | None
         )
     kinds = list(dict.fromkeys(method.modules for method in methods))
     if len(kinds) > 1:
-        return f"a peft folder holds modules of one method, but it has {' and '.join(kinds)}; use --to transformers"
+        return (
+            f"a peft folder holds modules of one method, but this network has {' and '.join(kinds)}; "
+            "use --to transformers"
+        )
     return None
 
 

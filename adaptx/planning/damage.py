@@ -74,4 +74,4 @@ def left_out_lines(store: Store, most: int = 5) -> list[str]:
     store.entries()
     lines = [str(damage) for damage in store.left_out.values()]
     rest = len(lines) - most
-    return [*lines[:most], *([f"and {rest} more stages in {store.root} are left out as damaged"] if rest > 0 else [])]
+    return [*lines[:most], *([f"and {rest} more damaged stages in {store.root}"] if rest > 0 else [])]

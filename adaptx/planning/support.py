@@ -81,7 +81,7 @@ def _train_refusal(train: Train) -> str | None:
         if not task.format.is_trained:
             return f"{name}: {task.name} is a {type(task.format).__name__} task, which can only be evaluated"
         if not task.train:
-            return f"{name}: {task.name} has no training rows"
+            return f"{name}: {task.name} has no training rows; add Task(train=...)"
     if (reason := _selection_refusal(train)) is not None:
         return f"{name}: {reason}"
     if (reason := _model_refusal(train.model)) is not None:

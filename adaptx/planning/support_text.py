@@ -44,7 +44,7 @@ def _prompt_refusal(prompt: Prompt, task_format: TaskFormat, asked: AsText, behi
     known = asked.roles
     unknown = [role for role in prompt.roles if role not in known]
     if unknown:
-        return f"shows {', '.join(unknown)}; rows of a {type(task_format).__name__} task have {', '.join(known)}"
+        return f"shows {', '.join(unknown)}, but rows of a {type(task_format).__name__} task have {', '.join(known)}"
     labels = task_format.labels
     if prompt.answers and labels:
         words = dict(prompt.answers)

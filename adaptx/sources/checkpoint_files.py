@@ -147,7 +147,7 @@ def _shards(index: Path) -> tuple[Path, ...]:
     places: dict[str, str] = told  # pyright: ignore[reportUnknownVariableType]
     names = sorted(set(places.values()))
     if outside := [name for name in names if Path(name).name != name]:
-        raise UserError(f"{index} names a file outside its folder: {outside[0]}")
+        raise UserError(f"{index} names a file outside its folder: {outside[0]}; download the checkpoint again")
     if absent := [name for name in names if not (index.parent / name).is_file()]:
         raise UserError(
             f"{index} names {len(absent)} files that do not exist: {_some(absent)}; copy or download them as well"
