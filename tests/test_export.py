@@ -327,7 +327,7 @@ def test_the_card_says_what_was_trained_and_how_it_scored(world, store, tmp_path
         f"| nli | xa | accuracy | {shown} | 30 / ? |",
         "| training rows (used / expected) | 60 / ? |",
         "first token, layer last",
-        "in the precision that it was trained in (fp32)",
+        "in the precision of the training (fp32)",
         "base = AutoModel.from_pretrained('tiny/bert')",
         'model = PeftModel.from_pretrained(base, "DIR").eval()',
         "data of nli: not recorded",
