@@ -109,5 +109,5 @@ def test_every_kind_of_stage_has_its_executor(world, tmp_path) -> None:
     stage = Evaluate(tiny.train(world.bert, tiny.NLI, Lora(2, 8)), tiny.NLI, "xa")
     plan, shop = tiny.workshop(world, tmp_path, (stage,))
     for node in plan.nodes:
-        assert execute.carry_out(execute.Group((node,)), shop, Silent()) == {}
+        assert execute.carry_out(execute.StageGroup((node,)), shop, Silent()) == {}
         assert shop.is_done(node)
