@@ -268,7 +268,7 @@ def test_a_missing_data_set_names_the_file_and_what_is_there(adaptx, recipe, dat
     ended = adaptx("plan", recipe, "--data", data)
     assert ended.status == 2
     assert f"{data}/nyu-mll/glue/mnli/train.parquet" in ended.error
-    assert "there is: nyu-mll/glue/mnli/validation_matched.parquet" in ended.error
+    assert "nyu-mll/glue has only: nyu-mll/glue/mnli/validation_matched.parquet" in ended.error
     assert "adaptx fetch" in ended.error
 
 
