@@ -273,7 +273,7 @@ REFUSED = {
         r"1 answers, and answer_starts is \[True\]",
     ),
     "a pair of bools": (
-        BitextMining(), {"source": [["a"]], "target": [["b"]], "gold": [[[True, 1]]]}, r"gold pair \[True, 1\] is not",
+        BitextMining(), {"source": [["a"]], "target": [["b"]], "gold": [[[True, 1]]]}, r"pair \[True, 1\] does not",
     ),
     "no gold": (Retrieval(), {"query": ["q"], "gold": [[]]}, "row 0: gold is empty"),
     "no candidate": (Retrieval(), {"query": ["q"], "candidate": [3]}, "row 0: candidate is 3, not a text"),

@@ -245,7 +245,7 @@ class ModelSpec:
         embedding: how sentence embeddings are read from its hidden states.
         revision: branch, tag or commit on the hub; None is the main branch.
         shape: its sizes; None if they are not known.
-        licence: licence of the weights, for tables.
+        licence: licence of the weights, for reports and exported model cards.
         citation: the paper to cite.
         seen: data that it was already trained on, which reports mention next to scores on the same data.
         layers: number of first layers to use, in both stacks of an encoder-decoder; None uses all. `cut` returns such a

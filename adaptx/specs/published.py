@@ -27,7 +27,7 @@ class Published:
         revision: branch, tag or commit on the hub; None is the main branch.
         same_base: set it to assert that the module was trained on `model`, if the names and digests in the module's
             config cannot show it.
-        licence: licence of the module, for tables.
+        licence: licence of the module.
     """
 
     source: str = field(metadata=OUTSIDE)

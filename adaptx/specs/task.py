@@ -97,7 +97,7 @@ class Task:
         pool: candidates of a retrieval task, ranked for the queries of every language.
         translated: training rows translated into other languages, which `with_translated` adds to `train`.
         metrics: names in `adaptx.metrics`. The first one selects the weights to keep, and reports show it.
-        kind: kind of task, such as `nli`; tables group tasks by it.
+        kind: kind of task, such as `nli`, which `SeenData` can name.
         licence: licence of the data.
         citation: the papers to cite.
         description: one sentence about the task, for `adaptx tasks`.
