@@ -240,8 +240,9 @@ class Study:
     def gains(self) -> Any:
         """Return the gains over the matched baselines as a pandas.DataFrame.
 
-        There is one row per variant, quantity and metric. `gain` and its 95 % confidence interval from `low` to `high`
-        are shares. `p` comes from approximate randomisation, and `holm_p` is corrected for the number of comparisons.
+        `gain`, `low` and `high` (its 95% interval) are shares, and `p` is two-sided. They cover test rows and seeds
+        from three seeds on (`seeds_compared`), else test rows alone. `holm_p`, `corrected_low` and `corrected_high`
+        are corrected for the number of comparisons.
         """
         from adaptx.report.gains import compute_gains
         from adaptx.report.measured import measure

@@ -31,7 +31,7 @@ from adaptx.report.statistics.bootstrap import ExampleRows, Floats, interval, re
 from adaptx.report.statistics.holm import holm
 from adaptx.report.statistics.over_seeds import over_seeds
 from adaptx.report.statistics.randomisation import exchanged_sums, p_value
-from adaptx.report.statistics.two_way import pooled_variance, two_way
+from adaptx.report.statistics.two_way import pooled_variance, row_variance, two_way
 
 PROCEDURES = ("rows alone", "seeds alone", "two-way", "two-way, pooled")
 LANGUAGES = ("xa", "xb", "xc", "xd", "xe")
@@ -86,7 +86,7 @@ def page(setting: Setting, generator: np.random.Generator, resamples: int) -> di
     moved = exchanged_sums({lang: -2 * each for lang, each in gains.items()}, examples, resamples, seed)
     exchanged = _average({lang: whole[lang] + moved[lang] for lang in gains}, setting.rows).reshape(shape)
     observed = _average(whole, setting.rows).reshape(setting.arms, setting.seeds)
-    pooled = pooled_variance(list(observed))
+    pooled = pooled_variance(observed.tolist())
     found: dict[str, list[Verdict]] = {name: [] for name in PROCEDURES}
     for arm in range(setting.arms):
         low, high = interval(redrawn[:, arm].mean(axis=1))
@@ -98,9 +98,9 @@ def page(setting: Setting, generator: np.random.Generator, resamples: int) -> di
         assert seeds.p is not None
         found["seeds alone"].append(Verdict(seeds.low, seeds.high, seeds.p))
         for name, variance in (("two-way", None), ("two-way, pooled", pooled)):
-            both = two_way(list(observed[arm]), redrawn[:, arm].T, variance)
+            both = two_way(list(observed[arm]), row_variance(redrawn[:, arm].T), variance)
             assert both is not None
-            found[name].append(Verdict(both.low, both.high, both.p))
+            found[name].append(Verdict(*both.interval(), both.p))
     return found
 
 

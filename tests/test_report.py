@@ -18,7 +18,8 @@ from adaptx.planning.damage import left_out_lines
 from adaptx.planning.plan import Plan
 from adaptx.report import tidy, write_report
 from adaptx.report.confounds import find_confounds, rows_differences
-from adaptx.report.gains import GAP, SOURCE, ZERO_SHOT, Gain, compute_gains
+from adaptx.report.gain import GAP, SOURCE, ZERO_SHOT, Gain
+from adaptx.report.gains import compute_gains
 from adaptx.report.measured import measure
 from adaptx.report.tables import WIDEST
 from adaptx.report.variants import variant_labels

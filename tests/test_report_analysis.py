@@ -20,7 +20,8 @@ from adaptx.report.breakdown import breakdown_tables, class_gains
 from adaptx.report.cells import shortened
 from adaptx.report.comparisons import comparison_table
 from adaptx.report.frontier import frontier_table, priced
-from adaptx.report.gains import GAP, SOURCE, ZERO_SHOT, Gain, compute_gains
+from adaptx.report.gain import GAP, SOURCE, ZERO_SHOT, Gain
+from adaptx.report.gains import compute_gains
 from adaptx.report.gaps import gap_tables, gaps
 from adaptx.report.language_effects import language_effects_sentence, language_regression
 from adaptx.report.latex import escaped, latex
@@ -104,18 +105,32 @@ def test_gains_over_seeds_are_the_seeds_own(measured: Measurements, gains: list[
         }
 
     ours, theirs = scores(label("snli", 0)), scores("lora-r4 · baseline · size-0")
-    expected = over_seeds([ours[seed] - theirs[seed] for seed in (1, 2, 3)])
-    assert (found.seeds_compared, found.gain) == (3, pytest.approx(expected.mean))
-    assert (found.seed_low, found.seed_high) == pytest.approx((expected.low, expected.high))
-    assert found.seed_low < found.gain < found.seed_high
+    own = over_seeds([ours[seed] - theirs[seed] for seed in (1, 2, 3)])
+    assert (found.seeds_compared, found.gain) == (3, pytest.approx(own.mean))
+    assert found.seed_deviation == pytest.approx(own.deviation)
+    assert found.over_seeds
+
+
+def test_intervals_cover_rows_and_seeds_and_are_wider_than_over_rows_alone(gains: list[Gain]) -> None:
+    tested = [gain for gain in gains if gain.p is not None]
+    assert tested
+    for gain in tested:
+        assert gain.low < gain.gain < gain.high
+        assert gain.corrected_low <= gain.low
+        assert gain.high <= gain.corrected_high
+        assert (gain.high - gain.low) >= 0.9 * (gain.row_high - gain.row_low)
+        assert (gain.p < 0.05) == (not gain.low <= 0 <= gain.high)
+        assert (gain.sign != 0) == (not gain.corrected_low <= 0 <= gain.corrected_high)
+    assert np.mean([gain.high - gain.low for gain in tested]) > np.mean([g.row_high - g.row_low for g in tested])
 
 
 def test_a_large_gain_is_clear_in_both_tests_and_none_is_not(measured: Measurements, gains: list[Gain]) -> None:
     large = average(gains, label("snli", 0))
     assert large.sign == 1
-    assert large.p == pytest.approx(1 / (1 + RESAMPLES)), "no permutation reaches a gain of 25 points"
+    assert large.row_p == pytest.approx(1 / (1 + RESAMPLES)), "no permutation reaches a gain of 25 points"
     families = [g for g in gains if g.quantity == ZERO_SHOT and g.p is not None]
-    assert large.holm_p == pytest.approx(len(families) * large.p), "the smallest p, times all comparisons"
+    smallest = min(families, key=lambda gain: gain.p)
+    assert smallest.holm_p == pytest.approx(len(families) * smallest.p), "the smallest p, times all comparisons"
     assert all(g.p <= g.holm_p for g in gains if g.p is not None)
     table = comparison_table(TARGET, "accuracy", gains)
     assert len(table.rows) == 9
@@ -126,7 +141,8 @@ def test_a_large_gain_is_clear_in_both_tests_and_none_is_not(measured: Measureme
     assert "fewer than" not in table.caption
     said = answer(TARGET, gains)
     assert "points of accuracy with lora-r4 · Sequential · snli" in said
-    assert "after Holm's correction over 9 comparisons; interval over 3 seeds: " in said
+    assert "(95% interval over rows and 3 seeds, corrected for 9 comparisons; p " in said
+    assert "trained models" not in said
     assert measured.tasks == (TARGET,)
 
 
@@ -140,23 +156,29 @@ def test_the_answer_tells_of_the_source_language_beside_the_others(gains: list[G
     for said, quantity in ((zero_shot, ZERO_SHOT), (source, SOURCE)):
         clear = [g for g in gains if g.quantity == quantity and g.holm_p is not None and g.holm_p < 0.05 and g.gain > 0]
         assert f"{len(clear)} of 9 variants gain" in said
+        lost = sum(g.quantity == quantity and g.sign < 0 for g in gains)
+        assert f" {lost} lose" in said
 
 
-def test_with_two_seeds_the_table_says_that_there_is_no_interval(gains: list[Gain]) -> None:
-    two = [dataclasses.replace(g, seeds_compared=2, seed_low=None, seed_high=None, seed_p=None) for g in gains]
+def test_with_two_seeds_the_page_speaks_of_these_trained_models(gains: list[Gain]) -> None:
+    two = [dataclasses.replace(g, seeds_compared=2) for g in gains]
     table = comparison_table(TARGET, "accuracy", two)
-    assert "Variants with fewer than 3 seeds have no interval over seeds: all of them." in table.caption
-    assert {row[6].text for row in table.rows} == {"–"}
-    assert "(2 seeds: an interval over seeds needs at least 3)" in answer(TARGET, two)
+    assert "With fewer than 3 seeds, intervals cover the choice of test rows alone" in table.caption
+    assert "these trained models" in table.caption
+    said = answer(TARGET, two)
+    assert " of 9 trained variants gain" in said
+    assert "(95% interval over rows, corrected for 9 comparisons; " in said
+    assert "Each variant was trained with 2 seeds, so this compares these trained models and not the methods" in said
+    assert "at least 3 seeds" in said
 
 
-def test_cells_whose_interval_holds_zero_look_so(gains: list[Gain]) -> None:
+def test_cells_look_as_the_verdict_is(gains: list[Gain]) -> None:
     table = comparison_table(TARGET, "accuracy", gains)
     by_variant = {row[0].text: row[1] for row in table.rows}
     for gain in gains:
-        if gain.quantity == ZERO_SHOT and gain.low is not None and gain.high is not None:
-            holds = gain.low <= 0 <= gain.high
-            assert (by_variant[gain.variant].is_uncertain, by_variant[gain.variant].sign == 0) == (holds, holds)
+        if gain.quantity == ZERO_SHOT and gain.holm_p is not None:
+            cell = by_variant[gain.variant]
+            assert (cell.sign, cell.is_uncertain) == (gain.sign, gain.sign == 0)
 
 
 def test_gaps_have_intervals_and_differences_are_paired(measured: Measurements, gains: list[Gain]) -> None:
@@ -343,7 +365,7 @@ def test_the_report_answers_its_question_and_draws_the_analysis(tmp_path: Path) 
     ):
         assert said in page, said
     assert "fewer than 3" in page
-    assert "needs at least 3" in page
+    assert "at least 3 seeds" in page
     rows = json.loads(report.scores_json.read_text())
     assert rows == report.to_json()
     assert {"script", "joshi_class", "trained_rows", "path_flops", "examples_per_second"} <= set(rows[0])

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from adaptx.report.statistics.bootstrap import ExampleRows, Floats, resampled_sums
-from adaptx.report.statistics.two_way import SHARED, SeedVariance, TwoWay, pooled_variance, two_way
+from adaptx.report.statistics.holm import holm, holm_levels
+from adaptx.report.statistics.two_way import SHARED, RowVariance, SeedVariance, pooled_variance, row_variance, two_way
 
 FILE = Path(__file__).parents[1] / "benchmarks/coverage.py"
 spec = importlib.util.spec_from_file_location("coverage_benchmark", FILE)
@@ -35,7 +36,7 @@ def test_it_is_the_formula_of_crossed_rows_and_seeds() -> None:
     rows, seeds = 400, 4
     gains = 0.05 + generator.normal(0, 0.6, (rows, 1)) + generator.normal(0, 0.04, seeds)
     gains = gains + generator.normal(0, 0.5, (rows, seeds))
-    found = two_way(list(gains.mean(axis=0)), resampled(gains, rows))
+    found = two_way(list(gains.mean(axis=0)), row_variance(resampled(gains, rows)))
     assert found is not None
     of_rows = np.var(gains.mean(axis=1), ddof=1) / rows
     of_seeds = np.var(gains.mean(axis=0), ddof=1) / seeds
@@ -50,26 +51,26 @@ def test_it_is_the_formula_of_crossed_rows_and_seeds() -> None:
     assert found.degrees == pytest.approx(degrees, rel=0.2)
     assert found.p == pytest.approx(2 * stats.t.sf(abs(found.mean) / found.standard_error, found.degrees))
     low, high = stats.t.interval(0.95, found.degrees, found.mean, found.standard_error)
-    assert (found.low, found.high) == pytest.approx((low, high))
+    assert found.interval() == pytest.approx((low, high))
 
 
 def test_equal_seeds_leave_the_rows_and_endless_rows_leave_the_seeds() -> None:
     generator = np.random.default_rng(4)
     one = generator.normal(0.1, 1, (300, 1)).repeat(3, axis=1)
-    same = two_way(list(one.mean(axis=0)), resampled(one, 300))
+    same = two_way(list(one.mean(axis=0)), row_variance(resampled(one, 300)))
     assert same is not None
     assert same.degrees > 1e9
     assert same.standard_error == pytest.approx(same.row_error)
-    still = two_way([0.01, 0.03, 0.08], np.repeat([[0.01], [0.03], [0.08]], 50, axis=1))
+    still = two_way([0.01, 0.03, 0.08], RowVariance(mean=0.0, by_seed=0.0))
     assert still is not None
     t_test = stats.ttest_1samp([0.01, 0.03, 0.08], 0.0)
     assert still.p == pytest.approx(t_test.pvalue)
-    assert (still.low, still.high) == pytest.approx(tuple(t_test.confidence_interval(0.95)))
+    assert still.interval() == pytest.approx(tuple(t_test.confidence_interval(0.95)))
 
 
 def test_two_seeds_and_systems_that_never_differ_have_no_interval() -> None:
-    assert two_way([0.1, 0.2], np.zeros((2, 10))) is None
-    assert two_way([0.0, 0.0, 0.0], np.zeros((3, 10))) is None
+    assert two_way([0.1, 0.2], row_variance(np.ones((2, 10)))) is None
+    assert two_way([0.0, 0.0, 0.0], row_variance(np.zeros((3, 10)))) is None
     assert pooled_variance([]) is None
     assert pooled_variance([[0.1], [0.2]]) is None
 
@@ -97,13 +98,15 @@ def test_it_is_never_narrower_than_either_draw_alone(gains: list[float], deviati
     generator = np.random.default_rng(5)
     shared = deviation * generator.normal(size=200)
     drawn = np.array(gains)[:, None] + shared + own * generator.normal(size=(len(gains), 200))
-    found = two_way(gains, drawn, SeedVariance(variance=float(np.var(gains, ddof=1)), degrees=len(gains) - 1))
+    pooled = SeedVariance(variance=float(np.var(gains, ddof=1)), degrees=len(gains) - 1)
+    found = two_way(gains, row_variance(drawn), pooled)
     if found is None:
         return
     assert found.standard_error >= max(found.row_error, found.seed_error) - 1e-12
     assert found.degrees >= len(gains) - 1
-    assert found.low <= found.mean <= found.high
-    assert (found.p < 0.05) == (not found.low <= 0 <= found.high)
+    low, high = found.interval()
+    assert low <= found.mean <= high
+    assert (found.p < 0.05) == (not low <= 0 <= high)
 
 
 def test_false_alarms_are_rare_and_intervals_hold_the_truth() -> None:
@@ -124,10 +127,29 @@ def test_false_alarms_are_rare_and_intervals_hold_the_truth() -> None:
     assert min(held) >= 0.92
 
 
+def test_the_detectable_gain_is_found_in_four_of_five_experiments() -> None:
+    generator = np.random.default_rng(8)
+    rows = RowVariance(mean=0.01**2, by_seed=0.0)
+    deviation, seeds = 0.03, 5
+    errors = generator.normal(0, 0.01, 4_000)[:, None] + generator.normal(0, deviation, (4_000, seeds))
+    known = SeedVariance(variance=deviation**2, degrees=1e6)
+    aim = two_way([0.0] * seeds, rows, known)
+    assert aim is not None
+    found = [two_way(list(aim.detectable() + each), rows, known) for each in errors]
+    assert np.mean([each.p < 0.05 for each in found if each is not None]) == pytest.approx(0.8, abs=0.02)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+@settings(max_examples=100, deadline=None)
+def test_intervals_at_holms_levels_exclude_zero_where_holm_rejects(p_values: list[float]) -> None:
+    for p, corrected, level in zip(p_values, holm(p_values), holm_levels(p_values), strict=True):
+        assert (corrected <= 0.05) == (p <= 1 - level + 1e-15)
+
+
 def test_a_gain_is_found() -> None:
     setting = simulation.Setting(seeds=3, deviation=2, correlation=0.5, gain=8.0)
     generator = np.random.default_rng(9)
-    every: list[TwoWay] = []
+    every = []
     for _ in range(20):
         every += simulation.page(setting, generator, 300)["two-way, pooled"]
     assert np.mean([each.p < 0.05 for each in every]) > 0.9

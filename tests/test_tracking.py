@@ -25,7 +25,8 @@ from adaptx.catalog import SNLI, TATOEBA
 from adaptx.metrics import METRICS
 from adaptx.planning.naming import training_path
 from adaptx.planning.plan import Plan
-from adaptx.report.gains import ZERO_SHOT, compute_gains
+from adaptx.report.gain import ZERO_SHOT
+from adaptx.report.gains import compute_gains
 from adaptx.report.measured import measure
 from adaptx.sources.sources import Sources
 from adaptx.specs import Classification, Evaluate, Full, Hidden, Lora, ModelSpec, Sequential, Train

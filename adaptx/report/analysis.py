@@ -9,7 +9,7 @@ from adaptx.report.answer import answer
 from adaptx.report.breakdown import FAMILY, breakdown_tables, class_gains
 from adaptx.report.comparisons import comparison_table
 from adaptx.report.frontier import frontier_table, priced
-from adaptx.report.gains import SOURCE, ZERO_SHOT, Gain
+from adaptx.report.gain import SOURCE, ZERO_SHOT, Gain
 from adaptx.report.gaps import gap_tables
 from adaptx.report.language_effects import language_effects_sentence, language_effects_table, language_regression
 from adaptx.report.measured import Measurements

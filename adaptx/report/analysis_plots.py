@@ -8,7 +8,7 @@ import numpy as np
 
 from adaptx.report.cells import shortened
 from adaptx.report.frontier import GainAndCost
-from adaptx.report.gains import Gain
+from adaptx.report.gain import Gain
 from adaptx.report.plots import CATEGORIES, INK, MARKERS, make_figure, number_points, put_title, save
 from adaptx.report.scaling import Series
 from adaptx.report.statistics.log_linear import LEAST_SIZES
@@ -39,7 +39,7 @@ def class_bars(task: str, attribute: str, gains: Sequence[Gain], file: Path) -> 
                 continue
             at = row + (place - (len(variants) - 1) / 2) * step
             colour = CATEGORIES[place % len(CATEGORIES)]
-            # A bar is pale if its interval includes zero, as in the tables.
+            # A bar is pale if its gain is undecided, as in the tables.
             axes.barh(at, 100 * (gain.gain or 0.0), 0.9 * step, color=colour, alpha=0.35 if gain.is_uncertain else 1.0,
                       label=label)  # fmt: skip
             _whisker(axes, gain, at)
@@ -55,7 +55,7 @@ def class_bars(task: str, attribute: str, gains: Sequence[Gain], file: Path) -> 
     put_title(
         figure,
         f"{task}: gain by {attribute}",
-        "lines: 95% intervals over test examples; pale bars: the interval includes zero",
+        "lines: 95% intervals; pale bars: neither a gain nor a loss after Holm's correction",
     )
     return save(figure, file)
 
@@ -93,7 +93,7 @@ def scaling_curves(task: str, size: str, series: Sequence[Series], file: Path) -
     put_title(
         figure,
         f"{task}: gain against {size}",
-        "points: gains with 95% intervals over test examples; lines: least squares on the logarithm, with 95% bands",
+        "points: gains with 95% intervals; lines: least squares on the logarithm, with 95% bands",
     )
     return save(figure, file)
 

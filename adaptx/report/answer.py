@@ -1,58 +1,76 @@
-"""The answer to the recipe's question for one task: its largest gain, with interval and significance test."""
+"""The answer to the recipe's question for one task: how many variants gain or lose, and the largest gain."""
 
 from collections.abc import Sequence
 
-from adaptx.report.cells import interval_text, p_equals, points
-from adaptx.report.gains import SOURCE, ZERO_SHOT, Gain
+from adaptx.report.cells import interval_text, p_equals
+from adaptx.report.gain import SOURCE, ZERO_SHOT, Gain
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 from adaptx.specs import Task
 
-ALPHA = 0.05
-"""A gain is significant if its corrected p-value is below this."""
 MOST_NAMED = 3
 """Maximum number of source languages that a sentence names."""
 
 
 def answer(task: Task, gains: Sequence[Gain]) -> str:
-    """Return how many variants gain significantly after Holm's correction, and the largest gain.
+    """Return how many variants gain, lose or are undecided after Holm's correction, and the largest gain.
 
-    The answer is about the zero-shot average and, if the task has source languages, about their average too.
+    The answer is about the zero-shot average and, if the task has source languages, about their average too. It speaks
+    of variants if every gain covers seeds, else of the models that were trained.
     """
     tested = [g for g in gains if (g.task, g.metric) == (task.name, task.metrics[0]) and g.holm_p is not None]
     zero_shot, source = ([g for g in tested if g.quantity == quantity] for quantity in (ZERO_SHOT, SOURCE))
     if not zero_shot and not source:
-        return f"{task.name}: no variant here has a matched baseline, so no gain can be computed."
+        return f"{task.name}: no variant here can be compared with a matched baseline."
     said = [f"on the zero-shot average, {_told(zero_shot)}"] if zero_shot else []
     if source:
         names = dict.fromkeys(name for gain in source for name in gain.languages)
         where = f"source languages ({', '.join(names)})" if len(names) <= MOST_NAMED else "source languages"
         said.append(f"{'On' if said else 'on'} the {where}, {_told(source)}")
-    return f"{task.name}: {'. '.join(said)}."
+    return f"{task.name}: {'. '.join(said)}.{_few_seeds([*zero_shot, *source])}"
+
+
+def counted(compared: Sequence[Gain]) -> str:
+    """Return the verdicts of comparisons in words: `3 of 5 variants gain, 1 loses, 1 is undecided`."""
+    up, down, open_ = (sum(gain.sign == sign for gain in compared) for sign in (1, -1, 0))
+    things = "variants" if all(gain.over_seeds for gain in compared) else "trained variants"
+    if len(compared) == 1:
+        return f"the one {things[:-1]} {'gains' if up else 'loses' if down else 'is undecided'}"
+    return (
+        f"{up} of {len(compared)} {things} gain{'s' * (up == 1)}, {down} lose{'s' * (down == 1)}, "
+        f"{open_} {'is' if open_ == 1 else 'are'} undecided"
+    )
 
 
 def _told(compared: Sequence[Gain]) -> str:
-    up, down = ([g for g in compared if (g.holm_p or 0.0) < ALPHA and sign * (g.gain or 0.0) > 0] for sign in (1, -1))
-    largest = max(up or compared, key=lambda gain: gain.gain or 0.0)
-    assert largest.gain is not None
-    said = (
-        f"{interval_text(largest.gain, largest.low, largest.high)} points of {largest.metric} with {largest.variant}, "
-        f"{p_equals(largest.holm_p)} after Holm's correction over {len(compared)} comparisons"
-    )
-    over_seeds = _over_seeds(largest)
-    if up:
-        parts = (
-            f"{len(up)} of {len(compared)} variants gain significantly over their baselines. The largest gain is "
-            f"{said}{over_seeds}"
-        )
-    else:
-        parts = f"no variant gains significantly over its baseline. The largest gain is {said}{over_seeds}"
-    lost = points(min(g.gain or 0.0 for g in down)) if down else ""
-    return f"{parts}. {len(down)} of the variants lose significantly, at worst {lost} points" if down else parts
+    parts = [counted(compared)]
+    largest = max(compared, key=lambda gain: (gain.sign, gain.gain or 0.0))
+    lowest = min(compared, key=lambda gain: (gain.sign, gain.gain or 0.0))
+    parts.append(f"The largest gain is {_shown(largest, len(compared))}")
+    if lowest.sign < 0 and lowest is not largest:
+        parts.append(f"The largest loss is {_shown(lowest, len(compared))}")
+    return ". ".join(parts)
 
 
-def _over_seeds(gain: Gain) -> str:
+def _shown(gain: Gain, comparisons: int) -> str:
     assert gain.gain is not None
-    if gain.seed_low is None:
-        seeds = "one seed" if gain.seeds_compared == 1 else f"{gain.seeds_compared} seeds"
-        return f" ({seeds}: an interval over seeds needs at least {LEAST_SEEDS})"
-    return f"; interval over {gain.seeds_compared} seeds: {interval_text(gain.gain, gain.seed_low, gain.seed_high)}"
+    corrected = f", corrected for {comparisons} comparisons" if comparisons > 1 else ""
+    over = f"over rows and {gain.seeds_compared} seeds" if gain.over_seeds else "over rows"
+    return (
+        f"{interval_text(gain.gain, gain.corrected_low, gain.corrected_high)} points of {gain.metric} with "
+        f"{gain.variant} (95% interval {over}{corrected}; {p_equals(gain.holm_p)})"
+    )
+
+
+def _few_seeds(compared: Sequence[Gain]) -> str:
+    """Return what the answer does not cover if some variants have too few seeds."""
+    few = {gain.variant: gain.seeds_compared for gain in compared if not gain.over_seeds}
+    if not few:
+        return ""
+    counts = sorted(set(few.values()))
+    seeds = "one seed" if counts == [1] else f"{' or '.join(map(str, counts))} seeds"
+    who = "Each variant was" if len(few) == len({gain.variant for gain in compared}) else f"{len(few)} variants were"
+    return (
+        f" {who} trained with {seeds}, so this compares these trained models and not the methods: with another seed, "
+        f"a gain may differ by several points. To cover that, train at least {LEAST_SEEDS} seeds of every variant and "
+        "baseline."
+    )

@@ -7,7 +7,7 @@ all other intervals.
 from collections.abc import Sequence
 
 from adaptx.report.cells import gain_text, p_text, percent
-from adaptx.report.gains import Gain
+from adaptx.report.gain import Gain
 from adaptx.report.tables import Column, Table, TableCell
 from adaptx.specs import Task
 

@@ -1,6 +1,6 @@
 """Numbers as text: scores in percent, gains in percentage points, memory in MiB, time in seconds."""
 
-from adaptx.report.gains import Gain
+from adaptx.report.gain import Gain
 
 NOTHING = "–"
 THOUSANDS = ("", "k", "M", "B", "T", "P", "E", "Z")
@@ -45,6 +45,11 @@ def p_equals(p: float | None) -> str:
 def interval_text(value: float, low: float | None, high: float | None) -> str:
     """Return `+3.1 [+0.4, +5.9]` in percentage points, or the value alone if `low` is None."""
     return points(value) if low is None else f"{points(value)} [{points(low)}, {points(high)}]"
+
+
+def range_text(low: float | None, high: float | None) -> str:
+    """Return `[+0.4, +5.9]` in percentage points, or a dash if there is no interval."""
+    return NOTHING if low is None else f"[{points(low)}, {points(high)}]"
 
 
 def count(value: int | None) -> str:

@@ -1,39 +1,39 @@
-"""Comparisons of a task's variants with their baselines: interval and test over examples, and the same over seeds."""
+"""Comparisons of a task's variants with their baselines: intervals, tests, and the gain that could be found."""
 
 from collections.abc import Sequence
 
-from adaptx.report.cells import NOTHING, gain_text, interval_text, p_text, percent
-from adaptx.report.gains import SOURCE, ZERO_SHOT, Gain
+from adaptx.report.cells import gain_text, p_text, percent, range_text
+from adaptx.report.gain import SOURCE, ZERO_SHOT, Gain
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 from adaptx.report.tables import Column, Table, TableCell
 from adaptx.specs import Task
 
 
 def comparison_table(task: Task, metric: str, gains: Sequence[Gain], quantity: str = ZERO_SHOT) -> Table:
-    """Return a table of every variant's gain on `quantity` (`ZERO_SHOT` or `SOURCE`), with both significance tests."""
+    """Return a table of every variant's gain on `quantity` (`ZERO_SHOT` or `SOURCE`), with its test and correction."""
     compared = [
         g for g in gains if (g.task, g.metric, g.quantity) == (task.name, metric, quantity) and g.gain is not None
     ]
     columns = (
         Column("variant", True),
-        Column("gain, points\n[95%, examples]"),
+        Column("gain, points\n[95%]"),
         Column("p"),
+        Column("[95%, Holm]"),
         Column("p, Holm"),
         Column("seeds"),
-        Column("std. dev.\nover seeds"),
-        Column("gain\n[95%, seeds]"),
-        Column("p, seeds"),
+        Column("sd over\nseeds"),
+        Column("detectable\ngain"),
     )
     rows = tuple(
         (
             TableCell(g.variant),
             TableCell(gain_text(g), g.sign, g.is_uncertain),
             TableCell(p_text(g.p)),
+            TableCell(range_text(g.corrected_low, g.corrected_high)),
             TableCell(p_text(g.holm_p)),
             TableCell(str(g.seeds_compared)),
             TableCell(percent(g.seed_deviation)),
-            _over_seeds(g),
-            TableCell(p_text(g.seed_p)),
+            TableCell(percent(g.detectable)),
         )
         for g in compared
     )
@@ -41,22 +41,27 @@ def comparison_table(task: Task, metric: str, gains: Sequence[Gain], quantity: s
     return Table(f"{task.name} · comparisons in {metric}{where}", columns, rows, _caption(compared))
 
 
-def _over_seeds(gain: Gain) -> TableCell:
-    if gain.gain is None or gain.seed_low is None or gain.seed_high is None:
-        return TableCell(NOTHING)
-    sign = 1 if gain.seed_low > 0 else -1 if gain.seed_high < 0 else 0
-    return TableCell(interval_text(gain.gain, gain.seed_low, gain.seed_high), sign, sign == 0)
-
-
 def _caption(compared: Sequence[Gain]) -> str:
     parts = [
-        "p: two-sided p-value of a randomisation test, which exchanges the predictions of variant and baseline at "
-        f"random. p, Holm: corrected for the {len(compared)} comparisons of this table.",
+        "Bold: a gain or a loss after Holm's correction; grey: undecided. p: two-sided, for no difference. "
+        f"Holm: corrected for the {len(compared)} comparisons of this table."
     ]
-    few = [g.variant for g in compared if g.seeds_compared < LEAST_SEEDS]
+    few = [g.variant for g in compared if not g.over_seeds]
+    which = "" if len(few) == len(compared) else f" ({', '.join(few)})"
     if few:
-        which = "all of them" if len(few) == len(compared) else ", ".join(few)
-        parts.append(f"Variants with fewer than {LEAST_SEEDS} seeds have no interval over seeds: {which}.")
+        parts.append(
+            f"With fewer than {LEAST_SEEDS} seeds{which}, intervals cover the choice of test rows alone: they are "
+            "about these trained models, and p is that of a randomisation test, which exchanges predictions at random."
+        )
+    if len(few) < len(compared):
+        parts.append(
+            "Intervals and p cover the choice of test rows and of seeds together; the variance over seeds is pooled "
+            "over the variants of a model."
+        )
+    parts.append(
+        "Detectable gain: a true gain of this size, in points, would be found in 4 of 5 such experiments, "
+        "before correction."
+    )
     if compared and compared[0].quantity == SOURCE:
         # Variants may differ in source languages, because intermediate tasks are trained in different languages.
         by_languages = {
@@ -65,10 +70,5 @@ def _caption(compared: Sequence[Gain]) -> str:
         over = (f"{', '.join(languages)} ({'; '.join(names)})" for languages, names in by_languages.items())
         parts.insert(
             0, f"Source languages: {', '.join(compared[0].languages) if len(by_languages) == 1 else '; '.join(over)}."
-        )
-    if len(few) < len(compared):
-        parts.append(
-            "Gain over seeds: t interval over the gain of each seed, with the test examples held fixed; its p-value "
-            "is not corrected."
         )
     return " ".join(parts)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adaptx.report.cells import gain_text, mebibytes, percent, seconds, throughput, watt_hours
-from adaptx.report.gains import ZERO_SHOT, Gain
+from adaptx.report.gain import ZERO_SHOT, Gain
 from adaptx.report.measured import (
     Measurements,
     Variant,

@@ -12,7 +12,8 @@ import numpy as np
 from adaptx.metrics import METRICS
 from adaptx.planning.naming import UNTRAINED, training_path
 from adaptx.report.cells import interval_text
-from adaptx.report.gains import GAP, zero_shot_quantities
+from adaptx.report.gain import GAP
+from adaptx.report.gains import zero_shot_quantities
 from adaptx.report.measured import Measurements, Variant
 from adaptx.report.pairs import RowsKey, distinct_columns, rows_key
 from adaptx.report.statistics.bootstrap import RESAMPLES, Floats, interval, resampled_sums

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from adaptx.catalog.language_facts import LOW_RESOURCE, language_facts
 from adaptx.catalog.pretraining import seen_in_pretraining
 from adaptx.report.cells import interval_text, p_equals, p_text, percent
-from adaptx.report.gains import ZERO_SHOT, Gain, zero_shot_quantities
+from adaptx.report.gain import ZERO_SHOT, Gain
+from adaptx.report.gains import zero_shot_quantities
 from adaptx.report.measured import Measurements
 from adaptx.report.statistics.mixed_regression import Effect, Regression, mixed_regression
 from adaptx.report.tables import Column, Table, TableCell

@@ -1,4 +1,4 @@
-"""Tables as LaTeX for a paper. A gain is bold if its interval excludes zero, and grey if its interval includes zero."""
+"""Tables as LaTeX for a paper. A gain or loss is bold after correction; what is undecided is grey."""
 
 from collections.abc import Sequence
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from adaptx.catalog.languages import language_name
 from adaptx.report.cells import points
-from adaptx.report.gains import ZERO_SHOT, Gain
+from adaptx.report.gain import ZERO_SHOT, Gain
 from adaptx.report.measured import Measurements, Variant, mean_path_seconds, most_memory_bytes
 
 DOTS_PER_INCH = 160
@@ -61,7 +61,7 @@ def gain_heatmap(gains: Sequence[Gain], task: str, metric: str, file: Path) -> P
     put_title(
         figure,
         f"{task}: gain in {metric} over the matched baseline, in percentage points",
-        "bold with *: the 95% paired bootstrap interval over test examples excludes zero; "
+        "bold with *: a gain or a loss after Holm's correction over all languages; "
         + (f"{next(iter(rows.values())):,} examples per language" if even else "n: number of examples"),
     )
     return save(figure, file)

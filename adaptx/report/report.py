@@ -14,7 +14,8 @@ from adaptx.planning.plan import Plan
 from adaptx.report import html, plots, provenance, text
 from adaptx.report.analysis import Analysis, analyse
 from adaptx.report.confounds import find_confounds, rows_differences
-from adaptx.report.gains import Gain, compute_gains
+from adaptx.report.gain import Gain
+from adaptx.report.gains import compute_gains
 from adaptx.report.latex import latex
 from adaptx.report.measured import Measurements, measure
 from adaptx.report.mixing import mixed_variants, mixing_frame
@@ -294,6 +295,7 @@ def _facts(plan: Plan, store: Store, found: _Findings, commands: Sequence[str]) 
         "num_variants": len({gain.variant for gain in found.gains}),
         "num_stored": len(measurements.measured),
         "seeds": sorted({m.factors.seed for m in measurements.measured if m.factors.seed is not None}),
+        "least_seeds": min((gain.seeds_compared for gain in found.gains if gain.holm_p is not None), default=0),
         "missing": missing_text(measurements.missing) if measurements.missing else "",
         "unchecked": sum("not checked" in measured.status for measured in measurements.measured),
         "resamples": RESAMPLES,

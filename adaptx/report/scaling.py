@@ -12,7 +12,7 @@ import numpy as np
 
 from adaptx.catalog.language_facts import HIGH_RESOURCE, LOW_RESOURCE, language_facts
 from adaptx.report.cells import NOTHING, interval_text, p_equals, p_text, points
-from adaptx.report.gains import ZERO_SHOT, Gain
+from adaptx.report.gain import ZERO_SHOT, Gain
 from adaptx.report.measured import Measurements, Variant, mean_path_seconds
 from adaptx.report.statistics.log_linear import (
     LogLine,

@@ -8,7 +8,7 @@ from adaptx.catalog.language_facts import language_facts
 from adaptx.catalog.languages import find_language, language_name
 from adaptx.catalog.pretraining import seen_in_pretraining
 from adaptx.planning.plan import Plan
-from adaptx.report.gains import Gain
+from adaptx.report.gain import Gain
 from adaptx.report.measured import Measurements, ScoredEvaluation, measure
 from adaptx.report.suite_tables import SuiteResult
 from adaptx.store.store import Store

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 
 from adaptx.catalog.languages import find_language, language_name
 from adaptx.report.cells import NOTHING, count, gain_text, mebibytes, of, p_text, percent, points, seconds
-from adaptx.report.gains import GAP, SOURCE, ZERO_SHOT, Gain
+from adaptx.report.gain import GAP, SOURCE, ZERO_SHOT, Gain
 from adaptx.report.measured import Measurements, ScoredEvaluation, Variant, mean_path_seconds, most_memory_bytes
 from adaptx.report.scored_as import how_scored
+from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 from adaptx.specs import Task
 
 WIDEST = 118
@@ -23,7 +24,7 @@ ONE_CLASS = "†"
 
 @dataclass(frozen=True)
 class TableCell:
-    """The text of a cell. sign: 1 or -1 for a gain whose interval excludes zero. is_uncertain: it includes zero."""
+    """The text of a cell. sign: 1 for a gain, -1 for a loss, else 0. is_uncertain: a gain that is undecided."""
 
     text: str
     sign: int = 0
@@ -216,6 +217,16 @@ def _score_table(
     return Table(title, tuple(columns), tuple(rows), _score_caption(by_variant) if with_gain else "")
 
 
+def _covered(seeds: set[int]) -> str:
+    means = f"Means of {', '.join(map(str, sorted(seeds)))} seeds"
+    if max(seeds) < LEAST_SEEDS:
+        trained = "One seed" if seeds == {1} else means
+        return f"{trained}: the interval covers the choice of test rows, not the choice of seed."
+    if min(seeds) < LEAST_SEEDS:
+        return f"{means}. From {LEAST_SEEDS} seeds on, the interval covers test rows and seeds, else test rows alone."
+    return f"{means}. The interval covers the choice of test rows and of seeds."
+
+
 def _score_caption(by_variant: dict[str, dict[str, Gain]]) -> str:
     every = [gain for by in by_variant.values() for gain in by.values()]
     averages = {gain.languages for gain in every if gain.quantity == ZERO_SHOT}
@@ -224,10 +235,7 @@ def _score_caption(by_variant: dict[str, dict[str, Gain]]) -> str:
     parts = [
         f"Zero-shot average: {', '.join(next(iter(averages)))}." if len(averages) == 1 else "",
         f"Source: {', '.join(next(iter(sources)))}." if len(sources) == 1 else "",
-        "One seed: the interval covers the choice of test examples, not the choice of seed."
-        if seeds == {1}
-        else f"Means of {', '.join(map(str, sorted(seeds)))} seeds. The interval covers the choice of test examples, "
-        "not the choice of seeds.",
+        _covered(seeds),
     ]
     notes = dict.fromkeys(f"{gain.variant}: {gain.note}." for gain in every if gain.note)
     constant = dict.fromkeys(f"{g.variant} in {g.one_class}" for g in every if g.is_language and g.one_class)

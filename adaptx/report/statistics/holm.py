@@ -21,3 +21,21 @@ def holm(p_values: Sequence[float]) -> list[float]:
         so_far = max(so_far, min(1.0, (count - rank) * p_values[place]))
         corrected[place] = so_far
     return corrected
+
+
+def holm_levels(p_values: Sequence[float], alpha: float = 0.05) -> list[float]:
+    """Return the level of each comparison's interval, such that it excludes zero if and only if Holm's test rejects.
+
+    The i-th smallest of m p-values is compared with alpha / (m - i + 1), and its interval has the level 1 minus that.
+    From the first comparison on that is not rejected, all have the level of that one. After Serlin 1993 (Confidence
+    Intervals and the Scientific Method: A Case for Holm on the Range, Journal of Experimental Education 61(4)).
+    """
+    count = len(p_values)
+    levels = [0.0] * count
+    stopped: float | None = None
+    for rank, place in enumerate(sorted(range(count), key=lambda place: p_values[place])):
+        share = alpha / (count - rank) if stopped is None else stopped
+        if stopped is None and p_values[place] > share:
+            stopped = share
+        levels[place] = 1 - share
+    return levels

@@ -19,13 +19,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from adaptx.report.statistics.bootstrap import LEVEL, Floats
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 
+POWER = 0.8
 SHARED = 0.5
 """Correlation over seeds between the gains of two arms over one baseline, if all three vary equally over seeds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowVariance:
+    """Variance of the mean gain over seeds as rows are redrawn. by_seed: the part of it that is a seed's own."""
+
+    mean: float
+    by_seed: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,20 +46,38 @@ class SeedVariance:
 
 @dataclass(frozen=True, kw_only=True)
 class TwoWay:
-    """A mean gain, with an interval and a p-value that cover both draws.
+    """A mean gain with the error of both draws together.
 
-    p: two-sided, for a mean of zero. row_error, seed_error: standard error of each draw alone. standard_error: of both
-    draws together. degrees: degrees of freedom of the t distribution; infinite if all seeds have the same gain.
+    row_error, seed_error: the standard errors of each draw alone. standard_error: of both. degrees: of the t
+    distribution; infinite if no seed differs from another.
     """
 
     mean: float
-    low: float
-    high: float
-    p: float
     standard_error: float
     row_error: float
     seed_error: float
     degrees: float
+
+    @property
+    def p(self) -> float:
+        """The two-sided p-value of a mean gain of zero."""
+        from scipy import stats
+
+        return float(2 * stats.t.sf(abs(self.mean) / self.standard_error, self.degrees))
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        """Return the t interval of the mean gain."""
+        from scipy import stats
+
+        half = float(stats.t.ppf(0.5 + level / 2, self.degrees)) * self.standard_error
+        return self.mean - half, self.mean + half
+
+    def detectable(self, power: float = POWER) -> float:
+        """Return the smallest true gain that a test at `LEVEL` finds with probability `power`."""
+        from scipy import stats
+
+        quantiles = stats.t.ppf([0.5 + LEVEL / 2, power], self.degrees)
+        return float(quantiles.sum()) * self.standard_error
 
 
 def pooled_variance(arms: Sequence[Sequence[float]]) -> SeedVariance | None:
@@ -79,51 +105,39 @@ def pooled_variance(arms: Sequence[Sequence[float]]) -> SeedVariance | None:
     )
 
 
-def two_way(
-    gains_S: Sequence[float], resampled_SR: NDArray[np.float64], seeds: SeedVariance | None = None, level: float = LEVEL
-) -> TwoWay | None:
-    """Return the interval of the mean gain over rows and seeds.
+def two_way(gains_S: Sequence[float], rows: RowVariance, seeds: SeedVariance | None = None) -> TwoWay | None:
+    """Return the mean gain with its error over rows and seeds.
 
     Args:
         gains_S: the gain of each seed.
-        resampled_SR: each seed's gain under the same resamples of the rows.
-        seeds: the variance over seeds, pooled over arms; None to use the variance of these gains.
-        level: confidence level of the interval.
+        rows: its variance as rows are redrawn.
+        seeds: its variance over seeds, pooled over arms. None: that of these gains alone.
 
     Returns:
-        The interval; None with fewer than three seeds (`LEAST_SEEDS`), or if neither rows nor seeds vary.
+        None with fewer than three seeds (`LEAST_SEEDS`), and None if the gain is the same for all rows and seeds.
     """
-    from scipy import stats
-
-    count, mean = len(gains_S), float(np.mean(gains_S))
+    count = len(gains_S)
     if count < LEAST_SEEDS:
         return None
     seeds = seeds or SeedVariance(variance=float(np.var(gains_S, ddof=1)), degrees=count - 1)
-    rows, both = _row_variances(resampled_SR)
     of_seeds = seeds.variance / count
-    variance = max(rows + of_seeds - both, rows, of_seeds)
+    variance = max(rows.mean + of_seeds - rows.by_seed, rows.mean, of_seeds)
     if variance <= 0:
         return None
-    error = variance**0.5
     ratio = variance / of_seeds if of_seeds > 0 else float("inf")
-    degrees = seeds.degrees * ratio * ratio
-    half = float(stats.t.ppf(0.5 + level / 2, degrees)) * error
     return TwoWay(
-        mean=mean,
-        low=mean - half,
-        high=mean + half,
-        p=float(2 * stats.t.sf(abs(mean) / error, degrees)),
-        standard_error=error,
-        row_error=rows**0.5,
+        mean=float(np.mean(gains_S)),
+        standard_error=variance**0.5,
+        row_error=rows.mean**0.5,
         seed_error=of_seeds**0.5,
-        degrees=degrees,
+        degrees=seeds.degrees * ratio * ratio,
     )
 
 
-def _row_variances(resampled_SR: Floats) -> tuple[float, float]:
-    """Return the variance of the mean over seeds when rows are drawn again, and the part of it that differs by seed."""
+def row_variance(resampled_SR: Floats) -> RowVariance:
+    """Return the variances of gains under redrawn rows. resampled_SR: each seed's gain under the same resamples."""
     seeds = len(resampled_SR)
     # What remains of a seed's gain after subtracting the mean over seeds is how this seed alone responds to the rows.
     mean_R = resampled_SR.mean(axis=0)
-    own = np.var(resampled_SR - mean_R, axis=1).sum() / (seeds - 1) / seeds
-    return float(np.var(mean_R)), float(own)
+    own = np.var(resampled_SR - mean_R, axis=1).sum() / (seeds - 1) / seeds if seeds > 1 else 0.0
+    return RowVariance(mean=float(np.var(mean_R)), by_seed=float(own))

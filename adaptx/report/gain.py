@@ -1,0 +1,85 @@
+"""A variant's gain over its matched baseline, with its interval, test and verdict."""
+
+from dataclasses import dataclass
+
+from adaptx.report.statistics.over_seeds import LEAST_SEEDS
+
+ZERO_SHOT = "zero-shot average"
+SOURCE = "source languages"
+GAP = "generalisation gap"
+ALPHA = 0.05
+"""A corrected p-value below this is a verdict."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gain:
+    """One quantity of one variant on one task. Scores are shares in [0, 1], averaged over the variant's seeds.
+
+    quantity: a language's code, `ZERO_SHOT`, `SOURCE`, `GAP` (source minus zero-shot), or a class of zero-shot
+        languages by `attribute` (empty otherwise). examples: number of test rows, summed over the languages.
+    gain, low, high, p: difference to the baseline, its 95% interval, and the two-sided p-value of no difference. They
+        cover the draw of rows and seeds if `seeds_compared` is at least 3, else the draw of rows alone. None without a
+        baseline. The last three are also None if the test set of a language has a single row, or if no row and no seed
+        tells variant and baseline apart.
+    holm_p, corrected_low, corrected_high: p-value and interval corrected for the family of comparisons (all languages,
+        one average, or one attribute) in the task and metric.
+    row_low, row_high, row_p: 95% interval and p-value over rows alone, with the trained models as they are.
+    seeds_compared, seed_deviation: number of seeds with a baseline, and the standard deviation of their gains.
+    detectable: the smallest true gain that these rows and seeds find with probability 0.8 before correction.
+    note: why there is no gain or interval, or how the baseline differs.
+    one_class: languages in which all predictions of a seed are of one class, with that class.
+    """
+
+    task: str
+    metric: str
+    model: str
+    method: str
+    start: str
+    intermediate: str
+    target: str
+    variant: str
+    is_baseline: bool
+    seeds: int
+    quantity: str
+    languages: tuple[str, ...]
+    examples: int
+    score: float
+    baseline: str | None = None
+    baseline_score: float | None = None
+    gain: float | None = None
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+    attribute: str = ""
+    p: float | None = None
+    holm_p: float | None = None
+    corrected_low: float | None = None
+    corrected_high: float | None = None
+    row_low: float | None = None
+    row_high: float | None = None
+    row_p: float | None = None
+    seeds_compared: int = 0
+    seed_deviation: float | None = None
+    detectable: float | None = None
+    one_class: str = ""
+
+    @property
+    def is_language(self) -> bool:
+        return not self.attribute and self.quantity not in (ZERO_SHOT, SOURCE, GAP)
+
+    @property
+    def over_seeds(self) -> bool:
+        """Whether the interval and the p-value cover the draw of seeds."""
+        return self.seeds_compared >= LEAST_SEEDS
+
+    @property
+    def sign(self) -> int:
+        """The verdict after Holm's correction: 1 for a gain, -1 for a loss, 0 if neither is shown."""
+        if self.holm_p is None or self.gain is None or self.holm_p >= ALPHA:
+            return 0
+        return 1 if self.gain > 0 else -1
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether the gain was tested and neither a gain nor a loss is shown."""
+        return self.holm_p is not None and self.sign == 0

@@ -1,0 +1,153 @@
+"""Verdicts on gains: is a gain real, over other rows and other seeds?
+
+With at least three seeds, the interval and the p-value of a gain cover the draw of test rows and of seeds together
+(`statistics/two_way.py`), and speak of the method. The variance over seeds is pooled over the variants of a model. With
+fewer seeds they cover the rows alone (bootstrap, approximate randomisation), and speak of the models that were trained.
+
+A verdict is made after Holm's correction over a family of comparisons: all languages are one family, each average and
+each attribute of languages is another.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from adaptx.report.gain import ALPHA, Gain
+from adaptx.report.statistics.bootstrap import LEVEL, Floats, interval
+from adaptx.report.statistics.holm import holm, holm_levels
+from adaptx.report.statistics.over_seeds import LEAST_SEEDS
+from adaptx.report.statistics.randomisation import p_value
+from adaptx.report.statistics.two_way import (
+    POWER,
+    RowVariance,
+    SeedVariance,
+    TwoWay,
+    pooled_variance,
+    row_variance,
+    two_way,
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DrawnRows:
+    """A mean gain over seeds under redrawn rows, with the models as they were trained.
+
+    low, high: its 95% interval. p: by approximate randomisation. redrawn_R: its values, kept only if no interval over
+    seeds takes their place.
+    """
+
+    low: float
+    high: float
+    p: float
+    variance: RowVariance
+    redrawn_R: Floats | None
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        """Return the percentile interval."""
+        assert self.redrawn_R is not None
+        return interval(self.redrawn_R, level)
+
+    def detectable(self, power: float = POWER) -> float:
+        """Return the smallest true gain of these models that a test at `LEVEL` finds with probability `power`."""
+        from scipy import stats
+
+        return float(stats.norm.ppf([0.5 + LEVEL / 2, power]).sum()) * self.variance.mean**0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A quantity of one variant before its verdict. by_seed: the gain of each seed. rows: None if nothing is tested."""
+
+    gain: Gain
+    by_seed: tuple[float, ...] = ()
+    rows: DrawnRows | None = None
+
+    @property
+    def arms(self) -> tuple[str, str, str]:
+        """What comparisons share whose variance over seeds is pooled: model, attribute and quantity."""
+        return self.gain.model, self.gain.attribute, self.gain.quantity
+
+    @property
+    def family(self) -> str:
+        """The family of comparisons that it is corrected for."""
+        return "languages" if self.gain.is_language else self.gain.attribute or self.gain.quantity
+
+
+def drawn_rows(by_seed: Sequence[float], redrawn_SR: Floats, exchanged_SR: Floats) -> DrawnRows | None:
+    """Return the mean gain under redrawn rows, or None if it is the same on every draw.
+
+    redrawn_SR, exchanged_SR: each seed's gain under resamples of the rows, and with predictions exchanged.
+    """
+    mean_R = redrawn_SR.mean(axis=0)
+    if not np.ptp(mean_R) and len(by_seed) < LEAST_SEEDS:
+        return None
+    low, high = interval(mean_R)
+    return DrawnRows(
+        low=low,
+        high=high,
+        p=p_value(exchanged_SR.mean(axis=0), float(np.mean(by_seed))),
+        variance=row_variance(redrawn_SR),
+        redrawn_R=mean_R if len(by_seed) < LEAST_SEEDS else None,
+    )
+
+
+def verdicts(comparisons: Sequence[Comparison]) -> list[Gain]:
+    """Return the gains of one task and metric with intervals, p-values and their correction, in the given order."""
+    pooled = _pooled(comparisons)
+    tests = [_test(comparison, pooled) for comparison in comparisons]
+    families: dict[str, list[int]] = {}
+    for place, (comparison, test) in enumerate(zip(comparisons, tests, strict=True)):
+        if test is not None:
+            families.setdefault(comparison.family, []).append(place)
+    found = [each.gain if each.rows is None else without_interval(each.gain) for each in comparisons]
+    for places in families.values():
+        p_values = [test.p for place in places if (test := tests[place]) is not None]
+        corrected = zip(places, holm(p_values), holm_levels(p_values, ALPHA), strict=True)
+        for place, holm_p, level in corrected:
+            found[place] = _with_verdict(comparisons[place], tests[place], holm_p, level)
+    return found
+
+
+def _pooled(comparisons: Sequence[Comparison]) -> Mapping[tuple[str, str, str], SeedVariance | None]:
+    arms: dict[tuple[str, str, str], list[tuple[float, ...]]] = {}
+    for comparison in comparisons:
+        if comparison.rows is not None:
+            arms.setdefault(comparison.arms, []).append(comparison.by_seed)
+    return {key: pooled_variance(every) for key, every in arms.items()}
+
+
+def _test(
+    comparison: Comparison, pooled: Mapping[tuple[str, str, str], SeedVariance | None]
+) -> TwoWay | DrawnRows | None:
+    if comparison.rows is None:
+        return None
+    if len(comparison.by_seed) < LEAST_SEEDS:
+        return comparison.rows
+    return two_way(comparison.by_seed, comparison.rows.variance, pooled[comparison.arms])
+
+
+def without_interval(gain: Gain) -> Gain:
+    """Return a gain with the note that nothing varies, so that it has no interval and no verdict."""
+    said = "no interval: variant and baseline differ by the same amount on every row and seed"
+    return replace(gain, note="; ".join(filter(None, (gain.note, said))))
+
+
+def _with_verdict(comparison: Comparison, test: TwoWay | DrawnRows | None, holm_p: float, level: float) -> Gain:
+    rows = comparison.rows
+    assert test is not None
+    assert rows is not None
+    (low, high), (corrected_low, corrected_high) = test.interval(), test.interval(level)
+    return replace(
+        comparison.gain,
+        low=low,
+        high=high,
+        p=test.p,
+        holm_p=holm_p,
+        corrected_low=corrected_low,
+        corrected_high=corrected_high,
+        row_low=rows.low,
+        row_high=rows.high,
+        row_p=rows.p,
+        detectable=test.detectable(),
+    )
