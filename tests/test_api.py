@@ -20,7 +20,7 @@ import adaptx
 from adaptx.display.notebook import Notebook, notebook_display
 from adaptx.display.progress import here
 from adaptx.errors import StagesFailed, UserError
-from adaptx.specs import Evaluate, Full, Lora, Merge, NoHead, Recipe, Sequential, TaskArithmetic, Train
+from adaptx.specs import Evaluate, Full, Ia3, Lora, Merge, NoHead, Recipe, Sequential, TaskArithmetic, Train
 from adaptx.store.live_runs import no_run_begins
 from adaptx.training.progress import Silent
 
@@ -289,6 +289,20 @@ def test_a_peft_model_in_memory_gives_the_same_outputs(run_study: Any) -> None:
     with peft_model.disable_adapter():
         assert not torch.equal(peft_model(**inputs(model)).last_hidden_state, ours)
     assert torch.equal(model.network(**inputs(model)).last_hidden_state, ours), "the loaded model is left as it was"
+
+
+def test_ia3_is_a_peft_model_in_memory(world: tiny.World, tmp_path: Path) -> None:
+    scaled = tiny.train(world.bert, tiny.NLI, Ia3())
+    study = adaptx.open(Recipe("door", tiny.everywhere(scaled)), store=tmp_path, data=world.folder)
+    study.run(device="cpu", progress=Quiet(), keep=True)
+    model = study.load(scaled)
+    peft_model = model.to_peft()
+    assert peft_model.peft_config["default"].peft_type == "IA3"
+    with torch.no_grad():
+        ours = model.network(**inputs(model)).last_hidden_state
+        assert torch.allclose(peft_model(**inputs(model)).last_hidden_state, ours, atol=1e-6)
+        with peft_model.disable_adapter():
+            assert not torch.equal(peft_model(**inputs(model)).last_hidden_state, ours)
 
 
 def test_what_peft_cannot_hold_is_refused(world: tiny.World, tmp_path: Path) -> None:
