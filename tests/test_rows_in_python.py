@@ -122,10 +122,30 @@ def test_lists_and_spans_survive() -> None:
         (3, "train rows in en: a value of type int cannot be read as rows; give a pandas.DataFrame"),
         (["a"], "train rows in en, row 0: 'a' (str) is not a row; give a list of dicts"),
         ({"en": None}, "train rows in en: a value of type NoneType cannot be read"),
-        ("nowhere.csv", "the train file of en is not at"),
+        ("nowhere.csv", "the train file of en does not exist: "),
     ],
 )
 def test_rows_that_cannot_be_read_are_refused_by_name(rows: Any, said: str) -> None:
     with pytest.raises(UserError) as refused:
         adaptx.task("own", FORMAT, rows)
     assert said in str(refused.value)
+
+
+def test_a_file_without_rows_or_of_another_ending_is_refused_by_its_name(tmp_path: Path) -> None:
+    empty = tmp_path / "own.csv"
+    empty.write_text("text,label\n")
+    with pytest.raises(UserError, match=r"own\.csv.* has no rows"):
+        adaptx.task("own", FORMAT, ROWS, evaluation=empty)
+    sheet = tmp_path / "rows.jsonl.xlsx"
+    sheet.write_text("")
+    with pytest.raises(UserError) as refused:
+        adaptx.task("own", FORMAT, sheet)
+    assert "rows.jsonl.xlsx" in str(refused.value)
+    assert ".jsonl, " in str(refused.value)
+
+
+def test_answers_at_wrong_positions_are_refused_at_once_by_the_users_own_name() -> None:
+    question = {"question": "who?", "context": "Ada did", "answers": ["Ada"], "answer_starts": [4]}
+    with pytest.raises(UserError, match=r"train rows in en: 1 of 1 rows give a wrong position .* in en, row 0: 'Ada'"):
+        adaptx.task("own", QuestionAnswering(), [question])
+    assert adaptx.task("own", QuestionAnswering(), evaluation=[question]).evaluation

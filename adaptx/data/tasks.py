@@ -7,6 +7,7 @@ after its content, so equal rows are the same input whether they came as a DataF
 import hashlib
 import json
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -15,14 +16,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from adaptx.catalog.local import Columns, local_task
-from adaptx.data.checking import check
+from adaptx.data.checking import check, trainable_answers
 from adaptx.data.containers import container_table
 from adaptx.data.reading import open_table
 from adaptx.data.selecting import Kept, select
 from adaptx.data.tables import RowTable
 from adaptx.errors import UserError
 from adaptx.sources.sources import Sources
-from adaptx.specs import Retrieval, Rows, Task, TaskFormat
+from adaptx.specs import QuestionAnswering, Retrieval, Rows, Task, TaskFormat
 from adaptx.specs.task import LOCAL
 from adaptx.store.writing import written_whole
 
@@ -74,7 +75,9 @@ def task(
         try:
             found = local_task(name, task_format, **files, columns=columns, metrics=metrics)
         except UserError as error:
-            raise type(error)(str(error).replace(f"{folder}{os.sep}", "").replace(".jsonl", "")) from None
+            # Rows in memory are called by their use and language, and not by the file that they were written to.
+            name_of_rows = re.escape(f"{folder}{os.sep}") + r"(\S+?)\.jsonl"
+            raise type(error)(re.sub(name_of_rows, r"\1", str(error))) from None
         kept = {
             use: tuple(_kept(rows, task_format, sets[use][rows.language], use) for rows in getattr(found, use))
             for use in USES
@@ -113,9 +116,13 @@ def _kept(rows: Rows, task_format: TaskFormat, given: Any, use: str) -> Rows:
     """Write a set's rows into the cache, with roles as column names, and return the set that reads them there."""
     sources = Sources()
     table = open_table(rows, task_format, sources) if _is_path(given) else _table(given, use, rows.language)
+    if not table.length:
+        raise UserError(f"{table.where} has no rows; give at least one row, or leave {use} out")
     examples = select(rows, task_format, table, Kept(range(table.length)))
     if not isinstance(task_format, Retrieval):
         check(examples, task_format, table.where)
+    if use == "train" and isinstance(task_format, QuestionAnswering):
+        examples = trainable_answers(examples, table.where)
     for left_out in examples.left_out:
         warnings.warn(str(left_out), stacklevel=3)
     text = _json_lines(examples.columns)
