@@ -55,7 +55,8 @@ def open(  # noqa: A001
         recipe: a Recipe, or the path of a Python file whose `build()` returns one.
         store: folder of finished stages. It is created when the first stage is stored.
         data: folder of a local mirror of the hub, or `sample` for the rows in the package; None is the hub.
-        limit: maximum number of training rows per task, and of scored rows per language, drawn with a fixed seed.
+        limit: maximum number of training rows per task, and of scored rows per language. They are drawn with seeds,
+            so every run draws the same rows.
         precision: `fp32` or `bf16` for every stage; None keeps the precision of each stage.
         settings: keyword arguments for the file's `build()`. Strings are parsed as on the command line.
         tell: function that is called with a line for each damaged stage in the store, which is left out. None writes
