@@ -179,7 +179,7 @@ def test_what_does_not_go_over_it_is_refused(world, monkeypatch) -> None:
     for library in Library:
         refused = holding_refusal(library, train(model))
         assert refused is not None
-        assert "as nf4" in refused
+        assert "quantised to nf4" in refused
     monkeypatch.setattr(support_methods, "has_package", lambda name: name != "bitsandbytes")
     assert "pip install 'adaptx[quant]'" in reason(world, train(model))
 

@@ -62,7 +62,7 @@ def import_recipe(path: Path) -> types.ModuleType:
     name = f"adaptx_recipe_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path.absolute())
     if spec is None or spec.loader is None:
-        raise UserError("it is not a Python file; rename it so that it ends in .py")
+        raise UserError("it is not a Python file; give it a name that ends in .py")
     module = importlib.util.module_from_spec(spec)
     # Dataclasses and enums look up their module in sys.modules while they are defined.
     sys.modules[name] = module

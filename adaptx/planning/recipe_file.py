@@ -58,7 +58,7 @@ def _no_recipe(returned: object) -> str:
         returned.close()
         return "is async, so it returned no recipe; write `def build()` without async"
     if inspect.isgenerator(returned) or inspect.isasyncgen(returned):
-        return "is a generator; collect the evaluations and `return Recipe(name, tuple(evaluations))`"
+        return "yields instead of returning; collect the evaluations and `return Recipe(name, tuple(evaluations))`"
     if returned is None:
         return "returned nothing; end it with `return Recipe(name, evaluations)`"
     several = isinstance(returned, tuple | list)
