@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.spec_samples import samples
 
-from adaptx.specs import Linear, Method
+from adaptx.specs import Linear, MergeRule, Method
 from adaptx.specs.checked import is_spec
 from adaptx.store import mixing, records
 from adaptx.store.record_json import Unreadable, from_json, parse_record, read_record, to_json
@@ -66,8 +66,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return st.dictionaries(TEXTS, values(arguments[1]), max_size=3)
     if is_spec(hint):
         return st.just(SPECS[hint])
-    if hint is Method:
-        return st.sampled_from([spec for kind, spec in SPECS.items() if issubclass(kind, Method)])
+    if hint in (MergeRule, Method):
+        return st.sampled_from([spec for kind, spec in SPECS.items() if issubclass(kind, hint)])
     hints = typing.get_type_hints(hint)
     return st.builds(hint, **{field.name: values(hints[field.name]) for field in dataclasses.fields(hint)})
 
