@@ -32,7 +32,7 @@ def fits(needed: int, memory_bytes: int) -> bool:
 
 
 def halvings(size: int, least: int) -> Iterator[int]:
-    """Yield `size`, half of it, and so on, down to `least`: the micro-batches that are tried until one fits."""
+    """Yield `size`, half of it, and so on, down to `least`. These micro-batch sizes are tried until one fits."""
     while size >= least:
         yield size
         size //= 2

@@ -131,7 +131,7 @@ def _part(train: Train, task: Task, fresh: NewModel, examples: Examples, rows: R
 
 
 def _without_items(train: Train, training: Training) -> list[LeftOut]:
-    """Return the training examples of each task whose tokens leave nothing to learn from."""
+    """Return, per task, the training examples that were left out because their tokens leave nothing to learn from."""
     return [
         replace(each, where=f"training rows of {task.name}")
         for task, part in zip(train.tasks, training.parts, strict=True)
