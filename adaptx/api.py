@@ -241,9 +241,10 @@ class Study:
     def gains(self) -> Any:
         """Return the gains over the matched baselines as a pandas.DataFrame.
 
-        `gain`, `low` and `high` (its 95% interval) are shares, and `p` is two-sided. They cover test rows and seeds
-        from three seeds on (`seeds_compared`), else test rows alone. `holm_p`, `corrected_low` and `corrected_high`
-        are corrected for the number of comparisons.
+        There is one row per variant, quantity and metric. `gain` and its 95 % confidence interval from `low` to `high`
+        are shares, and `p` is two-sided. With three or more seeds (`seeds_compared`), interval and `p` account for the
+        variation over test rows and seeds, and with fewer seeds only for the variation over test rows. `holm_p`,
+        `corrected_low` and `corrected_high` are corrected for the number of comparisons.
         """
         from adaptx.report.gains import compute_gains
         from adaptx.report.measured import measure
