@@ -45,7 +45,8 @@ def _told(compared: Sequence[Gain]) -> str:
     parts = [counted(compared)]
     largest = max(compared, key=lambda gain: (gain.sign, gain.gain or 0.0))
     lowest = min(compared, key=lambda gain: (gain.sign, gain.gain or 0.0))
-    parts.append(f"The largest gain is {_shown(largest, len(compared))}")
+    best = "The largest gain" if (largest.gain or 0.0) > 0 else "The best"
+    parts.append(f"{best} is {_shown(largest, len(compared))}")
     if lowest.sign < 0 and lowest is not largest:
         parts.append(f"The largest loss is {_shown(lowest, len(compared))}")
     return ". ".join(parts)

@@ -77,7 +77,7 @@ class Gain:
         """The verdict after Holm's correction: 1 for a gain, -1 for a loss, 0 if neither is shown."""
         if self.holm_p is None or self.gain is None or self.holm_p >= ALPHA:
             return 0
-        return 1 if self.gain > 0 else -1
+        return (self.gain > 0) - (self.gain < 0)
 
     @property
     def is_uncertain(self) -> bool:

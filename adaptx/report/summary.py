@@ -20,8 +20,9 @@ def in_short(task: Task, gains: Sequence[Gain]) -> str:
     if not compared:
         return f"{said} No variant can be compared with a matched baseline here."
     most = max(compared, key=lambda gain: gain.gain or 0.0)
+    best = "The largest gain" if (most.gain or 0.0) > 0 else "The best"
     return (
-        f"{said} Against their matched baselines, {counted(compared)}. The largest gain is {points(most.gain)} points "
+        f"{said} Against their matched baselines, {counted(compared)}. {best} is {points(most.gain)} points "
         f"({most.variant})."
     )
 

@@ -1,0 +1,104 @@
+"""Sentences of a report say what its tables say, over random gains."""
+
+import re
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adaptx.catalog import XNLI
+from adaptx.report.answer import answer, counted
+from adaptx.report.cells import p_equals, points, range_text
+from adaptx.report.comparisons import comparison_table
+from adaptx.report.gain import ALPHA, SOURCE, ZERO_SHOT, Gain
+from adaptx.report.summary import in_short
+
+TARGET = XNLI
+METRIC = TARGET.metrics[0]
+shares = st.floats(-0.4, 0.4).map(lambda value: round(value, 4))
+
+
+@st.composite
+def compared(draw: st.DrawFn, quantity: str = ZERO_SHOT) -> list[Gain]:
+    """Gains of one to eight variants, tested and not, whose intervals lie around them."""
+    found: list[Gain] = []
+    for number in range(draw(st.integers(1, 8))):
+        gain, half = draw(shares), draw(st.floats(0, 0.3))
+        tested = draw(st.booleans()) or number == 0
+        p = draw(st.floats(0, 1)) if tested else None
+        found.append(
+            Gain(
+                task=TARGET.name, metric=METRIC, model="m", method="lora", start="Sequential",
+                intermediate=f"task{number}",
+                target=TARGET.name, variant=f"variant {number}", is_baseline=False, seeds=5, quantity=quantity,
+                languages=("en",) if quantity == SOURCE else ("ko", "aym"), examples=300, score=0.5 + gain,
+                baseline="baseline", baseline_score=0.5, gain=gain,
+                low=gain - half if tested else None, high=gain + half if tested else None, p=p, holm_p=p,
+                corrected_low=gain - 2 * half if tested else None, corrected_high=gain + 2 * half if tested else None,
+                seeds_compared=draw(st.sampled_from((1, 2, 3, 5))), detectable=half if tested else None,
+            )
+        )  # fmt: skip
+    return found
+
+
+def numbers(said: str) -> list[int]:
+    return [int(each) for each in re.findall(r"(?<![\w.+−])\d+(?![\w.%])", said)]
+
+
+@given(compared())
+@settings(max_examples=200, deadline=None)
+def test_counts_are_those_of_the_tables_cells(gains: list[Gain]) -> None:
+    tested = [gain for gain in gains if gain.holm_p is not None]
+    said = counted(tested)
+    cells = [
+        row[1] for row, gain in zip(comparison_table(TARGET, METRIC, gains).rows, gains, strict=True) if gain in tested
+    ]
+    up, down, open_ = (sum(cell.sign == sign for cell in cells) for sign in (1, -1, 0))
+    assert open_ == sum(cell.is_uncertain for cell in cells)
+    if len(tested) == 1:
+        assert said.endswith("gains" if up else "loses" if down else "is undecided")
+    else:
+        assert numbers(said) == [up, len(tested), down, open_]
+    assert ("trained variant" in said) == any(gain.seeds_compared < 3 for gain in tested)
+    assert said in in_short(TARGET, gains)
+
+
+@given(compared(), compared(SOURCE))
+@settings(max_examples=200, deadline=None)
+def test_the_answer_names_the_largest_gain_and_loss_with_the_tables_numbers(
+    zero: list[Gain], source: list[Gain]
+) -> None:
+    said = answer(TARGET, [*zero, *source])
+    first, _, second = said.partition(". On the source languages (en), ")
+    for part, gains, quantity in ((first, zero, ZERO_SHOT), (second, source, SOURCE)):
+        tested = [gain for gain in gains if gain.holm_p is not None]
+        assert counted(tested) in part
+        winners = [gain for gain in tested if gain.sign > 0] or [gain for gain in tested if not gain.sign] or tested
+        largest = max(winners, key=lambda gain: gain.gain or 0.0)
+        table = comparison_table(TARGET, METRIC, gains, quantity)
+        rows = {row[0].text: [cell.text for cell in row] for row in table.rows}
+        [(value, interval, name, p)] = re.findall(
+            r"The (?:largest gain|best) is (\S+) (\[.*?\]) points of \w+ with (.*?) \(95% interval .*?; (p [<=] [\d.]+)\)", part
+        )
+        row = rows[name]
+        assert float_of(value) == max(float_of(points(g.gain)) for g in winners)
+        assert row[1].startswith(f"{value} [")
+        assert (row[3], p) == (interval, p_equals(next(g.holm_p for g in tested if g.variant == name)))
+        assert ("The largest loss is" in part) == any(g.sign < 0 and g is not largest for g in tested)
+    few = any(g.seeds_compared < 3 for g in [*zero, *source] if g.holm_p is not None)
+    assert ("these trained models and not the methods" in said) == few
+
+
+@given(compared())
+@settings(max_examples=100, deadline=None)
+def test_a_verdict_is_the_corrected_p_and_the_side_of_zero(gains: list[Gain]) -> None:
+    for gain, row in zip(gains, comparison_table(TARGET, METRIC, gains).rows, strict=True):
+        claimed = gain.holm_p is not None and gain.holm_p < ALPHA and gain.gain != 0
+        assert (row[1].sign != 0) == claimed
+        assert row[1].is_uncertain == (gain.holm_p is not None and not claimed)
+        assert row[3].text == range_text(gain.corrected_low, gain.corrected_high)
+        if claimed:
+            assert row[1].sign * gain.gain > 0
+
+
+def float_of(text: str) -> float:
+    return float(text.replace("−", "-"))
