@@ -77,7 +77,9 @@ def test_the_answer_names_the_largest_gain_and_loss_with_the_tables_numbers(
         table = comparison_table(TARGET, METRIC, gains, quantity)
         rows = {row[0].text: [cell.text for cell in row] for row in table.rows}
         [(value, interval, name, p)] = re.findall(
-            r"The (?:largest gain|best) is (\S+) (\[.*?\]) points of \w+ with (.*?) \(95% interval .*?; (p [<=] [\d.]+)\)", part
+            r"The (?:largest gain|best) is (\S+) (\[.*?\]) points of \w+ with (.*?) "
+            r"\(95% interval .*?; (p [<=] [\d.]+)\)",
+            part,
         )
         row = rows[name]
         assert float_of(value) == max(float_of(points(g.gain)) for g in winners)
