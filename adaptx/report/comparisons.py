@@ -14,14 +14,15 @@ def comparison_table(task: Task, metric: str, gains: Sequence[Gain], quantity: s
     compared = [
         g for g in gains if (g.task, g.metric, g.quantity) == (task.name, metric, quantity) and g.gain is not None
     ]
+    # One seed has no deviation, and the table fits a terminal without these columns.
+    several = any(g.seeds_compared > 1 for g in compared)
     columns = (
         Column("variant", True),
         Column("gain, points\n[95%]"),
         Column("p"),
         Column("[95%, Holm]"),
         Column("p, Holm"),
-        Column("seeds"),
-        Column("sd over\nseeds"),
+        *([Column("seeds"), Column("sd over\nseeds")] if several else []),
         Column("detectable\ngain"),
     )
     rows = tuple(
@@ -31,8 +32,7 @@ def comparison_table(task: Task, metric: str, gains: Sequence[Gain], quantity: s
             TableCell(p_text(g.p)),
             TableCell(range_text(g.corrected_low, g.corrected_high)),
             TableCell(p_text(g.holm_p)),
-            TableCell(str(g.seeds_compared)),
-            TableCell(percent(g.seed_deviation)),
+            *([TableCell(str(g.seeds_compared)), TableCell(percent(g.seed_deviation))] if several else []),
             TableCell(percent(g.detectable)),
         )
         for g in compared
