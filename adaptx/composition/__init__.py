@@ -1,1 +1,1 @@
-"""Composition of modules: stacking, fusing, continuing and merging earlier modules, and assembling networks of them."""
+"""Composition of modules: stacking, fusing, continuing and merging earlier ones, and assembling networks from them."""

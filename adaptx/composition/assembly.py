@@ -1,6 +1,7 @@
-"""Assembly of the network of a training or merge: the bare base, then the frozen modules in order, then its own module.
+"""Assembly of the network of a stage (a training or a merge) from the bare base and modules.
 
-The same function builds the network for training and for evaluation, so that both compute the same values.
+The frozen modules below the stage are attached in order, and then the stage's own module. The same function builds the
+network for training and for evaluation, so that both compute the same values.
 """
 
 from collections.abc import Callable
@@ -26,8 +27,8 @@ OWN = "own"
 class Assembly:
     """The module that `assemble` attached to a network.
 
-    own: the parameters of the stage's own module by key; in a training these are the trained ones. kind: `module` or
-    `fusion`, as in `Module`.
+    own: the parameters of the stage's own module by key. A training trains these. kind: `module` or `fusion`, as in
+    `Module`.
     """
 
     own: dict[Key, nn.Parameter]
@@ -39,8 +40,8 @@ def base_for(
 ) -> tuple[bool, torch.device | None]:
     """Return how to load the base before assembly: whether in bf16, and on which device (None: the CPU).
 
-    The base is loaded in bf16 if all its weights stay frozen and would be rounded to bf16 later anyway. finished: the
-    stage's own module already exists.
+    The base is loaded in bf16 if all its weights stay frozen and would be rounded to bf16 later anyway. finished:
+    whether the stage's own module already exists.
     """
     if stage.method.whole:
         # Modules are folded into the weights on the CPU, so that the sums are equal on every machine.
@@ -60,11 +61,11 @@ def _frozen(stage: ModuleStage, finished: bool) -> tuple[ModuleSource, ...]:
 def assemble(
     network: Any, stage: ModuleStage, load: Load, own: Module | None = None, precision: Precision | None = None
 ) -> Assembly:
-    """Attach to a bare network all modules on top of which a stage is trained or merged, and then its own module.
+    """Attach the modules below a stage to a bare network, and then the stage's own module.
 
-    load: returns the module of an earlier stage or a published module. own: the stage's finished module. None: create a
-    new module with values from torch's global random generator, or, if the start continues an earlier module, with that
-    module's values. precision: None uses the training's precision.
+    load: returns the module of an earlier stage, or a published module. own: the stage's finished module. None: create
+    a new module. If the stage continues an earlier module, the new module gets its values; otherwise they come from
+    torch's global random generator. precision: None uses the training's precision.
 
     Afterwards only the parameters of the stage's own module require gradients.
     """

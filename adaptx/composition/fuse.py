@@ -1,8 +1,8 @@
 """Fusion of frozen modules by trained mixing layers (AdapterFusion; Pfeiffer et al. 2021, arXiv:2005.00247).
 
-The fused modules run side by side at the same sites. At each site a mixing layer computes, for every token, how much
-each module's output counts. Only the mixing layers (and the task's head) are trained. There is one function per method
-whose modules can be fused.
+The fused modules run side by side at the same sites. At each site a mixing layer computes a weight for each token and
+module, and sums the modules' outputs with these weights. Only the mixing layers (and the task's head) are trained.
+There is one function per method whose modules can be fused.
 
 Suffixes: B sequences, T tokens, A adapters, D hidden size.
 """
@@ -25,7 +25,7 @@ Fused = tuple[dict[Key, nn.Parameter], list[nn.Parameter]]
 
 
 def fuse(network: Any, method: Method, modules: Sequence[Tensors], rule: MixingRule) -> Fused:
-    """Attach frozen modules of one method with new mixing layers, on top of modules that the network already has."""
+    """Attach frozen modules of one method and new mixing layers, on top of the modules that the network already has."""
     return _FUSE[type(method)](network, method, modules, rule)
 
 
@@ -48,7 +48,7 @@ def attach_fusion(
 ) -> dict[Key, nn.Parameter]:
     """Add new mixing layers over the attached adapters `names`, above the frozen adapters `below`.
 
-    rule: None uses attention. Returns the parameters of the mixing layers by key.
+    rule: how to mix; None: by attention. Returns the parameters of the mixing layers by key.
     """
     size = network.config.hidden_size
 

@@ -1,8 +1,8 @@
 """Fusion of LoRA modules: AdapterFusion's idea, applied at each linear map that the fused modules update.
 
 For an input x of the map W, module a has the output o_a = (alpha / rank) B_a A_a x. Its inner vector is (alpha / rank)
-A_a x, with R elements; the output is the sum of the columns of B_a, each times its element of the inner vector. A
-trained bias is one more such column, whose element is always 1. The layer's output is
+A_a x, with R elements. The output is the sum of the columns of B_a, each multiplied by its element of the inner vector.
+A trained bias is one more such column, whose element is always 1. The layer's output is
 
     y = W x + V sum_a w_a o_a,    w = softmax(s)
 
@@ -12,8 +12,8 @@ K o_a. With a gate (Buehler and Buehler 2024, arXiv:2402.07148), s = G x + c, an
 No o_a is ever computed as a vector of size D. Weights and values are computed from the small inner vectors, and all
 modules are multiplied as one matrix (see `mixing.py`).
 
-Suffixes: T tokens (any number of dimensions), A modules, I input size, D output size, R rank, plus one with a bias, E
-inner size of all modules, A x R.
+Suffixes: T tokens (any number of dimensions), A modules, I input size, D output size, R rank (plus one if there is a
+bias), E inner size of all modules, A x R.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class FusedLora(nn.Module):
     """A frozen linear map (with any modules already attached to it) plus frozen LoRA modules, mixed token by token.
 
     lora_A [A x rank, I] holds the modules' A matrices, stacked. lora_B [E, D] holds their transposed B matrices,
-    stacked, each followed by the module's bias if it has one. The modules' dropout is left out, because they are not
+    stacked; each is followed by the module's bias if it has one. There is no LoRA dropout, because the modules are not
     trained.
     """
 
@@ -48,7 +48,7 @@ class FusedLora(nn.Module):
         self.lora_B = nn.Parameter(torch.empty(modules * (self.rank + self.has_bias), base.out_features))
 
     def module(self, index: int) -> dict[str, Tensor]:
-        """Return one module's tensors in LoRA's layout. They are views, so values written into them take effect."""
+        """Return one module's tensors in LoRA's layout. They are views, so writing to them changes this layer."""
         down_RI = self.lora_A.unflatten(0, (self.num_modules, -1))[index]
         rows_RD = self.lora_B.unflatten(0, (self.num_modules, -1))[index]
         tensors = {"lora_A": down_RI, "lora_B": rows_RD[: self.rank].T}
@@ -69,7 +69,7 @@ class FusedLora(nn.Module):
 def attach_lora_fusion(
     network: Any, method: Lora, modules: Sequence[Mapping[Key, Tensor]], rule: MixingRule
 ) -> tuple[dict[Key, nn.Parameter], list[nn.Parameter]]:
-    """Attach frozen LoRA modules with new mixing layers at the method's sites.
+    """Attach frozen LoRA modules and new mixing layers at the method's sites.
 
     Returns the mixing layers' parameters by key, and the frozen modules' parameters.
 

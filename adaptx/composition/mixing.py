@@ -2,8 +2,8 @@
 
 Bottleneck adapters pass their outputs [T, A, D] themselves. LoRA modules pass the factors of their outputs: the inner
 vectors [T, A, R], and the rows [E, D] that an inner vector multiplies. Computing the outputs of all modules would need
-A x D numbers per token. But the key map and the value map are linear, so they can be applied to the few rows, which do
-not depend on the token, instead of to the outputs of every token. The value map can also be applied once, after the
+A x D numbers per token. But the key map and the value map are linear. They can be applied to the few rows, which do not
+depend on the token, instead of to the outputs of every token. The value map can also be applied only once, after the
 sum over modules.
 
 Suffixes: T tokens (any number of dimensions), A modules, I input size, D output size, K size of queries and keys, R
@@ -27,8 +27,8 @@ Place = tuple[int, str]
 class Mixing(nn.Module):
     """A mixing layer (the interface).
 
-    value: the map that is applied to the mixed output. watch: if set, is called with the weights [T, A] of each forward
-    pass.
+    value: the map that is applied to the mixed output. watch: a function that is called with the weights [T, A] of each
+    forward pass; None: no function.
     """
 
     def __init__(self, place: Place, value: nn.Module) -> None:
@@ -44,12 +44,12 @@ class Mixing(nn.Module):
     def low_rank_scores(self, hidden_TI: Tensor, inner_TAR: Tensor, rows_ED: Tensor) -> Tensor:
         """Return the scores [T, A] of modules with low-rank outputs.
 
-        A module's output is the sum of its rows in `rows_ED`, each times its element of the inner vector.
+        A module's output is the sum of its rows in `rows_ED`, each multiplied by its element of the inner vector.
         """
         raise NotImplementedError
 
     def weights(self, scores_TA: Tensor) -> Tensor:
-        """Return each token's weights of the modules, [T, A] in fp32. They sum to one."""
+        """Return each token's weights for the modules, [T, A] in fp32. A token's weights sum to one."""
         weights_TA = scores_TA.softmax(dim=-1)
         if self.watch is not None:
             self.watch(weights_TA.detach())
@@ -62,11 +62,11 @@ class Mixing(nn.Module):
 
 
 class AttentionMixing(Mixing):
-    """Mixing by attention of a token over the modules' outputs (Pfeiffer et al. 2021, arXiv:2005.00247, section 3.2).
+    """Mixing by each token's attention over the modules' outputs (Pfeiffer et al. 2021, arXiv:2005.00247, section 3.2).
 
     The value map starts as the identity, so at first the outputs are mixed unchanged. rank: size of queries and keys,
     and rank of the value map's difference from the identity (None: full D x D maps). key_bias: add a bias to keys, as
-    the adapters library does. It adds the same number to all scores of a token, so it does not change the weights.
+    the adapters library does. This bias adds the same number to all scores of a token, so it does not change weights.
     """
 
     def __init__(self, place: Place, input_size: int, output_size: int, rank: int | None, key_bias: bool) -> None:
@@ -109,8 +109,9 @@ class GateMixing(Mixing):
     """Mixing by a gate that reads only the hidden state (X-LoRA; Buehler and Buehler 2024, arXiv:2402.07148).
 
     The outputs are mixed unchanged. X-LoRA's gate reads the hidden states of a first forward pass without modules. Here
-    the gate at each site reads the input of that site, so one pass is enough. All weights are equal at first. width:
-    size of the gate's hidden layer (None: no hidden layer).
+    the gate at each site reads the input of that site, so one pass is enough. All weights are equal at first.
+
+    width: size of the gate's hidden layer (None: no hidden layer).
     """
 
     def __init__(self, place: Place, input_size: int, width: int | None, modules: int) -> None:
@@ -161,7 +162,7 @@ def mixing_layers(network: nn.Module) -> list[Mixing]:
 
 
 def value_regularisation(parameters: dict[Key, nn.Parameter], weight: float) -> Tensor:
-    """Return weight x sum over mixing layers of the squared distance of the value map from the identity (a scalar).
+    """Return a scalar penalty: `weight` x the sum of the squared distances of all value maps from the identity.
 
     With weight 0.01 it equals the adapters library's `get_fusion_regularization_loss`.
     """

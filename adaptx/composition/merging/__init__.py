@@ -1,1 +1,1 @@
-"""Merging: modules in, one module out. One rule a file; each works on one tensor's updates at a time."""
+"""Merging of several modules into one. Each rule has its own file and works on the updates of one tensor at a time."""

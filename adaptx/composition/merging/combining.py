@@ -1,4 +1,4 @@
-"""The dict from merge rules to their arithmetic, and a rule applied to the updates of one tensor."""
+"""The functions that compute the merge rules, and `combine`, which applies a rule to the updates of one tensor."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,11 +19,16 @@ _ARITHMETIC: dict[type[MergeRule], Callable[[Sequence[Update], Any, object, Comb
     MagnitudePruning: magnitude_pruning,
     SvdRank: svd_rank,
 }
-"""Rule -> function of the updates, the rule, the tensor's key and `combine`. A weighted sum needs no entry."""
+"""The function of each rule. It is called with the updates, the rule, the tensor's key and `combine`. Rules that are
+weighted sums need no entry.
+"""
 
 
 def combine(updates: Sequence[Update], rule: MergeRule, key: object) -> Tensor:
-    """Return the merged update in fp32. `key` (layer, site, tensor) tells random draws apart."""
+    """Return the merged update in fp32.
+
+    key: the tensor's key (layer, site, tensor). Rules that draw at random draw differently for each key.
+    """
     weights = rule.linear_weights(len(updates))
     if weights is not None:
         return weighted_sum(updates, weights)

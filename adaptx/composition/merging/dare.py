@@ -1,7 +1,7 @@
 """DARE (Yu et al. 2024, arXiv:2311.03099, section 3.2): drop entries of updates at random and rescale the rest.
 
-What is dropped is drawn anew for every (layer, site, tensor), module and block of rows, each from a generator of its
-own, so that the result does not depend on the order in which tensors are merged.
+Each (layer, site, tensor), module and block of rows has its own random generator, which chooses the entries to drop.
+The result therefore does not depend on the order in which tensors are merged.
 """
 
 import hashlib
@@ -15,17 +15,23 @@ from adaptx.specs import Dare
 
 
 def dare(updates: Sequence[Update], rule: Dare, key: object, combine: Combine) -> Tensor:
-    """Return what the rule's `combine` makes of the updates after dropping."""
+    """Drop entries of the updates, and return the result of merging them by the rule's `combine`."""
     return combine(dropped(updates, rule, key), rule.combine, key)
 
 
 def dropped(updates: Sequence[Update], rule: Dare, key: object) -> list[Update]:
-    """Each update with entries dropped with probability `drop_rate`, the others divided by 1 - drop_rate."""
+    """Return the updates after dropping each entry with probability `drop_rate`.
+
+    A dropped entry becomes 0. Other entries are divided by 1 - drop_rate.
+    """
     return [_dropped(update, rule, (key, place)) for place, update in enumerate(updates)]
 
 
 def keep_mask(shape: Sequence[int], rule: Dare, place: object) -> Tensor:
-    """Which entries stay (bool); the same for the same seed, place and shape."""
+    """Return a boolean mask that is True for the entries to keep.
+
+    It depends only on the rule's seed and drop rate, on `place` and on the shape.
+    """
     digest = hashlib.sha256(repr((rule.seed, place)).encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
     return torch.rand(tuple(shape), generator=generator) >= rule.drop_rate

@@ -1,4 +1,4 @@
-"""Whole modules merged, one tensor or LoRA site at a time."""
+"""Merging of whole modules, one tensor at a time. LoRA modules are merged one site (a linear map) at a time."""
 
 import math
 from collections.abc import Container, Mapping, Sequence
@@ -22,8 +22,10 @@ Site = tuple[int | None, str]
 
 @dataclass(frozen=True)
 class MergedTensors:
-    """A merged module's tensors by key. kept: of LoRA updates cut to a rank, the share of their squared norm that
-    is left; None where nothing was cut.
+    """A merged module's tensors by key.
+
+    kept: for LoRA updates that were cut to a lower rank, the share of their squared norm that remains. None if no
+    update was cut.
     """
 
     tensors: dict[Key, Tensor]
@@ -36,18 +38,20 @@ def merge_modules(
     base: Mapping[Key, Tensor] | None = None,
     biased: Container[Site] | None = None,
 ) -> MergedTensors:
-    """One module from several of one checkpoint; its method is what theirs are `merged` to.
+    """Merge several modules of one checkpoint into one module. Its method is the result of `Method.merged`.
 
-    base: the checkpoint's own tensors, which updates of full fine-tuning are differences to. biased: where its linear
-    maps have a bias that LoRA may add to; None: everywhere.
+    base: the checkpoint's own tensors. Updates of full fine-tuning are differences from them. biased: the sites whose
+    linear maps have a bias, to which LoRA may add; None: all sites.
 
     Raises:
-        UserError: the modules' tensors differ, or are none that merging knows; merged values are too large.
+        UserError: the modules' tensors have different keys or shapes, or a LoRA module has a tensor that merging does
+            not know.
+        NotFinite: merged values are NaN, infinite or too large.
     """
     first, *others = (module.method for module in modules)
     method = first.merged(others, rule)
     if isinstance(method, Lora):
-        # Its updates are products of its tensors, and not the tensors.
+        # A LoRA update is the product of two of the module's tensors.
         return _merge_loras(modules, method, rule, biased)
     _check_alike(modules)
     merged: dict[Key, Tensor] = {}
@@ -62,25 +66,29 @@ def merge_modules(
 
 
 def _usable(merged: Tensor, key: object, rule: MergeRule) -> Tensor:
-    """Return the tensor.
+    """Return the merged tensor after checking its values.
 
     Raises:
-        NotFinite: its squares overflow, which every norm and gradient takes; or it holds NaN or infinity.
+        NotFinite: a value is NaN or infinite, or the squares of the values overflow, as they would in every norm and
+            gradient.
     """
     if not math.isfinite(torch.linalg.vector_norm(merged).item()):
         raise NotFinite(
-            f"merged by {rule}, {key} gets values that are not finite, or too large to compute with. Choose weights "
-            "whose sum is near 1; if they are, one of the merged modules holds such values"
+            f"after merging by {rule}, {key} holds values that are not finite or too large to compute with. Choose "
+            "weights whose sum is near 1. If their sum is near 1 already, one of the merged modules holds such values"
         )
     return merged
 
 
 def _merge_differences(key: Key, modules: Sequence[Module], rule: MergeRule, base: Tensor) -> Tensor:
-    """Merge what the tensors differ by from `base`, with which a module would change nothing."""
+    """Merge the differences of the modules' tensors from `base`, and return `base` plus the merged difference.
+
+    base: the values with which a module would change nothing.
+    """
     weights = rule.linear_weights(len(modules))
     if weights is None:
         return base.float() + combine([of_difference(module.tensors[key], base) for module in modules], rule, key)
-    # Written as a sum of weights and not of differences, so that one module with weight 1 comes back bit for bit.
+    # Sum the tensors rather than the differences, so that a single module with weight 1 is returned bit for bit.
     rest = 1 - math.fsum(weights)
     tensors = [of_tensor(module.tensors[key]) for module in modules]
     if abs(rest) < 1e-12:
@@ -111,15 +119,15 @@ def _merge_loras(
 def _merge_site(
     pairs: Sequence[tuple[Tensor, Tensor]], methods: Sequence[Lora], merged: Lora, rule: MergeRule, place: Site
 ) -> SvdFactors:
-    """The merged factors of one site, at the merged method's rank and scale."""
-    # Ratios to the merged scale: 1 exactly where it is shared, so that one module comes back bit for bit.
+    """Return the merged factors of one site, at the merged method's rank and scale."""
+    # A module with the merged scale has a ratio of exactly 1, so that a single module is returned bit for bit.
     rank, scale = merged.rank_at(place[1]), merged.scale_at(place[1])
     ratios = [method.scale_at(place[1]) / scale for method in methods]
     weights = rule.linear_weights(len(pairs))
     if weights is None:
         updates = [of_product(down, up, ratio) for (down, up), ratio in zip(pairs, ratios, strict=True)]
         return nearest(_usable(combine(updates, rule, place), place, rule), rank)
-    # The sum of products is the product of the factors laid side by side.
+    # The sum of the products is the product of the concatenated factors.
     factors = zip(pairs, ratios, weights, strict=True)
     up = torch.cat([up.float() * (weight * ratio) for (_, up), ratio, weight in factors], dim=1)
     down = torch.cat([down.float() for down, _ in pairs])
@@ -131,7 +139,7 @@ def _merge_site(
 
 
 def _factors_at(modules: Sequence[Module], place: Site) -> list[tuple[Tensor, Tensor]]:
-    """(down, up) of every module at a site; of rank 0 where a module does not have it."""
+    """Return (down, up) of every module at a site. Modules without tensors at this site get factors of rank 0."""
     layer, site = place
     found = [(m.tensors.get((layer, site, DOWN)), m.tensors.get((layer, site, UP))) for m in modules]
     shapes = {(down.shape[1], up.shape[0]) for down, up in found if down is not None and up is not None}
@@ -148,7 +156,7 @@ def _site(key: Key, method: Lora) -> Site:
     layer, site, tensor = key
     known = (DOWN, UP, BIAS) if method.bias else (DOWN, UP)
     if tensor not in known:
-        raise UserError(f"a LoRA module with a tensor {key} cannot be merged: rules are defined for {known}")
+        raise UserError(f"a LoRA module with the tensor {key} cannot be merged: rules are defined only for {known}")
     return layer, site
 
 
@@ -158,5 +166,5 @@ def _check_alike(modules: Sequence[Module]) -> None:
         shapes = {key: tensor.shape for key, tensor in module.tensors.items()}
         if shapes != first:
             key = next(key for key in (*first, *shapes) if first.get(key) != shapes.get(key))
-            both = f"{first.get(key)} in one, {shapes.get(key)} in another"
+            both = f"{first.get(key)} in one module, {shapes.get(key)} in another"
             raise UserError(f"modules cannot be merged: {key} has shape {both}")

@@ -1,5 +1,6 @@
-"""Magnitude pruning: of each update's tensor, the largest entries stay and the others become zero (Han et al. 2015,
-arXiv:1506.02626, section 3); the first step of TIES, too.
+"""Magnitude pruning (Han et al. 2015, arXiv:1506.02626, section 3): keep the largest entries of each update's tensor.
+
+The other entries become zero. This is also the first step of TIES.
 """
 
 from collections.abc import Sequence
@@ -13,12 +14,12 @@ from adaptx.specs import MagnitudePruning
 
 
 def magnitude_pruning(updates: Sequence[Update], rule: MagnitudePruning, key: object, combine: Combine) -> Tensor:
-    """Return what the rule's `combine` makes of the pruned updates."""
+    """Prune the updates, and return the result of merging them by the rule's `combine`."""
     return combine(pruned(updates, rule.density), rule.combine, key)
 
 
 def pruned(updates: Sequence[Update], density: float) -> list[Update]:
-    """Each update with the `density` share of its entries that are largest in magnitude."""
+    """Return the updates with all entries set to zero, except for the share `density` with the largest magnitudes."""
     return [_pruned(update, density) for update in updates] if density < 1 else list(updates)
 
 
@@ -26,6 +27,6 @@ def _pruned(update: Update, density: float) -> Update:
     threshold = magnitude_threshold(update, density)
     if not threshold:
         return update
-    # Hard shrinkage zeroes magnitudes up to its bound, and the threshold itself stays.
+    # Hard shrinkage sets magnitudes up to its bound to zero, but entries at the threshold must stay.
     below = float(np.nextafter(np.float32(threshold), np.float32(0)))
     return mapped(update, lambda block, _: F.hardshrink(block, below))

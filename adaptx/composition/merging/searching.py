@@ -1,6 +1,6 @@
-"""Weights of a merge found by scoring it: LoraHub's gradient-free search, and greedy soups.
+"""Searches for the weights of a merge, which score merges with different weights: LoraHub, and greedy soups.
 
-`score` maps weights to a share in [0, 1] on development rows; both return the weights and every scoring made.
+`score` is a function from the modules' weights to the merge's score on development rows, in [0, 1].
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ Score = Callable[[Weights], float]
 
 @dataclass(frozen=True)
 class WeightSearchResult:
-    """The best weights, their score, and (weights, score) of each scoring in order."""
+    """The best weights and their score. tried: all weights that were scored, with their scores, in order."""
 
     weights: Weights
     score: float
@@ -30,8 +30,9 @@ class WeightSearchResult:
 
 
 def greedy_soup(score: Score, count: int) -> WeightSearchResult:
-    """Modules by falling score, each taken into the average where that scores no worse (Wortsman et al. 2022,
-    arXiv:2203.05482, recipe 1).
+    """Return the best average that a greedy search finds (Wortsman et al. 2022, arXiv:2203.05482, recipe 1).
+
+    Modules are sorted by their own scores, the best first. Each is added to the average unless this lowers the score.
     """
     tried: list[tuple[Weights, float]] = []
 
@@ -53,10 +54,11 @@ def greedy_soup(score: Score, count: int) -> WeightSearchResult:
 
 
 def lora_hub(score: Score, count: int, by: LoraHub) -> WeightSearchResult:
-    """Weights in [low, high] by differential evolution (Huang et al. 2023, arXiv:2307.13269, section 3.3).
+    """Return the best weights in [low, high] that LoraHub finds (Huang et al. 2023, arXiv:2307.13269, section 3.3).
 
-    Storn and Price 1997, doi:10.1023/A:1008202821328, scheme DE/rand/1/bin, written out so that the same seed finds the
-    same weights under every version of every library. The first member of the population is the uniform average.
+    The search is differential evolution (Storn and Price 1997, doi:10.1023/A:1008202821328, scheme DE/rand/1/bin). It
+    is implemented here, so that a seed gives the same weights under all versions of other libraries. The first member
+    of the population is the uniform average.
     """
     draw = np.random.default_rng(by.seed)
     tried: list[tuple[Weights, float]] = []
@@ -76,7 +78,7 @@ def lora_hub(score: Score, count: int, by: LoraHub) -> WeightSearchResult:
         crossed = draw.random(count) < CROSSOVER
         crossed[draw.integers(count)] = True
         trial = np.where(crossed, one + DIFFERENCE_WEIGHT * (two - three), members[place]).clip(by.low, by.high)
-        # Weights of nothing but zeros are the bare checkpoint and no merge.
+        # If all weights are zero, the result is the bare checkpoint and not a merge.
         found = value(trial) if trial.any() else float("-inf")
         if found >= values[place]:
             members[place], values[place] = trial, found

@@ -1,4 +1,6 @@
-"""The nearest matrix of a rank in squared error, as factors (Eckart and Young 1936, doi:10.1007/BF02288367).
+"""Low-rank approximation: the matrix of a given rank with the least squared error, as two factors.
+
+It is a truncated singular value decomposition (Eckart and Young 1936, doi:10.1007/BF02288367).
 
 Suffixes: R rows, C columns, K rank.
 """
@@ -13,8 +15,11 @@ from adaptx.composition.merging.updates import Combine, Update
 from adaptx.specs import SvdRank
 
 EXACT_SIZE = 768
-"""Matrices with a longer shorter side are decomposed by random projections (Halko et al. 2011, arXiv:0909.4061,
-algorithm 5.1 over 4.4: a fixed seed, OVERSAMPLING further directions and POWER_ITERATIONS products)."""
+"""Matrices whose shorter side is longer than this are decomposed by random projections.
+
+These are algorithms 4.4 and 5.1 of Halko et al. 2011, arXiv:0909.4061, with a fixed seed, OVERSAMPLING additional
+directions and POWER_ITERATIONS power iterations.
+"""
 OVERSAMPLING = 16
 POWER_ITERATIONS = 2
 NORM_BLOCK = 2**16
@@ -22,8 +27,10 @@ NORM_BLOCK = 2**16
 
 @dataclass(frozen=True)
 class SvdFactors:
-    """up_RK @ down_KC, both with the root of the singular values. kept, total: squared norms of this and of what it
-    stands for.
+    """The factors of a matrix up_RK @ down_KC. Each factor contains the square roots of the singular values.
+
+    kept: squared norm of this matrix. total: squared norm of the matrix that it approximates. Both are 0 if nothing was
+    cut.
     """
 
     down_KC: Tensor
@@ -33,12 +40,15 @@ class SvdFactors:
 
 
 def svd_rank(updates: Sequence[Update], rule: SvdRank, key: object, combine: Combine) -> Tensor:
-    """Return the update of the rule's `combine`. It is brought to the rank as factors, when the module is written."""
+    """Return the update that the rule's `combine` computes. `modules.py` then reduces it to factors of the rank."""
     return combine(updates, rule.combine, key)
 
 
 def nearest(matrix_RC: Tensor, rank: int) -> SvdFactors:
-    """The nearest factors of a dense matrix; rows and columns of zeros fill up what has a lower rank."""
+    """Return the factors of the best approximation of a dense matrix with this rank.
+
+    If the matrix has a lower rank, the factors are padded with zeros.
+    """
     if min(matrix_RC.shape) <= EXACT_SIZE or 2 * rank > min(matrix_RC.shape):
         left, values_K, right = torch.linalg.svd(matrix_RC, full_matrices=False)
     else:
@@ -47,7 +57,10 @@ def nearest(matrix_RC: Tensor, rank: int) -> SvdFactors:
 
 
 def nearest_of_factors(down: Tensor, up: Tensor, rank: int) -> SvdFactors:
-    """The nearest factors of up @ down without multiplying it out: exact, by their QR decompositions."""
+    """Return the factors of the best approximation of up @ down with this rank.
+
+    The result is exact. It is computed from QR decompositions of both factors, without computing up @ down.
+    """
     q_up, r_up = torch.linalg.qr(up)
     q_down, r_down = torch.linalg.qr(down.T)
     left, values_K, right = torch.linalg.svd(r_up @ r_down.T, full_matrices=False)
@@ -55,7 +68,7 @@ def nearest_of_factors(down: Tensor, up: Tensor, rank: int) -> SvdFactors:
 
 
 def padded(down: Tensor, up: Tensor, rank: int) -> tuple[Tensor, Tensor]:
-    """Factors of a lower rank with rows (down) and columns (up) of zeros, up to `rank`."""
+    """Return the factors padded with zeros to a higher `rank`: `down` with rows, and `up` with columns."""
     missing = rank - down.shape[0]
     return torch.nn.functional.pad(down, (0, 0, 0, missing)), torch.nn.functional.pad(up, (0, missing))
 
@@ -68,7 +81,10 @@ def _factors(left: Tensor, values_K: Tensor, right: Tensor, rank: int, total: fl
 
 
 def _squared_norm(matrix_RC: Tensor) -> float:
-    """In fp32 by blocks, whose sums are added in fp64: a whole matrix's squares would take as much memory again."""
+    """Return the squared norm of a matrix, block by block: all squares at once would need as much memory as the matrix.
+
+    A block's sum is computed in fp32. The sums are added in fp64.
+    """
     return sum(torch.dot(block, block).item() for block in matrix_RC.flatten().split(NORM_BLOCK))
 
 

@@ -1,7 +1,8 @@
-"""TIES (Yadav et al. 2023, arXiv:2306.01708, section 3): trim, elect a sign, average what agrees with it.
+"""TIES (Yadav et al. 2023, arXiv:2306.01708, section 3): trim updates, elect signs, and average values that agree.
 
-Trimming is tensor by tensor, as in peft and mergekit (the paper's code trims all tensors of a model together); entries
-that tie at the threshold all stay. Where positive and negative entries balance, the elected sign is plus, as in peft.
+Each tensor is trimmed on its own, as in peft and mergekit. (The paper's code trims all tensors of a model together.)
+All entries at the threshold stay. If positive and negative values of an entry cancel out, the elected sign is plus, as
+in peft.
 """
 
 from collections.abc import Sequence
@@ -15,19 +16,22 @@ from adaptx.specs import Ties
 
 
 def ties(updates: Sequence[Update], rule: Ties, _key: object, _combine: Combine) -> Tensor:
-    """Return scale x the mean of the trimmed entries whose sign is that of their sum."""
+    """Return scale x mean for each entry. The mean is over the trimmed values that have the same sign as their sum."""
     return by_blocks(pruned(updates, rule.density), lambda blocks: _agreed_mean(blocks).mul_(rule.scale))
 
 
 def _agreed_mean(entries: Sequence[Tensor]) -> Tensor:
-    """One update after the other and in place: all of them at once would not stay in the processor's cache."""
+    """Return for each entry the mean of the values that have the elected sign.
+
+    Updates are processed one after another and in place, because all together would not fit in the processor's cache.
+    """
     total = entries[0].clone()
     for entry in entries[1:]:
         total += entry
     sign = torch.where(total >= 0, 1.0, -1.0)
     mean, count = torch.zeros_like(total), torch.zeros_like(total)
     for entry in entries:
-        # What agrees is positive now, and its signs are ones to be counted.
+        # Values that agree are positive now and all others are 0, so the sum of their signs counts those that agree.
         agreeing = entry.mul_(sign).clamp_(min=0)
         mean += agreeing
         count += agreeing.sign_()

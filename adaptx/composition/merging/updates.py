@@ -1,9 +1,9 @@
-"""What rules are given: one tensor's updates, read a block of rows at a time.
+"""The input of merge rules: the modules' updates of one tensor, read one block of rows at a time.
 
-An update is what a module adds to one tensor of the weights it stands on. A site's LoRA update is as large as the
-weights beside it, so it is multiplied out in blocks that stay in the processor's cache, never as a whole.
+An update is the difference that a module makes to one tensor. A LoRA update is as large as the weight of its linear
+map, so it is never computed as a whole, but in blocks that fit in the processor's cache.
 
-Suffixes: U updates (one a module), R rows, C columns.
+Suffixes: R rows, C columns.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,13 +17,16 @@ from adaptx.specs import MergeRule
 
 BLOCK_ENTRIES = 2**16
 EXACT_ENTRIES = 2**20
-"""Up to so many entries a threshold is found by looking at all of them at once."""
+"""Maximum number of entries of an update whose threshold is computed from all entries at once."""
 SAMPLED_ENTRIES = 2**16
 
 
 @dataclass(frozen=True)
 class Update:
-    """One module's update of one tensor of `shape` [R, ...]; `rows` gives some of its rows in fp32, as a new tensor."""
+    """One module's update of one tensor of `shape` [R, ...].
+
+    rows: returns the rows in a slice, in fp32 and as a new tensor.
+    """
 
     shape: tuple[int, ...]
     rows: Callable[[slice], Tensor]
@@ -34,11 +37,13 @@ class Update:
 
 
 Combine = Callable[[Sequence[Update], MergeRule, object], Tensor]
-"""A rule applied to the updates of one tensor (by its key): what a rule that ends in another one calls."""
+"""A function of updates, rule and key that applies the rule to the updates of the tensor with this key. Rules that end
+in another rule call it with that rule.
+"""
 
 
 def of_tensor(tensor: Tensor) -> Update:
-    """The tensor itself is the update."""
+    """Return the update that is the tensor itself."""
     return Update(tuple(tensor.shape), lambda rows: tensor[rows].to(torch.float32, copy=True))
 
 
@@ -47,25 +52,28 @@ def of_difference(tensor: Tensor, base: Tensor) -> Update:
 
 
 def of_product(down: Tensor, up: Tensor, scale: float) -> Update:
-    """Scale x up @ down; down [rank, C], up [R, rank]."""
+    """Return the update scale x up @ down, for `down` [rank, C] and `up` [R, rank]."""
     down, up = down.float(), up.float()
     return Update((up.shape[0], down.shape[1]), lambda rows: (scale * up[rows]) @ down)
 
 
 def mapped(update: Update, change: Callable[[Tensor, slice], Tensor]) -> Update:
-    """The update with every block of rows changed; blocks are always those of `blocks`."""
+    """Return the update with `change` applied to every block of rows.
+
+    Its rows may be read only in the slices that `blocks` yields.
+    """
     return Update(update.shape, lambda rows: change(update.rows(rows), rows))
 
 
 def blocks(shape: tuple[int, ...]) -> Iterator[slice]:
-    """Slices over the first dimension, each of about BLOCK_ENTRIES entries."""
+    """Yield slices over the first dimension with about BLOCK_ENTRIES entries each."""
     row = max(1, torch.Size(shape[1:]).numel())
     step = max(1, BLOCK_ENTRIES // row)
     yield from (slice(first, min(first + step, shape[0])) for first in range(0, shape[0], step))
 
 
 def by_blocks(updates: Sequence[Update], combine: Callable[[Sequence[Tensor]], Tensor]) -> Tensor:
-    """One tensor from the updates' blocks; `combine` may write into those that it is given."""
+    """Return the tensor whose blocks `combine` computes from the updates' blocks, which it may overwrite."""
     shape = updates[0].shape
     merged = torch.empty(shape)
     for rows in blocks(shape):
@@ -74,20 +82,21 @@ def by_blocks(updates: Sequence[Update], combine: Callable[[Sequence[Tensor]], T
 
 
 def magnitude_threshold(update: Update, density: float) -> float:
-    """The smallest magnitude among the `density` share of entries that are largest (at least one entry).
+    """Return the smallest magnitude that stays if the share `density` of entries is kept, the largest magnitudes first.
 
-    Exact: a sample brackets the value, one pass counts what lies above the bracket and gathers what lies in it.
+    At least one entry is kept. The result is exact: a sample gives two bounds for it, and one pass over all entries
+    counts the entries above the bounds and collects those between them.
     """
     kept = max(1, int(density * update.entries))
     if update.entries > EXACT_ENTRIES:
-        # Sampled rows lie in whole blocks, since changed updates are defined by those.
+        # Sample whole blocks, because the result of `mapped` is defined only for these.
         every = list(blocks(update.shape))
         step = max(1, len(every) * BLOCK_ENTRIES // (4 * SAMPLED_ENTRIES))
         sample = torch.cat([update.rows(rows).abs().flatten() for rows in every[::step]])
         sample = sample[:: max(1, sample.numel() // SAMPLED_ENTRIES)].sort(descending=True).values
         place = kept / update.entries * sample.numel()
         margin = 6 * sample.numel() ** 0.5
-        # In fp32, as the entries are: a Python float would be compared as one of twice the digits.
+        # In fp32, as the entries are, because a Python float has twice as many digits.
         high = np.float32(sample[int(place - margin)].item() if place >= margin else np.inf)
         low = np.float32(sample[int(place + margin)].item() if place + margin < sample.numel() else 0.0)
         above = 0
@@ -104,5 +113,5 @@ def magnitude_threshold(update: Update, density: float) -> float:
 
 
 def _largest(magnitudes: Tensor, place: int) -> float:
-    """The `place`-th largest value, counted from 1."""
+    """Return the `place`-th largest value, counted from 1."""
     return magnitudes.kthvalue(magnitudes.numel() - place + 1).values.item()
