@@ -34,10 +34,10 @@ class ReportPart:
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """The analysis of one task. A part is empty (and false) where the task has no results for it.
+    """The analysis of one task. A part is empty, and false, if the task has no results for it.
 
-    answer: one sentence. comparisons: significance tests of the gains. gaps: generalisation gaps. classes: gains by
-    class of language. scaling: gain against model size and compute. worth: gain against cost.
+    answer: the answer as text. comparisons: significance tests of the gains. gaps: generalisation gaps. classes: gains
+    by class of language. scaling: gain against model size and compute. worth: gain against cost.
     """
 
     answer: str
@@ -58,7 +58,10 @@ class Analysis:
 
 
 def analyse(task: Task, measurements: Measurements, gains: Sequence[Gain], out: Path, name: str) -> Analysis:
-    """Return the analysis of one task; write its figures into `out`, with `name` (the task's) in their file names."""
+    """Analyse one task, and draw the figures into the folder `out`.
+
+    name: the task's name as it appears in the figures' file names.
+    """
     averages = (ZERO_SHOT, SOURCE)
     comparisons = [comparison_table(task, metric, gains, each) for metric in task.metrics for each in averages]
     return Analysis(

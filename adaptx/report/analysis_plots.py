@@ -17,13 +17,13 @@ from adaptx.report.statistics.pareto import pareto_front
 MOST_BARS = 5
 """Maximum number of variants drawn per class. If there are more, those with the largest gains are drawn."""
 LEAST_APART = 0.06
-"""Minimum distance of two ticks on a logarithmic axis, as a share of its length, so that labels do not overlap."""
+"""Minimum distance between two ticks on a logarithmic axis, as a share of the axis, so that labels do not overlap."""
 WIDE = 20
-"""Costs that differ by more than this factor are drawn on a logarithmic axis."""
+"""A cost axis is logarithmic if the largest cost is more than this many times the smallest."""
 
 
 def class_bars(task: str, attribute: str, gains: Sequence[Gain], file: Path) -> Path | None:
-    """Draw the gain by class of language, one bar per variant, with intervals. Return None if there are no gains."""
+    """Draw one bar per class of language and variant: the gain with its interval. Return None if there are no gains."""
     if not gains:
         return None
     classes = sorted({gain.quantity for gain in gains})
@@ -61,7 +61,10 @@ def class_bars(task: str, attribute: str, gains: Sequence[Gain], file: Path) -> 
 
 
 def scaling_curves(task: str, size: str, series: Sequence[Series], file: Path) -> Path | None:
-    """Draw gain against size with each fitted line and its band. Return None unless a series has three sizes."""
+    """Draw gain against size, with a fitted line and its band for each series that has three sizes or more.
+
+    Return None if there is no such series.
+    """
     drawn = [each for each in series if len(set(each.sizes)) >= LEAST_SIZES][: len(CATEGORIES)]
     if not drawn:
         return None
@@ -99,7 +102,7 @@ def scaling_curves(task: str, size: str, series: Sequence[Series], file: Path) -
 
 
 def _mark_sizes(axes: Any, sizes: Sequence[float]) -> None:
-    """Put a tick at each point's size, except where it would be too close to its neighbour to be read."""
+    """Put a tick at the size of each point, unless its label would overlap the next one."""
     apart = LEAST_APART * np.log(sizes[-1] / sizes[0])
     marked = [sizes[0]]
     marked += [size for size in sizes[1:-1] if min(np.log(sizes[-1] / size), np.log(size / marked[-1])) >= apart]
@@ -158,6 +161,6 @@ def _whisker(axes: Any, gain: Gain, at: float) -> None:
 
 
 def _legend(figure: Any, handles: Sequence[Any], names: Sequence[str]) -> None:
-    """Put a legend below the panels, in as many columns as fit the figure's width of about 150 characters."""
+    """Put a legend below the panels, with up to three columns: as many as fit into about 150 characters."""
     columns = max(1, min(3, 150 // (max(map(len, names)) + 8)))
     figure.legend(handles, names, loc="outside lower left", ncols=columns, fontsize=9, handletextpad=0.3, frameon=False)

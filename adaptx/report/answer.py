@@ -15,7 +15,7 @@ def answer(task: Task, gains: Sequence[Gain]) -> str:
     """Return how many variants gain, lose or are undecided after Holm's correction, and the largest gain.
 
     The answer is about the zero-shot average and, if the task has source languages, about their average too. It speaks
-    of variants if every gain covers seeds, else of the models that were trained.
+    of "variants" if the intervals of all gains cover the choice of seeds, else of "trained variants".
     """
     tested = [g for g in gains if (g.task, g.metric) == (task.name, task.metrics[0]) and g.holm_p is not None]
     zero_shot, source = ([g for g in tested if g.quantity == quantity] for quantity in (ZERO_SHOT, SOURCE))
@@ -63,7 +63,7 @@ def _shown(gain: Gain, comparisons: int) -> str:
 
 
 def _few_seeds(compared: Sequence[Gain]) -> str:
-    """Return what the answer does not cover if some variants have too few seeds."""
+    """Return a sentence on what the answer does not cover, or an empty string if every variant has enough seeds."""
     few = {gain.variant: gain.seeds_compared for gain in compared if not gain.over_seeds}
     if not few:
         return ""

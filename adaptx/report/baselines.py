@@ -13,7 +13,7 @@ from adaptx.specs import Evaluate, ModelSpec, Pretrained, Task, Train
 
 @dataclass(frozen=True)
 class Match:
-    """A variant's baseline. note: why there is none, or which other settings differ between the two."""
+    """A variant's baseline. note: why the variant has none, or which settings differ between variant and baseline."""
 
     baseline: Variant | None
     note: str = ""
@@ -23,7 +23,8 @@ def match(variant: Variant, others: Sequence[Variant]) -> Match:
     """Return the baseline of a variant, chosen from `others`: the variants measured on the same task.
 
     - For a variant trained on the target task: the same model, method, target and seed from the bare checkpoint.
-    - For retrieval or mining without training on the target task: the untrained checkpoint, read the same way.
+    - For retrieval or mining without training on the target task: the untrained checkpoint, with the same framing and
+      precision.
     - For the head of an intermediate task, scored without further training: the same method trained on the target
       task from the bare checkpoint.
 
@@ -47,7 +48,7 @@ def match(variant: Variant, others: Sequence[Variant]) -> Match:
 
 
 def is_baseline(variant: Variant) -> bool:
-    """Return whether the variant was trained on the target task alone from the bare checkpoint, or not at all."""
+    """Return whether the variant is the bare checkpoint, either untrained or trained on the target task alone."""
     model = variant.evaluate.model
     if isinstance(model, Train):
         return variant.factors.target != UNTRAINED and isinstance(model.start, Pretrained) and len(model.tasks) == 1
@@ -70,7 +71,7 @@ def _reading(evaluate: Evaluate) -> tuple[object, object]:
 def _differing(ours: Evaluate, theirs: Evaluate) -> list[str]:
     """Return the names of settings that differ between the last trainings of two models.
 
-    Empty unless both models are trained, `ours` on the measured task.
+    The list is empty if one of the models is untrained, or if that of `ours` was not trained on the measured task.
     """
     left, right = ours.model, theirs.model
     if not isinstance(left, Train) or not isinstance(right, Train) or not trained_on(left, ours.task):
@@ -87,6 +88,6 @@ def _differing(ours: Evaluate, theirs: Evaluate) -> list[str]:
 
 
 def _member(train: Train, measured: Task) -> Task:
-    """Return the task of a training that is the measured one: the task of the same name, or of the same rows."""
+    """Return the measured task among a training's tasks: the one with the same name, or else with the same rows."""
     named = [task for task in train.tasks if task.name == measured.name]
     return (named or [task for task in train.tasks if task.train == measured.train])[0]

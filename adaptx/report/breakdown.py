@@ -1,4 +1,4 @@
-"""Gains by class of language: family, script, resources, distance from English, seen in pretraining or not.
+"""Gains by class of language: by family, script, resources, distance from English, and presence in pretraining.
 
 The gain of a class is the unweighted mean over its zero-shot languages. Its interval comes from the same resamples as
 all other intervals.
@@ -15,7 +15,7 @@ FAMILY = "family"
 
 
 def class_gains(task: Task, gains: Sequence[Gain], attribute: str) -> list[Gain]:
-    """Return the gains by the classes of one attribute, in the task's first metric."""
+    """Return the gains in each class of one attribute, for the task's first metric."""
     of_task = [g for g in gains if (g.task, g.metric) == (task.name, task.metrics[0])]
     return [g for g in of_task if g.attribute == attribute and g.gain is not None]
 

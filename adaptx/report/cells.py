@@ -23,7 +23,7 @@ def points(share: float | None) -> str:
 def gain_text(gain: Gain) -> str:
     """Return a gain with its interval, such as `+3.1 [+0.4, +5.9]`, or the reason why there is no gain.
 
-    A gain that has no interval stands alone.
+    A gain without an interval is shown alone.
     """
     if gain.is_baseline:
         return "baseline"
@@ -57,7 +57,7 @@ def count(value: int | None) -> str:
 
 
 def shortened(value: float) -> str:
-    """Return a large number in three digits and a power of a thousand: 278043648 -> `278M`, 3.5e12 -> `3.50T`."""
+    """Return a large number with three digits and a power of a thousand: 278043648 -> `278M`, 3.5e12 -> `3.50T`."""
     power = 0
     while value >= 999.5 and power < len(THOUSANDS) - 1:
         value, power = value / 1000, power + 1
@@ -65,7 +65,7 @@ def shortened(value: float) -> str:
 
 
 def of(used: int | None, expected: int | None) -> str:
-    """Return rows used / rows expected: `300 / 9,315`. A question mark stands for an unknown expected number."""
+    """Return the numbers of used and expected rows: `300 / 9,315`, or `300 / ?` if the second is unknown."""
     return f"{count(used)} / {'?' if expected is None else count(expected)}"
 
 

@@ -1,4 +1,4 @@
-"""Comparisons of a task's variants with their baselines: intervals, tests, and the gain that could be found."""
+"""Comparisons of a task's variants with their baselines: intervals, tests and detectable gains."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from adaptx.specs import Task
 
 
 def comparison_table(task: Task, metric: str, gains: Sequence[Gain], quantity: str = ZERO_SHOT) -> Table:
-    """Return a table of every variant's gain on `quantity` (`ZERO_SHOT` or `SOURCE`), with its test and correction."""
+    """Return a table of every variant's gain in `quantity` (`ZERO_SHOT` or `SOURCE`), with intervals and p-values."""
     compared = [
         g for g in gains if (g.task, g.metric, g.quantity) == (task.name, metric, quantity) and g.gain is not None
     ]

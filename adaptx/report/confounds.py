@@ -1,4 +1,4 @@
-"""Confounds: explanations of a score other than the variant.
+"""Confounds: what else, besides the variant, may explain a score.
 
 Examples are data that a checkpoint has already seen, how the kept weights were selected, and which rows were read. Each
 finding is one plain sentence for the report.
@@ -29,8 +29,10 @@ _EXPOSED = (
 
 
 def find_confounds(recipe: Recipe, measurements: Measurements) -> list[str]:
-    """Return the sentences: cut checkpoints, exposure, overlapping rows, selection, comparability, constant
-    predictions and unknown languages, in this order.
+    """Return a recipe's confounds, one sentence each.
+
+    The order is: cut checkpoints, data seen before, overlapping rows, selection of weights, variants measured in
+    different languages, constant predictions, and unknown languages.
     """
     evaluates = tuple(dict.fromkeys(recipe.evaluations))
     trainings = tuple(dict.fromkeys(train for evaluate in evaluates for train in training_path(evaluate)))
@@ -46,7 +48,7 @@ def find_confounds(recipe: Recipe, measurements: Measurements) -> list[str]:
 
 
 def _cut(evaluates: Sequence[Evaluate]) -> list[str]:
-    """Return a sentence per checkpoint whose last layers were cut off: no model was ever trained at such a size."""
+    """Return a sentence per checkpoint whose last layers were cut off. No model of that size was ever pretrained."""
     counts: dict[str, dict[str, None]] = {}
     for model in (evaluate.checkpoint for evaluate in evaluates):
         if model.layers is not None:
@@ -60,7 +62,7 @@ def _cut(evaluates: Sequence[Evaluate]) -> list[str]:
 
 
 def rows_differences(measurements: Measurements) -> list[str]:
-    """Return sentences about the sets of which fewer or more rows were read than published."""
+    """Return sentences about data sets from which fewer or more rows were read than were published."""
     trained: dict[str, RowCounts] = {}
     evaluated: dict[str, dict[RowCounts, list[str]]] = {}
     for measured in measurements.measured:
@@ -119,9 +121,9 @@ def _exposures(evaluates: Sequence[Evaluate]) -> list[str]:
 
 
 def _used(seen: SeenData, roles: Mapping[str, Sequence[Rows]]) -> str:
-    """Return how the recipe uses rows of a data set that was seen: `trained on (English) and evaluated on (Korean)`.
+    """Return how a recipe uses a data set that was seen: `trained on (English) and evaluated on (Korean)`.
 
-    Empty if it uses none. roles: use -> the task's rows.
+    The text is empty if the recipe does not use the data set. roles: use -> the rows that a task has for this use.
     """
     touched = {role: [rows.language for rows in read if _covers(seen, rows)] for role, read in roles.items()}
     return " and ".join(f"{role} ({_names(languages)})" for role, languages in touched.items() if languages)
@@ -140,7 +142,7 @@ def _covers(seen: SeenData, rows: Rows) -> bool:
 
 
 def _leaks(evaluates: Sequence[Evaluate]) -> list[str]:
-    """Return sentences about evaluated rows that a training on the variant's path trained on or selected weights on."""
+    """Return sentences about evaluated rows that also served to train the model or to select its weights."""
     found: dict[str, None] = {}
     for evaluate in evaluates:
         scored = evaluate.task.rows_in(evaluate.language)
@@ -178,15 +180,15 @@ def _are_apart(one: Rows, other: Rows) -> bool:
 
 
 def _selections(trainings: Iterable[Train]) -> list[str]:
-    """Return sentences about weights that were selected on development rows in languages not trained on."""
+    """Return sentences about weights selected on development rows in languages that the training did not include."""
     found: dict[str, None] = {}
     for train in trainings:
         if isinstance(train.config.selection, Best):
             foreign = [r.language for r in train.task.development if r.language not in train.task.source_languages]
             if foreign:
                 found[
-                    f"The weights of {train.task.name} are selected on development rows in "
-                    f"{_names(foreign)}, which it is not trained in: scores there are no longer zero-shot."
+                    f"The weights of {train.task.name} are selected on development rows in {_names(foreign)}, "
+                    "but it is not trained on these languages. Scores in them are therefore no longer zero-shot."
                 ] = None
     return list(found)
 
@@ -205,7 +207,7 @@ def _uneven(measurements: Measurements) -> list[str]:
 
 
 def _unknown_languages(evaluates: Iterable[Evaluate]) -> list[str]:
-    """Return a sentence about the languages that the analysis knows nothing about, if there are any."""
+    """Return at most one sentence, which names the language codes that the analysis does not know."""
     unknown = unknown_languages(evaluate.language for evaluate in evaluates)
     if not unknown:
         return []

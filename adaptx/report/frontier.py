@@ -22,9 +22,10 @@ from adaptx.specs import Task
 class GainAndCost:
     """A variant's gain on the zero-shot average, and the cost of its whole path. A baseline's gain counts as zero.
 
-    seconds, flops, energy_joules: of the path, means over seeds; None if unknown (energy: if the machine has no meter).
-    peak_memory_bytes: the maximum over seeds and languages. examples_per_second: of the variant's last training.
-    on_front: no other variant gains as much in fewer seconds.
+    seconds, flops, energy_joules: the path's costs as means over seeds; None if unknown. Energy is unknown if the
+    machine has no meter.
+    peak_memory_bytes: the maximum over seeds and languages. examples_per_second: the speed of the last training.
+    on_front: whether the variant is on the Pareto front: no other variant gains as much in fewer seconds.
     """
 
     variant: Variant
@@ -43,7 +44,7 @@ class GainAndCost:
 
 
 def priced(measurements: Measurements, task: Task, gains: Sequence[Gain]) -> list[GainAndCost]:
-    """Return gain and cost of the task's baselines and of all variants that have a baseline, cheapest first."""
+    """Return the gains and costs of all baselines and of all variants with a baseline. The cheapest comes first."""
     wanted = (task.name, task.metrics[0], ZERO_SHOT)
     averages = {g.variant: g for g in gains if (g.task, g.metric, g.quantity) == wanted}
     by_label: dict[str, list[Variant]] = {}

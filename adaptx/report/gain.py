@@ -8,26 +8,28 @@ ZERO_SHOT = "zero-shot average"
 SOURCE = "source languages"
 GAP = "generalisation gap"
 ALPHA = 0.05
-"""A corrected p-value below this is a verdict."""
+"""A difference is called a gain or a loss if its corrected p-value is below this."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gain:
     """One quantity of one variant on one task. Scores are shares in [0, 1], averaged over the variant's seeds.
 
-    quantity: a language's code, `ZERO_SHOT`, `SOURCE`, `GAP` (source minus zero-shot), or a class of zero-shot
-        languages by `attribute` (empty otherwise). examples: number of test rows, summed over the languages.
-    gain, low, high, p: difference to the baseline, its 95% interval, and the two-sided p-value of no difference. They
-        cover the draw of rows and seeds if `seeds_compared` is at least 3, else the draw of rows alone. None without a
-        baseline. The last three are also None if the test set of a language has a single row, or if no row and no seed
-        tells variant and baseline apart.
-    holm_p, corrected_low, corrected_high: p-value and interval corrected for the family of comparisons (all languages,
-        one average, or one attribute) in the task and metric.
+    quantity: a language's code, `ZERO_SHOT`, `SOURCE`, `GAP` (source minus zero-shot), or the name of a class of
+        zero-shot languages. attribute: what the class is based on, such as the script; empty for other quantities.
+    examples: number of test rows, summed over the languages.
+    gain, low, high, p: difference to the baseline, its 95% interval, and its two-sided p-value. Interval and p-value
+        cover the draw of rows and seeds if `seeds_compared` is at least 3, else the draw of rows alone. All four are
+        None without a baseline. The last three are also None if the test set of a language has a single row, or if
+        variant and baseline differ by the same amount on every row and seed.
+    holm_p, corrected_low, corrected_high: p-value and interval after correction for all comparisons of the same family
+        (all languages, one average, or one attribute) in the same task and metric.
     row_low, row_high, row_p: 95% interval and p-value over rows alone, with the trained models as they are.
     seeds_compared, seed_deviation: number of seeds with a baseline, and the standard deviation of their gains.
-    detectable: the smallest true gain that these rows and seeds find with probability 0.8 before correction.
+    detectable: the smallest true gain that a test on so many rows and seeds finds with probability 0.8, before
+        correction.
     note: why there is no gain or interval, or how the baseline differs.
-    one_class: languages in which all predictions of a seed are of one class, with that class.
+    one_class: languages in which the model of some seed predicts one class only, each with that class.
     """
 
     task: str
@@ -81,5 +83,5 @@ class Gain:
 
     @property
     def is_uncertain(self) -> bool:
-        """Whether the gain was tested and neither a gain nor a loss is shown."""
+        """Whether a test was made and showed neither a gain nor a loss."""
         return self.holm_p is not None and self.sign == 0

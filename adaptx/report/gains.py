@@ -1,9 +1,9 @@
 """Gains over the matched baseline, by language, on averages and on classes of languages.
 
 Every quantity (a language, an average, a class of languages) is a weighted sum of the scores of languages. One rule
-therefore gives its score, gain, interval and p-value. A resample draws test examples with replacement, its score is the
-metric computed on the drawn examples, and its gain is the variant's score minus the baseline's on the same draw. With
-several seeds, gains are averaged over the seeds and all seeds share each resample.
+therefore gives its score, gain, interval and p-value. A resample draws test examples with replacement. Its score is the
+metric computed on the drawn examples, and its gain is the variant's score minus the baseline's score on the same draw.
+With several seeds, gains are averaged over the seeds, and all seeds share each resample.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ Quantities = dict[tuple[str, str], dict[str, float]]
 def compute_gains(measurements: Measurements, resamples: int = RESAMPLES) -> list[Gain]:
     """Return the gains of all variants, ordered by task, metric, variant and quantity.
 
-    resamples: number of bootstrap resamples, and of permutations for the p-values.
+    resamples: number of bootstrap resamples, and also number of permutations for the p-values.
     """
     found: list[Gain] = []
     for task in measurements.tasks:
@@ -53,7 +53,10 @@ def _comparisons(
     resampled: Mapping[int, ByLanguage],
     permuted: Mapping[int, ByLanguage],
 ) -> list[Comparison]:
-    """Return the quantities of one variant, averaged over its seeds (`same`), with their baselines' and no verdict."""
+    """Compare each quantity of one variant with its baseline, still without a verdict.
+
+    same: the variant with each of its seeds. Scores and gains are averaged over them.
+    """
     first = same[0]
     paired = [(variant, m.baseline) for variant in same if (m := matches[id(variant)]).baseline is not None]
     common = [set(variant.languages) for variant in same]
@@ -93,7 +96,7 @@ def _comparisons(
 
 
 def _without_baseline(same: Sequence[Variant], metric: str, quantity: str, weights: Mapping[str, float]) -> Gain:
-    """Return a quantity's score without a gain, with the factors of its variant."""
+    """Return a `Gain` that has the variant's factors and the quantity's score, but no baseline."""
     first = same[0]
     return Gain(
         task=first.task.name,
@@ -115,14 +118,14 @@ def _without_baseline(same: Sequence[Variant], metric: str, quantity: str, weigh
 
 
 def _one_class(same: Sequence[Variant], language: str) -> str:
-    """Return `de (entailment)` if all predictions of one of the seeds are of one class, else an empty string."""
+    """Return text such as `de (entailment)` if the model of some seed predicts one class only, else an empty string."""
     found = (variant.languages[language].predicted_class for variant in same)
     classes = dict.fromkeys(each for each in found if each is not None)
     return f"{language} ({' or '.join(classes)})" if classes else ""
 
 
 def zero_shot_quantities(variant: Variant, languages: Container[str]) -> dict[str, dict[str, float]]:
-    """Return the averages that `languages` allow (`ZERO_SHOT`, `SOURCE`, `GAP`) -> language -> its weight."""
+    """Return quantity -> language -> its weight, for those of `ZERO_SHOT`, `SOURCE`, `GAP` that `languages` allow."""
     order = [language for language in variant.languages if language in languages]
     others = zero_shot_weights(variant.languages[language].evaluate for language in order)
     source = equal_weights([language for language in order if language not in others])

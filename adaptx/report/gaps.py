@@ -40,7 +40,7 @@ class Gap:
 class GapDifference:
     """The gap of a variant with several intermediate tasks minus the mean gap of variants with one of these tasks.
 
-    several: label of the first variant. single: labels of the variants with one task. difference, low, high: shares.
+    several, single: labels of the variant with several tasks, and of those with one. difference, low, high: shares.
     """
 
     several: str
@@ -69,9 +69,10 @@ class _Drawn:
 def gaps(
     measurements: Measurements, task: Task, resamples: int = RESAMPLES
 ) -> tuple[tuple[Gap, ...], tuple[GapDifference, ...]]:
-    """Return the gaps of all variants in the task's first metric, and the differences of several tasks to one.
+    """Return the gaps of all variants, and the differences in gap between several intermediate tasks and a single one.
 
-    A difference compares only variants of the same model, method and target task that were scored on the same rows.
+    All gaps are in the task's first metric. A difference compares only variants of the same model, method and target
+    task that were scored on the same rows.
     """
     variants = [v for v in measurements.variants(task.name) if GAP in zero_shot_quantities(v, v.languages)]
     resampled = _resampled(variants, task.metrics[0], resamples)
@@ -94,7 +95,10 @@ def gaps(
 
 
 def gap_tables(measurements: Measurements, task: Task, resamples: int = RESAMPLES) -> list[Table]:
-    """Return a table of the gaps and, if there are any, a table of the differences. Empty if no variant has a gap."""
+    """Return a table of the gaps and, if there are any differences, a table of those.
+
+    The list is empty if no variant has a gap.
+    """
     found, differences = gaps(measurements, task, resamples)
     if not found:
         return []
@@ -152,7 +156,7 @@ def _kind(variant: Variant) -> tuple[str, str, str]:
 
 
 def _whole_key(variant: Variant) -> tuple[RowsKey, tuple[str, ...]]:
-    """Return the rows and golds of all languages of a variant. Variants with equal keys share their resamples."""
+    """Return a key of a variant's rows and gold answers in all languages. Variants with equal keys share resamples."""
     golds = tuple(measured.record.golds_file for measured in variant.languages.values())
     return rows_key(variant, list(variant.languages)), golds
 

@@ -8,7 +8,8 @@ from adaptx.catalog.pretraining import seen_in_pretraining
 from adaptx.specs import ModelSpec
 
 NEAR, FAR = 0.25, 0.4
-"""Syntactic distances from English. German, Russian and Spanish lie below the first, Turkish above the second."""
+"""Syntactic distances from English: German, Russian and Spanish are nearer than the first, Turkish is farther than the
+second."""
 SEEN, UNSEEN = "seen", "unseen"
 
 Classify = Callable[[ModelSpec, str], str | None]

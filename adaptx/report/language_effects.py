@@ -28,7 +28,7 @@ PREDICTORS = {
 
 @dataclass(frozen=True)
 class _Observation:
-    """A variant's gain in one language, with facts of the language by predictor; None if a fact is unknown."""
+    """A variant's gain in one language. facts: predictor -> its value for the language; None if unknown."""
 
     gain: float
     variant: str
@@ -37,9 +37,9 @@ class _Observation:
 
 
 def language_regression(measurements: Measurements, task: Task, gains: Sequence[Gain]) -> Regression | None:
-    """Regress the gains of the task's first metric in zero-shot languages on attributes of the languages.
+    """Regress the gains in zero-shot languages on attributes of these languages, for the task's first metric.
 
-    A predictor that is unknown for some language is left out. Return None if there are too few languages.
+    A predictor is left out if it is unknown for some language. Return None if there are too few languages.
     """
     observations = _observations(measurements, task, gains)
     known = [name for name in PREDICTORS if all(each.facts[name] is not None for each in observations)]

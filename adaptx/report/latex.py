@@ -1,4 +1,4 @@
-"""Tables as LaTeX for a paper. A gain or loss is bold after correction; what is undecided is grey."""
+"""Tables as LaTeX for a paper. A verdict after correction (a gain or a loss) is bold; an undecided gain is grey."""
 
 from collections.abc import Sequence
 

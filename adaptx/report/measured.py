@@ -52,12 +52,13 @@ class StoredTraining:
 class ScoredEvaluation:
     """One stored evaluation: one model, one task, one language.
 
-    variant: the variant's label. status: of the stage, as the plan shows it.
+    variant: the variant's label. status: the stage's status, as the plan shows it.
     statistics: metric -> each example's contributions to it, shape [examples, number of the metric's statistics].
     record: the stored scores without their predictions.
-    path: every distinct training on the way to the model, inputs first; the last one trained the variant itself.
+    path: every distinct training that led to the model, each after those it depends on. The last one trained the
+    variant itself.
     mixing: fusion weights of a fused model; None if none were stored.
-    merges: the result of each merge on the way to the model; None for a merge that is not stored.
+    merges: the result of each merge that led to the model; None for a merge that is not stored.
     """
 
     evaluate: Evaluate
@@ -80,12 +81,12 @@ class ScoredEvaluation:
 
     @property
     def predicted_class(self) -> str | None:
-        """The class of all predictions; None if they are of several classes."""
+        """The single class of all predictions; None if there are several classes."""
         return self.record.one_class.predictions
 
     @property
     def gold_class(self) -> str | None:
-        """The class of all gold answers; None if they are of several classes."""
+        """The single class of all gold answers; None if there are several classes."""
         return self.record.one_class.golds
 
     @property
@@ -109,7 +110,7 @@ class ScoredEvaluation:
 
     @property
     def intermediate_flops(self) -> float | None:
-        """Operations of all trainings before the one on the measured task; of all trainings if there is none on it."""
+        """Operations of the trainings before the one on the measured task, or of all if none is on that task."""
         return total_flops(self.path if self.factors.target == UNTRAINED else self.path[:-1])
 
     @property
@@ -150,7 +151,7 @@ class ScoredEvaluation:
 class Variant:
     """One model, trained with one set of seeds, measured on one task in one or more languages.
 
-    seeds: of every training on the path, inputs first. languages: language code -> its evaluation.
+    seeds: the seed of every training on the path, in order. languages: language code -> its evaluation.
     """
 
     label: str
@@ -264,7 +265,7 @@ def mean_path_seconds(seeds: Sequence[Variant]) -> float | None:
 
 
 def most_memory_bytes(seeds: Sequence[Variant]) -> int | None:
-    """Return the peak memory of a variant's path, the maximum over its seeds and languages."""
+    """Return the peak memory of a variant's path: the maximum over its seeds and languages."""
     every = (measured.peak_memory_bytes for variant in seeds for measured in variant.languages.values())
     return max(every, default=None)
 

@@ -1,4 +1,8 @@
-"""Fusion weights in a report: which intermediate task each language relies on, per variant, layer and site."""
+"""Fusion weights in a report: which intermediate task each language relies on.
+
+There are weights per variant, layer and site. A site is a part of a layer, such as a linear map, at which modules are
+fused.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +23,7 @@ class VariantMixing:
     """The fusion weights of one fused variant on one task.
 
     modules: names of the fused modules. weights: language -> the weights of each seed.
-    Suffixes of arrays: L languages, N layers, S sites, A fused modules. Weights sum to one over A.
+    Letters in shapes: L languages, N layers, S sites, A fused modules. Weights sum to one over A.
     """
 
     label: str

@@ -1,6 +1,6 @@
-"""Fusion weights as heat maps: language by intermediate task, and layer by intermediate task.
+"""Fusion weights as heat maps: one of languages by intermediate tasks, one of layers by intermediate tasks.
 
-Suffixes: R rows, C columns.
+Suffixes of arrays: R rows, C columns.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
-"""Pairs of variant and baseline on the same rows: their gains under resampled examples and exchanged predictions.
+"""Gains of a variant over its baseline on the same rows, under resampled examples and under exchanged predictions.
 
-Suffixes: E examples, C columns of statistics, R resamples or permutations.
+Suffixes of arrays: E examples, C columns of statistics, R resamples or permutations.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,8 @@ Pair = tuple[Variant, Variant]
 """A variant and its baseline."""
 ByLanguage = dict[str, Floats]
 GainsOfPairs = dict[str, dict[int, ByLanguage]]
-"""Metric -> id of a variant -> language -> gains, shape [R]; only languages in which both scored the same rows."""
+"""Metric -> id of a variant -> language -> gains, shape [R]. Languages are left out if the two were scored on different
+rows."""
 
 RowsKey = tuple[tuple[str, str | None, bytes], ...]
 """(language, parallel group, row numbers) per language. Variants with equal keys share their resamples."""
@@ -28,7 +29,10 @@ def resampled_gains(pairs: Sequence[Pair], metrics: Sequence[str], resamples: in
 
 
 def permuted_gains(pairs: Sequence[Pair], metrics: Sequence[str], permutations: int) -> GainsOfPairs:
-    """Return each variant's gain after exchanging predictions with its baseline: each row with a chance of one half."""
+    """Return each variant's gain after it exchanges predictions with its baseline.
+
+    Each row is exchanged with a chance of one half.
+    """
     return _over_alike(pairs, metrics, lambda languages, members: _permuted(languages, members, metrics, permutations))
 
 
@@ -48,9 +52,10 @@ def shared_languages(variant: Variant, other: Variant) -> list[str]:
 
 
 def distinct_columns(statistics: Sequence[Floats]) -> tuple[Floats, list[list[int]]]:
-    """Return the distinct columns of all arrays, and for each array the position of each of its columns among them.
+    """Return the distinct columns of all arrays, and for each array the index of each of its columns among them.
 
-    Many columns are equal (counts of gold answers are the same for every variant), and each is then summed once.
+    Many columns are equal, because counts of gold answers are the same for every variant. Each distinct column then
+    has to be summed only once.
     """
     places: dict[bytes, int] = {}
     columns: list[Floats] = []
@@ -70,9 +75,9 @@ def _over_alike(
     metrics: Sequence[str],
     gains: Callable[[list[str], list[Pair]], Mapping[tuple[int, str, str], Floats]],
 ) -> GainsOfPairs:
-    """Compute the gains of all pairs, with one call of `gains` for all pairs that share their rows.
+    """Compute the gains of all pairs, with one call of `gains` per group of pairs that share their rows.
 
-    Drawing resamples is most of the work. Pairs on the same rows, and all metrics, share one set of draws.
+    Drawing resamples is most of the work, so all pairs of a group and all metrics share one set of draws.
     """
     alike: dict[RowsKey, list[Pair]] = {}
     for variant, baseline in pairs:

@@ -1,8 +1,8 @@
 """The report's figures as PNG files: gains by language, quality against cost, training losses.
 
-The figures are drawn without pyplot, so that no global state changes in the caller's process. Colours are Okabe and
-Ito's eight for categories, and a scale from blue to orange for gains. Colour-blind readers can tell both apart, and
-every mark also differs in shape or carries a number.
+The figures are drawn without pyplot, so that no global state changes in the caller's process. Categories are drawn in
+Okabe and Ito's eight colours, gains on a scale from blue to orange. Colour-blind readers can tell these colours apart.
+Every mark also differs in shape or carries a number.
 """
 
 import math
@@ -70,7 +70,7 @@ def gain_heatmap(gains: Sequence[Gain], task: str, metric: str, file: Path) -> P
 def _coloured_cells(
     axes: Any, cells: Mapping[tuple[str, str], Gain], variants: Sequence[str], columns: Sequence[str]
 ) -> Any:
-    """Draw a coloured cell with a number for each gain. Return the image, from which the colour bar is made."""
+    """Draw each gain as a coloured cell with a number. Return the image, which the colour bar needs."""
     import numpy as np
     from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 
@@ -184,7 +184,7 @@ def _path_costs(variants: Mapping[str, list[Variant]]) -> dict[str, dict[str, fl
 
 
 def learning_curves(curves: Mapping[str, Sequence[tuple[int, float]]], file: Path) -> Path | None:
-    """Draw the training loss by step, one panel per training. Return None if no training logged two steps.
+    """Draw the training loss by step, one panel per training. Return None if no training logged at least two steps.
 
     Only the first `MOST_CURVES` trainings are drawn.
     """
@@ -260,7 +260,7 @@ _SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 def _is_free(
     spot: tuple[float, float], taken: Sequence[tuple[float, float]], own: tuple[float, float], room: float
 ) -> bool:
-    """Return whether nothing except the point itself (`own`) lies within `room` pixels of a spot on both axes."""
+    """Return whether a spot is free: nothing but the point `own` is closer than `room` pixels on both axes."""
     return all(abs(spot[0] - x) > room or abs(spot[1] - y) > room for x, y in taken if (x, y) != own)
 
 
@@ -277,12 +277,12 @@ def _key(figure: Any, entries: Mapping[str, tuple[str, str]]) -> None:
 
 
 def _key_columns(entries: Mapping[str, object]) -> int:
-    """Return how many columns of the legend fit the figure's width of about 150 characters."""
+    """Return the number of columns of the legend: up to three, as many as fit into about 150 characters."""
     return max(1, min(3, 150 // (max(map(len, entries)) + 8)))
 
 
 def save(figure: Any, file: Path) -> Path:
-    """Write the figure as a PNG file and return the file."""
+    """Write the figure as a PNG file and return the file's path."""
     # Compute the layout once, here. A figure that still has a layout engine draws twice when saved, each time with a
     # new layout.
     figure.get_layout_engine().execute(figure)

@@ -50,7 +50,7 @@ def training_table(plan: Plan, store: Store) -> Table:
 
 
 def losses(plan: Plan, store: Store) -> dict[str, list[tuple[int, float]]]:
-    """Return name of a training -> (step, loss) of every logged step."""
+    """Return for each training, by its name, the (step, loss) pairs of all logged steps."""
     curves: dict[str, list[tuple[int, float]]] = {}
     for node, entry in _trainings(plan, store):
         name = _short_name(node) if _short_name(node) not in curves else f"{_short_name(node)} {node.fingerprint[:8]}"
@@ -59,7 +59,7 @@ def losses(plan: Plan, store: Store) -> dict[str, list[tuple[int, float]]]:
 
 
 def data_table(plan: Plan) -> Table:
-    """Return a table of every set of rows that a stage reads, with the digest or commit that identifies its content."""
+    """Return a table of all data that stages read, with the digests or commits that identify its content."""
     uses: dict[tuple[str, str], dict[str, None]] = {}
     rows_at: dict[tuple[str, str], Rows] = {}
     for use, rows in _rows_read(plan):
@@ -80,7 +80,7 @@ def data_table(plan: Plan) -> Table:
 
 
 def left_out_table(plan: Plan, store: Store) -> Table | None:
-    """Return a table of the rows that did not become examples, by reason. None if no stored stage left rows out."""
+    """Return a table of the rows that stored stages left out, with the reasons. Return None if there are none."""
     results = [entry.result for entry in _entries(plan, store) if entry.kind != "merge"]
     found = dict.fromkeys(
         _texts(each.where, f"{each.what}: {each.reason}", f"{count(each.count)} {each.unit}s", each.place)
@@ -116,7 +116,7 @@ def _size(model: ModelSpec) -> str:
 
 
 def newest(plan: Plan, store: Store) -> datetime.datetime | None:
-    """Return when the newest stored stage of the plan was finished; None if no stage is stored."""
+    """Return the time at which the newest stored stage of the plan was finished; None if no stage is stored."""
     times = [(entry.folder / COMPLETE).stat().st_mtime for entry in _entries(plan, store)]
     return datetime.datetime.fromtimestamp(max(times)).astimezone() if times else None
 
@@ -198,7 +198,7 @@ def _checkpoint(evaluate: Evaluate) -> ModelSpec:
 
 
 def _digest(plan: Plan, item: Rows | ModelSpec) -> str:
-    """Return `sha256:1f3a9c7e5b20`, the first digits of a hub commit, or a note that the content was not available."""
+    """Return a short digest (`sha256:1f3a9c7e5b20`) or hub commit, or a note that the content was not available."""
     digest = plan.identities.place(item).digest
     if digest is None:
         return "not available when this report was written"

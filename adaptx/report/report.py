@@ -39,7 +39,7 @@ HTML_WIDEST = 145
 """Maximum width in characters of a score table on the page."""
 
 MOST_SUMMARIES = 4
-"""Maximum number of tasks whose summaries stand at the top of the page. With more, each summary is in its section."""
+"""Maximum number of tasks whose summaries are at the top of the page. With more, each summary is in its section."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -47,14 +47,14 @@ class Report:
     """A written report: its files, and their content as objects.
 
     folder, html, scores_csv, gains_csv, figures: paths of what was written.
-    scores_json: the same tidy table as scores_csv. latex: all tables, for a paper.
+    scores_json: the same tidy table as scores_csv. latex: the tables that a paper may need.
     suites_csv: None if no suite of the recipe was measured. mixing_csv: None if no variant is fused.
     table, gains: pandas.DataFrame with the content of scores_csv and gains_csv.
     tables: tables for a terminal. page: sentences and tables of report.html.
     warnings: sentences about other possible explanations of the scores.
     missing: names of planned evaluations that are not stored.
     records: the rows of `table` as plain JSON values.
-    metrics: the headline numbers, shares in [0, 1], under names that MLflow accepts.
+    metrics: the most important numbers, as shares in [0, 1], under names that MLflow accepts.
     """
 
     folder: Path
@@ -87,7 +87,7 @@ class Report:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the evaluations that the report shows. Reports on the same stored scores share it."""
+        """SHA-256 over the evaluations that the report shows. Reports on the same stored scores have the same one."""
         return fingerprint(sorted({record["fingerprint"] for record in self.records}))
 
     def print(self, console: "Console") -> None:
@@ -112,7 +112,8 @@ class Section:
     """The page's section on one task.
 
     summary: one paragraph. sources: names of the source languages. scores: metric -> its tables. heatmap, quality: PNG
-    files, None if there is nothing to draw. mixing: heat maps of the weights of fused variants.
+    files of gains by language and of quality against cost; None if there is nothing to draw. mixing: heat maps of the
+    weights of fused variants.
     """
 
     task: Task
@@ -189,7 +190,7 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
 
 @dataclass(frozen=True, kw_only=True)
 class _Findings:
-    """Everything that a report shows of a plan. curves: figure of the training losses; None if none are stored."""
+    """The content of a report on a plan. curves: the figure of the training losses; None if no losses are stored."""
 
     measurements: Measurements
     gains: list[Gain]
@@ -230,7 +231,7 @@ def _write_tables(report: Report, found: _Findings) -> None:
 
 
 def missing_text(missing: Sequence[str]) -> str:
-    """Return a sentence that counts the evaluations not stored, and names up to five of them."""
+    """Return a sentence with the number of evaluations that are not stored, and the names of up to five."""
     shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
     return f"Planned evaluations not stored yet, so not in the tables: {len(missing)} ({shown})."
 

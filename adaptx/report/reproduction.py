@@ -23,11 +23,13 @@ COLUMNS = (
 
 
 def reproduction_table(published: Sequence[PublishedScore], measurements: Measurements) -> Table | None:
-    """Return a table with one row per published score and model of ours measured on its task; None if there is none.
+    """Return a table with one row for each published score and each model and method that we measured on its task.
+
+    Return None if there are no such rows.
 
     Our score is the mean over languages, English included, and then over seeds. A published score with an intermediate
-    task is the best of several, so our best variant is compared with it. The band is applied only if our checkpoint is
-    the same, and was scored in all of the task's languages on all rows.
+    task is the best of several such tasks, so it is compared with our best variant. The band is applied only if our
+    checkpoint is the same and was scored on all rows in all of the task's languages.
     """
     rows = [
         _row(score, label, variants) for score in published for label, variants in _ours(score, measurements).items()
@@ -50,7 +52,7 @@ def reproduction_table(published: Sequence[PublishedScore], measurements: Measur
 
 
 def _ours(score: PublishedScore, measurements: Measurements) -> dict[str, list[Variant]]:
-    """Return label -> seeds of our best variant per model and method that corresponds to the published score."""
+    """Return, for each model and method, our best variant that corresponds to a published score: label -> its seeds."""
     found: dict[tuple[str, str], dict[str, list[Variant]]] = {}
     for variant in measurements.variants(score.task):
         has_metric = all(score.metric in measured.scores for measured in variant.languages.values())

@@ -1,7 +1,7 @@
 """Scaling: gain and cost against model size, and gain against the compute of the intermediate training.
 
-A series by size is one method, start and intermediate task over checkpoints of several sizes. A series by compute is
-one checkpoint whose intermediate trainings have several lengths. Each line is a linear fit to the logarithm of size or
+A series by size has one method, start and intermediate task, and checkpoints of several sizes. A series by compute has
+one checkpoint, and intermediate trainings of several lengths. Each line is a linear fit to the logarithm of size or
 compute. The slopes of low-resource and high-resource languages are compared.
 """
 
@@ -38,9 +38,10 @@ class Point:
 class Series:
     """Points by rising size, with the line through their gains on the zero-shot average.
 
-    line: None with fewer than three sizes. source, low, high: mean slope over the source languages, the low-resource
-    and the high-resource languages, as a share per tenfold size; None if no such language has three sizes. resources:
-    the test of whether the last two slopes differ.
+    line: None with fewer than three sizes.
+    source, low, high: mean slopes over the source languages, the low-resource languages and the high-resource
+    languages, as shares per tenfold size; None if no such language has three sizes.
+    resources: the test of whether `low` and `high` differ.
     """
 
     name: str
@@ -83,7 +84,7 @@ def compute_series(measurements: Measurements, task: Task, gains: Sequence[Gain]
 
 
 def scaling_table(task: Task, series: Sequence[Series], size: str) -> Table:
-    """Return a table of the change in gain and seconds per tenfold size. size: name of the sizes, for the headings."""
+    """Return a table of how gain and seconds change per tenfold size. size: what the sizes are, for the headings."""
     columns = (
         Column("series", True),
         Column("points"),
@@ -141,7 +142,10 @@ def _series(
     gains: Sequence[Gain],
     place: Callable[[Variant], tuple[str, float | None]],
 ) -> list[Series]:
-    """Return the series of a task. place: returns the name of a variant's series, and the variant's size if known."""
+    """Return the series of a task.
+
+    place: a function that returns the name of a variant's series, and the variant's size if it is known.
+    """
     averages = _averages(task, gains)
     found: dict[str, list[Point]] = {}
     for label, seeds in _by_label(measurements, task).items():

@@ -5,7 +5,7 @@ from adaptx.specs import Bitext, BitextMining, CandidateText, Retrieval, Task
 
 
 def how_scored(task: Task) -> str:
-    """Return what a reader must know before comparing a task's score with a published one; empty if nothing."""
+    """Return a note for readers who compare a task's score with a published one; empty if there is nothing to note."""
     match task.format:
         case Bitext():
             return (

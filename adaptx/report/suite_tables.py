@@ -1,4 +1,4 @@
-"""A suite's table in the layout of its papers: one row per variant, tasks under the headings of their groups, averages.
+"""A suite's table in the layout of its papers: one row per variant, columns for tasks and averages.
 
 Averages follow the official script. A task's score is the mean over its languages, English included; for question
 answering it is the mean of F1 and exact match. A group's score is the mean over its tasks, and the suite's score is the
@@ -28,10 +28,10 @@ from adaptx.report.tables import Column, Table, TableCell
 from adaptx.specs import Group, Suite, Task
 
 _SHORT = (("accuracy", "acc."), ("exact_match", "EM"), ("map_at_20", "mAP@20"), ("f1", "F1"))
-"""(end of a metric's name, its short form in the papers' headers). Other metrics keep their names."""
+"""Pairs of the end of a metric's name and its short form in the papers' headers. Other metrics keep their names."""
 
 Block = list[tuple[Column, list[TableCell]]]
-"""Columns that must stay together in one table, each with a cell per row."""
+"""Columns that must stay together in one table, each with its cells (one per row)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ class SuiteResult:
 
     @property
     def summary(self) -> str:
-        """A sentence with the best average, and the average of the same method without an intermediate task."""
+        """Text with the best average, and with the average of the same method without an intermediate task."""
         tasks = measured_tasks(self.rows, self.suite.tasks)
         averages = {index: value for index, row in enumerate(self.rows) if (value := average(row, tasks)) is not None}
         if not averages:
@@ -108,7 +108,7 @@ class SuiteResult:
         return block
 
     def _task(self, group: Group, task: Task) -> tuple[Column, list[TableCell]]:
-        """Return a task's column. The number of languages is in the header if it is the same for all rows."""
+        """Return a task's column. The header has the number of languages if it is the same in all rows."""
         used = {len(row.languages(task)) for row in self.rows if row.languages(task)} or {0}
         alike = len(used) == 1
         shown = f"{next(iter(used))}/{len(task.languages)}" if alike else f"of {len(task.languages)}"
@@ -145,7 +145,7 @@ class SuiteResult:
             "A task's score is the mean over its languages, English included"
             + (", and for F1 / EM the mean of both" if any(len(counted(task)) > 1 for task in here) else "")
             + ". A group's average is the mean over its tasks, the suite's average the mean over all tasks. Zero-shot "
-            "average: without English. Below each task: number of languages measured / in the suite."
+            "average: without English. Below each task: number of languages measured / number in the suite."
         ]
         official = OFFICIAL_SUITES.get(self.suite.name)
         unscored = [task.name for task in here if official is not None and official.languages.get(task.name) == ()]
@@ -181,7 +181,7 @@ class SuiteResult:
         return [(row, task) for row in self.rows for task in self.suite.tasks if task.name in row.scores]
 
     def _not_zero_shot(self) -> list[str]:
-        """Return sentences about rows trained on a task in a language that the zero-shot average includes."""
+        """Return a sentence for each row that was trained in languages which the zero-shot average includes."""
         said: list[str] = []
         for row in self.rows:
             trained = {

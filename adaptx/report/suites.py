@@ -1,7 +1,7 @@
 """The rows of a suite: each row is one method and one intermediate task, across all of the suite's target tasks.
 
-This is the layout of the result tables of Hu et al. 2020 (arXiv:2003.11080) and Phang et al. 2020 (arXiv:2005.13013). A
-row has one model per target task, trained on that task. All models of a row share the method and the intermediate task.
+The result tables of Hu et al. 2020 (arXiv:2003.11080) and Phang et al. 2020 (arXiv:2005.13013) have this layout. A row
+has one model per target task, trained on that task. All models of a row share the method and the intermediate task.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,9 +48,9 @@ class SuiteRow:
 def suite_rows(suite: Suite, measurements: Measurements) -> list[SuiteRow]:
     """Return the rows of a suite, in the recipe's order.
 
-    Some tasks (Tatoeba, BUCC) are measured without training on them. Such a score is added to the rows of the same
-    method and intermediate task, and the score of the untrained checkpoint to the baselines' rows. If there is no
-    fitting row, the score gets a row of its own.
+    Some tasks (Tatoeba, BUCC) are measured without training on them. Such a score is added to the rows with the same
+    method and intermediate task, or to the baselines' rows if it is a score of the untrained checkpoint. If no row
+    fits, the score gets a row of its own.
     """
     rows: dict[tuple[str, str], SuiteRow] = {}
     headless: list[tuple[Task, Sequence[Variant], bool]] = []
@@ -76,7 +76,7 @@ def suite_rows(suite: Suite, measurements: Measurements) -> list[SuiteRow]:
 
 
 def counted(task: Task) -> tuple[str, ...]:
-    """Return the metrics that a task's score averages: F1 and exact match for question answering, else the first."""
+    """Return the metrics whose mean is a task's score: F1 and exact match for question answering, else the first."""
     if not isinstance(task.format, QuestionAnswering):
         return task.metrics[:1]
     found = [metric for end in ("f1", "exact_match") for metric in task.metrics if metric.endswith(end)]
@@ -84,7 +84,7 @@ def counted(task: Task) -> tuple[str, ...]:
 
 
 def metric_means(row: SuiteRow, task: Task) -> tuple[float, ...] | None:
-    """Return a task's mean over the measured languages in each counted metric; None if no language is measured."""
+    """Return the mean of each counted metric over the measured languages of a task; None if there are none."""
     languages = row.languages(task)
     return tuple(_mean_over(row, task, metric, languages) for metric in counted(task)) if languages else None
 
@@ -114,7 +114,7 @@ def is_whole(group: Group, rows: Iterable[SuiteRow]) -> bool:
 
 
 def _variants(task: Task, measurements: Measurements) -> tuple[Variant, ...]:
-    """Return the variants measured on the task of this name, or otherwise on a task that scores the same rows.
+    """Return the variants measured on the task of this name, or else on another task that scores the same rows.
 
     The two tasks may split candidates into sentences differently (LAReQA's authors mark sentence breaks). The row's
     note says which split was used.
@@ -142,7 +142,7 @@ def _candidates(task: Task) -> list[tuple[object, ...]]:
 
 
 def _trained_before(variant: Variant) -> str:
-    """Return the name of what was trained in addition to the measured task.
+    """Return the name of what was trained in addition to the measured task: intermediate tasks or a mixture.
 
     A mixture that contains the measured task has the same name in all columns of the suite.
     """
@@ -154,14 +154,14 @@ def _trained_before(variant: Variant) -> str:
 
 
 def _key(variant: Variant) -> tuple[str, str]:
-    """Return the model and label of a variant's row."""
+    """Return the key of a variant's row: its model and its label."""
     return variant.factors.model, replace(variant.factors, intermediate=_trained_before(variant)).label
 
 
 def _row(rows: dict[tuple[str, str], SuiteRow], variant: Variant, is_alone: bool) -> SuiteRow:
-    """Return the row of a variant, creating it if needed.
+    """Return the row of a variant, and create it if needed.
 
-    is_alone: no other variant of the task has the same factors. Otherwise each of these variants has a separate row.
+    is_alone: whether no other variant of the task has the same factors. If others do, each has a row of its own.
     """
     model, label = _key(variant)
     if not is_alone:
@@ -204,7 +204,7 @@ def _put(row: SuiteRow, task: Task, seeds: Sequence[Variant]) -> None:
 def _is_of(task: Task, language: str, variant: Variant) -> bool:
     """Return whether a variant is measured on a suite's task in a language.
 
-    A task of another name counts if it has the same rows in that language.
+    A measured task with another name counts as the suite's task if it has the same rows in that language.
     """
     if language not in variant.languages:
         return False

@@ -1,4 +1,4 @@
-"""The summary of one task, which a report shows before any table."""
+"""The summary of one task, which a report shows before the tables."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from adaptx.specs import Task
 
 
 def in_short(task: Task, gains: Sequence[Gain]) -> str:
-    """Return a paragraph: the best zero-shot average, how many variants gain or lose, and the largest gain."""
+    """Return a paragraph with the best zero-shot average, the numbers of gains and losses, and the largest gain."""
     metric = task.metrics[0]
     averages = [g for g in gains if (g.task, g.metric, g.quantity) == (task.name, metric, ZERO_SHOT)]
     if not averages:

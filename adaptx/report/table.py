@@ -29,8 +29,9 @@ def tidy_frame(measurements: Measurements) -> Any:
 
 
 def tidy_records(measurements: Measurements) -> list[dict[str, Any]]:
-    """Return the rows of the tidy table as plain JSON values: scores as shares in [0, 1], memory in bytes, time in
-    seconds.
+    """Return the rows of the tidy table as plain JSON values.
+
+    Scores are shares in [0, 1], memory is in bytes, and time in seconds.
     """
     return [
         _row(measured, metric, score) for measured in measurements.measured for metric, score in measured.scores.items()

@@ -1,6 +1,6 @@
-"""The report's tables as cells of plain text, which terminal, Markdown, HTML and LaTeX then draw.
+"""The report's tables as cells of plain text. Other modules draw them for the terminal, Markdown, HTML and LaTeX.
 
-There are three kinds: scores and gains, cost, and languages.
+There are three kinds of tables: scores and gains, cost, and languages.
 """
 
 import itertools
@@ -24,7 +24,7 @@ ONE_CLASS = "†"
 
 @dataclass(frozen=True)
 class TableCell:
-    """The text of a cell. sign: 1 for a gain, -1 for a loss, else 0. is_uncertain: a gain that is undecided."""
+    """The text of a cell. sign: 1 for a gain, -1 for a loss, else 0. is_uncertain: whether the gain is undecided."""
 
     text: str
     sign: int = 0
@@ -33,7 +33,7 @@ class TableCell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column's header. words: cells are words, aligned left, rather than numbers, aligned right.
+    """A column's header. words: whether the cells are words (aligned left) rather than numbers (aligned right).
 
     group: a heading that neighbouring columns share; empty for none.
     """
@@ -60,7 +60,7 @@ class Table:
 
     @property
     def headers(self) -> list[str]:
-        """The columns' headers, all with the same number of lines. The first column of a group carries its heading."""
+        """The columns' headers, all with the same number of lines. A group's heading is above its first column."""
         headings = [text for group, span in self.headings for text in (group.replace(" ", "\n"), *[""] * (span - 1))]
         whole = [
             f"{heading}\n{column.header}" if heading else column.header
@@ -83,7 +83,7 @@ class Table:
 def score_tables(task: Task, metric: str, gains: Sequence[Gain], widest: int = WIDEST) -> list[Table]:
     """Return a table of scores by language with the gain on the zero-shot average.
 
-    If that table is wider than `widest` characters, the languages go to tables of their own.
+    If that table is wider than `widest` characters, the scores by language move to tables of their own.
     """
     by_variant = _by_variant(gains, task.name, metric)
     languages = list(dict.fromkeys(g.quantity for by in by_variant.values() for g in by.values() if g.is_language))
@@ -100,7 +100,7 @@ def score_tables(task: Task, metric: str, gains: Sequence[Gain], widest: int = W
 
 
 def _explained(table: Table, task: Task) -> Table:
-    """Return the table with a caption that begins with how the task is scored."""
+    """Return the table with a note on how the task is scored at the beginning of its caption."""
     return replace(table, caption=" ".join(filter(None, (how_scored(task), table.caption))))
 
 
@@ -152,8 +152,9 @@ def cost_table(measurements: Measurements, task: Task) -> Table:
         Column(peak),
     )
     caption = (
-        "Costs are of a variant's whole path, intermediate training included. Seconds are summed over its trainings; a "
-        "training that variants share counts in full for each. Peak memory is the maximum over the path's stages."
+        "Costs are of a variant's whole path, intermediate training included. Seconds are summed over its trainings. A "
+        "training that several variants share counts in full for each. Peak memory is the maximum over all stages of "
+        "the path."
     )
     return Table(f"{task.name} · cost", columns, tuple(rows), caption)
 
@@ -223,7 +224,7 @@ def _covered(seeds: set[int]) -> str:
         trained = "One seed" if seeds == {1} else means
         return f"{trained}: the interval covers the choice of test rows, not the choice of seed."
     if min(seeds) < LEAST_SEEDS:
-        return f"{means}. From {LEAST_SEEDS} seeds on, the interval covers test rows and seeds, else test rows alone."
+        return f"{means}. The interval covers test rows and, from {LEAST_SEEDS} seeds on, seeds too."
     return f"{means}. The interval covers the choice of test rows and of seeds."
 
 

@@ -1,4 +1,4 @@
-"""Tables drawn for a terminal (with rich) and for a Markdown file."""
+"""Drawing of tables for a terminal (with rich) and for a Markdown file."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

@@ -1,7 +1,7 @@
 """Labels of variants: one label per model that a task is measured with, shared by all its seeds.
 
-A label is `naming.factors(...).label`. If two different variants of a task share that label, the fields in which they
-differ are added to it, or the fingerprint if they differ in many fields.
+A label is `naming.factors(...).label`. If two different variants of a task would have the same label, the fields in
+which they differ are added to it. If these are many, the fingerprint is added instead.
 """
 
 import dataclasses
@@ -16,16 +16,16 @@ from adaptx.specs import Evaluate, ModelSpec, Task, TrainConfig
 from adaptx.specs.fingerprint import is_outside_identity
 
 MOST_FIELDS = 3
-"""Maximum number of differing fields in a readable label. With more, the fingerprint stands for them."""
+"""Maximum number of differing fields in a label. If there are more, the label shows the fingerprint instead."""
 
 Flat = dict[str, Any]
-"""Dotted place of a field -> its value."""
+"""Dotted path of a field, such as `config.learning_rate` -> its value."""
 Key = tuple[tuple[str, Any], ...]
 """The items of a `Flat`."""
 
 
 def variant_labels(evaluates: Sequence[Evaluate], model_fingerprints: Mapping[Evaluate, str]) -> dict[Evaluate, str]:
-    """Return a label per evaluation. Evaluations of one task share a label only if they differ in language or seed."""
+    """Return a label per evaluation. Evaluations of one task share a label if they differ only in language or seed."""
     shared: dict[tuple[str, str], dict[Key, list[Evaluate]]] = {}
     telling = _told_apart_by_rows(evaluates)
     for evaluate in evaluates:
@@ -46,7 +46,7 @@ def variant_labels(evaluates: Sequence[Evaluate], model_fingerprints: Mapping[Ev
 def _are_not_seeds(same: Sequence[Evaluate], model_fingerprints: Mapping[Evaluate, str]) -> bool:
     """Return whether two different models have the same seeds.
 
-    Such models differ in something that none of their fields shows, such as the rows of an intermediate task. Their
+    Such models differ in something that no compared field shows, such as the rows of an intermediate task. Their
     scores must not be averaged as if they were seeds of one variant.
     """
     found: dict[tuple[str, tuple[int, ...]], set[str]] = {}
@@ -56,7 +56,7 @@ def _are_not_seeds(same: Sequence[Evaluate], model_fingerprints: Mapping[Evaluat
 
 
 def _told_apart_by_rows(evaluates: Sequence[Evaluate]) -> set[tuple[str, Key]]:
-    """Return the (task, variant) pairs that are measured more than once in a language, with different row limits.
+    """Return the pairs of task and variant that are measured in one language with several row limits.
 
     A variant measured once per language stays one variant, even if its languages have different row limits.
     """
@@ -73,7 +73,7 @@ def seeds(evaluate: Evaluate) -> tuple[int, ...]:
 
 
 def _key(evaluate: Evaluate) -> Key:
-    """Return the flat fields that identify a variant: its model, reading and precision.
+    """Return the flat fields that identify a variant: its model, its framing (how it reads the task) and its precision.
 
     Seeds, language, row limits and fields outside identity are left out.
     """
@@ -84,7 +84,7 @@ def _key(evaluate: Evaluate) -> Key:
 
 
 def _flat(value: Any, place: str) -> Flat:
-    """Return the fields of nested specs by dotted place. Models and tasks appear as names; seeds are left out."""
+    """Return the fields of nested specs by their dotted paths. Models and tasks appear as names. Seeds are left out."""
     if isinstance(value, ModelSpec):
         # The name differs from the hub id's if the checkpoint was cut or quantised.
         return {place: f"{value.hub_id.rpartition('/')[0]}/{value.name}"}
@@ -126,9 +126,9 @@ def _suffixes(members: Sequence[Flat], fingerprints: Sequence[str]) -> list[str]
 
 
 def _spoken(place: str, value: Any) -> str:
-    """Return a field for a label: `config.learning_rate` 0.001 -> `learning_rate 0.001`.
+    """Return a field as part of a label: `config.learning_rate` 0.001 -> `learning_rate 0.001`.
 
-    A field of the stage that a training starts from begins with "intermediate".
+    The text begins with "intermediate" if the field belongs to the stage that a training starts from.
     """
     name = place.rsplit(".", 1)[-1]
     below = "intermediate " if place.startswith("start.stage") and name != "hub_id" else ""

@@ -1,11 +1,12 @@
-"""Verdicts on gains: is a gain real, over other rows and other seeds?
+"""Verdicts on gains: would a gain also appear with other test rows and other seeds?
 
 With at least three seeds, the interval and the p-value of a gain cover the draw of test rows and of seeds together
-(`statistics/two_way.py`), and speak of the method. The variance over seeds is pooled over the variants of a model. With
-fewer seeds they cover the rows alone (bootstrap, approximate randomisation), and speak of the models that were trained.
+(`statistics/two_way.py`), so they are about the method. The variance over seeds is pooled over the variants of a model.
+With fewer seeds, interval and p-value cover the draw of rows alone (bootstrap, approximate randomisation), so they are
+about these trained models.
 
-A verdict is made after Holm's correction over a family of comparisons: all languages are one family, each average and
-each attribute of languages is another.
+A verdict is made after Holm's correction over a family of comparisons. All languages together are one family. Each
+average is another family, and so is each attribute of languages.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,10 +32,10 @@ from adaptx.report.statistics.two_way import (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DrawnRows:
-    """A mean gain over seeds under redrawn rows, with the models as they were trained.
+    """A mean gain over seeds, and how it varies under redrawn rows while the trained models stay the same.
 
-    low, high: its 95% interval. p: by approximate randomisation. redrawn_R: its values, kept only if no interval over
-    seeds takes their place.
+    low, high: its 95% interval. p: its p-value by approximate randomisation. variance: its variance over rows.
+    redrawn_R: its value on each resample; None if there are enough seeds for an interval over rows and seeds.
     """
 
     low: float
@@ -44,7 +45,7 @@ class DrawnRows:
     redrawn_R: Floats | None
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """Return the percentile interval."""
+        """Return the percentile interval of the redrawn gains."""
         assert self.redrawn_R is not None
         return interval(self.redrawn_R, level)
 
@@ -57,7 +58,7 @@ class DrawnRows:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A quantity of one variant before its verdict. by_seed: the gain of each seed. rows: None if nothing is tested."""
+    """A variant's gain in one quantity, still without a verdict. by_seed: each seed's gain. rows: None for no test."""
 
     gain: Gain
     by_seed: tuple[float, ...] = ()
@@ -65,19 +66,20 @@ class Comparison:
 
     @property
     def arms(self) -> tuple[str, str, str]:
-        """What comparisons share whose variance over seeds is pooled: model, attribute and quantity."""
+        """Model, attribute and quantity: comparisons that share all three pool their variance over seeds."""
         return self.gain.model, self.gain.attribute, self.gain.quantity
 
     @property
     def family(self) -> str:
-        """The family of comparisons that it is corrected for."""
+        """The name of the family of comparisons for which the p-value is corrected."""
         return "languages" if self.gain.is_language else self.gain.attribute or self.gain.quantity
 
 
 def drawn_rows(by_seed: Sequence[float], redrawn_SR: Floats, exchanged_SR: Floats) -> DrawnRows | None:
-    """Return the mean gain under redrawn rows, or None if it is the same on every draw.
+    """Return the mean gain under redrawn rows; None if it is the same on every draw and there are too few seeds.
 
-    redrawn_SR, exchanged_SR: each seed's gain under resamples of the rows, and with predictions exchanged.
+    redrawn_SR: each seed's gain under resamples of the rows. exchanged_SR: each seed's gain after predictions are
+    exchanged.
     """
     mean_R = redrawn_SR.mean(axis=0)
     if not np.ptp(mean_R) and len(by_seed) < LEAST_SEEDS:
@@ -93,7 +95,7 @@ def drawn_rows(by_seed: Sequence[float], redrawn_SR: Floats, exchanged_SR: Float
 
 
 def verdicts(comparisons: Sequence[Comparison]) -> list[Gain]:
-    """Return the gains of one task and metric with intervals, p-values and their correction, in the given order."""
+    """Return the gains of one task and metric, in the given order, with intervals, p-values and corrected p-values."""
     pooled = _pooled(comparisons)
     tests = [_test(comparison, pooled) for comparison in comparisons]
     families: dict[str, list[int]] = {}
@@ -128,7 +130,7 @@ def _test(
 
 
 def without_interval(gain: Gain) -> Gain:
-    """Return a gain with the note that nothing varies, so that it has no interval and no verdict."""
+    """Return a gain with a note that it has no interval and no verdict, because nothing varies."""
     said = "no interval: variant and baseline differ by the same amount on every row and seed"
     return replace(gain, note="; ".join(filter(None, (gain.note, said))))
 

@@ -5,9 +5,8 @@ draw. The spread of the resampled gains gives the interval. Sources: Efron and T
 Bootstrap, chapters 6 and 13 (percentile interval); Koehn 2004, Statistical Significance Tests for Machine Translation
 Evaluation (paired: both systems on the same resample).
 
-Every metric is a function of statistics that are summed over examples (`adaptx.metrics`). A resample is therefore a
-weighted sum of these statistics, with the number of times that each row was drawn as its weight. This holds for every
-metric.
+Every metric is a function of statistics that are summed over examples (`adaptx.metrics`). A resample of any metric
+therefore needs only weighted sums of these statistics: the weight of a row is the number of times that it was drawn.
 
 The unit of drawing is a row of a data set together with all examples that depend on it. Rows that are translations of
 one another have the same row number within their parallel group and are drawn together, which keeps languages
@@ -33,15 +32,15 @@ LEVEL = 0.95
 SEED = 20_040_725
 
 _BLOCK_CELLS = 1 << 21
-"""Maximum number of weights held in memory at a time: 16 MiB, whatever the size of the test sets."""
+"""Maximum number of weights in memory at a time. They take 16 MiB, however large the test sets are."""
 
 
 @dataclass(frozen=True, eq=False)
 class ExampleRows:
     """The rows that the examples of one language belong to.
 
-    rows: row number of each example, shape [examples]. group: name shared by sets whose rows are translations of one
-    another; None for a set without translations.
+    rows: row number of each example, shape [examples]. group: name of the parallel group, which is shared by sets whose
+    rows are translations of one another; None for a set without translations.
     """
 
     rows: NDArray[np.int64]
@@ -60,7 +59,7 @@ def resampled_sums(
         statistics: language -> each example's contribution to each sum, shape [examples, columns].
         examples: language -> the rows of these examples.
         resamples: number of resamples.
-        seed: the draws for a set depend only on this seed, the set's group or language, and its rows.
+        seed: seed of the draws. The draws for a set depend only on it, on the set's group or language, and on its rows.
 
     Returns:
         language -> sums, shape [resamples, columns]. Row i comes from the same draw in every language of a group, so
@@ -77,7 +76,7 @@ def drawn_sums(
     draw: Draw,
     total: Total,
 ) -> dict[str, Floats]:
-    """Return sums as `resampled_sums` does, with functions of your own for drawing weights and for summing."""
+    """Return sums as `resampled_sums` does, but draw weights with `draw` and sum with `total`."""
     clusters: dict[str, list[str]] = {}
     for language in statistics:
         group = examples[language].group
@@ -124,7 +123,7 @@ def _sums(weights_RE: Floats, statistics_EC: Floats) -> Floats:
     """Return weighted sums of the statistics, shape [resamples, columns].
 
     If a small set shares its group with a large one, a resample may contain no row of the small set. Such a resample
-    has no score, so the whole set is used in its place.
+    has no score in this set, so the whole set is used instead.
     """
     drawn_R1 = weights_RE.any(axis=1, keepdims=True)
     return np.where(drawn_R1, weights_RE @ statistics_EC, statistics_EC.sum(axis=0))

@@ -26,9 +26,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def holm_levels(p_values: Sequence[float], alpha: float = 0.05) -> list[float]:
     """Return the level of each comparison's interval, such that it excludes zero if and only if Holm's test rejects.
 
-    The i-th smallest of m p-values is compared with alpha / (m - i + 1), and its interval has the level 1 minus that.
-    From the first comparison on that is not rejected, all have the level of that one. After Serlin 1993 (Confidence
-    Intervals and the Scientific Method: A Case for Holm on the Range, Journal of Experimental Education 61(4)).
+    The i-th smallest of m p-values is compared with alpha / (m - i + 1), and its interval has the level
+    1 - alpha / (m - i + 1). The first comparison that is not rejected gives its level to all that follow it.
+
+    After Serlin 1993, Confidence Intervals and the Scientific Method: A Case for Holm on the Range, Journal of
+    Experimental Education 61(4).
     """
     count = len(p_values)
     levels = [0.0] * count

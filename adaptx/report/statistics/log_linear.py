@@ -25,8 +25,8 @@ class LogLine:
     """A fitted line.
 
     slope: change in value per tenfold size. low, high, p: the slope's interval, and the p-value for a slope of zero.
-    points: number of points. mean_log_size, squares, scatter: mean and sum of squared deviations of log10(size), and
-    residual standard deviation, from which the band is computed.
+    points: number of points. The band is computed from the last three fields. mean_log_size, squares: the mean of
+    log10(size), and its sum of squared deviations from that mean. scatter: residual standard deviation.
     """
 
     intercept: float
@@ -52,9 +52,9 @@ class LogLine:
 
 @dataclass(frozen=True, kw_only=True)
 class SlopeDifference:
-    """The mean slope of one group of lines minus that of another.
+    """The mean slope of one group of lines minus the mean slope of another group.
 
-    low, high, p: of Welch's t-test, with one observation per line. lines: number of lines in each group.
+    low, high, p: from Welch's t-test, with one observation per line. lines: number of lines in each group.
     """
 
     one: float
@@ -98,9 +98,9 @@ def slope_difference(
     one: Mapping[str, Line],
     other: Mapping[str, Line],
 ) -> SlopeDifference | None:
-    """Return a test of whether two groups of languages differ in mean slope; each maps a language to its points.
+    """Return a test of whether two groups of languages differ in mean slope. A group maps each language to its points.
 
-    A line is fitted per language, and Welch's t-test compares the slopes. Languages are the observations, because the
+    One line is fitted per language, and Welch's t-test compares the slopes. Languages are the observations, because the
     question is about languages in general. Return None if a group has fewer than two lines.
     """
     from scipy import stats

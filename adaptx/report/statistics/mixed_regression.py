@@ -89,7 +89,7 @@ def mixed_regression(
 
 
 def _independent(dummies_NV: Floats, predictors: Mapping[str, Sequence[float]]) -> tuple[list[str], Floats]:
-    """Return the predictors that are linearly independent of the variants and of earlier predictors, and the design."""
+    """Return the predictors that are linearly independent of variants and earlier predictors, and the design matrix."""
     # Add one predictor at a time. A column that does not raise the rank is constant within the design, or a linear
     # combination of earlier columns, and would make the coefficients ambiguous.
     kept: list[str] = []
@@ -103,7 +103,7 @@ def _independent(dummies_NV: Floats, predictors: Mapping[str, Sequence[float]]) 
 
 
 def _mixed(value_N: Floats, design_NK: Floats, codes_N: Any) -> tuple[Floats, Floats, str] | None:
-    """Return estimates, their standard errors and `MIXED_MODEL`; None if the model cannot be fitted."""
+    """Return the estimates, their standard errors and `MIXED_MODEL`, or None if the mixed model cannot be fitted."""
     from statsmodels.regression.mixed_linear_model import MixedLM
 
     # statsmodels checks for a variance at its bound with an absolute threshold, so scale the values to unit deviation.

@@ -12,7 +12,7 @@ import numpy as np
 from adaptx.report.statistics.bootstrap import LEVEL
 
 LEAST_SEEDS = 3
-"""Minimum number of seeds for an interval. With two values it would have one degree of freedom and be far too wide."""
+"""Minimum number of seeds for an interval. With two seeds, it would have one degree of freedom and be far too wide."""
 
 
 @dataclass(frozen=True, kw_only=True)

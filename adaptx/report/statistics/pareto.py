@@ -1,4 +1,4 @@
-"""The Pareto front of gain against cost: the choices that no other choice beats."""
+"""The Pareto front of gain against cost: the points that no other point beats."""
 
 from collections.abc import Sequence
 

@@ -17,7 +17,7 @@ import numpy as np
 from adaptx.report.statistics.bootstrap import RESAMPLES, SEED, ExampleRows, Floats, drawn_sums
 
 _SAME = 1e-12
-"""Tolerance for rounding errors, so that permutations exactly as extreme as the observed data count as extreme."""
+"""Tolerance for rounding errors, so that a permutation exactly as extreme as the observed data counts as extreme."""
 
 
 def exchanged_sums(
@@ -26,7 +26,7 @@ def exchanged_sums(
     permutations: int = RESAMPLES,
     seed: int = SEED,
 ) -> dict[str, Floats]:
-    """Return what each permutation adds to one system's sums and subtracts from the other's.
+    """Return the amounts that each permutation adds to one system's sums and subtracts from the other's.
 
     Args:
         differences: language -> the other system's statistics minus this system's, shape [examples, columns].
@@ -41,7 +41,7 @@ def exchanged_sums(
 
 
 def p_value(permuted: Floats, observed: float) -> float:
-    """Return the two-sided p-value of an observed difference. permuted: its permuted values, shape [permutations]."""
+    """Return the two-sided p-value of an observed difference. permuted: permuted differences, shape [permutations]."""
     extreme = int(np.count_nonzero(np.abs(permuted) >= abs(observed) - _SAME))
     return (1 + extreme) / (1 + len(permuted))
 

@@ -1,18 +1,18 @@
 """How much a mean gain would vary with other test rows and other seeds: one interval for both draws.
 
-A gain is measured on some of the rows that could have been drawn, by models trained with some of the seeds that could
-have been used. Both draws change the mean, so its variance has two parts, and they share a third part:
+A gain is measured on some of the rows that could have been drawn, with models trained from some of the seeds that could
+have been used. Both draws change the mean. Its variance therefore has two parts, which overlap in a third:
 
 - rows: the variance of the mean over seeds under the bootstrap, which draws whole clusters of rows;
 - seeds: the variance of the gains of the single seeds, divided by the number of seeds;
-- rows by seeds: how differently the gains of the seeds change when rows are drawn again. It is contained in both of the
-  other parts, so it is subtracted once.
+- rows by seeds: how differently the gains of the seeds change when rows are drawn again. Both other parts contain this
+  part, so it is subtracted once.
 
-The variance of a mean of crossed random effects: Owen 2007, The pigeonhole bootstrap (Annals of Applied Statistics
-1(2), arXiv:0712.1111), section 3. Degrees of freedom: Satterthwaite 1946, An Approximate Distribution of Estimates of
-Variance Components (Biometrics Bulletin 2(6)).
+Sources: Owen 2007, The pigeonhole bootstrap (Annals of Applied Statistics 1(2), arXiv:0712.1111), section 3, for the
+variance of a mean of crossed random effects; Satterthwaite 1946, An Approximate Distribution of Estimates of Variance
+Components (Biometrics Bulletin 2(6)), for the degrees of freedom.
 
-Suffixes: A arms, S seeds, R resamples.
+An arm is a variant: its gains over the baseline, one per seed. Suffixes of arrays: S seeds, R resamples.
 """
 
 from collections.abc import Sequence
@@ -25,12 +25,12 @@ from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 
 POWER = 0.8
 SHARED = 0.5
-"""Correlation over seeds between the gains of two arms over one baseline, if all three vary equally over seeds."""
+"""Correlation over seeds of two arms' gains over the same baseline, if arms and baseline vary equally over seeds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowVariance:
-    """Variance of the mean gain over seeds as rows are redrawn. by_seed: the part of it that is a seed's own."""
+    """Variance under redrawn rows of a gain averaged over seeds. by_seed: the part in which the seeds differ."""
 
     mean: float
     by_seed: float
@@ -48,8 +48,8 @@ class SeedVariance:
 class TwoWay:
     """A mean gain with the error of both draws together.
 
-    row_error, seed_error: the standard errors of each draw alone. standard_error: of both. degrees: of the t
-    distribution; infinite if no seed differs from another.
+    row_error, seed_error: the standard error of each draw alone. standard_error: that of both draws together. degrees:
+    degrees of freedom of the t distribution; infinite if all seeds have the same gain.
     """
 
     mean: float
@@ -84,9 +84,9 @@ def pooled_variance(arms: Sequence[Sequence[float]]) -> SeedVariance | None:
     """Return the variance over seeds, pooled over several arms that have the same baseline, model and task.
 
     Arms share the seeds of their baseline, so their gains are correlated (`SHARED`). For that reason k arms of S seeds
-    give fewer than k (S - 1) degrees of freedom: (S - 1) k / (1 + (k - 1) SHARED^2), from the variance of a mean of
-    correlated sample variances. Arms may have different numbers of seeds. Arms with a single seed have no variance and
-    are left out.
+    give fewer than k (S - 1) degrees of freedom. Their number is (S - 1) k / (1 + (k - 1) SHARED^2), which follows from
+    the variance of a mean of correlated sample variances. Arms may have different numbers of seeds. Arms with a single
+    seed have no variance and are left out.
 
     Args:
         arms: the gains of each arm, one per seed.
@@ -110,11 +110,12 @@ def two_way(gains_S: Sequence[float], rows: RowVariance, seeds: SeedVariance | N
 
     Args:
         gains_S: the gain of each seed.
-        rows: its variance as rows are redrawn.
-        seeds: its variance over seeds, pooled over arms. None: that of these gains alone.
+        rows: the variance of the gains as rows are redrawn.
+        seeds: the variance over seeds, pooled over arms. If it is None, it is computed from these gains alone.
 
     Returns:
-        None with fewer than three seeds (`LEAST_SEEDS`), and None if the gain is the same for all rows and seeds.
+        The mean with its error. None if there are fewer than three seeds (`LEAST_SEEDS`), or if the gain is the same
+        for all rows and seeds.
     """
     count = len(gains_S)
     if count < LEAST_SEEDS:
