@@ -311,7 +311,7 @@ def test_what_peft_cannot_hold_is_refused(world: tiny.World, tmp_path: Path) -> 
     recipe = Recipe("door", (*tiny.everywhere(full), *tiny.everywhere(over)))
     study = adaptx.open(recipe, store=tmp_path, data=world.folder)
     study.run(device="cpu", progress=Quiet(), keep=True)
-    with pytest.raises(UserError, match="cannot become a peft model: full fine-tuning leaves whole weights"):
+    with pytest.raises(UserError, match="cannot become a peft model: full fine-tuning changes all weights"):
         study.load(full).to_peft()
     with pytest.raises(UserError, match="cannot become a peft model: it was trained on top of a full fine-tuning"):
         study.load(over).to_peft()

@@ -171,5 +171,5 @@ def test_a_made_up_format_is_trained_scored_and_reported(tmp_path: Path) -> None
         stored = shop.store.find(plan.fingerprint_of(Evaluate(trained, task, language)))
         assert len(set(stored.scores.predictions)) == 24
     folder = shop.store.find(plan.fingerprint_of(trained)).folder
-    with pytest.raises(UserError, match="there is no script for rows of Rating tasks"):
+    with pytest.raises(UserError, match="exported folders do not support rows of Rating tasks"):
         export_stage(shop.store, world.sources, folder.name, Library.PEFT, tmp_path / "exported")

@@ -40,7 +40,7 @@ from adaptx.specs import (
 
 @dataclass(frozen=True)
 class NewModel:
-    """A model before its training. heads: name -> head, with the format that it is trained for."""
+    """A model before its training. heads: name -> head, and the format that it is trained for."""
 
     backbone: Backbone
     assembly: Assembly
@@ -49,7 +49,7 @@ class NewModel:
 
 
 def head_name(train: Train, task: Task) -> str:
-    """Return the name of a trained task's head: its index, because names of tasks are not part of an identity."""
+    """Return the name of a task's head: the head's index, because task names are not part of a stage's identity."""
     return str(train.task.head_place(task) if isinstance(train.task, Mixture) else 0)
 
 
@@ -59,8 +59,8 @@ def model_to_train(train: Train, shop: Workshop) -> NewModel:
     All random values come from the training's seed.
 
     Raises:
-        UserError: `max_length` exceeds what the checkpoint reads, or the checkpoint has changed since the run was
-            planned.
+        UserError: `max_length` exceeds the number of tokens that the checkpoint can read, or the checkpoint has changed
+            since the run was planned.
     """
     shop.base_digest(train.model)  # raises now if the checkpoint has changed, rather than after the training
     bf16, device = base_for(train, train.config.precision, shop.device, finished=False)
@@ -102,7 +102,7 @@ def head_base(network: Any, model: ModelSpec, shop: Workshop) -> HeadBase:
 
 
 def _begin_heads(train: Train, shop: Workshop, base: HeadBase) -> dict[str, TrainedHead]:
-    """Return the heads at the start of a training: one per task that needs a head, or one for tasks that share it."""
+    """Return the heads with which a training starts. Tasks that share a head get one; tasks without a head get none."""
     heads: dict[str, TrainedHead] = {}
     for task in train.tasks:
         name = head_name(train, task)
@@ -116,7 +116,7 @@ def _begin_heads(train: Train, shop: Workshop, base: HeadBase) -> dict[str, Trai
 
 
 def new_head(task_format: TaskFormat, base: HeadBase) -> nn.Module:
-    """Return a head for a format before its training."""
+    """Return a new head for a format, not trained on any task yet."""
     training = behaviour(task_format).training
     assert training is not None and training.new_head is not None
     return training.new_head(task_format, base)
@@ -125,9 +125,9 @@ def new_head(task_format: TaskFormat, base: HeadBase) -> nn.Module:
 def _kept(train: Train, task: Task, shop: Workshop, base: HeadBase) -> nn.Module:
     assert isinstance(train.start, Sequential | Merged)
     earlier = train.start.stage
-    assert not isinstance(earlier, Published), "planning refuses a head of a module trained elsewhere"
+    assert not isinstance(earlier, Published), "planning refuses to keep a head of a published module"
     served = head_of(earlier, task)
-    assert served is not None, "planning refuses a kept head that is not there"
+    assert served is not None, "planning refuses to keep a head that does not exist"
     name = head_name(answering_training(earlier), served)
     found = load_head(shop.entry(earlier).checked(), name, lambda each: new_head(each, base))
     return for_labels(found, task.format)
@@ -135,9 +135,10 @@ def _kept(train: Train, task: Task, shop: Workshop, base: HeadBase) -> nn.Module
 
 @dataclass(frozen=True)
 class FinishedModel:
-    """A model to predict with: the bare checkpoint, or a stored training or merge with its heads by name.
+    """A model that is ready to predict: a bare checkpoint, or a stored training or merge.
 
-    memory: vectors of retrieval pools, kept so that a pool is embedded only once for all languages.
+    heads: name -> trained head; empty for a bare checkpoint. memory: the vectors of retrieval pools that were embedded
+    already, so that languages with the same pool embed it only once.
     """
 
     backbone: Backbone
@@ -147,7 +148,7 @@ class FinishedModel:
 
 
 def finished_model(model: ModelSpec | ModuleStage, shop: Workshop, precision: Precision) -> FinishedModel:
-    """Load the bare checkpoint, or the model of a stored stage, with the same arithmetic as in its training."""
+    """Load a bare checkpoint, or the model of a stored stage, which then computes as it did in its training."""
     base = model if isinstance(model, ModelSpec) else model.model
     shop.base_digest(base)
     bf16, device = precision == "bf16", shop.device

@@ -14,7 +14,7 @@ from adaptx.specs import Best, Evaluate, Merge, Rows, Stage, Task, Train
 
 
 def check_rows(nodes: Sequence[Node], shop: Workshop) -> list[LeftOut]:
-    """Read and check all rows that the stages will read, and return what is left out of each set, without repetition.
+    """Read and check all rows that the stages will read, and return the distinct records of rows that are left out.
 
     Raises:
         UserError: rows or columns are missing or wrong.
@@ -26,7 +26,7 @@ def check_rows(nodes: Sequence[Node], shop: Workshop) -> list[LeftOut]:
 
 
 class _Reader:
-    """A reader that reads each set of rows once and collects what is left out."""
+    """A reader that reads each set of rows once, and collects the records of rows that are left out."""
 
     def __init__(self, shop: Workshop) -> None:
         self.shop = shop
@@ -78,7 +78,7 @@ def _check_evaluation(evaluate: Evaluate, reader: _Reader) -> None:
 
 
 def _check_golds(stage: Evaluate, shop: Workshop) -> None:
-    """Check that each query has a right candidate in the pool, if queries and pool are the user's own files."""
+    """Check that the pool has a right candidate for each query. Only the user's own files are checked."""
     task, rows = stage.task, stage.task.rows_in(stage.language)
     if not task.pool or not all(is_local(each) for each in (rows, *task.pool)):
         return

@@ -13,8 +13,8 @@ class Crew(Protocol):
 
     has_room: whether another group can begin now. busy: whether some groups are not done yet.
 
-    A group needs only the workshop, and leaves its results in the workshop's store. A crew that carries out groups in
-    another process calls `store.look_again()` in this process once a group is done.
+    Carrying out a group needs nothing but the workshop, and leaves its results in the workshop's store. A crew that
+    carries out groups in another process calls `store.look_again()` in this process once a group is done.
     """
 
     @property
@@ -28,7 +28,7 @@ class Crew(Protocol):
         ...
 
     def next_done(self, timeout_seconds: float | None = None) -> tuple[StageGroup, dict[str, Exception]] | None:
-        """Wait until a group is done, and return it with its errors by fingerprint; or None after `timeout_seconds`."""
+        """Wait until a group is done. Return it and its errors by fingerprint, or None after `timeout_seconds`."""
         ...
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The score on development rows that selects a training's step and a merge's weights."""
+"""The score on development rows, by which a training selects its step and a merge its weights."""
 
 from collections.abc import Callable, Iterable
 from statistics import mean
@@ -19,7 +19,7 @@ def development_sets(tasks: Iterable[Task], cache: RowCache, limit: int | None =
 
 
 def development_score(sets: Iterable[DevelopmentSet], predict: Callable[[Task, Examples], Predictions]) -> float:
-    """Return the mean over tasks of each task's mean score over its languages, by the task's first metric."""
+    """Average each task's first metric over the task's languages, and return the mean of these averages."""
     values: dict[str, list[float]] = {}
     for task, language, examples in sets:
         found = scores(task, predict(task, examples), language)

@@ -1,4 +1,4 @@
-"""The environment of a stage: the device, its threads, and the versions of packages that results may depend on."""
+"""The environment of a stage: device, number of CPU threads, and the versions of packages that may affect results."""
 
 import contextlib
 import importlib.metadata
@@ -11,7 +11,7 @@ PACKAGES = ("adaptx", "torch", "transformers", "peft", "adapters", "accelerate",
 
 
 def environment(device: torch.device) -> Environment:
-    """Return the environment that a stage's result records."""
+    """Return the environment of this process, for the record of a stage's result."""
     versions: dict[str, str] = {}
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

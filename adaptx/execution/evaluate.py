@@ -1,4 +1,4 @@
-"""Carry out evaluations: load a model once, predict each evaluation set, and store predictions, scores and golds."""
+"""Carry out evaluations: load a model, predict each evaluation set, and store predictions, scores and gold answers."""
 
 import contextlib
 import logging
@@ -35,7 +35,7 @@ HEADLESS_MAX_LENGTH = 512
 
 @contextlib.contextmanager
 def evaluating(shop: Workshop, progress: Progress) -> Generator[Callable[[Node], None]]:
-    """Yield a function that carries out one evaluation. All evaluations share a model and precision: it is loaded once.
+    """Yield a function that carries out one evaluation of a group. The group's model is loaded only once.
 
     If the model cannot be loaded, every evaluation fails with that error, and loading is not tried again.
     """
@@ -122,10 +122,10 @@ def evaluate(
 
 
 def make_evaluator(stage: Evaluate, model: FinishedModel, shop: Workshop, progress: Progress, name: str) -> Evaluator:
-    """Return the evaluator of a stage, which reads with the evaluation's framing.
+    """Return an evaluator that reads texts with the evaluation's framing.
 
-    Texts are cut to the length of the training whose framing the evaluation uses, and otherwise to at most 512 tokens.
-    A trained model that answers as text always uses the length of its training.
+    If that is the framing of a training, texts are cut to the training's `max_length`, otherwise to at most 512 tokens.
+    A trained model that answers as text always uses the `max_length` of its training.
     """
     framing = evaluation_framing(stage)
     length = min(HEADLESS_MAX_LENGTH, model.backbone.most_tokens)
@@ -137,12 +137,12 @@ def make_evaluator(stage: Evaluate, model: FinishedModel, shop: Workshop, progre
 
 
 def keep_golds(stage: Evaluate, predicted: Predictions, clusters: tuple[int, ...], shop: Workshop) -> str:
-    """Write the golds of an evaluation set, if they are not stored yet, and return their file's name.
+    """Write the gold answers of an evaluation set, if they are not stored yet, and return the name of their file.
 
-    All evaluations on a set share one file. The name contains a digest of everything that the golds depend on, so an
-    existing file with other content is damaged and is set aside.
+    All evaluations on a set share one file. Its name contains a digest of everything that the gold answers depend on,
+    so an existing file with other content is damaged and is set aside.
 
-    clusters: cluster of each row; empty if rows of the format share nothing.
+    clusters: the index of each row's cluster (`adaptx.data.clusters`); empty if rows of the format share nothing.
     """
     rows = stage.task.rows_in(stage.language)
     digest = golds_digest(stage.task, rows, stage.limit, shop.sources)

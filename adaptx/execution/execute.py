@@ -1,4 +1,4 @@
-"""Carry out a group of stages: which function does which kind of stage, and what happens when one fails."""
+"""Carry out a group of stages: choose the function for the kind of stage, and collect the errors of failed stages."""
 
 import contextlib
 import logging
@@ -21,11 +21,11 @@ from adaptx.training.progress import SHOWN, Progress
 _log = logging.getLogger(__name__)
 
 Executor = Callable[[Workshop, Progress], AbstractContextManager[Callable[[Node], None]]]
-"""Makes a context for the stages of one group. Its value is a function that carries out one stage and stores it."""
+"""Makes a context manager for one group. It yields a function that carries out one stage and stores the result."""
 
 
 def _alone(execute: Callable[[Node, Workshop, Progress], None]) -> Executor:
-    """Return an executor for stages that share nothing with the other stages of their group."""
+    """Return an executor that carries out each stage with `execute`, and shares nothing between stages."""
     return lambda shop, progress: contextlib.nullcontext(lambda node: execute(node, shop, progress))
 
 

@@ -15,7 +15,7 @@ class StageGroup:
 
     @property
     def kind(self) -> type[Stage]:
-        """The type of stage that all nodes of the group have."""
+        """The type of the group's stages, which all have the same."""
         return type(self.nodes[0].stage)
 
     @property
@@ -24,7 +24,7 @@ class StageGroup:
 
     @property
     def inputs(self) -> frozenset[str]:
-        """Fingerprints of the input stages of all nodes."""
+        """The fingerprints of all stages that these nodes need as inputs."""
         return frozenset(key for node in self.nodes for key in node.inputs)
 
 

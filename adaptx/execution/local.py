@@ -41,11 +41,11 @@ def run(
     Damaged stages are set aside first. Other runs may use the same store at the same time: only one of them carries out
     a given stage.
 
-    keep: leave the weights of full fine-tuned targets in the store. Targets whose weights were removed earlier are
-        trained again.
-    after: called with the nodes of each group that were stored. It must return at once, because later stages wait.
+    keep: leave the weights of fully fine-tuned target tasks in the store. If such weights were removed earlier, train
+        again.
+    after: called after each group, with the nodes that were stored. It must return at once, because later stages wait.
     workers: number of processes that carry out stages at the same time; 1 means only this process.
-    crew: carries out the stages instead of workers. It is closed at the end.
+    crew: carries out the stages; `workers` is then ignored. The crew is closed at the end.
 
     Raises:
         UserError: rows or columns are missing or wrong, or several workers would share one GPU. This is checked before
@@ -89,7 +89,7 @@ def _prepare(plan: Plan, shop: Workshop, progress: Progress, keep: bool) -> list
 
 
 def _still_to_do(plan: Plan, store: Store, keep: bool) -> Callable[[], frozenset[str]]:
-    """Return a function that looks into the store again and returns fingerprints of the stages that have to run."""
+    """Return a function that reads the store again and returns the fingerprints of stages that still have to run."""
 
     def still_to_do() -> frozenset[str]:
         store.look_again()
@@ -110,7 +110,7 @@ def _in_bf16(node: Node) -> bool:
 
 
 def drop_transient(plan: Plan, shop: Workshop, note: Callable[[str], None]) -> None:
-    """Remove the weights of full fine-tuned targets whose evaluations in the plan are all stored.
+    """Remove the weights of each fully fine-tuned target task, if all its evaluations in the plan are stored.
 
     Weights that another active run needs are kept. That run, or the next run of this recipe, removes them.
     """

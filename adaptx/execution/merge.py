@@ -83,9 +83,9 @@ def execute_merge(node: Node, shop: Workshop, progress: Progress) -> None:
 class _Work:
     """The inputs of a merge.
 
-    heads: name -> the heads that are averaged, or the single one that is kept. base: copies of the checkpoint's own
-    tensors; None unless the method is full fine-tuning. biased: the linear maps that have a bias. network: the bare
-    checkpoint, whose embeddings some heads read. made_for: what new heads need to know of that network.
+    heads: name -> the heads to average, or the single head to keep. base: copies of the checkpoint's own tensors (None
+    unless the method is full fine-tuning). biased: the linear maps that have a bias. network: the bare checkpoint,
+    whose embeddings some heads read. made_for: the facts about that network that new heads need.
     """
 
     modules: list[Module]
@@ -123,7 +123,7 @@ def _gather(merge: Merge, shop: Workshop) -> _Work:
 
 
 def _heads(merge: Merge, rule: MergeRule, work: _Work) -> Heads:
-    """Return the merged module's heads: the kept ones, or averages. Only `Linear` weights them unevenly."""
+    """Return the merged module's heads: kept heads, or averages. Averages are weighted only if the rule is `Linear`."""
     if not isinstance(merge.head, AveragedHeads):
         return {name: head for name, (head,) in work.heads.items()}
     weights = rule.linear_weights(len(merge.stages)) if isinstance(rule, Linear) else None
@@ -142,7 +142,7 @@ def _search(merge: Merge, search: WeightSearch, work: _Work, shop: Workshop) -> 
 
 
 def _searching_score(merge: Merge, search: WeightSearch, work: _Work, shop: Workshop) -> Callable[[Weights], float]:
-    """Return a function from merge weights to the merged module's score on the task's development rows."""
+    """Return a function that merges with given weights and returns the score on the search task's development rows."""
     train, task = answering_training(merge), search.task
     own: dict[Key, nn.Parameter] = assemble(work.network, merge, shop.module).own
     backbone = backbone_over(work.network).to(shop.device)

@@ -12,14 +12,14 @@ from adaptx.specs.mixture import task_shares
 from adaptx.training.loop import TrainingTask
 
 DEVIATIONS = 2.5
-"""Of some hundred batches, the largest has about this many standard deviations more tokens than the mean batch."""
+"""The largest of a few hundred batches exceeds the mean number of tokens by about this many standard deviations."""
 
 
 def predicted_peak_bytes(train: Train, parts: Sequence[TrainingTask], shop: Workshop) -> int | None:
-    """Return the peak memory that torch is predicted to allocate, from the lengths of the training's sequences.
+    """Return the predicted peak of torch's allocated memory, computed from the lengths of the training's sequences.
 
-    None if there is no closed form for this training. The tasks of a mixture are trained one micro-batch after the
-    other, so the task with the largest peak counts.
+    Return None if there is no closed form for this training. The tasks of a mixture are trained one micro-batch after
+    the other, so the task with the largest peak counts.
     """
     sizes = [len(part.items) for part in parts]
     shares = task_shares(sizes, train.task.sampling) if isinstance(train.task, Mixture) else [1.0]
@@ -33,7 +33,7 @@ def predicted_peak_bytes(train: Train, parts: Sequence[TrainingTask], shop: Work
 
 
 def _largest_batch(part: TrainingTask, examples: float) -> tuple[int, int]:
-    """Return the expected number of tokens in the largest batch, and in the longest sequence."""
+    """Return the number of tokens to expect in the largest batch, and the number in the longest sequence."""
     tokens = np.array([part.items.tokens(item) for item in range(len(part.items))])
     expected = examples * tokens.mean() + DEVIATIONS * np.sqrt(examples) * tokens.std()
     return int(expected), max(part.items.encoded.lengths)

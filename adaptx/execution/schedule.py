@@ -40,7 +40,7 @@ class Summary:
 
 
 class StageSchedule:
-    """Gives groups of stages to a crew, and collects the outcome in `summary`.
+    """A schedule that gives groups of stages to a crew, and collects the outcome in `summary`.
 
     in_order: run groups in the order of the plan; otherwise the groups with the longest chains of dependents start
         first, so that no long chain is left to the end.
@@ -65,7 +65,7 @@ class StageSchedule:
         self._told: set[str] = set()
 
     def carry_out(self, crew: Crew, after: Callable[[list[Node]], None] | None) -> None:
-        """Carry out all groups. `after` is called with the nodes of each group that were stored."""
+        """Carry out all groups. After each group, call `after` with the nodes that were stored."""
         while True:
             self._skip_blocked()
             while crew.has_room and (chosen := self._next_ready()) is not None:
@@ -135,9 +135,12 @@ class StageSchedule:
         return max(0.0, min(self._retries.values()) - time.monotonic()) if self._retries else None
 
     def _wait(self) -> None:
-        """Wait, because only stages that other runs are working on are left, and note each of them once."""
+        """Sleep until the next retry, because other runs are working on every stage that could start now.
+
+        Each such stage is reported once.
+        """
         seconds = self._seconds_to_retry()
-        assert seconds is not None, "a group that waits for no other run was not given to the crew"
+        assert seconds is not None, "the crew was not given a group that could start"
         for node in (node for group in self._retries for node in group.nodes):
             if self._note is not None and node.name not in self._told:
                 self._note(f"{node.name}: another run is working on this stage; this run waits for its result")
@@ -146,7 +149,7 @@ class StageSchedule:
 
 
 def _chains(groups: list[StageGroup]) -> dict[StageGroup, float]:
-    """Return, for each group, the operations on its longest chain: its own, and those of groups that depend on it.
+    """Return group -> the number of operations on the longest chain of dependent groups that begins with this group.
 
     Starting the group with the longest chain first keeps workers from waiting at the end. A stage without a known cost
     counts as the mean of the other stages.

@@ -86,7 +86,7 @@ def score_file(
 ) -> dict[str, Any]:
     """Return the task's metrics on labelled rows, each with a 95 % bootstrap interval.
 
-    The bootstrap draws rows that share a premise or a context together, as in reports.
+    As in reports, the bootstrap draws clusters of rows: rows with the same premise or context are drawn together.
 
     language: language of the rows. It is needed if a metric or the prompt depends on it and the task has several
     languages. note: as for `predict_file`.
@@ -125,15 +125,15 @@ def score_file(
 
 
 def _prompts_by_language(stage: ModuleStage, task: Task) -> list[str]:
-    """Return ["the prompt"], for a message, if the prompt depends on the rows' language; otherwise an empty list."""
+    """Return ["the prompt"], words for an error message, if the prompt depends on the language; otherwise return []."""
     framing = training_framing(answering_training(stage), task)
     return ["the prompt"] if isinstance(framing, Text) and framing.prompt.by_language else []
 
 
 def _only_language(task: Task, depending: Sequence[str]) -> str:
-    """Return the language of rows for which the user named none: the task's first language.
+    """Return the language to assume if the user did not name one: the task's first language.
 
-    depending: names of what depends on the language, for the message.
+    depending: what depends on the language, in words for the error message.
 
     Raises:
         UserError: something depends on the language, and the task has several languages.
@@ -213,7 +213,7 @@ def readable_task(entry: Entry, stage: ModuleStage) -> Task:
 
 
 def _fingerprints(store: Store, entry: Entry) -> dict[ModuleStage, str]:
-    """Return the fingerprints of a stored stage and of all stages it depends on.
+    """Return the fingerprints of a stored stage and of all stages that it depends on.
 
     They come from the records in the store, so the data need not be available.
     """

@@ -16,8 +16,8 @@ from adaptx.profiling.device_memory import device_memory_bytes
 def refuse_too_large(plan: Plan, statuses: Mapping[str, Status], shop: Workshop, gpu: str | None, workers: int) -> None:
     """Check that every training that still has to run fits into memory.
 
-    gpu: the memory to check against, such as `24GiB`, or None for that of the device. On a CPU, a training must fit
-    into one worker's share of the memory.
+    gpu: the memory to check against, such as `24GiB`; None: the device's memory. On a CPU, a training must fit into one
+    worker's share of the memory.
 
     Raises:
         UserError: a training is predicted not to fit.

@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PreparedTraining:
-    """A training that is ready to run. rows: task name -> rows. model: the model that is trained. loop: runs it."""
+    """A training that is ready to run. rows: task name -> rows. model: the model to train. loop: the training loop."""
 
     rows: Mapping[str, Examples]
     model: NewModel
@@ -131,7 +131,7 @@ def _part(train: Train, task: Task, fresh: NewModel, examples: Examples, rows: R
 
 
 def _without_items(train: Train, training: Training) -> list[LeftOut]:
-    """Return, per task, the training examples that were left out because their tokens leave nothing to learn from."""
+    """Return the records of training examples that were left out after tokenizing, as nothing was left to learn."""
     return [
         replace(each, where=f"training rows of {task.name}")
         for task, part in zip(train.tasks, training.parts, strict=True)
@@ -151,7 +151,7 @@ def _regularisation(train: Train, fresh: NewModel) -> Callable[[], Tensor] | Non
 
 
 def _selecting_score(train: Train, fresh: NewModel, shop: Workshop) -> Callable[[], float]:
-    """Return a function that scores the model in its current state on the tasks' development rows."""
+    """Return a function that scores the model, as it is when called, on the tasks' development rows."""
     sets = development_sets(train.tasks, shop.rows)
 
     def predict(task: Task, examples: Examples) -> Predictions:

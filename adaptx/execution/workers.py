@@ -138,7 +138,7 @@ class Workers:
         self._idle.append((worker.process.name, worker.shop, worker.progress))
 
     def _lost(self, worker: _Worker, group: StageGroup) -> dict[str, Exception]:
-        """Return fingerprint -> error for the stages that a worker had not stored when its process ended."""
+        """Return fingerprint -> error for the stages that the worker had not stored before its process ended."""
         self._drop(worker)
         status = worker.process.exitcode
         _log.warning("%s: its process ended with status %s", worker.process.name, status, extra=SHOWN)

@@ -46,7 +46,7 @@ class Workshop:
         """Return the stored entry of a training or merge.
 
         Raises:
-            UserError: it is not in the store.
+            UserError: the stage is not in the store.
         """
         found = self.store.find(self.fingerprint_of(stage))
         if found is None:
@@ -71,8 +71,8 @@ class Workshop:
     ) -> Evaluator:
         """Return an evaluator that predicts with a model.
 
-        limit: maximum number of candidates in a retrieval task's pool. memory: see `FinishedModel`. name: name of the
-        stage, shown by `progress`.
+        limit: maximum number of candidates in a retrieval task's pool. memory: see `FinishedModel`. name: the stage's
+        name, which `progress` shows.
         """
         setting = self.setting(precision)
         return Evaluator(backbone, reading, setting, self.rows, limit, progress, name, memory)

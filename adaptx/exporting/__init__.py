@@ -1,1 +1,1 @@
-"""Export finished modules as plain folders that peft, adapters or transformers loads without adaptx."""
+"""Export finished modules as plain folders, which peft, adapters or transformers can load without adaptx."""

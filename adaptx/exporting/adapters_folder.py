@@ -1,7 +1,7 @@
-"""Write a folder of the adapters library: one adapter, or a stack or fusion of several with their composition.
+"""Write a folder that the adapters library can load: one adapter, or a stack or fusion of several adapters.
 
 The library itself writes the folder. If the adapters were trained on top of full fine-tuning or LoRA, the merged
-weights are written to `base/` in it.
+weights are written to `base/` inside the folder.
 """
 
 from pathlib import Path
@@ -22,10 +22,11 @@ BASE_FOLDER = "base"
 def write_adapters(network: Any, made_of: Composition, base: str, folder: Path) -> None:
     """Write the bottleneck adapters of a composition.
 
-    network: the bare network, which becomes unusable for anything else. base: name of the checkpoint in the folder.
+    network: the bare network. It is changed and cannot be used afterwards. base: the checkpoint's name, as the folder
+    records it.
 
     Raises:
-        UserError: the library computes something else in that architecture, or does not support it.
+        UserError: the library does not support the network's architecture, or computes something else in it.
     """
     if (reason := ARCHITECTURES[network.config.model_type].adapters_refused) is not None:
         raise UserError(f"bottleneck adapters cannot be exported from here: {reason}; use `adaptx predict STAGE FILE`")

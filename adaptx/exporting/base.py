@@ -1,4 +1,4 @@
-"""The base checkpoint that an exported folder names, so that a library can load it."""
+"""The name under which an exported folder refers to its base checkpoint, so that a library can load it."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from adaptx.specs import ModelSpec
 
 
 def on_hub(model: ModelSpec) -> bool:
-    """Return whether the model's name is a hub id: neither a path nor a checkpoint that exists only in adaptx."""
+    """Return whether the model's name is a hub id: not a path, and not a checkpoint from the package's sample."""
     name = model.hub_id
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         return False

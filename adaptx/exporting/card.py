@@ -27,7 +27,7 @@ def write_card(
     written: ExportContents,
     asked: list[str],
 ) -> str:
-    """Return the card's text. asked: how to use the folder, one item per topic."""
+    """Return the text of the model card. asked: instructions for using the folder, one item per topic."""
     trainings = stage.stages if isinstance(stage, Merge) else (stage,)
     languages = dict.fromkeys(
         language for train in trainings for task in train.tasks for language in task.source_languages
@@ -86,7 +86,7 @@ def _merging(merge: Merge, result: MergeResult) -> list[tuple[str, str]]:
 
 
 def _scores(store: Store, entry: Entry) -> list[dict[str, str]]:
-    """Return all metrics of all evaluations of this stage in the store."""
+    """Return every metric of every stored evaluation of this stage, one row per metric."""
     scores = StoredScores()
     found: list[dict[str, str]] = []
     for other in list(store.entries().values()):

@@ -1,4 +1,4 @@
-"""Load an exported folder as its user will, and compare its answers to probe texts with those of adaptx.
+"""Check an exported folder: load it as its user will, and compare its logits for probe texts with those of adaptx.
 
 Suffixes: N sequences, L tokens of a sequence, C outputs for a sequence or token.
 """
@@ -24,9 +24,9 @@ from adaptx.formats.tagging import SentenceParts, words_stand_alone
 from adaptx.specs import Classification, MultipleChoice, Tagging
 
 TOLERANCE = 1e-3
-"""Largest allowed difference of two logits, relative to the largest logit.
+"""Largest allowed difference between a logit of the folder and adaptx's, relative to the largest logit.
 
-Rounding in fp32, with sums in another order, gives about 1e-5 in deep networks.
+Sums in another order are rounded differently in fp32, which gives about 1e-5 in deep networks.
 """
 TEXTS = ("This is a sentence.", "One word, then 3 others: ä 中文 ?", "x", "")
 PAIRS = ("And another one, which is longer.", "", "y z", "Something")
@@ -34,10 +34,10 @@ PAIRS = ("And another one, which is longer.", "", "y z", "Something")
 
 @dataclass(frozen=True)
 class Probes:
-    """Probe texts with the answers of adaptx.
+    """Probe texts, with the token ids and logits that adaptx computes for them.
 
-    given: arguments of the folder's tokenizer, per text. encoded: adaptx's token ids. logits: adaptx's logits, per text
-    [C], or [L, C] if every token has logits.
+    given: arguments for the folder's tokenizer, per text. encoded: adaptx's token ids. logits: adaptx's logits, one
+    tensor per text: [C], or [L, C] if every token has logits.
     """
 
     given: list[dict[str, Any]]
@@ -46,7 +46,10 @@ class Probes:
 
 
 def probe(backbone: Backbone, head: TrainedHead, reading: Reading) -> Probes:
-    """Return the answers of adaptx to short, empty and too long texts and pairs, or to short sentences of words."""
+    """Return probes with adaptx's logits. For tagging they are short sentences.
+
+    For other formats they are single texts and pairs of texts: short, empty, and longer than the model reads.
+    """
     framing = reading.hidden
     given, encoded = _words(reading) if isinstance(head.format, Tagging) else _texts(reading)
     logits: list[Tensor] = []
@@ -64,7 +67,10 @@ def probe(backbone: Backbone, head: TrainedHead, reading: Reading) -> Probes:
 
 
 def _texts(reading: Reading) -> tuple[list[dict[str, Any]], Encoding]:
-    """Return single texts and pairs, each text in a list: outside a list, the library ignores an empty second text."""
+    """Return single texts and pairs of texts, as arguments for the folder's tokenizer and as adaptx encodes them.
+
+    Each text is in a list, because the tokenizer ignores an empty second text that is not.
+    """
     tokenizer, prefix, long = reading.tokenizer, reading.hidden.prefix, " ".join(["word"] * reading.max_length)
     rows: list[tuple[str, ...]] = [(text,) for text in (*TEXTS, long)]
     rows += zip((*TEXTS, long), (*PAIRS, long), strict=True)
@@ -93,7 +99,7 @@ def _words(reading: Reading) -> tuple[list[dict[str, Any]], Encoding]:
 
 
 def check_folder(folder: Path, found: HeadClass, head: TrainedHead, probes: Probes) -> float:
-    """Load the folder, compare its answers with the probes, and return the largest relative difference of two logits.
+    """Load the folder, compare its logits with those of the probes, and return the largest relative difference.
 
     Raises:
         UserError: tensors are missing or unexpected, or tokens or logits differ from those of adaptx.
@@ -113,7 +119,7 @@ def check_folder(folder: Path, found: HeadClass, head: TrainedHead, probes: Prob
     for given, ids, wanted in zip(probes.given, probes.encoded.ids, probes.logits, strict=True):
         read: Any = tokenizer(**given, truncation=True, return_tensors="pt")
         if read["input_ids"][0].tolist() != ids:
-            raise UserError(_differs(f"its tokenizer reads {str(given)[:60]} as other tokens"))
+            raise UserError(_differs(f"its tokenizer splits {str(given)[:60]} into other tokens"))
         with torch.no_grad(), warnings.catch_warnings():
             # BLOOM's class for span answers passes a deprecated argument to its layers.
             warnings.simplefilter("ignore", FutureWarning)

@@ -1,4 +1,4 @@
-"""The modules of a finished network, as data, lowest first."""
+"""The modules of a finished network, with their tensors: from the lowest in the stack to the highest."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from adaptx.specs import Fuse, ModuleSource, ModuleStage, Train
 
 @dataclass(frozen=True)
 class NamedModule:
-    """A module with a name that is unique in its composition and valid as a folder's name and a Python name."""
+    """A module and its name, which is unique in its composition and valid as a folder name and a Python identifier."""
 
     name: str
     module: Module
@@ -22,7 +22,8 @@ class NamedModule:
 class Composition:
     """The modules of a network.
 
-    layers: modules stacked on the checkpoint, lowest first. fused: modules on top of them whose outputs `mixing` mixes.
+    layers: modules stacked on the checkpoint, lowest first. fused: modules on top of `layers`; their outputs are mixed
+    by `mixing`.
     """
 
     layers: tuple[NamedModule, ...]
@@ -31,12 +32,12 @@ class Composition:
 
     @property
     def merged(self) -> tuple[Module, ...]:
-        """The modules that can be merged into the plain weights."""
+        """The modules in `layers` that can be merged into the checkpoint's weights."""
         return tuple(part.module for part in self.layers if part.module.method.fold_refusal is None)
 
     @property
     def adapters(self) -> tuple[NamedModule, ...]:
-        """The modules that cannot be merged into the plain weights."""
+        """The modules in `layers` that cannot be merged into the checkpoint's weights."""
         return tuple(part for part in self.layers if part.module.method.fold_refusal is not None)
 
 
@@ -44,7 +45,7 @@ def composed(stage: ModuleStage, shop: Workshop) -> Composition:
     """Load all modules in the network of a finished training or merge.
 
     Raises:
-        UserError: a module is not in the store, or its base has changed.
+        UserError: a module is not in the store, or its checkpoint has changed.
     """
     own = shop.module(stage)
     if stage.method.whole:
@@ -63,7 +64,7 @@ def composed(stage: ModuleStage, shop: Workshop) -> Composition:
 
 
 def _called(source: ModuleSource) -> str:
-    """Return the name of a module: its last task, or all tasks of a merge."""
+    """Return a name for a module: the task of its training, or all tasks of a merge."""
     return source.task.name if isinstance(source, Train) else path_of_tasks(source)
 
 
@@ -81,5 +82,5 @@ def _numbered(name: str, number: int) -> str:
 
 
 def _plain(name: str) -> str:
-    """Return a name without characters that have a meaning in torch's module names or adapters' compositions."""
+    """Replace characters of a name that have a meaning in torch's module names or in adapters' compositions by `_`."""
     return re.sub(r"\W", "_", name)

@@ -40,7 +40,7 @@ HERE = "."
 
 @dataclass(frozen=True)
 class ExportResult:
-    """The files of an exported folder, and notes for its user, one sentence per note."""
+    """The files of an exported folder, and notes for the folder's user."""
 
     folder: Path
     files: tuple[str, ...]
@@ -50,13 +50,14 @@ class ExportResult:
 def export_stage(
     store: Store, sources: Sources, name: str, library: Library, folder: Path, task: str | None = None
 ) -> ExportResult:
-    """Export the training or merge of that name to a folder.
+    """Export a stored training or merge to a folder that the library can load.
 
-    task: name of the task whose head is exported, needed if several tasks were trained together.
+    name: the stage's folder name, or a unique prefix of its fingerprint. task: name of the task whose head is exported;
+    needed if several tasks were trained together.
 
     Raises:
-        UserError: the stage does not exist, its weights were removed, a folder of the library cannot hold it, or the
-            folder is not empty.
+        UserError: the stage does not exist, its weights were removed, the library cannot represent it, or the folder is
+            not empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not empty; name a new folder, or empty it first")
@@ -85,7 +86,7 @@ def export_stage(
 
 
 def _task(entry: Entry, train: Train, name: str | None) -> Task:
-    """Return the trained task whose head is exported."""
+    """Return the task whose head is exported. name: the task's name, or None if only one task was trained."""
     found = [task for task in train.tasks if name in (None, task.name)]
     if len(found) == 1:
         return found[0]
@@ -95,7 +96,7 @@ def _task(entry: Entry, train: Train, name: str | None) -> Task:
 
 
 def _head_refusal(stage: ModuleStage, task: Task) -> str | None:
-    """Return why there is no head to predict the task with, or None."""
+    """Return why the stage has no head for the task, or None if it has one or needs none."""
     if not isinstance(stage, Merge) or not isinstance(stage.head, NoHead) or task.format.embeds:
         return None
     return (
@@ -105,27 +106,27 @@ def _head_refusal(stage: ModuleStage, task: Task) -> str | None:
 
 
 def _framing_refusal(stage: ModuleStage, task: Task) -> str | None:
-    """Return why no exported script can read the network as training did, or None."""
+    """Return why an exported folder cannot read the network's outputs as training did, or None if it can."""
     framing = training_framing(answering_training(stage), task)
     if isinstance(framing, Text):
         return (
-            f"it was trained to answer {task.name} as text, but exported folders read hidden states; use "
-            "`adaptx predict STAGE FILE`"
+            f"it was trained to answer {task.name} by writing text, but exported folders support only heads on hidden "
+            "states; use `adaptx predict STAGE FILE`"
         )
     stays = "use `adaptx predict STAGE FILE`"
     if framing.bidirectional:
-        return f"it was trained with bidirectional=True, which the library's {stage.model.name} cannot do; {stays}"
+        return f"it was trained with bidirectional=True, which transformers cannot do for {stage.model.name}; {stays}"
     if framing.pooling is Pooling.START:
-        return f"it was read at the decoder's start token (Pooling.START), for which there is no script; {stays}"
+        return f"it reads the decoder's start token (Pooling.START), which exported folders do not support; {stays}"
     return None
 
 
 def _format_refusal(task: Task) -> str | None:
-    """Return why no script reads rows of the task's format, or None."""
+    """Return why exported folders cannot read rows of the task's format, or None if they can."""
     if type(task.format) in ROWS:
         return None
     kind = type(task.format).__name__
-    return f"there is no script for rows of {kind} tasks; use `adaptx predict STAGE FILE`"
+    return f"exported folders do not support rows of {kind} tasks; use `adaptx predict STAGE FILE`"
 
 
 def _write(
@@ -158,7 +159,7 @@ def _write(
 def _write_adapters(
     network: Any, made_of: Composition, train: Train, base: str, tokenizer: Any, folder: Path
 ) -> str | None:
-    """Write the adapters. Return the path in the folder of the weights below them, or None if those are `base`."""
+    """Write the adapters. Return the subfolder that holds the weights below them, or None if these are `base`."""
     if not made_of.merged:
         write_adapters(network, made_of, base, folder)
         return None
@@ -169,7 +170,7 @@ def _write_adapters(
 
 
 def _write_transformers(network: Any, read: Read, train: Train, tokenizer: Any, folder: Path) -> HeadClass | None:
-    """Write the merged network, with its head if it has one, and check that the folder gives the same answers."""
+    """Write the merged network. If it has a head, write that too and check that the folder computes the same logits."""
     if read.head is None:
         write_bare(network, tokenizer, read.max_length, folder)
         return None
@@ -184,12 +185,12 @@ def _write_transformers(network: Any, read: Read, train: Train, tokenizer: Any, 
 
 
 def _read(entry: Entry, train: Train, task: Task, network: Any, shop: Workshop) -> Read:
-    """Return how the task is read, with its trained head."""
+    """Return how the network reads the task's rows, and the task's trained head."""
     head = None
     if not task.format.embeds:
         base = head_base(network, train.model, shop)
         head = load_head(entry.checked(), head_name(train, task), lambda each: new_head(each, base))
         head.module.eval()
     framing = training_framing(train, task)
-    assert isinstance(framing, Hidden), "text was refused before"
+    assert isinstance(framing, Hidden), "a framing as text was refused before"
     return Read(task, framing, train.config.max_length, head)

@@ -1,4 +1,4 @@
-"""Which compositions each library's folder can hold, judged by specs before any weight is read."""
+"""Which stages each library's folder can hold. The specs show this before any weights are read."""
 
 import enum
 
@@ -16,10 +16,10 @@ class Library(enum.Enum):
 
 
 def find_library(name: str) -> Library:
-    """Return the library of that name.
+    """Return the library with this name.
 
     Raises:
-        UserError: adaptx does not export to a library of that name.
+        UserError: adaptx does not export to a library of this name.
     """
     known = [library.value for library in Library]
     if name not in known:
@@ -28,7 +28,7 @@ def find_library(name: str) -> Library:
 
 
 def holding_refusal(library: Library, stage: ModuleStage) -> str | None:
-    """Return why a folder of that library cannot hold a stage's network, with what to use instead; or None."""
+    """Return why the library's folder cannot hold a stage's network and what to use instead, or None if it can."""
     methods = network_methods(stage)
     if library is Library.ADAPTERS and stage.model.family is not ModelFamily.ENCODER:
         return (
@@ -38,7 +38,7 @@ def holding_refusal(library: Library, stage: ModuleStage) -> str | None:
     if stage.model.quantised is not None:
         return (
             f"it was trained on the weights of {stage.model.hub_id} quantised to {stage.model.quantised.value}, but a "
-            f"{library.value} folder would be loaded on other weights; use `adaptx predict STAGE FILE`"
+            f"{library.value} folder would be loaded with unquantised weights; use `adaptx predict STAGE FILE`"
         )
     if stage.model.layers is not None and library is not Library.TRANSFORMERS:
         return (
@@ -53,7 +53,7 @@ def holding_refusal(library: Library, stage: ModuleStage) -> str | None:
         )
     if fusion is not None and not _is_library_mixing(fusion.mixing):
         return (
-            f"the adapters library mixes only by attention of full size, not by {fusion.mixing}; use "
+            f"the adapters library fuses only by attention of full rank, not by {fusion.mixing}; use "
             "`adaptx predict STAGE FILE`, or train Fuse with Attention()"
         )
     match library:
@@ -87,7 +87,7 @@ def _peft_refusal(stage: ModuleStage, methods: tuple[Method, ...]) -> str | None
         if not method.whole and method.library != Library.PEFT.value:
             return f"a peft folder cannot hold {method.modules}; {_elsewhere(method)}"
     if stage.method.whole:
-        return "full fine-tuning leaves whole weights, not a module for peft; use --to transformers"
+        return "full fine-tuning changes all weights and leaves no module for peft; use --to transformers"
     if any(method.whole for method in methods):
         return (
             f"it was trained on top of a full fine-tuning, whose weights a peft folder for {stage.model.hub_id} cannot "
@@ -103,7 +103,7 @@ def _peft_refusal(stage: ModuleStage, methods: tuple[Method, ...]) -> str | None
 
 
 def _unfoldable_refusal(library: Library, methods: tuple[Method, ...]) -> str | None:
-    """Return why some module can neither be stored in the folder nor merged into its weights, or None."""
+    """Return which module can neither be stored in the folder nor merged into its weights, or None if all can."""
     for method in methods:
         if method.fold_refusal is not None and method.library != library.value:
             return f"{method.modules} cannot be merged into linear weights; {_elsewhere(method)}"

@@ -1,4 +1,4 @@
-"""Which classes of transformers can hold an adaptx head exactly, and how the head is put into them.
+"""Put an adaptx head into a class of transformers, where a class exists that computes exactly the same.
 
 Heads on tokens (tags, span answers) are one linear map in most classes of the library, as in adaptx. Heads on a pooled
 vector are different: the library reads the first token, and applies a dense layer and a nonlinearity before the linear
@@ -38,18 +38,17 @@ AUTO_CLASSES: dict[type[TaskFormat], str] = {
     QuestionAnswering: "AutoModelForQuestionAnswering",
     MaskedLanguageModel: "AutoModelForMaskedLM",
 }
-"""Format with a head -> the auto class with which a user loads it, whether the model class is the library's or ours."""
+"""Format with a head -> the auto class that loads it, both for the library's model classes and for those of adaptx."""
 
 TANH_SCALE = 2.0**-14
-"""The scale s of tanh's input. tanh(s x) / s has the relative error s**2 x**2 / 3 against x, which is 1e-7 at x = 9. In
-half precision, x / s and s x stay within the range as well."""
+"""The factor s by which tanh's input is scaled down. tanh(s x) / s differs from x by the relative error s**2 x**2 / 3,
+which is 1e-7 at x = 9. In half precision, x / s and s x stay within the range as well."""
 
 
 def place_of(task_format: TaskFormat, framing: Hidden, heads: LibraryHeads) -> HeadPlace | None:
-    """Return where the library's class for a format holds our linear head; None if that class computes something else.
+    """Return where the library's class for a format holds a linear head, or None if the class computes something else.
 
-    It is also None if the framing reads another layer than the last, because the library's classes always read the
-    last.
+    Classes of the library always read the last layer, so the result is also None if the framing reads another layer.
     """
     if framing.layer is not None:
         return None
@@ -77,7 +76,7 @@ def in_library(task_format: TaskFormat, framing: Hidden, config: Any) -> bool:
 
 
 def library_model(backbone: Backbone, config: Any, head: TrainedHead, framing: Hidden) -> Any:
-    """Return the library's model of that configuration, with the backbone's layers and our head in it."""
+    """Return the library's model for this configuration, with the backbone's layers and the head of adaptx in it."""
     import transformers
 
     place = place_of(head.format, framing, backbone.architecture.library_heads)
@@ -126,7 +125,7 @@ def _set(whole: Any, path: str, weight: Tensor, bias: Tensor) -> None:
 
 
 def _put_language_model_head(whole: Any, head: nn.Module) -> None:
-    """Put our head's tensors under the library's names, and tie its decoder to the embeddings again."""
+    """Put the head's tensors into the library's model `whole`, and tie the model's decoder to the embeddings again."""
     decoder, masked = whole.get_output_embeddings(), ARCHITECTURES[whole.config.model_type].masked_head
     decoder.weight = whole.get_input_embeddings().weight
     assert masked is not None

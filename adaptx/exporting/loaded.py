@@ -1,4 +1,4 @@
-"""A stored training or merge in memory: its predictions, its network, and its peft model."""
+"""A stored training or merge, loaded into memory: it predicts, and gives its network or a peft model."""
 
 import tempfile
 import warnings
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class LoadedModel:
     """A stored training or merge. Its weights are read from the store when they are first needed.
 
-    stage: its spec.
+    stage: the spec of the training or merge.
     """
 
     def __init__(self, entry: Entry, stage: ModuleStage, shop: Workshop) -> None:
@@ -54,7 +54,7 @@ class LoadedModel:
 
     @property
     def heads(self) -> dict[str, nn.Module]:
-        """Task name -> its trained head. Tasks that are answered as text or by comparing embeddings have none."""
+        """Task name -> trained head. Tasks that are answered as text or by comparing embeddings have no head."""
         train, found = answering_training(self.stage), self._finished.heads
         named = {task.name: found.get(head_name(train, task)) for task in train.tasks}
         return {name: head.module for name, head in named.items() if head is not None}
@@ -63,9 +63,9 @@ class LoadedModel:
         """Return one prediction per row, with the format's details (probabilities or a score).
 
         Args:
-            rows: a list of texts, or of pairs of texts in the order of the task's texts; or dicts, a pandas.DataFrame
-                or a datasets.Dataset with the task's columns or the format's roles.
-            language: code of the rows' language; needed if the prompt depends on it and the task has several.
+            rows: a list of texts, or of pairs of texts in the task's order; or a list of dicts, a pandas.DataFrame or a
+                datasets.Dataset, with the task's columns or the format's roles as names.
+            language: code of the rows' language; needed if the prompt depends on it and the task has several languages.
 
         Raises:
             UserError: the rows have another form, columns are missing, a row does not fit the format, or the task is
@@ -85,13 +85,11 @@ class LoadedModel:
         It is a separate model: changing it does not change this one.
 
         Raises:
-            UserError: the network has parts other than LoRA or IA3 modules on the checkpoint; the message names them.
+            UserError: the network has other parts than the checkpoint and LoRA or IA3 modules. The message names them.
         """
         stage, shop = self.stage, self._shop
         if (reason := holding_refusal(Library.PEFT, stage)) is not None:
-            raise UserError(
-                f"{self._entry.folder.name} cannot become a peft model: {reason} (options of `adaptx export`)"
-            )
+            raise UserError(f"{self._entry.folder.name} cannot become a peft model: {reason} (with `adaptx export`)")
         network: Any = load_network(stage.model, shop.sources)
         base = base_name(stage.model, shop.sources)
         with tempfile.TemporaryDirectory() as folder:

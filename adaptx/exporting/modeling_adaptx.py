@@ -1,6 +1,6 @@
 """A transformers backbone with the head of one task, as adaptx computes it. Needs only torch and transformers.
 
-adaptx copies this file into an exported folder if no class of transformers computes the same. The folder loads only
+adaptx copies this file into an exported folder if no class of transformers computes the same. Such a folder loads only
 with `trust_remote_code=True`, which allows this code to run.
 
 Suffixes: B rows, L tokens of a row, D hidden size, C labels, V vocabulary.
@@ -21,10 +21,10 @@ from transformers.modeling_outputs import (
 
 
 class AdaptxConfig(PretrainedConfig):
-    """How the backbone is built and read.
+    """The configuration of an `AdaptxModel`: how its backbone is built, and which hidden states the head reads.
 
     backbone: the backbone's own configuration, with `model_type`. attention: the only attention implementation that
-    supports the backbone (None: any does). pooler: whether the backbone's class has a pooler, which is left out.
+    the backbone supports (None: it supports any). pooler: whether the backbone's class has a pooler, which is left out.
     takes_types: whether it takes token types. layer: the layer whose hidden states are read (None: the last; 0: the
     embeddings). pooling: `first`, `mean` or `last` token. head_size, norm_epsilon: sizes of the head for masked words.
     """

@@ -20,7 +20,7 @@ _OUTER = ("id2label", "label2id", "architectures", "dtype", "torch_dtype", "_nam
 
 
 def class_of(task_format: TaskFormat) -> Any:
-    """Return adaptx's model class for a format's head."""
+    """Return the model class of adaptx for heads of this format."""
     return getattr(modeling_adaptx, _name(task_format))
 
 
@@ -29,9 +29,9 @@ def _name(task_format: TaskFormat) -> str:
 
 
 def own_model(backbone: Backbone, base: Any, head: TrainedHead, framing: Hidden) -> Any:
-    """Return a model of adaptx's class with the backbone's layers and the head. base: the network's configuration.
+    """Return a model of adaptx's own class with the backbone's layers and the head. base: the network's configuration.
 
-    Transformers does not know its `model_type`, so the model cannot be loaded without its code.
+    Transformers does not know the model's `model_type`, so the model cannot be loaded without the code of its class.
     """
     name, module, architecture = _name(head.format), CODE_FILE.removesuffix(".py"), backbone.architecture
     masked = head.module if isinstance(head.module, LanguageModelHead) else None

@@ -1,4 +1,4 @@
-"""Write a peft folder of one or several modules of one method: adapter_config.json and adapter_model.safetensors."""
+"""Write a peft folder for modules of one method. Its files are adapter_config.json and adapter_model.safetensors."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,18 +17,19 @@ TASK_TYPES: dict[ModelFamily, str] = {
     ModelFamily.ENCODER_DECODER: "SEQ_2_SEQ_LM",
     ModelFamily.DECODER: "CAUSAL_LM",
 }
-"""peft's task type for a family. Families with a language-model head are loaded with it, as for writing text."""
+"""Family -> peft's task type. Families with a language-model head have its type, because they are loaded with it."""
 
 
 def write_peft(modules: Sequence[Module], sites: Sites, model: ModelSpec, base: str, folder: Path) -> None:
-    """Write modules of one method on one checkpoint, lowest first.
+    """Write modules of one method, stacked on one checkpoint, as one peft module.
 
-    sites: the sites of the bare network. base: name of the checkpoint in the folder.
+    modules: lowest first. sites: the sites (linear maps of layers) of the bare network. base: the checkpoint's name, as
+    the folder records it.
     """
     from safetensors.torch import save_file
 
     to_peft = behaviour(modules[0].method).to_peft
-    assert to_peft is not None, "refused before: its modules are none of peft's"
+    assert to_peft is not None, "a method without a module type in peft was refused before"
     parts = to_peft(modules, sites)
     tensors = {f"base_model.model.{name}": tensor for name, tensor in parts.tensors.items()}
     save_file(tensors, folder / WEIGHTS_FILE, {"format": "pt"})

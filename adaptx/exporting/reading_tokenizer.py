@@ -1,8 +1,8 @@
 """The tokenizer of an exported folder, which reads a text or a pair as adaptx does, including the framing's prefix.
 
-It has transformers' generic class, which uses tokenizer.json unchanged. The classes of some architectures rebuild parts
-of it, differently in each version. The prefix is part of the template of special tokens. An empty text therefore has it
-too, and no answer or tag can be found inside the prefix.
+Its class is transformers' generic one, which uses tokenizer.json unchanged. Tokenizer classes of some architectures
+rebuild parts of that file, differently in each version. The prefix is part of the template of special tokens. An empty
+text therefore gets the prefix too, and no answer or tag can be found inside the prefix.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _MOST_KNOWN = 500
 
 @dataclass(frozen=True)
 class TextReading:
-    """How a tokenizer reads texts.
+    """The settings with which a tokenizer reads texts.
 
     names: names of the tensors that the network takes. words: whether texts are given as words, as for tagging; words
     are tokenized separately from the prefix.
@@ -39,7 +39,7 @@ def write_tokenizer(tokenizer: Any, reading: TextReading, folder: Path) -> None:
     """Write a tokenizer that puts the prefix before each text and cuts texts at `reading.max_length` tokens.
 
     Raises:
-        UserError: this tokenizer cannot put that prefix before a text.
+        UserError: the tokenizer cannot put the prefix before a text.
     """
     if not tokenizer.is_fast:
         if reading.prefix:
@@ -53,7 +53,7 @@ def write_tokenizer(tokenizer: Any, reading: TextReading, folder: Path) -> None:
 
 
 def empty_is_same(tokenizer: Any, prefix: str) -> bool:
-    """Return whether adaptx reads an empty text exactly as the prefix's tokens in the template."""
+    """Return whether adaptx reads an empty text as exactly the tokens that the template has for the prefix."""
     return _content(tokenizer, prefix) == _prefix_ids(tokenizer, prefix, words=False)
 
 
@@ -82,7 +82,7 @@ def _generic(tokenizer: Any, reading: TextReading) -> Any:
 
 
 def _put_prefix(backend: Any, tokenizer: Any, reading: TextReading) -> None:
-    """Add the prefix's tokens before each text to the template of special tokens."""
+    """Change the template of special tokens so that it puts the prefix's tokens before each text."""
     from tokenizers import processors
 
     tokens = {_PREFIX: _prefix_ids(tokenizer, reading.prefix, reading.words)}
@@ -97,10 +97,10 @@ def _put_prefix(backend: Any, tokenizer: Any, reading: TextReading) -> None:
 
 
 def _prefix_ids(tokenizer: Any, prefix: str, words: bool) -> list[int]:
-    """Return the prefix's tokens before a text.
+    """Return the token ids that the prefix has before a text.
 
     Raises:
-        UserError: a text has different tokens after the prefix than alone.
+        UserError: some text has other tokens after the prefix than it has alone.
     """
     if words:
         return _content(tokenizer, prefix)
@@ -113,7 +113,7 @@ def _prefix_ids(tokenizer: Any, prefix: str, words: bool) -> list[int]:
 
 
 def _known_texts(tokenizer: Any) -> list[str]:
-    """Return about `_MOST_KNOWN` tokens, spread over the vocabulary, as texts."""
+    """Return the texts of about `_MOST_KNOWN` tokens, which are spread over the vocabulary."""
     size = len(tokenizer)
     texts = tokenizer.batch_decode([[token] for token in range(0, size, max(1, size // _MOST_KNOWN))])
     # Some tokenizers do not decode the mark of a word's beginning to a space.
@@ -131,9 +131,9 @@ def _content(tokenizer: Any, text: str) -> list[int]:
 
 
 def _pieces(read: Any, tokens: dict[str, list[int]]) -> list[str]:
-    """Return the template with which texts of one letter were read, with the prefix added.
+    """Return the tokenizer's template with the prefix before each text, and add its special tokens to `tokens`.
 
-    The template's special tokens are added to `tokens`.
+    read: what the tokenizer returned for a text of one letter, or for a pair of such texts.
     """
     sides = read.sequence_ids(0)
     kinds = read.get("token_type_ids") or [0] * len(sides)
@@ -150,6 +150,6 @@ def _pieces(read: Any, tokens: dict[str, list[int]]) -> list[str]:
 def _unprefixed(prefix: str, tokenizer: Any) -> str:
     return (
         f"it was trained with the prefix {prefix!r} before each text, which the tokenizer ({type(tokenizer).__name__}) "
-        "cannot add, because it splits a text's first word differently after another word; use --to peft, whose "
+        "cannot add, because it would then split the text's first word into other tokens; use --to peft, whose "
         "predict.py adds the prefix, or `adaptx predict STAGE FILE`"
     )

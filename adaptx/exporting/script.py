@@ -63,12 +63,12 @@ AUTO_CLASSES: dict[ModelFamily, str] = {
     ModelFamily.ENCODER_DECODER: "AutoModelForSeq2SeqLM",
     ModelFamily.DECODER: "AutoModelForCausalLM",
 }
-"""Family -> the class that loads exported networks. Its module paths are those by which exported tensors are named."""
+"""Family -> the class that loads exported networks. Exported tensors are named by the module paths of this class."""
 
 
 @dataclass(frozen=True)
 class Read:
-    """How a task is read. max_length: maximum number of tokens. head: None if the task has no head."""
+    """How the rows of a task are read. max_length: maximum number of tokens. head: None if the task has no head."""
 
     task: Task
     framing: Hidden
@@ -88,8 +88,8 @@ def write_script(
 ) -> None:
     """Write the script, the head's tensors and the tokenizer.
 
-    base: the checkpoint below, as the script loads it. own_base: path in the folder of weights that the script loads
-    instead, or None.
+    base: hub id or path of the checkpoint that the script loads. own_base: subfolder with the weights that the script
+    loads instead, or None.
 
     Raises:
         UserError: the tokenizer has no tokenizer.json.
@@ -145,7 +145,7 @@ def _task_facts(read: Read, model: ModelSpec, tokenizer: Any) -> dict[str, Any]:
 
 
 def _checkpoint_facts(model: ModelSpec, base: str, own_base: str | None) -> dict[str, Any]:
-    """Return where the script loads the checkpoint from, and under which class."""
+    """Return, for the script's template, where the checkpoint is and which class loads it."""
     pinned = own_base is None and base == model.hub_id and model.revision is not None
     return {
         "base": repr(base) if own_base is None else _here(own_base),
@@ -156,12 +156,12 @@ def _checkpoint_facts(model: ModelSpec, base: str, own_base: str | None) -> dict
 
 
 def takes_types(network: Any, tokenizer: Any) -> bool:
-    """Return whether the tokenizer makes token types and the network reads them."""
+    """Return whether the tokenizer returns token types and the network has embeddings for them."""
     return "token_type_ids" in tokenizer.model_input_names and ARCHITECTURES[network.config.model_type].type_rows > 0
 
 
 def stack_path(network: Any) -> str:
-    """Return the path in a network of the stack whose hidden states are read; empty if it is the network itself."""
+    """Return the module path of the stack whose hidden states are read; empty if the whole network is that stack."""
     stack = backbone_over(network).stack
     return next(path for path, module in network.named_modules() if module is stack)
 
@@ -173,7 +173,7 @@ def _options(model_type: str) -> str:
 
 
 def render(template: str, facts: dict[str, Any]) -> str:
-    """Return a template filled with facts. A missing fact is an error."""
+    """Fill a template with facts and return the text. A missing fact is an error."""
     import jinja2
 
     environment = jinja2.Environment(

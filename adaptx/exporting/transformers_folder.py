@@ -1,4 +1,4 @@
-"""Write a transformers folder: merged weights, the head in a class that computes the same, and the tokenizer."""
+"""Write a transformers folder: the merged weights, with the head in a model class that can hold it, and a tokenizer."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +17,14 @@ from adaptx.specs import Hidden, Tagging
 
 @dataclass(frozen=True)
 class HeadClass:
-    """The class that loads a folder with its head. own: whether it is adaptx's class, whose code is in the folder."""
+    """The class that loads a folder and its head. own: whether it is a class of adaptx, with its code in the folder."""
 
     auto_class: str
     own: bool
 
 
 def write_bare(network: Any, tokenizer: Any, max_length: int, folder: Path) -> None:
-    """Write a merged network without a head. Its tokenizer adds no prefix to texts."""
+    """Write a merged network that has no head, and a tokenizer that adds no prefix to texts."""
     with quiet_loading():
         network.save_pretrained(folder)
     write_tokenizer(tokenizer, TextReading("", max_length, _names(network, tokenizer)), folder)
@@ -33,9 +33,9 @@ def write_bare(network: Any, tokenizer: Any, max_length: int, folder: Path) -> N
 def write_with_head(
     backbone: Backbone, config: Any, head: TrainedHead, framing: Hidden, tokenizer: Any, max_length: int, folder: Path
 ) -> HeadClass:
-    """Write a merged backbone with its head, in a class of transformers or of adaptx. The backbone becomes unusable.
+    """Write a merged backbone and its head as one model, whose class is one of transformers or of adaptx.
 
-    config: the checkpoint's configuration of the network.
+    backbone: cannot be used afterwards. config: the configuration of the checkpoint's network.
 
     Raises:
         UserError: the tokenizer cannot put the framing's prefix before a text.

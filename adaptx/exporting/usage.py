@@ -1,4 +1,4 @@
-"""Instructions, for the terminal and the model card, for loading and using an exported folder as adaptx does."""
+"""Instructions for loading an exported folder and using it as adaptx does, shown in the terminal and the model card."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +25,9 @@ from adaptx.specs import (
 class ExportContents:
     """The contents of an exported folder.
 
-    head: the class that holds the head; None if predict.py holds it or there is none. base: the checkpoint below, as
-    the folder names it. own_base: path of whole weights in the folder; None if it has none. base_digest: digest of the
-    checkpoint.
+    head: the class that holds the head; None if predict.py reads the head from a file or there is no head. base: hub
+    id or path of the checkpoint, as the folder records it. own_base: subfolder with a full set of weights; None if the
+    folder has none. base_digest: digest of the checkpoint.
     """
 
     library: Library
@@ -42,25 +42,27 @@ def notes(written: ExportContents) -> tuple[str, ...]:
     found: list[str] = []
     if written.head is not None and written.head.own:
         found.append(
-            f"No class of transformers has such a head, so the folder contains one in {CODE_FILE}: load it with "
-            f"{written.head.auto_class}.from_pretrained(DIR, trust_remote_code=True). It does not load otherwise."
+            f"No class of transformers has such a head, so the folder contains the code of one in {CODE_FILE}: load "
+            f"the folder with {written.head.auto_class}.from_pretrained(DIR, trust_remote_code=True). It does not load "
+            "otherwise."
         )
     elif written.head is not None:
         found.append(f"The weights include the head: load them with {written.head.auto_class}.from_pretrained(DIR).")
     else:
         found.append(
-            "Predict with `python predict.py ROWS.tsv`; the library's classes for a task would have random heads."
+            "Predict with `python predict.py ROWS.tsv`. If you load the folder with a class for a task, such as "
+            "AutoModelForSequenceClassification, its head is random."
         )
     if written.own_base is None and Path(written.base).is_absolute():
         found.append(
-            f"The base is not on the hub; the folder names it as {written.base}. On another machine, write that "
-            "checkpoint's path into adapter_config.json and predict.py."
+            f"The base checkpoint is not on the hub, so the folder refers to it as {written.base}. On another machine, "
+            "change this path in adapter_config.json and predict.py."
         )
     return tuple(found)
 
 
 def usage(written: ExportContents, read: Read, model: ModelSpec, tokenizer: Any) -> list[str]:
-    """Return how to use a transformers folder with a head, one item per topic; an empty list for other folders."""
+    """Return instructions for using a transformers folder with a head, one per topic. Other folders have none."""
     if written.head is None:
         return []
     prefix, tagging = read.framing.prefix, isinstance(read.task.format, Tagging)
@@ -81,7 +83,7 @@ def _asked(head: HeadClass, read: Read, model: ModelSpec, words_stand_alone: boo
             return [
                 f'`pipeline("text-classification", model="DIR", truncation=True{trust})` takes a text, or a pair as '
                 '`{"text": ..., "text_pair": ...}`.',
-                f"Without `truncation=True`, texts of more than {length} tokens are read whole; adaptx cuts them.",
+                f"Keep `truncation=True`: it cuts texts at {length} tokens, as adaptx does.",
             ]
         case MultipleChoice():
             return [
@@ -102,9 +104,9 @@ def _asked(head: HeadClass, read: Read, model: ModelSpec, words_stand_alone: boo
                 f'`pipeline("token-classification", model="DIR", aggregation_strategy="first"{trust})` gives each word '
                 "the tag of its first token, and joins neighbouring words with the same tag.",
                 split,
-                f"The pipeline gives words beyond {length} tokens no tag; adaptx reads such a sentence in pieces, cut "
-                "between words. The pipeline gives no tag to a word that the tokenizer drops; adaptx tags it as an "
-                "unknown word.",
+                f"Words beyond the first {length} tokens get no tag from the pipeline; adaptx reads such a sentence in "
+                "pieces, cut between words. A word that the tokenizer drops gets no tag from the pipeline; adaptx tags "
+                "it as an unknown word.",
             ]
         case QuestionAnswering(answer_tokens=answer_tokens):
             return _answers_asked(trust, length, answer_tokens, model.family)
@@ -116,9 +118,9 @@ def _asked(head: HeadClass, read: Read, model: ModelSpec, words_stand_alone: boo
 
 def _answers_asked(trust: str, length: int, answer_tokens: int, family: ModelFamily) -> list[str]:
     unanswered = (
-        "In this model the last token stands for no answer, not the first: do not set `handle_impossible_answer`."
+        "In this model the last token, not the first, stands for no answer: do not set `handle_impossible_answer`."
         if family is ModelFamily.DECODER
-        else "`handle_impossible_answer=True` compares with the first token, as adaptx does."
+        else "With `handle_impossible_answer=True`, the first token stands for no answer, as in adaptx."
     )
     return [
         f'`pipeline("question-answering", model="DIR"{trust})` (transformers 4; version 5 has none) with '
