@@ -155,7 +155,7 @@ def test_weights_that_the_last_step_spoils_are_not_kept(world, tmp_path):
         next(iter(fresh.assembly.own.values())).data[0, 0] = INF
 
     training.optimizer.register_step_post_hook(spoil)
-    with pytest.raises(NotFinite, match=r"step 1 of 1.*it left weights that are not finite"):
+    with pytest.raises(NotFinite, match=r"step 1 of 1.*the step left weights that are not finite"):
         training.run(Silent())
 
 

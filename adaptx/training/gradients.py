@@ -8,12 +8,13 @@ Joint losses (`backward_joint`). With in-batch negatives, each query is compared
 so the loss is not a sum over micro-batches. GradCache (Gao et al. 2021, arXiv:2101.06983) computes its gradient without
 holding the whole batch's activations:
 
-1. Embed all micro-batches without gradients. Only their vectors [S, D] are kept, and the random state before each one.
+1. Embed all micro-batches without gradients. Keep only their vectors [S, D], and the random state before each
+   micro-batch.
 2. Compute the loss from all vectors, and its gradient with respect to each vector. The backbone takes no part in this.
-3. Embed each micro-batch again, now with gradients and from the same random state (so dropout masks are the same), and
-   pass the gradients of its vectors on to the parameters.
+3. Embed each micro-batch again, now with gradients and from the same random state (so dropout masks are the same).
+   Backpropagate from the gradients of its vectors to the parameters.
 
-By the chain rule, the sum over micro-batches is the gradient of the whole batch. It costs a second forward pass.
+By the chain rule, the sum over micro-batches is the gradient of the whole batch. The price is a second forward pass.
 
 Suffixes: N sequences of a micro-batch, S sequences of the whole batch, D hidden size.
 """
@@ -74,15 +75,16 @@ def pieces(items: Items, setting: Setting) -> Iterator[Piece]:
 def backward_sum(
     loss: SummedLoss, backbone: Backbone, head: nn.Module, drawn: Items, framing: Hidden, share: float, setting: Setting
 ) -> Tensor:
-    """Add the gradient of share x (mean loss over loss units) to the parameters, and return this value.
+    """Add the gradient of a task's loss to the parameters' gradients, and return the loss.
 
-    share: the part of the batch's items that belong to this task, so that the tasks of a mixture add up to one batch.
+    The loss is share x the mean over loss units. share: the share of the batch's items that belong to this task. The
+    losses of a mixture's tasks thus add up to the loss of one batch.
     """
     return _backward_pieces(lambda piece: loss.of(backbone, head, piece, framing), drawn, share, setting)
 
 
 def backward_answers(loss: AnswerLoss, backbone: Backbone, drawn: Items, share: float, setting: Setting) -> Tensor:
-    """Do the same as `backward_sum` for a loss over answers, which needs no head."""
+    """Do the same as `backward_sum` for a loss over answers. Such a loss needs no head."""
     return _backward_pieces(lambda piece: loss.of(backbone, piece), drawn, share, setting)
 
 
@@ -109,7 +111,7 @@ def backward_joint(
     share: float,
     setting: Setting,
 ) -> Tensor:
-    """Do the same as `backward_sum` for a loss over all vectors of the batch, by GradCache."""
+    """Do the same as `backward_sum` for a loss over all vectors of the batch, with GradCache."""
     cut_up = list(pieces(drawn, setting))
     free: dict[int, list[int]] = {}
     for place, sequence in enumerate(s for members in drawn.members for s in members):
@@ -147,5 +149,8 @@ def backward_joint(
 
 
 def _inverse(places: list[int], device: torch.device) -> Tensor:
-    """Return the indices that sort vectors by their places: vectors[_inverse(places)] is in the batch's order."""
+    """Return the indices that put vectors into the batch's order: vectors[_inverse(places)].
+
+    places: each vector's index in the batch.
+    """
     return torch.tensor(places, device=device).argsort()

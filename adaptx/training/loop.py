@@ -45,7 +45,7 @@ HeadStates = dict[str, dict[str, Tensor]]
 class TrainingTask:
     """One task of a training: its items, its format's training functions, and its head's name.
 
-    head: None if the task has no head, because it is answered in text.
+    head: None if the task is answered in text and therefore has no head.
     """
 
     items: Items
@@ -59,7 +59,7 @@ class TrainingTask:
 class History:
     """The course of a training: one entry per step, and one per evaluation on development rows.
 
-    seconds, tokens: totals so far, including those before the training was resumed.
+    seconds, tokens: totals since the training began, including the time before it was resumed.
     """
 
     steps: list[TrainingStep] = field(default_factory=list[TrainingStep])
@@ -70,9 +70,10 @@ class History:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a training, next to the weights, which are in the model.
+    """The result of a training, without the weights, which are in the model.
 
-    selected_step: the step whose weights were kept, counted from 1. was_resumed: whether it began from a saved state.
+    selected_step: the step whose weights were kept, counted from 1. was_resumed: whether the training began from a
+    saved state.
     """
 
     history: History
@@ -81,12 +82,12 @@ class Outcome:
 
 
 class Training:
-    """One training of a model. `run` trains from the start or from a saved state to the end.
+    """One training of a model. `run` trains to the end, from the start or from a saved state.
 
-    model: parameters to train already have `requires_grad`. own: the module's parameters. parts: the task, or the tasks
-    of a mixture in order; the model holds their heads. sampling: how a mixture draws from its tasks; None for a single
-    task. extra_loss: a term that is added once per step (fusion's regularisation). score: returns the score on
-    development rows by which `Best` selects a step.
+    model: the backbone and the tasks' heads. Only parameters with `requires_grad` are trained. own: the module's
+    parameters. parts: the task, or the tasks of a mixture in order. sampling: how a mixture draws from its tasks; None
+    for a single task. extra_loss: returns a term that is added to each step's loss (fusion's regularisation). score:
+    returns the score on development rows, by which `Best` selects a step.
     """
 
     def __init__(
@@ -119,12 +120,12 @@ class Training:
     def run(self, progress: Progress, saved: SavedStates | None = None) -> Outcome:
         """Train to the last step, or until the score has not improved for `patience` evaluations.
 
-        progress: shows steps and notes. saved: where a saved state is read and written; None: the training cannot be
-        resumed.
+        progress: shows steps and notes. saved: where the training's state is saved and read again; None: the training
+        cannot be resumed.
 
         Raises:
             NotFinite: a loss, gradient, weight or development output is NaN or infinite.
-            KeyboardInterrupt: a signal arrived. The state was saved first if `saved` is given.
+            KeyboardInterrupt: a signal arrived. If `saved` is given, the state was saved first.
         """
         if saved is not None and (state := saved.load(self.device, progress)) is not None:
             self._restore(state)
@@ -156,7 +157,7 @@ class Training:
     def has_moved(self, parameter: nn.Parameter) -> bool:
         """Return whether any optimiser step has changed this parameter.
 
-        No step changes a parameter through which the hidden states in use do not pass, such as the layers above
+        Parameters that do not affect the hidden states in use never change: for example, those of the layers above
         `Hidden(layer=...)`.
         """
         return parameter in self.optimizer.state
@@ -193,7 +194,7 @@ class Training:
         return loss, learning_rate
 
     def _went_wrong(self, step: int, what: str) -> str:
-        """Return an error message for values that are not finite, with the step, the learning rate and remedies."""
+        """Return the error message for values that are not finite. It states the step, learning rate and remedies."""
         rate = self.config.learning_rate * learning_rate_factor(self.config, self.num_steps)(step - 1)
         return (
             f"step {step} of {self.num_steps}, at learning rate {rate:.3g}: {what}. The training failed and "
@@ -202,14 +203,14 @@ class Training:
         )
 
     def _check_weights(self) -> None:
-        """Check that the trained weights are finite. No loss is computed after the last step, so none would show it.
+        """Check that the trained weights are finite. No loss is computed after the last step to show if they are not.
 
         Raises:
             NotFinite: a weight is NaN or infinite.
         """
         name = first_not_finite([*self.own.items(), *self.model.heads.named_parameters()])
         if name is not None:
-            raise NotFinite(self._went_wrong(self.step, f"it left weights that are not finite ({name})"))
+            raise NotFinite(self._went_wrong(self.step, f"the step left weights that are not finite ({name})"))
 
     def _draw(self, part: TrainingTask, indices: Sequence[int]) -> Items:
         if part.training.draw is None:

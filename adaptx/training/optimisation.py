@@ -11,9 +11,9 @@ from adaptx.specs.sites import Key
 
 
 def learning_rate_factor(config: TrainConfig, num_steps: int) -> Callable[[int], float]:
-    """Return a function from a step (from 0) to its share of the peak learning rate.
+    """Return a function that maps a step (counted from 0) to its share of the peak learning rate.
 
-    The share rises linearly during warm-up. It then falls to zero by the schedule, or stays at 1 if that is constant.
+    The share rises linearly during warm-up. It then falls to zero, or stays at 1 if the schedule is constant.
     """
     warmup = round(config.warmup * num_steps)
 
@@ -50,8 +50,8 @@ def parameter_groups(
 def decays(key: Key, parameter: nn.Parameter) -> bool:
     """Return whether weight decay shrinks a module's parameter.
 
-    Biases and norms, which are vectors, do not get weight decay. T5's table of relative positions is also a bias and
-    does not get it. Hugging Face's Trainer forms the same groups.
+    Vectors (biases and norms) have no weight decay. Neither has T5's table of relative positions, which is also a bias.
+    Hugging Face's Trainer forms the same groups.
     """
     _, site, tensor = key
     return parameter.ndim > 1 and "bias" not in site and "bias" not in tensor

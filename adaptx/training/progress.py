@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 SHOWN = {"shown": True}
-"""`extra` of log records that repeat a note. A terminal that shows notes does not print these records again."""
+"""The `extra` argument for log records that repeat a note. A terminal that shows notes does not print these records."""
 
 
 class Progress(Protocol):
@@ -16,7 +16,7 @@ class Progress(Protocol):
         ...
 
     def advance(self, done: int, loss: float | None = None, examples_per_second: float | None = None) -> None:
-        """Report that `done` units are done in total since the stage began."""
+        """Report that `done` units of work are done, in total since the stage began."""
         ...
 
     def note(self, text: str) -> None:
@@ -28,7 +28,7 @@ class Progress(Protocol):
         ...
 
     def beside(self) -> "Progress":
-        """Return another line, for a stage that runs at the same time."""
+        """Return a further line, for another stage that runs at the same time."""
         ...
 
 

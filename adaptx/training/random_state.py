@@ -1,4 +1,4 @@
-"""Reading and restoring the states of random generators, for repeated forward passes and for saved states."""
+"""Reading and restoring the states of random generators, to repeat forward passes and to resume trainings."""
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ def random_state(device: torch.device) -> RandomState:
 
 
 def set_random_state(states: RandomState, device: torch.device) -> None:
-    """Restore the states of random generators. A generator without a state (from another device) is not changed."""
+    """Restore the states of random generators. A GPU's generator is not changed if the states come from a CPU."""
     torch.set_rng_state(states["cpu"])
     if device.type == "cuda" and "cuda" in states:
         torch.cuda.set_rng_state(states["cuda"], device)

@@ -1,7 +1,7 @@
 """Saved states of a running training, from which a killed run continues and ends with the same weights.
 
-torch.save writes a CRC-32 of every part of the file, and reading compares them. A SHA-256 would cost one second per
-gigabyte each time a state is saved.
+`torch.save` writes a CRC-32 for every part of the file, which is checked when the state is read. A SHA-256 would cost
+one second per gigabyte each time a state is saved.
 """
 
 import logging
@@ -25,14 +25,16 @@ _log = logging.getLogger(__name__)
 
 FILE = "saved_state.pt"
 VERSION = 1
-"""Version of the file's contents. It is raised when these change."""
+"""Version of the file's contents. Raise it when the contents change."""
 
 
 class SavedStates:
     """The latest saved state of one stage, in the stage's folder.
 
-    A state is written completely or not at all. It also holds the folder's name, which is the stage's. every_seconds:
-    the time between two saved states. set_aside: moves a damaged file out of the way and returns its new path.
+    A state is written completely or not at all. It also holds the folder's name, which identifies the stage.
+
+    every_seconds: the time between two saved states. set_aside: moves a damaged file out of the way and returns its new
+    path.
     """
 
     def __init__(self, folder: Path, every_seconds: float, set_aside: Callable[[Path], Path] | None = None) -> None:
@@ -46,10 +48,10 @@ class SavedStates:
         return time.monotonic() - self._last >= self._every
 
     def save(self, state: dict[str, Any], device: torch.device, progress: Progress) -> None:
-        """Save the state, with the random generators' states and the facts on which rounding depends.
+        """Save the state, the states of the random generators, and the facts on which rounding depends.
 
-        These are threads, device and torch's version. If the state cannot be written (for example on a full disk), a
-        note says so, the earlier state stays, and the training continues.
+        These facts are the number of threads, the device and torch's version. If the state cannot be written (for
+        example on a full disk), a note says so, the earlier state stays, and the training continues.
         """
         whole = {**state, "random": random_state(device), "machine": _machine(device)}
         whole |= {"version": VERSION, "stage": self._file.parent.name}
@@ -64,9 +66,9 @@ class SavedStates:
         self._last = time.monotonic()
 
     def load(self, device: torch.device, progress: Progress) -> dict[str, Any] | None:
-        """Return the saved state after restoring the random generators, or None if there is no usable state.
+        """Restore the random generators and return the saved state, or return None if there is no usable state.
 
-        A note says if the result may differ from an uninterrupted run's, or if a damaged state was set aside.
+        A note is shown if the result may differ from an uninterrupted run's, or if a damaged state was set aside.
         """
         if not self._file.exists():
             return None
@@ -112,8 +114,8 @@ def _machine(device: torch.device) -> dict[str, str]:
 def deferred_interrupt() -> Generator[Callable[[], bool]]:
     """Let Ctrl-C and SIGTERM only set a flag inside the `with` block, so that no step is interrupted halfway.
 
-    Yields a function that returns the flag. A second Ctrl-C takes effect immediately. A second SIGTERM does not: if a
-    run has several processes, one may arrive from the system and another from the main process.
+    Yields a function that returns the flag. A second Ctrl-C takes effect immediately. A second SIGTERM does not,
+    because a process of a run may receive one from the system and another from the main process.
     """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():

@@ -1,6 +1,7 @@
-"""The examples of each training step: each task in a random order per epoch; in mixtures, a random task per example.
+"""Sampling of the examples of each training step.
 
-A step's examples depend only on its number, the seed and the sizes, so a resumed training needs no sampler state.
+Each task's examples come in a new random order per epoch. In a mixture, a task is drawn at random for each example. A
+step's examples depend only on the step's index, the seed and the sizes, so a resumed training needs no sampler state.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ TASK_STRIDE = 1 << 24
 
 
 class Sampler:
-    """Draws the batches of a training. sizes: number of items per task. sampling: None for a single task."""
+    """The sampler of a training's batches. sizes: number of items per task. sampling: None for a single task."""
 
     def __init__(self, sizes: Sequence[int], config: TrainConfig, sampling: Sampling | None = None) -> None:
         self.sizes, self.config = tuple(sizes), config
@@ -29,7 +30,10 @@ class Sampler:
         self.num_steps = config.num_steps(epoch_items(self.sizes, sampling))
 
     def batch(self, step: int) -> list[tuple[int, list[int]]]:
-        """Return the items of a step (from 0) as (task, item indices). Tasks without an item in it are left out."""
+        """Return the items of a step (counted from 0) as pairs of a task's index and the indices of its items.
+
+        Tasks without items in this step are left out.
+        """
         size, seed = self.config.batch_size, self.config.seed
         if self._shares is None:
             return [(0, batch_indices(step, self.sizes[0], size, seed))]
@@ -45,7 +49,7 @@ class Sampler:
         return np.random.default_rng([self.config.seed, step]).multinomial(self.config.batch_size, self._shares)
 
     def _before(self, step: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """Return the number of items that all earlier steps drew from each task."""
+        """Return for each task how many items all earlier steps drew from it."""
         while len(self._drawn_before) <= step:
             last = len(self._drawn_before) - 1
             self._drawn_before.append(self._drawn_before[last] + self._counts(last))
@@ -53,9 +57,9 @@ class Sampler:
 
 
 def batch_indices(step: int, num_items: int, batch_size: int, seed: int) -> list[int]:
-    """Return the item indices of a step's batch (step from 0).
+    """Return the item indices of a step's batch. Steps count from 0.
 
-    The batches are consecutive slices of an endless stream, in which one random order of all items follows another.
+    The batches are consecutive slices of an endless stream, which is one random order of all items after another.
     """
     return _stream(step * batch_size, batch_size, num_items, seed)
 
@@ -69,7 +73,7 @@ def _stream(position: int, count: int, num_items: int, seed: int) -> list[int]:
 
 
 def _pieces(position: int, count: int, num_items: int) -> Iterator[tuple[int, int, int]]:
-    """Yield slices (epoch, first, last) that cover `count` positions of the endless stream, beginning at `position`."""
+    """Yield slices (epoch, first, last) that cover `count` positions of the endless stream, starting at `position`."""
     while count:
         epoch, first = divmod(position, num_items)
         taken = min(count, num_items - first)
