@@ -518,7 +518,7 @@ def test_biases_that_a_base_has_not_are_refused(world, tmp_path):
         layer.attention.self.value.bias = None
     places = attach(network, sites_of(network), Lora(bias=True), "own")
     assert {site for _, site, tensor in places if tensor == "bias"} == {"query"}, "only what is there trains"
-    with pytest.raises(UserError, match=r"no linear map at these sites has a bias that could train"):
+    with pytest.raises(UserError, match=r"no linear map at these sites has a bias to train"):
         attach(network, sites_of(network), Lora(sites=("value",), bias=True), "other")
 
 

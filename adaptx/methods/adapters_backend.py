@@ -26,8 +26,8 @@ FusionLayer = TypeVar("FusionLayer", bound=nn.Module)
 class Adapters(nn.Module):
     """The adapters of one layer, and the fusion layers that mix their outputs.
 
-    order: the steps in the order in which they run. A step with one name is an adapter; a step with several names is a
-    fusion of these adapters.
+    order: the steps in the order in which they run. A step with one name runs that adapter. A step with several names
+    runs the fusion of these adapters.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Adapters(nn.Module):
 def prepare(network: Any) -> None:
     """Prepare every layer of a transformers network for adapters. Its forward pass does not change.
 
-    The class of the layer (or of a norm inside it) is replaced by a subclass that also runs the layer's adapters.
+    The class of each layer (or of a norm inside it) is replaced by a subclass that also runs the layer's adapters.
     """
     place = ARCHITECTURES[network.config.model_type].bottleneck
     assert place is not None, "planning refuses bottleneck adapters whose place is not known"
@@ -88,17 +88,18 @@ def add_adapter(network: Any, reduction_factor: float, activation: str, name: st
 
 
 def plain_tensor(path: str) -> str:
-    """Return our name of a tensor in the library's adapters."""
+    """Return adaptx's name for a tensor of the library's adapters."""
     return path.replace("adapter_down.0", "down").replace("adapter_up", "up")
 
 
 def add_fusion(
     network: Any, names: list[str], below: list[str], make: Callable[[int], FusionLayer]
 ) -> list[FusionLayer]:
-    """Mix the outputs of the adapters `names`, above the frozen adapters `below`, with one fusion layer per layer.
+    """Add a fusion layer to every layer of the network, and return all fusion layers in order.
 
-    make: returns the fusion layer for a layer number. A fusion layer is called with the adapters' input, their stacked
-    outputs and the states (see `Adapters.over`). Returns all fusion layers, in order.
+    A fusion layer mixes the outputs of the adapters `names`. It runs after the frozen adapters `below`. make: returns
+    the fusion layer for a layer's index. The fusion layer is called with the adapters' input, their stacked outputs and
+    the states (see `Adapters.over`).
     """
     made: list[FusionLayer] = []
     for layer, place in _places(network):
@@ -114,7 +115,7 @@ def adapter_names(network: Any) -> list[str]:
 
 
 def _places(network: Any) -> list[tuple[int, Adapters]]:
-    """Return every layer's number and its adapters, in order."""
+    """Return every layer's index and its adapters, in order."""
     sites = sites_of(network)
     found = [(sites.layer(path), each) for path, each in network.named_modules() if isinstance(each, Adapters)]
     assert found, "`prepare` must be called on the network first"

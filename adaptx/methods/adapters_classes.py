@@ -1,7 +1,7 @@
-"""The adapters library's network classes (Poth et al. 2023, arXiv:2311.11077), which write folders in its format.
+"""Use of the adapters library's network classes (Poth et al. 2023, arXiv:2311.11077) to write folders in its format.
 
-`prepare` must run before peft injects anything. In the other order, the library replaces linear layers and silently
-drops the LoRA layers in them.
+`prepare` must run before peft injects anything. Otherwise the library replaces the linear layers and silently drops the
+LoRA layers in them.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ def prepare(network: Any) -> None:
 
 
 def add_adapter(network: Any, reduction_factor: float, activation: str, name: str) -> dict[Key, nn.Parameter]:
-    """Add and activate an adapter on top of the active ones. Keys are the same as in `adapters_backend`."""
+    """Add and activate an adapter on top of the active ones. Return its parameters, keyed as in `adapters_backend`."""
     from adapters import SeqBnConfig
 
     network.add_adapter(name, config=SeqBnConfig(reduction_factor=reduction_factor, non_linearity=activation))
@@ -32,7 +32,10 @@ def add_adapter(network: Any, reduction_factor: float, activation: str, name: st
 
 
 def add_fusion(network: Any, names: list[str], below: list[str]) -> dict[Key, nn.Parameter]:
-    """Mix the outputs of the adapters `names`, above the adapters `below`. Keys are as in `adapters_backend`."""
+    """Add a fusion of the adapters `names` above the adapters `below`.
+
+    Returns the fusion's parameters, keyed as in `adapters_backend`.
+    """
     from adapters.composition import Fuse
 
     network.add_adapter_fusion(names)

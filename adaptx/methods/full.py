@@ -8,7 +8,7 @@ from adaptx.specs.sites import Sites
 
 
 def attach(network: nn.Module, sites: Sites, method: Full, name: str) -> Parameters:
-    """Return every parameter of the network by key. Nothing is added. LoRA modules must be folded in first."""
+    """Return every parameter of the network by key. Nothing is attached. LoRA modules must be folded in before."""
     return {sites.key(parameter_name): parameter for parameter_name, parameter in network.named_parameters()}
 
 
@@ -17,7 +17,7 @@ def _fold(network: nn.Module) -> None:
 
 
 def _unchanged(tensor: Tensor, own: Tensor | None) -> Tensor:
-    assert own is not None, "full fine-tuning is merged over its checkpoint"
+    assert own is not None, "merging of full fine-tuning needs the checkpoint's tensors"
     return own
 
 

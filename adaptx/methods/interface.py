@@ -11,7 +11,7 @@ from adaptx.methods.peft_parts import PeftParts
 from adaptx.specs.sites import Key, Sites
 
 Parameters = dict[Key, nn.Parameter]
-"""A module's parameters in the network by (layer, site, tensor): all that loading, saving and freezing need."""
+"""A module's parameters in the network by (layer, site, tensor). Loading, saving and freezing need nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class Behaviour:
     fold: adds all modules of the method to the linear weights below them and removes their layers, so that the network
     is a plain transformers network again.
     unchanged: (a module's tensor, the backbone's tensor at that key or None) -> the values with which the module would
-    have no effect. Merging works on differences from these values. None stands for zeros.
+    have no effect; None stands for zeros. Merging works on differences from these values.
     to_peft: (modules over one checkpoint, the lowest first, and the sites) -> the contents of a peft folder.
     """
 

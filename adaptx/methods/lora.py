@@ -23,7 +23,7 @@ TENSORS = (DOWN, UP)
 
 
 class ShiftedLinear(nn.Module):
-    """A linear map with a trained vector added to its output, which is a LoRA module's change of the map's bias.
+    """A linear map with a trained vector that is added to its output: a LoRA module's change of the map's bias.
 
     The wrapped map is called `base_layer`, because that is the name under which peft looks for it.
     """
@@ -80,12 +80,12 @@ def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> Paramet
                 )
                 parameters[number, site, BIAS] = layer.base_layer.bias
     if method.bias and not any(tensor == BIAS for _, _, tensor in parameters):
-        raise UserError(f"{method}: no linear map at these sites has a bias that could train; use Lora(bias=False)")
+        raise UserError(f"{method}: no linear map at these sites has a bias to train; use Lora(bias=False)")
     return parameters
 
 
 def fold(network: nn.Module) -> None:
-    """Add every LoRA module to the weights of its linear map and remove it. Full fine-tuning can then train them."""
+    """Add every LoRA module to the weights of its linear map and remove it. Full fine-tuning can then train the map."""
     for path, layer in list(_lora_layers(network)):
         layer.merge()
         linear, below = layer.get_base_layer(), layer.base_layer

@@ -17,11 +17,14 @@ from adaptx.specs import Lora
 from adaptx.specs.sites import Sites
 
 DOWN, UP, BIAS = "lora_A", "lora_B", "bias"
-"""Names of a module's tensors at a linear map. B A is added to its weight, and `bias`, if trained, to its bias."""
+"""Names of a module's tensors at a linear map. B A is added to the map's weight, and a trained `bias` to its bias."""
 
 
 def to_peft(modules: Sequence[Module], sites: Sites) -> PeftParts:
-    """Return LoRA modules over one checkpoint, the lowest first, as one module."""
+    """Return the peft folder's contents: one module that computes the sum of LoRA modules over one checkpoint.
+
+    modules: the lowest first.
+    """
     places = places_of(key for module in modules for key in module.tensors)
     joined = {place: _joined(modules, place) for place in places}
     has_bias = any(one.bias is not None for one in joined.values())

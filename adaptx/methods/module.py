@@ -1,4 +1,7 @@
-"""Modules on disk and in memory: safetensors keyed by (layer, site, tensor), and a JSON header of method and base."""
+"""Modules on disk and in memory: tensors keyed by (layer, site, tensor), and a JSON header with method and base.
+
+On disk, the tensors are safetensors.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,7 +46,7 @@ def restore(parameters: Mapping[Key, Tensor], tensors: Mapping[Key, Tensor]) -> 
     """Copy tensors into parameters, bit for bit.
 
     Raises:
-        UserError: keys or shapes differ, because the module belongs to another base, rank or set of sites.
+        UserError: keys or shapes differ, because the module has another base, rank or set of sites.
     """
     if parameters.keys() != tensors.keys():
         missing, extra = (
@@ -89,7 +92,7 @@ def load_module(folder: Path) -> Module:
 
     Raises:
         UserError: the weights were removed after scoring (as for fully fine-tuned targets without `--keep`), or the
-            folder has another version.
+            folder was written in another version of the format.
     """
     from safetensors.torch import load_file
 

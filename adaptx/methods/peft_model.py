@@ -7,7 +7,7 @@ from adaptx.methods.quantised import without_notes
 
 
 def read_peft(network: Any, folder: Path) -> Any:
-    """Return a PeftModel of a bare network with the module from a peft folder, in evaluation mode."""
+    """Return a PeftModel that consists of a bare network and the module in a peft folder, in evaluation mode."""
     with without_notes():
         from peft import PeftModel
 

@@ -16,10 +16,10 @@ Place = tuple[int, str]
 
 @dataclass(frozen=True)
 class PeftParts:
-    """The method's part of a peft folder.
+    """The parts of a peft folder that depend on the method.
 
-    places: the linear maps that the module changes. config: settings of this method in adapter_config.json. tensors: by
-    their names, relative to the network.
+    places: the linear maps that the module changes. config: the method's settings in adapter_config.json. tensors: the
+    module's tensors, keyed by their names relative to the network.
     """
 
     places: tuple[Place, ...]
@@ -35,8 +35,8 @@ def places_of(keys: Iterable[Key]) -> tuple[Place, ...]:
 def target_pattern(places: Sequence[Place], sites: Sites) -> str:
     """Return a regular expression that matches the full paths of the linear maps, as peft's `target_modules`.
 
-    Ends of paths would be shorter, but they would also match in a class that wraps the network and adds a new,
-    untrained head. With full paths such a class refuses the folder.
+    Shorter patterns, of the ends of paths, would also match in a class that wraps the network and adds a new, untrained
+    head. With full paths, peft cannot load the folder into such a class.
     """
     paths = [sites.module(*place) for place in places]
     in_all_layers = "|".join(dict.fromkeys(re.sub(r"\.\d+\\", r".\\d+\\", re.escape(path)) for path in paths))

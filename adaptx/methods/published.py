@@ -1,4 +1,4 @@
-"""Reading of published modules, which peft or the adapters library wrote."""
+"""Reading of published modules, which were written by peft or the adapters library."""
 
 from pathlib import Path
 
@@ -20,9 +20,10 @@ from adaptx.specs.sites import Key
 
 
 def load_published(published: Published, base: str, sources: Sources) -> Module:
-    """Return the module in fp32. `base` is the digest of its checkpoint.
+    """Return a published module in fp32.
 
-    sources: finds the checkpoint. Its biases are subtracted from trained biases to get the module's differences.
+    base: the digest of its checkpoint. sources: finds the checkpoint. The checkpoint's biases are subtracted from
+    trained biases, because a module holds differences.
 
     If a LoRA module has smaller ranks at some sites, or leaves out sites or layers, both matrices are filled with zeros
     there. The zeros add nothing, and they stay zero in training: the gradient of each matrix is a product with the

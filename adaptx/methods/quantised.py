@@ -1,9 +1,9 @@
 """Quantised frozen linear maps below LoRA, through bitsandbytes. No other file imports that library.
 
 NF4 is from QLoRA (Dettmers et al. 2023, arXiv:2305.14314), INT8 from LLM.int8 (Dettmers et al. 2022, arXiv:2208.07339).
-A network is quantised on the meta device, before LoRA is attached. Its weights are then read and quantised one by one,
-so they never exist in full precision all at the same time. Embeddings, norms, biases and the output matrix are not
-quantised.
+Linear maps are replaced while the network is on the meta device, before LoRA is attached. The weights are then read and
+quantised one by one, so they are never all in memory in full precision. Embeddings, norms, biases and the output matrix
+are not quantised.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from adaptx.specs.quantisation import Quantisation
 from adaptx.specs.sites import sites_of
 
 OUTLIER = 6.0
-"""On a GPU, input columns with a value above this are multiplied in 16 bits (LLM.int8, section 3.2)."""
+"""On a GPU, input columns that hold a value above this are multiplied in 16 bits (LLM.int8, section 3.2)."""
 
 
 def replace_linear(network: Any, make: Callable[[nn.Linear], nn.Linear]) -> None:
@@ -36,9 +36,9 @@ def replace_linear(network: Any, make: Callable[[nn.Linear], nn.Linear]) -> None
 
 
 def quantise(network: Any, kind: Quantisation, bf16: bool) -> None:
-    """Replace linear maps by bitsandbytes' classes in a network on the meta device, still without weights.
+    """Replace a network's linear maps by bitsandbytes' classes. The new maps are on the meta device, without weights.
 
-    bf16: whether NF4 maps compute products in bf16 or in fp32.
+    bf16: whether NF4 maps compute products in bf16; otherwise in fp32.
     """
     layers = _library().nn
 
@@ -96,7 +96,7 @@ def give_weights(model: nn.Module, weight_of: Callable[[nn.Linear], Tensor]) -> 
 
 
 def quantise_loaded(network: Any, kind: Quantisation, bf16: bool, device: torch.device) -> None:
-    """Quantise the linear maps of a network that has weights, one after another, and move it to `device`.
+    """Quantise the linear maps of a loaded network, one after another, and move the network to `device`.
 
     Weights are first rounded to bf16, so that the stored numbers do not depend on the precision of products.
     """
@@ -138,7 +138,7 @@ def count_weights(model: nn.Module) -> int:
 
 
 def _misreads_partial_blocks() -> bool:
-    """Return whether bitsandbytes uses a wrong block's scale if rows do not end at a block's end (seen in 0.50.2)."""
+    """Return whether bitsandbytes uses wrong scales if the rows do not end where blocks end (seen in 0.50.2)."""
     return torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
@@ -149,7 +149,7 @@ def _found(model: nn.Module, kind: type) -> list[Any]:
 def without_notes() -> AbstractContextManager[None]:
     """Return a context that silences bitsandbytes' notes about rounded products and missing optional packages.
 
-    It is needed around peft as well, because peft imports bitsandbytes if it is installed.
+    Calls of peft need it too, because peft imports bitsandbytes if that is installed.
     """
     return quiet("bitsandbytes")
 

@@ -1,9 +1,9 @@
-"""Stand-ins for quantised linear maps, which predict memory on machines without bitsandbytes.
+"""Stand-ins for quantised linear maps, used to predict memory on machines without bitsandbytes.
 
-A stand-in has tensors of the same sizes as bitsandbytes' class (0.50). Its forward and backward pass create, keep and
-free the same tensors in the same order as `bitsandbytes.autograd` and peft's LoRA layers do. The values are
-meaningless: it runs on fake tensors, for which only shapes count. `cuda` chooses between the library's kernels for a
-CPU and for CUDA, which create different tensors.
+A stand-in has tensors of the same sizes as bitsandbytes' class (version 0.50). Its forward and backward passes create,
+keep and free the same tensors in the same order as `bitsandbytes.autograd` and peft's LoRA layers do. The values are
+meaningless: stand-ins run on fake tensors, which have no values. `cuda` says whether to imitate the library's kernels
+for CUDA or for a CPU, because these create different tensors.
 
 Suffixes: M rows of inputs, K inputs of a map, N outputs of a map.
 """
@@ -55,7 +55,10 @@ class Outlined4bit(nn.Linear):
         return output.to(input.dtype)
 
     def product(self, input_MK: Tensor) -> Tensor:
-        """Create the tensors of `gemm_4bit` without fused kernels, which GPUs use for a few hundred rows at most."""
+        """Create the tensors that `gemm_4bit` creates without fused kernels, and return the product.
+
+        GPUs use fused kernels only for inputs of at most a few hundred rows.
+        """
         byte_scales = torch.empty_like(self.scales, dtype=torch.float32)
         scales = byte_scales + self.offset
         if not self.cuda_kernels:
@@ -106,7 +109,7 @@ class Outlined8bit(nn.Linear):
         return product.apply(input, self)
 
     def whole(self, dtype: torch.dtype) -> Tensor:
-        """Return the dequantised weight [N, K] in this dtype."""
+        """Return the dequantised weight [N, K] in `dtype`."""
         weight_NK = torch.empty_like(self.weight, dtype=dtype)
         scales_N1 = torch.mul(self.scales.unsqueeze(1), 1.0 / 127.0)
         if not self.cuda_kernels and dtype is not torch.float32:
@@ -195,13 +198,16 @@ class OutlinedLora(LoraLinear):
 
 
 def outline_quantised(network: Any, kind: Quantisation, bf16: bool, cuda: bool) -> None:
-    """Put stand-ins where `quantised.quantise` would put bitsandbytes' maps. The network is on the meta device."""
+    """Replace a network's linear maps by stand-ins: the same maps that `quantised.quantise` replaces.
+
+    The network is on the meta device.
+    """
     outlined = {Quantisation.NF4: Outlined4bit, Quantisation.INT8: Outlined8bit}[kind]
     replace_linear(network, lambda linear: outlined(linear, bf16, cuda))
 
 
 def let_lora_over(config: LoraConfig) -> None:
-    """Let peft use `OutlinedLora` over stand-ins. Other maps are not affected."""
+    """Make peft use `OutlinedLora` for LoRA over stand-ins. Other linear maps are not affected."""
     config._register_custom_module({Outlined4bit: OutlinedLora, Outlined8bit: OutlinedLora})  # pyright: ignore[reportPrivateUsage]
 
 
