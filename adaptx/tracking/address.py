@@ -32,7 +32,7 @@ class Address:
 
     uri: the address as MLflow reads it. It may contain a password, so the repr leaves it out.
     database: the SQLite file; None for another kind of address, or if the path may be read in several ways.
-    own: whether this is the store's own database. That one is opened by its file name from within its folder, because
+    own: whether this is the store's own database. MLflow then opens it by its file name from within its folder, because
     MLflow and SQLAlchemy misread `?` and `%` in paths.
     """
 
@@ -42,7 +42,7 @@ class Address:
 
     @property
     def scheme(self) -> str:
-        """The scheme in lower case without a driver, such as `postgresql`; empty if there is none."""
+        """The scheme in lower case, such as `postgresql`, without a driver; empty if the address has no scheme."""
         found = _SCHEME.match(self.uri)
         return found[1].lower() if found else self.uri if self.uri in DATABRICKS else ""
 
@@ -52,7 +52,7 @@ class Address:
 
     @property
     def shown(self) -> str:
-        """The address for display, without the query and everything up to the last `@`, because both may be secret."""
+        """The address for display, without what may be secret: the query, and everything up to the last `@`."""
         if self.own:
             return f"{SQLITE}{self.database}"
         if self.scheme == "sqlite":
@@ -63,8 +63,9 @@ class Address:
         return f"{start}{slashes}{re.split('[?#]', rest.rpartition('@')[2])[0]}"
 
     def enter(self) -> str:
-        """Return the address for MLflow in this process. It may change the working folder, so call it only in a
-        process of our own.
+        """Return the address for MLflow in this process.
+
+        This may change the working folder, so call it only in a process that belongs to adaptx.
         """
         if not self.own:
             return self.uri
@@ -74,7 +75,7 @@ class Address:
         return f"{SQLITE}{self.database.name}"
 
     def clean(self, text: str) -> str:
-        """Return the text with the address's secrets removed, also when a library has quoted or encoded them."""
+        """Return the text without the address's secrets, even if a library has quoted or encoded them."""
         for secret in self._secrets():
             text = text.replace(secret, "***")
         return text if self.scheme == "sqlite" else _USER.sub("//", text)
@@ -151,7 +152,7 @@ class Address:
             ) from None
 
     def _secrets(self) -> list[str]:
-        """Return all strings that must not be shown, the longest first."""
+        """Return all strings that must not be shown. The longest comes first."""
         found = {os.environ.get(name, "") for name in SECRET_VARIABLES}
         if self.scheme != "sqlite":
             before, _, query = self.uri.partition("?")
@@ -167,7 +168,7 @@ class Address:
 
 
 def address_of(tracking: str | None, store: Store) -> Address:
-    """Return the address to record at: `tracking`, else MLFLOW_TRACKING_URI, else a SQLite file inside the store."""
+    """Return the address at which to record: `tracking`, else MLFLOW_TRACKING_URI, else a SQLite file in the store."""
     uri = (tracking or os.environ.get("MLFLOW_TRACKING_URI") or "").strip()
     if (found := _SCHEME.match(uri)) is not None:
         # SQLAlchemy expects the names of databases in lower case.

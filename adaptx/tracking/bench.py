@@ -1,4 +1,4 @@
-"""A benchmark in MLflow: one run per cell, all under one parent run, so that the UI compares them."""
+"""A benchmark in MLflow. Each cell (model, method and batch size) is a run under the parent run of the benchmark."""
 
 import time
 import uuid
@@ -12,7 +12,7 @@ EXPERIMENT = "adaptx-bench"
 
 
 def bench_records(rows: Sequence[dict[str, Any]], files: Sequence[Path]) -> Iterator[Record]:
-    """Yield a parent run, and one run per cell with its factors as parameters and its measurements as metrics.
+    """Yield a parent run, and then one run per cell. A cell's factors are parameters, its measurements are metrics.
 
     rows: one per cell, as `profiling/bench_files.py` makes them. files: artifacts of the parent run.
     """

@@ -1,9 +1,9 @@
 """Markers: files in the store that say which runs are already recorded.
 
-They are in the store because a server may be unreachable. They are not part of a stage, because a stage may be recorded
-at several addresses. Each address and recipe therefore has its own folder of markers:
-`recorded/<address>/<recipe>/<kind>-<fingerprint16>`. A marker contains the stamp of its run, which says how much of the
-run was recorded.
+Markers are in the store because a server may be unreachable. They are not part of a stage, because a stage may be
+recorded at several addresses. Each address and recipe therefore has its own folder of markers:
+`recorded/<address>/<recipe>/<kind>-<fingerprint16>`. A marker contains the stamp of its run: a text that changes when
+there is something new to record for the run.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ class Markers:
         self._write(self._file(kind, fingerprint), stamp)
 
     def belong_to(self, experiment: str) -> bool:
-        """Keep the markers only if they belong to this experiment. Return False if they did not and were deleted.
+        """Delete the markers if they belong to another experiment. Return False if they were deleted.
 
         experiment: an identity that is never reused. A database that was deleted and made anew has an experiment of
         another identity, which has no runs yet.
@@ -57,7 +57,7 @@ class Markers:
 
 
 def markers_of(address: Address, store: Store, experiment: str) -> Markers:
-    """Return the markers of an experiment. If the database file no longer exists, all its markers are deleted first."""
+    """Return an experiment's markers. If the database file no longer exists, first delete all markers for it."""
     place = store.root / "recorded" / hashlib.sha256(address.shown.encode()).hexdigest()[:8]
     if address.database is not None and not address.database.is_file():
         shutil.rmtree(place, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The process that writes runs to MLflow while a command goes on.
+"""The process that writes runs to MLflow while a command works.
 
 It is a separate process because MLflow's client waits and retries for minutes if a server is unreachable, takes over
 100 MB of memory, and prints addresses with their passwords. The process can be killed at any time: the next command
@@ -26,16 +26,16 @@ from adaptx.tracking.records import Pending, Record, Records, RunKey
 from adaptx.tracking.writer import Writer
 
 RETRY_SECONDS = 20.0
-"""Time between two attempts to reach a server that failed, while the command goes on."""
+"""Time between two attempts to reach a server that failed, while the command still works."""
 LOCK_SECONDS = 20.0
-"""How long one run waits for another command that is recording to the same place."""
+"""How long the process waits to write a run while another command is recording to the same place."""
 LIMITS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
-"""MLflow's settings in this process, unless the user has set them: by default MLflow retries for minutes."""
+"""MLflow's settings in this process, unless the user has set others. By default, MLflow retries for minutes."""
 
 _NETWORK = re.compile(
     r"\[Errno -?\d+\] ([\w ]+)|(Read timed out|[Tt]imed out|Remote end closed connection|too many \d+ error responses)"
@@ -47,8 +47,8 @@ FINISH: Literal["finish"] = "finish"
 """Request to record what has been stored by now, and then to end."""
 Request = Record | Literal["look", "finish"]
 Message = tuple[Literal["wrote", "note", "failed", "looked", "finished"], Any]
-"""(kind, content): wrote: the run's name. note: a line for the user. failed: a `Failure`. looked, finished: the number
-of runs that are still not recorded.
+"""The kind of a message and its content. The content is the run's name for `wrote`, a line for the user for `note`, a
+`Failure` for `failed`, and the number of runs that are still not recorded for `looked` and `finished`.
 """
 
 
@@ -67,7 +67,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a run could not be recorded. details: the traceback, for --debug."""
+    """The reason why a run could not be recorded. details: the traceback, which --debug shows."""
 
     run: str
     cause: str
@@ -75,10 +75,10 @@ class Failure:
 
 
 class Session:
-    """Recording of all pending runs, one after the other.
+    """A session that records all pending runs, one after the other.
 
-    tell: receives messages for the command. more: records sent by the command and not written yet. away: whether the
-    last attempt failed because the server is unreachable.
+    tell: receives messages for the command. more: records that the command has sent and that are not written yet.
+    away: whether the last attempt failed because the server is unreachable.
     """
 
     def __init__(self, work: Work, tell: Callable[[Message], None]) -> None:
@@ -94,7 +94,7 @@ class Session:
     def record(self) -> int:
         """Record everything that is stored by now. Return the number of runs that could not be recorded.
 
-        Afterwards `away` says whether the server failed, in which case trying again at once would fail as well.
+        `away` then says whether the server is unreachable. If it is, another attempt at once would fail as well.
         """
         self.away = False
         tried: set[tuple[RunKey, str]] = set()
@@ -126,9 +126,7 @@ class Session:
         return [*(self._records.pending(self._markers) if self._records is not None else ()), *self.more]
 
     def _write(self, each: Pending | Record) -> bool:
-        """Record one run. Return False if the markers turned out to be invalid, so that pending runs must be listed
-        again.
-        """
+        """Record one run. Return False if the markers are invalid: the pending runs then have to be listed again."""
         if isinstance(each, Record):
             self._writer.write(each)
             self.more.remove(each)
@@ -148,7 +146,10 @@ class Session:
         return Failure(name, self._address.clean(_cause(error)), self._address.clean(details))
 
     def _lock_file(self) -> Path:
-        """Return the lock file through which commands take turns: next to a database, otherwise in the store."""
+        """Return the lock file with which commands take turns.
+
+        It is next to the database file if there is one, else in the store.
+        """
         database = self._address.database
         file = database.with_name(f"{database.name}.lock") if database else self._markers.folder.parent / "lock"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -156,7 +157,7 @@ class Session:
 
 
 def main(connection: Connection, work: Work) -> None:
-    """Record as requested through the pipe, until the command requests to finish or has ended."""
+    """Record what the command requests through the pipe, until it requests the end or has ended itself."""
     status = 1
     try:
         _serve(connection, work)
@@ -191,7 +192,7 @@ def _serve(connection: Connection, work: Work) -> None:
 
 
 def _cause(error: Exception) -> str:
-    """Return an error in a few words. MLflow's message repeats the errors of all libraries that were involved."""
+    """Describe an error in a few words, because MLflow's message repeats the errors of all libraries involved."""
     if isinstance(error, OSError) or not (found := _NETWORK.search(str(error))):
         first = next(iter(str(error).splitlines()), "")
         return textwrap.shorten(f"{type(error).__name__}: {first}" if first else type(error).__name__, 200)
@@ -199,7 +200,7 @@ def _cause(error: Exception) -> str:
 
 
 def _ends_all(error: Exception) -> bool:
-    """Return whether other runs would fail too, because the server is unreachable rather than refusing this run."""
+    """Return whether all other runs would fail too: the server is unreachable, rather than refusing this one run."""
     from mlflow.exceptions import MlflowException
 
     if isinstance(error, MlflowException):

@@ -22,23 +22,23 @@ from adaptx.tracking.records import Record, Records
 _log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 25.0
-"""How long a command waits at its end for a server that does not answer."""
+"""How long a command waits, at its end, for a server that does not answer."""
 STEADY_SECONDS = 5.0
-"""The command waits longer as long as at least one run is written within this time."""
+"""After `WAIT_SECONDS`, the command keeps waiting while each further run is written within this time."""
 FILE_SECONDS = 120.0
-"""As `WAIT_SECONDS`, for a database file: another process may have locked it, and the machine may be busy."""
+"""Like `WAIT_SECONDS`, but for a database file: another process may have locked it, and the machine may be busy."""
 INTERRUPTED_SECONDS = 5.0
-"""As `WAIT_SECONDS`, for a command that ends by an error or by Ctrl-C."""
+"""Like `WAIT_SECONDS`, but for a command that ends with an error or by Ctrl-C."""
 SAFE = "all results are in the store, and the next `adaptx run` or `adaptx report` records what is missing"
 TELL_SECONDS = 10.0
 """After this time, the user is told what the command is waiting for."""
 
 
 class Recorder:
-    """A context manager that lets another process record a plan's stored stages, from the first call of `look` on.
+    """A context manager that lets another process record a plan's stored stages. `look` starts it if needed.
 
     Only the first failure is reported, in one line. A failure never affects results. tell: shows a line to the user.
-    safe: the end of that line, which says where the results are.
+    safe: the end of the line about a failure, which says where the results are.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Recorder:
             self._end()
 
     def look(self, *_: object) -> None:
-        """Request that everything stored by now is recorded. Returns at once; failures are reported by later calls."""
+        """Request that everything stored by now is recorded. Return at once. Failures are reported by later calls."""
         self._hear()
         if not self._looking:
             self._looking = self._ask(LOOK)
@@ -109,7 +109,7 @@ class Recorder:
                     )
 
     def _is_behind(self) -> bool:
-        """Return whether an earlier command has left runs to be recorded."""
+        """Return whether an earlier command left runs that are still to be recorded."""
         if self._plan is None:
             return False
         markers = markers_of(self._address, self._store, self._experiment)
@@ -120,7 +120,7 @@ class Recorder:
             self._take()
 
     def _take(self) -> str:
-        """Handle one message and return its kind. The kind is `finished` if the process has ended unexpectedly."""
+        """Handle one message and return its kind, or `finished` if the process has ended unexpectedly."""
         assert self._connection is not None
         try:
             message: Message = self._connection.recv()

@@ -41,7 +41,7 @@ class RunKey:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A set of rows that a training read. digest: of its content. source: JSON of its address and revision."""
+    """A set of rows that a training read. digest: digest of its content. source: its address and revision as JSON."""
 
     name: str
     digest: str
@@ -52,12 +52,12 @@ class DataSet:
 class Record:
     """The content of one MLflow run.
 
-    milliseconds: the time of its metrics. It depends only on the stored stages, so that writing a metric twice changes
-    nothing.
+    milliseconds: the time of the run's metrics. It depends only on the stored stages, so that writing a metric twice
+    changes nothing.
     artifacts: files, each with its folder in the run (None: the top folder).
-    path: (name, key) of each training and merge on a variant's path; None for other kinds of runs.
+    path: name and key of each training and merge on a variant's path; None for other kinds of runs.
     parent: the run under which the UI lists this one.
-    stamp: says how much of the run is recorded, for its marker.
+    stamp: a text that changes when there is something new to record for the run. The run's marker contains it.
     """
 
     key: RunKey
@@ -98,7 +98,7 @@ class Records:
             self._variants.setdefault(self._model_key(evaluate), []).append(evaluate)
 
     def pending(self, markers: Markers) -> list[Pending]:
-        """Return the stored runs not recorded yet: trainings and merges first, because variants link to them."""
+        """Return the runs still to be recorded. Trainings and merges come first, because variants link to them."""
         found: list[Pending] = []
         for node in self._plan.nodes:
             if isinstance(node.stage, Evaluate) or markers.has(node.kind, node.fingerprint):
@@ -172,7 +172,7 @@ class Records:
         )
 
     def _merge(self, merge: Merge, key: RunKey) -> Record:
-        """Return a merge's run: like a training's run without loss curves, with the rule and the weights it used."""
+        """Return a merge's run. Instead of loss curves, as in a training's run, it has the rule and its weights."""
         entry = self._entry(key.fingerprint)
         result = entry.merge_result
         metrics = [
@@ -240,7 +240,7 @@ class Records:
     def _describing(self, key: str) -> Evaluate:
         """Return the evaluation from which a variant's factors are read.
 
-        MLflow never changes a parameter, so the factors must not depend on which evaluations are stored so far.
+        The choice must not depend on which evaluations are stored so far, because MLflow never changes a parameter.
         """
         asked = self._variants[key]
         return next((e for e in asked if not isinstance(e.model, ModelSpec) and trained_on(e.model, e.task)), asked[0])
@@ -257,7 +257,7 @@ class Records:
         return entry
 
     def _model_key(self, evaluate: Evaluate) -> str:
-        """Return the fingerprint of the evaluated model (a module or a bare checkpoint) together with its reading."""
+        """Return a fingerprint of the evaluated model (a module or a bare checkpoint), framing and precision."""
         model = evaluate.model
         if isinstance(model, ModelSpec):
             place = self._plan.identities.place(model)
@@ -291,14 +291,15 @@ def _system_metrics(entry: Entry) -> Iterable[MetricPoint]:
 
 
 def _milliseconds(entries: list[Entry]) -> int:
-    """Return when the last of these stages was finished, in milliseconds since 1970."""
+    """Return the time at which the last of these stages was finished, in milliseconds since 1970."""
     return int(max((entry.folder / COMPLETE).stat().st_mtime for entry in entries) * 1000)
 
 
 def _scores(stored: list[tuple[Evaluate, Entry]], scores: StoredScores) -> dict[str, float]:
     """Return the scores as `<task>/<language>/<metric>` -> value.
 
-    `avg` in place of the language is the average over all languages, `avg_zero_shot` over languages not trained on.
+    In place of the language, `avg` stands for the average over all languages, and `avg_zero_shot` for the average over
+    languages without training rows.
     """
     found: dict[str, float] = {}
     tasks: dict[str, list[tuple[Evaluate, Entry]]] = {}
@@ -320,7 +321,7 @@ def _scores(stored: list[tuple[Evaluate, Entry]], scores: StoredScores) -> dict[
 
 
 def _flat(value: Any, name: str) -> dict[str, Any]:
-    """Return nested JSON as parameters with dotted names. The type of a dataclass is stored under the bare name."""
+    """Return nested JSON as parameters with dotted names. A dataclass's type is the parameter `name` without a dot."""
     if not isinstance(value, dict):
         return {name: value}
     flat: dict[str, Any] = {}

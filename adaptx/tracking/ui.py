@@ -19,7 +19,7 @@ from adaptx.tracking.writer import NOTING, connect
 HOST = "127.0.0.1"
 DEFAULT_PORT = 5000
 PORTS = 20
-"""Number of ports that are tried, starting with the default one."""
+"""Number of ports to try, starting with the default port."""
 GRACE_SECONDS = 2
 """Time for open requests to finish when the server stops."""
 DATABASE_VARIABLE = "_MLFLOW_SERVER_FILE_STORE"
@@ -30,9 +30,10 @@ A command-line argument would show a password in the address to every user of th
 
 
 def serve(address: Address, port: int | None, tell: Callable[[str], None]) -> None:
-    """Serve the UI until Ctrl-C or SIGTERM. `tell` gets its address as soon as it answers. Changes the working folder.
+    """Serve the UI until Ctrl-C or SIGTERM. This may change the working folder.
 
-    port: None for the first free port from 5000 on, 0 for any free port.
+    port: None for the first free port from 5000 on, 0 for any free port. tell: receives the UI's address as soon as
+    the UI answers.
 
     Raises:
         UserError: the port is in use, or the database cannot be opened.
@@ -84,7 +85,7 @@ def _serve(listening: socket.socket, ready: Callable[[], None]) -> None:
 
 
 def _listening(port: int | None) -> socket.socket:
-    """Return a listening socket, so that no other server can take the port in the meantime."""
+    """Return a socket that already listens, so that no other server can take the port in the meantime."""
     ports = range(DEFAULT_PORT, DEFAULT_PORT + PORTS) if port is None else (port,)
     cause = ""
     for each in ports:
@@ -97,7 +98,7 @@ def _listening(port: int | None) -> socket.socket:
 
 
 def _variant_links(client: Any, at: str) -> list[tuple[str, str]]:
-    """Return (experiment, address of the charts that compare its evaluated variants) for each recipe."""
+    """Return one pair per recipe: the experiment's name, and the address of the charts that compare its variants."""
     query = quote("tags.`adaptx.kind` = 'variant'")
     return [
         (

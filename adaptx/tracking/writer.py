@@ -1,4 +1,4 @@
-"""Writing one run to MLflow: the run is found by its fingerprint or created, and then updated."""
+"""Writing one run to MLflow. The run is found by its fingerprint, or created, and then updated."""
 
 import math
 import time
@@ -21,7 +21,7 @@ EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
 
 def safe_name(name: str) -> str:
-    """Return the name with everything that MLflow refuses replaced by `_`."""
+    """Return the name with `_` in place of every character that MLflow refuses."""
     return "".join(each if each in "_-./ " or (each.isascii() and each.isalnum()) else "_" for each in name)
 
 
@@ -30,7 +30,7 @@ NOTING = ("alembic", "mlflow")
 
 
 def connect(address: Address) -> Any:
-    """Return an MLflow client for an address. May change the working folder."""
+    """Return an MLflow client for an address. This may change the working folder."""
     from mlflow import MlflowClient
     from mlflow.store.db import utils
 
@@ -43,7 +43,8 @@ def connect(address: Address) -> Any:
 class Writer:
     """A writer of runs into one experiment.
 
-    folder: the store's root, which holds the artifacts of runs in a database. tell: receives lines for the user.
+    folder: the store's root, where artifacts are stored if the runs are in a SQLite database. tell: receives lines
+    for the user.
     """
 
     def __init__(self, address: Address, experiment: str, folder: Path, tell: Callable[[str], None]) -> None:
@@ -60,9 +61,9 @@ class Writer:
 
     @property
     def experiment(self) -> Any:
-        """The experiment of that name. It is created if it is missing, and restored if it was deleted.
+        """The experiment to which runs are written. It is created if it is missing, and restored if it was deleted.
 
-        MLflow keeps the name and the runs of a deleted experiment, so a new experiment could not have the same name.
+        MLflow keeps the name and the runs of a deleted experiment, so a new experiment cannot have the same name.
         """
         if self._experiment is None:
             found = self.client.get_experiment_by_name(self._name) or self._made()
@@ -77,11 +78,14 @@ class Writer:
 
     @property
     def identity(self) -> str:
-        """Id and creation time, which differ from those of an experiment of the same name in a new database."""
+        """The experiment's id and creation time. An experiment of the same name in a new database has others."""
         return f"{self.experiment.experiment_id} {self.experiment.creation_time}"
 
     def write(self, record: Record) -> None:
-        """Create or update a run. Writing the same record twice changes nothing; a corrected metric is added."""
+        """Create or update a run.
+
+        Writing the same record twice changes nothing. If a metric was corrected, its new value is added.
+        """
         from mlflow.entities import Param, RunTag
 
         run = self._run_for(record)
@@ -104,7 +108,7 @@ class Writer:
     def find(self, key: RunKey) -> Any:
         """Return the run with this key, or None.
 
-        Two commands that record to a server at the same time may both have created it. Only the oldest run is kept.
+        If two commands that record to a server at the same time have both created the run, only the oldest is kept.
         """
         query = f"tags.`adaptx.fingerprint` = '{key.fingerprint}' and tags.`adaptx.kind` = '{key.kind}'"
         found = self.client.search_runs([self.experiment.experiment_id], query, max_results=100)
@@ -161,11 +165,12 @@ class Writer:
 
 
 def _split(record: Record, known: Mapping[str, float]) -> tuple[list[Any], list[str]]:
-    """Return the finite metrics as MLflow objects, and the names of the metrics that are not finite.
+    """Return the finite metrics as MLflow objects, and descriptions of the metrics that are not finite.
 
     MLflow would store infinity as a large number, and its JSON does not allow NaN. If two values of a metric have the
-    same time, MLflow shows the larger one. A corrected value therefore gets the current time. known: the values that
-    the run shows so far.
+    same time, MLflow shows the larger one. A corrected value therefore gets the current time.
+
+    known: the values that the run has so far.
     """
     from mlflow.entities import Metric
 
