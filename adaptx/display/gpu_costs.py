@@ -21,8 +21,8 @@ def show_gpus(costs: GpuCosts, console: Console) -> None:
         table.add_row(each.gpu.name, _hours(each.hours), peak, _fitting(each))
     console.print(table)
     console.print(
-        f"hours: all stages one after the other, at an assumed {UTILISATION:.0%} of the data sheet's bf16 peak; "
-        "peak memory: of the largest training, with all texts at its maximum length",
+        f"hours: for all stages one after the other, at an assumed {UTILISATION:.0%} of the data sheet's bf16 peak; "
+        "peak memory: that of the largest training, if all its texts have the maximum length",
         highlight=False,
         soft_wrap=True,
     )
@@ -42,7 +42,7 @@ def show_gpus(costs: GpuCosts, console: Console) -> None:
 
 
 def gpus_json(costs: GpuCosts) -> list[dict[str, Any]]:
-    """Return one object per GPU type; `unpredicted` names architectures that `peak_memory_bytes` does not include."""
+    """Return one object per GPU type. `peak_memory_bytes` does not cover the architectures named in `unpredicted`."""
     return [
         {
             **asdict(each.gpu),

@@ -1,4 +1,4 @@
-"""The progress of a run as a table in a notebook, redrawn in place. It is plain HTML, so no widgets are needed."""
+"""The progress of a run as a table in a notebook. The table is plain HTML, redrawn in place, and needs no widgets."""
 
 import sys
 import time
@@ -51,7 +51,7 @@ class _Board:
         self._handle = display(self, display_id=True)
 
     def draw(self, soon: bool = False) -> None:
-        """Redraw the table, at most five times per second. soon: redraw at once."""
+        """Redraw the table, but at most five times per second. soon: redraw at once in any case."""
         now = time.monotonic()
         if soon or now - self._drawn >= REDRAW_SECONDS:
             self._drawn = now
@@ -72,7 +72,7 @@ class _Board:
 
 
 class Notebook:
-    """A watcher with one line in a run's table. Watchers from `beside` have lines in the same table, one per worker."""
+    """A watcher with one line in a run's table. `beside` returns another one, with a line in the same table."""
 
     def __init__(self, display: Callable[..., Any], board: _Board | None = None) -> None:
         self._display = display
@@ -108,5 +108,5 @@ class Notebook:
         return Notebook(self._display, self._board)
 
     def close(self) -> None:
-        """Draw the table a last time."""
+        """Redraw the table for the last time."""
         self._board.draw(soon=True)

@@ -27,9 +27,9 @@ MOST_NAMES = 3
 
 
 def measured_rate(store: Store) -> tuple[float, int] | None:
-    """Return the median rate of the store's trainings in operations per second, and the number of these trainings.
+    """Return the median speed of the store's trainings, in operations per second, and the number of these trainings.
 
-    Return None if the store has no training whose operations are known.
+    Return None if the number of operations is not known for any stored training.
     """
     rates: list[float] = []
     for entry in store.entries().values():
@@ -43,7 +43,7 @@ def measured_rate(store: Store) -> tuple[float, int] | None:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a plan would run. memory_bytes: the device's memory; None if whether stages fit need not be checked."""
+    """The device on which a plan would run. memory_bytes: its memory; None if no check of what fits is wanted."""
 
     resources: Resources
     memory_bytes: int | None = None
@@ -52,7 +52,7 @@ class Placement:
 def plan_json(plan: Plan, store: Store, place: Placement) -> dict[str, Any]:
     """Return the plan as JSON.
 
-    `fits` of a stage is null if no device memory is given, if it is not a training, or if its memory is not predicted.
+    A stage's `fits` is null if no device memory is given, if it is not a training, or if its memory is not predicted.
     """
     statuses = plan.statuses(store)
     memory = place.memory_bytes
@@ -80,7 +80,7 @@ def plan_json(plan: Plan, store: Store, place: Placement) -> dict[str, Any]:
 
 
 def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Placement) -> None:
-    """Print a line per stage, then the remaining work, its cost on each GPU, and the trainings that do not fit.
+    """Print the stages, then the remaining work, its cost on each type of GPU, and the trainings that do not fit.
 
     why: also print why each remaining stage has to run.
     """
@@ -111,7 +111,7 @@ def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Plac
 
 
 def to_do_line(to_do: Sequence[Node], costs: Mapping[str, Cost | None], store: Store) -> str:
-    """Return a line with the remaining work and the time it takes, roughly."""
+    """Return a line with the remaining work and the time that it takes, roughly."""
     if not to_do:
         return f"all stored in {store.root}"
     trainings, merges = (sum(node.kind == kind for node in to_do) for kind in ("train", "merge"))
@@ -124,13 +124,13 @@ def to_do_line(to_do: Sequence[Node], costs: Mapping[str, Cost | None], store: S
 
 
 def tell_unread(plan: Plan, console: Console) -> None:
-    """Print a line per kind of rows that the recipe names but no stage reads."""
+    """Print a line for each kind of rows that the recipe names but no stage reads."""
     for line in unread(plan):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def tell_weights_that_go(plan: Plan, store: Store) -> list[str]:
-    """Return at most one line, which names the weights that a run removes once their scores are stored."""
+    """Return at most one line. It names the weights that a run removes as soon as their scores are stored."""
     names = [node.folder_name for node in plan.weights_that_go(store)]
     if not names:
         return []
@@ -146,13 +146,13 @@ def _to_do(plan: Plan, statuses: Mapping[str, Status]) -> list[Node]:
 
 
 def plan_costs(plan: Plan, store: Store, resources: Resources) -> dict[str, Cost | None]:
-    """Return fingerprint -> cost of each stage; None if the checkpoint's shape is unknown."""
+    """Return the cost of each stage by its fingerprint; None if the checkpoint's shape is unknown."""
     rate = measured_rate(store)
     return {node.fingerprint: cost(node.stage, rate[0] if rate else None, resources=resources) for node in plan.nodes}
 
 
 def tell_too_large(found: Sequence[TooLarge]) -> list[str]:
-    """Return a line per training that does not fit, with the options that would make it fit."""
+    """Return a line for each training that does not fit. It names the options with which the training would fit."""
     return [
         f"{each.node.folder_name} needs {gib(each.needed_bytes)}; use "
         + (

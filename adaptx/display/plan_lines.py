@@ -19,7 +19,7 @@ HEADINGS = ("stage", "status", "rows", "time, about")
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a plan. cells: status, rows, seconds and memory; empty in a line that explains the line above."""
+    """One line of a plan. cells: status, rows, seconds and memory; all empty if the line explains the one above."""
 
     name: str
     cells: tuple[str, str, str, str] = ("", "", "", "")
@@ -31,8 +31,8 @@ def stage_lines(
 ) -> list[Line]:
     """Return the lines of a plan.
 
-    statuses, costs: by fingerprint. reasons: fingerprint -> why a stage has to run; empty if not requested. With
-    reasons, every evaluation has a line of its own.
+    statuses, costs: the status and the cost of each stage, by fingerprint. reasons: fingerprint -> why the stage has to
+    run; empty if reasons are not requested. With reasons, every evaluation has a line of its own.
     """
     lines: list[Line] = []
 
@@ -83,7 +83,7 @@ def as_text(lines: Sequence[Line], memory_heading: str) -> Text:
 
 
 def _name(nodes: Sequence[Node]) -> str:
-    """Return a stage's folder name, or for several evaluations their common name and their languages."""
+    """Return a stage's folder name or, for several evaluations, their common name and their languages."""
     first = nodes[0].stage
     if len(nodes) == 1 or not isinstance(first, Evaluate):
         return nodes[0].folder_name

@@ -18,9 +18,9 @@ MEMORY = "memory at most"
 
 @dataclass(frozen=True, eq=False)
 class PlanTable:
-    """A table with one line per stage, with its status and cost when the table was first shown.
+    """A table with one line per stage. It shows the stage's status and cost.
 
-    The evaluations of one model on one task share a line.
+    They stay as they were when the table was first shown. The evaluations of one model on one task share a line.
     """
 
     plan: Plan
@@ -38,7 +38,7 @@ class PlanTable:
 
     @cached_property
     def summary(self) -> str:
-        """A line with the remaining work and the time it takes, roughly."""
+        """A line with the remaining work and the time that it takes, roughly."""
         to_do = [node for node in self.plan.nodes if self.statuses[node.fingerprint] is Status.TO_DO]
         return to_do_line(to_do, self._costs, self.store)
 

@@ -1,4 +1,4 @@
-"""The progress of a run: a live line per stage on a terminal, a table in a notebook, plain lines elsewhere."""
+"""The progress of a run: one live line per stage on a terminal, a table in a notebook, or plain lines elsewhere."""
 
 import time
 from typing import Protocol
@@ -38,7 +38,7 @@ class Watcher(Protocol):
 
 
 def here() -> Watcher:
-    """Return a watcher for where this process runs: a notebook, a terminal, or neither."""
+    """Return the watcher that suits where this process runs: in a notebook, on a terminal, or in neither."""
     display = notebook_display()
     return watcher(Console(stderr=True, emoji=False)) if display is None else Notebook(display)
 
@@ -49,7 +49,7 @@ def watcher(console: Console) -> "Live | Plain":
 
 
 class Live:
-    """A live line with name, bar, step, loss, examples/s and time left. It stays on the screen when the stage ends."""
+    """A live line with a stage's name, bar, step, loss, examples/s and time left. It stays on the screen afterwards."""
 
     def __init__(self, console: Console, lines: Progress | None = None) -> None:
         self._console = console
@@ -82,7 +82,7 @@ class Live:
         self._console.print(f"  [dim]{escape(text)}[/dim]")
 
     def end(self) -> None:
-        """Move the stage's line above the lines that are still running."""
+        """Move the stage's line above the lines of running stages."""
         if self._task is not None:
             ended = [task for task in self._lines.tasks if task.id == self._task]
             self._lines.remove_task(self._task)
@@ -98,7 +98,7 @@ class Live:
 
 
 class Plain:
-    """Plain lines of text: one when a stage begins, and one every ten seconds while it runs."""
+    """Plain lines of text: one when a stage begins, and then one every ten seconds while it runs."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
