@@ -29,7 +29,7 @@ def check_stored(plan: Plan, store: Store, keep: bool = False) -> None:
 
 
 def set_aside_damaged(plan: Plan, store: Store, note: Callable[[str], None], keep: bool = False) -> None:
-    """Find the plan's damaged stages and rename their folders out of the way. `note` gets a line for each."""
+    """Find the plan's damaged stages and move them to the store's `set-aside/`. `note` receives a line for each."""
     seen: set[str] = set()
     while True:
         check_stored(plan, store, keep)
@@ -67,7 +67,7 @@ def _set_aside(node: Node, store: Store, note: Callable[[str], None]) -> None:
 
 
 def left_out_lines(store: Store, most: int = 5) -> list[str]:
-    """Return a line for each damaged stage that the store leaves out: which one, why, and what to do.
+    """Return a line for each damaged stage that the store leaves out: its name, the damage, and what to do.
 
     most: maximum number of stages; one more line counts the rest.
     """

@@ -1,4 +1,4 @@
-"""The edits that any recipe accepts: a limit of rows and a precision, set in every stage. Both change identities."""
+"""The edits that any recipe accepts: a limit on rows, and a precision. They change the identity of every stage."""
 
 from dataclasses import dataclass, field, replace
 
@@ -75,7 +75,7 @@ class Edits:
         return replace(stage, stages=tuple(map(self._train, stage.stages)), rule=self._rule(stage.rule))
 
     def _rule(self, rule: MergeRule) -> MergeRule:
-        """Return the rule, with `limit` applied to the rows that its weights are searched on."""
+        """Return the merge rule, with `limit` applied to the rows on which its weights are searched."""
         search = rule.search
         if search is None:
             return rule

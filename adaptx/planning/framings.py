@@ -1,4 +1,7 @@
-"""The framing with which a stage reads a task: its own, or that of the training or checkpoint that it starts from."""
+"""The framing with which a stage reads a task: `Hidden` (from hidden states) or `Text` (with a prompt).
+
+A stage that names no framing takes it from its training or its checkpoint.
+"""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -8,12 +11,13 @@ from adaptx.specs import Evaluate, Framing, Merge, ModelSpec, ModuleStage, Task,
 
 
 def training_framing(train: Train, task: Task) -> Framing:
-    """Return the framing with which a training reads one of its tasks: its own, or else the checkpoint's.
+    """Return the framing with which a training reads one of its tasks: the training's own, or else the checkpoint's.
 
-    Text answers are trained with an end token, so ranking counts that token unless the framing says otherwise.
+    Text answers are trained with an end token. Ranking answers therefore counts that token, unless the framing says
+    otherwise.
 
-    A dual encoder defaults to the checkpoint's sentence embedding, but from the last layer: layers above the layer that
-    is read would not train.
+    The default of a dual encoder is the checkpoint's sentence embedding, but read from the last layer: layers above the
+    one that is read would not train.
     """
     if (given := train.framing_of(task)) is not None:
         return given.with_end(taught=True) if isinstance(given, Text) else given
@@ -44,15 +48,16 @@ def _was_taught_to_end(stage: ModuleStage) -> bool:
 
 
 def search_framing(merge: Merge, task: Task) -> Framing:
-    """Return the framing with which a search for merge weights reads its task: that of the training whose head it uses.
+    """Return the framing with which a search for merge weights reads its task.
 
-    A task without a head is read as that training would read it.
+    It is the framing of the trained task whose head the search uses. Without a head, it is the framing with which the
+    merge's `answering_training` would read the task.
     """
     return training_framing(answering_training(merge), head_of(merge, task) or task)
 
 
 def read_in(framing: Framing, languages: Iterable[str]) -> Framing:
-    """Return the framing without prompts for other languages, so that they do not change a stage's identity."""
+    """Return the framing without prompts for languages other than these: a stage's identity must not depend on them."""
     return framing.read_in(languages) if isinstance(framing, Text) else framing
 
 

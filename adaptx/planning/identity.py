@@ -49,10 +49,10 @@ def _nominal(place: Location) -> str:
 
 @dataclass(frozen=True)
 class Identity:
-    """The canonical JSON of a stage and its fingerprint, both made from digests of the rows and weights that it reads.
+    """A stage's canonical JSON and fingerprint, both made from digests of the rows and weights that the stage reads.
 
-    nominal: the fingerprint made from revision names instead. resolved: False if some digest is unknown (no network,
-    nothing cached); `fingerprint` then equals `nominal`.
+    nominal: the fingerprint with revision names in place of these digests. resolved: False if some digest is unknown
+    (no network, nothing cached); `fingerprint` then equals `nominal`.
     """
 
     json: Json
@@ -80,7 +80,7 @@ class Identities:
         """Return the identity of a stage.
 
         Raises:
-            MissingInput: rows or weights are not in the place where the sources look for them.
+            MissingInput: rows or weights are missing where the sources look for them.
             UserError: a value in the spec has no stable form to hash.
         """
         if stage not in self._known:
@@ -126,7 +126,7 @@ class Identities:
         }
 
     def _taken(self, source: ModuleSource, inputs: dict[ModuleStage, str]) -> Json:
-        """Return the identity of a module that a start uses: a stage's fingerprint, or a published module's digest."""
+        """Return what identifies a module that a training starts from: a stage's fingerprint, or the files' digest."""
         if not isinstance(source, Published):
             return inputs[source]
         if source not in self._digests:
@@ -134,7 +134,7 @@ class Identities:
         return {"files": self._digests[source], "method": self._plain(source.method, "start.method")}
 
     def _trained(self, train: Train, task: Task, pick: Pick) -> Json:
-        """Return the parts of one task that training reads. Development rows count only if they select a checkpoint."""
+        """Return the parts of a task that a training reads: development rows only if weights are selected on them."""
         selects = isinstance(train.config.selection, Best)
         return {
             "format": self._plain(task.format, "task.format"),
@@ -159,7 +159,7 @@ class Identities:
         }
 
     def _search(self, merge: Merge, search: WeightSearch, pick: Pick) -> Json:
-        """Return the parts of its task that a search for merge weights reads."""
+        """Return the settings of a search for merge weights, and the parts of its task that the search reads."""
         task = search.task
         return {
             "by": self._plain(search.by, "rule.weights.by"),
@@ -188,7 +188,7 @@ class Identities:
         }
 
     def _scored(self, task: Task, language: str, limit: int | None, pick: Pick) -> Json:
-        """Return the parts of its task that an evaluation reads. Cached, because thousands of models share a set."""
+        """Return the parts of a task that an evaluation reads. Cached, because thousands of models read the same."""
         key = task, language, limit, pick
         if key not in self._scored_sets:
             self._scored_sets[key] = {
@@ -225,7 +225,10 @@ def _languages(task: Task, selects: bool) -> list[str]:
 
 
 def golds_digest(task: Task, rows: Rows, limit: int | None, sources: Sources) -> str:
-    """Return the digest of one evaluation set's golds: its format, and the rows that are read with their settings."""
+    """Return the digest of an evaluation set's gold answers.
+
+    It covers the task's format, the rows and the pool, and the settings with which these are read.
+    """
 
     def read(each: Rows) -> Json:
         place = sources.rows(each)
@@ -237,7 +240,7 @@ def golds_digest(task: Task, rows: Rows, limit: int | None, sources: Sources) ->
 
 
 def inputs_read(stage: Stage) -> tuple[Rows | ModelSpec, ...]:
-    """Return the rows and checkpoint that a stage itself reads, without those of its input stages."""
+    """Return the rows and the checkpoint that a stage reads itself, without those that only its input stages read."""
     if isinstance(stage, Train):
         selects = isinstance(stage.config.selection, Best)
         further = (
@@ -252,16 +255,16 @@ def inputs_read(stage: Stage) -> tuple[Rows | ModelSpec, ...]:
 
 
 def modules_read(stage: Stage) -> tuple[Published, ...]:
-    """Return the published modules that a stage itself reads, without those of its input stages."""
+    """Return the published modules that a stage reads itself, without those that only its input stages read."""
     taken = stage.module_sources if isinstance(stage, Train) else ()
     return tuple(source for source in taken if isinstance(source, Published))
 
 
 def selection_pool(task: Task) -> tuple[Rows, ...]:
-    """Return the candidates among which development queries are ranked.
+    """Return the rows that hold the candidates for a task's development queries.
 
-    Rows with a gold column are queries of the task's pool. Rows without one are pairs, as in training, and need no
-    pool: their own second texts are the candidates.
+    Development rows with a gold column are queries that search the task's pool. Development rows without that column
+    are pairs, as in training, and need no pool: their second texts are the candidates.
     """
     return task.pool if any(rows.column("gold") for rows in task.development) else ()
 

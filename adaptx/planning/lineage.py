@@ -1,4 +1,4 @@
-"""Which earlier modules a training builds on, and whose head an evaluation uses. No weights are read.
+"""Find the earlier modules that a training builds on, and the task whose head an evaluation uses, without weights.
 
 `lineage(train)` returns the modules that are frozen below the training's own module, the module that it continues, and
 the modules that it fuses. Planning uses it to refuse combinations; assembly uses it to build the model.
@@ -33,10 +33,10 @@ from adaptx.specs import (
 
 @dataclass(frozen=True)
 class Lineage:
-    """The modules below a training's own. Each is a training, a merge, or a published module.
+    """The modules that a training builds on. Each is a training, a merge, or a published module.
 
-    frozen: modules that stay frozen below it, lowest first. continued: the module that is trained further. fused:
-    modules whose outputs are mixed.
+    frozen: modules that stay frozen below the training's own module, lowest first. continued: the module that is
+    trained further. fused: modules whose outputs are mixed.
     """
 
     frozen: tuple[ModuleSource, ...] = ()
@@ -70,7 +70,7 @@ def lineage(stage: ModuleStage) -> Lineage:
 
 
 def _below(source: ModuleSource) -> Lineage:
-    """Return the lineage of a module. A published module was trained on the bare checkpoint."""
+    """Return the lineage of a module. That of a published module is empty: it was trained on the bare checkpoint."""
     return Lineage() if isinstance(source, Published) else lineage(source)
 
 
@@ -87,8 +87,8 @@ def _common_base(name: str, stages: tuple[Train | Published, ...]) -> tuple[Modu
 def answering_training(model: ModuleStage) -> Train:
     """Return the training whose framing and head a model uses: the training itself, or one of a merge's trainings.
 
-    For a merge it is the training whose head is kept. If heads are averaged it is the first training. If the merge has
-    no head it is the first dual encoder, or the first training if there is none.
+    For a merge, it is the training whose head is kept. If heads are averaged, it is the first training. If the merge
+    has no head, it is the first dual encoder or, if there is none, the first training.
     """
     match model:
         case Merge(stages, head=KeptHeadOf(place)):
@@ -108,7 +108,7 @@ def alike(one: TaskFormat, other: TaskFormat) -> bool:
 
 
 def serves(earlier: TaskFormat, later: TaskFormat) -> bool:
-    """Return whether a head that was trained for the format `earlier` can answer the format `later`."""
+    """Return whether a head that was trained for the format `earlier` can answer tasks of the format `later`."""
     return alike(earlier, later) and not later.embeds
 
 
@@ -152,8 +152,8 @@ def head_task(evaluate: Evaluate) -> Task | None:
 def task_used(evaluate: Evaluate) -> Task | None:
     """Return the trained task whose framing an evaluation uses.
 
-    For retrieval that is the dual encoder's task, otherwise the task whose head is used. None for a bare checkpoint, or
-    if no such task was trained.
+    For retrieval, it is the retrieval task that the model was trained on; otherwise it is the task of `head_task`. None
+    for a bare checkpoint, or if no such task was trained.
     """
     model = evaluate.model
     if not isinstance(model, ModelSpec) and isinstance(evaluate.task.format, Retrieval):

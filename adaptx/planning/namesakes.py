@@ -9,10 +9,10 @@ T = TypeVar("T")
 
 
 def namesake_reasons(stages: Iterable[Stage]) -> Iterator[str]:
-    """Yield why a report would confuse stages: different models, tasks or published modules share a name.
+    """Yield a reason for each name that different models, tasks or published modules share: reports would confuse them.
 
-    A training may use other rows than the measured task of the same name (few-shot rows, for instance). All evaluations
-    of a name must use the same rows per language.
+    A training may use other rows than the evaluated task of the same name (few-shot rows, for instance). All evaluated
+    tasks of one name must have the same rows per language.
     """
     models: dict[ModelSpec, None] = {}
     tasks: dict[str, dict[Task, None]] = {}
@@ -46,7 +46,7 @@ def namesake_reasons(stages: Iterable[Stage]) -> Iterator[str]:
 def _alike(
     values: Iterable[T], name: Callable[[T], str], place: Callable[[T], str]
 ) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Yield each name that values from different places share, with the first two places."""
+    """Yield each name that is shared by values from different places, with the first two of these places."""
     places: dict[str, dict[str, None]] = {}
     for value in values:
         places.setdefault(name(value), {})[place(value)] = None

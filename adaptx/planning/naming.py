@@ -29,10 +29,10 @@ TRAINING_STARTS = tuple(start.__name__ for start in get_args(Start))
 
 
 def start_name(stage: ModuleStage) -> str:
-    """Return the name of a start.
+    """Return the name of the kind of start from which a training begins, or of a merge's rule.
 
-    `Sequential` for a training, `Ties` or `Linear-LoraHub` for a merge (its rule and its search for weights, if any),
-    and `Merged-Ties` for a training that continues a merge.
+    Examples: `Sequential` for a training; `Ties` for a merge, and `Linear-LoraHub` for a merge that searches its
+    weights; `Merged-Ties` for a training that continues a merge.
     """
     match stage:
         case Merge(rule=rule):
@@ -45,7 +45,7 @@ def start_name(stage: ModuleStage) -> str:
 
 
 def intermediate_name(train: Train) -> str:
-    """Return the tasks trained earlier: `snli`, `squad>snli` for a chain, `snli+sib200` for combined modules."""
+    """Return the tasks that were trained earlier: `snli`, `squad>snli` (a chain) or `snli+sib200` (two modules)."""
     match train.start:
         case Pretrained():
             return UNTRAINED
@@ -56,9 +56,10 @@ def intermediate_name(train: Train) -> str:
 
 
 def path_of_tasks(source: ModuleSource) -> str:
-    """Return all tasks that a module was trained on, the last training's task last.
+    """Return the names of all tasks that a module was trained on, in the order of training.
 
-    A merge gives `snli+sib200`, or `nli-x3` for three seeds of one task. A published module gives its name.
+    For a merge, this is `snli+sib200`, for instance, or `nli-x3` for three seeds of one task. For a published module,
+    it is the module's name.
     """
     if isinstance(source, Published):
         return source.name
@@ -75,13 +76,13 @@ def module_name(stage: ModuleStage) -> str:
 
 
 def merge_name(merge: Merge) -> str:
-    """Return `model.tasks.method.rule`."""
+    """Return a merge's name: `model.tasks.method.rule`."""
     tasks = path_of_tasks(merge).replace(">", "-")
     return f"{merge.model.name}.{tasks}.{merge.method.label}.{start_name(merge).lower()}"
 
 
 def train_name(train: Train) -> str:
-    """Return `model.task.method`, followed by `.start-tasks` unless the training starts from the bare checkpoint."""
+    """Return a training's name: `model.task.method`, and `.start-tasks` unless it starts from the bare checkpoint."""
     base = f"{train.model.name}.{train.task.name}.{train.method.label}"
     if isinstance(train.start, Pretrained):
         return base
@@ -97,7 +98,7 @@ def stage_name(stage: Stage) -> str:
 
 
 def fused_names(train: Train) -> tuple[str, ...]:
-    """Return a name for each module that a training mixes: its tasks, with a number where several are the same."""
+    """Return a name for each module that a training mixes: its tasks, and a number if several have the same tasks."""
     names = [path_of_tasks(source) for source in train.module_sources]
     again = {name for name in names if names.count(name) > 1}
     return tuple(
@@ -109,8 +110,8 @@ def fused_names(train: Train) -> tuple[str, ...]:
 class Factors:
     """The factors by which evaluated variants differ.
 
-    `target` is the task that was trained last and is measured. It is `none` if the measured task was not trained on
-    (for instance retrieval with an intermediate model); `intermediate` then names all trained tasks.
+    `target` is the measured task, which the model was trained on last. It is `none` if the model was not trained on the
+    measured task (for instance retrieval with an intermediate model); `intermediate` then names all trained tasks.
     """
 
     model: str
@@ -122,7 +123,7 @@ class Factors:
 
     @property
     def label(self) -> str:
-        """One line for tables and plots."""
+        """The factors as one line, for tables and plots."""
         if self.intermediate == UNTRAINED:
             return "untrained" if self.target == UNTRAINED else f"{self.method} · baseline"
         arrow = "no target training" if self.target == UNTRAINED else self.start
@@ -162,8 +163,8 @@ def factors(stage: Stage) -> Factors:
 def _of_merge(merge: Merge, measured: Task | None) -> Factors:
     """Return the factors of a merge.
 
-    The intermediate tasks are all merged tasks. The method is the one that the merged modules share (the merge's method
-    if they differ), and the seed is that of the training whose head is kept.
+    All merged tasks are intermediate tasks. The method is that of the merged modules, or the merge's own if theirs
+    differ. The seed is that of the merge's `answering_training`.
     """
     methods = {stage.method for stage in merge.stages}
     on_target = measured is not None and trained_on(merge, measured)
@@ -194,7 +195,8 @@ def _in_mixture(model: Train, mixture: Mixture, measured: Task) -> Factors:
 def trained_on(stage: ModuleStage, task: Task) -> bool:
     """Return whether a training, or one of a merge's trainings, was trained on the measured task.
 
-    Tasks are the same if they have the same name (few-shot rows may differ), or the same format and training rows.
+    Two tasks count as the same if their names are equal, whatever their rows (such as few-shot rows), or if both their
+    formats and their training rows are equal.
     """
     return any(
         trained.name == task.name or (task.train and trained.train == task.train and trained.format == task.format)
@@ -204,17 +206,17 @@ def trained_on(stage: ModuleStage, task: Task) -> bool:
 
 
 def training_path(stage: Stage) -> tuple[Train, ...]:
-    """Return every distinct training that a stage depends on, including itself, inputs first."""
+    """Return a stage, if it is a training, and every distinct training that it depends on, inputs first."""
     return tuple(each for each in module_path(stage) if isinstance(each, Train))
 
 
 def merges(stage: Stage) -> tuple[Merge, ...]:
-    """Return every distinct merge that a stage depends on, including itself, inputs first."""
+    """Return a stage, if it is a merge, and every distinct merge that it depends on, inputs first."""
     return tuple(each for each in module_path(stage) if isinstance(each, Merge))
 
 
 def module_path(stage: Stage) -> tuple[ModuleStage, ...]:
-    """Return every distinct training and merge that a stage depends on, including itself, inputs first."""
+    """Return a stage, unless it is an evaluation, and every distinct training and merge it depends on, inputs first."""
     found: dict[ModuleStage, None] = {}
 
     def visit(each: ModuleStage) -> None:

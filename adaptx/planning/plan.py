@@ -66,13 +66,13 @@ class Node:
         return folder_name(self.name, self.fingerprint)
 
     def is_done(self, entry: Entry | None) -> bool:
-        """Return whether the stage's entry in the store is complete: its scores, or its module with the weights."""
+        """Return whether `entry` is complete: it holds an evaluation's scores, or a module with its weights."""
         return entry is not None and (self.kind == "evaluate" or entry.has_module)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The distinct stages of a recipe, as nodes in an order in which every stage comes after its inputs."""
+    """The distinct stages of a recipe, as nodes. Every stage comes after its inputs."""
 
     recipe: Recipe
     nodes: tuple[Node, ...]
@@ -97,7 +97,7 @@ class Plan:
     def transient(self, node: Node) -> bool:
         """Return whether a stage's weights are removed once its evaluations are stored.
 
-        That holds for full fine-tuned targets, unless the stage says `keep`.
+        That holds for fully fine-tuned targets, on which no training or merge builds, unless the stage sets `keep`.
         """
         stage = node.stage
         return (
@@ -108,14 +108,14 @@ class Plan:
         )
 
     def weights_that_go(self, store: Store) -> list[Node]:
-        """Return the transient stages whose weights a run without `keep` removes, whether stored or still to do."""
+        """Return the transient stages whose weights, stored or still to be made, a run without `keep` removes."""
         transient = [node for node in self.nodes if self.transient(node)]
         statuses = self.statuses(store) if transient else {}
         there = (Status.TO_DO, Status.STORED, Status.UNCHECKED)
         return [node for node in transient if statuses[node.fingerprint] in there]
 
     def _kept(self, node: Node, keep: bool) -> bool:
-        """Return whether this is a full fine-tuned target whose weights are kept after its evaluations."""
+        """Return whether this is a fully fine-tuned target whose weights are kept after its evaluations."""
         stage = node.stage
         full = not isinstance(stage, Evaluate) and stage.method.whole and (keep or stage.keep)
         return full and node.fingerprint not in self.intermediate
@@ -123,8 +123,8 @@ class Plan:
     def statuses(self, store: Store, keep: bool = False) -> dict[str, Status]:
         """Return the status of each node, by fingerprint.
 
-        A training or merge is to do only if its weights are missing and another stage that is to do needs them, if they
-        are missing and must be kept, or if its stored result is damaged. With `keep`, the weights of all full
+        A training or merge is `TO_DO` in two cases only: its stored result is damaged, or its weights are missing
+        although they must be kept or are needed by another stage that is `TO_DO`. With `keep`, the weights of all fully
         fine-tuned targets must be kept.
         """
         found = {node.fingerprint: stored_entry(node, store) for node in self.nodes}
@@ -149,7 +149,7 @@ class Plan:
         return statuses
 
     def why(self, node: Node, store: Store) -> list[str]:
-        """Return why a stage has to run: the fields that differ from the most similar stored stage of the same name."""
+        """Return why a stage has to run: its differences from the most similar stored stage of the same name."""
         namesakes = [
             entry.record
             for entry in store.entries().values()
@@ -217,7 +217,7 @@ def make_plan(recipe: Recipe, sources: Sources) -> Plan:
 
 
 def _checkpoint_reasons(stages: Iterable[Stage], sources: Sources) -> Iterator[str]:
-    """Yield why checkpoints cannot be read, judged by their files without reading tensors.
+    """Yield a reason for each checkpoint that cannot be read. Its files are checked without reading tensors.
 
     Checkpoints whose files are not on this machine are skipped.
     """
@@ -238,7 +238,7 @@ def stored_entry(node: Node, store: Store) -> Entry | None:
 
 
 def differences(old: Json, new: Json, path: str = "") -> list[tuple[str, Json, Json]]:
-    """Return the paths at which two canonical values differ, each with both values."""
+    """Return each path at which two canonical values differ, with the old and the new value."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys: Iterable[Any] = dict.fromkeys((*old, *new))
         dot = f"{path}." if path else ""

@@ -1,4 +1,4 @@
-"""Find and remove what a store contains but none of the given recipes reaches."""
+"""Find and remove the stages and files of a store that none of the given recipes uses."""
 
 import shutil
 from collections.abc import Iterable, Sequence
@@ -19,8 +19,8 @@ def unreached(store: Store, plans: Iterable[Plan]) -> list[Entry]:
 def leftovers(store: Store, plans: Iterable[Plan], going: Sequence[Entry]) -> list[Path]:
     """Return the paths in the store that nothing needs any more.
 
-    These are saved states of trainings in none of the plans, golds that no evaluation uses once the stages `going` are
-    removed, folders that a killed process was building, and damaged stages.
+    These are the saved states of trainings that no plan contains; gold answers that no evaluation uses once the stages
+    `going` are removed; unfinished folders of killed processes; and damaged stages.
     """
     reached = {fingerprint[:16] for fingerprint in _reached(plans)}
     gone = {entry.fingerprint for entry in going}
@@ -46,5 +46,5 @@ def size_bytes(path: Path) -> int:
 
 
 def _reached(plans: Iterable[Plan]) -> set[str]:
-    """Return the fingerprints of all stages. A stage with unknown digests has its nominal fingerprint."""
+    """Return the fingerprints of all stages in the plans: nominal ones for stages whose digests are unknown."""
     return {node.fingerprint for plan in plans for node in plan.nodes}

@@ -1,4 +1,4 @@
-"""Run the code of a recipe file: what it can import, where it prints, and how its errors are reported."""
+"""Run the code of a recipe file: choose what it can import and where it prints, and report its errors."""
 
 import contextlib
 import importlib
@@ -15,9 +15,10 @@ from adaptx.specs.near import near
 
 @contextlib.contextmanager
 def running(path: Path) -> Generator[None]:
-    """Let a recipe's code run. It can import modules from its own folder, and its output goes to standard error.
+    """Run a recipe's code in the block. It can import modules from its own folder, and prints to standard error.
 
-    Afterwards `sys.path` and `sys.modules` are restored, so that two folders may have modules of the same name.
+    Afterwards `sys.path` and `sys.modules` are restored, so that another recipe's folder may have other modules of the
+    same names.
 
     Raises:
         UserError: the code fails or ends the process; the message names the file and the line.
@@ -75,7 +76,7 @@ def import_recipe(path: Path) -> types.ModuleType:
 
 @contextlib.contextmanager
 def _neighbours(folder: Path) -> Generator[None]:
-    """Let modules of a folder be imported, as if a script in that folder were run."""
+    """Make a folder's modules importable in the block, as they are for a script in that folder."""
     names = _modules_in(folder)
     elsewhere = {name for name in names if name in sys.modules and _is_loose(sys.modules[name], folder)}
     aside = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in elsewhere}
@@ -100,7 +101,7 @@ def _neighbours(folder: Path) -> Generator[None]:
 
 
 def _modules_in(folder: Path) -> set[str]:
-    """Return the names by which a folder's modules and packages are imported, without the standard library's names."""
+    """Return the import names of a folder's modules and packages, except names that the standard library has."""
     try:
         entries = list(folder.iterdir())
     except OSError:
@@ -137,6 +138,6 @@ def _named(error: Exception) -> str:
 
 
 def _line(path: Path, error: BaseException) -> str:
-    """Return `, line N` for the innermost line of the recipe that led to the error, or an empty text."""
+    """Return `, line N` for the innermost line of the recipe that led to the error, or an empty string."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path.absolute()]
     return f", line {frames[-1].lineno}" if frames else ""

@@ -53,7 +53,7 @@ def _no_build(build: object) -> str | None:
 
 
 def _no_recipe(returned: object) -> str:
-    """Return what `build()` returned instead of a recipe, and what to write."""
+    """Return the end of an error message: what `build()` returned instead of a recipe, and what to write."""
     if inspect.iscoroutine(returned):
         returned.close()
         return "is async, so it returned no recipe; write `def build()` without async"

@@ -1,4 +1,4 @@
-"""Options of a recipe: texts from the command line are converted to the types of `build()`'s parameters."""
+"""Convert a recipe's options, which are strings on the command line, to the types of `build()`'s parameters."""
 
 import enum
 import inspect
@@ -17,15 +17,15 @@ from adaptx.specs import Method, ModelSpec, Task
 from adaptx.specs.near import near
 
 OPTIONS = {"model": ModelSpec, "size": str}
-"""Parameters of `build` that have a command-line option of their own, with the type they have if none is annotated."""
+"""Parameters of `build` with a command-line option of their own -> the type of such a parameter without annotation."""
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _NAMED: dict[Any, Callable[[str], Any]] = {ModelSpec: find_model, Task: find_task, Method: find_method}
-"""Types of options that are looked up in the catalog by name."""
+"""Type -> function that finds a value of this type in the catalog by its name."""
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 def arguments(build: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments for a recipe's `build()`: texts converted to the parameters' types, other values as given.
+    """Return the arguments for a recipe's `build()`: strings converted to the parameters' types, other values as given.
 
     Raises:
         UserError: an option is unknown or missing, or does not have its parameter's type.
@@ -64,7 +64,7 @@ def _hint_of(parameter: inspect.Parameter) -> Any:
     """Return the type of a parameter without an annotation: the type of its default, or the one in `OPTIONS`.
 
     Raises:
-        UserError: neither gives a type. Guessing `str` would pass the text "3" where the recipe expects a number.
+        UserError: neither gives a type. Guessing `str` would pass the string "3" where the recipe expects a number.
     """
     default = parameter.default
     found = _type_of(default)
@@ -88,13 +88,13 @@ def _type_of(value: Any) -> Any:
 
 
 def _convert(text: str, hint: Any) -> Any:
-    """Return an option's text converted to a type.
+    """Return an option's value, converted from a string to a type.
 
     The type may be bool, int, float, str, Path, a Literal, an enum, a type whose values the catalog names (`_NAMED`), a
     tuple or list of these (written with commas), or a union of these.
 
     Raises:
-        UserError: the text is no value of that type; the message says which texts are.
+        UserError: the string is no value of that type; the message says what to write.
     """
     origin, given = typing.get_origin(hint), typing.get_args(hint)
     if hint in _NAMED:

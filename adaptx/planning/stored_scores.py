@@ -1,4 +1,4 @@
-"""Scores of stored evaluations, computed again from their predictions and golds.
+"""Scores of stored evaluations, computed again from their predictions and gold answers.
 
 Reports, MLflow and model cards all take their numbers from here. A corrected metric therefore reaches all of them, even
 for stages that were evaluated before the correction.
@@ -19,13 +19,13 @@ from adaptx.store.records import Golds
 
 
 class StoredScores:
-    """A reader of stored evaluations. Golds that several evaluations share are read once."""
+    """A reader of stored evaluations. Gold answers that several evaluations share are read once."""
 
     def __init__(self) -> None:
         self._golds: dict[Path, Golds] = {}
 
     def golds(self, entry: Entry) -> Golds:
-        """Return the golds that an evaluation was scored against."""
+        """Return the gold answers that an evaluation was scored against."""
         file = entry.golds_file
         assert file is not None, f"{entry.folder} was stored without golds"
         if file not in self._golds:
@@ -33,10 +33,10 @@ class StoredScores:
         return self._golds[file]
 
     def statistics(self, evaluate: Evaluate, entry: Entry) -> dict[str, Floats]:
-        """Return metric -> the statistics of each example, shape [examples, the metric's statistics].
+        """Return metric -> its statistics for each example, shape [examples, statistics of the metric].
 
         Raises:
-            UserError: the golds do not fit the predictions.
+            UserError: the gold answers do not fit the predictions.
         """
         predictions, golds = entry.scores.predictions, self.golds(entry)
         try:
@@ -55,13 +55,13 @@ class StoredScores:
         """Return metric -> its value over all examples, between 0 and 1.
 
         Raises:
-            UserError: the golds do not fit the predictions.
+            UserError: the gold answers do not fit the predictions.
         """
         return values(self.statistics(evaluate, entry))
 
 
 def values(statistics: Mapping[str, Floats]) -> dict[str, float]:
-    """Return metric -> its value, from the statistics summed over examples."""
+    """Return metric -> its value, computed from the sums of its statistics over examples."""
     return {name: float(METRICS[name].value(each.sum(axis=0))) for name, each in statistics.items()}
 
 

@@ -1,4 +1,4 @@
-"""Which combinations of family, format, method and start are refused, and why. The docs print the same table."""
+"""Which combinations of model family, task format, method and start are refused, and why (as in docs/support.md)."""
 
 from collections.abc import Sequence
 
@@ -57,7 +57,7 @@ def refusal(stage: Stage) -> str | None:
 
 
 def _search_refusal(merge: Merge) -> str | None:
-    """Return why merge weights cannot be searched on a task with the merged heads and the task's metric, or None."""
+    """Return why a search for merge weights cannot score merged models on its task, or None."""
     search = merge.rule.search
     if search is None:
         return None
@@ -121,7 +121,7 @@ def _train_refusal(train: Train) -> str | None:
 
 
 def _windows_refusal(train: Train, task: Task, framing: Framing) -> str | None:
-    """Return why a window would hold nothing beyond its overlap with the next window, or None."""
+    """Return why neighbouring windows of a passage would overlap completely, or None."""
     stride = task.format.stride if isinstance(task.format, QuestionAnswering) else None
     if stride is None or isinstance(framing, Text) or stride < train.config.max_length:
         return None
@@ -133,7 +133,7 @@ def _windows_refusal(train: Train, task: Task, framing: Framing) -> str | None:
 
 
 def _selection_refusal(train: Train) -> str | None:
-    """Return why `Best` has no rows to select on, or None. One task of a mixture with development rows is enough."""
+    """Return why `Best` has no development rows, or None. In a mixture, it is enough if one task has them."""
     if not isinstance(train.config.selection, Best):
         return None
     bare = [task.name for task in train.tasks if not task.development]
@@ -152,11 +152,11 @@ def _head_refusal(train: Train, name: str) -> str | None:
         return f"{name}: KeptHead() continues the head of one earlier training; use it with start=Sequential(...)"
     earlier = train.start.stage
     if any(isinstance(training_framing(train, task), Text) for task in train.tasks):
-        return f"{name}: KeptHead() continues a head, but a Text(...) framing has none; leave head=NewHead()"
+        return f"{name}: KeptHead() continues a head, but a Text(...) framing has none; use head=NewHead()"
     if isinstance(earlier, Published):
         return (
             f"{name}: KeptHead() continues a head, but the published module {earlier.name} comes without one; "
-            "leave head=NewHead()"
+            "use head=NewHead()"
         )
     for task in train.tasks:
         if (reason := head_unfit(earlier, task)) is not None:
@@ -165,9 +165,9 @@ def _head_refusal(train: Train, name: str) -> str | None:
 
 
 def head_unfit(stage: ModuleStage, task: Task) -> str | None:
-    """Return why no head of `stage` can answer `task`, or None. Label sets agree when they have the same names.
+    """Return why no head of `stage` can answer `task`, or None. The order of the labels does not matter.
 
-    The reason is a predicate, such as `needs a head for ...`: the caller names the head in front of it.
+    The reason is a predicate, such as `cannot answer ...`. The caller puts its subject, the head, in front of it.
     """
     if task.format.embeds:
         return f"needs a task with a head, but {task.name} embeds its texts and has none"
@@ -216,7 +216,7 @@ def _evaluate_refusal(evaluate: Evaluate) -> str | None:
 
 
 def _asked_as_text(evaluate: Evaluate) -> bool:
-    """Return whether an evaluation asks for answers as text, by its own prompt or by the prompt of its training.
+    """Return whether an evaluation asks for answers as text: by its own prompt, or by that of its model's training.
 
     Returns False if several tasks of a mixture fit the evaluated task: `head_unfit` then reports the ambiguity.
     """
@@ -235,7 +235,7 @@ def _model_refusal(model: ModelSpec) -> str | None:
 
 
 def _reading_refusal(model: ModelSpec, task: Task, framing: Framing, sets: Sequence[Rows]) -> str | None:
-    """Return why a model cannot do this task, or cannot read these rows of it with this framing; or None."""
+    """Return why a model cannot do a task, or cannot read the task's rows in `sets` with the framing, or None."""
     if isinstance(framing, Text):
         return text_refusal(model, task, framing, sets)
     if model.family in task.format.hidden_refused:
@@ -246,7 +246,7 @@ def _reading_refusal(model: ModelSpec, task: Task, framing: Framing, sets: Seque
 
 
 def _metric_refusal(task: Task, language: str | None = None) -> str | None:
-    """Return why one of a task's metrics is unknown, or does not score its format or that language; or None."""
+    """Return why one of a task's metrics cannot score its format or the language, or is unknown; None if all can."""
     fitting = task.format.metrics
     for name in task.metrics:
         if name not in METRICS:

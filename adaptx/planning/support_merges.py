@@ -105,6 +105,6 @@ def _headless_search_refusal(merge: Merge, task: Task) -> str | None:
     kind = type(task.format).__name__
     model = answering_training(merge).task.name
     return (
-        f"WeightSearch({task.name}): the merged model embeds texts as {model} does, which was not trained on a "
-        f"{kind} task; write the weights yourself"
+        f"WeightSearch({task.name}): the merged model embeds texts like the training on {model}, which was not "
+        f"a {kind} task; write the weights yourself"
     )

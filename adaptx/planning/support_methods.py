@@ -8,7 +8,7 @@ from adaptx.specs import Fuse, Method, Shape, Stack, Train
 
 
 def method_refusal(method: Method, shape: Shape | None) -> str | None:
-    """Return why a method cannot be used here on a checkpoint, or None.
+    """Return why a method cannot be used on a checkpoint with the installed packages, or None.
 
     shape: the checkpoint's shape, or None if it is not known yet.
     """
@@ -21,7 +21,7 @@ def method_refusal(method: Method, shape: Shape | None) -> str | None:
 
 
 def start_refusal(method: Method, start: type) -> str | None:
-    """Return why no training with a method can begin from that kind of start, or None."""
+    """Return why a method does not allow that kind of start, or None."""
     return {Stack: method.stack_refusal, Fuse: method.fuse_refusal}.get(start)
 
 
@@ -34,7 +34,7 @@ def frozen_refusal(frozen: Method, method: Method) -> str | None:
 
 
 def below_refusal(train: Train, below: Lineage) -> str | None:
-    """Return why a training cannot start on top of one of the frozen modules below it, naming that module; or None."""
+    """Return which of the frozen modules below a training it cannot be trained on top of, and why; or None."""
     for frozen in below.frozen:
         if (reason := frozen_refusal(frozen.method, train.method)) is not None:
             return f"after {type(frozen.method).__name__} on {path_of_tasks(frozen)}: {reason}"
@@ -56,7 +56,7 @@ def over_quantised_refusal(train: Train) -> str | None:
 
 
 def quantised_refusal() -> str | None:
-    """Return why weights cannot be loaded quantised here, or None. Predicting their memory needs no package."""
+    """Return which package is missing for loading quantised weights, or None. Predicting their memory needs none."""
     if not has_package("bitsandbytes"):
         return "quantised weights need the bitsandbytes package: pip install 'adaptx[quant]'"
     return None

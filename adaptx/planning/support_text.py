@@ -19,7 +19,7 @@ def text_refusal(model: ModelSpec, task: Task, text: Text, sets: Sequence[Rows])
         return f"{model.hub_id}: {reason}; use Hidden(...)"
     if type(text.decision) not in asked.decisions:
         fitting = " or ".join(f"{decision.__name__}()" for decision in asked.decisions)
-        return f"that decision is not for a {kind.__name__} task; use Text(decision={fitting})"
+        return f"the decision of Text(...) is not for a {kind.__name__} task; use Text(decision={fitting})"
     languages = dict.fromkeys(rows.language for rows in sets)
     for prompt in dict.fromkeys(text.prompt.in_language(language) for language in languages):
         behind = model.family is ModelFamily.DECODER and not text.chat

@@ -1,4 +1,4 @@
-"""Find what a recipe contains but no stage uses: rows of its own tasks, suites and published scores."""
+"""Find the rows, suites and published scores that a recipe contains but no stage uses."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from adaptx.specs import Evaluate, Last, Merge, Recipe, Rows, Task, Train
 
 
 def unread(plan: Plan) -> list[str]:
-    """Return a line for each set of a task's rows that no stage reads, with what to write so that a stage reads it.
+    """Return a line for each set of rows, suite and published score that no stage uses, mostly with what to write.
 
     Tasks whose data sets are all in the catalog are skipped: they have more rows than a recipe needs.
     """

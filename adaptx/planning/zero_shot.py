@@ -11,9 +11,9 @@ from adaptx.specs import Evaluate
 def source_languages(evaluate: Evaluate) -> frozenset[str]:
     """Return the languages in which the model was trained on a task like the measured one; no score there is zero-shot.
 
-    They are the source languages of the task itself and of every similar task on the model's path. That includes
-    few-shot rows of a target language, intermediate tasks of the same kind, and development rows on which the weights
-    of a merge were searched.
+    They are the source languages of the measured task, and of every similar task that the model was trained on. They
+    include languages of few-shot rows, of intermediate tasks of the same kind, and of development rows on which the
+    weights of a merge were searched.
     """
     trained = (
         task for train in training_path(evaluate) for task in train.tasks if alike(task.format, evaluate.task.format)
@@ -39,7 +39,7 @@ def is_zero_shot(evaluate: Evaluate) -> bool:
 
 
 def zero_shot_weights(evaluations: Iterable[Evaluate]) -> dict[str, float]:
-    """Return language -> its weight in the zero-shot average of one model on one task; empty if none is zero-shot.
+    """Return language -> its weight in the zero-shot average of one model on one task; empty if there is none.
 
     Every zero-shot language has the same weight, regardless of its number of rows.
     """
