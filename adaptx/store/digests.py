@@ -33,7 +33,7 @@ class DigestCache:
         return digest
 
     def _load(self) -> dict[str, Any]:
-        """Load the cache. One that cannot be read or is damaged is ignored, which only costs time."""
+        """Load the cache. If it is damaged or cannot be read, it is ignored, which only costs time."""
         if self._known is None:
             self._known = {}
             if self._file is not None:

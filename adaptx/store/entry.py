@@ -66,41 +66,41 @@ class Entry:
 
     @property
     def module_stage(self) -> ModuleStage:
-        """The spec of a training or merge. The stage must be one."""
+        """The spec of this stage, which must be a training or merge."""
         stage = self.stage
         assert not isinstance(stage, Evaluate)
         return stage
 
     @property
     def result(self) -> Result:
-        """The numbers that the stage left, by its kind."""
+        """The result of the stage: a `TrainResult`, a `MergeResult` or `Scores`."""
         name, record = _RESULTS[self.kind]
         return self._read(record, self.file(name))
 
     @property
     def train_result(self) -> TrainResult:
-        """The outcome of a training. The stage must be one."""
+        """The outcome of this stage, which must be a training."""
         result = self.result
         assert isinstance(result, TrainResult)
         return result
 
     @property
     def merge_result(self) -> MergeResult:
-        """The outcome of a merge. The stage must be one."""
+        """The outcome of this stage, which must be a merge."""
         result = self.result
         assert isinstance(result, MergeResult)
         return result
 
     @property
     def scores(self) -> Scores:
-        """The predictions and metrics of an evaluation. The stage must be one."""
+        """The predictions and metrics of this stage, which must be an evaluation."""
         result = self.result
         assert isinstance(result, Scores)
         return result
 
     @property
     def steps(self) -> tuple[TrainingStep, ...]:
-        """All optimiser steps of a training, in order."""
+        """All optimiser steps of this stage, which must be a training, in order."""
         file = self.file(STEPS_FILE)
         try:
             return tuple(parse_record(TrainingStep, line) for line in file.read_text(encoding="utf-8").splitlines())
@@ -109,18 +109,18 @@ class Entry:
 
     @property
     def mixing(self) -> MixingWeights | None:
-        """The fusion weights of an evaluation; None if the model is not fused."""
+        """The mixing weights of this stage, which must be an evaluation; None if its model is not fused."""
         return self._read(MixingWeights, self.file(MIXING_FILE)) if self.has(MIXING_FILE) else None
 
     @property
     def golds_file(self) -> Path | None:
-        """The file of the golds that an evaluation was scored against. It lies outside the stage's folder."""
+        """The file of the gold answers that the stage was scored against, outside its folder; None if there is none."""
         names = [name for name in self.seals.files(self.folder) if name.startswith("../../golds/")]
         return self.file(names[0]) if names else None
 
     @property
     def golds(self) -> Golds:
-        """The golds that an evaluation was scored against. Several evaluations may share them."""
+        """The gold answers that the stage was scored against. Several evaluations may share them."""
         file = self.golds_file
         assert file is not None, f"{self.folder} was stored without golds"
         return self._read(Golds, file)
@@ -130,7 +130,7 @@ class Entry:
         return name in self.seals.files(self.folder)
 
     def file(self, name: str) -> Path:
-        """Return the path of one of the stage's files, after comparing its digest."""
+        """Return the path of one of the stage's files, after comparing the file with its digest."""
         return self.seals.checked(self.folder, name)
 
     def checked(self, weights: bool = False) -> Path:
@@ -145,7 +145,7 @@ class Entry:
         return self.folder
 
     def _read_records(self) -> None:
-        """Read each record once, because an intact file may have been written by another version of adaptx."""
+        """Read each record once, to find intact files that another version of adaptx wrote."""
         _ = self.result
         if self.kind == "train":
             _ = self.steps

@@ -1,8 +1,8 @@
-"""Seals: the SHA-256 of every file of a stored stage, written when it is complete and compared when a file is read.
+"""Seals: the SHA-256 of every file of a stage, stored when the stage is complete, and compared when a file is read.
 
-`stage.json` lists the stage's files with size and SHA-256, as well as the golds it was scored against, which lie
-outside its folder. The completion marker `complete` holds the SHA-256 of `stage.json`. A stage with any difference is
-damaged, and nothing is read from it.
+`stage.json` lists the stage's files with their sizes and SHA-256. The list includes the file of the gold answers that
+the stage was scored against, which lies outside its folder. The completion marker `complete` holds the SHA-256 of
+`stage.json`. A stage that differs in any way is damaged, and nothing is read from it.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ class DamagedStage(UserError):
 
 
 def seal(folder: Path, record: StageRecord, outside: Sequence[Path] = ()) -> None:
-    """Write stage.json with the digests of all files in the folder and of the files in `outside`, then the marker."""
+    """Write stage.json with the digests of all files in the folder and in `outside`, then the completion marker."""
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     files |= {Path(os.path.relpath(path, folder)).as_posix(): path for path in outside}
     digests = DigestCache()
@@ -63,7 +63,7 @@ class Seals:
         """Return the record in stage.json.
 
         Raises:
-            DamagedStage: it cannot be read, does not fit the marker, or was written by another version of adaptx.
+            DamagedStage: stage.json cannot be read, does not fit `complete`, or was written by another version of adaptx.
         """
         file = folder / STAGE_FILE
         try:
@@ -83,7 +83,7 @@ class Seals:
         return record
 
     def files(self, folder: Path) -> Mapping[str, StoredFile]:
-        """Return the stage's files as stage.json lists them, by path from the folder."""
+        """Return path -> size and SHA-256 of the stage's files, as listed in stage.json. Paths begin in its folder."""
         try:
             marker = (folder / COMPLETE).read_bytes()
         except OSError:
@@ -94,7 +94,7 @@ class Seals:
         return self._files[folder][1]
 
     def checked(self, folder: Path, name: str) -> Path:
-        """Return the path of one of the stage's files, after comparing its SHA-256.
+        """Return the path of one of the stage's files, after comparing the file with its SHA-256.
 
         Raises:
             DamagedStage: the file is missing, cannot be read, or has another SHA-256.
@@ -112,7 +112,7 @@ class Seals:
         return path
 
     def glance(self, folder: Path) -> None:
-        """Check a stage fast enough for planning: compare sizes, and hash only small files newer than the marker.
+        """Check a stage fast enough for planning: compare sizes, and hash only small files newer than `complete`.
 
         Raises:
             DamagedStage: a file is missing, has another size, or has changed since it was stored.

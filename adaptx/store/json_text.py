@@ -7,7 +7,7 @@ from typing import Any
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """Return the value as JSON; NaN and infinity, such as a metric that is undefined, become null."""
+    """Return the value as JSON. NaN (an undefined metric, for instance) and infinity become null."""
     try:
         return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
     except ValueError:

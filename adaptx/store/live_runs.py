@@ -1,8 +1,8 @@
 """The active runs of a store, and the modules whose weights each of them needs.
 
-A run that removes weights, and `adaptx prune`, look here first. Each run writes a file in the store's folder `runs/`
-and holds a lock on it. The operating system releases the lock when the process ends in any way, so a file whose lock is
-free belongs to a run that was killed.
+Before weights are removed, by a run or by `adaptx prune`, the active runs are looked up here. Each run writes a file in
+the store's folder `runs/` and holds a lock on it. The operating system releases the lock when the process ends in any
+way, so a file whose lock is free belongs to a run that was killed.
 """
 
 import json
@@ -16,7 +16,7 @@ FOLDER = "runs"
 
 @contextmanager
 def at_work(root: Path, needs: Collection[str]) -> Generator[None]:
-    """Register a run, for the duration of the block, that needs the weights of the modules with these fingerprints."""
+    """Register, while the block runs, a run that needs the weights of the modules with these fingerprints."""
     from filelock import FileLock
 
     folder = root / FOLDER
@@ -36,7 +36,7 @@ def at_work(root: Path, needs: Collection[str]) -> Generator[None]:
 
 @contextmanager
 def no_run_begins(root: Path) -> Generator[list[frozenset[str]]]:
-    """Yield the fingerprints that each active run needs. No run can begin or end during the block."""
+    """Yield, for each active run, the fingerprints of the modules it needs. No run can begin or end in the block."""
     from filelock import FileLock, Timeout
 
     folder = root / FOLDER

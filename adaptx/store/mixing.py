@@ -1,7 +1,8 @@
-"""Fusion weights of one evaluation, which the store keeps next to its scores in `mixing.json`.
+"""The weights with which a fused model mixes its modules. The store keeps them next to its scores, in `mixing.json`.
 
-They show which intermediate task a language draws on. For each place of the network (layer and site) they hold the
-weight of each fused module, averaged over the language's tokens. The weights of one place sum to one.
+They show which intermediate tasks an evaluated language uses. Modules are mixed at several places of the network; each
+place is a layer and a site in that layer. At each place, every module has a weight, averaged over the language's
+tokens. The weights at one place sum to one.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ class FusedModule:
 
 @dataclass(frozen=True)
 class PlaceWeights:
-    """The mean weights at one place. weights: one per fused module, in the order of the fusion's stages."""
+    """The mean weights at one place of the network. weights: one per module, in the order of the fusion's stages."""
 
     layer: int
     site: str
@@ -30,8 +31,8 @@ class PlaceWeights:
 class MixingWeights:
     """The mixing weights of one evaluation.
 
-    tokens: number of tokens that the means are taken over, with special tokens and without padding. modules: the fused
-    modules, in the order of the fusion's stages.
+    tokens: number of tokens over which the weights are averaged, with special tokens and without padding. modules: the
+    fused modules, in the order of the fusion's stages.
     """
 
     tokens: int
@@ -45,5 +46,5 @@ class MixingWeights:
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """The layers that have weights, in ascending order."""
+        """The layers that have mixing weights, in ascending order."""
         return tuple(sorted({place.layer for place in self.places}))

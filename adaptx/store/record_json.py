@@ -1,8 +1,8 @@
-"""Convert records to JSON and back. A record is a frozen dataclass, read by the types of its fields.
+"""Convert records to JSON and back. A record is a frozen dataclass. The types of its fields determine how it is read.
 
 `from_json` accepts what `to_json` wrote and refuses everything else: a missing or unknown field, or a value whose type
-is not that of its field. A field is a number, a text, None, a tuple, a mapping with texts as keys, another record, or a
-spec (written by `adaptx.specs.plain`). `Any` and `list[Any]` stand for JSON that is kept unchanged.
+is not that of its field. A field is a number, a string, None, a tuple, a mapping with strings as keys, another record,
+or a spec (written by `adaptx.specs.plain`). A field of the type `Any` or `list[Any]` holds JSON that is kept unchanged.
 """
 
 import dataclasses
@@ -39,7 +39,7 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(record: type[T], value: Any) -> T:
-    """Return the record that `to_json` wrote.
+    """Return the record that `to_json` wrote as this JSON.
 
     Raises:
         Unreadable: the JSON is not such a record, or was written by another version of adaptx.
@@ -58,10 +58,10 @@ def read_record(record: type[T], file: Path) -> T:
 
 
 def parse_record(record: type[T], text: str) -> T:
-    """Return the record that a text holds.
+    """Return the record that a JSON string holds.
 
     Raises:
-        Unreadable: the text does not hold such a record.
+        Unreadable: the string does not hold such a record.
     """
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
@@ -77,7 +77,7 @@ def _refuse_constant(name: str) -> float:
 
 @functools.cache
 def _fields(record: type) -> dict[str, Any]:
-    """Return the type of each field. Cached per record class."""
+    """Return name -> type of a record's fields. Cached per record class."""
     hints = typing.get_type_hints(record)
     return {field.name: hints[field.name] for field in dataclasses.fields(cast(Any, record))}
 
@@ -94,7 +94,7 @@ def _read_record(record: type[T], value: Any, place: str) -> T:
 
 
 def _read(hint: Any, value: Any, place: str) -> Any:
-    """Return the value of a field of the type `hint`."""
+    """Return a field's value from its JSON, as the type `hint`."""
     if hint is Any:
         return value
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
@@ -123,7 +123,7 @@ def _read(hint: Any, value: Any, place: str) -> Any:
 
 
 def _read_union(options: tuple[Any, ...], value: Any, place: str) -> Any:
-    """Return the value of a field that may be None, or that may be one of several specs."""
+    """Return the value of a field whose type is a union: with None, or of several specs."""
     others = tuple(option for option in options if option is not types.NoneType)
     if value is None and len(others) < len(options):
         return None
@@ -134,7 +134,7 @@ def _read_union(options: tuple[Any, ...], value: Any, place: str) -> Any:
 
 
 def _names_specs(hint: Any) -> bool:
-    """Return whether a field's type is a spec, or a name for several specs, such as a method."""
+    """Return whether a field's type is a spec, or stands for several kinds of specs, such as `Method`."""
     return is_spec(hint) or hint.__module__.startswith("adaptx.specs.")
 
 

@@ -1,4 +1,4 @@
-"""The records that a stage leaves in the store next to its tensors: one per JSON file, one per line of `steps.jsonl`.
+"""The records that the store keeps next to a stage's tensors: one per JSON file, and one per line of `steps.jsonl`.
 
 `adaptx.store.record_json` writes and reads them.
 """
@@ -33,10 +33,10 @@ class StoredFile:
 class StageRecord:
     """The stage that a folder of the store holds.
 
-    fingerprint: hash of its identity, with digests of the rows and weights it reads. nominal: the same hash with their
-    names instead. inputs: fingerprints of its input stages. identity: everything that the fingerprint covers, as JSON.
-    spec: the stage as JSON (`adaptx.specs.plain`). files: by path relative to the folder; an evaluation's golds lie
-    outside it.
+    fingerprint: hash of the stage's identity, which contains digests of the rows and weights that the stage reads.
+    nominal: the hash with revision names in place of these digests. inputs: fingerprints of the input stages.
+    identity: everything that the fingerprint covers, as JSON. spec: the stage as JSON (`adaptx.specs.plain`). files:
+    size and digest of each file, by path relative to the folder; an evaluation's gold answers lie outside the folder.
     """
 
     name: str
@@ -103,10 +103,11 @@ class TrainResult:
     """The outcome of a training.
 
     planned_steps: larger than `steps` if patience ended the training early. selected_step: the step whose weights are
-    kept. selected_on: the rows that selected it; None if the last step is kept. examples: number drawn in all steps.
-    tokens: number read in all steps, without padding. rows_expected: number of rows in the published data set.
-    items_by_task: number of training examples made from the rows. peak_memory_bytes: the peak above the level before
-    the model was loaded. predicted_memory_bytes, energy_joules: None if nothing was predicted or measured.
+    kept. selected_on: the development rows on which this step was selected; None if the last step is kept. examples:
+    number of examples drawn in all steps. tokens: number of tokens read in all steps, without padding. rows_expected:
+    number of rows in the published data set. items_by_task: number of training examples made from each task's rows.
+    peak_memory_bytes: peak memory in excess of the memory used before the model was loaded. predicted_memory_bytes,
+    energy_joules: None if nothing was predicted or measured.
     """
 
     seconds: float
@@ -153,9 +154,9 @@ class MergeResult:
     """The outcome of a merge.
 
     rule: the rule that was applied; after a search it contains the weights that were found. merged: names of the
-    modules. weights: one per module; None if the rule has no weights per module. searched_on: the rows that a search
-    scored. search: its steps. Both are None without a search. kept_of_squared_norm: the share of their squared norm
-    that LoRA updates kept when they were cut to a rank.
+    modules. weights: one per module; None if the rule has no weights per module. searched_on: the development rows on
+    which a search scored merges. search: the steps of that search. Both are None without a search.
+    kept_of_squared_norm: the share of the merged LoRA update's squared norm that remains after it was cut to a rank.
     """
 
     seconds: float
@@ -174,7 +175,7 @@ class MergeResult:
 
 @dataclass(frozen=True)
 class OneClass:
-    """The class of all golds, or of all predictions, of a set; None if they have several classes."""
+    """The only class among a set's gold answers, and the only one among its predictions; None if there are several."""
 
     golds: str | None
     predictions: str | None
@@ -185,9 +186,9 @@ class Scores:
     """One model's predictions for one task in one language, and their scores.
 
     metrics: values between 0 and 1. predictions: one per row, in the form that the task's metrics expect. golds_file:
-    the file in the store's folder `golds/` that they are compared with. details: what the format reports about the
-    whole set. seconds: time for predicting only. peak_memory_bytes: the peak above the level before the model was
-    loaded.
+    name of the file with the gold answers, in the store's folder `golds/`. details: what the format reports about the
+    whole set. seconds: time for predicting only. peak_memory_bytes: peak memory in excess of the memory used before the
+    model was loaded.
     """
 
     task: str
@@ -211,10 +212,10 @@ class Scores:
 
 @dataclass(frozen=True, kw_only=True)
 class Golds:
-    """The gold labels of one set of rows, kept once for all models that are scored on them.
+    """The gold answers to one set of rows, stored once for all models that are scored on this set.
 
-    rows: the row number of each label. clusters: one number per row, equal for rows that share a premise or a context;
-    empty if rows of the task's format cannot share anything.
+    rows: the row index of each answer. clusters: one number per row, equal for rows that share a premise or a context;
+    empty if the task's format has nothing that rows could share.
     """
 
     task: str
@@ -225,4 +226,4 @@ class Golds:
 
 
 Result = TrainResult | MergeResult | Scores
-"""The numbers that a stage left, by its kind."""
+"""The result of a stage of any kind."""

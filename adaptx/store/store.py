@@ -35,7 +35,7 @@ MOST_NAME_BYTES = 200
 class Store:
     """The finished stages under one root folder, which is created when the first stage is written.
 
-    left_out: folder -> damage of stages that count as not stored.
+    left_out: folder -> damage, for the damaged stages, which count as not stored.
 
     Raises:
         UserError: `root` is a file.
@@ -126,7 +126,7 @@ class Store:
         return self.root / SET_ASIDE / free
 
     def damaged(self) -> frozenset[tuple[str, str]]:
-        """Return (kind, first 8 digits of the fingerprint) of stages that are left out or were set aside."""
+        """Return pairs (kind, first 8 digits of the fingerprint) for the stages that are left out or were set aside."""
         aside = [each.name.partition(".") for each in listed(self.root / SET_ASIDE)]
         names = [(folder.parent.name, folder.name) for folder in self.left_out]
         names += [(kind, name) for kind, _, name in aside if kind in KINDS]
@@ -136,7 +136,7 @@ class Store:
     def building(self, record: StageRecord, golds: str | None = None) -> Generator[Path]:
         """Yield a temporary folder that becomes the finished stage when the block ends without an error.
 
-        golds: name of the file in `golds/` that an evaluation was scored against.
+        golds: name of the file, in `golds/`, with the gold answers that an evaluation was scored against.
 
         Raises:
             OSError: a file could not be written; the error names it.
@@ -171,7 +171,7 @@ class Store:
         self.lock(fingerprint).unlink(missing_ok=True)
 
     def golds_file(self, task: str, language: str, digest: str) -> Path:
-        """Return the path of an evaluation set's golds, whether or not the file exists."""
+        """Return the path of the file for an evaluation set's gold answers, whether or not it exists."""
         return self.root / "golds" / f"{task}.{language}-{digest[:8]}.json"
 
     def forget_module(self, entry: Entry) -> None:
@@ -185,7 +185,7 @@ class Store:
         self.entries().pop(entry.fingerprint, None)
 
     def _put(self, folder: Path, final: Path) -> None:
-        """Rename a built stage to its final folder. A sound stage there is replaced; anything else is set aside."""
+        """Rename a built stage to its final folder. An intact stage there is replaced, anything else set aside."""
         replaced = None
         if final.exists() and final not in {entry.folder for entry in self.entries().values()}:
             self.set_aside(final)

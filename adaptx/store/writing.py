@@ -13,7 +13,7 @@ from adaptx.errors import UserError
 
 @contextmanager
 def written_whole(path: Path) -> Generator[Path]:
-    """Yield a temporary path in the same folder, and rename it to `path` when the block ends without an error.
+    """Yield a temporary path in the folder of `path`, and rename it to `path` if the block ends without an error.
 
     Other processes therefore see the whole file or none.
 
@@ -41,7 +41,7 @@ def new_folder(parent: Path, prefix: str) -> Path:
 
 
 def share(folder: Path) -> None:
-    """Give everything in a folder made by `new_folder` the folder's permissions; safetensors writes private files."""
+    """Give everything in a folder that folder's permissions, because safetensors makes its files private."""
     mode = folder.stat().st_mode
     for path in folder.rglob("*"):
         path.chmod(mode & (0o777 if path.is_dir() else 0o666))
@@ -49,9 +49,9 @@ def share(folder: Path) -> None:
 
 @contextmanager
 def naming(path: Path, done: str) -> Generator[None]:
-    """Turn any error that a library raises when it reads or writes a file into an OSError that names the file.
+    """Convert any error that a library raises while it reads or writes a file to an OSError that names the file.
 
-    done: `read` or `written`, for the message. The block should contain only that call.
+    done: `read` or `written`, for the message. The block should contain only the call of the library.
     """
     try:
         yield
@@ -67,7 +67,10 @@ def naming(path: Path, done: str) -> Generator[None]:
 
 
 def _free(path: Path, done: str) -> str:
-    """Return the free disk space for a message, because libraries do not report that the disk is full."""
+    """Return the end of an error message, which states the free disk space; an empty string after a read.
+
+    Libraries do not report that the disk is full.
+    """
     if done == "read":
         return ""
     with contextlib.suppress(OSError):
