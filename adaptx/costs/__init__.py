@@ -1,1 +1,1 @@
-"""Costs of stages in closed form: operations, bytes, and hours on types of GPU. No torch."""
+"""Costs of stages in closed form, without torch: operations, bytes, and hours on types of GPU."""

@@ -1,4 +1,4 @@
-"""The cost of a plan's remaining stages on each type of GPU: hours, peak memory, and what does not fit. No torch."""
+"""The cost of a plan's remaining stages on each type of GPU: hours, peak memory, and trainings that do not fit."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ class GpuCost:
 
     hours: at the GPU's peak rate times `utilisation`. peak_memory_bytes: the largest predicted memory of a training, or
     None if no training has a prediction. with_gradient_checkpointing: number of trainings that fit only with gradient
-    checkpointing. too_large: number of trainings that do not fit even with it at the smallest micro-batch size.
+    checkpointing. too_large: number of trainings that do not fit even with gradient checkpointing and the smallest
+    micro-batch size.
     """
 
     gpu: Gpu
@@ -34,8 +35,8 @@ class GpuCosts:
     """The costs on several types of GPU.
 
     each: one entry per type. uncounted: number of stages whose cost is unknown, because their number of rows or their
-    model's shape is. unpredicted: architectures and quantised checkpoints of trainings whose memory no closed form
-    covers.
+    model's shape is unknown. unpredicted: architectures and quantised checkpoints whose training memory no closed form
+    predicts.
     """
 
     each: tuple[GpuCost, ...]
@@ -46,8 +47,8 @@ class GpuCosts:
 def gpu_costs(nodes: Sequence[Node], costs: Mapping[str, Cost | None], gpus: Sequence[Gpu] = GPUS) -> GpuCosts:
     """Return the cost of running these stages on each GPU.
 
-    costs: fingerprint -> cost of a stage, or None if it is unknown. Only its operations are used, so the costs may be
-    those on any device.
+    costs: fingerprint -> cost of a stage, or None if it is unknown. They may be the costs on any device, because only
+    the number of operations is used.
     """
     estimates = [costs[node.fingerprint] for node in nodes]
     flops = sum(estimate.flops for estimate in estimates if estimate is not None)

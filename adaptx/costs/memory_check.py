@@ -1,4 +1,4 @@
-"""Which trainings of a plan will not fit into a device's memory, and which options make each of them fit. No torch."""
+"""Find the trainings of a plan that will not fit into a device's memory, and options with which each of them fits."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from adaptx.planning.plan import Node
 from adaptx.specs import Resources, Train
 
 FEWEST_TOKENS = 64
-"""The smallest micro-batch that is suggested. It holds one short sequence, so smaller ones would save nothing."""
+"""Tokens in the smallest micro-batch that is suggested. It holds one short sequence, so less would save nothing."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def _needed(train: Train, resources: Resources) -> int | None:
 
 
 def _remedies(train: Train, resources: Resources, memory_bytes: int) -> Iterator[str]:
-    """Yield the largest micro-batch that fits, without and with gradient checkpointing. Neither changes the result."""
+    """Yield options for the largest micro-batch that fits, without and with gradient checkpointing."""
     batch_size, longest = train.config.batch_size, train.config.max_length
     for gradient_checkpointing in dict.fromkeys((resources.gradient_checkpointing, True)):
         words = "--gradient-checkpointing" if gradient_checkpointing and not resources.gradient_checkpointing else ""

@@ -1,8 +1,9 @@
-"""The cost of a stage in closed form, from the catalog's shapes. No torch, no weights.
+"""The cost of a stage in closed form, from the catalog's shapes, without torch or weights.
 
 Work is counted in floating-point operations. A forward pass costs 2 per parameter and token. The backward pass costs 2
-more for every layer, and 2 more for the gradients of weights that train (Kaplan et al. 2020, arXiv:2001.08361, section
-2.1). Seconds are computed from a rate: measured on stages of the same store, or else assumed.
+more per parameter of every layer, and another 2 per parameter that is trained, for its gradient (Kaplan et al. 2020,
+arXiv:2001.08361, section 2.1). Seconds are computed from a rate, which is measured on stages of the same store or, if
+there are none, assumed.
 """
 
 import functools
@@ -37,7 +38,7 @@ ASSUMED_TEXTS_OF_ROLE = {"pair": 1, "passage": 4}
 HEAD_ROWS = 3
 """Number of vectors of the hidden size in a typical head, one per label."""
 MIXED = 3
-"""Vectors of the hidden size, in fp32, that mixing keeps for the backward pass, per token, layer and module."""
+"""Number of fp32 vectors of the hidden size, per token, layer and module, that mixing keeps for the backward pass."""
 ON_A_CPU = Resources(device="cpu")
 
 
@@ -45,9 +46,9 @@ ON_A_CPU = Resources(device="cpu")
 class Cost:
     """The predicted cost of a stage.
 
-    examples, tokens: number read. flops: operations. seconds: time at the assumed or measured rate. peak_memory_bytes:
-    the most memory that torch allocates, if all texts have the stage's maximum length; None if no closed form covers
-    the model's family.
+    examples, tokens: how many examples and tokens the stage reads. flops: number of operations. seconds: time at the
+    assumed or measured rate. peak_memory_bytes: the most memory that torch allocates, if all texts have the stage's
+    maximum length; None if no closed form covers the model's family.
     """
 
     examples: int
@@ -59,7 +60,7 @@ class Cost:
 
 
 def rows_read(rows: Rows, limit: int | None) -> int | None:
-    """Return the number of rows read from one set under a limit; None if there is no limit and its size is unknown."""
+    """Return how many rows are read from a set under a limit; None if its size is unknown and there is no limit."""
     known = [count for count in (rows.expected, limit) if count is not None]
     return min(known) if known else None
 
@@ -86,7 +87,7 @@ def tokens_per_example(task: Task, tokens_per_text: float = ASSUMED_TOKENS_PER_T
 
 
 def _training_rows(train: Train) -> dict[Task, int | None]:
-    """Return the number of rows of each task under the limit per task; None if it is unknown."""
+    """Return task -> number of training rows, after the training's limit; None if it is unknown."""
     found: dict[Task, int | None] = {}
     for task in train.tasks:
         known = [rows.expected for rows in task.train]
@@ -104,8 +105,8 @@ def cost(
 ) -> Cost | None:
     """Return the stage's cost, or None if the model's shape or the number of rows is unknown.
 
-    rate: operations per second; None for an assumed rate. resources: the device (the CPU if it names none) and the
-    micro-batches, on which the memory depends.
+    rate: operations per second; None for the assumed rate. resources: the device and the micro-batches, on which the
+    memory depends; if they name no device, it is the CPU.
     """
     rate = rate or ASSUMED_FLOPS_PER_SECOND
     if isinstance(stage, Evaluate):
@@ -142,7 +143,7 @@ def training_flops(tokens: int, shape: Shape, trained: int) -> float:
 def longest_peak_bytes(train: Train, resources: Resources) -> int | None:
     """Return the peak memory of a training if every sequence has the maximum length. The number of rows is not needed.
 
-    None as in `training_peak_bytes`.
+    None in the same cases as for `training_peak_bytes`.
     """
     longest = train.config.max_length
     sequences = max(task.format.sequences_per_item for task in train.tasks)
@@ -152,8 +153,8 @@ def longest_peak_bytes(train: Train, resources: Resources) -> int | None:
 def training_peak_bytes(train: Train, batch_tokens: int, longest: int, resources: Resources) -> int | None:
     """Return the peak memory of a training whose largest batch has `batch_tokens` tokens.
 
-    longest: tokens of the longest sequence. None if the model's shape is unknown, or no closed form covers the family
-    or the quantised weights.
+    longest: number of tokens in the longest sequence. The result is None if the model's shape is unknown, its weights
+    are quantised, or no closed form covers its family.
     """
     shape = train.model.shape
     if shape is None or train.model.quantised is not None:
@@ -187,7 +188,7 @@ def _parameters_beside(model: ModelSpec | ModuleStage, shape: Shape) -> int:
 
 
 def _merge_cost(merge: Merge, rate: float, tokens_per_text: float) -> Cost | None:
-    """Return the cost of a merge: a few operations per entry of the updates, and the scoring of a weight search."""
+    """Return the cost of a merge: a few operations per merged parameter, and the scoring during a weight search."""
     shape = merge.model.shape
     if shape is None:
         return None

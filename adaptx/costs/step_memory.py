@@ -3,8 +3,8 @@
 Weights, gradients and AdamW's moments are counted exactly. The activations that the forward pass saves, and temporary
 tensors, grow linearly with products such as tokens times hidden size. Their memory is therefore a sum over these
 products, each multiplied by a number of bytes. The numbers are read from `step_memory.csv`, which
-`benchmarks/fit_step_memory.py` fits to tracked training steps of small networks. `adaptx memory` tracks such a step for
-the network in question, which is slower.
+`benchmarks/fit_step_memory.py` fits to tracked training steps of small networks. `adaptx memory` tracks a step of
+the user's own network instead, which is slower.
 """
 
 import csv
@@ -22,7 +22,10 @@ Terms = dict[str, float]
 
 @dataclass(frozen=True)
 class PackedRow:
-    """The sequences that pass through the network at once. tokens: in all of them. longest: tokens of the longest."""
+    """The sequences that pass through the network at once.
+
+    tokens: number of tokens in all of them. longest: number of tokens in the longest.
+    """
 
     tokens: int
     longest: int
@@ -34,7 +37,7 @@ class StepSize:
 
     row: the largest micro-batch. several: whether the step has several micro-batches, so that accumulated gradients
     exist during all later forward passes. trained: number of parameters that train, including the head's. beside:
-    number of further frozen parameters, in modules below.
+    number of parameters in the frozen modules below.
     """
 
     shape: Shape
@@ -49,7 +52,7 @@ class StepSize:
 
 
 def step_peak_bytes(step: StepSize) -> int | None:
-    """Return the most bytes that torch has allocated at once, from the second step on.
+    """Return the maximum number of bytes that torch has allocated at any moment, from the second step on.
 
     None if `step_memory.csv` has no entry for this architecture, method, precision and device.
     """
@@ -83,7 +86,7 @@ def inference_peak_bytes(shape: Shape, precision: Precision, row: PackedRow, bes
     """Return the peak memory of predicting: all weights, and the hidden states of one layer.
 
     The hidden states are counted at their widest, in fp32: a layer's input, its output, and the states in between.
-    beside: parameters of modules, in fp32.
+    beside: number of parameters in modules, which are in fp32.
     """
     widest = row.tokens * (4 * shape.hidden_size + 2 * shape.intermediate_size)
     return shape.parameters * BYTES[precision] + 4 * (beside + widest)
@@ -93,7 +96,7 @@ def products(shape: Shape, method: Method, row: PackedRow) -> Terms:
     """Return name -> value of the products with which memory grows.
 
     In the names, n is the number of layers, T the row's tokens, D the hidden size, I the intermediate size, H the
-    number of attention heads and L the longest sequence. `Method.step_sizes` explains the method's own names.
+    number of attention heads and L the longest sequence. `Method.step_sizes` explains the names that each method adds.
     """
     hidden, inner = shape.hidden_size, shape.intermediate_size
     layers, tokens = shape.layers, row.tokens
