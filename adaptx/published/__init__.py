@@ -19,7 +19,7 @@ from adaptx.specs import Full, Method, ModelSpec, Published
 
 
 def read_layout(module: Published, sources: Sources) -> Layout:
-    """Return the method of a module, read from its files, and where each of its tensors belongs in its model.
+    """Return the method of a module, read from its files, and the place of each of its tensors in the model.
 
     `module.method` is not used.
 
@@ -46,7 +46,7 @@ def read_layout(module: Published, sources: Sources) -> Layout:
 
 
 def read_base(module: Published, sources: Sources) -> str:
-    """Return the checkpoint that the module's config names as its base, or an empty text if it names none."""
+    """Return the checkpoint that the module's config names as its base, or an empty string if it names none."""
     config = read_settings(find_folder(module, sources) / CONFIG_FILE)
     return str(config.get("base_model_name_or_path" if "peft_type" in config else "model_name") or "")
 
@@ -54,7 +54,7 @@ def read_base(module: Published, sources: Sources) -> str:
 def read_method(
     source: str | Path, model: ModelSpec, *, data: str | None = None, revision: str | None = None
 ) -> Method:
-    """Return the method of a module on a model, as needed for `Published(source, model, method)`.
+    """Return the method of a module for a model, to be written in `Published(source, model, method)`.
 
     data: a local mirror of the hub, as for `--data`.
 

@@ -1,4 +1,4 @@
-"""Check that a module's files fit what a recipe says about them: the method with its sites and ranks, and the base."""
+"""Check that a module's files have the method and the base checkpoint with which a recipe describes them."""
 
 import logging
 
@@ -13,7 +13,7 @@ _OWNERS = ("google-bert", "FacebookAI")
 
 
 def module_refusal(module: Published, sources: Sources) -> str | None:
-    """Return why a module's files differ from the recipe, with what to write instead; or None if they do not."""
+    """Return how a module's files differ from the recipe, and what to write instead; None if they do not differ."""
     try:
         layout = read_layout(module, sources)
     except UserError as error:
@@ -34,7 +34,7 @@ def module_refusal(module: Published, sources: Sources) -> str | None:
 
 
 def base_refusal(module: Published, sources: Sources) -> str | None:
-    """Return why the module's base may differ from the recipe's model, naming both; or None if they are the same."""
+    """Return why a module's base may differ from the recipe's model, with both names; None if they are the same."""
     named, ours = read_base(module, sources), module.model.hub_id
     if module.same_base or _same_name(named, ours):
         return None

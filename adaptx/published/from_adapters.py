@@ -53,7 +53,7 @@ def adapters_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) ->
         )
     ours = shape_of(model)
     if (reason := ours.architecture.adapters_refused) is not None:
-        raise UserError(f"it would compute something else than in the adapters library: {reason}")
+        raise UserError(f"it would not compute the same as in the adapters library: {reason}")
     for key, value in (("model_type", ours.model_type), ("hidden_size", ours.hidden_size)):
         if config.get(key, value) != value:
             raise UserError(f"its {key} is {config[key]!r}, but that of {model.hub_id} is {value!r}")

@@ -1,9 +1,9 @@
 """Read a LoRA module that peft wrote (adapter_config.json, adapter_model.safetensors).
 
-Rank and alpha patterns are accepted. If the layers of a site have different ranks, all get the largest of them. The
-additional ranks are zero in both matrices, so their gradients are zero and they stay zero. Trained biases are read
-as what they add to the base's: peft's `lora_bias` adds scale times a vector, and its `bias="lora_only"` holds the
-whole bias, from which the base's is subtracted.
+Rank and alpha patterns are accepted. If the ranks at a site (`query`, for instance) differ between layers, all layers
+get the largest of them. The additional ranks are zero in both matrices, so their gradients are zero and they stay zero.
+A trained bias is read as its difference from the base's bias. With peft's `lora_bias`, this is the scale times a stored
+vector. With `bias="lora_only"`, the file holds the whole bias, from which the base's is subtracted.
 """
 
 import math
@@ -96,7 +96,7 @@ def peft_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) -> Lay
 
 @dataclass
 class _Names:
-    """The names of a file's tensors, by their place in the model.
+    """The names of a file's tensors, by their place in the model. A linear map is given as (layer, site).
 
     tensors: (layer, site, `lora_A` or `lora_B`) -> name. paths: linear map with LoRA -> its path, against which the
     config's patterns are matched. biases: linear map -> name of its bias. of_head: tensors of poolers and heads, which
@@ -212,10 +212,10 @@ def _are_names(value: Any) -> bool:
 
 
 def _method(ranks: Mapping[Place, int], scales: Mapping[Place, float], bias: bool) -> Lora:
-    """Return the method with the largest rank and scale of each site.
+    """Return the method with, at each site, the largest rank and the largest scale of any layer.
 
-    The most frequent (rank, alpha) becomes `rank` and `alpha` of the method; `ranks` and `alphas` hold those of each
-    site.
+    The most frequent pair of rank and alpha becomes the method's `rank` and `alpha`. `ranks` and `alphas` hold the
+    values of each site.
     """
     sizes: dict[str, tuple[int, float]] = {}
     for wanted in SITES:
@@ -237,9 +237,9 @@ def _check_bias(name: str, place: Place, bias: tuple[int, ...], up: tuple[int, .
 
 
 def _rank(told: int, path: str, pair: list[tuple[int, ...] | None], place: Place, model: ModelSpec) -> int:
-    """Return the rank of one pair of matrices, after comparing it with the config, and its sizes with the model.
+    """Return the rank of a pair of matrices. It is compared with the config, and the matrices' sizes with the model.
 
-    told: the rank in the config. pair: shapes of lora_A and lora_B; None if one is missing.
+    told: the rank in the config. pair: the shapes of lora_A and lora_B, with None for a missing matrix.
     """
     down, up = pair
     if down is None or up is None or len(down) != 2 or len(up) != 2 or down[0] != up[1]:
@@ -270,11 +270,11 @@ def _place(path: str, stack: LayerStack, name: str) -> Place:
     site = next((site for site, place in stack.paths.items() if place == inner), None)
     if site is None:
         raise UserError(
-            f"{name} is not at a site of this architecture; its sites are {', '.join(stack.paths.values())}"
+            f"{name} is at no linear map that LoRA can adapt here; these are {', '.join(stack.paths.values())}"
         )
     return layer, site
 
 
 def _tidy(value: float) -> float:
-    """Return the value rounded to an integer if it differs from it only by floating-point error."""
+    """Return the value. It is rounded to an integer if the two differ only by floating-point error."""
     return float(round(value)) if math.isclose(value, round(value), rel_tol=1e-12) else value

@@ -16,8 +16,8 @@ SHOWN = 4
 class TensorPlace:
     """The place of one tensor of a file in a model.
 
-    name: the tensor's name in the file. scale: factor by which the tensor is multiplied. above: path of a linear map in
-    the bare network whose bias is subtracted from the tensor; None to subtract nothing.
+    name: the tensor's name in the file. scale: factor by which the tensor is multiplied. above: path, in
+    the bare network, of the linear map whose bias is subtracted from the tensor; None to subtract nothing.
     """
 
     name: str
@@ -30,7 +30,7 @@ class TensorPlace:
 
 @dataclass(frozen=True)
 class Layout:
-    """The method of a module file, and the place of each of its tensors. of_head: tensors that are not used."""
+    """The method of a module file, and the place of each tensor. of_head: names of tensors of heads (unused)."""
 
     method: Lora | Bottleneck
     tensors: tuple[TensorPlace, ...]
@@ -41,7 +41,7 @@ def shape_of(model: ModelSpec) -> Shape:
     """Return the model's shape.
 
     Raises:
-        UserError: it is unknown.
+        UserError: the shape is unknown.
     """
     if model.shape is None:
         raise UserError(
@@ -78,7 +78,7 @@ def stack_of(model: ModelSpec) -> LayerStack:
 
 
 def place_in(path: str, stacks: tuple[LayerStack, ...], name: str) -> tuple[int, str]:
-    """Return the layer in which a module lies, and its path within the layer, ignoring prefixes of the network."""
+    """Return a module's layer, and its path within the layer. Prefixes before the layer's name are ignored."""
     for stack in stacks:
         before = stack.layer.removesuffix("{}")
         start = path.find(before)

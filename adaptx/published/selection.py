@@ -25,9 +25,10 @@ class Matcher:
         self._compiled: dict[tuple[str, str], Any] = {}
 
     def match(self, pattern: str, text: str, whole: bool = False, frame: str = "{}") -> str | None:
-        """Return the group `idx` of the match at the text's beginning, or "" if it has no such group; None: no match.
+        """Match a pattern at the text's beginning; return its group `idx`, "" without such a group, or None: no match.
 
-        whole: whether the pattern must match the whole text. frame: what peft writes around the config's pattern.
+        whole: whether the pattern must match the whole text. frame: the expression into which peft inserts the
+        config's pattern.
 
         Raises:
             UserError: the pattern is not a regular expression, or takes too long.
@@ -66,7 +67,7 @@ def is_selected(config: Mapping[str, Any], path: str, matcher: Matcher) -> bool:
 
 
 def patterned(config: Mapping[str, Any], pattern: str, default: str, path: str, matcher: Matcher) -> float:
-    """Return a module's rank or alpha by peft's rule: that of the first key with which the module's path ends.
+    """Return a module's rank or alpha by peft's rule: the value of the first key that matches the end of its path.
 
     pattern: `rank_pattern` or `alpha_pattern`. default: the setting that holds if no key matches.
     """
@@ -80,7 +81,7 @@ def patterned(config: Mapping[str, Any], pattern: str, default: str, path: str, 
 
 
 def _may_end(path: str, key: str) -> bool:
-    """Return False if the key is a plain name and cannot match: a quick test, because configs may have many keys."""
+    """Return False if the key is a plain name that cannot match. This test is quick: configs may have many keys."""
     return not _PLAIN_NAME.fullmatch(key) or path.endswith(key[key.rfind(".") + 1 :])
 
 
