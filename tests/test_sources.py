@@ -61,7 +61,7 @@ def test_a_missing_set_names_the_file_what_is_there_and_the_remedy(data) -> None
 
 
 def test_the_samples_own_remedy(data) -> None:
-    with pytest.raises(MissingInput, match="The packaged sample holds few sets: drop `--data sample`"):
+    with pytest.raises(MissingInput, match="The packaged sample holds few data sets: drop `--data sample`"):
         Sources("sample").rows(Rows("owner/set", "config", "test", "en", ROWS.columns))
 
 

@@ -51,7 +51,7 @@ REFUSED = {
     "masks": (train(task=NTREX_MLM), "masked words are filled in by an encoder's head"),
     "unknown role": (
         train(framing=Text(Prompt("{premise} Answer:"))),
-        "shows premise; rows of a Classification task have",
+        "shows premise, but rows of a Classification task have",
     ),
     "role without column": (
         train(task=COPA, framing=Text(Prompt("{question} {text} {pair} Answer:"))),

@@ -1,4 +1,4 @@
-"""The files of a checkpoint's folder: which of them hold its weights, and whether they can be read. No torch."""
+"""The files of a checkpoint's folder: which of them hold its weights, and whether they can be read (without torch)."""
 
 import json
 from collections.abc import Mapping
@@ -19,9 +19,9 @@ HUB_PATTERNS = (
     CONFIG, "model*.safetensors", INDEX, "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*",
     "merges.txt", "*.model",
 )  # fmt: skip
-"""Patterns of the files that are read from a checkpoint's repository. Weights of other frameworks are not read."""
+"""Name patterns of the files that are read from a checkpoint's repository. Weights of other frameworks are not read."""
 WITHOUT_ROW = {"<image_soft_token>"}
-"""Added tokens that need no row in the embeddings: Gemma 3's tokenizer has one for images, its text models do not."""
+"""Added tokens that need no row in the embeddings: Gemma 3's tokenizer has an image token, also for text models."""
 HUB_PICKLES = ("pytorch_model*.bin", PICKLED_INDEX)
 SHOWN = 3
 ADDED = '"added_tokens"'
@@ -43,11 +43,11 @@ def read_settings(file: Path) -> dict[str, Any]:
 
 
 def check_folder(folder: Path) -> None:
-    """Check a checkpoint's folder as far as planning can: without tensors, and with only the tokenizer's added tokens.
+    """Check a checkpoint's folder for planning: without reading tensors, and of the tokenizer only the added tokens.
 
     Raises:
-        UserError: as for `check_settings` and `weight_files`; also if a file of weights is cut short or is another kind
-            of file than its name says, or if added tokens have no row in the embeddings.
+        UserError: as for `check_settings` and `weight_files`; also if a weight file is cut short or does not have the
+            format that its name says, or if added tokens have no row in the embeddings.
     """
     check_settings(folder)
     files = weight_files(folder)
@@ -68,9 +68,9 @@ def check_folder(folder: Path) -> None:
 
 
 def check_rows(tokens: Mapping[str, int], rows: int, folder: Path) -> None:
-    """Check that the embeddings have a row for each token. More rows are fine: many checkpoints round their number up.
+    """Check that the embeddings have a row for each token. Unused rows are fine: many checkpoints round up.
 
-    tokens: token -> its number. rows: number of rows in the embeddings.
+    tokens: token -> its id. rows: number of rows in the embeddings.
 
     Raises:
         UserError: a token has no row.
@@ -90,7 +90,7 @@ def check_settings(folder: Path) -> None:
 
     Raises:
         UserError: the folder refers to its own code, which adaptx never runs; its weights are already quantised; or it
-            holds a peft module, whose base transformers would load instead of these weights.
+            holds a peft module, so that transformers would load the module's base instead of these weights.
     """
     if (folder / ADAPTER_CONFIG).is_file():
         raise UserError(

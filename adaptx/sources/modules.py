@@ -13,7 +13,7 @@ WEIGHTS_FILES = ("adapter_model.safetensors", "adapter_model.bin", "adapter.safe
 
 
 def find_folder(module: Published, sources: Sources) -> Path:
-    """Return the folder of a module: in the mirror, the user's own folder, or in the hub's cache.
+    """Return the folder that holds a module: one in the mirror, the user's own, or one in the hub's cache.
 
     A module on the hub that is not cached yet is downloaded (some megabytes).
 
@@ -71,7 +71,7 @@ def weights_file(folder: Path) -> Path:
 
 
 def module_digest(module: Published, sources: Sources) -> str:
-    """Return the digest of a module's two files. It does not depend on their location.
+    """Return the digest of a module's config and weights. It does not depend on the location of these files.
 
     Raises:
         MissingInput: the files do not exist.

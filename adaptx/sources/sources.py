@@ -1,9 +1,9 @@
 """Locations and digests of rows and weights, in a local mirror, in the packaged sample, or on the hub.
 
-With a data folder, rows are read only from `<folder>/<hub id>/<config>/<split>.parquet`. Without a data folder, they
-are read from the hub and its cache. Rows of the user's own files are read from those files in both cases. Models are
-looked up in `<folder>/models/<hub id>/`, as a folder of the given name, in the package, and on the hub. Published
-modules are looked up in `<folder>/modules/<hub id>/`, as a folder, and on the hub. Nothing here opens a parquet file or
+With a data folder, data sets are read only from `<folder>/<hub id>/<config>/<split>.parquet`. Without a data folder,
+they are read from the hub and its cache. The user's own files are read in both cases. Models are looked up in
+`<folder>/models/<hub id>/`, then as a folder of the given name, then in the package, then on the hub. Published modules
+are looked up in `<folder>/modules/<hub id>/`, then as a folder, then on the hub. Nothing here opens a parquet file or
 a tensor, because planning needs only locations and digests.
 """
 
@@ -24,7 +24,7 @@ from adaptx.store.digests import DigestCache
 
 SAMPLE_NAME = "sample"
 Resolve = Callable[[str, str, str | None], str]
-"""Returns the commit for (`datasets` or `models`, hub id, revision), or None."""
+"""Function that returns a commit, given the kind (`datasets` or `models`), the hub id, and the revision or None."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _MODEL_FILES = re.compile(
     r"(config\.json|.*\.safetensors|.*\.safetensors\.index\.json|pytorch_model.*\.bin|pytorch_model\.bin\.index\.json"
@@ -36,8 +36,8 @@ _MODEL_FILES = re.compile(
 class Location:
     """The place from which something is read: a local path, or the hub at a commit if `path` is None.
 
-    digest: digest of the content, or None while it is unknown (not cached, and no network). nominal: name with the
-    revision. files: the user's own files, if rows are read from such files; `path` is then their folder.
+    digest: digest of the content, or None while it is unknown (not cached, and no network). nominal: the name and the
+    revision. files: if rows are read from the user's own files, these files; `path` is then their folder.
     """
 
     path: Path | None
@@ -74,10 +74,10 @@ def local_files(rows: Rows) -> tuple[Path, ...]:
 
 
 class Sources:
-    """The places of rows and weights, and the digests of their files.
+    """The locations of rows and weights, and the digests of their files.
 
-    data: data folder, `sample`, or None for the hub. cache_file: file in which digests are cached. resolve: requests a
-    commit that is not cached from the hub; None, as in planning, leaves it unknown.
+    data: data folder, `sample`, or None for the hub. cache_file: file in which digests are cached. resolve: function
+    that requests a commit from the hub if it is not cached; with None, as in planning, such a commit stays unknown.
 
     Raises:
         MissingInput: the data folder does not exist.
@@ -156,7 +156,7 @@ class Sources:
         """Return the SHA-256 of a file, cached.
 
         Raises:
-            UserError: the file has changed since these sources read it first. Stages are identified by that content.
+            UserError: the file has changed since it was first hashed, and stages are identified by the old content.
         """
         digest = self._digests.of_file(path)
         if self._found.setdefault(path, digest) != digest:
@@ -194,7 +194,7 @@ class Sources:
         else:
             shown = f"the data folder holds nothing of {rows.hub_id}"
         remedy = (
-            "The packaged sample holds few sets: drop `--data sample` to use the hub, or give a mirror with --data DIR"
+            "The packaged sample holds few data sets: drop `--data sample` to use the hub, or name a mirror: --data DIR"
             if self.is_sample
             else "Fetch it on a machine with a network (`adaptx fetch RECIPE --to DIR`), or drop --data to use the hub"
         )
@@ -202,7 +202,7 @@ class Sources:
 
 
 def unread_weights(folder: Path) -> str:
-    """Return the message for a folder whose weights are in no format that adaptx reads."""
+    """Return the error message for a folder that holds no weights in a format that adaptx reads."""
     names = ", ".join(sorted(path.name for path in folder.iterdir())[:12])
     return (
         f"{folder} holds no weights that adaptx reads (model.safetensors, or pytorch_model.bin); it has: {names}. "

@@ -1,4 +1,4 @@
-"""Names and shapes of a file's tensors, read from its header for planning, without torch and without the tensors."""
+"""Read the names and shapes of a file's tensors from its header, for planning. Neither tensors nor torch are loaded."""
 
 import collections
 import json
@@ -13,7 +13,7 @@ from adaptx.errors import UserError
 Shapes = dict[str, tuple[int, ...]]
 FLOATS = ("F64", "F32", "F16", "BF16")
 GIT_LFS = b"version "
-"""The first bytes of a Git LFS pointer file. Read as the length of a safetensors header they would be far too large."""
+"""The first bytes of a Git LFS pointer file. As the length of a safetensors header, they would be far too large."""
 FAULTS = (
     zipfile.BadZipFile, pickle.UnpicklingError, EOFError, LookupError, StopIteration, ValueError, struct.error,
     TypeError, AttributeError, NotImplementedError, RecursionError, OSError, MemoryError,
@@ -27,7 +27,7 @@ def tensor_shapes(file: Path) -> Shapes:
     No pickled code is run.
 
     Raises:
-        UserError: the file is neither of the two, is cut short, or is a pickle that holds something other than tensors.
+        UserError: the file has neither format, is cut short, or is a pickle that holds something other than tensors.
     """
     stored = file.suffix == ".safetensors"
     try:
@@ -76,7 +76,7 @@ def _header(file: Path) -> dict[str, Any]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the JSON object, and refuse repeated names: the second would hide the first tensor of that name."""
+    """Return a JSON object's pairs as a dictionary. Refuse repeated names: a second tensor would hide the first."""
     found = dict(pairs)
     if len(found) != len(pairs):
         twice = next(name for name, count in collections.Counter(name for name, _ in pairs).items() if count > 1)

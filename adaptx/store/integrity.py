@@ -63,7 +63,7 @@ class Seals:
         """Return the record in stage.json.
 
         Raises:
-            DamagedStage: stage.json cannot be read, does not fit `complete`, or was written by another version of adaptx.
+            DamagedStage: it cannot be read, does not fit `complete`, or was written by another version of adaptx.
         """
         file = folder / STAGE_FILE
         try:
