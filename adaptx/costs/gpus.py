@@ -1,4 +1,7 @@
-"""The cost of a plan's remaining stages on each type of GPU: hours, peak memory, and trainings that do not fit."""
+"""The cost of a plan's remaining stages on each type of GPU: hours, peak memory, and trainings that do not fit.
+
+Everything is computed without torch.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

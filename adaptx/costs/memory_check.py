@@ -1,4 +1,7 @@
-"""Find the trainings of a plan that will not fit into a device's memory, and options with which each of them fits."""
+"""Find the trainings of a plan that will not fit into a device's memory, and options with which each of them fits.
+
+Everything is computed without torch.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -49,7 +52,10 @@ def _needed(train: Train, resources: Resources) -> int | None:
 
 
 def _remedies(train: Train, resources: Resources, memory_bytes: int) -> Iterator[str]:
-    """Yield options for the largest micro-batch that fits, without and with gradient checkpointing."""
+    """Yield options for the largest micro-batch that fits, without and with gradient checkpointing.
+
+    None of these options changes the result of the training.
+    """
     batch_size, longest = train.config.batch_size, train.config.max_length
     for gradient_checkpointing in dict.fromkeys((resources.gradient_checkpointing, True)):
         words = "--gradient-checkpointing" if gradient_checkpointing and not resources.gradient_checkpointing else ""

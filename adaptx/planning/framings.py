@@ -57,7 +57,7 @@ def search_framing(merge: Merge, task: Task) -> Framing:
 
 
 def read_in(framing: Framing, languages: Iterable[str]) -> Framing:
-    """Return the framing without prompts for languages other than these: a stage's identity must not depend on them."""
+    """Return the framing without prompts for other languages. These would change a stage's identity for no reason."""
     return framing.read_in(languages) if isinstance(framing, Text) else framing
 
 

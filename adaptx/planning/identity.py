@@ -126,7 +126,7 @@ class Identities:
         }
 
     def _taken(self, source: ModuleSource, inputs: dict[ModuleStage, str]) -> Json:
-        """Return what identifies a module that a training starts from: a stage's fingerprint, or the files' digest."""
+        """Return what identifies a module that a training starts from: its fingerprint or, if published, its digest."""
         if not isinstance(source, Published):
             return inputs[source]
         if source not in self._digests:

@@ -1,7 +1,8 @@
-"""Find the earlier modules that a training builds on, and the task whose head an evaluation uses, without weights.
+"""Find the earlier modules that a training builds on, and the task whose head an evaluation uses.
 
 `lineage(train)` returns the modules that are frozen below the training's own module, the module that it continues, and
-the modules that it fuses. Planning uses it to refuse combinations; assembly uses it to build the model.
+the modules that it fuses. Planning uses it to refuse combinations; assembly uses it to build the model. No weights are
+read.
 """
 
 import functools

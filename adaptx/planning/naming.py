@@ -29,7 +29,7 @@ TRAINING_STARTS = tuple(start.__name__ for start in get_args(Start))
 
 
 def start_name(stage: ModuleStage) -> str:
-    """Return the name of the kind of start from which a training begins, or of a merge's rule.
+    """Return the name of a training's kind of start, or of a merge's rule.
 
     Examples: `Sequential` for a training; `Ties` for a merge, and `Linear-LoraHub` for a merge that searches its
     weights; `Merged-Ties` for a training that continues a merge.

@@ -34,7 +34,7 @@ def frozen_refusal(frozen: Method, method: Method) -> str | None:
 
 
 def below_refusal(train: Train, below: Lineage) -> str | None:
-    """Return which of the frozen modules below a training it cannot be trained on top of, and why; or None."""
+    """Return why a training cannot run on top of its frozen modules, with the first unsuitable one; or None."""
     for frozen in below.frozen:
         if (reason := frozen_refusal(frozen.method, train.method)) is not None:
             return f"after {type(frozen.method).__name__} on {path_of_tasks(frozen)}: {reason}"
@@ -56,7 +56,7 @@ def over_quantised_refusal(train: Train) -> str | None:
 
 
 def quantised_refusal() -> str | None:
-    """Return which package is missing for loading quantised weights, or None. Predicting their memory needs none."""
+    """Return why quantised weights cannot be loaded here, or None. Predicting their memory needs no package."""
     if not has_package("bitsandbytes"):
         return "quantised weights need the bitsandbytes package: pip install 'adaptx[quant]'"
     return None

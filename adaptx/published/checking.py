@@ -1,4 +1,4 @@
-"""Check that a module's files have the method and the base checkpoint with which a recipe describes them."""
+"""Check that a module's files have the method (with its sites and ranks) and the base that a recipe states."""
 
 import logging
 

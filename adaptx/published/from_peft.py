@@ -276,5 +276,5 @@ def _place(path: str, stack: LayerStack, name: str) -> Place:
 
 
 def _tidy(value: float) -> float:
-    """Return the value. It is rounded to an integer if the two differ only by floating-point error."""
+    """Return the value, rounded to an integer if rounding changes it only by a floating-point error."""
     return float(round(value)) if math.isclose(value, round(value), rel_tol=1e-12) else value

@@ -16,8 +16,8 @@ SHOWN = 4
 class TensorPlace:
     """The place of one tensor of a file in a model.
 
-    name: the tensor's name in the file. scale: factor by which the tensor is multiplied. above: path, in
-    the bare network, of the linear map whose bias is subtracted from the tensor; None to subtract nothing.
+    name: the tensor's name in the file. scale: factor by which the tensor is multiplied. above: path, in the bare
+    network, of the linear map whose bias is subtracted from the tensor; None to subtract nothing.
     """
 
     name: str

@@ -25,10 +25,10 @@ class Matcher:
         self._compiled: dict[tuple[str, str], Any] = {}
 
     def match(self, pattern: str, text: str, whole: bool = False, frame: str = "{}") -> str | None:
-        """Match a pattern at the text's beginning; return its group `idx`, "" without such a group, or None: no match.
+        """Match a pattern at the text's beginning. Return its group `idx`, or "" if it has none; None: no match.
 
-        whole: whether the pattern must match the whole text. frame: the expression into which peft inserts the
-        config's pattern.
+        whole: whether the pattern must match the whole text. frame: the expression into which peft inserts the config's
+        pattern.
 
         Raises:
             UserError: the pattern is not a regular expression, or takes too long.
@@ -81,7 +81,7 @@ def patterned(config: Mapping[str, Any], pattern: str, default: str, path: str, 
 
 
 def _may_end(path: str, key: str) -> bool:
-    """Return False if the key is a plain name that cannot match. This test is quick: configs may have many keys."""
+    """Return False if the key is a plain name that cannot match. This saves time if there are many keys."""
     return not _PLAIN_NAME.fullmatch(key) or path.endswith(key[key.rfind(".") + 1 :])
 
 

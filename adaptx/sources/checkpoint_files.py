@@ -43,7 +43,7 @@ def read_settings(file: Path) -> dict[str, Any]:
 
 
 def check_folder(folder: Path) -> None:
-    """Check a checkpoint's folder for planning: without reading tensors, and of the tokenizer only the added tokens.
+    """Check a checkpoint's folder for planning: no tensors are read, and only the added tokens of the tokenizer.
 
     Raises:
         UserError: as for `check_settings` and `weight_files`; also if a weight file is cut short or does not have the
@@ -68,7 +68,9 @@ def check_folder(folder: Path) -> None:
 
 
 def check_rows(tokens: Mapping[str, int], rows: int, folder: Path) -> None:
-    """Check that the embeddings have a row for each token. Unused rows are fine: many checkpoints round up.
+    """Check that the embeddings have a row for each token.
+
+    Additional rows are fine, because many checkpoints round the number of rows up.
 
     tokens: token -> its id. rows: number of rows in the embeddings.
 

@@ -36,7 +36,7 @@ _MODEL_FILES = re.compile(
 class Location:
     """The place from which something is read: a local path, or the hub at a commit if `path` is None.
 
-    digest: digest of the content, or None while it is unknown (not cached, and no network). nominal: the name and the
+    digest: digest of the content, or None while it is unknown (not cached, and no network). nominal: its name and
     revision. files: if rows are read from the user's own files, these files; `path` is then their folder.
     """
 

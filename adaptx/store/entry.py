@@ -100,7 +100,7 @@ class Entry:
 
     @property
     def steps(self) -> tuple[TrainingStep, ...]:
-        """All optimiser steps of this stage, which must be a training, in order."""
+        """All optimiser steps of this stage, in order. The stage must be a training."""
         file = self.file(STEPS_FILE)
         try:
             return tuple(parse_record(TrainingStep, line) for line in file.read_text(encoding="utf-8").splitlines())

@@ -83,7 +83,7 @@ class Seals:
         return record
 
     def files(self, folder: Path) -> Mapping[str, StoredFile]:
-        """Return path -> size and SHA-256 of the stage's files, as listed in stage.json. Paths begin in its folder."""
+        """Return path -> size and SHA-256 of the stage's files, from stage.json. Paths are relative to its folder."""
         try:
             marker = (folder / COMPLETE).read_bytes()
         except OSError:

@@ -16,7 +16,7 @@ FOLDER = "runs"
 
 @contextmanager
 def at_work(root: Path, needs: Collection[str]) -> Generator[None]:
-    """Register, while the block runs, a run that needs the weights of the modules with these fingerprints."""
+    """Register a run for the duration of the block. It needs the weights of the modules with these fingerprints."""
     from filelock import FileLock
 
     folder = root / FOLDER

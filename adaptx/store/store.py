@@ -3,8 +3,9 @@
     train/<name>-<fingerprint8>/      stage.json, module and head, steps.jsonl, result.json, complete
     merge/<name>-<fingerprint8>/      stage.json, module and head, result.json, complete
     evaluate/<name>-<fingerprint8>/   stage.json, scores.json, complete
-    golds/<task>.<language>-<digest8>.json
-    working/<fingerprint16>/          the saved state of an unfinished training; .lock: claimed by a process
+    golds/<task>.<language>-<digest8>.json   the gold answers of an evaluation set
+    working/<fingerprint16>/          the saved state of an unfinished training
+    working/<fingerprint16>.lock      locked by the process that carries out the stage
     runs/                             the active runs of the store, and which weights they need (see live_runs.py)
     set-aside/                        damaged stages and files, kept until `adaptx prune`
 
@@ -67,7 +68,7 @@ class Store:
                     self._remember(folder, kind)
 
     def find(self, fingerprint: str) -> Entry | None:
-        """Return the stage, or None if it is not stored or a quick check of its files (`Seals.glance`) finds damage."""
+        """Return the stage, or None if it is not stored, or if a quick check (`Seals.glance`) finds damaged files."""
         entry = self.entries().get(fingerprint)
         if entry is None or entry.folder in self._glanced:
             return entry
