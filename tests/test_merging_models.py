@@ -605,7 +605,7 @@ REFUSED = {
     "nothing to search on": (Merge((topic(),), Linear(WeightSearch(tiny.TOPIC)), HEAD), "and topic has none"),
     "no head to search with": (Merge((nli(),), Linear(WeightSearch(tiny.NLI)), NoHead()), "needs a head to score with"),
     "another head": (Merge((topic(),), Linear(WeightSearch(tiny.NLI)), HEAD), "needs equal label sets"),
-    "not a dual encoder": (Merge((nli(),), Linear(WeightSearch(DUAL)), HEAD), "was not trained on a Retrieval task"),
+    "not a dual encoder": (Merge((nli(),), Linear(WeightSearch(DUAL)), HEAD), "which was not a Retrieval task"),
     "an unknown metric": (
         Merge((nli(),), Linear(WeightSearch(dataclasses.replace(tiny.NLI, metrics=("bleu",)))), HEAD), "unknown metric",
     ),

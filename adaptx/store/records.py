@@ -156,7 +156,8 @@ class MergeResult:
     rule: the rule that was applied; after a search it contains the weights that were found. merged: names of the
     modules. weights: one per module; None if the rule has no weights per module. searched_on: the development rows on
     which a search scored merges. search: the steps of that search. Both are None without a search.
-    kept_of_squared_norm: the share of the merged LoRA update's squared norm that remains after it was cut to a rank.
+    kept_of_squared_norm: the share of the merged LoRA updates' squared norm that remains after they were
+    cut to a rank; None if none was cut.
     """
 
     seconds: float
