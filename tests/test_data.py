@@ -16,7 +16,7 @@ from adaptx.data.limiting import limited_rows
 from adaptx.data.limiting import shares as shares_of
 from adaptx.data.origin import Origin
 from adaptx.data.reading import read_all, read_rows, read_training
-from adaptx.data.selecting import Kept, kept_rows, select
+from adaptx.data.selecting import KeptRows, kept_rows, select
 from adaptx.data.tables import RowTable, python_table
 from adaptx.errors import MissingInput, UserError
 from adaptx.files.left_out import LeftOut
@@ -59,7 +59,7 @@ def read(rows: Rows, task_format: TaskFormat, columns: dict[str, list], limit: i
     return examples
 
 
-def limited(rows: Rows, task_format: TaskFormat, table: RowTable, limit: int | None) -> Kept:
+def limited(rows: Rows, task_format: TaskFormat, table: RowTable, limit: int | None) -> KeptRows:
     return limited_rows(rows, task_format, table, kept_rows(rows, task_format, table), limit).kept
 
 

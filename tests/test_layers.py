@@ -195,3 +195,14 @@ def test_planning_leaves_the_heavy_packages_alone(tmp_path: Path) -> None:
     loaded = set(json.loads(ended.stdout.splitlines()[-1]))
     slow = {"torch", "transformers", "peft", "adapters", "datasets", "accelerate", "mlflow", "pyarrow", "pandas"}
     assert loaded & slow == set()
+
+
+def test_a_class_name_means_one_thing() -> None:
+    """Two classes of one name, in whatever files, are read as one concept; private ones too."""
+    found: dict[str, list[str]] = {}
+    for file in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name.lstrip("_"), []).append(str(file.relative_to(PACKAGE)))
+    assert len(found) > 300
+    assert not {name: files for name, files in found.items() if len(files) > 1}

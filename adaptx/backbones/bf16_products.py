@@ -81,7 +81,7 @@ def in_bf16(tensor: Tensor) -> bool:
 
 def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:  # noqa: A002
     with torch.autocast("cpu", enabled=False):
-        return _Linear.apply(input.bfloat16(), weight.bfloat16(), bias if bias is None else bias.bfloat16())
+        return _Bf16Linear.apply(input.bfloat16(), weight.bfloat16(), bias if bias is None else bias.bfloat16())
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, **options: Any) -> Tensor:
@@ -92,7 +92,7 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | No
         return functional.scaled_dot_product_attention(*rounded, attn_mask=mask, **options).bfloat16()
 
 
-class _Linear(torch.autograd.Function):
+class _Bf16Linear(torch.autograd.Function):
     """A linear map that saves bf16 tensors for the backward pass. Plain autograd would save the fp32 copies."""
 
     @staticmethod

@@ -54,7 +54,7 @@ def summed_cross_entropy(
     dtype if autocast is on, else in the dtype of the output matrix.
     """
     factors_M = -torch.ones_like(gold_M, dtype=torch.float32) if weights_M is None else -weights_M.detach().float()
-    setting = _Setting.of(states_MD, output)
+    setting = _LossSetting.of(states_MD, output)
     if not torch.is_grad_enabled():
         return (_walk(states_MD, output.weight_VD, output.bias_V, gold_M, setting)[0] * factors_M).sum()
     return _Loss.apply(states_MD, output.weight_VD, output.bias_V, gold_M, factors_M, setting)  # pyright: ignore[reportReturnType]
@@ -62,7 +62,7 @@ def summed_cross_entropy(
 
 def log_probabilities(states_MD: Tensor, output: OutputMatrix, tokens_M: Tensor) -> Tensor:
     """Return log p(token) [M] in fp32, for one token per state."""
-    setting = _Setting.of(states_MD, output)
+    setting = _LossSetting.of(states_MD, output)
     if not torch.is_grad_enabled():
         return _walk(states_MD, output.weight_VD, output.bias_V, tokens_M, setting)[0]
     return _LogProbabilities.apply(states_MD, output.weight_VD, output.bias_V, tokens_M, setting)  # pyright: ignore[reportReturnType]
@@ -74,7 +74,7 @@ def scores(states_MD: Tensor, output: OutputMatrix) -> Iterator[Tensor]:
 
     The caller may change a yielded tensor in place.
     """
-    setting = _Setting.of(states_MD, output)
+    setting = _LossSetting.of(states_MD, output)
     factor_VD = setting.rounded(output.weight_VD)
     for chunk_CD in states_MD.split(_rows(factor_VD)):
         yield setting.scores(setting.scaled(chunk_CD), factor_VD, output.bias_V)
@@ -94,7 +94,7 @@ def likeliest(states_MD: Tensor, output: OutputMatrix) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _Setting:
+class _LossSetting:
     """Numeric settings of the products. dtype: the factors' dtype. emulated: factors are rounded to bf16 and multiplied
     in fp32, because the processor has no bf16 instructions (`bf16_products.py`).
     """
@@ -105,12 +105,12 @@ class _Setting:
     emulated: bool
 
     @staticmethod
-    def of(states_MD: Tensor, output: OutputMatrix) -> "_Setting":
+    def of(states_MD: Tensor, output: OutputMatrix) -> "_LossSetting":
         device = states_MD.device.type
         automatic = torch.is_autocast_enabled(device)
         dtype = torch.get_autocast_dtype(device) if automatic else output.weight_VD.dtype
         # `Bf16Products` would round the whole weight again for every chunk, so the emulation is done here.
-        return _Setting(output.scale, output.softcap, dtype, dtype is torch.bfloat16 and emulating())
+        return _LossSetting(output.scale, output.softcap, dtype, dtype is torch.bfloat16 and emulating())
 
     def rounded(self, factor: Tensor) -> Tensor:
         return factor.to(self.dtype)
@@ -199,7 +199,7 @@ def _walk(
     weight_VD: Tensor,
     bias_V: Tensor | None,
     tokens_M: Tensor,
-    setting: _Setting,
+    setting: _LossSetting,
     factors_M: Tensor | None = None,
     needed: Sequence[bool] = (False, False, False),
 ) -> tuple[Tensor, Gradients]:
@@ -245,7 +245,7 @@ class _Loss(torch.autograd.Function):
         bias_V: Tensor | None,
         gold_M: Tensor,
         factors_M: Tensor,
-        setting: _Setting,
+        setting: _LossSetting,
     ) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         needed = ctx.needs_input_grad[:3]
         log_M, gradients = _walk(states_MD, weight_VD, bias_V, gold_M, setting, factors_M, needed)
@@ -265,7 +265,7 @@ class _Loss(torch.autograd.Function):
 class _LogProbabilities(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, states_MD: Tensor, weight_VD: Tensor, bias_V: Tensor | None, tokens_M: Tensor, setting: _Setting
+        ctx: Any, states_MD: Tensor, weight_VD: Tensor, bias_V: Tensor | None, tokens_M: Tensor, setting: _LossSetting
     ) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx.save_for_backward(states_MD, weight_VD, bias_V, tokens_M)
         ctx.setting = setting

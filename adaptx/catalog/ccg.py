@@ -20,7 +20,7 @@ _COLUMNS = (("tokens", "tokens"), ("tags", "tags"))
 
 
 @dataclass(frozen=True)
-class _Split:
+class _SplitFile:
     """A part of the corpus.
 
     Attributes:
@@ -36,9 +36,9 @@ class _Split:
 
 # The usual split of the Wall Street Journal sections (Clark and Curran 2007, Computational Linguistics 33(4)).
 _SPLITS = {
-    "train": _Split(("0[2-9]", "1[0-9]", "2[01]"), ("train",), 39_604),
-    "development": _Split(("00",), ("dev", "development", "validation"), 1_913),
-    "evaluation": _Split(("23",), ("test", "evaluation"), 2_407),
+    "train": _SplitFile(("0[2-9]", "1[0-9]", "2[01]"), ("train",), 39_604),
+    "development": _SplitFile(("00",), ("dev", "development", "validation"), 1_913),
+    "evaluation": _SplitFile(("23",), ("test", "evaluation"), 2_407),
 }
 
 

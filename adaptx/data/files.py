@@ -7,7 +7,7 @@ from adaptx.data.checking import check
 from adaptx.data.examples import Examples
 from adaptx.data.file_tables import file_table
 from adaptx.data.limiting import all_rows
-from adaptx.data.selecting import Kept, select
+from adaptx.data.selecting import KeptRows, select
 from adaptx.data.tables import RowTable
 from adaptx.errors import MissingInput, UserError
 from adaptx.files.text import refuse_folder
@@ -58,7 +58,7 @@ def read_table(table: RowTable, task: Task, labelled: bool, language: str | None
     language = language or sets[0].language
     # The task's own sets may be parallel; the file's rows are not translations of any other set's rows.
     rows = dataclasses.replace(sets[0], columns=tuple(columns), language=language, parallel_group=None)
-    whole = Kept(range(table.length))
+    whole = KeptRows(range(table.length))
     examples = select(rows, task.format, table, whole)
     check(examples, task.format, table.where)
     return dataclasses.replace(examples, clusters=all_rows(rows, task.format, table, whole).clusters)

@@ -52,7 +52,7 @@ def id_text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-class Naming:
+class LabelReader:
     """A function from the raw labels or tags of one set to their names.
 
     A value that is not a label is returned unchanged, and `check` refuses it. In sets of the hub only integers are

@@ -7,31 +7,31 @@ from zlib import crc32
 
 from adaptx.data.clusters import cluster_numbers, shared_role
 from adaptx.data.drawing import EVALUATION_SEED, draw, in_proportion
-from adaptx.data.selecting import Kept, select
+from adaptx.data.selecting import KeptRows, select
 from adaptx.data.tables import RowTable
 from adaptx.specs import QuestionAnswering, Rows, TaskFormat
 
 
 @dataclass(frozen=True)
-class Drawn:
+class LimitedRows:
     """The rows that are read, with the number of each row's cluster; `clusters` is empty if rows share nothing."""
 
-    kept: Kept
+    kept: KeptRows
     clusters: tuple[int, ...] = ()
 
 
-def all_rows(rows: Rows, task_format: TaskFormat, table: RowTable, kept: Kept) -> Drawn:
+def all_rows(rows: Rows, task_format: TaskFormat, table: RowTable, kept: KeptRows) -> LimitedRows:
     """Return every row of a set with its cluster."""
     role = shared_role(rows, task_format)
     if role is None:
-        return Drawn(kept)
+        return LimitedRows(kept)
     shared = _columns(rows, task_format, table, kept, (role,))[role]
-    return Drawn(kept, tuple(cluster_numbers(shared, kept.rows, rows.parallel_group is not None)))
+    return LimitedRows(kept, tuple(cluster_numbers(shared, kept.rows, rows.parallel_group is not None)))
 
 
 def limited_rows(
-    rows: Rows, task_format: TaskFormat, table: RowTable, kept: Kept, limit: int | None, seed: int = EVALUATION_SEED
-) -> Drawn:
+    rows: Rows, task_format: TaskFormat, table: RowTable, kept: KeptRows, limit: int | None, seed: int = EVALUATION_SEED
+) -> LimitedRows:
     """Draw at most `limit` rows of a set by the seed: whole clusters, with labels in the proportions of all rows.
 
     Sets of a parallel group give the same row numbers in every language, because translations have the same labels and
@@ -43,7 +43,7 @@ def limited_rows(
     labels = _labels(rows, task_format, table, kept)
     places = draw(kept.rows, whole.clusters or kept.rows, labels, limit, seed)
     chosen = replace(kept, rows=[kept.rows[place] for place in places])
-    return Drawn(chosen, tuple(whole.clusters[place] for place in places) if whole.clusters else ())
+    return LimitedRows(chosen, tuple(whole.clusters[place] for place in places) if whole.clusters else ())
 
 
 def training_seed(rows: Rows, seed: int) -> int:
@@ -72,7 +72,7 @@ def shares(sizes: Sequence[int], limit: int | None) -> list[int]:
     return found
 
 
-def _labels(rows: Rows, task_format: TaskFormat, table: RowTable, kept: Kept) -> list[str]:
+def _labels(rows: Rows, task_format: TaskFormat, table: RowTable, kept: KeptRows) -> list[str]:
     """Return the value whose proportions a draw keeps, per row: the label, or whether the question has an answer."""
     if rows.column("label") is not None:
         return [str(label) for label in _columns(rows, task_format, table, kept, ("label",))["label"]]
@@ -82,7 +82,7 @@ def _labels(rows: Rows, task_format: TaskFormat, table: RowTable, kept: Kept) ->
 
 
 def _columns(
-    rows: Rows, task_format: TaskFormat, table: RowTable, kept: Kept, roles: tuple[str, ...]
+    rows: Rows, task_format: TaskFormat, table: RowTable, kept: KeptRows, roles: tuple[str, ...]
 ) -> dict[str, list[Any]]:
     """Return the columns of the given roles only, which saves reading the texts."""
     few = replace(rows, columns=tuple(pair for pair in rows.columns if pair[0] in roles))

@@ -10,7 +10,7 @@ from adaptx.data.file_tables import file_table
 from adaptx.data.labels import id_text
 from adaptx.data.limiting import limited_rows, shares, training_seed
 from adaptx.data.passages import answering_sentences, has_passages, sentence_pool
-from adaptx.data.selecting import Kept, kept_rows, select
+from adaptx.data.selecting import KeptRows, kept_rows, select
 from adaptx.data.tables import RowTable, hub_table, parquet_table
 from adaptx.errors import UserError
 from adaptx.sources.sources import Sources
@@ -142,7 +142,7 @@ class _Set:
 
     rows: Rows
     table: RowTable
-    kept: Kept
+    kept: KeptRows
 
 
 def _read(part: _Set, task_format: TaskFormat, limit: int | None) -> Examples:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adaptx.data.examples import Examples
-from adaptx.data.labels import Naming, id_text, texts_of, whole_number
+from adaptx.data.labels import LabelReader, id_text, texts_of, whole_number
 from adaptx.data.origin import Origin
 from adaptx.data.tables import RowTable
 from adaptx.errors import MissingInput, UserError
@@ -24,14 +24,14 @@ BLOCK_ROWS = 20_000
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptRows:
     """The row numbers of a set (ascending), and counts of the rows that the set leaves out."""
 
     rows: Sequence[int]
     left_out: tuple[LeftOut, ...] = ()
 
 
-def kept_rows(rows: Rows, task_format: TaskFormat, table: RowTable) -> Kept:
+def kept_rows(rows: Rows, task_format: TaskFormat, table: RowTable) -> KeptRows:
     """Return the rows of a set: those that pass its filters, and of these the slice [`rows.first`:`rows.stop`].
 
     Rows without a gold label, or with a blank text that would be masked, are recorded as left out. Rows without the
@@ -75,7 +75,7 @@ def kept_rows(rows: Rows, task_format: TaskFormat, table: RowTable) -> Kept:
                     line=table.where.line(within[0]),
                 )
             )
-    return Kept(kept, tuple(records))
+    return KeptRows(kept, tuple(records))
 
 
 def _passing(
@@ -117,7 +117,7 @@ def _split(block: Sequence[int], passes: Sequence[bool], others: list[int]) -> l
     return [row for row, is_in in zip(block, passes, strict=True) if is_in]
 
 
-def select(rows: Rows, task_format: TaskFormat, table: RowTable, chosen: Kept) -> Examples:
+def select(rows: Rows, task_format: TaskFormat, table: RowTable, chosen: KeptRows) -> Examples:
     """Return the chosen rows as examples, with the counts of rows that the table and the set leave out.
 
     Raises:
@@ -141,11 +141,11 @@ def select(rows: Rows, task_format: TaskFormat, table: RowTable, chosen: Kept) -
     if "label" in columns and isinstance(task_format, MultipleChoice):
         columns["label"] = _choices(columns["label"], rows, kept, table)
     elif "label" in columns:
-        named = Naming(rows.label_names, labels, table.own)
+        named = LabelReader(rows.label_names, labels, table.own)
         columns["label"] = [named(value) for value in columns["label"]]
         named.check_one_way(table.where, "label")
     if "tags" in columns and (rows.label_names or table.own):
-        named = Naming(rows.label_names, labels, table.own)
+        named = LabelReader(rows.label_names, labels, table.own)
         columns["tags"] = [
             [named(tag) for tag in tags] if isinstance(tags, list) else tags  # pyright: ignore[reportUnknownVariableType]
             for tags in columns["tags"]

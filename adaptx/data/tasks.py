@@ -19,7 +19,7 @@ from adaptx.catalog.local import Columns, local_task
 from adaptx.data.checking import check, trainable_answers
 from adaptx.data.containers import container_table
 from adaptx.data.reading import open_table
-from adaptx.data.selecting import Kept, select
+from adaptx.data.selecting import KeptRows, select
 from adaptx.data.tables import RowTable
 from adaptx.errors import UserError
 from adaptx.sources.sources import Sources
@@ -118,7 +118,7 @@ def _kept(rows: Rows, task_format: TaskFormat, given: Any, use: str) -> Rows:
     table = open_table(rows, task_format, sources) if _is_path(given) else _table(given, use, rows.language)
     if not table.length:
         raise UserError(f"{table.where} has no rows; give at least one row, or leave {use} out")
-    examples = select(rows, task_format, table, Kept(range(table.length)))
+    examples = select(rows, task_format, table, KeptRows(range(table.length)))
     if not isinstance(task_format, Retrieval):
         check(examples, task_format, table.where)
     if use == "train" and isinstance(task_format, QuestionAnswering):

@@ -23,7 +23,7 @@ def notebook_display() -> Callable[..., Any] | None:
 
 
 @dataclass(kw_only=True)
-class _Line:
+class _ProgressLine:
     name: str
     total: int
     unit: str
@@ -45,7 +45,7 @@ class _Board:
     """All lines and notes of a run, which IPython displays as HTML or text."""
 
     def __init__(self, display: Callable[..., Any]) -> None:
-        self.lines: list[_Line] = []
+        self.lines: list[_ProgressLine] = []
         self.notes: list[str] = []
         self._drawn = time.monotonic()
         self._handle = display(self, display_id=True)
@@ -57,7 +57,7 @@ class _Board:
             self._drawn = now
             self._handle.update(self)
 
-    def shown(self) -> list[_Line]:
+    def shown(self) -> list[_ProgressLine]:
         """Return the latest finished lines and all running lines."""
         ended = [line for line in self.lines if line.ended][-MOST_ENDED:]
         return [*ended, *(line for line in self.lines if not line.ended)]
@@ -77,11 +77,11 @@ class Notebook:
     def __init__(self, display: Callable[..., Any], board: _Board | None = None) -> None:
         self._display = display
         self._board = board or _Board(display)
-        self._line: _Line | None = None
+        self._line: _ProgressLine | None = None
 
     def start(self, name: str, total: int, unit: str) -> None:
         self.end()
-        self._line = _Line(name=name, total=total, unit=unit, began=time.monotonic())
+        self._line = _ProgressLine(name=name, total=total, unit=unit, began=time.monotonic())
         self._board.lines.append(self._line)
         self._board.draw()
 

@@ -80,7 +80,7 @@ def execute_merge(node: Node, shop: Workshop, progress: Progress) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Work:
+class _MergeWork:
     """The inputs of a merge.
 
     heads: name -> the heads to average, or the single head to keep. base: copies of the checkpoint's own tensors (None
@@ -96,7 +96,7 @@ class _Work:
     made_for: HeadBase
 
 
-def _gather(merge: Merge, shop: Workshop) -> _Work:
+def _gather(merge: Merge, shop: Workshop) -> _MergeWork:
     # Full fine-tunings are merged as differences from the checkpoint's weights, so these are loaded in fp32.
     bf16 = not merge.method.whole and answering_training(merge).config.precision == "bf16"
     network: Any = load_network(merge.model, shop.sources, bf16=bf16)
@@ -112,7 +112,7 @@ def _gather(merge: Merge, shop: Workshop) -> _Work:
     heads = {name: aligned([each[name] for each in every]) for name in every[0]}
     maps = sites_of(network).modules(SITES)
     biased = frozenset(place for path, place in maps.items() if network.get_submodule(path).bias is not None)
-    return _Work(
+    return _MergeWork(
         modules=[shop.module(stage) for stage in merge.stages],
         heads=heads,
         base=base,
@@ -122,7 +122,7 @@ def _gather(merge: Merge, shop: Workshop) -> _Work:
     )
 
 
-def _heads(merge: Merge, rule: MergeRule, work: _Work) -> Heads:
+def _heads(merge: Merge, rule: MergeRule, work: _MergeWork) -> Heads:
     """Return the merged module's heads: kept heads, or averages. Averages are weighted only if the rule is `Linear`."""
     if not isinstance(merge.head, AveragedHeads):
         return {name: head for name, (head,) in work.heads.items()}
@@ -134,14 +134,16 @@ def _heads(merge: Merge, rule: MergeRule, work: _Work) -> Heads:
     return {name: averaged(heads, weights, new) for name, heads in work.heads.items()}
 
 
-def _search(merge: Merge, search: WeightSearch, work: _Work, shop: Workshop) -> WeightSearchResult:
+def _search(merge: Merge, search: WeightSearch, work: _MergeWork, shop: Workshop) -> WeightSearchResult:
     score = _searching_score(merge, search, work, shop)
     if isinstance(search.by, GreedySoup):
         return greedy_soup(score, len(merge.stages))
     return lora_hub(score, len(merge.stages), search.by)
 
 
-def _searching_score(merge: Merge, search: WeightSearch, work: _Work, shop: Workshop) -> Callable[[Weights], float]:
+def _searching_score(
+    merge: Merge, search: WeightSearch, work: _MergeWork, shop: Workshop
+) -> Callable[[Weights], float]:
     """Return a function that merges with given weights and returns the score on the search task's development rows."""
     train, task = answering_training(merge), search.task
     own: dict[Key, nn.Parameter] = assemble(work.network, merge, shop.module).own

@@ -78,7 +78,7 @@ def _conll(
     tags |= {f[-1] for f, line in zip(columns, lines, strict=True) if len(f) == width > 1 and not _may_be_comment(line)}
     if first is not None:
         _refuse_header(path, first + 1, columns[first])
-    counts, building = LineCounts(), _Sentences()
+    counts, building = LineCounts(), _SentenceLines()
     for number, (fields, line) in enumerate(zip(columns, lines, strict=True), 1):
         if not fields:
             building.end()
@@ -102,7 +102,7 @@ def _conll(
     return building.sentences, building.begins, counts
 
 
-class _Sentences:
+class _SentenceLines:
     """Collects sentences word by word. begins: the line in which each sentence begins."""
 
     def __init__(self) -> None:

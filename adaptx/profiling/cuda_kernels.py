@@ -74,7 +74,7 @@ def _attention(
     if enable_gqa and query.dtype is torch.float32:
         plain = torch.ops.aten._scaled_dot_product_attention_math
         return plain(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=True)[0]
-    return _Attention.apply(query, key, value)  # pyright: ignore[reportReturnType]
+    return _CudaAttention.apply(query, key, value)  # pyright: ignore[reportReturnType]
 
 
 class _Dropout(torch.autograd.Function):
@@ -88,7 +88,7 @@ class _Dropout(torch.autograd.Function):
         return torch.empty_like(gradient)
 
 
-class _Attention(torch.autograd.Function):
+class _CudaAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         # Memory layout [B, L, H, E], as in the fused kernels' output.

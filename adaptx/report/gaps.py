@@ -56,7 +56,7 @@ class GapDifference:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class _Drawn:
+class _ResampledGap:
     """A variant's gap and its resampled values, shape [resamples]; both are means over its seeds."""
 
     first: Variant
@@ -76,10 +76,10 @@ def gaps(
     """
     variants = [v for v in measurements.variants(task.name) if GAP in zero_shot_quantities(v, v.languages)]
     resampled = _resampled(variants, task.metrics[0], resamples)
-    drawn: dict[str, _Drawn] = {}
+    drawn: dict[str, _ResampledGap] = {}
     for label in dict.fromkeys(variant.label for variant in variants):
         seeds = [variant for variant in variants if variant.label == label]
-        drawn[label] = _Drawn(
+        drawn[label] = _ResampledGap(
             first=seeds[0],
             intermediates=_intermediates(seeds[0], task),
             seeds=len(seeds),
@@ -132,7 +132,7 @@ def gap_tables(measurements: Measurements, task: Task, resamples: int = RESAMPLE
     return tables
 
 
-def _differences(drawn: Mapping[str, _Drawn]) -> Iterable[GapDifference]:
+def _differences(drawn: Mapping[str, _ResampledGap]) -> Iterable[GapDifference]:
     for label, several in drawn.items():
         if len(several.intermediates) < 2:
             continue

@@ -115,7 +115,7 @@ class Training:
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, learning_rate_factor(config, self.num_steps))
         self.history = History()
         self.step = 0
-        self.best: _Best | None = None
+        self.best: _BestWeights | None = None
 
     def run(self, progress: Progress, saved: SavedStates | None = None) -> Outcome:
         """Train to the last step, or until the score has not improved for `patience` evaluations.
@@ -246,7 +246,7 @@ class Training:
         noting(progress, _log)(f"step {self.step}: development score {score:.4f}")
         # Of equal scores, the earliest step is kept.
         if self.best is None or score > self.best.score:
-            self.best = _Best(self.step, score, capture(self.own), self._head_states())
+            self.best = _BestWeights(self.step, score, capture(self.own), self._head_states())
 
     def _out_of_patience(self) -> bool:
         selection = self.config.selection
@@ -278,7 +278,7 @@ class Training:
         self.setting = replace(self.setting, budget=Budget(**state["budget"]))
         if state["best"] is not None:
             step, score, module, heads = state["best"]
-            self.best = _Best(step, score, dict(zip(self.own, module, strict=True)), heads)
+            self.best = _BestWeights(step, score, dict(zip(self.own, module, strict=True)), heads)
 
     def _head_states(self) -> HeadStates:
         return {
@@ -298,7 +298,7 @@ def _read_history(saved: dict[str, Any]) -> History:
 
 
 @dataclass(frozen=True)
-class _Best:
+class _BestWeights:
     step: int
     score: float
     module: dict[Key, Tensor]

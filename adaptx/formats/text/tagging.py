@@ -30,7 +30,7 @@ from adaptx.specs import Prompt, Tagging
 
 
 @dataclass(frozen=True)
-class _Piece:
+class _WordPiece:
     """Neighbouring words of one sentence, with the tags that they can get.
 
     sentence: the number of the sentence. first: the position of the first word in it. words: token ids of each word.
@@ -68,7 +68,7 @@ def encode(examples: Examples, task_format: Tagging, reading: Reading) -> Inputs
 
 def chosen_tags(model: Model, piece: Piece) -> list[list[int]]:
     """Return the chosen tag of each word of each piece, as an index into the labels."""
-    pieces: list[_Piece] = piece.targets
+    pieces: list[_WordPiece] = piece.targets
     end = model.reading.tokenizer.eos_token_id
     rules = [TaggingRule(each.words, each.tags, end) for each in pieces]
     most = max(each.most_tokens for each in pieces)
@@ -94,7 +94,7 @@ def decode(answers: Answers) -> Predictions:
     )
 
 
-def _encode(examples: Examples, task_format: Tagging, reading: Reading) -> tuple[list[_Piece], EncodedPrompts]:
+def _encode(examples: Examples, task_format: Tagging, reading: Reading) -> tuple[list[_WordPiece], EncodedPrompts]:
     """Cut the sentences into pieces, and encode a prompt with the words of each piece."""
     variants, sentences = prompts_of(examples, reading.text), examples.columns["tokens"]
     tags = {prompt: _tags(prompt, task_format, reading) for prompt in dict.fromkeys(variants)}
@@ -104,7 +104,7 @@ def _encode(examples: Examples, task_format: Tagging, reading: Reading) -> tuple
     tokenizer = reading.tokenizer
     none = tokenizer.eos_token_id if tokenizer.unk_token_id is None else tokenizer.unk_token_id
     ids = {word: tuple(each or [none]) for word, each in zip(distinct, tokens_between(distinct, reading), strict=True)}
-    pieces: list[_Piece] = []
+    pieces: list[_WordPiece] = []
     for number, (prompt, sentence) in enumerate(zip(variants, sentences, strict=True)):
         words = [ids[word] for word in sentence]
         pieces += _pieces(number, words, tags[prompt], room[prompt], reading)
@@ -120,7 +120,7 @@ def _encode(examples: Examples, task_format: Tagging, reading: Reading) -> tuple
     return pieces, replace(prompted, encoded=encoded)
 
 
-def _pieces(sentence: int, words: list[Tokens], tags: Tags, room: int, reading: Reading) -> list[_Piece]:
+def _pieces(sentence: int, words: list[Tokens], tags: Tags, room: int, reading: Reading) -> list[_WordPiece]:
     """Cut a sentence into pieces of as many words as fit into `room` tokens.
 
     A word takes its own tokens in the answer, plus those of the longest tag. A decoder's prompt is in the same sequence
@@ -128,14 +128,14 @@ def _pieces(sentence: int, words: list[Tokens], tags: Tags, room: int, reading: 
     """
     shown = 1 if reading.writes else 2
     longest = max(1, (room - tags.longest) // shown)
-    pieces: list[_Piece] = []
+    pieces: list[_WordPiece] = []
     taken = room + 1
     for place, word in enumerate(words):
         # A word that is longer than a piece is cut at its end.
         kept = word[:longest]
         tokens = shown * len(kept) + tags.longest
         if taken + tokens > room:
-            pieces.append(_Piece(sentence, place, [], tags))
+            pieces.append(_WordPiece(sentence, place, [], tags))
             taken = 0
         pieces[-1].words.append(kept)
         taken += tokens
