@@ -59,8 +59,8 @@ def open(  # noqa: A001
             so every run draws the same rows.
         precision: `fp32` or `bf16` for every stage; None keeps the precision of each stage.
         settings: keyword arguments for the file's `build()`. Strings are parsed as on the command line.
-        tell: function that is called with a line for each damaged stage in the store, which is left out. None writes
-            the lines to standard error.
+        tell: function that is called with a line of text for each damaged stage in the store. Such stages are left out.
+            None writes the lines to standard error.
 
     Raises:
         UserError: a bad recipe or option, a combination that is refused, or missing rows or weights.
@@ -87,7 +87,7 @@ def _known(precision: str | None) -> Precision | None:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenArguments:
-    """The arguments of `open` that decide which stages a plan contains, which are all except the store."""
+    """The arguments of `open` that decide which stages a plan contains: all except `store` and `tell`."""
 
     recipe: Recipe | str | os.PathLike[str]
     data: str | None
@@ -142,7 +142,7 @@ class Study:
         return PlanTable(self.dag, self.store)
 
     def resolve(self) -> None:
-        """Ask the hub for the commits of rows and weights that are not available locally, and plan again with them.
+        """Ask the hub for the commits of rows and weights that are not available locally, and plan again.
 
         Raises:
             UserError: the hub does not answer.
@@ -336,7 +336,7 @@ class Study:
 
     @contextlib.contextmanager
     def _telling_left_out(self) -> Generator[None]:
-        """Report each damaged stage of the store, which is left out, when the block ends."""
+        """When the block ends, report the damaged stages of the store, which are left out."""
         try:
             yield
         finally:

@@ -6,7 +6,7 @@ FAULT = "This is a fault in adaptx, not in your input"
 
 
 class UserError(Exception):
-    """An error that the user can fix: bad input, or too small a machine.
+    """An error that the user can fix: bad input, or a machine that is too small.
 
     The message says what is wrong (with the value), why, and what to do.
 
@@ -20,7 +20,7 @@ class MissingInput(UserError):
 
 
 class NotFinite(UserError):
-    """A weight, loss, gradient or output that is NaN or infinite, so that any result of it would be meaningless."""
+    """A weight, loss, gradient or output that is NaN or infinite, so that results computed from it mean nothing."""
 
 
 class OutOfMemory(UserError):

@@ -246,7 +246,7 @@ REFUSED = {
         MultipleChoice(), {"text": ["a"], "choices": ["b"], "label": [0]}, "choices is 'b', not a list",
     ),
     "more tokens than tags": (
-        Tagging(("O", "X")), {"tokens": [["a", "b"]], "tags": [["O"]]}, "row 0: there are 2 tokens and tags: 1",
+        Tagging(("O", "X")), {"tokens": [["a", "b"]], "tags": [["O"]]}, "row 0: there are 2 tokens, but tags: 1",
     ),
     "an unknown tag": (
         Tagging(("O", "X")), {"tokens": [["a", "b"]], "tags": [["O", "Y"]]},

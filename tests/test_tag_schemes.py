@@ -39,7 +39,7 @@ REFUSED = {
     "two schemes": (("O", "B-PER", "I-PER", "E-PER", "S-PER", "L-PER", "U-PER"), "L-PER, U-PER belong to no"),
     "small letters": (("O", "b-per", "i-per"), "the prefixes of b-per, i-per are lower-case"),
     "no type": (("O", "B-", "I-PER"), "B- lack a type after the hyphen; write for example B-PER"),
-    "a small o": (("o", "B-PER", "I-PER"), "o have no prefix and would count as spans; write O"),
+    "a small o": (("o", "B-PER", "I-PER"), "the tags o have no prefix, so they would count as spans; write O"),
     "a mark for padding": (("O", "X", "B-PER", "I-PER"), "X have no prefix"),
     "an unknown letter": (("O", "B-PER", "I-PER", "Q-PER"), "Q-PER belong to no known scheme"),
 }  # fmt: skip
@@ -172,7 +172,7 @@ def test_tags_follow_the_rule_of_labels(tmp_path, tags: str, labels: tuple[str, 
         ('["b-x", 0]', ("O", "B-X"), r"tags\[0\] is 'b-x' .*\(is 'B-X' meant\?\); correct"),
         ('["U-X", 0]', ("O", "B-X", "I-X"), r"tags\[0\] is 'U-X' .*; the row's tags are BILOU \(U-X\)\. Write"),
         ('["B-X", 0]', ("B-X", "O"), r"tags holds labels by name \('B-X'\) and by number \(0, which would be 'B-X'\)"),
-        ("0", ("O", "B-X"), "2 tokens and tags: 0"),
+        ("0", ("O", "B-X"), "2 tokens, but tags: 0"),
     ],
 )  # fmt: skip
 def test_tags_that_are_none_are_refused(tmp_path, tags: str, labels: tuple[str, ...], said: str) -> None:

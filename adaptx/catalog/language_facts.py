@@ -6,9 +6,9 @@
   columns are looked up by this code.
 - script: ISO 15924 code, which FLORES-200 writes after the language. For XTREME's codes, the script of its texts.
 - joshi_class: class from 0 (hardly any data) to 5 (most data) of Joshi et al. 2020 (arXiv:2004.09095), from the list
-  of languages published with the paper, lang2tax.txt. That list has names. The entry of a macrolanguage is used for the
-  member that data sets mean, and the entry of Arabic only for Standard Arabic. If copies of the list differ (Sinhala),
-  the cell is empty.
+  of languages published with the paper, lang2tax.txt. The list has language names instead of codes. The entry of a
+  macrolanguage is used for the member language that data sets mean, and the entry of Arabic only for Standard Arabic.
+  If copies of the list differ (Sinhala), the cell is empty.
 - syntactic_distance: distance from English in [0, 1]: 1 minus the cosine of the two languages' 103 syntactic features
   in URIEL (Littell et al. 2017). Missing features are filled in from the nearest languages (the set syntax_knn, as in
   lang2vec 1.1.2).
@@ -57,7 +57,8 @@ def language_facts(code: str) -> LanguageFacts:
 def catalog_code(code: str) -> str | None:
     """Return the catalog's code for a language, or None if the catalog does not have the language.
 
-    A code with the same script is preferred. Among several such codes, it is the ISO 639-3 code or else the shortest.
+    A code with the same script is preferred. Among several such codes, the ISO 639-3 code is preferred, and then the
+    shortest.
     """
     if code in _table():
         return code
@@ -73,7 +74,7 @@ def catalog_code(code: str) -> str | None:
 
 
 def unknown_languages(codes: Iterable[str]) -> list[str]:
-    """Return the codes, each once, for which the catalog knows no family, script or distance."""
+    """Return those codes, each once, whose language is not in the catalog, so that nothing is known about it."""
     return [code for code in dict.fromkeys(codes) if catalog_code(code) is None]
 
 

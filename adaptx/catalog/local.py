@@ -51,8 +51,8 @@ def local_task(
 
     Raises:
         MissingInput: a file does not exist.
-        UserError: a role that the format does not have, a missing column, or an optional role that some files have and
-            others lack.
+        UserError: `columns` names a role that the format does not have, a column is missing, or some files have an
+            optional role and others lack it.
     """
     _check_values(name, {"train": train, "development": development, "evaluation": evaluation, "pool": pool}, columns)
     _check_roles(name, task_format, columns or {})
@@ -157,10 +157,10 @@ def _kind(value: object) -> str:
 
 
 def _check_optional_roles(name: str, task_format: TaskFormat, uses: Mapping[str, tuple[Rows, ...]]) -> None:
-    """Refuse sets of which some have an optional role and others do not: their texts would be read in two ways.
+    """Refuse an optional role that some sets have and others lack, because texts would be read in two ways.
 
     Raises:
-        UserError: there are such sets.
+        UserError: there is such a role.
     """
     having: dict[str, tuple[str, Rows]] = {}
     lacking: dict[str, tuple[str, Rows]] = {}

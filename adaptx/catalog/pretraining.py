@@ -2,8 +2,8 @@
 
 The lists hold ISO 639-3 codes of individual languages, as in `language_facts`: a published `sw` is `swh` here, and `no`
 is `nob`. Scripts and romanised texts of a language are not distinguished. Qwen 3 and Llama 3 are missing, because no
-list of their text was published. e5-mini is missing, because its distillation read other sets than the pretraining of
-its teacher.
+list of their text was published. e5-mini is missing, because it was distilled on other data sets than its teacher was
+pretrained on.
 """
 
 from adaptx.catalog.language_facts import language_facts

@@ -12,9 +12,9 @@ FRAMING: dict[ModelFamily, Hidden] = {
 """Family -> the framing of its checkpoints unless a `ModelSpec` says otherwise."""
 
 PAIR_SEPARATOR = "\n"
-"""Text written after each text of a pair for a decoder, whose tokenizer has no separator for pairs.
+"""Separator after each text of a pair, for decoders, whose tokenizers have none for pairs.
 
-If the tokenizer has no token for this text either, its end-of-text token is used."""
+If the tokenizer has no token for this separator, its end-of-text token is used."""
 
 
 def places_refusal(shape: Shape | None, task_format: TaskFormat) -> str | None:

@@ -27,12 +27,16 @@ from adaptx.training.progress import Progress, Silent
 
 
 class Evaluator:
-    """Makes predictions for rows with one model.
+    """The predictions of one model for any rows.
 
-    reading: how texts reach the model. setting: device, precision and micro-batch size. rows: tokenises rows and reads
-    the candidate pools of retrieval tasks. limit: maximum number of a pool's rows (None: all). memory: vectors of
-    candidate pools, which evaluators of the same model share. record: if set, records fusion weights of each batch.
-    pool_left_out: the rows of the last pool that did not become candidates, by reason.
+    Attributes:
+        reading: how texts reach the model.
+        setting: device, precision and micro-batch size.
+        rows: tokenises rows and reads the candidate pools of retrieval tasks.
+        limit: maximum number of a pool's rows; None reads all.
+        memory: vectors of candidate pools, which evaluators of the same model share.
+        record: if set, records the fusion weights of each batch.
+        pool_left_out: the rows of the last pool that did not become candidates, by reason.
     """
 
     def __init__(
@@ -56,7 +60,7 @@ class Evaluator:
     def predict(self, examples: Examples, task: Task, head: TrainedHead | None) -> Predictions:
         """Return predictions for the rows, with gold answers if the rows are labelled.
 
-        head: the task's trained head; None if the task has no head.
+        `head` is the task's trained head, or None if the task has no head.
         """
         self.backbone.eval()
         if head is not None:
@@ -80,7 +84,7 @@ class Evaluator:
         )
 
     def _remembered(self, pool: Examples, task: Task, model: Model, behaviour: Format) -> Tensor:
-        """Return the candidates' vectors. They are embedded once and reused for all languages with the same pool."""
+        """Return the candidates' vectors. They are computed once and reused for all languages with the same pool."""
         key = (task.pool, tuple(pool.columns["id"]), task.format, self.reading.framing)
         if key not in self.memory:
             one = self.rows.candidates(behaviour, pool, task.format, self.reading)

@@ -22,7 +22,7 @@ _WORD = re.compile(rf"[{_UNSPACED}]|{_LETTER}(?:['\u2019]?{_LETTER})*")
 
 @dataclass(frozen=True)
 class TextStatistics:
-    """Statistics of a set of texts. Shares are in [0, 1]: of all tokens, and of all sequences."""
+    """Statistics of a set of texts. Shares are in [0, 1]: of unknown tokens, and of truncated sequences."""
 
     tokens_per_word: float
     unknown_share: float

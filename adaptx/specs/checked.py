@@ -1,8 +1,8 @@
 """Specs: frozen dataclasses whose values are checked against the types of their fields when they are created.
 
-A wrong value is refused in the line that contains it, with the class, the field and the value, and so never reaches a
-stage. Lists become tuples and numpy's scalars become Python's, so that equal specs are equal values. Nothing else is
-converted.
+A wrong value is refused in the line of code that creates the object, and so never reaches a stage. The message names
+the class, the field and the value. Lists become tuples and numpy's scalars become Python's, so that equal specs are
+equal values. Nothing else is converted.
 """
 
 import dataclasses
@@ -28,8 +28,8 @@ def spec(*, kw_only: bool) -> Callable[[type[T]], type[T]]: ...
 def spec(cls: type[T] | None = None, /, *, kw_only: bool = False) -> Any:
     """Turn a class into a frozen dataclass whose values are checked before its own `__post_init__` runs.
 
-    Creating a value raises `UserError` if a field gets a value of another type or outside the range that the field's
-    type names (`adaptx.specs.ranges`), if a field is missing, or if the class does not have it.
+    Creating an object raises `UserError` if a required field is missing, if the class does not have a given field, or
+    if a value has the wrong type or lies outside the range that the field's type names (`adaptx.specs.ranges`).
 
     Args:
         cls: the class to decorate.
@@ -72,7 +72,7 @@ def is_spec(cls: type) -> bool:
 
 @functools.cache
 def _kinds(cls: type) -> tuple[tuple[str, object, frozenset[type], Kind], ...]:
-    """Return a tuple per field: name, default, types whose values need no check, and kind. Read once per class."""
+    """Return the name, default, types that need no check, and kind of each field. They are read once per class."""
     hints = typing.get_type_hints(cls, include_extras=True)
     kinds = [(field, kind_of(hints[field.name])) for field in dataclasses.fields(cast(Any, cls))]
     return tuple((field.name, field.default, kind.fits, kind) for field, kind in kinds)

@@ -30,7 +30,7 @@ def evaluations(
         framing: as in `Evaluate`.
 
     Raises:
-        UserError: the task has no evaluation rows in a language, or `languages` is a text.
+        UserError: the task has no evaluation rows in a language, or `languages` is a string.
     """
     if isinstance(languages, str):
         raise UserError(f"evaluations(languages={languages!r}) takes a tuple of languages; write ({languages!r},)")

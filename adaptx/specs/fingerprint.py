@@ -18,7 +18,7 @@ from adaptx.errors import UserError
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 OUTSIDE = {"outside_identity": True}
-"""Metadata of a dataclass field that does not change a result (a label, a licence, a path) and is left out."""
+"""Metadata of dataclass fields that change no result (a label, a licence, a path). Fingerprints leave them out."""
 
 
 def is_outside_identity(field: dataclasses.Field[Any]) -> bool:
@@ -26,14 +26,14 @@ def is_outside_identity(field: dataclasses.Field[Any]) -> bool:
 
 
 def canonical(value: Any, path: str = "spec") -> Json:
-    """Return the JSON form of a value that fingerprints are computed from.
+    """Return the JSON form of a value, from which its fingerprint is computed.
 
     A dataclass becomes an object with the name of its type and with its fields, except those marked `OUTSIDE`. An enum
     member becomes its name. A float without a fraction becomes an integer, so that `32` and `32.0` agree.
 
     Args:
         value: the value.
-        path: where the value lies, for messages.
+        path: where in a spec the value lies, for messages.
 
     Raises:
         UserError: the value has no stable form.

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 
 class Wrong(Exception):
-    """The refusal of a value by a field's kind, before it is known which field it is.
+    """The refusal of a value by the kind of a field. `told` adds the field's name.
 
     Attributes:
-        reason: why, as the rest of a sentence that begins with the field's name.
+        reason: why the value is refused, as the rest of a sentence that begins with the field's name.
         remedy: what to write instead; `{name}` in it stands for the field's name.
         where: the index of a wrong item, such as `[2]`.
         inside: whether the value has the right type, and only its range or one of its items is wrong.
@@ -22,14 +22,14 @@ class Wrong(Exception):
         self.reason, self.remedy, self.where, self.inside = reason, remedy, where, inside
 
     def told(self, name: str) -> str:
-        """Return the refusal as a sentence about the field of that name."""
+        """Return the refusal as a sentence about the field with that name."""
         remedy = f"; {self.remedy.replace('{name}', name)}" if self.remedy else ""
         return f"{name}{self.where} {self.reason}{remedy}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """The values that a field takes.
+    """The kind of values that a field takes.
 
     Attributes:
         meant: the kind in words, for messages.
@@ -67,7 +67,7 @@ def shown(value: Any, most: int = 60) -> str:
 
 
 def refusal(kind: Kind, value: Any) -> Wrong:
-    """Return the refusal of a value that is not of a kind, with what to write instead."""
+    """Return the refusal of a value that is not of this kind. It says what to write instead."""
     if value is None:
         return Wrong(f"takes {kind.meant}, not None", example(kind))
     if isinstance(value, type) and dataclasses.is_dataclass(value):

@@ -1,4 +1,4 @@
-"""From the type of a spec's field to the kind of values that it takes."""
+"""The kind of values that a spec's field takes, derived from the field's type."""
 
 import dataclasses
 import enum
@@ -113,6 +113,6 @@ def _instances(cls: type) -> Kind:
 
 
 def _kin_of(cls: type) -> Kind:
-    """Return the kind of an abstract class, which takes values of its subclasses."""
+    """Return the kind of values for an abstract class: objects of its subclasses."""
     every = _any_of([_instances(each) for each in cls.__subclasses__()])
     return dataclasses.replace(every, read=lambda value: value if isinstance(value, cls) else every.read(value))

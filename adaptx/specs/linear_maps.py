@@ -24,20 +24,24 @@ FUSED = {"query_key_value": ("query", "key", "value"), "up_gate": ("up", "gate")
 def with_companions(sites: tuple[str, ...]) -> tuple[str, ...]:
     """Return the linear maps that a method at these sites may adapt: the sites, their companions, and fused maps.
 
-    An architecture has a map either separately or as part of a fused map, so a method adapts those of the result that a
-    layer has. A fused map is adapted as a whole: in BLOOM, `Lora(sites=("query", "value"))` adapts the keys as well.
+    An architecture has a map either separately or as part of a fused map. A method adapts those of the returned maps
+    that a layer has. A fused map is adapted as a whole: in BLOOM, `Lora(sites=("query", "value"))` adapts the keys as
+    well.
     """
     apart = (*sites, *(COMPANIONS[site] for site in sites if site in COMPANIONS))
     return (*apart, *(fused for fused, parts in FUSED.items() if set(parts) & set(sites)))
 
 
 def sites_behind(name: str) -> tuple[str, ...]:
-    """Return the sites to which a linear map belongs: itself, the site of a companion, or the sites of a fused map."""
+    """Return the sites to which a linear map belongs.
+
+    A site belongs to itself, a companion to its site, and a fused map to the sites that it serves.
+    """
     if name in FUSED:
         return tuple(site for site in FUSED[name] if site in SITES)
     return (next((site for site, companion in COMPANIONS.items() if companion == name), name),)
 
 
 def are_sites(sites: tuple[str, ...]) -> bool:
-    """Return whether a tuple holds one or more distinct sites and nothing else."""
+    """Return whether a tuple holds at least one site, no site twice, and nothing else."""
     return bool(sites) and set(sites) <= set(SITES) and len(set(sites)) == len(sites)

@@ -209,9 +209,9 @@ class MagnitudePruning(MergeRule):
 
 @spec
 class SvdRank(MergeRule):
-    """The merged LoRA module of another rule, reduced to a rank by singular value decomposition.
+    """The LoRA module that another rule gives, reduced to a given rank by singular value decomposition.
 
-    The result is the nearest matrix of that rank in squared error (Eckart and Young 1936).
+    The result is the matrix of that rank with the smallest squared error (Eckart and Young 1936).
     `SvdRank(8, TaskArithmetic())` is the sum of the modules' B A products at rank 8.
     """
 
@@ -250,9 +250,9 @@ class KeptHeadOf:
 
 @spec
 class AveragedHeads:
-    """The average of the trainings' heads, where rows of the same label are averaged.
+    """The average of the trainings' heads. Rows of the head's matrix are averaged label by label.
 
-    The weights are those of `Linear`. Under any other rule all heads weigh the same.
+    Heads have the weights that `Linear` gives their trainings. Under any other rule, all heads weigh the same.
     """
 
 
@@ -267,6 +267,7 @@ MergedHead = KeptHeadOf | AveragedHeads | NoHead
 def _check_given(name: str, combine: MergeRule) -> None:
     if combine.search is not None:
         raise UserError(
-            f"{name}(combine=Linear(weights=WeightSearch(...))): weights are searched for only by Linear as the whole "
-            "rule; merge by Linear(WeightSearch(...)), or give the weights"
+            f"{name}(combine=Linear(weights=WeightSearch(...))): weights can be searched for only if "
+            f"Linear is the whole merge rule, not inside {name}; use Linear(WeightSearch(...)) as the rule, or give "
+            "the weights"
         )

@@ -26,7 +26,7 @@ class MergeRule(ABC):
     @property
     @abstractmethod
     def negates(self) -> bool:
-        """Return whether the rule subtracts some update, or may do so if its weights are searched for."""
+        """Return whether the rule subtracts some update, or may do so because its weights are searched for."""
 
     @property
     @abstractmethod

@@ -15,7 +15,7 @@ from adaptx.specs.task import Rows, Task
 
 @spec
 class Proportional:
-    """Tasks drawn in proportion to their training rows (Raffel et al. 2020, section 3.5.2).
+    """Tasks drawn in proportion to their numbers of training rows (Raffel et al. 2020, section 3.5.2).
 
     A task with more than `most` rows counts as having `most`. None sets no limit.
     """
@@ -30,7 +30,7 @@ class Uniform:
 
 @spec
 class Temperature:
-    """Tasks drawn in proportion to their training rows to the power 1 / `temperature`.
+    """Tasks drawn in proportion to their numbers of training rows, raised to the power 1 / `temperature`.
 
     A temperature of 1 is `Proportional`. Higher temperatures draw small tasks more often (Arivazhagan et al. 2019,
     arXiv:1907.05019, section 4.2).
@@ -50,7 +50,7 @@ Sampling = Proportional | Uniform | Temperature | Weighted
 
 
 def task_shares(sizes: Sequence[int], sampling: Sampling) -> list[float]:
-    """Return for each task the probability that an example is drawn from it.
+    """Return the probabilities with which an example is drawn from each task.
 
     `sizes` are the numbers of training rows per task.
     """
@@ -69,7 +69,7 @@ def task_shares(sizes: Sequence[int], sampling: Sampling) -> list[float]:
 
 
 def epoch_items(sizes: Sequence[int], sampling: Sampling | None) -> int:
-    """Return the number of items in an epoch: the sum of `sizes`, where a cap of the sampling limits each size."""
+    """Return the number of items in an epoch: the sum of `sizes`, each limited by `Proportional.most` if set."""
     most = sampling.most if isinstance(sampling, Proportional) else None
     return sum(min(size, most or size) for size in sizes)
 
@@ -132,7 +132,10 @@ class Mixture:
         return any(task.reads_passages for task in self.tasks)
 
     def head_place(self, task: Task) -> int:
-        """Return the index of the task whose head a task uses: its own, or with shared heads the first equal format."""
+        """Return the index of the task whose head `task` uses.
+
+        This is the index of `task` or, if heads are shared, of the first task with an equal format.
+        """
         if self.shared_heads:
             return next(place for place, other in enumerate(self.tasks) if other.format == task.format)
         return self.tasks.index(task)

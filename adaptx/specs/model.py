@@ -119,7 +119,7 @@ class Shape:
 
     @property
     def all_layers(self) -> int:
-        """Number of layers, with the decoder's in an encoder-decoder."""
+        """Number of layers. In an encoder-decoder, those of encoder and decoder are added."""
         return self.layers + self.decoder_layers
 
     @property
@@ -210,7 +210,7 @@ class Shape:
 
 
 class Exposure(enum.Enum):
-    """In which form a checkpoint was trained on a data set before adaptx uses it."""
+    """The form in which a checkpoint was trained on a data set, before adaptx uses the checkpoint."""
 
     LABELS = "labelled rows"
     TEXT = "unlabelled text"
@@ -248,8 +248,8 @@ class ModelSpec:
         licence: licence of the weights, for reports and exported model cards.
         citation: the paper to cite.
         seen: data that it was already trained on, which reports mention next to scores on the same data.
-        layers: number of first layers to use, in both stacks of an encoder-decoder; None uses all. `cut` returns such a
-            spec.
+        layers: how many layers to use, counted from the first, in each stack of an encoder-decoder; None uses all.
+            `cut` returns such a spec.
         quantised: storage format of the linear maps in its layers, over which LoRA is trained; None leaves them
             unquantised. `quantise` returns such a spec.
     """
@@ -287,15 +287,16 @@ class ModelSpec:
     def quantise(self, kind: Quantisation) -> "ModelSpec":
         """Return the checkpoint with the linear maps of its layers quantised.
 
-        Only LoRA can be trained over it. Every training that starts from such a module needs the same quantised
-        checkpoint, because its hidden states differ from those of the original one.
+        Only LoRA can be trained over it. A training that starts from a module trained over it needs the same quantised
+        checkpoint, because hidden states differ from those of the original checkpoint.
         """
         return replace(self, quantised=kind)
 
     def cuts(self, *layers: int) -> "tuple[ModelSpec, ...]":
         """Return the checkpoint cut to each given number of layers.
 
-        Numbers above its own are skipped. If none remains, the result is only the whole checkpoint.
+        Numbers above the checkpoint's own number of layers are skipped. If none remains, the result is only the uncut
+        checkpoint.
         """
         most = self.shape.layers if self.shape is not None else max(layers)
         return tuple(self.cut(count) for count in layers if count <= most) or (self,)
@@ -312,7 +313,8 @@ class ModelSpec:
         most = self.shape.layers if self.shape is not None else None
         if layers < 1 or (most is not None and layers > most):
             raise UserError(
-                f"{self.name}.cut({layers}): it has {most or 'an unknown number of'} layers; give 1 up to that many"
+                f"{self.name}.cut({layers}): it has {most or 'an unknown number of'} layers; "
+                "give at least 1 and at most that many"
             )
         if layers == most:
             return self
@@ -322,5 +324,5 @@ class ModelSpec:
 
 
 def _within(hidden: Hidden, layers: int) -> Hidden:
-    """Return the framing, with the last layer in place of a layer that was cut off."""
+    """Return the framing. If it reads a layer that was cut off, it reads the last layer instead."""
     return replace(hidden, layer=None) if hidden.layer is not None and hidden.layer > layers else hidden

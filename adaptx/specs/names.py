@@ -1,4 +1,4 @@
-"""The check of names that become file names, so that no file lies outside its folder or cannot be written."""
+"""The check of names that become file names, so that every file can be written and lies inside its folder."""
 
 from functools import lru_cache
 
@@ -23,10 +23,10 @@ def check_file_name(field: str, name: str) -> None:
 
 
 def check_address(field: str, address: str) -> None:
-    """Refuse an address with a part between slashes that no folder should have as its name.
+    """Refuse an address, such as `owner/name`, if one of its parts should not be the name of a folder.
 
     Raises:
-        UserError: a part is a name that `check_file_name` refuses.
+        UserError: `check_file_name` refuses a part of the address.
     """
     for part in address.split("/"):
         if reason := _refusal(part):

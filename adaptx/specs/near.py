@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def shown_columns(missing: str, columns: Iterable[str]) -> str:
-    """Return the columns of a file as a phrase that points out columns that look like the `missing` one."""
+    """Return a phrase that lists a file's columns, and points out those that look like the `missing` one."""
     names = list(columns)
     alike = [name for name in names if name != missing and plain(name) == plain(missing)]
     shown = ", ".join(repr(name) for name in alike)
@@ -25,7 +25,7 @@ def plain(name: str) -> str:
 
 
 def near(name: str, known: Iterable[str], most: int = 3) -> str:
-    """Return the known names nearest to `name` as a phrase.
+    """Return a phrase that lists the known names nearest to `name`.
 
     If none is near, the phrase lists the first 12 names.
     """

@@ -20,7 +20,7 @@ _TYPES: dict[str, Any] = {
 
 
 def to_plain(value: Any) -> Any:
-    """Return a spec as JSON values. All fields are included, and each dataclass has the name of its type."""
+    """Return a spec as JSON values, with all its fields and the type name of each dataclass."""
     if isinstance(value, enum.Enum):
         return value.name
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -54,7 +54,7 @@ def from_plain(value: Any) -> Any:
 
 
 def _restore(value: Any, hint: Any) -> Any:
-    """Return a JSON value as the type of its field: an enum member, a tuple, a nested spec."""
+    """Return a JSON value, converted to the type of its field: an enum member, a tuple, a nested spec."""
     if isinstance(value, dict):
         return from_plain(value)
     options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)

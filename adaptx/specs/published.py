@@ -13,7 +13,7 @@ from adaptx.specs.names import check_file_name
 
 @spec
 class Published:
-    """A module of `model` that was trained outside adaptx, for use in a start where a training could stand.
+    """A module that was trained outside adaptx. A `start` can name it wherever it can name a training.
 
     Planning reads the module's files, and refuses them if they hold another method or belong to another checkpoint.
     `adaptx published SOURCE` prints the method to write. The fingerprint depends on the method and on the contents of

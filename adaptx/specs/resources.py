@@ -1,4 +1,7 @@
-"""Where a stage runs and in how large pieces. Nothing here changes a result, so nothing here enters a fingerprint."""
+"""Where a stage runs, and how much of a batch it processes at a time.
+
+Nothing here changes a result, so nothing here enters a fingerprint.
+"""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Where the sites of an architecture's linear maps lie in a network of transformers.
+"""Where the linear maps of an architecture lie in a network of transformers.
 
 The key of a backbone's tensor is (layer, site, tensor name). Layers are numbered through all stacks, the encoder's
 first, and the layer is None for tensors outside the layers. The site is the name that all architectures share
@@ -19,7 +19,8 @@ Key = tuple[int | None, str, str]
 class Sites:
     """The stacks of an architecture or, after `placed`, of one network.
 
-    Only the stacks of a network have numbered layers. `prefix` is the beginning of every path in its backbone.
+    Only the stacks of a network have numbered layers. `prefix` is the beginning of every path in the network's
+    backbone.
     """
 
     stacks: tuple[LayerStack, ...]
@@ -61,7 +62,7 @@ class Sites:
         return [f"{self.prefix}{stack.layer.format(place)}" for stack in self.stacks for place in range(stack.layers)]
 
     def layer(self, path: str) -> int | None:
-        """Return the number of the layer in which a module or parameter lies, or None if it lies outside the layers."""
+        """Return the index of the layer in which a module or parameter lies, or None if it lies outside the layers."""
         return next((found[0] for stack in self.stacks if (found := stack.place(self._inner(path)))), None)
 
     def key(self, parameter: str) -> Key:
@@ -87,6 +88,6 @@ def sites_of(network: Any) -> Sites:
 
 
 def _prefix(network: Any, layers: str) -> str:
-    """Return the part of the layers' path that lies before the backbone's own path."""
+    """Return the path of the backbone in the network, with a final dot; empty if the network is a bare backbone."""
     paths = (path for path, _ in network.named_modules())
     return next(path.removesuffix(layers) for path in paths if f".{path}".endswith(f".{layers}"))

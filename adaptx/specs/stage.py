@@ -63,10 +63,10 @@ class Stack:
 
 @spec
 class Fuse:
-    """A learned mixture of frozen modules: AdapterFusion (Pfeiffer et al. 2021, arXiv:2005.00247), for LoRA too.
+    """A learned mixture of frozen modules: AdapterFusion (Pfeiffer et al. 2021, arXiv:2005.00247).
 
-    Only the mixing layers and the head are trained. All modules have the method of the new training, which adds no
-    module of its own.
+    LoRA modules can be mixed as well as adapters. Only the mixing layers and the head are trained. All modules have the
+    method of the new training, which adds no module of its own.
     """
 
     stages: tuple["Annotated[Train | Published, Known(_MERGED)]", ...]
@@ -95,7 +95,7 @@ def _check_distinct(name: str, stages: "tuple[Train | Published, ...]") -> None:
 
 @spec
 class Merged:
-    """A merged module as a start; it is continued as `Sequential` continues a trained one."""
+    """A merged module as a start. It is continued in the way in which `Sequential` continues a trained module."""
 
     stage: "Annotated[Merge, Known(_TRAINED)]"
 
@@ -112,7 +112,8 @@ class NewHead:
 class KeptHead:
     """The head of the training that the start names, trained further.
 
-    The two tasks must have the same label names. Their order may differ, because labels are matched by name.
+    The tasks of both trainings must have the same label names. Their order may differ, because labels are matched by
+    name.
     """
 
 
@@ -131,7 +132,7 @@ class Train:
             per task in their order. None leaves the choice to the checkpoint.
         limit: maximum number of training rows per task; None reads all. The rows are drawn at random with the label
             proportions of the whole set, and rows that share a premise or a context are drawn together. If the task has
-            several sets of rows, each gives a number in proportion to its size.
+            several sets of rows, each contributes rows in proportion to its size.
         limit_seed: seed of that draw. None is the training's seed, so trainings with different seeds read different
             rows. Give all of them the same number to train them on the same rows.
         keep: whether the weights of a full fine-tuned model stay in the store after its scores are stored. It does not
@@ -209,7 +210,7 @@ class Merge:
     """The combination of several trainings' modules into one module.
 
     Attributes:
-        stages: the trainings, which are all of the same checkpoint.
+        stages: the trainings. All of them train the same checkpoint.
         rule: how their updates are combined.
         head: which head the merged module has.
         keep: as in `Train`.
@@ -229,18 +230,18 @@ class Merge:
             raise UserError(f"Merge: {len(weights)} weights {weights} for {count} trainings; give one per training")
         if isinstance(self.head, KeptHeadOf) and not 0 <= self.head.place < count:
             raise UserError(
-                f"Merge: {self.head} names no training; give a place from 0 on that is below the number of trainings, "
-                f"{count}"
+                f"Merge: {self.head} names no training; give an index that is at least 0 and less than the number of "
+                f"trainings, {count}"
             )
 
     @property
     def model(self) -> ModelSpec:
-        """The checkpoint that all merged trainings are of."""
+        """The checkpoint that all merged trainings have in common."""
         return self.stages[0].model
 
     @property
     def method(self) -> Method:
-        """The method that the merged module belongs to; its rank, for one, may differ from the trainings' ranks."""
+        """The method of the merged module. Its rank, for example, may differ from the ranks of the trainings."""
         first, *others = (stage.method for stage in self.stages)
         return first.merged(others, self.rule)
 
@@ -267,8 +268,8 @@ class Evaluate:
             as text, and otherwise the checkpoint's `embedding`. A `Text` framing needs no head, so it also works with a
             bare encoder-decoder or decoder.
         limit: maximum number of rows; None reads all. The rows are drawn as training rows are, but with one fixed seed
-            for all models. Sets whose rows translate one another (`Rows.parallel_group`) give the same rows in every
-            language.
+            for all models. From sets whose rows translate one another (`Rows.parallel_group`), the same rows are drawn
+            in every language.
     """
 
     model: Annotated[ModelSpec | Train | Merge, Known(_NO_ANSWERS)]

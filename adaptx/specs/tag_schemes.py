@@ -24,7 +24,7 @@ def marks_spans(tags: Iterable[str]) -> bool:
 
 
 def foreign_scheme(tags: Iterable[str]) -> str | None:
-    """Return the scheme of the tags with a remedy if span metrics would misread it, and None otherwise."""
+    """Return the name of the tags' scheme and a remedy if span metrics would misread it, and None otherwise."""
     prefixes = frozenset(tag[0] for tag in _typed(tags))
     if prefixes & frozenset("LU") and prefixes <= _BILOU:
         return f"BILOU ({_shown(tags, 'LU')}). {_BILOU_REMEDY}"
@@ -52,10 +52,16 @@ def scheme_fault(tags: Iterable[str]) -> str | None:
         return f"{_listed(untyped)} lack a type after the hyphen; write for example {untyped[0]}PER"
     unknown = [tag for tag in typed if tag[0] not in READ]
     if unknown:
-        return f"{_listed(unknown)} belong to no known scheme; use B- and I- (BIO), or with E- and S- (IOBES)"
+        return (
+            f"{_listed(unknown)} belong to no known scheme; use the prefixes B- and I- (BIO), or B-, I-, E- and S- "
+            "(IOBES)"
+        )
     bare = [tag for tag in tags if tag not in typed and tag not in READ and not tag.startswith("O")]
     if bare:
-        return f"{_listed(bare)} have no prefix and would count as spans; write O for words outside all spans"
+        return (
+            f"the tags {_listed(bare)} have no prefix, so they would count as spans; write O for words outside all "
+            "spans"
+        )
     return None
 
 

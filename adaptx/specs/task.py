@@ -34,12 +34,13 @@ class Rows:
         columns: pairs (role of the format, column of the data set). A dot names a nested column (`answers.text`), and a
             tuple of columns becomes one list. Every format also has the role `cluster`: rows with the same value there
             (a document, a passage) are drawn together by a row limit, and resampled together for confidence intervals.
-        label_names: name of each id, if labels or tags are integers; empty if the column holds names.
+        label_names: if labels or tags are integers, their names in the order of the integers; empty if the column holds
+            names.
         choice_keys: for multiple choice, the raw label of each choice in order; empty if labels are choice indices.
         dropped_labels: raw labels that mean "no gold label". Rows with such a label are left out.
         wording: texts that replace the raw values of a role: (role, ((raw value, text), ...)).
         starts_with: (column, prefix): only rows whose value in that column begins with the prefix are read.
-        first: index of the first row to read, counted after rows were dropped.
+        first: index of the first row to read, not counting dropped rows.
         stop: index after the last row to read; None reads to the end.
         revision: branch, tag or commit on the hub; None is the main branch.
         expected: number of rows in this slice on the hub. A different number is reported.
@@ -76,7 +77,7 @@ class Rows:
 
     @property
     def address(self) -> str:
-        """`<hub id>/<config>/<split>`, which is the path of the file in a local mirror without its extension."""
+        """`<hub id>/<config>/<split>`. With an extension, it is the path of the file in a local mirror."""
         return f"{self.hub_id}/{self.config}/{self.split}"
 
     def column(self, role: str) -> str | tuple[str, ...] | None:

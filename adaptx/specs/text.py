@@ -28,7 +28,7 @@ class Rank:
         normalisation: the length by which log-likelihoods are divided.
         end: whether the end-of-text token counts as part of a candidate. None counts it for models trained as text,
             which have learned to end their answers, and not for other models such as bare checkpoints. If it does not
-            count, `NONE` and `CHARACTERS` give `acc` and `acc_norm` of the lm-evaluation-harness.
+            count, the normalisations `NONE` and `CHARACTERS` give `acc` and `acc_norm` of the lm-evaluation-harness.
     """
 
     normalisation: Normalisation = Normalisation.NONE
@@ -77,8 +77,8 @@ class Prompt:
         words = [words for _, words in self.answers]
         if len(set(words)) != len(words) or len(dict(self.answers)) != len(words) or not all(words):
             raise UserError(
-                f"Prompt(answers={self.answers}): a label is given twice, or its words are empty or another label's; "
-                "give each label once, with words of its own"
+                f"Prompt(answers={self.answers}): a label is given twice, or its words are empty or also "
+                "another label's; give each label once, with words of its own"
             )
         languages = [language for language, _ in self.by_language]
         if len(set(languages)) != len(languages) or any(prompt.by_language for _, prompt in self.by_language):
@@ -127,16 +127,16 @@ class Text:
     def with_end(self, taught: bool) -> "Text":
         """Return the framing with `Rank(end=None)` replaced by `end=taught`.
 
-        `taught` says whether the model was trained as text, and so has learned to end its answers.
+        `taught` says whether the model was trained through text, and so has learned to end its answers.
         """
         if not isinstance(self.decision, Rank) or self.decision.end is not None:
             return self
         return replace(self, decision=replace(self.decision, end=taught))
 
     def read_in(self, languages: Iterable[str]) -> "Text":
-        """Return the framing without the prompts of languages other than these.
+        """Return the framing with the prompts of these languages only.
 
-        For a single language, its prompt becomes the common prompt.
+        If there is only one language, its prompt becomes the common prompt.
         """
         prompt, wanted = self.prompt, sorted(set(languages))
         if len(wanted) == 1:

@@ -35,8 +35,8 @@ class Last:
 class Best:
     """Selection of the weights that score best on the task's development set.
 
-    `every` is the number of steps between two scorings. Training stops after `patience` scorings without improvement,
-    and never early if it is None.
+    `every` is the number of steps between two scorings. Training stops after `patience` scorings without improvement.
+    If `patience` is None, it never stops early.
     """
 
     every: Count
@@ -62,17 +62,18 @@ class TrainConfig:
 
     Attributes:
         learning_rate: peak learning rate, reached at the end of the warm-up.
-        epochs: passes over the training rows, whole or not. Give exactly one of `epochs` and `max_steps`.
+        epochs: number of passes over the training rows, which may be a fraction. Give exactly one of `epochs` and
+            `max_steps`.
         max_steps: number of optimiser steps.
         batch_size: examples per optimiser step, over all micro-batches and processes.
         precision: `fp32`, or `bf16` with the trained weights in fp32.
         warmup: share of the steps over which the learning rate rises from zero.
         head_learning_rate: learning rate of the head; None is `learning_rate`.
         weight_decay: decay of AdamW. Biases and the weights of norms are not decayed.
-        betas: AdamW's decay rates of its running means.
-        epsilon: AdamW's term that keeps its division stable.
+        betas: decay rates of AdamW's two running means.
+        epsilon: small number that AdamW adds to a divisor, so that the division is stable.
         max_gradient_norm: gradients with a larger norm are scaled down to it.
-        dropout: None keeps the checkpoint's value.
+        dropout: dropout probability of the backbone; None keeps the checkpoint's value.
         max_length: maximum number of tokens per sequence.
         selection: which weights are kept.
     """

@@ -36,7 +36,7 @@ def fixed_tuple(items: list[Kind]) -> Kind:
 
 
 def _remembering(kind: Kind) -> Kind:
-    """Return the kind with a cache of the tuples that it has checked, if it takes only strings.
+    """Return the kind, with a cache of the tuples that it has checked if it takes only strings.
 
     The cache saves time because thousands of `Rows` have the same few columns. Numbers are checked each time, because
     1, 1.0 and True are equal keys of a cache but different values.
@@ -90,7 +90,7 @@ def _no_tuple(meant: str, item: Kind, value: Any) -> Wrong:
 
 
 def _many(meant: str) -> str:
-    """Return `a string` as `strings`, and `a Train or a Published` as `Train or Published`."""
+    """Return a kind in the plural: `strings` for `a string`, and `Train or Published` for `a Train or a Published`."""
     plain = {"a string": "strings", "a number": "numbers", "an integer": "integers"}
     if meant in plain:
         return plain[meant]

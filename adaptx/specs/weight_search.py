@@ -1,4 +1,4 @@
-"""The search for merging weights: the rows that score a merged module, and the ways of searching."""
+"""The search for merging weights: the rows on which merged modules are scored, and the ways of searching."""
 
 from dataclasses import KW_ONLY
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""From a checkpoint's config.json to its `Shape`."""
+"""Reading the `Shape` of a checkpoint from its config.json."""
 
 from typing import Any
 
@@ -92,7 +92,7 @@ def _feed_forward(config: dict[str, Any], architecture: Architecture) -> str:
 
 
 def departure(config: dict[str, Any]) -> str | None:
-    """Return a description of a setting under which layers differ from those of the architecture, or None."""
+    """Describe a setting that makes the layers differ from those of the architecture. Return None if there is none."""
     architecture = ARCHITECTURES[config["model_type"]]
     if (set_here := next((name for name in SET_NOWHERE if config.get(name)), None)) is not None:
         return f"{set_here} is set"
@@ -116,7 +116,7 @@ def departure(config: dict[str, Any]) -> str | None:
 
 
 def _departure_of(config: dict[str, Any], architecture: Architecture) -> str | None:
-    """Return a description of an entry that `Architecture.config` does not allow, or None."""
+    """Describe an entry that `Architecture.config` does not allow. Return None if there is none."""
     written = architecture.config
     for name, value in written.needed.items():
         if _plain(config.get(name)) != _plain(value):

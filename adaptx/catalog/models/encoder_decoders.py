@@ -22,7 +22,7 @@ _MBART50_CITATION = (
     "arXiv:2008.00401"
 )
 
-_TOGETHER = "trained with the rest of a multi-task mixture, written as text (sections 2.3 and 3.7)"
+_TOGETHER = "trained as part of a multi-task mixture, written as text (sections 2.3 and 3.7)"
 _T5_SEEN = (
     SeenData("nyu-mll/glue", Exposure.LABELS, ("en",), _TOGETHER),
     SeenData("aps/super_glue", Exposure.LABELS, ("en",), _TOGETHER),

@@ -1,4 +1,4 @@
-"""From a name to a checkpoint: of the catalog, in a local folder, or on the hub."""
+"""Finding a checkpoint by its name: in the catalog, in a local folder, or on the hub."""
 
 import json
 import re
@@ -26,10 +26,10 @@ _QUANTISED = re.compile(rf"(.+):({'|'.join(kind.value for kind in Quantisation)}
 
 
 def find_model(name: str) -> ModelSpec:
-    """Return the checkpoint with a hub id, with a short name of the catalog, or in a local folder.
+    """Return a checkpoint, given its hub id, its short name in the catalog, or a local folder.
 
-    `NAME[:6]` is the first six layers of the checkpoint, and `NAME:nf4` or `NAME:int8` is the checkpoint with quantised
-    layers. The shape of a local checkpoint is read from its config.json.
+    `NAME[:6]` means the first six layers of the checkpoint. `NAME:nf4` and `NAME:int8` mean the checkpoint with
+    quantised layers. The shape of a local checkpoint is read from its config.json.
 
     Raises:
         UserError: the name is unknown, the folder has no supported config.json, or the checkpoint has fewer layers than
@@ -47,7 +47,7 @@ def find_model(name: str) -> ModelSpec:
     if folder.is_absolute() or name.startswith((".", "~")):
         raise UserError(
             f"model {name!r}: there is no such folder"
-            + (f"; it is a file, name its folder {folder.parent}" if folder.is_file() else ", or it cannot be read")
+            + (f"; it is a file in {folder.parent}" if folder.is_file() else ", or it cannot be read")
             + ". Give the folder that contains the checkpoint's config.json"
         )
     by_short = {model.name: model for model in MODELS.values()}
@@ -56,7 +56,7 @@ def find_model(name: str) -> ModelSpec:
     if name.count("/") == 1 and not name.startswith((".", "/")):
         return ModelSpec(name)
     raise UserError(
-        f"model {name!r} is not in the catalog, and neither a folder nor a hub id (owner/name); "
+        f"model {name!r} is not in the catalog, and is neither a folder nor a hub id (owner/name); "
         f"near: {near(name, [*MODELS, *by_short])}. `adaptx models` lists the catalog."
     )
 
@@ -105,10 +105,10 @@ def _instead(folder: Path) -> str:
 
 
 def _known(hub_id: str, shape: Shape) -> ModelSpec | None:
-    """Return the catalog's checkpoint of which a folder is a copy, or None.
+    """Return the checkpoint of the catalog that a folder holds a copy of, or None.
 
-    It has the same shape. If several checkpoints have this shape, the name of the folder has to decide, because sizes
-    do not show which data a checkpoint has seen. The result is None if the name does not decide.
+    The copy is recognised by its shape. If several checkpoints of the catalog have this shape, the name of the folder
+    decides among them, because they were trained on different data. The result is None if the name does not decide.
     """
     alike = [model for model in MODELS.values() if model.shape == shape]
     if len(alike) == 1:

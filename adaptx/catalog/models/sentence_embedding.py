@@ -1,4 +1,4 @@
-"""How a checkpoint in a folder of sentence-transformers embeds sentences."""
+"""Reading, from a folder that sentence-transformers wrote, how its checkpoint embeds sentences."""
 
 import json
 import logging
@@ -11,16 +11,16 @@ from adaptx.specs import Hidden, Pooling
 
 MODULES, SETTINGS = "modules.json", "config_sentence_transformers.json"
 POOLINGS = {"cls_token": Pooling.FIRST, "mean_tokens": Pooling.MEAN, "lasttoken": Pooling.LAST}
-"""Ending of a key in the pooling's config.json (`pooling_mode_cls_token`) -> the pooling in adaptx."""
+"""Ending of a key in the config.json of a pooling (`cls_token` of `pooling_mode_cls_token`) -> pooling in adaptx."""
 READ = ("Transformer", "Pooling", "Normalize")
 """Modules that adaptx can follow. `Normalize` changes nothing, because vectors are compared by their cosine."""
 _log = logging.getLogger(__name__)
 
 
 def sentence_embedding(folder: Path, usual: Hidden) -> Hidden:
-    """Return the embedding that a folder's modules.json describes, or `usual` if there is no such file.
+    """Return the way of embedding sentences that a folder's modules.json describes, or `usual` without that file.
 
-    A warning is logged if it describes one that adaptx does not have (several poolings, a dense layer on top).
+    A warning is logged if adaptx cannot embed in that way (several poolings, or a dense layer on top).
 
     Raises:
         UserError: one of the files cannot be read.
@@ -35,7 +35,7 @@ def sentence_embedding(folder: Path, usual: Hidden) -> Hidden:
     modes = [key.removeprefix("pooling_mode_") for key, value in pooling.items() if value is True and "_mode_" in key]
     known = POOLINGS.get(modes[0]) if len(modes) == 1 else None
     if beyond or (pooling and known is None):
-        told = ", ".join([f"pooling {'+'.join(modes) or 'that is none'}"] * (known is None) + beyond)
+        told = ", ".join([f"pooling {'+'.join(modes) or 'without a mode'}"] * (known is None) + beyond)
         _log.warning(
             "%s: sentence-transformers embeds sentences with %s, which adaptx does not have; embeddings in adaptx "
             "differ, so expect retrieval scores that differ from published ones", folder, told

@@ -67,7 +67,7 @@ COSMOSQA = Task(
     licence="see the data set's card",
     citation="Huang et al. 2019, Cosmos QA: Machine Reading Comprehension with Contextual Commonsense Reasoning, "
     "arXiv:1909.00277",
-    description="Which of four answers is right, reading between the lines of a personal story?",
+    description="Choose the right one of four answers by reading between the lines of a personal story.",
 )
 
 _COMMONSENSEQA_COLUMNS = (("text", "question"), ("choices", "choices.text"), ("label", "answerKey"))

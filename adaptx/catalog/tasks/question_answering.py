@@ -134,5 +134,5 @@ TYDIQA = Task(
     citation="Clark et al. 2020, TyDi QA: A Benchmark for Information-Seeking Question Answering in Typologically "
     "Diverse Languages, arXiv:2003.05002",
     description="Which span of a Wikipedia passage answers the question? The questions were written in each language, "
-    "not translated (gold passage task). The English development rows are also those that are scored, as in XTREME.",
+    "not translated (gold passage task). The English development rows are also scored, as in XTREME.",
 )

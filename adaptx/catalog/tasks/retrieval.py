@@ -102,7 +102,7 @@ BUCC = Task(
     citation="Zweigenbaum et al. 2018, Overview of the Third BUCC Shared Task: Spotting Parallel Sentences in "
     "Comparable Corpora",
     description="Which sentences of two text collections, one of them English, translate one another? There is one row "
-    "per language with both lists. Part of BUCC's published gold pairs chooses the threshold.",
+    "per language, which holds both lists. The threshold is chosen on a part of BUCC's published gold pairs.",
 )
 
 _SQUAD_COLUMNS = (("query", "question"), ("passage", "context"), ("answer_starts", "answers.answer_start"))
@@ -134,7 +134,7 @@ LAREQA = Task(
     licence="CC BY-SA 4.0",
     citation="Roy et al. 2020, LAReQA: Language-Agnostic Answer Retrieval from a Multilingual Pool, "
     f"arXiv:2004.05484; {SQUAD_CITATION}",
-    description="Find the sentences that answer a question, in every language, among those of all eleven languages "
+    description="Find, among the sentences of eleven languages, those that answer a question in any of these languages "
     "(XQuAD-R). Training rows are SQuAD v1.1's, whose development rows include the English questions. The hub's files "
     "do not say where sentences end, so a rule splits the passages; `lareqa_official` uses the authors' breaks.",
 )

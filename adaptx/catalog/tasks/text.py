@@ -33,10 +33,10 @@ _NTREX_CONFIGS = {
 
 
 def wikipedia_mlm(*languages: str) -> Task:
-    """Return masked language modelling on Wikipedia's articles in these languages.
+    """Return the task of masked language modelling on Wikipedia's articles in these languages.
 
-    Languages are named by Wikipedia's codes. Without arguments they are the 40 languages of XTREME. The first 100
-    articles of each language are development rows.
+    Languages have Wikipedia's codes. Without arguments, they are the 40 languages of XTREME. The first 100 articles of
+    each language are development rows.
     """
     every = [
         Rows("wikimedia/wikipedia", f"20231101.{language}", "train", language, _TEXT)
@@ -58,7 +58,7 @@ def wikipedia_mlm(*languages: str) -> Task:
 
 
 def ntrex_mlm(*languages: str) -> Task:
-    """Return masked language modelling on news text, with the same sentences in each of these languages.
+    """Return the task of masked language modelling on news text, with the same sentences in each of these languages.
 
     Without arguments, they are all 39 languages that the catalog has for NTREX.
 
@@ -82,12 +82,12 @@ def ntrex_mlm(*languages: str) -> Task:
         kind="text",
         licence="CC BY-SA 4.0",
         citation="Federmann et al. 2022, NTREX-128: News Test References for MT Evaluation of 128 Languages",
-        description="Masked words of news sentences, with the same sentences in every language.",
+        description="Fill in masked words of news sentences. The sentences are the same in every language.",
     )
 
 
 def ntrex_spans(*languages: str) -> Task:
-    """Return T5's span corruption on the rows of `ntrex_mlm`.
+    """Return the task of T5's span corruption on the rows of `ntrex_mlm`.
 
     Raises:
         UserError: the catalog has no NTREX text in a language.
@@ -96,7 +96,7 @@ def ntrex_spans(*languages: str) -> Task:
         ntrex_mlm(*languages),
         name=_name("ntrex_spans", languages),
         format=SpanCorruption(),
-        description="Dropped spans of news sentences, with the same sentences in every language.",
+        description="Write the dropped spans of news sentences. The sentences are the same in every language.",
     )
 
 

@@ -1,4 +1,4 @@
-"""The supported architectures, one per file, by the `model_type` in config.json.
+"""The supported architectures, one per file, looked up by the `model_type` in config.json.
 
 Llama 3 and SmolLM have the type `llama`, ByT5 has the type `t5`.
 """
@@ -48,7 +48,7 @@ def unsupported(model_type: str | None) -> str | None:
 
 
 def architecture_of(model_type: str) -> Architecture:
-    """Return the architecture of that `model_type`.
+    """Return the architecture with that `model_type`.
 
     Raises:
         UserError: the architecture is not supported.

@@ -24,10 +24,10 @@ class LayerStack:
     """A stack of layers of one kind, such as an encoder, and where its linear maps lie in a network.
 
     Attributes:
-        layer: dotted path of a layer. It ends in `{}`, which stands for the layer's number in its stack.
-        paths: dotted path of each linear map below a layer, by site, companion (`gate`) or, if one map serves several
-            sites, fused name (`query_key_value`).
-        first: number of the stack's first layer, counted through all stacks. It is 0 until the stack is placed in a
+        layer: dotted path of a layer. It ends in `{}`, which stands for the layer's index in its stack.
+        paths: name of each linear map -> its dotted path inside a layer. The name is a site, a companion (`gate`) or,
+            if one map serves several sites, a fused name (`query_key_value`).
+        first: index of the stack's first layer among the layers of all stacks. It is 0 until the stack is placed in a
             network.
         layers: number of layers. It is 0 until the stack is placed in a network.
     """
@@ -38,9 +38,9 @@ class LayerStack:
     layers: int = 0
 
     def place(self, path: str) -> tuple[int, str] | None:
-        """Return the number of the layer in which a module lies and the module's path below that layer.
+        """Return the index of the layer that contains a module, and the module's path inside that layer.
 
-        The result is None if the module does not lie in this stack.
+        The index counts the layers of all stacks. The result is None if the module does not lie in this stack.
         """
         before = self.layer.removesuffix("{}")
         place, _, inner = path.removeprefix(before).partition(".")
@@ -55,7 +55,7 @@ class InsideNorm:
 
     Let s be the sum of the feed-forward's output and its residual. With the adapter's projections D and U and its
     activation f, the layer's output becomes norm(s + U f(D norm(s))) (Pfeiffer et al. 2021, arXiv:2005.00247, section
-    3.1). `norm` is the path of that norm below a layer.
+    3.1). `norm` is the path of that norm inside a layer.
     """
 
     norm: str
@@ -65,13 +65,14 @@ class InsideNorm:
 class AfterLayer:
     """The place of bottleneck adapters in layers that end in a sum: the layer's output y becomes y + U f(D y).
 
-    Such layers have their norms before attention and feed-forward, and Gemma's also before the sum. In the decoder of
-    an encoder-decoder, the adapter also lies at the end of the layer, after cross-attention and feed-forward.
+    Such layers have norms before attention and before the feed-forward. Gemma's layers also have norms before the sum.
+    In the decoder of an encoder-decoder, the adapter also lies at the end of the layer, after cross-attention and
+    feed-forward.
     """
 
 
 class ScaledScores(enum.Enum):
-    """When hidden states are divided by the square root of the hidden size before the output matrix.
+    """The cases in which hidden states are divided by the square root of the hidden size before the output matrix.
 
     The output matrix gives the scores over the vocabulary. T5 scales its states if that matrix is tied to the
     embeddings (Raffel et al. 2020, released code, mesh_tensorflow/transformer/transformer.py).
@@ -101,7 +102,7 @@ class HeadPlace:
 
     Attributes:
         linear: path of the linear head.
-        dense: path of the layer before it, whose weights are set to the identity; empty if there is none.
+        dense: path of the layer before the linear head, whose weights are set to the identity; empty if there is none.
         tanh: whether there is a tanh between the two.
         settings: entries of the configuration that this head needs.
     """
@@ -114,16 +115,16 @@ class HeadPlace:
 
 @dataclass(frozen=True, kw_only=True)
 class LibraryHeads:
-    """The heads of adaptx that a model class of transformers can hold exactly (`adaptx.exporting.library_heads`).
+    """The places in transformers' model classes that hold heads of adaptx exactly (`adaptx.exporting.library_heads`).
 
-    None means that no class can.
+    None means that no model class can hold such a head.
 
     Attributes:
         tags: a tagging head over every token.
         spans: a question-answering head over every token.
         classification: a classification head over the first token's vector.
         choice: a multiple-choice head over the first token's vector.
-        masked: whether there is a class for masked language modelling.
+        masked: whether there is a model class for masked language modelling.
     """
 
     tags: HeadPlace | None
@@ -138,15 +139,16 @@ class Configuration:
     """How the configuration (config.json) of an architecture is written in transformers.
 
     Attributes:
-        sizes: entry -> attribute of `Shape` that it holds. If no entry holds `positions`, texts may have any length.
+        sizes: entry of config.json -> attribute of `Shape` that the entry holds. If no entry holds `positions`, texts
+            may have any length.
         settings: further entries for a network that is built from a `Shape` alone.
         needed: entries that config.json must have, with their values.
         fixed: entries that config.json may lack, and otherwise must have with these values.
         multiples: entries that config.json may lack, and otherwise must equal this many times the hidden size.
         inner_factor: intermediate size divided by hidden size, if no entry holds the intermediate size.
-        head_size: size of an attention head if config.json has no entry for it; None divides the hidden size by the
-            number of heads.
-        embedding_size: size of an embedding if config.json has no entry for it; None is the hidden size.
+        head_size: size of an attention head if config.json has no entry for it; None means the hidden size divided by
+            the number of heads.
+        embedding_size: size of an embedding if config.json has no entry for it; None means the hidden size.
     """
 
     sizes: Mapping[str, str]
@@ -168,55 +170,57 @@ class Configuration:
 class Architecture:
     """All facts that adaptx knows about one `model_type`.
 
-    Sizes have defaults, because a test counts the parameters of every architecture's network and so finds a wrong one.
-    Every other fact has to be stated.
+    Facts about layers and embeddings may have defaults, because a test that counts the parameters of every
+    architecture's network finds wrong values. Every other fact has to be stated.
 
     Attributes of layers:
-        stacks: paths of the linear maps: one stack, or encoder and decoder.
-        gated_stacks: `stacks` of checkpoints with a gate, if only some checkpoints have one; otherwise empty.
+        stacks: the stacks of layers with the paths of their linear maps: one stack, or encoder and decoder.
+        gated_stacks: like `stacks`, for checkpoints with a gate, if only some checkpoints have a gate; otherwise empty.
         gated: whether the feed-forward multiplies its up projection by a gate. A `Shape` may say otherwise.
         fused: linear maps that serve several sites at once (`adaptx.specs.linear_maps.FUSED`).
         biases: linear maps that have a bias.
         norm_tensors: 2 if a norm has weight and bias, 1 if it has only a weight.
         layer_norms: number of norms around a layer's attention and feed-forward.
-        first_norm: whether the first layer has all of them. Otherwise it lacks the norm before its attention.
+        first_norm: whether the first layer has all of these norms. Otherwise it lacks the norm before its attention.
         head_norms: whether queries and keys are normed, with one weight for all heads.
-        final_norm: whether a stack has a norm outside its layers, at their end or over the table of distances.
+        final_norm: whether a stack has a norm outside its layers, after the last one or over the table of distances.
 
     Attributes of embeddings:
         embedding_norm: whether embeddings are normed.
         position_table: whether positions are a learned table.
         position_rows: rows of that table in addition to the length of the longest text.
         type_rows: rows of the table of token types.
-        position_buckets: rows of a table of relative distances that holds one number per head.
+        position_buckets: rows of the table of relative distances, if it holds one number per distance and head;
+            otherwise 0.
         bucket_tables: whether each layer has such a table. Otherwise the table of the first layer serves its stack.
-        distance_rows: rows of a stack's table of relative distances that holds one vector per distance. Every layer
-            sends it through its key and query maps.
+        distance_rows: rows of a stack's table of relative distances, if it holds one vector per distance; otherwise 0.
+            Every layer applies its key and query maps to this table.
         tied: whether the output matrix is the embedding matrix, if config.json does not say.
 
     Attributes of reading:
-        padded: why a batch has one sequence per row, padded to the longest. None means that sequences are packed one
-            after the other into a single row, which works if attention is torch's own and positions are an input.
+        padded: why sequences cannot be packed one after the other into a single row. A batch then has one sequence per
+            row, padded to the longest. None means that they are packed, which works if the network uses torch's own
+            attention and takes positions as an input.
         eager: whether it runs only with eager attention.
         pooler: whether the bare network has a pooler by default.
         positions_after_padding: whether positions start after the padding token's id, as in RoBERTa.
         scaled_scores: whether hidden states are scaled before the output matrix.
-        text_refused: why it cannot be used with a `Text` framing. None means that it can, if its family writes text.
-        byte_vocabulary: vocabulary size of its checkpoints that read bytes; None if there are none. Their tokenizer
-            does not report where words and characters lie.
+        text_refused: why it cannot be used with a `Text` framing. None means that it can be, if its family writes text.
+        byte_vocabulary: vocabulary size of its checkpoints that read bytes; None if there are none. The tokenizer of
+            these checkpoints does not report where in a text a token lies.
 
     Attributes of methods:
         bottleneck: place of bottleneck adapters; None if it is not known.
         whole_sites: sites that are not quantised.
 
     Attributes of other libraries:
-        adapters_refused: why the adapters library's own network with bottleneck adapters computes something else; None
-            if it computes the same.
+        adapters_refused: why a network of the adapters library with the same bottleneck adapters computes something
+            else; None if it computes the same.
         masked_head: its masked-language-model head; None if checkpoints have none, or have one that is not tied to the
             embeddings.
         library_heads: heads that transformers' classes can hold.
-        step_memory: the architecture in `adaptx/costs/step_memory.csv` with the same layers; None if there is none.
-        slow_import: whether importing its file in transformers takes seconds.
+        step_memory: the architecture in `adaptx/costs/step_memory.csv` that has the same layers; None if there is none.
+        slow_import: whether importing its module of transformers takes seconds.
     """
 
     model_type: str
@@ -281,7 +285,7 @@ class Architecture:
     ) -> Self:
         """Return an architecture that differs from this one only in the given facts.
 
-        Facts about other libraries and measurements are not inherited, so they must be given.
+        Facts about other libraries and about measurements are not inherited, so they must be given.
         """
         return replace(
             self,
@@ -294,7 +298,7 @@ class Architecture:
 
 
 def no_class(model_type: str) -> str:
-    """Return the `adapters_refused` of an architecture that the adapters library does not have."""
+    """Return the value of `adapters_refused` for an architecture that the adapters library does not have."""
     return f"the adapters library has no class for {model_type}"
 
 

@@ -13,7 +13,7 @@ GEMMA2 = LLAMA.kin(
     padded="masks tokens outside a window and counts token positions over the whole row",
     # It caps attention scores, which torch's fused kernel does not do.
     eager=True,
-    adapters_refused="in gemma2 the adapters library puts adapters before the norm after the feed-forward",
+    adapters_refused="in gemma2 the adapters library puts adapters between the feed-forward and the norm after it",
     # transformers has a class for tagging, but the attention that it chooses leaves out the cap on scores.
     library_heads=NO_HEADS,
     step_memory=None,

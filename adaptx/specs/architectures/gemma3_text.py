@@ -7,7 +7,7 @@ GEMMA3_TEXT = GEMMA2.kin(
     "gemma3_text",
     head_norms=True,
     eager=False,
-    adapters_refused="in gemma3_text the adapters library puts adapters before the norm after the feed-forward",
+    adapters_refused="in gemma3_text the adapters library puts adapters between the feed-forward and the norm after it",
     library_heads=NO_HEADS,
     step_memory=None,
 )

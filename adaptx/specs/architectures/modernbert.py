@@ -40,7 +40,7 @@ MODERNBERT = Architecture(
     byte_vocabulary=None,
     bottleneck=AfterLayer(),
     whole_sites=(),
-    adapters_refused="in modernbert the adapters library lets adapters read the feed-forward's input normed",
+    adapters_refused="in modernbert the adapters library gives adapters the normed input of the feed-forward",
     masked_head=MaskedHead(
         {"head.dense.": "dense.", "head.norm.": "norm.", "decoder.bias": "bias"}, frozenset({"dense.bias", "norm.bias"})
     ),

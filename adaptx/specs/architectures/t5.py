@@ -1,4 +1,4 @@
-"""T5 (Raffel et al. 2020, arXiv:1910.10683): its first version, v1.1 with a gate, and ByT5."""
+"""T5 (Raffel et al. 2020, arXiv:1910.10683): its first version, its version 1.1 (with a gate), and ByT5."""
 
 from adaptx.specs.architectures.architecture import (
     ATTENTION,

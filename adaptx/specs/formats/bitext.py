@@ -9,14 +9,15 @@ from adaptx.specs.formats.rows import is_whole, no_text, no_texts
 from adaptx.specs.model import ModelFamily
 from adaptx.specs.ranges import Count, Within
 
-_VECTORS = NotAsText("sentences are compared as vectors, and an answer is no vector")
+_VECTORS = NotAsText("sentences are compared as vectors, and a written answer is not a vector")
 
 
 @spec
 class Bitext:
-    """The nearest sentence embedding by cosine. Roles: `query` and `candidate`, which translate one another.
+    """Search for the translation of a sentence, by the cosine of sentence embeddings.
 
-    For each query, the candidates of all rows are ranked. The right one is the candidate of the query's own row.
+    Roles: `query` and `candidate`, which translate one another. For each query, the candidates of all rows are ranked.
+    The right one is the candidate of the query's own row.
     """
 
     labels: ClassVar[tuple[str, ...]] = ()
@@ -53,10 +54,10 @@ class BitextMining:
     Roles: `source` and `target` (lists of sentences), and `gold` (pairs of sentence numbers, which start at 1). One row
     holds both lists.
 
-    Margins follow Artetxe and Schwenk 2019 (arXiv:1811.01136): a pair's cosine is divided by the mean cosine to
-    `neighbours` nearest neighbours, and the pair is mined if this margin exceeds a threshold. The threshold is chosen
-    on a development part: every `development_every`-th gold pair, and the same share of the other sentences of each
-    list. The remaining sentences are scored.
+    Margins follow Artetxe and Schwenk 2019 (arXiv:1811.01136): the margin of a pair is its cosine, divided by the mean
+    cosine of its two sentences to their `neighbours` nearest neighbours. Pairs whose margin exceeds a threshold are
+    mined. The threshold is chosen on a development part: every `development_every`-th gold pair, and the same share of
+    the other sentences of each list. The remaining sentences are scored.
     """
 
     neighbours: Count = 4

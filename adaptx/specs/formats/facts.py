@@ -14,10 +14,10 @@ Row = Mapping[str, Any]
 
 
 class Roles(NamedTuple):
-    """The roles of one kind of rows.
+    """The roles, or meanings of columns, that one kind of rows has.
 
     Attributes:
-        needed: roles that every set has.
+        needed: roles that every set of such rows has.
         optional: roles that a set may lack.
         trained: roles that only training rows need.
     """
@@ -28,11 +28,11 @@ class Roles(NamedTuple):
 
 
 class AsText(NamedTuple):
-    """How a format works through text.
+    """How a format is used through text: what a prompt can show, and how an answer is decided.
 
     Attributes:
         roles: roles that a prompt can show.
-        decisions: decisions that are possible.
+        decisions: the possible kinds of decision (`Rank`, `Generate`).
         refused: model family -> why it cannot read the format as text.
     """
 
@@ -79,12 +79,12 @@ class Facts(Protocol):
 
     @property
     def gold_roles(self) -> tuple[str, ...]:
-        """Roles that hold the answer. Rows that are only predicted do not need them."""
+        """Roles that hold the answer. Rows that are not scored do not need them."""
         ...
 
     @property
     def shared_roles(self) -> tuple[str, ...]:
-        """Roles whose equal values make rows a cluster (a premise, a context). The first one that a set has is used."""
+        """Roles (a premise, a context) whose equal values make rows one cluster. The first that a set has is used."""
         ...
 
     @property
@@ -119,12 +119,12 @@ class Facts(Protocol):
 
     @property
     def texts_per_row(self) -> int:
-        """Number of texts of usual length that one row is assumed to hold, for cost estimates."""
+        """Number of texts of usual length that cost estimates assume per row."""
         ...
 
     @property
     def sequences_per_item(self) -> int:
-        """Number of sequences per training example, for cost estimates."""
+        """Number of sequences that cost estimates assume per training example."""
         ...
 
     @property
@@ -138,7 +138,7 @@ class Facts(Protocol):
         ...
 
     def fault(self, row: Row) -> str | None:
-        """Return what is wrong with a row, with the remedy, or None. `row` maps roles to values and may lack roles."""
+        """Return what is wrong with a row and the remedy, or None. `row` maps roles to values; it may lack roles."""
         ...
 
     def classes(self, answer: Any) -> list[str]:

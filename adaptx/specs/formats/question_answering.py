@@ -13,8 +13,8 @@ from adaptx.specs.text import Generate
 NO_ANSWER_THRESHOLD = 0.5
 """Probability of "no answer" above which a predicted answer is dropped.
 
-The default of SQuAD's script is 1.0, which never drops an answer. At 0.5, having no answer is more likely than having
-one, so no labelled rows are needed to choose a threshold.
+The default of SQuAD's script is 1.0, which never drops an answer. With 0.5, an answer is dropped if having none is more
+likely, so no labelled rows are needed to tune the threshold.
 """
 NO_ANSWER = "no answer"
 """Class name of a missing answer."""
@@ -33,7 +33,7 @@ class QuestionAnswering:
             a window, but at most 128 tokens. An answer with fewer tokens than that lies whole in some window.
         question_tokens: maximum number of tokens of a question. Longer questions are cut.
         answer_tokens: maximum number of tokens of a predicted answer.
-        n_best: number of most probable starts, and of ends, that are combined in each window.
+        n_best: number of starts and of ends that are combined in each window, the most probable ones.
     """
 
     unanswerable: bool = False
@@ -94,7 +94,7 @@ class QuestionAnswering:
         return None
 
     def classes(self, answer: Any) -> list[str]:
-        """Return the text of a prediction or of gold answers as the class.
+        """Return as the class the text of a prediction, or of the first gold answer.
 
         A prediction is a text, or a dict of a text and the probability of "no answer".
         """

@@ -70,7 +70,7 @@ class Retrieval:
     texts_per_row: ClassVar[int] = 2
     sequences_per_item: ClassVar[int] = 2
     as_text: ClassVar[AsText | NotAsText] = NotAsText(
-        "queries and candidates are compared as vectors, and an answer is no vector"
+        "queries and candidates are compared as vectors, and a written answer is not a vector"
     )
     hidden_refused: ClassVar[Mapping[ModelFamily, str]] = {}
 

@@ -10,7 +10,7 @@ from adaptx.specs.near import plain
 
 
 def no_text(row: Row, *roles: str) -> str | None:
-    """Return a message about the first role whose value is not a text, or None."""
+    """Return a message about the first role whose value is not a text, or None if there is none."""
     for role in roles:
         if role in row and not isinstance(row[role], str):
             return f"{role} is {row[role]!r}, not a text; correct the row, or leave it out"
@@ -18,7 +18,7 @@ def no_text(row: Row, *roles: str) -> str | None:
 
 
 def no_texts(row: Row, *roles: str) -> str | None:
-    """Return a message about the first role whose value is not a list of texts, or None."""
+    """Return a message about the first role whose value is not a list of texts, or None if there is none."""
     for role in roles:
         if role not in row:
             continue
@@ -33,14 +33,14 @@ def no_texts(row: Row, *roles: str) -> str | None:
 
 
 def is_whole(value: Any) -> bool:
-    """Return whether a value is an integer. A bool, which Python also counts as one, is not."""
+    """Return whether a value is an integer. A bool does not count, although it is an int in Python."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def alike(value: Any, labels: tuple[str, ...]) -> str:
-    """Return, as part of a message, the label that looks like a value except for letter case, spaces or accents.
+    """Return a part of a message that suggests the label from which a value differs only in case, spaces or encoding.
 
-    The result is empty if no label does.
+    The result is empty if there is no such label.
     """
     found = next((label for label in labels if isinstance(value, str) and plain(label) == plain(value)), None)
     if found is None:
@@ -52,7 +52,7 @@ def alike(value: Any, labels: tuple[str, ...]) -> str:
 
 
 def shortened(labels: tuple[str, ...]) -> str:
-    """Return the labels as a phrase, at most 40 of them."""
+    """Return a phrase that lists the labels, at most 40 of them."""
     return ", ".join(labels[:40]) + (f", ... {len(labels)} in all" if len(labels) > 40 else "")
 
 

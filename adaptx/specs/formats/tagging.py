@@ -69,7 +69,7 @@ class Tagging:
 def _tags_fault(tokens: list[str], tags: Any, labels: tuple[str, ...]) -> str | None:
     if not isinstance(tags, list) or len(tags) != len(tokens):  # pyright: ignore[reportUnknownArgumentType]
         count = len(tags) if isinstance(tags, list) else repr(tags)  # pyright: ignore[reportUnknownArgumentType]
-        return f"there are {len(tokens)} tokens and tags: {count}; correct the row to one tag per token"
+        return f"there are {len(tokens)} tokens, but tags: {count}; give the row one tag per token"
     known = _as_set(labels)
     for place, tag in enumerate(tags):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         if not isinstance(tag, str) or tag not in known:
@@ -82,12 +82,12 @@ def _tags_fault(tokens: list[str], tags: Any, labels: tuple[str, ...]) -> str | 
 
 
 def _scheme(tags: list[Any]) -> str | None:
-    """Return the remedy for tags in a scheme that the metrics do not read, or None."""
+    """Return the remedy for a row whose tags follow a scheme that the metrics do not read, or None."""
     scheme = foreign_scheme([tag for tag in tags if isinstance(tag, str)])
     return f"the row's tags are {scheme}" if scheme is not None else None
 
 
 @lru_cache
 def _as_set(labels: tuple[str, ...]) -> frozenset[str]:
-    """Return the labels as a set, because sets of hundreds of tags are searched for every token."""
+    """Return the labels as a set, because each token's tag is looked up among up to hundreds of labels."""
     return frozenset(labels)

@@ -17,7 +17,7 @@ Activation = Literal["relu", "gelu", "gelu_new", "leakyrelu", "mish", "relu6", "
 class Bottleneck(Method):
     """Bottleneck adapters: one small network after each layer's feed-forward (Pfeiffer et al. 2021, arXiv:2005.00247).
 
-    The placement is that of section 3 of that paper, the adapter's shape that of Houlsby et al. 2019
+    The adapters lie where section 3 of that paper puts them, and have the shape of those of Houlsby et al. 2019
     (arXiv:1902.00751). The up projection starts at zero, so a new module changes nothing until it is trained.
 
     Attributes:
@@ -60,13 +60,13 @@ class Bottleneck(Method):
         return f"adaptx does not know where an adapter belongs in a layer of {shape.model_type}; use Lora"
 
     def continues(self, earlier: Method) -> bool:
-        """Return whether `earlier` is the same method, activation included: weights fit only the one they know."""
+        """Return whether `earlier` is the same method with the same activation, for which its weights were trained."""
         return earlier == self
 
     def merge_refusal(self, others: Sequence[Method], rule: MergeRule) -> str | None:
         for other in others:
             if other != self:
-                return f"its adapters differ in shape or activation: {self} and {other}; train them with the same ones"
+                return f"its adapters differ in shape or activation: {self} and {other}; train all with one method"
         if rule.merged_rank is not None:
             return "a bottleneck adapter has no rank that could be reduced; merge LoRA modules, or leave SvdRank out"
         if rule.negates:

@@ -55,7 +55,7 @@ class Full(Method):
     def step_sizes(self, shape: Shape) -> StepSizes:
         """Return the sizes of a training step.
 
-        W is the number of entries in the linear maps of one layer, nW that of all layers.
+        W is the number of entries in the linear maps of one layer, nW the number in those of all layers.
         """
         inside = sum(inputs * outputs for inputs, outputs in shape.linear_maps.values())
         return StepSizes({}, {}, {"W": inside, "nW": shape.layers * inside})

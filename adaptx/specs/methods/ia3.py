@@ -14,13 +14,13 @@ from adaptx.specs.model import Shape
 
 @spec
 class Ia3(Method):
-    """(IA)^3: learned vectors scale the outputs of linear maps (Liu et al. 2022, arXiv:2205.05638, section 3.3).
+    """(IA)^3: learned vectors that scale the outputs of linear maps (Liu et al. 2022, arXiv:2205.05638, section 3.3).
 
-    At the feed-forward's down projection the inputs are scaled instead, as in the paper. Vectors start at one, so a new
-    module changes nothing until it is trained. Some architectures have one linear map for several sites (`FUSED`):
-    there, each of these sites selects the whole map, as in peft.
+    `sites` names the linear maps that get a vector. In some architectures a single linear map serves several sites
+    (`FUSED`). Each of these sites then selects the whole map, as in peft.
 
-    `sites` are the linear maps that get a vector.
+    The vector at the feed-forward's down projection scales the inputs instead, as in the paper. Vectors start at one,
+    so a new module changes nothing until it is trained.
     """
 
     sites: tuple[str, ...] = ("key", "value", "down")
@@ -77,7 +77,7 @@ class Ia3(Method):
     def step_sizes(self, shape: Shape) -> StepSizes:
         """Return the sizes of a training step.
 
-        `scaled` is the number of a token's activations that are scaled in one layer. nA is the number of entries in the
+        `scaled` is the number of activations per token that one layer scales. nA is the number of entries in the
         vectors of all layers.
         """
         scaled = self._entries(shape.linear_maps)

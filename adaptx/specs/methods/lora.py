@@ -16,17 +16,19 @@ from adaptx.specs.ranges import Count, Positive, ShareBelowOne
 
 @spec
 class Lora(Method):
-    """Low-rank adaptation: W + (alpha / rank) B A at the given sites (Hu et al. 2021, arXiv:2106.09685).
+    """Low-rank adaptation: a linear map W at a site becomes W + (alpha / rank) B A (Hu et al. 2021, arXiv:2106.09685).
 
-    B starts at zero, so a new module changes nothing until it is trained. Some architectures have one linear map for
-    several sites (`FUSED`): there, each of these sites selects the whole map.
+    B starts at zero, so a new module changes nothing until it is trained. Sites are names of linear maps
+    (`adaptx.specs.linear_maps`). In some architectures a single linear map serves several sites (`FUSED`). Each of
+    these sites then selects the whole map.
 
     Attributes:
         rank: rows of A and columns of B.
         alpha: the update is scaled by alpha / rank.
         dropout: dropout probability of the inputs of A.
-        sites: linear maps that get a low-rank update.
-        bias: whether the biases of these linear maps are trained too. The module then stores the difference to them.
+        sites: names of the linear maps that get a low-rank update.
+        bias: whether the biases of these linear maps are trained too. The module then stores how far they differ from
+            the checkpoint's.
         ranks: pairs (site, rank) for sites whose rank differs from `rank`. A companion, such as the gate of a
             feed-forward, has the rank of its site.
         alphas: pairs (site, alpha) for sites whose alpha differs from `alpha`.
@@ -57,7 +59,7 @@ class Lora(Method):
             sites = [site for site, _ in own]
             if len(set(sites)) != len(sites) or not set(sites) <= set(self.sites):
                 raise UserError(
-                    f"Lora({name}={own}): a site is given twice or is none of {self.sites}; give pairs of a site and "
+                    f"Lora({name}={own}): a site is given twice or is not among {self.sites}; give pairs of a site and "
                     "its value"
                 )
             # Pairs are sorted and redundant ones removed, so that methods that do the same are equal values.
@@ -118,10 +120,10 @@ class Lora(Method):
     def merged(self, others: Sequence[Method], rule: MergeRule) -> Method:
         """Return a LoRA method that can hold the sum of the modules.
 
-        Its rank is the sum of the ranks, or that of `SvdRank`. It has every site that one of the modules has, and
-        biases if one of them has biases. alpha / rank is that of the modules if they share it, and 1 otherwise. Ranks
-        and alphas differ between sites if those of the modules do. At a site with a lower rank, the module is filled
-        with zeros.
+        Its rank is the sum of the modules' ranks, or the rank of `SvdRank`. It has every site that any of the modules
+        has, and trains biases if any of them does. alpha / rank is that of the modules if they share it, and 1
+        otherwise. Ranks and alphas differ between sites if those of the modules do. Where the sum at a site has a lower
+        rank, A and B are filled up with zeros.
         """
         loras = [self, *(other for other in others if isinstance(other, Lora))]
         if len(loras) <= len(others):
@@ -176,7 +178,7 @@ class Lora(Method):
 
 
 def _tidied(own: Sequence[tuple[str, float]], usual: float) -> tuple[tuple[str, float], ...]:
-    """Return pairs in the order of `SITES`, without those that have the usual value."""
+    """Return pairs (site, value) in the order of `SITES`, without pairs that have the usual value."""
     return tuple(sorted((pair for pair in own if pair[1] != usual), key=lambda pair: SITES.index(pair[0])))
 
 

@@ -45,7 +45,7 @@ class Method(ABC):
         modules: the plural noun for its modules in messages.
         whole: whether its module is the whole backbone, so that no parameter stays frozen.
         over_quantised: whether it can be trained over quantised weights.
-        library: the library whose folders can hold its modules (`peft` or `adapters`), or None.
+        library: the library (`peft` or `adapters`) whose file format can hold its modules, or None.
         matrices: whether its tensors are matrices that multiply every token, and not vectors that scale it.
         needs: a package that it needs and that adaptx does not always install, or None.
         fold_refusal: why a module cannot be added into the linear weights below it.
@@ -76,9 +76,9 @@ class Method(ABC):
     @classmethod
     @abstractmethod
     def of_size(cls, rank: int, reduction_factor: float) -> Self:
-        """Return the method in a size that `adaptx memory` or `adaptx bench` names, with defaults for all else.
+        """Return the method in the size that `adaptx memory` or `adaptx bench` was given, with defaults for all else.
 
-        Each method uses the one of the two arguments that it has, or none.
+        A method ignores arguments that it does not have: bottleneck adapters, for example, have no rank.
         """
 
     @property
@@ -110,7 +110,7 @@ class Method(ABC):
 
     @abstractmethod
     def merged(self, others: Sequence["Method"], rule: MergeRule) -> "Method":
-        """Return the method of the module that merging one of this method with those of `others` gives."""
+        """Return the method of the merged module, if a module of this method is merged with modules of `others`."""
 
     @abstractmethod
     def mixing_parameters(self, mixing: MixingRule, modules: int, shape: Shape) -> int:
