@@ -650,7 +650,7 @@ def test_merges_that_cannot_be_are_refused_with_their_reason(case, monkeypatch):
         (lambda: Dare(1.0), "must be at least 0 and below 1"),
         (lambda: MagnitudePruning(1.5), "must be above 0 and at most 1"),
         (lambda: SvdRank(0), "at least 1"),
-        (lambda: SvdRank(2, Linear(WeightSearch(tiny.NLI))), "only by Linear as the whole"),
+        (lambda: SvdRank(2, Linear(WeightSearch(tiny.NLI))), "only if Linear is the whole"),
         (lambda: LoraHub(evaluations=1), "at least 5"),
         (lambda: LoraHub(low=1, high=0.5), "below high"),
         (lambda: WeightSearch(tiny.NLI, limit=0), "at least 1"),

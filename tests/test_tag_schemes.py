@@ -40,7 +40,7 @@ REFUSED = {
     "small letters": (("O", "b-per", "i-per"), "the prefixes of b-per, i-per are lower-case"),
     "no type": (("O", "B-", "I-PER"), "B- lack a type after the hyphen; write for example B-PER"),
     "a small o": (("o", "B-PER", "I-PER"), "the tags o have no prefix, so they would count as spans; write O"),
-    "a mark for padding": (("O", "X", "B-PER", "I-PER"), "X have no prefix"),
+    "a mark for padding": (("O", "X", "B-PER", "I-PER"), "the tags X have no prefix"),
     "an unknown letter": (("O", "B-PER", "I-PER", "Q-PER"), "Q-PER belong to no known scheme"),
 }  # fmt: skip
 
