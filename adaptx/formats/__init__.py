@@ -1,4 +1,4 @@
-"""Task formats: how the rows of a kind of task are encoded, its head, its loss and its predictions."""
+"""Task formats. Each one defines a kind of task: how its rows are encoded, its head, its loss and its predictions."""
 
 from adaptx.formats.bitext import BITEXT
 from adaptx.formats.classification import CLASSIFICATION
@@ -40,7 +40,7 @@ FORMATS: dict[type[TaskFormat], Format] = {
     Retrieval: RETRIEVAL,
     Tagging: TAGGING,
 }
-"""The behaviour of each format under the framing `Hidden`, where a head reads hidden states."""
+"""The behaviour of each format under the framing `Hidden`, which reads the backbone's hidden states."""
 
 TEXT_FORMATS: dict[type[TaskFormat], Format] = {
     Classification: TEXT_CLASSIFICATION,
@@ -49,12 +49,12 @@ TEXT_FORMATS: dict[type[TaskFormat], Format] = {
     SpanCorruption: TEXT_SPAN_CORRUPTION,
     Tagging: TEXT_TAGGING,
 }
-"""The behaviour of each format under the framing `Text`, where the backbone reads a prompt and gives an answer."""
+"""The behaviour of each format under the framing `Text`, in which the backbone reads a prompt and gives an answer."""
 
 HIDDEN = Hidden()
 
 
 def behaviour(task_format: TaskFormat, framing: Framing = HIDDEN) -> Format:
-    """Return the behaviour of a task's format under a framing."""
+    """Return the functions that encode, train and decode a task format under a framing."""
     formats = TEXT_FORMATS if isinstance(framing, Text) else FORMATS
     return formats[type(task_format)]

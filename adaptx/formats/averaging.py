@@ -11,9 +11,9 @@ from adaptx.specs import TaskFormat
 
 
 def aligned(heads: Sequence[TrainedHead]) -> list[TrainedHead]:
-    """Return the heads with their rows in the order of the first head's labels.
+    """Reorder the rows of all heads to the order of the first head's labels, and return the heads.
 
-    The heads have the same labels, which planning has checked. Their modules are changed in place.
+    Planning has checked that all heads have the same labels. The heads' modules are changed in place.
     """
     first = heads[0].format
     return [TrainedHead(for_labels(head, first), first) for head in heads]
@@ -24,8 +24,8 @@ def averaged(
 ) -> TrainedHead:
     """Return the weighted average of aligned heads.
 
-    weights: one per head, none negative; they are divided by their sum. None means equal weights. new: makes an
-    untrained head for a format.
+    weights: one number per head, at least 0; the numbers are divided by their sum. None means equal weights. new: a
+    function that makes an untrained head for a format.
     """
     given = weights or [1.0] * len(heads)
     shares = [weight / sum(given) for weight in given]

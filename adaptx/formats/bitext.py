@@ -1,4 +1,4 @@
-"""Bitext retrieval (Tatoeba): the candidate sentence whose embedding is closest to the query's, by cosine."""
+"""Bitext retrieval (Tatoeba): find the candidate sentence whose embedding is closest to the query's by cosine."""
 
 from adaptx.backbones.batching import encode_texts
 from adaptx.data.examples import Examples
@@ -22,7 +22,10 @@ def encode(examples: Examples, _format: Bitext, reading: Reading) -> Inputs:
 
 
 def decode(answers: Answers) -> Predictions:
-    """Predict the index of each query's nearest candidate, the first among equals. The gold is the query's index."""
+    """Predict, for each query, the index of its nearest candidate.
+
+    Among equally near candidates, the first is predicted. The gold answer is the query's own index.
+    """
     queries_QD, candidates_ND = answers.values
     nearest_Q1 = top_k(queries_QD, candidates_ND, 1, unit=True, centred=answers.reading.hidden.centred).indices
     golds = list(range(len(answers.examples)))

@@ -34,7 +34,7 @@ def new_head(task_format: Classification, base: HeadBase) -> nn.Module:
 
 
 def items(examples: Examples, task_format: Classification, reading: Reading) -> Items:
-    """Return items of one sequence per example. The target is the label's index in the format's label set."""
+    """Return one item per example, of one sequence. The target is the label's index in the format's label set."""
     place = {label: index for index, label in enumerate(task_format.labels)}
     return one_sequence_each(_encode(examples, reading), [place[label] for label in examples.columns["label"]])
 
@@ -47,7 +47,7 @@ def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden)
 
 
 def encode(examples: Examples, _format: Classification, reading: Reading) -> Inputs:
-    """Return the pass that reads label probabilities, of one sequence per example."""
+    """Return the pass that computes label probabilities. Each example is one sequence."""
     encoded = _encode(examples, reading)
     texts = [text for role in ("text", "pair") for text in examples.columns.get(role, ())]
     return Inputs((Pass(one_sequence_each(encoded, [None] * len(encoded)), probabilities),), [encoded], texts)

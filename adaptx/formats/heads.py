@@ -1,4 +1,4 @@
-"""Heads: the linear head that most formats use, and files of heads with their formats, stored next to their module."""
+"""The linear head that most formats use, and the files that store trained heads next to the trained module."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -36,7 +36,7 @@ class LinearHead(nn.Module):
 
 
 def save_heads(heads: Mapping[str, TrainedHead], folder: Path) -> None:
-    """Write all heads of a training to one file, by name. Without heads no file is written.
+    """Write all heads of a training, by their names, to one file. If there are no heads, no file is written.
 
     Raises:
         NotFinite: a tensor holds NaN or infinity. Nothing is written then.
@@ -51,7 +51,7 @@ def save_heads(heads: Mapping[str, TrainedHead], folder: Path) -> None:
         for key, tensor in head.module.state_dict().items()
     }
     if (key := first_not_finite(tensors.items())) is not None:
-        raise NotFinite(f"the head's {key} holds values that are not finite (NaN or infinite); it is not stored")
+        raise NotFinite(f"the head's {key} holds values that are not finite (NaN or infinite); the head is not stored")
     with naming(folder / FILE, "written"):
         save_file(tensors, folder / FILE, {"format": "adaptx"})
     header = HeadsHeader(VERSION, {name: head.format for name, head in heads.items()})
@@ -59,11 +59,11 @@ def save_heads(heads: Mapping[str, TrainedHead], folder: Path) -> None:
 
 
 def load_head(folder: Path, name: str, new: Callable[[TaskFormat], nn.Module]) -> TrainedHead:
-    """Return the head called `name`. `new` makes an untrained head for a format.
+    """Return the head called `name`. `new` is a function that makes an untrained head for a format.
 
     Raises:
-        UserError: the file was written by another version or does not have the head, or the head's tensors do not have
-            the shapes that its format needs.
+        UserError: the file has another version of the file format or does not hold the head, or the head's tensors do
+            not have the shapes that its task format needs.
     """
     from safetensors.torch import load_file
 
@@ -71,7 +71,7 @@ def load_head(folder: Path, name: str, new: Callable[[TaskFormat], nn.Module]) -
     if header.version != VERSION:
         raise UserError(
             f"{folder} has heads of version {header.version}, but this adaptx reads version {VERSION}; train the stage "
-            "again with this adaptx, or use the adaptx that it was trained with"
+            "again with this adaptx, or use the version of adaptx that trained it"
         )
     if name not in header.heads:
         raise UserError(f"{folder} has no head {name!r}; it has: {', '.join(header.heads) or 'none'}")
@@ -96,9 +96,9 @@ def _shapes(tensors: Mapping[str, Tensor]) -> str:
 
 
 def for_labels(head: TrainedHead, task_format: TaskFormat) -> nn.Module:
-    """Return the head's module with its rows in the order of a task's labels, reordered in place.
+    """Reorder the rows of a head's module, in place, to the order of a task's labels, and return the module.
 
-    The head and the task have the same labels, which planning has checked.
+    Planning has checked that the head and the task have the same labels.
     """
     ours = task_format.labels
     theirs = head.format.labels

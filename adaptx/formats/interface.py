@@ -28,10 +28,10 @@ from adaptx.specs import Framing, Hidden, ModelFamily, ModelSpec, TaskFormat, Te
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How a backbone reads texts: its tokenizer, its framing and the longest sequence.
+    """The way in which a backbone reads texts: its tokenizer, its framing and its maximum sequence length.
 
     max_length: maximum number of tokens per sequence. causal: whether a token attends only to the tokens before it.
-    writes: whether the backbone is an encoder-decoder, whose answers are not in the same sequence as their prompts.
+    writes: whether the backbone is an encoder-decoder, which keeps an answer and its prompt in separate sequences.
     """
 
     tokenizer: Any
@@ -42,19 +42,19 @@ class Reading:
 
     @property
     def hidden(self) -> Hidden:
-        """The framing, for a format that reads hidden states."""
+        """The framing as a `Hidden`, for formats that read hidden states."""
         assert isinstance(self.framing, Hidden)
         return self.framing
 
     @property
     def text(self) -> Text:
-        """The framing, for a format that reads a prompt."""
+        """The framing as a `Text`, for formats that read a prompt."""
         assert isinstance(self.framing, Text)
         return self.framing
 
 
 def reading_of(model: ModelSpec, tokenizer: Any, framing: Framing, max_length: int) -> Reading:
-    """Return how a model reads texts under a framing."""
+    """Return the `Reading` of a model under a framing."""
     both_ways = isinstance(framing, Hidden) and framing.bidirectional
     causal = model.family is ModelFamily.DECODER and not both_ways
     return Reading(
@@ -70,10 +70,10 @@ def reading_of(model: ModelSpec, tokenizer: Any, framing: Framing, max_length: i
 class Items:
     """The tokenised examples that a training draws from.
 
-    encoded: the sequences of all items. members: the indices of each item's sequences in `encoded`; the sequences of
-    one item stay in one micro-batch. targets: the target of each item, in a form that the format's loss reads. units:
-    the number of loss units of each item (a unit is an example, a word or a masked token, as the format's file says).
-    left_out: counts of the examples that did not become items, by reason.
+    encoded: the sequences of all items. members: for each item, the indices of its sequences in `encoded`; all
+    sequences of an item are in the same micro-batch. targets: the target of each item, in a form that the format's loss
+    reads. units: the number of loss units of each item. The file of each format says what its loss unit is, such as an
+    example, a word or a masked token. left_out: counts of the examples that did not become items, by reason.
     """
 
     encoded: Encoding
@@ -99,9 +99,9 @@ def one_sequence_each(encoded: Encoding, targets: list[Any]) -> Items:
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """A micro-batch of whole items.
+    """A micro-batch, which consists of whole items.
 
-    sequences: the indices in `encoded` of the N sequences that are read. members: for each item, the positions of its
+    sequences: the indices in `encoded` of the micro-batch's N sequences. members: for each item, the positions of its
     sequences among these N. targets: the target of each item.
     """
 
@@ -138,10 +138,11 @@ def piece_of(items: Items, chosen: Sequence[int], device: torch.device) -> Piece
 
 @dataclass(frozen=True)
 class HeadBase:
-    """The facts about a backbone that making a new head needs.
+    """The facts about a backbone that are needed to make a new head.
 
-    dropout: the probability with which the head drops a number of its input. network: the backbone's network.
-    pretrained: returns the checkpoint's own language-model head by tensor name, or None if it has none.
+    dropout: the probability with which the head sets each number of its input to 0 in training. network: the backbone's
+    network. pretrained: a function that returns the tensors of the checkpoint's own language-model head by name, or
+    None if the checkpoint has no such head.
     """
 
     hidden_size: int
@@ -152,7 +153,7 @@ class HeadBase:
 
 @dataclass(frozen=True)
 class TrainedHead:
-    """A head with the format it was trained for. The format's labels are in the order of the head's rows."""
+    """A head, and the task format that it was trained for. The format's labels are in the order of the head's rows."""
 
     module: nn.Module
     format: TaskFormat
@@ -160,7 +161,7 @@ class TrainedHead:
 
 @dataclass(frozen=True)
 class Model:
-    """A model in evaluation mode, with its head (None without one), its way of reading, and the format it answers.
+    """A backbone in evaluation mode, with its head (or None), its `Reading`, and the task format that it answers.
 
     The format's labels are in the order of the head's rows.
     """
@@ -175,9 +176,9 @@ class Model:
 class Pass:
     """One pass of a set's texts through a model, which computes a value for each item.
 
-    read: (model, micro-batch) -> one value per item, as a tensor [items, ...] or a sequence. behind: for prompts with
-    answers, the maximum number of tokens that are read or written after each prompt; None if there are no answers and
-    sequences are packed into rows.
+    read: a function (model, micro-batch) -> one value per item, as a tensor [items, ...] or a sequence. behind: the
+    maximum number of answer tokens that are read or written after each prompt; None if there are no answers, so that
+    sequences can be packed into rows.
     """
 
     items: Items
@@ -186,14 +187,14 @@ class Pass:
 
     @cached_property
     def tokens(self) -> list[int]:
-        """The number of tokens of each item in a forward pass, answers included."""
+        """For each item, the number of its tokens in a forward pass, including answers."""
         own = [self.items.tokens(item) for item in range(len(self.items))]
         return own if self.behind is None else [n + more for n, more in zip(own, self.behind, strict=True)]
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """A set of rows as a model reads it, in one or several passes.
+    """The inputs that a model reads for a set of rows, in one or several passes.
 
     encoded, texts: the sequences and texts from which the token statistics of the set are computed.
     """
@@ -227,9 +228,9 @@ class Answers:
 class Predictions:
     """Predictions for one set, in the forms that `adaptx.metrics` takes.
 
-    golds: None if the rows are unlabelled. rows: the row number of each prediction. inputs: the rows as the model read
-    them. details: facts about the whole set, such as a threshold. records: further facts about each prediction that
-    `predict` shows, such as probabilities; None if there are none.
+    golds: the gold answers; None if the rows are unlabelled. rows: for each prediction, the number of its row. inputs:
+    the inputs that the model read. details: facts about the whole set, such as a threshold. records: further facts
+    about each prediction that `predict` shows, such as probabilities; None if there are none.
     """
 
     predictions: list[Any]
@@ -242,9 +243,9 @@ class Predictions:
 
 @dataclass(frozen=True)
 class SummedLoss:
-    """A loss of a head that is a sum over items.
+    """A loss that is computed with a head and summed over items.
 
-    of: (backbone, head, micro-batch, framing) -> scalar, summed over the loss units of the micro-batch.
+    of: a function (backbone, head, micro-batch, framing) -> scalar, summed over the loss units of the micro-batch.
     """
 
     of: Callable[[Backbone, nn.Module, Piece, Hidden], Tensor]
@@ -252,9 +253,9 @@ class SummedLoss:
 
 @dataclass(frozen=True)
 class AnswerLoss:
-    """A loss over the tokens of answers, by the backbone's own scores over its vocabulary, without a head.
+    """A loss over the tokens of answers. It uses the backbone's own scores over its vocabulary instead of a head.
 
-    of: (backbone, micro-batch) -> scalar, summed over the loss units of the micro-batch.
+    of: a function (backbone, micro-batch) -> scalar, summed over the loss units of the micro-batch.
     """
 
     of: Callable[[Backbone, Piece], Tensor]
@@ -264,9 +265,9 @@ class AnswerLoss:
 class JointLoss:
     """A loss that compares the pooled vectors of the whole batch, as in-batch negatives need.
 
-    of: (vectors [sequences, D], drawn items, format) -> scalar, summed over loss units. The vectors are in the order of
-    the items' members. Although the loss spans the batch, the backbone still computes its vectors and gradients one
-    micro-batch at a time (`adaptx.training.gradients`).
+    of: a function (vectors [sequences, D], drawn items, format) -> scalar, summed over loss units. The vectors are in
+    the order in which the items list their members. Although the loss spans the batch, the backbone still computes its
+    vectors and gradients one micro-batch at a time (`adaptx.training.gradients`).
     """
 
     of: Callable[[Tensor, Items, Any], Tensor]
@@ -278,8 +279,8 @@ class FormatTraining:
 
     items: (examples, format, reading) -> the items that batches are drawn from. loss: the loss of a micro-batch or a
     batch. new_head: (format, facts about the backbone) -> an untrained head; None if the format needs no head. draw:
-    (items, indices, format, reading, seed) -> the drawn items, for formats that change items at each draw, as masking
-    does; None for the others.
+    (items, indices, format, reading, seed) -> the drawn items, with changes that are made anew at each draw, such as
+    masks; None for formats without such changes.
     """
 
     items: Callable[[Examples, Any, Reading], Items]
@@ -290,7 +291,7 @@ class FormatTraining:
 
 @dataclass(frozen=True)
 class Format:
-    """The behaviour of one task format: its functions for evaluation and training.
+    """The functions of one task format for evaluation and training.
 
     encode: (examples, format, reading) -> the inputs of these rows, labelled or not. decode: the values that a model
     computed -> predictions. training: None if the format is only evaluated. encode_pool: (candidates, format, reading)
@@ -304,7 +305,7 @@ class Format:
 
 
 def vectors(model: Model, piece: Piece) -> Tensor:
-    """Return the pooled vectors [items, D] of items of one sequence.
+    """Return the pooled vector of each item [items, D]. Each item must consist of one sequence.
 
     Raises:
         NotFinite: a vector holds NaN or infinity.
@@ -319,7 +320,7 @@ def embedded(encoded: Encoding) -> Pass:
 
 
 def take(items: Items, indices: Sequence[int]) -> Items:
-    """Return the items drawn for one batch. `encoded` keeps all sequences, so `members` stay valid."""
+    """Return the items at these indices, as one batch. `encoded` keeps all sequences, so `members` stay valid."""
     return Items(
         encoded=items.encoded,
         members=[items.members[index] for index in indices],

@@ -1,4 +1,4 @@
-"""Masked language modelling with the checkpoint's own head, tied to its embeddings. Loss unit: the masked token.
+"""Masked language modelling with the checkpoint's own head, tied to its token embeddings. Loss unit: the masked token.
 
 Devlin et al. 2019, arXiv:1810.04805, section 3.1: of the chosen tokens 80 % become the mask token, 10 % a random token
 and 10 % stay as they are. The tokens are chosen anew at each step, from the training's seed, the step and the text's
@@ -45,9 +45,9 @@ class LanguageModelHead(nn.Module):
     """Dense layer, GELU and norm: states [M, D] -> [M, E], for an output matrix tied to the token embeddings [V, E].
 
     The scores over the vocabulary are products with that matrix, plus a bias per token. If the checkpoint has such a
-    head, its weights are used. Otherwise the dense layer begins as the identity, so that states are compared with the
-    embeddings nearly unchanged. If embeddings are smaller than states (RemBERT), the identity keeps the first E numbers
-    of a state.
+    head, its weights are used. Otherwise the dense layer begins as the identity, so that nearly unchanged states are
+    compared with the embeddings. If embeddings are smaller than states (RemBERT), the identity keeps the first E
+    numbers of a state.
     """
 
     def __init__(self, base: HeadBase) -> None:
@@ -70,7 +70,7 @@ class LanguageModelHead(nn.Module):
 
     @property
     def output(self) -> OutputMatrix:
-        """The current token embeddings with the head's bias, which turn transformed states into scores."""
+        """The token embeddings, as they are now, and the head's bias: they turn transformed states into scores."""
         return OutputMatrix(self._embeddings().weight, self.bias)
 
     def forward(self, states_MD: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ class LanguageModelHead(nn.Module):
 
 
 def items(examples: Examples, _format: MaskedLanguageModel, reading: Reading) -> Items:
-    """Return items of one sequence per text, without masks. `draw` chooses the masked tokens later."""
+    """Return one item per text, each with one sequence without masks. `draw` chooses the masked tokens later."""
     encoded = _encode(examples, reading)
     return one_sequence_each(encoded, [None] * len(encoded))
 
@@ -127,7 +127,7 @@ def encode(examples: Examples, task_format: MaskedLanguageModel, reading: Readin
 
 
 def right_tokens(model: Model, piece: Piece) -> list[list[int]]:
-    """Return per text the numbers of correctly predicted tokens and of masked tokens."""
+    """Return two numbers per text: how many masked tokens are predicted correctly, and how many are masked."""
     decoder = model.head
     assert isinstance(decoder, LanguageModelHead)
     states_MD = _states(model.backbone, piece.batch, [places for places, _ in piece.targets], model.reading.hidden)
@@ -140,7 +140,7 @@ def right_tokens(model: Model, piece: Piece) -> list[list[int]]:
 
 
 def decode(answers: Answers) -> Predictions:
-    """Return predictions that are, per text, the numbers of correctly predicted tokens and of masked tokens."""
+    """Return one prediction per text: the numbers of correctly predicted masked tokens and of all masked tokens."""
     (predictions,) = answers.values
     return Predictions(
         predictions=predictions, golds=[None] * len(predictions), rows=answers.examples.rows, inputs=answers.inputs
@@ -164,10 +164,10 @@ def _encode(examples: Examples, reading: Reading) -> Encoding:
 def _mask(
     ids: list[int], share: float, tokenizer: Any, random: np.random.Generator
 ) -> tuple[list[int], list[int], list[int]]:
-    """Return (ids with masks, masked positions, their original tokens).
+    """Return (token ids with masks, masked positions, original tokens at these positions).
 
-    At least one token of every text is masked, and special tokens never are. A text of special tokens alone stays as it
-    is.
+    At least one token of every text is masked. Special tokens are never masked, so a text that has no other tokens
+    stays unchanged.
     """
     special = set(tokenizer.all_special_ids)
     open_places = [place for place, token in enumerate(ids) if token not in special]

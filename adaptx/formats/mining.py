@@ -1,9 +1,10 @@
-"""Bitext mining (BUCC): find the sentences of two lists that translate one another, by ratio margin and a threshold.
+"""Bitext mining (BUCC): find sentences of two lists that translate one another, by ratio margin and a threshold.
 
 The steps follow XTREME (Hu et al. 2020, arXiv:2003.11080). The margin of a pair compares its cosine with the cosines of
 both sentences' nearest neighbours, in both directions. Pairs of repeated sentences are dropped. The threshold on
-margins is the one with the best F1 on development sentences. BUCC's development golds are not on the hub as whole
-lists, so the development sentences are set apart from the lists themselves and are not scored.
+margins is the one with the best F1 on development sentences. The hub does not hold whole lists of BUCC's development
+set with their gold pairs. Some sentences of the lists that are evaluated therefore serve as development sentences,
+which are not scored.
 """
 
 from collections.abc import Collection, Sequence
@@ -23,7 +24,7 @@ from adaptx.specs import BitextMining
 
 @dataclass(frozen=True)
 class MiningSide:
-    """Some sentences of one list: their numbers in the list, texts, and vectors [sentences, D]."""
+    """Some sentences of one list: their indices in the list (`numbers`), their texts and vectors [sentences, D]."""
 
     numbers: list[int]
     texts: list[str]
@@ -44,7 +45,7 @@ def encode(examples: Examples, _format: BitextMining, reading: Reading) -> Input
 
 
 def decode(answers: Answers) -> Predictions:
-    """Predict for each scored source sentence the number of the target sentence mined for it, or None."""
+    """Return a prediction for each scored source sentence: the index of the target sentence mined for it, or None."""
     task_format, columns = answers.model.format, answers.examples.columns
     sides = [list[str](columns[role][0]) for role in ("source", "target")]
     gold = [(first - 1, second - 1) for first, second in columns["gold"][0]]
@@ -72,9 +73,9 @@ def decode(answers: Answers) -> Predictions:
 
 
 def development_numbers(gold: Sequence[tuple[int, int]], sizes: Sequence[int], every: int) -> tuple[set[int], set[int]]:
-    """Return the numbers of the source and of the target sentences on which the threshold is chosen.
+    """Return the indices of the source sentences and of the target sentences on which the threshold is chosen.
 
-    These are both sentences of every `every`-th gold pair, and every `every`-th sentence that is in no pair.
+    These sentences are both sentences of every `every`-th gold pair, and every `every`-th sentence that is in no pair.
     """
     chosen = [set[int](), set[int]()]
     paired = [{pair[side] for pair in gold} for side in (0, 1)]
@@ -95,13 +96,13 @@ def development_numbers(gold: Sequence[tuple[int, int]], sizes: Sequence[int], e
 
 
 def _side(texts: Sequence[str], vectors: Tensor, held: Collection[int], inside: bool) -> MiningSide:
-    """Return the sentences of a list whose numbers are in `held`, or those whose numbers are not."""
+    """Return the sentences of a list whose indices are in `held` or, if `inside` is false, the other sentences."""
     numbers = [number for number in range(len(texts)) if (number in held) is inside]
     return MiningSide(numbers, [texts[number] for number in numbers], vectors[numbers])
 
 
 def _candidates(source: MiningSide, target: MiningSide, neighbours: int, centred: bool) -> dict[tuple[int, int], float]:
-    """Return the margins of the pairs mined among these sentences, by their (source, target) numbers."""
+    """Mine pairs among these sentences. Return the margin of each pair by its (source index, target index)."""
     if not source.numbers or not target.numbers:
         return {}
     left, right = source.vectors[distinct_rows(source.texts)], target.vectors[distinct_rows(target.texts)]

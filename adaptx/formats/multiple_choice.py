@@ -1,4 +1,4 @@
-"""Multiple choice: each choice is read with its text and gets a score, with a softmax over a question's choices.
+"""Multiple choice: each choice is read with its text and gets a score; a softmax runs over a question's choices.
 
 Loss unit: the question (Radford et al. 2018, Improving Language Understanding by Generative Pre-Training, section 3.3).
 
@@ -55,7 +55,7 @@ def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden)
 def encode(examples: Examples, _format: MultipleChoice, reading: Reading) -> Inputs:
     """Return the pass that scores choices.
 
-    Each choice is an item, because the choices of a question need not be in one micro-batch here.
+    Each choice is an item of its own, because in evaluation a question's choices need not be in the same micro-batch.
     """
     encoded, _ = _encode(examples, reading)
     # The text is read once per choice, so the token statistics count it once per choice.
@@ -70,7 +70,7 @@ def scores(model: Model, piece: Piece) -> Tensor:
 
 
 def decode(answers: Answers) -> Predictions:
-    """Predict the index of the choice with the highest score, the first among equals.
+    """Predict, for each question, the index of the choice with the highest score (the first one if several are equal).
 
     The records hold the probability of each choice.
     """
@@ -88,9 +88,10 @@ def decode(answers: Answers) -> Predictions:
 
 
 def _encode(examples: Examples, reading: Reading) -> tuple[Encoding, list[list[int]]]:
-    """Encode pairs of (text, question and choice), with a row's choices next to one another.
+    """Encode a pair for each choice: the row's text, and its question joined with the choice.
 
-    Also return the positions of each row's choices. If a pair is too long, its longer side is cut first.
+    The choices of all rows are encoded in order. Also return, for each row, the indices of its choices in this order.
+    If a pair is too long, its longer side is cut first.
     """
     first, second = list[str](), list[str]()
     for text, question, choices in _rows(examples):
@@ -101,7 +102,7 @@ def _encode(examples: Examples, reading: Reading) -> tuple[Encoding, list[list[i
 
 
 def _members(examples: Examples) -> list[list[int]]:
-    """Return the positions of each row's choices among the choices of all rows."""
+    """Return, for each row, the indices of its choices among the choices of all rows."""
     counts = [len(choices) for choices in examples.columns["choices"]]
     return [list(range(begin, end)) for begin, end in pairwise(accumulate(counts, initial=0))]
 

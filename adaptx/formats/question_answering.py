@@ -1,13 +1,13 @@
-"""Span question answering: a start and an end among the context's tokens (Devlin et al. 2019, sections 4.2 and 4.3).
+"""Span question answering: find an answer's first and last token in a context (Devlin et al. 2019, sections 4.2, 4.3).
 
 A long context is read in overlapping windows. Loss unit: the window. The target of a window is the first and last token
 of the answer. If the window does not hold the whole answer, or the question is unanswerable, both targets are the
 window's no-answer token. That is its first token, or its last if the backbone is causal (only the last token has seen
-the whole window). A question whose whole answer is in none of its windows is not trained on. The predicted answer is
+the whole window). A question is not trained on if none of its windows holds the whole answer. The predicted answer is
 the best span over all windows.
 
-Suffixes: N windows, L tokens of the longest window, C tokens of a context that have characters of their own, K best
-starts or ends of a window.
+Suffixes: N windows, L tokens of the longest window, C context tokens of a window that stand for at least one character,
+K best starts or ends of a window.
 """
 
 from collections.abc import Sequence
@@ -46,15 +46,16 @@ from adaptx.specs import Hidden, QuestionAnswering
 # A window needs room for some context after the question. With less, no answer could be found in it.
 LEAST_CONTEXT_TOKENS = 8
 MOST_SHARED_TOKENS = 128
-"""Largest default overlap of neighbouring windows, in tokens. transformers' SQuAD script uses 128 of 384."""
+"""Largest default overlap of neighbouring windows, in tokens. transformers' SQuAD script shares 128 of 384 tokens."""
 
 
 @dataclass(frozen=True)
 class Window:
     """One window of a question and a part of its context.
 
-    question: the index of the question. first: the position of the first context token in the sequence. spans: the
-    [begin, end) of each context token in the characters of the context. null: the position of the no-answer token.
+    question: the index of the question. first: the position of the first context token in the sequence. spans: for each
+    context token, its characters [begin, end) in the context. null: the position of the no-answer token in the
+    sequence.
     """
 
     question: int
@@ -76,9 +77,10 @@ def new_head(_format: QuestionAnswering, base: HeadBase) -> nn.Module:
 
 
 def items(examples: Examples, task_format: QuestionAnswering, reading: Reading) -> Items:
-    """Return one item per window. The target is (start token, end token) of the first answer, or twice `null`.
+    """Return one item per window.
 
-    A question whose whole answer is in none of its windows is left out: it would be trained as unanswerable.
+    The target is the pair of positions at which the first answer starts and ends, or (`null`, `null`). A question is
+    left out if none of its windows holds the whole answer, because it would be trained as unanswerable.
     """
     made = windows(examples, task_format, reading)
     answers, starts = examples.columns["answers"], examples.columns["answer_starts"]
@@ -98,7 +100,10 @@ def items(examples: Examples, task_format: QuestionAnswering, reading: Reading) 
 
 
 def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden) -> Tensor:
-    """Return the mean of the cross-entropies of start and end over a window's tokens, summed over windows."""
+    """Return the loss, summed over windows.
+
+    A window's loss is the mean of two cross-entropies over its tokens: that of the start, and that of the end.
+    """
     logits_NL2 = _window_logits(backbone, head, piece.batch, framing)
     gold_N2 = torch.tensor(piece.targets, device=logits_NL2.device)
     both = [nn.functional.cross_entropy(logits_NL2[..., i], gold_N2[:, i], reduction="sum") for i in (0, 1)]
@@ -106,7 +111,7 @@ def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden)
 
 
 def encode(examples: Examples, task_format: QuestionAnswering, reading: Reading) -> Inputs:
-    """Return the pass that reads the best span of each window. The target of an item is its `Window`."""
+    """Return the pass that finds the best span of each window. The target of an item is its `Window`."""
     made = windows(examples, task_format, reading)
     texts = [text for role in ("question", "context") for text in examples.columns[role]]
     return Inputs((Pass(one_sequence_each(made.encoded, list(made.windows)), spans),), [made.encoded], texts)
@@ -122,10 +127,11 @@ def spans(model: Model, piece: Piece) -> list[tuple[float, float, int, int]]:
 
 
 def decode(answers: Answers) -> Predictions:
-    """Predict the text of the best span over all windows of each question.
+    """Predict, for each question, the text of the best span in all its windows.
 
     If the task has unanswerable questions, a prediction also has the probability of no answer: the logistic function of
-    (lowest no-answer score of the windows - score of the best span). It is 0.5 where the two scores are equal.
+    (lowest no-answer score of the question's windows - score of the best span). It is 0.5 where the two scores are
+    equal.
     """
     task_format, examples, (found,) = answers.model.format, answers.examples, answers.values
     contexts = examples.columns["context"]
@@ -154,11 +160,11 @@ def decode(answers: Answers) -> Predictions:
 
 
 def windows(examples: Examples, task_format: QuestionAnswering, reading: Reading) -> Windows:
-    """Encode every question with its context in windows of at most `max_length` tokens.
+    """Encode every question with its context, cut into windows of at most `max_length` tokens.
 
     Raises:
-        UserError: next to the question, `max_length` leaves less than `LEAST_CONTEXT_TOKENS` for the context, or not
-            more than the tokens that windows share.
+        UserError: `max_length` leaves fewer than `LEAST_CONTEXT_TOKENS` tokens for the context next to the question, or
+            no more tokens than neighbouring windows share.
     """
     prefix = reading.hidden.prefix
     questions = _cut_questions(reading.tokenizer, examples.columns["question"], task_format.question_tokens)
@@ -198,13 +204,13 @@ def windows(examples: Examples, task_format: QuestionAnswering, reading: Reading
 def best_spans(
     logits_NL2: Tensor, made: Sequence[Window], task_format: QuestionAnswering
 ) -> list[tuple[float, float, int, int]]:
-    """Return (score, no-answer score, start, end) of each window's best span.
+    """Return (score of its best span, no-answer score, start, end) for each window.
 
-    start, end: positions of the span's first and last token, counted from the first context token. The score of a span
-    is the sum of its start and end logits. Spans are made of the `n_best` starts and the `n_best` ends among the
-    context tokens, with the start not after the end and at most `answer_tokens` tokens. Tokens without characters of
-    their own (those of the prefix, or the mark of a word's beginning alone) are no start and no end. If a window has no
-    other tokens, its score is minus infinity.
+    start, end: positions of the best span's first and last token, counted from the first context token. The score of a
+    span is the sum of its start and end logits. A span starts at one of the `n_best` starts and ends at one of the
+    `n_best` ends among the context tokens. Its start is not after its end, and it has at most `answer_tokens` tokens. A
+    token that stands for no character of the context (a token of the prefix, or a lone mark of a word's beginning) is
+    neither a start nor an end. If a window has no other context tokens, its score is minus infinity.
     """
     logits = logits_NL2.float().cpu().numpy()
     results: list[tuple[float, float, int, int]] = []
@@ -236,7 +242,7 @@ def _most(values_C: NDArray[np.float32], most: int) -> NDArray[np.intp]:
 
 
 def _share(null: float, score: float) -> float:
-    """Return the logistic function of `null - score`, clipped so that the exponential does not overflow."""
+    """Return the probability of no answer: the logistic function of `null - score`, clipped to avoid overflow."""
     return float(1 / (1 + np.exp(np.clip(score - null, -60, 60))))
 
 
@@ -252,9 +258,9 @@ def _window_logits(backbone: Backbone, head: nn.Module, batch: TokenBatch, frami
 
 
 def _target(window: Window, answers: Sequence[str], starts: Sequence[int]) -> tuple[int, int]:
-    """Return the first and last token of the first answer in the window's sequence.
+    """Return the positions of the first answer's first and last token in the window's sequence.
 
-    Without an answer, or if the window does not hold all of it, both are the window's `null`.
+    If there is no answer, or the window does not hold the whole answer, both are the window's `null`.
     """
     if not answers:
         return window.null, window.null
@@ -271,7 +277,8 @@ def _shared(task_format: QuestionAnswering, room: int, row: int, reading: Readin
     room: the number of context tokens that fit into one window. row: the row number of the question.
 
     Raises:
-        UserError: the format's stride is not smaller than `room`, so windows would not move on.
+        UserError: the format's stride is not smaller than `room`, so that windows would not advance through the
+            context.
     """
     stride = task_format.stride
     if stride is None:
@@ -286,7 +293,7 @@ def _shared(task_format: QuestionAnswering, room: int, row: int, reading: Readin
 
 
 def _begins(tokens: int, room: int, shared: int) -> list[int]:
-    """Return where the windows over a context begin, if each shares `shared` tokens with the window before it."""
+    """Return the positions at which a context's windows begin. Each shares `shared` tokens with the one before it."""
     begins = [0]
     while begins[-1] + room < tokens:
         begins.append(begins[-1] + room - shared)
@@ -294,7 +301,7 @@ def _begins(tokens: int, room: int, shared: int) -> list[int]:
 
 
 def _cut_questions(tokenizer: Any, questions: Sequence[str], most_tokens: int) -> list[str]:
-    """Return the questions, with each longer one cut to its first `most_tokens` tokens."""
+    """Return the questions, each cut to at most its first `most_tokens` tokens."""
     output: Any = tokenizer(list(questions), add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     return [
         question if len(offsets) <= most_tokens else question[: offsets[most_tokens - 1][1]]

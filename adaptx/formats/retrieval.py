@@ -1,8 +1,9 @@
 """Dual-encoder retrieval: one backbone embeds queries and candidates separately. Loss unit: the query.
 
-The loss is a softmax over the candidates of the batch, whose scores are cosine divided by a temperature (Gillick et al.
-2019, arXiv:1909.10506; multilingual sets: Roy et al. 2020, LAReQA, arXiv:2004.05484). The candidates of the other
-queries are a query's negatives, so the batch size changes the task that is learned.
+The loss is the cross-entropy of a softmax over the batch's candidates. A candidate's score is its cosine with the
+query, divided by a temperature (Gillick et al. 2019, arXiv:1909.10506; multilingual sets: Roy et al. 2020, LAReQA,
+arXiv:2004.05484). A query's negatives are the candidates of the other queries, so the batch size changes the task that
+is learned.
 
 Suffixes: Q queries, N candidates, S sequences of a batch, D hidden size.
 """
@@ -58,7 +59,7 @@ def items(examples: Examples, task_format: Retrieval, reading: Reading) -> Items
 def loss(vectors_SD: Tensor, drawn: Items, task_format: Retrieval) -> Tensor:
     """Return the cross-entropy of each query's own candidate among those of the batch, summed over queries.
 
-    If another row has the same candidate, it is right for the query, too. It is excluded from the query's negatives.
+    If another row has an equal candidate, that candidate is also right for the query, and is not used as a negative.
     """
     queries_QD, candidates_ND = nn.functional.normalize(vectors_SD.unflatten(0, (-1, 2)), dim=-1).unbind(1)
     scores_QN = queries_QD @ candidates_ND.T / task_format.temperature
@@ -82,7 +83,10 @@ def encode_pool(pool: Examples, task_format: Retrieval, reading: Reading) -> Pas
 
 
 def decode(answers: Answers) -> Predictions:
-    """Predict the ids of each query's nearest candidates, best first. The golds are the ids of all right candidates."""
+    """Predict, for each query, the ids of its nearest candidates, best first.
+
+    The gold answers are the ids of all right candidates.
+    """
     assert answers.pool is not None and answers.pool_vectors is not None
     names: list[str] = answers.pool.columns["id"]
     (queries_QD,) = answers.values
@@ -112,7 +116,7 @@ def _encode_candidates(examples: Examples, read_as: CandidateText, reading: Read
 
 
 def joined_text(candidate: str, context: str) -> str:
-    """Join candidate and context as LAReQA's official evaluation does: without a space between, without line breaks."""
+    """Join candidate and context as LAReQA's official evaluation does: add no space, and remove line breaks."""
     return (candidate + context).replace("\n", "").strip()
 
 

@@ -1,9 +1,10 @@
 """A cache of a run's rows: each set is read, checked and tokenised once for all stages, as far as memory allows.
 
 A grid reads few sets many times, because every variant is scored on the same languages. The examples of a set depend
-only on its rows (with the digest of their file), its format and its limit. Their tokens also depend on the way of
-reading. The keys hold just these values. The method and the start of a training are not part of a key, and its seed is
-only if a limit draws rows by it, so all variants share the entries.
+only on its rows (with the digest of their file), its format and its limit. Their tokens also depend on how the model
+reads texts (`Reading`). The keys of the cache consist of exactly these values. A training's method and its initial
+model are not part of a key, and its seed is part of a key only if a limit draws rows by the seed. All variants
+therefore share the entries.
 """
 
 import sys
@@ -24,14 +25,14 @@ MOST_BYTES = 512 << 20
 TOKENIZER_BYTES = 32 << 20
 """Assumed size of a tokenizer. Its vocabulary is not held in Python objects, so it cannot be measured."""
 SAMPLED = 64
-"""Number of values of a list that are measured; the others are assumed to be of the same size on average."""
+"""Number of values of a long list that are measured. The others are assumed to have the same average size."""
 
 
 class RowCache:
     """The sets that were used last, up to `most_bytes` in all (an estimate).
 
-    A set that alone is larger is not kept and is read each time. Callers must not change what the methods return,
-    because the next stage gets the same object.
+    A set that is larger than `most_bytes` by itself is not kept, but read each time. Callers must not change what the
+    methods return, because the next stage gets the same object.
     """
 
     def __init__(self, sources: Sources, most_bytes: int = MOST_BYTES) -> None:
@@ -70,12 +71,12 @@ class RowCache:
         return self._tokens(examples, (make, task_format, reading), lambda: make(examples, task_format, reading))
 
     def inputs(self, behaviour: Format, examples: Examples, task_format: TaskFormat, reading: Reading) -> Inputs:
-        """Return the inputs that an evaluation reads of a set."""
+        """Return the inputs that an evaluation reads for a set."""
         make = behaviour.encode
         return self._tokens(examples, (make, task_format, reading), lambda: make(examples, task_format, reading))
 
     def candidates(self, behaviour: Format, pool: Examples, task_format: TaskFormat, reading: Reading) -> Pass:
-        """Return the pass that an evaluation reads of a pool."""
+        """Return the pass with which an evaluation embeds a pool of candidates."""
         make = behaviour.encode_pool
         assert make is not None
         return self._tokens(pool, (make, task_format, reading), lambda: make(pool, task_format, reading))
@@ -98,19 +99,25 @@ class RowCache:
         return tuple(self.sources.rows(rows) for rows in sets)
 
     def _examples(self, key: Hashable, make: Callable[[], Examples]) -> Examples:
-        """Return examples by key, and remember the key of examples that are in the cache for `_tokens`."""
+        """Return the examples of a key. If they are in the cache, record their key, because `_tokens` needs it."""
         found = self._get(key, make)
         if key in self._held:
             self._key_of[id(found)] = key
         return found
 
     def _tokens(self, examples: Examples, how: Hashable, make: Callable[[], T]) -> T:
-        """Return the tokens of examples. They are cached only if the examples are: those of a user's file are not."""
+        """Return the tokens of examples.
+
+        They are cached only if the examples are cached. Examples of a user's file are not.
+        """
         key = self._key_of.get(id(examples))
         return make() if key is None else self._get((key, how), make)
 
     def _get(self, key: Hashable, make: Callable[[], T], size_of: Callable[[T], int] | None = None) -> T:
-        """Return the cached value of a key, or make and cache it. The least recently used values make room for it."""
+        """Return the cached value of a key. If there is none, make it and cache it.
+
+        If the cache is then too large, the least recently used values are removed.
+        """
         if key in self._held:
             self._held.move_to_end(key)
             return self._held[key][0]
@@ -130,7 +137,7 @@ class RowCache:
 def held_bytes(value: Any, seen: set[int] | None = None) -> int:
     """Estimate the memory in bytes that a value holds. Long lists are estimated from a sample of their values.
 
-    seen: id() of the objects already counted. An object that is held twice counts once.
+    seen: id() of the objects already counted. An object that occurs twice counts once.
     """
     seen = set() if seen is None else seen
     if id(value) in seen:

@@ -7,5 +7,5 @@ import numpy as np
 
 
 def row_random(seed: int, ids: Sequence[int]) -> np.random.Generator:
-    """Return a generator seeded by `seed` and the row's tokens, whatever rows are in the batch and in what order."""
+    """Return a generator seeded by `seed` and the row's tokens alone, whatever other rows the batch has."""
     return np.random.default_rng([seed, crc32(np.asarray(ids, dtype="<i8").tobytes())])

@@ -1,4 +1,4 @@
-"""Span corruption: drop spans of a text's tokens, which the model then writes.
+"""Span corruption: spans of a text's tokens are dropped, and the model has to write them.
 
 Raffel et al. 2020, arXiv:1910.10683, section 3.1.4. mT5 is pretrained in this way (Xue et al. 2021, arXiv:2010.11934).
 With sentinels <0> and <1>, the text `a b c d e f` may become the source `a b <0> e <1>` and the target

@@ -38,8 +38,9 @@ from adaptx.specs import Hidden, Tagging
 class SentenceParts:
     """Sentences cut into sequences that the model can read.
 
-    encoded: the sequences. sentence: the number of each sequence's sentence. first_word: the position in the sentence
-    of each sequence's first word. first_tokens: for each word of a sequence, the position of its first sub-word.
+    encoded: the sequences. sentence: for each sequence, the index of its sentence. first_word: for each sequence, the
+    position of its first word in the sentence. first_tokens: for each word of a sequence, the position of the word's
+    first sub-word in the sequence.
     """
 
     def __init__(self, sentences: Sequence[Sequence[str]], reading: Reading) -> None:
@@ -78,7 +79,10 @@ def new_head(task_format: Tagging, base: HeadBase) -> nn.Module:
 
 
 def items(examples: Examples, task_format: Tagging, reading: Reading) -> Items:
-    """Return one item per sentence, with a sequence per part. The target is a (first tokens, tag ids) for each part."""
+    """Return one item per sentence, with one sequence for each of its parts.
+
+    An item's target is a list with one pair per part: the positions of the words' first sub-words, and the tag ids.
+    """
     place = {label: index for index, label in enumerate(task_format.labels)}
     pieces = SentenceParts(examples.columns["tokens"], reading)
     members: list[list[int]] = [[] for _ in range(len(examples))]
@@ -102,7 +106,10 @@ def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden)
 
 
 def encode(examples: Examples, _format: Tagging, reading: Reading) -> Inputs:
-    """Return the pass that tags the parts of sentences. The target of an item is (sentence, first tokens)."""
+    """Return the pass that tags the parts of sentences.
+
+    An item's target is (index of its sentence, positions of the words' first sub-words).
+    """
     sentences: list[list[str]] = examples.columns["tokens"]
     pieces = SentenceParts(sentences, reading)
     items = one_sequence_each(pieces.encoded, list(zip(pieces.sentence, pieces.first_tokens, strict=True)))
@@ -110,7 +117,7 @@ def encode(examples: Examples, _format: Tagging, reading: Reading) -> Inputs:
 
 
 def tags(model: Model, piece: Piece) -> list[list[int]]:
-    """Return the most probable tag of each word of each sequence, as an index into the labels."""
+    """Return, for each sequence, the most probable tag of each word, as an index into the labels."""
     assert model.head is not None
     firsts = [first for _, first in piece.targets]
     logits_WC = _word_logits(model.backbone, model.head, piece.batch, firsts, model.reading.hidden)
@@ -150,7 +157,7 @@ def _word_logits(
 
 
 def _subwords(tokenizer: Any, sentences: Sequence[Sequence[str]]) -> list[list[list[int]]]:
-    """Return the token ids of each word of each sentence. A word that the tokenizer drops is its unknown token."""
+    """Return the token ids of each word of each sentence. A word that the tokenizer drops becomes the unknown token."""
     words = [list(words) for words in sentences]
     if not words_stand_alone(tokenizer):
         return [_spaced(tokenizer, sentence) for sentence in words]
@@ -168,7 +175,7 @@ def _subwords(tokenizer: Any, sentences: Sequence[Sequence[str]]) -> list[list[l
 def words_stand_alone(tokenizer: Any) -> bool:
     """Return whether words have the same tokens with and without a space before them.
 
-    Byte-level tokenizers give them different tokens.
+    With byte-level tokenizers, a word after a space has other tokens.
     """
     alone, both = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("a", "a a"))
     return both == alone + alone

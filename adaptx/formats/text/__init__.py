@@ -1,1 +1,1 @@
-"""Formats as text to text: the model reads a prompt and ranks candidate answers, or writes the answer."""
+"""Text-to-text formats: the model reads a prompt, and ranks candidate answers or writes the answer."""

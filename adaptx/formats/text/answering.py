@@ -1,4 +1,4 @@
-"""Items of a prompt with its answer, and the loss over answers, for all formats as text to text.
+"""Items that consist of a prompt and its answer, and the loss over answers, for all text-to-text formats.
 
 Loss unit: the token of an answer, including the end token (as in Raffel et al. 2020, arXiv:1910.10683, section 2.1).
 
@@ -21,10 +21,10 @@ from adaptx.formats.interface import AnswerLoss, Items, Piece
 
 @dataclass(frozen=True)
 class AnswerTokens:
-    """The answer in a sequence of prompt and answer.
+    """The place of the answer in a sequence that holds a prompt followed by its answer.
 
-    first: the position in the sequence where the answer begins. learned: positions in the answer of the tokens that
-    count in the loss.
+    first: the position in the sequence at which the answer begins. learned: the tokens that count in the loss, as
+    positions in the answer.
     """
 
     first: int
@@ -34,7 +34,7 @@ class AnswerTokens:
 def answered(
     prompts: Encoding, answers: Sequence[Sequence[int]], learned: Sequence[Sequence[int]] | None = None
 ) -> Items:
-    """Return items of one sequence, the prompt followed by the answer. Loss units are the learned tokens.
+    """Return one item per prompt. Its sequence is the prompt and its answer, and its loss units are the learned tokens.
 
     learned: for each answer, the positions of the tokens that count in the loss; None means all tokens.
     """
@@ -53,7 +53,7 @@ def answered(
 
 
 def split(piece: Piece) -> tuple[list[list[int]], list[list[int]]]:
-    """Return the prompts and the answers of a micro-batch of `answered` items."""
+    """Split each sequence of a micro-batch of items made by `answered`. Return the prompts, and the answers."""
     rows = list(zip(piece.ids, piece.targets, strict=True))
     return [row[: target.first] for row, target in rows], [row[target.first :] for row, target in rows]
 

@@ -1,6 +1,6 @@
 """Classification as text to text: the model ranks the words of all labels, or writes the words of one.
 
-T5 writes labels (Raffel et al. 2020, arXiv:1910.10683, section 2.4), and what is written may be no label. Ranking
+T5 writes labels (Raffel et al. 2020, arXiv:1910.10683, section 2.4), and the written text need not be a label. Ranking
 always gives a label (Brown et al. 2020, arXiv:2005.14165, section 2.4).
 """
 
@@ -16,7 +16,7 @@ from adaptx.specs import Classification, Prompt, Rank
 
 
 def items(examples: Examples, task_format: Classification, reading: Reading) -> Items:
-    """Return items whose answer is the words of the row's label."""
+    """Return one item per row; its answer is the words of the row's label."""
     prompts, candidates = encode_labelled(examples, task_format.labels, reading, ended=True)
     place = {label: index for index, label in enumerate(task_format.labels)}
     labels = examples.columns["label"]
@@ -24,7 +24,7 @@ def items(examples: Examples, task_format: Classification, reading: Reading) -> 
 
 
 def encode(examples: Examples, task_format: Classification, reading: Reading) -> Inputs:
-    """Return the pass over the prompts that ranks the labels or writes an answer, as the framing says."""
+    """Return the pass that reads the prompts and either ranks the labels or writes an answer, as the framing says."""
     decision = reading.text.decision
     ended = counts_end(decision) if isinstance(decision, Rank) else True
     prompts, candidates = encode_labelled(examples, task_format.labels, reading, ended)
@@ -34,7 +34,10 @@ def encode(examples: Examples, task_format: Classification, reading: Reading) ->
 
 
 def decode(answers: Answers) -> Predictions:
-    """Predict the likeliest label. A written answer becomes the label with these words, or "" if there is none."""
+    """Predict the likeliest label.
+
+    If the model writes, this is the label whose words it wrote, or "" if it wrote those of no label.
+    """
     labels, examples, text = answers.model.format.labels, answers.examples, answers.reading.text
     if isinstance(text.decision, Rank):
         scores = candidate_scores(answers, 0, text.decision.normalisation)

@@ -22,7 +22,7 @@ from adaptx.specs import MultipleChoice, Rank
 
 
 def items(examples: Examples, _format: MultipleChoice, reading: Reading) -> Items:
-    """Return items whose answer is the right choice. Choices longer than `Text.answer_tokens` lose their ends."""
+    """Return one item per row; its answer is the right choice. Choices are cut to `Text.answer_tokens` tokens."""
     most = reading.text.answer_tokens
     candidates = _choices(examples, reading, ended=True)
     cut = sum(any(len(each) > most for each in row.ids) for row in candidates)
@@ -33,7 +33,7 @@ def items(examples: Examples, _format: MultipleChoice, reading: Reading) -> Item
 
 
 def encode(examples: Examples, _format: MultipleChoice, reading: Reading) -> Inputs:
-    """Return the pass over the prompts that ranks the choices. Choices are never cut here."""
+    """Return the pass that reads the prompts and ranks the choices. Unlike in training, choices are not cut."""
     decision = reading.text.decision
     assert isinstance(decision, Rank)
     candidates = _choices(examples, reading, counts_end(decision))
@@ -42,7 +42,7 @@ def encode(examples: Examples, _format: MultipleChoice, reading: Reading) -> Inp
 
 
 def decode(answers: Answers) -> Predictions:
-    """Predict the index of the likeliest choice, the first among equals.
+    """Predict, for each row, the index of the likeliest choice (the first one if several are equal).
 
     The records hold the probability of each choice.
     """
@@ -61,7 +61,7 @@ def decode(answers: Answers) -> Predictions:
 
 
 def _choices(examples: Examples, reading: Reading, ended: bool) -> list[Candidates]:
-    """Return the choices of each row as candidate answers to its prompt, not cut.
+    """Return the choices of each row, uncut, as candidate answers to its prompt.
 
     ended: whether candidates include the end token.
     """

@@ -1,4 +1,7 @@
-"""Encode prompts and answers as token ids: prompts are cut if they are too long, answers follow the prompt exactly."""
+"""Encode prompts and answers as token ids.
+
+Prompts that are too long are cut. Answers get the tokens that they have directly after their prompt.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +15,7 @@ from adaptx.formats.interface import Reading
 from adaptx.specs import Prompt, Text
 
 CUTTINGS = 8
-"""Number of attempts to cut a prompt. Cut texts may have other tokens inside the prompt, so one cut may not suffice."""
+"""Maximum number of attempts to cut a prompt. A cut text may get other tokens, so one cut may not suffice."""
 _MARK = "\uf8ff"
 _ANCHOR = "a"
 
@@ -21,7 +24,7 @@ Fields = Mapping[str, str]
 
 @dataclass(frozen=True)
 class EncodedPrompts:
-    """Prompts as token ids, cut to their room, and as whole texts."""
+    """Prompts in two forms: as token ids, cut to the room for them, and as whole texts."""
 
     encoded: Encoding
     texts: list[str]
@@ -39,7 +42,7 @@ def encode_prompts(
 ) -> EncodedPrompts:
     """Encode the prompt of each row. If it is too long, the ends of its longest texts are cut off.
 
-    fields: the texts of each row by role, which the prompt's template shows. room: the maximum number of tokens of each
+    fields: for each row, the texts by role that fill the prompt's template. room: the maximum number of tokens of each
     row's prompt.
 
     Raises:
@@ -57,13 +60,13 @@ def encode_prompts(
 
 
 def with_cut(prompted: EncodedPrompts, answers: int) -> EncodedPrompts:
-    """Return the prompts with `answers` cut answers added to the count of truncated rows."""
+    """Return the prompts after adding `answers`, the number of cut answers, to the count of truncated rows."""
     encoded = replace(prompted.encoded, truncated=prompted.encoded.truncated + answers)
     return replace(prompted, encoded=encoded)
 
 
 def answer_tokens(prompt: Prompt, answers: Sequence[str], reading: Reading, ended: bool = True) -> list[list[int]]:
-    """Return the token ids of answers as they follow the prompt.
+    """Return the token ids that answers have when they follow the prompt.
 
     An encoder-decoder reads the prompt in its encoder, so its answers are tokenised alone. A decoder continues the
     prompt. Its answers are tokenised together with the end of the prompt, because a word after a space has other tokens
@@ -121,7 +124,7 @@ def _chat_parts(tokenizer: Any) -> tuple[str, str]:
 def _tokens(texts: Sequence[str], reading: Reading) -> list[list[int]]:
     """Return the token ids of prompts, with the tokenizer's special tokens or inside the chat template.
 
-    A decoder's prompts lose an end token, because the model has to continue them.
+    An end token is removed from a decoder's prompts, because the model has to continue them.
     """
     tokenizer = reading.tokenizer
     before, behind = _chat_parts(tokenizer) if reading.text.chat else ("", "")
@@ -196,7 +199,7 @@ def _cut(prompt: Prompt, fields: Fields, room: int, length: int, reading: Readin
 
 
 def _shorter(kept: Mapping[str, int], excess: int) -> dict[str, int]:
-    """Return the counts with `excess` subtracted in all, always one from the largest count. None falls below 0."""
+    """Subtract `excess` in all from the counts, one at a time from the largest count, and never below 0."""
     counts = dict(kept)
     for _ in range(excess):
         longest = max(counts, key=counts.__getitem__)

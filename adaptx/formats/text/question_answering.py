@@ -41,7 +41,7 @@ def items(examples: Examples, _format: QuestionAnswering, reading: Reading) -> I
 def encode(examples: Examples, task_format: QuestionAnswering, reading: Reading) -> Inputs:
     """Return the pass that writes an answer to each prompt.
 
-    If the task has unanswerable questions, a second pass reads the likelihood of the prompt's words for no answer.
+    If the task has unanswerable questions, a second pass computes the likelihood of the prompt's words for no answer.
     """
     prompts = _encode(examples, reading)
     passes = (writing(prompts.encoded, reading),)

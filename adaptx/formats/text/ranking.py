@@ -1,4 +1,4 @@
-"""Rank the candidate answers of each row by their log-likelihood, divided by the size that the framing names.
+"""Rank each row's candidate answers by their log-likelihood, divided by their size if the framing says so.
 
 Suffixes: C candidates of a row.
 """
@@ -29,7 +29,10 @@ class Candidates:
 
 
 def counts_end(rank: Rank) -> bool:
-    """Return whether the end token is part of a candidate's score. `adaptx.planning.framings` has replaced None."""
+    """Return whether the end token is part of a candidate's score.
+
+    The setting is not None here, because `adaptx.planning.framings` replaces None while it plans.
+    """
     assert rank.end is not None
     return rank.end
 
@@ -48,7 +51,7 @@ def candidate_likelihoods(model: Model, piece: Piece) -> list[Tensor]:
 
 
 def candidate_scores(answers: Answers, place: int, normalisation: Normalisation) -> list[Tensor]:
-    """Return the scores [C] of each row's candidates. `place` is the index of the pass that ranked them."""
+    """Return the scores [C] of each row's candidates. `place` is the index of the pass that ranked the candidates."""
     rows = zip(answers.values[place], answers.inputs.passes[place].items.targets, strict=True)
     return [scores_C / _size(candidates, normalisation) for scores_C, candidates in rows]
 

@@ -42,7 +42,7 @@ MOST_SENTINELS = 100
 
 
 def items(examples: Examples, _format: SpanCorruption, reading: Reading) -> Items:
-    """Return items of one sequence per whole text. `draw` chooses the dropped spans later."""
+    """Return one item per text; its only sequence is the whole text. `draw` chooses the dropped spans later."""
     encoded = _encode(examples, reading).encoded
     return one_sequence_each(encoded, [None] * len(encoded))
 
@@ -75,7 +75,9 @@ def encode(examples: Examples, task_format: SpanCorruption, reading: Reading) ->
 
 
 def right_tokens(model: Model, piece: Piece) -> list[list[int]]:
-    """Return per answer the numbers of correctly predicted tokens and of all tokens, without sentinels and end tokens.
+    """Return two numbers per answer: how many tokens are predicted correctly, and how many there are.
+
+    Sentinels and end tokens are not counted.
 
     Each token is predicted from the correct tokens before it (teacher forcing).
     """
@@ -93,7 +95,7 @@ def right_tokens(model: Model, piece: Piece) -> list[list[int]]:
 
 
 def decode(answers: Answers) -> Predictions:
-    """Return predictions that are, per text, the numbers of correctly predicted tokens and of all tokens."""
+    """Return one prediction per text: the number of correctly predicted tokens, and the number of all tokens."""
     (predictions,) = answers.values
     return Predictions(
         predictions=predictions, golds=[None] * len(predictions), rows=answers.examples.rows, inputs=answers.inputs

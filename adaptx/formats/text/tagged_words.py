@@ -29,7 +29,7 @@ class Tags:
         return max(map(len, self.ids))
 
     def following(self, begun: Tokens) -> list[int]:
-        """Return the tokens that may continue a tag of which the tokens `begun` are written."""
+        """Return the tokens that may continue a tag whose written part is `begun`."""
         going_on = (each for each in self.ids if len(each) > len(begun) and each[: len(begun)] == begun)
         return list(dict.fromkeys(each[len(begun)] for each in going_on))
 
@@ -50,7 +50,7 @@ def tagged_answer(words: Sequence[Tokens], chosen: Sequence[int], tags: Tags, en
     """Return the answer in which each word is followed by its tag.
 
     words: token ids of each word. chosen: the index of each word's tag. end: the end token. The token after a tag is
-    learned only if a longer tag begins with this tag: it is then chosen, not given.
+    learned only if a longer tag begins with this tag, because the model then has to choose the token.
     """
     ids: list[int] = []
     learned: list[int] = []
@@ -104,14 +104,14 @@ class TaggingRule:
 
     @property
     def _behind(self) -> int:
-        """The token that follows if the tag ends here: the first of the next word, or the end token."""
+        """The token that follows if the tag ends here: the first token of the next word, or the end token."""
         place = len(self.chosen) + 1
         if place == len(self._words):
             return self._end
         return self._words[place][0]
 
     def _close(self) -> None:
-        """Record the tag that is written as chosen, and go to the next word."""
+        """Add the written tag to `chosen`, and go to the next word."""
         self.chosen.append(self._tags.ids.index(self._begun))
         self._begun = ()
         self._next_word()

@@ -33,7 +33,8 @@ from adaptx.specs import Prompt, Tagging
 class _WordPiece:
     """Neighbouring words of one sentence, with the tags that they can get.
 
-    sentence: the number of the sentence. first: the position of the first word in it. words: token ids of each word.
+    sentence: the index of the sentence. first: the position of the piece's first word in the sentence. words: token ids
+    of each word.
     """
 
     sentence: int
@@ -60,14 +61,14 @@ def items(examples: Examples, task_format: Tagging, reading: Reading) -> Items:
 
 
 def encode(examples: Examples, task_format: Tagging, reading: Reading) -> Inputs:
-    """Return the pass over the prompts of the pieces that chooses their tags."""
+    """Return the pass that reads the pieces' prompts and chooses the tags of their words."""
     pieces, prompts = _encode(examples, task_format, reading)
     one = Pass(one_sequence_each(prompts.encoded, list(pieces)), chosen_tags, [piece.most_tokens for piece in pieces])
     return Inputs((one,), [prompts.encoded], prompts.texts)
 
 
 def chosen_tags(model: Model, piece: Piece) -> list[list[int]]:
-    """Return the chosen tag of each word of each piece, as an index into the labels."""
+    """Choose tags, and return for each piece the tag of each word, as an index into the labels."""
     pieces: list[_WordPiece] = piece.targets
     end = model.reading.tokenizer.eos_token_id
     rules = [TaggingRule(each.words, each.tags, end) for each in pieces]
@@ -124,7 +125,7 @@ def _pieces(sentence: int, words: list[Tokens], tags: Tags, room: int, reading: 
     """Cut a sentence into pieces of as many words as fit into `room` tokens.
 
     A word takes its own tokens in the answer, plus those of the longest tag. A decoder's prompt is in the same sequence
-    and repeats the word, so there the word's own tokens count twice.
+    as the answer and also holds the word, so the word's own tokens count twice.
     """
     shown = 1 if reading.writes else 2
     longest = max(1, (room - tags.longest) // shown)
@@ -143,7 +144,7 @@ def _pieces(sentence: int, words: list[Tokens], tags: Tags, room: int, reading: 
 
 
 def _room(prompt: Prompt, reading: Reading) -> int:
-    """Return the tokens that are left for words and tags, next to the template's own tokens and the end token.
+    """Return how many tokens the template's own tokens and the end token leave for words and tags.
 
     Raises:
         UserError: less than a quarter of `max_length` is left.
