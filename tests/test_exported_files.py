@@ -270,7 +270,7 @@ def test_ids_are_alike_whatever_kind_of_number_holds_them(tmp_path) -> None:
     [
         ('{"query": "a", "gold": "1"}\n{"query": "b", "gold": 7}\n', ["1", "2"], r"1 of 2 .* first is row 1, .* '7'\. "
          r"The pool's ids are '1', '2'\. Write ids the same way"),
-        ('{"query": "a", "gold": ["1.0"]}\n', [1, 2], r"whose gold is '1\.0'"),
+        ('{"query": "a", "gold": ["1.0"]}\n', [1, 2], r"whose gold id is '1\.0'"),
         ('{"query": "a", "gold": "1"}\n', ["1", "1"], "have the id '1' twice"),
     ],
 )  # fmt: skip

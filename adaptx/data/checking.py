@@ -1,4 +1,4 @@
-"""Check examples against their format before any work starts; every message names the row."""
+"""Check examples against their format before any work starts. Every error message names the row."""
 
 from adaptx.data.examples import Examples
 from adaptx.data.origin import Origin
@@ -10,7 +10,9 @@ MIXED_UP_SHARE = 0.1
 
 
 def check(examples: Examples, task_format: TaskFormat, where: Origin) -> None:
-    """Check that every row fits the format. Roles without a column, such as labels of rows to predict, are skipped.
+    """Check that every row fits the format.
+
+    Roles without a column are skipped, such as the labels of rows that are only predicted.
 
     Raises:
         UserError: a row does not fit the format.
@@ -25,12 +27,11 @@ def check(examples: Examples, task_format: TaskFormat, where: Origin) -> None:
 def trainable_answers(examples: Examples, where: Origin) -> Examples:
     """Return the question answering rows whose first answer is at the position that the row gives.
 
-    The other rows cannot be trained on and are recorded in `left_out`. The scripts of SQuAD and BERT leave them out,
-    too.
+    The other rows cannot be trained on and are recorded in `left_out`. SQuAD's and BERT's scripts also leave them out.
 
     Raises:
-        UserError: the rows have no answer positions, or more than a tenth of the positions are wrong, so they cannot be
-            positions in characters.
+        UserError: the rows have no answer positions, or more than a tenth of the positions are wrong. The positions
+            then do not count characters.
     """
     columns = examples.columns
     if "answer_starts" not in columns:

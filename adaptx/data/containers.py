@@ -18,9 +18,9 @@ def container_table(rows: Any, where: str, task: Task | None = None) -> RowTable
     """Return rows in memory as a table.
 
     Args:
-        rows: a DataFrame, a Dataset or a list of dicts; with `task`, also a list of texts or of tuples of texts.
+        rows: a DataFrame, a Dataset or a list of dicts; if `task` is given, also a list of texts or of tuples of texts.
         where: the name of the rows in messages.
-        task: the task whose roles give a bare text or a tuple its column names, in the order of the roles.
+        task: the task whose roles, in their order, are the column names of bare texts and of tuples.
 
     Raises:
         UserError: the rows have another type.
@@ -32,7 +32,7 @@ def container_table(rows: Any, where: str, task: Task | None = None) -> RowTable
 
 
 def index_of(rows: Any, numbers: Sequence[int]) -> Any:
-    """Return the index for a DataFrame of results: the rows' own index if they are a DataFrame, else row numbers."""
+    """Return the index of a DataFrame of results: that of `rows` if it is a DataFrame, otherwise the row numbers."""
     return rows.index[list(numbers)] if _is_frame(rows) else list(numbers)
 
 
@@ -56,7 +56,10 @@ def _is_frame(rows: Any) -> bool:
 
 
 def _of_dataset(rows: Any) -> dict[str, list[Any]]:
-    """Return a Dataset's columns with class labels by name: their ids follow the Dataset's order, not the task's."""
+    """Return a Dataset's columns, with class labels as names.
+
+    The ids of class labels follow the Dataset's order of labels, not the task's.
+    """
     plain = rows.with_format(None)
     columns: dict[str, list[Any]] = plain.to_dict()
     for name, feature in plain.features.items():
@@ -77,7 +80,7 @@ def _named(value: Any, labels: Any) -> Any:
 
 
 def _of_sequence(rows: Sequence[Any], where: str, task: Task | None) -> dict[str, list[Any]]:
-    """Return the columns of a list of dicts (by key) or, with a task, of texts or tuples of texts (by role).
+    """Return the columns of a list: of dicts by key, or of texts or tuples of texts by the roles of `task`.
 
     Raises:
         UserError: a row is something else, or rows have different numbers of texts.
@@ -106,7 +109,7 @@ def _of_sequence(rows: Sequence[Any], where: str, task: Task | None) -> dict[str
 
 
 def _plain(value: Any) -> Any:
-    """Return a value in the types that JSON has: a missing value as None, an array as a list."""
+    """Return a value converted to JSON's types: a missing value becomes None, and an array a list."""
     if isinstance(value, float) and math.isnan(value):
         return None
     if isinstance(value, str | int | float | bool | None):

@@ -23,17 +23,17 @@ _STEP = 0x9E3779B97F4A7C15
 
 
 def draw(rows: Sequence[int], clusters: Sequence[int], labels: Sequence[str], most: int, seed: int) -> list[int]:
-    """Return the positions of at most `most` of the rows, ascending, with labels in the proportions of all rows.
+    """Draw at most `most` of the rows, with labels in the proportions of all rows. Return their positions, ascending.
 
     Every label has a quota. Clusters are visited in an order that the seed decides. A cluster is drawn whole if its
     rows fit into what is left of the quotas, and skipped otherwise. Two kinds of rows are drawn singly instead:
 
-    - rows of a cluster that exceeds a full quota, which could never be drawn whole;
-    - all rows still left, if whole clusters fill less than half of `most` (every other cluster holds a label whose
-      quota is full).
+    - rows of a cluster that has more rows of a label than the label's whole quota, and so could never be drawn whole;
+    - all remaining rows, if whole clusters fill less than half of `most`, because every other cluster has a label whose
+      quota is full.
 
-    rows: row numbers in the split, ascending. clusters: number of each row's cluster, at least 0. labels: label of each
-    row, or one constant value for rows without labels.
+    rows: row numbers in the split, ascending. clusters: the number of each row's cluster, at least 0. labels: the label
+    of each row; for rows without labels, the same value for all.
     """
     if len(rows) <= most:
         return list(range(len(rows)))
@@ -52,9 +52,9 @@ def draw(rows: Sequence[int], clusters: Sequence[int], labels: Sequence[str], mo
 
 
 def in_proportion(sizes: Sequence[int], total: int) -> list[int]:
-    """Return whole shares of `total` in proportion to sizes, by the largest-remainder method.
+    """Split `total` into whole numbers in proportion to sizes, by the largest-remainder method.
 
-    The shares add up to `total`. Each differs from its exact share by less than one.
+    The numbers add up to `total`. Each differs from its exact share by less than one.
     """
     whole = sum(sizes)
     shares = [total * size // whole for size in sizes]
@@ -65,7 +65,7 @@ def in_proportion(sizes: Sequence[int], total: int) -> list[int]:
 
 
 def lowest(numbers: Sequence[int], most: int, seed: int) -> list[int]:
-    """Return at most `most` of the numbers, ascending, drawn by the seed."""
+    """Draw at most `most` of the numbers by the seed, and return them in ascending order."""
     if len(numbers) <= most:
         return list(numbers)
     order = np.argsort(_mixed(np.asarray(numbers, dtype=np.int64), seed), kind="stable")
@@ -80,9 +80,9 @@ def _too_large(cluster_R: Numbers, label_R: Numbers, room: Sequence[int]) -> NDA
 
 
 def _fill(cluster_R: Numbers, label_R: Numbers, room: list[int], seed: int) -> NDArray[np.bool_]:
-    """Return which rows are drawn, cluster by cluster in the seed's order.
+    """Draw whole clusters in the seed's order, and return for each row whether it is drawn.
 
-    room: the quota left for each label. Drawn rows are subtracted from it in place.
+    room: the quota left for each label. The drawn rows are subtracted from it in place.
     """
     numbers, cluster_R = np.unique(cluster_R, return_inverse=True)
     rank_of_cluster = np.empty(len(numbers), dtype=np.int64)
@@ -111,7 +111,10 @@ def _fill(cluster_R: Numbers, label_R: Numbers, room: list[int], seed: int) -> N
 
 
 def _mixed(numbers: Numbers, seed: int) -> NDArray[np.uint64]:
-    """Return a pseudo-random number for each number: SplitMix64's finaliser (Steele et al. 2014, section 3), seeded."""
+    """Return a pseudo-random number for each number and the seed.
+
+    It is computed by SplitMix64's finaliser (Steele et al. 2014, section 3).
+    """
     start = np.uint64(_scrambled((seed * _STEP + _STEP) & _MASK))
     mixed = numbers.astype(np.int64).view(np.uint64) ^ start
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

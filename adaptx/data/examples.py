@@ -11,11 +11,11 @@ from adaptx.files.left_out import LeftOut
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """Columns by role, all of the same length.
+    """Examples as columns by role, all of the same length.
 
-    rows: each example's row number in its split. left_out: counts of rows that were read but did not become examples,
-    by reason. languages: the language of each example; empty if unknown. clusters: the number of each example's cluster
-    (`adaptx.data.clusters`); empty if rows share nothing.
+    rows: each example's row number in its split. left_out: counts, by reason, of rows that were read but did not become
+    examples. languages: the language of each example; empty if unknown. clusters: the number of each example's cluster
+    (`adaptx.data.clusters`); empty if the set has no clusters.
     """
 
     rows: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""Read the user's own files as tables. The file name's ending decides how."""
+"""Read the user's own files as tables, in the file format that the file name's ending says."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,11 +18,11 @@ def file_table(
 ) -> RowTable:
     """Return one file as a table, or several files of tagged words as one table.
 
-    columns: column names to look for in the first line of a tagging task's .tsv file. If the line has none of them,
-    the file is read as CoNLL columns. labelled: whether gold tags will be read.
+    columns: column names that the first line of a tagging task's .tsv file may have. If it has none of them, the file
+    is read as CoNLL columns. labelled: whether gold tags will be read.
 
     Raises:
-        UserError: a file has an unknown ending, or its content is not what the ending says.
+        UserError: a file's name has an unknown ending, or its content does not have the format that the ending says.
     """
     labels = task_format.labels
     if len(paths) > 1:

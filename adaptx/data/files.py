@@ -1,4 +1,4 @@
-"""Read the user's own rows for a trained stage: a file with the columns of the stage's task."""
+"""Read the user's own rows for a trained stage, from a file that has the columns of the stage's task."""
 
 import dataclasses
 from pathlib import Path
@@ -20,11 +20,12 @@ Column = str | tuple[str, ...]
 def read_file(path: Path, task: Task, labelled: bool, language: str | None = None) -> Examples:
     """Read the rows of a file whose columns have the task's column names or the format's role names.
 
-    Labels and tags may be names, or integers that count the task's label names from 0. Lists in CSV and TSV files are
-    JSON. Rows with equal values in a column `cluster` form a cluster; without that column, rows that share a premise or
-    a context do.
+    Labels and tags may be names, or integers that number the task's label names from 0. Lists in CSV and TSV files are
+    written as JSON. Rows with equal values in a column `cluster` form a cluster; without that column, rows that share a
+    premise or a context do.
 
-    labelled: whether golds are read. language: the language of all rows; None means that of the task's own set.
+    labelled: whether gold answers are read. language: the language of all rows; None means the language of the task's
+    first set.
 
     Raises:
         UserError: there is no such file, its ending is unknown, a column is missing, it has no rows, or a row does not
@@ -65,25 +66,28 @@ def read_table(table: RowTable, task: Task, labelled: bool, language: str | None
 
 
 def unlabelled_roles(task: Task) -> list[str]:
-    """Return the roles that are read of rows without gold answers, in the order of the task's own set."""
+    """Return the roles that are read from rows without gold answers, in the order of the task's first set."""
     left_out = {*_trained_roles(task), CLUSTER_ROLE, *task.format.gold_roles}
     return [role for role, _ in _sets(task)[0].columns if role not in left_out]
 
 
 def _trained_roles(task: Task) -> set[str]:
-    """Return the roles that only training reads."""
+    """Return the roles that are read only in training."""
     return {role for kind in task.format.row_kinds for role in kind.trained}
 
 
 def _sets(task: Task) -> tuple[Rows, ...]:
-    """Return the task's sets that name the columns to look for. The roles of the first set are the ones read."""
+    """Return the task's sets whose column names are looked for in a table. Only the roles of the first set are read."""
     if task.format.embeds:
         return (*task.evaluation[:1], *task.train[:1])
     return (*task.train[:1], *task.evaluation[:1])
 
 
 def _found(role: str, sets: tuple[Rows, ...], table: RowTable, task: str) -> Column:
-    """Return the table's column for a role: the name in one of the task's sets, or the role's own name."""
+    """Return the column of a table that holds a role.
+
+    The column has the name that one of the task's sets gives it, or the name of the role.
+    """
     known = [column for rows in sets if (column := rows.column(role)) is not None]
     for column in (*known, role):
         if all(name in table.names for name in _parts(column)):

@@ -1,4 +1,4 @@
-"""Find the right candidates of queries in a pool of candidates."""
+"""Find the right candidates of each query in a pool of candidates."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,12 +9,14 @@ from adaptx.specs import Task
 
 
 def ranked(queries: Examples, task: Task, pool: Callable[[Sequence[str]], Examples]) -> tuple[Examples, Examples]:
-    """Return the queries with a column `right`, the ids of their right candidates, and the candidates to rank.
+    """Return the queries with an added column `right`, and the candidates to rank.
 
-    The candidates are the task's pool. Rows in the form of training rows, as in development sets, bring their own: the
-    candidates of all rows are ranked. Unlabelled queries have no column `right`.
+    `right` holds the ids of each query's right candidates; unlabelled queries do not get the column. The candidates are
+    the task's pool. But rows in the form of training rows, as in development sets, bring their own candidates, and the
+    candidates of all these rows are ranked.
 
-    pool: a function from the gold ids of the queries to the pool, which includes the candidates with these ids.
+    pool: a function that takes the gold ids of the queries and returns the pool, including the candidates with these
+    ids.
 
     Raises:
         UserError: a labelled query has no right candidate.
@@ -32,7 +34,7 @@ def ranked(queries: Examples, task: Task, pool: Callable[[Sequence[str]], Exampl
 
 
 def _own_candidates(queries: Examples) -> tuple[list[list[str]], Examples]:
-    """Return the gold ids of each query (one id), and the distinct candidates of all rows, numbered as ids."""
+    """Return a list with one gold id per query, and the distinct candidates of all rows, whose ids are numbers."""
     blank = [""] * len(queries)
     keys = list(zip(queries.columns["candidate"], queries.columns.get("candidate_context", blank), strict=True))
     number = {key: str(place) for place, key in enumerate(dict.fromkeys(keys))}
@@ -44,10 +46,10 @@ def _own_candidates(queries: Examples) -> tuple[list[list[str]], Examples]:
 
 
 def right_candidates(queries: Examples, golds: Sequence[Sequence[str]], pool: Examples, task: str) -> list[list[str]]:
-    """Return the ids of each query's right candidates: all candidates whose `answers` hold one of its gold ids.
+    """Return the ids of each query's right candidates: all candidates whose `answers` contain one of its gold ids.
 
     Raises:
-        UserError: a query has no right candidate. No metric can score it.
+        UserError: a query has no right candidate, so no metric can score it.
     """
     right: dict[str, list[str]] = {}
     for name, answered in zip(pool.columns["id"], pool.columns["answers"], strict=True):
@@ -59,7 +61,7 @@ def right_candidates(queries: Examples, golds: Sequence[Sequence[str]], pool: Ex
         asked, known = golds[without[0]], list(right)
         raise UserError(
             f"task {task}: {len(without)} of {len(found)} queries have no right candidate in the pool; the first is "
-            f"row {queries.rows[without[0]]}, whose gold is {', '.join(map(repr, asked))}. The pool's ids are "
+            f"row {queries.rows[without[0]]}, whose gold id is {', '.join(map(repr, asked))}. The pool's ids are "
             f"{', '.join(map(repr, known[:3]))}{', ...' if len(known) > 3 else ''}. Write ids the same way in both "
             "files, and remove queries that have no candidate"
         )

@@ -1,4 +1,4 @@
-"""Read from the hub: the commit behind a revision, and the rows of a split."""
+"""Read from the hub: resolve a revision to a commit, and load the rows of a split."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ CONVERTED = "refs/convert/parquet"
 
 
 def resolve_commit(kind: str, hub_id: str, revision: str | None) -> str:
-    """Return the commit behind a revision of a hub repository.
+    """Return the commit to which a revision of a hub repository resolves.
 
     kind: `datasets` or `models`. revision: None means the main branch.
 
@@ -39,7 +39,8 @@ def load_split(rows: Rows, commit: str | None) -> Any:
     A set on the branch `CONVERTED` is loaded from the parquet files of its config.
 
     Raises:
-        Exception: any error of the hub, its cache or the layout of the set. Callers add which rows were requested.
+        Exception: any error of the hub, its cache or the layout of the set. Callers say in their message which rows
+            were requested.
     """
     from datasets import load_dataset  # pyright: ignore[reportUnknownVariableType]
 

@@ -1,4 +1,4 @@
-"""Read raw labels, tags and ids, which files write as texts, numbers or bools, by one rule."""
+"""Read raw labels, tags and ids by one rule, whether a file writes them as strings, numbers or bools."""
 
 import re
 from decimal import Decimal
@@ -10,9 +10,9 @@ _WHOLE = re.compile(r"-?[0-9]{1,18}(\.0*)?")
 
 
 def texts_of(value: Any) -> tuple[str, ...]:
-    """Return the texts that name the same label as a value: 1.0 is also 1, True is also true.
+    """Return all strings that name the same label as a value: 1.0 is also "1", and True is also "true".
 
-    The value's own text comes first. Values that are not texts, numbers or bools have none.
+    The value's own string comes first. Values that are not strings, numbers or bools have none.
     """
     match value:
         case str():
@@ -31,7 +31,7 @@ def texts_of(value: Any) -> tuple[str, ...]:
 
 
 def whole_number(value: Any) -> int | None:
-    """Return the whole number that a value is, as a number or as a text (1, 1.0 or `1`), or None."""
+    """Return the whole number that a number or string stands for (1, 1.0 or "1"), or None if it stands for none."""
     match value:
         case bool():
             return None
@@ -48,7 +48,10 @@ def whole_number(value: Any) -> int | None:
 
 
 def id_text(value: Any) -> str:
-    """Return an id as a text, with 1.0 as `1`: pandas turns integers into floats in a column with missing values."""
+    """Return an id as a string.
+
+    1.0 becomes "1", because pandas turns integers into floats in a column with missing values.
+    """
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
@@ -56,10 +59,10 @@ class LabelReader:
     """A function from the raw labels or tags of one set to their names.
 
     A value that is not a label is returned unchanged, and `check` refuses it. In sets of the hub only integers are
-    turned into names. In the user's own files a text, number or bool that is written like a label is that label, and
+    turned into names. In the user's own files, a string, number or bool that is written like a label is that label, and
     any other whole number is an id.
 
-    names: the label names in the order of their ids. labels: the label set. own: whether the set is the user's own.
+    names: the label names in the order of their ids. labels: the task's labels. own: whether the set is the user's own.
     """
 
     def __init__(self, names: tuple[str, ...], labels: tuple[str, ...], own: bool) -> None:
@@ -81,9 +84,9 @@ class LabelReader:
         return self._remembered[key]
 
     def check_one_way(self, where: object, role: str) -> None:
-        """Refuse a set of the user's own that writes some labels as names and others as ids.
+        """Refuse a user's own set in which some labels are written as names and others as ids.
 
-        A single number among names is more likely a typing error, such as `0` for the tag `O`.
+        A single number among names is probably a typing error, such as `0` for the tag `O`.
 
         Raises:
             UserError: there are both names and ids.
@@ -96,7 +99,7 @@ class LabelReader:
             )
 
     def _named(self, value: Any) -> Any:
-        """Return the label that a value names, or the value itself; remember whether it was a name or an id."""
+        """Return the label that a value names, or the value itself. Record whether the value was a name or an id."""
         if not self._own:
             found = self._by_id(value)
             return value if found is None else found

@@ -1,4 +1,4 @@
-"""Row limits: draw the rows that are read if a set has more rows than the limit allows."""
+"""Row limits: if a set has more rows than the limit allows, draw the rows that are read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from adaptx.specs import QuestionAnswering, Rows, TaskFormat
 
 @dataclass(frozen=True)
 class LimitedRows:
-    """The rows that are read, with the number of each row's cluster; `clusters` is empty if rows share nothing."""
+    """The rows that are read, and the number of each row's cluster. `clusters` is empty if the set has no clusters."""
 
     kept: KeptRows
     clusters: tuple[int, ...] = ()
@@ -34,7 +34,7 @@ def limited_rows(
 ) -> LimitedRows:
     """Draw at most `limit` rows of a set by the seed: whole clusters, with labels in the proportions of all rows.
 
-    Sets of a parallel group give the same row numbers in every language, because translations have the same labels and
+    In a parallel group, the same row numbers are drawn in every language, because translations have the same labels and
     clusters.
     """
     whole = all_rows(rows, task_format, table, kept)
@@ -47,19 +47,19 @@ def limited_rows(
 
 
 def training_seed(rows: Rows, seed: int) -> int:
-    """Return the seed by which a training draws rows from one of its sets.
+    """Return the seed with which a training draws rows from one of its sets.
 
     Sets of different languages get different seeds, so that a training on several translations of one set sees more
-    distinct texts. Sets of a parallel group get the same seed and so the same rows.
+    distinct texts. Sets of a parallel group get the same seed, so the same rows are drawn from them.
     """
     return (seed << 32) + (crc32(rows.language.encode()) if rows.parallel_group is None else 0)
 
 
 def shares(sizes: Sequence[int], limit: int | None) -> list[int]:
-    """Return how many rows each of several sets gives under a limit on their sum.
+    """Return how many rows are read from each of several sets if a limit applies to their sum.
 
-    Sets give all their rows if the limit allows. Otherwise they give rows in proportion to size, at least one per set
-    that is not empty if the limit is that large. `limit` None means all rows.
+    All rows are read if the limit allows it. Otherwise rows are read in proportion to the sets' sizes, with at least
+    one from each set that is not empty if the limit is that large. `limit` None means all rows.
     """
     if limit is None or sum(sizes) <= limit:
         return list(sizes)
@@ -73,7 +73,7 @@ def shares(sizes: Sequence[int], limit: int | None) -> list[int]:
 
 
 def _labels(rows: Rows, task_format: TaskFormat, table: RowTable, kept: KeptRows) -> list[str]:
-    """Return the value whose proportions a draw keeps, per row: the label, or whether the question has an answer."""
+    """Return each row's label, whose proportions a draw keeps. For questions this is whether there is an answer."""
     if rows.column("label") is not None:
         return [str(label) for label in _columns(rows, task_format, table, kept, ("label",))["label"]]
     if isinstance(task_format, QuestionAnswering) and task_format.unanswerable and rows.column("answers") is not None:
@@ -84,6 +84,6 @@ def _labels(rows: Rows, task_format: TaskFormat, table: RowTable, kept: KeptRows
 def _columns(
     rows: Rows, task_format: TaskFormat, table: RowTable, kept: KeptRows, roles: tuple[str, ...]
 ) -> dict[str, list[Any]]:
-    """Return the columns of the given roles only, which saves reading the texts."""
+    """Return the columns of the given roles only, so that the texts need not be read."""
     few = replace(rows, columns=tuple(pair for pair in rows.columns if pair[0] in roles))
     return select(few, task_format, table, kept).columns

@@ -1,8 +1,8 @@
 """Write the local mirror that a recipe needs on machines without a network.
 
-Rows are written as parquet files, models and modules as folders. `mirror.json` keeps the hub's commit and the SHA-256
-of each file. While a file has that SHA-256 it counts as that commit, so a run on the mirror shares the stages of a run
-on the hub.
+Rows are written as parquet files, models and modules as folders. For each file, `mirror.json` holds the hub's commit
+and the file's SHA-256. As long as a file still has this SHA-256, it counts as a file of this commit, so runs on the
+mirror and runs on the hub share stages.
 """
 
 import hashlib
@@ -26,8 +26,8 @@ Item = Rows | ModelSpec | Published
 def fetch(items: Iterable[Item], folder: Path, note: Callable[[str], None]) -> list[str]:
     """Fetch the items that the mirror does not have, and return the paths written, relative to `folder`.
 
-    Files, models and modules that are on this machine without the hub (the user's own, or packaged) are skipped.
-    note: called with a line of text before each item is fetched.
+    Items that this machine has without the hub (the user's own, or packaged with adaptx) are skipped. note: a function
+    that is called with a line of text before each item is fetched.
 
     Raises:
         MissingInput: the hub does not answer, or does not have an item.
@@ -64,7 +64,7 @@ def _is_own(item: Item) -> bool:
 
 
 def _landmark(item: Item) -> str:
-    """Return the path in the mirror of a file that every fetched item of this kind has."""
+    """Return the path, in the mirror, of a file that every fetched item of this kind has."""
     match item:
         case Rows():
             return f"{item.address}.parquet"
@@ -118,7 +118,7 @@ def _model(model: ModelSpec, commit: str, folder: Path) -> list[Path]:
 
 
 def _module(module: Published, commit: str, folder: Path) -> list[Path]:
-    """Fetch the two files of a module that are read, its configuration and its weights, unchanged."""
+    """Fetch the two files of a module that are read, its configuration and its weights, and leave them unchanged."""
     from huggingface_hub import HfApi, snapshot_download
 
     names = HfApi().list_repo_files(module.source, revision=commit)

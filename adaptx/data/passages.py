@@ -1,4 +1,4 @@
-"""Retrieval over passages: every sentence is a candidate, and the one in which the answer begins is right.
+"""Retrieval over passages: every sentence of a passage is a candidate, and the one in which the answer begins is right.
 
 LAReQA (Roy et al. 2020, arXiv:2004.05484) ranks sentences, each with its passage as context.
 """
@@ -59,11 +59,11 @@ def answering_sentences(examples: Examples, where: Origin) -> Examples:
 def sentence_pool(examples: Examples, language: str, where: Origin) -> Examples:
     """Return one candidate per sentence of each distinct passage.
 
-    A candidate is right for the rows whose answers begin in its sentence. As in LAReQA's script, a sentence that
-    occurs twice in its passage is two candidates, and both are right.
+    A candidate is right for the rows whose answers begin in its sentence. As in LAReQA's script, a sentence that occurs
+    twice in its passage becomes two candidates, and if one is right, both are.
 
-    Columns: `id` (`<language>:<first row of the passage>:<number of the sentence>`), `answers` (the ids of the rows
-    that the candidate is right for), `candidate`, `candidate_context`.
+    Columns: `id` (`<language>:<first row of the passage>:<index of the sentence>`), `answers` (the ids of the rows that
+    the candidate is right for), `candidate`, `candidate_context`.
 
     Raises:
         UserError: a passage is not a text, or its sentence breaks or answer positions do not fit it.
@@ -96,7 +96,7 @@ def sentence_pool(examples: Examples, language: str, where: Origin) -> Examples:
 def _passage(examples: Examples, index: int, where: str, known: dict[str, Breaks] | None = None) -> tuple[str, Breaks]:
     """Return a row's passage and the [start, stop) of its sentences, from the row's `sentence_breaks` or by rule.
 
-    known: breaks of passages that were read before, which are not checked again.
+    known: the breaks of passages that were read before; these breaks are not checked again.
     """
     passage = examples.columns["passage"][index]
     if not isinstance(passage, str) or not passage.strip():
@@ -121,7 +121,7 @@ def _passage(examples: Examples, index: int, where: str, known: dict[str, Breaks
 
 
 def _starts(starts: Any, passage: str, where: str) -> list[int]:
-    """Return a row's answer positions after checking that they are positions in the passage."""
+    """Check that a row's answer positions lie in the passage, and return them."""
     if not isinstance(starts, list) or not all(is_whole(at) and 0 <= at < len(passage) for at in starts):  # pyright: ignore[reportUnknownVariableType]
         raise UserError(
             f"{where}: answer_starts is {starts!r}, not a list of positions in the passage, which has {len(passage)} "
@@ -131,7 +131,7 @@ def _starts(starts: Any, passage: str, where: str) -> list[int]:
 
 
 def _sentence_at(breaks: Breaks, at: int) -> int:
-    """Return the number of the sentence that holds the character at `at`.
+    """Return the index of the sentence that holds the character at position `at`.
 
     White space between two sentences belongs to the second one.
     """

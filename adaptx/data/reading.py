@@ -20,8 +20,8 @@ from adaptx.specs import BitextMining, QuestionAnswering, Retrieval, Rows, Task,
 def read_rows(rows: Rows, task_format: TaskFormat, sources: Sources, limit: int | None = None) -> Examples:
     """Return one set's examples with their clusters, checked against the format.
 
-    limit: maximum number of rows, drawn by a fixed seed (`adaptx.data.limiting`), so that every model reads the same
-    rows; None means all rows.
+    limit: the maximum number of rows; None means all rows. Rows are drawn by a fixed seed (`adaptx.data.limiting`), so
+    that every model reads the same rows.
 
     Raises:
         UserError: a file or column is missing, the set is empty, or a row does not fit the format.
@@ -41,8 +41,8 @@ def read_all(sets: tuple[Rows, ...], task_format: TaskFormat, sources: Sources, 
 def read_training(task: Task, sources: Sources, limit: int | None = None, seed: int = 0) -> Examples:
     """Return a task's training examples, at most `limit` in all, drawn by the seed.
 
-    Several sets give rows in proportion to their size. Question answering rows that give a wrong position for their
-    answer are recorded in `left_out`.
+    From several sets, rows are drawn in proportion to the sets' sizes. Question answering rows with a wrong answer
+    position are not returned, but recorded in `left_out`.
 
     Raises:
         UserError: as `read_rows`; the task has no training rows; its sets have different roles.
@@ -76,9 +76,9 @@ def read_training(task: Task, sources: Sources, limit: int | None = None, seed: 
 def read_pool(task: Task, sources: Sources, limit: int | None = None, wanted_ids: Collection[str] = ()) -> Examples:
     """Return the candidates of a retrieval task.
 
-    Columns: `id`, `answers` (the gold ids that the candidate is right for), `candidate`, `candidate_context`.
+    Columns: `id`, `answers` (the gold ids for which the candidate is right), `candidate`, `candidate_context`.
 
-    limit: maximum number of rows per set, drawn as in `read_rows`. Rows whose id is in `wanted_ids` are added to them.
+    limit: the maximum number of rows per set, drawn as in `read_rows`. Rows whose id is in `wanted_ids` come on top.
 
     Raises:
         UserError: as `read_rows`; the task has no pool; two candidates have the same id.
@@ -100,7 +100,7 @@ def read_pool(task: Task, sources: Sources, limit: int | None = None, wanted_ids
 def _read_pool_set(
     rows: Rows, task_format: TaskFormat, sources: Sources, limit: int | None, wanted_ids: frozenset[str]
 ) -> Examples:
-    """Return the candidates of one set, as `read_pool` describes them; ids may still occur twice."""
+    """Return the candidates of one set in the form that `read_pool` describes. Here, ids may still occur twice."""
     table = open_table(rows, task_format, sources)
     kept = kept_rows(rows, task_format, table)
     id_column = rows.column("id")
@@ -138,7 +138,7 @@ def open_table(rows: Rows, task_format: TaskFormat, sources: Sources) -> RowTabl
 
 @dataclass(frozen=True)
 class _Set:
-    """A set with its open table and the rows of it that are read."""
+    """A set, its open table, and the rows of the table that are read."""
 
     rows: Rows
     table: RowTable
@@ -146,7 +146,7 @@ class _Set:
 
 
 def _read(part: _Set, task_format: TaskFormat, limit: int | None) -> Examples:
-    """Return the checked examples of a set. `limit` matters only for mining, which limits sentences inside a row."""
+    """Return the checked examples of a set. `limit` is used only for mining: it limits the sentences inside a row."""
     examples, where = select(part.rows, task_format, part.table, part.kept), part.table.where
     if isinstance(task_format, Retrieval) and has_passages(examples):
         examples = answering_sentences(examples, where)
@@ -157,7 +157,7 @@ def _read(part: _Set, task_format: TaskFormat, limit: int | None) -> Examples:
 
 
 def _few(whole: _Set, task_format: TaskFormat, share: int, seed: int) -> _Set:
-    """Draw a training's share of a set (a number of rows) by the seed."""
+    """Draw `share` rows of a training's set by the seed."""
     if share == len(whole.kept.rows):
         return whole
     drawn = limited_rows(whole.rows, task_format, whole.table, whole.kept, share, training_seed(whole.rows, seed))
@@ -165,7 +165,7 @@ def _few(whole: _Set, task_format: TaskFormat, share: int, seed: int) -> _Set:
 
 
 def _fewer_sentences(examples: Examples, limit: int) -> Examples:
-    """Return mining examples with fewer sentences, drawn by a fixed seed and numbered anew from 1.
+    """Return mining examples with fewer sentences, which are drawn by a fixed seed and renumbered from 1.
 
     At most `limit` gold pairs are kept and, per side, at most `limit` sentences that are in no pair.
     """

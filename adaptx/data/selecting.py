@@ -1,4 +1,4 @@
-"""Select a set's rows and columns from a table, and convert raw values to the form that formats read."""
+"""Select a set's rows and columns from a table, and convert raw values to the form that task formats read."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -32,10 +32,10 @@ class KeptRows:
 
 
 def kept_rows(rows: Rows, task_format: TaskFormat, table: RowTable) -> KeptRows:
-    """Return the rows of a set: those that pass its filters, and of these the slice [`rows.first`:`rows.stop`].
+    """Return the rows of a set: the slice [`rows.first`:`rows.stop`] of the table's rows that pass the set's filters.
 
-    Rows without a gold label, or with a blank text that would be masked, are recorded as left out. Rows without the
-    set's prefix (`rows.starts_with`) belong to other sets and are not recorded.
+    Rows without a gold label, and rows whose text should be masked but is blank, are recorded as left out. Rows without
+    the set's prefix (`rows.starts_with`) belong to other sets and are not recorded.
 
     Raises:
         UserError: a column is missing.
@@ -81,9 +81,9 @@ def kept_rows(rows: Rows, task_format: TaskFormat, table: RowTable) -> KeptRows:
 def _passing(
     rows: Rows, task_format: TaskFormat, table: RowTable, stop: int | None
 ) -> tuple[Sequence[int], dict[str, list[int]]]:
-    """Return the rows that pass every filter, and the rows left out by reason.
+    """Return the rows that pass every filter and, by reason, the rows that are left out.
 
-    Reading ends once `stop` rows have passed (None: at the end of the table), so later rows may be missing from both.
+    Reading ends as soon as `stop` rows have passed (None: at the end of the table), so later rows may be in neither.
     """
     label, text = rows.column("label"), rows.column("text")
     dropped = {*rows.dropped_labels, *(str(value) for value in rows.dropped_labels if table.own)}
@@ -112,7 +112,7 @@ def _passing(
 
 
 def _split(block: Sequence[int], passes: Sequence[bool], others: list[int]) -> list[int]:
-    """Return the rows that pass, and add the rows that do not to `others`."""
+    """Return the rows that pass, and add the other rows to `others`."""
     others += [row for row, is_in in zip(block, passes, strict=True) if not is_in]
     return [row for row, is_in in zip(block, passes, strict=True) if is_in]
 
@@ -121,8 +121,8 @@ def select(rows: Rows, task_format: TaskFormat, table: RowTable, chosen: KeptRow
     """Return the chosen rows as examples, with the counts of rows that the table and the set leave out.
 
     Raises:
-        UserError: a cell of a CSV or TSV file should hold a JSON list and does not, a label names no choice, or a file
-            writes some labels as names and others as ids.
+        UserError: a cell of a CSV or TSV file does not hold a JSON list where it should, a label does not name a
+            choice, or a file writes some labels as names and others as ids.
     """
     kept = chosen.rows
     columns: dict[str, list[Any]] = {}
@@ -170,13 +170,13 @@ def _json_list(cell: Any, role: str, where: Origin, row: int) -> list[Any]:
 
 
 def _joined_text(texts: list[Any]) -> Any:
-    """Join several texts with spaces. If a value is not a text, return that value, which `check` then refuses."""
+    """Join several texts with spaces. If a value is not a string, return that value, so that `check` refuses it."""
     wrong = [text for text in texts if not isinstance(text, str)]
     return wrong[0] if wrong else " ".join(text for text in texts if text)
 
 
 def _reworded(values: list[Any], role: str, rows: Rows) -> list[Any]:
-    """Return a role's values with texts replaced as `rows.wording` says, also inside lists."""
+    """Return a role's values after replacing strings as `rows.wording` says, also inside lists."""
     words = dict(dict(rows.wording).get(role, ()))
     if not words:
         return values
@@ -190,10 +190,12 @@ def _reworded(values: list[Any], role: str, rows: Rows) -> list[Any]:
 
 
 def _choices(labels: list[Any], rows: Rows, kept: Sequence[int], table: RowTable) -> list[Any]:
-    """Return the index of each row's right choice. Without `choice_keys` a wrong value is left for `check` to refuse.
+    """Return the index of each row's right choice.
+
+    If the set has no `choice_keys`, wrong values are returned as they are, and `check` refuses them.
 
     Raises:
-        UserError: the set has `choice_keys`, and a label is none of them.
+        UserError: the set has `choice_keys`, and a label is not one of them.
     """
     if not rows.choice_keys:
         return [whole_number(label) if table.own and whole_number(label) is not None else label for label in labels]
@@ -215,7 +217,10 @@ def _choices(labels: list[Any], rows: Rows, kept: Sequence[int], table: RowTable
 
 
 def _ids(value: Any, textual: bool) -> Any:
-    """Return a query's gold ids as a list of texts. A cell holds one id or a list, which CSV and TSV write as JSON."""
+    """Return a query's gold ids as a list of strings.
+
+    A cell holds one id or a list of ids, which CSV and TSV files write as JSON.
+    """
     if textual and value.startswith("["):
         value = json_list(value) or value
     if isinstance(value, list):

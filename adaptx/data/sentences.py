@@ -33,9 +33,9 @@ def sentence_breaks(text: str) -> list[tuple[int, int]]:
 
 
 def _goes_on(text: str, stop: int, after: int) -> bool:
-    """Return whether a full stop before `stop` belongs to an initial or an abbreviation, so the sentence goes on.
+    """Return whether the sentence goes on after the mark before `stop`: a full stop of an initial or an abbreviation.
 
-    after: the position where the text continues after the white space.
+    after: the position at which the text continues after the white space.
     """
     if text[stop - 1] != "." or "\n" in text[stop:after]:
         return False

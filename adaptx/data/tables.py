@@ -1,4 +1,4 @@
-"""Tables: the columns of one split. Only the columns that are used are converted to Python values."""
+"""Tables, which give access to the columns of one split. Only the columns that are used become Python values."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ Values = Callable[[str, Sequence[int]], list[Any]]
 class RowTable:
     """One split of a data set, or one file of rows.
 
-    where: the name of the table in messages. names: all column names, each with the top-level column that holds it; a
-    column nested in `answers` is called `answers.text`. length: number of rows. values: a function from a top-level
-    column and ascending row numbers to the values. own: whether the rows are the user's own, so that a number may be
-    written as a text. textual: whether all values are texts (CSV and TSV), so that lists are JSON. left_out: counts of
-    lines of the file that are not rows.
+    where: the name of the table in messages. names: for each column name, the top-level column that holds it; a column
+    `text` nested in `answers` is called `answers.text`. length: number of rows. values: a function that takes a
+    top-level column and ascending row numbers and returns the values. own: whether the rows are the user's own; numbers
+    in them may be written as strings. textual: whether all values are strings, as in CSV and TSV files; lists are then
+    written as JSON. left_out: counts of the file's lines that are not rows.
     """
 
     where: Origin
@@ -37,7 +37,7 @@ class RowTable:
     left_out: tuple[LeftOut, ...] = ()
 
     def column(self, name: str, rows: Sequence[int]) -> list[Any]:
-        """Return a column's values in the given rows (ascending); `a.b` reads inside structs and lists of structs.
+        """Return a column's values in the given rows (ascending). The name `a.b` means field `b` inside column `a`.
 
         Raises:
             UserError: there is no such column.
@@ -55,12 +55,12 @@ class RowTable:
         return [name for name in self.names if name not in inner]
 
     def shown_columns(self, missing: str) -> str:
-        """Return the columns as a phrase for the message that `missing` is not among them."""
+        """Return a phrase that lists the columns, for an error message that the column `missing` does not exist."""
         return shown_columns(missing, self.leaves())
 
 
 def _reach(value: Any, parts: Sequence[str]) -> Any:
-    """Return the value below nested keys; of a list, the values below each element. A missing key gives None."""
+    """Return the value below nested keys; for a list, return a list with each element's. A missing key gives None."""
     if not parts:
         return value
     if isinstance(value, dict):
@@ -73,7 +73,7 @@ def _reach(value: Any, parts: Sequence[str]) -> Any:
 def python_table(
     where: Origin, columns: dict[str, list[Any]], left_out: tuple[LeftOut, ...] = (), textual: bool = False
 ) -> RowTable:
-    """Return the table of the user's own rows that are in memory already.
+    """Return the table of a user's own rows that are already in memory.
 
     Raises:
         UserError: a column has the same name as a part of another column.
@@ -92,7 +92,7 @@ def python_table(
 
 
 def _names_within(top: str, values: Sequence[Any]) -> dict[str, None]:
-    """Return the names of a column and of everything nested in it, in any row."""
+    """Return the name of a column and the names of all columns that are nested in it in any row."""
     names = {top: None}
     for value in values:
         if isinstance(value, dict | list):
@@ -103,7 +103,7 @@ def _names_within(top: str, values: Sequence[Any]) -> dict[str, None]:
 def _named(where: object, names: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return the top-level column of each name.
 
-    names: pairs of a name and its top-level column, each top-level column before its parts.
+    names: pairs of a name and its top-level column. A top-level column comes before its parts.
 
     Raises:
         UserError: a name occurs twice.
@@ -120,9 +120,9 @@ def _named(where: object, names: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _twice(name: str, first: tuple[str, int], second: tuple[str, int]) -> str:
-    """Return the message that two columns have the same name.
+    """Return the error message for two columns with the same name.
 
-    first, second: the top-level column that holds each of them, and its number from 1.
+    first, second: for each of the two, the top-level column that holds it and the number of that column, from 1.
     """
     both = [
         f"column {place}" if top == name else f"a part of column {place}, {top!r}," for top, place in (first, second)
@@ -134,7 +134,7 @@ def _twice(name: str, first: tuple[str, int], second: tuple[str, int]) -> str:
 
 
 def _nested_names(name: str, value: Any) -> Iterable[str]:
-    """Yield the dotted names of everything nested in a value of the column `name`."""
+    """Yield the dotted names of all columns that are nested in a value of the column `name`."""
     if isinstance(value, list):
         # Lists of words and tags are long and hold no further columns, so the first value decides.
         inner = value if value and isinstance(value[0], dict | list) else ()  # pyright: ignore[reportUnknownVariableType]
@@ -208,7 +208,7 @@ def hub_table(rows: Rows, commit: str | None) -> RowTable:
 
 
 def _arrow_values(column: Callable[[str], Any]) -> Values:
-    """Return the `values` function of a table, which converts only the needed part of an Arrow column to Python."""
+    """Return the `values` function of a table. It converts only the needed part of an Arrow column to Python values."""
 
     def values(name: str, rows: Sequence[int]) -> list[Any]:
         if not rows:

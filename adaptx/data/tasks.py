@@ -1,7 +1,8 @@
 """Make a task from the user's own rows: a DataFrame, a Dataset, dicts or a file.
 
-The rows are written as JSON lines to a folder in the user's cache, where worker processes read them. Each file is named
-after its content, so equal rows are the same input whether they came as a DataFrame, as dicts or in a file.
+The rows are written as JSON lines to a folder in the user's cache, from which worker processes read them. Each file's
+name is derived from its content, so equal rows are the same input whether they came as a DataFrame, as dicts or in a
+file.
 """
 
 import hashlib
@@ -49,14 +50,15 @@ def task(
 
     Args:
         name: the name of the task in tables and folders.
-        task_format: the format of the rows. Its roles are the column names, except for roles named in `columns`.
+        task_format: the format of the rows. The columns are named after its roles, except where `columns` says
+            otherwise.
         train: rows to train on: a pandas.DataFrame, a datasets.Dataset, a list of dicts or the path of a file. A
             mapping from language codes to such rows gives one set per language.
         development: rows to choose the best training state on, in the same forms as `train`.
         evaluation: rows to score on, in the same forms as `train`.
         pool: candidates that a retrieval task ranks, in the same forms as `train`.
-        columns: role -> column, for columns that do not have the role's name. Several columns are joined to one text
-            with spaces.
+        columns: role -> column, for columns that are not named after their role. If a role has several columns, their
+            texts are joined with spaces.
         metrics: names of metrics; None means the usual metrics of the format.
         language: language code of rows that are not in a mapping.
 
@@ -86,7 +88,7 @@ def task(
 
 
 def _by_language(rows: Any, language: str) -> dict[str, Any]:
-    """Return rows by language code. Rows that are not in a mapping are in `language`, and None means no rows."""
+    """Return rows by language code. Rows that are not in a mapping have the code `language`; None means no rows."""
     if rows is None:
         return {}
     if isinstance(rows, Mapping) and type(rows).__name__ != "DatasetDict":
@@ -113,7 +115,7 @@ def _file(rows: Any, path: Path, use: str, language: str) -> Path:
 
 
 def _kept(rows: Rows, task_format: TaskFormat, given: Any, use: str) -> Rows:
-    """Write a set's rows into the cache, with roles as column names, and return the set that reads them there."""
+    """Write a set's rows to the cache, with roles as column names, and return the set that reads them from there."""
     sources = Sources()
     table = open_table(rows, task_format, sources) if _is_path(given) else _table(given, use, rows.language)
     if not table.length:
