@@ -1,4 +1,4 @@
-"""Metrics of the field, by the names that tasks use. Each equals its official scorer."""
+"""The metrics, by the names that tasks use. Each metric gives the same score as its official scorer."""
 
 from adaptx.metrics.accuracy import ACCURACY
 from adaptx.metrics.masked import MASKED_ACCURACY

@@ -1,4 +1,4 @@
-"""Accuracy: the share of examples whose prediction is the gold."""
+"""Accuracy: the share of examples whose prediction equals the gold answer."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Compare answer strings by exact match and F1 of words; among several golds the best one counts.
+"""Compare answer strings by exact match and F1 of words. Of several gold answers, the one with the best score counts.
 
 Rajpurkar et al. 2016 (arXiv:1606.05250), section 6.1. A normaliser decides what the words of an answer are: SQuAD's is
 in this file, MLQA's in `mlqa.py`.
@@ -24,7 +24,7 @@ once_per_text = lru_cache(maxsize=2**16)
 
 @once_per_text
 def normalise(text: str) -> str:
-    """Return a text in lower case without ASCII punctuation, English articles and extra space, as SQuAD compares it.
+    """Return a text as SQuAD compares it: in lower case, without ASCII punctuation, English articles and extra space.
 
     Source: evaluate-v1.1.py `normalize_answer`; v2.0's is the same.
     """
@@ -33,10 +33,10 @@ def normalise(text: str) -> str:
 
 
 def exact_match(prediction: str, golds: Sequence[str], normaliser: Normaliser) -> float:
-    """Return 1 if the normalised prediction equals one of the normalised golds, else 0.
+    """Return 1 if the normalised prediction equals one of the normalised gold answers, else 0.
 
     Raises:
-        UserError: there is no gold.
+        UserError: there is no gold answer.
     """
     _check_golds(golds)
     normalised = normaliser(prediction)
@@ -44,12 +44,13 @@ def exact_match(prediction: str, golds: Sequence[str], normaliser: Normaliser) -
 
 
 def word_f1(prediction: str, golds: Sequence[str], normaliser: Normaliser) -> float:
-    """Return the F1 in [0, 1] between the words of the prediction and those of the best gold; 0 without shared words.
+    """Return the highest F1 in [0, 1] between the words of the prediction and those of a gold answer.
 
-    If nothing is left of either answer after normalising, they match exactly but their F1 is 0, as in v1.1 and MLQA.
+    The F1 is 0 if they share no word. If both are empty after normalising, they match exactly but their F1 is 0, as in
+    SQuAD v1.1 and MLQA.
 
     Raises:
-        UserError: there is no gold.
+        UserError: there is no gold answer.
     """
     _check_golds(golds)
     words = normaliser(prediction).split()

@@ -1,8 +1,8 @@
-"""Turn mined sentence pairs into pairs of ids, by XTREME's and by jiant's rule for repeated sentences (BUCC).
+"""Turn mined sentence pairs of BUCC into pairs of ids, by XTREME's and by jiant's rule for repeated sentences.
 
-Both codes mine over distinct sentences. A mined pair of distinct sentences then becomes candidates, which are pairs of
-ids with a margin. A sentence that occurs several times has several ids. XTREME drops its pairs, and jiant makes a
-candidate for every id.
+XTREME and jiant both mine over distinct sentences, and then turn each mined pair into candidates: pairs of ids with a
+margin. A sentence that occurs several times has several ids. XTREME drops the pairs of such a sentence, and jiant makes
+a candidate for each of its ids.
 """
 
 from collections import Counter, defaultdict
@@ -24,7 +24,7 @@ class Sentences(Generic[Id]):
 
 
 def distinct_rows(texts: Sequence[str]) -> list[int]:
-    """Return one row per distinct text: its last occurrence, in the order of first occurrences.
+    """Return the last row of each distinct text. The texts are in the order of their first rows.
 
     Source: xtreme utils_retrieve.py `text_load_unify` and `unique_embeddings`, which jiant copies.
     """
@@ -34,9 +34,9 @@ def distinct_rows(texts: Sequence[str]) -> list[int]:
 def xtreme_candidates(mined: MinedPairs, source: Sentences[Id], target: Sentences[Id]) -> dict[tuple[Id, Id], float]:
     """Return XTREME's candidates: (source id, target id) -> margin.
 
-    mined: pairs mined over `distinct_rows` of the texts, with their surrounding space. A pair with a sentence that
-    occurs more than once (ignoring surrounding space) is dropped, because the sentence has no single id. A candidate
-    that is found twice has the larger margin.
+    mined: pairs that were mined over `distinct_rows` of the texts, whose surrounding space was not removed. A pair with
+    a sentence that occurs more than once (ignoring surrounding space) is dropped, because the sentence has more than
+    one id. A candidate that is found twice gets the larger margin.
 
     Source: xtreme utils_retrieve.py `read_sent2id` and `read_candidate2score`.
     """
@@ -52,9 +52,9 @@ def xtreme_candidates(mined: MinedPairs, source: Sentences[Id], target: Sentence
 
 
 def jiant_candidates(mined: MinedPairs, source: Sentences[Id], target: Sentences[Id]) -> dict[tuple[Id, Id], float]:
-    """Return jiant's candidates, (source id, target id) -> margin: every id of one sentence with every id of the other.
+    """Return jiant's candidates: (source id, target id) -> margin, for all ids of the two sentences of each mined pair.
 
-    mined: pairs mined over `distinct_rows` of the texts without surrounding space.
+    mined: pairs that were mined over `distinct_rows` of the texts after removing their surrounding space.
 
     Source: jiant tasks/evaluate/core.py `Bucc2018EvaluationScheme` (Phang et al. 2020, arXiv:2003.02249).
     """
@@ -70,7 +70,7 @@ def jiant_candidates(mined: MinedPairs, source: Sentences[Id], target: Sentences
 def threshold_for(
     candidates: Mapping[tuple[Id, Id], float], gold: Sequence[tuple[Id, Id]] | set[tuple[Id, Id]]
 ) -> Threshold:
-    """Return the threshold with the best F1 against development golds."""
+    """Return the threshold at which the development candidates have the best F1 against the gold pairs."""
     known = set(gold)
     return choose_threshold(list(candidates.values()), [pair in known for pair in candidates], len(gold))
 
@@ -81,14 +81,14 @@ def extract(candidates: Mapping[tuple[Id, Id], float], threshold: float) -> list
 
 
 def _ids_of_unrepeated(sentences: Sentences[Id]) -> dict[str, Id]:
-    """Return the id of each text, without surrounding space, that occurs exactly once."""
+    """Return the id of each text that occurs exactly once. Texts are compared without surrounding space."""
     stripped = [text.strip() for text in sentences.texts]
     times = Counter(stripped)
     return {text: key for text, key in zip(stripped, sentences.ids, strict=True) if times[text] == 1}
 
 
 def _ids_of_each(sentences: Sentences[Id]) -> list[list[Id]]:
-    """Return all ids of each distinct text without surrounding space, in the order of first occurrences."""
+    """Return all ids of each distinct text, in the order of first occurrences. Surrounding space is ignored."""
     ids: defaultdict[str, list[Id]] = defaultdict(list)
     for text, key in zip(sentences.texts, sentences.ids, strict=True):
         ids[text.strip()].append(key)

@@ -1,4 +1,7 @@
-"""Accuracy of masked language modelling over all masked tokens; a prediction is (right tokens, masked tokens)."""
+"""Accuracy of masked language modelling over all masked tokens.
+
+A prediction is (number of correctly predicted tokens, number of masked tokens).
+"""
 
 from collections.abc import Sequence
 

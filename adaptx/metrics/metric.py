@@ -1,8 +1,9 @@
 """The interface of a metric: statistics per example, and a value computed from their sum over examples.
 
-A mean has two statistics per example (its value, and 1). An F1 over a whole set has three (correct, predicted, gold).
-The score is the value of the statistics summed over all examples. A bootstrap resample of the examples is then a
-weighted sum of the same statistics, so every prediction is scored only once, however many resamples are drawn.
+A mean has two statistics per example: the example's value, and 1. An F1 over a whole set has three: the numbers of
+correct, predicted and gold items. The score is the value of the statistics summed over all examples. A bootstrap
+resample of the examples is then a weighted sum of the same statistics, so every prediction is scored only once, however
+many resamples are drawn.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,9 +22,10 @@ Floats = NDArray[np.float64]
 class Metric:
     """One metric.
 
-    name: the name that tasks and tables use. statistics: (predictions, golds, language) -> [examples, statistics].
-    value: sums [..., statistics] -> scores [...] in [0, 1]. source: the official scorer that the metric equals, and its
-    paper. languages: the languages for which the metric has rules; None means any language.
+    name: the name that tasks and tables use. statistics: a function (predictions, gold answers, language) -> [examples,
+    statistics]. value: a function from sums of statistics [..., statistics] to scores [...] in [0, 1]. source: the
+    official scorer with the same scores, and its paper. languages: the languages for which the metric has rules; None
+    means any language.
     """
 
     name: str
@@ -36,18 +38,18 @@ class Metric:
         """Return the score over all examples, in [0, 1].
 
         Raises:
-            UserError: the numbers of predictions and golds differ.
+            UserError: the numbers of predictions and gold answers differ.
         """
         return float(self.value(self.statistics(predictions, golds, language).sum(axis=0)))
 
 
 def mean(sums: Floats) -> Floats:
-    """Return the mean from (sum of values, number of values); 0 without values."""
+    """Return the mean from (sum of values, number of values); 0 if there are no values."""
     return sums[..., 0] / np.maximum(sums[..., 1], 1)
 
 
 def f1(sums: Floats) -> Floats:
-    """Return the F1 from (correct, predicted, gold); 0 if nothing is predicted and nothing is gold."""
+    """Return the F1 from the numbers (correct, predicted, gold); 0 if nothing is predicted and nothing is gold."""
     return 2 * sums[..., 0] / np.maximum(sums[..., 1] + sums[..., 2], 1)
 
 
@@ -57,7 +59,7 @@ def one_each(values: Sequence[float]) -> Floats:
 
 
 def check_lengths(predictions: Sequence[Any], golds: Sequence[Any]) -> None:
-    """Check that there are as many predictions as golds.
+    """Check that there are as many predictions as gold answers.
 
     Raises:
         UserError: the numbers differ.

@@ -1,9 +1,9 @@
 """Bitext mining by margin: find pairs of sentences that are nearer to each other than to their other neighbours.
 
-Artetxe and Schwenk 2019 (arXiv:1811.01136), sections 3.1 and 3.2: ratio margin, candidates of both directions ("max").
-Some sentences are near to many others, so their cosines are high even without a translation. The margin divides the
-cosine of a pair by the mean cosine of both sentences to their nearest neighbours, which corrects for that. Only the
-nearest neighbours of each sentence are needed here; `adaptx.metrics.search` finds them in blocks.
+Artetxe and Schwenk 2019 (arXiv:1811.01136), sections 3.1 and 3.2: ratio margin, with candidates of both directions
+("max"). Some sentences are near to many others, so their cosines are high even without a translation. The margin
+divides the cosine of a pair by the mean cosine of both sentences to their nearest neighbours, which corrects for that.
+Only the nearest neighbours of each sentence are needed here; `adaptx.metrics.search` finds them in blocks.
 
 Suffixes: S source and T target sentences, K neighbours of each, P pairs.
 """
@@ -41,8 +41,8 @@ class MinedPairs:
 class Threshold:
     """The lowest margin that is accepted, halfway between the margins of two candidates.
 
-    at_last: whether it is best to accept all candidates. There is no next candidate then, so the value is the margin of
-    the last one. (The official code stops with an error in this case.)
+    at_last: whether it is best to accept all candidates. The last one then has no next candidate, so the value is the
+    last candidate's margin. (The official code stops with an error in this case.)
     """
 
     value: float
@@ -50,14 +50,14 @@ class Threshold:
 
 
 def ratio_margins(queries: Neighbours, pool: Neighbours) -> NDArray[np.floating]:
-    """Return the margin [N, K] of every query and neighbour.
+    """Return the margin of each query and each of its neighbours [N, K].
 
-    It is their cosine, divided by the mean of two numbers: the query's mean cosine to its neighbours, and the
-    neighbour's mean cosine to its own neighbours.
+    The margin is the cosine of the two, divided by the mean of two numbers: the query's mean cosine to its neighbours,
+    and the neighbour's mean cosine to its own neighbours.
 
     Args:
-        queries: neighbours of the N queries in the pool.
-        pool: neighbours of the pool's sentences among the queries.
+        queries: for each of the N queries, its neighbours in the pool.
+        pool: for each sentence of the pool, its neighbours among the queries.
     """
     query_mean_N1 = queries.cosines.mean(axis=1, keepdims=True)
     pool_mean_NK = pool.cosines.mean(axis=1)[queries.indices]
@@ -68,15 +68,15 @@ def ratio_margins(queries: Neighbours, pool: Neighbours) -> NDArray[np.floating]
 def mine(source: Neighbours, target: Neighbours, least_margin: float = 0.0) -> MinedPairs:
     """Return one-to-one pairs with a margin above `least_margin`.
 
-    Every sentence of either language proposes the neighbour with the highest margin. Proposals are visited from the
-    highest margin to the lowest, and a proposal is accepted if neither sentence is in an accepted pair. After a refusal
-    a sentence does not propose its second-best neighbour.
+    Every sentence of either language proposes a pair with its neighbour of the highest margin. The proposals are
+    visited from the highest margin to the lowest, and a proposal is accepted if neither of its sentences is in an
+    accepted pair. A sentence whose proposal is refused does not propose its second-best neighbour.
 
     Args:
         source: neighbours [S, K] of the source sentences among the target sentences.
         target: neighbours [T, K] of the target sentences among the source sentences.
-        least_margin: an accepted pair with a margin that is not above it is not returned, but its sentences stay in
-            use.
+        least_margin: the margin that a returned pair must exceed. Accepted pairs with other margins are not returned,
+            but their sentences are not free for other pairs.
 
     Source: xtreme utils_retrieve.py `mine_bitext` with retrieval="max", margin="ratio".
     """
@@ -100,7 +100,7 @@ def mine(source: Neighbours, target: Neighbours, least_margin: float = 0.0) -> M
 
 
 def _best(neighbours: Neighbours, margins_NK: NDArray[np.floating]) -> tuple[NDArray[np.int64], Floats]:
-    """Return for each of N sentences the index of the neighbour with the highest margin [N], and that margin [N]."""
+    """Return, for each of N sentences, the index of its neighbour with the highest margin [N], and that margin [N]."""
     rows = np.arange(len(margins_NK))
     column = margins_NK.argmax(axis=1)
     return neighbours.indices[rows, column].astype(np.int64), margins_NK[rows, column].astype(np.float64)
@@ -131,7 +131,10 @@ def choose_threshold(margins: Sequence[float] | Floats, right: Sequence[bool], n
 
 
 def _counts(predictions: Sequence[int | None], golds: Sequence[Sequence[int]], _language: str) -> Floats:
-    """Return (correct, predicted, gold) pairs per source sentence; a prediction is a target number or None."""
+    """Return the numbers of correct, predicted and gold pairs per source sentence.
+
+    A prediction is the index of a target sentence, or None.
+    """
     check_lengths(predictions, golds)
     counts = np.empty((len(golds), 3))
     for row, (mined, gold) in enumerate(zip(predictions, golds, strict=True)):

@@ -1,4 +1,4 @@
-"""Exact match and F1 of MLQA, which normalises answers by the rules of their language."""
+"""Exact match and F1 of MLQA, which normalises each answer by the rules of the answer's language."""
 
 import re
 import string

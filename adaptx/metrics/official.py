@@ -1,14 +1,14 @@
-"""The error of inputs for which an official scorer stops with an exception and gives no score."""
+"""The error that is raised for inputs for which the official scorer stops with an exception and gives no score."""
 
 from adaptx.errors import UserError
 
 
 class OfficialStop(UserError):
-    """An exception of the official script on this input.
+    """The exception with which the official script stops on this input.
 
-    kind: the name of the Python exception, such as "ZeroDivisionError". message: its message. cause: the reason in our
-    words. Stops are compared by their kind only, because most messages change with the version of Python, and some
-    contain file names.
+    kind: the name of the Python exception, such as "ZeroDivisionError". message: the exception's message. cause: the
+    reason, in adaptx's words. Stops are compared by their kind only, because most messages change with the version of
+    Python, and some contain file names.
     """
 
     def __init__(self, kind: str, message: str, cause: str) -> None:

@@ -8,7 +8,7 @@ from adaptx.store.records import OneClass
 
 
 def only_class(task_format: TaskFormat, values: Sequence[Any]) -> str | None:
-    """Return the only class of the predictions or golds, or None if there are several or fewer than two values."""
+    """Return the one class that all values have. None means that there are several classes or fewer than two values."""
     if len(values) < 2:
         return None
     classes = task_format.classes
@@ -17,12 +17,12 @@ def only_class(task_format: TaskFormat, values: Sequence[Any]) -> str | None:
 
 
 def one_class_notes(task_format: TaskFormat, predictions: Sequence[Any], golds: Sequence[Any]) -> OneClass:
-    """Return the only class among the golds and among the predictions."""
+    """Return the only class of the gold answers and that of the predictions, with None for several classes."""
     return OneClass(only_class(task_format, golds), only_class(task_format, predictions))
 
 
 def sentences(found: OneClass, rows: int) -> list[str]:
-    """Return the notes about a set of `rows` rows; empty if golds and predictions both have several classes."""
+    """Return the notes about a set of `rows` rows: none if gold answers and predictions both have several classes."""
     told: list[str] = []
     if found.golds is not None:
         told.append(

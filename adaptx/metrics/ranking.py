@@ -1,4 +1,4 @@
-"""Scores of ranked candidates: LAReQA's mAP@20, and Mewsli-X's score of that name, which is a mean reciprocal rank."""
+"""Scores of ranked candidates: LAReQA's mAP@20, and Mewsli-X's mAP@20, which is in fact a mean reciprocal rank."""
 
 from collections.abc import Hashable, Sequence
 
@@ -11,8 +11,8 @@ CUT = 20
 def average_precision(relevant: Sequence[Hashable], ranked: Sequence[Hashable], cut: int | None) -> float:
     """Return the average precision in [0, 1]: the mean over relevant items of the precision at the item's rank.
 
-    An item that is ranked twice counts once. With a cut, only the first `cut` ranks are read, and at most `cut`
-    relevant items are expected, so that a score of 1 is always possible. None means no cut.
+    An item that is ranked twice counts once. If `cut` is not None, only the first `cut` ranks are read, and at most
+    `cut` relevant items are expected, so that a score of 1 is always possible.
 
     Source: xtreme utils_lareqa.py `average_precision_at_k` (Roy et al. 2020, arXiv:2004.05484).
 
@@ -35,7 +35,7 @@ def average_precision(relevant: Sequence[Hashable], ranked: Sequence[Hashable], 
 
 
 def reciprocal_rank(gold: Hashable, ranked: Sequence[Hashable], cut: int) -> float:
-    """Return 1 divided by the rank of the gold among the first `cut` items, or 0 if the gold is not among them.
+    """Return 1 divided by the rank of the gold item, or 0 if it is not among the first `cut` ranked items.
 
     Source: xtreme utils_mewslix.py `mean_reciprocal_rank` (Ruder et al. 2021, arXiv:2104.07412).
     """

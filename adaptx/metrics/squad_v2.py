@@ -12,21 +12,21 @@ SOURCE = "SQuAD evaluate-v2.0.py (Rajpurkar et al. 2018, arXiv:1806.03822)"
 
 
 class SpanAnswer(TypedDict):
-    """A prediction: the best answer that is not empty, and the probability in [0, 1] that there is no answer."""
+    """A prediction: the best non-empty answer, and the probability in [0, 1] that there is no answer."""
 
     text: str
     no_answer: float
 
 
 class BestThreshold(NamedTuple):
-    """The best score over all thresholds (a sum over questions), and the threshold that gives it."""
+    """The best threshold, and its score, which is a sum over questions."""
 
     score: float
     threshold: float
 
 
 def answerable_f1(prediction: str, golds: Sequence[str], normaliser: _Normaliser) -> float:
-    """Return the F1 of words with the best gold. Unlike in v1.1, the F1 of two answers without words is 1."""
+    """Return the highest F1 of words with a gold answer. Unlike in v1.1, the F1 of two answers without words is 1."""
     words = normaliser(prediction).split()
     return max(_f1(words, normaliser(gold).split()) for gold in golds)
 
@@ -40,7 +40,7 @@ def _f1(predicted: Sequence[str], gold: Sequence[str]) -> float:
 def raw_score(score: AnswerScore, text: str, golds: Sequence[str]) -> float:
     """Return the score of a text before the no-answer rule.
 
-    Golds that are empty after normalising are ignored. If no gold remains, the right answer is the empty text.
+    Gold answers that are empty after normalising are ignored. If none remains, the right answer is the empty string.
     """
     return score(text, [gold for gold in golds if normalise(gold)] or [""], normalise)
 
@@ -48,8 +48,8 @@ def raw_score(score: AnswerScore, text: str, golds: Sequence[str]) -> float:
 def thresholded(raw: float, no_answer: float, golds: Sequence[str], threshold: float) -> float:
     """Return the score under the no-answer rule.
 
-    If the probability of no answer exceeds the threshold, the prediction counts as "no answer", whose score is 1 if
-    there are no golds and 0 otherwise.
+    If the probability of no answer exceeds the threshold, the prediction counts as "no answer". Its score is then 1 if
+    there are no gold answers, and 0 otherwise.
     """
     return float(not golds) if no_answer > threshold else raw
 
@@ -62,15 +62,15 @@ def best_threshold(
 ) -> BestThreshold:
     """Return the threshold with the highest sum of scores, as the official `find_best_thresh` does.
 
-    The search starts without any answers and adds answers in the order of their probability of no answer, the lowest
-    first. Questions with equal probabilities are added one by one in the order of `no_answer`, so the reported sum may
-    be one that no threshold gives.
+    The search starts with "no answer" for all questions. It then accepts the answers one by one, in ascending order of
+    their probability of no answer. Answers with equal probabilities are also accepted one by one, in the order of
+    `no_answer`, so the reported sum may be one that no threshold gives.
 
     Args:
         raw: scores before the no-answer rule, for the questions that have a prediction.
         texts: predictions.
         no_answer: probabilities of no answer, as pairs of question and probability.
-        golds: gold answers of every question; empty (false) for an unanswerable question.
+        golds: the gold answers of every question; empty or false for an unanswerable question.
     """
     current = float(sum(not answers for answers in golds.values()))
     best = BestThreshold(current, 0.0)

@@ -14,7 +14,7 @@ Table = Mapping[str, Mapping[str, Scores]]
 
 @dataclass(frozen=True)
 class OfficialSuite:
-    """The averages that the official script computes for a suite.
+    """A suite, and the averages that the official script computes for it.
 
     languages: the language codes of each task. groups: the tasks of each group. question_answering: the tasks whose
     metric is the mean of exact match and F1.
@@ -104,13 +104,13 @@ OFFICIAL_SUITES = {suite.name: suite for suite in (XTREME, XTREME_R)}
 def aggregate(suite: OfficialSuite, table: Table) -> Aggregates:
     """Return the averages of a table {task: {language: {score: value}}}, as evaluate.py `evaluate` computes them.
 
-    A task that is not in the table has no average, and the groups with this task have none. A task in the table needs
-    scores in all its languages. (An empty task stands for a task whose folder exists. LAReQA, which the script cannot
-    score, is such a task.) Tasks and languages that are not part of the suite are ignored.
+    A task that is not in the table has no average, and neither do the groups that contain it. A task in the table needs
+    scores in all its languages. (A task without scores in the table stands for a task whose folder exists. LAReQA,
+    which the script cannot score, is such a task.) Tasks and languages that are not part of the suite are ignored.
 
     Raises:
-        OfficialStop: the official script stops, because a language of a task or a score that an average needs is
-            missing.
+        OfficialStop: the official script stops, because a task lacks one of its languages, or a score that an average
+            needs is missing.
     """
     tasks = {task: _averages(suite, task, table[task]) for task in suite.languages if task in table}
     overall: dict[str, float] = {}

@@ -1,9 +1,9 @@
 """F1 of tagged spans, as two versions of seqeval count them, and the share of right tags.
 
 XTREME scores named entities and parts of speech with seqeval's F1 and does not pin seqeval's version. On BIO tags both
-versions agree. UPOS tags (`NOUN`, `VERB`) are not BIO tags, but seqeval reads them as such: the first letter is the
-prefix, and the rest gives the type. Neighbouring words with the same tag then form one "entity", and the versions
-differ in what the type is. XTREME's own test numbers come from version 0.0.12.
+versions agree. UPOS tags (`NOUN`, `VERB`) are not BIO tags, but seqeval reads them as BIO tags: their first letter is
+the prefix, and their other letters give the type. Neighbouring words with the same tag then form one "entity", and the
+versions differ in what the type is. XTREME's own test numbers come from version 0.0.12.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ _SOURCE = "xtreme evaluate.py `f1` with seqeval {} (Hu et al. 2020, arXiv:2003.1
 
 
 def split_tag_0_0_12(tag: str) -> tuple[str, str]:
-    """Return prefix and type in seqeval 0.0.12: the first letter, and the text after the last hyphen.
+    """Return a tag's prefix and type in seqeval 0.0.12: its first letter, and the part after its last hyphen.
 
     The type of a tag without a hyphen is the whole tag.
     """
@@ -30,9 +30,9 @@ def split_tag_0_0_12(tag: str) -> tuple[str, str]:
 
 
 def split_tag_1_2_2(tag: str) -> tuple[str, str]:
-    """Return prefix and type in seqeval 1.2.2: the first letter, and the text after it and the first hyphen.
+    """Return a tag's prefix and type in seqeval 1.2.2: its first letter, and the rest after the first hyphen.
 
-    The type is `_` if there is no such text.
+    Without a hyphen, the type is all but the first letter. If nothing is left, the type is `_`.
     """
     return tag[0], tag[1:].split("-", maxsplit=1)[-1] or "_"
 
@@ -86,7 +86,7 @@ def _span_f1(name: str, version: str, split_tag: SplitTag) -> Metric:
 
 
 def _right_tags(predictions: Sentences, golds: Sentences, _language: str) -> Floats:
-    """Return (right tags, tags) per sentence."""
+    """Return, for each sentence, the number of right tags and the number of tags."""
     _check(predictions, golds)
     counts = np.empty((len(golds), 2))
     for row, (predicted, gold) in enumerate(zip(predictions, golds, strict=True)):

@@ -1,4 +1,4 @@
-"""Score predictions and golds from a case file, in the layouts of the official scorers' golden cases."""
+"""Score the predictions in a case file against its gold answers. Each metric has its own layout of case files."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ SCORERS: dict[str, Scorer] = {
 
 
 def find_scorer(name: str) -> Scorer:
-    """Return the scorer of a layout.
+    """Return the scorer of the layout called `name`.
 
     Raises:
         UserError: there is no such layout. The message lists similar names.
@@ -49,7 +49,7 @@ def find_scorer(name: str) -> Scorer:
 
 
 def score_case(case: CaseNode) -> dict[str, Any]:
-    """Return every number of a case, in the layout that golden files have under `expected`.
+    """Return all numbers of a case, in the layout that a case file has under `expected`.
 
     If the official script stops with an exception, its numbers are replaced by `{"raises": [kind, message], "cause":
     ...}`.

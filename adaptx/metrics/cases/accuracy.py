@@ -1,4 +1,4 @@
-"""Cases of accuracy: `tasks.<task>.<language>` with lists `labels` and `predictions` of texts or whole numbers."""
+"""Cases of accuracy: `tasks.<task>.<language>` with the lists `labels` and `predictions` (strings or whole numbers)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,14 +11,14 @@ from adaptx.metrics.official import OfficialStop
 def accuracy(labels: Sequence[str | int], predictions: Sequence[str | int]) -> dict[str, float]:
     """Return the percentage of right predictions, as evaluate.py `accuracy` computes it.
 
-    If one list is longer, its surplus labels are ignored, and surplus predictions count as wrong.
+    If there are more labels than predictions, the surplus labels are ignored. Surplus predictions count as wrong.
     """
     correct = sum(prediction == label for prediction, label in zip(predictions, labels, strict=False))
     return {"accuracy": ratio(float(correct), len(predictions), "predictions") * 100}
 
 
 def unequal(num_predictions: int, num_labels: int) -> OfficialStop:
-    """Return the stop of evaluate.py `evaluate_one_task` for different numbers of predictions and labels."""
+    """Return evaluate.py `evaluate_one_task`'s stop if the numbers of predictions and labels differ."""
     cause = f"there are {num_predictions} predictions for {num_labels} labels"
     return OfficialStop("AssertionError", "Number of examples not matched", cause)
 

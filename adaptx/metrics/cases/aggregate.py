@@ -1,4 +1,4 @@
-"""Cases of suite aggregates: `tables.<name>.<task>.<language>.<score>`, and cases that name their table and tasks."""
+"""Cases of suite aggregates: tables `tables.<name>.<task>.<language>.<score>`, and `cases` that each name a table."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Cases of BUCC: `pairs.<pair>.dev` and `.test` with sentences, ids, embeddings and golds.
+"""Cases of BUCC: `pairs.<pair>.dev` and `pairs.<pair>.test`, with sentences, ids, embeddings and gold pairs.
 
 Each pair is scored by XTREME's rules and by jiant's.
 """
@@ -35,7 +35,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Options:
-    """The options of a case. neighbours: K of the margin. threshold: the lowest margin of mined pairs."""
+    """The options of a case.
+
+    neighbours: the number K of neighbours for the margin. threshold: the margin above which pairs are mined.
+    """
 
     neighbours: int
     threshold: float
@@ -94,7 +97,7 @@ def _side(split: CaseNode, side: str) -> tuple[Embeddings, Sentences[str]]:
 
 
 def _mined(split: Split, options: Options, key: Callable[[str], str]) -> MinedPairs:
-    """Return the pairs mined over distinct sentences. Two sentences are the same if `key` of their texts is equal."""
+    """Return the pairs mined over distinct sentences. `key` turns a text into the value by which texts are compared."""
     source_ND = normalised(split.source_ND[distinct_rows(list(map(key, split.source.texts)))])
     target_MD = normalised(split.target_MD[distinct_rows(list(map(key, split.target.texts)))])
     forward = neighbours(source_ND, target_MD, options.neighbours)
@@ -132,7 +135,7 @@ def _threshold(candidates: Candidates, gold: Sequence[Pair] | set[Pair]) -> floa
     """Return the threshold with the best F1.
 
     Raises:
-        OfficialStop: it is best to accept all candidates. The official code stops there.
+        OfficialStop: the F1 is best if all candidates are accepted, for which the official code stops.
     """
     threshold = threshold_for(candidates, gold)
     if threshold.at_last:
@@ -146,7 +149,7 @@ def _threshold(candidates: Candidates, gold: Sequence[Pair] | set[Pair]) -> floa
 
 
 def _tuned(candidates: Candidates, gold: Sequence[Pair] | set[Pair], unit: int) -> dict[str, Any]:
-    """Return the best threshold and its scores, multiplied by `unit` (100 for percent)."""
+    """Return the best threshold, and its scores multiplied by `unit` (100 for percent)."""
     threshold = _threshold(candidates, gold)
     precision, recall, f1 = _shares(extract(candidates, threshold), gold)
     return {"best-threshold": threshold, "precision": unit * precision, "recall": unit * recall, "F1": unit * f1}
@@ -163,7 +166,7 @@ def _tested(
     gold: Sequence[Pair],
     with_predictions: bool,
 ) -> dict[str, Any]:
-    """Return the test scores in percent, at the threshold chosen on dev."""
+    """Return the test scores in percent, at the threshold that is best on the development candidates."""
     try:
         threshold = _threshold(on_dev, dev_gold)
     except OfficialStop as stop:

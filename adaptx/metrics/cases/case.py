@@ -1,4 +1,4 @@
-"""Read a case file: JSON with `metric`, `inputs` and, for comparisons, `expected`. Errors name the place in it."""
+"""Read a case file: JSON with `metric`, `inputs` and, for comparisons, `expected`. Errors name a place in the file."""
 
 import json
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ _NAMES = {dict: "an object", list: "a list", str: "a text", bool: "a truth value
 class CaseNode:
     """A value of a case file, with its place in the file, such as `inputs.languages.en`.
 
-    Its methods return the value as the type that a layout needs, or raise a `UserError` that names the place.
+    A method returns the value as the type that a layout needs, or raises a `UserError` that names the place.
     """
 
     value: Any
     place: str
 
     def __getitem__(self, key: str) -> "CaseNode":
-        """Return the child of that name.
+        """Return the child called `name`.
 
         Raises:
             UserError: the value is not an object, or has no such child.
@@ -38,7 +38,7 @@ class CaseNode:
         return CaseNode(inside[key], place)
 
     def get(self, key: str) -> "CaseNode | None":
-        """Return the child of that name, or None if there is no such child or it is null."""
+        """Return the child called `name`, or None if there is no such child or the child is null."""
         return None if self._object().get(key) is None else self[key]
 
     def items(self) -> Iterator[tuple[str, "CaseNode"]]:
@@ -70,18 +70,21 @@ class CaseNode:
         return self.value
 
     def label(self) -> str | int:
-        """Return a text or a whole number."""
+        """Return the value, which must be a string or a whole number."""
         return self.value if isinstance(self.value, str) else self.whole()
 
     def labels(self) -> list[str | int]:
         return [element.label() for element in self.elements()]
 
     def numbers(self) -> dict[str, float]:
-        """Return an object whose values are numbers."""
+        """Return the value, which must be an object whose values are numbers."""
         return {key: value.number() for key, value in self.items()}
 
     def matrix(self) -> NDArray[np.float32]:
-        """Return a list of equally long lists of numbers as float32 [rows, columns]; an empty list is [0, 0]."""
+        """Return the value, which must be a list of equally long lists of numbers, as float32 [rows, columns].
+
+        An empty list becomes [0, 0].
+        """
         rows = self._list()
         try:
             array = np.asarray(rows, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Compare the numbers of a case with the numbers that it expects."""
+"""Compare the computed numbers of a case with the numbers that the case expects."""
 
 import math
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ def differences(expected: Any, found: Any, scorer: Scorer) -> list[str]:
     """Return one line per expected value that is missing or different.
 
     Values for which the case expects nothing are ignored, except inside maps from questions (`per_question...`).
-    Numbers agree within the layout's tolerance. If the case expects a stop of the official script (`raises`), a stop of
-    the same kind at that place or below it agrees. A stop that is not expected is a difference.
+    Numbers agree within the layout's tolerance. If the case expects that the official script stops (`raises`), any stop
+    of the same kind at that place or below it agrees. A stop that the case does not expect is a difference.
     """
     return list(_compare("", expected, found, scorer, ""))
 
@@ -33,7 +33,8 @@ def _below(place: str, key: object) -> str:
 def _compare(place: str, expected: Any, found: Any, scorer: Scorer, key: str) -> Iterator[str]:
     """Yield the differences at and below `place`.
 
-    key: the nearest key above that has its own tolerance or an unordered list; it decides how values are compared.
+    key: the nearest key, at or above `place`, for which the scorer has a tolerance or an unordered list. It decides how
+    values are compared.
     """
     if isinstance(expected, dict) and "raises" in expected:
         yield from _compare_stop(place, expected["raises"], found)
@@ -80,7 +81,7 @@ def _compare_lists(place: str, expected: list[Any], found: Any, scorer: Scorer, 
 
 
 def _compare_rows(place: str, expected: list[Any], found: list[Any], tolerance: float) -> Iterator[str]:
-    """Yield the differences between lists of rows in any order. A row has texts, followed by a number or not."""
+    """Yield the differences between two lists of rows, in any order. A row holds texts, and may end with a number."""
     expected_rows, found_rows = _by_texts(expected), _by_texts(found)
     for texts in expected_rows.keys() | found_rows.keys():
         left, right = expected_rows.get(texts, []), found_rows.get(texts, [])
@@ -92,7 +93,7 @@ def _compare_rows(place: str, expected: list[Any], found: list[Any], tolerance: 
 
 
 def _by_texts(rows: list[Any]) -> dict[tuple[str, ...], list[Any]]:
-    """Return the sorted numbers of the rows with the same texts. A row without a number counts as True."""
+    """Group rows by their texts, and return the sorted numbers of each group. A row without a number counts as True."""
     grouped: dict[tuple[str, ...], list[Any]] = {}
     for row in rows:
         cells: list[Any] = row if isinstance(row, list) else [row]

@@ -1,4 +1,4 @@
-"""Cases of LAReQA: questions, candidates and pools of languages. Other cases have only rankings to score."""
+"""Cases of LAReQA: some hold questions, candidates and pools of languages, others only rankings to score."""
 
 from typing import Any
 
@@ -76,7 +76,7 @@ def _pool(
 
 
 def _rank(asked: list[CaseNode], kept: list[CaseNode], pool: CaseNode) -> list[tuple[str, str, list[int]]]:
-    """Return for each question its uid, the id that its answers share, and the positions of candidates, best first."""
+    """Return, for each question, its uid, the id that its answers share, and the candidates' positions, best first."""
     if not asked:
         return []
     question_QD = CaseNode([question["encoding"].value for question in asked], "inputs.questions encodings").matrix()

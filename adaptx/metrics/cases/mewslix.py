@@ -1,4 +1,4 @@
-"""Cases of Mewsli-X: `languages.<language>` with `golds` and ranked `predictions`, both by mention."""
+"""Cases of Mewsli-X: `languages.<language>` with gold entities (`golds`) and ranked `predictions`, both by mention."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -44,9 +44,9 @@ def _score(golds: Ranked, predictions: Ranked) -> dict[str, Any]:
 
 
 def _mean_reciprocal_rank(golds: Ranked, predictions: Ranked, cut: int) -> float:
-    """Return the mean reciprocal rank over all mentions; 0 without mentions.
+    """Return the mean reciprocal rank over all mentions; 0 if there are no mentions.
 
-    Only the first gold of a mention counts, without surrounding space.
+    Only the first gold entity of a mention counts. Its surrounding space is removed.
     """
     for mention, entities in golds.items():
         if not entities:
@@ -56,7 +56,9 @@ def _mean_reciprocal_rank(golds: Ranked, predictions: Ranked, cut: int) -> float
 
 
 def _macro(golds: Mapping[str, Ranked], predictions: Mapping[str, Ranked], without_file: Collection[str]) -> Any:
-    """Return the mean over the official languages of the mean reciprocal rank, or the entry of an official stop.
+    """Return the average, over the official languages, of the mean reciprocal ranks.
+
+    If the official script stops, return the entry for the stop.
 
     without_file: languages without predictions, whose mean reciprocal rank is 0.
     """

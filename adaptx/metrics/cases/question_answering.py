@@ -1,4 +1,4 @@
-"""Cases of SQuAD v1.1 (also for XQuAD and TyDiQA-GoldP) and MLQA.
+"""Cases of SQuAD v1.1 (also used for XQuAD and TyDiQA-GoldP) and of MLQA.
 
 `languages.<language>.golds` and `languages.<language>.predictions` have one entry per question.
 """

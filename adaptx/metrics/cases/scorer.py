@@ -1,4 +1,4 @@
-"""The scorer of a case layout: the numbers computed from its inputs, and how exactly they are compared."""
+"""The scorer of a case layout: it computes numbers from a case's inputs, and says how exactly they must agree."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,9 +18,9 @@ EXACT = 0.0
 class Scorer:
     """The scorer of one layout.
 
-    score: `inputs` -> the numbers in the layout of `expected`. tolerance: the largest difference of two numbers that
-    agree. tolerances: the tolerance of the values under these keys. unordered: the keys of lists whose order does not
-    matter.
+    score: a function from a case's `inputs` to its numbers, in the layout of `expected`. tolerance: the largest
+    difference between two numbers that agree. tolerances: key -> tolerance, for keys whose values have another
+    tolerance. unordered: the keys of lists whose order does not matter.
     """
 
     score: Callable[[CaseNode], dict[str, Any]]
@@ -30,12 +30,12 @@ class Scorer:
 
 
 def stopped(stop: OfficialStop) -> dict[str, Any]:
-    """Return the entry that replaces numbers if the official script stops."""
+    """Return the entry that stands in place of numbers if the official script stops."""
     return {"raises": [stop.kind, stop.message], "cause": stop.cause}
 
 
 def attempt(score: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Return the numbers, or the entry for the official script's stop."""
+    """Return the numbers that `score` computes or, if the official script stops, the entry for the stop."""
     try:
         return score()
     except OfficialStop as stop:
@@ -43,7 +43,7 @@ def attempt(score: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def ratio(numerator: float, denominator: int, of: str) -> float:
-    """Return a quotient. `of` names the things counted by the denominator, for the message.
+    """Return a quotient. `of` says, for the message, which things the denominator counts.
 
     Raises:
         OfficialStop: the denominator is 0, where the official script raises a ZeroDivisionError.

@@ -66,7 +66,7 @@ def _final(raw: ByQuestion, no_answer: ByQuestion, golds: Golds, threshold: floa
 
 
 def _averages(final: Mapping[str, ByQuestion], questions: Sequence[str]) -> dict[str, float]:
-    """Return the average of each score over some questions in percent, and their number as `total`.
+    """Return each score's average over some questions, in percent, and the number of questions as `total`.
 
     Raises:
         OfficialStop: a question has no prediction, or there are no questions.

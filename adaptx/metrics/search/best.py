@@ -2,8 +2,8 @@
 
 Most scores of a block cannot be among the best, so they are skipped in three steps. First, a row is skipped if its
 highest score in the block does not exceed the lowest score that it keeps. Second, a row's scores are cut into tiles,
-and only tiles whose maximum may be among the best are looked into. Third, the scores of these tiles that may be among
-the best are selected and merged with the kept ones.
+and only tiles whose maximum may be among the best are looked into. Third, those scores of the remaining tiles that may
+be among the best are selected, and merged with the kept scores.
 
 Suffixes: R all rows; r rows of a block, of which a may improve; t tiles of w scores each, of which p are looked into;
 s selected scores; m keys to merge per row; k keys kept per row.
@@ -27,7 +27,7 @@ class BestMatches(NamedTuple):
 
 
 class BestPairs:
-    """The k best pairs of score and index so far, for each of R rows.
+    """For each of R rows, the k best pairs of score and index so far.
 
     A pair is stored as one int64 key. Keys are ordered by score and, for equal scores, by index, the lower index first.
     No two keys are equal, so the selection never depends on how ties are broken.
@@ -41,9 +41,9 @@ class BestPairs:
     def update(self, row: int, index: int, tiles_rtw: Tensor, maxima_rt: Tensor, selected_bytes: int) -> None:
         """Merge a block of scores into the best pairs of its rows.
 
-        row: the number of the block's first row. index: the index of the block's first score; successive calls for a
-        row must have ascending indices. tiles_rtw: the scores cut into tiles, in any memory layout. maxima_rt: the
-        highest score of each tile. selected_bytes: the memory that selection may use in addition to these.
+        row: the index of the block's first row. index: the index of the first score of each row in the block; it must
+        ascend from call to call for a row. tiles_rtw: the scores cut into tiles, in any memory layout. maxima_rt: the
+        highest score of each tile. selected_bytes: the memory that the selection may use in addition to these tensors.
         """
         _, tiles, width = tiles_rtw.shape
         some_r = (maxima_rt.amax(1) > self.least_R[row : row + len(maxima_rt)]).nonzero().squeeze(1)
@@ -69,7 +69,7 @@ class BestPairs:
         return keys_s, row_p[at_s]
 
     def _merge(self, rows_a: Tensor, keys_s: Tensor, row_s: Tensor) -> None:
-        """Merge the selected keys into the kept keys of their rows; `row_s` has each key's row as in `_selected`."""
+        """Merge selected keys into the kept keys of their rows. `keys_s` and `row_s` are what `_selected` returned."""
         if not len(rows_a):
             return
         counts_a = row_s.bincount(minlength=len(rows_a))
@@ -82,7 +82,7 @@ class BestPairs:
         self.least_R[rows_a] = _scores(keys_ak[:, -1])
 
     def found(self) -> BestMatches:
-        """Return the best pairs of all scores so far, best first."""
+        """Return the best pairs of all scores that have arrived so far, best first."""
         keys_Rk = self.keys_Rk.cpu()
         return BestMatches(_scores(keys_Rk), _indices(keys_Rk))
 

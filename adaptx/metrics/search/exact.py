@@ -1,8 +1,8 @@
-"""Exact search: compute the product of every query with every candidate block by block, and keep the best.
+"""Exact search: compute the products of all queries and candidates block by block, and keep the best of each query.
 
-The memory budget is used as follows. A group of queries is read in fp32 and stays while all candidates pass by in
-blocks. Each product covers a block of candidates and some queries of the group. Its scores go to `BestPairs`, which
-keeps the best of each query, and their memory is used again for the next product.
+The memory budget is used as follows. A group of queries is converted to fp32 and stays in memory while all candidates
+are read, block by block. Each product covers a block of candidates and some queries of the group. Its scores go to
+`BestPairs`, which keeps the best scores of each query. The next product overwrites the scores.
 
 Suffixes: Q queries, N candidates, D dimensions, k neighbours kept; G, g queries of one group; C, n candidates of one
 block, q queries of one product, whose scores are cut into t tiles of w; P excluded pairs. An upper-case G or C counts
@@ -44,12 +44,12 @@ def top_k(
     memory_bytes: int = MEMORY_BYTES,
     advance: Advance | None = None,
 ) -> BestMatches:
-    """Return the scores [Q, k] and indices [Q, k] of the k candidates with the highest inner products per query.
+    """Return, for each query, the scores [Q, k] and indices [Q, k] of the k candidates with the highest inner products.
 
     Among candidates with equal scores, the first wins. Both sides are read by slices and converted to fp32 block by
-    block. Products are computed in fp32, whatever precision is set for training. The search runs on the device of the
-    candidates, or on that of the queries if only they are on an accelerator. On the CPU the result does not depend on
-    `memory_bytes`, and OMP_NUM_THREADS sets the number of threads.
+    block. Products are computed in fp32, whatever precision is set for training. The search runs on the candidates'
+    device, or on the queries' device if only the queries are on an accelerator. On the CPU the result does not depend
+    on `memory_bytes`, and OMP_NUM_THREADS sets the number of threads.
 
     Args:
         queries_QD: the queries.
@@ -58,10 +58,10 @@ def top_k(
         unit: whether each row is divided by its norm, after centring (zero rows stay zero).
         centred: whether each side's own mean vector is subtracted from its rows.
         exclude: for each query, the indices of candidates that must not be found.
-        memory_bytes: memory for blocks and the values computed from them. The two sides and 8 bytes per neighbour kept
-            come on top.
-        advance: called with the number of queries that are done. Queries that have met some of the candidates count in
-            part.
+        memory_bytes: memory for blocks and the values computed from them. The two sides, and 8 bytes for each kept
+            neighbour, come on top.
+        advance: a function that is called with the number of finished queries. Queries that were compared with only a
+            part of the candidates count as that part.
 
     Raises:
         UserError: k is not between 1 and N (less the excluded candidates), the dimensions differ, a row is not finite
@@ -86,10 +86,10 @@ def top_k_both(
     memory_bytes: int = MEMORY_BYTES,
     advance: Advance | None = None,
 ) -> tuple[BestMatches, BestMatches]:
-    """Return the k best candidates of each query, and the `candidates_k` (None: k) best queries of each candidate.
+    """Return the k best candidates of each query, and the `candidates_k` best queries of each candidate.
 
-    The results equal those of two calls of `top_k`, one per direction, but every product is computed once instead of
-    twice. Options and errors are those of `top_k`.
+    `candidates_k` None means k. The results equal those of two calls of `top_k`, one per direction, but every product
+    is computed once instead of twice. The other options and the errors are those of `top_k`.
     """
     problem = _Problem.of(queries_QD, candidates_ND, unit, centred, memory_bytes)
     candidates_k = k if candidates_k is None else candidates_k
@@ -110,8 +110,8 @@ def _check(k: int, available: int, side: str) -> None:
 class _Blocks:
     """The sizes of the blocks of a search.
 
-    group: number of queries that stay in fp32 while all candidates pass by. queries, candidates: numbers of rows of one
-    product. selected_bytes: memory for the selection of the best scores.
+    group: the number of queries that stay in memory in fp32 while all candidates are read. queries, candidates: the
+    numbers of queries and candidates in one product. selected_bytes: memory for the selection of the best scores.
     """
 
     group: int
@@ -142,7 +142,7 @@ class _Blocks:
 
 @dataclass(frozen=True, kw_only=True)
 class _Problem:
-    """The two sides of a search, with the device and the block sizes."""
+    """The two sides of a search, its device and its block sizes."""
 
     queries: SearchSide
     candidates: SearchSide
@@ -187,7 +187,7 @@ class _Excluded:
 
     @staticmethod
     def of(exclude: Sequence[Sequence[int]], problem: _Problem, k: int) -> "_Excluded":
-        """Return the excluded pairs of lists of candidates, one list per query; repeated indices count once.
+        """Return the excluded pairs. `exclude` has a list of candidates for each query; repeated indices count once.
 
         Raises:
             UserError: there is not one list per query, an index is not that of a candidate, or a query keeps fewer than
@@ -218,7 +218,7 @@ class _Excluded:
         )
 
     def hide(self, scores_qn: Tensor, query: int, candidate: int) -> None:
-        """Set the scores of excluded pairs to -inf. `query` and `candidate` are the first ones of this product."""
+        """Set the scores of excluded pairs to -inf. `query` and `candidate` are the first indices of this product."""
         pairs = slice(self.starts[query], self.starts[min(query + len(scores_qn), len(self.starts) - 1)])
         columns_P = self.candidates_P[pairs] - candidate
         here_P = (columns_P >= 0) & (columns_P < scores_qn.shape[1])
@@ -261,7 +261,7 @@ def _search(
 
 
 def _products(queries_qD: Tensor, candidates_nD: Tensor, scores_qn: Tensor) -> None:
-    """Write the inner products to `scores_qn`, in full fp32 even if autocast, TF32 or bf16 is set for training."""
+    """Write the inner products to `scores_qn`, in full fp32 even if training uses autocast, TF32 or bf16."""
     # The precision is set on the CPU, too, because oneDNN may round to bf16 on processors with instructions for it.
     # NumPy's OpenBLAS is 7 % faster on some processors, but there the last bit of a product depends on the position of
     # its row in the block. With torch it does not.

@@ -1,4 +1,4 @@
-"""The two sides of a search, queries and candidates, which are read in blocks of fp32 from any kind of storage.
+"""The two sides of a search (queries and candidates), which are read from any kind of storage in blocks of fp32.
 
 Suffixes: D dimensions; R rows of a buffer, of which r are in use; p rows that are read at once.
 """
@@ -24,7 +24,7 @@ MAX_NORM = 1e18
 
 
 class Vectors(Protocol):
-    """Rows [rows, D] that are read by slices, such as a tensor, an array or a memory map, in fp32, fp16 or bf16."""
+    """Rows [rows, D] in fp32, fp16 or bf16 that are read by slices, such as a tensor, an array or a memory map."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -37,7 +37,7 @@ class SearchSide:
     """One side of a search, with the changes made to each row.
 
     name: `queries` or `candidates`, for messages. unit: whether each row is divided by its norm. mean_D: the vector
-    that is subtracted from each row first; None for no centring.
+    that is subtracted from each row before; None if rows are not centred.
     """
 
     name: str
@@ -60,9 +60,9 @@ class SearchSide:
         return self.vectors.shape[0]
 
     def read(self, first: int, block_RD: Tensor) -> Tensor:
-        """Read rows from `first` on into `block_RD`, and return the part of it that is in use.
+        """Read rows into `block_RD`, beginning with the row `first`, and return the part of `block_RD` that is in use.
 
-        It has at most R rows of this side, followed by rows of zeros up to a whole tile.
+        This part has at most R rows of this side, followed by rows of zeros that complete the last tile.
         """
         rows = min(len(block_RD), len(self) - first)
         block_rD = block_RD[: whole_tiles(rows)]
@@ -79,18 +79,18 @@ class SearchSide:
 
 
 def whole_tiles(rows: int) -> int:
-    """Return the number of rows, rounded up to a multiple of TILE."""
+    """Return a number of rows, rounded up to a multiple of TILE."""
     return -(-rows // TILE) * TILE
 
 
 def common_device(*sides: Vectors) -> torch.device:
-    """Return the device of the first side that is not on the CPU, or the CPU."""
+    """Return the device of the first side that is not on the CPU. If there is none, return the CPU."""
     devices = [vectors.device for vectors in sides if isinstance(vectors, Tensor)]
     return next((device for device in devices if device.type != "cpu"), torch.device("cpu"))
 
 
 def _mean(name: str, vectors: Vectors, device: torch.device) -> Tensor:
-    """Return the mean row in fp32. The sum is computed in fp64."""
+    """Return the mean of all rows in fp32. The sum is computed in fp64."""
     sum_D = torch.zeros(vectors.shape[1], dtype=torch.float64, device=device)
     for first in range(0, vectors.shape[0], READ_ROWS):
         part_pD = _stored(vectors, first, min(READ_ROWS, vectors.shape[0] - first)).to(device).float()
@@ -129,7 +129,7 @@ def _stored(vectors: Vectors, first: int, rows: int) -> Tensor:
 def _let_go(vectors: Vectors) -> None:
     """Release the pages of a memory-mapped file after reading.
 
-    They stay in the system's cache, but no longer count as this process's resident memory.
+    The pages stay in the system's cache, but no longer count as resident memory of this process.
     """
     if not isinstance(vectors, np.memmap) or vectors.mode != "r":
         return
