@@ -112,7 +112,8 @@ def _passage(examples: Examples, index: int, where: str, known: dict[str, Breaks
         if not (whole and (breaks[-1][1] if breaks else 0) <= pair[0] < pair[1] <= len(passage)):
             raise UserError(
                 f"{where}: sentence_breaks holds {pair!r}, which is not a valid [start, stop]; write two whole numbers "
-                f"that begin after the sentence before and end within the passage's {len(passage)} characters"
+                "so that the sentence begins after the one before it and ends within the passage, which has "
+                f"{len(passage)} characters"
             )
         breaks.append((pair[0], pair[1]))
     if not breaks:

@@ -66,5 +66,6 @@ def check_lengths(predictions: Sequence[Any], golds: Sequence[Any]) -> None:
     """
     if len(predictions) != len(golds):
         raise UserError(
-            f"there are {len(predictions)} predictions for {len(golds)} golds; give one prediction per gold, in order"
+            f"there are {len(predictions)} predictions for {len(golds)} gold answers; give one prediction "
+            "per gold answer, in order"
         )

@@ -1,4 +1,7 @@
-"""Notes about predictions or golds that are all of one class, whose score does not show what a model has learned."""
+"""Notes about predictions or gold answers that are all of one class.
+
+The score of such a set does not show what a model has learned.
+"""
 
 from collections.abc import Sequence
 from typing import Any

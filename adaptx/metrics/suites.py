@@ -123,7 +123,7 @@ def aggregate(suite: OfficialSuite, table: Table) -> Aggregates:
 
 
 def _averages(suite: OfficialSuite, task: str, rows: Mapping[str, Scores]) -> dict[str, float]:
-    """Return a task's average of each score over its languages, and the one that counts for the suite (`avg_metric`).
+    """Return the average of each score over a task's languages. `avg_metric` is the average that counts for the suite.
 
     Raises:
         OfficialStop: a language or a needed score is missing.

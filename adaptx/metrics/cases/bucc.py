@@ -142,8 +142,8 @@ def _threshold(candidates: Candidates, gold: Sequence[Pair] | set[Pair]) -> floa
         raise OfficialStop(
             "IndexError",
             "list index out of range",
-            "the best F1 accepts every candidate, so there is no next candidate between which and the last one the "
-            "threshold could lie",
+            "the F1 is best if all candidates are accepted, but the threshold has to lie halfway between the last "
+            "accepted candidate and the next one, and there is no next one",
         )
     return threshold.value
 

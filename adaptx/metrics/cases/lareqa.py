@@ -18,7 +18,7 @@ def _cut(node: CaseNode | None) -> int | None:
 
 def _precision(relevant: list[Any], ranked: list[Any], cut: int | None, name: str) -> float:
     if not relevant:
-        raise OfficialStop("ZeroDivisionError", "float division by zero", f"nothing is relevant for {name}")
+        raise OfficialStop("ZeroDivisionError", "float division by zero", f"no candidate is relevant for {name}")
     return average_precision(relevant, ranked, cut)
 
 

@@ -66,7 +66,7 @@ def _macro(golds: Mapping[str, Ranked], predictions: Mapping[str, Ranked], witho
     try:
         if missing:
             raise OfficialStop(
-                "FileNotFoundError", "No such file or directory", f"there are no golds in {', '.join(missing)}"
+                "FileNotFoundError", "No such file or directory", f"there are no gold entities in {', '.join(missing)}"
             )
         means = [
             _mean_reciprocal_rank(golds[language], {} if language in without_file else predictions[language], CUT)

@@ -41,7 +41,10 @@ def nearest_row(indexed_ND: Embeddings, queries_MD: Embeddings) -> list[int]:
 
 
 def neighbours(queries_ND: Embeddings, pool_MD: Embeddings, most: int) -> Neighbours:
-    """Return for each query the `most` pool rows (at most all M) with the largest dot products, best first."""
+    """Return, for each query, the `most` pool rows with the largest dot products, best first.
+
+    If the pool has fewer rows, all are returned.
+    """
     count = min(most, len(pool_MD))
     cosines = np.empty((len(queries_ND), count), dtype=np.float32)
     indices = np.empty((len(queries_ND), count), dtype=np.int64)

@@ -1,4 +1,7 @@
-"""Cases of SQuAD v2.0: golds, sets of predictions, sets of no-answer probabilities, and cases that name their sets."""
+"""Cases of SQuAD v2.0.
+
+The inputs are gold answers, sets of predictions, sets of no-answer probabilities, and cases that each name their sets.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

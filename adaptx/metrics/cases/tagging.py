@@ -35,7 +35,10 @@ def _tags(sentences: CaseNode) -> list[list[str]]:
 def _score(
     golds: Sentences, predictions: Sentences, spans: Callable[[Sentences, Sentences], dict[str, Any]]
 ) -> dict[str, Any]:
-    """Return scores in percent. Spans and single tags are scored separately, so one may stop without the other."""
+    """Return scores in percent.
+
+    Spans and single tags are scored separately, because the official script may stop for only one of them.
+    """
     if len(golds) != len(predictions):
         return stopped(unequal(len(predictions), len(golds)))
     counted = attempt(lambda: spans(golds, predictions))

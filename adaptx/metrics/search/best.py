@@ -56,7 +56,10 @@ class BestPairs:
     def _selected(
         self, row: int, index: int, rows_a: Tensor, tiles_rtw: Tensor, maxima_at: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return the keys [s] that may be among the k best, and each key's row as a position in `rows_a`, ascending."""
+        """Select the keys [s] that may be among the k best.
+
+        Return them, and for each key the position of its row in `rows_a` (ascending).
+        """
         # A score is selected only if it exceeds the lowest kept one (with an equal score, the earlier index wins) and
         # is at least the k-th highest tile maximum: k scores are at least that high.
         least_a1 = self.least_R[row + rows_a, None]

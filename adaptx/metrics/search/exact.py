@@ -135,7 +135,7 @@ class _Blocks:
         candidates = candidates // TILE * TILE
         if min(rows, share // (4 * TILE)) < TILE:
             needed = 4 * 4 * TILE * max(dimensions, TILE)
-            raise UserError(f"memory_bytes={memory_bytes}: the smallest blocks need {needed}; give at least that many")
+            raise UserError(f"memory_bytes={memory_bytes}: the smallest blocks need {needed} bytes; give at least this")
         queries = min(share // (4 * max(candidates, 1)), whole_tiles(MAX_QUERIES), group) // TILE * TILE
         return _Blocks(group, queries, candidates, share)
 
