@@ -23,9 +23,9 @@ Tokens = Sequence[int]
 def answer_states(
     backbone: Backbone, batch: TokenBatch, prompts: Sequence[Tokens], answers: Sequence[Tokens]
 ) -> Tensor:
-    """Return the states [M, D] that predict the answers' tokens, answer by answer.
+    """Return the states [M, D] that predict the answers' tokens, in the order of the answers.
 
-    batch: one sequence per item, the prompt followed by its answer. Decoders read this batch; encoder-decoders read
+    batch: one sequence per item: the prompt followed by its answer. Decoders read this batch. Encoder-decoders read
     `prompts` and `answers` instead.
     """
     counts = [len(answer) for answer in answers]

@@ -1,4 +1,4 @@
-"""Networks with random weights, built from a shape without a checkpoint, to measure or predict memory and time.
+"""Networks with random weights, for measuring or predicting memory and time. They need a shape, but no checkpoint.
 
 Device and dtype are torch's defaults, so the caller chooses them: `with torch.device("meta"): build_network(shape)`
 uses no memory.
@@ -15,7 +15,8 @@ from adaptx.specs.architectures import ARCHITECTURES
 def network_config(shape: Shape) -> Any:
     """Return the transformers configuration of a shape, with the padding id and dropout of the real checkpoints.
 
-    Rotary angles are those for short texts. They change values, but neither sizes nor the amount of work.
+    Rotary angles are those for short texts, even if the real checkpoint's differ. They change values, but neither sizes
+    nor the amount of work.
 
     Raises:
         UserError: the architecture is not supported.
@@ -40,7 +41,7 @@ def attention_of(model_type: str) -> str:
 def build_network(shape: Shape) -> nn.Module:
     """Return the network in evaluation mode: an encoder without pooler or head, or a language model with its lm_head.
 
-    Weights are random, on torch's default device and in its default dtype. Their number is `shape.parameters`.
+    Its weights are random, on torch's default device and in its default dtype. It has `shape.parameters` parameters.
 
     Raises:
         UserError: the architecture is not supported.

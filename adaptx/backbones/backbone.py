@@ -27,8 +27,8 @@ class Backbone(nn.Module):
     """A transformers network that is read through its hidden states. Methods attach to `network`.
 
     This class is the interface; each model family has one subclass. An encoder's network has no head. The networks of
-    the other families include their lm_head even where only hidden states are read, so that a module has the same
-    parameter names under either framing.
+    the other families always include their lm_head, so that a module's parameters have the same names whether the
+    network is read through hidden states or through text.
     """
 
     def __init__(self, network: Any) -> None:
@@ -73,7 +73,7 @@ class Backbone(nn.Module):
         raise NotImplementedError
 
     def started(self, batch: TokenBatch) -> Tensor:  # noqa: ARG002
-        """Return the states [N, D] of an encoder-decoder's decoder at its start token, one per sequence.
+        """Return the states [N, D] of an encoder-decoder's decoder at the start token, one per sequence.
 
         Raises:
             UserError: the network is not an encoder-decoder.
@@ -84,26 +84,27 @@ class Backbone(nn.Module):
         )
 
     def rows_of(self, batch: TokenBatch) -> Iterable[TokenRows]:
-        """Return the batch as inputs of one or more forward passes: packed in one row, or padded."""
+        """Return the inputs of the forward passes over a batch: one packed row, or one or more sets of padded rows."""
         return [rows.packed(batch)] if self.architecture.padded is None else rows.padded(batch)
 
     def attention(self) -> AbstractContextManager[Any]:
-        """Return the context that keeps the sequences of the last forward pass apart.
+        """Return the context of the last forward pass, in which attention stays within each sequence.
 
-        Gradient checkpointing computes layers again outside that pass, and needs the same context for them.
+        Gradient checkpointing computes layers again outside that pass and needs the same context.
         """
         return self._attention
 
     def keep_apart(self, given: TokenRows, bidirectional: bool = False) -> AbstractContextManager[Any]:
-        """Return a context for a forward pass over `given`, in which attention stays within each sequence."""
+        """Return a context for a forward pass over `given`. In this context, attention stays within each sequence."""
         self.given = given
         self._attention = PackedAttention(given.groups, bidirectional) if given.groups else nullcontext()
         return self._attention
 
     def below_last(self, layer: int | None) -> int | None:
-        """Return the layer, or None if it is the last one.
+        """Return `layer` itself, or None if it is the last layer.
 
-        None selects `last_hidden_state`, which includes the final norm. `hidden_states` of a lower layer does not.
+        None makes the caller read `last_hidden_state`, which includes the final norm. The `hidden_states` of lower
+        layers do not include it.
 
         Raises:
             UserError: the network has no such layer.
@@ -146,7 +147,7 @@ def trainable(module: nn.Module) -> list[nn.Parameter]:
 
 
 def to_precision(network: nn.Module, modules: list[nn.Parameter], bf16: bool) -> None:
-    """Put frozen base weights into bf16 or fp32. Trainable weights and attached `modules` are put into fp32.
+    """Convert frozen base weights to bf16 or fp32. Trainable weights and the attached `modules` are converted to fp32.
 
     Quantised weights are stored as integers and stay unchanged.
     """

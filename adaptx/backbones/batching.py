@@ -2,13 +2,13 @@
 
 Packing (Krell et al. 2021, arXiv:2107.02027). The usual batch is a rectangle with one sequence per row, padded to the
 longest. Here all sequences of a micro-batch are put one after another in a single long row with hardly any padding.
-Linear layers and norms treat every token alone, so they do not notice. Two things must: attention has to stay within
-each sequence (`packed_attention.py`), and positions have to start again at 0 in each sequence. The result is then the
-same as with one sequence per row.
+Linear layers and norms treat every token alone, so their results do not change. Two things need care: attention has to
+stay within each sequence (`packed_attention.py`), and positions have to start again at 0 in each sequence. The result
+is then the same as with one sequence per row.
 
-For attention, the row is divided into groups, and each group into pieces of equal length. A group is computed as one
-attention batch of R pieces. A piece holds either exactly one sequence, or several sequences and a mask that separates
-them. `lay_out` chooses between the two by estimated time.
+For attention, the row is divided into groups, and each group into R pieces of equal length. Attention over a group is
+computed as one batch of R pieces. A piece holds either exactly one sequence, or several sequences, which a mask keeps
+apart. `lay_out` chooses between the two by estimated time.
 
 Suffixes: T tokens of the row, N sequences, R pieces of a group, L tokens of a piece.
 """
@@ -64,9 +64,10 @@ class Encoding:
 class TokenBatch:
     """Sequences packed into one row. Tokens that belong to no sequence are padding.
 
-    positions_T: each token's position within its own sequence. groups: how attention keeps the sequences apart.
-    first_N: index of each sequence's first token in the row. lengths_N: its number of tokens; `lengths` holds the same
-    as plain numbers. N follows the order in which `collate` got the sequences, not their order in the row.
+    positions_T: each token's position within its own sequence. groups: the row's parts for attention, which keep the
+    sequences apart. first_N: index of each sequence's first token in the row. lengths_N: each sequence's number of
+    tokens; `lengths` holds the same numbers as integers. N follows the order in which `collate` got the sequences, not
+    their order in the row.
     """
 
     ids_T: Tensor
@@ -86,13 +87,13 @@ class TokenBatch:
 
 
 def padding_id(tokenizer: Any) -> int:
-    """Return the token id for padding. Padding is never read, so without a padding token any id will do."""
+    """Return the token id for padding. If the tokenizer has no padding token, any id will do: padding is never read."""
     chosen = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     return 0 if chosen is None else chosen
 
 
 def empty_id(tokenizer: Any) -> int:
-    """Return the token that stands for an empty text: the beginning-of-text token, or else the end-of-text token."""
+    """Return the token id that stands for an empty text: beginning-of-text, or else end-of-text, or else padding."""
     begins = (tokenizer.bos_token_id, tokenizer.eos_token_id)
     return next((token for token in begins if token is not None), padding_id(tokenizer))
 
@@ -120,10 +121,11 @@ def encode_texts(
 
 
 def cut(tokens: Sequence[int], most_tokens: int | None, most_items: int | None) -> list[list[int]]:
-    """Return groups of item indices, the longest items first, so that memory reaches its peak in the first group.
+    """Divide items into groups and return the groups' item indices.
 
     tokens: number of tokens per item. A group holds at most `most_tokens` tokens and `most_items` items (None: no
-    limit), but always at least one item.
+    limit), but always at least one item. The longest items come first, so that memory reaches its peak in the first
+    group.
     """
     order = sorted(range(len(tokens)), key=lambda index: (-tokens[index], index))
     groups: list[list[int]] = []
@@ -139,7 +141,7 @@ def cut(tokens: Sequence[int], most_tokens: int | None, most_items: int | None) 
 
 
 def collate(encoded: Encoding, sequences: Sequence[int], device: torch.device) -> TokenBatch:
-    """Return the sequences with these indices packed into one row. N follows the order of `sequences`."""
+    """Pack sequences into one row. sequences: their indices in `encoded`; the suffix N follows this order."""
     lengths = [len(encoded.ids[index]) for index in sequences]
     layout = lay_out(lengths, GROUP_TOKENS.get(device.type, ACCELERATOR_GROUP_TOKENS))
     size = sum(pieces.length * len(pieces.members) for pieces in layout)
@@ -175,7 +177,7 @@ def collate(encoded: Encoding, sequences: Sequence[int], device: torch.device) -
 
 @dataclass(frozen=True)
 class RowPieces:
-    """Neighbouring pieces of the row, `length` tokens each. members: the sequence numbers in each piece."""
+    """Neighbouring pieces of the row, `length` tokens each. members: the indices of the sequences in each piece."""
 
     length: int
     members: list[list[int]]
@@ -184,12 +186,12 @@ class RowPieces:
 def lay_out(lengths: Sequence[int], group_tokens: int) -> list[RowPieces]:
     """Return the layout with the least estimated time. The row's length is a multiple of `ROW_STEP`.
 
-    Two kinds of layout compete. In the first, each sequence is a piece, and sequences of equal length form a group:
-    no padding and no masks, but many groups if lengths differ. In the second, all pieces have the same length and hold
-    several sequences: only one group, but with padding at the end of pieces, and attention between sequences of a
-    piece is computed and then masked.
+    Two kinds of layout compete. In the first, each sequence is a piece, and sequences of equal length form a group.
+    This needs no padding and no masks, but many groups if lengths differ. In the second, all pieces have the same
+    length and hold several sequences. This needs only one group, but pieces end in padding, and attention between the
+    sequences of a piece is computed and then masked.
 
-    lengths: tokens per sequence. group_tokens: the cost of a group, in tokens.
+    lengths: tokens per sequence. group_tokens: the cost of a group, as a number of tokens that take as long.
     """
     order = sorted(range(len(lengths)), key=lambda number: (-lengths[number], number))
     alike = itertools.groupby(order, key=lengths.__getitem__)
@@ -209,7 +211,10 @@ def lay_out(lengths: Sequence[int], group_tokens: int) -> list[RowPieces]:
 
 
 def pack(order: Sequence[int], lengths: Sequence[int], room: int) -> list[list[int]]:
-    """Return the sequences of pieces of at most `room` tokens: each sequence goes into the first piece with room."""
+    """Distribute sequences over pieces of at most `room` tokens, and return the indices of each piece's sequences.
+
+    Each sequence, in this order, goes into the first piece that has room for it.
+    """
     pieces: list[list[int]] = []
     free: list[int] = []
     for number in order:
@@ -224,16 +229,17 @@ def pack(order: Sequence[int], lengths: Sequence[int], room: int) -> list[list[i
 
 
 def _work(layout: Sequence[RowPieces]) -> float:
-    """Return a layout's estimated work, in units of one token's work outside attention."""
+    """Return a layout's estimated work. The unit is the work for one token outside attention."""
     return sum(len(pieces.members) * pieces.length * (1 + pieces.length * ATTENTION_SHARE) for pieces in layout)
 
 
 def _groups(
     layout: Sequence[RowPieces], numbers_T: NDArray[np.int64], device: torch.device
 ) -> Iterator[AttentionGroup]:
-    """Yield the attention group of each entry of the layout. numbers_T: each token's sequence, -1 for padding.
+    """Yield one attention group per entry of the layout.
 
-    Padding attends to padding: a token that attends to nothing would make softmax return NaN.
+    numbers_T: the index of each token's sequence; -1 for padding. Padding attends to padding, because softmax returns
+    NaN for a token that attends to nothing.
     """
     begin = 0
     for pieces in layout:

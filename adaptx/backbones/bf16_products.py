@@ -2,7 +2,7 @@
 
 On such CPUs torch falls back to a loop that is about seventy times slower than fp32 (measured on an AVX2 processor with
 torch 2.13: 1.2 against 88 GFLOP/s). Here the factors are rounded to bf16, multiplied and summed in fp32, and the result
-is rounded to bf16, which is what the instructions do. A stage therefore gives the same result on every machine, up to
+is rounded to bf16. This is what bf16 instructions do, so a stage gives the same result on every machine, up to
 rounding. The replacement is a torch function mode: it covers every product inside its `with` block, whichever library
 wrote the layer.
 """
@@ -44,7 +44,7 @@ class Bf16Products(TorchFunctionMode):
     """A context in which bf16 products of CPU tensors are emulated in fp32, as the module's docstring describes.
 
     A product is in bf16 if autocast or the tensors' dtype says so. Enter this mode before other modes, so that it also
-    covers the products that they compute.
+    covers the products that the other modes compute.
     """
 
     def __torch_function__(
@@ -85,7 +85,7 @@ def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, **options: Any) -> Tensor:
-    """Return attention over factors rounded to bf16. Sums and softmax stay in fp32, as in torch's kernel."""
+    """Return attention over inputs that are rounded to bf16. Sums and softmax are in fp32, as in torch's kernel."""
     with torch.autocast("cpu", enabled=False):
         rounded = (each.bfloat16().float() for each in (query, key, value))
         mask = attn_mask.float() if attn_mask is not None and attn_mask.is_floating_point() else attn_mask

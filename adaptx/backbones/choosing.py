@@ -1,7 +1,7 @@
 """Answers of a language model: the log-likelihood of candidate answers, or an answer written by greedy decoding.
 
-Suffixes: N prompts, R candidates of all prompts, K tokens after the prompt, M candidate tokens except each first one, D
-hidden size, V vocabulary, C rows of a chunk.
+Suffixes: N prompts, R candidates of all prompts, K tokens after the prompt, M tokens of all candidates without their
+first ones, D hidden size, V vocabulary, C rows of a chunk.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Rule(Protocol):
 def log_likelihoods(
     network: Any, prompts: Sequence[Tokens], candidates: Sequence[Sequence[Tokens]], device: torch.device
 ) -> list[Tensor]:
-    """Return, for each prompt, the fp32 log-likelihoods of its candidates as continuations.
+    """Return for each prompt the log-likelihoods of its candidates as continuations of the prompt, in fp32.
 
     Each prompt is read only once, however many candidates it has. Candidates have at least one token.
     """
@@ -69,7 +69,7 @@ def greedy(
     """Return an answer to each prompt, choosing the likeliest token at every step.
 
     An answer has at most `most_tokens` tokens and excludes the `end` token. rules: one per prompt. A rule decides which
-    tokens are allowed and where the answer ends, and `end` then has no special meaning.
+    tokens are allowed and where the answer ends. With rules, `end` has no special meaning.
     """
     written: list[list[int]] = [[] for _ in prompts]
     going = [row for row in range(len(prompts)) if rules is None or rules[row].allowed()]

@@ -1,6 +1,7 @@
-"""Conversion of pickled weights to safetensors, kept in a cache folder whose name depends on the files' content.
+"""Conversion of pickled weights to safetensors.
 
-Pickles are read by `torch.load(weights_only=True)`, which does not run code from the file.
+Converted copies are kept in a cache, in folders whose names depend on the files' content. Pickles are read by
+`torch.load(weights_only=True)`, which does not run code from the file.
 """
 
 import hashlib
@@ -29,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 def readable(folder: Path, sources: Sources) -> Path:
-    """Return the folder itself if it has safetensors, else a converted copy.
+    """Return the folder itself if it has safetensors, else the folder of a converted copy.
 
     Raises:
         UserError: the folder has no weights, or they cannot be read.

@@ -1,8 +1,8 @@
 """Faster attention, dropout and linear layers on the CPU.
 
-- Dropout: torch draws one random number per element, and attention with dropout uses a slow path. Here a 64-bit random
-  integer is divided into four 16-bit numbers, so one draw serves four elements. The distribution is the same, with the
-  rate rounded to a multiple of 1/65536.
+- Dropout: torch draws one random number per element, and its attention with dropout is slow. Here a 64-bit random
+  integer is divided into four 16-bit numbers, so one draw serves four elements. The distribution is the same, except
+  that the rate is rounded to a multiple of 1/65536.
 - Attention in bf16: torch's fused kernel computes its products in fp32, and its backward pass takes four times as long
   as that of two plain matrix products (benchmarks/attention.py). For short sequences, attention is computed here as two
   plain products with the processor's bf16 instructions. The attention weights [L, S] then have to be stored, which is
@@ -105,7 +105,7 @@ def _attention(
 def _by_products(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float, scale: float, heads: int | None
 ) -> Tensor:
-    """Return masked attention. `heads` is G if groups of query heads share a key head, else None."""
+    """Return masked attention, computed by two matrix products. heads: G if query heads share key heads, else None."""
     if in_bf16(query):
         # bf16 keeps only 8 significant bits of a score. Subtracting the mean key shifts all scores of a query by the
         # same number, which softmax ignores, so those bits are left for the differences between keys.
@@ -138,7 +138,7 @@ def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
 
 
 def _added(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return the mask as a term to add to the scores, which is cheaper for all heads than `torch.where`.
+    """Return the mask as a term that is added to the scores. For all heads, this is cheaper than `torch.where`.
 
     At masked keys the term is the lowest finite number, not minus infinity. Padding that attends to nothing then gets
     some weights, which are never read, instead of NaN.

@@ -1,4 +1,4 @@
-"""Networks made of a checkpoint's first layers, by changing the number of layers in its configuration."""
+"""Cutting of a network to its first layers, by changing the number of layers in the checkpoint's configuration."""
 
 from typing import Any
 

@@ -28,7 +28,7 @@ class Decoder(Backbone):
 
     @property
     def most_tokens(self) -> int:
-        """Maximum sequence length in tokens: the configured number of positions, or a sliding window if shorter."""
+        """Maximum sequence length in tokens: the configured number of positions, or the sliding window if smaller."""
         return self._most_tokens
 
     @property

@@ -1,7 +1,7 @@
 """Continuation of prompts by a language model with a cache of keys and values, one or several tokens at a time.
 
-A prompt is read only once, even if several continuations are tried, because its keys and values stay in the cache. A
-decoder's shorter prompts are padded on the left, so that the answer follows the prompt without a gap.
+A prompt is read only once, even if several continuations are tried, because its keys and values stay in the cache. For
+decoders, shorter prompts are padded on the left, so that the answer follows the prompt without a gap.
 
 Suffixes: N rows, L tokens so far, K tokens added at once, D hidden size.
 """
@@ -18,7 +18,10 @@ from adaptx.backbones.padding import padded
 
 
 class Decoding:
-    """Prompts being continued (the interface). states_ND: the states that predict the next token of each row."""
+    """The state of prompts that are being continued (the interface).
+
+    states_ND: the hidden states that predict the next token of each row.
+    """
 
     states_ND: Tensor
 
@@ -45,7 +48,7 @@ def is_encoder_decoder(network: Any) -> bool:
 
 
 class _Continuing(Decoding):
-    """A decoder, which continues the prompt itself."""
+    """Continuation by a decoder: the answer follows the prompt in the same sequence."""
 
     def __init__(self, network: Any, prompts: Sequence[Sequence[int]], device: torch.device) -> None:
         self._model = stack_of(network)
@@ -81,7 +84,10 @@ class _Continuing(Decoding):
 
 
 class _Writing(Decoding):
-    """An encoder-decoder: the encoder reads the prompt, and the answer follows the decoder's start token."""
+    """Continuation by an encoder-decoder.
+
+    The encoder reads the prompt. The answer follows the decoder's start token.
+    """
 
     def __init__(self, network: Any, prompts: Sequence[Sequence[int]], device: torch.device) -> None:
         self._decoder = network.get_decoder()

@@ -3,7 +3,7 @@
 from typing import Any
 
 HIDDEN = ("hidden_dropout_prob", "hidden_dropout", "dropout_rate", "dropout", "mlp_dropout")
-"""Names for the dropout of hidden states. The first name that an architecture has is also used for its heads."""
+"""Names of the dropout of hidden states. The value under the first name that an architecture has is used for heads."""
 OTHERS = (
     "attention_probs_dropout_prob",
     "attention_dropout",
@@ -14,7 +14,7 @@ OTHERS = (
 
 
 def set_dropout(config: Any, probability: float) -> None:
-    """Set every dropout probability of the architecture, except for transformers' heads, which are not used here."""
+    """Set every dropout probability except those of transformers' heads, which are not used here."""
     for name in (*HIDDEN, *OTHERS):
         if hasattr(config, name):
             setattr(config, name, probability)

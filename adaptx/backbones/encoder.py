@@ -23,7 +23,7 @@ class Encoder(Backbone):
 
     @property
     def most_tokens(self) -> int:
-        """Maximum sequence length in tokens: the rows of the position table that can be used."""
+        """Maximum sequence length in tokens: the number of usable rows in the position table."""
         return (self.network.config.max_position_embeddings or UNBOUNDED) - self._first_position
 
     def hidden(self, batch: TokenBatch, layer: int | None = None, bidirectional: bool = False) -> Tensor:  # noqa: ARG002
@@ -41,7 +41,11 @@ class Encoder(Backbone):
         return to_row(states, len(batch.ids_T))
 
     def _inputs(self, rows: TokenRows) -> dict[str, Any]:
-        """Return the network's arguments. For padded rows the network computes positions, as not all accept them."""
+        """Return the network's arguments.
+
+        For padded rows they do not include positions, because some networks do not accept these. Networks then compute
+        positions themselves.
+        """
         inputs: dict[str, Any] = {"input_ids": rows.ids_BL}
         if self.architecture.type_rows:
             types_BL = rows.types_BL if rows.types_BL is not None else torch.zeros_like(rows.ids_BL)
@@ -53,7 +57,7 @@ class Encoder(Backbone):
 
 
 def no_mask(ids_1T: Tensor) -> Tensor | None:
-    """Return the attention mask for a row without padding to mask, in the form that transformers' version wants."""
+    """Return the attention mask for a row in which no token is masked, as the version of transformers requires it."""
     import transformers
 
     # Without a mask, version 4 searches the ids for padding and warns if it finds any, so it gets a mask of ones.

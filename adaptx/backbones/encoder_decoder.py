@@ -23,7 +23,7 @@ class EncoderDecoder(Backbone):
 
     @property
     def most_tokens(self) -> int:
-        """Maximum sequence length in tokens: the size of the position table. T5 has none and no limit."""
+        """Maximum sequence length in tokens: the size of the position table. T5 has no such table and no limit."""
         return getattr(self.network.config, "max_position_embeddings", None) or UNBOUNDED
 
     def hidden(self, batch: TokenBatch, layer: int | None = None, bidirectional: bool = False) -> Tensor:  # noqa: ARG002

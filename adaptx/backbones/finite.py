@@ -1,4 +1,4 @@
-"""Search for NaN or infinity in tensors, reading their values once and with one transfer from the device."""
+"""Search for NaN or infinity in tensors. Values are usually read only once, with one transfer from the device."""
 
 import math
 from collections.abc import Iterable
@@ -16,8 +16,8 @@ BLOCK = 2**20
 def first_not_finite(tensors: Iterable[tuple[Any, Tensor]]) -> Any | None:
     """Return the name of the first tensor that holds NaN or infinity, or None.
 
-    If a tensor's sum is finite, all its values are. A sum that is not finite may also come from overflow, so only then
-    are the values examined one by one.
+    If a tensor's sum is finite, all its values are finite. A sum that is not finite may also come from overflow, so the
+    values are then examined one by one.
     """
     floats = [(name, tensor.detach()) for name, tensor in tensors if tensor.is_floating_point() and tensor.numel()]
     if not floats:

@@ -1,4 +1,7 @@
-"""The folder from which a checkpoint is loaded: a user's folder, a mirror, or the hub's cache. Always safetensors."""
+"""The folder from which a checkpoint is loaded: a user's folder, a mirror, or the hub's cache.
+
+It always holds safetensors.
+"""
 
 import contextlib
 from pathlib import Path
@@ -39,11 +42,12 @@ def _from_hub(model: ModelSpec, sources: Sources, patterns: tuple[str, ...]) -> 
     try:
         return at_hand(local=False)
     except Exception as error:
-        # Without a network, use the cache. A file that the cache lacks is reported when it is read.
+        # Without a connection, use the cache. A file that the cache lacks is reported when it is read.
         with contextlib.suppress(Exception):
             return at_hand(local=True)
         why = (str(error).splitlines() or [""])[0]
         raise MissingInput(
             f"{model.hub_id} cannot be loaded from the hub ({type(error).__name__}: {why}). Check the name and the "
-            "network, or use a folder with --model DIR, or a mirror that has models/ with --data DIR"
+            "internet connection. Or name the checkpoint's folder with --model DIR, or a mirror that contains models/ "
+            "with --data DIR"
         ) from error

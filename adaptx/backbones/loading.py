@@ -46,9 +46,9 @@ def load_network(
 ) -> nn.Module:
     """Return the network in evaluation mode: an encoder without pooler or head, other families with their lm_head.
 
-    dropout: replaces all dropout probabilities of the checkpoint; None keeps them. bf16: load weights in bf16, else in
-    fp32. Each weight is rounded when it is read, so a full fp32 copy never exists. Buffers are in fp32 either way.
-    device: where the weights are loaded (None: the CPU).
+    dropout: replaces all dropout probabilities of the checkpoint; None keeps them. bf16: whether to load weights in
+    bf16; otherwise in fp32. Each weight is rounded when it is read, so a full fp32 copy never exists. Buffers are in
+    fp32 either way. device: where the weights are loaded (None: the CPU).
 
     Raises:
         UserError: the architecture or the form of the weights is not supported; tensors are missing, left over or of
@@ -120,8 +120,8 @@ def _load(folder: Path, model: ModelSpec, config: Any, bf16: bool, device: torch
     except (ValueError, TypeError, LookupError, AttributeError, AssertionError, ZeroDivisionError) as error:
         why = (str(error).splitlines() or [""])[0]
         raise UserError(
-            f"{folder}: transformers cannot build what its config.json says ({type(error).__name__}: {why}); copy or "
-            "download config.json again"
+            f"{folder}: transformers cannot build the network that config.json describes ({type(error).__name__}: "
+            f"{why}); copy or download config.json again"
         ) from error
     check_whole(network, LoadReport.of(info), stored, model, folder)
     tied = read_settings(folder / CONFIG).get("tie_word_embeddings", ARCHITECTURES[config.model_type].tied)
@@ -130,7 +130,7 @@ def _load(folder: Path, model: ModelSpec, config: Any, bf16: bool, device: torch
 
 
 def _restore_buffers(network: Any, folder: Path) -> None:
-    """Restore the fp32 values of buffers that were created in bf16, such as embedding scales and rotary frequencies."""
+    """Restore fp32 values in buffers that were created in bf16, such as embedding scales and rotary frequencies."""
     rounded = [(name, buffer) for name, buffer in network.named_buffers() if buffer.dtype is torch.bfloat16]
     if not rounded:
         return
@@ -147,7 +147,7 @@ def _restore_buffers(network: Any, folder: Path) -> None:
 
 
 def _auto_class(model_type: str) -> tuple[Any, dict[str, Any]]:
-    """Return the transformers class that loads an architecture's networks, and additional arguments for it."""
+    """Return the transformers class that loads networks of an architecture, and additional arguments for loading."""
     from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     architecture = ARCHITECTURES[model_type]

@@ -16,13 +16,13 @@ from adaptx.specs import ModelSpec
 from adaptx.specs.architectures import ARCHITECTURES
 
 DECODERS = ("cls.predictions.decoder.weight", "lm_head.decoder.weight", "vocab_projector.weight", "decoder.weight")
-"""Names of the output matrix of such a head, in files that store it as well as the embeddings."""
+"""Names of the output matrix of a masked-language-model head, in files that store it next to the embeddings."""
 EMBEDDINGS = ("embeddings.word_embeddings.weight", "embeddings.tok_embeddings.weight")
 WHOLE_HEAD = {"dense.weight", "dense.bias", "norm.weight", "norm.bias", "bias"}
 
 
 def read_tensors(folder: Path, names: Iterable[str]) -> dict[str, Tensor]:
-    """Return the tensors with these names from a folder of safetensors, unchanged. Missing names are left out."""
+    """Return the tensors with these names from a folder of safetensors, unchanged. Missing names are skipped."""
     from safetensors import safe_open
 
     wanted, found = set(names), dict[str, Tensor]()
@@ -39,7 +39,9 @@ def names_in(folder: Path) -> list[str]:
 
 
 def load_language_model_head(model: ModelSpec, sources: Sources) -> dict[str, Tensor] | None:
-    """Return the checkpoint's masked-language-model head in fp32, without the tied output matrix, or None.
+    """Return the checkpoint's masked-language-model head in fp32, or None if it has no such head.
+
+    The output matrix is left out, because it is tied to the embeddings.
 
     Raises:
         UserError: a part of the head is missing, or its output matrix is not tied to the embeddings.
@@ -91,7 +93,7 @@ def _check_decoder(folder: Path) -> None:
 
 
 def load_biases(model: ModelSpec, sources: Sources, paths: Iterable[str]) -> dict[str, Tensor]:
-    """Return the checkpoint's biases of the linear layers at these paths of the network, in fp32.
+    """Return the biases of linear layers from a checkpoint, in fp32. paths: the linear layers' paths in the network.
 
     Raises:
         UserError: the checkpoint has no bias at one of the paths.

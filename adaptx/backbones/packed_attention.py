@@ -1,9 +1,9 @@
 """Attention over many sequences that are packed in one row, so that each sequence attends only to itself.
 
 All other layers see one long row of T tokens (see `batching.py`). Attention over the whole row would mix sequences and
-cost T^2. So the row is divided into its groups here: a group of R neighbouring pieces of L tokens becomes a batch of R
-sequences, for which attention costs R x L^2, and the results are joined to a row again. If pieces of a group hold
-several sequences, a mask separates them.
+cost T^2. The row is therefore divided into groups of R neighbouring pieces of L tokens. A group is computed as a batch
+of R sequences, for which attention costs R x L^2, and the results are joined to a row again. If the pieces of a group
+hold several sequences, a mask keeps these apart.
 
 The replacement is a torch function mode: it covers every attention inside its `with` block, whichever library wrote the
 layer.
@@ -37,7 +37,7 @@ class AttentionGroup(NamedTuple):
 
 
 class PackedAttention(TorchFunctionMode):
-    """A context in which attention stays within sequences. The groups, in order, make up the row."""
+    """A context in which attention stays within each sequence. `groups` are all groups of the row, in order."""
 
     def __init__(self, groups: Sequence[AttentionGroup], bidirectional: bool = False) -> None:
         """Create the context. bidirectional: let tokens of a causal layer attend to later tokens as well."""
@@ -76,7 +76,7 @@ def _attention(
     """
     if attn_mask is not None:
         raise ValueError(
-            f"packed attention knows where sequences end, but the layer also has a mask of shape {attn_mask.shape}"
+            f"packed attention knows where sequences end, but the layer also passes a mask of shape {attn_mask.shape}"
         )
     sizes = [group.tokens for group in groups]
     parts = zip(groups, *(each[0].split(sizes, dim=1) for each in (query, key, value)), strict=True)

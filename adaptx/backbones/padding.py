@@ -1,6 +1,6 @@
-"""Rows of token ids as one rectangle.
+"""Padding of rows of token ids to one rectangle.
 
-Suffixes: N rows, L tokens of the longest.
+Suffixes: N rows, L tokens of the longest row.
 """
 
 from collections.abc import Sequence

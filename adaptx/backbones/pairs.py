@@ -12,9 +12,9 @@ SEPARATOR = "separator"
 def separate_pairs(tokenizer: Any, family: ModelFamily) -> None:
     """Make a fast tokenizer put a separator between the two texts of a pair.
 
-    A decoder's tokenizer also puts a separator after the second text. The last token of a pair then has attended to all
-    of it and is not itself a part of a text. Tokenizers of encoders stay unchanged, as do those of encoder-decoders
-    that already separate the texts.
+    A decoder's tokenizer also puts a separator after the second text. The last token of a pair then belongs to neither
+    text and attends to both. Tokenizers of encoders stay unchanged, as do those of encoder-decoders that already
+    separate the texts.
     """
     if family is ModelFamily.DECODER:
         _set_template(tokenizer, separator(tokenizer), behind=True)
@@ -50,7 +50,7 @@ def _set_template(tokenizer: Any, ids: list[int], behind: bool) -> None:
 
 
 def _stay() -> None:
-    """Do nothing."""
+    """Do nothing: the replacement for a method of mBART's tokenizer."""
 
 
 def separator(tokenizer: Any) -> list[int]:
@@ -70,7 +70,7 @@ def _around(tokenizer: Any) -> tuple[list[int], list[int]]:
 
 
 def without_template(processor: Any) -> list[Any]:
-    """Return the parts of a post-processor (None: the tokenizer has none) that add no tokens."""
+    """Return the parts of a post-processor that add no tokens. processor: None if the tokenizer has none."""
     from tokenizers import processors
 
     if processor is None:

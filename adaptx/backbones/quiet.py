@@ -1,4 +1,4 @@
-"""Contexts that silence other libraries while adaptx calls them. Otherwise their loggers belong to the program."""
+"""Contexts that silence other libraries while adaptx calls them. At all other times their loggers stay unchanged."""
 
 import logging
 from collections.abc import Generator
@@ -20,9 +20,10 @@ def quiet(*names: str) -> Generator[None]:
 
 @contextmanager
 def quiet_loading() -> Generator[None]:
-    """Silence transformers' load report, which `check_whole` examines, and its progress bar.
+    """Silence transformers' load report and progress bar inside the `with` block.
 
-    transformers 5 shows a bar whenever it loads a network, in the middle of adaptx's own output.
+    `check_whole` examines the report instead. transformers 5 shows the bar whenever it loads a network, in the middle
+    of adaptx's own output.
     """
     from transformers.utils import logging as transformers_logging
 

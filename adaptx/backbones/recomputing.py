@@ -23,7 +23,7 @@ def recompute_layers(
     """Switch on gradient checkpointing for every layer of a transformers network.
 
     backbone: the backbone that reads the network, if there is one; it provides the context of packed attention.
-    kernels: makes the context of a forward pass (None: the context of training).
+    kernels: returns a new context for a forward pass without packing (None: the context of trainings).
     """
 
     def contexts() -> list[AbstractContextManager[Any]]:
@@ -42,7 +42,7 @@ def recompute_layers(
 
 
 def _training_kernels() -> AbstractContextManager[Any]:
-    """Return the context of a training's forward pass without autocast, which the recomputation enters itself."""
+    """Return the context of a training's forward pass, without autocast: the recomputation enters autocast itself."""
     products = [] if cpu_multiplies_bf16() else [Bf16Products()]
     return _All([*products, CpuKernels()])
 

@@ -1,7 +1,7 @@
 """Rows in which a network reads a batch: one packed row if attention can keep sequences apart, else padded rows.
 
-Padding is on the right. A decoder's tokens attend only to earlier tokens, so they never see it. Positions then start
-at 0 in every row, whether the network counts tokens or reads the mask.
+Padding is on the right. A decoder's tokens attend only to earlier tokens, so they never see the padding. Positions
+start at 0 in every row, whether the network counts tokens or reads the mask.
 
 Suffixes: T tokens of the packed row, B rows, L tokens of a row, S tokens in these rows without padding, D hidden size.
 """
@@ -27,9 +27,9 @@ ACCELERATOR_LEAST_PADDING = 1_024
 class TokenRows:
     """Input tensors of one forward pass: either one packed row, or padded rows with one sequence per row.
 
-    groups: the attention groups of a packed row; empty for padded rows. The other fields are None for a packed row.
-    mask_BL: which tokens are not padding. at_S: indices of these tokens in the packed row. in_S: their indices in these
-    rows, flattened. sequences: the number of the sequence in each row.
+    groups: the attention groups of a packed row; empty for padded rows. The following fields are None for a packed row.
+    mask_BL: True for tokens, False for padding. at_S: the tokens' indices in the packed row. in_S: the tokens' indices
+    in the padded rows, flattened. sequences: the index of each row's sequence.
     """
 
     ids_BL: Tensor
@@ -81,7 +81,7 @@ def padded(batch: TokenBatch) -> Iterator[TokenRows]:
 
 
 def alike(lengths: Sequence[int], least_padding: int) -> list[list[int]]:
-    """Return groups of sequence numbers, the longest sequences first, for one forward pass per group.
+    """Return groups of sequence indices, the longest sequences first. Each group shares one forward pass.
 
     A group's padding is at most `PADDING_SHARE` of its tokens, or at most `least_padding` tokens if that is more.
     """
@@ -99,9 +99,9 @@ def alike(lengths: Sequence[int], least_padding: int) -> list[list[int]]:
 
 
 def to_row(states: Sequence[tuple[TokenRows, Tensor]], tokens: int) -> Tensor:
-    """Return the states [B, L, D] of a batch's forward passes in the order of the packed row, [T, D].
+    """Put the states [B, L, D] of a batch's forward passes into the order of the packed row, and return them [T, D].
 
-    States of padded rows are zero at tokens that belong to no sequence.
+    If the batch was read in padded rows, states are zero at tokens of the packed row that belong to no sequence.
     """
     if states[0][0].mask_BL is None:
         ((_, states_1TD),) = states

@@ -1,13 +1,14 @@
 """Losses and log-probabilities over a large vocabulary, computed chunk by chunk to save memory.
 
-The scores [M, V] of a batch over 250,000 tokens can need more memory than the whole network. They are never stored
-here: a chunk of states is multiplied by the output matrix, reduced to log-probabilities, and its scores are discarded.
+The scores [M, V] of a batch over 250,000 tokens can need more memory than the whole network. They are never stored all
+at once: a chunk of states is multiplied by the output matrix and reduced to log-probabilities, and then the chunk's
+scores are discarded.
 
-For a loss, the gradient of a chunk's scores is the softmax minus the one-hot gold token. It can be computed while the
-scores exist, so the gradients with respect to states, weight and bias are made in the forward pass, and nothing is
-computed twice (as in Hsu et al. 2024, arXiv:2410.10989; Wijmans et al. 2024, arXiv:2411.09009, compute scores again in
-the backward pass). For log-probabilities, the gradient depends on how the caller uses them, which is known only in the
-backward pass, so the scores are computed again there.
+For a loss, the gradient with respect to a chunk's scores is the softmax minus the one-hot gold token. It can be
+computed while the scores exist. The gradients with respect to states, weight and bias are therefore computed in the
+forward pass, and nothing is computed twice (as in Hsu et al. 2024, arXiv:2410.10989; in contrast, Wijmans et al. 2024,
+arXiv:2411.09009, compute scores again in the backward pass). For log-probabilities, the gradient depends on how the
+caller uses them. This is known only in the backward pass, so the scores are computed again there.
 
 Suffixes: M states, C states of a chunk, V vocabulary, D hidden size.
 """
@@ -24,8 +25,8 @@ from adaptx.backbones.bf16_products import emulating
 from adaptx.backbones.finite import check_finite
 
 CHUNK_BYTES = 2**27
-"""Size of a chunk's scores in fp32: 134 states for a vocabulary of 250,000. This is small compared with the activations
-that layers save, and large enough for fast matrix products."""
+"""Size of a chunk's scores in fp32, in bytes. For a vocabulary of 250,000, a chunk has 134 states. This is small
+compared with the activations that layers save, and large enough for fast matrix products."""
 
 WEIGHT_ROWS = 2**14
 """Number of rows of the weight, or of its gradient, that are converted from bf16 to fp32 at a time."""
@@ -48,10 +49,10 @@ class OutputMatrix:
 def summed_cross_entropy(
     states_MD: Tensor, output: OutputMatrix, gold_M: Tensor, weights_M: Tensor | None = None
 ) -> Tensor:
-    """Return the sum over states of -log p(gold) x weight, in fp32. weights_M: one per state; None: all 1.
+    """Return the sum over states of -log p(gold token) x weight, in fp32.
 
-    No gradient goes to `weights_M`. The backward pass can run only once. Matrix products are computed in autocast's
-    dtype if autocast is on, else in the dtype of the output matrix.
+    weights_M: one weight per state; None: all 1. They get no gradient. The backward pass can run only once. Matrix
+    products are computed in autocast's dtype if autocast is on, else in the dtype of the output matrix.
     """
     factors_M = -torch.ones_like(gold_M, dtype=torch.float32) if weights_M is None else -weights_M.detach().float()
     setting = _LossSetting.of(states_MD, output)
@@ -70,7 +71,7 @@ def log_probabilities(states_MD: Tensor, output: OutputMatrix, tokens_M: Tensor)
 
 @torch.no_grad()
 def scores(states_MD: Tensor, output: OutputMatrix) -> Iterator[Tensor]:
-    """Yield the scores [C, V] of one chunk of states after another, in fp32 and without gradients.
+    """Yield the scores [C, V] of each chunk of states, in fp32 and without gradients.
 
     The caller may change a yielded tensor in place.
     """
@@ -81,7 +82,7 @@ def scores(states_MD: Tensor, output: OutputMatrix) -> Iterator[Tensor]:
 
 
 def likeliest(states_MD: Tensor, output: OutputMatrix) -> Tensor:
-    """Return the token with the highest score [M] for each state.
+    """Return each state's token with the highest score, [M].
 
     Raises:
         NotFinite: the highest score of a state is NaN or infinite.
@@ -95,8 +96,10 @@ def likeliest(states_MD: Tensor, output: OutputMatrix) -> Tensor:
 
 @dataclass(frozen=True)
 class _LossSetting:
-    """Numeric settings of the products. dtype: the factors' dtype. emulated: factors are rounded to bf16 and multiplied
-    in fp32, because the processor has no bf16 instructions (`bf16_products.py`).
+    """Numeric settings of the products.
+
+    dtype: the factors' dtype. emulated: whether factors are rounded to bf16 and multiplied in fp32, because the
+    processor has no bf16 instructions (`bf16_products.py`).
     """
 
     scale: float
@@ -156,7 +159,7 @@ class _LossSetting:
     def chunk(
         self, states_CD: Tensor, factor_VD: Tensor, bias_V: Tensor | None, tokens_C: Tensor, factors_C: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        """Return log p(token) [C], and a gradient [C, V] if `factors_C` are given, else None.
+        """Return log p(token) [C], and a gradient [C, V], or None if `factors_C` is None.
 
         The gradient is that of sum(factor x log p(token)) with respect to the scores before the soft cap.
         """
@@ -203,7 +206,7 @@ def _walk(
     factors_M: Tensor | None = None,
     needed: Sequence[bool] = (False, False, False),
 ) -> tuple[Tensor, Gradients]:
-    """Return log p(token) [M], and the gradients of sum(factor x log p(token)) that are needed, chunk by chunk.
+    """Return log p(token) [M] and the needed gradients of sum(factor x log p(token)), both computed chunk by chunk.
 
     needed: whether the gradients with respect to states, weight and bias are needed.
     """

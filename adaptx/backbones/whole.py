@@ -1,6 +1,7 @@
-"""Checks that a checkpoint was loaded completely: every tensor of the network is in the files, and only heads are left.
+"""Checks that a checkpoint was loaded completely.
 
-transformers reports which tensors it loaded and which it initialised at random (`output_loading_info`).
+Every tensor of the network must be in the files, and all other tensors in the files must belong to heads. transformers
+reports which tensors it loaded and which it initialised at random (`output_loading_info`).
 """
 
 import re
@@ -35,7 +36,7 @@ LEFT_OVER = re.compile(
     # DeBERTa v3's second copy of the embeddings, and a table of absolute positions that it does not use.
     r"|(^|\.)embeddings\.(word_embeddings\._weight|position_embeddings\.weight)$"
 )
-"""Pattern of tensors in published checkpoints that no network of their architecture has."""
+"""Pattern of the names of tensors that published checkpoints hold, but no network of their architecture has."""
 WRAPPERS = {
     "_orig_mod": "torch.compile",
     "_fsdp_wrapped_module": "FSDP",
@@ -43,14 +44,15 @@ WRAPPERS = {
     "_forward_module": "a trainer",
     "base_layer": "peft",
 }
-"""Parts of tensor names that wrappers around layers add, and the tool that adds them."""
+"""Parts of tensor names that wrappers around layers add -> the tool that adds them."""
 SHOWN = 4
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """transformers' report on loading a network. Names of unexpected tensors are as in the files, others as in the
-    network.
+    """transformers' report on loading a network.
+
+    Unexpected tensors are named as in the files, all others as in the network.
     """
 
     missing: tuple[str, ...]
@@ -69,7 +71,7 @@ class LoadReport:
 def check_numbers(unusual: Mapping[str, str], folder: Path) -> None:
     """Check that the stored weights are ordinary floating-point numbers.
 
-    unusual: names and number formats of the tensors that are not.
+    unusual: names and number formats of all tensors with other numbers.
 
     Raises:
         UserError: weights are stored in another format, for example because they are quantised.
@@ -86,8 +88,8 @@ def check_numbers(unusual: Mapping[str, str], folder: Path) -> None:
 def check_whole(network: Any, loaded: LoadReport, stored: Shapes, model: ModelSpec, folder: Path) -> None:
     """Check a network against the files from which it was loaded. stored: the shapes of the tensors in the files.
 
-    A decoder whose files have no output matrix can still be read through hidden states: its matrix is set to zero, and
-    `network.lacks_output_matrix` to True.
+    A decoder whose files have no output matrix can still be read through hidden states. Its output matrix is set to
+    zero, and `network.lacks_output_matrix` to True.
 
     Raises:
         UserError: tensors are missing, left over or of another shape. The message names the likely cause and a remedy.
@@ -112,18 +114,18 @@ def check_whole(network: Any, loaded: LoadReport, stored: Shapes, model: ModelSp
 def check_ties(
     network: Any, tied: bool, stored: Shapes, read: Callable[[list[str]], Mapping[str, Tensor]], folder: Path
 ) -> None:
-    """Check that the files hold equal values for tensors that the network shares.
+    """Check that the files hold equal values under all names of a tensor that the network shares.
 
-    tied: whether config.json says that the output matrix is the embeddings. read: returns the tensors of these names in
-    the files.
+    tied: whether config.json says that the output matrix is tied to the embeddings. read: returns the tensors with
+    these names from the files.
 
     Raises:
-        UserError: the values differ, so that all but one of them would be lost.
+        UserError: the values under two names differ, and one of them would be lost.
     """
     output = network.get_output_embeddings()
     if tied and output is not None and output.weight is not network.get_input_embeddings().weight:
         # If the files hold different values, transformers 5 keeps both, although config.json says that they are tied.
-        raise UserError(_untied("the matrix of scores", "the embeddings", folder))
+        raise UserError(_untied("the output matrix", "the embeddings", folder))
     for names in shared_names(network):
         held = list(dict.fromkeys(each for name in names for each in (name, _bare(name, network)) if each in stored))
         tensors = read(held) if len(held) > 1 else {}
@@ -140,7 +142,7 @@ def _untied(name: str, first: str, folder: Path) -> str:
 
 
 def shared_names(network: nn.Module) -> list[list[str]]:
-    """Return the names of each parameter that has several names."""
+    """Return a list of names for each parameter that has more than one name."""
     names: dict[int, list[str]] = {}
     for name, parameter in network.named_parameters(remove_duplicate=False):
         names.setdefault(id(parameter), []).append(name)
@@ -173,7 +175,7 @@ def _bare(name: str, network: Any) -> str:
 
 
 def _own_output_matrix(network: Any) -> tuple[str, nn.Parameter] | None:
-    """Return name and values of a decoder's output matrix, or None if it is tied to the embeddings."""
+    """Return the name and values of a decoder's output matrix, or None if that is tied to the embeddings."""
     output = network.get_output_embeddings()
     if output is None or network.config.is_encoder_decoder or output.weight is network.get_input_embeddings().weight:
         return None
