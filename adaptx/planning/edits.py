@@ -23,7 +23,7 @@ from adaptx.specs.merge_rule import MergeRule
 
 @dataclass(frozen=True)
 class Edits:
-    """Changes made to every stage of a recipe; None leaves a field of the stages unchanged.
+    """Changes to every stage of a recipe. A field that is None changes nothing.
 
     limit: maximum number of training rows per task, and of evaluation rows per language.
     precision: the precision that stages compute in.

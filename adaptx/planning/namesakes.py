@@ -1,4 +1,4 @@
-"""Refuse a recipe in which different models, tasks or modules share a name: reports and MLflow know them by name."""
+"""Refuse a recipe in which different models, tasks or modules share a name: reports and MLflow know only names."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar

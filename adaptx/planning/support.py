@@ -246,7 +246,7 @@ def _reading_refusal(model: ModelSpec, task: Task, framing: Framing, sets: Seque
 
 
 def _metric_refusal(task: Task, language: str | None = None) -> str | None:
-    """Return why one of a task's metrics cannot score its format or the language, or is unknown; None if all can."""
+    """Return why one of a task's metrics is unknown or cannot score the format or the language, or None."""
     fitting = task.format.metrics
     for name in task.metrics:
         if name not in METRICS:

@@ -34,7 +34,7 @@ def frozen_refusal(frozen: Method, method: Method) -> str | None:
 
 
 def below_refusal(train: Train, below: Lineage) -> str | None:
-    """Return why a training cannot run on top of its frozen modules, with the first unsuitable one; or None."""
+    """Return why one of the frozen modules below a training prevents it, naming that module; or None."""
     for frozen in below.frozen:
         if (reason := frozen_refusal(frozen.method, train.method)) is not None:
             return f"after {type(frozen.method).__name__} on {path_of_tasks(frozen)}: {reason}"

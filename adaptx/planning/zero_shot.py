@@ -9,11 +9,11 @@ from adaptx.specs import Evaluate
 
 
 def source_languages(evaluate: Evaluate) -> frozenset[str]:
-    """Return the languages in which the model was trained on a task like the measured one; no score there is zero-shot.
+    """Return the languages in which the model was trained on a task like the measured one.
 
-    They are the source languages of the measured task, and of every similar task that the model was trained on. They
-    include languages of few-shot rows, of intermediate tasks of the same kind, and of development rows on which the
-    weights of a merge were searched.
+    No score in these languages is zero-shot. They are the source languages of the measured task, and of every similar
+    task that the model was trained on. They include languages of few-shot rows, of intermediate tasks of the same kind,
+    and of development rows on which the weights of a merge were searched.
     """
     trained = (
         task for train in training_path(evaluate) for task in train.tasks if alike(task.format, evaluate.task.format)

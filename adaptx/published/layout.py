@@ -88,7 +88,7 @@ def place_in(path: str, stacks: tuple[LayerStack, ...], name: str) -> tuple[int,
         number = found[0] - stack.first
         # A layer beyond the first stack would otherwise be taken for a layer of the second stack.
         if len(stacks) > 1 and number >= stack.layers:
-            raise UserError(f"{name} lies in layer {number} (from 0) of a stack of {stack.layers}")
+            raise UserError(f"{name} lies in layer {number} (from 0) of a stack of {stack.layers} layers")
         return found
     known = " or ".join(stack.layer.removesuffix("{}") for stack in stacks)
     raise UserError(f"{name} lies in no layer of this architecture (their names begin with {known})")

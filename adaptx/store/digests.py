@@ -1,4 +1,4 @@
-"""SHA-256 of files, cached by their size, inode and times."""
+"""SHA-256 of files, cached until a file's size, inode or times change."""
 
 import contextlib
 import hashlib

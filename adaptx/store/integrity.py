@@ -25,7 +25,7 @@ GLANCED_BYTES = 16 * 2**20
 
 
 class DamagedStage(UserError):
-    """A stored stage with a file that differs from what was written. file: that file; it may lie outside the folder."""
+    """The error that a stored stage's file is not as it was written. file: that file; it may lie outside the folder."""
 
     def __init__(self, folder: Path, file: Path, cause: str) -> None:
         super().__init__(folder, file, cause)

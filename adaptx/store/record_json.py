@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Unreadable(UserError):
-    """JSON that is not the expected record; the message says where it differs."""
+    """The error that JSON is not the expected record; the message says where it differs."""
 
 
 def to_json(value: Any) -> Any:
