@@ -61,7 +61,7 @@ def _hours(hours: float) -> str:
 def _fitting(cost: GpuCost) -> str:
     parts = [
         f"{cost.too_large} at any micro-batch size" if cost.too_large else "",
-        f"{cost.with_gradient_checkpointing} unless with --gradient-checkpointing or smaller micro-batches"
+        f"{cost.with_gradient_checkpointing} without --gradient-checkpointing or smaller micro-batches"
         if cost.with_gradient_checkpointing
         else "",
     ]

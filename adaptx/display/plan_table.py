@@ -18,9 +18,10 @@ MEMORY = "memory at most"
 
 @dataclass(frozen=True, eq=False)
 class PlanTable:
-    """A table with one line per stage. It shows the stage's status and cost.
+    """A table with one line per stage, which shows the stage's status and cost.
 
-    They stay as they were when the table was first shown. The evaluations of one model on one task share a line.
+    Status and cost are those at the time when the table was first shown. The evaluations of one model on one task share
+    a line.
     """
 
     plan: Plan
@@ -28,7 +29,7 @@ class PlanTable:
 
     @cached_property
     def statuses(self) -> dict[str, Status]:
-        """Status of each stage by its fingerprint."""
+        """The status of each stage, by its fingerprint."""
         return self.plan.statuses(self.store)
 
     @cached_property

@@ -34,7 +34,7 @@ class ReportPart:
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """The analysis of one task. A part is empty, and false, if the task has no results for it.
+    """The analysis of one task. A part without results is empty, and counts as false.
 
     answer: the answer as text. comparisons: significance tests of the gains. gaps: generalisation gaps. classes: gains
     by class of language. scaling: gain against model size and compute. worth: gain against cost.

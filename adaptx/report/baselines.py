@@ -22,11 +22,12 @@ class Match:
 def match(variant: Variant, others: Sequence[Variant]) -> Match:
     """Return the baseline of a variant, chosen from `others`: the variants measured on the same task.
 
-    - For a variant trained on the target task: the same model, method, target and seed from the bare checkpoint.
+    - For a variant trained on the target task: a training of the bare checkpoint with the same model, method, target
+      task and seed.
     - For retrieval or mining without training on the target task: the untrained checkpoint, with the same framing and
       precision.
-    - For the head of an intermediate task, scored without further training: the same method trained on the target
-      task from the bare checkpoint.
+    - For a variant that is scored with the head of its intermediate task, without further training: a training of the
+      bare checkpoint on the target task with the same method and seed.
 
     Other settings, such as the learning rate, may differ. If several variants fit, the one with equal settings is used.
     """
@@ -71,7 +72,7 @@ def _reading(evaluate: Evaluate) -> tuple[object, object]:
 def _differing(ours: Evaluate, theirs: Evaluate) -> list[str]:
     """Return the names of settings that differ between the last trainings of two models.
 
-    The list is empty if one of the models is untrained, or if that of `ours` was not trained on the measured task.
+    The list is empty if a model is untrained, or if the model of `ours` was not trained on the measured task.
     """
     left, right = ours.model, theirs.model
     if not isinstance(left, Train) or not isinstance(right, Train) or not trained_on(left, ours.task):

@@ -43,7 +43,7 @@ def comparison_table(task: Task, metric: str, gains: Sequence[Gain], quantity: s
 
 def _caption(compared: Sequence[Gain]) -> str:
     parts = [
-        "Bold: a gain or a loss after Holm's correction; grey: undecided. p: two-sided, for no difference. "
+        "Bold: a gain or a loss after Holm's correction; grey: undecided. p: two-sided p-value. "
         f"Holm: corrected for the {len(compared)} comparisons of this table."
     ]
     few = [g.variant for g in compared if not g.over_seeds]

@@ -1,4 +1,4 @@
-"""Gains over the matched baseline, by language, on averages and on classes of languages.
+"""Gains over the matched baseline: in each language, in averages and in classes of languages.
 
 Every quantity (a language, an average, a class of languages) is a weighted sum of the scores of languages. One rule
 therefore gives its score, gain, interval and p-value. A resample draws test examples with replacement. Its score is the
@@ -125,7 +125,7 @@ def _one_class(same: Sequence[Variant], language: str) -> str:
 
 
 def zero_shot_quantities(variant: Variant, languages: Container[str]) -> dict[str, dict[str, float]]:
-    """Return quantity -> language -> its weight, for those of `ZERO_SHOT`, `SOURCE`, `GAP` that `languages` allow."""
+    """Return quantity -> language -> its weight for `ZERO_SHOT`, `SOURCE`, `GAP`, as far as `languages` allow them."""
     order = [language for language in variant.languages if language in languages]
     others = zero_shot_weights(variant.languages[language].evaluate for language in order)
     source = equal_weights([language for language in order if language not in others])

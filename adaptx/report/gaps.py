@@ -174,7 +174,7 @@ def _gap(variant: Variant, metric: str) -> float:
 
 
 def _resampled(variants: Sequence[Variant], metric: str, resamples: int) -> dict[int, Floats]:
-    """Return id of a variant -> its resampled gap, shape [resamples]. Variants scored on the same rows share draws."""
+    """Return variant id -> its resampled gap, shape [resamples]. Variants scored on the same rows share draws."""
     alike: dict[RowsKey, list[Variant]] = {}
     for variant in variants:
         alike.setdefault(rows_key(variant, list(variant.languages)), []).append(variant)

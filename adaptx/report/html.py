@@ -9,7 +9,7 @@ TEMPLATE = Path(__file__).parent / "templates" / "report.html.j2"
 
 
 def render(facts: Mapping[str, Any]) -> str:
-    """Return the report's page, filled from `facts`. A fact that the template uses and `facts` lacks is an error."""
+    """Return the report's page, filled from `facts`. Raise an error if `facts` lacks a value that the template uses."""
     import jinja2
 
     environment = jinja2.Environment(

@@ -23,7 +23,7 @@ PREDICTORS = {
     "low resource": f"in low-resource languages (classes {LOW_RESOURCE[0]} to {LOW_RESOURCE[-1]} of Joshi et al. 2020)",
     "unseen": "in languages that the checkpoint's pretraining did not include",
 }
-"""Predictor -> its words in a sentence. All predictors except the distance are 0 or 1."""
+"""Predictor -> the words for it in a sentence. The values of all predictors except the distance are 0 or 1."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,6 @@ def _sign(effect: Effect) -> int:
 
 
 def _magnitude(effect: Effect) -> str:
-    """Return the size of a clear effect without sign, such as `1.2 [0.4, 2.0]`: the sentence states the direction."""
+    """Return the size of a clear effect without its sign, as in `1.2 [0.4, 2.0]`. The sentence states the direction."""
     low, high = sorted((abs(effect.low), abs(effect.high)))
     return f"{percent(abs(effect.estimate))} [{percent(low)}, {percent(high)}]"

@@ -62,7 +62,7 @@ def _cell(cell: TableCell) -> str:
 
 
 def _stacked(text: str) -> str:
-    """Return a text of several lines as a small nested table, which needs no additional LaTeX package."""
+    """Return a text of several lines as a small nested table. This needs no additional LaTeX package."""
     lines = [escaped(line) for line in text.split("\n") if line.strip()]
     if len(lines) < 2:
         return lines[0] if lines else ""

@@ -125,7 +125,7 @@ class ScoredEvaluation:
 
     @property
     def peak_memory_bytes(self) -> int:
-        """Maximum over the evaluation itself and all stored trainings and merges on the path."""
+        """Maximum of the peak memory over the evaluation itself and all stored trainings and merges on the path."""
         return max(result.peak_memory_bytes for result in self._results)
 
     @property
@@ -151,7 +151,7 @@ class ScoredEvaluation:
 class Variant:
     """One model, trained with one set of seeds, measured on one task in one or more languages.
 
-    seeds: the seed of every training on the path, in order. languages: language code -> its evaluation.
+    seeds: the seeds of the trainings on the path, in their order. languages: language code -> its evaluation.
     """
 
     label: str
@@ -182,7 +182,7 @@ class Measurements:
         return tuple({m.evaluate.task.name: m.evaluate.task for m in self.measured}.values())
 
     def variants(self, task: str) -> tuple[Variant, ...]:
-        """Return the variants measured on a task, one per seed."""
+        """Return the variants measured on a task. Each seed of a variant is a separate object."""
         found: dict[tuple[str, str], dict[str, ScoredEvaluation]] = {}
         for measured in self.measured:
             if measured.evaluate.task.name == task:

@@ -33,7 +33,7 @@ class VariantMixing:
 
     @cached_property
     def places(self) -> Mapping[tuple[int, str], Floats]:
-        """Weights at each (layer, site), shape [L, A], averaged over seeds."""
+        """(layer, site) -> the weights there, averaged over seeds, shape [L, A]."""
         found: dict[tuple[int, str], list[list[tuple[float, ...]]]] = {}
         for seeds in self.weights.values():
             here: dict[tuple[int, str], list[tuple[float, ...]]] = {}
@@ -60,7 +60,7 @@ class VariantMixing:
 
     @property
     def by_layer(self) -> Floats:
-        """Weights averaged over languages with equal weight, shape [N, S, A]."""
+        """Weights averaged over languages, all of which count equally, shape [N, S, A]."""
         return np.array([[self.places[layer, site].mean(axis=0) for site in self.sites] for layer in self.layers])
 
 

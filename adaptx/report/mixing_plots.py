@@ -15,9 +15,9 @@ from adaptx.report.statistics.bootstrap import Floats
 LEAST_SPAN = 0.05
 """The colour scale spans at least this share on either side of equal weights, so that tiny differences stay pale."""
 MOST_NUMBERED = 14
-"""Maximum number of columns in a panel whose cells have room for a number."""
+"""Maximum number of columns with which the cells of a panel have room for a number."""
 MOST_WITH_TENTHS = 6
-"""Maximum number of columns in a panel whose numbers have room for one decimal."""
+"""Maximum number of columns with which the numbers of a panel have room for one decimal."""
 ROW_INCHES = 0.3
 
 

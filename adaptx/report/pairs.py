@@ -37,7 +37,7 @@ def permuted_gains(pairs: Sequence[Pair], metrics: Sequence[str], permutations: 
 
 
 def rows_key(variant: Variant, languages: Sequence[str]) -> RowsKey:
-    """Return the key of the rows that a variant was scored on in these languages."""
+    """Return a key that identifies the rows on which a variant was scored in these languages."""
     found = [(language, variant.languages[language].examples) for language in languages]
     return tuple((language, examples.group, examples.rows.tobytes()) for language, examples in found)
 

@@ -174,7 +174,7 @@ def quality_cost(measurements: Measurements, gains: Sequence[Gain], task: str, m
 
 
 def _path_costs(variants: Mapping[str, list[Variant]]) -> dict[str, dict[str, float]]:
-    """Return axis label -> variant -> cost; variants of unknown cost are left out."""
+    """Return axis label -> variant -> cost. Variants whose cost is unknown are left out."""
     seconds = {label: mean_path_seconds(seeds) for label, seeds in variants.items()}
     peaks = {label: most_memory_bytes(seeds) for label, seeds in variants.items()}
     return {
@@ -238,7 +238,7 @@ def put_title(figure: Any, title: str, below: str) -> None:
 
 
 def number_points(axes: Any, places: Mapping[str, tuple[float, float]], numbers: Mapping[str, str]) -> None:
-    """Write each point's number at the nearest free place, with a line to the point if that place is far away."""
+    """Write each point's number at the nearest free spot. If that spot is far away, draw a line to the point."""
     axes.figure.draw_without_rendering()
     dots = {label: axes.transData.transform(place) for label, place in places.items()}
     near = 0.14 * DOTS_PER_INCH

@@ -32,7 +32,7 @@ def stage_table(plan: Plan, store: Store) -> Table:
 
 
 def training_table(plan: Plan, store: Store) -> Table:
-    """Return a table of every stored training: rows, parameters, steps, speed, time, memory and weights kept."""
+    """Return a table of every stored training: its rows, parameters, steps, speed, time, memory and kept weights."""
     columns = (
         Column("training", True),
         Column("rows used\n/ expected"),
@@ -122,7 +122,7 @@ def newest(plan: Plan, store: Store) -> datetime.datetime | None:
 
 
 def machines(plan: Plan, store: Store) -> list[str]:
-    """Return the distinct machines that the trainings ran on: device, threads and library versions."""
+    """Return the distinct machines on which the trainings ran, each with its device, threads and library versions."""
     found: dict[str, None] = {}
     for _, entry in _trainings(plan, store):
         used = entry.train_result.environment

@@ -27,7 +27,7 @@ from adaptx.specs import Task
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """One variant. size: parameters, or operations of the intermediate trainings. seconds: of the whole path."""
+    """One variant. size: its parameters, or the operations of its intermediate trainings. seconds: of its path."""
 
     size: float
     gain: Gain
@@ -62,7 +62,7 @@ class Series:
 
 
 def size_series(measurements: Measurements, task: Task, gains: Sequence[Gain]) -> list[Series]:
-    """Return a series per method, start and intermediate task that was measured at two model sizes or more."""
+    """Return a series per combination of method, start and intermediate task that has at least two model sizes."""
 
     def place(variant: Variant) -> tuple[str, float | None]:
         shape, factors = variant.evaluate.checkpoint.shape, variant.factors
@@ -73,7 +73,7 @@ def size_series(measurements: Measurements, task: Task, gains: Sequence[Gain]) -
 
 
 def compute_series(measurements: Measurements, task: Task, gains: Sequence[Gain]) -> list[Series]:
-    """Return a series per checkpoint, method, start and intermediate task trained with at least two compute budgets."""
+    """Return a series per combination of checkpoint, method, start and intermediate task with at least two budgets."""
 
     def place(variant: Variant) -> tuple[str, float | None]:
         factors = variant.factors

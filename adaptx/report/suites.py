@@ -25,8 +25,9 @@ Scores = Mapping[str, Mapping[str, float]]
 class SuiteRow:
     """One row of a suite's table.
 
-    scores: task name -> its scores. trained_in: task name -> its languages that are not zero-shot. untrained: names of
-    tasks measured without training on them. notes: task name -> how its score is computed, if that needs explaining.
+    scores: task name -> its scores. trained_in: task name -> its source languages, which are not zero-shot.
+    untrained: names of tasks measured without training on them. notes: task name -> how its score is computed, if
+    that needs explaining.
     """
 
     label: str
@@ -161,7 +162,7 @@ def _key(variant: Variant) -> tuple[str, str]:
 def _row(rows: dict[tuple[str, str], SuiteRow], variant: Variant, is_alone: bool) -> SuiteRow:
     """Return the row of a variant, and create it if needed.
 
-    is_alone: whether no other variant of the task has the same factors. If others do, each has a row of its own.
+    is_alone: whether the variant is the only one with its factors. Variants with equal factors get separate rows.
     """
     model, label = _key(variant)
     if not is_alone:

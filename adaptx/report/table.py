@@ -39,14 +39,14 @@ def tidy_records(measurements: Measurements) -> list[dict[str, Any]]:
 
 
 def gains_frame(gains: list[Gain]) -> Any:
-    """Return the gains as a pandas.DataFrame with one row per quantity of each variant."""
+    """Return the gains as a pandas.DataFrame with one row per variant and quantity."""
     import pandas as pd
 
     return pd.DataFrame([asdict(gain) | {"languages": " ".join(gain.languages)} for gain in gains])
 
 
 def suites_frame(results: Sequence[SuiteResult]) -> Any:
-    """Return the suites' unrounded scores as a pandas.DataFrame with one row per variant and task, group or average."""
+    """Return the suites' unrounded scores as a pandas.DataFrame. Each row is a task, group or average of a variant."""
     import pandas as pd
 
     frame = pd.DataFrame([record for result in results for record in result.records()])

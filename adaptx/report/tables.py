@@ -105,7 +105,7 @@ def _explained(table: Table, task: Task) -> Table:
 
 
 def gain_table(task: Task, gains: Sequence[Gain]) -> Table:
-    """Return a table of every gain by language, with its interval."""
+    """Return a table of all gains by language, with their intervals."""
     named = len(task.metrics) > 1
     rows = [
         (

@@ -21,7 +21,7 @@ MOST_FIELDS = 3
 Flat = dict[str, Any]
 """Dotted path of a field, such as `config.learning_rate` -> its value."""
 Key = tuple[tuple[str, Any], ...]
-"""The items of a `Flat`."""
+"""The items of a `Flat` as a tuple, which can be a key."""
 
 
 def variant_labels(evaluates: Sequence[Evaluate], model_fingerprints: Mapping[Evaluate, str]) -> dict[Evaluate, str]:
@@ -68,14 +68,14 @@ def _told_apart_by_rows(evaluates: Sequence[Evaluate]) -> set[tuple[str, Key]]:
 
 
 def seeds(evaluate: Evaluate) -> tuple[int, ...]:
-    """Return the seeds of every training on the path, inputs first."""
+    """Return the seed of every training on the path, in the order of `training_path`."""
     return tuple(train.config.seed for train in training_path(evaluate))
 
 
 def _key(evaluate: Evaluate) -> Key:
     """Return the flat fields that identify a variant: its model, its framing (how it reads the task) and its precision.
 
-    Seeds, language, row limits and fields outside identity are left out.
+    Seeds, language, row limits and fields that do not count for a stage's identity are left out.
     """
     flat = _flat(evaluate.model, "model" if isinstance(evaluate.model, ModelSpec) else "")
     flat |= _flat(evaluation_framing(evaluate), "reading")

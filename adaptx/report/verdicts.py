@@ -58,7 +58,7 @@ class DrawnRows:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A variant's gain in one quantity, still without a verdict. by_seed: each seed's gain. rows: None for no test."""
+    """A variant's gain in one quantity before its verdict. by_seed: each seed's gain. rows: None if not tested."""
 
     gain: Gain
     by_seed: tuple[float, ...] = ()

@@ -157,7 +157,7 @@ class Session:
 
 
 def main(connection: Connection, work: Work) -> None:
-    """Record what the command requests through the pipe, until it requests the end or has ended itself."""
+    """Record what the command requests through the pipe, until the command requests the end or has ended itself."""
     status = 1
     try:
         _serve(connection, work)
@@ -200,7 +200,7 @@ def _cause(error: Exception) -> str:
 
 
 def _ends_all(error: Exception) -> bool:
-    """Return whether all other runs would fail too: the server is unreachable, rather than refusing this one run."""
+    """Return whether all other runs would fail too, because the server is unreachable or refuses every run."""
     from mlflow.exceptions import MlflowException
 
     if isinstance(error, MlflowException):

@@ -1,4 +1,4 @@
-"""The recorder that a command uses. It never blocks the command's work, and it ends within a limited time."""
+"""The recorder with which a command records runs. It never blocks the command, and ends within a limited time."""
 
 import contextlib
 import logging
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 WAIT_SECONDS = 25.0
 """How long a command waits, at its end, for a server that does not answer."""
 STEADY_SECONDS = 5.0
-"""After `WAIT_SECONDS`, the command keeps waiting while each further run is written within this time."""
+"""After `WAIT_SECONDS`, the command waits longer, as long as each next run is written within this time."""
 FILE_SECONDS = 120.0
 """Like `WAIT_SECONDS`, but for a database file: another process may have locked it, and the machine may be busy."""
 INTERRUPTED_SECONDS = 5.0
@@ -35,7 +35,7 @@ TELL_SECONDS = 10.0
 
 
 class Recorder:
-    """A context manager that lets another process record a plan's stored stages. `look` starts it if needed.
+    """A context manager that starts another process when needed, and lets it record a plan's stored stages.
 
     Only the first failure is reported, in one line. A failure never affects results. tell: shows a line to the user.
     safe: the end of the line about a failure, which says where the results are.

@@ -37,9 +37,9 @@ _BLOCK_CELLS = 1 << 21
 
 @dataclass(frozen=True, eq=False)
 class ExampleRows:
-    """The rows that the examples of one language belong to.
+    """The rows to which the examples of one language belong.
 
-    rows: row number of each example, shape [examples]. group: name of the parallel group, which is shared by sets whose
+    rows: row index of each example, shape [examples]. group: name of the parallel group, which is shared by sets whose
     rows are translations of one another; None for a set without translations.
     """
 

@@ -12,7 +12,7 @@ Sources: Owen 2007, The pigeonhole bootstrap (Annals of Applied Statistics 1(2),
 variance of a mean of crossed random effects; Satterthwaite 1946, An Approximate Distribution of Estimates of Variance
 Components (Biometrics Bulletin 2(6)), for the degrees of freedom.
 
-An arm is a variant: its gains over the baseline, one per seed. Suffixes of arrays: S seeds, R resamples.
+An arm is one variant, given by its gains over the baseline (one per seed). Suffixes of arrays: S seeds, R resamples.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,10 @@ SHARED = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class RowVariance:
-    """Variance under redrawn rows of a gain averaged over seeds. by_seed: the part in which the seeds differ."""
+    """The variance of a gain when rows are redrawn.
+
+    mean: the variance of the gain averaged over seeds. by_seed: the part of it in which the seeds differ.
+    """
 
     mean: float
     by_seed: float
@@ -46,7 +49,7 @@ class SeedVariance:
 
 @dataclass(frozen=True, kw_only=True)
 class TwoWay:
-    """A mean gain with the error of both draws together.
+    """A mean gain, with its error over the draws of rows and of seeds.
 
     row_error, seed_error: the standard error of each draw alone. standard_error: that of both draws together. degrees:
     degrees of freedom of the t distribution; infinite if all seeds have the same gain.
