@@ -32,7 +32,7 @@ class Gpu:
 
 
 GPUS = (
-    Gpu("L4 24GB", 121 * TERA, 24 * GB, "NVIDIA L4 data sheet: bf16 242 TFLOP/s with sparsity, which is half without"),
+    Gpu("L4 24GB", 121 * TERA, 24 * GB, "NVIDIA L4 data sheet: bf16 242 TFLOP/s with sparsity, half of that without"),
     Gpu(
         "RTX 4090 24GB",
         165.2 * TERA,
@@ -44,6 +44,6 @@ GPUS = (
         "H100 80GB",
         989.5 * TERA,
         80 * GB,
-        "NVIDIA H100 data sheet, SXM: bf16 1,979 TFLOP/s with sparsity, which is half without",
+        "NVIDIA H100 data sheet, SXM: bf16 1,979 TFLOP/s with sparsity, half of that without",
     ),
 )

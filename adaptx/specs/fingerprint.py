@@ -1,6 +1,6 @@
 """Identity of specs: canonical JSON and its SHA-256, the fingerprint.
 
-Two specs describe the same work exactly if their canonical JSON is the same. The fingerprint of a stage names its
+Two specs describe the same work if and only if their canonical JSON is the same. The fingerprint of a stage names its
 folder in the store, so it must be the same in every process and on every machine. Only values with one stable JSON form
 are therefore allowed. A callable, a path, a set or an object with a default repr could give another fingerprint in
 another process, so it is refused, and the message names its place in the spec.

@@ -28,7 +28,7 @@ __all__ = [
 
 @spec
 class Linear(MergeRule):
-    """The weighted sum of updates. `weights` None is their average.
+    """The weighted sum of updates. If `weights` is None, it is their average.
 
     The average of full fine-tuned weights is a model soup (Wortsman et al. 2022, arXiv:2203.05482). The average over
     seeds is what Schmidt et al. 2023 (arXiv:2310.10532) call a free lunch.
@@ -68,7 +68,7 @@ class Linear(MergeRule):
 class TaskArithmetic(MergeRule):
     """`scale` times the weighted sum of updates (Ilharco et al. 2023, arXiv:2212.04089).
 
-    A negative weight removes what a training has learned. `weights` None gives every update the weight 1.
+    A negative weight removes what a training has learned. If `weights` is None, every update has the weight 1.
     """
 
     scale: float = 1.0

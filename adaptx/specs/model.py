@@ -33,7 +33,8 @@ class Hidden:
     """Framing through hidden states: which layer is read, and how its token vectors become one vector per text.
 
     Attributes:
-        layer: None is the last layer, 0 the embeddings, and k the output of the k-th layer.
+        layer: which hidden states are read: None means the last layer's, 0 the embeddings, and k the output of the k-th
+            layer.
         pooling: how token vectors become one vector.
         prefix: text written before each text, such as the `query: ` that e5 models were trained with.
         centred: whether the mean vector of queries and the mean vector of candidates are subtracted before vectors are
@@ -164,7 +165,9 @@ class Shape:
 
     @functools.cached_property
     def encoder_parameters(self) -> int:
-        """Number of parameters of all layers and of a stack's other parts, such as a final norm or distance tables."""
+        """Number of parameters of all layers, and of other parts of the stacks, such as final norms and distance
+        tables.
+        """
         norms = self.architecture.layer_norms
         first = self._stack_parameters(self.layers, self.linear_maps, norms)
         if not self.decoder_layers:
@@ -304,7 +307,7 @@ class ModelSpec:
     def cut(self, layers: int) -> "ModelSpec":
         """Return the checkpoint's first layers as a model of its own. A norm after the last layer is kept.
 
-        This gives real weights at several sizes. The shorter model was not trained further after the cut, so it does
+        Cutting gives real weights at several sizes. The shorter model was not trained further after the cut, so it does
         not stand for a checkpoint that was pretrained at that size.
 
         Raises:

@@ -31,8 +31,8 @@ def check_address(field: str, address: str) -> None:
     for part in address.split("/"):
         if reason := _refusal(part):
             raise UserError(
-                f"{field}={address!r}: its parts become folder names, and for {part!r}, {reason}; write it as on the "
-                "hub (`owner/name`)"
+                f"{field}={address!r}: its parts become folder names, and {part!r} cannot be one, because {reason}; "
+                "write it as on the hub (`owner/name`)"
             )
 
 

@@ -303,7 +303,7 @@ class Recipe:
 
     Attributes:
         name: also the name of the MLflow experiment.
-        evaluations: every score that is wanted. The trainings and merges they need are planned from them.
+        evaluations: the wanted scores. The plan adds the trainings and merges that they need.
         title: heading of the report.
         notes: sentences that the report prints.
         suites: benchmarks whose tables the report prints from these evaluations.

@@ -162,7 +162,7 @@ class Task:
         return replace(self, evaluation=tuple(self.rows_in(language) for language in languages))
 
     def selected_on(self, rows: int, task: "Task | None" = None) -> "Task":
-        """Return the task with only the first rows of its development set.
+        """Return the task, with the first rows of a development set as its only development rows.
 
         Args:
             rows: maximum number of development rows.

@@ -17,7 +17,7 @@ class LoraHub:
 
     The search maximises the score on development rows minus `regularisation` times the mean magnitude of the weights.
     Weights lie in [low, high]. It is differential evolution (Storn and Price 1997), which scores at most `evaluations`
-    merged modules and begins with uniform weights. The paper's released code differs: it minimises a loss with
+    merged modules, first the one with uniform weights. The paper's released code differs: it minimises a loss with
     nevergrad.
     """
 

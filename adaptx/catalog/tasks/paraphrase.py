@@ -71,7 +71,7 @@ PAWSX = Task(
     citation="Yang et al. 2019, PAWS-X: A Cross-lingual Adversarial Dataset for Paraphrase Identification, "
     f"arXiv:1908.11828; {_PAWS_CITATION}",
     description="Do two sentences with the same words mean the same? Development and test sets were translated by "
-    "professionals, the training rows of other languages than English by machine.",
+    "professionals. Training rows in languages other than English were translated by machine.",
 )
 
 PAWS = Task(

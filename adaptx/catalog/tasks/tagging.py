@@ -84,8 +84,8 @@ UDPOS_R = Task(
     kind="part of speech",
     licence=_UD_LICENCE,
     citation=f"{_UD_CITATION}; as in Ruder et al. 2021, XTREME-R, arXiv:2104.07412",
-    description="The universal part of speech of each word, in XTREME-R's 38 languages (treebanks of UD 2.7). Its "
-    "columns are assumed to be those of google/xtreme.",
+    description="The universal part of speech of each word, in XTREME-R's 38 languages (treebanks of UD 2.7). The "
+    "columns are assumed to have the names that google/xtreme gives them.",
 )
 
 _WIKIANN_CITATION = (

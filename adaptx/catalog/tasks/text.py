@@ -53,7 +53,7 @@ def wikipedia_mlm(*languages: str) -> Task:
         kind="text",
         licence="CC BY-SA and GFDL",
         citation="Wikimedia Foundation, Wikimedia Downloads, dumps of 1 November 2023",
-        description="Masked words of Wikipedia articles.",
+        description="Fill in masked words of Wikipedia articles.",
     )
 
 

@@ -204,7 +204,7 @@ class Architecture:
         eager: whether it runs only with eager attention.
         pooler: whether the bare network has a pooler by default.
         positions_after_padding: whether positions start after the padding token's id, as in RoBERTa.
-        scaled_scores: whether hidden states are scaled before the output matrix.
+        scaled_scores: in which cases hidden states are scaled before the output matrix.
         text_refused: why it cannot be used with a `Text` framing. None means that it can be, if its family writes text.
         byte_vocabulary: vocabulary size of its checkpoints that read bytes; None if there are none. The tokenizer of
             these checkpoints does not report where in a text a token lies.

@@ -30,7 +30,8 @@ class QuestionAnswering:
     Attributes:
         unanswerable: whether some questions have no answer in their context. Their rows have no gold answers.
         stride: number of tokens that neighbouring windows share, as in transformers' tokenizers. None shares a third of
-            a window, but at most 128 tokens. An answer with fewer tokens than that lies whole in some window.
+            a window, but at most 128 tokens. An answer that is shorter than the shared part lies completely in at least
+            one window.
         question_tokens: maximum number of tokens of a question. Longer questions are cut.
         answer_tokens: maximum number of tokens of a predicted answer.
         n_best: number of starts and of ends that are combined in each window, the most probable ones.
