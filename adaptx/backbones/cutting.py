@@ -5,8 +5,9 @@ from typing import Any
 from adaptx.errors import UserError
 
 COUNTS = ("num_hidden_layers", "encoder_layers", "decoder_layers", "num_decoder_layers")
-"""Entries of a config that count layers. Architectures with other names for the first stack's count (`n_layer`,
-`num_layers`) map `num_hidden_layers` to them; the BART family has both `num_hidden_layers` and `encoder_layers`."""
+"""Names of a config's layer counts. If an architecture has another name for the first stack's count (`n_layer`,
+`num_layers`), its config maps `num_hidden_layers` to that name. The BART family has both `num_hidden_layers` and
+`encoder_layers`."""
 
 
 def cut(config: Any, layers: int | None) -> None:

@@ -24,7 +24,7 @@ class AttentionGroup(NamedTuple):
     """Neighbouring pieces of the row with `length` tokens each.
 
     together_RLL: True where two tokens of a piece belong to the same sequence and may attend to each other. None: each
-    piece is one sequence, so all its tokens may.
+    piece is one sequence, so all tokens of a piece may attend to each other.
     """
 
     pieces: int

@@ -159,9 +159,9 @@ class _LossSetting:
     def chunk(
         self, states_CD: Tensor, factor_VD: Tensor, bias_V: Tensor | None, tokens_C: Tensor, factors_C: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        """Return log p(token) [C], and a gradient [C, V], or None if `factors_C` is None.
+        """Return log p(token) [C] and a gradient [C, V]. Without `factors_C`, the gradient is None.
 
-        The gradient is that of sum(factor x log p(token)) with respect to the scores before the soft cap.
+        It is the gradient of sum(factor x log p(token)) with respect to the scores before the soft cap.
         """
         tokens_C1 = tokens_C.unsqueeze(1)
         scores_CV = self.scores(states_CD, factor_VD, bias_V)

@@ -1,7 +1,7 @@
 """Checks that a checkpoint was loaded completely.
 
-Every tensor of the network must be in the files, and all other tensors in the files must belong to heads. transformers
-reports which tensors it loaded and which it initialised at random (`output_loading_info`).
+Every tensor of the network must be in the files. All other tensors in the files must be known leftovers, such as those
+of heads. transformers reports which tensors it loaded and which it initialised at random (`output_loading_info`).
 """
 
 import re
@@ -71,7 +71,7 @@ class LoadReport:
 def check_numbers(unusual: Mapping[str, str], folder: Path) -> None:
     """Check that the stored weights are ordinary floating-point numbers.
 
-    unusual: names and number formats of all tensors with other numbers.
+    unusual: tensor name -> number format, for all tensors with another format.
 
     Raises:
         UserError: weights are stored in another format, for example because they are quantised.

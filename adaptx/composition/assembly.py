@@ -64,8 +64,8 @@ def assemble(
     """Attach the modules below a stage to a bare network, and then the stage's own module.
 
     load: returns the module of an earlier stage, or a published module. own: the stage's finished module. None: create
-    a new module. If the stage continues an earlier module, the new module gets its values; otherwise they come from
-    torch's global random generator. precision: None uses the training's precision.
+    a new module. If the stage continues an earlier module, the new module gets that module's values. Otherwise its
+    values come from torch's global random generator. precision: None uses the training's precision.
 
     Afterwards only the parameters of the stage's own module require gradients.
     """

@@ -39,7 +39,7 @@ class ShiftedLinear(nn.Module):
 
 
 def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> Parameters:
-    """Inject a LoRA module at the method's sites and their companions.
+    """Inject a LoRA module at the method's sites and their companions (see `with_companions`).
 
     Modules that were injected earlier stay active, and their outputs are summed.
 

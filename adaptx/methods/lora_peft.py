@@ -61,7 +61,10 @@ def to_peft(modules: Sequence[Module], sites: Sites) -> PeftParts:
 
 @dataclass(frozen=True, kw_only=True)
 class _JoinedModules:
-    """The sum of all modules at one linear map: scale x up @ down for its weight, and `bias` for its bias, if any."""
+    """The sum of all modules at one linear map: scale x up @ down is added to its weight, and `bias` to its bias.
+
+    bias: None if no module has one.
+    """
 
     down: Tensor
     up: Tensor

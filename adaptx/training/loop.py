@@ -203,7 +203,7 @@ class Training:
         )
 
     def _check_weights(self) -> None:
-        """Check that the trained weights are finite. No loss is computed after the last step to show if they are not.
+        """Check that the trained weights are finite. No loss shows this, because none is computed after the last step.
 
         Raises:
             NotFinite: a weight is NaN or infinite.

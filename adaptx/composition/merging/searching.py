@@ -1,6 +1,6 @@
-"""Searches for the weights of a merge, which score merges with different weights: LoraHub, and greedy soups.
+"""Searches for a merge's weights by scoring merges with different weights: LoraHub and greedy soups.
 
-`score` is a function from the modules' weights to the merge's score on development rows, in [0, 1].
+The argument `score` maps the modules' weights to the merge's score on development rows, in [0, 1].
 """
 
 from collections.abc import Callable

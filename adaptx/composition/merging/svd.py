@@ -15,7 +15,8 @@ from adaptx.composition.merging.updates import Combine, Update
 from adaptx.specs import SvdRank
 
 EXACT_SIZE = 768
-"""Matrices whose shorter side is longer than this are decomposed by random projections.
+"""Matrices whose shorter side is longer than this are decomposed by random projections, unless the rank is above half
+of that side.
 
 These are algorithms 4.4 and 5.1 of Halko et al. 2011, arXiv:0909.4061, with a fixed seed, OVERSAMPLING additional
 directions and POWER_ITERATIONS power iterations.
@@ -27,10 +28,10 @@ NORM_BLOCK = 2**16
 
 @dataclass(frozen=True)
 class SvdFactors:
-    """The factors of a matrix up_RK @ down_KC. Each factor contains the square roots of the singular values.
+    """The factors of a matrix up_RK @ down_KC. After an SVD, each contains the square roots of the singular values.
 
-    kept: squared norm of this matrix. total: squared norm of the matrix that it approximates. Both are 0 if nothing was
-    cut.
+    kept: squared norm of this matrix. total: squared norm of the matrix that it approximates. Both are 0 if no SVD was
+    needed.
     """
 
     down_KC: Tensor
@@ -47,7 +48,7 @@ def svd_rank(updates: Sequence[Update], rule: SvdRank, key: object, combine: Com
 def nearest(matrix_RC: Tensor, rank: int) -> SvdFactors:
     """Return the factors of the best approximation of a dense matrix with this rank.
 
-    If the matrix has a lower rank, the factors are padded with zeros.
+    If the matrix has fewer rows or columns than the rank, the factors are padded with zeros.
     """
     if min(matrix_RC.shape) <= EXACT_SIZE or 2 * rank > min(matrix_RC.shape):
         left, values_K, right = torch.linalg.svd(matrix_RC, full_matrices=False)

@@ -73,7 +73,7 @@ def blocks(shape: tuple[int, ...]) -> Iterator[slice]:
 
 
 def by_blocks(updates: Sequence[Update], combine: Callable[[Sequence[Tensor]], Tensor]) -> Tensor:
-    """Return the tensor whose blocks `combine` computes from the updates' blocks, which it may overwrite."""
+    """Return the tensor whose blocks `combine` computes from the updates' blocks. `combine` may overwrite its input."""
     shape = updates[0].shape
     merged = torch.empty(shape)
     for rows in blocks(shape):
@@ -82,7 +82,7 @@ def by_blocks(updates: Sequence[Update], combine: Callable[[Sequence[Tensor]], T
 
 
 def magnitude_threshold(update: Update, density: float) -> float:
-    """Return the smallest magnitude that stays if the share `density` of entries is kept, the largest magnitudes first.
+    """Return the smallest magnitude among the entries to keep: the share `density` with the largest magnitudes.
 
     At least one entry is kept. The result is exact: a sample gives two bounds for it, and one pass over all entries
     counts the entries above the bounds and collects those between them.
