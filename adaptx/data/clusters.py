@@ -16,7 +16,7 @@ REGULAR_SHARE = 0.9
 
 
 def shared_role(rows: Rows, task_format: TaskFormat) -> str | None:
-    """Return the role by which a set's rows are clustered: rows with equal values form a cluster.
+    """Return the role by which a set's rows are clustered: rows with the same value form a cluster.
 
     None means that the set has no column for such a role, and so no clusters.
     """
@@ -28,12 +28,14 @@ def cluster_numbers(values: Sequence[Any], rows: Sequence[int], parallel: bool) 
     """Return, for each row, the number of its cluster: the row number of the cluster's first row in the split.
 
     values: each row's shared text, such as its premise. A row with a blank text, or with a value that is not a text, is
-    a cluster of its own. rows: each row's number in the split, ascending. parallel: whether the set is one of several
-    sets with translations of the same rows. The clusters of such sets must agree across languages, but two premises
-    that differ in one language may have the same translation in another. In parallel sets, a cluster therefore consists
-    of neighbouring rows only. It ends where the text changes, and a text that returns later begins a new cluster. If
-    nearly all clusters have the same size (three hypotheses per premise, for example), the set is cut into blocks of
-    that size. Two neighbouring premises with the same text then remain two clusters.
+    a cluster of its own.
+    rows: each row's number in the split, ascending.
+    parallel: whether the set is one of several sets with translations of the same rows. The clusters of such sets must
+    agree across languages, but two premises that differ in one language may have the same translation in another. In
+    parallel sets, a cluster therefore consists of neighbouring rows only. It ends where the text changes, and a text
+    that returns later begins a new cluster. If nearly all clusters have the same size (three hypotheses per premise,
+    for example), the set is cut into blocks of that size. Two neighbouring premises with the same text then remain two
+    clusters.
     """
     if parallel:
         return _neighbours(values, rows)
@@ -45,9 +47,9 @@ def cluster_numbers(values: Sequence[Any], rows: Sequence[int], parallel: bool) 
 
 
 def _neighbours(values: Sequence[Any], rows: Sequence[int]) -> list[int]:
-    """Return each row's cluster of neighbouring rows.
+    """Return each row's cluster, if clusters consist of neighbouring rows.
 
-    The clusters are blocks of one size if nearly all runs of equal texts agree with such blocks, otherwise the runs.
+    If nearly all runs of equal texts have the same size, the clusters are blocks of this size, otherwise the runs.
     """
     starts = [True]
     for before, value in itertools.pairwise(values):

@@ -80,7 +80,10 @@ def _named(value: Any, labels: Any) -> Any:
 
 
 def _of_sequence(rows: Sequence[Any], where: str, task: Task | None) -> dict[str, list[Any]]:
-    """Return the columns of a list: of dicts by key, or of texts or tuples of texts by the roles of `task`.
+    """Return the columns of a list of rows.
+
+    If the rows are dicts, their keys are the columns. If they are texts or tuples of texts, the columns are roles of
+    `task`.
 
     Raises:
         UserError: a row is something else, or rows have different numbers of texts.

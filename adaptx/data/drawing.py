@@ -29,8 +29,8 @@ def draw(rows: Sequence[int], clusters: Sequence[int], labels: Sequence[str], mo
     rows fit into what is left of the quotas, and skipped otherwise. Two kinds of rows are drawn singly instead:
 
     - rows of a cluster that has more rows of a label than the label's whole quota, and so could never be drawn whole;
-    - all remaining rows, if whole clusters fill less than half of `most`, because every other cluster has a label whose
-      quota is full.
+    - all remaining rows, if whole clusters fill less than half of `most`, which happens if every other cluster has a
+      label whose quota is full.
 
     rows: row numbers in the split, ascending. clusters: the number of each row's cluster, at least 0. labels: the label
     of each row; for rows without labels, the same value for all.
@@ -73,7 +73,7 @@ def lowest(numbers: Sequence[int], most: int, seed: int) -> list[int]:
 
 
 def _too_large(cluster_R: Numbers, label_R: Numbers, room: Sequence[int]) -> NDArray[np.bool_]:
-    """Return for each row whether its cluster has more rows of some label than that label's quota in `room`."""
+    """Return, for each row, whether its cluster has more rows of some label than the label's quota in `room`."""
     pairs, counts = np.unique(cluster_R * len(room) + label_R, return_counts=True)
     over = pairs[counts > np.asarray(room)[pairs % len(room)]] // len(room)
     return np.isin(cluster_R, over)

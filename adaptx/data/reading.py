@@ -157,7 +157,7 @@ def _read(part: _Set, task_format: TaskFormat, limit: int | None) -> Examples:
 
 
 def _few(whole: _Set, task_format: TaskFormat, share: int, seed: int) -> _Set:
-    """Draw `share` rows of a training's set by the seed."""
+    """Draw `share` rows of one of a training's sets, by the seed."""
     if share == len(whole.kept.rows):
         return whole
     drawn = limited_rows(whole.rows, task_format, whole.table, whole.kept, share, training_seed(whole.rows, seed))

@@ -207,10 +207,11 @@ def best_spans(
     """Return (score of its best span, no-answer score, start, end) for each window.
 
     start, end: positions of the best span's first and last token, counted from the first context token. The score of a
-    span is the sum of its start and end logits. A span starts at one of the `n_best` starts and ends at one of the
-    `n_best` ends among the context tokens. Its start is not after its end, and it has at most `answer_tokens` tokens. A
-    token that stands for no character of the context (a token of the prefix, or a lone mark of a word's beginning) is
-    neither a start nor an end. If a window has no other context tokens, its score is minus infinity.
+    span is the sum of its start and end logits. A span starts at one of the `n_best` context tokens with the highest
+    start logits, and ends at one of the `n_best` with the highest end logits. Its start is not after its end, and it
+    has at most `answer_tokens` tokens. A token that stands for no character of the context (a token of the prefix, or a
+    lone mark of a word's beginning) is neither a start nor an end. If a window has no other context tokens, its score
+    is minus infinity.
     """
     logits = logits_NL2.float().cpu().numpy()
     results: list[tuple[float, float, int, int]] = []

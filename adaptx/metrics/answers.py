@@ -19,7 +19,7 @@ PUNCTUATION = frozenset(string.punctuation)
 _ENGLISH_ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 once_per_text = lru_cache(maxsize=2**16)
-"""A cache for normalisers: several metrics normalise all texts of a set, and sets are smaller than the cache."""
+"""A cache for normalisers. Several metrics normalise the same texts of a set, and the cache is larger than a set."""
 
 
 @once_per_text

@@ -22,7 +22,7 @@ _SOURCE = "xtreme utils_retrieve.py `mine_bitext` and evaluate.py `bucc_f1` (Zwe
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The K nearest sentences in the other language of each of N sentences: cosines [N, K] and indices [N, K]."""
+    """For each of N sentences, its K nearest sentences in the other language: cosines [N, K] and indices [N, K]."""
 
     cosines: NDArray[np.floating]
     indices: NDArray[np.integer]

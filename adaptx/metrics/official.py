@@ -1,4 +1,4 @@
-"""The error that is raised for inputs for which the official scorer stops with an exception and gives no score."""
+"""The error for inputs on which an official scorer stops with an exception instead of giving a score."""
 
 from adaptx.errors import UserError
 

@@ -9,7 +9,7 @@ CUT = 20
 
 
 def average_precision(relevant: Sequence[Hashable], ranked: Sequence[Hashable], cut: int | None) -> float:
-    """Return the average precision in [0, 1]: the mean over relevant items of the precision at the item's rank.
+    """Return the average precision in [0, 1]: the precision at each relevant item's rank, averaged over these items.
 
     An item that is ranked twice counts once. If `cut` is not None, only the first `cut` ranks are read, and at most
     `cut` relevant items are expected, so that a score of 1 is always possible.

@@ -105,7 +105,7 @@ def aggregate(suite: OfficialSuite, table: Table) -> Aggregates:
     """Return the averages of a table {task: {language: {score: value}}}, as evaluate.py `evaluate` computes them.
 
     A task that is not in the table has no average, and neither do the groups that contain it. A task in the table needs
-    scores in all its languages. (A task without scores in the table stands for a task whose folder exists. LAReQA,
+    scores in all its languages. (An empty task in the table stands for a task that has a folder but no scores. LAReQA,
     which the script cannot score, is such a task.) Tasks and languages that are not part of the suite are ignored.
 
     Raises:

@@ -2,8 +2,8 @@
 
 XTREME scores named entities and parts of speech with seqeval's F1 and does not pin seqeval's version. On BIO tags both
 versions agree. UPOS tags (`NOUN`, `VERB`) are not BIO tags, but seqeval reads them as BIO tags: their first letter is
-the prefix, and their other letters give the type. Neighbouring words with the same tag then form one "entity", and the
-versions differ in what the type is. XTREME's own test numbers come from version 0.0.12.
+the prefix, and the type is either the whole tag or its other letters, which depends on the version. Neighbouring words
+with the same tag then form one "entity". XTREME's own test numbers come from version 0.0.12.
 """
 
 from collections.abc import Callable, Sequence

@@ -75,7 +75,7 @@ def answer_tokens(prompt: Prompt, answers: Sequence[str], reading: Reading, ende
     ended: whether the end token is added to each answer.
 
     Raises:
-        UserError: an answer has no tokens, or the tokenizer joins its beginning with the prompt's end to one token.
+        UserError: an answer has no tokens, or the tokenizer joins its beginning with the prompt's end into one token.
     """
     tokenizer = reading.tokenizer
     end = [tokenizer.eos_token_id] if ended else []
@@ -91,7 +91,7 @@ def answer_tokens(prompt: Prompt, answers: Sequence[str], reading: Reading, ende
             if whole[: len(first)] != first:
                 raise UserError(
                     f"the tokenizer joins the end of the prompt {before!r} with the beginning of the answer "
-                    f"{separator + answer!r} to one token, so the answer has no tokens of its own; remove the space at "
+                    f"{separator + answer!r} into one token, so the answer has no tokens of its own; remove the space at "
                     "the end of the template, and begin the separator with a space"
                 )
             found.append(whole[len(first) :])

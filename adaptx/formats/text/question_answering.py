@@ -23,9 +23,10 @@ from adaptx.specs import Normalisation, QuestionAnswering
 
 
 def items(examples: Examples, _format: QuestionAnswering, reading: Reading) -> Items:
-    """Return items whose answer is the first gold answer, or the prompt's words for no answer.
+    """Return one item per question.
 
-    An answer longer than `Text.answer_tokens` loses its end.
+    Its answer is the first gold answer or, if there is none, the prompt's words for no answer. An answer is cut to
+    `Text.answer_tokens` tokens.
     """
     prompts, most = _encode(examples, reading), reading.text.answer_tokens
     variants = prompts_of(examples, reading.text)

@@ -77,9 +77,8 @@ def encode(examples: Examples, task_format: SpanCorruption, reading: Reading) ->
 def right_tokens(model: Model, piece: Piece) -> list[list[int]]:
     """Return two numbers per answer: how many tokens are predicted correctly, and how many there are.
 
-    Sentinels and end tokens are not counted.
-
-    Each token is predicted from the correct tokens before it (teacher forcing).
+    Sentinels and end tokens are not counted. Each token is predicted from the correct tokens before it (teacher
+    forcing).
     """
     tokenizer = model.reading.tokenizer
     passed_over = {*sentinels_of(tokenizer), tokenizer.eos_token_id}

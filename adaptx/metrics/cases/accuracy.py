@@ -18,7 +18,7 @@ def accuracy(labels: Sequence[str | int], predictions: Sequence[str | int]) -> d
 
 
 def unequal(num_predictions: int, num_labels: int) -> OfficialStop:
-    """Return evaluate.py `evaluate_one_task`'s stop if the numbers of predictions and labels differ."""
+    """Return the error for different numbers of predictions and labels, as in evaluate.py `evaluate_one_task`."""
     cause = f"there are {num_predictions} predictions for {num_labels} labels"
     return OfficialStop("AssertionError", "Number of examples not matched", cause)
 

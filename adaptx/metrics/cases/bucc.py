@@ -135,7 +135,7 @@ def _threshold(candidates: Candidates, gold: Sequence[Pair] | set[Pair]) -> floa
     """Return the threshold with the best F1.
 
     Raises:
-        OfficialStop: the F1 is best if all candidates are accepted, for which the official code stops.
+        OfficialStop: the F1 is best if all candidates are accepted. The official code stops in this case.
     """
     threshold = threshold_for(candidates, gold)
     if threshold.at_last:

@@ -10,9 +10,10 @@ from adaptx.metrics.cases.scorer import Scorer
 def differences(expected: Any, found: Any, scorer: Scorer) -> list[str]:
     """Return one line per expected value that is missing or different.
 
-    Values for which the case expects nothing are ignored, except inside maps from questions (`per_question...`).
-    Numbers agree within the layout's tolerance. If the case expects that the official script stops (`raises`), any stop
-    of the same kind at that place or below it agrees. A stop that the case does not expect is a difference.
+    Computed values for which the case expects nothing are ignored, except in maps whose keys are questions
+    (`per_question...`). Numbers agree within the layout's tolerance. If the case expects that the official script stops
+    (`raises`), any stop of the same kind at that place or below it agrees. A stop that the case does not expect is a
+    difference.
     """
     return list(_compare("", expected, found, scorer, ""))
 

@@ -91,7 +91,7 @@ class BestPairs:
 
 
 def _keys(scores: Tensor, indices: Tensor) -> Tensor:
-    """Return one int64 key per pair: the score in the upper 32 bits, the reversed index in the lower 32 bits."""
+    """Return one int64 key per pair: the score in the upper 32 bits, and LAST_INDEX - index in the lower."""
     # Adding zero turns -0.0 into 0.0. The bits of positive fp32 numbers, read as integers, are in the order of the
     # numbers. Those of negative numbers are in reverse order, so all their bits except the sign are flipped.
     bits = (scores + 0.0).view(torch.int32)

@@ -37,7 +37,7 @@ class SearchSide:
     """One side of a search, with the changes made to each row.
 
     name: `queries` or `candidates`, for messages. unit: whether each row is divided by its norm. mean_D: the vector
-    that is subtracted from each row before; None if rows are not centred.
+    that is subtracted from each row, before any division by its norm; None if rows are not centred.
     """
 
     name: str
