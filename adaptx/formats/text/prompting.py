@@ -91,8 +91,8 @@ def answer_tokens(prompt: Prompt, answers: Sequence[str], reading: Reading, ende
             if whole[: len(first)] != first:
                 raise UserError(
                     f"the tokenizer joins the end of the prompt {before!r} with the beginning of the answer "
-                    f"{separator + answer!r} into one token, so the answer has no tokens of its own; remove the space at "
-                    "the end of the template, and begin the separator with a space"
+                    f"{separator + answer!r} into one token, so the answer has no tokens of its own; remove the space "
+                    "at the end of the template, and begin the separator with a space"
                 )
             found.append(whole[len(first) :])
     empty = next((answer for answer, ids in zip(answers, found, strict=True) if not ids), None)
