@@ -65,7 +65,7 @@ def language_effects_table(task: Task, found: Regression) -> Table:
     caption = (
         f"Regression: {found.method}, with one coefficient per variant, over {found.observations} gains in "
         f"{found.groups} languages. These are associations, not causes: attributes of languages are correlated "
-        "(languages far from English often have other scripts and less data), and no experiment set them."
+        "(languages far from English often have other scripts and less data), and no experiment varied them."
     )
     if found.left_out:
         caption += f" Left out, because constant or determined by other attributes: {', '.join(found.left_out)}."
