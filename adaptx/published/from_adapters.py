@@ -35,32 +35,13 @@ def adapters_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) ->
     Raises:
         UserError: the module is of another kind or size, or has a setting that `Bottleneck` does not have.
     """
-    settings: Any = config.get("config")
-    if not isinstance(config.get("hidden_size"), int) or not isinstance(settings, dict) or not settings:
-        raise UserError(
-            f"its {CONFIG_FILE} is neither from peft (no peft_type) nor from adapters (no config and hidden_size)"
-        )
-    if "non_linearity" not in settings:
-        raise UserError(f"its {CONFIG_FILE} names no activation (config: non_linearity)")
-    odd = {key: settings[key] for key, value in FIXED.items() if settings.get(key, value) != value}
-    factor = settings.get("reduction_factor")
-    if not isinstance(factor, int | float):
-        odd["reduction_factor"] = factor
-    if odd:
-        shown = ", ".join(f"{key}={value!r}" for key, value in odd.items())
-        raise UserError(
-            f"its config has {shown}; only bottleneck adapters after the feed-forward layer (`seq_bn`) can be used"
-        )
+    method = _method(config)
     ours = shape_of(model)
     if (reason := ours.architecture.adapters_refused) is not None:
         raise UserError(f"it would not compute the same as in the adapters library: {reason}")
     for key, value in (("model_type", ours.model_type), ("hidden_size", ours.hidden_size)):
         if config.get(key, value) != value:
             raise UserError(f"its {key} is {config[key]!r}, but that of {model.hub_id} is {value!r}")
-    activation = settings["non_linearity"]
-    if "version" not in config:
-        activation = OLD_ACTIVATIONS.get(activation, activation)
-    method = Bottleneck(float(factor), activation)  # pyright: ignore[reportArgumentType]
     stacks, size = stacks_of(model), int(config["hidden_size"])
     bottleneck = max(1, int(size // method.reduction_factor))
     wanted = {"down.weight": (bottleneck, size), "down.bias": (bottleneck,), "up.weight": (size, bottleneck)}
@@ -82,3 +63,31 @@ def adapters_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) ->
             f"it holds {len(placed)} tensors, but one adapter per layer of {model.hub_id} has {count} tensors"
         )
     return Layout(method, tuple(placed))
+
+
+def _method(config: dict[str, Any]) -> Bottleneck:
+    """Return the method that the config describes.
+
+    Raises:
+        UserError: the config is not of the adapters library, or has a setting that `Bottleneck` does not have.
+    """
+    settings: Any = config.get("config")
+    if not isinstance(config.get("hidden_size"), int) or not isinstance(settings, dict) or not settings:
+        raise UserError(
+            f"its {CONFIG_FILE} is neither from peft (no peft_type) nor from adapters (no config and hidden_size)"
+        )
+    if "non_linearity" not in settings:
+        raise UserError(f"its {CONFIG_FILE} names no activation (config: non_linearity)")
+    odd = {key: settings[key] for key, value in FIXED.items() if settings.get(key, value) != value}
+    factor = settings.get("reduction_factor")
+    if not isinstance(factor, int | float):
+        odd["reduction_factor"] = factor
+    if odd:
+        shown = ", ".join(f"{key}={value!r}" for key, value in odd.items())
+        raise UserError(
+            f"its config has {shown}; only bottleneck adapters after the feed-forward layer (`seq_bn`) can be used"
+        )
+    activation = settings["non_linearity"]
+    if "version" not in config:
+        activation = OLD_ACTIVATIONS.get(activation, activation)
+    return Bottleneck(float(factor), activation)  # pyright: ignore[reportArgumentType]
