@@ -13,9 +13,9 @@ PROSE = frozenset({"citation", "description", "kind", "licence", "notes", "quest
 
 
 def brief(value: Any) -> str:
-    """Return a spec as its class and the fields that differ from their defaults, in at most 200 characters.
+    """Return a spec's class name and the fields that differ from their defaults, in at most 200 characters.
 
-    Inside another spec, a spec that has a name is shown as that name: `Train(model='e5-mini', task='nli', ...)`.
+    A nested spec that has a name is shown as its name: `Train(model='e5-mini', task='nli', ...)`.
     """
     texts = (_spec(value, depth) for depth in range(DEEPEST, 0, -1))
     fitting = next((text for text in texts if len(text) <= MOST_CHARACTERS), None)

@@ -1,7 +1,7 @@
 """How modules are merged: the rules, and whose head the merged module has.
 
 Every rule combines updates. An update is what a module adds to the weights of the backbone: (alpha / rank) B A at each
-site for a LoRA module, the difference to the checkpoint for full fine-tuning, and the adapter's own tensors for a
+site for a LoRA module, the difference from the checkpoint for full fine-tuning, and the adapter's own tensors for a
 bottleneck adapter. The arithmetic is in `adaptx.composition.merging`, one file per rule.
 """
 

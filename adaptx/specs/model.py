@@ -296,7 +296,7 @@ class ModelSpec:
         return replace(self, quantised=kind)
 
     def cuts(self, *layers: int) -> "tuple[ModelSpec, ...]":
-        """Return the checkpoint cut to each given number of layers.
+        """Return one shorter checkpoint per given number of layers.
 
         Numbers above the checkpoint's own number of layers are skipped. If none remains, the result is only the uncut
         checkpoint.

@@ -15,9 +15,9 @@ def shown_columns(missing: str, columns: Iterable[str]) -> str:
 
 
 def plain(name: str) -> str:
-    """Return a name without differences that are easily overlooked.
+    """Return a name in a form that is the same for names that look alike.
 
-    These are letter case, spaces, invisible characters and Unicode's several encodings of accents.
+    Names look alike if they differ only in letter case, spaces, invisible characters or Unicode's encoding of accents.
     """
     unified = unicodedata.normalize("NFKC", name)
     seen = (letter for letter in unified if not letter.isspace() and unicodedata.category(letter) != "Cf")

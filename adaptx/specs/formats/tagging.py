@@ -89,5 +89,5 @@ def _scheme(tags: list[Any]) -> str | None:
 
 @lru_cache
 def _as_set(labels: tuple[str, ...]) -> frozenset[str]:
-    """Return the labels as a set, because each token's tag is looked up among up to hundreds of labels."""
+    """Return the labels as a set, in which the tag of each token is found fast even among hundreds of labels."""
     return frozenset(labels)
