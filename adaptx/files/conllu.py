@@ -20,14 +20,14 @@ _STANDARD = "ID FORM LEMMA UPOS XPOS FEATS HEAD DEPREL DEPS MISC"
 
 
 def is_conllu(lines: Sequence[str]) -> bool:
-    """Return whether the first line that is not blank or a comment has ten columns and begins with a word's number."""
+    """Return whether the first line (blank lines and comments aside) has ten columns, the first a word's number."""
     first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
     fields = first.split("\t")
     return len(fields) == WIDTH and _ID.fullmatch(fields[0]) is not None
 
 
 def read_conllu(path: Path, lines: Sequence[str]) -> tuple[list[tuple[list[str], list[str]]], list[int], LineCounts]:
-    """Return (words, tags) of each sentence, the line in which each sentence begins, and the lines that are not words.
+    """Return (words, tags) of each sentence, the line in which each begins, and counts of the lines without a word.
 
     Raises:
         UserError: a line has other columns, or the words of a sentence are not numbered from 1.

@@ -13,7 +13,10 @@ from adaptx.files.tsv_rows import content_of, plain_lines, tsv_lines
 
 @dataclass(frozen=True)
 class TextColumns:
-    """Columns of texts of equal length, the line in which each row begins, and the lines that are not rows."""
+    """The columns of a file, which all have the same length.
+
+    columns: name -> texts. lines: the line in which each row begins. left_out: the lines that are not rows.
+    """
 
     columns: dict[str, list[str]]
     lines: list[int]
@@ -31,10 +34,10 @@ def read_delimited(path: Path) -> TextColumns:
 
 
 def delimited_header(path: Path) -> list[str]:
-    """Return the names of the columns, reading only the beginning of the file.
+    """Read the names of the columns from the beginning of the file.
 
     Raises:
-        UserError: as for `read_delimited`, as far as the first line shows it.
+        UserError: as for `read_delimited`, if the error can be seen in the first line.
     """
     text = read_text(path, HEADER_BYTES)
     if ending(path) == ".csv":

@@ -22,7 +22,10 @@ _WHOLE_CHARACTERS = (
 
 @dataclass(frozen=True)
 class JsonColumns:
-    """Columns of JSON values of equal length, the line of each row, and the lines that are not rows."""
+    """The columns of a file, which all have the same length.
+
+    columns: name -> JSON values. lines: the line of each row. left_out: the lines that are not rows.
+    """
 
     columns: dict[str, list[Any]]
     lines: list[int]
@@ -59,7 +62,7 @@ def read_json_lines(path: Path) -> JsonColumns:
 
 
 def keys_among(path: Path, wanted: Iterable[str]) -> set[str]:
-    """Return those of these keys that occur in some row. Only lines that contain a key's name are parsed.
+    """Return which of the wanted keys occur in any row. Only lines that contain a wanted key's name are parsed.
 
     Raises:
         UserError: the file is not UTF-8 text, or a line that is parsed is not a JSON object.
@@ -81,7 +84,7 @@ def keys_among(path: Path, wanted: Iterable[str]) -> set[str]:
 
 
 def json_list(cell: Any) -> list[Any] | None:
-    """Return the list that a text cell holds as JSON, or None if it holds none."""
+    """Parse a text cell as JSON. Return the list that it contains, or None if it contains anything else."""
     try:
         found = _DECODER.decode(cell)
         # Half of a surrogate pair is not a character. Only an escape in the JSON can have produced it.
@@ -137,7 +140,7 @@ def _remedy(path: Path, line: str) -> str:
 
 
 def _half_pair(value: Any, place: str = "") -> str | None:
-    """Return the place (`text`, `tokens[3]`) and the code of half a surrogate pair, or None."""
+    """Return a phrase with the place (such as `tokens[3]`) and code of half a surrogate pair, or None without one."""
     if isinstance(value, str):
         half = _SURROGATE.search(value)
         return f"{place} holds \\u{ord(half[0]):04x} at character {half.start()}" if half else None

@@ -1,4 +1,4 @@
-"""The kind of a file, judged by its name, and the columns of it that planning can know."""
+"""The kind of a file, judged by its name, and the names of columns that planning can find out."""
 
 import shlex
 from collections.abc import Collection, Sequence
@@ -70,7 +70,7 @@ def _remedy(path: Path, end: str, packed: bool, tagging: bool) -> str:
 
 
 def known_columns(path: Path, tagging: bool, wanted: Sequence[str]) -> tuple[list[str], bool]:
-    """Return columns of a file, and whether these are all its columns. For JSON lines, only columns in `wanted`.
+    """Return names of a file's columns, and whether these are all. For JSON lines, only names in `wanted` are returned.
 
     Raises:
         UserError: files with that ending are not read, or the beginning of the file does not fit its ending.

@@ -1,15 +1,15 @@
-"""Counts of rows in a file or a set that did not become examples, by reason."""
+"""Counts, by reason, of rows in a file or a set that did not become examples."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """Rows or lines of one set that, for one reason, did not become examples (or were joined to one row).
+    """A count of rows or lines of one set that, for one reason, did not become examples (or were joined to one row).
 
-    reason: a phrase, such as `no gold label (-1)`. first: number of the first row (from 0), or of the first line (from
-    1) if `unit` is `line`. where: name of the file or set in messages. what: what was done with the rows, such as `left
-    out`. line: the line in which the first row begins, if rows are read from a text file.
+    reason: a phrase, such as `no gold label (-1)`. first: index of the first such row (from 0), or number of the first
+    such line (from 1) if `unit` is `line`. where: name of the file or set in messages. what: what was done with the
+    rows, such as `left out`. line: the line in which the first row begins, if rows are read from a text file.
     """
 
     reason: str
@@ -22,7 +22,7 @@ class LeftOut:
 
     @property
     def place(self) -> str:
-        """The place of the first row or line: `line 5` or `row 3`."""
+        """The position of the first row or line, as a phrase: `line 5` or `row 3`."""
         return f"{self.unit} {self.first}" if self.line is None else f"line {self.line}"
 
     def __str__(self) -> str:
@@ -37,12 +37,12 @@ class LineCounts:
         self._found: dict[tuple[str, str], list[int]] = {}
 
     def add(self, reason: str, line: int, count: int = 1, what: str = "left out") -> None:
-        """Count `count` lines, of which the first is `line`."""
+        """Add `count` lines to the count for a reason. line: number of the first of these lines."""
         entry = self._found.setdefault((what, reason), [line, 0])
         entry[1] += count
 
     def records(self, where: object) -> tuple[LeftOut, ...]:
-        """Return one record per reason. where: the file, as messages name it."""
+        """Return one record per reason. where: the file's name for messages."""
         return tuple(
             LeftOut(reason=reason, count=count, first=first, unit="line", where=str(where), what=what)
             for (what, reason), (first, count) in self._found.items()

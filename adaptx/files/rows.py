@@ -6,7 +6,7 @@ from adaptx.errors import UserError
 from adaptx.files.text import converting, ending, python_command
 
 Line = tuple[int, list[str]]
-"""The number of the line in which a row begins, and its cells."""
+"""The number of the line in which a row begins, and the row's cells."""
 JOINED = "line breaks in quoted cells", "joined"
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 
@@ -43,10 +43,12 @@ def check_names(path: Path, names: list[str]) -> None:
 
 
 def refuse_names_again(path: Path, lines: list[Line]) -> None:
-    """Refuse a row that repeats the columns' names, as in joined files. In a file of one column it may be a text.
+    """Refuse a row that repeats the columns' names, as it does where files were joined.
+
+    Files of one column are not checked, because there the name may be a text.
 
     Raises:
-        UserError: there is such a row.
+        UserError: a row repeats the names.
     """
     names = lines[0][1]
     if len(names) < 2:
@@ -61,7 +63,7 @@ def refuse_names_again(path: Path, lines: list[Line]) -> None:
 
 
 def _other_delimiter(path: Path, expected: str, other: str) -> str:
-    """Return what to do with a file whose delimiter is not that of its ending."""
+    """Return what to do with a file whose delimiter does not match the ending of its name."""
     if {expected, other} == {",", "\t"}:
         return f"Rename the file to end in {'.tsv' if other != ',' else '.csv'}"
     writer = f"csv.writer(sys.stdout, delimiter={expected!r}, lineterminator='\\n')"
@@ -73,7 +75,7 @@ def check_width(path: Path, lines: list[Line]) -> None:
     """Check that all rows have as many cells as the first.
 
     Raises:
-        UserError: a row has more or fewer.
+        UserError: a row has more or fewer cells.
     """
     wrong = of_other_width(lines)
     if wrong is None:

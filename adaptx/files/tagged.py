@@ -22,12 +22,15 @@ _HEADER_WORDS = {"token", "tokens", "word", "words", "form"}
 _HEADER_TAGS = {"tag", "tags", "label", "labels", "ner", "ner_tag", "ner_tags", "pos", "upos", "pos_tags"}
 
 Sentence = tuple[list[str], list[str]]
-"""(words, their tags). Without tags if the file has only one column."""
+"""(words, tags). The list of tags is empty if the file has only one column."""
 
 
 @dataclass(frozen=True)
 class TaggedFile:
-    """The sentences of one file, the line in which each begins, and the lines that hold no word."""
+    """The sentences of one file.
+
+    lines: the line in which each sentence begins. left_out: the lines without a word.
+    """
 
     sentences: list[Sentence]
     lines: list[int]
@@ -39,8 +42,8 @@ def read_tagged(path: Path, labels: Collection[str] = (), labelled: bool = True)
 
     Lines of ten columns that begin with a word's number are read as CoNLL-U under any ending.
 
-    labels: the task's tags, if they are known; they tell a word `#` from a comment. labelled: whether the tags will be
-    read. If not, a file without any tag of the task in its last column is refused.
+    labels: the task's tags, if they are known; they distinguish a word `#` from a comment. labelled: whether the tags
+    will be read. If not, a file without any tag of the task in its last column is refused.
 
     Raises:
         UserError: the file is not UTF-8 text, or a line does not have the file's format.
@@ -60,7 +63,7 @@ def read_tagged(path: Path, labels: Collection[str] = (), labelled: bool = True)
 def _conll(
     path: Path, lines: Sequence[str], labels: Collection[str], labelled: bool
 ) -> tuple[list[Sentence], list[int], LineCounts]:
-    """Read sentences with blank lines between them, one word per line: the word first, its tag last.
+    """Read CoNLL columns: one word per line, the word first and its tag last, and blank lines between sentences.
 
     Tabs separate columns if any word's line has one, otherwise spaces. Lines that begin with `# ` are comments, as are
     `#begin document` and `#end document`. `-DOCSTART-` lines end a sentence. A line that begins with `# ` is still a
@@ -103,7 +106,7 @@ def _conll(
 
 
 class _SentenceLines:
-    """Collects sentences word by word. begins: the line in which each sentence begins."""
+    """A collector of sentences, word by word. begins: the line in which each sentence begins."""
 
     def __init__(self) -> None:
         self.sentences: list[Sentence] = []
@@ -151,7 +154,7 @@ def _refuse_header(path: Path, number: int, fields: list[str]) -> None:
 
 
 def _auto(path: Path, lines: Sequence[str]) -> TaggedFile:
-    """Read CCGbank's derivations: the words of each with their lexical categories, unchanged.
+    """Read CCGbank's derivations: the words of each derivation, and as tags their lexical categories, unchanged.
 
     Raises:
         UserError: a line is neither an `ID=` line nor a derivation.

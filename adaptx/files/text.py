@@ -9,7 +9,7 @@ from adaptx.errors import UserError
 
 PACKED = ".gz"
 HEADER_BYTES = 1 << 20
-"""How many bytes of a file are read to find its first line."""
+"""Number of bytes that are read from a file to find its first line."""
 _MARKS = (
     (b"\xff\xfe\x00\x00", "utf-32"),
     (b"\x00\x00\xfe\xff", "utf-32"),
@@ -35,7 +35,7 @@ _STAND_INS = (
     (b"<!doctype html", "a web page, not the file itself; download the file (on a hub, its raw form)"),
     (b"<html", "a web page, not the file itself; download the file (on a hub, its raw form)"),
 )
-"""First bytes, in lower case, of what may be downloaded instead of a file."""
+"""First bytes, in lower case, of pages and pointers that a download may give instead of the file, and what to do."""
 
 
 def ending(path: Path) -> str:
@@ -93,7 +93,7 @@ def read_bytes(path: Path, most: int | None = None) -> bytes:
 
 
 def refuse_stand_in(path: Path, data: bytes | None = None) -> None:
-    """Refuse what a failed download leaves instead of a file.
+    """Refuse a web page or a pointer, which a failed download leaves in place of the file.
 
     data: the file's bytes, or None to read them.
 
@@ -110,7 +110,7 @@ def refuse_stand_in(path: Path, data: bytes | None = None) -> None:
 
 
 def refuse_folder(path: Path) -> None:
-    """Refuse a folder in the place of a file of rows, such as the folders of part files that Spark writes.
+    """Refuse a folder where a file of rows is expected. Spark, for example, writes folders of part files.
 
     Raises:
         UserError: the path is a folder.
@@ -158,7 +158,7 @@ def _refuse_wide(path: Path, data: bytes) -> None:
 
 
 def _wide_encoding(data: bytes) -> str | None:
-    """Return UTF-16 or UTF-32 if NUL bytes occur only where that encoding of Latin letters has them; otherwise None."""
+    """Return the UTF-16 or UTF-32 encoding whose Latin letters have NUL bytes where `data` has them, or None."""
     empty = [place for place, byte in enumerate(data) if byte == 0]
     if len(empty) < 4:
         return None
@@ -188,7 +188,7 @@ def _not_utf8(path: Path, data: bytes, error: UnicodeDecodeError) -> str:
         )
     return (
         f"{said}As Windows-1252, which is likely, the line reads {read[:80]!r}. If that is right, convert it: "
-        f"{_iconv(path, 'windows-1252')}; otherwise put the right encoding there"
+        f"{_iconv(path, 'windows-1252')}; otherwise write the right encoding instead of windows-1252"
     )
 
 

@@ -1,7 +1,8 @@
 """Read the rows of a TSV file, which may be written in two ways.
 
 Most TSV files are plain: a quote is a character like any other. CSV writers that use tabs as delimiters quote cells
-instead. The cells of a file show which of the two it is. A file with evidence for both is refused (`_unquoted`).
+instead. The cells of a file show in which of the two ways it is written. A file that shows both is refused
+(`_unquoted`).
 """
 
 import re
@@ -20,7 +21,7 @@ _CELL = re.compile(r'(?P<quoted>"[^"]*+(?:""[^"]*+)*+")(?=\t|\r?\n|\Z)|(?P<plain
 
 
 def plain_lines(path: Path, text: str) -> tuple[list[Line], LineCounts]:
-    """Return the cells of each line, split at tabs, with quotes kept as characters."""
+    """Split each line at tabs, keeping quotes as characters. Return the rows, and counts of blank lines."""
     numbered = list(enumerate(text_lines(text), 1))
     last = next((number for number, line in reversed(numbered) if line), 0)
     counts = LineCounts()
@@ -34,7 +35,7 @@ def plain_lines(path: Path, text: str) -> tuple[list[Line], LineCounts]:
 
 
 def tsv_lines(path: Path, text: str) -> tuple[list[Line], LineCounts]:
-    """Return (line number, cells) of each row, the header first.
+    """Return (line number, cells) of each row, the header first, and counts of the lines that are not rows.
 
     Raises:
         UserError: a row has more or fewer cells than the header, or the file does not show how its quotes are meant.
@@ -62,7 +63,7 @@ def tsv_lines(path: Path, text: str) -> tuple[list[Line], LineCounts]:
 
 
 def _quoted_lines(text: str) -> tuple[list[Line], LineCounts] | None:
-    """Return rows of raw cells, where quoted cells may contain tabs and line breaks; None if a quote is not closed."""
+    """Split rows at tabs and line breaks outside quotes, and keep the quotes. Return None if a quote is not closed."""
     lines: list[Line] = []
     counts = LineCounts()
     at = 0
@@ -94,7 +95,7 @@ def _quoted_lines(text: str) -> tuple[list[Line], LineCounts] | None:
 
 
 def _unquoted(path: Path, lines: list[Line]) -> list[Line]:
-    """Return the rows without the quotes around cells if a CSV writer added them; unchanged if quotes are characters.
+    """Remove the quotes around cells if a CSV writer added them. Return the rows unchanged if quotes are characters.
 
     Raises:
         UserError: some cells are quoted as only a writer would, and others begin with a quote that no writer would add.
@@ -112,7 +113,7 @@ def _unquoted(path: Path, lines: list[Line]) -> list[Line]:
 
 
 def _evidence(lines: list[Line]) -> tuple[tuple[int, str] | None, tuple[int, str] | None]:
-    """Return the first (line, cell) that only a writer would quote, and the first whose quote no writer would add.
+    """Return (line, cell) of the first cell that only a writer would quote, and of the first that no writer would.
 
     A writer quotes cells that contain a quote, a tab or a line break, and if so configured all cells of a column.
     """

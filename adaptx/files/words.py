@@ -18,7 +18,7 @@ _REPEATED = 4
 
 
 def refuse_json(path: Path, lines: Sequence[str]) -> None:
-    """Refuse JSON lines in a file whose ending stands for one word per line.
+    """Refuse JSON lines in a file whose ending means that each line is a word.
 
     Raises:
         UserError: the first line that is not blank is a JSON object.
@@ -81,7 +81,8 @@ def refuse_other_columns(path: Path, width: int, sentences: Sentences, labels: C
 def refuse_unknown_tags(path: Path, sentences: Sentences, labels: Collection[str], tabs: bool) -> None:
     """Refuse a file with several columns whose last column holds no tag of the task.
 
-    Its first column may then hold no words either. For predictions tags are not read, so no other check would notice.
+    The first column of such a file may not hold words either. Tags are not read for predictions, so no other check
+    would notice this.
 
     tabs: whether tabs separate the columns.
 
@@ -100,8 +101,8 @@ def refuse_unknown_tags(path: Path, sentences: Sentences, labels: Collection[str
     cut = "cut -f 1" if tabs else "awk '{print $1}'"
     raise UserError(
         f"{path}: no value of its last column ({sentences[0][1][0]!r}, ...) is a tag of the task ({shown}), so its "
-        f"first ({words[0]!r}, ...) may not hold words. Write one word per line, with blank lines between sentences. "
-        f"If the first column does hold words, keep only that column: {converting(path, cut)}"
+        f"first column ({words[0]!r}, ...) may not hold words. Write one word per line, with blank lines between "
+        f"sentences. If the first column does hold words, keep only that column: {converting(path, cut)}"
     )
 
 
@@ -130,7 +131,7 @@ def _refuse_names(path: Path, sentences: Sentences, without: str) -> None:
 
 
 def _mark_before_tags(words: Sequence[str], labels: Collection[str]) -> str | None:
-    """Return the mark that precedes a tag of the task in every word, or None."""
+    """Return the punctuation mark after which every word ends with a tag of the task, or None."""
     for mark in _MARKS:
         parts = [word.rpartition(mark) for word in words]
         if all(word and tag in labels for word, _, tag in parts):
