@@ -69,7 +69,7 @@ def measured_beside(
 def run_alone(
     cell: Cell, steps: int, warmup: int, seconds: float | None = None, start: Start = "forkserver"
 ) -> Measurement | str:
-    """Measure a cell in a separate process. Return the measurement, or a text that says why there is none.
+    """Measure a cell in a separate process. Return the measurement, or the reason why there is none.
 
     Raises:
         TimeoutError: the cell took longer than `seconds`.

@@ -1,4 +1,4 @@
-"""Benchmark results as rows, a CSV file and plots: memory and throughput by size, and predictions by measurements."""
+"""Benchmark results as rows, a CSV file and plots: memory and throughput by size, predictions next to measurements."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -41,7 +41,7 @@ def as_row(result: Result, matmul_flops_per_second: float) -> Row:
 
 
 def measured_columns(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows without measurements that are None in all of them, such as reserved memory on a CPU."""
+    """Remove the measurements that are None in all rows, such as reserved memory on a CPU."""
     optional = {field.name for field in fields(Measurement)}
     empty = {name for name in optional if all(row.get(name) is None for row in rows)}
     return [{name: value for name, value in row.items() if name not in empty} for row in rows]
@@ -71,7 +71,7 @@ def _plots(found: Sequence[Row], folder: Path) -> list[Path]:
 
 
 def _against_size(rows: Sequence[Row], label: str, value: Callable[[Row], float], path: Path) -> None:
-    """Plot a value by number of parameters on logarithmic axes, with one line per combination of the other factors."""
+    """Plot a value against the number of parameters, on logarithmic axes: one line per combination of other factors."""
     from matplotlib.figure import Figure
 
     differing = [name for name in FACTORS[2:] if len({row[name] for row in rows}) > 1]

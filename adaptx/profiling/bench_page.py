@@ -33,7 +33,7 @@ def write_page(rows: Sequence[dict[str, Any]], plots: Sequence[Path], path: Path
 
 
 def _shown(row: dict[str, Any]) -> dict[str, str]:
-    """Return a row's values as texts by column heading. A text is empty if the value was not measured."""
+    """Return column heading -> value as text. The text is empty if the value was not measured."""
     words = {name: "yes" if row.get(name) is True else str(row.get(name) or "") for name in WORDS}
     numbers = {
         "million parameters": row["parameters"] / 1e6,
@@ -54,7 +54,7 @@ def _shown(row: dict[str, Any]) -> dict[str, str]:
 
 
 def _without_empty(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Return the rows without columns that are empty or "none" in all of them."""
+    """Remove the columns that are empty or "none" in all rows."""
     telling = [name for name in rows[0] if any(row[name] not in ("", "none") for row in rows)]
     return [{name: row[name] for name in telling} for row in rows]
 

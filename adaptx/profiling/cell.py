@@ -14,11 +14,11 @@ NOT_QUANTISED = "none"
 
 @dataclass(frozen=True)
 class Cell:
-    """A training step of `batch_size` sequences of `sequence_length` tokens each.
+    """A training step of a model and a method, on `batch_size` sequences of `sequence_length` tokens each.
 
     An encoder classifies its sequences. A decoder predicts each next token. An encoder-decoder reads `sequence_length`
     tokens and writes `TARGET_TOKENS` tokens. micro_batch_size: number of sequences in one forward pass (None: all).
-    gradient_checkpointing: activations inside layers are computed again in the backward pass. device: `cpu` or `cuda`.
+    gradient_checkpointing: compute the activations inside layers again in the backward pass. device: `cpu` or `cuda`.
     quantised: how the frozen linear maps of layers are stored below LoRA (None: in the step's precision).
 
     Raises:
@@ -93,7 +93,7 @@ class Cell:
         return ".".join([*parts, *(["gradient_checkpointing"] if self.gradient_checkpointing else [])])
 
     def one_micro_batch(self) -> "Cell":
-        """Return the cell of a step with only one micro-batch."""
+        """Return a cell whose step consists of only one micro-batch of this cell."""
         return replace(self, batch_size=self.micro_batch, micro_batch_size=None)
 
 

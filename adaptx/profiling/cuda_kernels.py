@@ -1,10 +1,11 @@
 """Memory that CUDA kernels save for the backward pass, imitated on fake CPU tensors.
 
-A prediction for a GPU runs on fake CPU tensors, so torch would save what its CPU kernels save. These kernels differ:
+A prediction for a GPU runs on fake CPU tensors, so torch would save the tensors that its CPU kernels save. A GPU
+saves others in these cases:
 
 - Attention: a fused kernel saves its output and one fp32 number per query, never the attention weights (Dao 2023,
   arXiv:2307.08691, section 3.1). Its backward pass sums the queries' gradient in fp32. In fp32, no fused kernel lets
-  several query heads share a key head (torch 2.13), so the weights are saved there.
+  several query heads share a key head (torch 2.13), so for such models the attention weights are saved.
 - Dropout saves its mask with one byte per element.
 - CUDA's autocast runs layer normalisation, softmax and powers in fp32 and leaves their output in fp32 (torch's list of
   operations that autocast to float32). The CPU's autocast keeps them in bf16. mT5's activation has a power.
@@ -22,16 +23,16 @@ from torch.overrides import TorchFunctionMode
 
 BLOCK = 512
 IN_FP32 = {functional.layer_norm, functional.softmax, torch.softmax, Tensor.softmax, torch.pow, Tensor.pow}
-"""Functions that CUDA's autocast runs in fp32 and the CPU's does not, as far as the supported networks use them."""
+"""Functions that CUDA's autocast runs in fp32 and the CPU's does not. Only those of supported networks are listed."""
 
 
 def rounded(size: int) -> int:
-    """Return the bytes that CUDA's caching allocator uses for a request of `size` bytes: whole blocks of 512 bytes."""
+    """Return how many bytes CUDA's caching allocator uses for a request of `size` bytes: a multiple of 512."""
     return -(-size // BLOCK) * BLOCK
 
 
 class CudaKernels(TorchFunctionMode):
-    """A context in which attention, dropout and functions in fp32 save the same tensors as on a GPU."""
+    """A context in which attention, dropout and the functions of `IN_FP32` save the same tensors as on a GPU."""
 
     def __torch_function__(
         self,

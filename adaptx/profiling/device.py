@@ -13,7 +13,7 @@ from adaptx.specs import Precision
 
 MATMUL_SIZES = {"cpu": 2_048, "cuda": 8_192}
 MATMUL_SECONDS = 0.3
-"""Minimum duration of a speed measurement: a GPU's clock takes a while to rise."""
+"""Minimum duration of a speed measurement, because a GPU's clock rate takes a while to rise."""
 DTYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
@@ -22,7 +22,7 @@ class Device:
     """A device's memory and speed.
 
     name: the GPU's name; None for a CPU. memory_bytes: all memory of a GPU, or the free memory of the machine.
-    taken_bytes: GPU memory used by a process that has just started and by other programs (0 for a CPU).
+    taken_bytes: GPU memory that other programs use, plus what a process uses when it has just started (0 for a CPU).
     matmul_flops_per_second: speed of a large matrix product, by precision.
     """
 
@@ -33,7 +33,7 @@ class Device:
 
 
 def look_at(device: str, precisions: Sequence[Precision] = (), start: Start = "forkserver") -> Device:
-    """Return the facts about `cpu` or `cuda`. They are collected in a separate process, which frees GPU memory again.
+    """Return the memory and speed of `cpu` or `cuda`. A separate process measures them, so that it frees GPU memory.
 
     Raises:
         RuntimeError: there is no such device.

@@ -1,4 +1,4 @@
-"""Memory that a device offers a process: all memory of a GPU, or the memory of the machine that is free now."""
+"""Memory of a device that a process may use: all memory of a GPU, or the machine's free memory."""
 
 from pathlib import Path
 

@@ -23,12 +23,12 @@ POWERCAP = Path("/sys/class/powercap")
 _INTERVAL_SECONDS = 20.0
 
 Reading = Callable[[], Mapping[str, tuple[float, float]] | None]
-"""Returns, by counter name, (joules so far, joules at which the counter wraps around to 0). None: not readable."""
+"""Returns counter name -> (joules so far, joules at which the counter wraps around to 0), or None if not readable."""
 
 
 @dataclass
 class Energy:
-    """The energy of a block of work, which is set when the block ends.
+    """The energy of a block of work. The values are set when the block ends.
 
     joules: None if there is no meter. measure: a description of the counter.
     """
@@ -41,8 +41,8 @@ class Energy:
 def energy(device: torch.device, shared: bool = False) -> Generator[Energy]:
     """Measure the energy that the device uses during the `with` block.
 
-    shared: other stages run on this machine's processors at the same time. Their counters cannot separate the stages,
-    so nothing is measured on a CPU.
+    shared: whether other stages run on this machine at the same time. The processors' counters cannot separate stages,
+    so nothing is measured on a CPU then.
     """
     found = Energy()
     of_cpu = _packages() if device.type == "cpu" and not shared else None

@@ -15,7 +15,7 @@ FEW_DIGITS = "frozen weights with fewer bits, slower"
 
 @dataclass(frozen=True)
 class Remedy:
-    """A changed step that fits. what: the change, as options of the command line. price: its disadvantage."""
+    """A changed step that fits. what: the change, as command-line options. price: the change's disadvantage."""
 
     what: str
     price: str
@@ -43,9 +43,10 @@ def remedies(cell: Cell, memory_bytes: int) -> list[Remedy]:
 
 
 def _changes(cell: Cell) -> Iterator[tuple[str, str, Cell]]:
-    """Yield (what, price, changed cell) in the order of their disadvantages.
+    """Yield (what, price, changed cell), beginning with the smallest disadvantage.
 
-    The order is: only smaller micro-batches, more time, fewer bits, another method.
+    First the cell itself, which smaller micro-batches may make fit. Then cells that take more time, use fewer bits, or
+    use another method.
     """
     yield "", "", cell
     if not cell.gradient_checkpointing:
@@ -75,9 +76,9 @@ def _changes(cell: Cell) -> Iterator[tuple[str, str, Cell]]:
 
 
 def _widest_fitting(cell: Cell, memory_bytes: int) -> tuple[Cell, Prediction] | None:
-    """Return the cell with the largest micro-batch that fits, or None if not even one sequence fits.
+    """Return the cell with the largest micro-batch that fits, and its prediction; None if not even one sequence fits.
 
-    A micro-batch smaller than the cell's is a power of two.
+    If the cell's own micro-batch does not fit, only powers of two are tried.
     """
     whole = predict(cell)
     if fits(whole.needed_bytes, memory_bytes):

@@ -18,7 +18,7 @@ from adaptx.profiling.step import Step, make_step
 
 OUT_OF_MEMORY = "out of memory"
 WANT_OF_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
-"""Texts of out-of-memory errors that are plain RuntimeErrors: of the CPU's allocator, the driver, cuBLAS and cuDNN."""
+"""Texts by which a plain RuntimeError of the CPU's allocator, the driver, cuBLAS or cuDNN shows a lack of memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +29,10 @@ class Measurement:
     memory_average_bytes, memory_99th_bytes, reserved_bytes: mean, 99th percentile and maximum of the memory that
     torch's allocator reserved (CUDA only).
     resident_bytes: the highest resident set of the process, including libraries.
-    train_seconds: the timed steps together. load_seconds: building the step.
+    train_seconds: total time of the timed steps. load_seconds: time to build the step.
     module_bytes: size of the trained module's file.
-    flops_per_second: operations of the step's matrix products with weights, per second.
-    beside_bytes: other used GPU memory: CUDA context, libraries, other programs.
+    flops_per_second: floating-point operations per second in the step's matrix products with weights.
+    beside_bytes: GPU memory in use outside torch's allocator: CUDA context, libraries, other programs.
     """
 
     peak_memory_bytes: int
@@ -120,7 +120,7 @@ def measure(
 
 
 def _timed(step: Step, steps: int, device: torch.device) -> tuple[list[float], list[int]]:
-    """Run the steps. Return the seconds per step, and the GPU memory reserved after each step in bytes, both sorted."""
+    """Run the steps. Return the seconds of each step, and the bytes of GPU memory reserved after it, both sorted."""
     seconds: list[float] = []
     reserved: list[int] = []
     for _ in range(steps):
@@ -141,16 +141,16 @@ def _beside_bytes(device: torch.device) -> int | None:
 
 
 def allocated_peak(step: Step) -> int:
-    """Return the most bytes that torch's CPU allocator had allocated during one step, including kernels' buffers.
+    """Run one step, and return the peak of the bytes allocated by torch's CPU allocator, including kernels' buffers.
 
-    This is the memory of the model and its optimiser plus the highest level of allocations during the step.
+    This is the memory of the model and its optimiser, plus the peak of what the step allocates in addition.
     """
     held = {id(t.untyped_storage()): t.untyped_storage().nbytes() for t in _held(step)}
     return sum(held.values()) + most_allocated(step.run)
 
 
 def most_allocated(work: Callable[[], object]) -> int:
-    """Return the most bytes that torch's CPU allocator allocates during the work, above the level at its start.
+    """Do the work, and return the peak of torch's allocated CPU memory in bytes above the level at the start.
 
     torch's profiler records every allocation and every release.
     """
@@ -169,7 +169,7 @@ def most_allocated(work: Callable[[], object]) -> int:
 
 
 def _held(step: Step) -> list[torch.Tensor]:
-    """Return the tensors that exist between two steps. The small inputs are left out."""
+    """Return the tensors that exist between two steps, except the inputs, which are small."""
     state = [value for each in step.optimizer.state.values() for value in each.values()]
     state += quantised.scales(step.model) if step.cell.quantised is not None else ()
     return [*step.model.parameters(), *step.model.buffers(), *(v for v in state if isinstance(v, torch.Tensor))]
@@ -208,7 +208,7 @@ def step_flops(cell: Cell, step: Step) -> float:
 
 
 def resident_bytes() -> int | None:
-    """Return the highest resident set of this process so far, or None if the system does not report it."""
+    """Return the peak resident memory of this process so far, or None if the system does not report it."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
@@ -223,10 +223,10 @@ def _total_parameters(step: Step) -> int:
 
 
 def module_bytes(parameters: Mapping[str, torch.Tensor]) -> int:
-    """Return the size of these parameters as a safetensors file.
+    """Return the size of a safetensors file with these parameters.
 
-    The size is computed without writing the file, which would be large and slow for a full model. The format has eight
-    bytes, a JSON header padded to a multiple of eight bytes, and the tensors' bytes.
+    The size is computed without writing the file, which would be slow for a full model. Such a file has eight bytes,
+    a JSON header padded to a multiple of eight bytes, and the tensors' bytes.
     """
     header: dict[str, Any] = {}
     end = 0

@@ -28,7 +28,7 @@ _INTERVAL_SECONDS = 0.05
 class PeakMemory:
     """The peak memory of a block of work: the peak so far while the block runs, and the final peak afterwards.
 
-    measure: a description of the quantity. so_far: returns the peak up to now in bytes.
+    measure: a description of what is measured. so_far: returns the peak up to now in bytes.
     """
 
     measure: str
@@ -97,7 +97,7 @@ def _sampled() -> Generator[PeakMemory]:
 
 
 def _release() -> None:
-    """Return freed memory to the system, so that memory left over from earlier stages does not hide this one's use."""
+    """Return freed memory to the system. If this stage reused it instead, its use would not be measured."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

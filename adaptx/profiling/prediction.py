@@ -78,14 +78,14 @@ def predict(cell: Cell) -> Prediction:
 
 
 def native_arithmetic(device_type: str, precision: str) -> AbstractContextManager[Any]:
-    """Return the context of a device that has bf16 instructions, even if this machine has none."""
+    """Return the autocast context of a device that has bf16 instructions. This machine need not have them."""
     return torch.autocast(device_type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 def _summed(cell: Cell) -> list[tuple[int, int]]:
-    """Return the shapes of weights whose gradients autograd sums in place: embeddings that both stacks look up.
+    """Return the shapes of embeddings that both encoder and decoder look up. Autograd sums their gradients in place.
 
-    A gradient that comes from scores over the vocabulary is not summed in place.
+    Embeddings that also give the scores over the vocabulary are not among them: autograd does not sum those in place.
     """
     shape = cell.shape
     looked_up = cell.model.family is ModelFamily.ENCODER_DECODER and not shape.tied
@@ -93,7 +93,7 @@ def _summed(cell: Cell) -> list[tuple[int, int]]:
 
 
 def _outlined(cell: Cell, cuda: bool) -> Quantise | None:
-    """Return the function that puts stand-ins for bitsandbytes' maps into a network. None: nothing is quantised."""
+    """Return the function that puts stand-ins for bitsandbytes' linear maps into a network. None: not quantised."""
     if cell.quantised is None:
         return None
     # Imported here because this module imports peft, which takes seconds.
@@ -105,8 +105,8 @@ def _outlined(cell: Cell, cuda: bool) -> Quantise | None:
 class _EveryLayer(TorchFunctionMode):
     """A context in which mBART and XGLM run all their layers on fake tensors, as they do on real ones.
 
-    They draw a random number per layer and skip the layer if the number is below a probability, which is 0. The
-    comparison with a fake number would be true, so the number is replaced by 1.
+    For each layer they draw a random number, and skip the layer if the number is below a probability, here 0. A fake
+    number would count as below 0, so it is replaced by 1.
     """
 
     def __torch_function__(
@@ -123,8 +123,8 @@ class _EveryLayer(TorchFunctionMode):
 def _taken_for_real() -> Generator[None]:
     """Let transformers 5 treat fake tensors like real ones inside the `with` block.
 
-    It would take fake tensors for a traced graph, in which values are unknown. It would then build masks that real
-    tensors do not need, and repeat keys and values for them.
+    Otherwise it would mistake fake tensors for those of a traced graph, whose values are unknown. It would then build
+    masks that real tensors do not need, and would repeat keys and values because of the masks.
     """
     import transformers
 

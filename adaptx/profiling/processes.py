@@ -35,7 +35,7 @@ class ProcessKilled(Exception):
 def alone(
     function: Callable[..., Result], *arguments: Any, seconds: float | None = None, start: Start = "forkserver"
 ) -> Result:
-    """Call a function in a separate process and return its result. Its output is discarded.
+    """Call a function in a separate process and return its result. What the function prints is discarded.
 
     function: defined at the top level of a module, because the process finds it there by name. seconds: the time limit
     (None: no limit).
@@ -43,8 +43,8 @@ def alone(
     Raises:
         ProcessKilled: the system killed the process.
         TimeoutError: the function took longer than `seconds`. Its process is ended.
-        RuntimeError: the function raised an error, or the process ended without a result. The message has its last
-            lines of output.
+        RuntimeError: the function raised an error, or the process ended without a result. The message contains the end
+            of the traceback or of the output.
     """
     context = context_for(start)
     receiving, sending = context.Pipe(duplex=False)
@@ -74,7 +74,7 @@ def alone(
 
 
 def several(processes: int, start: Start = "forkserver") -> Pool:
-    """Return a pool of processes with one thread each. It is a context manager that ends them."""
+    """Return a pool of processes with one thread each. The pool is a context manager, which ends the processes."""
     return context_for(start).Pool(processes, _one_thread)
 
 
@@ -83,7 +83,7 @@ def context_for(start: Start, modules: tuple[str, ...] | None = None) -> ForkSer
     """Return the multiprocessing context for a way to start processes.
 
     modules: names of modules that the server imports when it starts (None: `preloaded()`). A server that is already
-    running does not import more.
+    running imports no more modules.
     """
     if start == "spawn":
         return multiprocessing.get_context("spawn")
@@ -95,9 +95,9 @@ def context_for(start: Start, modules: tuple[str, ...] | None = None) -> ForkSer
 
 
 def preloaded() -> list[str]:
-    """Return the modules that the server imports when it starts. A missing module is ignored there.
+    """Return the modules that the server imports when it starts.
 
-    The work that needs a missing module reports it.
+    The server ignores modules that are not installed. Work that needs such a module reports the error.
     """
     quick = [each.model_type for each in ARCHITECTURES.values() if not each.slow_import]
     folders = [each.replace("-", "_").removesuffix("_text") for each in quick]

@@ -63,8 +63,8 @@ class NoWatcher:
 class Step:
     """A model with its optimiser, and the functions of one training step.
 
-    parameters: all trained parameters. own: those of the method's module, without the head. forward: the forward pass
-    of one micro-batch. loss_sum: returns the micro-batch's summed loss from the output of `forward`. arithmetic,
+    parameters: all trained parameters. own: parameters of the method's module, without the head. forward: the forward
+    pass of one micro-batch. loss_sum: returns the micro-batch's summed loss from the output of `forward`. arithmetic,
     kernels: return the contexts in which the forward pass runs.
     """
 
@@ -99,7 +99,7 @@ class Step:
             self.optimizer.zero_grad(set_to_none=True)
 
     def make_state(self, watch: Watch | None = None) -> None:
-        """Create the optimiser's state, which the first step would create. In later steps it exists from the start."""
+        """Create the optimiser's state, as the first step would. The next step is then like any step but the first."""
         for parameter in self.parameters:
             parameter.grad = torch.zeros_like(parameter)
         self.optimizer.step()
@@ -111,7 +111,8 @@ class Step:
 
 
 Quantise = Callable[[nn.Module, Quantisation, bool], None]
-"""Puts quantised linear maps into a network on the meta device: (network, kind, whether products are in bf16)."""
+"""Puts quantised linear maps into a network on the meta device. Its arguments: network, kind of quantisation, and
+whether products are in bf16."""
 
 
 def outline(
@@ -119,7 +120,7 @@ def outline(
 ) -> tuple[nn.Module, nn.Module | None, list[nn.Parameter]]:
     """Return (network, head, the method's parameters) on the meta device, where weights need no memory.
 
-    The head is None except for encoders.
+    Only encoders have a head. For other models it is None.
     """
     shape = cell.shape
     bf16 = cell.precision == "bf16"
@@ -184,7 +185,7 @@ def make_step(
 
 
 def _materialise(model: nn.Module, device: torch.device) -> None:
-    """Allocate every tensor on the device, for real or as a fake tensor, with values that do not disturb the step."""
+    """Replace the model's meta tensors by real or fake tensors on the device, with values that keep the step finite."""
     made: dict[int, Any] = {}
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):

@@ -42,7 +42,7 @@ def system_metrics(file: Path, device: torch.device) -> Generator[None]:
 
 
 def whole_lines(file: Path) -> str:
-    """Return the complete lines of a metrics file. A killed process may have left an incomplete one."""
+    """Return the complete lines of a metrics file. The last line may be incomplete if the process was killed."""
     lines: list[str] = []
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         with contextlib.suppress(ValueError):

@@ -1,9 +1,9 @@
 """Tracking of memory during a block of work: which storages are alive at each moment, and what they are for.
 
 A torch dispatch mode sees every tensor that an operator returns, real or fake. A tensor's memory is its storage, which
-views share, so each storage is counted once. It is counted from the first tensor that shows it until Python frees it,
-which a weak reference reports. These events in order give the live bytes over time, and so the peak. Memory that a
-kernel allocates and frees internally is not seen.
+views share, so each storage is counted once. It counts from the first tensor that uses it until Python frees it, which
+a weak reference reports. These events, in order, give the live bytes over time and so the peak. Memory that a kernel
+allocates and frees internally is not seen.
 """
 
 import enum
@@ -61,12 +61,13 @@ class Tracker(TorchDispatchMode):
         """Create a tracker.
 
         rounded: returns the bytes that the allocator uses for a request. summed: shapes of weights that are used in
-        several places. scatters_in_fp32: gradients in 16 bits are scattered into an additional fp32 buffer, as on a
-        CPU.
+        several places. scatters_in_fp32: whether gradients in 16 bits are scattered into an additional fp32 buffer, as
+        on a CPU.
 
-        With real tensors, autograd sums the gradients of several uses of a weight in place, and also the gradients of
-        gathered entries. With tensor subclasses such as fake tensors it allocates a new tensor for the sum. The tracker
-        replaces these operations by the in-place ones, so that a prediction counts what really happens.
+        A weight that is used several times has several gradients, which autograd sums; so have gathered entries. With
+        real tensors autograd sums in place. With tensor subclasses, such as fake tensors, it allocates a new tensor for
+        the sum. The tracker replaces these operations by the in-place ones, so that a prediction counts what really
+        happens.
         """
         super().__init__()
         self._rounded = rounded
@@ -100,18 +101,18 @@ class Tracker(TorchDispatchMode):
         return tuple(first.shape) == tuple(second.shape) and tuple(first.shape) in self._summed
 
     def _see_scattering(self, gradient: Tensor) -> None:
-        """Record the fp32 buffer in which the kernel sums, if it uses one, from its creation to its release."""
+        """Record the creation and release of the fp32 buffer in which the kernel sums, if it uses one."""
         if self._scatters_in_fp32 and gradient.dtype in (torch.bfloat16, torch.float16):
             self.see([torch.empty_like(gradient, dtype=torch.float32)])
 
     def see(self, values: Iterable[Any]) -> None:
-        """Record the storages of these tensors that are new. Values that are not tensors are ignored."""
+        """Record the storages of these tensors, unless they are known. Values that are not tensors are ignored."""
         for value in values:
             if isinstance(value, Tensor):
                 self._number(value)
 
     def book(self, tensors: Iterable[Tensor], part: MemoryPart) -> None:
-        """Assign `part` to these tensors' storages, also for the time since they were created."""
+        """Assign `part` to these tensors' storages, for the time before this call as well."""
         for tensor in tensors:
             self._storages[self._number(tensor)].part = part
 
