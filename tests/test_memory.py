@@ -249,7 +249,7 @@ def test_a_sweep_is_a_table_a_file_and_a_plot(tmp_path) -> None:
     [
         (["e5-mini", "--method", "ia4"], "choose among full, lora, bottleneck, ia3"),
         (["e5-mini", "--sequence-length", "513"], "reads at most 512 tokens"),
-        (["e5-mini", "--batch-size", "8,16"], "2 combinations, and one is shown at a time; add `--sweep DIR`"),
+        (["e5-mini", "--batch-size", "8,16"], "2 combinations, but only one can be shown; add `--sweep DIR`"),
         (["e5-mini", "--batch-size", "many"], "whole numbers"),
         (["e5-mini", "--precision", "fp8"], "choose one of fp32, bf16"),
         (["e5-mini", "--micro-batch-size", "9"], "between 1 and the batch size 8"),

@@ -266,7 +266,7 @@ def test_a_bench_without_bitsandbytes_says_so_before_any_work(monkeypatch) -> No
     [
         (["--quantised", "fp4"], "--quantised fp4: choose among none, nf4, int8"),
         (["--method", "full", "--quantised", "nf4"], "quantised nf4 with full"),
-        (["--quantised", "none,nf4"], "2 combinations, and one is shown at a time; add `--sweep DIR`"),
+        (["--quantised", "none,nf4"], "2 combinations, but only one can be shown; add `--sweep DIR`"),
     ],
 )
 def test_bad_input_is_told(arguments, message) -> None:

@@ -1,4 +1,4 @@
-"""Run the command line as `python -m adaptx.cli`, for when the script `adaptx` is not on the PATH."""
+"""Run the command line as `python -m adaptx.cli`, for example if the script `adaptx` is not on the PATH."""
 
 from adaptx.cli.app import main
 

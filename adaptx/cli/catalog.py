@@ -52,7 +52,7 @@ def models(as_json: JsonOption = False) -> None:
 
 
 def prompts(as_json: JsonOption = False) -> None:
-    """List the prompts in the catalog under their names in adaptx.catalog.prompts.
+    """List the catalog's prompts by their names in adaptx.catalog.prompts.
 
     Example: adaptx prompts --json
     """

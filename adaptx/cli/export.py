@@ -25,12 +25,12 @@ def export(
     store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
 ) -> None:
-    """Write a finished training or merge as a folder that peft, adapters or transformers loads, with a model card.
+    """Write a finished training or merge as a folder that peft, adapters or transformers can load, with a model card.
 
     peft: LoRA and (IA)^3 modules; several are combined into one. adapters: bottleneck adapters, their stacks and
     fusions. transformers: merged weights with head and tokenizer, which give the same answers as adaptx. If no class of
-    transformers can hold the head, the folder contains a class as code, which its user must allow with
-    trust_remote_code. In peft and adapters folders the head is a separate file, with a predict.py that uses it.
+    transformers can hold the head, the folder contains the code of such a class, and loads only with
+    trust_remote_code=True. In peft and adapters folders the head is a separate file, with a predict.py that uses it.
 
     Example: adaptx export e5-mini.nli.lora-r8-1f3a9c7e nli-lora --to peft
     """

@@ -25,17 +25,13 @@ if TYPE_CHECKING:
     from adaptx.profiling.cell import Cell
 
 Models = Annotated[
-    str, typer.Argument(help="Hub id, short name or folder; several separated by commas.", show_default=False)
+    str, typer.Argument(help="Models, separated by commas: hub ids, short names or folders.", show_default=False)
 ]
-MethodsOption = Annotated[
-    str, typer.Option("--method", help=f"One of {', '.join(METHODS)}; several separated by commas.")
-]
+MethodsOption = Annotated[str, typer.Option("--method", help=f"Methods, separated by commas: {', '.join(METHODS)}.")]
 BatchSizes = Annotated[
-    str, typer.Option("--batch-size", help="Sequences per optimiser step; several values separated by commas.")
+    str, typer.Option("--batch-size", help="Numbers of sequences per optimiser step, separated by commas.")
 ]
-Lengths = Annotated[
-    str, typer.Option("--sequence-length", help="Tokens per sequence; several values separated by commas.")
-]
+Lengths = Annotated[str, typer.Option("--sequence-length", help="Numbers of tokens per sequence, separated by commas.")]
 MicroBatch = Annotated[
     int | None, typer.Option(min=1, help="Sequences per forward pass (default: all).", show_default=False)
 ]
@@ -43,11 +39,11 @@ Precisions = Annotated[str, typer.Option("--precision", help="fp32 or bf16; for 
 Quantised = Annotated[
     str,
     typer.Option(
-        "--quantised", help="How frozen weights below LoRA are stored: none, nf4 or int8; several separated by commas."
+        "--quantised", help="How frozen weights below LoRA are quantised, separated by commas: none, nf4, int8."
     ),
 ]
 Rank = Annotated[int, typer.Option(min=1, help="Rank of LoRA.")]
-Reduction = Annotated[float, typer.Option(min=1, help="Hidden size divided by the bottleneck's size.")]
+Reduction = Annotated[float, typer.Option(min=1, help="Hidden size divided by the size of a bottleneck adapter.")]
 
 
 def memory(
@@ -70,7 +66,7 @@ def memory(
         typer.Option(
             parser=new_folder,
             metavar="DIR",
-            help="Predict every combination of the values, and write a CSV file and a plot to this folder.",
+            help="Predict the memory for all combinations of the values, and write a table and a plot to this folder.",
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -93,8 +89,8 @@ def memory(
         return
     if len(cells) > 1:
         raise UserError(
-            f"the values make {len(cells)} combinations, and one is shown at a time; add `--sweep DIR` to predict them "
-            "all into a folder"
+            f"the values make {len(cells)} combinations, but only one can be shown; add `--sweep DIR` to predict all "
+            "of them and write the results to a folder"
         )
     prediction = predict(cells[0])
     does_not_fit = memory_bytes is not None and not fits(prediction.needed_bytes, memory_bytes)
@@ -106,7 +102,7 @@ def memory(
 
 
 def _predict_all(cells: Sequence["Cell"], folder: Path, memory_bytes: int | None, as_json: bool) -> None:
-    """Predict every combination, and write the table and its plot to a folder."""
+    """Predict the memory for all combinations, write a table and a plot to a folder, and print the table."""
     from adaptx.cli.views.memory import as_plain, sweep_table
     from adaptx.profiling.prediction import predict
     from adaptx.profiling.sweep import write_sweep
@@ -157,7 +153,7 @@ def bench(
     cells = combinations(model, _methods(method, rank, reduction_factor), batch_size, sequence_length, precision,
                          quantised, gradient_checkpointing, micro_batch_size, place)  # fmt: skip
     if any(cell.quantised is not None for cell in cells) and (reason := quantised_refusal()) is not None:
-        raise UserError(f"--quantised {quantised}: {reason} (`adaptx memory` predicts without it)")
+        raise UserError(f"--quantised {quantised}: {reason} (predictions by `adaptx memory` do not need it)")
     rows = _measure_all(cells, place, steps)
     files = write_bench(rows, to)
     safe = f"the table and the plots are in {to}"
@@ -168,11 +164,11 @@ def bench(
         typer.echo(json_text(rows, indent=1))
     else:
         out.print(bench_table(rows))
-        out.print(f"written to {to}; `adaptx ui --store {store}` compares the runs", highlight=False)
+        out.print(f"written to {to}; `adaptx ui --store {store}` shows the runs side by side", highlight=False)
 
 
 def _measure_all(cells: Sequence["Cell"], device: str, steps: int) -> list[dict[str, Any]]:
-    """Measure every combination, and the speed of the device's own matrix products; return one row per combination."""
+    """Measure all combinations, and the device's speed in matrix products. Return one row per combination."""
     from adaptx.profiling.bench import bench as measured
     from adaptx.profiling.bench_files import as_row, measured_columns
     from adaptx.profiling.device import look_at
@@ -197,7 +193,7 @@ def combinations(
     micro_batch_size: int | None,
     device: str,
 ) -> list["Cell"]:
-    """Return a cell for every combination of the values, which are separated by commas.
+    """Return a cell for every combination of values. Texts may hold several values, separated by commas.
 
     Raises:
         UserError: a value is out of range, or cannot be combined with another one.
@@ -243,10 +239,10 @@ def _methods(names: str, rank: int, reduction_factor: float) -> list[Method]:
 
 
 def _kinds(methods: list[Method], stored: list[Quantisation | None]) -> list[tuple[Method, Quantisation | None]]:
-    """Return each method with each way of storing the frozen weights below it.
+    """Return the pairs of a method and a way of storing the frozen weights below it.
 
-    Only LoRA trains over quantised weights. Other methods are combined with `none` alone if it is among the values;
-    if it is not, the combination stays in the list and is refused later.
+    Only LoRA can train over quantised weights. If `none` is among the values, other methods are paired only with it.
+    Otherwise their pairs stay in the list and are refused later.
     """
     return [
         (method, each)

@@ -53,7 +53,7 @@ def showing_warnings() -> Generator[None]:
 RecipeFile = Annotated[Path, typer.Argument(help="A Python file that defines build() -> Recipe.", show_default=False)]
 StoreOption = Annotated[
     Path,
-    typer.Option("--store", envvar="ADAPTX_STORE", parser=folder, metavar="DIR", help="Folder of finished stages."),
+    typer.Option("--store", envvar="ADAPTX_STORE", parser=folder, metavar="DIR", help="Folder with finished stages."),
 ]
 DataOption = Annotated[
     str | None,
@@ -66,11 +66,14 @@ DataOption = Annotated[
     ),
 ]
 ModelOption = Annotated[
-    str | None, typer.Option("--model", help="Hub id or folder of the model, if the recipe has this option.")
+    str | None, typer.Option("--model", help="Hub id or folder of a model, if the recipe's build() takes `model`.")
 ]
-SizeOption = Annotated[str | None, typer.Option("--size", help="Size of the recipe, if the recipe has this option.")]
+SizeOption = Annotated[
+    str | None,
+    typer.Option("--size", help="Size of the experiment, such as full or small, if the recipe's build() takes `size`."),
+]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="KEY=VALUE, an argument of the recipe's build(); may be repeated.")
+    list[str] | None, typer.Option("--set", help="An argument of the recipe's build(), as KEY=VALUE; may be repeated.")
 ]
 LimitOption = Annotated[
     int | None,
@@ -78,8 +81,7 @@ LimitOption = Annotated[
         "--limit",
         min=1,
         help="Maximum number of training rows per task and of evaluation rows per language; they are drawn with a "
-        "seed, "
-        "not taken from the top.",
+        "seed, not taken from the top.",
     ),
 ]
 PrecisionOption = Annotated[str | None, typer.Option("--precision", help="fp32 or bf16, for every stage.")]
@@ -104,7 +106,7 @@ GpuOption = Annotated[
 
 @contextmanager
 def telling_left_out(store: Store) -> Generator[None]:
-    """Print one line per damaged stage of the store, which commands leave out, when the block ends."""
+    """When the block ends, print one line per damaged stage of the store. Commands leave such stages out."""
     try:
         yield
     finally:
@@ -114,9 +116,9 @@ def telling_left_out(store: Store) -> Generator[None]:
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeOptions:
-    """The options of plan, run, report and prune that decide a plan's stages.
+    """The options of plan, run, report and prune that determine which stages a plan has.
 
-    settings: the KEY=VALUE texts of --set.
+    settings: the values of --set, each KEY=VALUE.
     """
 
     recipe: Path
@@ -160,7 +162,7 @@ class RecipeOptions:
 
 
 def build_options(model: str | None, size: str | None, settings: tuple[str, ...]) -> dict[str, str]:
-    """Return the arguments for build() that --set, --model and --size give.
+    """Return the arguments for build(), as given by --set, --model and --size.
 
     Raises:
         UserError: a --set is not KEY=VALUE, or a key has two different values.

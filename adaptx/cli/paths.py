@@ -17,7 +17,7 @@ def folder(text: str | Path) -> Path:
 
 
 def new_folder(text: str | Path) -> Path:
-    """Return a folder to write to.
+    """Return the path of a folder to write to.
 
     Raises:
         BadParameter: the path is empty or a file, or the folder cannot be created or written to.
@@ -40,7 +40,7 @@ def new_folder(text: str | Path) -> Path:
 
 
 def new_file(text: str | Path) -> Path:
-    """Return a file to write to. Its folder must exist.
+    """Return the path of a file to write to. Its folder must exist.
 
     Raises:
         BadParameter: the path is empty or a folder, or its folder does not exist.

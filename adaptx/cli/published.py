@@ -1,4 +1,4 @@
-"""`adaptx published`: print the line with which a recipe names a module that peft or adapters wrote."""
+"""`adaptx published`: print the line with which a recipe can use a module that was written by peft or adapters."""
 
 from typing import Annotated
 
@@ -9,14 +9,16 @@ from adaptx.sources.sources import Sources
 
 
 def published(
-    source: Annotated[str, typer.Argument(help="Hub id (owner/name) or folder (./name) that peft or adapters wrote.")],
+    source: Annotated[str, typer.Argument(help="Hub id (owner/name) or folder (./name) of the module.")],
     model: Annotated[
-        str, typer.Option("--model", help="Hub id or folder of the checkpoint that the module was trained over.")
+        str, typer.Option("--model", help="Hub id or folder of the checkpoint on which the module was trained.")
     ],
     data: DataOption = None,
     revision: Annotated[str | None, typer.Option("--revision", help="Branch, tag or commit on the hub.")] = None,
 ) -> None:
-    """Print the line with which a recipe names a module of peft or adapters: its source, model and method.
+    """Print the line `Published(...)` with which a recipe can use a module that was written by peft or adapters.
+
+    The line names the module's source, model and method.
 
     Example: adaptx published ./nli-lora --model FacebookAI/xlm-roberta-base
     """

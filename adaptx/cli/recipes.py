@@ -50,7 +50,7 @@ def plan(
     limit: LimitOption = None,
     precision: PrecisionOption = None,
     why: Annotated[
-        bool, typer.Option("--why", help="Name the field that changed, for each stage that is not stored.")
+        bool, typer.Option("--why", help="For each stage that is not stored, name the field of its spec that changed.")
     ] = False,
     gpu: GpuOption = None,
     device: Annotated[
@@ -186,7 +186,7 @@ def report(
     tracking: TrackingOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write tables, plots and one self-contained report.html from what is stored, and record them in MLflow.
+    """Write tables, plots and one self-contained report.html about the stored stages, and record them in MLflow.
 
     Example: adaptx report recipes/quickstart.py --data sample --out quickstart-report
     """
@@ -217,7 +217,7 @@ def fetch(
     size: SizeOption = None,
     settings: SetOption = None,
 ) -> None:
-    """Copy the data, models and published modules that a recipe needs to a folder, for machines with no network.
+    """Make a folder of all data, models and published modules that a recipe needs, for machines without network.
 
     Example: adaptx fetch recipes/quickstart.py --model FacebookAI/xlm-roberta-base --to mirror
     """

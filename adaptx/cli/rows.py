@@ -18,7 +18,7 @@ from adaptx.store.store import Store
 
 LanguageOption = Annotated[
     str | None,
-    typer.Option("--language", help="Language code of the rows, needed if a metric or the prompt depends on it."),
+    typer.Option("--language", help="Language code of the rows; needed if a metric or the prompt depends on it."),
 ]
 
 
@@ -38,7 +38,7 @@ def predict(
     target: Annotated[
         Path | None,
         typer.Option(
-            "--out", parser=new_file, metavar="FILE", help="Write the JSON lines to this file, not to the terminal."
+            "--out", parser=new_file, metavar="FILE", help="Write the JSON lines to this file instead of the terminal."
         ),
     ] = None,
 ) -> None:
@@ -99,7 +99,7 @@ def evaluate(
     drawn = f"{clusters} clusters" if clusters is not None and clusters < rows else "rows"
     for name, value in scores["metrics"].items():
         low, high = scores["intervals"][name]
-        shown = f"{100 * value:.1f} % (95 % interval over {drawn} {100 * low:.1f} to {100 * high:.1f})"
+        shown = f"{100 * value:.1f} % (95 % interval over {drawn}: {100 * low:.1f} to {100 * high:.1f})"
         out.print(f"{name}: {shown}, {rows} rows", highlight=False)
     for sentence in sentences(scores["one_class"], rows):
         err.print(sentence, markup=False, highlight=False, soft_wrap=True)
@@ -109,7 +109,7 @@ def score(
     case: Annotated[Path, typer.Argument(help="A JSON file with `metric` and `inputs`.", show_default=False)],
     check: Annotated[bool, typer.Option("--check", help="Compare the metrics with `expected` in the file.")] = False,
 ) -> None:
-    """Print the metrics of a file of predictions and golds as JSON. They equal those of the official scorers.
+    """Compute metrics of predictions and gold answers as the official scorers do, and print them as JSON.
 
     With --check, print the differences from the file's `expected`; the exit status is 1 if there are any. If the
     official script stops with an error on such input, the cause is printed and the exit status is 1 (with --check: 0
@@ -123,7 +123,7 @@ def score(
     try:
         result = score_case(opened)
     except UserError as error:
-        raise UserError(f"{case}: {error}; `adaptx score --help` names a case to copy from") from error
+        raise UserError(f"{case}: {error}; `adaptx score --help` names an example file") from error
     stopped = [f"{place}: the official script stops with {kind}: {cause}" for place, kind, cause in stops(result)]
     if check:
         wrong = compare(opened, result)

@@ -60,7 +60,7 @@ def prune(
     precision: PrecisionOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Remove without asking for confirmation.")] = False,
 ) -> None:
-    """Remove the stages that these recipes do not need from the store, after listing them.
+    """List the stages in the store that none of these recipes needs, and remove them after a confirmation.
 
     Example: adaptx prune recipes/quickstart.py --data sample
     """
@@ -96,7 +96,7 @@ def prune(
         if live:
             raise UserError(
                 f"nothing was removed: another run is using {kept.root} and needs the stages that it builds and "
-                "reads; prune again when it has ended"
+                "reads; prune again when that run has ended"
             )
         for entry in entries:
             kept.remove(entry)

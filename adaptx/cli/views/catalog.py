@@ -115,7 +115,7 @@ def _layers(shape: Shape) -> str:
 
 
 def methods_json(methods: Mapping[str, Method]) -> list[dict[str, Any]]:
-    """Return each method with its settings and, for each start, why the two are refused (None: supported)."""
+    """Return a record per method: its settings, and start -> why the method refuses it (None: supported)."""
     return [
         {
             "name": name,
@@ -146,7 +146,7 @@ def show_methods(console: Console) -> None:
 
 
 def show_method(method: Method, console: Console) -> None:
-    """Print one method: its description, its settings, and whether it can begin from each start."""
+    """Print one method: its description, its settings, and which starts it supports."""
     console.print(f"[bold]{_signature(method)}[/bold]", highlight=False)
     console.print(inspect.cleandoc(method.__doc__ or ""), highlight=False)
     for start in STARTS:

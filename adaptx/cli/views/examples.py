@@ -1,4 +1,4 @@
-"""One example row of a task in each language whose rows are found locally, shortened for display."""
+"""Example rows of a task, shortened for display: one row per language whose rows are found locally."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +16,7 @@ LIST_ITEMS = 8
 class Example:
     """The first row of a language.
 
-    source: address of the set that the row comes from. example: role -> value as formats read it, shortened.
+    source: address of the set that the row comes from. example: role -> the row's value, as formats read it, shortened.
     """
 
     language: str
