@@ -96,7 +96,10 @@ def test_words_that_look_like_something_else(tmp_path, text: str, words: list[st
     ("text", "said"),
     [
         ("B-PER\tJo\nO\tran\n", r"its first column holds tags \('B-PER', \.\.\.\); write the word first"),
-        ("T1\tPER 0 2\tJo\nT2\tPER 7 10\tRay\n", r"last column \('Jo', \.\.\.\) is a tag .* first \('T1'.*cut -f 1 <"),
+        (
+            "T1\tPER 0 2\tJo\nT2\tPER 7 10\tRay\n",
+            r"last column \('Jo', \.\.\.\) is a .* first column \('T1'.*cut -f 1 <",
+        ),
         ("Jo lives here\nRay sees it\n", r"last column \('here', \.\.\.\) is a tag of the task .*awk '\{print \$1\}'"),
         ("Jo/B-PER ran/O\n", r"last column \('ran/O', \.\.\.\) is a tag"),
         ("Jo B-PER 0.98\nran O 0.99\n", r"last column \('0\.98', \.\.\.\) is a tag"),

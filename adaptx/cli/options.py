@@ -106,7 +106,7 @@ GpuOption = Annotated[
 
 @contextmanager
 def telling_left_out(store: Store) -> Generator[None]:
-    """When the block ends, print one line per damaged stage of the store. Commands leave such stages out."""
+    """Print one line per damaged stage of the store when the block ends. Commands leave such stages out."""
     try:
         yield
     finally:

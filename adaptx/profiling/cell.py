@@ -18,8 +18,8 @@ class Cell:
 
     An encoder classifies its sequences. A decoder predicts each next token. An encoder-decoder reads `sequence_length`
     tokens and writes `TARGET_TOKENS` tokens. micro_batch_size: number of sequences in one forward pass (None: all).
-    gradient_checkpointing: compute the activations inside layers again in the backward pass. device: `cpu` or `cuda`.
-    quantised: how the frozen linear maps of layers are stored below LoRA (None: in the step's precision).
+    gradient_checkpointing: whether activations inside layers are computed again in the backward pass. device: `cpu` or
+    `cuda`. quantised: how the frozen linear maps of layers are stored below LoRA (None: in the step's precision).
 
     Raises:
         UserError: a size is out of range, the model's shape is unknown, or the method does not support the model.

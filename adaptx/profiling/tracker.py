@@ -64,10 +64,10 @@ class Tracker(TorchDispatchMode):
         several places. scatters_in_fp32: whether gradients in 16 bits are scattered into an additional fp32 buffer, as
         on a CPU.
 
-        A weight that is used several times has several gradients, which autograd sums; so have gathered entries. With
-        real tensors autograd sums in place. With tensor subclasses, such as fake tensors, it allocates a new tensor for
-        the sum. The tracker replaces these operations by the in-place ones, so that a prediction counts what really
-        happens.
+        If a weight is used several times, autograd sums its gradients. The same holds for entries that are gathered.
+        With real tensors autograd sums in place. With tensor subclasses, such as fake tensors, it allocates a new
+        tensor for the sum. The tracker replaces these operations by the in-place ones, so that a prediction counts what
+        really happens.
         """
         super().__init__()
         self._rounded = rounded
