@@ -11,9 +11,8 @@ from adaptx.specs import TaskFormat
 
 
 def aligned(heads: Sequence[TrainedHead]) -> list[TrainedHead]:
-    """Reorder the rows of all heads to the order of the first head's labels, and return the heads.
-
-    Planning has checked that all heads have the same labels. The heads' modules are changed in place.
+    """Reorder the rows of all heads to the order of the first head's labels, and return the heads. Planning has checked
+    that all heads have the same labels. The heads' modules are changed in place.
     """
     first = heads[0].format
     return [TrainedHead(for_labels(head, first), first) for head in heads]

@@ -74,9 +74,8 @@ def decode(answers: Answers) -> Predictions:
 
 
 def _encode(examples: Examples, reading: Reading) -> Encoding:
-    """Encode each text, or each pair of texts with the tokenizer's separators.
-
-    If a pair is too long, its longer text is cut first.
+    """Encode each text, or each pair of texts with the tokenizer's separators. If a pair is too long, its longer text
+    is cut first.
     """
     texts, pairs = examples.columns["text"], examples.columns.get("pair")
     return encode_texts(reading.tokenizer, texts, pairs, reading.hidden.prefix, reading.max_length)

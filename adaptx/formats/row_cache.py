@@ -82,9 +82,8 @@ class RowCache:
         return self._tokens(pool, (make, task_format, reading), lambda: make(pool, task_format, reading))
 
     def tokenizer(self, model: ModelSpec) -> Any:
-        """Return a checkpoint's tokenizer.
-
-        Two `Reading`s are equal only if their tokenizer is the same object, so tokenizers are cached, too.
+        """Return a checkpoint's tokenizer. Two `Reading`s are equal only if their tokenizer is the same object, so
+        tokenizers are cached, too.
         """
         key = ("tokenizer", model, self.sources.model(model))
         return self._get(key, lambda: load_tokenizer(model, self.sources), lambda _: TOKENIZER_BYTES)

@@ -173,9 +173,8 @@ def _subwords(tokenizer: Any, sentences: Sequence[Sequence[str]]) -> list[list[l
 
 
 def words_stand_alone(tokenizer: Any) -> bool:
-    """Return whether words have the same tokens with and without a space before them.
-
-    With byte-level tokenizers, a word after a space has other tokens.
+    """Return whether words have the same tokens with and without a space before them. With byte-level tokenizers, a
+    word after a space has other tokens.
     """
     alone, both = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("a", "a a"))
     return both == alone + alone

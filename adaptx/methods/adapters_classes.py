@@ -72,9 +72,8 @@ def _stack(*layers: Any) -> Any:
 
 
 def _names(composition: Any) -> list[str]:
-    """Return the adapter names of a composition in order.
-
-    The library's `flatten` returns a set, whose order differs between processes.
+    """Return the adapter names of a composition in order. The library's `flatten` returns a set, whose order differs
+    between processes.
     """
     children = ([child] if isinstance(child, str) else _names(child) for child in composition.children)
     return [name for names in children for name in names]

@@ -25,7 +25,6 @@ once_per_text = lru_cache(maxsize=2**16)
 @once_per_text
 def normalise(text: str) -> str:
     """Return a text as SQuAD compares it: in lower case, without ASCII punctuation, English articles and extra space.
-
     Source: evaluate-v1.1.py `normalize_answer`; v2.0's is the same.
     """
     unpunctuated = "".join(character for character in text.lower() if character not in PUNCTUATION)

@@ -46,10 +46,8 @@ def raw_score(score: AnswerScore, text: str, golds: Sequence[str]) -> float:
 
 
 def thresholded(raw: float, no_answer: float, golds: Sequence[str], threshold: float) -> float:
-    """Return the score under the no-answer rule.
-
-    If the probability of no answer exceeds the threshold, the prediction counts as "no answer". Its score is then 1 if
-    there are no gold answers, and 0 otherwise.
+    """Return the score under the no-answer rule. If the probability of no answer exceeds the threshold, the prediction
+    counts as "no answer". Its score is then 1 if there are no gold answers, and 0 otherwise.
     """
     return float(not golds) if no_answer > threshold else raw
 

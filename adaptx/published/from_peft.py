@@ -257,9 +257,8 @@ def _rank(told: int, path: str, pair: list[tuple[int, ...] | None], place: Place
 
 
 def _is_of_head(name: str, model: ModelSpec) -> bool:
-    """Return whether a tensor belongs to a pooler or head, so that it does not change the backbone's hidden states.
-
-    The lm_head of a model that writes text is not a head in this sense, because LoRA there changes the written text.
+    """Return whether a tensor belongs to a pooler or head, so that it does not change the backbone's hidden states. The
+    lm_head of a model that writes text is not a head in this sense, because LoRA there changes the written text.
     """
     parts = set(name.removeprefix(PREFIX).split(".")[:2]) & HEAD_PARTS
     return bool(parts) and not (parts == {"lm_head"} and model.family is not ModelFamily.ENCODER)

@@ -151,9 +151,8 @@ class Shape:
 
     @property
     def decoder_linear_maps(self) -> dict[str, tuple[int, int]]:
-        """Site -> (inputs, outputs) of each linear map in a layer of an encoder-decoder's decoder.
-
-        In addition to the sites of `linear_maps`, the cross-attention has sites of its own (`cross_query`, ...).
+        """Site -> (inputs, outputs) of each linear map in a layer of an encoder-decoder's decoder. In addition to the
+        sites of `linear_maps`, the cross-attention has sites of its own (`cross_query`, ...).
         """
         maps = self.linear_maps
         return {**maps, **{f"cross_{site}": maps[site] for site in ATTENTION if site in maps}}
@@ -275,10 +274,8 @@ class ModelSpec:
 
     @property
     def name(self) -> str:
-        """Short name for folders and tables: the last part of the hub id or path.
-
-        The name of a cut checkpoint ends in its number of layers (`e5-l6`), that of a quantised one in its format
-        (`e5-nf4`).
+        """Short name for folders and tables: the last part of the hub id or path. The name of a cut checkpoint ends in
+        its number of layers (`e5-l6`), that of a quantised one in its format (`e5-nf4`).
         """
         name = self._last_part if self.layers is None else f"{self._last_part}-l{self.layers}"
         return name if self.quantised is None else f"{name}-{self.quantised.value}"
@@ -296,10 +293,8 @@ class ModelSpec:
         return replace(self, quantised=kind)
 
     def cuts(self, *layers: int) -> "tuple[ModelSpec, ...]":
-        """Return one shorter checkpoint per given number of layers.
-
-        Numbers above the checkpoint's own number of layers are skipped. If none remains, the result is only the uncut
-        checkpoint.
+        """Return one shorter checkpoint per given number of layers. Numbers above the checkpoint's own number of layers
+        are skipped. If none remains, the result is only the uncut checkpoint.
         """
         most = self.shape.layers if self.shape is not None else max(layers)
         return tuple(self.cut(count) for count in layers if count <= most) or (self,)

@@ -238,9 +238,8 @@ class Records:
         )
 
     def _describing(self, key: str) -> Evaluate:
-        """Return the evaluation from which a variant's factors are read.
-
-        The choice must not depend on which evaluations are stored so far, because MLflow never changes a parameter.
+        """Return the evaluation from which a variant's factors are read. The choice must not depend on which
+        evaluations are stored so far, because MLflow never changes a parameter.
         """
         asked = self._variants[key]
         return next((e for e in asked if not isinstance(e.model, ModelSpec) and trained_on(e.model, e.task)), asked[0])

@@ -155,10 +155,8 @@ class Training:
         return Outcome(self.history, self.step, began > 0)
 
     def has_moved(self, parameter: nn.Parameter) -> bool:
-        """Return whether any optimiser step has changed this parameter.
-
-        Parameters that do not affect the hidden states in use never change: for example, those of the layers above
-        `Hidden(layer=...)`.
+        """Return whether any optimiser step has changed this parameter. Parameters that do not affect the hidden states
+        in use never change: for example, those of the layers above `Hidden(layer=...)`.
         """
         return parameter in self.optimizer.state
 

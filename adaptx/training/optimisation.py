@@ -48,10 +48,8 @@ def parameter_groups(
 
 
 def decays(key: Key, parameter: nn.Parameter) -> bool:
-    """Return whether weight decay shrinks a module's parameter.
-
-    Biases and norms, which are vectors, have no weight decay. T5's table of relative positions is also a bias and has
-    none. Hugging Face's Trainer forms the same groups.
+    """Return whether weight decay shrinks a module's parameter. Biases and norms, which are vectors, have no weight
+    decay. T5's table of relative positions is also a bias and has none. Hugging Face's Trainer forms the same groups.
     """
     _, site, tensor = key
     return parameter.ndim > 1 and "bias" not in site and "bias" not in tensor

@@ -29,9 +29,8 @@ class Candidates:
 
 
 def counts_end(rank: Rank) -> bool:
-    """Return whether the end token is part of a candidate's score.
-
-    The setting is not None here, because `adaptx.planning.framings` replaces None while it plans.
+    """Return whether the end token is part of a candidate's score. The setting is not None here, because
+    `adaptx.planning.framings` replaces None while it plans.
     """
     assert rank.end is not None
     return rank.end

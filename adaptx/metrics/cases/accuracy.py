@@ -9,9 +9,8 @@ from adaptx.metrics.official import OfficialStop
 
 
 def accuracy(labels: Sequence[str | int], predictions: Sequence[str | int]) -> dict[str, float]:
-    """Return the percentage of right predictions, as evaluate.py `accuracy` computes it.
-
-    If there are more labels than predictions, the surplus labels are ignored. Surplus predictions count as wrong.
+    """Return the percentage of right predictions, as evaluate.py `accuracy` computes it. If there are more labels than
+    predictions, the surplus labels are ignored. Surplus predictions count as wrong.
     """
     correct = sum(prediction == label for prediction, label in zip(predictions, labels, strict=False))
     return {"accuracy": ratio(float(correct), len(predictions), "predictions") * 100}

@@ -84,9 +84,8 @@ class Bottleneck(Method):
         return shape.all_layers * mixing.parameters(hidden, hidden, modules, key_bias=True)
 
     def step_sizes(self, shape: Shape) -> StepSizes:
-        """Return the sizes of a training step.
-
-        b is the bottleneck's size. nA is the number of entries in one of its two projections, over all layers.
+        """Return the sizes of a training step. b is the bottleneck's size. nA is the number of entries in one of its
+        two projections, over all layers.
         """
         size = self._size(shape)
         return StepSizes({"b": size}, {"b": size}, {"nA": shape.layers * shape.hidden_size * size})

@@ -75,10 +75,8 @@ class Ia3(Method):
         raise AssertionError(self.fuse_refusal)
 
     def step_sizes(self, shape: Shape) -> StepSizes:
-        """Return the sizes of a training step.
-
-        `scaled` is the number of activations per token that one layer scales. nA is the number of entries in the
-        vectors of all layers.
+        """Return the sizes of a training step. `scaled` is the number of activations per token that one layer scales.
+        nA is the number of entries in the vectors of all layers.
         """
         scaled = self._entries(shape.linear_maps)
         return StepSizes({}, {"scaled": scaled}, {"nA": shape.layers * scaled})
