@@ -186,21 +186,12 @@ class Study:
         """
         from adaptx.display.progress import here
         from adaptx.execution.too_large import refuse_too_large
-        from adaptx.execution.workshop import Workshop, choose_device
         from adaptx.tracking.address import address_of
 
         address = address_of(tracking, self.store).check()
         self._look_again()
         self.resolve()
-        resources = resources or Resources()
-        resources = resources if device is None else replace(resources, device=device)
-        shop = Workshop(
-            store=self.store,
-            sources=self.sources,
-            fingerprint_of=self.dag.fingerprint_of,
-            resources=resources,
-            device=choose_device(resources),
-        )
+        shop = self._workshop(resources or Resources(), device)
         if not too_large:
             refuse_too_large(self.dag, self.dag.statuses(self.store, keep), shop, gpu, workers)
         summary = self._carry_out(shop, progress or here(), address, keep, workers)
@@ -209,6 +200,18 @@ class Study:
             errors = {names[key]: error for key, error in summary.errors.items()}
             raise StagesFailed({names[key]: cause for key, cause in summary.failed.items()}, errors)
         return summary
+
+    def _workshop(self, resources: Resources, device: str | None) -> "Workshop":
+        from adaptx.execution.workshop import Workshop, choose_device
+
+        resources = resources if device is None else replace(resources, device=device)
+        return Workshop(
+            store=self.store,
+            sources=self.sources,
+            fingerprint_of=self.dag.fingerprint_of,
+            resources=resources,
+            device=choose_device(resources),
+        )
 
     def _carry_out(
         self, shop: "Workshop", progress: "Watcher", address: "Address", keep: bool, workers: int

@@ -54,19 +54,17 @@ def local_task(
         UserError: `columns` names a role that the format does not have, a column is missing, or some files have an
             optional role and others lack it.
     """
-    _check_values(name, {"train": train, "development": development, "evaluation": evaluation, "pool": pool}, columns)
+    files = {"train": train, "development": development, "evaluation": evaluation, "pool": pool}
+    _check_values(name, files, columns)
     _check_roles(name, task_format, columns or {})
-
-    def sets(use: str, files: Files | None) -> tuple[Rows, ...]:
-        places = (files or {}).items()
-        return tuple(_rows(Path(file), language, use, task_format, columns or {}) for language, file in places)
-
     uses = {
-        use: sets(use, files)
-        for use, files in (("train", train), ("development", development), ("evaluation", evaluation), ("pool", pool))
+        use: tuple(
+            _rows(Path(file), language, use, task_format, columns or {}) for language, file in (given or {}).items()
+        )
+        for use, given in files.items()
     }
     _check_optional_roles(name, task_format, uses)
-    names = [Path(file).name for files in (train, development, evaluation, pool) for file in (files or {}).values()]
+    names = [Path(file).name for given in files.values() for file in (given or {}).values()]
     return Task(
         name,
         task_format,

@@ -11,7 +11,8 @@ import os
 import re
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -69,22 +70,27 @@ def task(
         use: _by_language(rows, language)
         for use, rows in zip(USES, (train, development, evaluation, pool), strict=True)
     }
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _named_by_use(folder):
         files = {
             use: {code: _file(rows, Path(folder) / f"{use}.{code}.jsonl", use, code) for code, rows in each.items()}
             for use, each in sets.items()
         }
-        try:
-            found = local_task(name, task_format, **files, columns=columns, metrics=metrics)
-        except UserError as error:
-            # Rows in memory are called by their use and language, and not by the file that they were written to.
-            name_of_rows = re.escape(f"{folder}{os.sep}") + r"(\S+?)\.jsonl"
-            raise type(error)(re.sub(name_of_rows, r"\1", str(error))) from None
+        found = local_task(name, task_format, **files, columns=columns, metrics=metrics)
         kept = {
             use: tuple(_kept(rows, task_format, sets[use][rows.language], use) for rows in getattr(found, use))
             for use in USES
         }
     return replace(found, **kept, description="The user's own rows.")
+
+
+@contextmanager
+def _named_by_use(folder: str) -> Generator[None]:
+    """Let errors name rows in memory by their use and language, and not by the file in `folder` that they are in."""
+    try:
+        yield
+    except UserError as error:
+        name_of_rows = re.escape(f"{folder}{os.sep}") + r"(\S+?)\.jsonl"
+        raise type(error)(re.sub(name_of_rows, r"\1", str(error))) from None
 
 
 def _by_language(rows: Any, language: str) -> dict[str, Any]:
