@@ -217,7 +217,7 @@ def fetch(
     size: SizeOption = None,
     settings: SetOption = None,
 ) -> None:
-    """Make a folder of all data, models and published modules that a recipe needs, for machines without network.
+    """Copy all data, models and published modules of a recipe to a folder, for machines without a network.
 
     Example: adaptx fetch recipes/quickstart.py --model FacebookAI/xlm-roberta-base --to mirror
     """

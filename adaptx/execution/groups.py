@@ -15,7 +15,7 @@ class StageGroup:
 
     @property
     def kind(self) -> type[Stage]:
-        """The type of the group's stages, which all have the same."""
+        """The type of the group's stages. All stages of a group have the same type."""
         return type(self.nodes[0].stage)
 
     @property

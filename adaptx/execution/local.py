@@ -41,11 +41,11 @@ def run(
     Damaged stages are set aside first. Other runs may use the same store at the same time: only one of them carries out
     a given stage.
 
-    keep: leave the weights of fully fine-tuned target tasks in the store. If such weights were removed earlier, train
-        again.
+    keep: leave the weights of fully fine-tuned target tasks in the store. Tasks whose weights were removed
+        earlier are trained again.
     after: called after each group, with the nodes that were stored. It must return at once, because later stages wait.
     workers: number of processes that carry out stages at the same time; 1 means only this process.
-    crew: carries out the stages; `workers` is then ignored. The crew is closed at the end.
+    crew: carries out the stages in place of `workers`. The crew is closed at the end.
 
     Raises:
         UserError: rows or columns are missing or wrong, or several workers would share one GPU. This is checked before

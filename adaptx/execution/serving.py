@@ -38,7 +38,7 @@ def predict_file(
     """Return one record per row: its row number, the prediction, and the format's details (probabilities or a score).
 
     language: language of the rows. It is needed if the prompt depends on it and the task has several languages.
-    note: called with a line for each part of the file that is left out, before the model is loaded.
+    note: called before the model is loaded, once per reason for which rows are left out, with a sentence about them.
 
     Raises:
         UserError: the stage or file does not exist, columns are missing, the weights were removed, or the language is

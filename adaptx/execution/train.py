@@ -131,7 +131,7 @@ def _part(train: Train, task: Task, fresh: NewModel, examples: Examples, rows: R
 
 
 def _without_items(train: Train, training: Training) -> list[LeftOut]:
-    """Return the records of training examples that were left out after tokenizing, as nothing was left to learn."""
+    """Return the records of training examples that were left out once tokenized, because nothing was left to learn."""
     return [
         replace(each, where=f"training rows of {task.name}")
         for task, part in zip(train.tasks, training.parts, strict=True)

@@ -69,7 +69,7 @@ def probe(backbone: Backbone, head: TrainedHead, reading: Reading) -> Probes:
 def _texts(reading: Reading) -> tuple[list[dict[str, Any]], Encoding]:
     """Return single texts and pairs of texts, as arguments for the folder's tokenizer and as adaptx encodes them.
 
-    Each text is in a list, because the tokenizer ignores an empty second text that is not.
+    Each text is in a list, because the tokenizer ignores an empty second text outside of a list.
     """
     tokenizer, prefix, long = reading.tokenizer, reading.hidden.prefix, " ".join(["word"] * reading.max_length)
     rows: list[tuple[str, ...]] = [(text,) for text in (*TEXTS, long)]

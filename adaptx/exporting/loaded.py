@@ -89,7 +89,9 @@ class LoadedModel:
         """
         stage, shop = self.stage, self._shop
         if (reason := holding_refusal(Library.PEFT, stage)) is not None:
-            raise UserError(f"{self._entry.folder.name} cannot become a peft model: {reason} (with `adaptx export`)")
+            raise UserError(
+                f"{self._entry.folder.name} cannot become a peft model: {reason} (--to is an option of `adaptx export`)"
+            )
         network: Any = load_network(stage.model, shop.sources)
         base = base_name(stage.model, shop.sources)
         with tempfile.TemporaryDirectory() as folder:

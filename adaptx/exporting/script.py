@@ -49,8 +49,8 @@ ROWS: dict[type[TaskFormat], _Row] = {
     QuestionAnswering: _Row(
         "span", "a question and its context, with a tab between them", "; a context longer than the model reads is cut"
     ),
-    Retrieval: _Row("retrieval", "a text, of which the vector is printed", "; similarity is the cosine of two vectors"),
-    MaskedLanguageModel: _Row("masked", "a text with mask tokens, for each of which five tokens are printed"),
+    Retrieval: _Row("retrieval", "a text; its vector is printed", "; similarity is the cosine of two vectors"),
+    MaskedLanguageModel: _Row("masked", "a text with mask tokens; for each of them, the five best tokens are printed"),
 }
 """Format -> how predict.py reads its rows. Other formats are not exported."""
 _POOLED = {
@@ -88,8 +88,8 @@ def write_script(
 ) -> None:
     """Write the script, the head's tensors and the tokenizer.
 
-    base: hub id or path of the checkpoint that the script loads. own_base: subfolder with the weights that the script
-    loads instead, or None.
+    base: hub id or path of the checkpoint that the script loads. own_base: path, inside the folder, of weights that
+    the script loads instead; None: it loads `base`.
 
     Raises:
         UserError: the tokenizer has no tokenizer.json.

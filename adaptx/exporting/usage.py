@@ -26,8 +26,8 @@ class ExportContents:
     """The contents of an exported folder.
 
     head: the class that holds the head; None if predict.py reads the head from a file or there is no head. base: hub
-    id or path of the checkpoint, as the folder records it. own_base: subfolder with a full set of weights; None if the
-    folder has none. base_digest: digest of the checkpoint.
+    id or path of the checkpoint, as the folder records it. own_base: path, inside the folder, of a full set of
+    weights; None if the folder has none. base_digest: digest of the checkpoint.
     """
 
     library: Library
@@ -87,7 +87,7 @@ def _asked(head: HeadClass, read: Read, model: ModelSpec, words_stand_alone: boo
             ]
         case MultipleChoice():
             return [
-                "Give the model the choices of one question as `[1, choices, tokens]`: `tokenizer([text] * "
+                "Give the model the choices of one question as tensors `[1, choices, tokens]`: `tokenizer([text] * "
                 'len(choices), [f"{question} {choice}" for choice in choices], truncation=True, padding=True, '
                 'return_tensors="pt")`, with `unsqueeze(0)` on each tensor. Without a question, only the choice is the '
                 "second text. The highest logit is the answer. The library has no pipeline for this task.",
@@ -124,8 +124,8 @@ def _answers_asked(trust: str, length: int, answer_tokens: int, family: ModelFam
     )
     return [
         f'`pipeline("question-answering", model="DIR"{trust})` (transformers 4; version 5 has none) with '
-        f"`max_seq_len={length}, max_answer_len={answer_tokens}, align_to_words=False` gives the same answer, except "
-        "for spaces around it, if question and context fit into one window.",
+        f"`max_seq_len={length}, max_answer_len={answer_tokens}, align_to_words=False` gives the same answer "
+        "(except for spaces around it) if question and context fit into one window.",
         "For longer contexts adaptx chooses the span with the highest sum of logits over all windows; the "
         f"pipeline compares probabilities within each window. {unanswered}",
     ]
