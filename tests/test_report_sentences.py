@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adaptx.catalog import XNLI
-from adaptx.report.answer import answer, counted
+from adaptx.report.answer import answer, verdict_counts
 from adaptx.report.cells import p_equals, points, range_text
 from adaptx.report.comparisons import comparison_table
 from adaptx.report.gain import ALPHA, SOURCE, ZERO_SHOT, Gain
@@ -48,7 +48,7 @@ def numbers(said: str) -> list[int]:
 @settings(max_examples=200, deadline=None)
 def test_counts_are_those_of_the_tables_cells(gains: list[Gain]) -> None:
     tested = [gain for gain in gains if gain.holm_p is not None]
-    said = counted(tested)
+    said = verdict_counts(tested)
     cells = [
         row[1] for row, gain in zip(comparison_table(TARGET, METRIC, gains).rows, gains, strict=True) if gain in tested
     ]
@@ -71,7 +71,7 @@ def test_the_answer_names_the_largest_gain_and_loss_with_the_tables_numbers(
     first, _, second = said.partition(". On the source languages (en), ")
     for part, gains, quantity in ((first, zero, ZERO_SHOT), (second, source, SOURCE)):
         tested = [gain for gain in gains if gain.holm_p is not None]
-        assert counted(tested) in part
+        assert verdict_counts(tested) in part
         winners = [gain for gain in tested if gain.sign > 0] or [gain for gain in tested if not gain.sign] or tested
         largest = max(winners, key=lambda gain: gain.gain or 0.0)
         table = comparison_table(TARGET, METRIC, gains, quantity)

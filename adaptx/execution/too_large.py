@@ -33,7 +33,8 @@ def refuse_too_large(plan: Plan, statuses: Mapping[str, Status], shop: Workshop,
     resources = replace(shop.resources, device=str(shop.device))
     if found := too_large(to_do, resources, memory_bytes):
         lines = "\n".join(f"  {line}" for line in tell_too_large(found))
+        trainings = f"{len(found)} trainings are" if len(found) > 1 else "1 training is"
         raise UserError(
-            f"{len(found)} trainings are predicted not to fit into {gib(memory_bytes)} of {shop.device}{each}:\n"
+            f"{trainings} predicted not to fit into {gib(memory_bytes)} of {shop.device}{each}:\n"
             f"{lines}\nNothing was loaded. {fewer}To run them anyway, add --too-large"
         )

@@ -29,7 +29,7 @@ def answer(task: Task, gains: Sequence[Gain]) -> str:
     return f"{task.name}: {'. '.join(said)}.{_few_seeds([*zero_shot, *source])}"
 
 
-def counted(compared: Sequence[Gain]) -> str:
+def verdict_counts(compared: Sequence[Gain]) -> str:
     """Return the verdicts of comparisons in words: `3 of 5 variants gain, 1 loses, 1 is undecided`."""
     up, down, open_ = (sum(gain.sign == sign for gain in compared) for sign in (1, -1, 0))
     things = "variants" if all(gain.over_seeds for gain in compared) else "trained variants"
@@ -42,7 +42,7 @@ def counted(compared: Sequence[Gain]) -> str:
 
 
 def _told(compared: Sequence[Gain]) -> str:
-    parts = [counted(compared)]
+    parts = [verdict_counts(compared)]
     largest = max(compared, key=lambda gain: (gain.sign, gain.gain or 0.0))
     lowest = min(compared, key=lambda gain: (gain.sign, gain.gain or 0.0))
     best = "The largest gain" if (largest.gain or 0.0) > 0 else "The best"

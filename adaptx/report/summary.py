@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from adaptx.report.answer import counted
+from adaptx.report.answer import verdict_counts
 from adaptx.report.cells import percent, points
 from adaptx.report.gain import ZERO_SHOT, Gain
 from adaptx.specs import Task
@@ -22,7 +22,7 @@ def in_short(task: Task, gains: Sequence[Gain]) -> str:
     most = max(compared, key=lambda gain: gain.gain or 0.0)
     best = "The largest gain" if (most.gain or 0.0) > 0 else "The best"
     return (
-        f"{said} Against their matched baselines, {counted(compared)}. {best} is {points(most.gain)} points "
+        f"{said} Against their matched baselines, {verdict_counts(compared)}. {best} is {points(most.gain)} points "
         f"({most.variant})."
     )
 
