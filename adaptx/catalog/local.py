@@ -55,15 +55,7 @@ def local_task(
             optional role and others lack it.
     """
     files = {"train": train, "development": development, "evaluation": evaluation, "pool": pool}
-    _check_values(name, files, columns)
-    _check_roles(name, task_format, columns or {})
-    uses = {
-        use: tuple(
-            _rows(Path(file), language, use, task_format, columns or {}) for language, file in (given or {}).items()
-        )
-        for use, given in files.items()
-    }
-    _check_optional_roles(name, task_format, uses)
+    uses = _sets(name, task_format, files, columns)
     names = [Path(file).name for given in files.values() for file in (given or {}).values()]
     return Task(
         name,
@@ -75,6 +67,22 @@ def local_task(
         metrics=metrics or task_format.default_metrics,
         description=f"Rows from local files: {', '.join(dict.fromkeys(names))}.",
     )
+
+
+def _sets(
+    name: str, task_format: TaskFormat, files: Mapping[str, Files | None], columns: Columns | None
+) -> dict[str, tuple[Rows, ...]]:
+    """Return use -> its sets, one per language."""
+    _check_values(name, dict(files), columns)
+    _check_roles(name, task_format, columns or {})
+    uses = {
+        use: tuple(
+            _rows(Path(file), language, use, task_format, columns or {}) for language, file in (given or {}).items()
+        )
+        for use, given in files.items()
+    }
+    _check_optional_roles(name, task_format, uses)
+    return uses
 
 
 def _rows(file: Path, language: str, use: str, task_format: TaskFormat, columns: Columns) -> Rows:

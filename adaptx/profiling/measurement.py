@@ -66,10 +66,7 @@ def attempt(cell: Cell, steps: int, warmup: int) -> Measurement | str:
 
 
 def measure(
-    cell: Cell,
-    steps: int = 5,
-    warmup: int = 2,
-    make: Callable[[Cell, torch.device], Step] = make_step,
+    cell: Cell, steps: int = 5, warmup: int = 2, make: Callable[[Cell, torch.device], Step] = make_step
 ) -> Measurement:
     """Build the step, run `warmup` steps, and time `steps` steps. On a CPU, track the allocations of one more step.
 
@@ -142,7 +139,6 @@ def _beside_bytes(device: torch.device) -> int | None:
 
 def allocated_peak(step: Step) -> int:
     """Run one step, and return the peak of the bytes allocated by torch's CPU allocator, including kernels' buffers.
-
     This is the memory of the model and its optimiser, plus the peak of what the step allocates in addition.
     """
     held = {id(t.untyped_storage()): t.untyped_storage().nbytes() for t in _held(step)}
