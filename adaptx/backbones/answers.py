@@ -40,9 +40,9 @@ def answer_states(
 
 
 def _written_states(backbone: Backbone, prompts: Sequence[Tokens], answers: Sequence[Tokens]) -> Tensor:
-    """Return the states [N, L, D] of an encoder-decoder's decoder, whose input is the start token and the answer.
+    """Return an encoder-decoder's decoder states [N, L, D] over the start token and the answers.
 
-    The last answer token is left out of the input: nothing is predicted after it.
+    Each answer's last token is left out of the input, because nothing is predicted after it.
     """
     network = backbone.network
     device = next(network.parameters()).device

@@ -15,8 +15,8 @@ from adaptx.specs.architectures import ARCHITECTURES
 def network_config(shape: Shape) -> Any:
     """Return the transformers configuration of a shape, with the padding id and dropout of the real checkpoints.
 
-    Rotary angles are those for short texts, even if the real checkpoint's differ. They change values, but neither sizes
-    nor the amount of work.
+    Rotary angles are always those for short texts, even if the real checkpoint uses others. The angles affect values,
+    but neither sizes nor the amount of work.
 
     Raises:
         UserError: the architecture is not supported.
@@ -64,7 +64,7 @@ def build_network(shape: Shape) -> nn.Module:
 
 
 def _untie(network: Any) -> None:
-    """Separate lm_head from the embeddings: transformers 5 ties them in the T5 family despite the configuration."""
+    """Give lm_head its own weight. In the T5 family, transformers 5 ties it to the embeddings against the config."""
     if network.lm_head.weight is network.shared.weight:
         network.lm_head.weight = nn.Parameter(network.lm_head.weight.detach().clone())
         network.config.tie_word_embeddings = False

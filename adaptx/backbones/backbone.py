@@ -88,14 +88,14 @@ class Backbone(nn.Module):
         return [rows.packed(batch)] if self.architecture.padded is None else rows.padded(batch)
 
     def attention(self) -> AbstractContextManager[Any]:
-        """Return the context of the last forward pass, in which attention stays within each sequence.
+        """Return the context that kept attention within each sequence during the last forward pass.
 
-        Gradient checkpointing computes layers again outside that pass and needs the same context.
+        Gradient checkpointing computes layers again after that pass and needs the same context.
         """
         return self._attention
 
     def keep_apart(self, given: TokenRows, bidirectional: bool = False) -> AbstractContextManager[Any]:
-        """Return a context for a forward pass over `given`. In this context, attention stays within each sequence."""
+        """Return a context in which a forward pass over `given` keeps attention within each sequence."""
         self.given = given
         self._attention = PackedAttention(given.groups, bidirectional) if given.groups else nullcontext()
         return self._attention
@@ -117,7 +117,7 @@ class Backbone(nn.Module):
         return None if layer == self.num_layers else layer
 
     def pooled(self, batch: TokenBatch, framing: Hidden) -> Tensor:
-        """Return one fp32 vector per sequence, [N, D]. A mean covers the sequence's own tokens only."""
+        """Return one fp32 vector per sequence, [N, D]. Means leave out padding."""
         if framing.pooling is Pooling.START:
             return self.started(batch).float()
         hidden_TD = self.hidden(batch, framing.layer, framing.bidirectional).float()
@@ -134,7 +134,7 @@ class Backbone(nn.Module):
 
 
 class TransferModel(nn.Module):
-    """A backbone with one head per task. A method changes the backbone only."""
+    """A backbone with one head per task. Methods change only the backbone."""
 
     def __init__(self, backbone: Backbone, heads: dict[str, nn.Module] | None = None) -> None:
         super().__init__()

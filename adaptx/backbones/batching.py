@@ -80,7 +80,7 @@ class TokenBatch:
 
     @property
     def members(self) -> Tensor:
-        """Boolean mask [N, T]: whether token T belongs to sequence N."""
+        """Boolean mask [N, T]: True where the token belongs to the sequence."""
         place_T = torch.arange(len(self.ids_T), device=self.ids_T.device)
         first_N1, length_N1 = self.first_N.unsqueeze(1), self.lengths_N.unsqueeze(1)
         return (place_T >= first_N1) & (place_T < first_N1 + length_N1)
@@ -184,14 +184,15 @@ class RowPieces:
 
 
 def lay_out(lengths: Sequence[int], group_tokens: int) -> list[RowPieces]:
-    """Return the layout with the least estimated time. The row's length is a multiple of `ROW_STEP`.
+    """Return the layout of the row with the least estimated time. The row's length is a multiple of `ROW_STEP`.
 
     Two kinds of layout compete. In the first, each sequence is a piece, and sequences of equal length form a group.
     This needs no padding and no masks, but many groups if lengths differ. In the second, all pieces have the same
     length and hold several sequences. This needs only one group, but pieces end in padding, and attention between the
     sequences of a piece is computed and then masked.
 
-    lengths: tokens per sequence. group_tokens: the cost of a group, as a number of tokens that take as long.
+    lengths: tokens per sequence. group_tokens: the time per group, given as the number of tokens that take the same
+    time.
     """
     order = sorted(range(len(lengths)), key=lambda number: (-lengths[number], number))
     alike = itertools.groupby(order, key=lengths.__getitem__)
@@ -213,7 +214,7 @@ def lay_out(lengths: Sequence[int], group_tokens: int) -> list[RowPieces]:
 def pack(order: Sequence[int], lengths: Sequence[int], room: int) -> list[list[int]]:
     """Distribute sequences over pieces of at most `room` tokens, and return the indices of each piece's sequences.
 
-    Each sequence, in this order, goes into the first piece that has room for it.
+    The sequences are taken in the given order. Each goes into the first piece that has room for it.
     """
     pieces: list[list[int]] = []
     free: list[int] = []

@@ -1,7 +1,7 @@
 """Answers of a language model: the log-likelihood of candidate answers, or an answer written by greedy decoding.
 
-Suffixes: N prompts, R candidates of all prompts, K tokens after the prompt, M tokens of all candidates without their
-first ones, D hidden size, V vocabulary, C rows of a chunk.
+Suffixes: N prompts, R candidates of all prompts, K tokens after the prompt, M tokens of all candidates without each
+candidate's first token, D hidden size, V vocabulary, C rows of a chunk.
 """
 
 from collections.abc import Sequence

@@ -43,8 +43,8 @@ class Encoder(Backbone):
     def _inputs(self, rows: TokenRows) -> dict[str, Any]:
         """Return the network's arguments.
 
-        For padded rows they do not include positions, because some networks do not accept these. Networks then compute
-        positions themselves.
+        For padded rows, position ids are left out, because some networks do not accept them. The network then computes
+        them itself.
         """
         inputs: dict[str, Any] = {"input_ids": rows.ids_BL}
         if self.architecture.type_rows:
@@ -57,7 +57,7 @@ class Encoder(Backbone):
 
 
 def no_mask(ids_1T: Tensor) -> Tensor | None:
-    """Return the attention mask for a row in which no token is masked, as the version of transformers requires it."""
+    """Return the attention mask that this version of transformers requires for a row in which no token is masked."""
     import transformers
 
     # Without a mask, version 4 searches the ids for padding and warns if it finds any, so it gets a mask of ones.

@@ -36,7 +36,7 @@ class EncoderDecoder(Backbone):
         return to_row([(rows, self._encoded(rows, layer)) for rows in self.rows_of(batch)], len(batch.ids_T))
 
     def started(self, batch: TokenBatch) -> Tensor:
-        """Return the decoder's last states [N, D] at its start token, one per sequence.
+        """Return the states [N, D] of the decoder's last layer at the start token, one per sequence.
 
         The start token attends to the whole text through cross-attention.
         """

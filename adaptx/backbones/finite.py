@@ -29,7 +29,7 @@ def first_not_finite(tensors: Iterable[tuple[Any, Tensor]]) -> Any | None:
 
 
 def check_finite(values: Tensor, what: str) -> Tensor:
-    """Return the values unchanged, after checking that all are finite. `what` names them in the error.
+    """Return the values unchanged, after checking that all are finite. `what` names the values in the error message.
 
     Raises:
         NotFinite: some values are NaN or infinite.

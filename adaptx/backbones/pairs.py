@@ -50,7 +50,7 @@ def _set_template(tokenizer: Any, ids: list[int], behind: bool) -> None:
 
 
 def _stay() -> None:
-    """Do nothing: the replacement for a method of mBART's tokenizer."""
+    """Do nothing. This function replaces a method of mBART's tokenizer."""
 
 
 def separator(tokenizer: Any) -> list[int]:
@@ -70,7 +70,7 @@ def _around(tokenizer: Any) -> tuple[list[int], list[int]]:
 
 
 def without_template(processor: Any) -> list[Any]:
-    """Return the parts of a post-processor that add no tokens. processor: None if the tokenizer has none."""
+    """Return the parts of a tokenizer's post-processor that add no tokens. processor: None if it has none."""
     from tokenizers import processors
 
     if processor is None:

@@ -44,7 +44,7 @@ def _read(folder: Path) -> Any:
     """Return the tokenizer as tokenizer.json defines it, under every version of transformers.
 
     transformers 5 reads only the vocabulary from the file and builds the other parts from its tokenizer class (its
-    issue 45701). A checkpoint with another normalizer then silently gets other tokens than under transformers 4.
+    issue 45701). A checkpoint with a different normalizer then silently gets other tokens than under transformers 4.
     transformers 5 also leaves out the type ids of pairs if the checkpoint names no tokenizer class, or names RemBERT's.
     """
     import transformers

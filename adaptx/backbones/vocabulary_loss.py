@@ -51,8 +51,8 @@ def summed_cross_entropy(
 ) -> Tensor:
     """Return the sum over states of -log p(gold token) x weight, in fp32.
 
-    weights_M: one weight per state; None: all 1. They get no gradient. The backward pass can run only once. Matrix
-    products are computed in autocast's dtype if autocast is on, else in the dtype of the output matrix.
+    weights_M: one weight per state, which gets no gradient; None: all weights are 1. The backward pass can run only
+    once. Matrix products are computed in autocast's dtype if autocast is on, else in the dtype of the output matrix.
     """
     factors_M = -torch.ones_like(gold_M, dtype=torch.float32) if weights_M is None else -weights_M.detach().float()
     setting = _LossSetting.of(states_MD, output)
@@ -96,10 +96,10 @@ def likeliest(states_MD: Tensor, output: OutputMatrix) -> Tensor:
 
 @dataclass(frozen=True)
 class _LossSetting:
-    """Numeric settings of the products.
+    """How scores are scaled and capped, and how matrices are multiplied.
 
-    dtype: the factors' dtype. emulated: whether factors are rounded to bf16 and multiplied in fp32, because the
-    processor has no bf16 instructions (`bf16_products.py`).
+    dtype: the dtype to which matrices are rounded before they are multiplied. emulated: whether bf16 matrices are
+    multiplied in fp32, because the processor has no bf16 instructions (`bf16_products.py`).
     """
 
     scale: float
@@ -119,7 +119,7 @@ class _LossSetting:
         return factor.to(self.dtype)
 
     def product(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the product of two rounded factors, in their dtype."""
+        """Return the product of two matrices that are already rounded to `dtype`, in that dtype."""
         with torch.autocast(first.device.type, enabled=False):
             return (first.float() @ second.float()).to(self.dtype) if self.emulated else first @ second
 
@@ -159,9 +159,9 @@ class _LossSetting:
     def chunk(
         self, states_CD: Tensor, factor_VD: Tensor, bias_V: Tensor | None, tokens_C: Tensor, factors_C: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        """Return log p(token) [C] and a gradient [C, V]. Without `factors_C`, the gradient is None.
+        """Return log p(token) [C] and the gradient [C, V] of sum(factor x log p(token)).
 
-        It is the gradient of sum(factor x log p(token)) with respect to the scores before the soft cap.
+        The gradient is with respect to the scores before the soft cap. Without `factors_C`, it is None.
         """
         tokens_C1 = tokens_C.unsqueeze(1)
         scores_CV = self.scores(states_CD, factor_VD, bias_V)
@@ -208,7 +208,7 @@ def _walk(
 ) -> tuple[Tensor, Gradients]:
     """Return log p(token) [M] and the needed gradients of sum(factor x log p(token)), both computed chunk by chunk.
 
-    needed: whether the gradients with respect to states, weight and bias are needed.
+    needed: for states, weight and bias, in this order, whether the gradient with respect to them is needed.
     """
     device = states_MD.device
     log_M = torch.empty(len(states_MD), device=device)

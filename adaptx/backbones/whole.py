@@ -71,7 +71,7 @@ class LoadReport:
 def check_numbers(unusual: Mapping[str, str], folder: Path) -> None:
     """Check that the stored weights are ordinary floating-point numbers.
 
-    unusual: tensor name -> number format, for all tensors with another format.
+    unusual: the number format of each tensor that is stored in another format, by tensor name.
 
     Raises:
         UserError: weights are stored in another format, for example because they are quantised.
@@ -161,7 +161,7 @@ def _may_stay(name: str, network: Any, model: ModelSpec) -> bool:
 
 
 def _is_beyond(name: str, network: Any) -> bool:
-    """Return whether a tensor belongs to a layer after the network's last layer, in either stack."""
+    """Return whether a tensor belongs to a layer above the last layer that the network's encoder or decoder has."""
     for stack in sites_of(network).stacks:
         start = name.find(stack.layer.removesuffix("{}"))
         place = stack.place(name[start:]) if start >= 0 else None
