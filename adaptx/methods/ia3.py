@@ -27,7 +27,7 @@ SCALES_INPUTS = "down"
 def attach(network: nn.Module, sites: Sites, method: Ia3, name: str) -> Parameters:
     """Inject vectors at the method's sites and their companions (see `with_companions`).
 
-    Vectors that were injected earlier stay active, and all vectors of a linear map are multiplied.
+    Vectors that were injected earlier stay active. A linear map is scaled by the product of all its vectors.
     """
     with without_notes():
         from peft import IA3Config, inject_adapter_in_model

@@ -18,14 +18,14 @@ Parameters = dict[Key, nn.Parameter]
 class Behaviour:
     """The functions of one method. None means that the method does not have or need this function.
 
-    attach: (network, its placed sites, method, name) -> a new module's parameters. A new module does not change the
-    forward pass.
+    attach: attaches a new module, which does not yet change the forward pass, and returns its parameters. Arguments:
+    network, the network's sites, method, the module's name.
     prepare: prepares a bare network before anything is attached.
-    fold: adds all modules of the method to the linear weights below them and removes their layers, so that the network
-    is a plain transformers network again.
-    unchanged: (a module's tensor, the backbone's tensor at that key or None) -> the values with which the module would
-    have no effect; None stands for zeros. Merging works on differences from these values.
-    to_peft: (modules over one checkpoint, the lowest first, and the sites) -> the contents of a peft folder.
+    fold: folds all modules of the method into the linear maps below them and removes the modules' layers, so that the
+    network is a plain transformers network again.
+    unchanged: returns the values of a tensor with which a module would have no effect; None stands for zeros. Merging
+    works on differences from these values. Arguments: the module's tensor, the backbone's tensor at its key (or None).
+    to_peft: returns the contents of a peft folder. Arguments: modules over one checkpoint, the lowest first; the sites.
     """
 
     attach: Callable[[Any, Sites, Any, str], Parameters]

@@ -85,7 +85,7 @@ def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> Paramet
 
 
 def fold(network: nn.Module) -> None:
-    """Add every LoRA module to the weights of its linear map and remove it. Full fine-tuning can then train the map."""
+    """Add every LoRA update to its linear map and remove the module. Full fine-tuning can then train the map."""
     for path, layer in list(_lora_layers(network)):
         layer.merge()
         linear, below = layer.get_base_layer(), layer.base_layer

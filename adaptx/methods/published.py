@@ -22,8 +22,8 @@ from adaptx.specs.sites import Key
 def load_published(published: Published, base: str, sources: Sources) -> Module:
     """Return a published module in fp32.
 
-    base: the digest of its checkpoint. sources: finds the checkpoint. The checkpoint's biases are subtracted from
-    trained biases, because a module holds differences.
+    base: the digest of the checkpoint under the module. sources: finds that checkpoint. Its biases are subtracted from
+    the module's trained biases, because modules in adaptx hold differences.
 
     If a LoRA module has smaller ranks at some sites, or leaves out sites or layers, both matrices are filled with zeros
     there. The zeros add nothing, and they stay zero in training: the gradient of each matrix is a product with the

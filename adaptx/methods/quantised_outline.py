@@ -69,7 +69,7 @@ class Outlined4bit(nn.Linear):
         return output_MN
 
     def whole(self) -> Tensor:
-        """Return the dequantised weight [N, K], in the dtype of products."""
+        """Return the dequantised weight [N, K], in the dtype in which products are computed."""
         return torch.empty(self.out_features, self.in_features, dtype=self.compute_dtype, device=self.weight.device)
 
 
