@@ -2,9 +2,9 @@
 
 Bottleneck adapters pass their outputs [T, A, D] themselves. LoRA modules pass the factors of their outputs: the inner
 vectors [T, A, R], and the rows [E, D] that an inner vector multiplies. Computing the outputs of all modules would need
-A x D numbers per token. But the key map and the value map are linear. They can be applied to the few rows, which do not
-depend on the token, instead of to the outputs of every token. The value map can also be applied only once, after the
-sum over modules.
+A x D numbers per token. But the key map and the value map are linear, so both can be applied to the few rows, which do
+not depend on the token, instead of to the outputs of every token. Alternatively, the value map can be applied only
+once, after the sum over modules.
 
 Suffixes: T tokens (any number of dimensions), A modules, I input size, D output size, K size of queries and keys, R
 rank of a module, E inner size of all modules, A x R.
@@ -42,9 +42,10 @@ class Mixing(nn.Module):
         raise NotImplementedError
 
     def low_rank_scores(self, hidden_TI: Tensor, inner_TAR: Tensor, rows_ED: Tensor) -> Tensor:
-        """Return the scores [T, A] of modules with low-rank outputs.
+        """Return a score for each token and module, [T, A] in fp32, where the modules' outputs are low-rank.
 
-        A module's output is the sum of its rows in `rows_ED`, each multiplied by its element of the inner vector.
+        inner_TAR: the modules' inner vectors. rows_ED: R rows per module, in the modules' order. A module's output is
+        the sum of the module's rows, each multiplied by the matching element of the module's inner vector.
         """
         raise NotImplementedError
 

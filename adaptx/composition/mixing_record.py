@@ -21,7 +21,7 @@ from adaptx.store.mixing import MixingWeights, PlaceWeights
 
 @dataclass
 class _Sums:
-    """Sums of weights over the tokens of one `Encoding`, by the mixing layer's place (layer, site).
+    """Sums of fusion weights over the tokens of one `Encoding`, keyed by the mixing layer's place (layer, site).
 
     The encoding itself is kept because its `id` is used as a key, and Python could reuse the id of a freed object.
     """
@@ -32,7 +32,7 @@ class _Sums:
 
 
 class MixingRecord:
-    """A context that sums the weights of a backbone's mixing layers, separately for each `Encoding` that is read."""
+    """A context that sums a backbone's fusion weights, separately for each `Encoding` that is read."""
 
     def __init__(self, backbone: Backbone) -> None:
         self._backbone = backbone
@@ -51,17 +51,17 @@ class MixingRecord:
             layer.watch = None
 
     def reading(self, encoded: Encoding, batch: TokenBatch) -> None:
-        """Record that the next forward pass reads `batch`, a batch of the set `encoded`."""
+        """Announce that the next forward pass reads `batch`, which was collated from `encoded`."""
         self._current = self._read.setdefault(id(encoded), _Sums(encoded))
         self._real_T = batch.members.any(dim=0).float()
         self._current.tokens += int(batch.lengths_N.sum())
 
     def means(self, wanted: Iterable[Encoding]) -> MixingWeights:
-        """Return the mean weights over the tokens of the `wanted` sets, without padding.
+        """Return the mean weights over the tokens of the `wanted` encodings, without padding.
 
-        If none of these sets was read (for example because a masked copy was read instead), the means are over all sets
-        that were read. Places that no token passed are left out, such as an encoder-decoder's decoder if only the
-        encoder is read.
+        If none of these was read (for example because a masked copy was read instead), the means are over all encodings
+        that were read. Mixing layers that no token passed are left out, such as those of an encoder-decoder's decoder
+        if only the encoder is read.
         """
         ids = {id(encoded) for encoded in wanted}
         chosen = [sums for key, sums in self._read.items() if key in ids] or list(self._read.values())

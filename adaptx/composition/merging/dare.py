@@ -30,7 +30,8 @@ def dropped(updates: Sequence[Update], rule: Dare, key: object) -> list[Update]:
 def keep_mask(shape: Sequence[int], rule: Dare, place: object) -> Tensor:
     """Return a boolean mask that is True for the entries to keep.
 
-    It depends only on the rule's seed and drop rate, on the shape, and on `place`: a block's tensor, module and rows.
+    It depends only on the rule's seed and drop rate, the shape, and `place`, which identifies the block's tensor,
+    module and rows.
     """
     digest = hashlib.sha256(repr((rule.seed, place)).encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))

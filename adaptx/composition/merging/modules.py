@@ -38,10 +38,10 @@ def merge_modules(
     base: Mapping[Key, Tensor] | None = None,
     biased: Container[Site] | None = None,
 ) -> MergedTensors:
-    """Merge several modules of one checkpoint into one module. Its method is the result of `Method.merged`.
+    """Merge several modules of one checkpoint into one module. The new module's method comes from `Method.merged`.
 
     base: the checkpoint's own tensors. Updates of full fine-tuning are differences from them. biased: the sites whose
-    linear maps have a bias, to which LoRA may add; None: all sites.
+    linear maps have a bias that LoRA may change; None: all sites.
 
     Raises:
         UserError: the modules' tensors have different keys or shapes, or a LoRA module has a tensor that merging does

@@ -41,12 +41,12 @@ class SvdFactors:
 
 
 def svd_rank(updates: Sequence[Update], rule: SvdRank, key: object, combine: Combine) -> Tensor:
-    """Return the update that the rule's `combine` computes. `modules.py` then reduces it to factors of the rank."""
+    """Return the update that the rule's `combine` computes. `modules.py` then reduces it to the rule's rank."""
     return combine(updates, rule.combine, key)
 
 
 def nearest(matrix_RC: Tensor, rank: int) -> SvdFactors:
-    """Return the factors of the best approximation of a dense matrix with this rank.
+    """Return the factors of a dense matrix's best approximation among the matrices of this rank.
 
     If the matrix has fewer rows or columns than the rank, the factors are padded with zeros.
     """
@@ -58,7 +58,7 @@ def nearest(matrix_RC: Tensor, rank: int) -> SvdFactors:
 
 
 def nearest_of_factors(down: Tensor, up: Tensor, rank: int) -> SvdFactors:
-    """Return the factors of the best approximation of up @ down with this rank.
+    """Return the factors of the best approximation of up @ down among the matrices of this rank.
 
     The result is exact. It is computed from QR decompositions of both factors, without computing up @ down.
     """

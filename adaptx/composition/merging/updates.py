@@ -43,7 +43,7 @@ in another rule call it with that rule.
 
 
 def of_tensor(tensor: Tensor) -> Update:
-    """Return the update that is the tensor itself."""
+    """Return a tensor as an update: its rows are the tensor's rows."""
     return Update(tuple(tensor.shape), lambda rows: tensor[rows].to(torch.float32, copy=True))
 
 
@@ -60,7 +60,7 @@ def of_product(down: Tensor, up: Tensor, scale: float) -> Update:
 def mapped(update: Update, change: Callable[[Tensor, slice], Tensor]) -> Update:
     """Return the update with `change` applied to every block of rows.
 
-    Its rows may be read only in the slices that `blocks` yields.
+    The result's rows may be read only in the slices that `blocks` yields.
     """
     return Update(update.shape, lambda rows: change(update.rows(rows), rows))
 
@@ -82,10 +82,10 @@ def by_blocks(updates: Sequence[Update], combine: Callable[[Sequence[Tensor]], T
 
 
 def magnitude_threshold(update: Update, density: float) -> float:
-    """Return the smallest magnitude among the entries to keep: the share `density` with the largest magnitudes.
+    """Return the smallest magnitude that is kept if the share `density` of all entries is kept, the largest first.
 
-    At least one entry is kept. The result is exact: a sample gives two bounds for it, and one pass over all entries
-    counts the entries above the bounds and collects those between them.
+    At least one entry is kept. The result is exact: a sample gives a lower and an upper bound for it, and one pass over
+    all entries counts the entries above the bounds and collects those between them.
     """
     kept = max(1, int(density * update.entries))
     if update.entries > EXACT_ENTRIES:
