@@ -1,8 +1,8 @@
 """Gradients of one task's part of a batch, in micro-batches that fit in memory.
 
 Summed losses (`backward_sum`, `backward_answers`). The loss is a sum over items, so its gradient is the sum of the
-micro-batches' gradients. Every micro-batch is divided by the number of loss units in the whole batch, not by its own,
-so the result does not depend on how the batch was cut.
+micro-batches' gradients. Every micro-batch's loss is divided by the number of loss units (examples or tokens) in the
+whole batch, not in the micro-batch, so the result does not depend on how the batch was cut.
 
 Joint losses (`backward_joint`). With in-batch negatives, each query is compared with the candidates of the whole batch,
 so the loss is not a sum over micro-batches. GradCache (Gao et al. 2021, arXiv:2101.06983) computes its gradient without

@@ -84,10 +84,10 @@ class Outcome:
 class Training:
     """One training of a model. `run` trains to the end, from the start or from a saved state.
 
-    model: the backbone and the tasks' heads. Only parameters with `requires_grad` are trained. own: the module's
-    parameters. parts: the task, or the tasks of a mixture in order. sampling: how a mixture draws from its tasks; None
-    for a single task. extra_loss: returns a term that is added to each step's loss (fusion's regularisation). score:
-    returns the score on development rows, by which `Best` selects a step.
+    model: the backbone and the tasks' heads. Only parameters with `requires_grad` are trained. own: the parameters of
+    the trained module. parts: the task, or the tasks of a mixture in order. sampling: how a mixture draws from its
+    tasks; None for a single task. extra_loss: returns a term that is added to each step's loss (fusion's
+    regularisation). score: returns the score on development rows, by which `Best` selects a step.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ from adaptx.specs.sites import Key
 
 
 def learning_rate_factor(config: TrainConfig, num_steps: int) -> Callable[[int], float]:
-    """Return a function that maps a step (counted from 0) to its share of the peak learning rate.
+    """Return a function that maps a step (counted from 0) to a share of the peak learning rate.
 
     The share rises linearly during warm-up. It then falls to zero, or stays at 1 if the schedule is constant.
     """
@@ -48,8 +48,8 @@ def parameter_groups(
 
 
 def decays(key: Key, parameter: nn.Parameter) -> bool:
-    """Return whether weight decay shrinks a module's parameter. Biases and norms, which are vectors, have no weight
-    decay. T5's table of relative positions is also a bias and has none. Hugging Face's Trainer forms the same groups.
+    """Return whether weight decay applies to a module's parameter. It does not apply to norms and biases, nor to T5's
+    table of relative position biases. Hugging Face's Trainer forms the same groups.
     """
     _, site, tensor = key
     return parameter.ndim > 1 and "bias" not in site and "bias" not in tensor

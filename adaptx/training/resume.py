@@ -50,7 +50,7 @@ class SavedStates:
     def save(self, state: dict[str, Any], device: torch.device, progress: Progress) -> None:
         """Save the state, the states of the random generators, and the facts on which rounding depends.
 
-        These facts are the number of threads, the device and torch's version. If the state cannot be written (for
+        Rounding depends on the number of threads, the device and torch's version. If the state cannot be written (for
         example on a full disk), a note says so, the earlier state stays, and the training continues.
         """
         whole = {**state, "random": random_state(device), "machine": _machine(device)}

@@ -49,7 +49,7 @@ class Sampler:
         return np.random.default_rng([self.config.seed, step]).multinomial(self.config.batch_size, self._shares)
 
     def _before(self, step: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """Return for each task how many of its items all earlier steps drew in total."""
+        """Return the number of items that all earlier steps together drew from each task."""
         while len(self._drawn_before) <= step:
             last = len(self._drawn_before) - 1
             self._drawn_before.append(self._drawn_before[last] + self._counts(last))
