@@ -1,4 +1,4 @@
-"""Bitext retrieval (Tatoeba): find the candidate sentence whose embedding is closest to the query's by cosine."""
+"""Bitext retrieval (Tatoeba): for each query, find the candidate sentence whose embedding has the highest cosine."""
 
 from adaptx.backbones.batching import encode_texts
 from adaptx.data.examples import Examples

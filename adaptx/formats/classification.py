@@ -34,7 +34,7 @@ def new_head(task_format: Classification, base: HeadBase) -> nn.Module:
 
 
 def items(examples: Examples, task_format: Classification, reading: Reading) -> Items:
-    """Return one item per example, of one sequence. The target is the label's index in the format's label set."""
+    """Return one item per example, each of one sequence. The target is the label's index in the format's label set."""
     place = {label: index for index, label in enumerate(task_format.labels)}
     return one_sequence_each(_encode(examples, reading), [place[label] for label in examples.columns["label"]])
 
@@ -54,7 +54,7 @@ def encode(examples: Examples, _format: Classification, reading: Reading) -> Inp
 
 
 def probabilities(model: Model, piece: Piece) -> Tensor:
-    """Return the probability of each label [N, C]."""
+    """Return the label probabilities of each example [N, C]."""
     assert model.head is not None
     return model.head(model.backbone.pooled(piece.batch, model.reading.hidden)).softmax(dim=-1)
 

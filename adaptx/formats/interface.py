@@ -161,9 +161,9 @@ class TrainedHead:
 
 @dataclass(frozen=True)
 class Model:
-    """A backbone in evaluation mode, with its head (or None), its `Reading`, and the task format that it answers.
+    """A backbone in evaluation mode, its head (or None), its `Reading`, and the task format of the examples it reads.
 
-    The format's labels are in the order of the head's rows.
+    If there is a head, the format's labels are in the order of the head's rows.
     """
 
     backbone: Backbone
@@ -176,9 +176,9 @@ class Model:
 class Pass:
     """One pass of a set's texts through a model, which computes a value for each item.
 
-    read: a function (model, micro-batch) -> one value per item, as a tensor [items, ...] or a sequence. behind: the
-    maximum number of answer tokens that are read or written after each prompt; None if there are no answers, so that
-    sequences can be packed into rows.
+    read: a function (model, micro-batch) -> one value per item, as a tensor [items, ...] or a sequence. behind: for
+    each item, the maximum number of answer tokens that are read or written after its prompt; None if there are no
+    answers, so that sequences can be packed into rows.
     """
 
     items: Items
@@ -187,7 +187,7 @@ class Pass:
 
     @cached_property
     def tokens(self) -> list[int]:
-        """For each item, the number of its tokens in a forward pass, including answers."""
+        """The number of tokens of each item in a forward pass, including answers."""
         own = [self.items.tokens(item) for item in range(len(self.items))]
         return own if self.behind is None else [n + more for n, more in zip(own, self.behind, strict=True)]
 
@@ -228,7 +228,7 @@ class Answers:
 class Predictions:
     """Predictions for one set, in the forms that `adaptx.metrics` takes.
 
-    golds: the gold answers; None if the rows are unlabelled. rows: for each prediction, the number of its row. inputs:
+    golds: the gold answers; None if the rows are unlabelled. rows: the row number of each prediction. inputs:
     the inputs that the model read. details: facts about the whole set, such as a threshold. records: further facts
     about each prediction that `predict` shows, such as probabilities; None if there are none.
     """
@@ -263,7 +263,7 @@ class AnswerLoss:
 
 @dataclass(frozen=True)
 class JointLoss:
-    """A loss that compares the pooled vectors of the whole batch, as in-batch negatives need.
+    """A loss that compares the pooled vectors of the whole batch, such as a loss with in-batch negatives.
 
     of: a function (vectors [sequences, D], drawn items, format) -> scalar, summed over loss units. The vectors are in
     the order in which the items list their members. Although the loss spans the batch, the backbone still computes its
@@ -293,8 +293,8 @@ class FormatTraining:
 class Format:
     """The functions of one task format for evaluation and training.
 
-    encode: (examples, format, reading) -> the inputs of these rows, labelled or not. decode: the values that a model
-    computed -> predictions. training: None if the format is only evaluated. encode_pool: (candidates, format, reading)
+    encode: (examples, format, reading) -> the inputs of these rows, labelled or not. decode: (computed
+    values) -> predictions. training: None if the format is only evaluated. encode_pool: (candidates, format, reading)
     -> the pass that embeds a pool of candidates to rank; None for formats without a pool.
     """
 

@@ -70,7 +70,7 @@ class LanguageModelHead(nn.Module):
 
     @property
     def output(self) -> OutputMatrix:
-        """The token embeddings, as they are now, and the head's bias: they turn transformed states into scores."""
+        """The current token embeddings and the head's bias, which turn transformed states into scores."""
         return OutputMatrix(self._embeddings().weight, self.bias)
 
     def forward(self, states_MD: Tensor) -> Tensor:

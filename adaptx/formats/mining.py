@@ -75,7 +75,7 @@ def decode(answers: Answers) -> Predictions:
 def development_numbers(gold: Sequence[tuple[int, int]], sizes: Sequence[int], every: int) -> tuple[set[int], set[int]]:
     """Return the indices of the source sentences and of the target sentences on which the threshold is chosen.
 
-    These sentences are both sentences of every `every`-th gold pair, and every `every`-th sentence that is in no pair.
+    Both sentences of every `every`-th gold pair are chosen, and every `every`-th sentence that is in no pair.
     """
     chosen = [set[int](), set[int]()]
     paired = [{pair[side] for pair in gold} for side in (0, 1)]
@@ -96,7 +96,7 @@ def development_numbers(gold: Sequence[tuple[int, int]], sizes: Sequence[int], e
 
 
 def _side(texts: Sequence[str], vectors: Tensor, held: Collection[int], inside: bool) -> MiningSide:
-    """Return the sentences of a list whose indices are in `held` or, if `inside` is false, the other sentences."""
+    """Return the sentences whose indices are in `held` or, if `inside` is false, all other sentences of the list."""
     numbers = [number for number in range(len(texts)) if (number in held) is inside]
     return MiningSide(numbers, [texts[number] for number in numbers], vectors[numbers])
 

@@ -204,7 +204,7 @@ def windows(examples: Examples, task_format: QuestionAnswering, reading: Reading
 def best_spans(
     logits_NL2: Tensor, made: Sequence[Window], task_format: QuestionAnswering
 ) -> list[tuple[float, float, int, int]]:
-    """Return (score of its best span, no-answer score, start, end) for each window.
+    """Return, for each window, (score of the best span, no-answer score, start, end).
 
     start, end: positions of the best span's first and last token, counted from the first context token. The score of a
     span is the sum of its start and end logits. A span starts at one of the `n_best` context tokens with the highest
@@ -238,7 +238,7 @@ def best_spans(
 
 
 def _most(values_C: NDArray[np.float32], most: int) -> NDArray[np.intp]:
-    """Return the positions of the `most` largest values, largest first; among equals, the earlier position first."""
+    """Return the positions of the `most` largest values, largest first. Of equal values, the earlier comes first."""
     return np.argsort(-values_C, kind="stable")[:most]
 
 

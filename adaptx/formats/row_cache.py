@@ -29,7 +29,7 @@ SAMPLED = 64
 
 
 class RowCache:
-    """The sets that were used last, up to `most_bytes` in all (an estimate).
+    """A cache of the sets that were used last. They take at most `most_bytes` in all (an estimate).
 
     A set that is larger than `most_bytes` by itself is not kept, but read each time. Callers must not change what the
     methods return, because the next stage gets the same object.
@@ -98,7 +98,7 @@ class RowCache:
         return tuple(self.sources.rows(rows) for rows in sets)
 
     def _examples(self, key: Hashable, make: Callable[[], Examples]) -> Examples:
-        """Return the examples of a key. If they are in the cache, record their key, because `_tokens` needs it."""
+        """Return the examples of a key, made if needed. If the cache keeps them, record their key for `_tokens`."""
         found = self._get(key, make)
         if key in self._held:
             self._key_of[id(found)] = key
@@ -107,7 +107,7 @@ class RowCache:
     def _tokens(self, examples: Examples, how: Hashable, make: Callable[[], T]) -> T:
         """Return the tokens of examples.
 
-        They are cached only if the examples are cached. Examples of a user's file are not.
+        Tokens are cached only if their examples are cached. Examples of a user's file are not.
         """
         key = self._key_of.get(id(examples))
         return make() if key is None else self._get((key, how), make)

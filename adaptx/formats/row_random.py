@@ -7,5 +7,5 @@ import numpy as np
 
 
 def row_random(seed: int, ids: Sequence[int]) -> np.random.Generator:
-    """Return a generator seeded by `seed` and the row's tokens alone, whatever other rows the batch has."""
+    """Return a generator that depends on `seed` and the row's tokens, but not on the other rows of the batch."""
     return np.random.default_rng([seed, crc32(np.asarray(ids, dtype="<i8").tobytes())])

@@ -21,7 +21,7 @@ from adaptx.formats.interface import AnswerLoss, Items, Piece
 
 @dataclass(frozen=True)
 class AnswerTokens:
-    """The place of the answer in a sequence that holds a prompt followed by its answer.
+    """The position of the answer in a sequence that consists of a prompt and its answer.
 
     first: the position in the sequence at which the answer begins. learned: the tokens that count in the loss, as
     positions in the answer.
@@ -53,7 +53,7 @@ def answered(
 
 
 def split(piece: Piece) -> tuple[list[list[int]], list[list[int]]]:
-    """Split each sequence of a micro-batch of items made by `answered`. Return the prompts, and the answers."""
+    """Return the prompts, and the answers, of a micro-batch whose items were made by `answered`."""
     rows = list(zip(piece.ids, piece.targets, strict=True))
     return [row[: target.first] for row, target in rows], [row[target.first :] for row, target in rows]
 

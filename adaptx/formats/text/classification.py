@@ -36,7 +36,7 @@ def encode(examples: Examples, task_format: Classification, reading: Reading) ->
 def decode(answers: Answers) -> Predictions:
     """Predict the likeliest label.
 
-    If the model writes, this is the label whose words it wrote, or "" if it wrote those of no label.
+    If the model writes answers, predict the label whose words it wrote, or "" if they are the words of no label.
     """
     labels, examples, text = answers.model.format.labels, answers.examples, answers.reading.text
     if isinstance(text.decision, Rank):

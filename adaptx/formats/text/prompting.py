@@ -24,7 +24,7 @@ Fields = Mapping[str, str]
 
 @dataclass(frozen=True)
 class EncodedPrompts:
-    """Prompts in two forms: as token ids, cut to the room for them, and as whole texts."""
+    """Prompts in two forms: as token ids, cut to the maximum number of tokens, and as uncut texts."""
 
     encoded: Encoding
     texts: list[str]
@@ -42,7 +42,7 @@ def encode_prompts(
 ) -> EncodedPrompts:
     """Encode the prompt of each row. If it is too long, the ends of its longest texts are cut off.
 
-    fields: for each row, the texts by role that fill the prompt's template. room: the maximum number of tokens of each
+    fields: for each row, the texts that fill the prompt's template, by role. room: the maximum number of tokens of each
     row's prompt.
 
     Raises:
@@ -69,8 +69,8 @@ def answer_tokens(prompt: Prompt, answers: Sequence[str], reading: Reading, ende
     """Return the token ids that answers have when they follow the prompt.
 
     An encoder-decoder reads the prompt in its encoder, so its answers are tokenised alone. A decoder continues the
-    prompt. Its answers are tokenised together with the end of the prompt, because a word after a space has other tokens
-    than the word alone, and the tokens of the prompt are then removed.
+    prompt, and a word after a space has other tokens than the word alone. Its answers are therefore tokenised together
+    with the end of the prompt, whose tokens are then removed.
 
     ended: whether the end token is added to each answer.
 
@@ -199,7 +199,7 @@ def _cut(prompt: Prompt, fields: Fields, room: int, length: int, reading: Readin
 
 
 def _shorter(kept: Mapping[str, int], excess: int) -> dict[str, int]:
-    """Subtract `excess` in all from the counts, one at a time from the largest count, and never below 0."""
+    """Subtract 1 from the largest count, `excess` times in all. No count falls below 0."""
     counts = dict(kept)
     for _ in range(excess):
         longest = max(counts, key=counts.__getitem__)

@@ -25,7 +25,7 @@ from adaptx.specs import Normalisation, QuestionAnswering
 def items(examples: Examples, _format: QuestionAnswering, reading: Reading) -> Items:
     """Return one item per question.
 
-    Its answer is the first gold answer or, if there is none, the prompt's words for no answer. An answer is cut to
+    Its answer is the first gold answer or, if there is none, the prompt's `no_answer` text. Answers are cut to
     `Text.answer_tokens` tokens.
     """
     prompts, most = _encode(examples, reading), reading.text.answer_tokens
@@ -42,7 +42,7 @@ def items(examples: Examples, _format: QuestionAnswering, reading: Reading) -> I
 def encode(examples: Examples, task_format: QuestionAnswering, reading: Reading) -> Inputs:
     """Return the pass that writes an answer to each prompt.
 
-    If the task has unanswerable questions, a second pass computes the likelihood of the prompt's words for no answer.
+    If the task has unanswerable questions, a second pass computes the likelihood of the prompt's `no_answer` text.
     """
     prompts = _encode(examples, reading)
     passes = (writing(prompts.encoded, reading),)
@@ -59,7 +59,7 @@ def decode(answers: Answers) -> Predictions:
     """Predict the written text for each question.
 
     If the task has unanswerable questions, a prediction also has the probability that the model gives to the prompt's
-    words for no answer.
+    `no_answer` text.
     """
     examples, written = answers.examples, answers.values[0]
     records: list[dict[str, Any]] = [{"answer": answer} for answer in written]

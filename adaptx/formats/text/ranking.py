@@ -1,4 +1,4 @@
-"""Rank each row's candidate answers by their log-likelihood, divided by their size if the framing says so.
+"""Rank each row's candidate answers by log-likelihood, divided by the candidate's length if the framing says so.
 
 Suffixes: C candidates of a row.
 """
@@ -29,8 +29,8 @@ class Candidates:
 
 
 def counts_end(rank: Rank) -> bool:
-    """Return whether the end token is part of a candidate's score. The setting is not None here, because
-    `adaptx.planning.framings` replaces None while it plans.
+    """Return whether the end token is part of a candidate's score. `rank.end` is not None here, because
+    planning has replaced None (`adaptx.planning.framings`).
     """
     assert rank.end is not None
     return rank.end
@@ -56,7 +56,7 @@ def candidate_scores(answers: Answers, place: int, normalisation: Normalisation)
 
 
 def _size(candidates: Candidates, normalisation: Normalisation) -> Tensor:
-    """Return the sizes [C] by which the log-likelihoods are divided."""
+    """Return the divisors [C] of the candidates' log-likelihoods: 1, or the numbers of tokens or characters."""
     match normalisation:
         case Normalisation.NONE:
             return torch.ones(len(candidates.ids))

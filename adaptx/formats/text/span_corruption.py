@@ -66,7 +66,7 @@ def draw(items: Items, indices: Sequence[int], task_format: SpanCorruption, read
 def encode(examples: Examples, task_format: SpanCorruption, reading: Reading) -> Inputs:
     """Return the pass over corrupted texts, with the same dropped spans for all models with this tokenizer.
 
-    Token statistics cover the whole texts.
+    Token statistics cover the texts before corruption.
     """
     prompts = _encode(examples, reading)
     plain = one_sequence_each(prompts.encoded, [None] * len(examples))

@@ -66,7 +66,7 @@ def tagged_answer(words: Sequence[Tokens], chosen: Sequence[int], tags: Tags, en
 class TaggingRule:
     """The state of one answer while it is written: which tokens may follow, and which tags have been chosen.
 
-    chosen: the index of each tag that is complete, in the order of the words.
+    chosen: the tags that are complete, as indices into the labels, in the order of the words.
     """
 
     def __init__(self, words: Sequence[Tokens], tags: Tags, end: int) -> None:

@@ -12,7 +12,7 @@ def writing(prompts: Encoding, reading: Reading) -> Pass:
 
 
 def written(model: Model, piece: Piece) -> list[str]:
-    """Return the written answer to each prompt, without special tokens and without surrounding space."""
+    """Return the generated answer to each prompt, without special tokens and surrounding space."""
     tokenizer, most = model.reading.tokenizer, model.reading.text.answer_tokens
     found = greedy(model.backbone.network, piece.ids, most, tokenizer.eos_token_id, piece.device)
     return [tokenizer.decode(tokens, skip_special_tokens=True).strip() for tokens in found]
