@@ -56,9 +56,9 @@ def _is_frame(rows: Any) -> bool:
 
 
 def _of_dataset(rows: Any) -> dict[str, list[Any]]:
-    """Return a Dataset's columns, with class labels as names.
+    """Return a Dataset's columns.
 
-    The ids of class labels follow the Dataset's order of labels, not the task's.
+    Class labels are returned as names, because their ids follow the Dataset's order of labels, not the task's.
     """
     plain = rows.with_format(None)
     columns: dict[str, list[Any]] = plain.to_dict()

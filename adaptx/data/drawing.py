@@ -80,9 +80,9 @@ def _too_large(cluster_R: Numbers, label_R: Numbers, room: Sequence[int]) -> NDA
 
 
 def _fill(cluster_R: Numbers, label_R: Numbers, room: list[int], seed: int) -> NDArray[np.bool_]:
-    """Draw whole clusters in the seed's order, and return for each row whether it is drawn.
+    """Draw whole clusters, in an order that the seed decides. Return for each row whether it is drawn.
 
-    room: the quota left for each label. The drawn rows are subtracted from it in place.
+    room: the quota left for each label. The number of drawn rows with the label is subtracted from it in place.
     """
     numbers, cluster_R = np.unique(cluster_R, return_inverse=True)
     rank_of_cluster = np.empty(len(numbers), dtype=np.int64)
@@ -111,7 +111,7 @@ def _fill(cluster_R: Numbers, label_R: Numbers, room: list[int], seed: int) -> N
 
 
 def _mixed(numbers: Numbers, seed: int) -> NDArray[np.uint64]:
-    """Return a pseudo-random number for each number and the seed.
+    """Return, for each of `numbers`, a pseudo-random number that depends on it and on the seed.
 
     It is computed by SplitMix64's finaliser (Steele et al. 2014, section 3).
     """

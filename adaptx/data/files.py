@@ -72,7 +72,7 @@ def unlabelled_roles(task: Task) -> list[str]:
 
 
 def _trained_roles(task: Task) -> set[str]:
-    """Return the roles that are read only in training."""
+    """Return the roles that only training rows need."""
     return {role for kind in task.format.row_kinds for role in kind.trained}
 
 

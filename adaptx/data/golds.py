@@ -12,8 +12,8 @@ def ranked(queries: Examples, task: Task, pool: Callable[[Sequence[str]], Exampl
     """Return the queries with an added column `right`, and the candidates to rank.
 
     `right` holds the ids of each query's right candidates; unlabelled queries do not get the column. The candidates are
-    the task's pool. But rows in the form of training rows, as in development sets, bring their own candidates, and the
-    candidates of all these rows are ranked.
+    the task's pool. Rows in the form of training rows (as in development sets) bring one candidate each. The candidates
+    of all these rows are then ranked instead.
 
     pool: a function that takes the gold ids of the queries and returns the pool, including the candidates with these
     ids.
@@ -34,7 +34,7 @@ def ranked(queries: Examples, task: Task, pool: Callable[[Sequence[str]], Exampl
 
 
 def _own_candidates(queries: Examples) -> tuple[list[list[str]], Examples]:
-    """Return a list with one gold id per query, and the distinct candidates of all rows, whose ids are numbers."""
+    """Return each query's gold id, as a list of one id, and the distinct candidates of all rows, numbered from 0."""
     blank = [""] * len(queries)
     keys = list(zip(queries.columns["candidate"], queries.columns.get("candidate_context", blank), strict=True))
     number = {key: str(place) for place, key in enumerate(dict.fromkeys(keys))}

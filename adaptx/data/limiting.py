@@ -58,8 +58,8 @@ def training_seed(rows: Rows, seed: int) -> int:
 def shares(sizes: Sequence[int], limit: int | None) -> list[int]:
     """Return how many rows are read from each of several sets if a limit applies to their sum.
 
-    All rows are read if the limit allows it. Otherwise rows are read in proportion to the sets' sizes, with at least
-    one from each set that is not empty if the limit is that large. `limit` None means all rows.
+    All rows are read if the limit allows it. Otherwise rows are read in proportion to the sets' sizes, and, if the
+    limit is large enough, at least one from each set that is not empty. `limit` None means all rows.
     """
     if limit is None or sum(sizes) <= limit:
         return list(sizes)

@@ -24,7 +24,7 @@ Item = Rows | ModelSpec | Published
 
 
 def fetch(items: Iterable[Item], folder: Path, note: Callable[[str], None]) -> list[str]:
-    """Fetch the items that the mirror does not have, and return the paths written, relative to `folder`.
+    """Fetch the items that the mirror does not have. Return the paths of the written files, relative to `folder`.
 
     Items that this machine has without the hub (the user's own, or packaged with adaptx) are skipped. note: a function
     that is called with a line of text before each item is fetched.

@@ -146,7 +146,7 @@ class _Set:
 
 
 def _read(part: _Set, task_format: TaskFormat, limit: int | None) -> Examples:
-    """Return the checked examples of a set. `limit` is used only for mining: it limits the sentences inside a row."""
+    """Return the checked examples of a set. `limit` is used only for mining: it limits the sentences in a row."""
     examples, where = select(part.rows, task_format, part.table, part.kept), part.table.where
     if isinstance(task_format, Retrieval) and has_passages(examples):
         examples = answering_sentences(examples, where)
@@ -157,7 +157,7 @@ def _read(part: _Set, task_format: TaskFormat, limit: int | None) -> Examples:
 
 
 def _few(whole: _Set, task_format: TaskFormat, share: int, seed: int) -> _Set:
-    """Draw `share` rows of one of a training's sets, by the seed."""
+    """Draw `share` rows, by the seed, from one of the sets that a training reads."""
     if share == len(whole.kept.rows):
         return whole
     drawn = limited_rows(whole.rows, task_format, whole.table, whole.kept, share, training_seed(whole.rows, seed))

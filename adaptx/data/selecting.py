@@ -83,7 +83,7 @@ def _passing(
 ) -> tuple[Sequence[int], dict[str, list[int]]]:
     """Return the rows that pass every filter and, by reason, the rows that are left out.
 
-    Reading ends as soon as `stop` rows have passed (None: at the end of the table), so later rows may be in neither.
+    Reading ends as soon as `stop` rows have passed (None: at the end of the table). Later rows may be in neither.
     """
     label, text = rows.column("label"), rows.column("text")
     dropped = {*rows.dropped_labels, *(str(value) for value in rows.dropped_labels if table.own)}

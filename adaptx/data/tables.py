@@ -55,12 +55,12 @@ class RowTable:
         return [name for name in self.names if name not in inner]
 
     def shown_columns(self, missing: str) -> str:
-        """Return a phrase that lists the columns, for an error message that the column `missing` does not exist."""
+        """Return a phrase that lists the columns, for the error message that there is no column `missing`."""
         return shown_columns(missing, self.leaves())
 
 
 def _reach(value: Any, parts: Sequence[str]) -> Any:
-    """Return the value below nested keys; for a list, return a list with each element's. A missing key gives None."""
+    """Return the value that nested keys lead to; for a list, return one value per element. A missing key gives None."""
     if not parts:
         return value
     if isinstance(value, dict):
@@ -122,7 +122,7 @@ def _named(where: object, names: Iterable[tuple[str, str]]) -> dict[str, str]:
 def _twice(name: str, first: tuple[str, int], second: tuple[str, int]) -> str:
     """Return the error message for two columns with the same name.
 
-    first, second: for each of the two, the top-level column that holds it and the number of that column, from 1.
+    first, second: the top-level column that holds each of the two, and the number of that column, from 1.
     """
     both = [
         f"column {place}" if top == name else f"a part of column {place}, {top!r}," for top, place in (first, second)

@@ -55,7 +55,7 @@ def task(
             otherwise.
         train: rows to train on: a pandas.DataFrame, a datasets.Dataset, a list of dicts or the path of a file. A
             mapping from language codes to such rows gives one set per language.
-        development: rows to choose the best training state on, in the same forms as `train`.
+        development: rows on which the best training state is chosen, in the same forms as `train`.
         evaluation: rows to score on, in the same forms as `train`.
         pool: candidates that a retrieval task ranks, in the same forms as `train`.
         columns: role -> column, for columns that are not named after their role. If a role has several columns, their
@@ -85,7 +85,7 @@ def task(
 
 @contextmanager
 def _named_by_use(folder: str) -> Generator[None]:
-    """Let errors name rows in memory by their use and language, and not by the file in `folder` that they are in."""
+    """Let errors name rows in memory by their use and language, not by the file in `folder` that holds them."""
     try:
         yield
     except UserError as error:
