@@ -20,7 +20,7 @@ def only_class(task_format: TaskFormat, values: Sequence[Any]) -> str | None:
 
 
 def one_class_notes(task_format: TaskFormat, predictions: Sequence[Any], golds: Sequence[Any]) -> OneClass:
-    """Return the only class of the gold answers and that of the predictions, with None for several classes."""
+    """Return the one class of all gold answers, and that of all predictions; each may be None, as in `only_class`."""
     return OneClass(only_class(task_format, golds), only_class(task_format, predictions))
 
 

@@ -21,8 +21,8 @@ def average_precision(relevant: Sequence[Hashable], ranked: Sequence[Hashable], 
     """
     if not relevant:
         raise UserError(
-            "a query has no relevant candidate, and average precision needs at least one; remove the query, or name "
-            "its right candidates"
+            "a query has no relevant candidate, and average precision needs at least one; remove the query, or list "
+            "its relevant candidates"
         )
     wanted = set(relevant)
     hits, score = 0, 0.0

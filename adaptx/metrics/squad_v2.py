@@ -26,7 +26,7 @@ class BestThreshold(NamedTuple):
 
 
 def answerable_f1(prediction: str, golds: Sequence[str], normaliser: _Normaliser) -> float:
-    """Return the highest F1 of words with a gold answer. Unlike in v1.1, the F1 of two answers without words is 1."""
+    """Return the highest word F1 with any gold answer. Unlike in v1.1, the F1 of two answers without words is 1."""
     words = normaliser(prediction).split()
     return max(_f1(words, normaliser(gold).split()) for gold in golds)
 
@@ -38,7 +38,7 @@ def _f1(predicted: Sequence[str], gold: Sequence[str]) -> float:
 
 
 def raw_score(score: AnswerScore, text: str, golds: Sequence[str]) -> float:
-    """Return the score of a text before the no-answer rule.
+    """Return the score of a text before the no-answer rule (`thresholded`).
 
     Gold answers that are empty after normalising are ignored. If none remains, the right answer is the empty string.
     """
@@ -60,8 +60,8 @@ def best_threshold(
 ) -> BestThreshold:
     """Return the threshold with the highest sum of scores, as the official `find_best_thresh` does.
 
-    The search starts with "no answer" for all questions. It then accepts the answers one by one, in ascending order of
-    their probability of no answer. Answers with equal probabilities are also accepted one by one, in the order of
+    The search starts with "no answer" for all questions. It then accepts the predicted texts one by one, by ascending
+    probability of no answer. Texts with equal probabilities are also accepted one by one, in the order of
     `no_answer`, so the reported sum may be one that no threshold gives.
 
     Args:

@@ -28,7 +28,7 @@ class OfficialSuite:
 
 @dataclass(frozen=True)
 class Aggregates:
-    """The averages of a suite, in the unit of the table.
+    """The averages of a suite, in the unit of the scores that `aggregate` is given.
 
     overall: the average of each group, and of all tasks as `all_task`. tasks: each task's averages over its languages
     (`avg_f1`, ..., `avg_metric`).

@@ -1,4 +1,4 @@
-"""Cases of LAReQA: some hold questions, candidates and pools of languages, others only rankings to score."""
+"""Cases of LAReQA: some hold questions, candidates and pools (sets of languages), others only rankings."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ def _lareqa(inputs: CaseNode) -> dict[str, Any]:
 def _pool(
     questions: list[CaseNode], candidates: list[CaseNode], pool: CaseNode, cuts: list[int | None]
 ) -> dict[str, Any]:
-    """Return the mean average precisions in [0, 1] of a pool.
+    """Return the mean average precision of a pool at each cut, and that of each question, in [0, 1].
 
     A pool names the languages of its questions and the languages of the candidates that are ranked.
     """

@@ -30,7 +30,7 @@ class Scorer:
 
 
 def stopped(stop: OfficialStop) -> dict[str, Any]:
-    """Return the entry that stands in place of numbers if the official script stops."""
+    """Return the entry that replaces the numbers of a case if the official script stops with an exception."""
     return {"raises": [stop.kind, stop.message], "cause": stop.cause}
 
 
@@ -43,7 +43,7 @@ def attempt(score: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def ratio(numerator: float, denominator: int, of: str) -> float:
-    """Return a quotient. `of` says, for the message, which things the denominator counts.
+    """Return numerator / denominator. `of` names, for the message, the things that the denominator counts.
 
     Raises:
         OfficialStop: the denominator is 0, where the official script raises a ZeroDivisionError.

@@ -37,7 +37,8 @@ def _score(
 ) -> dict[str, Any]:
     """Return scores in percent.
 
-    Spans and single tags are scored separately, because the official script may stop for only one of them.
+    Span scores and token accuracy are computed separately, because on some inputs the official script raises an
+    exception for only one of the two.
     """
     if len(golds) != len(predictions):
         return stopped(unequal(len(predictions), len(golds)))

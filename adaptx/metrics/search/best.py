@@ -1,7 +1,7 @@
 """Keep the k best scores of each row while scores arrive block by block.
 
 Most scores of a block cannot be among the best, so they are skipped in three steps. First, a row is skipped if its
-highest score in the block does not exceed the lowest score that it keeps. Second, a row's scores are cut into tiles,
+highest score in the block does not exceed the lowest score kept for it. Second, a row's scores are cut into tiles,
 and only tiles whose maximum may be among the best are looked into. Third, those scores of the remaining tiles that may
 be among the best are selected, and merged with the kept scores.
 
@@ -41,7 +41,7 @@ class BestPairs:
     def update(self, row: int, index: int, tiles_rtw: Tensor, maxima_rt: Tensor, selected_bytes: int) -> None:
         """Merge a block of scores into the best pairs of its rows.
 
-        row: the index of the block's first row. index: the index of the first score of each row in the block; it must
+        row: the index of the block's first row. index: the index, within a row, of the block's first score. It must
         ascend from call to call for a row. tiles_rtw: the scores cut into tiles, in any memory layout. maxima_rt: the
         highest score of each tile. selected_bytes: the memory that the selection may use in addition to these tensors.
         """

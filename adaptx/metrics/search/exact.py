@@ -1,6 +1,6 @@
 """Exact search: compute the products of all queries and candidates block by block, and keep the best of each query.
 
-The memory budget is used as follows. A group of queries is converted to fp32 and stays in memory while all candidates
+`memory_bytes` is used as follows. A group of queries is converted to fp32 and stays in memory while all candidates
 are read, block by block. Each product covers a block of candidates and some queries of the group. Its scores go to
 `BestPairs`, which keeps the best scores of each query. The next product overwrites the scores.
 
@@ -60,12 +60,12 @@ def top_k(
         exclude: for each query, the indices of candidates that must not be found.
         memory_bytes: memory for blocks and the values computed from them. The two sides, and 8 bytes for each kept
             neighbour, come on top.
-        advance: a function that is called with the number of finished queries. Queries that were compared with only a
-            part of the candidates count as that part.
+        advance: a function that is called with the number of queries finished so far. A query that has been compared
+            with half of the candidates counts as half a query.
 
     Raises:
         UserError: k is not between 1 and N (less the excluded candidates), the dimensions differ, a row is not finite
-            or so long that fp32 may overflow, or the budget is too small for the smallest blocks.
+            or so long that fp32 may overflow, or `memory_bytes` is too small for the smallest blocks.
     """
     problem = _Problem.of(queries_QD, candidates_ND, unit, centred, memory_bytes)
     _check(k, len(problem.candidates), "candidates")
@@ -121,12 +121,12 @@ class _Blocks:
 
     @staticmethod
     def within(memory_bytes: int, num_queries: int, num_candidates: int, dimensions: int) -> "_Blocks":
-        """Return the largest blocks within the budget.
+        """Return the largest blocks that fit into `memory_bytes`.
 
-        A group of queries, a block of candidates, their scores and the selection get a quarter of the budget each.
+        A group of queries, a block of candidates, their scores and the selection each get a quarter of the memory.
 
         Raises:
-            UserError: the budget is too small for the smallest blocks.
+            UserError: `memory_bytes` is too small for the smallest blocks.
         """
         share = memory_bytes // 4
         rows = share // (4 * dimensions)
@@ -155,7 +155,7 @@ class _Problem:
         """Prepare a search.
 
         Raises:
-            UserError: the shapes do not fit, or the budget is too small.
+            UserError: the shapes do not fit, or `memory_bytes` is too small.
         """
         shapes = tuple(queries.shape), tuple(candidates.shape)
         if len(shapes[0]) != 2 or len(shapes[1]) != 2 or shapes[0][1] != shapes[1][1] or not shapes[0][1]:
@@ -196,7 +196,8 @@ class _Excluded:
         num_queries, num_candidates = len(problem.queries), len(problem.candidates)
         if len(exclude) != num_queries:
             raise UserError(
-                f"exclude has {len(exclude)} lists for {num_queries} queries; give one list per query, perhaps empty"
+                f"exclude has {len(exclude)} lists for {num_queries} queries; give one list per query, "
+                "empty if nothing is excluded"
             )
         lists = [np.unique(np.asarray(some, dtype=np.int64)) for some in exclude]
         for query, some in enumerate(lists):
@@ -218,7 +219,7 @@ class _Excluded:
         )
 
     def hide(self, scores_qn: Tensor, query: int, candidate: int) -> None:
-        """Set the scores of excluded pairs to -inf. `query` and `candidate` are the first indices of this product."""
+        """Set the scores of excluded pairs to -inf. `query` and `candidate` are the indices of the first pair."""
         pairs = slice(self.starts[query], self.starts[min(query + len(scores_qn), len(self.starts) - 1)])
         columns_P = self.candidates_P[pairs] - candidate
         here_P = (columns_P >= 0) & (columns_P < scores_qn.shape[1])
