@@ -103,8 +103,8 @@ class Backbone(nn.Module):
     def below_last(self, layer: int | None) -> int | None:
         """Return `layer` itself, or None if it is the last layer.
 
-        None makes the caller read `last_hidden_state`, which includes the final norm. The `hidden_states` of lower
-        layers do not include it.
+        For None, callers read `last_hidden_state`, which includes the final norm. For lower layers they read
+        `hidden_states`, which does not.
 
         Raises:
             UserError: the network has no such layer.

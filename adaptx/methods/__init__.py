@@ -1,7 +1,7 @@
 """Methods: how modules are attached to a network, and which tensors they consist of.
 
-`behaviour` returns the record of a method's functions. It is defined at the end of the method's file. Facts that need
-no tensors are in `adaptx.specs.methods`.
+`behaviour` returns the record of a method's functions, which is defined at the end of the method's file. Facts that
+need no tensors are in `adaptx.specs.methods`.
 """
 
 import itertools
