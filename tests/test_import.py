@@ -542,7 +542,7 @@ def test_other_kinds_of_peft_are_refused(world, tmp_path):
 def test_what_is_not_there_is_told_with_what_is(world, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "notes.txt").write_text("x")
-    with pytest.raises(MissingInput, match=r"holds no module.*this one has: notes.txt"):
+    with pytest.raises(MissingInput, match=r"holds no module.*this folder has: notes.txt"):
         published(tmp_path / "empty", world.bert)
     with pytest.raises(MissingInput, match="no such folder"):
         published(tmp_path / "nothing", world.bert)

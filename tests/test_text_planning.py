@@ -76,7 +76,7 @@ REFUSED = {
     ),
     "head of text": (
         Train(DECODER, MNLI, LORA, CONFIG, Sequential(train()), head=KeptHead()),
-        "was trained as text, which leaves no head",
+        "was trained with a Text(...) framing, which has no head",
     ),
     "fusion": (
         train(start=Fuse((train(config=replace(CONFIG, seed=2)), train(config=replace(CONFIG, seed=3))))),

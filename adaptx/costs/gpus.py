@@ -50,7 +50,7 @@ class GpuCosts:
 def gpu_costs(nodes: Sequence[Node], costs: Mapping[str, Cost | None], gpus: Sequence[Gpu] = GPUS) -> GpuCosts:
     """Return the cost of running these stages on each GPU.
 
-    costs: fingerprint -> cost of a stage, or None if it is unknown. They may be the costs on any device, because only
+    costs: the cost of each stage, by fingerprint; None if it is unknown. The costs on any device will do, because only
     the number of operations is used.
     """
     estimates = [costs[node.fingerprint] for node in nodes]

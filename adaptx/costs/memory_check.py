@@ -25,7 +25,7 @@ class TooLarge:
 
 
 def too_large(nodes: Iterable[Node], resources: Resources, memory_bytes: int) -> list[TooLarge]:
-    """Return the trainings whose predicted peak exceeds the memory. Trainings without a prediction are skipped.
+    """Return the trainings whose predicted peak exceeds `memory_bytes`. Trainings without a prediction are skipped.
 
     The prediction assumes that all texts have the training's maximum length.
     """

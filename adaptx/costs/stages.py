@@ -1,9 +1,9 @@
 """The cost of a stage in closed form, from the catalog's shapes, without torch or weights.
 
-Work is counted in floating-point operations. A forward pass costs 2 per parameter and token. The backward pass costs 2
-more per parameter of every layer, and another 2 per parameter that is trained, for its gradient (Kaplan et al. 2020,
-arXiv:2001.08361, section 2.1). Seconds are computed from a rate, which is measured on stages of the same store or, if
-there are none, assumed.
+Work is counted in floating-point operations. A forward pass costs 2 operations per parameter and token. The backward
+pass costs 2 more per parameter of every layer, and another 2 per parameter that is trained, for its gradient (Kaplan et
+al. 2020, arXiv:2001.08361, section 2.1). Seconds are computed from a rate, which is measured on stages of the same
+store or, if there are none, assumed.
 """
 
 import functools
@@ -80,14 +80,14 @@ def _module_parameters(method: Method, shape: Shape) -> int:
 
 @functools.cache
 def tokens_per_example(task: Task, tokens_per_text: float = ASSUMED_TOKENS_PER_TEXT) -> float:
-    """Return the assumed number of tokens in one row of a task. A passage counts as several texts."""
+    """Return the assumed number of tokens in one row: `tokens_per_text` per text. A passage counts as several texts."""
     roles = {role for rows in (*task.train, *task.evaluation) for role, _ in rows.columns}
     further = sum(texts for role, texts in ASSUMED_TEXTS_OF_ROLE.items() if role in roles)
     return (task.format.texts_per_row + further) * tokens_per_text
 
 
 def _training_rows(train: Train) -> dict[Task, int | None]:
-    """Return task -> number of training rows, after the training's limit; None if it is unknown."""
+    """Return the number of training rows of each task, after the training's limit; None for an unknown number."""
     found: dict[Task, int | None] = {}
     for task in train.tasks:
         known = [rows.expected for rows in task.train]
@@ -105,8 +105,8 @@ def cost(
 ) -> Cost | None:
     """Return the stage's cost, or None if the model's shape or the number of rows is unknown.
 
-    rate: operations per second; None for the assumed rate. resources: the device and the micro-batches, on which the
-    memory depends; if they name no device, it is the CPU.
+    rate: operations per second; None for the assumed rate. resources: the device (the CPU if none is named) and
+    the micro-batches, on which the memory depends.
     """
     rate = rate or ASSUMED_FLOPS_PER_SECOND
     if isinstance(stage, Evaluate):

@@ -13,8 +13,8 @@ from adaptx.specs import Evaluate, Framing, Merge, ModelSpec, ModuleStage, Task,
 def training_framing(train: Train, task: Task) -> Framing:
     """Return the framing with which a training reads one of its tasks: the training's own, or else the checkpoint's.
 
-    Text answers are trained with an end token. Ranking answers therefore counts that token, unless the framing says
-    otherwise.
+    Training on text answers includes an end token. `Rank` therefore counts that token as part of each candidate, unless
+    the framing says otherwise.
 
     The default of a dual encoder is the checkpoint's sentence embedding, but read from the last layer: layers above the
     one that is read would not train.
@@ -57,7 +57,7 @@ def search_framing(merge: Merge, task: Task) -> Framing:
 
 
 def read_in(framing: Framing, languages: Iterable[str]) -> Framing:
-    """Return the framing without prompts for other languages. These would change a stage's identity for no reason."""
+    """Return the framing with prompts for these languages only. Others would change the stage's identity needlessly."""
     return framing.read_in(languages) if isinstance(framing, Text) else framing
 
 

@@ -188,7 +188,7 @@ class Identities:
         }
 
     def _scored(self, task: Task, language: str, limit: int | None, pick: Pick) -> Json:
-        """Return the parts of a task that an evaluation reads. Cached, because thousands of models read the same."""
+        """Return the parts of a task that an evaluation reads. Cached: it is the same for thousands of models."""
         key = task, language, limit, pick
         if key not in self._scored_sets:
             self._scored_sets[key] = {

@@ -71,7 +71,7 @@ def lineage(stage: ModuleStage) -> Lineage:
 
 
 def _below(source: ModuleSource) -> Lineage:
-    """Return the lineage of a module. That of a published module is empty: it was trained on the bare checkpoint."""
+    """Return the lineage of a module. A published module has an empty one: it was trained on the bare checkpoint."""
     return Lineage() if isinstance(source, Published) else lineage(source)
 
 

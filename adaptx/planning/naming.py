@@ -29,7 +29,7 @@ TRAINING_STARTS = tuple(start.__name__ for start in get_args(Start))
 
 
 def start_name(stage: ModuleStage) -> str:
-    """Return the name of a training's kind of start, or of a merge's rule.
+    """Return the name of a training's start, or of a merge's rule.
 
     Examples: `Sequential` for a training; `Ties` for a merge, and `Linear-LoraHub` for a merge that searches its
     weights; `Merged-Ties` for a training that continues a merge.
@@ -45,7 +45,7 @@ def start_name(stage: ModuleStage) -> str:
 
 
 def intermediate_name(train: Train) -> str:
-    """Return the tasks that were trained earlier: `snli`, `squad>snli` (a chain) or `snli+sib200` (two modules)."""
+    """Return the names of the tasks trained earlier: `snli`, `squad>snli` (a chain) or `snli+sib200` (two modules)."""
     match train.start:
         case Pretrained():
             return UNTRAINED
@@ -206,17 +206,17 @@ def trained_on(stage: ModuleStage, task: Task) -> bool:
 
 
 def training_path(stage: Stage) -> tuple[Train, ...]:
-    """Return a stage, if it is a training, and every distinct training that it depends on, inputs first."""
+    """Return every distinct training among the stage and the stages that it depends on, inputs first."""
     return tuple(each for each in module_path(stage) if isinstance(each, Train))
 
 
 def merges(stage: Stage) -> tuple[Merge, ...]:
-    """Return a stage, if it is a merge, and every distinct merge that it depends on, inputs first."""
+    """Return every distinct merge among the stage and the stages that it depends on, inputs first."""
     return tuple(each for each in module_path(stage) if isinstance(each, Merge))
 
 
 def module_path(stage: Stage) -> tuple[ModuleStage, ...]:
-    """Return a stage, unless it is an evaluation, and every distinct training and merge it depends on, inputs first."""
+    """Return every distinct training or merge among the stage and the stages that it depends on, inputs first."""
     found: dict[ModuleStage, None] = {}
 
     def visit(each: ModuleStage) -> None:

@@ -23,7 +23,7 @@ from adaptx.store.store import Store, folder_name
 
 
 class Status(enum.Enum):
-    """What the store holds of a stage.
+    """What the store holds for a stage.
 
     UNCHECKED: the stage was found by its nominal fingerprint, because digests of its inputs are unknown. SCORES_ONLY:
     the weights are not stored, and no stage that still has to run needs them.
@@ -97,7 +97,7 @@ class Plan:
     def transient(self, node: Node) -> bool:
         """Return whether a stage's weights are removed once its evaluations are stored.
 
-        That holds for fully fine-tuned targets, on which no training or merge builds, unless the stage sets `keep`.
+        That is so if the stage is fully fine-tuned, no training or merge builds on it, and it does not set `keep`.
         """
         stage = node.stage
         return (
@@ -108,14 +108,17 @@ class Plan:
         )
 
     def weights_that_go(self, store: Store) -> list[Node]:
-        """Return the transient stages whose weights, stored or still to be made, a run without `keep` removes."""
+        """Return the transient stages that have or will have weights. A run without `keep` removes these weights."""
         transient = [node for node in self.nodes if self.transient(node)]
         statuses = self.statuses(store) if transient else {}
         there = (Status.TO_DO, Status.STORED, Status.UNCHECKED)
         return [node for node in transient if statuses[node.fingerprint] in there]
 
     def _kept(self, node: Node, keep: bool) -> bool:
-        """Return whether this is a fully fine-tuned target whose weights are kept after its evaluations."""
+        """Return whether a stage is fully fine-tuned, no training or merge builds on it, and its weights must be kept.
+
+        `keep` keeps the weights of all such stages, and a stage's own `keep` those of one.
+        """
         stage = node.stage
         full = not isinstance(stage, Evaluate) and stage.method.whole and (keep or stage.keep)
         return full and node.fingerprint not in self.intermediate
@@ -124,8 +127,8 @@ class Plan:
         """Return the status of each node, by fingerprint.
 
         A training or merge is `TO_DO` in two cases only: its stored result is damaged, or its weights are missing
-        although they must be kept or are needed by another stage that is `TO_DO`. With `keep`, the weights of all fully
-        fine-tuned targets must be kept.
+        although they must be kept or are needed by another stage that is `TO_DO`. With `keep`, the weights of every
+        fully fine-tuned stage on which no training or merge builds must be kept.
         """
         found = {node.fingerprint: stored_entry(node, store) for node in self.nodes}
         damaged = store.damaged()

@@ -15,7 +15,7 @@ from adaptx.specs.near import near
 
 @contextlib.contextmanager
 def running(path: Path) -> Generator[None]:
-    """Let the block run a recipe's code, which can import modules from its folder and prints to standard error.
+    """Let the block run a recipe's code. Imports also search the recipe's folder, and output goes to standard error.
 
     Afterwards `sys.path` and `sys.modules` are restored, so that another recipe's folder may have other modules of the
     same names.

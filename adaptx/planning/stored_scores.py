@@ -33,7 +33,7 @@ class StoredScores:
         return self._golds[file]
 
     def statistics(self, evaluate: Evaluate, entry: Entry) -> dict[str, Floats]:
-        """Return metric -> its statistics for each example, shape [examples, statistics of the metric].
+        """Return the statistics of each metric, by metric name. Their shape is [examples, statistics of the metric].
 
         Raises:
             UserError: the gold answers do not fit the predictions.
@@ -52,7 +52,7 @@ class StoredScores:
         return found
 
     def scores(self, evaluate: Evaluate, entry: Entry) -> dict[str, float]:
-        """Return metric -> its value over all examples, between 0 and 1.
+        """Return the value of each metric over all examples, between 0 and 1, by metric name.
 
         Raises:
             UserError: the gold answers do not fit the predictions.
@@ -61,7 +61,7 @@ class StoredScores:
 
 
 def values(statistics: Mapping[str, Floats]) -> dict[str, float]:
-    """Return metric -> its value, computed from the sums of its statistics over examples."""
+    """Return the value of each metric, computed from the sums of its statistics over examples, by metric name."""
     return {name: float(METRICS[name].value(each.sum(axis=0))) for name, each in statistics.items()}
 
 

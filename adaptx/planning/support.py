@@ -133,7 +133,7 @@ def _windows_refusal(train: Train, task: Task, framing: Framing) -> str | None:
 
 
 def _selection_refusal(train: Train) -> str | None:
-    """Return why `Best` has no development rows, or None. In a mixture, it is enough if one task has them."""
+    """Return why `Best` cannot select weights, or None. It needs development rows; in a mixture, for one task."""
     if not isinstance(train.config.selection, Best):
         return None
     bare = [task.name for task in train.tasks if not task.development]
@@ -179,7 +179,7 @@ def head_unfit(stage: ModuleStage, task: Task) -> str | None:
         if served is not None and not isinstance(training_framing(earlier, served), Text):
             return None
         if served is not None:
-            return f"does not exist: {served.name} was trained as text, which leaves no head"
+            return f"does not exist: {served.name} was trained with a Text(...) framing, which has no head"
     except UserError as error:
         return f"is ambiguous: {error}"
     kind = type(task.format)

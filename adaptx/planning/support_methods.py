@@ -34,7 +34,7 @@ def frozen_refusal(frozen: Method, method: Method) -> str | None:
 
 
 def below_refusal(train: Train, below: Lineage) -> str | None:
-    """Return why one of the frozen modules below a training prevents it, naming that module; or None."""
+    """Return why a frozen module below a training rules out the training's method, with the module's name, or None."""
     for frozen in below.frozen:
         if (reason := frozen_refusal(frozen.method, train.method)) is not None:
             return f"after {type(frozen.method).__name__} on {path_of_tasks(frozen)}: {reason}"

@@ -10,7 +10,7 @@ from adaptx.specs import Evaluate, Last, Merge, Recipe, Rows, Task, Train
 
 
 def unread(plan: Plan) -> list[str]:
-    """Return a line for each set of rows, suite and published score that no stage uses: why, or what to write.
+    """Return a line for each suite, published score and set of rows that no stage uses. It says why, or what to write.
 
     Tasks whose data sets are all in the catalog are skipped: they have more rows than a recipe needs.
     """

@@ -39,13 +39,13 @@ def is_zero_shot(evaluate: Evaluate) -> bool:
 
 
 def zero_shot_weights(evaluations: Iterable[Evaluate]) -> dict[str, float]:
-    """Return language -> its weight in the zero-shot average of one model on one task; empty if there is none.
+    """Return the weight of each zero-shot language in a model's zero-shot average on one task; empty if there are none.
 
-    Every zero-shot language has the same weight, regardless of its number of rows.
+    All have the same weight, regardless of their numbers of rows.
     """
     return equal_weights([each.language for each in evaluations if is_zero_shot(each)])
 
 
 def equal_weights(languages: Sequence[str]) -> dict[str, float]:
-    """Return language -> its weight in the plain average of several languages."""
+    """Return the weight of each language in the plain average of several languages."""
     return {language: 1 / len(languages) for language in languages}

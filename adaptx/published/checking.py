@@ -1,4 +1,4 @@
-"""Check that a module's files have the method (with its sites and ranks) and the base that a recipe states."""
+"""Check that a published module has the base and the method (including sites and ranks) that a recipe states."""
 
 import logging
 

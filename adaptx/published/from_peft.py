@@ -2,8 +2,8 @@
 
 Rank and alpha patterns are accepted. If the ranks at a site (`query`, for instance) differ between layers, all layers
 get the largest of them. The additional ranks are zero in both matrices, so their gradients are zero and they stay zero.
-A trained bias is read as its difference from the base's bias. With peft's `lora_bias`, this is the scale times a stored
-vector. With `bias="lora_only"`, the file holds the whole bias, from which the base's is subtracted.
+A trained bias is read as its difference from the base's bias. With peft's `lora_bias`, this difference is the scale
+times a stored vector. With `bias="lora_only"`, the file holds the whole bias, from which the base's bias is subtracted.
 """
 
 import math
@@ -137,7 +137,7 @@ def _read_names(config: dict[str, Any], shapes: Shapes, stack: LayerStack, model
 
 
 def _check_places(config: dict[str, Any], file: _Names, stack: LayerStack, model: ModelSpec, matcher: Matcher) -> None:
-    """Check that the file has LoRA tensors exactly where its config selects linear maps.
+    """Check that the file has LoRA tensors for exactly the linear maps that its config selects.
 
     Raises:
         UserError: tensors are missing for a selected linear map, or exist for one that is not selected.
@@ -212,7 +212,7 @@ def _are_names(value: Any) -> bool:
 
 
 def _method(ranks: Mapping[Place, int], scales: Mapping[Place, float], bias: bool) -> Lora:
-    """Return the method with, at each site, the largest rank and the largest scale of any layer.
+    """Return the method. Each site gets the largest rank and the largest scale that it has in any layer.
 
     The most frequent pair of rank and alpha becomes the method's `rank` and `alpha`. `ranks` and `alphas` hold the
     values of each site.
@@ -237,7 +237,7 @@ def _check_bias(name: str, place: Place, bias: tuple[int, ...], up: tuple[int, .
 
 
 def _rank(told: int, path: str, pair: list[tuple[int, ...] | None], place: Place, model: ModelSpec) -> int:
-    """Return the rank of a pair of matrices. It is compared with the config, and the matrices' sizes with the model.
+    """Return the rank of a pair of matrices. Check it against the config, and the matrices' sizes against the model.
 
     told: the rank in the config. pair: the shapes of lora_A and lora_B, with None for a missing matrix.
     """

@@ -14,7 +14,7 @@ SHOWN = 4
 
 @dataclass(frozen=True, kw_only=True)
 class TensorPlace:
-    """The place of one tensor of a file in a model.
+    """The place in a model to which one tensor of a file belongs.
 
     name: the tensor's name in the file. scale: factor by which the tensor is multiplied. above: path, in the bare
     network, of the linear map whose bias is subtracted from the tensor; None to subtract nothing.
@@ -30,7 +30,7 @@ class TensorPlace:
 
 @dataclass(frozen=True)
 class Layout:
-    """The method of a module file, and the place of each tensor. of_head: names of tensors of heads (unused)."""
+    """The method of a module file, and the place of each tensor. of_head: names of heads' tensors (unused)."""
 
     method: Lora | Bottleneck
     tensors: tuple[TensorPlace, ...]
@@ -52,7 +52,7 @@ def shape_of(model: ModelSpec) -> Shape:
 
 
 def stacks_of(model: ModelSpec) -> tuple[LayerStack, ...]:
-    """Return the model's stacks of layers, with layers numbered continuously across stacks."""
+    """Return the model's stacks of layers, such as encoder and decoder. Layers are numbered across stacks."""
     shape = shape_of(model)
     if (reason := unsupported(shape.model_type)) is not None:
         raise UserError(f"{model.hub_id}: {reason}")
@@ -78,7 +78,7 @@ def stack_of(model: ModelSpec) -> LayerStack:
 
 
 def place_in(path: str, stacks: tuple[LayerStack, ...], name: str) -> tuple[int, str]:
-    """Return a module's layer, and its path within the layer. Prefixes before the layer's name are ignored."""
+    """Return the index of a module's layer, and the module's path in it. Prefixes of the layer's name are ignored."""
     for stack in stacks:
         before = stack.layer.removesuffix("{}")
         start = path.find(before)
@@ -98,7 +98,7 @@ def check_layers(places: Mapping[tuple[int, str], str], model: ModelSpec, every:
     """Check that modules lie only in layers that the model has and, with `every`, that each layer has one.
 
     Raises:
-        UserError: a module lies in a layer that does not exist, or a layer has none.
+        UserError: a module lies in a layer that does not exist, or, with `every`, a layer has no module.
     """
     layers = {layer for layer, _ in places}
     have = shape_of(model).all_layers
@@ -112,7 +112,7 @@ def check_layers(places: Mapping[tuple[int, str], str], model: ModelSpec, every:
 
 
 def check_not_empty(shapes: Shapes) -> None:
-    """Check that all tensors have values.
+    """Check that no tensor is empty.
 
     Raises:
         UserError: some tensors are empty.

@@ -18,14 +18,14 @@ _PLAIN_NAME = re.compile(r"[\w.]+")
 
 
 class Matcher:
-    """A matcher of one config's regular expressions that stops with an error once their time is used up."""
+    """A matcher for the regular expressions of one config, which together must not take longer than `MOST_SECONDS`."""
 
     def __init__(self) -> None:
         self._until = time.monotonic() + MOST_SECONDS
         self._compiled: dict[tuple[str, str], Any] = {}
 
     def match(self, pattern: str, text: str, whole: bool = False, frame: str = "{}") -> str | None:
-        """Match a pattern at the text's beginning. Return its group `idx`, or "" if it has none; None: no match.
+        """Match a pattern at the text's beginning. Return its group `idx`, "" without this group, None without a match.
 
         whole: whether the pattern must match the whole text. frame: the expression into which peft inserts the config's
         pattern.
@@ -67,9 +67,9 @@ def is_selected(config: Mapping[str, Any], path: str, matcher: Matcher) -> bool:
 
 
 def patterned(config: Mapping[str, Any], pattern: str, default: str, path: str, matcher: Matcher) -> float:
-    """Return a module's rank or alpha by peft's rule: the value of the first key that matches the end of its path.
+    """Return a module's rank or alpha by peft's rule: the value of the first key that matches the end of `path`.
 
-    pattern: `rank_pattern` or `alpha_pattern`. default: the setting that holds if no key matches.
+    pattern: `rank_pattern` or `alpha_pattern`. default: name of the setting that holds if no key matches.
     """
     patterns: Mapping[str, float] = config.get(pattern) or {}
     found = (
@@ -81,7 +81,7 @@ def patterned(config: Mapping[str, Any], pattern: str, default: str, path: str, 
 
 
 def _may_end(path: str, key: str) -> bool:
-    """Return False if the key is a plain name that cannot match. This saves time if there are many keys."""
+    """Return whether the key may match the path's end. Ruling out plain names quickly saves time with many keys."""
     return not _PLAIN_NAME.fullmatch(key) or path.endswith(key[key.rfind(".") + 1 :])
 
 

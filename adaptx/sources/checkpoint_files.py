@@ -43,7 +43,7 @@ def read_settings(file: Path) -> dict[str, Any]:
 
 
 def check_folder(folder: Path) -> None:
-    """Check a checkpoint's folder for planning: no tensors are read, and only the added tokens of the tokenizer.
+    """Check a checkpoint's folder for planning, without reading tensors or parsing the tokenizer's vocabulary.
 
     Raises:
         UserError: as for `check_settings` and `weight_files`; also if a weight file is cut short or does not have the
@@ -138,7 +138,7 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
 
 
 def stored_shapes(files: tuple[Path, ...]) -> Shapes:
-    """Return name -> shape of all tensors in these files."""
+    """Return the shapes of all tensors in these files, by tensor name."""
     return {name: shape for file in files for name, shape in tensor_shapes(file).items()}
 
 

@@ -64,8 +64,8 @@ def weights_file(folder: Path) -> Path:
     if found is None or not (folder / CONFIG_FILE).is_file():
         there = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
         raise MissingInput(
-            f"{folder} holds no module that peft or adapters wrote: such a folder has {CONFIG_FILE} and one of "
-            f"{', '.join(WEIGHTS_FILES)}, but this one has: {there}"
+            f"{folder} holds no module of peft or adapters: a module's folder has {CONFIG_FILE} and one of "
+            f"{', '.join(WEIGHTS_FILES)}, but this folder has: {there}"
         )
     return found
 

@@ -36,8 +36,8 @@ _MODEL_FILES = re.compile(
 class Location:
     """The place from which something is read: a local path, or the hub at a commit if `path` is None.
 
-    digest: digest of the content, or None while it is unknown (not cached, and no network). nominal: its name and
-    revision. files: if rows are read from the user's own files, these files; `path` is then their folder.
+    digest: digest of the content, or None while it is unknown (not cached, and no network). nominal: the
+    content's name and revision. files: the user's own files, if rows are read from them; `path` is then their folder.
     """
 
     path: Path | None
@@ -77,7 +77,7 @@ class Sources:
     """The locations of rows and weights, and the digests of their files.
 
     data: data folder, `sample`, or None for the hub. cache_file: file in which digests are cached. resolve: function
-    that requests a commit from the hub if it is not cached; with None, as in planning, such a commit stays unknown.
+    that asks the hub for a commit that is not cached; with None, as in planning, the commit stays unknown.
 
     Raises:
         MissingInput: the data folder does not exist.
@@ -212,7 +212,7 @@ def unread_weights(folder: Path) -> str:
 
 
 def _read_mirror(folder: Path | None) -> dict[str, dict[str, str]]:
-    """Return the files that `mirror.json` of a fetched mirror lists: relative path -> commit and SHA-256."""
+    """Return the commit and SHA-256 of each file that a fetched mirror's `mirror.json` lists, by relative path."""
     file = folder / "mirror.json" if folder is not None else None
     if file is None or not file.is_file():
         return {}

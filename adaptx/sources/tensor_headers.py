@@ -22,7 +22,7 @@ FAULTS = (
 
 
 def tensor_shapes(file: Path) -> Shapes:
-    """Return name -> shape of the tensors in a safetensors file, or in a file that `torch.save` wrote.
+    """Return the shapes of the tensors, by name, in a safetensors file or in a file that `torch.save` wrote.
 
     No pickled code is run.
 
@@ -46,7 +46,7 @@ def tensor_shapes(file: Path) -> Shapes:
 
 
 def unusual_numbers(file: Path) -> dict[str, str]:
-    """Return name -> dtype of the tensors in a safetensors file whose dtype is not in `FLOATS`."""
+    """Return the tensors in a safetensors file that have a dtype outside `FLOATS`, as a mapping from name to dtype."""
     return {name: entry["dtype"] for name, entry in _header(file).items() if entry["dtype"] not in FLOATS}
 
 

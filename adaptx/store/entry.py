@@ -114,7 +114,7 @@ class Entry:
 
     @property
     def golds_file(self) -> Path | None:
-        """The file of the gold answers that the stage was scored against, outside its folder; None if there is none."""
+        """The file, outside the stage's folder, of the gold answers that the stage was scored against; or None."""
         names = [name for name in self.seals.files(self.folder) if name.startswith("../../golds/")]
         return self.file(names[0]) if names else None
 

@@ -25,7 +25,7 @@ GLANCED_BYTES = 16 * 2**20
 
 
 class DamagedStage(UserError):
-    """The error that a stored stage's file is not as it was written. file: that file; it may lie outside the folder."""
+    """The error that a file of a stored stage is not as it was written. file: this file, perhaps outside `folder`."""
 
     def __init__(self, folder: Path, file: Path, cause: str) -> None:
         super().__init__(folder, file, cause)
@@ -63,7 +63,7 @@ class Seals:
         """Return the record in stage.json.
 
         Raises:
-            DamagedStage: it cannot be read, does not fit `complete`, or was written by another version of adaptx.
+            DamagedStage: the record cannot be read, does not fit `complete`, or is from another version of adaptx.
         """
         file = folder / STAGE_FILE
         try:
@@ -83,7 +83,7 @@ class Seals:
         return record
 
     def files(self, folder: Path) -> Mapping[str, StoredFile]:
-        """Return path -> size and SHA-256 of the stage's files, from stage.json. Paths are relative to its folder."""
+        """Return the size and SHA-256 of each file that a stage's stage.json lists, by path relative to `folder`."""
         try:
             marker = (folder / COMPLETE).read_bytes()
         except OSError:

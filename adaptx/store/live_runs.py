@@ -16,7 +16,7 @@ FOLDER = "runs"
 
 @contextmanager
 def at_work(root: Path, needs: Collection[str]) -> Generator[None]:
-    """Register a run for the duration of the block. It needs the weights of the modules with these fingerprints."""
+    """Register a run for the duration of the block. needs: fingerprints of the modules whose weights the run needs."""
     from filelock import FileLock
 
     folder = root / FOLDER
@@ -36,7 +36,7 @@ def at_work(root: Path, needs: Collection[str]) -> Generator[None]:
 
 @contextmanager
 def no_run_begins(root: Path) -> Generator[list[frozenset[str]]]:
-    """Yield, for each active run, the fingerprints of the modules it needs. No run can begin or end in the block."""
+    """Yield, for each active run, the fingerprints of the modules it needs. Meanwhile no run can begin or end."""
     from filelock import FileLock, Timeout
 
     folder = root / FOLDER

@@ -1,4 +1,4 @@
-"""The weights with which a fused model mixes its modules. The store keeps them next to its scores, in `mixing.json`.
+"""The weights with which a fused model mixes its modules. They are stored next to the model's scores, in `mixing.json`.
 
 They show which intermediate tasks an evaluated language uses. Modules are mixed at several places of the network; each
 place is a layer and a site in that layer. At each place, every module has a weight, averaged over the language's

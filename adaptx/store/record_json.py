@@ -77,7 +77,7 @@ def _refuse_constant(name: str) -> float:
 
 @functools.cache
 def _fields(record: type) -> dict[str, Any]:
-    """Return name -> type of a record's fields. Cached per record class."""
+    """Return the types of a record's fields, by name. Cached per record class."""
     hints = typing.get_type_hints(record)
     return {field.name: hints[field.name] for field in dataclasses.fields(cast(Any, record))}
 

@@ -143,7 +143,7 @@ class TrainResult:
 
 @dataclass(frozen=True)
 class SearchStep:
-    """Weights that a search tried, one per merged module, and the score of that merge on development rows."""
+    """Weights that a search tried, one per merged module, and the development score of the merge with these weights."""
 
     weights: tuple[float, ...]
     score: float

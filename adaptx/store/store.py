@@ -36,7 +36,7 @@ MOST_NAME_BYTES = 200
 class Store:
     """The finished stages under one root folder, which is created when the first stage is written.
 
-    left_out: folder -> damage, for the damaged stages, which count as not stored.
+    left_out: the damage of each damaged stage, by folder. These stages count as not stored.
 
     Raises:
         UserError: `root` is a file.
@@ -68,7 +68,7 @@ class Store:
                     self._remember(folder, kind)
 
     def find(self, fingerprint: str) -> Entry | None:
-        """Return the stage, or None if it is not stored, or if a quick check (`Seals.glance`) finds damaged files."""
+        """Return the stage; None if it is not stored, or if a quick check (`Seals.glance`) finds damaged files."""
         entry = self.entries().get(fingerprint)
         if entry is None or entry.folder in self._glanced:
             return entry
@@ -186,7 +186,7 @@ class Store:
         self.entries().pop(entry.fingerprint, None)
 
     def _put(self, folder: Path, final: Path) -> None:
-        """Rename a built stage to its final folder. An intact stage there is replaced, anything else set aside."""
+        """Rename a built stage to its final folder. An intact stage there is replaced; anything else is set aside."""
         replaced = None
         if final.exists() and final not in {entry.folder for entry in self.entries().values()}:
             self.set_aside(final)

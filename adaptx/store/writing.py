@@ -41,7 +41,7 @@ def new_folder(parent: Path, prefix: str) -> Path:
 
 
 def share(folder: Path) -> None:
-    """Give everything in a folder that folder's permissions, because safetensors makes its files private."""
+    """Give everything in a folder that folder's permissions, because safetensors creates private files."""
     mode = folder.stat().st_mode
     for path in folder.rglob("*"):
         path.chmod(mode & (0o777 if path.is_dir() else 0o666))
@@ -49,7 +49,7 @@ def share(folder: Path) -> None:
 
 @contextmanager
 def naming(path: Path, done: str) -> Generator[None]:
-    """Convert any error that a library raises while it reads or writes a file to an OSError that names the file.
+    """Replace any error that a library raises, while it reads or writes a file, with an OSError that names the file.
 
     done: `read` or `written`, for the message. The block should contain only the call of the library.
     """
@@ -67,7 +67,7 @@ def naming(path: Path, done: str) -> Generator[None]:
 
 
 def _free(path: Path, done: str) -> str:
-    """Return the end of an error message, which states the free disk space; an empty string after a read.
+    """Return the end of an error message: the free disk space, or nothing after a read.
 
     Libraries do not report that the disk is full.
     """
