@@ -590,7 +590,7 @@ REFUSED = {
     ),
     "rank of whole weights": (Merge((nli(FULL),), SvdRank(4), HEAD), "whole weights have no rank"),
     "rank of adapters": (Merge((nli(ADAPTER),), SvdRank(4), HEAD), "has no rank"),
-    "a negated adapter": (Merge((nli(ADAPTER),), TaskArithmetic(-1.0), HEAD), "does not negate its output"),
+    "a negated adapter": (Merge((nli(ADAPTER),), TaskArithmetic(-1.0), HEAD), "does not negate the adapter's output"),
     "negated by a weight": (Merge((nli(ADAPTER),) * 2, Dare(combine=Linear((1.0, -1.0))), HEAD), "does not negate"),
     "searched below zero": (Merge((nli(ADAPTER),) * 2, Linear(WeightSearch(tiny.NLI)), HEAD), "LoraHub(low=0)"),
     "heads that disagree": (Merge((nli(), topic()), Linear(), AveragedHeads()), "different label sets"),

@@ -71,7 +71,7 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=
 
 
 def fingerprint(identity: Json) -> str:
-    """Return the SHA-256 (64 hexadecimal digits) of an identity's canonical JSON text."""
+    """Return the SHA-256 (64 hexadecimal digits) of a value's canonical JSON text."""
     return canonical_fingerprint(canonical(identity))
 
 

@@ -8,13 +8,13 @@ from typing import Any, cast
 
 
 class Wrong(Exception):
-    """The refusal of a value by the kind of a field. `told` adds the field's name.
+    """The refusal of a value that a field does not take. `told` adds the field's name.
 
     Attributes:
         reason: why the value is refused, as the rest of a sentence that begins with the field's name.
         remedy: what to write instead; `{name}` in it stands for the field's name.
         where: the index of a wrong item, such as `[2]`.
-        inside: whether the value has the right type, and only its range or one of its items is wrong.
+        inside: whether the value has the right type, but is out of range or has a wrong item.
     """
 
     def __init__(self, reason: str, remedy: str = "", where: str = "", inside: bool = False) -> None:
@@ -32,11 +32,11 @@ class Kind:
     """The kind of values that a field takes.
 
     Attributes:
-        meant: the kind in words, for messages.
+        meant: description of the kind, for messages.
         read: function from any value to the value that the field stores. It raises `Wrong` if there is none.
         fits: types whose values are all accepted unchanged.
-        written: how values are written in Python, for messages.
-        texts: whether it takes only strings and tuples of strings.
+        written: how values of the kind are written in Python, for messages.
+        texts: whether all values of the kind are strings or tuples of strings.
     """
 
     meant: str

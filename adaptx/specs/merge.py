@@ -28,7 +28,7 @@ __all__ = [
 
 @spec
 class Linear(MergeRule):
-    """The weighted sum of updates. If `weights` is None, it is their average.
+    """The weighted sum of updates, or their average if `weights` is None.
 
     The average of full fine-tuned weights is a model soup (Wortsman et al. 2022, arXiv:2203.05482). The average over
     seeds is what Schmidt et al. 2023 (arXiv:2310.10532) call a free lunch.
@@ -77,8 +77,8 @@ class TaskArithmetic(MergeRule):
     def __post_init__(self) -> None:
         if not self.scale or (self.weights is not None and not any(self.weights)):
             raise UserError(
-                f"{self}: if the scale or all weights are zero, the result is the bare checkpoint; give a scale other "
-                "than 0, and weights that are not all 0, or None"
+                f"{self}: with a scale of 0, or with weights that are all 0, the result is the bare checkpoint; give a "
+                "scale other than 0, and weights=None or weights that are not all 0"
             )
 
     @property
@@ -243,7 +243,7 @@ class SvdRank(MergeRule):
 
 @spec
 class KeptHeadOf:
-    """The unchanged heads of one of the merged trainings. `place` is its index in `Merge.stages`, from 0."""
+    """The unchanged heads of one merged training. `place` is the training's index in `Merge.stages`, from 0."""
 
     place: Natural
 

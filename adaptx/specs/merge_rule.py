@@ -21,7 +21,7 @@ class MergeRule(ABC):
     @property
     @abstractmethod
     def given_weights(self) -> tuple[float, ...] | None:
-        """The weights written in the rule or in its `combine`, one per training; None if it has none."""
+        """The weights written in the rule or in its `combine`, one per training; None if there are none."""
 
     @property
     @abstractmethod
@@ -31,12 +31,12 @@ class MergeRule(ABC):
     @property
     @abstractmethod
     def merged_rank(self) -> int | None:
-        """The rank of the module that LoRA modules are merged into; None is the sum of their ranks."""
+        """The rank of the module that LoRA modules are merged into; None means the sum of their ranks."""
 
     @abstractmethod
     def linear_weights(self, count: int) -> tuple[float, ...] | None:
-        """Return the weights with which the rule sums `count` updates, or None if it is not a weighted sum of them.
+        """Return the weights with which the rule sums `count` updates, or None if its result is no weighted sum.
 
-        That depends on the rule's settings: DARE is a weighted sum if it drops no entries, and TIES if it trims none
-        and there is only one update.
+        The settings decide this: DARE is a weighted sum if it drops no entries, and TIES if it trims none and there is
+        only one update.
         """

@@ -14,8 +14,8 @@ class Attention:
     Attributes:
         rank: None gives the query, key and value maps their full size, as in the paper. A number is the dimension of
             queries and keys, and makes the value map the identity plus a matrix of that rank.
-        regularisation: weight of the squared distance between the value maps and the identity, which is added to the
-            loss. The paper's released code uses 0.01.
+        regularisation: weight of a term that is added to the loss: the squared distance between the value maps and the
+            identity. The paper's released code uses 0.01.
     """
 
     rank: Count | None = None

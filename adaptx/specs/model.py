@@ -68,7 +68,7 @@ class Shape:
         kv_heads: heads of keys and values; None is `heads`.
         head_size: elements per attention head; None is `hidden_size // heads`.
         tied: whether the output matrix (scores over the vocabulary), if there is one, is the embedding matrix.
-        gated: whether the feed-forward has a gate; None is the architecture's usual.
+        gated: whether the feed-forward has a gate; None means the architecture's default.
         embedding_size: elements of an embedding, if a linear map turns embeddings into hidden states; None means that
             embeddings have `hidden_size` elements and no such map exists.
     """
@@ -130,7 +130,7 @@ class Shape:
 
     @property
     def linear_maps(self) -> dict[str, tuple[int, int]]:
-        """Site -> (inputs, outputs) of each linear map in a layer of the first stack."""
+        """The sizes (inputs, outputs) of each linear map in a layer of the first stack, by the map's site."""
         hidden, inner = self.hidden_size, self.intermediate_size
         queries, keys = self.heads * self.size_of_head, self.key_heads * self.size_of_head
         maps = {
@@ -151,7 +151,7 @@ class Shape:
 
     @property
     def decoder_linear_maps(self) -> dict[str, tuple[int, int]]:
-        """Site -> (inputs, outputs) of each linear map in a layer of an encoder-decoder's decoder. In addition to the
+        """The sizes (inputs, outputs) of each linear map in a layer of an encoder-decoder's decoder. In addition to the
         sites of `linear_maps`, the cross-attention has sites of its own (`cross_query`, ...).
         """
         maps = self.linear_maps
@@ -212,7 +212,7 @@ class Shape:
 
 
 class Exposure(enum.Enum):
-    """The form in which a checkpoint was trained on a data set, before adaptx uses the checkpoint."""
+    """The form in which a checkpoint has already seen a data set in training."""
 
     LABELS = "labelled rows"
     TEXT = "unlabelled text"
@@ -238,7 +238,7 @@ class SeenData:
 class ModelSpec:
     """A pretrained checkpoint.
 
-    The fingerprints of stages depend on the contents of its weights, and not on its name or path.
+    The fingerprints of stages depend on the checkpoint's weights, and not on its name or path.
 
     Attributes:
         hub_id: its id on the hub, or a local folder.
@@ -287,8 +287,8 @@ class ModelSpec:
     def quantise(self, kind: Quantisation) -> "ModelSpec":
         """Return the checkpoint with the linear maps of its layers quantised.
 
-        Only LoRA can be trained over it. A training that starts from a module trained over it needs the same quantised
-        checkpoint, because hidden states differ from those of the original checkpoint.
+        Only LoRA can be trained over quantised layers. A training that starts from a module trained over them needs the
+        same quantised checkpoint, because hidden states differ from those of the original checkpoint.
         """
         return replace(self, quantised=kind)
 
@@ -306,7 +306,7 @@ class ModelSpec:
         not stand for a checkpoint that was pretrained at that size.
 
         Raises:
-            UserError: it has fewer layers.
+            UserError: the checkpoint has fewer layers.
         """
         most = self.shape.layers if self.shape is not None else None
         if layers < 1 or (most is not None and layers > most):

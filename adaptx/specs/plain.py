@@ -32,7 +32,7 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(value: Any) -> Any:
-    """Return the spec that `to_plain` wrote.
+    """Return the spec from which `to_plain` made this value.
 
     Raises:
         UserError: the stored types or fields are not those of this version of adaptx.

@@ -13,9 +13,9 @@ from adaptx.specs.names import check_file_name
 
 @spec
 class Published:
-    """A module that was trained outside adaptx. A `start` can name it wherever it can name a training.
+    """A module that was trained outside adaptx. A `start` can name it in place of a training.
 
-    Planning reads the module's files, and refuses them if they hold another method or belong to another checkpoint.
+    Planning reads the module's files, and refuses them if they do not match `method` and `model`.
     `adaptx published SOURCE` prints the method to write. The fingerprint depends on the method and on the contents of
     the files.
 

@@ -44,7 +44,7 @@ class NotEmpty:
 class Known:
     """Values that a field does not take but that users often give, with an explanation.
 
-    `reasons` maps such a string, or the name of the value's class, to the reason and to what to write instead.
+    `reasons` maps a string, or the class name of any other value, to the reason and to what to write instead.
     """
 
     reasons: Mapping[str, str] = field(hash=False)

@@ -39,7 +39,7 @@ class Resources:
 
     @property
     def device_type(self) -> str:
-        """The device without its number. If none is named, it is `cpu`, because only a run looks for other devices."""
+        """The device without its number. If no device is named, it is `cpu`: only a run looks for other devices."""
         return (self.device or "cpu").partition(":")[0]
 
     def micro_batch_limits(self, device_type: str) -> tuple[int | None, int | None]:

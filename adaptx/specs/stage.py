@@ -39,8 +39,8 @@ class Pretrained:
 class Sequential:
     """The module of another training as a start (STILTs; Phang et al. 2018, arXiv:1811.01088).
 
-    If method, sites and shapes agree, that module is trained further. Otherwise it is frozen into the base, and a new
-    module is trained on top of it.
+    If method, sites and shapes agree, that module is trained further. Otherwise that module is frozen into the
+    backbone, and a new module is trained on top.
     """
 
     stage: "Annotated[Train | Published, Known(_MERGED)]"
@@ -95,7 +95,7 @@ def _check_distinct(name: str, stages: "tuple[Train | Published, ...]") -> None:
 
 @spec
 class Merged:
-    """A merged module as a start. It is continued in the way in which `Sequential` continues a trained module."""
+    """A merged module as a start. It is trained further or frozen, by the rules of `Sequential`."""
 
     stage: "Annotated[Merge, Known(_TRAINED)]"
 
@@ -157,7 +157,7 @@ class Train:
                              f"{len(self.tasks)} tasks; give one framing for all tasks, or one per task")  # fmt: skip
 
     def framing_of(self, task: Task) -> Framing | None:
-        """Return the framing given for a task; None leaves the choice to the checkpoint."""
+        """Return the framing (`Hidden` or `Text`) given for a task; None leaves the choice to the checkpoint."""
         if isinstance(self.framing, tuple):
             return self.framing[self.tasks.index(task)] if task in self.tasks else None
         return self.framing
@@ -264,9 +264,9 @@ class Evaluate:
     Attributes:
         model: a bare checkpoint, a training or a merge.
         precision: None is the training's precision, or fp32 for a bare checkpoint.
-        framing: how the model reads the rows. None is the training's framing if its head is used or if it was trained
-            as text, and otherwise the checkpoint's `embedding`. A `Text` framing needs no head, so it also works with a
-            bare encoder-decoder or decoder.
+        framing: how the model reads the rows. None is the training's framing if that is a `Text` or if the training's
+            head is used, and otherwise the checkpoint's `embedding`. A `Text` framing needs no head, so it also works
+            with a bare encoder-decoder or decoder.
         limit: maximum number of rows; None reads all. The rows are drawn as training rows are, but with one fixed seed
             for all models. From sets whose rows translate one another (`Rows.parallel_group`), the same rows are drawn
             in every language.
@@ -308,7 +308,7 @@ class Recipe:
         notes: sentences that the report prints.
         suites: benchmarks whose tables the report prints from these evaluations.
         published: published scores that the report prints next to the measured ones.
-        question: what the recipe asks, in one sentence. The report prints its answer below the question.
+        question: what the recipe asks, in one sentence. The report prints the answer below it.
     """
 
     name: str

@@ -43,7 +43,7 @@ class Rows:
         first: index of the first row to read, not counting dropped rows.
         stop: index after the last row to read; None reads to the end.
         revision: branch, tag or commit on the hub; None is the main branch.
-        expected: number of rows in this slice on the hub. A different number is reported.
+        expected: number of these rows on the hub. If another number is read, that is reported.
         parallel_group: name shared by sets whose i-th rows translate one another.
     """
 

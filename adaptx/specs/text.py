@@ -1,4 +1,4 @@
-"""Framing through text: how a row becomes a prompt for a language model, and how its answer is read."""
+"""Framing through text: how a row becomes a prompt for a language model, and how the model's answer is read."""
 
 import enum
 import string
@@ -22,13 +22,14 @@ class Normalisation(enum.Enum):
 
 @spec
 class Rank:
-    """Decision for the candidate with the highest log-likelihood after the prompt.
+    """Decision by ranking: the answer is the candidate with the highest log-likelihood after the prompt.
 
     Attributes:
         normalisation: the length by which log-likelihoods are divided.
-        end: whether the end-of-text token counts as part of a candidate. None counts it for models trained as text,
-            which have learned to end their answers, and not for other models such as bare checkpoints. If it does not
-            count, the normalisations `NONE` and `CHARACTERS` give `acc` and `acc_norm` of the lm-evaluation-harness.
+        end: whether the end-of-text token counts as part of a candidate. With None, it counts if the model was trained
+            with a `Text` framing, and so has learned to end its answers. It does not count for other models, such as
+            bare checkpoints. Without the token, the normalisations `NONE` and `CHARACTERS` give `acc` and `acc_norm` of
+            the lm-evaluation-harness.
     """
 
     normalisation: Normalisation = Normalisation.NONE
@@ -53,7 +54,7 @@ class Prompt:
             hold the answers.
         separator: text between prompt and answer, for decoders.
         no_answer: answer to a question that has none.
-        by_language: pairs (language, prompt that is used in this language instead).
+        by_language: pairs (language, prompt) for languages in which another prompt replaces this one.
     """
 
     template: Word
@@ -77,8 +78,8 @@ class Prompt:
         words = [words for _, words in self.answers]
         if len(set(words)) != len(words) or len(dict(self.answers)) != len(words) or not all(words):
             raise UserError(
-                f"Prompt(answers={self.answers}): a label is given twice, or its words are empty or also "
-                "another label's; give each label once, with words of its own"
+                f"Prompt(answers={self.answers}): a label is given twice, has no words, or has the same words as "
+                "another label; give each label once, with words of its own"
             )
         languages = [language for language, _ in self.by_language]
         if len(set(languages)) != len(languages) or any(prompt.by_language for _, prompt in self.by_language):
@@ -103,7 +104,7 @@ class Prompt:
         return dict(self.answers).get(label, label)
 
     def in_language(self, language: str) -> "Prompt":
-        """Return the prompt for rows of a language. An unknown language (`""`) gets the common prompt."""
+        """Return the prompt for rows of a language. It is the common prompt if the language is unknown (`""`)."""
         return dict(self.by_language).get(language) or replace(self, by_language=())
 
 
@@ -125,9 +126,9 @@ class Text:
     answer_tokens: Annotated[int, Within(least=2)] = 32
 
     def with_end(self, taught: bool) -> "Text":
-        """Return the framing with `Rank(end=None)` replaced by `end=taught`.
+        """Return the framing. If its decision is `Rank(end=None)`, `end` becomes `taught`.
 
-        `taught` says whether the model was trained through text, and so has learned to end its answers.
+        `taught` says whether the model was trained with a `Text` framing, and so has learned to end its answers.
         """
         if not isinstance(self.decision, Rank) or self.decision.end is not None:
             return self

@@ -36,7 +36,7 @@ def fixed_tuple(items: list[Kind]) -> Kind:
 
 
 def _remembering(kind: Kind) -> Kind:
-    """Return the kind, with a cache of the tuples that it has checked if it takes only strings.
+    """Return the kind. If it takes only strings, a cache keeps the tuples that were already checked.
 
     The cache saves time because thousands of `Rows` have the same few columns. Numbers are checked each time, because
     1, 1.0 and True are equal keys of a cache but different values.
@@ -56,7 +56,7 @@ def _remembering(kind: Kind) -> Kind:
 
 
 def _items(values: tuple[Any, ...] | list[Any], kind_at: Callable[[int], Kind]) -> tuple[Any, ...]:
-    """Return the checked values as a tuple. It is the same object if no value was converted."""
+    """Return the checked values as a tuple: `values` itself if it is a tuple and no value was converted."""
     same = type(values) is tuple
     found: list[Any] = []
     for place, value in enumerate(values):

@@ -16,9 +16,8 @@ class LoraHub:
     """Gradient-free search for merging weights (Huang et al. 2023, arXiv:2307.13269, section 3.3).
 
     The search maximises the score on development rows minus `regularisation` times the mean magnitude of the weights.
-    Weights lie in [low, high]. It is differential evolution (Storn and Price 1997), which scores at most `evaluations`
-    merged modules, first the one with uniform weights. The paper's released code differs: it minimises a loss with
-    nevergrad.
+    Weights lie in [low, high]. Differential evolution (Storn and Price 1997) scores at most `evaluations` merged
+    modules, and begins with uniform weights. The paper's released code differs: it minimises a loss with nevergrad.
     """
 
     evaluations: Annotated[int, Within(least=5)] = 40
@@ -37,8 +36,8 @@ class LoraHub:
 class GreedySoup:
     """Greedy choice of the modules to average (Wortsman et al. 2022, arXiv:2203.05482, section 2, recipe 1).
 
-    Modules are tried in the order of their own scores, best first. Each is added to the average unless the average
-    then scores worse.
+    Modules are tried in the order of their own scores, best first. Each module is added to the average unless the
+    average then scores worse.
     """
 
 
@@ -46,7 +45,7 @@ class GreedySoup:
 class WeightSearch:
     """A search for merging weights by the score of merged modules on a task's development rows.
 
-    `limit` is the maximum number of rows per development set, drawn as evaluation rows are.
+    `limit` is the maximum number of rows per development set. They are drawn like those of `Evaluate.limit`.
     """
 
     task: Task

@@ -1,6 +1,6 @@
 """The facts about an architecture of transformers, as one plain value.
 
-The names of sites and companions are those of `adaptx.specs.linear_maps`.
+Linear maps have the names that `adaptx.specs.linear_maps` defines: sites and companions.
 """
 
 import enum
@@ -21,7 +21,7 @@ EVERY_MAP = (*ATTENTION, "up", "gate", "down")
 
 @dataclass(frozen=True)
 class LayerStack:
-    """A stack of layers of one kind, such as an encoder, and where its linear maps lie in a network.
+    """A stack of layers of one kind, such as an encoder, with the paths of its linear maps inside a network.
 
     Attributes:
         layer: dotted path of a layer. It ends in `{}`, which stands for the layer's index in its stack.
@@ -72,9 +72,9 @@ class AfterLayer:
 
 
 class ScaledScores(enum.Enum):
-    """The cases in which hidden states are divided by the square root of the hidden size before the output matrix.
+    """The cases in which hidden states are divided by sqrt(hidden size) before the output matrix multiplies them.
 
-    The output matrix gives the scores over the vocabulary. T5 scales its states if that matrix is tied to the
+    The output matrix gives the scores over the vocabulary. T5 divides its states if that matrix is tied to the
     embeddings (Raffel et al. 2020, released code, mesh_tensorflow/transformer/transformer.py).
     """
 
@@ -115,7 +115,7 @@ class HeadPlace:
 
 @dataclass(frozen=True, kw_only=True)
 class LibraryHeads:
-    """The places in transformers' model classes that hold heads of adaptx exactly (`adaptx.exporting.library_heads`).
+    """For each kind of adaptx head, its exact counterpart in transformers (`adaptx.exporting.library_heads`).
 
     None means that no model class can hold such a head.
 
@@ -143,8 +143,8 @@ class Configuration:
             may have any length.
         settings: further entries for a network that is built from a `Shape` alone.
         needed: entries that config.json must have, with their values.
-        fixed: entries that config.json may lack, and otherwise must have with these values.
-        multiples: entries that config.json may lack, and otherwise must equal this many times the hidden size.
+        fixed: entries that, if config.json has them, must have these values.
+        multiples: entries that, if config.json has them, must equal this many times the hidden size.
         inner_factor: intermediate size divided by hidden size, if no entry holds the intermediate size.
         head_size: size of an attention head if config.json has no entry for it; None means the hidden size divided by
             the number of heads.
@@ -170,8 +170,8 @@ class Configuration:
 class Architecture:
     """All facts that adaptx knows about one `model_type`.
 
-    Facts about layers and embeddings may have defaults, because a test that counts the parameters of every
-    architecture's network finds wrong values. Every other fact has to be stated.
+    Facts about layers and embeddings may have defaults, because a test counts the parameters of every architecture's
+    network, and so finds wrong values. Every other fact has to be stated.
 
     Attributes of layers:
         stacks: the stacks of layers with the paths of their linear maps: one stack, or encoder and decoder.
@@ -183,7 +183,7 @@ class Architecture:
         layer_norms: number of norms around a layer's attention and feed-forward.
         first_norm: whether the first layer has all of these norms. Otherwise it lacks the norm before its attention.
         head_norms: whether queries and keys are normed, with one weight for all heads.
-        final_norm: whether a stack has a norm outside its layers, after the last one or over the table of distances.
+        final_norm: whether a stack has a norm outside its layers: after the last layer, or over the table of distances.
 
     Attributes of embeddings:
         embedding_norm: whether embeddings are normed.
@@ -197,11 +197,11 @@ class Architecture:
             Every layer applies its key and query maps to this table.
         tied: whether the output matrix is the embedding matrix, if config.json does not say.
 
-    Attributes of reading:
+    Attributes of input and forward pass:
         padded: why sequences cannot be packed one after the other into a single row. A batch then has one sequence per
             row, padded to the longest. None means that they are packed, which works if the network uses torch's own
             attention and takes positions as an input.
-        eager: whether it runs only with eager attention.
+        eager: whether the network runs only with eager attention.
         pooler: whether the bare network has a pooler by default.
         positions_after_padding: whether positions start after the padding token's id, as in RoBERTa.
         scaled_scores: in which cases hidden states are scaled before the output matrix.
@@ -271,7 +271,7 @@ class Architecture:
 
     @property
     def either_gated(self) -> bool:
-        """Return whether some of its checkpoints have a gate and others do not."""
+        """Return whether some of the architecture's checkpoints have a gate and others do not."""
         return bool(self.gated_stacks)
 
     def kin(

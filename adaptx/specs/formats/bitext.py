@@ -17,7 +17,7 @@ class Bitext:
     """Search for the translation of a sentence, by the cosine of sentence embeddings.
 
     Roles: `query` and `candidate`, which translate one another. For each query, the candidates of all rows are ranked.
-    The right one is the candidate of the query's own row.
+    The right candidate is that of the query's own row.
     """
 
     labels: ClassVar[tuple[str, ...]] = ()
@@ -55,9 +55,9 @@ class BitextMining:
     holds both lists.
 
     Margins follow Artetxe and Schwenk 2019 (arXiv:1811.01136): the margin of a pair is its cosine, divided by the mean
-    cosine of its two sentences to their `neighbours` nearest neighbours. Pairs whose margin exceeds a threshold are
-    mined. The threshold is chosen on a development part: every `development_every`-th gold pair, and the same share of
-    the other sentences of each list. The remaining sentences are scored.
+    of the cosines between each of its two sentences and that sentence's `neighbours` nearest neighbours. Pairs whose
+    margin exceeds a threshold are mined. The threshold is chosen on a development part: every `development_every`-th
+    gold pair, and the same share of the other sentences of each list. The remaining sentences are scored.
     """
 
     neighbours: Count = 4

@@ -28,7 +28,7 @@ class Roles(NamedTuple):
 
 
 class AsText(NamedTuple):
-    """How a format is used through text: what a prompt can show, and how an answer is decided.
+    """How a format works with a `Text` framing: what a prompt can show, and how an answer is decided.
 
     Attributes:
         roles: roles that a prompt can show.
@@ -42,7 +42,7 @@ class AsText(NamedTuple):
 
 
 class NotAsText(NamedTuple):
-    """The reason why a format does not work through text."""
+    """The reason why a format does not work with a `Text` framing."""
 
     reason: str
 
@@ -52,7 +52,7 @@ class Facts(Protocol):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of its labels or tags; empty if answers do not come from a fixed set."""
+        """Names of the format's labels or tags; empty if answers do not come from a fixed set."""
         ...
 
     @property
@@ -61,7 +61,7 @@ class Facts(Protocol):
         ...
 
     def roles_in(self, use: str, passages: bool) -> Roles:
-        """Return the roles of its rows in one use.
+        """Return the roles that the format's rows have in one use.
 
         `use` is `train`, `development`, `evaluation` or `pool`. `passages` says whether the rows contain passages.
         """
@@ -84,7 +84,7 @@ class Facts(Protocol):
 
     @property
     def shared_roles(self) -> tuple[str, ...]:
-        """Roles (a premise, a context) whose equal values make rows one cluster. The first that a set has is used."""
+        """Roles, such as a premise, whose equal values put rows into one cluster. The first that a set has is used."""
         ...
 
     @property
@@ -94,12 +94,12 @@ class Facts(Protocol):
 
     @property
     def default_metrics(self) -> tuple[str, ...]:
-        """The metrics by which sets of the format are commonly reported."""
+        """The metrics that are commonly reported for data sets of the format."""
         ...
 
     @property
     def is_trained(self) -> bool:
-        """Return whether a model can be trained on it. Other formats are only evaluated."""
+        """Return whether models can be trained on the format. Other formats are only evaluated."""
         ...
 
     @property
@@ -129,16 +129,16 @@ class Facts(Protocol):
 
     @property
     def as_text(self) -> AsText | NotAsText:
-        """How the format works through text, or why it does not."""
+        """How the format works with a `Text` framing, or why it does not."""
         ...
 
     @property
     def hidden_refused(self) -> Mapping[ModelFamily, str]:
-        """Model family -> why its hidden states cannot be read for this format."""
+        """For each model family that is refused, why its hidden states cannot be used for the format."""
         ...
 
     def fault(self, row: Row) -> str | None:
-        """Return what is wrong with a row and the remedy, or None. `row` maps roles to values; it may lack roles."""
+        """Return what is wrong with a row and its remedy, or None. `row` maps roles to values, and may lack roles."""
         ...
 
     def classes(self, answer: Any) -> list[str]:

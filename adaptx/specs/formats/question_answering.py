@@ -34,7 +34,7 @@ class QuestionAnswering:
             one window.
         question_tokens: maximum number of tokens of a question. Longer questions are cut.
         answer_tokens: maximum number of tokens of a predicted answer.
-        n_best: number of starts and of ends that are combined in each window, the most probable ones.
+        n_best: in each window, the `n_best` most probable starts are combined with the `n_best` most probable ends.
     """
 
     unanswerable: bool = False
@@ -95,7 +95,7 @@ class QuestionAnswering:
         return None
 
     def classes(self, answer: Any) -> list[str]:
-        """Return as the class the text of a prediction, or of the first gold answer.
+        """Return one class: the text of the prediction, or the first of the gold answers.
 
         A prediction is a text, or a dict of a text and the probability of "no answer".
         """

@@ -41,14 +41,14 @@ class Retrieval:
         Or `id`, `passage` and `answer_starts`, optionally `sentence_breaks`: every sentence of a passage is a
         candidate, with the ids of the rows whose answer begins in it.
 
-    The training loss is a softmax over the cosines of a query to all candidates of the batch, divided by `temperature`.
+    The training loss uses a softmax over a query's cosines with all candidates of the batch, divided by `temperature`.
 
     Attributes:
         temperature: divisor of the cosines in the loss.
         trained_as: how a candidate with a context is read in training. The default is that of XTREME-R's
             run_retrieval_qa.py: a pair of texts.
-        ranked_as: how it is read when candidates are ranked. The default is that of XTREME-R's evaluate_retrieval.py:
-            sentence and paragraph are joined without a space, and line breaks are removed.
+        ranked_as: how such a candidate is read when candidates are ranked. The default is that of XTREME-R's
+            evaluate_retrieval.py: sentence and paragraph are joined without a space, and line breaks are removed.
     """
 
     temperature: Positive = 0.05

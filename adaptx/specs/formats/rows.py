@@ -60,7 +60,7 @@ def check_labels(name: str, labels: tuple[str, ...]) -> None:
     """Refuse a label set with fewer than two labels or a repeated label.
 
     Raises:
-        UserError: the label set is one of these.
+        UserError: the label set has fewer than two labels, or a label is repeated.
     """
     twice = [label for place, label in enumerate(labels) if label in labels[:place]]
     if len(labels) < 2 or twice:

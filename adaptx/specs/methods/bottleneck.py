@@ -17,7 +17,7 @@ Activation = Literal["relu", "gelu", "gelu_new", "leakyrelu", "mish", "relu6", "
 class Bottleneck(Method):
     """Bottleneck adapters: one small network after each layer's feed-forward (Pfeiffer et al. 2021, arXiv:2005.00247).
 
-    The adapters lie where section 3 of that paper puts them, and have the shape of those of Houlsby et al. 2019
+    The adapters lie where section 3 of that paper puts them. Their shape is that of Houlsby et al. 2019
     (arXiv:1902.00751). The up projection starts at zero, so a new module changes nothing until it is trained.
 
     Attributes:
@@ -60,7 +60,7 @@ class Bottleneck(Method):
         return f"adaptx does not know where an adapter belongs in a layer of {shape.model_type}; use Lora"
 
     def continues(self, earlier: Method) -> bool:
-        """Return whether `earlier` is the same method with the same activation, for which its weights were trained."""
+        """Return whether `earlier` equals this method, activation included: weights are trained for one activation."""
         return earlier == self
 
     def merge_refusal(self, others: Sequence[Method], rule: MergeRule) -> str | None:
@@ -71,8 +71,8 @@ class Bottleneck(Method):
             return "a bottleneck adapter has no rank that could be reduced; merge LoRA modules, or leave SvdRank out"
         if rule.negates:
             return (
-                "a negative weight negates both projections of a bottleneck adapter, which does not negate its output; "
-                "give weights of zero or more (LoraHub(low=0)), or merge LoRA modules"
+                "a negative weight would negate both projections of a bottleneck adapter, and that does not negate the "
+                "adapter's output; give weights of zero or more (LoraHub(low=0)), or merge LoRA modules"
             )
         return None
 

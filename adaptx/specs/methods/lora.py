@@ -27,8 +27,8 @@ class Lora(Method):
         alpha: the update is scaled by alpha / rank.
         dropout: dropout probability of the inputs of A.
         sites: names of the linear maps that get a low-rank update.
-        bias: whether the biases of these linear maps are trained too. The module then stores how far they differ from
-            the checkpoint's.
+        bias: whether the biases of these linear maps are trained too. The module then stores their differences from the
+            checkpoint's biases.
         ranks: pairs (site, rank) for sites whose rank differs from `rank`. A companion, such as the gate of a
             feed-forward, has the rank of its site.
         alphas: pairs (site, alpha) for sites whose alpha differs from `alpha`.
@@ -79,7 +79,7 @@ class Lora(Method):
         return dict(self.ranks).get(self._main(site), self.rank)
 
     def alpha_at(self, site: str) -> float:
-        """Return the alpha at a linear map, as `rank_at` does for the rank."""
+        """Return the alpha at a linear map: a site, a companion of a site, or a fused map."""
         return dict(self.alphas).get(self._main(site), self.alpha)
 
     def scale_at(self, site: str) -> float:

@@ -26,7 +26,7 @@ class StepSizes(NamedTuple):
     Attributes:
         once: elements per token that exist once, whatever the number of layers.
         kept: elements per token and layer that are kept for the backward pass.
-        weights: numbers of weights, which do not depend on the tokens.
+        weights: numbers of weights, which do not depend on the number of tokens.
     """
 
     once: dict[str, float]
@@ -76,7 +76,7 @@ class Method(ABC):
     @classmethod
     @abstractmethod
     def of_size(cls, rank: int, reduction_factor: float) -> Self:
-        """Return the method in the size that `adaptx memory` or `adaptx bench` was given, with defaults for all else.
+        """Return the method with the sizes given to `adaptx memory` or `adaptx bench`, and defaults for all else.
 
         A method ignores arguments that it does not have: bottleneck adapters, for example, have no rank.
         """
