@@ -4,7 +4,7 @@
 
 - iso639_3: the individual language that the data sets mean (for Quechua, Ayacucho's `quy`). The sources of the other
   columns are looked up by this code.
-- script: ISO 15924 code, which FLORES-200 writes after the language. For XTREME's codes, the script of its texts.
+- script: ISO 15924 code, which FLORES-200 writes after the language. For XTREME's codes, the script of XTREME's texts.
 - joshi_class: class from 0 (hardly any data) to 5 (most data) of Joshi et al. 2020 (arXiv:2004.09095), from the list
   of languages published with the paper, lang2tax.txt. The list has language names instead of codes. The entry of a
   macrolanguage is used for the member language that data sets mean, and the entry of Arabic only for Standard Arabic.
@@ -74,7 +74,7 @@ def catalog_code(code: str) -> str | None:
 
 
 def unknown_languages(codes: Iterable[str]) -> list[str]:
-    """Return those codes, each once, whose language is not in the catalog, so that nothing is known about it."""
+    """Return the codes, each once, of the languages that the catalog does not have. Nothing is known about them."""
     return [code for code in dict.fromkeys(codes) if catalog_code(code) is None]
 
 

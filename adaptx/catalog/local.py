@@ -28,12 +28,12 @@ def local_task(
     metrics: tuple[str, ...] | None = None,
     pool: Files | None = None,
 ) -> Task:
-    """Return a task whose rows are in local files, one file per language and use.
+    """Return a task whose rows are in local files: one file per language for training, for development, and so on.
 
         NEWS = local_task("news", Classification(("sport", "politics")),
                           train={"en": "train.csv"}, evaluation={"sw": "swahili.jsonl"})
 
-    The files are read whatever `--data` says. The fingerprints of stages that read a file depend on its contents.
+    The files are read whatever value `--data` has. The fingerprints of stages that read a file depend on its contents.
 
     Every format has the role `cluster`: rows with the same value there (a document) are drawn together by a row limit,
     and resampled together for confidence intervals.
@@ -72,7 +72,7 @@ def local_task(
 def _sets(
     name: str, task_format: TaskFormat, files: Mapping[str, Files | None], columns: Columns | None
 ) -> dict[str, tuple[Rows, ...]]:
-    """Return use -> its sets, one per language."""
+    """Return the sets of rows for each use (`train`, ...), one set per language."""
     _check_values(name, dict(files), columns)
     _check_roles(name, task_format, columns or {})
     uses = {
@@ -163,7 +163,7 @@ def _kind(value: object) -> str:
 
 
 def _check_optional_roles(name: str, task_format: TaskFormat, uses: Mapping[str, tuple[Rows, ...]]) -> None:
-    """Refuse an optional role that some sets have and others lack, because texts would be read in two ways.
+    """Refuse an optional role that some sets have and others lack, because the sets would be read in different ways.
 
     Raises:
         UserError: there is such a role.

@@ -20,7 +20,7 @@ _MT5_README = (
 
 
 def _pair(task: str, metric: str, without: float, best: float) -> tuple[PublishedScore, PublishedScore]:
-    """Return two scores of XLM-R large: without an intermediate task, and after the one that was best for the target.
+    """Return two scores of XLM-R large: without an intermediate task, and after the best one for the target task.
 
     `without` and `best` are in percent.
     """

@@ -20,7 +20,7 @@ If the tokenizer has no token for this separator, its end-of-text token is used.
 def places_refusal(shape: Shape | None, task_format: TaskFormat) -> str | None:
     """Return why a checkpoint's tokenizer cannot be used for a format that needs positions in the text, or None.
 
-    `shape` None means that the checkpoint's shape is not known, and nothing is refused.
+    If `shape` is None, the checkpoint's shape is not known, and nothing is refused.
     """
     if shape is None or shape.vocabulary != shape.architecture.byte_vocabulary:
         return None
@@ -31,7 +31,7 @@ def places_refusal(shape: Shape | None, task_format: TaskFormat) -> str | None:
 
 
 def framing_refusal(family: ModelFamily, architecture: Architecture | None, framing: Hidden) -> str | None:
-    """Return why a model of that family cannot be read with a framing, or None.
+    """Return why the hidden states of a family's models cannot be read with a framing, or None.
 
     `architecture` is None if it is not known.
     """

@@ -131,6 +131,6 @@ def _departure_of(config: dict[str, Any], architecture: Architecture) -> str | N
 
 
 def _plain(value: Any) -> Any:
-    """Return several values, written `a|b` or as a list, in sorted order. Return any other value unchanged."""
+    """Return the values in a list, or in a string such as `a|b`, as a sorted list. Return other values unchanged."""
     several = value.split("|") if isinstance(value, str) else value
     return sorted(several) if isinstance(several, list) else several

@@ -105,7 +105,7 @@ def _instead(folder: Path) -> str:
 
 
 def _known(hub_id: str, shape: Shape) -> ModelSpec | None:
-    """Return the checkpoint of the catalog that a folder holds a copy of, or None.
+    """Return the catalog's checkpoint that was copied into the folder `hub_id`, or None.
 
     The copy is recognised by its shape. If several checkpoints of the catalog have this shape, the name of the folder
     decides among them, because they were trained on different data. The result is None if the name does not decide.

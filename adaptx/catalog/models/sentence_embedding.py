@@ -18,9 +18,9 @@ _log = logging.getLogger(__name__)
 
 
 def sentence_embedding(folder: Path, usual: Hidden) -> Hidden:
-    """Return the way of embedding sentences that a folder's modules.json describes, or `usual` without that file.
+    """Return how sentences are embedded according to a folder's modules.json, or `usual` if there is no such file.
 
-    A warning is logged if adaptx cannot embed in that way (several poolings, or a dense layer on top).
+    A warning is logged if adaptx does not have what modules.json asks for (several poolings, or a dense layer).
 
     Raises:
         UserError: one of the files cannot be read.
