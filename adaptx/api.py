@@ -55,7 +55,7 @@ def open(  # noqa: A001
         recipe: a Recipe, or the path of a Python file whose `build()` returns one.
         store: folder of finished stages. It is created when the first stage is stored.
         data: folder of a local mirror of the hub, or `sample` for the rows in the package; None is the hub.
-        limit: maximum number of training rows per task, and of scored rows per language. They are drawn with seeds,
+        limit: maximum number of training rows per task, and of scored rows per language. Rows are drawn with seeds,
             so every run draws the same rows.
         precision: `fp32` or `bf16` for every stage; None keeps the precision of each stage.
         settings: keyword arguments for the file's `build()`. Strings are parsed as on the command line.
@@ -172,7 +172,7 @@ class Study:
             workers: number of processes that run stages at the same time. Each has a GPU of its own, or an equal share
                 of the CPU.
             device: `cpu`, `cuda`, `cuda:1` or `mps`; None is the best available one.
-            keep: whether to keep the weights of full fine-tuned targets after their scores are stored.
+            keep: whether to keep the weights of fully fine-tuned target models after their scores are stored.
             resources: settings that change memory and time but not results, such as the micro-batch size.
             gpu: memory that stages may use on the device, such as `24GiB`; None is all of its memory.
             too_large: whether to run trainings even if they are predicted not to fit into memory.
@@ -300,7 +300,7 @@ class Study:
         """Return a stored training or merge as a model that predicts.
 
         Args:
-            stage: a training or merge of the recipe, or an evaluation to load its model. A string is the name of a
+            stage: a training or merge of the recipe, or an evaluation, whose model is loaded. A string is the name of a
                 stage's folder, or a prefix of its fingerprint.
             device: as in `run`.
 
@@ -339,7 +339,7 @@ class Study:
 
     @contextlib.contextmanager
     def _telling_left_out(self) -> Generator[None]:
-        """When the block ends, report the damaged stages of the store, which are left out."""
+        """Report the damaged stages of the store, which are left out, when the `with` block ends."""
         try:
             yield
         finally:

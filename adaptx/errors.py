@@ -47,5 +47,5 @@ def is_fault(error: BaseException) -> bool:
 
 
 def told(error: BaseException) -> str:
-    """Return the message of an error. It begins with the error's type unless it was written for the user."""
+    """Return the message of an error. The error's type comes first, unless the error is a `UserError`."""
     return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"

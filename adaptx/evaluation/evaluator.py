@@ -30,11 +30,11 @@ class Evaluator:
     """The predictions of one model for any rows.
 
     Attributes:
-        reading: how texts reach the model.
+        reading: how the model reads texts: tokenizer, framing and maximum length.
         setting: device, precision and micro-batch size.
         rows: tokenises rows and reads the candidate pools of retrieval tasks.
         limit: maximum number of a pool's rows; None reads all.
-        memory: vectors of candidate pools, which evaluators of the same model share.
+        memory: cache of candidate pools' vectors. Evaluators of the same model share it.
         record: if set, records the fusion weights of each batch.
         pool_left_out: the rows of the last pool that did not become candidates, by reason.
     """
@@ -92,7 +92,7 @@ class Evaluator:
         return self.memory[key]
 
     def read(self, one: Pass, model: Model) -> Any:
-        """Return the model's output for each item of a pass, in order.
+        """Return the model's output for each item of a `Pass`, in order.
 
         The result is a tensor [items, ...] in fp32 on the CPU, or a list with one value per item.
 

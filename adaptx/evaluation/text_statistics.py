@@ -22,7 +22,7 @@ _WORD = re.compile(rf"[{_UNSPACED}]|{_LETTER}(?:['\u2019]?{_LETTER})*")
 
 @dataclass(frozen=True)
 class TextStatistics:
-    """Statistics of a set of texts. Shares are in [0, 1]: of unknown tokens, and of truncated sequences."""
+    """Statistics of a set of texts. The shares of unknown tokens and of truncated texts are in [0, 1]."""
 
     tokens_per_word: float
     unknown_share: float
