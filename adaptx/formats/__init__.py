@@ -55,6 +55,6 @@ HIDDEN = Hidden()
 
 
 def behaviour(task_format: TaskFormat, framing: Framing = HIDDEN) -> Format:
-    """Return the functions that encode, train and decode a task format under a framing."""
+    """Return a task format's functions for encoding, training and decoding under a framing."""
     formats = TEXT_FORMATS if isinstance(framing, Text) else FORMATS
     return formats[type(task_format)]

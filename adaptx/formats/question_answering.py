@@ -294,7 +294,7 @@ def _shared(task_format: QuestionAnswering, room: int, row: int, reading: Readin
 
 
 def _begins(tokens: int, room: int, shared: int) -> list[int]:
-    """Return the positions at which a context's windows begin. Each shares `shared` tokens with the one before it."""
+    """Return the positions at which a context's windows begin. Neighbouring windows share `shared` tokens."""
     begins = [0]
     while begins[-1] + room < tokens:
         begins.append(begins[-1] + room - shared)

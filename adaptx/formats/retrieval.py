@@ -57,7 +57,7 @@ def items(examples: Examples, task_format: Retrieval, reading: Reading) -> Items
 
 
 def loss(vectors_SD: Tensor, drawn: Items, task_format: Retrieval) -> Tensor:
-    """Return the cross-entropy of each query's own candidate among those of the batch, summed over queries.
+    """Return the cross-entropy of each query's own candidate among the batch's candidates, summed over queries.
 
     If another row has an equal candidate, that candidate is also right for the query, and is not used as a negative.
     """

@@ -1,4 +1,4 @@
-"""Cases of Mewsli-X: `languages.<language>` with gold entities (`golds`) and ranked `predictions`, both by mention."""
+"""Cases of Mewsli-X: `languages.<language>` with `golds` (entities) and ranked `predictions`, both keyed by mention."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
