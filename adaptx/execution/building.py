@@ -40,7 +40,7 @@ from adaptx.specs import (
 
 @dataclass(frozen=True)
 class NewModel:
-    """A model before its training. heads: name -> head, and the format that it is trained for."""
+    """A model before its training. heads: name -> head, with the task format that it is trained for."""
 
     backbone: Backbone
     assembly: Assembly
@@ -54,7 +54,7 @@ def head_name(train: Train, task: Task) -> str:
 
 
 def model_to_train(train: Train, shop: Workshop) -> NewModel:
-    """Build the checkpoint, the frozen modules, the training's own module and its heads.
+    """Build the model of a training: the checkpoint, the frozen modules, the module to train and the heads.
 
     All random values come from the training's seed.
 
@@ -84,7 +84,7 @@ def model_to_train(train: Train, shop: Workshop) -> NewModel:
 
 
 def _base(model: ModelSpec, shop: Workshop, dropout: float | None, bf16: bool, device: torch.device | None) -> Any:
-    """Load the bare checkpoint's network, quantised if the spec says so."""
+    """Load the bare checkpoint's network, quantised if `model.quantised` is set."""
     if model.quantised is None:
         return load_network(model, shop.sources, dropout, bf16, device)
     # Weights are loaded on the CPU first, because the device may be too small for them before they are quantised.
@@ -102,7 +102,7 @@ def head_base(network: Any, model: ModelSpec, shop: Workshop) -> HeadBase:
 
 
 def _begin_heads(train: Train, shop: Workshop, base: HeadBase) -> dict[str, TrainedHead]:
-    """Return the heads with which a training starts. Tasks that share a head get one; tasks without a head get none."""
+    """Return a training's initial heads: one for all tasks that share a head, none for tasks without one."""
     heads: dict[str, TrainedHead] = {}
     for task in train.tasks:
         name = head_name(train, task)
@@ -137,8 +137,8 @@ def _kept(train: Train, task: Task, shop: Workshop, base: HeadBase) -> nn.Module
 class FinishedModel:
     """A model that is ready to predict: a bare checkpoint, or a stored training or merge.
 
-    heads: name -> trained head; empty for a bare checkpoint. memory: the vectors of retrieval pools that were embedded
-    already, so that languages with the same pool embed it only once.
+    heads: name -> trained head; empty for a bare checkpoint. memory: the vectors of the retrieval pools embedded so
+    far, so that a pool that several languages share is embedded only once.
     """
 
     backbone: Backbone

@@ -37,7 +37,7 @@ class _Reader:
         self.once((rows, task.format, limit), lambda: self.shop.rows.rows(rows, task.format, limit))
 
     def pool(self, task: Task, limit: int | None) -> None:
-        """Read a retrieval task's candidates."""
+        """Read the candidates of a retrieval task; do nothing for other tasks."""
         if task.pool and task.format.ranks_pool:
             self.once((task.pool, task.format, limit), lambda: self.shop.rows.pool(task, limit))
 
@@ -78,7 +78,7 @@ def _check_evaluation(evaluate: Evaluate, reader: _Reader) -> None:
 
 
 def _check_golds(stage: Evaluate, shop: Workshop) -> None:
-    """Check that the pool has a right candidate for each query. Only the user's own files are checked."""
+    """Check that the pool has a right candidate for each query, if all rows come from the user's own files."""
     task, rows = stage.task, stage.task.rows_in(stage.language)
     if not task.pool or not all(is_local(each) for each in (rows, *task.pool)):
         return

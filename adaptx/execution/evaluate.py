@@ -124,7 +124,7 @@ def evaluate(
 def make_evaluator(stage: Evaluate, model: FinishedModel, shop: Workshop, progress: Progress, name: str) -> Evaluator:
     """Return an evaluator that reads texts with the evaluation's framing.
 
-    If that is the framing of a training, texts are cut to the training's `max_length`, otherwise to at most 512 tokens.
+    If a training used this framing, texts are cut to the training's `max_length`, otherwise to at most 512 tokens.
     A trained model that answers as text always uses the `max_length` of its training.
     """
     framing = evaluation_framing(stage)
@@ -142,7 +142,7 @@ def keep_golds(stage: Evaluate, predicted: Predictions, clusters: tuple[int, ...
     All evaluations on a set share one file. Its name contains a digest of everything that the gold answers depend on,
     so an existing file with other content is damaged and is set aside.
 
-    clusters: the index of each row's cluster (`adaptx.data.clusters`); empty if rows of the format share nothing.
+    clusters: the index of each row's cluster (`adaptx.data.clusters`); empty if the format has no clusters.
     """
     rows = stage.task.rows_in(stage.language)
     digest = golds_digest(stage.task, rows, stage.limit, shop.sources)

@@ -37,7 +37,7 @@ EXECUTE: dict[type[Stage], Executor] = {
 
 
 def carry_out(group: StageGroup, shop: Workshop, progress: Progress) -> dict[str, Exception]:
-    """Carry out the group's stages that are not in the store yet, and return fingerprint -> error for failed ones.
+    """Carry out the group's stages that are not in the store yet, and return the errors of failed ones by fingerprint.
 
     An error in one stage does not stop the others. A stage that another run is working on fails with Busy at once.
     """

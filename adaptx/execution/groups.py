@@ -9,7 +9,7 @@ from adaptx.specs import Evaluate, Stage
 
 @dataclass(frozen=True, eq=False)
 class StageGroup:
-    """Nodes that are carried out one after the other by the same process. A group is equal only to itself."""
+    """Nodes that are carried out one after the other by the same process. Groups are compared by identity."""
 
     nodes: tuple[Node, ...]
 

@@ -99,7 +99,7 @@ def _still_to_do(plan: Plan, store: Store, keep: bool) -> Callable[[], frozenset
 
 
 def _in_bf16(node: Node) -> bool:
-    """Return whether the stage computes products in bf16. A merge without a search does not run the model."""
+    """Return whether the stage computes matrix products in bf16. A merge without a search does not run the model."""
     match node.stage:
         case Evaluate():
             return evaluation_precision(node.stage) == "bf16"

@@ -1,4 +1,4 @@
-"""Report a stage that runs out of memory as a user's error, with what to change."""
+"""Turn a stage's out-of-memory error into a user's error that says what to change."""
 
 import contextlib
 from collections.abc import Generator

@@ -18,7 +18,7 @@ DEVIATIONS = 2.5
 def predicted_peak_bytes(train: Train, parts: Sequence[TrainingTask], shop: Workshop) -> int | None:
     """Return the predicted peak of torch's allocated memory, computed from the lengths of the training's sequences.
 
-    Return None if there is no closed form for this training. The tasks of a mixture are trained one micro-batch after
+    Return None if no formula predicts this training. The tasks of a mixture are trained one micro-batch after
     the other, so the task with the largest peak counts.
     """
     sizes = [len(part.items) for part in parts]
@@ -33,7 +33,7 @@ def predicted_peak_bytes(train: Train, parts: Sequence[TrainingTask], shop: Work
 
 
 def _largest_batch(part: TrainingTask, examples: float) -> tuple[int, int]:
-    """Return the number of tokens to expect in the largest batch, and the number in the longest sequence."""
+    """Return the expected number of tokens in the largest batch, and the number of tokens in the longest sequence."""
     tokens = np.array([part.items.tokens(item) for item in range(len(part.items))])
     expected = examples * tokens.mean() + DEVIATIONS * np.sqrt(examples) * tokens.std()
     return int(expected), max(part.items.encoded.lengths)

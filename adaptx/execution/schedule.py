@@ -21,7 +21,7 @@ class Summary:
     """The outcome of a run.
 
     finished: stages that this run carried out. elsewhere: stages that another run finished in the meantime. failed:
-    fingerprint -> cause of a failed or skipped stage. errors: fingerprint -> the error of a failed stage.
+    why stages failed or were skipped, by fingerprint. errors: the errors of failed stages, by fingerprint.
     """
 
     finished: list[Node] = field(default_factory=list[Node])
@@ -44,7 +44,7 @@ class StageSchedule:
 
     in_order: run groups in the order of the plan; otherwise the groups with the longest chains of dependents start
         first, so that no long chain is left to the end.
-    still_to_do: returns the fingerprints of stages that the store still lacks, or None if no other run uses the store.
+    still_to_do: returns the fingerprints of stages that the store still lacks. None: no other run uses the store.
     """
 
     def __init__(
@@ -149,10 +149,10 @@ class StageSchedule:
 
 
 def _chains(groups: list[StageGroup]) -> dict[StageGroup, float]:
-    """Return group -> the number of operations on the longest chain of dependent groups that begins with this group.
+    """Return, for each group, the number of operations of the longest chain of dependent groups that begins with it.
 
     Starting the group with the longest chain first keeps workers from waiting at the end. A stage without a known cost
-    counts as the mean of the other stages.
+    is given the mean cost of the others.
     """
     counted = {node.fingerprint: cost(node.stage) for group in groups for node in group.nodes}
     known = {key: each.flops for key, each in counted.items() if each is not None}

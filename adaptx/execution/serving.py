@@ -38,7 +38,7 @@ def predict_file(
     """Return one record per row: its row number, the prediction, and the format's details (probabilities or a score).
 
     language: language of the rows. It is needed if the prompt depends on it and the task has several languages.
-    note: called before the model is loaded, once per reason for which rows are left out, with a sentence about them.
+    note: called before the model is loaded, with one sentence for each reason why rows are left out.
 
     Raises:
         UserError: the stage or file does not exist, columns are missing, the weights were removed, or the language is
@@ -125,7 +125,7 @@ def score_file(
 
 
 def _prompts_by_language(stage: ModuleStage, task: Task) -> list[str]:
-    """Return ["the prompt"], words for an error message, if the prompt depends on the language; otherwise return []."""
+    """Return ["the prompt"], for `_only_language`, if the prompt depends on the language; otherwise return []."""
     framing = training_framing(answering_training(stage), task)
     return ["the prompt"] if isinstance(framing, Text) and framing.prompt.by_language else []
 

@@ -131,7 +131,7 @@ def _part(train: Train, task: Task, fresh: NewModel, examples: Examples, rows: R
 
 
 def _without_items(train: Train, training: Training) -> list[LeftOut]:
-    """Return the records of training examples that were left out once tokenized, because nothing was left to learn."""
+    """Return records of training examples that were left out because, once tokenized, they held nothing to learn."""
     return [
         replace(each, where=f"training rows of {task.name}")
         for task, part in zip(train.tasks, training.parts, strict=True)
@@ -151,7 +151,7 @@ def _regularisation(train: Train, fresh: NewModel) -> Callable[[], Tensor] | Non
 
 
 def _selecting_score(train: Train, fresh: NewModel, shop: Workshop) -> Callable[[], float]:
-    """Return a function that scores the model, as it is when called, on the tasks' development rows."""
+    """Return a function that scores the current state of the model on the tasks' development rows."""
     sets = development_sets(train.tasks, shop.rows)
 
     def predict(task: Task, examples: Examples) -> Predictions:

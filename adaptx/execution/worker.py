@@ -27,7 +27,7 @@ ADVANCE_SECONDS = 0.2
 def work(connection: Connection, shop: Workshop, threads: int, level: int) -> None:
     """Carry out the groups of stages that arrive through the pipe, and send back their errors, until the pipe closes.
 
-    threads: number of CPU threads that torch uses. level: log level of the run, which receives the log records.
+    threads: number of CPU threads that torch uses. level: the run's log level. Log records are sent to the run.
     """
     signal.signal(signal.SIGTERM, interrupt)
     # Ctrl-C interrupts every process of the terminal's process group. Workers leave that group, so that only the run is
@@ -93,7 +93,7 @@ def _sendable(error: Exception) -> tuple[Exception, str]:
 
 
 class _PipeProgress:
-    """A worker's progress display, which sends progress to the run, or drops it once the run no longer reads."""
+    """A worker's progress display, which sends progress to the run, and drops it once the run no longer reads."""
 
     def __init__(self, connection: Connection, name: str) -> None:
         self._connection, self._name = connection, name

@@ -1,6 +1,6 @@
 """Workers: a crew of several processes that carry out groups of stages at the same time, with one store.
 
-On a CPU, the workers divide its threads among them. With CUDA, each worker has one GPU.
+On a CPU, the threads are divided among the workers. With CUDA, each worker has one GPU.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ class Workers:
     """A crew of `number` processes. Each starts when it is first needed and is kept for later groups.
 
     As long as the crew exists, SIGTERM interrupts this process as Ctrl-C does, so that it can stop the workers and wait
-    for their saved states.
+    until they have saved their states.
     """
 
     def __init__(self, shop: Workshop, progress: Progress, number: int) -> None:
@@ -138,7 +138,7 @@ class Workers:
         self._idle.append((worker.process.name, worker.shop, worker.progress))
 
     def _lost(self, worker: _Worker, group: StageGroup) -> dict[str, Exception]:
-        """Return fingerprint -> error for the stages that the worker had not stored before its process ended."""
+        """Return an error for each stage that the worker had not stored when its process ended, by fingerprint."""
         self._drop(worker)
         status = worker.process.exitcode
         _log.warning("%s: its process ended with status %s", worker.process.name, status, extra=SHOWN)
@@ -158,7 +158,7 @@ def worker_devices(shop: Workshop, number: int) -> list[torch.device]:
     """Return the device of each worker.
 
     Raises:
-        UserError: several workers would share one GPU, and each would use its memory as if it were alone.
+        UserError: several workers would share one GPU, and each would use the GPU's memory as if no other worker did.
     """
     device = shop.device
     if number == 1 or device.type == "cpu":

@@ -100,7 +100,7 @@ class Workshop:
         return module
 
     def base_digest(self, model: ModelSpec) -> str:
-        """Return the digest of a checkpoint's weights, or its name with the revision if the digest is unknown.
+        """Return the digest of a checkpoint's weights, or the checkpoint's name and revision if no digest is known.
 
         Raises:
             UserError: the checkpoint has changed since the run was planned.
