@@ -159,7 +159,7 @@ def _write(
 def _write_adapters(
     network: Any, made_of: Composition, train: Train, base: str, tokenizer: Any, folder: Path
 ) -> str | None:
-    """Write the adapters. Return the subfolder that holds the weights below them, or None if these are `base`."""
+    """Write the adapters. Return the subfolder that holds the weights below them, or None if `base` holds them."""
     if not made_of.merged:
         write_adapters(network, made_of, base, folder)
         return None

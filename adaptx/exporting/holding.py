@@ -1,4 +1,4 @@
-"""Which stages each library's folder can hold. The specs show this before any weights are read."""
+"""Which stages each library's folder can hold, decided from the stages' specs before any weights are read."""
 
 import enum
 
@@ -103,7 +103,7 @@ def _peft_refusal(stage: ModuleStage, methods: tuple[Method, ...]) -> str | None
 
 
 def _unfoldable_refusal(library: Library, methods: tuple[Method, ...]) -> str | None:
-    """Return which module can neither be stored in the folder nor merged into its weights, or None if all can."""
+    """Return why a module can neither be stored in the folder nor merged into the folder's weights, or None."""
     for method in methods:
         if method.fold_refusal is not None and method.library != library.value:
             return f"{method.modules} cannot be merged into linear weights; {_elsewhere(method)}"

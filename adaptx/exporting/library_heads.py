@@ -66,7 +66,7 @@ def place_of(task_format: TaskFormat, framing: Hidden, heads: LibraryHeads) -> H
 
 
 def in_library(task_format: TaskFormat, framing: Hidden, config: Any) -> bool:
-    """Return whether a class of the library computes exactly what adaptx does for that format and framing."""
+    """Return whether a class of the library computes exactly what adaptx does for this format and framing."""
     heads = ARCHITECTURES[config.model_type].library_heads
     if isinstance(task_format, MaskedLanguageModel):
         # BERT's class uses the checkpoint's activation in its head; adaptx's head always uses GELU.

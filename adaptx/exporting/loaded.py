@@ -54,7 +54,7 @@ class LoadedModel:
 
     @property
     def heads(self) -> dict[str, nn.Module]:
-        """Task name -> trained head. Tasks that are answered as text or by comparing embeddings have no head."""
+        """The trained heads by task name. Tasks that are answered as text or by comparing embeddings have no head."""
         train, found = answering_training(self.stage), self._finished.heads
         named = {task.name: found.get(head_name(train, task)) for task in train.tasks}
         return {name: head.module for name, head in named.items() if head is not None}

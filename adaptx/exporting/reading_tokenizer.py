@@ -53,7 +53,7 @@ def write_tokenizer(tokenizer: Any, reading: TextReading, folder: Path) -> None:
 
 
 def empty_is_same(tokenizer: Any, prefix: str) -> bool:
-    """Return whether adaptx reads an empty text as exactly the tokens that the template has for the prefix."""
+    """Return whether the prefix has the same tokens before an empty text as before any other text."""
     return _content(tokenizer, prefix) == _prefix_ids(tokenizer, prefix, words=False)
 
 
@@ -97,10 +97,10 @@ def _put_prefix(backend: Any, tokenizer: Any, reading: TextReading) -> None:
 
 
 def _prefix_ids(tokenizer: Any, prefix: str, words: bool) -> list[int]:
-    """Return the token ids that the prefix has before a text.
+    """Return the token ids of the prefix when a text follows it.
 
     Raises:
-        UserError: some text has other tokens after the prefix than it has alone.
+        UserError: some text is split into other tokens after the prefix than without it.
     """
     if words:
         return _content(tokenizer, prefix)
@@ -131,7 +131,7 @@ def _content(tokenizer: Any, text: str) -> list[int]:
 
 
 def _pieces(read: Any, tokens: dict[str, list[int]]) -> list[str]:
-    """Return the tokenizer's template with the prefix before each text, and add its special tokens to `tokens`.
+    """Return the tokenizer's template with the prefix before each text, and add the special tokens in it to `tokens`.
 
     read: what the tokenizer returned for a text of one letter, or for a pair of such texts.
     """

@@ -1,7 +1,7 @@
-"""Write `predict.py` next to exported weights, with the head and tokenizer, which the library's classes cannot hold.
+"""Write the script `predict.py` next to exported weights, with files of the head and the tokenizer.
 
-The script reads tokenizer.json with the tokenizers package instead of transformers, because transformers 4 and 5 build
-different tokenizers for some checkpoints.
+The library's classes cannot hold these. The script reads tokenizer.json with the tokenizers package instead of
+transformers, because transformers 4 and 5 build different tokenizers for some checkpoints.
 """
 
 from dataclasses import dataclass

@@ -17,7 +17,7 @@ from adaptx.specs import Hidden, Tagging
 
 @dataclass(frozen=True)
 class HeadClass:
-    """The class that loads a folder and its head. own: whether it is a class of adaptx, with its code in the folder."""
+    """The class that loads a folder and its head. own: whether it is a class of adaptx, whose code is in the folder."""
 
     auto_class: str
     own: bool
