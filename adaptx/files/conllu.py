@@ -20,7 +20,7 @@ _STANDARD = "ID FORM LEMMA UPOS XPOS FEATS HEAD DEPREL DEPS MISC"
 
 
 def is_conllu(lines: Sequence[str]) -> bool:
-    """Return whether the first line (blank lines and comments aside) has ten columns, the first a word's number."""
+    """Return whether the first line after blank lines and comments has ten columns and begins with a word's number."""
     first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
     fields = first.split("\t")
     return len(fields) == WIDTH and _ID.fullmatch(fields[0]) is not None
@@ -30,7 +30,7 @@ def read_conllu(path: Path, lines: Sequence[str]) -> tuple[list[tuple[list[str],
     """Return (words, tags) of each sentence, the line in which each begins, and counts of the lines without a word.
 
     Raises:
-        UserError: a line has other columns, or the words of a sentence are not numbered from 1.
+        UserError: a line does not have CoNLL-U's columns, or the words of a sentence are not numbered from 1.
     """
     counts = LineCounts()
     sentences: list[tuple[list[str], list[str]]] = []

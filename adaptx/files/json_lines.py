@@ -140,7 +140,7 @@ def _remedy(path: Path, line: str) -> str:
 
 
 def _half_pair(value: Any, place: str = "") -> str | None:
-    """Return a phrase with the place (such as `tokens[3]`) and code of half a surrogate pair, or None without one."""
+    """Return a phrase with the position (such as `tokens[3]`) and code of half a surrogate pair, or None."""
     if isinstance(value, str):
         half = _SURROGATE.search(value)
         return f"{place} holds \\u{ord(half[0]):04x} at character {half.start()}" if half else None

@@ -1,4 +1,4 @@
-"""The kind of a file, judged by its name, and the names of columns that planning can find out."""
+"""The kind of a file, judged by its name, and the names of its columns, as far as planning can find them out."""
 
 import shlex
 from collections.abc import Collection, Sequence

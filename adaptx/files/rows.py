@@ -43,9 +43,9 @@ def check_names(path: Path, names: list[str]) -> None:
 
 
 def refuse_names_again(path: Path, lines: list[Line]) -> None:
-    """Refuse a row that repeats the columns' names, as it does where files were joined.
+    """Refuse a row that repeats the columns' names, which happens when files are joined.
 
-    Files of one column are not checked, because there the name may be a text.
+    Files of one column are not checked, because there a text may be the same as the column's name.
 
     Raises:
         UserError: a row repeats the names.

@@ -40,7 +40,7 @@ class TaggedFile:
 def read_tagged(path: Path, labels: Collection[str] = (), labelled: bool = True) -> TaggedFile:
     """Read the sentences of a file, as its ending says.
 
-    Lines of ten columns that begin with a word's number are read as CoNLL-U under any ending.
+    A file that begins with a line of CoNLL-U is read as CoNLL-U under any ending except `.auto`.
 
     labels: the task's tags, if they are known; they distinguish a word `#` from a comment. labelled: whether the tags
     will be read. If not, a file without any tag of the task in its last column is refused.

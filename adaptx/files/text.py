@@ -1,4 +1,4 @@
-"""Read text files in UTF-8, plain or gzipped. Other files are refused, with what they seem to be and how to convert."""
+"""Read text files in UTF-8, plain or gzipped. Refuse others, and say what they seem to be and how to convert them."""
 
 import gzip
 import shlex
@@ -197,7 +197,7 @@ def _iconv(path: Path, encoding: str) -> str:
 
 
 def python_command(program: str) -> str:
-    """Return the shell command that runs a Python program without double quotes."""
+    """Return the shell command that runs a Python program. The program must not contain double quotes."""
     return f'python -c "{program}"'
 
 

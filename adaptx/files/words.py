@@ -81,8 +81,8 @@ def refuse_other_columns(path: Path, width: int, sentences: Sentences, labels: C
 def refuse_unknown_tags(path: Path, sentences: Sentences, labels: Collection[str], tabs: bool) -> None:
     """Refuse a file with several columns whose last column holds no tag of the task.
 
-    The first column of such a file may not hold words either. Tags are not read for predictions, so no other check
-    would notice this.
+    Perhaps the first column of such a file does not hold words either. Tags are not read for predictions, so no other
+    check would notice this.
 
     tabs: whether tabs separate the columns.
 
