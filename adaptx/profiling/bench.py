@@ -1,4 +1,4 @@
-"""Benchmarks of cells, one after another, each in a separate process and next to its prediction."""
+"""Benchmarks of cells (see `Cell`), one after another, each in a separate process and with a memory prediction."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Result:
 
     @property
     def error(self) -> float | None:
-        """Relative error of the predicted peak: 0.1 means 10 % above the measured one. None if either is missing."""
+        """Relative error of the predicted peak (0.1: 10 % above the measured peak). None if either peak is missing."""
         if self.prediction is None or self.measured is None:
             return None
         return self.prediction.peak_memory_bytes / self.measured.peak_memory_bytes - 1

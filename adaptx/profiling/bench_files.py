@@ -18,7 +18,7 @@ FACTORS = ("model", "parameters", "method", "quantised", "batch_size", "micro_ba
 
 
 def as_row(result: Result, matmul_flops_per_second: float) -> Row:
-    """Return a cell's factors, prediction and measurements as one row. Values that were not measured are None."""
+    """Return a cell's settings, prediction and measurements as one row. Values that were not measured are None."""
     cell, measured = result.cell, result.measured
     assert result.prediction is not None
     row: Row = {
@@ -71,7 +71,7 @@ def _plots(found: Sequence[Row], folder: Path) -> list[Path]:
 
 
 def _against_size(rows: Sequence[Row], label: str, value: Callable[[Row], float], path: Path) -> None:
-    """Plot a value against the number of parameters, on logarithmic axes: one line per combination of other factors."""
+    """Plot a value against the number of parameters, on log axes: one line per combination of the other settings."""
     from matplotlib.figure import Figure
 
     differing = [name for name in FACTORS[2:] if len({row[name] for row in rows}) > 1]

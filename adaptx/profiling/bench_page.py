@@ -33,7 +33,7 @@ def write_page(rows: Sequence[dict[str, Any]], plots: Sequence[Path], path: Path
 
 
 def _shown(row: dict[str, Any]) -> dict[str, str]:
-    """Return column heading -> value as text. The text is empty if the value was not measured."""
+    """Return a row's values as texts, by column heading. The text is empty if the value was not measured."""
     words = {name: "yes" if row.get(name) is True else str(row.get(name) or "") for name in WORDS}
     numbers = {
         "million parameters": row["parameters"] / 1e6,

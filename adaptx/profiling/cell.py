@@ -69,7 +69,7 @@ class Cell:
 
     @property
     def quantised_name(self) -> str:
-        """`nf4`, `int8` or `none`."""
+        """The kind of quantisation: `nf4`, `int8` or `none`."""
         return NOT_QUANTISED if self.quantised is None else self.quantised.value
 
     @property

@@ -1,4 +1,4 @@
-"""Memory that CUDA kernels save for the backward pass, imitated on fake CPU tensors.
+"""The tensors that CUDA kernels save for the backward pass, imitated with fake CPU tensors.
 
 A prediction for a GPU runs on fake CPU tensors, so torch would save the tensors that its CPU kernels save. A GPU
 saves others in these cases:
@@ -8,7 +8,7 @@ saves others in these cases:
   several query heads share a key head (torch 2.13), so for such models the attention weights are saved.
 - Dropout saves its mask with one byte per element.
 - CUDA's autocast runs layer normalisation, softmax and powers in fp32 and leaves their output in fp32 (torch's list of
-  operations that autocast to float32). The CPU's autocast keeps them in bf16. mT5's activation has a power.
+  operations that autocast to float32). The CPU's autocast keeps them in bf16. mT5's activation computes a power.
 
 Suffixes: B sequences, H heads, L tokens, E size of a head.
 """

@@ -45,8 +45,8 @@ def remedies(cell: Cell, memory_bytes: int) -> list[Remedy]:
 def _changes(cell: Cell) -> Iterator[tuple[str, str, Cell]]:
     """Yield (what, price, changed cell), beginning with the smallest disadvantage.
 
-    First the cell itself, which smaller micro-batches may make fit. Then cells that take more time, use fewer bits, or
-    use another method.
+    First comes the unchanged cell, because smaller micro-batches may suffice. Then come cells that take more time, use
+    fewer bits, or use another method.
     """
     yield "", "", cell
     if not cell.gradient_checkpointing:

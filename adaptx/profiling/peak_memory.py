@@ -97,7 +97,7 @@ def _sampled() -> Generator[PeakMemory]:
 
 
 def _release() -> None:
-    """Return freed memory to the system. If this stage reused it instead, its use would not be measured."""
+    """Return freed memory to the system. Otherwise this stage could reuse it, and that use would not be measured."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

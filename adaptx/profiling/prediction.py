@@ -93,7 +93,7 @@ def _summed(cell: Cell) -> list[tuple[int, int]]:
 
 
 def _outlined(cell: Cell, cuda: bool) -> Quantise | None:
-    """Return the function that puts stand-ins for bitsandbytes' linear maps into a network. None: not quantised."""
+    """Return the function that puts stand-ins for bitsandbytes' linear maps into a network; None if not quantised."""
     if cell.quantised is None:
         return None
     # Imported here because this module imports peft, which takes seconds.
@@ -123,8 +123,8 @@ class _EveryLayer(TorchFunctionMode):
 def _taken_for_real() -> Generator[None]:
     """Let transformers 5 treat fake tensors like real ones inside the `with` block.
 
-    Otherwise it would mistake fake tensors for those of a traced graph, whose values are unknown. It would then build
-    masks that real tensors do not need, and would repeat keys and values because of the masks.
+    Otherwise transformers would mistake fake tensors for those of a traced graph, whose values are unknown. It would
+    then build masks that real tensors do not need, and would repeat keys and values because of the masks.
     """
     import transformers
 

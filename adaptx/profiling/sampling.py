@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def sampled(ask: Callable[[], None], interval_seconds: float) -> Generator[None]:
-    """Call `ask` every `interval_seconds` during the `with` block, from a separate thread, and not yet at the start."""
+    """Call `ask` from a separate thread during the `with` block: after `interval_seconds`, and then again and again."""
     done = threading.Event()
 
     def watch() -> None:

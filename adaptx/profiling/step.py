@@ -1,8 +1,8 @@
-"""The training step for predictions and measurements: the same code runs on fake tensors, a CPU or a GPU.
+"""The training step for memory predictions and measurements: the same code runs on fake tensors, a CPU or a GPU.
 
-Weights are random. They are created directly on the device and in their training dtype: trained weights in fp32, frozen
-weights in bf16 under `bf16`. An encoder uses the same layers, packed rows and dropout as in training. The other
-families use the same loss over the vocabulary as in training.
+Weights have random values. They are created directly on the device and in the dtype that they have in training: fp32
+for trainable weights; for frozen weights fp32, or bf16 under the precision `bf16`. An encoder uses the same layers,
+packed rows and dropout as in training. The other families use the same loss over the vocabulary as in training.
 
 Suffixes: B sequences, T tokens, D hidden size.
 """
@@ -99,7 +99,7 @@ class Step:
             self.optimizer.zero_grad(set_to_none=True)
 
     def make_state(self, watch: Watch | None = None) -> None:
-        """Create the optimiser's state, as the first step would. The next step is then like any step but the first."""
+        """Create the optimiser's state, as the first step would, so that the next step is like any later one."""
         for parameter in self.parameters:
             parameter.grad = torch.zeros_like(parameter)
         self.optimizer.step()

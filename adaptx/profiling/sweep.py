@@ -37,7 +37,7 @@ def _write_csv(rows: Sequence[Row], path: Path) -> None:
 
 
 def _plot(rows: Sequence[Row], path: Path, memory_bytes: int | None) -> None:
-    """Plot needed memory against parameters, on logarithmic axes: one line per method, batch size and length."""
+    """Plot needed memory against the number of parameters, on log axes: one line per method, batch size and length."""
     from matplotlib.figure import Figure
 
     lines: dict[str, list[tuple[int, float]]] = {}

@@ -1,9 +1,9 @@
 """Tracking of memory during a block of work: which storages are alive at each moment, and what they are for.
 
 A torch dispatch mode sees every tensor that an operator returns, real or fake. A tensor's memory is its storage, which
-views share, so each storage is counted once. It counts from the first tensor that uses it until Python frees it, which
-a weak reference reports. These events, in order, give the live bytes over time and so the peak. Memory that a kernel
-allocates and frees internally is not seen.
+views share, so each storage is counted once. A storage counts from the first tensor that uses it until Python frees the
+storage, which a weak reference reports. These events, in order, give the live bytes over time and so the peak. Memory
+that a kernel allocates and frees internally is not seen.
 """
 
 import enum
@@ -64,10 +64,10 @@ class Tracker(TorchDispatchMode):
         several places. scatters_in_fp32: whether gradients in 16 bits are scattered into an additional fp32 buffer, as
         on a CPU.
 
-        If a weight is used several times, autograd sums its gradients. The same holds for entries that are gathered.
-        With real tensors autograd sums in place. With tensor subclasses, such as fake tensors, it allocates a new
-        tensor for the sum. The tracker replaces these operations by the in-place ones, so that a prediction counts what
-        really happens.
+        If a weight is used several times, autograd sums its gradients. The same holds for entries that are gathered
+        several times. With real tensors autograd sums in place. With tensor subclasses, such as fake tensors, it
+        allocates a new tensor for the sum. The tracker replaces these operations by the in-place ones, so that a
+        prediction counts what really happens.
         """
         super().__init__()
         self._rounded = rounded
@@ -106,7 +106,7 @@ class Tracker(TorchDispatchMode):
             self.see([torch.empty_like(gradient, dtype=torch.float32)])
 
     def see(self, values: Iterable[Any]) -> None:
-        """Record the storages of these tensors, unless they are known. Values that are not tensors are ignored."""
+        """Record storages of these tensors that are not recorded yet. Values that are not tensors are ignored."""
         for value in values:
             if isinstance(value, Tensor):
                 self._number(value)
