@@ -193,7 +193,7 @@ def combinations(
     micro_batch_size: int | None,
     device: str,
 ) -> list["Cell"]:
-    """Return a cell for every combination of values. Texts may hold several values, separated by commas.
+    """Return a cell for every combination of the values. A string may hold several values, separated by commas.
 
     Raises:
         UserError: a value is out of range, or cannot be combined with another one.
@@ -241,8 +241,8 @@ def _methods(names: str, rank: int, reduction_factor: float) -> list[Method]:
 def _kinds(methods: list[Method], stored: list[Quantisation | None]) -> list[tuple[Method, Quantisation | None]]:
     """Return the pairs of a method and a way of storing the frozen weights below it.
 
-    Only LoRA can train over quantised weights. If `none` is among the values, other methods are paired only with it.
-    Otherwise their pairs stay in the list and are refused later.
+    Only LoRA can train over quantised weights. If None (not quantised) is in `stored`, other methods are paired only
+    with it. Otherwise their pairs stay in the list and are refused later.
     """
     return [
         (method, each)

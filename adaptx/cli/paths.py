@@ -54,7 +54,7 @@ def new_file(text: str | Path) -> Path:
 
 
 def given(text: str) -> str:
-    """Return the text unchanged.
+    """Return an option's text unchanged.
 
     Raises:
         BadParameter: the text is empty.

@@ -50,7 +50,12 @@ def plan(
     limit: LimitOption = None,
     precision: PrecisionOption = None,
     why: Annotated[
-        bool, typer.Option("--why", help="For each stage that is not stored, name the field of its spec that changed.")
+        bool,
+        typer.Option(
+            "--why",
+            help="For each stage that must run, say why: for example, the field of its spec that differs from a stored "
+            "stage.",
+        ),
     ] = False,
     gpu: GpuOption = None,
     device: Annotated[

@@ -16,7 +16,8 @@ LIST_ITEMS = 8
 class Example:
     """The first row of a language.
 
-    source: address of the set that the row comes from. example: role -> the row's value, as formats read it, shortened.
+    source: address of the set that the row comes from. example: the row's shortened values by role, as formats read
+    them.
     """
 
     language: str
