@@ -127,8 +127,8 @@ class Plan:
         """Return the status of each node, by fingerprint.
 
         A training or merge is `TO_DO` in two cases only: its stored result is damaged, or its weights are missing
-        although they must be kept or are needed by another stage that is `TO_DO`. With `keep`, the weights of every
-        fully fine-tuned stage on which no training or merge builds must be kept.
+        although they must be kept or are needed by another stage that is `TO_DO`. `keep` demands the weights of every
+        fully fine-tuned stage on which no training or merge builds.
         """
         found = {node.fingerprint: stored_entry(node, store) for node in self.nodes}
         damaged = store.damaged()

@@ -1,8 +1,8 @@
 """Seals: the SHA-256 of every file of a stage, stored when the stage is complete, and compared when a file is read.
 
 `stage.json` lists the stage's files with their sizes and SHA-256. The list includes the file of the gold answers that
-the stage was scored against, which lies outside its folder. The completion marker `complete` holds the SHA-256 of
-`stage.json`. A stage that differs in any way is damaged, and nothing is read from it.
+the stage was scored against, although it lies outside the stage's folder. The completion marker `complete` holds the
+SHA-256 of `stage.json`. A stage that differs in any way is damaged, and nothing is read from it.
 """
 
 import hashlib
