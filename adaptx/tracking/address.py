@@ -63,7 +63,7 @@ class Address:
         return f"{start}{slashes}{re.split('[?#]', rest.rpartition('@')[2])[0]}"
 
     def enter(self) -> str:
-        """Return the address for MLflow in this process.
+        """Return the address to give to MLflow in this process.
 
         This may change the working folder, so call it only in a process that belongs to adaptx.
         """
@@ -152,7 +152,7 @@ class Address:
             ) from None
 
     def _secrets(self) -> list[str]:
-        """Return all strings that must not be shown. The longest comes first."""
+        """Return the parts of the address that must not be shown. The longest comes first."""
         found = {os.environ.get(name, "") for name in SECRET_VARIABLES}
         if self.scheme != "sqlite":
             before, _, query = self.uri.partition("?")

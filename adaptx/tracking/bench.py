@@ -14,7 +14,7 @@ EXPERIMENT = "adaptx-bench"
 def bench_records(rows: Sequence[dict[str, Any]], files: Sequence[Path]) -> Iterator[Record]:
     """Yield a parent run, and then one run per cell. A cell's factors are parameters, its measurements are metrics.
 
-    rows: one per cell, as `profiling/bench_files.py` makes them. files: artifacts of the parent run.
+    rows: one per cell, from `profiling/bench_files.py`. files: artifacts of the parent run.
     """
     # A random key, because two benchmarks are two runs even if they measure the same cells.
     bench, now = uuid.uuid4().hex, int(time.time() * 1000)

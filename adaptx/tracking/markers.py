@@ -36,8 +36,8 @@ class Markers:
     def belong_to(self, experiment: str) -> bool:
         """Delete the markers if they belong to another experiment. Return False if they were deleted.
 
-        experiment: an identity that is never reused. A database that was deleted and made anew has an experiment of
-        another identity, which has no runs yet.
+        experiment: the experiment's identity, which is never reused. If a database is deleted and created again, its
+        experiment has a new identity and no runs.
         """
         file = self.folder / EXPERIMENT_FILE
         known = file.read_text() if file.is_file() else None
@@ -57,7 +57,7 @@ class Markers:
 
 
 def markers_of(address: Address, store: Store, experiment: str) -> Markers:
-    """Return an experiment's markers. If the database file no longer exists, first delete all markers for it."""
+    """Return an experiment's markers. If the address is a missing database file, first delete all its markers."""
     place = store.root / "recorded" / hashlib.sha256(address.shown.encode()).hexdigest()[:8]
     if address.database is not None and not address.database.is_file():
         shutil.rmtree(place, ignore_errors=True)

@@ -126,7 +126,11 @@ class Session:
         return [*(self._records.pending(self._markers) if self._records is not None else ()), *self.more]
 
     def _write(self, each: Pending | Record) -> bool:
-        """Record one run. Return False if the markers are invalid: the pending runs then have to be listed again."""
+        """Record one run, unless another command has recorded it in the meantime.
+
+        Return False, and record nothing, if the markers of recorded runs belong to an experiment that no longer exists.
+        The caller must then list the pending runs again.
+        """
         if isinstance(each, Record):
             self._writer.write(each)
             self.more.remove(each)
@@ -146,7 +150,7 @@ class Session:
         return Failure(name, self._address.clean(_cause(error)), self._address.clean(details))
 
     def _lock_file(self) -> Path:
-        """Return the lock file with which commands take turns.
+        """Return the file whose lock lets only one command record at a time.
 
         It is next to the database file if there is one, else in the store.
         """
@@ -157,7 +161,7 @@ class Session:
 
 
 def main(connection: Connection, work: Work) -> None:
-    """Record what the command requests through the pipe, until the command requests the end or has ended itself."""
+    """Record what the command requests through the pipe, until it requests the end or its process ends."""
     status = 1
     try:
         _serve(connection, work)

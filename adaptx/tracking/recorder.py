@@ -38,7 +38,7 @@ class Recorder:
     """A context manager that starts another process when needed, and lets it record a plan's stored stages.
 
     Only the first failure is reported, in one line. A failure never affects results. tell: shows a line to the user.
-    safe: the end of the line about a failure, which says where the results are.
+    safe: the words that end this line, and say where the results are.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Recorder:
             self._looking = self._ask(LOOK)
 
     def add(self, record: Record) -> None:
-        """Request that another run is recorded."""
+        """Request that an additional run is recorded."""
         self._ask(record)
 
     def _finish(self, seconds: float) -> None:

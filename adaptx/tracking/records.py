@@ -55,7 +55,7 @@ class Record:
     milliseconds: the time of the run's metrics. It depends only on the stored stages, so that writing a metric twice
     changes nothing.
     artifacts: files, each with its folder in the run (None: the top folder).
-    path: name and key of each training and merge on a variant's path; None for other kinds of runs.
+    path: name and key of each training and merge that led to a variant; None for other kinds of runs.
     parent: the run under which the UI lists this one.
     stamp: a text that changes when there is something new to record for the run. The run's marker contains it.
     """
@@ -119,7 +119,7 @@ class Records:
         """Read the content of a run from the store.
 
         Raises:
-            OSError, ValueError, KeyError: one of its files is missing or damaged.
+            OSError, ValueError, KeyError: a file of the run's stages is missing or damaged.
         """
         match pending.stage:
             case Train():
@@ -256,7 +256,7 @@ class Records:
         return entry
 
     def _model_key(self, evaluate: Evaluate) -> str:
-        """Return a fingerprint of the evaluated model (a module or a bare checkpoint), framing and precision."""
+        """Return a fingerprint of the evaluated model (module or bare checkpoint), its framing and its precision."""
         model = evaluate.model
         if isinstance(model, ModelSpec):
             place = self._plan.identities.place(model)
@@ -295,7 +295,7 @@ def _milliseconds(entries: list[Entry]) -> int:
 
 
 def _scores(stored: list[tuple[Evaluate, Entry]], scores: StoredScores) -> dict[str, float]:
-    """Return the scores as `<task>/<language>/<metric>` -> value.
+    """Return the scores, each under its name `<task>/<language>/<metric>`.
 
     In place of the language, `avg` stands for the average over all languages, and `avg_zero_shot` for the average over
     languages without training rows.

@@ -78,7 +78,7 @@ class Writer:
 
     @property
     def identity(self) -> str:
-        """The experiment's id and creation time. An experiment of the same name in a new database has others."""
+        """The experiment's id and creation time. They differ if a new database has an experiment of the same name."""
         return f"{self.experiment.experiment_id} {self.experiment.creation_time}"
 
     def write(self, record: Record) -> None:
@@ -141,7 +141,7 @@ class Writer:
         return self.find(record.key) or made
 
     def _path_tags(self, path: tuple[tuple[str, RunKey], ...]) -> dict[str, str]:
-        """Return a tag and a description that link a variant to the trainings and merges on its path."""
+        """Return a tag and a description that link a variant to the trainings and merges that led to it."""
         lines: list[str] = []
         for name, key in path:
             run = self.find(key)
