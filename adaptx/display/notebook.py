@@ -72,7 +72,7 @@ class _Board:
 
 
 class Notebook:
-    """A watcher with one line in a run's table. `beside` returns another one, with a line in the same table."""
+    """A watcher with one line in a run's table. `beside` returns another watcher, whose line is in the same table."""
 
     def __init__(self, display: Callable[..., Any], board: _Board | None = None) -> None:
         self._display = display

@@ -43,7 +43,7 @@ def measured_rate(store: Store) -> tuple[float, int] | None:
 
 @dataclass(frozen=True)
 class Placement:
-    """The device on which a plan would run. memory_bytes: its memory; None if no check of what fits is wanted."""
+    """The device on which a plan would run. memory_bytes: its memory; None skips the check of what fits."""
 
     resources: Resources
     memory_bytes: int | None = None
@@ -130,7 +130,7 @@ def tell_unread(plan: Plan, console: Console) -> None:
 
 
 def tell_weights_that_go(plan: Plan, store: Store) -> list[str]:
-    """Return at most one line. It names the weights that a run removes as soon as their scores are stored."""
+    """Return a line that names the weights a run removes once their scores are stored, or no line if there are none."""
     names = [node.folder_name for node in plan.weights_that_go(store)]
     if not names:
         return []
