@@ -37,7 +37,7 @@ class Analysis:
     """The analysis of one task. A part without results is empty, and counts as false.
 
     answer: the answer as text. comparisons: significance tests of the gains. gaps: generalisation gaps. classes: gains
-    by class of language. scaling: gain against model size and compute. worth: gain against cost.
+    by class of languages. scaling: gain against model size and compute. worth: gain against cost.
     """
 
     answer: str

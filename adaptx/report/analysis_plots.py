@@ -23,7 +23,7 @@ WIDE = 20
 
 
 def class_bars(task: str, attribute: str, gains: Sequence[Gain], file: Path) -> Path | None:
-    """Draw one bar per class of language and variant: the gain with its interval. Return None if there are no gains."""
+    """Draw one bar per variant and language class: the gain with its interval. Return None if there are no gains."""
     if not gains:
         return None
     classes = sorted({gain.quantity for gain in gains})
@@ -117,8 +117,8 @@ def pareto_plot(task: str, found: Sequence[GainAndCost], file: Path) -> Path | N
     Return None if neither cost is known for at least two variants.
     """
     costs: dict[str, list[tuple[float, GainAndCost]]] = {
-        "training seconds of the whole path": [(each.seconds, each) for each in found if each.seconds is not None],
-        "operations of the whole path": [(each.flops, each) for each in found if each.flops is not None],
+        "training seconds, all stages": [(each.seconds, each) for each in found if each.seconds is not None],
+        "operations, all stages": [(each.flops, each) for each in found if each.flops is not None],
     }
     costs = {name: points for name, points in costs.items() if len(points) > 1}
     if not costs:
@@ -161,6 +161,6 @@ def _whisker(axes: Any, gain: Gain, at: float) -> None:
 
 
 def _legend(figure: Any, handles: Sequence[Any], names: Sequence[str]) -> None:
-    """Put a legend below the panels, with up to three columns: as many as fit into about 150 characters."""
+    """Put a legend below the panels, with at most three columns that fit into about 150 characters."""
     columns = max(1, min(3, 150 // (max(map(len, names)) + 8)))
     figure.legend(handles, names, loc="outside lower left", ncols=columns, fontsize=9, handletextpad=0.3, frameon=False)

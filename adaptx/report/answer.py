@@ -12,7 +12,7 @@ MOST_NAMED = 3
 
 
 def answer(task: Task, gains: Sequence[Gain]) -> str:
-    """Return how many variants gain, lose or are undecided after Holm's correction, and the largest gain.
+    """Return sentences with the largest gain and the verdict counts (gain, loss, undecided) after Holm's correction.
 
     The answer is about the zero-shot average and, if the task has source languages, about their average too. It speaks
     of "variants" if the intervals of all gains cover the choice of seeds, else of "trained variants".
@@ -63,7 +63,7 @@ def _shown(gain: Gain, comparisons: int) -> str:
 
 
 def _few_seeds(compared: Sequence[Gain]) -> str:
-    """Return a sentence on what the answer does not cover, or an empty string if every variant has enough seeds."""
+    """Return a sentence about variants with too few seeds, or an empty string if every variant has enough."""
     few = {gain.variant: gain.seeds_compared for gain in compared if not gain.over_seeds}
     if not few:
         return ""

@@ -13,7 +13,7 @@ from adaptx.specs import Evaluate, ModelSpec, Pretrained, Task, Train
 
 @dataclass(frozen=True)
 class Match:
-    """A variant's baseline. note: why the variant has none, or which settings differ between variant and baseline."""
+    """A variant's baseline, or None. note: why there is none, or which settings differ between variant and baseline."""
 
     baseline: Variant | None
     note: str = ""
@@ -29,7 +29,7 @@ def match(variant: Variant, others: Sequence[Variant]) -> Match:
     - For a variant that is scored with the head of its intermediate task, without further training: a training of the
       bare checkpoint on the target task with the same method and seed.
 
-    Other settings, such as the learning rate, may differ. If several variants fit, the one with equal settings is used.
+    Other settings, such as the learning rate, may differ. If several fit, the one with equal settings is used.
     """
     if is_baseline(variant):
         return Match(None, "is a baseline")
@@ -72,7 +72,7 @@ def _reading(evaluate: Evaluate) -> tuple[object, object]:
 def _differing(ours: Evaluate, theirs: Evaluate) -> list[str]:
     """Return the names of settings that differ between the last trainings of two models.
 
-    The list is empty if a model is untrained, or if the model of `ours` was not trained on the measured task.
+    The list is empty if one of the models is untrained, or if the first was not trained on the measured task.
     """
     left, right = ours.model, theirs.model
     if not isinstance(left, Train) or not isinstance(right, Train) or not trained_on(left, ours.task):

@@ -1,7 +1,7 @@
 """Confounds: what else, besides the variant, may explain a score.
 
-Examples are data that a checkpoint has already seen, how the kept weights were selected, and which rows were read. Each
-finding is one plain sentence for the report.
+Examples: a checkpoint has seen the data before, the kept weights were selected on development rows in other languages,
+or fewer rows were read than were published. Each finding is one plain sentence for the report.
 """
 
 import dataclasses
@@ -48,7 +48,7 @@ def find_confounds(recipe: Recipe, measurements: Measurements) -> list[str]:
 
 
 def _cut(evaluates: Sequence[Evaluate]) -> list[str]:
-    """Return a sentence per checkpoint whose last layers were cut off. No model of that size was ever pretrained."""
+    """Return a sentence per checkpoint whose last layers were cut off without pretraining it again."""
     counts: dict[str, dict[str, None]] = {}
     for model in (evaluate.checkpoint for evaluate in evaluates):
         if model.layers is not None:
@@ -93,7 +93,7 @@ def _of(counts: RowCounts) -> str:
 
 
 def _exposures(evaluates: Sequence[Evaluate]) -> list[str]:
-    """Return sentences about overlaps between a checkpoint's own earlier training and a task of the recipe."""
+    """Return sentences about tasks of the recipe whose data a checkpoint has seen in its earlier training."""
     uses: dict[tuple[ModelSpec, str], dict[str, list[Rows]]] = {}
     tasks: dict[str, Task] = {}
     for evaluate in evaluates:
@@ -121,8 +121,9 @@ def _exposures(evaluates: Sequence[Evaluate]) -> list[str]:
 
 
 def _used(seen: SeenData, roles: Mapping[str, Sequence[Rows]]) -> str:
-    """Return how a recipe uses a data set that was seen: `trained on (English) and evaluated on (Korean)`. The text is
-    empty if the recipe does not use the data set. roles: use -> the rows that a task has for this use.
+    """Return the uses of a data set in a recipe, such as `trained on (English) and evaluated on (Korean)`.
+
+    The text is empty if the recipe does not use the data set. roles: a task's rows by their use, such as `trained on`.
     """
     touched = {role: [rows.language for rows in read if _covers(seen, rows)] for role, read in roles.items()}
     return " and ".join(f"{role} ({_names(languages)})" for role, languages in touched.items() if languages)
@@ -171,7 +172,7 @@ def _overlap(one: Rows, other: Rows) -> bool:
 
 
 def _are_apart(one: Rows, other: Rows) -> bool:
-    """Return whether no row can pass the prefix filters of both sets."""
+    """Return whether the two sets' prefix filters exclude each other, so that no row is in both."""
     if one.starts_with is None or other.starts_with is None or one.starts_with[0] != other.starts_with[0]:
         return False
     ours, theirs = one.starts_with[1], other.starts_with[1]
@@ -179,7 +180,7 @@ def _are_apart(one: Rows, other: Rows) -> bool:
 
 
 def _selections(trainings: Iterable[Train]) -> list[str]:
-    """Return sentences about weights selected on development rows in languages that the training did not include."""
+    """Return sentences about trainings whose weights are selected on development rows in languages not trained on."""
     found: dict[str, None] = {}
     for train in trainings:
         if isinstance(train.config.selection, Best):

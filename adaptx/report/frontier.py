@@ -20,10 +20,10 @@ from adaptx.specs import Task
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GainAndCost:
-    """A variant's gain on the zero-shot average, and the cost of its whole path. A baseline's gain counts as zero.
+    """A variant's gain on the zero-shot average (zero for a baseline), and its cost, intermediate stages included.
 
-    seconds, flops, energy_joules: the path's costs as means over seeds; None if unknown. Energy is unknown if the
-    machine has no meter.
+    seconds, flops, energy_joules: totals of all trainings and, for seconds, all merges that led to the variant, as
+    means over seeds; None if unknown. Energy is unknown if the machine has no meter.
     peak_memory_bytes: the maximum over seeds and languages. examples_per_second: the speed of the last training.
     on_front: whether the variant is on the Pareto front: no other variant gains as much in fewer seconds.
     """

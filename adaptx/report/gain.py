@@ -13,7 +13,7 @@ ALPHA = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Gain:
-    """One quantity of one variant on one task. Scores are shares in [0, 1], averaged over the variant's seeds.
+    """A variant's score and gain in one quantity of one task. Scores are shares in [0, 1], averaged over its seeds.
 
     quantity: a language's code, `ZERO_SHOT`, `SOURCE`, `GAP` (source minus zero-shot), or the name of a class of
         zero-shot languages. attribute: what the class is based on, such as the script; empty for other quantities.

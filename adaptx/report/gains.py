@@ -53,7 +53,7 @@ def _comparisons(
     resampled: Mapping[int, ByLanguage],
     permuted: Mapping[int, ByLanguage],
 ) -> list[Comparison]:
-    """Compare each quantity of one variant with its baseline, still without a verdict.
+    """Compare one variant with its baseline in each quantity. Verdicts are added later.
 
     same: the variant with each of its seeds. Scores and gains are averaged over them.
     """
@@ -96,7 +96,7 @@ def _comparisons(
 
 
 def _without_baseline(same: Sequence[Variant], metric: str, quantity: str, weights: Mapping[str, float]) -> Gain:
-    """Return a `Gain` that has the variant's factors and the quantity's score, but no baseline."""
+    """Return a `Gain` with the variant's factors and its score in the quantity, but without a baseline."""
     first = same[0]
     return Gain(
         task=first.task.name,
@@ -125,7 +125,7 @@ def _one_class(same: Sequence[Variant], language: str) -> str:
 
 
 def zero_shot_quantities(variant: Variant, languages: Container[str]) -> dict[str, dict[str, float]]:
-    """Return quantity -> language -> its weight for `ZERO_SHOT`, `SOURCE`, `GAP`, as far as `languages` allow them."""
+    """Return the languages' weights in `ZERO_SHOT`, `SOURCE` and `GAP`. A quantity without languages is left out."""
     order = [language for language in variant.languages if language in languages]
     others = zero_shot_weights(variant.languages[language].evaluate for language in order)
     source = equal_weights([language for language in order if language not in others])

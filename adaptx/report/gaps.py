@@ -156,7 +156,7 @@ def _kind(variant: Variant) -> tuple[str, str, str]:
 
 
 def _whole_key(variant: Variant) -> tuple[RowsKey, tuple[str, ...]]:
-    """Return a key of a variant's rows and gold answers in all languages. Variants with equal keys share resamples."""
+    """Return a key that identifies a variant's rows and gold answers. Variants with equal keys share resamples."""
     golds = tuple(measured.record.golds_file for measured in variant.languages.values())
     return rows_key(variant, list(variant.languages)), golds
 
@@ -174,7 +174,7 @@ def _gap(variant: Variant, metric: str) -> float:
 
 
 def _resampled(variants: Sequence[Variant], metric: str, resamples: int) -> dict[int, Floats]:
-    """Return variant id -> its resampled gap, shape [resamples]. Variants scored on the same rows share draws."""
+    """Return each variant's resampled gaps, shape [resamples], by `id`. Variants with the same rows share draws."""
     alike: dict[RowsKey, list[Variant]] = {}
     for variant in variants:
         alike.setdefault(rows_key(variant, list(variant.languages)), []).append(variant)

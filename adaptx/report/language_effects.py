@@ -28,7 +28,7 @@ PREDICTORS = {
 
 @dataclass(frozen=True)
 class _Observation:
-    """A variant's gain in one language. facts: predictor -> its value for the language; None if unknown."""
+    """A variant's gain in one language. facts: each predictor's value for that language; None if unknown."""
 
     gain: float
     variant: str

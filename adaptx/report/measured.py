@@ -1,4 +1,7 @@
-"""The stored evaluations of a plan. Scores are computed anew from the stored predictions and gold answers."""
+"""The stored evaluations of a plan. Scores are computed anew from the stored predictions and gold answers.
+
+The path of an evaluation is the chain of trainings and merges that led to its model, intermediate ones included.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -53,10 +56,10 @@ class ScoredEvaluation:
     """One stored evaluation: one model, one task, one language.
 
     variant: the variant's label. status: the stage's status, as the plan shows it.
-    statistics: metric -> each example's contributions to it, shape [examples, number of the metric's statistics].
+    statistics: for each metric, the statistics of every example, shape [examples, number of the metric's statistics].
     record: the stored scores without their predictions.
-    path: every distinct training that led to the model, each after those it depends on. The last one trained the
-    variant itself.
+    path: every distinct training that led to the model, each after the trainings it depends on. The last one is the
+    model's own.
     mixing: fusion weights of a fused model; None if none were stored.
     merges: the result of each merge that led to the model; None for a merge that is not stored.
     """
@@ -105,7 +108,7 @@ class ScoredEvaluation:
 
     @property
     def path_flops(self) -> float | None:
-        """Operations of all trainings on the path; None if one of them is unknown."""
+        """Operations of all trainings on the path; None if the number is unknown for one of them."""
         return total_flops(self.path)
 
     @property
@@ -151,7 +154,7 @@ class ScoredEvaluation:
 class Variant:
     """One model, trained with one set of seeds, measured on one task in one or more languages.
 
-    seeds: the seeds of the trainings on the path, in their order. languages: language code -> its evaluation.
+    seeds: the seeds of the trainings on the path, in the path's order. languages: the evaluation in each language.
     """
 
     label: str
@@ -241,31 +244,31 @@ def measure(plan: Plan, store: Store) -> Measurements:
 
 
 def total_flops(trainings: Sequence[StoredTraining]) -> float | None:
-    """Return the operations of several trainings together; None if one of them is unknown."""
+    """Return the sum of the trainings' operations; None if the number is unknown for one of them."""
     known = [flops for training in trainings if (flops := training.flops) is not None]
     return sum(known) if len(known) == len(trainings) else None
 
 
 def mean_path_flops(seeds: Sequence[Variant]) -> float | None:
-    """Return the operations of a variant's whole path, averaged over the seeds for which they are known."""
+    """Return the operations of all trainings on a variant's path, averaged over the seeds for which they are known."""
     known = [flops for variant in seeds if (flops := variant.first.path_flops) is not None]
     return sum(known) / len(known) if known else None
 
 
 def mean_path_energy_joules(seeds: Sequence[Variant]) -> float | None:
-    """Return the energy of a variant's whole path, averaged over the seeds for which it is known."""
+    """Return the energy of all trainings on a variant's path, averaged over the seeds for which it is known."""
     known = [joules for variant in seeds if (joules := variant.first.path_energy_joules) is not None]
     return sum(known) / len(known) if known else None
 
 
 def mean_path_seconds(seeds: Sequence[Variant]) -> float | None:
-    """Return the training seconds of a variant's whole path, averaged over the seeds for which they are known."""
+    """Return the seconds of all stages on a variant's path, averaged over the seeds for which they are known."""
     known = [seconds for variant in seeds if (seconds := variant.first.path_seconds) is not None]
     return sum(known) / len(known) if known else None
 
 
 def most_memory_bytes(seeds: Sequence[Variant]) -> int | None:
-    """Return the peak memory of a variant's path: the maximum over its seeds and languages."""
+    """Return the maximum of a variant's `peak_memory_bytes` over its seeds and languages."""
     every = (measured.peak_memory_bytes for variant in seeds for measured in variant.languages.values())
     return max(every, default=None)
 

@@ -22,7 +22,7 @@ from adaptx.store.mixing import MixingWeights
 class VariantMixing:
     """The fusion weights of one fused variant on one task.
 
-    modules: names of the fused modules. weights: language -> the weights of each seed.
+    modules: names of the fused modules. weights: for each language, the weights of every seed.
     Letters in shapes: L languages, N layers, S sites, A fused modules. Weights sum to one over A.
     """
 
@@ -33,7 +33,7 @@ class VariantMixing:
 
     @cached_property
     def places(self) -> Mapping[tuple[int, str], Floats]:
-        """(layer, site) -> the weights there, averaged over seeds, shape [L, A]."""
+        """The weights at each (layer, site), averaged over seeds, shape [L, A]."""
         found: dict[tuple[int, str], list[list[tuple[float, ...]]]] = {}
         for seeds in self.weights.values():
             here: dict[tuple[int, str], list[tuple[float, ...]]] = {}

@@ -29,10 +29,7 @@ def resampled_gains(pairs: Sequence[Pair], metrics: Sequence[str], resamples: in
 
 
 def permuted_gains(pairs: Sequence[Pair], metrics: Sequence[str], permutations: int) -> GainsOfPairs:
-    """Return each variant's gain after it exchanges predictions with its baseline.
-
-    Each row is exchanged with a chance of one half.
-    """
+    """Return each variant's gain after exchanging predictions with its baseline, each row with a chance of one half."""
     return _over_alike(pairs, metrics, lambda languages, members: _permuted(languages, members, metrics, permutations))
 
 
@@ -52,7 +49,7 @@ def shared_languages(variant: Variant, other: Variant) -> list[str]:
 
 
 def distinct_columns(statistics: Sequence[Floats]) -> tuple[Floats, list[list[int]]]:
-    """Return the distinct columns of all arrays, and for each array the index of each of its columns among them.
+    """Return the distinct columns of all arrays and, for each array, its columns' indices among the distinct ones.
 
     Many columns are equal, because counts of gold answers are the same for every variant. Each distinct column then
     has to be summed only once.

@@ -129,7 +129,7 @@ def _tick(quantity: str, rows: int | None) -> str:
 
 
 def quality_cost(measurements: Measurements, gains: Sequence[Gain], task: str, metric: str, file: Path) -> Path | None:
-    """Draw the zero-shot average against training seconds and against peak memory of the whole path.
+    """Draw the zero-shot average against seconds and peak memory, both including intermediate stages.
 
     Return None if no variant has a zero-shot average.
     """
@@ -174,12 +174,12 @@ def quality_cost(measurements: Measurements, gains: Sequence[Gain], task: str, m
 
 
 def _path_costs(variants: Mapping[str, list[Variant]]) -> dict[str, dict[str, float]]:
-    """Return axis label -> variant -> cost. Variants whose cost is unknown are left out."""
+    """Return the variants' costs for each axis label, by variant. Unknown costs are left out."""
     seconds = {label: mean_path_seconds(seeds) for label, seeds in variants.items()}
     peaks = {label: most_memory_bytes(seeds) for label, seeds in variants.items()}
     return {
-        "training seconds of the whole path": {k: value for k, value in seconds.items() if value is not None},
-        "peak memory of the path, MiB": {k: value / 2**20 for k, value in peaks.items() if value is not None},
+        "training seconds, all stages": {k: value for k, value in seconds.items() if value is not None},
+        "peak memory, all stages, MiB": {k: value / 2**20 for k, value in peaks.items() if value is not None},
     }
 
 
@@ -260,7 +260,7 @@ _SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 def _is_free(
     spot: tuple[float, float], taken: Sequence[tuple[float, float]], own: tuple[float, float], room: float
 ) -> bool:
-    """Return whether a spot is free: nothing but the point `own` is closer than `room` pixels on both axes."""
+    """Return whether no taken spot, except the point `own`, is closer to `spot` than `room` pixels on both axes."""
     return all(abs(spot[0] - x) > room or abs(spot[1] - y) > room for x, y in taken if (x, y) != own)
 
 
@@ -277,7 +277,7 @@ def _key(figure: Any, entries: Mapping[str, tuple[str, str]]) -> None:
 
 
 def _key_columns(entries: Mapping[str, object]) -> int:
-    """Return the number of columns of the legend: up to three, as many as fit into about 150 characters."""
+    """Return the number of legend columns that fit into about 150 characters: one to three."""
     return max(1, min(3, 150 // (max(map(len, entries)) + 8)))
 
 

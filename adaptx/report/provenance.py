@@ -50,7 +50,7 @@ def training_table(plan: Plan, store: Store) -> Table:
 
 
 def losses(plan: Plan, store: Store) -> dict[str, list[tuple[int, float]]]:
-    """Return for each training, by its name, the (step, loss) pairs of all logged steps."""
+    """Return the (step, loss) pairs of every training's logged steps, by the training's name."""
     curves: dict[str, list[tuple[int, float]]] = {}
     for node, entry in _trainings(plan, store):
         name = _short_name(node) if _short_name(node) not in curves else f"{_short_name(node)} {node.fingerprint[:8]}"
@@ -59,7 +59,7 @@ def losses(plan: Plan, store: Store) -> dict[str, list[tuple[int, float]]]:
 
 
 def data_table(plan: Plan) -> Table:
-    """Return a table of all data that stages read, with the digests or commits that identify its content."""
+    """Return a table of the data sets that stages read, with the digests or commits that identify their contents."""
     uses: dict[tuple[str, str], dict[str, None]] = {}
     rows_at: dict[tuple[str, str], Rows] = {}
     for use, rows in _rows_read(plan):

@@ -87,7 +87,7 @@ class Report:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over the evaluations that the report shows. Reports on the same stored scores have the same one."""
+        """SHA-256 over the evaluations that the report shows. It is the same for reports on the same stored scores."""
         return fingerprint(sorted({record["fingerprint"] for record in self.records}))
 
     def print(self, console: "Console") -> None:

@@ -1,4 +1,4 @@
-"""Published scores next to ours: both scores, their difference, and whether it lies within the reproduction band."""
+"""Published scores next to ours: both scores, their difference, and whether it is within the tolerance (the band)."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -29,7 +29,7 @@ def reproduction_table(published: Sequence[PublishedScore], measurements: Measur
 
     Our score is the mean over languages, English included, and then over seeds. A published score with an intermediate
     task is the best of several such tasks, so it is compared with our best variant. The band is applied only if our
-    checkpoint is the same and was scored on all rows in all of the task's languages.
+    checkpoint is the published one and was scored on all rows in all of the task's languages.
     """
     rows = [
         _row(score, label, variants) for score in published for label, variants in _ours(score, measurements).items()
@@ -52,7 +52,7 @@ def reproduction_table(published: Sequence[PublishedScore], measurements: Measur
 
 
 def _ours(score: PublishedScore, measurements: Measurements) -> dict[str, list[Variant]]:
-    """Return, for each model and method, our best variant that corresponds to a published score: label -> its seeds."""
+    """Return our best variant of each model and method for a published score: a mapping from its label to its seeds."""
     found: dict[tuple[str, str], dict[str, list[Variant]]] = {}
     for variant in measurements.variants(score.task):
         has_metric = all(score.metric in measured.scores for measured in variant.languages.values())

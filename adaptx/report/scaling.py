@@ -27,7 +27,7 @@ from adaptx.specs import Task
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """One variant. size: its parameters, or the operations of its intermediate trainings. seconds: of its path."""
+    """One variant. size: parameters, or operations of its intermediate trainings. seconds: time of all its stages."""
 
     size: float
     gain: Gain
@@ -36,7 +36,7 @@ class Point:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Series:
-    """Points by rising size, with the line through their gains on the zero-shot average.
+    """Points in order of size, with a line fitted to their gains on the zero-shot average.
 
     line: None with fewer than three sizes.
     source, low, high: mean slopes over the source languages, the low-resource languages and the high-resource
@@ -73,7 +73,7 @@ def size_series(measurements: Measurements, task: Task, gains: Sequence[Gain]) -
 
 
 def compute_series(measurements: Measurements, task: Task, gains: Sequence[Gain]) -> list[Series]:
-    """Return a series per combination of checkpoint, method, start and intermediate task with at least two budgets."""
+    """Return a series per checkpoint, method, start and intermediate task with at least two amounts of compute."""
 
     def place(variant: Variant) -> tuple[str, float | None]:
         factors = variant.factors
@@ -113,7 +113,7 @@ def scaling_table(task: Task, series: Sequence[Series], size: str) -> Table:
         "Source, high-resource and low-resource: mean slope of these languages (resource classes of Joshi et al. 2020: "
         f"{LOW_RESOURCE[0]} to {LOW_RESOURCE[-1]} are low, {HIGH_RESOURCE[0]} to {HIGH_RESOURCE[-1]} are high). Low "
         "minus high: Welch's test over languages, with at least two in each class. Seconds: the factor by which the "
-        "training time of the whole path grows."
+        "training time grows, intermediate trainings included."
     )
     return Table(f"{task.name} · scaling with {size}", columns, rows, caption)
 
@@ -128,10 +128,11 @@ def scaling_sentences(task: Task, series: Sequence[Series], size: str) -> list[s
         said = interval_text(each.line.slope, each.line.low, each.line.high)
         found.append(f"{task.name}, {each.name}: the gain {verb} with {size}, {said} points per tenfold increase.")
         if each.resources is not None and each.resources.p < 0.05:
-            more = "more" if each.resources.difference > 0 else "less"
+            more = "higher" if each.resources.difference > 0 else "lower"
             said = _resources(each.resources)
             found.append(
-                f"It rises {more} in low-resource than in high-resource languages: {said} points per tenfold increase."
+                f"The slope is {more} in low-resource than in high-resource languages; the difference, in points per "
+                f"tenfold increase: {said}."
             )
     return found
 

@@ -36,7 +36,7 @@ Block = list[tuple[Column, list[TableCell]]]
 
 @dataclass(frozen=True, eq=False)
 class SuiteResult:
-    """The measured rows of a suite. rows: empty if the recipe measures none of its tasks."""
+    """The measured rows of a suite. rows: empty if the recipe measures none of the suite's tasks."""
 
     suite: Suite
     rows: Sequence[SuiteRow]
@@ -79,7 +79,7 @@ class SuiteResult:
         )
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the unrounded numbers as shares in [0, 1]: one record per row and task, group or average."""
+        """Return the unrounded numbers as shares in [0, 1]: one record per row for each task, group and average."""
         return [
             {"suite": self.suite.name, "variant": row.label, "model": row.model, **record}
             for row in self.rows
@@ -108,7 +108,7 @@ class SuiteResult:
         return block
 
     def _task(self, group: Group, task: Task) -> tuple[Column, list[TableCell]]:
-        """Return a task's column. The header has the number of languages if it is the same in all rows."""
+        """Return a task's column. Its header states the number of languages, if all rows have equally many."""
         used = {len(row.languages(task)) for row in self.rows if row.languages(task)} or {0}
         alike = len(used) == 1
         shown = f"{next(iter(used))}/{len(task.languages)}" if alike else f"of {len(task.languages)}"

@@ -77,7 +77,7 @@ def suite_rows(suite: Suite, measurements: Measurements) -> list[SuiteRow]:
 
 
 def counted(task: Task) -> tuple[str, ...]:
-    """Return the metrics whose mean is a task's score: F1 and exact match for question answering, else the first."""
+    """Return the metrics whose mean is a task's score: its first, but F1 and exact match for question answering."""
     if not isinstance(task.format, QuestionAnswering):
         return task.metrics[:1]
     found = [metric for end in ("f1", "exact_match") for metric in task.metrics if metric.endswith(end)]
@@ -115,7 +115,7 @@ def is_whole(group: Group, rows: Iterable[SuiteRow]) -> bool:
 
 
 def _variants(task: Task, measurements: Measurements) -> tuple[Variant, ...]:
-    """Return the variants measured on the task of this name, or else on another task that scores the same rows.
+    """Return the variants measured on the task with this name or, if none were, on another task with the same rows.
 
     The two tasks may split candidates into sentences differently (LAReQA's authors mark sentence breaks). The row's
     note says which split was used.
@@ -143,7 +143,7 @@ def _candidates(task: Task) -> list[tuple[object, ...]]:
 
 
 def _trained_before(variant: Variant) -> str:
-    """Return the name of what was trained in addition to the measured task: intermediate tasks or a mixture.
+    """Return the name of a variant's intermediate tasks, or of the task mixture that it was trained on.
 
     A mixture that contains the measured task has the same name in all columns of the suite.
     """

@@ -100,7 +100,7 @@ def score_tables(task: Task, metric: str, gains: Sequence[Gain], widest: int = W
 
 
 def _explained(table: Table, task: Task) -> Table:
-    """Return the table with a note on how the task is scored at the beginning of its caption."""
+    """Return the table; its caption then begins with a note that says how the task is scored."""
     return replace(table, caption=" ".join(filter(None, (how_scored(task), table.caption))))
 
 
@@ -137,7 +137,7 @@ def gain_table(task: Task, gains: Sequence[Gain]) -> Table:
 
 
 def cost_table(measurements: Measurements, task: Task) -> Table:
-    """Return a table of the cost of each variant's whole path; seconds are means over its seeds."""
+    """Return a table of each variant's cost, intermediate trainings included. Seconds are means over seeds."""
     variants = measurements.variants(task.name)
     measures = list(dict.fromkeys(v.first.memory_measure for v in variants if v.first.memory_measure))
     labels = list(dict.fromkeys(variant.label for variant in variants))

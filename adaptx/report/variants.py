@@ -1,4 +1,4 @@
-"""Labels of variants: one label per model that a task is measured with, shared by all its seeds.
+"""Labels of variants. Models that differ only in their seeds are one variant of a task and share its label.
 
 A label is `naming.factors(...).label`. If two different variants of a task would have the same label, the fields in
 which they differ are added to it. If these are many, the fingerprint is added instead.
@@ -44,7 +44,7 @@ def variant_labels(evaluates: Sequence[Evaluate], model_fingerprints: Mapping[Ev
 
 
 def _are_not_seeds(same: Sequence[Evaluate], model_fingerprints: Mapping[Evaluate, str]) -> bool:
-    """Return whether two different models have the same seeds.
+    """Return whether the same seeds occur with two different models.
 
     Such models differ in something that no compared field shows, such as the rows of an intermediate task. Their
     scores must not be averaged as if they were seeds of one variant.
@@ -56,7 +56,7 @@ def _are_not_seeds(same: Sequence[Evaluate], model_fingerprints: Mapping[Evaluat
 
 
 def _told_apart_by_rows(evaluates: Sequence[Evaluate]) -> set[tuple[str, Key]]:
-    """Return the pairs of task and variant that are measured in one language with several row limits.
+    """Return the (task, variant) pairs that have evaluations in one language with different row limits.
 
     A variant measured once per language stays one variant, even if its languages have different row limits.
     """
@@ -68,12 +68,12 @@ def _told_apart_by_rows(evaluates: Sequence[Evaluate]) -> set[tuple[str, Key]]:
 
 
 def seeds(evaluate: Evaluate) -> tuple[int, ...]:
-    """Return the seed of every training on the path, in the order of `training_path`."""
+    """Return the seeds of all trainings that led to the evaluated model, in the order of `training_path`."""
     return tuple(train.config.seed for train in training_path(evaluate))
 
 
 def _key(evaluate: Evaluate) -> Key:
-    """Return the flat fields that identify a variant: its model, its framing (how it reads the task) and its precision.
+    """Return the fields that identify a variant: its model, its framing (how it reads the task) and its precision.
 
     Seeds, language, row limits and fields that do not count for a stage's identity are left out.
     """

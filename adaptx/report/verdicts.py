@@ -66,7 +66,7 @@ class Comparison:
 
     @property
     def arms(self) -> tuple[str, str, str]:
-        """Model, attribute and quantity: comparisons that share all three pool their variance over seeds."""
+        """The model, attribute and quantity. Comparisons that share all three pool their variances over seeds."""
         return self.gain.model, self.gain.attribute, self.gain.quantity
 
     @property
@@ -78,8 +78,7 @@ class Comparison:
 def drawn_rows(by_seed: Sequence[float], redrawn_SR: Floats, exchanged_SR: Floats) -> DrawnRows | None:
     """Return the mean gain under redrawn rows; None if it is the same on every draw and there are too few seeds.
 
-    redrawn_SR: each seed's gain under resamples of the rows. exchanged_SR: each seed's gain after predictions are
-    exchanged.
+    redrawn_SR: each seed's gain on resampled rows. exchanged_SR: each seed's gain after an exchange of predictions.
     """
     mean_R = redrawn_SR.mean(axis=0)
     if not np.ptp(mean_R) and len(by_seed) < LEAST_SEEDS:

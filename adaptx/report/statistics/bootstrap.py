@@ -59,7 +59,7 @@ def resampled_sums(
         statistics: language -> each example's contribution to each sum, shape [examples, columns].
         examples: language -> the rows of these examples.
         resamples: number of resamples.
-        seed: seed of the draws. The draws for a set depend only on it, on the set's group or language, and on its rows.
+        seed: seed of the draws. A set's draws depend only on this seed, the set's group or language, and its rows.
 
     Returns:
         language -> sums, shape [resamples, columns]. Row i comes from the same draw in every language of a group, so

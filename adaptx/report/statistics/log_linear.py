@@ -25,8 +25,8 @@ class LogLine:
     """A fitted line.
 
     slope: change in value per tenfold size. low, high, p: the slope's interval, and the p-value for a slope of zero.
-    points: number of points. The band is computed from the last three fields. mean_log_size, squares: the mean of
-    log10(size), and its sum of squared deviations from that mean. scatter: residual standard deviation.
+    points: number of points. mean_log_size, squares, scatter: the mean of log10(size), the sum of squared deviations
+    from that mean, and the residual standard deviation. The band is computed from these three.
     """
 
     intercept: float

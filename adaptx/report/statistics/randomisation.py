@@ -1,7 +1,7 @@
 """Approximate randomisation: a significance test that exchanges the predictions of two systems.
 
-If variant and baseline were equally good, each row's two predictions could just as well have come from the other
-system. A permutation therefore exchanges the two predictions of each row with a chance of one half. The p-value is the
+If variant and baseline were equally good, each row's two predictions could just as well have been swapped. A
+permutation therefore exchanges the two predictions of each row with a chance of one half. The p-value is the
 share of permutations whose difference is at least as large as the observed one. Rows that are translations of one
 another are exchanged together, just as the bootstrap draws them together. The observed data count as one permutation,
 so that the p-value is never zero (Phipson and Smyth 2010).

@@ -32,7 +32,7 @@ SHARED = 0.5
 class RowVariance:
     """The variance of a gain when rows are redrawn.
 
-    mean: the variance of the gain averaged over seeds. by_seed: the part of it in which the seeds differ.
+    mean: the variance of the gain averaged over seeds. by_seed: the part that differs from seed to seed.
     """
 
     mean: float
@@ -63,7 +63,7 @@ class TwoWay:
 
     @property
     def p(self) -> float:
-        """The two-sided p-value of a mean gain of zero."""
+        """The two-sided p-value of the hypothesis that the mean gain is zero."""
         from scipy import stats
 
         return float(2 * stats.t.sf(abs(self.mean) / self.standard_error, self.degrees))
