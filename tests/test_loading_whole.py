@@ -525,7 +525,7 @@ def test_a_path_that_is_no_folder_is_said_to_be_none(tmp_path):
         find_model(str(tmp_path / "gone"))
     file = tmp_path / "config.json"
     file.write_text("{}")
-    with pytest.raises(UserError, match=f"name its folder {tmp_path}"):
+    with pytest.raises(UserError, match=f"it is a file in {tmp_path}"):
         find_model(str(file))
 
 
