@@ -148,7 +148,7 @@ class FinishedModel:
 
 
 def finished_model(model: ModelSpec | ModuleStage, shop: Workshop, precision: Precision) -> FinishedModel:
-    """Load a bare checkpoint, or the model of a stored stage. A stored model computes as it did in its training."""
+    """Load a bare checkpoint, or the model of a stored stage, for predictions in `precision`."""
     base = model if isinstance(model, ModelSpec) else model.model
     shop.base_digest(base)
     bf16, device = precision == "bf16", shop.device

@@ -42,7 +42,7 @@ def energy(device: torch.device, shared: bool = False) -> Generator[Energy]:
     """Measure the energy that the device uses during the `with` block.
 
     shared: whether other stages run on this machine at the same time. The processors' counters cannot separate stages,
-    so nothing is measured on a CPU then.
+    so in that case nothing is measured on a CPU.
     """
     found = Energy()
     of_cpu = _packages() if device.type == "cpu" and not shared else None

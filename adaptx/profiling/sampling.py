@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def sampled(ask: Callable[[], None], interval_seconds: float) -> Generator[None]:
-    """Call `ask` from a separate thread during the `with` block: after `interval_seconds`, and then again and again."""
+    """Call `ask` every `interval_seconds` during the `with` block, from a separate thread, first after one interval."""
     done = threading.Event()
 
     def watch() -> None:

@@ -16,8 +16,7 @@ LIST_ITEMS = 8
 class Example:
     """The first row of a language.
 
-    source: address of the set that the row comes from. example: the row's shortened values by role, as formats read
-    them.
+    source: address of the set that the row is from. example: the row's values by role, as formats read them, shortened.
     """
 
     language: str
