@@ -42,10 +42,9 @@ class Mixing(nn.Module):
         raise NotImplementedError
 
     def low_rank_scores(self, hidden_TI: Tensor, inner_TAR: Tensor, rows_ED: Tensor) -> Tensor:
-        """Return a score for each token and module, [T, A] in fp32, where the modules' outputs are low-rank.
-
-        inner_TAR: the modules' inner vectors. rows_ED: R rows per module, in the modules' order. A module's output is
-        the sum of the module's rows, each multiplied by the matching element of the module's inner vector.
+        """Return a score for each token and module, [T, A] in fp32, where the modules' outputs are low-rank. inner_TAR:
+        the modules' inner vectors. rows_ED: R rows per module, in the modules' order. A module's output is the sum of
+        the module's rows, each multiplied by the matching element of the module's inner vector.
         """
         raise NotImplementedError
 

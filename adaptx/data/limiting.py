@@ -47,10 +47,9 @@ def limited_rows(
 
 
 def training_seed(rows: Rows, seed: int) -> int:
-    """Return the seed with which a training draws rows from one of its sets.
-
-    Sets of different languages get different seeds, so that a training on several translations of one set sees more
-    distinct texts. Sets of a parallel group get the same seed, so the same rows are drawn from them.
+    """Return the seed with which a training draws rows from one of its sets. Sets of different languages get different
+    seeds, so that a training on several translations of one set sees more distinct texts. Sets of a parallel group get
+    the same seed, so the same rows are drawn from them.
     """
     return (seed << 32) + (crc32(rows.language.encode()) if rows.parallel_group is None else 0)
 

@@ -48,10 +48,9 @@ def _was_taught_to_end(stage: ModuleStage) -> bool:
 
 
 def search_framing(merge: Merge, task: Task) -> Framing:
-    """Return the framing with which a search for merge weights reads its task.
-
-    It is the framing of the trained task whose head the search uses. Without a head, it is the framing with which the
-    merge's `answering_training` would read the task.
+    """Return the framing with which a search for merge weights reads its task. It is the framing of the trained task
+    whose head the search uses. Without a head, it is the framing with which the merge's `answering_training` would read
+    the task.
     """
     return training_framing(answering_training(merge), head_of(merge, task) or task)
 

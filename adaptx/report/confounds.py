@@ -121,9 +121,8 @@ def _exposures(evaluates: Sequence[Evaluate]) -> list[str]:
 
 
 def _used(seen: SeenData, roles: Mapping[str, Sequence[Rows]]) -> str:
-    """Return the uses of a data set in a recipe, such as `trained on (English) and evaluated on (Korean)`.
-
-    The text is empty if the recipe does not use the data set. roles: a task's rows by their use, such as `trained on`.
+    """Return the uses of a data set in a recipe, such as `trained on (English) and evaluated on (Korean)`. The text is
+    empty if the recipe does not use the data set. roles: a task's rows by their use, such as `trained on`.
     """
     touched = {role: [rows.language for rows in read if _covers(seen, rows)] for role, read in roles.items()}
     return " and ".join(f"{role} ({_names(languages)})" for role, languages in touched.items() if languages)

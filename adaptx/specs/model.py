@@ -285,10 +285,9 @@ class ModelSpec:
         return self.hub_id.rstrip("/").rsplit("/", 1)[-1]
 
     def quantise(self, kind: Quantisation) -> "ModelSpec":
-        """Return the checkpoint with the linear maps of its layers quantised.
-
-        Only LoRA can be trained over quantised layers. A training that starts from a module trained over them needs the
-        same quantised checkpoint, because hidden states differ from those of the original checkpoint.
+        """Return the checkpoint with the linear maps of its layers quantised. Only LoRA can be trained over quantised
+        layers. A training that starts from a module trained over them needs the same quantised checkpoint, because
+        hidden states differ from those of the original checkpoint.
         """
         return replace(self, quantised=kind)
 
