@@ -1,6 +1,6 @@
 """The interface through which formats, training and evaluation use a backbone of any family.
 
-Suffixes: T tokens of a row of sequences, N sequences, D hidden size.
+Suffixes: T tokens of all sequences, laid end to end in one row, N sequences, D hidden size.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """Decoders (Llama, Qwen and others): from token ids to hidden states, with causal attention unless set otherwise.
 
-Suffixes: T tokens of a row of sequences, D hidden size.
+Suffixes: T tokens of all sequences, laid end to end in one row, D hidden size.
 """
 
 from typing import Any

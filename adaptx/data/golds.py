@@ -12,11 +12,11 @@ def ranked(queries: Examples, task: Task, pool: Callable[[Sequence[str]], Exampl
     """Return the queries with an added column `right`, and the candidates to rank.
 
     `right` holds the ids of each query's right candidates; unlabelled queries do not get the column. The candidates are
-    the task's pool. Rows in the form of training rows (as in development sets) bring one candidate each. The candidates
-    of all these rows are then ranked instead.
+    the task's pool, unless each query comes with its own right candidate in a column `candidate`, as in training rows
+    and some development sets. The candidates are then those of all queries, and the pool is not read.
 
-    pool: a function that takes the gold ids of the queries and returns the pool, including the candidates with these
-    ids.
+    pool: a function that takes the gold ids of the queries (none if they are unlabelled) and returns the pool,
+    including the candidates with these ids.
 
     Raises:
         UserError: a labelled query has no right candidate.

@@ -49,7 +49,10 @@ class NewModel:
 
 
 def head_name(train: Train, task: Task) -> str:
-    """Return the name of a task's head: the head's index, because task names are not part of a stage's identity."""
+    """Return the name of a task's head: "0", or in a mixture the index of the first task that shares the head.
+
+    Task names are not used, because they are not part of a stage's identity.
+    """
     return str(train.task.head_place(task) if isinstance(train.task, Mixture) else 0)
 
 

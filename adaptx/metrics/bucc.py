@@ -52,9 +52,12 @@ def xtreme_candidates(mined: MinedPairs, source: Sentences[Id], target: Sentence
 
 
 def jiant_candidates(mined: MinedPairs, source: Sentences[Id], target: Sentences[Id]) -> dict[tuple[Id, Id], float]:
-    """Return jiant's candidates: (source id, target id) -> margin, for all ids of the two sentences of each mined pair.
+    """Return jiant's candidates: (source id, target id) -> margin.
 
-    mined: pairs that were mined over `distinct_rows` of the texts after removing their surrounding space.
+    A sentence that occurs more than once has several ids. A mined pair gives one candidate per combination of the ids
+    of its two sentences.
+
+    mined: pairs mined over `distinct_rows` of the texts, whose surrounding space was removed first.
 
     Source: jiant tasks/evaluate/core.py `Bucc2018EvaluationScheme` (Phang et al. 2020, arXiv:2003.02249).
     """

@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_leaves
 
 
 class MemoryPart(enum.Enum):
-    """The purpose of a storage, in the order of tables."""
+    """The purpose of a storage. Tables list the purposes in the order of these members."""
 
     WEIGHTS = "weights"
     GRADIENTS = "gradients"
