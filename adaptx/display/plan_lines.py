@@ -31,8 +31,8 @@ def stage_lines(
 ) -> list[Line]:
     """Return the lines of a plan.
 
-    statuses, costs: the status and the cost of each stage, by fingerprint. reasons: fingerprint -> why the stage has to
-    run; empty if reasons are not requested. With reasons, every evaluation has a line of its own.
+    statuses, costs: the status and the cost of each stage, by fingerprint. reasons: why each stage has to run, by
+    fingerprint; empty if not requested. With reasons, every evaluation has a line of its own.
     """
     lines: list[Line] = []
 

@@ -22,7 +22,7 @@ PLAIN_SECONDS = 10.0
 
 
 class Watcher(Protocol):
-    """A receiver of the progress of stages: `adaptx.training.progress.Progress` plus `close`."""
+    """A receiver of the progress of stages: `adaptx.training.progress.Progress` with a method `close`."""
 
     def start(self, name: str, total: int, unit: str) -> None: ...
 

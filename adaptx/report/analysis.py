@@ -36,8 +36,8 @@ class ReportPart:
 class Analysis:
     """The analysis of one task. A part without results is empty, and counts as false.
 
-    answer: the answer as text. comparisons: significance tests of the gains. gaps: generalisation gaps. classes: gains
-    by class of languages. scaling: gain against model size and compute. worth: gain against cost.
+    answer: the recipe's question, answered in text. comparisons: significance tests of the gains. gaps: generalisation
+    gaps. classes: gains by class of languages. scaling: gain against model size and compute. worth: gain against cost.
     """
 
     answer: str

@@ -14,7 +14,7 @@ MOST_NAMED = 3
 def answer(task: Task, gains: Sequence[Gain]) -> str:
     """Return sentences with the largest gain and the verdict counts (gain, loss, undecided) after Holm's correction.
 
-    The answer is about the zero-shot average and, if the task has source languages, about their average too. It speaks
+    The answer is about the zero-shot average and, if the task has source languages, the average over them. It speaks
     of "variants" if the intervals of all gains cover the choice of seeds, else of "trained variants".
     """
     tested = [g for g in gains if (g.task, g.metric) == (task.name, task.metrics[0]) and g.holm_p is not None]

@@ -22,8 +22,8 @@ from adaptx.specs import Task
 class GainAndCost:
     """A variant's gain on the zero-shot average (zero for a baseline), and its cost, intermediate stages included.
 
-    seconds, flops, energy_joules: totals of all trainings and, for seconds, all merges that led to the variant, as
-    means over seeds; None if unknown. Energy is unknown if the machine has no meter.
+    seconds, flops, energy_joules: totals over the trainings that led to the variant, averaged over its seeds; None if
+    unknown. The seconds also include merges. Energy is unknown if the machine has no meter.
     peak_memory_bytes: the maximum over seeds and languages. examples_per_second: the speed of the last training.
     on_front: whether the variant is on the Pareto front: no other variant gains as much in fewer seconds.
     """

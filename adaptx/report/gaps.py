@@ -38,7 +38,7 @@ class Gap:
 
 @dataclass(frozen=True, kw_only=True)
 class GapDifference:
-    """The gap of a variant with several intermediate tasks minus the mean gap of variants with one of these tasks.
+    """The gap of a variant with several intermediate tasks, minus the mean gap of variants with only one of them.
 
     several, single: labels of the variant with several tasks, and of those with one. difference, low, high: shares.
     """
@@ -174,7 +174,7 @@ def _gap(variant: Variant, metric: str) -> float:
 
 
 def _resampled(variants: Sequence[Variant], metric: str, resamples: int) -> dict[int, Floats]:
-    """Return each variant's resampled gaps, shape [resamples], by `id`. Variants with the same rows share draws."""
+    """Return the resampled gaps, shape [resamples], by the variant's `id`. Variants with the same rows share draws."""
     alike: dict[RowsKey, list[Variant]] = {}
     for variant in variants:
         alike.setdefault(rows_key(variant, list(variant.languages)), []).append(variant)

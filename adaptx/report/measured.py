@@ -113,7 +113,7 @@ class ScoredEvaluation:
 
     @property
     def intermediate_flops(self) -> float | None:
-        """Operations of the trainings before the one on the measured task, or of all if none is on that task."""
+        """Operations of the trainings before the one on the measured task; of all trainings if none is on that task."""
         return total_flops(self.path if self.factors.target == UNTRAINED else self.path[:-1])
 
     @property

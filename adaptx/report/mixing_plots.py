@@ -22,7 +22,7 @@ ROW_INCHES = 0.3
 
 
 def mixing_heatmap(mixed: VariantMixing, file: Path) -> Path:
-    """Draw one fused variant's weights in percent: by language (mean over layers), by layer (mean over languages)."""
+    """Draw one fused variant's weights in percent: by language (mean over layers) and layer (mean over languages)."""
     modules, sites, layers = mixed.modules, mixed.sites, mixed.layers
     languages = [language_name(language) for language in mixed.weights]
     height = 2.1 + ROW_INCHES * max(len(languages), len(layers), 4)

@@ -139,7 +139,7 @@ class Section:
 
 
 def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = ()) -> Report:
-    """Write report.html, tables (md, tex), scores (csv, json), gains, suites, mixing (csv) and the figures into `out`.
+    """Write report.html, figures, tables (md, tex), scores (csv, json), and gains, suites and mixing (csv) into `out`.
 
     Args:
         plan: the recipe's plan. Evaluations that are not stored are left out, and the report names them.

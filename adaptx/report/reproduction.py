@@ -23,7 +23,7 @@ COLUMNS = (
 
 
 def reproduction_table(published: Sequence[PublishedScore], measurements: Measurements) -> Table | None:
-    """Return a table with one row for each published score and each model and method that we measured on its task.
+    """Return a table of published scores, each with one row per model and method that we measured on its task.
 
     Return None if there are no such rows.
 
@@ -52,7 +52,7 @@ def reproduction_table(published: Sequence[PublishedScore], measurements: Measur
 
 
 def _ours(score: PublishedScore, measurements: Measurements) -> dict[str, list[Variant]]:
-    """Return our best variant of each model and method for a published score: a mapping from its label to its seeds."""
+    """Return, by label, the seeds of our best variant of each model and method for a published score."""
     found: dict[tuple[str, str], dict[str, list[Variant]]] = {}
     for variant in measurements.variants(score.task):
         has_metric = all(score.metric in measured.scores for measured in variant.languages.values())

@@ -1,8 +1,8 @@
 """Scaling: gain and cost against model size, and gain against the compute of the intermediate training.
 
-A series by size has one method, start and intermediate task, and checkpoints of several sizes. A series by compute has
-one checkpoint, and intermediate trainings of several lengths. Each line is a linear fit to the logarithm of size or
-compute. The slopes of low-resource and high-resource languages are compared.
+A series by size has one method, kind of start (such as `Sequential`) and intermediate task, and checkpoints of several
+sizes. A series by compute has one checkpoint, and intermediate trainings of several lengths. Each line is a linear fit
+to the logarithm of size or compute. The slopes of low-resource and high-resource languages are compared.
 """
 
 from collections.abc import Callable, Container, Sequence

@@ -77,7 +77,7 @@ def suite_rows(suite: Suite, measurements: Measurements) -> list[SuiteRow]:
 
 
 def counted(task: Task) -> tuple[str, ...]:
-    """Return the metrics whose mean is a task's score: its first, but F1 and exact match for question answering."""
+    """Return the metrics whose mean is a task's score: F1 and exact match for question answering, else the first."""
     if not isinstance(task.format, QuestionAnswering):
         return task.metrics[:1]
     found = [metric for end in ("f1", "exact_match") for metric in task.metrics if metric.endswith(end)]

@@ -100,7 +100,7 @@ def score_tables(task: Task, metric: str, gains: Sequence[Gain], widest: int = W
 
 
 def _explained(table: Table, task: Task) -> Table:
-    """Return the table; its caption then begins with a note that says how the task is scored."""
+    """Return the table with a note at the start of its caption, if there is one on how the task is scored."""
     return replace(table, caption=" ".join(filter(None, (how_scored(task), table.caption))))
 
 

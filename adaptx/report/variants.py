@@ -1,4 +1,4 @@
-"""Labels of variants. Models that differ only in their seeds are one variant of a task and share its label.
+"""Labels of variants. Models that differ only in their seeds are one variant of a task and share one label.
 
 A label is `naming.factors(...).label`. If two different variants of a task would have the same label, the fields in
 which they differ are added to it. If these are many, the fingerprint is added instead.
@@ -105,9 +105,9 @@ def _flat(value: Any, place: str) -> Flat:
 
 
 def _suffixes(members: Sequence[Flat], fingerprints: Sequence[str]) -> list[str]:
-    """Return a suffix per member that distinguishes it from the others.
+    """Return a suffix per variant that distinguishes it from the others with the same label.
 
-    The suffix is empty for a single member, and a fingerprint if the members differ in more than `MOST_FIELDS` fields.
+    It is empty for a single variant, and a fingerprint if the variants differ in more than `MOST_FIELDS` fields.
     """
     places = dict.fromkeys(place for member in members for place in member)
     telling: dict[tuple[Any, ...], str] = {}
@@ -126,7 +126,7 @@ def _suffixes(members: Sequence[Flat], fingerprints: Sequence[str]) -> list[str]
 
 
 def _spoken(place: str, value: Any) -> str:
-    """Return a field as part of a label: `config.learning_rate` 0.001 -> `learning_rate 0.001`.
+    """Return a field as part of a label, such as `learning_rate 0.001` for `config.learning_rate`.
 
     The text begins with "intermediate" if the field belongs to the stage that a training starts from.
     """

@@ -3,7 +3,7 @@
 With at least three seeds, the interval and the p-value of a gain cover the draw of test rows and of seeds together
 (`statistics/two_way.py`), so they are about the method. The variance over seeds is pooled over the variants of a model.
 With fewer seeds, interval and p-value cover the draw of rows alone (bootstrap, approximate randomisation), so they are
-about these trained models.
+about the models as trained.
 
 A verdict is made after Holm's correction over a family of comparisons. All languages together are one family. Each
 average is another family, and so is each attribute of languages.
@@ -78,7 +78,7 @@ class Comparison:
 def drawn_rows(by_seed: Sequence[float], redrawn_SR: Floats, exchanged_SR: Floats) -> DrawnRows | None:
     """Return the mean gain under redrawn rows; None if it is the same on every draw and there are too few seeds.
 
-    redrawn_SR: each seed's gain on resampled rows. exchanged_SR: each seed's gain after an exchange of predictions.
+    redrawn_SR: each seed's gain on resampled rows. exchanged_SR: each seed's gain after each exchange of predictions.
     """
     mean_R = redrawn_SR.mean(axis=0)
     if not np.ptp(mean_R) and len(by_seed) < LEAST_SEEDS:

@@ -57,7 +57,7 @@ class Markers:
 
 
 def markers_of(address: Address, store: Store, experiment: str) -> Markers:
-    """Return an experiment's markers. If the address is a missing database file, first delete all its markers."""
+    """Return an experiment's markers. If the address is a missing database file, first delete all markers for it."""
     place = store.root / "recorded" / hashlib.sha256(address.shown.encode()).hexdigest()[:8]
     if address.database is not None and not address.database.is_file():
         shutil.rmtree(place, ignore_errors=True)

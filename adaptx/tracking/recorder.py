@@ -38,7 +38,7 @@ class Recorder:
     """A context manager that starts another process when needed, and lets it record a plan's stored stages.
 
     Only the first failure is reported, in one line. A failure never affects results. tell: shows a line to the user.
-    safe: the words that end this line, and say where the results are.
+    safe: the words that end the line about a failure, and say where the results are.
     """
 
     def __init__(

@@ -172,7 +172,7 @@ class Records:
         )
 
     def _merge(self, merge: Merge, key: RunKey) -> Record:
-        """Return a merge's run. Instead of loss curves, as in a training's run, it has the rule and its weights."""
+        """Return a merge's run. It has the rule and its weights, where a training's run has loss curves."""
         entry = self._entry(key.fingerprint)
         result = entry.merge_result
         metrics = [
@@ -320,7 +320,7 @@ def _scores(stored: list[tuple[Evaluate, Entry]], scores: StoredScores) -> dict[
 
 
 def _flat(value: Any, name: str) -> dict[str, Any]:
-    """Return nested JSON as parameters with dotted names. A dataclass's type is the parameter `name` without a dot."""
+    """Return nested JSON as parameters: `name.field` for each field of an object, and `name` for the object's type."""
     if not isinstance(value, dict):
         return {name: value}
     flat: dict[str, Any] = {}

@@ -108,7 +108,7 @@ class Writer:
     def find(self, key: RunKey) -> Any:
         """Return the run with this key, or None.
 
-        If two commands that record to a server at the same time have both created the run, only the oldest is kept.
+        If two commands that record to a server at the same time have both created the run, only the oldest run is kept.
         """
         query = f"tags.`adaptx.fingerprint` = '{key.fingerprint}' and tags.`adaptx.kind` = '{key.kind}'"
         found = self.client.search_runs([self.experiment.experiment_id], query, max_results=100)

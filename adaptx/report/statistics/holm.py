@@ -24,7 +24,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def holm_levels(p_values: Sequence[float], alpha: float = 0.05) -> list[float]:
-    """Return the level at which each comparison's interval excludes zero if and only if Holm's test rejects.
+    """Return a level per comparison: at this level its interval excludes zero if and only if Holm's test rejects.
 
     The i-th smallest of m p-values is compared with alpha / (m - i + 1), and its interval has the level
     1 - alpha / (m - i + 1). The first comparison that is not rejected gives its level to all that follow it.

@@ -26,10 +26,10 @@ def exchanged_sums(
     permutations: int = RESAMPLES,
     seed: int = SEED,
 ) -> dict[str, Floats]:
-    """Return the amounts that each permutation adds to one system's sums and subtracts from the other's.
+    """Return the amounts that each permutation adds to the first system's sums and subtracts from the second's.
 
     Args:
-        differences: language -> the other system's statistics minus this system's, shape [examples, columns].
+        differences: language -> the second system's statistics minus the first's, shape [examples, columns].
         examples: language -> the rows of these examples.
         permutations: number of permutations.
         seed: as in `resampled_sums`.

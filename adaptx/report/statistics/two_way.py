@@ -32,7 +32,7 @@ SHARED = 0.5
 class RowVariance:
     """The variance of a gain when rows are redrawn.
 
-    mean: the variance of the gain averaged over seeds. by_seed: the part that differs from seed to seed.
+    mean: the variance of the mean gain over seeds. by_seed: its part that is due to differences between the seeds.
     """
 
     mean: float
@@ -87,7 +87,7 @@ def pooled_variance(arms: Sequence[Sequence[float]]) -> SeedVariance | None:
     """Return the variance over seeds, pooled over several arms that have the same baseline, model and task.
 
     Arms share the seeds of their baseline, so their gains are correlated (`SHARED`). For that reason k arms of S seeds
-    give fewer than k (S - 1) degrees of freedom. Their number is (S - 1) k / (1 + (k - 1) SHARED^2), which follows from
+    give fewer than k (S - 1) degrees of freedom. The number is (S - 1) k / (1 + (k - 1) SHARED^2), which follows from
     the variance of a mean of correlated sample variances. Arms may have different numbers of seeds. Arms with a single
     seed have no variance and are left out.
 
