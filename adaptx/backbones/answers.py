@@ -25,8 +25,8 @@ def answer_states(
 ) -> Tensor:
     """Return the states [M, D] that predict the answers' tokens, in the order of the answers.
 
-    batch: one sequence per item: the prompt followed by its answer. Decoders read this batch. Encoder-decoders read
-    `prompts` and `answers` instead.
+    A decoder reads `batch`, with one sequence per item: the prompt followed by its answer. An encoder-decoder reads
+    `prompts` and `answers`, as separate sequences.
     """
     counts = [len(answer) for answer in answers]
     within_M = np.concatenate([np.arange(count) for count in counts])

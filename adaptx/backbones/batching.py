@@ -66,8 +66,8 @@ class TokenBatch:
 
     positions_T: each token's position within its own sequence. groups: the row's parts for attention, which keep the
     sequences apart. first_N: index of each sequence's first token in the row. lengths_N: each sequence's number of
-    tokens; `lengths` holds the same numbers as integers. N follows the order in which `collate` got the sequences, not
-    their order in the row.
+    tokens; `lengths` holds the same numbers as integers. Tensors with the suffix N list the sequences in the order in
+    which `collate` got them, not in their order in the row.
     """
 
     ids_T: Tensor
@@ -141,7 +141,7 @@ def cut(tokens: Sequence[int], most_tokens: int | None, most_items: int | None) 
 
 
 def collate(encoded: Encoding, sequences: Sequence[int], device: torch.device) -> TokenBatch:
-    """Pack sequences into one row. sequences: their indices in `encoded`; the suffix N follows this order."""
+    """Pack sequences into one row. sequences: their indices in `encoded`, in the order of the suffix N."""
     lengths = [len(encoded.ids[index]) for index in sequences]
     layout = lay_out(lengths, GROUP_TOKENS.get(device.type, ACCELERATOR_GROUP_TOKENS))
     size = sum(pieces.length * len(pieces.members) for pieces in layout)

@@ -1,7 +1,7 @@
 """Answers of a language model: the log-likelihood of candidate answers, or an answer written by greedy decoding.
 
-Suffixes: N prompts, R candidates of all prompts, K tokens after the prompt, M tokens of all candidates without each
-candidate's first token, D hidden size, V vocabulary, C rows of a chunk.
+Suffixes: N prompts, R candidates of all prompts, K tokens after the prompt, M tokens of all candidates, not counting
+their first tokens, D hidden size, V vocabulary, C rows of a chunk.
 """
 
 from collections.abc import Sequence
@@ -68,8 +68,8 @@ def greedy(
 ) -> list[list[int]]:
     """Return an answer to each prompt, choosing the likeliest token at every step.
 
-    An answer has at most `most_tokens` tokens and excludes the `end` token. rules: one per prompt. A rule decides which
-    tokens are allowed and where the answer ends. With rules, `end` has no special meaning.
+    An answer has at most `most_tokens` tokens. Without `rules`, it ends before its first `end` token. With `rules`, one
+    per prompt, the prompt's rule decides which tokens are allowed and where the answer ends, and `end` is not used.
     """
     written: list[list[int]] = [[] for _ in prompts]
     going = [row for row in range(len(prompts)) if rules is None or rules[row].allowed()]

@@ -138,7 +138,7 @@ def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
 
 
 def _added(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return the mask as a term that is added to the scores. For all heads, this is cheaper than `torch.where`.
+    """Return the mask as a term to add to the scores of every head, which is cheaper than `torch.where` per head.
 
     At masked keys the term is the lowest finite number, not minus infinity. Padding that attends to nothing then gets
     some weights, which are never read, instead of NaN.

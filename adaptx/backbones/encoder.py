@@ -41,10 +41,9 @@ class Encoder(Backbone):
         return to_row(states, len(batch.ids_T))
 
     def _inputs(self, rows: TokenRows) -> dict[str, Any]:
-        """Return the network's arguments.
+        """Return the network's arguments. Position ids are among them only for a packed row.
 
-        For padded rows, position ids are left out, because some networks do not accept them. The network then computes
-        them itself.
+        For padded rows the network computes them itself, because some networks do not accept them as an argument.
         """
         inputs: dict[str, Any] = {"input_ids": rows.ids_BL}
         if self.architecture.type_rows:

@@ -10,11 +10,11 @@ SEPARATOR = "separator"
 
 
 def separate_pairs(tokenizer: Any, family: ModelFamily) -> None:
-    """Make a fast tokenizer put a separator between the two texts of a pair.
+    """Make a fast tokenizer put a separator between the two texts of a pair, if its family needs one.
 
-    A decoder's tokenizer also puts a separator after the second text. The last token of a pair then belongs to neither
-    text and attends to both. Tokenizers of encoders stay unchanged, as do those of encoder-decoders that already
-    separate the texts.
+    An encoder's tokenizer stays unchanged, and so does an encoder-decoder's that already separates the texts. A
+    decoder's tokenizer gets a separator after the second text as well, so that the last token of a pair belongs to
+    neither text and attends to both.
     """
     if family is ModelFamily.DECODER:
         _set_template(tokenizer, separator(tokenizer), behind=True)

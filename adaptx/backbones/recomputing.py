@@ -23,7 +23,7 @@ def recompute_layers(
     """Switch on gradient checkpointing for every layer of a transformers network.
 
     backbone: the backbone that reads the network, if there is one; it provides the context of packed attention.
-    kernels: returns a new context for a forward pass, to which packed attention is added (None: that of trainings).
+    kernels: returns a new context for a forward pass, to which packed attention is added. None: a training's.
     """
 
     def contexts() -> list[AbstractContextManager[Any]]:

@@ -161,7 +161,7 @@ class _LossSetting:
     ) -> tuple[Tensor, Tensor | None]:
         """Return log p(token) [C] and the gradient [C, V] of sum(factor x log p(token)).
 
-        The gradient is with respect to the scores before the soft cap. Without `factors_C`, it is None.
+        The gradient is with respect to the scores before the soft cap. It is None if `factors_C` is None.
         """
         tokens_C1 = tokens_C.unsqueeze(1)
         scores_CV = self.scores(states_CD, factor_VD, bias_V)

@@ -44,7 +44,7 @@ WRAPPERS = {
     "_forward_module": "a trainer",
     "base_layer": "peft",
 }
-"""Parts of tensor names that wrappers around layers add -> the tool that adds them."""
+"""Tools that wrap layers, keyed by the part that each tool adds to tensor names."""
 SHOWN = 4
 
 
@@ -71,10 +71,10 @@ class LoadReport:
 def check_numbers(unusual: Mapping[str, str], folder: Path) -> None:
     """Check that the stored weights are ordinary floating-point numbers.
 
-    unusual: the number format of each tensor that is stored in another format, by tensor name.
+    unusual: the formats of the tensors that hold other numbers, by tensor name.
 
     Raises:
-        UserError: weights are stored in another format, for example because they are quantised.
+        UserError: weights hold other numbers, for example because they are quantised.
     """
     odd = [f"{name} as {form}" for name, form in unusual.items() if not LEFT_OVER.search(name)]
     if odd:
@@ -116,8 +116,8 @@ def check_ties(
 ) -> None:
     """Check that the files hold equal values under all names of a tensor that the network shares.
 
-    tied: whether config.json says that the output matrix is tied to the embeddings. read: returns the tensors with
-    these names from the files.
+    tied: whether config.json says that the output matrix is tied to the embeddings. read: returns the tensors
+    of given names from the files.
 
     Raises:
         UserError: the values under two names differ, and one of them would be lost.

@@ -1,8 +1,8 @@
 """Fusion of LoRA modules: AdapterFusion's idea, applied at each linear map that the fused modules update.
 
 For an input x of the map W, module a has the output o_a = (alpha / rank) B_a A_a x. Its inner vector is (alpha / rank)
-A_a x, with R elements. The output is the sum of the columns of B_a, each multiplied by its element of the inner vector.
-A trained bias is one more such column, whose element is always 1. The layer's output is
+A_a x, with R elements. o_a is the sum of B_a's columns, each multiplied by its element of the inner vector. A
+trained bias is one more such column, whose element is always 1. The layer's output is
 
     y = W x + V sum_a w_a o_a,    w = softmax(s)
 
@@ -55,7 +55,7 @@ class FusedLora(nn.Module):
         return {**tensors, BIAS: rows_RD[self.rank]} if self.has_bias else tensors
 
     def forward(self, hidden_TI: Tensor) -> Tensor:
-        """Return the map's output plus the mixed outputs of the modules: [T, I] to [T, D]."""
+        """Return the map's output plus the mixed outputs of the modules, [T, D], for the map's input [T, I]."""
         result_TD = self.base(hidden_TI)
         inner_TE = functional.linear(hidden_TI, self.lora_A) * self.scaling
         inner_TAR = inner_TE.unflatten(-1, (self.num_modules, self.rank))

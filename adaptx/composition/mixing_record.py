@@ -57,11 +57,10 @@ class MixingRecord:
         self._current.tokens += int(batch.lengths_N.sum())
 
     def means(self, wanted: Iterable[Encoding]) -> MixingWeights:
-        """Return the mean weights over the tokens of the `wanted` encodings, without padding.
+        """Return mean weights over the tokens of the `wanted` encodings, or of all that were read if no wanted one was.
 
-        If none of these was read (for example because a masked copy was read instead), the means are over all encodings
-        that were read. Mixing layers that no token passed are left out, such as those of an encoder-decoder's decoder
-        if only the encoder is read.
+        For example, masked copies may have been read instead of them. Padding is left out, and so are mixing layers
+        that no token passed, such as those of an encoder-decoder's decoder if only the encoder is read.
         """
         ids = {id(encoded) for encoded in wanted}
         chosen = [sums for key, sums in self._read.items() if key in ids] or list(self._read.values())

@@ -68,7 +68,7 @@ def _unchanged(tensor: Tensor, own: Tensor | None) -> Tensor:
 
 
 def _to_peft(modules: Sequence[Module], sites: Sites) -> PeftParts:
-    """Return the peft folder's contents: one module, whose vectors are the products of the modules' vectors."""
+    """Return the peft folder's contents: one module, in which each vector is the product of all modules' vectors."""
     places = places_of(key for module in modules for key in module.tensors)
     scales: dict[Place, Tensor] = {}
     for place in places:

@@ -201,7 +201,7 @@ class Training:
         )
 
     def _check_weights(self) -> None:
-        """Check that the trained weights are finite. No loss shows this, because none is computed after the last step.
+        """Check that the weights are finite after the last step, because no later loss is computed that would show it.
 
         Raises:
             NotFinite: a weight is NaN or infinite.

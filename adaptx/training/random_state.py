@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 RandomState = dict[str, Tensor]
-"""Generator (`cpu`, `cuda`) -> its state."""
+"""The state of each random generator, by the kind of its device (`cpu` or `cuda`)."""
 
 
 def random_state(device: torch.device) -> RandomState:

@@ -69,8 +69,7 @@ def _usable(merged: Tensor, key: object, rule: MergeRule) -> Tensor:
     """Return the merged tensor after checking its values.
 
     Raises:
-        NotFinite: a value is NaN or infinite, or the squares of the values overflow, as they would in every norm and
-            gradient.
+        NotFinite: a value is NaN or infinite, or so large that the tensor's norm overflows.
     """
     if not math.isfinite(torch.linalg.vector_norm(merged).item()):
         raise NotFinite(

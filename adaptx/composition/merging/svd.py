@@ -18,8 +18,8 @@ EXACT_SIZE = 768
 """Matrices whose shorter side is longer than this are decomposed by random projections, unless the rank is above half
 of that side.
 
-These are algorithms 4.4 and 5.1 of Halko et al. 2011, arXiv:0909.4061, with a fixed seed, OVERSAMPLING additional
-directions and POWER_ITERATIONS power iterations.
+The projections are algorithms 4.4 and 5.1 of Halko et al. 2011, arXiv:0909.4061, with a fixed seed, OVERSAMPLING
+additional directions and POWER_ITERATIONS power iterations.
 """
 OVERSAMPLING = 16
 POWER_ITERATIONS = 2

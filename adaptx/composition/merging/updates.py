@@ -17,7 +17,7 @@ from adaptx.specs import MergeRule
 
 BLOCK_ENTRIES = 2**16
 EXACT_ENTRIES = 2**20
-"""Maximum number of entries of an update whose threshold is computed from all entries at once."""
+"""Up to this number of entries, an update's magnitude threshold is computed from all entries at once."""
 SAMPLED_ENTRIES = 2**16
 
 
@@ -37,8 +37,8 @@ class Update:
 
 
 Combine = Callable[[Sequence[Update], MergeRule, object], Tensor]
-"""A function of updates, rule and key that applies the rule to the updates of the tensor with this key. Rules that end
-in another rule call it with that rule.
+"""A function that merges the updates of one tensor by a rule. Its arguments are the updates, the rule and the tensor's
+key. A rule that contains another rule calls this function with the inner rule.
 """
 
 
