@@ -95,8 +95,8 @@ def inference_peak_bytes(shape: Shape, precision: Precision, row: PackedRow, bes
 def products(shape: Shape, method: Method, row: PackedRow) -> Terms:
     """Return the value of each product with which memory grows, by the product's name.
 
-    In the names, n is the number of layers, T the row's number of tokens, D the hidden size, I the intermediate size, H
-    the number of attention heads and L the longest sequence. `Method.step_sizes` explains the names that methods add.
+    In the names, n is the number of layers, D the hidden size, I the intermediate size and H the number of attention
+    heads; T is `row.tokens`, and L is `row.longest`. Each method's `step_sizes` explains the names that it adds.
     """
     hidden, inner = shape.hidden_size, shape.intermediate_size
     layers, tokens = shape.layers, row.tokens
@@ -129,7 +129,7 @@ def _key(
 
 @functools.cache
 def _fitted() -> dict[tuple[str | None, ...], dict[str, Terms]]:
-    """Return the fitted bytes per unit of each product, by kind of step (`_key`), phase and product."""
+    """Return the fitted number of bytes for each product. Keys: first the `_key` of a step, then phase and product."""
     found: dict[tuple[str | None, ...], dict[str, Terms]] = {}
     lines = (files("adaptx.costs") / "step_memory.csv").read_text().splitlines()
     for device, architecture, method, precision, kept, phase, term, size in list(csv.reader(lines))[1:]:

@@ -10,7 +10,7 @@ from adaptx.store.store import Store
 
 
 def check_stored(plan: Plan, store: Store, keep: bool = False) -> None:
-    """Compare the files of the plan's stored stages with their digests. Damaged stages then count as not stored.
+    """Compare the files of the plan's stored stages with their digests, and count damaged stages as not stored.
 
     Weights are large, so they are compared only if a stage that still has to run uses them.
     """

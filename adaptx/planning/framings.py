@@ -16,8 +16,8 @@ def training_framing(train: Train, task: Task) -> Framing:
     Training on text answers includes an end token. `Rank` therefore counts that token as part of each candidate, unless
     the framing says otherwise.
 
-    The default of a dual encoder is the checkpoint's sentence embedding, but read from the last layer: layers above the
-    one that is read would not train.
+    Without a framing of its own, a training of a dual encoder reads the checkpoint's sentence embedding from the last
+    layer. If an earlier layer were read, the layers above it would not train.
     """
     if (given := train.framing_of(task)) is not None:
         return given.with_end(taught=True) if isinstance(given, Text) else given
@@ -48,15 +48,15 @@ def _was_taught_to_end(stage: ModuleStage) -> bool:
 
 
 def search_framing(merge: Merge, task: Task) -> Framing:
-    """Return the framing with which a search for merge weights reads its task. It is the framing of the trained task
-    whose head the search uses. Without a head, it is the framing with which the merge's `answering_training` would read
-    the task.
+    """Return the framing with which a search for merge weights reads its task: the framing in the merge's
+    `answering_training` of the task whose head the search uses. If it uses no head, it is the framing with which that
+    training would read the search's own task.
     """
     return training_framing(answering_training(merge), head_of(merge, task) or task)
 
 
 def read_in(framing: Framing, languages: Iterable[str]) -> Framing:
-    """Return the framing with prompts for these languages only. Others would change the stage's identity needlessly."""
+    """Return the framing with these languages' prompts only: others would needlessly change the stage's identity."""
     return framing.read_in(languages) if isinstance(framing, Text) else framing
 
 

@@ -261,9 +261,9 @@ def modules_read(stage: Stage) -> tuple[Published, ...]:
 
 
 def selection_pool(task: Task) -> tuple[Rows, ...]:
-    """Return the rows that hold the candidates for a task's development queries. Development rows with a gold column
-    are queries that search the task's pool. Development rows without that column are pairs, as in training, and need no
-    pool: their second texts are the candidates.
+    """Return the rows of a task's pool if its development rows have a gold column: they are queries that search the
+    pool. Otherwise return no rows: if the development rows are pairs, as in training, their second texts are the
+    candidates.
     """
     return task.pool if any(rows.column("gold") for rows in task.development) else ()
 

@@ -88,8 +88,8 @@ def _common_base(name: str, stages: tuple[Train | Published, ...]) -> tuple[Modu
 def answering_training(model: ModuleStage) -> Train:
     """Return the training whose framing and head a model uses: the training itself, or one of a merge's trainings.
 
-    For a merge, it is the training whose head is kept. If heads are averaged, it is the first training. If the merge
-    has no head, it is the first dual encoder or, if there is none, the first training.
+    For a merge that keeps one training's head, it is that training; for one that averages heads, the first training.
+    For a merge without a head, it is the first dual encoder or, if there is none, the first training.
     """
     match model:
         case Merge(stages, head=KeptHeadOf(place)):

@@ -110,8 +110,8 @@ def fused_names(train: Train) -> tuple[str, ...]:
 class Factors:
     """The factors by which evaluated variants differ.
 
-    `target` is the measured task, which the model was trained on last. It is `none` if the model was not trained on the
-    measured task (for instance retrieval with an intermediate model); `intermediate` then names all trained tasks.
+    `target` is the measured task if the model was last trained on it. Otherwise (for instance for retrieval with an
+    intermediate model), `target` is `none`, and `intermediate` names all trained tasks.
     """
 
     model: str

@@ -115,9 +115,9 @@ class Plan:
         return [node for node in transient if statuses[node.fingerprint] in there]
 
     def _kept(self, node: Node, keep: bool) -> bool:
-        """Return whether a stage is fully fine-tuned, no training or merge builds on it, and its weights must be kept.
+        """Return whether the weights of a stage must be kept because of `keep` or of the stage's own `keep`.
 
-        `keep` keeps the weights of all such stages, and a stage's own `keep` those of one.
+        Both affect only fully fine-tuned stages on which no training or merge builds.
         """
         stage = node.stage
         full = not isinstance(stage, Evaluate) and stage.method.whole and (keep or stage.keep)
@@ -241,7 +241,7 @@ def stored_entry(node: Node, store: Store) -> Entry | None:
 
 
 def differences(old: Json, new: Json, path: str = "") -> list[tuple[str, Json, Json]]:
-    """Return each path at which two canonical values differ, with the old and the new value."""
+    """Return each place (such as `a.b[0]`) at which two JSON values differ, with the old and the new value."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys: Iterable[Any] = dict.fromkeys((*old, *new))
         dot = f"{path}." if path else ""

@@ -133,7 +133,7 @@ def _windows_refusal(train: Train, task: Task, framing: Framing) -> str | None:
 
 
 def _selection_refusal(train: Train) -> str | None:
-    """Return why `Best` cannot select weights, or None. It needs development rows; in a mixture, for one task."""
+    """Return why `Best` cannot select weights, or None. At least one of the training's tasks needs development rows."""
     if not isinstance(train.config.selection, Best):
         return None
     bare = [task.name for task in train.tasks if not task.development]

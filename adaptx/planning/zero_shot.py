@@ -9,11 +9,11 @@ from adaptx.specs import Evaluate
 
 
 def source_languages(evaluate: Evaluate) -> frozenset[str]:
-    """Return the languages in which the model was trained on a task like the measured one.
+    """Return the languages in which the evaluation's model has no zero-shot score on the evaluated task.
 
-    No score in these languages is zero-shot. They are the source languages of the measured task, and of every similar
-    task that the model was trained on. They include languages of few-shot rows, of intermediate tasks of the same kind,
-    and of development rows on which the weights of a merge were searched.
+    They are the source languages of that task, whether or not the model was trained on it, and of every similar task
+    that the model was trained on. They include languages of few-shot rows, of intermediate tasks of the same kind, and
+    of development rows on which the weights of a merge were searched.
     """
     trained = (
         task for train in training_path(evaluate) for task in train.tasks if alike(task.format, evaluate.task.format)
@@ -34,7 +34,7 @@ def source_languages(evaluate: Evaluate) -> frozenset[str]:
 
 
 def is_zero_shot(evaluate: Evaluate) -> bool:
-    """Return whether the model was trained on no task like the measured one in the measured language."""
+    """Return whether the score is zero-shot: its language is none of the evaluation's `source_languages`."""
     return evaluate.language not in source_languages(evaluate)
 
 

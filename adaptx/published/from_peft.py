@@ -98,9 +98,9 @@ def peft_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) -> Lay
 class _Names:
     """The names of a file's tensors, by their place in the model. A linear map is given as (layer, site).
 
-    tensors: (layer, site, `lora_A` or `lora_B`) -> name. paths: linear map with LoRA -> its path, against which the
-    config's patterns are matched. biases: linear map -> name of its bias. of_head: tensors of poolers and heads, which
-    are not used.
+    tensors: the name for each (layer, site, `lora_A` or `lora_B`). paths: the path of each linear map with LoRA, with
+    which the config's patterns are compared. biases: the name of each linear map's bias. of_head: tensors of poolers
+    and heads, which are not used.
     """
 
     tensors: dict[tuple[int, str, str], str] = field(default_factory=dict[tuple[int, str, str], str])
@@ -214,8 +214,8 @@ def _are_names(value: Any) -> bool:
 def _method(ranks: Mapping[Place, int], scales: Mapping[Place, float], bias: bool) -> Lora:
     """Return the method. Each site gets the largest rank and the largest scale that it has in any layer.
 
-    The most frequent pair of rank and alpha becomes the method's `rank` and `alpha`. `ranks` and `alphas` hold the
-    values of each site.
+    The most frequent pair of rank and alpha becomes the method's `rank` and `alpha`. The method's `ranks` and `alphas`
+    hold the values of each site.
     """
     sizes: dict[str, tuple[int, float]] = {}
     for wanted in SITES:

@@ -25,10 +25,10 @@ class Matcher:
         self._compiled: dict[tuple[str, str], Any] = {}
 
     def match(self, pattern: str, text: str, whole: bool = False, frame: str = "{}") -> str | None:
-        """Match a pattern at the text's beginning. Return its group `idx`, "" without this group, None without a match.
+        """Return what the pattern's group `idx` matches, "" without such a group, None if the pattern does not match.
 
-        whole: whether the pattern must match the whole text. frame: the expression into which peft inserts the config's
-        pattern.
+        whole: whether the pattern must match the whole text instead of its beginning. frame: the expression into which
+        peft inserts the config's pattern.
 
         Raises:
             UserError: the pattern is not a regular expression, or takes too long.

@@ -72,7 +72,7 @@ def check_rows(tokens: Mapping[str, int], rows: int, folder: Path) -> None:
 
     Additional rows are fine, because many checkpoints round the number of rows up.
 
-    tokens: token -> its id. rows: number of rows in the embeddings.
+    tokens: the id of each token. rows: number of rows in the embeddings.
 
     Raises:
         UserError: a token has no row.

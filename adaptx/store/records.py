@@ -51,7 +51,7 @@ class StageRecord:
 
 @dataclass(frozen=True)
 class Environment:
-    """The device and software that a stage ran on. threads: number of torch threads. versions: package -> version."""
+    """The device and software that a stage ran on. threads: number of torch threads. versions: per package."""
 
     device: str
     threads: int
@@ -74,7 +74,7 @@ class ModuleHeader:
 
 @dataclass(frozen=True)
 class HeadsHeader:
-    """The format of each head of a stage, by the head's name. version: version of the tensors' layout."""
+    """The names of a stage's heads, with the task format of each. version: version of the tensors' layout."""
 
     version: int
     heads: Mapping[str, TaskFormat]
@@ -176,7 +176,7 @@ class MergeResult:
 
 @dataclass(frozen=True)
 class OneClass:
-    """The only class among a set's gold answers, and the only one among its predictions; None if there are several."""
+    """The one class of all gold answers of a set, and the one of all predictions. None: there are several classes."""
 
     golds: str | None
     predictions: str | None
