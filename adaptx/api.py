@@ -130,7 +130,7 @@ class Study:
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe, with `limit` and `precision` set in every stage."""
+        """The recipe, after the `limit` and `precision` given to `open` were applied to every stage."""
         return self.dag.recipe
 
     @property
@@ -300,7 +300,7 @@ class Study:
         """Return a stored training or merge as a model that predicts.
 
         Args:
-            stage: a training or merge of the recipe, or an evaluation, whose model is loaded. A string is the name of a
+            stage: a training or merge of the recipe, or an evaluation of the model to load. A string is the name of a
                 stage's folder, or a prefix of its fingerprint.
             device: as in `run`.
 
@@ -339,7 +339,7 @@ class Study:
 
     @contextlib.contextmanager
     def _telling_left_out(self) -> Generator[None]:
-        """Report the damaged stages of the store, which are left out, when the `with` block ends."""
+        """When the `with` block ends, report the damaged stages that the store leaves out."""
         try:
             yield
         finally:

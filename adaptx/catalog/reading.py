@@ -18,9 +18,9 @@ If the tokenizer has no token for this separator, its end-of-text token is used.
 
 
 def places_refusal(shape: Shape | None, task_format: TaskFormat) -> str | None:
-    """Return why a checkpoint's tokenizer cannot be used for a format that needs positions in the text, or None.
+    """Return why a checkpoint's tokenizer cannot be used for a format, or None if it can.
 
-    If `shape` is None, the checkpoint's shape is not known, and nothing is refused.
+    Some formats need to know where in the text a token lies. If `shape` is None (not known), nothing is refused.
     """
     if shape is None or shape.vocabulary != shape.architecture.byte_vocabulary:
         return None

@@ -37,6 +37,6 @@ class MergeRule(ABC):
     def linear_weights(self, count: int) -> tuple[float, ...] | None:
         """Return the weights with which the rule sums `count` updates, or None if its result is no weighted sum.
 
-        The settings decide this: DARE is a weighted sum if it drops no entries, and TIES if it trims none and there is
-        only one update.
+        The rule's settings decide whether it is one: DARE gives a weighted sum if it drops no entries, and TIES if it
+        trims none and there is only one update.
         """

@@ -132,9 +132,9 @@ class Mixture:
         return any(task.reads_passages for task in self.tasks)
 
     def head_place(self, task: Task) -> int:
-        """Return the index of the task whose head `task` uses.
+        """Return the index in `tasks` of the task whose head `task` uses.
 
-        This is the index of `task` or, if heads are shared, of the first task with an equal format.
+        That is `task` itself or, if heads are shared, the first task with an equal format.
         """
         if self.shared_heads:
             return next(place for place, other in enumerate(self.tasks) if other.format == task.format)

@@ -164,8 +164,8 @@ class Shape:
 
     @functools.cached_property
     def encoder_parameters(self) -> int:
-        """Number of parameters of all layers, and of other parts of the stacks, such as final norms and distance
-        tables.
+        """Number of parameters in the stacks: in all layers, and in other parts such as final norms and tables of
+        distances.
         """
         norms = self.architecture.layer_norms
         first = self._stack_parameters(self.layers, self.linear_maps, norms)
@@ -286,14 +286,14 @@ class ModelSpec:
 
     def quantise(self, kind: Quantisation) -> "ModelSpec":
         """Return the checkpoint with the linear maps of its layers quantised. Only LoRA can be trained over quantised
-        layers. A training that starts from a module trained over them needs the same quantised checkpoint, because
-        hidden states differ from those of the original checkpoint.
+        layers. A training that starts from the resulting module needs the same quantised checkpoint, because hidden
+        states differ from those of the original checkpoint.
         """
         return replace(self, quantised=kind)
 
     def cuts(self, *layers: int) -> "tuple[ModelSpec, ...]":
-        """Return one shorter checkpoint per given number of layers. Numbers above the checkpoint's own number of layers
-        are skipped. If none remains, the result is only the uncut checkpoint.
+        """Return one cut of the checkpoint for each given number of layers that is not above its own number of layers.
+        If every given number is above that, return only the uncut checkpoint.
         """
         most = self.shape.layers if self.shape is not None else max(layers)
         return tuple(self.cut(count) for count in layers if count <= most) or (self,)
@@ -321,5 +321,5 @@ class ModelSpec:
 
 
 def _within(hidden: Hidden, layers: int) -> Hidden:
-    """Return the framing. If it reads a layer that was cut off, it reads the last layer instead."""
+    """Return the framing, changed to read the last layer if it reads a layer that was cut off."""
     return replace(hidden, layer=None) if hidden.layer is not None and hidden.layer > layers else hidden

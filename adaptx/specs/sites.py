@@ -48,7 +48,7 @@ class Sites:
         return f"{self.prefix}{stack.layer.format(layer - stack.first)}.{stack.paths[site]}"
 
     def modules(self, sites: tuple[str, ...]) -> dict[str, tuple[int, str]]:
-        """Return the layer and site of each linear map at these sites and their companions, by dotted path."""
+        """Return (layer, site) for the dotted path of each linear map that a method at these sites may adapt."""
         return {
             self.module(stack.first + place, site): (stack.first + place, site)
             for stack in self.stacks

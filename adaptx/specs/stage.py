@@ -185,7 +185,7 @@ class Train:
 
     @property
     def inputs(self) -> "tuple[ModuleStage, ...]":
-        """The module sources that are stages of the plan."""
+        """Those of `module_sources` that are stages: all except published modules."""
         return tuple(stage for stage in self.module_sources if not isinstance(stage, Published))
 
 

@@ -104,7 +104,7 @@ class Prompt:
         return dict(self.answers).get(label, label)
 
     def in_language(self, language: str) -> "Prompt":
-        """Return the prompt for rows of a language. It is the common prompt if the language is unknown (`""`)."""
+        """Return the language's own prompt, or the common one if it has none or the language is unknown (`""`)."""
         return dict(self.by_language).get(language) or replace(self, by_language=())
 
 
@@ -126,7 +126,7 @@ class Text:
     answer_tokens: Annotated[int, Within(least=2)] = 32
 
     def with_end(self, taught: bool) -> "Text":
-        """Return the framing. If its decision is `Rank(end=None)`, `end` becomes `taught`.
+        """Return the framing, in which a decision `Rank(end=None)` is replaced by one with `end=taught`.
 
         `taught` says whether the model was trained with a `Text` framing, and so has learned to end its answers.
         """
@@ -135,9 +135,9 @@ class Text:
         return replace(self, decision=replace(self.decision, end=taught))
 
     def read_in(self, languages: Iterable[str]) -> "Text":
-        """Return the framing with the prompts of these languages only.
+        """Return the framing without the prompts of other languages.
 
-        If there is only one language, its prompt becomes the common prompt.
+        If only one language is given and it has a prompt of its own, that prompt becomes the common one.
         """
         prompt, wanted = self.prompt, sorted(set(languages))
         if len(wanted) == 1:

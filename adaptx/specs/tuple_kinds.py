@@ -36,7 +36,7 @@ def fixed_tuple(items: list[Kind]) -> Kind:
 
 
 def _remembering(kind: Kind) -> Kind:
-    """Return the kind. If it takes only strings, a cache keeps the tuples that were already checked.
+    """Add a cache of already checked tuples to a kind that takes only strings. Return any other kind unchanged.
 
     The cache saves time because thousands of `Rows` have the same few columns. Numbers are checked each time, because
     1, 1.0 and True are equal keys of a cache but different values.

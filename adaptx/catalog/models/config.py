@@ -77,7 +77,7 @@ def _found(config: dict[str, Any], name: str) -> int | None:
 
 
 def _unless(value: Any, usual: Any) -> Any:
-    """Return a value, or None if it is the usual one, so that equal shapes are equal values."""
+    """Return the value, or None if it is `usual`: shapes that mean the same are then equal as values."""
     return None if value == usual else value
 
 

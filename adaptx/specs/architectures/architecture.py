@@ -1,6 +1,6 @@
 """The facts about an architecture of transformers, as one plain value.
 
-Linear maps have the names that `adaptx.specs.linear_maps` defines: sites and companions.
+Linear maps have the names that `adaptx.specs.linear_maps` defines: sites, companions and fused names.
 """
 
 import enum
@@ -283,9 +283,9 @@ class Architecture:
         step_memory: str | None,
         **changed: Any,
     ) -> Self:
-        """Return an architecture that differs from this one only in the given facts.
+        """Return a copy of this architecture with the given facts in place of its own.
 
-        Facts about other libraries and about measurements are not inherited, so they must be given.
+        `adapters_refused`, `library_heads` and `step_memory` have to be given: they hold for one architecture alone.
         """
         return replace(
             self,

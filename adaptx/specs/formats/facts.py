@@ -84,7 +84,7 @@ class Facts(Protocol):
 
     @property
     def shared_roles(self) -> tuple[str, ...]:
-        """Roles, such as a premise, whose equal values put rows into one cluster. The first that a set has is used."""
+        """Roles, such as a premise, whose equal values put rows into one cluster. A set uses the first that it has."""
         ...
 
     @property

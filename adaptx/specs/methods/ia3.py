@@ -14,13 +14,13 @@ from adaptx.specs.model import Shape
 
 @spec
 class Ia3(Method):
-    """(IA)^3: learned vectors that scale the outputs of linear maps (Liu et al. 2022, arXiv:2205.05638, section 3.3).
+    """(IA)^3: learned vectors that scale activations at linear maps (Liu et al. 2022, arXiv:2205.05638, section 3.3).
 
     `sites` names the linear maps that get a vector. In some architectures a single linear map serves several sites
     (`FUSED`). Each of these sites then selects the whole map, as in peft.
 
-    The vector at the feed-forward's down projection scales the inputs instead, as in the paper. Vectors start at one,
-    so a new module changes nothing until it is trained.
+    As in the paper, a vector scales the inputs at the feed-forward's down projection, and the outputs elsewhere.
+    Vectors start at one, so a new module changes nothing until it is trained.
     """
 
     sites: tuple[str, ...] = ("key", "value", "down")
@@ -82,6 +82,6 @@ class Ia3(Method):
         return StepSizes({}, {"scaled": scaled}, {"nA": shape.layers * scaled})
 
     def _entries(self, maps: dict[str, tuple[int, int]]) -> int:
-        """Return the number of entries in one layer's vectors. `maps` is site -> (inputs, outputs)."""
+        """Return the number of entries in one layer's vectors. `maps` gives each site's map as (inputs, outputs)."""
         placed = (site for site in with_companions(self.sites) if site in maps)
         return sum(maps[site][0] if site == "down" else maps[site][1] for site in placed)

@@ -122,8 +122,8 @@ class Lora(Method):
 
         Its rank is the sum of the modules' ranks, or the rank of `SvdRank`. It has every site that any of the modules
         has, and trains biases if any of them does. alpha / rank is that of the modules if they share it, and 1
-        otherwise. Ranks and alphas differ between sites if those of the modules do. Where the sum at a site has a lower
-        rank, A and B are filled up with zeros.
+        otherwise. Ranks and alphas differ between sites if those of the modules do. Where the sum has a
+        lower rank at a site than the method, A and B are filled up with zeros.
         """
         loras = [self, *(other for other in others if isinstance(other, Lora))]
         if len(loras) <= len(others):
@@ -178,7 +178,7 @@ class Lora(Method):
 
 
 def _tidied(own: Sequence[tuple[str, float]], usual: float) -> tuple[tuple[str, float], ...]:
-    """Return pairs (site, value) in the order of `SITES`, without pairs that have the usual value."""
+    """Return the pairs (site, value) whose value is not `usual`, in the order of `SITES`."""
     return tuple(sorted((pair for pair in own if pair[1] != usual), key=lambda pair: SITES.index(pair[0])))
 
 
