@@ -40,7 +40,7 @@ from adaptx.specs import (
 
 @dataclass(frozen=True)
 class NewModel:
-    """A model before its training. heads: name -> head, with the task format that it is trained for."""
+    """A model before its training. heads: each head by name, with the task format that it is trained for."""
 
     backbone: Backbone
     assembly: Assembly
@@ -49,7 +49,7 @@ class NewModel:
 
 
 def head_name(train: Train, task: Task) -> str:
-    """Return the name of a task's head: "0", or in a mixture the index of the first task that shares the head.
+    """Return the name of a task's head: in a mixture the index of the first task with the same head, otherwise "0".
 
     Task names are not used, because they are not part of a stage's identity.
     """
@@ -140,8 +140,8 @@ def _kept(train: Train, task: Task, shop: Workshop, base: HeadBase) -> nn.Module
 class FinishedModel:
     """A model that is ready to predict: a bare checkpoint, or a stored training or merge.
 
-    heads: name -> trained head; empty for a bare checkpoint. memory: the vectors of the retrieval pools embedded so
-    far, so that a pool that several languages share is embedded only once.
+    heads: the trained heads by name; empty for a bare checkpoint. memory: the vectors of the retrieval pools embedded
+    so far, so that a pool shared by several languages is embedded only once.
     """
 
     backbone: Backbone

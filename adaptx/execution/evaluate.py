@@ -124,8 +124,8 @@ def evaluate(
 def make_evaluator(stage: Evaluate, model: FinishedModel, shop: Workshop, progress: Progress, name: str) -> Evaluator:
     """Return an evaluator that reads texts with the evaluation's framing.
 
-    If a training used this framing, texts are cut to the training's `max_length`, otherwise to at most 512 tokens.
-    A trained model that answers as text always uses the `max_length` of its training.
+    Texts are cut to the `max_length` of the model's training if it used this framing or the model answers as text;
+    otherwise, and for bare checkpoints, to at most 512 tokens.
     """
     framing = evaluation_framing(stage)
     length = min(HEADLESS_MAX_LENGTH, model.backbone.most_tokens)

@@ -83,7 +83,7 @@ def execute_merge(node: Node, shop: Workshop, progress: Progress) -> None:
 class _MergeWork:
     """The inputs of a merge.
 
-    heads: name -> the heads to average, or the single head to keep. base: copies of the checkpoint's own tensors (None
+    heads: by name, the heads to average, or the single head to keep. base: copies of the checkpoint's own tensors (None
     unless the method is full fine-tuning). biased: the linear maps that have a bias. network: the bare checkpoint,
     whose embeddings some heads read. made_for: the facts about that network that new heads need.
     """

@@ -137,7 +137,7 @@ class StageSchedule:
     def _wait(self) -> None:
         """Sleep until the next retry, because other runs are working on every stage that could start now.
 
-        Each such stage is reported once.
+        Report each of these stages, unless it was reported before.
         """
         seconds = self._seconds_to_retry()
         assert seconds is not None, "the crew was not given a group that could start"
@@ -149,7 +149,7 @@ class StageSchedule:
 
 
 def _chains(groups: list[StageGroup]) -> dict[StageGroup, float]:
-    """Return, for each group, the number of operations of the longest chain of dependent groups that begins with it.
+    """Return, by group, the number of operations in the longest chain of dependent groups that begins with the group.
 
     Starting the group with the longest chain first keeps workers from waiting at the end. A stage without a known cost
     is given the mean cost of the others.

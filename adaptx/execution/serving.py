@@ -125,7 +125,7 @@ def score_file(
 
 
 def _prompts_by_language(stage: ModuleStage, task: Task) -> list[str]:
-    """Return ["the prompt"], for `_only_language`, if the prompt depends on the language; otherwise return []."""
+    """Return `depending` for `_only_language`: ["the prompt"] if the prompt differs by language, else []."""
     framing = training_framing(answering_training(stage), task)
     return ["the prompt"] if isinstance(framing, Text) and framing.prompt.by_language else []
 
@@ -136,7 +136,7 @@ def _only_language(task: Task, depending: Sequence[str]) -> str:
     depending: what depends on the language, in words for the error message.
 
     Raises:
-        UserError: something depends on the language, and the task has several languages.
+        UserError: `depending` is not empty, and the task has several languages.
     """
     languages = list(dict.fromkeys((*task.source_languages, *task.languages)))
     if depending and len(languages) > 1:

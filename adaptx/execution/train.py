@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PreparedTraining:
-    """A training that is ready to run. rows: task name -> rows. model: the model to train. loop: the training loop."""
+    """A training that is ready to run. rows: by task name. model: the model to train. loop: the training loop."""
 
     rows: Mapping[str, Examples]
     model: NewModel

@@ -86,7 +86,7 @@ def _merging(merge: Merge, result: MergeResult) -> list[tuple[str, str]]:
 
 
 def _scores(store: Store, entry: Entry) -> list[dict[str, str]]:
-    """Return one row for each metric of each stored evaluation of this stage."""
+    """Return one row per stored evaluation of this stage and per metric."""
     scores = StoredScores()
     found: list[dict[str, str]] = []
     for other in list(store.entries().values()):

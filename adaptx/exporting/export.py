@@ -106,7 +106,7 @@ def _head_refusal(stage: ModuleStage, task: Task) -> str | None:
 
 
 def _framing_refusal(stage: ModuleStage, task: Task) -> str | None:
-    """Return why an exported folder cannot read the network's outputs as training did, or None if it can."""
+    """Return why an exported folder cannot read the network's outputs as the training did, or None if it can."""
     framing = training_framing(answering_training(stage), task)
     if isinstance(framing, Text):
         return (
@@ -159,7 +159,7 @@ def _write(
 def _write_adapters(
     network: Any, made_of: Composition, train: Train, base: str, tokenizer: Any, folder: Path
 ) -> str | None:
-    """Write the adapters. Return the subfolder that holds the weights below them, or None if `base` holds them."""
+    """Write the adapters. If modules below them change the weights, write these to a subfolder and return its name."""
     if not made_of.merged:
         write_adapters(network, made_of, base, folder)
         return None

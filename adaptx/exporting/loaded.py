@@ -63,8 +63,8 @@ class LoadedModel:
         """Return one prediction per row, with the format's details (probabilities or a score).
 
         Args:
-            rows: a list of texts, or of pairs of texts in the task's order; or a list of dicts, a pandas.DataFrame or a
-                datasets.Dataset, with the task's columns or the format's roles as names.
+            rows: a list of texts, or of pairs in the order of the format's roles; or a list of dicts, a
+                pandas.DataFrame or a datasets.Dataset, with the task's columns or the format's roles as names.
             language: code of the rows' language; needed if the prompt depends on it and the task has several languages.
 
         Raises:

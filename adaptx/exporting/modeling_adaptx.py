@@ -25,8 +25,8 @@ class AdaptxConfig(PretrainedConfig):
 
     backbone: the backbone's own configuration, with `model_type`. attention: the only attention implementation that
     the backbone supports (None: it supports any). pooler: whether the backbone's class has a pooler, which is left out.
-    takes_types: whether it takes token types. layer: the layer whose hidden states are read (None: the last; 0: the
-    embeddings). pooling: `first`, `mean` or `last` token. head_size, norm_epsilon: sizes of the head for masked words.
+    takes_types: whether the backbone takes token types. layer: the layer whose hidden states are read (None: the last;
+    0: the embeddings). pooling: `first`, `mean` or `last` token. head_size, norm_epsilon: of the head for masked words.
     """
 
     model_type = "adaptx"
@@ -99,7 +99,7 @@ class AdaptxModel(PreTrainedModel):
         return states_BLD[torch.arange(len(at_B), device=at_B.device), at_B]
 
     def _every(self, input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None) -> Tensor:
-        """Return the hidden states of all tokens, [B, L, D]; `attention_mask` is optional."""
+        """Return what `_states` returns, [B, L, D]; without an `attention_mask`, no token is padding."""
         return self._states(
             input_ids, torch.ones_like(input_ids) if attention_mask is None else attention_mask, token_type_ids
         )

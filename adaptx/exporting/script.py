@@ -1,7 +1,7 @@
 """Write the script `predict.py` next to exported weights, with files of the head and the tokenizer.
 
-The library's classes cannot hold these. The script reads tokenizer.json with the tokenizers package instead of
-transformers, because transformers 4 and 5 build different tokenizers for some checkpoints.
+The library that loads the weights has no class for these. The script reads tokenizer.json with the tokenizers package
+instead of transformers, because transformers 4 and 5 build different tokenizers for some checkpoints.
 """
 
 from dataclasses import dataclass
@@ -161,7 +161,7 @@ def takes_types(network: Any, tokenizer: Any) -> bool:
 
 
 def stack_path(network: Any) -> str:
-    """Return the module path of the stack whose hidden states are read; empty if the whole network is that stack."""
+    """Return the name, in the network, of the module whose hidden states are read; empty if it is the whole network."""
     stack = backbone_over(network).stack
     return next(path for path, module in network.named_modules() if module is stack)
 

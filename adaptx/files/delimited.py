@@ -15,7 +15,7 @@ from adaptx.files.tsv_rows import content_of, plain_lines, tsv_lines
 class TextColumns:
     """The columns of a file, which all have the same length.
 
-    columns: name -> texts. lines: the line in which each row begins. left_out: the lines that are not rows.
+    columns: texts by column name. lines: the line in which each row begins. left_out: the lines that are not rows.
     """
 
     columns: dict[str, list[str]]
@@ -28,7 +28,7 @@ def read_delimited(path: Path) -> TextColumns:
 
     Raises:
         UserError: the file is not UTF-8 text, a row has more or fewer cells than there are columns, quotes do not close
-            or can be read in two ways, two columns have the same name, or the delimiter is not that of the ending.
+            or can be read in two ways, two columns have the same name, or the delimiter does not match the ending.
     """
     return _columns(path, read_text(path))
 

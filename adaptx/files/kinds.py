@@ -94,6 +94,6 @@ def known_columns(path: Path, tagging: bool, wanted: Sequence[str]) -> tuple[lis
 
 
 def _names_columns(path: Path, columns: Collection[str]) -> bool:
-    """Return whether a .tsv file is a table: its first line names one of these columns, or `tokens`."""
+    """Return whether a .tsv file is a table: its first line contains a name in `columns`, or `tokens`."""
     first = read_text(path, HEADER_BYTES).split("\n")[0].rstrip("\r")
     return not {*columns, "tokens"}.isdisjoint(name.strip('"') for name in first.split("\t"))

@@ -15,8 +15,8 @@ def check_names(path: Path, names: list[str]) -> None:
     """Check the names of the columns in the first row.
 
     Raises:
-        UserError: the row is a setting for spreadsheets, another delimiter seems to separate cells, or two columns have
-            the same name.
+        UserError: the row is a spreadsheet's `sep=` line, another delimiter seems to separate cells, or two columns
+            have the same name.
     """
     if names[0].startswith("sep=") and not any(names[1:]):
         raise UserError(

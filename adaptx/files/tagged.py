@@ -38,9 +38,9 @@ class TaggedFile:
 
 
 def read_tagged(path: Path, labels: Collection[str] = (), labelled: bool = True) -> TaggedFile:
-    """Read the sentences of a file, as its ending says.
+    """Read the sentences of a file: CCGbank's derivations if it ends in `.auto`, otherwise CoNLL-U or CoNLL columns.
 
-    A file that begins with a line of CoNLL-U is read as CoNLL-U under any ending except `.auto`.
+    The file is read as CoNLL-U if its name ends in `.conllu` or it begins with a line of CoNLL-U.
 
     labels: the task's tags, if they are known; they distinguish a word `#` from a comment. labelled: whether the tags
     will be read. If not, a file without any tag of the task in its last column is refused.
@@ -65,9 +65,9 @@ def _conll(
 ) -> tuple[list[Sentence], list[int], LineCounts]:
     """Read CoNLL columns: one word per line, the word first and its tag last, and blank lines between sentences.
 
-    Tabs separate columns if any word's line has one, otherwise spaces. Lines that begin with `# ` are comments, as are
-    `#begin document` and `#end document`. `-DOCSTART-` lines end a sentence. A line that begins with `# ` is still a
-    word if it has as many columns as the other lines and ends with a tag of the task or of another line.
+    Tabs separate columns if any word's line has one, otherwise spaces. `-DOCSTART-` lines end a sentence. A line that
+    begins with `# `, `#begin document` or `#end document` is a comment, unless it has as many columns as the others and
+    ends with a tag of the task or of another line.
 
     Raises:
         UserError: lines have different numbers of columns, the first column does not hold words, or a line names the

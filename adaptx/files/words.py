@@ -81,8 +81,8 @@ def refuse_other_columns(path: Path, width: int, sentences: Sentences, labels: C
 def refuse_unknown_tags(path: Path, sentences: Sentences, labels: Collection[str], tabs: bool) -> None:
     """Refuse a file with several columns whose last column holds no tag of the task.
 
-    Perhaps the first column of such a file does not hold words either. Tags are not read for predictions, so no other
-    check would notice this.
+    The first column of such a file may hold something other than words. Predictions do not need tags, so no other check
+    looks at the last column.
 
     tabs: whether tabs separate the columns.
 

@@ -37,7 +37,7 @@ def bench(cells: Iterable[Cell], memory_bytes: int, steps: int = 5, warmup: int 
     """Predict and measure each cell.
 
     A cell is not run if its predicted memory exceeds `memory_bytes`, or if it is quantised and bitsandbytes is not
-    installed. Its result then says why, and how to install the library.
+    installed. The cell's result then says why.
 
     Raises:
         RuntimeError: a cell failed for another reason than lack of memory.

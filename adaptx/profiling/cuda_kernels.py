@@ -1,7 +1,7 @@
 """The tensors that CUDA kernels save for the backward pass, imitated with fake CPU tensors.
 
 A prediction for a GPU runs on fake CPU tensors, so torch would save the tensors that its CPU kernels save. A GPU
-saves others in these cases:
+saves other tensors in these cases:
 
 - Attention: a fused kernel saves its output and one fp32 number per query, never the attention weights (Dao 2023,
   arXiv:2307.08691, section 3.1). Its backward pass sums the queries' gradient in fp32. In fp32, no fused kernel lets

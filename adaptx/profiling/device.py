@@ -33,7 +33,7 @@ class Device:
 
 
 def look_at(device: str, precisions: Sequence[Precision] = (), start: Start = "forkserver") -> Device:
-    """Return the memory and speed of `cpu` or `cuda`, measured in a separate process so that it frees GPU memory.
+    """Return the memory and speed of `cpu` or `cuda`, measured in a separate process, which then frees the GPU.
 
     Raises:
         RuntimeError: there is no such device.

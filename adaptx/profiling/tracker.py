@@ -66,8 +66,8 @@ class Tracker(TorchDispatchMode):
 
         If a weight is used several times, autograd sums its gradients. The same holds for entries that are gathered
         several times. With real tensors autograd sums in place. With tensor subclasses, such as fake tensors, it
-        allocates a new tensor for the sum. The tracker replaces these operations by the in-place ones, so that a
-        prediction counts what really happens.
+        allocates a new tensor for the sum. The tracker makes fake tensors sum in place too, so that a prediction
+        counts what really happens.
         """
         super().__init__()
         self._rounded = rounded
