@@ -1,4 +1,4 @@
-"""Read the user's own rows for a trained stage, from a file that has the columns of the stage's task."""
+"""Read the user's own rows, which a trained model is to predict or score, from a file with the columns of its task."""
 
 import dataclasses
 from pathlib import Path

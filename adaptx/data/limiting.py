@@ -47,9 +47,9 @@ def limited_rows(
 
 
 def training_seed(rows: Rows, seed: int) -> int:
-    """Return the seed with which a training draws rows from one of its sets. Sets of different languages get different
-    seeds, so that a training on several translations of one set sees more distinct texts. Sets of a parallel group get
-    the same seed, so the same rows are drawn from them.
+    """Return the seed with which a training draws rows from one of its sets. Sets of a parallel group get the same
+    seed, so the same rows are drawn from them. Other sets get a seed that depends on their language, so that a training
+    on several translations of one set sees more distinct texts.
     """
     return (seed << 32) + (crc32(rows.language.encode()) if rows.parallel_group is None else 0)
 
@@ -72,7 +72,7 @@ def shares(sizes: Sequence[int], limit: int | None) -> list[int]:
 
 
 def _labels(rows: Rows, task_format: TaskFormat, table: RowTable, kept: KeptRows) -> list[str]:
-    """Return each row's label, whose proportions a draw keeps. For questions this is whether there is an answer."""
+    """Return, for each row, the value whose proportions a draw keeps: its label, whether it has an answer, or ""."""
     if rows.column("label") is not None:
         return [str(label) for label in _columns(rows, task_format, table, kept, ("label",))["label"]]
     if isinstance(task_format, QuestionAnswering) and task_format.unanswerable and rows.column("answers") is not None:

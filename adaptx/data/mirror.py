@@ -64,7 +64,7 @@ def _is_own(item: Item) -> bool:
 
 
 def _landmark(item: Item) -> str:
-    """Return the path, in the mirror, of a file that every fetched item of this kind has."""
+    """Return the path, in the mirror, of a file that the item has there once it is fetched."""
     match item:
         case Rows():
             return f"{item.address}.parquet"

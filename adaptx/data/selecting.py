@@ -32,7 +32,7 @@ class KeptRows:
 
 
 def kept_rows(rows: Rows, task_format: TaskFormat, table: RowTable) -> KeptRows:
-    """Return the rows of a set: the slice [`rows.first`:`rows.stop`] of the table's rows that pass the set's filters.
+    """Return the rows of a set: of the table's rows that pass the set's filters, the slice [`rows.first`:`rows.stop`].
 
     Rows without a gold label, and rows whose text should be masked but is blank, are recorded as left out. Rows without
     the set's prefix (`rows.starts_with`) belong to other sets and are not recorded.
@@ -83,7 +83,7 @@ def _passing(
 ) -> tuple[Sequence[int], dict[str, list[int]]]:
     """Return the rows that pass every filter and, by reason, the rows that are left out.
 
-    Reading ends as soon as `stop` rows have passed (None: at the end of the table). Later rows may be in neither.
+    Reading ends as soon as `stop` rows have passed, unless `stop` is None. Later rows may be in neither result.
     """
     label, text = rows.column("label"), rows.column("text")
     dropped = {*rows.dropped_labels, *(str(value) for value in rows.dropped_labels if table.own)}

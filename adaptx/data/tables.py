@@ -122,7 +122,7 @@ def _named(where: object, names: Iterable[tuple[str, str]]) -> dict[str, str]:
 def _twice(name: str, first: tuple[str, int], second: tuple[str, int]) -> str:
     """Return the error message for two columns with the same name.
 
-    first, second: the top-level column that holds each of the two, and the number of that column, from 1.
+    first, second: for each of the two, the top-level column that holds it, and that column's number, from 1.
     """
     both = [
         f"column {place}" if top == name else f"a part of column {place}, {top!r}," for top, place in (first, second)

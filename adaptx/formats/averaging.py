@@ -21,7 +21,7 @@ def aligned(heads: Sequence[TrainedHead]) -> list[TrainedHead]:
 def averaged(
     heads: Sequence[TrainedHead], weights: Sequence[float] | None, new: Callable[[TaskFormat], nn.Module]
 ) -> TrainedHead:
-    """Return the weighted average of aligned heads.
+    """Return the weighted average of heads that `aligned` returned.
 
     weights: one number per head, at least 0; the numbers are divided by their sum. None means equal weights. new: a
     function that makes an untrained head for a format.

@@ -12,7 +12,7 @@ SIDES = ("query", "candidate")
 def encode(examples: Examples, _format: Bitext, reading: Reading) -> Inputs:
     """Return the passes that embed the queries and the candidates.
 
-    Token statistics describe the evaluated language. They cover the candidates only, because the queries are English.
+    Token statistics describe the evaluated language, so they cover the candidates only: the queries are English.
     """
     sides = [
         encode_texts(reading.tokenizer, examples.columns[side], None, reading.hidden.prefix, reading.max_length)

@@ -20,7 +20,7 @@ FILE = "head.safetensors"
 
 
 class LinearHead(nn.Module):
-    """Dropout and a linear layer, computed in fp32: states [..., D] -> logits [..., C]."""
+    """Dropout and a linear layer, which compute logits [..., outputs] from states [..., hidden size] in fp32."""
 
     def __init__(self, hidden_size: int, num_outputs: int, dropout: float) -> None:
         super().__init__()

@@ -1,10 +1,11 @@
 """The interface of a format: the functions that training and evaluation call, and the values that pass between them.
 
-Training: rows -> `Items` -> `Piece` -> loss. Evaluation: rows -> `Inputs` -> `Piece` -> values -> `Predictions`.
-`Items` are a set's tokenised rows, and a `Piece` is a micro-batch of them.
+Training encodes rows as `Items`, and computes a loss from each `Piece`. Evaluation encodes rows as `Inputs`, computes
+values from each `Piece`, and decodes these values as `Predictions`. `Items` are a set's tokenised rows, and a `Piece`
+is a micro-batch of them.
 
-The file of a format holds plain functions and one `Format` that names them. `adaptx.formats` maps each spec type to its
-`Format`.
+The file of a format holds plain functions and one `Format` that names them. `adaptx.formats` maps each task format of
+`adaptx.specs` to its `Format`.
 
 Suffixes: N sequences of a micro-batch, D hidden size.
 """
@@ -141,7 +142,7 @@ class HeadBase:
     """The facts about a backbone that are needed to make a new head.
 
     dropout: the probability with which the head sets each number of its input to 0 in training. network: the backbone's
-    network. pretrained: a function that returns the tensors of the checkpoint's own language-model head by name, or
+    network. pretrained: a function that returns, by name, the tensors of the checkpoint's own language-model head, or
     None if the checkpoint has no such head.
     """
 

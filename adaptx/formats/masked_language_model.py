@@ -42,12 +42,12 @@ EVALUATION_SEED = 0
 
 
 class LanguageModelHead(nn.Module):
-    """Dense layer, GELU and norm: states [M, D] -> [M, E], for an output matrix tied to the token embeddings [V, E].
+    """A dense layer, GELU and a norm, which turn states [M, D] into vectors [M, E] of the size of token embeddings.
 
-    The scores over the vocabulary are products with that matrix, plus a bias per token. If the checkpoint has such a
-    head, its weights are used. Otherwise the dense layer begins as the identity, so that nearly unchanged states are
-    compared with the embeddings. If embeddings are smaller than states (RemBERT), the identity keeps the first E
-    numbers of a state.
+    The scores over the vocabulary are the products of these vectors with the embeddings [V, E], plus a bias per token.
+    If the checkpoint has such a head, its weights are used. Otherwise the dense layer begins as the identity, so that
+    nearly unchanged states are compared with the embeddings. If embeddings are smaller than states (RemBERT), the
+    identity keeps the first E numbers of a state.
     """
 
     def __init__(self, base: HeadBase) -> None:
@@ -117,7 +117,7 @@ def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden)
 
 
 def encode(examples: Examples, task_format: MaskedLanguageModel, reading: Reading) -> Inputs:
-    """Return the pass over masked texts, with the same masks for all models with this tokenizer.
+    """Return the pass over masked texts. All models with the same tokenizer get the same masks.
 
     Token statistics cover the texts without masks.
     """

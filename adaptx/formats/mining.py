@@ -1,10 +1,10 @@
 """Bitext mining (BUCC): find sentences of two lists that translate one another, by ratio margin and a threshold.
 
 The steps follow XTREME (Hu et al. 2020, arXiv:2003.11080). The margin of a pair compares its cosine with the cosines of
-both sentences' nearest neighbours, in both directions. Pairs of repeated sentences are dropped. The threshold on
-margins is the one with the best F1 on development sentences. The hub does not hold whole lists of BUCC's development
-set with their gold pairs. Some sentences of the lists that are evaluated therefore serve as development sentences,
-which are not scored.
+both sentences' nearest neighbours, in both directions. Pairs with a sentence that occurs more than once are dropped.
+The threshold on margins is the one with the best F1 on development sentences. The hub does not hold whole lists of
+BUCC's development set with their gold pairs. Some sentences of the lists that are evaluated therefore serve as
+development sentences, which are not scored.
 """
 
 from collections.abc import Collection, Sequence
@@ -34,8 +34,7 @@ class MiningSide:
 def encode(examples: Examples, _format: BitextMining, reading: Reading) -> Inputs:
     """Return the passes that embed the source list and the target list.
 
-    Token statistics describe the evaluated language. They cover the source list only, because the target list is
-    English.
+    Token statistics describe the evaluated language, so they cover the source list only: the target list is English.
     """
     sides = [list[str](examples.columns[role][0]) for role in ("source", "target")]
     encoded = [
@@ -73,9 +72,9 @@ def decode(answers: Answers) -> Predictions:
 
 
 def development_numbers(gold: Sequence[tuple[int, int]], sizes: Sequence[int], every: int) -> tuple[set[int], set[int]]:
-    """Return the indices of the source sentences and of the target sentences on which the threshold is chosen.
-
-    Both sentences of every `every`-th gold pair are chosen, and every `every`-th sentence that is in no pair.
+    """Return the indices of the source sentences and of the target sentences on which the threshold is chosen. Every
+    `every`-th sentence without a pair is chosen, and both sentences of every `every`-th gold pair, unless only one
+    sentence of another pair would then be chosen.
     """
     chosen = [set[int](), set[int]()]
     paired = [{pair[side] for pair in gold} for side in (0, 1)]
@@ -102,7 +101,7 @@ def _side(texts: Sequence[str], vectors: Tensor, held: Collection[int], inside: 
 
 
 def _candidates(source: MiningSide, target: MiningSide, neighbours: int, centred: bool) -> dict[tuple[int, int], float]:
-    """Mine pairs among these sentences. Return the margin of each pair by its (source index, target index)."""
+    """Mine pairs between the two sides. Return the margin of each pair, by (source index, target index)."""
     if not source.numbers or not target.numbers:
         return {}
     left, right = source.vectors[distinct_rows(source.texts)], target.vectors[distinct_rows(target.texts)]

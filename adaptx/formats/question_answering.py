@@ -248,7 +248,7 @@ def _share(null: float, score: float) -> float:
 
 
 def _window_logits(backbone: Backbone, head: nn.Module, batch: TokenBatch, framing: Hidden) -> Tensor:
-    """Return the start and end logits [N, L, 2] of each window's tokens; padding is minus infinity."""
+    """Return the start and end logits [N, L, 2] of each window's tokens. At padding they are minus infinity."""
     hidden_TD = backbone.hidden(batch, framing.layer, framing.bidirectional)
     logits_T2 = head(hidden_TD)
     length_N1 = batch.lengths_N.unsqueeze(1)

@@ -107,13 +107,13 @@ class RowCache:
     def _tokens(self, examples: Examples, how: Hashable, make: Callable[[], T]) -> T:
         """Return the tokens of examples.
 
-        Tokens are cached only if their examples are cached. Examples of a user's file are not.
+        They are cached only if the cache holds the examples. It never holds examples that `read_file` returned.
         """
         key = self._key_of.get(id(examples))
         return make() if key is None else self._get((key, how), make)
 
     def _get(self, key: Hashable, make: Callable[[], T], size_of: Callable[[T], int] | None = None) -> T:
-        """Return the cached value of a key. If there is none, make it and cache it.
+        """Return the cached value of a key. If there is none, make it, and cache it unless it exceeds `most_bytes`.
 
         If the cache is then too large, the least recently used values are removed.
         """

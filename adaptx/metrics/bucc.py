@@ -24,7 +24,7 @@ class Sentences(Generic[Id]):
 
 
 def distinct_rows(texts: Sequence[str]) -> list[int]:
-    """Return the last row of each distinct text. The texts are in the order of their first rows.
+    """Return, for each distinct text, the number of its last row. The texts are in the order of their first rows.
 
     Source: xtreme utils_retrieve.py `text_load_unify` and `unique_embeddings`, which jiant copies.
     """
@@ -32,11 +32,11 @@ def distinct_rows(texts: Sequence[str]) -> list[int]:
 
 
 def xtreme_candidates(mined: MinedPairs, source: Sentences[Id], target: Sentences[Id]) -> dict[tuple[Id, Id], float]:
-    """Return XTREME's candidates: (source id, target id) -> margin.
+    """Return the margin of each of XTREME's candidates, by (source id, target id).
 
-    mined: pairs that were mined over `distinct_rows` of the texts, whose surrounding space was not removed. A pair with
-    a sentence that occurs more than once (ignoring surrounding space) is dropped, because the sentence has more than
-    one id. A candidate that is found twice gets the larger margin.
+    mined: pairs that were mined over `distinct_rows` of the unchanged texts, including surrounding space. A pair with a
+    sentence that occurs more than once (ignoring surrounding space) is dropped, because the sentence has more than one
+    id. A candidate that is found twice gets the larger margin.
 
     Source: xtreme utils_retrieve.py `read_sent2id` and `read_candidate2score`.
     """
@@ -52,12 +52,12 @@ def xtreme_candidates(mined: MinedPairs, source: Sentences[Id], target: Sentence
 
 
 def jiant_candidates(mined: MinedPairs, source: Sentences[Id], target: Sentences[Id]) -> dict[tuple[Id, Id], float]:
-    """Return jiant's candidates: (source id, target id) -> margin.
+    """Return the margin of each of jiant's candidates, by (source id, target id).
 
     A sentence that occurs more than once has several ids. A mined pair gives one candidate per combination of the ids
     of its two sentences.
 
-    mined: pairs mined over `distinct_rows` of the texts, whose surrounding space was removed first.
+    mined: pairs that were mined over `distinct_rows` of the texts without surrounding space.
 
     Source: jiant tasks/evaluate/core.py `Bucc2018EvaluationScheme` (Phang et al. 2020, arXiv:2003.02249).
     """

@@ -39,10 +39,10 @@ class MinedPairs:
 
 @dataclass(frozen=True)
 class Threshold:
-    """The lowest margin that is accepted, halfway between the margins of two candidates.
+    """The lowest accepted margin: halfway between two candidates' margins, unless `at_last` or no candidate is right.
 
-    at_last: whether it is best to accept all candidates. The last one then has no next candidate, so the value is the
-    last candidate's margin. (The official code stops with an error in this case.)
+    at_last: whether it is best to accept all candidates. The lowest accepted margin is then that of the last candidate.
+    (The official code stops with an error in this case.)
     """
 
     value: float

@@ -66,7 +66,7 @@ def best_threshold(
 
     Args:
         raw: scores before the no-answer rule, for the questions that have a prediction.
-        texts: predictions.
+        texts: the predictions, by question.
         no_answer: probabilities of no answer, as pairs of question and probability.
         golds: the gold answers of every question; empty or false for an unanswerable question.
     """

@@ -34,9 +34,9 @@ def encode(examples: Examples, task_format: Classification, reading: Reading) ->
 
 
 def decode(answers: Answers) -> Predictions:
-    """Predict the likeliest label.
+    """Predict the likeliest label or, if the model writes answers, the label whose words it wrote.
 
-    If the model writes answers, predict the label whose words it wrote, or "" if they are the words of no label.
+    The prediction is "" if the model wrote the words of no label.
     """
     labels, examples, text = answers.model.format.labels, answers.examples, answers.reading.text
     if isinstance(text.decision, Rank):

@@ -48,7 +48,7 @@ def items(examples: Examples, _format: SpanCorruption, reading: Reading) -> Item
 
 
 def draw(items: Items, indices: Sequence[int], task_format: SpanCorruption, reading: Reading, seed: int) -> Items:
-    """Return the drawn texts with dropped spans as prompts, and the dropped spans as answers."""
+    """Return one item per drawn text: the prompt is the text without some spans, and the answer is these spans."""
     sentinels = sentinels_of(reading.tokenizer)
     end = [reading.tokenizer.eos_token_id]
     sources: list[list[int]] = []
@@ -64,7 +64,7 @@ def draw(items: Items, indices: Sequence[int], task_format: SpanCorruption, read
 
 
 def encode(examples: Examples, task_format: SpanCorruption, reading: Reading) -> Inputs:
-    """Return the pass over corrupted texts, with the same dropped spans for all models with this tokenizer.
+    """Return the pass over corrupted texts. For all models with the same tokenizer, the same spans are dropped.
 
     Token statistics cover the texts before corruption.
     """

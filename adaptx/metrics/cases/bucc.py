@@ -1,6 +1,6 @@
 """Cases of BUCC: `pairs.<pair>.dev` and `pairs.<pair>.test`, with sentences, ids, embeddings and gold pairs.
 
-Each pair is scored by XTREME's rules and by jiant's.
+`<pair>` is a pair of languages. Each pair is scored by XTREME's rules and by jiant's.
 """
 
 from collections.abc import Callable, Sequence

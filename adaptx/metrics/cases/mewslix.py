@@ -56,9 +56,7 @@ def _mean_reciprocal_rank(golds: Ranked, predictions: Ranked, cut: int) -> float
 
 
 def _macro(golds: Mapping[str, Ranked], predictions: Mapping[str, Ranked], without_file: Collection[str]) -> Any:
-    """Return the average, over the official languages, of the mean reciprocal ranks.
-
-    If the official script stops, return the entry for the stop.
+    """Return the average of the official languages' mean reciprocal ranks, or the entry for a stop of the script.
 
     without_file: languages without predictions, whose mean reciprocal rank is 0.
     """

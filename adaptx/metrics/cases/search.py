@@ -41,10 +41,7 @@ def nearest_row(indexed_ND: Embeddings, queries_MD: Embeddings) -> list[int]:
 
 
 def neighbours(queries_ND: Embeddings, pool_MD: Embeddings, most: int) -> Neighbours:
-    """Return, for each query, the `most` pool rows with the largest dot products, best first.
-
-    If the pool has fewer rows, all are returned.
-    """
+    """Return, for each query, at most `most` pool rows: those with the largest dot products, best first."""
     count = min(most, len(pool_MD))
     cosines = np.empty((len(queries_ND), count), dtype=np.float32)
     indices = np.empty((len(queries_ND), count), dtype=np.int64)

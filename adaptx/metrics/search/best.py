@@ -41,9 +41,9 @@ class BestPairs:
     def update(self, row: int, index: int, tiles_rtw: Tensor, maxima_rt: Tensor, selected_bytes: int) -> None:
         """Merge a block of scores into the best pairs of its rows.
 
-        row: the index of the block's first row. index: the index, within a row, of the block's first score. It must
-        ascend from call to call for a row. tiles_rtw: the scores cut into tiles, in any memory layout. maxima_rt: the
-        highest score of each tile. selected_bytes: the memory that the selection may use in addition to these tensors.
+        row: the index of the block's first row. index: the index, within a row, of the block's first score. The blocks
+        of a row must arrive by ascending index. tiles_rtw: the scores cut into tiles, in any memory layout. maxima_rt:
+        the highest score of each tile. selected_bytes: memory for the selection, in addition to these tensors.
         """
         _, tiles, width = tiles_rtw.shape
         some_r = (maxima_rt.amax(1) > self.least_R[row : row + len(maxima_rt)]).nonzero().squeeze(1)
