@@ -191,8 +191,8 @@ def lay_out(lengths: Sequence[int], group_tokens: int) -> list[RowPieces]:
     length and hold several sequences. This needs only one group, but pieces end in padding, and attention between the
     sequences of a piece is computed and then masked.
 
-    lengths: tokens per sequence. group_tokens: the time per group, given as the number of tokens that take the same
-    time.
+    lengths: tokens per sequence. group_tokens: the fixed cost of a group, in tokens. A group takes as much extra time
+    as that number of additional tokens would.
     """
     order = sorted(range(len(lengths)), key=lambda number: (-lengths[number], number))
     alike = itertools.groupby(order, key=lengths.__getitem__)

@@ -70,7 +70,7 @@ def _around(tokenizer: Any) -> tuple[list[int], list[int]]:
 
 
 def without_template(processor: Any) -> list[Any]:
-    """Return the parts of a tokenizer's post-processor that add no tokens. processor: None if it has none."""
+    """Return the parts of a tokenizer's post-processor that add no tokens. None means no post-processor."""
     from tokenizers import processors
 
     if processor is None:

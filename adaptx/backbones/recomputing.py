@@ -42,7 +42,7 @@ def recompute_layers(
 
 
 def _training_kernels() -> AbstractContextManager[Any]:
-    """Return the context of a training's forward pass, without autocast: the recomputation enters autocast itself."""
+    """Return the context that chooses the kernels of a training. Autocast is not in it: `checkpoint` restores autocast."""
     products = [] if cpu_multiplies_bf16() else [Bf16Products()]
     return _All([*products, CpuKernels()])
 

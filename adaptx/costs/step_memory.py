@@ -93,10 +93,10 @@ def inference_peak_bytes(shape: Shape, precision: Precision, row: PackedRow, bes
 
 
 def products(shape: Shape, method: Method, row: PackedRow) -> Terms:
-    """Return the value of each product with which memory grows, by the product's name.
+    """Return the sizes to which a step's memory is proportional, by name: `n T D` is layers x tokens x hidden size.
 
-    In the names, n is the number of layers, D the hidden size, I the intermediate size and H the number of attention
-    heads; T is `row.tokens`, and L is `row.longest`. Each method's `step_sizes` explains the names that it adds.
+    In a name, n is the number of layers, D the hidden size, I the intermediate size, H the number of attention heads,
+    T is `row.tokens` and L is `row.longest`. Each method's `step_sizes` explains the names that it adds.
     """
     hidden, inner = shape.hidden_size, shape.intermediate_size
     layers, tokens = shape.layers, row.tokens

@@ -21,9 +21,9 @@ DOWN, UP, BIAS = "lora_A", "lora_B", "bias"
 
 
 def to_peft(modules: Sequence[Module], sites: Sites) -> PeftParts:
-    """Return the peft folder's contents: one module that computes the sum of LoRA modules over one checkpoint.
+    """Return the contents of a peft folder whose single module equals the sum of these LoRA modules.
 
-    modules: the lowest first.
+    modules: in their order in the stack, the bottom module first.
     """
     places = places_of(key for module in modules for key in module.tensors)
     joined = {place: _joined(modules, place) for place in places}

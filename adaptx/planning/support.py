@@ -255,7 +255,9 @@ def _metric_refusal(task: Task, language: str | None = None) -> str | None:
             kind = type(task.format).__name__
             return f"metric {name!r} does not score a {kind} task; choose among {', '.join(fitting)}"
         if isinstance(task.format, Tagging) and name in SPAN_METRICS and (fault := scheme_fault(task.format.labels)):
-            return f"metric {name!r} counts spans of BIO, IOB1 or IOBES tags, but {fault}; or use only token_accuracy"
+            return (
+                f"metric {name!r} counts spans of BIO, IOB1 or IOBES tags, but {fault}; or score token_accuracy alone"
+            )
         languages = METRICS[name].languages
         if language is not None and languages is not None and language not in languages:
             return f"metric {name!r} has rules only for {', '.join(languages)}; use f1 and exact_match for {language}"
