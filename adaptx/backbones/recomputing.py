@@ -42,7 +42,7 @@ def recompute_layers(
 
 
 def _training_kernels() -> AbstractContextManager[Any]:
-    """Return the context that chooses the kernels of a training. Autocast is not in it: `checkpoint` restores autocast."""
+    """Return the context that chooses a training's kernels. `checkpoint` restores autocast, so it is not included."""
     products = [] if cpu_multiplies_bf16() else [Bf16Products()]
     return _All([*products, CpuKernels()])
 

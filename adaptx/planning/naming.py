@@ -82,7 +82,7 @@ def merge_name(merge: Merge) -> str:
 
 
 def train_name(train: Train) -> str:
-    """Return a name such as `e5-mini.nli.lora-r8`, or with a start from modules `e5-mini.nli.lora-r8.sequential-snli`."""
+    """Return a name such as `e5-mini.nli.lora-r8`, or with a start `e5-mini.nli.lora-r8.sequential-snli`."""
     base = f"{train.model.name}.{train.task.name}.{train.method.label}"
     if isinstance(train.start, Pretrained):
         return base
