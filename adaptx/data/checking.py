@@ -30,8 +30,8 @@ def trainable_answers(examples: Examples, where: Origin) -> Examples:
     The other rows cannot be trained on and are recorded in `left_out`. SQuAD's and BERT's scripts also leave them out.
 
     Raises:
-        UserError: the rows have no answer positions, or more than a tenth of the positions are wrong, as if they
-            counted something other than characters.
+        UserError: the rows have no answer positions, or more than a tenth of the positions are wrong, which
+            suggests that they count bytes or words instead of characters.
     """
     columns = examples.columns
     if "answer_starts" not in columns:

@@ -16,8 +16,8 @@ REGULAR_SHARE = 0.9
 
 
 def shared_role(rows: Rows, task_format: TaskFormat) -> str | None:
-    """Return the role by which a set's rows are clustered: rows with the same value form a cluster. None means that the
-    set has no column for such a role, and so no clusters.
+    """Return the role, such as `premise`, by which a set's rows are clustered: rows with the same value form a cluster.
+    None means that the set has no column for such a role, and so no clusters.
     """
     roles = (CLUSTER_ROLE, *task_format.shared_roles)
     return next((role for role in roles if rows.column(role) is not None), None)

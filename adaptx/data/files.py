@@ -77,7 +77,7 @@ def _trained_roles(task: Task) -> set[str]:
 
 
 def _sets(task: Task) -> tuple[Rows, ...]:
-    """Return the task's sets whose column names are looked for in a table. Only the roles of the first set are read."""
+    """Return a task's first training and first evaluation set, whose column names are looked for in a table."""
     if task.format.embeds:
         return (*task.evaluation[:1], *task.train[:1])
     return (*task.train[:1], *task.evaluation[:1])

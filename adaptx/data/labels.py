@@ -62,7 +62,7 @@ class LabelReader:
     turned into names. In the user's own files, a string, number or bool that is written like a label is that label, and
     any other whole number is an id.
 
-    names: the label names in the order of their ids. labels: the task's labels. own: whether the set is the user's own.
+    names: the label of id 0, of id 1, and so on. labels: the task's labels. own: whether the set is the user's own.
     """
 
     def __init__(self, names: tuple[str, ...], labels: tuple[str, ...], own: bool) -> None:

@@ -72,7 +72,7 @@ def shares(sizes: Sequence[int], limit: int | None) -> list[int]:
 
 
 def _labels(rows: Rows, task_format: TaskFormat, table: RowTable, kept: KeptRows) -> list[str]:
-    """Return, for each row, the value whose proportions a draw keeps: its label, whether it has an answer, or ""."""
+    """Return each row's label or, in question answering, whether it has an answer; if it has neither, return ""."""
     if rows.column("label") is not None:
         return [str(label) for label in _columns(rows, task_format, table, kept, ("label",))["label"]]
     if isinstance(task_format, QuestionAnswering) and task_format.unanswerable and rows.column("answers") is not None:

@@ -64,7 +64,7 @@ def _is_own(item: Item) -> bool:
 
 
 def _landmark(item: Item) -> str:
-    """Return the path, in the mirror, of a file that the item has there once it is fetched."""
+    """Return the path, in the mirror, of a file by which `fetch` sees that an item is already there."""
     match item:
         case Rows():
             return f"{item.address}.parquet"

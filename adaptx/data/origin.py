@@ -10,7 +10,7 @@ class Origin:
 
     name: the name of the file or set in messages. lines: the line (from 1) in which each row begins; empty if rows are
     not lines of text, as in parquet. files: the name of each row's file if several files are read as one table; empty
-    otherwise. unit: the words that stand before a line number in messages.
+    otherwise. unit: the words before a line number in messages: "line" or "sentence at line".
     """
 
     name: str

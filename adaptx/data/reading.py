@@ -146,7 +146,7 @@ class _Set:
 
 
 def _read(part: _Set, task_format: TaskFormat, limit: int | None) -> Examples:
-    """Return the checked examples of a set. `limit` matters only for bitext mining: it limits a row's sentences."""
+    """Return the checked examples of a set. In bitext mining, `limit` limits sentences; otherwise it has no effect."""
     examples, where = select(part.rows, task_format, part.table, part.kept), part.table.where
     if isinstance(task_format, Retrieval) and has_passages(examples):
         examples = answering_sentences(examples, where)

@@ -32,7 +32,7 @@ class KeptRows:
 
 
 def kept_rows(rows: Rows, task_format: TaskFormat, table: RowTable) -> KeptRows:
-    """Return the rows of a set: of the table's rows that pass the set's filters, the slice [`rows.first`:`rows.stop`].
+    """Filter the table's rows as the set says, and return the slice [`rows.first`:`rows.stop`] of those that pass.
 
     Rows without a gold label, and rows whose text should be masked but is blank, are recorded as left out. Rows without
     the set's prefix (`rows.starts_with`) belong to other sets and are not recorded.
@@ -112,7 +112,7 @@ def _passing(
 
 
 def _split(block: Sequence[int], passes: Sequence[bool], others: list[int]) -> list[int]:
-    """Return the rows that pass, and add the other rows to `others`."""
+    """Return the rows of a block whose value in `passes` is true, and add the other rows to `others`."""
     others += [row for row, is_in in zip(block, passes, strict=True) if not is_in]
     return [row for row, is_in in zip(block, passes, strict=True) if is_in]
 

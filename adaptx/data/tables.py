@@ -60,7 +60,7 @@ class RowTable:
 
 
 def _reach(value: Any, parts: Sequence[str]) -> Any:
-    """Return the value that nested keys lead to; for a list, return one value per element. A missing key gives None."""
+    """Return `value[a][b]` for parts `a`, `b`, or None if a key is missing. A list gives one result per element."""
     if not parts:
         return value
     if isinstance(value, dict):
@@ -92,7 +92,7 @@ def python_table(
 
 
 def _names_within(top: str, values: Sequence[Any]) -> dict[str, None]:
-    """Return the name of a column and the names of all columns that are nested in it in any row."""
+    """Return a column's name and, from all rows, the names of the columns nested in it, such as `answers.text`."""
     names = {top: None}
     for value in values:
         if isinstance(value, dict | list):
@@ -101,9 +101,9 @@ def _names_within(top: str, values: Sequence[Any]) -> dict[str, None]:
 
 
 def _named(where: object, names: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return the top-level column of each name.
+    """Return the top-level column of each name, such as `answers` for the name `answers.text`.
 
-    names: pairs of a name and its top-level column. A top-level column comes before its parts.
+    names: pairs of a name and its top-level column. The pair of a top-level column comes before those of its parts.
 
     Raises:
         UserError: a name occurs twice.
@@ -122,7 +122,7 @@ def _named(where: object, names: Iterable[tuple[str, str]]) -> dict[str, str]:
 def _twice(name: str, first: tuple[str, int], second: tuple[str, int]) -> str:
     """Return the error message for two columns with the same name.
 
-    first, second: for each of the two, the top-level column that holds it, and that column's number, from 1.
+    first, second: the name and the number (from 1) of the top-level column that is, or contains, each of the two.
     """
     both = [
         f"column {place}" if top == name else f"a part of column {place}, {top!r}," for top, place in (first, second)

@@ -58,8 +58,8 @@ def task(
         development: rows on which the best training state is chosen, in the same forms as `train`.
         evaluation: rows to score on, in the same forms as `train`.
         pool: candidates that a retrieval task ranks, in the same forms as `train`.
-        columns: the column, or the columns, of each role that is not itself a column's name. If a role has several
-            columns, their texts are joined with spaces.
+        columns: for each role whose column has another name than the role, the name of this column, or the names of
+            several columns, whose texts are joined with spaces.
         metrics: names of metrics; None means the usual metrics of the format.
         language: language code of rows that are not in a mapping.
 

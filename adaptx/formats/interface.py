@@ -178,8 +178,8 @@ class Pass:
     """One pass of a set's texts through a model, which computes a value for each item.
 
     read: a function (model, micro-batch) -> one value per item, as a tensor [items, ...] or a sequence. behind: for
-    each item, the maximum number of answer tokens that are read or written after its prompt; None if there are no
-    answers, so that sequences can be packed into rows.
+    each item, the maximum number of answer tokens that are read or written after its prompt. If the format has no
+    answers, `behind` is None, and the sequences are packed into rows.
     """
 
     items: Items
@@ -266,9 +266,9 @@ class AnswerLoss:
 class JointLoss:
     """A loss that compares the pooled vectors of the whole batch, such as a loss with in-batch negatives.
 
-    of: a function (vectors [sequences, D], drawn items, format) -> scalar, summed over loss units. The vectors are in
-    the order in which the items list their members. Although the loss spans the batch, the backbone still computes its
-    vectors and gradients one micro-batch at a time (`adaptx.training.gradients`).
+    of: a function (vectors [sequences, D], drawn items, format) -> scalar, summed over loss units. The vectors of
+    the first item's sequences come first. Although the loss spans the batch, the backbone computes its vectors and
+    gradients one micro-batch at a time (`adaptx.training.gradients`).
     """
 
     of: Callable[[Tensor, Items, Any], Tensor]

@@ -164,7 +164,7 @@ def windows(examples: Examples, task_format: QuestionAnswering, reading: Reading
 
     Raises:
         UserError: `max_length` leaves fewer than `LEAST_CONTEXT_TOKENS` tokens for the context next to the question, or
-            no more tokens than neighbouring windows share.
+            the format's stride is at least as large as the number of context tokens in a window.
     """
     prefix = reading.hidden.prefix
     questions = _cut_questions(reading.tokenizer, examples.columns["question"], task_format.question_tokens)

@@ -98,7 +98,7 @@ class RowCache:
         return tuple(self.sources.rows(rows) for rows in sets)
 
     def _examples(self, key: Hashable, make: Callable[[], Examples]) -> Examples:
-        """Return the examples of a key, made if needed. If the cache keeps them, record their key for `_tokens`."""
+        """Return the examples of a key, cached or newly made. If the cache keeps them, note their key for `_tokens`."""
         found = self._get(key, make)
         if key in self._held:
             self._key_of[id(found)] = key
@@ -107,7 +107,7 @@ class RowCache:
     def _tokens(self, examples: Examples, how: Hashable, make: Callable[[], T]) -> T:
         """Return the tokens of examples.
 
-        They are cached only if the cache holds the examples. It never holds examples that `read_file` returned.
+        The tokens are cached only if the cache holds the examples. Examples from `read_file` are never cached.
         """
         key = self._key_of.get(id(examples))
         return make() if key is None else self._get((key, how), make)

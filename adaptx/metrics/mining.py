@@ -39,10 +39,10 @@ class MinedPairs:
 
 @dataclass(frozen=True)
 class Threshold:
-    """The lowest accepted margin: halfway between two candidates' margins, unless `at_last` or no candidate is right.
+    """The lowest accepted margin: halfway between the margins of the last accepted and the first refused candidate.
 
     at_last: whether it is best to accept all candidates. The lowest accepted margin is then that of the last candidate.
-    (The official code stops with an error in this case.)
+    (The official code stops with an error in this case.) If no candidate is a gold pair, the value is 0.
     """
 
     value: float
@@ -107,7 +107,7 @@ def _best(neighbours: Neighbours, margins_NK: NDArray[np.floating]) -> tuple[NDA
 
 
 def choose_threshold(margins: Sequence[float] | Floats, right: Sequence[bool], num_gold: int) -> Threshold:
-    """Return the threshold with the best F1 on development pairs; 0 if no candidate is right.
+    """Return the threshold with the best F1 on development pairs. If no candidate is a gold pair, return 0.
 
     Args:
         margins: margins of the candidates [P], in any order. Candidates with equal margins are accepted in their order.

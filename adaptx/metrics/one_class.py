@@ -25,7 +25,7 @@ def one_class_notes(task_format: TaskFormat, predictions: Sequence[Any], golds: 
 
 
 def sentences(found: OneClass, rows: int) -> list[str]:
-    """Return the notes about a set of `rows` rows: none if gold answers and predictions both have several classes."""
+    """Return up to two notes about a set of `rows` rows: one for its gold answers, one for its predictions."""
     told: list[str] = []
     if found.golds is not None:
         told.append(

@@ -68,7 +68,7 @@ def best_threshold(
         raw: scores before the no-answer rule, for the questions that have a prediction.
         texts: the predictions, by question.
         no_answer: probabilities of no answer, as pairs of question and probability.
-        golds: the gold answers of every question; empty or false for an unanswerable question.
+        golds: the gold answers of every question; an empty list, or False, for an unanswerable question.
     """
     current = float(sum(not answers for answers in golds.values()))
     best = BestThreshold(current, 0.0)

@@ -29,8 +29,8 @@ class Candidates:
 
 
 def counts_end(rank: Rank) -> bool:
-    """Return whether the end token is part of a candidate's score. Planning has replaced a `rank.end` of None
-    (`adaptx.planning.framings`).
+    """Return whether the end token is part of a candidate's score. `rank.end` must be True or False here:
+    planning replaces None (`adaptx.planning.framings`).
     """
     assert rank.end is not None
     return rank.end

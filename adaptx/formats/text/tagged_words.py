@@ -40,7 +40,7 @@ class Tags:
 
 @dataclass(frozen=True)
 class TaggedAnswer:
-    """An answer to train on, as token ids. learned: positions of the tokens that a model would choose itself."""
+    """An answer to train on, as token ids. learned: the positions of the tokens that count in the loss."""
 
     ids: list[int]
     learned: list[int]

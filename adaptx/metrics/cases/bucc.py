@@ -149,7 +149,7 @@ def _threshold(candidates: Candidates, gold: Sequence[Pair] | set[Pair]) -> floa
 
 
 def _tuned(candidates: Candidates, gold: Sequence[Pair] | set[Pair], unit: int) -> dict[str, Any]:
-    """Return the best threshold, and its scores multiplied by `unit` (100 for percent)."""
+    """Return the best threshold, and its precision, recall and F1, multiplied by `unit` (100 for percent)."""
     threshold = _threshold(candidates, gold)
     precision, recall, f1 = _shares(extract(candidates, threshold), gold)
     return {"best-threshold": threshold, "precision": unit * precision, "recall": unit * recall, "F1": unit * f1}

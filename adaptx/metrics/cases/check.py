@@ -34,8 +34,8 @@ def _below(place: str, key: object) -> str:
 def _compare(place: str, expected: Any, found: Any, scorer: Scorer, key: str) -> Iterator[str]:
     """Yield the differences at and below `place`.
 
-    key: the nearest key, at or above `place`, for which the scorer has a tolerance or an unordered list. It decides how
-    values are compared.
+    key: the last key on the path to `place` that is in the scorer's `tolerances` or `unordered`, or "" if none is.
+    It decides how values are compared.
     """
     if isinstance(expected, dict) and "raises" in expected:
         yield from _compare_stop(place, expected["raises"], found)
@@ -94,7 +94,7 @@ def _compare_rows(place: str, expected: list[Any], found: list[Any], tolerance: 
 
 
 def _by_texts(rows: list[Any]) -> dict[tuple[str, ...], list[Any]]:
-    """Group rows by their texts, and return the sorted numbers of each group. A row without a number counts as True."""
+    """Group rows by their texts, and return each group's sorted numbers. A row without a number adds True to them."""
     grouped: dict[tuple[str, ...], list[Any]] = {}
     for row in rows:
         cells: list[Any] = row if isinstance(row, list) else [row]

@@ -76,7 +76,7 @@ def _pool(
 
 
 def _rank(asked: list[CaseNode], kept: list[CaseNode], pool: CaseNode) -> list[tuple[str, str, list[int]]]:
-    """Return, for each question, its uid, the id that its answers share, and the candidates' positions, best first."""
+    """Return, for each question, its `uid`, its `xling_id`, and the positions of the candidates, best first."""
     if not asked:
         return []
     question_QD = CaseNode([question["encoding"].value for question in asked], "inputs.questions encodings").matrix()

@@ -19,8 +19,8 @@ class Scorer:
     """The scorer of one layout.
 
     score: a function from a case's `inputs` to its numbers, in the layout of `expected`. tolerance: the largest
-    difference between two numbers that agree. tolerances: key -> tolerance, for keys whose values have another
-    tolerance. unordered: the keys of lists whose order does not matter.
+    difference between two numbers that agree. tolerances: for keys of `expected` to which `tolerance` does not
+    apply, their own tolerance. unordered: the keys of lists whose order does not matter.
     """
 
     score: Callable[[CaseNode], dict[str, Any]]
@@ -35,7 +35,7 @@ def stopped(stop: OfficialStop) -> dict[str, Any]:
 
 
 def attempt(score: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Return the numbers that `score` computes or, if the official script stops, the entry for the stop."""
+    """Return the numbers that `score` computes. If it raises OfficialStop, return the entry that `stopped` makes."""
     try:
         return score()
     except OfficialStop as stop:

@@ -178,7 +178,7 @@ class _Problem:
 class _Excluded:
     """P excluded pairs of a query and a candidate, in the order of the queries.
 
-    starts: the position of each query's first pair, followed by P.
+    starts: for each query, the position of its first pair among the P pairs; then, as the last entry, P.
     """
 
     starts: list[int]
@@ -219,7 +219,7 @@ class _Excluded:
         )
 
     def hide(self, scores_qn: Tensor, query: int, candidate: int) -> None:
-        """Set the scores of excluded pairs to -inf. `query` and `candidate` are the indices of the first pair."""
+        """Set excluded pairs to -inf. `scores_qn[0, 0]` is the score of query `query` and candidate `candidate`."""
         pairs = slice(self.starts[query], self.starts[min(query + len(scores_qn), len(self.starts) - 1)])
         columns_P = self.candidates_P[pairs] - candidate
         here_P = (columns_P >= 0) & (columns_P < scores_qn.shape[1])
