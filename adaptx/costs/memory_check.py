@@ -17,7 +17,7 @@ FEWEST_TOKENS = 64
 
 @dataclass(frozen=True)
 class TooLarge:
-    """A training that does not fit. remedies: options of `adaptx run` with which it fits, the cheapest first."""
+    """A training that does not fit. remedies: options of `adaptx run` that make it fit, gradient checkpointing last."""
 
     node: Node
     needed_bytes: int
@@ -52,7 +52,7 @@ def _needed(train: Train, resources: Resources) -> int | None:
 
 
 def _remedies(train: Train, resources: Resources, memory_bytes: int) -> Iterator[str]:
-    """Yield options for the largest micro-batch that fits, without and with gradient checkpointing.
+    """Yield the option for the largest micro-batch that fits, first without, then with gradient checkpointing.
 
     None of these options changes the result of the training.
     """

@@ -34,7 +34,7 @@ from adaptx.specs.weight_search import WeightSearch
 ASSUMED_FLOPS_PER_SECOND = 1e11
 ASSUMED_TOKENS_PER_TEXT = 30
 ASSUMED_TEXTS_OF_ROLE = {"pair": 1, "passage": 4}
-"""Role -> how many texts it adds to each row, if the task's rows have that role. A passage counts as several texts."""
+"""Role of a column -> number of texts that it adds to each row. A passage is about as long as several texts."""
 HEAD_ROWS = 3
 """Number of vectors of the hidden size in a typical head, one per label."""
 MIXED = 3

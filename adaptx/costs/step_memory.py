@@ -96,7 +96,7 @@ def products(shape: Shape, method: Method, row: PackedRow) -> Terms:
     """Return the sizes to which a step's memory is proportional, by name: `n T D` is layers x tokens x hidden size.
 
     In a name, n is the number of layers, D the hidden size, I the intermediate size, H the number of attention heads,
-    T is `row.tokens` and L is `row.longest`. Each method's `step_sizes` explains the names that it adds.
+    T is `row.tokens` and L is `row.longest`. A method may add names of its own; its `step_sizes` explains them.
     """
     hidden, inner = shape.hidden_size, shape.intermediate_size
     layers, tokens = shape.layers, row.tokens
@@ -129,7 +129,7 @@ def _key(
 
 @functools.cache
 def _fitted() -> dict[tuple[str | None, ...], dict[str, Terms]]:
-    """Return the fitted number of bytes for each product. Keys: first the `_key` of a step, then phase and product."""
+    """Return the fitted number of bytes per product (`n T D`), by a step's `_key`, then by `forward` or `backward`."""
     found: dict[tuple[str | None, ...], dict[str, Terms]] = {}
     lines = (files("adaptx.costs") / "step_memory.csv").read_text().splitlines()
     for device, architecture, method, precision, kept, phase, term, size in list(csv.reader(lines))[1:]:

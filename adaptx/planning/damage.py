@@ -67,9 +67,9 @@ def _set_aside(node: Node, store: Store, note: Callable[[str], None]) -> None:
 
 
 def left_out_lines(store: Store, most: int = 5) -> list[str]:
-    """Return a line for each damaged stage that the store leaves out: its name, the damage, and what to do.
+    """Return a line for each damaged stage that the store leaves out, with its name, the damage, and what to do.
 
-    most: maximum number of stages; one more line counts the rest.
+    most: maximum number of stages shown. If there are more, a last line says how many.
     """
     store.entries()
     lines = [str(damage) for damage in store.left_out.values()]

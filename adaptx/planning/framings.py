@@ -13,8 +13,8 @@ from adaptx.specs import Evaluate, Framing, Merge, ModelSpec, ModuleStage, Task,
 def training_framing(train: Train, task: Task) -> Framing:
     """Return the framing with which a training reads one of its tasks: the training's own, or else the checkpoint's.
 
-    Training on text answers includes an end token. `Rank` therefore counts that token as part of each candidate, unless
-    the framing says otherwise.
+    Text answers are trained with an end token after them. `Rank` therefore counts that token as part of each
+    candidate, unless the framing says otherwise.
 
     Without a framing of its own, a training of a dual encoder reads the checkpoint's sentence embedding from the last
     layer. If an earlier layer were read, the layers above it would not train.
@@ -48,15 +48,15 @@ def _was_taught_to_end(stage: ModuleStage) -> bool:
 
 
 def search_framing(merge: Merge, task: Task) -> Framing:
-    """Return the framing with which a search for merge weights reads its task: the framing in the merge's
-    `answering_training` of the task whose head the search uses. If it uses no head, it is the framing with which that
-    training would read the search's own task.
+    """Return the framing with which a search for merge weights reads its task. That framing is the one that the merge's
+    `answering_training` has for the task whose head the search uses. If the search uses no head, it is the one
+    that this training would have for the search's own task.
     """
     return training_framing(answering_training(merge), head_of(merge, task) or task)
 
 
 def read_in(framing: Framing, languages: Iterable[str]) -> Framing:
-    """Return the framing with these languages' prompts only: others would needlessly change the stage's identity."""
+    """Return the framing with these languages' prompts only, because others would change the stage's identity."""
     return framing.read_in(languages) if isinstance(framing, Text) else framing
 
 

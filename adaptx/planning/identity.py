@@ -126,7 +126,7 @@ class Identities:
         }
 
     def _taken(self, source: ModuleSource, inputs: dict[ModuleStage, str]) -> Json:
-        """Return what identifies a module that a training starts from: its fingerprint or, if published, its digest."""
+        """Return a starting module's fingerprint or, for a published module, its method and the digest of its files."""
         if not isinstance(source, Published):
             return inputs[source]
         if source not in self._digests:
@@ -261,9 +261,9 @@ def modules_read(stage: Stage) -> tuple[Published, ...]:
 
 
 def selection_pool(task: Task) -> tuple[Rows, ...]:
-    """Return the rows of a task's pool if its development rows have a gold column: they are queries that search the
-    pool. Otherwise return no rows: if the development rows are pairs, as in training, their second texts are the
-    candidates.
+    """Return the rows of the pool that a task's development rows search, or none if they search no pool.
+
+    Only rows with a gold column search it. Others are pairs, as in training, whose second texts are the candidates.
     """
     return task.pool if any(rows.column("gold") for rows in task.development) else ()
 
@@ -276,7 +276,7 @@ def evaluation_precision(evaluate: Evaluate) -> Precision:
 
 
 def _head_place(model: Train, task: Task) -> int:
-    """Return the index of a trained task's head. Tasks that share a head have the same index."""
+    """Return the index of a task's head among a training's heads. Tasks that share a head have the same index."""
     return model.task.head_place(task) if isinstance(model.task, Mixture) else 0
 
 

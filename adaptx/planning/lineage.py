@@ -36,8 +36,8 @@ from adaptx.specs import (
 class Lineage:
     """The modules that a training builds on. Each is a training, a merge, or a published module.
 
-    frozen: modules that stay frozen below the training's own module, lowest first. continued: the module that is
-    trained further. fused: modules whose outputs are mixed.
+    frozen: modules that stay frozen below the training's own module, the one next to the checkpoint first.
+    continued: the module that is trained further. fused: modules whose outputs are mixed.
     """
 
     frozen: tuple[ModuleSource, ...] = ()
@@ -71,7 +71,7 @@ def lineage(stage: ModuleStage) -> Lineage:
 
 
 def _below(source: ModuleSource) -> Lineage:
-    """Return the lineage of a module. A published module has an empty one: it was trained on the bare checkpoint."""
+    """Return a module's lineage. It is empty for published modules, because they were trained on a bare checkpoint."""
     return Lineage() if isinstance(source, Published) else lineage(source)
 
 
@@ -153,7 +153,7 @@ def head_task(evaluate: Evaluate) -> Task | None:
 def task_used(evaluate: Evaluate) -> Task | None:
     """Return the trained task whose framing an evaluation uses.
 
-    For retrieval, it is the retrieval task that the model was trained on; otherwise it is the task of `head_task`. None
+    For retrieval, it is the retrieval task that the model was trained on; otherwise `head_task` returns it. None
     for a bare checkpoint, or if no such task was trained.
     """
     model = evaluate.model

@@ -46,7 +46,7 @@ def namesake_reasons(stages: Iterable[Stage]) -> Iterator[str]:
 def _alike(
     values: Iterable[T], name: Callable[[T], str], place: Callable[[T], str]
 ) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Yield each name that values with different results of `place` share, and the first two of these results."""
+    """Yield each name that values from different places share (such as `e5`), and the first two of these places."""
     places: dict[str, dict[str, None]] = {}
     for value in values:
         places.setdefault(name(value), {})[place(value)] = None

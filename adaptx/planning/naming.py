@@ -76,7 +76,7 @@ def module_name(stage: ModuleStage) -> str:
 
 
 def merge_name(merge: Merge) -> str:
-    """Return a merge's name: `model.tasks.method.rule`."""
+    """Return a merge's name, such as `e5-mini.snli+sib200.lora-r8.ties`."""
     tasks = path_of_tasks(merge).replace(">", "-")
     return f"{merge.model.name}.{tasks}.{merge.method.label}.{start_name(merge).lower()}"
 
@@ -90,7 +90,7 @@ def train_name(train: Train) -> str:
 
 
 def stage_name(stage: Stage) -> str:
-    """Return the name of a training or merge, or `model.task.language` for an evaluation."""
+    """Return a stage's name. An evaluation has its model's name, task and language: `e5-mini.nli.lora-r8.nli.sw`."""
     if not isinstance(stage, Evaluate):
         return module_name(stage)
     model = stage.model.name if isinstance(stage.model, ModelSpec) else module_name(stage.model)
@@ -98,7 +98,7 @@ def stage_name(stage: Stage) -> str:
 
 
 def fused_names(train: Train) -> tuple[str, ...]:
-    """Return a name for each module that a training mixes: its tasks, and a number if several have the same tasks."""
+    """Return the name of each module that a training mixes: `snli`, or `snli (1)` and `snli (2)` if two are `snli`."""
     names = [path_of_tasks(source) for source in train.module_sources]
     again = {name for name in names if names.count(name) > 1}
     return tuple(
@@ -179,7 +179,7 @@ def _of_merge(merge: Merge, measured: Task | None) -> Factors:
 
 
 def _in_mixture(model: Train, mixture: Mixture, measured: Task) -> Factors:
-    """Return the factors of a target task that was trained in a mixture: the mixture's other tasks are intermediate."""
+    """Return the factors of a target task that was trained in a mixture. The mixture's other tasks are intermediate."""
     others = "+".join(task.name for task in mixture.tasks if task.name != measured.name)
     below = intermediate_name(model)
     return Factors(

@@ -46,5 +46,5 @@ def size_bytes(path: Path) -> int:
 
 
 def _reached(plans: Iterable[Plan]) -> set[str]:
-    """Return the fingerprints of all stages in the plans: nominal ones for stages whose digests are unknown."""
+    """Return the fingerprints of all stages in the plans (nominal ones if digests of their inputs are unknown)."""
     return {node.fingerprint for plan in plans for node in plan.nodes}

@@ -17,7 +17,7 @@ from adaptx.specs import Method, ModelSpec, Task
 from adaptx.specs.near import near
 
 OPTIONS = {"model": ModelSpec, "size": str}
-"""Parameters of `build` with a command-line option of their own -> the type of such a parameter without annotation."""
+"""Parameter of `build` that has its own command-line option -> its type if `build` gives it none."""
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _NAMED: dict[Any, Callable[[str], Any]] = {ModelSpec: find_model, Task: find_task, Method: find_method}
 """Type -> function that finds a value of this type in the catalog by its name."""

@@ -33,7 +33,7 @@ class StoredScores:
         return self._golds[file]
 
     def statistics(self, evaluate: Evaluate, entry: Entry) -> dict[str, Floats]:
-        """Return the statistics of each metric, by metric name. Their shape is [examples, statistics of the metric].
+        """Return, by metric name, the numbers that a metric sums over examples, such as 1 for each right answer.
 
         Raises:
             UserError: the gold answers do not fit the predictions.

@@ -235,7 +235,7 @@ def _model_refusal(model: ModelSpec) -> str | None:
 
 
 def _reading_refusal(model: ModelSpec, task: Task, framing: Framing, sets: Sequence[Rows]) -> str | None:
-    """Return why a model cannot do a task, or cannot read the task's rows in `sets` with the framing, or None."""
+    """Return why a model cannot do a task with this framing, or cannot read the task's rows `sets`, or None."""
     if isinstance(framing, Text):
         return text_refusal(model, task, framing, sets)
     if model.family in task.format.hidden_refused:

@@ -9,7 +9,7 @@ from adaptx.specs import Evaluate
 
 
 def source_languages(evaluate: Evaluate) -> frozenset[str]:
-    """Return the languages in which the evaluation's model has no zero-shot score on the evaluated task.
+    """Return the languages in which scores of the evaluation's model on the evaluated task are not zero-shot.
 
     They are the source languages of that task, whether or not the model was trained on it, and of every similar task
     that the model was trained on. They include languages of few-shot rows, of intermediate tasks of the same kind, and
@@ -47,5 +47,5 @@ def zero_shot_weights(evaluations: Iterable[Evaluate]) -> dict[str, float]:
 
 
 def equal_weights(languages: Sequence[str]) -> dict[str, float]:
-    """Return the weight of each language in the plain average of several languages."""
+    """Return an equal weight for each language: of three languages, each has 1/3."""
     return {language: 1 / len(languages) for language in languages}

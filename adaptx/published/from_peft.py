@@ -98,8 +98,8 @@ def peft_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) -> Lay
 class _Names:
     """The names of a file's tensors, by their place in the model. A linear map is given as (layer, site).
 
-    tensors: the name for each (layer, site, `lora_A` or `lora_B`). paths: the path of each linear map with LoRA, with
-    which the config's patterns are compared. biases: the name of each linear map's bias. of_head: tensors of poolers
+    tensors: the name for each (layer, site, `lora_A` or `lora_B`). paths: the path of each linear map with LoRA,
+    which the config's patterns may match. biases: the name of each linear map's bias. of_head: tensors of poolers
     and heads, which are not used.
     """
 

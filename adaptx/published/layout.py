@@ -78,7 +78,7 @@ def stack_of(model: ModelSpec) -> LayerStack:
 
 
 def place_in(path: str, stacks: tuple[LayerStack, ...], name: str) -> tuple[int, str]:
-    """Return the index of a module's layer, and the module's path in it. Prefixes of the layer's name are ignored."""
+    """Return a module's layer and its path in the layer: `(3, "output")` for `bert.encoder.layer.3.output`."""
     for stack in stacks:
         before = stack.layer.removesuffix("{}")
         start = path.find(before)

@@ -25,10 +25,10 @@ class Matcher:
         self._compiled: dict[tuple[str, str], Any] = {}
 
     def match(self, pattern: str, text: str, whole: bool = False, frame: str = "{}") -> str | None:
-        """Return what the pattern's group `idx` matches, "" without such a group, None if the pattern does not match.
+        """Return None if the pattern does not match, else what its group `idx` matched, or "" without such a group.
 
-        whole: whether the pattern must match the whole text instead of its beginning. frame: the expression into which
-        peft inserts the config's pattern.
+        whole: whether the pattern must match the whole text instead of its beginning. frame: the expression to
+        match, in which `{}` stands for `pattern`.
 
         Raises:
             UserError: the pattern is not a regular expression, or takes too long.
@@ -69,7 +69,7 @@ def is_selected(config: Mapping[str, Any], path: str, matcher: Matcher) -> bool:
 def patterned(config: Mapping[str, Any], pattern: str, default: str, path: str, matcher: Matcher) -> float:
     """Return a module's rank or alpha by peft's rule: the value of the first key that matches the end of `path`.
 
-    pattern: `rank_pattern` or `alpha_pattern`. default: name of the setting that holds if no key matches.
+    pattern: `rank_pattern` or `alpha_pattern`. default: setting that holds if no key matches, `r` or `lora_alpha`.
     """
     patterns: Mapping[str, float] = config.get(pattern) or {}
     found = (

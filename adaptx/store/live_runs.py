@@ -36,7 +36,7 @@ def at_work(root: Path, needs: Collection[str]) -> Generator[None]:
 
 @contextmanager
 def no_run_begins(root: Path) -> Generator[list[frozenset[str]]]:
-    """Yield, for each active run, the fingerprints of the modules it needs. Meanwhile no run can begin or end."""
+    """Yield, per active run, the fingerprints of the modules it needs. Within the block no run can begin or end."""
     from filelock import FileLock, Timeout
 
     folder = root / FOLDER

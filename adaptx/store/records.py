@@ -176,7 +176,7 @@ class MergeResult:
 
 @dataclass(frozen=True)
 class OneClass:
-    """The one class of all gold answers of a set, and the one of all predictions. None: there are several classes."""
+    """The class that all gold answers of a set have, and the one that all predictions have; None for several."""
 
     golds: str | None
     predictions: str | None

@@ -186,7 +186,7 @@ class Store:
         self.entries().pop(entry.fingerprint, None)
 
     def _put(self, folder: Path, final: Path) -> None:
-        """Rename a built stage's folder to `final`. Replace an intact stage of that path; set anything else aside."""
+        """Rename a built stage's folder to `final`. An intact stage there is replaced, anything else is set aside."""
         replaced = None
         if final.exists() and final not in {entry.folder for entry in self.entries().values()}:
             self.set_aside(final)
