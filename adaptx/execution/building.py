@@ -97,7 +97,7 @@ def _base(model: ModelSpec, shop: Workshop, dropout: float | None, bf16: bool, d
 
 
 def head_base(network: Any, model: ModelSpec, shop: Workshop) -> HeadBase:
-    """Return the facts about a network that its heads need."""
+    """Return what heads need to know about a network, such as its hidden size."""
     config = network.config
     return HeadBase(
         config.hidden_size, head_dropout(config), network, lambda: load_language_model_head(model, shop.sources)

@@ -28,7 +28,7 @@ class Crew(Protocol):
         ...
 
     def next_done(self, timeout_seconds: float | None = None) -> tuple[StageGroup, dict[str, Exception]] | None:
-        """Wait until a group is done. Return it and its errors by fingerprint, or None after `timeout_seconds`."""
+        """Wait until a group ends. Return it and its errors by stage fingerprint, or None after `timeout_seconds`."""
         ...
 
     def close(self) -> None:

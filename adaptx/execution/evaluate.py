@@ -77,7 +77,7 @@ def _store_scores(node: Node, result: Scores, mixing: MixingWeights | None, shop
 def evaluate(
     node: Node, model: FinishedModel, shop: Workshop, progress: Progress, peak: PeakMemory
 ) -> tuple[Scores, MixingWeights | None]:
-    """Return the scores of an evaluation, and the mixing weights if the model is fused (None otherwise)."""
+    """Return the scores of an evaluation, and the mixing weights if the model is a fusion (None otherwise)."""
     stage = node.stage
     assert isinstance(stage, Evaluate)
     rows = stage.task.rows_in(stage.language)
@@ -124,8 +124,8 @@ def evaluate(
 def make_evaluator(stage: Evaluate, model: FinishedModel, shop: Workshop, progress: Progress, name: str) -> Evaluator:
     """Return an evaluator that reads texts with the evaluation's framing.
 
-    Texts are cut to the `max_length` of the model's training if it used this framing or the model answers as text;
-    otherwise, and for bare checkpoints, to at most 512 tokens.
+    Texts are cut to the `max_length` of the model's training if that training used the same framing, or if the model
+    answers as text. Otherwise, and for bare checkpoints, they are cut to at most 512 tokens.
     """
     framing = evaluation_framing(stage)
     length = min(HEADLESS_MAX_LENGTH, model.backbone.most_tokens)

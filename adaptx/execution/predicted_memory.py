@@ -33,7 +33,7 @@ def predicted_peak_bytes(train: Train, parts: Sequence[TrainingTask], shop: Work
 
 
 def _largest_batch(part: TrainingTask, examples: float) -> tuple[int, int]:
-    """Return the expected number of tokens in the largest batch, and the number of tokens in the longest sequence."""
+    """Return the estimated number of tokens in the largest batch, and the number of tokens in the longest sequence."""
     tokens = np.array([part.items.tokens(item) for item in range(len(part.items))])
     expected = examples * tokens.mean() + DEVIATIONS * np.sqrt(examples) * tokens.std()
     return int(expected), max(part.items.encoded.lengths)

@@ -42,7 +42,7 @@ class Summary:
 class StageSchedule:
     """A schedule that gives groups of stages to a crew, and collects the outcome in `summary`.
 
-    in_order: run groups in the order of the plan; otherwise the groups with the longest chains of dependents start
+    in_order: run groups in the order of the plan; otherwise groups with the most expensive chains of dependents start
         first, so that no long chain is left to the end.
     still_to_do: returns the fingerprints of stages that the store still lacks. None: no other run uses the store.
     """
@@ -149,10 +149,10 @@ class StageSchedule:
 
 
 def _chains(groups: list[StageGroup]) -> dict[StageGroup, float]:
-    """Return, by group, the number of operations in the longest chain of dependent groups that begins with the group.
+    """Return, by group, the cost of the most expensive chain of dependent groups that begins with the group.
 
-    Starting the group with the longest chain first keeps workers from waiting at the end. A stage without a known cost
-    is given the mean cost of the others.
+    The cost is a number of floating-point operations. Starting with the most expensive chain keeps workers from waiting
+    at the end. A stage without a known cost is given the mean cost of the others.
     """
     counted = {node.fingerprint: cost(node.stage) for group in groups for node in group.nodes}
     known = {key: each.flops for key, each in counted.items() if each is not None}

@@ -26,7 +26,7 @@ def write_adapters(network: Any, made_of: Composition, base: str, folder: Path) 
     records it.
 
     Raises:
-        UserError: the library does not support the network's architecture, or computes other results with it.
+        UserError: the library does not support the network's architecture, or its results differ from those of adaptx.
     """
     if (reason := ARCHITECTURES[network.config.model_type].adapters_refused) is not None:
         raise UserError(f"bottleneck adapters cannot be exported from here: {reason}; use `adaptx predict STAGE FILE`")

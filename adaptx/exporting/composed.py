@@ -82,5 +82,5 @@ def _numbered(name: str, number: int) -> str:
 
 
 def _plain(name: str) -> str:
-    """Replace, by `_`, characters that have a meaning in torch's module names or in adapters' compositions."""
+    """Replace characters that have a meaning in torch's module names or in adapters' compositions by `_`."""
     return re.sub(r"\W", "_", name)

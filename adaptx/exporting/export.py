@@ -106,7 +106,7 @@ def _head_refusal(stage: ModuleStage, task: Task) -> str | None:
 
 
 def _framing_refusal(stage: ModuleStage, task: Task) -> str | None:
-    """Return why an exported folder cannot read the network's outputs as the training did, or None if it can."""
+    """Return why an exported folder cannot answer in the way that was trained (such as in words), or None if it can."""
     framing = training_framing(answering_training(stage), task)
     if isinstance(framing, Text):
         return (

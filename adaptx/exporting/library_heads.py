@@ -5,7 +5,8 @@ vector are different: the library reads the first token, and applies a dense lay
 map. adaptx sets the dense layer to the identity and needs a nonlinearity that does nothing. DeBERTa's nonlinearity is a
 setting. Tanh is almost the identity for small inputs, so the dense layer scales its input down by `TANH_SCALE` and the
 linear map scales it up again; the difference is below fp32's rounding. Other nonlinearities (ReLU in DistilBERT, GELU
-and a norm in ModernBERT) cannot be avoided, and decoders' classes have no bias.
+and a norm in ModernBERT) cannot be avoided. The classes for decoders cannot hold the head's bias, because their linear
+map has none.
 """
 
 from typing import Any
@@ -125,7 +126,7 @@ def _set(whole: Any, path: str, weight: Tensor, bias: Tensor) -> None:
 
 
 def _put_language_model_head(whole: Any, head: nn.Module) -> None:
-    """Put the head's tensors into the library's model `whole`, and tie the model's decoder to the embeddings again."""
+    """Put the head's tensors into the library's model `whole`, and tie its output matrix to the embeddings again."""
     decoder, masked = whole.get_output_embeddings(), ARCHITECTURES[whole.config.model_type].masked_head
     decoder.weight = whole.get_input_embeddings().weight
     assert masked is not None

@@ -99,7 +99,7 @@ class AdaptxModel(PreTrainedModel):
         return states_BLD[torch.arange(len(at_B), device=at_B.device), at_B]
 
     def _every(self, input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None) -> Tensor:
-        """Return what `_states` returns, [B, L, D]; without an `attention_mask`, no token is padding."""
+        """Return the chosen layer's states of all tokens, [B, L, D]. Without `attention_mask`, none is padding."""
         return self._states(
             input_ids, torch.ones_like(input_ids) if attention_mask is None else attention_mask, token_type_ids
         )

@@ -131,9 +131,9 @@ def _content(tokenizer: Any, text: str) -> list[int]:
 
 
 def _pieces(read: Any, tokens: dict[str, list[int]]) -> list[str]:
-    """Return the tokenizer's template with the prefix before each text, and add the special tokens in it to `tokens`.
+    """Return the pieces of the tokenizer's template (`$A:0` is the first text), with the prefix before each text.
 
-    read: what the tokenizer returned for a text of one letter, or for a pair of such texts.
+    read: what the tokenizer returned for a one-letter text or a pair of them. tokens: receives the special tokens.
     """
     sides = read.sequence_ids(0)
     kinds = read.get("token_type_ids") or [0] * len(sides)

@@ -1,7 +1,8 @@
 """Write the script `predict.py` next to exported weights, with files of the head and the tokenizer.
 
-The library that loads the weights has no class for these. The script reads tokenizer.json with the tokenizers package
-instead of transformers, because transformers 4 and 5 build different tokenizers for some checkpoints.
+The library that loads the weights has no class for such a head or tokenizer, so the script contains the code that uses
+them. It reads tokenizer.json with the tokenizers package instead of transformers, because transformers 4 and 5 build
+different tokenizers for some checkpoints.
 """
 
 from dataclasses import dataclass

@@ -13,7 +13,7 @@ from adaptx.files.rows import JOINED, Line, check_names, check_width
 
 
 def csv_lines(path: Path, text: str, header_only: bool = False) -> tuple[list[Line], LineCounts]:
-    """Return (line number, cells) of each row, the header first, and counts of the lines that are not rows."""
+    """Return (line number, cells) of each row, the header first, and counts of the other lines, such as blank ones."""
     # Some documents exceed the default limit of 131,072 characters per cell.
     csv.field_size_limit(2**31 - 1)
     # Only `\n` ends a line here, so that the csv module refuses a lone `\r` between cells instead of splitting there.

@@ -24,7 +24,7 @@ _WHOLE_CHARACTERS = (
 class JsonColumns:
     """The columns of a file, which all have the same length.
 
-    columns: JSON values by column name. lines: the line of each row. left_out: the lines that are not rows.
+    columns: JSON values by column name. lines: the line of each row. left_out: counts of the blank lines.
     """
 
     columns: dict[str, list[Any]]

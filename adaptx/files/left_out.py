@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """The number of a set's rows or lines that were left out, or joined to one row, for the same reason.
+    """The number of a set's rows or lines that were left out, or joined with others, for the same reason.
 
     reason: a phrase, such as `no gold label (-1)`. first: index of the first such row (from 0), or number of the first
     such line (from 1) if `unit` is `line`. where: name of the file or set in messages. what: what was done with the

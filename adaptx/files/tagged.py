@@ -42,8 +42,8 @@ def read_tagged(path: Path, labels: Collection[str] = (), labelled: bool = True)
 
     The file is read as CoNLL-U if its name ends in `.conllu` or it begins with a line of CoNLL-U.
 
-    labels: the task's tags, if they are known; they distinguish a word `#` from a comment. labelled: whether the tags
-    will be read. If not, a file without any tag of the task in its last column is refused.
+    labels: the task's tags, if they are known; they distinguish a word `#` from a comment. labelled: whether the caller
+    uses the tags. If not, `refuse_unknown_tags` checks them here, because nothing else does.
 
     Raises:
         UserError: the file is not UTF-8 text, or a line does not have the file's format.

@@ -202,7 +202,7 @@ def python_command(program: str) -> str:
 
 
 def converting(path: Path, convert: str, to: str | None = None) -> str:
-    """Return a shell command that pipes the file through `convert` into a new file in the same folder.
+    """Return a shell command that pipes the file through `convert` (such as `cut -f 1`) into a new file beside it.
 
     to: ending of the new file; None keeps the ending.
     """

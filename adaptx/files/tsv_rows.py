@@ -35,7 +35,7 @@ def plain_lines(path: Path, text: str) -> tuple[list[Line], LineCounts]:
 
 
 def tsv_lines(path: Path, text: str) -> tuple[list[Line], LineCounts]:
-    """Return (line number, cells) of each row, the header first, and counts of the lines that are not rows.
+    """Return (line number, cells) of each row, the header first, and counts of the other lines, such as blank ones.
 
     Raises:
         UserError: a row has more or fewer cells than the header, or the file does not show how its quotes are meant.
@@ -113,7 +113,7 @@ def _unquoted(path: Path, lines: list[Line]) -> list[Line]:
 
 
 def _evidence(lines: list[Line]) -> tuple[tuple[int, str] | None, tuple[int, str] | None]:
-    """Return (line, cell) of the first cell that a CSV writer must have quoted, and of the first that no writer quoted.
+    """Return (line, cell) of the first cell that a CSV writer quoted, and of the first whose quotes are characters.
 
     A writer quotes cells that contain a quote, a tab or a line break, and, if configured so, all cells of a column.
     """

@@ -131,7 +131,7 @@ def _refuse_names(path: Path, sentences: Sentences, without: str) -> None:
 
 
 def _mark_before_tags(words: Sequence[str], labels: Collection[str]) -> str | None:
-    """Return the punctuation mark after which every word ends with a tag of the task, or None."""
+    """Return the mark that joins a tag of the task to every word (such as `_` in `dog_NOUN`), or None."""
     for mark in _MARKS:
         parts = [word.rpartition(mark) for word in words]
         if all(word and tag in labels for word, _, tag in parts):

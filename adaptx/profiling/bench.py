@@ -61,7 +61,7 @@ def measured_beside(
     seconds: float | None = None,
     start: Start = "forkserver",
 ) -> Result:
-    """Measure a cell and return the result with its prediction. Raises the same errors as `run_alone`."""
+    """Measure a cell, and return the measurement with the given prediction. Raises the same errors as `run_alone`."""
     found = run_alone(cell, steps, warmup, seconds, start)
     return Result(cell, prediction, None, found) if isinstance(found, str) else Result(cell, prediction, found)
 

@@ -15,7 +15,7 @@ FEW_DIGITS = "frozen weights with fewer bits, slower"
 
 @dataclass(frozen=True)
 class Remedy:
-    """A changed step that fits. what: the change, as command-line options. price: the change's disadvantage."""
+    """A changed step that fits. what: the change, such as `--precision bf16`. price: its disadvantage."""
 
     what: str
     price: str

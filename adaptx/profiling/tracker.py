@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_leaves
 
 
 class MemoryPart(enum.Enum):
-    """The purpose of a storage. Tables list the purposes in the order of these members."""
+    """The purpose of a storage, such as gradients. Tables list the purposes in the order of these members."""
 
     WEIGHTS = "weights"
     GRADIENTS = "gradients"
@@ -101,7 +101,7 @@ class Tracker(TorchDispatchMode):
         return tuple(first.shape) == tuple(second.shape) and tuple(first.shape) in self._summed
 
     def _see_scattering(self, gradient: Tensor) -> None:
-        """Record the creation and release of the fp32 buffer in which the kernel sums, if it uses one."""
+        """Record the fp32 buffer in which the kernel sums a 16-bit gradient, if it uses one, as a CPU's kernel does."""
         if self._scatters_in_fp32 and gradient.dtype in (torch.bfloat16, torch.float16):
             self.see([torch.empty_like(gradient, dtype=torch.float32)])
 

@@ -75,7 +75,7 @@ def show_task(task: Task, console: Console) -> None:
 
 
 def show_examples(found: FoundExamples, where: str, console: Console) -> None:
-    """Print one shortened example per language, and the languages that have no rows in `where`."""
+    """Print one shortened example per language, and the languages without rows. where: the searched place, in words."""
     for each in found.examples:
         console.print(f"[bold]{each.language}[/bold] ({language_name(each.language)}), {each.source}", highlight=False)
         for role, value in each.example.items():
