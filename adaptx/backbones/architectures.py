@@ -64,7 +64,7 @@ def build_network(shape: Shape) -> nn.Module:
 
 
 def _untie(network: Any) -> None:
-    """Give lm_head its own weight. In the T5 family, transformers 5 ties it to the embeddings against the config."""
+    """Give lm_head its own weight. transformers 5 ties T5's lm_head to the embeddings even if its config forbids it."""
     if network.lm_head.weight is network.shared.weight:
         network.lm_head.weight = nn.Parameter(network.lm_head.weight.detach().clone())
         network.config.tie_word_embeddings = False

@@ -117,7 +117,7 @@ class Backbone(nn.Module):
         return None if layer == self.num_layers else layer
 
     def pooled(self, batch: TokenBatch, framing: Hidden) -> Tensor:
-        """Return one fp32 vector per sequence, [N, D]. Means leave out padding."""
+        """Return one fp32 vector per sequence, [N, D]. If it is the mean of states, padding is not included."""
         if framing.pooling is Pooling.START:
             return self.started(batch).float()
         hidden_TD = self.hidden(batch, framing.layer, framing.bidirectional).float()
@@ -147,7 +147,7 @@ def trainable(module: nn.Module) -> list[nn.Parameter]:
 
 
 def to_precision(network: nn.Module, modules: list[nn.Parameter], bf16: bool) -> None:
-    """Convert frozen base weights to bf16 or fp32. Trainable weights and the attached `modules` are converted to fp32.
+    """Convert the base's frozen weights to bf16, or else fp32. All trainable weights and `modules` are set to fp32.
 
     Quantised weights are stored as integers and stay unchanged.
     """

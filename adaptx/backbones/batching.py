@@ -230,7 +230,7 @@ def pack(order: Sequence[int], lengths: Sequence[int], room: int) -> list[list[i
 
 
 def _work(layout: Sequence[RowPieces]) -> float:
-    """Return a layout's estimated work. The unit is the work for one token outside attention."""
+    """Return a layout's estimated work. The work that a network does for one token outside attention counts as 1."""
     return sum(len(pieces.members) * pieces.length * (1 + pieces.length * ATTENTION_SHARE) for pieces in layout)
 
 
@@ -239,8 +239,8 @@ def _groups(
 ) -> Iterator[AttentionGroup]:
     """Yield one attention group per entry of the layout.
 
-    numbers_T: the index of each token's sequence; -1 for padding. Padding attends to padding, because softmax returns
-    NaN for a token that attends to nothing.
+    numbers_T: the index of each token's sequence; -1 for padding. Padding tokens attend to each other, because softmax
+    returns NaN for a token that attends to nothing.
     """
     begin = 0
     for pieces in layout:

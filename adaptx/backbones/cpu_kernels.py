@@ -105,7 +105,7 @@ def _attention(
 def _by_products(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float, scale: float, heads: int | None
 ) -> Tensor:
-    """Return masked attention, computed by two matrix products. heads: G if query heads share key heads, else None."""
+    """Return masked attention, by two matrix products. heads: None if each query head has its own key head, else G."""
     if in_bf16(query):
         # bf16 keeps only 8 significant bits of a score. Subtracting the mean key shifts all scores of a query by the
         # same number, which softmax ignores, so those bits are left for the differences between keys.

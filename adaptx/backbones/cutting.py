@@ -11,7 +11,7 @@ COUNTS = ("num_hidden_layers", "encoder_layers", "decoder_layers", "num_decoder_
 
 
 def cut(config: Any, layers: int | None) -> None:
-    """Reduce a transformers config to at most `layers` layers per stack. None changes nothing.
+    """Reduce a transformers config to at most `layers` layers per stack. If `layers` is None, keep all layers.
 
     Raises:
         UserError: the checkpoint has fewer layers.

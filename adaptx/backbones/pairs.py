@@ -70,7 +70,7 @@ def _around(tokenizer: Any) -> tuple[list[int], list[int]]:
 
 
 def without_template(processor: Any) -> list[Any]:
-    """Return the parts of a tokenizer's post-processor that add no tokens. None means no post-processor."""
+    """Return the parts of a post-processor that add no tokens. `processor` is None if the tokenizer has none at all."""
     from tokenizers import processors
 
     if processor is None:

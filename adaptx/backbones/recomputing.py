@@ -23,7 +23,7 @@ def recompute_layers(
     """Switch on gradient checkpointing for every layer of a transformers network.
 
     backbone: the backbone that reads the network, if there is one; it provides the context of packed attention.
-    kernels: returns a new context for a forward pass, to which packed attention is added. None: a training's.
+    kernels: returns a new context for a forward pass. None: `_training_kernels` is used.
     """
 
     def contexts() -> list[AbstractContextManager[Any]]:
@@ -42,7 +42,7 @@ def recompute_layers(
 
 
 def _training_kernels() -> AbstractContextManager[Any]:
-    """Return the context that chooses a training's kernels. `checkpoint` restores autocast, so it is not included."""
+    """Return the context that chooses a training's kernels. Autocast is left out, as `checkpoint` restores it."""
     products = [] if cpu_multiplies_bf16() else [Bf16Products()]
     return _All([*products, CpuKernels()])
 

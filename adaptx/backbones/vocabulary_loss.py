@@ -208,7 +208,7 @@ def _walk(
 ) -> tuple[Tensor, Gradients]:
     """Return log p(token) [M] and the needed gradients of sum(factor x log p(token)), both computed chunk by chunk.
 
-    needed: for states, weight and bias, in this order, whether the gradient with respect to them is needed.
+    needed: whether the gradients of states, weight and bias are needed. (True, False, False) asks only for the first.
     """
     device = states_MD.device
     log_M = torch.empty(len(states_MD), device=device)

@@ -71,7 +71,7 @@ class LoadReport:
 def check_numbers(unusual: Mapping[str, str], folder: Path) -> None:
     """Check that the stored weights are ordinary floating-point numbers.
 
-    unusual: the formats of the tensors that hold other numbers, by tensor name.
+    unusual: the tensors that hold other numbers, as a mapping from tensor name to dtype, such as "I8".
 
     Raises:
         UserError: weights hold other numbers, for example because they are quantised.
@@ -120,7 +120,7 @@ def check_ties(
     of given names from the files.
 
     Raises:
-        UserError: the values under two names differ, and one of them would be lost.
+        UserError: the files hold different values under two of these names.
     """
     output = network.get_output_embeddings()
     if tied and output is not None and output.weight is not network.get_input_embeddings().weight:

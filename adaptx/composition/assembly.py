@@ -51,7 +51,7 @@ def base_for(
 
 
 def _frozen(stage: ModuleStage, finished: bool) -> tuple[ModuleSource, ...]:
-    """Return the frozen modules below the stage's own module, the lowest first."""
+    """Return the frozen modules below the stage's own module, in the order in which they are attached."""
     below = lineage(stage)
     # The module of a finished full fine-tuning holds every weight, so the modules below it are not needed.
     whole = stage.method.whole and (finished or below.continued is not None)
@@ -63,9 +63,9 @@ def assemble(
 ) -> Assembly:
     """Attach the modules below a stage to a bare network, and then the stage's own module.
 
-    load: returns the module of an earlier stage, or a published module. own: the stage's finished module. None: create
-    a new module. If the stage continues an earlier module, the new module gets that module's values. Otherwise its
-    values come from torch's global random generator. precision: None uses the training's precision.
+    load: returns the module of an earlier stage, or a published module. own: the stage's finished module. If it is
+    None, a new module is created. It gets the values of the module that the stage continues, or else values from
+    torch's global random generator. precision: if it is None, the training's precision is used.
 
     Afterwards only the parameters of the stage's own module require gradients.
     """

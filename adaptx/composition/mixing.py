@@ -28,7 +28,7 @@ class Mixing(nn.Module):
     """A mixing layer (the interface).
 
     value: the map that is applied to the mixed output. watch: a function that is called with the weights [T, A] of each
-    forward pass; None: no function.
+    forward pass, or None.
     """
 
     def __init__(self, place: Place, value: nn.Module) -> None:
@@ -57,7 +57,7 @@ class Mixing(nn.Module):
 
     @property
     def keyed(self) -> dict[Key, nn.Parameter]:
-        """The layer's parameters by (layer, site, tensor)."""
+        """The layer's parameters by (layer, site, tensor), such as (0, "query", "value.weight")."""
         return {(*self.place, name): parameter for name, parameter in self.named_parameters()}
 
 

@@ -57,10 +57,10 @@ class MixingRecord:
         self._current.tokens += int(batch.lengths_N.sum())
 
     def means(self, wanted: Iterable[Encoding]) -> MixingWeights:
-        """Return mean weights over the tokens of the `wanted` encodings, or of all that were read if no wanted one was.
+        """Return the mean weights over the tokens of the `wanted` encodings that were read.
 
-        For example, masked copies may have been read instead of them. Padding is left out, and so are mixing layers
-        that no token passed, such as those of an encoder-decoder's decoder if only the encoder is read.
+        If none of them was read (for example, only masked copies), use all encodings that were read. Padding is left
+        out, and so are mixing layers that read no token, such as a decoder's if only the encoder is read.
         """
         ids = {id(encoded) for encoded in wanted}
         chosen = [sums for key, sums in self._read.items() if key in ids] or list(self._read.values())

@@ -1,7 +1,7 @@
 """Methods: how modules are attached to a network, and which tensors they consist of.
 
-`behaviour` returns the record of a method's functions, which is defined at the end of the method's file. Facts that
-need no tensors are in `adaptx.specs.methods`.
+The functions of a method are listed in one record at the end of its file, such as `lora.py`. `behaviour` returns this
+record. Facts that need no tensors are in `adaptx.specs.methods`.
 """
 
 import itertools
@@ -44,7 +44,7 @@ def attach(network: nn.Module, sites: Sites, method: Method, name: str) -> Param
 
 
 def fold_in(network: nn.Module, sites: Sites, modules: Iterable[Module]) -> None:
-    """Fold trained modules, the lowest first, into the weights of a bare network. No extra layers remain."""
+    """Fold trained modules into a bare network's weights, in the order of their stack. No layers are added."""
     numbered = enumerate(modules)
     for _, alike in itertools.groupby(numbered, key=lambda pair: type(pair[1].method)):
         fold = None

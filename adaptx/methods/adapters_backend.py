@@ -110,7 +110,7 @@ def add_fusion(
 
 
 def adapter_names(network: Any) -> list[str]:
-    """Return the names of the active adapters, the lowest first."""
+    """Return the names of the active adapters, in the order in which they were stacked."""
     return [name for names in _places(network)[0][1].order for name in names]
 
 

@@ -60,7 +60,7 @@ def save_active(network: Any, folder: Path) -> None:
 
 
 def adapter_names(network: Any) -> list[str]:
-    """Return the names of the active adapters, the lowest first."""
+    """Return the names of the active adapters, in the order in which they were stacked."""
     active = network.active_adapters
     return _names(active) if active is not None else []
 

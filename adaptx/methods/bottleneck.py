@@ -14,7 +14,7 @@ def attach(network: nn.Module, sites: Sites, method: Bottleneck, name: str) -> P
 
 
 def _unchanged(tensor: Tensor, own: Tensor | None) -> None:
-    """Return None, which stands for zeros: merging takes an adapter's tensors themselves as its updates."""
+    """Return None, which stands for zeros, so that the updates that are merged are the adapter's tensors themselves."""
 
 
 BEHAVIOUR = Behaviour(attach=attach, prepare=adapters_backend.prepare, fold=None, unchanged=_unchanged, to_peft=None)

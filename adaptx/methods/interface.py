@@ -16,7 +16,7 @@ Parameters = dict[Key, nn.Parameter]
 
 @dataclass(frozen=True, kw_only=True)
 class Behaviour:
-    """The functions of one method. None means that the method does not have or need this function.
+    """The functions of one method. A field is None if the method has no such function.
 
     attach: attaches a new module, which does not yet change the forward pass, and returns its parameters. Arguments:
     network, the network's sites, method, the module's name.
@@ -25,7 +25,7 @@ class Behaviour:
     network is a plain transformers network again.
     unchanged: returns the values of a tensor with which a module would have no effect; None stands for zeros. Merging
     works on differences from these values. Arguments: the module's tensor, the backbone's tensor at its key (or None).
-    to_peft: returns the contents of a peft folder. Arguments: modules over one checkpoint, the lowest first; the sites.
+    to_peft: returns the contents of a peft folder. Arguments: one checkpoint's modules, the bottom one first; sites.
     """
 
     attach: Callable[[Any, Sites, Any, str], Parameters]

@@ -39,7 +39,7 @@ class ShiftedLinear(nn.Module):
 
 
 def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> Parameters:
-    """Inject a LoRA module at the method's sites and their companions (see `with_companions`).
+    """Inject a LoRA module at the method's sites and at maps that belong to these, such as the `gate` of `up`.
 
     Modules that were injected earlier stay active, and their outputs are summed.
 
@@ -104,7 +104,7 @@ def _lora_layers(network: nn.Module) -> list[tuple[str, Any]]:
 
 
 def _unchanged(tensor: Tensor, own: Tensor | None) -> None:
-    """Return None: a LoRA update is the product of two tensors, and merging computes that product itself."""
+    """Return None. Merging never calls this, because it merges products of two tensors in functions of their own."""
 
 
 BEHAVIOUR = Behaviour(attach=attach, prepare=None, fold=fold, unchanged=_unchanged, to_peft=to_peft)

@@ -198,7 +198,7 @@ class OutlinedLora(LoraLinear):
 
 
 def outline_quantised(network: Any, kind: Quantisation, bf16: bool, cuda: bool) -> None:
-    """Replace a network's linear maps by stand-ins: the same maps that `quantised.quantise` replaces. The network is on
+    """Replace by stand-ins those linear maps of a network that `quantised.quantise` would replace. The network is on
     the meta device.
     """
     outlined = {Quantisation.NF4: Outlined4bit, Quantisation.INT8: Outlined8bit}[kind]

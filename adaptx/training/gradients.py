@@ -77,8 +77,8 @@ def backward_sum(
 ) -> Tensor:
     """Add the gradient of a task's loss to the parameters' gradients, and return the loss.
 
-    The loss is share x the mean over loss units. share: the share of the batch's items that belong to this task. The
-    losses of a mixture's tasks thus add up to the loss of one batch.
+    The loss is share x the mean over loss units (examples or tokens). share: the share of the batch's items that belong
+    to this task. The losses of a mixture's tasks thus add up to the loss of one batch.
     """
     return _backward_pieces(lambda piece: loss.of(backbone, head, piece, framing), drawn, share, setting)
 
@@ -149,7 +149,7 @@ def backward_joint(
 
 
 def _inverse(places: list[int], device: torch.device) -> Tensor:
-    """Return the indices that put vectors into the batch's order: vectors[_inverse(places)].
+    """Return the indices that sort vectors into the batch's order, as in `vectors[_inverse(places)]`.
 
     places: each vector's index in the batch.
     """

@@ -15,7 +15,7 @@ from adaptx.specs import Dare
 
 
 def dare(updates: Sequence[Update], rule: Dare, key: object, combine: Combine) -> Tensor:
-    """Drop entries of the updates, and return the result of merging them by the rule's `combine`."""
+    """Drop entries of the updates, and return the updates merged by another rule, `rule.combine` (such as `Ties`)."""
     return combine(dropped(updates, rule, key), rule.combine, key)
 
 

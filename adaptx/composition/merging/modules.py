@@ -38,7 +38,7 @@ def merge_modules(
     base: Mapping[Key, Tensor] | None = None,
     biased: Container[Site] | None = None,
 ) -> MergedTensors:
-    """Merge several modules of one checkpoint into one module. The new module's method comes from `Method.merged`.
+    """Merge several modules of one checkpoint into one. The result's method and rank come from `Method.merged`.
 
     base: the checkpoint's own tensors. Updates of full fine-tuning are differences from them. biased: the sites whose
     linear maps have a bias that LoRA may change; None: all sites.

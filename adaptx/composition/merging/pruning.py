@@ -14,7 +14,7 @@ from adaptx.specs import MagnitudePruning
 
 
 def magnitude_pruning(updates: Sequence[Update], rule: MagnitudePruning, key: object, combine: Combine) -> Tensor:
-    """Prune the updates, and return the result of merging them by the rule's `combine`."""
+    """Prune the updates, and return the updates merged by another rule, `rule.combine` (such as `Linear`)."""
     return combine(pruned(updates, rule.density), rule.combine, key)
 
 

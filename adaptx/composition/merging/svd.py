@@ -41,7 +41,7 @@ class SvdFactors:
 
 
 def svd_rank(updates: Sequence[Update], rule: SvdRank, key: object, combine: Combine) -> Tensor:
-    """Return the update that the rule's `combine` computes. `modules.py` then reduces it to the rule's rank."""
+    """Return the updates merged by another rule, `rule.combine` (such as `Ties`). `modules.py` then cuts the rank."""
     return combine(updates, rule.combine, key)
 
 
@@ -82,7 +82,7 @@ def _factors(left: Tensor, values_K: Tensor, right: Tensor, rank: int, total: fl
 
 
 def _squared_norm(matrix_RC: Tensor) -> float:
-    """Return the squared norm of a matrix, block by block: all squares at once would need as much memory as the matrix.
+    """Return the squared norm of a matrix. It is computed block by block, which needs no second matrix in memory.
 
     A block's sum is computed in fp32. The sums are added in fp64.
     """

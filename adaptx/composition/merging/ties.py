@@ -1,8 +1,8 @@
 """TIES (Yadav et al. 2023, arXiv:2306.01708, section 3): trim updates, elect signs, and average values that agree.
 
 Each tensor is trimmed on its own, as in peft and mergekit. (The paper's code trims all tensors of a model together.)
-All entries at the threshold stay. If positive and negative values of an entry cancel out, the elected sign is plus, as
-in peft.
+Entries that equal the smallest kept magnitude are kept too. If an entry's values cancel out, the elected sign is plus,
+as in peft.
 """
 
 from collections.abc import Sequence

@@ -82,7 +82,7 @@ def by_blocks(updates: Sequence[Update], combine: Callable[[Sequence[Tensor]], T
 
 
 def magnitude_threshold(update: Update, density: float) -> float:
-    """Return the smallest magnitude that is kept if the share `density` of all entries is kept, the largest first.
+    """Return the smallest magnitude that is kept if only the largest entries, a share `density` of all, are kept.
 
     At least one entry is kept. The result is exact: a sample gives a lower and an upper bound for it, and one pass over
     all entries counts the entries above the bounds and collects those between them.
