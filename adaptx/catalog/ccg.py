@@ -24,7 +24,7 @@ class _SplitFile:
     """A part of the corpus.
 
     Attributes:
-        sections: patterns of the part's section folders.
+        sections: patterns of the part's section folders, such as `0[2-9]`.
         names: possible names, without extension, of a plain file with the part's sentences.
         expected: number of sentences that the part has in CCGbank.
     """
@@ -47,9 +47,9 @@ def ccg_task(folder: str | Path | None = None) -> Task:
 
     Args:
         folder: a folder with CCGbank as the LDC distributes it, or with plain files. The LDC's .auto files are in
-            `data/AUTO/00` to `24`, in `AUTO/...`, or in section folders at the top. Plain files are called `train`,
-            `dev` and `test`, end in .tsv, .txt or .conll, and have a word, a tab and its category per line and a blank
-            line between sentences. None takes the folder from the environment variable ADAPTX_CCGBANK.
+            section folders (`00` to `24`), which lie in `data/AUTO`, in `AUTO` or at the top. Plain files are called
+            `train`, `dev` and `test`, end in .tsv, .txt or .conll, and have a word, a tab and its category per line and
+            a blank line between sentences. None takes the folder from the environment variable ADAPTX_CCGBANK.
 
     Raises:
         MissingInput: no folder is named, or it does not contain all three parts.

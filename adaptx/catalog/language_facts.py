@@ -57,8 +57,8 @@ def language_facts(code: str) -> LanguageFacts:
 def catalog_code(code: str) -> str | None:
     """Return the catalog's code for a language, or None if the catalog does not have the language.
 
-    If the catalog has several codes for it, those with the script that `code` names are preferred, among these the
-    ISO 639-3 code, and then the shortest.
+    If the catalog has several codes for it, those in the script that `code` names are preferred. Of these, the ISO
+    639-3 code is returned or, if it is missing, the shortest.
     """
     if code in _table():
         return code

@@ -36,7 +36,7 @@ class Evaluator:
         limit: maximum number of a pool's rows; None reads all.
         memory: cache of candidate pools' vectors. Evaluators of the same model share it.
         record: if set, records the fusion weights of each batch.
-        pool_left_out: rows of the pool read last that did not become candidates, by reason.
+        pool_left_out: counts of the rows that did not become candidates, by reason, in the pool that was read last.
     """
 
     def __init__(

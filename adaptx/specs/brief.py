@@ -54,7 +54,7 @@ def _shown(value: Any, depth: int) -> str:
 
 
 def _told_by(value: Any) -> str:
-    """Return what distinguishes a nested spec from its neighbours: the task of a stage, or the language of rows."""
+    """Return a short text for a nested spec: the name of its task if it has one, or else its language."""
     for field in ("task", "language"):
         if (told := getattr(value, field, None)) is not None:
             return str(getattr(told, "name", told))

@@ -1,8 +1,8 @@
 """Specs: frozen dataclasses whose values are checked against the types of their fields when they are created.
 
 A wrong value is refused in the line of code that creates the object, and so never reaches a stage. The message names
-the class, the field and the value. Lists become tuples and numpy's scalars become Python's, so that equal specs are
-equal values. Nothing else is converted.
+the class, the field and the value. Lists become tuples and numpy's scalars become Python's, so that specs with
+the same content are equal. Nothing else is converted.
 """
 
 import dataclasses
@@ -93,7 +93,7 @@ def _check(self: Any) -> None:
 
 
 def _unfit(cls: type, count: int, names: list[str]) -> str | None:
-    """Return why a class cannot be created from these arguments, or None if it can.
+    """Return why an object of the class cannot be created from these arguments, or None if it can.
 
     `count` is the number of positional arguments, and `names` are the keywords.
     """

@@ -33,9 +33,10 @@ class Kind:
 
     Attributes:
         meant: description of the kind, for messages.
-        read: function from any value to the value that the field stores. It raises `Wrong` if there is none.
+        read: function from any value to the value that the field stores. It raises `Wrong` for a value that the
+            field does not take.
         fits: types whose values are all accepted unchanged.
-        written: how values of the kind are written in Python, for messages.
+        written: how values of the kind are written in Python, such as `Lora(...)`, for messages.
         texts: whether all values of the kind are strings or tuples of strings.
     """
 

@@ -21,7 +21,7 @@ class MergeRule(ABC):
     @property
     @abstractmethod
     def given_weights(self) -> tuple[float, ...] | None:
-        """The weights written in the rule or in its `combine`, one per training; None if there are none."""
+        """The weights written in the rule or its inner rule (`combine`), one per training; None if there are none."""
 
     @property
     @abstractmethod
@@ -37,6 +37,6 @@ class MergeRule(ABC):
     def linear_weights(self, count: int) -> tuple[float, ...] | None:
         """Return the weights with which the rule sums `count` updates, or None if its result is no weighted sum.
 
-        The rule's settings decide whether it is one: DARE gives a weighted sum if it drops no entries, and TIES if it
-        trims none and there is only one update.
+        That depends on the rule's settings. DARE, for example, gives a weighted sum if it drops no entries, and TIES
+        does if it trims none and there is only one update.
         """

@@ -132,7 +132,7 @@ class Mixture:
         return any(task.reads_passages for task in self.tasks)
 
     def head_place(self, task: Task) -> int:
-        """Return the index in `tasks` of the task whose head `task` uses.
+        """Return which head `task` uses, as the index in `tasks` of the task that the head belongs to.
 
         That is `task` itself or, if heads are shared, the first task with an equal format.
         """

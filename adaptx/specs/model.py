@@ -252,8 +252,8 @@ class ModelSpec:
         seen: data that it was already trained on, which reports mention next to scores on the same data.
         layers: how many layers to use, counted from the first, in each stack of an encoder-decoder; None uses all.
             `cut` returns such a spec.
-        quantised: storage format of the linear maps in its layers, over which LoRA is trained; None leaves them
-            unquantised. `quantise` returns such a spec.
+        quantised: format in which the linear maps of its layers are quantised, such as NF4; None if they are not
+            quantised. `quantise` returns such a spec.
     """
 
     hub_id: Word = field(metadata=OUTSIDE)

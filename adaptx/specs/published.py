@@ -25,8 +25,8 @@ class Published:
         method: the method that the module belongs to, with its sizes.
         name: name of the module in tables; empty is the last part of `source`.
         revision: branch, tag or commit on the hub; None is the main branch.
-        same_base: set it to assert that the module was trained on `model`, if the names and digests in the module's
-            config cannot show it.
+        same_base: True asserts that the module was trained on `model`. This is needed if the names and digests in the
+            module's config cannot show it.
         licence: licence of the module.
     """
 

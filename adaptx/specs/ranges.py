@@ -42,7 +42,7 @@ class NotEmpty:
 
 @dataclass(frozen=True)
 class Known:
-    """Values that a field does not take but that users often give, with an explanation.
+    """Values that a field does not take but that users often give, such as `fp16` for a precision.
 
     `reasons` maps a string, or the class name of any other value, to the reason and to what to write instead.
     """

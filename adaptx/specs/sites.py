@@ -1,8 +1,8 @@
 """Where the linear maps of an architecture lie in a network of transformers.
 
-The key of a backbone's tensor is (layer, site, tensor name). Layers are numbered through all stacks, the encoder's
-first, and the layer is None for tensors outside the layers. The site is the name that all architectures share
-(`adaptx.specs.linear_maps`) or, for a parameter without such a name, its path.
+The key of a backbone's tensor is (layer, site, tensor name), such as `(3, "query", "weight")`. Layers are numbered
+through all stacks, the encoder's first, and the layer is None for tensors outside the layers. The site is the name that
+all architectures share (`adaptx.specs.linear_maps`) or, for a parameter without such a name, its path.
 """
 
 from dataclasses import dataclass, replace
@@ -17,10 +17,10 @@ Key = tuple[int | None, str, str]
 
 @dataclass(frozen=True)
 class Sites:
-    """The stacks of an architecture or, after `placed`, of one network.
+    """The stacks of an architecture or of one network.
 
-    Only the stacks of a network have numbered layers. `prefix` is the beginning of every path in the network's
-    backbone.
+    `placed` turns the first into the second: only the stacks of a network have numbered layers. `prefix` is the
+    beginning of every path in the network's backbone, such as `roberta.`.
     """
 
     stacks: tuple[LayerStack, ...]
@@ -48,7 +48,7 @@ class Sites:
         return f"{self.prefix}{stack.layer.format(layer - stack.first)}.{stack.paths[site]}"
 
     def modules(self, sites: tuple[str, ...]) -> dict[str, tuple[int, str]]:
-        """Return (layer, site) for the dotted path of each linear map that a method at these sites may adapt."""
+        """Return dotted path -> (layer, site) for each linear map that a method at these sites may adapt."""
         return {
             self.module(stack.first + place, site): (stack.first + place, site)
             for stack in self.stacks
@@ -88,6 +88,6 @@ def sites_of(network: Any) -> Sites:
 
 
 def _prefix(network: Any, layers: str) -> str:
-    """Return the path of the backbone in the network, with a final dot; empty if the network is a bare backbone."""
+    """Return the backbone's path in the network with a final dot (`roberta.`); empty if the network is the backbone."""
     paths = (path for path, _ in network.named_modules())
     return next(path.removesuffix(layers) for path in paths if f".{path}".endswith(f".{layers}"))

@@ -50,7 +50,7 @@ class Sequential:
 class Stack:
     """A new module on top of frozen ones (Pfeiffer et al. 2020, arXiv:2005.00052).
 
-    The first of `stages` is the lowest.
+    The first of `stages` lies directly on the backbone, and each other one on top of those before it.
     """
 
     stages: tuple["Annotated[Train | Published, Known(_MERGED)]", ...]

@@ -36,7 +36,8 @@ class Rows:
             (a document, a passage) are drawn together by a row limit, and resampled together for confidence intervals.
         label_names: if labels or tags are integers, their names in the order of the integers; empty if the column holds
             names.
-        choice_keys: for multiple choice, the raw label of each choice in order; empty if labels are choice indices.
+        choice_keys: for multiple choice, the raw label of each choice in order, such as `("A", "B")`; empty if labels
+            are choice indices.
         dropped_labels: raw labels that mean "no gold label". Rows with such a label are left out.
         wording: texts that replace the raw values of a role: (role, ((raw value, text), ...)).
         starts_with: (column, prefix): only rows whose value in that column begins with the prefix are read.
@@ -77,7 +78,7 @@ class Rows:
 
     @property
     def address(self) -> str:
-        """`<hub id>/<config>/<split>`. With an extension, it is the path of the file in a local mirror."""
+        """`<hub id>/<config>/<split>`. A local mirror's file has this path and an extension, such as `.parquet`."""
         return f"{self.hub_id}/{self.config}/{self.split}"
 
     def column(self, role: str) -> str | tuple[str, ...] | None:

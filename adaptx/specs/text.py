@@ -126,7 +126,7 @@ class Text:
     answer_tokens: Annotated[int, Within(least=2)] = 32
 
     def with_end(self, taught: bool) -> "Text":
-        """Return the framing, in which a decision `Rank(end=None)` is replaced by one with `end=taught`.
+        """Return the framing with `end=taught` in its decision if the decision is a `Rank` with `end=None`.
 
         `taught` says whether the model was trained with a `Text` framing, and so has learned to end its answers.
         """
@@ -135,7 +135,7 @@ class Text:
         return replace(self, decision=replace(self.decision, end=taught))
 
     def read_in(self, languages: Iterable[str]) -> "Text":
-        """Return the framing without the prompts of other languages.
+        """Return the framing, from which prompts for languages that are not in `languages` are removed.
 
         If only one language is given and it has a prompt of its own, that prompt becomes the common one.
         """

@@ -94,7 +94,7 @@ def from_config(hub_id: str, config_path: Path) -> ModelSpec:
 
 
 def _instead(folder: Path) -> str:
-    """Return, as part of a message, what a folder without a config.json contains and what to name instead."""
+    """Return the part of a message that says what a folder without config.json contains and what to name instead."""
     if (folder / "adapter_config.json").is_file():
         return (
             "; it contains an adapter. Use the adapter's base as the model, and the adapter in a start: "

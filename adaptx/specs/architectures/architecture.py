@@ -104,7 +104,7 @@ class HeadPlace:
         linear: path of the linear head.
         dense: path of the layer before the linear head, whose weights are set to the identity; empty if there is none.
         tanh: whether there is a tanh between the two.
-        settings: entries of the configuration that this head needs.
+        settings: pairs (entry of config.json, value) that this head needs.
     """
 
     linear: str
@@ -115,9 +115,9 @@ class HeadPlace:
 
 @dataclass(frozen=True, kw_only=True)
 class LibraryHeads:
-    """For each kind of adaptx head, its exact counterpart in transformers (`adaptx.exporting.library_heads`).
+    """For each kind of adaptx head, the place of an equal head in transformers (`adaptx.exporting.library_heads`).
 
-    None means that no model class can hold such a head.
+    None means that no model class of transformers can hold such a head.
 
     Attributes:
         tags: a tagging head over every token.
@@ -139,12 +139,13 @@ class Configuration:
     """How the configuration (config.json) of an architecture is written in transformers.
 
     Attributes:
-        sizes: entry of config.json -> attribute of `Shape` that the entry holds. If no entry holds `positions`, texts
-            may have any length.
+        sizes: entry of config.json -> attribute of `Shape` that the entry holds (`num_hidden_layers` -> `layers`). If
+            no entry holds `positions`, texts may have any length.
         settings: further entries for a network that is built from a `Shape` alone.
         needed: entries that config.json must have, with their values.
         fixed: entries that, if config.json has them, must have these values.
-        multiples: entries that, if config.json has them, must equal this many times the hidden size.
+        multiples: entries that, if config.json has them, must equal this many times the hidden size, such as 4 times
+            for BLOOM's `n_inner`.
         inner_factor: intermediate size divided by hidden size, if no entry holds the intermediate size.
         head_size: size of an attention head if config.json has no entry for it; None means the hidden size divided by
             the number of heads.
@@ -175,7 +176,8 @@ class Architecture:
 
     Attributes of layers:
         stacks: the stacks of layers with the paths of their linear maps: one stack, or encoder and decoder.
-        gated_stacks: like `stacks`, for checkpoints with a gate, if only some checkpoints have a gate; otherwise empty.
+        gated_stacks: the stacks of checkpoints with a gate, if some of the architecture's checkpoints have a gate and
+            others do not. `stacks` then describes those without. Otherwise, `gated_stacks` is empty.
         gated: whether the feed-forward multiplies its up projection by a gate. A `Shape` may say otherwise.
         fused: linear maps that serve several sites at once (`adaptx.specs.linear_maps.FUSED`).
         biases: linear maps that have a bias.
@@ -188,11 +190,12 @@ class Architecture:
     Attributes of embeddings:
         embedding_norm: whether embeddings are normed.
         position_table: whether positions are a learned table.
-        position_rows: rows of that table in addition to the length of the longest text.
+        position_rows: number of rows by which that table exceeds the length of the longest text, such as 2 in mBART.
         type_rows: rows of the table of token types.
         position_buckets: rows of the table of relative distances, if it holds one number per distance and head;
             otherwise 0.
-        bucket_tables: whether each layer has such a table. Otherwise the table of the first layer serves its stack.
+        bucket_tables: whether each layer has such a table of its own. If not, all layers of a stack use the table of
+            its first layer.
         distance_rows: rows of a stack's table of relative distances, if it holds one vector per distance; otherwise 0.
             Every layer applies its key and query maps to this table.
         tied: whether the output matrix is the embedding matrix, if config.json does not say.
@@ -219,7 +222,8 @@ class Architecture:
         masked_head: its masked-language-model head; None if checkpoints have none, or have one that is not tied to the
             embeddings.
         library_heads: heads that transformers' classes can hold.
-        step_memory: the architecture in `adaptx/costs/step_memory.csv` that has the same layers; None if there is none.
+        step_memory: `model_type` of the architecture whose rows in `adaptx/costs/step_memory.csv` are used, because its
+            layers are the same; None if there is none.
         slow_import: whether importing its module of transformers takes seconds.
     """
 
@@ -285,7 +289,7 @@ class Architecture:
     ) -> Self:
         """Return a copy of this architecture with the given facts in place of its own.
 
-        `adapters_refused`, `library_heads` and `step_memory` have to be given: they hold for one architecture alone.
+        `adapters_refused`, `library_heads` and `step_memory` must be given, because the copy may differ in them.
         """
         return replace(
             self,

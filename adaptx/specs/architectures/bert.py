@@ -23,7 +23,7 @@ BERT_HEAD = MaskedHead(
 
 
 def pooled(name: str) -> HeadPlace:
-    """Return the place of a head over the pooler. `name` is the network's attribute that holds the backbone."""
+    """Return the place of a head over the pooler. `name` is the network's attribute with the backbone (`bert`)."""
     return HeadPlace("classifier", f"{name}.pooler.dense", tanh=True)
 
 

@@ -84,7 +84,7 @@ class Facts(Protocol):
 
     @property
     def shared_roles(self) -> tuple[str, ...]:
-        """Roles, such as a premise, whose equal values put rows into one cluster. A set uses the first that it has."""
+        """Roles whose values define clusters, such as rows with the same premise. A set uses the first that it has."""
         ...
 
     @property
@@ -138,7 +138,7 @@ class Facts(Protocol):
         ...
 
     def fault(self, row: Row) -> str | None:
-        """Return what is wrong with a row and its remedy, or None. `row` maps roles to values, and may lack roles."""
+        """Return a row's fault and how to repair it, or None. `row` maps roles to values, and may lack roles."""
         ...
 
     def classes(self, answer: Any) -> list[str]:

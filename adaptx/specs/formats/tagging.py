@@ -82,7 +82,7 @@ def _tags_fault(tokens: list[str], tags: Any, labels: tuple[str, ...]) -> str | 
 
 
 def _scheme(tags: list[Any]) -> str | None:
-    """Return the remedy for a row whose tags follow a scheme that the metrics do not read, or None."""
+    """Return the scheme of a row's tags and a remedy if the metrics do not read that scheme, and None otherwise."""
     scheme = foreign_scheme([tag for tag in tags if isinstance(tag, str)])
     return f"the row's tags are {scheme}" if scheme is not None else None
 

@@ -87,7 +87,7 @@ class Lora(Method):
         return self.alpha_at(site) / self.rank_at(site)
 
     def _main(self, name: str) -> str:
-        """Return the site that selects a linear map: for a fused map, the first of its sites in `sites`."""
+        """Return the site whose rank and alpha a linear map has. For a fused map, it is its first site in `sites`."""
         behind = sites_behind(name)
         return next((site for site in self.sites if site in behind), behind[0])
 
@@ -159,8 +159,8 @@ class Lora(Method):
     def step_sizes(self, shape: Shape) -> StepSizes:
         """Return the sizes of a training step.
 
-        r is the sum of the ranks at the sites. D and I are the hidden and the intermediate size. nA is the number of
-        entries in the matrices A and B of all layers.
+        In their names, r is the sum of the ranks at the sites. D and I are the hidden and the intermediate size. nA is
+        the number of entries in the matrices A and B of all layers.
         """
         maps, hidden, inner = shape.linear_maps, shape.hidden_size, shape.intermediate_size
         attends = bool({"query", "key", "value"} & set(self.sites))

@@ -21,7 +21,9 @@ class Requirement(NamedTuple):
 
 
 class StepSizes(NamedTuple):
-    """The sizes that a method adds to the memory of a training step, by their names in `adaptx.costs.step_memory`.
+    """The sizes that a method adds to the memory of a training step.
+
+    Keys are the names that `adaptx.costs.step_memory` uses, such as `r` for the sum of LoRA's ranks.
 
     Attributes:
         once: elements per token that exist once, whatever the number of layers.
@@ -38,16 +40,17 @@ class StepSizes(NamedTuple):
 class Method(ABC):
     """The choice of which parameters of the backbone a training changes.
 
-    Every method states every fact below; a class that leaves one out cannot be defined. A refusal is the reason why a
-    method does not do something, or None if it does.
+    Every method states every fact below. A class that leaves one out cannot be defined. An attribute whose name ends in
+    `_refusal` is the reason why the method does not do something, or None if the method does it.
 
     Attributes:
         modules: the plural noun for its modules in messages.
         whole: whether its module is the whole backbone, so that no parameter stays frozen.
         over_quantised: whether it can be trained over quantised weights.
         library: the library (`peft` or `adapters`) whose file format can hold its modules, or None.
-        matrices: whether its tensors are matrices that multiply every token, and not vectors that scale it.
-        needs: a package that it needs and that adaptx does not always install, or None.
+        matrices: True if its tensors are matrices that multiply each token's vector, False if they are vectors that
+            scale it.
+        needs: a package that the method needs and that only an extra of adaptx installs, or None.
         fold_refusal: why a module cannot be added into the linear weights below it.
         stack_refusal: why it cannot be trained on top of frozen modules.
         fuse_refusal: why its modules cannot be mixed.
