@@ -42,7 +42,7 @@ def show_gpus(costs: GpuCosts, console: Console) -> None:
 
 
 def gpus_json(costs: GpuCosts) -> list[dict[str, Any]]:
-    """Return one object per GPU type. `peak_memory_bytes` does not cover the architectures named in `unpredicted`."""
+    """Return one object per GPU type. Its `peak_memory_bytes` leaves out the architectures in `unpredicted`."""
     return [
         {
             **asdict(each.gpu),

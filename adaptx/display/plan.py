@@ -43,7 +43,7 @@ def measured_rate(store: Store) -> tuple[float, int] | None:
 
 @dataclass(frozen=True)
 class Placement:
-    """The device on which a plan would run. memory_bytes: its memory; None skips the check of what fits."""
+    """The device on which a plan would run. memory_bytes: its memory. If None, what fits is not checked."""
 
     resources: Resources
     memory_bytes: int | None = None
@@ -124,7 +124,7 @@ def to_do_line(to_do: Sequence[Node], costs: Mapping[str, Cost | None], store: S
 
 
 def tell_unread(plan: Plan, console: Console) -> None:
-    """Print a line for each kind of rows that the recipe names but no stage reads."""
+    """Print a line for each suite, published score and set of rows in the recipe that no stage uses."""
     for line in unread(plan):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 

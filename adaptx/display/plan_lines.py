@@ -19,7 +19,7 @@ HEADINGS = ("stage", "status", "rows", "time, about")
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a plan. cells: status, rows, seconds and memory; all empty if the line explains the one above."""
+    """One line of a plan. cells: status, rows, seconds and memory; all empty in a line such as `because ...`."""
 
     name: str
     cells: tuple[str, str, str, str] = ("", "", "", "")

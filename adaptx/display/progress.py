@@ -22,7 +22,7 @@ PLAIN_SECONDS = 10.0
 
 
 class Watcher(Protocol):
-    """A receiver of the progress of stages: `adaptx.training.progress.Progress` with a method `close`."""
+    """A receiver of the progress of stages. It is an `adaptx.training.progress.Progress` that also has `close`."""
 
     def start(self, name: str, total: int, unit: str) -> None: ...
 
@@ -49,7 +49,7 @@ def watcher(console: Console) -> "Live | Plain":
 
 
 class Live:
-    """A live line with a stage's name, bar, step, loss, examples/s and time left. It stays on the screen afterwards."""
+    """A live line with a stage's name, bar, step, loss, examples/s and time left. It stays when the stage has ended."""
 
     def __init__(self, console: Console, lines: Progress | None = None) -> None:
         self._console = console

@@ -15,7 +15,7 @@ def answer(task: Task, gains: Sequence[Gain]) -> str:
     """Return sentences with the largest gain and the verdict counts (gain, loss, undecided) after Holm's correction.
 
     The answer is about the zero-shot average and, if the task has source languages, the average over them. It speaks
-    of "variants" if the intervals of all gains cover the choice of seeds, else of "trained variants".
+    of "variants" if every gain's interval includes the variation between seeds, else of "trained variants".
     """
     tested = [g for g in gains if (g.task, g.metric) == (task.name, task.metrics[0]) and g.holm_p is not None]
     zero_shot, source = ([g for g in tested if g.quantity == quantity] for quantity in (ZERO_SHOT, SOURCE))

@@ -70,7 +70,7 @@ def _reading(evaluate: Evaluate) -> tuple[object, object]:
 
 
 def _differing(ours: Evaluate, theirs: Evaluate) -> list[str]:
-    """Return the names of settings that differ between the last trainings of two models.
+    """Return the settings, such as `learning_rate`, that differ between the last trainings of two models.
 
     The list is empty if one of the models is untrained, or if the first was not trained on the measured task.
     """

@@ -122,7 +122,7 @@ def _exposures(evaluates: Sequence[Evaluate]) -> list[str]:
 
 def _used(seen: SeenData, roles: Mapping[str, Sequence[Rows]]) -> str:
     """Return the uses of a data set in a recipe, such as `trained on (English) and evaluated on (Korean)`. The text is
-    empty if the recipe does not use the data set. roles: a task's rows by their use, such as `trained on`.
+    empty if the recipe does not use the data set. roles: a use, such as `trained on` -> the rows used in this way.
     """
     touched = {role: [rows.language for rows in read if _covers(seen, rows)] for role, read in roles.items()}
     return " and ".join(f"{role} ({_names(languages)})" for role, languages in touched.items() if languages)
@@ -171,7 +171,7 @@ def _overlap(one: Rows, other: Rows) -> bool:
 
 
 def _are_apart(one: Rows, other: Rows) -> bool:
-    """Return whether the two sets' prefix filters exclude each other, so that no row is in both."""
+    """Return whether both sets filter one column by prefixes that exclude each other, such as `ab` and `ac`."""
     if one.starts_with is None or other.starts_with is None or one.starts_with[0] != other.starts_with[0]:
         return False
     ours, theirs = one.starts_with[1], other.starts_with[1]

@@ -25,7 +25,7 @@ class GainAndCost:
     seconds, flops, energy_joules: totals over the trainings that led to the variant, averaged over its seeds; None if
     unknown. The seconds also include merges. Energy is unknown if the machine has no meter.
     peak_memory_bytes: the maximum over seeds and languages. examples_per_second: the speed of the last training.
-    on_front: whether the variant is on the Pareto front: no other variant gains as much in fewer seconds.
+    on_front: whether the variant is on the Pareto front of gain and seconds; False if its seconds are unknown.
     """
 
     variant: Variant

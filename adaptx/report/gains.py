@@ -55,7 +55,7 @@ def _comparisons(
 ) -> list[Comparison]:
     """Compare one variant with its baseline in each quantity. Verdicts are added later.
 
-    same: the variant with each of its seeds. Scores and gains are averaged over them.
+    same: the variant's models, one per seed. Scores and gains are averaged over them.
     """
     first = same[0]
     paired = [(variant, m.baseline) for variant in same if (m := matches[id(variant)]).baseline is not None]
@@ -125,7 +125,7 @@ def _one_class(same: Sequence[Variant], language: str) -> str:
 
 
 def zero_shot_quantities(variant: Variant, languages: Container[str]) -> dict[str, dict[str, float]]:
-    """Return the languages' weights in `ZERO_SHOT`, `SOURCE` and `GAP`. A quantity without languages is left out."""
+    """Return quantity (such as `ZERO_SHOT`) -> language -> weight. A quantity without languages is left out."""
     order = [language for language in variant.languages if language in languages]
     others = zero_shot_weights(variant.languages[language].evaluate for language in order)
     source = equal_weights([language for language in order if language not in others])

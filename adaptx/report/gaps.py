@@ -95,7 +95,7 @@ def gaps(
 
 
 def gap_tables(measurements: Measurements, task: Task, resamples: int = RESAMPLES) -> list[Table]:
-    """Return a table of the gaps and, if there are any differences, a table of those.
+    """Return a table of the gaps and, if there is any `GapDifference`, a table of these.
 
     The list is empty if no variant has a gap.
     """
@@ -174,7 +174,7 @@ def _gap(variant: Variant, metric: str) -> float:
 
 
 def _resampled(variants: Sequence[Variant], metric: str, resamples: int) -> dict[int, Floats]:
-    """Return the resampled gaps, shape [resamples], by the variant's `id`. Variants with the same rows share draws."""
+    """Return `id(variant)` -> its gap in each resample, shape [resamples]. Variants with the same rows share draws."""
     alike: dict[RowsKey, list[Variant]] = {}
     for variant in variants:
         alike.setdefault(rows_key(variant, list(variant.languages)), []).append(variant)

@@ -56,7 +56,7 @@ class ScoredEvaluation:
     """One stored evaluation: one model, one task, one language.
 
     variant: the variant's label. status: the stage's status, as the plan shows it.
-    statistics: for each metric, the statistics of every example, shape [examples, number of the metric's statistics].
+    statistics: metric -> statistics of each example, shape [examples, statistics]. Their sums give the metric's value.
     record: the stored scores without their predictions.
     path: every distinct training that led to the model, each after the trainings it depends on. The last one is the
     model's own.
@@ -169,7 +169,7 @@ class Variant:
 
     @property
     def evaluate(self) -> Evaluate:
-        """The first evaluation. Model, framing and precision are the same in all of them."""
+        """The first of the evaluations, all of which have the same model, framing and precision."""
         return self.first.evaluate
 
 

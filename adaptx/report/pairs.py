@@ -29,7 +29,7 @@ def resampled_gains(pairs: Sequence[Pair], metrics: Sequence[str], resamples: in
 
 
 def permuted_gains(pairs: Sequence[Pair], metrics: Sequence[str], permutations: int) -> GainsOfPairs:
-    """Return each variant's gain after it swaps predictions with its baseline, each row with a chance of one half."""
+    """Return each variant's gain after it has swapped predictions with its baseline on rows chosen at random."""
     return _over_alike(pairs, metrics, lambda languages, members: _permuted(languages, members, metrics, permutations))
 
 
@@ -49,7 +49,7 @@ def shared_languages(variant: Variant, other: Variant) -> list[str]:
 
 
 def distinct_columns(statistics: Sequence[Floats]) -> tuple[Floats, list[list[int]]]:
-    """Return the distinct columns of all arrays and, per array, where each of its columns is among these.
+    """Return the distinct columns of all arrays and, for each array, the positions of its columns among them.
 
     Many columns are equal, because counts of gold answers are the same for every variant. Each distinct column then
     has to be summed only once.

@@ -174,7 +174,7 @@ def quality_cost(measurements: Measurements, gains: Sequence[Gain], task: str, m
 
 
 def _path_costs(variants: Mapping[str, list[Variant]]) -> dict[str, dict[str, float]]:
-    """Return two costs of each variant, by axis label and then by variant. Unknown costs are left out."""
+    """Return axis label -> variant -> cost, for training seconds and for peak memory, without unknown costs."""
     seconds = {label: mean_path_seconds(seeds) for label, seeds in variants.items()}
     peaks = {label: most_memory_bytes(seeds) for label, seeds in variants.items()}
     return {
@@ -260,7 +260,7 @@ _SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 def _is_free(
     spot: tuple[float, float], taken: Sequence[tuple[float, float]], own: tuple[float, float], room: float
 ) -> bool:
-    """Return whether each taken spot but `own` is more than `room` pixels away from `spot` in x or in y."""
+    """Return whether each spot in `taken` but `own` is more than `room` pixels away from `spot`, in x or in y."""
     return all(abs(spot[0] - x) > room or abs(spot[1] - y) > room for x, y in taken if (x, y) != own)
 
 

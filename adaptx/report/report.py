@@ -265,7 +265,7 @@ def _scores(section: Section, gains: Sequence[Gain]) -> list[Table]:
 
 
 def _page(section: Section, gains: Sequence[Gain]) -> list[Table | str]:
-    """Return one task's part of the page as text: the answer, the scores, the analysis, cost and languages."""
+    """Return the sentences and tables that the page shows for one task: answer, scores, analysis, cost, languages."""
     analysis = section.analysis
     parts = (analysis.comparisons, analysis.gaps, analysis.classes, analysis.scaling, analysis.worth)
     analysed = [piece for part in parts for piece in (*part.sentences, *part.tables)]

@@ -79,7 +79,7 @@ class SuiteResult:
         )
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the unrounded numbers as shares in [0, 1]: for each row, one record per task, group and average."""
+        """Return unrounded shares: for each row, one record per task and metric, per group, and for the whole suite."""
         return [
             {"suite": self.suite.name, "variant": row.label, "model": row.model, **record}
             for row in self.rows

@@ -118,7 +118,7 @@ def _variants(task: Task, measurements: Measurements) -> tuple[Variant, ...]:
     """Return the variants measured on the task with this name or, if none were, on another task with the same rows.
 
     The two tasks may split candidates into sentences differently (LAReQA's authors mark sentence breaks). The row's
-    note says which split was used.
+    note says how they were split.
     """
     named = measurements.variants(task.name)
     if named:

@@ -46,7 +46,7 @@ def gains_frame(gains: list[Gain]) -> Any:
 
 
 def suites_frame(results: Sequence[SuiteResult]) -> Any:
-    """Return the suites' unrounded scores as a pandas.DataFrame: one row per variant and task, group or average."""
+    """Return the suites' unrounded scores as a pandas.DataFrame, one row per record of `SuiteResult.records`."""
     import pandas as pd
 
     frame = pd.DataFrame([record for result in results for record in result.records()])

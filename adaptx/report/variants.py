@@ -1,7 +1,7 @@
 """Labels of variants. Models that differ only in their seeds are one variant of a task and share one label.
 
-A label is `naming.factors(...).label`. If two different variants of a task would have the same label, the fields in
-which they differ are added to it. If these are many, the fingerprint is added instead.
+A label names method, start and intermediate task (`Factors.label`). If two different variants of a task would have the
+same label, the fields in which they differ are added to it. If these are many, the fingerprint is added instead.
 """
 
 import dataclasses
@@ -56,7 +56,7 @@ def _are_not_seeds(same: Sequence[Evaluate], model_fingerprints: Mapping[Evaluat
 
 
 def _told_apart_by_rows(evaluates: Sequence[Evaluate]) -> set[tuple[str, Key]]:
-    """Return the (task, variant) pairs that have evaluations in one language with different row limits.
+    """Return the (task, variant) pairs that were evaluated in the same language with different row limits.
 
     A variant measured once per language stays one variant, even if its languages have different row limits.
     """

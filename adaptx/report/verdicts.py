@@ -71,7 +71,7 @@ class Comparison:
 
     @property
     def family(self) -> str:
-        """The name of the family of comparisons for which the p-value is corrected."""
+        """The name of the family over which the p-value is corrected, such as `languages` or `script`."""
         return "languages" if self.gain.is_language else self.gain.attribute or self.gain.quantity
 
 

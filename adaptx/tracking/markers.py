@@ -2,8 +2,8 @@
 
 Markers are in the store because a server may be unreachable. They are not part of a stage, because a stage may be
 recorded at several addresses. Each address and recipe therefore has its own folder of markers:
-`recorded/<address>/<recipe>/<kind>-<fingerprint16>`. A marker contains the stamp of its run: a text that changes when
-there is something new to record for the run.
+`recorded/<address>/<recipe>/<kind>-<fingerprint16>`. A marker contains the stamp of its run. A variant's stamp is a
+digest of its stored evaluations and their metrics, and changes with each new one. Other stamps are empty.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ class Markers:
         self._write(self._file(kind, fingerprint), stamp)
 
     def belong_to(self, experiment: str) -> bool:
-        """Delete the markers if they belong to another experiment. Return False if they were deleted.
+        """Return whether the markers belong to the experiment, or none exist yet. Delete those of another experiment.
 
         experiment: the experiment's identity, which is never reused. If a database is deleted and created again, its
         experiment has a new identity and no runs.

@@ -38,7 +38,7 @@ class Recorder:
     """A context manager that starts another process when needed, and lets it record a plan's stored stages.
 
     Only the first failure is reported, in one line. A failure never affects results. tell: shows a line to the user.
-    safe: the words that end the line about a failure, and say where the results are.
+    safe: the end of the line about a failure, such as `all results are in the store`.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Recorder:
             self._take()
 
     def _take(self) -> str:
-        """Handle one message and return its kind, or `finished` if the process has ended unexpectedly."""
+        """Handle one message. Return its kind, such as `wrote`; `finished` if the process has ended unexpectedly."""
         assert self._connection is not None
         try:
             message: Message = self._connection.recv()

@@ -57,7 +57,7 @@ class Record:
     artifacts: files, each with its folder in the run (None: the top folder).
     path: name and key of each training and merge that led to a variant; None for other kinds of runs.
     parent: the run under which the UI lists this one.
-    stamp: a text that changes when there is something new to record for the run. The run's marker contains it.
+    stamp: the text in the run's marker. It changes when there is something new to record, such as another score.
     """
 
     key: RunKey
@@ -297,8 +297,8 @@ def _milliseconds(entries: list[Entry]) -> int:
 def _scores(stored: list[tuple[Evaluate, Entry]], scores: StoredScores) -> dict[str, float]:
     """Return the scores, each under its name `<task>/<language>/<metric>`.
 
-    In place of the language, `avg` stands for the average over all languages, and `avg_zero_shot` for the average over
-    languages without training rows.
+    `<task>/avg/<metric>` is the average over all languages, and `<task>/avg_zero_shot/<metric>` is the average over
+    the languages without training rows.
     """
     found: dict[str, float] = {}
     tasks: dict[str, list[tuple[Evaluate, Entry]]] = {}
@@ -320,7 +320,7 @@ def _scores(stored: list[tuple[Evaluate, Entry]], scores: StoredScores) -> dict[
 
 
 def _flat(value: Any, name: str) -> dict[str, Any]:
-    """Return nested JSON as parameters: `name.field` for each field of an object, and `name` for the object's type."""
+    """Flatten JSON named "method": `{"type": "Lora", "rank": 8}` -> `{"method": "Lora", "method.rank": 8}`."""
     if not isinstance(value, dict):
         return {name: value}
     flat: dict[str, Any] = {}

@@ -170,7 +170,7 @@ def _split(record: Record, known: Mapping[str, float]) -> tuple[list[Any], list[
     MLflow would store infinity as a large number, and its JSON does not allow NaN. If two values of a metric have the
     same time, MLflow shows the larger one. A corrected value therefore gets the current time.
 
-    known: the values that the run has so far.
+    known: name of a metric -> the value that the run has so far.
     """
     from mlflow.entities import Metric
 

@@ -76,7 +76,7 @@ def drawn_sums(
     draw: Draw,
     total: Total,
 ) -> dict[str, Floats]:
-    """Return sums as `resampled_sums` does, but draw weights with `draw` and sum with `total`."""
+    """Do what `resampled_sums` does, with `draw` to choose each row's weight and `total` to sum with the weights."""
     clusters: dict[str, list[str]] = {}
     for language in statistics:
         group = examples[language].group

@@ -98,7 +98,7 @@ def slope_difference(
     one: Mapping[str, Line],
     other: Mapping[str, Line],
 ) -> SlopeDifference | None:
-    """Return a test of whether two groups of languages differ in mean slope. A group maps each language to its points.
+    """Return a test of whether two groups of languages differ in mean slope. A group is language -> (sizes, values).
 
     One line is fitted per language, and Welch's t-test compares the slopes. Languages are the observations, because the
     question is about languages in general. Return None if a group has fewer than two lines.

@@ -32,7 +32,7 @@ SHARED = 0.5
 class RowVariance:
     """The variance of a gain when rows are redrawn.
 
-    mean: the variance of the mean gain over seeds. by_seed: its part that is due to differences between the seeds.
+    mean: the variance of the mean gain over seeds. by_seed: the part of it from seeds that respond differently to rows.
     """
 
     mean: float
