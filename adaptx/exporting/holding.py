@@ -103,7 +103,7 @@ def _peft_refusal(stage: ModuleStage, methods: tuple[Method, ...]) -> str | None
 
 
 def _unfoldable_refusal(library: Library, methods: tuple[Method, ...]) -> str | None:
-    """Return why a module can neither be stored in the folder nor merged into the folder's weights, or None."""
+    """Return why the library's folder cannot hold some method's modules, not even merged into its weights, or None."""
     for method in methods:
         if method.fold_refusal is not None and method.library != library.value:
             return f"{method.modules} cannot be merged into linear weights; {_elsewhere(method)}"

@@ -100,7 +100,7 @@ def _prefix_ids(tokenizer: Any, prefix: str, words: bool) -> list[int]:
     """Return the token ids of the prefix when a text follows it.
 
     Raises:
-        UserError: some text is split into other tokens after the prefix than without it.
+        UserError: putting the prefix before a text changes the tokens of some text.
     """
     if words:
         return _content(tokenizer, prefix)

@@ -113,7 +113,7 @@ def _unquoted(path: Path, lines: list[Line]) -> list[Line]:
 
 
 def _evidence(lines: list[Line]) -> tuple[tuple[int, str] | None, tuple[int, str] | None]:
-    """Return (line, cell) of the first cell that a CSV writer quoted, and of the first whose quotes are characters.
+    """Return (line, cell) of the first cell that only a CSV writer would quote, and of the first that none would.
 
     A writer quotes cells that contain a quote, a tab or a line break, and, if configured so, all cells of a column.
     """

@@ -91,7 +91,7 @@ def place_in(path: str, stacks: tuple[LayerStack, ...], name: str) -> tuple[int,
             raise UserError(f"{name} lies in layer {number} (from 0) of a stack of {stack.layers} layers")
         return found
     known = " or ".join(stack.layer.removesuffix("{}") for stack in stacks)
-    raise UserError(f"{name} lies in no layer of this architecture (their names begin with {known})")
+    raise UserError(f"{name} lies in no layer of this architecture (names of tensors in its layers begin with {known})")
 
 
 def check_layers(places: Mapping[tuple[int, str], str], model: ModelSpec, every: bool = False) -> None:

@@ -252,7 +252,8 @@ class KeptHeadOf:
 class AveragedHeads:
     """The average of the trainings' heads. Rows of the head's matrix are averaged label by label.
 
-    Heads have the weights that `Linear` gives their trainings. Under any other rule, all heads weigh the same.
+    If the merge rule is `Linear`, a head counts in the average with the weight of its training's module. Under any
+    other rule, all heads count equally.
     """
 
 

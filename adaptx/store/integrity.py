@@ -25,7 +25,7 @@ GLANCED_BYTES = 16 * 2**20
 
 
 class DamagedStage(UserError):
-    """The error that a file of a stored stage is not as it was written. file: its path, perhaps outside `folder`."""
+    """A `file` of the stored stage in `folder` is missing, unreadable or changed. Gold answers lie outside `folder`."""
 
     def __init__(self, folder: Path, file: Path, cause: str) -> None:
         super().__init__(folder, file, cause)
