@@ -68,7 +68,7 @@ class AdaptxModel(PreTrainedModel):
         if config.attention is not None:
             options["attn_implementation"] = config.attention
         network: Any = AutoModel.from_config(inner, trust_remote_code=False, **options)
-        # Of an encoder-decoder, only the encoder is used.
+        # An encoder-decoder contributes its encoder alone.
         self.backbone = network.get_encoder() if inner.is_encoder_decoder else network
         self._set_head(inner)
         self.post_init()

@@ -54,7 +54,7 @@ def _reciprocal_ranks(predictions: Sequence[Sequence[str]], golds: Sequence[Sequ
             "a mention has no gold entity, and Mewsli-X needs exactly one per mention; remove the mention, or add its "
             "entity"
         )
-    # As in the official script, only the first gold counts, and surrounding space of gold ids is removed.
+    # Only the first gold answer counts, and space around its id is removed, as in the official script.
     return one_each(
         [reciprocal_rank(gold[0].strip(), ranked, CUT) for gold, ranked in zip(golds, predictions, strict=True)]
     )

@@ -75,7 +75,7 @@ XTREME = OfficialSuite(
         "retrieval": ("bucc2018", "tatoeba"),
     },
 )
-# As in the official script, XCOPA is in two groups, and LAReQA is in none and has no languages.
+# XCOPA is in two groups, and LAReQA is in none and has no languages, as in the official script.
 XTREME_R = OfficialSuite(
     name="xtreme-r",
     languages={

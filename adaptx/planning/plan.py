@@ -23,7 +23,7 @@ from adaptx.store.store import Store, folder_name
 
 
 class Status(enum.Enum):
-    """What the store holds for a stage.
+    """The state of a stage in the store.
 
     UNCHECKED: the stage was found by its nominal fingerprint, because digests of its inputs are unknown. SCORES_ONLY:
     the weights are not stored, and no stage that still has to run needs them.

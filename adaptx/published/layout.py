@@ -1,4 +1,4 @@
-"""Where the tensors of a module's file belong in a model, with checks against the model's sizes."""
+"""The places in a model of the tensors in a module's file, with checks against the model's sizes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

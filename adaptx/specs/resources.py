@@ -1,4 +1,4 @@
-"""Where a stage runs, and how much of a batch it processes at a time.
+"""The device that a stage runs on, and the amount of a batch that it processes at a time.
 
 Nothing here changes a result, so nothing here enters a fingerprint.
 """

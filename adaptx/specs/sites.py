@@ -1,4 +1,4 @@
-"""Where the linear maps of an architecture lie in a network of transformers.
+"""The paths of an architecture's linear maps in a network of transformers.
 
 The key of a backbone's tensor is (layer, site, tensor name), such as `(3, "query", "weight")`. Layers are numbered
 through all stacks, the encoder's first, and the layer is None for tensors outside the layers. The site is the name that

@@ -1,1 +1,1 @@
-"""What the command line prints: the catalog, its prompts and examples, and memory predictions."""
+"""The views that the command line prints: the catalog, its prompts and examples, and memory predictions."""

@@ -141,7 +141,7 @@ def two_way(gains_S: Sequence[float], rows: RowVariance, seeds: SeedVariance | N
 def row_variance(resampled_SR: Floats) -> RowVariance:
     """Return the variances of gains under redrawn rows. resampled_SR: each seed's gain under the same resamples."""
     seeds = len(resampled_SR)
-    # What remains of a seed's gain after subtracting the mean over seeds is how this seed alone responds to the rows.
+    # A seed's gain minus the mean over seeds shows how this seed alone responds to the rows.
     mean_R = resampled_SR.mean(axis=0)
     own = np.var(resampled_SR - mean_R, axis=1).sum() / (seeds - 1) / seeds if seeds > 1 else 0.0
     return RowVariance(mean=float(np.var(mean_R)), by_seed=float(own))

@@ -98,7 +98,7 @@ class MaskedHead:
 
 @dataclass(frozen=True)
 class HeadPlace:
-    """Where a linear head lies in a model class of transformers.
+    """The path of a linear head in a model class of transformers.
 
     Attributes:
         linear: path of the linear head.
