@@ -25,8 +25,8 @@ def answer_states(
 ) -> Tensor:
     """Return the states [M, D] that predict the answers' tokens, in the order of the answers.
 
-    A decoder reads `batch`, with one sequence per item: the prompt followed by its answer. An encoder-decoder reads
-    `prompts` and `answers`, as separate sequences.
+    A decoder reads `batch`, in which each sequence is a prompt followed by its answer. An encoder-decoder ignores
+    `batch`: its encoder reads `prompts`, and its decoder reads `answers`.
     """
     counts = [len(answer) for answer in answers]
     within_M = np.concatenate([np.arange(count) for count in counts])
@@ -40,9 +40,9 @@ def answer_states(
 
 
 def _written_states(backbone: Backbone, prompts: Sequence[Tokens], answers: Sequence[Tokens]) -> Tensor:
-    """Return an encoder-decoder's decoder states [N, L, D] over the start token and the answers.
+    """Return an encoder-decoder's decoder states [N, L, D] at the start token and at the tokens of each answer.
 
-    Each answer's last token is left out of the input, because nothing is predicted after it.
+    The decoder does not read an answer's last token, because nothing is predicted after it.
     """
     network = backbone.network
     device = next(network.parameters()).device

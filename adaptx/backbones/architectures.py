@@ -15,8 +15,8 @@ from adaptx.specs.architectures import ARCHITECTURES
 def network_config(shape: Shape) -> Any:
     """Return the transformers configuration of a shape, with the padding id and dropout of the real checkpoints.
 
-    Rotary angles are always those for short texts, even if the real checkpoint uses others. The angles affect values,
-    but neither sizes nor the amount of work.
+    Rotary angles are always transformers' defaults, even if the real checkpoint has others. That does no harm, because
+    the angles change neither the sizes of tensors nor the amount of work.
 
     Raises:
         UserError: the architecture is not supported.
@@ -64,7 +64,7 @@ def build_network(shape: Shape) -> nn.Module:
 
 
 def _untie(network: Any) -> None:
-    """Give lm_head its own weight. transformers 5 ties T5's lm_head to the embeddings even if its config forbids it."""
+    """Give lm_head its own weight, because transformers 5 ties T5's to the embeddings even if the config forbids it."""
     if network.lm_head.weight is network.shared.weight:
         network.lm_head.weight = nn.Parameter(network.lm_head.weight.detach().clone())
         network.config.tie_word_embeddings = False

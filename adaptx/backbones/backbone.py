@@ -24,7 +24,7 @@ UNBOUNDED = 1 << 30
 
 
 class Backbone(nn.Module):
-    """A transformers network that is read through its hidden states. Methods attach to `network`.
+    """A transformers network that is read through its hidden states. Methods (such as LoRA) attach to `network`.
 
     This class is the interface; each model family has one subclass. An encoder's network has no head. The networks of
     the other families always include their lm_head, so that a module's parameters have the same names whether the
@@ -88,23 +88,23 @@ class Backbone(nn.Module):
         return [rows.packed(batch)] if self.architecture.padded is None else rows.padded(batch)
 
     def attention(self) -> AbstractContextManager[Any]:
-        """Return the context that kept attention within each sequence during the last forward pass.
+        """Return the context of the last forward pass, in which each token attended only to its own sequence.
 
         Gradient checkpointing computes layers again after that pass and needs the same context.
         """
         return self._attention
 
     def keep_apart(self, given: TokenRows, bidirectional: bool = False) -> AbstractContextManager[Any]:
-        """Return a context in which a forward pass over `given` keeps attention within each sequence."""
+        """Return a context for a forward pass over the rows `given`: each token attends only to its own sequence."""
         self.given = given
         self._attention = PackedAttention(given.groups, bidirectional) if given.groups else nullcontext()
         return self._attention
 
     def below_last(self, layer: int | None) -> int | None:
-        """Return `layer` itself, or None if it is the last layer.
+        """Return `layer` itself, but None if it is the last layer (such as layer 12 of 12).
 
-        For None, callers read `last_hidden_state`, which includes the final norm. For lower layers they read
-        `hidden_states`, which does not.
+        If the result is None, callers read `last_hidden_state`, which includes the final norm. Otherwise they read
+        `hidden_states`, to which the norm was not applied.
 
         Raises:
             UserError: the network has no such layer.
@@ -117,7 +117,7 @@ class Backbone(nn.Module):
         return None if layer == self.num_layers else layer
 
     def pooled(self, batch: TokenBatch, framing: Hidden) -> Tensor:
-        """Return one fp32 vector per sequence, [N, D]. If it is the mean of states, padding is not included."""
+        """Return one fp32 vector per sequence, [N, D]. With `Pooling.MEAN`, the mean leaves out padding."""
         if framing.pooling is Pooling.START:
             return self.started(batch).float()
         hidden_TD = self.hidden(batch, framing.layer, framing.bidirectional).float()
@@ -134,7 +134,7 @@ class Backbone(nn.Module):
 
 
 class TransferModel(nn.Module):
-    """A backbone with one head per task. Methods change only the backbone."""
+    """A backbone with one head per task. Methods (such as LoRA) change the backbone, but not the heads."""
 
     def __init__(self, backbone: Backbone, heads: dict[str, nn.Module] | None = None) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ def trainable(module: nn.Module) -> list[nn.Parameter]:
 
 
 def to_precision(network: nn.Module, modules: list[nn.Parameter], bf16: bool) -> None:
-    """Convert the base's frozen weights to bf16, or else fp32. All trainable weights and `modules` are set to fp32.
+    """Convert trainable weights and those in `modules` to fp32, and all others to bf16 (or to fp32 if not `bf16`).
 
     Quantised weights are stored as integers and stay unchanged.
     """

@@ -64,10 +64,10 @@ class Encoding:
 class TokenBatch:
     """Sequences packed into one row. Tokens that belong to no sequence are padding.
 
-    positions_T: each token's position within its own sequence. groups: the row's parts for attention, which keep the
-    sequences apart. first_N: index of each sequence's first token in the row. lengths_N: each sequence's number of
-    tokens; `lengths` holds the same numbers as integers. Tensors with the suffix N list the sequences in the order in
-    which `collate` got them, not in their order in the row.
+    positions_T: each token's position within its own sequence. groups: the parts into which attention divides the row,
+    in order. first_N: index of each sequence's first token in the row. lengths_N: each sequence's number of tokens;
+    `lengths` holds the same numbers as integers. Tensors with the suffix N list the sequences in the order in which
+    `collate` got them, not in their order in the row.
     """
 
     ids_T: Tensor
@@ -121,7 +121,7 @@ def encode_texts(
 
 
 def cut(tokens: Sequence[int], most_tokens: int | None, most_items: int | None) -> list[list[int]]:
-    """Divide items into groups and return the groups' item indices.
+    """Divide items into groups and return the indices of each group's items, such as [[2], [0, 1]].
 
     tokens: number of tokens per item. A group holds at most `most_tokens` tokens and `most_items` items (None: no
     limit), but always at least one item. The longest items come first, so that memory reaches its peak in the first
@@ -141,7 +141,7 @@ def cut(tokens: Sequence[int], most_tokens: int | None, most_items: int | None) 
 
 
 def collate(encoded: Encoding, sequences: Sequence[int], device: torch.device) -> TokenBatch:
-    """Pack sequences into one row. sequences: their indices in `encoded`, in the order of the suffix N."""
+    """Pack sequences of `encoded` into one row. sequences: their indices. Results with the suffix N have this order."""
     lengths = [len(encoded.ids[index]) for index in sequences]
     layout = lay_out(lengths, GROUP_TOKENS.get(device.type, ACCELERATOR_GROUP_TOKENS))
     size = sum(pieces.length * len(pieces.members) for pieces in layout)
@@ -191,8 +191,8 @@ def lay_out(lengths: Sequence[int], group_tokens: int) -> list[RowPieces]:
     length and hold several sequences. This needs only one group, but pieces end in padding, and attention between the
     sequences of a piece is computed and then masked.
 
-    lengths: tokens per sequence. group_tokens: the fixed cost of a group, in tokens. A group takes as much extra time
-    as that number of additional tokens would.
+    lengths: tokens per sequence. group_tokens: the fixed cost of a group. For example, 25 means that one more group
+    takes as much time as 25 more tokens.
     """
     order = sorted(range(len(lengths)), key=lambda number: (-lengths[number], number))
     alike = itertools.groupby(order, key=lengths.__getitem__)
@@ -237,7 +237,7 @@ def _work(layout: Sequence[RowPieces]) -> float:
 def _groups(
     layout: Sequence[RowPieces], numbers_T: NDArray[np.int64], device: torch.device
 ) -> Iterator[AttentionGroup]:
-    """Yield one attention group per entry of the layout.
+    """Yield one attention group for each `RowPieces` of the layout.
 
     numbers_T: the index of each token's sequence; -1 for padding. Padding tokens attend to each other, because softmax
     returns NaN for a token that attends to nothing.

@@ -66,7 +66,7 @@ class Bf16Products(TorchFunctionMode):
 
 
 def emulating() -> bool:
-    """Return whether a `Bf16Products` block is active, for code that handles the emulation itself."""
+    """Return whether the calling code runs inside the `with` block of a `Bf16Products`."""
     return any(isinstance(mode, Bf16Products) for mode in _get_current_function_mode_stack())
 
 
@@ -93,7 +93,7 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | No
 
 
 class _Bf16Linear(torch.autograd.Function):
-    """A linear map that saves bf16 tensors for the backward pass. Plain autograd would save the fp32 copies."""
+    """A linear map that saves bf16 tensors for the backward pass. Plain autograd would save their fp32 copies."""
 
     @staticmethod
     def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: A002  # pyright: ignore[reportIncompatibleMethodOverride]

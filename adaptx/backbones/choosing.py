@@ -98,7 +98,7 @@ def greedy(
 
 
 def _chosen(output: OutputMatrix, states_ND: Tensor, rules: Sequence[Rule] | None) -> list[int]:
-    """Return the likeliest token of each row among the tokens that its rule allows."""
+    """Return each row's likeliest token. With `rules`, consider only the tokens that the row's rule allows."""
     if rules is None:
         return likeliest(states_ND, output).tolist()
     choices = [rule.allowed() for rule in rules]

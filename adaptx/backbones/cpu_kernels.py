@@ -140,8 +140,8 @@ def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
 def _added(mask: Tensor, dtype: torch.dtype) -> Tensor:
     """Return the mask as a term to add to the scores of every head, which is cheaper than `torch.where` per head.
 
-    At masked keys the term is the lowest finite number, not minus infinity. Padding that attends to nothing then gets
-    some weights, which are never read, instead of NaN.
+    At masked keys the term is the lowest finite number, because minus infinity would give NaN for padding whose keys
+    are all masked. The weights that such padding gets instead are never read.
     """
     least = torch.finfo(dtype).min
     if mask.dtype is not torch.bool:

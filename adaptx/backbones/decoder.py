@@ -1,4 +1,4 @@
-"""Decoders (Llama, Qwen and others): from token ids to hidden states, with causal attention unless set otherwise.
+"""Decoders (Llama, Qwen and others): from token ids to hidden states, with causal or bidirectional attention.
 
 Suffixes: T tokens of all sequences, laid end to end in one row, D hidden size.
 """

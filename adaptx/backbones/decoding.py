@@ -28,7 +28,7 @@ class Decoding:
     def advance(self, ids_NK: Tensor) -> Tensor:
         """Append K tokens to every row and return the states [N, K, D] at these tokens.
 
-        Rows with fewer tokens end in padding; such a row must not be advanced again.
+        If a row has fewer than K new tokens, padding follows them, and the row must not be advanced again.
         """
         raise NotImplementedError
 

@@ -14,15 +14,15 @@ OTHERS = (
 
 
 def set_dropout(config: Any, probability: float) -> None:
-    """Set every dropout probability except those of transformers' heads, which are not used here."""
+    """Set all dropout probabilities except those of transformers' own heads, because adaptx has its own heads."""
     for name in (*HIDDEN, *OTHERS):
         if hasattr(config, name):
             setattr(config, name, probability)
 
 
 def head_dropout(config: Any) -> float:
-    """Return the dropout probability for a head: that of hidden states, else that of attention, else 0.
+    """Return the dropout probability for a task's head: the config's probability for hidden states, if it has one.
 
-    Many decoders only have a probability for attention.
+    Otherwise return its probability for attention, which is the only one in many decoders, or else 0.
     """
     return next((getattr(config, name) for name in (*HIDDEN, *OTHERS) if hasattr(config, name)), 0.0)

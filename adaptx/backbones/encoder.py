@@ -41,9 +41,9 @@ class Encoder(Backbone):
         return to_row(states, len(batch.ids_T))
 
     def _inputs(self, rows: TokenRows) -> dict[str, Any]:
-        """Return the network's arguments. Position ids are among them only for a packed row.
+        """Return the network's arguments. They include position ids only for a packed row.
 
-        For padded rows the network computes them itself, because some networks do not accept them as an argument.
+        For padded rows every network computes its own position ids, because some networks do not accept any.
         """
         inputs: dict[str, Any] = {"input_ids": rows.ids_BL}
         if self.architecture.type_rows:
@@ -56,7 +56,7 @@ class Encoder(Backbone):
 
 
 def no_mask(ids_1T: Tensor) -> Tensor | None:
-    """Return the attention mask that this version of transformers requires for a row in which no token is masked."""
+    """Return the attention mask with which no token is masked: ones under transformers 4, None under transformers 5."""
     import transformers
 
     # Without a mask, version 4 searches the ids for padding and warns if it finds any, so it gets a mask of ones.

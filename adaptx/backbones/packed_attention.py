@@ -72,7 +72,7 @@ def _attention(
 ) -> Tensor:
     """Return attention [1, H, T, E] for query, key and value [1, H, T, E], group by group.
 
-    The row is cut by `split`: unlike slicing, it has a cheap backward pass.
+    The row is cut by `split`, because the backward pass of slicing takes longer.
     """
     if attn_mask is not None:
         raise ValueError(
@@ -98,7 +98,7 @@ def _attention(
 
 
 def _apart(part_HTE: Tensor, group: AttentionGroup) -> Tensor:
-    """Return a group's part of the row as a batch [R, H, L, E]."""
+    """Reshape a group's part of the row, [H, R x L, E], into a batch of its pieces, [R, H, L, E]."""
     return part_HTE.unflatten(1, (group.pieces, group.length)).transpose(0, 1)
 
 

@@ -12,9 +12,9 @@ SEPARATOR = "separator"
 def separate_pairs(tokenizer: Any, family: ModelFamily) -> None:
     """Make a fast tokenizer put a separator between the two texts of a pair, if its family needs one.
 
-    An encoder's tokenizer stays unchanged, and so does an encoder-decoder's that already separates the texts. A
-    decoder's tokenizer gets a separator after the second text as well, so that the last token of a pair belongs to
-    neither text and attends to both.
+    The tokenizer of an encoder stays unchanged. So does the tokenizer of an encoder-decoder if it already separates the
+    texts. A decoder's tokenizer gets a separator after the second text as well, so that the last token of a pair
+    belongs to neither text and attends to both.
     """
     if family is ModelFamily.DECODER:
         _set_template(tokenizer, separator(tokenizer), behind=True)
@@ -62,7 +62,7 @@ def separator(tokenizer: Any) -> list[int]:
 
 
 def _around(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """Return the special tokens before and after a single text."""
+    """Return the special tokens that the tokenizer puts before and after a single text, such as ([], [1]) for T5."""
     output: Any = tokenizer("a", return_special_tokens_mask=True)
     ids, special = output["input_ids"], output["special_tokens_mask"]
     first, last = special.index(0), len(special) - special[::-1].index(0)
@@ -70,7 +70,7 @@ def _around(tokenizer: Any) -> tuple[list[int], list[int]]:
 
 
 def without_template(processor: Any) -> list[Any]:
-    """Return the parts of a post-processor that add no tokens. `processor` is None if the tokenizer has none at all."""
+    """Return the parts of a tokenizer's post-processor that add no tokens. processor: None gives an empty list."""
     from tokenizers import processors
 
     if processor is None:

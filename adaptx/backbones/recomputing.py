@@ -42,7 +42,7 @@ def recompute_layers(
 
 
 def _training_kernels() -> AbstractContextManager[Any]:
-    """Return the context that chooses a training's kernels. Autocast is left out, as `checkpoint` restores it."""
+    """Return the context of a training's forward pass, but without autocast, because `checkpoint` restores autocast."""
     products = [] if cpu_multiplies_bf16() else [Bf16Products()]
     return _All([*products, CpuKernels()])
 

@@ -1,7 +1,7 @@
 """Rows in which a network reads a batch: one packed row if attention can keep sequences apart, else padded rows.
 
-Padding is on the right. A decoder's tokens attend only to earlier tokens, so they never see the padding. Positions
-start at 0 in every row, whether the network counts tokens or reads the mask.
+Padding is on the right, so positions start at 0 in every row, however the network computes them. A decoder's tokens
+attend only to earlier tokens, so they never see the padding.
 
 Suffixes: T tokens of the packed row, B rows, L tokens of a row, S tokens in these rows without padding, D hidden size.
 """

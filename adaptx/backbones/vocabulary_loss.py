@@ -82,7 +82,7 @@ def scores(states_MD: Tensor, output: OutputMatrix) -> Iterator[Tensor]:
 
 
 def likeliest(states_MD: Tensor, output: OutputMatrix) -> Tensor:
-    """Return each state's token with the highest score, [M].
+    """Return the id of the token with the highest score for each state, [M].
 
     Raises:
         NotFinite: the highest score of a state is NaN or infinite.
@@ -119,7 +119,7 @@ class _LossSetting:
         return factor.to(self.dtype)
 
     def product(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the product of two matrices that are already rounded to `dtype`, in that dtype."""
+        """Multiply two matrices that are already rounded to `dtype`, and return their product in `dtype`."""
         with torch.autocast(first.device.type, enabled=False):
             return (first.float() @ second.float()).to(self.dtype) if self.emulated else first @ second
 
@@ -138,7 +138,7 @@ class _LossSetting:
         return scores_CV if self.softcap is None else scores_CV.div_(self.softcap).tanh_().mul_(self.softcap)
 
     def of_states(self, gradient_CV: Tensor, factor_VD: Tensor) -> Tensor:
-        """Return the gradient [C, D] with respect to the scaled states."""
+        """Turn a gradient with respect to the scores [C, V] into one with respect to the scaled states [C, D]."""
         if not self.emulated:
             return self.product(gradient_CV, factor_VD)
         total_CD = torch.zeros(len(gradient_CV), factor_VD.shape[1], device=gradient_CV.device)

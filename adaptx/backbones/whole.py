@@ -71,7 +71,7 @@ class LoadReport:
 def check_numbers(unusual: Mapping[str, str], folder: Path) -> None:
     """Check that the stored weights are ordinary floating-point numbers.
 
-    unusual: the tensors that hold other numbers, as a mapping from tensor name to dtype, such as "I8".
+    unusual: the dtype of each tensor that holds other numbers, by its name, such as {"lm_head.weight": "I8"}.
 
     Raises:
         UserError: weights hold other numbers, for example because they are quantised.
@@ -114,13 +114,13 @@ def check_whole(network: Any, loaded: LoadReport, stored: Shapes, model: ModelSp
 def check_ties(
     network: Any, tied: bool, stored: Shapes, read: Callable[[list[str]], Mapping[str, Tensor]], folder: Path
 ) -> None:
-    """Check that the files hold equal values under all names of a tensor that the network shares.
+    """Check that the files hold equal values for tensors that the network ties, such as the embeddings and lm_head.
 
     tied: whether config.json says that the output matrix is tied to the embeddings. read: returns the tensors
     of given names from the files.
 
     Raises:
-        UserError: the files hold different values under two of these names.
+        UserError: the files hold different values for two tensors that are tied.
     """
     output = network.get_output_embeddings()
     if tied and output is not None and output.weight is not network.get_input_embeddings().weight:
@@ -142,7 +142,7 @@ def _untied(name: str, first: str, folder: Path) -> str:
 
 
 def shared_names(network: nn.Module) -> list[list[str]]:
-    """Return a list of names for each parameter that has more than one name."""
+    """Return the names of each parameter that has several, such as ["shared.weight", "lm_head.weight"]."""
     names: dict[int, list[str]] = {}
     for name, parameter in network.named_parameters(remove_duplicate=False):
         names.setdefault(id(parameter), []).append(name)
@@ -161,7 +161,7 @@ def _may_stay(name: str, network: Any, model: ModelSpec) -> bool:
 
 
 def _is_beyond(name: str, network: Any) -> bool:
-    """Return whether a tensor belongs to a layer above the last layer that the network's encoder or decoder has."""
+    """Return whether a tensor belongs to a layer that was cut off, such as layer 8 of a network cut to 8 layers."""
     for stack in sites_of(network).stacks:
         start = name.find(stack.layer.removesuffix("{}"))
         place = stack.place(name[start:]) if start >= 0 else None
@@ -175,7 +175,7 @@ def _bare(name: str, network: Any) -> str:
 
 
 def _own_output_matrix(network: Any) -> tuple[str, nn.Parameter] | None:
-    """Return the name and values of a decoder's output matrix, or None if that is tied to the embeddings."""
+    """Return the name and values of a decoder's output matrix, or None if the matrix is tied to the embeddings."""
     output = network.get_output_embeddings()
     if output is None or network.config.is_encoder_decoder or output.weight is network.get_input_embeddings().weight:
         return None

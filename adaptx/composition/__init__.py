@@ -1,1 +1,1 @@
-"""Composition of modules: stacking, fusing, continuing and merging earlier ones, and assembling networks from them."""
+"""Composition of earlier modules: they are stacked, fused, continued or merged, and networks are built from them."""

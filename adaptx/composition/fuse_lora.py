@@ -48,7 +48,7 @@ class FusedLora(nn.Module):
         self.lora_B = nn.Parameter(torch.empty(modules * (self.rank + self.has_bias), base.out_features))
 
     def module(self, index: int) -> dict[str, Tensor]:
-        """Return one module's tensors in LoRA's layout. They are views, so writing to them changes this layer."""
+        """Return a module's `lora_A`, `lora_B` and `bias` (if any). They are views, so writing changes this layer."""
         down_RI = self.lora_A.unflatten(0, (self.num_modules, -1))[index]
         rows_RD = self.lora_B.unflatten(0, (self.num_modules, -1))[index]
         tensors = {"lora_A": down_RI, "lora_B": rows_RD[: self.rank].T}

@@ -1,10 +1,10 @@
 """Mixing layers: trained layers that weigh and sum the outputs of frozen modules, token by token, at one site.
 
-Bottleneck adapters pass their outputs [T, A, D] themselves. LoRA modules pass the factors of their outputs: the inner
-vectors [T, A, R], and the rows [E, D] that an inner vector multiplies. Computing the outputs of all modules would need
-A x D numbers per token. But the key map and the value map are linear, so both can be applied to the few rows, which do
-not depend on the token, instead of to the outputs of every token. Alternatively, the value map can be applied only
-once, after the sum over modules.
+Bottleneck adapters pass their outputs [T, A, D] themselves. The value map is applied once, after the sum over modules.
+LoRA modules pass the factors of their outputs: inner vectors [T, A, R] and rows [E, D]. A module's output at a token is
+the product of its inner vector and its R rows. These outputs are never computed, because they would need A x D numbers
+per token. The key map and the value map are linear, so they are applied to the rows, which are few and are the same for
+every token.
 
 Suffixes: T tokens (any number of dimensions), A modules, I input size, D output size, K size of queries and keys, R
 rank of a module, E inner size of all modules, A x R.

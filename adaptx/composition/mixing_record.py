@@ -59,8 +59,8 @@ class MixingRecord:
     def means(self, wanted: Iterable[Encoding]) -> MixingWeights:
         """Return the mean weights over the tokens of the `wanted` encodings that were read.
 
-        If none of them was read (for example, only masked copies), use all encodings that were read. Padding is left
-        out, and so are mixing layers that read no token, such as a decoder's if only the encoder is read.
+        If the evaluation read none of them (only masked copies, for example), return the mean over all that it read.
+        Padding is left out. So are mixing layers that read no token, such as a decoder's if only the encoder is read.
         """
         ids = {id(encoded) for encoded in wanted}
         chosen = [sums for key, sums in self._read.items() if key in ids] or list(self._read.values())

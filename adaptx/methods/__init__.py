@@ -44,7 +44,7 @@ def attach(network: nn.Module, sites: Sites, method: Method, name: str) -> Param
 
 
 def fold_in(network: nn.Module, sites: Sites, modules: Iterable[Module]) -> None:
-    """Fold trained modules into a bare network's weights, in the order of their stack. No layers are added."""
+    """Fold trained modules into a bare network's weights, from the bottom of the stack up. No layers are added."""
     numbered = enumerate(modules)
     for _, alike in itertools.groupby(numbered, key=lambda pair: type(pair[1].method)):
         fold = None

@@ -26,8 +26,8 @@ FusionLayer = TypeVar("FusionLayer", bound=nn.Module)
 class Adapters(nn.Module):
     """The adapters of one layer, and the fusion layers that mix their outputs.
 
-    order: the steps in the order in which they run. A step with one name runs that adapter. A step with several names
-    runs the fusion of these adapters.
+    order: the steps in the order in which they run. For example, [("a",), ("b", "c")] runs the adapter a, and then the
+    fusion of the adapters b and c.
     """
 
     def __init__(self) -> None:
@@ -68,8 +68,8 @@ def prepare(network: Any) -> None:
 def add_adapter(network: Any, reduction_factor: float, activation: str, name: str) -> dict[Key, nn.Parameter]:
     """Add an adapter to every layer, on top of existing adapters, and return its parameters.
 
-    The up-projection starts at zero, so the forward pass does not change. Keys hold the layer, the site and a tensor
-    name: the library's `adapter_down.0.weight` becomes `down.weight`.
+    The up-projection starts at zero, so the forward pass does not change. Keys are (layer, site, tensor), such as
+    (0, "adapter", "down.weight").
     """
     from adapters import SeqBnConfig
     from adapters.methods.modeling import Adapter
@@ -88,7 +88,7 @@ def add_adapter(network: Any, reduction_factor: float, activation: str, name: st
 
 
 def plain_tensor(path: str) -> str:
-    """Return adaptx's name for a tensor of the library's adapters."""
+    """Return adaptx's name for a tensor of the library, such as `down.weight` for `adapter_down.0.weight`."""
     return path.replace("adapter_down.0", "down").replace("adapter_up", "up")
 
 

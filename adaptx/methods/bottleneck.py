@@ -14,7 +14,7 @@ def attach(network: nn.Module, sites: Sites, method: Bottleneck, name: str) -> P
 
 
 def _unchanged(tensor: Tensor, own: Tensor | None) -> None:
-    """Return None, which stands for zeros, so that the updates that are merged are the adapter's tensors themselves."""
+    """Return None, which stands for zeros, because an adapter whose tensors are all zero has no effect."""
 
 
 BEHAVIOUR = Behaviour(attach=attach, prepare=adapters_backend.prepare, fold=None, unchanged=_unchanged, to_peft=None)

@@ -25,7 +25,7 @@ SCALES_INPUTS = "down"
 
 
 def attach(network: nn.Module, sites: Sites, method: Ia3, name: str) -> Parameters:
-    """Inject vectors at the method's sites and at maps that belong to these, such as the `gate` of `up`.
+    """Inject vectors at the method's sites and their companions (for example, at `gate` if `up` is a site).
 
     Vectors that were injected earlier stay active. A linear map is scaled by the product of all its vectors.
     """
@@ -68,7 +68,7 @@ def _unchanged(tensor: Tensor, own: Tensor | None) -> Tensor:
 
 
 def _to_peft(modules: Sequence[Module], sites: Sites) -> PeftParts:
-    """Return the contents of a peft folder with one module, whose vectors are the products of all modules' vectors."""
+    """Return the contents of one peft folder. Its vector for a linear map is the product of all modules' vectors."""
     places = places_of(key for module in modules for key in module.tensors)
     scales: dict[Place, Tensor] = {}
     for place in places:

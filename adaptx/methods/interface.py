@@ -23,9 +23,9 @@ class Behaviour:
     prepare: prepares a bare network before anything is attached.
     fold: folds all modules of the method into the linear maps below them and removes the modules' layers, so that the
     network is a plain transformers network again.
-    unchanged: returns the values of a tensor with which a module would have no effect; None stands for zeros. Merging
-    works on differences from these values. Arguments: the module's tensor, the backbone's tensor at its key (or None).
-    to_peft: returns the contents of a peft folder. Arguments: one checkpoint's modules, the bottom one first; sites.
+    unchanged: returns the values that a tensor has in a module without effect, such as ones for (IA)^3; None stands for
+    zeros. Merging works on differences from these. Arguments: the module's tensor, the backbone's (or None).
+    to_peft: returns the contents of a peft folder. Arguments: modules of one checkpoint, from the bottom up; sites.
     """
 
     attach: Callable[[Any, Sites, Any, str], Parameters]

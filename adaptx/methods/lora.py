@@ -23,7 +23,7 @@ TENSORS = (DOWN, UP)
 
 
 class ShiftedLinear(nn.Module):
-    """A linear map with a trained vector that is added to its output: a LoRA module's change of the map's bias.
+    """A linear map plus a trained vector, which is the change that a LoRA module makes to the map's bias.
 
     The wrapped map is called `base_layer`, because that is the name under which peft looks for it.
     """
@@ -39,12 +39,12 @@ class ShiftedLinear(nn.Module):
 
 
 def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> Parameters:
-    """Inject a LoRA module at the method's sites and at maps that belong to these, such as the `gate` of `up`.
+    """Inject a LoRA module at the method's sites and their companions (for example, at `gate` if `up` is a site).
 
     Modules that were injected earlier stay active, and their outputs are summed.
 
     Raises:
-        UserError: the method trains biases, but no linear map at its sites has one.
+        UserError: the method trains biases, but no linear map at its sites has a bias.
     """
     with without_notes():
         from peft import LoraConfig, inject_adapter_in_model
@@ -104,7 +104,7 @@ def _lora_layers(network: nn.Module) -> list[tuple[str, Any]]:
 
 
 def _unchanged(tensor: Tensor, own: Tensor | None) -> None:
-    """Return None. Merging never calls this, because it merges products of two tensors in functions of their own."""
+    """Return None. Merging never calls this function: it has other functions for LoRA's products of two tensors."""
 
 
 BEHAVIOUR = Behaviour(attach=attach, prepare=None, fold=fold, unchanged=_unchanged, to_peft=to_peft)

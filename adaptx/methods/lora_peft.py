@@ -61,7 +61,7 @@ def to_peft(modules: Sequence[Module], sites: Sites) -> PeftParts:
 
 @dataclass(frozen=True, kw_only=True)
 class _JoinedModules:
-    """The sum of all modules at one linear map: scale x up @ down is added to its weight, and `bias` to its bias.
+    """The sum of all modules at one linear map. The map's weight gets scale x up @ down, and its bias gets `bias`.
 
     bias: None if no module has one.
     """
@@ -80,7 +80,7 @@ class _JoinedModules:
 def _joined(modules: Sequence[Module], place: Place) -> _JoinedModules:
     """Return the sum of the modules at a linear map.
 
-    A single module keeps its tensors and its scale. With several, the scales are multiplied into B.
+    A single module keeps its tensors and its scale. With several modules, each B is multiplied by its module's scale.
     """
     found: list[tuple[Tensor, Tensor, Lora]] = []
     for module in modules:

@@ -28,7 +28,7 @@ class PeftParts:
 
 
 def places_of(keys: Iterable[Key]) -> tuple[Place, ...]:
-    """Return the linear maps to which a module's tensors belong, in order."""
+    """Return the linear maps to which a module's tensors belong, in order, such as ((0, "query"), (0, "value"))."""
     return tuple(sorted({(layer, site) for layer, site, _ in keys if layer is not None}))
 
 

@@ -22,12 +22,12 @@ from adaptx.specs.sites import Key
 def load_published(published: Published, base: str, sources: Sources) -> Module:
     """Return a published module in fp32.
 
-    base: the digest of the checkpoint under the module. sources: finds that checkpoint. Its biases are subtracted from
-    the module's trained biases, because modules in adaptx hold differences.
+    base: the digest of the checkpoint under the module. sources: finds that checkpoint. The checkpoint's biases are
+    subtracted from the module's trained biases, because modules in adaptx hold differences.
 
     If a LoRA module has smaller ranks at some sites, or leaves out sites or layers, both matrices are filled with zeros
-    there. The zeros add nothing, and they stay zero in training: the gradient of each matrix is a product with the
-    other one.
+    there. The zeros add nothing, and they stay zero in training, because the gradient of each matrix is a product with
+    the other matrix.
 
     Raises:
         UserError: the files are missing, hold another method than when the recipe was planned, or hold a LoRA module

@@ -138,7 +138,7 @@ def count_weights(model: nn.Module) -> int:
 
 
 def _misreads_partial_blocks() -> bool:
-    """Return whether bitsandbytes uses wrong scales if the rows do not end where blocks end (seen in 0.50.2)."""
+    """Return whether bitsandbytes uses wrong scales on this CPU if rows end inside a block (seen in 0.50.2)."""
     return torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 

@@ -198,9 +198,7 @@ class OutlinedLora(LoraLinear):
 
 
 def outline_quantised(network: Any, kind: Quantisation, bf16: bool, cuda: bool) -> None:
-    """Replace by stand-ins those linear maps of a network that `quantised.quantise` would replace. The network is on
-    the meta device.
-    """
+    """Put stand-ins in a network on the meta device, in place of the linear maps that `quantise` would replace."""
     outlined = {Quantisation.NF4: Outlined4bit, Quantisation.INT8: Outlined8bit}[kind]
     replace_linear(network, lambda linear: outlined(linear, bf16, cuda))
 

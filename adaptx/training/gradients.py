@@ -151,6 +151,6 @@ def backward_joint(
 def _inverse(places: list[int], device: torch.device) -> Tensor:
     """Return the indices that sort vectors into the batch's order, as in `vectors[_inverse(places)]`.
 
-    places: each vector's index in the batch.
+    places: each vector's index in the batch. For example, [2, 0, 1] gives [1, 2, 0].
     """
     return torch.tensor(places, device=device).argsort()

@@ -201,7 +201,7 @@ class Training:
         )
 
     def _check_weights(self) -> None:
-        """Check that the weights are finite after the last step, because no later loss is computed that would show it.
+        """Check that the last step left finite weights. After an earlier step, the next step's loss would show NaN.
 
         Raises:
             NotFinite: a weight is NaN or infinite.

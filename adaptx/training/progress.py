@@ -12,7 +12,7 @@ class Progress(Protocol):
     """A live line for one stage (the interface). Every method is cheap enough to be called at each step."""
 
     def start(self, name: str, total: int, unit: str) -> None:
-        """Begin a stage with `total` units of work. unit: the unit's name."""
+        """Begin a stage with `total` units of work. unit: the unit's name in the singular, such as "example"."""
         ...
 
     def advance(self, done: int, loss: float | None = None, examples_per_second: float | None = None) -> None:

@@ -30,9 +30,9 @@ class Sampler:
         self.num_steps = config.num_steps(epoch_items(self.sizes, sampling))
 
     def batch(self, step: int) -> list[tuple[int, list[int]]]:
-        """Return the items of a step (counted from 0) as pairs of a task's index and the indices of its items.
+        """Return a step's items by task: [(0, [5, 2]), (1, [7])] are items 5 and 2 of task 0 and item 7 of task 1.
 
-        Tasks without items in this step are left out.
+        Tasks without items in this step are left out. Steps count from 0.
         """
         size, seed = self.config.batch_size, self.config.seed
         if self._shares is None:
@@ -59,7 +59,7 @@ class Sampler:
 def batch_indices(step: int, num_items: int, batch_size: int, seed: int) -> list[int]:
     """Return the item indices of a step's batch. Steps count from 0.
 
-    The batches are consecutive slices of an endless stream, which is one random order of all items after another.
+    The batches are consecutive slices of an endless stream: a random order of all items, then another one, and so on.
     """
     return _stream(step * batch_size, batch_size, num_items, seed)
 

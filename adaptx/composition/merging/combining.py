@@ -27,7 +27,7 @@ weighted sums need no entry.
 def combine(updates: Sequence[Update], rule: MergeRule, key: object) -> Tensor:
     """Return the merged update in fp32.
 
-    key: the tensor's key (layer, site, tensor). Rules that draw at random draw differently for each key.
+    key: the tensor's key (layer, site, tensor). Random rules, such as `Dare`, draw different numbers for each key.
     """
     weights = rule.linear_weights(len(updates))
     if weights is not None:

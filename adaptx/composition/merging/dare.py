@@ -1,7 +1,7 @@
 """DARE (Yu et al. 2024, arXiv:2311.03099, section 3.2): drop entries of updates at random and rescale the rest.
 
-Each (layer, site, tensor), module and block of rows has its own random generator, which chooses the entries to drop.
-The result therefore does not depend on the order in which tensors are merged.
+The entries to drop are drawn by a new random generator for every tensor, every module and every block of rows. The
+result therefore does not depend on the order in which tensors are merged.
 """
 
 import hashlib

@@ -82,7 +82,7 @@ def _usable(merged: Tensor, key: object, rule: MergeRule) -> Tensor:
 def _merge_differences(key: Key, modules: Sequence[Module], rule: MergeRule, base: Tensor) -> Tensor:
     """Merge the differences of the modules' tensors from `base`, and return `base` plus the merged difference.
 
-    base: the values with which a module would change nothing.
+    base: the values with which a module would change nothing, such as ones for (IA)^3.
     """
     weights = rule.linear_weights(len(modules))
     if weights is None:

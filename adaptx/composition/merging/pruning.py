@@ -19,7 +19,7 @@ def magnitude_pruning(updates: Sequence[Update], rule: MagnitudePruning, key: ob
 
 
 def pruned(updates: Sequence[Update], density: float) -> list[Update]:
-    """Return the updates with all entries set to zero, except for the share `density` with the largest magnitudes."""
+    """Return the updates with small entries set to zero. density: the share of entries to keep, such as 0.2."""
     return [_pruned(update, density) for update in updates] if density < 1 else list(updates)
 
 

@@ -43,7 +43,7 @@ key. A rule that contains another rule calls this function with the inner rule.
 
 
 def of_tensor(tensor: Tensor) -> Update:
-    """Return a tensor as an update: its rows are the tensor's rows."""
+    """Return an update that reads its rows from a tensor."""
     return Update(tuple(tensor.shape), lambda rows: tensor[rows].to(torch.float32, copy=True))
 
 
@@ -73,7 +73,7 @@ def blocks(shape: tuple[int, ...]) -> Iterator[slice]:
 
 
 def by_blocks(updates: Sequence[Update], combine: Callable[[Sequence[Tensor]], Tensor]) -> Tensor:
-    """Return the tensor whose blocks `combine` computes from the updates' blocks. `combine` may overwrite its input."""
+    """Merge the same rows of all updates by `combine`, block by block. `combine` may overwrite the blocks it gets."""
     shape = updates[0].shape
     merged = torch.empty(shape)
     for rows in blocks(shape):
@@ -82,7 +82,7 @@ def by_blocks(updates: Sequence[Update], combine: Callable[[Sequence[Tensor]], T
 
 
 def magnitude_threshold(update: Update, density: float) -> float:
-    """Return the smallest magnitude that is kept if only the largest entries, a share `density` of all, are kept.
+    """Return the smallest magnitude among the entries to keep. density: the share of entries to keep, such as 0.2.
 
     At least one entry is kept. The result is exact: a sample gives a lower and an upper bound for it, and one pass over
     all entries counts the entries above the bounds and collects those between them.
