@@ -42,7 +42,7 @@ class _ProgressLine:
 
 
 class _Board:
-    """All lines and notes of a run, which IPython displays as HTML or text."""
+    """A board with the notes of a run and one line per stage. IPython displays it as HTML or text."""
 
     def __init__(self, display: Callable[..., Any]) -> None:
         self.lines: list[_ProgressLine] = []

@@ -43,7 +43,7 @@ def measured_rate(store: Store) -> tuple[float, int] | None:
 
 @dataclass(frozen=True)
 class Placement:
-    """The device on which a plan would run. memory_bytes: its memory. If None, what fits is not checked."""
+    """The device on which a plan would run. memory_bytes: its memory. If None, trainings are not checked against it."""
 
     resources: Resources
     memory_bytes: int | None = None
@@ -52,7 +52,7 @@ class Placement:
 def plan_json(plan: Plan, store: Store, place: Placement) -> dict[str, Any]:
     """Return the plan as JSON.
 
-    A stage's `fits` is null if no device memory is given, if it is not a training, or if its memory is not predicted.
+    A stage's `fits` is null if the stage is not a training, if its memory is unknown, or if no device memory is given.
     """
     statuses = plan.statuses(store)
     memory = place.memory_bytes
@@ -111,7 +111,7 @@ def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Plac
 
 
 def to_do_line(to_do: Sequence[Node], costs: Mapping[str, Cost | None], store: Store) -> str:
-    """Return a line with the remaining work and the time that it takes, roughly."""
+    """Return a line with the remaining work and its approximate time."""
     if not to_do:
         return f"all stored in {store.root}"
     trainings, merges = (sum(node.kind == kind for node in to_do) for kind in ("train", "merge"))

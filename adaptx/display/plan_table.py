@@ -39,7 +39,7 @@ class PlanTable:
 
     @cached_property
     def summary(self) -> str:
-        """A line with the remaining work and the time that it takes, roughly."""
+        """A line with the remaining work and its approximate time."""
         to_do = [node for node in self.plan.nodes if self.statuses[node.fingerprint] is Status.TO_DO]
         return to_do_line(to_do, self._costs, self.store)
 

@@ -34,9 +34,9 @@ class ReportPart:
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """The analysis of one task. A part without results is empty, and counts as false.
+    """The analysis of one task. A part without results is empty, and `bool(part)` is False.
 
-    answer: the recipe's question, answered in text. comparisons: significance tests of the gains. gaps: generalisation
+    answer: sentences about gains and losses. comparisons: significance tests of the gains. gaps: generalisation
     gaps. classes: gains by class of languages. scaling: gain against model size and compute. worth: gain against cost.
     """
 

@@ -102,7 +102,7 @@ def scaling_curves(task: str, size: str, series: Sequence[Series], file: Path) -
 
 
 def _mark_sizes(axes: Any, sizes: Sequence[float]) -> None:
-    """Put a tick at the size of each point, unless its label would overlap the next one."""
+    """Put a tick at the size of each point, unless its label would overlap the next label."""
     apart = LEAST_APART * np.log(sizes[-1] / sizes[0])
     marked = [sizes[0]]
     marked += [size for size in sizes[1:-1] if min(np.log(sizes[-1] / size), np.log(size / marked[-1])) >= apart]

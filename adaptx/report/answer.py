@@ -14,8 +14,8 @@ MOST_NAMED = 3
 def answer(task: Task, gains: Sequence[Gain]) -> str:
     """Return sentences with the largest gain and the verdict counts (gain, loss, undecided) after Holm's correction.
 
-    The answer is about the zero-shot average and, if the task has source languages, the average over them. It speaks
-    of "variants" if every gain's interval includes the variation between seeds, else of "trained variants".
+    The answer is about the zero-shot average and, if the task has source languages, the average over these. It says
+    "variants" if every gain's interval includes the variation between seeds, else "trained variants".
     """
     tested = [g for g in gains if (g.task, g.metric) == (task.name, task.metrics[0]) and g.holm_p is not None]
     zero_shot, source = ([g for g in tested if g.quantity == quantity] for quantity in (ZERO_SHOT, SOURCE))
@@ -63,7 +63,7 @@ def _shown(gain: Gain, comparisons: int) -> str:
 
 
 def _few_seeds(compared: Sequence[Gain]) -> str:
-    """Return a sentence about variants with too few seeds, or an empty string if every variant has enough."""
+    """Return a sentence about the variants with fewer than three seeds, or an empty string if there are none."""
     few = {gain.variant: gain.seeds_compared for gain in compared if not gain.over_seeds}
     if not few:
         return ""

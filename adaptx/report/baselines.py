@@ -13,7 +13,7 @@ from adaptx.specs import Evaluate, ModelSpec, Pretrained, Task, Train
 
 @dataclass(frozen=True)
 class Match:
-    """A variant's baseline, or None. note: why there is none, or which settings differ between variant and baseline."""
+    """A variant's baseline, or None. note: why `baseline` is None, or which settings of variant and baseline differ."""
 
     baseline: Variant | None
     note: str = ""
@@ -29,7 +29,7 @@ def match(variant: Variant, others: Sequence[Variant]) -> Match:
     - For a variant that is scored with the head of its intermediate task, without further training: a training of the
       bare checkpoint on the target task with the same method and seed.
 
-    Other settings, such as the learning rate, may differ. If several fit, the one with equal settings is used.
+    Other settings, such as the learning rate, may differ. If several fit, the one with the variant's settings is used.
     """
     if is_baseline(variant):
         return Match(None, "is a baseline")
@@ -72,7 +72,7 @@ def _reading(evaluate: Evaluate) -> tuple[object, object]:
 def _differing(ours: Evaluate, theirs: Evaluate) -> list[str]:
     """Return the settings, such as `learning_rate`, that differ between the last trainings of two models.
 
-    The list is empty if one of the models is untrained, or if the first was not trained on the measured task.
+    The list is empty if one of the models is untrained, or if the model in `ours` was not trained on the measured task.
     """
     left, right = ours.model, theirs.model
     if not isinstance(left, Train) or not isinstance(right, Train) or not trained_on(left, ours.task):
@@ -89,6 +89,6 @@ def _differing(ours: Evaluate, theirs: Evaluate) -> list[str]:
 
 
 def _member(train: Train, measured: Task) -> Task:
-    """Return the measured task among a training's tasks: the one with the same name, or else with the same rows."""
+    """Return the training's task that has the measured task's name or, if there is none, its training rows."""
     named = [task for task in train.tasks if task.name == measured.name]
     return (named or [task for task in train.tasks if task.train == measured.train])[0]

@@ -15,7 +15,7 @@ FAMILY = "family"
 
 
 def class_gains(task: Task, gains: Sequence[Gain], attribute: str) -> list[Gain]:
-    """Return the gains in each class of one attribute, for the task's first metric."""
+    """Return the gains in each class of one attribute (`Latn` is a class of `script`), for the task's first metric."""
     of_task = [g for g in gains if (g.task, g.metric) == (task.name, task.metrics[0])]
     return [g for g in of_task if g.attribute == attribute and g.gain is not None]
 

@@ -21,7 +21,7 @@ def points(share: float | None) -> str:
 
 
 def gain_text(gain: Gain) -> str:
-    """Return a gain with its interval, such as `+3.1 [+0.4, +5.9]`, or the reason why there is no gain.
+    """Return a gain with its interval, such as `+3.1 [+0.4, +5.9]`. Without a gain, return `baseline` or `no baseline`.
 
     A gain without an interval is shown alone.
     """
@@ -70,12 +70,12 @@ def of(used: int | None, expected: int | None) -> str:
 
 
 def mebibytes(value: int | None) -> str:
-    """Return a number of bytes in MiB."""
+    """Return a number of bytes in MiB: 3221225472 -> `3,072`."""
     return NOTHING if value is None else f"{value / 2**20:,.0f}"
 
 
 def watt_hours(joules: float | None) -> str:
-    """Return an energy in watt-hours; the argument is in joules."""
+    """Return an energy, given in joules, in watt-hours: 7200.0 -> `2.00`."""
     return NOTHING if joules is None else f"{joules / 3600:,.2f}"
 
 
@@ -85,5 +85,5 @@ def throughput(value: float | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """Return a duration, rounded as in `throughput`."""
+    """Return a number of seconds as text: 12.34 -> `12.3`, 1234.5 -> `1,234`."""
     return throughput(value)

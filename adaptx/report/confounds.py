@@ -93,7 +93,7 @@ def _of(counts: RowCounts) -> str:
 
 
 def _exposures(evaluates: Sequence[Evaluate]) -> list[str]:
-    """Return sentences about tasks of the recipe whose data a checkpoint has seen in its earlier training."""
+    """Return sentences about tasks of the recipe whose data a checkpoint has seen before adaptx trained it."""
     uses: dict[tuple[ModelSpec, str], dict[str, list[Rows]]] = {}
     tasks: dict[str, Task] = {}
     for evaluate in evaluates:
@@ -122,7 +122,7 @@ def _exposures(evaluates: Sequence[Evaluate]) -> list[str]:
 
 def _used(seen: SeenData, roles: Mapping[str, Sequence[Rows]]) -> str:
     """Return the uses of a data set in a recipe, such as `trained on (English) and evaluated on (Korean)`. The text is
-    empty if the recipe does not use the data set. roles: a use, such as `trained on` -> the rows used in this way.
+    empty if the recipe does not use the data set. roles: name of a use (`trained on`) -> the rows used in this way.
     """
     touched = {role: [rows.language for rows in read if _covers(seen, rows)] for role, read in roles.items()}
     return " and ".join(f"{role} ({_names(languages)})" for role, languages in touched.items() if languages)
@@ -163,7 +163,7 @@ def _leaks(evaluates: Sequence[Evaluate]) -> list[str]:
 
 
 def _overlap(one: Rows, other: Rows) -> bool:
-    """Return whether two sets may share rows. Limits are ignored, because a limit draws rows from the whole set."""
+    """Return whether two sets may share rows. Limits are ignored, because a limit may keep any of the rows."""
     if one.address != other.address or one.revision != other.revision or _are_apart(one, other):
         return False
     ends = [float("inf") if rows.stop is None else rows.stop for rows in (one, other)]
@@ -171,7 +171,7 @@ def _overlap(one: Rows, other: Rows) -> bool:
 
 
 def _are_apart(one: Rows, other: Rows) -> bool:
-    """Return whether both sets filter one column by prefixes that exclude each other, such as `ab` and `ac`."""
+    """Return whether both sets filter the same column by prefix, and no text has both prefixes (`ab` and `ac`)."""
     if one.starts_with is None or other.starts_with is None or one.starts_with[0] != other.starts_with[0]:
         return False
     ours, theirs = one.starts_with[1], other.starts_with[1]
@@ -179,7 +179,7 @@ def _are_apart(one: Rows, other: Rows) -> bool:
 
 
 def _selections(trainings: Iterable[Train]) -> list[str]:
-    """Return sentences about trainings whose weights are selected on development rows in languages not trained on."""
+    """Return sentences about trainings that select weights on development rows in languages without training rows."""
     found: dict[str, None] = {}
     for train in trainings:
         if isinstance(train.config.selection, Best):

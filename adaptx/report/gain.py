@@ -16,20 +16,20 @@ class Gain:
     """A variant's score and gain in one quantity of one task. Scores are shares in [0, 1], averaged over its seeds.
 
     quantity: a language's code, `ZERO_SHOT`, `SOURCE`, `GAP` (source minus zero-shot), or the name of a class of
-        zero-shot languages. attribute: what the class is based on, such as the script; empty for other quantities.
+        zero-shot languages. attribute: the attribute that defines the class, such as `script`; empty without a class.
     examples: number of test rows, summed over the languages.
     gain, low, high, p: difference to the baseline, its 95% interval, and its two-sided p-value. Interval and p-value
         cover the draw of rows and seeds if `seeds_compared` is at least 3, else the draw of rows alone. All four are
-        None without a baseline. The last three are also None if the test set of a language has a single row, or if
-        variant and baseline differ by the same amount on every row and seed.
+        None without a baseline. `low`, `high` and `p` are also None if the test set of a language has a single row, or
+        if variant and baseline differ by the same amount on every row and seed.
     holm_p, corrected_low, corrected_high: p-value and interval after correction for all comparisons of the same family
         (all languages, one average, or one attribute) in the same task and metric.
     row_low, row_high, row_p: 95% interval and p-value over rows alone, with the trained models as they are.
     seeds_compared, seed_deviation: number of seeds with a baseline, and the standard deviation of their gains.
-    detectable: the smallest true gain that a test on so many rows and seeds finds with probability 0.8, before
+    detectable: the smallest true gain that a test on this many rows and seeds finds with probability 0.8, before
         correction.
     note: why there is no gain or interval, or how the baseline differs.
-    one_class: languages in which the model of some seed predicts one class only, each with that class.
+    one_class: languages in which the model of a seed predicts a single class, such as `de (entailment), fr (neutral)`.
     """
 
     task: str

@@ -53,7 +53,7 @@ def _comparisons(
     resampled: Mapping[int, ByLanguage],
     permuted: Mapping[int, ByLanguage],
 ) -> list[Comparison]:
-    """Compare one variant with its baseline in each quantity. Verdicts are added later.
+    """Return a variant's comparisons with its baseline, one per quantity. `verdicts` adds the verdicts later.
 
     same: the variant's models, one per seed. Scores and gains are averaged over them.
     """
@@ -118,14 +118,14 @@ def _without_baseline(same: Sequence[Variant], metric: str, quantity: str, weigh
 
 
 def _one_class(same: Sequence[Variant], language: str) -> str:
-    """Return text such as `de (entailment)` if the model of some seed predicts one class only, else an empty string."""
+    """Return text such as `de (entailment)` if the model of a seed predicts a single class, else an empty string."""
     found = (variant.languages[language].predicted_class for variant in same)
     classes = dict.fromkeys(each for each in found if each is not None)
     return f"{language} ({' or '.join(classes)})" if classes else ""
 
 
 def zero_shot_quantities(variant: Variant, languages: Container[str]) -> dict[str, dict[str, float]]:
-    """Return quantity (such as `ZERO_SHOT`) -> language -> weight. A quantity without languages is left out."""
+    """Return quantity (`ZERO_SHOT`) -> language (`de`) -> weight (0.5). A quantity without languages is left out."""
     order = [language for language in variant.languages if language in languages]
     others = zero_shot_weights(variant.languages[language].evaluate for language in order)
     source = equal_weights([language for language in order if language not in others])
@@ -138,7 +138,7 @@ def zero_shot_quantities(variant: Variant, languages: Container[str]) -> dict[st
 
 
 def _quantities(variant: Variant, languages: Container[str]) -> Quantities:
-    """Return all reported quantities: each language, the averages, and the classes of zero-shot languages."""
+    """Return the language weights of each quantity: single languages, averages, classes of zero-shot languages."""
     found: Quantities = {("", language): {language: 1.0} for language in variant.languages if language in languages}
     averages = zero_shot_quantities(variant, languages)
     found |= {("", quantity): weights for quantity, weights in averages.items()}

@@ -38,9 +38,9 @@ class Gap:
 
 @dataclass(frozen=True, kw_only=True)
 class GapDifference:
-    """The gap of a variant with several intermediate tasks, minus the mean gap of variants with only one of them.
+    """The gap of a variant with several intermediate tasks, minus the mean gap of variants with one of these tasks.
 
-    several, single: labels of the variant with several tasks, and of those with one. difference, low, high: shares.
+    several: label of the first variant. single: labels of the variants with one task. difference, low, high: shares.
     """
 
     several: str

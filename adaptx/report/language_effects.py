@@ -1,6 +1,6 @@
 """Attributes associated with the gain in a language: distance from English, script, resources, pretraining.
 
-One regression per task, over all variants and zero-shot languages.
+Each task has one regression, over all variants and zero-shot languages.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ PREDICTORS = {
 
 @dataclass(frozen=True)
 class _Observation:
-    """A variant's gain in one language. facts: each predictor's value for that language; None if unknown."""
+    """A variant's gain in one language. facts: predictor (`unseen`) -> its value (1.0); None if unknown."""
 
     gain: float
     variant: str
@@ -118,6 +118,6 @@ def _sign(effect: Effect) -> int:
 
 
 def _magnitude(effect: Effect) -> str:
-    """Return the size of a clear effect without its sign, as in `1.2 [0.4, 2.0]`. The sentence states the direction."""
+    """Return an effect's size without its sign, as in `1.2 [0.4, 2.0]`, because the sentence states the direction."""
     low, high = sorted((abs(effect.low), abs(effect.high)))
     return f"{percent(abs(effect.estimate))} [{percent(low)}, {percent(high)}]"

@@ -25,7 +25,7 @@ from adaptx.store.store import Store
 
 @dataclass(frozen=True, eq=False)
 class StoredTraining:
-    """One training on the path to an evaluation. result: None if it is not stored."""
+    """One training on the path to an evaluation. result: None if the training is not stored."""
 
     train: Train
     result: TrainResult | None
@@ -56,10 +56,10 @@ class ScoredEvaluation:
     """One stored evaluation: one model, one task, one language.
 
     variant: the variant's label. status: the stage's status, as the plan shows it.
-    statistics: metric -> statistics of each example, shape [examples, statistics]. Their sums give the metric's value.
+    statistics: metric -> statistics of each example, shape [examples, statistics]; for accuracy, (1, 1) if the
+    prediction is right, else (0, 1). The sums over all examples give the metric's value.
     record: the stored scores without their predictions.
-    path: every distinct training that led to the model, each after the trainings it depends on. The last one is the
-    model's own.
+    path: distinct trainings that led to the model. Each training is listed after the trainings that it builds on.
     mixing: fusion weights of a fused model; None if none were stored.
     merges: the result of each merge that led to the model; None for a merge that is not stored.
     """
@@ -113,7 +113,7 @@ class ScoredEvaluation:
 
     @property
     def intermediate_flops(self) -> float | None:
-        """Operations of the trainings before the one on the measured task; of all trainings if none is on that task."""
+        """Operations of all trainings on the path, except the training on the measured task; None if unknown."""
         return total_flops(self.path if self.factors.target == UNTRAINED else self.path[:-1])
 
     @property
@@ -185,7 +185,7 @@ class Measurements:
         return tuple({m.evaluate.task.name: m.evaluate.task for m in self.measured}.values())
 
     def variants(self, task: str) -> tuple[Variant, ...]:
-        """Return the variants measured on a task. Each seed of a variant is a separate object."""
+        """Return the variants measured on a task, with a separate `Variant` for each seed."""
         found: dict[tuple[str, str], dict[str, ScoredEvaluation]] = {}
         for measured in self.measured:
             if measured.evaluate.task.name == task:

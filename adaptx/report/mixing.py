@@ -22,7 +22,7 @@ from adaptx.store.mixing import MixingWeights
 class VariantMixing:
     """The fusion weights of one fused variant on one task.
 
-    modules: names of the fused modules. weights: for each language, the weights of every seed.
+    modules: names of the fused modules. weights: language -> one `MixingWeights` per seed.
     Letters in shapes: L languages, N layers, S sites, A fused modules. Weights sum to one over A.
     """
 
@@ -111,6 +111,6 @@ def mixing_frame(measurements: Measurements) -> Any:
 
 
 def _fused(measured: ScoredEvaluation) -> Train | None:
-    """Return the fused training that an evaluation measures, or None if its model is not fused."""
+    """Return the training of an evaluation's fused model, or None if the evaluated model is not fused."""
     model = measured.evaluate.model
     return model if isinstance(model, Train) and isinstance(model.start, Fuse) else None

@@ -49,7 +49,7 @@ def shared_languages(variant: Variant, other: Variant) -> list[str]:
 
 
 def distinct_columns(statistics: Sequence[Floats]) -> tuple[Floats, list[list[int]]]:
-    """Return the distinct columns of all arrays and, for each array, the positions of its columns among them.
+    """Return all arrays' distinct columns as one array and, for each given array, the positions of its columns there.
 
     Many columns are equal, because counts of gold answers are the same for every variant. Each distinct column then
     has to be summed only once.

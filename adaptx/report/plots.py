@@ -260,7 +260,7 @@ _SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 def _is_free(
     spot: tuple[float, float], taken: Sequence[tuple[float, float]], own: tuple[float, float], room: float
 ) -> bool:
-    """Return whether each spot in `taken` but `own` is more than `room` pixels away from `spot`, in x or in y."""
+    """Return whether `spot` is more than `room` pixels, in x or in y, from each spot in `taken` except `own`."""
     return all(abs(spot[0] - x) > room or abs(spot[1] - y) > room for x, y in taken if (x, y) != own)
 
 
@@ -277,7 +277,7 @@ def _key(figure: Any, entries: Mapping[str, tuple[str, str]]) -> None:
 
 
 def _key_columns(entries: Mapping[str, object]) -> int:
-    """Return the number of legend columns that fit into about 150 characters: one to three."""
+    """Return how many legend columns, from one to three, fit into about 150 characters."""
     return max(1, min(3, 150 // (max(map(len, entries)) + 8)))
 
 

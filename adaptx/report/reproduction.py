@@ -52,7 +52,7 @@ def reproduction_table(published: Sequence[PublishedScore], measurements: Measur
 
 
 def _ours(score: PublishedScore, measurements: Measurements) -> dict[str, list[Variant]]:
-    """Return the best variant for the score per model and method: under `model · label`, its `Variant` of each seed."""
+    """Return `model · label` -> one `Variant` per seed. Of each model and method, only the best variant is included."""
     found: dict[tuple[str, str], dict[str, list[Variant]]] = {}
     for variant in measurements.variants(score.task):
         has_metric = all(score.metric in measured.scores for measured in variant.languages.values())

@@ -2,7 +2,7 @@
 
 The variants of a series by size share the method, the kind of start (such as `Sequential`) and the intermediate task,
 and differ in model size. In a series by compute, they share the checkpoint too, and differ in the length of the
-intermediate training. Lines are fitted to log(size) or log(compute), and low- and high-resource slopes are compared.
+intermediate training. Lines are fitted to the logarithm. Slopes of low- and high-resource languages are compared.
 """
 
 from collections.abc import Callable, Container, Sequence
@@ -39,8 +39,8 @@ class Series:
     """Points in order of size, with a line fitted to their gains on the zero-shot average.
 
     line: None with fewer than three sizes.
-    source, low, high: mean slopes (change of the gain, which is a share, per tenfold size) over the source, the
-    low-resource and the high-resource languages; None if no such language has three sizes.
+    source, low, high: mean slopes over the source, the low-resource and the high-resource languages; None if no such
+    language has three sizes. A slope is the change of the gain, as a share, for a tenfold size.
     resources: the test of whether `low` and `high` differ.
     """
 
@@ -84,7 +84,7 @@ def compute_series(measurements: Measurements, task: Task, gains: Sequence[Gain]
 
 
 def scaling_table(task: Task, series: Sequence[Series], size: str) -> Table:
-    """Return a table of how gain and seconds change per tenfold size. size: its name, such as `parameters`."""
+    """Return a table of how gain and seconds change per tenfold size. size: the sizes' name, such as `parameters`."""
     columns = (
         Column("series", True),
         Column("points"),

@@ -59,7 +59,7 @@ class SuiteResult:
 
     @property
     def summary(self) -> str:
-        """Text with the best average, and with the average of the same method without an intermediate task."""
+        """Sentences on the suite's best average, and on the same method's average without an intermediate task."""
         tasks = measured_tasks(self.rows, self.suite.tasks)
         averages = {index: value for index, row in enumerate(self.rows) if (value := average(row, tasks)) is not None}
         if not averages:
@@ -79,7 +79,7 @@ class SuiteResult:
         )
 
     def records(self) -> list[dict[str, Any]]:
-        """Return unrounded shares: for each row, one record per task and metric, per group, and for the whole suite."""
+        """Return each row's unrounded shares as records: one per task and metric, one per group, one for the suite."""
         return [
             {"suite": self.suite.name, "variant": row.label, "model": row.model, **record}
             for row in self.rows
@@ -108,7 +108,7 @@ class SuiteResult:
         return block
 
     def _task(self, group: Group, task: Task) -> tuple[Column, list[TableCell]]:
-        """Return a task's column. Its header states the number of languages, if all rows have equally many."""
+        """Return a task's column and cells. The header states the number of measured languages if all rows share it."""
         used = {len(row.languages(task)) for row in self.rows if row.languages(task)} or {0}
         alike = len(used) == 1
         shown = f"{next(iter(used))}/{len(task.languages)}" if alike else f"of {len(task.languages)}"

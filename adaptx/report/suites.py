@@ -85,7 +85,7 @@ def counted(task: Task) -> tuple[str, ...]:
 
 
 def metric_means(row: SuiteRow, task: Task) -> tuple[float, ...] | None:
-    """Return the mean of each counted metric over the measured languages of a task; None if there are none."""
+    """Return each `counted` metric's mean over a task's measured languages; None if no language is measured."""
     languages = row.languages(task)
     return tuple(_mean_over(row, task, metric, languages) for metric in counted(task)) if languages else None
 
@@ -117,8 +117,8 @@ def is_whole(group: Group, rows: Iterable[SuiteRow]) -> bool:
 def _variants(task: Task, measurements: Measurements) -> tuple[Variant, ...]:
     """Return the variants measured on the task with this name or, if none were, on another task with the same rows.
 
-    The two tasks may split candidates into sentences differently (LAReQA's authors mark sentence breaks). The row's
-    note says how they were split.
+    The two tasks may split candidates into sentences differently, because only one may use the sentence breaks that
+    LAReQA's authors mark. A note in the suite's row says how they were split.
     """
     named = measurements.variants(task.name)
     if named:
@@ -145,7 +145,7 @@ def _candidates(task: Task) -> list[tuple[object, ...]]:
 def _trained_before(variant: Variant) -> str:
     """Return the name of a variant's intermediate tasks, or of the task mixture that it was trained on.
 
-    A mixture that contains the measured task has the same name in all columns of the suite.
+    A mixture is named in full even if it contains the measured task, so that its scores share one row of the suite.
     """
     model = variant.evaluate.model
     if not isinstance(model, Train) or len(model.tasks) == 1:

@@ -60,7 +60,7 @@ class Table:
 
     @property
     def headers(self) -> list[str]:
-        """The columns' headers, all with the same number of lines. A group's heading is above its first column."""
+        """The columns' headers, all with the same number of lines. A group's first header begins with its heading."""
         headings = [text for group, span in self.headings for text in (group.replace(" ", "\n"), *[""] * (span - 1))]
         whole = [
             f"{heading}\n{column.header}" if heading else column.header
@@ -100,7 +100,7 @@ def score_tables(task: Task, metric: str, gains: Sequence[Gain], widest: int = W
 
 
 def _explained(table: Table, task: Task) -> Table:
-    """Return the table with a note at the start of its caption, if there is one on how the task is scored."""
+    """Return the table. If `how_scored` has a note on the task, the note is put at the start of the caption."""
     return replace(table, caption=" ".join(filter(None, (how_scored(task), table.caption))))
 
 

@@ -1,7 +1,7 @@
 """Labels of variants. Models that differ only in their seeds are one variant of a task and share one label.
 
 A label names method, start and intermediate task (`Factors.label`). If two different variants of a task would have the
-same label, the fields in which they differ are added to it. If these are many, the fingerprint is added instead.
+same label, the fields in which they differ are added to it. If more than three differ, a fingerprint is added instead.
 """
 
 import dataclasses
@@ -84,7 +84,7 @@ def _key(evaluate: Evaluate) -> Key:
 
 
 def _flat(value: Any, place: str) -> Flat:
-    """Return the fields of nested specs by their dotted paths. Models and tasks appear as names. Seeds are left out."""
+    """Return nested specs' fields, such as `method.rank` -> 8, without seeds. A model or task is given by its name."""
     if isinstance(value, ModelSpec):
         # The name differs from the hub id's if the checkpoint was cut or quantised.
         return {place: f"{value.hub_id.rpartition('/')[0]}/{value.name}"}
@@ -107,7 +107,7 @@ def _flat(value: Any, place: str) -> Flat:
 def _suffixes(members: Sequence[Flat], fingerprints: Sequence[str]) -> list[str]:
     """Return a suffix per variant that distinguishes it from the others with the same label.
 
-    It is empty for a single variant, and a fingerprint if the variants differ in more than `MOST_FIELDS` fields.
+    A suffix is empty for a single variant, and a fingerprint if the variants differ in more than `MOST_FIELDS` fields.
     """
     places = dict.fromkeys(place for member in members for place in member)
     telling: dict[tuple[Any, ...], str] = {}

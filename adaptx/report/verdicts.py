@@ -35,7 +35,7 @@ class DrawnRows:
     """A mean gain over seeds, and how it varies under redrawn rows while the trained models stay the same.
 
     low, high: its 95% interval. p: its p-value by approximate randomisation. variance: its variance over rows.
-    redrawn_R: its value on each resample; None if there are enough seeds for an interval over rows and seeds.
+    redrawn_R: its value on each resample; None with three or more seeds, because the interval then covers seeds too.
     """
 
     low: float
@@ -58,7 +58,7 @@ class DrawnRows:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A variant's gain in one quantity before its verdict. by_seed: each seed's gain. rows: None if not tested."""
+    """A variant's gain in one quantity before its verdict. by_seed: each seed's gain. rows: None without a test."""
 
     gain: Gain
     by_seed: tuple[float, ...] = ()
@@ -76,7 +76,7 @@ class Comparison:
 
 
 def drawn_rows(by_seed: Sequence[float], redrawn_SR: Floats, exchanged_SR: Floats) -> DrawnRows | None:
-    """Return the mean gain under redrawn rows; None if it is the same on every draw and there are too few seeds.
+    """Return the mean gain under redrawn rows; None if it is the same on every draw and there are one or two seeds.
 
     redrawn_SR: each seed's gain on resampled rows. exchanged_SR: each seed's gain after each exchange of predictions.
     """
@@ -129,7 +129,7 @@ def _test(
 
 
 def without_interval(gain: Gain) -> Gain:
-    """Return a gain with a note that it has no interval and no verdict, because nothing varies."""
+    """Return the gain with a note that it has no interval, because the gain is the same on every row and seed."""
     said = "no interval: variant and baseline differ by the same amount on every row and seed"
     return replace(gain, note="; ".join(filter(None, (gain.note, said))))
 

@@ -31,7 +31,7 @@ class Address:
     """A tracking address.
 
     uri: the address as MLflow reads it. It may contain a password, so the repr leaves it out.
-    database: the SQLite file; None for another kind of address, or if the path may be read in several ways.
+    database: the SQLite file; None for another kind of address, and for an ambiguous path, such as one with `%`.
     own: whether this is the store's own database. MLflow then opens it by its file name from within its folder, because
     MLflow and SQLAlchemy misread `?` and `%` in paths.
     """
@@ -42,7 +42,7 @@ class Address:
 
     @property
     def scheme(self) -> str:
-        """The scheme in lower case, such as `postgresql`, without a driver; empty if the address has no scheme."""
+        """The scheme in lower case, such as `postgresql` for `postgresql+psycopg2://db/x`; empty if there is none."""
         found = _SCHEME.match(self.uri)
         return found[1].lower() if found else self.uri if self.uri in DATABRICKS else ""
 

@@ -1,9 +1,9 @@
 """Markers: files in the store that say which runs are already recorded.
 
-Markers are in the store because a server may be unreachable. They are not part of a stage, because a stage may be
-recorded at several addresses. Each address and recipe therefore has its own folder of markers:
-`recorded/<address>/<recipe>/<kind>-<fingerprint16>`. A marker contains the stamp of its run. A variant's stamp is a
-digest of its stored evaluations and their metrics, and changes with each new one. Other stamps are empty.
+Markers are in the store, so that they can be read while a server is unreachable. They are not part of a stage, because
+a stage may be recorded at several addresses. Each address and recipe has its own folder of markers, with files such as
+`recorded/9f2c41ab/xnli/train-0a1b2c3d4e5f6071`. A marker contains the stamp of its run. A variant's stamp is a
+digest of its stored evaluations and their metrics, and changes with each new evaluation. Other stamps are empty.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ class Markers:
         self._write(self._file(kind, fingerprint), stamp)
 
     def belong_to(self, experiment: str) -> bool:
-        """Return whether the markers belong to the experiment, or none exist yet. Delete those of another experiment.
+        """Return False, and delete the markers, if they belong to another experiment. Else return True.
 
         experiment: the experiment's identity, which is never reused. If a database is deleted and created again, its
         experiment has a new identity and no runs.
@@ -57,7 +57,7 @@ class Markers:
 
 
 def markers_of(address: Address, store: Store, experiment: str) -> Markers:
-    """Return an experiment's markers. If the address is a missing database file, first delete all markers for it."""
+    """Return an experiment's markers. If the address is a database file that is gone, first delete its markers."""
     place = store.root / "recorded" / hashlib.sha256(address.shown.encode()).hexdigest()[:8]
     if address.database is not None and not address.database.is_file():
         shutil.rmtree(place, ignore_errors=True)

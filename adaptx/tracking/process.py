@@ -161,7 +161,7 @@ class Session:
 
 
 def main(connection: Connection, work: Work) -> None:
-    """Record what the command requests through the pipe, until it requests the end or its process ends."""
+    """Record what the command requests through the pipe, until the command requests the end or ends itself."""
     status = 1
     try:
         _serve(connection, work)

@@ -172,7 +172,7 @@ class Records:
         )
 
     def _merge(self, merge: Merge, key: RunKey) -> Record:
-        """Return a merge's run. It has the rule and its weights, where a training's run has loss curves."""
+        """Return a merge's run, with the merge rule and its weights. It has no loss curves, unlike a training's run."""
         entry = self._entry(key.fingerprint)
         result = entry.merge_result
         metrics = [
@@ -238,8 +238,8 @@ class Records:
         )
 
     def _describing(self, key: str) -> Evaluate:
-        """Return the evaluation from which a variant's factors are read. The choice must not depend on which
-        evaluations are stored so far, because MLflow never changes a parameter.
+        """Return the evaluation from which a variant's factors are read. It is chosen among all planned evaluations,
+        stored or not, because factors are recorded as parameters, which MLflow never changes.
         """
         asked = self._variants[key]
         return next((e for e in asked if not isinstance(e.model, ModelSpec) and trained_on(e.model, e.task)), asked[0])

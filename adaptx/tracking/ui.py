@@ -98,7 +98,7 @@ def _listening(port: int | None) -> socket.socket:
 
 
 def _variant_links(client: Any, at: str) -> list[tuple[str, str]]:
-    """Return one pair per recipe: the experiment's name, and the address of the charts that compare its variants."""
+    """Return one pair per experiment: its name, and the address of the charts that compare its variants."""
     query = quote("tags.`adaptx.kind` = 'variant'")
     return [
         (

@@ -30,7 +30,7 @@ NOTING = ("alembic", "mlflow")
 
 
 def connect(address: Address) -> Any:
-    """Return an MLflow client for an address. This may change the working folder."""
+    """Return an MLflow client. For the store's own database, the working folder becomes the database's folder."""
     from mlflow import MlflowClient
     from mlflow.store.db import utils
 
@@ -78,7 +78,7 @@ class Writer:
 
     @property
     def identity(self) -> str:
-        """The experiment's id and creation time. They differ if a new database has an experiment of the same name."""
+        """The experiment's id and creation time. An experiment of the same name in a new database has other values."""
         return f"{self.experiment.experiment_id} {self.experiment.creation_time}"
 
     def write(self, record: Record) -> None:

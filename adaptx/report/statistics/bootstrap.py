@@ -76,7 +76,7 @@ def drawn_sums(
     draw: Draw,
     total: Total,
 ) -> dict[str, Floats]:
-    """Do what `resampled_sums` does, with `draw` to choose each row's weight and `total` to sum with the weights."""
+    """Return sums as `resampled_sums` does, but `draw` chooses the rows' weights and `total` sums with these."""
     clusters: dict[str, list[str]] = {}
     for language in statistics:
         group = examples[language].group

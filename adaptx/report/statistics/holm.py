@@ -24,10 +24,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def holm_levels(p_values: Sequence[float], alpha: float = 0.05) -> list[float]:
-    """Return a level per comparison: at this level its interval excludes zero if and only if Holm's test rejects.
+    """Return a confidence level per comparison, at which its interval excludes zero exactly if Holm's test rejects.
 
     The i-th smallest of m p-values is compared with alpha / (m - i + 1), and its interval has the level
-    1 - alpha / (m - i + 1). The first comparison that is not rejected gives its level to all that follow it.
+    1 - alpha / (m - i + 1). The level of the first comparison that is not rejected holds for all larger p-values.
 
     After Serlin 1993, Confidence Intervals and the Scientific Method: A Case for Holm on the Range, Journal of
     Experimental Education 61(4).

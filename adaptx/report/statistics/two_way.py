@@ -32,7 +32,7 @@ SHARED = 0.5
 class RowVariance:
     """The variance of a gain when rows are redrawn.
 
-    mean: the variance of the mean gain over seeds. by_seed: the part of it from seeds that respond differently to rows.
+    mean: the variance of the mean gain over seeds. by_seed: the part of `mean` due to seeds that react differently.
     """
 
     mean: float
@@ -51,7 +51,7 @@ class SeedVariance:
 class TwoWay:
     """A mean gain, with its error over the draws of rows and of seeds.
 
-    row_error, seed_error: the standard error of each draw alone. standard_error: that of both draws together. degrees:
+    row_error, seed_error: the standard error of each draw alone. standard_error: the error of both together. degrees:
     degrees of freedom of the t distribution; infinite if all seeds have the same gain.
     """
 
