@@ -29,12 +29,11 @@ def cluster_numbers(values: Sequence[Any], rows: Sequence[int], parallel: bool) 
     values: each row's shared text, such as its premise. A row with a blank text, or with a value that is not a text, is
     a cluster of its own.
     rows: each row's number in the split, ascending.
-    parallel: whether the set is one of several sets with translations of the same rows. The clusters of such sets must
-    agree across languages, but two premises that differ in one language may have the same translation in another. In
-    parallel sets, a cluster therefore consists of neighbouring rows only. It ends where the text changes, and a text
-    that returns later begins a new cluster. If nearly all clusters have the same size (three hypotheses per premise,
-    for example), the set is cut into blocks of that size. Two neighbouring premises with the same text then remain two
-    clusters.
+    parallel: whether the set is one of several sets with translations of the same rows. The clusters of these sets must
+    agree, although two premises that differ in English may have the same translation in Thai. A cluster of a parallel
+    set therefore consists of neighbouring rows only: it ends where the text changes, and a text that returns later
+    begins a new cluster. If nearly all clusters have the same size, such as three hypotheses per premise, the set is
+    cut into blocks of three rows, so that two neighbouring premises with the same translation remain two clusters.
     """
     if parallel:
         return _neighbours(values, rows)
@@ -46,9 +45,9 @@ def cluster_numbers(values: Sequence[Any], rows: Sequence[int], parallel: bool) 
 
 
 def _neighbours(values: Sequence[Any], rows: Sequence[int]) -> list[int]:
-    """Return each row's cluster, if clusters consist of neighbouring rows.
+    """Return each row's cluster, which consists of neighbouring rows with equal texts.
 
-    If nearly all runs of equal texts have the same size, the clusters are blocks of this size, otherwise the runs.
+    If nearly all of these clusters have the same size, such as 3, all rows are cut into blocks of 3 instead.
     """
     starts = [True]
     for before, value in itertools.pairwise(values):

@@ -20,7 +20,7 @@ def container_table(rows: Any, where: str, task: Task | None = None) -> RowTable
     Args:
         rows: a DataFrame, a Dataset or a list of dicts; if `task` is given, also a list of texts or of tuples of texts.
         where: the name of the rows in messages.
-        task: the task whose roles, in their order, are the column names of bare texts and of tuples.
+        task: the task whose roles, in order, become the column names of bare texts and tuples, such as `text`, `pair`.
 
     Raises:
         UserError: the rows have another type.
@@ -32,7 +32,7 @@ def container_table(rows: Any, where: str, task: Task | None = None) -> RowTable
 
 
 def index_of(rows: Any, numbers: Sequence[int]) -> Any:
-    """Return the index of a DataFrame of results: that of `rows` if it is a DataFrame, otherwise the row numbers."""
+    """Return an index for results: that of the rows `numbers` if `rows` is a DataFrame, otherwise `numbers` itself."""
     return rows.index[list(numbers)] if _is_frame(rows) else list(numbers)
 
 

@@ -26,11 +26,11 @@ def draw(rows: Sequence[int], clusters: Sequence[int], labels: Sequence[str], mo
     """Draw at most `most` of the rows, with labels in the proportions of all rows. Return their positions, ascending.
 
     Every label has a quota. Clusters are visited in an order that the seed decides. A cluster is drawn whole if its
-    rows fit into what is left of the quotas, and skipped otherwise. Two kinds of rows are drawn singly instead:
+    rows fit into what is left of the quotas, and skipped otherwise. There are two exceptions:
 
-    - rows of a cluster that has more rows of a label than the label's whole quota, and so could never be drawn whole;
-    - all remaining rows, if whole clusters fill less than half of `most`, which happens if every other cluster has a
-      label whose quota is full.
+    - A cluster may have more rows of a label than the label's whole quota. Its rows are then drawn one by one.
+    - Whole clusters may fill less than half of `most`, because no other cluster fits into the quotas as a whole. The
+      rows of the skipped clusters are then drawn one by one.
 
     rows: row numbers in the split, ascending. clusters: the number of each row's cluster, at least 0. labels: the label
     of each row; for rows without labels, the same value for all.

@@ -18,8 +18,8 @@ def file_table(
 ) -> RowTable:
     """Return one file as a table, or several files of tagged words as one table.
 
-    columns: column names that the first line of a tagging task's .tsv file may have. If it has none of them, the file
-    is read as CoNLL columns. labelled: whether gold tags will be read.
+    columns: column names that the first line of a tagging task's .tsv file may have. A .tsv file whose first line has
+    none of them is read as CoNLL columns. labelled: whether gold tags will be read.
 
     Raises:
         UserError: a file's name has an unknown ending, or its content does not have the format that the ending says.

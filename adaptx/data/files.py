@@ -72,7 +72,7 @@ def unlabelled_roles(task: Task) -> list[str]:
 
 
 def _trained_roles(task: Task) -> set[str]:
-    """Return the roles that only training rows need."""
+    """Return the roles that only training rows need, such as `answer_starts`."""
     return {role for kind in task.format.row_kinds for role in kind.trained}
 
 

@@ -12,8 +12,8 @@ def ranked(queries: Examples, task: Task, pool: Callable[[Sequence[str]], Exampl
     """Return the queries with an added column `right`, and the candidates to rank.
 
     `right` holds the ids of each query's right candidates; unlabelled queries do not get the column. The candidates are
-    the task's pool, unless each query comes with its own right candidate in a column `candidate`, as in training rows
-    and some development sets. The candidates are then those of all queries, and the pool is not read.
+    usually the task's pool. Training rows and some development sets have no gold ids, but a column `candidate` with the
+    right candidate of each query. All candidates of this column are then ranked, and the pool is not read.
 
     pool: a function that takes the gold ids of the queries (none if they are unlabelled) and returns the pool,
     including the candidates with these ids.
@@ -46,7 +46,7 @@ def _own_candidates(queries: Examples) -> tuple[list[list[str]], Examples]:
 
 
 def right_candidates(queries: Examples, golds: Sequence[Sequence[str]], pool: Examples, task: str) -> list[list[str]]:
-    """Return the ids of each query's right candidates: all candidates whose `answers` contain one of its gold ids.
+    """Return the ids of each query's right candidates: all candidates whose `answers` contain a gold id of the query.
 
     Raises:
         UserError: a query has no right candidate, so no metric can score it.

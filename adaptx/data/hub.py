@@ -36,7 +36,7 @@ def resolve_commit(kind: str, hub_id: str, revision: str | None) -> str:
 def load_split(rows: Rows, commit: str | None) -> Any:
     """Return a split as `datasets` loads it, through its cache.
 
-    A set on the branch `CONVERTED` is loaded from the parquet files of its config.
+    On the branch `CONVERTED`, which holds sets as parquet files, the files of the set's config and split are loaded.
 
     Raises:
         Exception: any error of the hub, its cache or the layout of the set. Callers say in their message which rows

@@ -12,7 +12,7 @@ _WHOLE = re.compile(r"-?[0-9]{1,18}(\.0*)?")
 def texts_of(value: Any) -> tuple[str, ...]:
     """Return all strings that name the same label as a value: 1.0 is also "1", and True is also "true".
 
-    The value's own string comes first. Values that are not strings, numbers or bools have none.
+    The value's own string comes first. The result is empty if the value is not a string, a number or a bool.
     """
     match value:
         case str():
@@ -59,8 +59,8 @@ class LabelReader:
     """A function from the raw labels or tags of one set to their names.
 
     A value that is not a label is returned unchanged, and `check` refuses it. In sets of the hub only integers are
-    turned into names. In the user's own files, a string, number or bool that is written like a label is that label, and
-    any other whole number is an id.
+    turned into names. In the user's own files, a value is first compared with the labels: 1, 1.0 and "1" are the label
+    "1" if the task has such a label. Otherwise they are the id 1.
 
     names: the label of id 0, of id 1, and so on. labels: the task's labels. own: whether the set is the user's own.
     """
@@ -99,7 +99,7 @@ class LabelReader:
             )
 
     def _named(self, value: Any) -> Any:
-        """Return the label that a value names, or the value itself. Record whether the value was a name or an id."""
+        """Return the label that a value stands for, or else the value. Record whether it was a label's name or id."""
         if not self._own:
             found = self._by_id(value)
             return value if found is None else found

@@ -96,8 +96,8 @@ def sentence_pool(examples: Examples, language: str, where: Origin) -> Examples:
 def _passage(examples: Examples, index: int, where: str, known: dict[str, Breaks] | None = None) -> tuple[str, Breaks]:
     """Return a row's passage and the [start, stop) of each of its sentences.
 
-    The sentences are those of the row's `sentence_breaks` or, if the set has none, are found by rule. known: the breaks
-    of passages that were read before; these breaks are not checked again.
+    The sentences are those of the row's `sentence_breaks` or, if the set has no such column, are found by rule. known:
+    the sentences of the passages that were read before, by passage; they are not checked again.
     """
     passage = examples.columns["passage"][index]
     if not isinstance(passage, str) or not passage.strip():

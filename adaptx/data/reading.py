@@ -78,7 +78,7 @@ def read_pool(task: Task, sources: Sources, limit: int | None = None, wanted_ids
 
     Columns: `id`, `answers` (the gold ids for which the candidate is right), `candidate`, `candidate_context`.
 
-    limit: the maximum number of rows per set, drawn as in `read_rows`. Rows whose id is in `wanted_ids` come on top.
+    limit: the maximum number of rows per set, drawn as in `read_rows`. Rows with an id of `wanted_ids` are read, too.
 
     Raises:
         UserError: as `read_rows`; the task has no pool; two candidates have the same id.

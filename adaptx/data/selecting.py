@@ -34,8 +34,8 @@ class KeptRows:
 def kept_rows(rows: Rows, task_format: TaskFormat, table: RowTable) -> KeptRows:
     """Filter the table's rows as the set says, and return the slice [`rows.first`:`rows.stop`] of those that pass.
 
-    Rows without a gold label, and rows whose text should be masked but is blank, are recorded as left out. Rows without
-    the set's prefix (`rows.starts_with`) belong to other sets and are not recorded.
+    Rows without a gold label, and rows with a blank text if texts are to be masked, are recorded as left out. Rows
+    without the prefix that `rows.starts_with` asks for belong to other sets and are not recorded.
 
     Raises:
         UserError: a column is missing.
@@ -83,7 +83,7 @@ def _passing(
 ) -> tuple[Sequence[int], dict[str, list[int]]]:
     """Return the rows that pass every filter and, by reason, the rows that are left out.
 
-    Reading ends as soon as `stop` rows have passed, unless `stop` is None. Later rows may be in neither result.
+    Reading ends when `stop` rows have passed, unless `stop` is None. Rows that are not read are in neither result.
     """
     label, text = rows.column("label"), rows.column("text")
     dropped = {*rows.dropped_labels, *(str(value) for value in rows.dropped_labels if table.own)}
@@ -176,7 +176,7 @@ def _joined_text(texts: list[Any]) -> Any:
 
 
 def _reworded(values: list[Any], role: str, rows: Rows) -> list[Any]:
-    """Return a role's values after replacing strings as `rows.wording` says, also inside lists."""
+    """Return a role's values after replacing the strings that `rows.wording` lists for the role, also inside lists."""
     words = dict(dict(rows.wording).get(role, ()))
     if not words:
         return values
@@ -190,9 +190,9 @@ def _reworded(values: list[Any], role: str, rows: Rows) -> list[Any]:
 
 
 def _choices(labels: list[Any], rows: Rows, kept: Sequence[int], table: RowTable) -> list[Any]:
-    """Return the index of each row's right choice.
+    """Return the index of each row's right choice, such as 1 for the label "B" if `choice_keys` is ("A", "B").
 
-    If the set has no `choice_keys`, wrong values are returned as they are, and `check` refuses them.
+    If the set has no `choice_keys`, its labels must be indices. Wrong labels are returned, and `check` refuses them.
 
     Raises:
         UserError: the set has `choice_keys`, and a label is not one of them.

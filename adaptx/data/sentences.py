@@ -33,7 +33,7 @@ def sentence_breaks(text: str) -> list[tuple[int, int]]:
 
 
 def _goes_on(text: str, stop: int, after: int) -> bool:
-    """Return whether the sentence goes on after the mark before `stop`: a full stop of an initial or an abbreviation.
+    """Return whether the sentence goes on after the full stop before `stop`, as in "J. Bach" or "approx. five".
 
     after: the position at which the text continues after the white space.
     """

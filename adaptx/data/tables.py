@@ -21,8 +21,8 @@ Values = Callable[[str, Sequence[int]], list[Any]]
 class RowTable:
     """One split of a data set, or one file of rows.
 
-    where: the name of the table in messages. names: for each column name, the top-level column that holds it; a column
-    `text` nested in `answers` is called `answers.text`. length: number of rows. values: a function that takes a
+    where: the name of the table in messages. names: the top-level column of each column, such as `answers` for the
+    column `answers.text`, which is nested in `answers`. length: number of rows. values: a function that takes a
     top-level column and ascending row numbers and returns the values. own: whether the rows are the user's own; numbers
     in them may be written as strings. textual: whether all values are strings, as in CSV and TSV files; lists are then
     written as JSON. left_out: counts of the file's lines that are not rows.
@@ -103,7 +103,7 @@ def _names_within(top: str, values: Sequence[Any]) -> dict[str, None]:
 def _named(where: object, names: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return the top-level column of each name, such as `answers` for the name `answers.text`.
 
-    names: pairs of a name and its top-level column. The pair of a top-level column comes before those of its parts.
+    names: pairs (name, top-level column), such as ("answers.text", "answers"). Top-level columns precede their parts.
 
     Raises:
         UserError: a name occurs twice.
@@ -122,7 +122,7 @@ def _named(where: object, names: Iterable[tuple[str, str]]) -> dict[str, str]:
 def _twice(name: str, first: tuple[str, int], second: tuple[str, int]) -> str:
     """Return the error message for two columns with the same name.
 
-    first, second: the name and the number (from 1) of the top-level column that is, or contains, each of the two.
+    first, second: the top-level column of each of the two, with its number (from 1), such as ("answers", 3).
     """
     both = [
         f"column {place}" if top == name else f"a part of column {place}, {top!r}," for top, place in (first, second)

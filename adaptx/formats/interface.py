@@ -102,8 +102,8 @@ def one_sequence_each(encoded: Encoding, targets: list[Any]) -> Items:
 class Piece:
     """A micro-batch, which consists of whole items.
 
-    sequences: the indices in `encoded` of the micro-batch's N sequences. members: for each item, the positions of its
-    sequences among these N. targets: the target of each item.
+    sequences: the N indices, in `encoded`, of the micro-batch's sequences, such as [4, 5, 9]. members: for each item,
+    the positions of its sequences in `sequences`, such as [0, 1] for 4 and 5. targets: the target of each item.
     """
 
     encoded: Encoding
@@ -178,8 +178,8 @@ class Pass:
     """One pass of a set's texts through a model, which computes a value for each item.
 
     read: a function (model, micro-batch) -> one value per item, as a tensor [items, ...] or a sequence. behind: for
-    each item, the maximum number of answer tokens that are read or written after its prompt. If the format has no
-    answers, `behind` is None, and the sequences are packed into rows.
+    each item, the maximum number of answer tokens after its prompt, which the model reads (candidates) or writes. If
+    the format has no answers, `behind` is None, and the sequences are packed into rows.
     """
 
     items: Items
@@ -321,7 +321,7 @@ def embedded(encoded: Encoding) -> Pass:
 
 
 def take(items: Items, indices: Sequence[int]) -> Items:
-    """Return the items at these indices, as one batch. `encoded` keeps all sequences, so `members` stay valid."""
+    """Return the items at these indices, as one batch. `encoded` is not cut, because `members` are indices into it."""
     return Items(
         encoded=items.encoded,
         members=[items.members[index] for index in indices],

@@ -45,9 +45,9 @@ class LanguageModelHead(nn.Module):
     """A dense layer, GELU and a norm, which turn states [M, D] into vectors [M, E] of the size of token embeddings.
 
     The scores over the vocabulary are the products of these vectors with the embeddings [V, E], plus a bias per token.
-    If the checkpoint has such a head, its weights are used. Otherwise the dense layer begins as the identity, so that
-    nearly unchanged states are compared with the embeddings. If embeddings are smaller than states (RemBERT), the
-    identity keeps the first E numbers of a state.
+    If the checkpoint has such a head, its weights are used. Otherwise the dense layer begins as the identity. The head
+    then changes the backbone's states only by GELU and the norm. If embeddings are smaller than states, as in RemBERT,
+    the identity keeps only the first E numbers of a state.
     """
 
     def __init__(self, base: HeadBase) -> None:

@@ -72,9 +72,9 @@ def decode(answers: Answers) -> Predictions:
 
 
 def development_numbers(gold: Sequence[tuple[int, int]], sizes: Sequence[int], every: int) -> tuple[set[int], set[int]]:
-    """Return the indices of the source sentences and of the target sentences on which the threshold is chosen. These
-    are every `every`-th sentence without a pair, and both sentences of every `every`-th gold pair. Such a pair is left
-    out if one of its sentences is also in a pair whose other sentence is not chosen.
+    """Return the indices of the source sentences and of the target sentences on which the threshold is chosen. If
+    `every` is 10, these are every tenth sentence without a pair, and both sentences of every tenth gold pair. Of gold
+    pairs that share a sentence, such as (a, b) and (a, c), either all sentences are chosen or none.
     """
     chosen = [set[int](), set[int]()]
     paired = [{pair[side] for pair in gold} for side in (0, 1)]

@@ -118,7 +118,7 @@ def encode(examples: Examples, task_format: QuestionAnswering, reading: Reading)
 
 
 def spans(model: Model, piece: Piece) -> list[tuple[float, float, int, int]]:
-    """Return the best span of each window, as `best_spans` does."""
+    """Return (score of the best span, no-answer score, start, end) of each window, as `best_spans` does."""
     assert model.head is not None
     logits_NL2 = _window_logits(model.backbone, model.head, piece.batch, model.reading.hidden).float().cpu()
     inside = [row_L2[:length] for row_L2, length in zip(logits_NL2, piece.batch.lengths, strict=True)]
@@ -209,9 +209,9 @@ def best_spans(
     start, end: positions of the best span's first and last token, counted from the first context token. The score of a
     span is the sum of its start and end logits. A span starts at one of the `n_best` context tokens with the highest
     start logits, and ends at one of the `n_best` with the highest end logits. Its start is not after its end, and it
-    has at most `answer_tokens` tokens. A token that stands for no character of the context (a token of the prefix, or a
-    lone mark of a word's beginning) is neither a start nor an end. If a window has no other context tokens, its score
-    is minus infinity.
+    has at most `answer_tokens` tokens. A token of the framing's prefix (`query: `) or a lone mark of a word's beginning
+    stands for no character of the context, so it is neither a start nor an end. If a window has no other context
+    tokens, the score of its best span is minus infinity.
     """
     logits = logits_NL2.float().cpu().numpy()
     results: list[tuple[float, float, int, int]] = []

@@ -29,7 +29,7 @@ SAMPLED = 64
 
 
 class RowCache:
-    """A cache of the sets that were used last. They take at most `most_bytes` in all (an estimate).
+    """A cache of the sets that were used last. The sum of their estimated sizes is at most `most_bytes`.
 
     A set that is larger than `most_bytes` by itself is not kept, but read each time. Callers must not change what the
     methods return, because the next stage gets the same object.
@@ -60,7 +60,7 @@ class RowCache:
         return self._examples(key, lambda: read_training(task, self.sources, limit, seed))
 
     def pool(self, task: Task, limit: int | None, wanted: Collection[str] = ()) -> Examples:
-        """Return a task's candidates, as `read_pool` does. `wanted` matters only if there is a limit."""
+        """Return a task's candidates, as `read_pool` does. `wanted` adds candidates that a limit would leave out."""
         chosen = frozenset(wanted) if limit is not None else None
         key = ("pool", task.pool, task.format, limit, chosen, self._places(task.pool))
         return self._examples(key, lambda: read_pool(task, self.sources, limit, wanted))
@@ -82,8 +82,8 @@ class RowCache:
         return self._tokens(pool, (make, task_format, reading), lambda: make(pool, task_format, reading))
 
     def tokenizer(self, model: ModelSpec) -> Any:
-        """Return a checkpoint's tokenizer. Two `Reading`s are equal only if their tokenizer is the same object, so
-        tokenizers are cached, too.
+        """Return a checkpoint's tokenizer. It is cached, too, because tokens are cached by `Reading`, and two
+        `Reading`s are equal only if both hold the same tokenizer object.
         """
         key = ("tokenizer", model, self.sources.model(model))
         return self._get(key, lambda: load_tokenizer(model, self.sources), lambda _: TOKENIZER_BYTES)

@@ -28,9 +28,9 @@ def corrupt(
     """Drop `share` of a text's tokens in random spans of `mean_span` tokens on average.
 
     At least one token is dropped and at least one is kept; a text of one token stays as it is. The first token is
-    always kept, and there is at least one kept token between two spans. The text may also end with kept tokens, unlike
-    in T5's released code, which always drops the end (and so drops nothing else in a short text). There are at most
-    as many spans as `sentinels`.
+    always kept, and there is at least one kept token between two spans. The last token may be kept or dropped. (T5's
+    released code always drops it. In a short text with only one span, it therefore always drops the end.) There are at
+    most as many spans as `sentinels`, because each span is replaced by its own sentinel.
     """
     if len(ids) < 2:
         return CorruptedTokens(list(ids), [])

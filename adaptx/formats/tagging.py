@@ -173,8 +173,8 @@ def _subwords(tokenizer: Any, sentences: Sequence[Sequence[str]]) -> list[list[l
 
 
 def words_stand_alone(tokenizer: Any) -> bool:
-    """Return whether words have the same tokens with and without a space before them. With byte-level tokenizers, a
-    word after a space has other tokens.
+    """Return whether words have the same tokens with and without a space before them. This is false for byte-level
+    tokenizers, which give "dog" and " dog" different tokens.
     """
     alone, both = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("a", "a a"))
     return both == alone + alone

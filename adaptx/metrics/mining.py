@@ -39,10 +39,10 @@ class MinedPairs:
 
 @dataclass(frozen=True)
 class Threshold:
-    """The lowest accepted margin: halfway between the margins of the last accepted and the first refused candidate.
+    """The lowest accepted margin, such as 1.05 if the last accepted candidate has 1.1 and the first refused one 1.0.
 
-    at_last: whether it is best to accept all candidates. The lowest accepted margin is then that of the last candidate.
-    (The official code stops with an error in this case.) If no candidate is a gold pair, the value is 0.
+    value: this margin; 0 if no candidate is a gold pair. at_last: whether it is best to accept all candidates. `value`
+    is then the margin of the last candidate. (The official code stops with an error in this case.)
     """
 
     value: float
@@ -75,8 +75,8 @@ def mine(source: Neighbours, target: Neighbours, least_margin: float = 0.0) -> M
     Args:
         source: neighbours [S, K] of the source sentences among the target sentences.
         target: neighbours [T, K] of the target sentences among the source sentences.
-        least_margin: the margin that a returned pair must exceed. Accepted pairs with other margins are not returned,
-            but their sentences are not free for other pairs.
+        least_margin: the margin that a returned pair must exceed. Other accepted pairs are not returned, but
+            their sentences still count as taken.
 
     Source: xtreme utils_retrieve.py `mine_bitext` with retrieval="max", margin="ratio".
     """

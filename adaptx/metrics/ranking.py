@@ -11,8 +11,8 @@ CUT = 20
 def average_precision(relevant: Sequence[Hashable], ranked: Sequence[Hashable], cut: int | None) -> float:
     """Return the average precision in [0, 1]: the precision at each relevant item's rank, averaged over these items.
 
-    An item that is ranked twice counts once. If `cut` is not None, only the first `cut` ranks are read, and the
-    sum of the precisions is divided by at most `cut`, so that a score of 1 is always possible.
+    An item that is ranked twice counts once. If `cut` is not None, only the first `cut` ranks are read. The sum of the
+    precisions is then divided by `cut` if more items than that are relevant, so that a score of 1 is always possible.
 
     Source: xtreme utils_lareqa.py `average_precision_at_k` (Roy et al. 2020, arXiv:2004.05484).
 

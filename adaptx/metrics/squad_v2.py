@@ -62,7 +62,7 @@ def best_threshold(
 
     The search starts with "no answer" for all questions. It then accepts the predicted texts one by one, by ascending
     probability of no answer. Texts with equal probabilities are also accepted one by one, in the order of
-    `no_answer`, so the reported sum may be one that no threshold gives.
+    `no_answer`. The best sum may include only some of these texts, although no threshold separates them.
 
     Args:
         raw: scores before the no-answer rule, for the questions that have a prediction.

@@ -30,8 +30,8 @@ class OfficialSuite:
 class Aggregates:
     """The averages of a suite, in the unit of the scores that `aggregate` is given.
 
-    overall: the average of each group, and of all tasks as `all_task`. tasks: each task's averages over its languages
-    (`avg_f1`, ..., `avg_metric`).
+    overall: the average over each group of tasks, by the group's name, and the average over all tasks as `all_task`.
+    tasks: each task's averages over its languages, such as {"xnli": {"avg_accuracy": 79.2, "avg_metric": 79.2}}.
     """
 
     overall: dict[str, float]
@@ -105,8 +105,8 @@ def aggregate(suite: OfficialSuite, table: Table) -> Aggregates:
     """Return the averages of a table {task: {language: {score: value}}}, as evaluate.py `evaluate` computes them.
 
     A task that is not in the table has no average, and neither do the groups that contain it. A task in the table needs
-    scores in all its languages. (An empty task in the table stands for a task that has a folder but no scores. LAReQA,
-    which the script cannot score, is such a task.) Tasks and languages that are not part of the suite are ignored.
+    scores in all its languages. (LAReQA has no languages, because the script cannot score it. It may be in the table as
+    an empty task, which stands for a folder without scores.) Tasks and languages outside the suite are ignored.
 
     Raises:
         OfficialStop: the official script stops, because a task lacks one of its languages, or a score that an average

@@ -53,13 +53,13 @@ def answered(
 
 
 def split(piece: Piece) -> tuple[list[list[int]], list[list[int]]]:
-    """Return the prompts, and the answers, of a micro-batch whose items were made by `answered`."""
+    """Cut the sequences of a micro-batch that `answered` made, and return all prompts and all answers."""
     rows = list(zip(piece.ids, piece.targets, strict=True))
     return [row[: target.first] for row, target in rows], [row[target.first :] for row, target in rows]
 
 
 def loss_sum(backbone: Backbone, piece: Piece) -> Tensor:
-    """Return the negative log-likelihood of the learned tokens, summed."""
+    """Return the negative log-likelihood, summed over the tokens that count in the loss (`AnswerTokens.learned`)."""
     targets: list[AnswerTokens] = piece.targets
     prompts, answers = split(piece)
     states_MD = answer_states(backbone, piece.batch, prompts, answers)

@@ -16,7 +16,7 @@ from adaptx.specs import Classification, Prompt, Rank
 
 
 def items(examples: Examples, task_format: Classification, reading: Reading) -> Items:
-    """Return one item per row; its answer is the words of the row's label."""
+    """Return one item per row. Its answer is the words for the row's label, such as "yes" for `entailment`."""
     prompts, candidates = encode_labelled(examples, task_format.labels, reading, ended=True)
     place = {label: index for index, label in enumerate(task_format.labels)}
     labels = examples.columns["label"]

@@ -1,6 +1,6 @@
 """Encode prompts and answers as token ids.
 
-Prompts that are too long are cut. Answers get the tokens that they have directly after their prompt.
+Prompts that are too long are cut. A decoder's answers are encoded as they stand after the prompt, such as " yes".
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,10 +40,10 @@ def prompts_of(examples: Examples, text: Text) -> list[Prompt]:
 def encode_prompts(
     prompts: Sequence[Prompt], fields: Sequence[Fields], room: Sequence[int], reading: Reading
 ) -> EncodedPrompts:
-    """Encode the prompt of each row. If it is too long, the ends of its longest texts are cut off.
+    """Encode the prompt of each row. If a prompt is too long, the ends of the longest texts in it are cut off.
 
-    fields: for each row, the texts that fill the prompt's template, by role. room: the maximum number of tokens of each
-    row's prompt.
+    fields: for each row, the texts that fill the prompt's template, by role, such as {"text": "A good film."}. room:
+    the maximum number of tokens of each row's prompt.
 
     Raises:
         UserError: a template leaves no room for its texts, or the framing has `chat` and the tokenizer has no chat
@@ -60,7 +60,7 @@ def encode_prompts(
 
 
 def with_cut(prompted: EncodedPrompts, answers: int) -> EncodedPrompts:
-    """Return the prompts after adding `answers`, the number of cut answers, to the count of truncated rows."""
+    """Return the prompts, whose count of truncated rows is raised by `answers`, the number of cut answers."""
     encoded = replace(prompted.encoded, truncated=prompted.encoded.truncated + answers)
     return replace(prompted, encoded=encoded)
 
@@ -141,7 +141,7 @@ def _tokens(texts: Sequence[str], reading: Reading) -> list[list[int]]:
 
 
 def tokens_between(texts: Sequence[str], reading: Reading) -> list[list[int]]:
-    """Return the token ids that texts have after a word and a space.
+    """Return the token ids that each text has inside a sentence, where a word and a space come before it.
 
     Raises:
         UserError: the tokenizer joins a text with the word before it.
@@ -160,7 +160,7 @@ def tokens_between(texts: Sequence[str], reading: Reading) -> list[list[int]]:
 
 
 def _plain(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    """Return the token ids of texts without special tokens."""
+    """Return the token ids of texts; no special tokens, such as an end token, are added."""
     if not texts:
         return []
     return tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
@@ -169,7 +169,7 @@ def _plain(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
 def _cut(prompt: Prompt, fields: Fields, room: int, length: int, reading: Reading) -> list[int]:
     """Cut the ends of the longest texts until the prompt fits, and return its token ids.
 
-    length: the number of tokens of the whole prompt.
+    length: the number of tokens of the prompt before it is cut.
 
     Raises:
         UserError: the prompt does not fit after `CUTTINGS` attempts.
@@ -199,7 +199,7 @@ def _cut(prompt: Prompt, fields: Fields, room: int, length: int, reading: Readin
 
 
 def _shorter(kept: Mapping[str, int], excess: int) -> dict[str, int]:
-    """Subtract 1 from the largest count, `excess` times in all. No count falls below 0."""
+    """Subtract 1 from the count that is the largest at the time, `excess` times. No count falls below 0."""
     counts = dict(kept)
     for _ in range(excess):
         longest = max(counts, key=counts.__getitem__)

@@ -29,8 +29,8 @@ class Candidates:
 
 
 def counts_end(rank: Rank) -> bool:
-    """Return whether the end token is part of a candidate's score. `rank.end` must be True or False here:
-    planning replaces None (`adaptx.planning.framings`).
+    """Return whether the end token is part of a candidate's score. `rank.end` is True or False here, because planning
+    has replaced None (`adaptx.planning.framings`).
     """
     assert rank.end is not None
     return rank.end
@@ -50,7 +50,7 @@ def candidate_likelihoods(model: Model, piece: Piece) -> list[Tensor]:
 
 
 def candidate_scores(answers: Answers, place: int, normalisation: Normalisation) -> list[Tensor]:
-    """Return the scores [C] of each row's candidates. `place` is the index of the pass that ranked the candidates."""
+    """Return the normalised log-likelihoods [C] of each row's candidates, from the pass with the index `place`."""
     rows = zip(answers.values[place], answers.inputs.passes[place].items.targets, strict=True)
     return [scores_C / _size(candidates, normalisation) for scores_C, candidates in rows]
 

@@ -16,7 +16,7 @@ Tokens = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Tags:
-    """The token ids of each tag's words, in the order of the labels."""
+    """For each label, the token ids of its words in an answer, such as those of "person" for `PER`."""
 
     ids: tuple[Tokens, ...]
 
@@ -77,7 +77,7 @@ class TaggingRule:
         self._next_word()
 
     def allowed(self) -> Sequence[int]:
-        """Return the tokens that may come next; empty once every word has its tag."""
+        """Return the tokens that may come next. The sequence is empty once every word has its tag."""
         if self._given:
             return self._given[:1]
         if len(self.chosen) == len(self._words):

@@ -97,7 +97,7 @@ def _side(split: CaseNode, side: str) -> tuple[Embeddings, Sentences[str]]:
 
 
 def _mined(split: Split, options: Options, key: Callable[[str], str]) -> MinedPairs:
-    """Return the pairs mined over distinct sentences. `key` turns a text into the value by which texts are compared."""
+    """Return the pairs mined over distinct sentences. Texts for which `key` returns equal strings are one sentence."""
     source_ND = normalised(split.source_ND[distinct_rows(list(map(key, split.source.texts)))])
     target_MD = normalised(split.target_MD[distinct_rows(list(map(key, split.target.texts)))])
     forward = neighbours(source_ND, target_MD, options.neighbours)

@@ -11,9 +11,9 @@ def differences(expected: Any, found: Any, scorer: Scorer) -> list[str]:
     """Return one line per expected value that is missing or different.
 
     Computed values for which the case expects nothing are ignored, except in maps whose keys are questions
-    (`per_question...`). Numbers agree within the layout's tolerance. If the case expects that the official script stops
-    (`raises`), any stop of the same kind at that place or below it agrees. A stop that the case does not expect is a
-    difference.
+    (`per_question...`). Numbers agree within the layout's tolerance. If the case expects at `test` that the official
+    script stops (`raises`), a stop of the same kind at `test` or inside it, such as at `test.f1`, agrees. A stop that
+    the case does not expect is a difference.
     """
     return list(_compare("", expected, found, scorer, ""))
 
@@ -34,8 +34,8 @@ def _below(place: str, key: object) -> str:
 def _compare(place: str, expected: Any, found: Any, scorer: Scorer, key: str) -> Iterator[str]:
     """Yield the differences at and below `place`.
 
-    key: the last key on the path to `place` that is in the scorer's `tolerances` or `unordered`, or "" if none is.
-    It decides how values are compared.
+    key: the key that decides how values are compared, such as `candidates`: the last key on the path to `place` that is
+    in the scorer's `tolerances` or `unordered`, or "" if none is.
     """
     if isinstance(expected, dict) and "raises" in expected:
         yield from _compare_stop(place, expected["raises"], found)
@@ -94,7 +94,7 @@ def _compare_rows(place: str, expected: list[Any], found: list[Any], tolerance: 
 
 
 def _by_texts(rows: list[Any]) -> dict[tuple[str, ...], list[Any]]:
-    """Group rows by their texts, and return each group's sorted numbers. A row without a number adds True to them."""
+    """Group rows by their texts, and return each group's sorted numbers. True stands for a row without a number."""
     grouped: dict[tuple[str, ...], list[Any]] = {}
     for row in rows:
         cells: list[Any] = row if isinstance(row, list) else [row]

@@ -56,7 +56,7 @@ def _mean_reciprocal_rank(golds: Ranked, predictions: Ranked, cut: int) -> float
 
 
 def _macro(golds: Mapping[str, Ranked], predictions: Mapping[str, Ranked], without_file: Collection[str]) -> Any:
-    """Return the average of the official languages' mean reciprocal ranks or, for a stop, what `stopped` returns.
+    """Return the mean of all official languages' mean reciprocal ranks or, if the script stops, the entry of `stopped`.
 
     without_file: languages without predictions, whose mean reciprocal rank is 0.
     """

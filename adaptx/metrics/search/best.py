@@ -29,8 +29,8 @@ class BestMatches(NamedTuple):
 class BestPairs:
     """For each of R rows, the k best pairs of score and index so far.
 
-    A pair is stored as one int64 key. Keys are ordered by score and, for equal scores, by index, the lower index first.
-    No two keys are equal, so the selection never depends on how ties are broken.
+    A pair is stored as one int64 key. The better pair has the larger key: it has the higher score or, if the scores are
+    equal, the lower index. No two pairs of a row have equal keys, so the k best pairs are always the same.
     """
 
     def __init__(self, rows: int, k: int, device: torch.device) -> None:
@@ -58,7 +58,7 @@ class BestPairs:
     ) -> tuple[Tensor, Tensor]:
         """Select the keys [s] that may be among the k best.
 
-        Return them, and for each key the position of its row in `rows_a` (ascending).
+        Return the keys, and the position in `rows_a` of the row that each key belongs to. These positions ascend.
         """
         # A score is selected only if it exceeds the lowest kept one (with an equal score, the earlier index wins) and
         # is at least the k-th highest tile maximum: k scores are at least that high.

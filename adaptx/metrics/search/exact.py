@@ -59,7 +59,7 @@ def top_k(
         centred: whether each side's own mean vector is subtracted from its rows.
         exclude: for each query, the indices of candidates that must not be found.
         memory_bytes: memory for blocks and the values computed from them. The two sides, and 8 bytes for each kept
-            neighbour, come on top.
+            neighbour, need memory in addition.
         advance: a function that is called with the number of queries finished so far. A query that has been compared
             with half of the candidates counts as half a query.
 
@@ -152,7 +152,7 @@ class _Problem:
 
     @staticmethod
     def of(queries: Vectors, candidates: Vectors, unit: bool, centred: bool, memory_bytes: int) -> "_Problem":
-        """Prepare a search.
+        """Check the shapes of the two sides, and choose the device and the block sizes.
 
         Raises:
             UserError: the shapes do not fit, or `memory_bytes` is too small.
@@ -178,7 +178,7 @@ class _Problem:
 class _Excluded:
     """P excluded pairs of a query and a candidate, in the order of the queries.
 
-    starts: for each query, the position of its first pair among the P pairs; then, as the last entry, P.
+    starts: the position of each query's first pair, then P: [0, 2, 3] if query 0 has two pairs and query 1 has one.
     """
 
     starts: list[int]
