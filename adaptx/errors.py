@@ -10,8 +10,8 @@ class UserError(Exception):
 
     The message says what is wrong (with the value), why, and what to do.
 
-    It is not a ValueError. Python and its libraries also raise ValueError for faults in adaptx, and a handler must not
-    confuse the two. If bad input makes a library raise ValueError, adaptx turns that into a UserError.
+    It is not a ValueError, because Python and its libraries raise ValueError for faults in adaptx too, and a handler of
+    user errors must not catch those. If bad input makes a library raise ValueError, adaptx raises a UserError instead.
     """
 
 
@@ -28,7 +28,7 @@ class OutOfMemory(UserError):
 
 
 class StagesFailed(Exception):
-    """The end of a run in which some stages failed. All other stages are stored.
+    """The error at the end of a run in which some stages failed. All other stages are stored.
 
     Attributes:
         failed: stage name -> cause, for stages that failed or were skipped because they need a failed stage.

@@ -57,8 +57,8 @@ def language_facts(code: str) -> LanguageFacts:
 def catalog_code(code: str) -> str | None:
     """Return the catalog's code for a language, or None if the catalog does not have the language.
 
-    If the catalog has several codes for it, those in the script that `code` names are preferred. Of these, the ISO
-    639-3 code is returned or, if it is missing, the shortest.
+    If the catalog has several codes for the language, the codes in the script that `code` names are preferred. Among
+    them, the ISO 639-3 code is returned if the catalog has it, and otherwise the shortest code.
     """
     if code in _table():
         return code
@@ -74,7 +74,7 @@ def catalog_code(code: str) -> str | None:
 
 
 def unknown_languages(codes: Iterable[str]) -> list[str]:
-    """Return the codes, each once, of the languages that the catalog does not have. Nothing is known about them."""
+    """Return, each once, those of the given codes whose language the catalog does not have."""
     return [code for code in dict.fromkeys(codes) if catalog_code(code) is None]
 
 

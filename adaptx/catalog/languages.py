@@ -2,8 +2,8 @@
 
 Codes are those of the data sets. XTREME and most others use ISO 639-1, some use ISO 639-3, and FLORES-200 uses ISO
 639-3 followed by a script. Names follow FLORES-200 (NLLB Team 2022, arXiv:2207.04672). Families are the top-level
-families of Glottolog (glottolog.org), with the branch for Indo-European. Glottolog counts a creole among the relatives
-of the language that most of its words come from.
+families of Glottolog (glottolog.org); Indo-European is followed by its branch. Glottolog counts a creole among the
+relatives of the language that most of its words come from.
 """
 
 from typing import NamedTuple

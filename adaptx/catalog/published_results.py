@@ -74,4 +74,4 @@ MT5_ZERO_SHOT = (
     *_sizes("xnli", "accuracy", _MT5, 67.5, 75.4, 81.1, 82.9, 85.0),
     *_sizes("tydiqa", "f1", _MT5_README, 36.4, 59.1, 68.4, 77.8, 82.0),
 )
-"""Zero-shot scores of mT5. Their band is that of the scores of XLM-R, because none is known for mT5."""
+"""Zero-shot scores of mT5. They have the band of XLM-R's scores, because no band is known for mT5."""

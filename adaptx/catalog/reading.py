@@ -12,7 +12,7 @@ FRAMING: dict[ModelFamily, Hidden] = {
 """Family -> the framing of its checkpoints unless a `ModelSpec` says otherwise."""
 
 PAIR_SEPARATOR = "\n"
-"""Separator after each text of a pair, for decoders, whose tokenizers have none for pairs.
+"""Separator that decoders read after each text of a pair, because their tokenizers have no separator for pairs.
 
 If the tokenizer has no token for this separator, its end-of-text token is used."""
 
@@ -31,7 +31,7 @@ def places_refusal(shape: Shape | None, task_format: TaskFormat) -> str | None:
 
 
 def framing_refusal(family: ModelFamily, architecture: Architecture | None, framing: Hidden) -> str | None:
-    """Return why the hidden states of a family's models cannot be read with a framing, or None.
+    """Return why the hidden states of a family's models cannot be read with a framing, or None if they can.
 
     `architecture` is None if it is not known.
     """

@@ -32,10 +32,10 @@ class Evaluator:
     Attributes:
         reading: how the model reads texts: tokenizer, framing and maximum length.
         setting: device, precision and micro-batch size.
-        rows: tokenises rows and reads the candidate pools of retrieval tasks.
+        rows: cache that tokenises rows and reads the candidate pools of retrieval tasks.
         limit: maximum number of a pool's rows; None reads all.
         memory: cache of candidate pools' vectors. Evaluators of the same model share it.
-        record: if set, records the fusion weights of each batch.
+        record: object that records the fusion weights of each batch; None records nothing.
         pool_left_out: counts of the rows that did not become candidates, by reason, in the pool that was read last.
     """
 

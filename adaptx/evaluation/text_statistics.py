@@ -39,7 +39,7 @@ def num_words(text: str) -> int:
 def text_statistics(texts: Iterable[str], encoded: Iterable[Encoding], tokenizer: Any) -> TextStatistics:
     """Return the statistics of a set of texts.
 
-    They are tokens per word (without special tokens), the share of unknown tokens, and the share of truncated texts.
+    The statistics are tokens per word (without special tokens) and the shares of unknown tokens and truncated texts.
     """
     special = {token for token in tokenizer.all_special_ids if token != tokenizer.unk_token_id}
     sequences = [sequence for part in encoded for sequence in part.ids]

@@ -9,7 +9,7 @@ MOST_TEXT = 40
 MOST_ITEMS = 4
 DEEPEST = 4
 PROSE = frozenset({"citation", "description", "kind", "licence", "notes", "question", "title"})
-"""Fields that are left out, because they describe a value without changing what it does."""
+"""Fields that `brief` leaves out, because they describe a value without changing what it does."""
 
 
 def brief(value: Any) -> str:

@@ -72,7 +72,7 @@ def is_spec(cls: type) -> bool:
 
 @functools.cache
 def _kinds(cls: type) -> tuple[tuple[str, object, frozenset[type], Kind], ...]:
-    """Return each field's name, default, types that need no check, and `Kind`. They are read once per class."""
+    """Return (name, default, types whose values need no check, `Kind`) of each field. Each class is read once."""
     hints = typing.get_type_hints(cls, include_extras=True)
     kinds = [(field, kind_of(hints[field.name])) for field in dataclasses.fields(cast(Any, cls))]
     return tuple((field.name, field.default, kind.fits, kind) for field, kind in kinds)

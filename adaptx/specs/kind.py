@@ -32,10 +32,10 @@ class Kind:
     """The kind of values that a field takes.
 
     Attributes:
-        meant: description of the kind, for messages.
+        meant: description of the kind in messages, such as `an integer`.
         read: function from any value to the value that the field stores. It raises `Wrong` for a value that the
             field does not take.
-        fits: types whose values are all accepted unchanged.
+        fits: types of which every value is accepted unchanged, such as `int` for any integer.
         written: how values of the kind are written in Python, such as `Lora(...)`, for messages.
         texts: whether all values of the kind are strings or tuples of strings.
     """

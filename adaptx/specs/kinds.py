@@ -113,6 +113,6 @@ def _instances(cls: type) -> Kind:
 
 
 def _kin_of(cls: type) -> Kind:
-    """Return the kind of values for a field whose type is an abstract class. They are objects of its subclasses."""
+    """Return the kind of values for a field whose type is an abstract class: objects of the subclasses."""
     every = _any_of([_instances(each) for each in cls.__subclasses__()])
     return dataclasses.replace(every, read=lambda value: value if isinstance(value, cls) else every.read(value))

@@ -24,9 +24,9 @@ FUSED = {"query_key_value": ("query", "key", "value"), "up_gate": ("up", "gate")
 def with_companions(sites: tuple[str, ...]) -> tuple[str, ...]:
     """Return the linear maps that a method at these sites may adapt: the sites, their companions, and fused maps.
 
-    An architecture has a map either separately or as part of a fused map. A method adapts those of the returned maps
-    that a layer has. A fused map is adapted as a whole: in BLOOM, `Lora(sites=("query", "value"))` adapts the keys as
-    well.
+    A layer has only some of the returned maps, and the method adapts these. BLOOM's layers, for example, have the fused
+    map `query_key_value` in place of `query`, `key` and `value`. It is adapted as a whole, so
+    `Lora(sites=("query", "value"))` adapts BLOOM's keys as well.
     """
     apart = (*sites, *(COMPANIONS[site] for site in sites if site in COMPANIONS))
     return (*apart, *(fused for fused, parts in FUSED.items() if set(parts) & set(sites)))
@@ -35,7 +35,7 @@ def with_companions(sites: tuple[str, ...]) -> tuple[str, ...]:
 def sites_behind(name: str) -> tuple[str, ...]:
     """Return the sites to which a linear map belongs.
 
-    A site belongs to itself, a companion to its site, and a fused map to the sites that it serves.
+    `query` belongs to itself, the companion `gate` to `up`, and the fused map `up_gate` to `up`.
     """
     if name in FUSED:
         return tuple(site for site in FUSED[name] if site in SITES)
@@ -43,5 +43,5 @@ def sites_behind(name: str) -> tuple[str, ...]:
 
 
 def are_sites(sites: tuple[str, ...]) -> bool:
-    """Return whether a tuple holds at least one site, no site twice, and nothing else."""
+    """Return whether a tuple is not empty and all its items are distinct sites."""
     return bool(sites) and set(sites) <= set(SITES) and len(set(sites)) == len(sites)

@@ -243,23 +243,23 @@ class SvdRank(MergeRule):
 
 @spec
 class KeptHeadOf:
-    """The unchanged heads of one merged training. `place` is the training's index in `Merge.stages`, from 0."""
+    """The heads of one merged training, unchanged. `place` is that training's index in `Merge.stages`, from 0."""
 
     place: Natural
 
 
 @spec
 class AveragedHeads:
-    """The average of the trainings' heads. Rows of the head's matrix are averaged label by label.
+    """The average of the trainings' heads. In the heads' matrices, the rows of the same label are averaged.
 
-    If the merge rule is `Linear`, a head counts in the average with the weight of its training's module. Under any
-    other rule, all heads count equally.
+    If the merge rule is `Linear`, each head has the same weight in the average as its training's module. Under any
+    other rule, all heads have equal weights.
     """
 
 
 @spec
 class NoHead:
-    """No head. The merged module can be scored on tasks that need none, and a later training can add one."""
+    """No head. The merged module can be scored on tasks that need no head, and a later training can add one."""
 
 
 MergedHead = KeptHeadOf | AveragedHeads | NoHead

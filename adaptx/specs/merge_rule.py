@@ -16,12 +16,12 @@ class MergeRule(ABC):
     @property
     @abstractmethod
     def search(self) -> WeightSearch | None:
-        """The search that finds the rule's weights, or None if nothing is searched."""
+        """The search that finds the rule's weights, or None if the rule does not search for weights."""
 
     @property
     @abstractmethod
     def given_weights(self) -> tuple[float, ...] | None:
-        """The weights written in the rule or its inner rule (`combine`), one per training; None if there are none."""
+        """The weights given to the rule or its inner rule (`combine`), one per training; None if none were given."""
 
     @property
     @abstractmethod
@@ -31,12 +31,12 @@ class MergeRule(ABC):
     @property
     @abstractmethod
     def merged_rank(self) -> int | None:
-        """The rank of the module that LoRA modules are merged into; None means the sum of their ranks."""
+        """The rank of the module that LoRA modules are merged into; None means the sum of the modules' ranks."""
 
     @abstractmethod
     def linear_weights(self, count: int) -> tuple[float, ...] | None:
-        """Return the weights with which the rule sums `count` updates, or None if its result is no weighted sum.
+        """Return the weights of `count` updates if the rule's result is their weighted sum, or else None.
 
-        That depends on the rule's settings. DARE, for example, gives a weighted sum if it drops no entries, and TIES
-        does if it trims none and there is only one update.
+        The settings decide whether it is. DARE, for example, gives a weighted sum if it drops no entries, and TIES
+        gives one if it trims no entries and there is only one update.
         """

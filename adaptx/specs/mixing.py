@@ -12,8 +12,8 @@ class Attention:
     modules' outputs.
 
     Attributes:
-        rank: None gives the query, key and value maps their full size, as in the paper. A number is the dimension of
-            queries and keys, and makes the value map the identity plus a matrix of that rank.
+        rank: dimension of queries and keys. The value map is then the identity plus a matrix of this rank. With None,
+            the query, key and value maps have their full size, as in the paper.
         regularisation: weight of a term that is added to the loss: the squared distance between the value maps and the
             identity. The paper's released code uses 0.01.
     """
@@ -41,7 +41,7 @@ class Gate:
     """A gate that weights modules by the token's hidden state (X-LoRA; Buehler and Buehler 2024, arXiv:2402.07148).
 
     There is one gate per layer and site. It does not read the modules' outputs, and only multiplies them by weights.
-    `width` None makes the gate one linear map. A number adds a hidden layer of that width.
+    If `width` is None, the gate is one linear map. Otherwise it has a hidden layer of that width.
     """
 
     width: Count | None = None

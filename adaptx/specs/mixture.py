@@ -50,9 +50,9 @@ Sampling = Proportional | Uniform | Temperature | Weighted
 
 
 def task_shares(sizes: Sequence[int], sampling: Sampling) -> list[float]:
-    """Return the probabilities with which an example is drawn from each task.
+    """Return, for each task, the probability that an example is drawn from it.
 
-    `sizes` are the numbers of training rows per task.
+    `sizes` has the number of training rows of each task.
     """
     match sampling:
         case Uniform():
@@ -132,9 +132,9 @@ class Mixture:
         return any(task.reads_passages for task in self.tasks)
 
     def head_place(self, task: Task) -> int:
-        """Return which head `task` uses, as the index in `tasks` of the task that the head belongs to.
+        """Return the index in `tasks` of the task whose head `task` uses.
 
-        That is `task` itself or, if heads are shared, the first task with an equal format.
+        It is the index of `task` itself or, if heads are shared, of the first task with an equal format.
         """
         if self.shared_heads:
             return next(place for place, other in enumerate(self.tasks) if other.format == task.format)

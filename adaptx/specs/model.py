@@ -130,7 +130,7 @@ class Shape:
 
     @property
     def linear_maps(self) -> dict[str, tuple[int, int]]:
-        """The sizes (inputs, outputs) of each linear map in a layer of the first stack, by the map's site."""
+        """The linear maps in a layer of the first stack: name -> (inputs, outputs), such as `up` -> (768, 3072)."""
         hidden, inner = self.hidden_size, self.intermediate_size
         queries, keys = self.heads * self.size_of_head, self.key_heads * self.size_of_head
         maps = {
@@ -151,8 +151,8 @@ class Shape:
 
     @property
     def decoder_linear_maps(self) -> dict[str, tuple[int, int]]:
-        """The sizes (inputs, outputs) of each linear map in a layer of an encoder-decoder's decoder. In addition to the
-        sites of `linear_maps`, the cross-attention has sites of its own (`cross_query`, ...).
+        """The linear maps in a layer of an encoder-decoder's decoder: name -> (inputs, outputs). The names are those of
+        `linear_maps` and, for the cross-attention, `cross_query`, `cross_key`, `cross_value` and `cross_output`.
         """
         maps = self.linear_maps
         return {**maps, **{f"cross_{site}": maps[site] for site in ATTENTION if site in maps}}
@@ -275,7 +275,7 @@ class ModelSpec:
     @property
     def name(self) -> str:
         """Short name for folders and tables: the last part of the hub id or path. The name of a cut checkpoint ends in
-        its number of layers (`e5-l6`), that of a quantised one in its format (`e5-nf4`).
+        its number of layers (`e5-l6`), and the name of a quantised one in its format (`e5-nf4`).
         """
         name = self._last_part if self.layers is None else f"{self._last_part}-l{self.layers}"
         return name if self.quantised is None else f"{name}-{self.quantised.value}"
@@ -292,8 +292,8 @@ class ModelSpec:
         return replace(self, quantised=kind)
 
     def cuts(self, *layers: int) -> "tuple[ModelSpec, ...]":
-        """Return one cut of the checkpoint for each given number of layers that is not above its own number of layers.
-        If every given number is above that, return only the uncut checkpoint.
+        """Return the checkpoint cut to each given number of layers, except those above its own number of layers.
+        If all given numbers are above it, return only the uncut checkpoint.
         """
         most = self.shape.layers if self.shape is not None else max(layers)
         return tuple(self.cut(count) for count in layers if count <= most) or (self,)

@@ -9,7 +9,7 @@ MOST_BYTES = 100
 
 
 def check_file_name(field: str, name: str) -> None:
-    """Refuse a name that no file should have. `field` is where the user gave it, such as `Task(name)`.
+    """Refuse a name that is unsafe as a file name. `field` says where the user gave the name, such as `Task(name)`.
 
     Raises:
         UserError: the name is empty or too long, contains a slash or an unprintable character (a control character,
@@ -23,7 +23,7 @@ def check_file_name(field: str, name: str) -> None:
 
 
 def check_address(field: str, address: str) -> None:
-    """Refuse an address, such as `owner/name`, if one of its parts should not be the name of a folder.
+    """Refuse an address, such as `owner/name`, if one of its parts is unsafe as the name of a folder.
 
     Raises:
         UserError: `check_file_name` refuses a part of the address.

@@ -15,7 +15,7 @@ def shown_columns(missing: str, columns: Iterable[str]) -> str:
 
 
 def plain(name: str) -> str:
-    """Return a name in a form that is the same for names that look alike.
+    """Return a form of a name that is equal for all names that look alike: `label` for `Label` and `la bel`.
 
     Names look alike if they differ only in letter case, spaces, invisible characters or Unicode's encoding of accents.
     """

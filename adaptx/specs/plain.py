@@ -54,7 +54,7 @@ def from_plain(value: Any) -> Any:
 
 
 def _restore(value: Any, hint: Any) -> Any:
-    """Return a JSON value, converted to the type of its field, such as an enum member, a tuple or a nested spec."""
+    """Return a JSON value as the enum member, tuple or nested spec that it stands for. `hint` is its field's type."""
     if isinstance(value, dict):
         return from_plain(value)
     options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)

@@ -44,7 +44,7 @@ class NotEmpty:
 class Known:
     """Values that a field does not take but that users often give, such as `fp16` for a precision.
 
-    `reasons` maps a string, or the class name of any other value, to the reason and to what to write instead.
+    `reasons` maps a string (`fp16`), or the name of an object's class (`Mixture`), to a reason and a remedy.
     """
 
     reasons: Mapping[str, str] = field(hash=False)

@@ -1,4 +1,4 @@
-"""The device that a stage runs on, and the amount of a batch that it processes at a time.
+"""The device that a stage runs on, and how much of a batch it processes at a time.
 
 Nothing here changes a result, so nothing here enters a fingerprint.
 """
@@ -23,8 +23,8 @@ class Resources:
         micro_batch_tokens: maximum number of tokens per forward pass, without padding. If both maxima are None, the
             tokens are limited by the device's default and the examples are not limited.
         saved_state_seconds: time between two saved states of a running training.
-        gradient_checkpointing: compute the layers' activations again in the backward pass instead of keeping them,
-            which takes less memory and more time.
+        gradient_checkpointing: whether the backward pass computes the layers' activations again, instead of keeping
+            them, which takes less memory and more time.
     """
 
     device: str | None = None
@@ -39,13 +39,13 @@ class Resources:
 
     @property
     def device_type(self) -> str:
-        """The device without its number. If no device is named, it is `cpu`: only a run looks for other devices."""
+        """The device without its number. If none is named, it is `cpu`, because only a run looks for other devices."""
         return (self.device or "cpu").partition(":")[0]
 
     def micro_batch_limits(self, device_type: str) -> tuple[int | None, int | None]:
         """Return the maximum number of tokens and of examples per forward pass; None means no limit.
 
-        If neither is set, the tokens are limited by the default of the device.
+        If neither is set, the number of tokens is limited to the device's default.
         """
         if self.micro_batch_tokens is not None or self.micro_batch_size is not None:
             return self.micro_batch_tokens, self.micro_batch_size
@@ -59,7 +59,7 @@ class Resources:
         Args:
             examples: examples in the batch.
             tokens: tokens in the batch, without padding.
-            longest: tokens of its longest sequence.
+            longest: tokens of the batch's longest sequence.
         """
         most_tokens, most_examples = self.micro_batch_limits(self.device_type)
         found = tokens

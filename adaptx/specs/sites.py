@@ -17,17 +17,17 @@ Key = tuple[int | None, str, str]
 
 @dataclass(frozen=True)
 class Sites:
-    """The stacks of an architecture or of one network.
+    """The paths of linear maps in an architecture or, after `placed`, in one network.
 
-    `placed` turns the first into the second: only the stacks of a network have numbered layers. `prefix` is the
-    beginning of every path in the network's backbone, such as `roberta.`.
+    `placed` adds what only a network has: the number of layers in each stack, and `prefix`, with which every path in
+    the network's backbone begins, such as `roberta.`.
     """
 
     stacks: tuple[LayerStack, ...]
     prefix: str = ""
 
     def placed(self, network: Any) -> Self:
-        """Return the sites as they lie in a network of transformers, with or without a head over its backbone."""
+        """Return these sites with the layers and the prefix of a network of transformers, which may have a head."""
         config = network.config
         # A second stack is the decoder of an encoder-decoder. T5 and BART name its number of layers differently.
         second = getattr(config, "num_decoder_layers", None) or getattr(config, "decoder_layers", 0)
@@ -80,7 +80,7 @@ class Sites:
 
 
 def sites_of(network: Any) -> Sites:
-    """Return the sites of a network of transformers, with or without a head over its backbone."""
+    """Return the sites in a network of transformers, which may have a head over its backbone."""
     config = network.config
     architecture = ARCHITECTURES[config.model_type]
     gated = architecture.either_gated and config.is_gated_act
@@ -88,6 +88,6 @@ def sites_of(network: Any) -> Sites:
 
 
 def _prefix(network: Any, layers: str) -> str:
-    """Return the backbone's path in the network with a final dot (`roberta.`); empty if the network is the backbone."""
+    """Return the path of a network's backbone with a final dot (`roberta.`); empty if the network is the backbone."""
     paths = (path for path, _ in network.named_modules())
     return next(path.removesuffix(layers) for path in paths if f".{path}".endswith(f".{layers}"))

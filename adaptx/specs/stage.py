@@ -50,7 +50,7 @@ class Sequential:
 class Stack:
     """A new module on top of frozen ones (Pfeiffer et al. 2020, arXiv:2005.00052).
 
-    The first of `stages` lies directly on the backbone, and each other one on top of those before it.
+    The module of the first of `stages` lies directly on the backbone, and every other module on top of the one before.
     """
 
     stages: tuple["Annotated[Train | Published, Known(_MERGED)]", ...]
@@ -65,8 +65,8 @@ class Stack:
 class Fuse:
     """A learned mixture of frozen modules: AdapterFusion (Pfeiffer et al. 2021, arXiv:2005.00247).
 
-    LoRA modules can be mixed as well as adapters. Only the mixing layers and the head are trained. All modules have the
-    method of the new training, which adds no module of its own.
+    LoRA modules can be mixed as well as adapters. Only the mixing layers and the head are trained. The new
+    training has the same method as all mixed modules, and adds no module of its own.
     """
 
     stages: tuple["Annotated[Train | Published, Known(_MERGED)]", ...]
@@ -133,8 +133,8 @@ class Train:
         limit: maximum number of training rows per task; None reads all. The rows are drawn at random with the label
             proportions of the whole set, and rows that share a premise or a context are drawn together. If the task has
             several sets of rows, each contributes rows in proportion to its size.
-        limit_seed: seed of that draw. None is the training's seed, so trainings with different seeds read different
-            rows. Give all of them the same number to train them on the same rows.
+        limit_seed: seed with which `limit` draws rows. None is the training's seed, so trainings with different seeds
+            read different rows. Give all of them the same number to train them on the same rows.
         keep: whether the weights of a full fine-tuned model stay in the store after its scores are stored. It does not
             change the fingerprint.
     """
@@ -185,7 +185,7 @@ class Train:
 
     @property
     def inputs(self) -> "tuple[ModuleStage, ...]":
-        """Those of `module_sources` that are stages: all except published modules."""
+        """The trainings and merges among `module_sources`. Published modules are not stages, so they are left out."""
         return tuple(stage for stage in self.module_sources if not isinstance(stage, Published))
 
 

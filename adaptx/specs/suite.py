@@ -1,4 +1,4 @@
-"""Suites: benchmarks of several tasks, in the groups over which their papers average."""
+"""Suites: benchmarks of several tasks. The tasks lie in groups, and the benchmark's paper averages over each group."""
 
 from typing import Annotated
 

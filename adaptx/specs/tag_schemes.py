@@ -1,8 +1,8 @@
 """The schemes in which tags mark spans, and the refusal of schemes that span metrics would misread.
 
-seqeval's default mode, which XTREME uses, reads the prefixes B, I, E and S: the schemes BIO (IOB2), IOB1 and IOBES. It
-takes any other letter as the continuation of a span of the same type. BILOU or BMES tags would therefore get a score,
-but a wrong one.
+seqeval's default mode, which XTREME uses, reads the prefixes B, I, E and S: the schemes BIO (IOB2), IOB1 and IOBES. To
+seqeval, any other letter continues a span of the same type. It would therefore give BILOU or BMES tags a score, but a
+wrong one.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ def marks_spans(tags: Iterable[str]) -> bool:
 
 
 def foreign_scheme(tags: Iterable[str]) -> str | None:
-    """Return the name of the tags' scheme and a remedy if span metrics would misread it, and None otherwise."""
+    """Return the tags' scheme with a remedy (`BILOU (L-PER). Write ...`) if span metrics misread it, or else None."""
     prefixes = frozenset(tag[0] for tag in _typed(tags))
     if prefixes & frozenset("LU") and prefixes <= _BILOU:
         return f"BILOU ({_shown(tags, 'LU')}). {_BILOU_REMEDY}"
@@ -36,7 +36,7 @@ def foreign_scheme(tags: Iterable[str]) -> str | None:
 def scheme_fault(tags: Iterable[str]) -> str | None:
     """Return why span metrics cannot read a tag set, or None if they can.
 
-    A set in which no tag has a prefix is accepted, because XTREME computes span metrics over parts of speech.
+    A set without `B-` and `I-` tags is accepted, because XTREME computes span metrics over parts of speech too.
     """
     tags = tuple(tags)
     if not marks_spans(tags):

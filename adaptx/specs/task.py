@@ -39,12 +39,12 @@ class Rows:
         choice_keys: for multiple choice, the raw label of each choice in order, such as `("A", "B")`; empty if labels
             are choice indices.
         dropped_labels: raw labels that mean "no gold label". Rows with such a label are left out.
-        wording: texts that replace the raw values of a role: (role, ((raw value, text), ...)).
+        wording: texts that replace raw values of roles, such as (("question", (("cause", "What was the cause?"),)),).
         starts_with: (column, prefix): only rows whose value in that column begins with the prefix are read.
         first: index of the first row to read, not counting dropped rows.
         stop: index after the last row to read; None reads to the end.
         revision: branch, tag or commit on the hub; None is the main branch.
-        expected: number of these rows on the hub. If another number is read, that is reported.
+        expected: number of these rows on the hub. If a different number is read, a message reports it.
         parallel_group: name shared by sets whose i-th rows translate one another.
     """
 

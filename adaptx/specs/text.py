@@ -104,7 +104,7 @@ class Prompt:
         return dict(self.answers).get(label, label)
 
     def in_language(self, language: str) -> "Prompt":
-        """Return the language's own prompt, or the common one if it has none or the language is unknown (`""`)."""
+        """Return the prompt that `by_language` has for a language, or else this one. `""` is an unknown language."""
         return dict(self.by_language).get(language) or replace(self, by_language=())
 
 
@@ -126,7 +126,7 @@ class Text:
     answer_tokens: Annotated[int, Within(least=2)] = 32
 
     def with_end(self, taught: bool) -> "Text":
-        """Return the framing with `end=taught` in its decision if the decision is a `Rank` with `end=None`.
+        """Return the framing. If its decision is a `Rank` with `end=None`, this `end` becomes `taught`.
 
         `taught` says whether the model was trained with a `Text` framing, and so has learned to end its answers.
         """
@@ -135,7 +135,7 @@ class Text:
         return replace(self, decision=replace(self.decision, end=taught))
 
     def read_in(self, languages: Iterable[str]) -> "Text":
-        """Return the framing, from which prompts for languages that are not in `languages` are removed.
+        """Return the framing without its prompts for languages that are not in `languages`.
 
         If only one language is given and it has a prompt of its own, that prompt becomes the common one.
         """

@@ -56,7 +56,7 @@ def _remembering(kind: Kind) -> Kind:
 
 
 def _items(values: tuple[Any, ...] | list[Any], kind_at: Callable[[int], Kind]) -> tuple[Any, ...]:
-    """Return the checked values as a tuple: `values` itself if it is a tuple and no value was converted."""
+    """Return the values as a tuple, each checked by `kind_at(index)`. An unchanged tuple is returned itself."""
     same = type(values) is tuple
     found: list[Any] = []
     for place, value in enumerate(values):

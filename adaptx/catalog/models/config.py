@@ -77,7 +77,7 @@ def _found(config: dict[str, Any], name: str) -> int | None:
 
 
 def _unless(value: Any, usual: Any) -> Any:
-    """Return the value, or None if it is `usual`, so that shapes that mean the same are equal as values."""
+    """Return the value, or None if it is `usual`, because shapes with the same sizes must be equal as values."""
     return None if value == usual else value
 
 

@@ -1,4 +1,4 @@
-"""Reading, from a folder that sentence-transformers wrote, how its checkpoint embeds sentences."""
+"""How a checkpoint embeds sentences, read from the folder in which sentence-transformers saved the checkpoint."""
 
 import json
 import logging
@@ -44,7 +44,7 @@ def sentence_embedding(folder: Path, usual: Hidden) -> Hidden:
 
 
 def _prefix(folder: Path) -> str:
-    """Return the text that sentence-transformers writes before each text by default."""
+    """Return the prefix that sentence-transformers writes before each text by default; empty if there is none."""
     settings = _read(folder / SETTINGS, dict) if (folder / SETTINGS).is_file() else {}
     return str((settings.get("prompts") or {}).get(settings.get("default_prompt_name"), ""))
 

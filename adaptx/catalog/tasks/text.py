@@ -60,7 +60,7 @@ def wikipedia_mlm(*languages: str) -> Task:
 def ntrex_mlm(*languages: str) -> Task:
     """Return the task of masked language modelling on news text, with the same sentences in each of these languages.
 
-    Without arguments, they are all 39 languages that the catalog has for NTREX.
+    Without arguments, the languages are all 39 that the catalog has for NTREX.
 
     Raises:
         UserError: the catalog has no NTREX text in a language.

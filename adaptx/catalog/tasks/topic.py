@@ -45,7 +45,7 @@ _OTHER_CODES = (
     "zho_Hant", "zsm_Latn", "zul_Latn",
 )  # fmt: skip
 SIB_CONFIGS = {**_SHORT_CODES, **{code: code for code in _OTHER_CODES}}
-"""Language code -> config."""
+"""Language code -> config of the data set (`en` -> `eng_Latn`)."""
 
 
 def _rows(language: str, split: str, expected: int) -> Rows:

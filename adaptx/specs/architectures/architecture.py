@@ -88,8 +88,8 @@ class MaskedHead:
     """The masked-language-model head in the checkpoints of an architecture.
 
     Attributes:
-        names: prefix of tensor names in a checkpoint -> prefix of the same tensors in adaptx's head.
-        optional: tensors of adaptx's head that a checkpoint may lack. They are zero then.
+        names: prefix of tensor names in a checkpoint (`lm_head.dense.`) -> their prefix in adaptx's head (`dense.`).
+        optional: tensors of adaptx's head, such as `dense.bias`, that a checkpoint may lack. They are zero then.
     """
 
     names: Mapping[str, str]
@@ -98,13 +98,13 @@ class MaskedHead:
 
 @dataclass(frozen=True)
 class HeadPlace:
-    """The path of a linear head in a model class of transformers.
+    """The place of a linear head in a model class of transformers, with what the class computes before the head.
 
     Attributes:
-        linear: path of the linear head.
+        linear: path of the linear head, such as `classifier`.
         dense: path of the layer before the linear head, whose weights are set to the identity; empty if there is none.
-        tanh: whether there is a tanh between the two.
-        settings: pairs (entry of config.json, value) that this head needs.
+        tanh: whether the class applies a tanh between `dense` and `linear`.
+        settings: pairs (entry of config.json, value) that this head needs, such as ("pooler_hidden_act", "linear").
     """
 
     linear: str
@@ -115,15 +115,15 @@ class HeadPlace:
 
 @dataclass(frozen=True, kw_only=True)
 class LibraryHeads:
-    """For each kind of adaptx head, the place of an equal head in transformers (`adaptx.exporting.library_heads`).
+    """The places in transformers that can hold the heads of adaptx (`adaptx.exporting.library_heads`).
 
-    None means that no model class of transformers can hold such a head.
+    A place is None if no model class of transformers can hold such a head.
 
     Attributes:
-        tags: a tagging head over every token.
-        spans: a question-answering head over every token.
-        classification: a classification head over the first token's vector.
-        choice: a multiple-choice head over the first token's vector.
+        tags: place of a tagging head, which reads every token.
+        spans: place of a question-answering head, which reads every token.
+        classification: place of a classification head that reads the first token's vector.
+        choice: place of a multiple-choice head that reads the first token's vector.
         masked: whether there is a model class for masked language modelling.
     """
 
@@ -141,7 +141,7 @@ class Configuration:
     Attributes:
         sizes: entry of config.json -> attribute of `Shape` that the entry holds (`num_hidden_layers` -> `layers`). If
             no entry holds `positions`, texts may have any length.
-        settings: further entries for a network that is built from a `Shape` alone.
+        settings: further entries for a network that is built from a `Shape` alone, such as BERT's `type_vocab_size`.
         needed: entries that config.json must have, with their values.
         fixed: entries that, if config.json has them, must have these values.
         multiples: entries that, if config.json has them, must equal this many times the hidden size, such as 4 times
@@ -175,17 +175,17 @@ class Architecture:
     network, and so finds wrong values. Every other fact has to be stated.
 
     Attributes of layers:
-        stacks: the stacks of layers with the paths of their linear maps: one stack, or encoder and decoder.
-        gated_stacks: the stacks of checkpoints with a gate, if some of the architecture's checkpoints have a gate and
-            others do not. `stacks` then describes those without. Otherwise, `gated_stacks` is empty.
-        gated: whether the feed-forward multiplies its up projection by a gate. A `Shape` may say otherwise.
+        stacks: the only stack of layers, or the encoder's and the decoder's, with the paths of their linear maps.
+        gated_stacks: the stacks of the checkpoints that have a gate, if other checkpoints of the architecture (T5) have
+            none. `stacks` then describes the checkpoints without a gate. Otherwise, `gated_stacks` is empty.
+        gated: whether the feed-forward multiplies its up projection by a gate, unless `Shape.gated` says otherwise.
         fused: linear maps that serve several sites at once (`adaptx.specs.linear_maps.FUSED`).
         biases: linear maps that have a bias.
         norm_tensors: 2 if a norm has weight and bias, 1 if it has only a weight.
         layer_norms: number of norms around a layer's attention and feed-forward.
         first_norm: whether the first layer has all of these norms. Otherwise it lacks the norm before its attention.
         head_norms: whether queries and keys are normed, with one weight for all heads.
-        final_norm: whether a stack has a norm outside its layers: after the last layer, or over the table of distances.
+        final_norm: whether a stack has a norm after its last layer or, as in DeBERTa, over its table of distances.
 
     Attributes of embeddings:
         embedding_norm: whether embeddings are normed.
@@ -194,11 +194,11 @@ class Architecture:
         type_rows: rows of the table of token types.
         position_buckets: rows of the table of relative distances, if it holds one number per distance and head;
             otherwise 0.
-        bucket_tables: whether each layer has such a table of its own. If not, all layers of a stack use the table of
-            its first layer.
+        bucket_tables: whether each layer has its own table of relative distances, as in umT5. If not, all layers of a
+            stack use the table of its first layer.
         distance_rows: rows of a stack's table of relative distances, if it holds one vector per distance; otherwise 0.
             Every layer applies its key and query maps to this table.
-        tied: whether the output matrix is the embedding matrix, if config.json does not say.
+        tied: whether the output matrix is the embedding matrix, for checkpoints whose config.json does not say it.
 
     Attributes of input and forward pass:
         padded: why sequences cannot be packed one after the other into a single row. A batch then has one sequence per
@@ -208,22 +208,22 @@ class Architecture:
         pooler: whether the bare network has a pooler by default.
         positions_after_padding: whether positions start after the padding token's id, as in RoBERTa.
         scaled_scores: in which cases hidden states are scaled before the output matrix.
-        text_refused: why it cannot be used with a `Text` framing. None means that it can be, if its family writes text.
-        byte_vocabulary: vocabulary size of its checkpoints that read bytes; None if there are none. The tokenizer of
-            these checkpoints does not report where in a text a token lies.
+        text_refused: why an encoder-decoder or decoder cannot have a `Text` framing; None if it can, and for encoders.
+        byte_vocabulary: vocabulary size of the architecture's checkpoints that read bytes (384 in ByT5); None if no
+            checkpoint does. Their tokenizer does not report where in a text a token lies.
 
     Attributes of methods:
         bottleneck: place of bottleneck adapters; None if it is not known.
-        whole_sites: sites that are not quantised.
+        whole_sites: sites whose linear maps are never quantised, such as `down` in T5.
 
     Attributes of other libraries:
-        adapters_refused: why a network of the adapters library with the same bottleneck adapters computes something
-            else; None if it computes the same.
-        masked_head: its masked-language-model head; None if checkpoints have none, or have one that is not tied to the
-            embeddings.
+        adapters_refused: why the adapters library, given the same bottleneck adapters, computes something else than
+            adaptx; None if it computes the same.
+        masked_head: the masked-language-model head in checkpoints; None if they have no such head, or one whose output
+            matrix is not the embedding matrix.
         library_heads: heads that transformers' classes can hold.
-        step_memory: `model_type` of the architecture whose rows in `adaptx/costs/step_memory.csv` are used, because its
-            layers are the same; None if there is none.
+        step_memory: `model_type` whose rows in `adaptx/costs/step_memory.csv` are used, because that architecture has
+            the same layers (`bert` for XLM-R); None if no rows fit.
         slow_import: whether importing its module of transformers takes seconds.
     """
 

@@ -23,7 +23,7 @@ BERT_HEAD = MaskedHead(
 
 
 def pooled(name: str) -> HeadPlace:
-    """Return the place of a head over the pooler. `name` is the network's attribute with the backbone (`bert`)."""
+    """Return the place of a head that reads the pooler. The network's attribute `name` (`bert`) is the backbone."""
     return HeadPlace("classifier", f"{name}.pooler.dense", tanh=True)
 
 

@@ -55,9 +55,9 @@ class MaskedLanguageModel:
 
 @spec
 class SpanCorruption:
-    """T5's span corruption: the dropped spans of a text are written in order (Raffel et al. 2020, arXiv:1910.10683).
+    """T5's span corruption: the model writes a text's dropped spans in order (Raffel et al. 2020, arXiv:1910.10683).
 
-    Role: `text`. It needs an encoder-decoder with sentinel tokens (`<extra_id_0>`) and a `Text` framing.
+    Role: `text`. The format needs an encoder-decoder with sentinel tokens (`<extra_id_0>`) and a `Text` framing.
 
     `share` is the share of tokens that are dropped, `mean_span` the mean length of a span in tokens.
     """

@@ -14,7 +14,7 @@ Row = Mapping[str, Any]
 
 
 class Roles(NamedTuple):
-    """The roles, or meanings of columns, that one kind of rows has.
+    """The roles of one kind of rows. A role is the meaning of a column, such as `text` or `label`.
 
     Attributes:
         needed: roles that every set of such rows has.
@@ -57,7 +57,7 @@ class Facts(Protocol):
 
     @property
     def row_kinds(self) -> tuple[Roles, ...]:
-        """Roles of each kind of rows that the format reads."""
+        """The roles of each kind of rows that the format reads. Retrieval, for example, reads queries and a pool."""
         ...
 
     def roles_in(self, use: str, passages: bool) -> Roles:
@@ -84,12 +84,12 @@ class Facts(Protocol):
 
     @property
     def shared_roles(self) -> tuple[str, ...]:
-        """Roles whose values define clusters, such as rows with the same premise. A set uses the first that it has."""
+        """Roles, such as `context`, whose equal values put rows into one cluster. A set uses its first such role."""
         ...
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Names of the metrics that score its predictions."""
+        """Names of the metrics that can score predictions of the format."""
         ...
 
     @property
@@ -104,12 +104,12 @@ class Facts(Protocol):
 
     @property
     def embeds(self) -> bool:
-        """Return whether texts are compared as vectors, so that no head is needed."""
+        """Return whether the format compares texts as vectors, and so needs no head."""
         ...
 
     @property
     def ranks_pool(self) -> bool:
-        """Return whether the candidates of the task's pool are ranked."""
+        """Return whether the format ranks the candidates in the task's pool."""
         ...
 
     @property
@@ -138,9 +138,9 @@ class Facts(Protocol):
         ...
 
     def fault(self, row: Row) -> str | None:
-        """Return a row's fault and how to repair it, or None. `row` maps roles to values, and may lack roles."""
+        """Return what is wrong with a row and how to repair it, or None. `row` is role -> value, and may lack roles."""
         ...
 
     def classes(self, answer: Any) -> list[str]:
-        """Return the class names of one prediction or gold answer; empty if answers have no classes."""
+        """Return the classes of one prediction or gold answer, such as its label or its tags; empty if it has none."""
         ...

@@ -13,7 +13,7 @@ from adaptx.specs.text import Generate
 NO_ANSWER_THRESHOLD = 0.5
 """Probability of "no answer" above which a predicted answer is dropped.
 
-The default of SQuAD's script is 1.0, which never drops an answer. With 0.5, an answer is dropped if having none is more
+The default of SQuAD's script is 1.0, which never drops an answer. With 0.5, an answer is dropped if "no answer" is more
 likely, so no labelled rows are needed to tune the threshold.
 """
 NO_ANSWER = "no answer"
@@ -29,7 +29,7 @@ class QuestionAnswering:
 
     Attributes:
         unanswerable: whether some questions have no answer in their context. Their rows have no gold answers.
-        stride: number of tokens that neighbouring windows share, as in transformers' tokenizers. None shares a third of
+        stride: number of tokens that neighbouring windows share, as in transformers' tokenizers. None means a third of
             a window, but at most 128 tokens. An answer that is shorter than the shared part lies completely in at least
             one window.
         question_tokens: maximum number of tokens of a question. Longer questions are cut.
@@ -95,9 +95,9 @@ class QuestionAnswering:
         return None
 
     def classes(self, answer: Any) -> list[str]:
-        """Return one class: the text of the prediction, or the first of the gold answers.
+        """Return one class: the text of a prediction, or the first text in a list of gold answers.
 
-        A prediction is a text, or a dict of a text and the probability of "no answer".
+        A prediction is a text, or a dict with a `text` and the probability of "no answer" (`no_answer`).
         """
         if isinstance(answer, list):
             text: str = answer[0] if answer else ""

@@ -29,16 +29,16 @@ _SENTENCES = Roles(("id", "passage", "answer_starts"), ("sentence_breaks",))
 class Retrieval:
     """Dual-encoder retrieval: the right candidates for a query are found by cosine in the task's pool.
 
-    Roles of training rows:
+    Training rows have one of two sets of roles:
         `query` and `candidate`, optionally `candidate_context`.
-        Or `query`, `passage` and `answer_starts`, optionally `sentence_breaks`: the candidate is the sentence of the
+        `query`, `passage` and `answer_starts`, optionally `sentence_breaks`. The candidate is then the sentence of the
         passage in which the answer begins, and the passage is its context.
 
-    Roles of evaluation rows: `query` and `gold` (an id). Every candidate with that id is right.
+    Evaluation rows have the roles `query` and `gold` (an id). Every candidate with that id is right.
 
-    Roles of the pool:
+    The pool's rows have one of two sets of roles:
         `id` and `candidate`, optionally `candidate_context`.
-        Or `id`, `passage` and `answer_starts`, optionally `sentence_breaks`: every sentence of a passage is a
+        `id`, `passage` and `answer_starts`, optionally `sentence_breaks`. Every sentence of a passage is then a
         candidate, with the ids of the rows whose answer begins in it.
 
     The training loss uses a softmax over a query's cosines with all candidates of the batch, divided by `temperature`.

@@ -38,7 +38,7 @@ def is_whole(value: Any) -> bool:
 
 
 def alike(value: Any, labels: tuple[str, ...]) -> str:
-    """Return a part of a message that suggests the label from which a value differs only in case, spaces or encoding.
+    """Return a hint such as ` (is 'NOUN' meant?)` if a value differs from a label only in case, spaces or encoding.
 
     The result is empty if there is no such label.
     """

@@ -82,12 +82,12 @@ def _tags_fault(tokens: list[str], tags: Any, labels: tuple[str, ...]) -> str | 
 
 
 def _scheme(tags: list[Any]) -> str | None:
-    """Return the scheme of a row's tags and a remedy if the metrics do not read that scheme, and None otherwise."""
+    """Return the scheme of a row's tags and a remedy if span metrics would misread the scheme, or else None."""
     scheme = foreign_scheme([tag for tag in tags if isinstance(tag, str)])
     return f"the row's tags are {scheme}" if scheme is not None else None
 
 
 @lru_cache
 def _as_set(labels: tuple[str, ...]) -> frozenset[str]:
-    """Return the labels as a set, in which the tag of each token is found fast even among hundreds of labels."""
+    """Return the labels as a set, because looking up each token's tag in a tuple of hundreds of labels is slow."""
     return frozenset(labels)

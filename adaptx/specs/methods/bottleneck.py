@@ -60,7 +60,7 @@ class Bottleneck(Method):
         return f"adaptx does not know where an adapter belongs in a layer of {shape.model_type}; use Lora"
 
     def continues(self, earlier: Method) -> bool:
-        """Return whether `earlier` equals this method. Its activation must agree, as weights are trained for it."""
+        """Return whether `earlier` equals this method. The activation counts, because weights are trained for it."""
         return earlier == self
 
     def merge_refusal(self, others: Sequence[Method], rule: MergeRule) -> str | None:
@@ -84,8 +84,8 @@ class Bottleneck(Method):
         return shape.all_layers * mixing.parameters(hidden, hidden, modules, key_bias=True)
 
     def step_sizes(self, shape: Shape) -> StepSizes:
-        """Return the sizes of a training step: the bottleneck's size (b), and the number of entries in one of its two
-        projections, added over all layers (nA).
+        """Return the sizes from which the memory of a training step is computed: the bottleneck's size (`b`), and the
+        number of entries in the up projections of all layers (`nA`).
         """
         size = self._size(shape)
         return StepSizes({"b": size}, {"b": size}, {"nA": shape.layers * shape.hidden_size * size})

@@ -75,13 +75,13 @@ class Ia3(Method):
         raise AssertionError(self.fuse_refusal)
 
     def step_sizes(self, shape: Shape) -> StepSizes:
-        """Return the sizes of a training step: the number of activations per token that one layer scales (`scaled`),
-        and the number of entries in the vectors of all layers (nA).
+        """Return the sizes from which the memory of a training step is computed: the number of activations per token
+        that one layer scales (`scaled`), and the number of entries in the vectors of all layers (`nA`).
         """
         scaled = self._entries(shape.linear_maps)
         return StepSizes({}, {"scaled": scaled}, {"nA": shape.layers * scaled})
 
     def _entries(self, maps: dict[str, tuple[int, int]]) -> int:
-        """Return the number of entries in one layer's vectors. `maps` gives (inputs, outputs) for each site."""
+        """Return the number of entries in one layer's vectors. `maps` is site -> (inputs, outputs)."""
         placed = (site for site in with_companions(self.sites) if site in maps)
         return sum(maps[site][0] if site == "down" else maps[site][1] for site in placed)

@@ -83,11 +83,11 @@ class Lora(Method):
         return dict(self.alphas).get(self._main(site), self.alpha)
 
     def scale_at(self, site: str) -> float:
-        """Return the factor of B A x at a linear map: alpha / rank."""
+        """Return alpha / rank at a linear map, the factor by which B A x is multiplied."""
         return self.alpha_at(site) / self.rank_at(site)
 
     def _main(self, name: str) -> str:
-        """Return the site whose rank and alpha a linear map has. For a fused map, it is its first site in `sites`."""
+        """Return the site whose rank and alpha a linear map has. A fused map has those of its first site in `sites`."""
         behind = sites_behind(name)
         return next((site for site in self.sites if site in behind), behind[0])
 
@@ -111,7 +111,7 @@ class Lora(Method):
         return None
 
     def continues(self, earlier: Method) -> bool:
-        """Return whether `earlier` is the same method. Its dropout may differ, because dropout has no weights."""
+        """Return whether `earlier` equals this method. Only the dropout may differ, because dropout has no weights."""
         return isinstance(earlier, Lora) and (earlier == self or earlier == replace(self, dropout=earlier.dropout))
 
     def merge_refusal(self, others: Sequence[Method], rule: MergeRule) -> str | None:
@@ -120,10 +120,10 @@ class Lora(Method):
     def merged(self, others: Sequence[Method], rule: MergeRule) -> Method:
         """Return a LoRA method that can hold the sum of the modules.
 
-        Its rank is the sum of the modules' ranks, or the rank of `SvdRank`. It has every site that any of the modules
-        has, and trains biases if any of them does. alpha / rank is that of the modules if they share it, and 1
-        otherwise. Ranks and alphas differ between sites if those of the modules do. Where the sum has a
-        lower rank at a site than the method, A and B are filled up with zeros.
+        That method has every site of every module, and trains biases if one of the modules does. Rank and alpha are
+        computed for each site. The rank is the sum of the modules' ranks, or the rank of `SvdRank`. alpha / rank is
+        that of the modules if all modules have the same, and otherwise 1. If the sum has a lower rank at a site than
+        the method, its A and B are filled up with zeros.
         """
         loras = [self, *(other for other in others if isinstance(other, Lora))]
         if len(loras) <= len(others):
@@ -157,10 +157,10 @@ class Lora(Method):
         )
 
     def step_sizes(self, shape: Shape) -> StepSizes:
-        """Return the sizes of a training step.
+        """Return the sizes from which the memory of a training step is computed.
 
-        In their names, r is the sum of the ranks at the sites. D and I are the hidden and the intermediate size. nA is
-        the number of entries in the matrices A and B of all layers.
+        In their names, D is the hidden size and I the intermediate size. `D if up` is D if `up` is a site, and else 0.
+        r is the sum of the ranks at the sites. nA is the number of entries in the matrices A and B of all layers.
         """
         maps, hidden, inner = shape.linear_maps, shape.hidden_size, shape.intermediate_size
         attends = bool({"query", "key", "value"} & set(self.sites))

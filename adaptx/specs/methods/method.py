@@ -46,13 +46,13 @@ class Method(ABC):
     Attributes:
         modules: the plural noun for its modules in messages.
         whole: whether its module is the whole backbone, so that no parameter stays frozen.
-        over_quantised: whether it can be trained over quantised weights.
+        over_quantised: whether its modules can be trained on top of quantised weights.
         library: the library (`peft` or `adapters`) whose file format can hold its modules, or None.
         matrices: True if its tensors are matrices that multiply each token's vector, False if they are vectors that
             scale it.
         needs: a package that the method needs and that only an extra of adaptx installs, or None.
         fold_refusal: why a module cannot be added into the linear weights below it.
-        stack_refusal: why it cannot be trained on top of frozen modules.
+        stack_refusal: why its modules cannot be trained on top of frozen modules.
         fuse_refusal: why its modules cannot be mixed.
     """
 
@@ -95,7 +95,7 @@ class Method(ABC):
 
     @abstractmethod
     def shape_refusal(self, shape: Shape) -> str | None:
-        """Return why a checkpoint of that shape cannot have such a module, or None."""
+        """Return why a checkpoint of that shape cannot have a module of this method, or None if it can."""
 
     @abstractmethod
     def continues(self, earlier: "Method") -> bool:
@@ -117,7 +117,7 @@ class Method(ABC):
 
     @abstractmethod
     def mixing_parameters(self, mixing: MixingRule, modules: int, shape: Shape) -> int:
-        """Return the number of parameters in all mixing layers of a fusion of that many modules."""
+        """Return the number of parameters in all mixing layers of a fusion that mixes that many modules."""
 
     @abstractmethod
     def step_sizes(self, shape: Shape) -> StepSizes:
