@@ -1,1 +1,1 @@
-"""Costs of stages in closed form, without torch: operations, bytes, and hours on types of GPU."""
+"""Costs of stages, computed by formulas without torch: operations, bytes, and hours per type of GPU."""

@@ -19,7 +19,7 @@ ON_A_GPU = Resources(device="cuda")
 class GpuCost:
     """The cost of stages that run one after the other on one GPU.
 
-    hours: computed with the GPU's peak rate times `utilisation`. peak_memory_bytes: the largest predicted memory of a
+    hours: time at a rate of `utilisation` times the peak rate. peak_memory_bytes: the largest predicted memory of a
     training, or None if no training has a prediction. with_gradient_checkpointing: number of trainings that fit only
     with gradient checkpointing. too_large: number of trainings that do not fit even with gradient checkpointing and the
     smallest micro-batch size.

@@ -17,7 +17,7 @@ FEWEST_TOKENS = 64
 
 @dataclass(frozen=True)
 class TooLarge:
-    """A training that does not fit. remedies: options of `adaptx run` that make it fit, gradient checkpointing last."""
+    """A training that does not fit into memory. remedies: options that make it fit, like `--micro-batch-tokens 512`."""
 
     node: Node
     needed_bytes: int

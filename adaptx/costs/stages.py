@@ -132,8 +132,8 @@ def cost(
 
 
 def training_flops(tokens: int, shape: Shape, trained: int) -> float:
-    """Return the operations of a training over `tokens` tokens. They comprise the forward pass, the backward pass
-    through every layer, and the gradients of the `trained` parameters.
+    """Return the number of floating-point operations of a training over `tokens` tokens: the forward pass, the
+    backward pass through every layer, and the gradients of the `trained` parameters.
     """
     return tokens * (4.0 * shape.encoder_parameters + 2.0 * min(trained, shape.encoder_parameters))
 

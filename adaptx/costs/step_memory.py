@@ -3,8 +3,8 @@
 Weights, gradients and AdamW's moments are counted exactly. The activations that the forward pass saves, and temporary
 tensors, grow linearly with products such as tokens times hidden size. Their memory is therefore a sum over these
 products, each multiplied by a number of bytes. The numbers are read from `step_memory.csv`, which
-`benchmarks/fit_step_memory.py` fits to tracked training steps of small networks. `adaptx memory` tracks a step of
-the user's own network instead, which is slower.
+`benchmarks/fit_step_memory.py` fits to the recorded memory of steps of small networks. `adaptx memory` records a
+step of the user's own network instead, which is slower.
 """
 
 import csv
@@ -37,7 +37,7 @@ class StepSize:
 
     row: the largest micro-batch. several: whether the step has several micro-batches, so that accumulated gradients
     exist during all later forward passes. trained: number of parameters that train, including the head's. beside:
-    number of parameters in the frozen modules below.
+    number of parameters in frozen modules.
     """
 
     shape: Shape
@@ -52,7 +52,7 @@ class StepSize:
 
 
 def step_peak_bytes(step: StepSize) -> int | None:
-    """Return the maximum number of bytes that torch has allocated at any moment, from the second step on.
+    """Return the peak of torch's allocated bytes in a step after the first, which begins without AdamW's moments.
 
     None if `step_memory.csv` has no entry for this architecture, method, precision and device.
     """
@@ -129,7 +129,7 @@ def _key(
 
 @functools.cache
 def _fitted() -> dict[tuple[str | None, ...], dict[str, Terms]]:
-    """Return the fitted number of bytes per product (`n T D`), by a step's `_key`, then by `forward` or `backward`."""
+    """Return the fitted bytes per product: `_fitted()[key]["forward"]["n T D"]`, where `key` is a step's `_key`."""
     found: dict[tuple[str | None, ...], dict[str, Terms]] = {}
     lines = (files("adaptx.costs") / "step_memory.csv").read_text().splitlines()
     for device, architecture, method, precision, kept, phase, term, size in list(csv.reader(lines))[1:]:

@@ -1,1 +1,1 @@
-"""From a recipe to its plan: recipe files, distinct stages, their identities and names, and refused combinations."""
+"""Turn a recipe into its plan: load it, find its distinct stages, identify and name them, and refuse some."""

@@ -10,7 +10,7 @@ from adaptx.store.store import Store
 
 
 def check_stored(plan: Plan, store: Store, keep: bool = False) -> None:
-    """Compare the files of the plan's stored stages with their digests, and count damaged stages as not stored.
+    """Compare the files of the plan's stored stages with their digests. Damaged stages then count as not stored.
 
     Weights are large, so they are compared only if a stage that still has to run uses them.
     """
@@ -29,7 +29,7 @@ def check_stored(plan: Plan, store: Store, keep: bool = False) -> None:
 
 
 def set_aside_damaged(plan: Plan, store: Store, note: Callable[[str], None], keep: bool = False) -> None:
-    """Find the plan's damaged stages and move them to the store's `set-aside/`. `note` receives a line for each."""
+    """Move the plan's damaged stages to the store's `set-aside/`, and call `note` with a message for each stage."""
     seen: set[str] = set()
     while True:
         check_stored(plan, store, keep)
@@ -69,7 +69,7 @@ def _set_aside(node: Node, store: Store, note: Callable[[str], None]) -> None:
 def left_out_lines(store: Store, most: int = 5) -> list[str]:
     """Return a line for each damaged stage that the store leaves out, with its name, the damage, and what to do.
 
-    most: maximum number of stages shown. If there are more, a last line says how many.
+    most: maximum number of stages shown. If there are more, a last line says how many are not shown.
     """
     store.entries()
     lines = [str(damage) for damage in store.left_out.values()]

@@ -75,7 +75,7 @@ class Edits:
         return replace(stage, stages=tuple(map(self._train, stage.stages)), rule=self._rule(stage.rule))
 
     def _rule(self, rule: MergeRule) -> MergeRule:
-        """Return the merge rule, with `limit` applied to the rows on which its weights are searched."""
+        """Return the merge rule. If it searches for its weights, `limit` applies to the rows that the search reads."""
         search = rule.search
         if search is None:
             return rule

@@ -13,8 +13,8 @@ from adaptx.specs import Evaluate, Framing, Merge, ModelSpec, ModuleStage, Task,
 def training_framing(train: Train, task: Task) -> Framing:
     """Return the framing with which a training reads one of its tasks: the training's own, or else the checkpoint's.
 
-    Text answers are trained with an end token after them. `Rank` therefore counts that token as part of each
-    candidate, unless the framing says otherwise.
+    If the answers are text, the training appends an end token to each. `Rank` therefore counts this token as part of
+    every candidate answer, unless the framing says `Rank(end=False)`.
 
     Without a framing of its own, a training of a dual encoder reads the checkpoint's sentence embedding from the last
     layer. If an earlier layer were read, the layers above it would not train.
@@ -29,8 +29,8 @@ def training_framing(train: Train, task: Task) -> Framing:
 def evaluation_framing(evaluate: Evaluate) -> Framing:
     """Return the framing with which an evaluation reads its task.
 
-    It is the evaluation's own framing, else that of the training whose head it uses, else the checkpoint's sentence
-    embedding.
+    It is the evaluation's own framing if there is one, else the framing in which the model was trained on this task
+    (or on one whose head can answer it), else the checkpoint's sentence embedding.
     """
     model = evaluate.model
     if (given := evaluate.framing) is not None:
@@ -48,18 +48,18 @@ def _was_taught_to_end(stage: ModuleStage) -> bool:
 
 
 def search_framing(merge: Merge, task: Task) -> Framing:
-    """Return the framing with which a search for merge weights reads its task. That framing is the one that the merge's
-    `answering_training` has for the task whose head the search uses. If the search uses no head, it is the one
-    that this training would have for the search's own task.
+    """Return the framing with which a search for merge weights reads its task. It is the framing with which the merge's
+    `answering_training` reads the task whose head the search uses. If the search uses no head, it is the framing with
+    which this training would read the search's task.
     """
     return training_framing(answering_training(merge), head_of(merge, task) or task)
 
 
 def read_in(framing: Framing, languages: Iterable[str]) -> Framing:
-    """Return the framing with these languages' prompts only, because others would change the stage's identity."""
+    """Return the framing without the prompts for other languages, because these would change the stage's identity."""
     return framing.read_in(languages) if isinstance(framing, Text) else framing
 
 
 def has_head(train: Train, task: Task) -> bool:
-    """Return whether a training leaves a head for one of its tasks. Text answers and embeddings need no head."""
+    """Return whether a training trains a head for `task`. Tasks answered by text or by embeddings need no head."""
     return not task.format.embeds and not isinstance(training_framing(train, task), Text)

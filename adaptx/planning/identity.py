@@ -51,8 +51,8 @@ def _nominal(place: Location) -> str:
 class Identity:
     """A stage's canonical JSON and fingerprint, both made from digests of the rows and weights that the stage reads.
 
-    nominal: the fingerprint with revision names in place of these digests. resolved: False if some digest is unknown
-    (no network, nothing cached); `fingerprint` then equals `nominal`.
+    nominal: a fingerprint made from names and revisions (`owner/model@main`) instead of digests. resolved: False if
+    some digest is unknown (no network, nothing cached); `fingerprint` then equals `nominal`.
     """
 
     json: Json
@@ -81,7 +81,7 @@ class Identities:
 
         Raises:
             MissingInput: rows or weights are missing where the sources look for them.
-            UserError: a value in the spec has no stable form to hash.
+            UserError: a value in the spec, such as NaN, has no stable form to hash.
         """
         if stage not in self._known:
             inputs = {earlier: self.of(earlier) for earlier in stage.inputs}
@@ -126,7 +126,7 @@ class Identities:
         }
 
     def _taken(self, source: ModuleSource, inputs: dict[ModuleStage, str]) -> Json:
-        """Return a starting module's fingerprint or, for a published module, its method and the digest of its files."""
+        """Return the fingerprint of a module that a training starts from; if it is published, its method and digest."""
         if not isinstance(source, Published):
             return inputs[source]
         if source not in self._digests:
@@ -134,7 +134,7 @@ class Identities:
         return {"files": self._digests[source], "method": self._plain(source.method, "start.method")}
 
     def _trained(self, train: Train, task: Task, pick: Pick) -> Json:
-        """Return the parts of a task that a training reads: development rows only if weights are selected on them."""
+        """Return the parts of a task that a training reads. It reads development rows only to select weights."""
         selects = isinstance(train.config.selection, Best)
         return {
             "format": self._plain(task.format, "task.format"),
@@ -188,7 +188,7 @@ class Identities:
         }
 
     def _scored(self, task: Task, language: str, limit: int | None, pick: Pick) -> Json:
-        """Return the parts of a task that an evaluation reads. Cached: it is the same for thousands of models."""
+        """Return the parts of a task that an evaluation reads. Cached, because thousands of models share them."""
         key = task, language, limit, pick
         if key not in self._scored_sets:
             self._scored_sets[key] = {
@@ -261,9 +261,9 @@ def modules_read(stage: Stage) -> tuple[Published, ...]:
 
 
 def selection_pool(task: Task) -> tuple[Rows, ...]:
-    """Return the rows of the pool that a task's development rows search, or none if they search no pool.
+    """Return the pool in which a task's development rows search; empty if they do not search in the pool.
 
-    Only rows with a gold column search it. Others are pairs, as in training, whose second texts are the candidates.
+    They do so only if they have a gold column. Without it they are pairs, and the candidates are their second texts.
     """
     return task.pool if any(rows.column("gold") for rows in task.development) else ()
 

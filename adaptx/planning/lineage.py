@@ -36,7 +36,7 @@ from adaptx.specs import (
 class Lineage:
     """The modules that a training builds on. Each is a training, a merge, or a published module.
 
-    frozen: modules that stay frozen below the training's own module, the one next to the checkpoint first.
+    frozen: modules that stay frozen below the training's own module, in order from the checkpoint upwards.
     continued: the module that is trained further. fused: modules whose outputs are mixed.
     """
 
@@ -49,7 +49,7 @@ def lineage(stage: ModuleStage) -> Lineage:
     """Return the modules on which a training or merge builds.
 
     Raises:
-        UserError: the modules to stack, fuse or merge were not trained on the same base.
+        UserError: the modules to stack, fuse or merge were trained on top of different frozen modules.
     """
     if isinstance(stage, Merge):
         return Lineage() if stage.method.whole else Lineage(_common_base("Merge", stage.stages))
@@ -117,8 +117,8 @@ def serves(earlier: TaskFormat, later: TaskFormat) -> bool:
 def head_of(stage: ModuleStage, task: Task) -> Task | None:
     """Return the trained task whose head can answer `task`, or None.
 
-    A trained task of the same name is preferred; otherwise there must be only one fitting head. Tasks that share a head
-    count as one. A merge has the heads of its `answering_training`, or none.
+    If a trained task of the same name fits, it is preferred; otherwise only one head may fit. Tasks that share a head
+    count as one. A merge has the heads of its `answering_training`, or no heads.
 
     Raises:
         UserError: several heads fit, and no fitting task has the same name.
@@ -153,8 +153,8 @@ def head_task(evaluate: Evaluate) -> Task | None:
 def task_used(evaluate: Evaluate) -> Task | None:
     """Return the trained task whose framing an evaluation uses.
 
-    For retrieval, it is the retrieval task that the model was trained on; otherwise `head_task` returns it. None
-    for a bare checkpoint, or if no such task was trained.
+    If the evaluated task is retrieval, this is the retrieval task that the model was trained on. For other formats it
+    is the result of `head_task`. None for a bare checkpoint, or if no such task was trained.
     """
     model = evaluate.model
     if not isinstance(model, ModelSpec) and isinstance(evaluate.task.format, Retrieval):

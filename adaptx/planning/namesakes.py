@@ -1,4 +1,4 @@
-"""Refuse a recipe in which different models, tasks or modules share a name: reports and MLflow know only names."""
+"""Refuse a recipe in which different models, tasks or modules share a name, because reports show only names."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def namesake_reasons(stages: Iterable[Stage]) -> Iterator[str]:
-    """Yield a reason for each name that different models, tasks or published modules share: reports would confuse them.
+    """Yield an error message for each name that several models, several tasks or several published modules share.
 
     A training may use other rows than the evaluated task of the same name (few-shot rows, for instance). All evaluated
     tasks of one name must have the same rows per language.
@@ -64,7 +64,7 @@ def _place_of_module(module: Published) -> str:
 
 
 def _first_difference(tasks: Iterable[Task]) -> str | None:
-    """Return the first property by which the tasks' evaluations differ, or None."""
+    """Return the first property, such as `pool`, in which the tasks' evaluations differ, or None if they are equal."""
     tasks = tuple(tasks)
     if len({task.format for task in tasks}) > 1:
         return "format"

@@ -1,4 +1,4 @@
-"""Names of stages, as folders and tables show them, and the factors by which evaluated variants differ."""
+"""Names of stages, as folders and tables show them, and the factors (method, seed) by which evaluated models differ."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -58,8 +58,8 @@ def intermediate_name(train: Train) -> str:
 def path_of_tasks(source: ModuleSource) -> str:
     """Return the names of all tasks that a module was trained on, in the order of training.
 
-    For a merge, this is `snli+sib200`, for instance, or `nli-x3` for three seeds of one task. For a published module,
-    it is the module's name.
+    Examples: `squad>snli` for a training that continues another; `snli+sib200` for a merge; `nli-x3` for a merge of
+    three seeds of one task. For a published module, it is the module's name.
     """
     if isinstance(source, Published):
         return source.name
@@ -108,10 +108,10 @@ def fused_names(train: Train) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Factors:
-    """The factors by which evaluated variants differ.
+    """The factors by which evaluated models differ, such as the method, the start and the seed.
 
-    `target` is the measured task if the model was last trained on it. Otherwise (for instance for retrieval with an
-    intermediate model), `target` is `none`, and `intermediate` names all trained tasks.
+    `target` is the measured task if the model was last trained on it. Otherwise (for instance, if a model that was
+    trained on `nli` is evaluated on retrieval), `target` is `none`, and `intermediate` names all trained tasks.
     """
 
     model: str
@@ -123,7 +123,7 @@ class Factors:
 
     @property
     def label(self) -> str:
-        """The factors as one line, for tables and plots."""
+        """The factors as one line, for tables and plots: `lora-r8 · Sequential · snli`."""
         if self.intermediate == UNTRAINED:
             return "untrained" if self.target == UNTRAINED else f"{self.method} · baseline"
         arrow = "no target training" if self.target == UNTRAINED else self.start
@@ -163,8 +163,8 @@ def factors(stage: Stage) -> Factors:
 def _of_merge(merge: Merge, measured: Task | None) -> Factors:
     """Return the factors of a merge.
 
-    All merged tasks are intermediate tasks. The method is that of the merged modules, or the merge's own if theirs
-    differ. The seed is that of the merge's `answering_training`.
+    All merged tasks are intermediate tasks. The method is the merged modules' method or, if the modules have different
+    methods, the merge's own. The seed is that of the merge's `answering_training`.
     """
     methods = {stage.method for stage in merge.stages}
     on_target = measured is not None and trained_on(merge, measured)
@@ -179,7 +179,7 @@ def _of_merge(merge: Merge, measured: Task | None) -> Factors:
 
 
 def _in_mixture(model: Train, mixture: Mixture, measured: Task) -> Factors:
-    """Return the factors of a target task that was trained in a mixture. The mixture's other tasks are intermediate."""
+    """Return the factors of a model whose target task is in a mixture. The mixture's other tasks are intermediate."""
     others = "+".join(task.name for task in mixture.tasks if task.name != measured.name)
     below = intermediate_name(model)
     return Factors(

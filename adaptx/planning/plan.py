@@ -25,8 +25,8 @@ from adaptx.store.store import Store, folder_name
 class Status(enum.Enum):
     """The state of a stage in the store.
 
-    UNCHECKED: the stage was found by its nominal fingerprint, because digests of its inputs are unknown. SCORES_ONLY:
-    the weights are not stored, and no stage that still has to run needs them.
+    UNCHECKED: the stage was found by the names and revisions of its inputs, because their digests are unknown.
+    SCORES_ONLY: the weights are not stored, and no stage that still has to run needs them.
     """
 
     STORED = "stored"
@@ -108,14 +108,14 @@ class Plan:
         )
 
     def weights_that_go(self, store: Store) -> list[Node]:
-        """Return the transient stages that have or will have weights. A run without `keep` removes these weights."""
+        """Return the stages whose weights, stored or still to be trained, are removed by a run without `keep`."""
         transient = [node for node in self.nodes if self.transient(node)]
         statuses = self.statuses(store) if transient else {}
         there = (Status.TO_DO, Status.STORED, Status.UNCHECKED)
         return [node for node in transient if statuses[node.fingerprint] in there]
 
     def _kept(self, node: Node, keep: bool) -> bool:
-        """Return whether the weights of a stage must be kept because of `keep` or of the stage's own `keep`.
+        """Return whether a stage's weights must be kept, because `keep` or the stage's own `keep` is set.
 
         Both affect only fully fine-tuned stages on which no training or merge builds.
         """
@@ -127,8 +127,8 @@ class Plan:
         """Return the status of each node, by fingerprint.
 
         A training or merge is `TO_DO` in two cases only: its stored result is damaged, or its weights are missing
-        although they must be kept or are needed by another stage that is `TO_DO`. `keep` demands the weights of every
-        fully fine-tuned stage on which no training or merge builds.
+        although they must be kept or are needed by another stage that is `TO_DO`. With `keep`, the weights of every
+        fully fine-tuned stage on which no training or merge builds must be kept.
         """
         found = {node.fingerprint: stored_entry(node, store) for node in self.nodes}
         damaged = store.damaged()
@@ -152,7 +152,7 @@ class Plan:
         return statuses
 
     def why(self, node: Node, store: Store) -> list[str]:
-        """Return why a stage has to run: its differences from the most similar stored stage of the same name."""
+        """Return why a stage has to run: how it differs (`config.seed: 1 -> 2`) from a stored stage of its name."""
         namesakes = [
             entry.record
             for entry in store.entries().values()
@@ -179,7 +179,7 @@ def make_plan(recipe: Recipe, sources: Sources) -> Plan:
     """Return the plan of a recipe: its distinct stages in order.
 
     Raises:
-        UserError: a combination is refused, rows or weights are missing, or a value has no stable form to hash.
+        UserError: a stage cannot run, rows or weights are missing, or a value (such as NaN) has no stable hash.
     """
     ordered: dict[Stage, None] = {}
 
@@ -220,7 +220,7 @@ def make_plan(recipe: Recipe, sources: Sources) -> Plan:
 
 
 def _checkpoint_reasons(stages: Iterable[Stage], sources: Sources) -> Iterator[str]:
-    """Yield a reason for each checkpoint that cannot be read. Its files are checked without reading tensors.
+    """Yield an error message for each checkpoint that cannot be read. Its files are checked without reading tensors.
 
     Checkpoints whose files are not on this machine are skipped.
     """

@@ -25,7 +25,7 @@ _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no"
 
 
 def arguments(build: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments for a recipe's `build()`: strings converted to the parameters' types, other values as given.
+    """Return the arguments for a recipe's `build()`. Strings become the parameters' types; other values are unchanged.
 
     Raises:
         UserError: an option is unknown or missing, or does not have its parameter's type.
@@ -61,7 +61,7 @@ def arguments(build: Callable[..., Any], options: Mapping[str, Any]) -> dict[str
 
 
 def _hint_of(parameter: inspect.Parameter) -> Any:
-    """Return the type of a parameter without an annotation: the type of its default, or the one in `OPTIONS`.
+    """Return the type of a parameter without an annotation: the type of its default or else its type in `OPTIONS`.
 
     Raises:
         UserError: neither gives a type. Guessing `str` would pass the string "3" where the recipe expects a number.

@@ -33,7 +33,7 @@ class StoredScores:
         return self._golds[file]
 
     def statistics(self, evaluate: Evaluate, entry: Entry) -> dict[str, Floats]:
-        """Return, by metric name, the numbers that a metric sums over examples, such as 1 for each right answer.
+        """Return, by metric name, the numbers that the metric gives each example, such as 1 for a right answer.
 
         Raises:
             UserError: the gold answers do not fit the predictions.
@@ -61,7 +61,7 @@ class StoredScores:
 
 
 def values(statistics: Mapping[str, Floats]) -> dict[str, float]:
-    """Return the value of each metric, computed from the sums of its statistics over examples, by metric name."""
+    """Return the value of each metric, by its name. It is computed from the sums of `statistics` over examples."""
     return {name: float(METRICS[name].value(each.sum(axis=0))) for name, each in statistics.items()}
 
 

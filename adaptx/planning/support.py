@@ -57,7 +57,7 @@ def refusal(stage: Stage) -> str | None:
 
 
 def _search_refusal(merge: Merge) -> str | None:
-    """Return why a search for merge weights cannot score merged models on its task, or None."""
+    """Return why a search for merge weights cannot score merged models on the search's task, or None."""
     search = merge.rule.search
     if search is None:
         return None

@@ -21,20 +21,20 @@ def method_refusal(method: Method, shape: Shape | None) -> str | None:
 
 
 def start_refusal(method: Method, start: type) -> str | None:
-    """Return why a method does not allow that kind of start, or None."""
+    """Return why a method does not allow a start of that class, such as `Stack` or `Fuse`, or None."""
     return {Stack: method.stack_refusal, Fuse: method.fuse_refusal}.get(start)
 
 
 def frozen_refusal(frozen: Method, method: Method) -> str | None:
     """Return why `method` cannot train on top of a frozen module of the method `frozen`, or None.
 
-    A method that trains the whole backbone needs the module folded into the backbone's weights first.
+    A method that trains the whole backbone first adds the module into its weights. Some modules do not allow that.
     """
     return frozen.fold_refusal if method.whole else None
 
 
 def below_refusal(train: Train, below: Lineage) -> str | None:
-    """Return why a frozen module below a training rules out the training's method, with the module's name, or None."""
+    """Return which frozen module below a training rules out the training's method, and why; None if none does."""
     for frozen in below.frozen:
         if (reason := frozen_refusal(frozen.method, train.method)) is not None:
             return f"after {type(frozen.method).__name__} on {path_of_tasks(frozen)}: {reason}"
@@ -56,7 +56,7 @@ def over_quantised_refusal(train: Train) -> str | None:
 
 
 def quantised_refusal() -> str | None:
-    """Return why quantised weights cannot be loaded here, or None. Predicting their memory needs no package."""
+    """Return why quantised weights cannot be loaded here (bitsandbytes is not installed), or None."""
     if not has_package("bitsandbytes"):
         return "quantised weights need the bitsandbytes package: pip install 'adaptx[quant]'"
     return None

@@ -10,9 +10,9 @@ from adaptx.specs import Evaluate, Last, Merge, Recipe, Rows, Task, Train
 
 
 def unread(plan: Plan) -> list[str]:
-    """Return a line for each suite, published score and set of rows that no stage uses: why, or what to write instead.
+    """Return a line for each suite, published score and set of rows that no stage uses, with the reason or a remedy.
 
-    Tasks whose data sets are all in the catalog get no lines about rows, because a recipe needs only some of these.
+    Tasks whose data sets are all in the catalog get no lines about rows, because a recipe seldom uses all their rows.
     """
     read = {rows for node in plan.nodes for rows in inputs_read(node.stage) if isinstance(rows, Rows)}
     known = {rows.hub_id for task in TASKS.values() for rows in (*task.train, *task.evaluation)}

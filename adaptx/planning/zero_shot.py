@@ -1,4 +1,4 @@
-"""The languages in which a score is zero-shot: the model was trained on no similar task in that language."""
+"""Find zero-shot scores: those in languages in which the model was trained on no task like the evaluated one."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,9 +11,9 @@ from adaptx.specs import Evaluate
 def source_languages(evaluate: Evaluate) -> frozenset[str]:
     """Return the languages in which scores of the evaluation's model on the evaluated task are not zero-shot.
 
-    They are the source languages of that task, whether or not the model was trained on it, and of every similar task
-    that the model was trained on. They include languages of few-shot rows, of intermediate tasks of the same kind, and
-    of development rows on which the weights of a merge were searched.
+    These are the languages of that task's training rows, whether or not the model was trained on them, and of the
+    training rows of every similar task that the model was trained on, such as few-shot or intermediate tasks. Languages
+    of development rows on which a search for merge weights scored merges are included too.
     """
     trained = (
         task for train in training_path(evaluate) for task in train.tasks if alike(task.format, evaluate.task.format)
@@ -34,14 +34,14 @@ def source_languages(evaluate: Evaluate) -> frozenset[str]:
 
 
 def is_zero_shot(evaluate: Evaluate) -> bool:
-    """Return whether the score is zero-shot: its language is none of the evaluation's `source_languages`."""
+    """Return whether the score is zero-shot: its language is not among the evaluation's `source_languages`."""
     return evaluate.language not in source_languages(evaluate)
 
 
 def zero_shot_weights(evaluations: Iterable[Evaluate]) -> dict[str, float]:
-    """Return the weight of each zero-shot language in a model's zero-shot average on one task; empty if there are none.
+    """Return the weight of each zero-shot language in the average of a model's zero-shot scores on one task.
 
-    All have the same weight, regardless of their numbers of rows.
+    All languages have the same weight, however many rows they have. Empty if no language is zero-shot.
     """
     return equal_weights([each.language for each in evaluations if is_zero_shot(each)])
 

@@ -21,7 +21,7 @@ from adaptx.specs import Full, Method, ModelSpec, Published
 def read_layout(module: Published, sources: Sources) -> Layout:
     """Return the method of a module, read from its files, and the place of each of its tensors in the model.
 
-    `module.method` is not used.
+    The method that the recipe states, `module.method`, is not used.
 
     Raises:
         MissingInput: the files are not available.
@@ -54,7 +54,7 @@ def read_base(module: Published, sources: Sources) -> str:
 def read_method(
     source: str | Path, model: ModelSpec, *, data: str | None = None, revision: str | None = None
 ) -> Method:
-    """Return the method of a module for a model, to be written in `Published(source, model, method)`.
+    """Return the method of a published module, which a recipe needs for `Published(source, model, method)`.
 
     data: a local mirror of the hub, as for `--data`.
 
@@ -67,7 +67,7 @@ def read_method(
 
 
 def written(method: Method) -> str:
-    """Return the Python code of a method, with only the fields that differ from their defaults."""
+    """Return the Python code of a method without fields that have their defaults, such as `Lora(rank=16)`."""
     given = {
         field.name: getattr(method, field.name)
         for field in dataclasses.fields(method)

@@ -34,7 +34,7 @@ def module_refusal(module: Published, sources: Sources) -> str | None:
 
 
 def base_refusal(module: Published, sources: Sources) -> str | None:
-    """Return why a module's base may differ from the recipe's model, with both names; None if they are the same."""
+    """Return a message with both names if a module's base may differ from the recipe's model, otherwise None."""
     named, ours = read_base(module, sources), module.model.hub_id
     if module.same_base or _same_name(named, ours):
         return None
@@ -55,7 +55,7 @@ def _same_name(named: str, ours: str) -> bool:
 
 
 def _digest(named: str, sources: Sources) -> str | None:
-    """Return the digest of a checkpoint that a module names, or None if it is not available."""
+    """Return the digest of the checkpoint that a module names as its base, or None if it is not available."""
     if not named:
         return None
     try:

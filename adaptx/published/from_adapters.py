@@ -15,7 +15,7 @@ FIXED: dict[str, Any] = {
     "use_gating": False, "residual_before_ln": True, "adapter_residual_before_ln": False, "inv_adapter": None,
     "cross_adapter": False, "leave_out": [], "phm_layer": False,
 }  # fmt: skip
-"""The settings that an adapters config must have, or leave out, to describe the adapter of `Bottleneck`."""
+"""Setting of an adapters config -> its value in the adapter of `Bottleneck`. A config may leave settings out."""
 OLD_ACTIVATIONS = {"gelu": "gelu_new", "gelu_orig": "gelu"}
 """Name of an activation in configs without a version -> its name today."""
 _ADAPTER = re.compile(

@@ -96,10 +96,10 @@ def peft_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) -> Lay
 
 @dataclass
 class _Names:
-    """The names of a file's tensors, by their place in the model. A linear map is given as (layer, site).
+    """The names of a file's tensors, by their place in the model. A linear map's place is `(3, "query")`, for instance.
 
-    tensors: the name for each (layer, site, `lora_A` or `lora_B`). paths: the path of each linear map with LoRA,
-    which the config's patterns may match. biases: the name of each linear map's bias. of_head: tensors of poolers
+    tensors: the name at each place such as `(3, "query", "lora_A")`. paths: the path of each linear map with LoRA, on
+    which the config's patterns are matched. biases: the name of each linear map's bias. of_head: tensors of poolers
     and heads, which are not used.
     """
 
@@ -110,10 +110,10 @@ class _Names:
 
 
 def _read_names(config: dict[str, Any], shapes: Shapes, stack: LayerStack, model: ModelSpec) -> _Names:
-    """Return the places of all tensors of a file.
+    """Return the names of a file's tensors, by their place in the model.
 
     Raises:
-        UserError: a tensor does not belong to a plain LoRA module, two tensors have the same place, or there are none.
+        UserError: a tensor does not belong to a plain LoRA module, two have the same place, or no LoRA tensor exists.
     """
     found, bias = _Names(), _WHOLE_BIAS if config.get("bias") == "lora_only" else _ADDED_BIAS
     for name in shapes:
@@ -175,7 +175,7 @@ def _check_settings(config: dict[str, Any]) -> None:
     """Check that a config describes plain LoRA, with or without biases.
 
     Raises:
-        UserError: a setting makes the module compute something else, or has a value of the wrong type.
+        UserError: a setting has a value of the wrong type, or makes the module something other than plain LoRA.
     """
     for name in ("r", "lora_alpha"):
         if isinstance(config.get(name), bool) or not isinstance(config.get(name), int | float):

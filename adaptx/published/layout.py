@@ -1,4 +1,4 @@
-"""The places in a model of the tensors in a module's file, with checks against the model's sizes."""
+"""Find where in a model the tensors of a module's file belong, and check them against the model's sizes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ class TensorPlace:
 
 @dataclass(frozen=True)
 class Layout:
-    """The method of a module file, and the place of each tensor. of_head: names of heads' tensors (unused)."""
+    """The method of a module file, and the place of each tensor. of_head: names of heads' tensors, not used."""
 
     method: Lora | Bottleneck
     tensors: tuple[TensorPlace, ...]
@@ -52,7 +52,7 @@ def shape_of(model: ModelSpec) -> Shape:
 
 
 def stacks_of(model: ModelSpec) -> tuple[LayerStack, ...]:
-    """Return the model's stacks of layers, such as encoder and decoder. Layers are numbered across stacks."""
+    """Return the model's stacks of layers, such as encoder and decoder. Layer numbers continue from stack to stack."""
     shape = shape_of(model)
     if (reason := unsupported(shape.model_type)) is not None:
         raise UserError(f"{model.hub_id}: {reason}")
@@ -95,7 +95,7 @@ def place_in(path: str, stacks: tuple[LayerStack, ...], name: str) -> tuple[int,
 
 
 def check_layers(places: Mapping[tuple[int, str], str], model: ModelSpec, every: bool = False) -> None:
-    """Check that modules lie only in layers that the model has and, with `every`, that each layer has one.
+    """Check that modules lie only in layers that the model has and, with `every`, that each layer has a module.
 
     Raises:
         UserError: a module lies in a layer that does not exist, or, with `every`, a layer has no module.
@@ -125,5 +125,5 @@ def check_not_empty(shapes: Shapes) -> None:
 
 
 def some(names: list[str]) -> str:
-    """Return at most the first `SHOWN` names as text for a message."""
+    """Return the first `SHOWN` names as text for a message: `a, b, c, d, ...`."""
     return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")

@@ -1,7 +1,7 @@
-"""Which linear maps a peft config selects, by peft's rules (its `check_target_module_exists`), in bounded time.
+"""Find the linear maps that a peft config selects for LoRA, by peft's rules (its `check_target_module_exists`).
 
-The regular expressions come from a file that someone else wrote, and matching some of them could take practically
-forever.
+Matching has a time limit, because the regular expressions come from a file that someone else wrote, and some
+expressions could take practically forever.
 """
 
 import re
@@ -25,10 +25,10 @@ class Matcher:
         self._compiled: dict[tuple[str, str], Any] = {}
 
     def match(self, pattern: str, text: str, whole: bool = False, frame: str = "{}") -> str | None:
-        """Return None if the pattern does not match, else what its group `idx` matched, or "" without such a group.
+        """Return None if the pattern does not match, else the text of its group `idx` ("" if it has no such group).
 
         whole: whether the pattern must match the whole text instead of its beginning. frame: the expression to
-        match, in which `{}` stands for `pattern`.
+        match, in which `{}` is replaced by `pattern`.
 
         Raises:
             UserError: the pattern is not a regular expression, or takes too long.
@@ -67,7 +67,7 @@ def is_selected(config: Mapping[str, Any], path: str, matcher: Matcher) -> bool:
 
 
 def patterned(config: Mapping[str, Any], pattern: str, default: str, path: str, matcher: Matcher) -> float:
-    """Return a module's rank or alpha by peft's rule: the value of the first key that matches the end of `path`.
+    """Return a module's rank or alpha: the first value in `config[pattern]` whose key matches the end of `path`.
 
     pattern: `rank_pattern` or `alpha_pattern`. default: setting that holds if no key matches, `r` or `lora_alpha`.
     """
@@ -81,7 +81,7 @@ def patterned(config: Mapping[str, Any], pattern: str, default: str, path: str, 
 
 
 def _may_end(path: str, key: str) -> bool:
-    """Return whether the key may match the path's end. Ruling out plain names quickly saves time with many keys."""
+    """Return whether the key may match the path's end. Plain names that cannot are ruled out here, to save time."""
     return not _PLAIN_NAME.fullmatch(key) or path.endswith(key[key.rfind(".") + 1 :])
 
 

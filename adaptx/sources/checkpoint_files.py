@@ -1,4 +1,4 @@
-"""The files of a checkpoint's folder: which of them hold its weights, and whether they can be read (without torch)."""
+"""The files of a checkpoint's folder: which of them hold its weights, and whether they can be read."""
 
 import json
 from collections.abc import Mapping

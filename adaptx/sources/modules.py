@@ -13,7 +13,7 @@ WEIGHTS_FILES = ("adapter_model.safetensors", "adapter_model.bin", "adapter.safe
 
 
 def find_folder(module: Published, sources: Sources) -> Path:
-    """Return the folder that holds a module: one in the mirror, the user's own, or one in the hub's cache.
+    """Return a module's folder. It is in the mirror, in the hub's cache, or the user's own folder.
 
     A module on the hub that is not cached yet is downloaded (some megabytes).
 

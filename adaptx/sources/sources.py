@@ -36,8 +36,8 @@ _MODEL_FILES = re.compile(
 class Location:
     """The place from which something is read: a local path, or the hub at a commit if `path` is None.
 
-    digest: digest of the content, or None while it is unknown (not cached, and no network). nominal: the
-    content's name and revision. files: the user's own files, if rows are read from them; `path` is then their folder.
+    digest: digest of the content, or None while unknown (not cached, no network). nominal: name and revision, such as
+    `owner/model@main`. files: the user's own files, if rows are read from them; `path` is then their folder.
     """
 
     path: Path | None
@@ -156,7 +156,7 @@ class Sources:
         """Return the SHA-256 of a file, cached.
 
         Raises:
-            UserError: the file has changed since it was first hashed, and stages are identified by the old content.
+            UserError: the file has changed since it was first hashed, so the plan describes its old content.
         """
         digest = self._digests.of_file(path)
         if self._found.setdefault(path, digest) != digest:

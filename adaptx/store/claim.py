@@ -1,6 +1,6 @@
 """Claims: several processes may use one store, but only one at a time carries out a given stage.
 
-A claim is a lock on a file. The operating system releases the lock when the process ends in any way.
+A claim is a lock on a file. The operating system releases the lock however the process ends.
 """
 
 import contextlib

@@ -114,7 +114,7 @@ class Entry:
 
     @property
     def golds_file(self) -> Path | None:
-        """The file, outside the stage's folder, of the gold answers that the stage was scored against; or None."""
+        """The file, in the store's `golds/`, with an evaluation's gold answers; None for a training or merge."""
         names = [name for name in self.seals.files(self.folder) if name.startswith("../../golds/")]
         return self.file(names[0]) if names else None
 
@@ -145,7 +145,7 @@ class Entry:
         return self.folder
 
     def _read_records(self) -> None:
-        """Read each record once, to find intact files that another version of adaptx wrote."""
+        """Read each record, because a file with the right digest may come from another version of adaptx."""
         _ = self.result
         if self.kind == "train":
             _ = self.steps

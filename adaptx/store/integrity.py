@@ -2,7 +2,7 @@
 
 `stage.json` lists the stage's files with their sizes and SHA-256. The list includes the file of the gold answers that
 the stage was scored against, although it lies outside the stage's folder. The completion marker `complete` holds the
-SHA-256 of `stage.json`. A stage that differs in any way is damaged, and nothing is read from it.
+SHA-256 of `stage.json`. If any file differs from its seal, the stage is damaged and is not read.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ GLANCED_BYTES = 16 * 2**20
 
 
 class DamagedStage(UserError):
-    """A `file` of the stored stage in `folder` is missing, unreadable or changed. Gold answers lie outside `folder`."""
+    """The error that `file`, which belongs to the stored stage in `folder`, is missing, unreadable or changed."""
 
     def __init__(self, folder: Path, file: Path, cause: str) -> None:
         super().__init__(folder, file, cause)
@@ -39,7 +39,7 @@ class DamagedStage(UserError):
 
 
 def seal(folder: Path, record: StageRecord, outside: Sequence[Path] = ()) -> None:
-    """Write stage.json with the digests of all files in the folder and in `outside`, then the completion marker."""
+    """Write stage.json with the digests of the folder's files and of the files `outside`, then `complete`."""
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     files |= {Path(os.path.relpath(path, folder)).as_posix(): path for path in outside}
     digests = DigestCache()
@@ -63,7 +63,7 @@ class Seals:
         """Return the record in stage.json.
 
         Raises:
-            DamagedStage: the record cannot be read, does not fit `complete`, or is from another version of adaptx.
+            DamagedStage: it cannot be read, has not the SHA-256 in `complete`, or is from another version of adaptx.
         """
         file = folder / STAGE_FILE
         try:

@@ -36,7 +36,7 @@ def at_work(root: Path, needs: Collection[str]) -> Generator[None]:
 
 @contextmanager
 def no_run_begins(root: Path) -> Generator[list[frozenset[str]]]:
-    """Yield, per active run, the fingerprints of the modules it needs. Within the block no run can begin or end."""
+    """Yield, for each active run, the fingerprints of the modules that it needs. No run begins or ends in the block."""
     from filelock import FileLock, Timeout
 
     folder = root / FOLDER

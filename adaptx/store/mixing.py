@@ -1,7 +1,7 @@
 """The weights with which a fused model mixes its modules. They are stored next to the model's scores, in `mixing.json`.
 
 They show which intermediate tasks an evaluated language uses. Modules are mixed at several places of the network; each
-place is a layer and a site in that layer. At each place, every module has a weight, averaged over the language's
+place is a site (such as `query`) in one layer. At each place, every module has a weight, averaged over the language's
 tokens. The weights at one place sum to one.
 """
 
@@ -12,7 +12,7 @@ MIXING_FILE = "mixing.json"
 
 @dataclass(frozen=True)
 class FusedModule:
-    """A fused module. name: the name that reports show. fingerprint: None for a published module."""
+    """One module that a fused model mixes. name: shown in reports. fingerprint: None for a published module."""
 
     name: str
     fingerprint: str | None
@@ -31,7 +31,7 @@ class PlaceWeights:
 class MixingWeights:
     """The mixing weights of one evaluation.
 
-    tokens: number of tokens over which the weights are averaged, with special tokens and without padding. modules: the
+    tokens: number of tokens over which the weights are averaged. Special tokens count, padding does not. modules: the
     fused modules, in the order of the fusion's stages.
     """
 

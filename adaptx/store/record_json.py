@@ -123,7 +123,7 @@ def _read(hint: Any, value: Any, place: str) -> Any:
 
 
 def _read_union(options: tuple[Any, ...], value: Any, place: str) -> Any:
-    """Return the value of a field whose type is a union: with None, or of several specs."""
+    """Return the value of a field whose type is a union: `float | None`, for instance, or several specs."""
     others = tuple(option for option in options if option is not types.NoneType)
     if value is None and len(others) < len(options):
         return None

@@ -34,7 +34,7 @@ class StageRecord:
     """The stage that a folder of the store holds.
 
     fingerprint: hash of the stage's identity, which contains digests of the rows and weights that the stage reads.
-    nominal: the hash with revision names in place of these digests. inputs: fingerprints of the input stages.
+    nominal: the hash with names such as `owner/model@main` for digests. inputs: fingerprints of the input stages.
     identity: everything that the fingerprint covers, as JSON. spec: the stage as JSON (`adaptx.specs.plain`). files:
     size and digest of each file, by path relative to the folder; an evaluation's gold answers lie outside the folder.
     """
@@ -51,7 +51,7 @@ class StageRecord:
 
 @dataclass(frozen=True)
 class Environment:
-    """The device and software that a stage ran on. threads: number of torch threads. versions: per package."""
+    """The device and software of a stage. threads: number of torch threads. versions: version of each package."""
 
     device: str
     threads: int
@@ -156,8 +156,8 @@ class MergeResult:
     rule: the rule that was applied; after a search it contains the weights that were found. merged: names of the
     modules. weights: one per module; None if the rule has no weights per module. searched_on: the development rows on
     which a search scored merges. search: the steps of that search. Both are None without a search.
-    kept_of_squared_norm: the share of the merged LoRA updates' squared norm that remains after they were
-    cut to a rank; None if none was cut.
+    kept_of_squared_norm: the share of the merged LoRA updates' squared norm that remains after cutting
+    the updates to a rank; None if no update was cut.
     """
 
     seconds: float
@@ -176,7 +176,7 @@ class MergeResult:
 
 @dataclass(frozen=True)
 class OneClass:
-    """The class that all gold answers of a set have, and the one that all predictions have; None for several."""
+    """The only class among a set's gold answers, and the only one among its predictions; None if there are several."""
 
     golds: str | None
     predictions: str | None
@@ -187,9 +187,9 @@ class Scores:
     """One model's predictions for one task in one language, and their scores.
 
     metrics: values between 0 and 1. predictions: one per row, in the form that the task's metrics expect. golds_file:
-    name of the file with the gold answers, in the store's folder `golds/`. details: what the format reports about the
-    whole set. seconds: time for predicting only. peak_memory_bytes: peak memory in excess of the memory used before the
-    model was loaded.
+    name of the file with the gold answers, in the store's folder `golds/`. details: facts about the whole set, such as
+    the number of candidates. seconds: time for predicting only. peak_memory_bytes: peak memory in excess of the memory
+    used before the model was loaded.
     """
 
     task: str
@@ -216,7 +216,7 @@ class Golds:
     """The gold answers to one set of rows, stored once for all models that are scored on this set.
 
     rows: the row index of each answer. clusters: one number per row, equal for rows that share a premise or a context;
-    empty if the task's format has nothing that rows could share.
+    empty if rows of the task's format share no text.
     """
 
     task: str

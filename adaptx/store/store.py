@@ -68,7 +68,7 @@ class Store:
                     self._remember(folder, kind)
 
     def find(self, fingerprint: str) -> Entry | None:
-        """Return the stage; None if it is not stored, or if a quick check (`Seals.glance`) finds damaged files."""
+        """Return the stage, or None if it is not stored or a quick check (`Seals.glance`) finds damaged files."""
         entry = self.entries().get(fingerprint)
         if entry is None or entry.folder in self._glanced:
             return entry
@@ -92,7 +92,7 @@ class Store:
     def named(self, name: str, *kinds: str) -> Entry:
         """Return the stage whose folder is called `name`, or whose fingerprint begins with `name`.
 
-        kinds: restricts the search to stages of these kinds, if any are given.
+        kinds: `train`, `merge` or `evaluate`. If kinds are given, only stages of these kinds are searched.
 
         Raises:
             UserError: no stage matches, or several do.
@@ -127,7 +127,7 @@ class Store:
         return self.root / SET_ASIDE / free
 
     def damaged(self) -> frozenset[tuple[str, str]]:
-        """Return pairs (kind, first 8 digits of the fingerprint) for the stages that are left out or were set aside."""
+        """Return kind and short fingerprint, `("train", "3fa9c1d2")`, of each stage left out or set aside."""
         aside = [each.name.partition(".") for each in listed(self.root / SET_ASIDE)]
         names = [(folder.parent.name, folder.name) for folder in self.left_out]
         names += [(kind, name) for kind, _, name in aside if kind in KINDS]
@@ -186,7 +186,7 @@ class Store:
         self.entries().pop(entry.fingerprint, None)
 
     def _put(self, folder: Path, final: Path) -> None:
-        """Rename a built stage's folder to `final`. An intact stage there is replaced, anything else is set aside."""
+        """Rename a built stage's folder to `final`. An intact stage there is replaced, a damaged one is set aside."""
         replaced = None
         if final.exists() and final not in {entry.folder for entry in self.entries().values()}:
             self.set_aside(final)

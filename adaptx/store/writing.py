@@ -67,7 +67,7 @@ def naming(path: Path, done: str) -> Generator[None]:
 
 
 def _free(path: Path, done: str) -> str:
-    """Return the end of an error message: the free disk space, or nothing after a read.
+    """Return the end of an error message: the free disk space or, after a read, an empty string.
 
     Libraries do not report that the disk is full.
     """
