@@ -241,8 +241,8 @@ def _methods(names: str, rank: int, reduction_factor: float) -> list[Method]:
 def _kinds(methods: list[Method], stored: list[Quantisation | None]) -> list[tuple[Method, Quantisation | None]]:
     """Return the pairs of a method and a way of storing the frozen weights below it.
 
-    Only LoRA can train over quantised weights. If None (not quantised) is in `stored`, other methods are paired only
-    with it. Otherwise their pairs stay in the list and are refused later.
+    Only LoRA can train over quantised weights. If `stored` has None (not quantised), other methods are paired with None
+    alone. If not, they are paired with quantised weights all the same, and a later check refuses these pairs.
     """
     return [
         (method, each)

@@ -54,7 +54,7 @@ def new_file(text: str | Path) -> Path:
 
 
 def given(text: str) -> str:
-    """Return an option's text unchanged.
+    """Check that an option's text is not empty, and return the text unchanged.
 
     Raises:
         BadParameter: the text is empty.

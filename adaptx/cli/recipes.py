@@ -152,7 +152,7 @@ def run(
 
 
 def _done(study: Study, summary: "Summary") -> str:
-    """Return a sentence: how many stages were run, and how many of the plan's stages are stored now."""
+    """Return how many stages were run and how many are stored now, such as `2 stages run, 12 of 14 stored`."""
     statuses = study.dag.statuses(study.store)
     stored = sum(status is Status.STORED for status in statuses.values())
     scores_only = sum(status is Status.SCORES_ONLY for status in statuses.values())

@@ -40,7 +40,10 @@ from adaptx.specs import (
 
 @dataclass(frozen=True)
 class NewModel:
-    """A model before its training. heads: each head by name, with the task format that it is trained for."""
+    """A model before its training.
+
+    heads: the heads by name (see `head_name`), each with the task format that it is trained for.
+    """
 
     backbone: Backbone
     assembly: Assembly
@@ -49,9 +52,9 @@ class NewModel:
 
 
 def head_name(train: Train, task: Task) -> str:
-    """Return the name of a task's head: in a mixture the index of the first task with the same head, otherwise "0".
+    """Return the name of a task's head. It is "0"; in a mixture it is the index of the first task that has this head.
 
-    Task names are not used, because they are not part of a stage's identity.
+    Heads are not named after their tasks, because task names are not part of a stage's identity.
     """
     return str(train.task.head_place(task) if isinstance(train.task, Mixture) else 0)
 
@@ -105,7 +108,7 @@ def head_base(network: Any, model: ModelSpec, shop: Workshop) -> HeadBase:
 
 
 def _begin_heads(train: Train, shop: Workshop, base: HeadBase) -> dict[str, TrainedHead]:
-    """Return a training's initial heads: one for all tasks that share a head, none for tasks without one."""
+    """Return, by name, the heads with which a training begins. Tasks may share a head, and some tasks need none."""
     heads: dict[str, TrainedHead] = {}
     for task in train.tasks:
         name = head_name(train, task)
@@ -140,8 +143,8 @@ def _kept(train: Train, task: Task, shop: Workshop, base: HeadBase) -> nn.Module
 class FinishedModel:
     """A model that is ready to predict: a bare checkpoint, or a stored training or merge.
 
-    heads: the trained heads by name; empty for a bare checkpoint. memory: the vectors of the retrieval pools embedded
-    so far, so that a pool shared by several languages is embedded only once.
+    heads: the trained heads by name; empty for a bare checkpoint. memory: the vectors of the retrieval pools that were
+    embedded so far. They are kept because several languages may share a pool, which is then embedded only once.
     """
 
     backbone: Backbone

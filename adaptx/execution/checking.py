@@ -14,7 +14,7 @@ from adaptx.specs import Best, Evaluate, Merge, Rows, Stage, Task, Train
 
 
 def check_rows(nodes: Sequence[Node], shop: Workshop) -> list[LeftOut]:
-    """Read and check all rows that the stages will read, and return the distinct records of rows that are left out.
+    """Read and check all rows that the stages will read. Return the records of rows that are left out, without repeats.
 
     Raises:
         UserError: rows or columns are missing or wrong.
@@ -78,7 +78,7 @@ def _check_evaluation(evaluate: Evaluate, reader: _Reader) -> None:
 
 
 def _check_golds(stage: Evaluate, shop: Workshop) -> None:
-    """Check that the pool has a right candidate for each query, if all rows come from the user's own files."""
+    """If all rows come from the user's own files, check that the pool has a right candidate for each query."""
     task, rows = stage.task, stage.task.rows_in(stage.language)
     if not task.pool or not all(is_local(each) for each in (rows, *task.pool)):
         return

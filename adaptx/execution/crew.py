@@ -1,4 +1,4 @@
-"""The crew of a run, which carries out its groups of stages. By default the crew is this process."""
+"""The crew of a run: the process or processes that carry out the run's groups of stages (by default this process)."""
 
 from typing import Protocol
 
@@ -13,8 +13,8 @@ class Crew(Protocol):
 
     has_room: whether another group can begin now. busy: whether some groups are not done yet.
 
-    Carrying out a group needs nothing but the workshop, and leaves its results in the workshop's store. A crew that
-    carries out groups in another process calls `store.look_again()` in this process once a group is done.
+    A crew needs nothing but the workshop, and leaves results in the workshop's store. If another process carried out
+    a group, the crew calls `store.look_again()` in this process, because this process has not seen the results yet.
     """
 
     @property
@@ -28,11 +28,11 @@ class Crew(Protocol):
         ...
 
     def next_done(self, timeout_seconds: float | None = None) -> tuple[StageGroup, dict[str, Exception]] | None:
-        """Wait until a group ends. Return it and its errors by stage fingerprint, or None after `timeout_seconds`."""
+        """Wait until a group ends. Return the group and its errors by stage fingerprint, or None after the timeout."""
         ...
 
     def close(self) -> None:
-        """End all work; a running training saves its state first."""
+        """End all work. A training that is running saves its state first."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""The score on development rows, by which a training selects its step and a merge its weights."""
+"""The score on development rows. With it, a training selects its best step, and a merge finds its best weights."""
 
 from collections.abc import Callable, Iterable
 from statistics import mean
@@ -10,11 +10,11 @@ from adaptx.formats.row_cache import RowCache
 from adaptx.specs import Task
 
 DevelopmentSet = tuple[Task, str, Examples]
-"""(task, language, rows)."""
+"""A task, the language of the rows, and the development rows in that language."""
 
 
 def development_sets(tasks: Iterable[Task], cache: RowCache, limit: int | None = None) -> list[DevelopmentSet]:
-    """Read the development rows of tasks, at most `limit` per set."""
+    """Read the development rows of tasks, at most `limit` rows per set."""
     return [(task, rows.language, cache.rows(rows, task.format, limit)) for task in tasks for rows in task.development]
 
 

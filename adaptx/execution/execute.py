@@ -21,7 +21,8 @@ from adaptx.training.progress import SHOWN, Progress
 _log = logging.getLogger(__name__)
 
 Executor = Callable[[Workshop, Progress], AbstractContextManager[Callable[[Node], None]]]
-"""Makes a context manager for one group. It yields a function that carries out one stage and stores the result."""
+"""A function that makes a context manager for one group. In its block, the context manager gives a function that
+carries out one stage and stores the result."""
 
 
 def _alone(execute: Callable[[Node, Workshop, Progress], None]) -> Executor:

@@ -41,11 +41,11 @@ def run(
     Damaged stages are set aside first. Other runs may use the same store at the same time: only one of them carries out
     a given stage.
 
-    keep: leave the weights of fully fine-tuned target tasks in the store. Tasks whose weights were removed
-        earlier are trained again.
+    keep: whether the weights of fully fine-tuned target tasks stay in the store. If so, tasks whose weights were
+        removed earlier are trained again.
     after: called after each group, with the nodes that were stored. It must return at once, because later stages wait.
     workers: number of processes that carry out stages at the same time; 1 means only this process.
-    crew: carries out the stages in place of `workers`. The crew is closed at the end.
+    crew: the crew that carries out the stages, in place of one with `workers` processes. It is closed at the end.
 
     Raises:
         UserError: rows or columns are missing or wrong, or several workers would share one GPU. This is checked before
@@ -99,7 +99,7 @@ def _still_to_do(plan: Plan, store: Store, keep: bool) -> Callable[[], frozenset
 
 
 def _in_bf16(node: Node) -> bool:
-    """Return whether the stage computes matrix products in bf16. A merge without a search does not run the model."""
+    """Return whether the stage computes matrix products in bf16. A merge runs the model only to search for weights."""
     match node.stage:
         case Evaluate():
             return evaluation_precision(node.stage) == "bf16"

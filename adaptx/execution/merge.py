@@ -49,7 +49,7 @@ from adaptx.training.progress import Progress
 
 Heads = dict[str, TrainedHead]
 Place = tuple[int | None, str]
-"""(layer, site)."""
+"""(layer, site), such as `(3, "query")`."""
 
 
 def execute_merge(node: Node, shop: Workshop, progress: Progress) -> None:
@@ -83,9 +83,9 @@ def execute_merge(node: Node, shop: Workshop, progress: Progress) -> None:
 class _MergeWork:
     """The inputs of a merge.
 
-    heads: by name, the heads to average, or the single head to keep. base: copies of the checkpoint's own tensors (None
-    unless the method is full fine-tuning). biased: the linear maps that have a bias. network: the bare checkpoint,
-    whose embeddings some heads read. made_for: the facts about that network that new heads need.
+    heads: for each name, the heads to average, or the single head to keep. base: copies of the checkpoint's own tensors
+    (None unless the method is full fine-tuning). biased: the linear maps that have a bias. network: the bare
+    checkpoint, whose embeddings some heads read. made_for: the facts about that network that new heads need.
     """
 
     modules: list[Module]
@@ -123,7 +123,7 @@ def _gather(merge: Merge, shop: Workshop) -> _MergeWork:
 
 
 def _heads(merge: Merge, rule: MergeRule, work: _MergeWork) -> Heads:
-    """Return the merged module's heads: kept heads, or averages. Averages are weighted only if the rule is `Linear`."""
+    """Return the heads to keep, or averages of heads. If the rule is `Linear`, its weights also apply to the heads."""
     if not isinstance(merge.head, AveragedHeads):
         return {name: head for name, (head,) in work.heads.items()}
     weights = rule.linear_weights(len(merge.stages)) if isinstance(rule, Linear) else None

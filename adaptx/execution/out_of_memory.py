@@ -10,7 +10,7 @@ from adaptx.errors import OutOfMemory
 
 @contextlib.contextmanager
 def memory_told() -> Generator[None]:
-    """Turn an out-of-memory error of torch or Python into a user's error that says what to change.
+    """Within the block, turn an out-of-memory error of torch or Python into `OutOfMemory`, which says what to change.
 
     Raises:
         OutOfMemory: the device's or the machine's memory is too small.

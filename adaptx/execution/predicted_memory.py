@@ -12,14 +12,14 @@ from adaptx.specs.mixture import task_shares
 from adaptx.training.loop import TrainingTask
 
 DEVIATIONS = 2.5
-"""The largest of a few hundred batches exceeds the mean number of tokens by about this many standard deviations."""
+"""The largest of a few hundred batches has about this many standard deviations more tokens than the average batch."""
 
 
 def predicted_peak_bytes(train: Train, parts: Sequence[TrainingTask], shop: Workshop) -> int | None:
     """Return the predicted peak of torch's allocated memory, computed from the lengths of the training's sequences.
 
-    Return None if no formula predicts this training. The tasks of a mixture are trained one micro-batch after
-    the other, so the task with the largest peak counts.
+    Return None if no formula predicts this training, for example because its weights are quantised. The result for a
+    mixture is the largest peak among its tasks, because a micro-batch has examples of only one task.
     """
     sizes = [len(part.items) for part in parts]
     shares = task_shares(sizes, train.task.sampling) if isinstance(train.task, Mixture) else [1.0]

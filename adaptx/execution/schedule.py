@@ -42,9 +42,9 @@ class Summary:
 class StageSchedule:
     """A schedule that gives groups of stages to a crew, and collects the outcome in `summary`.
 
-    in_order: run groups in the order of the plan; otherwise groups with the most expensive chains of dependents start
-        first, so that no long chain is left to the end.
-    still_to_do: returns the fingerprints of stages that the store still lacks. None: no other run uses the store.
+    in_order: whether groups run in the order of the plan. Otherwise the group that begins the most expensive chain of
+        dependent groups starts first, so that no long chain is left to the end.
+    still_to_do: returns the fingerprints of stages that the store still lacks; None if no other run uses the store.
     """
 
     def __init__(

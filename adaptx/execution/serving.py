@@ -125,7 +125,7 @@ def score_file(
 
 
 def _prompts_by_language(stage: ModuleStage, task: Task) -> list[str]:
-    """Return `depending` for `_only_language`: ["the prompt"] if the prompt differs by language, else []."""
+    """Return ["the prompt"] if the prompt differs by language, else []. `_only_language` takes it as `depending`."""
     framing = training_framing(answering_training(stage), task)
     return ["the prompt"] if isinstance(framing, Text) and framing.prompt.by_language else []
 
@@ -133,7 +133,7 @@ def _prompts_by_language(stage: ModuleStage, task: Task) -> list[str]:
 def _only_language(task: Task, depending: Sequence[str]) -> str:
     """Return the language to assume if the user did not name one: the task's first language.
 
-    depending: what depends on the language, in words for the error message.
+    depending: what depends on the language, in words for the error message, such as ["the prompt"].
 
     Raises:
         UserError: `depending` is not empty, and the task has several languages.
@@ -213,9 +213,9 @@ def readable_task(entry: Entry, stage: ModuleStage) -> Task:
 
 
 def _fingerprints(store: Store, entry: Entry) -> dict[ModuleStage, str]:
-    """Return the fingerprints of a stored stage and of all stages that it depends on.
+    """Return the fingerprints of a stored stage and of all stages that it depends on, by stage.
 
-    They come from the records in the store, so the data need not be available.
+    The fingerprints are read from the store, not computed, so the data need not be available.
     """
     found: dict[ModuleStage, str] = {entry.module_stage: entry.fingerprint}
     for fingerprint in entry.record.inputs:

@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PreparedTraining:
-    """A training that is ready to run. rows: by task name. model: the model to train. loop: the training loop."""
+    """A training that is ready to run. rows: the training rows by task name. model: the model that `loop` trains."""
 
     rows: Mapping[str, Examples]
     model: NewModel
@@ -112,7 +112,7 @@ def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
 
 @contextlib.contextmanager
 def _without_leavings(node: Node, shop: Workshop) -> Generator[None]:
-    """Remove the saved state of a training that diverges: continuing from it would fail at the same step again."""
+    """If the training diverges in the block, remove its saved state, which would lead to the same failure again."""
     try:
         yield
     except NotFinite:
@@ -131,7 +131,7 @@ def _part(train: Train, task: Task, fresh: NewModel, examples: Examples, rows: R
 
 
 def _without_items(train: Train, training: Training) -> list[LeftOut]:
-    """Return records of training examples that were left out because, once tokenized, they held nothing to learn."""
+    """Return records of training examples that had nothing to learn, such as questions whose answer is in no window."""
     return [
         replace(each, where=f"training rows of {task.name}")
         for task, part in zip(train.tasks, training.parts, strict=True)

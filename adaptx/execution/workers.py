@@ -35,7 +35,7 @@ class _Worker:
 
 
 class Workers:
-    """A crew of `number` processes. Each starts when it is first needed and is kept for later groups.
+    """A crew of `number` processes. Each process starts when it is first needed, and is kept for later groups.
 
     As long as the crew exists, SIGTERM interrupts this process as Ctrl-C does, so that it can stop the workers and wait
     until they have saved their states.

@@ -26,7 +26,7 @@ from adaptx.specs import Classification, MultipleChoice, Tagging
 TOLERANCE = 1e-3
 """Largest allowed difference between a logit of the folder and adaptx's, relative to the largest logit.
 
-Sums in another order are rounded differently in fp32, which gives about 1e-5 in deep networks.
+Differences of about 1e-5 are normal in deep networks, because fp32 rounds the same sum differently in another order.
 """
 TEXTS = ("This is a sentence.", "One word, then 3 others: ä 中文 ?", "x", "")
 PAIRS = ("And another one, which is longer.", "", "y z", "Something")
@@ -46,9 +46,9 @@ class Probes:
 
 
 def probe(backbone: Backbone, head: TrainedHead, reading: Reading) -> Probes:
-    """Return probes with adaptx's logits. For tagging they are short sentences.
+    """Return probes with adaptx's logits. The probes for tagging are short sentences.
 
-    For other formats they are single texts and pairs of texts: short, empty, and longer than the model reads.
+    The probes for other formats are single texts and pairs of texts: short, empty, and longer than the model reads.
     """
     framing = reading.hidden
     given, encoded = _words(reading) if isinstance(head.format, Tagging) else _texts(reading)

@@ -1,4 +1,4 @@
-"""The modules of a finished network, with their tensors: from the lowest in the stack to the highest."""
+"""The modules of a finished network, with their tensors, in the order in which they are stacked on the checkpoint."""
 
 import re
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ class NamedModule:
 class Composition:
     """The modules of a network.
 
-    layers: modules stacked on the checkpoint, lowest first. fused: modules on top of `layers`; their outputs are mixed
-    by `mixing`.
+    layers: modules stacked on the checkpoint, beginning with the module next to it. fused: modules on top of `layers`;
+    their outputs are mixed by `mixing`.
     """
 
     layers: tuple[NamedModule, ...]
@@ -32,12 +32,12 @@ class Composition:
 
     @property
     def merged(self) -> tuple[Module, ...]:
-        """The modules in `layers` that can be merged into the checkpoint's weights."""
+        """The modules in `layers` that can be merged into the checkpoint's weights, such as LoRA modules."""
         return tuple(part.module for part in self.layers if part.module.method.fold_refusal is None)
 
     @property
     def adapters(self) -> tuple[NamedModule, ...]:
-        """The modules in `layers` that cannot be merged into the checkpoint's weights."""
+        """The modules in `layers` that cannot be merged into the checkpoint's weights, such as bottleneck adapters."""
         return tuple(part for part in self.layers if part.module.method.fold_refusal is not None)
 
 
@@ -82,5 +82,5 @@ def _numbered(name: str, number: int) -> str:
 
 
 def _plain(name: str) -> str:
-    """Replace characters that have a meaning in torch's module names or in adapters' compositions by `_`."""
+    """Replace all characters except letters and digits by `_`, because torch and adapters reserve some, such as `.`."""
     return re.sub(r"\W", "_", name)

@@ -106,7 +106,7 @@ def _head_refusal(stage: ModuleStage, task: Task) -> str | None:
 
 
 def _framing_refusal(stage: ModuleStage, task: Task) -> str | None:
-    """Return why an exported folder cannot answer in the way that was trained (such as in words), or None if it can."""
+    """Return why an exported folder cannot answer as the stage does (such as by writing text), or None if it can."""
     framing = training_framing(answering_training(stage), task)
     if isinstance(framing, Text):
         return (
@@ -159,7 +159,7 @@ def _write(
 def _write_adapters(
     network: Any, made_of: Composition, train: Train, base: str, tokenizer: Any, folder: Path
 ) -> str | None:
-    """Write the adapters. If modules below them change the weights, write these to a subfolder and return its name."""
+    """Write the adapters. If modules below change weights, also write these to a subfolder, whose name is returned."""
     if not made_of.merged:
         write_adapters(network, made_of, base, folder)
         return None

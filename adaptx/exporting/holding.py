@@ -75,7 +75,7 @@ def _is_library_mixing(mixing: MixingRule) -> bool:
 
 
 def network_methods(stage: ModuleStage) -> tuple[Method, ...]:
-    """Return the methods of all modules in a stage's finished network, lowest first, with the stage's own last."""
+    """Return the methods of all modules in a stage's finished network, from the checkpoint up to the stage's own."""
     if stage.method.whole:
         return (stage.method,)
     below = lineage(stage)
@@ -103,7 +103,7 @@ def _peft_refusal(stage: ModuleStage, methods: tuple[Method, ...]) -> str | None
 
 
 def _unfoldable_refusal(library: Library, methods: tuple[Method, ...]) -> str | None:
-    """Return why the library's folder cannot hold some method's modules, not even merged into its weights, or None."""
+    """Return why the library's folder can hold some modules neither as they are nor merged into weights, or None."""
     for method in methods:
         if method.fold_refusal is not None and method.library != library.value:
             return f"{method.modules} cannot be merged into linear weights; {_elsewhere(method)}"

@@ -39,7 +39,7 @@ AUTO_CLASSES: dict[type[TaskFormat], str] = {
     QuestionAnswering: "AutoModelForQuestionAnswering",
     MaskedLanguageModel: "AutoModelForMaskedLM",
 }
-"""Format with a head -> the auto class that loads it, both for the library's model classes and for those of adaptx."""
+"""The auto class of transformers that loads an exported model with a head, by the task's format."""
 
 TANH_SCALE = 2.0**-14
 """The factor s by which tanh's input is scaled down. tanh(s x) / s differs from x by the relative error s**2 x**2 / 3,
@@ -49,7 +49,7 @@ which is 1e-7 at x = 9. In half precision, x / s and s x stay within the range a
 def place_of(task_format: TaskFormat, framing: Hidden, heads: LibraryHeads) -> HeadPlace | None:
     """Return where the library's class for a format holds a linear head, or None if the class computes something else.
 
-    Classes of the library always read the last layer, so the result is also None if the framing reads another layer.
+    One such case is a framing that reads another layer than the last, because the library's classes read the last.
     """
     if framing.layer is not None:
         return None

@@ -26,7 +26,7 @@ class AdaptxConfig(PretrainedConfig):
     backbone: the backbone's own configuration, with `model_type`. attention: the only attention implementation that
     the backbone supports (None: it supports any). pooler: whether the backbone's class has a pooler, which is left out.
     takes_types: whether the backbone takes token types. layer: the layer whose hidden states are read (None: the last;
-    0: the embeddings). pooling: `first`, `mean` or `last` token. head_size, norm_epsilon: of the head for masked words.
+    0: the embeddings). pooling: `first`, `mean` or `last` token. head_size, norm_epsilon: for `AdaptxForMaskedLM`.
     """
 
     model_type = "adaptx"
@@ -55,7 +55,7 @@ class AdaptxConfig(PretrainedConfig):
 
 
 class AdaptxModel(PreTrainedModel):
-    """The backbone, without a head. Each subclass adds one in `_set_head`."""
+    """The backbone, without a head. Each subclass adds its own head in `_set_head`."""
 
     config_class = AdaptxConfig
     base_model_prefix = "backbone"
@@ -99,14 +99,14 @@ class AdaptxModel(PreTrainedModel):
         return states_BLD[torch.arange(len(at_B), device=at_B.device), at_B]
 
     def _every(self, input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None) -> Tensor:
-        """Return the chosen layer's states of all tokens, [B, L, D]. Without `attention_mask`, none is padding."""
+        """Return the chosen layer's states of all tokens, [B, L, D]. Without `attention_mask`, no token is padding."""
         return self._states(
             input_ids, torch.ones_like(input_ids) if attention_mask is None else attention_mask, token_type_ids
         )
 
 
 class AdaptxForSequenceClassification(AdaptxModel):
-    """One label for a text or a pair: a linear map of the pooled vector."""
+    """A model that labels a text or a pair of texts. The logits are a linear map of the pooled vector."""
 
     def _set_head(self, inner: Any) -> None:
         self.classifier = nn.Linear(inner.hidden_size, self.config.num_labels)
@@ -119,7 +119,7 @@ class AdaptxForSequenceClassification(AdaptxModel):
 
 
 class AdaptxForMultipleChoice(AdaptxModel):
-    """One score for each choice. Inputs have the shape [B, choices, L]."""
+    """A model that gives each choice a score. Inputs have the shape [B, choices, L]."""
 
     def _set_head(self, inner: Any) -> None:
         self.classifier = nn.Linear(inner.hidden_size, 1)
@@ -134,7 +134,7 @@ class AdaptxForMultipleChoice(AdaptxModel):
 
 
 class AdaptxForTokenClassification(AdaptxModel):
-    """One label for each token. A word has the label of its first token."""
+    """A model that labels each token. The label of a word is that of its first token."""
 
     def _set_head(self, inner: Any) -> None:
         self.classifier = nn.Linear(inner.hidden_size, self.config.num_labels)
@@ -147,7 +147,7 @@ class AdaptxForTokenClassification(AdaptxModel):
 
 
 class AdaptxForQuestionAnswering(AdaptxModel):
-    """A score for each token as the answer's start and as its end."""
+    """A model that gives each token two scores: as the first and as the last token of the answer."""
 
     def _set_head(self, inner: Any) -> None:
         self.qa_outputs = nn.Linear(inner.hidden_size, 2)
@@ -161,7 +161,7 @@ class AdaptxForQuestionAnswering(AdaptxModel):
 
 
 class AdaptxForMaskedLM(AdaptxModel):
-    """Scores over the vocabulary for each token: products of a transformed hidden state and the token embeddings."""
+    """A model that scores the vocabulary at each token. The scores are products of a state and the token embeddings."""
 
     def _set_head(self, inner: Any) -> None:
         self.dense = nn.Linear(inner.hidden_size, self.config.head_size)

@@ -16,7 +16,7 @@ from adaptx.specs import Hidden, QuestionAnswering, TaskFormat
 
 CODE_FILE = f"{modeling_adaptx.__name__.rpartition('.')[2]}.py"
 _OUTER = ("id2label", "label2id", "architectures", "dtype", "torch_dtype", "_name_or_path", "transformers_version")
-"""Entries of the backbone's configuration that `AdaptxConfig` has itself, or that do not affect how it is built."""
+"""Entries that are not copied to `AdaptxConfig.backbone`: `AdaptxConfig` has them itself, or no backbone needs them."""
 
 
 def class_of(task_format: TaskFormat) -> Any:

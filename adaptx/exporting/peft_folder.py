@@ -17,14 +17,14 @@ TASK_TYPES: dict[ModelFamily, str] = {
     ModelFamily.ENCODER_DECODER: "SEQ_2_SEQ_LM",
     ModelFamily.DECODER: "CAUSAL_LM",
 }
-"""Family -> peft's task type. Families with a language-model head have its type, because they are loaded with it."""
+"""The task type in peft, by family. Networks of the last two families are loaded with a language-model head."""
 
 
 def write_peft(modules: Sequence[Module], sites: Sites, model: ModelSpec, base: str, folder: Path) -> None:
     """Write modules of one method, stacked on one checkpoint, as one peft module.
 
-    modules: lowest first. sites: the sites (linear maps of layers) of the bare network. base: the checkpoint's name, as
-    the folder records it.
+    modules: beginning with the module next to the checkpoint. sites: the sites (linear maps of layers) of the bare
+    network. base: the checkpoint's hub id or path, which is written to the folder.
     """
     from safetensors.torch import save_file
 

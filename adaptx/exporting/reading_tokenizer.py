@@ -1,8 +1,8 @@
 """The tokenizer of an exported folder, which reads a text or a pair as adaptx does, including the framing's prefix.
 
-Its class is transformers' generic one, which uses tokenizer.json unchanged. Tokenizer classes of some architectures
-rebuild parts of that file, differently in each version. The prefix is part of the template of special tokens. An empty
-text therefore gets the prefix too, and no answer or tag can be found inside the prefix.
+Its class is transformers' generic class, because it uses tokenizer.json unchanged. The classes of some architectures
+rebuild parts of that file, and not in the same way in each version. The prefix counts as special tokens, like `[CLS]`.
+Therefore it is put before an empty text too, and no answer or tag can lie inside it.
 """
 
 from dataclasses import dataclass
@@ -131,9 +131,9 @@ def _content(tokenizer: Any, text: str) -> list[int]:
 
 
 def _pieces(read: Any, tokens: dict[str, list[int]]) -> list[str]:
-    """Return the pieces of the tokenizer's template (`$A:0` is the first text), with the prefix before each text.
+    """Return the template as pieces, such as `special0:0`, `prefix:0`, `$A:0` (the first text) and `special2:0`.
 
-    read: what the tokenizer returned for a one-letter text or a pair of them. tokens: receives the special tokens.
+    read: what the tokenizer returned for a one-letter text or a pair of them. tokens: gets the ids of special pieces.
     """
     sides = read.sequence_ids(0)
     kinds = read.get("token_type_ids") or [0] * len(sides)

@@ -1,8 +1,8 @@
 """Write the script `predict.py` next to exported weights, with files of the head and the tokenizer.
 
-The library that loads the weights has no class for such a head or tokenizer, so the script contains the code that uses
-them. It reads tokenizer.json with the tokenizers package instead of transformers, because transformers 4 and 5 build
-different tokenizers for some checkpoints.
+The library that loads the weights has no class for adaptx's head or way of tokenizing, so the script contains the code
+for both. It reads tokenizer.json with the tokenizers package instead of transformers, because transformers 4 and 5
+build different tokenizers for some checkpoints.
 """
 
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ ROWS: dict[type[TaskFormat], _Row] = {
     Retrieval: _Row("retrieval", "a text; its vector is printed", "; similarity is the cosine of two vectors"),
     MaskedLanguageModel: _Row("masked", "a text with mask tokens; for each of them, the five best tokens are printed"),
 }
-"""Format -> how predict.py reads its rows. Other formats are not exported."""
+"""How predict.py reads rows, by the task's format. Tasks of other formats are not exported."""
 _POOLED = {
     Pooling.FIRST: ("first token's hidden state", "hidden[0]"),
     Pooling.MEAN: ("mean of the tokens' hidden states", "hidden.mean(dim=0)"),
@@ -64,7 +64,7 @@ AUTO_CLASSES: dict[ModelFamily, str] = {
     ModelFamily.ENCODER_DECODER: "AutoModelForSeq2SeqLM",
     ModelFamily.DECODER: "AutoModelForCausalLM",
 }
-"""Family -> the class that loads exported networks. Exported tensors are named by the module paths of this class."""
+"""The class that loads an exported network, by family. Names of exported tensors are paths in a model of this class."""
 
 
 @dataclass(frozen=True)

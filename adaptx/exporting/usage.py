@@ -62,7 +62,7 @@ def notes(written: ExportContents) -> tuple[str, ...]:
 
 
 def usage(written: ExportContents, read: Read, model: ModelSpec, tokenizer: Any) -> list[str]:
-    """Return instructions for using a transformers folder with a head, one per topic. Other folders have none."""
+    """Return how to use a transformers folder with a head, one instruction per topic. For other folders, return []."""
     if written.head is None:
         return []
     prefix, tagging = read.framing.prefix, isinstance(read.task.format, Tagging)

@@ -1,6 +1,6 @@
 """Read CoNLL-U files (https://universaldependencies.org/format.html): words with part-of-speech tags.
 
-The word is the column FORM, the tag the column UPOS. Lines of multiword tokens (`2-3`) and empty nodes (`4.1`) are
+Words are in the column FORM, tags in the column UPOS. Lines of multiword tokens (`2-3`) and empty nodes (`4.1`) are
 skipped.
 """
 

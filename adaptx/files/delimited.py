@@ -15,7 +15,8 @@ from adaptx.files.tsv_rows import content_of, plain_lines, tsv_lines
 class TextColumns:
     """The columns of a file, which all have the same length.
 
-    columns: texts by column name. lines: the line in which each row begins. left_out: counts of the other lines.
+    columns: texts by column name. lines: the line in which each row begins. left_out: counts of other lines, such as
+    blank ones.
     """
 
     columns: dict[str, list[str]]

@@ -38,7 +38,7 @@ def kind_of(path: Path, tagging: bool, columns: Collection[str] = ()) -> FileKin
     have. A .tsv file for tagging whose first line has none of them is read as CoNLL columns.
 
     Raises:
-        UserError: files with that ending are not read.
+        UserError: adaptx does not read files with that ending.
     """
     end = ending(path)
     if tagging and end in _TAGGED and not (end == ".tsv" and _names_columns(path, columns)):
@@ -73,7 +73,7 @@ def known_columns(path: Path, tagging: bool, wanted: Sequence[str]) -> tuple[lis
     """Return names of a file's columns, and whether these are all. For JSON lines, only names in `wanted` are returned.
 
     Raises:
-        UserError: files with that ending are not read, or the beginning of the file does not fit its ending.
+        UserError: adaptx does not read files with that ending, or the beginning of the file does not fit the ending.
     """
     match kind_of(path, tagging, wanted):
         case FileKind.TAGGED:

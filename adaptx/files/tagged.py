@@ -29,7 +29,7 @@ Sentence = tuple[list[str], list[str]]
 class TaggedFile:
     """The sentences of one file.
 
-    lines: the line in which each sentence begins. left_out: the lines without a word.
+    lines: the line in which each sentence begins. left_out: counts of the lines without a word, by reason.
     """
 
     sentences: list[Sentence]

@@ -39,7 +39,7 @@ _STAND_INS = (
 
 
 def ending(path: Path) -> str:
-    """Return the name's ending in lower case, ignoring `.gz`."""
+    """Return the name's ending in lower case, ignoring `.gz`: `.csv` for `Rows.CSV.gz`."""
     name = path.name.lower()
     return Path(name.removesuffix(PACKED)).suffix
 
@@ -158,7 +158,7 @@ def _refuse_wide(path: Path, data: bytes) -> None:
 
 
 def _wide_encoding(data: bytes) -> str | None:
-    """Return the UTF-16 or UTF-32 encoding whose Latin letters have NUL bytes where `data` has them, or None."""
+    """Return the encoding that the places of NUL bytes suggest (`utf-16le` if every second byte is NUL), or None."""
     empty = [place for place, byte in enumerate(data) if byte == 0]
     if len(empty) < 4:
         return None

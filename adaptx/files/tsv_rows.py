@@ -98,7 +98,7 @@ def _unquoted(path: Path, lines: list[Line]) -> list[Line]:
     """Remove the quotes around cells if a CSV writer added them. Return the rows unchanged if quotes are characters.
 
     Raises:
-        UserError: some cells are quoted as only a writer would, and others begin with a quote that no writer would add.
+        UserError: some cells have quotes that only CSV writers add, and others begin with a quote that no writer adds.
     """
     of_writer, of_text = _evidence(lines)
     if of_writer is not None and of_text is not None:
@@ -113,9 +113,9 @@ def _unquoted(path: Path, lines: list[Line]) -> list[Line]:
 
 
 def _evidence(lines: list[Line]) -> tuple[tuple[int, str] | None, tuple[int, str] | None]:
-    """Return (line, cell) of the first cell that only a CSV writer would quote, and of the first that none would.
+    """Return (line, cell) of the first cell that shows a CSV writer's quotes, and of the first that shows plain quotes.
 
-    A writer quotes cells that contain a quote, a tab or a line break, and, if configured so, all cells of a column.
+    A CSV writer quotes cells that contain a quote, a tab or a line break, and, if configured so, all cells of a column.
     """
     rows = lines[1:]
     width = len(lines[0][1])

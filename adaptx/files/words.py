@@ -14,7 +14,7 @@ Sentences = Sequence[tuple[list[str], list[str]]]
 _LANGUAGE = re.compile(r"([a-z][a-z-]{1,11}):(?!//)\S")
 _MARKS = {",": "a comma", ";": "a semicolon", "|": "a bar", "/": "a slash", "_": "an underscore", ":": "a colon"}
 _REPEATED = 4
-"""A file whose sentences all repeat one word is refused if it has at least this many words."""
+"""Minimum number of words in a file that is refused because each of its sentences repeats a single word."""
 
 
 def refuse_json(path: Path, lines: Sequence[str]) -> None:

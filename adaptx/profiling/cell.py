@@ -98,5 +98,5 @@ class Cell:
 
 
 def kind_name(method: str, quantised: str) -> str:
-    """Return a label for plots: the method, and how the weights below it are quantised, if they are."""
+    """Return a label for plots, such as `lora` or, if the weights below LoRA are quantised, `lora, nf4`."""
     return method if quantised == NOT_QUANTISED else f"{method}, {quantised}"

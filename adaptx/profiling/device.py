@@ -33,7 +33,7 @@ class Device:
 
 
 def look_at(device: str, precisions: Sequence[Precision] = (), start: Start = "forkserver") -> Device:
-    """Return the memory and speed of `cpu` or `cuda`, measured in a separate process, which then frees the GPU.
+    """Return the memory and speed of `cpu` or `cuda`. A separate process measures them, and frees the GPU when it ends.
 
     Raises:
         RuntimeError: there is no such device.

@@ -23,7 +23,8 @@ POWERCAP = Path("/sys/class/powercap")
 _INTERVAL_SECONDS = 20.0
 
 Reading = Callable[[], Mapping[str, tuple[float, float]] | None]
-"""Returns counter name -> (joules so far, joules at which the counter wraps around to 0), or None if not readable."""
+"""Returns two numbers of joules by counter name, such as `gpu`: the energy so far, and the energy at which the counter
+wraps around to 0. Returns None if the counters cannot be read."""
 
 
 @dataclass
@@ -41,8 +42,8 @@ class Energy:
 def energy(device: torch.device, shared: bool = False) -> Generator[Energy]:
     """Measure the energy that the device uses during the `with` block.
 
-    shared: whether other stages run on this machine at the same time. The processors' counters cannot separate stages,
-    so in that case nothing is measured on a CPU.
+    shared: whether other stages run on this machine at the same time. If so, nothing is measured on a CPU, because the
+    processors' counters cannot tell stages apart.
     """
     found = Energy()
     of_cpu = _packages() if device.type == "cpu" and not shared else None

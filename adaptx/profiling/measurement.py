@@ -165,7 +165,7 @@ def most_allocated(work: Callable[[], object]) -> int:
 
 
 def _held(step: Step) -> list[torch.Tensor]:
-    """Return the tensors that exist between two steps, except the inputs, which are small."""
+    """Return the tensors that exist between two steps, such as weights, but not the inputs, which are small."""
     state = [value for each in step.optimizer.state.values() for value in each.values()]
     state += quantised.scales(step.model) if step.cell.quantised is not None else ()
     return [*step.model.parameters(), *step.model.buffers(), *(v for v in state if isinstance(v, torch.Tensor))]

@@ -85,7 +85,7 @@ def native_arithmetic(device_type: str, precision: str) -> AbstractContextManage
 def _summed(cell: Cell) -> list[tuple[int, int]]:
     """Return the shapes of embeddings that both encoder and decoder look up. Autograd sums their gradients in place.
 
-    Embeddings that also give the scores over the vocabulary are not among them: autograd does not sum those in place.
+    If the embeddings also give the scores over the vocabulary, autograd does not sum in place, and the list is empty.
     """
     shape = cell.shape
     looked_up = cell.model.family is ModelFamily.ENCODER_DECODER and not shape.tied

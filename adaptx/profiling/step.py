@@ -64,8 +64,8 @@ class Step:
     """A model with its optimiser, and the functions of one training step.
 
     parameters: all trained parameters. own: parameters of the method's module, without the head. forward: the forward
-    pass of one micro-batch. loss_sum: returns the micro-batch's summed loss from the output of `forward`. arithmetic,
-    kernels: return the contexts in which the forward pass runs.
+    pass of one micro-batch. loss_sum: returns the summed loss of a micro-batch, given the output of `forward`.
+    arithmetic, kernels: return the contexts in which the forward pass runs.
     """
 
     cell: Cell
@@ -111,8 +111,8 @@ class Step:
 
 
 Quantise = Callable[[nn.Module, Quantisation, bool], None]
-"""Puts quantised linear maps into a network on the meta device. Its arguments: network, kind of quantisation, and
-whether products are in bf16."""
+"""A function that puts quantised linear maps into a network on the meta device. Its arguments are the network, the kind
+of quantisation, and whether products are in bf16."""
 
 
 def outline(
@@ -147,8 +147,8 @@ def make_step(
 ) -> Step:
     """Return a step with weights on `device`. Inside a fake tensor mode they need no memory.
 
-    kernels: makes the inner context of each forward pass; by default `CpuKernels`, as in training on a CPU.
-    arithmetic: makes the outer context from a device type and a precision; by default that of training.
+    kernels: returns the inner context of each forward pass; by default `CpuKernels`, as in training on a CPU.
+    arithmetic: returns the outer context, given a device type and a precision; by default the context of training.
     quantise: puts stand-ins for quantised maps into the network; by default bitsandbytes' own maps are used.
     """
     network, head, _ = outline(cell, quantise or quantised.quantise)

@@ -49,7 +49,7 @@ class _Storage:
 class Tracker(TorchDispatchMode):
     """A context that records when each storage is created and freed.
 
-    `phase` and `part` are assigned to new storages. `book` assigns another part to known storages.
+    New storages get the current `phase` and `part`. `book` assigns another part to storages that are already recorded.
     """
 
     def __init__(

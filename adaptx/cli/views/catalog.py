@@ -115,7 +115,7 @@ def _layers(shape: Shape) -> str:
 
 
 def methods_json(methods: Mapping[str, Method]) -> list[dict[str, Any]]:
-    """Return a record per method: its settings, and for each start the reason for its refusal (None: supported)."""
+    """Return a record per method: its settings and, by start, why the start is refused (None if it is supported)."""
     return [
         {
             "name": name,
