@@ -3,24 +3,40 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from adaptx.planning.framings import evaluation_framing
 from adaptx.planning.identity import evaluation_precision
-from adaptx.planning.naming import UNTRAINED, trained_on
-from adaptx.report.measured import Variant
+from adaptx.planning.naming import UNTRAINED, Factors, trained_on
 from adaptx.specs import Evaluate, ModelSpec, Pretrained, Task, Train
 
 
+class Described(Protocol):
+    """A variant, planned or measured. evaluate: one of its evaluations."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def task(self) -> Task: ...
+    @property
+    def factors(self) -> Factors: ...
+    @property
+    def evaluate(self) -> Evaluate: ...
+
+
+V = TypeVar("V", bound=Described)
+
+
 @dataclass(frozen=True)
-class Match:
+class Match(Generic[V]):
     """A variant's baseline, or None. note: why `baseline` is None, or which settings of variant and baseline differ."""
 
-    baseline: Variant | None
+    baseline: V | None
     note: str = ""
 
 
-def match(variant: Variant, others: Sequence[Variant]) -> Match:
-    """Return the baseline of a variant, chosen from `others`: the variants measured on the same task.
+def match(variant: V, others: Sequence[V]) -> Match[V]:
+    """Return the baseline of a variant, chosen from `others`: the variants of the same task.
 
     - For a variant trained on the target task: a training of the bare checkpoint with the same model, method, target
       task and seed.
@@ -48,7 +64,7 @@ def match(variant: Variant, others: Sequence[Variant]) -> Match:
     return Match(fitting[0], f"baseline differs in {', '.join(differing)}" if differing else "")
 
 
-def is_baseline(variant: Variant) -> bool:
+def is_baseline(variant: Described) -> bool:
     """Return whether the variant is the bare checkpoint, either untrained or trained on the target task alone."""
     model = variant.evaluate.model
     if isinstance(model, Train):
@@ -56,7 +72,7 @@ def is_baseline(variant: Variant) -> bool:
     return isinstance(model, ModelSpec)
 
 
-def _fits(variant: Variant, baseline: Variant) -> bool:
+def _fits(variant: Described, baseline: Described) -> bool:
     ours, theirs = variant.factors, baseline.factors
     if ours.model != theirs.model:
         return False

@@ -49,7 +49,7 @@ def compute_gains(measurements: Measurements, resamples: int = RESAMPLES) -> lis
 def _comparisons(
     same: Sequence[Variant],
     metric: str,
-    matches: Mapping[int, Match],
+    matches: Mapping[int, Match[Variant]],
     resampled: Mapping[int, ByLanguage],
     permuted: Mapping[int, ByLanguage],
 ) -> list[Comparison]:

@@ -15,9 +15,10 @@ from adaptx.planning.naming import UNTRAINED, Factors, factors, merges, training
 from adaptx.planning.plan import Node, Plan, stored_entry
 from adaptx.planning.stored_scores import StoredScores, values
 from adaptx.planning.zero_shot import is_zero_shot
+from adaptx.report.planned import labels
 from adaptx.report.statistics.bootstrap import ExampleRows, Floats
-from adaptx.report.variants import seeds, variant_labels
-from adaptx.specs import Evaluate, ModelSpec, Stage, Task, Train
+from adaptx.report.variants import seeds
+from adaptx.specs import Evaluate, Stage, Task, Train
 from adaptx.store.mixing import MixingWeights
 from adaptx.store.records import Golds, MergeResult, Result, Scores, TrainResult
 from adaptx.store.store import Store
@@ -207,16 +208,11 @@ def measure(plan: Plan, store: Store) -> Measurements:
     def node_of(stage: Stage) -> Node:
         return nodes[plan.identities.of(stage).fingerprint]
 
-    evaluates = tuple(dict.fromkeys(plan.recipe.evaluations))
-    model_fingerprints = {
-        evaluate: UNTRAINED if isinstance(evaluate.model, ModelSpec) else node_of(evaluate.model).fingerprint
-        for evaluate in evaluates
-    }
-    labels = variant_labels(evaluates, model_fingerprints)
+    known = labels(plan)
     scores = StoredScores()
     measured: list[ScoredEvaluation] = []
     missing: list[str] = []
-    for evaluate in evaluates:
+    for evaluate, label in known.variants.items():
         node = node_of(evaluate)
         entry = stored_entry(node, store)
         if entry is None:
@@ -227,10 +223,10 @@ def measure(plan: Plan, store: Store) -> Measurements:
         measured.append(
             ScoredEvaluation(
                 evaluate,
-                labels[evaluate],
+                label,
                 factors(evaluate),
                 node.fingerprint,
-                model_fingerprints[evaluate],
+                known.models[evaluate],
                 statuses[node.fingerprint].value,
                 scores.statistics(evaluate, entry),
                 _examples(evaluate, scores.golds(entry)),

@@ -18,9 +18,9 @@ from adaptx.report.gain import ALPHA, Gain
 from adaptx.report.statistics.bootstrap import LEVEL, Floats, interval
 from adaptx.report.statistics.holm import holm, holm_levels
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
+from adaptx.report.statistics.power import detectable_errors
 from adaptx.report.statistics.randomisation import p_value
 from adaptx.report.statistics.two_way import (
-    POWER,
     RowVariance,
     SeedVariance,
     TwoWay,
@@ -49,11 +49,9 @@ class DrawnRows:
         assert self.redrawn_R is not None
         return interval(self.redrawn_R, level)
 
-    def detectable(self, power: float = POWER) -> float:
-        """Return the smallest true gain of these models that a test at `LEVEL` finds with probability `power`."""
-        from scipy import stats
-
-        return float(stats.norm.ppf([0.5 + LEVEL / 2, power]).sum()) * self.variance.mean**0.5
+    def detectable(self, level: float = LEVEL) -> float:
+        """Return the smallest true gain of these models that a test at `level` finds in 4 of 5 experiments."""
+        return detectable_errors(float("inf"), level=level) * self.variance.mean**0.5
 
 
 @dataclass(frozen=True, eq=False)

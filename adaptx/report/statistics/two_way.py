@@ -22,8 +22,8 @@ import numpy as np
 
 from adaptx.report.statistics.bootstrap import LEVEL, Floats
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
+from adaptx.report.statistics.power import detectable_errors
 
-POWER = 0.8
 SHARED = 0.5
 """Correlation over seeds of two arms' gains over the same baseline, if arms and baseline vary equally over seeds."""
 
@@ -75,21 +75,15 @@ class TwoWay:
         half = float(stats.t.ppf(0.5 + level / 2, self.degrees)) * self.standard_error
         return self.mean - half, self.mean + half
 
-    def detectable(self, power: float = POWER) -> float:
-        """Return the smallest true gain that a test at `LEVEL` finds with probability `power`."""
-        from scipy import stats
-
-        quantiles = stats.t.ppf([0.5 + LEVEL / 2, power], self.degrees)
-        return float(quantiles.sum()) * self.standard_error
+    def detectable(self, level: float = LEVEL) -> float:
+        """Return the smallest true gain that a test at `level` finds in 4 of 5 experiments (`POWER`)."""
+        return detectable_errors(self.degrees, level=level) * self.standard_error
 
 
 def pooled_variance(arms: Sequence[Sequence[float]]) -> SeedVariance | None:
     """Return the variance over seeds, pooled over several arms that have the same baseline, model and task.
 
-    Arms share the seeds of their baseline, so their gains are correlated (`SHARED`). For that reason k arms of S seeds
-    give fewer than k (S - 1) degrees of freedom. The number is (S - 1) k / (1 + (k - 1) SHARED^2), which follows from
-    the variance of a mean of correlated sample variances. Arms may have different numbers of seeds. Arms with a single
-    seed have no variance and are left out.
+    Arms may have different numbers of seeds. Arms with a single seed have no variance and are left out.
 
     Args:
         arms: the gains of each arm, one per seed.
@@ -97,15 +91,24 @@ def pooled_variance(arms: Sequence[Sequence[float]]) -> SeedVariance | None:
     Returns:
         The variance, or None if no arm has two seeds.
     """
-    degrees = np.array([len(arm) - 1 for arm in arms if len(arm) > 1], dtype=np.float64)
-    if not len(degrees):
+    several = [arm for arm in arms if len(arm) > 1]
+    if not several:
         return None
-    variances = np.array([np.var(arm, ddof=1) for arm in arms if len(arm) > 1])
-    arms_given = len(degrees)
+    weights = np.array([len(arm) - 1 for arm in several], dtype=np.float64)
+    variances = np.array([np.var(arm, ddof=1) for arm in several])
     return SeedVariance(
-        variance=float(degrees @ variances / degrees.sum()),
-        degrees=float(degrees.sum() / (1 + (arms_given - 1) * SHARED**2)),
+        variance=float(weights @ variances / weights.sum()), degrees=pooled_degrees([len(arm) for arm in several])
     )
+
+
+def pooled_degrees(seeds: Sequence[int]) -> float:
+    """Return the degrees of freedom of a variance over seeds that is pooled over arms with these numbers of seeds.
+
+    Arms share the seeds of their baseline, so their gains are correlated (`SHARED`). For that reason k arms of S seeds
+    give fewer than k (S - 1) degrees of freedom. The number is (S - 1) k / (1 + (k - 1) SHARED^2), which follows from
+    the variance of a mean of correlated sample variances.
+    """
+    return sum(count - 1 for count in seeds) / (1 + (len(seeds) - 1) * SHARED**2)
 
 
 def two_way(gains_S: Sequence[float], rows: RowVariance, seeds: SeedVariance | None = None) -> TwoWay | None:
