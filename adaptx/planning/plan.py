@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from adaptx.errors import UserError
+from adaptx.planning.contrasts import contrast_reasons
 from adaptx.planning.identity import Identities, Identity, modules_read
 from adaptx.planning.namesakes import namesake_reasons
 from adaptx.planning.naming import stage_name
@@ -200,6 +201,7 @@ def make_plan(recipe: Recipe, sources: Sources) -> Plan:
     reasons += [reason for module in elsewhere if (reason := module_refusal(module, sources)) is not None]
     reasons += _checkpoint_reasons(ordered, sources)
     reasons += namesake_reasons(ordered)
+    reasons += contrast_reasons(recipe)
     if reasons:
         raise UserError("this recipe cannot run:\n" + "\n".join(f"  - {reason}" for reason in reasons))
     identities = Identities(sources)

@@ -26,7 +26,8 @@ def answer(task: Task, gains: Sequence[Gain]) -> str:
         names = dict.fromkeys(name for gain in source for name in gain.languages)
         where = f"source languages ({', '.join(names)})" if len(names) <= MOST_NAMED else "source languages"
         said.append(f"{'On' if said else 'on'} the {where}, {_told(source)}")
-    return f"{task.name}: {'. '.join(said)}.{_few_seeds([*zero_shot, *source])}"
+    exploratory = " (exploratory)" if {gain.standing for gain in (*zero_shot, *source)} == {"exploratory"} else ""
+    return f"{task.name}{exploratory}: {'. '.join(said)}.{_few_seeds([*zero_shot, *source])}"
 
 
 def verdict_counts(compared: Sequence[Gain]) -> str:
@@ -43,12 +44,13 @@ def verdict_counts(compared: Sequence[Gain]) -> str:
 
 def _told(compared: Sequence[Gain]) -> str:
     parts = [verdict_counts(compared)]
+    comparisons = max(gain.family_size for gain in compared)
     largest = max(compared, key=lambda gain: (gain.sign, gain.gain or 0.0))
     lowest = min(compared, key=lambda gain: (gain.sign, gain.gain or 0.0))
     best = "The largest gain" if (largest.gain or 0.0) > 0 else "The best"
-    parts.append(f"{best} is {_shown(largest, len(compared))}")
+    parts.append(f"{best} is {_shown(largest, comparisons)}")
     if lowest.sign < 0 and lowest is not largest:
-        parts.append(f"The largest loss is {_shown(lowest, len(compared))}")
+        parts.append(f"The largest loss is {_shown(lowest, comparisons)}")
     return ". ".join(parts)
 
 

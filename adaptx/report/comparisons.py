@@ -41,10 +41,21 @@ def comparison_table(task: Task, metric: str, gains: Sequence[Gain], quantity: s
     return Table(f"{task.name} · comparisons in {metric}{where}", columns, rows, _caption(compared))
 
 
+def _family(compared: Sequence[Gain]) -> str:
+    """Return the name of the comparisons for which p-values are corrected, with their number."""
+    size = max((gain.family_size for gain in compared), default=0)
+    standing = compared[0].standing if compared else ""
+    if standing == "primary":
+        return f"the {size} primary comparisons of the recipe, over all of its tasks"
+    return f"the {size} comparisons of this table" + (
+        ", which are exploratory: the recipe declares others to answer its question" if standing else ""
+    )
+
+
 def _caption(compared: Sequence[Gain]) -> str:
     parts = [
         "Bold: a gain or a loss after Holm's correction; grey: undecided. p: two-sided p-value. "
-        f"Holm: corrected for the {len(compared)} comparisons of this table."
+        f"Holm: corrected for {_family(compared)}."
     ]
     few = [g.variant for g in compared if not g.over_seeds]
     which = "" if len(few) == len(compared) else f" ({', '.join(few)})"

@@ -1,6 +1,7 @@
 """A variant's gain over its matched baseline, with its interval, test and verdict."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 
@@ -24,6 +25,9 @@ class Gain:
         if variant and baseline differ by the same amount on every row and seed.
     holm_p, corrected_low, corrected_high: p-value and interval after correction for all comparisons of the same family
         (all languages, one average, or one attribute) in the same task and metric.
+    family_size: number of comparisons in that family.
+    standing: `primary` if the comparison is one of those that answer the recipe's question (`Recipe.primary`), which
+        are one family over all tasks. `exploratory` if the recipe declares others, and empty if it declares none.
     row_low, row_high, row_p: 95% interval and p-value over rows alone, with the trained models as they are.
     seeds_compared, seed_deviation: number of seeds with a baseline, and the standard deviation of their gains.
     detectable: the smallest true gain that a test on this many rows and seeds finds with probability 0.8, before
@@ -57,6 +61,8 @@ class Gain:
     holm_p: float | None = None
     corrected_low: float | None = None
     corrected_high: float | None = None
+    family_size: int = 0
+    standing: Literal["primary", "exploratory", ""] = ""
     row_low: float | None = None
     row_high: float | None = None
     row_p: float | None = None

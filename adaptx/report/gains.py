@@ -19,17 +19,21 @@ from adaptx.report.measured import Measurements, Variant
 from adaptx.report.pairs import ByLanguage, permuted_gains, resampled_gains
 from adaptx.report.statistics.bootstrap import RESAMPLES, Floats
 from adaptx.report.verdicts import Comparison, drawn_rows, verdicts, without_interval
+from adaptx.specs import PrimaryComparisons
 
 Quantities = dict[tuple[str, str], dict[str, float]]
 """(attribute, quantity) -> language -> its weight. The attribute is empty unless the quantity is a language class."""
 
 
-def compute_gains(measurements: Measurements, resamples: int = RESAMPLES) -> list[Gain]:
+def compute_gains(
+    measurements: Measurements, resamples: int = RESAMPLES, primary: PrimaryComparisons | None = None
+) -> list[Gain]:
     """Return the gains of all variants, ordered by task, metric, variant and quantity.
 
     resamples: number of bootstrap resamples, and also number of permutations for the p-values.
+    primary: the recipe's primary comparisons. If they are an average, its gains are one family over all tasks.
     """
-    found: list[Gain] = []
+    found: list[Comparison] = []
     for task in measurements.tasks:
         variants = measurements.variants(task.name)
         matches = {id(variant): match(variant, variants) for variant in variants}
@@ -38,12 +42,19 @@ def compute_gains(measurements: Measurements, resamples: int = RESAMPLES) -> lis
         resampled = resampled_gains(pairs, task.metrics, resamples)
         permuted = permuted_gains(pairs, task.metrics, resamples)
         for metric in task.metrics:
-            of_metric: list[Comparison] = []
             for label in labels:
                 same = [variant for variant in variants if variant.label == label]
-                of_metric += _comparisons(same, metric, matches, resampled[metric], permuted[metric])
-            found += verdicts(of_metric)
-    return found
+                compared = _comparisons(same, metric, matches, resampled[metric], permuted[metric])
+                found += [_marked(each, primary, metric == task.metrics[0]) for each in compared]
+    return verdicts(found)
+
+
+def _marked(comparison: Comparison, primary: PrimaryComparisons | None, first_metric: bool) -> Comparison:
+    """Return the comparison with its standing: primary, exploratory, or none if the recipe declares nothing."""
+    if primary is None:
+        return comparison
+    is_primary = first_metric and comparison.gain.quantity == primary
+    return replace(comparison, gain=replace(comparison.gain, standing="primary" if is_primary else "exploratory"))
 
 
 def _comparisons(

@@ -8,6 +8,7 @@ from adaptx.catalog.language_facts import language_facts
 from adaptx.catalog.languages import find_language, language_name
 from adaptx.catalog.pretraining import seen_in_pretraining
 from adaptx.planning.plan import Plan
+from adaptx.report.contrast import ContrastResult
 from adaptx.report.gain import Gain
 from adaptx.report.measured import Measurements, ScoredEvaluation, measure
 from adaptx.report.suite_tables import SuiteResult
@@ -43,6 +44,15 @@ def gains_frame(gains: list[Gain]) -> Any:
     import pandas as pd
 
     return pd.DataFrame([asdict(gain) | {"languages": " ".join(gain.languages)} for gain in gains])
+
+
+def contrasts_frame(results: Sequence[ContrastResult]) -> Any:
+    """Return the contrasts as a pandas.DataFrame with one row per contrast; tuples become words separated by spaces."""
+    import pandas as pd
+
+    texts = ("tasks", "languages", "seeds", "by_seed")
+    records = [asdict(each) | {name: " ".join(map(str, getattr(each, name))) for name in texts} for each in results]
+    return pd.DataFrame(records)
 
 
 def suites_frame(results: Sequence[SuiteResult]) -> Any:

@@ -5,8 +5,9 @@ With at least three seeds, the interval and the p-value of a gain cover the draw
 With fewer seeds, interval and p-value cover the draw of rows alone (bootstrap, approximate randomisation), so they are
 about the models as trained.
 
-A verdict is made after Holm's correction over a family of comparisons. All languages together are one family. Each
-average is another family, and so is each attribute of languages.
+A verdict is made after Holm's correction over a family of comparisons. Within a task and metric, all languages together
+are one family. Each average is another family, and so is each attribute of languages. The comparisons that a recipe
+declares as primary are one family over all tasks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,9 @@ from adaptx.report.statistics.two_way import (
     row_variance,
     two_way,
 )
+
+Key = tuple[str, ...]
+"""The names that identify a group of comparisons."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,14 +67,18 @@ class Comparison:
     rows: DrawnRows | None = None
 
     @property
-    def arms(self) -> tuple[str, str, str]:
-        """The model, attribute and quantity. Comparisons that share all three pool their variances over seeds."""
-        return self.gain.model, self.gain.attribute, self.gain.quantity
+    def arms(self) -> Key:
+        """Task, metric, model, attribute and quantity. Comparisons that share all pool their variances over seeds."""
+        gain = self.gain
+        return gain.task, gain.metric, gain.model, gain.attribute, gain.quantity
 
     @property
-    def family(self) -> str:
-        """The name of the family over which the p-value is corrected, such as `languages` or `script`."""
-        return "languages" if self.gain.is_language else self.gain.attribute or self.gain.quantity
+    def family(self) -> Key:
+        """The family over which the p-value is corrected, such as `("nli", "accuracy", "script")`."""
+        gain = self.gain
+        if gain.standing == "primary":
+            return ("primary",)
+        return gain.task, gain.metric, "languages" if gain.is_language else gain.attribute or gain.quantity
 
 
 def drawn_rows(by_seed: Sequence[float], redrawn_SR: Floats, exchanged_SR: Floats) -> DrawnRows | None:
@@ -92,10 +100,10 @@ def drawn_rows(by_seed: Sequence[float], redrawn_SR: Floats, exchanged_SR: Float
 
 
 def verdicts(comparisons: Sequence[Comparison]) -> list[Gain]:
-    """Return the gains of one task and metric, in the given order, with intervals, p-values and corrected p-values."""
+    """Return all gains of a report, in the given order, with intervals, p-values and corrected p-values."""
     pooled = _pooled(comparisons)
     tests = [_test(comparison, pooled) for comparison in comparisons]
-    families: dict[str, list[int]] = {}
+    families: dict[Key, list[int]] = {}
     for place, (comparison, test) in enumerate(zip(comparisons, tests, strict=True)):
         if test is not None:
             families.setdefault(comparison.family, []).append(place)
@@ -104,21 +112,20 @@ def verdicts(comparisons: Sequence[Comparison]) -> list[Gain]:
         p_values = [test.p for place in places if (test := tests[place]) is not None]
         corrected = zip(places, holm(p_values), holm_levels(p_values, ALPHA), strict=True)
         for place, holm_p, level in corrected:
-            found[place] = _with_verdict(comparisons[place], tests[place], holm_p, level)
+            gain = _with_verdict(comparisons[place], tests[place], holm_p, level)
+            found[place] = replace(gain, family_size=len(places))
     return found
 
 
-def _pooled(comparisons: Sequence[Comparison]) -> Mapping[tuple[str, str, str], SeedVariance | None]:
-    arms: dict[tuple[str, str, str], list[tuple[float, ...]]] = {}
+def _pooled(comparisons: Sequence[Comparison]) -> Mapping[Key, SeedVariance | None]:
+    arms: dict[Key, list[tuple[float, ...]]] = {}
     for comparison in comparisons:
         if comparison.rows is not None:
             arms.setdefault(comparison.arms, []).append(comparison.by_seed)
     return {key: pooled_variance(every) for key, every in arms.items()}
 
 
-def _test(
-    comparison: Comparison, pooled: Mapping[tuple[str, str, str], SeedVariance | None]
-) -> TwoWay | DrawnRows | None:
+def _test(comparison: Comparison, pooled: Mapping[Key, SeedVariance | None]) -> TwoWay | DrawnRows | None:
     if comparison.rows is None:
         return None
     if len(comparison.by_seed) < LEAST_SEEDS:

@@ -1,6 +1,7 @@
 """The frozen dataclasses in which a recipe is written."""
 
 from adaptx.specs import formats, merge, weight_search
+from adaptx.specs.contrast import Contrast, Term, difference
 from adaptx.specs.evaluations import evaluations
 from adaptx.specs.formats import *  # noqa: F403
 from adaptx.specs.merge import *  # noqa: F403
@@ -11,6 +12,7 @@ from adaptx.specs.model import Exposure, Hidden, ModelFamily, ModelSpec, Pooling
 from adaptx.specs.published import Published
 from adaptx.specs.published_score import PublishedScore
 from adaptx.specs.quantisation import Quantisation
+from adaptx.specs.recipe import PrimaryComparisons, Recipe
 from adaptx.specs.resources import Resources
 from adaptx.specs.stage import (
     Evaluate,
@@ -22,7 +24,6 @@ from adaptx.specs.stage import (
     ModuleStage,
     NewHead,
     Pretrained,
-    Recipe,
     Sequential,
     Stack,
     Stage,
@@ -39,6 +40,7 @@ __all__ = [
     "Attention",
     "Best",
     "Bottleneck",
+    "Contrast",
     "Decision",
     "Evaluate",
     "Exposure",
@@ -67,6 +69,7 @@ __all__ = [
     "Pooling",
     "Precision",
     "Pretrained",
+    "PrimaryComparisons",
     "Prompt",
     "Proportional",
     "Published",
@@ -87,11 +90,13 @@ __all__ = [
     "Suite",
     "Task",
     "Temperature",
+    "Term",
     "Text",
     "Train",
     "TrainConfig",
     "Uniform",
     "Weighted",
+    "difference",
     "evaluations",
 ]
 __all__ += [*formats.__all__, *merge.__all__, *weight_search.__all__]

@@ -1,4 +1,4 @@
-"""Stages and recipes.
+"""Stages: the trainings, merges and evaluations of which a recipe consists.
 
 A stage is a frozen value that holds its inputs. Two stages that describe the same work are therefore equal, and a plan
 holds them as one node: an intermediate training that many target trainings start from runs once.
@@ -17,11 +17,8 @@ from adaptx.specs.methods import Method
 from adaptx.specs.mixing import Attention, MixingRule
 from adaptx.specs.mixture import Mixture
 from adaptx.specs.model import ModelSpec
-from adaptx.specs.names import check_file_name
 from adaptx.specs.published import Published
-from adaptx.specs.published_score import PublishedScore
 from adaptx.specs.ranges import Count, Known, Seed
-from adaptx.specs.suite import Suite
 from adaptx.specs.task import Task
 from adaptx.specs.text import Framing
 from adaptx.specs.training import Precision, TrainConfig
@@ -198,10 +195,6 @@ _NO_ANSWERS = {
     "Published": "it was trained outside adaptx and can only be a start; train from it: Train(start=Sequential(...))"
 }
 _ONE_TASK = {"Mixture": "a mixture is scored task by task; write one Evaluate for each of its tasks"}
-_MEASURE: dict[str, str] = dict.fromkeys(
-    ("Train", "Merge"),
-    "a recipe lists evaluations; write Evaluate(stage, task, language), and the stage is trained before it is scored",
-)
 
 
 @keep_hash
@@ -295,35 +288,3 @@ class Evaluate:
 
 
 Stage = Train | Merge | Evaluate
-
-
-@spec
-class Recipe:
-    """The evaluations that answer one question.
-
-    Attributes:
-        name: also the name of the MLflow experiment.
-        evaluations: the wanted scores. The plan adds the trainings and merges that they need.
-        title: heading of the report.
-        notes: sentences that the report prints.
-        suites: benchmarks whose tables the report prints from these evaluations.
-        published: published scores that the report prints next to the measured ones.
-        question: what the recipe asks, in one sentence. The report prints the answer below it.
-    """
-
-    name: str
-    evaluations: tuple[Annotated[Evaluate, Known(_MEASURE)], ...]
-    _: KW_ONLY
-    title: str = ""
-    notes: tuple[str, ...] = ()
-    suites: tuple[Suite, ...] = ()
-    published: tuple[PublishedScore, ...] = ()
-    question: str = ""
-
-    def __post_init__(self) -> None:
-        check_file_name("Recipe(name)", self.name)
-        if not self.evaluations:
-            raise UserError(
-                f"Recipe(evaluations=()): recipe {self.name!r} has no evaluations; give at least one "
-                "Evaluate(model, task, language)"
-            )

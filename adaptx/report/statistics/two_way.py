@@ -141,6 +141,15 @@ def two_way(gains_S: Sequence[float], rows: RowVariance, seeds: SeedVariance | N
     )
 
 
+def over_rows(gains_S: Sequence[float], rows: RowVariance) -> TwoWay | None:
+    """Return the mean gain with its error over rows alone, by the normal distribution; None if nothing varies."""
+    if rows.mean <= 0:
+        return None
+    error = rows.mean**0.5
+    mean = float(np.mean(gains_S))
+    return TwoWay(mean=mean, standard_error=error, row_error=error, seed_error=0.0, degrees=float("inf"))
+
+
 def row_variance(resampled_SR: Floats) -> RowVariance:
     """Return the variances of gains under redrawn rows. resampled_SR: each seed's gain under the same resamples."""
     seeds = len(resampled_SR)

@@ -1,0 +1,88 @@
+"""The languages and seeds in which the terms of a contrast can be compared."""
+
+from collections.abc import Iterator, Sequence
+
+from adaptx.planning.naming import factors
+from adaptx.planning.zero_shot import is_zero_shot
+from adaptx.specs import Contrast, Evaluate, ModelSpec, ModuleStage, Recipe, Term
+
+Languages = dict[str, tuple[str, ...]]
+"""The name of a task -> the languages that a term's mean is over."""
+
+
+def compared_languages(contrast: Contrast) -> tuple[Languages, ...]:
+    """Return the languages of each term, in the order of the terms.
+
+    A term that names its languages keeps them. The other terms share the languages in which all of their models are
+    scored, and in which each of these scores is zero-shot. Languages are compared separately for each task.
+    """
+    shared: dict[str, list[set[str]]] = {}
+    for term in contrast.terms:
+        if term.languages is None:
+            for task, by_model in _by_model(term).items():
+                shared.setdefault(task, []).extend(
+                    {each.language for each in same if is_zero_shot(each)} for same in by_model.values()
+                )
+    common = {task: set[str].intersection(*found) for task, found in shared.items()}
+    return tuple(_of_term(term, common) for term in contrast.terms)
+
+
+def compared_seeds(evaluations: Sequence[Sequence[Evaluate]]) -> tuple[int, ...]:
+    """Return the seeds that occur in all of the given groups of evaluations, such as those of each term.
+
+    Untrained checkpoints have no seed and are left out; one score of theirs is compared with every seed of the others.
+    """
+    found = [{seed for each in group if (seed := factors(each).seed) is not None} for group in evaluations]
+    trained = [seeds for seeds in found if seeds]
+    return tuple(sorted(set[int].intersection(*trained))) if trained else ()
+
+
+def contrast_reasons(recipe: Recipe) -> Iterator[str]:
+    """Yield a reason for each contrast of a recipe that cannot be computed, whatever the scores will be."""
+    for contrast in recipe.contrasts:
+        for term, languages in zip(contrast.terms, compared_languages(contrast), strict=True):
+            if empty := [task for task, found in languages.items() if not found]:
+                yield (
+                    f"the contrast {contrast.name!r} has no language for {empty[0]} in which all of its terms are "
+                    "scored and zero-shot; add evaluations, or name the languages: difference(..., languages=(...))"
+                )
+                break
+            missing = _missing(term, languages)
+            if missing is not None:
+                yield (
+                    f"the contrast {contrast.name!r} averages over {', '.join(languages[missing.task.name])}, but one "
+                    f"of its models is not scored in all of them; add its evaluations ({missing!r} is one of them)"
+                )
+                break
+        groups = [term.evaluations for term in contrast.terms]
+        if any(factors(each).seed is not None for group in groups for each in group) and not compared_seeds(groups):
+            yield (
+                f"the contrast {contrast.name!r} has no seed with which all of its terms are trained; train them with "
+                "the same seeds, because scores are compared seed by seed"
+            )
+
+
+def _of_term(term: Term, common: dict[str, set[str]]) -> Languages:
+    found: Languages = {}
+    for task, by_model in _by_model(term).items():
+        evaluated = dict.fromkeys(each.language for same in by_model.values() for each in same)
+        chosen = common[task] if term.languages is None else set(term.languages)
+        found[task] = tuple(language for language in evaluated if language in chosen)
+    return found
+
+
+def _missing(term: Term, languages: Languages) -> Evaluate | None:
+    """Return an evaluation of the first model that is not scored in all languages of its task; None if all are."""
+    for task, by_model in _by_model(term).items():
+        for same in by_model.values():
+            if not set(languages[task]) <= {each.language for each in same}:
+                return same[0]
+    return None
+
+
+def _by_model(term: Term) -> dict[str, dict[ModelSpec | ModuleStage, list[Evaluate]]]:
+    """Return the evaluations of a term by the name of the task and by the model."""
+    found: dict[str, dict[ModelSpec | ModuleStage, list[Evaluate]]] = {}
+    for each in term.evaluations:
+        found.setdefault(each.task.name, {}).setdefault(each.model, []).append(each)
+    return found

@@ -1,0 +1,51 @@
+"""The result of a contrast: its difference with interval, test and verdict."""
+
+from dataclasses import dataclass
+
+from adaptx.report.gain import ALPHA
+from adaptx.report.statistics.over_seeds import LEAST_SEEDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContrastResult:
+    """A contrast's difference of scores. All scores are shares in [0, 1].
+
+    name: what is compared, in the recipe's words. tasks, languages: what the difference is averaged over.
+    metric: the first metric of the tasks; several are joined by a plus sign.
+    examples: number of test rows, summed over tasks and languages.
+    difference: the weighted sum of the terms' mean scores, averaged over seeds. None if `note` says why not.
+    low, high, p: 95% interval and two-sided p-value. They cover rows and seeds with at least three seeds, else rows.
+    holm_p, corrected_low, corrected_high: the same after correction for all contrasts of the recipe.
+    by_seed: the difference with each seed, in the order of `seeds`. Both are empty for untrained models alone.
+    detectable: the smallest true difference that a test on so many rows and seeds finds with probability 0.8, before
+        correction.
+    """
+
+    name: str
+    tasks: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    metric: str = ""
+    examples: int = 0
+    difference: float | None = None
+    seeds: tuple[int, ...] = ()
+    by_seed: tuple[float, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    holm_p: float | None = None
+    corrected_low: float | None = None
+    corrected_high: float | None = None
+    detectable: float | None = None
+    note: str = ""
+
+    @property
+    def over_seeds(self) -> bool:
+        """Whether the interval and the p-value cover the draw of seeds."""
+        return len(self.by_seed) >= LEAST_SEEDS
+
+    @property
+    def sign(self) -> int:
+        """The verdict after Holm's correction: 1 if the difference is above zero, -1 if below, 0 if undecided."""
+        if self.holm_p is None or self.difference is None or self.holm_p >= ALPHA:
+            return 0
+        return (self.difference > 0) - (self.difference < 0)
