@@ -255,7 +255,22 @@ class Study:
 
         self._look_again()
         with self._telling_left_out():
-            return gains_frame(compute_gains(measure(self.dag, self.store)))
+            primary = self.dag.recipe.primary_comparisons
+            return gains_frame(compute_gains(measure(self.dag, self.store), primary=primary))
+
+    def contrasts(self) -> Any:
+        """Return the recipe's contrasts as a pandas.DataFrame with one row per contrast.
+
+        `difference` and its 95 % interval from `low` to `high` are shares. `holm_p`, `corrected_low` and
+        `corrected_high` are corrected for all contrasts. `note` says why a contrast has no difference or interval.
+        """
+        from adaptx.report.contrasts import contrast_results
+        from adaptx.report.measured import measure
+        from adaptx.report.table import contrasts_frame
+
+        self._look_again()
+        with self._telling_left_out():
+            return contrasts_frame(contrast_results(self.dag.recipe.contrasts, measure(self.dag, self.store)))
 
     def report(
         self,

@@ -1,5 +1,6 @@
 """A recipe's contrasts as a table and as sentences."""
 
+import re
 from collections.abc import Sequence
 
 from adaptx.report.cells import interval_text, p_equals, p_text, percent, range_text
@@ -30,6 +31,16 @@ def contrast_answer(results: Sequence[ContrastResult]) -> tuple[str, ...]:
     """Return a sentence per contrast: its difference, interval and verdict."""
     tested = sum(result.holm_p is not None for result in results)
     return tuple(_sentence(result, tested) for result in results)
+
+
+def contrast_metrics(results: Sequence[ContrastResult]) -> dict[str, float]:
+    """Return each tested contrast's difference, interval and corrected p-value, under names that MLflow accepts."""
+    found: dict[str, float] = {}
+    for result in results:
+        name = "contrast/" + re.sub(r"[^\w.-]+", "_", result.name).strip("_")
+        values = {"difference": result.difference, "low": result.low, "high": result.high, "p_holm": result.holm_p}
+        found |= {f"{name}/{key}": value for key, value in values.items() if value is not None}
+    return found
 
 
 def _row(result: ContrastResult) -> tuple[TableCell, ...]:

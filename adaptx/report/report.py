@@ -14,6 +14,9 @@ from adaptx.planning.plan import Plan
 from adaptx.report import html, plots, provenance, text
 from adaptx.report.analysis import Analysis, analyse
 from adaptx.report.confounds import find_confounds, rows_differences
+from adaptx.report.contrast import ContrastResult
+from adaptx.report.contrast_tables import contrast_answer, contrast_metrics, contrast_table
+from adaptx.report.contrasts import contrast_results
 from adaptx.report.gain import Gain
 from adaptx.report.gains import compute_gains
 from adaptx.report.latex import latex
@@ -24,7 +27,7 @@ from adaptx.report.reproduction import reproduction_table
 from adaptx.report.statistics.bootstrap import RESAMPLES
 from adaptx.report.suite_tables import SuiteResult, suite_results
 from adaptx.report.summary import headline, in_short
-from adaptx.report.table import gains_frame, suites_frame, tidy_frame, tidy_records
+from adaptx.report.table import contrasts_frame, gains_frame, suites_frame, tidy_frame, tidy_records
 from adaptx.report.tables import WIDEST, Table, cost_table, gain_table, language_table, score_tables
 from adaptx.specs import Task
 from adaptx.specs.fingerprint import fingerprint
@@ -48,7 +51,8 @@ class Report:
 
     folder, html, scores_csv, gains_csv, figures: paths of what was written.
     scores_json: the same tidy table as scores_csv. latex: the tables that a paper may need.
-    suites_csv: None if no suite of the recipe was measured. mixing_csv: None if no variant is fused.
+    contrasts_csv, suites_csv, mixing_csv: None if the recipe declares no contrasts, if none of its suites was measured,
+        and if no variant is fused.
     table, gains: pandas.DataFrame with the content of scores_csv and gains_csv.
     tables: tables for a terminal. page: sentences and tables of report.html.
     warnings: sentences about other possible explanations of the scores.
@@ -63,6 +67,7 @@ class Report:
     gains_csv: Path
     scores_json: Path
     latex: Path
+    contrasts_csv: Path | None
     suites_csv: Path | None
     mixing_csv: Path | None
     figures: tuple[Path, ...]
@@ -82,7 +87,7 @@ class Report:
     @property
     def files(self) -> tuple[Path, ...]:
         """All files of the report."""
-        optional = (file for file in (self.suites_csv, self.mixing_csv) if file is not None)
+        optional = (file for file in (self.contrasts_csv, self.suites_csv, self.mixing_csv) if file is not None)
         return (self.html, self.scores_csv, self.gains_csv, self.scores_json, self.latex, *optional, *self.figures)
 
     @property
@@ -160,7 +165,8 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
     found = _find(plan, store, measurements, out)
     suites_csv = out / "suites.csv" if found.suites else None
     mixing_csv = out / "mixing.csv" if any(section.mixing for section in found.sections) else None
-    of_suites = [table for result in found.suites for table in result.tables(WIDEST)]
+    first = [contrast_table(found.contrasts, found.contrasts_are_primary)] if found.contrasts else []
+    of_suites = [*first, *(table for result in found.suites for table in result.tables(WIDEST))]
     of_suites += [found.reproduction] if found.reproduction is not None else []
     sections, gains = found.sections, found.gains
     figures = (*(figure for section in sections for figure in section.figures), found.curves)
@@ -171,17 +177,24 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
         gains_csv=out / "gains.csv",
         scores_json=out / "scores.json",
         latex=out / "tables.tex",
+        contrasts_csv=out / "contrasts.csv" if found.contrasts else None,
         suites_csv=suites_csv,
         mixing_csv=mixing_csv,
         figures=tuple(figure for figure in figures if figure is not None),
         table=tidy_frame(measurements),
         gains=gains_frame(gains),
         tables=(*of_suites, *(table for section in sections for table in _terminal_tables(section, gains))),
-        page=(*of_suites, *(part for section in sections for part in _page(section, gains)), *found.warnings),
+        page=(
+            *(f"**{sentence}**" for sentence in contrast_answer(found.contrasts)),
+            *of_suites,
+            *(part for section in sections for part in _page(section, gains)),
+            *found.warnings,
+        ),
         warnings=found.warnings,
         missing=measurements.missing,
         records=tuple(tidy_records(measurements)),
-        metrics={name: value for task in measurements.tasks for name, value in headline(task, gains).items()},
+        metrics=contrast_metrics(found.contrasts)
+        | {name: value for task in measurements.tasks for name, value in headline(task, gains).items()},
     )
     _write_tables(report, found)
     report.html.write_text(html.render(_facts(plan, store, found, commands)), encoding="utf-8")
@@ -194,6 +207,8 @@ class _Findings:
 
     measurements: Measurements
     gains: list[Gain]
+    contrasts: Sequence[ContrastResult]
+    contrasts_are_primary: bool
     sections: Sequence[Section]
     suites: Sequence[SuiteResult]
     reproduction: Table | None
@@ -203,10 +218,13 @@ class _Findings:
 
 def _find(plan: Plan, store: Store, measurements: Measurements, out: Path) -> _Findings:
     """Analyse the measurements, and draw the figures into `out`."""
-    gains = compute_gains(measurements)
+    primary = plan.recipe.primary_comparisons
+    gains = compute_gains(measurements, primary=primary)
     return _Findings(
         measurements=measurements,
         gains=gains,
+        contrasts=contrast_results(plan.recipe.contrasts, measurements),
+        contrasts_are_primary=primary == "contrasts",
         sections=[_section(task, measurements, gains, out) for task in measurements.tasks],
         suites=suite_results(plan.recipe.suites, measurements),
         reproduction=reproduction_table(plan.recipe.published, measurements),
@@ -220,6 +238,8 @@ def _write_tables(report: Report, found: _Findings) -> None:
     report.table.to_csv(report.scores_csv, index=False)
     report.gains.to_csv(report.gains_csv, index=False)
     report.scores_json.write_text(json.dumps(report.records, indent=1, allow_nan=False), encoding="utf-8")
+    if report.contrasts_csv is not None:
+        contrasts_frame(found.contrasts).to_csv(report.contrasts_csv, index=False)
     if report.suites_csv is not None:
         suites_frame(found.suites).to_csv(report.suites_csv, index=False)
     if report.mixing_csv is not None:
@@ -277,6 +297,9 @@ def _facts(plan: Plan, store: Store, found: _Findings, commands: Sequence[str]) 
     measurements = found.measurements
     newest = provenance.newest(plan, store)
     return {
+        "contrast_answer": contrast_answer(found.contrasts),
+        "contrasts": contrast_table(found.contrasts, found.contrasts_are_primary) if found.contrasts else None,
+        "contrasts_first": found.contrasts_are_primary,
         "reproduction": found.reproduction,
         "sections": found.sections,
         "suites": [
