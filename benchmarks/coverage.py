@@ -11,7 +11,9 @@ compared with the results of four procedures, all of them functions of the packa
 - rows alone: the percentile interval of the bootstrap and approximate randomisation, which hold the seeds fixed;
 - seeds alone: Student's t interval over the seeds' gains, which holds the rows fixed;
 - two-way: rows and seeds together, with the arm's own variance over seeds;
-- two-way, pooled: as before, with the variance over seeds pooled over the arms; the report's verdicts use this one.
+- two-way, pooled: as before, with the variance over seeds pooled over the arms; the report's verdicts use this one;
+- contrast: the difference between two arms, two-way, with its own variance over seeds;
+- contrast, pooled: as before, with the variance over seeds from all arms as blocks; the report's contrasts use it.
 """
 
 import argparse
@@ -27,6 +29,7 @@ import numpy as np
 from scipy.stats import norm
 from tqdm import tqdm
 
+from adaptx.report.statistics.blocks import block_variance
 from adaptx.report.statistics.bootstrap import ExampleRows, Floats, interval, resampled_sums
 from adaptx.report.statistics.holm import holm
 from adaptx.report.statistics.over_seeds import over_seeds
@@ -34,6 +37,7 @@ from adaptx.report.statistics.randomisation import exchanged_sums, p_value
 from adaptx.report.statistics.two_way import pooled_variance, row_variance, two_way
 
 PROCEDURES = ("rows alone", "seeds alone", "two-way", "two-way, pooled")
+CONTRASTS = ("contrast", "contrast, pooled")
 LANGUAGES = ("xa", "xb", "xc", "xd", "xe")
 PER_PREMISE = 3
 ALPHA = 0.05
@@ -47,7 +51,9 @@ class Setting:
     """The parameters of a simulated page.
 
     deviation: standard deviation of a gain over seeds, in points. correlation: of the difficulty of parallel rows.
-    gain: true gain of every arm, in points. parallel: whether languages share their rows.
+    gain: true gain of every arm, in points. parallel: whether languages share their rows. alike: the share of the
+    variance over seeds that every second arm has in common, because they start from the same intermediate training.
+    unequal: the factor by which the first arm's deviation over seeds is larger than that of the others.
     """
 
     seeds: int
@@ -57,6 +63,8 @@ class Setting:
     arms: int = 6
     rows: int = 150
     parallel: bool = True
+    alike: float = 0.0
+    unequal: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,22 @@ def page(setting: Setting, generator: np.random.Generator, resamples: int) -> di
             both = two_way(list(observed[arm]), row_variance(redrawn[:, arm].T), variance)
             assert both is not None
             found[name].append(Verdict(*both.interval(), both.p))
+    return found | _contrasts(observed, redrawn)
+
+
+def _contrasts(observed_AS: Floats, redrawn_RAS: Floats) -> dict[str, list[Verdict]]:
+    """Return the verdicts on the differences between the first arm and each of every second other, such as the fourth.
+
+    The first arm shares its intermediate training with the third and fifth, and not with these.
+    """
+    found: dict[str, list[Verdict]] = {name: [] for name in CONTRASTS if len(observed_AS) > 1}
+    pooled = block_variance(observed_AS, (1, -1))
+    for other in range(1, len(observed_AS), 2):
+        rows = row_variance((redrawn_RAS[:, 0] - redrawn_RAS[:, other]).T)
+        for name, variance in zip(CONTRASTS, (None, pooled), strict=True):
+            both = two_way(list(observed_AS[0] - observed_AS[other]), rows, variance)
+            assert both is not None
+            found[name].append(Verdict(*both.interval(), both.p))
     return found
 
 
@@ -116,6 +140,9 @@ def _models(setting: Setting, generator: np.random.Generator) -> Floats:
     latent = np.sqrt(SHARED_SKILL) * difficulty + np.sqrt(1 - SHARED_SKILL) * generator.normal(size=shape)
     # The variant and the baseline contribute equal parts to the variance of the gain.
     of_seed = generator.normal(0, setting.deviation / 100 / np.sqrt(2), size=(models, setting.seeds))
+    if setting.alike:
+        of_seed[1::2] = np.sqrt(setting.alike) * of_seed[1] + np.sqrt(1 - setting.alike) * of_seed[1::2]
+    of_seed[1] *= setting.unequal
     accuracy = BASELINE + of_seed
     accuracy[1:] += setting.gain / 100
     return (latent < norm.ppf(np.clip(accuracy, 0.01, 0.99))[:, :, None, None]).astype(np.float64)
@@ -131,11 +158,12 @@ def summary(
     """Yield per procedure: false alarms per arm and per page (after Holm) if the gain is zero, coverage, mean width."""
     generator = np.random.default_rng(seed)
     drawn = [page(setting, generator, resamples) for _ in range(pages)]
-    for name in PROCEDURES:
+    for name in drawn[0]:
+        truth = 0.0 if name in CONTRASTS else setting.gain
         every = [verdict for each in drawn for verdict in each[name]]
         alarms = float(np.mean([verdict.p < ALPHA for verdict in every]))
         after_holm = float(np.mean([min(holm([v.p for v in each[name]])) < ALPHA for each in drawn]))
-        held = float(np.mean([verdict.low <= setting.gain <= verdict.high for verdict in every]))
+        held = float(np.mean([verdict.low <= truth <= verdict.high for verdict in every]))
         yield name, alarms, after_holm, held, float(np.mean([verdict.high - verdict.low for verdict in every]))
 
 
@@ -154,6 +182,8 @@ def settings(smoke: bool) -> list[Setting]:
         *(Setting(seeds=seeds, deviation=4, correlation=0.5, gain=5.0) for seeds in (3, 5)),
         *(Setting(seeds=seeds, deviation=4, correlation=0.5, parallel=False) for seeds in (3, 5)),
         *(Setting(seeds=seeds, deviation=4, correlation=0.5, arms=1) for seeds in (3, 5)),
+        *(Setting(seeds=seeds, deviation=4, correlation=0.5, alike=0.5) for seeds in (3, 5)),
+        *(Setting(seeds=seeds, deviation=4, correlation=0.5, unequal=1.5) for seeds in (3, 5)),
     ]
 
 
@@ -173,15 +203,17 @@ def main() -> None:
         "alarms`: share of arms with p < 0.05 if no arm gains. `per page`: share of pages with such an arm after "
         "Holm's correction. `coverage`: share of 95% intervals that contain the true gain.",
         "",
-        "| seeds | deviation over seeds | correlation of languages | arms | true gain | procedure | false alarms |"
-        " per page | coverage | mean width |",
+        "| seeds | deviation over seeds | correlation of languages, and exceptions | arms | true gain | procedure |"
+        " false alarms | per page | coverage | mean width |",
         "|--:|--:|--:|--:|--:|:--|--:|--:|--:|--:|",
     ]
     for number, setting in enumerate(tqdm(settings(given.smoke), desc="settings", disable=None)):
         for name, alarms, after_holm, held, width in summary(setting, pages, given.resamples, number):
             correlation = f"{setting.correlation:g}" if setting.parallel else "none shared"
+            correlation += f", arms alike {setting.alike:g}" if setting.alike else ""
+            correlation += f", first arm x {setting.unequal:g}" if setting.unequal != 1 else ""
             where = f"{setting.seeds} | {setting.deviation:g} | {correlation} | {setting.arms} | {setting.gain:g}"
-            alarm_cells = f"{alarms:.3f} | {after_holm:.3f}" if not setting.gain else "- | -"
+            alarm_cells = f"{alarms:.3f} | {after_holm:.3f}" if not setting.gain or name in CONTRASTS else "- | -"
             lines.append(f"| {where} | {name} | {alarm_cells} | {held:.3f} | {width:.1f} |")
     print("\n".join(lines))
     if given.out:

@@ -109,6 +109,13 @@ def test_it_is_never_narrower_than_either_draw_alone(gains: list[float], deviati
     assert (found.p < 0.05) == (not low <= 0 <= high)
 
 
+def test_an_arm_that_varies_more_than_the_others_keeps_its_own_variance() -> None:
+    rows, gains = RowVariance(mean=1e-6, by_seed=0.0), [0.02, 0.08, 0.05]
+    found = two_way(gains, rows, SeedVariance(variance=0.01**2, degrees=12))
+    assert found is not None
+    assert found.seed_error == pytest.approx(np.std(gains, ddof=1) / 3**0.5)
+
+
 def test_false_alarms_are_rare_and_intervals_hold_the_truth() -> None:
     """Six arms share a baseline, and languages share rows and premises; benchmarks/results/coverage.md has more."""
     alarms, per_page, held = [], [], []
@@ -119,7 +126,7 @@ def test_false_alarms_are_rare_and_intervals_hold_the_truth() -> None:
             values.append(value)
         if deviation:
             assert found["rows alone"][0] > 0.2, "the false alarms that this interval is made against"
-            assert found["two-way, pooled"][3] < 0.9 * found["two-way"][3]
+            assert found["two-way, pooled"][3] < 0.95 * found["two-way"][3]
     assert np.mean(alarms) <= 0.06
     assert max(alarms) <= 0.08, "one setting's share is known to about 0.01"
     assert np.mean(per_page) <= 0.06
@@ -133,10 +140,11 @@ def test_the_detectable_gain_is_found_in_four_of_five_experiments() -> None:
     deviation, seeds = 0.03, 5
     errors = generator.normal(0, 0.01, 4_000)[:, None] + generator.normal(0, deviation, (4_000, seeds))
     known = SeedVariance(variance=deviation**2, degrees=1e6)
-    aim = two_way([0.0] * seeds, rows, known)
-    assert aim is not None
-    found = [two_way(list(aim.detectable() + each), rows, known) for each in errors]
-    assert np.mean([each.p < 0.05 for each in found if each is not None]) == pytest.approx(0.8, abs=0.02)
+    alone = [two_way(list(each), rows, known) for each in errors]
+    # Reports state somewhat different detectable gains, because the seeds of an experiment may vary more than most.
+    stated = np.mean([each.detectable() for each in alone if each is not None])
+    found = [two_way(list(stated + each), rows, known) for each in errors]
+    assert np.mean([each.p < 0.05 for each in found if each is not None]) == pytest.approx(0.8, abs=0.03)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))

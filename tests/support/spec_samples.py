@@ -52,6 +52,7 @@ from adaptx.specs import (
     Uniform,
     Weighted,
     WeightSearch,
+    difference,
 )
 from adaptx.specs.merge import NoHead
 
@@ -62,8 +63,15 @@ STARTED = tuple(
     Train(E5_MINI, NLI, Lora(4), CONFIG, start)
     for start in (Sequential(FIRST), Stack((FIRST,)), Fuse((FIRST, SECOND), Gate(8)), Merged(SEARCHED))
 )
+SCORES = tuple(Evaluate(train, NLI, "id") for train in STARTED)
 ROOTS = (
-    Recipe("all", tuple(Evaluate(train, NLI, "id") for train in STARTED), suites=(XTREME,), published=PHANG_2020),
+    Recipe(
+        "all",
+        SCORES,
+        suites=(XTREME,),
+        published=PHANG_2020,
+        contrasts=(difference("stacked rather than continued", SCORES[1:2], SCORES[:1]),),
+    ),
     Train(E5_MINI, Mixture((NLI, SNLI), Weighted((1.0, 2.0))), Full(), CONFIG, head=KeptHead()),
     Train(E5_MINI, NTREX_SPANS, Bottleneck(), CONFIG, framing=Text(Prompt("{text}"), Generate())),
     Published("./folder", E5_MINI, Lora(), name="theirs"),

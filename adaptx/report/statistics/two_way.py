@@ -117,7 +117,8 @@ def two_way(gains_S: Sequence[float], rows: RowVariance, seeds: SeedVariance | N
     Args:
         gains_S: the gain of each seed.
         rows: the variance of the gains as rows are redrawn.
-        seeds: the variance over seeds, pooled over arms. If it is None, it is computed from these gains alone.
+        seeds: the variance over seeds, pooled over arms. If the gains' own variance is larger, that one is used,
+            because arms may differ in it (full fine-tuning may vary more than LoRA). None uses their own variance.
 
     Returns:
         The mean with its error. None if there are fewer than three seeds (`LEAST_SEEDS`), or if the gain is the same
@@ -126,8 +127,9 @@ def two_way(gains_S: Sequence[float], rows: RowVariance, seeds: SeedVariance | N
     count = len(gains_S)
     if count < LEAST_SEEDS:
         return None
-    seeds = seeds or SeedVariance(variance=float(np.var(gains_S, ddof=1)), degrees=count - 1)
-    of_seeds = seeds.variance / count
+    own = SeedVariance(variance=float(np.var(gains_S, ddof=1)), degrees=count - 1)
+    pooled = seeds or own
+    of_seeds = max(own.variance, pooled.variance) / count
     variance = max(rows.mean + of_seeds - rows.by_seed, rows.mean, of_seeds)
     if variance <= 0:
         return None
@@ -137,7 +139,7 @@ def two_way(gains_S: Sequence[float], rows: RowVariance, seeds: SeedVariance | N
         standard_error=variance**0.5,
         row_error=rows.mean**0.5,
         seed_error=of_seeds**0.5,
-        degrees=seeds.degrees * ratio * ratio,
+        degrees=pooled.degrees * ratio * ratio,
     )
 
 
