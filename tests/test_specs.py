@@ -34,6 +34,7 @@ from adaptx.specs import (
     Tagging,
     Task,
     TaskArithmetic,
+    Term,
     Train,
     TrainConfig,
     Weighted,
@@ -174,6 +175,7 @@ def test_a_list_is_taken_wherever_a_tuple_is_meant_and_becomes_one() -> None:
         (Linear((1.0, 2.0)), "weights", (3.0, 4.0)),
         (TaskArithmetic(), "weights", (1.0, 2.0)),
         (NLI.evaluation[0], "starts_with", ("label", "x")),
+        (Term(1.0, (Evaluate(TRAIN, NLI, "id"),)), "languages", ("id",)),
     ]
     for sample, name, value in others:
         assert replace(sample, **{name: list(value)}) == replace(sample, **{name: value}), (type(sample), name)
