@@ -91,6 +91,7 @@ def test_report_is_whole_and_self_contained(model, sources, store, tmp_path) -> 
         "report.html",
         "scores.csv",
         "gains.csv",
+        "forest.png",
         "losses.png",
         "scores.json",
         "tables.tex",

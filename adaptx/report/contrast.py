@@ -16,6 +16,7 @@ class ContrastResult:
     difference: the weighted sum of the terms' mean scores, averaged over seeds. None if `note` says why not.
     low, high, p: 95% interval and two-sided p-value. They cover rows and seeds with at least three seeds, else rows.
     holm_p, corrected_low, corrected_high: the same after correction for all contrasts of the recipe.
+    row_low, row_high: 95% interval over rows alone, with the trained models as they are.
     by_seed: the difference with each seed, in the order of `seeds`. Both are empty for untrained models alone.
     detectable: the smallest true difference that a test on so many rows and seeds finds with probability 0.8, before
         correction.
@@ -35,6 +36,8 @@ class ContrastResult:
     holm_p: float | None = None
     corrected_low: float | None = None
     corrected_high: float | None = None
+    row_low: float | None = None
+    row_high: float | None = None
     detectable: float | None = None
     note: str = ""
 

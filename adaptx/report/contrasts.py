@@ -17,7 +17,7 @@ from adaptx.report.contrast import ContrastResult
 from adaptx.report.gain import ALPHA
 from adaptx.report.measured import Measurements, ScoredEvaluation
 from adaptx.report.statistics.blocks import block_variance
-from adaptx.report.statistics.bootstrap import RESAMPLES, Floats, resampled_sums
+from adaptx.report.statistics.bootstrap import RESAMPLES, Floats, interval, resampled_sums
 from adaptx.report.statistics.holm import holm, holm_levels
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 from adaptx.report.statistics.two_way import SeedVariance, TwoWay, over_rows, row_variance, two_way
@@ -95,6 +95,8 @@ def _estimate(contrast: Contrast, scored: Mapping[Evaluate, ScoredEvaluation], r
         return Estimate(replace(empty, note=f"its models were not scored on the same rows in {unlike}"))
     by_seed_S = np.sum([arm.weight * arm.scores for arm in arms], axis=0)
     evaluated = _one_per_language(arms)
+    redrawn_SR = _redrawn(arms, resamples)
+    row_low, row_high = interval(redrawn_SR.mean(axis=0))
     measured = replace(
         empty,
         tasks=tuple(dict.fromkeys(task for task, _ in evaluated)),
@@ -104,8 +106,10 @@ def _estimate(contrast: Contrast, scored: Mapping[Evaluate, ScoredEvaluation], r
         difference=float(by_seed_S.mean()),
         seeds=tuple(arms[0].by_seed),
         by_seed=tuple(map(float, by_seed_S)),
+        row_low=row_low,
+        row_high=row_high,
     )
-    return Estimate(measured, tuple(arms), _redrawn(arms, resamples))
+    return Estimate(measured, tuple(arms), redrawn_SR)
 
 
 def _arms(contrast: Contrast, scored: Mapping[Evaluate, ScoredEvaluation]) -> list[Arm]:

@@ -29,7 +29,8 @@ class Gain:
     standing: `primary` if the comparison is one of those that answer the recipe's question (`Recipe.primary`), which
         are one family over all tasks. `exploratory` if the recipe declares others, and empty if it declares none.
     row_low, row_high, row_p: 95% interval and p-value over rows alone, with the trained models as they are.
-    seeds_compared, seed_deviation: number of seeds with a baseline, and the standard deviation of their gains.
+    by_seed: the gain of each seed that has a baseline, in the order of the recipe.
+    seeds_compared, seed_deviation: number of these seeds, and the standard deviation of their gains.
     detectable: the smallest true gain that a test on this many rows and seeds finds with probability 0.8, before
         correction.
     note: why there is no gain or interval, or how the baseline differs.
@@ -66,6 +67,7 @@ class Gain:
     row_low: float | None = None
     row_high: float | None = None
     row_p: float | None = None
+    by_seed: tuple[float, ...] = ()
     seeds_compared: int = 0
     seed_deviation: float | None = None
     detectable: float | None = None

@@ -89,6 +89,7 @@ def _comparisons(
             baseline_score=_mean(_total(b, metric, weights) for _, b in usable),
             gain=_mean(by_seed),
             note="; ".join(notes),
+            by_seed=tuple(by_seed),
             seeds_compared=len(by_seed),
             seed_deviation=float(np.std(by_seed, ddof=1)) if len(by_seed) > 1 else None,
         )

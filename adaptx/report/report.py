@@ -11,20 +11,26 @@ import adaptx
 from adaptx.catalog.languages import language_name
 from adaptx.errors import UserError
 from adaptx.planning.plan import Plan
-from adaptx.report import html, plots, provenance, text
+from adaptx.report import html, provenance, text
 from adaptx.report.analysis import Analysis, analyse
 from adaptx.report.confounds import find_confounds, rows_differences
 from adaptx.report.contrast import ContrastResult
 from adaptx.report.contrast_tables import contrast_answer, contrast_metrics, contrast_table
 from adaptx.report.contrasts import contrast_results
+from adaptx.report.forest import contrast_panel, gain_panel
 from adaptx.report.gain import Gain
 from adaptx.report.gains import compute_gains
 from adaptx.report.latex import latex
 from adaptx.report.measured import Measurements, measure
 from adaptx.report.mixing import mixed_variants, mixing_frame
 from adaptx.report.mixing_plots import mixing_heatmap
+from adaptx.report.plots_cost import quality_cost
+from adaptx.report.plots_forest import forest_plots
+from adaptx.report.plots_heatmap import gain_heatmap
+from adaptx.report.plots_losses import learning_curves
 from adaptx.report.reproduction import reproduction_table
 from adaptx.report.statistics.bootstrap import RESAMPLES
+from adaptx.report.styles import VariantStyles, variant_styles
 from adaptx.report.suite_tables import SuiteResult, suite_results
 from adaptx.report.summary import headline, in_short
 from adaptx.report.table import contrasts_frame, gains_frame, suites_frame, tidy_frame, tidy_records
@@ -169,7 +175,7 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
     of_suites = [*first, *(table for result in found.suites for table in result.tables(WIDEST))]
     of_suites += [found.reproduction] if found.reproduction is not None else []
     sections, gains = found.sections, found.gains
-    figures = (*(figure for section in sections for figure in section.figures), found.curves)
+    figures = (*found.forest, *(figure for section in sections for figure in section.figures), found.curves)
     report = Report(
         folder=out,
         html=out / "report.html",
@@ -203,7 +209,10 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
 
 @dataclass(frozen=True, kw_only=True)
 class _Findings:
-    """The content of a report on a plan. curves: the figure of the training losses; None if no losses are stored."""
+    """The content of a report on a plan.
+
+    forest: the figures of all gains and contrasts. curves: the figure of the training losses; None if none are stored.
+    """
 
     measurements: Measurements
     gains: list[Gain]
@@ -212,6 +221,7 @@ class _Findings:
     sections: Sequence[Section]
     suites: Sequence[SuiteResult]
     reproduction: Table | None
+    forest: tuple[Path, ...]
     curves: Path | None
     warnings: tuple[str, ...]
 
@@ -220,15 +230,22 @@ def _find(plan: Plan, store: Store, measurements: Measurements, out: Path) -> _F
     """Analyse the measurements, and draw the figures into `out`."""
     primary = plan.recipe.primary_comparisons
     gains = compute_gains(measurements, primary=primary)
+    contrasts = contrast_results(plan.recipe.contrasts, measurements)
+    styles = variant_styles(measurements)
+    panels = [
+        contrast_panel(contrasts, primary == "contrasts"),
+        *(gain_panel(task, gains, styles) for task in measurements.tasks),
+    ]
     return _Findings(
         measurements=measurements,
         gains=gains,
-        contrasts=contrast_results(plan.recipe.contrasts, measurements),
+        contrasts=contrasts,
         contrasts_are_primary=primary == "contrasts",
-        sections=[_section(task, measurements, gains, out) for task in measurements.tasks],
+        sections=[_section(task, measurements, gains, styles, out) for task in measurements.tasks],
         suites=suite_results(plan.recipe.suites, measurements),
         reproduction=reproduction_table(plan.recipe.published, measurements),
-        curves=plots.learning_curves(provenance.losses(plan, store), out / "losses.png"),
+        forest=forest_plots([panel for panel in panels if panel is not None], out),
+        curves=learning_curves(provenance.losses(plan, store), out / "losses.png"),
         warnings=(*find_confounds(plan.recipe, measurements), *rows_differences(measurements)),
     )
 
@@ -256,7 +273,9 @@ def missing_text(missing: Sequence[str]) -> str:
     return f"Planned evaluations not stored yet, so not in the tables: {len(missing)} ({shown})."
 
 
-def _section(task: Task, measurements: Measurements, gains: Sequence[Gain], out: Path) -> Section:
+def _section(
+    task: Task, measurements: Measurements, gains: Sequence[Gain], styles: VariantStyles, out: Path
+) -> Section:
     metric, name = task.metrics[0], re.sub(r"[^\w.-]", "_", task.name)
     mixed = mixed_variants(measurements, task)
     return Section(
@@ -268,8 +287,8 @@ def _section(task: Task, measurements: Measurements, gains: Sequence[Gain], out:
         cost=cost_table(measurements, task),
         languages=language_table(measurements, task),
         analysis=analyse(task, measurements, gains, out, name),
-        heatmap=plots.gain_heatmap(gains, task.name, metric, out / f"gain_heatmap.{name}.png"),
-        quality=plots.quality_cost(measurements, gains, task.name, metric, out / f"quality_cost.{name}.png"),
+        heatmap=gain_heatmap(gains, task.name, metric, styles, out / f"gain_heatmap.{name}.png"),
+        quality=quality_cost(measurements, gains, task.name, metric, styles, out / f"quality_cost.{name}.png"),
         mixing=tuple(
             mixing_heatmap(each, out / f"mixing_weights.{name}.{number}.png") for number, each in enumerate(mixed, 1)
         ),
@@ -307,6 +326,7 @@ def _facts(plan: Plan, store: Store, found: _Findings, commands: Sequence[str]) 
             for result in found.suites
         ],
         "summaries_above": len(found.sections) <= MOST_SUMMARIES,
+        "forest": found.forest,
         "curves": found.curves,
         "fused": any(section.mixing for section in found.sections),
         "warnings": found.warnings,

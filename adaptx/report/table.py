@@ -1,6 +1,6 @@
 """The tidy table: one row per stored evaluation and metric, with its factors and its cost."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -40,10 +40,11 @@ def tidy_records(measurements: Measurements) -> list[dict[str, Any]]:
 
 
 def gains_frame(gains: list[Gain]) -> Any:
-    """Return the gains as a pandas.DataFrame with one row per variant and quantity."""
+    """Return the gains as a pandas.DataFrame with one row per variant and quantity; tuples become words, as below."""
     import pandas as pd
 
-    return pd.DataFrame([asdict(gain) | {"languages": " ".join(gain.languages)} for gain in gains])
+    texts = ("languages", "by_seed")
+    return pd.DataFrame([asdict(each) | {name: _words(getattr(each, name)) for name in texts} for each in gains])
 
 
 def contrasts_frame(results: Sequence[ContrastResult]) -> Any:
@@ -51,7 +52,7 @@ def contrasts_frame(results: Sequence[ContrastResult]) -> Any:
     import pandas as pd
 
     texts = ("tasks", "languages", "seeds", "by_seed")
-    records = [asdict(each) | {name: " ".join(map(str, getattr(each, name))) for name in texts} for each in results]
+    records = [asdict(each) | {name: _words(getattr(each, name)) for name in texts} for each in results]
     return pd.DataFrame(records)
 
 
@@ -63,6 +64,10 @@ def suites_frame(results: Sequence[SuiteResult]) -> Any:
     counts = ["languages_used", "languages_expected"]
     # Averages over tasks have no counts. Without a nullable type, pandas would turn the other counts into floats.
     return frame.astype(dict.fromkeys(counts, "Int64"))
+
+
+def _words(values: Iterable[object]) -> str:
+    return " ".join(map(str, values))
 
 
 def _row(measured: ScoredEvaluation, metric: str, value: float) -> dict[str, Any]:

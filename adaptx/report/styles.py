@@ -1,0 +1,83 @@
+"""The number, colour and shape of each variant, which are the same in every figure of a report.
+
+The colours are Okabe and Ito's, which colour-blind readers can tell apart (Okabe and Ito 2008, Color Universal Design).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from adaptx.planning.naming import UNTRAINED
+from adaptx.report.measured import Measurements
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#999933")
+BASELINE_COLOUR = "#222222"
+SHAPES = ("o", "s", "^", "D", "v", "P", "X", "p")
+
+
+@dataclass(frozen=True)
+class VariantStyle:
+    """How a variant is drawn.
+
+    number: unique within the report. colour: stands for the start and the intermediate task, such as `Sequential` and
+    `snli`; baselines are black. shape: matplotlib's marker for the method, such as `s`.
+    """
+
+    number: int
+    colour: str
+    shape: str
+
+    def mark(self, hollow: bool = False) -> dict[str, Any]:
+        """Return the arguments of matplotlib's `plot` for a point. hollow: whether the point is undecided."""
+        return {
+            "marker": self.shape,
+            "linestyle": "none",
+            "color": self.colour,
+            "markerfacecolor": "white" if hollow else self.colour,
+            "markeredgecolor": self.colour,
+        }
+
+
+@dataclass(frozen=True)
+class VariantStyles:
+    """The style of each variant by its label, such as `lora-r8 · Sequential · snli`."""
+
+    by_label: Mapping[str, VariantStyle]
+
+    def __getitem__(self, label: str) -> VariantStyle:
+        return self.by_label[label]
+
+    def name(self, label: str) -> str:
+        """Return a variant's number and label, such as `3  lora-r8 · Sequential · snli`."""
+        return f"{self.by_label[label].number}  {label}"
+
+    @property
+    def numbers(self) -> dict[str, str]:
+        """The number of each variant as text, by the variant's label."""
+        return {label: str(style.number) for label, style in self.by_label.items()}
+
+    def in_order(self, labels: Sequence[str]) -> list[str]:
+        """Return the distinct labels in the order of their numbers."""
+        return sorted(set(labels), key=lambda label: self.by_label[label].number)
+
+
+def variant_styles(measurements: Measurements) -> VariantStyles:
+    """Return a style for every variant of a report.
+
+    Numbers follow the recipe's order. A variant measured on several tasks has one number. With more than seven
+    combinations of start and intermediate task, or eight methods, colours or shapes repeat, and the number decides.
+    """
+    by_label = {measured.variant: measured.factors for measured in measurements.measured}
+    methods = list(dict.fromkeys(each.method for each in by_label.values()))
+    ways = [(each.start, each.intermediate) for each in by_label.values() if each.intermediate != UNTRAINED]
+    colours = {way: COLOURS[place % len(COLOURS)] for place, way in enumerate(dict.fromkeys(ways))}
+    return VariantStyles(
+        {
+            label: VariantStyle(
+                number=number,
+                colour=colours.get((each.start, each.intermediate), BASELINE_COLOUR),
+                shape=SHAPES[methods.index(each.method) % len(SHAPES)],
+            )
+            for number, (label, each) in enumerate(by_label.items(), start=1)
+        }
+    )
