@@ -32,7 +32,7 @@ from adaptx.report.reproduction import reproduction_table
 from adaptx.report.statistics.bootstrap import RESAMPLES
 from adaptx.report.styles import VariantStyles, variant_styles
 from adaptx.report.suite_tables import SuiteResult, suite_results
-from adaptx.report.summary import headline, in_short
+from adaptx.report.summary import MOST_ANSWERS, Answer, Summary, headline, summarise, task_answer
 from adaptx.report.table import contrasts_frame, gains_frame, suites_frame, tidy_frame, tidy_records
 from adaptx.report.tables import WIDEST, Table, cost_table, gain_table, language_table, score_tables
 from adaptx.specs import Task
@@ -46,9 +46,6 @@ GENERIC_COMMANDS = ("adaptx plan RECIPE", "adaptx run RECIPE", "adaptx report RE
 
 HTML_WIDEST = 145
 """Maximum width in characters of a score table on the page."""
-
-MOST_SUMMARIES = 4
-"""Maximum number of tasks whose summaries are at the top of the page. With more, each summary is in its section."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -122,13 +119,13 @@ class Report:
 class Section:
     """The page's section on one task.
 
-    summary: one paragraph. sources: names of the source languages. scores: metric -> its tables. heatmap, quality: PNG
-    files of gains by language and of quality against cost; None if there is nothing to draw. mixing: heat maps of the
-    weights of fused variants.
+    answer: what to do on this task. sources: names of the source languages. scores: metric -> its tables. heatmap,
+    quality: PNG files of gains by language and of quality against cost; None if there is nothing to draw. mixing: heat
+    maps of the weights of fused variants.
     """
 
     task: Task
-    summary: str
+    answer: Answer
     sources: str
     scores: Mapping[str, Sequence[Table]]
     gains: Table
@@ -218,6 +215,7 @@ class _Findings:
     gains: list[Gain]
     contrasts: Sequence[ContrastResult]
     contrasts_are_primary: bool
+    summary: Summary
     sections: Sequence[Section]
     suites: Sequence[SuiteResult]
     reproduction: Table | None
@@ -241,6 +239,7 @@ def _find(plan: Plan, store: Store, measurements: Measurements, out: Path) -> _F
         gains=gains,
         contrasts=contrasts,
         contrasts_are_primary=primary == "contrasts",
+        summary=summarise(plan.recipe, measurements, gains, contrasts),
         sections=[_section(task, measurements, gains, styles, out) for task in measurements.tasks],
         suites=suite_results(plan.recipe.suites, measurements),
         reproduction=reproduction_table(plan.recipe.published, measurements),
@@ -280,7 +279,7 @@ def _section(
     mixed = mixed_variants(measurements, task)
     return Section(
         task=task,
-        summary=in_short(task, gains),
+        answer=task_answer(task, measurements, gains),
         sources=", ".join(language_name(language) for language in task.source_languages),
         scores={each: score_tables(task, each, gains, HTML_WIDEST) for each in task.metrics},
         gains=gain_table(task, gains),
@@ -316,16 +315,16 @@ def _facts(plan: Plan, store: Store, found: _Findings, commands: Sequence[str]) 
     measurements = found.measurements
     newest = provenance.newest(plan, store)
     return {
-        "contrast_answer": contrast_answer(found.contrasts),
+        "summary": found.summary,
         "contrasts": contrast_table(found.contrasts, found.contrasts_are_primary) if found.contrasts else None,
-        "contrasts_first": found.contrasts_are_primary,
+        "folded": found.contrasts_are_primary,
         "reproduction": found.reproduction,
         "sections": found.sections,
         "suites": [
             {"name": result.suite.name, "summary": result.summary, "tables": result.tables(HTML_WIDEST)}
             for result in found.suites
         ],
-        "summaries_above": len(found.sections) <= MOST_SUMMARIES,
+        "answers_above": len(found.sections) <= MOST_ANSWERS,
         "forest": found.forest,
         "curves": found.curves,
         "fused": any(section.mixing for section in found.sections),

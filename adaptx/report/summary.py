@@ -1,30 +1,103 @@
-"""The summary of one task, which a report shows before the tables."""
+"""The summary at the top of a report: question, answer, cost, and what the answer does not cover."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from adaptx.report.answer import verdict_counts
-from adaptx.report.cells import percent, points
+from adaptx.report.advice import advice, training_seconds
+from adaptx.report.answer import answer
+from adaptx.report.contrast import ContrastResult
+from adaptx.report.contrast_tables import contrast_answer
 from adaptx.report.gain import ZERO_SHOT, Gain
-from adaptx.specs import Task
+from adaptx.report.measured import Measurements
+from adaptx.report.uncovered import uncovered
+from adaptx.specs import Recipe, Task
+
+MOST_ANSWERS = 4
+"""Maximum number of tasks that are answered at the top of the page. With more, each answer is in its section."""
 
 
-def in_short(task: Task, gains: Sequence[Gain]) -> str:
-    """Return a paragraph with the best zero-shot average, the numbers of gains and losses, and the largest gain."""
-    metric = task.metrics[0]
-    averages = [g for g in gains if (g.task, g.metric, g.quantity) == (task.name, metric, ZERO_SHOT)]
-    if not averages:
-        return f"{task.name}: no evaluation in a zero-shot language is stored."
-    best = max(averages, key=lambda gain: gain.score)
-    said = f"{task.name}: the best zero-shot average in {metric} is {percent(best.score)}% ({best.variant})."
-    compared = [gain for gain in averages if gain.holm_p is not None]
-    if not compared:
-        return f"{said} No variant can be compared with a matched baseline here."
-    most = max(compared, key=lambda gain: gain.gain or 0.0)
-    best = "The largest gain" if (most.gain or 0.0) > 0 else "The best"
-    return (
-        f"{said} Against their matched baselines, {verdict_counts(compared)}. {best} is {points(most.gain)} points "
-        f"({most.variant})."
+@dataclass(frozen=True)
+class Answer:
+    """An answer in two steps. lead: what to do, or a contrast's result. details: the numbers; they may be empty."""
+
+    lead: str
+    details: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """The sentences at the top of a report.
+
+    answers: one per task or contrast. If the recipe declares primary comparisons, these are about them alone, and
+    `exploratory` has the answers by all others. cost: what all trainings of the report took. uncovered: the choices
+    that no interval covers.
+    """
+
+    answers: tuple[Answer, ...]
+    exploratory: tuple[Answer, ...]
+    cost: str
+    uncovered: tuple[str, ...]
+
+
+def task_answer(task: Task, measurements: Measurements, gains: Sequence[Gain]) -> Answer:
+    """Return what to do on a task, with the numbers of gains and losses."""
+    lead = advice(task, gains, training_seconds(measurements, task))
+    details = answer(task, gains)
+    # The lead names the task already.
+    return Answer(lead, details.removeprefix(f"{task.name}: ")) if lead else Answer(details)
+
+
+def summarise(
+    recipe: Recipe, measurements: Measurements, gains: Sequence[Gain], contrasts: Sequence[ContrastResult]
+) -> Summary:
+    """Return the summary of a report."""
+    primary = recipe.primary_comparisons
+    is_average = primary not in (None, "contrasts")
+    answering = [gain for gain in gains if not is_average or gain.quantity == primary]
+    of_tasks = _of_tasks(measurements, answering)
+    of_contrasts = tuple(Answer(said) for said in contrast_answer(contrasts))
+    others = [gain for gain in gains if gain.quantity != primary] if is_average else []
+    return Summary(
+        answers=of_contrasts if primary == "contrasts" else of_tasks,
+        exploratory=of_tasks if primary == "contrasts" else (*of_contrasts, *_of_tasks(measurements, others)),
+        cost=_cost(measurements),
+        uncovered=uncovered(recipe, gains),
     )
+
+
+def _of_tasks(measurements: Measurements, gains: Sequence[Gain]) -> tuple[Answer, ...]:
+    if not gains:
+        return ()
+    tasks = measurements.tasks
+    if len(tasks) > MOST_ANSWERS:
+        return (Answer(_over_tasks(tasks, gains)),)
+    return tuple(task_answer(task, measurements, gains) for task in tasks)
+
+
+def _over_tasks(tasks: Sequence[Task], gains: Sequence[Gain]) -> str:
+    """Return on how many tasks a variant gains or loses in the zero-shot average."""
+    signs = {
+        task.name: {g.sign for g in gains if (g.task, g.metric, g.quantity) == (task.name, task.metrics[0], ZERO_SHOT)}
+        for task in tasks
+    }
+    gaining, losing = (sum(sign in found for found in signs.values()) for sign in (1, -1))
+    return (
+        f"On {gaining} of {len(tasks)} tasks at least one variant gains in the zero-shot average, and on {losing} at "
+        "least one loses. The section of each task has its answer."
+    )
+
+
+def _cost(measurements: Measurements) -> str:
+    """Return the number of distinct trainings of a report, with their seconds and machines."""
+    found = {training.train: training.result for each in measurements.measured for training in each.path}
+    known = [result for result in found.values() if result is not None]
+    if not known:
+        return ""
+    hours = sum(result.seconds for result in known) / 3600
+    took = f"{hours:,.1f} hours" if hours >= 1 else f"{60 * hours:,.0f} minutes"
+    machines = dict.fromkeys(f"{each.environment.device} ({each.environment.threads} threads)" for each in known)
+    named = f"{len(known)} trainings" if len(known) > 1 else "one training"
+    return f"{named}, {took} in all, on {' and '.join(machines)}"
 
 
 def headline(task: Task, gains: Sequence[Gain]) -> dict[str, float]:

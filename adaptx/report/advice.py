@@ -1,0 +1,70 @@
+"""What to do after reading a task's gains, in one or two sentences that name a variant and its cost."""
+
+from collections.abc import Mapping, Sequence
+
+from adaptx.report.cells import percent, seconds
+from adaptx.report.gain import SOURCE, ZERO_SHOT, Gain
+from adaptx.report.measured import Measurements, Variant, mean_path_seconds
+from adaptx.specs import Task
+
+Seconds = Mapping[str, float | None]
+"""Label of a variant -> seconds of all stages on its path, averaged over seeds; None if unknown."""
+
+
+def training_seconds(measurements: Measurements, task: Task) -> dict[str, float | None]:
+    """Return the training seconds of each variant of a task by its label, intermediate trainings included."""
+    by_label: dict[str, list[Variant]] = {}
+    for variant in measurements.variants(task.name):
+        by_label.setdefault(variant.label, []).append(variant)
+    return {label: mean_path_seconds(seeds) for label, seeds in by_label.items()}
+
+
+def advice(task: Task, gains: Sequence[Gain], costs: Seconds) -> str:
+    """Return which variant to use for a task, or why none can be recommended. The text is empty if none was compared.
+
+    The variant is the one with the highest score among those that gain after Holm's correction. Scores and gains are
+    those of the zero-shot average; of the source languages if there is none.
+    """
+    of_task = [gain for gain in gains if (gain.task, gain.metric) == (task.name, task.metrics[0])]
+    for quantity in (ZERO_SHOT, SOURCE):
+        same = [gain for gain in of_task if gain.quantity == quantity]
+        compared = [gain for gain in same if gain.holm_p is not None]
+        if compared:
+            gaining = [gain for gain in compared if gain.sign > 0]
+            said = _use(gaining, same, costs) if gaining else _use_none(compared)
+            return f"{task.name}: {said}"
+    return ""
+
+
+def _use(gaining: Sequence[Gain], every: Sequence[Gain], costs: Seconds) -> str:
+    best = max(gaining, key=lambda gain: gain.score)
+    who = "use" if best.over_seeds else "of these trained models, use"
+    among = " the highest of those that gain," if len(gaining) > 1 else ""
+    said = f"{who} {best.variant}. Its {best.quantity} is {percent(best.score)}%,{among} and {_cost(best, costs)}."
+    above = max((gain for gain in every if gain.is_baseline), key=lambda gain: gain.score, default=None)
+    if above is not None and above.score > best.score:
+        said += f" Without an intermediate task, {above.variant} scores {percent(above.score)}%."
+    return said
+
+
+def _cost(gain: Gain, costs: Seconds) -> str:
+    own = costs.get(gain.variant)
+    theirs = costs.get(gain.baseline) if gain.baseline is not None else None
+    if own is None:
+        return "the seconds of its training are not known"
+    against = f", against {seconds(theirs)} of its baseline" if theirs is not None else ""
+    return f"it took {seconds(own)} seconds of training in all{against}"
+
+
+def _use_none(compared: Sequence[Gain]) -> str:
+    undecided = [gain for gain in compared if gain.sign == 0]
+    if not undecided:
+        return "train on the target task alone. Every intermediate task here made it worse."
+    unseen = max((gain.detectable for gain in undecided if gain.detectable is not None), default=None)
+    limit = (
+        f" A true gain below {percent(unseen)} points could have been missed: this design finds only larger ones in 4 "
+        "of 5 cases."
+        if unseen is not None
+        else ""
+    )
+    return f"no variant is clearly better than its baseline, so nothing here speaks for an intermediate task.{limit}"
