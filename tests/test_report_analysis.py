@@ -17,7 +17,7 @@ from adaptx.catalog.language_facts import LOW_RESOURCE, language_facts
 from adaptx.report import write_report
 from adaptx.report.answer import answer
 from adaptx.report.breakdown import breakdown_tables, class_gains
-from adaptx.report.cells import shortened
+from adaptx.report.cells import p_text, shortened
 from adaptx.report.comparisons import comparison_table
 from adaptx.report.frontier import frontier_table, priced
 from adaptx.report.gain import GAP, SOURCE, ZERO_SHOT, Gain
@@ -376,3 +376,10 @@ def test_the_report_answers_its_question_and_draws_the_analysis(tmp_path: Path) 
 )
 def test_sizes_are_written_short(value: float, text: str) -> None:
     assert shortened(value) == text
+
+
+@pytest.mark.parametrize(
+    ("p", "text"), [(None, "–"), (0.0002, "<0.001"), (0.0312, "0.031"), (0.9994, "0.999"), (1.0, "1.0")]
+)
+def test_p_values_are_never_longer_than_they_are_exact(p: float | None, text: str) -> None:
+    assert p_text(p) == text

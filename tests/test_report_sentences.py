@@ -1,16 +1,17 @@
 """Sentences of a report say what its tables say, over random gains."""
 
 import re
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adaptx.catalog import XNLI
+from adaptx.report.advice import advice
 from adaptx.report.answer import answer, verdict_counts
-from adaptx.report.cells import p_equals, points, range_text
+from adaptx.report.cells import p_equals, percent, points, range_text, seconds
 from adaptx.report.comparisons import comparison_table
 from adaptx.report.gain import ALPHA, SOURCE, ZERO_SHOT, Gain
-from adaptx.report.summary import in_short
 
 TARGET = XNLI
 METRIC = TARGET.metrics[0]
@@ -59,7 +60,7 @@ def test_counts_are_those_of_the_tables_cells(gains: list[Gain]) -> None:
     else:
         assert numbers(said) == [up, len(tested), down, open_]
     assert ("trained variant" in said) == any(gain.seeds_compared < 3 for gain in tested)
-    assert said in in_short(TARGET, gains)
+    assert said in answer(TARGET, gains)
 
 
 @given(compared(), compared(SOURCE))
@@ -90,6 +91,47 @@ def test_the_answer_names_the_largest_gain_and_loss_with_the_tables_numbers(
         )
     few = any(g.seeds_compared < 3 for g in [*zero, *source] if g.holm_p is not None)
     assert ("these trained models and not the methods" in said) == few
+
+
+@given(compared())
+@settings(max_examples=200, deadline=None)
+def test_the_advice_is_a_variant_whose_cell_shows_a_gain(gains: list[Gain]) -> None:
+    costs = {gain.variant: 10.0 * number for number, gain in enumerate(gains, start=1)} | {"baseline": 5.0}
+    said = advice(TARGET, gains, costs)
+    rows = {row[0].text: row for row in comparison_table(TARGET, METRIC, gains).rows}
+    tested = [gain for gain in gains if gain.holm_p is not None]
+    up = [gain for gain in tested if rows[gain.variant][1].sign > 0]
+    named = re.findall(r"use (variant \d)\. Its zero-shot average is ([\d.]+)%", said)
+    assert bool(named) == bool(up)
+    if up:
+        best = max(up, key=lambda gain: gain.score)
+        assert named == [(best.variant, percent(best.score))]
+        assert f"it took {seconds(costs[best.variant])} seconds of training in all, against 5.0 of its baseline" in said
+        assert said.startswith(f"{TARGET.name}: {'use' if best.over_seeds else 'of these trained models, use'} ")
+        assert ("the highest of those that gain" in said) == (len(up) > 1)
+    elif all(rows[gain.variant][1].sign < 0 for gain in tested):
+        assert "train on the target task alone" in said
+    else:
+        largest = max(gain.detectable for gain in tested if gain.sign == 0)
+        assert f"below {percent(largest)} points could have been missed" in said
+
+
+def test_the_advice_names_a_baseline_that_scores_higher_without_an_intermediate_task() -> None:
+    gain = Gain(
+        task=TARGET.name, metric=METRIC, model="m", method="lora", start="Sequential", intermediate="snli",
+        target=TARGET.name, variant="lora", is_baseline=False, seeds=3, quantity=ZERO_SHOT, languages=("ko",),
+        examples=100, score=0.5, baseline="lora · baseline", baseline_score=0.4, gain=0.1, p=0.01, holm_p=0.01,
+        seeds_compared=3,
+    )  # fmt: skip
+    baselines = [
+        replace(gain, variant=f"{name} · baseline", is_baseline=True, score=score, gain=None, holm_p=None)
+        for name, score in (("lora", 0.4), ("full", 0.6))
+    ]
+    assert advice(TARGET, [gain, *baselines], {}).endswith(
+        "and the seconds of its training are not known. Without an intermediate task, full · baseline scores 60.0%."
+    )
+    assert "Without an intermediate task" not in advice(TARGET, [gain, baselines[0]], {})
+    assert advice(TARGET, baselines, {}) == ""
 
 
 @given(compared())

@@ -33,8 +33,10 @@ def gain_text(gain: Gain) -> str:
 
 
 def p_text(p: float | None) -> str:
-    """Return a p-value for a table cell: 0.0312 -> `0.031`, 0.00002 -> `<0.001`."""
-    return NOTHING if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+    """Return a p-value for a table cell: 0.0312 -> `0.031`, 0.00002 -> `<0.001`, 1 -> `1.0`."""
+    if p is None:
+        return NOTHING
+    return "<0.001" if p < 0.001 else "1.0" if p > 0.9995 else f"{p:.3f}"
 
 
 def p_equals(p: float | None) -> str:

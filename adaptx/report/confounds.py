@@ -55,10 +55,15 @@ def _cut(evaluates: Sequence[Evaluate]) -> list[str]:
             whole = dataclasses.replace(model, layers=None).name
             counts.setdefault(whole, {})[str(model.layers)] = None
     return [
-        f"{whole} was cut to its first {' or '.join(layers)} layers and not pretrained again after the cut. Its scores "
-        "do not show how well a model pretrained at that size would do."
+        f"{whole} was cut to its first {_layers(tuple(layers))} and not pretrained again after the cut. Its scores do "
+        "not show how well a model pretrained at that size would do."
         for whole, layers in counts.items()
     ]
+
+
+def _layers(counts: Sequence[str]) -> str:
+    """Return `6 layers`, `6 or 12 layers`, or `layer` if it is one."""
+    return "layer" if counts == ("1",) else f"{' or '.join(counts)} layers"
 
 
 def rows_differences(measurements: Measurements) -> list[str]:

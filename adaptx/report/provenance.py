@@ -110,7 +110,7 @@ def models(plan: Plan) -> list[dict[str, str]]:
 
 def _size(model: ModelSpec) -> str:
     size = f"{model.shape.parameters / 1e6:,.0f} million parameters" if model.shape else ""
-    cut = f"cut to {model.layers} layers" if model.layers is not None else ""
+    cut = f"cut to {model.layers} layer{'' if model.layers == 1 else 's'}" if model.layers is not None else ""
     stored = f"stored as {model.quantised.value}" if model.quantised is not None else ""
     return ", ".join(filter(None, (cut, stored, size)))
 

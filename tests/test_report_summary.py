@@ -1,0 +1,93 @@
+"""The summary at the top of a report: what it answers, what it costs, and what it does not cover."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from support.fake_store import everywhere, fake_mirror, fake_model, fill, train
+
+from adaptx.catalog import NLI, SNLI
+from adaptx.planning.plan import Plan, make_plan
+from adaptx.report import write_report
+from adaptx.report.contrasts import contrast_results
+from adaptx.report.gain import ZERO_SHOT
+from adaptx.report.gains import compute_gains
+from adaptx.report.measured import measure
+from adaptx.report.summary import Summary, summarise
+from adaptx.report.uncovered import uncovered
+from adaptx.sources.sources import Sources
+from adaptx.specs import Lora, Recipe, Sequential, difference
+from adaptx.store.store import Store
+
+TARGET = dataclasses.replace(NLI, evaluation=tuple(rows for rows in NLI.evaluation if rows.language in ("en", "ko")))
+LORA = Lora(rank=4)
+
+
+def stored(tmp_path: Path, seeds: int, limit: int | None = None, **fields) -> tuple[Plan, Store]:
+    """A filled store of a recipe with one variant and its baseline, which differ by 30 points."""
+    model = fake_model(tmp_path / "tiny-bert")
+    sources = Sources(fake_mirror(tmp_path / "data", TARGET, SNLI))
+    baseline, variant = [], []
+    for seed in range(1, seeds + 1):
+        snli = dataclasses.replace(train(model, SNLI, LORA, seed=seed), limit=limit)
+        alone = dataclasses.replace(train(model, TARGET, LORA, seed=seed), limit=limit)
+        baseline += everywhere(alone, TARGET)
+        variant += everywhere(dataclasses.replace(alone, start=Sequential(snli)), TARGET)
+    contrasts = (difference("SNLI rather than nothing", variant, baseline),) if fields.pop("contrasted", False) else ()
+    recipe = Recipe("summary", (*baseline, *variant), question="Does it help?", contrasts=contrasts, **fields)
+    plan, store = make_plan(recipe, sources), Store(tmp_path / "store")
+    fill(plan, store, sources, {"": 0.4, "Sequential": 0.3})
+    return plan, store
+
+
+def summary(plan: Plan, store: Store) -> Summary:
+    measurements, recipe = measure(plan, store), plan.recipe
+    gains = compute_gains(measurements, 200, recipe.primary_comparisons)
+    return summarise(recipe, measurements, gains, contrast_results(recipe.contrasts, measurements, 200))
+
+
+def test_without_a_declaration_each_task_is_answered_and_nothing_is_exploratory(tmp_path: Path) -> None:
+    found = summary(*stored(tmp_path, seeds=3))
+    (answer,) = found.answers
+    assert answer.lead.startswith("nli: use lora-r4 · Sequential · snli. Its zero-shot average is 68.3%, and it took ")
+    assert "the one variant gains" in answer.details
+    assert not answer.details.startswith("nli")
+    assert found.exploratory == ()
+    # Three seeds of a baseline (22 seconds), an intermediate training (22) and a target training after it (24).
+    assert found.cost == "9 trainings, 3 minutes in all, on cpu (2 threads)"
+
+
+def test_declared_contrasts_are_the_answer_and_gains_are_exploratory(tmp_path: Path) -> None:
+    plan, store = stored(tmp_path, seeds=3, contrasted=True)
+    found = summary(plan, store)
+    (answer,), (other,) = found.answers, found.exploratory
+    assert answer.lead.startswith("SNLI rather than nothing: +")
+    assert answer.lead.endswith("This is a gain.")
+    assert other.lead.startswith("nli: use ")
+    page = write_report(plan, store, tmp_path / "out").html.read_text()
+    summed, _, below = page.partition('alt="Forest plot')
+    assert summed.index("Does it help?") < summed.index("SNLI rather than nothing: +") < summed.index("nli: use ")
+    assert "<summary>Exploratory: what the other comparisons show" in summed
+    assert "<summary>Exploratory: each variant against its baseline" in below
+
+
+def test_a_declared_average_is_the_answer_and_the_other_average_is_exploratory(tmp_path: Path) -> None:
+    found = summary(*stored(tmp_path, seeds=3, primary=ZERO_SHOT))
+    (answer,), (other,) = found.answers, found.exploratory
+    assert "zero-shot average" in answer.details
+    assert "source languages" not in answer.lead + answer.details
+    assert "source languages (en)" in other.lead + other.details
+    assert "exploratory" in other.lead + other.details
+
+
+@pytest.mark.parametrize(("seeds", "limit"), [(1, None), (3, None), (3, 100)])
+def test_what_no_interval_covers_depends_on_seeds_and_drawn_rows(tmp_path: Path, seeds: int, limit: int | None) -> None:
+    plan, store = stored(tmp_path, seeds, limit)
+    said = uncovered(plan.recipe, compute_gains(measure(plan, store), 200))
+    assert any(each.startswith("other languages (the 2 here are fixed)") for each in said)
+    assert any(each.startswith("other hyper-parameters") for each in said)
+    assert any(each.startswith("the choice of the best") for each in said)
+    assert any(each.startswith("other seeds") for each in said) == (seeds < 3)
+    # With a limit, the rows are drawn by the seed, so other seeds are other rows too.
+    assert any(each.startswith("other training rows") for each in said) == (limit is None)
+    assert uncovered(plan.recipe, []) == ()
