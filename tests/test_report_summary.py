@@ -13,7 +13,7 @@ from adaptx.report.contrasts import contrast_results
 from adaptx.report.gain import ZERO_SHOT
 from adaptx.report.gains import compute_gains
 from adaptx.report.measured import measure
-from adaptx.report.summary import Summary, summarise
+from adaptx.report.summary import PageSummary, summarise
 from adaptx.report.uncovered import uncovered
 from adaptx.sources.sources import Sources
 from adaptx.specs import Lora, Recipe, Sequential, difference
@@ -40,7 +40,7 @@ def stored(tmp_path: Path, seeds: int, limit: int | None = None, **fields) -> tu
     return plan, store
 
 
-def summary(plan: Plan, store: Store) -> Summary:
+def summary(plan: Plan, store: Store) -> PageSummary:
     measurements, recipe = measure(plan, store), plan.recipe
     gains = compute_gains(measurements, 200, recipe.primary_comparisons)
     return summarise(recipe, measurements, gains, contrast_results(recipe.contrasts, measurements, 200))

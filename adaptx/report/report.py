@@ -32,7 +32,7 @@ from adaptx.report.reproduction import reproduction_table
 from adaptx.report.statistics.bootstrap import RESAMPLES
 from adaptx.report.styles import VariantStyles, variant_styles
 from adaptx.report.suite_tables import SuiteResult, suite_results
-from adaptx.report.summary import MOST_ANSWERS, Answer, Summary, headline, summarise, task_answer
+from adaptx.report.summary import MOST_ANSWERS, Answer, PageSummary, headline, summarise, task_answer
 from adaptx.report.table import contrasts_frame, gains_frame, suites_frame, tidy_frame, tidy_records
 from adaptx.report.tables import WIDEST, Table, cost_table, gain_table, language_table, score_tables
 from adaptx.specs import Task
@@ -215,7 +215,7 @@ class _Findings:
     gains: list[Gain]
     contrasts: Sequence[ContrastResult]
     contrasts_are_primary: bool
-    summary: Summary
+    summary: PageSummary
     sections: Sequence[Section]
     suites: Sequence[SuiteResult]
     reproduction: Table | None

@@ -25,7 +25,7 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary:
+class PageSummary:
     """The sentences at the top of a report.
 
     answers: one per task or contrast. If the recipe declares primary comparisons, these are about them alone, and
@@ -49,7 +49,7 @@ def task_answer(task: Task, measurements: Measurements, gains: Sequence[Gain]) -
 
 def summarise(
     recipe: Recipe, measurements: Measurements, gains: Sequence[Gain], contrasts: Sequence[ContrastResult]
-) -> Summary:
+) -> PageSummary:
     """Return the summary of a report."""
     primary = recipe.primary_comparisons
     is_average = primary not in (None, "contrasts")
@@ -57,7 +57,7 @@ def summarise(
     of_tasks = _of_tasks(measurements, answering)
     of_contrasts = tuple(Answer(said) for said in contrast_answer(contrasts))
     others = [gain for gain in gains if gain.quantity != primary] if is_average else []
-    return Summary(
+    return PageSummary(
         answers=of_contrasts if primary == "contrasts" else of_tasks,
         exploratory=of_tasks if primary == "contrasts" else (*of_contrasts, *_of_tasks(measurements, others)),
         cost=_cost(measurements),
