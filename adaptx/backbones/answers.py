@@ -2,8 +2,8 @@
 
 This is teacher forcing: the whole answer is in the input, and each token is predicted from the tokens before it.
 
-Suffixes: T tokens of all sequences, laid end to end in one row, N sequences, L tokens of the longest answer, M tokens
-of all answers, D hidden size.
+Suffixes of tensor and array names, one letter per dimension: T tokens of all sequences, laid end to end in one row, N
+sequences, L tokens of the longest answer, M tokens of all answers, D hidden size.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,7 @@
 """The interface through which formats, training and evaluation use a backbone of any family.
 
-Suffixes: T tokens of all sequences, laid end to end in one row, N sequences, D hidden size.
+Suffixes of tensor and array names, one letter per dimension: T tokens of all sequences, laid end to end in one row, N
+sequences, D hidden size.
 """
 
 from collections.abc import Iterable

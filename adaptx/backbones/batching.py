@@ -10,7 +10,8 @@ For attention, the row is divided into groups, and each group into R pieces of e
 computed as one batch of R pieces. A piece holds either exactly one sequence, or several sequences, which a mask keeps
 apart. `lay_out` chooses between the two by estimated time.
 
-Suffixes: T tokens of the row, N sequences, R pieces of a group, L tokens of a piece.
+Suffixes of tensor and array names, one letter per dimension: T tokens of the row, N sequences, R pieces of a group, L
+tokens of a piece.
 """
 
 import itertools

@@ -1,7 +1,7 @@
 """Answers of a language model: the log-likelihood of candidate answers, or an answer written by greedy decoding.
 
-Suffixes: N prompts, R candidates of all prompts, K tokens after the prompt, M tokens of all candidates, not counting
-their first tokens, D hidden size, V vocabulary, C rows of a chunk.
+Suffixes of tensor and array names, one letter per dimension: N prompts, R candidates of all prompts, K tokens after the
+prompt, M tokens of all candidates, not counting their first tokens, D hidden size, V vocabulary, C rows of a chunk.
 """
 
 from collections.abc import Sequence

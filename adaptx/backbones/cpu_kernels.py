@@ -12,8 +12,8 @@
 
 A torch function mode replaces all calls inside its `with` block, whichever library wrote the layer.
 
-Suffixes: H heads of queries, G heads of keys and values, L queries, S keys, E size of a head. Leading dimensions are
-batch dimensions.
+Suffixes of tensor and array names, one letter per dimension: H heads of queries, G heads of keys and values, L queries,
+S keys, E size of a head. Leading dimensions are batch dimensions.
 """
 
 import itertools

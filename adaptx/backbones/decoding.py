@@ -3,7 +3,8 @@
 A prompt is read only once, even if several continuations are tried, because its keys and values stay in the cache. For
 decoders, shorter prompts are padded on the left, so that the answer follows the prompt without a gap.
 
-Suffixes: N rows, L tokens so far, K tokens added at once, D hidden size.
+Suffixes of tensor and array names, one letter per dimension: N rows, L tokens so far, K tokens added at once, D hidden
+size.
 """
 
 import inspect

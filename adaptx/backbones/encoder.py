@@ -1,6 +1,7 @@
 """Encoders (BERT, XLM-R, XLM-R XL and others): from token ids to hidden states.
 
-Suffixes: T tokens of all sequences, laid end to end in one row, D hidden size.
+Suffixes of tensor and array names, one letter per dimension: T tokens of all sequences, laid end to end in one row, D
+hidden size.
 """
 
 from typing import Any

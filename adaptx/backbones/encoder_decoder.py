@@ -1,6 +1,7 @@
 """Encoder-decoders (the T5 family, mBART): from token ids to the encoder's states, or the decoder's first state.
 
-Suffixes: T tokens of all sequences, laid end to end in one row, N sequences, B rows, L tokens of a row, D hidden size.
+Suffixes of tensor and array names, one letter per dimension: T tokens of all sequences, laid end to end in one row, N
+sequences, B rows, L tokens of a row, D hidden size.
 """
 
 from typing import Any

@@ -8,7 +8,8 @@ hold several sequences, a mask keeps these apart.
 The replacement is a torch function mode: it covers every attention inside its `with` block, whichever library wrote the
 layer.
 
-Suffixes: T tokens of the row, R pieces of a group, L tokens of a piece, H heads, E size of a head.
+Suffixes of tensor and array names, one letter per dimension: T tokens of the row, R pieces of a group, L tokens of a
+piece, H heads, E size of a head.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

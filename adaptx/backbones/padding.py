@@ -1,6 +1,6 @@
 """Padding of rows of token ids to one rectangle.
 
-Suffixes: N rows, L tokens of the longest row.
+Suffixes of tensor and array names, one letter per dimension: N rows, L tokens of the longest row.
 """
 
 from collections.abc import Sequence

@@ -3,7 +3,8 @@
 Padding is on the right, so positions start at 0 in every row, however the network computes them. A decoder's tokens
 attend only to earlier tokens, so they never see the padding.
 
-Suffixes: T tokens of the packed row, B rows, L tokens of a row, S tokens in these rows without padding, D hidden size.
+Suffixes of tensor and array names, one letter per dimension: T tokens of the packed row, B rows, L tokens of a row, S
+tokens in these rows without padding, D hidden size.
 """
 
 from collections.abc import Iterator, Sequence

@@ -10,7 +10,8 @@ forward pass, and nothing is computed twice (as in Hsu et al. 2024, arXiv:2410.1
 arXiv:2411.09009, compute scores again in the backward pass). For log-probabilities, the gradient depends on how the
 caller uses them. This is known only in the backward pass, so the scores are computed again there.
 
-Suffixes: M states, C states of a chunk, V vocabulary, D hidden size.
+Suffixes of tensor and array names, one letter per dimension: M states, C states of a chunk, V vocabulary, D hidden
+size.
 """
 
 from collections.abc import Iterator, Sequence

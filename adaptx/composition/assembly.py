@@ -25,10 +25,10 @@ OWN = "own"
 
 @dataclass(frozen=True)
 class Assembly:
-    """The module that `assemble` attached to a network.
+    """What `assemble` attached to a network for one stage.
 
-    own: the parameters of the stage's own module by key. A training trains these. kind: `module` or `fusion`, as in
-    `Module`.
+    own: the parameters that belong to this stage and not to an earlier one, by key; its training updates these. kind:
+    `fusion` if they mix earlier modules, else `module`.
     """
 
     own: dict[Key, nn.Parameter]

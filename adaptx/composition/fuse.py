@@ -4,7 +4,7 @@ The fused modules run side by side at the same sites. At each site a mixing laye
 module, and sums the modules' outputs with these weights. Only the mixing layers (and the task's head) are trained.
 There is one function per method whose modules can be fused.
 
-Suffixes: B sequences, T tokens, A adapters, D hidden size.
+Suffixes of tensor and array names, one letter per dimension: B sequences, T tokens, A adapters, D hidden size.
 """
 
 from collections.abc import Callable, Mapping, Sequence

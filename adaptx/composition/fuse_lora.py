@@ -6,14 +6,15 @@ trained bias is one more such column, whose element is always 1. The layer's out
 
     y = W x + V sum_a w_a o_a,    w = softmax(s)
 
-where the weights w differ for each token. With attention (Pfeiffer et al. 2021, arXiv:2005.00247), s_a = (Q x + b) .
-K o_a. With a gate (Buehler and Buehler 2024, arXiv:2402.07148), s = G x + c, and V is the identity.
+where V is the value map, and the weights w differ for each token. With attention (Pfeiffer et al. 2021,
+arXiv:2005.00247), s_a = (Q x + b) . K o_a. With a gate (Buehler and Buehler 2024, arXiv:2402.07148), s = G x + c, and
+there is no value map (V is the identity).
 
-No o_a is ever computed as a vector of size D. Weights and values are computed from the small inner vectors, and all
-modules are multiplied as one matrix (see `mixing.py`).
+No o_a is ever computed as a vector of size D. Scores and values are computed from the small inner vectors. To get
+these, x is multiplied once by the A matrices of all modules, stacked (see `mixing.py`).
 
-Suffixes: T tokens (any number of dimensions), A modules, I input size, D output size, R rank (plus one if there is a
-bias), E inner size of all modules, A x R.
+Suffixes of tensor and array names, one letter per dimension: T tokens (any number of dimensions), A modules, I input
+size, D output size, R rank (plus one if there is a bias), E inner size of all modules, A x R.
 """
 
 from collections.abc import Mapping, Sequence

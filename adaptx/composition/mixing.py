@@ -1,13 +1,13 @@
 """Mixing layers: trained layers that weigh and sum the outputs of frozen modules, token by token, at one site.
 
-Bottleneck adapters pass their outputs [T, A, D] themselves. The value map is applied once, after the sum over modules.
-LoRA modules pass the factors of their outputs: inner vectors [T, A, R] and rows [E, D]. A module's output at a token is
-the product of its inner vector and its R rows. These outputs are never computed, because they would need A x D numbers
-per token. The key map and the value map are linear, so they are applied to the rows, which are few and are the same for
-every token.
+A key map is applied to the outputs for the scores, and a value map for the sum. Bottleneck adapters pass their outputs
+[T, A, D] themselves, and the value map is applied once, to the weighted sum. LoRA modules pass two factors of their
+outputs instead: inner vectors [T, A, R] and rows [E, D]. A module's output at a token would be its inner vector times
+its R rows, but is never computed, because all outputs would need A x D numbers per token. Both maps are linear, so for
+LoRA they are applied to the rows, which are few and are the same for every token.
 
-Suffixes: T tokens (any number of dimensions), A modules, I input size, D output size, K size of queries and keys, R
-rank of a module, E inner size of all modules, A x R.
+Suffixes of tensor and array names, one letter per dimension: T tokens (any number of dimensions), A modules, I input
+size, D output size, K size of queries and keys, R rank of a module, E inner size of all modules, A x R.
 """
 
 from collections.abc import Callable

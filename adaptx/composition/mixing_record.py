@@ -2,7 +2,7 @@
 
 They are summed in the forward pass, so no memory is needed per token.
 
-Suffixes: T tokens of the rows that a layer sees, A modules.
+Suffixes of tensor and array names, one letter per dimension: T tokens of the rows that a layer sees, A modules.
 """
 
 from collections.abc import Iterable

@@ -5,7 +5,7 @@ result on every machine and in every version of Python and NumPy. Every cluster 
 are visited by rank. Therefore a larger draw holds nearly all rows of a smaller one, and removing one row from the set
 changes little else in the draw.
 
-Suffixes: R rows.
+Suffixes of tensor and array names, one letter per dimension: R rows.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,7 @@
 """Check an exported folder: load it as its user will, and compare its logits for probe texts with those of adaptx.
 
-Suffixes: N sequences, L tokens of a sequence, C outputs for a sequence or token.
+Suffixes of tensor and array names, one letter per dimension: N sequences, L tokens of a sequence, C outputs for a
+sequence or token.
 """
 
 import warnings

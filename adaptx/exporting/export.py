@@ -106,7 +106,7 @@ def _head_refusal(stage: ModuleStage, task: Task) -> str | None:
 
 
 def _framing_refusal(stage: ModuleStage, task: Task) -> str | None:
-    """Return why an exported folder cannot answer as the stage does (such as by writing text), or None if it can."""
+    """Return why an exported folder cannot answer as the stage does, or None. It cannot write text, for example."""
     framing = training_framing(answering_training(stage), task)
     if isinstance(framing, Text):
         return (

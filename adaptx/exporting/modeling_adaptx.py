@@ -3,7 +3,8 @@
 adaptx copies this file into an exported folder if no class of transformers computes the same. Such a folder loads only
 with `trust_remote_code=True`, which allows this code to run.
 
-Suffixes: B rows, L tokens of a row, D hidden size, C labels, V vocabulary.
+Suffixes of tensor and array names, one letter per dimension: B rows, L tokens of a row, D hidden size, C labels, V
+vocabulary.
 """
 
 from typing import Any

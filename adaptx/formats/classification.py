@@ -1,6 +1,6 @@
 """Classification of a text or a pair of texts by a linear head on the pooled vector. Loss unit: the example.
 
-Suffixes: N examples, C labels, D hidden size.
+Suffixes of tensor and array names, one letter per dimension: N examples, C labels, D hidden size.
 """
 
 import torch

@@ -7,7 +7,7 @@ is a micro-batch of them.
 The file of a format holds plain functions and one `Format` that names them. `adaptx.formats` maps each task format of
 `adaptx.specs` to its `Format`.
 
-Suffixes: N sequences of a micro-batch, D hidden size.
+Suffixes of tensor and array names, one letter per dimension: N sequences of a micro-batch, D hidden size.
 """
 
 from collections.abc import Callable, Sequence

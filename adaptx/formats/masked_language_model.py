@@ -4,7 +4,8 @@ Devlin et al. 2019, arXiv:1810.04805, section 3.1: of the chosen tokens 80 % bec
 and 10 % stay as they are. The tokens are chosen anew at each step, from the training's seed, the step and the text's
 own tokens, so the choice does not depend on the other texts of the batch.
 
-Suffixes: E size of an embedding, M masked tokens, V vocabulary, D hidden size.
+Suffixes of tensor and array names, one letter per dimension: E size of an embedding, M masked tokens, V vocabulary, D
+hidden size.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 Loss unit: the question (Radford et al. 2018, Improving Language Understanding by Generative Pre-Training, section 3.3).
 
-Suffixes: N sequences (choices of all questions), D hidden size.
+Suffixes of tensor and array names, one letter per dimension: N sequences (choices of all questions), D hidden size.
 """
 
 from itertools import accumulate, pairwise

@@ -6,8 +6,8 @@ window's no-answer token. That is its first token, or its last if the backbone i
 the whole window). A question is not trained on if none of its windows holds the whole answer. The predicted answer is
 the best span over all windows.
 
-Suffixes: N windows, L tokens of the longest window, C context tokens of a window that stand for at least one character,
-K best starts or ends of a window.
+Suffixes of tensor and array names, one letter per dimension: N windows, L tokens of the longest window, C context
+tokens of a window that stand for at least one character, K best starts or ends of a window.
 """
 
 from collections.abc import Sequence

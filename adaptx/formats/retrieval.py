@@ -5,7 +5,8 @@ query, divided by a temperature (Gillick et al. 2019, arXiv:1909.10506; multilin
 arXiv:2004.05484). A query's negatives are the candidates of the other queries, so the batch size changes the task that
 is learned.
 
-Suffixes: Q queries, N candidates, S sequences of a batch, D hidden size.
+Suffixes of tensor and array names, one letter per dimension: Q queries, N candidates, S sequences of a batch, D hidden
+size.
 """
 
 import torch

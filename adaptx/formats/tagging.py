@@ -3,7 +3,7 @@
 A sentence that is longer than the model can read is cut between words into parts. The parts are tagged separately and
 joined again.
 
-Suffixes: N sequences, W words, C labels, D hidden size.
+Suffixes of tensor and array names, one letter per dimension: N sequences, W words, C labels, D hidden size.
 """
 
 from collections.abc import Sequence
@@ -106,7 +106,7 @@ def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden)
 
 
 def encode(examples: Examples, _format: Tagging, reading: Reading) -> Inputs:
-    """Return the pass that tags the parts of sentences.
+    """Return the inputs of the pass that tags words. A sentence that is too long is cut, and each part is one item.
 
     An item's target is (index of its sentence, positions of the words' first sub-words).
     """

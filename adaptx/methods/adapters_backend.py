@@ -5,7 +5,7 @@ linear maps, differ from transformers' classes in some architectures, and do not
 stays as transformers built it, and adapters are inserted in the same way everywhere. For architectures that the library
 supports correctly, its classes compute the same values. `adapters_classes` uses them to write the library's folders.
 
-Suffixes: B sequences, T tokens, A adapters, D hidden size.
+Suffixes of tensor and array names, one letter per dimension: B sequences, T tokens, A adapters, D hidden size.
 """
 
 from collections.abc import Callable

@@ -5,7 +5,7 @@ keep and free the same tensors in the same order as `bitsandbytes.autograd` and 
 meaningless: stand-ins run on fake tensors, which have no values. `cuda` says whether to imitate the library's kernels
 for CUDA or for a CPU, because these create different tensors.
 
-Suffixes: M rows of inputs, K inputs of a map, N outputs of a map.
+Suffixes of tensor and array names, one letter per dimension: M rows of inputs, K inputs of a map, N outputs of a map.
 """
 
 from typing import Any

@@ -5,7 +5,8 @@ Artetxe and Schwenk 2019 (arXiv:1811.01136), sections 3.1 and 3.2: ratio margin,
 divides the cosine of a pair by the mean cosine of both sentences to their nearest neighbours, which corrects for that.
 Only the nearest neighbours of each sentence are needed here; `adaptx.metrics.search` finds them in blocks.
 
-Suffixes: S source and T target sentences, K neighbours of each, P pairs.
+Suffixes of tensor and array names, one letter per dimension: S source and T target sentences, K neighbours of each, P
+pairs.
 """
 
 from collections.abc import Sequence

@@ -172,14 +172,14 @@ def head_unfit(stage: ModuleStage, task: Task) -> str | None:
     if task.format.embeds:
         return f"needs a task with a head, but {task.name} embeds its texts and has none"
     if isinstance(stage, Merge) and isinstance(stage.head, NoHead):
-        return "does not exist: the merge has NoHead(); use KeptHeadOf(place) or AveragedHeads()"
+        return "does not exist, because the merge has NoHead(); use KeptHeadOf(place) or AveragedHeads()"
     earlier = answering_training(stage)
     try:
         served = head_of(earlier, task)
         if served is not None and not isinstance(training_framing(earlier, served), Text):
             return None
         if served is not None:
-            return f"does not exist: {served.name} was trained with a Text(...) framing, which has no head"
+            return f"does not exist, because {served.name} was trained with a Text(...) framing, which has no head"
     except UserError as error:
         return f"is ambiguous: {error}"
     kind = type(task.format)

@@ -10,7 +10,7 @@ saves other tensors in these cases:
 - CUDA's autocast runs layer normalisation, softmax and powers in fp32 and leaves their output in fp32 (torch's list of
   operations that autocast to float32). The CPU's autocast keeps them in bf16. mT5's activation computes a power.
 
-Suffixes: B sequences, H heads, L tokens, E size of a head.
+Suffixes of tensor and array names, one letter per dimension: B sequences, H heads, L tokens, E size of a head.
 """
 
 from collections.abc import Callable, Iterable, Mapping

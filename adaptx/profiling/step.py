@@ -4,7 +4,7 @@ Weights have random values. They are created directly on the device and in the d
 for trainable weights; for frozen weights fp32, or bf16 under the precision `bf16`. An encoder uses the same layers,
 packed rows and dropout as in training. The other families use the same loss over the vocabulary as in training.
 
-Suffixes: B sequences, T tokens, D hidden size.
+Suffixes of tensor and array names, one letter per dimension: B sequences, T tokens, D hidden size.
 """
 
 from collections.abc import Callable, Iterable

@@ -74,7 +74,8 @@ def _method(config: dict[str, Any]) -> Bottleneck:
     settings: Any = config.get("config")
     if not isinstance(config.get("hidden_size"), int) or not isinstance(settings, dict) or not settings:
         raise UserError(
-            f"its {CONFIG_FILE} is neither from peft (no peft_type) nor from adapters (no config and hidden_size)"
+            f"its {CONFIG_FILE} was written neither by the peft library (it has no key peft_type) nor by the adapters "
+            "library (it lacks the key config or hidden_size)"
         )
     if "non_linearity" not in settings:
         raise UserError(f"its {CONFIG_FILE} names no activation (config: non_linearity)")

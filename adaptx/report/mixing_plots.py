@@ -1,6 +1,6 @@
 """Fusion weights as heat maps: one of languages by intermediate tasks, one of layers by intermediate tasks.
 
-Suffixes of arrays: R rows, C columns.
+Suffixes of tensor and array names, one letter per dimension: R rows, C columns.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,7 @@
 """Gains of a variant over its baseline on the same rows, under resampled examples and under exchanged predictions.
 
-Suffixes of arrays: E examples, C columns of statistics, R resamples or permutations.
+Suffixes of tensor and array names, one letter per dimension: E examples, C columns of statistics, R resamples or
+permutations.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -156,8 +156,8 @@ class SuiteResult:
         untrained = [task.name for task in here if any(task.name in row.untrained for row in self.rows)]
         if untrained:
             parts.append(
-                f"No row is trained on {' or '.join(untrained)}. For such a task, baselines show the untrained "
-                "checkpoint, and other rows show the model after the intermediate task."
+                f"No model of this table is trained on {' or '.join(untrained)}. For such a task, the baseline is the "
+                "untrained checkpoint, and the other lines show models after their intermediate task alone."
             )
         if absent:
             halves = [g.name for g in self.suite.groups if len(g.tasks) > 1 and not is_whole(g, self.rows)]

@@ -16,7 +16,8 @@ holding the whole batch's activations:
 
 By the chain rule, the sum over micro-batches is the gradient of the whole batch. The price is a second forward pass.
 
-Suffixes: N sequences of a micro-batch, S sequences of the whole batch, D hidden size.
+Suffixes of tensor and array names, one letter per dimension: N sequences of a micro-batch, S sequences of the whole
+batch, D hidden size.
 """
 
 from collections.abc import Callable, Iterator

@@ -2,7 +2,7 @@
 
 It is a truncated singular value decomposition (Eckart and Young 1936, doi:10.1007/BF02288367).
 
-Suffixes: R rows, C columns, K rank.
+Suffixes of tensor and array names, one letter per dimension: R rows, C columns, K rank.
 """
 
 from collections.abc import Sequence

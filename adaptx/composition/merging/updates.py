@@ -3,7 +3,7 @@
 An update is the difference that a module makes to one tensor. A LoRA update is as large as the weight of its linear
 map, so it is never computed as a whole, but in blocks that fit in the processor's cache.
 
-Suffixes: R rows, C columns.
+Suffixes of tensor and array names, one letter per dimension: R rows, C columns.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -2,7 +2,7 @@
 
 Loss unit: the token of an answer, including the end token (as in Raffel et al. 2020, arXiv:1910.10683, section 2.1).
 
-Suffixes: M tokens of all answers, D hidden size.
+Suffixes of tensor and array names, one letter per dimension: M tokens of all answers, D hidden size.
 """
 
 from collections.abc import Sequence

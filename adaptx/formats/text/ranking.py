@@ -1,6 +1,6 @@
 """Rank each row's candidate answers by log-likelihood, divided by the candidate's length if the framing says so.
 
-Suffixes: C candidates of a row.
+Suffixes of tensor and array names, one letter per dimension: C candidates of a row.
 """
 
 from collections.abc import Sequence

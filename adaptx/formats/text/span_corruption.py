@@ -5,7 +5,7 @@ token.
 
 The spans are chosen anew at each step, from the training's seed, the step and the text's own tokens.
 
-Suffixes: M tokens of all answers.
+Suffixes of tensor and array names, one letter per dimension: M tokens of all answers.
 """
 
 from collections.abc import Sequence

@@ -5,8 +5,8 @@ highest score in the block does not exceed the lowest score kept for it. Second,
 and only tiles whose maximum may be among the best are looked into. Third, those scores of the remaining tiles that may
 be among the best are selected, and merged with the kept scores.
 
-Suffixes: R all rows; r rows of a block, of which a may improve; t tiles of w scores each, of which p are looked into;
-s selected scores; m keys to merge per row; k keys kept per row.
+Suffixes of tensor and array names, one letter per dimension: R all rows; r rows of a block, of which a may improve; t
+tiles of w scores each, of which p are looked into; s selected scores; m keys to merge per row; k keys kept per row.
 """
 
 from typing import NamedTuple

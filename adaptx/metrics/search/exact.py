@@ -4,9 +4,9 @@
 are read, block by block. Each product covers a block of candidates and some queries of the group. Its scores go to
 `BestPairs`, which keeps the best scores of each query. The next product overwrites the scores.
 
-Suffixes: Q queries, N candidates, D dimensions, k neighbours kept; G, g queries of one group; C, n candidates of one
-block, q queries of one product, whose scores are cut into t tiles of w; P excluded pairs. An upper-case G or C counts
-rows of a buffer, of which g or n are in use.
+Suffixes of tensor and array names, one letter per dimension: Q queries, N candidates, D dimensions, k neighbours kept;
+G, g queries of one group; C, n candidates of one block, q queries of one product, whose scores are cut into t tiles of
+w; P excluded pairs. An upper-case G or C counts rows of a buffer, of which g or n are in use.
 """
 
 from collections.abc import Callable, Sequence

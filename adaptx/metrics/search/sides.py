@@ -1,6 +1,7 @@
 """The two sides of a search (queries and candidates), which are read from any kind of storage in blocks of fp32.
 
-Suffixes: D dimensions; R rows of a buffer, of which r are in use; p rows that are read at once.
+Suffixes of tensor and array names, one letter per dimension: D dimensions; R rows of a buffer, of which r are in use; p
+rows that are read at once.
 """
 
 import mmap

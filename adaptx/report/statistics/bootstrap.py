@@ -114,7 +114,7 @@ def _draw(generator: np.random.Generator, resamples: int, rows: int) -> Floats:
 
 
 def _of_examples(weights_RN: Floats, position_E: NDArray[np.intp]) -> Floats:
-    """Return the weight of each example's row; shape [resamples, examples]."""
+    """Return the weight of the data row to which each example belongs, in each resample: [resamples, examples]."""
     whole = len(position_E) == weights_RN.shape[1] and bool(np.array_equal(position_E, np.arange(len(position_E))))
     return weights_RN if whole else weights_RN[:, position_E]
 
