@@ -92,6 +92,8 @@ def test_report_is_whole_and_self_contained(model, sources, store, tmp_path) -> 
         "scores.csv",
         "gains.csv",
         "forest.png",
+        "languages.nli.png",
+        "languages.tatoeba.png",
         "losses.png",
         "scores.json",
         "tables.tex",

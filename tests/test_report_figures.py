@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from support.fake_store import everywhere, fake_mirror, fake_model, fill, train
+from support.fake_store import RESULT, everywhere, fake_mirror, fake_model, fill, train
 
-from adaptx.catalog import NLI, SIB200, SNLI
+from adaptx.catalog import NLI, SIB200, SNLI, XQUAD
 from adaptx.planning.plan import make_plan
 from adaptx.report.contrast import ContrastResult
 from adaptx.report.contrasts import contrast_results
@@ -16,9 +16,13 @@ from adaptx.report.gain import SOURCE, ZERO_SHOT, Gain
 from adaptx.report.gains import compute_gains
 from adaptx.report.measured import Measurements, measure
 from adaptx.report.plots_forest import forest_plots
+from adaptx.report.plots_languages import guessing, language_scatter
+from adaptx.report.plots_losses import development_curves
+from adaptx.report.plots_rows import gain_by_rows, rows_series
 from adaptx.report.styles import BASELINE_COLOUR, VariantStyles, variant_styles
 from adaptx.sources.sources import Sources
 from adaptx.specs import Evaluate, Full, Lora, Recipe, Sequential, Stack, difference
+from adaptx.store.records import DevelopmentScore
 from adaptx.store.store import Store
 
 TARGET = dataclasses.replace(
@@ -139,3 +143,54 @@ def test_a_long_forest_continues_in_another_figure_and_loses_no_row(world: World
     assert [file.name for file in forest_plots([short, short], tmp_path)] == ["forest.png"]
     assert (tmp_path / "forest.png").stat().st_size > 0
     assert forest_plots([], tmp_path) == ()
+
+
+def test_guessing_is_known_for_labels_alone() -> None:
+    assert guessing(TARGET) == pytest.approx(100 / 3)
+    assert guessing(TOPICS) == pytest.approx(100 / 7)
+    assert guessing(dataclasses.replace(TARGET, metrics=("f1",))) is None
+    assert guessing(XQUAD) is None
+
+
+def test_each_language_has_a_panel_point_only_with_a_gain(world: World, tmp_path: Path) -> None:
+    assert language_scatter(TARGET, world.gains, world.styles, tmp_path / "languages.png") == tmp_path / "languages.png"
+    baselines = [gain for gain in world.gains if gain.is_baseline]
+    assert language_scatter(TARGET, baselines, world.styles, tmp_path / "none.png") is None
+    assert not (tmp_path / "none.png").exists()
+
+
+def with_rows(measurements: Measurements, rows: dict[str, int]) -> Measurements:
+    """The measurements with other numbers of target rows in training, by part of the variant's label."""
+    changed = []
+    for each in measurements.measured:
+        last = each.path[-1]
+        used = next(number for part, number in rows.items() if part in each.variant)
+        trained = dataclasses.replace(last, result=dataclasses.replace(last.result, rows_used=used))
+        changed.append(dataclasses.replace(each, path=(*each.path[:-1], trained)))
+    return dataclasses.replace(measurements, measured=tuple(changed))
+
+
+def test_gain_against_rows_joins_variants_that_differ_in_rows_alone(world: World, tmp_path: Path) -> None:
+    assert rows_series(TARGET, world.measurements, world.gains) == [], "no two variants differ in rows"
+    # Two starts, taken for one, stand for a recipe that varies the rows.
+    alike = tuple(
+        dataclasses.replace(each, factors=dataclasses.replace(each.factors, start="Sequential"))
+        for each in world.measurements.measured
+    )
+    varied = with_rows(dataclasses.replace(world.measurements, measured=alike), {"Stack": 300, "": 3_000})
+    (series,) = rows_series(TARGET, varied, world.gains)
+    assert [(rows, gain.variant) for rows, gain in series.points] == [
+        (300, "lora-r4 · Stack · snli"),
+        (3_000, "lora-r4 · Sequential · snli"),
+    ]
+    same = with_rows(varied, {"": 500})
+    assert rows_series(TARGET, same, world.gains) == [], "they differ in something else"
+    assert gain_by_rows(TARGET, varied, world.gains, world.styles, tmp_path / "rows.png") is not None
+    assert gain_by_rows(TARGET, same, world.gains, world.styles, tmp_path / "same.png") is None
+
+
+def test_development_scores_are_drawn_only_where_a_step_was_chosen_by_them(tmp_path: Path) -> None:
+    scored = dataclasses.replace(RESULT, development=(DevelopmentScore(10, 0.4), DevelopmentScore(20, 0.5)))
+    file = tmp_path / "development.png"
+    assert development_curves({"nli": [RESULT]}, file) is None
+    assert development_curves({"nli": [RESULT, scored]}, file) == file

@@ -63,21 +63,26 @@ def put_title(figure: Any, title: str, below: str) -> None:
 
 
 def number_points(axes: Any, places: Mapping[str, tuple[float, float]], numbers: Mapping[str, str]) -> None:
-    """Write each point's number at the nearest free spot. If that spot is far away, draw a line to the point."""
+    """Write each point's number, or another short text, at the nearest free spot.
+
+    If that spot is far away, draw a line to the point.
+    """
     from matplotlib.patheffects import withStroke
 
     axes.figure.draw_without_rendering()
     halo = [withStroke(linewidth=2.5, foreground="white")]
     dots = {label: axes.transData.transform(place) for label, place in places.items()}
     near = 0.14 * DOTS_PER_INCH
+    # A text of three characters is wider than high, so its neighbours at the sides have to be farther away.
+    aside = near * max(1.0, 0.42 * max((len(numbers[label]) for label in places), default=1))
     taken = [(float(x), float(y)) for x, y in dots.values()]
     for label, (x, y) in dots.items():
         sides = [(far * dx, far * dy) for far in (1, 2, 3, 4, 5, 6) for dx, dy in _SIDES]
-        spots = [(x + dx * near, y + dy * near) for dx, dy in sides]
-        spot = next((spot for spot in spots if _is_free(spot, taken, (x, y), 1.05 * near)), spots[0])
+        spots = [(x + dx * aside, y + dy * near) for dx, dy in sides]
+        spot = next((spot for spot in spots if _is_free(spot, taken, (x, y), (1.05 * aside, 1.05 * near))), spots[0])
         taken.append(spot)
         offset = ((spot[0] - x) / DOTS_PER_INCH * 72, (spot[1] - y) / DOTS_PER_INCH * 72)
-        line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.6} if math.hypot(*offset) > 15 else None
+        line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.6} if math.hypot(*offset) > 20 else None
         axes.annotate(numbers[label], places[label], offset, textcoords="offset points", ha="center", va="center",
                       fontsize=9, arrowprops=line, path_effects=halo, zorder=4)  # fmt: skip
 
@@ -86,10 +91,13 @@ _SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 
 
 def _is_free(
-    spot: tuple[float, float], taken: Sequence[tuple[float, float]], own: tuple[float, float], room: float
+    spot: tuple[float, float],
+    taken: Sequence[tuple[float, float]],
+    own: tuple[float, float],
+    room: tuple[float, float],
 ) -> bool:
     """Return whether `spot` is more than `room` pixels, in x or in y, from each spot in `taken` except `own`."""
-    return all(abs(spot[0] - x) > room or abs(spot[1] - y) > room for x, y in taken if (x, y) != own)
+    return all(abs(spot[0] - x) > room[0] or abs(spot[1] - y) > room[1] for x, y in taken if (x, y) != own)
 
 
 def put_key(figure: Any, labels: Sequence[str], styles: VariantStyles) -> None:

@@ -1,12 +1,13 @@
-"""Figure of the training losses by step, one panel per training."""
+"""Figures by step of training: the losses, and the scores on development rows."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from adaptx.report.plots import CATEGORIES, make_figure, put_title, save
+from adaptx.report.plots import CATEGORIES, INK, PALE, make_figure, put_title, save
+from adaptx.store.records import TrainResult
 
 MOST_CURVES = 24
-"""Maximum number of trainings in the figure of losses."""
+"""Maximum number of panels in a figure."""
 
 
 def learning_curves(curves: Mapping[str, Sequence[tuple[int, float]]], file: Path) -> Path | None:
@@ -33,11 +34,46 @@ def learning_curves(curves: Mapping[str, Sequence[tuple[int, float]]], file: Pat
         axes.set_title(name, fontsize=8, fontweight="normal", loc="left")
         axes.tick_params(labelsize=8)
         axes.set_ylim(bottom=0)
-        axes.grid(axis="y", color="#e6e6e6", linewidth=0.8)
+        axes.grid(axis="y", color=PALE, linewidth=0.8)
     for axes in panels[len(curves) :]:
         axes.set_visible(False)
     shown = f"; only the first {len(curves)} of {whole} trainings" if whole > len(curves) else ""
     put_title(
         figure, "Training loss by step", f"pale: every logged step; dark: moving average over 5% of the steps{shown}"
+    )
+    return save(figure, file)
+
+
+def development_curves(results: Mapping[str, Sequence[TrainResult]], file: Path) -> Path | None:
+    """Draw the score on development rows by step, one panel per training and one line per seed.
+
+    The step whose weights were kept has a mark. Return None if no training was scored on development rows.
+
+    results: name of a training -> its results, one per seed.
+    """
+    scored = {name: [each for each in seeds if each.development] for name, seeds in results.items()}
+    scored = {name: seeds for name, seeds in scored.items() if seeds}
+    if not scored:
+        return None
+    drawn = dict(list(scored.items())[:MOST_CURVES])
+    across = min(4, len(drawn))
+    down = -(-len(drawn) // across)
+    figure, panels = make_figure(0.8 + 1.75 * down, columns=across, rows=down)
+    for axes, (name, seeds) in zip(panels, drawn.items(), strict=False):
+        for each in seeds:
+            curve = {point.step: 100 * point.score for point in each.development}
+            axes.plot(list(curve), list(curve.values()), color=CATEGORIES[0], linewidth=1, alpha=0.7)
+            if each.selected_step in curve:
+                axes.plot(each.selected_step, curve[each.selected_step], "o", color=INK, markersize=4, zorder=3)
+        axes.set_title(name, fontsize=8, fontweight="normal", loc="left")
+        axes.tick_params(labelsize=8)
+        axes.grid(axis="y", color=PALE, linewidth=0.8)
+    for axes in panels[len(drawn) :]:
+        axes.set_visible(False)
+    shown = f"; only the first {len(drawn)} of {len(scored)} trainings" if len(scored) > len(drawn) else ""
+    put_title(
+        figure,
+        "Score on development rows by step",
+        f"first metric of the task, %; one line per seed; dot: the step whose weights were kept{shown}",
     )
     return save(figure, file)

@@ -58,6 +58,14 @@ def losses(plan: Plan, store: Store) -> dict[str, list[tuple[int, float]]]:
     return curves
 
 
+def results_by_name(plan: Plan, store: Store) -> dict[str, list[TrainResult]]:
+    """Return the results of all trainings by the training's name, which its seeds share."""
+    found: dict[str, list[TrainResult]] = {}
+    for node, entry in _trainings(plan, store):
+        found.setdefault(_short_name(node), []).append(entry.train_result)
+    return found
+
+
 def data_table(plan: Plan) -> Table:
     """Return a table of the data sets that stages read, with the digests or commits that identify their contents."""
     uses: dict[tuple[str, str], dict[str, None]] = {}

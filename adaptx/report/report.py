@@ -27,7 +27,9 @@ from adaptx.report.mixing_plots import mixing_heatmap
 from adaptx.report.plots_cost import quality_cost
 from adaptx.report.plots_forest import forest_plots
 from adaptx.report.plots_heatmap import gain_heatmap
-from adaptx.report.plots_losses import learning_curves
+from adaptx.report.plots_languages import language_scatter
+from adaptx.report.plots_losses import development_curves, learning_curves
+from adaptx.report.plots_rows import gain_by_rows
 from adaptx.report.reproduction import reproduction_table
 from adaptx.report.statistics.bootstrap import RESAMPLES
 from adaptx.report.styles import VariantStyles, variant_styles
@@ -120,8 +122,9 @@ class Section:
     """The page's section on one task.
 
     answer: what to do on this task. sources: names of the source languages. scores: metric -> its tables. heatmap,
-    quality: PNG files of gains by language and of quality against cost; None if there is nothing to draw. mixing: heat
-    maps of the weights of fused variants.
+    scatter, by_rows, quality: PNG files of gains by language, of scores against the baseline's by language, of gain
+    against target rows, and of quality against cost; None if there is nothing to draw. mixing: heat maps of the weights
+    of fused variants.
     """
 
     task: Task
@@ -133,12 +136,14 @@ class Section:
     languages: Table
     analysis: Analysis
     heatmap: Path | None
+    scatter: Path | None
+    by_rows: Path | None
     quality: Path | None
     mixing: tuple[Path, ...]
 
     @property
     def figures(self) -> tuple[Path | None, ...]:
-        return (self.heatmap, self.quality, *self.analysis.figures, *self.mixing)
+        return (self.heatmap, self.scatter, self.by_rows, self.quality, *self.analysis.figures, *self.mixing)
 
     @property
     def paper_tables(self) -> tuple[Table, ...]:
@@ -172,7 +177,12 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
     of_suites = [*first, *(table for result in found.suites for table in result.tables(WIDEST))]
     of_suites += [found.reproduction] if found.reproduction is not None else []
     sections, gains = found.sections, found.gains
-    figures = (*found.forest, *(figure for section in sections for figure in section.figures), found.curves)
+    figures = (
+        *found.forest,
+        *(figure for section in sections for figure in section.figures),
+        found.curves,
+        found.selection,
+    )
     report = Report(
         folder=out,
         html=out / "report.html",
@@ -208,7 +218,8 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
 class _Findings:
     """The content of a report on a plan.
 
-    forest: the figures of all gains and contrasts. curves: the figure of the training losses; None if none are stored.
+    forest: the figures of all gains and contrasts. curves, selection: the figures of the training losses and of the
+    scores on development rows by step; None if none are stored.
     """
 
     measurements: Measurements
@@ -221,6 +232,7 @@ class _Findings:
     reproduction: Table | None
     forest: tuple[Path, ...]
     curves: Path | None
+    selection: Path | None
     warnings: tuple[str, ...]
 
 
@@ -245,6 +257,7 @@ def _find(plan: Plan, store: Store, measurements: Measurements, out: Path) -> _F
         reproduction=reproduction_table(plan.recipe.published, measurements),
         forest=forest_plots([panel for panel in panels if panel is not None], out),
         curves=learning_curves(provenance.losses(plan, store), out / "losses.png"),
+        selection=development_curves(provenance.results_by_name(plan, store), out / "development.png"),
         warnings=(*find_confounds(plan.recipe, measurements), *rows_differences(measurements)),
     )
 
@@ -287,6 +300,8 @@ def _section(
         languages=language_table(measurements, task),
         analysis=analyse(task, measurements, gains, out, name),
         heatmap=gain_heatmap(gains, task.name, metric, styles, out / f"gain_heatmap.{name}.png"),
+        scatter=language_scatter(task, gains, styles, out / f"languages.{name}.png"),
+        by_rows=gain_by_rows(task, measurements, gains, styles, out / f"target_rows.{name}.png"),
         quality=quality_cost(measurements, gains, task.name, metric, styles, out / f"quality_cost.{name}.png"),
         mixing=tuple(
             mixing_heatmap(each, out / f"mixing_weights.{name}.{number}.png") for number, each in enumerate(mixed, 1)
@@ -327,6 +342,7 @@ def _facts(plan: Plan, store: Store, found: _Findings, commands: Sequence[str]) 
         "answers_above": len(found.sections) <= MOST_ANSWERS,
         "forest": found.forest,
         "curves": found.curves,
+        "selection": found.selection,
         "fused": any(section.mixing for section in found.sections),
         "warnings": found.warnings,
         "generic_commands": not commands,
