@@ -95,8 +95,8 @@ class OpenArguments:
     precision: Precision | None
     settings: Mapping[str, Any]
 
-    def plan(self, sources: Sources) -> Plan:
-        """Return the plan.
+    def plan(self, sources: Sources, store: Store) -> Plan:
+        """Return the plan, with the learning rates that the scores in the store choose.
 
         Raises:
             UserError: as in `open`.
@@ -107,8 +107,8 @@ class OpenArguments:
                     f"settings={dict(self.settings)}: settings are arguments of a file's build(), and this recipe is "
                     "not a file; change the recipe itself, or open its file"
                 )
-            return make_plan(Edits(self.limit, self.precision).recipe(self.recipe), sources)
-        return make_plan(load_recipe(self.recipe, self.settings, self.limit, self.precision), sources)
+            return make_plan(Edits(self.limit, self.precision).recipe(self.recipe), sources, store)
+        return make_plan(load_recipe(self.recipe, self.settings, self.limit, self.precision), sources, store)
 
 
 class Study:
@@ -123,6 +123,7 @@ class Study:
     def __init__(self, given: OpenArguments, store: Store, tell: Callable[[str], None]) -> None:
         self.store = store
         self._given, self._tell = given, tell
+        self._resolve: Resolve | None = None
         self._make_plan()
 
     def __repr__(self) -> str:
@@ -149,8 +150,9 @@ class Study:
         """
         from adaptx.data.hub import resolve_commit
 
-        if not all(node.identity.resolved for node in self.dag.nodes):
-            self._make_plan(resolve_commit)
+        if not all(node.identity.resolved for node in (*self.dag.nodes, *self.dag.later)):
+            self._resolve = resolve_commit
+            self._make_plan()
 
     def run(
         self,
@@ -165,6 +167,9 @@ class Study:
         progress: "Watcher | None" = None,
     ) -> "Summary":
         """Run the stages that are not stored, and record their results in the store and in MLflow.
+
+        If the recipe searches for learning rates (`tune`), the trainings of the searches run first, and the others with
+        the rates that these choose.
 
         An interrupted run keeps its saved states, and continues when `run` is called again.
 
@@ -194,7 +199,17 @@ class Study:
         shop = self._workshop(resources or Resources(), device)
         if not too_large:
             refuse_too_large(self.dag, self.dag.statuses(self.store, keep), shop, gpu, workers)
-        summary = self._carry_out(shop, progress or here(), address, keep, workers)
+        watcher = progress or here()
+        try:
+            summary = self._carry_out(shop, watcher, address, keep, workers)
+            while summary.complete and self.dag.later:
+                made = len(self.dag.choices)
+                self._look_again()
+                assert len(self.dag.choices) > made, "a search is stored, and no learning rate was chosen"
+                shop = replace(shop, store=self.store, fingerprint_of=self.dag.fingerprint_of)
+                summary += self._carry_out(shop, watcher, address, keep, workers)
+        finally:
+            watcher.close()
         if not summary.complete:
             names = {node.fingerprint: node.name for node in self.dag.nodes}
             errors = {names[key]: error for key, error in summary.errors.items()}
@@ -218,17 +233,16 @@ class Study:
     ) -> "Summary":
         """Run the stages that are not stored, record them in MLflow, and report progress."""
         from adaptx.display.plan import tell_weights_that_go
+        from adaptx.display.tuning import tuning_lines
         from adaptx.execution.local import run as run_locally
         from adaptx.planning.unread import unread
         from adaptx.tracking.recorder import Recorder
 
-        try:
-            for line in (*unread(self.dag), *(() if keep else tell_weights_that_go(self.dag, self.store))):
-                progress.note(line)
-            with Recorder(address, self.store, progress.note, self.dag) as recorder, self._telling_left_out():
-                return run_locally(self.dag, shop, progress, keep, after=recorder.look, workers=workers)
-        finally:
-            progress.close()
+        weights = () if keep else tell_weights_that_go(self.dag, self.store)
+        for line in (*tuning_lines(self.dag), *unread(self.dag), *weights):
+            progress.note(line)
+        with Recorder(address, self.store, progress.note, self.dag) as recorder, self._telling_left_out():
+            return run_locally(self.dag, shop, progress, keep, after=recorder.look, workers=workers)
 
     def scores(self) -> Any:
         """Return the stored scores as a pandas.DataFrame with one row per variant, task, language, seed and metric.
@@ -337,7 +351,7 @@ class Study:
                 f"{module.name} is a bare checkpoint and not a stage; load it with transformers, or name a training or "
                 "merge"
             )
-        edited = Edits(self._given.limit, self._given.precision).module(module)
+        edited = self.dag.chosen(Edits(self._given.limit, self._given.precision).module(module))
         fingerprint = self.dag.fingerprint_of(edited)
         if (entry := self.store.find(fingerprint)) is None:
             where = "study.run() makes it" if fingerprint in self.dag.modules else "it is not part of this study"
@@ -345,12 +359,17 @@ class Study:
         return entry.folder.name
 
     def _look_again(self) -> None:
-        """Read again which stages are stored, because other processes may have added or removed some."""
-        self.store = Store(self.store.root)
+        """Read again which stages are stored, because other processes may have added or removed some.
 
-    def _make_plan(self, resolve: Resolve | None = None) -> None:
-        self.sources = Sources(self._given.data, self.store.root / "digests.json", resolve)
-        self.dag = self._given.plan(self.sources)
+        Plan again if learning rates were still to be chosen, because their scores may be stored now.
+        """
+        self.store = Store(self.store.root)
+        if self.dag.later:
+            self._make_plan()
+
+    def _make_plan(self) -> None:
+        self.sources = Sources(self._given.data, self.store.root / "digests.json", self._resolve)
+        self.dag = self._given.plan(self.sources, self.store)
 
     @contextlib.contextmanager
     def _telling_left_out(self) -> Generator[None]:

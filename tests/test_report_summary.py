@@ -13,7 +13,7 @@ from adaptx.report.contrasts import contrast_results
 from adaptx.report.gain import ZERO_SHOT
 from adaptx.report.gains import compute_gains
 from adaptx.report.measured import measure
-from adaptx.report.summary import PageSummary, summarise
+from adaptx.report.summary import SMOKE, PageSummary, summarise
 from adaptx.report.uncovered import uncovered
 from adaptx.sources.sources import Sources
 from adaptx.specs import Lora, Recipe, Sequential, difference
@@ -69,6 +69,22 @@ def test_declared_contrasts_are_the_answer_and_gains_are_exploratory(tmp_path: P
     assert summed.index("Does it help?") < summed.index("SNLI rather than nothing: +") < summed.index("nli: use ")
     assert "<summary>Exploratory: what the other comparisons show" in summed
     assert "<summary>Exploratory: each variant against its baseline" in below
+
+
+def test_a_smoke_run_has_tables_and_no_conclusion(tmp_path: Path) -> None:
+    plan, store = stored(tmp_path, seeds=3, contrasted=True, smoke=True)
+    found = summary(plan, store)
+    assert [answer.lead for answer in found.answers] == [SMOKE]
+    assert found.exploratory == ()
+    report = write_report(plan, store, tmp_path / "out")
+    page, tables = report.html.read_text(), (tmp_path / "out" / "tables.md").read_text()
+    assert "Smoke run: no conclusion" in page
+    assert "Smoke run: no conclusion" in tables
+    for text in (page, tables):
+        assert "nli: use " not in text
+        assert "the one variant gains" not in text
+        assert "This is a gain" not in text
+    assert "SNLI rather than nothing" in tables, "the contrast's row stays in its table"
 
 
 def test_a_declared_average_is_the_answer_and_the_other_average_is_exploratory(tmp_path: Path) -> None:

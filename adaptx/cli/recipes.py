@@ -229,6 +229,7 @@ def fetch(
     from adaptx.data.mirror import fetch as fetch_all
 
     opened = make_plan(load_recipe(recipe, build_options(model, size, tuple(settings or ()))), Sources(None))
-    items = [item for node in opened.nodes for item in (*inputs_read(node.stage), *modules_read(node.stage))]
+    stages = [node.stage for node in (*opened.nodes, *opened.later)]
+    items = [item for stage in stages for item in (*inputs_read(stage), *modules_read(stage))]
     written = fetch_all(items, folder, lambda text: out.print(text, markup=False, highlight=False))
     out.print(f"{len(written)} files written to {folder}; use them with --data {folder}", markup=False, highlight=False)

@@ -15,6 +15,7 @@ from adaptx.costs.stages import Cost, cost
 from adaptx.display.gpu_costs import gpus_json, show_gpus
 from adaptx.display.plan_lines import as_text, stage_lines
 from adaptx.display.sizes import gib
+from adaptx.display.tuning import later_line, tuning_json, tuning_lines
 from adaptx.errors import UserError
 from adaptx.planning.naming import factors, path_of_tasks
 from adaptx.planning.plan import Node, Plan, Status
@@ -75,7 +76,8 @@ def plan_json(plan: Plan, store: Store, place: Placement) -> dict[str, Any]:
             for node in plan.nodes
         ],
         "notes": unread(plan),
-        "gpus": gpus_json(gpu_costs(_to_do(plan, statuses), costs)),
+        "tuning": tuning_json(plan, costs),
+        "gpus": gpus_json(gpu_costs([*_to_do(plan, statuses), *plan.later], costs)),
     }
 
 
@@ -100,9 +102,14 @@ def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Plac
             soft_wrap=True,
         )
     tell_unread(plan, console)
+    for line in tuning_lines(plan):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     for line in tell_weights_that_go(plan, store):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(to_do_line(to_do, costs, store), markup=False, highlight=False, soft_wrap=True)
+    if (later := later_line(plan, costs)) is not None:
+        console.print(later, markup=False, highlight=False, soft_wrap=True)
+    to_do = [*to_do, *plan.later]
     if not to_do:
         return
     show_gpus(gpu_costs(to_do, costs), console)
@@ -148,7 +155,8 @@ def _to_do(plan: Plan, statuses: Mapping[str, Status]) -> list[Node]:
 def plan_costs(plan: Plan, store: Store, resources: Resources) -> dict[str, Cost | None]:
     """Return the cost of each stage by its fingerprint; None if the checkpoint's shape is unknown."""
     rate = measured_rate(store)
-    return {node.fingerprint: cost(node.stage, rate[0] if rate else None, resources=resources) for node in plan.nodes}
+    nodes = (*plan.nodes, *plan.later)
+    return {node.fingerprint: cost(node.stage, rate[0] if rate else None, resources=resources) for node in nodes}
 
 
 def tell_too_large(found: Sequence[TooLarge]) -> list[str]:
@@ -185,7 +193,7 @@ def _show_fitting(to_do: Sequence[Node], place: Placement, memory_bytes: int, co
 def _too_large(plan: Plan, statuses: Mapping[str, Status], place: Placement) -> list[TooLarge]:
     if place.memory_bytes is None:
         return []
-    return too_large(_to_do(plan, statuses), place.resources, place.memory_bytes)
+    return too_large([*_to_do(plan, statuses), *plan.later], place.resources, place.memory_bytes)
 
 
 def _fits(node: Node, large: Mapping[str, TooLarge], unknown: Mapping[str, Node]) -> bool | None:

@@ -7,6 +7,7 @@ from html import escape
 from adaptx.costs.stages import Cost
 from adaptx.display.plan import plan_costs, to_do_line
 from adaptx.display.plan_lines import HEADINGS, Line, as_text, stage_lines
+from adaptx.display.tuning import later_line
 from adaptx.planning.plan import Plan, Status
 from adaptx.specs import Resources
 from adaptx.store.store import Store
@@ -39,9 +40,10 @@ class PlanTable:
 
     @cached_property
     def summary(self) -> str:
-        """A line with the remaining work and its approximate time."""
+        """A line with the remaining work and its approximate time. Work that waits for a search is told apart."""
         to_do = [node for node in self.plan.nodes if self.statuses[node.fingerprint] is Status.TO_DO]
-        return to_do_line(to_do, self._costs, self.store)
+        later = later_line(self.plan, self._costs)
+        return to_do_line(to_do, self._costs, self.store) + (f"; {later}" if later is not None else "")
 
     def __repr__(self) -> str:
         return "\n".join((self._heading, as_text(self._shown, MEMORY).plain, *self._rest, self.summary))

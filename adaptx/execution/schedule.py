@@ -34,6 +34,15 @@ class Summary:
         failed = f"{len(self.failed)} failed or skipped" if self.failed else "none failed"
         return f"<Summary: {len(self.finished)} stages run{others}, {failed}>"
 
+    def __add__(self, other: "Summary") -> "Summary":
+        """Return the outcome of two runs, one after the other."""
+        return Summary(
+            [*self.finished, *other.finished],
+            [*self.elsewhere, *other.elsewhere],
+            {**self.failed, **other.failed},
+            {**self.errors, **other.errors},
+        )
+
     @property
     def complete(self) -> bool:
         return not self.failed

@@ -29,7 +29,7 @@ def refuse_too_large(plan: Plan, statuses: Mapping[str, Status], shop: Workshop,
     elif shop.device.type == "cpu" and workers > 1:
         memory_bytes //= workers
         each, fewer = f" (the share of each of {workers} workers)", "Fewer --workers leave more memory for each. "
-    to_do = [node for node in plan.nodes if statuses[node.fingerprint] is Status.TO_DO]
+    to_do = [node for node in plan.nodes if statuses[node.fingerprint] is Status.TO_DO] + [*plan.later]
     resources = replace(shop.resources, device=str(shop.device))
     if found := too_large(to_do, resources, memory_bytes):
         lines = "\n".join(f"  {line}" for line in tell_too_large(found))

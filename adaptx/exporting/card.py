@@ -70,7 +70,7 @@ def _training(train: Train, result: TrainResult) -> list[tuple[str, str]]:
         ("trained before", "nothing: from the checkpoint" if below == UNTRAINED else below),
         ("training rows (used / expected)", f"{result.rows_used:,} / {_count(result.rows_expected)}"),
         ("training", f"{result.steps:,} steps, {result.seconds:.0f} s, seed {config.seed}, "
-                     f"{config.precision}, learning rate {config.learning_rate:g}"),
+                     f"{config.precision}, learning rate {config.peak_rates[0]:g}"),
     ]  # fmt: skip
 
 

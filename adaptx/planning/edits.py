@@ -1,85 +1,47 @@
 """The edits that any recipe accepts: a limit on rows, and a precision. They change the identity of every stage."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from adaptx.specs import (
-    Evaluate,
-    Fuse,
-    Linear,
-    Merge,
-    Merged,
-    ModelSpec,
-    ModuleStage,
-    Precision,
-    Published,
-    Recipe,
-    Sequential,
-    Stack,
-    Start,
-    Train,
-)
+from adaptx.planning.rewriting import Rewriter
+from adaptx.specs import Evaluate, Linear, Precision, Recipe, Train, Trial, Tuned
 from adaptx.specs.merge_rule import MergeRule
 
 
-@dataclass(frozen=True)
-class Edits:
+class Edits(Rewriter):
     """Changes to every stage of a recipe. A field that is None changes nothing.
 
     limit: maximum number of training rows per task, and of evaluation rows per language.
     precision: the precision that stages compute in.
     """
 
-    limit: int | None = None
-    precision: Precision | None = None
-    _known: dict[Train, Train] = field(default_factory=dict[Train, Train], repr=False, compare=False)
+    def __init__(self, limit: int | None = None, precision: Precision | None = None) -> None:
+        super().__init__()
+        self.limit, self.precision = limit, precision
 
     def recipe(self, recipe: Recipe) -> Recipe:
         """Return the recipe with every stage edited."""
         if self.limit is None and self.precision is None:
             return recipe
-        return replace(recipe, evaluations=tuple(self._evaluate(stage) for stage in recipe.evaluations))
+        return super().recipe(recipe)
 
-    def module(self, stage: ModuleStage) -> ModuleStage:
-        """Return a training or merge with these edits."""
-        return self._merge(stage) if isinstance(stage, Merge) else self._train(stage)
-
-    def _evaluate(self, stage: Evaluate) -> Evaluate:
-        model = stage.model if isinstance(stage.model, ModelSpec) else self.module(stage.model)
+    def evaluate(self, stage: Evaluate) -> Evaluate:
+        """Return the evaluation with its model edited, and with its own limit and precision."""
         precision = self.precision or stage.precision
-        return replace(stage, model=model, limit=_least(stage.limit, self.limit), precision=precision)
+        return replace(super().evaluate(stage), limit=_least(stage.limit, self.limit), precision=precision)
 
-    def _train(self, stage: Train) -> Train:
-        if stage not in self._known:
-            config = replace(stage.config, precision=self.precision or stage.config.precision)
-            limit = _least(stage.limit, self.limit)
-            self._known[stage] = replace(stage, start=self._start(stage.start), config=config, limit=limit)
-        return self._known[stage]
+    def changed(self, train: Train) -> Train:
+        """Return the training with the limit and the precision."""
+        config = replace(train.config, precision=self.precision or train.config.precision)
+        return replace(train, config=config, limit=_least(train.limit, self.limit))
 
-    def _start(self, start: Start) -> Start:
-        match start:
-            case Sequential(earlier):
-                return Sequential(self._source(earlier))
-            case Stack(stages):
-                return Stack(tuple(self._source(earlier) for earlier in stages))
-            case Merged(Merge() as merge):
-                return Merged(self._merge(merge))
-            case Fuse(stages, mixing):
-                return Fuse(tuple(self._source(earlier) for earlier in stages), mixing)
-            case _:
-                return start
-
-    def _source(self, source: Train | Published) -> Train | Published:
-        return self._train(source) if isinstance(source, Train) else source
-
-    def _merge(self, stage: Merge) -> Merge:
-        return replace(stage, stages=tuple(map(self._train, stage.stages)), rule=self._rule(stage.rule))
-
-    def _rule(self, rule: MergeRule) -> MergeRule:
+    def changed_rule(self, rule: MergeRule) -> MergeRule:
         """Return the merge rule. If it searches for its weights, `limit` applies to the rows that the search reads."""
         search = rule.search
-        if search is None:
-            return rule
-        return Linear(replace(search, limit=_least(search.limit, self.limit)))
+        return rule if search is None else Linear(replace(search, limit=_least(search.limit, self.limit)))
+
+    def rate(self, tuned: Tuned) -> Tuned:
+        """Return the search for a learning rate, with its own trainings and evaluations edited."""
+        return Tuned(tuple(Trial(trial.value, tuple(map(self.evaluate, trial.evaluations))) for trial in tuned.trials))
 
 
 def _least(own: int | None, given: int | None) -> int | None:

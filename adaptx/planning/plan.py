@@ -1,8 +1,8 @@
 """The plan: the distinct stages of a recipe in order, which of them are stored, and why the others are not."""
 
 import enum
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,13 +12,15 @@ from adaptx.planning.identity import Identities, Identity, modules_read
 from adaptx.planning.namesakes import namesake_reasons
 from adaptx.planning.naming import stage_name
 from adaptx.planning.support import refusal
+from adaptx.planning.tuning import Choices, Tuning, choose, searches
 from adaptx.published.checking import module_refusal
 from adaptx.sources.checkpoint_files import check_folder
 from adaptx.sources.sources import Sources
-from adaptx.specs import Evaluate, Merge, Recipe, Stage, Train
+from adaptx.specs import Evaluate, Merge, ModuleStage, Recipe, Stage, Train, Tuned
 from adaptx.specs.fingerprint import Json
 from adaptx.specs.plain import to_plain
 from adaptx.store.entry import Entry
+from adaptx.store.integrity import DamagedStage
 from adaptx.store.records import StageRecord
 from adaptx.store.store import Store, folder_name
 
@@ -73,17 +75,37 @@ class Node:
 
 @dataclass(frozen=True)
 class Plan:
-    """The distinct stages of a recipe, as nodes. Every stage comes after its inputs."""
+    """The distinct stages of a recipe, as nodes. Every stage comes after its inputs.
+
+    Attributes:
+        recipe: the recipe. Where a learning rate is searched for, it has the chosen number or, until the search is
+            stored, the middle of the grid.
+        nodes: the stages that can run now: those of the searches, and those that need no search or have its result.
+        identities: the identities of all stages.
+        ready: the recipe's evaluations that wait for no search, each once.
+        tunings: the searches for learning rates, with their scores.
+        choices: the learning rate that each search of the given recipe chose.
+        later: the stages that wait for a search, with the middle of its grid as the learning rate. Their costs are
+            right, and their fingerprints are not.
+    """
 
     recipe: Recipe
     nodes: tuple[Node, ...]
     identities: Identities
+    ready: tuple[Evaluate, ...]
+    tunings: tuple[Tuning, ...] = ()
+    choices: Mapping[Tuned, float] = field(default_factory=dict[Tuned, float])
+    later: tuple[Node, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Plan of {self.recipe.name}: {len(self.nodes)} stages>"
 
     def fingerprint_of(self, stage: Stage) -> str:
         return self.identities.of(stage).fingerprint
+
+    def chosen(self, stage: ModuleStage) -> ModuleStage:
+        """Return a training or merge of the given recipe, with the learning rates that the searches chose."""
+        return Choices(self.choices).module(stage)
 
     @cached_property
     def modules(self) -> frozenset[str]:
@@ -176,12 +198,36 @@ class Plan:
         return f"{where}: {_short(old)} -> {_short(new)}"
 
 
-def make_plan(recipe: Recipe, sources: Sources) -> Plan:
+def make_plan(recipe: Recipe, sources: Sources, store: Store | None = None) -> Plan:
     """Return the plan of a recipe: its distinct stages in order.
+
+    store: where the scores are read by which learning rates are chosen. Without a store, none is chosen.
 
     Raises:
         UserError: a stage cannot run, rows or weights are missing, or a value (such as NaN) has no stable hash.
     """
+    identities = Identities(sources)
+    try:
+        choices, tunings = choose(recipe.evaluations, lambda each: _score(each, identities, store))
+        choosing = Choices(choices)
+        chosen = choosing.recipe(recipe) if tunings else recipe
+        made = zip(chosen.evaluations, recipe.evaluations, strict=True)
+        ready = tuple(dict.fromkeys(each for each, given in made if not tunings or choosing.all_made(given)))
+        trials = [each for tuning in tunings for each in tuning.tuned.evaluations]
+        waiting = [choosing.evaluate(each) for tuned in searches(recipe.evaluations) for each in tuned.evaluations]
+        ordered = _in_order([*trials, *ready])
+        every = _in_order([*ordered, *waiting, *chosen.evaluations])
+    except TypeError as error:
+        raise UserError(f"recipe {recipe.name}: {error}; the fields of specs take tuples, not lists or sets") from error
+    _refuse(chosen, every, sources)
+    nodes = _nodes(ordered, identities)
+    known = {node.fingerprint for node in nodes}
+    later = tuple(node for node in _nodes(every, identities) if node.fingerprint not in known)
+    return Plan(chosen, nodes, identities, ready, tunings, choices, later)
+
+
+def _in_order(stages: Iterable[Stage]) -> list[Stage]:
+    """Return the stages and their inputs, each once and after its own inputs."""
     ordered: dict[Stage, None] = {}
 
     def visit(stage: Stage) -> None:
@@ -191,11 +237,13 @@ def make_plan(recipe: Recipe, sources: Sources) -> Plan:
             visit(earlier)
         ordered[stage] = None
 
-    try:
-        for evaluate in recipe.evaluations:
-            visit(evaluate)
-    except TypeError as error:
-        raise UserError(f"recipe {recipe.name}: {error}; the fields of specs take tuples, not lists or sets") from error
+    for stage in stages:
+        visit(stage)
+    return list(ordered)
+
+
+def _refuse(recipe: Recipe, ordered: list[Stage], sources: Sources) -> None:
+    """Raise a `UserError` that lists all reasons for which the recipe's stages cannot run, if there are any."""
     reasons = list(dict.fromkeys(reason for stage in ordered if (reason := refusal(stage)) is not None))
     elsewhere = dict.fromkeys(module for stage in ordered for module in modules_read(stage))
     reasons += [reason for module in elsewhere if (reason := module_refusal(module, sources)) is not None]
@@ -204,13 +252,13 @@ def make_plan(recipe: Recipe, sources: Sources) -> Plan:
     reasons += contrast_reasons(recipe)
     if reasons:
         raise UserError("this recipe cannot run:\n" + "\n".join(f"  - {reason}" for reason in reasons))
-    identities = Identities(sources)
+
+
+def _nodes(ordered: list[Stage], identities: Identities) -> tuple[Node, ...]:
+    """Return one node per fingerprint. Each model is followed by its evaluations, so a runner loads it only once."""
     nodes: dict[str, Node] = {}
     for stage in ordered:
-        identity = identities.of(stage)
-        inputs = tuple(identities.of(earlier).fingerprint for earlier in stage.inputs)
-        nodes.setdefault(identity.fingerprint, Node(stage, identity, inputs))
-    # Each model is followed by its evaluations, so that the runner loads it only once.
+        nodes.setdefault(identities.of(stage).fingerprint, _node(stage, identities))
     of_module: dict[tuple[str, ...], list[Node]] = {}
     for node in nodes.values():
         if node.kind == "evaluate":
@@ -218,7 +266,23 @@ def make_plan(recipe: Recipe, sources: Sources) -> Plan:
     modules = [node for node in nodes.values() if node.kind != "evaluate"]
     bare = of_module.get((), [])
     inner = [each for module in modules for each in (module, *of_module.get((module.fingerprint,), ()))]
-    return Plan(recipe, (*bare, *inner), identities)
+    return (*bare, *inner)
+
+
+def _node(stage: Stage, identities: Identities) -> Node:
+    return Node(stage, identities.of(stage), tuple(identities.of(earlier).fingerprint for earlier in stage.inputs))
+
+
+def _score(evaluate: Evaluate, identities: Identities, store: Store | None) -> float | None:
+    """Return the stored score of an evaluation by its task's first metric, or None. A damaged score is not stored."""
+    entry = stored_entry(_node(evaluate, identities), store) if store is not None else None
+    if entry is None or store is None:
+        return None
+    try:
+        return entry.scores.metrics[evaluate.task.metrics[0]]
+    except DamagedStage as damage:
+        store.leave_out(entry, damage)
+        return None
 
 
 def _checkpoint_reasons(stages: Iterable[Stage], sources: Sources) -> Iterator[str]:

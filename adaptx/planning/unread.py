@@ -14,11 +14,12 @@ def unread(plan: Plan) -> list[str]:
 
     Tasks whose data sets are all in the catalog get no lines about rows, because a recipe seldom uses all their rows.
     """
-    read = {rows for node in plan.nodes for rows in inputs_read(node.stage) if isinstance(rows, Rows)}
+    nodes = (*plan.nodes, *plan.later)
+    read = {rows for node in nodes for rows in inputs_read(node.stage) if isinstance(rows, Rows)}
     known = {rows.hub_id for task in TASKS.values() for rows in (*task.train, *task.evaluation)}
-    trainings = [node.stage for node in plan.nodes if isinstance(node.stage, Train)]
+    trainings = [node.stage for node in nodes if isinstance(node.stage, Train)]
     lines: list[str] = []
-    for task in dict.fromkeys(task for node in plan.nodes for task in _tasks(node.stage)):
+    for task in dict.fromkeys(task for node in nodes for task in _tasks(node.stage)):
         own = [rows for rows in (*task.train, *task.development, *task.evaluation) if rows.hub_id not in known]
         if own:
             lines += [f"not read: {line}" for line in _lines(task, read, trainings)]

@@ -11,7 +11,7 @@ import numpy as np
 
 from adaptx.costs.stages import trainable_parameters, training_flops
 from adaptx.planning.damage import check_stored
-from adaptx.planning.naming import UNTRAINED, Factors, factors, merges, training_path
+from adaptx.planning.naming import UNTRAINED, Factors, factors, merges, stage_name, training_path
 from adaptx.planning.plan import Node, Plan, stored_entry
 from adaptx.planning.stored_scores import StoredScores, values
 from adaptx.planning.zero_shot import is_zero_shot
@@ -198,6 +198,8 @@ class Measurements:
 def measure(plan: Plan, store: Store) -> Measurements:
     """Read every stored evaluation of the plan. A damaged evaluation counts as not stored.
 
+    Evaluations that wait for the choice of a learning rate are missing as well.
+
     Raises:
         UserError: an evaluation's gold answers do not match its predictions.
     """
@@ -212,7 +214,11 @@ def measure(plan: Plan, store: Store) -> Measurements:
     scores = StoredScores()
     measured: list[ScoredEvaluation] = []
     missing: list[str] = []
+    ready = frozenset(plan.ready)
     for evaluate, label in known.variants.items():
+        if evaluate not in ready:
+            missing.append(stage_name(evaluate))
+            continue
         node = node_of(evaluate)
         entry = stored_entry(node, store)
         if entry is None:

@@ -187,6 +187,8 @@ def _selected(train: Train, result: TrainResult) -> str:
 
 
 def _rows_read(plan: Plan) -> Iterable[tuple[str, Rows]]:
+    for evaluate in (each for tuning in plan.tunings for each in tuning.tuned.evaluations):
+        yield f"choosing learning rates: {evaluate.task.name}", evaluate.task.rows_in(evaluate.language)
     trainings = dict.fromkeys(train for evaluate in plan.recipe.evaluations for train in training_path(evaluate))
     for train in trainings:
         for task in train.tasks:

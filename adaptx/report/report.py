@@ -37,6 +37,7 @@ from adaptx.report.suite_tables import SuiteResult, suite_results
 from adaptx.report.summary import MOST_ANSWERS, Answer, PageSummary, headline, summarise, task_answer
 from adaptx.report.table import contrasts_frame, gains_frame, suites_frame, tidy_frame, tidy_records
 from adaptx.report.tables import WIDEST, Table, cost_table, gain_table, language_table, score_tables
+from adaptx.report.tuning import tuning_table, tuning_warnings
 from adaptx.specs import Task
 from adaptx.specs.fingerprint import fingerprint
 from adaptx.store.store import Store
@@ -201,6 +202,7 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
             *(f"**{sentence}**" for sentence in contrast_answer(found.contrasts)),
             *of_suites,
             *(part for section in sections for part in _page(section, gains)),
+            *([found.tuning] if found.tuning is not None else []),
             *found.warnings,
         ),
         warnings=found.warnings,
@@ -218,8 +220,9 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
 class _Findings:
     """The content of a report on a plan.
 
-    forest: the figures of all gains and contrasts. curves, selection: the figures of the training losses and of the
-    scores on development rows by step; None if none are stored.
+    forest: the figures of all gains and contrasts. tuning: the development scores of the learning rates that were
+    searched; None without a search. curves, selection: the figures of the training losses and of the scores on
+    development rows by step; None if none are stored.
     """
 
     measurements: Measurements
@@ -231,6 +234,7 @@ class _Findings:
     suites: Sequence[SuiteResult]
     reproduction: Table | None
     forest: tuple[Path, ...]
+    tuning: Table | None
     curves: Path | None
     selection: Path | None
     warnings: tuple[str, ...]
@@ -256,9 +260,14 @@ def _find(plan: Plan, store: Store, measurements: Measurements, out: Path) -> _F
         suites=suite_results(plan.recipe.suites, measurements),
         reproduction=reproduction_table(plan.recipe.published, measurements),
         forest=forest_plots([panel for panel in panels if panel is not None], out),
+        tuning=tuning_table(plan),
         curves=learning_curves(provenance.losses(plan, store), out / "losses.png"),
         selection=development_curves(provenance.results_by_name(plan, store), out / "development.png"),
-        warnings=(*find_confounds(plan.recipe, measurements), *rows_differences(measurements)),
+        warnings=(
+            *find_confounds(plan.recipe, measurements),
+            *tuning_warnings(plan),
+            *rows_differences(measurements),
+        ),
     )
 
 
@@ -358,6 +367,7 @@ def _facts(plan: Plan, store: Store, found: _Findings, commands: Sequence[str]) 
         "missing": missing_text(measurements.missing) if measurements.missing else "",
         "unchecked": sum("not checked" in measured.status for measured in measurements.measured),
         "resamples": RESAMPLES,
+        "tuning": found.tuning,
         "trainings": provenance.training_table(plan, store),
         "stages": provenance.stage_table(plan, store),
         "data": provenance.data_table(plan),

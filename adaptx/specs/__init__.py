@@ -34,6 +34,7 @@ from adaptx.specs.suite import Group, Suite
 from adaptx.specs.task import Rows, Task
 from adaptx.specs.text import Decision, Framing, Generate, Normalisation, Prompt, Rank, Text
 from adaptx.specs.training import Best, Last, Precision, Schedule, TrainConfig
+from adaptx.specs.tuning import Trial, Tuned, tune
 from adaptx.specs.weight_search import *  # noqa: F403
 
 __all__ = [
@@ -94,9 +95,12 @@ __all__ = [
     "Text",
     "Train",
     "TrainConfig",
+    "Trial",
+    "Tuned",
     "Uniform",
     "Weighted",
     "difference",
     "evaluations",
+    "tune",
 ]
 __all__ += [*formats.__all__, *merge.__all__, *weight_search.__all__]

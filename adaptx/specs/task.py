@@ -182,6 +182,19 @@ class Task:
         expected = None if whole.expected is None else min(whole.expected, rows)
         return replace(self, development=(replace(whole, stop=rows, expected=expected),))
 
+    def on_development(self) -> "Task":
+        """Return a task that evaluates models on this task's development rows, such as `nli-development` for `nli`.
+
+        Raises:
+            UserError: the task has no development rows, or several sets of them in one language.
+        """
+        if not self.development:
+            raise UserError(
+                f"{self.name}.on_development(): task {self.name} has no development rows; give it some with "
+                "dataclasses.replace(task, development=...)"
+            )
+        return replace(self, name=f"{self.name}-development", evaluation=self.development)
+
     def with_translated(self, *languages: str) -> "Task":
         """Return the task with its translated training rows in these languages added to `train`.
 

@@ -1,5 +1,6 @@
 """How a training runs: optimiser, learning-rate schedule, number of steps, and which weights are kept."""
 
+import abc
 import enum
 import math
 from dataclasses import KW_ONLY
@@ -46,6 +47,18 @@ class Best:
 Selection = Last | Best
 
 
+class SearchedRate(abc.ABC):
+    """A learning rate that is not known yet, because a search among several values chooses it. `tune` returns one.
+
+    A plan replaces it by the chosen number before it computes any fingerprint.
+    """
+
+    @property
+    @abc.abstractmethod
+    def grid(self) -> tuple[float, ...]:
+        """The values among which the search chooses, such as (3e-4, 1e-3, 3e-3)."""
+
+
 def precision_refusal(precision: str) -> str | None:
     """Return why a precision is not supported and which to use, or None if it is supported."""
     if precision in PRECISIONS:
@@ -61,14 +74,14 @@ class TrainConfig:
     """Hyper-parameters of one training. Each of them is part of the training's fingerprint.
 
     Attributes:
-        learning_rate: peak learning rate, reached at the end of the warm-up.
+        learning_rate: peak learning rate, reached at the end of the warm-up: a number, or what `tune` returns.
         epochs: number of passes over the training rows, which may be a fraction. Give exactly one of `epochs` and
             `max_steps`.
         max_steps: number of optimiser steps.
         batch_size: examples per optimiser step, over all micro-batches and processes.
         precision: `fp32`, or `bf16` with the trained weights in fp32.
         warmup: share of the steps over which the learning rate rises from zero.
-        head_learning_rate: learning rate of the head; None is `learning_rate`.
+        head_learning_rate: learning rate of the head, also a number or what `tune` returns; None is `learning_rate`.
         weight_decay: decay of AdamW. Biases and the weights of norms are not decayed.
         betas: decay rates of AdamW's two running means.
         epsilon: small number that AdamW adds to a divisor, so that the division is stable.
@@ -78,7 +91,7 @@ class TrainConfig:
         selection: which weights are kept.
     """
 
-    learning_rate: Positive
+    learning_rate: Positive | SearchedRate
     _: KW_ONLY
     epochs: Positive | None = None
     max_steps: Count | None = None
@@ -87,7 +100,7 @@ class TrainConfig:
     precision: Precision = "fp32"
     schedule: Schedule = Schedule.LINEAR
     warmup: Share = 0.1
-    head_learning_rate: Positive | None = None
+    head_learning_rate: Positive | SearchedRate | None = None
     weight_decay: NotNegative = 0.01
     betas: tuple[ShareBelowOne, ShareBelowOne] = (0.9, 0.999)
     epsilon: Positive = 1e-8
@@ -101,6 +114,13 @@ class TrainConfig:
             raise UserError(
                 f"TrainConfig(epochs={self.epochs}, max_steps={self.max_steps}): give exactly one of the two"
             )
+
+    @property
+    def peak_rates(self) -> tuple[float, float]:
+        """The peak learning rates of the module and of the head, as numbers. No search may be left in the settings."""
+        rate, of_head = self.learning_rate, self.head_learning_rate
+        assert not isinstance(rate, SearchedRate) and not isinstance(of_head, SearchedRate)
+        return rate, rate if of_head is None else of_head
 
     def num_steps(self, num_items: int) -> int:
         """Return the number of optimiser steps of a training over `num_items` items.

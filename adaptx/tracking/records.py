@@ -94,7 +94,7 @@ class Records:
         self._scores = StoredScores()
         self._variants: dict[str, list[Evaluate]] = {}
         # Use the recipe's evaluations, because the plan has one node for two evaluations that differ only in names.
-        for evaluate in dict.fromkeys(plan.recipe.evaluations):
+        for evaluate in plan.ready:
             self._variants.setdefault(self._model_key(evaluate), []).append(evaluate)
 
     def pending(self, markers: Markers) -> list[Pending]:

@@ -193,7 +193,7 @@ class Training:
 
     def _went_wrong(self, step: int, what: str) -> str:
         """Return the error message for values that are not finite. It states the step, learning rate and remedies."""
-        rate = self.config.learning_rate * learning_rate_factor(self.config, self.num_steps)(step - 1)
+        rate = self.config.peak_rates[0] * learning_rate_factor(self.config, self.num_steps)(step - 1)
         return (
             f"step {step} of {self.num_steps}, at learning rate {rate:.3g}: {what}. The training failed and "
             "is not kept. Lower TrainConfig(learning_rate=...), lengthen its warmup, or train with precision='fp32'. "

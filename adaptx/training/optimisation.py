@@ -36,11 +36,11 @@ def parameter_groups(
     own: dict[Key, nn.Parameter], heads: list[nn.Parameter], config: TrainConfig
 ) -> list[dict[str, Any]]:
     """Return AdamW's parameter groups: the module and the heads, each with and without weight decay."""
-    head_rate = config.head_learning_rate or config.learning_rate
+    rate_of_module, rate_of_heads = config.peak_rates
     module = [(parameter, decays(key, parameter)) for key, parameter in own.items()]
     of_heads = [(parameter, parameter.ndim > 1) for parameter in heads]
     groups: list[dict[str, Any]] = []
-    for parameters, rate in ((module, config.learning_rate), (of_heads, head_rate)):
+    for parameters, rate in ((module, rate_of_module), (of_heads, rate_of_heads)):
         for decay, wanted in ((config.weight_decay, True), (0.0, False)):
             if chosen := [parameter for parameter, is_decayed in parameters if is_decayed is wanted]:
                 groups.append({"params": chosen, "lr": rate, "weight_decay": decay})

@@ -57,6 +57,7 @@ from adaptx.specs import (
 from adaptx.specs.merge import NoHead
 
 CONFIG = TrainConfig(1e-3, epochs=1, selection=Best(5))
+TUNED = specs.tune(lambda rate, seed: Train(E5_MINI, NLI, Lora(), TrainConfig(rate, epochs=1, seed=seed)), (1e-3, 1e-2))
 FIRST, SECOND = (Train(E5_MINI, SNLI, Lora(rank), CONFIG) for rank in (4, 8))
 SEARCHED = Merge((FIRST, SECOND), Linear(WeightSearch(SNLI, LoraHub())), KeptHeadOf(0))
 STARTED = tuple(
@@ -79,7 +80,7 @@ ROOTS = (
     (HELLASWAG, LAREQA, PANX, SQUAD, TATOEBA, BitextMining(), MaskedLanguageModel(), Attention(4), GreedySoup()),
     (AveragedHeads(), NoHead(), Dare(), MagnitudePruning(), SvdRank(4), TaskArithmetic(), Ties(), Resources()),
     (Proportional(), Temperature(2.0), Uniform(), specs.Rank()),
-    (specs.Last(),),
+    (specs.Last(), TUNED),
 )
 
 

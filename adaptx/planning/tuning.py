@@ -1,0 +1,119 @@
+"""The searches for learning rates in a recipe: their stages, their scores, and the values that they chose."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import mean
+
+from adaptx.planning.naming import module_name
+from adaptx.planning.rewriting import Rewriter
+from adaptx.specs import Evaluate, ModelSpec, ModuleStage, Train, Trial, Tuned
+
+ScoreOf = Callable[[Evaluate], float | None]
+"""Function from an evaluation on development rows to its score, or None if it is not stored."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tuning:
+    """One search for a learning rate in a plan.
+
+    tuned: the search, in which learning rates that its own trainings need are chosen. scores: for each trial, the score
+    of each of its evaluations; None if it is not stored.
+    """
+
+    tuned: Tuned
+    scores: tuple[tuple[float | None, ...], ...]
+
+    def __repr__(self) -> str:
+        return f"<Tuning of {self.name}: {'not chosen yet' if self.chosen is None else f'{self.chosen:g}'}>"
+
+    @property
+    def name(self) -> str:
+        """The name of the trainings, such as `e5-mini.nli.lora-r8`."""
+        return module_name(self.tuned.train)
+
+    @cached_property
+    def means(self) -> tuple[float | None, ...]:
+        """The mean development score of each value; None if one of its scores is not stored."""
+        known = [[score for score in scores if score is not None] for scores in self.scores]
+        whole = zip(known, self.scores, strict=True)
+        return tuple(mean(found) if len(found) == len(scores) else None for found, scores in whole)
+
+    @property
+    def chosen(self) -> float | None:
+        """The value with the highest mean, the first of several equal ones; None if a mean is not known yet."""
+        means = [score for score in self.means if score is not None]
+        return self.tuned.grid[means.index(max(means))] if len(means) == len(self.means) else None
+
+    @property
+    def is_at_edge(self) -> bool:
+        """Return whether the chosen value is the smallest or the largest of the grid, so a wider one may be better."""
+        return self.chosen in (min(self.tuned.grid), max(self.tuned.grid))
+
+
+class Choices(Rewriter):
+    """Stages in which chosen numbers stand in place of searches. A search without a choice gets its middle value."""
+
+    def __init__(self, chosen: Mapping[Tuned, float]) -> None:
+        super().__init__()
+        self._chosen = chosen
+
+    def rate(self, tuned: Tuned) -> float:
+        return self._chosen.get(tuned, sorted(tuned.grid)[len(tuned.grid) // 2])
+
+    def all_made(self, stage: Evaluate | ModuleStage) -> bool:
+        """Return whether every learning rate that a stage and its inputs need is a number or chosen."""
+        return all(tuned in self._chosen for tuned in searches([stage]))
+
+
+def searches(stages: Iterable[Evaluate | ModuleStage]) -> list[Tuned]:
+    """Return the searches that stages need. A search comes after those that its own trainings need."""
+    found: dict[Tuned, None] = {}
+    seen: set[ModuleStage] = set()
+
+    def visit(stage: ModuleStage) -> None:
+        if stage in seen:
+            return
+        seen.add(stage)
+        for earlier in stage.inputs:
+            visit(earlier)
+        for tuned in _own(stage):
+            for model in _models(tuned.evaluations):
+                visit(model)
+            found[tuned] = None
+
+    for model in _models(stages):
+        visit(model)
+    return list(found)
+
+
+def choose(stages: Iterable[Evaluate], score_of: ScoreOf) -> tuple[dict[Tuned, float], tuple[Tuning, ...]]:
+    """Return the value that each search chose, by its search, and all searches whose trainings can run.
+
+    A search whose trainings need a value that another search has not chosen yet is in neither of them.
+    """
+    chosen: dict[Tuned, float] = {}
+    found: list[Tuning] = []
+    for tuned in searches(stages):
+        choices = Choices(chosen)
+        if all(map(choices.all_made, tuned.evaluations)):
+            trials = [Trial(trial.value, tuple(map(choices.evaluate, trial.evaluations))) for trial in tuned.trials]
+            scores = tuple(tuple(map(score_of, trial.evaluations)) for trial in trials)
+            tuning = Tuning(Tuned(tuple(trials)), scores)
+            found.append(tuning)
+            if tuning.chosen is not None:
+                chosen[tuned] = tuning.chosen
+    return chosen, tuple(found)
+
+
+def _own(stage: ModuleStage) -> Iterator[Tuned]:
+    if isinstance(stage, Train):
+        rates = stage.config.learning_rate, stage.config.head_learning_rate
+        yield from (rate for rate in rates if isinstance(rate, Tuned))
+
+
+def _models(stages: Iterable[Evaluate | ModuleStage]) -> Iterator[ModuleStage]:
+    for stage in stages:
+        model = stage.model if isinstance(stage, Evaluate) else stage
+        if not isinstance(model, ModelSpec):
+            yield model
