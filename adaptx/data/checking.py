@@ -40,7 +40,7 @@ def trainable_answers(examples: Examples, where: Origin) -> Examples:
             "begins; name the column in Rows(columns=...)"
         )
     rows = list(zip(columns["context"], columns["answers"], columns["answer_starts"], strict=True))
-    wrong = [index for index, (context, answers, starts) in enumerate(rows) if _misplaced(context, answers, starts)]
+    wrong = [index for index, (context, answers, starts) in enumerate(rows) if _is_misplaced(context, answers, starts)]
     if len(wrong) > MIXED_UP_SHARE * len(rows):
         context, answers, starts = rows[wrong[0]]
         raise UserError(
@@ -52,6 +52,5 @@ def trainable_answers(examples: Examples, where: Origin) -> Examples:
     return examples.without(wrong, "the answer is not at the position in answer_starts", where)
 
 
-def _misplaced(context: str, answers: list[str], starts: list[int]) -> bool:
-    """Return whether the first answer is not at the position that the row gives."""
+def _is_misplaced(context: str, answers: list[str], starts: list[int]) -> bool:
     return bool(answers) and (starts[0] < 0 or not context.startswith(answers[0], starts[0]))

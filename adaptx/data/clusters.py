@@ -29,14 +29,13 @@ def cluster_numbers(values: Sequence[Any], rows: Sequence[int], parallel: bool) 
     values: each row's shared text, such as its premise. A row with a blank text, or with a value that is not a text, is
     a cluster of its own.
     rows: each row's number in the split, ascending.
-    parallel: whether the set is one of several sets with translations of the same rows. The clusters of these sets must
-    agree, although two premises that differ in English may have the same translation in Thai. A cluster of a parallel
-    set therefore consists of neighbouring rows only: it ends where the text changes, and a text that returns later
-    begins a new cluster. If nearly all clusters have the same size, such as three hypotheses per premise, the set is
-    cut into blocks of three rows, so that two neighbouring premises with the same translation remain two clusters.
+    parallel: whether the set is one of several sets with translations of the same rows. The clusters of these sets have
+    to agree, although two premises that differ in English may have the same translation in Thai. A cluster of a
+    parallel set therefore consists of neighbouring rows only. If nearly all clusters have the same size, such as three
+    hypotheses per premise, the set is cut into blocks of this size.
     """
     if parallel:
-        return _neighbours(values, rows)
+        return _neighbour_clusters(values, rows)
     first: dict[str, int] = {}
     return [
         first.setdefault(value, row) if isinstance(value, str) and value.strip() else row
@@ -44,7 +43,7 @@ def cluster_numbers(values: Sequence[Any], rows: Sequence[int], parallel: bool) 
     ]
 
 
-def _neighbours(values: Sequence[Any], rows: Sequence[int]) -> list[int]:
+def _neighbour_clusters(values: Sequence[Any], rows: Sequence[int]) -> list[int]:
     """Return each row's cluster, which consists of neighbouring rows with equal texts.
 
     If nearly all of these clusters have the same size, such as 3, all rows are cut into blocks of 3 instead.

@@ -32,18 +32,18 @@ def container_table(rows: Any, where: str, task: Task | None = None) -> RowTable
 
 
 def index_of(rows: Any, numbers: Sequence[int]) -> Any:
-    """Return an index for results: that of the rows `numbers` if `rows` is a DataFrame, otherwise `numbers` itself."""
+    """Return the part of a DataFrame's index for the rows `numbers`, or `numbers` itself for other kinds of rows."""
     return rows.index[list(numbers)] if _is_frame(rows) else list(numbers)
 
 
 def _columns(rows: Any, where: str, task: Task | None) -> dict[str, list[Any]]:
     if _is_frame(rows):
-        return {str(name): [_plain(value) for value in rows[name].tolist()] for name in rows.columns}
+        return {str(name): [_json_value(value) for value in rows[name].tolist()] for name in rows.columns}
     datasets = sys.modules.get("datasets")
     if datasets is not None and isinstance(rows, datasets.Dataset):
-        return _of_dataset(rows)
+        return _dataset_columns(rows)
     if isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
-        return _of_sequence(cast(Sequence[Any], rows), where, task)
+        return _sequence_columns(cast(Sequence[Any], rows), where, task)
     texts = "" if task is None else ", or a list of texts or pairs"
     hint = ", for example one split of the DatasetDict" if type(rows).__name__ == "DatasetDict" else ""
     raise UserError(f"{where}: a value of type {type(rows).__name__} cannot be read as rows; give {TAKEN}{texts}{hint}")
@@ -55,11 +55,8 @@ def _is_frame(rows: Any) -> bool:
     return pandas is not None and isinstance(rows, pandas.DataFrame)
 
 
-def _of_dataset(rows: Any) -> dict[str, list[Any]]:
-    """Return a Dataset's columns.
-
-    Class labels are returned as names, because their ids follow the Dataset's order of labels, not the task's.
-    """
+def _dataset_columns(rows: Any) -> dict[str, list[Any]]:
+    """Return a Dataset's columns, with class labels as names."""
     plain = rows.with_format(None)
     columns: dict[str, list[Any]] = plain.to_dict()
     for name, feature in plain.features.items():
@@ -67,23 +64,21 @@ def _of_dataset(rows: Any) -> dict[str, list[Any]]:
         while (below := getattr(inner, "feature", None)) is not None:
             inner = below
         if hasattr(inner, "int2str"):
-            columns[name] = [_named(value, inner) for value in columns[name]]
+            # A label's id is its place in the Dataset's order of labels, which need not be the task's order.
+            columns[name] = [_label_names(value, inner) for value in columns[name]]
     return columns
 
 
-def _named(value: Any, labels: Any) -> Any:
-    """Return the name of a class label, or the names of a list of labels. `labels` is a `datasets.ClassLabel`."""
+def _label_names(value: Any, labels: Any) -> Any:
     if isinstance(value, list):
-        return [_named(each, labels) for each in cast(list[Any], value)]
+        return [_label_names(each, labels) for each in cast(list[Any], value)]
     # Hub datasets write -1 where a row has no label.
     return labels.int2str(value) if isinstance(value, int) and value >= 0 else value
 
 
-def _of_sequence(rows: Sequence[Any], where: str, task: Task | None) -> dict[str, list[Any]]:
-    """Return the columns of a list of rows.
-
-    If the rows are dicts, their keys are the columns. If they are texts or tuples of texts, the columns are roles of
-    `task`.
+def _sequence_columns(rows: Sequence[Any], where: str, task: Task | None) -> dict[str, list[Any]]:
+    """Return the columns of a list of dicts, texts or tuples of texts. Dicts have their keys as columns, and texts have
+    roles of `task`.
 
     Raises:
         UserError: a row is something else, or rows have different numbers of texts.
@@ -91,7 +86,7 @@ def _of_sequence(rows: Sequence[Any], where: str, task: Task | None) -> dict[str
     if all(isinstance(row, Mapping) for row in rows):
         records = cast(Sequence[Mapping[str, Any]], rows)
         names = dict.fromkeys(name for record in records for name in record)
-        return {str(name): [_plain(record.get(name)) for record in records] for name in names}
+        return {str(name): [_json_value(record.get(name)) for record in records] for name in names}
     roles = [] if task is None else unlabelled_roles(task)
     for number, row in enumerate(rows):
         parts: Sequence[Any] = (row,) if isinstance(row, str) else row if isinstance(row, tuple | list) else ()
@@ -108,20 +103,19 @@ def _of_sequence(rows: Sequence[Any], where: str, task: Task | None) -> dict[str
         )
     cells = [(row,) if isinstance(row, str) else tuple(row) for row in rows]
     used = roles[: lengths.pop() if lengths else 0]
-    return {role: [_plain(row[place]) for row in cells] for place, role in enumerate(used)}
+    return {role: [_json_value(row[place]) for row in cells] for place, role in enumerate(used)}
 
 
-def _plain(value: Any) -> Any:
-    """Return a value converted to JSON's types: a missing value becomes None, and an array a list."""
+def _json_value(value: Any) -> Any:
     if isinstance(value, float) and math.isnan(value):
         return None
     if isinstance(value, str | int | float | bool | None):
         return value
     if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in cast(Mapping[Any, Any], value).items()}
+        return {str(key): _json_value(each) for key, each in cast(Mapping[Any, Any], value).items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in cast(Sequence[Any], value)]
+        return [_json_value(each) for each in cast(Sequence[Any], value)]
     if hasattr(value, "tolist"):
-        return _plain(value.tolist())
+        return _json_value(value.tolist())
     # NAType and NaTType are the types of pandas' marks for missing values.
     return None if type(value).__name__ in ("NAType", "NaTType") else value

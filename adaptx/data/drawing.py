@@ -1,9 +1,8 @@
 """Seeded draws of rows: whole clusters, with labels in the proportions of the full set.
 
-A draw depends only on row numbers, labels, clusters and the seed. It uses integer arithmetic that gives the same
-result on every machine and in every version of Python and NumPy. Every cluster has a pseudo-random rank, and clusters
-are visited by rank. Therefore a larger draw holds nearly all rows of a smaller one, and removing one row from the set
-changes little else in the draw.
+A draw depends only on row numbers, labels, clusters and the seed, and is the same on every machine and in every version
+of Python and NumPy. A larger draw holds nearly all rows of a smaller one, and removing one row from the set changes
+little else in the draw.
 
 Suffixes of tensor and array names, one letter per dimension: R rows.
 """
@@ -26,11 +25,9 @@ def draw(rows: Sequence[int], clusters: Sequence[int], labels: Sequence[str], mo
     """Draw at most `most` of the rows, with labels in the proportions of all rows. Return their positions, ascending.
 
     Every label has a quota. Clusters are visited in an order that the seed decides. A cluster is drawn whole if its
-    rows fit into what is left of the quotas, and skipped otherwise. There are two exceptions:
-
-    - A cluster may have more rows of a label than the label's whole quota. Its rows are then drawn one by one.
-    - Whole clusters may fill less than half of `most`, because no other cluster fits into the quotas as a whole. The
-      rows of the skipped clusters are then drawn one by one.
+    rows fit into what is left of the quotas, and skipped otherwise. There are two exceptions, in which rows are drawn
+    one by one: those of a cluster that has more rows of a label than the label's whole quota, and those of all skipped
+    clusters if whole clusters fill less than half of `most`.
 
     rows: row numbers in the split, ascending. clusters: the number of each row's cluster, at least 0. labels: the label
     of each row; for rows without labels, the same value for all.
@@ -43,11 +40,11 @@ def draw(rows: Sequence[int], clusters: Sequence[int], labels: Sequence[str], mo
     room = in_proportion(np.bincount(label_R).tolist(), most)
     alone_R = -1 - np.asarray(rows, dtype=np.int64)
     cluster_R = np.asarray(clusters, dtype=np.int64)
-    cluster_R = np.where(_too_large(cluster_R, label_R, room), alone_R, cluster_R)
-    taken_R = _fill(cluster_R, label_R, room, seed)
+    cluster_R = np.where(_in_too_large_cluster(cluster_R, label_R, room), alone_R, cluster_R)
+    taken_R = _drawn_in_clusters(cluster_R, label_R, room, seed)
     if 2 * int(taken_R.sum()) < most:
         left_R = np.flatnonzero(~taken_R)
-        taken_R[left_R] = _fill(alone_R[left_R], label_R[left_R], room, seed)
+        taken_R[left_R] = _drawn_in_clusters(alone_R[left_R], label_R[left_R], room, seed)
     return np.flatnonzero(taken_R).tolist()
 
 
@@ -68,25 +65,25 @@ def lowest(numbers: Sequence[int], most: int, seed: int) -> list[int]:
     """Draw at most `most` of the numbers by the seed, and return them in ascending order."""
     if len(numbers) <= most:
         return list(numbers)
-    order = np.argsort(_mixed(np.asarray(numbers, dtype=np.int64), seed), kind="stable")
+    order = np.argsort(_pseudo_random(np.asarray(numbers, dtype=np.int64), seed), kind="stable")
     return sorted(numbers[place] for place in order[:most])
 
 
-def _too_large(cluster_R: Numbers, label_R: Numbers, room: Sequence[int]) -> NDArray[np.bool_]:
+def _in_too_large_cluster(cluster_R: Numbers, label_R: Numbers, room: Sequence[int]) -> NDArray[np.bool_]:
     """Return, for each row, whether its cluster has more rows of some label than the label's quota in `room`."""
     pairs, counts = np.unique(cluster_R * len(room) + label_R, return_counts=True)
     over = pairs[counts > np.asarray(room)[pairs % len(room)]] // len(room)
     return np.isin(cluster_R, over)
 
 
-def _fill(cluster_R: Numbers, label_R: Numbers, room: list[int], seed: int) -> NDArray[np.bool_]:
+def _drawn_in_clusters(cluster_R: Numbers, label_R: Numbers, room: list[int], seed: int) -> NDArray[np.bool_]:
     """Draw whole clusters, in an order that the seed decides. Return for each row whether it is drawn.
 
-    room: the quota left for each label. The number of drawn rows with the label is subtracted from it in place.
+    room: the quota left for each label, from which the drawn rows are subtracted in place.
     """
     numbers, cluster_R = np.unique(cluster_R, return_inverse=True)
     rank_of_cluster = np.empty(len(numbers), dtype=np.int64)
-    rank_of_cluster[np.argsort(_mixed(numbers, seed), kind="stable")] = np.arange(len(numbers))
+    rank_of_cluster[np.argsort(_pseudo_random(numbers, seed), kind="stable")] = np.arange(len(numbers))
     order_R = np.argsort(rank_of_cluster[cluster_R], kind="stable")
     labels = label_R[order_R].tolist()
     sizes = np.bincount(cluster_R)[np.argsort(rank_of_cluster)]
@@ -110,20 +107,20 @@ def _fill(cluster_R: Numbers, label_R: Numbers, room: list[int], seed: int) -> N
     return taken_R
 
 
-def _mixed(numbers: Numbers, seed: int) -> NDArray[np.uint64]:
-    """Return, for each of `numbers`, a pseudo-random number that depends on it and on the seed.
+def _pseudo_random(numbers: Numbers, seed: int) -> NDArray[np.uint64]:
+    """Return a pseudo-random number for each number and seed.
 
-    It is computed by SplitMix64's finaliser (Steele et al. 2014, section 3).
+    Source: the finaliser of SplitMix64 (Steele et al. 2014, section 3).
     """
-    start = np.uint64(_scrambled((seed * _STEP + _STEP) & _MASK))
+    # Integer arithmetic gives the same result on every machine and in every version of NumPy.
+    start = np.uint64(_splitmix64_finalised((seed * _STEP + _STEP) & _MASK))
     mixed = numbers.astype(np.int64).view(np.uint64) ^ start
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed ^ (mixed >> np.uint64(31))
 
 
-def _scrambled(number: int) -> int:
-    """Return the result of SplitMix64's finaliser for one Python integer."""
+def _splitmix64_finalised(number: int) -> int:
     number = ((number ^ (number >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     number = ((number ^ (number >> 27)) * 0x94D049BB133111EB) & _MASK
     return number ^ (number >> 31)

@@ -34,7 +34,7 @@ def read_file(path: Path, task: Task, labelled: bool, language: str | None = Non
     refuse_folder(path)
     if not path.is_file():
         raise MissingInput(f"{path}: there is no such file; check the path")
-    names = [name for rows in _sets(task) for role, column in rows.columns for name in (role, *_parts(column))]
+    names = [name for rows in _first_sets(task) for role, column in rows.columns for name in (role, *_parts(column))]
     return read_table(file_table((path,), task.format, names, labelled), task, labelled, language)
 
 
@@ -44,10 +44,10 @@ def read_table(table: RowTable, task: Task, labelled: bool, language: str | None
     Raises:
         UserError: a column is missing, there are no rows, or a row does not fit the format.
     """
-    sets = _sets(task)
-    roles = [role for role, _ in sets[0].columns if role not in _trained_roles(task)]
+    sets = _first_sets(task)
+    roles = [role for role, _ in sets[0].columns if role not in _training_only_roles(task)]
     columns = [
-        (role, _found(role, sets, table, task.name))
+        (role, _column_of(role, sets, table, task.name))
         for role in roles
         if role != CLUSTER_ROLE and (labelled or role not in task.format.gold_roles)
     ]
@@ -67,26 +67,25 @@ def read_table(table: RowTable, task: Task, labelled: bool, language: str | None
 
 def unlabelled_roles(task: Task) -> list[str]:
     """Return the roles that are read from rows without gold answers, in the order of the task's first set."""
-    left_out = {*_trained_roles(task), CLUSTER_ROLE, *task.format.gold_roles}
-    return [role for role, _ in _sets(task)[0].columns if role not in left_out]
+    left_out = {*_training_only_roles(task), CLUSTER_ROLE, *task.format.gold_roles}
+    return [role for role, _ in _first_sets(task)[0].columns if role not in left_out]
 
 
-def _trained_roles(task: Task) -> set[str]:
-    """Return the roles that only training rows need, such as `answer_starts`."""
+def _training_only_roles(task: Task) -> set[str]:
     return {role for kind in task.format.row_kinds for role in kind.trained}
 
 
-def _sets(task: Task) -> tuple[Rows, ...]:
+def _first_sets(task: Task) -> tuple[Rows, ...]:
     """Return a task's first training and first evaluation set, whose column names are looked for in a table."""
     if task.format.embeds:
         return (*task.evaluation[:1], *task.train[:1])
     return (*task.train[:1], *task.evaluation[:1])
 
 
-def _found(role: str, sets: tuple[Rows, ...], table: RowTable, task: str) -> Column:
+def _column_of(role: str, sets: tuple[Rows, ...], table: RowTable, task: str) -> Column:
     """Return the column of a table that holds a role.
 
-    The column has the name that one of the task's sets gives it, or the name of the role.
+    Its name is the name that one of the task's sets gives it, or the role's own name.
     """
     known = [column for rows in sets if (column := rows.column(role)) is not None]
     for column in (*known, role):

@@ -26,15 +26,15 @@ def ranked(queries: Examples, task: Task, pool: Callable[[Sequence[str]], Exampl
         golds = queries.columns["gold"]
         candidates = pool(list(dict.fromkeys(key for each in golds for key in each)))
     elif "candidate" in queries.columns:
-        golds, candidates = _own_candidates(queries)
+        golds, candidates = _candidates_of_rows(queries)
     else:
         return queries, pool([])
     right = right_candidates(queries, golds, candidates, task.name)
     return replace(queries, columns={**queries.columns, "right": right}), candidates
 
 
-def _own_candidates(queries: Examples) -> tuple[list[list[str]], Examples]:
-    """Return each query's gold id, as a list of one id, and the distinct candidates of all rows, numbered from 0."""
+def _candidates_of_rows(queries: Examples) -> tuple[list[list[str]], Examples]:
+    """Return each query's gold ids (always one), and the distinct candidates, which get the ids "0", "1", ..."""
     blank = [""] * len(queries)
     keys = list(zip(queries.columns["candidate"], queries.columns.get("candidate_context", blank), strict=True))
     number = {key: str(place) for place, key in enumerate(dict.fromkeys(keys))}

@@ -58,9 +58,9 @@ def id_text(value: Any) -> str:
 class LabelReader:
     """A function from the raw labels or tags of one set to their names.
 
-    A value that is not a label is returned unchanged, and `check` refuses it. In sets of the hub only integers are
-    turned into names. In the user's own files, a value is first compared with the labels: 1, 1.0 and "1" are the label
-    "1" if the task has such a label. Otherwise they are the id 1.
+    A value that is not a label is returned unchanged, and `check` refuses it. In a set of the hub, only integers are
+    read as ids. In the user's own files, the values 1, 1.0 and "1" are the label "1" if the task has such a label, and
+    otherwise the id 1.
 
     names: the label of id 0, of id 1, and so on. labels: the task's labels. own: whether the set is the user's own.
     """
@@ -78,7 +78,7 @@ class LabelReader:
         key = value if isinstance(value, str) else (type(value), value)
         try:
             if key not in self._remembered:
-                self._remembered[key] = self._named(value)
+                self._remembered[key] = self._label_or_value(value)
         except TypeError:
             return value
         return self._remembered[key]
@@ -98,22 +98,21 @@ class LabelReader:
                 "them as names, or all as numbers"
             )
 
-    def _named(self, value: Any) -> Any:
-        """Return the label that a value stands for, or else the value. Record whether it was a label's name or id."""
+    def _label_or_value(self, value: Any) -> Any:
+        """Return the label that a value stands for, or the value if it stands for none."""
         if not self._own:
-            found = self._by_id(value)
+            found = self._label_with_id(value)
             return value if found is None else found
         written = next((text for text in texts_of(value) if text in self._known or text == value in self._names), None)
         if written is not None:
             self._written.append(value)
             return written
-        found = self._by_id(whole_number(value))
+        found = self._label_with_id(whole_number(value))
         if found is None:
             return value
         self._ids.append(value)
         return found
 
-    def _by_id(self, number: Any) -> Any:
-        """Return the label name with this id, or None if the value is not an id."""
+    def _label_with_id(self, number: Any) -> Any:
         is_id = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < len(self._names)
         return self._names[number] if is_id else None

@@ -72,7 +72,7 @@ def shares(sizes: Sequence[int], limit: int | None) -> list[int]:
 
 
 def _labels(rows: Rows, task_format: TaskFormat, table: RowTable, kept: KeptRows) -> list[str]:
-    """Return each row's label, or whether its question has an answer ("True", "False"), or "" if neither is known."""
+    """Return each row's label; for questions "True" or "False", whether there is an answer; otherwise ""."""
     if rows.column("label") is not None:
         return [str(label) for label in _columns(rows, task_format, table, kept, ("label",))["label"]]
     if isinstance(task_format, QuestionAnswering) and task_format.unanswerable and rows.column("answers") is not None:
@@ -83,6 +83,5 @@ def _labels(rows: Rows, task_format: TaskFormat, table: RowTable, kept: KeptRows
 def _columns(
     rows: Rows, task_format: TaskFormat, table: RowTable, kept: KeptRows, roles: tuple[str, ...]
 ) -> dict[str, list[Any]]:
-    """Return the columns of the given roles. Other columns, such as the texts, are not read."""
     few = replace(rows, columns=tuple(pair for pair in rows.columns if pair[0] in roles))
     return select(few, task_format, table, kept).columns

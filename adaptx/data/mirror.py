@@ -1,8 +1,8 @@
 """Write the local mirror that a recipe needs on machines without a network.
 
-Rows are written as parquet files, models and modules as folders. For each file, `mirror.json` holds the hub's commit
-and the file's SHA-256. As long as a file still has this SHA-256, it counts as a file of this commit, so runs on the
-mirror and runs on the hub share stages.
+Rows are written as parquet files, models and published modules as folders. For each file, `mirror.json` holds the hub's
+commit and the file's SHA-256. While a file still has this SHA-256, runs on the mirror share stages with runs on the
+hub.
 """
 
 import hashlib
@@ -36,8 +36,8 @@ def fetch(items: Iterable[Item], folder: Path, note: Callable[[str], None]) -> l
     files: dict[str, Any] = read_json(manifest)["files"] if manifest.is_file() else {}
     written: list[str] = []
     for item in dict.fromkeys(items):
-        before = _landmark(item)
-        if _is_own(item) or (before in files and (folder / before).is_file()):
+        before = _known_file(item)
+        if _needs_no_hub(item) or (before in files and (folder / before).is_file()):
             continue
         kind, hub_id = "datasets" if isinstance(item, Rows) else "models", _hub_id(item)
         commit = resolve_commit(kind, hub_id, item.revision)
@@ -52,8 +52,7 @@ def fetch(items: Iterable[Item], folder: Path, note: Callable[[str], None]) -> l
     return written
 
 
-def _is_own(item: Item) -> bool:
-    """Return whether an item is available without the hub, because it is the user's own or packaged."""
+def _needs_no_hub(item: Item) -> bool:
     match item:
         case Rows():
             return is_local(item)
@@ -63,8 +62,8 @@ def _is_own(item: Item) -> bool:
             return not item.is_on_hub
 
 
-def _landmark(item: Item) -> str:
-    """Return the path, in the mirror, of a file by which `fetch` sees that an item is already there."""
+def _known_file(item: Item) -> str:
+    """Return the path, in the mirror, of a file that exists once the item has been fetched."""
     match item:
         case Rows():
             return f"{item.address}.parquet"
@@ -81,14 +80,14 @@ def _hub_id(item: Item) -> str:
 def _write(item: Item, commit: str, folder: Path) -> list[Path]:
     match item:
         case Rows():
-            return _rows(item, commit, folder)
+            return _fetch_rows(item, commit, folder)
         case ModelSpec():
-            return _model(item, commit, folder)
+            return _fetch_model(item, commit, folder)
         case Published():
-            return _module(item, commit, folder)
+            return _fetch_module(item, commit, folder)
 
 
-def _rows(rows: Rows, commit: str, folder: Path) -> list[Path]:
+def _fetch_rows(rows: Rows, commit: str, folder: Path) -> list[Path]:
     target = folder / f"{rows.address}.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -104,7 +103,7 @@ def _rows(rows: Rows, commit: str, folder: Path) -> list[Path]:
     return [target]
 
 
-def _model(model: ModelSpec, commit: str, folder: Path) -> list[Path]:
+def _fetch_model(model: ModelSpec, commit: str, folder: Path) -> list[Path]:
     """Fetch a checkpoint's files. Pickled weights are fetched only if the repository has no safetensors."""
     from huggingface_hub import HfApi, snapshot_download
 
@@ -117,8 +116,7 @@ def _model(model: ModelSpec, commit: str, folder: Path) -> list[Path]:
     return sorted(path for path in target.iterdir() if path.is_file())
 
 
-def _module(module: Published, commit: str, folder: Path) -> list[Path]:
-    """Fetch the two files of a module that are read, its configuration and its weights, and leave them unchanged."""
+def _fetch_module(module: Published, commit: str, folder: Path) -> list[Path]:
     from huggingface_hub import HfApi, snapshot_download
 
     names = HfApi().list_repo_files(module.source, revision=commit)

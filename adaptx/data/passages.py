@@ -40,8 +40,8 @@ def answering_sentences(examples: Examples, where: Origin) -> Examples:
     unanswered: list[int] = []
     candidates: list[str] = []
     for index, row in enumerate(examples.rows):
-        passage, breaks = _passage(examples, index, where.at(row))
-        starts = _starts(columns["answer_starts"][index], passage, where.at(row))
+        passage, breaks = _passage_and_breaks(examples, index, where.at(row))
+        starts = _checked_starts(columns["answer_starts"][index], passage, where.at(row))
         if not starts:
             unanswered.append(index)
             continue
@@ -74,7 +74,7 @@ def sentence_pool(examples: Examples, language: str, where: Origin) -> Examples:
     rows: list[int] = []
     known: dict[str, Breaks] = {}
     for index, row in enumerate(examples.rows):
-        passage, breaks = _passage(examples, index, where.at(row), known)
+        passage, breaks = _passage_and_breaks(examples, index, where.at(row), known)
         if passage not in known:
             known[passage] = breaks
             for number, (start, stop) in enumerate(breaks):
@@ -84,7 +84,7 @@ def sentence_pool(examples: Examples, language: str, where: Origin) -> Examples:
                 pool["answers"].append([])
                 pool["candidate"].append(passage[start:stop])
                 pool["candidate_context"].append(passage)
-        for at in _starts(columns["answer_starts"][index], passage, where.at(row)):
+        for at in _checked_starts(columns["answer_starts"][index], passage, where.at(row)):
             start, stop = breaks[_sentence_at(breaks, at)]
             for place in places[passage, passage[start:stop]]:
                 answered: list[str] = pool["answers"][place]
@@ -93,11 +93,13 @@ def sentence_pool(examples: Examples, language: str, where: Origin) -> Examples:
     return Examples(rows=tuple(rows), columns=pool, left_out=examples.left_out)
 
 
-def _passage(examples: Examples, index: int, where: str, known: dict[str, Breaks] | None = None) -> tuple[str, Breaks]:
+def _passage_and_breaks(
+    examples: Examples, index: int, where: str, known: dict[str, Breaks] | None = None
+) -> tuple[str, Breaks]:
     """Return a row's passage and the [start, stop) of each of its sentences.
 
-    The sentences are those of the row's `sentence_breaks` or, if the set has no such column, are found by rule. known:
-    the sentences of the passages that were read before, by passage; they are not checked again.
+    If the set has no `sentence_breaks`, sentences are found by rule. known: the sentences of passages that were read
+    before.
     """
     passage = examples.columns["passage"][index]
     if not isinstance(passage, str) or not passage.strip():
@@ -122,8 +124,7 @@ def _passage(examples: Examples, index: int, where: str, known: dict[str, Breaks
     return passage, breaks
 
 
-def _starts(starts: Any, passage: str, where: str) -> list[int]:
-    """Check that a row's answer positions lie in the passage, and return them."""
+def _checked_starts(starts: Any, passage: str, where: str) -> list[int]:
     if not isinstance(starts, list) or not all(is_whole(at) and 0 <= at < len(passage) for at in starts):  # pyright: ignore[reportUnknownVariableType]
         raise UserError(
             f"{where}: answer_starts is {starts!r}, not a list of positions in the passage, which has {len(passage)} "

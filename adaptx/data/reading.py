@@ -53,7 +53,7 @@ def read_training(task: Task, sources: Sources, limit: int | None = None, seed: 
     sets = list(zip(task.train, tables, strict=True))
     whole = [_Set(rows, table, kept_rows(rows, task.format, table)) for rows, table in sets]
     parts = [
-        _few(each, task.format, share, seed)
+        _with_drawn_rows(each, task.format, share, seed)
         for each, share in zip(whole, shares([len(each.kept.rows) for each in whole], limit), strict=True)
         if share
     ]
@@ -100,7 +100,7 @@ def read_pool(task: Task, sources: Sources, limit: int | None = None, wanted_ids
 def _read_pool_set(
     rows: Rows, task_format: TaskFormat, sources: Sources, limit: int | None, wanted_ids: frozenset[str]
 ) -> Examples:
-    """Return the candidates of one set in the form that `read_pool` describes. Here, ids may still occur twice."""
+    """Return the candidates of one set, with the columns of `read_pool`. Ids may occur twice."""
     table = open_table(rows, task_format, sources)
     kept = kept_rows(rows, task_format, table)
     id_column = rows.column("id")
@@ -146,26 +146,25 @@ class _Set:
 
 
 def _read(part: _Set, task_format: TaskFormat, limit: int | None) -> Examples:
-    """Return the checked examples of a set. In bitext mining, `limit` limits sentences; otherwise it has no effect."""
+    """Return the checked examples of a set. `limit` is the maximum number of sentences in bitext mining."""
     examples, where = select(part.rows, task_format, part.table, part.kept), part.table.where
     if isinstance(task_format, Retrieval) and has_passages(examples):
         examples = answering_sentences(examples, where)
     check(examples, task_format, where)
     if isinstance(task_format, BitextMining) and limit is not None:
-        return _fewer_sentences(examples, limit)
+        return _with_drawn_sentences(examples, limit)
     return examples
 
 
-def _few(whole: _Set, task_format: TaskFormat, share: int, seed: int) -> _Set:
-    """Draw `share` rows, by the seed, from one of the sets that a training reads."""
+def _with_drawn_rows(whole: _Set, task_format: TaskFormat, share: int, seed: int) -> _Set:
     if share == len(whole.kept.rows):
         return whole
     drawn = limited_rows(whole.rows, task_format, whole.table, whole.kept, share, training_seed(whole.rows, seed))
     return replace(whole, kept=drawn.kept)
 
 
-def _fewer_sentences(examples: Examples, limit: int) -> Examples:
-    """Return mining examples with fewer sentences, which are drawn by a fixed seed and renumbered from 1.
+def _with_drawn_sentences(examples: Examples, limit: int) -> Examples:
+    """Draw sentences of bitext mining examples by a fixed seed, and renumber them from 1.
 
     At most `limit` gold pairs are kept and, per side, at most `limit` sentences that are in no pair.
     """

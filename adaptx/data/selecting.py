@@ -112,7 +112,7 @@ def _passing(
 
 
 def _split(block: Sequence[int], passes: Sequence[bool], others: list[int]) -> list[int]:
-    """Return the rows of a block whose value in `passes` is true, and add the other rows to `others`."""
+    """Return the rows of a block whose value in `passes` is true, and append the other rows to `others`."""
     others += [row for row, is_in in zip(block, passes, strict=True) if not is_in]
     return [row for row, is_in in zip(block, passes, strict=True) if is_in]
 
@@ -130,7 +130,7 @@ def select(rows: Rows, task_format: TaskFormat, table: RowTable, chosen: KeptRow
         if isinstance(column, str):
             values = table.column(column, kept)
             if table.textual and role in task_format.list_roles:
-                values = [_json_list(cell, role, table.where, row) for row, cell in zip(kept, values, strict=True)]
+                values = [_parsed_list(cell, role, table.where, row) for row, cell in zip(kept, values, strict=True)]
         else:
             parts = [table.column(name, kept) for name in column]
             values = [list(cells) for cells in zip(*parts, strict=True)]
@@ -139,7 +139,7 @@ def select(rows: Rows, task_format: TaskFormat, table: RowTable, chosen: KeptRow
         columns[role] = _reworded(values, role, rows)
     labels = task_format.labels
     if "label" in columns and isinstance(task_format, MultipleChoice):
-        columns["label"] = _choices(columns["label"], rows, kept, table)
+        columns["label"] = _choice_indices(columns["label"], rows, kept, table)
     elif "label" in columns:
         named = LabelReader(rows.label_names, labels, table.own)
         columns["label"] = [named(value) for value in columns["label"]]
@@ -152,17 +152,12 @@ def select(rows: Rows, task_format: TaskFormat, table: RowTable, chosen: KeptRow
         ]
         named.check_one_way(table.where, "tags")
     if isinstance(task_format, Retrieval) and "gold" in columns:
-        columns["gold"] = [_ids(value, table.textual) for value in columns["gold"]]
+        columns["gold"] = [_gold_ids(value, table.textual) for value in columns["gold"]]
     left_out = (*table.left_out, *chosen.left_out)
     return Examples(rows=tuple(kept), columns=columns, left_out=left_out, languages=(rows.language,) * len(kept))
 
 
-def _json_list(cell: Any, role: str, where: Origin, row: int) -> list[Any]:
-    """Return the list that a cell of a CSV or TSV file holds as JSON.
-
-    Raises:
-        UserError: the cell is not a JSON list.
-    """
+def _parsed_list(cell: Any, role: str, where: Origin, row: int) -> list[Any]:
     found = json_list(cell)
     if found is None:
         raise UserError(f'{where.at(row)}: {role} is {cell!r}, not a JSON list; write it as ["first", "second"]')
@@ -176,7 +171,7 @@ def _joined_text(texts: list[Any]) -> Any:
 
 
 def _reworded(values: list[Any], role: str, rows: Rows) -> list[Any]:
-    """Return a role's values after replacing the strings that `rows.wording` lists for the role, also inside lists."""
+    """Return a role's values, with strings (also inside lists) replaced as `rows.wording` says."""
     words = dict(dict(rows.wording).get(role, ()))
     if not words:
         return values
@@ -189,7 +184,7 @@ def _reworded(values: list[Any], role: str, rows: Rows) -> list[Any]:
     return [reworded(value) for value in values]
 
 
-def _choices(labels: list[Any], rows: Rows, kept: Sequence[int], table: RowTable) -> list[Any]:
+def _choice_indices(labels: list[Any], rows: Rows, kept: Sequence[int], table: RowTable) -> list[Any]:
     """Return the index of each row's right choice, such as 1 for the label "B" if `choice_keys` is ("A", "B").
 
     If the set has no `choice_keys`, its labels must be indices. Wrong labels are returned, and `check` refuses them.
@@ -216,11 +211,8 @@ def _choices(labels: list[Any], rows: Rows, kept: Sequence[int], table: RowTable
     return found
 
 
-def _ids(value: Any, textual: bool) -> Any:
-    """Return a query's gold ids as a list of strings.
-
-    A cell holds one id or a list of ids, which CSV and TSV files write as JSON.
-    """
+def _gold_ids(value: Any, textual: bool) -> Any:
+    """Return a query's gold ids as strings. `value` is one id, or a list of ids (as JSON if `textual`)."""
     if textual and value.startswith("["):
         value = json_list(value) or value
     if isinstance(value, list):

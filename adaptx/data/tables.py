@@ -55,12 +55,12 @@ class RowTable:
         return [name for name in self.names if name not in inner]
 
     def shown_columns(self, missing: str) -> str:
-        """Return a phrase that lists the columns, for the error message that there is no column `missing`."""
+        """Return the list of columns that ends an error message about the column `missing`."""
         return shown_columns(missing, self.leaves())
 
 
 def _reach(value: Any, parts: Sequence[str]) -> Any:
-    """Return `value[a][b]` for parts `a`, `b`, or None if a key is missing. A list gives one result per element."""
+    """Return `value[a][b]` if `parts` is [a, b], or None if a key is missing. A list gives one result per element."""
     if not parts:
         return value
     if isinstance(value, dict):
@@ -78,11 +78,11 @@ def python_table(
     Raises:
         UserError: a column has the same name as a part of another column.
     """
-    nested = [(name, top) for top, values in columns.items() for name in _names_within(top, values)]
+    nested = [(name, top) for top, values in columns.items() for name in _with_nested_names(top, values)]
     length = len(next(iter(columns.values()), ()))
     return RowTable(
         where=where,
-        names=_named(where, nested),
+        names=_top_levels(where, nested),
         length=length,
         values=lambda name, rows: [columns[name][row] for row in rows],
         own=True,
@@ -91,8 +91,7 @@ def python_table(
     )
 
 
-def _names_within(top: str, values: Sequence[Any]) -> dict[str, None]:
-    """Return a column's name and, from all rows, the names of the columns nested in it, such as `answers.text`."""
+def _with_nested_names(top: str, values: Sequence[Any]) -> dict[str, None]:
     names = {top: None}
     for value in values:
         if isinstance(value, dict | list):
@@ -100,8 +99,8 @@ def _names_within(top: str, values: Sequence[Any]) -> dict[str, None]:
     return names
 
 
-def _named(where: object, names: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return the top-level column of each name, such as `answers` for the name `answers.text`.
+def _top_levels(where: object, names: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the top-level column of each name, such as `answers` for `answers.text`.
 
     names: pairs (name, top-level column), such as ("answers.text", "answers"). Top-level columns precede their parts.
 
@@ -114,12 +113,12 @@ def _named(where: object, names: Iterable[tuple[str, str]]) -> dict[str, str]:
     for name, top in names:
         place += name == top
         if name in found:
-            raise UserError(f"{where}: {_twice(name, (found[name], places[name]), (top, place))}")
+            raise UserError(f"{where}: {_same_name_message(name, (found[name], places[name]), (top, place))}")
         found[name], places[name] = top, place
     return found
 
 
-def _twice(name: str, first: tuple[str, int], second: tuple[str, int]) -> str:
+def _same_name_message(name: str, first: tuple[str, int], second: tuple[str, int]) -> str:
     """Return the error message for two columns with the same name.
 
     first, second: the top-level column of each of the two, with its number (from 1), such as ("answers", 3).
@@ -134,7 +133,6 @@ def _twice(name: str, first: tuple[str, int], second: tuple[str, int]) -> str:
 
 
 def _nested_names(name: str, value: Any) -> Iterable[str]:
-    """Yield the dotted names of all columns that are nested in a value of the column `name`."""
     if isinstance(value, list):
         # Lists of words and tags are long and hold no further columns, so the first value decides.
         inner = value if value and isinstance(value[0], dict | list) else ()  # pyright: ignore[reportUnknownVariableType]
@@ -160,7 +158,7 @@ def parquet_table(path: str, own: bool = False) -> RowTable:
     except (ValueError, OSError) as error:
         refuse_stand_in(Path(path))
         raise UserError(
-            f"{path} cannot be read as parquet: {_line(error)}; write the file again, or copy it again"
+            f"{path} cannot be read as parquet: {_as_one_line(error)}; write the file again, or copy it again"
         ) from error
     names = _schema_names(path, schema)
 
@@ -170,7 +168,7 @@ def parquet_table(path: str, own: bool = False) -> RowTable:
             return file.read(columns=[name]).column(name)
         except (ValueError, OSError) as error:
             raise UserError(
-                f"{path}: column {name!r} cannot be read: {_line(error)}; write the file again, or copy it again"
+                f"{path}: column {name!r} cannot be read: {_as_one_line(error)}; write the file again, or copy it again"
             ) from error
 
     return RowTable(
@@ -178,8 +176,7 @@ def parquet_table(path: str, own: bool = False) -> RowTable:
     )
 
 
-def _line(error: Exception) -> str:
-    """Return the message of an Arrow error as one line."""
+def _as_one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
@@ -208,7 +205,7 @@ def hub_table(rows: Rows, commit: str | None) -> RowTable:
 
 
 def _arrow_values(column: Callable[[str], Any]) -> Values:
-    """Return the `values` function of a table. It converts only the needed part of an Arrow column to Python values."""
+    """Return a function that reads rows of an Arrow column as Python values, without converting the whole column."""
 
     def values(name: str, rows: Sequence[int]) -> list[Any]:
         if not rows:
@@ -221,11 +218,12 @@ def _arrow_values(column: Callable[[str], Any]) -> Values:
 
 
 def _schema_names(where: str, schema: Any) -> dict[str, str]:
-    return _named(where, [(name, field.name) for field in schema for name in _field_names(field.name, field.type)])
+    return _top_levels(
+        where, [(name, field.name) for field in schema for name in _with_field_names(field.name, field.type)]
+    )
 
 
-def _field_names(name: str, kind: Any) -> list[str]:
-    """Return the name of an Arrow column and the dotted names of the struct fields nested in it."""
+def _with_field_names(name: str, kind: Any) -> list[str]:
     import pyarrow.types as types
 
     while types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
@@ -233,4 +231,4 @@ def _field_names(name: str, kind: Any) -> list[str]:
     if not types.is_struct(kind):
         return [name]
     fields = [kind.field(number) for number in range(kind.num_fields)]
-    return [name, *(inner for field in fields for inner in _field_names(f"{name}.{field.name}", field.type))]
+    return [name, *(inner for field in fields for inner in _with_field_names(f"{name}.{field.name}", field.type))]

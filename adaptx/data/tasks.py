@@ -70,22 +70,22 @@ def task(
         use: _by_language(rows, language)
         for use, rows in zip(USES, (train, development, evaluation, pool), strict=True)
     }
-    with tempfile.TemporaryDirectory() as folder, _named_by_use(folder):
+    with tempfile.TemporaryDirectory() as folder, _errors_without_paths(folder):
         files = {
-            use: {code: _file(rows, Path(folder) / f"{use}.{code}.jsonl", use, code) for code, rows in each.items()}
+            use: {code: _file_of(rows, Path(folder) / f"{use}.{code}.jsonl", use, code) for code, rows in each.items()}
             for use, each in sets.items()
         }
         found = local_task(name, task_format, **files, columns=columns, metrics=metrics)
         kept = {
-            use: tuple(_kept(rows, task_format, sets[use][rows.language], use) for rows in getattr(found, use))
+            use: tuple(_stored(rows, task_format, sets[use][rows.language], use) for rows in getattr(found, use))
             for use in USES
         }
     return replace(found, **kept, description="The user's own rows.")
 
 
 @contextmanager
-def _named_by_use(folder: str) -> Generator[None]:
-    """Let errors name rows in memory by their use and language, not by the file in `folder` that holds them."""
+def _errors_without_paths(folder: str) -> Generator[None]:
+    """Replace paths of files in `folder` in errors: `<folder>/train.sw.jsonl` becomes `train.sw`."""
     try:
         yield
     except UserError as error:
@@ -94,7 +94,7 @@ def _named_by_use(folder: str) -> Generator[None]:
 
 
 def _by_language(rows: Any, language: str) -> dict[str, Any]:
-    """Return rows by language code. Rows that are not in a mapping have the code `language`; None means no rows."""
+    """Return rows by language code. Rows that are not in a mapping get the code `language`."""
     if rows is None:
         return {}
     if isinstance(rows, Mapping) and type(rows).__name__ != "DatasetDict":
@@ -110,7 +110,7 @@ def _table(rows: Any, use: str, language: str) -> RowTable:
     return container_table(rows, f"{use} rows in {language}")
 
 
-def _file(rows: Any, path: Path, use: str, language: str) -> Path:
+def _file_of(rows: Any, path: Path, use: str, language: str) -> Path:
     """Return the file that holds the rows. Rows in memory are written to `path` first."""
     if _is_path(rows):
         return Path(rows)
@@ -120,7 +120,7 @@ def _file(rows: Any, path: Path, use: str, language: str) -> Path:
     return path
 
 
-def _kept(rows: Rows, task_format: TaskFormat, given: Any, use: str) -> Rows:
+def _stored(rows: Rows, task_format: TaskFormat, given: Any, use: str) -> Rows:
     """Write a set's rows to the cache, with roles as column names, and return the set that reads them from there."""
     sources = Sources()
     table = open_table(rows, task_format, sources) if _is_path(given) else _table(given, use, rows.language)

@@ -11,8 +11,8 @@ from adaptx.specs import TaskFormat
 
 
 def aligned(heads: Sequence[TrainedHead]) -> list[TrainedHead]:
-    """Reorder the output rows of all heads, so that row i of every head is for label i of the first head. Return the
-    heads, whose modules are changed in place. Planning has checked that all heads have the same labels.
+    """Put the outputs of all heads, in place, into the order of the first head's labels, and return the heads. Planning
+    has checked that all heads have the same labels.
     """
     first = heads[0].format
     return [TrainedHead(for_labels(head, first), first) for head in heads]
@@ -24,7 +24,7 @@ def averaged(
     """Return the weighted average of heads that `aligned` returned.
 
     weights: one number per head, at least 0; the numbers are divided by their sum. None means equal weights. new: a
-    function that makes an untrained head for a task format. The average is loaded into this head.
+    function that makes an untrained head for a task format.
     """
     given = weights or [1.0] * len(heads)
     shares = [weight / sum(given) for weight in given]

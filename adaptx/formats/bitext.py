@@ -10,9 +10,9 @@ SIDES = ("query", "candidate")
 
 
 def encode(examples: Examples, _format: Bitext, reading: Reading) -> Inputs:
-    """Return the passes that embed the queries and the candidates.
+    """Encode the queries and the candidates, which are then embedded.
 
-    Token statistics describe the evaluated language, so they cover the candidates only: the queries are English.
+    Token statistics cover only the candidates, because the queries are English.
     """
     sides = [
         encode_texts(reading.tokenizer, examples.columns[side], None, reading.hidden.prefix, reading.max_length)

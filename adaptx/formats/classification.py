@@ -47,7 +47,7 @@ def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden)
 
 
 def encode(examples: Examples, _format: Classification, reading: Reading) -> Inputs:
-    """Return the pass that computes label probabilities. Each example is one sequence."""
+    """Encode the examples, one sequence each. Their label probabilities are then computed."""
     encoded = _encode(examples, reading)
     texts = [text for role in ("text", "pair") for text in examples.columns.get(role, ())]
     return Inputs((Pass(one_sequence_each(encoded, [None] * len(encoded)), probabilities),), [encoded], texts)
@@ -74,9 +74,7 @@ def decode(answers: Answers) -> Predictions:
 
 
 def _encode(examples: Examples, reading: Reading) -> Encoding:
-    """Encode each text, or each pair of texts with the tokenizer's separators. If a pair is too long, its longer text
-    is cut first.
-    """
+    """Encode each text or pair of texts. If a pair is too long, its longer text is cut first."""
     texts, pairs = examples.columns["text"], examples.columns.get("pair")
     return encode_texts(reading.tokenizer, texts, pairs, reading.hidden.prefix, reading.max_length)
 

@@ -96,7 +96,7 @@ def _shapes(tensors: Mapping[str, Tensor]) -> str:
 
 
 def for_labels(head: TrainedHead, task_format: TaskFormat) -> nn.Module:
-    """Reorder the rows of a head's module, in place, to the order of a task's labels, and return the module.
+    """Put the outputs of a head's module, in place, into the order of a task's labels, and return the module.
 
     Planning has checked that the head and the task have the same labels.
     """

@@ -1,8 +1,7 @@
 """The interface of a format: the functions that training and evaluation call, and the values that pass between them.
 
-Training encodes rows as `Items`, and computes a loss from each `Piece`. Evaluation encodes rows as `Inputs`, computes
-values from each `Piece`, and decodes these values as `Predictions`. `Items` are a set's tokenised rows, and a `Piece`
-is a micro-batch of them.
+Training encodes rows as `Items`, and computes a loss for each micro-batch of them (`Piece`). Evaluation encodes rows as
+`Inputs`, computes values for each micro-batch, and decodes these values as `Predictions`.
 
 The file of a format holds plain functions and one `Format` that names them. `adaptx.formats` maps each task format of
 `adaptx.specs` to its `Format`.
@@ -43,19 +42,17 @@ class Reading:
 
     @property
     def hidden(self) -> Hidden:
-        """The framing as a `Hidden`, for formats that read hidden states."""
         assert isinstance(self.framing, Hidden)
         return self.framing
 
     @property
     def text(self) -> Text:
-        """The framing as a `Text`, for formats that read a prompt."""
         assert isinstance(self.framing, Text)
         return self.framing
 
 
 def reading_of(model: ModelSpec, tokenizer: Any, framing: Framing, max_length: int) -> Reading:
-    """Return the `Reading` of a model under a framing."""
+    """Return how a model reads texts under a framing."""
     both_ways = isinstance(framing, Hidden) and framing.bidirectional
     causal = model.family is ModelFamily.DECODER and not both_ways
     return Reading(
@@ -114,12 +111,11 @@ class Piece:
 
     @cached_property
     def batch(self) -> TokenBatch:
-        """The N sequences packed into one row, in order."""
+        """The N sequences, packed one after another."""
         return collate(self.encoded, self.sequences, self.device)
 
     @property
     def ids(self) -> list[list[int]]:
-        """The token ids of the N sequences."""
         return [self.encoded.ids[sequence] for sequence in self.sequences]
 
 
@@ -154,7 +150,7 @@ class HeadBase:
 
 @dataclass(frozen=True)
 class TrainedHead:
-    """A head, and the task format that it was trained for. The format's labels are in the order of the head's rows."""
+    """A head, and the task format that it was trained for. Its outputs are in the order of the format's labels."""
 
     module: nn.Module
     format: TaskFormat
@@ -164,7 +160,7 @@ class TrainedHead:
 class Model:
     """A backbone in evaluation mode, its head (or None), its `Reading`, and the task format of the examples it reads.
 
-    If there is a head, the format's labels are in the order of the head's rows.
+    If there is a head, its outputs are in the order of the format's labels.
     """
 
     backbone: Backbone
@@ -178,8 +174,8 @@ class Pass:
     """One pass of a set's texts through a model, which computes a value for each item.
 
     read: a function (model, micro-batch) -> one value per item, as a tensor [items, ...] or a sequence. behind: for
-    each item, the maximum number of answer tokens after its prompt, which the model reads (candidates) or writes. If
-    the format has no answers, `behind` is None, and the sequences are packed into rows.
+    each item, the maximum number of answer tokens after its prompt. None if the format has no answers; the sequences
+    are then packed.
     """
 
     items: Items
@@ -188,7 +184,7 @@ class Pass:
 
     @cached_property
     def tokens(self) -> list[int]:
-        """The number of tokens of each item in a forward pass, including answers."""
+        """The number of tokens of each item, including the maximum number of answer tokens."""
         own = [self.items.tokens(item) for item in range(len(self.items))]
         return own if self.behind is None else [n + more for n, more in zip(own, self.behind, strict=True)]
 
@@ -266,9 +262,8 @@ class AnswerLoss:
 class JointLoss:
     """A loss that compares the pooled vectors of the whole batch, such as a loss with in-batch negatives.
 
-    of: a function (vectors [sequences, D], drawn items, format) -> scalar, summed over loss units. The vectors of
-    the first item's sequences come first. Although the loss spans the batch, the backbone computes its vectors and
-    gradients one micro-batch at a time (`adaptx.training.gradients`).
+    of: a function (vectors [sequences, D], drawn items, format) -> scalar, summed over loss units. The vectors of the
+    first item's sequences come first.
     """
 
     of: Callable[[Tensor, Items, Any], Tensor]
@@ -294,9 +289,9 @@ class FormatTraining:
 class Format:
     """The functions of one task format for evaluation and training.
 
-    encode: (examples, format, reading) -> the inputs of these rows, labelled or not. decode: (computed
-    values) -> predictions. training: None if the format is only evaluated. encode_pool: (candidates, format, reading)
-    -> the pass that embeds a pool of candidates to rank; None for formats without a pool.
+    encode: (examples, format, reading) -> the inputs of these rows, labelled or not. decode: (computed values) ->
+    predictions. training: None if the format is only evaluated. encode_pool: (candidates, format, reading) -> the
+    encoded candidates, which are then embedded and ranked; None for formats without a pool of candidates.
     """
 
     encode: Callable[[Examples, Any, Reading], Inputs]
@@ -316,13 +311,14 @@ def vectors(model: Model, piece: Piece) -> Tensor:
 
 
 def embedded(encoded: Encoding) -> Pass:
-    """Return the pass that embeds each sequence as one vector."""
+    """Return a `Pass` that computes the pooled vector of each sequence."""
     return Pass(one_sequence_each(encoded, [None] * len(encoded)), vectors)
 
 
 def take(items: Items, indices: Sequence[int]) -> Items:
-    """Return the items at these indices, as one batch. `encoded` is not cut, because `members` are indices into it."""
+    """Return the items at these indices as one batch."""
     return Items(
+        # `members` are indices into `encoded`, which therefore is not cut.
         encoded=items.encoded,
         members=[items.members[index] for index in indices],
         targets=[items.targets[index] for index in indices],

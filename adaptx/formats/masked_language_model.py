@@ -46,9 +46,8 @@ class LanguageModelHead(nn.Module):
     """A dense layer, GELU and a norm, which turn states [M, D] into vectors [M, E] of the size of token embeddings.
 
     The scores over the vocabulary are the products of these vectors with the embeddings [V, E], plus a bias per token.
-    If the checkpoint has such a head, its weights are used. Otherwise the dense layer begins as the identity. The head
-    then changes the backbone's states only by GELU and the norm. If embeddings are smaller than states, as in RemBERT,
-    the identity keeps only the first E numbers of a state.
+    If the checkpoint has such a head, its weights are used. Otherwise the dense layer begins as the identity (cut to
+    the first E numbers of a state if embeddings are smaller than states).
     """
 
     def __init__(self, base: HeadBase) -> None:
@@ -87,7 +86,7 @@ def items(examples: Examples, _format: MaskedLanguageModel, reading: Reading) ->
 def draw(items: Items, indices: Sequence[int], task_format: MaskedLanguageModel, reading: Reading, seed: int) -> Items:
     """Return the drawn texts with masks.
 
-    The target of an item is (positions of the masked tokens, original tokens). Its loss units are the masked tokens.
+    The target of an item is (positions of the masked tokens, original tokens at these positions).
     """
     sequences = [items.members[index][0] for index in indices]
     rows = [items.encoded.ids[sequence] for sequence in sequences]
@@ -111,14 +110,14 @@ def draw(items: Items, indices: Sequence[int], task_format: MaskedLanguageModel,
 def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden) -> Tensor:
     """Return the cross-entropy, summed over masked tokens. Scores [M, V] are computed in chunks to save memory."""
     assert isinstance(head, LanguageModelHead)
-    states_MD = _states(backbone, piece.batch, [places for places, _ in piece.targets], framing)
+    states_MD = _states_at(backbone, piece.batch, [places for places, _ in piece.targets], framing)
     gold = [token for _, tokens in piece.targets for token in tokens]
     gold_M = torch.tensor(gold, device=states_MD.device, dtype=torch.long)
     return summed_cross_entropy(head(states_MD), head.output, gold_M)
 
 
 def encode(examples: Examples, task_format: MaskedLanguageModel, reading: Reading) -> Inputs:
-    """Return the pass over masked texts. All models with the same tokenizer get the same masks.
+    """Encode the texts with masks. All models with the same tokenizer get the same masks.
 
     Token statistics cover the texts without masks.
     """
@@ -131,7 +130,7 @@ def right_tokens(model: Model, piece: Piece) -> list[list[int]]:
     """Return two numbers per text: how many masked tokens are predicted correctly, and how many are masked."""
     decoder = model.head
     assert isinstance(decoder, LanguageModelHead)
-    states_MD = _states(model.backbone, piece.batch, [places for places, _ in piece.targets], model.reading.hidden)
+    states_MD = _states_at(model.backbone, piece.batch, [places for places, _ in piece.targets], model.reading.hidden)
     chosen = likeliest(decoder(states_MD), decoder.output).tolist()
     right: list[list[int]] = []
     for _, tokens in piece.targets:
@@ -165,10 +164,9 @@ def _encode(examples: Examples, reading: Reading) -> Encoding:
 def _mask(
     ids: list[int], share: float, tokenizer: Any, random: np.random.Generator
 ) -> tuple[list[int], list[int], list[int]]:
-    """Return (token ids with masks, masked positions, original tokens at these positions).
+    """Mask some tokens of a text. Return its new token ids, the masked positions, and the original tokens there.
 
-    At least one token of every text is masked. Special tokens are never masked, so a text that has no other tokens
-    stays unchanged.
+    At least one token is masked, unless the text consists of special tokens, which are never masked.
     """
     special = set(tokenizer.all_special_ids)
     open_places = [place for place, token in enumerate(ids) if token not in special]
@@ -183,8 +181,7 @@ def _mask(
     return masked, places, [ids[place] for place in places]
 
 
-def _states(backbone: Backbone, batch: TokenBatch, places: Sequence[Sequence[int]], framing: Hidden) -> Tensor:
-    """Return the hidden states [M, D] at the given positions of each sequence, in order."""
+def _states_at(backbone: Backbone, batch: TokenBatch, places: Sequence[Sequence[int]], framing: Hidden) -> Tensor:
     hidden_TD = backbone.hidden(batch, framing.layer, framing.bidirectional)
     counts = torch.tensor([len(each) for each in places], device=hidden_TD.device)
     within_M = torch.tensor([p for each in places for p in each], device=hidden_TD.device, dtype=torch.long)

@@ -1,10 +1,9 @@
 """Bitext mining (BUCC): find sentences of two lists that translate one another, by ratio margin and a threshold.
 
 The steps follow XTREME (Hu et al. 2020, arXiv:2003.11080). The margin of a pair compares its cosine with the cosines of
-both sentences' nearest neighbours, in both directions. Pairs with a sentence that occurs more than once are dropped.
-The threshold on margins is the one with the best F1 on development sentences. The hub does not hold whole lists of
-BUCC's development set with their gold pairs. Some sentences of the lists that are evaluated therefore serve as
-development sentences, which are not scored.
+both sentences' nearest neighbours. Pairs with a sentence that occurs more than once are dropped. The threshold is the
+one with the best F1 on development sentences. These are held out from the evaluated lists and not scored, because the
+hub does not hold BUCC's development set as whole lists with gold pairs.
 """
 
 from collections.abc import Collection, Sequence
@@ -32,9 +31,9 @@ class MiningSide:
 
 
 def encode(examples: Examples, _format: BitextMining, reading: Reading) -> Inputs:
-    """Return the passes that embed the source list and the target list.
+    """Encode the sentences of both lists, which are then embedded.
 
-    Token statistics describe the evaluated language, so they cover the source list only: the target list is English.
+    Token statistics cover only the source list, because the target list is English.
     """
     sides = [list[str](examples.columns[role][0]) for role in ("source", "target")]
     encoded = [
@@ -55,10 +54,10 @@ def decode(answers: Answers) -> Predictions:
         return source, target
 
     centred = answers.reading.hidden.centred
-    of_development = _candidates(*part(True), task_format.neighbours, centred)
+    of_development = _margins(*part(True), task_format.neighbours, centred)
     threshold = threshold_for(of_development, [pair for pair in gold if pair[0] in held[0]])
     source, target = part(False)
-    mined = dict(extract(_candidates(source, target, task_format.neighbours, centred), threshold.value))
+    mined = dict(extract(_margins(source, target, task_format.neighbours, centred), threshold.value))
     right: dict[int, list[int]] = {}
     for first, second in gold:
         right.setdefault(first, []).append(second)
@@ -95,12 +94,12 @@ def development_numbers(gold: Sequence[tuple[int, int]], sizes: Sequence[int], e
 
 
 def _side(texts: Sequence[str], vectors: Tensor, held: Collection[int], inside: bool) -> MiningSide:
-    """Return the sentences whose indices are in `held` or, if `inside` is false, all other sentences of the list."""
+    """Return the sentences of a list that are in `held`, or those that are not if `inside` is false."""
     numbers = [number for number in range(len(texts)) if (number in held) is inside]
     return MiningSide(numbers, [texts[number] for number in numbers], vectors[numbers])
 
 
-def _candidates(source: MiningSide, target: MiningSide, neighbours: int, centred: bool) -> dict[tuple[int, int], float]:
+def _margins(source: MiningSide, target: MiningSide, neighbours: int, centred: bool) -> dict[tuple[int, int], float]:
     """Mine pairs between the two sides. Return the margin of each pair, by (source index, target index)."""
     if not source.numbers or not target.numbers:
         return {}

@@ -53,10 +53,7 @@ def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden)
 
 
 def encode(examples: Examples, _format: MultipleChoice, reading: Reading) -> Inputs:
-    """Return the pass that scores choices.
-
-    Each choice is an item of its own, because in evaluation a question's choices need not be in the same micro-batch.
-    """
+    """Encode each choice as an item of its own. In evaluation, a question's choices need not be in one micro-batch."""
     encoded, _ = _encode(examples, reading)
     # The text is read once per choice, so the token statistics count it once per choice.
     texts = [f"{text} {_second(question, c)}" for text, question, choices in _rows(examples) for c in choices]
@@ -75,7 +72,7 @@ def decode(answers: Answers) -> Predictions:
     The records hold the probability of each choice.
     """
     examples, (scores_N,) = answers.examples, answers.values
-    shares = [scores_N[members].softmax(dim=-1) for members in _members(examples)]
+    shares = [scores_N[members].softmax(dim=-1) for members in _indices_of_choices(examples)]
     records = [{"probabilities": share.tolist()} for share in shares]
     predictions = [int(share.argmax()) for share in shares]
     return Predictions(
@@ -88,21 +85,20 @@ def decode(answers: Answers) -> Predictions:
 
 
 def _encode(examples: Examples, reading: Reading) -> tuple[Encoding, list[list[int]]]:
-    """Encode a pair for each choice: the row's text, and its question joined with the choice.
+    """Encode a pair of texts for each choice: the row's text, and the question joined with the choice.
 
-    The choices of all rows are encoded in order. Also return, for each row, the indices of its choices in this order.
-    If a pair is too long, its longer side is cut first.
+    Return the pairs of all rows in order, and the indices of each row's pairs. If a pair is too long, its longer text
+    is cut first.
     """
     first, second = list[str](), list[str]()
     for text, question, choices in _rows(examples):
         first += [text] * len(choices)
         second += [_second(question, choice) for choice in choices]
     encoded = encode_texts(reading.tokenizer, first, second, reading.hidden.prefix, reading.max_length)
-    return encoded, _members(examples)
+    return encoded, _indices_of_choices(examples)
 
 
-def _members(examples: Examples) -> list[list[int]]:
-    """Return, for each row, the indices of its choices among the choices of all rows."""
+def _indices_of_choices(examples: Examples) -> list[list[int]]:
     counts = [len(choices) for choices in examples.columns["choices"]]
     return [list(range(begin, end)) for begin, end in pairwise(accumulate(counts, initial=0))]
 

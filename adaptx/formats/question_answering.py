@@ -1,10 +1,8 @@
 """Span question answering: find an answer's first and last token in a context (Devlin et al. 2019, sections 4.2, 4.3).
 
 A long context is read in overlapping windows. Loss unit: the window. The target of a window is the first and last token
-of the answer. If the window does not hold the whole answer, or the question is unanswerable, both targets are the
-window's no-answer token. That is its first token, or its last if the backbone is causal (only the last token has seen
-the whole window). A question is not trained on if none of its windows holds the whole answer. The predicted answer is
-the best span over all windows.
+of the answer. If the window does not hold the whole answer, both are the window's no-answer token: its first token, or
+its last if the backbone is causal. The predicted answer is the best span over all windows.
 
 Suffixes of tensor and array names, one letter per dimension: N windows, L tokens of the longest window, C context
 tokens of a window that stand for at least one character, K best starts or ends of a window.
@@ -111,14 +109,14 @@ def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden)
 
 
 def encode(examples: Examples, task_format: QuestionAnswering, reading: Reading) -> Inputs:
-    """Return the pass that finds the best span of each window. The target of an item is its `Window`."""
+    """Encode the windows of all questions. The target of an item is its `Window`."""
     made = windows(examples, task_format, reading)
     texts = [text for role in ("question", "context") for text in examples.columns[role]]
     return Inputs((Pass(one_sequence_each(made.encoded, list(made.windows)), spans),), [made.encoded], texts)
 
 
 def spans(model: Model, piece: Piece) -> list[tuple[float, float, int, int]]:
-    """Return (score of the best span, no-answer score, start, end) of each window, as `best_spans` does."""
+    """Return (score of the best span, no-answer score, start, end) of each window (see `best_spans`)."""
     assert model.head is not None
     logits_NL2 = _window_logits(model.backbone, model.head, piece.batch, model.reading.hidden).float().cpu()
     inside = [row_L2[:length] for row_L2, length in zip(logits_NL2, piece.batch.lengths, strict=True)]
@@ -130,8 +128,7 @@ def decode(answers: Answers) -> Predictions:
     """Predict, for each question, the text of the best span in all its windows.
 
     If the task has unanswerable questions, a prediction also has the probability of no answer: the logistic function of
-    (lowest no-answer score of the question's windows - score of the best span). It is 0.5 where the two scores are
-    equal.
+    (lowest no-answer score of the question's windows - score of the best span).
     """
     task_format, examples, (found,) = answers.model.format, answers.examples, answers.values
     contexts = examples.columns["context"]
@@ -144,7 +141,7 @@ def decode(answers: Answers) -> Predictions:
         if score > best[question][0]:
             text = contexts[question][window.spans[start][0] : window.spans[end][1]]
             best[question] = (score, text.strip())
-    shares = [_share(null, score) for null, (score, _) in zip(no_answer, best, strict=True)]
+    shares = [_no_answer_probability(null, score) for null, (score, _) in zip(no_answer, best, strict=True)]
     texts = [text for _, text in best]
     predictions: list[Any] = texts
     if task_format.unanswerable:
@@ -187,7 +184,7 @@ def windows(examples: Examples, task_format: QuestionAnswering, reading: Reading
                 f"most {task_format.question_tokens} tokens, which is too few; set TrainConfig(max_length=...) to 128 "
                 "or more"
             )
-        for begin in _begins(last - first, room, _shared(task_format, room, examples.rows[question], reading)):
+        for begin in _window_starts(last - first, room, _overlap(task_format, room, examples.rows[question], reading)):
             end = min(begin + room, last - first)
             inside = slice(first + begin, first + end)
             ids.append([*whole[:first], *whole[inside], *whole[last:]])
@@ -208,10 +205,9 @@ def best_spans(
 
     start, end: positions of the best span's first and last token, counted from the first context token. The score of a
     span is the sum of its start and end logits. A span starts at one of the `n_best` context tokens with the highest
-    start logits, and ends at one of the `n_best` with the highest end logits. Its start is not after its end, and it
-    has at most `answer_tokens` tokens. A token of the framing's prefix (`query: `) or a lone mark of a word's beginning
-    stands for no character of the context, so it is neither a start nor an end. If a window has no other context
-    tokens, the score of its best span is minus infinity.
+    start logits, and ends at one of the `n_best` with the highest end logits. It has at most `answer_tokens` tokens.
+    Tokens that stand for no character of the context, such as those of a prefix, are neither a start nor an end. If a
+    window has no other context tokens, the score of its best span is minus infinity.
     """
     logits = logits_NL2.float().cpu().numpy()
     results: list[tuple[float, float, int, int]] = []
@@ -222,7 +218,7 @@ def best_spans(
             results.append((-np.inf, null, 0, 0))
             continue
         start_C, end_C = logits_L2[window.first + place_C].T
-        starts_K, ends_K = _most(start_C, task_format.n_best), _most(end_C, task_format.n_best)
+        starts_K, ends_K = _top_positions(start_C, task_format.n_best), _top_positions(end_C, task_format.n_best)
         length_KK = place_C[ends_K][None, :] - place_C[starts_K][:, None]
         allowed_KK = (length_KK >= 0) & (length_KK < task_format.answer_tokens)
         score_KK = np.where(allowed_KK, start_C[starts_K][:, None] + end_C[ends_K][None, :], -np.inf)
@@ -237,18 +233,16 @@ def best_spans(
     return results
 
 
-def _most(values_C: NDArray[np.float32], most: int) -> NDArray[np.intp]:
-    """Return the positions of the `most` largest values, largest first. Of equal values, the earlier comes first."""
+def _top_positions(values_C: NDArray[np.float32], most: int) -> NDArray[np.intp]:
     return np.argsort(-values_C, kind="stable")[:most]
 
 
-def _share(null: float, score: float) -> float:
-    """Return the probability of no answer: the logistic function of `null - score`, clipped to avoid overflow."""
+def _no_answer_probability(null: float, score: float) -> float:
     return float(1 / (1 + np.exp(np.clip(score - null, -60, 60))))
 
 
 def _window_logits(backbone: Backbone, head: nn.Module, batch: TokenBatch, framing: Hidden) -> Tensor:
-    """Return the start and end logits [N, L, 2] of each window's tokens. At padding they are minus infinity."""
+    """Return the start and end logits [N, L, 2] of each window's tokens. They are minus infinity at padding."""
     hidden_TD = backbone.hidden(batch, framing.layer, framing.bidirectional)
     logits_T2 = head(hidden_TD)
     length_N1 = batch.lengths_N.unsqueeze(1)
@@ -259,7 +253,7 @@ def _window_logits(backbone: Backbone, head: nn.Module, batch: TokenBatch, frami
 
 
 def _target(window: Window, answers: Sequence[str], starts: Sequence[int]) -> tuple[int, int]:
-    """Return the positions of the first answer's first and last token in the window's sequence.
+    """Return the positions, in the window's sequence, of the first answer's first and last token.
 
     If there is no answer, or the window does not hold the whole answer, both are the window's `null`.
     """
@@ -272,14 +266,11 @@ def _target(window: Window, answers: Sequence[str], starts: Sequence[int]) -> tu
     return window.first + touched[0], window.first + touched[-1]
 
 
-def _shared(task_format: QuestionAnswering, room: int, row: int, reading: Reading) -> int:
-    """Return how many context tokens neighbouring windows of a question share.
-
-    room: the number of context tokens that fit into one window. row: the row number of the question.
+def _overlap(task_format: QuestionAnswering, room: int, row: int, reading: Reading) -> int:
+    """Return how many context tokens two neighbouring windows share, if a window has room for `room` of them.
 
     Raises:
-        UserError: the format's stride is not smaller than `room`, so that windows would not advance through the
-            context.
+        UserError: the format's stride is not smaller than `room`, so windows would not advance through the context.
     """
     stride = task_format.stride
     if stride is None:
@@ -293,8 +284,7 @@ def _shared(task_format: QuestionAnswering, room: int, row: int, reading: Readin
     return stride
 
 
-def _begins(tokens: int, room: int, shared: int) -> list[int]:
-    """Return the positions at which a context's windows begin. Neighbouring windows share `shared` tokens."""
+def _window_starts(tokens: int, room: int, shared: int) -> list[int]:
     begins = [0]
     while begins[-1] + room < tokens:
         begins.append(begins[-1] + room - shared)
@@ -302,7 +292,6 @@ def _begins(tokens: int, room: int, shared: int) -> list[int]:
 
 
 def _cut_questions(tokenizer: Any, questions: Sequence[str], most_tokens: int) -> list[str]:
-    """Return the questions, each cut to at most its first `most_tokens` tokens."""
     output: Any = tokenizer(list(questions), add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     return [
         question if len(offsets) <= most_tokens else question[: offsets[most_tokens - 1][1]]

@@ -73,13 +73,13 @@ def loss(vectors_SD: Tensor, drawn: Items, task_format: Retrieval) -> Tensor:
 
 
 def encode(examples: Examples, _format: Retrieval, reading: Reading) -> Inputs:
-    """Return the pass that embeds the queries."""
+    """Encode the queries, which are then embedded."""
     encoded = _encode_queries(examples, reading)
     return Inputs((embedded(encoded),), [encoded], list(examples.columns["query"]))
 
 
 def encode_pool(pool: Examples, task_format: Retrieval, reading: Reading) -> Pass:
-    """Return the pass that embeds the candidates."""
+    """Encode the candidates, which are then embedded."""
     return embedded(_encode_candidates(pool, task_format.ranked_as, reading))
 
 
@@ -108,7 +108,6 @@ def _encode_queries(examples: Examples, reading: Reading) -> Encoding:
 
 
 def _encode_candidates(examples: Examples, read_as: CandidateText, reading: Reading) -> Encoding:
-    """Encode candidates, with their contexts if they have any."""
     texts, contexts = examples.columns["candidate"], examples.columns.get("candidate_context")
     if contexts is not None and read_as is CandidateText.JOINED:
         texts = [joined_text(text, context) for text, context in zip(texts, contexts, strict=True)]

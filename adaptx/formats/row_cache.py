@@ -1,10 +1,8 @@
 """A cache of a run's rows: each set is read, checked and tokenised once for all stages, as far as memory allows.
 
-A grid reads few sets many times, because every variant is scored on the same languages. The examples of a set depend
-only on its rows (with the digest of their file), its format and its limit. Their tokens also depend on how the model
-reads texts (`Reading`). The keys of the cache consist of exactly these values. A training's method and its initial
-model are not part of a key, and its seed is part of a key only if a limit draws rows by the seed. All variants
-therefore share the entries.
+A grid reads few sets many times, because every variant is scored on the same languages. Cached examples are found by
+their rows (with the digest of their file), format and limit, and cached tokens also by the way in which the model reads
+texts. All variants share them, whatever their method.
 """
 
 import sys
@@ -31,8 +29,8 @@ SAMPLED = 64
 class RowCache:
     """A cache of the sets that were used last. The sum of their estimated sizes is at most `most_bytes`.
 
-    A set that is larger than `most_bytes` by itself is not kept, but read each time. Callers must not change what the
-    methods return, because the next stage gets the same object.
+    A set that is larger than `most_bytes` is not kept, but read each time. Callers must not change what the methods
+    return, because the next stage gets the same object.
     """
 
     def __init__(self, sources: Sources, most_bytes: int = MOST_BYTES) -> None:
@@ -45,7 +43,7 @@ class RowCache:
     def rows(self, rows: Rows, task_format: TaskFormat, limit: int | None = None) -> Examples:
         """Return the examples of a set, as `read_rows` does."""
         key = (rows, task_format, limit, self.sources.rows(rows))
-        return self._examples(key, lambda: read_rows(rows, task_format, self.sources, limit))
+        return self._cached_examples(key, lambda: read_rows(rows, task_format, self.sources, limit))
 
     def training(self, task: Task, limit: int | None, seed: int) -> Examples:
         """Return a task's training examples, as `read_training` does. The seed matters only if there is a limit."""
@@ -57,39 +55,35 @@ class RowCache:
             seed if limit is not None else None,
             self._places(task.train),
         )
-        return self._examples(key, lambda: read_training(task, self.sources, limit, seed))
+        return self._cached_examples(key, lambda: read_training(task, self.sources, limit, seed))
 
     def pool(self, task: Task, limit: int | None, wanted: Collection[str] = ()) -> Examples:
         """Return a task's candidates, as `read_pool` does. `wanted` adds candidates that a limit would leave out."""
         chosen = frozenset(wanted) if limit is not None else None
         key = ("pool", task.pool, task.format, limit, chosen, self._places(task.pool))
-        return self._examples(key, lambda: read_pool(task, self.sources, limit, wanted))
+        return self._cached_examples(key, lambda: read_pool(task, self.sources, limit, wanted))
 
     def items(self, training: FormatTraining, examples: Examples, task_format: TaskFormat, reading: Reading) -> Items:
-        """Return the items that a training draws from."""
         make = training.items
-        return self._tokens(examples, (make, task_format, reading), lambda: make(examples, task_format, reading))
+        return self._cached_tokens(examples, (make, task_format, reading), lambda: make(examples, task_format, reading))
 
     def inputs(self, behaviour: Format, examples: Examples, task_format: TaskFormat, reading: Reading) -> Inputs:
-        """Return the inputs that an evaluation reads for a set."""
         make = behaviour.encode
-        return self._tokens(examples, (make, task_format, reading), lambda: make(examples, task_format, reading))
+        return self._cached_tokens(examples, (make, task_format, reading), lambda: make(examples, task_format, reading))
 
     def candidates(self, behaviour: Format, pool: Examples, task_format: TaskFormat, reading: Reading) -> Pass:
-        """Return the pass with which an evaluation embeds a pool of candidates."""
         make = behaviour.encode_pool
         assert make is not None
-        return self._tokens(pool, (make, task_format, reading), lambda: make(pool, task_format, reading))
+        return self._cached_tokens(pool, (make, task_format, reading), lambda: make(pool, task_format, reading))
 
     def tokenizer(self, model: ModelSpec) -> Any:
-        """Return a checkpoint's tokenizer. It is cached, too, because tokens are cached by `Reading`, and two
-        `Reading`s are equal only if both hold the same tokenizer object.
+        """Return a checkpoint's tokenizer. It is cached, because cached tokens are shared only between `Reading`s that
+        hold the same tokenizer object.
         """
         key = ("tokenizer", model, self.sources.model(model))
-        return self._get(key, lambda: load_tokenizer(model, self.sources), lambda _: TOKENIZER_BYTES)
+        return self._cached(key, lambda: load_tokenizer(model, self.sources), lambda _: TOKENIZER_BYTES)
 
     def clear(self) -> None:
-        """Remove everything from the cache."""
         self._held.clear()
         self._key_of.clear()
         self.held_bytes = 0
@@ -97,25 +91,22 @@ class RowCache:
     def _places(self, sets: Sequence[Rows]) -> Hashable:
         return tuple(self.sources.rows(rows) for rows in sets)
 
-    def _examples(self, key: Hashable, make: Callable[[], Examples]) -> Examples:
-        """Return the examples of a key, cached or newly made. If the cache keeps them, note their key for `_tokens`."""
-        found = self._get(key, make)
+    def _cached_examples(self, key: Hashable, make: Callable[[], Examples]) -> Examples:
+        found = self._cached(key, make)
         if key in self._held:
+            # `_cached_tokens` needs the key of the examples.
             self._key_of[id(found)] = key
         return found
 
-    def _tokens(self, examples: Examples, how: Hashable, make: Callable[[], T]) -> T:
-        """Return the tokens of examples.
-
-        The tokens are cached only if the cache holds the examples. Examples from `read_file` are never cached.
-        """
+    def _cached_tokens(self, examples: Examples, how: Hashable, make: Callable[[], T]) -> T:
+        """Return the tokens that `make` computes from examples. They are cached if the examples are in the cache."""
         key = self._key_of.get(id(examples))
-        return make() if key is None else self._get((key, how), make)
+        return make() if key is None else self._cached((key, how), make)
 
-    def _get(self, key: Hashable, make: Callable[[], T], size_of: Callable[[T], int] | None = None) -> T:
-        """Return the cached value of a key. If there is none, make it, and cache it unless it exceeds `most_bytes`.
+    def _cached(self, key: Hashable, make: Callable[[], T], size_of: Callable[[T], int] | None = None) -> T:
+        """Return the cached value of a key, or make it and cache it unless it exceeds `most_bytes`.
 
-        If the cache is then too large, the least recently used values are removed.
+        The least recently used values are removed if the cache is then too large.
         """
         if key in self._held:
             self._held.move_to_end(key)

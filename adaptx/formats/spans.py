@@ -28,9 +28,8 @@ def corrupt(
     """Drop `share` of a text's tokens in random spans of `mean_span` tokens on average.
 
     At least one token is dropped and at least one is kept; a text of one token stays as it is. The first token is
-    always kept, and there is at least one kept token between two spans. The last token may be kept or dropped. (T5's
-    released code always drops it. In a short text with only one span, it therefore always drops the end.) There are at
-    most as many spans as `sentinels`, because each span is replaced by its own sentinel.
+    always kept, and there is at least one kept token between two spans. There are at most as many spans as `sentinels`,
+    because each span is replaced by its own sentinel.
     """
     if len(ids) < 2:
         return CorruptedTokens(list(ids), [])
@@ -41,9 +40,10 @@ def corrupt(
     target: list[int] = []
     place = 0
     # There is one more kept part than spans, because the text may end with kept tokens. That last part may be empty,
-    # but `_parts` gives every part at least one token, so it splits one token more than there is.
-    *keeps, _ = _parts(kept + 1, spans + 1, random)
-    drops = _parts(dropped, spans, random)
+    # but `_random_lengths` gives every part at least one token, so it splits one token more than there is.
+    # (T5's released code always drops the end of a text, so a short text with one span always loses its end.)
+    *keeps, _ = _random_lengths(kept + 1, spans + 1, random)
+    drops = _random_lengths(dropped, spans, random)
     for sentinel, keep, drop in zip(sentinels[:spans], keeps, drops, strict=True):
         source += [*ids[place : place + keep], sentinel]
         target += [sentinel, *ids[place + keep : place + keep + drop]]
@@ -51,7 +51,7 @@ def corrupt(
     return CorruptedTokens([*source, *ids[place:]], target)
 
 
-def _parts(total: int, count: int, random: np.random.Generator) -> list[int]:
+def _random_lengths(total: int, count: int, random: np.random.Generator) -> list[int]:
     """Return `count` random lengths of at least 1 that add up to `total`. All such splits are equally likely."""
     cuts = np.sort(random.choice(total - 1, size=count - 1, replace=False)) + 1
     return np.diff([0, *cuts, total]).tolist()

@@ -106,7 +106,7 @@ def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden)
 
 
 def encode(examples: Examples, _format: Tagging, reading: Reading) -> Inputs:
-    """Return the inputs of the pass that tags words. A sentence that is too long is cut, and each part is one item.
+    """Encode the sentences. A sentence that is too long is cut, and each part is one item.
 
     An item's target is (index of its sentence, positions of the words' first sub-words).
     """
@@ -160,7 +160,7 @@ def _subwords(tokenizer: Any, sentences: Sequence[Sequence[str]]) -> list[list[l
     """Return the token ids of each word of each sentence. A word that the tokenizer drops becomes the unknown token."""
     words = [list(words) for words in sentences]
     if not words_stand_alone(tokenizer):
-        return [_spaced(tokenizer, sentence) for sentence in words]
+        return [_subwords_with_spaces(tokenizer, sentence) for sentence in words]
     output: Any = tokenizer(words, is_split_into_words=True, add_special_tokens=False, verbose=False) if words else None
     found: list[list[list[int]]] = []
     for number, sentence in enumerate(words):
@@ -180,8 +180,8 @@ def words_stand_alone(tokenizer: Any) -> bool:
     return both == alone + alone
 
 
-def _spaced(tokenizer: Any, sentence: list[str]) -> list[list[int]]:
-    """Return the token ids that each word has in running text, with a space before every word except the first."""
+def _subwords_with_spaces(tokenizer: Any, sentence: list[str]) -> list[list[int]]:
+    """Return the token ids of each word, with a space before every word except the first."""
     texts = [word if place == 0 else f" {word}" for place, word in enumerate(sentence)]
     ids: list[list[int]] = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"] if texts else []
     return [each or [_unknown(tokenizer)] for each in ids]
@@ -194,7 +194,7 @@ def _unknown(tokenizer: Any) -> int:
 def _surroundings(tokenizer: Any, prefix: str) -> tuple[list[int], list[int], int | None]:
     """Return the tokens before and after every text, and the type id of a text (None if the tokenizer has no type ids).
 
-    The tokens are the tokenizer's special tokens and, before the text, those of the framing's prefix.
+    These are the tokenizer's special tokens and, before the text, the tokens of the framing's prefix.
     """
     output: Any = tokenizer(prefix + "a", return_special_tokens_mask=True)
     special = output["special_tokens_mask"]

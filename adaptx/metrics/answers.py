@@ -57,7 +57,7 @@ def word_f1(prediction: str, golds: Sequence[str], normaliser: Normaliser) -> fl
 
 
 def overlap_f1(predicted: Sequence[str], gold: Sequence[str]) -> float:
-    """Return the F1 in [0, 1] of two bags of words; 0 if they share no word."""
+    """Return the F1 in [0, 1] of two lists of words, regardless of order; 0 if they share no word."""
     shared = sum((Counter(predicted) & Counter(gold)).values())
     if shared == 0:
         return 0.0

@@ -41,7 +41,7 @@ def xtreme_candidates(mined: MinedPairs, source: Sentences[Id], target: Sentence
     Source: xtreme utils_retrieve.py `read_sent2id` and `read_candidate2score`.
     """
     source_texts, target_texts = list(dict.fromkeys(source.texts)), list(dict.fromkeys(target.texts))
-    source_ids, target_ids = _ids_of_unrepeated(source), _ids_of_unrepeated(target)
+    source_ids, target_ids = _ids_of_unrepeated_texts(source), _ids_of_unrepeated_texts(target)
     candidates: dict[tuple[Id, Id], float] = {}
     for left, right, margin in zip(mined.sources, mined.targets, mined.margins, strict=True):
         source_text, target_text = source_texts[left].strip(), target_texts[right].strip()
@@ -61,7 +61,7 @@ def jiant_candidates(mined: MinedPairs, source: Sentences[Id], target: Sentences
 
     Source: jiant tasks/evaluate/core.py `Bucc2018EvaluationScheme` (Phang et al. 2020, arXiv:2003.02249).
     """
-    source_ids, target_ids = _ids_of_each(source), _ids_of_each(target)
+    source_ids, target_ids = _ids_of_each_text(source), _ids_of_each_text(target)
     return {
         (source_id, target_id): float(margin)
         for left, right, margin in zip(mined.sources, mined.targets, mined.margins, strict=True)
@@ -83,14 +83,13 @@ def extract(candidates: Mapping[tuple[Id, Id], float], threshold: float) -> list
     return [pair for pair, margin in candidates.items() if margin >= threshold]
 
 
-def _ids_of_unrepeated(sentences: Sentences[Id]) -> dict[str, Id]:
-    """Return the id of each text that occurs exactly once. Texts are compared without surrounding space."""
+def _ids_of_unrepeated_texts(sentences: Sentences[Id]) -> dict[str, Id]:
     stripped = [text.strip() for text in sentences.texts]
     times = Counter(stripped)
     return {text: key for text, key in zip(stripped, sentences.ids, strict=True) if times[text] == 1}
 
 
-def _ids_of_each(sentences: Sentences[Id]) -> list[list[Id]]:
+def _ids_of_each_text(sentences: Sentences[Id]) -> list[list[Id]]:
     """Return all ids of each distinct text, in the order of first occurrences. Surrounding space is ignored."""
     ids: defaultdict[str, list[Id]] = defaultdict(list)
     for text, key in zip(sentences.texts, sentences.ids, strict=True):

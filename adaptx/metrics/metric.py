@@ -1,9 +1,8 @@
 """The interface of a metric: statistics per example, and a value computed from their sum over examples.
 
 A mean has two statistics per example: the example's value, and 1. An F1 over a whole set has three: the numbers of
-correct, predicted and gold items. The score is the value of the statistics summed over all examples. A bootstrap
-resample of the examples is then a weighted sum of the same statistics, so every prediction is scored only once, however
-many resamples are drawn.
+correct, predicted and gold items. A bootstrap resample of the examples is a weighted sum of the same statistics, so
+every prediction is scored only once, however many resamples are drawn.
 """
 
 from collections.abc import Callable, Sequence

@@ -2,8 +2,7 @@
 
 Artetxe and Schwenk 2019 (arXiv:1811.01136), sections 3.1 and 3.2: ratio margin, with candidates of both directions
 ("max"). Some sentences are near to many others, so their cosines are high even without a translation. The margin
-divides the cosine of a pair by the mean cosine of both sentences to their nearest neighbours, which corrects for that.
-Only the nearest neighbours of each sentence are needed here; `adaptx.metrics.search` finds them in blocks.
+corrects for that: it divides the cosine of a pair by the mean cosine of both sentences to their nearest neighbours.
 
 Suffixes of tensor and array names, one letter per dimension: S source and T target sentences, K neighbours of each, P
 pairs.
@@ -84,8 +83,8 @@ def mine(source: Neighbours, target: Neighbours, least_margin: float = 0.0) -> M
     if not len(source.cosines) or not len(target.cosines):
         nobody = np.empty(0, dtype=np.int64)
         return MinedPairs(nobody, nobody, np.empty(0))
-    partner_of_source, forward = _best(source, ratio_margins(source, target))
-    partner_of_target, backward = _best(target, ratio_margins(target, source))
+    partner_of_source, forward = _best_neighbours(source, ratio_margins(source, target))
+    partner_of_target, backward = _best_neighbours(target, ratio_margins(target, source))
     sources = np.concatenate([np.arange(len(forward)), partner_of_target])
     targets = np.concatenate([partner_of_source, np.arange(len(backward))])
     margins = np.concatenate([forward, backward])
@@ -100,7 +99,7 @@ def mine(source: Neighbours, target: Neighbours, least_margin: float = 0.0) -> M
     return MinedPairs(sources[kept], targets[kept], margins[kept])
 
 
-def _best(neighbours: Neighbours, margins_NK: NDArray[np.floating]) -> tuple[NDArray[np.int64], Floats]:
+def _best_neighbours(neighbours: Neighbours, margins_NK: NDArray[np.floating]) -> tuple[NDArray[np.int64], Floats]:
     """Return, for each of N sentences, the index of its neighbour with the highest margin [N], and that margin [N]."""
     rows = np.arange(len(margins_NK))
     column = margins_NK.argmax(axis=1)
@@ -131,7 +130,7 @@ def choose_threshold(margins: Sequence[float] | Floats, right: Sequence[bool], n
     return Threshold(float((margins_P[best] + margins_P[best + 1]) / 2))
 
 
-def _counts(predictions: Sequence[int | None], golds: Sequence[Sequence[int]], _language: str) -> Floats:
+def _pair_counts(predictions: Sequence[int | None], golds: Sequence[Sequence[int]], _language: str) -> Floats:
     """Return the numbers of correct, predicted and gold pairs per source sentence.
 
     A prediction is the index of a target sentence, or None.
@@ -151,6 +150,6 @@ def _recall(sums: Floats) -> Floats:
     return sums[..., 0] / np.maximum(sums[..., 2], 1)
 
 
-MINING_F1 = Metric(name="mining_f1", statistics=_counts, value=f1, source=_SOURCE)
-MINING_PRECISION = Metric(name="mining_precision", statistics=_counts, value=_precision, source=_SOURCE)
-MINING_RECALL = Metric(name="mining_recall", statistics=_counts, value=_recall, source=_SOURCE)
+MINING_F1 = Metric(name="mining_f1", statistics=_pair_counts, value=f1, source=_SOURCE)
+MINING_PRECISION = Metric(name="mining_precision", statistics=_pair_counts, value=_precision, source=_SOURCE)
+MINING_RECALL = Metric(name="mining_recall", statistics=_pair_counts, value=_recall, source=_SOURCE)

@@ -61,8 +61,8 @@ def best_threshold(
     """Return the threshold with the highest sum of scores, as the official `find_best_thresh` does.
 
     The search starts with "no answer" for all questions. It then accepts the predicted texts one by one, by ascending
-    probability of no answer. Texts with equal probabilities are also accepted one by one, in the order of
-    `no_answer`. The best sum may include only some of these texts, although no threshold separates them.
+    probability of no answer. Texts with equal probabilities are accepted in the order of `no_answer`, although no
+    threshold separates them.
 
     Args:
         raw: scores before the no-answer rule, for the questions that have a prediction.

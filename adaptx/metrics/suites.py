@@ -105,14 +105,13 @@ def aggregate(suite: OfficialSuite, table: Table) -> Aggregates:
     """Return the averages of a table {task: {language: {score: value}}}, as evaluate.py `evaluate` computes them.
 
     A task that is not in the table has no average, and neither do the groups that contain it. A task in the table needs
-    scores in all its languages. (LAReQA has no languages, because the script cannot score it. It may be in the table as
-    an empty task, which stands for a folder without scores.) Tasks and languages outside the suite are ignored.
+    scores in all its languages. Tasks and languages outside the suite are ignored.
 
     Raises:
         OfficialStop: the official script stops, because a task lacks one of its languages, or a score that an average
             needs is missing.
     """
-    tasks = {task: _averages(suite, task, table[task]) for task in suite.languages if task in table}
+    tasks = {task: _averages_over_languages(suite, task, table[task]) for task in suite.languages if task in table}
     overall: dict[str, float] = {}
     if len(tasks) == len(suite.languages):
         overall["all_task"] = _mean_metric(tasks, tuple(suite.languages))
@@ -122,7 +121,7 @@ def aggregate(suite: OfficialSuite, table: Table) -> Aggregates:
     return Aggregates(overall, tasks)
 
 
-def _averages(suite: OfficialSuite, task: str, rows: Mapping[str, Scores]) -> dict[str, float]:
+def _averages_over_languages(suite: OfficialSuite, task: str, rows: Mapping[str, Scores]) -> dict[str, float]:
     """Return the average of each score over a task's languages. `avg_metric` is the average that counts for the suite.
 
     Raises:

@@ -1,9 +1,8 @@
 """F1 of tagged spans, as two versions of seqeval count them, and the share of right tags.
 
 XTREME scores named entities and parts of speech with seqeval's F1 and does not pin seqeval's version. On BIO tags both
-versions agree. UPOS tags (`NOUN`, `VERB`) are not BIO tags, but seqeval reads them as BIO tags: their first letter is
-the prefix, and the type is either the whole tag or its other letters, which depends on the version. Neighbouring words
-with the same tag then form one "entity". XTREME's own test numbers come from version 0.0.12.
+versions agree. They read UPOS tags (`NOUN`, `VERB`) as BIO tags, too: the first letter is the prefix, and neighbouring
+words with the same tag form one span. XTREME's own test numbers come from version 0.0.12.
 """
 
 from collections.abc import Callable, Sequence
@@ -85,8 +84,7 @@ def _span_f1(name: str, version: str, split_tag: SplitTag) -> Metric:
     return Metric(name=name, statistics=statistics, value=f1, source=_SOURCE.format(version))
 
 
-def _right_tags(predictions: Sentences, golds: Sentences, _language: str) -> Floats:
-    """Return, for each sentence, the number of right tags and the number of tags."""
+def _counts_of_right_and_all_tags(predictions: Sentences, golds: Sentences, _language: str) -> Floats:
     _check(predictions, golds)
     counts = np.empty((len(golds), 2))
     for row, (predicted, gold) in enumerate(zip(predictions, golds, strict=True)):
@@ -99,7 +97,7 @@ TAG_F1 = _span_f1("tag_f1", "0.0.12", split_tag_0_0_12)
 SPAN_METRICS = (ENTITY_F1.name, TAG_F1.name)
 TOKEN_ACCURACY = Metric(
     name="token_accuracy",
-    statistics=_right_tags,
+    statistics=_counts_of_right_and_all_tags,
     value=mean,
     source="xtreme evaluate.py `accuracy` over all tags of all sentences",
 )

@@ -53,7 +53,7 @@ def answered(
 
 
 def split(piece: Piece) -> tuple[list[list[int]], list[list[int]]]:
-    """Cut the sequences of a micro-batch that `answered` made, and return all prompts and all answers."""
+    """Return the prompts and the answers of a micro-batch whose sequences consist of a prompt and its answer."""
     rows = list(zip(piece.ids, piece.targets, strict=True))
     return [row[: target.first] for row, target in rows], [row[target.first :] for row, target in rows]
 

@@ -24,7 +24,7 @@ def items(examples: Examples, task_format: Classification, reading: Reading) -> 
 
 
 def encode(examples: Examples, task_format: Classification, reading: Reading) -> Inputs:
-    """Return the pass that reads the prompts and either ranks the labels or writes an answer, as the framing says."""
+    """Encode the prompts. For each, the model then ranks the labels or writes an answer, as the framing says."""
     decision = reading.text.decision
     ended = counts_end(decision) if isinstance(decision, Rank) else True
     prompts, candidates = encode_labelled(examples, task_format.labels, reading, ended)
@@ -48,7 +48,7 @@ def decode(answers: Answers) -> Predictions:
     else:
         (written,) = answers.values
         variants = prompts_of(examples, text)
-        predictions = [_matching(answer, prompt, labels) for answer, prompt in zip(written, variants, strict=True)]
+        predictions = [_label_of(answer, prompt, labels) for answer, prompt in zip(written, variants, strict=True)]
         records = [{"answer": answer} for answer in written]
         details = {"without_label": predictions.count("")}
     golds = examples.columns.get("label")
@@ -80,7 +80,7 @@ def encode_labelled(
     return encode_prompts(prompts, fields, room, reading), candidates
 
 
-def _matching(answer: str, prompt: Prompt, labels: Sequence[str]) -> str:
+def _label_of(answer: str, prompt: Prompt, labels: Sequence[str]) -> str:
     """Return the label whose words equal an answer, ignoring case and surrounding space, or ""."""
     found = answer.strip().casefold()
     return next((label for label in labels if prompt.words(label).strip().casefold() == found), "")

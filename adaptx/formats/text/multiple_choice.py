@@ -33,7 +33,7 @@ def items(examples: Examples, _format: MultipleChoice, reading: Reading) -> Item
 
 
 def encode(examples: Examples, _format: MultipleChoice, reading: Reading) -> Inputs:
-    """Return the pass that reads the prompts and ranks the choices. Unlike in training, choices are not cut."""
+    """Encode the prompts and their choices, which are then ranked. Unlike in training, choices are not cut."""
     decision = reading.text.decision
     assert isinstance(decision, Rank)
     candidates = _choices(examples, reading, counts_end(decision))

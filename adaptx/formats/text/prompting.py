@@ -51,16 +51,16 @@ def encode_prompts(
     """
     tokenizer = reading.tokenizer
     texts = [prompt.template.format_map(each) for prompt, each in zip(prompts, fields, strict=True)]
-    ids = _tokens(texts, reading)
+    ids = _prompt_tokens(texts, reading)
     too_long = [row for row, each in enumerate(ids) if len(each) > room[row]]
     for row in too_long:
-        ids[row] = _cut(prompts[row], fields[row], room[row], len(ids[row]), reading)
+        ids[row] = _cut_prompt(prompts[row], fields[row], room[row], len(ids[row]), reading)
     padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     return EncodedPrompts(Encoding(ids, None, padding, len(too_long)), texts)
 
 
 def with_cut(prompted: EncodedPrompts, answers: int) -> EncodedPrompts:
-    """Return the prompts, whose count of truncated rows is raised by `answers`, the number of cut answers."""
+    """Return the prompts, with `answers` (the number of cut answers) added to their count of truncated rows."""
     encoded = replace(prompted.encoded, truncated=prompted.encoded.truncated + answers)
     return replace(prompted, encoded=encoded)
 
@@ -68,9 +68,8 @@ def with_cut(prompted: EncodedPrompts, answers: int) -> EncodedPrompts:
 def answer_tokens(prompt: Prompt, answers: Sequence[str], reading: Reading, ended: bool = True) -> list[list[int]]:
     """Return the token ids that answers have when they follow the prompt.
 
-    An encoder-decoder reads the prompt in its encoder, so its answers are tokenised alone. A decoder continues the
-    prompt, and a word after a space has other tokens than the word alone. Its answers are therefore tokenised together
-    with the end of the prompt, whose tokens are then removed.
+    An encoder-decoder's answers are tokenised alone. A decoder's answers continue the prompt, and a word after a space
+    has other tokens than the word alone, so they are tokenised together with the end of the prompt.
 
     ended: whether the end token is added to each answer.
 
@@ -80,14 +79,16 @@ def answer_tokens(prompt: Prompt, answers: Sequence[str], reading: Reading, ende
     tokenizer = reading.tokenizer
     end = [tokenizer.eos_token_id] if ended else []
     if reading.writes:
-        found = _plain(tokenizer, answers)
+        found = _bare_tokens(tokenizer, answers)
     else:
         # The end of a prompt is the same for all rows, so the boundary can be found without a row's texts.
         before = _chat_parts(tokenizer)[1] if reading.text.chat else prompt.tail
         separator = "" if reading.text.chat else prompt.separator
-        first = _plain(tokenizer, [before])[0]
+        first = _bare_tokens(tokenizer, [before])[0]
         found = []
-        for answer, whole in zip(answers, _plain(tokenizer, [before + separator + a for a in answers]), strict=True):
+        for answer, whole in zip(
+            answers, _bare_tokens(tokenizer, [before + separator + a for a in answers]), strict=True
+        ):
             if whole[: len(first)] != first:
                 raise UserError(
                     f"the tokenizer joins the end of the prompt {before!r} with the beginning of the answer "
@@ -104,7 +105,7 @@ def answer_tokens(prompt: Prompt, answers: Sequence[str], reading: Reading, ende
 def room_for_prompts(reserved: Sequence[int], reading: Reading) -> list[int]:
     """Return the maximum number of tokens of each prompt, if `reserved` tokens are kept free for its answers.
 
-    An encoder-decoder's answers are not in the same sequence as the prompt, so nothing is kept free for them.
+    An encoder-decoder needs no free tokens, because its answers are in a sequence of their own.
     """
     return [reading.max_length - (0 if reading.writes else tokens) for tokens in reserved]
 
@@ -121,7 +122,7 @@ def _chat_parts(tokenizer: Any) -> tuple[str, str]:
     return before, behind
 
 
-def _tokens(texts: Sequence[str], reading: Reading) -> list[list[int]]:
+def _prompt_tokens(texts: Sequence[str], reading: Reading) -> list[list[int]]:
     """Return the token ids of prompts, with the tokenizer's special tokens or inside the chat template.
 
     An end token is removed from a decoder's prompts, because the model has to continue them.
@@ -147,9 +148,9 @@ def tokens_between(texts: Sequence[str], reading: Reading) -> list[list[int]]:
         UserError: the tokenizer joins a text with the word before it.
     """
     tokenizer = reading.tokenizer
-    first = _plain(tokenizer, [_ANCHOR])[0]
+    first = _bare_tokens(tokenizer, [_ANCHOR])[0]
     found: list[list[int]] = []
-    for text, whole in zip(texts, _plain(tokenizer, [f"{_ANCHOR} {text}" for text in texts]), strict=True):
+    for text, whole in zip(texts, _bare_tokens(tokenizer, [f"{_ANCHOR} {text}" for text in texts]), strict=True):
         if whole[: len(first)] != first:
             raise UserError(
                 f"the tokenizer joins {text!r} with the word before it, so words and tags cannot be told apart; use "
@@ -159,17 +160,16 @@ def tokens_between(texts: Sequence[str], reading: Reading) -> list[list[int]]:
     return found
 
 
-def _plain(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    """Return the token ids of texts; no special tokens, such as an end token, are added."""
+def _bare_tokens(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     if not texts:
         return []
     return tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
 
 
-def _cut(prompt: Prompt, fields: Fields, room: int, length: int, reading: Reading) -> list[int]:
-    """Cut the ends of the longest texts until the prompt fits, and return its token ids.
+def _cut_prompt(prompt: Prompt, fields: Fields, room: int, length: int, reading: Reading) -> list[int]:
+    """Cut the ends of a prompt's longest texts until the prompt has at most `room` tokens, and return its token ids.
 
-    length: the number of tokens of the prompt before it is cut.
+    length: the number of tokens of the uncut prompt.
 
     Raises:
         UserError: the prompt does not fit after `CUTTINGS` attempts.
@@ -186,9 +186,9 @@ def _cut(prompt: Prompt, fields: Fields, room: int, length: int, reading: Readin
     }
     kept = {role: len(each) - 1 for role, each in ends.items()}
     for _ in range(CUTTINGS):
-        kept = _shorter(kept, length - room)
+        kept = _largest_reduced(kept, length - room)
         shown = {role: fields[role][: ends[role][count]] for role, count in kept.items()}
-        ids = _tokens([prompt.template.format_map({**fields, **shown})], reading)[0]
+        ids = _prompt_tokens([prompt.template.format_map({**fields, **shown})], reading)[0]
         if len(ids) <= room:
             return ids
         length = len(ids)
@@ -198,8 +198,8 @@ def _cut(prompt: Prompt, fields: Fields, room: int, length: int, reading: Readin
     )
 
 
-def _shorter(kept: Mapping[str, int], excess: int) -> dict[str, int]:
-    """Subtract 1 from the count that is the largest at the time, `excess` times. No count falls below 0."""
+def _largest_reduced(kept: Mapping[str, int], excess: int) -> dict[str, int]:
+    """Subtract `excess` from the counts in steps of 1, each time from the largest count. No count falls below 0."""
     counts = dict(kept)
     for _ in range(excess):
         longest = max(counts, key=counts.__getitem__)

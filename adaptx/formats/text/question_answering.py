@@ -40,7 +40,7 @@ def items(examples: Examples, _format: QuestionAnswering, reading: Reading) -> I
 
 
 def encode(examples: Examples, task_format: QuestionAnswering, reading: Reading) -> Inputs:
-    """Return the pass that writes an answer to each prompt.
+    """Encode the prompts. The model then writes an answer to each.
 
     If the task has unanswerable questions, a second pass computes the likelihood of the prompt's `no_answer` text.
     """

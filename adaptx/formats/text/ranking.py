@@ -29,15 +29,14 @@ class Candidates:
 
 
 def counts_end(rank: Rank) -> bool:
-    """Return whether the end token is part of a candidate's score. `rank.end` is True or False here, because planning
-    has replaced None (`adaptx.planning.framings`).
-    """
+    """Return whether the end token is part of a candidate's score."""
+    # Planning has replaced None (`adaptx.planning.framings`).
     assert rank.end is not None
     return rank.end
 
 
 def ranking(prompts: Encoding, candidates: Sequence[Candidates]) -> Pass:
-    """Return the pass that computes the log-likelihoods of each row's candidates, given its prompt."""
+    """Return a `Pass` that computes the log-likelihoods of each row's candidates after its prompt."""
     behind = [sum(map(len, each.ids)) for each in candidates]
     return Pass(one_sequence_each(prompts, list(candidates)), candidate_likelihoods, behind)
 
@@ -52,11 +51,11 @@ def candidate_likelihoods(model: Model, piece: Piece) -> list[Tensor]:
 def candidate_scores(answers: Answers, place: int, normalisation: Normalisation) -> list[Tensor]:
     """Return the normalised log-likelihoods [C] of each row's candidates, from the pass with the index `place`."""
     rows = zip(answers.values[place], answers.inputs.passes[place].items.targets, strict=True)
-    return [scores_C / _size(candidates, normalisation) for scores_C, candidates in rows]
+    return [scores_C / _divisors(candidates, normalisation) for scores_C, candidates in rows]
 
 
-def _size(candidates: Candidates, normalisation: Normalisation) -> Tensor:
-    """Return the divisors [C] of the candidates' log-likelihoods: 1, or the numbers of tokens or characters."""
+def _divisors(candidates: Candidates, normalisation: Normalisation) -> Tensor:
+    """Return the number [C] by which each candidate's log-likelihood is divided."""
     match normalisation:
         case Normalisation.NONE:
             return torch.ones(len(candidates.ids))

@@ -64,7 +64,7 @@ def draw(items: Items, indices: Sequence[int], task_format: SpanCorruption, read
 
 
 def encode(examples: Examples, task_format: SpanCorruption, reading: Reading) -> Inputs:
-    """Return the pass over corrupted texts. For all models with the same tokenizer, the same spans are dropped.
+    """Encode the corrupted texts. For all models with the same tokenizer, the same spans are dropped.
 
     Token statistics cover the texts before corruption.
     """

@@ -3,9 +3,6 @@
 While the model writes such an answer, the words are given, and only the tags are chosen. A tag is chosen token by token
 among the token sequences of all tags, so every word gets exactly one tag (constrained decoding, as in De Cao et al.
 2021, arXiv:2010.00904, section 3.2).
-
-A tag may begin with the whole of another tag (`B-PER` and `B-PER-X`, say). After the shorter tag the model then chooses
-between the next token of the longer tag and the first token of the next word, which ends the tag.
 """
 
 from collections.abc import Sequence
@@ -33,8 +30,7 @@ class Tags:
         going_on = (each for each in self.ids if len(each) > len(begun) and each[: len(begun)] == begun)
         return list(dict.fromkeys(each[len(begun)] for each in going_on))
 
-    def ends(self, begun: Tokens) -> bool:
-        """Return whether the tokens `begun` are a whole tag."""
+    def is_whole(self, begun: Tokens) -> bool:
         return begun in self.ids
 
 
@@ -50,7 +46,7 @@ def tagged_answer(words: Sequence[Tokens], chosen: Sequence[int], tags: Tags, en
     """Return the answer in which each word is followed by its tag.
 
     words: token ids of each word. chosen: the index of each word's tag. end: the end token. The token after a tag is
-    learned only if a longer tag begins with this tag, because the model then has to choose the token.
+    learned only if a longer tag, such as `B-PER-X` for `B-PER`, begins with this tag. The model then has to choose it.
     """
     ids: list[int] = []
     learned: list[int] = []
@@ -83,9 +79,9 @@ class TaggingRule:
         if len(self.chosen) == len(self._words):
             return ()
         further = self._tags.following(self._begun)
-        if not self._tags.ends(self._begun):
+        if not self._tags.is_whole(self._begun):
             return further
-        return further if self._behind in further else [*further, self._behind]
+        return further if self._token_after_tag in further else [*further, self._token_after_tag]
 
     def follow(self, token: int) -> None:
         """Record that `token`, which must be allowed, was written next."""
@@ -95,23 +91,21 @@ class TaggingRule:
         if token not in self._tags.following(self._begun):
             # The token does not continue the tag, so the tag has ended, and this is the first token of the next word or
             # the end token.
-            self._close()
+            self._finish_tag()
             self._given = self._given[1:]
             return
         self._begun = (*self._begun, token)
-        if self._tags.ends(self._begun) and not self._tags.following(self._begun):
-            self._close()
+        if self._tags.is_whole(self._begun) and not self._tags.following(self._begun):
+            self._finish_tag()
 
     @property
-    def _behind(self) -> int:
-        """The token that follows if the tag ends here: the first token of the next word, or the end token."""
+    def _token_after_tag(self) -> int:
         place = len(self.chosen) + 1
         if place == len(self._words):
             return self._end
         return self._words[place][0]
 
-    def _close(self) -> None:
-        """Add the written tag to `chosen`, and go to the next word."""
+    def _finish_tag(self) -> None:
         self.chosen.append(self._tags.ids.index(self._begun))
         self._begun = ()
         self._next_word()

@@ -61,7 +61,7 @@ def items(examples: Examples, task_format: Tagging, reading: Reading) -> Items:
 
 
 def encode(examples: Examples, task_format: Tagging, reading: Reading) -> Inputs:
-    """Return the pass that reads the pieces' prompts and chooses the tags of their words."""
+    """Encode a prompt for each piece, whose words are then tagged."""
     pieces, prompts = _encode(examples, task_format, reading)
     one = Pass(one_sequence_each(prompts.encoded, list(pieces)), chosen_tags, [piece.most_tokens for piece in pieces])
     return Inputs((one,), [prompts.encoded], prompts.texts)
@@ -98,8 +98,8 @@ def decode(answers: Answers) -> Predictions:
 def _encode(examples: Examples, task_format: Tagging, reading: Reading) -> tuple[list[_WordPiece], EncodedPrompts]:
     """Cut the sentences into pieces, and encode a prompt with the words of each piece."""
     variants, sentences = prompts_of(examples, reading.text), examples.columns["tokens"]
-    tags = {prompt: _tags(prompt, task_format, reading) for prompt in dict.fromkeys(variants)}
-    room = {prompt: _room(prompt, reading) for prompt in tags}
+    tags = {prompt: _tags_of(prompt, task_format, reading) for prompt in dict.fromkeys(variants)}
+    room = {prompt: _room_for_words(prompt, reading) for prompt in tags}
     distinct = list(dict.fromkeys(word for sentence in sentences for word in sentence))
     # A word that the tokenizer drops becomes the unknown token or, if there is none, the end token.
     tokenizer = reading.tokenizer
@@ -143,8 +143,8 @@ def _pieces(sentence: int, words: list[Tokens], tags: Tags, room: int, reading: 
     return pieces
 
 
-def _room(prompt: Prompt, reading: Reading) -> int:
-    """Return how many tokens the template's own tokens and the end token leave for words and tags.
+def _room_for_words(prompt: Prompt, reading: Reading) -> int:
+    """Return how many tokens are left for words and tags after the template's own tokens and the end token.
 
     Raises:
         UserError: less than a quarter of `max_length` is left.
@@ -159,7 +159,7 @@ def _room(prompt: Prompt, reading: Reading) -> int:
     return room
 
 
-def _tags(prompt: Prompt, task_format: Tagging, reading: Reading) -> Tags:
+def _tags_of(prompt: Prompt, task_format: Tagging, reading: Reading) -> Tags:
     """Return the token ids of the words that a prompt uses for the tags.
 
     Raises:

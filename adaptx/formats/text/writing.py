@@ -6,7 +6,7 @@ from adaptx.formats.interface import Model, Pass, Piece, Reading, one_sequence_e
 
 
 def writing(prompts: Encoding, reading: Reading) -> Pass:
-    """Return the pass that writes an answer to each prompt, of at most `Text.answer_tokens` tokens."""
+    """Return a `Pass` that writes an answer of at most `Text.answer_tokens` tokens to each prompt."""
     items = one_sequence_each(prompts, [None] * len(prompts))
     return Pass(items, written, [reading.text.answer_tokens] * len(prompts))
 

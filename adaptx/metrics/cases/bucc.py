@@ -131,7 +131,7 @@ def _listed(candidates: Candidates) -> dict[str, Any]:
     return {"candidates": [[*pair, margin] for pair, margin in candidates.items()]}
 
 
-def _threshold(candidates: Candidates, gold: Sequence[Pair] | set[Pair]) -> float:
+def _best_threshold(candidates: Candidates, gold: Sequence[Pair] | set[Pair]) -> float:
     """Return the threshold with the best F1.
 
     Raises:
@@ -150,8 +150,8 @@ def _threshold(candidates: Candidates, gold: Sequence[Pair] | set[Pair]) -> floa
 
 def _tuned(candidates: Candidates, gold: Sequence[Pair] | set[Pair], unit: int) -> dict[str, Any]:
     """Return the best threshold, and its precision, recall and F1, multiplied by `unit` (100 for percent)."""
-    threshold = _threshold(candidates, gold)
-    precision, recall, f1 = _shares(extract(candidates, threshold), gold)
+    threshold = _best_threshold(candidates, gold)
+    precision, recall, f1 = _precision_recall_f1(extract(candidates, threshold), gold)
     return {"best-threshold": threshold, "precision": unit * precision, "recall": unit * recall, "F1": unit * f1}
 
 
@@ -168,18 +168,17 @@ def _tested(
 ) -> dict[str, Any]:
     """Return the test scores in percent, at the threshold that is best on the development candidates."""
     try:
-        threshold = _threshold(on_dev, dev_gold)
+        threshold = _best_threshold(on_dev, dev_gold)
     except OfficialStop as stop:
         return _listed(on_test) | stopped(stop)
     extracted = extract(on_test, threshold)
-    precision, recall, f1 = _shares(extracted, gold)
+    precision, recall, f1 = _precision_recall_f1(extracted, gold)
     scores = {"threshold_used": threshold, "f1": f1 * 100, "precision": precision * 100, "recall": recall * 100}
     predictions = {"predictions": [list(pair) for pair in extracted]} if with_predictions else {}
     return _listed(on_test) | scores | predictions
 
 
-def _shares(extracted: Sequence[Pair], gold: Sequence[Pair] | set[Pair]) -> tuple[float, float, float]:
-    """Return precision, recall and F1 of the distinct extracted pairs; all are 0 without a correct pair."""
+def _precision_recall_f1(extracted: Sequence[Pair], gold: Sequence[Pair] | set[Pair]) -> tuple[float, float, float]:
     extracted_set, gold_set = set(extracted), set(gold)
     correct = len(extracted_set & gold_set)
     if not correct:

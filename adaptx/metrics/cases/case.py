@@ -25,7 +25,7 @@ class CaseNode:
     place: str
 
     def __getitem__(self, key: str) -> "CaseNode":
-        """Return the child called `name`.
+        """Return the child called `key`.
 
         Raises:
             UserError: the value is not an object, or has no such child.
@@ -38,16 +38,15 @@ class CaseNode:
         return CaseNode(inside[key], place)
 
     def get(self, key: str) -> "CaseNode | None":
-        """Return the child called `name`, or None if there is no such child or the child is null."""
+        """Return the child called `key`, or None if there is no such child or the child is null."""
         return None if self._object().get(key) is None else self[key]
 
     def items(self) -> Iterator[tuple[str, "CaseNode"]]:
-        """Yield the names and children of an object, in the order of the file."""
+        """Yield the names and children of an object."""
         for key, value in self._object().items():
             yield key, CaseNode(value, f"{self.place}.{key}")
 
     def elements(self) -> Iterator["CaseNode"]:
-        """Yield the elements of a list."""
         for index, value in enumerate(self._list()):
             yield CaseNode(value, f"{self.place}[{index}]")
 
@@ -70,14 +69,12 @@ class CaseNode:
         return self.value
 
     def label(self) -> str | int:
-        """Return the value, which must be a string or a whole number."""
         return self.value if isinstance(self.value, str) else self.whole()
 
     def labels(self) -> list[str | int]:
         return [element.label() for element in self.elements()]
 
     def numbers(self) -> dict[str, float]:
-        """Return the value, which must be an object whose values are numbers."""
         return {key: value.number() for key, value in self.items()}
 
     def matrix(self) -> NDArray[np.float32]:

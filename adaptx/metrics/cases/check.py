@@ -11,9 +11,8 @@ def differences(expected: Any, found: Any, scorer: Scorer) -> list[str]:
     """Return one line per expected value that is missing or different.
 
     Computed values for which the case expects nothing are ignored, except in maps whose keys are questions
-    (`per_question...`). Numbers agree within the layout's tolerance. If the case expects at `test` that the official
-    script stops (`raises`), a stop of the same kind at `test` or inside it, such as at `test.f1`, agrees. A stop that
-    the case does not expect is a difference.
+    (`per_question...`). Numbers agree within the layout's tolerance. If the case expects that the official script stops
+    at `test`, a stop of the same kind at `test` or inside it, such as at `test.f1`, agrees.
     """
     return list(_compare("", expected, found, scorer, ""))
 
@@ -34,8 +33,7 @@ def _below(place: str, key: object) -> str:
 def _compare(place: str, expected: Any, found: Any, scorer: Scorer, key: str) -> Iterator[str]:
     """Yield the differences at and below `place`.
 
-    key: the key that decides how values are compared, such as `candidates`: the last key on the path to `place` that is
-    in the scorer's `tolerances` or `unordered`, or "" if none is.
+    key: the name, in the path `place`, that decides the tolerance and whether order matters; "" if none does.
     """
     if isinstance(expected, dict) and "raises" in expected:
         yield from _compare_stop(place, expected["raises"], found)
@@ -83,7 +81,7 @@ def _compare_lists(place: str, expected: list[Any], found: Any, scorer: Scorer, 
 
 def _compare_rows(place: str, expected: list[Any], found: list[Any], tolerance: float) -> Iterator[str]:
     """Yield the differences between two lists of rows, in any order. A row holds texts, and may end with a number."""
-    expected_rows, found_rows = _by_texts(expected), _by_texts(found)
+    expected_rows, found_rows = _numbers_by_texts(expected), _numbers_by_texts(found)
     for texts in expected_rows.keys() | found_rows.keys():
         left, right = expected_rows.get(texts, []), found_rows.get(texts, [])
         agree = len(left) == len(right) and all(
@@ -93,8 +91,8 @@ def _compare_rows(place: str, expected: list[Any], found: list[Any], tolerance: 
             yield f"{place}: {', '.join(texts)}: expected {_short(left)}, found {_short(right)}"
 
 
-def _by_texts(rows: list[Any]) -> dict[tuple[str, ...], list[Any]]:
-    """Group rows by their texts, and return each group's sorted numbers. True stands for a row without a number."""
+def _numbers_by_texts(rows: list[Any]) -> dict[tuple[str, ...], list[Any]]:
+    """Group rows by their texts, and return each group's sorted numbers. A row without a number counts as True."""
     grouped: dict[tuple[str, ...], list[Any]] = {}
     for row in rows:
         cells: list[Any] = row if isinstance(row, list) else [row]

@@ -40,12 +40,12 @@ def _lareqa(inputs: CaseNode) -> dict[str, Any]:
             raise UserError(f"`inputs.{name}` has the same uid twice; give every entry a different uid")
     cuts = [_cut(cut) for cut in inputs["k"].elements()]
     return {
-        name: attempt(lambda pool=pool: _pool(questions, candidates, pool, cuts))
+        name: attempt(lambda pool=pool: _pool_scores(questions, candidates, pool, cuts))
         for name, pool in inputs["pools"].items()
     }
 
 
-def _pool(
+def _pool_scores(
     questions: list[CaseNode], candidates: list[CaseNode], pool: CaseNode, cuts: list[int | None]
 ) -> dict[str, Any]:
     """Return the mean average precision of a pool at each cut, and that of each question, in [0, 1].
@@ -62,7 +62,7 @@ def _pool(
     for position, candidate in enumerate(kept):
         for key in candidate["xling_ids"].texts():
             answers.setdefault(key, []).append(position)
-    rankings = _rank(asked, kept, pool)
+    rankings = _rankings_of(asked, kept, pool)
     results: dict[str, Any] = {}
     for cut in cuts:
         precisions = {
@@ -75,7 +75,7 @@ def _pool(
     return results
 
 
-def _rank(asked: list[CaseNode], kept: list[CaseNode], pool: CaseNode) -> list[tuple[str, str, list[int]]]:
+def _rankings_of(asked: list[CaseNode], kept: list[CaseNode], pool: CaseNode) -> list[tuple[str, str, list[int]]]:
     """Return, for each question, its `uid`, its `xling_id`, and the positions of the candidates, best first."""
     if not asked:
         return []

@@ -30,9 +30,9 @@ def normalised(vectors_ND: Embeddings) -> Embeddings:
 
 
 def nearest_row(indexed_ND: Embeddings, queries_MD: Embeddings) -> list[int]:
-    """Return, for each query, the position of the indexed row with the smallest Euclidean distance.
+    """Return, for each query, the position of the indexed row at the smallest Euclidean distance.
 
-    Of several equal distances, the first row is returned. If there are no indexed rows, the position is -1.
+    Among rows at equal distances, the first is returned. If there are no rows, the position is -1.
     """
     if not len(indexed_ND):
         return [-1] * len(queries_MD)

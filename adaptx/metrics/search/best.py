@@ -1,12 +1,10 @@
 """Keep the k best scores of each row while scores arrive block by block.
 
-Most scores of a block cannot be among the best, so they are skipped in three steps. First, a row is skipped if its
-highest score in the block does not exceed the lowest score kept for it. Second, a row's scores are cut into tiles,
-and only tiles whose maximum may be among the best are looked into. Third, those scores of the remaining tiles that may
-be among the best are selected, and merged with the kept scores.
+Most scores of a block cannot be among the best. To skip them cheaply, the scores of a row are cut into tiles, and only
+tiles whose maximum may be among the best are searched.
 
 Suffixes of tensor and array names, one letter per dimension: R all rows; r rows of a block, of which a may improve; t
-tiles of w scores each, of which p are looked into; s selected scores; m keys to merge per row; k keys kept per row.
+tiles of w scores each, of which p are searched; s selected scores; m keys to merge per row; k keys kept per row.
 """
 
 from typing import NamedTuple
@@ -72,7 +70,7 @@ class BestPairs:
         return keys_s, row_p[at_s]
 
     def _merge(self, rows_a: Tensor, keys_s: Tensor, row_s: Tensor) -> None:
-        """Merge selected keys into the kept keys of their rows. `keys_s` and `row_s` are what `_selected` returned."""
+        """Merge the keys that `_selected` returned into the kept keys of their rows."""
         if not len(rows_a):
             return
         counts_a = row_s.bincount(minlength=len(rows_a))

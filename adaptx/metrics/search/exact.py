@@ -1,12 +1,11 @@
 """Exact search: compute the products of all queries and candidates block by block, and keep the best of each query.
 
-`memory_bytes` is used as follows. A group of queries is converted to fp32 and stays in memory while all candidates
-are read, block by block. Each product covers a block of candidates and some queries of the group. Its scores go to
-`BestPairs`, which keeps the best scores of each query. The next product overwrites the scores.
+A group of queries stays in memory in fp32 while all candidates are read, block by block. Each product covers a block of
+candidates and some queries of the group. `BestPairs` keeps the best scores.
 
 Suffixes of tensor and array names, one letter per dimension: Q queries, N candidates, D dimensions, k neighbours kept;
-G, g queries of one group; C, n candidates of one block, q queries of one product, whose scores are cut into t tiles of
-w; P excluded pairs. An upper-case G or C counts rows of a buffer, of which g or n are in use.
+g queries of one group; n candidates of one block; q queries of one product, whose scores are cut into t tiles of w; G,
+C rows of the buffers for queries and candidates; P excluded pairs.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,10 +45,9 @@ def top_k(
 ) -> BestMatches:
     """Return, for each query, the scores [Q, k] and indices [Q, k] of the k candidates with the highest inner products.
 
-    Among candidates with equal scores, the first wins. Both sides are read by slices and converted to fp32 block by
-    block. Products are computed in fp32, whatever precision is set for training. The search runs on the candidates'
-    device, or on the queries' device if only the queries are on an accelerator. On the CPU the result does not depend
-    on `memory_bytes`, and OMP_NUM_THREADS sets the number of threads.
+    Among candidates with equal scores, the first wins. Products are computed in fp32, whatever precision is set for
+    training. The search runs on the candidates' device, or on the queries' device if only the queries are on an
+    accelerator. On the CPU the result does not depend on `memory_bytes`.
 
     Args:
         queries_QD: the queries.
@@ -122,8 +120,6 @@ class _Blocks:
     @staticmethod
     def within(memory_bytes: int, num_queries: int, num_candidates: int, dimensions: int) -> "_Blocks":
         """Return the largest blocks that fit into `memory_bytes`.
-
-        A group of queries, a block of candidates, their scores and the selection each get a quarter of the memory.
 
         Raises:
             UserError: `memory_bytes` is too small for the smallest blocks.

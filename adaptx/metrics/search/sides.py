@@ -53,7 +53,7 @@ class SearchSide:
             name=name,
             vectors=vectors,
             unit=unit,
-            mean_D=_mean(name, vectors, device) if centred else None,
+            mean_D=_mean_row(name, vectors, device) if centred else None,
             device=device,
         )
 
@@ -61,9 +61,9 @@ class SearchSide:
         return self.vectors.shape[0]
 
     def read(self, first: int, block_RD: Tensor) -> Tensor:
-        """Read rows into `block_RD`, beginning with the row `first`, and return the part of `block_RD` that is in use.
+        """Copy rows, beginning with row `first`, into `block_RD`, and return the part of `block_RD` that is in use.
 
-        This part has at most R rows of this side, followed by rows of zeros that complete the last tile.
+        This part holds at most R rows, followed by rows of zeros that complete the last tile.
         """
         rows = min(len(block_RD), len(self) - first)
         block_rD = block_RD[: whole_tiles(rows)]
@@ -73,7 +73,7 @@ class SearchSide:
             part_pD.copy_(_stored(self.vectors, first + at, len(part_pD)))
             if self.mean_D is not None:
                 part_pD -= self.mean_D
-            norms_p = _norms(self.name, first + at, part_pD)
+            norms_p = _checked_norms(self.name, first + at, part_pD)
             if self.unit:
                 part_pD /= norms_p.clamp_min(1e-12)[:, None]
         return block_rD
@@ -90,17 +90,16 @@ def common_device(*sides: Vectors) -> torch.device:
     return next((device for device in devices if device.type != "cpu"), torch.device("cpu"))
 
 
-def _mean(name: str, vectors: Vectors, device: torch.device) -> Tensor:
-    """Return the mean of all rows in fp32. The sum is computed in fp64."""
+def _mean_row(name: str, vectors: Vectors, device: torch.device) -> Tensor:
     sum_D = torch.zeros(vectors.shape[1], dtype=torch.float64, device=device)
     for first in range(0, vectors.shape[0], READ_ROWS):
         part_pD = _stored(vectors, first, min(READ_ROWS, vectors.shape[0] - first)).to(device).float()
-        _norms(name, first, part_pD)
+        _checked_norms(name, first, part_pD)
         sum_D += part_pD.sum(0, dtype=torch.float64)
     return (sum_D / max(vectors.shape[0], 1)).float()
 
 
-def _norms(name: str, first: int, rows_pD: Tensor) -> Tensor:
+def _checked_norms(name: str, first: int, rows_pD: Tensor) -> Tensor:
     """Return the norm of each row.
 
     Raises:
@@ -118,20 +117,17 @@ def _norms(name: str, first: int, rows_pD: Tensor) -> Tensor:
 
 
 def _stored(vectors: Vectors, first: int, rows: int) -> Tensor:
-    """Return some stored rows as a tensor. Rows that are not in a tensor are copied to fp32 on the CPU."""
+    """Return stored rows as a tensor. Rows that are not in a tensor are copied to fp32 on the CPU."""
     part = vectors[first : first + rows]
     if isinstance(part, Tensor):
         return part.detach()
     part_pD = torch.from_numpy(np.array(part, dtype=np.float32))
-    _let_go(vectors)
+    _release_pages(vectors)
     return part_pD
 
 
-def _let_go(vectors: Vectors) -> None:
-    """Release the pages of a memory-mapped file after reading.
-
-    The pages stay in the system's cache, but no longer count as resident memory of this process.
-    """
+def _release_pages(vectors: Vectors) -> None:
+    """Release the memory that reading a memory-mapped file took. The file's pages stay in the system's cache."""
     if not isinstance(vectors, np.memmap) or vectors.mode != "r":
         return
     base: Any = vectors.base
