@@ -1,4 +1,1 @@
-"""Pretrained networks of every model family, read through hidden states or text.
-
-They are loaded here, their inputs are batched, and their precision is set.
-"""
+"""Pretrained networks of every model family: loading, precision, batches of inputs, hidden states and answers."""

@@ -2,7 +2,7 @@
 
 This is teacher forcing: the whole answer is in the input, and each token is predicted from the tokens before it.
 
-Suffixes of tensor and array names, one letter per dimension: T tokens of all sequences, laid end to end in one row, N
+Suffixes of tensor and array names, one letter per dimension: T tokens of all sequences (laid end to end in one row), N
 sequences, L tokens of the longest answer, M tokens of all answers, D hidden size.
 """
 
@@ -32,18 +32,15 @@ def answer_states(
     within_M = np.concatenate([np.arange(count) for count in counts])
     row_M = torch.from_numpy(np.repeat(np.arange(len(answers)), counts)).to(batch.ids_T.device)
     if is_encoder_decoder(backbone.network):
-        states_NLD = _written_states(backbone, prompts, answers)
+        states_NLD = _decoder_states(backbone, prompts, answers)
         return states_NLD[row_M, torch.from_numpy(within_M).to(row_M.device)]
     # The state at a token predicts the next token, so the first answer token is predicted at the prompt's last token.
     before_M = torch.from_numpy(within_M + np.repeat([len(prompt) - 1 for prompt in prompts], counts))
     return backbone.hidden(batch)[batch.first_N[row_M] + before_M.to(row_M.device)]
 
 
-def _written_states(backbone: Backbone, prompts: Sequence[Tokens], answers: Sequence[Tokens]) -> Tensor:
-    """Return an encoder-decoder's decoder states [N, L, D] at the start token and at the tokens of each answer.
-
-    The decoder does not read an answer's last token, because nothing is predicted after it.
-    """
+def _decoder_states(backbone: Backbone, prompts: Sequence[Tokens], answers: Sequence[Tokens]) -> Tensor:
+    # The input leaves out each answer's last token, because nothing is predicted after it.
     network = backbone.network
     device = next(network.parameters()).device
     read_NL, mask_NL = padded(prompts, device)

@@ -15,14 +15,12 @@ from adaptx.specs.architectures import ARCHITECTURES
 def network_config(shape: Shape) -> Any:
     """Return the transformers configuration of a shape, with the padding id and dropout of the real checkpoints.
 
-    Rotary angles are always transformers' defaults, even if the real checkpoint has others. That does no harm, because
-    the angles change neither the sizes of tensors nor the amount of work.
-
     Raises:
         UserError: the architecture is not supported.
     """
     from transformers import AutoConfig
 
+    # Rotary angles stay transformers' defaults: they change neither the sizes of tensors nor the amount of work.
     written = shape.architecture.config
     sizes = {entry: getattr(shape, size) for entry, size in written.sizes.items()}
     settings = {**{entry: size for entry, size in sizes.items() if size is not None}, **written.settings}
@@ -41,7 +39,7 @@ def attention_of(model_type: str) -> str:
 def build_network(shape: Shape) -> nn.Module:
     """Return the network in evaluation mode: an encoder without pooler or head, or a language model with its lm_head.
 
-    Its weights are random, on torch's default device and in its default dtype. It has `shape.parameters` parameters.
+    Its `shape.parameters` weights are random, on torch's default device and in torch's default dtype.
 
     Raises:
         UserError: the architecture is not supported.
@@ -57,14 +55,14 @@ def build_network(shape: Shape) -> nn.Module:
         case ModelFamily.ENCODER_DECODER:
             network = AutoModelForSeq2SeqLM.from_config(config, trust_remote_code=False)
             if not shape.tied:
-                _untie(network)
+                _untie_lm_head(network)
         case ModelFamily.DECODER:
             network = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     return network.eval()
 
 
-def _untie(network: Any) -> None:
-    """Give lm_head its own weight, because transformers 5 ties T5's to the embeddings even if the config forbids it."""
+def _untie_lm_head(network: Any) -> None:
+    # transformers 5 ties T5's lm_head to the embeddings even if the configuration forbids it.
     if network.lm_head.weight is network.shared.weight:
         network.lm_head.weight = nn.Parameter(network.lm_head.weight.detach().clone())
         network.config.tie_word_embeddings = False

@@ -1,6 +1,6 @@
 """The interface through which formats, training and evaluation use a backbone of any family.
 
-Suffixes of tensor and array names, one letter per dimension: T tokens of all sequences, laid end to end in one row, N
+Suffixes of tensor and array names, one letter per dimension: T tokens of all sequences (laid end to end in one row), N
 sequences, D hidden size.
 """
 
@@ -85,27 +85,27 @@ class Backbone(nn.Module):
         )
 
     def rows_of(self, batch: TokenBatch) -> Iterable[TokenRows]:
-        """Return the inputs of the forward passes over a batch: one packed row, or one or more sets of padded rows."""
+        """Return the inputs of the forward passes over a batch. Each holds one packed row, or several padded rows."""
         return [rows.packed(batch)] if self.architecture.padded is None else rows.padded(batch)
 
     def attention(self) -> AbstractContextManager[Any]:
-        """Return the context of the last forward pass, in which each token attended only to its own sequence.
+        """Return the context manager of the last forward pass, which kept attention within each sequence.
 
-        Gradient checkpointing computes layers again after that pass and needs the same context.
+        Gradient checkpointing enters it again when it recomputes a layer.
         """
         return self._attention
 
     def keep_apart(self, given: TokenRows, bidirectional: bool = False) -> AbstractContextManager[Any]:
-        """Return a context for a forward pass over the rows `given`: each token attends only to its own sequence."""
+        """Return a context manager for a forward pass over `given` that keeps attention within each sequence."""
         self.given = given
         self._attention = PackedAttention(given.groups, bidirectional) if given.groups else nullcontext()
         return self._attention
 
     def below_last(self, layer: int | None) -> int | None:
-        """Return `layer` itself, but None if it is the last layer (such as layer 12 of 12).
+        """Return `layer`, or None if it is the last layer (such as layer 12 of 12).
 
-        If the result is None, callers read `last_hidden_state`, which includes the final norm. Otherwise they read
-        `hidden_states`, to which the norm was not applied.
+        For None, callers read `last_hidden_state`, which includes the final norm. For other layers they read
+        `hidden_states`, which does not.
 
         Raises:
             UserError: the network has no such layer.
@@ -148,9 +148,9 @@ def trainable(module: nn.Module) -> list[nn.Parameter]:
 
 
 def to_precision(network: nn.Module, modules: list[nn.Parameter], bf16: bool) -> None:
-    """Convert trainable weights and those in `modules` to fp32, and all others to bf16 (or to fp32 if not `bf16`).
+    """Convert trainable weights and `modules` to fp32, and all other weights to bf16 if `bf16`, else to fp32.
 
-    Quantised weights are stored as integers and stay unchanged.
+    Quantised weights stay unchanged.
     """
     kept = {id(parameter) for parameter in modules}
     for parameter in network.parameters():

@@ -1,14 +1,11 @@
 """From texts to batches: tokenize, cut a batch into micro-batches by a token budget, pack sequences into one row.
 
-Packing (Krell et al. 2021, arXiv:2107.02027). The usual batch is a rectangle with one sequence per row, padded to the
-longest. Here all sequences of a micro-batch are put one after another in a single long row with hardly any padding.
-Linear layers and norms treat every token alone, so their results do not change. Two things need care: attention has to
-stay within each sequence (`packed_attention.py`), and positions have to start again at 0 in each sequence. The result
-is then the same as with one sequence per row.
+Packing (Krell et al. 2021, arXiv:2107.02027) puts all sequences of a micro-batch one after another in a single long
+row, so hardly any padding is needed. The positions of each sequence start at 0, and attention stays within each
+sequence (`packed_attention.py`). Results are the same as with one sequence per row.
 
-For attention, the row is divided into groups, and each group into R pieces of equal length. Attention over a group is
-computed as one batch of R pieces. A piece holds either exactly one sequence, or several sequences, which a mask keeps
-apart. `lay_out` chooses between the two by estimated time.
+For attention, the row is divided into groups, and each group into R pieces of equal length, which are computed as one
+batch. A piece holds either exactly one sequence, or several sequences that a mask keeps apart.
 
 Suffixes of tensor and array names, one letter per dimension: T tokens of the row, N sequences, R pieces of a group, L
 tokens of a piece.
@@ -88,7 +85,7 @@ class TokenBatch:
 
 
 def padding_id(tokenizer: Any) -> int:
-    """Return the token id for padding. If the tokenizer has no padding token, any id will do: padding is never read."""
+    """Return the tokenizer's padding token id, or else its end-of-text id, or else 0."""
     chosen = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     return 0 if chosen is None else chosen
 
@@ -142,7 +139,7 @@ def cut(tokens: Sequence[int], most_tokens: int | None, most_items: int | None) 
 
 
 def collate(encoded: Encoding, sequences: Sequence[int], device: torch.device) -> TokenBatch:
-    """Pack sequences of `encoded` into one row. sequences: their indices. Results with the suffix N have this order."""
+    """Pack the sequences at these indices of `encoded` into one row. Tensors with the suffix N keep their order."""
     lengths = [len(encoded.ids[index]) for index in sequences]
     layout = lay_out(lengths, GROUP_TOKENS.get(device.type, ACCELERATOR_GROUP_TOKENS))
     size = sum(pieces.length * len(pieces.members) for pieces in layout)
@@ -169,7 +166,7 @@ def collate(encoded: Encoding, sequences: Sequence[int], device: torch.device) -
         ids_T=torch.from_numpy(ids_T).to(device),
         types_T=torch.from_numpy(types_T).to(device) if types_T is not None else None,
         positions_T=torch.from_numpy(positions_T).to(device),
-        groups=tuple(_groups(layout, numbers_T, device)),
+        groups=tuple(_attention_groups(layout, numbers_T, device)),
         first_N=torch.tensor(firsts, device=device),
         lengths_N=torch.tensor(lengths, device=device),
         lengths=tuple(lengths),
@@ -187,10 +184,9 @@ class RowPieces:
 def lay_out(lengths: Sequence[int], group_tokens: int) -> list[RowPieces]:
     """Return the layout of the row with the least estimated time. The row's length is a multiple of `ROW_STEP`.
 
-    Two kinds of layout compete. In the first, each sequence is a piece, and sequences of equal length form a group.
-    This needs no padding and no masks, but many groups if lengths differ. In the second, all pieces have the same
-    length and hold several sequences. This needs only one group, but pieces end in padding, and attention between the
-    sequences of a piece is computed and then masked.
+    Two kinds of layout are compared. In the first, each piece is one sequence. It needs no masks, but one group for
+    each length. In the second, all pieces have the same length and hold several sequences. It needs only one group, but
+    also padding and a mask.
 
     lengths: tokens per sequence. group_tokens: the fixed cost of a group. For example, 25 means that one more group
     takes as much time as 25 more tokens.
@@ -198,15 +194,15 @@ def lay_out(lengths: Sequence[int], group_tokens: int) -> list[RowPieces]:
     order = sorted(range(len(lengths)), key=lambda number: (-lengths[number], number))
     alike = itertools.groupby(order, key=lengths.__getitem__)
     best = [RowPieces(length, [[number] for number in members]) for length, members in alike]
-    cost = _work(best) + len(best) * group_tokens
+    cost = _estimated_work(best) + len(best) * group_tokens
     # Stop when the second kind could not win even without padding: longer pieces only add attention work.
     shortest = _up(lengths[order[0]], ROW_STEP)
     for length in (shortest, *(each for each in PIECES if each > shortest)):
         if cost <= sum(lengths) * (1 + length * ATTENTION_SHARE) + group_tokens:
             break
         shared = [RowPieces(length, pack(order, lengths, length))]
-        if _work(shared) + group_tokens < cost:
-            best, cost = shared, _work(shared) + group_tokens
+        if _estimated_work(shared) + group_tokens < cost:
+            best, cost = shared, _estimated_work(shared) + group_tokens
     if rest := -sum(pieces.length * len(pieces.members) for pieces in best) % ROW_STEP:
         best.append(RowPieces(rest, [[]]))
     return best
@@ -230,19 +226,16 @@ def pack(order: Sequence[int], lengths: Sequence[int], room: int) -> list[list[i
     return pieces
 
 
-def _work(layout: Sequence[RowPieces]) -> float:
-    """Return a layout's estimated work. The work that a network does for one token outside attention counts as 1."""
+def _estimated_work(layout: Sequence[RowPieces]) -> float:
+    # The unit is the work outside attention for one token.
     return sum(len(pieces.members) * pieces.length * (1 + pieces.length * ATTENTION_SHARE) for pieces in layout)
 
 
-def _groups(
+def _attention_groups(
     layout: Sequence[RowPieces], numbers_T: NDArray[np.int64], device: torch.device
 ) -> Iterator[AttentionGroup]:
-    """Yield one attention group for each `RowPieces` of the layout.
-
-    numbers_T: the index of each token's sequence; -1 for padding. Padding tokens attend to each other, because softmax
-    returns NaN for a token that attends to nothing.
-    """
+    # `numbers_T` holds each token's sequence, or -1 for padding. Padding tokens attend to each other, because softmax
+    # returns NaN for a token that attends to nothing.
     begin = 0
     for pieces in layout:
         end = begin + pieces.length * len(pieces.members)

@@ -1,10 +1,8 @@
 """Matrix products in bf16, at the speed of fp32, on CPUs without bf16 instructions.
 
-On such CPUs torch falls back to a loop that is about seventy times slower than fp32 (measured on an AVX2 processor with
-torch 2.13: 1.2 against 88 GFLOP/s). Here the factors are rounded to bf16, multiplied and summed in fp32, and the result
-is rounded to bf16. This is what bf16 instructions do, so a stage gives the same result on every machine, up to
-rounding. The replacement is a torch function mode: it covers every product inside its `with` block, whichever library
-wrote the layer.
+On such CPUs torch uses a loop that is about seventy times slower than fp32 (measured on an AVX2 processor with torch
+2.13: 1.2 against 88 GFLOP/s). Here both matrices are rounded to bf16, multiplied in fp32, and the result is rounded to
+bf16. Processors with bf16 instructions do the same, so their results are equal up to rounding.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -27,7 +25,7 @@ def cpu_multiplies_bf16() -> bool:
 
 
 def arithmetic(device_type: str, precision: str) -> AbstractContextManager[Any]:
-    """Return the context for forward passes at a precision. Under `bf16` it is autocast; otherwise it does nothing.
+    """Return the context manager for a forward pass: autocast if `precision` is `bf16`, else one that does nothing.
 
     Enter it before `CpuKernels`, so that it also covers the products computed there.
     """
@@ -41,10 +39,10 @@ def arithmetic(device_type: str, precision: str) -> AbstractContextManager[Any]:
 
 
 class Bf16Products(TorchFunctionMode):
-    """A context in which bf16 products of CPU tensors are emulated in fp32, as the module's docstring describes.
+    """A context in which bf16 products of CPU tensors are computed in fp32, as the module's docstring describes.
 
-    A product is in bf16 if autocast or the tensors' dtype says so. Enter this mode before other modes, so that it also
-    covers the products that the other modes compute.
+    A product is in bf16 if autocast or the tensors' dtype says so. Enter this context before other torch function
+    modes, so that it also covers their products.
     """
 
     def __torch_function__(
@@ -85,7 +83,7 @@ def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, **options: Any) -> Tensor:
-    """Return attention over inputs that are rounded to bf16. Sums and softmax are in fp32, as in torch's kernel."""
+    # Sums and softmax are in fp32, as in torch's kernel.
     with torch.autocast("cpu", enabled=False):
         rounded = (each.bfloat16().float() for each in (query, key, value))
         mask = attn_mask.float() if attn_mask is not None and attn_mask.is_floating_point() else attn_mask
@@ -93,8 +91,7 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | No
 
 
 class _Bf16Linear(torch.autograd.Function):
-    """A linear map that saves bf16 tensors for the backward pass. Plain autograd would save their fp32 copies."""
-
+    # Plain autograd would save fp32 copies of input and weight for the backward pass.
     @staticmethod
     def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: A002  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx.save_for_backward(input, weight)

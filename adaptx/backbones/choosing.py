@@ -77,7 +77,9 @@ def greedy(
         return written
     output, decoding = output_matrix(network), begin(network, [prompts[row] for row in going], device)
     for _ in range(most_tokens):
-        chosen = _chosen(output, decoding.states_ND, [rules[row] for row in going] if rules is not None else None)
+        chosen = _likeliest_allowed(
+            output, decoding.states_ND, [rules[row] for row in going] if rules is not None else None
+        )
         places: list[int] = []
         for place, (row, token) in enumerate(zip(going, chosen, strict=True)):
             if rules is None and token == end:
@@ -97,8 +99,7 @@ def greedy(
     return written
 
 
-def _chosen(output: OutputMatrix, states_ND: Tensor, rules: Sequence[Rule] | None) -> list[int]:
-    """Return each row's likeliest token. With `rules`, consider only the tokens that the row's rule allows."""
+def _likeliest_allowed(output: OutputMatrix, states_ND: Tensor, rules: Sequence[Rule] | None) -> list[int]:
     if rules is None:
         return likeliest(states_ND, output).tolist()
     choices = [rule.allowed() for rule in rules]

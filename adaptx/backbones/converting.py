@@ -83,7 +83,6 @@ def read_pickle(file: Path) -> dict[str, Tensor]:
 
 
 def _convert(files: tuple[Path, ...], beside: list[Path], target: Path) -> None:
-    """Write the converted copy to `target`. If that fails, `target` does not exist."""
     from safetensors.torch import save_file
 
     tensors: dict[str, Tensor] = {}

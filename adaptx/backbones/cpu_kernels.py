@@ -1,16 +1,12 @@
-"""Faster attention, dropout and linear layers on the CPU.
+"""Faster attention, dropout and linear layers on the CPU. Inside `with CpuKernels():` they are used instead of torch's.
 
-- Dropout: torch draws one random number per element, and its attention with dropout is slow. Here a 64-bit random
-  integer is divided into four 16-bit numbers, so one draw serves four elements. The distribution is the same, except
-  that the rate is rounded to a multiple of 1/65536.
-- Attention in bf16: torch's fused kernel computes its products in fp32, and its backward pass takes four times as long
-  as that of two plain matrix products (benchmarks/attention.py). For short sequences, attention is computed here as two
-  plain products with the processor's bf16 instructions. The attention weights [L, S] then have to be stored, which is
-  why longer sequences keep torch's kernel.
-- Linear layers with bf16 weights: torch copies the bias into the output before it adds the product. Without gradients,
-  oneDNN can add the bias at the end instead. The values are equal (to the bit on the processors tested).
-
-A torch function mode replaces all calls inside its `with` block, whichever library wrote the layer.
+- Dropout: one random 64-bit integer serves four elements, while torch draws one random number per element. The rate is
+  therefore rounded to a multiple of 1/65536.
+- Attention with dropout, and attention over short sequences in bf16: two plain matrix products are faster than torch's
+  fused kernel (benchmarks/attention.py). They have to store the attention weights [L, S], so longer sequences without
+  dropout keep torch's kernel.
+- Linear layers with bf16 weights, without gradients: oneDNN adds the bias after the product, while torch copies it into
+  the output before.
 
 Suffixes of tensor and array names, one letter per dimension: H heads of queries, G heads of keys and values, L queries,
 S keys, E size of a head. Leading dimensions are batch dimensions.
@@ -95,30 +91,30 @@ def _attention(
     rest = (dropout_p if drops else 0.0, scale or query.shape[-1] ** -0.5, key.shape[-3] if enable_gqa else None)
     most = max(1, SCORES // max(1, query[0, ..., 0].numel() * key.shape[-2]))
     if drops or query.dim() < 4 or most >= len(query) or not len(query) == len(key) == len(value):
-        return _by_products(query, key, value, attn_mask, *rest)
+        return _attention_by_products(query, key, value, attn_mask, *rest)
     each_its_own = attn_mask is not None and attn_mask.dim() == query.dim() and len(attn_mask) == len(query)
     masks = attn_mask.split(most) if attn_mask is not None and each_its_own else itertools.repeat(attn_mask)
     parts = zip(query.split(most), key.split(most), value.split(most), masks, strict=False)
-    return torch.cat([_by_products(*part, *rest) for part in parts])
+    return torch.cat([_attention_by_products(*part, *rest) for part in parts])
 
 
-def _by_products(
+def _attention_by_products(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float, scale: float, heads: int | None
 ) -> Tensor:
-    """Return masked attention, by two matrix products. heads: None if each query head has its own key head, else G."""
     if in_bf16(query):
         # bf16 keeps only 8 significant bits of a score. Subtracting the mean key shifts all scores of a query by the
         # same number, which softmax ignores, so those bits are left for the differences between keys.
         key = key - key.detach().mean(dim=-2, keepdim=True)
     scores_LS = _product(query * scale, key.transpose(-1, -2), heads)
     if mask is not None:
-        scores_LS = scores_LS + _added(mask, scores_LS.dtype)
+        scores_LS = scores_LS + _additive_mask(mask, scores_LS.dtype)
     weights_LS = scores_LS.softmax(dim=-1).to(value.dtype)
     return _product(weights_LS * keep_mask(weights_LS, dropout) if dropout else weights_LS, value, heads)
 
 
 def _product(rows: Tensor, columns: Tensor, heads: int | None) -> Tensor:
-    """Return the product of rows [..., H, L, X] and columns [..., H or G, X, Y] as [..., H, L, Y]."""
+    # The shapes are rows [..., H, L, X], columns [..., G, X, Y] and result [..., H, L, Y]. `heads` is G, or None if G
+    # is H.
     if heads is None:
         return rows @ columns
     # Stack the query heads that share a key head on top of each other, so that the key head is not copied for them.
@@ -137,12 +133,8 @@ def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     return torch.ops.mkldnn._linear_pointwise(input.bfloat16(), weight, whole, "none", [], "")
 
 
-def _added(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return the mask as a term to add to the scores of every head, which is cheaper than `torch.where` per head.
-
-    At masked keys the term is the lowest finite number, because minus infinity would give NaN for padding whose keys
-    are all masked. The weights that such padding gets instead are never read.
-    """
+def _additive_mask(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    # Minus infinity would give NaN for padding whose keys are all masked, so masked keys get the lowest finite number.
     least = torch.finfo(dtype).min
     if mask.dtype is not torch.bool:
         return mask.clamp(min=least)

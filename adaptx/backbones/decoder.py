@@ -1,6 +1,6 @@
 """Decoders (Llama, Qwen and others): from token ids to hidden states, with causal or bidirectional attention.
 
-Suffixes of tensor and array names, one letter per dimension: T tokens of all sequences, laid end to end in one row, D
+Suffixes of tensor and array names, one letter per dimension: T tokens of all sequences (laid end to end in one row), D
 hidden size.
 """
 

@@ -40,7 +40,7 @@ class Decoding:
 
 def begin(network: Any, prompts: Sequence[Sequence[int]], device: torch.device) -> Decoding:
     """Read the prompts and return the state from which they can be continued."""
-    kind = _Writing if is_encoder_decoder(network) else _Continuing
+    kind = _EncoderDecoderDecoding if is_encoder_decoder(network) else _DecoderDecoding
     return kind(network, prompts, device)
 
 
@@ -48,9 +48,7 @@ def is_encoder_decoder(network: Any) -> bool:
     return bool(network.config.is_encoder_decoder)
 
 
-class _Continuing(Decoding):
-    """Continuation by a decoder: the answer follows the prompt in the same sequence."""
-
+class _DecoderDecoding(Decoding):
     def __init__(self, network: Any, prompts: Sequence[Sequence[int]], device: torch.device) -> None:
         self._model = stack_of(network)
         self._with_positions = "position_ids" in inspect.signature(self._model.forward).parameters
@@ -84,12 +82,7 @@ class _Continuing(Decoding):
         return output.last_hidden_state
 
 
-class _Writing(Decoding):
-    """Continuation by an encoder-decoder.
-
-    The encoder reads the prompt. The answer follows the decoder's start token.
-    """
-
+class _EncoderDecoderDecoding(Decoding):
     def __init__(self, network: Any, prompts: Sequence[Sequence[int]], device: torch.device) -> None:
         self._decoder = network.get_decoder()
         ids_NL, self._mask_NL = padded(prompts, device)

@@ -21,8 +21,8 @@ def set_dropout(config: Any, probability: float) -> None:
 
 
 def head_dropout(config: Any) -> float:
-    """Return the dropout probability for a task's head: the config's probability for hidden states, if it has one.
+    """Return the dropout probability for a task's head.
 
-    Otherwise return its probability for attention, which is the only one in many decoders, or else 0.
+    It is the configuration's probability for hidden states, or else the one for attention, or else 0.
     """
     return next((getattr(config, name) for name in (*HIDDEN, *OTHERS) if hasattr(config, name)), 0.0)

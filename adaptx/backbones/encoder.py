@@ -1,6 +1,6 @@
 """Encoders (BERT, XLM-R, XLM-R XL and others): from token ids to hidden states.
 
-Suffixes of tensor and array names, one letter per dimension: T tokens of all sequences, laid end to end in one row, D
+Suffixes of tensor and array names, one letter per dimension: T tokens of all sequences (laid end to end in one row), D
 hidden size.
 """
 
@@ -19,7 +19,6 @@ class Encoder(Backbone):
 
     @property
     def _first_position(self) -> int:
-        """The position id of a sequence's first token. XLM-R and XLM-R XL count positions from the padding id + 1."""
         return self.network.config.pad_token_id + 1 if self.architecture.positions_after_padding else 0
 
     @property
@@ -42,10 +41,7 @@ class Encoder(Backbone):
         return to_row(states, len(batch.ids_T))
 
     def _inputs(self, rows: TokenRows) -> dict[str, Any]:
-        """Return the network's arguments. They include position ids only for a packed row.
-
-        For padded rows every network computes its own position ids, because some networks do not accept any.
-        """
+        # For padded rows every network computes its own position ids, because some networks do not accept any.
         inputs: dict[str, Any] = {"input_ids": rows.ids_BL}
         if self.architecture.type_rows:
             types_BL = rows.types_BL if rows.types_BL is not None else torch.zeros_like(rows.ids_BL)
@@ -57,7 +53,7 @@ class Encoder(Backbone):
 
 
 def no_mask(ids_1T: Tensor) -> Tensor | None:
-    """Return the attention mask with which no token is masked: ones under transformers 4, None under transformers 5."""
+    """Return the attention mask that masks nothing: ones under transformers 4, None under transformers 5."""
     import transformers
 
     # Without a mask, version 4 searches the ids for padding and warns if it finds any, so it gets a mask of ones.

@@ -1,6 +1,6 @@
 """Encoder-decoders (the T5 family, mBART): from token ids to the encoder's states, or the decoder's first state.
 
-Suffixes of tensor and array names, one letter per dimension: T tokens of all sequences, laid end to end in one row, N
+Suffixes of tensor and array names, one letter per dimension: T tokens of all sequences (laid end to end in one row), N
 sequences, B rows, L tokens of a row, D hidden size.
 """
 
@@ -58,7 +58,6 @@ class EncoderDecoder(Backbone):
         return torch.empty_like(started_ND).index_copy(0, order, started_ND)
 
     def _encoded(self, rows: TokenRows, layer: int | None) -> Tensor:
-        """Return the encoder's states [B, L, D] after `layer` (None: the last)."""
         assert rows.mask_BL is not None, "encoder-decoders are read in padded rows"
         with self.keep_apart(rows):
             output = self.stack(

@@ -17,5 +17,5 @@ _BACKBONES: dict[ModelFamily, type[Backbone]] = {
 
 
 def backbone_over(network: Any) -> Backbone:
-    """Wrap a transformers network in the backbone of its family."""
+    """Wrap a transformers network in the `Backbone` subclass of its model family."""
     return _BACKBONES[ARCHITECTURES[network.config.model_type].family](network)

@@ -14,16 +14,13 @@ BLOCK = 2**20
 
 
 def first_not_finite(tensors: Iterable[tuple[Any, Tensor]]) -> Any | None:
-    """Return the name of the first tensor that holds NaN or infinity, or None.
-
-    If a tensor's sum is finite, all its values are finite. A sum that is not finite may also come from overflow, so the
-    values are then examined one by one.
-    """
+    """Return the name of the first tensor that holds NaN or infinity, or None if all values are finite."""
     floats = [(name, tensor.detach()) for name, tensor in tensors if tensor.is_floating_point() and tensor.numel()]
     if not floats:
         return None
     device = floats[0][1].device
     sums = torch.stack([tensor.sum().to(device, torch.float32) for _, tensor in floats])
+    # A finite sum has only finite values. Other sums may also come from overflow, so their values are examined.
     suspects = [place for place, total in enumerate(sums.tolist()) if not math.isfinite(total)]
     return next((floats[place][0] for place in suspects if not _is_finite(floats[place][1])), None)
 

@@ -61,9 +61,9 @@ def load_network(
     cut(config, model.layers)
     if dropout is not None:
         set_dropout(config, dropout)
-    network = _load(folder, model, config, bf16, device)
+    network = _load_and_compare(folder, model, config, bf16, device)
     if bf16:
-        _restore_buffers(network, folder)
+        _restore_fp32_buffers(network, folder)
     if (name := first_not_finite(network.named_parameters())) is not None:
         raise NotFinite(
             f"{folder}: {name} holds values that are not finite (NaN or infinite). The file is damaged, or the "
@@ -93,12 +93,11 @@ def _config(folder: Path, model: ModelSpec) -> Any:
     return config
 
 
-def _load(folder: Path, model: ModelSpec, config: Any, bf16: bool, device: torch.device | None) -> Any:
-    """Load the network with transformers and compare it with the tensors in the files."""
+def _load_and_compare(folder: Path, model: ModelSpec, config: Any, bf16: bool, device: torch.device | None) -> Any:
     files = weight_files(folder)
     stored = stored_shapes(files)
     check_numbers({name: form for file in files for name, form in unusual_numbers(file).items()}, folder)
-    auto, options = _auto_class(config.model_type)
+    auto, options = _auto_class_and_options(config.model_type)
     options["attn_implementation"] = attention_of(config.model_type)
     options["dtype"] = torch.bfloat16 if bf16 else torch.float32
     if device is not None and device.type != "cpu":
@@ -129,8 +128,8 @@ def _load(folder: Path, model: ModelSpec, config: Any, bf16: bool, device: torch
     return network
 
 
-def _restore_buffers(network: Any, folder: Path) -> None:
-    """Restore fp32 values in buffers that were created in bf16, such as embedding scales and rotary frequencies."""
+def _restore_fp32_buffers(network: Any, folder: Path) -> None:
+    # Buffers that were created in bf16 are, for example, embedding scales and rotary frequencies.
     rounded = [(name, buffer) for name, buffer in network.named_buffers() if buffer.dtype is torch.bfloat16]
     if not rounded:
         return
@@ -146,8 +145,7 @@ def _restore_buffers(network: Any, folder: Path) -> None:
         setattr(module, own, (made[name] if values is None else values).to(buffer.device, torch.float32))
 
 
-def _auto_class(model_type: str) -> tuple[Any, dict[str, Any]]:
-    """Return the transformers class that loads networks of an architecture, and additional arguments for loading."""
+def _auto_class_and_options(model_type: str) -> tuple[Any, dict[str, Any]]:
     from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     architecture = ARCHITECTURES[model_type]

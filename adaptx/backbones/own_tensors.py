@@ -65,19 +65,14 @@ def load_language_model_head(model: ModelSpec, sources: Sources) -> dict[str, Te
             f"{folder} holds only a part of a masked-language-model head: it has no {', '.join(missing)}. Copy or "
             "download the folder again, or remove the rest of the head from its files"
         )
-    _check_decoder(folder)
+    _check_head_is_tied(folder)
     tensors = read_tensors(folder, places.values())
     if (name := first_not_finite(tensors.items())) is not None:
         raise NotFinite(f"{folder}: {name} holds values that are not finite (NaN or infinite); download it again")
     return {ours: tensors[name].float() for ours, name in places.items()}
 
 
-def _check_decoder(folder: Path) -> None:
-    """Check that the masked-language-model head shares its output matrix with the embeddings.
-
-    Raises:
-        UserError: the files hold an output matrix that differs from the embeddings.
-    """
+def _check_head_is_tied(folder: Path) -> None:
     names = names_in(folder)
     decoder = next((name for name in names if name in DECODERS), None)
     embeddings = next((name for name in names if name.endswith(EMBEDDINGS)), None)

@@ -1,12 +1,8 @@
 """Attention over many sequences that are packed in one row, so that each sequence attends only to itself.
 
 All other layers see one long row of T tokens (see `batching.py`). Attention over the whole row would mix sequences and
-cost T^2. The row is therefore divided into groups of R neighbouring pieces of L tokens. A group is computed as a batch
-of R sequences, for which attention costs R x L^2, and the results are joined to a row again. If the pieces of a group
-hold several sequences, a mask keeps these apart.
-
-The replacement is a torch function mode: it covers every attention inside its `with` block, whichever library wrote the
-layer.
+cost T^2. So the row is divided into groups of R neighbouring pieces of L tokens, and a group is computed as a batch of
+R sequences, which costs R x L^2. If a piece holds several sequences, a mask keeps them apart.
 
 Suffixes of tensor and array names, one letter per dimension: T tokens of the row, R pieces of a group, L tokens of a
 piece, H heads, E size of a head.
@@ -38,10 +34,12 @@ class AttentionGroup(NamedTuple):
 
 
 class PackedAttention(TorchFunctionMode):
-    """A context in which attention stays within each sequence. `groups` are all groups of the row, in order."""
+    """A context in which attention stays within each sequence. `groups` are all groups of the row, in order.
+
+    bidirectional: let tokens of a causal layer attend to later tokens as well.
+    """
 
     def __init__(self, groups: Sequence[AttentionGroup], bidirectional: bool = False) -> None:
-        """Create the context. bidirectional: let tokens of a causal layer attend to later tokens as well."""
         super().__init__()
         self.groups, self.bidirectional = groups, bidirectional
 
@@ -56,11 +54,11 @@ class PackedAttention(TorchFunctionMode):
         if func is functional.scaled_dot_product_attention:
             if self.bidirectional:
                 options["is_causal"] = False
-            return _attention(self.groups, *args, **options)
+            return _attention_by_groups(self.groups, *args, **options)
         return func(*args, **options)
 
 
-def _attention(
+def _attention_by_groups(
     groups: Sequence[AttentionGroup],
     query: Tensor,
     key: Tensor,
@@ -71,10 +69,8 @@ def _attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    """Return attention [1, H, T, E] for query, key and value [1, H, T, E], group by group.
-
-    The row is cut by `split`, because the backward pass of slicing takes longer.
-    """
+    # Query, key, value and result are [1, H, T, E]. The row is cut by `split`, because the backward pass of slicing
+    # takes longer.
     if attn_mask is not None:
         raise ValueError(
             f"packed attention knows where sequences end, but the layer also passes a mask of shape {attn_mask.shape}"
@@ -83,10 +79,10 @@ def _attention(
     parts = zip(groups, *(each[0].split(sizes, dim=1) for each in (query, key, value)), strict=True)
     outputs = [
         functional.scaled_dot_product_attention(
-            _apart(query_HTE, group),
-            _apart(key_HTE, group),
-            _apart(value_HTE, group),
-            attn_mask=_mask(group, is_causal),
+            _pieces_as_batch(query_HTE, group),
+            _pieces_as_batch(key_HTE, group),
+            _pieces_as_batch(value_HTE, group),
+            attn_mask=_group_mask(group, is_causal),
             dropout_p=dropout_p,
             is_causal=is_causal and group.together_RLL is None,
             scale=scale,
@@ -98,13 +94,11 @@ def _attention(
     return row_THE.transpose(0, 1).unsqueeze(0)
 
 
-def _apart(part_HTE: Tensor, group: AttentionGroup) -> Tensor:
-    """Reshape a group's part of the row, [H, R x L, E], into a batch of its pieces, [R, H, L, E]."""
+def _pieces_as_batch(part_HTE: Tensor, group: AttentionGroup) -> Tensor:
     return part_HTE.unflatten(1, (group.pieces, group.length)).transpose(0, 1)
 
 
-def _mask(group: AttentionGroup, is_causal: bool) -> Tensor | None:
-    """Return the group's mask [R, 1, L, L], or None if each piece is one sequence."""
+def _group_mask(group: AttentionGroup, is_causal: bool) -> Tensor | None:
     if group.together_RLL is None:
         return None
     return (group.together_RLL.tril() if is_causal else group.together_RLL).unsqueeze(1)

@@ -18,12 +18,11 @@ def separate_pairs(tokenizer: Any, family: ModelFamily) -> None:
     """
     if family is ModelFamily.DECODER:
         _set_template(tokenizer, separator(tokenizer), behind=True)
-    elif family is ModelFamily.ENCODER_DECODER and tokenizer.is_fast and not _divides(tokenizer):
+    elif family is ModelFamily.ENCODER_DECODER and tokenizer.is_fast and not _separates_pairs(tokenizer):
         _set_template(tokenizer, [tokenizer.eos_token_id], behind=False)
 
 
-def _divides(tokenizer: Any) -> bool:
-    """Return whether the tokenizer puts a special token between the two texts of a pair."""
+def _separates_pairs(tokenizer: Any) -> bool:
     sides = tokenizer("a", "a").sequence_ids(0)
     return None in sides[sides.index(0) : sides.index(1)]
 
@@ -31,7 +30,7 @@ def _divides(tokenizer: Any) -> bool:
 def _set_template(tokenizer: Any, ids: list[int], behind: bool) -> None:
     from tokenizers import processors
 
-    before, after = _around(tokenizer)
+    before, after = _special_tokens_around(tokenizer)
     pieces = {f"special{token}": [token] for token in (*before, *after)}
     begin, end = ([f"special{token}:0" for token in tokens] for tokens in (before, after))
     template = processors.TemplateProcessing(
@@ -46,11 +45,11 @@ def _set_template(tokenizer: Any, ids: list[int], behind: bool) -> None:
     # Keep other processors: in byte-level tokenizers, one removes the space before a word from the word's offsets.
     backend.post_processor = processors.Sequence([*without_template(backend.post_processor), template])
     # At each call, mBART's tokenizer would restore its own template, which contains a language token.
-    tokenizer._switch_to_input_mode = _stay
+    tokenizer._switch_to_input_mode = _do_nothing
 
 
-def _stay() -> None:
-    """Do nothing. This function replaces a method of mBART's tokenizer."""
+def _do_nothing() -> None:
+    """Do nothing, in place of a method of mBART's tokenizer."""
 
 
 def separator(tokenizer: Any) -> list[int]:
@@ -61,8 +60,7 @@ def separator(tokenizer: Any) -> list[int]:
     return [tokenizer.eos_token_id]
 
 
-def _around(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """Return the special tokens that the tokenizer puts before and after a single text, such as ([], [1]) for T5."""
+def _special_tokens_around(tokenizer: Any) -> tuple[list[int], list[int]]:
     output: Any = tokenizer("a", return_special_tokens_mask=True)
     ids, special = output["input_ids"], output["special_tokens_mask"]
     first, last = special.index(0), len(special) - special[::-1].index(0)
@@ -70,7 +68,7 @@ def _around(tokenizer: Any) -> tuple[list[int], list[int]]:
 
 
 def without_template(processor: Any) -> list[Any]:
-    """Return the parts of a tokenizer's post-processor that add no tokens. processor: None gives an empty list."""
+    """Return the parts of a tokenizer's post-processor that add no tokens. Without a post-processor there are none."""
     from tokenizers import processors
 
     if processor is None:

@@ -20,11 +20,7 @@ def quiet(*names: str) -> Generator[None]:
 
 @contextmanager
 def quiet_loading() -> Generator[None]:
-    """Silence transformers' load report and progress bar inside the `with` block.
-
-    `check_whole` examines the report instead. transformers 5 shows the bar whenever it loads a network, in the middle
-    of adaptx's own output.
-    """
+    """Silence transformers' load report and progress bar inside the `with` block. `check_whole` reads the report."""
     from transformers.utils import logging as transformers_logging
 
     level, bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()

@@ -1,9 +1,8 @@
 """Gradient checkpointing (Chen et al. 2016, arXiv:1604.06174): less memory for activations, one more forward pass.
 
-In the forward pass a layer saves only its input. In the backward pass the layer is computed again to get the
-activations that its gradient needs. This second computation runs outside the `with` blocks of the first, so the
-contexts that change what a layer computes (packed attention, the CPU kernels) must be entered again. Results stay the
-same, including dropout masks, because torch restores its random generators and all masks are drawn from these.
+In the forward pass a layer saves only its input. In the backward pass the layer is computed again, to get the
+activations that its gradient needs. The contexts that change what a layer computes (packed attention, the CPU kernels)
+are then entered again. Dropout masks are the same both times, because torch restores its random generators.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,17 +21,17 @@ def recompute_layers(
 ) -> None:
     """Switch on gradient checkpointing for every layer of a transformers network.
 
-    backbone: the backbone that reads the network, if there is one; it provides the context of packed attention.
-    kernels: returns a new context for a forward pass. None: `_training_kernels` is used.
+    backbone: gives the context of packed attention; None if the network is read without a backbone. kernels: returns a
+    new context that replaces kernels, such as `CpuKernels()`; None: those of a training's forward pass.
     """
 
     def contexts() -> list[AbstractContextManager[Any]]:
-        """Return the contexts of a forward pass, the outermost first."""
+        # The outermost context is first.
         packing = [] if backbone is None else [backbone.attention()]
         return [(kernels or _training_kernels)(), *packing]
 
     def around() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
-        return nullcontext(), _All(contexts())
+        return nullcontext(), _AllContexts(contexts())
 
     def run(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return checkpoint(function, *args, use_reentrant=False, context_fn=around, **kwargs)
@@ -42,14 +41,12 @@ def recompute_layers(
 
 
 def _training_kernels() -> AbstractContextManager[Any]:
-    """Return the context of a training's forward pass, but without autocast, because `checkpoint` restores autocast."""
+    # There is no autocast here, because `checkpoint` restores it.
     products = [] if cpu_multiplies_bf16() else [Bf16Products()]
-    return _All([*products, CpuKernels()])
+    return _AllContexts([*products, CpuKernels()])
 
 
-class _All(AbstractContextManager[None]):
-    """A context that enters all of the given contexts, in order."""
-
+class _AllContexts(AbstractContextManager[None]):
     def __init__(self, contexts: Sequence[AbstractContextManager[Any]]) -> None:
         self._contexts = contexts
         self._stack = ExitStack()

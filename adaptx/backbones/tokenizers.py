@@ -16,7 +16,7 @@ def read_tokenizer(folder: Path) -> Any:
             that count positions from the padding id, has another padding id than config.json.
     """
     try:
-        tokenizer = _read(folder)
+        tokenizer = _read_as_stored(folder)
     # tokenizers and transformers raise plain `Exception` for files that they cannot read.
     except Exception as error:
         why = (str(error).splitlines() or [""])[0]
@@ -40,13 +40,11 @@ def read_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def _read(folder: Path) -> Any:
-    """Return the tokenizer as tokenizer.json defines it, under every version of transformers.
-
-    transformers 5 reads only the vocabulary from the file and builds the other parts from its tokenizer class (its
-    issue 45701). A checkpoint with a different normalizer then silently gets other tokens than under transformers 4.
-    transformers 5 also leaves out the type ids of pairs if the checkpoint names no tokenizer class, or names RemBERT's.
-    """
+def _read_as_stored(folder: Path) -> Any:
+    # transformers 5 reads only the vocabulary from tokenizer.json and builds the other parts from its tokenizer class
+    # (its issue 45701). A checkpoint with a different normalizer then silently gets other tokens than under
+    # transformers 4. transformers 5 also leaves out the type ids of pairs if the checkpoint names no tokenizer class,
+    # or names RemBERT's.
     import transformers
     from tokenizers import Tokenizer
 

@@ -1,14 +1,11 @@
 """Losses and log-probabilities over a large vocabulary, computed chunk by chunk to save memory.
 
-The scores [M, V] of a batch over 250,000 tokens can need more memory than the whole network. They are never stored all
-at once: a chunk of states is multiplied by the output matrix and reduced to log-probabilities, and then the chunk's
-scores are discarded.
+The scores [M, V] over 250,000 tokens can need more memory than the whole network, so they are never stored all at once.
+For one chunk of states at a time, scores are computed, reduced to log-probabilities and discarded.
 
-For a loss, the gradient with respect to a chunk's scores is the softmax minus the one-hot gold token. It can be
-computed while the scores exist. The gradients with respect to states, weight and bias are therefore computed in the
-forward pass, and nothing is computed twice (as in Hsu et al. 2024, arXiv:2410.10989; in contrast, Wijmans et al. 2024,
-arXiv:2411.09009, compute scores again in the backward pass). For log-probabilities, the gradient depends on how the
-caller uses them. This is known only in the backward pass, so the scores are computed again there.
+For a loss, the forward pass also computes the gradients, while a chunk's scores exist (as in Hsu et al. 2024,
+arXiv:2410.10989). For log-probabilities, the gradient depends on how the caller uses them, so the backward pass
+computes the scores again (as in Wijmans et al. 2024, arXiv:2411.09009).
 
 Suffixes of tensor and array names, one letter per dimension: M states, C states of a chunk, V vocabulary, D hidden
 size.
@@ -58,7 +55,7 @@ def summed_cross_entropy(
     factors_M = -torch.ones_like(gold_M, dtype=torch.float32) if weights_M is None else -weights_M.detach().float()
     setting = _LossSetting.of(states_MD, output)
     if not torch.is_grad_enabled():
-        return (_walk(states_MD, output.weight_VD, output.bias_V, gold_M, setting)[0] * factors_M).sum()
+        return (_by_chunks(states_MD, output.weight_VD, output.bias_V, gold_M, setting)[0] * factors_M).sum()
     return _Loss.apply(states_MD, output.weight_VD, output.bias_V, gold_M, factors_M, setting)  # pyright: ignore[reportReturnType]
 
 
@@ -66,7 +63,7 @@ def log_probabilities(states_MD: Tensor, output: OutputMatrix, tokens_M: Tensor)
     """Return log p(token) [M] in fp32, for one token per state."""
     setting = _LossSetting.of(states_MD, output)
     if not torch.is_grad_enabled():
-        return _walk(states_MD, output.weight_VD, output.bias_V, tokens_M, setting)[0]
+        return _by_chunks(states_MD, output.weight_VD, output.bias_V, tokens_M, setting)[0]
     return _LogProbabilities.apply(states_MD, output.weight_VD, output.bias_V, tokens_M, setting)  # pyright: ignore[reportReturnType]
 
 
@@ -160,9 +157,9 @@ class _LossSetting:
     def chunk(
         self, states_CD: Tensor, factor_VD: Tensor, bias_V: Tensor | None, tokens_C: Tensor, factors_C: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        """Return log p(token) [C] and the gradient [C, V] of sum(factor x log p(token)).
+        """Return log p(token) [C], and the gradient [C, V] of their sum weighted by `factors_C` (None: no gradient).
 
-        The gradient is with respect to the scores before the soft cap. It is None if `factors_C` is None.
+        The gradient is with respect to the scores before the soft cap.
         """
         tokens_C1 = tokens_C.unsqueeze(1)
         scores_CV = self.scores(states_CD, factor_VD, bias_V)
@@ -198,7 +195,7 @@ def _parts(weight_VD: Tensor) -> Iterator[slice]:
 
 
 @torch.no_grad()
-def _walk(
+def _by_chunks(
     states_MD: Tensor,
     weight_VD: Tensor,
     bias_V: Tensor | None,
@@ -207,9 +204,9 @@ def _walk(
     factors_M: Tensor | None = None,
     needed: Sequence[bool] = (False, False, False),
 ) -> tuple[Tensor, Gradients]:
-    """Return log p(token) [M] and the needed gradients of sum(factor x log p(token)), both computed chunk by chunk.
+    """Return log p(token) [M], and gradients of their sum weighted by `factors_M`.
 
-    needed: whether the gradients of states, weight and bias are needed. (True, False, False) asks only for the first.
+    needed: whether to compute the gradients with respect to states, weight and bias, in this order.
     """
     device = states_MD.device
     log_M = torch.empty(len(states_MD), device=device)
@@ -252,7 +249,7 @@ class _Loss(torch.autograd.Function):
         setting: _LossSetting,
     ) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         needed = ctx.needs_input_grad[:3]
-        log_M, gradients = _walk(states_MD, weight_VD, bias_V, gold_M, setting, factors_M, needed)
+        log_M, gradients = _by_chunks(states_MD, weight_VD, bias_V, gold_M, setting, factors_M, needed)
         ctx.gradients = gradients
         return (log_M * factors_M).sum()
 
@@ -273,12 +270,12 @@ class _LogProbabilities(torch.autograd.Function):
     ) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx.save_for_backward(states_MD, weight_VD, bias_V, tokens_M)
         ctx.setting = setting
-        return _walk(states_MD, weight_VD, bias_V, tokens_M, setting)[0]
+        return _by_chunks(states_MD, weight_VD, bias_V, tokens_M, setting)[0]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient_M: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         states_MD, weight_VD, bias_V, tokens_M = ctx.saved_tensors
         needed = ctx.needs_input_grad[:3]
-        _, gradients = _walk(states_MD, weight_VD, bias_V, tokens_M, ctx.setting, gradient_M.contiguous(), needed)
+        _, gradients = _by_chunks(states_MD, weight_VD, bias_V, tokens_M, ctx.setting, gradient_M.contiguous(), needed)
         return (*gradients, None, None)

@@ -96,7 +96,7 @@ def check_whole(network: Any, loaded: LoadReport, stored: Shapes, model: ModelSp
     """
     left = [name for name in loaded.unexpected if not _may_stay(name, network, model)]
     missing = list(loaded.missing)
-    matrix = _own_output_matrix(network)
+    matrix = _untied_output_matrix(network)
     if matrix is not None and missing == [matrix[0]]:
         with torch.no_grad():
             matrix[1].zero_()
@@ -142,7 +142,7 @@ def _untied(name: str, first: str, folder: Path) -> str:
 
 
 def shared_names(network: nn.Module) -> list[list[str]]:
-    """Return the names of each parameter that has several, such as ["shared.weight", "lm_head.weight"]."""
+    """Return the names of each parameter that has several names, such as [["shared.weight", "lm_head.weight"]]."""
     names: dict[int, list[str]] = {}
     for name, parameter in network.named_parameters(remove_duplicate=False):
         names.setdefault(id(parameter), []).append(name)
@@ -157,11 +157,10 @@ def _may_stay(name: str, network: Any, model: ModelSpec) -> bool:
     masked = {part.partition(".")[0] for part in head.names} if head is not None else set[str]()
     if first in HEADS | masked or LEFT_OVER.search(name):
         return True
-    return model.layers is not None and _is_beyond(name, network)
+    return model.layers is not None and _is_in_removed_layer(name, network)
 
 
-def _is_beyond(name: str, network: Any) -> bool:
-    """Return whether a tensor belongs to a layer that was cut off, such as layer 8 of a network cut to 8 layers."""
+def _is_in_removed_layer(name: str, network: Any) -> bool:
     for stack in sites_of(network).stacks:
         start = name.find(stack.layer.removesuffix("{}"))
         place = stack.place(name[start:]) if start >= 0 else None
@@ -174,8 +173,7 @@ def _bare(name: str, network: Any) -> str:
     return name.removeprefix(f"{network.base_model_prefix}.")
 
 
-def _own_output_matrix(network: Any) -> tuple[str, nn.Parameter] | None:
-    """Return the name and values of a decoder's output matrix, or None if the matrix is tied to the embeddings."""
+def _untied_output_matrix(network: Any) -> tuple[str, nn.Parameter] | None:
     output = network.get_output_embeddings()
     if output is None or network.config.is_encoder_decoder or output.weight is network.get_input_embeddings().weight:
         return None

@@ -27,8 +27,8 @@ OWN = "own"
 class Assembly:
     """What `assemble` attached to a network for one stage.
 
-    own: the parameters that belong to this stage and not to an earlier one, by key; its training updates these. kind:
-    `fusion` if they mix earlier modules, else `module`.
+    own: the parameters of the stage's own module, by key. The stage's training updates these. kind: `fusion` if they
+    mix earlier modules, else `module`.
     """
 
     own: dict[Key, nn.Parameter]
@@ -45,13 +45,12 @@ def base_for(
     """
     if stage.method.whole:
         # Modules are folded into the weights on the CPU, so that the sums are equal on every machine.
-        folds = any(not each.method.whole for each in _frozen(stage, finished))
+        folds = any(not each.method.whole for each in _frozen_below(stage, finished))
         return False, None if folds else device
     return precision == "bf16", device
 
 
-def _frozen(stage: ModuleStage, finished: bool) -> tuple[ModuleSource, ...]:
-    """Return the frozen modules below the stage's own module, in the order in which they are attached."""
+def _frozen_below(stage: ModuleStage, finished: bool) -> tuple[ModuleSource, ...]:
     below = lineage(stage)
     # The module of a finished full fine-tuning holds every weight, so the modules below it are not needed.
     whole = stage.method.whole and (finished or below.continued is not None)
@@ -63,16 +62,16 @@ def assemble(
 ) -> Assembly:
     """Attach the modules below a stage to a bare network, and then the stage's own module.
 
-    load: returns the module of an earlier stage, or a published module. own: the stage's finished module. If it is
-    None, a new module is created. It gets the values of the module that the stage continues, or else values from
-    torch's global random generator. precision: if it is None, the training's precision is used.
+    load: returns the module of an earlier stage, or a published module. own: the stage's finished module. None: the
+    stage's module gets the values of the module that the stage continues, or else new values from torch's global random
+    generator. precision: None means the training's precision.
 
     Afterwards only the parameters of the stage's own module require gradients.
     """
     sites = sites_of(network)
     below = lineage(stage)
     fusion = stage.start if isinstance(stage, Train) and isinstance(stage.start, Fuse) else None
-    frozen = _frozen(stage, own is not None)
+    frozen = _frozen_below(stage, own is not None)
     prepare(network, [each.method for each in (*frozen, *below.fused, stage)])
     modules: list[nn.Parameter] = []
     if stage.method.whole:

@@ -1,17 +1,16 @@
 """Fusion of LoRA modules: AdapterFusion's idea, applied at each linear map that the fused modules update.
 
-For an input x of the map W, module a has the output o_a = (alpha / rank) B_a A_a x. Its inner vector is (alpha / rank)
-A_a x, with R elements. o_a is the sum of B_a's columns, each multiplied by its element of the inner vector. A
-trained bias is one more such column, whose element is always 1. The layer's output is
+For an input x, a linear map with the weight W and with LoRA modules 1, 2, ... returns
 
-    y = W x + V sum_a w_a o_a,    w = softmax(s)
+    y = W x + V (w_1 o_1 + w_2 o_2 + ...)
 
-where V is the value map, and the weights w differ for each token. With attention (Pfeiffer et al. 2021,
-arXiv:2005.00247), s_a = (Q x + b) . K o_a. With a gate (Buehler and Buehler 2024, arXiv:2402.07148), s = G x + c, and
-there is no value map (V is the identity).
+Here o_1 is the output of module 1. The weight w_1 and the value map V come from a mixing layer (see `mixing.py`). The
+weights differ between tokens.
 
-No o_a is ever computed as a vector of size D. Scores and values are computed from the small inner vectors. To get
-these, x is multiplied once by the A matrices of all modules, stacked (see `mixing.py`).
+Module 1 multiplies x by its matrix A and by alpha / rank. The result is its inner vector, of size R. The output o_1 is
+the inner vector multiplied by the module's matrix B. No o_1 is ever computed, because it has size D. Scores and y are
+computed from the inner vectors. A trained bias is one more column of B, and the element of the inner vector for it is
+1.
 
 Suffixes of tensor and array names, one letter per dimension: T tokens (any number of dimensions), A modules, I input
 size, D output size, R rank (plus one if there is a bias), E inner size of all modules, A x R.
@@ -34,9 +33,8 @@ from adaptx.specs.sites import Key, sites_of
 class FusedLora(nn.Module):
     """A frozen linear map (with any modules already attached to it) plus frozen LoRA modules, mixed token by token.
 
-    lora_A [A x rank, I] holds the modules' A matrices, stacked. lora_B [E, D] holds their transposed B matrices,
-    stacked; each is followed by the module's bias if it has one. There is no LoRA dropout, because the modules are not
-    trained.
+    lora_A [A x rank, I] holds the modules' A matrices. lora_B [E, D] holds, for each module, its transposed B matrix
+    and then its bias if it has one. There is no LoRA dropout, because the modules are not trained.
     """
 
     def __init__(self, base: Any, method: Lora, mixing: Mixing, modules: int) -> None:
@@ -49,7 +47,7 @@ class FusedLora(nn.Module):
         self.lora_B = nn.Parameter(torch.empty(modules * (self.rank + self.has_bias), base.out_features))
 
     def module(self, index: int) -> dict[str, Tensor]:
-        """Return a module's `lora_A`, `lora_B` and `bias` (if any). They are views, so writing changes this layer."""
+        """Return `lora_A`, `lora_B` and `bias` (if any) of one module, as views of this layer's parameters."""
         down_RI = self.lora_A.unflatten(0, (self.num_modules, -1))[index]
         rows_RD = self.lora_B.unflatten(0, (self.num_modules, -1))[index]
         tensors = {"lora_A": down_RI, "lora_B": rows_RD[: self.rank].T}

@@ -1,10 +1,12 @@
 """Mixing layers: trained layers that weigh and sum the outputs of frozen modules, token by token, at one site.
 
-A key map is applied to the outputs for the scores, and a value map for the sum. Bottleneck adapters pass their outputs
-[T, A, D] themselves, and the value map is applied once, to the weighted sum. LoRA modules pass two factors of their
-outputs instead: inner vectors [T, A, R] and rows [E, D]. A module's output at a token would be its inner vector times
-its R rows, but is never computed, because all outputs would need A x D numbers per token. Both maps are linear, so for
-LoRA they are applied to the rows, which are few and are the same for every token.
+A mixing layer computes a score for each token and module. The softmax of a token's scores gives its weights. The
+weighted sum of the modules' outputs then goes through the value map.
+
+Bottleneck adapters pass their outputs [T, A, D]. For LoRA modules these would need A x D numbers per token, so LoRA
+modules pass two factors instead: inner vectors [T, A, R], and rows [E, D], which are the same for all tokens. A
+module's output is its inner vector times its R rows. The maps of a mixing layer are linear, so they are applied to the
+rows.
 
 Suffixes of tensor and array names, one letter per dimension: T tokens (any number of dimensions), A modules, I input
 size, D output size, K size of queries and keys, R rank of a module, E inner size of all modules, A x R.
@@ -38,13 +40,14 @@ class Mixing(nn.Module):
         self.watch: Callable[[Tensor], None] | None = None
 
     def scores(self, hidden_TI: Tensor, outputs_TAD: Tensor) -> Tensor:
-        """Return a score for each token and module, [T, A] in fp32. outputs_TAD: the modules' outputs."""
+        """Return a score for each token and module, [T, A] in fp32, from the modules' outputs."""
         raise NotImplementedError
 
     def low_rank_scores(self, hidden_TI: Tensor, inner_TAR: Tensor, rows_ED: Tensor) -> Tensor:
-        """Return a score for each token and module, [T, A] in fp32, where the modules' outputs are low-rank. inner_TAR:
-        the modules' inner vectors. rows_ED: R rows per module, in the modules' order. A module's output is the sum of
-        the module's rows, each multiplied by the matching element of the module's inner vector.
+        """Return a score for each token and module, [T, A] in fp32, from two factors of the modules' outputs.
+
+        inner_TAR: the modules' inner vectors. rows_ED: R rows per module, in the modules' order. A module's output is
+        the product of its inner vector and its rows.
         """
         raise NotImplementedError
 
@@ -64,16 +67,21 @@ class Mixing(nn.Module):
 class AttentionMixing(Mixing):
     """Mixing by each token's attention over the modules' outputs (Pfeiffer et al. 2021, arXiv:2005.00247, section 3.2).
 
-    The value map starts as the identity, so at first the outputs are mixed unchanged. rank: size of queries and keys,
-    and rank of the value map's difference from the identity (None: full D x D maps). key_bias: add a bias to keys, as
-    the adapters library does. This bias adds the same number to all scores of a token, so it does not change weights.
+    The value map starts as the identity, so at first the outputs are mixed unchanged.
+
+    rank: size of queries and keys, and rank of the value map's difference from the identity (None: full D x D maps).
+    key_bias: add a bias to keys, as the adapters library does. The bias has no effect on the weights, because it adds
+    the same number to all scores of a token.
     """
 
     def __init__(self, place: Place, input_size: int, output_size: int, rank: int | None, key_bias: bool) -> None:
         inner = output_size if rank is None else rank
         query, key = nn.Linear(input_size, inner), nn.Linear(output_size, inner, bias=key_bias)
         super().__init__(
-            place, nn.Linear(output_size, output_size, bias=False) if rank is None else _NearIdentity(output_size, rank)
+            place,
+            nn.Linear(output_size, output_size, bias=False)
+            if rank is None
+            else _IdentityPlusLowRank(output_size, rank),
         )
         self.query, self.key, self.key_bias = query, key, key_bias
         for linear in (query, key):
@@ -85,11 +93,8 @@ class AttentionMixing(Mixing):
             nn.init.eye_(self.value.weight)
 
     def scores(self, hidden_TI: Tensor, outputs_TAD: Tensor) -> Tensor:
-        """Return a score for each token and module, [T, A] in fp32.
-
-        The products over the few modules are written as sums, because matrix products of this shape in bf16 are several
-        times slower on a CPU.
-        """
+        # The products over the few modules are written as sums, because matrix products of this shape in bf16 are
+        # several times slower on a CPU.
         query_TK = self.query(hidden_TI)
         # q . (K o) = (K' q) . o: mapping the query once replaces mapping the output of every module.
         direction_TD = query_TK @ self.key.weight
@@ -132,9 +137,7 @@ class GateMixing(Mixing):
         return self.gate(inner).float()
 
 
-class _NearIdentity(nn.Module):
-    """The map x + up(down(x)), which starts as the identity because `up` starts at zero."""
-
+class _IdentityPlusLowRank(nn.Module):
     def __init__(self, size: int, rank: int) -> None:
         super().__init__()
         self.down, self.up = nn.Linear(size, rank, bias=False), nn.Linear(rank, size, bias=False)

@@ -1,6 +1,6 @@
 """Mean fusion weights over the tokens that an evaluation reads.
 
-They are summed in the forward pass, so no memory is needed per token.
+Each forward pass adds its weights to sums, so no memory is needed per token.
 
 Suffixes of tensor and array names, one letter per dimension: T tokens of the rows that a layer sees, A modules.
 """
@@ -20,12 +20,8 @@ from adaptx.store.mixing import MixingWeights, PlaceWeights
 
 
 @dataclass
-class _Sums:
-    """Sums of fusion weights over the tokens of one `Encoding`, keyed by the mixing layer's place (layer, site).
-
-    The encoding itself is kept because its `id` is used as a key, and Python could reuse the id of a freed object.
-    """
-
+class _WeightSums:
+    # The encoding is kept because its `id` is used as a key, and Python could reuse the id of a freed object.
     encoded: Encoding
     tokens: int = 0
     sums: dict[Place, Tensor] = field(default_factory=dict[Place, Tensor])
@@ -37,8 +33,8 @@ class MixingRecord:
     def __init__(self, backbone: Backbone) -> None:
         self._backbone = backbone
         self._layers = mixing_layers(backbone.network)
-        self._read: dict[int, _Sums] = {}
-        self._current: _Sums | None = None
+        self._read: dict[int, _WeightSums] = {}
+        self._current: _WeightSums | None = None
         self._real_T = torch.empty(0)
 
     def __enter__(self) -> Self:
@@ -52,15 +48,16 @@ class MixingRecord:
 
     def reading(self, encoded: Encoding, batch: TokenBatch) -> None:
         """Announce that the next forward pass reads `batch`, which was collated from `encoded`."""
-        self._current = self._read.setdefault(id(encoded), _Sums(encoded))
+        self._current = self._read.setdefault(id(encoded), _WeightSums(encoded))
         self._real_T = batch.members.any(dim=0).float()
         self._current.tokens += int(batch.lengths_N.sum())
 
     def means(self, wanted: Iterable[Encoding]) -> MixingWeights:
         """Return the mean weights over the tokens of the `wanted` encodings that were read.
 
-        If the evaluation read none of them (only masked copies, for example), return the mean over all that it read.
-        Padding is left out. So are mixing layers that read no token, such as a decoder's if only the encoder is read.
+        If none of them was read (only masked copies, for example), return the mean over all encodings that were read.
+        Padding is left out. Mixing layers that read no token are left out too, such as a decoder's if only the encoder
+        is read.
         """
         ids = {id(encoded) for encoded in wanted}
         chosen = [sums for key, sums in self._read.items() if key in ids] or list(self._read.values())

@@ -1,7 +1,8 @@
-"""Methods: how modules are attached to a network, and which tensors they consist of.
+"""Fine-tuning methods, such as LoRA: how a method's modules are attached to a network, and which tensors they hold.
 
-The functions of a method are listed in one record at the end of its file, such as `lora.py`. `behaviour` returns this
-record. Facts that need no tensors are in `adaptx.specs.methods`.
+A module is the set of weights that one training with a method has trained. Each method has a file, such as `lora.py`,
+which ends with a `Behaviour`: a record of the functions that implement the method. Facts about methods that need no
+tensors are in `adaptx.specs.methods`.
 """
 
 import itertools
@@ -44,7 +45,7 @@ def attach(network: nn.Module, sites: Sites, method: Method, name: str) -> Param
 
 
 def fold_in(network: nn.Module, sites: Sites, modules: Iterable[Module]) -> None:
-    """Fold trained modules into a bare network's weights, from the bottom of the stack up. No layers are added."""
+    """Fold trained modules into a bare network's weights, in the order of the modules. No layers are added."""
     numbered = enumerate(modules)
     for _, alike in itertools.groupby(numbered, key=lambda pair: type(pair[1].method)):
         fold = None

@@ -1,9 +1,8 @@
-"""Bottleneck adapters, one per layer, built from modules of the adapters library (Poth et al. 2023, arXiv:2311.11077).
+"""Bottleneck adapters, one per layer, built from layers of the adapters library (Poth et al. 2023, arXiv:2311.11077).
 
-Training uses only the library's adapter modules, not its network classes. Those classes also replace attention and
-linear maps, differ from transformers' classes in some architectures, and do not exist for others. Here the network
-stays as transformers built it, and adapters are inserted in the same way everywhere. For architectures that the library
-supports correctly, its classes compute the same values. `adapters_classes` uses them to write the library's folders.
+Adapters are inserted into the network that transformers built. The library's own network classes are not used here,
+because they do not exist for every architecture. Where they exist and are correct, the values are the same.
+`adapters_classes.py` uses the library's network classes to write folders in its format.
 
 Suffixes of tensor and array names, one letter per dimension: B sequences, T tokens, A adapters, D hidden size.
 """
@@ -56,7 +55,7 @@ def prepare(network: Any) -> None:
     """
     place = ARCHITECTURES[network.config.model_type].bottleneck
     assert place is not None, "planning refuses bottleneck adapters whose place is not known"
-    extend = _inside_norm if isinstance(place, InsideNorm) else _after_layer
+    extend = _norm_with_adapters if isinstance(place, InsideNorm) else _layer_with_adapters
     for path in sites_of(network).layer_paths():
         layer = network.get_submodule(path)
         holder = layer.get_submodule(place.norm) if isinstance(place, InsideNorm) else layer
@@ -78,7 +77,7 @@ def add_adapter(network: Any, reduction_factor: float, activation: str, name: st
     config = SeqBnConfig(reduction_factor=reduction_factor, non_linearity=activation, init_weights="mam_adapter")
     size = network.config.hidden_size
     found: dict[Key, nn.Parameter] = {}
-    for layer, place in _places(network):
+    for layer, place in _layers_with_adapters(network):
         adapter = Adapter(name, size, int(size // reduction_factor), config)
         place.adapters[name] = adapter.train(place.training)
         place.order.append((name,))
@@ -98,11 +97,10 @@ def add_fusion(
     """Add a fusion layer to every layer of the network, and return all fusion layers in order.
 
     A fusion layer mixes the outputs of the adapters `names`. It runs after the frozen adapters `below`. make: returns
-    the fusion layer for a layer's index. The fusion layer is called with the adapters' input, their stacked outputs and
-    the states (see `Adapters.over`).
+    the fusion layer for a layer's index.
     """
     made: list[FusionLayer] = []
-    for layer, place in _places(network):
+    for layer, place in _layers_with_adapters(network):
         made.append(make(layer).train(place.training))
         place.fusions[",".join(names)] = made[-1]
         place.order = [*((name,) for name in below), tuple(names)]
@@ -111,20 +109,17 @@ def add_fusion(
 
 def adapter_names(network: Any) -> list[str]:
     """Return the names of the active adapters, in the order in which they were stacked."""
-    return [name for names in _places(network)[0][1].order for name in names]
+    return [name for names in _layers_with_adapters(network)[0][1].order for name in names]
 
 
-def _places(network: Any) -> list[tuple[int, Adapters]]:
-    """Return every layer's index and its adapters, in order."""
+def _layers_with_adapters(network: Any) -> list[tuple[int, Adapters]]:
     sites = sites_of(network)
     found = [(sites.layer(path), each) for path, each in network.named_modules() if isinstance(each, Adapters)]
     assert found, "`prepare` must be called on the network first"
     return cast(list[tuple[int, Adapters]], found)
 
 
-def _inside_norm(plain: type[nn.Module]) -> type[nn.Module]:
-    """Return a subclass of a norm that runs the adapters on the norm's input."""
-
+def _norm_with_adapters(plain: type[nn.Module]) -> type[nn.Module]:
     def forward(self: Any, states_BTD: Tensor) -> Tensor:
         def norm(states_BTD: Tensor) -> Tensor:
             return plain.forward(self, states_BTD)
@@ -134,9 +129,7 @@ def _inside_norm(plain: type[nn.Module]) -> type[nn.Module]:
     return type(plain.__name__, (plain,), {"forward": forward})
 
 
-def _after_layer(plain: type[nn.Module]) -> type[nn.Module]:
-    """Return a subclass of a layer that runs the adapters on the layer's output."""
-
+def _layer_with_adapters(plain: type[nn.Module]) -> type[nn.Module]:
     def forward(self: Any, *args: Any, **options: Any) -> Any:
         output = plain.forward(self, *args, **options)
         if isinstance(output, tuple):

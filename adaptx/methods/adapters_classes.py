@@ -28,21 +28,18 @@ def add_adapter(network: Any, reduction_factor: float, activation: str, name: st
     network.add_adapter(name, config=SeqBnConfig(reduction_factor=reduction_factor, non_linearity=activation))
     below = adapter_names(network)
     network.set_active_adapters(_stack(*below, name) if below else name)
-    return _parameters(network, ".adapters.", name, SITE)
+    return _parameters_under(network, ".adapters.", name, SITE)
 
 
 def add_fusion(network: Any, names: list[str], below: list[str]) -> dict[Key, nn.Parameter]:
-    """Add a fusion of the adapters `names` above the adapters `below`.
-
-    Returns the fusion's parameters, keyed as in `adapters_backend`.
-    """
+    """Add a fusion of the adapters `names` above the adapters `below`. Return its parameters, as `add_adapter` does."""
     from adapters.composition import Fuse
 
     network.add_adapter_fusion(names)
     # The library annotates each of its variable arguments as a list, hence the cast.
     fusion: Any = cast(Any, Fuse)(*names)
     network.set_active_adapters(_stack(*below, fusion) if below else fusion)
-    return _parameters(network, ".adapter_fusion_layer.", fusion.name, FUSION_SITE)
+    return _parameters_under(network, ".adapter_fusion_layer.", fusion.name, FUSION_SITE)
 
 
 def save_active(network: Any, folder: Path) -> None:
@@ -52,7 +49,7 @@ def save_active(network: Any, folder: Path) -> None:
     written to subfolders, for `load_adapter_setup`.
     """
     active = network.adapters_config.active_setup
-    names = _names(active)
+    names = _names_in_order(active)
     if len(names) == 1:
         network.save_adapter(str(folder), names[0])
     else:
@@ -62,7 +59,7 @@ def save_active(network: Any, folder: Path) -> None:
 def adapter_names(network: Any) -> list[str]:
     """Return the names of the active adapters, in the order in which they were stacked."""
     active = network.active_adapters
-    return _names(active) if active is not None else []
+    return _names_in_order(active) if active is not None else []
 
 
 def _stack(*layers: Any) -> Any:
@@ -71,16 +68,13 @@ def _stack(*layers: Any) -> Any:
     return cast(Any, Stack)(*layers)
 
 
-def _names(composition: Any) -> list[str]:
-    """Return the adapter names of a composition in order. The library's `flatten` returns a set, whose order differs
-    between processes.
-    """
-    children = ([child] if isinstance(child, str) else _names(child) for child in composition.children)
+def _names_in_order(composition: Any) -> list[str]:
+    # The library's `flatten` returns a set, whose order differs between processes.
+    children = ([child] if isinstance(child, str) else _names_in_order(child) for child in composition.children)
     return [name for names in children for name in names]
 
 
-def _parameters(network: nn.Module, marker: str, name: str, site: str) -> dict[Key, nn.Parameter]:
-    """Return the parameters of one adapter or fusion, keyed by layer, site and tensor name."""
+def _parameters_under(network: nn.Module, marker: str, name: str, site: str) -> dict[Key, nn.Parameter]:
     sites = sites_of(network)
     found: dict[Key, nn.Parameter] = {}
     for path, parameter in network.named_parameters():

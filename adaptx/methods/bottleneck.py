@@ -9,12 +9,12 @@ from adaptx.specs.sites import Sites
 
 
 def attach(network: nn.Module, sites: Sites, method: Bottleneck, name: str) -> Parameters:
-    """Add an adapter on top of the active ones. `adapters_backend.prepare` must have prepared the network."""
+    """Add an adapter on top of the active ones. The network must have been prepared by `adapters_backend.prepare`."""
     return adapters_backend.add_adapter(network, method.reduction_factor, method.activation, name)
 
 
 def _unchanged(tensor: Tensor, own: Tensor | None) -> None:
-    """Return None, which stands for zeros, because an adapter whose tensors are all zero has no effect."""
+    """Return None for zeros, because an adapter whose tensors are all zero has no effect."""
 
 
 BEHAVIOUR = Behaviour(attach=attach, prepare=adapters_backend.prepare, fold=None, unchanged=_unchanged, to_peft=None)

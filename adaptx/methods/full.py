@@ -8,7 +8,7 @@ from adaptx.specs.sites import Sites
 
 
 def attach(network: nn.Module, sites: Sites, method: Full, name: str) -> Parameters:
-    """Return every parameter of the network by key. Nothing is attached. LoRA modules must be folded in before."""
+    """Return every parameter of the network by key. LoRA modules must have been folded into the network before."""
     return {sites.key(parameter_name): parameter for parameter_name, parameter in network.named_parameters()}
 
 

@@ -1,6 +1,6 @@
 """(IA)^3 through peft (Liu et al. 2022, arXiv:2205.05638): a trained vector scales the outputs of a linear map.
 
-At the feed-forward block's down projection, the vector scales the inputs instead.
+At the down projection of the feed-forward block, the vector scales the inputs instead.
 """
 
 import functools
@@ -68,7 +68,7 @@ def _unchanged(tensor: Tensor, own: Tensor | None) -> Tensor:
 
 
 def _to_peft(modules: Sequence[Module], sites: Sites) -> PeftParts:
-    """Return the contents of one peft folder. Its vector for a linear map is the product of all modules' vectors."""
+    # A peft folder has one vector per linear map, so it gets the product of all modules' vectors.
     places = places_of(key for module in modules for key in module.tensors)
     scales: dict[Place, Tensor] = {}
     for place in places:

@@ -21,10 +21,9 @@ class Behaviour:
     attach: attaches a new module, which does not yet change the forward pass, and returns its parameters. Arguments:
     network, the network's sites, method, the module's name.
     prepare: prepares a bare network before anything is attached.
-    fold: folds all modules of the method into the linear maps below them and removes the modules' layers, so that the
-    network is a plain transformers network again.
+    fold: folds all modules of the method into the linear maps below them, and removes the modules' layers.
     unchanged: returns the values that a tensor has in a module without effect, such as ones for (IA)^3; None stands for
-    zeros. Merging works on differences from these. Arguments: the module's tensor, the backbone's (or None).
+    zeros. Arguments: the module's tensor; the backbone's tensor of the same key, or None.
     to_peft: returns the contents of a peft folder. Arguments: modules of one checkpoint, from the bottom up; sites.
     """
 

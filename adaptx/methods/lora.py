@@ -1,8 +1,7 @@
 """LoRA through peft (Hu et al. 2021, arXiv:2106.09685): trained low-rank updates of the linear maps at chosen sites.
 
-Biases may be trained as well (peft's `bias="lora_only"`). peft would then change the network's biases in place. Here a
-module holds the difference that it adds to a bias, so that biases can be stacked, merged and folded like the low-rank
-updates.
+Biases may be trained as well. peft would change the network's own biases (`bias="lora_only"`). Here a module holds the
+difference that it adds to a bias, so that biases can be stacked, merged and folded like the low-rank updates.
 """
 
 import warnings
@@ -85,7 +84,7 @@ def attach(network: nn.Module, sites: Sites, method: Lora, name: str) -> Paramet
 
 
 def fold(network: nn.Module) -> None:
-    """Add every LoRA update to its linear map and remove the module. Full fine-tuning can then train the map."""
+    """Add every LoRA update to its linear map, and put the plain map in the place of the LoRA layer."""
     for path, layer in list(_lora_layers(network)):
         layer.merge()
         linear, below = layer.get_base_layer(), layer.base_layer
@@ -104,7 +103,7 @@ def _lora_layers(network: nn.Module) -> list[tuple[str, Any]]:
 
 
 def _unchanged(tensor: Tensor, own: Tensor | None) -> None:
-    """Return None. Merging never calls this function: it has other functions for LoRA's products of two tensors."""
+    """Return None. This is never called, because merging treats LoRA's products of two tensors separately."""
 
 
 BEHAVIOUR = Behaviour(attach=attach, prepare=None, fold=fold, unchanged=_unchanged, to_peft=to_peft)

@@ -1,8 +1,7 @@
 """Conversion of LoRA modules over one checkpoint to one peft folder.
 
-Several modules become one by concatenating their ranks, which is exact: sum_i s_i B_i A_i = [s_1 B_1, ...] [A_1; ...].
-Trained biases are written as differences, with peft's `lora_bias` (0.14 and later). peft's `bias="lora_only"` would
-change the network's biases, and with them all other modules that are loaded into the same network.
+Several modules become one without loss: their A matrices are concatenated, and so are their B matrices, each multiplied
+by its module's scale. Trained biases are written as differences, with peft's `lora_bias` (0.14 and later).
 """
 
 from collections.abc import Sequence
@@ -21,12 +20,12 @@ DOWN, UP, BIAS = "lora_A", "lora_B", "bias"
 
 
 def to_peft(modules: Sequence[Module], sites: Sites) -> PeftParts:
-    """Return the contents of a peft folder whose single module equals the sum of these LoRA modules.
+    """Return the contents of a peft folder with one module that equals the sum of these LoRA modules.
 
     modules: in their order in the stack, the bottom module first.
     """
     places = places_of(key for module in modules for key in module.tensors)
-    joined = {place: _joined(modules, place) for place in places}
+    joined = {place: _summed_at(modules, place) for place in places}
     has_bias = any(one.bias is not None for one in joined.values())
     rank = max(one.rank for one in joined.values())
     alpha = max(one.alpha for one in joined.values() if one.rank == rank)
@@ -60,12 +59,7 @@ def to_peft(modules: Sequence[Module], sites: Sites) -> PeftParts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _JoinedModules:
-    """The sum of all modules at one linear map. The map's weight gets scale x up @ down, and its bias gets `bias`.
-
-    bias: None if no module has one.
-    """
-
+class _SummedModules:
     down: Tensor
     up: Tensor
     bias: Tensor | None
@@ -77,11 +71,7 @@ class _JoinedModules:
         return self.alpha / self.rank
 
 
-def _joined(modules: Sequence[Module], place: Place) -> _JoinedModules:
-    """Return the sum of the modules at a linear map.
-
-    A single module keeps its tensors and its scale. With several modules, each B is multiplied by its module's scale.
-    """
+def _summed_at(modules: Sequence[Module], place: Place) -> _SummedModules:
     found: list[tuple[Tensor, Tensor, Lora]] = []
     for module in modules:
         assert isinstance(module.method, Lora)
@@ -91,12 +81,12 @@ def _joined(modules: Sequence[Module], place: Place) -> _JoinedModules:
     bias = torch.stack(added).sum(dim=0) if added else None
     if len(found) == 1:
         down, up, method = found[0]
-        return _JoinedModules(
+        return _SummedModules(
             down=down, up=up, bias=bias, rank=method.rank_at(place[1]), alpha=method.alpha_at(place[1])
         )
     downs = torch.cat([down for down, _, _ in found])
     ups = torch.cat([up * method.scale_at(place[1]) for _, up, method in found], dim=1)
-    return _JoinedModules(down=downs, up=ups, bias=bias, rank=len(downs), alpha=float(len(downs)))
+    return _SummedModules(down=downs, up=ups, bias=bias, rank=len(downs), alpha=float(len(downs)))
 
 
 def _number(value: float) -> float | int:

@@ -1,6 +1,6 @@
-"""Modules on disk and in memory: tensors keyed by (layer, site, tensor), and a JSON header with method and base.
+"""Modules on disk and in memory: tensors keyed by (layer, site, tensor), and a header with method and base.
 
-On disk, the tensors are safetensors.
+On disk, the tensors are safetensors, and the header is JSON.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Module:
-    """The trained parameters of a training, without the head.
+    """The parameters that one training has trained, without those of heads.
 
     kind: `module` for a method's module, `fusion` for the fusion layers over several modules. base: the digest of the
     checkpoint's weights.

@@ -35,8 +35,7 @@ def places_of(keys: Iterable[Key]) -> tuple[Place, ...]:
 def target_pattern(places: Sequence[Place], sites: Sites) -> str:
     """Return a regular expression that matches the full paths of the linear maps, as peft's `target_modules`.
 
-    Patterns that fit only the ends of paths would also match in a class that wraps the network and adds an untrained
-    head. With full paths, peft cannot load the folder into such a class.
+    With full paths, peft cannot load the folder into a class that adds an untrained head to the network.
     """
     paths = [sites.module(*place) for place in places]
     in_all_layers = "|".join(dict.fromkeys(re.sub(r"\.\d+\\", r".\\d+\\", re.escape(path)) for path in paths))

@@ -26,8 +26,7 @@ def load_published(published: Published, base: str, sources: Sources) -> Module:
     subtracted from the module's trained biases, because modules in adaptx hold differences.
 
     If a LoRA module has smaller ranks at some sites, or leaves out sites or layers, both matrices are filled with zeros
-    there. The zeros add nothing, and they stay zero in training, because the gradient of each matrix is a product with
-    the other matrix.
+    there. The zeros have no effect, and they stay zero in training.
 
     Raises:
         UserError: the files are missing, hold another method than when the recipe was planned, or hold a LoRA module
@@ -59,7 +58,7 @@ def load_published(published: Published, base: str, sources: Sources) -> Module:
         own = load_biases(published.model, sources, above.values())
         tensors |= {key: tensors[key] - own[path] for key, path in above.items()}
     if isinstance(layout.method, Lora):
-        tensors = _filled(tensors, layout, layout.method, published)
+        tensors = _filled_with_zeros(tensors, layout, layout.method, published)
     return Module("module", layout.method, base, tensors)
 
 
@@ -71,8 +70,9 @@ def _stored(file: Path) -> dict[str, Tensor]:
     return read_pickle(file)
 
 
-def _filled(tensors: dict[Key, Tensor], layout: Layout, method: Lora, published: Published) -> dict[Key, Tensor]:
-    """Return tensors for every site of the method in every layer, filled with zeros up to the method's rank."""
+def _filled_with_zeros(
+    tensors: dict[Key, Tensor], layout: Layout, method: Lora, published: Published
+) -> dict[Key, Tensor]:
     shape = published.model.shape
     assert shape is not None, "planning refuses a model of unknown shape"
     paths = shape.stacks[0].paths

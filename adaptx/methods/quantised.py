@@ -138,7 +138,7 @@ def count_weights(model: nn.Module) -> int:
 
 
 def _misreads_partial_blocks() -> bool:
-    """Return whether bitsandbytes uses wrong scales on this CPU if rows end inside a block (seen in 0.50.2)."""
+    # bitsandbytes 0.50.2 uses wrong scales on such CPUs if rows end inside a block.
     return torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
@@ -149,7 +149,7 @@ def _found(model: nn.Module, kind: type) -> list[Any]:
 def without_notes() -> AbstractContextManager[None]:
     """Return a context that silences bitsandbytes' notes about rounded products and missing optional packages.
 
-    Calls of peft need it too, because peft imports bitsandbytes if that is installed.
+    Calls of peft need this context too, because peft imports bitsandbytes if it is installed.
     """
     return quiet("bitsandbytes")
 

@@ -49,16 +49,14 @@ class Outlined4bit(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         input_MK = input.to(self.compute_dtype)
         if torch.is_grad_enabled() and input_MK.requires_grad:
-            output: Any = _Product4bit.apply(input_MK, self)
+            output: Any = _OutlinedMatMul4Bit.apply(input_MK, self)
         else:
             output = self.product(input_MK)
         return output.to(input.dtype)
 
     def product(self, input_MK: Tensor) -> Tensor:
-        """Create the tensors that `gemm_4bit` creates without fused kernels, and return the product.
-
-        GPUs use fused kernels only for inputs of at most a few hundred rows.
-        """
+        """Create the tensors that `gemm_4bit` creates, and return the product."""
+        # GPUs have fused kernels, but only for inputs of at most a few hundred rows. They are not imitated.
         byte_scales = torch.empty_like(self.scales, dtype=torch.float32)
         scales = byte_scales + self.offset
         if not self.cuda_kernels:
@@ -73,9 +71,8 @@ class Outlined4bit(nn.Linear):
         return torch.empty(self.out_features, self.in_features, dtype=self.compute_dtype, device=self.weight.device)
 
 
-class _Product4bit(torch.autograd.Function):
-    """Stand-in for `MatMul4Bit`, which saves no input and dequantises the weight again in the backward pass."""
-
+class _OutlinedMatMul4Bit(torch.autograd.Function):
+    # bitsandbytes saves no input, and dequantises the weight again in the backward pass.
     @staticmethod
     def forward(ctx: Any, input_MK: Tensor, layer: Outlined4bit) -> Tensor:
         ctx.layer = layer
@@ -105,7 +102,7 @@ class Outlined8bit(nn.Linear):
         bias: Any = self.bias
         if bias is not None and bias.dtype != input.dtype:
             bias.data = bias.data.to(input.dtype)
-        product: Any = _Product8bit if self.cuda_kernels else _ProductWhole
+        product: Any = _OutlinedMatMul8bitLt if self.cuda_kernels else _OutlinedMatMul8bitFp
         return product.apply(input, self)
 
     def whole(self, dtype: torch.dtype) -> Tensor:
@@ -121,13 +118,9 @@ class Outlined8bit(nn.Linear):
         return weight_NK
 
 
-class _ProductWhole(torch.autograd.Function):
-    """Stand-in for `MatMul8bitFp`, which bitsandbytes uses on a CPU.
-
-    The input is stored as a plain attribute, as in bitsandbytes. It therefore stays in memory until the whole graph is
-    freed, even under gradient checkpointing.
-    """
-
+class _OutlinedMatMul8bitFp(torch.autograd.Function):
+    # bitsandbytes uses `MatMul8bitFp` on a CPU. It stores the input as a plain attribute, so the input stays in memory
+    # until the whole graph is freed, even under gradient checkpointing.
     @staticmethod
     def forward(ctx: Any, input: Tensor, layer: Outlined8bit) -> Tensor:  # noqa: A002
         weight_NK = layer.whole(input.dtype)
@@ -140,12 +133,8 @@ class _ProductWhole(torch.autograd.Function):
         return _input_gradient(ctx, gradient, ctx.input.dtype, ctx.input.shape), None
 
 
-class _Product8bit(torch.autograd.Function):
-    """Stand-in for `MatMul8bitLt`, which bitsandbytes uses on CUDA. Inputs are quantised to eight bits as well.
-
-    Outliers depend on values, so the stand-in assumes that there are none.
-    """
-
+class _OutlinedMatMul8bitLt(torch.autograd.Function):
+    # bitsandbytes uses `MatMul8bitLt` on CUDA. Outliers depend on values, so they are assumed to be absent.
     @staticmethod
     def forward(ctx: Any, input: Tensor, layer: Outlined8bit) -> Tensor:  # noqa: A002
         input_MK = input.reshape(-1, input.shape[-1])

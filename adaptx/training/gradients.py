@@ -85,7 +85,7 @@ def backward_sum(
 
 
 def backward_answers(loss: AnswerLoss, backbone: Backbone, drawn: Items, share: float, setting: Setting) -> Tensor:
-    """Do the same as `backward_sum` for a loss over answers. Such a loss needs no head."""
+    """Do the same as `backward_sum` for a loss over the tokens of answers. Such a loss needs no head."""
     return _backward_pieces(lambda piece: loss.of(backbone, piece), drawn, share, setting)
 
 
@@ -130,7 +130,7 @@ def backward_joint(
     if len(cut_up) == 1:
         # The whole batch fits in one micro-batch, so plain backpropagation works and nothing is computed twice.
         vectors_ND = embed(cut_up[0])
-        whole = value(vectors_ND[_inverse(places[0], vectors_ND.device)])
+        whole = value(vectors_ND[_inverse_permutation(places[0], vectors_ND.device)])
         whole.backward()
         return whole.detach()
     states: list[RandomState] = []
@@ -139,7 +139,9 @@ def backward_joint(
         for piece in cut_up:
             states.append(random_state(setting.device))
             embedded.append(embed(piece))
-    vectors_SD = torch.cat(embedded)[_inverse([p for each in places for p in each], setting.device)].requires_grad_()
+    vectors_SD = torch.cat(embedded)[
+        _inverse_permutation([p for each in places for p in each], setting.device)
+    ].requires_grad_()
     whole = value(vectors_SD)
     whole.backward()
     assert vectors_SD.grad is not None
@@ -149,9 +151,5 @@ def backward_joint(
     return whole.detach()
 
 
-def _inverse(places: list[int], device: torch.device) -> Tensor:
-    """Return the indices that sort vectors into the batch's order, as in `vectors[_inverse(places)]`.
-
-    places: each vector's index in the batch. For example, [2, 0, 1] gives [1, 2, 0].
-    """
+def _inverse_permutation(places: list[int], device: torch.device) -> Tensor:
     return torch.tensor(places, device=device).argsort()

@@ -155,17 +155,13 @@ class Training:
         return Outcome(self.history, self.step, began > 0)
 
     def has_moved(self, parameter: nn.Parameter) -> bool:
-        """Return whether any optimiser step has changed this parameter. Parameters that do not affect the hidden states
-        in use never change: for example, those of the layers above `Hidden(layer=...)`.
+        """Return whether any optimiser step has changed this parameter.
+
+        Parameters above the hidden states in use never change, such as those of layer 12 with `Hidden(layer=8)`.
         """
         return parameter in self.optimizer.state
 
     def _one_step(self) -> tuple[float, float]:
-        """Do one optimiser step. Return the batch's mean loss and the learning rate of the step.
-
-        Raises:
-            NotFinite: the loss or the gradient is NaN or infinite. The weights are not changed.
-        """
         config = self.config
         total = torch.zeros((), device=self.device)
         for number, indices in self.sampler.batch(self.step):
@@ -183,7 +179,7 @@ class Training:
         loss, gradient_norm = torch.stack([total, norm.to(total.device)]).tolist()
         if not math.isfinite(loss) or not math.isfinite(gradient_norm):
             raise NotFinite(
-                self._went_wrong(self.step + 1, f"the loss is {loss} and the gradient's norm {gradient_norm}")
+                self._not_finite_message(self.step + 1, f"the loss is {loss} and the gradient's norm {gradient_norm}")
             )
         self.optimizer.step()
         self.schedule.step()
@@ -191,8 +187,7 @@ class Training:
         self.step += 1
         return loss, learning_rate
 
-    def _went_wrong(self, step: int, what: str) -> str:
-        """Return the error message for values that are not finite. It states the step, learning rate and remedies."""
+    def _not_finite_message(self, step: int, what: str) -> str:
         rate = self.config.peak_rates[0] * learning_rate_factor(self.config, self.num_steps)(step - 1)
         return (
             f"step {step} of {self.num_steps}, at learning rate {rate:.3g}: {what}. The training failed and "
@@ -201,14 +196,10 @@ class Training:
         )
 
     def _check_weights(self) -> None:
-        """Check that the last step left finite weights. After an earlier step, the next step's loss would show NaN.
-
-        Raises:
-            NotFinite: a weight is NaN or infinite.
-        """
+        # Only the last step needs this check: after an earlier step, the next step's loss would show NaN.
         name = first_not_finite([*self.own.items(), *self.model.heads.named_parameters()])
         if name is not None:
-            raise NotFinite(self._went_wrong(self.step, f"the step left weights that are not finite ({name})"))
+            raise NotFinite(self._not_finite_message(self.step, f"the step left weights that are not finite ({name})"))
 
     def _draw(self, part: TrainingTask, indices: Sequence[int]) -> Items:
         if part.training.draw is None:
@@ -238,7 +229,9 @@ class Training:
         try:
             score = self.score()
         except NotFinite as error:
-            raise NotFinite(self._went_wrong(self.step, f"scoring on development rows failed: {error}")) from error
+            raise NotFinite(
+                self._not_finite_message(self.step, f"scoring on development rows failed: {error}")
+            ) from error
         self.model.train()
         self.history.development.append(DevelopmentScore(self.step, score))
         noting(progress, _log)(f"step {self.step}: development score {score:.4f}")

@@ -48,8 +48,9 @@ def parameter_groups(
 
 
 def decays(key: Key, parameter: nn.Parameter) -> bool:
-    """Return whether weight decay applies to a module's parameter. It does not apply to norms and biases, nor to T5's
-    table of relative position biases. Hugging Face's Trainer forms the same groups.
+    """Return whether weight decay applies to a module's parameter.
+
+    It does not apply to norms, biases and T5's table of relative position biases, as in Hugging Face's Trainer.
     """
     _, site, tensor = key
     return parameter.ndim > 1 and "bias" not in site and "bias" not in tensor

@@ -1,8 +1,4 @@
-"""Saved states of a running training, from which a killed run continues and ends with the same weights.
-
-`torch.save` writes a CRC-32 for every part of the file, which is checked when the state is read. A SHA-256 would cost
-one second per gigabyte each time a state is saved.
-"""
+"""Saved states of a running training, from which a killed run continues and ends with the same weights."""
 
 import logging
 import signal
@@ -48,10 +44,10 @@ class SavedStates:
         return time.monotonic() - self._last >= self._every
 
     def save(self, state: dict[str, Any], device: torch.device, progress: Progress) -> None:
-        """Save the state, the states of the random generators, and the facts on which rounding depends.
+        """Save the state, together with the random generators' states, thread count, device and torch's version.
 
-        Rounding depends on the number of threads, the device and torch's version. If the state cannot be written (for
-        example on a full disk), a note says so, the earlier state stays, and the training continues.
+        If the state cannot be written (for example on a full disk), a note says so, the earlier state stays, and the
+        training continues.
         """
         whole = {**state, "random": random_state(device), "machine": _machine(device)}
         whole |= {"version": VERSION, "stage": self._file.parent.name}
@@ -94,6 +90,7 @@ class SavedStates:
         return state
 
     def _read(self) -> dict[str, Any]:
+        # `torch.save` writes a CRC-32 per part. A SHA-256 would cost one second per gigabyte at each save.
         with zipfile.ZipFile(self._file) as archive:
             if (damaged := archive.testzip()) is not None:
                 raise UserError(f"the CRC-32 of its part {damaged} has changed since it was saved")

@@ -37,7 +37,7 @@ class Sampler:
         size, seed = self.config.batch_size, self.config.seed
         if self._shares is None:
             return [(0, batch_indices(step, self.sizes[0], size, seed))]
-        counts, before = self._counts(step), self._before(step)
+        counts, before = self._counts(step), self._items_drawn_before(step)
         return [
             (task, _stream(int(before[task]), int(counts[task]), self.sizes[task], seed + task * TASK_STRIDE))
             for task in range(len(self.sizes))
@@ -48,8 +48,7 @@ class Sampler:
         assert self._shares is not None
         return np.random.default_rng([self.config.seed, step]).multinomial(self.config.batch_size, self._shares)
 
-    def _before(self, step: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """Return the number of items that all earlier steps together drew from each task."""
+    def _items_drawn_before(self, step: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         while len(self._drawn_before) <= step:
             last = len(self._drawn_before) - 1
             self._drawn_before.append(self._drawn_before[last] + self._counts(last))
@@ -67,13 +66,13 @@ def batch_indices(step: int, num_items: int, batch_size: int, seed: int) -> list
 def _stream(position: int, count: int, num_items: int, seed: int) -> list[int]:
     return [
         index
-        for epoch, first, last in _pieces(position, count, num_items)
+        for epoch, first, last in _slices_of_stream(position, count, num_items)
         for index in _order(epoch, num_items, seed)[first:last].tolist()
     ]
 
 
-def _pieces(position: int, count: int, num_items: int) -> Iterator[tuple[int, int, int]]:
-    """Yield slices (epoch, first, last) that cover `count` positions of the endless stream, starting at `position`."""
+def _slices_of_stream(position: int, count: int, num_items: int) -> Iterator[tuple[int, int, int]]:
+    # Each slice is (epoch, first, last).
     while count:
         epoch, first = divmod(position, num_items)
         taken = min(count, num_items - first)

@@ -15,7 +15,7 @@ from adaptx.specs import Dare
 
 
 def dare(updates: Sequence[Update], rule: Dare, key: object, combine: Combine) -> Tensor:
-    """Drop entries of the updates, and return the updates merged by another rule, `rule.combine` (such as `Ties`)."""
+    """Drop entries of the updates, then merge the updates by another rule, `rule.combine` (such as `Ties`)."""
     return combine(dropped(updates, rule, key), rule.combine, key)
 
 
@@ -30,8 +30,8 @@ def dropped(updates: Sequence[Update], rule: Dare, key: object) -> list[Update]:
 def keep_mask(shape: Sequence[int], rule: Dare, place: object) -> Tensor:
     """Return a boolean mask that is True for the entries to keep.
 
-    It depends only on the rule's seed and drop rate, the shape, and `place`, which identifies the block's tensor,
-    module and rows.
+    The mask depends only on the rule's seed and drop rate, on the shape, and on `place`, which identifies the block's
+    tensor, module and rows.
     """
     digest = hashlib.sha256(repr((rule.seed, place)).encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))

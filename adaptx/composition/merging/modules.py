@@ -60,17 +60,13 @@ def merge_modules(
         if unchanged is None:
             tensor = combine([of_tensor(module.tensors[key]) for module in modules], rule, key)
         else:
-            tensor = _merge_differences(key, modules, rule, unchanged)
-        merged[key] = _usable(tensor, key, rule)
+            tensor = _merge_differences_from_base(key, modules, rule, unchanged)
+        merged[key] = _checked_finite(tensor, key, rule)
     return MergedTensors(merged)
 
 
-def _usable(merged: Tensor, key: object, rule: MergeRule) -> Tensor:
-    """Return the merged tensor after checking its values.
-
-    Raises:
-        NotFinite: a value is NaN or infinite, or so large that the tensor's norm overflows.
-    """
+def _checked_finite(merged: Tensor, key: object, rule: MergeRule) -> Tensor:
+    # The norm also overflows if values are finite but too large to compute with.
     if not math.isfinite(torch.linalg.vector_norm(merged).item()):
         raise NotFinite(
             f"after merging by {rule}, {key} holds values that are not finite or too large to compute with. Choose "
@@ -79,11 +75,8 @@ def _usable(merged: Tensor, key: object, rule: MergeRule) -> Tensor:
     return merged
 
 
-def _merge_differences(key: Key, modules: Sequence[Module], rule: MergeRule, base: Tensor) -> Tensor:
-    """Merge the differences of the modules' tensors from `base`, and return `base` plus the merged difference.
-
-    base: the values with which a module would change nothing, such as ones for (IA)^3.
-    """
+def _merge_differences_from_base(key: Key, modules: Sequence[Module], rule: MergeRule, base: Tensor) -> Tensor:
+    # `base` holds the values with which a module would change nothing, such as ones for (IA)^3.
     weights = rule.linear_weights(len(modules))
     if weights is None:
         return base.float() + combine([of_difference(module.tensors[key], base) for module in modules], rule, key)
@@ -104,41 +97,40 @@ def _merge_loras(
     kept = total = 0.0
     for layer, site in places:
         pairs = _factors_at(modules, (layer, site))
-        found = _merge_site(pairs, methods, merged, rule, (layer, site))
+        found = _merge_lora_site(pairs, methods, merged, rule, (layer, site))
         tensors[layer, site, DOWN], tensors[layer, site, UP] = found.down_KC, found.up_RK
         if merged.bias and (biased is None or (layer, site) in biased):
             key = layer, site, BIAS
             none = torch.zeros(found.up_RK.shape[0])
             biases = [of_tensor(module.tensors.get(key, none)) for module in modules]
-            tensors[key] = _usable(combine(biases, rule, key), key, rule)
+            tensors[key] = _checked_finite(combine(biases, rule, key), key, rule)
         kept, total = kept + found.kept, total + found.total
     return MergedTensors(tensors, kept / total if total else None)
 
 
-def _merge_site(
+def _merge_lora_site(
     pairs: Sequence[tuple[Tensor, Tensor]], methods: Sequence[Lora], merged: Lora, rule: MergeRule, place: Site
 ) -> SvdFactors:
-    """Return the merged factors of one site, at the merged method's rank and scale."""
     # A module with the merged scale has a ratio of exactly 1, so that a single module is returned bit for bit.
     rank, scale = merged.rank_at(place[1]), merged.scale_at(place[1])
     ratios = [method.scale_at(place[1]) / scale for method in methods]
     weights = rule.linear_weights(len(pairs))
     if weights is None:
         updates = [of_product(down, up, ratio) for (down, up), ratio in zip(pairs, ratios, strict=True)]
-        return nearest(_usable(combine(updates, rule, place), place, rule), rank)
+        return nearest(_checked_finite(combine(updates, rule, place), place, rule), rank)
     # The sum of the products is the product of the concatenated factors.
     factors = zip(pairs, ratios, weights, strict=True)
     up = torch.cat([up.float() * (weight * ratio) for (_, up), ratio, weight in factors], dim=1)
     down = torch.cat([down.float() for down, _ in pairs])
-    _usable(up, place, rule)
-    _usable(down, place, rule)
+    _checked_finite(up, place, rule)
+    _checked_finite(down, place, rule)
     if down.shape[0] > rank:
         return nearest_of_factors(down, up, rank)
     return SvdFactors(*padded(down, up, rank), 0.0, 0.0)
 
 
 def _factors_at(modules: Sequence[Module], place: Site) -> list[tuple[Tensor, Tensor]]:
-    """Return (down, up) of every module at a site. Modules without tensors at this site get factors of rank 0."""
+    # Modules without tensors at this site get factors of rank 0.
     layer, site = place
     found = [(m.tensors.get((layer, site, DOWN)), m.tensors.get((layer, site, UP))) for m in modules]
     shapes = {(down.shape[1], up.shape[0]) for down, up in found if down is not None and up is not None}

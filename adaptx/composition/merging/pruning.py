@@ -14,7 +14,7 @@ from adaptx.specs import MagnitudePruning
 
 
 def magnitude_pruning(updates: Sequence[Update], rule: MagnitudePruning, key: object, combine: Combine) -> Tensor:
-    """Prune the updates, and return the updates merged by another rule, `rule.combine` (such as `Linear`)."""
+    """Prune the updates, then merge them by another rule, `rule.combine` (such as `Linear`)."""
     return combine(pruned(updates, rule.density), rule.combine, key)
 
 

@@ -41,7 +41,7 @@ class SvdFactors:
 
 
 def svd_rank(updates: Sequence[Update], rule: SvdRank, key: object, combine: Combine) -> Tensor:
-    """Return the updates merged by another rule, `rule.combine` (such as `Ties`). `modules.py` then cuts the rank."""
+    """Merge the updates by another rule, `rule.combine` (such as `Ties`). `modules.py` then cuts the rank."""
     return combine(updates, rule.combine, key)
 
 
@@ -82,10 +82,8 @@ def _factors(left: Tensor, values_K: Tensor, right: Tensor, rank: int, total: fl
 
 
 def _squared_norm(matrix_RC: Tensor) -> float:
-    """Return the squared norm of a matrix. It is computed block by block, which needs no second matrix in memory.
-
-    A block's sum is computed in fp32. The sums are added in fp64.
-    """
+    # Work block by block, so that no second matrix is in memory. Sums are in fp32 within a block, and in fp64 across
+    # blocks.
     return sum(torch.dot(block, block).item() for block in matrix_RC.flatten().split(NORM_BLOCK))
 
 

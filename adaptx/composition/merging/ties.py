@@ -17,14 +17,11 @@ from adaptx.specs import Ties
 
 def ties(updates: Sequence[Update], rule: Ties, _key: object, _combine: Combine) -> Tensor:
     """Return scale x mean for each entry. The mean is over the trimmed values that have the same sign as their sum."""
-    return by_blocks(pruned(updates, rule.density), lambda blocks: _agreed_mean(blocks).mul_(rule.scale))
+    return by_blocks(pruned(updates, rule.density), lambda blocks: _mean_with_elected_sign(blocks).mul_(rule.scale))
 
 
-def _agreed_mean(entries: Sequence[Tensor]) -> Tensor:
-    """Return for each entry the mean of the values that have the elected sign.
-
-    Updates are processed one after another and in place, because all together would not fit in the processor's cache.
-    """
+def _mean_with_elected_sign(entries: Sequence[Tensor]) -> Tensor:
+    # Updates are processed one after another and in place, because all together would not fit in the processor's cache.
     total = entries[0].clone()
     for entry in entries[1:]:
         total += entry

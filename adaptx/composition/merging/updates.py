@@ -73,7 +73,7 @@ def blocks(shape: tuple[int, ...]) -> Iterator[slice]:
 
 
 def by_blocks(updates: Sequence[Update], combine: Callable[[Sequence[Tensor]], Tensor]) -> Tensor:
-    """Merge the same rows of all updates by `combine`, block by block. `combine` may overwrite the blocks it gets."""
+    """Merge updates block by block. `combine` gets the same rows of all updates, and may overwrite them."""
     shape = updates[0].shape
     merged = torch.empty(shape)
     for rows in blocks(shape):
@@ -84,11 +84,12 @@ def by_blocks(updates: Sequence[Update], combine: Callable[[Sequence[Tensor]], T
 def magnitude_threshold(update: Update, density: float) -> float:
     """Return the smallest magnitude among the entries to keep. density: the share of entries to keep, such as 0.2.
 
-    At least one entry is kept. The result is exact: a sample gives a lower and an upper bound for it, and one pass over
-    all entries counts the entries above the bounds and collects those between them.
+    At least one entry is kept.
     """
     kept = max(1, int(density * update.entries))
     if update.entries > EXACT_ENTRIES:
+        # A sample gives a lower and an upper bound of the result. One pass over all entries then counts those above
+        # the bounds and collects those between them, so the result is exact.
         # Sample whole blocks, because the result of `mapped` is defined only for these.
         every = list(blocks(update.shape))
         step = max(1, len(every) * BLOCK_ENTRIES // (4 * SAMPLED_ENTRIES))
@@ -108,10 +109,9 @@ def magnitude_threshold(update: Update, density: float) -> float:
             inside.append(torch.from_numpy(np.compress((magnitudes >= low) & (magnitudes <= high), magnitudes)))
         bracket = torch.cat(inside)
         if above < kept <= above + bracket.numel():
-            return _largest(bracket, kept - above)
-    return _largest(torch.cat([update.rows(rows).abs_().flatten() for rows in blocks(update.shape)]), kept)
+            return _kth_largest(bracket, kept - above)
+    return _kth_largest(torch.cat([update.rows(rows).abs_().flatten() for rows in blocks(update.shape)]), kept)
 
 
-def _largest(magnitudes: Tensor, place: int) -> float:
-    """Return the `place`-th largest value, counted from 1."""
+def _kth_largest(magnitudes: Tensor, place: int) -> float:
     return magnitudes.kthvalue(magnitudes.numel() - place + 1).values.item()
