@@ -108,7 +108,7 @@ def _drawn_in_clusters(cluster_R: Numbers, label_R: Numbers, room: list[int], se
 
 
 def _pseudo_random(numbers: Numbers, seed: int) -> NDArray[np.uint64]:
-    """Return a pseudo-random number for each number and seed.
+    """Return a pseudo-random number for each of `numbers`. It also depends on the seed.
 
     Source: the finaliser of SplitMix64 (Steele et al. 2014, section 3).
     """

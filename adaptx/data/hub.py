@@ -39,8 +39,7 @@ def load_split(rows: Rows, commit: str | None) -> Any:
     On the branch `CONVERTED`, which holds sets as parquet files, the files of the set's config and split are loaded.
 
     Raises:
-        Exception: any error of the hub, its cache or the layout of the set. Callers say in their message which rows
-            were requested.
+        Exception: any error of the hub, its cache or the layout of the set.
     """
     from datasets import load_dataset  # pyright: ignore[reportUnknownVariableType]
 

@@ -55,7 +55,7 @@ class RowTable:
         return [name for name in self.names if name not in inner]
 
     def shown_columns(self, missing: str) -> str:
-        """Return the list of columns that ends an error message about the column `missing`."""
+        """Return the phrase that lists the columns in an error message about the column `missing`."""
         return shown_columns(missing, self.leaves())
 
 

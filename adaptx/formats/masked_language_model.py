@@ -78,7 +78,7 @@ class LanguageModelHead(nn.Module):
 
 
 def items(examples: Examples, _format: MaskedLanguageModel, reading: Reading) -> Items:
-    """Return one item per text, each with one sequence without masks. `draw` chooses the masked tokens later."""
+    """Return one item per text, without masks. `draw` masks some of its tokens later."""
     encoded = _encode(examples, reading)
     return one_sequence_each(encoded, [None] * len(encoded))
 

@@ -25,7 +25,7 @@ def one_class_notes(task_format: TaskFormat, predictions: Sequence[Any], golds: 
 
 
 def sentences(found: OneClass, rows: int) -> list[str]:
-    """Return a note if all gold answers of a set of `rows` rows have one class, and a note if all predictions have."""
+    """Return a note if all gold answers of a set of `rows` rows are of one class, and one if all predictions are."""
     told: list[str] = []
     if found.golds is not None:
         told.append(

@@ -142,7 +142,7 @@ def _prompt_tokens(texts: Sequence[str], reading: Reading) -> list[list[int]]:
 
 
 def tokens_between(texts: Sequence[str], reading: Reading) -> list[list[int]]:
-    """Return the token ids that each text has inside a sentence, where a word and a space come before it.
+    """Return the token ids that each text has inside a sentence, after a word and a space.
 
     Raises:
         UserError: the tokenizer joins a text with the word before it.

@@ -42,7 +42,7 @@ MOST_SENTINELS = 100
 
 
 def items(examples: Examples, _format: SpanCorruption, reading: Reading) -> Items:
-    """Return one item per text; its only sequence is the whole text. `draw` chooses the dropped spans later."""
+    """Return one item per text, without an answer. `draw` drops some of its spans later."""
     encoded = _encode(examples, reading).encoded
     return one_sequence_each(encoded, [None] * len(encoded))
 

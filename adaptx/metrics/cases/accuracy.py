@@ -23,7 +23,7 @@ def unequal(num_predictions: int, num_labels: int) -> OfficialStop:
 
 
 def checked_accuracy(labels: Sequence[str | int], predictions: Sequence[str | int]) -> dict[str, float]:
-    """Return the accuracy after the length check of evaluate.py `evaluate_one_task`.
+    """Check the lengths as evaluate.py `evaluate_one_task` does, and return the accuracy.
 
     Raises:
         OfficialStop: the numbers of predictions and labels differ, or there are no predictions.

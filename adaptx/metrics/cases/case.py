@@ -18,7 +18,7 @@ _NAMES = {dict: "an object", list: "a list", str: "a text", bool: "a truth value
 class CaseNode:
     """A value of a case file, with its place in the file, such as `inputs.languages.en`.
 
-    Each method returns the value as a type that a layout needs, or raises a `UserError` that names the place.
+    Each method returns the value as one type, or raises a `UserError` that names the place.
     """
 
     value: Any

@@ -56,7 +56,7 @@ def _mean_reciprocal_rank(golds: Ranked, predictions: Ranked, cut: int) -> float
 
 
 def _macro(golds: Mapping[str, Ranked], predictions: Mapping[str, Ranked], without_file: Collection[str]) -> Any:
-    """Return the mean of all official languages' mean reciprocal ranks or, if the script stops, the entry of `stopped`.
+    """Return the mean over all official languages, or the entry that `stopped` makes if the official script stops.
 
     without_file: languages without predictions, whose mean reciprocal rank is 0.
     """

@@ -19,8 +19,8 @@ class Scorer:
     """The scorer of one layout.
 
     score: a function from a case's `inputs` to its numbers, in the layout of `expected`. tolerance: the largest
-    difference between two numbers that agree. tolerances: the tolerances that replace
-    `tolerance` for some keys of `expected`. unordered: the keys of lists whose order does not matter.
+    difference between two numbers that agree. tolerances: other tolerances for some keys of `expected`. unordered: the
+    keys of lists whose order does not matter.
     """
 
     score: Callable[[CaseNode], dict[str, Any]]
