@@ -286,6 +286,30 @@ class Study:
         with self._telling_left_out():
             return contrasts_frame(contrast_results(self.dag.recipe.contrasts, measure(self.dag, self.store)))
 
+    def power(self, *, seed_deviation: float | None = None, row_deviation: float | None = None) -> Any:
+        """Return the gains that this design can detect, as a pandas.DataFrame.
+
+        There is one row per primary comparison and design: as planned (`planned`), then with other numbers of seeds and
+        test rows. A true gain of `detectable` would be found in 4 of 5 such experiments; `corrected` is the same after
+        correction for `family_size` comparisons. Both are shares. Nothing needs to be stored.
+
+        Args:
+            seed_deviation: standard deviation of a gain over seeds, apart from the choice of test rows, as a share such
+                as 0.02. None is that of the stored scores or, without any, 0.02.
+            row_deviation: standard deviation of the difference of two models on one test row. None is that of the
+                stored scores or, without any, 0.5.
+
+        Raises:
+            UserError: the recipe has nothing to compare, or a set of test rows cannot be read.
+        """
+        from adaptx.report.power.power import Given, compute_power
+        from adaptx.report.power.tables import power_frame
+
+        self._look_again()
+        given = Given(rows=row_deviation, seeds=seed_deviation)
+        with self._telling_left_out():
+            return power_frame(compute_power(self.dag, self.store, self.sources, given))
+
     def report(
         self,
         folder: str | os.PathLike[str] = "adaptx-report",

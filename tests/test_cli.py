@@ -105,6 +105,7 @@ def test_every_command_has_help_with_an_example(adaptx) -> None:
     assert all(command in ended.out for command in COMMANDS)
     assert set(COMMANDS) >= {
         "plan",
+        "power",
         "run",
         "report",
         "ui",

@@ -11,6 +11,7 @@ from adaptx.cli.catalog import methods, models, prompts, tasks
 from adaptx.cli.export import export
 from adaptx.cli.memory import bench, memory
 from adaptx.cli.options import err, showing_warnings, tell
+from adaptx.cli.power import power
 from adaptx.cli.published import published
 from adaptx.cli.recipes import fetch, plan, report, run
 from adaptx.cli.rows import evaluate, predict, score
@@ -37,7 +38,7 @@ def common(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.
 
 # In the order in which `adaptx --help` lists them.
 COMMANDS = (
-    *(plan, run, report, ui, predict, evaluate, export, published, prune, fetch, score, memory, bench),
+    *(plan, power, run, report, ui, predict, evaluate, export, published, prune, fetch, score, memory, bench),
     *(tasks, models, methods, prompts),
 )
 for command in COMMANDS:

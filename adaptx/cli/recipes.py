@@ -70,6 +70,8 @@ def plan(
     """
     from adaptx.display.plan import Placement, plan_json, show_plan
     from adaptx.display.sizes import parse_bytes
+    from adaptx.report.power.power import planned_power
+    from adaptx.report.power.tables import power_records
 
     memory_bytes = parse_bytes(gpu) if gpu is not None else None
     usual = "cuda" if gpu is not None else "cpu"
@@ -86,9 +88,20 @@ def plan(
     ).open()
     with telling_left_out(study.store):
         if as_json:
-            typer.echo(json_text(plan_json(study.dag, study.store, place), indent=1))
+            power = {"power": power_records(planned_power(study.dag))}
+            typer.echo(json_text(plan_json(study.dag, study.store, place) | power, indent=1))
         else:
             show_plan(study.dag, study.store, out, why, place)
+            _tell_power(study)
+
+
+def _tell_power(study: Study) -> None:
+    """Print the gain that the plan detects, if it compares anything."""
+    from adaptx.report.power.power import planned_power
+    from adaptx.report.power.tables import power_sentence
+
+    if found := planned_power(study.dag):
+        out.print(power_sentence(found), markup=False, highlight=False, soft_wrap=True)
 
 
 def run(

@@ -66,14 +66,10 @@ def contrast_results(
     contrasts: Sequence[Contrast], measurements: Measurements, resamples: int = RESAMPLES
 ) -> list[ContrastResult]:
     """Return the result of each contrast, corrected for all contrasts that have a p-value."""
-    scored = {measured.evaluate: measured for measured in measurements.measured}
-    estimates = [_estimate(contrast, scored, resamples) for contrast in contrasts]
-    pool: dict[Block, dict[str, Floats]] = {}
-    for estimate in estimates:
-        for arm in estimate.arms:
-            pool.setdefault(arm.block, {})[arm.label] = arm.scores
-    tests = [_test(estimate, pool) for estimate in estimates]
-    found = [_with_test(each.result, test) for each, test in zip(estimates, tests, strict=True)]
+    found_estimates = estimates(contrasts, measurements, resamples)
+    pooled = pooled_variances(found_estimates)
+    tests = [_test(each, variance) for each, variance in zip(found_estimates, pooled, strict=True)]
+    found = [_with_test(each.result, test) for each, test in zip(found_estimates, tests, strict=True)]
     tested = [place for place, test in enumerate(tests) if test is not None]
     p_values = [test.p for test in tests if test is not None]
     for place, holm_p, level in zip(tested, holm(p_values), holm_levels(p_values, ALPHA), strict=True):
@@ -82,6 +78,24 @@ def contrast_results(
         low, high = test.interval(level)
         found[place] = replace(found[place], holm_p=holm_p, corrected_low=low, corrected_high=high)
     return found
+
+
+def estimates(contrasts: Sequence[Contrast], measurements: Measurements, resamples: int = RESAMPLES) -> list[Estimate]:
+    """Return the contrasts before their tests."""
+    scored = {measured.evaluate: measured for measured in measurements.measured}
+    return [_estimate(contrast, scored, resamples) for contrast in contrasts]
+
+
+def pooled_variances(found: Sequence[Estimate]) -> list[SeedVariance | None]:
+    """Return each contrast's variance over seeds, pooled over the models of all contrasts.
+
+    None if nothing is measured, or if a contrast's models are of several blocks, which are not comparable.
+    """
+    pool: dict[Block, dict[str, Floats]] = {}
+    for estimate in found:
+        for arm in estimate.arms:
+            pool.setdefault(arm.block, {})[arm.label] = arm.scores
+    return [_pooled(estimate.arms, pool) for estimate in found]
 
 
 def _estimate(contrast: Contrast, scored: Mapping[Evaluate, ScoredEvaluation], resamples: int) -> Estimate:
@@ -203,20 +217,17 @@ def _redrawn_scores(arms: Sequence[Arm], resamples: int) -> dict[str, Floats]:
     return scores
 
 
-def _test(estimate: Estimate, pool: Mapping[Block, Mapping[str, Floats]]) -> TwoWay | None:
+def _test(estimate: Estimate, pooled: SeedVariance | None) -> TwoWay | None:
     """Return the difference with its error; None if nothing varies or nothing could be computed."""
     if estimate.redrawn_SR is None:
         return None
     by_seed, rows = estimate.result.by_seed, row_variance(estimate.redrawn_SR)
-    if len(by_seed) < LEAST_SEEDS:
-        return over_rows(by_seed, rows)
-    return two_way(by_seed, rows, _pooled(estimate.arms, pool))
+    return over_rows(by_seed, rows) if len(by_seed) < LEAST_SEEDS else two_way(by_seed, rows, pooled)
 
 
 def _pooled(arms: Sequence[Arm], pool: Mapping[Block, Mapping[str, Floats]]) -> SeedVariance | None:
-    """Return the pooled variance over seeds; None if the arms are of several blocks, which are not comparable."""
     blocks = {arm.block for arm in arms}
-    if len(blocks) > 1:
+    if len(blocks) != 1:
         return None
     return block_variance(np.stack([*pool[blocks.pop()].values()]), [arm.weight for arm in arms])
 

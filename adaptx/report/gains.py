@@ -19,7 +19,7 @@ from adaptx.report.measured import Measurements, Variant
 from adaptx.report.pairs import ByLanguage, permuted_gains, resampled_gains
 from adaptx.report.statistics.bootstrap import RESAMPLES, Floats
 from adaptx.report.verdicts import Comparison, drawn_rows, verdicts, without_interval
-from adaptx.specs import PrimaryComparisons
+from adaptx.specs import Evaluate, PrimaryComparisons
 
 Quantities = dict[tuple[str, str], dict[str, float]]
 """(attribute, quantity) -> language -> its weight. The attribute is empty unless the quantity is a language class."""
@@ -33,6 +33,13 @@ def compute_gains(
     resamples: number of bootstrap resamples, and also number of permutations for the p-values.
     primary: the recipe's primary comparisons. If they are an average, its gains are one family over all tasks.
     """
+    return verdicts(comparisons(measurements, resamples, primary))
+
+
+def comparisons(
+    measurements: Measurements, resamples: int = RESAMPLES, primary: PrimaryComparisons | None = None
+) -> list[Comparison]:
+    """Return the gains as `compute_gains` does, but before their verdicts."""
     found: list[Comparison] = []
     for task in measurements.tasks:
         variants = measurements.variants(task.name)
@@ -46,7 +53,7 @@ def compute_gains(
                 same = [variant for variant in variants if variant.label == label]
                 compared = _comparisons(same, metric, matches, resampled[metric], permuted[metric])
                 found += [_marked(each, primary, metric == task.metrics[0]) for each in compared]
-    return verdicts(found)
+    return found
 
 
 def _marked(comparison: Comparison, primary: PrimaryComparisons | None, first_metric: bool) -> Comparison:
@@ -137,10 +144,17 @@ def _one_class(same: Sequence[Variant], language: str) -> str:
 
 
 def zero_shot_quantities(variant: Variant, languages: Container[str]) -> dict[str, dict[str, float]]:
-    """Return quantity (`ZERO_SHOT`) -> language (`de`) -> weight (0.5). A quantity without languages is left out."""
-    order = [language for language in variant.languages if language in languages]
-    others = zero_shot_weights(variant.languages[language].evaluate for language in order)
-    source = equal_weights([language for language in order if language not in others])
+    """Return the averages (see `averages`) over those of a variant's languages that are in `languages`."""
+    return averages([each.evaluate for language, each in variant.languages.items() if language in languages])
+
+
+def averages(evaluates: Sequence[Evaluate]) -> dict[str, dict[str, float]]:
+    """Return quantity (`ZERO_SHOT`) -> language (`de`) -> weight (0.5). A quantity without languages is left out.
+
+    evaluates: the evaluations of one variant, one per language.
+    """
+    others = zero_shot_weights(evaluates)
+    source = equal_weights([each.language for each in evaluates if each.language not in others])
     found = {ZERO_SHOT: others} if others else {}
     if source:
         found[SOURCE] = source
@@ -152,9 +166,9 @@ def zero_shot_quantities(variant: Variant, languages: Container[str]) -> dict[st
 def _quantities(variant: Variant, languages: Container[str]) -> Quantities:
     """Return the language weights of each quantity: single languages, averages, classes of zero-shot languages."""
     found: Quantities = {("", language): {language: 1.0} for language in variant.languages if language in languages}
-    averages = zero_shot_quantities(variant, languages)
-    found |= {("", quantity): weights for quantity, weights in averages.items()}
-    others = averages.get(ZERO_SHOT, {})
+    means = zero_shot_quantities(variant, languages)
+    found |= {("", quantity): weights for quantity, weights in means.items()}
+    others = means.get(ZERO_SHOT, {})
     for attribute, classes in language_classes(variant.evaluate.checkpoint, others).items():
         found |= {(attribute, name): equal_weights(members) for name, members in classes.items()}
     return found

@@ -18,30 +18,37 @@ LEGEND = (
 
 def print_tables(tables: Sequence[Table], console: "Console") -> None:
     """Print the tables, which are made to fit 120 columns, and the legend."""
+    from rich.text import Text
+
+    for table in tables:
+        print_table(table, console)
+    console.print(Text(LEGEND, style="dim"))
+
+
+def print_table(table: Table, console: "Console") -> None:
+    """Print one table with its title and caption."""
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    for table in tables:
-        drawn = RichTable(
-            title=table.title,
-            title_justify="left",
-            title_style="bold",
-            box=box.SIMPLE_HEAD,
-            padding=(0, 1),
-            pad_edge=False,
-            collapse_padding=True,
-            caption=table.caption or None,
-            caption_justify="left",
-            caption_style="dim",
-        )
-        for header, column in zip(table.headers, table.columns, strict=True):
-            justify = "left" if column.words else "right"
-            drawn.add_column(Text(header, justify=justify), justify=justify, no_wrap=not column.words)
-        for row in table.rows:
-            drawn.add_row(*(Text(cell.text, style="dim" if cell.is_uncertain else _STYLES[cell.sign]) for cell in row))
-        console.print(drawn)
-    console.print(Text(LEGEND, style="dim"))
+    drawn = RichTable(
+        title=table.title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+        pad_edge=False,
+        collapse_padding=True,
+        caption=table.caption or None,
+        caption_justify="left",
+        caption_style="dim",
+    )
+    for header, column in zip(table.headers, table.columns, strict=True):
+        justify = "left" if column.words else "right"
+        drawn.add_column(Text(header, justify=justify), justify=justify, no_wrap=not column.words)
+    for row in table.rows:
+        drawn.add_row(*(Text(cell.text, style="dim" if cell.is_uncertain else _STYLES[cell.sign]) for cell in row))
+    console.print(drawn)
 
 
 def markdown(parts: Sequence[Table | str]) -> str:

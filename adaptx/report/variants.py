@@ -6,13 +6,14 @@ same label, the fields in which they differ are added to it. If more than three 
 
 import dataclasses
 import enum
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adaptx.planning.framings import evaluation_framing
 from adaptx.planning.identity import evaluation_precision
 from adaptx.planning.naming import factors, training_path
-from adaptx.specs import Evaluate, ModelSpec, Task, TrainConfig
+from adaptx.specs import Evaluate, Framing, ModelSpec, ModuleStage, Task, TrainConfig
 from adaptx.specs.fingerprint import is_outside_identity
 
 MOST_FIELDS = 3
@@ -77,10 +78,20 @@ def _key(evaluate: Evaluate) -> Key:
 
     Seeds, language, row limits and fields that do not count for a stage's identity are left out.
     """
-    flat = _flat(evaluate.model, "model" if isinstance(evaluate.model, ModelSpec) else "")
-    flat |= _flat(evaluation_framing(evaluate), "reading")
-    flat |= {"evaluated in": evaluation_precision(evaluate)}
-    return tuple(flat.items())
+    reading = _reading_key(evaluation_framing(evaluate))
+    return (*_model_key(evaluate.model), *reading, ("evaluated in", evaluation_precision(evaluate)))
+
+
+@functools.lru_cache(maxsize=256)
+def _reading_key(framing: Framing) -> Key:
+    """Return the part of `_key` that describes how a model reads a task."""
+    return tuple(_flat(framing, "reading").items())
+
+
+@functools.lru_cache(maxsize=4_096)
+def _model_key(model: ModelSpec | ModuleStage) -> Key:
+    """Return the part of `_key` that describes a model. Cached: a model may be evaluated in a hundred languages."""
+    return tuple(_flat(model, "model" if isinstance(model, ModelSpec) else "").items())
 
 
 def _flat(value: Any, place: str) -> Flat:

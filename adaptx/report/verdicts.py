@@ -101,7 +101,7 @@ def drawn_rows(by_seed: Sequence[float], redrawn_SR: Floats, exchanged_SR: Float
 
 def verdicts(comparisons: Sequence[Comparison]) -> list[Gain]:
     """Return all gains of a report, in the given order, with intervals, p-values and corrected p-values."""
-    pooled = _pooled(comparisons)
+    pooled = pooled_over_arms(comparisons)
     tests = [_test(comparison, pooled) for comparison in comparisons]
     families: dict[Key, list[int]] = {}
     for place, (comparison, test) in enumerate(zip(comparisons, tests, strict=True)):
@@ -117,7 +117,8 @@ def verdicts(comparisons: Sequence[Comparison]) -> list[Gain]:
     return found
 
 
-def _pooled(comparisons: Sequence[Comparison]) -> Mapping[Key, SeedVariance | None]:
+def pooled_over_arms(comparisons: Sequence[Comparison]) -> Mapping[Key, SeedVariance | None]:
+    """Return the variance over seeds by `Comparison.arms`; None where no comparison has two seeds."""
     arms: dict[Key, list[tuple[float, ...]]] = {}
     for comparison in comparisons:
         if comparison.rows is not None:

@@ -1,0 +1,126 @@
+"""The difference that a design detects, with the report's own test: simulated variances over seeds, exact otherwise.
+
+The report estimates the variance over seeds from few seeds and takes the larger of two estimates: that of the
+comparison itself, and one pooled over variants (`adaptx/report/statistics/two_way.py`). How these estimates scatter
+around the true variance is drawn at random once. Given the estimates, the probability that the test finds a difference
+follows from the normal distribution.
+
+Suffix of arrays: D draws.
+"""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from adaptx.report.power.design import Design
+from adaptx.report.power.deviations import Deviations
+from adaptx.report.statistics.bootstrap import LEVEL, SEED, Floats
+from adaptx.report.statistics.over_seeds import LEAST_SEEDS
+from adaptx.report.statistics.power import BISECTIONS, MOST_DEGREES, POWER, detectable_errors
+
+DRAWS = 2_000
+
+
+TINY = 1e-150
+
+
+class Shares(NamedTuple):
+    """Estimates of a variance over seeds as shares of the true variance, shape [D].
+
+    own: from the comparison's own seeds. pooled: pooled over variants or models.
+    """
+
+    own: Floats
+    pooled: Floats
+
+
+class Pool(NamedTuple):
+    """How the variance over seeds is estimated: from so many seeds, with these degrees of freedom.
+
+    arms: number of variants over whose gains it is pooled. models, weights: for a contrast in one block, the number of
+    models over which it is pooled, and the contrast's weights; otherwise 0 and empty.
+    """
+
+    seeds: int
+    degrees: float
+    arms: int
+    models: int
+    weights: tuple[float, ...]
+
+    def shares(self) -> Shares:
+        return _of_block(self.weights, self.models, self.seeds) if self.models else _of_gains(self.arms, self.seeds)
+
+
+def detectable(
+    design: Design, deviations: Deviations, seeds: int | None = None, row_factor: float = 1.0, level: float = LEVEL
+) -> float:
+    """Return the smallest true difference that the report's test finds in 4 of 5 experiments.
+
+    With fewer than three seeds, the report tests the trained models over rows alone, and so does this function.
+
+    Args:
+        design: the comparison.
+        deviations: how much it varies with its own number of rows.
+        seeds: number of seeds; None is the design's own.
+        row_factor: how many times as many test rows there are.
+        level: the test rejects at p < 1 - `level`.
+    """
+    count = seeds or design.seeds
+    shared, own = deviations.shared / row_factor, deviations.own / row_factor
+    if count < LEAST_SEEDS:
+        return detectable_errors(float("inf"), level=level) * (shared + own / count) ** 0.5
+    pool = Pool(count, design.degrees(seeds), len(design.arms), design.blocks, design.weights if design.blocks else ())
+    return _over_seeds(shared, own, deviations.seeds, pool, level)
+
+
+@functools.lru_cache(maxsize=1_024)
+def _over_seeds(shared: float, own: float, net: float, pool: Pool, level: float) -> float:
+    """Return the detectable difference over rows and seeds. net: the variance over seeds apart from rows."""
+    rows, by_seed, of_seeds = shared + own / pool.seeds, own / pool.seeds, (net + own) / pool.seeds
+    estimates_D = of_seeds * np.maximum(*pool.shares())
+    # The same formula as in `two_way`, for all draws at once.
+    variance_D = np.maximum(np.maximum(rows + estimates_D - by_seed, rows), estimates_D)
+    degrees_D = pool.degrees * np.square(variance_D / np.maximum(estimates_D, TINY))
+    limits_D = _thresholds(degrees_D, level) * np.sqrt(variance_D)
+    return _smallest(limits_D, max((rows + of_seeds - by_seed) ** 0.5, TINY))
+
+
+def _smallest(limits_D: Floats, error: float) -> float:
+    """Return the difference that exceeds its limit with probability `POWER`. error: its true standard error."""
+    from scipy import special
+
+    low, high = 0.0, float(limits_D.max()) + 10 * error
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        found = float(special.ndtr((middle - limits_D) / error).mean())
+        low, high = (middle, high) if found < POWER else (low, middle)
+    return high
+
+
+def _thresholds(degrees_D: Floats, level: float) -> Floats:
+    from scipy import special
+
+    tail = 0.5 + level / 2
+    return np.where(
+        degrees_D > MOST_DEGREES, special.ndtri(tail), special.stdtrit(np.minimum(degrees_D, MOST_DEGREES), tail)
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _of_gains(arms: int, seeds: int) -> Shares:
+    """Return the estimates for gains of several variants over one baseline that varies as much as they do."""
+    scores_DAS = np.random.default_rng(SEED).normal(size=(DRAWS, arms + 1, seeds))
+    variances_DA = np.var(scores_DAS[:, 1:] - scores_DAS[:, :1], axis=2, ddof=1) / 2
+    return Shares(variances_DA[:, 0], variances_DA.mean(axis=1))
+
+
+@functools.lru_cache(maxsize=256)
+def _of_block(weights: tuple[float, ...], models: int, seeds: int) -> Shares:
+    """Return the estimates for a contrast with these weights, in a block of `models` models with the same seeds."""
+    scores_DAS = np.random.default_rng(SEED).normal(size=(DRAWS, models, seeds))
+    contrast_DS = np.einsum("a,das->ds", np.array(weights), scores_DAS[:, : len(weights)])
+    centred_DAS = scores_DAS - scores_DAS.mean(axis=2, keepdims=True)
+    residual_DAS = centred_DAS - centred_DAS.mean(axis=1, keepdims=True)
+    own_D = np.var(contrast_DS, axis=1, ddof=1) / np.square(weights).sum()
+    return Shares(own_D, np.square(residual_DAS).sum(axis=(1, 2)) / ((models - 1) * (seeds - 1)))

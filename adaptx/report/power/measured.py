@@ -1,0 +1,50 @@
+"""The comparisons of a plan that are already stored, with the variances that their scores show."""
+
+from collections.abc import Mapping
+
+from adaptx.planning.plan import Plan
+from adaptx.report.contrasts import estimates, pooled_variances
+from adaptx.report.gain import SOURCE, ZERO_SHOT
+from adaptx.report.gains import comparisons
+from adaptx.report.measured import Measurements
+from adaptx.report.power.deviations import Measured
+from adaptx.report.power.planned_contrasts import CONTRAST
+from adaptx.report.statistics.two_way import row_variance
+from adaptx.report.verdicts import pooled_over_arms
+
+RESAMPLES = 1_000
+"""A variance from so many resamples is known to 5%, and the detectable gain to half of that."""
+Key = tuple[str, str, str]
+"""Task, quantity and comparison (`Design.key`)."""
+
+
+def measured_gains(measurements: Measurements) -> Mapping[Key, Measured]:
+    """Return the stored gains in averages, in the first metric of each task, that vary over rows."""
+    first = {task.name: task.metrics[0] for task in measurements.tasks}
+    compared = comparisons(measurements, RESAMPLES)
+    pooled = pooled_over_arms(compared)
+    found: dict[Key, Measured] = {}
+    for each in compared:
+        gain, rows = each.gain, each.rows
+        if rows is None or gain.quantity not in (ZERO_SHOT, SOURCE) or gain.metric != first[gain.task]:
+            continue
+        if rows.variance.mean > 0:
+            found[gain.task, gain.quantity, gain.variant] = Measured(
+                seeds=len(each.by_seed), examples=gain.examples, rows=rows.variance, pooled=pooled[each.arms]
+            )
+    return found
+
+
+def measured_contrasts(plan: Plan, measurements: Measurements) -> Mapping[Key, Measured]:
+    """Return the stored contrasts of the plan's recipe that vary over rows."""
+    estimated = estimates(plan.recipe.contrasts, measurements, RESAMPLES)
+    found: dict[Key, Measured] = {}
+    for each, pooled in zip(estimated, pooled_variances(estimated), strict=True):
+        if each.redrawn_SR is None:
+            continue
+        rows = row_variance(each.redrawn_SR)
+        if rows.mean > 0:
+            found[" + ".join(each.result.tasks), CONTRAST, each.result.name] = Measured(
+                seeds=len(each.result.by_seed), examples=each.result.examples, rows=rows, pooled=pooled
+            )
+    return found
