@@ -99,6 +99,7 @@ bench-smoke: $(VENV)/.installed-dev  ## run the benchmarks at toy size, to check
 	$(BIN)/python benchmarks/merge.py --smoke
 	$(BIN)/python benchmarks/vocabulary_loss.py --smoke
 	$(BIN)/python benchmarks/coverage.py --smoke
+	$(BIN)/python benchmarks/regressions.py --smoke
 
 docs: $(VENV)/.installed-dev  ## build the documentation into site/
 	$(BIN)/mkdocs build --strict

@@ -1,14 +1,17 @@
-"""Regression of gains on attributes of languages: a mixed model, or least squares with clustered errors.
+"""Regression of gains on attributes of languages: least squares over the languages' means, or a mixed model.
 
-gain = predictors + variant + random intercept of the language + noise. Every variant is measured in the same languages,
-so the gains in one language are not independent of one another. A random intercept per language (Laird and Ware 1982,
-fitted by statsmodels) accounts for this dependence.
+gain = predictors + variant + random intercept of the language + noise. All variants are measured in the same languages,
+so the gains in one language are not independent of one another. A random intercept per language (Laird and Ware 1982)
+accounts for this dependence.
 
-The mixed model cannot always be fitted: there may be no variance between languages, or the fit may not converge.
-Ordinary least squares with errors clustered by language (Liang and Zeger 1986) is then used.
+If every variant is measured in every language and attributes belong to languages alone, each language's mean over
+variants is one observation of ordinary least squares. This gives the estimates and errors of the mixed model (REML)
+whenever that has a solution inside its bounds, and its t test is exact, also without variance between languages.
+Otherwise, statsmodels fits the mixed model, and the means are regressed if it has no solution. Least squares over all
+gains with errors clustered by language would raise too many false alarms (`benchmarks/regressions.py`).
 
-Attributes vary only between languages, never within one. Intervals are therefore t intervals whose degrees of freedom
-are the number of languages minus the number of predictors minus one.
+Attributes vary only between languages, hardly ever within one. Intervals are therefore t intervals whose degrees of
+freedom are the number of languages minus the number of predictors minus one.
 """
 
 import warnings
@@ -21,7 +24,7 @@ import numpy as np
 from adaptx.report.statistics.bootstrap import LEVEL, Floats
 
 MIXED_MODEL = "mixed model with a random intercept for each language"
-CLUSTERED = "least squares with errors clustered by language"
+MEANS = "least squares over the languages' means"
 LEAST_FREE = 3
 """Minimum degrees of freedom: number of languages minus number of predictors minus one."""
 _NO_VARIANCE = 1e-6
@@ -43,7 +46,7 @@ class Effect:
 class Regression:
     """A fitted regression.
 
-    effects: one per predictor, in their order. method: `MIXED_MODEL` or `CLUSTERED`. groups: number of languages.
+    effects: one per predictor, in their order. method: `MIXED_MODEL` or `MEANS`. groups: number of languages.
     observations: number of gains. left_out: predictors that are constant or determined by the others.
     """
 
@@ -79,10 +82,15 @@ def mixed_regression(
     if not kept or free < LEAST_FREE:
         return None
     codes_N = np.unique(np.asarray(groups), return_inverse=True)[1]
-    estimates, errors, method = _mixed(value_N, design_NK, codes_N) or _clustered(value_N, design_NK, codes_N)
+    variants = dummies_NV.shape[1]
+    fitted = None if _is_balanced(design_NK, codes_N, variants) else _mixed(value_N, design_NK, codes_N, variants)
+    fitted = fitted or _over_means(value_N, design_NK, codes_N, variants)
+    if fitted is None:
+        return None
+    estimates, errors, method = fitted
     effects = tuple(
-        _effect(name, float(estimates[place]), float(errors[place]), free)
-        for place, name in enumerate(kept, start=dummies_NV.shape[1])
+        _effect(name, float(estimate), float(error), free)
+        for name, estimate, error in zip(kept, estimates, errors, strict=True)
     )
     left_out = tuple(name for name in predictors if name not in kept)
     return Regression(effects=effects, method=method, groups=count, observations=len(value_N), left_out=left_out)
@@ -102,8 +110,19 @@ def _independent(dummies_NV: Floats, predictors: Mapping[str, Sequence[float]]) 
     return kept, design_NK
 
 
-def _mixed(value_N: Floats, design_NK: Floats, codes_N: Any) -> tuple[Floats, Floats, str] | None:
-    """Return the estimates, their standard errors and `MIXED_MODEL`, or None if the mixed model cannot be fitted."""
+def _is_balanced(design_NK: Floats, codes_N: Any, variants: int) -> bool:
+    """Return whether each variant is measured once in each language, and no predictor differs within a language."""
+    cells = {(int(code), *row) for code, row in zip(codes_N, design_NK[:, :variants].tolist(), strict=True)}
+    of_languages = {(int(code), *row) for code, row in zip(codes_N, design_NK[:, variants:].tolist(), strict=True)}
+    count = int(codes_N.max()) + 1
+    return len(cells) == len(codes_N) == count * variants and len(of_languages) == count
+
+
+def _mixed(value_N: Floats, design_NK: Floats, codes_N: Any, variants: int) -> tuple[Floats, Floats, str] | None:
+    """Return the predictors' estimates, their standard errors and `MIXED_MODEL`; None if the model cannot be fitted.
+
+    variants: number of leading columns of the design that stand for variants.
+    """
     from statsmodels.regression.mixed_linear_model import MixedLM
 
     # statsmodels checks for a variance at its bound with an absolute threshold, so scale the values to unit deviation.
@@ -112,21 +131,36 @@ def _mixed(value_N: Floats, design_NK: Floats, codes_N: Any) -> tuple[Floats, Fl
         warnings.simplefilter("always")
         try:
             # The library is untyped; the result's fields are arrays.
-            fitted: Any = MixedLM(value_N / size, design_NK, groups=codes_N).fit(reml=True)
+            fitted: Any = MixedLM(value_N / size, design_NK, groups=codes_N).fit(reml=True, method="bfgs")
         except (np.linalg.LinAlgError, ValueError):
             return None
     variance = float(fitted.cov_re[0, 0])
     errors: Floats = np.asarray(fitted.bse_fe, dtype=np.float64)
     if said or not fitted.converged or variance < _NO_VARIANCE * float(fitted.scale) or not np.isfinite(errors).all():
         return None
-    return size * np.asarray(fitted.fe_params, dtype=np.float64), size * errors, MIXED_MODEL
+    estimates: Floats = np.asarray(fitted.fe_params, dtype=np.float64)
+    return size * estimates[variants:], size * errors[variants:], MIXED_MODEL
 
 
-def _clustered(value_N: Floats, design_NK: Floats, codes_N: Any) -> tuple[Floats, Floats, str]:
-    from statsmodels.regression.linear_model import OLS
+def _over_means(value_N: Floats, design_NK: Floats, codes_N: Any, variants: int) -> tuple[Floats, Floats, str] | None:
+    """Return what `_mixed` returns, from the languages' means, and `MEANS`; None if the means determine no estimate.
 
-    fitted: Any = OLS(value_N, design_NK).fit(cov_type="cluster", cov_kwds={"groups": codes_N})
-    return np.asarray(fitted.params, dtype=np.float64), np.asarray(fitted.bse, dtype=np.float64), CLUSTERED
+    A language that lacks some variants is compared as if it had all of them: its mean is its coefficient in a
+    regression on variants and languages.
+    """
+    languages_NG = np.eye(codes_N.max() + 1)[codes_N]
+    both = np.column_stack([design_NK[:, :variants], languages_NG])
+    # Variants and languages share a constant, which only shifts all means. The solution of least norm picks one shift.
+    mean_G = np.linalg.lstsq(both, value_N, rcond=None)[0][variants:]
+    predictors_GK = (languages_NG.T @ design_NK[:, variants:]) / languages_NG.sum(axis=0)[:, None]
+    design_GK = np.column_stack([np.ones(len(mean_G)), predictors_GK])
+    if np.linalg.matrix_rank(design_GK) < design_GK.shape[1]:
+        return None
+    estimates: Floats = np.asarray(np.linalg.lstsq(design_GK, mean_G, rcond=None)[0], dtype=np.float64)
+    rest_G = mean_G - design_GK @ estimates
+    variance = float(rest_G @ rest_G) / (len(mean_G) - design_GK.shape[1])
+    errors = np.sqrt(variance * np.diag(np.linalg.inv(design_GK.T @ design_GK)))
+    return estimates[1:], np.asarray(errors[1:], dtype=np.float64), MEANS
 
 
 def _effect(name: str, estimate: float, error: float, free: int) -> Effect:

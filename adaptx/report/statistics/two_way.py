@@ -130,7 +130,7 @@ def two_way(gains_S: Sequence[float], rows: RowVariance, seeds: SeedVariance | N
     own = SeedVariance(variance=float(np.var(gains_S, ddof=1)), degrees=count - 1)
     pooled = seeds or own
     of_seeds = max(own.variance, pooled.variance) / count
-    variance = max(rows.mean + of_seeds - rows.by_seed, rows.mean, of_seeds)
+    variance = with_overlap(rows.mean, of_seeds, rows.by_seed)
     if variance <= 0:
         return None
     ratio = variance / of_seeds if of_seeds > 0 else float("inf")
@@ -150,6 +150,14 @@ def over_rows(gains_S: Sequence[float], rows: RowVariance) -> TwoWay | None:
     error = rows.mean**0.5
     mean = float(np.mean(gains_S))
     return TwoWay(mean=mean, standard_error=error, row_error=error, seed_error=0.0, degrees=float("inf"))
+
+
+def with_overlap(rows: float, seeds: float, both: float) -> float:
+    """Return the variance over rows and seeds, given each of the two and the part that both contain.
+
+    It is at least as large as either, because the estimates may cross by chance.
+    """
+    return max(rows + seeds - both, rows, seeds)
 
 
 def row_variance(resampled_SR: Floats) -> RowVariance:

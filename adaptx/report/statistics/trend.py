@@ -1,0 +1,133 @@
+"""How a gain changes with the logarithm of size: a line over the models of one or several families.
+
+    gain = intercept of the family + slope * log10(size)
+
+The slope is the change for a tenfold size. It is a weighted sum of the models' mean gains, so its error over rows and
+seeds is that of `SeveralMeans`. This error is about the trend through these models: with more seeds it shrinks, and it
+does not cover how other models deviate from the line. The interval `over_models` covers that. It is the t interval of
+least squares over the models' means (Draper and Smith 1998, Applied Regression Analysis, section 1.4), and it needs
+many models to be narrow.
+
+A slope is only given for at least three sizes that span at least half a decade. Otherwise the change between the
+smallest and the largest size is given.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from adaptx.report.statistics.bootstrap import LEVEL, Floats
+from adaptx.report.statistics.draws import Draws, SeveralMeans, several_means
+from adaptx.report.statistics.two_way import TwoWay
+
+LEAST_DECADES = 0.5
+"""Minimum span of sizes for a slope, as a logarithm to base 10: the largest model has 3.2 times the smallest's size."""
+LEAST_BEYOND = 2
+"""Minimum number of sizes beyond one per family for a slope: three sizes of one family, or two of two families each."""
+_SAME = 0.01
+"""Sizes whose logarithms differ by less than this (2%) count as one size."""
+
+
+@dataclass(frozen=True, eq=False)
+class SizedModel:
+    """A model's size, its gain, and its family. In a series by compute, the size is a number of operations."""
+
+    size: float
+    gain: Draws
+    family: str = ""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Trend:
+    """The change of a gain with size.
+
+    change: the change per tenfold size if `is_line`, else from the smallest to the largest size. test: the change with
+    its error over rows and seeds; None if nothing varies. over_seeds: whether the error covers seeds.
+    sizes: number of distinct sizes. decades: logarithm of the largest size over the smallest, within one family.
+    over_models: 95% interval of the slope that also covers deviations of models from the line; None without a line.
+    """
+
+    change: float
+    test: TwoWay | None
+    is_line: bool
+    over_seeds: bool
+    sizes: int
+    decades: float
+    over_models: tuple[float, float] | None
+    means: SeveralMeans
+    log_M: Floats
+
+    def at(self, sizes: Sequence[float]) -> Floats:
+        """Return the height of a line of one family and its 95% band, shape [sizes, 3]: (height, low, high)."""
+        slope_M = _slope_weights(self.log_M, np.zeros(len(self.log_M)))
+        found: list[tuple[float, float, float]] = []
+        for log in np.log10(np.asarray(sizes, dtype=np.float64)):
+            weight_M = 1 / len(self.log_M) + (log - self.log_M.mean()) * slope_M
+            height, test = float(weight_M @ self.means.mean_M), self.means.weighted(weight_M)
+            found.append((height, *(test.interval() if test is not None else (height, height))))
+        return np.array(found)
+
+
+def trend(models: Sequence[SizedModel]) -> Trend | None:
+    """Return the change of the gain with size; None with fewer than two sizes.
+
+    Models of several families give one common slope, with an intercept per family. There is none (None) if the sizes of
+    every family span less than half a decade.
+    """
+    log_M = np.log10(np.array([each.size for each in models], dtype=np.float64))
+    family_M = np.unique([each.family for each in models], return_inverse=True)[1].astype(np.float64)
+    of_families = [log_M[family_M == family] for family in np.unique(family_M)]
+    sizes = sum(_distinct(each) for each in of_families)
+    decades = max((float(np.ptp(each)) for each in of_families), default=0.0)
+    is_line = decades >= LEAST_DECADES and sizes - len(of_families) >= LEAST_BEYOND
+    if decades < _SAME or not (is_line or len(of_families) == 1):
+        return None
+    means = several_means([each.gain for each in models])
+    weight_M = _slope_weights(log_M, family_M) if is_line else _end_weights(log_M)
+    return Trend(
+        change=float(weight_M @ means.mean_M),
+        test=means.weighted(weight_M),
+        is_line=is_line,
+        over_seeds=means.over_seeds,
+        sizes=sizes,
+        decades=decades,
+        over_models=_over_models(log_M, family_M, means.mean_M) if is_line else None,
+        means=means,
+        log_M=log_M,
+    )
+
+
+def _distinct(log_M: Floats) -> int:
+    """Return the number of distinct sizes, given their logarithms."""
+    return 1 + int(np.count_nonzero(np.diff(np.sort(log_M)) >= _SAME))
+
+
+def _slope_weights(log_M: Floats, family_M: Floats) -> Floats:
+    """Return the weights of the models' means in the least-squares slope with an intercept per family."""
+    centred_M = log_M.copy()
+    for family in np.unique(family_M):
+        centred_M[family_M == family] -= log_M[family_M == family].mean()
+    return centred_M / float(centred_M @ centred_M)
+
+
+def _end_weights(log_M: Floats) -> Floats:
+    """Return the weights of the mean over the largest models minus the mean over the smallest models."""
+    largest_M, smallest_M = log_M > log_M.max() - _SAME, log_M < log_M.min() + _SAME
+    return largest_M / largest_M.sum() - smallest_M / smallest_M.sum()
+
+
+def _over_models(log_M: Floats, family_M: Floats, mean_M: Floats) -> tuple[float, float]:
+    """Return the t interval of least squares for the slope, with the models' means as observations."""
+    from scipy import stats
+
+    families = np.unique(family_M)
+    free = len(mean_M) - len(families) - 1
+    weight_M = _slope_weights(log_M, family_M)
+    slope = float(weight_M @ mean_M)
+    rest_M = mean_M - slope * log_M
+    for family in families:
+        rest_M[family_M == family] -= rest_M[family_M == family].mean()
+    error = (float(rest_M @ rest_M) / free * float(weight_M @ weight_M)) ** 0.5
+    half = float(stats.t.ppf(0.5 + LEVEL / 2, free)) * error
+    return slope - half, slope + half

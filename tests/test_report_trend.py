@@ -1,0 +1,178 @@
+"""Slopes over model sizes: against scipy, against hand-computed errors, and on simulated series with a known slope."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from support.benchmark_files import load_benchmark
+
+from adaptx.report.statistics.bootstrap import Floats
+from adaptx.report.statistics.draws import Draws, several_means
+from adaptx.report.statistics.trend import LEAST_DECADES, SizedModel, trend
+from adaptx.report.statistics.two_way import row_variance, two_way
+
+simulation = load_benchmark("regressions")
+
+
+def still(*by_seed: float) -> Draws:
+    """A gain that does not change with the rows."""
+    gains = np.array(by_seed)
+    return Draws(gains, np.repeat(gains[:, None], 50, axis=1))
+
+
+def drawn(by_seed: Floats, generator: np.random.Generator, rows: float, own: float) -> Draws:
+    """A gain that redrawn rows move: by `rows` in all seeds alike, and by `own` in each seed for itself."""
+    moved = rows * generator.normal(size=400) + own * generator.normal(size=(len(by_seed), 400))
+    return Draws(by_seed, by_seed[:, None] + moved)
+
+
+def test_the_change_between_two_sizes_is_welchs_test_over_seeds() -> None:
+    small, large = (0.01, 0.03, 0.08), (0.06, 0.07, 0.09)
+    found = trend([SizedModel(1e7, still(*small)), SizedModel(1e9, still(*large))])
+    assert found is not None
+    assert found.test is not None
+    assert not found.is_line, "two points lie on a line exactly"
+    assert (found.sizes, found.decades, found.over_models) == (2, pytest.approx(2), None)
+    welch = stats.ttest_ind(large, small, equal_var=False)
+    assert found.change == pytest.approx(np.mean(large) - np.mean(small))
+    assert found.test.p == pytest.approx(welch.pvalue)
+    assert found.test.interval() == pytest.approx(tuple(welch.confidence_interval(0.95)))
+
+
+def test_one_model_has_the_interval_over_rows_and_seeds() -> None:
+    gain = drawn(np.array([0.02, 0.05, 0.03, 0.08]), np.random.default_rng(1), 0.01, 0.004)
+    expected = two_way(list(gain.by_seed_S), row_variance(gain.redrawn_SR))
+    assert expected is not None
+    assert gain.test is not None
+    assert gain.test.standard_error == pytest.approx(expected.standard_error)
+    assert gain.test.degrees == pytest.approx(expected.degrees)
+
+
+def test_rows_that_move_all_sizes_alike_do_not_move_the_slope() -> None:
+    generator = np.random.default_rng(2)
+    shared = 0.02 * generator.normal(size=400)
+    models = [
+        SizedModel(size, Draws(each.by_seed_S, each.by_seed_S[:, None] + shared))
+        for size in (1e7, 1e8, 1e9)
+        for each in [still(*(0.05 + 0.01 * generator.normal(size=3)))]
+    ]
+    found = trend(models)
+    assert found is not None
+    assert found.test is not None
+    assert found.test.row_error == pytest.approx(0, abs=1e-9)
+    assert models[0].gain.test is not None
+    assert models[0].gain.test.row_error == pytest.approx(0.02, rel=0.1)
+
+
+def test_with_two_seeds_the_error_is_that_of_rows_and_says_so() -> None:
+    generator = np.random.default_rng(3)
+    models = [SizedModel(size, drawn(np.array([0.01, 0.02]), generator, 0.0, 0.03)) for size in (1e7, 1e8, 1e9)]
+    found = trend(models)
+    assert found is not None
+    assert found.test is not None
+    assert not found.over_seeds
+    assert (found.test.seed_error, found.test.degrees) == (0, np.inf)
+    # The mean of two seeds moves by 0.03 / sqrt(2); the slope over two decades has the weights -1/2, 0 and 1/2.
+    assert found.test.standard_error == pytest.approx(0.03 / 2, rel=0.1)
+
+
+@given(st.integers(0, 2**31), st.integers(3, 9))
+@settings(max_examples=30, deadline=None)
+def test_a_line_is_scipys(seed: int, count: int) -> None:
+    generator = np.random.default_rng(seed)
+    logs = np.sort(generator.uniform(7, 10, count))
+    logs[-1] = logs[0] + 0.5 + generator.uniform(0, 3)
+    logs = np.linspace(logs[0], logs[-1], count) + generator.uniform(0, 0.05, count) * np.arange(count)
+    gains = 0.02 * logs + 0.01 * generator.normal(size=count)
+    found = trend([SizedModel(10**log, still(gain, gain, gain)) for log, gain in zip(logs, gains, strict=True)])
+    assert found is not None
+    assert found.is_line
+    assert found.over_models is not None
+    line = stats.linregress(logs, gains)
+    half = stats.t.ppf(0.975, count - 2) * line.stderr
+    assert found.change == pytest.approx(line.slope)
+    assert found.over_models == pytest.approx((line.slope - half, line.slope + half))
+    assert found.at([10**log for log in logs])[:, 0] == pytest.approx(line.intercept + line.slope * logs)
+
+
+@given(st.lists(st.floats(7, 9), min_size=2, max_size=6), st.integers(0, 1000))
+@settings(max_examples=60, deadline=None)
+def test_no_slope_is_given_over_less_than_half_a_decade(logs: list[float], seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    models = [SizedModel(10**log, still(*generator.normal(0, 0.02, 3))) for log in logs]
+    found = trend(models)
+    span = max(logs) - min(logs)
+    if found is None:
+        assert span < 0.011
+        return
+    assert found.is_line == (span >= LEAST_DECADES and found.sizes >= 3)
+    if not found.is_line:
+        gains = [model.gain.mean for model in models]
+        assert abs(found.change) <= max(gains) - min(gains) + 1e-12, "no change beyond what was measured"
+
+
+def test_families_are_never_pooled_into_one_line() -> None:
+    """A true slope of -3 in each of three families, which lie 0, -5 and +3 points apart."""
+    generator = np.random.default_rng(4)
+    apart = {"a": 0.0, "b": -0.05, "c": 0.03}
+    sizes = {"a": (7.0, 8.0, 9.0), "b": (7.2, 8.2), "c": (8.5, 9.5)}
+    models = [
+        SizedModel(10**log, still(*(shift - 0.03 * log + 0.004 * generator.normal(size=4))), family)
+        for family, shift in apart.items()
+        for log in sizes[family]
+    ]
+    common = trend(models)
+    assert common is not None
+    assert common.test is not None
+    assert common.is_line
+    assert common.sizes == 7
+    low, high = common.test.interval()
+    assert low < -0.03 < high < 0
+    one_line = trend([SizedModel(each.size, each.gain) for each in models])
+    assert one_line is not None
+    assert abs(one_line.change + 0.03) > 3 * abs(common.change + 0.03), "what pooling would have told"
+    # Two sizes in each of two families are enough for a common slope, and less than half a decade is not.
+    two = [each for each in models if each.family in "bc"]
+    assert trend(two) is not None
+    assert trend([SizedModel(1e7 * each.size**0.01, each.gain, each.family) for each in two]) is None
+
+
+def test_redrawn_means_vary_as_rows_and_seeds_do() -> None:
+    generator = np.random.default_rng(5)
+    by_seed = np.array([0.50, 0.54, 0.55])
+    gain = Draws(by_seed, by_seed[:, None] + 0.01 * generator.normal(size=20_000))
+    over = gain.redrawn_mean(np.random.default_rng(6))
+    assert over.mean() == pytest.approx(gain.mean, abs=0.001)
+    assert np.var(over) == pytest.approx(0.01**2 + np.var(by_seed, ddof=1) / 3, rel=0.05)
+    two = Draws(by_seed[:2], gain.redrawn_SR[:2])
+    assert np.array_equal(two.redrawn_mean(generator), two.redrawn_SR.mean(axis=0))
+
+
+def test_nothing_that_varies_has_no_error() -> None:
+    assert still(0.1, 0.1, 0.1).test is None
+    assert several_means([still(0.1, 0.1, 0.1)] * 2).weighted(np.array([-1.0, 1.0])) is None
+
+
+def test_false_alarms_of_slopes_are_rare_if_small_models_vary_more() -> None:
+    generator = np.random.default_rng(7)
+    p_values: list[float] = []
+    for deviations in ((1, 1, 1), (3, 2, 1), (1, 1, 5)):
+        for by_seed in 0.01 * generator.normal(size=(300, 3, 3)) * np.array(deviations)[:, None]:
+            found = trend([SizedModel(size, still(*each)) for size, each in zip((1e7, 1e8, 1e9), by_seed, strict=True)])
+            assert found is not None
+            assert found.test is not None
+            p_values.append(found.test.p)
+    assert np.mean(np.array(p_values) < 0.05) <= 0.06
+
+
+def test_false_alarms_of_slopes_are_rare_and_intervals_hold_the_truth() -> None:
+    """Rows, seeds and languages; benchmarks/results/regressions.md has more settings and more series."""
+    setting = simulation.Sizes(sizes=3, seeds=5, deviation=4)
+    found = {name: row for name, *row in simulation.size_summary(setting, pages=150, resamples=60, seed=5)}
+    alarms, _, of_models, width = found["rows and seeds"]
+    assert alarms <= 0.08, "one setting's share is known to about 0.02"
+    assert of_models >= 0.92
+    assert width < 0.5 * found["line over means"][3], "what seeds as points are worth"
+    assert found["low minus high"][0] <= 0.09
+    assert found["Welch over languages"][0] > 0.15, "the false alarms that the comparison by seeds is made against"
